@@ -1,0 +1,66 @@
+# Needs only Python >= 3.11 and make. Everything else is fetched into .venv and .cache.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench faults graph lock clean
+VENV := .venv
+BOOT := .cache/boot
+# The first of these that is >= 3.11; choose another with `make PYTHON=python3.12 ...`
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+UV := $(shell command -v uv 2>/dev/null || echo $(BOOT)/bin/uv)
+UV_VERSION := 0.13.9
+# The machine's Python is the contract: uv must never fetch an interpreter.
+export UV_PYTHON_DOWNLOADS := never
+# The machine's own certificates and package index, as pip uses them.
+export UV_SYSTEM_CERTS := 1
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+STAMP := $(VENV)/.ready
+
+help:
+	@echo "make demo   the main job end to end on a real Kafka; ARGS=\"--devices 2000 --output json\""
+	@echo "make test   all tests; ARGS=\"-k ledger\" picks some"
+	@echo "make lint   ruff, mypy, import-linter"
+	@echo "make bench  ARGS=\"plan --shape alert\"; see docs/benchmarks.md"
+	@echo "make graph  writes topology/GRAPH.md again"
+	@echo "make lock   resolves requirements/*.txt again"
+
+$(BOOT)/bin/uv:
+	@test -n "$(PYTHON)" || { echo "Pushcast needs Python 3.11 or newer on the PATH; found: $$(python3 --version 2>&1)" >&2; exit 1; }
+	@echo "==> fetching uv $(UV_VERSION) with pip" >&2
+	@$(PYTHON) -m venv $(BOOT) || { echo "python3 -m venv failed: install your system's python3-venv package, or a Python from python.org" >&2; rm -rf $(BOOT); exit 1; }
+	@$(BOOT)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) >&2
+
+$(STAMP): pyproject.toml requirements/dev.txt | $(UV)
+	@test -n "$(PYTHON)" || { echo "Pushcast needs Python 3.11 or newer on the PATH; found: $$(python3 --version 2>&1)" >&2; exit 1; }
+	@echo "==> installing the locked environment into $(VENV)" >&2
+	@test -x $(VENV)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(VENV) >&2
+	@$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements/dev.txt >&2
+	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation --editable . >&2
+	@touch $@
+
+demo: $(STAMP)
+	@$(VENV)/bin/pushcast demo $(ARGS)
+
+test: $(STAMP)
+	@$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: $(STAMP)
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+bench: $(STAMP)
+	@$(VENV)/bin/pushcast bench $(ARGS)
+
+graph: $(STAMP)
+	@$(VENV)/bin/pushcast topology graph --write
+
+# No index URL may land in the lock: --no-emit-index-url, and hashes name the files.
+lock: | $(UV)
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/base.txt
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group dev --group sdks pyproject.toml requirements/build.in -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache
