@@ -1,0 +1,1 @@
+"""Push providers behind one port: each folder renders, sends and judges for one vendor."""
