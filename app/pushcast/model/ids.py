@@ -1,0 +1,64 @@
+"""Identities: partitions of users, deliveries, tokens. All are pure functions of their arguments, in every process."""
+
+from __future__ import annotations
+
+from hashlib import blake2b, sha256
+from uuid import UUID
+
+MAX_ID_BYTES = 256
+DELIVERY_ID_BYTES = 16
+TOKEN_HASH_BYTES = 16
+_MASK = 0xFFFFFFFF
+
+
+def murmur2(data: bytes) -> int:
+    """Kafka's 32-bit murmur2, as org.apache.kafka.common.utils.Utils.murmur2 computes it (there signed)."""
+    length = len(data)
+    m = 0x5BD1E995
+    h = 0x9747B28C ^ length
+    whole = length & ~3
+    for i in range(0, whole, 4):
+        k = int.from_bytes(data[i : i + 4], "little") * m & _MASK
+        k = (k ^ (k >> 24)) * m & _MASK
+        h = (h * m & _MASK) ^ k
+    rest = length - whole
+    if rest:
+        h = (h ^ int.from_bytes(data[whole:], "little")) * m & _MASK
+    h = (h ^ (h >> 13)) * m & _MASK
+    return h ^ (h >> 15)
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Partition that a Java producer's default partitioner gives a record with this key."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def delivery_id(notification_id: str, user: str, app: str, device: str) -> bytes:
+    """16 bytes that name one notification on one device, the same after any replay."""
+    return blake2b(f"{notification_id}\0{user}\0{app}\0{device}".encode(), digest_size=DELIVERY_ID_BYTES).digest()
+
+
+def token_hash(address: bytes) -> bytes:
+    """16 bytes that stand for a token wherever the token itself must not appear."""
+    return sha256(address).digest()[:TOKEN_HASH_BYTES]
+
+
+def attempt_uuid(delivery: bytes, attempt: int) -> str:
+    """Canonical lower-case UUID of one attempt, used as apns-id: same attempt, same id, in any process."""
+    return str(UUID(bytes=blake2b(delivery + attempt.to_bytes(4, "big"), digest_size=16).digest(), version=8))
+
+
+def device_row_prefix(user: str, app: str | None = None) -> bytes:
+    """Key prefix of a user's rows in `push.device.v1`: all apps, or one."""
+    return f"{user}\0".encode() if app is None else f"{user}\0{app}\0".encode()
+
+
+def device_row_key(user: str, app: str, device: str) -> bytes:
+    """Key of one row of `push.device.v1`. The parts hold no NUL (intake refuses it), so the key splits again."""
+    return f"{user}\0{app}\0{device}".encode()
+
+
+def split_device_row_key(key: bytes) -> tuple[str, str, str]:
+    """(user, app, device) of a row key. Raises ValueError when it has not three parts."""
+    user, app, device = key.decode().split("\0")
+    return user, app, device

@@ -1,0 +1,71 @@
+"""The closed vocabularies of the product: the same word in topics, records, metrics, command line and docs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Platform(StrEnum):
+    """Where a device's pushes go."""
+
+    APNS = "apns"
+    FCM = "fcm"
+    EXPO = "expo"
+    WEBPUSH = "webpush"
+
+
+class Lane(StrEnum):
+    """Urgency class with topics and consumer groups of its own, because a Kafka consumer has no priorities."""
+
+    URGENT = "urgent"
+    NORMAL = "normal"
+    BULK = "bulk"
+
+
+class Outcome(StrEnum):
+    """Terminal outcomes: every delivery ends in exactly one."""
+
+    ACCEPTED = "accepted"  # the provider took it
+    INVALID = "invalid"  # the provider said that this token is no more
+    REJECTED = "rejected"  # this content or configuration will never be taken
+    EXPIRED = "expired"  # past expires_at before it could be sent
+    SUPPRESSED = "suppressed"  # decided not to send: no devices, preference, cap
+    CANCELLED = "cancelled"
+    DEAD = "dead"  # every attempt failed
+
+
+class Reason(StrEnum):
+    """Why an outcome or a dead letter is what it is. Provider verdict tables add words of their own (snake_case)."""
+
+    # intake: why a record is a dead letter
+    KEY_MISSING = "key_missing"
+    KEY_NOT_UTF8 = "key_not_utf8"
+    KEY_INVALID = "key_invalid"
+    TOMBSTONE = "tombstone"
+    NOT_JSON = "not_json"
+    UNKNOWN_FRAME = "unknown_frame"
+    UNKNOWN_SCHEMA = "unknown_schema"
+    UNDECODABLE = "undecodable"
+    UNKNOWN_FIELD = "unknown_field"
+    INVALID_FIELD = "invalid_field"
+    UNKNOWN_APP = "unknown_app"
+    UNKNOWN_CLASS = "unknown_class"
+    WRONG_PARTITION = "wrong_partition"
+    TOO_LARGE = "too_large"
+    # planning: why nothing was planned
+    EXPIRED = "expired"
+    NO_DEVICES = "no_devices"
+    CANCELLED = "cancelled"
+    DUPLICATE = "duplicate"
+    # sending
+    DEVICE_UNREGISTERED = "device_unregistered"
+    TOKEN_MALFORMED = "token_malformed"  # noqa: S105 - a reason, not a secret
+    PAYLOAD_TOO_LARGE = "payload_too_large"
+    BAD_REQUEST = "bad_request"
+    CREDENTIAL_REFUSED = "credential_refused"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+    PROVIDER_ERROR = "provider_error"
+    RATE_LIMITED = "rate_limited"
+    CONNECTION_FAILED = "connection_failed"
+    NOT_CONFIGURED = "not_configured"
+    UNKNOWN_OUTCOME = "unknown_outcome"

@@ -1,0 +1,65 @@
+"""Record headers: one table for CloudEvents, tracing and our own, so that writers and readers cannot drift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+Headers = Sequence[tuple[str, bytes]]
+
+CONTENT_TYPE = "content-type"
+AVRO = b"application/avro"
+JSON = b"application/json"
+
+# https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
+CE_SPECVERSION = "ce_specversion"
+CE_ID = "ce_id"
+CE_SOURCE = "ce_source"
+CE_TYPE = "ce_type"
+CE_TIME = "ce_time"
+# https://www.w3.org/TR/trace-context/
+TRACEPARENT = "traceparent"
+TRACESTATE = "tracestate"
+
+ORIGIN = "push-origin"  # stage and source partition that wrote the record: `plan-urgent/3`
+EPOCH = "push-epoch"  # epoch of the writer's claim on that partition, decimal
+FENCE = "push-fence"  # present: the record is a fence, not data
+LEDGER = "push-ledger"  # receipts: group, send offset, delivery id, so that readers skip others' without decoding
+FORWARDED = "push-forwarded"  # present: moved once to the partition of its key
+RUN = "push-run"  # redrive count, decimal
+
+TYPES = {
+    "notification": b"dev.pushcast.notification.v1",
+    "device_change": b"dev.pushcast.device.changed.v1",
+    "device_row": b"dev.pushcast.device.v1",
+    "send_batch": b"dev.pushcast.send.v1",
+    "planned": b"dev.pushcast.planned.v1",
+    "receipt": b"dev.pushcast.receipt.v1",
+    "token_invalid": b"dev.pushcast.token.invalid.v1",
+}
+
+
+def first(headers: Iterable[tuple[str, bytes]] | None, name: str) -> bytes | None:
+    """Value of the first header of this name: of repeated headers the first wins, everywhere in Pushcast."""
+    for key, value in headers or ():
+        if key == name:
+            return value
+    return None
+
+
+def event(kind: str, event_id: str, source: str, trace: str | None = None) -> list[tuple[str, bytes]]:
+    """CloudEvents binary-mode headers of a record of `kind` (a schema name), with its trace when there is one."""
+    headers = [
+        (CONTENT_TYPE, AVRO),
+        (CE_SPECVERSION, b"1.0"),
+        (CE_ID, event_id.encode()),
+        (CE_SOURCE, source.encode()),
+        (CE_TYPE, TYPES[kind]),
+    ]
+    if trace:
+        headers.append((TRACEPARENT, trace.encode()))
+    return headers
+
+
+def origin(stage: str, partition: int, epoch: int) -> list[tuple[str, bytes]]:
+    """Who wrote a stage's output: needed to void what a fenced-off process still writes."""
+    return [(ORIGIN, f"{stage}/{partition}".encode()), (EPOCH, str(epoch).encode())]

@@ -1,0 +1,35 @@
+"""Times in intake events: RFC 3339 text or integer milliseconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Reason
+
+# 9999-12-31: what RFC 3339 can say. Larger numbers are microseconds or nanoseconds by mistake.
+MAX_MS = 253_402_300_799_999
+
+
+def to_ms(value: int | str | None, field: str, default: int) -> int:
+    """Milliseconds since the epoch. Raises InvalidInput naming `field`."""
+    if value is None:
+        return default
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise InvalidInput(
+                Reason.INVALID_FIELD, f"{field} is neither RFC 3339 nor integer milliseconds", field
+            ) from None
+        if moment.tzinfo is None:
+            raise InvalidInput(Reason.INVALID_FIELD, f"{field} has no time zone (write Z or +00:00)", field)
+        value = int(moment.timestamp() * 1000)
+    if not 0 <= value <= MAX_MS:
+        raise InvalidInput(Reason.INVALID_FIELD, f"{field} is out of range: milliseconds since 1970, at most {MAX_MS}", field)
+    return value
+
+
+def rfc3339(ms: int) -> str:
+    """UTC text with milliseconds."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
