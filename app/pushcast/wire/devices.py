@@ -87,7 +87,9 @@ class DeviceChangeDecoder:
         kind, address = _address(raw, raw.platform)
         topics = raw.topics
         if topics is not None and len(topics) > MAX_TOPICS:
-            raise InvalidInput(Reason.INVALID_FIELD, f"topics has {len(topics)} entries; at most {MAX_TOPICS}", "topics")
+            raise InvalidInput(
+                Reason.INVALID_FIELD, f"topics has {len(topics)} entries; at most {MAX_TOPICS}", "topics"
+            )
         return DeviceChange(
             raw.op,
             user,

@@ -12,7 +12,9 @@ def user_of(key: bytes | None) -> str:
     if not key:
         raise InvalidInput(Reason.KEY_MISSING, "the record has no key; the key is the user id", "key")
     if len(key) > MAX_ID_BYTES:
-        raise InvalidInput(Reason.KEY_INVALID, f"the key has {len(key)} bytes; a user id has at most {MAX_ID_BYTES}", "key")
+        raise InvalidInput(
+            Reason.KEY_INVALID, f"the key has {len(key)} bytes; a user id has at most {MAX_ID_BYTES}", "key"
+        )
     if b"\0" in key:
         raise InvalidInput(Reason.KEY_INVALID, "the key holds a NUL byte; a user id must not", "key")
     try:

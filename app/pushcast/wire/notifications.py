@@ -107,7 +107,9 @@ class NotificationDecoder:
         if expires_at < created_at:
             raise InvalidInput(Reason.INVALID_FIELD, "expires_at is before created_at", "expires_at")
         content = Content(raw.title, raw.body, raw.data or {}, raw.locales or {})
-        key = self._pack((klass, raw.title, raw.body, raw.data, raw.locales, None if options is NO_OPTIONS else options))
+        key = self._pack(
+            (klass, raw.title, raw.body, raw.data, raw.locales, None if options is NO_OPTIONS else options)
+        )
         text = raw.trace
         if text is None and trace is not None:
             text = trace.decode("ascii", "ignore")[:64]

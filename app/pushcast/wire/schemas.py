@@ -62,10 +62,13 @@ class AvroType:
             schema_id = int.from_bytes(value[1:CONFLUENT_FRAME_BYTES], "big")
             if schemas is None:
                 raise InvalidInput(
-                    Reason.UNKNOWN_SCHEMA, f"schema id {schema_id} in a Confluent frame, but schemas.registry_url is unset"
+                    Reason.UNKNOWN_SCHEMA,
+                    f"schema id {schema_id} in a Confluent frame, but schemas.registry_url is unset",
                 )
             return self._read(value, CONFLUENT_FRAME_BYTES, schemas.schema(schema_id))
-        raise InvalidInput(Reason.UNKNOWN_FRAME, "the value is neither JSON nor framed Avro (C3 01, or 00 and a schema id)")
+        raise InvalidInput(
+            Reason.UNKNOWN_FRAME, "the value is neither JSON nor framed Avro (C3 01, or 00 and a schema id)"
+        )
 
     def _read(self, value: bytes, start: int, writer: Any) -> dict[str, Any]:
         stream = BytesIO(value)
@@ -77,7 +80,9 @@ class AvroType:
                 datum = schemaless_reader(stream, writer, self.parsed)
         except InvalidInput:
             raise
-        except Exception as error:  # bytes from outside may fail in any way: IndexError, EOFError, UnicodeDecodeError, …
+        except (
+            Exception
+        ) as error:  # bytes from outside may fail in any way: IndexError, EOFError, UnicodeDecodeError, …
             raise InvalidInput(
                 Reason.UNDECODABLE, f"not a {self.name} record in Avro: {type(error).__name__}"
             ) from error

@@ -26,7 +26,9 @@ def to_ms(value: int | str | None, field: str, default: int) -> int:
             raise InvalidInput(Reason.INVALID_FIELD, f"{field} has no time zone (write Z or +00:00)", field)
         value = int(moment.timestamp() * 1000)
     if not 0 <= value <= MAX_MS:
-        raise InvalidInput(Reason.INVALID_FIELD, f"{field} is out of range: milliseconds since 1970, at most {MAX_MS}", field)
+        raise InvalidInput(
+            Reason.INVALID_FIELD, f"{field} is out of range: milliseconds since 1970, at most {MAX_MS}", field
+        )
     return value
 
 

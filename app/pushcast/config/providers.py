@@ -1,0 +1,94 @@
+"""Per-app provider settings. Every endpoint and CA can be set; the vendor's own are the defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pushcast.model.words import Platform
+
+
+class _Provider(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ca_file: Path | None = None  # None: the system's certificates
+    request_timeout_seconds: float | None = Field(default=None, gt=0, le=60)
+    max_connections: int = Field(default=16, ge=1, le=1000)
+
+
+class Apns(_Provider):
+    """Token (key_file, key_id, team_id) or certificate (certificate_file) authentication."""
+
+    engine: Literal["multicast", "aioapns", "httpx"] = "multicast"
+    environment: Literal["production", "sandbox"] = "production"
+    endpoint: str | None = None
+    topic: str
+    key_file: Path | None = None
+    key_id: str | None = Field(default=None, min_length=10, max_length=10)
+    team_id: str | None = Field(default=None, min_length=10, max_length=10)
+    certificate_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_credential(self) -> Self:
+        token = (self.key_file, self.key_id, self.team_id)
+        if self.certificate_file is None and None in token:
+            raise ValueError("set key_file, key_id and team_id, or certificate_file")
+        if self.certificate_file is not None and any(token):
+            raise ValueError("set either certificate_file or key_file, key_id and team_id")
+        return self
+
+    @property
+    def url(self) -> str:
+        """https URL without path. Hosts: reference/providers.md §1.1."""
+        host = "api.push.apple.com" if self.environment == "production" else "api.sandbox.push.apple.com"
+        return self.endpoint or f"https://{host}"
+
+
+class Fcm(_Provider):
+    """Service account of the Firebase project."""
+
+    engine: Literal["multicast", "httpx"] = "multicast"
+    endpoint: str = "https://fcm.googleapis.com"
+    service_account_file: Path
+    project_id: str
+    token_endpoint: str = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+
+
+class Expo(_Provider):
+    """Expo push service; an access token where the project enforces one."""
+
+    engine: Literal["httpx"] = "httpx"
+    endpoint: str = "https://exp.host"
+    access_token_file: Path | None = None
+
+
+class Webpush(_Provider):
+    """VAPID identity and the push services that may be called."""
+
+    engine: Literal["multicast"] = "multicast"
+    vapid_key_file: Path
+    subject: str = Field(pattern=r"^(mailto:[^\s<>]+@[^\s<>]+|https://\S+)$")  # Apple refuses others (§4)
+    allowed_hosts: tuple[str, ...] = (
+        "fcm.googleapis.com",
+        "*.push.services.mozilla.com",
+        "*.notify.windows.com",
+        "*.push.apple.com",
+    )
+    allow_loopback: bool = False  # for the simulator only
+
+
+class App(BaseModel):
+    """One app: what it has is what it can send."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    apns: Apns | None = None
+    fcm: Fcm | None = None
+    expo: Expo | None = None
+    webpush: Webpush | None = None
+
+    def platforms(self) -> list[Platform]:
+        """Platforms that are configured."""
+        return [platform for platform in Platform if getattr(self, platform) is not None]

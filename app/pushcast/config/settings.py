@@ -1,0 +1,170 @@
+"""`pushcast.yaml` and `PUSHCAST_SECTION__KEY`, as one strict tree. Durations in seconds, sizes in bytes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+from pushcast.config.providers import App
+from pushcast.config.security import KafkaSecurity
+from pushcast.model.errors import ConfigurationError
+from pushcast.model.words import Lane
+
+CONFIG_VARIABLE = "PUSHCAST_CONFIG"
+DEFAULT_FILE = Path("pushcast.yaml")
+# Variables that other parts read themselves; every other PUSHCAST_* must be a key of this tree.
+OTHER_VARIABLES = frozenset(
+    {CONFIG_VARIABLE, "PUSHCAST_JAVA", "PUSHCAST_CACHE_DIR", "PUSHCAST_MAVEN_MIRROR", "PUSHCAST_CA_FILE"}
+)
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+
+
+class Strict(BaseModel):
+    """Unknown keys are typing mistakes: refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Kafka(Strict):
+    """Where the cluster is and how its topics are laid out."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    partitions: int = Field(default=8, ge=1, le=1024)  # of every topic of the way; never changed in place
+    replication_factor: int = Field(default=1, ge=1, le=7)
+    security: KafkaSecurity = KafkaSecurity()
+    commit_interval_seconds: float = Field(default=0.25, gt=0, le=60)
+    session_timeout_seconds: float = Field(default=10, ge=6, le=300)
+
+
+class Schemas(Strict):
+    """Where writer schemas of Confluent frames come from."""
+
+    registry_url: str | None = None
+
+
+class Plan(Strict):
+    """Bounds of multicast batches and of what one partition may hold open."""
+
+    max_targets: int = Field(default=500, ge=1, le=1000)
+    max_batch_bytes: int = Field(default=524_288, ge=16_384, le=524_288)
+    max_open_records: int = Field(default=50_000, ge=100)  # per partition, before it is paused
+    lookup_again_seconds: float = Field(default=2.0, ge=0, le=60)  # for a user without devices, once
+    lookup_again_younger_than_seconds: float = Field(default=5.0, ge=0, le=3600)
+    window_seed: int | None = None  # of random windows; None: the system's randomness
+
+
+class Send(Strict):
+    """Bounds of what one sender process may have under way."""
+
+    max_in_flight: int = Field(default=10_000, ge=1, le=1_000_000)  # deliveries at the provider or not yet acknowledged
+    request_timeout_seconds: float = Field(default=10.0, gt=0, le=14)  # FCM asks for at least 10 s (providers.md §2.4)
+    attempts: int = Field(default=2, ge=1, le=10)  # in-process tries of a retriable error
+
+
+class Class(Strict):
+    """A kind of notification: its default lane, its window and its time to live."""
+
+    lane: Lane = Lane.NORMAL
+    window_seconds: float | None = Field(default=None, ge=0, le=3600)
+    window_min_seconds: float | None = Field(default=None, ge=0, le=3600)
+    window_max_seconds: float | None = Field(default=None, gt=0, le=3600)
+    ttl_seconds: int = Field(default=86_400, ge=1, le=2_419_200)  # 28 days, the longest that FCM and APNs keep
+
+    @model_validator(mode="after")
+    def _one_kind_of_window(self) -> Self:
+        random = (self.window_min_seconds, self.window_max_seconds)
+        if random == (None, None):
+            return self
+        if None in random:
+            raise ValueError("window_min_seconds and window_max_seconds belong together: set both")
+        if self.window_seconds is not None:
+            raise ValueError("set either window_seconds or window_min_seconds and window_max_seconds")
+        if (self.window_max_seconds or 0) < (self.window_min_seconds or 0):
+            raise ValueError("window_max_seconds is less than window_min_seconds")
+        return self
+
+
+class Observe(Strict):
+    """Metrics, health and logs of each role."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535)  # 0: a free one, shown in the log
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_json: bool = True
+
+
+class Settings(BaseSettings):
+    """Everything a role needs to know. Immutable once loaded."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="PUSHCAST_", env_nested_delimiter="__", env_ignore_empty=True
+    )
+
+    kafka: Kafka = Kafka()
+    schemas: Schemas = Schemas()
+    plan: Plan = Plan()
+    send: Send = Send()
+    classes: dict[Name, Class] = {}
+    apps: dict[Name, App] = {}
+    observe: Observe = Observe()
+    data_dir: Path = Path(".pushcast")
+
+    @model_validator(mode="after")
+    def _default_class(self) -> Self:
+        if "default" not in self.classes:
+            self.classes["default"] = Class(window_seconds=0.05)
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = YamlConfigSettingsSource(settings_cls, yaml_file=_config_file())
+        return init_settings, env_settings, file
+
+
+def _config_file() -> Path | None:
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named:
+        return Path(named)
+    return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+
+
+def _refuse_unknown_variables() -> None:
+    sections = Settings.model_fields
+    for name in os.environ:
+        if not name.startswith("PUSHCAST_") or name in OTHER_VARIABLES:
+            continue
+        section = name.removeprefix("PUSHCAST_").split("__")[0].lower()
+        if section not in sections:
+            raise ConfigurationError(
+                f"{name}: there is no setting of this name; sections are {', '.join(sorted(sections))}"
+            )
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings of this process: overrides, then environment, then file, then defaults.
+
+    Raises ConfigurationError naming each wrong key; values are not shown, they may be secrets.
+    """
+    _refuse_unknown_variables()
+    file = _config_file()
+    if file is not None and not file.is_file():
+        raise ConfigurationError(f"{CONFIG_VARIABLE}: {file} is not a file")
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise ConfigurationError("configuration refused:\n  " + "\n  ".join(lines)) from None
+    except ValueError as error:
+        raise ConfigurationError(f"configuration refused: {error}") from None

@@ -1,0 +1,67 @@
+"""The provider port: what SEND asks of every provider and engine.
+
+A provider takes one message and some of its targets, and reports a result for each exactly once, in any order, in
+lists as they come. It retries nothing that a provider has answered; it may send again what certainly never left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from pushcast.model.batch import Message
+from pushcast.model.words import Platform
+
+
+class Disposition(StrEnum):
+    """What a result means for the delivery."""
+
+    ACCEPTED = "accepted"
+    INVALID = "invalid"  # the token is no more: terminal, and the device's row is in question
+    REJECTED = "rejected"  # this payload or target will never be taken: terminal, token kept
+    RETRY = "retry"  # the provider answered: later, perhaps
+    CREDENTIAL = "credential"  # our key or project is refused: nothing of this app goes, no token is at fault
+    UNKNOWN = "unknown"  # the request left, no answer came: it may have been delivered
+    UNSENT = "unsent"  # it certainly was not processed: sending again cannot double it
+
+
+class Result(NamedTuple):
+    """Result of one target's attempt. Times are milliseconds since the epoch."""
+
+    index: int  # into message.targets
+    disposition: Disposition
+    reason: str | None = None  # snake_case word of the verdict table; None when accepted
+    status: int | None = None  # HTTP status
+    provider_id: str | None = None
+    invalid_since: int | None = None  # provider's own time of invalidation
+    retry_after_seconds: float | None = None
+    sent_at: int = 0
+    answered_at: int = 0
+
+
+OnResults = Callable[[list[Result]], None]
+
+
+class Provider(Protocol):
+    """One (app, platform) with its own credentials and connections."""
+
+    app: str
+    platform: Platform
+    engine: str
+
+    async def start(self) -> None:
+        """Opens what it needs; must not fail because the provider is away. Raises ConfigurationError."""
+        ...
+
+    async def send(self, message: Message, indices: Sequence[int], on_results: OnResults) -> None:
+        """Sends to these targets; calls `on_results` on the loop's thread; returns when every index had its result.
+
+        Never raises for what a provider or a network does. Cancelling it cancels what has not left; the caller then
+        treats indices without a result as UNKNOWN.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Waits for nothing: call it after the last `send` has returned."""
+        ...
