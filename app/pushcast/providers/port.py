@@ -29,7 +29,7 @@ class Disposition(StrEnum):
 class Result(NamedTuple):
     """Result of one target's attempt. Times are milliseconds since the epoch."""
 
-    index: int  # into message.targets
+    target: int  # index into message.targets
     disposition: Disposition
     reason: str | None = None  # snake_case word of the verdict table; None when accepted
     status: int | None = None  # HTTP status

@@ -16,7 +16,7 @@ Lock = dict[str, list[dict[str, Any]]]
 
 def incompatibilities(reader: dict[str, Any], writer: dict[str, Any]) -> list[str]:
     """Why data of `writer` cannot be read as `reader`; empty when it can."""
-    checker = ReaderWriterCompatibilityChecker()
+    checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
     result = checker.get_compatibility(parse(json.dumps(reader)), parse(json.dumps(writer)))
     if result.compatibility is SchemaCompatibilityType.compatible:
         return []
