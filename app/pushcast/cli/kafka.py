@@ -1,0 +1,111 @@
+"""`pushcast kafka start|stop|status`: the embedded Kafka as a daemon."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+
+from pushcast.kafka import embedded
+from pushcast.kafka.embedded.errors import EmbeddedKafkaError, SettingError
+
+app = typer.Typer(
+    name="kafka",
+    help="A real Apache Kafka on this machine: no root, no Docker, no installed JDK.",
+    no_args_is_help=True,
+)
+
+
+class Output(StrEnum):
+    text = "text"
+    json = "json"
+
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where the cluster keeps its data and logs.", show_default="$PUSHCAST_KAFKA_DATA_DIR, else ~/.local"
+    ),
+]
+OutputOption = Annotated[Output, typer.Option(help="Standard output as text or as JSON.")]
+
+
+@app.command()
+def start(
+    brokers: Annotated[
+        int | None, typer.Option(help="How many brokers; three replicate everything.", show_default="1, or as before")
+    ] = None,
+    data_dir: DataDir = None,
+    port: Annotated[
+        int | None, typer.Option(help="The first broker's port.", show_default="9092, or a free one")
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Take the jars from the cache, never from the net.")
+    ] = False,
+    output: OutputOption = Output.text,
+) -> None:
+    """Start it (or leave it running) and return once it answers."""
+    console = Console(stderr=True)
+    try:
+        info = embedded.start(
+            brokers=brokers,
+            data_dir=data_dir,
+            port=port,
+            offline=offline,
+            progress=lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
+        )
+    except EmbeddedKafkaError as error:
+        raise _exit(error) from error
+    _show(info, output)
+
+
+@app.command()
+def stop(data_dir: DataDir = None, output: OutputOption = Output.text) -> None:
+    """Stop it; data and logs stay. Exit 0 when it did not run, too."""
+    console = Console(stderr=True)
+    try:
+        stopped = embedded.stop(data_dir, progress=lambda line: console.print(line, markup=False, highlight=False))
+    except EmbeddedKafkaError as error:
+        raise _exit(error) from error
+    if output is Output.json:
+        _print_json({"stopped": stopped})
+    else:
+        typer.echo("stopped" if stopped else "it was not running")
+
+
+@app.command()
+def status(data_dir: DataDir = None, output: OutputOption = Output.text) -> None:
+    """Show the running cluster; exit 1 when it is down."""
+    try:
+        info = embedded.status(data_dir)
+    except EmbeddedKafkaError as error:
+        raise _exit(error) from error
+    if info is None:
+        typer.echo("the embedded Kafka is down; start it with: pushcast kafka start", err=True)
+        raise typer.Exit(1)
+    _show(info, output)
+
+
+def _show(info: embedded.ClusterInfo, output: Output) -> None:
+    if output is Output.json:
+        _print_json(info.to_dict())
+        return
+    typer.echo(f"Apache Kafka {embedded.KAFKA_VERSION} at {info.bootstrap_servers}")
+    typer.echo(f"brokers  {len(info.pids)} of {info.brokers} up, pids {', '.join(map(str, info.pids))}")
+    typer.echo(f"data     {info.data_dir}")
+    for path in info.log_files:
+        typer.echo(f"log      {path}")
+
+
+def _print_json(value: dict[str, object]) -> None:
+    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+
+
+def _exit(error: EmbeddedKafkaError) -> typer.Exit:
+    typer.echo(f"error: {error}", err=True)
+    return typer.Exit(2 if isinstance(error, SettingError) else 1)

@@ -1,0 +1,100 @@
+"""Broker processes: started as daemons, found again by what is on their command line, ended by signal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pushcast.kafka.embedded import state
+
+POLL_SECONDS = 0.02
+
+
+def _mark(broker_dir: Path) -> str:
+    """A JVM property that no other process has: how a broker is told from a stranger with a reused pid."""
+    return f"-Dpushcast.broker={broker_dir}"
+
+
+def java_command(java: Path, jars: Sequence[Path], *options: str) -> list[str]:
+    return [str(java), *options, "-cp", os.pathsep.join(map(str, jars))]
+
+
+def spawn(broker_dir: Path, java: Path, jars: Sequence[Path], *options: str, environment: dict[str, str]) -> int:
+    """Starts the broker in its own session, so that a Ctrl-C for us is not one for it; returns its pid."""
+    scratch = broker_dir / "tmp"
+    scratch.mkdir(exist_ok=True)
+    always = [
+        "-XX:+ExitOnOutOfMemoryError",
+        "-Djava.awt.headless=true",
+        "-Dlog4j2.configurationFile=log4j2.xml",
+        # zstd and snappy unpack native libraries, which a /tmp mounted noexec would refuse.
+        f"-Djava.io.tmpdir={scratch}",
+        _mark(broker_dir),
+    ]
+    with (broker_dir / "stdout.log").open("wb") as output:
+        process = subprocess.Popen(
+            [*java_command(java, jars, *options, *always), "kafka.Kafka", "server.properties"],
+            cwd=broker_dir,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    state.write_atomically(broker_dir / "pid", f"{process.pid}\n")
+    # It outlives us or is reaped by pid in `alive`; Popen would warn about a child that still runs.
+    process.returncode = 0
+    return process.pid
+
+
+def pid_of(broker_dir: Path) -> int | None:
+    """The pid of the living broker of this folder, else None; a stale pid file, or one whose number another process
+    has by now, is None too."""
+    try:
+        pid = int((broker_dir / "pid").read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return pid if alive(pid, broker_dir) else None
+
+
+def alive(pid: int, broker_dir: Path) -> bool:
+    """Whether `pid` is the broker of this folder and has not ended. A dead child of ours is reaped."""
+    with contextlib.suppress(ChildProcessError):  # then another process started it, and reaps it
+        os.waitpid(pid, os.WNOHANG)
+    if sys.platform == "linux":
+        return _mark(broker_dir) in _arguments(pid)
+    ran = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return f"{_mark(broker_dir)} " in ran.stdout
+
+
+def _arguments(pid: int) -> list[str]:
+    """The command line; nothing for a process that is gone or a zombie."""
+    try:
+        line = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return []
+    return os.fsdecode(line).split("\0")
+
+
+def send_signal(pid: int, number: signal.Signals) -> None:
+    """Like os.kill; a process that is gone is fine."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def wait_gone(pid: int, broker_dir: Path, timeout_seconds: float) -> bool:
+    """Whether it ended in time."""
+    deadline = time.monotonic() + timeout_seconds
+    while alive(pid, broker_dir):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True

@@ -1,0 +1,95 @@
+"""When a cluster is ready: all brokers answer, and the coordinators of groups and transactions are loaded.
+
+A fresh broker creates __consumer_offsets and __transaction_state at first use; without the touch here the first
+consumer group waits three seconds and the first idempotent producer logs "Coordinator load in progress".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from pushcast.kafka.embedded.errors import BrokerFailedError
+from pushcast.kafka.embedded.properties import INTERNAL_PARTITIONS
+
+_QUIET: dict[str, Any] = {"log_level": 0, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100}
+
+
+def wait(bootstrap_servers: str, brokers: int, check_alive: Callable[[], None], timeout_seconds: float) -> None:
+    """Blocks until the cluster of `brokers` is ready. `check_alive` raises when a broker process has ended.
+    Raises BrokerFailedError at the timeout."""
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    deadline = time.monotonic() + timeout_seconds
+    admin = AdminClient(_QUIET | {"bootstrap.servers": bootstrap_servers})
+    seen = 0
+    while seen < brokers:
+        check_alive()
+        if time.monotonic() >= deadline:
+            raise BrokerFailedError(f"{seen} of {brokers} brokers at {bootstrap_servers} after {timeout_seconds:.0f} s")
+        with contextlib.suppress(KafkaException):  # not up yet: that is what the loop is for
+            seen = len(admin.list_topics(timeout=0.5).brokers)
+    with ThreadPoolExecutor(2) as pool:
+        touches = [
+            pool.submit(_touch_groups, admin, deadline, check_alive),
+            pool.submit(_touch_transactions, bootstrap_servers, deadline, check_alive),
+        ]
+        for touch in touches:
+            touch.result()
+
+
+def _touch_groups(admin: Any, deadline: float, check_alive: Callable[[], None]) -> None:
+    # Describing needs each group's coordinator loaded, and leaves nothing behind. (Listing offsets would do too, but
+    # confluent-kafka 2.16 ends in a segmentation fault when the coordinator is not there yet.)
+    groups = groups_of_all_partitions(INTERNAL_PARTITIONS)
+    _until(
+        deadline,
+        check_alive,
+        "the group coordinator",
+        lambda: [each.result() for each in admin.describe_consumer_groups(groups, request_timeout=2.0).values()],
+    )
+
+
+def _touch_transactions(bootstrap_servers: str, deadline: float, check_alive: Callable[[], None]) -> None:
+    from confluent_kafka import Producer
+
+    producer = Producer(_QUIET | {"bootstrap.servers": bootstrap_servers, "transactional.id": "pushcast-warm-up"})
+    _until(deadline, check_alive, "the transaction coordinator", lambda: producer.init_transactions(5.0))
+
+
+def _until(deadline: float, check_alive: Callable[[], None], what: str, touch: Callable[[], object]) -> None:
+    from confluent_kafka import KafkaException
+
+    while True:
+        try:
+            touch()
+        except KafkaException as error:
+            check_alive()
+            if time.monotonic() >= deadline:
+                raise BrokerFailedError(f"{what} did not answer in time: {error.args[0].str()}") from error
+            time.sleep(0.05)
+        else:
+            return
+
+
+def groups_of_all_partitions(partitions: int) -> list[str]:
+    """One group name for each partition of __consumer_offsets, in partition order."""
+    names: dict[int, str] = {}
+    number = 0
+    while len(names) < partitions:
+        name = f"pushcast-warm-up-{number}"
+        names.setdefault(group_partition(name, partitions), name)
+        number += 1
+    return [names[partition] for partition in sorted(names)]
+
+
+def group_partition(group: str, partitions: int) -> int:
+    """Where the broker keeps a group: Java's String.hashCode without its sign, modulo (GroupCoordinatorService)."""
+    code = 0
+    for letter in group:
+        code = (31 * code + ord(letter)) & 0xFFFFFFFF
+    return (code & 0x7FFFFFFF) % partitions

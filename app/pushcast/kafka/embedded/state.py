@@ -1,0 +1,109 @@
+"""What a data directory holds: `cluster.json` (this file's Layout) and one folder per broker.
+
+<data_dir>/cluster.json
+<data_dir>/broker-1/{server.properties, log4j2.xml, kafka.log, stdout.log, pid, data/}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pushcast.kafka.embedded.errors import StorageError
+from pushcast.kafka.embedded.jars import KAFKA_VERSION
+from pushcast.kafka.embedded.ports import HOST
+
+_STATE_FILE = "cluster.json"
+_GUARD_FILE = ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterInfo:
+    """A running embedded cluster as others see it. `pids` and `log_files` are in the order of the brokers; a broker
+    that is down has no pid here."""
+
+    bootstrap_servers: str
+    brokers: int
+    pids: tuple[int, ...]
+    data_dir: Path
+    log_files: tuple[Path, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of the outside contract."""
+        return {
+            "bootstrap_servers": self.bootstrap_servers,
+            "brokers": self.brokers,
+            "pids": list(self.pids),
+            "data_dir": str(self.data_dir),
+            "log_files": [str(path) for path in self.log_files],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What does not change while a data directory lives, and the ports of its last start."""
+
+    cluster_id: str
+    ports: tuple[int, ...]
+    controller_ports: tuple[int, ...]
+    kafka_version: str = KAFKA_VERSION
+
+    @property
+    def brokers(self) -> int:
+        return len(self.ports)
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return ",".join(f"{HOST}:{port}" for port in self.ports)
+
+    def on_ports(self, ports: list[int], controller_ports: list[int]) -> Layout:
+        return replace(self, ports=tuple(ports), controller_ports=tuple(controller_ports))
+
+
+def broker_dir(data_dir: Path, index: int) -> Path:
+    """The folder of the broker with 0-based `index`; its Kafka node id is `index + 1`."""
+    return data_dir / f"broker-{index + 1}"
+
+
+def read(data_dir: Path) -> Layout | None:
+    """None when there is nothing here yet. Raises StorageError when the directory holds something else."""
+    path = data_dir / _STATE_FILE
+    try:
+        row = json.loads(path.read_text())
+        return Layout(row["cluster_id"], tuple(row["ports"]), tuple(row["controller_ports"]), row["kafka_version"])
+    except FileNotFoundError:
+        pass
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{path} is damaged ({error}); remove {data_dir} to begin anew") from error
+    if data_dir.is_dir() and any(each.name != _GUARD_FILE for each in data_dir.iterdir()):
+        raise StorageError(f"{data_dir} is not empty and not a data directory of `pushcast kafka`; choose another")
+    return None
+
+
+def write(data_dir: Path, layout: Layout) -> None:
+    write_atomically(data_dir / _STATE_FILE, json.dumps(asdict(layout), indent=2) + "\n")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    scratch = path.with_name(f".{path.name}.new")
+    scratch.write_text(text)
+    os.replace(scratch, path)
+
+
+@contextlib.contextmanager
+def exclusive(data_dir: Path) -> Iterator[None]:
+    """One start or stop at a time in this directory; blocks until the other is done."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        guard = (data_dir / _GUARD_FILE).open("w")
+    except OSError as error:
+        raise StorageError(f"cannot use {data_dir} as data directory: {error.strerror}") from error
+    with guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,23 @@
+"""Fixtures for the whole run. The broker is started once, and only when a test asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pushcast.kafka.embedded import Cluster, temporary_cluster
+
+
+@pytest.fixture(scope="session")
+def kafka_cluster() -> Iterator[Cluster]:
+    """One embedded broker for the run. A broker that does not start is an error of every test that needs it, never a
+    skip."""
+    with temporary_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_cluster: Cluster) -> str:
+    """The bootstrap servers of the run's broker. Tests share it: give topics and groups names of their own."""
+    return kafka_cluster.bootstrap_servers
