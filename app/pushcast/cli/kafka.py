@@ -29,7 +29,7 @@ class Output(StrEnum):
 DataDir = Annotated[
     Path | None,
     typer.Option(
-        help="Where the cluster keeps its data and logs.", show_default="$PUSHCAST_KAFKA_DATA_DIR, else ~/.local"
+        help="Where the cluster keeps its data and logs.", show_default="~/.local/share/pushcast/kafka"
     ),
 ]
 OutputOption = Annotated[Output, typer.Option(help="Standard output as text or as JSON.")]

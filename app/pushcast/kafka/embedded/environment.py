@@ -17,7 +17,6 @@ ENVIRONMENT_NAMES = frozenset(
         "PUSHCAST_CACHE_DIR",
         "PUSHCAST_CA_FILE",
         "PUSHCAST_JAVA",
-        "PUSHCAST_KAFKA_DATA_DIR",
         "PUSHCAST_MAVEN_MIRROR",
     }
 )
@@ -49,7 +48,7 @@ class Environment:
         home_data = _path(values, "XDG_DATA_HOME") or Path.home() / ".local" / "share"
         return cls(
             cache_dir=_path(values, "PUSHCAST_CACHE_DIR") or home_cache / "pushcast",
-            data_dir=_path(values, "PUSHCAST_KAFKA_DATA_DIR") or home_data / "pushcast" / "kafka",
+            data_dir=home_data / "pushcast" / "kafka",
             maven_mirror=mirror.rstrip("/") if mirror else None,
             ca_file=ca_file,
             java=_path(values, "PUSHCAST_JAVA"),

@@ -12,12 +12,14 @@ EmbeddedKafkaError          something failed; the message says what and what to 
 
 from __future__ import annotations
 
+from pushcast.model.errors import ConfigurationError, PushcastError
 
-class EmbeddedKafkaError(Exception):
+
+class EmbeddedKafkaError(PushcastError):
     """Base of all; never raised itself."""
 
 
-class SettingError(EmbeddedKafkaError):
+class SettingError(EmbeddedKafkaError, ConfigurationError):
     """An argument or an environment variable is wrong."""
 
 

@@ -1,0 +1,55 @@
+"""How to reach a Kafka that asks for TLS or a password.
+
+One block for all clients; `pushcast.kafka.security` says it in each client's words.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+
+class KafkaSecurity(BaseModel):
+    """`kafka.security`. A key that the protocol would ignore is refused: it shows that another protocol was meant.
+
+    The password is in a file and never in the tree, so that no dump of the settings can hold it. The broker's
+    certificate and host name are always verified; `ca_file` None means the machine's own certificates.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    protocol: Protocol = "PLAINTEXT"
+    sasl_mechanism: SaslMechanism | None = None
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+    @property
+    def uses_tls(self) -> bool:
+        return self.protocol in {"SSL", "SASL_SSL"}
+
+    @property
+    def uses_sasl(self) -> bool:
+        return self.protocol in {"SASL_PLAINTEXT", "SASL_SSL"}
+
+    @model_validator(mode="after")
+    def _keys_fit_the_protocol(self) -> Self:
+        sasl = ("sasl_mechanism", "username", "password_file")
+        tls = ("ca_file", "certificate_file", "key_file")
+        given = {name for name in (*sasl, *tls) if getattr(self, name) is not None}
+        if self.uses_sasl and (absent := [name for name in sasl if name not in given]):
+            raise ValueError(f"protocol {self.protocol} needs {', '.join(absent)}")
+        if not self.uses_sasl and (unused := [name for name in sasl if name in given]):
+            raise ValueError(f"protocol {self.protocol} does not use {', '.join(unused)}; SASL_SSL does")
+        if not self.uses_tls and (unused := [name for name in tls if name in given]):
+            raise ValueError(f"protocol {self.protocol} does not use {', '.join(unused)}; SSL and SASL_SSL do")
+        if ("certificate_file" in given) != ("key_file" in given):
+            raise ValueError("certificate_file and key_file go together")
+        return self
