@@ -1,0 +1,1 @@
+"""The reckoning: what was planned against what ended, from the topics alone."""

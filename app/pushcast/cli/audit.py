@@ -1,0 +1,55 @@
+"""`pushcast audit`: does everything that was planned have an end?"""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from pushcast.cli.output import Output, OutputOption, print_json, say
+from pushcast.config.settings import load
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def since_ms(text: str, now_seconds: float) -> int:
+    """`10m`, `2h` … before now, or RFC 3339. Raises typer.BadParameter."""
+    if match := re.fullmatch(r"(\d+)([smhd])", text):
+        return round((now_seconds - int(match[1]) * _UNITS[match[2]]) * 1000)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither like 10m, 2h, 1d nor RFC 3339") from None
+    if moment.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no time zone (write Z or +00:00)")
+    return round(moment.timestamp() * 1000)
+
+
+def audit(
+    since: Annotated[str | None, typer.Option(help="Only notifications since then: 10m, 2h, 1d or RFC 3339.")] = None,
+    output: OutputOption = Output.text,
+) -> None:
+    """Compares what was planned with the receipts; exit 1 when anything is unaccounted."""
+    from pushcast.audit.reader import Books
+
+    settings = load()
+    start = None if since is None else since_ms(since, time.time())
+    with Books(settings) as books:
+        totals = books.reckon(start, lambda partition: say(f"partition {partition} of {settings.kafka.partitions}"))
+    result = totals.to_dict()
+    if output is Output.json:
+        print_json(result)
+    else:
+        for key, value in result.items():
+            if key != "unbalanced":
+                typer.echo(f"{key:20} {value}")
+        for row in totals.unbalanced:
+            typer.echo(
+                f"  {row['lane']}/{row['partition']}@{row['offset']} {row['notification']}: "
+                f"planned {row['planned']}, ended {row['terminal']} ({row['where']})"
+            )
+    if not totals.balanced:
+        raise typer.Exit(1)

@@ -1,0 +1,41 @@
+"""`pushcast run ROLE… | all`: the roles of this process, or a supervisor with a process for each."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from pushcast.config.settings import load
+from pushcast.model.words import Lane, Platform
+
+
+class Role(StrEnum):
+    """What a process can be. `all` supervises a sensible set of processes on one machine."""
+
+    all = "all"
+    registrar = "registrar"
+    planner = "planner"
+    sender = "sender"
+
+
+def run(
+    roles: Annotated[list[Role], typer.Argument(help="Roles of this process, or all.")],
+    platform: Annotated[list[Platform] | None, typer.Option(help="Senders: only these.", show_default="all")] = None,
+    lane: Annotated[list[Lane] | None, typer.Option(help="Only these lanes.", show_default="all")] = None,
+    slot: Annotated[str | None, typer.Option(help="Stable name: static group membership and data directory.")] = None,
+) -> None:
+    """Run roles until SIGTERM or Ctrl-C. Work that Kafka has not acknowledged is taken up by the next start."""
+    settings = load()
+    lanes = list(lane or Lane)
+    platforms = list(platform or Platform)
+    if Role.all in roles:
+        if roles != [Role.all]:
+            raise typer.BadParameter("`all` stands alone")
+        from pushcast.runtime.supervisor import supervise
+
+        raise typer.Exit(supervise(settings, lanes, platforms))
+    from pushcast.runtime.process import run_roles
+
+    raise typer.Exit(run_roles(settings, [role.value for role in roles], lanes, platforms, slot))

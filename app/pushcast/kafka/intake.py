@@ -1,0 +1,133 @@
+"""Writing intake events from the command line and reading a user's rows: small tools, not a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import orjson
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from pushcast.config.settings import Settings
+from pushcast.kafka.security import librdkafka_config
+from pushcast.model.errors import InvalidInput, PushcastError
+from pushcast.model.ids import device_row_prefix, partition_of
+from pushcast.model.words import Reason
+from pushcast.wire import topics
+from pushcast.wire.devices import row_columns
+from pushcast.wire.keys import user_of
+
+MAX_INTAKE_BYTES = 1_048_576  # contract: intake topics take records up to 1 MiB
+_FLUSH_SECONDS = 60.0
+
+
+class IntakeProducer:
+    """Writes events to their user's partition. Leaving the `with` block waits until Kafka has all of them."""
+
+    def __init__(self, settings: Settings, extra: dict[str, Any] | None = None) -> None:
+        self._partitions = settings.kafka.partitions
+        self._failed: list[str] = []
+        self._producer = Producer(
+            {
+                "bootstrap.servers": settings.kafka.bootstrap_servers,
+                **librdkafka_config(settings.kafka.security),
+                "acks": "all",
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "message.max.bytes": MAX_INTAKE_BYTES + 65_536,  # the topic refuses, not the client: one clear limit
+                **(extra or {}),
+            }
+        )
+
+    def put_json(self, topic: str, line: bytes) -> tuple[str, str]:
+        """An event with its `user` inside; returns (user, id or device). Raises InvalidInput naming the field."""
+        try:
+            event = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise InvalidInput(Reason.NOT_JSON, f"not JSON: {error.msg}") from None
+        if not isinstance(event, dict) or not isinstance(event.get("user"), str):
+            raise InvalidInput(Reason.INVALID_FIELD, "a line is an object with the field user", "user")
+        user = event.pop("user")
+        self.put(topic, user, orjson.dumps(event))
+        return user, str(event.get("id") or event.get("device") or "")
+
+    def put(self, topic: str, user: str, value: bytes) -> None:
+        """Blocks while the producer's queue is full. Raises InvalidInput for a bad user id or a value over 1 MiB."""
+        key = user.encode()
+        user_of(key)
+        if len(value) > MAX_INTAKE_BYTES:
+            raise InvalidInput(
+                Reason.TOO_LARGE, f"the event has {len(value)} bytes; {topic} takes at most {MAX_INTAKE_BYTES}"
+            )
+        partition = partition_of(key, self._partitions)
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, on_delivery=self._delivered)
+            except BufferError:
+                self._producer.poll(0.1)
+            else:
+                self._producer.poll(0)
+                return
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None and len(self._failed) < 10:
+            self._failed.append(f"{message.topic()}: {error.str()}")
+
+    def __enter__(self) -> IntakeProducer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        left = self._producer.flush(_FLUSH_SECONDS)
+        if kind is None and (left or self._failed):
+            raise PushcastError(f"{left} events unacknowledged, refused: {'; '.join(self._failed) or 'none'}")
+
+
+def lines_of(source: Path | BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """(line number, line) of every line that is not blank."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            yield from lines_of(file)
+        return
+    for number, line in enumerate(source, 1):
+        if line.strip():
+            yield number, line
+
+
+def rows_of_user(settings: Settings, user: str) -> list[dict[str, Any]]:
+    """The user's rows as the compacted topic has them now. Reads the user's whole partition."""
+    prefix = device_row_prefix(user)
+    partition = partition_of(user.encode(), settings.kafka.partitions)
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.kafka.bootstrap_servers,
+            **librdkafka_config(settings.kafka.security),
+            "group.id": "pushcast-show",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        }
+    )
+    rows: dict[bytes, bytes] = {}
+    try:
+        consumer.assign([TopicPartition(topics.DEVICE, partition, 0)])
+        while True:
+            for message in consumer.consume(5000, 15.0) or _silent(topics.DEVICE):
+                if (error := message.error()) is not None:
+                    if error.code() == KafkaError._PARTITION_EOF:
+                        return [{"user": user, **row_columns(value)} for _, value in sorted(rows.items())]
+                    raise KafkaException(error)
+                key, value = message.key(), message.value()
+                if key is not None and key.startswith(prefix):
+                    if value is None:
+                        rows.pop(key, None)
+                    else:
+                        rows[key] = value
+    finally:
+        consumer.close()
+
+
+def _silent(topic: str) -> list[Message]:
+    raise PushcastError(f"no answer from Kafka about {topic} within 15 s")
