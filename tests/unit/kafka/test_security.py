@@ -49,9 +49,8 @@ def block(files: Files, **fields: Any) -> KafkaSecurity:
         "certificate_file": "client.pem",
         "key_file": "client.key",
     }
-    return KafkaSecurity(
-        **{name: files.path(names[name]) if value is True else value for name, value in fields.items()}
-    )
+    given = {name: files.path(names[name]) if value is True else value for name, value in fields.items()}
+    return KafkaSecurity.model_validate(given)
 
 
 def meaning_for_librdkafka(config: dict[str, str]) -> dict[str, object]:
@@ -178,7 +177,7 @@ def handshake(client: ssl.SSLContext, broker: ssl.SSLContext, host: str) -> byte
 )
 def test_keys_that_do_not_fit_the_protocol_are_refused(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
-        KafkaSecurity(**fields)
+        KafkaSecurity.model_validate(fields)
 
 
 @pytest.mark.parametrize("field", ["password_file", "ca_file", "certificate_file", "key_file"])
@@ -199,7 +198,7 @@ def test_an_empty_password_file_is_refused(files: Files) -> None:
 
 
 def test_files_that_are_no_certificates_are_refused(files: Files) -> None:
-    with pytest.raises(ConfigurationError, match="ca_file: .* holds no PEM certificate"):
+    with pytest.raises(ConfigurationError, match=r"ca_file: .* holds no PEM certificate"):
         faust_credentials(block(files, protocol="SSL", ca_file=files.path("password")))
     wrong_pair = {"certificate_file": files.path("client.pem"), "key_file": files.path("ca.pem")}
     with pytest.raises(ConfigurationError, match="no pair"):
