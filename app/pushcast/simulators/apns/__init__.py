@@ -1,0 +1,1 @@
+"""Simulated Apple Push Notification service."""

@@ -1,0 +1,301 @@
+"""The APNs request handler: explicit rule, then token prefix, then validation, then acceptance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Any, ClassVar, Final, cast
+
+from pushcast.providers.http2 import frames as f
+from pushcast.providers.http2.server import ServerConnection, ServerSettings
+from pushcast.providers.http2.server_hpack import Shape, literal, status_field
+from pushcast.simulators.apns import reasons, validation
+from pushcast.simulators.apns.prefixes import effect_of
+from pushcast.simulators.apns.provider_tokens import (
+    MAX_AGE_SECONDS,
+    ConnectionFacts,
+    ProviderTokens,
+    SigningKey,
+)
+from pushcast.simulators.clock import SimulatorClock
+from pushcast.simulators.effects import Effect
+from pushcast.simulators.provider import Provider, json_body, retry_after_field
+from pushcast.simulators.recorder import Recorder
+from pushcast.simulators.wheel import Answer
+
+# Third-party observation of production: 1 stream until a token was accepted, then typically 1000.
+STREAMS: Final = 1_000
+SETTINGS: Final = ServerSettings(max_concurrent_streams=1)
+_JSON: Final = literal(b"content-type", b"application/json")
+_ID_FIELD: Final = b"\x00\x07apns-id\x24"
+_ACCEPTED: Final = b"\x88" + _ID_FIELD
+# HEADERS, END_STREAM and END_HEADERS, for `:status 200` plus a 36-byte apns-id.
+_ACCEPTED_PREFIX: Final = f.frame_prefix(len(_ACCEPTED) + 36, f.HEADERS, f.FLAG_END_STREAM | f.FLAG_END_HEADERS)
+_PACK_U32: Final = f.PACK_U32
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """What follows from a shape's fixed fields, once for all its requests."""
+
+    headers: validation.Headers
+    topic: bytes
+    bundle: str
+    limit_bytes: int
+    path_hole: int
+    id_hole: int
+    message_refusal: str | None
+    refusal: str | None
+    token: bytes
+    path_refusal: str | None
+
+
+class ApnsProvider(Provider):
+    platform: ClassVar[str] = "apns"
+
+    def __init__(
+        self,
+        *,
+        clock: SimulatorClock,
+        random: Random,
+        recorder: Recorder,
+        checks: bool,
+        keys: list[SigningKey],
+        environment: str,
+        certificates: bool = False,
+    ) -> None:
+        self.tokens = ProviderTokens(keys, environment=environment)
+        self.environment = environment
+        self.certificates = certificates
+        self._id_head = f"{random.getrandbits(32):08x}-0000-4000-8000-"
+        self._ids = 0
+        settings = SETTINGS if checks else ServerSettings(max_concurrent_streams=STREAMS)
+        super().__init__(clock=clock, random=random, recorder=recorder, checks=checks, settings=settings)
+        self.streams = STREAMS
+
+    def _reset_state(self) -> None:
+        super()._reset_state()
+        self.streams = STREAMS
+        self.bad_device_token_limit: int | None = None
+        self._checked: tuple[bytes, int, str | None] = (b"", 0, "PayloadEmpty")
+
+    def reset(self) -> None:
+        super().reset()
+        self.tokens.reset()
+
+    def opened(self, connection: ServerConnection) -> None:
+        super().opened(connection)
+        facts = ConnectionFacts()
+        connection.memo = facts
+        if self.certificates and connection.transport is not None:
+            subject = (connection.transport.get_extra_info("peercert") or {}).get("subject", ())
+            names = {value for group in subject for name, value in group if name in {"userId", "UID"}}
+            if names:
+                facts.certificate_topics = frozenset(names)
+                self._raise_streams(connection, facts)
+
+    def _raise_streams(self, connection: ServerConnection, facts: ConnectionFacts) -> None:
+        facts.raised = True
+        connection.send_settings({f.SETTINGS_MAX_CONCURRENT_STREAMS: self.streams})
+
+    def _set_streams(self, value: int) -> None:
+        self.streams = int(value)
+        for connection in self.connections.values():
+            if cast("ConnectionFacts", connection.memo).raised or not self.checks:
+                connection.send_settings({f.SETTINGS_MAX_CONCURRENT_STREAMS: self.streams})
+                connection.flush()
+
+    def _setters(self) -> dict[str, Any]:
+        return {
+            **super()._setters(),
+            "bad_device_token_limit": lambda value: setattr(self, "bad_device_token_limit", value),
+            "revoked_keys": self.tokens.revoke,
+            "token_update_scope": self._set_update_scope,
+        }
+
+    def _set_update_scope(self, value: str) -> None:
+        if value not in {"connection", "team"}:
+            raise ValueError(f"token_update_scope: {value!r} is not connection or team")
+        self.tokens.update_scope = value
+
+    def state(self) -> dict[str, Any]:
+        return {
+            **super().state(),
+            "bad_device_token_limit": self.bad_device_token_limit,
+            "revoked_keys": self.tokens.revoked,
+            "token_update_scope": self.tokens.update_scope,
+        }
+
+    def stats(self) -> dict[str, Any]:
+        return {**super().stats(), "provider_tokens_seen": self.tokens.seen_total}
+
+    def goaway_debug(self, reason: str) -> bytes:
+        return json_body({"reason": reason})
+
+    def request(
+        self, connection: ServerConnection, stream_id: int, shape: Shape, values: tuple[bytes, ...], body: bytes
+    ) -> None:
+        recorder = self.recorder
+        recorder.requests += 1
+        prepared: _Prepared | None = shape.memo
+        if prepared is None:
+            prepared = self._prepare(shape, values)
+        if prepared.path_hole >= 0:
+            path = values[prepared.path_hole]
+            token = path[10:] if path.startswith(b"/3/device/") else path
+        else:
+            path = prepared.headers.path
+            token = prepared.token
+        message_id = values[prepared.id_hole] if prepared.id_hole >= 0 else prepared.headers.message_id
+        delay = self.latency.sample_seconds(self.random) if self.latency is not None else 0.0
+        effect = self.rules.find(token, prepared.bundle) if self.rules.rules else None
+        if effect is None:
+            effect = effect_of(token)
+        if self.maintenance and effect is None:
+            effect = _MAINTENANCE
+        label = "200"
+        forced = False
+        if effect is not None:
+            if effect.kind == "latency":
+                delay += effect.delay_seconds
+                effect = None
+            elif effect.kind == "fail" and not self.rules.still_fails(token, effect.count):
+                effect = None
+            elif effect.kind == "ok":
+                forced, effect = True, None
+        reason = None
+        if effect is None and not forced and self.checks:
+            reason = self._refuse(connection, prepared, message_id, path, body)
+            if reason is not None:
+                effect = Effect("status", reason=reason)
+        if effect is not None:
+            label = self.perform(connection, stream_id, effect, delay, message_id)
+            recorder.verdict(label)
+            if self.bad_device_token_limit is not None and label == "400 BadDeviceToken":
+                self._count_bad_token(connection)
+        else:
+            marker = recorder.accept(token, body)
+            recorder.apps[prepared.bundle] += 1
+            if len(message_id) != 36:
+                self._ids += 1
+                message_id = b"%b%012x" % (self._id_head.encode(), self._ids)
+            if delay > 0 or self.environment == "sandbox":
+                self.send(connection, stream_id, Answer(self._accepted_block(message_id)), delay, marker)
+            else:
+                connection.out.append(b"%b%b%b%b" % (_ACCEPTED_PREFIX, _PACK_U32(stream_id), _ACCEPTED, message_id))
+                connection.answered += 1
+                if marker:
+                    recorder.answered(marker)
+        recorder.log(connection.received_at, connection.number, stream_id, shape, values, body, label)
+        if self.goaway_after:
+            self.after_request(connection)
+
+    def _accepted_block(self, message_id: bytes) -> bytes:
+        if self.environment != "sandbox":
+            return _ACCEPTED + message_id
+        unique = f"{self.random.getrandbits(128):032x}"
+        unique = f"{unique[:8]}-{unique[8:12]}-{unique[12:16]}-{unique[16:20]}-{unique[20:]}"
+        return _ACCEPTED + message_id + literal(b"apns-unique-id", unique.encode())
+
+    def _prepare(self, shape: Shape, values: tuple[bytes, ...]) -> _Prepared:
+        """Remembered on the shape when nothing but the path and the message id varies in it."""
+        names = shape.hole_names
+        path_hole = names.index(b":path") if names.count(b":path") == 1 else -1
+        id_hole = names.index(b"apns-id") if names.count(b"apns-id") == 1 else -1
+        headers = validation.Headers.of(shape.fill(values))
+        topic = headers.topic
+        path_refusal = validation.refuse_path(headers.path)
+        token = headers.path[10:] if headers.path.startswith(b"/3/device/") else headers.path
+        message_refusal = validation.refuse_message_id(headers.message_id) if headers.message_id else None
+        prepared = _Prepared(
+            headers,
+            topic,
+            validation.bundle_of(topic).decode(errors="replace"),
+            validation.LIMIT_BYTES.get(headers.push_type, 4_096),
+            path_hole,
+            id_hole,
+            message_refusal,
+            validation.refuse_headers(headers),
+            token,
+            path_refusal,
+        )
+        if len(names) == (path_hole >= 0) + (id_hole >= 0):
+            shape.memo = prepared
+        return prepared
+
+    def _refuse(
+        self, connection: ServerConnection, prepared: _Prepared, message_id: bytes, path: bytes, body: bytes
+    ) -> str | None:
+        """The first reason, in pushy's order: message id, static headers, topic, path, authorization, payload."""
+        if prepared.id_hole >= 0:
+            refused = validation.refuse_message_id(message_id)
+        else:
+            refused = prepared.message_refusal
+        if refused is not None or prepared.refusal is not None:
+            return refused or prepared.refusal
+        facts = cast("ConnectionFacts", connection.memo)
+        if not prepared.topic and len(facts.certificate_topics) != 1:
+            return "MissingTopic"
+        refused = validation.refuse_path(path) if prepared.path_hole >= 0 else prepared.path_refusal
+        if refused is not None:
+            return refused
+        refused = self._refuse_sender(connection, facts, prepared)
+        if refused is not None:
+            return refused
+        checked_body, limit, checked = self._checked
+        if limit == prepared.limit_bytes and checked_body == body:
+            return checked
+        refused = validation.refuse_payload(body, prepared.limit_bytes)
+        self._checked = (body, prepared.limit_bytes, refused)
+        return refused
+
+    def _refuse_sender(self, connection: ServerConnection, facts: ConnectionFacts, prepared: _Prepared) -> str | None:
+        if facts.certificate_topics:
+            return None if not prepared.topic or prepared.bundle in facts.certificate_topics else "TopicDisallowed"
+        authorization = prepared.headers.authorization
+        now = self.clock.now()
+        if (
+            authorization is None
+            or authorization != facts.current
+            or facts.expired
+            or self.tokens.revoked
+            or not facts.raised
+            or not 0 <= now - facts.current_issued_at <= MAX_AGE_SECONDS
+        ):
+            token, refused = self.tokens.authorize(facts, authorization, now)
+            if refused is not None:
+                return refused
+            assert token is not None
+            if not facts.raised:
+                self._raise_streams(connection, facts)
+        return None if prepared.bundle in facts.topics else "TopicDisallowed"
+
+    def _count_bad_token(self, connection: ServerConnection) -> None:
+        facts = cast("ConnectionFacts", connection.memo)
+        facts.bad_device_tokens += 1
+        limit = self.bad_device_token_limit
+        if limit is not None and facts.bad_device_tokens >= limit and not connection.going_away:
+            self.send_goaway(connection, "graceful", "TooManyBadDeviceTokens", code=f.ENHANCE_YOUR_CALM)
+
+    def error_answer(self, status: int, effect: Effect, context: Any) -> tuple[Answer, str]:
+        reason = effect.reason or reasons.DEFAULT_REASON.get(status, "InternalServerError")
+        status = status or reasons.STATUS.get(reason, 400)
+        value: dict[str, Any] = {"reason": reason}
+        if status == 410:
+            value["timestamp"] = self.clock.now_ms() if effect.timestamp_ms is None else effect.timestamp_ms
+        message_id: bytes = context
+        if len(message_id) != 36:
+            self._ids += 1
+            message_id = b"%b%012x" % (self._id_head.encode(), self._ids)
+        block = status_field(status) + _ID_FIELD + message_id + _JSON + retry_after_field(effect)
+        return Answer(block, json_body(value)), f"{status} {reason}"
+
+
+_MAINTENANCE: Final = Effect("status", 503, "ServiceUnavailable")
+
+
+def parse_environment(value: str) -> str:
+    """Raises ValueError for anything but production or sandbox."""
+    if value not in {"production", "sandbox"}:
+        raise ValueError(f"environment {value!r} is not production or sandbox")
+    return value

@@ -1,0 +1,140 @@
+"""The control API of a simulator: plain HTTP on loopback, JSON in and out.
+
+A wrong request gets 400 and `{"error": …}` and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from pushcast.simulators.effects import Effect
+
+if TYPE_CHECKING:
+    from pushcast.simulators.simulator import Simulator
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ControlServer:
+    """PUT /rules, PUT /state, GET /rules|/state|/stats|/deliveries, POST /goaway|/rst|/drop|/settings|/reset|/clock."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._runner: web.AppRunner | None = None
+        self.port = port
+
+    async def open(self, simulator: Simulator) -> None:
+        application = web.Application(middlewares=[_errors])
+        application.add_routes(_routes(simulator))
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self.port)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def close(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except (ValueError, KeyError, TypeError) as error:
+        return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=400)
+
+
+async def _body(request: web.Request) -> Any:
+    text = await request.text()
+    return json.loads(text) if text.strip() else {}
+
+
+def _routes(simulator: Simulator) -> list[web.RouteDef]:
+    async def rules(request: web.Request) -> web.Response:
+        value = await _body(request)
+        value = value["rules"] if isinstance(value, dict) else value
+        simulator.set_rules(value)
+        return web.json_response({"rules": len(value)})
+
+    async def show_rules(request: web.Request) -> web.Response:
+        rows = [
+            {"effect": rule.effect.kind, "status": rule.effect.status, "seen": rule.seen, "applied": rule.applied}
+            for rule in simulator.provider.rules.rules
+        ]
+        return web.json_response(rows)
+
+    async def state(request: web.Request) -> web.Response:
+        await simulator.set_state(await _body(request))
+        return web.json_response(simulator.state())
+
+    async def show_state(request: web.Request) -> web.Response:
+        return web.json_response(simulator.state())
+
+    async def goaway(request: web.Request) -> web.Response:
+        value = await _body(request)
+        told = simulator.goaway(
+            value.get("mode", "graceful"),
+            value.get("reason", ""),
+            code=int(value.get("code", 0)),
+            last_stream_id=value.get("last_stream_id"),
+            connections=value.get("connections"),
+        )
+        return web.json_response({"connections": told})
+
+    async def rst(request: web.Request) -> web.Response:
+        value = await _body(request)
+        return web.json_response({"streams": simulator.reset_streams(_code(value), count=value.get("count"))})
+
+    async def drop(request: web.Request) -> web.Response:
+        return web.json_response({"connections": simulator.drop((await _body(request)).get("connections"))})
+
+    async def settings(request: web.Request) -> web.Response:
+        return web.json_response({"connections": simulator.send_settings(await _body(request))})
+
+    async def reset(request: web.Request) -> web.Response:
+        simulator.reset()
+        return web.json_response({})
+
+    async def clock(request: web.Request) -> web.Response:
+        value = await _body(request)
+        unknown = set(value) - {"advance_seconds", "set", "freeze"}
+        if unknown:
+            raise ValueError(f"clock: unknown {sorted(unknown)}; known: advance_seconds, set, freeze")
+        if "freeze" in value:
+            simulator.clock.freeze(bool(value["freeze"]))
+        if "set" in value:
+            simulator.clock.set(float(value["set"]))
+        simulator.clock.advance(float(value.get("advance_seconds", 0.0)))
+        return web.json_response({"now": simulator.clock.now()})
+
+    async def deliveries(request: web.Request) -> web.Response:
+        since, limit = int(request.query.get("since", "0")), int(request.query.get("limit", "1000"))
+        return web.json_response({"deliveries": simulator.deliveries(since, limit)})
+
+    async def stats(request: web.Request) -> web.Response:
+        return web.json_response(simulator.stats(copies=request.query.get("detail") == "copies"))
+
+    return [
+        web.put("/rules", rules),
+        web.get("/rules", show_rules),
+        web.put("/state", state),
+        web.get("/state", show_state),
+        web.post("/goaway", goaway),
+        web.post("/rst", rst),
+        web.post("/drop", drop),
+        web.post("/settings", settings),
+        web.post("/reset", reset),
+        web.post("/clock", clock),
+        web.get("/deliveries", deliveries),
+        web.get("/stats", stats),
+    ]
+
+
+def _code(value: dict[str, Any]) -> int:
+    return Effect.parse(f"reset:{value.get('code', 'INTERNAL_ERROR')}").error_code

@@ -1,0 +1,163 @@
+"""A running simulator: the provider behind its TLS port, the control port beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pushcast.providers.http2 import frames as f
+from pushcast.providers.http2.server import ServerConnection
+from pushcast.simulators.clock import SimulatorClock
+from pushcast.simulators.control import ControlServer
+from pushcast.simulators.effects import Rule
+from pushcast.simulators.listener import Listener
+from pushcast.simulators.provider import Provider
+
+_SETTING_NAMES = {
+    "header_table_size": f.SETTINGS_HEADER_TABLE_SIZE,
+    "max_concurrent_streams": f.SETTINGS_MAX_CONCURRENT_STREAMS,
+    "initial_window_size": f.SETTINGS_INITIAL_WINDOW_SIZE,
+    "max_frame_size": f.SETTINGS_MAX_FRAME_SIZE,
+    "max_header_list_size": f.SETTINGS_MAX_HEADER_LIST_SIZE,
+}
+
+
+class Simulator:
+    """Use as `async with`, or `open` and `close`. Everything runs on the loop that opened it; nothing here blocks.
+
+    `url`, `control_url` and `credentials` are set once it is open; `credentials` holds paths, never key material.
+    """
+
+    def __init__(
+        self, provider: Provider, listener: Listener, control: ControlServer, *, ca_file: Path, work_dir: Path
+    ) -> None:
+        self.provider = provider
+        self.platform = provider.platform
+        self.ca_file = ca_file
+        self.work_dir = work_dir
+        self.credentials: dict[str, Any] = {}
+        self._listener = listener
+        self._control = control
+
+    @property
+    def clock(self) -> SimulatorClock:
+        return self.provider.clock
+
+    @property
+    def port(self) -> int:
+        return self._listener.port
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self._listener.port}"
+
+    @property
+    def control_url(self) -> str:
+        return f"http://127.0.0.1:{self._control.port}"
+
+    def describe(self) -> dict[str, Any]:
+        """The line that `pushcast sim` prints."""
+        return {
+            "platform": self.platform,
+            "url": self.url,
+            "control_url": self.control_url,
+            "ca_file": str(self.ca_file),
+            "credentials": self.credentials,
+        }
+
+    async def open(self) -> None:
+        await self._listener.switch("up")
+        await self._control.open(self)
+
+    async def close(self) -> None:
+        self._listener.close()
+        self.provider.wheel.clear()
+        for connection in self._chosen(None):
+            connection.abort()
+        await self._control.close()
+
+    async def __aenter__(self) -> Simulator:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def set_rules(self, rules: Iterable[dict[str, Any]]) -> None:
+        """Replaces all rules; their counters start anew. Raises ValueError and then changes nothing."""
+        self.provider.rules.replace([Rule.parse(rule) for rule in rules])
+
+    async def set_state(self, value: dict[str, Any]) -> None:
+        """`network` and what the provider knows; see `state`. Raises ValueError."""
+        value = dict(value)
+        network = value.pop("network", None)
+        self.provider.set_state(value)
+        if network is not None:
+            await self._listener.switch(network)
+
+    def state(self) -> dict[str, Any]:
+        return {"network": self._listener.mode, **self.provider.state()}
+
+    def goaway(
+        self,
+        mode: str = "graceful",
+        reason: str = "",
+        *,
+        code: int = f.NO_ERROR,
+        last_stream_id: int | None = None,
+        connections: list[int] | None = None,
+    ) -> int:
+        """Returns how many connections were told."""
+        chosen = self._chosen(connections)
+        for connection in chosen:
+            self.provider.send_goaway(connection, mode, reason, code=code, last_stream_id=last_stream_id)
+            connection.flush()
+        return len(chosen)
+
+    def reset_streams(self, code: int = f.INTERNAL_ERROR, *, count: int | None = None) -> int:
+        """RST_STREAM on open streams (held answers, unfinished requests), lowest ids first; returns how many."""
+        done = 0
+        for connection in self._chosen(None):
+            for stream_id in connection.open_stream_ids:
+                if count is not None and done >= count:
+                    break
+                connection.reset(stream_id, code)
+                done += 1
+            connection.flush()
+        return done
+
+    def drop(self, connections: list[int] | None = None) -> int:
+        """Cuts TCP connections without GOAWAY or TLS close."""
+        chosen = self._chosen(connections)
+        for connection in chosen:
+            connection.abort()
+        return len(chosen)
+
+    def send_settings(self, values: dict[str, int]) -> int:
+        """SETTINGS by their lower-case RFC 9113 names to every connection. Raises ValueError."""
+        unknown = set(values) - set(_SETTING_NAMES)
+        if unknown:
+            raise ValueError(f"settings: unknown {sorted(unknown)}; known: {', '.join(_SETTING_NAMES)}")
+        chosen = self._chosen(None)
+        for connection in chosen:
+            connection.send_settings({_SETTING_NAMES[name]: int(value) for name, value in values.items()})
+            connection.flush()
+        return len(chosen)
+
+    def stats(self, *, copies: bool = False) -> dict[str, Any]:
+        stats = self.provider.stats()
+        return {**stats, "copies": self.provider.recorder.copies()} if copies else stats
+
+    def deliveries(self, since: int = 0, limit: int = 1_000) -> list[dict[str, Any]]:
+        return self.provider.recorder.deliveries(since, limit)
+
+    def reset(self) -> None:
+        """Counters, rules, state and clock as at the start; connections and the listening port stay."""
+        self.provider.reset()
+
+    def _chosen(self, numbers: list[int] | None) -> list[ServerConnection]:
+        return [c for c in list(self.provider.connections.values()) if numbers is None or c.number in numbers]
