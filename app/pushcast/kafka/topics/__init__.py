@@ -1,0 +1,27 @@
+"""Topology as reviewed data: files in `topology/topics/`, compared with a cluster and applied to it."""
+
+from __future__ import annotations
+
+from pushcast.kafka.topics.cluster import apply, plan
+from pushcast.kafka.topics.diff import Action, Change
+from pushcast.kafka.topics.errors import ClusterUnavailable, TopologyConflict, TopologyError, UndeclaredEdge
+from pushcast.kafka.topics.load import check_edges, load_topology, read_topology
+from pushcast.kafka.topics.model import Role, Topic, TopicFamily, Topology
+
+__all__ = [
+    "Action",
+    "Change",
+    "ClusterUnavailable",
+    "Role",
+    "Topic",
+    "TopicFamily",
+    "Topology",
+    "TopologyConflict",
+    "TopologyError",
+    "UndeclaredEdge",
+    "apply",
+    "check_edges",
+    "load_topology",
+    "plan",
+    "read_topology",
+]

@@ -1,0 +1,78 @@
+"""Reads the topic files, and holds running agents against them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources.abc import Traversable
+
+import yaml
+from pydantic import ValidationError
+
+from pushcast.kafka.topics.errors import TopologyError, UndeclaredEdge
+from pushcast.kafka.topics.model import Role, TopicFamily, Topology
+from pushcast.resources import data_dir
+
+
+@cache
+def load_topology() -> Topology:
+    """The topology that belongs to this release. Raises TopologyError naming file and key."""
+    return read_topology(data_dir("topology") / "topics")
+
+
+def read_topology(folder: Traversable) -> Topology:
+    """Every `*.yaml` of a folder, in the order of the names. Raises TopologyError naming file and key."""
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda file: file.name)
+    if not files:
+        raise TopologyError(f"{folder}: there is no topic file")
+    topology = Topology(tuple(_read(file) for file in files))
+    for name, count in Counter(topic.name for topic in topology.all_topics).items():
+        if count > 1:
+            raise TopologyError(f"{name}: {count} files describe this topic")
+    return topology
+
+
+def file_name(family: TopicFamily) -> str:
+    """The file that a family belongs into: its name without the angle brackets, which not every file system takes."""
+    return family.name.replace("<", "").replace(">", "") + ".yaml"
+
+
+def _read(file: Traversable) -> TopicFamily:
+    try:
+        family = TopicFamily.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise TopologyError(f"{file.name}: not YAML: {error}") from error
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
+        raise TopologyError(f"{file.name}: " + "; ".join(lines)) from None
+    if file.name != file_name(family):
+        raise TopologyError(f"{file.name}: describes {family.name}, so it must be called {file_name(family)}")
+    return family
+
+
+def check_edges(
+    role: Role | str, consumed: Iterable[str], produced: Iterable[str], topology: Topology | None = None
+) -> None:
+    """Refuses an agent that consumes or produces a topic which the topology does not give to its role.
+
+    Raises UndeclaredEdge naming every such topic and the file to change. Reading back one's own outputs is no edge.
+    """
+    topology = topology or load_topology()
+    known = topology.by_name
+    wrong: list[str] = []
+    for verb, names, allowed in (
+        ("consumes", consumed, topology.for_consumer(role)),
+        ("produces", produced, topology.for_producer(role)),
+    ):
+        allowed_names = {topic.name for topic in allowed}
+        for name in sorted(set(names) - allowed_names):
+            topic = known.get(name)
+            remedy = (
+                f"topology/topics/{file_name(topic.family)} does not say so"
+                if topic
+                else "no file in topology/topics describes it"
+            )
+            wrong.append(f"{role} {verb} {name}, but {remedy}")
+    if wrong:
+        raise UndeclaredEdge("; ".join(wrong))

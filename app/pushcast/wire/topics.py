@@ -1,0 +1,47 @@
+"""Physical names of the topics that stages use. What each is for, and its settings, stand in `topology/topics/`."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+from pushcast.model.words import Lane, Platform
+
+RetryDelay = Literal["10s", "1m", "5m", "30m"]
+
+DEVICE_CHANGED: Final = "push.device.changed.v1"
+DEVICE: Final = "push.device.v1"
+PLANNED: Final = "push.planned.v1"
+RECEIPT: Final = "push.receipt.v1"
+TOKEN_INVALID: Final = "push.token.invalid.v1"  # noqa: S105 - a topic, not a secret
+PARKED: Final = "push.parked.v1"
+CONTROL: Final = "push.control.v1"
+
+#: The retry ladder, shortest first: the rung's name in its topic, and how long a record waits there.
+RETRY_DELAY_SECONDS: Final[dict[RetryDelay, int]] = {"10s": 10, "1m": 60, "5m": 300, "30m": 1800}
+DEAD_LETTER_SUFFIX: Final = ".dlq"
+
+_DELAYS = get_args(RetryDelay)
+
+
+def notification(lane: Lane) -> str:
+    """Where producers put notifications of a lane."""
+    return f"push.notification.{Lane(lane)}.v1"
+
+
+def send(platform: Platform, lane: Lane) -> str:
+    """Where PLAN puts multicast batches for the senders of a platform and lane."""
+    return f"push.send.{Platform(platform)}.{Lane(lane)}.v1"
+
+
+def retry(delay: RetryDelay) -> str:
+    """Rung of the retry ladder. Raises ValueError for a rung that does not exist."""
+    if delay not in _DELAYS:
+        raise ValueError(f"retry delay {delay!r} is none of {', '.join(_DELAYS)}")
+    return f"push.retry.{delay}.v1"
+
+
+def dead_letter(topic: str) -> str:
+    """Where records of `topic` go that no retry can mend. Raises ValueError for a dead-letter topic: they have none."""
+    if topic.endswith(DEAD_LETTER_SUFFIX):
+        raise ValueError(f"{topic} is a dead-letter topic itself")
+    return topic + DEAD_LETTER_SUFFIX
