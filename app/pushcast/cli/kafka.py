@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from enum import StrEnum
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 from rich.console import Console
 
+from pushcast.cli.output import Output, OutputOption, print_json
 from pushcast.kafka import embedded
-from pushcast.kafka.embedded.errors import EmbeddedKafkaError, SettingError
 
 app = typer.Typer(
     name="kafka",
@@ -21,18 +19,10 @@ app = typer.Typer(
 )
 
 
-class Output(StrEnum):
-    text = "text"
-    json = "json"
-
-
 DataDir = Annotated[
     Path | None,
-    typer.Option(
-        help="Where the cluster keeps its data and logs.", show_default="~/.local/share/pushcast/kafka"
-    ),
+    typer.Option(help="Where the cluster keeps its data and logs.", show_default="~/.local/share/pushcast/kafka"),
 ]
-OutputOption = Annotated[Output, typer.Option(help="Standard output as text or as JSON.")]
 
 
 @app.command()
@@ -50,30 +40,16 @@ def start(
     output: OutputOption = Output.text,
 ) -> None:
     """Start it (or leave it running) and return once it answers."""
-    console = Console(stderr=True)
-    try:
-        info = embedded.start(
-            brokers=brokers,
-            data_dir=data_dir,
-            port=port,
-            offline=offline,
-            progress=lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
-        )
-    except EmbeddedKafkaError as error:
-        raise _exit(error) from error
+    info = embedded.start(brokers=brokers, data_dir=data_dir, port=port, offline=offline, progress=_progress())
     _show(info, output)
 
 
 @app.command()
 def stop(data_dir: DataDir = None, output: OutputOption = Output.text) -> None:
     """Stop it; data and logs stay. Exit 0 when it did not run, too."""
-    console = Console(stderr=True)
-    try:
-        stopped = embedded.stop(data_dir, progress=lambda line: console.print(line, markup=False, highlight=False))
-    except EmbeddedKafkaError as error:
-        raise _exit(error) from error
+    stopped = embedded.stop(data_dir, progress=_progress())
     if output is Output.json:
-        _print_json({"stopped": stopped})
+        print_json({"stopped": stopped})
     else:
         typer.echo("stopped" if stopped else "it was not running")
 
@@ -81,10 +57,7 @@ def stop(data_dir: DataDir = None, output: OutputOption = Output.text) -> None:
 @app.command()
 def status(data_dir: DataDir = None, output: OutputOption = Output.text) -> None:
     """Show the running cluster; exit 1 when it is down."""
-    try:
-        info = embedded.status(data_dir)
-    except EmbeddedKafkaError as error:
-        raise _exit(error) from error
+    info = embedded.status(data_dir)
     if info is None:
         typer.echo("the embedded Kafka is down; start it with: pushcast kafka start", err=True)
         raise typer.Exit(1)
@@ -93,7 +66,7 @@ def status(data_dir: DataDir = None, output: OutputOption = Output.text) -> None
 
 def _show(info: embedded.ClusterInfo, output: Output) -> None:
     if output is Output.json:
-        _print_json(info.to_dict())
+        print_json(info.to_dict())
         return
     typer.echo(f"Apache Kafka {embedded.KAFKA_VERSION} at {info.bootstrap_servers}")
     typer.echo(f"brokers  {len(info.pids)} of {info.brokers} up, pids {', '.join(map(str, info.pids))}")
@@ -102,10 +75,6 @@ def _show(info: embedded.ClusterInfo, output: Output) -> None:
         typer.echo(f"log      {path}")
 
 
-def _print_json(value: dict[str, object]) -> None:
-    sys.stdout.write(orjson.dumps(value).decode() + "\n")
-
-
-def _exit(error: EmbeddedKafkaError) -> typer.Exit:
-    typer.echo(f"error: {error}", err=True)
-    return typer.Exit(2 if isinstance(error, SettingError) else 1)
+def _progress() -> Callable[[str], None]:
+    console = Console(stderr=True)
+    return lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -61,7 +61,12 @@ def default_cache(environment: Environment) -> Path:
 
 
 def fetch(
-    cache: Path, environment: Environment, *, offline: bool = False, progress: Callable[[str], None] = lambda _: None
+    cache: Path,
+    environment: Environment,
+    *,
+    offline: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+    lock: Path = LOCK_FILE,
 ) -> list[Path]:
     """Paths of every jar in the lock, each verified against its SHA-256; downloads what `cache` lacks.
 
@@ -72,7 +77,7 @@ def fetch(
         raise SettingError(
             f"the jar cache {cache} has a {os.pathsep!r} in its path, which a Java class path cannot hold"
         )
-    jars = read_lock()
+    jars = read_lock(lock)
     if missing := _missing(jars, cache):
         if offline:
             names = ", ".join(jar.file_name for jar in missing[:3]) + (", …" if len(missing) > 3 else "")

@@ -88,8 +88,10 @@ def groups_of_all_partitions(partitions: int) -> list[str]:
 
 
 def group_partition(group: str, partitions: int) -> int:
-    """Where the broker keeps a group: Java's String.hashCode without its sign, modulo (GroupCoordinatorService)."""
+    """Where the broker keeps a group: the absolute value of Java's String.hashCode (0 for the smallest int), modulo
+    (`partitionFor` in Kafka's GroupCoordinatorService)."""
     code = 0
-    for letter in group:
+    for letter in group:  # ASCII names: a letter is one UTF-16 unit
         code = (31 * code + ord(letter)) & 0xFFFFFFFF
-    return (code & 0x7FFFFFFF) % partitions
+    signed = code - (1 << 32) if code >= 1 << 31 else code
+    return (0 if signed == -(1 << 31) else abs(signed)) % partitions
