@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, TopicPartition
 
@@ -61,8 +61,16 @@ class Books:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def reckon(self, since_ms: int | None, progress: Callable[[int], None] = lambda partition: None) -> Totals:
-        """Judges every notification produced since `since_ms` (None: as far back as the topics reach)."""
+    def reckon(
+        self,
+        since_ms: int | None,
+        progress: Callable[[int], None] = lambda partition: None,
+        on_receipt: Callable[[dict[str, Any]], None] = lambda receipt: None,
+    ) -> Totals:
+        """Judges every notification produced since `since_ms` (None: as far back as the topics reach).
+
+        `on_receipt` sees every distinct receipt once.
+        """
         totals = Totals()
         for partition in range(self._partitions):
             accounts = PartitionAccounts(partition)
@@ -84,8 +92,8 @@ class Books:
                 if value := message.value():
                     accounts.planned(decode_planned(value))
             for message in self._read(topics.RECEIPT, partition, since_ms=since_ms):
-                if value := message.value():
-                    accounts.receipt(decode_receipt(value))
+                if (value := message.value()) and accounts.receipt(receipt := decode_receipt(value)):
+                    on_receipt(receipt)
             accounts.settle(totals, committed, first)
             progress(partition)
         return totals
@@ -101,6 +109,12 @@ class Books:
             low, high = self._watermarks(topic, partition)
             records += max(0, high - max(low, self._committed(group, topic, partition)))
         return Lag(group, topic, records)
+
+    def tombstones(self, topic: str) -> int:
+        """Null records that a compacted topic still holds."""
+        return sum(
+            message.value() is None for partition in range(self._partitions) for message in self._read(topic, partition)
+        )
 
     def end_offsets(self, topic: str) -> list[int]:
         """Next offset to be written, per partition."""

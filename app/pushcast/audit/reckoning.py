@@ -86,14 +86,15 @@ class PartitionAccounts:
             account.notification = notification
             account.planned = total
 
-    def receipt(self, receipt: dict[str, Any]) -> None:
-        """A terminal receipt."""
+    def receipt(self, receipt: dict[str, Any]) -> bool:
+        """A terminal receipt; False when it is a copy."""
         account = self._account(receipt["lane"], receipt["source_offset"])
         delivery = bytes.fromhex(receipt["delivery_id"])
-        if delivery in account.ended:
-            self._copies += 1
+        first = delivery not in account.ended
+        self._copies += not first
         account.ended[delivery] = receipt["outcome"]
         account.notification = account.notification or receipt["notification_id"]
+        return first
 
     def _account(self, lane: str, offset: int) -> Account:
         account = self._accounts.get((lane, offset))

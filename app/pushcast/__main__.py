@@ -1,0 +1,5 @@
+"""`python -m pushcast`."""
+
+from pushcast.cli import main
+
+main()

@@ -1,0 +1,103 @@
+"""`pushcast demo`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pushcast.cli.output import Output, OutputOption, print_json
+
+_ACCOUNTS = [
+    "notifications",
+    "planned",
+    "accepted",
+    "invalid",
+    "rejected",
+    "expired",
+    "suppressed",
+    "cancelled",
+    "dead",
+    "unaccounted",
+    "duplicates_at_provider",
+    "copies_of_receipts",
+    "devices",
+    "dead_tokens",
+    "devices_removed",
+]
+
+
+def demo(
+    devices: Annotated[int, typer.Option(min=1, max=10_000_000, help="Devices to register.")] = 20_000,
+    notifications: Annotated[int, typer.Option(min=1, max=100_000_000, help="Notification events.")] = 50_000,
+    seed: Annotated[int, typer.Option(help="Seed of the load.")] = 1,
+    bootstrap_servers: Annotated[
+        str | None, typer.Option(help="A Kafka of yours.", show_default="a temporary one")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the demo's folder and its logs.")] = False,
+    output: OutputOption = Output.text,
+) -> None:
+    """Events in, HTTP/2 pushes out, receipts back, every device accounted for. Exit 0 only when it balances."""
+    from pushcast.demo.run import Plan, run
+    from pushcast.demo.world import World
+
+    console = Console(stderr=True)
+    with World(lambda text: console.print(f"[dim]•[/] {text}", highlight=False), bootstrap_servers, keep) as world:
+        with _Bars(console) as bars:
+            result = run(world, Plan(devices, notifications, seed), bars.update)
+        if keep:
+            console.print(f"kept: {world.folder}", highlight=False)
+    if output is Output.json:
+        print_json(result)
+    else:
+        _show(Console(), result)
+    good = result["balanced"] and not result["unaccounted"] and not result["duplicates_at_provider"]
+    console.print("[bold green]balanced[/]" if good else "[bold red]NOT balanced[/]")
+    if not good:
+        raise typer.Exit(1)
+
+
+class _Bars:
+    """Progress bars on a terminal, nothing elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> _Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def update(self, step: str, done: int, of: int) -> None:
+        name = step.partition(" (")[0]
+        task = self._tasks.get(name)
+        if task is None:
+            task = self._tasks[name] = self._progress.add_task(step, total=of or None)
+        self._progress.update(task, completed=done, description=step)
+
+
+def _show(console: Console, result: dict[str, Any]) -> None:
+    table = Table(title="per platform")
+    for column in ("platform", "engine", "accepted", "invalid", "other", "p50 ms", "p95 ms", "p99 ms"):
+        table.add_column(column, justify="left" if column in {"platform", "engine"} else "right")
+    for platform, row in result["per_platform"].items():
+        other = sum(row.get(name, 0) for name in ("rejected", "expired", "suppressed", "cancelled", "dead"))
+        latency = [f"{row['latency_ms'][name]:.0f}" if row["latency_ms"] else "–" for name in ("p50", "p95", "p99")]
+        cells = [platform, row["engine"], str(row.get("accepted", 0)), str(row.get("invalid", 0)), str(other)]
+        table.add_row(*cells, *latency)
+    console.print(table)
+    accounts = Table(title="accounts")
+    accounts.add_column("what")
+    accounts.add_column("count", justify="right")
+    for name in _ACCOUNTS:
+        accounts.add_row(name, f"{result[name]:,}")
+    accounts.add_row("seconds", f"{result['seconds']:.1f}")
+    accounts.add_row("pushes per second", f"{result['pushes_per_second']:,}")
+    console.print(accounts)

@@ -1,0 +1,123 @@
+"""The demo's load: who has which devices, who gets which notifications. Pure, seeded, the same on every machine."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+APPS = ("news", "chat")
+USERS_PER_DEVICE = 0.4  # 8,000 users own 20,000 devices
+DEAD_SHARE = 0.01
+CHAT_SHARE, ALERT_SHARE = 0.4, 0.5  # the rest goes to all apps
+CAMPAIGN_USERS = 5_000
+WORDS = ("goal", "rain", "train", "vote", "storm", "match", "draw", "lead", "final", "start")
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOf:
+    """One registration."""
+
+    user: str
+    event: dict[str, Any]
+    dead: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One notification event. Events of one campaign share `content` and their time; others have their own."""
+
+    user: str
+    lane: str
+    content: int  # number of the content: equal numbers have equal bodies
+    event: dict[str, Any]
+
+
+def user_count(devices: int) -> int:
+    """Users who own this many devices, one to four each."""
+    return max(1, min(devices, round(devices * USERS_PER_DEVICE)))
+
+
+def make_devices(devices: int, seed: int) -> list[DeviceOf]:
+    """Exactly `devices` registrations of `user_count(devices)` users, one to four each, in two apps, ~1 % dead."""
+    rng = random.Random(f"devices/{seed}")
+    users = user_count(devices)
+    owners = list(range(users))
+    owned = [1] * users
+    open_users = [user for user in owners if owned[user] < 4]
+    for _ in range(devices - users):
+        at = rng.randrange(len(open_users))
+        user = open_users[at]
+        owners.append(user)
+        owned[user] += 1
+        if owned[user] == 4:
+            open_users[at] = open_users[-1]
+            open_users.pop()
+    return [_device(number, user, rng) for number, user in enumerate(owners)]
+
+
+def _device(number: int, user: int, rng: random.Random) -> DeviceOf:
+    dead = rng.random() < DEAD_SHARE
+    platform = rng.choice(("apns", "fcm"))
+    if platform == "apns":
+        # prefixes that the simulator knows: reference/providers.md §7
+        token = ("dead0410" if dead else f"{rng.getrandbits(28) + 0x10000000:08x}") + f"{number:056x}"
+    else:
+        token = ("unreg:" if dead else "live:") + f"APA91b{number:012d}{rng.getrandbits(256):064x}"
+    name = f"user-{user}"
+    event = {
+        "op": "register",
+        "app": rng.choice(APPS),
+        "device": f"device-{number}",
+        "platform": platform,
+        "token": token,
+        "locale": rng.choice(("en-GB", "de-DE", "fr-FR")),
+    }
+    return DeviceOf(name, event, dead)
+
+
+def make_notes(count: int, users: int, seed: int) -> Iterator[Note]:
+    """Exactly `count` events: chat-like (own content each), alert-like (one content, many users), all-apps."""
+    rng = random.Random(f"notes/{seed}")
+    chats, alerts = round(count * CHAT_SHARE), round(count * ALERT_SHARE)
+    content = 0
+    for number in range(chats):
+        content += 1
+        user = rng.randrange(users)
+        yield Note(
+            f"user-{user}",
+            "normal",
+            content,
+            {
+                "id": f"chat-{seed}-{number}",
+                "app": "chat",
+                "title": f"Message {number}",
+                "body": f"{rng.choice(WORDS)} {rng.choice(WORDS)}? ({content})",
+                "options": {"thread_id": f"thread-{rng.randrange(500)}"},
+            },
+        )
+    sent = 0
+    while sent < alerts:
+        content += 1
+        size = min(CAMPAIGN_USERS, users, alerts - sent)
+        title = f"Breaking: {rng.choice(WORDS)}"
+        body = f"The {rng.choice(WORDS)} of campaign {content}"
+        for user in rng.sample(range(users), size):
+            event = {
+                "id": f"campaign-{seed}-{content}",
+                "app": "news",
+                "class": "breaking",
+                "title": title,
+                "body": body,
+            }
+            yield Note(f"user-{user}", "bulk", content, event)
+        sent += size
+    for number in range(count - chats - alerts):
+        content += 1
+        yield Note(
+            f"user-{rng.randrange(users)}",
+            "urgent",
+            content,
+            {"id": f"code-{seed}-{number}", "class": "code", "title": "Your code", "body": f"{content:06d}"},
+        )

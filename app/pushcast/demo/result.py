@@ -1,0 +1,75 @@
+"""The demo's verdict in the contract's words. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from pushcast.audit.reckoning import Totals
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the receipts say per platform, and when the last one ended."""
+
+    per_platform: dict[str, Counter[str]] = field(default_factory=dict)
+    last_ended_ms: int = 0
+
+    def add(self, receipt: dict[str, Any]) -> None:
+        """One distinct receipt."""
+        platform = receipt["platform"]
+        if platform is not None:
+            self.per_platform.setdefault(platform, Counter())[receipt["outcome"]] += 1
+        self.last_ended_ms = max(self.last_ended_ms, receipt["ended_at"])
+
+
+def result_of(
+    *,
+    totals: Totals,
+    tally: Tally,
+    simulators: dict[str, dict[str, Any]],
+    devices: int,
+    dead_tokens: int,
+    devices_removed: int,
+    engines: dict[str, str],
+    produced_from_ms: int,
+) -> dict[str, Any]:
+    """Contract 'demo'. `balanced` also demands that the simulators counted what the receipts say, and no copy more."""
+    seconds = max(0.001, (tally.last_ended_ms - produced_from_ms) / 1000)
+    accounts = totals.to_dict()
+    duplicates = sum(int(stats["duplicates"]) for stats in simulators.values())
+    accepted_there = sum(int(stats["accepted"]) for stats in simulators.values())
+    complete = all(stats["copies_complete"] for stats in simulators.values())
+    balanced = totals.balanced and duplicates == 0 and complete and accepted_there == accounts["accepted"]
+    pushes = sum(sum(counter.values()) for counter in tally.per_platform.values())
+    return {
+        **accounts,
+        "duplicates_at_provider": duplicates,
+        "accepted_at_provider": accepted_there,
+        "devices": devices,
+        "dead_tokens": dead_tokens,
+        "devices_removed": devices_removed,
+        "seconds": round(seconds, 3),
+        "pushes_per_second": round(pushes / seconds),
+        "latency_ms": worst_latency(simulators),
+        "per_platform": {
+            platform: {
+                "engine": engines.get(platform),
+                **dict(tally.per_platform.get(platform, Counter())),
+                "requests_at_provider": stats["requests"],
+                "latency_ms": stats["latency_ms"],
+            }
+            for platform, stats in simulators.items()
+        },
+        "balanced": balanced,
+    }
+
+
+def worst_latency(simulators: dict[str, dict[str, Any]]) -> dict[str, float | None]:
+    """The slower platform's percentiles: percentiles of different populations cannot be added."""
+    rows = [stats["latency_ms"] for stats in simulators.values() if stats.get("latency_ms")]
+    return {
+        name: max((row[name] for row in rows if row.get(name) is not None), default=None)
+        for name in ("p50", "p95", "p99")
+    }

@@ -1,0 +1,186 @@
+"""The demo itself: register devices, send notifications, follow them to the end, reckon."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+from confluent_kafka import Producer
+
+from pushcast.audit.reader import Books, planner_group
+from pushcast.audit.reckoning import Totals
+from pushcast.demo.load import make_devices, make_notes, user_count
+from pushcast.demo.result import Tally, result_of
+from pushcast.demo.world import World
+from pushcast.kafka.security import librdkafka_config
+from pushcast.model.errors import PushcastError
+from pushcast.model.ids import partition_of
+from pushcast.model.words import Lane
+from pushcast.wire import topics
+
+REGISTER_SECONDS = 120.0
+DRAIN_SECONDS = 300.0
+SETTLE_SECONDS = 20.0
+POLL_SECONDS = 0.2
+
+Progress = Callable[[str, int, int], None]  # step, done, of
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the demo is asked to do."""
+
+    devices: int = 20_000
+    notifications: int = 50_000
+    seed: int = 1
+
+
+def run(world: World, plan: Plan, progress: Progress) -> dict[str, object]:
+    """Runs the main job in `world`; returns the contract's keys. Raises PushcastError when it does not come to an end."""
+    with Books(world.settings) as books:
+        dead = _register(world, books, plan, progress)
+        produced_from_ms = round(time.time() * 1000)
+        _notify(world, plan, progress)
+        _drain(world, books, progress)
+        totals, tally = _reckon(books, produced_from_ms)
+        removed = _await_removals(books)
+    return result_of(
+        totals=totals,
+        tally=tally,
+        simulators=world.simulator_stats(),
+        devices=plan.devices,
+        dead_tokens=dead,
+        devices_removed=removed,
+        engines=_engines(world),
+        produced_from_ms=produced_from_ms,
+    )
+
+
+def _producer(world: World) -> Producer:
+    kafka = world.settings.kafka
+    return Producer(
+        {
+            "bootstrap.servers": kafka.bootstrap_servers,
+            **librdkafka_config(kafka.security),
+            "acks": "all",
+            "enable.idempotence": True,
+            "linger.ms": 5,
+            "queue.buffering.max.messages": 200_000,
+        }
+    )
+
+
+def _produce(producer: Producer, topic: str, user: str, value: bytes, partitions: int, timestamp_ms: int) -> None:
+    key = user.encode()
+    while True:
+        try:
+            producer.produce(topic, value, key, partition_of(key, partitions), timestamp=timestamp_ms)
+        except BufferError:
+            producer.poll(0.1)
+        else:
+            return
+
+
+def _register(world: World, books: Books, plan: Plan, progress: Progress) -> int:
+    """Writes the registrations and waits until every planner sees all of them. Returns how many tokens are dead."""
+    devices = make_devices(plan.devices, plan.seed)
+    producer = _producer(world)
+    now_ms = round(time.time() * 1000)
+    for device in devices:
+        value = orjson.dumps(device.event)
+        _produce(producer, topics.DEVICE_CHANGED, device.user, value, world.settings.kafka.partitions, now_ms)
+    producer.flush()
+    deadline = time.monotonic() + REGISTER_SECONDS
+    while True:
+        world.check_roles()
+        lag = books.lag("pushcast-register", topics.DEVICE_CHANGED).records
+        visible = _visible(world, books) if not lag else 0
+        progress("devices visible to planners", visible, plan.devices)
+        if not lag and visible >= plan.devices:
+            return sum(device.dead for device in devices)
+        if time.monotonic() > deadline:
+            raise PushcastError(f"only {visible} of {plan.devices} devices visible after {REGISTER_SECONDS:.0f} s")
+        time.sleep(POLL_SECONDS)
+
+
+def _visible(world: World, books: Books) -> int:
+    """Rows that the slowest planner has applied: its table's positions against the topic's ends."""
+    ends = books.end_offsets(topics.DEVICE)
+    planners = {name: info for name, info in world.infos().items() if name.startswith("planner-")}
+    if len(planners) < len(Lane):
+        return 0
+    seen = []
+    for info in planners.values():
+        positions = info.get("tables", {}).get("devices", {})
+        seen.append(sum(min(end, int(positions.get(str(p), 0))) for p, end in enumerate(ends)))
+    return min(seen)
+
+
+def _notify(world: World, plan: Plan, progress: Progress) -> None:
+    """Writes the notifications. Every content carries its own time of creation, which is also its Kafka timestamp."""
+    producer = _producer(world)
+    times: dict[int, int] = {}
+    count = 0
+    for note in make_notes(plan.notifications, user_count(plan.devices), plan.seed):
+        at_ms = times.get(note.content)
+        if at_ms is None:
+            at_ms = times[note.content] = round(time.time() * 1000)
+        event = {**note.event, "data": {"content": str(note.content), "pushcast_at_ms": str(at_ms)}}
+        topic = topics.notification(Lane(note.lane))
+        _produce(producer, topic, note.user, orjson.dumps(event), world.settings.kafka.partitions, at_ms)
+        count += 1
+        if count % 5000 == 0:
+            producer.poll(0)
+            progress("notifications written", count, plan.notifications)
+    producer.flush()
+    progress("notifications written", count, plan.notifications)
+
+
+def _drain(world: World, books: Books, progress: Progress) -> None:
+    """Waits until every lane's planner and every sender has finished what there is."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    pairs = [(planner_group(lane), topics.notification(lane)) for lane in Lane]
+    pairs += [
+        (f"pushcast-send-{platform}-{lane}", topics.send(platform, lane))
+        for platform in world.platforms()
+        for lane in Lane
+    ]
+    while True:
+        world.check_roles()
+        accepted = sum(stats["requests"] for stats in world.simulator_stats().values())
+        left = sum(books.lag(group, topic).records for group, topic in pairs)
+        progress(f"pushes at the providers ({left} records under way)", accepted, 0)
+        if not left:
+            return
+        if time.monotonic() > deadline:
+            raise PushcastError(f"{left} records still unfinished after {DRAIN_SECONDS:.0f} s")
+        time.sleep(POLL_SECONDS)
+
+
+def _reckon(books: Books, since_ms: int) -> tuple[Totals, Tally]:
+    """The last receipts may be a commit away: reckons until balanced, for a bounded time."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        tally = Tally()
+        totals = books.reckon(since_ms - 1000, on_receipt=tally.add)
+        if totals.balanced or time.monotonic() > deadline:
+            return totals, tally
+        time.sleep(POLL_SECONDS)
+
+
+def _await_removals(books: Books) -> int:
+    """Devices that have gone once REGISTER has finished the invalid tokens."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while books.lag("pushcast-register", topics.TOKEN_INVALID).records and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return books.tombstones(topics.DEVICE)
+
+
+def _engines(world: World) -> dict[str, str]:
+    settings = world.settings
+    return {
+        platform: next(getattr(app, platform).engine for app in settings.apps.values() if getattr(app, platform))
+        for platform in world.platforms()
+    }

@@ -1,0 +1,35 @@
+"""Which processes `pushcast run all` starts on one machine. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pushcast.config.settings import Settings
+from pushcast.model.words import Lane, Platform
+
+BULK_NICENESS = 10  # bulk work takes what urgent work leaves
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessPlan:
+    """One process of the supervisor."""
+
+    name: str
+    arguments: tuple[str, ...]  # after `pushcast run`
+    niceness: int = 0
+
+
+def processes(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[ProcessPlan]:
+    """A process per role and lane: an urgent record never waits behind another lane's work in its own process."""
+    configured = {platform for app in settings.apps.values() for platform in app.platforms()}
+    senders = [platform for platform in platforms if platform in configured]
+    plans = [ProcessPlan("registrar", ("registrar", "--slot", "local"))]
+    for lane in lanes:
+        nice = BULK_NICENESS if lane is Lane.BULK else 0
+        common = ("--lane", lane.value, "--slot", "local")
+        plans.append(ProcessPlan(f"planner-{lane}", ("planner", *common), nice))
+        if senders:
+            chosen = tuple(part for platform in senders for part in ("--platform", platform.value))
+            plans.append(ProcessPlan(f"sender-{lane}", ("sender", *common, *chosen), nice))
+    return plans
