@@ -11,23 +11,10 @@ from rich.table import Table
 
 from pushcast.cli.output import Output, OutputOption, print_json
 
-_ACCOUNTS = [
-    "notifications",
-    "planned",
-    "accepted",
-    "invalid",
-    "rejected",
-    "expired",
-    "suppressed",
-    "cancelled",
-    "dead",
-    "unaccounted",
-    "duplicates_at_provider",
-    "copies_of_receipts",
-    "devices",
-    "dead_tokens",
-    "devices_removed",
-]
+_ACCOUNTS = (
+    *("notifications", "planned", "accepted", "invalid", "rejected", "expired", "suppressed", "cancelled", "dead"),
+    *("unaccounted", "duplicates_at_provider", "copies_of_receipts", "devices", "dead_tokens", "devices_removed"),
+)
 
 
 def demo(
@@ -89,7 +76,7 @@ def _show(console: Console, result: dict[str, Any]) -> None:
         table.add_column(column, justify="left" if column in {"platform", "engine"} else "right")
     for platform, row in result["per_platform"].items():
         other = sum(row.get(name, 0) for name in ("rejected", "expired", "suppressed", "cancelled", "dead"))
-        latency = [f"{row['latency_ms'][name]:.0f}" if row["latency_ms"] else "–" for name in ("p50", "p95", "p99")]
+        latency = [f"{row['latency_ms'][name]:.0f}" if row["latency_ms"] else "-" for name in ("p50", "p95", "p99")]
         cells = [platform, row["engine"], str(row.get("accepted", 0)), str(row.get("invalid", 0)), str(other)]
         table.add_row(*cells, *latency)
     console.print(table)

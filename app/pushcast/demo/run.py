@@ -38,7 +38,7 @@ class Plan:
 
 
 def run(world: World, plan: Plan, progress: Progress) -> dict[str, object]:
-    """Runs the main job in `world`; returns the contract's keys. Raises PushcastError when it does not come to an end."""
+    """Runs the main job in `world`; returns the contract's keys. Raises PushcastError when it does not end."""
     with Books(world.settings) as books:
         dead = _register(world, books, plan, progress)
         produced_from_ms = round(time.time() * 1000)

@@ -1,4 +1,4 @@
-"""Everything the demo needs around it: a Kafka, provider simulators, a configuration, the roles. Leaves nothing behind."""
+"""What the demo needs around it: a Kafka, provider simulators, a configuration, the roles. Leaves nothing behind."""
 
 from __future__ import annotations
 
