@@ -1,0 +1,1 @@
+"""REGISTER: device changes and invalid tokens in, device rows out. The only writer of `push.device.v1`."""

@@ -1,0 +1,67 @@
+"""Which records are events of this partition, and what they say."""
+
+from __future__ import annotations
+
+from pushcast.kafka.batch import Record
+from pushcast.model.clock import Clock
+from pushcast.model.device import DeviceChange
+from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import partition_of
+from pushcast.model.words import Reason
+from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.headers import FORWARDED, first
+from pushcast.wire.keys import user_of
+from pushcast.wire.receipts import TokenInvalid, decode_token_invalid
+
+
+class Misplaced(Exception):
+    """The record lies in another partition than its key's, and was not forwarded yet."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(partition)
+        self.partition = partition
+
+
+class Admission:
+    """Checks and decodes records of the two topics that REGISTER reads."""
+
+    def __init__(self, decoder: DeviceChangeDecoder, verdict_topic: str, partitions: int, clock: Clock) -> None:
+        self._decoder = decoder
+        self._verdict_topic = verdict_topic
+        self._partitions = partitions
+        self._clock = clock
+
+    def admit(self, record: Record) -> tuple[str, DeviceChange | TokenInvalid, int]:
+        """(user, event, when it happened in milliseconds). Raises InvalidInput or Misplaced.
+
+        A change cannot have happened after its record was written: a device whose clock runs ahead would otherwise
+        outrank its own unregistration, and every verdict of its provider, for as long as its clock is wrong.
+        """
+        user = user_of(record.key)
+        assert record.key is not None  # user_of refuses it
+        home = partition_of(record.key, self._partitions)
+        if home != record.partition:
+            if first(record.headers, FORWARDED) is None:
+                raise Misplaced(home)
+            raise InvalidInput(
+                Reason.WRONG_PARTITION,
+                f"the key belongs to partition {home} of {self._partitions}, and the record was forwarded once already;"
+                " produce with the Java default partitioner (murmur2): in librdkafka clients set"
+                f" partitioner=murmur2_random, and check that {record.topic} has {self._partitions} partitions",
+                "key",
+            )
+        if record.topic == self._verdict_topic:
+            event = self._verdict(user, record.value)
+            return user, event, event.at
+        written_at = record.timestamp if record.timestamp > 0 else self._clock.now_ms()
+        change = self._decoder.decode(user, record.value, written_at)
+        return user, change, min(change.at, written_at)
+
+    @staticmethod
+    def _verdict(user: str, value: bytes | None) -> TokenInvalid:
+        if value is None:
+            raise InvalidInput(Reason.TOMBSTONE, "a null value on an event topic means nothing")
+        event = decode_token_invalid(value)
+        if event.user != user:
+            raise InvalidInput(Reason.INVALID_FIELD, "user differs from the record key", "user")
+        return event

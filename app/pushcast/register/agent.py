@@ -1,0 +1,143 @@
+"""REGISTER as a stage: batches of events in, rows of the devices topic out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import faust
+
+from pushcast.config.settings import Settings
+from pushcast.kafka.app import add_batch_stage, add_devices_table
+from pushcast.kafka.batch import TP, Batch, Bounds, Record, Stage
+from pushcast.model.clock import Clock
+from pushcast.model.errors import InvalidInput
+from pushcast.register.admit import Admission, Misplaced
+from pushcast.register.completions import Completions
+from pushcast.register.detour import Detour, Detours
+from pushcast.register.overlay import Overlay
+from pushcast.register.ports import Counters, DevicesTable, Outbox
+from pushcast.register.rows import Changes, Context, Headers
+from pushcast.wire import topics
+from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.schemas import SchemaSource
+
+#: Handled without giving way to the event loop: about 20 ms of work.
+CHUNK_RECORDS = 500
+MAX_ROWS_IN_FLIGHT = 100_000
+BOUNDS = Bounds(records=10_000, bytes=8 << 20)
+
+
+class Topics(NamedTuple):
+    """Names of the topics; others than the product's own only in tests on a shared broker."""
+
+    changed: str = topics.DEVICE_CHANGED
+    invalid: str = topics.TOKEN_INVALID
+    device: str = topics.DEVICE
+
+
+class RegisterStage(Stage):
+    """Decides from the devices table and from what is in flight; the only writer of device rows.
+
+    A record is done when its own rows and all rows before it in its partition are acknowledged. Idempotent: records
+    that are handled again write nothing or the same. Exactly one process may own a partition.
+    """
+
+    def __init__(
+        self,
+        admission: Admission,
+        table: DevicesTable,
+        outbox: Outbox,
+        counters: Counters,
+        names: Topics | None = None,
+        max_rows_in_flight: int = MAX_ROWS_IN_FLIGHT,
+    ) -> None:
+        self._admission = admission
+        self._outbox = outbox
+        self._counters = counters
+        self._overlay = Overlay(max_rows_in_flight)
+        self._context = Context(table, self._overlay, outbox, counters, (names or Topics()).device)
+        self._detours = Detours(outbox, counters)
+        self._completions: dict[int, Completions] = {}
+        self._headers: dict[int, Headers] = {}
+        table.on_applied(self._overlay.applied)
+
+    @property
+    def rows_in_flight(self) -> int:
+        """Rows produced that the table has not applied yet."""
+        return len(self._overlay)
+
+    async def handle(self, batch: Batch) -> None:
+        """See `Stage`. Waits for the outbox, for the table when it lags behind, and for forwards and dead letters."""
+        records = batch.records
+        for start in range(0, len(records), CHUNK_RECORDS):
+            await self._overlay.room()
+            await self._outbox.room()
+            if batch.lost:
+                return
+            detours = self._apply(batch, records[start : start + CHUNK_RECORDS])
+            if detours:
+                await self._detours.send(detours)
+                batch.done_many([detour.record.offset for detour in detours])
+
+    async def revoking(self, partitions: set[TP]) -> None:
+        """Waits until what was handed over is done, then forgets the rows in flight."""
+        try:
+            await super().revoking(partitions)
+        finally:
+            for number in {tp.partition for tp in partitions}:
+                self._overlay.drop(number)
+                self._completions.pop(number, None)
+
+    def _apply(self, batch: Batch, records: Sequence[Record]) -> list[Detour]:
+        """Puts the rows of these records; returns the records that belong elsewhere.
+
+        Nothing is awaited: the other topic's batch of this partition must not come between a decision and its write.
+        """
+        partition = batch.partition
+        constant = self._headers.get(partition)
+        if constant is None:
+            constant = self._headers[partition] = self._context.constant_headers(partition)
+        barrier = self._outbox.barrier()
+        admit, apply = self._admission.admit, Changes(self._context, partition, barrier, constant).apply
+        detours: list[Detour] = []
+        offsets: list[int] = []
+        for record in records:
+            try:
+                user, event, at = admit(record)
+                apply(record, user, event, at)
+            except InvalidInput as error:
+                detours.append(Detour(record, error))
+            except Misplaced as misplaced:
+                detours.append(Detour(record, misplaced.partition))
+            else:
+                offsets.append(record.offset)
+        self._completions.setdefault(partition, Completions()).add(batch, offsets, barrier)
+        return detours
+
+
+def build(
+    settings: Settings,
+    app: faust.App,
+    outbox: Outbox,
+    clock: Clock,
+    *,
+    counters: Counters | None = None,
+    schemas: SchemaSource | None = None,
+    names: Topics | None = None,
+) -> RegisterStage:
+    """Declares REGISTER on an App that has not started: the devices table and the stage over both topics.
+
+    The outbox belongs to the caller, who starts it before the App and stops it after.
+    """
+    names = names or Topics()
+    decoder = DeviceChangeDecoder(settings.apps, schemas)
+    stage = RegisterStage(
+        Admission(decoder, names.invalid, settings.kafka.partitions, clock),
+        add_devices_table(app, names.device),
+        outbox,
+        Counters() if counters is None else counters,
+        names,
+    )
+    add_batch_stage(app, (names.changed, names.invalid), stage, bounds=BOUNDS)
+    return stage

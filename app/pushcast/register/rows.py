@@ -1,0 +1,139 @@
+"""The device rows of one partition as they will be once all that is in flight is applied; reads, decides, writes."""
+
+from __future__ import annotations
+
+from pushcast.kafka.batch import Record
+from pushcast.model.device import DeviceChange, DeviceRow, Operation
+from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import device_row_key, device_row_prefix
+from pushcast.model.words import Reason
+from pushcast.register.decide import Kept, invalidation, removal, upsert
+from pushcast.register.overlay import Entry, Overlay
+from pushcast.register.ports import Barrier, Counters, DevicesTable, Outbox
+from pushcast.wire import headers
+from pushcast.wire.devices import decode_row, encode_row
+from pushcast.wire.receipts import TokenInvalid
+
+STAGE = "register"
+#: 200 topics of 256 bytes, the longest address and room to spare; far below what the devices topic takes.
+MAX_ROW_BYTES = 65_536
+#: Why a row was removed, on its tombstone: unregistered, user_forgotten, or the reason of the provider's verdict.
+REASON = "push-reason"
+UNREGISTERED = "unregistered"
+USER_FORGOTTEN = "user_forgotten"
+SOURCE = "/pushcast/register"
+
+Headers = list[tuple[str, bytes]]
+
+
+class Context:
+    """What all changes share: the table, what is in flight, where to write, what to count."""
+
+    def __init__(
+        self, table: DevicesTable, overlay: Overlay, outbox: Outbox, counters: Counters, device_topic: str
+    ) -> None:
+        self.table = table
+        self.overlay = overlay
+        self.outbox = outbox
+        self.counters = counters
+        self.device_topic = device_topic
+        event = headers.event("device_row", "", SOURCE)
+        self._event_headers = [header for header in event if header[0] != headers.CE_ID]
+
+    def constant_headers(self, partition: int, epoch: int = 0) -> Headers:
+        """What every row of one partition and claim carries. Epoch 0: written without a claim."""
+        return [*self._event_headers, *headers.origin(STAGE, partition, epoch)]
+
+
+class Changes:
+    """Applies events of one partition, with all outputs under one barrier.
+
+    It never awaits: reading a row and writing it are one step.
+    """
+
+    def __init__(self, context: Context, partition: int, barrier: Barrier, constant_headers: Headers) -> None:
+        self._context = context
+        self._counters = context.counters
+        self._partition = partition
+        self._barrier = barrier
+        self._constant = constant_headers
+
+    def apply(self, record: Record, user: str, event: DeviceChange | TokenInvalid, at: int) -> None:
+        """Decides what the event changes and produces it. Raises InvalidInput (too_large), then without output."""
+        if isinstance(event, TokenInvalid):
+            self._invalidate(record, event)
+        elif event.op is Operation.FORGET_USER:
+            self._forget(record, user, at)
+        elif event.op is Operation.UNREGISTER:
+            kept = self._remove(record, device_row_key(user, event.app, event.device), at, UNREGISTERED)
+            self._counters["unregistrations", kept or "removed"] += 1
+        else:
+            self._register(record, event, at)
+
+    def _register(self, record: Record, event: DeviceChange, at: int) -> None:
+        key = device_row_key(event.user, event.app, event.device)
+        row = upsert(event, at, self._read(record, key)[0])
+        if isinstance(row, Kept):
+            self._counters["registrations", row] += 1
+            return
+        value = encode_row(row)
+        if len(value) > MAX_ROW_BYTES:
+            raise InvalidInput(
+                Reason.TOO_LARGE, f"the device's row would have {len(value)} bytes; at most {MAX_ROW_BYTES}", "topics"
+            )
+        self._write(record, key, row, value, self._constant)
+        self._counters["registrations", "written"] += 1
+
+    def _forget(self, record: Record, user: str, at: int) -> None:
+        context = self._context
+        keys = {key for key, _ in context.table.scan(self._partition, device_row_prefix(user))}
+        keys.update(context.overlay.of_user(self._partition, record.key or b""))
+        removed = [self._remove(record, key, at, USER_FORGOTTEN) is None for key in sorted(keys)]
+        self._counters["users_forgotten", "removed" if any(removed) else "unknown"] += 1
+
+    def _invalidate(self, record: Record, event: TokenInvalid) -> None:
+        key = device_row_key(event.user, event.app, event.device)
+        kept = invalidation(event, self._read(record, key)[0])
+        if kept is None:
+            self._tombstone(record, key, event.reason)
+            self._counters["removals", event.reason] += 1
+        else:
+            self._counters["kept_tokens", kept] += 1
+
+    def _remove(self, record: Record, key: bytes, at: int, reason: str) -> Kept | None:
+        row, readable = self._read(record, key)
+        kept = removal(at, row) if readable else None
+        if kept is None:
+            self._tombstone(record, key, reason)
+        return kept
+
+    def _tombstone(self, record: Record, key: bytes, reason: str) -> None:
+        self._write(record, key, None, None, [*self._constant, (REASON, reason.encode())])
+
+    def _read(self, record: Record, key: bytes) -> tuple[DeviceRow | None, bool]:
+        """The row, and False when there is one that this release cannot read: it counts as absent, may be replaced
+        or removed, and is never a reason to refuse an event."""
+        context = self._context
+        entry = context.overlay.of_user(self._partition, record.key or b"").get(key)
+        if entry is not None:
+            return entry.row, True
+        value = context.table.get(self._partition, key)
+        if value is None:
+            return None, True
+        try:
+            return decode_row(value), True
+        except InvalidInput as error:
+            self._counters["unreadable_rows", error.reason] += 1
+            return None, False
+
+    def _write(self, record: Record, key: bytes, row: DeviceRow | None, value: bytes | None, constant: Headers) -> None:
+        context = self._context
+        # Names this write for ever: an event writes a key at most once.
+        tag = f"{record.topic}/{self._partition}/{record.offset}".encode()
+        added = [(headers.CE_ID, tag), *constant]
+        if record.headers:
+            trace = headers.first(record.headers, headers.TRACEPARENT)
+            if trace is not None:
+                added.append((headers.TRACEPARENT, trace))
+        context.overlay.put(self._partition, record.key or b"", key, Entry(row, tag))
+        context.outbox.put(self._barrier, context.device_topic, self._partition, value, key=key, headers=added)
