@@ -1,0 +1,95 @@
+"""Waiting for the acknowledgement of a set of records."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .errors import RecordRefused
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError, Message
+
+    from .outbox import Outbox
+
+
+class Barrier:
+    """Counts the records that were put under it, and those that Kafka has acknowledged.
+
+    Never reports success with an unacknowledged record. Counters are written by one thread each: `puts` by the loop,
+    `reports` by the poll thread, so no lock is needed.
+    """
+
+    __slots__ = ("_callbacks", "_outbox", "_refusal", "_waiting", "puts", "reports")
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.puts = 0
+        self.reports = 0
+        self._outbox = outbox
+        self._waiting = False
+        self._refusal: RecordRefused | None = None
+        self._callbacks: list[tuple[Callable[[], None], Callable[[RecordRefused], None] | None]] = []
+
+    async def wait(self) -> None:
+        """Returns when everything put so far is acknowledged.
+
+        Raises RecordRefused (RecordTooLarge above all) when Kafka refused one of the records; the others are
+        acknowledged by then. After a fatal error of the producer it does not return: the process ends.
+        """
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def acked() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        def refused(exc: RecordRefused) -> None:
+            if not future.done():
+                future.set_exception(exc)
+
+        self.on_acked(acked, refused)
+        await future
+
+    def on_acked(self, callback: Callable[[], None], on_refused: Callable[[RecordRefused], None] | None = None) -> None:
+        """Calls `callback` once, on the loop, when all records put so far and until then are acknowledged.
+
+        `on_refused` is called instead when Kafka refused a record; without it a refusal ends the process, because
+        nobody would ever complete the work behind this barrier. A callback that raises ends the process.
+        """
+        self._callbacks.append((callback, on_refused))
+        self._waiting = True
+        if self.reports == self.puts:  # the last report came before the flag: the poll thread did not see it
+            asyncio.get_running_loop().call_soon(self.settle)
+
+    def delivered(self, error: KafkaError | None, message: Message) -> None:
+        """Delivery report of one record, on the poll thread."""
+        refusal = self._outbox.acknowledged(error, message)
+        if refusal is not None and self._refusal is None:
+            self._refusal = refusal
+        elif error is not None and refusal is None:
+            return  # fatal: never counted, so this barrier never resolves
+        self.reports += 1
+        if self._waiting and self.reports == self.puts:
+            self._outbox.finished(self)
+
+    def refuse(self, exc: RecordRefused) -> None:
+        """A record that did not even leave the process. On the loop."""
+        if self._refusal is None:
+            self._refusal = exc
+
+    def settle(self) -> None:
+        """Calls back when everything is reported. On the loop; more calls than needed do no harm."""
+        if self.reports != self.puts or not self._callbacks:
+            return
+        callbacks, self._callbacks = self._callbacks, []
+        self._waiting = False
+        for callback, on_refused in callbacks:
+            try:
+                if self._refusal is None:
+                    callback()
+                elif on_refused is not None:
+                    on_refused(self._refusal)
+                else:
+                    raise self._refusal
+            except Exception as exc:
+                self._outbox.fatal(exc)

@@ -1,0 +1,114 @@
+"""Several Faust Apps on one event loop, with one end for all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import faust
+
+from .consumer import BatchConsumer
+from .fatal import EXIT_CODE
+from .work import PartitionState
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """What health and metrics show of one App."""
+
+    name: str
+    assigned: bool  # the group has given it its share (which may be nothing)
+    recovered: bool  # tables are up to date and streams run
+    partitions: list[PartitionState]
+    last_heartbeat_at: float  # CLOCK_BOOTTIME seconds, 0 before the first
+
+    @property
+    def lag_records(self) -> int | None:
+        """Sum over the partitions; None while any is unknown."""
+        lags = [state.lag_records for state in self.partitions]
+        return None if None in lags else sum(cast("list[int]", lags))
+
+    @property
+    def oldest_unfinished_at_ms(self) -> int | None:
+        """Kafka timestamp of the oldest record that is fetched and not done."""
+        return min((at for state in self.partitions if (at := state.oldest_unfinished_at_ms) is not None), default=None)
+
+
+def state(app: faust.App) -> AppState:
+    """Figures of an App at this moment; cheap enough for every health probe. On the App's loop only."""
+    consumer = app._consumer
+    if not isinstance(consumer, BatchConsumer) or consumer.lease is None:
+        return AppState(app.conf.id, assigned=False, recovered=False, partitions=[], last_heartbeat_at=0.0)
+    return AppState(
+        app.conf.id,
+        assigned=True,
+        recovered=consumer.restored,
+        partitions=[consumer.state_of(partition) for partition in consumer.partitions.values()],
+        last_heartbeat_at=consumer.thread.last_heartbeat_at,
+    )
+
+
+async def run_apps(
+    apps: Sequence[faust.App],
+    *,
+    on_ready: Callable[[], Awaitable[None] | None] | None = None,
+    stop: asyncio.Event,
+) -> int:
+    """Starts the Apps and runs until `stop` is set, SIGTERM or SIGINT comes, or an App crashes.
+
+    `on_ready` is called once, when every App has started and recovered. Returns 0 after an orderly stop, 70 when an
+    App had crashed (the others are stopped in order). A handler's unexpected exception does not come here: it ends the
+    process unacknowledged with exit code 70.
+    """
+    loop = asyncio.get_running_loop()
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in previous:
+        loop.add_signal_handler(number, stop.set)
+    stopping = asyncio.create_task(stop.wait())
+    endings: list[asyncio.Task[None]] = []
+    try:
+        starting = asyncio.create_task(_start(apps))
+        await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            starting.result()
+            endings = [asyncio.create_task(_ended(app)) for app in apps]
+            readiness = asyncio.create_task(_ready(apps, on_ready))
+            await asyncio.wait([stopping, *endings], return_when=asyncio.FIRST_COMPLETED)
+            readiness.cancel()
+            await asyncio.gather(readiness, return_exceptions=True)
+        else:
+            starting.cancel()
+        crashed = [app for app in apps if app.crashed]
+        for app in crashed:
+            logger.critical("%s crashed: %r", app.conf.id, app.crash_reason)
+        await asyncio.gather(*[app.stop() for app in apps])
+        return EXIT_CODE if crashed else 0
+    finally:
+        for task in (stopping, *endings):
+            task.cancel()
+        for number, handler in previous.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+
+
+async def _start(apps: Sequence[faust.App]) -> None:
+    await asyncio.gather(*[app.start() for app in apps])
+
+
+async def _ended(app: faust.App) -> None:
+    await app.wait_until_stopped()
+
+
+async def _ready(apps: Sequence[faust.App], on_ready: Callable[[], Awaitable[None] | None] | None) -> None:
+    while not all(state(app).recovered for app in apps):
+        await asyncio.sleep(0.02)
+    if on_ready is not None:
+        result = on_ready()
+        if result is not None:
+            await result

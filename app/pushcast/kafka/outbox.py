@@ -1,0 +1,263 @@
+"""Everything a process writes to Kafka goes through one idempotent producer with bounds and barriers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from pushcast.config.security import KafkaSecurity
+
+from .barrier import Barrier
+from .errors import Full, OutboxFailed, RecordRefused, RecordTooLarge
+from .security import librdkafka_config
+
+logger = logging.getLogger(__name__)
+
+Headers = list[tuple[str, str | bytes | None]] | dict[str, str | bytes | None]
+
+#: Bytes counted per record on top of its value: librdkafka's message, key and headers.
+RECORD_OVERHEAD_BYTES = 200
+
+#: Errors that blame the record; all others blame the cluster or the configuration.
+REFUSALS = {KafkaError.MSG_SIZE_TOO_LARGE: "record_too_large", KafkaError.INVALID_RECORD: "invalid_record"}
+
+POLL_SECONDS = 0.1
+
+
+class Outbox:
+    """One producer for a process: acks=all, idempotent, explicit partitions, records are retried for ever.
+
+    Order is kept per partition. `put` never blocks; callers await `room()` before they put, one batch at a time, so
+    what is unacknowledged stays below twice the bounds. Use it on `loop` only. An error that no retry can mend is
+    given to `on_fatal` once, on the loop: end the process unacknowledged then.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        *,
+        security: KafkaSecurity | None = None,
+        linger_seconds: float = 0.0,
+        max_records: int = 100_000,
+        max_bytes: int = 64 << 20,
+        loop: asyncio.AbstractEventLoop,
+        on_fatal: Callable[[BaseException], None],
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        self._loop = loop
+        self._on_fatal = on_fatal
+        self._max_records = max_records
+        self._max_bytes = max_bytes
+        # Written by the loop.
+        self._put_records = 0
+        self._put_bytes = 0
+        self._room_waiters: list[asyncio.Future[None]] = []
+        # Written by the poll thread.
+        self._acked_records = 0
+        self._acked_bytes = 0
+        self._acked_ends: dict[tuple[str, int], int] = {}
+        self._finished: list[Barrier] = []
+        self._failure: BaseException | None = None
+        self._failure_told = False
+        self._scheduled = False
+        self._closed = threading.Event()
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "acks": "all",
+                "enable.idempotence": True,
+                "message.timeout.ms": 0,
+                "linger.ms": linger_seconds * 1000,
+                # A batch must fit the smallest `max.message.bytes` of our topics (1 MiB): it is refused as a whole.
+                "batch.size": 512 << 10,
+                # Single records up to 8 MiB leave the process, so that the topic's own limit is what refuses them.
+                "message.max.bytes": 8 << 20,
+                "queue.buffering.max.messages": max_records * 2 + 10_000,
+                "queue.buffering.max.kbytes": max_bytes * 4 // 1024,
+                "reconnect.backoff.ms": 50,
+                "reconnect.backoff.max.ms": 1000,
+                "socket.nagle.disable": True,
+                "socket.keepalive.enable": True,
+                "broker.address.family": "v4" if "127.0.0.1" in bootstrap_servers else "any",
+                "error_cb": self._on_client_error,
+                **({} if security is None else librdkafka_config(security)),
+                **(extra or {}),
+            },
+            logger=logger,
+        )
+        self._thread = threading.Thread(target=self._poll, name="outbox", daemon=True)
+        self._thread.start()
+
+    def barrier(self) -> Barrier:
+        """A new set of records to wait for."""
+        return Barrier(self)
+
+    def put(
+        self,
+        barrier: Barrier,
+        topic: str,
+        partition: int,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Headers | None = None,
+        timestamp_ms: int | None = None,
+    ) -> None:
+        """Takes a record to be written; the bytes are copied.
+
+        Raises Full beyond twice the bounds (await `room()` before each batch), OutboxFailed after a fatal error.
+        """
+        if self._failure is not None:
+            raise OutboxFailed(str(self._failure)) from self._failure
+        size = RECORD_OVERHEAD_BYTES if value is None else len(value) + RECORD_OVERHEAD_BYTES
+        if (
+            self._put_records - self._acked_records >= 2 * self._max_records
+            or self._put_bytes - self._acked_bytes >= 2 * self._max_bytes
+        ):
+            raise Full(f"the outbox holds {self._put_records - self._acked_records} unacknowledged records")
+        self._put_records += 1
+        self._put_bytes += size
+        barrier.puts += 1
+        try:
+            if timestamp_ms is None:
+                self._producer.produce(topic, value, key, partition, barrier.delivered, headers=headers)
+            else:
+                self._producer.produce(
+                    topic, value, key, partition, barrier.delivered, timestamp=timestamp_ms, headers=headers
+                )
+        except KafkaException as exc:
+            self._put_records -= 1
+            self._put_bytes -= size
+            barrier.puts -= 1
+            error = exc.args[0]
+            if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                raise OutboxFailed(f"{topic}[{partition}]: {error.str()}") from exc
+            barrier.refuse(RecordTooLarge(topic, partition, size, error.str()))
+            self._loop.call_soon(self._settle_refused, barrier)
+        except BufferError as exc:
+            self._put_records -= 1
+            self._put_bytes -= size
+            barrier.puts -= 1
+            raise Full("librdkafka's queue is full") from exc
+
+    async def room(self) -> None:
+        """Returns when less than the bounds is unacknowledged: the way back-pressure reaches a stage."""
+        while not self._has_room():
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            self._room_waiters.append(waiter)
+            if self._has_room():  # the poll thread may have looked before the waiter was there
+                self._wake_waiters()
+            await waiter
+
+    @property
+    def unacknowledged(self) -> int:
+        """Records that were put and are not acknowledged."""
+        return self._put_records - self._acked_records
+
+    def acked_end(self, topic: str, partition: int) -> int | None:
+        """Next offset after the highest acknowledged record; None before the first."""
+        return self._acked_ends.get((topic, partition))
+
+    async def close(self, timeout_seconds: float = 10.0) -> int:
+        """Waits for the acknowledgements up to the timeout and stops. Returns how many records stay unacknowledged.
+
+        Their barriers never resolve.
+        """
+        left = await asyncio.to_thread(self._producer.flush, timeout_seconds)
+        self._closed.set()
+        await asyncio.to_thread(self._thread.join)
+        self._drain()
+        return int(left)
+
+    # poll thread
+
+    def _poll(self) -> None:
+        poll = self._producer.poll
+        while not self._closed.is_set():
+            poll(POLL_SECONDS)
+
+    def acknowledged(self, error: KafkaError | None, message: Message) -> RecordRefused | None:
+        """Counts a delivery report; for Barrier, on the poll thread.
+
+        Returns the refusal when the record is to blame.
+        """
+        self._acked_records += 1
+        size = len(message)
+        self._acked_bytes += size + RECORD_OVERHEAD_BYTES
+        if error is None:
+            # Reports of a partition come in offset order.
+            self._acked_ends[message.topic(), message.partition()] = message.offset() + 1  # type: ignore[index, operator]
+            if self._room_waiters and not self._scheduled and self._has_room():
+                self._schedule()
+            return None
+        topic, partition = message.topic() or "", message.partition() or 0
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            return RecordTooLarge(topic, partition, size, error.str())
+        if error.code() in REFUSALS:
+            return RecordRefused(REFUSALS[error.code()], topic, partition, size, error.str())
+        self._fail(OutboxFailed(f"{topic}[{partition}]: {error.name()}: {error.str()}"))
+        return None
+
+    def finished(self, barrier: Barrier) -> None:
+        """Has the barrier settled on the loop; for Barrier, on the poll thread."""
+        self._finished.append(barrier)
+        if not self._scheduled:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        self._scheduled = True
+        try:
+            self._loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:
+            # The loop is closed: the process is on its way out and nobody waits any more.
+            self._closed.set()
+
+    def _on_client_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._fail(OutboxFailed(f"{error.name()}: {error.str()}"))
+        else:
+            logger.warning("producer: %s: %s", error.name(), error.str())
+
+    def _fail(self, exc: BaseException) -> None:
+        if self._failure is None:
+            self._failure = exc
+            self._schedule()
+
+    # loop
+
+    def _drain(self) -> None:
+        # Cleared first: whatever is appended from here on schedules again.
+        self._scheduled = False
+        finished, self._finished = self._finished, []
+        for barrier in finished:
+            barrier.settle()
+        if self._failure is not None and not self._failure_told:
+            self._failure_told = True
+            self._on_fatal(self._failure)
+        if self._room_waiters and (self._has_room() or self._failure is not None):
+            self._wake_waiters()
+
+    def _settle_refused(self, barrier: Barrier) -> None:
+        barrier.settle()
+
+    def fatal(self, exc: BaseException) -> None:
+        """Reports an error that ends the process; for Barrier, on the loop."""
+        self._failure = self._failure or exc
+        self._failure_told = True
+        self._on_fatal(exc)
+
+    def _has_room(self) -> bool:
+        return (
+            self._put_records - self._acked_records < self._max_records
+            and self._put_bytes - self._acked_bytes < self._max_bytes
+        )
+
+    def _wake_waiters(self) -> None:
+        waiters, self._room_waiters = self._room_waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
