@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pushcast.kafka.topics.cluster import apply, plan
 from pushcast.kafka.topics.diff import Action, Change
-from pushcast.kafka.topics.errors import ClusterUnavailable, TopologyConflict, TopologyError, UndeclaredEdge
+from pushcast.kafka.topics.errors import (
+    ClusterUnavailable,
+    InvalidTopology,
+    TopologyConflict,
+    TopologyError,
+    UndeclaredEdge,
+)
 from pushcast.kafka.topics.load import check_edges, load_topology, read_topology
 from pushcast.kafka.topics.model import Role, Topic, TopicFamily, Topology
 
@@ -12,6 +18,7 @@ __all__ = [
     "Action",
     "Change",
     "ClusterUnavailable",
+    "InvalidTopology",
     "Role",
     "Topic",
     "TopicFamily",

@@ -1,21 +1,26 @@
 """Errors of the topology.
 
 TopologyError
+├── InvalidTopology     a topic file is wrong: refuse to start
 ├── UndeclaredEdge      an agent consumes or produces what the topology does not say: refuse to start
 ├── TopologyConflict    the cluster differs in what must not be changed in place: nothing was changed
-└── ClusterUnavailable  the cluster did not answer, or did not do it in time: apply again
+└── ClusterUnavailable  the cluster did not answer, refused, or did not do it in time: apply again
 """
 
 from __future__ import annotations
 
-from pushcast.model.errors import ConfigurationError
+from pushcast.model.errors import ConfigurationError, PushcastError
 
 
-class TopologyError(ConfigurationError):
+class TopologyError(PushcastError):
+    """Base of the errors of the topology."""
+
+
+class InvalidTopology(TopologyError, ConfigurationError):
     """A topic file that is refused. The message names the file and the key."""
 
 
-class UndeclaredEdge(TopologyError):
+class UndeclaredEdge(TopologyError, ConfigurationError):
     """A role uses a topic that the topology does not give to it."""
 
 

@@ -10,26 +10,26 @@ from importlib.resources.abc import Traversable
 import yaml
 from pydantic import ValidationError
 
-from pushcast.kafka.topics.errors import TopologyError, UndeclaredEdge
+from pushcast.kafka.topics.errors import InvalidTopology, UndeclaredEdge
 from pushcast.kafka.topics.model import Role, TopicFamily, Topology
 from pushcast.resources import data_dir
 
 
 @cache
 def load_topology() -> Topology:
-    """The topology that belongs to this release. Raises TopologyError naming file and key."""
+    """The topology that belongs to this release. Raises InvalidTopology naming file and key."""
     return read_topology(data_dir("topology") / "topics")
 
 
 def read_topology(folder: Traversable) -> Topology:
-    """Every `*.yaml` of a folder, in the order of the names. Raises TopologyError naming file and key."""
+    """Every `*.yaml` of a folder, in the order of the names. Raises InvalidTopology naming file and key."""
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda file: file.name)
     if not files:
-        raise TopologyError(f"{folder}: there is no topic file")
+        raise InvalidTopology(f"{folder}: there is no topic file")
     topology = Topology(tuple(_read(file) for file in files))
     for name, count in Counter(topic.name for topic in topology.all_topics).items():
         if count > 1:
-            raise TopologyError(f"{name}: {count} files describe this topic")
+            raise InvalidTopology(f"{name}: {count} files describe this topic")
     return topology
 
 
@@ -42,12 +42,12 @@ def _read(file: Traversable) -> TopicFamily:
     try:
         family = TopicFamily.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
     except yaml.YAMLError as error:
-        raise TopologyError(f"{file.name}: not YAML: {error}") from error
+        raise InvalidTopology(f"{file.name}: not YAML: {error}") from error
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
-        raise TopologyError(f"{file.name}: " + "; ".join(lines)) from None
+        raise InvalidTopology(f"{file.name}: " + "; ".join(lines)) from None
     if file.name != file_name(family):
-        raise TopologyError(f"{file.name}: describes {family.name}, so it must be called {file_name(family)}")
+        raise InvalidTopology(f"{file.name}: describes {family.name}, so it must be called {file_name(family)}")
     return family
 
 

@@ -90,7 +90,7 @@ class TopicFamily(BaseModel):
     delays: tuple[RetryDelay, ...] = ()
     producers: Annotated[tuple[Role, ...], Field(min_length=1)]
     consumers: Annotated[tuple[Role, ...], Field(min_length=1)]
-    partitions: Literal["kafka.partitions"] | Annotated[int, Field(ge=1)]
+    partitions: Literal["kafka.partitions"] | Annotated[int, Field(ge=1, strict=True)]
     cleanup: Literal["delete", "compact"]
     retention_seconds: int | None = Field(default=None, ge=3600)
     delete_retention_seconds: int | None = Field(default=None, ge=3600)

@@ -1,0 +1,132 @@
+"""`pushcast topology check|plan|apply|graph`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from confluent_kafka.admin import AdminClient
+
+from pushcast.cli.output import Output, OutputOption, print_json, say
+from pushcast.config.settings import Settings, load
+from pushcast.kafka.security import librdkafka_config
+from pushcast.kafka.topics import Action, Change, cluster, load_topology
+from pushcast.kafka.topics.graph import GRAPH_FILE, render
+from pushcast.kafka.topics.policy import problems
+from pushcast.resources import data_dir
+
+app = typer.Typer(name="topology", help="The topics: files, cluster and what lies between.", no_args_is_help=True)
+
+DRIFT = 3
+
+BootstrapServers = Annotated[
+    str | None, typer.Option(help="Instead of kafka.bootstrap_servers of the configuration.", show_default=False)
+]
+
+
+@app.command()
+def check(output: OutputOption = Output.text) -> None:
+    """Check the files without a cluster: exit 2 when one is refused, 3 when they contradict schemas or graph."""
+    topology = load_topology()
+    schemas = (json.loads(file.read_text()) for file in data_dir("schemas").iterdir() if file.name.endswith(".avsc"))
+    found = problems(topology, {schema["name"]: schema for schema in schemas})
+    if not _graph_is_fresh():
+        found.append(f"{GRAPH_FILE}: stale, write it again with `pushcast topology graph --write`")
+    if output is Output.json:
+        print_json({"topics": len(topology.topics), "problems": found})
+    else:
+        for problem in found:
+            typer.echo(problem)
+        typer.echo(f"{len(topology.topics)} topics, {len(found)} problems")
+    if found:
+        raise typer.Exit(DRIFT)
+
+
+@app.command()
+def plan(
+    bootstrap_servers: BootstrapServers = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Show retired topics, too.")] = False,
+    output: OutputOption = Output.text,
+) -> None:
+    """Show what apply would do and change nothing; exit 3 when the cluster differs."""
+    kafka = _settings(bootstrap_servers).kafka
+    admin = AdminClient(_client(kafka.bootstrap_servers, librdkafka_config(kafka.security)))
+    changes = cluster.plan(admin, load_topology(), kafka.partitions, kafka.replication_factor, delete=delete)
+    _show(changes, output, done=False)
+    if changes:
+        raise typer.Exit(DRIFT)
+
+
+@app.command()
+def apply(
+    bootstrap_servers: BootstrapServers = None,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Delete topics whose file says retired, with their records.")
+    ] = False,
+    output: OutputOption = Output.text,
+) -> None:
+    """Create and alter topics until the cluster is as the files say. Safe to repeat; deletes only with --delete."""
+    kafka = _settings(bootstrap_servers).kafka
+    client = _client(kafka.bootstrap_servers, librdkafka_config(kafka.security))
+    changes = cluster.apply(client, load_topology(), kafka.partitions, kafka.replication_factor, delete=delete)
+    _show(changes, output, done=True)
+
+
+@app.command()
+def graph(
+    write: Annotated[bool, typer.Option("--write", help=f"Write topology/{GRAPH_FILE} of the checkout.")] = False,
+) -> None:
+    """Draw the topics as Mermaid, on stdout or into the checkout."""
+    page = render(load_topology())
+    if not write:
+        typer.echo(page, nl=False)
+        return
+    folder = data_dir("topology")
+    if not isinstance(folder, Path) or folder.parent.name == "_data":
+        raise typer.BadParameter("--write needs a checkout; this is an installed package")
+    (folder / GRAPH_FILE).write_text(page, encoding="utf-8")
+    say(f"wrote {folder.name}/{GRAPH_FILE}")
+
+
+def _graph_is_fresh() -> bool:
+    file = data_dir("topology") / GRAPH_FILE
+    return file.is_file() and file.read_text(encoding="utf-8") == render(load_topology())
+
+
+def _settings(bootstrap_servers: str | None) -> Settings:
+    settings = load()
+    if bootstrap_servers is None:
+        return settings
+    kafka = settings.kafka.model_copy(update={"bootstrap_servers": bootstrap_servers})
+    return settings.model_copy(update={"kafka": kafka})
+
+
+def _client(bootstrap_servers: str, security: dict[str, str]) -> dict[str, str | int | float | bool]:
+    # librdkafka's own lines about a broker that is away say no more than the error that follows.
+    return {"bootstrap.servers": bootstrap_servers, "log_level": 0, **security}
+
+
+def _show(changes: list[Change], output: Output, *, done: bool) -> None:
+    if output is Output.json:
+        print_json({"in_sync": done or not changes, "changes": [change.to_dict() for change in changes]})
+        return
+    for change in changes:
+        typer.echo(_line(change))
+    if not changes:
+        typer.echo("the cluster is as the topology says")
+    elif done:
+        typer.echo(f"{len(changes)} changes applied")
+
+
+def _line(change: Change) -> str:
+    if change.action is Action.CREATE:
+        return f"create {change.topic}: {change.partitions} partitions, {change.replication_factor} copies"
+    if change.action is Action.ALTER:
+        settings = (
+            f"{name} {setting.before} -> {setting.after or 'the default'}"
+            for name, setting in sorted(change.settings.items())
+        )
+        return f"alter  {change.topic}: {', '.join(settings)}"
+    return f"{change.action} {change.topic}: {change.reason}"
