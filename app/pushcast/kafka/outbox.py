@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -18,7 +18,7 @@ from .security import librdkafka_config
 
 logger = logging.getLogger(__name__)
 
-Headers = list[tuple[str, str | bytes | None]] | dict[str, str | bytes | None]
+Headers = Sequence[tuple[str, bytes]]
 
 #: Bytes counted per record on top of its value: librdkafka's message, key and headers.
 RECORD_OVERHEAD_BYTES = 200
@@ -124,10 +124,10 @@ class Outbox:
         barrier.puts += 1
         try:
             if timestamp_ms is None:
-                self._producer.produce(topic, value, key, partition, barrier.delivered, headers=headers)
+                self._producer.produce(topic, value, key, partition, barrier.delivered, headers=cast(Any, headers))
             else:
                 self._producer.produce(
-                    topic, value, key, partition, barrier.delivered, timestamp=timestamp_ms, headers=headers
+                    topic, value, key, partition, barrier.delivered, timestamp=timestamp_ms, headers=cast(Any, headers)
                 )
         except KafkaException as exc:
             self._put_records -= 1

@@ -12,12 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.batch import TP, Stage
+from pushcast.kafka.batch import TP, Record, Stage
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import delivery_id, device_row_prefix, partition_of
 from pushcast.model.notification import Notification
-from pushcast.model.words import Lane, Outcome, Reason
+from pushcast.model.words import Lane, Outcome, Platform, Reason
 from pushcast.plan.match import Device, devices_of
 from pushcast.plan.recent import Recent
 from pushcast.plan.windows import Entry, PartitionWindows, Window, WindowRule
@@ -31,8 +31,6 @@ from pushcast.wire.receipts import Planned, Receipt, encode_planned, encode_rece
 from pushcast.wire.schemas import SchemaSource
 
 if TYPE_CHECKING:
-    from aiokafka import ConsumerRecord
-
     from pushcast.kafka.batch import Batch
     from pushcast.kafka.outbox import Outbox
     from pushcast.kafka.table import SourceTable
@@ -128,10 +126,10 @@ class PlanStage(Stage):
 
     # ---- decoding
 
-    def _decode(self, batch: Batch, state: _Partition) -> tuple[list[Notification], list[ConsumerRecord]]:
+    def _decode(self, batch: Batch, state: _Partition) -> tuple[list[Notification], list[Record]]:
         decode = self._decoder.decode
         notes: list[Notification] = []
-        records: list[ConsumerRecord] = []
+        records: list[Record] = []
         for record in batch.records:
             try:
                 trace = h.first(record.headers, h.TRACEPARENT) if record.headers else None
@@ -143,7 +141,7 @@ class PlanStage(Stage):
         self._count("consumed", "", len(batch.records))
         return notes, records
 
-    def _dead_letter(self, batch: Batch, record: ConsumerRecord, error: InvalidInput) -> None:
+    def _dead_letter(self, batch: Batch, record: Record, error: InvalidInput) -> None:
         letter = dead_letter(record, error, stage=self._stage)
         barrier = self._outbox.barrier()
         self._outbox.put(
@@ -154,7 +152,7 @@ class PlanStage(Stage):
 
     # ---- planning
 
-    def _plan(self, batch: Batch, state: _Partition, notes: list[Notification], records: list[ConsumerRecord]) -> None:
+    def _plan(self, batch: Batch, state: _Partition, notes: list[Notification], records: list[Record]) -> None:
         found = self._table.multi_scan(state.number, [device_row_prefix(note.user, note.app) for note in notes])
         now, now_ms = self._clock.monotonic_seconds(), self._clock.now_ms()
         is_duplicate, add, finish = state.recent.is_duplicate, state.windows.add, batch.done
@@ -182,20 +180,24 @@ class PlanStage(Stage):
         if settled:
             self._settle(state, settled)
 
-    def _belongs(self, batch: Batch, record: ConsumerRecord) -> bool:
+    def _belongs(self, batch: Batch, record: Record) -> bool:
         """Whether the record is in its key's partition; if not, it is forwarded once, then a dead letter."""
         count = self._settings.kafka.partitions
         right = partition_of(record.key or b"", count)
         if right == batch.partition:
             return True
+        text = HOW_TO_FIX_PARTITION.format(found=batch.partition, right=right, count=count)
         if h.first(record.headers, h.FORWARDED) is not None:
-            text = HOW_TO_FIX_PARTITION.format(found=batch.partition, right=right, count=count)
             self._dead_letter(batch, record, InvalidInput(Reason.WRONG_PARTITION, text, "key"))
             return False
         barrier = self._outbox.barrier()
         headers = [*record.headers, (h.FORWARDED, f"{batch.partition}".encode())]
         self._outbox.put(barrier, batch.topic, right, record.value, record.key, headers, record.timestamp)
-        barrier.on_acked(partial(batch.done, record.offset))
+
+        def refused(_: Exception) -> None:  # the added header made it larger than the topic takes
+            self._dead_letter(batch, record, InvalidInput(Reason.WRONG_PARTITION, text, "key"))
+
+        barrier.on_acked(partial(batch.done, record.offset), refused)
         self._count("forwarded", "")
         return False
 
@@ -299,7 +301,9 @@ class PlanStage(Stage):
     def _put_window(self, state: _Partition, window: Window, headers: list[tuple[str, bytes]]) -> None:
         barrier = self._outbox.barrier()
         value = encode_batch(window.batch(self._lane))
-        self._outbox.put(barrier, topics.send(window.platform, self._lane), state.number, value, None, headers)
+        self._outbox.put(
+            barrier, topics.send(Platform(window.platform), self._lane), state.number, value, None, headers
+        )
         barrier.on_acked(partial(self._acknowledged, state, window.entries))
         self._count("batches", window.platform)
         self._count("targets", window.platform, window.targets)

@@ -57,7 +57,7 @@ class _Draft:
             self.ids,
             self.created_at,
             self.traces,
-            Targets(*map(list, zip(*self.rows, strict=True))),  # type: ignore[arg-type]
+            Targets(*map(list, zip(*self.rows, strict=True))),
         )
 
 

@@ -20,6 +20,8 @@ from pushcast.wire.times import to_ms
 
 DEFAULT_CLASS = "default"
 MAX_COLLAPSE_ID_BYTES = 64  # apns-collapse-id, reference/providers.md §1.2
+# No provider takes more than 5 KiB (providers.md §1.2, §2.2); the rest is room for locales and keeps batches in bounds.
+MAX_CONTENT_BYTES = 65_536
 NO_OPTIONS = Options()
 
 
@@ -110,6 +112,10 @@ class NotificationDecoder:
         key = self._pack(
             (klass, raw.title, raw.body, raw.data, raw.locales, None if options is NO_OPTIONS else options)
         )
+        if len(key) > MAX_CONTENT_BYTES:
+            raise InvalidInput(
+                Reason.TOO_LARGE, f"the content has {len(key)} bytes; at most {MAX_CONTENT_BYTES}", "body"
+            )
         text = raw.trace
         if text is None and trace is not None:
             text = trace.decode("ascii", "ignore")[:64]
