@@ -5,18 +5,19 @@ In a process: `async with start("apns", work_dir=path) as simulator:`; from a sh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from pushcast.simulators.apns.build import build as _apns
 from pushcast.simulators.apps import AppSpec, app_specs
+from pushcast.simulators.fcm.build import build as _fcm
 from pushcast.simulators.recorder import Recorder
 from pushcast.simulators.simulator import Simulator
 
 __all__ = ["PLATFORMS", "AppSpec", "Simulator", "start"]
 
-_BUILDERS: Final = {"apns": _apns}
+_BUILDERS: Final[dict[str, Callable[..., Simulator]]] = {"apns": _apns, "fcm": _fcm}
 PLATFORMS: Final = tuple(_BUILDERS)
 
 

@@ -69,11 +69,30 @@ class ServiceAccount:
     project_id: str
     client_email: str
     key_id: str
-    public_key: rsa.RSAPublicKey
+    key: rsa.RSAPrivateKey
+
+    @property
+    def public_key(self) -> rsa.RSAPublicKey:
+        return self.key.public_key()
+
+    def write(self, token_uri: str) -> None:
+        """The account's file as Google hands it out, its `token_uri` at the simulator."""
+        account: dict[str, Any] = {
+            "type": "service_account",
+            "project_id": self.project_id,
+            "private_key_id": self.key_id,
+            "private_key": _pem(self.key).decode(),
+            "client_email": self.client_email,
+            "client_id": str(int(self.key_id[:16], 16)),
+            "auth_uri": "https://accounts.google.com/o/oauth2/auth",
+            "token_uri": token_uri,
+            "universe_domain": "googleapis.com",
+        }
+        _write_secret(self.file, json.dumps(account, indent=2).encode())
 
 
-def service_account(directory: Path, spec: AppSpec, token_uri: str, random: Random) -> ServiceAccount:
-    """A service account file as Google hands it out, its `token_uri` at the simulator; the key is kept."""
+def service_account(directory: Path, spec: AppSpec, random: Random) -> ServiceAccount:
+    """The app's service account; its key is kept between starts, its file is written when the port is known."""
     key_id = f"{random.getrandbits(160):040x}"
     path = directory / f"service-account-{spec.name}.key.pem"
     private = _load(path)
@@ -81,21 +100,8 @@ def service_account(directory: Path, spec: AppSpec, token_uri: str, random: Rand
         private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         _write_secret(path, _pem(private))
     assert isinstance(private, rsa.RSAPrivateKey)
-    email = f"push@{spec.project_id}.iam.gserviceaccount.com"
-    account: dict[str, Any] = {
-        "type": "service_account",
-        "project_id": spec.project_id,
-        "private_key_id": key_id,
-        "private_key": _pem(private).decode(),
-        "client_email": email,
-        "client_id": str(random.getrandbits(64)),
-        "auth_uri": "https://accounts.google.com/o/oauth2/auth",
-        "token_uri": token_uri,
-        "universe_domain": "googleapis.com",
-    }
     file = directory / f"service-account-{spec.name}.json"
-    _write_secret(file, json.dumps(account, indent=2).encode())
-    return ServiceAccount(file, spec.project_id, email, key_id, private.public_key())
+    return ServiceAccount(file, spec.project_id, f"push@{spec.project_id}.iam.gserviceaccount.com", key_id, private)
 
 
 def _load(path: Path) -> Any:

@@ -11,6 +11,7 @@ from pushcast.providers.http2 import frames as f
 from pushcast.providers.http2.server import ServerConnection, ServerSettings
 from pushcast.providers.http2.server_hpack import Shape, literal, status_field
 from pushcast.simulators.clock import SimulatorClock
+from pushcast.simulators.connection import Connection
 from pushcast.simulators.effects import Effect, RuleBook
 from pushcast.simulators.latency import Latency
 from pushcast.simulators.recorder import Recorder
@@ -40,7 +41,7 @@ class Provider:
         self.settings = settings
         self.rules = RuleBook(random)
         self.wheel = AnswerWheel(recorder.answered)
-        self.connections: dict[int, ServerConnection] = {}
+        self.connections: dict[int, Connection] = {}
         self.opened_total = 0
         self.max_active = 0
         self.initial_settings = settings
@@ -60,28 +61,28 @@ class Provider:
         self.opened_total += 1
         return ServerConnection(self, self.settings, self.opened_total)
 
-    def opened(self, connection: ServerConnection) -> None:
+    def opened(self, connection: Connection) -> None:
         self.connections[connection.number] = connection
         if self.frozen:
             connection.freeze(True)
 
-    def closed(self, connection: ServerConnection, unanswered: int) -> None:
+    def closed(self, connection: Connection, unanswered: int) -> None:
         self.recorder.unanswered += unanswered
         self.recorder.events["connections_closed"] += 1
         self.max_active = max(self.max_active, connection.max_active)
         self.connections.pop(connection.number, None)
 
-    def pinged(self, connection: ServerConnection) -> None:
+    def pinged(self, connection: Connection) -> None:
         self.recorder.events["pings"] += 1
 
-    def cancelled(self, connection: ServerConnection, stream_id: int) -> None:
+    def cancelled(self, connection: Connection, stream_id: int) -> None:
         self.recorder.events["cancelled_by_client"] += 1
 
-    def violated(self, connection: ServerConnection, what: str) -> None:
+    def violated(self, connection: Connection, what: str) -> None:
         self.recorder.violations[what] += 1
 
     def request(
-        self, connection: ServerConnection, stream_id: int, shape: Shape, values: tuple[bytes, ...], body: bytes
+        self, connection: Connection, stream_id: int, shape: Shape, values: tuple[bytes, ...], body: bytes
     ) -> None:
         raise NotImplementedError
 
@@ -97,7 +98,7 @@ class Provider:
         return self.latency.sample_seconds(self.random) if self.latency is not None else 0.0
 
     def send(
-        self, connection: ServerConnection, stream_id: int, answer: Answer, delay_seconds: float, marker: float = 0.0
+        self, connection: Connection, stream_id: int, answer: Answer, delay_seconds: float, marker: float = 0.0
     ) -> None:
         if delay_seconds > 0:
             self.wheel.add(delay_seconds, connection, stream_id, answer, marker)
@@ -107,7 +108,7 @@ class Provider:
             self.recorder.answered(marker)
 
     def perform(
-        self, connection: ServerConnection, stream_id: int, effect: Effect, delay_seconds: float, context: Any
+        self, connection: Connection, stream_id: int, effect: Effect, delay_seconds: float, context: Any
     ) -> str:
         """Does what an effect says, other than `ok`, `latency` and `fail`; returns the verdict label."""
         kind = effect.kind
@@ -140,14 +141,14 @@ class Provider:
             self.send_goaway(connection, self.goaway_mode, self.goaway_reason)
         return kind
 
-    def after_request(self, connection: ServerConnection) -> None:
+    def after_request(self, connection: Connection) -> None:
         """Runs the GOAWAY script; call it behind each request while `goaway_after` is set."""
         if self.goaway_after and connection.requests >= self.goaway_after and not connection.going_away:
             self.send_goaway(connection, self.goaway_mode, self.goaway_reason)
 
     def send_goaway(
         self,
-        connection: ServerConnection,
+        connection: Connection,
         mode: str,
         reason: str = "",
         *,
@@ -170,10 +171,14 @@ class Provider:
         else:
             connection.drain()
 
-    def _second_step(self, connection: ServerConnection, code: int, debug: bytes) -> None:
+    def _second_step(self, connection: Connection, code: int, debug: bytes) -> None:
         connection.goaway(code, debug)
         connection.drain()
         connection.flush()
+
+    def stop(self) -> None:
+        """Ends timers; connections are closed by the caller."""
+        self.wheel.clear()
 
     def set_state(self, value: dict[str, Any]) -> None:
         """Changes what `value` names and nothing else. Raises ValueError before anything is changed."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from pushcast.providers.http2 import frames as f
-from pushcast.providers.http2.server import ServerConnection
 from pushcast.simulators.clock import SimulatorClock
+from pushcast.simulators.connection import Connection
 from pushcast.simulators.control import ControlServer
 from pushcast.simulators.effects import Rule
 from pushcast.simulators.listener import Listener
@@ -31,13 +31,22 @@ class Simulator:
     """
 
     def __init__(
-        self, provider: Provider, listener: Listener, control: ControlServer, *, ca_file: Path, work_dir: Path
+        self,
+        provider: Provider,
+        listener: Listener,
+        control: ControlServer,
+        *,
+        ca_file: Path,
+        work_dir: Path,
+        credentials: Callable[[str], dict[str, Any]],
     ) -> None:
+        """`credentials` is asked once, with the URL, when the port is known."""
         self.provider = provider
         self.platform = provider.platform
         self.ca_file = ca_file
         self.work_dir = work_dir
         self.credentials: dict[str, Any] = {}
+        self._credentials = credentials
         self._listener = listener
         self._control = control
 
@@ -69,11 +78,12 @@ class Simulator:
 
     async def open(self) -> None:
         await self._listener.switch("up")
+        self.credentials = self._credentials(self.url)
         await self._control.open(self)
 
     async def close(self) -> None:
         self._listener.close()
-        self.provider.wheel.clear()
+        self.provider.stop()
         for connection in self._chosen(None):
             connection.abort()
         await self._control.close()
@@ -159,5 +169,5 @@ class Simulator:
         """Counters, rules, state and clock as at the start; connections and the listening port stay."""
         self.provider.reset()
 
-    def _chosen(self, numbers: list[int] | None) -> list[ServerConnection]:
+    def _chosen(self, numbers: list[int] | None) -> list[Connection]:
         return [c for c in list(self.provider.connections.values()) if numbers is None or c.number in numbers]

@@ -7,7 +7,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pushcast.providers.http2.server import ServerConnection
+from pushcast.simulators.connection import Connection
 
 
 @dataclass(slots=True)
@@ -26,12 +26,12 @@ class AnswerWheel:
     def __init__(self, answered: Callable[[float], None]) -> None:
         """`answered` gets the marker (ms) of each answer that left with one."""
         self._answered = answered
-        self._buckets: dict[int, list[tuple[ServerConnection, int, Answer, float]]] = {}
+        self._buckets: dict[int, list[tuple[Connection, int, Answer, float]]] = {}
         self._ticks: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def add(
-        self, delay_seconds: float, connection: ServerConnection, stream_id: int, answer: Answer, marker_ms: float
+        self, delay_seconds: float, connection: Connection, stream_id: int, answer: Answer, marker_ms: float
     ) -> None:
         """The stream is held until then. `marker_ms` 0 means none."""
         connection.hold(stream_id)
@@ -51,7 +51,7 @@ class AnswerWheel:
     def _turn(self) -> None:
         loop = asyncio.get_running_loop()
         now = int(loop.time() * 1000)
-        touched: set[ServerConnection] = set()
+        touched: set[Connection] = set()
         while self._ticks and self._ticks[0] <= now:
             for connection, stream_id, answer, marker_ms in self._buckets.pop(heapq.heappop(self._ticks)):
                 if connection.answer_held(stream_id, answer.block, answer.body, cut=answer.cut, trail=answer.trail):

@@ -58,7 +58,8 @@ def build(
     context = server_context(tls, alpn=["h2"], client_certificates=mtls)
     # APNs speaks HTTP/2 whatever ALPN says (providers.md §1.1).
     listener = Listener(host, port, context, lambda _: provider.new_connection())
-    simulator = Simulator(provider, listener, ControlServer(host, control_port), ca_file=tls.ca_file, work_dir=work_dir)
-    first = shown[apps[0].name]
-    simulator.credentials = {**first, "topics": [app.bundle for app in apps], "apps": shown}
-    return simulator
+    credentials = {**shown[apps[0].name], "topics": [app.bundle for app in apps], "apps": shown}
+    control = ControlServer(host, control_port)
+    return Simulator(
+        provider, listener, control, ca_file=tls.ca_file, work_dir=work_dir, credentials=lambda _: credentials
+    )

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, ClassVar, Final, cast
 
 from pushcast.providers.http2 import frames as f
-from pushcast.providers.http2.server import ServerConnection, ServerSettings
+from pushcast.providers.http2.server import ServerSettings
 from pushcast.providers.http2.server_hpack import Shape, literal, status_field
 from pushcast.simulators.apns import reasons, validation
 from pushcast.simulators.apns.prefixes import effect_of
@@ -18,6 +18,7 @@ from pushcast.simulators.apns.provider_tokens import (
     SigningKey,
 )
 from pushcast.simulators.clock import SimulatorClock
+from pushcast.simulators.connection import Connection
 from pushcast.simulators.effects import Effect
 from pushcast.simulators.provider import Provider, json_body, retry_after_field
 from pushcast.simulators.recorder import Recorder
@@ -83,7 +84,7 @@ class ApnsProvider(Provider):
         super().reset()
         self.tokens.reset()
 
-    def opened(self, connection: ServerConnection) -> None:
+    def opened(self, connection: Connection) -> None:
         super().opened(connection)
         facts = ConnectionFacts()
         connection.memo = facts
@@ -94,7 +95,7 @@ class ApnsProvider(Provider):
                 facts.certificate_topics = frozenset(names)
                 self._raise_streams(connection, facts)
 
-    def _raise_streams(self, connection: ServerConnection, facts: ConnectionFacts) -> None:
+    def _raise_streams(self, connection: Connection, facts: ConnectionFacts) -> None:
         facts.raised = True
         connection.send_settings({f.SETTINGS_MAX_CONCURRENT_STREAMS: self.streams})
 
@@ -133,7 +134,7 @@ class ApnsProvider(Provider):
         return json_body({"reason": reason})
 
     def request(
-        self, connection: ServerConnection, stream_id: int, shape: Shape, values: tuple[bytes, ...], body: bytes
+        self, connection: Connection, stream_id: int, shape: Shape, values: tuple[bytes, ...], body: bytes
     ) -> None:
         recorder = self.recorder
         recorder.requests += 1
@@ -224,7 +225,7 @@ class ApnsProvider(Provider):
         return prepared
 
     def _refuse(
-        self, connection: ServerConnection, prepared: _Prepared, message_id: bytes, path: bytes, body: bytes
+        self, connection: Connection, prepared: _Prepared, message_id: bytes, path: bytes, body: bytes
     ) -> str | None:
         """The first reason, in pushy's order: message id, static headers, topic, path, authorization, payload."""
         if prepared.id_hole >= 0:
@@ -249,7 +250,7 @@ class ApnsProvider(Provider):
         self._checked = (body, prepared.limit_bytes, refused)
         return refused
 
-    def _refuse_sender(self, connection: ServerConnection, facts: ConnectionFacts, prepared: _Prepared) -> str | None:
+    def _refuse_sender(self, connection: Connection, facts: ConnectionFacts, prepared: _Prepared) -> str | None:
         if facts.certificate_topics:
             return None if not prepared.topic or prepared.bundle in facts.certificate_topics else "TopicDisallowed"
         authorization = prepared.headers.authorization
@@ -270,7 +271,7 @@ class ApnsProvider(Provider):
                 self._raise_streams(connection, facts)
         return None if prepared.bundle in facts.topics else "TopicDisallowed"
 
-    def _count_bad_token(self, connection: ServerConnection) -> None:
+    def _count_bad_token(self, connection: Connection) -> None:
         facts = cast("ConnectionFacts", connection.memo)
         facts.bad_device_tokens += 1
         limit = self.bad_device_token_limit

@@ -1,0 +1,204 @@
+"""FCM's judgement of a request body: JSON, schema with field paths, limits."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import msgspec
+
+from pushcast.simulators.fcm import errors
+from pushcast.simulators.fcm.errors import FcmFault, field_violation
+
+# Firebase, "About FCM messages": 4096 bytes, 2048 to topics; ttl at most four weeks.
+MAX_BYTES: Final = 4_096
+MAX_TOPIC_BYTES: Final = 2_048
+MAX_TTL_SECONDS: Final = 2_419_200
+_TTL: Final = re.compile(r"(\d+)(?:\.\d{1,9})?s")
+_TOPIC: Final = re.compile(r"(?:/topics/)?[a-zA-Z0-9\-_.~%]+")
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_\-:%.]+")
+_RESERVED: Final = ("google.", "gcm.")
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")
+
+
+class _Notification(msgspec.Struct, forbid_unknown_fields=True):
+    title: str | None = None
+    body: str | None = None
+    image: str | None = None
+
+
+class _Android(msgspec.Struct, forbid_unknown_fields=True):
+    collapse_key: str | None = None
+    priority: Literal["normal", "high", "NORMAL", "HIGH"] | None = None
+    ttl: str | None = None
+    restricted_package_name: str | None = None
+    data: dict[str, str] | None = None
+    notification: dict[str, Any] | None = None
+    fcm_options: dict[str, str] | None = None
+    direct_boot_ok: bool | None = None
+    bandwidth_constrained_ok: bool | None = None
+    restricted_satellite_ok: bool | None = None
+
+
+class _Apns(msgspec.Struct, forbid_unknown_fields=True):
+    headers: dict[str, str] | None = None
+    payload: dict[str, Any] | None = None
+    fcm_options: dict[str, str] | None = None
+    live_activity_token: str | None = None
+
+
+class _Webpush(msgspec.Struct, forbid_unknown_fields=True):
+    headers: dict[str, str] | None = None
+    data: dict[str, str] | None = None
+    notification: dict[str, Any] | None = None
+    fcm_options: dict[str, str] | None = None
+
+
+class _Message(msgspec.Struct, forbid_unknown_fields=True):
+    token: str | None = None
+    fid: str | None = None
+    topic: str | None = None
+    condition: str | None = None
+    name: str | None = None
+    data: dict[str, str] | None = None
+    notification: _Notification | None = None
+    android: _Android | None = None
+    android_v2: dict[str, Any] | None = None
+    apns: _Apns | None = None
+    webpush: _Webpush | None = None
+    fcm_options: dict[str, str] | None = None
+
+
+class _Request(msgspec.Struct, forbid_unknown_fields=True):
+    message: _Message
+    validate_only: bool = False
+
+
+_DECODER: Final = msgspec.json.Decoder(_Request)
+
+
+@dataclass(slots=True)
+class Parsed:
+    """`address` is token, fid, topic or condition; empty when there is none."""
+
+    address: bytes
+    validate_only: bool = False
+    collapsible: bool = False
+    fault: FcmFault | None = None
+
+
+def address_of(body: bytes) -> bytes:
+    """The token without parsing, for a simulator whose checks are off."""
+    start = body.find(b'"token":')
+    if start < 0:
+        return b""
+    start = body.find(b'"', start + 8) + 1
+    return body[start : body.find(b'"', start)]
+
+
+def parse(body: bytes) -> Parsed:
+    """The address also where the body is at fault, so that rules and token prefixes can come first."""
+    try:
+        request = _DECODER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _parse_slowly(body)
+    return _judge(request, len(body))
+
+
+def _judge(request: _Request, size: int) -> Parsed:
+    message = request.message
+    address = message.token or message.fid or message.topic or message.condition or ""
+    android = message.android
+    collapsible = android is not None and android.collapse_key is not None and android.ttl != "0s"
+    fault = _fault(message, android, size)
+    return Parsed(address.encode(), request.validate_only, collapsible, fault)
+
+
+def _fault(message: _Message, android: _Android | None, size: int) -> FcmFault | None:
+    targets = (message.token is not None) + (message.fid is not None)
+    targets += (message.topic is not None) + (message.condition is not None)
+    if not targets:
+        return errors.NO_RECIPIENT
+    if targets > 1:
+        return field_violation("message", "Exactly one of token, fid, topic and condition is required.")
+    if message.token is not None and (len(message.token) < 16 or not _TOKEN.fullmatch(message.token)):
+        return errors.BAD_TOKEN
+    if message.topic is not None and not _TOPIC.fullmatch(message.topic):
+        return field_violation("message.topic", f"Malformed topic name: {message.topic}")
+    if message.condition is not None and message.condition.count(" in topics") > 5:
+        return field_violation("message.condition", "Condition has more than 5 topics.")
+    for key in message.data or ():
+        if key in {"from", "message_type"} or key.startswith(_RESERVED):
+            return field_violation("message.data", f"Invalid data payload key: {key}")
+    if android is not None and android.ttl is not None:
+        ttl = _TTL.fullmatch(android.ttl)
+        if ttl is None:
+            description = (
+                f"Invalid value at 'message.android.ttl' (type.googleapis.com/google.protobuf.Duration), {android.ttl}"
+            )
+            return field_violation("message.android.ttl", description, error_code=None)
+        if int(ttl[1]) > MAX_TTL_SECONDS:
+            return field_violation("message.android.ttl", "Invalid value for ttl: must be in [0, 2419200] seconds.")
+    limit = MAX_BYTES if message.topic is None else MAX_TOPIC_BYTES
+    # Measuring is only worth it for a body that could be too large.
+    return errors.TOO_LARGE if size > limit and payload_bytes(message) > limit else None
+
+
+def payload_bytes(message: _Message) -> int:
+    """What counts against the limit: the target and its name do not, keys and values of everything else do."""
+    total = 0
+    for part in (message.data, message.notification, message.android, message.webpush):
+        if part is not None:
+            total += len(msgspec.json.encode(part))
+    return total
+
+
+def _parse_slowly(body: bytes) -> Parsed:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return Parsed(b"", fault=FcmFault(400, "INVALID_ARGUMENT", "Invalid JSON payload received. Unexpected token."))
+    snake = _snake(value)
+    try:
+        return _judge(msgspec.convert(snake, _Request), len(body))
+    except msgspec.ValidationError as error:
+        message = snake.get("message") if isinstance(snake, dict) else None
+        token = message.get("token") if isinstance(message, dict) else None
+        return Parsed(token.encode() if isinstance(token, str) else b"", fault=_violation(str(error), snake))
+
+
+def _snake(value: Any, *, depth: int = 0) -> Any:
+    """Protobuf's JSON takes lowerCamelCase field names too; free maps (data, headers, payload) keep theirs."""
+    if not isinstance(value, dict) or depth > 3:
+        return value
+    free = {"data", "headers", "payload"}
+    return {
+        _CAMEL.sub(lambda found: "_" + found[1].lower(), name): item if name in free else _snake(item, depth=depth + 1)
+        for name, item in value.items()
+    }
+
+
+def _violation(text: str, value: Any) -> FcmFault:
+    """msgspec's refusal as Google words it: the JSON parser answers these, so there is no FcmError."""
+    description, _, path = text.partition(" - at `$")
+    path = path.rstrip("`").lstrip(".")
+    if "unknown field" in description:
+        name = description.rpartition("unknown field ")[2].strip("`")
+        where = f" at '{path}'" if path else ""
+        problem = f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.'
+        return field_violation(path, problem, error_code=None)
+    if "[...]" in path:
+        head = path.partition("[...]")[0]
+        entries: Any = value
+        for part in head.split("."):
+            entries = entries.get(part, {}) if isinstance(entries, dict) else {}
+        wrong = (
+            [i for i, item in enumerate(entries.values()) if not isinstance(item, str)]
+            if isinstance(entries, dict)
+            else []
+        )
+        path = f"{head}[{wrong[0] if wrong else 0}].value"
+    problem = f"Invalid value at '{path}' ({description})"
+    return field_violation(path, problem, error_code=None)

@@ -1,0 +1,301 @@
+"""The FCM request handler: explicit rule, Google's front end (path, credential, project), token prefix, message."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from random import Random
+from typing import Any, ClassVar, Final
+
+from pushcast.providers.http2 import frames as f
+from pushcast.providers.http2.server import ServerSettings
+from pushcast.providers.http2.server_hpack import Shape, literal, status_field
+from pushcast.simulators.clock import SimulatorClock
+from pushcast.simulators.connection import Connection
+from pushcast.simulators.effects import Effect
+from pushcast.simulators.fcm import errors, messages
+from pushcast.simulators.fcm.oauth import TokenEndpoint
+from pushcast.simulators.fcm.prefixes import effect_of
+from pushcast.simulators.fcm.quota import Quota, QuotaKeeper
+from pushcast.simulators.provider import Provider, json_body, retry_after_field
+from pushcast.simulators.recorder import Recorder
+from pushcast.simulators.wheel import Answer
+
+# Observed by Bloomberg's Pushiko: 100 streams, GOAWAY after 4 idle minutes and after an hour, and after 3 PINGs that
+# no request came between.
+SETTINGS: Final = ServerSettings(max_concurrent_streams=100, max_header_list_bytes=65_536)
+IDLE_SECONDS: Final = 240.0
+MAX_AGE_SECONDS: Final = 3600.0
+MAX_PINGS: Final = 3
+_JSON: Final = literal(b"content-type", b"application/json; charset=UTF-8")
+_ACCEPTED: Final = status_field(200) + _JSON
+
+
+@dataclass(slots=True)
+class _Target:
+    """What a shape's fixed fields say; `fault` is the front end's refusal, apart from the credential."""
+
+    kind: str
+    project: str = ""
+    authorization: bytes | None = None
+    fault: errors.FcmFault | None = None
+
+
+@dataclass(slots=True)
+class _Life:
+    """A connection's times, in loop seconds."""
+
+    opened_at: float
+    used_at: float
+    pinged_at: float = 0.0
+    pings: int = 0
+
+
+class FcmProvider(Provider):
+    platform: ClassVar[str] = "fcm"
+
+    def __init__(
+        self,
+        *,
+        clock: SimulatorClock,
+        random: Random,
+        recorder: Recorder,
+        checks: bool,
+        oauth: TokenEndpoint,
+        projects: frozenset[str],
+    ) -> None:
+        self.oauth = oauth
+        self.projects = projects
+        self.quota = QuotaKeeper()
+        self._ids = random.getrandbits(48)
+        self._sweeper: asyncio.TimerHandle | None = None
+        super().__init__(clock=clock, random=random, recorder=recorder, checks=checks, settings=SETTINGS)
+
+    def _reset_state(self) -> None:
+        super()._reset_state()
+        self.idle_seconds: float | None = IDLE_SECONDS if self.checks else None
+        self.max_age_seconds: float | None = MAX_AGE_SECONDS if self.checks else None
+        self.max_pings: int | None = MAX_PINGS if self.checks else None
+        self.ping_seconds: float | None = 1.0 if self.checks else None
+        self.trailing_data = True
+        self.quota.limits = Quota() if self.checks else Quota.parse(None)
+
+    def reset(self) -> None:
+        super().reset()
+        self.quota.clear()
+        self.oauth.reset()
+
+    def _setters(self) -> dict[str, Any]:
+        return {
+            **super()._setters(),
+            "quota": lambda value: setattr(self.quota, "limits", Quota.parse(value)),
+            "idle_seconds": lambda value: setattr(self, "idle_seconds", value),
+            "max_age_seconds": lambda value: setattr(self, "max_age_seconds", value),
+            "max_pings": lambda value: setattr(self, "max_pings", value),
+            "ping_seconds": lambda value: setattr(self, "ping_seconds", value),
+            "trailing_data": lambda value: setattr(self, "trailing_data", bool(value)),
+            "access_token_seconds": lambda value: setattr(self.oauth, "lifetime_seconds", float(value)),
+            "token_endpoint": self._set_token_endpoint,
+            "revoked_projects": lambda value: setattr(self.oauth, "revoked_projects", set(value)),
+            "revoke_access_tokens": lambda value: self.oauth.revoke_all() if value else None,
+        }
+
+    def _set_token_endpoint(self, value: str) -> None:
+        if value not in {"ok", "unavailable", "invalid_grant", "invalid_scope", "unauthorized_client"}:
+            raise ValueError(f"token_endpoint: {value!r} is not ok, unavailable, invalid_grant, invalid_scope, …")
+        self.oauth.failure = None if value == "ok" else value
+
+    def state(self) -> dict[str, Any]:
+        limits = self.quota.limits
+        return {
+            **super().state(),
+            "quota": {name: getattr(limits, name) for name in limits.__slots__},
+            "idle_seconds": self.idle_seconds,
+            "max_age_seconds": self.max_age_seconds,
+            "max_pings": self.max_pings,
+            "ping_seconds": self.ping_seconds,
+            "trailing_data": self.trailing_data,
+            "access_token_seconds": self.oauth.lifetime_seconds,
+            "token_endpoint": self.oauth.failure or "ok",
+            "revoked_projects": sorted(self.oauth.revoked_projects),
+        }
+
+    def stats(self) -> dict[str, Any]:
+        return {**super().stats(), "access_tokens_issued": self.oauth.issued}
+
+    def opened(self, connection: Connection) -> None:
+        super().opened(connection)
+        now = asyncio.get_running_loop().time()
+        connection.memo = _Life(now, now)
+        if self._sweeper is None:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Every quarter of a second: which connections idled or grew too old, and which get a PING."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in list(self.connections.values()):
+            life = connection.memo
+            if not isinstance(life, _Life) or connection.going_away:
+                continue
+            if self.max_age_seconds is not None and now - life.opened_at > self.max_age_seconds:
+                self.send_goaway(connection, "graceful", "max_age")
+            elif self.idle_seconds is not None and now - life.used_at > self.idle_seconds:
+                self.send_goaway(connection, "graceful", "session_timeout")
+            elif self.ping_seconds is not None and life.used_at - life.pinged_at > self.ping_seconds:
+                life.pinged_at = now
+                connection.send_ping(b"pushcast")
+            connection.flush()
+        self._sweeper = loop.call_later(0.25, self._sweep) if self.connections else None
+
+    def stop(self) -> None:
+        super().stop()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+
+    def pinged(self, connection: Connection) -> None:
+        super().pinged(connection)
+        life = connection.memo
+        if self.max_pings is not None and isinstance(life, _Life):
+            life.pings += 1
+            if life.pings > self.max_pings and not connection.going_away:
+                self.send_goaway(connection, "abrupt", "too_many_pings", code=f.ENHANCE_YOUR_CALM)
+
+    def request(
+        self, connection: Connection, stream_id: int, shape: Shape, values: tuple[bytes, ...], body: bytes
+    ) -> None:
+        target: _Target | None = shape.memo
+        if target is None:
+            target = self._target(shape, values)
+        if target.kind == "token":
+            self._token_request(connection, stream_id, target, body)
+            return
+        self.recorder.requests += 1
+        life = connection.memo
+        if isinstance(life, _Life):
+            life.used_at = asyncio.get_running_loop().time()
+            life.pings = 0
+        label = self._send_message(connection, stream_id, target, body)
+        self.recorder.log(connection.received_at, connection.number, stream_id, shape, values, body, label)
+        if self.goaway_after:
+            self.after_request(connection)
+
+    def _send_message(self, connection: Connection, stream_id: int, target: _Target, body: bytes) -> str:
+        recorder = self.recorder
+        delay = self.latency.sample_seconds(self.random) if self.latency is not None else 0.0
+        fault = self._refuse_caller(target) if self.checks else None
+        parsed = messages.parse(body) if self.checks else messages.Parsed(messages.address_of(body))
+        address = parsed.address
+        effect = self.rules.find(address, target.project) if self.rules.rules else None
+        if effect is None and fault is None:
+            effect = effect_of(address)
+        if effect is None and self.maintenance:
+            effect = _MAINTENANCE
+        forced = False
+        if effect is not None:
+            if effect.kind == "latency":
+                delay += effect.delay_seconds
+                effect = None
+            elif effect.kind == "fail" and not self.rules.still_fails(address, effect.count):
+                effect = None
+            elif effect.kind == "ok":
+                forced, effect = True, None
+        if effect is not None:
+            label = self.perform(connection, stream_id, effect, delay, None)
+            recorder.verdict(label)
+            return label
+        retry_after = None
+        if self.checks and not forced:
+            fault = fault or parsed.fault
+            if fault is None:
+                refused = self.quota.refuse(target.project, address, parsed.collapsible, self.clock.now())
+                if refused is not None:
+                    fault = errors.quota_fault(refused, f"Send requests per minute and {refused}")
+                    retry_after = self.quota.limits.retry_after
+        if fault is not None:
+            self.send(connection, stream_id, self._fault_answer(fault, retry_after), delay)
+            recorder.verdict(fault.label)
+            return fault.label
+        return self._accept(connection, stream_id, target.project, parsed, body, delay)
+
+    def _accept(
+        self,
+        connection: Connection,
+        stream_id: int,
+        project: str,
+        parsed: messages.Parsed,
+        body: bytes,
+        delay: float,
+    ) -> str:
+        if parsed.validate_only:
+            name, marker, label = "fake_message_id", 0.0, "200 validate_only"
+            self.recorder.verdict(label)
+        else:
+            marker, label = self.recorder.accept(parsed.address, body), "200"
+            self.recorder.apps[project] += 1
+            self._ids += 1
+            name = f"0:{self.clock.now_ms() * 1000}%{self._ids:016x}"
+        answer = b'{\n  "name": "projects/%b/messages/%b"\n}\n' % (project.encode(), name.encode())
+        if delay > 0:
+            self.wheel.add(delay, connection, stream_id, Answer(_ACCEPTED, answer, trail=self.trailing_data), marker)
+        else:
+            connection.answer(stream_id, _ACCEPTED, answer, trail=self.trailing_data)
+            if marker:
+                self.recorder.answered(marker)
+        return label
+
+    def _refuse_caller(self, target: _Target) -> errors.FcmFault | None:
+        if target.fault is not None:
+            return target.fault
+        project = self.oauth.project_of(target.authorization)
+        if project is None:
+            return errors.UNAUTHENTICATED
+        if target.project not in self.projects:
+            return errors.NOT_FOUND
+        return errors.PERMISSION_DENIED if project != target.project else None
+
+    def _target(self, shape: Shape, values: tuple[bytes, ...]) -> _Target:
+        fields = dict(shape.fill(values))
+        path = fields.get(b":path", b"").decode(errors="replace")
+        method = fields.get(b":method", b"")
+        if path == "/token":
+            target = _Target("token", fault=None if method == b"POST" else errors.METHOD_NOT_ALLOWED)
+        else:
+            parts = path.split("/")
+            matches = len(parts) == 5 and parts[1:3] == ["v1", "projects"] and parts[4] == "messages:send"
+            fault = None
+            if not fields.get(b":authority"):
+                fault = errors.FcmFault(400, "INVALID_ARGUMENT", "Request without :authority.")
+            elif not matches:
+                fault = errors.NOT_FOUND
+            elif method != b"POST":
+                fault = errors.METHOD_NOT_ALLOWED
+            target = _Target("send", parts[3] if matches else "", fields.get(b"authorization"), fault)
+        if not shape.holes:
+            shape.memo = target
+        return target
+
+    def _token_request(self, connection: Connection, stream_id: int, target: _Target, body: bytes) -> None:
+        self.recorder.events["token_requests"] += 1
+        if target.fault is not None:
+            self.send(connection, stream_id, self._fault_answer(target.fault, None), 0.0)
+            return
+        status, value = self.oauth.exchange(body)
+        self.send(connection, stream_id, Answer(status_field(status) + _JSON, json_body(value)), 0.0)
+
+    def _fault_answer(self, fault: errors.FcmFault, retry_after: str | None) -> Answer:
+        block = status_field(fault.http) + _JSON
+        if retry_after is not None:
+            block += literal(b"retry-after", retry_after.encode())
+        answer = Answer(block, fault.body())
+        if self.split_errors:
+            answer.cut = len(answer.body) // 2
+        return answer
+
+    def error_answer(self, status: int, effect: Effect, context: Any) -> tuple[Answer, str]:
+        fault = errors.scripted(status, effect.reason)
+        return Answer(status_field(fault.http) + _JSON + retry_after_field(effect), fault.body()), fault.label
+
+
+_MAINTENANCE: Final = Effect("status", 503, "UNAVAILABLE")
