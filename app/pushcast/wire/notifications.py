@@ -108,10 +108,9 @@ class NotificationDecoder:
         expires_at = to_ms(raw.expires_at, "expires_at", created_at + rule.ttl_ms)
         if expires_at < created_at:
             raise InvalidInput(Reason.INVALID_FIELD, "expires_at is before created_at", "expires_at")
-        content = Content(raw.title, raw.body, raw.data or {}, raw.locales or {})
-        key = self._pack(
-            (klass, raw.title, raw.body, raw.data, raw.locales, None if options is NO_OPTIONS else options)
-        )
+        data, locales = raw.data or None, raw.locales or None
+        content = Content(raw.title, raw.body, data or {}, locales or {})
+        key = self._pack((klass, raw.title, raw.body, data, locales, None if options == NO_OPTIONS else options))
         if len(key) > MAX_CONTENT_BYTES:
             raise InvalidInput(
                 Reason.TOO_LARGE, f"the content has {len(key)} bytes; at most {MAX_CONTENT_BYTES}", "body"

@@ -1,0 +1,115 @@
+"""Notification events: what is taken, and how each mistake is named."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pushcast.model.errors import InvalidInput
+from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.schemas import SINGLE_OBJECT_MARKER, SchemaSource, avro_type
+
+T0 = 1_800_000_000_000
+DECODER = NotificationDecoder(["news", "shop"], {"default": ClassRule(86_400_000), "breaking": ClassRule(3_600_000)})
+
+
+def event(**changes: Any) -> bytes:
+    return json.dumps({"id": "n-1", "app": "news", "title": "Goal!", **changes}).encode()
+
+
+def refusal(value: bytes | None) -> InvalidInput:
+    with pytest.raises(InvalidInput) as caught:
+        DECODER.decode("user-1", value, T0)
+    return caught.value
+
+
+def test_absent_times_are_the_record_time_and_the_class_time_to_live() -> None:
+    note = DECODER.decode("user-1", event(**{"class": "breaking"}), T0)
+    assert (note.created_at, note.expires_at) == (T0, T0 + 3_600_000)
+
+
+def test_times_are_rfc_3339_or_milliseconds() -> None:
+    note = DECODER.decode("user-1", event(created_at="2026-11-21T10:00:00Z", expires_at=1_795_258_800_000), T0)
+    assert note.created_at == 1_795_255_200_000
+    assert note.expires_at == 1_795_258_800_000
+
+
+def test_an_absent_app_means_all_apps() -> None:
+    assert DECODER.decode("user-1", event(app=None), T0).app is None
+
+
+def test_avro_and_json_give_the_same_notification() -> None:
+    datum = {"id": "n-1", "app": "news", "title": "Goal!", "data": {"match": "4711"}, "options": None}
+    avro = avro_type("notification").encode(datum)
+    assert DECODER.decode("u", avro, T0) == DECODER.decode("u", event(data={"match": "4711"}), T0)
+
+
+def test_avro_in_a_confluent_frame_is_read_by_its_registry_id() -> None:
+    kind = avro_type("notification")
+    body = kind.encode({"id": "n-1", "title": "Goal!"})[10:]
+    decoder = NotificationDecoder(["news"], {"default": ClassRule(1000)}, SchemaSource({7: kind.parsed}))
+    assert decoder.decode("u", b"\x00\x00\x00\x00\x07" + body, T0).id == "n-1"
+    with pytest.raises(InvalidInput, match="schema id 8 is not in the registry"):
+        decoder.decode("u", b"\x00\x00\x00\x00\x08" + body, T0)
+
+
+def test_equal_content_and_options_have_equal_keys_and_others_do_not() -> None:
+    same = DECODER.decode("a", event(data={"x": "1", "y": "2"}), T0)
+    turned = DECODER.decode("b", event(id="n-2", data={"y": "2", "x": "1"}), T0)
+    dry = DECODER.decode("b", event(id="n-2", data={"x": "1", "y": "2"}, options={"dry_run": True}), T0)
+    assert same.content_key == turned.content_key != dry.content_key
+
+
+@pytest.mark.parametrize(
+    ("value", "reason", "field"),
+    [
+        (None, "tombstone", None),
+        (b"{not json", "not_json", None),
+        (b'{"id": "\xff"}', "not_json", None),
+        (b"[" * 100_000, "unknown_frame", None),
+        (b'{"a":' * 100_000, "unknown_field", "a"),
+        (b"\x01\x02garbage", "unknown_frame", None),
+        (b"\xc3\x01" + b"\x00" * 20, "unknown_schema", None),
+        (b"\xc3\x01\x00", "unknown_schema", None),
+        (b"\x00\x00\x00\x00\x01abc", "unknown_schema", None),
+        (event(titel="Goal!"), "unknown_field", "titel"),
+        (event(options={"colapse_id": "x"}), "unknown_field", "colapse_id"),
+        (event(title=5), "invalid_field", "title"),
+        (event(data={"n": 5}), "invalid_field", "data[...]"),
+        (event(id=""), "invalid_field", "id"),
+        (event(id="x" * 257), "invalid_field", "id"),
+        (event(id="a\0b"), "invalid_field", "id"),
+        (event(user="someone-else"), "invalid_field", "user"),
+        (event(app="nws"), "unknown_app", "app"),
+        (event(**{"class": "brekaing"}), "unknown_class", "class"),
+        (json.dumps({"id": "n-1"}).encode(), "invalid_field", "title"),
+        (event(created_at="2026-11-21T10:00:00Z", expires_at="2026-11-21T09:00:00Z"), "invalid_field", "expires_at"),
+        (event(created_at="2026-11-21T10:00:00"), "invalid_field", "created_at"),
+        (event(created_at="yesterday"), "invalid_field", "created_at"),
+        (event(created_at=-1), "invalid_field", "created_at"),
+        (event(created_at=T0 * 1000), "invalid_field", "created_at"),
+        (event(options={"collapse_id": "ä" * 33}), "invalid_field", "options.collapse_id"),
+        (event(options={"priority": "urgent"}), "invalid_field", "options.priority"),
+        (event(body="x" * 70_000), "too_large", "body"),
+    ],
+)
+def test_a_mistake_is_named_with_reason_and_field(value: bytes | None, reason: str, field: str | None) -> None:
+    error = refusal(value)
+    assert (error.reason, error.field) == (reason, field)
+
+
+def test_avro_cut_off_anywhere_is_undecodable_or_of_unknown_schema() -> None:
+    whole = avro_type("notification").encode({"id": "n-1", "title": "Goal!", "options": {}})
+    assert whole.startswith(SINGLE_OBJECT_MARKER)
+    for length in range(2, len(whole)):
+        assert refusal(whole[:length]).reason in {"undecodable", "unknown_schema", "unknown_frame"}
+
+
+def test_bytes_after_the_avro_record_are_an_error() -> None:
+    assert refusal(avro_type("notification").encode({"id": "n-1", "title": "x"}) + b"\0").reason == "undecodable"
+
+
+def test_the_message_does_not_repeat_what_the_producer_wrote() -> None:
+    assert "s3cret" not in str(refusal(event(options={"priority": "s3cret"})))
