@@ -1,0 +1,64 @@
+"""Puts a sender together from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+
+from pushcast.config.settings import Settings
+from pushcast.kafka.batch import Bounds
+from pushcast.kafka.fatal import end_process
+from pushcast.model.clock import Clock, SystemClock
+from pushcast.model.words import Lane, Platform
+from pushcast.providers.port import Provider
+from pushcast.send.agent import SendStage
+from pushcast.send.budget import Budget
+from pushcast.send.decide import Policy
+from pushcast.send.figures import Figures
+from pushcast.send.ports import Fatal, Outbox
+
+#: After the last request's deadline: its answer, its receipt, the acknowledgement of Kafka.
+QUIESCE_MARGIN_SECONDS = 2.0
+
+
+def build(
+    settings: Settings,
+    *,
+    platform: Platform,
+    lane: Lane,
+    providers: Mapping[str, Provider],
+    outbox: Outbox,
+    clock: Clock | None = None,
+    budget: Budget | None = None,
+    figures: Figures | None = None,
+    random: Random | None = None,
+    fatal: Fatal = end_process,
+) -> SendStage:
+    """The stage for `topics.send(platform, lane)` in the group `group_of(platform, lane)`.
+
+    `providers`: started, by app; an app that is not there is answered with `not_configured`. Give the stages of one
+    process the same `budget`: `settings.send.max_in_flight` is per process.
+    """
+    return SendStage(
+        platform=platform,
+        lane=lane,
+        providers=providers,
+        outbox=outbox,
+        clock=clock or SystemClock(),
+        budget=budget or Budget(settings.send.max_in_flight),
+        policy=Policy(attempts=settings.send.attempts),
+        quiesce_seconds=settings.send.request_timeout_seconds + QUIESCE_MARGIN_SECONDS,
+        random=random or Random(),
+        figures=figures or Figures(),
+        fatal=fatal,
+    )
+
+
+def bounds(settings: Settings) -> Bounds:
+    """Of each partition: enough to fill the budget from any of them, and bounded memory over all of them.
+
+    Decoded, a target takes about 0.6 KB; eight budgets of 10,000 are about 50 MB.
+    """
+    partitions = settings.kafka.partitions
+    targets = max(4_000, 8 * settings.send.max_in_flight // partitions)
+    return Bounds(records=2_000, bytes=max(2 << 20, (64 << 20) // partitions), targets=targets)

@@ -1,0 +1,92 @@
+"""What a provider's result means for a delivery: its end, or another try. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import NamedTuple
+
+from pushcast.model.words import Outcome, Reason
+from pushcast.providers.port import Disposition, Result
+
+FIRST_DELAY_SECONDS = 0.25
+#: Waiting longer in the process would hold the partition's low watermark.
+MAX_DELAY_SECONDS = 5.0
+
+
+class End(NamedTuple):
+    """The delivery is over. `token_invalid`: the provider's word about the token goes to REGISTER too."""
+
+    outcome: Outcome
+    reason: str | None = None
+    token_invalid: bool = False
+
+
+class Again(NamedTuple):
+    """Another try in this process. `doubtful`: from now on an earlier try may have reached the device."""
+
+    delay_seconds: float
+    doubtful: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How often a delivery is tried in one process, the first try included."""
+
+    attempts: int
+    first_delay_seconds: float = FIRST_DELAY_SECONDS
+    max_delay_seconds: float = MAX_DELAY_SECONDS
+
+
+ACCEPTED = End(Outcome.ACCEPTED)
+#: Past its expiry before a try. A doubtful delivery is not called expired: it may have arrived.
+EXPIRED = End(Outcome.EXPIRED, Reason.EXPIRED)
+DOUBTFUL = End(Outcome.DEAD, Reason.UNKNOWN_OUTCOME)
+NOT_CONFIGURED = End(Outcome.REJECTED, Reason.NOT_CONFIGURED)
+
+# What a result is called when the provider's verdict table has no word for it.
+_DEFAULT_REASON = {
+    Disposition.INVALID: Reason.DEVICE_UNREGISTERED,
+    Disposition.REJECTED: Reason.BAD_REQUEST,
+    Disposition.RETRY: Reason.PROVIDER_ERROR,
+    Disposition.UNSENT: Reason.CONNECTION_FAILED,
+}
+
+
+def decide(
+    result: Result, *, tries: int, doubtful: bool, at_most_once: bool, dry_run: bool, policy: Policy, random: Random
+) -> End | Again:
+    """`tries`: made in this process, the one that gave `result` included. Draws from `random` only for a retry.
+
+    Every delivery ends: with `tries` >= `policy.attempts` the answer is always an End.
+    """
+    disposition = result.disposition
+    if disposition is Disposition.ACCEPTED:
+        return ACCEPTED
+    if disposition is Disposition.INVALID:
+        # A validate-only answer says nothing certain about the token.
+        return End(Outcome.INVALID, result.reason or _DEFAULT_REASON[disposition], not dry_run)
+    if disposition is Disposition.REJECTED:
+        return End(Outcome.REJECTED, result.reason or _DEFAULT_REASON[disposition])
+    unknown = disposition is Disposition.UNKNOWN
+    if unknown and at_most_once:
+        return End(Outcome.REJECTED, Reason.UNKNOWN_OUTCOME)
+    doubtful = doubtful or unknown
+    if tries < policy.attempts:
+        return Again(_delay_seconds(result.retry_after_seconds, tries, policy, random), doubtful)
+    if doubtful:
+        return DOUBTFUL
+    if disposition is Disposition.CREDENTIAL:
+        return End(Outcome.DEAD, Reason.CREDENTIAL_REFUSED)
+    return End(Outcome.DEAD, result.reason or _DEFAULT_REASON[disposition])
+
+
+def _delay_seconds(retry_after_seconds: float | None, tries: int, policy: Policy, random: Random) -> float:
+    """Doubling with jitter of a half, so that messages that failed together do not come back together.
+
+    The provider's own delay is a lower bound up to `max_delay_seconds`; a longer one is cut.
+    """
+    back_off = policy.first_delay_seconds * 2.0 ** min(tries - 1, 16) * (0.5 + random.random() / 2)
+    if retry_after_seconds is not None and retry_after_seconds > 0:
+        back_off = max(back_off, retry_after_seconds * (1 + random.random() / 10))
+    return min(back_off, policy.max_delay_seconds)

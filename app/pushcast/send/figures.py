@@ -1,0 +1,31 @@
+"""What SEND counts. The metrics catalogue in `observe` reads it; labels are bounded words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pushcast.model.words import Lane, Platform
+
+#: Told the provider latencies of one app in seconds, many at once: (app, platform, seconds of each answer).
+Latencies = Callable[[str, Platform, list[float]], None]
+
+
+def _unobserved(_app: str, _platform: Platform, _seconds: list[float]) -> None:
+    """Nobody looks."""
+
+
+@dataclass(slots=True)
+class Figures:
+    """Counters only grow. One object may serve several stages."""
+
+    #: Deliveries that ended: (app, platform, lane, outcome, reason or "").
+    outcomes: Counter[tuple[str, Platform, Lane, str, str]] = field(default_factory=Counter)
+    #: Tries that led to another one: (app, platform, lane, disposition). `unknown` may have reached the device.
+    tries_again: Counter[tuple[str, Platform, Lane, str]] = field(default_factory=Counter)
+    #: Records that were no SendBatch: (platform, lane, reason).
+    dead_letters: Counter[tuple[Platform, Lane, str]] = field(default_factory=Counter)
+    #: Targets that are handed over again by Kafka because their record was not finished here: (platform, lane).
+    dropped: Counter[tuple[Platform, Lane]] = field(default_factory=Counter)
+    latencies: Latencies = _unobserved

@@ -1,0 +1,212 @@
+"""Turns results into receipts, many at a time: one barrier for all results that arrived in one turn of the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import partial
+from random import Random
+
+from pushcast.model.clock import Clock
+from pushcast.model.words import Lane, Outcome, Platform
+from pushcast.providers.port import Disposition, Result
+from pushcast.send.decide import Again, End, Policy, decide
+from pushcast.send.figures import Figures
+from pushcast.send.ports import Barrier, Outbox
+from pushcast.send.records import Job, OpenRecord, Parcel
+from pushcast.wire import topics
+from pushcast.wire.headers import LEDGER
+from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
+
+#: Outcomes of one record that Kafka acknowledged: record, budget key, how many.
+Share = tuple[OpenRecord, Hashable, int]
+#: Targets to be tried again, and after how many seconds.
+Retry = tuple[Job, float]
+_ACCEPTED = str(Outcome.ACCEPTED)
+
+
+class Outcomes:
+    """Writes one receipt per delivery that ended, to the partition of its send record.
+
+    `on_acked` is told when Kafka has acknowledged the receipts (and token reports) of one call.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        clock: Clock,
+        policy: Policy,
+        random: Random,
+        platform: Platform,
+        lane: Lane,
+        figures: Figures,
+        on_acked: Callable[[list[Share]], None],
+    ) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._policy = policy
+        self._random = random
+        self._platform = platform
+        self._lane = lane
+        self._figures = figures
+        self._on_acked = on_acked
+
+    def settle(self, arrived: Iterable[tuple[Job, Sequence[Result]]]) -> list[Retry]:
+        """Ends what ended and returns what is to be tried again. Results of targets without an open try are ignored:
+        a provider that reports twice must not make two receipts."""
+        now_ms = self._clock.now_ms()
+        barrier = self._outbox.barrier()
+        shares: list[Share] = []
+        retries: list[Retry] = []
+        for job, results in arrived:
+            parcel = job.parcel
+            if parcel.record.dropped:
+                continue
+            ended = self._settle_job(job, results, barrier, now_ms, retries)
+            if ended:
+                shares.append((parcel.record, parcel.key, ended))
+        if shares:
+            barrier.on_acked(partial(self._on_acked, shares))
+        return retries
+
+    def end(self, ended: Iterable[tuple[Parcel, Sequence[int], End]]) -> None:
+        """Ends targets that were never handed over."""
+        now_ms = self._clock.now_ms()
+        barrier = self._outbox.barrier()
+        shares: list[Share] = []
+        for parcel, indices, (outcome, reason, _) in ended:
+            for target in indices:
+                self._put(parcel, barrier, target, outcome, reason, None, None, now_ms)
+            self._count(parcel, outcome, reason, len(indices))
+            shares.append((parcel.record, parcel.key, len(indices)))
+        barrier.on_acked(partial(self._on_acked, shares))
+
+    def _settle_job(
+        self, job: Job, results: Sequence[Result], barrier: Barrier, now_ms: int, retries: list[Retry]
+    ) -> int:
+        parcel = job.parcel
+        attempts = parcel.message.targets.attempt
+        still_open = job.open
+        put = self._put
+        accepted = others = 0
+        seconds: list[float] = []
+        again: dict[bool, Retry] = {}
+        for result in results:
+            target, disposition, _, status, provider_id, _, _, sent_at, answered_at = result
+            if target not in still_open:
+                continue
+            still_open.discard(target)
+            attempts[target] += 1
+            if answered_at and sent_at:
+                seconds.append((answered_at - sent_at) / 1000)
+            if disposition is Disposition.ACCEPTED:
+                accepted += 1
+                put(parcel, barrier, target, _ACCEPTED, None, provider_id, status, answered_at or now_ms)
+                continue
+            verdict = self._decide(job, result)
+            if isinstance(verdict, Again):
+                self._add_retry(again, job, target, verdict)
+                self._figures.tries_again[parcel.app, self._platform, self._lane, disposition] += 1
+                continue
+            outcome, reason, token_invalid = verdict
+            others += 1
+            put(parcel, barrier, target, outcome, reason, provider_id, status, answered_at or now_ms)
+            self._count(parcel, outcome, reason, 1)
+            if token_invalid:
+                self._report_token(job, barrier, result, reason or outcome, now_ms)
+        retries += again.values()
+        if accepted:
+            self._count(parcel, Outcome.ACCEPTED, None, accepted)
+        if seconds:
+            self._figures.latencies(parcel.app, self._platform, seconds)
+        return accepted + others
+
+    def _decide(self, job: Job, result: Result) -> End | Again:
+        options = job.parcel.message.options
+        return decide(
+            result,
+            tries=job.tries + 1,
+            doubtful=job.doubtful,
+            at_most_once=options.at_most_once,
+            dry_run=options.dry_run,
+            policy=self._policy,
+            random=self._random,
+        )
+
+    @staticmethod
+    def _add_retry(again: dict[bool, Retry], job: Job, target: int, verdict: Again) -> None:
+        """Targets of one message that failed together are tried together, after the longest of their delays."""
+        retry, delay_seconds = again.get(verdict.doubtful) or (
+            Job(job.parcel, [], job.tries + 1, verdict.doubtful),
+            0.0,
+        )
+        retry.indices.append(target)
+        again[verdict.doubtful] = (retry, max(delay_seconds, verdict.delay_seconds))
+
+    def _put(
+        self,
+        parcel: Parcel,
+        barrier: Barrier,
+        target: int,
+        outcome: str,
+        reason: str | None,
+        provider_id: str | None,
+        status: int | None,
+        ended_at: int,
+    ) -> None:
+        message = parcel.message
+        targets = message.targets
+        record = parcel.record
+        notification = targets.notification[target]
+        delivery_hex = targets.delivery_id[target].hex().encode()
+        user = targets.user[target].encode()
+        value = parcel.writer.encode(
+            delivery_hex,
+            message.notification_ids[notification],
+            user,
+            targets.device[target],
+            outcome,
+            reason,
+            provider_id,
+            status,
+            targets.attempt[target],
+            targets.source_offset[target],
+            message.created_at[notification],
+            ended_at,
+        )
+        self._outbox.put(
+            barrier,
+            topics.RECEIPT,
+            record.batch.partition,
+            value,
+            key=user,
+            headers=[(LEDGER, record.ledger_prefix + delivery_hex)],
+        )
+
+    def _report_token(self, job: Job, barrier: Barrier, result: Result, reason: str, now_ms: int) -> None:
+        targets = job.parcel.message.targets
+        target = result.target
+        event = TokenInvalid(
+            user=targets.user[target],
+            app=job.parcel.app,
+            device=targets.device[target],
+            platform=self._platform,
+            token_hash=targets.token_hash[target],
+            reason=reason,
+            provider_status=result.status,
+            invalid_since=result.invalid_since,
+            # Without the provider's time of sending: when it was handed over, which is earlier and so the safer bound.
+            sent_at=result.sent_at or job.handed_at,
+            at=result.answered_at or now_ms,
+            delivery_id=targets.delivery_id[target].hex(),
+        )
+        self._outbox.put(
+            barrier,
+            topics.TOKEN_INVALID,
+            job.parcel.record.batch.partition,
+            encode_token_invalid(event),
+            key=targets.user[target].encode(),
+        )
+
+    def _count(self, parcel: Parcel, outcome: Outcome, reason: str | None, count: int) -> None:
+        # The words are enum members or provider reasons; both are strings, and a label is one either way.
+        self._figures.outcomes[parcel.app, self._platform, self._lane, outcome, reason or ""] += count
