@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
 from pushcast.kafka import embedded
+from pushcast.kafka.embedded import ports, process, readiness
+from pushcast.kafka.embedded.errors import BrokerFailedError, PortTakenError, SettingError, StorageError
 
 Name = Callable[[str], str]
 
@@ -76,10 +83,179 @@ def test_starting_a_running_cluster_changes_nothing(data_dir: Path) -> None:
 
 
 def test_a_topic_is_never_made_by_producing_to_it(kafka: str, unique: Name) -> None:
-    failures: list[KafkaError] = []
+    failures: list[KafkaError | None] = []
     producer = Producer({"bootstrap.servers": kafka, "message.timeout.ms": 3000})
     producer.produce(unique("typo"), b"x", on_delivery=lambda error, _: failures.append(error))
     producer.flush(30)
     assert len(failures) == 1
     assert failures[0] is not None
     assert unique("typo") not in AdminClient({"bootstrap.servers": kafka}).list_topics(timeout=10).topics
+
+
+def test_the_coordinators_exist_and_are_loaded_when_start_returns(data_dir: Path) -> None:
+    info = embedded.start(data_dir=data_dir)
+    admin = AdminClient({"bootstrap.servers": info.bootstrap_servers})
+    topics = admin.list_topics(timeout=10).topics
+    assert {"__consumer_offsets", "__transaction_state"} <= topics.keys()
+    groups = readiness.groups_of_all_partitions(len(topics["__consumer_offsets"].partitions))
+    # One try each: a coordinator that is still loading answers with an error.
+    answers = admin.describe_consumer_groups(groups, request_timeout=10)
+    assert {answer.result().group_id for answer in answers.values()} == set(groups)
+
+
+def test_groups_live_where_we_compute_it(kafka: str, unique: Name) -> None:
+    topic = unique("placed")
+    create_topic(kafka, topic)
+    admin = AdminClient({"bootstrap.servers": kafka})
+    partitions = len(admin.list_topics(timeout=10).topics["__consumer_offsets"].partitions)
+    for group in (unique("a"), unique("b"), unique("c"), unique("d")):
+        before = ends_of_consumer_offsets(admin, partitions)
+        consumer = Consumer({"bootstrap.servers": kafka, "group.id": group})
+        consumer.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
+        consumer.close()
+        after = ends_of_consumer_offsets(admin, partitions)
+        expected = readiness.group_partition(group, partitions)
+        assert after[expected] > before[expected], group
+
+
+def ends_of_consumer_offsets(admin: AdminClient, partitions: int) -> list[int]:
+    wanted = {TopicPartition("__consumer_offsets", each): OffsetSpec.latest() for each in range(partitions)}
+    return [answer.result().offset for answer in admin.list_offsets(wanted, request_timeout=10).values()]
+
+
+def test_topics_may_take_larger_messages_than_the_broker_s_mebibyte(kafka: str, unique: Name) -> None:
+    names = {unique("small"): {}, unique("large"): {"max.message.bytes": "2097152"}}
+    admin = AdminClient({"bootstrap.servers": kafka})
+    for each in admin.create_topics([NewTopic(name, 1, config=config) for name, config in names.items()]).values():
+        each.result()
+    producer = Producer({"bootstrap.servers": kafka, "message.max.bytes": 4_000_000})
+    outcome: dict[str | None, KafkaError | None] = {}
+    for name in names:
+        producer.produce(name, bytes(1_500_000), on_delivery=lambda error, m: outcome.update({m.topic(): error}))
+    assert producer.flush(30) == 0
+    small, large = names
+    refused = outcome[small]
+    assert refused is not None
+    assert refused.code() == KafkaError.MSG_SIZE_TOO_LARGE
+    assert outcome[large] is None
+
+
+def test_a_broker_killed_by_somebody_else_is_found_and_started_again(data_dir: Path) -> None:
+    first = embedded.start(data_dir=data_dir)
+    create_topic(first.bootstrap_servers, "kept")
+    produce(first.bootstrap_servers, "kept", b"acknowledged")
+    os.kill(first.pids[0], signal.SIGKILL)
+    wait_until(lambda: embedded.status(data_dir) is None, "the status says down")
+    said: list[str] = []
+    second = embedded.start(data_dir=data_dir, progress=said.append)
+    assert any("pid is stale" in line for line in said)
+    assert second.bootstrap_servers == first.bootstrap_servers
+    assert read_first(second.bootstrap_servers, "kept") == b"acknowledged"
+
+
+def test_a_half_formatted_directory_is_explained_and_formatted_again(data_dir: Path) -> None:
+    embedded.start(data_dir=data_dir)
+    embedded.stop(data_dir)
+    data = data_dir / "broker-1" / "data"
+    for each in data.iterdir():  # what an interrupted StorageTool leaves: everything but meta.properties
+        if each.name not in {"bootstrap.checkpoint", "__cluster_metadata-0"}:
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+    said: list[str] = []
+    embedded.start(data_dir=data_dir, progress=said.append)
+    assert any(f"{data} is half formatted" in line for line in said)
+
+
+def test_topics_without_their_metadata_are_left_alone_and_explained(data_dir: Path) -> None:
+    embedded.start(data_dir=data_dir)
+    embedded.stop(data_dir)
+    (data_dir / "broker-1" / "data" / "meta.properties").unlink()
+    with pytest.raises(StorageError, match=r"no meta\.properties"):
+        embedded.start(data_dir=data_dir)
+    assert (data_dir / "broker-1" / "data" / "__consumer_offsets-0").is_dir()
+
+
+def test_a_port_in_use_is_an_error_when_asked_for_and_passed_by_when_not(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        taken = listening.getsockname()[1]
+        with pytest.raises(PortTakenError, match=f"port {taken} "):
+            embedded.start(data_dir=data_dir, port=taken)
+        monkeypatch.setattr(ports, "DEFAULT_PORT", taken)
+        info = embedded.start(data_dir=data_dir)
+        assert not info.bootstrap_servers.endswith(f":{taken}")
+    with pytest.raises(SettingError, match="already running at"):
+        embedded.start(data_dir=data_dir, port=taken)
+
+
+def test_a_broker_that_cannot_start_is_reported_with_its_own_words(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded.start(data_dir=data_dir)
+    embedded.stop(data_dir)
+    broken = tmp_path / "java"
+    broken.write_text(
+        "#!/bin/sh\n"
+        """case "$*" in -version) echo 'version "17.0.1"';; *) echo 'Exception: no such luck'; exit 3;; esac\n"""
+    )
+    broken.chmod(0o755)
+    monkeypatch.setenv("PUSHCAST_JAVA", str(broken))
+    with pytest.raises(BrokerFailedError, match=r"broker 1 .* ended: .*no such luck.*kafka\.log"):
+        embedded.start(data_dir=data_dir)
+    assert embedded.status(data_dir) is None
+
+
+def test_a_temporary_cluster_goes_when_its_owner_is_killed(tmp_path: Path) -> None:
+    code = (
+        "from pushcast.kafka.embedded import temporary_cluster\n"
+        "with temporary_cluster() as cluster:\n"
+        "    print(cluster.pid(0), cluster.data_dir, flush=True)\n"
+        "    input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout is not None
+        pid, _, directory = owner.stdout.readline().strip().partition(" ")
+        folder = Path(directory) / "broker-1"
+        assert process.alive(int(pid), folder)
+        owner.kill()
+    wait_until(lambda: not process.alive(int(pid), folder), "the broker is gone")
+    wait_until(lambda: not Path(directory).exists(), "the directory is gone")
+
+
+def test_a_paused_broker_answers_nothing_until_it_is_resumed() -> None:
+    with embedded.temporary_cluster() as cluster:
+        admin = AdminClient({"bootstrap.servers": cluster.bootstrap_servers, "log_level": 0})
+        assert len(admin.list_topics(timeout=10).brokers) == 1
+        cluster.pause_broker(0)
+        with pytest.raises(KafkaException):
+            admin.list_topics(timeout=1)
+        cluster.resume_broker(0)
+        assert len(admin.list_topics(timeout=30).brokers) == 1
+    assert not cluster.data_dir.exists()
+
+
+@pytest.mark.slow
+def test_three_brokers_go_on_when_one_is_killed_and_stop_when_two_are() -> None:
+    with embedded.temporary_cluster(3) as cluster:
+        servers = cluster.bootstrap_servers
+        admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+        admin.create_topics([NewTopic("replicated", 3)])["replicated"].result()
+        topic = admin.list_topics(timeout=10).topics["replicated"]
+        assert {len(partition.replicas) for partition in topic.partitions.values()} == {3}
+        resource = ConfigResource(ResourceType.TOPIC, "replicated")
+        assert admin.describe_configs([resource])[resource].result()["min.insync.replicas"].value == "2"
+        cluster.kill_broker(2)
+        assert len(cluster.info.pids) == 2
+        produce(servers, "replicated", b"with two of three")
+        cluster.start_broker(2)
+        assert len(cluster.info.pids) == 3
+        wait_until(lambda: in_sync(admin, "replicated") == 3, "the killed broker has caught up")
+        assert read_first(servers, "replicated") == b"with two of three"
+
+
+def in_sync(admin: AdminClient, name: str) -> int:
+    return min(len(each.isrs) for each in admin.list_topics(name, timeout=10).topics[name].partitions.values())

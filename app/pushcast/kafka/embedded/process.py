@@ -14,6 +14,8 @@ from pathlib import Path
 from pushcast.kafka.embedded import state
 
 POLL_SECONDS = 0.02
+#: Bit of the flags in /proc/<pid>/stat (linux/sched.h): the process is on its way out.
+_PF_EXITING = 0x4
 
 
 def _mark(broker_dir: Path) -> str:
@@ -64,22 +66,28 @@ def pid_of(broker_dir: Path) -> int | None:
 
 
 def alive(pid: int, broker_dir: Path) -> bool:
-    """Whether `pid` is the broker of this folder and has not ended. A dead child of ours is reaped."""
+    """Whether `pid` is the broker of this folder and has not ended, down to its last thread: only then are its ports
+    and file locks free. A dead child of ours is reaped."""
     with contextlib.suppress(ChildProcessError):  # then another process started it, and reaps it
         os.waitpid(pid, os.WNOHANG)
     if sys.platform == "linux":
-        return _mark(broker_dir) in _arguments(pid)
+        return _alive_by_proc(pid, _mark(broker_dir))
     ran = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return f"{_mark(broker_dir)} " in ran.stdout
 
 
-def _arguments(pid: int) -> list[str]:
-    """The command line; nothing for a process that is gone or a zombie."""
+def _alive_by_proc(pid: int, mark: str) -> bool:
+    """proc(5): a killed process loses its command line first, then its files; it is a zombie while other threads end,
+    and afterwards until it is reaped, which in a container may be never."""
     try:
-        line = Path(f"/proc/{pid}/cmdline").read_bytes()
+        arguments = os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")
+        after_name = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return []
-    return os.fsdecode(line).split("\0")
+        return False
+    run_state, flags, threads = after_name[0], int(after_name[6]), int(after_name[17])
+    if run_state in "ZX" and threads <= 1:
+        return False
+    return mark in arguments or (arguments == [""] and bool(flags & _PF_EXITING))
 
 
 def send_signal(pid: int, number: signal.Signals) -> None:
