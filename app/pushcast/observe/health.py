@@ -1,0 +1,155 @@
+"""The private HTTP page of a process: /metrics, /health/live, /health/ready, /_info. On the event loop, no thread.
+
+It has no authentication and no TLS: it listens on 127.0.0.1 unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+logger = logging.getLogger(__name__)
+
+MAX_CONNECTIONS: Final = 8
+MAX_REQUEST_BYTES: Final = 8192
+REQUEST_SECONDS: Final = 5.0
+
+#: What is wrong, one sentence each; none when all is well. Called on the loop; must not block.
+Probe = Callable[[], Sequence[str]]
+
+JSON_TYPE: Final = "application/json"
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"  # the Prometheus text format
+
+_REASONS: Final = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+
+class Response(NamedTuple):
+    """An answer before it is written."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class HealthServer:
+    """Serves until `close`. At most 8 connections at once, one request each, 8 KiB and 5 s per request.
+
+    A probe that raises is a failed one: it is logged and answered with 500, and the server goes on. A loop that no
+    longer ticks shows as a request without an answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        metrics: Callable[[], bytes],
+        info: Callable[[], Mapping[str, Any]],
+        live: Probe,
+        ready: Probe,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self._metrics = metrics
+        self._info = info
+        self._live = live
+        self._ready = ready
+        self.host = host
+        self.port = port
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.Task[Any]] = set()
+
+    async def start(self) -> None:
+        """Listens; `port` is the real one afterwards. Raises OSError when the port is taken."""
+        self._server = await asyncio.start_server(self._connected, self.host, self.port, limit=MAX_REQUEST_BYTES)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Stops listening and ends what is open."""
+        if self._server is None:
+            return
+        self._server.close()
+        for task in list(self._open):
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+        await self._server.wait_closed()
+        self._server = None
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            if len(self._open) >= MAX_CONNECTIONS:
+                writer.write(_encode(_problem(503, f"more than {MAX_CONNECTIONS} connections"), head=False))
+                return
+            self._open.add(task)
+            async with asyncio.timeout(REQUEST_SECONDS):
+                writer.write(await self._exchange(reader))
+                await writer.drain()
+        except (TimeoutError, ConnectionError) as error:
+            logger.debug("health request ended: %r", error)
+        finally:
+            self._open.discard(task)
+            writer.close()
+
+    async def _exchange(self, reader: asyncio.StreamReader) -> bytes:
+        try:
+            request = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.LimitOverrunError:
+            return _encode(_problem(431, f"the request exceeds {MAX_REQUEST_BYTES} bytes"), head=False)
+        except asyncio.IncompleteReadError:
+            return _encode(_problem(400, "the request ended early"), head=False)
+        line = request.split(b"\r\n", 1)[0].split(b" ")
+        if len(line) != 3 or not line[2].startswith(b"HTTP/1."):
+            return _encode(_problem(400, "not an HTTP/1 request"), head=False)
+        method, target = line[0], line[1].split(b"?", 1)[0]
+        if method not in (b"GET", b"HEAD"):
+            return _encode(_problem(405, "only GET and HEAD"), head=False)
+        return _encode(self.respond(target.decode("latin-1")), head=method == b"HEAD")
+
+    def respond(self, path: str) -> Response:
+        """The answer for a path."""
+        try:
+            match path:
+                case "/metrics":
+                    return Response(200, METRICS_TYPE, self._metrics())
+                case "/health/live":
+                    return _health(self._live())
+                case "/health/ready":
+                    return _health(self._ready())
+                case "/_info":
+                    return Response(200, JSON_TYPE, orjson.dumps(dict(self._info()), default=str))
+        except Exception:
+            logger.exception("%s failed", path)
+            return _problem(500, "the probe failed; the log says why")
+        return _problem(404, "there are /metrics, /health/live, /health/ready and /_info")
+
+
+def _health(problems: Sequence[str]) -> Response:
+    status = "failing" if problems else "ok"
+    return Response(503 if problems else 200, JSON_TYPE, orjson.dumps({"status": status, "problems": list(problems)}))
+
+
+def _problem(status: int, text: str) -> Response:
+    return Response(status, JSON_TYPE, orjson.dumps({"status": "error", "problems": [text]}))
+
+
+def _encode(response: Response, *, head: bool) -> bytes:
+    lines = [
+        f"HTTP/1.1 {response.status} {_REASONS[response.status]}",
+        f"content-type: {response.content_type}",
+        f"content-length: {len(response.body)}",
+        "connection: close",
+        *(["allow: GET, HEAD"] if response.status == 405 else []),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + (b"" if head else response.body)

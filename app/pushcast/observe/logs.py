@@ -1,0 +1,96 @@
+"""One log for everything in the process, ours and the libraries': JSON lines on stderr, or text for people."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from types import TracebackType
+from typing import Any, Final, TextIO
+
+import orjson
+import structlog
+
+from pushcast.observe.rate_limit import RateLimitFilter
+from pushcast.observe.redaction import redact_event
+
+#: Their information is of use to their authors only.
+QUIET: Final = ("aiokafka", "asyncio", "hpack", "httpcore", "httpx", "faust", "mode", "urllib3")
+
+_handler: logging.Handler | None = None
+
+
+def configure_logging(
+    role: str, level: str = "info", json: bool = True, stream: TextIO | None = None
+) -> RateLimitFilter:
+    """Sets up the process's logging; calling it again replaces what it did before. Returns the outage filter.
+
+    Every line has `timestamp` (UTC), `level`, `logger`, `event`, `role` and `pid`; secrets are redacted, exceptions
+    included, and Kafka clients' outage lines are limited. Writing blocks while `stream` (stderr) does.
+    """
+    global _handler
+    number = logging.getLevelNamesMapping()[level.upper()]
+    stream = stream or sys.stderr
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+    ]
+
+    def add_process(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return {**event, "role": role, "pid": os.getpid()}
+
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(allow=["suppressed"])],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            add_process,
+            redact_event,
+            _json_renderer() if json else _text_renderer(stream),
+        ],
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    limit = RateLimitFilter()
+    handler.addFilter(limit)
+
+    root = logging.getLogger()
+    if _handler is not None:
+        root.removeHandler(_handler)
+    root.addHandler(handler)
+    _handler = handler
+    root.setLevel(number)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(number if number <= logging.DEBUG else max(number, logging.WARNING))
+    logging.captureWarnings(True)
+    sys.excepthook = _log_uncaught
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    return limit
+
+
+def _json_renderer() -> structlog.typing.Processor:
+    return structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str).decode())
+
+
+def _text_renderer(stream: TextIO) -> structlog.typing.Processor:
+    # structlog's own default would print the local variables of each frame, and with them what is secret.
+    return structlog.dev.ConsoleRenderer(
+        colors=stream.isatty() and "NO_COLOR" not in os.environ,
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    logging.getLogger("pushcast").critical("uncaught exception", exc_info=(kind, error, trace))
