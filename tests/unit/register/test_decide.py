@@ -1,0 +1,119 @@
+"""Pure decisions about one row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pushcast.model.device import AddressKind, DeviceChange, DeviceRow, Operation
+from pushcast.model.ids import token_hash
+from pushcast.model.words import Platform
+from pushcast.register.decide import Kept, invalidation, removal, upsert
+from pushcast.wire.receipts import TokenInvalid
+
+T = 1_800_000_000_000
+
+
+def change(op: Operation = Operation.REGISTER, address: bytes = b"ab12", **fields: Any) -> DeviceChange:
+    return DeviceChange(op, "u", "news", "d", Platform.APNS, AddressKind.TOKEN, address, T, **fields)
+
+
+def registered(at: int, **fields: Any) -> DeviceRow:
+    row = upsert(change(**fields), at, None)
+    assert isinstance(row, DeviceRow)
+    return row
+
+
+def verdict(**fields: Any) -> TokenInvalid:
+    event = TokenInvalid(
+        "u", "news", "d", "apns", token_hash(b"ab12"), "device_unregistered", 410, None, T + 50, T + 60, "0" * 32
+    )
+    return event._replace(**fields)
+
+
+def test_a_first_registration_becomes_an_active_row_with_the_hash_of_its_token() -> None:
+    row = registered(T, locale="de-DE", topics=("team/arsenal",))
+    assert row == DeviceRow(
+        "news", "d", "apns", "token", b"ab12", "", token_hash(b"ab12"), "active", T, T, "de-DE", None, None,
+        ("team/arsenal",),
+    )  # fmt: skip
+
+
+def test_the_same_event_again_changes_nothing() -> None:
+    row = registered(T, topics=("a",), locale="de")
+    assert upsert(change(topics=("a",), locale="de"), T, row) is Kept.UNCHANGED
+
+
+def test_an_older_event_does_not_overwrite_a_newer_row() -> None:
+    assert upsert(change(address=b"cd34"), T - 1, registered(T)) is Kept.OUTDATED
+
+
+def test_of_two_events_at_one_time_the_later_one_wins() -> None:
+    row = upsert(change(address=b"cd34"), T, registered(T))
+    assert isinstance(row, DeviceRow)
+    assert row.address == b"cd34"
+
+
+def test_registering_the_same_token_again_moves_the_time_even_by_a_millisecond() -> None:
+    row = upsert(change(), T + 1, registered(T))
+    assert isinstance(row, DeviceRow)
+    assert (row.registered_at, row.seen_at) == (T + 1, T + 1)
+
+
+@pytest.mark.parametrize("op", [Operation.REGISTER, Operation.REFRESH])
+def test_absent_topics_keep_the_topics_and_empty_ones_remove_them(op: Operation) -> None:
+    row = registered(T, topics=("a", "b"))
+    kept = upsert(change(op), T + 1, row)
+    emptied = upsert(change(op, topics=()), T + 1, row)
+    assert isinstance(kept, DeviceRow)
+    assert isinstance(emptied, DeviceRow)
+    assert (kept.topics, emptied.topics) == (("a", "b"), ())
+
+
+def test_a_refresh_keeps_what_it_does_not_say_and_a_register_replaces_it() -> None:
+    row = registered(T, locale="de", time_zone="Europe/Berlin", app_version="1")
+    refreshed = upsert(change(Operation.REFRESH, app_version="2"), T + 1, row)
+    replaced = upsert(change(Operation.REGISTER, app_version="2"), T + 1, row)
+    assert isinstance(refreshed, DeviceRow)
+    assert isinstance(replaced, DeviceRow)
+    assert (refreshed.locale, refreshed.time_zone, refreshed.app_version) == ("de", "Europe/Berlin", "2")
+    assert (replaced.locale, replaced.time_zone, replaced.app_version) == (None, None, "2")
+
+
+def test_a_suspension_survives_an_event_from_before_it_and_ends_with_a_later_one_or_a_new_token() -> None:
+    row = msgspec.structs.replace(registered(T), state="suspended", suspended_at=T + 10, suspended_reason="x")
+    before, after = upsert(change(), T + 5, row), upsert(change(), T + 11, row)
+    new_token = upsert(change(address=b"cd34"), T + 5, row)
+    assert isinstance(before, DeviceRow)
+    assert isinstance(after, DeviceRow)
+    assert isinstance(new_token, DeviceRow)
+    assert (before.state, before.suspended_at, before.suspended_reason) == ("suspended", T + 10, "x")
+    assert (after.state, after.suspended_at, after.suspended_reason) == ("active", None, None)
+    assert (new_token.state, new_token.suspended_at) == ("active", None)
+
+
+def test_an_unregistration_removes_a_row_that_is_not_newer() -> None:
+    assert removal(T, registered(T)) is None
+    assert removal(T - 1, registered(T)) is Kept.OUTDATED
+    assert removal(T, None) is Kept.UNKNOWN
+
+
+def test_a_verdict_with_the_providers_time_spares_what_was_registered_after_it() -> None:
+    assert invalidation(verdict(invalid_since=T), registered(T)) is None
+    assert invalidation(verdict(invalid_since=T - 1), registered(T)) is Kept.REGISTERED_LATER
+
+
+def test_a_verdict_without_a_time_spares_what_was_registered_after_the_request_left() -> None:
+    assert invalidation(verdict(sent_at=T), registered(T)) is None
+    assert invalidation(verdict(sent_at=T - 1), registered(T)) is Kept.REGISTERED_LATER
+
+
+def test_the_providers_time_counts_even_when_the_request_left_later() -> None:
+    assert invalidation(verdict(invalid_since=T - 1, sent_at=T + 1000), registered(T)) is Kept.REGISTERED_LATER
+
+
+def test_a_verdict_about_another_token_or_an_unknown_device_removes_nothing() -> None:
+    assert invalidation(verdict(token_hash=token_hash(b"cd34")), registered(T)) is Kept.OTHER_TOKEN
+    assert invalidation(verdict(), None) is Kept.UNKNOWN

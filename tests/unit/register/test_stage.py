@@ -1,0 +1,227 @@
+"""The stage on a Kafka twin with the real tracker: rows, order, completion, hand-over."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from pushcast.kafka.batch import TP
+from pushcast.model.ids import partition_of, token_hash
+from pushcast.register.agent import CHUNK_RECORDS
+from pushcast.wire.devices import decode_row
+from pushcast.wire.headers import CE_ID, ORIGIN, TRACEPARENT, first
+from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
+from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_INVALID
+from unit.register.twin import PARTITIONS, T0, Harness, TwinKafka, record
+
+USER = b"user-1"
+HOME = partition_of(USER, PARTITIONS)
+
+
+def register(device: str = "d-1", token: str = "AB12", at: int = T0 - 1000, app: str = "news", **more: Any) -> bytes:
+    event = {"op": "register", "app": app, "device": device, "platform": "apns", "token": token, "at": at, **more}
+    return orjson.dumps(event)
+
+
+def unregister(device: str = "d-1", at: int = T0 - 500, app: str = "news") -> bytes:
+    return orjson.dumps({"op": "unregister", "app": app, "device": device, "at": at})
+
+
+def forget(at: int = T0 - 500) -> bytes:
+    return orjson.dumps({"op": "forget_user", "at": at})
+
+
+def invalid(token: bytes = b"ab12", device: str = "d-1", since: int | None = T0) -> bytes:
+    event = TokenInvalid(
+        "user-1", "news", device, "apns", token_hash(token), "device_unregistered", 410, since, T0, T0, "0" * 32
+    )
+    return encode_token_invalid(event)
+
+
+async def test_a_registration_becomes_a_row_of_the_devices_topic_in_the_users_partition() -> None:
+    harness = Harness()
+    await harness.change((USER, register(locale="de-DE", topics=["team/arsenal"])))
+    [row] = harness.kafka.log[DEVICE, HOME]
+    assert row.key == b"user-1\0news\0d-1"
+    decoded = decode_row(row.value or b"")
+    assert (decoded.address, decoded.token_hash, decoded.topics) == (b"ab12", token_hash(b"ab12"), ("team/arsenal",))
+    assert first(row.headers, CE_ID) == f"{DEVICE_CHANGED}/{HOME}/0".encode()
+    assert first(row.headers, ORIGIN) == f"register/{HOME}".encode()
+    assert harness.committable(DEVICE_CHANGED, HOME) == 1
+
+
+async def test_a_trace_travels_from_the_event_to_the_row() -> None:
+    harness = Harness()
+    trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await harness.change(record(DEVICE_CHANGED, HOME, 0, USER, register(), [(TRACEPARENT, trace)]))
+    assert first(harness.kafka.log[DEVICE, HOME][0].headers, TRACEPARENT) == trace
+
+
+async def test_handling_the_same_events_again_writes_nothing() -> None:
+    harness = Harness()
+    events = [(USER, register()), (USER, register("d-2", "cd34"))]
+    await harness.change(*events)
+    before = harness.row_values("user-1")
+    await harness.change(*events)
+    harness.kafka.tail(HOME)
+    await harness.change(*events)
+    assert harness.row_values("user-1") == before
+    assert len(harness.kafka.log[DEVICE, HOME]) == 2
+    assert harness.counters["registrations", "unchanged"] == 4
+
+
+async def test_changes_of_one_device_in_one_batch_see_each_other() -> None:
+    harness = Harness(TwinKafka(acks=False))
+    await harness.change(
+        (USER, register(at=T0 - 30)),
+        (USER, unregister(at=T0 - 20)),
+        (USER, register(token="cd34", at=T0 - 10)),
+        (USER, register(token="ef56", at=T0 - 15)),
+    )
+    harness.kafka.acknowledge()
+    [row] = harness.row_values("user-1").values()
+    assert decode_row(row).address == b"cd34"
+    assert harness.counters["registrations", "outdated"] == 1
+
+
+async def test_an_apns_token_in_upper_case_is_the_same_device_and_token() -> None:
+    harness = Harness()
+    await harness.change((USER, register(token="ab12")), (USER, register(token="AB12")))
+    assert harness.counters == {("registrations", "written"): 1, ("registrations", "unchanged"): 1}
+
+
+async def test_forgetting_a_user_removes_rows_of_the_table_and_rows_in_flight() -> None:
+    harness = Harness()
+    await harness.change((USER, register("d-1")), (USER, register("d-2", app="chat")))
+    harness.kafka.tail(HOME)
+    await harness.change((USER, register("d-3")), (USER, register("d-4", at=T0 - 100)), (USER, forget(at=T0 - 500)))
+    assert list(harness.row_values("user-1")) == [b"user-1\0news\0d-4"]
+    tombstones = [row for row in harness.kafka.log[DEVICE, HOME] if row.value is None]
+    assert [row.key for row in tombstones] == [b"user-1\0chat\0d-2", b"user-1\0news\0d-1", b"user-1\0news\0d-3"]
+    assert {first(row.headers, "push-reason") for row in tombstones} == {b"user_forgotten"}
+
+
+async def test_unregistering_or_forgetting_what_is_unknown_is_no_error() -> None:
+    harness = Harness()
+    await harness.change((USER, unregister()), (USER, forget()))
+    assert not harness.kafka.log[DEVICE, HOME]
+    assert harness.counters == {("unregistrations", "unknown"): 1, ("users_forgotten", "unknown"): 1}
+    assert harness.committable(DEVICE_CHANGED, HOME) == 2
+
+
+async def test_a_device_clock_that_runs_ahead_does_not_outrank_what_happens_later() -> None:
+    harness = Harness()
+    later = record(DEVICE_CHANGED, HOME, 1, USER, unregister(at=T0 + 5), timestamp=T0 + 5)
+    await harness.change((USER, register(at=T0 + 10**9)), later)
+    assert harness.row_values("user-1") == {}
+
+
+async def test_an_invalid_token_is_removed_with_the_reason_on_the_tombstone() -> None:
+    harness = Harness()
+    await harness.change((USER, register()))
+    await harness.feed(TOKEN_INVALID, (USER, invalid()))
+    assert harness.row_values("user-1") == {}
+    tombstone = harness.kafka.log[DEVICE, HOME][-1]
+    assert first(tombstone.headers, "push-reason") == b"device_unregistered"
+    assert first(tombstone.headers, CE_ID) == f"{TOKEN_INVALID}/{HOME}/0".encode()
+    assert harness.counters["removals", "device_unregistered"] == 1
+
+
+async def test_a_token_registered_again_after_the_providers_time_stays() -> None:
+    harness = Harness()
+    await harness.change((USER, register(at=T0 - 100)), (USER, register(at=T0 - 50)))
+    await harness.feed(TOKEN_INVALID, (USER, invalid(since=T0 - 60)), (USER, invalid(token=b"cd34")))
+    assert len(harness.row_values("user-1")) == 1
+    assert harness.counters["kept_tokens", "registered_later"] == 1
+    assert harness.counters["kept_tokens", "other_token"] == 1
+
+
+async def test_a_batch_is_done_only_when_its_rows_are_acknowledged() -> None:
+    harness = Harness(TwinKafka(acks=False))
+    await harness.change((USER, register("d-1")), (USER, register("d-2")))
+    assert harness.committable(DEVICE_CHANGED, HOME) == 0
+    harness.kafka.acknowledge(1)
+    assert harness.committable(DEVICE_CHANGED, HOME) == 0
+    harness.kafka.acknowledge()
+    assert harness.committable(DEVICE_CHANGED, HOME) == 2
+
+
+async def test_an_event_that_changes_nothing_because_of_an_unacknowledged_row_waits_for_that_row() -> None:
+    harness = Harness(TwinKafka(acks=False))
+    await harness.change((USER, register()))
+    again = await harness.feed(DEVICE_CHANGED, (USER, register()))
+    assert harness.counters["registrations", "unchanged"] == 1
+    assert len(again.unfinished()) == 1
+    harness.kafka.acknowledge()
+    assert harness.committable(DEVICE_CHANGED, HOME) == 2
+
+
+async def test_a_batch_handled_again_after_an_error_does_not_overtake_its_own_rows() -> None:
+    harness = Harness(TwinKafka(acks=False))
+    batch = await harness.change((USER, register()))
+    await harness.stage.handle(batch)
+    assert harness.committable(DEVICE_CHANGED, HOME) == 0
+    harness.kafka.acknowledge()
+    assert harness.committable(DEVICE_CHANGED, HOME) == 1
+
+
+async def test_rows_in_flight_are_forgotten_as_the_table_applies_them() -> None:
+    harness = Harness()
+    await harness.change(*[(USER, register(f"d-{number}")) for number in range(10)])
+    assert harness.stage.rows_in_flight == 10
+    harness.kafka.tail(HOME, 4)
+    assert harness.stage.rows_in_flight == 6
+    harness.kafka.tail(HOME)
+    assert harness.stage.rows_in_flight == 0
+
+
+async def test_a_table_that_lags_too_far_behind_stops_the_stage_until_it_catches_up() -> None:
+    harness = Harness(max_rows_in_flight=CHUNK_RECORDS)
+    events = [(USER, register(f"d-{number}")) for number in range(CHUNK_RECORDS + 1)]
+    handling = asyncio.ensure_future(harness.change(*events))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not handling.done()
+    assert harness.committable(DEVICE_CHANGED, HOME) == CHUNK_RECORDS
+    harness.kafka.tail(HOME)
+    await handling
+    assert harness.committable(DEVICE_CHANGED, HOME) == CHUNK_RECORDS + 1
+
+
+async def test_a_lost_partition_gets_no_more_rows() -> None:
+    harness = Harness()
+    batch = harness.batch([record(DEVICE_CHANGED, HOME, 0, USER, register())])
+    harness.trackers[TP(DEVICE_CHANGED, HOME)].lost = True
+    await harness.stage.handle(batch)
+    assert not harness.kafka.log
+
+
+class Undrained:
+    """A transport whose records never finish."""
+
+    async def drained(self, partitions: object) -> None:
+        raise TimeoutError
+
+
+@pytest.mark.parametrize("partition", [HOME, HOME + 1])
+async def test_revoking_forgets_the_rows_of_the_partitions_that_go_even_when_they_never_finish(partition: int) -> None:
+    harness = Harness(TwinKafka(acks=False))
+    harness.stage.work = Undrained()  # type: ignore[assignment]
+    await harness.change((USER, register()))
+    with pytest.raises(TimeoutError):
+        await harness.stage.revoking({TP(DEVICE_CHANGED, partition), TP(TOKEN_INVALID, partition)})
+    assert harness.stage.rows_in_flight == (0 if partition == HOME else 1)
+
+
+async def test_a_row_of_a_newer_release_is_replaced_or_removed_and_stops_nothing() -> None:
+    harness = Harness()
+    for device in ("d-1", "d-2", "d-3"):
+        harness.kafka.append(record(DEVICE, HOME, 0, f"user-1\0news\0{device}".encode(), b"\xc3\x01unknown!"))
+    harness.kafka.tail(HOME)
+    await harness.feed(TOKEN_INVALID, (USER, invalid(device="d-3")))
+    await harness.change((USER, register("d-1")), (USER, unregister("d-2")))
+    assert set(harness.row_values("user-1")) == {b"user-1\0news\0d-1", b"user-1\0news\0d-3"}
+    assert harness.counters["unreadable_rows", "unknown_schema"] == 3

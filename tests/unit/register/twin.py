@@ -1,0 +1,217 @@
+"""A Kafka for REGISTER's tests: a log, an outbox that acknowledges on demand, a table that tails on demand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import ConsumerRecord
+from faust.types import TP
+
+from pushcast.kafka.batch import Batch, Bounds
+from pushcast.kafka.errors import RecordRefused, RecordTooLarge
+from pushcast.kafka.tracker import Record, Tracker
+from pushcast.model.clock import ManualClock
+from pushcast.model.ids import partition_of
+from pushcast.register.admit import Admission
+from pushcast.register.agent import RegisterStage
+from pushcast.register.ports import Counters
+from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_INVALID
+
+PARTITIONS = 8
+OPEN = Bounds(records=1_000_000, bytes=1 << 40, targets=1_000_000)
+T0 = 1_800_000_000_000
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+def record(
+    topic: str,
+    partition: int,
+    offset: int,
+    key: bytes | None,
+    value: bytes | None,
+    headers: Headers = (),
+    timestamp: int = T0,
+) -> Record:
+    """As aiokafka hands it over."""
+    sizes = [-1 if part is None else len(part) for part in (key, value)]
+    return ConsumerRecord(topic, partition, offset, timestamp, 0, key, value, None, *sizes, tuple(headers))
+
+
+class TwinBarrier:
+    """Resolves when the test, or the outbox on its own, has acknowledged everything put under it."""
+
+    def __init__(self) -> None:
+        self.unacknowledged = 0
+        self.refusal: RecordRefused | None = None
+        self._callbacks: list[Callable[[], None]] = []
+        self._waiters: list[asyncio.Future[None]] = []
+
+    async def wait(self) -> None:
+        if self.unacknowledged:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+        if self.refusal is not None:
+            raise self.refusal
+
+    def on_acked(self, callback: Callable[[], None]) -> None:
+        self._callbacks.append(callback)
+        self.settle()
+
+    def settle(self) -> None:
+        if self.unacknowledged:
+            return
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            assert self.refusal is None, "the real outbox ends the process here"
+            callback()
+        for waiter in self._waiters:
+            waiter.set_result(None)
+        self._waiters.clear()
+
+
+@dataclass
+class TwinKafka:
+    """Log, outbox and devices table in one. `limits`: largest value plus key plus headers in bytes, by topic."""
+
+    acks: bool = True  # acknowledge at once; otherwise the test calls `acknowledge`
+    limits: dict[str, int] = field(default_factory=dict)
+    log: dict[tuple[str, int], list[Record]] = field(default_factory=lambda: defaultdict(list))
+    rows: dict[int, dict[bytes, bytes]] = field(default_factory=lambda: defaultdict(dict))
+    _pending: list[tuple[TwinBarrier, Record]] = field(default_factory=list)
+    _hooks: list[Callable[[int, Sequence[Any]], None]] = field(default_factory=list)
+    _applied: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+
+    async def room(self) -> None:
+        return
+
+    def barrier(self) -> TwinBarrier:
+        return TwinBarrier()
+
+    def put(
+        self,
+        barrier: Any,
+        topic: str,
+        partition: int,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Headers | None = None,
+        timestamp_ms: int | None = None,
+    ) -> None:
+        barrier.unacknowledged += 1
+        produced = record(topic, partition, -1, key, value, headers or (), T0 if timestamp_ms is None else timestamp_ms)
+        self._pending.append((barrier, produced))
+        if self.acks:
+            self.acknowledge()
+
+    def acknowledge(self, count: int | None = None) -> None:
+        """Writes the oldest `count` records to the log, or refuses them, and settles their barriers."""
+        taken, self._pending = self._pending[:count], self._pending[len(self._pending[:count]) :]
+        for barrier, produced in taken:
+            size = len(produced.key or b"") + len(produced.value or b"")
+            size += sum(len(name) + len(value) for name, value in produced.headers)
+            if size > self.limits.get(produced.topic, size):
+                barrier.refusal = RecordTooLarge(produced.topic, produced.partition, size, "Message size too large")
+            else:
+                self.append(produced)
+            barrier.unacknowledged -= 1
+            barrier.settle()
+
+    def append(self, produced: Record) -> None:
+        """Adds to the log, as any writer might."""
+        entries = self.log[produced.topic, produced.partition]
+        entries.append(
+            record(
+                produced.topic,
+                produced.partition,
+                len(entries),
+                produced.key,
+                produced.value,
+                produced.headers,
+                produced.timestamp,
+            )
+        )
+
+    def tail(self, partition: int, count: int | None = None) -> None:
+        """Lets the table apply the next `count` records of the devices topic."""
+        start = self._applied[partition]
+        records = self.log[DEVICE, partition][start : None if count is None else start + count]
+        self._applied[partition] += len(records)
+        rows = self.rows[partition]
+        for applied in records:
+            if applied.value is None:
+                rows.pop(applied.key or b"", None)
+            else:
+                rows[applied.key or b""] = applied.value
+        for hook in self._hooks:
+            hook(partition, records)
+
+    def get(self, partition: int, key: bytes) -> bytes | None:
+        return self.rows[partition].get(key)
+
+    def scan(self, partition: int, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        return sorted(item for item in self.rows[partition].items() if item[0].startswith(prefix))
+
+    def on_applied(self, callback: Callable[[int, Sequence[Any]], None]) -> None:
+        self._hooks.append(callback)
+
+    def compacted(self, partition: int) -> dict[bytes, bytes]:
+        """What the devices topic holds once compacted."""
+        last = {entry.key or b"": entry.value for entry in self.log[DEVICE, partition]}
+        return {key: value for key, value in last.items() if value is not None}
+
+
+class Harness:
+    """A stage on the twin, fed by user, topic and value; offsets count up per partition of a topic."""
+
+    def __init__(self, kafka: TwinKafka | None = None, max_rows_in_flight: int = 100_000) -> None:
+        self.kafka = kafka or TwinKafka()
+        self.counters = Counters()
+        self.clock = ManualClock(T0)
+        admission = Admission(DeviceChangeDecoder({"news", "chat"}), TOKEN_INVALID, PARTITIONS, self.clock)
+        self.stage = RegisterStage(
+            admission, self.kafka, self.kafka, self.counters, max_rows_in_flight=max_rows_in_flight
+        )
+        self.trackers: dict[TP, Tracker] = {}
+
+    def batch(self, records: Sequence[Record]) -> Batch:
+        """A batch under the real tracker."""
+        tp = TP(records[0].topic, records[0].partition)
+        tracker = self.trackers.setdefault(tp, Tracker(0, OPEN))
+        return Batch(tp, tracker, tracker.hand_over(records, tracker.arrive(records)), lambda: None)
+
+    async def feed(self, topic: str, *events: tuple[bytes, bytes] | Record) -> Batch:
+        """Handles events of one partition as one batch: (key, value), or whole records."""
+        records: list[Record] = []
+        for event in events:
+            if isinstance(event, tuple):
+                key, value = event
+                partition = partition_of(key, PARTITIONS)
+                records.append(record(topic, partition, self.next_offset(topic, partition) + len(records), key, value))
+            else:
+                records.append(event)
+        batch = self.batch(records)
+        await self.stage.handle(batch)
+        return batch
+
+    async def change(self, *events: tuple[bytes, bytes] | Record) -> Batch:
+        return await self.feed(DEVICE_CHANGED, *events)
+
+    def next_offset(self, topic: str, partition: int) -> int:
+        tracker = self.trackers.get(TP(topic, partition))
+        return 0 if tracker is None else tracker.next_offset
+
+    def committable(self, topic: str, partition: int) -> int:
+        """The offset that Kafka would be told."""
+        return self.trackers[TP(topic, partition)].low
+
+    def row_values(self, user: str) -> dict[bytes, bytes]:
+        """The user's rows once everything is applied."""
+        compacted = self.kafka.compacted(partition_of(user.encode(), PARTITIONS))
+        return {key: value for key, value in compacted.items() if key.startswith(user.encode() + b"\0")}
