@@ -170,7 +170,9 @@ class BatchConsumer(Consumer):
 
     def _start(self, stage: BatchStage, committed: dict[TP, Committed]) -> None:
         async def prepare() -> None:
-            await retried(f"assignment of {len(committed)} partitions", lambda: stage.assigned(committed))
+            await retried(
+                f"assignment of {len(committed)} partitions", lambda: stage.assigned(committed), lambda: False
+            )
 
         ready = asyncio.create_task(prepare())
         ready.add_done_callback(self._watch)

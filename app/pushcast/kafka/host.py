@@ -7,7 +7,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import faust
 
@@ -63,38 +63,40 @@ async def run_apps(
     """Starts the Apps and runs until `stop` is set, SIGTERM or SIGINT comes, or an App crashes.
 
     `on_ready` is called once, when every App has started and recovered. Returns 0 after an orderly stop, 70 when an
-    App had crashed (the others are stopped in order). A handler's unexpected exception does not come here: it ends the
-    process unacknowledged with exit code 70.
+    App could not start or had crashed (the others are stopped in order). Raises what `on_ready` raises, after stopping
+    the Apps. A handler's unexpected exception does not come here: it ends the process unacknowledged, exit code 70.
     """
     loop = asyncio.get_running_loop()
-    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    for number in previous:
+    for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    stopping = asyncio.create_task(stop.wait())
-    endings: list[asyncio.Task[None]] = []
+    tasks: list[asyncio.Task[Any]] = []
     try:
-        starting = asyncio.create_task(_start(apps))
-        await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if not stop.is_set():
-            starting.result()
-            endings = [asyncio.create_task(_ended(app)) for app in apps]
-            readiness = asyncio.create_task(_ready(apps, on_ready))
-            await asyncio.wait([stopping, *endings], return_when=asyncio.FIRST_COMPLETED)
-            readiness.cancel()
-            await asyncio.gather(readiness, return_exceptions=True)
-        else:
-            starting.cancel()
+        stopping, starting = asyncio.create_task(stop.wait()), asyncio.create_task(_start(apps))
+        tasks += stopping, starting
+        await asyncio.wait((stopping, starting), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done() and (exc := starting.exception()) is not None:
+            logger.critical("the Apps did not start: %r", exc, exc_info=exc)
+            return EXIT_CODE
+        readiness = asyncio.create_task(_ready(apps, on_ready))
+        tasks += readiness, *(asyncio.create_task(_ended(app)) for app in apps)
+        pending = set(tasks) - {starting}
+        while not any(task.done() for task in pending):
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if done == {readiness}:
+                readiness.result()
+                continue
+            break
         crashed = [app for app in apps if app.crashed]
         for app in crashed:
             logger.critical("%s crashed: %r", app.conf.id, app.crash_reason)
-        await asyncio.gather(*[app.stop() for app in apps])
         return EXIT_CODE if crashed else 0
     finally:
-        for task in (stopping, *endings):
+        for task in tasks:
             task.cancel()
-        for number, handler in previous.items():
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*[app.stop() for app in apps])
+        for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-            signal.signal(number, handler)
 
 
 async def _start(apps: Sequence[faust.App]) -> None:

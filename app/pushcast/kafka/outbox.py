@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -56,12 +57,12 @@ class Outbox:
         # Written by the loop.
         self._put_records = 0
         self._put_bytes = 0
-        self._room_waiters: list[asyncio.Future[None]] = []
+        self._room_waiters: deque[asyncio.Future[None]] = deque()
         # Written by the poll thread.
         self._acked_records = 0
         self._acked_bytes = 0
         self._acked_ends: dict[tuple[str, int], int] = {}
-        self._finished: list[Barrier] = []
+        self._finished: deque[Barrier] = deque()
         self._failure: BaseException | None = None
         self._failure_told = False
         self._scheduled = False
@@ -130,27 +131,29 @@ class Outbox:
                     topic, value, key, partition, barrier.delivered, timestamp=timestamp_ms, headers=cast(Any, headers)
                 )
         except KafkaException as exc:
-            self._put_records -= 1
-            self._put_bytes -= size
-            barrier.puts -= 1
+            self._take_back(barrier, size)
             error = exc.args[0]
             if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
                 raise OutboxFailed(f"{topic}[{partition}]: {error.str()}") from exc
             barrier.refuse(RecordTooLarge(topic, partition, size, error.str()))
-            self._loop.call_soon(self._settle_refused, barrier)
         except BufferError as exc:
-            self._put_records -= 1
-            self._put_bytes -= size
-            barrier.puts -= 1
+            self._take_back(barrier, size)
             raise Full("librdkafka's queue is full") from exc
+
+    def _take_back(self, barrier: Barrier, size: int) -> None:
+        self._put_records -= 1
+        self._put_bytes -= size
+        barrier.puts -= 1
+        # The last report may have come in between, when the count did not match.
+        self._loop.call_soon(barrier.settle)
 
     async def room(self) -> None:
         """Returns when less than the bounds is unacknowledged: the way back-pressure reaches a stage."""
-        while not self._has_room():
+        while not self._has_room() and self._failure is None:
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._room_waiters.append(waiter)
             if self._has_room():  # the poll thread may have looked before the waiter was there
-                self._wake_waiters()
+                self._wake_waiter()
             await waiter
 
     @property
@@ -167,11 +170,13 @@ class Outbox:
 
         Their barriers never resolve.
         """
-        left = await asyncio.to_thread(self._producer.flush, timeout_seconds)
+        deadline = self._loop.time() + timeout_seconds
+        while self.unacknowledged and self._failure is None and self._loop.time() < deadline:
+            await asyncio.sleep(0.005)
         self._closed.set()
         await asyncio.to_thread(self._thread.join)
         self._drain()
-        return int(left)
+        return self.unacknowledged
 
     # poll thread
 
@@ -232,17 +237,12 @@ class Outbox:
     def _drain(self) -> None:
         # Cleared first: whatever is appended from here on schedules again.
         self._scheduled = False
-        finished, self._finished = self._finished, []
-        for barrier in finished:
-            barrier.settle()
+        while self._finished:
+            self._finished.popleft().settle()
         if self._failure is not None and not self._failure_told:
             self._failure_told = True
             self._on_fatal(self._failure)
-        if self._room_waiters and (self._has_room() or self._failure is not None):
-            self._wake_waiters()
-
-    def _settle_refused(self, barrier: Barrier) -> None:
-        barrier.settle()
+        self._wake_waiter()
 
     def fatal(self, exc: BaseException) -> None:
         """Reports an error that ends the process; for Barrier, on the loop."""
@@ -256,8 +256,11 @@ class Outbox:
             and self._put_bytes - self._acked_bytes < self._max_bytes
         )
 
-    def _wake_waiters(self) -> None:
-        waiters, self._room_waiters = self._room_waiters, []
-        for waiter in waiters:
+    def _wake_waiter(self) -> None:
+        """One at a time: it puts its batch before the next one looks, so the bounds hold with any number of callers."""
+        while self._room_waiters and (self._has_room() or self._failure is not None):
+            waiter = self._room_waiters.popleft()
             if not waiter.done():
                 waiter.set_result(None)
+                self._loop.call_soon(self._wake_waiter)
+                return

@@ -26,14 +26,20 @@ FIRST_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0
 
 
-async def retried(what: str, call: Callable[[], Awaitable[None]]) -> None:
-    """Calls until it returns; RETRIED errors are logged and tried again with back-off, others propagate."""
+async def retried(what: str, call: Callable[[], Awaitable[None]], given_up: Callable[[], bool]) -> None:
+    """Calls until it returns; RETRIED errors are logged and tried again with back-off, others propagate.
+
+    Returns without success once `given_up` holds after an error.
+    """
     delay = FIRST_BACKOFF_SECONDS
     while True:
         try:
             await call()
             return
         except RETRIED as exc:
+            if given_up():
+                logger.warning("%s is given up: %r", what, exc)
+                return
             logger.warning("%s is tried again in %.1f s: %r", what, delay, exc)
             await asyncio.sleep(delay)
             delay = min(delay * 2, MAX_BACKOFF_SECONDS)
@@ -94,6 +100,7 @@ class Partition:
             await retried(
                 f"batch {self.tp.topic}[{self.tp.partition}]@{batch.records[0].offset}",
                 lambda batch=batch: self._handle(batch),  # type: ignore[misc]
+                lambda: self._closed,
             )
 
     async def _handle(self, batch: Batch) -> None:

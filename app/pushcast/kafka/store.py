@@ -6,7 +6,7 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,24 +94,24 @@ class BatchStore(rocksdb.Store):
 
     def set_persisted_offset(self, tp: TP, offset: int) -> None:
         """Stores an offset without rows."""
-        self.write(tp.partition, (), offset)
+        self._write(tp.partition, rocksdict.WriteBatch(raw_mode=True), offset)
 
     def apply(self, partition: int, records: Sequence[Record]) -> None:
-        """Writes records in order, last value of a key wins, together with the last offset."""
-        self.write(partition, [(record.key, record.value) for record in records], records[-1].offset)
-
-    def write(self, partition: int, rows: Iterable[tuple[bytes | None, bytes | None]], offset: int) -> None:
-        """One atomic write of rows (None deletes) and the topic offset that they stand for."""
+        """One atomic write of the rows, the last value of a key wins and None deletes, and of the last offset."""
         batch = rocksdict.WriteBatch(raw_mode=True)
         put, delete = batch.put, batch.delete
-        for key, value in rows:
+        for record in records:
+            key, value = record.key, record.value
             if key is None:
                 continue  # a compacted topic refuses records without key; an older log may hold some
             if value is None:
                 delete(key)
             else:
                 put(key, value)
-        put(OFFSET_KEY, b"%d:%d" % (offset, int(time.time())))
+        self._write(partition, batch, records[-1].offset)
+
+    def _write(self, partition: int, batch: rocksdict.WriteBatch, offset: int) -> None:
+        batch.put(OFFSET_KEY, b"%d:%d" % (offset, int(time.time())))
         try:
             self.database(partition).write(batch)
         except Exception as exc:

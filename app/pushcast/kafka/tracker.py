@@ -52,6 +52,11 @@ class Segment:
         """The records, as long as none of them is complete."""
         return self._records
 
+    @property
+    def index(self) -> Sequence[int]:
+        """Offsets kept since the first single completion; those that are complete leave it now and then."""
+        return self._offsets
+
     def holds(self, offset: int) -> bool:
         return offset in self.unfinished()
 
