@@ -1,0 +1,142 @@
+"""A message as APNs wants it: headers and payload, once for all its targets.
+
+Rules and limits: https://developer.apple.com/documentation/usernotifications/generating-a-remote-notification and
+https://developer.apple.com/documentation/usernotifications/sending-notification-requests-to-apns
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from pushcast.model.batch import Message
+from pushcast.model.notification import Options
+from pushcast.model.words import Reason
+from pushcast.providers.text import text_for
+from pushcast.providers.unsendable import Unsendable
+
+MAX_PAYLOAD_BYTES: Final = 4096
+MAX_VOIP_PAYLOAD_BYTES: Final = 5120
+MAX_COLLAPSE_ID_BYTES: Final = 64
+
+IMMEDIATE: Final = b"10"
+POWER_AWARE: Final = b"5"
+
+
+class PushKind(NamedTuple):
+    """What a push type demands of the other headers. `priority` None: as the notification says."""
+
+    topic_suffix: str = ""
+    priority: bytes | None = None
+    max_payload_bytes: int = MAX_PAYLOAD_BYTES
+    stored: bool = True  # False: apns-expiration 0, one attempt
+
+
+PUSH_KINDS: Final[dict[str, PushKind]] = {
+    "alert": PushKind(),
+    "background": PushKind(priority=POWER_AWARE),
+    "voip": PushKind(".voip", IMMEDIATE, MAX_VOIP_PAYLOAD_BYTES),
+    "complication": PushKind(".complication", IMMEDIATE),
+    "fileprovider": PushKind(".pushkit.fileprovider"),
+    "location": PushKind(".location-query"),
+    "liveactivity": PushKind(".push-type.liveactivity"),
+    "pushtotalk": PushKind(".voip-ptt", IMMEDIATE, stored=False),
+    "widgets": PushKind(".push-type.widgets"),
+    "controls": PushKind(".push-type.controls"),
+}
+
+
+class Rendered(NamedTuple):
+    """What all targets share. `stored` False: apns-expiration is 0 whatever the target's expiry."""
+
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    stored: bool
+
+
+def render(message: Message, topic: str, locale: str | None = None) -> Rendered:
+    """Headers (without authorization, apns-id and apns-expiration) and payload of a message.
+
+    A message that shows nothing (no title, body, sound or badge) goes as a background push whatever its push type
+    `alert` says, because APNs delays or drops an alert without anything to alert with. Alerts without a collapse id
+    get one made of their content, so that a delivery that is sent twice is shown once.
+    Raises Unsendable: payload_too_large, reserved_data_key, background_shows_something, invalid_field.
+    """
+    options = message.options
+    aps = _aps(message, locale)
+    push_type = str(options.push_type)
+    if push_type == "alert" and not aps.keys() & {"alert", "sound", "badge"}:
+        push_type = "background"
+    if push_type == "background":
+        if aps.keys() & {"alert", "sound", "badge"}:
+            raise Unsendable(
+                "background_shows_something", "push_type background takes no title, body, sound or badge", "push_type"
+            )
+        aps["content-available"] = 1
+    kind = PUSH_KINDS[push_type]
+    if "aps" in message.content.data:
+        raise Unsendable("reserved_data_key", "data: the key 'aps' belongs to APNs", "data")
+    body = orjson.dumps({"aps": aps, **message.content.data})
+    if len(body) > kind.max_payload_bytes:
+        raise Unsendable(
+            Reason.PAYLOAD_TOO_LARGE,
+            f"APNs payload is {len(body)} bytes, {push_type} takes at most {kind.max_payload_bytes}",
+        )
+    headers = [
+        (b"apns-topic", (topic + kind.topic_suffix).encode()),
+        (b"apns-push-type", push_type.encode()),
+        (b"apns-priority", kind.priority or (IMMEDIATE if options.priority == "high" else POWER_AWARE)),
+    ]
+    collapse_id = _collapse_id(options, message.content_hash if push_type == "alert" else None)
+    if collapse_id is not None:
+        headers.append((b"apns-collapse-id", collapse_id))
+    return Rendered(tuple(headers), body, kind.stored)
+
+
+def _aps(message: Message, locale: str | None) -> dict[str, Any]:
+    title, body = text_for(message.content, locale)
+    options = message.options
+    aps: dict[str, Any] = {}
+    alert = {key: text for key, text in (("title", title), ("body", body)) if text is not None}
+    if alert:
+        aps["alert"] = alert
+    if options.sound is not None:
+        aps["sound"] = options.sound
+    if options.badge is not None:
+        aps["badge"] = options.badge
+    if options.thread_id is not None:
+        aps["thread-id"] = options.thread_id
+    return aps
+
+
+def _collapse_id(options: Options, content_hash: bytes | None) -> bytes | None:
+    if options.collapse_id is None:
+        return None if content_hash is None else content_hash.hex().encode()
+    value = options.collapse_id.encode()
+    if len(value) > MAX_COLLAPSE_ID_BYTES:
+        raise Unsendable(
+            Reason.INVALID_FIELD,
+            f"collapse_id has {len(value)} bytes, APNs takes {MAX_COLLAPSE_ID_BYTES}",
+            "collapse_id",
+        )
+    if not value or value.strip() != value or any(byte < 32 or byte == 127 for byte in value):
+        raise Unsendable(
+            Reason.INVALID_FIELD,
+            "collapse_id is a header: not empty, no control characters or space around",
+            "collapse_id",
+        )
+    return value
+
+
+_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+def apns_id(delivery_id: bytes, attempt: int) -> str:
+    """Canonical lower-case UUID (RFC 9562 version 8) of one attempt: same attempt, same id, in any process.
+
+    Written by hand because `uuid.UUID` costs four times as much, once per push, and knows version 8 from Python 3.14.
+    """
+    h = blake2b(delivery_id + attempt.to_bytes(4, "big"), digest_size=16).hexdigest()
+    return f"{h[:8]}-{h[8:12]}-8{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:]}"

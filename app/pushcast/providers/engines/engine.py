@@ -1,0 +1,101 @@
+"""What a provider asks of an engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from pushcast.providers.http2.request import Outcomes, Response, Template, Wrapped
+
+OnOutcomes = Callable[[Outcomes], None]
+Columns = Sequence[Sequence[Any]]
+# A reference engine keeps no more of a response's body.
+MAX_BODY_BYTES: Final = 16_384
+
+
+class Engine(Protocol):
+    """Connections with one credential. Construction needs no loop."""
+
+    async def start(self) -> None:
+        """Must not fail because the provider is away."""
+        ...
+
+    async def exchange(
+        self, template: Template, columns: Columns, size: int, timeout_seconds: float, on_outcomes: OnOutcomes
+    ) -> None:
+        """Sends `size` requests; returns when each had its outcome, in any order.
+
+        Never raises for what a server or a network does. Cancelling it cancels what has not left and reports nothing
+        more.
+        """
+        ...
+
+    def replace_connections(self, opened_before: float) -> None:
+        """New requests go on connections opened at or after this loop time; older ones finish what they have."""
+        ...
+
+    async def close(self) -> None:
+        """Call it after the last `exchange` has returned."""
+        ...
+
+
+class Request(NamedTuple):
+    """One target's request, for engines that know no templates."""
+
+    path: bytes
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+def materialize(template: Template, columns: Columns, index: int) -> Request:
+    """The POST request that a template and its columns stand for."""
+    headers = [field for field in template.shared_fields if not field[0].startswith(b":")]
+    path = template.path if isinstance(template.path, bytes) else b""
+    for varying, column in zip(template.varying, columns, strict=False):
+        value = column[index]
+        if varying.name == b":path":
+            path = varying.prefix + value
+        elif value is not None:
+            headers.append((varying.name, varying.prefix + value))
+    body = template.body
+    if isinstance(body, Wrapped):
+        body = body.prefix + columns[-1][index] + body.suffix
+    return Request(path, headers, body)
+
+
+class OutcomeBuffer:
+    """Gathers the outcomes of one turn of the loop into one list, for engines that end requests one by one."""
+
+    def __init__(self, on_outcomes: OnOutcomes) -> None:
+        self._on_outcomes = on_outcomes
+        self._outcomes: Outcomes = []
+        self._loop = asyncio.get_running_loop()
+        self._open = True
+
+    def add(self, index: int, response: Response) -> None:
+        if not self._outcomes:
+            self._loop.call_soon(self.flush)
+        self._outcomes.append((index, response))
+
+    def flush(self) -> None:
+        if self._outcomes and self._open:
+            outcomes, self._outcomes = self._outcomes, []
+            self._on_outcomes(outcomes)
+
+    def close(self) -> None:
+        """Nothing is reported after this."""
+        self._open = False
+
+
+async def run_each(size: int, concurrency: int, one: Callable[[int], Any]) -> None:
+    """Awaits `one(index)` for every index, at most `concurrency` at a time; ends all when one raises or on cancel."""
+    indices = iter(range(size))
+
+    async def worker() -> None:
+        for index in indices:
+            await one(index)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(size, concurrency)):
+            group.create_task(worker())

@@ -1,0 +1,145 @@
+"""Reference engine on httpx: for comparison, and as a fallback.
+
+Known limits of httpx 0.28 over HTTP/2, worked round or accepted here: one connection per client, at most 100 streams;
+a GOAWAY fails every request in flight, so their outcome is unknown; a timeout of one request may fail its neighbours;
+after cancellations the connection's state machine is broken, so the client is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Final
+
+import httpx
+
+from pushcast.providers.engines.engine import (
+    MAX_BODY_BYTES,
+    Columns,
+    OnOutcomes,
+    OutcomeBuffer,
+    Request,
+    materialize,
+    run_each,
+)
+from pushcast.providers.http2.request import Kind, Response, Template
+
+MAX_IN_FLIGHT: Final = 100
+_UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_TIMED_OUT: Final = (httpx.ReadTimeout, httpx.WriteTimeout)
+
+
+class _Lease:
+    """A client and what uses it; closed when it is retired and nobody does."""
+
+    def __init__(self, client: httpx.AsyncClient, opened_at: float) -> None:
+        self.client = client
+        self.opened_at = opened_at
+        self.users = 0
+        self.warm = False  # a burst on a cold connection fails where the server starts with one stream
+        self.first = asyncio.Lock()
+
+
+class HttpxEngine:
+    """Requests one by one on one HTTP/2 client, at most 100 in flight."""
+
+    def __init__(self, url: str, tls: ssl.SSLContext) -> None:
+        self._url = url
+        self._tls = tls
+        self._lease: _Lease | None = None
+        self._retired: set[_Lease] = set()
+        self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
+
+    async def start(self) -> None:
+        self._lease = self._open()
+
+    def _open(self) -> _Lease:
+        client = httpx.AsyncClient(
+            base_url=self._url,
+            verify=self._tls,
+            http1=False,
+            http2=True,
+            trust_env=False,
+            follow_redirects=False,
+            limits=httpx.Limits(max_connections=1, keepalive_expiry=3600),
+        )
+        client.headers.clear()
+        return _Lease(client, asyncio.get_running_loop().time())
+
+    async def exchange(
+        self, template: Template, columns: Columns, size: int, timeout_seconds: float, on_outcomes: OnOutcomes
+    ) -> None:
+        deadline_at = asyncio.get_running_loop().time() + timeout_seconds
+        buffer = OutcomeBuffer(on_outcomes)
+
+        async def one(index: int) -> None:
+            async with self._slots:
+                response = await self._send(materialize(template, columns, index), deadline_at)
+            buffer.add(index, response)
+
+        try:
+            await run_each(size, MAX_IN_FLIGHT, one)
+            buffer.flush()
+        finally:
+            buffer.close()
+
+    async def _send(self, request: Request, deadline_at: float) -> Response:
+        lease = self._lease
+        if lease is None:
+            return Response(Kind.UNSENT, fault="closed_by_us")
+        lease.users += 1
+        try:
+            if lease.warm:
+                return await self._post(lease, request, deadline_at)
+            async with lease.first:
+                if not lease.warm:
+                    return await self._post(lease, request, deadline_at)
+            return await self._post(lease, request, deadline_at)
+        finally:
+            lease.users -= 1
+            await self._close_if_idle(lease)
+
+    async def _post(self, lease: _Lease, request: Request, deadline_at: float) -> Response:
+        left = deadline_at - asyncio.get_running_loop().time()
+        if left <= 0:
+            return Response(Kind.UNSENT, fault="deadline")
+        try:
+            answer = await lease.client.request(
+                "POST",
+                request.path.decode(),
+                headers=request.headers,
+                content=request.body,
+                timeout=left,
+            )
+        except _UNSENT as error:
+            return Response(Kind.UNSENT, fault=type(error).__name__)
+        except _TIMED_OUT:
+            return Response(Kind.DEADLINE)
+        except httpx.HTTPError as error:
+            if isinstance(error, httpx.LocalProtocolError):
+                self._replace(lease)
+            return Response(Kind.UNKNOWN, fault=type(error).__name__)
+        lease.warm = True
+        headers = tuple((name.lower(), value) for name, value in answer.headers.raw)
+        return Response(Kind.ANSWERED, answer.status_code, headers, answer.content[:MAX_BODY_BYTES])
+
+    def replace_connections(self, opened_before: float) -> None:
+        if self._lease is not None and self._lease.opened_at < opened_before:
+            self._replace(self._lease)
+
+    def _replace(self, lease: _Lease) -> None:
+        if lease is self._lease:
+            self._retired.add(lease)
+            self._lease = self._open()
+
+    async def _close_if_idle(self, lease: _Lease) -> None:
+        if lease in self._retired and lease.users == 0:
+            self._retired.discard(lease)
+            await lease.client.aclose()
+
+    async def close(self) -> None:
+        leases = [*self._retired, *([self._lease] if self._lease is not None else [])]
+        self._lease = None
+        self._retired.clear()
+        for lease in leases:
+            await lease.client.aclose()

@@ -1,0 +1,114 @@
+"""FCM behind the port."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import orjson
+
+from pushcast.model.batch import Message
+from pushcast.model.clock import Clock
+from pushcast.model.words import Platform, Reason
+from pushcast.providers.client import Prepared, TemplateProvider
+from pushcast.providers.credential import Credential
+from pushcast.providers.engines.engine import Columns, Engine
+from pushcast.providers.fcm.message import END, TARGET_PREFIX, Rendered, render
+from pushcast.providers.fcm.verdicts import judge
+from pushcast.providers.http2.request import Response, Template, Wrapped
+from pushcast.providers.port import Disposition, Result
+from pushcast.providers.verdict import Verdict
+
+# What may stand between the quotes of a JSON text as it is; every real token does.
+_PLAIN: Final = bytes(byte for byte in range(33, 127) if byte not in b'"\\')
+_JSON: Final = (b"content-type", b"application/json")
+
+
+class FcmProvider(TemplateProvider):
+    """One app's Firebase project. A dry run is FCM's own: `validate_only`."""
+
+    platform = Platform.FCM
+
+    def __init__(
+        self,
+        app: str,
+        engine_name: str,
+        engine: Engine,
+        credential: Credential,
+        timeout_seconds: float,
+        clock: Clock,
+        *,
+        project_id: str,
+        authority: bytes,
+    ) -> None:
+        super().__init__(app, engine_name, engine, credential, timeout_seconds, clock)
+        self._path = f"/v1/projects/{project_id}/messages:send".encode()
+        self._authority = authority
+
+    def prepare(self, message: Message, indices: Sequence[int]) -> Prepared:
+        rendered = render(message)
+        sound, results = _sound_tokens(message, indices)
+        return _Prepared(message, rendered, sound, results, self._path, self._authority, self._clock.now_ms())
+
+    def judge(self, response: Response, now_ms: int) -> Verdict:
+        return judge(response, now_ms)
+
+
+class _Prepared(Prepared):
+    def __init__(
+        self,
+        message: Message,
+        rendered: Rendered,
+        indices: list[int],
+        results: list[Result],
+        path: bytes,
+        authority: bytes,
+        now_ms: int,
+    ) -> None:
+        self.indices = indices
+        self.results = results
+        self._path = path
+        self._authority = authority
+        targets = message.targets
+        tokens = [targets.address[index] for index in indices]
+        seconds = [targets.expires_at[index] // 1000 for index in indices]
+        kinds = [targets.kind[index] for index in indices]
+        if indices and seconds.count(seconds[0]) == len(seconds) and kinds.count(kinds[0]) == len(kinds):
+            times = rendered.times_of(targets.expires_at[indices[0]], now_ms)
+            self._body = Wrapped(rendered.head + times + TARGET_PREFIX[kinds[0]], END)
+            self._pieces = tokens
+        else:
+            self._body = Wrapped(rendered.head, END)
+            self._pieces = [
+                rendered.times_of(targets.expires_at[index], now_ms) + TARGET_PREFIX[kind] + token
+                for index, kind, token in zip(indices, kinds, tokens, strict=True)
+            ]
+
+    def requests(self, authorization: bytes | None, positions: Sequence[int] | None) -> tuple[Template, Columns]:
+        headers = [_JSON] if authorization is None else [_JSON, (b"authorization", authorization)]
+        template = Template(path=self._path, headers=headers, body=self._body, authority=self._authority)
+        return template, [self._pieces if positions is None else [self._pieces[at] for at in positions]]
+
+    def provider_id(self, position: int, response: Response) -> str | None:
+        try:
+            answer = orjson.loads(response.body)
+        except orjson.JSONDecodeError:
+            return None
+        name = answer.get("name") if isinstance(answer, dict) else None
+        return name if isinstance(name, str) else None
+
+
+def _sound_tokens(message: Message, indices: Sequence[int]) -> tuple[list[int], list[Result]]:
+    """Indices whose address is visible ASCII of a kind FCM knows, and results of the others."""
+    targets = message.targets
+    addresses, kinds = targets.address, targets.kind
+    sound = [
+        index
+        for index in indices
+        if kinds[index] in TARGET_PREFIX and addresses[index] and not addresses[index].translate(None, _PLAIN)
+    ]
+    if len(sound) == len(indices):
+        return sound, []
+    passed = set(sound)
+    malformed = str(Reason.TOKEN_MALFORMED)
+    return sound, [Result(index, Disposition.INVALID, malformed) for index in indices if index not in passed]

@@ -1,0 +1,162 @@
+"""From settings to providers."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from pushcast.config.providers import Apns, Fcm
+from pushcast.config.settings import Settings
+from pushcast.model.clock import Clock, SystemClock
+from pushcast.model.errors import ConfigurationError
+from pushcast.model.words import Platform
+from pushcast.providers.apns.aioapns_engine import AioapnsEngine
+from pushcast.providers.apns.client import ApnsProvider
+from pushcast.providers.apns.credentials import ClientCertificate, ProviderToken
+from pushcast.providers.credential import Credential
+from pushcast.providers.engines.engine import Engine
+from pushcast.providers.engines.httpx_engine import HttpxEngine
+from pushcast.providers.engines.multicast import MulticastEngine
+from pushcast.providers.fcm.client import FcmProvider
+from pushcast.providers.fcm.credentials import AccessToken
+from pushcast.providers.http2.dial import Endpoint
+from pushcast.providers.http2.options import ConnectionOptions, PoolOptions
+from pushcast.providers.http2.pool import Pool
+from pushcast.providers.http2.tls import client_context
+from pushcast.providers.port import Provider
+
+# FCM ends a connection after an hour of use (observed): ours is replaced before that.
+FCM_MAX_AGE_SECONDS: Final = 3_300.0
+
+
+def build(app_name: str, platform: Platform | str, settings: Settings, clock: Clock | None = None) -> Provider:
+    """The provider of one (app, platform), with its own credential and connections. Needs no running loop.
+
+    Reads the credential's files. Raises ConfigurationError naming the setting: no such app or platform, a file that
+    cannot be read, an address that is none.
+    """
+    platform = Platform(platform)
+    app = settings.apps.get(app_name)
+    chosen = None if app is None else getattr(app, platform)
+    if chosen is None:
+        raise ConfigurationError(f"apps.{app_name}.{platform}: not configured")
+    maker = _MAKERS.get(platform)
+    if maker is None:
+        raise ConfigurationError(f"apps.{app_name}.{platform}: this platform has no engine yet")
+    try:
+        return maker(app_name, chosen, settings, clock or SystemClock())
+    except ConfigurationError as error:
+        raise ConfigurationError(f"apps.{app_name}.{platform}: {error}") from error
+
+
+class Address(NamedTuple):
+    host: str
+    port: int
+
+    @property
+    def authority(self) -> bytes:
+        """As it stands in `:authority`."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (host if self.port == 443 else f"{host}:{self.port}").encode()
+
+
+def address_of(url: str) -> Address:
+    """Host and port of an https URL without a path. Raises ConfigurationError."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"endpoint {url!r} is not a URL") from error
+    if parts.scheme != "https" or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
+        raise ConfigurationError(f"endpoint {url!r} is not https://host or https://host:port")
+    return Address(parts.hostname, port or 443)
+
+
+def _tls(ca_file: Path | None, certificate_file: Path | None = None) -> ssl.SSLContext:
+    try:
+        # An empty password: an encrypted key is refused instead of asked for on the terminal.
+        return client_context(ca_file=ca_file, certificate_file=certificate_file, key_password="")
+    except (OSError, ssl.SSLError) as error:
+        files = " or ".join(
+            f"{name} {path}" for name, path in (("ca_file", ca_file), ("certificate_file", certificate_file)) if path
+        )
+        raise ConfigurationError(f"{files or 'system certificates'}: no usable PEM ({error})") from error
+
+
+def _multicast(
+    address: Address,
+    tls: ssl.SSLContext,
+    connection: ConnectionOptions,
+    max_connections: int,
+    max_in_flight: int,
+    alpn_required: bool,
+) -> Engine:
+    endpoint = Endpoint(host=address.host, port=address.port, tls=tls, alpn_required=alpn_required)
+    options = PoolOptions(
+        connection=connection,
+        max_connections=max_connections,
+        max_in_flight=max_in_flight,
+        max_waiting=max_in_flight,
+    )
+    return MulticastEngine(lambda: Pool(endpoint, options))
+
+
+def _apns(app_name: str, chosen: Apns, settings: Settings, clock: Clock) -> Provider:
+    address = address_of(chosen.url)
+    tls = _tls(chosen.ca_file, chosen.certificate_file)
+    credential: Credential
+    if chosen.key_file is not None and chosen.key_id is not None and chosen.team_id is not None:
+        credential = ProviderToken(chosen.key_file, chosen.key_id, chosen.team_id, clock)
+    else:
+        credential = ClientCertificate()
+    with_token = isinstance(credential, ProviderToken)
+    engine: Engine
+    if chosen.engine == "aioapns":
+        engine = AioapnsEngine(address.host, address.port, tls, chosen.max_connections, with_token=with_token)
+    elif chosen.engine == "httpx":
+        engine = HttpxEngine(chosen.url, tls)
+    else:
+        connection = ConnectionOptions(serial_until_answered=with_token)
+        engine = _multicast(
+            address, tls, connection, chosen.max_connections, settings.send.max_in_flight, alpn_required=False
+        )
+    return ApnsProvider(
+        app_name,
+        chosen.engine,
+        engine,
+        credential,
+        chosen.request_timeout_seconds or settings.send.request_timeout_seconds,
+        clock,
+        topic=chosen.topic,
+        authority=address.authority,
+    )
+
+
+def _fcm(app_name: str, chosen: Fcm, settings: Settings, clock: Clock) -> Provider:
+    address = address_of(chosen.endpoint)
+    tls = _tls(chosen.ca_file)
+    credential = AccessToken(chosen.service_account_file, chosen.token_endpoint, _tls(chosen.ca_file), clock)
+    engine: Engine
+    if chosen.engine == "httpx":
+        engine = HttpxEngine(chosen.endpoint, tls)
+    else:
+        connection = ConnectionOptions(max_streams=100, idle_ping_seconds=None, max_age_seconds=FCM_MAX_AGE_SECONDS)
+        engine = _multicast(
+            address, tls, connection, chosen.max_connections, settings.send.max_in_flight, alpn_required=True
+        )
+    return FcmProvider(
+        app_name,
+        chosen.engine,
+        engine,
+        credential,
+        chosen.request_timeout_seconds or settings.send.request_timeout_seconds,
+        clock,
+        project_id=chosen.project_id,
+        authority=address.authority,
+    )
+
+
+_MAKERS: Final[dict[Platform, Callable[..., Provider]]] = {Platform.APNS: _apns, Platform.FCM: _fcm}
