@@ -278,10 +278,15 @@ class SendStage(Stage):
         except Exception as error:
             # The port promises not to raise: this is a defect, and what it left behind is not known.
             self._fatal(f"{provider.engine} engine of {self.platform}", error)
+            return
+        except asyncio.CancelledError:
+            if job.parcel.record.dropped:
+                raise
+            # Not by us: the provider was closed under way. What has no result is unknown.
         finally:
             del self._running[job]
-            self._returned.append(job)
-            self._flush_soon()
+        self._returned.append(job)
+        self._flush_soon()
 
     # What comes back
 
