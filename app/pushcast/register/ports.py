@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 #: What happened, by (name, kind): ("registrations", "written"), ("dead_letters", "key_missing"), …
 Counters = Counter[tuple[str, str]]
@@ -32,13 +32,13 @@ class Barrier(Protocol):
 
 
 class Outbox(Protocol):
-    """Outputs (`pushcast.kafka.outbox.Outbox`)."""
+    """Outputs (`pushcast.kafka.outbox.Outbox`). `put` takes the barriers that `barrier` made, and no others."""
 
     async def room(self) -> None: ...
     def barrier(self) -> Barrier: ...
     def put(
         self,
-        barrier: Barrier,
+        barrier: Any,
         topic: str,
         partition: int,
         value: bytes | None,

@@ -1,0 +1,183 @@
+"""The ground a benchmark stands on: a cluster with the topology applied, and roles as processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, ConsumerGroupTopicPartitions, OffsetSpec
+
+from pushcast.bench import meter
+from pushcast.bench.base import Options, Row
+from pushcast.config.settings import CONFIG_VARIABLE, Settings
+from pushcast.kafka import embedded
+from pushcast.kafka.security import librdkafka_config
+from pushcast.kafka.topics import apply, load_topology
+from pushcast.model.errors import PushcastError
+from pushcast.runtime import whereabouts
+
+READY_SECONDS = 60.0
+STOP_SECONDS = 40.0
+POLL_SECONDS = 0.05
+PARTITIONS = 8
+
+
+class BenchCluster:
+    """A cluster with Pushcast's topics, a configuration for roles, and questions to it."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.client: dict[str, Any] = {
+            "bootstrap.servers": settings.kafka.bootstrap_servers,
+            **librdkafka_config(settings.kafka.security),
+        }
+        self.admin = AdminClient(self.client)
+
+    def ends(self, topic: str) -> list[int]:
+        """End offset of each partition, in their order."""
+        partitions = [TopicPartition(topic, number) for number in range(self.settings.kafka.partitions)]
+        found = self.admin.list_offsets(dict.fromkeys(partitions, OffsetSpec.latest()))
+        return [found[partition].result(timeout=15).offset for partition in partitions]
+
+    def committed(self, group: str, topic: str) -> list[int]:
+        """Committed offset of each partition, 0 where there is none."""
+        partitions = [TopicPartition(topic, number) for number in range(self.settings.kafka.partitions)]
+        [asked] = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, partitions)]).values()
+        return [max(0, partition.offset) for partition in asked.result(timeout=15).topic_partitions]
+
+
+@contextmanager
+def bench_cluster(options: Options, configuration: Mapping[str, Any]) -> Iterator[BenchCluster]:
+    """A temporary embedded cluster, or the one that the options name, with the topology applied.
+
+    `configuration` is merged into pushcast.yaml beside `kafka` and `data_dir`. While it is open this process, too, has
+    PUSHCAST_CONFIG set, so that roles inherit it.
+    """
+    with tempfile.TemporaryDirectory(prefix="pushcast-bench-") as name:
+        folder = Path(name)
+        if options.bootstrap_servers is not None:
+            yield from _opened(options.bootstrap_servers, folder, configuration)
+            return
+        options.say("starting Apache Kafka (the first time its jars are downloaded)")
+        with embedded.temporary_cluster(progress=options.say) as cluster:
+            yield from _opened(cluster.bootstrap_servers, folder, configuration)
+
+
+def _opened(servers: str, folder: Path, configuration: Mapping[str, Any]) -> Iterator[BenchCluster]:
+    tree = {
+        "kafka": {"bootstrap_servers": servers, "partitions": PARTITIONS},
+        "data_dir": str(folder / "data"),
+        **configuration,
+    }
+    path = folder / "pushcast.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    before = os.environ.get(CONFIG_VARIABLE)
+    os.environ[CONFIG_VARIABLE] = str(path)
+    try:
+        cluster = BenchCluster(Settings(), folder)
+        kafka = cluster.settings.kafka
+        apply(cluster.client, load_topology(), kafka.partitions, kafka.replication_factor)
+        yield cluster
+    finally:
+        if before is None:
+            del os.environ[CONFIG_VARIABLE]
+        else:
+            os.environ[CONFIG_VARIABLE] = before
+
+
+class ProcessUnderTest:
+    """A process of its own, measured from outside. Use it as a context manager; it ends with SIGTERM."""
+
+    def __init__(self, command: Sequence[str], log: Path, niceness: int = 0) -> None:
+        self._command = command
+        self._log = log
+        self._niceness = niceness
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> ProcessUnderTest:
+        command = ["nice", "-n", str(self._niceness), *self._command] if self._niceness else self._command
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        process = self._running()
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    def reading(self) -> meter.Reading:
+        """What it has used so far. Raises PushcastError with the end of its log when it is gone."""
+        self.check()
+        return meter.read(self.pid)
+
+    def check(self) -> None:
+        """Raises PushcastError with the end of its log when it is gone."""
+        code = self._running().poll()
+        if code is not None:
+            tail = self._log.read_text(errors="replace")[-3000:]
+            raise PushcastError(f"the process under test ended with {code}:\n{tail}")
+
+    def until(self, condition: Any, what: str, timeout_seconds: float, poll_seconds: float = POLL_SECONDS) -> None:
+        """Polls `condition()` until it is true; raises PushcastError when the time is over or the process is gone."""
+        deadline = time.monotonic() + timeout_seconds
+        while not condition():
+            self.check()
+            if time.monotonic() > deadline:
+                raise PushcastError(f"{what}: not within {timeout_seconds:.0f} s")
+            time.sleep(poll_seconds)
+
+    def row(self, name: str, items: int, start: meter.Reading, latency_ms: Mapping[str, float] | None = None) -> Row:
+        """The measurement from `start` until now."""
+        end = self.reading()
+        return Row(
+            name,
+            items,
+            end.at_seconds - start.at_seconds,
+            end.cpu_seconds - start.cpu_seconds,
+            end.rss_bytes,
+            latency_ms,
+        )
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError("enter the context first")
+        return self._process
+
+
+@contextmanager
+def role(cluster: BenchCluster, *arguments: str, niceness: int = 0) -> Iterator[ProcessUnderTest]:
+    """`pushcast run ARGUMENTS` as the process under test, from when it is ready (assigned, tables recovered)."""
+    log = cluster.folder / f"{'-'.join(arguments)}.log"
+    command = [sys.executable, "-m", "pushcast", "run", *arguments]
+    with ProcessUnderTest(command, log, niceness) as process:
+        process.until(lambda: _ready(cluster, process.pid), f"run {' '.join(arguments)} is ready", READY_SECONDS)
+        yield process
+
+
+def _ready(cluster: BenchCluster, pid: int) -> bool:
+    for entry in whereabouts.read_all(cluster.settings.data_dir):
+        if entry.pid == pid:
+            with suppress(urllib.error.URLError):
+                urllib.request.urlopen(f"http://{entry.host}:{entry.port}/health/ready", timeout=2).close()
+                return True
+    return False
