@@ -81,7 +81,8 @@ _MAX_PINGS_WITHOUT_REQUEST: Final = 2
 _PING_PAYLOAD: Final = b"pushcast"
 _ABORT_SECONDS: Final = 2.0
 _ENOUGH_STREAMS: Final = 64
-_END_BOTH: Final = FLAG_END_STREAM | FLAG_END_HEADERS
+_WHOLE_BLOCK: Final = (FLAG_END_STREAM | FLAG_END_HEADERS, FLAG_END_HEADERS)
+_MOST_SPARE_IDS: Final = 1_000_000
 _INDEXED_200: Final = 0x88
 _OK: Final = Response(Kind.ANSWERED, 200)
 _HEADERLESS: Final = frozenset((200, 204))
@@ -138,7 +139,15 @@ class _Block:
 class Connection(asyncio.Protocol):
     """`started` and `answered` count requests. `fault` says why it ended, `goaway` what the server said before."""
 
-    def __init__(self, queue: WorkQueue, options: ConnectionOptions, listener: Listener, now: float) -> None:
+    def __init__(
+        self,
+        queue: WorkQueue,
+        options: ConnectionOptions,
+        listener: Listener,
+        now: float,
+        *,
+        worn_at: float | None = None,
+    ) -> None:
         self.state = State.SETTLING
         self.fault: ConnectionFault | None = None
         self.goaway: PeerWentAway | None = None
@@ -156,6 +165,7 @@ class Connection(asyncio.Protocol):
         self._receive = ReceiveWindow(_CONNECTION_WINDOW_BYTES)
         self._peer_streams = options.max_streams
         self._next_id = 1
+        self._worn_at = worn_at
         self._in_flight: dict[int, Burst] = {}
         self._counted = 0
         self._bursts: dict[Burst, None] = {}
@@ -181,6 +191,11 @@ class Connection(asyncio.Protocol):
     def ids_left(self) -> int:
         """Requests this connection can still start before its stream ids run out."""
         return max(0, (self._options.max_stream_id - self._next_id) // 2 + 1)
+
+    def worn(self, now: float) -> bool:
+        """Time for a successor: of age, or short of stream ids."""
+        spare_ids = min(_MOST_SPARE_IDS, self._options.max_stream_id // 20)
+        return self.ids_left < spare_ids or (self._worn_at is not None and now >= self._worn_at)
 
     @property
     def stream_limit(self) -> int:
@@ -338,10 +353,11 @@ class Connection(asyncio.Protocol):
         return False
 
     def _parse(self, buffer: bytes) -> None:
-        """The usual answers are handled here, all others in `_on_frame`."""
+        """The two usual answers are taken here: HEADERS with status 200 alone, and with one DATA frame behind it.
+        Everything else, and every doubt, is for `_on_frame`."""
         start, size = 0, len(buffer)
         in_flight, answers, touched, rests = self._in_flight, self._answers, self._touched, self._outbound.rests
-        answered = 0
+        answered = received_bytes = 0
         while size - start >= 9:
             high, low, kind, flags, stream_id = _UNPACK_HEADER(buffer, start)
             body = start + 9
@@ -350,35 +366,58 @@ class Connection(asyncio.Protocol):
                 if end - body > DEFAULT_MAX_FRAME_BYTES:
                     raise PeerViolation(f"frame of {end - body} bytes exceeds MAX_FRAME_SIZE", FRAME_SIZE_ERROR)
                 break
-            if (
-                kind == HEADERS
-                and flags == _END_BOTH
-                and end > body
-                and buffer[body] == _INDEXED_200
-                and self._decoder.stateless
-                and self._block is None
-                and stream_id not in answers
+            response = None
+            if kind == HEADERS:
+                if (
+                    end > body
+                    and buffer[body] == _INDEXED_200
+                    and flags in _WHOLE_BLOCK
+                    and stream_id in in_flight
+                    and stream_id not in answers
+                    and stream_id not in rests
+                    and self._decoder.stateless
+                    and self._block is None
+                    and not in_flight[stream_id].job.template.wants_headers
+                ):
+                    if flags == FLAG_END_HEADERS:
+                        answers[stream_id] = _Answer(200, ())
+                        start = end
+                        continue
+                    response = _OK
+            elif (
+                kind == DATA
+                and flags == FLAG_END_STREAM
+                and stream_id in answers
+                and not answers[stream_id].body
                 and stream_id not in rests
-                and stream_id in in_flight
+                and self._block is None
             ):
-                burst = in_flight[stream_id]
+                answer = answers.pop(stream_id)
+                response = Response(Kind.ANSWERED, answer.status, answer.headers, buffer[body:end])
+                received_bytes += end - body
+            if response is None:
+                self._on_frame(Frame(kind, flags, stream_id & LARGEST_STREAM_ID, buffer[body:end]))
+            else:
+                burst = in_flight.pop(stream_id)
                 job = burst.job
-                if not job.template.wants_headers:
-                    del in_flight[stream_id]
-                    job.outbox.append((burst.indices[(stream_id - burst.first_id) >> 1], _OK))
-                    touched[job] = None
-                    burst.left -= 1
-                    if not burst.left:
-                        del self._bursts[burst]
-                    answered += 1
-                    start = end
-                    continue
-            self._on_frame(Frame(kind, flags, stream_id & LARGEST_STREAM_ID, buffer[body:end]))
+                job.outbox.append((burst.indices[(stream_id - burst.first_id) >> 1], response))
+                touched[job] = None
+                burst.left -= 1
+                if not burst.left:
+                    del self._bursts[burst]
+                answered += 1
+                if self.serial and response.status not in _UNAUTHENTICATED:
+                    self.serial = False
             start = end
         self._rest = buffer[start:]
-        if answered:
-            self.answered += answered
-            self.serial = False
+        self.answered += answered
+        if received_bytes:
+            self._grant(received_bytes)
+
+    def _grant(self, received_bytes: int) -> None:
+        increment = self._receive.consume(received_bytes)
+        if increment:
+            self._control += pack_window_update(0, increment)
 
     def _on_frame(self, frame: Frame) -> None:
         kind, flags, stream_id, payload = frame
@@ -466,9 +505,7 @@ class Connection(asyncio.Protocol):
                 self._answers[stream_id] = answer
 
     def _on_data(self, stream_id: int, data: bytes, flow_bytes: int, end_stream: bool) -> None:
-        increment = self._receive.consume(flow_bytes)
-        if increment:
-            self._control += pack_window_update(0, increment)
+        self._grant(flow_bytes)
         if stream_id not in self._in_flight:
             return
         answer = self._answers.get(stream_id)

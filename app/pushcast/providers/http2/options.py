@@ -15,6 +15,8 @@ class ConnectionOptions:
     `idle_ping_seconds`: a PING after that long without traffic; None for servers that count pings as abuse (FCM:
     ENHANCE_YOUR_CALM after 3 without a request). `ping_after_seconds`: silence with requests out before a PING asks
     whether anybody is there; at most 2 such PINGs without a request between them.
+    `max_age_seconds`: a successor takes over at 90 to 100 % of it. `max_body_bytes`: a longer response body is cut
+    there and its stream reset. `max_refusals`: how often REFUSED_STREAM is answered by sending again.
     `write_high_bytes`: what may wait in the transport before no further request is written.
     """
 
@@ -22,7 +24,7 @@ class ConnectionOptions:
     max_streams: int = 1_000
     max_write_bytes: int = 131_072
     write_high_bytes: int = 262_144
-    max_body_bytes: int = 65_536
+    max_body_bytes: int = 16_384
     max_age_seconds: float | None = None
     drain_seconds: float = 30.0
     settings_timeout_seconds: float = 10.0
@@ -31,7 +33,6 @@ class ConnectionOptions:
     idle_ping_seconds: float | None = 3_600.0
     max_refusals: int = 5
     max_stream_id: int = LARGEST_STREAM_ID
-    header_list_slack_bytes: int = 1_024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

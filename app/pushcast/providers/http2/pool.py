@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pushcast.providers.http2.connection import Connection, State
@@ -15,10 +15,10 @@ from pushcast.providers.http2.frames import NO_ERROR
 from pushcast.providers.http2.growth import Load, backoff_seconds, connections_to_add, one_too_many
 from pushcast.providers.http2.options import PoolOptions
 from pushcast.providers.http2.queue import WorkQueue
-from pushcast.providers.http2.request import Job
+from pushcast.providers.http2.request import Job, Response, Template
 
 _ROOM_SOON_SECONDS = 0.003
-_SPARE_IDS = 5_000
+_AGE_JITTER = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class Pool:
         self._opened = 0
         self._ended: dict[str, int] = {}
         self._failures = 0
+        self._failed_at = 0.0
         self._not_before = 0.0
         self._last_fault: ConnectionFault | None = None
         self._dispatching = False
@@ -108,6 +109,23 @@ class Pool:
         self._queue.submit(job)
         self._start_ticking()
         self.has_work()
+
+    async def ask(self, template: Template, values: Sequence[bytes] = (), *, timeout_seconds: float) -> Response:
+        """A single request, for whatever is not a multicast; one value per column. Raises as `submit`."""
+        future: asyncio.Future[Response] = self._loop.create_future()
+        job = Job(
+            template,
+            [(value,) for value in values],
+            self._clock() + timeout_seconds,
+            lambda outcomes: None if future.done() else future.set_result(outcomes[0][1]),
+        )
+        await self.room(1)
+        self.submit(job)
+        try:
+            return await future
+        finally:
+            if not future.done() or future.cancelled():
+                self.cancel(job)
 
     def cancel(self, job: Job, indices: Iterable[int] | None = None) -> None:
         """Ends those targets that have no outcome yet: UNSENT when they never left, else UNKNOWN, both with the fault
@@ -171,6 +189,7 @@ class Pool:
 
     def _dispatch(self) -> None:
         self._dispatching = False
+        self._sort_out()
         for connection in sorted(self._connections, key=_in_flight):
             if not self._queue.waiting:
                 return
@@ -179,9 +198,7 @@ class Pool:
             self._open_when_allowed(1)
 
     def ended(self, connection: Connection, fault: ConnectionFault) -> None:
-        if connection in self._connections:
-            self._connections.remove(connection)
-            self._leaving.append(connection)
+        self._sort_out()
         if not isinstance(fault, ClosedByUs):
             graceful = isinstance(fault, PeerWentAway) and fault.error_code == NO_ERROR
             self._note_fault(fault, failed=not (graceful and connection.answered))
@@ -198,7 +215,8 @@ class Pool:
                 self._failures, self._options.backoff_seconds, self._options.backoff_cap_seconds, self._rng
             )
             self._failures += 1
-            self._not_before = self._clock() + delay
+            self._failed_at = self._clock()
+            self._not_before = self._failed_at + delay
         if self._on_end is not None:
             self._on_end(fault)
 
@@ -228,12 +246,15 @@ class Pool:
         self._opened += 1
         self._connections.append(connection)
         if connection.state is State.CLOSED:
-            self._connections.remove(connection)
+            self._sort_out()
         elif connection.state is State.OPEN:
             self.has_work()
 
     def _make(self) -> Connection:
-        return Connection(self._queue, self._options.connection, self, self._clock())
+        now = self._clock()
+        max_age = self._options.connection.max_age_seconds
+        worn_at = None if max_age is None else now + max_age * (1.0 - _AGE_JITTER * self._rng.random())
+        return Connection(self._queue, self._options.connection, self, now, worn_at=worn_at)
 
     def _start_ticking(self) -> None:
         if self._ticker is None:
@@ -249,28 +270,28 @@ class Pool:
         """One round of what time does. Runs by itself every `tick_seconds`."""
         for connection in [*self._connections, *self._leaving]:
             connection.sweep(now)
-        for connection in [connection for connection in self._connections if connection.state is State.DRAINING]:
-            self._connections.remove(connection)
-            self._leaving.append(connection)
+        self._sort_out()
         self._leaving = [connection for connection in self._leaving if not connection.gone]
         if not self._leaving:
             self._empty.set()
         self._queue.expire(now)
-        if any(connection.answered for connection in self._connections):
+        if any(connection.answered and connection.opened_at >= self._failed_at for connection in self._connections):
             self._failures = 0
         self._renew(now)
         self._resize(now)
         if self._queue.waiting:
             self.has_work()
 
+    def _sort_out(self) -> None:
+        """Connections that take no more requests make place for others."""
+        leaving = [connection for connection in self._connections if connection.state in (State.DRAINING, State.CLOSED)]
+        if leaving:
+            self._connections = [connection for connection in self._connections if connection not in leaving]
+            self._leaving += leaving
+
     def _renew(self, now: float) -> None:
         """Opens a successor in time, and retires a worn connection once a successor is there to take over."""
-        max_age = self._options.connection.max_age_seconds
-        worn = [
-            connection
-            for connection in self._connections
-            if connection.ids_left < _SPARE_IDS or (max_age is not None and now - connection.opened_at >= max_age)
-        ]
+        worn = [connection for connection in self._connections if connection.worn(now)]
         fresh = len(self._connections) - len(worn)
         for connection in worn:
             if fresh or (not self._queue.waiting and not connection.in_flight) or not connection.ids_left:
