@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from pushcast.bench.base import Options, Result
-from pushcast.bench.stage import BenchCluster, ProcessUnderTest, bench_cluster, role
+from pushcast.bench.cluster import BenchCluster, ProcessUnderTest, bench_cluster, role
 from pushcast.model.errors import PushcastError
 from pushcast.model.ids import partition_of
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED

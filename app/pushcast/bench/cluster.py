@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, ConsumerGroupTopicPartitions, OffsetSpec
+from confluent_kafka import Consumer, TopicPartition
 
 from pushcast.bench import meter
 from pushcast.bench.base import Options, Row
@@ -29,7 +28,7 @@ from pushcast.runtime import whereabouts
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 40.0
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
 PARTITIONS = 8
 
 
@@ -43,19 +42,28 @@ class BenchCluster:
             "bootstrap.servers": settings.kafka.bootstrap_servers,
             **librdkafka_config(settings.kafka.security),
         }
-        self.admin = AdminClient(self.client)
 
     def ends(self, topic: str) -> list[int]:
         """End offset of each partition, in their order."""
-        partitions = [TopicPartition(topic, number) for number in range(self.settings.kafka.partitions)]
-        found = self.admin.list_offsets(dict.fromkeys(partitions, OffsetSpec.latest()))
-        return [found[partition].result(timeout=15).offset for partition in partitions]
+        consumer = self._consumer("pushcast-bench")
+        try:
+            return [consumer.get_watermark_offsets(tp, timeout=15)[1] for tp in self._partitions(topic)]
+        finally:
+            consumer.close()
 
     def committed(self, group: str, topic: str) -> list[int]:
-        """Committed offset of each partition, 0 where there is none."""
-        partitions = [TopicPartition(topic, number) for number in range(self.settings.kafka.partitions)]
-        [asked] = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, partitions)]).values()
-        return [max(0, partition.offset) for partition in asked.result(timeout=15).topic_partitions]
+        """Committed offset of each partition, 0 where there is none. Joins no group."""
+        consumer = self._consumer(group)
+        try:
+            return [max(0, tp.offset) for tp in consumer.committed(self._partitions(topic), timeout=15)]
+        finally:
+            consumer.close()
+
+    def _partitions(self, topic: str) -> list[TopicPartition]:
+        return [TopicPartition(topic, number) for number in range(self.settings.kafka.partitions)]
+
+    def _consumer(self, group: str) -> Consumer:
+        return Consumer({**self.client, "group.id": group, "enable.auto.commit": False})
 
 
 @contextmanager
