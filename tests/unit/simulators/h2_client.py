@@ -55,6 +55,7 @@ class H2Client(asyncio.Protocol):
         self.settings: list[dict[int, int]] = []
         self.goaways: list[h2.events.ConnectionTerminated] = []
         self.pings = 0
+        self.received_bytes = 0
         self.lost = False
         self.transport: asyncio.Transport | None = None
         self._acknowledge = acknowledge
@@ -100,6 +101,7 @@ class H2Client(asyncio.Protocol):
                 answer = self.answers[event.stream_id]
                 answer.body += event.data
                 answer.data_frames += 1
+                self.received_bytes += len(event.data)
                 if self._acknowledge and event.flow_controlled_length:
                     self.machine.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             elif isinstance(event, h2.events.StreamEnded):

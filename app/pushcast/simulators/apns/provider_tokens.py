@@ -34,6 +34,24 @@ class ProviderToken:
     issued_at: float
 
 
+class Updates:
+    """The tokens that a connection or a team has used: a new one is an update, and one per 20 minutes is allowed."""
+
+    def __init__(self) -> None:
+        self._known: deque[bytes] = deque(maxlen=4)
+        self._last_at: float | None = None
+
+    def allow(self, authorization: bytes, now: float) -> bool:
+        """True for a known token, for the first one, and for a new one when the last is 20 minutes old."""
+        if authorization in self._known:
+            return True
+        if self._last_at is not None and now - self._last_at < MIN_UPDATE_SECONDS:
+            return False
+        self._known.append(authorization)
+        self._last_at = now
+        return True
+
+
 @dataclass(slots=True)
 class ConnectionFacts:
     """What a connection is bound to since its first authenticated push."""
@@ -47,7 +65,7 @@ class ConnectionFacts:
     bad_device_tokens: int = 0
     raised: bool = False
     certificate_topics: frozenset[str] = frozenset()
-    updates: deque[float] = field(default_factory=deque)
+    updates: Updates = field(default_factory=Updates)
 
 
 class ProviderTokens:
@@ -58,7 +76,7 @@ class ProviderTokens:
         self._revoked: set[str] = set()
         self._environment = environment
         self._cache: OrderedDict[bytes, ProviderToken | str] = OrderedDict()
-        self._team_updates: dict[str, deque[float]] = {}
+        self._team_updates: dict[str, Updates] = {}
         self.update_scope = "connection"
         self.seen_total = 0
 
@@ -102,26 +120,12 @@ class ProviderTokens:
         if facts.key_id is not None and facts.key_id != key.key_id:
             return None, "UnrelatedKeyIdInToken"
         if facts.current != authorization:
-            if not self._may_update(facts, key.team_id, now):
+            team = self._team_updates.setdefault(key.team_id, Updates())
+            if not (team if self.update_scope == "team" else facts.updates).allow(authorization, now):
                 return None, "TooManyProviderTokenUpdates"
             facts.team_id, facts.key_id = key.team_id, key.key_id
             facts.current, facts.current_issued_at, facts.topics = authorization, found.issued_at, key.topics
         return found, None
-
-    def _may_update(self, facts: ConnectionFacts, team_id: str, now: float) -> bool:
-        """One change of the token per 20 minutes; the first token of a connection is no change."""
-        if self.update_scope == "team":
-            updates = self._team_updates.setdefault(team_id, deque())
-            first = not updates
-        else:
-            updates = facts.updates
-            first = facts.current is None
-        while updates and now - updates[0] >= MIN_UPDATE_SECONDS:
-            updates.popleft()
-        if not first and updates:
-            return False
-        updates.append(now)
-        return True
 
     def _look_up(self, authorization: bytes) -> ProviderToken | str:
         found = self._cache.get(authorization)
