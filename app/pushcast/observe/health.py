@@ -44,7 +44,7 @@ class Response(NamedTuple):
 
 
 class HealthServer:
-    """Serves until `close`. At most 8 connections at once, one request each, 8 KiB and 5 s per request.
+    """Serves until `close`. At most 8 connections at once, others are closed unheard; one request each, 8 KiB, 5 s.
 
     A probe that raises is a failed one: it is logged and answered with 500, and the server goes on. A loop that no
     longer ticks shows as a request without an answer.
@@ -67,7 +67,7 @@ class HealthServer:
         self.host = host
         self.port = port
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.Task[Any]] = set()
+        self._open: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
 
     async def start(self) -> None:
         """Listens; `port` is the real one afterwards. Raises OSError when the port is taken."""
@@ -79,27 +79,28 @@ class HealthServer:
         if self._server is None:
             return
         self._server.close()
-        for task in list(self._open):
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        for writer in self._open.values():
+            writer.transport.abort()  # its handler sees the end of the stream
+        await asyncio.gather(*self._open)
         await self._server.wait_closed()
         self._server = None
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        if len(self._open) >= MAX_CONNECTIONS:
+            logger.warning("a connection was closed unheard: %d are open", MAX_CONNECTIONS)
+            writer.transport.abort()
+            return
+        self._open[task] = writer
         try:
-            if len(self._open) >= MAX_CONNECTIONS:
-                writer.write(_encode(_problem(503, f"more than {MAX_CONNECTIONS} connections"), head=False))
-                return
-            self._open.add(task)
             async with asyncio.timeout(REQUEST_SECONDS):
                 writer.write(await self._exchange(reader))
                 await writer.drain()
         except (TimeoutError, ConnectionError) as error:
             logger.debug("health request ended: %r", error)
         finally:
-            self._open.discard(task)
+            del self._open[task]
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader) -> bytes:

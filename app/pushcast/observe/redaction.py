@@ -66,6 +66,8 @@ def redact_text(text: str) -> str:
     """The text without anything that looks like a token, a key or a credential; cut at 8,192 characters."""
     if len(text) > MAX_TEXT_CHARS:
         text = f"{text[:MAX_TEXT_CHARS]}… ({len(text)} characters)"
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate is no JSON
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
@@ -75,15 +77,17 @@ def redact(value: Any, depth: int = 0) -> Any:
     """The same for structures: secret names lose their value, texts are searched, what is long or deep is cut."""
     if isinstance(value, str):
         return redact_text(value)
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | float):
         return value
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**64 else str(value)  # more is no JSON for orjson
     if isinstance(value, bytes | bytearray | memoryview):
         return f"[{len(value)} bytes]"
     if depth >= MAX_DEPTH:
         return f"[{type(value).__name__}]"
     if isinstance(value, Mapping):
         pairs = list(value.items())[:MAX_ITEMS]
-        return {str(name): _field(str(name), item, depth) for name, item in pairs}
+        return {redact_text(str(name)): _field(str(name), item, depth) for name, item in pairs}
     if isinstance(value, list | tuple | set | frozenset):
         return [redact(item, depth + 1) for item in list(value)[:MAX_ITEMS]]
     return redact_text(str(value))

@@ -1,0 +1,165 @@
+"""Turns what stages and the transport count into samples. Structural types: this layer imports none of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, Protocol
+
+from pushcast.observe.catalogue import MetricName as Name
+from pushcast.observe.metrics import Sample
+
+
+class PartitionFigures(Protocol):
+    """One assigned partition: `pushcast.kafka.work.PartitionState`."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def lag_records(self) -> int | None: ...
+    @property
+    def oldest_unfinished_at_ms(self) -> int | None: ...
+    @property
+    def in_flight_records(self) -> int: ...
+    @property
+    def in_flight_bytes(self) -> int: ...
+    @property
+    def in_flight_targets(self) -> int: ...
+    @property
+    def paused(self) -> bool: ...
+
+
+class GroupFigures(Protocol):
+    """One App: `pushcast.kafka.host.AppState`. `last_heartbeat_at` is CLOCK_BOOTTIME seconds, 0 before the first."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def assigned(self) -> bool: ...
+    @property
+    def recovered(self) -> bool: ...
+    @property
+    def partitions(self) -> Iterable[PartitionFigures]: ...
+    @property
+    def last_heartbeat_at(self) -> float: ...
+
+
+class SendFigures(Protocol):
+    """`pushcast.send.figures.Figures`."""
+
+    @property
+    def outcomes(self) -> Mapping[Any, int]: ...
+    @property
+    def tries_again(self) -> Mapping[Any, int]: ...
+    @property
+    def dead_letters(self) -> Mapping[Any, int]: ...
+    @property
+    def dropped(self) -> Mapping[Any, int]: ...
+
+
+class PoolFigures(Protocol):
+    """`pushcast.providers.http2.pool.PoolStats`."""
+
+    @property
+    def connections(self) -> int: ...
+    @property
+    def ended(self) -> Mapping[str, int]: ...
+
+
+def lag_known(group: GroupFigures) -> bool:
+    """Whether the broker has told the end of the log of every owned partition."""
+    return all(partition.lag_records is not None for partition in group.partitions)
+
+
+def transport(group: GroupFigures, now_ms: int, boottime_seconds: float) -> Iterator[Sample]:
+    """Figures of an App, per topic over its partitions. A lag that is not known yet is not shown."""
+    yield Sample(Name.READY, group.assigned and group.recovered and lag_known(group), (group.name,))
+    if group.last_heartbeat_at:
+        yield Sample(Name.HEARTBEAT_AGE, max(0.0, boottime_seconds - group.last_heartbeat_at), (group.name,))
+    for partition in group.partitions:
+        labels = (group.name, partition.topic)
+        oldest_at = partition.oldest_unfinished_at_ms
+        yield Sample(Name.PARTITIONS, 1, labels)
+        yield Sample(Name.PARTITIONS_PAUSED, partition.paused, labels)
+        yield Sample(Name.UNFINISHED_RECORDS, partition.in_flight_records, labels)
+        yield Sample(Name.UNFINISHED_BYTES, partition.in_flight_bytes, labels)
+        yield Sample(Name.UNFINISHED_TARGETS, partition.in_flight_targets, labels)
+        yield Sample(Name.OLDEST_UNFINISHED, 0.0 if oldest_at is None else max(0, now_ms - oldest_at) / 1000, labels)
+        if partition.lag_records is not None:
+            yield Sample(Name.LAG, partition.lag_records, labels)
+
+
+_Labelled = Callable[[str, str, str], tuple[str, ...]]  # role, lane, word -> labels
+
+#: Counters that PLAN and REGISTER keep as {(name, word): count}.
+STAGE_COUNTERS: Final[dict[str, tuple[Name, _Labelled]]] = {
+    "consumed": (Name.RECORDS_CONSUMED, lambda role, lane, _: (role, lane)),
+    "dead_letters": (Name.DEAD_LETTERS, lambda role, lane, reason: (role, lane, reason)),
+    "dead_letters_lost": (Name.DEAD_LETTERS_LOST, lambda role, lane, reason: (role, lane, reason)),
+    "forwarded": (Name.FORWARDED, lambda role, lane, _: (role, lane)),
+    "suppressed": (Name.NOT_PLANNED, lambda _, lane, reason: (lane, reason)),
+    "batches": (Name.BATCHES, lambda _, lane, platform: (platform, lane)),
+    "targets": (Name.TARGETS, lambda _, lane, platform: (platform, lane)),
+    "registrations": (Name.DEVICE_CHANGES, lambda _, __, result: ("register", result)),
+    "unregistrations": (Name.DEVICE_CHANGES, lambda _, __, result: ("unregister", result)),
+    "users_forgotten": (Name.DEVICE_CHANGES, lambda _, __, result: ("forget_user", result)),
+    "removals": (Name.DEVICES_REMOVED, lambda _, __, reason: (reason,)),
+    "kept_tokens": (Name.TOKENS_KEPT, lambda _, __, reason: (reason,)),
+    "unreadable_rows": (Name.ROWS_UNREADABLE, lambda _, __, reason: (reason,)),
+}
+
+
+def stage(role: str, lane: str, counters: Mapping[tuple[str, str], int]) -> Iterator[Sample]:
+    """Counters of a stage. `lane` is empty for roles without one. A counter without a metric shows as refused."""
+    for (name, word), count in counters.items():
+        found = STAGE_COUNTERS.get(name)
+        if found is None:
+            yield Sample(Name.LABELS_REFUSED, count, ("counter",))
+        else:
+            yield Sample(found[0], count, found[1](role, lane, word))
+
+
+def sender(figures: SendFigures) -> Iterator[Sample]:
+    """Counters of SEND."""
+    for labels, count in figures.outcomes.items():
+        yield Sample(Name.OUTCOMES, count, labels)
+    for labels, count in figures.tries_again.items():
+        yield Sample(Name.TRIES_AGAIN, count, labels)
+    for (_, lane, reason), count in figures.dead_letters.items():
+        yield Sample(Name.DEAD_LETTERS, count, ("sender", lane, reason))
+    for labels, count in figures.dropped.items():
+        yield Sample(Name.DROPPED, count, labels)
+
+
+def pool(app: str, platform: str, stats: PoolFigures) -> Iterator[Sample]:
+    """Connections of one app to one provider."""
+    yield Sample(Name.PROVIDER_CONNECTIONS, stats.connections, (app, platform))
+    for reason, count in stats.ended.items():
+        yield Sample(Name.PROVIDER_CONNECTIONS_ENDED, count, (app, platform, reason))
+
+
+class LoopDelay:
+    """How late the event loop is. A source: the longest delay since it was last asked, in seconds."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, interval_seconds: float = 0.25) -> None:
+        self._loop = loop
+        self._interval_seconds = interval_seconds
+        self._longest_seconds = 0.0
+        self._due_at = loop.time() + interval_seconds
+        self._timer = loop.call_at(self._due_at, self._tick)
+
+    def __call__(self) -> list[Sample]:
+        delay, self._longest_seconds = self._longest_seconds, 0.0
+        return [Sample(Name.LOOP_DELAY, delay)]
+
+    def close(self) -> None:
+        """Stops looking."""
+        self._timer.cancel()
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        self._longest_seconds = max(self._longest_seconds, now - self._due_at)
+        self._due_at = now + self._interval_seconds
+        self._timer = self._loop.call_at(self._due_at, self._tick)

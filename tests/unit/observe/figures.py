@@ -1,0 +1,26 @@
+"""Figures as the transport gives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Partition:
+    topic: str = "push.receipt.v1"
+    partition: int = 0
+    lag_records: int | None = 0
+    oldest_unfinished_at_ms: int | None = None
+    in_flight_records: int = 0
+    in_flight_bytes: int = 0
+    in_flight_targets: int = 0
+    paused: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    name: str = "pushcast-report"
+    assigned: bool = True
+    recovered: bool = True
+    partitions: list[Partition] = field(default_factory=list)
+    last_heartbeat_at: float = 0.0

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pushcast.model.words import Lane, Platform
+from pushcast.observe import sources
+from pushcast.observe.catalogue import BY_NAME
+from pushcast.observe.catalogue import MetricName as Name
+from pushcast.observe.metrics import Sample
+from unit.observe.figures import Group, Partition
+
+ROOT = Path(__file__).parents[3]
+LABELS = ("pushcast-report", "push.receipt.v1")
+
+
+def test_a_partition_shows_lag_age_and_what_is_unfinished() -> None:
+    partition = Partition(
+        lag_records=12,
+        oldest_unfinished_at_ms=7_500,
+        in_flight_records=3,
+        in_flight_bytes=900,
+        in_flight_targets=40,
+        paused=True,
+    )
+    samples = list(sources.transport(Group(partitions=[partition], last_heartbeat_at=98.0), 10_000, 100.0))
+    assert Sample(Name.LAG, 12, LABELS) in samples
+    assert Sample(Name.OLDEST_UNFINISHED, 2.5, LABELS) in samples
+    assert Sample(Name.UNFINISHED_RECORDS, 3, LABELS) in samples
+    assert Sample(Name.UNFINISHED_BYTES, 900, LABELS) in samples
+    assert Sample(Name.UNFINISHED_TARGETS, 40, LABELS) in samples
+    assert Sample(Name.PARTITIONS_PAUSED, 1, LABELS) in samples
+    assert Sample(Name.HEARTBEAT_AGE, 2.0, ("pushcast-report",)) in samples
+    assert Sample(Name.READY, 1, ("pushcast-report",)) in samples
+
+
+def test_an_unknown_lag_is_not_shown_as_zero() -> None:
+    samples = list(sources.transport(Group(partitions=[Partition(lag_records=None)]), 0, 0.0))
+    assert Name.LAG not in {sample.name for sample in samples}
+    assert Sample(Name.READY, 0, ("pushcast-report",)) in samples
+
+
+def test_a_timestamp_ahead_of_our_clock_is_no_negative_age() -> None:
+    group = Group(partitions=[Partition(oldest_unfinished_at_ms=20_000)])
+    assert Sample(Name.OLDEST_UNFINISHED, 0.0, LABELS) in list(sources.transport(group, 10_000, 0.0))
+
+
+def test_every_sample_of_a_stage_has_the_labels_of_the_catalogue() -> None:
+    counters = Counter({(name, "word"): 2 for name in sources.STAGE_COUNTERS})
+    samples = list(sources.stage("planner", "urgent", counters))
+    assert len(samples) == len(counters)
+    for name, value, labels in samples:
+        assert value == 2
+        assert len(labels) == len(BY_NAME[name].labels)
+    assert Sample(Name.DEAD_LETTERS, 2, ("planner", "urgent", "word")) in samples
+    assert Sample(Name.BATCHES, 2, ("word", "urgent")) in samples
+
+
+def test_a_counter_without_a_metric_is_not_silent() -> None:
+    (sample,) = sources.stage("planner", "urgent", {("novelty", ""): 7})
+    assert sample == Sample(Name.LABELS_REFUSED, 7, ("counter",))
+
+
+@pytest.mark.parametrize("stage", ["plan", "register"])
+def test_every_counter_of_the_stages_has_a_metric(stage: str) -> None:
+    texts = [path.read_text() for path in (ROOT / "app" / "pushcast" / stage).glob("*.py")]
+    used = {name for text in texts for name in re.findall(r"""(?:_count\(|counters\[)["'](\w+)["'],""", text)}
+    assert used, "the stage counts in another way: adapt this test and STAGE_COUNTERS"
+    assert used <= sources.STAGE_COUNTERS.keys()
+
+
+@dataclass
+class Figures:
+    outcomes: Counter[Any] = field(default_factory=Counter)
+    tries_again: Counter[Any] = field(default_factory=Counter)
+    dead_letters: Counter[Any] = field(default_factory=Counter)
+    dropped: Counter[Any] = field(default_factory=Counter)
+
+
+def test_what_a_sender_counts_is_labelled() -> None:
+    figures = Figures()
+    figures.outcomes["news", Platform.APNS, Lane.BULK, "invalid", "device_unregistered"] += 2
+    figures.tries_again["news", Platform.APNS, Lane.BULK, "unknown"] += 3
+    figures.dead_letters[Platform.APNS, Lane.BULK, "undecodable"] += 1
+    figures.dropped[Platform.APNS, Lane.BULK] += 5
+    assert list(sources.sender(figures)) == [
+        Sample(Name.OUTCOMES, 2, ("news", "apns", "bulk", "invalid", "device_unregistered")),
+        Sample(Name.TRIES_AGAIN, 3, ("news", "apns", "bulk", "unknown")),
+        Sample(Name.DEAD_LETTERS, 1, ("sender", "bulk", "undecodable")),
+        Sample(Name.DROPPED, 5, ("apns", "bulk")),
+    ]
+
+
+class _Loop:
+    """A loop whose time is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.timers: list[tuple[float, Any]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, at: float, call: Any) -> asyncio.TimerHandle:
+        self.timers.append((at, call))
+        return None  # type: ignore[return-value]
+
+    def run_next(self, late: float) -> None:
+        at, call = self.timers.pop()
+        self.now = at + late
+        call()
+
+
+def test_the_longest_delay_of_the_loop_is_shown_once() -> None:
+    loop = _Loop()
+    delay = sources.LoopDelay(loop)  # type: ignore[arg-type]
+    for late in (0.0, 0.5, 0.125):
+        loop.run_next(late)
+    assert delay() == [Sample(Name.LOOP_DELAY, 0.5)]
+    assert delay() == [Sample(Name.LOOP_DELAY, 0.0)]
