@@ -14,8 +14,8 @@ from pathlib import Path
 from pushcast.kafka.embedded import state
 
 POLL_SECONDS = 0.02
-#: Bit of the flags in /proc/<pid>/stat (linux/sched.h): the process is on its way out.
-_PF_EXITING = 0x4
+#: Bit of the flags in /proc/<pid>/stat (linux/sched.h).
+_PF_KTHREAD = 0x0020_0000
 
 
 def _mark(broker_dir: Path) -> str:
@@ -78,7 +78,8 @@ def alive(pid: int, broker_dir: Path) -> bool:
 
 def _alive_by_proc(pid: int, mark: str) -> bool:
     """proc(5): a killed process loses its command line first, then its files; it is a zombie while other threads end,
-    and afterwards until it is reaped, which in a container may be never."""
+    and afterwards until it is reaped, which in a container may be never. The command line is empty too for an instant
+    while a program takes the place of another (java starts itself again), and always for kernel threads."""
     try:
         arguments = os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")
         after_name = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
@@ -87,7 +88,7 @@ def _alive_by_proc(pid: int, mark: str) -> bool:
     run_state, flags, threads = after_name[0], int(after_name[6]), int(after_name[17])
     if run_state in "ZX" and threads <= 1:
         return False
-    return mark in arguments or (arguments == [""] and bool(flags & _PF_EXITING))
+    return mark in arguments or (arguments == [""] and not flags & _PF_KTHREAD)
 
 
 def send_signal(pid: int, number: signal.Signals) -> None:
