@@ -222,4 +222,4 @@ def _ask(request: Callable[[], T]) -> T:
 
 
 def _unavailable(error: KafkaException) -> ClusterUnavailable:
-    return ClusterUnavailable(f"the Kafka cluster did not do it: {error.args[0].str()}")
+    return ClusterUnavailable(f"Kafka did not answer or refused: {error.args[0].str()}")

@@ -1,0 +1,54 @@
+"""`pushcast topology` on a real broker: output and exit codes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+from typer.testing import CliRunner
+
+from pushcast.cli.topology import app
+from pushcast.wire import topics
+
+ALTERED = topics.dead_letter(topics.PARKED)
+
+
+@pytest.fixture
+def topology(kafka: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("PUSHCAST_KAFKA__BOOTSTRAP_SERVERS", kafka)
+
+    def run(*arguments: str) -> tuple[int, Any]:
+        result = CliRunner().invoke(app, [*arguments, "--output", "json"], catch_exceptions=False)
+        return result.exit_code, json.loads(result.stdout)
+
+    return run
+
+
+def test_plan_exits_with_3_until_apply_has_put_the_cluster_right(kafka: str, topology: Any) -> None:
+    code, applied = topology("apply")
+    assert (code, applied["in_sync"]) == (0, True)
+    assert topology("plan") == (0, {"in_sync": True, "changes": []})
+
+    entry = ConfigEntry("retention.ms", "3600000", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, ALTERED, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": kafka})  # its futures end with it
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result()
+
+    code, planned = topology("plan")
+    assert (code, planned["in_sync"]) == (3, False)
+    (change,) = planned["changes"]
+    assert (change["action"], change["topic"]) == ("alter", ALTERED)
+    assert change["settings"] == {"retention.ms": {"before": "3600000", "after": "1209600000"}}
+
+    code, applied = topology("apply")
+    assert (code, applied["changes"]) == (0, [change])
+    assert topology("plan")[0] == 0
