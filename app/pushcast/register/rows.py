@@ -11,8 +11,9 @@ from pushcast.register.decide import Kept, invalidation, removal, upsert
 from pushcast.register.overlay import Entry, Overlay
 from pushcast.register.ports import Barrier, Counters, DevicesTable, Outbox
 from pushcast.wire import headers
-from pushcast.wire.devices import decode_row, encode_row
+from pushcast.wire.devices import decode_row
 from pushcast.wire.receipts import TokenInvalid
+from pushcast.wire.row_writer import RowWriter
 
 STAGE = "register"
 #: 200 topics of 256 bytes, the longest address and room to spare; far below what the devices topic takes.
@@ -37,6 +38,7 @@ class Context:
         self.outbox = outbox
         self.counters = counters
         self.device_topic = device_topic
+        self.encode = RowWriter().encode
         event = headers.event("device_row", "", SOURCE)
         self._event_headers = [header for header in event if header[0] != headers.CE_ID]
 
@@ -76,7 +78,7 @@ class Changes:
         if isinstance(row, Kept):
             self._counters["registrations", row] += 1
             return
-        value = encode_row(row)
+        value = self._context.encode(row)
         if len(value) > MAX_ROW_BYTES:
             raise InvalidInput(
                 Reason.TOO_LARGE, f"the device's row would have {len(value)} bytes; at most {MAX_ROW_BYTES}", "topics"

@@ -1,0 +1,58 @@
+"""Rows written by hand are the rows that Avro writes."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pushcast.model.device import DeviceRow
+from pushcast.wire import row_writer
+from pushcast.wire.devices import decode_row, encode_row
+from pushcast.wire.row_writer import RowWriter
+
+text = st.text(max_size=20)
+few = st.sampled_from(["news", "", "grün", "x" * 300])
+optional = st.none() | few
+times = st.integers(-(2**63), 2**63 - 1) | st.integers(1_800_000_000_000, 1_800_000_000_003) | st.just(0)
+rows = st.builds(
+    DeviceRow,
+    app=few,
+    device=text,
+    platform=few,
+    kind=few,
+    address=st.binary(max_size=200) | st.just(b"a" * 9000),
+    key_id=few,
+    token_hash=st.binary(max_size=16),
+    state=few,
+    registered_at=times,
+    seen_at=times,
+    locale=optional,
+    time_zone=optional,
+    app_version=optional,
+    topics=st.lists(few | text, max_size=4).map(tuple),
+    suspended_at=st.none() | times,
+    suspended_reason=optional,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(rows, min_size=1, max_size=8))
+def test_a_writer_gives_the_bytes_of_the_schema_whatever_it_wrote_before(batch: list[DeviceRow]) -> None:
+    writer = RowWriter()
+    for row in batch:
+        assert writer.encode(row) == encode_row(row)
+        assert decode_row(writer.encode(row)) == row
+
+
+def test_what_a_writer_remembers_is_bounded() -> None:
+    writer = RowWriter()
+    base = DeviceRow("news", "d", "apns", "token", b"a", "", b"h" * 16, "active", 1, 1)
+    for number in range(3 * row_writer._MAX_CACHED):
+        row = DeviceRow(
+            f"app-{number}", "d", "apns", "token", b"a", "", b"h" * 16, "active", number, number, f"l-{number}", None,
+            None, (f"t-{number}",),
+        )  # fmt: skip
+        assert writer.encode(row) == encode_row(row)
+    assert writer.encode(base) == encode_row(base)
+    caches = (writer._shared, writer._optional, writer._topics, writer._times)
+    assert all(0 < len(cache) <= row_writer._MAX_CACHED for cache in caches)
