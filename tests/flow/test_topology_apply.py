@@ -7,15 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from confluent_kafka.admin import (  # type: ignore[attr-defined]
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    NewTopic,
-    ResourceType,
-)
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from flow.topology_tools import alter, settings_of
 from pushcast.kafka.topics import (
     Action,
     ClusterUnavailable,
@@ -97,8 +91,7 @@ def test_a_topic_and_its_twin_are_created_with_their_settings(
         (Action.CREATE, name),
         (Action.CREATE, f"{name}.dlq"),
     ]
-    (future,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, f"{name}.dlq")]).values()
-    settings = {entry.name: entry.value for entry in future.result().values()}
+    settings = settings_of(admin, f"{name}.dlq")
     assert settings["max.message.bytes"] == str(4096 + 65536)
     assert settings["retention.ms"] == str(14 * 86_400_000)
 
@@ -108,22 +101,14 @@ def test_another_value_on_the_cluster_is_planned_and_put_right(
 ) -> None:
     topology = _topology(tmp_path, _family(name, dead_letter_twin=False))
     apply(client, topology, 2, 1)
-    by_hand = [
-        ConfigEntry("retention.ms", "1000", incremental_operation=AlterConfigOpType.SET),
-        ConfigEntry("delete.retention.ms", "1000", incremental_operation=AlterConfigOpType.SET),
-        ConfigEntry("compression.type", "lz4", incremental_operation=AlterConfigOpType.SET),
-    ]
-    resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=by_hand)
-    for future in admin.incremental_alter_configs([resource]).values():
-        future.result()
+    alter(admin, name, {"retention.ms": "1000", "delete.retention.ms": "1000", "compression.type": "lz4"})
 
     (change,) = apply(client, topology, 2, 1)
 
     assert change.action is Action.ALTER
     assert change.settings == {"retention.ms": ("1000", "86400000"), "delete.retention.ms": ("1000", None)}
     assert plan(admin, topology, 2, 1) == []
-    (answer,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name)]).values()
-    assert answer.result()["compression.type"].value == "lz4", "a setting that Pushcast does not manage stays"
+    assert settings_of(admin, name)["compression.type"] == "lz4", "a setting that Pushcast does not manage stays"
 
 
 def test_another_partition_count_is_refused_and_nothing_is_changed(

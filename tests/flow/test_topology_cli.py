@@ -6,15 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import (  # type: ignore[attr-defined]
-    AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ResourceType,
-)
+from confluent_kafka.admin import AdminClient
 from typer.testing import CliRunner
 
+from flow.topology_tools import alter
 from pushcast.cli.topology import app
 from pushcast.wire import topics
 
@@ -37,11 +32,7 @@ def test_plan_exits_with_3_until_apply_has_put_the_cluster_right(kafka: str, top
     assert (code, applied["in_sync"]) == (0, True)
     assert topology("plan") == (0, {"in_sync": True, "changes": []})
 
-    entry = ConfigEntry("retention.ms", "3600000", incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, ALTERED, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": kafka})  # its futures end with it
-    for future in admin.incremental_alter_configs([resource]).values():
-        future.result()
+    alter(AdminClient({"bootstrap.servers": kafka}), ALTERED, {"retention.ms": "3600000"})
 
     code, planned = topology("plan")
     assert (code, planned["in_sync"]) == (3, False)
