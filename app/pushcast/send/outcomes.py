@@ -21,7 +21,9 @@ from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 Share = tuple[OpenRecord, Hashable, int]
 #: Targets to be tried again, and after how many seconds.
 Retry = tuple[Job, float]
+_Write = Callable[[int, str, str | None, str | None, int | None, int], None]
 _ACCEPTED = str(Outcome.ACCEPTED)
+_RECEIPT: str = topics.RECEIPT
 
 
 class Outcomes:
@@ -74,8 +76,9 @@ class Outcomes:
         barrier = self._outbox.barrier()
         shares: list[Share] = []
         for parcel, indices, (outcome, reason, _) in ended:
+            write = self._writing(parcel, barrier)
             for target in indices:
-                self._put(parcel, barrier, target, outcome, reason, None, None, now_ms)
+                write(target, outcome, reason, None, None, now_ms)
             self._count(parcel, outcome, reason, len(indices))
             shares.append((parcel.record, parcel.key, len(indices)))
         barrier.on_acked(partial(self._on_acked, shares))
@@ -86,7 +89,7 @@ class Outcomes:
         parcel = job.parcel
         attempts = parcel.message.targets.attempt
         still_open = job.open
-        put = self._put
+        write = self._writing(parcel, barrier)
         accepted = others = 0
         seconds: list[float] = []
         again: dict[bool, Retry] = {}
@@ -100,7 +103,7 @@ class Outcomes:
                 seconds.append((answered_at - sent_at) / 1000)
             if disposition is Disposition.ACCEPTED:
                 accepted += 1
-                put(parcel, barrier, target, _ACCEPTED, None, provider_id, status, answered_at or now_ms)
+                write(target, _ACCEPTED, None, provider_id, status, answered_at or now_ms)
                 continue
             verdict = self._decide(job, result)
             if isinstance(verdict, Again):
@@ -109,7 +112,7 @@ class Outcomes:
                 continue
             outcome, reason, token_invalid = verdict
             others += 1
-            put(parcel, barrier, target, outcome, reason, provider_id, status, answered_at or now_ms)
+            write(target, outcome, reason, provider_id, status, answered_at or now_ms)
             self._count(parcel, outcome, reason, 1)
             if token_invalid:
                 self._report_token(job, barrier, result, reason or outcome, now_ms)
@@ -142,45 +145,41 @@ class Outcomes:
         retry.indices.append(target)
         again[verdict.doubtful] = (retry, max(delay_seconds, verdict.delay_seconds))
 
-    def _put(
-        self,
-        parcel: Parcel,
-        barrier: Barrier,
-        target: int,
-        outcome: str,
-        reason: str | None,
-        provider_id: str | None,
-        status: int | None,
-        ended_at: int,
-    ) -> None:
+    def _writing(self, parcel: Parcel, barrier: Barrier) -> _Write:
+        """A function that writes receipts of this message: what all of them need is looked up once."""
         message = parcel.message
         targets = message.targets
-        record = parcel.record
-        notification = targets.notification[target]
-        delivery_hex = targets.delivery_id[target].hex().encode()
-        user = targets.user[target].encode()
-        value = parcel.writer.encode(
-            delivery_hex,
-            message.notification_ids[notification],
-            user,
-            targets.device[target],
-            outcome,
-            reason,
-            provider_id,
-            status,
-            targets.attempt[target],
-            targets.source_offset[target],
-            message.created_at[notification],
-            ended_at,
-        )
-        self._outbox.put(
-            barrier,
-            topics.RECEIPT,
-            record.batch.partition,
-            value,
-            key=user,
-            headers=[(LEDGER, record.ledger_prefix + delivery_hex)],
-        )
+        notifications, delivery_ids = targets.notification, targets.delivery_id
+        users, devices = targets.user, targets.device
+        attempts, source_offsets = targets.attempt, targets.source_offset
+        notification_ids, created_at = message.notification_ids, message.created_at
+        partition = parcel.record.batch.partition
+        prefix = parcel.record.ledger_prefix
+        encode, put = parcel.writer.encode, self._outbox.put
+
+        def write(
+            target: int, outcome: str, reason: str | None, provider_id: str | None, status: int | None, ended_at: int
+        ) -> None:
+            notification = notifications[target]
+            delivery_hex = delivery_ids[target].hex().encode()
+            user = users[target].encode()
+            value = encode(
+                delivery_hex,
+                notification_ids[notification].encode(),
+                user,
+                devices[target].encode(),
+                outcome,
+                reason,
+                None if provider_id is None else provider_id.encode(),
+                status,
+                attempts[target],
+                source_offsets[target],
+                created_at[notification],
+                ended_at,
+            )
+            put(barrier, _RECEIPT, partition, value, user, [(LEDGER, prefix + delivery_hex)])
+
+        return write
 
     def _report_token(self, job: Job, barrier: Barrier, result: Result, reason: str, now_ms: int) -> None:
         targets = job.parcel.message.targets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Record(Protocol):
@@ -51,11 +51,10 @@ class Outbox(Protocol):
     def barrier(self) -> Barrier: ...
     def put(
         self,
-        barrier: Barrier,
+        barrier: Any,
         topic: str,
         partition: int,
         value: bytes | None,
-        *,
         key: bytes | None = None,
         headers: Sequence[tuple[str, bytes]] | None = None,
         timestamp_ms: int | None = None,

@@ -6,7 +6,12 @@ one receipt per push, so this is a good part of its cost; see docs/benchmarks.md
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
+from pushcast.wire.receipts import Receipt, encode_receipt
 from pushcast.wire.schemas import avro_type
+
+_Key = TypeVar("_Key")
 
 _NULL = b"\x00"
 _SECOND = b"\x02"  # index 1 of a union, zigzag
@@ -33,91 +38,119 @@ def _long(value: int) -> bytes:
 _SMALL = tuple(_long(value) for value in range(8192))  # every value of one or two bytes
 # The low 14 bits of a longer one, by zigzag value: two bytes that say "more follows".
 _LOW = tuple(bytes((low & 0x7F | 0x80, low >> 7 | 0x80)) for low in range(1 << 14))
+_PRESENT = tuple(_SECOND + size for size in _SMALL)  # a string that may be null, and its length
 
 
-def _string(text: str) -> bytes:
-    data = text.encode()
-    size = len(data)
-    return (_SMALL[size] if size < 8192 else _long(size)) + data
+def _string(data: bytes) -> bytes:
+    return _long(len(data)) + data
 
 
 class ReceiptWriter:
-    """Receipts of one (app, class, platform, lane, dry run, run, source partition). Times are milliseconds."""
+    """Receipts of one (app, class, platform, lane, dry run, run, source partition). Times are milliseconds.
 
-    __slots__ = ("_app", "_high", "_high_bytes", "_lead", "_status", "_tail", "_verdicts")
+    Remembers what it wrote of verdicts, times and offsets, each up to a bound.
+    """
+
+    __slots__ = ("_app", "_end", "_highs", "_lead", "_middles", "_shared", "_times", "_verdicts")
 
     def __init__(
         self, *, app: str, klass: str, platform: str, lane: str, dry_run: bool, run: int, source_partition: int
     ) -> None:
-        self._app = _SECOND + _string(app) + _SECOND
-        self._lead = _SECOND + _string(platform) + _string(lane) + _string(klass)
-        self._tail = (b"\x01" if dry_run else b"\x00") + _long(run) + _long(source_partition)
+        self._shared: dict[str, Any] = {
+            "app": app,
+            "klass": klass,
+            "platform": platform,
+            "lane": lane,
+            "dry_run": dry_run,
+            "run": run,
+            "source_partition": source_partition,
+        }
+        self._app = _SECOND + _string(app.encode()) + _SECOND
+        self._lead = _SECOND + _string(platform.encode()) + _string(lane.encode()) + _string(klass.encode())
+        self._end = (b"\x01" if dry_run else b"\x00") + _long(run) + _long(source_partition)
         self._verdicts: dict[tuple[str, str | None], bytes] = {}
-        self._status: dict[int | None, bytes] = {None: _NULL}
-        self._high = -1
-        self._high_bytes = b""
+        self._middles: dict[tuple[int | None, int], bytes] = {}
+        self._times: dict[int, bytes] = {}
+        self._highs: dict[int, bytes] = {}
 
     def encode(
         self,
         delivery_hex: bytes,
-        notification_id: str,
+        notification_id: bytes,
         user: bytes,
-        device: str,
+        device: bytes,
         outcome: str,
         reason: str | None,
-        provider_id: str | None,
+        provider_id: bytes | None,
         provider_status: int | None,
         attempts: int,
         source_offset: int,
         created_at: int,
         ended_at: int,
     ) -> bytes:
-        """Framed Avro. `user` is UTF-8 already, because it is the record key too."""
+        """Framed Avro. Texts that differ from receipt to receipt are UTF-8 already: the user is the record key too."""
         small = _SMALL
-        size = len(user)
-        return b"".join(
-            (
-                _FRAME,
-                delivery_hex,
-                _string(notification_id),
-                small[size] if size < 8192 else _long(size),
-                user,
-                self._app,
-                _string(device),
-                self._verdicts.get((outcome, reason)) or self._verdict(outcome, reason),
-                _NULL if provider_id is None else _SECOND + _string(provider_id),
-                self._status.get(provider_status) or self._new_status(provider_status),
-                small[attempts] if 0 <= attempts < 8192 else _long(attempts),
-                self._tail,
-                small[source_offset] if 0 <= source_offset < 8192 else self._time(source_offset),
-                self._time(created_at),
-                self._time(ended_at),
-                _NULL,  # replay_of: a resend is an event of its own
+        try:
+            return b"".join(
+                (
+                    _FRAME,
+                    delivery_hex,
+                    small[len(notification_id)],
+                    notification_id,
+                    small[len(user)],
+                    user,
+                    self._app,
+                    small[len(device)],
+                    device,
+                    self._verdicts.get((outcome, reason)) or self._verdict(outcome, reason),
+                    _NULL if provider_id is None else _PRESENT[len(provider_id)] + provider_id,
+                    self._middles.get((provider_status, attempts)) or self._middle(provider_status, attempts),
+                    small[source_offset] if 0 <= source_offset < 8192 else self._offset(source_offset),
+                    self._times.get(created_at) or self._time(created_at),
+                    self._times.get(ended_at) or self._time(ended_at),
+                    _NULL,  # replay_of: a resend is an event of its own
+                )
             )
-        )
+        except IndexError:  # a text of more than 8191 bytes: no id is, but a hand-made record may hold one
+            receipt = Receipt(
+                delivery_id=bytes.fromhex(delivery_hex.decode()),
+                notification_id=notification_id.decode(),
+                user=user.decode(),
+                device=device.decode(),
+                outcome=outcome,
+                reason=reason,
+                provider_id=None if provider_id is None else provider_id.decode(),
+                provider_status=provider_status,
+                attempts=attempts,
+                source_offset=source_offset,
+                created_at=created_at,
+                ended_at=ended_at,
+                **self._shared,
+            )
+            return encode_receipt(receipt)
 
     def _verdict(self, outcome: str, reason: str | None) -> bytes:
-        if len(self._verdicts) >= _MAX_CACHED:
-            self._verdicts.clear()
-        end = _NULL if reason is None else _SECOND + _string(reason)
-        made = self._verdicts[outcome, reason] = self._lead + _string(outcome) + end
-        return made
+        end = _NULL if reason is None else _SECOND + _string(reason.encode())
+        return _keep(self._verdicts, (outcome, reason), self._lead + _string(outcome.encode()) + end)
 
-    def _new_status(self, status: int | None) -> bytes:
-        if status is None:
-            return _NULL
-        if len(self._status) >= _MAX_CACHED:
-            self._status.clear()
-        made = self._status[status] = _SECOND + _long(status)
-        return made
+    def _middle(self, status: int | None, attempts: int) -> bytes:
+        start = _NULL if status is None else _SECOND + _long(status)
+        return _keep(self._middles, (status, attempts), start + _long(attempts) + self._end)
 
     def _time(self, value: int) -> bytes:
-        """An Avro long. Neighbouring times differ only in their low 14 bits, so the rest is encoded once."""
+        return _keep(self._times, value, _long(value))
+
+    def _offset(self, value: int) -> bytes:
+        """Neighbouring offsets differ only in their low 14 bits, so the rest is encoded once."""
         zigzag = value << 1
         high = zigzag >> 14
         if high <= 0:
             return _long(value)
-        if high != self._high:
-            self._high = high
-            self._high_bytes = _varint(high)
-        return _LOW[zigzag & 0x3FFF] + self._high_bytes
+        return _LOW[zigzag & 0x3FFF] + (self._highs.get(high) or _keep(self._highs, high, _varint(high)))
+
+
+def _keep(cache: dict[_Key, bytes], key: _Key, value: bytes) -> bytes:
+    if len(cache) >= _MAX_CACHED:
+        cache.clear()
+    cache[key] = value
+    return value
