@@ -8,7 +8,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 
 import faust
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from aiokafka import structs
+from aiokafka.admin import AIOKafkaAdminClient
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pushcast.kafka.host import run_apps, state
@@ -45,37 +47,56 @@ def produce(
 
 def read_all(bootstrap_servers: str, topic: str, partitions: int = 4) -> list[Message]:
     """Every record that is in the topic now, partition after partition in offset order."""
-    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "reader", "enable.partition.eof": True})
-    found: list[Message] = []
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": "reader",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,
+        }
+    )
+    found: dict[int, list[Message]] = {}
     try:
         for partition in range(partitions):
             low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-            if low == high:
+            if low != high:
+                found[partition] = []
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in found])
+        unended, deadline = set(found), time.monotonic() + DEADLINE_SECONDS
+        while unended:
+            assert time.monotonic() < deadline, f"{topic}{unended} does not end"
+            message = consumer.poll(0.5)
+            if message is None:
                 continue
-            consumer.assign([TopicPartition(topic, partition, low)])
-            ended, deadline = False, time.monotonic() + DEADLINE_SECONDS
-            while not ended:
-                assert time.monotonic() < deadline, f"{topic}[{partition}] does not end"
-                for message in consumer.consume(5000, 0.2):
-                    if message.error() is None:
-                        found.append(message)
-                    elif message.error().name() == "_PARTITION_EOF":
-                        ended = True
-                    else:
-                        raise AssertionError(str(message.error()))
+            error = message.error()
+            if error is None:
+                found[message.partition()].append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                unended.discard(message.partition())
+            else:
+                raise AssertionError(error.str())
     finally:
         consumer.close()
-    return found
+    return [message for partition in sorted(found) for message in found[partition]]
 
 
-def committed(bootstrap_servers: str, group: str, topic: str, partitions: int = 4) -> dict[int, tuple[int, str | None]]:
-    """Committed offset (-1001 when none) and metadata by partition."""
-    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": group})
+async def committed(
+    bootstrap_servers: str, group: str, topic: str, partitions: int = 4
+) -> dict[int, tuple[int | None, str]]:
+    """Committed offset (None when there is none) and metadata by partition.
+
+    Read with aiokafka: confluent-kafka takes metadata for a C string, which the answer of a broker does not end as.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
     try:
-        wanted = [TopicPartition(topic, partition) for partition in range(partitions)]
-        return {found.partition: (found.offset, found.metadata) for found in consumer.committed(wanted, timeout=10)}
+        found = await admin.list_consumer_group_offsets(group)
     finally:
-        consumer.close()
+        await admin.close()
+    none = structs.OffsetAndMetadata(-1, "")
+    by_partition = {each: found.get(structs.TopicPartition(topic, each), none) for each in range(partitions)}
+    return {each: (None if at.offset < 0 else at.offset, at.metadata) for each, at in by_partition.items()}
 
 
 async def until(true: Callable[[], bool], what: str, deadline_seconds: float = DEADLINE_SECONDS) -> None:
