@@ -51,9 +51,11 @@ class Books:
             "log_level": 0,
         }
         self._consumer = Consumer({**self._config, "group.id": "pushcast-audit"})
+        self._groups: dict[str, Consumer] = {}  # never joined: only asked for their committed offsets
 
     def close(self) -> None:
-        self._consumer.close()
+        for consumer in (self._consumer, *self._groups.values()):
+            consumer.close()
 
     def __enter__(self) -> Books:
         return self
@@ -72,13 +74,14 @@ class Books:
         `on_receipt` sees every distinct receipt once.
         """
         totals = Totals()
+        commits = {lane: self._committed(planner_group(lane), topics.notification(lane)) for lane in Lane}
         for partition in range(self._partitions):
             accounts = PartitionAccounts(partition)
             first: dict[str, int] = {}
             committed: dict[str, int] = {}
             for lane in Lane:
                 topic = topics.notification(lane)
-                committed[lane] = self._committed(planner_group(lane), topic, partition)
+                committed[lane] = commits[lane][partition]
                 first[lane] = self._start(topic, partition, since_ms)
                 for message in self._read(topic, partition, first[lane]):
                     accounts.intake(lane, _offset(message))
@@ -105,9 +108,9 @@ class Books:
     def lag(self, group: str, topic: str) -> Lag:
         """Unfinished records of `topic`, all partitions together."""
         records = 0
-        for partition in range(self._partitions):
+        for partition, committed in enumerate(self._committed(group, topic)):
             low, high = self._watermarks(topic, partition)
-            records += max(0, high - max(low, self._committed(group, topic, partition)))
+            records += max(0, high - max(low, committed))
         return Lag(group, topic, records)
 
     def tombstones(self, topic: str) -> int:
@@ -126,13 +129,13 @@ class Books:
             raise PushcastError(f"no answer from Kafka about {topic} within {_TIMEOUT_SECONDS:.0f} s")
         return int(found[0]), int(found[1])
 
-    def _committed(self, group: str, topic: str, partition: int) -> int:
-        consumer = Consumer({**self._config, "group.id": group})
-        try:
-            found = consumer.committed([TopicPartition(topic, partition)], timeout=_TIMEOUT_SECONDS)
-        finally:
-            consumer.close()
-        return max(0, int(found[0].offset))
+    def _committed(self, group: str, topic: str) -> list[int]:
+        """Committed offset of each partition; 0 where nothing was committed."""
+        consumer = self._groups.get(group)
+        if consumer is None:
+            consumer = self._groups[group] = Consumer({**self._config, "group.id": group})
+        wanted = [TopicPartition(topic, partition) for partition in range(self._partitions)]
+        return [max(0, int(found.offset)) for found in consumer.committed(wanted, timeout=_TIMEOUT_SECONDS)]
 
     def _start(self, topic: str, partition: int, since_ms: int | None) -> int:
         low, high = self._watermarks(topic, partition)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -32,6 +34,7 @@ def demo(
     from pushcast.demo.world import World
 
     console = Console(stderr=True)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # unwinds, so that nothing is left behind
     with World(lambda text: console.print(f"[dim]•[/] {text}", highlight=False), bootstrap_servers, keep) as world:
         with _Bars(console) as bars:
             result = run(world, Plan(devices, notifications, seed), bars.update)

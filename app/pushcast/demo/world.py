@@ -7,7 +7,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -28,6 +27,7 @@ from pushcast.kafka.topics import apply, load_topology
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime import whereabouts
+from pushcast.runtime.child import child_command
 from pushcast.runtime.layout import processes
 
 PARTITIONS = 8
@@ -85,8 +85,8 @@ class World:
         client = {"bootstrap.servers": servers, **librdkafka_config(kafka.security)}
         changes = apply(client, load_topology(), kafka.partitions, kafka.replication_factor)
         self._say(f"topology applied: {len(changes)} changes")
-        self.start_roles()
         stack.callback(self.stop_roles)
+        self.start_roles()
 
     def _configuration(self, servers: str) -> dict[str, Any]:
         apns, fcm = self._simulators["apns"], self._simulators["fcm"]
@@ -111,7 +111,7 @@ class World:
     def _start_simulator(self, stack: ExitStack, platform: str) -> dict[str, Any]:
         flag = "--topic" if platform == "apns" else "--project"
         names = [part for app in APPS for part in (flag, f"com.example.{app}" if platform == "apns" else app)]
-        command = [sys.executable, "-m", "pushcast", "sim", platform, *names, "--work-dir", str(self.folder / platform)]
+        command = child_command("sim", platform, *names, "--work-dir", str(self.folder / platform))
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log_file, start_new_session=True)
         stack.callback(_stop, process)
         assert process.stdout is not None
@@ -126,9 +126,13 @@ class World:
         settings = self.settings
         wanted = {plan.name for plan in processes(settings, list(Lane), list(Platform))}
         self._say(f"starting {len(wanted)} processes")
-        command = [sys.executable, "-m", "pushcast", "run", "all"]
+        command = child_command("run", "all")
         self._roles = subprocess.Popen(
-            command, stdout=self.log_file, stderr=self.log_file, env=self._environment, start_new_session=True
+            command,
+            stdout=self.log_file,
+            stderr=self.log_file,
+            env=self._environment,
+            start_new_session=True,
         )
         deadline = time.monotonic() + START_SECONDS
         waiting = set(wanted)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Sequence
 
 import structlog
@@ -13,6 +12,7 @@ import structlog
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
 from pushcast.observe.logs import configure_logging
+from pushcast.runtime.child import child_command
 from pushcast.runtime.layout import ProcessPlan, processes
 
 log = structlog.get_logger()
@@ -76,9 +76,7 @@ class Supervisor:
             if plan.niceness:
                 os.nice(plan.niceness)
 
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pushcast", "run", *plan.arguments, preexec_fn=before_exec
-        )
+        return await asyncio.create_subprocess_exec(*child_command("run", *plan.arguments), preexec_fn=before_exec)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> int:
         ended = asyncio.ensure_future(process.wait())

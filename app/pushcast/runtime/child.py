@@ -1,0 +1,39 @@
+"""`python -m pushcast.runtime.child PARENT ARGUMENT…`: pushcast as a child that ends when its parent does.
+
+However the parent ended, SIGKILL included. The demo and the supervisor start their processes this way.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def child_command(*arguments: str) -> Sequence[str]:
+    """Command line of a pushcast that ends with this process."""
+    return [sys.executable, "-m", "pushcast.runtime.child", str(os.getpid()), *arguments]
+
+
+def end_with_parent(parent: int) -> None:
+    """Asks the kernel for SIGTERM when the process `parent` dies. Linux only.
+
+    Elsewhere a parent that is killed leaves its children, which an operator then ends by hand.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:  # it died before the kernel was told
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    end_with_parent(int(sys.argv[1]))
+    sys.argv = ["pushcast", *sys.argv[2:]]
+    from pushcast.cli import main
+
+    main()

@@ -1,0 +1,156 @@
+"""Puts the Apps of a process together: role by role, from the settings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import faust
+
+from pushcast.config.settings import Settings
+from pushcast.kafka.app import add_batch_stage, add_devices_table, make_app
+from pushcast.kafka.batch import Bounds
+from pushcast.kafka.fatal import end_process
+from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.table import SourceTable
+from pushcast.model.clock import SystemClock
+from pushcast.model.errors import ConfigurationError
+from pushcast.model.words import Lane, Platform
+from pushcast.plan.agent import PlanStage
+from pushcast.providers import registry
+from pushcast.providers.port import Provider
+from pushcast.register.agent import build as build_register
+from pushcast.send.agent import group_of
+from pushcast.send.budget import Budget
+from pushcast.send.build import bounds as send_bounds
+from pushcast.send.build import build as build_send
+from pushcast.send.figures import Figures
+from pushcast.wire import topics
+
+REGISTER_GROUP = "pushcast-register"
+PLAN_BYTES = 32 << 20
+SEND_POLL_RECORDS = 50  # a record holds up to 1,000 targets
+SEND_FETCH_BYTES = 1 << 20
+
+
+@dataclass
+class Hosted:
+    """What one process holds."""
+
+    apps: list[faust.App] = field(default_factory=list)
+    tables: dict[str, SourceTable] = field(default_factory=dict)  # by App name
+    providers: list[Provider] = field(default_factory=list)
+    register: Counter[tuple[str, str]] = field(default_factory=Counter)
+    plan: dict[Lane, Counter[tuple[str, str]]] = field(default_factory=dict)
+    send: Figures = field(default_factory=Figures)
+    budget: Budget | None = None
+
+
+def host(
+    settings: Settings,
+    roles: Sequence[str],
+    lanes: Sequence[Lane],
+    platforms: Sequence[Platform],
+    slot: str | None,
+    outbox: Outbox,
+) -> Hosted:
+    """Declares every App of these roles; connects to nothing. Raises ConfigurationError."""
+    hosted = Hosted()
+    for role in roles:
+        if role == "registrar":
+            _registrar(settings, slot, outbox, hosted)
+        elif role == "planner":
+            for lane in lanes:
+                _planner(settings, lane, slot, outbox, hosted)
+        elif role == "sender":
+            _senders(settings, lanes, platforms, slot, outbox, hosted)
+        else:
+            raise ConfigurationError(f"role {role!r} is not built yet")
+    return hosted
+
+
+def plan_group(lane: Lane) -> str:
+    """Consumer group of the planner App of a lane."""
+    return f"pushcast-plan-{lane}"
+
+
+def _app(settings: Settings, name: str, slot: str | None, **options: int) -> faust.App:
+    kafka = settings.kafka
+    return make_app(
+        name,
+        bootstrap_servers=kafka.bootstrap_servers,
+        security=kafka.security,
+        partitions=kafka.partitions,
+        data_dir=settings.data_dir,
+        slot=slot,
+        commit_interval_seconds=kafka.commit_interval_seconds,
+        session_timeout_seconds=kafka.session_timeout_seconds,
+        **options,
+    )
+
+
+def _registrar(settings: Settings, slot: str | None, outbox: Outbox, hosted: Hosted) -> None:
+    app = _app(settings, REGISTER_GROUP, slot)
+    build_register(settings, app, cast(Any, outbox), SystemClock(), counters=hosted.register)
+    hosted.apps.append(app)
+
+
+def _planner(settings: Settings, lane: Lane, slot: str | None, outbox: Outbox, hosted: Hosted) -> None:
+    app = _app(settings, plan_group(lane), slot)
+    table = add_devices_table(app, topics.DEVICE)
+    counters = hosted.plan.setdefault(lane, Counter())
+    stage = PlanStage(
+        settings,
+        lane,
+        table,
+        outbox,
+        SystemClock(),
+        fatal=lambda error: end_process(f"plan-{lane}", error),
+        counters=counters,
+    )
+    # The stage closes its windows at max_open_records; one more poll may come before the pause takes hold.
+    bounds = Bounds(records=settings.plan.max_open_records + 5_000, bytes=PLAN_BYTES)
+    add_batch_stage(app, [topics.notification(lane)], stage, bounds=bounds)
+    hosted.apps.append(app)
+    hosted.tables[app.conf.id] = table
+
+
+def _senders(
+    settings: Settings,
+    lanes: Sequence[Lane],
+    platforms: Sequence[Platform],
+    slot: str | None,
+    outbox: Outbox,
+    hosted: Hosted,
+) -> None:
+    hosted.budget = Budget(settings.send.max_in_flight)
+    for platform in platforms:
+        providers = {
+            name: registry.build(name, platform, settings)
+            for name, app in settings.apps.items()
+            if platform in app.platforms()
+        }
+        if not providers:
+            continue
+        hosted.providers += providers.values()
+        for lane in lanes:
+            app = _app(
+                settings,
+                group_of(platform, lane),
+                slot,
+                max_poll_records=SEND_POLL_RECORDS,
+                max_partition_fetch_bytes=SEND_FETCH_BYTES,
+            )
+            stage = build_send(
+                settings,
+                platform=platform,
+                lane=lane,
+                providers=providers,
+                outbox=cast(Any, outbox),
+                budget=hosted.budget,
+                figures=hosted.send,
+            )
+            add_batch_stage(app, [topics.send(platform, lane)], stage, bounds=send_bounds(settings))
+            hosted.apps.append(app)

@@ -1,0 +1,82 @@
+"""One process: the Apps of its roles on one loop, one outbox, one page of figures."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+
+import structlog
+import uvloop
+
+from pushcast.config.settings import Settings
+from pushcast.kafka.fatal import end_process
+from pushcast.kafka.host import run_apps
+from pushcast.kafka.outbox import Outbox
+from pushcast.model.words import Lane, Platform
+from pushcast.observe.logs import configure_logging
+from pushcast.observe.rate_limit import RateLimitFilter
+from pushcast.runtime import whereabouts
+from pushcast.runtime.hosted import Hosted, host
+from pushcast.runtime.status import Status
+
+log = structlog.get_logger()
+
+CLOSE_SECONDS = 10.0
+
+
+def run_roles(
+    settings: Settings, roles: Sequence[str], lanes: Sequence[Lane], platforms: Sequence[Platform], slot: str | None
+) -> int:
+    """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop, 70 when an App crashed.
+
+    Raises ConfigurationError before anything connects.
+    """
+    name = process_name(roles, lanes)
+    logs = configure_logging(name, settings.observe.log_level, settings.observe.log_json)
+    return uvloop.run(_run(settings, name, roles, lanes, platforms, slot, logs))
+
+
+def process_name(roles: Sequence[str], lanes: Sequence[Lane]) -> str:
+    """`planner-urgent`, `registrar`, `planner-sender`: how the process is called in logs and in `<data_dir>/run`."""
+    name = "-".join(roles)
+    if len(lanes) < len(Lane) and set(roles) - {"registrar"}:
+        name += "-" + "-".join(lanes)
+    return name
+
+
+async def _run(
+    settings: Settings,
+    name: str,
+    roles: Sequence[str],
+    lanes: Sequence[Lane],
+    platforms: Sequence[Platform],
+    slot: str | None,
+    logs: RateLimitFilter,
+) -> int:
+    outbox = Outbox(
+        settings.kafka.bootstrap_servers,
+        security=settings.kafka.security,
+        loop=asyncio.get_running_loop(),
+        on_fatal=lambda error: end_process("outbox", error),
+    )
+    hosted: Hosted = host(settings, roles, lanes, platforms, slot, outbox)
+    for provider in hosted.providers:
+        await provider.start()
+    status = Status(settings, name, hosted, outbox, logs=logs)
+    await status.start()
+    where = whereabouts.Whereabouts(name, os.getpid(), settings.observe.host, status.port)
+    path = whereabouts.write(settings.data_dir, where)
+    log.info("listening", host=where.host, port=where.port, groups=[app.conf.id for app in hosted.apps])
+    try:
+        code = await run_apps(hosted.apps, on_ready=lambda: log.info("ready"), stop=asyncio.Event())
+    finally:
+        path.unlink(missing_ok=True)
+    for provider in hosted.providers:
+        await provider.close()
+    left = await outbox.close(CLOSE_SECONDS)
+    await status.close()
+    if left:
+        log.warning("unacknowledged_at_stop", records=left)
+    log.info("stopped", code=code)
+    return code
