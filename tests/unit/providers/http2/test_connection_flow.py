@@ -20,6 +20,7 @@ def test_requests_stop_at_the_connection_window_and_go_on_after_an_update() -> N
     wire = Wire().settle()
     wire.submit(100, template=apns_template(b"x" * 1_000))
     assert sum(len(request.body) for request in wire.requests.values()) == 65_535
+    assert len(wire.requests) == 66
     wire.say(pack_window_update(0, 500))
     assert sum(len(request.body) for request in wire.requests.values()) == 66_035
     wire.say(pack_window_update(0, 1 << 20))

@@ -195,6 +195,13 @@ def test_interim_answers_trailers_padding_and_empty_data_do_not_confuse() -> Non
     assert (sent.outcomes[0].status, sent.outcomes[0].body) == (503, b"hello")
 
 
+def test_trailers_that_look_like_a_success_change_no_status() -> None:
+    wire = Wire().settle()
+    sent = wire.submit(1)
+    wire.say(wire.headers(1, 503, end=False) + wire.headers(1, 200))
+    assert sent.outcomes[0].status == 503
+
+
 def test_a_success_whose_body_ends_with_an_empty_frame() -> None:
     wire = Wire().settle()
     sent = wire.submit(1)
