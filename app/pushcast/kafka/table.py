@@ -49,29 +49,24 @@ class SourceTable(Table[bytes, bytes]):
 
     def multi_scan(self, partition: int, prefixes: Sequence[bytes]) -> list[list[Row]]:
         """`scan` for many prefixes at one moment of the table; the answers are in the order of the prefixes."""
-        found: list[list[Row]] = [[] for _ in prefixes]
+        found: list[list[Row]] = [[]] * len(prefixes)
         iterator = self._database(partition).iter()
-        seek, valid, key_of, value_of, following = (
-            iterator.seek,
-            iterator.valid,
-            iterator.key,
-            iterator.value,
-            iterator.next,
-        )
-        # Sorted, so that neighbours share blocks; each prefix is sought once even when asked for twice.
+        seek, key_of, value_of, following = iterator.seek, iterator.key, iterator.value, iterator.next
         last: bytes | None = None
         rows: list[Row] = []
+        # Sorted, so that neighbours share blocks; a prefix that is asked for twice is sought once.
         for index in sorted(range(len(prefixes)), key=prefixes.__getitem__):
             prefix = prefixes[index]
             if prefix != last:
                 last, rows = prefix, []
                 seek(prefix)
-                while valid():
-                    key = key_of()
-                    if not key.startswith(prefix) or key == OFFSET_KEY:
-                        break
+                key = key_of()  # None at the end of the table
+                while key is not None and key.startswith(prefix):
                     rows.append((key, value_of()))
                     following()
+                    key = key_of()
+                if rows and rows[-1][0] == OFFSET_KEY:
+                    rows.pop()
             found[index] = rows
         return found
 
