@@ -292,11 +292,12 @@ class Pool:
     def _renew(self, now: float) -> None:
         """Opens a successor in time, and retires a worn connection once a successor is there to take over."""
         worn = [connection for connection in self._connections if connection.worn(now)]
-        fresh = len(self._connections) - len(worn)
+        fresh = sum(1 for connection in self._connections if connection.state is State.OPEN and connection not in worn)
+        coming = len(self._dials) + sum(1 for connection in self._connections if connection.state is State.SETTLING)
         for connection in worn:
             if fresh or (not self._queue.waiting and not connection.in_flight) or not connection.ids_left:
                 self._retire(connection)
-        if worn and not fresh and not self._dials and (self._queue.waiting or self._queue.in_flight):
+        if worn and not fresh and not coming and (self._queue.waiting or self._queue.in_flight):
             self._open_when_allowed(1)
 
     def _resize(self, now: float) -> None:
