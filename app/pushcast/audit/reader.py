@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -20,6 +21,7 @@ from pushcast.wire.dead_letters import STREAMS
 from pushcast.wire.receipts import decode_planned, decode_receipt
 
 _POLL_RECORDS = 5000
+_POLL_SECONDS = 0.2
 _TIMEOUT_SECONDS = 15.0
 
 
@@ -77,27 +79,28 @@ class Books:
         commits = {lane: self._committed(planner_group(lane), topics.notification(lane)) for lane in Lane}
         for partition in range(self._partitions):
             accounts = PartitionAccounts(partition)
-            first: dict[str, int] = {}
-            committed: dict[str, int] = {}
-            for lane in Lane:
-                topic = topics.notification(lane)
-                committed[lane] = commits[lane][partition]
-                first[lane] = self._start(topic, partition, since_ms)
-                for message in self._read(topic, partition, first[lane]):
-                    accounts.intake(lane, _offset(message))
-                    if h.first(_headers(message), h.FORWARDED) is None and self._is_foreign(message):
-                        accounts.excuse(lane, _offset(message))
-                for message in self._read(topics.dead_letter(topic), partition, since_ms=since_ms):
+            intakes = {topics.notification(lane): lane for lane in Lane}
+            dead = {topics.dead_letter(topic): lane for topic, lane in intakes.items()}
+            wanted = [*intakes, *dead, topics.PLANNED, topics.RECEIPT]
+            starts = {topic: self._start(topic, partition, since_ms) for topic in wanted}
+            for message in self._read(partition, starts):
+                topic, value = str(message.topic()), message.value()
+                if topic == topics.RECEIPT:
+                    if value and accounts.receipt(receipt := decode_receipt(value)):
+                        on_receipt(receipt)
+                elif topic == topics.PLANNED:
+                    if value:
+                        accounts.planned(decode_planned(value))
+                elif topic in dead:
                     offset = h.first(_headers(message), STREAMS + "offset")
                     if offset is not None:
-                        accounts.excuse(lane, int(offset))
-            for message in self._read(topics.PLANNED, partition, since_ms=since_ms):
-                if value := message.value():
-                    accounts.planned(decode_planned(value))
-            for message in self._read(topics.RECEIPT, partition, since_ms=since_ms):
-                if (value := message.value()) and accounts.receipt(receipt := decode_receipt(value)):
-                    on_receipt(receipt)
-            accounts.settle(totals, committed, first)
+                        accounts.excuse(dead[topic], int(offset))
+                else:
+                    accounts.intake(intakes[topic], _offset(message))
+                    if h.first(_headers(message), h.FORWARDED) is None and self._is_foreign(message):
+                        accounts.excuse(intakes[topic], _offset(message))
+            first = {str(lane): starts[topic] for topic, lane in intakes.items()}
+            accounts.settle(totals, {str(lane): commits[lane][partition] for lane in Lane}, first)
             progress(partition)
         return totals
 
@@ -116,7 +119,9 @@ class Books:
     def tombstones(self, topic: str) -> int:
         """Null records that a compacted topic still holds."""
         return sum(
-            message.value() is None for partition in range(self._partitions) for message in self._read(topic, partition)
+            message.value() is None
+            for partition in range(self._partitions)
+            for message in self._read(partition, {topic: self._start(topic, partition, None)})
         )
 
     def end_offsets(self, topic: str) -> list[int]:
@@ -145,29 +150,32 @@ class Books:
         offset = int(found[0].offset)
         return high if offset in (OFFSET_END, -1) else max(low, offset)
 
-    def _read(
-        self, topic: str, partition: int, start: int | None = None, *, since_ms: int | None = None
-    ) -> Iterator[Message]:
-        """Every record from `start` (or since the time) to the end that the topic has now."""
-        _, high = self._watermarks(topic, partition)
-        position = self._start(topic, partition, since_ms) if start is None else start
-        if position >= high:
-            return
-        self._consumer.assign([TopicPartition(topic, partition, position)])
-        while position < high:
-            messages = self._consumer.consume(_POLL_RECORDS, timeout=_TIMEOUT_SECONDS)
-            if not messages:
+    def _read(self, partition: int, starts: dict[str, int]) -> Iterator[Message]:
+        """Every record of this partition of several topics, from their starts to the ends that they have now."""
+        ends = {topic: self._watermarks(topic, partition)[1] for topic in starts}
+        positions = {topic: start for topic, start in starts.items() if start < ends[topic]}
+        self._consumer.assign([TopicPartition(topic, partition, start) for topic, start in positions.items()])
+        silent_until = time.monotonic() + _TIMEOUT_SECONDS
+        while left := sum(ends[topic] - position for topic, position in positions.items()):
+            # `consume` waits for the whole number or the whole timeout: ask for what is there, and not for long
+            messages = self._consumer.consume(min(_POLL_RECORDS, left), timeout=_POLL_SECONDS)
+            if messages:
+                silent_until = time.monotonic() + _TIMEOUT_SECONDS
+            else:
                 # compaction or transaction markers may leave nothing behind the last records
-                at = self._consumer.position([TopicPartition(topic, partition)])[0].offset
-                if at >= high:
-                    return
-                raise PushcastError(f"no records from {topic}/{partition} within {_TIMEOUT_SECONDS:.0f} s")
+                for at in self._consumer.position([TopicPartition(topic, partition) for topic in positions]):
+                    positions[at.topic] = min(ends[at.topic], max(positions[at.topic], at.offset))
+                if time.monotonic() > silent_until:
+                    raise PushcastError(f"no records from partition {partition} within {_TIMEOUT_SECONDS:.0f} s")
             for message in messages:
                 if message.error():
                     raise KafkaException(message.error())
-                position = _offset(message) + 1
-                if position <= high:
+                topic, position = str(message.topic()), _offset(message) + 1
+                if position <= ends[topic]:
+                    positions[topic] = position
                     yield message
+                else:
+                    positions[topic] = ends[topic]
 
 
 def _offset(message: Message) -> int:

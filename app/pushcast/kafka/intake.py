@@ -114,20 +114,18 @@ def rows_of_user(settings: Settings, user: str) -> list[dict[str, Any]]:
     try:
         consumer.assign([TopicPartition(topics.DEVICE, partition, 0)])
         while True:
-            for message in consumer.consume(5000, 15.0) or _silent(topics.DEVICE):
-                if (error := message.error()) is not None:
-                    if error.code() == KafkaError._PARTITION_EOF:
-                        return [{"user": user, **row_columns(value)} for _, value in sorted(rows.items())]
-                    raise KafkaException(error)
-                key, value = message.key(), message.value()
-                if key is not None and key.startswith(prefix):
-                    if value is None:
-                        rows.pop(key, None)
-                    else:
-                        rows[key] = value
+            message = consumer.poll(15.0)
+            if message is None:
+                raise PushcastError(f"no answer from Kafka about {topics.DEVICE} within 15 s")
+            if (error := message.error()) is not None:
+                if error.code() == KafkaError._PARTITION_EOF:
+                    return [{"user": user, **row_columns(value)} for _, value in sorted(rows.items())]
+                raise KafkaException(error)
+            key, value = message.key(), message.value()
+            if key is not None and key.startswith(prefix):
+                if value is None:
+                    rows.pop(key, None)
+                else:
+                    rows[key] = value
     finally:
         consumer.close()
-
-
-def _silent(topic: str) -> list[Message]:
-    raise PushcastError(f"no answer from Kafka about {topic} within 15 s")
