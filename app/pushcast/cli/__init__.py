@@ -8,7 +8,7 @@ import typer
 
 from pushcast.cli import (
     audit,
-    # bench,
+    bench,
     config,
     demo,
     device,
@@ -33,7 +33,7 @@ app.add_typer(topology.app, name="topology")
 app.add_typer(schemas.app, name="schemas")
 app.add_typer(config.app, name="config")
 app.add_typer(device.app, name="device")
-# app.add_typer(bench.app, name="bench")
+app.add_typer(bench.app, name="bench")
 app.command("run")(run.run)
 app.command("sim")(sim.sim)
 app.command("send")(send.send)

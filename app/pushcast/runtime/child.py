@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import runpy
 import signal
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,5 @@ def end_with_parent(parent: int) -> None:
 if __name__ == "__main__":
     end_with_parent(int(sys.argv[1]))
     sys.argv = ["pushcast", *sys.argv[2:]]
-    from pushcast.cli import main
-
-    main()
+    # by name: runtime lies below the command line
+    runpy.run_module("pushcast", run_name="__main__", alter_sys=True)
