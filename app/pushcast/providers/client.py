@@ -72,22 +72,35 @@ class TemplateProvider(ABC):
             on_results(prepared.results)
         if not prepared.indices:
             return
-        refused = await self._exchange(prepared, None, on_results, last=False)
-        if refused:
-            await self._exchange(prepared, refused, on_results, last=True)
+        deadline_at = asyncio.get_running_loop().time() + self._timeout_seconds
+        again = await self._exchange(prepared, None, on_results, deadline_at, last=False)
+        if again:
+            await self._exchange(prepared, again, on_results, deadline_at, last=True)
 
     async def _exchange(
-        self, prepared: Prepared, positions: list[int] | None, on_results: OnResults, *, last: bool
+        self,
+        prepared: Prepared,
+        positions: list[int] | None,
+        on_results: OnResults,
+        deadline_at: float,
+        *,
+        last: bool,
     ) -> list[int]:
-        """Positions to try once more with a refreshed credential; the others had their results."""
+        """Positions to try once more, on other connections; the others had their results."""
+        loop = asyncio.get_running_loop()
         try:
-            authorization = await self._credential.header()
+            async with asyncio.timeout_at(deadline_at):
+                authorization = await self._credential.header()
+        except TimeoutError:
+            problem = CredentialUnavailable("no credential in time", Disposition.UNSENT, "not_sent_in_time")
+            on_results(_without_credential(prepared, positions, problem))
+            return []
         except CredentialUnavailable as problem:
             on_results(_without_credential(prepared, positions, problem))
             return []
         template, columns = prepared.requests(authorization, positions)
         again: list[int] = []
-        started_at = asyncio.get_running_loop().time()
+        started_at = loop.time()
         sent_at = self._clock.now_ms()
         remedies: set[Remedy] = set()
 
@@ -106,7 +119,7 @@ class TemplateProvider(ABC):
                     if verdict.remedy not in remedies:
                         remedies.add(verdict.remedy)
                         self._engine.replace_connections(started_at)
-                    if verdict.remedy is Remedy.REFRESH and not last:
+                    if verdict.remedy is not Remedy.RECONNECT and not last:
                         again.append(position)
                         continue
                 add(_result(indices[position], verdict, response, sent_at, now))
@@ -114,8 +127,8 @@ class TemplateProvider(ABC):
                 on_results(results)
 
         size = len(prepared.indices) if positions is None else len(positions)
-        await self._engine.exchange(template, columns, size, self._timeout_seconds, on_outcomes)
-        if again:
+        await self._engine.exchange(template, columns, size, deadline_at, on_outcomes)
+        if Remedy.REFRESH in remedies:
             await self._credential.refresh(authorization)
         return again
 

@@ -21,6 +21,7 @@ class Remedy(StrEnum):
 
     NONE = "none"
     RECONNECT = "reconnect"  # the connection is of no more use: later requests go on another
+    ELSEWHERE = "elsewhere"  # another connection, and this request once more at once: it was not processed
     REFRESH = "refresh"  # another credential, other connections, and this request once more
 
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 import orjson
 from aioapns.common import NotificationRequest
 from aioapns.connection import APNsTLSClientProtocol, AuthorizationHeaderProvider
+from h2.connection import ConnectionState
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -186,7 +187,9 @@ class Connection(APNsTLSClientProtocol):  # type: ignore[misc]
         elif isinstance(event, WindowUpdated):
             self.free_channels.wake()
         elif isinstance(event, ConnectionTerminated):
-            self._drain(event.last_stream_id)
+            # To h2 the connection is over now; to RFC 9113 §6.8 streams up to the last id may still be answered.
+            self.conn.state_machine.state = ConnectionState.CLIENT_OPEN
+            self._drain(event.last_stream_id or 0)
 
     def _exchange(self, stream_id: int) -> _Exchange:
         exchange = self.exchanges.get(stream_id)
@@ -209,7 +212,7 @@ class Connection(APNsTLSClientProtocol):  # type: ignore[misc]
     def _drain(self, last_stream_id: int) -> None:
         self.ending = True
         for stream_id in [stream_id for stream_id in self.request_streams if stream_id > last_stream_id]:
-            self._end(stream_id, Response(Kind.REFUSED))
+            self._end(stream_id, Response(Kind.REFUSED, fault="goaway"))
         self.free_channels.wake()
         if not self.request_streams:
             self.close()
@@ -272,9 +275,8 @@ class AioapnsEngine:
         """Connections open when they are needed."""
 
     async def exchange(
-        self, template: Template, columns: Columns, size: int, timeout_seconds: float, on_outcomes: OnOutcomes
+        self, template: Template, columns: Columns, size: int, deadline_at: float, on_outcomes: OnOutcomes
     ) -> None:
-        deadline_at = asyncio.get_running_loop().time() + timeout_seconds
         payload = orjson.loads(template.body) if isinstance(template.body, bytes) else None
         buffer = OutcomeBuffer(on_outcomes)
 
@@ -332,7 +334,7 @@ class AioapnsEngine:
                 expiry.cancel()
             if response.kind is not Kind.REFUSED:
                 return response
-            refusals += 1
+            refusals += response.fault != "goaway"
         return response
 
     async def _connection(self) -> Connection:

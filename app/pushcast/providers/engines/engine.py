@@ -22,9 +22,9 @@ class Engine(Protocol):
         ...
 
     async def exchange(
-        self, template: Template, columns: Columns, size: int, timeout_seconds: float, on_outcomes: OnOutcomes
+        self, template: Template, columns: Columns, size: int, deadline_at: float, on_outcomes: OnOutcomes
     ) -> None:
-        """Sends `size` requests; returns when each had its outcome, in any order.
+        """Sends `size` requests; returns when each had its outcome, in any order. `deadline_at` is on the loop's clock.
 
         Never raises for what a server or a network does. Cancelling it cancels what has not left and reports nothing
         more.

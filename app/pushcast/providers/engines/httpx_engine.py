@@ -2,7 +2,7 @@
 
 Known limits of httpx 0.28 over HTTP/2, worked round or accepted here: one connection per client, at most 100 streams;
 a GOAWAY fails every request in flight, so their outcome is unknown; a timeout of one request may fail its neighbours;
-after cancellations the connection's state machine is broken, so the client is replaced.
+a stream that is cancelled or times out stays open for ever, so the client is replaced then.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pushcast.providers.engines.engine import (
 from pushcast.providers.http2.request import Kind, Response, Template
 
 MAX_IN_FLIGHT: Final = 100
+_GRACE_SECONDS: Final = 0.5
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _TIMED_OUT: Final = (httpx.ReadTimeout, httpx.WriteTimeout)
 
@@ -67,9 +68,8 @@ class HttpxEngine:
         return _Lease(client, asyncio.get_running_loop().time())
 
     async def exchange(
-        self, template: Template, columns: Columns, size: int, timeout_seconds: float, on_outcomes: OnOutcomes
+        self, template: Template, columns: Columns, size: int, deadline_at: float, on_outcomes: OnOutcomes
     ) -> None:
-        deadline_at = asyncio.get_running_loop().time() + timeout_seconds
         buffer = OutcomeBuffer(on_outcomes)
 
         async def one(index: int) -> None:
@@ -104,16 +104,18 @@ class HttpxEngine:
         if left <= 0:
             return Response(Kind.UNSENT, fault="deadline")
         try:
-            answer = await lease.client.request(
-                "POST",
-                request.path.decode(),
-                headers=request.headers,
-                content=request.body,
-                timeout=left,
-            )
+            # httpx's own timeout does not cover the wait for a stream, in which httpcore can hang for ever.
+            async with asyncio.timeout(left + _GRACE_SECONDS):
+                answer = await lease.client.request(
+                    "POST", request.path.decode(), headers=request.headers, content=request.body, timeout=left
+                )
         except _UNSENT as error:
             return Response(Kind.UNSENT, fault=type(error).__name__)
-        except _TIMED_OUT:
+        except asyncio.CancelledError:
+            self._replace(lease)
+            raise
+        except (TimeoutError, *_TIMED_OUT):
+            self._replace(lease)
             return Response(Kind.DEADLINE)
         except httpx.HTTPError as error:
             if isinstance(error, httpx.LocalProtocolError):

@@ -31,7 +31,7 @@ class MulticastEngine:
         return self._pool
 
     async def exchange(
-        self, template: Template, columns: Columns, size: int, timeout_seconds: float, on_outcomes: OnOutcomes
+        self, template: Template, columns: Columns, size: int, deadline_at: float, on_outcomes: OnOutcomes
     ) -> None:
         pool = self.pool
         loop = asyncio.get_running_loop()
@@ -51,7 +51,6 @@ class MulticastEngine:
             if left == 0:
                 done.set_result(None)
 
-        deadline_at = loop.time() + timeout_seconds
         await pool.room(size)
         job = Job(template, columns, deadline_at, collect)
         pool.submit(job)

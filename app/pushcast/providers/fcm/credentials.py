@@ -182,14 +182,18 @@ class AccessToken:
         assertion = await loop.run_in_executor(None, self._account.assertion, issued_at)
         asked_at = self._clock.monotonic_seconds()
         try:
-            async with httpx.AsyncClient(
-                verify=self._tls, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False, follow_redirects=False
-            ) as client:
+            # httpx's own timeouts are for each step, so they have no end together.
+            async with (
+                asyncio.timeout(REQUEST_TIMEOUT_SECONDS),
+                httpx.AsyncClient(
+                    verify=self._tls, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False, follow_redirects=False
+                ) as client,
+            ):
                 form = {"grant_type": GRANT_TYPE, "assertion": assertion.decode()}
                 answer = await client.post(self._endpoint, data=form)
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, OSError) as error:  # TimeoutError is an OSError
             raise _unavailable(type(error).__name__) from error
-        return _token_of(answer.status_code, answer.content, asked_at)
+        return token_of(answer.status_code, answer.content, asked_at)
 
     def _reload(self) -> None:
         try:
@@ -206,7 +210,7 @@ def _unavailable(problem: str) -> CredentialUnavailable:
     return CredentialUnavailable(f"token endpoint: {problem}", Disposition.UNSENT, str(Reason.PROVIDER_UNAVAILABLE))
 
 
-def _token_of(status: int, content: bytes, asked_at: float) -> _Token:
+def token_of(status: int, content: bytes, asked_at: float) -> _Token:
     """The token in an answer of the token endpoint. Raises CredentialUnavailable."""
     try:
         fields: Any = orjson.loads(content[:MAX_ANSWER_BYTES])

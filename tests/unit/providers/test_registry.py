@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+)
+
+from pushcast.config.settings import Settings
+from pushcast.model.errors import ConfigurationError
+from pushcast.model.words import Platform
+from pushcast.providers.registry import address_of, build
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+def pem(key: Key, encryption: KeySerializationEncryption | None = None) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
+
+
+def settings(tmp_path: Path, **apns: Any) -> Settings:
+    key_file = tmp_path / "AuthKey.p8"
+    key_file.write_bytes(pem(ec.generate_private_key(ec.SECP256R1())))
+    chosen = {"topic": "t", "key_file": key_file, "key_id": "A" * 10, "team_id": "B" * 10, **apns}
+    return Settings(apps={"news": {"apns": {name: value for name, value in chosen.items() if value is not None}}})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("engine", ["multicast", "aioapns", "httpx"])
+def test_a_provider_is_built_without_a_running_loop(tmp_path: Path, engine: str) -> None:
+    provider = build("news", "apns", settings(tmp_path, engine=engine))
+    assert (provider.app, provider.platform, provider.engine) == ("news", Platform.APNS, engine)
+
+
+@pytest.mark.parametrize(
+    ("app", "platform", "problem"),
+    [
+        ("shop", "apns", r"apps\.shop\.apns: not configured"),
+        ("news", "fcm", r"apps\.news\.fcm: not configured"),
+    ],
+)
+def test_what_is_not_configured_is_named(tmp_path: Path, app: str, platform: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        build(app, platform, settings(tmp_path))
+
+
+def test_a_ca_file_that_is_none_is_named(tmp_path: Path) -> None:
+    wrong = tmp_path / "ca.pem"
+    wrong.write_text("no certificate")
+    with pytest.raises(ConfigurationError, match=r"apps\.news\.apns: ca_file .*ca\.pem"):
+        build("news", "apns", settings(tmp_path, ca_file=wrong))
+
+
+def test_an_encrypted_client_key_is_refused_and_not_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "client.pem"
+    file.write_bytes(pem(rsa.generate_private_key(65537, 2048), BestAvailableEncryption(b"x")))
+    with pytest.raises(ConfigurationError, match=r"certificate_file .*client\.pem"):
+        build("news", "apns", settings(tmp_path, key_file=None, key_id=None, team_id=None, certificate_file=file))
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "authority"),
+    [
+        ("https://api.push.apple.com", "api.push.apple.com", 443, b"api.push.apple.com"),
+        ("https://127.0.0.1:8443/", "127.0.0.1", 8443, b"127.0.0.1:8443"),
+        ("https://[::1]:8443", "::1", 8443, b"[::1]:8443"),
+    ],
+)
+def test_addresses(url: str, host: str, port: int, authority: bytes) -> None:
+    address = address_of(url)
+    assert (address.host, address.port, address.authority) == (host, port, authority)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://x.example",
+        "x.example",
+        "https://",
+        "https://x.example/v1",
+        "https://u:p@x",
+        "https://x:port",
+        "https://x?y",
+    ],
+)
+def test_what_is_not_an_https_address_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="endpoint"):
+        address_of(url)
