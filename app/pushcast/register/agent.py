@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import faust
 
 from pushcast.config.settings import Settings
 from pushcast.kafka.app import add_batch_stage, add_devices_table
-from pushcast.kafka.batch import TP, Batch, Bounds, Record, Stage
+from pushcast.kafka.batch import TP, Batch, Bounds, Committed, Record, Stage
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.register.admit import Admission, Misplaced
@@ -51,10 +51,12 @@ class RegisterStage(Stage):
         counters: Counters,
         names: Topics | None = None,
         max_rows_in_flight: int = MAX_ROWS_IN_FLIGHT,
+        holds_table: Callable[[int], bool] = lambda _: True,
     ) -> None:
         self._admission = admission
         self._outbox = outbox
         self._counters = counters
+        self._holds_table = holds_table
         self._overlay = Overlay(max_rows_in_flight)
         self._context = Context(table, self._overlay, outbox, counters, (names or Topics()).device)
         self._detours = Detours(outbox, counters)
@@ -66,6 +68,16 @@ class RegisterStage(Stage):
     def rows_in_flight(self) -> int:
         """Rows produced that the table has not applied yet."""
         return len(self._overlay)
+
+    async def assigned(self, committed: dict[TP, Committed]) -> None:
+        """Raises TimeoutError, and is called again, while this process has no table for one of the partitions.
+
+        Faust's assignor leaves out a table whose topic the group's leader does not know yet. Deciding from an empty
+        table would take every device for new, and would leave a forgotten user's rows in place.
+        """
+        missing = sorted({tp.partition for tp in committed if not self._holds_table(tp.partition)})
+        if missing:
+            raise TimeoutError(f"the devices table has no partition {missing}: its topic is not known to the group yet")
 
     async def handle(self, batch: Batch) -> None:
         """See `Stage`. Waits for the outbox, for the table when it lags behind, and for forwards and dead letters."""
@@ -138,6 +150,7 @@ def build(
         outbox,
         Counters() if counters is None else counters,
         names,
+        holds_table=lambda partition: TP(names.device, partition) in app.assignor.assigned_actives(),
     )
     add_batch_stage(app, (names.changed, names.invalid), stage, bounds=BOUNDS)
     return stage

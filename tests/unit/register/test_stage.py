@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from pushcast.kafka.batch import TP
+from pushcast.kafka.batch import TP, Committed
+from pushcast.kafka.partition import RETRIED
 from pushcast.model.ids import partition_of, token_hash
 from pushcast.register.agent import CHUNK_RECORDS
 from pushcast.wire.devices import decode_row
@@ -189,6 +190,15 @@ async def test_a_table_that_lags_too_far_behind_stops_the_stage_until_it_catches
     harness.kafka.tail(HOME)
     await handling
     assert harness.committable(DEVICE_CHANGED, HOME) == CHUNK_RECORDS + 1
+
+
+async def test_a_partition_without_its_table_is_not_ready() -> None:
+    harness = Harness()
+    harness.stage._holds_table = lambda partition: partition != HOME
+    other = TP(DEVICE_CHANGED, HOME + 1)
+    await harness.stage.assigned({other: Committed(None, "")})
+    with pytest.raises(RETRIED, match=f"no partition .{HOME}."):
+        await harness.stage.assigned({TP(DEVICE_CHANGED, HOME): Committed(None, ""), other: Committed(None, "")})
 
 
 async def test_a_lost_partition_gets_no_more_rows() -> None:

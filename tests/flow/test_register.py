@@ -1,0 +1,242 @@
+"""REGISTER on a real Kafka: rows, forwards, dead letters, restarts and kills."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from confluent_kafka import Consumer, Message, TopicPartition
+
+from flow.kafka_tools import committed, create_topic, produce, read_all, running, until
+from flow.processes import worker
+from pushcast.config.settings import Kafka, Settings
+from pushcast.kafka.app import make_app
+from pushcast.kafka.fatal import end_process
+from pushcast.kafka.outbox import Outbox
+from pushcast.model.clock import SystemClock
+from pushcast.model.ids import partition_of, token_hash
+from pushcast.register.agent import RegisterStage, Topics, build
+from pushcast.register.ports import Counters
+from pushcast.wire.devices import decode_row
+from pushcast.wire.headers import FORWARDED, first
+from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
+
+PARTITIONS = 4
+INTAKE_BYTES = 1_048_576
+USER = b"user-1"
+HOME = partition_of(USER, PARTITIONS)
+AWAY = (HOME + 1) % PARTITIONS
+
+
+@dataclass
+class Ground:
+    """Topics of one test, what was counted, and an App on them."""
+
+    kafka: str
+    group: str
+    data_dir: Path
+    topics: Topics
+    counters: Counters
+    reader: Consumer  # asks for offsets of the group, never joins it
+
+    def rows(self) -> dict[bytes, bytes]:
+        """What the devices topic holds once compacted."""
+        last = {message.key(): message.value() for message in read_all(self.kafka, self.topics.device)}
+        return {key: value for key, value in last.items() if key is not None and value is not None}
+
+    def dead(self, topic: str) -> list[Message]:
+        return read_all(self.kafka, f"{topic}.dlq")
+
+    def behind(self) -> int:
+        """Records of both intake topics that are not committed."""
+        return sum(self._behind(topic) for topic in (self.topics.changed, self.topics.invalid))
+
+    def written(self) -> int:
+        """Records in the devices topic."""
+        return sum(self.reader.get_watermark_offsets(part, timeout=10)[1] for part in parts(self.topics.device))
+
+    def _behind(self, topic: str) -> int:
+        committed = self.reader.committed(parts(topic), timeout=10)
+        ends = [self.reader.get_watermark_offsets(part, timeout=10)[1] for part in committed]
+        return sum(end - max(0, part.offset) for end, part in zip(ends, committed, strict=True))
+
+    def change(self, *events: tuple[int, bytes | None, bytes | None]) -> None:
+        produce(self.kafka, self.topics.changed, events, **{"message.max.bytes": "2000000"})
+
+    @contextlib.asynccontextmanager
+    async def registrar(self) -> AsyncIterator[RegisterStage]:
+        """A registrar in this process; at the end of the block all events are handled."""
+        settings = Settings.model_validate(
+            {"kafka": Kafka(bootstrap_servers=self.kafka, partitions=PARTITIONS), "apps": {"news": {}}}
+        )
+        outbox = Outbox(
+            self.kafka,
+            loop=asyncio.get_running_loop(),
+            on_fatal=lambda error: end_process("outbox", error),
+        )
+        app = make_app(
+            self.group, bootstrap_servers=self.kafka, partitions=PARTITIONS, data_dir=self.data_dir, slot="0"
+        )
+        stage = build(settings, app, outbox, SystemClock(), counters=self.counters, names=self.topics)
+        async with running(app):
+            yield stage
+            await until(lambda: self.behind() == 0, "all events are handled")
+        assert await outbox.close() == 0
+
+
+def parts(topic: str) -> list[TopicPartition]:
+    return [TopicPartition(topic, number) for number in range(PARTITIONS)]
+
+
+def _leaders(reader: Consumer, topic: str) -> int:
+    found = reader.list_topics(topic, timeout=10).topics[topic].partitions.values()
+    return sum(part.leader >= 0 for part in found)
+
+
+@pytest.fixture
+def ground(kafka: str, unique: Callable[[str], str], tmp_path: Path) -> Iterator[Ground]:
+    topics = Topics(unique("changed"), unique("invalid"), unique("device"))
+    for topic in (topics.changed, topics.invalid):
+        create_topic(kafka, topic, PARTITIONS, max_message_bytes=str(INTAKE_BYTES))
+        create_topic(kafka, f"{topic}.dlq", PARTITIONS, max_message_bytes=str(INTAKE_BYTES + 65_536))
+    create_topic(kafka, topics.device, PARTITIONS, cleanup_policy="compact")
+    group = unique("register")
+    reader = Consumer({"bootstrap.servers": kafka, "group.id": group, "enable.auto.commit": False})
+    # The group's leader must know all topics when it assigns, as after `pushcast topology apply`.
+    deadline = time.monotonic() + 30
+    while any(_leaders(reader, topic) < PARTITIONS for topic in topics):
+        assert time.monotonic() < deadline, "the broker does not know its topics"
+    yield Ground(kafka, group, tmp_path, topics, Counters(), reader)
+    reader.close()
+
+
+def event(op: str, device: str, at: int, **more: Any) -> bytes:
+    body: dict[str, Any] = {"op": op, "app": "news", "device": device, "at": at, **more}
+    if op == "register":
+        body |= {"platform": "apns", "token": more.get("token", "ab12")}
+    return orjson.dumps(body)
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def reasons(messages: list[Message]) -> list[str]:
+    return [(first(message.headers(), "push.errors.reason") or b"").decode() for message in messages]
+
+
+async def test_rows_follow_the_events_and_the_table_that_is_tailed(ground: Ground) -> None:
+    past = now_ms() - 10_000
+    async with ground.registrar() as stage:
+        ground.change(
+            (HOME, USER, event("register", "d-1", past)),
+            (HOME, USER, event("register", "d-2", past, token="CD34")),
+            (HOME, USER, event("register", "d-3", past)),
+        )
+        await until(lambda: ground.counters["registrations", "written"] == 3, "three rows")
+        await until(lambda: stage.rows_in_flight == 0, "the table has applied them")
+        # From here on only the table knows the rows.
+        verdict = TokenInvalid(
+            "user-1", "news", "d-2", "apns", token_hash(b"cd34"), "device_unregistered", 410, past + 1, past, past, ""
+        )
+        produce(ground.kafka, ground.topics.invalid, [(HOME, USER, encode_token_invalid(verdict))])
+        ground.change(
+            (HOME, USER, event("register", "d-1", past)),
+            (HOME, USER, event("unregister", "d-3", past + 1)),
+            (HOME, USER, event("unregister", "d-9", past + 1)),
+        )
+    assert set(ground.rows()) == {b"user-1\0news\0d-1"}
+    assert ground.counters == {
+        ("registrations", "written"): 3,
+        ("registrations", "unchanged"): 1,
+        ("unregistrations", "removed"): 1,
+        ("unregistrations", "unknown"): 1,
+        ("removals", "device_unregistered"): 1,
+    }
+
+
+async def test_a_new_registrar_knows_the_rows_of_the_one_before(ground: Ground) -> None:
+    past = now_ms() - 10_000
+    async with ground.registrar():
+        ground.change((HOME, USER, event("register", "d-1", past)), (HOME, USER, event("register", "d-2", past)))
+    async with ground.registrar():
+        ground.change((HOME, USER, event("register", "d-1", past)), (HOME, USER, b'{"op":"forget_user"}'))
+    assert ground.rows() == {}
+    assert ground.counters["registrations", "unchanged"] == 1
+    assert ground.counters["users_forgotten", "removed"] == 1
+    found = await committed(ground.kafka, ground.group, ground.topics.changed)
+    assert found[HOME][0] == 4
+
+
+async def test_a_record_of_a_wrong_partitioner_arrives_in_its_own_partition(ground: Ground) -> None:
+    async with ground.registrar():
+        ground.change((AWAY, USER, event("register", "d-1", now_ms())))
+        await until(lambda: ground.counters["registrations", "written"] == 1, "the row is written")
+    assert set(ground.rows()) == {b"user-1\0news\0d-1"}
+    [forwarded] = [each for each in read_all(ground.kafka, ground.topics.changed) if each.partition() == HOME]
+    assert first(forwarded.headers(), FORWARDED) is not None
+    assert ground.dead(ground.topics.changed) == []
+
+
+async def test_bad_records_are_dead_letters_as_they_came_and_good_ones_go_on(ground: Ground) -> None:
+    # With one more header the largest record that the topic takes no longer fits: 61 bytes of batch, 11 of record.
+    largest = b"{" + b" " * (INTAKE_BYTES - 61 - 11 - len(USER) - 8) + b"}"
+    bad: list[tuple[int, bytes | None, bytes | None]] = [
+        (HOME, None, b"{}"),
+        (HOME, b"\xff\xfe", b"{}"),
+        (HOME, USER, b"{nope"),
+        (HOME, USER, None),
+        (HOME, USER, b"\xc3\x01" + bytes(8)),
+        (HOME, USER, largest),
+        (AWAY, USER, largest),
+    ]
+    async with ground.registrar():
+        ground.change(*bad, (HOME, USER, event("register", "d-1", now_ms())))
+    dead = ground.dead(ground.topics.changed)
+    expected = ["key_missing", "key_not_utf8", "not_json", "tombstone", "unknown_schema", "invalid_field", "too_large"]
+    assert sorted(reasons(dead)) == sorted(expected)
+    came = sorted((message.partition(), message.key() or b"", message.value() or b"") for message in dead)
+    assert came == sorted((partition, key or b"", value or b"") for partition, key, value in bad)
+    assert set(ground.rows()) == {b"user-1\0news\0d-1"}
+
+
+@pytest.mark.slow
+async def test_a_registrar_killed_at_work_loses_no_device(ground: Ground) -> None:
+    """Its successor handles again what was not committed; the rows are those of the events."""
+    past = now_ms() - 100_000
+    expected: dict[bytes, int] = {}
+    events: list[tuple[int, bytes | None, bytes | None]] = []
+    for number in range(30_000):
+        user, device, at = f"user-{number % 4000}", f"d-{number % 3}", past + number
+        op = "unregister" if number % 11 == 0 else "register"
+        events.append((partition_of(user.encode(), PARTITIONS), user.encode(), event(op, device, at)))
+        key = f"{user}\0news\0{device}".encode()
+        if op == "register":
+            expected[key] = at
+        else:
+            expected.pop(key, None)
+    ground.change(*events)
+    options = {
+        "bootstrap_servers": ground.kafka,
+        "group": ground.group,
+        "partitions": PARTITIONS,
+        "data_dir": str(ground.data_dir / "killed"),
+        "topics": list(ground.topics),
+    }
+    for share in (0.2, 0.5):
+        async with worker("register_worker", **options) as process:
+            await process.ready()
+            await until(lambda share=share: ground.written() > len(events) * share, "it is at work")  # type: ignore[misc]
+            await process.kill()
+    async with worker("register_worker", **options) as process:
+        await process.ready()
+        await until(lambda: ground.behind() == 0, "the last one has done the rest")
+        assert await process.stop() == 0
+    assert {key: decode_row(value).registered_at for key, value in ground.rows().items()} == expected
