@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hpack import Decoder
+from hpack import Decoder, HPACKError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pushcast.providers.http2.block_reader import read_block
 from pushcast.providers.http2.errors import PeerViolation
 from pushcast.providers.http2.frames import Frame, FrameSplitter, pack_frame, strip_padding
 from pushcast.providers.http2.hpack import EncoderTable, ResponseDecoder, compile_template, encode_integer
@@ -23,6 +24,30 @@ FRAMES = st.lists(
 )
 NAMES = st.sampled_from([b"apns-topic", b"authorization", b"content-type", b"x-a", b"x-b", b"x-c", b"x-d"])
 HEADERS = st.lists(st.tuples(NAMES, st.binary(max_size=60).map(lambda raw: raw.hex().encode())), max_size=8)
+
+PIECES = (
+    b"\x88",
+    b"\x89",
+    b"\x20",
+    b"\x3f\x01",
+    b"\x3f\x80\x80\x00",
+    b"\xbe",
+    b"\xff\x00",
+    b"\x80",
+    b"\x48\x03410",
+    b"\x08\x82\x08\x17",
+    b"\x00\x01a\x01b",
+    b"\x40\x01a\x01b",
+    b"\x10\x01a\x01b",
+    b"\x0f\x10\x01c",
+    b"\x0f\x2f\x01c",
+    b"\x7f\x01\x01c",
+    b"\x54\x00",
+    b"\x0f\x0d\x83\x10\x5d\x7f",
+    b"\x54\x7f\x01" + b"v" * 128,
+    b"\x54\xff",
+    b"\x00\x05ab",
+)
 
 
 @given(FRAMES, st.lists(st.integers(1, 40), min_size=1, max_size=30))
@@ -57,6 +82,26 @@ def test_decoding_anything_gives_fields_or_a_violation(block: bytes, stateless: 
     except PeerViolation:
         return
     assert all(isinstance(name, bytes) and isinstance(value, bytes) for name, value in fields)
+
+
+def stateless_decoder() -> Decoder:
+    decoder = Decoder()
+    decoder.max_allowed_table_size = 0
+    decoder.header_table_size = 0
+    return decoder
+
+
+@given(st.one_of(st.binary(max_size=60), st.lists(st.sampled_from(list(PIECES)), max_size=8).map(b"".join)))
+def test_a_stateless_block_is_read_as_the_hpack_package_reads_it(block: bytes) -> None:
+    try:
+        expected = [(bytes(name), bytes(value)) for name, value in stateless_decoder().decode(block, raw=True)]
+    except (HPACKError, ValueError):
+        expected = None
+    try:
+        got = read_block(block)
+    except HPACKError:
+        got = None
+    assert got == expected
 
 
 @given(st.integers(0, 2**32), st.integers(4, 7))

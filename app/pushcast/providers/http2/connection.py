@@ -178,6 +178,7 @@ class Connection(asyncio.Protocol):
         self._refused = False
         self._heard = True
         self._heard_at = now
+        self._swept_at = now
         self._ping_at: float | None = None
         self._pings_without_request = 0
         self._drain_until: float | None = None
@@ -657,6 +658,7 @@ class Connection(asyncio.Protocol):
                 if self._in_flight.get(stream_id) is burst:
                     self._reset(stream_id, CANCEL, Kind.DEADLINE, "deadline")
         self._watch_peer(now)
+        self._swept_at = now
         if self.state is State.DRAINING:
             if self._drain_until is None:
                 self._drain_until = now + self._options.drain_seconds
@@ -678,7 +680,9 @@ class Connection(asyncio.Protocol):
             if now - self.opened_at >= options.settings_timeout_seconds:
                 self._end(PeerSilent("no SETTINGS came"))
         elif self._ping_at is not None:
-            if now - self._ping_at >= options.ping_timeout_seconds:
+            if now - self._swept_at > options.ping_timeout_seconds / 2:
+                self._ping_at = now  # it was we who were away: the answer may wait in the socket
+            elif now - self._ping_at >= options.ping_timeout_seconds:
                 self._end(PeerSilent(f"nothing was heard for {silent_seconds:.1f} s, a PING included"))
         elif self._in_flight or self._paused:
             if (
@@ -710,6 +714,12 @@ class Connection(asyncio.Protocol):
         """Ends at once: what is out ends as UNKNOWN "closed_by_us"."""
         if self.state is not State.CLOSED:
             self._end(ClosedByUs("closed"))
+
+    def discard(self) -> None:
+        """For a connection that never served: goes away without a word to anyone."""
+        self.state = State.CLOSED
+        if self._transport is not None:
+            self._transport.abort()
 
     def _violate(self, violation: PeerViolation) -> None:
         if self.state is not State.CLOSED:

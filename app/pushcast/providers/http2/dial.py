@@ -114,7 +114,7 @@ async def _secure(connection_socket: socket.socket, endpoint: Endpoint, make: Ca
         raise ConnectFailed(f"{endpoint.host}:{endpoint.port}: {error}") from error
     chosen = transport.get_extra_info("ssl_object").selected_alpn_protocol()
     if chosen != "h2" and (chosen is not None or endpoint.alpn_required):
-        transport.abort()
+        connection.discard()
         raise AlpnRefused(f"{endpoint.host}:{endpoint.port} chose {chosen or 'no protocol'} instead of h2")
     return connection
 

@@ -8,6 +8,7 @@ from typing import Final
 from hpack import Decoder, HPACKError
 from hpack.table import HeaderTable
 
+from pushcast.providers.http2.block_reader import read_block
 from pushcast.providers.http2.errors import PeerViolation
 from pushcast.providers.http2.frames import COMPRESSION_ERROR, DEFAULT_HEADER_TABLE_BYTES
 from pushcast.providers.http2.request import Template
@@ -204,13 +205,13 @@ class ResponseDecoder:
         self.stateless = False
 
     def become_stateless(self) -> None:
-        self._decoder.max_allowed_table_size = 0
-        self._decoder.header_table_size = 0
         self.stateless = True
 
     def decode(self, block: bytes) -> list[tuple[bytes, bytes]]:
         """Raises PeerViolation (COMPRESSION_ERROR) on anything that is no header block."""
         try:
+            if self.stateless:
+                return read_block(block)
             return [(bytes(field[0]), bytes(field[1])) for field in self._decoder.decode(block, raw=True)]
         except (HPACKError, ValueError, IndexError) as error:
             raise PeerViolation(

@@ -34,10 +34,11 @@ class PoolStats:
 
 
 class Pool:
-    """Sends jobs over as many connections as it takes. Use it on one running loop.
+    """Sends jobs over as many connections as it takes. Make it on the running loop it is to live on.
 
     Nothing is sent twice unless the server said it did not process it (GOAWAY, REFUSED_STREAM). `on_end` hears of every
-    connection that ended or did not come to be, with its typed fault: the place for breakers and logs.
+    connection that did not come to be or that ended otherwise than by our wish, with its typed fault: the place for
+    breakers and logs.
     """
 
     def __init__(

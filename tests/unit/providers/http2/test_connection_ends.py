@@ -202,11 +202,23 @@ def test_a_silent_server_is_asked_and_then_given_up() -> None:
     assert not [frame for frame in wire.read() if frame.type == PING]
     wire.connection.sweep(15.0)
     assert [frame for frame in wire.read() if frame.type == PING]
-    wire.connection.sweep(24.0)
+    for now in range(16, 25):
+        wire.connection.sweep(float(now))
     assert wire.is_open()
     wire.connection.sweep(25.0)
     assert [fault.reason for fault in wire.listener.faults] == ["peer_silent"]
     assert {(r.kind, r.fault) for r in sent.outcomes.values()} == {(Kind.UNKNOWN, "peer_silent")}
+
+
+def test_a_server_is_not_blamed_for_our_own_absence() -> None:
+    wire = Wire(ConnectionOptions(ping_after_seconds=15, ping_timeout_seconds=10)).settle()
+    wire.connection.sweep(0.0)
+    sent = wire.submit(1)
+    wire.connection.sweep(15.0)
+    wire.connection.sweep(400.0)
+    assert wire.is_open()
+    wire.say(wire.answer(1))
+    assert sent.kinds() == {"answered": 1}
 
 
 def test_a_server_that_answers_pings_but_no_request_is_asked_twice_at_most() -> None:
@@ -239,8 +251,9 @@ def test_a_server_that_stops_reading_is_given_up() -> None:
     wire.connection.sweep(0.0)
     sent = wire.submit(3)
     wire.connection.pause_writing()
-    wire.connection.sweep(15.0)
-    wire.connection.sweep(25.0)
+    for now in range(15, 26):
+        assert not sent.lists
+        wire.connection.sweep(float(now))
     assert sent.kinds() == {"unknown": 3}
     assert wire.transport.closed
     wire.connection.sweep(26.0)

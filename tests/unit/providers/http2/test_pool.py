@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+import uvloop
 
 from pushcast.providers.http2.dial import Endpoint
 from pushcast.providers.http2.errors import ClosedByUs, ConnectionFault
@@ -155,7 +156,7 @@ async def test_a_connection_is_replaced_before_its_ids_run_out() -> None:
 
 
 async def test_an_aged_connection_is_replaced_without_a_gap() -> None:
-    options = replace(QUICK, connection=ConnectionOptions(max_age_seconds=100.0))
+    options = replace(QUICK, connection=ConnectionOptions(max_age_seconds=100.0, ping_after_seconds=1e9))
     held: list[tuple[Peer, int]] = []
     clock = Clock()
     async with (
@@ -422,3 +423,23 @@ async def test_surplus_connections_leave_after_a_quiet_time() -> None:
         pool.tick(clock())
         assert pool.stats.connections == 3
         await until(lambda: server.alive == 3)
+
+
+UVLOOP_TOO = [
+    test_a_job_is_sent_and_answered_over_a_connection_opened_for_it,
+    test_connections_are_added_while_streams_limit_and_the_load_is_spread,
+    test_what_was_below_the_last_id_and_never_answered_is_unknown_and_not_resent,
+    test_a_connection_is_replaced_before_its_ids_run_out,
+    test_an_aged_connection_is_replaced_without_a_gap,
+    test_a_lost_connection_makes_its_requests_unknown_and_the_rest_go_on,
+    test_a_server_that_comes_back_is_found,
+    test_deadlines_free_their_streams_for_others,
+    test_cancelling_a_job_ends_all_of_it_and_nothing_else,
+    test_a_dead_peer_is_noticed_and_the_work_moves_on,
+    test_closing_gives_grace_then_ends_everything,
+]
+
+
+@pytest.mark.parametrize("scenario", UVLOOP_TOO, ids=lambda scenario: scenario.__name__.removeprefix("test_"))
+def test_the_same_holds_on_uvloop(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
+    uvloop.run(scenario())
