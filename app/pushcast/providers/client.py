@@ -24,8 +24,8 @@ class Prepared(ABC):
     results: list[Result]
 
     @abstractmethod
-    def requests(self, authorization: bytes | None, positions: Sequence[int] | None) -> tuple[Template, Columns]:
-        """Template and columns for these positions, None for all."""
+    def requests(self, authorization: bytes, positions: Sequence[int] | None) -> tuple[Template, Columns]:
+        """Template and columns for these positions, None for all; without an empty authorization."""
 
     @abstractmethod
     def provider_id(self, position: int, response: Response) -> str | None:
@@ -88,16 +88,18 @@ class TemplateProvider(ABC):
     ) -> list[int]:
         """Positions to try once more, on other connections; the others had their results."""
         loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout_at(deadline_at):
-                authorization = await self._credential.header()
-        except TimeoutError:
-            problem = CredentialUnavailable("no credential in time", Disposition.UNSENT, "not_sent_in_time")
-            on_results(_without_credential(prepared, positions, problem))
-            return []
-        except CredentialUnavailable as problem:
-            on_results(_without_credential(prepared, positions, problem))
-            return []
+        authorization = self._credential.current()
+        if authorization is None:
+            try:
+                async with asyncio.timeout_at(deadline_at):
+                    authorization = await self._credential.header()
+            except TimeoutError:
+                problem = CredentialUnavailable("no credential in time", Disposition.UNSENT, "not_sent_in_time")
+                on_results(_without_credential(prepared, positions, problem))
+                return []
+            except CredentialUnavailable as problem:
+                on_results(_without_credential(prepared, positions, problem))
+                return []
         template, columns = prepared.requests(authorization, positions)
         again: list[int] = []
         started_at = loop.time()

@@ -24,11 +24,15 @@ class CredentialUnavailable(PushcastError):
 class Credential(Protocol):
     """One account at one provider. Used from one event loop."""
 
-    async def header(self) -> bytes | None:
-        """Value of the authorization header, None where TLS authenticates. Raises CredentialUnavailable."""
+    def current(self) -> bytes | None:
+        """Value of the authorization header, empty where TLS authenticates; None when `header` must be awaited."""
         ...
 
-    async def refresh(self, refused: bytes | None) -> None:
+    async def header(self) -> bytes:
+        """As `current`, after waiting for it. Raises CredentialUnavailable."""
+        ...
+
+    async def refresh(self, refused: bytes) -> None:
         """The provider refused this header: get another, unless that has happened already or is not allowed yet.
 
         What follows is one more try with `header()`, which may be the same as before.

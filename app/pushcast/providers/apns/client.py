@@ -80,7 +80,7 @@ class _Prepared(Prepared):
         self._expiration = first if expirations.count(first) == len(expirations) else None
         self._expirations = [] if self._expiration is not None else [b"%d" % at for at in expirations]
 
-    def requests(self, authorization: bytes | None, positions: Sequence[int] | None) -> tuple[Template, Columns]:
+    def requests(self, authorization: bytes, positions: Sequence[int] | None) -> tuple[Template, Columns]:
         headers = list(self._rendered.headers)
         varying = [_APNS_ID]
         columns: list[list[bytes]] = [self._tokens, [name.encode() for name in self._ids]]
@@ -89,7 +89,7 @@ class _Prepared(Prepared):
             columns.append(self._expirations)
         else:
             headers.append((b"apns-expiration", b"%d" % self._expiration))
-        if authorization is not None:
+        if authorization:
             headers.append((b"authorization", authorization))
         if positions is not None:
             columns = [[column[position] for position in positions] for column in columns]

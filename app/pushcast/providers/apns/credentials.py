@@ -84,7 +84,7 @@ class ProviderToken:
             raise ConfigurationError(f"key_file {self._file.path}: {error.strerror}") from error
         return load_key(pem, str(self._file.path))
 
-    async def header(self) -> bytes:
+    def current(self) -> bytes:
         now = self._clock.now_ms() / 1000
         if self._file.changed(self._clock.monotonic_seconds()):
             self._reload()
@@ -94,7 +94,10 @@ class ProviderToken:
             self._use(slot)
         return self._header
 
-    async def refresh(self, refused: bytes | None) -> None:
+    async def header(self) -> bytes:
+        return self.current()
+
+    async def refresh(self, refused: bytes) -> None:
         """Moves on by half a slot where at least 20 minutes have passed; all processes come to the same token."""
         if refused != self._header:
             return
@@ -122,10 +125,13 @@ class ProviderToken:
 class ClientCertificate:
     """Certificate authentication: TLS tells who we are, no header does."""
 
-    async def header(self) -> None:
-        return None
+    def current(self) -> bytes:
+        return b""
 
-    async def refresh(self, refused: bytes | None) -> None:
+    async def header(self) -> bytes:
+        return b""
+
+    async def refresh(self, refused: bytes) -> None:
         """Nothing to renew: connections that follow read the file again."""
 
     async def close(self) -> None:

@@ -84,8 +84,8 @@ class _Prepared(Prepared):
                 for index, kind, token in zip(indices, kinds, tokens, strict=True)
             ]
 
-    def requests(self, authorization: bytes | None, positions: Sequence[int] | None) -> tuple[Template, Columns]:
-        headers = [_JSON] if authorization is None else [_JSON, (b"authorization", authorization)]
+    def requests(self, authorization: bytes, positions: Sequence[int] | None) -> tuple[Template, Columns]:
+        headers = [_JSON, (b"authorization", authorization)]
         template = Template(path=self._path, headers=headers, body=self._body, authority=self._authority)
         return template, [self._pieces if positions is None else [self._pieces[at] for at in positions]]
 

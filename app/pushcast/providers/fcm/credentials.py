@@ -92,7 +92,7 @@ class _Token(NamedTuple):
 
 
 class AccessToken:
-    """The access token of one service account at one token endpoint. Used from one event loop.
+    """The access token of one service account at one token endpoint. Used on one running event loop.
 
     `header` waits only when there is no usable token; otherwise the next one is fetched behind the senders' backs. A
     failed fetch is not repeated before a jittered pause that doubles up to a minute; in between `header` raises at
@@ -127,23 +127,29 @@ class AccessToken:
             raise ConfigurationError(f"service_account_file {self._file.path}: {error.strerror}") from error
         return ServiceAccount.parse(content, str(self._file.path))
 
-    async def header(self) -> bytes:
+    def current(self) -> bytes | None:
         now = self._clock.monotonic_seconds()
         if self._file.changed(now):
             self._reload()
         token = self._token
-        if token is not None and now < token.expires_at:
-            if now >= token.renew_at and now >= self._not_before:
-                self._fetch()
-            return token.header
-        if self._fetching is None and self._problem is not None and now < self._not_before:
+        if token is None or now >= token.expires_at:
+            return None
+        if now >= token.renew_at and now >= self._not_before:
+            self._fetch()
+        return token.header
+
+    async def header(self) -> bytes:
+        current = self.current()
+        if current is not None:
+            return current
+        if self._fetching is None and self._problem is not None and self._clock.monotonic_seconds() < self._not_before:
             raise self._problem
         await asyncio.shield(self._fetch())
         if self._token is None:
             raise self._problem or _unavailable("no token")
         return self._token.header
 
-    async def refresh(self, refused: bytes | None) -> None:
+    async def refresh(self, refused: bytes) -> None:
         if self._token is not None and self._token.header == refused:
             self._token = None
 

@@ -59,19 +59,14 @@ def render(message: Message, locale: str | None = None) -> Rendered:
             "background_shows_something", "push_type background takes no title, body, sound or badge", "push_type"
         )
     _check_data(content)
-    size = sum(
-        len(key.encode()) + len(value.encode()) for part in (notification, content.data) for key, value in part.items()
-    )
-    if size > MAX_PAYLOAD_BYTES:
-        raise Unsendable(
-            Reason.PAYLOAD_TOO_LARGE, f"FCM notification and data are {size} bytes, at most {MAX_PAYLOAD_BYTES}"
-        )
     urgent = options.priority == "high" and options.push_type != "background"
     head = b'{"validate_only":true,"message":{' if options.dry_run else b'{"message":{'
     if notification:
         head += b'"notification":' + orjson.dumps(notification) + b","
     if content.data:
         head += b'"data":' + orjson.dumps(content.data) + b","
+    if len(head) > MAX_PAYLOAD_BYTES:  # as JSON; it is less without quotes and escapes
+        _check_size(notification, content.data)
     android = orjson.dumps(_android(message, bool(notification), urgent))
     return Rendered(head + b'"android":' + android[:-1], _times(message, bool(notification), urgent))
 
@@ -122,6 +117,15 @@ def _times(message: Message, shown: bool, urgent: bool) -> bytes:
 
 def _literal(text: bytes) -> bytes:
     return text.replace(b"%", b"%%")
+
+
+def _check_size(notification: dict[str, str], data: dict[str, str]) -> None:
+    parts = (*notification.items(), *data.items())
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in parts)
+    if size > MAX_PAYLOAD_BYTES:
+        raise Unsendable(
+            Reason.PAYLOAD_TOO_LARGE, f"FCM notification and data are {size} bytes, at most {MAX_PAYLOAD_BYTES}"
+        )
 
 
 def _check_data(content: Content) -> None:

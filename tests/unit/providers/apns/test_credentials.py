@@ -157,4 +157,4 @@ def test_a_missing_key_file_is_a_configuration_error(tmp_path: Path) -> None:
 
 
 async def test_a_certificate_sends_no_header() -> None:
-    assert await ClientCertificate().header() is None
+    assert await ClientCertificate().header() == ClientCertificate().current() == b""

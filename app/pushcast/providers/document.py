@@ -1,0 +1,115 @@
+"""docs/providers.md from the verdict tables: `python -m pushcast.providers.document > docs/providers.md`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from pushcast.providers.apns import message as apns_message
+from pushcast.providers.apns import verdicts as apns
+from pushcast.providers.fcm import message as fcm_message
+from pushcast.providers.fcm import verdicts as fcm
+from pushcast.providers.verdict import Remedy, Row
+
+_REMEDIES: Final = {
+    Remedy.NONE: "",
+    Remedy.RECONNECT: "other connection",
+    Remedy.ELSEWHERE: "other connection, once more at once",
+    Remedy.REFRESH: "new credential, other connection, once more at once",
+}
+
+
+class Chapter(NamedTuple):
+    """What one provider contributes."""
+
+    title: str
+    text: str
+    rows: Sequence[Row]
+
+
+CHAPTERS: Final = (
+    Chapter(
+        "APNs",
+        f"""Engines: `multicast` (default), `aioapns`, `httpx`.
+
+- Payload at most {apns_message.MAX_PAYLOAD_BYTES} bytes ({apns_message.MAX_VOIP_PAYLOAD_BYTES} for voip), \
+collapse id at most {apns_message.MAX_COLLAPSE_ID_BYTES}.
+- `data` stands beside `aps`; a key `aps` is refused (`reserved_data_key`).
+- A notification that shows nothing (no title, body, sound or badge) goes as a background push, priority 5. \
+`push_type: background` with something to show is refused (`background_shows_something`).
+- Without a collapse id an alert gets one made of its content: sent twice, it is shown once.
+- `apns-id` is a UUID of delivery and attempt. `apns-expiration` is the target's expiry.
+- APNs knows no dry run: form and size are checked here, then the delivery is accepted without a request.
+- Token authentication: one token per team, key and slot of 40 minutes, the same in all processes.""",
+        (*apns.ROWS, *apns.OTHER_ROWS),
+    ),
+    Chapter(
+        "FCM",
+        f"""Engines: `multicast` (default), `httpx`.
+
+- Notification and `data` together at most {fcm_message.MAX_PAYLOAD_BYTES} bytes, keys included. `from`, \
+`message_type` and keys that begin with `google.` or `gcm.` are refused (`reserved_data_key`).
+- Push types {", ".join(f"`{name}`" for name in sorted(fcm_message.PUSH_TYPES))}; Apple's others are refused \
+(`push_type_unsupported`).
+- `notification.tag` is the collapse id, or made of the content; `collapse_key` only when a collapse id is given.
+- The apns and webpush blocks carry the same expiry and urgency to iOS and web devices behind FCM.
+- A dry run is FCM's own `validate_only`.
+- The access token is fetched five minutes ahead of its end, by one task at a time.""",
+        fcm.ROWS,
+    ),
+)
+
+_HEAD: Final = """<!-- From the verdict tables: `python -m pushcast.providers.document`. -->
+# Providers
+
+What each answer of a provider means for a delivery. `reason` is the word in receipts, dead letters and metrics.
+
+| result | meaning |
+|---|---|
+| `accepted` | the provider took it |
+| `invalid` | the token is no more; the device's row is in question |
+| `rejected` | this content will never be taken; the token is kept |
+| `retry` | later, perhaps, after the seconds given or the answer's own Retry-After |
+| `credential` | our key or project is refused: no token is at fault, the app's work waits |
+| `unknown` | the request left and no answer came: it may have been delivered |
+| `unsent` | it certainly was not processed: sending again cannot double it |
+
+Requests without an answer, at every provider: `unsent` with `connection_failed`, `not_sent_in_time` (no connection or \
+stream before the deadline) or `stream_refused`; otherwise `unknown` with `unknown_outcome`.
+"""
+
+
+def document() -> str:
+    """The whole page."""
+    return _HEAD + "".join(_chapter(chapter) for chapter in CHAPTERS)
+
+
+def _chapter(chapter: Chapter) -> str:
+    lines = [f"\n## {chapter.title}\n", chapter.text, ""]
+    lines += [
+        "| status | answer | result | reason | also | retry after | note | source |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [_line(row) for row in chapter.rows]
+    return "\n".join(lines) + "\n"
+
+
+def _line(row: Row) -> str:
+    source = f"[vendor]({row.source})" if row.source.startswith("https://") else row.source
+    after = "" if row.retry_after_seconds is None else f"{row.retry_after_seconds:g} s"
+    cells = (
+        ", ".join(map(str, row.statuses)) or "any",
+        row.answer,
+        f"`{row.disposition}`",
+        f"`{row.reason}`" if row.reason.isidentifier() else row.reason,
+        _REMEDIES[row.remedy],
+        after,
+        row.note,
+        source,
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())
