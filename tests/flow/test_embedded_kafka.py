@@ -30,9 +30,29 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
     embedded.stop(tmp_path / "kafka")
 
 
+@pytest.fixture(scope="module")
+def stopped_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory whose cluster ran, holds the topic `kept` with one acknowledged record, and was stopped."""
+    directory = tmp_path_factory.mktemp("stopped") / "kafka"
+    info = embedded.start(data_dir=directory)
+    try:
+        create_topic(info.bootstrap_servers, "kept")
+        produce(info.bootstrap_servers, "kept", b"acknowledged")
+    finally:
+        assert embedded.stop(directory)
+    return directory
+
+
+@pytest.fixture
+def stopped(stopped_once: Path, data_dir: Path) -> Path:
+    """A copy of it for one test."""
+    shutil.copytree(stopped_once, data_dir)
+    return data_dir
+
+
 def create_topic(bootstrap_servers: str, name: str) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    admin.create_topics([NewTopic(name, 1)])[name].result()
+    admin.create_topics([NewTopic(name, 1)])[name].result(timeout=30)
 
 
 def produce(bootstrap_servers: str, topic: str, value: bytes) -> None:
@@ -63,23 +83,74 @@ def wait_until(condition: Callable[[], bool], what: str, timeout_seconds: float 
         os.sched_yield()
 
 
-def test_what_was_acknowledged_is_there_after_a_stop_and_a_start(data_dir: Path) -> None:
-    first = embedded.start(data_dir=data_dir)
-    create_topic(first.bootstrap_servers, "kept")
-    produce(first.bootstrap_servers, "kept", b"before the stop")
-    assert embedded.stop(data_dir)
-    assert embedded.status(data_dir) is None
-    second = embedded.start(data_dir=data_dir)
+def test_a_stopped_cluster_starts_again_with_all_that_was_acknowledged(stopped: Path) -> None:
+    assert (stopped / "broker-1" / "data" / ".kafka_cleanshutdown").is_file()
+    said: list[str] = []
+    info = embedded.start(data_dir=stopped, progress=said.append)
+    assert not any("stale" in line or "formatted" in line for line in said)
+    assert_coordinators_are_loaded(info.bootstrap_servers)
+    assert read_first(info.bootstrap_servers, "kept") == b"acknowledged"
+    assert embedded.start(data_dir=stopped) == info
+    assert embedded.status(stopped) == info
+    assert all(path.is_file() for path in info.log_files)
+
+
+def assert_coordinators_are_loaded(bootstrap_servers: str) -> None:
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    topics = admin.list_topics(timeout=10).topics
+    assert {"__consumer_offsets", "__transaction_state"} <= topics.keys()
+    groups = readiness.groups_of_all_partitions(len(topics["__consumer_offsets"].partitions))
+    # One try each: a coordinator that is still loading answers with an error.
+    answers = admin.describe_consumer_groups(groups, request_timeout=10)
+    assert {answer.result(timeout=30).group_id for answer in answers.values()} == set(groups)
+
+
+def test_a_broker_killed_by_somebody_else_is_found_and_started_again(stopped: Path) -> None:
+    first = embedded.start(data_dir=stopped)
+    produce(first.bootstrap_servers, "kept", b"acknowledged too")
+    os.kill(first.pids[0], signal.SIGKILL)
+    wait_until(lambda: embedded.status(stopped) is None, "the status says down")
+    said: list[str] = []
+    second = embedded.start(data_dir=stopped, progress=said.append)
+    assert any("pid is stale" in line for line in said)
     assert second.bootstrap_servers == first.bootstrap_servers
-    assert second.pids != first.pids
-    assert read_first(second.bootstrap_servers, "kept") == b"before the stop"
+    admin = AdminClient({"bootstrap.servers": second.bootstrap_servers})
+    ends = admin.list_offsets({TopicPartition("kept", 0): OffsetSpec.latest()}, request_timeout=10)
+    assert [end.result(timeout=30).offset for end in ends.values()] == [2]
 
 
-def test_starting_a_running_cluster_changes_nothing(data_dir: Path) -> None:
-    first = embedded.start(data_dir=data_dir)
-    assert embedded.start(data_dir=data_dir) == first
-    assert embedded.status(data_dir) == first
-    assert all(path.is_file() for path in first.log_files)
+def test_a_half_formatted_directory_is_explained_and_formatted_again(stopped: Path) -> None:
+    data = stopped / "broker-1" / "data"
+    for each in data.iterdir():  # what an interrupted StorageTool leaves: everything but meta.properties
+        if each.name not in {"bootstrap.checkpoint", "__cluster_metadata-0"}:
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+    said: list[str] = []
+    info = embedded.start(data_dir=stopped, progress=said.append)
+    assert any(f"{data} is half formatted" in line for line in said)
+    assert_coordinators_are_loaded(info.bootstrap_servers)
+    assert "kept" not in AdminClient({"bootstrap.servers": info.bootstrap_servers}).list_topics(timeout=10).topics
+
+
+def test_topics_without_their_metadata_are_left_alone_and_explained(stopped: Path) -> None:
+    (stopped / "broker-1" / "data" / "meta.properties").unlink()
+    with pytest.raises(StorageError, match=r"no meta\.properties"):
+        embedded.start(data_dir=stopped)
+    assert (stopped / "broker-1" / "data" / "kept-0").is_dir()
+
+
+def test_a_broker_that_cannot_start_is_reported_with_its_own_words(
+    stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "java"
+    broken.write_text(
+        "#!/bin/sh\n"
+        """case "$*" in -version) echo 'version "17.0.1"';; *) echo 'Exception: no such luck'; exit 3;; esac\n"""
+    )
+    broken.chmod(0o755)
+    monkeypatch.setenv("PUSHCAST_JAVA", str(broken))
+    with pytest.raises(BrokerFailedError, match=r"broker 1 .* ended: .*no such luck.*kafka\.log"):
+        embedded.start(data_dir=stopped)
+    assert embedded.status(stopped) is None
 
 
 def test_a_topic_is_never_made_by_producing_to_it(kafka: str, unique: Name) -> None:
@@ -90,17 +161,6 @@ def test_a_topic_is_never_made_by_producing_to_it(kafka: str, unique: Name) -> N
     assert len(failures) == 1
     assert failures[0] is not None
     assert unique("typo") not in AdminClient({"bootstrap.servers": kafka}).list_topics(timeout=10).topics
-
-
-def test_the_coordinators_exist_and_are_loaded_when_start_returns(data_dir: Path) -> None:
-    info = embedded.start(data_dir=data_dir)
-    admin = AdminClient({"bootstrap.servers": info.bootstrap_servers})
-    topics = admin.list_topics(timeout=10).topics
-    assert {"__consumer_offsets", "__transaction_state"} <= topics.keys()
-    groups = readiness.groups_of_all_partitions(len(topics["__consumer_offsets"].partitions))
-    # One try each: a coordinator that is still loading answers with an error.
-    answers = admin.describe_consumer_groups(groups, request_timeout=10)
-    assert {answer.result().group_id for answer in answers.values()} == set(groups)
 
 
 def test_groups_live_where_we_compute_it(kafka: str, unique: Name) -> None:
@@ -120,14 +180,14 @@ def test_groups_live_where_we_compute_it(kafka: str, unique: Name) -> None:
 
 def ends_of_consumer_offsets(admin: AdminClient, partitions: int) -> list[int]:
     wanted = {TopicPartition("__consumer_offsets", each): OffsetSpec.latest() for each in range(partitions)}
-    return [answer.result().offset for answer in admin.list_offsets(wanted, request_timeout=10).values()]
+    return [answer.result(timeout=30).offset for answer in admin.list_offsets(wanted, request_timeout=10).values()]
 
 
 def test_topics_may_take_larger_messages_than_the_broker_s_mebibyte(kafka: str, unique: Name) -> None:
     names = {unique("small"): {}, unique("large"): {"max.message.bytes": "2097152"}}
     admin = AdminClient({"bootstrap.servers": kafka})
     for each in admin.create_topics([NewTopic(name, 1, config=config) for name, config in names.items()]).values():
-        each.result()
+        each.result(timeout=30)
     producer = Producer({"bootstrap.servers": kafka, "message.max.bytes": 4_000_000})
     outcome: dict[str | None, KafkaError | None] = {}
     for name in names:
@@ -138,40 +198,6 @@ def test_topics_may_take_larger_messages_than_the_broker_s_mebibyte(kafka: str, 
     assert refused is not None
     assert refused.code() == KafkaError.MSG_SIZE_TOO_LARGE
     assert outcome[large] is None
-
-
-def test_a_broker_killed_by_somebody_else_is_found_and_started_again(data_dir: Path) -> None:
-    first = embedded.start(data_dir=data_dir)
-    create_topic(first.bootstrap_servers, "kept")
-    produce(first.bootstrap_servers, "kept", b"acknowledged")
-    os.kill(first.pids[0], signal.SIGKILL)
-    wait_until(lambda: embedded.status(data_dir) is None, "the status says down")
-    said: list[str] = []
-    second = embedded.start(data_dir=data_dir, progress=said.append)
-    assert any("pid is stale" in line for line in said)
-    assert second.bootstrap_servers == first.bootstrap_servers
-    assert read_first(second.bootstrap_servers, "kept") == b"acknowledged"
-
-
-def test_a_half_formatted_directory_is_explained_and_formatted_again(data_dir: Path) -> None:
-    embedded.start(data_dir=data_dir)
-    embedded.stop(data_dir)
-    data = data_dir / "broker-1" / "data"
-    for each in data.iterdir():  # what an interrupted StorageTool leaves: everything but meta.properties
-        if each.name not in {"bootstrap.checkpoint", "__cluster_metadata-0"}:
-            shutil.rmtree(each) if each.is_dir() else each.unlink()
-    said: list[str] = []
-    embedded.start(data_dir=data_dir, progress=said.append)
-    assert any(f"{data} is half formatted" in line for line in said)
-
-
-def test_topics_without_their_metadata_are_left_alone_and_explained(data_dir: Path) -> None:
-    embedded.start(data_dir=data_dir)
-    embedded.stop(data_dir)
-    (data_dir / "broker-1" / "data" / "meta.properties").unlink()
-    with pytest.raises(StorageError, match=r"no meta\.properties"):
-        embedded.start(data_dir=data_dir)
-    assert (data_dir / "broker-1" / "data" / "__consumer_offsets-0").is_dir()
 
 
 def test_a_port_in_use_is_an_error_when_asked_for_and_passed_by_when_not(
@@ -188,23 +214,6 @@ def test_a_port_in_use_is_an_error_when_asked_for_and_passed_by_when_not(
         assert not info.bootstrap_servers.endswith(f":{taken}")
     with pytest.raises(SettingError, match="already running at"):
         embedded.start(data_dir=data_dir, port=taken)
-
-
-def test_a_broker_that_cannot_start_is_reported_with_its_own_words(
-    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    embedded.start(data_dir=data_dir)
-    embedded.stop(data_dir)
-    broken = tmp_path / "java"
-    broken.write_text(
-        "#!/bin/sh\n"
-        """case "$*" in -version) echo 'version "17.0.1"';; *) echo 'Exception: no such luck'; exit 3;; esac\n"""
-    )
-    broken.chmod(0o755)
-    monkeypatch.setenv("PUSHCAST_JAVA", str(broken))
-    with pytest.raises(BrokerFailedError, match=r"broker 1 .* ended: .*no such luck.*kafka\.log"):
-        embedded.start(data_dir=data_dir)
-    assert embedded.status(data_dir) is None
 
 
 def test_a_temporary_cluster_goes_when_its_owner_is_killed(tmp_path: Path) -> None:
@@ -243,11 +252,11 @@ def test_three_brokers_go_on_when_one_is_killed_and_stop_when_two_are() -> None:
     with embedded.temporary_cluster(3) as cluster:
         servers = cluster.bootstrap_servers
         admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
-        admin.create_topics([NewTopic("replicated", 3)])["replicated"].result()
+        admin.create_topics([NewTopic("replicated", 3)])["replicated"].result(timeout=30)
         topic = admin.list_topics(timeout=10).topics["replicated"]
         assert {len(partition.replicas) for partition in topic.partitions.values()} == {3}
         resource = ConfigResource(ResourceType.TOPIC, "replicated")
-        assert admin.describe_configs([resource])[resource].result()["min.insync.replicas"].value == "2"
+        assert admin.describe_configs([resource])[resource].result(timeout=30)["min.insync.replicas"].value == "2"
         cluster.kill_broker(2)
         assert len(cluster.info.pids) == 2
         produce(servers, "replicated", b"with two of three")

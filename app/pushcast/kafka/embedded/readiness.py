@@ -50,7 +50,8 @@ def _touch_groups(admin: Any, deadline: float, check_alive: Callable[[], None]) 
         deadline,
         check_alive,
         "the group coordinator",
-        lambda: [each.result() for each in admin.describe_consumer_groups(groups, request_timeout=2.0).values()],
+        # The client answers within its request timeout; the other one is for a client that does not.
+        lambda: [each.result(10.0) for each in admin.describe_consumer_groups(groups, request_timeout=2.0).values()],
     )
 
 
@@ -67,10 +68,10 @@ def _until(deadline: float, check_alive: Callable[[], None], what: str, touch: C
     while True:
         try:
             touch()
-        except KafkaException as error:
+        except (KafkaException, TimeoutError) as error:
             check_alive()
             if time.monotonic() >= deadline:
-                raise BrokerFailedError(f"{what} did not answer in time: {error.args[0].str()}") from error
+                raise BrokerFailedError(f"{what} did not answer in time: {error}") from error
             time.sleep(0.05)
         else:
             return
