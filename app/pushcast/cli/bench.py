@@ -25,6 +25,11 @@ Servers = Annotated[
 ]
 
 
+@app.callback()
+def _group() -> None:
+    """Keeps the benchmark's name on the command line even while there is only one."""
+
+
 def _command(name: str) -> None:
     def bench(
         items: Items = None, shape: Shapes = None, bootstrap_servers: Servers = None, output: OutputOption = Output.text
