@@ -31,7 +31,7 @@ from pushcast.runtime.child import child_command
 from pushcast.runtime.layout import processes
 
 PARTITIONS = 8
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 STOP_SECONDS = 45.0
 Say = Callable[[str], None]
 

@@ -13,12 +13,10 @@ from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Platform
-from pushcast.providers.apns.aioapns_engine import AioapnsEngine
 from pushcast.providers.apns.client import ApnsProvider
 from pushcast.providers.apns.credentials import ClientCertificate, ProviderToken
 from pushcast.providers.credential import Credential
 from pushcast.providers.engines.engine import Engine
-from pushcast.providers.engines.httpx_engine import HttpxEngine
 from pushcast.providers.engines.multicast import MulticastEngine
 from pushcast.providers.fcm.client import FcmProvider
 from pushcast.providers.fcm.credentials import AccessToken
@@ -115,8 +113,12 @@ def _apns(app_name: str, chosen: Apns, settings: Settings, clock: Clock) -> Prov
     with_token = isinstance(credential, ProviderToken)
     engine: Engine
     if chosen.engine == "aioapns":
+        from pushcast.providers.apns.aioapns_engine import AioapnsEngine
+
         engine = AioapnsEngine(address.host, address.port, tls, chosen.max_connections, with_token=with_token)
     elif chosen.engine == "httpx":
+        from pushcast.providers.engines.httpx_engine import HttpxEngine
+
         engine = HttpxEngine(chosen.url, tls)
     else:
         connection = ConnectionOptions(serial_until_answered=with_token)
@@ -141,6 +143,8 @@ def _fcm(app_name: str, chosen: Fcm, settings: Settings, clock: Clock) -> Provid
     credential = AccessToken(chosen.service_account_file, chosen.token_endpoint, _tls(chosen.ca_file), clock)
     engine: Engine
     if chosen.engine == "httpx":
+        from pushcast.providers.engines.httpx_engine import HttpxEngine
+
         engine = HttpxEngine(chosen.endpoint, tls)
     else:
         connection = ConnectionOptions(max_streams=100, idle_ping_seconds=None, max_age_seconds=FCM_MAX_AGE_SECONDS)

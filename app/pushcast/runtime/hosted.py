@@ -19,7 +19,6 @@ from pushcast.model.clock import SystemClock
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
 from pushcast.plan.agent import PlanStage
-from pushcast.providers import registry
 from pushcast.providers.port import Provider
 from pushcast.register.agent import build as build_register
 from pushcast.send.agent import group_of
@@ -125,6 +124,9 @@ def _senders(
     outbox: Outbox,
     hosted: Hosted,
 ) -> None:
+    # Engines and their libraries cost half a second of CPU: planners and registrars start without them.
+    from pushcast.providers import registry
+
     hosted.budget = Budget(settings.send.max_in_flight)
     for platform in platforms:
         providers = {

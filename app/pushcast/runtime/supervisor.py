@@ -51,7 +51,7 @@ class Supervisor:
         while not self._stop.is_set():
             started = asyncio.get_running_loop().time()
             process = await self._start(plan)
-            log.info("role_started", process=plan.name, pid=process.pid)
+            log.info("role_started", process=plan.name, child_pid=process.pid)
             code = await self._watch(process)
             if self._stop.is_set():
                 log.info("role_stopped", process=plan.name, code=code)
