@@ -20,7 +20,10 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ControlServer:
-    """PUT /rules, PUT /state, GET /rules|/state|/stats|/deliveries, POST /goaway|/rst|/drop|/settings|/reset|/clock."""
+    """PUT /rules, PUT /state, GET /rules|/state|/stats|/deliveries, POST /goaway|/rst|/drop|/settings|/reset|/clock.
+
+    apns also: POST /devices, GET /screen.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._host = host
@@ -120,7 +123,17 @@ def _routes(simulator: Simulator) -> list[web.RouteDef]:
     async def stats(request: web.Request) -> web.Response:
         return web.json_response(simulator.stats(copies=request.query.get("detail") == "copies"))
 
+    async def devices(request: web.Request) -> web.Response:
+        value = await _body(request)
+        simulator.set_device(value["token"], online=bool(value["online"]))
+        return web.json_response({})
+
+    async def screen(request: web.Request) -> web.Response:
+        return web.json_response(simulator.screen(request.query["token"]))
+
     return [
+        web.post("/devices", devices),
+        web.get("/screen", screen),
         web.put("/rules", rules),
         web.get("/rules", show_rules),
         web.put("/state", state),

@@ -53,6 +53,8 @@ class Provider:
         self.split_errors = False
         self.frozen = False
         self.goaway_after: int | None = None
+        self.goaway_after_seconds: float | None = None
+        self.goaway_on_excess = False
         self.goaway_mode = "graceful"
         self.goaway_reason = ""
         self.streams = self.initial_settings.max_concurrent_streams
@@ -63,6 +65,8 @@ class Provider:
 
     def opened(self, connection: Connection) -> None:
         self.connections[connection.number] = connection
+        if self.goaway_after_seconds is not None:
+            asyncio.get_running_loop().call_later(self.goaway_after_seconds, self._aged, connection)
         if self.frozen:
             connection.freeze(True)
 
@@ -80,6 +84,8 @@ class Provider:
 
     def violated(self, connection: Connection, what: str) -> None:
         self.recorder.violations[what] += 1
+        if what == "too_many_streams" and self.goaway_on_excess and not connection.going_away:
+            self.send_goaway(connection, "abrupt", "too many streams", code=f.PROTOCOL_ERROR)
 
     def request(
         self, connection: Connection, stream_id: int, shape: Shape, values: tuple[bytes, ...], body: bytes
@@ -146,6 +152,11 @@ class Provider:
         if self.goaway_after and connection.requests >= self.goaway_after and not connection.going_away:
             self.send_goaway(connection, self.goaway_mode, self.goaway_reason)
 
+    def _aged(self, connection: Connection) -> None:
+        if connection.number in self.connections and not connection.going_away:
+            self.send_goaway(connection, self.goaway_mode, self.goaway_reason)
+            connection.flush()
+
     def send_goaway(
         self,
         connection: Connection,
@@ -197,6 +208,7 @@ class Provider:
             "frozen": self._set_frozen,
             "goaway": self._set_goaway,
             "streams": self._set_streams,
+            "excess_streams": self._set_excess,
         }
 
     def _set_latency(self, value: dict[str, Any] | float | None) -> None:
@@ -208,13 +220,22 @@ class Provider:
             connection.freeze(self.frozen)
 
     def _set_goaway(self, value: dict[str, Any] | None) -> None:
-        value = value or {"after_requests": None}
+        value = value or {}
+        unknown = set(value) - {"after_requests", "after_seconds", "mode", "reason"}
+        if unknown:
+            raise ValueError(f"goaway: unknown {sorted(unknown)}")
         mode = value.get("mode", "graceful")
         if mode not in GOAWAY_MODES:
             raise ValueError(f"goaway: mode {mode!r} is not one of {', '.join(GOAWAY_MODES)}")
-        self.goaway_after = value["after_requests"]
+        self.goaway_after = value.get("after_requests")
+        self.goaway_after_seconds = value.get("after_seconds")
         self.goaway_mode = mode
         self.goaway_reason = value.get("reason", "")
+
+    def _set_excess(self, value: str) -> None:
+        if value not in {"refuse", "goaway"}:
+            raise ValueError(f"excess_streams: {value!r} is not refuse or goaway")
+        self.goaway_on_excess = value == "goaway"
 
     def _set_streams(self, value: int) -> None:
         self.streams = int(value)
@@ -232,7 +253,13 @@ class Provider:
             "split_errors": self.split_errors,
             "frozen": self.frozen,
             "streams": self.streams,
-            "goaway": {"after_requests": self.goaway_after, "mode": self.goaway_mode, "reason": self.goaway_reason},
+            "excess_streams": "goaway" if self.goaway_on_excess else "refuse",
+            "goaway": {
+                "after_requests": self.goaway_after,
+                "after_seconds": self.goaway_after_seconds,
+                "mode": self.goaway_mode,
+                "reason": self.goaway_reason,
+            },
         }
 
     def reset(self) -> None:

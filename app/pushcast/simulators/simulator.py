@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from pushcast.providers.http2 import frames as f
+from pushcast.simulators.apns.service import ApnsProvider
 from pushcast.simulators.clock import SimulatorClock
 from pushcast.simulators.connection import Connection
 from pushcast.simulators.control import ControlServer
@@ -164,6 +165,19 @@ class Simulator:
 
     def deliveries(self, since: int = 0, limit: int = 1_000) -> list[dict[str, Any]]:
         return self.provider.recorder.deliveries(since, limit)
+
+    def set_device(self, token: str, *, online: bool) -> None:
+        """apns only: whether a device is reachable. Raises ValueError elsewhere."""
+        self._apns().set_device(token, online=online)
+
+    def screen(self, token: str) -> dict[str, Any]:
+        """apns only: what the user of a device sees (`shown`, `alerts`, `stored`, `online`). Raises ValueError."""
+        return self._apns().screen(token)
+
+    def _apns(self) -> ApnsProvider:
+        if not isinstance(self.provider, ApnsProvider):
+            raise ValueError(f"{self.platform} has no view of what the user sees")  # noqa: TRY004 - becomes a 400
+        return self.provider
 
     def reset(self) -> None:
         """Counters, rules, state and clock as at the start; connections and the listening port stay."""

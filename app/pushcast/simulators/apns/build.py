@@ -10,7 +10,7 @@ from typing import Any
 from pushcast.simulators.apns.provider_tokens import SigningKey
 from pushcast.simulators.apns.service import ApnsProvider, parse_environment
 from pushcast.simulators.apps import AppSpec, apns_key
-from pushcast.simulators.certificates import identity, server_context
+from pushcast.simulators.certificates import client_certificate, identity, server_context
 from pushcast.simulators.clock import SimulatorClock
 from pushcast.simulators.control import ControlServer
 from pushcast.simulators.listener import Listener
@@ -45,6 +45,11 @@ def build(
             "topic": app.bundle,
             "environment": environment,
         }
+    tls = identity(work_dir)
+    if mtls:
+        for app in apps:
+            certificate_file, key_file = client_certificate(tls, work_dir, app.name, app.bundle)
+            shown[app.name] |= {"certificate_file": str(certificate_file), "certificate_key_file": str(key_file)}
     provider = ApnsProvider(
         clock=SimulatorClock(),
         random=random,
@@ -54,7 +59,6 @@ def build(
         environment=parse_environment(environment),
         certificates=mtls,
     )
-    tls = identity(work_dir)
     context = server_context(tls, alpn=["h2"], client_certificates=mtls)
     # APNs speaks HTTP/2 whatever ALPN says (providers.md §1.1).
     listener = Listener(host, port, context, lambda _: provider.new_connection())

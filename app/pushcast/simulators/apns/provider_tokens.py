@@ -95,37 +95,35 @@ class ProviderTokens:
         self.update_scope = "connection"
         self.seen_total = 0
 
-    def authorize(
-        self, facts: ConnectionFacts, authorization: bytes | None, now: float
-    ) -> tuple[ProviderToken | None, str | None]:
-        """(token, None) or (None, reason). Binds the connection to the token's team and counts updates."""
+    def authorize(self, facts: ConnectionFacts, authorization: bytes | None, now: float) -> str | None:
+        """None, or the reason for a refusal. Binds the connection to the token's team and counts updates."""
         if authorization is None:
-            return None, "MissingProviderToken"
+            return "MissingProviderToken"
         if facts.expired:
-            return None, "ExpiredProviderToken"
+            return "ExpiredProviderToken"
         found = self._look_up(authorization)
         if isinstance(found, str):
-            return None, found
+            return found
         key = found.key
         if key.key_id in self._revoked or found.issued_at > now + MAX_SKEW_SECONDS:
-            return None, "InvalidProviderToken"
+            return "InvalidProviderToken"
         if now - found.issued_at > MAX_AGE_SECONDS:
             # pushy's experience: once told so, a connection never recovers; only a new one does.
             facts.expired = True
-            return None, "ExpiredProviderToken"
+            return "ExpiredProviderToken"
         if key.environment not in {"both", self._environment}:
-            return None, "BadEnvironmentKeyIdInToken"
+            return "BadEnvironmentKeyIdInToken"
         if facts.team_id is not None and facts.team_id != key.team_id:
-            return None, "InvalidProviderToken"
+            return "InvalidProviderToken"
         if facts.key_id is not None and facts.key_id != key.key_id:
-            return None, "UnrelatedKeyIdInToken"
+            return "UnrelatedKeyIdInToken"
         if facts.current != authorization:
             team = self._team_updates.setdefault(key.team_id, Updates())
             if not (team if self.update_scope == "team" else facts.updates).allow(authorization, now):
-                return None, "TooManyProviderTokenUpdates"
+                return "TooManyProviderTokenUpdates"
             facts.team_id, facts.key_id = key.team_id, key.key_id
             facts.current, facts.current_issued_at, facts.topics = authorization, found.issued_at, key.topics
-        return found, None
+        return None
 
     def _look_up(self, authorization: bytes) -> ProviderToken | str:
         found = self._cache.get(authorization)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar, Final, cast
 
@@ -10,13 +9,16 @@ from pushcast.providers.http2 import frames as f
 from pushcast.providers.http2.server import ServerSettings
 from pushcast.providers.http2.server_hpack import Shape, literal, status_field
 from pushcast.simulators.apns import reasons, validation
+from pushcast.simulators.apns.broadcasts import Broadcasts
 from pushcast.simulators.apns.prefixes import effect_of
+from pushcast.simulators.apns.prepared import Prepared, prepare
 from pushcast.simulators.apns.provider_tokens import (
     MAX_AGE_SECONDS,
     ConnectionFacts,
     ProviderTokens,
     SigningKey,
 )
+from pushcast.simulators.apns.store import DeviceStore
 from pushcast.simulators.clock import SimulatorClock
 from pushcast.simulators.connection import Connection
 from pushcast.simulators.effects import Effect
@@ -33,22 +35,6 @@ _ACCEPTED: Final = b"\x88" + _ID_FIELD
 # HEADERS, END_STREAM and END_HEADERS, for `:status 200` plus a 36-byte apns-id.
 _ACCEPTED_PREFIX: Final = f.frame_prefix(len(_ACCEPTED) + 36, f.HEADERS, f.FLAG_END_STREAM | f.FLAG_END_HEADERS)
 _PACK_U32: Final = f.PACK_U32
-
-
-@dataclass(slots=True)
-class _Prepared:
-    """What follows from a shape's fixed fields, once for all its requests."""
-
-    headers: validation.Headers
-    topic: bytes
-    bundle: str
-    limit_bytes: int
-    path_hole: int
-    id_hole: int
-    message_refusal: str | None
-    refusal: str | None
-    token: bytes
-    path_refusal: str | None
 
 
 class ApnsProvider(Provider):
@@ -68,6 +54,7 @@ class ApnsProvider(Provider):
         self.tokens = ProviderTokens(keys, environment=environment)
         self.environment = environment
         self.certificates = certificates
+        self.broadcasts = Broadcasts(random)
         self._id_head = f"{random.getrandbits(32):08x}-0000-4000-8000-"
         self._ids = 0
         settings = SETTINGS if checks else ServerSettings(max_concurrent_streams=STREAMS)
@@ -78,11 +65,13 @@ class ApnsProvider(Provider):
         super()._reset_state()
         self.streams = STREAMS
         self.bad_device_token_limit: int | None = None
+        self.store: DeviceStore | None = None
         self._checked: tuple[bytes, int, str | None] = (b"", 0, "PayloadEmpty")
 
     def reset(self) -> None:
         super().reset()
         self.tokens.reset()
+        self.broadcasts.channels.clear()
 
     def opened(self, connection: Connection) -> None:
         super().opened(connection)
@@ -111,8 +100,24 @@ class ApnsProvider(Provider):
             **super()._setters(),
             "bad_device_token_limit": lambda value: setattr(self, "bad_device_token_limit", value),
             "revoked_keys": self.tokens.revoke,
+            "store": self._set_store,
             "token_update_scope": self._set_update_scope,
         }
+
+    def _set_store(self, value: bool) -> None:
+        self.store = (self.store or DeviceStore()) if value else None
+
+    def set_device(self, token: str, *, online: bool) -> None:
+        """Switches the store on, too. An offline device keeps one notification per app until it is online."""
+        self._set_store(True)
+        assert self.store is not None
+        self.store.set_online(token.encode(), online, self.clock.now())
+
+    def screen(self, token: str) -> dict[str, Any]:
+        """What the user of a device sees. Raises ValueError while the store is off."""
+        if self.store is None:
+            raise ValueError('screen: switch the store on first (PUT /state {"store": true})')
+        return self.store.screen(token.encode())
 
     def _set_update_scope(self, value: str) -> None:
         if value not in {"connection", "team"}:
@@ -124,6 +129,7 @@ class ApnsProvider(Provider):
             **super().state(),
             "bad_device_token_limit": self.bad_device_token_limit,
             "revoked_keys": self.tokens.revoked,
+            "store": self.store is not None,
             "token_update_scope": self.tokens.update_scope,
         }
 
@@ -138,9 +144,9 @@ class ApnsProvider(Provider):
     ) -> None:
         recorder = self.recorder
         recorder.requests += 1
-        prepared: _Prepared | None = shape.memo
+        prepared: Prepared | None = shape.memo
         if prepared is None:
-            prepared = self._prepare(shape, values)
+            prepared = prepare(shape, values)
         if prepared.path_hole >= 0:
             path = values[prepared.path_hole]
             token = path[10:] if path.startswith(b"/3/device/") else path
@@ -149,6 +155,9 @@ class ApnsProvider(Provider):
             token = prepared.token
         message_id = values[prepared.id_hole] if prepared.id_hole >= 0 else prepared.headers.message_id
         delay = self.latency.sample_seconds(self.random) if self.latency is not None else 0.0
+        if path.startswith((b"/1/apps/", b"/4/broadcasts/apps/")):
+            self.broadcasts.handle(self, connection, stream_id, (shape, values, body))
+            return
         effect = self.rules.find(token, prepared.bundle) if self.rules.rules else None
         if effect is None:
             effect = effect_of(token)
@@ -177,9 +186,11 @@ class ApnsProvider(Provider):
         else:
             marker = recorder.accept(token, body)
             recorder.apps[prepared.bundle] += 1
+            if self.store is not None:
+                head = prepared.headers
+                self.store.accept(token, prepared.bundle, head.collapse_id, head.expiration, body, self.clock.now())
             if len(message_id) != 36:
-                self._ids += 1
-                message_id = b"%b%012x" % (self._id_head.encode(), self._ids)
+                message_id = self.next_id()
             if delay > 0 or self.environment == "sandbox":
                 self.send(connection, stream_id, Answer(self._accepted_block(message_id)), delay, marker)
             else:
@@ -191,6 +202,11 @@ class ApnsProvider(Provider):
         if self.goaway_after:
             self.after_request(connection)
 
+    def next_id(self) -> bytes:
+        """An `apns-id` as APNs makes one up: unique in this simulator's run."""
+        self._ids += 1
+        return b"%b%012x" % (self._id_head.encode(), self._ids)
+
     def _accepted_block(self, message_id: bytes) -> bytes:
         if self.environment != "sandbox":
             return _ACCEPTED + message_id
@@ -198,34 +214,8 @@ class ApnsProvider(Provider):
         unique = f"{unique[:8]}-{unique[8:12]}-{unique[12:16]}-{unique[16:20]}-{unique[20:]}"
         return _ACCEPTED + message_id + literal(b"apns-unique-id", unique.encode())
 
-    def _prepare(self, shape: Shape, values: tuple[bytes, ...]) -> _Prepared:
-        """Remembered on the shape when nothing but the path and the message id varies in it."""
-        names = shape.hole_names
-        path_hole = names.index(b":path") if names.count(b":path") == 1 else -1
-        id_hole = names.index(b"apns-id") if names.count(b"apns-id") == 1 else -1
-        headers = validation.Headers.of(shape.fill(values))
-        topic = headers.topic
-        path_refusal = validation.refuse_path(headers.path)
-        token = headers.path[10:] if headers.path.startswith(b"/3/device/") else headers.path
-        message_refusal = validation.refuse_message_id(headers.message_id) if headers.message_id else None
-        prepared = _Prepared(
-            headers,
-            topic,
-            validation.bundle_of(topic).decode(errors="replace"),
-            validation.LIMIT_BYTES.get(headers.push_type, 4_096),
-            path_hole,
-            id_hole,
-            message_refusal,
-            validation.refuse_headers(headers),
-            token,
-            path_refusal,
-        )
-        if len(names) == (path_hole >= 0) + (id_hole >= 0):
-            shape.memo = prepared
-        return prepared
-
     def _refuse(
-        self, connection: Connection, prepared: _Prepared, message_id: bytes, path: bytes, body: bytes
+        self, connection: Connection, prepared: Prepared, message_id: bytes, path: bytes, body: bytes
     ) -> str | None:
         """The first reason, in pushy's order: message id, static headers, topic, path, authorization, payload."""
         if prepared.id_hole >= 0:
@@ -250,26 +240,30 @@ class ApnsProvider(Provider):
         self._checked = (body, prepared.limit_bytes, refused)
         return refused
 
-    def _refuse_sender(self, connection: Connection, facts: ConnectionFacts, prepared: _Prepared) -> str | None:
+    def _refuse_sender(self, connection: Connection, facts: ConnectionFacts, prepared: Prepared) -> str | None:
         if facts.certificate_topics:
             return None if not prepared.topic or prepared.bundle in facts.certificate_topics else "TopicDisallowed"
-        authorization = prepared.headers.authorization
+        refused = self.refuse_token(connection, facts, prepared.headers.authorization)
+        if refused is not None:
+            return refused
+        return None if prepared.bundle in facts.topics else "TopicDisallowed"
+
+    def refuse_token(self, connection: Connection, facts: ConnectionFacts, authorization: bytes | None) -> str | None:
+        """Judges the provider token, and opens the connection to many streams at the first good one."""
         now = self.clock.now()
         if (
             authorization is None
             or authorization != facts.current
             or facts.expired
             or self.tokens.revoked
-            or not facts.raised
             or not 0 <= now - facts.current_issued_at <= MAX_AGE_SECONDS
         ):
-            token, refused = self.tokens.authorize(facts, authorization, now)
+            refused = self.tokens.authorize(facts, authorization, now)
             if refused is not None:
                 return refused
-            assert token is not None
-            if not facts.raised:
-                self._raise_streams(connection, facts)
-        return None if prepared.bundle in facts.topics else "TopicDisallowed"
+        if not facts.raised:
+            self._raise_streams(connection, facts)
+        return None
 
     def _count_bad_token(self, connection: Connection) -> None:
         facts = cast("ConnectionFacts", connection.memo)
@@ -286,8 +280,7 @@ class ApnsProvider(Provider):
             value["timestamp"] = self.clock.now_ms() if effect.timestamp_ms is None else effect.timestamp_ms
         message_id: bytes = context
         if len(message_id) != 36:
-            self._ids += 1
-            message_id = b"%b%012x" % (self._id_head.encode(), self._ids)
+            message_id = self.next_id()
         block = status_field(status) + _ID_FIELD + message_id + _JSON + retry_after_field(effect)
         return Answer(block, json_body(value)), f"{status} {reason}"
 

@@ -1,0 +1,86 @@
+"""What the user sees: devices that are on- or offline, one stored notification per app, replacement by collapse id.
+
+Source: Apple, "Viewing the status of push notifications": for a device that is offline APNs stores one notification per
+bundle id, normally the newest; expiration 0 stores nothing; without one, up to 30 days.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Final
+
+_MAX_STORE_SECONDS: Final = 30 * 24 * 3600.0
+_MAX_ON_SCREEN: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    bundle: str
+    collapse_id: str
+    body: bytes
+    at: float
+    expires_at: float
+
+
+class DeviceStore:
+    """Remembers `max_devices` devices, the least recently pushed to go first; 50 notifications each on screen."""
+
+    def __init__(self, max_devices: int = 20_000) -> None:
+        self._max_devices = max_devices
+        self._offline: dict[bytes, dict[str, Shown]] = {}
+        self._screens: OrderedDict[bytes, list[Shown]] = OrderedDict()
+        self._alerts: dict[bytes, int] = {}
+        self.dropped = 0
+        self.replaced_in_store = 0
+
+    def set_online(self, token: bytes, online: bool, now: float) -> None:
+        """Coming online delivers what is stored and not expired."""
+        if not online:
+            self._offline.setdefault(token, {})
+            return
+        for shown in self._offline.pop(token, {}).values():
+            if shown.expires_at > now:
+                self._show(token, shown)
+            else:
+                self.dropped += 1
+
+    def accept(self, token: bytes, bundle: str, collapse_id: bytes, expiration: bytes, body: bytes, now: float) -> None:
+        """`expiration` is the header's value: empty for none."""
+        expires_at = float(expiration) if expiration else now + _MAX_STORE_SECONDS
+        shown = Shown(bundle, collapse_id.decode(errors="replace"), body, now, expires_at)
+        stored = self._offline.get(token)
+        if stored is None:
+            self._show(token, shown)
+        elif expires_at <= now:
+            self.dropped += 1
+        else:
+            self.replaced_in_store += bundle in stored
+            stored[bundle] = shown
+
+    def _show(self, token: bytes, shown: Shown) -> None:
+        screen = self._screens.pop(token, [])
+        if shown.collapse_id:
+            screen = [old for old in screen if (old.bundle, old.collapse_id) != (shown.bundle, shown.collapse_id)]
+        self._screens[token] = [*screen, shown][-_MAX_ON_SCREEN:]
+        self._alerts[token] = self._alerts.get(token, 0) + 1
+        if len(self._screens) > self._max_devices:
+            gone, _ = self._screens.popitem(last=False)
+            self._alerts.pop(gone, None)
+
+    def screen(self, token: bytes) -> dict[str, Any]:
+        """`shown`: what is in the notification list, oldest first; `alerts`: how often the device made itself heard."""
+        rows = [
+            {
+                "topic": shown.bundle,
+                "collapse_id": shown.collapse_id or None,
+                "body": shown.body.decode(errors="replace"),
+            }
+            for shown in self._screens.get(token, [])
+        ]
+        return {
+            "online": token not in self._offline,
+            "shown": rows,
+            "alerts": self._alerts.get(token, 0),
+            "stored": len(self._offline.get(token, {})),
+        }
