@@ -55,10 +55,10 @@ def build(
 
 
 def bounds(settings: Settings) -> Bounds:
-    """Of each partition: enough to fill the budget from any of them, and bounded memory over all of them.
+    """Of each partition: together a few budgets, so that any of them can fill it while memory stays bounded.
 
-    Decoded, a target takes about 0.6 KB; eight budgets of 10,000 are about 50 MB.
+    Decoded, a target takes about 0.6 KB; four budgets of 10,000 are about 25 MB. A record has at most 1,000 targets.
     """
     partitions = settings.kafka.partitions
-    targets = max(4_000, 8 * settings.send.max_in_flight // partitions)
-    return Bounds(records=2_000, bytes=max(2 << 20, (64 << 20) // partitions), targets=targets)
+    targets = max(2_000, 4 * settings.send.max_in_flight // partitions)
+    return Bounds(records=2_000, bytes=max(1 << 20, (16 << 20) // partitions), targets=targets)
