@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import time
+import timeit
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 from pushcast import __version__
 from pushcast.kafka.embedded import KAFKA_VERSION
+from pushcast.model.ids import partition_of
 
 Say = Callable[[str], None]
 
@@ -69,7 +72,11 @@ class Result:
 
 
 def machine() -> dict[str, Any]:
-    """What a figure means nothing without."""
+    """What a figure means nothing without.
+
+    `calibration_us` is the CPU time of one fixed piece of Python (a user id's partition), best of five: where others
+    share the cores, CPU seconds themselves get longer, and figures of two runs compare only by it.
+    """
     return {
         "pushcast": __version__,
         "python": platform.python_version(),
@@ -78,6 +85,7 @@ def machine() -> dict[str, Any]:
         "cpu": _cpu_name(),
         "cpus": os.cpu_count(),
         "load_average_1m": round(os.getloadavg()[0], 2),
+        "calibration_us": round(_calibration_us(), 2),
     }
 
 
@@ -88,6 +96,12 @@ def percentiles(values: list[float]) -> dict[str, float]:
     ordered = sorted(values)
     last = len(ordered) - 1
     return {f"p{p}": round(ordered[min(last, -(-len(ordered) * p // 100) - 1)], 3) for p in (50, 95, 99)}
+
+
+def _calibration_us() -> float:
+    rounds = 5000
+    timed = timeit.repeat(lambda: partition_of(b"user-123456", 8), time.process_time, number=rounds, repeat=5)
+    return min(timed) / rounds * 1e6
 
 
 def _cpu_name() -> str:

@@ -29,6 +29,7 @@ def test_a_rate_that_cannot_be_told_is_null_and_not_a_number() -> None:
 def test_a_result_carries_the_machine_and_what_the_benchmark_adds() -> None:
     setup = Result([], {"partitions": 8}).to_dict()["setup"]
     assert setup["partitions"] == 8
+    assert setup["calibration_us"] > 0
     assert {"python", "kafka", "cpus", "cpu", "pushcast", "load_average_1m"} <= setup.keys()
 
 
