@@ -14,10 +14,11 @@ from pushcast.simulators.apps import AppSpec, app_specs
 from pushcast.simulators.fcm.build import build as _fcm
 from pushcast.simulators.recorder import Recorder
 from pushcast.simulators.simulator import Simulator
+from pushcast.simulators.webpush.build import build as _webpush
 
 __all__ = ["PLATFORMS", "AppSpec", "Simulator", "start"]
 
-_BUILDERS: Final[dict[str, Callable[..., Simulator]]] = {"apns": _apns, "fcm": _fcm}
+_BUILDERS: Final[dict[str, Callable[..., Simulator]]] = {"apns": _apns, "fcm": _fcm, "webpush": _webpush}
 PLATFORMS: Final = tuple(_BUILDERS)
 
 

@@ -104,6 +104,18 @@ def service_account(directory: Path, spec: AppSpec, random: Random) -> ServiceAc
     return ServiceAccount(file, spec.project_id, f"push@{spec.project_id}.iam.gserviceaccount.com", key_id, private)
 
 
+def vapid_key(directory: Path, spec: AppSpec) -> tuple[Path, bytes]:
+    """(PKCS #8 PEM file, public key as 65 bytes) of the app's VAPID key pair, kept between starts."""
+    path = directory / f"vapid-{spec.name}.pem"
+    private = _load(path)
+    if private is None:
+        private = ec.generate_private_key(ec.SECP256R1())
+        _write_secret(path, _pem(private))
+    assert isinstance(private, ec.EllipticCurvePrivateKey)
+    point = private.public_key().public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+    return path, point
+
+
 def _load(path: Path) -> Any:
     return serialization.load_pem_private_key(path.read_bytes(), None) if path.exists() else None
 

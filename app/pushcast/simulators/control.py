@@ -5,9 +5,10 @@ A wrong request gets 400 and `{"error": …}` and changes nothing.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
@@ -16,13 +17,15 @@ from pushcast.simulators.effects import Effect
 if TYPE_CHECKING:
     from pushcast.simulators.simulator import Simulator
 
+_MAX_SUBSCRIPTIONS: Final = 10_000
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ControlServer:
     """PUT /rules, PUT /state, GET /rules|/state|/stats|/deliveries, POST /goaway|/rst|/drop|/settings|/reset|/clock.
 
-    apns also: POST /devices, GET /screen.
+    apns also: POST /devices, GET /screen. webpush also: POST /subscribe {count, vapid_public_key, personality,
+    verdict}, GET /messages?endpoint=.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -131,7 +134,22 @@ def _routes(simulator: Simulator) -> list[web.RouteDef]:
     async def screen(request: web.Request) -> web.Response:
         return web.json_response(simulator.screen(request.query["token"]))
 
+    async def subscribe(request: web.Request) -> web.Response:
+        value = await _body(request)
+        count, key = int(value.pop("count", 1)), value.pop("vapid_public_key", None)
+        if not 1 <= count <= _MAX_SUBSCRIPTIONS:
+            raise ValueError(f"count: {count} is not between 1 and {_MAX_SUBSCRIPTIONS}")
+        point = None if key is None else base64.urlsafe_b64decode(key + "===")
+        made = [simulator.subscribe(point, **value) for _ in range(count)]
+        rows = [{"endpoint": row.endpoint, "p256dh": row.p256dh, "auth": row.auth} for row in made]
+        return web.json_response({"subscriptions": rows})
+
+    async def messages(request: web.Request) -> web.Response:
+        return web.json_response({"messages": simulator.messages(request.query["endpoint"])})
+
     return [
+        web.post("/subscribe", subscribe),
+        web.get("/messages", messages),
         web.post("/devices", devices),
         web.get("/screen", screen),
         web.put("/rules", rules),

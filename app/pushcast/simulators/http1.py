@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import h11
 
 from pushcast.providers.http2.server_hpack import BlockDecoder, Field, Shape
 from pushcast.simulators.connection import Connection
 
-_MAX_BODY_BYTES: Final = 65_536
+if TYPE_CHECKING:
+    from pushcast.simulators.provider import Provider
 
 
 class Http1Handler(Protocol):
@@ -35,9 +37,9 @@ class Http1Handler(Protocol):
 
 
 class Http1Connection(asyncio.Protocol):
-    """One request at a time; `stream_id` counts them. A body above 64 KiB ends the connection."""
+    """One request at a time; `stream_id` counts them. A body above `max_body_bytes` ends the connection."""
 
-    def __init__(self, handler: Http1Handler, number: int) -> None:
+    def __init__(self, handler: Http1Handler, number: int, *, max_body_bytes: int = 65_536) -> None:
         self.number = number
         self.out: list[bytes] = []
         self.answered = 0
@@ -52,6 +54,7 @@ class Http1Connection(asyncio.Protocol):
         self._fields: list[Field] = []
         self._body = bytearray()
         self._waiting = 0
+        self._max_body_bytes = max_body_bytes
         self._frozen = False
         self._ended = False
 
@@ -89,7 +92,7 @@ class Http1Connection(asyncio.Protocol):
                 self._fields = _fields(event)
             elif isinstance(event, h11.Data):
                 self._body += event.data
-                if len(self._body) > _MAX_BODY_BYTES:
+                if len(self._body) > self._max_body_bytes:
                     raise h11.RemoteProtocolError("body too large")
             elif isinstance(event, h11.EndOfMessage):
                 self.requests += 1
@@ -188,3 +191,15 @@ def _fields(event: h11.Request) -> list[Field]:
     if host:
         fields.append((b":authority", host))
     return fields + [field for field in headers if field[0] != b"host"]
+
+
+def choose_by_alpn(provider: Provider) -> Callable[[str | None], asyncio.Protocol]:
+    """HTTP/2 where ALPN chose it, else HTTP/1.1."""
+
+    def choose(alpn: str | None) -> asyncio.Protocol:
+        if alpn == "h2":
+            return provider.new_connection()
+        provider.opened_total += 1
+        return Http1Connection(provider, provider.opened_total, max_body_bytes=provider.initial_settings.max_body_bytes)
+
+    return choose

@@ -15,6 +15,8 @@ from pushcast.simulators.control import ControlServer
 from pushcast.simulators.effects import Rule
 from pushcast.simulators.listener import Listener
 from pushcast.simulators.provider import Provider
+from pushcast.simulators.webpush.service import WebPushProvider
+from pushcast.simulators.webpush.subscriptions import Subscription
 
 _SETTING_NAMES = {
     "header_table_size": f.SETTINGS_HEADER_TABLE_SIZE,
@@ -173,6 +175,19 @@ class Simulator:
     def screen(self, token: str) -> dict[str, Any]:
         """apns only: what the user of a device sees (`shown`, `alerts`, `stored`, `online`). Raises ValueError."""
         return self._apns().screen(token)
+
+    def subscribe(self, vapid_public_key: bytes | None = None, **options: str) -> Subscription:
+        """webpush only: a subscription whose browser the simulator is; see WebPushProvider.subscribe."""
+        return self._webpush().subscribe(vapid_public_key, **options)
+
+    def messages(self, endpoint: str) -> list[dict[str, Any]]:
+        """webpush only: what the browser behind an endpoint received, decrypted. Raises ValueError elsewhere."""
+        return self._webpush().messages(endpoint)
+
+    def _webpush(self) -> WebPushProvider:
+        if not isinstance(self.provider, WebPushProvider):
+            raise ValueError(f"{self.platform} has no subscriptions")  # noqa: TRY004 - becomes a 400
+        return self.provider
 
     def _apns(self) -> ApnsProvider:
         if not isinstance(self.provider, ApnsProvider):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -14,7 +13,7 @@ from pushcast.simulators.clock import SimulatorClock
 from pushcast.simulators.control import ControlServer
 from pushcast.simulators.fcm.oauth import TokenEndpoint
 from pushcast.simulators.fcm.service import FcmProvider
-from pushcast.simulators.http1 import Http1Connection
+from pushcast.simulators.http1 import choose_by_alpn
 from pushcast.simulators.listener import Listener
 from pushcast.simulators.recorder import Recorder
 from pushcast.simulators.simulator import Simulator
@@ -45,14 +44,8 @@ def build(
         projects=frozenset(app.project_id for app in apps),
     )
 
-    def choose(alpn: str | None) -> asyncio.Protocol:
-        if alpn == "h2":
-            return provider.new_connection()
-        provider.opened_total += 1
-        return Http1Connection(provider, provider.opened_total)
-
     tls = identity(work_dir)
-    listener = Listener(host, port, server_context(tls, alpn=["h2", "http/1.1"]), choose)
+    listener = Listener(host, port, server_context(tls, alpn=["h2", "http/1.1"]), choose_by_alpn(provider))
     control = ControlServer(host, control_port)
 
     def credentials(url: str) -> dict[str, Any]:

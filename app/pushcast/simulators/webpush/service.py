@@ -1,0 +1,224 @@
+"""The Web Push request handler.
+
+Endpoints are `/wp/<verdict>/<personality>.<key>.<number>`: verdict `ok` or a status, the service whose manners apply,
+the hash of the VAPID key the subscription is bound to (or `any`). They need no storage, so there may be millions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from random import Random
+from typing import Any, ClassVar, Final
+
+from pushcast.providers.http2.server import ServerSettings
+from pushcast.providers.http2.server_hpack import Shape, literal, status_field
+from pushcast.simulators.clock import SimulatorClock
+from pushcast.simulators.connection import Connection
+from pushcast.simulators.effects import Effect
+from pushcast.simulators.provider import Provider, retry_after_field
+from pushcast.simulators.recorder import Recorder
+from pushcast.simulators.webpush.mailbox import Mailbox, Message
+from pushcast.simulators.webpush.personalities import PERSONALITIES, Refusal, by_status, refusal
+from pushcast.simulators.webpush.subscriptions import BrowserKeys, Subscription, Undecryptable, base64url
+from pushcast.simulators.webpush.vapid import MAX_AGE_SECONDS, VapidVerifier
+from pushcast.simulators.wheel import Answer
+
+SETTINGS: Final = ServerSettings(max_concurrent_streams=100)
+# RFC 8030 §5.2 leaves the maximum to the service; Mozilla: 30 days and an hour are cut to 30 days.
+MAX_BODY_BYTES: Final = 4_096
+_PATH: Final = re.compile(rb"/wp/(ok|\d{3})/(([a-z]+)\.([0-9a-f]{16}|any)\.[\w-]{1,64})")
+_TOPIC: Final = re.compile(rb"[A-Za-z0-9_-]{1,32}")
+_URGENCIES: Final = {b"", b"very-low", b"low", b"normal", b"high"}
+_HUGE: Final = b"x" * (1 << 20)
+
+
+class WebPushProvider(Provider):
+    platform: ClassVar[str] = "webpush"
+
+    def __init__(self, *, clock: SimulatorClock, random: Random, recorder: Recorder, checks: bool, seed: int) -> None:
+        self.keys = BrowserKeys(seed)
+        self.mailbox = Mailbox()
+        self.origin = ""
+        self._vapid = VapidVerifier()
+        self._made = 0
+        super().__init__(clock=clock, random=random, recorder=recorder, checks=checks, settings=SETTINGS)
+
+    def _reset_state(self) -> None:
+        super()._reset_state()
+        self.decrypts = self.checks
+
+    def _setters(self) -> dict[str, Any]:
+        return {**super()._setters(), "decrypt": lambda value: setattr(self, "decrypts", bool(value))}
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "decrypt": self.decrypts}
+
+    def reset(self) -> None:
+        super().reset()
+        self.mailbox.clear()
+
+    def subscribe(
+        self, vapid_public_key: bytes | None = None, *, personality: str = "mozilla", verdict: str = "ok"
+    ) -> Subscription:
+        """A new subscription, bound to a VAPID key (65 bytes) when one is given. Raises ValueError."""
+        if personality not in PERSONALITIES:
+            raise ValueError(f"personality: {personality!r} is not one of {', '.join(PERSONALITIES)}")
+        bound = "any" if vapid_public_key is None else _key_hash(vapid_public_key)
+        self._made += 1
+        subscription_id = f"{personality}.{bound}.{self._made}"
+        _, public, secret = self.keys.of(subscription_id.encode())
+        endpoint = f"{self.origin}/wp/{verdict}/{subscription_id}"
+        if not _PATH.fullmatch(endpoint.removeprefix(self.origin).encode()):
+            raise ValueError(f"verdict: {verdict!r} is not ok or a status")
+        return Subscription(endpoint, base64url(public), base64url(secret))
+
+    def messages(self, endpoint: str) -> list[dict[str, Any]]:
+        """What the browser behind an endpoint has received and not yet read."""
+        return self.mailbox.of(endpoint.rpartition("/")[2].encode(), self.clock.now())
+
+    def request(
+        self, connection: Connection, stream_id: int, shape: Shape, values: tuple[bytes, ...], body: bytes
+    ) -> None:
+        self.recorder.requests += 1
+        headers = dict(shape.fill(values))
+        path = headers.get(b":path", b"")
+        delay = self.delay_seconds()
+        found = _PATH.fullmatch(path)
+        if found is None:
+            label = self._probe(connection, stream_id, path)
+        else:
+            label = self._push(connection, stream_id, headers, found, body, delay)
+        self.recorder.log(connection.received_at, connection.number, stream_id, shape, values, body, label)
+        if self.goaway_after:
+            self.after_request(connection)
+
+    def _push(
+        self,
+        connection: Connection,
+        stream_id: int,
+        headers: dict[bytes, bytes],
+        found: re.Match[bytes],
+        body: bytes,
+        delay: float,
+    ) -> str:
+        verdict, subscription_id, personality, bound = found[1], found[2], found[3].decode(), found[4]
+        effect = self.rules.find(subscription_id, personality) if self.rules.rules else None
+        if effect is None and verdict != b"ok":
+            effect = Effect("status", int(verdict), retry_after="60" if verdict in {b"429", b"406"} else None)
+        if effect is None and self.maintenance:
+            effect = Effect("status", 503)
+        if effect is not None and effect.kind == "latency":
+            delay += effect.delay_seconds
+            effect = None
+        if effect is not None and effect.kind == "fail" and not self.rules.still_fails(subscription_id, effect.count):
+            effect = None
+        if effect is not None and effect.kind != "ok":
+            label = self.perform(connection, stream_id, effect, delay, personality)
+            self.recorder.verdict(label)
+            return label
+        refused = self._refuse(headers, personality, bound, body) if self.checks and effect is None else None
+        if refused is not None:
+            self.send(connection, stream_id, _answer(refused), delay)
+            self.recorder.verdict(refused.label)
+            return refused.label
+        plain = self._open(subscription_id, headers, body)
+        marker = self.recorder.accept(subscription_id, plain)
+        self.recorder.apps[personality] += 1
+        location = f"{self.origin}/m/{self.recorder.accepted}".encode()
+        block = status_field(201) + literal(b"location", location) + literal(b"ttl", headers.get(b"ttl", b"0"))
+        self.send(connection, stream_id, Answer(block), delay, marker)
+        return "200"
+
+    def _open(self, subscription_id: bytes, headers: dict[bytes, bytes], body: bytes) -> bytes:
+        """The plaintext where we decrypt and can, else the body. No service tells the sender that it cannot."""
+        if not self.decrypts or not body:
+            return body
+        try:
+            plain = self.keys.decrypt(subscription_id, body)
+        except Undecryptable as error:
+            self.recorder.violations[f"undecryptable: {error}"] += 1
+            return body
+        ttl = headers.get(b"ttl", b"")
+        message = Message(
+            headers.get(b"topic", b"").decode(errors="replace"),
+            headers.get(b"urgency", b"").decode(errors="replace"),
+            int(ttl) if ttl.isdigit() else 0,
+            plain,
+            self.clock.now(),
+        )
+        self.mailbox.put(subscription_id, message)
+        return plain
+
+    def _refuse(self, headers: dict[bytes, bytes], personality: str, bound: bytes, body: bytes) -> Refusal | None:
+        for fault in self._faults(headers, bound, body):
+            refused = refusal(personality, fault)
+            if refused is not None:
+                return refused
+        return None
+
+    def _faults(self, headers: dict[bytes, bytes], bound: bytes, body: bytes) -> list[str]:
+        """Everything that is wrong with a request; which of it matters is the service's affair."""
+        found = self._vapid_faults(headers.get(b"authorization"), bound)
+        ttl = headers.get(b"ttl")
+        if ttl is None:
+            found.append("no_ttl")
+        elif not ttl.isdigit():
+            found.append("bad_ttl")
+        topic = headers.get(b"topic")
+        if topic is not None and not _TOPIC.fullmatch(topic):
+            found.append("bad_topic")
+        if headers.get(b"urgency", b"") not in _URGENCIES:
+            found.append("bad_urgency")
+        if body and headers.get(b"content-encoding") != b"aes128gcm":
+            found.append("bad_encoding")
+        if len(body) > MAX_BODY_BYTES:
+            found.append("too_large")
+        return found
+
+    def _vapid_faults(self, authorization: bytes | None, bound: bytes) -> list[str]:
+        if authorization is None:
+            return ["no_vapid"]
+        vapid = self._vapid.verify(authorization)
+        if vapid is None or vapid.audience.rstrip("/") != self.origin:
+            return ["bad_vapid"]
+        now = self.clock.now()
+        if vapid.expires_at <= now:
+            return ["expired_vapid"]
+        if vapid.expires_at > now + MAX_AGE_SECONDS:
+            return ["bad_vapid"]
+        if bound != b"any" and bound.decode() != _key_hash(vapid.key):
+            return ["wrong_key"]
+        return [] if vapid.subject_is_good else ["bad_subject"]
+
+    def _probe(self, connection: Connection, stream_id: int, path: bytes) -> str:
+        """For tests of a sender's caution: a redirect, a body without end, an answer that does not come."""
+        if path == b"/probe/redirect":
+            self.send(
+                connection, stream_id, Answer(status_field(307) + literal(b"location", b"http://127.0.0.1/")), 0.0
+            )
+        elif path == b"/probe/huge":
+            self.send(connection, stream_id, Answer(status_field(400), _HUGE), 0.0)
+        elif path == b"/probe/slow":
+            connection.hold(stream_id)
+        else:
+            self.send(connection, stream_id, Answer(status_field(404)), 0.0)
+        self.recorder.verdict(f"probe {path.decode(errors='replace')[:40]}")
+        return "probe"
+
+    def error_answer(self, status: int, effect: Effect, context: Any) -> tuple[Answer, str]:
+        refused = refusal(context, by_status(status), retry_after=effect.retry_after)
+        if refused is None or (refused.status != status and by_status(status) == "internal"):
+            return Answer(status_field(status) + retry_after_field(effect)), str(status)
+        return _answer(refused), refused.label
+
+
+def _answer(refused: Refusal) -> Answer:
+    block = status_field(refused.status) + literal(b"content-type", refused.content_type)
+    if refused.retry_after is not None:
+        block += literal(b"retry-after", refused.retry_after.encode())
+    return Answer(block, refused.body)
+
+
+def _key_hash(public_key: bytes) -> str:
+    return hashlib.sha256(public_key).hexdigest()[:16]
