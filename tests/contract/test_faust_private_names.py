@@ -82,6 +82,8 @@ SIGNATURES: list[tuple[Any, str, list[str]]] = [
     (aiokafka.consumer.group_coordinator.GroupCoordinator, "fetch_committed_offsets", ["self", "partitions"]),
     (aiokafka.consumer.group_coordinator.GroupCoordinator, "_do_heartbeat", ["self"]),
     (aiokafka.consumer.fetcher.Fetcher, "_notify", ["self", "future"]),
+    (aiokafka.consumer.fetcher.Fetcher, "_get_actions_per_node", ["self", "assignment"]),
+    (aiokafka.consumer.fetcher.FetchResult, "calculate_backoff", ["self"]),
     (aiokafka.consumer.fetcher.Fetcher, "seek_to", ["self", "tp", "offset"]),
     (aiokafka.consumer.fetcher.Fetcher, "fetched_records", ["self", "partitions", "timeout", "max_records"]),
     (aiokafka.AIOKafkaConsumer, "commit", ["self", "offsets"]),
@@ -126,7 +128,8 @@ ASSIGNED: list[tuple[Any, list[str]]] = [
         aiokafka.AIOKafkaConsumer,
         ["self._coordinator =", "self._fetcher =", "self._subscription =", "self._fetch_max_wait_ms ="],
     ),
-    (aiokafka.consumer.fetcher.Fetcher, ["self._fetch_waiters =", "self._records ="]),
+    (aiokafka.consumer.fetcher.Fetcher, ["self._fetch_waiters =", "self._records =", "self._fetch_max_wait_ms ="]),
+    (aiokafka.consumer.fetcher.FetchResult, ["self._backoff ="]),
     (aiokafka.consumer.subscription_state.SubscriptionState, ["self._subscription ="]),
     (faust.tables.manager.TableManager, ["self._changelogs =", "self.standbys_ready ="]),
     (

@@ -81,14 +81,15 @@ async def test_a_worker_that_joins_and_leaves_loses_and_repeats_nothing(
         "target": target,
         "partitions": PARTITIONS,
     }
-    sent = values(4 * RECORDS)
-    produced = asyncio.Event()
+    sent: list[bytes] = []
+    moved = asyncio.Event()
 
     async def load() -> None:
-        for start in range(0, len(sent), 400):
-            await asyncio.to_thread(write, kafka, source, sent[start : start + 400])
+        while not moved.is_set():
+            chunk = [b"go-%d" % number for number in range(len(sent), len(sent) + 400)]
+            await asyncio.to_thread(write, kafka, source, chunk)
+            sent.extend(chunk)
             await asyncio.sleep(0.05)
-        produced.set()
 
     async with worker("transport_worker", **options, data_dir=str(tmp_path / "a")) as first:
         await first.ready()
@@ -96,8 +97,9 @@ async def test_a_worker_that_joins_and_leaves_loses_and_repeats_nothing(
         async with worker("transport_worker", **options, data_dir=str(tmp_path / "b")) as second:
             await second.ready()
             await handled(second, 1000)
-            assert not produced.is_set()
             assert await second.stop() == 0
+        await handled(first, 1000)
+        moved.set()
         await loading
         found = await copied(kafka, target, lambda found: len(found) == len(sent))
         assert await first.stop() == 0

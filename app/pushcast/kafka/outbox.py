@@ -225,7 +225,7 @@ class Outbox:
         if error.fatal():
             self._fail(OutboxFailed(f"{error.name()}: {error.str()}"))
         else:
-            logger.warning("producer: %s: %s", error.name(), error.str())
+            logger.debug("producer: %s: %s", error.name(), error.str())  # librdkafka logs it too
 
     def _fail(self, exc: BaseException) -> None:
         if self._failure is None:
