@@ -170,6 +170,16 @@ WORDS: list[tuple[Any, str, str]] = [
     (aiokafka.consumer.fetcher.Fetcher.fetched_records, "while True", "a woken waiter looks again"),
     (Coordinator._heartbeat_routine, "await self._do_heartbeat()", "heartbeats are noted by replacing the method"),
     (
+        aiokafka.consumer.fetcher.Fetcher._fetch_requests_routine,
+        "self._get_actions_per_node(",
+        "the method that is replaced plans the fetches",
+    ),
+    (
+        aiokafka.consumer.fetcher.Fetcher._get_actions_per_node,
+        "self._fetch_max_wait_ms",
+        "the long-poll is read at each plan",
+    ),
+    (
         faust.tables.recovery.Recovery.on_recovery_completed,
         "consumer.perform_seek()",
         "streams start from perform_seek",
