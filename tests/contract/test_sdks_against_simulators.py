@@ -11,9 +11,20 @@ from typing import Any
 
 import firebase_admin
 import pytest
+import pywebpush
 import requests
 from aioapns import APNs, NotificationRequest, PushType
 from aioapns.connection import APNsProductionClientProtocol
+from exponent_server_sdk import (
+    DeviceNotRegisteredError,
+    InvalidCredentialsError,
+    MessageRateExceededError,
+    MessageTooBigError,
+    PushClient,
+    PushMessage,
+    PushServerError,
+    PushTicketError,
+)
 from firebase_admin import credentials, exceptions, messaging
 from google.auth.exceptions import RefreshError
 from google.oauth2 import service_account
@@ -243,3 +254,112 @@ async def test_firebase_admin_is_told_that_its_account_is_gone(fcm: Simulator, f
     await fcm.set_state({"revoked_projects": ["news-project"]})
     with pytest.raises(RefreshError, match="invalid_grant"):
         await firebase.send(messaging.Message(token=DEVICE))
+
+
+@pytest.fixture
+async def expo(work_dir: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Simulator]:
+    async with start("expo", work_dir=work_dir) as simulator:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(simulator.ca_file))
+        yield simulator
+
+
+def expo_token(name: str) -> str:
+    return f"ExponentPushToken[{name}]"
+
+
+async def test_exponent_server_sdk_delivers_and_reads_receipts(expo: Simulator) -> None:
+    client = PushClient(host=expo.url)
+    messages = [PushMessage(to=expo_token(str(n)), body="hello", data={"n": n}) for n in range(3)]
+    tickets = await asyncio.to_thread(client.publish_multiple, messages)
+    assert [ticket.is_success() for ticket in tickets] == [True] * 3
+    receipts = await asyncio.to_thread(client.check_receipts_multiple, tickets)
+    for receipt in receipts:
+        receipt.validate_response()
+    assert (len(receipts), expo.stats()["accepted"]) == (3, 3)
+
+
+async def test_exponent_server_sdk_raises_its_own_error_for_a_ticket(expo: Simulator) -> None:
+    client = PushClient(host=expo.url)
+    ticket = await asyncio.to_thread(client.publish, PushMessage(to=expo_token("unreg-a"), body="x"))
+    with pytest.raises(DeviceNotRegisteredError):
+        ticket.validate_response()
+    large = await asyncio.to_thread(client.publish, PushMessage(to=expo_token("a"), body="x" * 5000))
+    with pytest.raises(MessageTooBigError):
+        large.validate_response()
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("rcpt-unreg-a", DeviceNotRegisteredError),
+        ("rcpt-big-a", MessageTooBigError),
+        ("rate-a", MessageRateExceededError),
+        ("cred-a", InvalidCredentialsError),
+        ("expo-error-a", PushTicketError),
+    ],
+)
+async def test_exponent_server_sdk_raises_its_own_error_for_a_receipt(
+    expo: Simulator, name: str, error: type[Exception]
+) -> None:
+    client = PushClient(host=expo.url)
+    ticket = await asyncio.to_thread(client.publish, PushMessage(to=expo_token(name), body="x"))
+    (receipt,) = await asyncio.to_thread(client.check_receipts_multiple, [ticket])
+    with pytest.raises(error):
+        receipt.validate_response()
+
+
+async def test_exponent_server_sdk_raises_its_own_error_for_a_request(expo: Simulator) -> None:
+    client = PushClient(host=expo.url)
+    mixed = [PushMessage(to=expo_token(name), body="x") for name in ("a", "other-project-b")]
+    with pytest.raises(PushServerError) as raised:
+        await asyncio.to_thread(client.publish_multiple, mixed)
+    assert raised.value.errors[0]["code"] == "PUSH_TOO_MANY_EXPERIENCE_IDS"
+    expo.set_rules([{"effect": "html:502"}])
+    with pytest.raises(requests.HTTPError):
+        await asyncio.to_thread(client.publish_multiple, mixed[:1])
+
+
+@pytest.fixture
+async def webpush_simulator(work_dir: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Simulator]:
+    async with start("webpush", work_dir=work_dir) as simulator:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(simulator.ca_file))
+        yield simulator
+
+
+async def pywebpush_send(simulator: Simulator, text: str, *, subject: str = "mailto:a@example.com", **kind: str) -> Any:
+    subscription = simulator.subscribe(**kind)
+    info = {"endpoint": subscription.endpoint, "keys": {"p256dh": subscription.p256dh, "auth": subscription.auth}}
+    answer = await asyncio.to_thread(
+        pywebpush.webpush,
+        info,
+        text,
+        vapid_private_key=simulator.credentials["vapid_key_file"],
+        vapid_claims={"sub": subject},
+        ttl=60,
+    )
+    return answer, simulator.messages(subscription.endpoint)
+
+
+async def test_pywebpush_delivers_what_the_browser_can_read(webpush_simulator: Simulator) -> None:
+    answer, messages = await pywebpush_send(webpush_simulator, "goal 🎉")
+    assert (answer.status_code, messages[0]["body"]) == (201, "goal 🎉")
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "status"),
+    [
+        ({"verdict": "410"}, "mailto:a@example.com", 410),
+        ({"verdict": "404"}, "mailto:a@example.com", 404),
+        ({"verdict": "429"}, "mailto:a@example.com", 429),
+        ({"verdict": "413"}, "mailto:a@example.com", 413),
+        ({"personality": "wns", "verdict": "429"}, "mailto:a@example.com", 406),
+        ({"personality": "apple"}, "mailto:a@localhost", 403),
+    ],
+)
+async def test_pywebpush_raises_its_own_error(
+    webpush_simulator: Simulator, kind: dict[str, str], subject: str, status: int
+) -> None:
+    with pytest.raises(pywebpush.WebPushException) as raised:
+        await pywebpush_send(webpush_simulator, "x", subject=subject, **kind)
+    assert raised.value.status_code == status
+    assert (raised.value.retry_after is not None) == (status in {406, 429})

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pushcast.simulators.apns.build import build as _apns
 from pushcast.simulators.apps import AppSpec, app_specs
+from pushcast.simulators.expo.build import build as _expo
 from pushcast.simulators.fcm.build import build as _fcm
 from pushcast.simulators.recorder import Recorder
 from pushcast.simulators.simulator import Simulator
@@ -18,7 +19,7 @@ from pushcast.simulators.webpush.build import build as _webpush
 
 __all__ = ["PLATFORMS", "AppSpec", "Simulator", "start"]
 
-_BUILDERS: Final[dict[str, Callable[..., Simulator]]] = {"apns": _apns, "fcm": _fcm, "webpush": _webpush}
+_BUILDERS: Final[dict[str, Callable[..., Simulator]]] = {"apns": _apns, "fcm": _fcm, "expo": _expo, "webpush": _webpush}
 PLATFORMS: Final = tuple(_BUILDERS)
 
 

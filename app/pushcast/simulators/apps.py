@@ -116,6 +116,14 @@ def vapid_key(directory: Path, spec: AppSpec) -> tuple[Path, bytes]:
     return path, point
 
 
+def access_token(directory: Path, spec: AppSpec, random: Random) -> tuple[Path, str]:
+    """(file, value) of an Expo access token, from the seed."""
+    token = "".join(random.choices(_ID_LETTERS, k=40))
+    path = directory / f"expo-access-token-{spec.name}"
+    _write_secret(path, token.encode())
+    return path, token
+
+
 def _load(path: Path) -> Any:
     return serialization.load_pem_private_key(path.read_bytes(), None) if path.exists() else None
 

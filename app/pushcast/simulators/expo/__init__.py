@@ -1,0 +1,1 @@
+"""Simulated Expo push service: tickets, and receipts that come later."""
