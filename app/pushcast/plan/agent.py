@@ -1,33 +1,29 @@
-"""Glue of PLAN: records in, windows, send batches and planned records out. One stage per lane.
-
-A source record is done only when every output that it caused, and then its planned record, is acknowledged by Kafka.
-"""
+"""Glue of PLAN: records in, windows, send batches and planned records out. One stage per lane."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, MutableMapping
-from functools import partial
-from typing import TYPE_CHECKING
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.batch import TP, Record, Stage
+from pushcast.kafka.batch import TP, Bounds, Record, Stage
+from pushcast.kafka.tracker import record_bytes
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import delivery_id, device_row_prefix, partition_of
+from pushcast.model.ids import device_row_prefix, partition_of
 from pushcast.model.notification import Notification
-from pushcast.model.words import Lane, Outcome, Platform, Reason
-from pushcast.plan.match import Device, devices_of
+from pushcast.model.words import Lane, Outcome, Reason
+from pushcast.plan.entry import Entry
+from pushcast.plan.match import Row, devices_of
+from pushcast.plan.outputs import Outputs, Refused
 from pushcast.plan.recent import Recent
-from pushcast.plan.windows import Entry, PartitionWindows, Window, WindowRule
+from pushcast.plan.state import PartitionState, Timer
+from pushcast.plan.windows import Limits, PartitionWindows, WindowRule
 from pushcast.wire import headers as h
-from pushcast.wire import topics
-from pushcast.wire.batches import encode_batch
-from pushcast.wire.dead_letters import dead_letter
 from pushcast.wire.keys import user_of
 from pushcast.wire.notifications import ClassRule, NotificationDecoder
-from pushcast.wire.receipts import Planned, Receipt, encode_planned, encode_receipt
 from pushcast.wire.schemas import SchemaSource
 
 if TYPE_CHECKING:
@@ -39,31 +35,35 @@ HOW_TO_FIX_PARTITION = (
     "produced to partition {found}, the key belongs to {right} of {count}: use the Java default partitioner "
     "(librdkafka: partitioner=murmur2_random)"
 )
+#: Source records taken between two looks at the outbox: bounds what one look lets in, and how long the loop is held.
+SLICE_RECORDS = 500
+SLICE_BYTES = 2 << 20
+#: Of one partition: what its windows hold open before all of them close, and where the transport pauses it.
+MAX_OPEN_BYTES = 16 << 20
+MAX_UNFINISHED_BYTES = 32 << 20
+
+CallLater = Callable[[float, Callable[[], None]], Timer]
 
 
-class _Partition:
-    """What PLAN holds open of one partition."""
+def bounds(settings: Settings) -> Bounds:
+    """Where the transport pauses a partition of PLAN: above what makes its windows close, or they would wait for it."""
+    return Bounds(records=settings.plan.max_open_records + 5_000, bytes=MAX_UNFINISHED_BYTES)
 
-    def __init__(self, number: int, windows: PartitionWindows, recent: Recent, epoch: int) -> None:
-        self.number = number
-        self.windows = windows
-        self.recent = recent
-        self.epoch = epoch
-        self.later: list[tuple[float, Entry]] = []  # users without devices, to be looked up once more; oldest first
-        self.unfinished = 0
-        self.idle = asyncio.Event()
-        self.idle.set()
-        self.timer: asyncio.TimerHandle | None = None
 
-    def next_due(self) -> float | None:
-        due = self.windows.next_due()
-        if self.later and (due is None or self.later[0][0] < due):
-            return self.later[0][0]
-        return due
+class _Taken(NamedTuple):
+    """A slice of a batch, read. Nothing was written for it yet."""
+
+    records: list[Record]
+    notes: list[Notification]
+    rows: list[list[Row]]
+    refused: list[Refused]
 
 
 class PlanStage(Stage):
-    """One planner App's stage. `fatal` ends the process unacknowledged when a timer's work fails unexpectedly."""
+    """One planner App's stage. `fatal` ends the process unacknowledged when a timer's work fails unexpectedly.
+
+    `call_later` is the loop's unless a test has its own.
+    """
 
     def __init__(
         self,
@@ -76,282 +76,206 @@ class PlanStage(Stage):
         fatal: Callable[[BaseException], None],
         counters: MutableMapping[tuple[str, str], int],
         schemas: SchemaSource | None = None,
+        call_later: CallLater | None = None,
     ) -> None:
         self._settings = settings
-        self._lane = lane
         self._table = table
         self._outbox = outbox
         self._clock = clock
         self._fatal = fatal
         self._counters = counters
+        self._call_later = call_later
+        self._outputs = Outputs(outbox, lane, clock, self._count)
+        self._stage = f"plan-{lane}"
         rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
         self._decoder = NotificationDecoder(settings.apps, rules, schemas)
         seed = settings.plan.window_seed
         rng = random.Random(seed) if seed is not None else random.SystemRandom()
         self._rules = {name: WindowRule(rule, rng) for name, rule in settings.classes.items()}
-        self._partitions: dict[int, _Partition] = {}
+        plan = settings.plan
+        self._limits = Limits(plan.max_targets, plan.max_batch_bytes, plan.max_open_records, MAX_OPEN_BYTES)
+        self._partitions: dict[int, PartitionState] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._stage = f"plan-{lane}"
-
-    # ---- the transport's hooks
 
     async def revoking(self, partitions: set[TP]) -> None:
         """Closes every window and settles every second look-up, then waits until Kafka has it all."""
         states = [state for tp in partitions if (state := self._partitions.get(tp.partition)) is not None]
-        for state in states:
-            if state.timer is not None:
-                state.timer.cancel()
-                state.timer = None
-            self._look_up_again(state, float("inf"))
-            state.windows.close_all()
-            await self._outbox.room()
-            self._emit(state)
         try:
             for state in states:
-                await state.idle.wait()
+                state.closing = True
+                state.stop_timer()
+                await self._look_up_again(state, float("inf"))
+                state.windows.close_all()
+                await self._emit(state)
+            for state in states:
+                await state.idle()
         finally:
             for state in states:
                 self._partitions.pop(state.number, None)
 
     async def handle(self, batch: Batch) -> None:
-        """Returns when the records are in windows or in the outbox; they are done later, out of order."""
-        await self._outbox.room()
+        """Returns when the records are in windows or in the outbox; they are done later, out of order.
+
+        Records that were taken before an error are skipped when the batch comes again.
+        """
         state = self._partition(batch.partition)
-        notes, records = self._decode(batch, state)
-        if notes:
-            self._plan(batch, state, notes, records)
-        if state.unfinished >= self._settings.plan.max_open_records:
-            state.windows.close_all()
-        self._turn(state)
+        records = batch.records
+        start = 0
+        while start < len(records):
+            end = _slice_end(records, start)
+            fresh = [record for record in records[start:end] if record.offset >= state.taken_to]
+            await self._outbox.room()
+            if fresh:
+                taken = self._read(state, fresh)
+                state.taken_to = fresh[-1].offset + 1
+                self._plan(state, batch, taken)
+                await self._turn(state)
+            start = end
 
-    # ---- decoding
-
-    def _decode(self, batch: Batch, state: _Partition) -> tuple[list[Notification], list[Record]]:
+    def _read(self, state: PartitionState, records: Sequence[Record]) -> _Taken:
+        """Decodes, and looks the users up."""
         decode = self._decoder.decode
-        notes: list[Notification] = []
-        records: list[Record] = []
-        for record in batch.records:
+        taken = _Taken([], [], [], [])
+        notes, valid = taken.notes, taken.records
+        for record in records:
             try:
                 trace = h.first(record.headers, h.TRACEPARENT) if record.headers else None
                 notes.append(decode(user_of(record.key), record.value, record.timestamp, trace))
             except InvalidInput as error:
-                self._dead_letter(batch, record, error)
+                taken.refused.append((record, error))
             else:
-                records.append(record)
-        self._count("consumed", "", len(batch.records))
-        return notes, records
+                valid.append(record)
+        prefixes = [device_row_prefix(note.user, note.app) for note in notes]
+        return taken._replace(rows=self._table.multi_scan(state.number, prefixes)) if notes else taken
 
-    def _dead_letter(self, batch: Batch, record: Record, error: InvalidInput) -> None:
-        letter = dead_letter(record, error, stage=self._stage)
-        barrier = self._outbox.barrier()
-        self._outbox.put(
-            barrier, letter.topic, letter.partition, letter.value, letter.key, letter.headers, letter.timestamp_ms
-        )
-        barrier.on_acked(partial(batch.done, record.offset))
-        self._count("dead_letters", error.reason)
-
-    # ---- planning
-
-    def _plan(self, batch: Batch, state: _Partition, notes: list[Notification], records: list[Record]) -> None:
-        found = self._table.multi_scan(state.number, [device_row_prefix(note.user, note.app) for note in notes])
+    def _plan(self, state: PartitionState, batch: Batch, taken: _Taken) -> None:
         now, now_ms = self._clock.monotonic_seconds(), self._clock.now_ms()
-        is_duplicate, add, finish = state.recent.is_duplicate, state.windows.add, batch.done
-        settled: list[Entry] = []
-        expired: list[Entry] = []
-        taken = 0
-        for note, record, rows in zip(notes, records, found, strict=True):
-            entry = Entry(record.offset, note, finish)
-            devices = devices_of(rows) if rows else None
-            if not devices and not self._belongs(batch, record):
+        is_duplicate, add = state.recent.is_duplicate, state.windows.add
+        refused = taken.refused
+        duplicates: list[Entry] = []
+        nothing: list[tuple[Entry, Outcome, Reason]] = []
+        self._count("consumed", "", len(taken.records) + len(refused))
+        state.open(len(taken.records) + len(refused))
+        for note, record, rows in zip(taken.notes, taken.records, taken.rows, strict=True):
+            devices = devices_of(rows, self._unreadable) if rows else ()
+            if not devices and not self._belongs(state, batch, record, refused):
                 continue
-            taken += 1
-            if is_duplicate(note.user, note.id, record.offset):
-                entry.reason = Reason.DUPLICATE
-                settled.append(entry)
+            entry = Entry(batch, record.offset, record_bytes(record), note)
+            if is_duplicate(note.user, note.id):
+                duplicates.append(entry)
             elif note.expires_at <= now_ms:
-                expired.append(entry)
+                nothing.append((entry, Outcome.EXPIRED, Reason.EXPIRED))
             elif devices:
                 add(entry, devices, now)
+            elif self._is_young(record, now_ms):
+                state.later.append((now + self._settings.plan.lookup_again_seconds, entry))
             else:
-                self._without_devices(state, entry, record.timestamp, now, now_ms, settled)
-        self._open(state, taken)
-        for entry in expired:
-            self._nothing(state, entry, Outcome.EXPIRED, Reason.EXPIRED)
-        if settled:
-            self._settle(state, settled)
+                nothing.append((entry, Outcome.SUPPRESSED, Reason.NO_DEVICES))
+        if refused:
+            self._outputs.dead_letters(state, batch, refused)
+        self._outputs.nothing(state, nothing)
+        self._outputs.duplicates(state, duplicates)
 
-    def _belongs(self, batch: Batch, record: Record) -> bool:
+    def _belongs(self, state: PartitionState, batch: Batch, record: Record, refused: list[Refused]) -> bool:
         """Whether the record is in its key's partition; if not, it is forwarded once, then a dead letter."""
         count = self._settings.kafka.partitions
         right = partition_of(record.key or b"", count)
         if right == batch.partition:
             return True
         text = HOW_TO_FIX_PARTITION.format(found=batch.partition, right=right, count=count)
-        if h.first(record.headers, h.FORWARDED) is not None:
-            self._dead_letter(batch, record, InvalidInput(Reason.WRONG_PARTITION, text, "key"))
-            return False
-        barrier = self._outbox.barrier()
-        headers = [*record.headers, (h.FORWARDED, f"{batch.partition}".encode())]
-        self._outbox.put(barrier, batch.topic, right, record.value, record.key, headers, record.timestamp)
-
-        def refused(_: Exception) -> None:  # the added header made it larger than the topic takes
-            self._dead_letter(batch, record, InvalidInput(Reason.WRONG_PARTITION, text, "key"))
-
-        barrier.on_acked(partial(batch.done, record.offset), refused)
-        self._count("forwarded", "")
+        error = InvalidInput(Reason.WRONG_PARTITION, text, "key")
+        if h.first(record.headers, h.FORWARDED) is None:
+            self._outputs.forward(state, batch, record, right, error)
+        else:
+            refused.append((record, error))
         return False
 
-    def _without_devices(
-        self, state: _Partition, entry: Entry, timestamp_ms: int, now: float, now_ms: int, settled: list[Entry]
-    ) -> None:
+    def _is_young(self, record: Record, now_ms: int) -> bool:
         """A registration may be on its way: a young event's user is looked up once more, then there are no devices."""
         plan = self._settings.plan
-        if now_ms - timestamp_ms < plan.lookup_again_younger_than_seconds * 1000 and plan.lookup_again_seconds > 0:
-            state.later.append((now + plan.lookup_again_seconds, entry))
-        else:
-            self._nothing(state, entry, Outcome.SUPPRESSED, Reason.NO_DEVICES)
-
-    def _look_up_again(self, state: _Partition, now: float) -> None:
-        due = 0
-        while due < len(state.later) and state.later[due][0] <= now:
-            due += 1
-        if not due:
-            return
-        entries = [entry for _, entry in state.later[:due]]
-        del state.later[:due]
-        prefixes = [device_row_prefix(entry.notification.user, entry.notification.app) for entry in entries]
-        found: list[list[Device]] = [devices_of(rows) for rows in self._table.multi_scan(state.number, prefixes)]
-        for entry, devices in zip(entries, found, strict=True):
-            if entry.notification.expires_at <= self._clock.now_ms():
-                self._nothing(state, entry, Outcome.EXPIRED, Reason.EXPIRED)
-            elif devices:
-                state.windows.add(entry, devices, self._clock.monotonic_seconds())
-            else:
-                self._nothing(state, entry, Outcome.SUPPRESSED, Reason.NO_DEVICES)
-
-    def _nothing(self, state: _Partition, entry: Entry, outcome: Outcome, reason: Reason) -> None:
-        """Ends a notification with one receipt of its own, which the planned record counts as `other`."""
-        note = entry.notification
-        entry.other, entry.reason = 1, reason
-        receipt = Receipt(
-            delivery_id(note.id, note.user, note.app or "", ""),
-            note.id,
-            note.user,
-            note.app,
-            None,
-            None,
-            self._lane,
-            note.klass,
-            outcome,
-            reason,
-            None,
-            None,
-            0,
-            note.options.dry_run,
-            0,
-            state.number,
-            entry.offset,
-            note.created_at,
-            self._clock.now_ms(),
+        return (
+            plan.lookup_again_seconds > 0 and now_ms - record.timestamp < plan.lookup_again_younger_than_seconds * 1000
         )
-        entry.open += 1
-        barrier = self._outbox.barrier()
-        headers = h.origin(self._stage, state.number, state.epoch)
-        self._outbox.put(barrier, topics.RECEIPT, state.number, encode_receipt(receipt), note.user.encode(), headers)
-        barrier.on_acked(partial(self._acknowledged, state, [entry]))
-        self._count("suppressed", reason)
 
-    # ---- output
+    async def _look_up_again(self, state: PartitionState, now: float) -> None:
+        while state.later and state.later[0][0] <= now:
+            await self._outbox.room()
+            # No await from here on: an entry is in `later`, in a window or in the outbox.
+            entries: list[Entry] = []
+            while state.later and state.later[0][0] <= now and len(entries) < SLICE_RECORDS:
+                entries.append(state.later.popleft()[1])
+            self._plan_again(state, entries)
 
-    def _turn(self, state: _Partition) -> None:
+    def _plan_again(self, state: PartitionState, entries: Sequence[Entry]) -> None:
+        waiting = [(entry, entry.note) for entry in entries if entry.note is not None]
+        prefixes = [device_row_prefix(note.user, note.app) for _, note in waiting]
+        now, now_ms = self._clock.monotonic_seconds(), self._clock.now_ms()
+        nothing: list[tuple[Entry, Outcome, Reason]] = []
+        for (entry, note), rows in zip(waiting, self._table.multi_scan(state.number, prefixes), strict=True):
+            devices = devices_of(rows, self._unreadable)
+            if note.expires_at <= now_ms:
+                nothing.append((entry, Outcome.EXPIRED, Reason.EXPIRED))
+            elif devices:
+                state.windows.add(entry, devices, now)
+            else:
+                nothing.append((entry, Outcome.SUPPRESSED, Reason.NO_DEVICES))
+        self._outputs.nothing(state, nothing)
+
+    async def _turn(self, state: PartitionState) -> None:
         """Emits what has closed and sets the timer for what closes next."""
-        now = self._clock.monotonic_seconds()
-        state.windows.close_due(now)
-        self._emit(state)
-        if state.timer is not None:
-            state.timer.cancel()
-            state.timer = None
+        state.windows.close_due(self._clock.monotonic_seconds())
+        if state.windows.has_closed:
+            await self._emit(state)
+        if state.closing:
+            return
+        state.stop_timer()
         due = state.next_due()
         if due is not None:
-            state.timer = asyncio.get_running_loop().call_later(max(0.0, due - now), self._start_turn, state)
+            call_later: CallLater = self._call_later or asyncio.get_running_loop().call_later
+            delay = max(0.0, due - self._clock.monotonic_seconds())
+            state.timer = call_later(delay, lambda: self._start_turn(state))
 
-    def _start_turn(self, state: _Partition) -> None:
+    async def _emit(self, state: PartitionState) -> None:
+        while state.windows.has_closed:
+            await self._outbox.room()
+            if state.windows.has_closed:  # another turn may have taken it meanwhile
+                self._outputs.window(state, state.windows.take_closed())
+
+    def _start_turn(self, state: PartitionState) -> None:
         state.timer = None
         task = asyncio.get_running_loop().create_task(self._timed_turn(state))
         self._tasks.add(task)
         task.add_done_callback(self._turned)
 
-    async def _timed_turn(self, state: _Partition) -> None:
-        await self._outbox.room()
-        if self._partitions.get(state.number) is not state:
-            return
-        self._look_up_again(state, self._clock.monotonic_seconds())
-        self._turn(state)
+    async def _timed_turn(self, state: PartitionState) -> None:
+        await self._look_up_again(state, self._clock.monotonic_seconds())
+        await self._turn(state)
 
     def _turned(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fatal(error)
 
-    def _emit(self, state: _Partition) -> None:
-        headers = h.origin(self._stage, state.number, state.epoch)
-        for window in state.windows.take_closed():
-            self._put_window(state, window, headers)
-
-    def _put_window(self, state: _Partition, window: Window, headers: list[tuple[str, bytes]]) -> None:
-        barrier = self._outbox.barrier()
-        value = encode_batch(window.batch(self._lane))
-        self._outbox.put(
-            barrier, topics.send(Platform(window.platform), self._lane), state.number, value, None, headers
-        )
-        barrier.on_acked(partial(self._acknowledged, state, window.entries))
-        self._count("batches", window.platform)
-        self._count("targets", window.platform, window.targets)
-
-    def _acknowledged(self, state: _Partition, entries: Iterable[Entry]) -> None:
-        complete = []
-        for entry in entries:
-            entry.open -= 1
-            if not entry.open:
-                complete.append(entry)
-        if complete:
-            self._settle(state, complete)
-
-    def _settle(self, state: _Partition, entries: list[Entry]) -> None:
-        """States what was planned; then the source records are done."""
-        planned = Planned(self._lane)
-        for entry in entries:
-            planned.add(entry.offset, entry.notification.id, entry.counts, entry.other, entry.reason)
-        barrier = self._outbox.barrier()
-        headers = h.origin(self._stage, state.number, state.epoch)
-        self._outbox.put(
-            barrier, topics.PLANNED, state.number, encode_planned(planned, self._clock.now_ms()), None, headers
-        )
-        barrier.on_acked(partial(self._done, state, entries))
-
-    def _done(self, state: _Partition, entries: list[Entry]) -> None:
-        for entry in entries:
-            entry.finish(entry.offset)
-        state.unfinished -= len(entries)
-        if not state.unfinished:
-            state.idle.set()
-
-    # ---- state
-
-    def _open(self, state: _Partition, count: int) -> None:
-        if count:
-            state.unfinished += count
-            state.idle.clear()
-
-    def _partition(self, number: int) -> _Partition:
+    def _partition(self, number: int) -> PartitionState:
         state = self._partitions.get(number)
         if state is None:
-            plan = self._settings.plan
-            windows = PartitionWindows(self._rules, plan.max_targets, plan.max_batch_bytes)
-            state = _Partition(number, windows, Recent(plan.max_open_records), self._clock.now_ms() // 1000)
+            windows = PartitionWindows(self._rules, self._limits)
+            origin = h.origin(self._stage, number, self._clock.now_ms() // 1000)
+            state = PartitionState(number, windows, Recent(self._settings.plan.max_open_records), origin)
             self._partitions[number] = state
         return state
 
-    def _count(self, name: str, label: str, by: int = 1) -> None:
-        key = (name, label)
+    def _unreadable(self, error: InvalidInput) -> None:
+        self._count("unreadable_rows", error.reason, 1)
+
+    def _count(self, name: str, word: str, by: int) -> None:
+        key = (name, word)
         self._counters[key] = self._counters.get(key, 0) + by
+
+
+def _slice_end(records: Sequence[Record], start: int) -> int:
+    end, size = start, 0
+    while end < len(records) and end - start < SLICE_RECORDS and size < SLICE_BYTES:
+        size += record_bytes(records[end])
+        end += 1
+    return end

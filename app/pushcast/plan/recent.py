@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 
 class Recent:
-    """Bounded memory of (user, notification id), oldest forgotten first. Lost with the process.
+    """Bounded memory of (user, notification id): the last `limit` ones at least, twice as many at most.
 
-    Holds at least what is in open windows as long as `limit` is at least the partition's bound of open records.
+    Two generations instead of a queue: forgetting costs nothing per notification. Lost with the partition.
     """
+
+    __slots__ = ("_limit", "_old", "_young")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._offsets: OrderedDict[str, int] = OrderedDict()
+        self._young: set[str] = set()
+        self._old: set[str] = set()
 
-    def is_duplicate(self, user: str, notification_id: str, offset: int) -> bool:
-        """True when it was seen at another offset. The same offset again is a replay, to be planned again."""
-        key = f"{user}\0{notification_id}"
-        seen = self._offsets.setdefault(key, offset)
-        if seen != offset:
+    def is_duplicate(self, user: str, notification_id: str) -> bool:
+        """Whether it was seen before; remembers it."""
+        key = f"{user}\0{notification_id}"  # neither holds a NUL
+        if key in self._young:
             return True
-        if len(self._offsets) > self._limit:
-            self._offsets.popitem(last=False)
-        return False
+        known = key in self._old
+        if len(self._young) >= self._limit:
+            self._old, self._young = self._young, set()
+        self._young.add(key)
+        return known
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)

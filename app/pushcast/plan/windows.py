@@ -7,117 +7,86 @@ record is full, when the partition's bounds are reached, or on revoke and stop. 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 
 from pushcast.config.settings import Class
-from pushcast.model.batch import Message, SendBatch, Targets
-from pushcast.model.ids import delivery_id
+from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.notification import Notification
-from pushcast.plan.match import Device
-from pushcast.wire.batches import target_bytes
+from pushcast.plan.entry import Entry
+from pushcast.wire.avro_bytes import bytes_of, long_of
+from pushcast.wire.batch_writer import (
+    BATCH_OVERHEAD_BYTES,
+    MESSAGE_OVERHEAD_BYTES,
+    TARGET_OVERHEAD_BYTES,
+    MessageWriter,
+    batch_of,
+    message_head,
+)
+from pushcast.wire.row_reader import Device
 
-MESSAGE_OVERHEAD_BYTES = 200
-
-
-class Entry:
-    """One source record on its way through PLAN. `open` counts the output records that Kafka has not acknowledged."""
-
-    __slots__ = ("counts", "finish", "notification", "offset", "open", "other", "reason")
-
-    def __init__(self, offset: int, notification: Notification, finish: Callable[[int], None]) -> None:
-        self.offset = offset
-        self.notification = notification
-        self.finish = finish  # told the offset when its planned record is acknowledged
-        self.open = 0
-        self.counts: dict[str, int] = {}  # deliveries planned, by platform
-        self.other = 0  # receipts that the planner itself wrote
-        self.reason = ""
-
-
-class _Draft:
-    __slots__ = ("app", "created_at", "ids", "notification", "rows", "traces")
-
-    def __init__(self, app: str, notification: Notification) -> None:
-        self.app = app
-        self.notification = notification
-        self.ids: list[str] = []
-        self.created_at: list[int] = []
-        self.traces: list[str] = []
-        self.rows: list[tuple[object, ...]] = []
-
-    def message(self) -> Message:
-        first = self.notification
-        return Message(
-            self.app,
-            first.klass,
-            first.content,
-            first.options,
-            blake2b(first.content_key, digest_size=16).digest(),
-            self.ids,
-            self.created_at,
-            self.traces,
-            Targets(*map(list, zip(*self.rows, strict=True))),
-        )
+CONTENT_HASH_BYTES = 16
+_NOTE_BYTES = 16  # creation time, length of the trace, an index's growth
 
 
 class Window:
     """Open work of one (partition, class, platform)."""
 
-    __slots__ = ("bytes", "closes_at", "drafts", "entries", "platform", "targets")
+    __slots__ = ("bytes", "closes_at", "entries", "messages", "platform", "targets", "weight")
 
     def __init__(self, platform: str, closes_at: float) -> None:
         self.platform = platform
         self.closes_at = closes_at
-        self.drafts: dict[tuple[str, bytes], _Draft] = {}  # by (app, content key), in first-seen order
+        self.messages: dict[tuple[str, bytes], MessageWriter] = {}  # by (app, content key), in first-seen order
         self.entries: list[Entry] = []
         self.targets = 0
-        self.bytes = 0
+        self.bytes = BATCH_OVERHEAD_BYTES  # of the record, at most
+        self.weight = 0  # bytes of the source records
 
-    def room(self, count: int, size: int, max_targets: int, max_bytes: int) -> bool:
-        """Whether `count` targets of `size` bytes still fit; an empty window takes anything."""
-        return not self.targets or (self.targets + count <= max_targets and self.bytes + size <= max_bytes)
+    def cost(self, entry: Entry, note: Notification, devices: Sequence[Device]) -> int:
+        """Bytes that these targets add to the record, at most."""
+        user_bytes = len(note.user) * 4 + TARGET_OVERHEAD_BYTES
+        size, app = 0, None
+        for device in devices:  # rows come by app
+            size += user_bytes + device.size
+            if device.app != app:
+                app = device.app
+                message = self.messages.get((app, note.content_key))
+                if message is None:
+                    size += len(note.content_key) + MESSAGE_OVERHEAD_BYTES
+                if message is None or not message.holds(entry.note_id, note.created_at, note.trace or ""):
+                    size += len(entry.note_id) + len(note.trace or "") * 4 + _NOTE_BYTES
+        return size
 
-    def add(self, entry: Entry, devices: Sequence[Device]) -> None:
+    def add(self, entry: Entry, note: Notification, devices: Sequence[Device], cost: int) -> None:
         """Targets of one notification on this platform."""
-        note = entry.notification
-        offset, user, expires_at, note_id = entry.offset, note.user, note.expires_at, note.id
+        user, expires_at = bytes_of(note.user.encode()), long_of(note.expires_at)
+        id_bytes = note.id.encode() + b"\0"
         for device in devices:
             key = (device.app, note.content_key)
-            draft = self.drafts.get(key)
-            if draft is None:
-                draft = self.drafts[key] = _Draft(device.app, note)
-                self.bytes += len(note.content_key) + MESSAGE_OVERHEAD_BYTES
-            if not draft.ids or draft.ids[-1] != note_id or draft.created_at[-1] != note.created_at:
-                draft.ids.append(note_id)
-                draft.created_at.append(note.created_at)
-                draft.traces.append(note.trace or "")
-                self.bytes += len(note_id) * 4 + 16
-            draft.rows.append(
-                (
-                    len(draft.ids) - 1,
-                    user,
-                    device.device,
-                    delivery_id(note_id, user, device.app, device.device),
-                    device.kind,
-                    device.address,
-                    device.key_id,
-                    device.token_hash,
-                    device.registered_at,
-                    offset,
-                    expires_at,
-                    0,
-                )
-            )
-            self.bytes += target_bytes(user, device.device, device.address)
+            message = self.messages.get(key)
+            if message is None:
+                message = self.messages[key] = MessageWriter(_head(device.app, note))
+            # As `model.ids.delivery_id` has it: a row's key is user NUL app NUL device.
+            delivery = blake2b(id_bytes + device.key, digest_size=DELIVERY_ID_BYTES).digest()
+            index = message.index_of(entry.note_id, note.created_at, note.trace or "")
+            message.add(index, user, device, delivery, entry.offset_field, expires_at)
         self.targets += len(devices)
-        entry.open += 1
-        entry.counts[self.platform] = entry.counts.get(self.platform, 0) + len(devices)
+        self.bytes += cost
+        self.weight += entry.weight
+        entry.add(self.platform, len(devices))
         self.entries.append(entry)
 
-    def batch(self, lane: str) -> SendBatch:
-        """The record that this window closes into, messages in first-seen order."""
-        return SendBatch(lane, self.platform, [draft.message() for draft in self.drafts.values()])
+    def encode(self, lane: str) -> bytes:
+        """The SendBatch record that this window closes into, messages in first-seen order."""
+        return batch_of(lane, self.platform, self.messages.values())
+
+
+def _head(app: str, note: Notification) -> bytes:
+    content_hash = blake2b(note.content_key, digest_size=CONTENT_HASH_BYTES).digest()
+    return message_head(app, note.klass, note.content, note.options, content_hash)
 
 
 class WindowRule:
@@ -136,72 +105,113 @@ class WindowRule:
         return self._low + (self._high - self._low) * self._rng.random()
 
 
-class PartitionWindows:
-    """All open windows of one partition. `take_closed` hands over what has closed, oldest first."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one record, and of what the windows of one partition hold open before all of them close."""
 
-    def __init__(self, rules: dict[str, WindowRule], max_targets: int, max_bytes: int) -> None:
+    max_targets: int
+    max_batch_bytes: int
+    max_open_records: int
+    max_open_bytes: int  # of source records, as the transport counts them, and of what they became
+
+
+class PartitionWindows:
+    """All open windows of one partition. Those that have closed are taken one by one, oldest first."""
+
+    def __init__(self, rules: dict[str, WindowRule], limits: Limits) -> None:
         self._rules = rules
-        self._max_targets = max_targets
-        self._max_bytes = max_bytes
+        self._limits = limits
         self._open: dict[tuple[str, str], Window] = {}
-        self._closed: list[Window] = []
+        self._closed: deque[Window] = deque()
+        self._open_records = 0
+        self._open_bytes = 0
 
     def add(self, entry: Entry, devices: Sequence[Device], now: float) -> None:
-        """Puts a notification's devices into the windows of its class; full windows close on the way."""
-        if len(devices) == 1:
-            self._add(entry, devices[0].platform, devices, now)
-            return
-        by_platform: dict[str, list[Device]] = {}
-        for device in devices:
-            by_platform.setdefault(device.platform, []).append(device)
-        for platform, group in by_platform.items():
-            for part in self._parts(entry.notification, group):
-                self._add(entry, platform, part, now)
+        """Puts a notification's devices into the windows of its class; full windows close on the way.
 
-    def _parts(self, note: Notification, devices: list[Device]) -> Iterator[list[Device]]:
+        All windows close when the partition's bounds are reached.
+        """
+        note = entry.note
+        if note is None:
+            raise ValueError("this entry is in its windows already")
+        if len(devices) == 1:
+            self._add(entry, note, devices[0].platform, devices, now)
+        else:
+            by_platform: dict[str, list[Device]] = {}
+            for device in devices:
+                by_platform.setdefault(device.platform, []).append(device)
+            for platform, group in by_platform.items():
+                for part in self._parts(entry, note, group):
+                    self._add(entry, note, platform, part, now)
+        entry.note = None
+        if self._open_records >= self._limits.max_open_records or self._open_bytes >= self._limits.max_open_bytes:
+            self.close_all()
+
+    def _parts(self, entry: Entry, note: Notification, devices: list[Device]) -> Iterator[list[Device]]:
         """Splits what would not fit even an empty record; nearly always one part."""
+        limits, empty = self._limits, Window("", 0.0)
+        room = limits.max_batch_bytes - empty.bytes
+        if len(devices) <= limits.max_targets and empty.cost(entry, note, devices) <= room:
+            yield devices
+            return
         part: list[Device] = []
-        size = start = len(note.content_key) + MESSAGE_OVERHEAD_BYTES + len(note.id) * 4
+        size = 0
         for device in devices:
-            more = target_bytes(note.user, device.device, device.address)
-            if part and (len(part) == self._max_targets or size + more > self._max_bytes):
+            alone = empty.cost(entry, note, (device,))
+            if part and part[-1].app == device.app:
+                more = len(note.user) * 4 + TARGET_OVERHEAD_BYTES + device.size
+            else:
+                more = alone
+            if part and (len(part) == limits.max_targets or size + more > room):
                 yield part
-                part, size = [], start
+                part, size, more = [], 0, alone
             part.append(device)
             size += more
         yield part
 
-    def _add(self, entry: Entry, platform: str, devices: Sequence[Device], now: float) -> None:
-        note = entry.notification
+    def _add(self, entry: Entry, note: Notification, platform: str, devices: Sequence[Device], now: float) -> None:
         key = (note.klass, platform)
-        window = self._open.get(key)
+        limits = self._limits
+        window, cost = self._open.get(key), 0
         if window is not None:
-            size = len(note.content_key) + MESSAGE_OVERHEAD_BYTES + len(note.id) * 4
-            for device in devices:
-                size += target_bytes(note.user, device.device, device.address)
-            if not window.room(len(devices), size, self._max_targets, self._max_bytes):
-                self._closed.append(self._open.pop(key))
+            cost = window.cost(entry, note, devices)
+            if window.targets + len(devices) > limits.max_targets or window.bytes + cost > limits.max_batch_bytes:
+                self._close(key)
                 window = None
         if window is None:
             window = self._open[key] = Window(platform, now + self._rules[note.klass].draw())
-        window.add(entry, devices)
-        if window.targets >= self._max_targets:
-            self._closed.append(self._open.pop(key))
+            self._open_bytes += window.bytes
+            cost = window.cost(entry, note, devices)
+        window.add(entry, note, devices, cost)
+        self._open_records += 1
+        self._open_bytes += entry.weight + cost
+        if window.targets >= limits.max_targets:
+            self._close(key)
+
+    def _close(self, key: tuple[str, str]) -> None:
+        window = self._open.pop(key)
+        self._open_records -= len(window.entries)
+        self._open_bytes -= window.weight + window.bytes
+        self._closed.append(window)
 
     def close_due(self, now: float) -> None:
         """Closes every window whose time has come."""
         for key in [key for key, window in self._open.items() if window.closes_at <= now]:
-            self._closed.append(self._open.pop(key))
+            self._close(key)
 
     def close_all(self) -> None:
         """Closes every window: bounds reached, revoke or stop."""
-        self._closed += self._open.values()
-        self._open.clear()
+        for key in list(self._open):
+            self._close(key)
 
-    def take_closed(self) -> list[Window]:
-        """Closed windows not yet taken, in the order in which they closed."""
-        closed, self._closed = self._closed, []
-        return closed
+    @property
+    def has_closed(self) -> bool:
+        """Whether a closed window waits to be taken."""
+        return bool(self._closed)
+
+    def take_closed(self) -> Window:
+        """The window that closed first. Raises IndexError when there is none."""
+        return self._closed.popleft()
 
     def next_due(self) -> float | None:
         """When the next open window closes; None when none is open."""

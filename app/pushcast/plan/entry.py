@@ -1,0 +1,47 @@
+"""One source record on its way through PLAN, and what the planned record will say of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pushcast.model.notification import Notification
+from pushcast.wire.avro_bytes import bytes_of, long_of
+from pushcast.wire.batch_writer import PlannedRow
+from pushcast.wire.receipts import PLATFORMS
+
+if TYPE_CHECKING:
+    from pushcast.kafka.batch import Batch
+
+NOTHING = (0,) * len(PLATFORMS)
+_INDEX = {name: index for index, name in enumerate(PLATFORMS)}
+
+
+class Entry:
+    """`open` counts the output records that Kafka has not acknowledged; at zero the planned record may be written.
+
+    The notification is let go when it is in its windows: they keep one copy of a content that many share.
+    """
+
+    __slots__ = ("batch", "counts", "note", "note_id", "offset", "offset_field", "open", "other", "reason", "weight")
+
+    def __init__(self, batch: Batch, offset: int, weight: int, note: Notification) -> None:
+        self.batch = batch
+        self.offset = offset
+        self.offset_field = long_of(offset)
+        self.weight = weight  # bytes of the source record, as the transport counts them
+        self.note: Notification | None = note
+        self.note_id = bytes_of(note.id.encode())
+        self.open = 0
+        self.counts: tuple[int, ...] = NOTHING  # deliveries by platform
+        self.other = 0  # receipts that the planner itself wrote
+        self.reason = ""
+
+    def add(self, platform: str, targets: int) -> None:
+        """A window took this many targets."""
+        index = _INDEX[platform]
+        counts = self.counts
+        self.counts = (*counts[:index], counts[index] + targets, *counts[index + 1 :])
+        self.open += 1
+
+    def planned(self) -> PlannedRow:
+        return PlannedRow(self.offset_field, self.note_id, self.counts, self.other, self.reason)

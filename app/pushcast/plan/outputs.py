@@ -1,0 +1,167 @@
+"""What PLAN writes, and what its acknowledgements complete.
+
+A source record is done only when every output that it caused, and then its planned record, is acknowledged by Kafka.
+Callers await the outbox's room first; nothing here blocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from pushcast.kafka.batch import Record
+from pushcast.model.clock import Clock
+from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import delivery_id
+from pushcast.model.words import Lane, Outcome, Platform, Reason
+from pushcast.plan.entry import Entry
+from pushcast.plan.state import PartitionState
+from pushcast.plan.windows import Window
+from pushcast.wire import headers as h
+from pushcast.wire import topics
+from pushcast.wire.batch_writer import planned_of
+from pushcast.wire.dead_letters import dead_letter
+from pushcast.wire.receipts import Receipt, encode_receipt
+
+if TYPE_CHECKING:
+    from pushcast.kafka.batch import Batch
+    from pushcast.kafka.outbox import Outbox
+
+#: Entries of one planned record: with ids of 256 bytes it stays far below the topic's 1 MiB.
+MAX_PLANNED_ROWS = 1000
+
+Refused = tuple[Record, InvalidInput]
+Count = Callable[[str, str, int], None]
+
+
+class Outputs:
+    """One lane's writer. `count` is told (counter, word, how many)."""
+
+    def __init__(self, outbox: Outbox, lane: Lane, clock: Clock, count: Count) -> None:
+        self._outbox = outbox
+        self._lane = lane
+        self._clock = clock
+        self._count = count
+        self._stage = f"plan-{lane}"
+        self._send_topics = {str(platform): topics.send(platform, lane) for platform in Platform}
+
+    def dead_letters(self, state: PartitionState, batch: Batch, refused: Sequence[Refused]) -> None:
+        """Records that no retry can mend, with the reason; done when their dead letters are acknowledged."""
+        barrier = self._outbox.barrier()
+        for record, error in refused:
+            letter = dead_letter(record, error, stage=self._stage)
+            self._outbox.put(
+                barrier, letter.topic, letter.partition, letter.value, letter.key, letter.headers, letter.timestamp_ms
+            )
+            self._count("dead_letters", error.reason, 1)
+        barrier.on_acked(partial(self._finish, state, batch, [record.offset for record, _ in refused]))
+
+    def forward(self, state: PartitionState, batch: Batch, record: Record, right: int, error: InvalidInput) -> None:
+        """Moves a record to the partition of its key, once; a dead letter when the header makes it too large."""
+        barrier = self._outbox.barrier()
+        headers = [*record.headers, (h.FORWARDED, b"%d" % batch.partition)]
+        self._outbox.put(barrier, batch.topic, right, record.value, record.key, headers, record.timestamp)
+        barrier.on_acked(
+            partial(self._finish, state, batch, [record.offset]),
+            lambda _: self.dead_letters(state, batch, [(record, error)]),
+        )
+        self._count("forwarded", "", 1)
+
+    def nothing(self, state: PartitionState, entries: Sequence[tuple[Entry, Outcome, Reason]]) -> None:
+        """Ends notifications with one receipt each, which the planned record counts as `other`."""
+        if not entries:
+            return
+        now_ms = self._clock.now_ms()
+        barrier = self._outbox.barrier()
+        for entry, outcome, reason in entries:
+            receipt = self._receipt(state, entry, outcome, reason, now_ms)
+            entry.other, entry.reason = 1, reason
+            entry.open += 1
+            entry.note = None
+            value, key = encode_receipt(receipt), receipt.user.encode()
+            self._outbox.put(barrier, topics.RECEIPT, state.number, value, key, state.origin)
+            self._count("suppressed", reason, 1)
+        barrier.on_acked(partial(self._acknowledged, state, [entry for entry, _, _ in entries]))
+
+    def _receipt(self, state: PartitionState, entry: Entry, outcome: Outcome, reason: Reason, now_ms: int) -> Receipt:
+        note = entry.note
+        if note is None:
+            raise ValueError("this entry is in its windows already")
+        return Receipt(
+            delivery_id(note.id, note.user, note.app or "", ""),
+            note.id,
+            note.user,
+            note.app,
+            None,
+            None,
+            self._lane,
+            note.klass,
+            outcome,
+            reason,
+            None,
+            None,
+            0,
+            note.options.dry_run,
+            0,
+            state.number,
+            entry.offset,
+            note.created_at,
+            now_ms,
+        )
+
+    def duplicates(self, state: PartitionState, entries: Sequence[Entry]) -> None:
+        """Notifications seen before: planned to nothing, without a receipt."""
+        for entry in entries:
+            entry.reason = Reason.DUPLICATE
+            entry.note = None
+            self._complete(state, entry)
+        if entries:
+            self._count("suppressed", Reason.DUPLICATE, len(entries))
+
+    def window(self, state: PartitionState, window: Window) -> None:
+        """The batch that a window closed into."""
+        barrier = self._outbox.barrier()
+        topic = self._send_topics[window.platform]
+        self._outbox.put(barrier, topic, state.number, window.encode(self._lane), None, state.origin)
+        barrier.on_acked(partial(self._acknowledged, state, window.entries))
+        self._count("batches", window.platform, 1)
+        self._count("targets", window.platform, window.targets)
+
+    def _acknowledged(self, state: PartitionState, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            entry.open -= 1
+            if not entry.open:
+                self._complete(state, entry)
+
+    def _complete(self, state: PartitionState, entry: Entry) -> None:
+        if not state.complete:
+            # One planned record for everything that this turn of the loop acknowledges.
+            asyncio.get_running_loop().call_soon(self._settle, state)
+        state.complete.append(entry)
+
+    def _settle(self, state: PartitionState) -> None:
+        """States what was planned; then the source records are done."""
+        entries, state.complete = iter(state.complete), []
+        now_ms = self._clock.now_ms()
+        while chunk := list(islice(entries, MAX_PLANNED_ROWS)):
+            value = planned_of(self._lane, [entry.planned() for entry in chunk], now_ms)
+            barrier = self._outbox.barrier()
+            self._outbox.put(barrier, topics.PLANNED, state.number, value, None, state.origin)
+            barrier.on_acked(partial(self._planned, state, chunk))
+
+    def _planned(self, state: PartitionState, entries: Sequence[Entry]) -> None:
+        by_batch: dict[Batch, list[int]] = {}
+        for entry in entries:
+            offsets = by_batch.get(entry.batch)
+            if offsets is None:
+                offsets = by_batch[entry.batch] = []
+            offsets.append(entry.offset)
+        for batch, offsets in by_batch.items():
+            self._finish(state, batch, offsets)
+
+    def _finish(self, state: PartitionState, batch: Batch, offsets: Sequence[int]) -> None:
+        batch.done_many(offsets)
+        state.finished(len(offsets))

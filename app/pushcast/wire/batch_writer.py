@@ -1,0 +1,172 @@
+"""SendBatch and planned records from parts that are encoded already: a quarter of the price of `encode_batch`.
+
+The bytes are those of `batches.encode_batch` and `receipts.encode_planned` (tests/laws/test_batch_writer.py). PLAN
+writes one target per notification and device, so this is a good part of its cost; see docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from pushcast.model.notification import Content, Options
+from pushcast.wire.avro_bytes import END, FALSE, NULL, ONE, SECOND, TRUE, array_of, bytes_of, long_of, optional_of
+from pushcast.wire.receipts import PLATFORMS
+from pushcast.wire.row_reader import Device
+from pushcast.wire.schemas import avro_type
+
+#: What a message adds to a batch beyond its content and its targets, at most: app, class, options' fixed part, hash,
+#: and the block counts and ends of fifteen arrays.
+MESSAGE_OVERHEAD_BYTES = 320
+#: What a target adds beyond its user and what `Device.size` says: index, delivery id, offset, expiry, attempt.
+TARGET_OVERHEAD_BYTES = 48
+#: Frame, lane, run, platform, count of messages.
+BATCH_OVERHEAD_BYTES = 64
+
+_BATCH_FRAME = avro_type("send_batch").frame
+_PLANNED_FRAME = avro_type("planned").frame
+_FIRST_RUN = long_of(0) + NULL  # run 0, no first_seen_at
+_NO_ATTEMPT = long_of(0)
+_DELIVERY_SIZE = long_of(16)
+_BETWEEN_SINGLES = END + ONE
+_PRIORITIES = {"high": long_of(0), "normal": long_of(1)}
+
+Target = tuple[bytes, ...]
+
+
+def message_head(app: str, klass: str, content: Content, options: Options, content_hash: bytes) -> bytes:
+    """The part of a message that its targets share."""
+    return b"".join(
+        (
+            bytes_of(app.encode()),
+            bytes_of(klass.encode()),
+            optional_of(content.title),
+            optional_of(content.body),
+            _map((key, bytes_of(value.encode())) for key, value in content.data.items()),
+            _map((key, optional_of(text.title) + optional_of(text.body)) for key, text in content.locales.items()),
+            _DEFAULT_OPTIONS if options == _DEFAULTS else _options(options),
+            bytes_of(content_hash),
+        )
+    )
+
+
+def _map(items: Iterable[tuple[str, bytes]]) -> bytes:
+    parts = [bytes_of(key.encode()) + value for key, value in items]
+    return array_of(parts)
+
+
+def _options(options: Options) -> bytes:
+    return b"".join(
+        (
+            optional_of(options.collapse_id),
+            optional_of(options.thread_id),
+            optional_of(options.sound),
+            NULL if options.badge is None else SECOND + long_of(options.badge),
+            _PRIORITIES[options.priority],
+            bytes_of(options.push_type.encode()),
+            TRUE if options.dry_run else FALSE,
+            TRUE if options.at_most_once else FALSE,
+        )
+    )
+
+
+_DEFAULTS = Options()
+_DEFAULT_OPTIONS = _options(_DEFAULTS)
+
+
+class MessageWriter:
+    """One message of a batch, growing by notifications and their targets."""
+
+    __slots__ = ("_created_at", "_head", "_ids", "_targets", "_traces")
+
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+        self._ids: list[bytes] = []
+        self._created_at: list[int] = []
+        self._traces: list[str] = []
+        self._targets: list[Target] = []
+
+    def holds(self, notification_id: bytes, created_at: int, trace: str) -> bool:
+        """Whether the notification (its id encoded) is the last one added."""
+        return (
+            bool(self._ids)
+            and self._ids[-1] == notification_id
+            and self._created_at[-1] == created_at
+            and self._traces[-1] == trace
+        )
+
+    def index_of(self, notification_id: bytes, created_at: int, trace: str) -> bytes:
+        """Encoded index of a notification for its targets. The same one as before keeps its index."""
+        if not self.holds(notification_id, created_at, trace):
+            self._ids.append(notification_id)
+            self._created_at.append(created_at)
+            self._traces.append(trace)
+        return long_of(len(self._ids) - 1)
+
+    def add(
+        self, index: bytes, user: bytes, device: Device, delivery_id: bytes, source_offset: bytes, expires_at: bytes
+    ) -> None:
+        """One target. All but the delivery id are encoded."""
+        _, _, _, _, name, kind, address, key_id, token_hash, registered_at = device
+        self._targets.append(
+            (
+                index,
+                user,
+                name,
+                _DELIVERY_SIZE + delivery_id,
+                kind,
+                address,
+                key_id,
+                token_hash,
+                registered_at,
+                source_offset,
+                expires_at,
+                _NO_ATTEMPT,
+            )
+        )
+
+    def encode(self) -> bytes:
+        """The message, without what a batch adds."""
+        rows = self._targets
+        notes = (
+            array_of(self._ids)
+            + array_of([long_of(at) for at in self._created_at])
+            + array_of([bytes_of(trace.encode()) for trace in self._traces])
+        )
+        if len(rows) == 1:  # a chat: every column is a block of one
+            return self._head + notes + ONE + _BETWEEN_SINGLES.join(rows[0]) + END
+        count = long_of(len(rows))
+        columns = [count + b"".join(column) + END for column in zip(*rows, strict=True)]
+        return self._head + notes + b"".join(columns)
+
+
+def batch_of(lane: str, platform: str, messages: Iterable[MessageWriter]) -> bytes:
+    """Framed Avro for `push.send.<platform>.<lane>.v1`: first run, messages in the given order, each with targets."""
+    head = _BATCH_FRAME + bytes_of(lane.encode()) + _FIRST_RUN + bytes_of(platform.encode())
+    return head + array_of([message.encode() for message in messages])
+
+
+class PlannedRow(NamedTuple):
+    """What became of one notification."""
+
+    source_offset: bytes  # encoded
+    notification_id: bytes  # encoded
+    counts: Sequence[int]  # deliveries by platform, in the order of `Platform`
+    other: int  # receipts that the planner itself wrote
+    reason: str
+
+
+def planned_of(lane: str, rows: Sequence[PlannedRow], at_ms: int) -> bytes:
+    """Framed Avro for `push.planned.v1`, first run. `rows` is not empty."""
+    offsets, ids, counts, others, reasons = zip(*rows, strict=True)
+    parts = [_PLANNED_FRAME, bytes_of(lane.encode()), long_of(0), array_of(offsets), array_of(ids)]
+    parts += [array_of([long_of(count) for count in column]) for column in zip(*counts, strict=True)]
+    parts += [
+        array_of([long_of(other) for other in others]),
+        array_of([bytes_of(reason.encode()) for reason in reasons]),
+        long_of(at_ms),
+    ]
+    return b"".join(parts)
+
+
+assert len(PLATFORMS) == 4, "planned.avsc has a column for each platform"

@@ -1,0 +1,138 @@
+"""Batches and planned records put together from encoded parts are the records that Avro writes."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pushcast.model.batch import KINDS, Message, SendBatch, Targets
+from pushcast.model.device import DeviceRow
+from pushcast.model.ids import delivery_id, device_row_key, token_hash
+from pushcast.model.notification import Content, LocalText, Options
+from pushcast.wire.avro_bytes import bytes_of, long_at, long_of
+from pushcast.wire.batch_writer import MessageWriter, PlannedRow, batch_of, message_head, planned_of
+from pushcast.wire.batches import encode_batch
+from pushcast.wire.devices import encode_row
+from pushcast.wire.receipts import PLATFORMS, Planned, encode_planned
+from pushcast.wire.row_reader import active_device
+
+names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.just("x" * 9000)
+optional = st.none() | texts
+longs = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 20_000) | st.integers(1_800_000_000_000, 1_800_000_100_000)
+contents = st.builds(
+    Content,
+    optional,
+    optional,
+    st.dictionaries(names, texts, max_size=3),
+    st.dictionaries(names, st.builds(LocalText, optional, optional), max_size=2),
+)
+options = st.just(Options()) | st.builds(
+    Options,
+    collapse_id=optional,
+    thread_id=optional,
+    sound=optional,
+    badge=st.none() | st.integers(-(2**31), 2**31 - 1),
+    priority=st.sampled_from(["high", "normal"]),
+    push_type=st.sampled_from(["alert", "background"]),
+    dry_run=st.booleans(),
+    at_most_once=st.booleans(),
+)
+rows = st.builds(
+    DeviceRow,
+    app=st.sampled_from(["news", "grün", "n" * 63]),
+    device=names,
+    platform=st.sampled_from(PLATFORMS),
+    kind=st.sampled_from([str(kind) for kind in KINDS]),
+    address=st.binary(max_size=200) | st.just(b"a" * 9000),
+    key_id=names | st.just(""),
+    token_hash=st.just(token_hash(b"")),
+    state=st.just("active"),
+    registered_at=longs,
+    seen_at=longs,
+)
+notes = st.tuples(names, longs, st.sampled_from(["", "00-ab-cd-01"]))
+targets = st.tuples(names, rows, notes, st.integers(0, 2**62), longs)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(["urgent", "bulk"]),
+    st.sampled_from(PLATFORMS),
+    st.lists(
+        st.tuples(names, names, contents, options, st.lists(targets, min_size=1, max_size=4)), min_size=0, max_size=3
+    ),
+)
+def test_a_batch_from_encoded_parts_has_the_bytes_of_the_schema(
+    lane: str,
+    platform: str,
+    drawn: list[tuple[str, str, Content, Options, list[tuple[str, DeviceRow, tuple[str, int, str], int, int]]]],
+) -> None:
+    messages, writers = [], []
+    for app, klass, content, option, asked in drawn:
+        content_hash = blake2b(repr(content).encode(), digest_size=16).digest()
+        writer = MessageWriter(message_head(app, klass, content, option, content_hash))
+        plain = Message(app, klass, content, option, content_hash, [], [], [], Targets())
+        for user, row, (note_id, created_at, trace), offset, expires_at in asked:
+            if (plain.notification_ids[-1:], plain.created_at[-1:], plain.traces[-1:]) != (
+                [note_id],
+                [created_at],
+                [trace],
+            ):
+                plain.notification_ids.append(note_id)
+                plain.created_at.append(created_at)
+                plain.traces.append(trace)
+            delivery = delivery_id(note_id, user, row.app, row.device)
+            values = (
+                len(plain.notification_ids) - 1,
+                user,
+                row.device,
+                delivery,
+                [str(kind) for kind in KINDS].index(row.kind),
+                row.address,
+                row.key_id,
+                row.token_hash,
+                row.registered_at,
+                offset,
+                expires_at,
+                0,
+            )
+            for column, value in zip(plain.targets.columns(), values, strict=True):
+                column.append(value)
+            device = active_device(device_row_key(user, row.app, row.device), encode_row(row))
+            assert device is not None
+            index = writer.index_of(bytes_of(note_id.encode()), created_at, trace)
+            writer.add(index, bytes_of(user.encode()), device, delivery, long_of(offset), long_of(expires_at))
+        messages.append(plain)
+        writers.append(writer)
+    assert batch_of(lane, platform, writers) == encode_batch(SendBatch(lane, platform, messages))
+
+
+planned_rows = st.tuples(
+    st.integers(0, 2**62),
+    names,
+    st.tuples(*[st.sampled_from([0, 0, 1, 3, 200, 100_000])] * len(PLATFORMS)),
+    st.integers(0, 1),
+    st.sampled_from(["", "expired", "no_devices"]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(planned_rows, min_size=1, max_size=20), longs)
+def test_a_planned_record_from_encoded_parts_has_the_bytes_of_the_schema(
+    rows: list[tuple[int, str, tuple[int, ...], int, str]], at: int
+) -> None:
+    plain = Planned("bulk")
+    encoded = []
+    for offset, note_id, counts, other, reason in rows:
+        plain.add(offset, note_id, dict(zip(PLATFORMS, counts, strict=True)), other, reason)
+        encoded.append(PlannedRow(long_of(offset), bytes_of(note_id.encode()), counts, other, reason))
+    assert planned_of("bulk", encoded, at) == encode_planned(plain, at)
+
+
+@given(longs)
+def test_a_long_reads_back_as_it_was_written(value: int) -> None:
+    encoded = long_of(value)
+    assert long_at(b"\x05" + encoded + b"\x09", 1) == (value, 1 + len(encoded))

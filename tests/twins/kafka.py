@@ -1,0 +1,190 @@
+"""An outbox that acknowledges when and in the order a test says, and a devices table, in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from aiokafka import ConsumerRecord
+
+from pushcast.kafka.errors import Full, RecordRefused, RecordTooLarge
+from pushcast.kafka.tracker import Record
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+def record(
+    topic: str,
+    partition: int,
+    offset: int,
+    key: bytes | None,
+    value: bytes | None,
+    headers: Headers = (),
+    timestamp: int = 0,
+) -> Record:
+    """As aiokafka hands it over."""
+    sizes = [-1 if part is None else len(part) for part in (key, value)]
+    return ConsumerRecord(topic, partition, offset, timestamp, 0, key, value, None, *sizes, tuple(headers))
+
+
+class Produced(NamedTuple):
+    """A record as it was put."""
+
+    topic: str
+    partition: int
+    value: bytes | None
+    key: bytes | None
+    headers: Headers
+    timestamp_ms: int | None
+
+
+class TwinBarrier:
+    """Calls back when everything put under it is acknowledged; as `pushcast.kafka.barrier.Barrier`."""
+
+    def __init__(self) -> None:
+        self.puts = 0
+        self.reports = 0
+        self.refusal: RecordRefused | None = None
+        self._callbacks: list[tuple[Callable[[], None], Callable[[RecordRefused], None] | None]] = []
+
+    def on_acked(self, callback: Callable[[], None], on_refused: Callable[[RecordRefused], None] | None = None) -> None:
+        self._callbacks.append((callback, on_refused))
+        self.settle()
+
+    def settle(self) -> None:
+        if self.reports != self.puts:
+            return
+        callbacks, self._callbacks = self._callbacks, []
+        for callback, on_refused in callbacks:
+            if self.refusal is None:
+                callback()
+            else:
+                assert on_refused is not None, "the real outbox ends the process here"
+                on_refused(self.refusal)
+
+
+@dataclass
+class TwinOutbox:
+    """`log` holds what was acknowledged, `pending` what waits; `limits` are topics' largest records in bytes."""
+
+    limits: dict[str, int] = field(default_factory=dict)
+    max_records: int = 100_000
+    full: bool = False  # no room until `let_in`
+    log: list[Produced] = field(default_factory=list)
+    pending: list[tuple[TwinBarrier, Produced]] = field(default_factory=list)
+    _waiters: list[asyncio.Future[None]] = field(default_factory=list)
+
+    async def room(self) -> None:
+        while self.full or len(self.pending) >= self.max_records:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+    def let_in(self) -> None:
+        self.full = False
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def barrier(self) -> TwinBarrier:
+        return TwinBarrier()
+
+    def put(
+        self,
+        barrier: TwinBarrier,
+        topic: str,
+        partition: int,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Headers | None = None,
+        timestamp_ms: int | None = None,
+    ) -> None:
+        if len(self.pending) >= 2 * self.max_records:
+            raise Full("room was not awaited")
+        barrier.puts += 1
+        self.pending.append((barrier, Produced(topic, partition, value, key, headers or (), timestamp_ms)))
+
+    def acknowledge(self, index: int = 0) -> Produced:
+        """One of the pending records becomes part of the log, or is refused when it is too large."""
+        barrier, produced = self.pending.pop(index)
+        size = sum(len(part) for part in (produced.key, produced.value) if part is not None)
+        size += sum(len(name) + len(value) for name, value in produced.headers)
+        if size > self.limits.get(produced.topic, size):
+            barrier.refusal = RecordTooLarge(produced.topic, produced.partition, size, "Message size too large")
+        else:
+            self.log.append(produced)
+        barrier.reports += 1
+        barrier.settle()
+        self.let_in() if not self.full else None
+        return produced
+
+    async def acknowledge_all(self) -> None:
+        """Until nothing is pending, what callbacks put included."""
+        await settled()
+        while self.pending:
+            self.acknowledge()
+            await settled()
+
+    def values(self, topic: str) -> list[bytes]:
+        """Values of the acknowledged records of topics that begin with `topic`."""
+        return [each.value for each in self.log if each.topic.startswith(topic) and each.value is not None]
+
+
+async def settled() -> None:
+    """Lets everything that is ready to run on the loop run."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@dataclass
+class TwinTable:
+    """Rows by partition, as `pushcast.kafka.table.SourceTable` reads them."""
+
+    rows: dict[int, dict[bytes, bytes]] = field(default_factory=lambda: defaultdict(dict))
+    failures: list[Exception] = field(default_factory=list)  # raised by the next scans
+    scans: int = 0
+
+    def multi_scan(self, partition: int, prefixes: Iterable[bytes]) -> list[list[tuple[bytes, bytes]]]:
+        self.scans += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        rows = sorted(self.rows[partition].items())
+        return [[row for row in rows if row[0].startswith(prefix)] for prefix in prefixes]
+
+
+class ManualTimers:
+    """`call_later` that fires when the test says so, at the manual clock's time."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._due: list[tuple[float, Callable[[], None], list[bool]]] = []
+
+    def __call__(self, delay: float, callback: Callable[[], None]) -> ManualTimer:
+        cancelled = [False]
+        self._due.append((self._now() + delay, callback, cancelled))
+        return ManualTimer(cancelled)
+
+    def fire(self) -> None:
+        """Calls everything that is due."""
+        due = [entry for entry in self._due if entry[0] <= self._now()]
+        self._due = [entry for entry in self._due if entry[0] > self._now()]
+        for _, callback, cancelled in due:
+            if not cancelled[0]:
+                callback()
+
+    @property
+    def waiting(self) -> list[float]:
+        """Times of the timers that are set."""
+        return sorted(at for at, _, cancelled in self._due if not cancelled[0])
+
+
+class ManualTimer:
+    def __init__(self, cancelled: list[bool]) -> None:
+        self._cancelled = cancelled
+
+    def cancel(self) -> None:
+        self._cancelled[0] = True
