@@ -18,6 +18,7 @@ class Connection(Protocol):
     going_away: bool
     max_active: int
     memo: object
+    style: str
 
     @property
     def open_stream_ids(self) -> list[int]: ...

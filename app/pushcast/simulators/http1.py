@@ -49,6 +49,7 @@ class Http1Connection(asyncio.Protocol):
         self.going_away = False
         self.max_active = 1
         self.memo: object = None
+        self.style = "plain"
         self._handler = handler
         self._machine = h11.Connection(h11.SERVER)
         self._fields: list[Field] = []

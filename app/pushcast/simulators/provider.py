@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 from pushcast.providers.http2 import frames as f
 from pushcast.providers.http2.server import ServerConnection, ServerSettings
 from pushcast.providers.http2.server_hpack import Shape, literal, status_field
+from pushcast.providers.http2.server_streams import ANSWER_STYLES
 from pushcast.simulators.clock import SimulatorClock
 from pushcast.simulators.connection import Connection
 from pushcast.simulators.effects import Effect, RuleBook
@@ -55,6 +56,7 @@ class Provider:
         self.goaway_after: int | None = None
         self.goaway_after_seconds: float | None = None
         self.goaway_on_excess = False
+        self.answer_style = "plain"
         self.goaway_mode = "graceful"
         self.goaway_reason = ""
         self.streams = self.initial_settings.max_concurrent_streams
@@ -65,6 +67,7 @@ class Provider:
 
     def opened(self, connection: Connection) -> None:
         self.connections[connection.number] = connection
+        connection.style = self.answer_style
         if self.goaway_after_seconds is not None:
             asyncio.get_running_loop().call_later(self.goaway_after_seconds, self._aged, connection)
         if self.frozen:
@@ -209,6 +212,7 @@ class Provider:
             "goaway": self._set_goaway,
             "streams": self._set_streams,
             "excess_streams": self._set_excess,
+            "answer_style": self._set_answer_style,
         }
 
     def _set_latency(self, value: dict[str, Any] | float | None) -> None:
@@ -232,6 +236,13 @@ class Provider:
         self.goaway_mode = mode
         self.goaway_reason = value.get("reason", "")
 
+    def _set_answer_style(self, value: str) -> None:
+        if value not in ANSWER_STYLES:
+            raise ValueError(f"answer_style: {value!r} is not one of {', '.join(ANSWER_STYLES)}")
+        self.answer_style = value
+        for connection in self.connections.values():
+            connection.style = value
+
     def _set_excess(self, value: str) -> None:
         if value not in {"refuse", "goaway"}:
             raise ValueError(f"excess_streams: {value!r} is not refuse or goaway")
@@ -253,6 +264,7 @@ class Provider:
             "split_errors": self.split_errors,
             "frozen": self.frozen,
             "streams": self.streams,
+            "answer_style": self.answer_style,
             "excess_streams": "goaway" if self.goaway_on_excess else "refuse",
             "goaway": {
                 "after_requests": self.goaway_after,
@@ -270,6 +282,8 @@ class Provider:
         self.max_active = 0
         was_frozen = self.frozen
         self._reset_state()
+        for connection in self.connections.values():
+            connection.style = self.answer_style
         if was_frozen:
             self._set_frozen(False)
 

@@ -220,3 +220,14 @@ async def test_a_client_that_breaks_http2_gets_goaway_and_harms_nobody(apns: Sim
     assert bad.goaways[0].error_code != f.NO_ERROR
     assert apns.stats()["protocol_violations"] == {"http2_error": 1}
     assert (await good.call(device("ab"), push_headers(apns), BODY)).status == 200
+
+
+@pytest.mark.parametrize("style", ["continuation", "padded", "informational", "trailers", "crumbs"])
+async def test_answers_come_in_every_form_http2_allows(apns: Simulator, style: str) -> None:
+    client = await authenticated(apns)
+    await apns.set_state({"answer_style": style})
+    good = await client.call(device("ab"), push_headers(apns), BODY)
+    assert (good.status, good.body, good.reset_code) == (200, b"", None)
+    bad = await client.call(device("bad00400"), push_headers(apns), BODY)
+    assert (bad.status, bad.reason) == (400, "BadDeviceToken")
+    assert (bad.data_frames > 10) == (style == "crumbs")

@@ -98,7 +98,7 @@ class ServerConnection(ServerStreams, asyncio.Protocol):
             self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        if self._ended:
+        if self._ended or self._cut:
             return
         self.received_at = time.time()
         buffer = self._tail + data if self._tail else data
@@ -107,6 +107,7 @@ class ServerConnection(ServerStreams, asyncio.Protocol):
         except PeerViolation as violation:
             self._handler.violated(self, "http2_error")
             self.goaway(violation.error_code, str(violation).encode(), last_stream_id=self.last_stream_id)
+            self._cut = True
             self.close()
             return
         if self._consumed * 2 >= self._settings.connection_window_bytes:

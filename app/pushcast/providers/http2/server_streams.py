@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pushcast.providers.http2 import frames as f
-from pushcast.providers.http2.server_hpack import Shape
+from pushcast.providers.http2.server_hpack import Shape, literal, status_field
 
 # How long a connection that said its last GOAWAY waits for the client to read the answers and close.
 _LINGER_SECONDS: Final = 2.0
@@ -36,6 +36,42 @@ class ServerSettings:
         }
 
 
+ANSWER_STYLES: Final = ("plain", "continuation", "padded", "informational", "trailers", "crumbs")
+
+
+def styled(style: str, stream_id: int, block: bytes, body: bytes) -> bytes:
+    """An answer in one of the forms RFC 9113 allows and clients forget.
+
+    continuation: the header block in three frames. padded: padding on every frame. informational: a 103 in front.
+    trailers: a header block behind the body. crumbs: the body byte by byte, with empty DATA frames between.
+    """
+    end = f.FLAG_END_STREAM
+    if style == "continuation":
+        first = f.pack_frame(f.HEADERS, 0 if body else end, stream_id, block[:1])
+        middle = f.pack_frame(f.CONTINUATION, 0, stream_id, block[1:2])
+        head = first + middle + f.pack_frame(f.CONTINUATION, f.FLAG_END_HEADERS, stream_id, block[2:])
+        return head + (f.pack_data(stream_id, body) if body else b"")
+    if style == "padded":
+        flags = f.FLAG_END_HEADERS | f.FLAG_PADDED | (0 if body else end)
+        head = f.pack_frame(f.HEADERS, flags, stream_id, b"\x05" + block + bytes(5))
+        return head + (f.pack_frame(f.DATA, f.FLAG_PADDED | end, stream_id, b"\x00" + body) if body else b"")
+    if style == "informational":
+        early = f.pack_headers(stream_id, status_field(103) + literal(b"link", b"</>; rel=preload"))
+        return (
+            early
+            + f.pack_headers(stream_id, block, end_stream=not body)
+            + (f.pack_data(stream_id, body) if body else b"")
+        )
+    if style == "trailers":
+        head = f.pack_headers(stream_id, block) + (f.pack_data(stream_id, body, end_stream=False) if body else b"")
+        return head + f.pack_headers(stream_id, literal(b"x-trailer", b"1"), end_stream=True)
+    parts = [f.pack_headers(stream_id, block)]
+    for octet in body:
+        parts.append(f.pack_data(stream_id, bytes((octet,)), end_stream=False))
+        parts.append(f.pack_data(stream_id, b"", end_stream=False))
+    return b"".join([*parts, f.pack_data(stream_id, b"")])
+
+
 class ServerStreams:
     """The sending half of a connection, and which streams are open.
 
@@ -51,6 +87,7 @@ class ServerStreams:
         self.last_stream_id = 0
         self.transport: asyncio.Transport | None = None
         self.going_away = False
+        self.style = "plain"
         self._settings = settings
         self._partial: dict[int, tuple[Shape, tuple[bytes, ...], list[bytes]]] = {}
         self._overlong: set[int] = set()
@@ -92,6 +129,12 @@ class ServerStreams:
         held = stream_id in self._held
         if self._ended:
             return False
+        if self.style != "plain" and len(body) < min(self._send_window, self._peer_window):
+            # One more for the pad length of a padded DATA frame, which counts (RFC 9113 §6.9.1).
+            self._send_window -= len(body) + (self.style == "padded" and bool(body))
+            self.out.append(styled(self.style, stream_id, block, body))
+            self._finish(stream_id, held)
+            return True
         if not body and not trail:
             self.out.append(f.pack_headers(stream_id, block, end_stream=True, max_frame_bytes=self._peer_frame))
             self._finish(stream_id, held)

@@ -191,7 +191,7 @@ class ApnsProvider(Provider):
                 self.store.accept(token, prepared.bundle, head.collapse_id, head.expiration, body, self.clock.now())
             if len(message_id) != 36:
                 message_id = self.next_id()
-            if delay > 0 or self.environment == "sandbox":
+            if delay > 0 or self.environment == "sandbox" or connection.style != "plain":
                 self.send(connection, stream_id, Answer(self._accepted_block(message_id)), delay, marker)
             else:
                 connection.out.append(b"%b%b%b%b" % (_ACCEPTED_PREFIX, _PACK_U32(stream_id), _ACCEPTED, message_id))
