@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -33,6 +33,7 @@ POLL_SECONDS = 0.1
 class Outbox:
     """One producer for a process: acks=all, idempotent, explicit partitions, records are retried for ever.
 
+    `topics`: the only ones that may be written (None: any), so that a running process cannot leave the topology.
     Order is kept per partition. `put` never blocks; callers await `room()` before they put, one batch at a time, so
     what is unacknowledged stays below twice the bounds. Use it on `loop` only. An error that no retry can mend is
     given to `on_fatal` once, on the loop: end the process unacknowledged then.
@@ -48,10 +49,12 @@ class Outbox:
         max_bytes: int = 64 << 20,
         loop: asyncio.AbstractEventLoop,
         on_fatal: Callable[[BaseException], None],
+        topics: Collection[str] | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None:
         self._loop = loop
         self._on_fatal = on_fatal
+        self._topics = None if topics is None else frozenset(topics)
         self._max_records = max_records
         self._max_bytes = max_bytes
         # Written by the loop.
@@ -114,6 +117,8 @@ class Outbox:
         """
         if self._failure is not None:
             raise OutboxFailed(str(self._failure)) from self._failure
+        if self._topics is not None and topic not in self._topics:
+            raise OutboxFailed(f"the topology does not say that this process produces {topic}")
         size = RECORD_OVERHEAD_BYTES if value is None else len(value) + RECORD_OVERHEAD_BYTES
         if (
             self._put_records - self._acked_records >= 2 * self._max_records

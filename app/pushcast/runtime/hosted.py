@@ -11,10 +11,11 @@ import faust
 
 from pushcast.config.settings import Settings
 from pushcast.kafka.app import add_batch_stage, add_devices_table, make_app
-from pushcast.kafka.batch import Bounds
+from pushcast.kafka.batch import BatchStage, Bounds
 from pushcast.kafka.fatal import end_process
 from pushcast.kafka.outbox import Outbox
 from pushcast.kafka.table import SourceTable
+from pushcast.kafka.topics import check_edges, load_topology
 from pushcast.model.clock import SystemClock
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
@@ -70,6 +71,17 @@ def host(
     return hosted
 
 
+def producible(roles: Sequence[str]) -> set[str]:
+    """Every topic that the topology lets these roles write."""
+    return {topic.name for role in roles for topic in load_topology().for_producer(role)}
+
+
+def _declare(app: faust.App, role: str, names: Sequence[str], stage: BatchStage, bounds: Bounds) -> None:
+    """A stage of an App, held against the topology. Raises UndeclaredEdge."""
+    check_edges(role, names, ())
+    add_batch_stage(app, names, stage, bounds=bounds)
+
+
 def plan_group(lane: Lane) -> str:
     """Consumer group of the planner App of a lane."""
     return f"pushcast-plan-{lane}"
@@ -92,7 +104,8 @@ def _app(settings: Settings, name: str, slot: str | None, **options: int) -> fau
 
 def _registrar(settings: Settings, slot: str | None, outbox: Outbox, hosted: Hosted) -> None:
     app = _app(settings, REGISTER_GROUP, slot)
-    build_register(settings, app, cast(Any, outbox), SystemClock(), counters=hosted.register)
+    check_edges("registrar", (topics.DEVICE_CHANGED, topics.TOKEN_INVALID), (topics.DEVICE,))
+    build_register(settings, app, outbox, SystemClock(), counters=hosted.register)
     hosted.apps.append(app)
 
 
@@ -111,7 +124,7 @@ def _planner(settings: Settings, lane: Lane, slot: str | None, outbox: Outbox, h
     )
     # The stage closes its windows at max_open_records; one more poll may come before the pause takes hold.
     bounds = Bounds(records=settings.plan.max_open_records + 5_000, bytes=PLAN_BYTES)
-    add_batch_stage(app, [topics.notification(lane)], stage, bounds=bounds)
+    _declare(app, "planner", [topics.notification(lane)], stage, bounds)
     hosted.apps.append(app)
     hosted.tables[app.conf.id] = table
 
@@ -154,5 +167,5 @@ def _senders(
                 budget=hosted.budget,
                 figures=hosted.send,
             )
-            add_batch_stage(app, [topics.send(platform, lane)], stage, bounds=send_bounds(settings))
+            _declare(app, "sender", [topics.send(platform, lane)], stage, send_bounds(settings))
             hosted.apps.append(app)
