@@ -19,6 +19,7 @@ class Connection(Protocol):
     max_active: int
     memo: object
     style: str
+    bytes_per_second: float
 
     @property
     def open_stream_ids(self) -> list[int]: ...

@@ -1,6 +1,26 @@
 """The control API of a simulator: plain HTTP on loopback, JSON in and out.
 
 A wrong request gets 400 and `{"error": …}` and changes nothing.
+
+PUT /rules           [{match: {token|prefix|topic|project|app, nth}, effect, times, probability, retry_after,
+                     timestamp_ms, split}]; effects as in `Effect.parse`. The first rule that meets a request decides.
+PUT /state           every platform: latency (ms, {ms, jitter_ms} or {p50_ms, p99_ms}), maintenance, split_errors,
+                     frozen, streams, excess_streams (refuse, goaway), answer_style, bytes_per_second, network (up,
+                     refuse, close, stall), goaway {after_requests, after_seconds, mode, reason}.
+                     apns: bad_device_token_limit, revoked_keys, token_update_scope (connection, team), store.
+                     fcm: quota {project_per_minute, device_per_minute, collapsible, retry_after} or null,
+                     idle_seconds, max_age_seconds, max_pings, ping_seconds, trailing_data, access_token_seconds,
+                     token_endpoint, revoked_projects, revoke_access_tokens.
+                     expo: per_second, receipt_delay_seconds, enforce_access_token, deliver_twice (probability).
+                     webpush: decrypt.
+GET /rules /state    what holds now.
+GET /stats           counters; ?detail=copies adds {"<token>:<body hash>": accepted copies}.
+GET /deliveries      ?since=<sequence>&limit=: the log, oldest first.
+POST /goaway         {mode: graceful|two_step|abrupt, reason, code, last_stream_id, connections: [numbers]}
+POST /rst            {code, count}: open streams. POST /drop {connections}. POST /settings {max_concurrent_streams, …}.
+POST /clock          {freeze, set, advance_seconds}. POST /reset: counters, rules, state and clock as at the start.
+POST /devices        apns: {token, online}. GET /screen?token=: what the user sees.
+POST /subscribe      webpush: {count, vapid_public_key, personality, verdict}. GET /messages?endpoint=: decrypted.
 """
 
 from __future__ import annotations
@@ -22,11 +42,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ControlServer:
-    """PUT /rules, PUT /state, GET /rules|/state|/stats|/deliveries, POST /goaway|/rst|/drop|/settings|/reset|/clock.
-
-    apns also: POST /devices, GET /screen. webpush also: POST /subscribe {count, vapid_public_key, personality,
-    verdict}, GET /messages?endpoint=.
-    """
+    """The port and its routes; open between `open` and `close`."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host = host

@@ -50,6 +50,7 @@ class Http1Connection(asyncio.Protocol):
         self.max_active = 1
         self.memo: object = None
         self.style = "plain"
+        self.bytes_per_second = 0.0
         self._handler = handler
         self._machine = h11.Connection(h11.SERVER)
         self._fields: list[Field] = []

@@ -57,6 +57,7 @@ class Provider:
         self.goaway_after_seconds: float | None = None
         self.goaway_on_excess = False
         self.answer_style = "plain"
+        self.bytes_per_second = 0.0
         self.goaway_mode = "graceful"
         self.goaway_reason = ""
         self.streams = self.initial_settings.max_concurrent_streams
@@ -68,6 +69,7 @@ class Provider:
     def opened(self, connection: Connection) -> None:
         self.connections[connection.number] = connection
         connection.style = self.answer_style
+        connection.bytes_per_second = self.bytes_per_second
         if self.goaway_after_seconds is not None:
             asyncio.get_running_loop().call_later(self.goaway_after_seconds, self._aged, connection)
         if self.frozen:
@@ -213,6 +215,7 @@ class Provider:
             "streams": self._set_streams,
             "excess_streams": self._set_excess,
             "answer_style": self._set_answer_style,
+            "bytes_per_second": self._set_bytes_per_second,
         }
 
     def _set_latency(self, value: dict[str, Any] | float | None) -> None:
@@ -243,6 +246,11 @@ class Provider:
         for connection in self.connections.values():
             connection.style = value
 
+    def _set_bytes_per_second(self, value: float | None) -> None:
+        self.bytes_per_second = float(value or 0)
+        for connection in self.connections.values():
+            connection.bytes_per_second = self.bytes_per_second
+
     def _set_excess(self, value: str) -> None:
         if value not in {"refuse", "goaway"}:
             raise ValueError(f"excess_streams: {value!r} is not refuse or goaway")
@@ -265,6 +273,7 @@ class Provider:
             "frozen": self.frozen,
             "streams": self.streams,
             "answer_style": self.answer_style,
+            "bytes_per_second": self.bytes_per_second,
             "excess_streams": "goaway" if self.goaway_on_excess else "refuse",
             "goaway": {
                 "after_requests": self.goaway_after,
@@ -284,6 +293,7 @@ class Provider:
         self._reset_state()
         for connection in self.connections.values():
             connection.style = self.answer_style
+            connection.bytes_per_second = 0.0
         if was_frozen:
             self._set_frozen(False)
 

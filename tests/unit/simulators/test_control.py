@@ -142,3 +142,14 @@ async def test_a_simulator_that_starts_again_has_the_same_identity_and_credentia
 def test_an_unknown_platform_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="platform 'smoke' is not one of apns, fcm"):
         start("smoke", work_dir=tmp_path)
+
+
+async def test_a_slow_network_stands_still_between_reads(apns: Simulator, control: httpx.AsyncClient) -> None:
+    client = await H2Client.connect(apns)
+    await control.put("/state", json={"bytes_per_second": 1})
+    first = client.post(device("aa"), push_headers(apns), BODY)
+    assert (await client.answer(first)).status == 200
+    second = client.post(device("ab"), push_headers(apns), BODY)
+    with pytest.raises(TimeoutError):
+        await client.until(lambda: client.answers[second].over, seconds=0.2)
+    assert apns.stats()["requests"] == 1

@@ -247,3 +247,10 @@ async def test_http1_connections_are_reset_and_dropped_too(fcm: Simulator) -> No
             with pytest.raises(httpx.TransportError):
                 await client.send({"token": DEVICE})
         assert (await client.send({"token": DEVICE})).status_code == 200
+
+
+async def test_the_server_pings_behind_requests(fcm: Simulator) -> None:
+    await fcm.set_state({"ping_seconds": 0.0})
+    client = await H2Client.connect(fcm)
+    await client.call(SEND, {}, b"{}")
+    await client.until(lambda: client.pings > 0)

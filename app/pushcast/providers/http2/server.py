@@ -52,7 +52,8 @@ class RequestHandler(Protocol):
 class ServerConnection(ServerStreams, asyncio.Protocol):
     """One client connection: what arrives on it, and through ServerStreams what is sent.
 
-    Reading pauses while the client does not read, so nothing piles up behind a slow one.
+    Reading pauses while the client does not read, so nothing piles up behind a slow one. `bytes_per_second` above 0
+    makes the network slow: after each read the connection stands still for as long as the bytes would have taken.
     """
 
     def __init__(self, handler: RequestHandler, settings: ServerSettings, number: int) -> None:
@@ -61,6 +62,7 @@ class ServerConnection(ServerStreams, asyncio.Protocol):
         self.requests = 0
         self.max_active = 0
         self.memo: object = None
+        self.bytes_per_second = 0.0
         self._handler = handler
         self._decoder = BlockDecoder(settings.header_table_bytes)
         self._tail = b""
@@ -118,6 +120,9 @@ class ServerConnection(ServerStreams, asyncio.Protocol):
         if active > self.max_active:
             self.max_active = active
         self.flush()
+        if self.bytes_per_second:
+            self.freeze(True)
+            asyncio.get_running_loop().call_later(len(data) / self.bytes_per_second, self.freeze, False)
 
     def _consume(self, buffer: bytes) -> int:
         """Handles the whole frames in `buffer`; returns how many bytes they were."""
