@@ -153,6 +153,16 @@ def test_a_broker_that_cannot_start_is_reported_with_its_own_words(
     assert embedded.status(stopped) is None
 
 
+def test_the_broker_starts_from_the_archive_of_its_classes(kafka_cluster: embedded.Cluster) -> None:
+    pid = kafka_cluster.pid(0)
+    assert pid is not None
+    line = subprocess.run(
+        ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=True
+    ).stdout
+    option = next(word for word in line.split() if word.startswith("-XX:AOTCache="))
+    assert Path(option.partition("=")[2]).stat().st_size > 1_000_000
+
+
 def test_a_topic_is_never_made_by_producing_to_it(kafka: str, unique: Name) -> None:
     failures: list[KafkaError | None] = []
     producer = Producer({"bootstrap.servers": kafka, "message.timeout.ms": 3000})

@@ -10,11 +10,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pushcast.kafka.embedded import jars, java, ports, process, properties, readiness, state, storage
+from pushcast.kafka.embedded import archive, jars, java, ports, process, properties, readiness, state, storage
 from pushcast.kafka.embedded.environment import Environment
 from pushcast.kafka.embedded.errors import BrokerFailedError, PortTakenError, SettingError, StorageError
 from pushcast.kafka.embedded.state import ClusterInfo, Layout
@@ -39,6 +40,7 @@ class _Runtime:
 
     java: Path
     jars: Sequence[Path]
+    start_options: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=lambda: os.environ | {"LC_ALL": "C.UTF-8"})
 
     @classmethod
@@ -46,16 +48,18 @@ class _Runtime:
         java.check_platform()
         found = java.find(environment.java)
         cached = cache.absolute() if cache else jars.default_cache(environment)
-        return cls(found, jars.fetch(cached, environment, offline=offline, progress=progress))
+        paths = jars.fetch(cached, environment, offline=offline, progress=progress)
+        return cls(found, paths, archive.options(found, paths, cached, progress))
 
     def spawn(self, broker_dir: Path, brokers: int) -> int:
         # G1 pauses less; with several brokers on a laptop memory and threads count more.
         collector = "-XX:+UseG1GC" if brokers == 1 else "-XX:+UseSerialGC"
-        options = ("-Xmx512m", "-Xms256m", collector)
+        options = (*self.start_options, "-Xmx512m", "-Xms256m", collector)
         return process.spawn(broker_dir, self.java, self.jars, *options, environment=self.environment)
 
     def tool(self, *arguments: str) -> list[str]:
-        return [*process.java_command(self.java, self.jars, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"), *arguments]
+        options = (*self.start_options, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+        return [*process.java_command(self.java, self.jars, *options), *arguments]
 
 
 def start(
@@ -159,12 +163,15 @@ class Cluster:
         _kill(self.data_dir, index)
 
     def pause_broker(self, index: int) -> None:
-        """SIGSTOP: it keeps its connections and answers nothing."""
-        self._signal(index, signal.SIGSTOP)
+        """SIGSTOP, and blocks until every thread has stopped: it keeps its connections and answers nothing."""
+        pid = self._running(index)
+        process.send_signal(pid, signal.SIGSTOP)
+        while process.alive(pid, state.broker_dir(self.data_dir, index)) and not process.paused(pid):
+            time.sleep(process.POLL_SECONDS)
 
     def resume_broker(self, index: int) -> None:
         """SIGCONT after `pause_broker`."""
-        self._signal(index, signal.SIGCONT)
+        process.send_signal(self._running(index), signal.SIGCONT)
 
     def start_broker(self, index: int, *, wait: bool = True) -> None:
         """Starts a broker that is down, on its old port and data; `wait` blocks until all living brokers answer.
@@ -192,10 +199,10 @@ class Cluster:
             raise StorageError(f"{self.data_dir} holds no cluster")
         return layout
 
-    def _signal(self, index: int, number: signal.Signals) -> None:
+    def _running(self, index: int) -> int:
         if (pid := self.pid(index)) is None:
             raise BrokerFailedError(f"broker {index + 1} of {self.data_dir} is not running")
-        process.send_signal(pid, number)
+        return pid
 
 
 @contextlib.contextmanager

@@ -1,0 +1,112 @@
+"""The start-up archive is made once, by a Java that can, and never stands in the way."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pushcast.kafka.embedded import archive
+
+#: Plays java: `-version`, StorageTool, and a broker that listens until SIGTERM and then writes its archive.
+FAKE_JAVA = """#!{python}
+import pathlib, re, signal, socket, sys
+arguments = sys.argv[1:]
+with open({calls!r}, "a") as calls:
+    calls.write(" ".join(arguments) + chr(10))
+if arguments == ["-version"]:
+    sys.exit('openjdk version "{version}.0.1"')
+if "kafka.Kafka" in arguments:
+    if {fails}:
+        sys.exit("no such luck")
+    port = int(re.search("PLAINTEXT://127.0.0.1:([0-9]+)", pathlib.Path("server.properties").read_text())[1])
+    output = next(each.split("=")[1] for each in arguments if each.startswith("-XX:AOTCacheOutput="))
+    def end(*_):
+        pathlib.Path(output).write_text("classes")
+        sys.exit(143)
+    signal.signal(signal.SIGTERM, end)
+    with socket.create_server(("127.0.0.1", port)) as server:
+        while True:
+            server.accept()
+"""
+
+
+class Java:
+    def __init__(self, folder: Path, *, version: int = 25, fails: bool = False) -> None:
+        self.path = folder / f"java-{version}"
+        self._calls = folder / f"calls-{version}"
+        self._calls.touch()
+        text = FAKE_JAVA.format(python=sys.executable, calls=str(self._calls), version=version, fails=fails)
+        self.path.write_text(text)
+        self.path.chmod(0o755)
+
+    @property
+    def brokers_run(self) -> int:
+        return sum("kafka.Kafka" in line for line in self._calls.read_text().splitlines())
+
+
+@pytest.fixture
+def jar(tmp_path: Path) -> Path:
+    path = tmp_path / "kafka.jar"
+    path.write_text("a jar")
+    return path
+
+
+def options(java: Java, jar: Path, said: list[str] | None = None) -> list[str]:
+    return archive.options(java.path, [jar], jar.parent, (said if said is not None else []).append)
+
+
+def test_it_is_made_once_and_used_from_then_on(tmp_path: Path, jar: Path) -> None:
+    java, said = Java(tmp_path), list[str]()
+    first = options(java, jar, said)
+    assert len(first) == 1
+    assert Path(first[0].removeprefix("-XX:AOTCache=")).read_text() == "classes"
+    assert len(said) == 1
+    assert options(java, jar, said) == first
+    assert len(said) == 1
+    assert java.brokers_run == 1
+    assert [path.name for path in (tmp_path / "startup").iterdir() if "scratch" in path.name] == []
+
+
+def test_two_at_once_make_it_once(tmp_path: Path, jar: Path) -> None:
+    java = Java(tmp_path)
+    with ThreadPoolExecutor(3) as pool:
+        results = [each.result() for each in [pool.submit(options, java, jar) for _ in range(3)]]
+    assert results[0]
+    assert results == [results[0]] * 3
+    assert java.brokers_run == 1
+
+
+def test_another_jar_or_another_java_has_its_own(tmp_path: Path, jar: Path) -> None:
+    java = Java(tmp_path)
+    first = options(java, jar)
+    jar.write_text("another jar")
+    second = options(java, jar)
+    assert second != first
+    third = options(Java(tmp_path, version=26), jar)
+    assert third not in (first, second)
+
+
+def test_only_a_few_are_kept(tmp_path: Path, jar: Path) -> None:
+    java = Java(tmp_path)
+    for number in range(archive.KEPT + 2):
+        jar.write_text("x" * (number + 1))
+        latest = options(java, jar)
+    assert len(list((tmp_path / "startup").glob("*.aot"))) == archive.KEPT
+    assert Path(latest[0].removeprefix("-XX:AOTCache=")).is_file()
+
+
+def test_an_older_java_does_without(tmp_path: Path, jar: Path) -> None:
+    java = Java(tmp_path, version=17)
+    assert options(java, jar) == []
+    assert java.brokers_run == 0
+
+
+def test_a_failure_is_said_once_and_is_no_failure_of_the_start(tmp_path: Path, jar: Path) -> None:
+    java, said = Java(tmp_path, fails=True), list[str]()
+    assert options(java, jar, said) == []
+    assert "Kafka starts slower: the broker that was to make it did not start" in said[-1]
+    assert options(java, jar, said) == []
+    assert java.brokers_run == 1
