@@ -277,13 +277,16 @@ class AioapnsEngine:
     async def exchange(
         self, template: Template, columns: Columns, size: int, deadline_at: float, on_outcomes: OnOutcomes
     ) -> None:
-        payload = orjson.loads(template.body) if isinstance(template.body, bytes) else None
+        payloads: dict[bytes, Any] = {}
         buffer = OutcomeBuffer(on_outcomes)
 
         async def one(index: int) -> None:
             async with self._slots:
-                request = self._notification(materialize(template, columns, index), payload)
-                response = await self._send(request, deadline_at)
+                request = materialize(template, columns, index)
+                payload = payloads.get(request.body)
+                if payload is None:
+                    payload = payloads[request.body] = orjson.loads(request.body)
+                response = await self._send(self._notification(request, payload), deadline_at)
             buffer.add(index, response)
 
         try:

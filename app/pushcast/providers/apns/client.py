@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from pushcast.model.batch import Message
@@ -13,7 +13,7 @@ from pushcast.providers.apns.verdicts import judge
 from pushcast.providers.client import Prepared, TemplateProvider
 from pushcast.providers.credential import Credential
 from pushcast.providers.engines.engine import Columns, Engine
-from pushcast.providers.http2.request import Response, Template, Varying
+from pushcast.providers.http2.request import Response, Template, Varying, Wrapped
 from pushcast.providers.port import Disposition, Result
 from pushcast.providers.verdict import Verdict
 
@@ -22,6 +22,10 @@ _TOKEN_KIND: Final = 0
 _PATH: Final = Varying(b":path", b"/3/device/")
 _APNS_ID: Final = Varying(b"apns-id")
 _EXPIRATION: Final = Varying(b"apns-expiration")
+_COLLAPSE_ID: Final = Varying(b"apns-collapse-id")
+_WHOLE_BODY: Final = Wrapped()
+_MAX_TEMPLATES: Final = 32
+Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class ApnsProvider(TemplateProvider):
@@ -48,6 +52,7 @@ class ApnsProvider(TemplateProvider):
         super().__init__(app, engine_name, engine, credential, timeout_seconds, clock)
         self._topic = topic
         self._authority = authority
+        self._templates: dict[tuple[Headers, bool, bytes], Template] = {}
 
     def prepare(self, message: Message, indices: Sequence[int]) -> Prepared:
         rendered = render(message, self._topic)
@@ -56,50 +61,67 @@ class ApnsProvider(TemplateProvider):
             now = self._clock.now_ms()
             results += [Result(index, Disposition.ACCEPTED, sent_at=now, answered_at=now) for index in sound]
             sound = []
-        return _Prepared(message, rendered, sound, results, self._authority)
+        return _Prepared(message, rendered, sound, results, self._template)
 
     def judge(self, response: Response, now_ms: int) -> Verdict:
         return judge(response, now_ms)
 
+    def _template(self, rendered: Rendered, authorization: bytes) -> Template:
+        """One object for equal headers: a connection encodes it once, and messages that share it travel together."""
+        key = (rendered.headers, rendered.collapse_id is not None, authorization)
+        template = self._templates.get(key)
+        if template is None:
+            if len(self._templates) >= _MAX_TEMPLATES:
+                self._templates.clear()
+            headers = [*rendered.headers, *([(b"authorization", authorization)] if authorization else [])]
+            varying = [_APNS_ID, _EXPIRATION, *([] if rendered.collapse_id is None else [_COLLAPSE_ID])]
+            template = self._templates[key] = Template(
+                path=_PATH, headers=headers, varying=varying, body=_WHOLE_BODY, authority=self._authority
+            )
+        return template
+
 
 class _Prepared(Prepared):
     def __init__(
-        self, message: Message, rendered: Rendered, indices: list[int], results: list[Result], authority: bytes
+        self,
+        message: Message,
+        rendered: Rendered,
+        indices: list[int],
+        results: list[Result],
+        template_of: Callable[[Rendered, bytes], Template],
     ) -> None:
         self.indices = indices
         self.results = results
         self._rendered = rendered
-        self._authority = authority
+        self._template_of = template_of
         targets = message.targets
-        self._tokens = [targets.address[index] for index in indices]
         delivery_ids, attempts = targets.delivery_id, targets.attempt
         self._ids = [apns_id(delivery_ids[index], attempts[index]) for index in indices]
-        # 0 would mean "do not store": one second past the epoch is as late as any time in the past.
-        expirations = [max(targets.expires_at[index] // 1000, 1) for index in indices] if rendered.stored else [0]
-        first = expirations[0] if expirations else 0
-        self._expiration = first if expirations.count(first) == len(expirations) else None
-        self._expirations = [] if self._expiration is not None else [b"%d" % at for at in expirations]
+        count = len(indices)
+        self._columns = [
+            [targets.address[index] for index in indices],
+            [name.encode() for name in self._ids],
+            _expirations(targets.expires_at, indices) if rendered.stored else [b"0"] * count,
+            *([] if rendered.collapse_id is None else [[rendered.collapse_id] * count]),
+            [rendered.body] * count,
+        ]
 
     def requests(self, authorization: bytes, positions: Sequence[int] | None) -> tuple[Template, Columns]:
-        headers = list(self._rendered.headers)
-        varying = [_APNS_ID]
-        columns: list[list[bytes]] = [self._tokens, [name.encode() for name in self._ids]]
-        if self._expiration is None:
-            varying.append(_EXPIRATION)
-            columns.append(self._expirations)
-        else:
-            headers.append((b"apns-expiration", b"%d" % self._expiration))
-        if authorization:
-            headers.append((b"authorization", authorization))
+        columns = self._columns
         if positions is not None:
             columns = [[column[position] for position in positions] for column in columns]
-        template = Template(
-            path=_PATH, headers=headers, varying=varying, body=self._rendered.body, authority=self._authority
-        )
-        return template, columns
+        return self._template_of(self._rendered, authorization), columns
 
     def provider_id(self, position: int, response: Response) -> str:
         return self._ids[position]
+
+
+def _expirations(expires_at: list[int], indices: list[int]) -> list[bytes]:
+    """Seconds since the epoch; never 0, which would mean "do not store"."""
+    seconds = [expires_at[index] // 1000 for index in indices]
+    if seconds and seconds.count(seconds[0]) == len(seconds):
+        return [b"%d" % max(seconds[0], 1)] * len(seconds)
+    return [b"%d" % max(at, 1) for at in seconds]
 
 
 def _sound_tokens(message: Message, indices: Sequence[int]) -> tuple[list[int], list[Result]]:

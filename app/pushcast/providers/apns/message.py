@@ -49,9 +49,13 @@ PUSH_KINDS: Final[dict[str, PushKind]] = {
 
 
 class Rendered(NamedTuple):
-    """What all targets share. `stored` False: apns-expiration is 0 whatever the target's expiry."""
+    """What all targets share. `headers` are the same for many messages, so that these can share a template.
+
+    `stored` False: apns-expiration is 0 whatever the target's expiry.
+    """
 
     headers: tuple[tuple[bytes, bytes], ...]
+    collapse_id: bytes | None
     body: bytes
     stored: bool
 
@@ -84,15 +88,13 @@ def render(message: Message, topic: str, locale: str | None = None) -> Rendered:
             Reason.PAYLOAD_TOO_LARGE,
             f"APNs payload is {len(body)} bytes, {push_type} takes at most {kind.max_payload_bytes}",
         )
-    headers = [
+    headers = (
         (b"apns-topic", (topic + kind.topic_suffix).encode()),
         (b"apns-push-type", push_type.encode()),
         (b"apns-priority", kind.priority or (IMMEDIATE if options.priority == "high" else POWER_AWARE)),
-    ]
+    )
     collapse_id = _collapse_id(options, message.content_hash if push_type == "alert" else None)
-    if collapse_id is not None:
-        headers.append((b"apns-collapse-id", collapse_id))
-    return Rendered(tuple(headers), body, kind.stored)
+    return Rendered(headers, collapse_id, body, kind.stored)
 
 
 def _aps(message: Message, locale: str | None) -> dict[str, Any]:

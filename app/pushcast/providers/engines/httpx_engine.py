@@ -31,12 +31,13 @@ _TIMED_OUT: Final = (httpx.ReadTimeout, httpx.WriteTimeout)
 
 
 class _Lease:
-    """A client and what uses it; closed when it is retired and nobody does."""
+    """A client and the requests on it; closed when it is retired and there are none."""
 
     def __init__(self, client: httpx.AsyncClient, opened_at: float) -> None:
         self.client = client
         self.opened_at = opened_at
         self.users = 0
+        self.running: set[asyncio.Task[httpx.Response]] = set()
         self.warm = False  # a burst on a cold connection fails where the server starts with one stream
         self.first = asyncio.Lock()
 
@@ -103,17 +104,20 @@ class HttpxEngine:
         left = deadline_at - asyncio.get_running_loop().time()
         if left <= 0:
             return Response(Kind.UNSENT, fault="deadline")
+        # Shielded: a request that is cancelled takes its neighbours on the connection with it.
+        request_task = asyncio.create_task(
+            lease.client.request(
+                "POST", request.path.decode(), headers=request.headers, content=request.body, timeout=left
+            )
+        )
+        lease.running.add(request_task)
+        request_task.add_done_callback(lease.running.discard)
         try:
             # httpx's own timeout does not cover the wait for a stream, in which httpcore can hang for ever.
             async with asyncio.timeout(left + _GRACE_SECONDS):
-                answer = await lease.client.request(
-                    "POST", request.path.decode(), headers=request.headers, content=request.body, timeout=left
-                )
+                answer = await asyncio.shield(request_task)
         except _UNSENT as error:
             return Response(Kind.UNSENT, fault=type(error).__name__)
-        except asyncio.CancelledError:
-            self._replace(lease)
-            raise
         except (TimeoutError, *_TIMED_OUT):
             self._replace(lease)
             return Response(Kind.DEADLINE)
@@ -137,11 +141,19 @@ class HttpxEngine:
     async def _close_if_idle(self, lease: _Lease) -> None:
         if lease in self._retired and lease.users == 0:
             self._retired.discard(lease)
-            await lease.client.aclose()
+            await _close(lease)
 
     async def close(self) -> None:
         leases = [*self._retired, *([self._lease] if self._lease is not None else [])]
         self._lease = None
         self._retired.clear()
         for lease in leases:
-            await lease.client.aclose()
+            await _close(lease)
+
+
+async def _close(lease: _Lease) -> None:
+    running = list(lease.running)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    await lease.client.aclose()

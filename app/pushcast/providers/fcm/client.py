@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import orjson
@@ -44,14 +44,24 @@ class FcmProvider(TemplateProvider):
         super().__init__(app, engine_name, engine, credential, timeout_seconds, clock)
         self._path = f"/v1/projects/{project_id}/messages:send".encode()
         self._authority = authority
+        self._templates: dict[bytes, Template] = {}
 
     def prepare(self, message: Message, indices: Sequence[int]) -> Prepared:
         rendered = render(message)
         sound, results = _sound_tokens(message, indices)
-        return _Prepared(message, rendered, sound, results, self._path, self._authority, self._clock.now_ms())
+        return _Prepared(message, rendered, sound, results, self._template, self._clock.now_ms())
 
     def judge(self, response: Response, now_ms: int) -> Verdict:
         return judge(response, now_ms)
+
+    def _template(self, authorization: bytes) -> Template:
+        """One object per access token: a connection encodes it once, and messages that share it travel together."""
+        template = self._templates.get(authorization)
+        if template is None:
+            headers = [_JSON, (b"authorization", authorization)]
+            template = Template(path=self._path, headers=headers, body=Wrapped(), authority=self._authority)
+            self._templates = {authorization: template}
+        return template
 
 
 class _Prepared(Prepared):
@@ -61,33 +71,17 @@ class _Prepared(Prepared):
         rendered: Rendered,
         indices: list[int],
         results: list[Result],
-        path: bytes,
-        authority: bytes,
+        template_of: Callable[[bytes], Template],
         now_ms: int,
     ) -> None:
         self.indices = indices
         self.results = results
-        self._path = path
-        self._authority = authority
-        targets = message.targets
-        tokens = [targets.address[index] for index in indices]
-        seconds = [targets.expires_at[index] // 1000 for index in indices]
-        kinds = [targets.kind[index] for index in indices]
-        if indices and seconds.count(seconds[0]) == len(seconds) and kinds.count(kinds[0]) == len(kinds):
-            times = rendered.times_of(targets.expires_at[indices[0]], now_ms)
-            self._body = Wrapped(rendered.head + times + TARGET_PREFIX[kinds[0]], END)
-            self._pieces = tokens
-        else:
-            self._body = Wrapped(rendered.head, END)
-            self._pieces = [
-                rendered.times_of(targets.expires_at[index], now_ms) + TARGET_PREFIX[kind] + token
-                for index, kind, token in zip(indices, kinds, tokens, strict=True)
-            ]
+        self._template_of = template_of
+        self._bodies = _bodies(message, rendered, indices, now_ms)
 
     def requests(self, authorization: bytes, positions: Sequence[int] | None) -> tuple[Template, Columns]:
-        headers = [_JSON, (b"authorization", authorization)]
-        template = Template(path=self._path, headers=headers, body=self._body, authority=self._authority)
-        return template, [self._pieces if positions is None else [self._pieces[at] for at in positions]]
+        bodies = self._bodies if positions is None else [self._bodies[position] for position in positions]
+        return self._template_of(authorization), [bodies]
 
     def provider_id(self, position: int, response: Response) -> str | None:
         try:
@@ -96,6 +90,22 @@ class _Prepared(Prepared):
             return None
         name = answer.get("name") if isinstance(answer, dict) else None
         return name if isinstance(name, str) else None
+
+
+def _bodies(message: Message, rendered: Rendered, indices: list[int], now_ms: int) -> list[bytes]:
+    """A whole body per target, so that messages of any content share a template."""
+    targets = message.targets
+    addresses, kinds, expires_at = targets.address, targets.kind, targets.expires_at
+    bodies = []
+    last: tuple[int, int] | None = None
+    head = b""
+    for index in indices:
+        key = (kinds[index], expires_at[index])
+        if key != last:
+            last = key
+            head = rendered.head + rendered.times_of(key[1], now_ms) + TARGET_PREFIX[key[0]]
+        bodies.append(head + addresses[index] + END)
+    return bodies
 
 
 def _sound_tokens(message: Message, indices: Sequence[int]) -> tuple[list[int], list[Result]]:
