@@ -83,6 +83,12 @@ def _show(console: Console, result: dict[str, Any]) -> None:
         cells = [platform, row["engine"], str(row.get("accepted", 0)), str(row.get("invalid", 0)), str(other)]
         table.add_row(*cells, *latency)
     console.print(table)
+    lanes = Table(title="from the event's creation to its outcome")
+    for column in ("lane", "p50 ms", "p95 ms", "p99 ms"):
+        lanes.add_column(column, justify="left" if column == "lane" else "right")
+    for lane, row in result["per_lane"].items():
+        lanes.add_row(lane, *(f"{row['latency_ms'][name]:,}" for name in ("p50", "p95", "p99")))
+    console.print(lanes)
     accounts = Table(title="accounts")
     accounts.add_column("what")
     accounts.add_column("count", justify="right")

@@ -10,6 +10,7 @@ from typing import Any
 APPS = ("news", "chat")
 USERS_PER_DEVICE = 0.4  # 8,000 users own 20,000 devices
 DEAD_SHARE = 0.01
+STRANGER_SHARE = 0.01
 CHAT_SHARE, ALERT_SHARE = 0.4, 0.5  # the rest goes to all apps
 CAMPAIGN_USERS = 5_000
 WORDS = ("goal", "rain", "train", "vote", "storm", "match", "draw", "lead", "final", "start")
@@ -77,16 +78,24 @@ def _device(number: int, user: int, rng: random.Random) -> DeviceOf:
     return DeviceOf(name, event, dead)
 
 
-def make_notes(count: int, users: int, seed: int) -> Iterator[Note]:
-    """Exactly `count` events: chat-like (own content each), alert-like (one content, many users), all-apps."""
+def make_notes(count: int, devices: list[DeviceOf], seed: int) -> Iterator[Note]:
+    """Exactly `count` events: chat-like (own content each), alert-like (one content, many users), all-apps.
+
+    Chats and alerts go to users of their app, and one in a hundred to anybody: some have no device for it.
+    """
     rng = random.Random(f"notes/{seed}")
+    everybody = sorted({device.user for device in devices})
+    owners = {app: sorted({d.user for d in devices if d.event["app"] == app}) or everybody for app in APPS}
+
+    def someone(app: str) -> str:
+        return rng.choice(everybody if rng.random() < STRANGER_SHARE else owners[app])
+
     chats, alerts = round(count * CHAT_SHARE), round(count * ALERT_SHARE)
     content = 0
     for number in range(chats):
         content += 1
-        user = rng.randrange(users)
         yield Note(
-            f"user-{user}",
+            someone("chat"),
             "normal",
             content,
             {
@@ -100,10 +109,10 @@ def make_notes(count: int, users: int, seed: int) -> Iterator[Note]:
     sent = 0
     while sent < alerts:
         content += 1
-        size = min(CAMPAIGN_USERS, users, alerts - sent)
+        size = min(CAMPAIGN_USERS, len(owners["news"]), alerts - sent)
         title = f"Breaking: {rng.choice(WORDS)}"
         body = f"The {rng.choice(WORDS)} of campaign {content}"
-        for user in rng.sample(range(users), size):
+        for user in rng.sample(owners["news"], size):
             event = {
                 "id": f"campaign-{seed}-{content}",
                 "app": "news",
@@ -111,12 +120,12 @@ def make_notes(count: int, users: int, seed: int) -> Iterator[Note]:
                 "title": title,
                 "body": body,
             }
-            yield Note(f"user-{user}", "bulk", content, event)
+            yield Note(user, "bulk", content, event)
         sent += size
     for number in range(count - chats - alerts):
         content += 1
         yield Note(
-            f"user-{rng.randrange(users)}",
+            rng.choice(everybody),
             "urgent",
             content,
             {"id": f"code-{seed}-{number}", "class": "code", "title": "Your code", "body": f"{content:06d}"},

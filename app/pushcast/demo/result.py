@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +16,7 @@ class Tally:
     """What the receipts say per platform, and when the last one ended."""
 
     per_platform: dict[str, Counter[str]] = field(default_factory=dict)
+    waits_ms: dict[str, array[int]] = field(default_factory=dict)  # by lane: creation of the event to its outcome
     last_ended_ms: int = 0
 
     def add(self, receipt: dict[str, Any]) -> None:
@@ -21,6 +24,8 @@ class Tally:
         platform = receipt["platform"]
         if platform is not None:
             self.per_platform.setdefault(platform, Counter())[receipt["outcome"]] += 1
+            wait = receipt["ended_at"] - receipt["created_at"]
+            self.waits_ms.setdefault(receipt["lane"], array("q")).append(wait)
         self.last_ended_ms = max(self.last_ended_ms, receipt["ended_at"])
 
 
@@ -53,6 +58,7 @@ def result_of(
         "seconds": round(seconds, 3),
         "pushes_per_second": round(pushes / seconds),
         "latency_ms": worst_latency(simulators),
+        "per_lane": {lane: {"latency_ms": percentiles(waits)} for lane, waits in sorted(tally.waits_ms.items())},
         "per_platform": {
             platform: {
                 "engine": engines.get(platform),
@@ -64,6 +70,12 @@ def result_of(
         },
         "balanced": balanced,
     }
+
+
+def percentiles(values: Sequence[int]) -> dict[str, int]:
+    """p50, p95, p99 by nearest rank; `values` holds one at least."""
+    ordered = sorted(values)
+    return {f"p{q}": ordered[min(len(ordered) - 1, -(-len(ordered) * q // 100) - 1)] for q in (50, 95, 99)}
 
 
 def worst_latency(simulators: dict[str, dict[str, Any]]) -> dict[str, float | None]:

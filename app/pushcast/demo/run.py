@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 
 from pushcast.audit.reader import Books, planner_group
 from pushcast.audit.reckoning import Totals
-from pushcast.demo.load import make_devices, make_notes, user_count
+from pushcast.demo.load import DeviceOf, make_devices, make_notes
 from pushcast.demo.result import Tally, result_of
 from pushcast.demo.world import World
 from pushcast.kafka.security import librdkafka_config
@@ -40,9 +40,10 @@ class Plan:
 def run(world: World, plan: Plan, progress: Progress) -> dict[str, object]:
     """Runs the main job in `world`; returns the contract's keys. Raises PushcastError when it does not end."""
     with Books(world.settings) as books:
-        dead = _register(world, books, plan, progress)
+        devices = make_devices(plan.devices, plan.seed)
+        _register(world, books, devices, progress)
         produced_from_ms = round(time.time() * 1000)
-        _notify(world, plan, progress)
+        _notify(world, plan, devices, progress)
         _drain(world, books, progress)
         totals, tally = _reckon(books, produced_from_ms)
         removed = _await_removals(books)
@@ -51,7 +52,7 @@ def run(world: World, plan: Plan, progress: Progress) -> dict[str, object]:
         tally=tally,
         simulators=world.simulator_stats(),
         devices=plan.devices,
-        dead_tokens=dead,
+        dead_tokens=sum(device.dead for device in devices),
         devices_removed=removed,
         engines=_engines(world),
         produced_from_ms=produced_from_ms,
@@ -83,9 +84,8 @@ def _produce(producer: Producer, topic: str, user: str, value: bytes, partitions
             return
 
 
-def _register(world: World, books: Books, plan: Plan, progress: Progress) -> int:
-    """Writes the registrations and waits until every planner sees all of them. Returns how many tokens are dead."""
-    devices = make_devices(plan.devices, plan.seed)
+def _register(world: World, books: Books, devices: list[DeviceOf], progress: Progress) -> None:
+    """Writes the registrations and waits until every planner sees all of them."""
     producer = _producer(world)
     now_ms = round(time.time() * 1000)
     for device in devices:
@@ -97,11 +97,11 @@ def _register(world: World, books: Books, plan: Plan, progress: Progress) -> int
         world.check_roles()
         lag = books.lag("pushcast-register", topics.DEVICE_CHANGED).records
         visible = _visible(world, books) if not lag else 0
-        progress("devices visible to planners", visible, plan.devices)
-        if not lag and visible >= plan.devices:
-            return sum(device.dead for device in devices)
+        progress("devices visible to planners", visible, len(devices))
+        if not lag and visible >= len(devices):
+            return
         if time.monotonic() > deadline:
-            raise PushcastError(f"only {visible} of {plan.devices} devices visible after {REGISTER_SECONDS:.0f} s")
+            raise PushcastError(f"only {visible} of {len(devices)} devices visible after {REGISTER_SECONDS:.0f} s")
         time.sleep(POLL_SECONDS)
 
 
@@ -118,12 +118,12 @@ def _visible(world: World, books: Books) -> int:
     return min(seen)
 
 
-def _notify(world: World, plan: Plan, progress: Progress) -> None:
+def _notify(world: World, plan: Plan, devices: list[DeviceOf], progress: Progress) -> None:
     """Writes the notifications. Every content carries its own time of creation, which is also its Kafka timestamp."""
     producer = _producer(world)
     times: dict[int, int] = {}
     count = 0
-    for note in make_notes(plan.notifications, user_count(plan.devices), plan.seed):
+    for note in make_notes(plan.notifications, devices, plan.seed):
         at_ms = times.get(note.content)
         if at_ms is None:
             at_ms = times[note.content] = round(time.time() * 1000)
