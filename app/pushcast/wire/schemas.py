@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from io import BytesIO
 from typing import Any
@@ -32,7 +32,7 @@ class AvroType:
         self.name = name
         self.source: dict[str, Any] = json.loads(text)
         # Logical types would make fastavro build datetimes; the bytes are the same without them.
-        self.parsed = parse_schema(_without_logical_types(self.source))
+        self.parsed = parse_schema(without_logical_types(self.source))
         self.canonical_form = to_parsing_canonical_form(parse_schema(self.source))
         self.fingerprint = bytes.fromhex(fingerprint(self.canonical_form, "CRC-64-AVRO"))
         self.frame = SINGLE_OBJECT_MARKER + self.fingerprint
@@ -101,6 +101,9 @@ class SchemaSource:
     def __init__(self, known: Mapping[int, Any] | None = None) -> None:
         self.known: dict[int, Any] = dict(known or {})
 
+    async def prepare(self, values: Iterable[bytes | None]) -> None:
+        """Makes the schemas of these values known. Raises OSError when they cannot be had now."""
+
     def schema(self, schema_id: int) -> Any:
         """Parsed schema. Raises InvalidInput (unknown_schema) for an id that the registry does not have."""
         if schema_id not in self.known:
@@ -108,11 +111,12 @@ class SchemaSource:
         return self.known[schema_id]
 
 
-def _without_logical_types(schema: Any) -> Any:
+def without_logical_types(schema: Any) -> Any:
+    """The schema with plain numbers for times: the same bytes, no datetimes."""
     if isinstance(schema, dict):
-        return {k: _without_logical_types(v) for k, v in schema.items() if k != "logicalType"}
+        return {k: without_logical_types(v) for k, v in schema.items() if k != "logicalType"}
     if isinstance(schema, list):
-        return [_without_logical_types(item) for item in schema]
+        return [without_logical_types(item) for item in schema]
     return schema
 
 
@@ -133,7 +137,7 @@ def lock() -> dict[str, list[dict[str, Any]]]:
 def released() -> dict[bytes, Any]:
     """Writer schemas of all releases by fingerprint."""
     return {
-        bytes.fromhex(version["fingerprint"]): parse_schema(_without_logical_types(version["schema"]))
+        bytes.fromhex(version["fingerprint"]): parse_schema(without_logical_types(version["schema"]))
         for versions in lock().values()
         for version in versions
     }

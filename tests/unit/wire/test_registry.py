@@ -1,0 +1,75 @@
+"""Writer schemas from a registry: asked once, never blamed on a record while the registry is away."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from pushcast.model.errors import ConfigurationError, InvalidInput
+from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.registry import RegistrySchemas
+from pushcast.wire.schemas import avro_type
+
+KIND = avro_type("notification")
+BODY = KIND.encode({"id": "n-1", "title": "Goal!"})[10:]
+
+
+def framed(schema_id: int) -> bytes:
+    return b"\0" + schema_id.to_bytes(4, "big") + BODY
+
+
+def registry(asked: list[str]) -> RegistrySchemas:
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        match request.url.path.rpartition("/")[2]:
+            case "7":
+                return httpx.Response(200, json={"schema": json.dumps(KIND.source)})
+            case "8":
+                return httpx.Response(200, json={"schema": "syntax", "schemaType": "PROTOBUF"})
+            case "9":
+                return httpx.Response(404, json={"error_code": 40403})
+            case "10":
+                raise httpx.ConnectError("refused")
+            case _:
+                return httpx.Response(500)
+
+    return RegistrySchemas("http://registry.test", httpx.MockTransport(answer))
+
+
+def decode(schemas: RegistrySchemas, schema_id: int) -> str:
+    decoder = NotificationDecoder(["news"], {"default": ClassRule(1000)}, schemas)
+    return decoder.decode("u", framed(schema_id), 0).id
+
+
+async def test_a_schema_is_asked_for_once_and_then_known() -> None:
+    asked: list[str] = []
+    schemas = registry(asked)
+    await schemas.prepare([framed(7), b"{}", None, framed(7)])
+    await schemas.prepare([framed(7)])
+    assert decode(schemas, 7) == "n-1"
+    assert asked == ["/schemas/ids/7"]
+
+
+@pytest.mark.parametrize("schema_id", [8, 9])
+async def test_no_schema_or_another_kind_is_the_records_fault(schema_id: int) -> None:
+    asked: list[str] = []
+    schemas = registry(asked)
+    await schemas.prepare([framed(schema_id)])
+    await schemas.prepare([framed(schema_id)])
+    with pytest.raises(InvalidInput) as caught:
+        decode(schemas, schema_id)
+    assert caught.value.reason == "unknown_schema"
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("schema_id", [10, 11])
+async def test_a_registry_that_is_away_is_nobodys_fault_and_asked_again(schema_id: int) -> None:
+    with pytest.raises(OSError, match="schema registry"):
+        await registry([]).prepare([framed(schema_id)])
+
+
+def test_an_address_that_is_none_refuses_to_start() -> None:
+    with pytest.raises(ConfigurationError, match="registry_url"):
+        RegistrySchemas("registry:8081")
