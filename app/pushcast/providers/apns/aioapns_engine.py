@@ -14,11 +14,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 from aioapns.common import NotificationRequest
-from aioapns.connection import APNsTLSClientProtocol, AuthorizationHeaderProvider
+from aioapns.connection import APNsTLSClientProtocol, AuthorizationHeaderProvider, ChannelPool
 from h2.connection import ConnectionState
 from h2.errors import ErrorCodes
 from h2.events import (
@@ -124,7 +124,7 @@ class _Exchange:
         self.body = b""
 
 
-class Connection(APNsTLSClientProtocol):  # type: ignore[misc]
+class Connection(APNsTLSClientProtocol):
     """aioapns' connection; its futures resolve to our Response."""
 
     INACTIVITY_TIME = _REST_SECONDS
@@ -135,7 +135,10 @@ class Connection(APNsTLSClientProtocol):  # type: ignore[misc]
         self.ending = False
         self.opened_at = self.loop.time()
         self.settled: asyncio.Future[None] = self.loop.create_future()
-        self.free_channels = _Streams(self)
+        self.streams = _Streams(self)
+        self.free_channels = cast("ChannelPool", self.streams)
+        # aioapns' own tables, with our Response where it has its NotificationResult.
+        self.requests: dict[str, Any] = {}
         self.exchanges: dict[int, _Exchange] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -145,8 +148,7 @@ class Connection(APNsTLSClientProtocol):  # type: ignore[misc]
 
     async def post(self, request: NotificationRequest) -> Response:
         """aioapns' own sending. Raises _Refusal when nothing was sent."""
-        response: Response = await self.send_notification(request)
-        return response
+        return cast("Response", await self.send_notification(request))
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -180,12 +182,12 @@ class Connection(APNsTLSClientProtocol):  # type: ignore[misc]
         elif isinstance(event, RemoteSettingsChanged):
             changed = event.changed_settings.get(SettingCodes.MAX_CONCURRENT_STREAMS)
             if changed is not None or not self.settled.done():
-                self.free_channels.bound = min(self.conn.remote_settings.max_concurrent_streams, MAX_IN_FLIGHT)
+                self.streams.bound = min(self.conn.remote_settings.max_concurrent_streams, MAX_IN_FLIGHT)
             if not self.settled.done():
                 self.settled.set_result(None)
-            self.free_channels.wake()
+            self.streams.wake()
         elif isinstance(event, WindowUpdated):
-            self.free_channels.wake()
+            self.streams.wake()
         elif isinstance(event, ConnectionTerminated):
             # To h2 the connection is over now; to RFC 9113 §6.8 streams up to the last id may still be answered.
             self.conn.state_machine.state = ConnectionState.CLIENT_OPEN
@@ -203,7 +205,7 @@ class Connection(APNsTLSClientProtocol):  # type: ignore[misc]
         future = None if name is None else self.requests.pop(name, None)
         if name is None:
             return
-        self.free_channels.release()
+        self.streams.release()
         if future is not None and not future.done():
             future.set_result(response)
         if self.ending and not self.request_streams:
@@ -213,7 +215,7 @@ class Connection(APNsTLSClientProtocol):  # type: ignore[misc]
         self.ending = True
         for stream_id in [stream_id for stream_id in self.request_streams if stream_id > last_stream_id]:
             self._end(stream_id, Response(Kind.REFUSED, fault="goaway"))
-        self.free_channels.wake()
+        self.streams.wake()
         if not self.request_streams:
             self.close()
 
@@ -239,7 +241,7 @@ class Connection(APNsTLSClientProtocol):  # type: ignore[misc]
             self.inactivity_timer.cancel()
         for stream_id in list(self.request_streams):
             self._end(stream_id, Response(Kind.UNKNOWN, fault="connection_dropped"))
-        self.free_channels.wake()
+        self.streams.wake()
         if not self.settled.done():
             self.settled.set_exception(ConnectionResetError("closed before SETTINGS"))
 
@@ -248,7 +250,7 @@ class Connection(APNsTLSClientProtocol):  # type: ignore[misc]
             super().flush()
 
 
-class _Authorization(AuthorizationHeaderProvider):  # type: ignore[misc]
+class _Authorization(AuthorizationHeaderProvider):
     """The one header all connections send; aioapns' own provider mints a token for each of them."""
 
     value = ""
@@ -344,8 +346,8 @@ class AioapnsEngine:
         """The least busy one; another is opened while all are busy. Raises OSError, among them all of TLS."""
         while True:
             self._connections = [connection for connection in self._connections if not connection.ending]
-            best = min(self._connections, key=lambda connection: connection.free_channels.open, default=None)
-            if best is not None and (not best.free_channels.is_busy or len(self._connections) >= self._max_connections):
+            best = min(self._connections, key=lambda connection: connection.streams.open, default=None)
+            if best is not None and (not best.streams.is_busy or len(self._connections) >= self._max_connections):
                 return best
             if self._opening is None:
                 self._opening = asyncio.create_task(self._open())
