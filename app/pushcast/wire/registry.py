@@ -1,4 +1,4 @@
-"""Writer schemas of Confluent frames, from a schema registry's REST interface (Confluent, Karapace, Apicurio ccompat)."""
+"""Writer schemas of Confluent frames, from a registry's REST interface (Confluent, Karapace, Apicurio ccompat)."""
 
 from __future__ import annotations
 
