@@ -1,0 +1,107 @@
+"""Kafka's classes, loaded and linked ahead of time (JEP 483, 514, 515): a broker starts with less than half the CPU.
+
+Measured on two cores, Kafka 4.3.0, Java 25: until "Kafka Server started" a broker takes 6.3 s of CPU without and 2.4 s
+with the archive (70 MB). It is made once per Java and set of jars, by a broker that starts on scratch data and stops.
+Java checks that it fits and goes on without it otherwise; so do we when it cannot be made.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import random
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pushcast.kafka.embedded import java, ports, properties, storage
+from pushcast.kafka.embedded.errors import EmbeddedKafkaError
+
+MINIMUM_JAVA = 25
+MAKE_TIMEOUT_SECONDS = 120.0
+#: Archives of other Javas (one per virtual environment) that are kept beside.
+KEPT = 3
+_POLL_SECONDS = 0.05
+
+
+def options(executable: Path, jars: Sequence[Path], cache: Path, progress: Callable[[str], None]) -> list[str]:
+    """JVM options that use the archive in `cache`, which is made now if it is missing; none where there cannot be one.
+
+    Blocks while another process makes it. Never raises for an archive that cannot be made: it says so and goes on, and
+    is not tried again for the same Java and jars.
+    """
+    archive = cache / "startup" / f"{_key(executable, jars)}.aot"
+    failed = archive.with_suffix(".failed")
+    if not archive.exists() and not failed.exists() and java.version_of(executable) >= MINIMUM_JAVA:
+        try:
+            _make_once(executable, jars, archive, progress)
+        except (OSError, subprocess.TimeoutExpired, EmbeddedKafkaError) as error:
+            progress(f"no start-up archive, Kafka starts slower: {error}")
+            _try_to_remember(failed, str(error))
+    return [f"-XX:AOTCache={archive}"] if archive.exists() else []
+
+
+def _key(executable: Path, jars: Sequence[Path]) -> str:
+    """Java refuses an archive when one of these differs."""
+    real = executable.resolve()
+    stats = [f"{path} {os.stat(path).st_size} {os.stat(path).st_mtime_ns}" for path in (real, *jars)]
+    return hashlib.sha256("\n".join(stats).encode(errors="surrogateescape")).hexdigest()[:20]
+
+
+def _make_once(executable: Path, jars: Sequence[Path], archive: Path, progress: Callable[[str], None]) -> None:
+    archive.parent.mkdir(exist_ok=True)
+    with (archive.parent / ".lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if archive.exists():
+            return
+        progress("making the start-up archive of Kafka's classes, once for this Java (about 10 s)")
+        with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".scratch-", ignore_cleanup_errors=True) as scratch:
+            os.replace(_make(executable, jars, Path(scratch)), archive)
+        others = sorted(archive.parent.glob("*.aot"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for old in others[KEPT:]:
+            old.unlink()
+
+
+def _make(executable: Path, jars: Sequence[Path], scratch: Path) -> Path:
+    """Runs a broker from start to stop; Java writes what it loaded when it ends. Raises OSError when it does not."""
+    port, controller_port = ports.choose(2, random.SystemRandom())
+    (scratch / "server.properties").write_text(properties.server_properties(1, [port], [controller_port]))
+    (scratch / "log4j2.xml").write_text(properties.LOG4J2_XML)
+    base = [
+        str(executable),
+        "-Xmx512m",
+        "-Dlog4j2.configurationFile=log4j2.xml",
+        "-cp",
+        os.pathsep.join(map(str, jars)),
+    ]
+    environment = os.environ | {"LC_ALL": "C.UTF-8"}
+    formatting = storage.start_format(scratch, storage.new_cluster_id(), lambda *rest: [*base, *rest], environment)
+    storage.finish_format(scratch, formatting)
+    result = scratch / "kafka.aot"
+    command = [*base[:1], f"-XX:AOTCacheOutput={result}", *base[1:], "kafka.Kafka", "server.properties"]
+    deadline = time.monotonic() + MAKE_TIMEOUT_SECONDS
+    with (
+        (scratch / "stdout.log").open("wb") as output,
+        subprocess.Popen(command, cwd=scratch, env=environment, stdout=output, stderr=subprocess.STDOUT) as broker,
+    ):
+        try:
+            while not ports.accepts(port, timeout_seconds=1.0):
+                if broker.poll() is not None or time.monotonic() >= deadline:
+                    raise OSError("the broker that was to make it did not start")
+                time.sleep(_POLL_SECONDS)
+            broker.terminate()
+            broker.wait(max(1.0, deadline - time.monotonic()))
+        finally:
+            broker.kill()
+    if not result.is_file():
+        raise OSError("Java wrote none")
+    return result
+
+
+def _try_to_remember(failed: Path, reason: str) -> None:
+    """A read-only cache cannot remember; then every start tries, fails at once, and says so."""
+    if os.access(failed.parent, os.W_OK):
+        failed.write_text(f"{reason}\n")
