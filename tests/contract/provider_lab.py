@@ -115,7 +115,17 @@ def outcomes(results: list[Result]) -> Counter[tuple[str, str | None]]:
 
 def provider_for(simulator: Simulator, engine: str, *, clock: Clock | None = None, **settings: Any) -> Provider:
     """The provider of app `news` at this simulator."""
-    own = {name: value for name, value in simulator.credentials.items() if name not in {"apps", "topics"}}
+    known = {
+        "key_file",
+        "key_id",
+        "team_id",
+        "topic",
+        "environment",
+        "service_account_file",
+        "project_id",
+        "token_endpoint",
+    }
+    own = {name: value for name, value in simulator.credentials.items() if name in known}
     chosen = {
         "engine": engine,
         "endpoint": simulator.url,

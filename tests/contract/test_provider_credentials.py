@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from contract.provider_lab import Lab, outcomes, provider_for
 from pushcast.model.clock import ManualClock
 from pushcast.simulators import Simulator, start
+from pushcast.simulators.certificates import client_certificate, identity
 
 
 @pytest.fixture
@@ -149,3 +150,18 @@ async def test_a_refused_service_account_is_a_credential_problem(fcm: Simulator)
     assert outcomes(await lab.send(lab.tokens("good", 3))) == {("credential", "credential_refused"): 3}
     assert fcm.provider.recorder.requests == 0
     await lab.provider.close()
+
+
+@pytest.mark.parametrize("engine", ["multicast", "aioapns", "httpx"])
+async def test_a_client_certificate_serves_instead_of_a_token(tmp_path: Path, engine: str) -> None:
+    async with start("apns", work_dir=tmp_path, mtls=True) as simulator:
+        topic = simulator.credentials["topic"]
+        parts = client_certificate(identity(tmp_path), tmp_path, "news", topic)
+        both = tmp_path / "both.pem"
+        both.write_bytes(b"".join(part.read_bytes() for part in parts))
+        none = {"key_file": None, "key_id": None, "team_id": None}
+        lab = Lab("apns", engine, simulator, provider_for(simulator, engine, certificate_file=both, **none))
+        await lab.provider.start()
+        assert outcomes(await lab.send(lab.tokens("good", 20))) == {("accepted", None): 20}
+        assert "authorization" not in simulator.deliveries()[0]["headers"]
+        await lab.provider.close()

@@ -108,8 +108,10 @@ def _apns(app_name: str, chosen: Apns, settings: Settings, clock: Clock) -> Prov
     credential: Credential
     if chosen.key_file is not None and chosen.key_id is not None and chosen.team_id is not None:
         credential = ProviderToken(chosen.key_file, chosen.key_id, chosen.team_id, clock)
+    elif chosen.certificate_file is not None:
+        credential = ClientCertificate(chosen.certificate_file, tls, clock)
     else:
-        credential = ClientCertificate()
+        raise ConfigurationError("set key_file, key_id and team_id, or certificate_file")
     with_token = isinstance(credential, ProviderToken)
     engine: Engine
     if chosen.engine == "aioapns":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from pathlib import Path
+from ssl import SSLContext
 from typing import Final
 
 import orjson
@@ -123,16 +124,36 @@ class ProviderToken:
 
 
 class ClientCertificate:
-    """Certificate authentication: TLS tells who we are, no header does."""
+    """Certificate authentication: TLS tells who we are, no header does.
+
+    A changed file is loaded into the TLS context within seconds, for the connections that follow; one that cannot be
+    loaded leaves the old certificate in force and is reported in the log.
+    """
+
+    def __init__(self, certificate_file: Path, tls: SSLContext, clock: Clock) -> None:
+        self._file = WatchedFile(certificate_file)
+        self._tls = tls
+        self._clock = clock
+        try:
+            self._file.read()
+        except OSError as error:
+            raise ConfigurationError(f"certificate_file {certificate_file}: {error.strerror}") from error
 
     def current(self) -> bytes:
+        if self._file.changed(self._clock.monotonic_seconds()):
+            try:
+                self._file.read()
+                # An empty password: an encrypted key is refused instead of asked for on the terminal.
+                self._tls.load_cert_chain(self._file.path, password="")
+            except OSError as error:  # SSLError is one
+                log.warning("apns_certificate_not_reloaded", problem=str(error), file=str(self._file.path))
         return b""
 
     async def header(self) -> bytes:
-        return b""
+        return self.current()
 
     async def refresh(self, refused: bytes) -> None:
-        """Nothing to renew: connections that follow read the file again."""
+        """Nothing to renew but the file, which `current` watches."""
 
     async def close(self) -> None:
         """Nothing runs in the background."""

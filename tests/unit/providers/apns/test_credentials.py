@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
 
 import jwt
@@ -156,5 +157,33 @@ def test_a_missing_key_file_is_a_configuration_error(tmp_path: Path) -> None:
         ProviderToken(tmp_path / "none.p8", KEY_ID, TEAM_ID, ManualClock())
 
 
-async def test_a_certificate_sends_no_header() -> None:
-    assert await ClientCertificate().header() == ClientCertificate().current() == b""
+class Tls(ssl.SSLContext):
+    """Counts what is loaded."""
+
+    loaded: list[Path]
+
+    def load_cert_chain(self, certfile, keyfile=None, password=None) -> None:  # type: ignore[no-untyped-def]
+        assert password == ""
+        if b"broken" in Path(certfile).read_bytes():
+            raise ssl.SSLError("no certificate")
+        self.loaded.append(certfile)
+
+
+async def test_a_certificate_sends_no_header_and_is_loaded_again_when_it_changes(tmp_path: Path) -> None:
+    clock = ManualClock()
+    tls = Tls(ssl.PROTOCOL_TLS_CLIENT)
+    tls.loaded = []
+    path = tmp_path / "push.pem"
+    path.write_bytes(b"first")
+    certificate = ClientCertificate(path, tls, clock)
+    assert (certificate.current(), await certificate.header(), tls.loaded) == (b"", b"", [])
+    for content, loads in ((b"broken", 0), (b"second", 1)):
+        path.write_bytes(content)
+        clock.advance(6)
+        assert certificate.current() == b""
+        assert len(tls.loaded) == loads
+
+
+def test_a_missing_certificate_is_a_configuration_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="No such file"):
+        ClientCertificate(tmp_path / "none.pem", ssl.create_default_context(), ManualClock())
