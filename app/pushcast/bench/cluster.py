@@ -178,11 +178,12 @@ def role(cluster: BenchCluster, *arguments: str, niceness: int = 0) -> Iterator[
     log = cluster.folder / f"{'-'.join(arguments)}.log"
     command = [sys.executable, "-m", "pushcast", "run", *arguments]
     with ProcessUnderTest(command, log, niceness) as process:
-        process.until(lambda: _ready(cluster, process.pid), f"run {' '.join(arguments)} is ready", READY_SECONDS)
+        process.until(lambda: is_ready(cluster, process.pid), f"run {' '.join(arguments)} is ready", READY_SECONDS)
         yield process
 
 
-def _ready(cluster: BenchCluster, pid: int) -> bool:
+def is_ready(cluster: BenchCluster, pid: int) -> bool:
+    """Whether the role of this process id has its partitions and recovered tables."""
     for entry in whereabouts.read_all(cluster.settings.data_dir):
         if entry.pid == pid:
             with suppress(urllib.error.URLError):

@@ -17,6 +17,10 @@ class Entry(NamedTuple):
 
 BENCHES = {
     "devices": Entry("pushcast.bench.devices", "Registrations through the registrar, rows acknowledged."),
+    "plan": Entry("pushcast.bench.plan", "Notifications through a planner, outputs acknowledged and committed."),
+    "recovery": Entry("pushcast.bench.recovery", "The devices table rebuilt from its topic."),
+    "latency": Entry("pushcast.bench.latency", "One urgent event on an idle system, produced to send batch readable."),
+    "send": Entry("pushcast.bench.send", "Every engine against the same sink, and the whole SEND stage."),
 }
 
 
