@@ -93,7 +93,14 @@ def test_every_target_ends_in_exactly_one_receipt_and_a_record_is_done_only_afte
 async def _run(random: Random, capacity: int, attempts: int) -> None:
     """Random batches, answers, acknowledgements, timers and a rebalance; then everything is let go and counted."""
     providers = [TwinProvider("news"), TwinProvider("chat")]
-    harness = Harness(*providers, acks=False, capacity=capacity, attempts=attempts, quiesce_seconds=0.0)
+    harness = Harness(
+        *providers,
+        acks=False,
+        capacity=capacity,
+        attempts=attempts,
+        quiesce_seconds=0.0,
+        max_open_targets=random.choice([1, 20, 1000]),
+    )
     batches = [_batch(random, number) for number in range(random.randint(1, 6))]
     first_user = {100 + n: _users(batch) for n, batch in enumerate(batches)}
     batch = harness.next_batch(*batches)

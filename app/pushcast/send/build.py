@@ -47,6 +47,7 @@ def build(
         clock=clock or SystemClock(),
         budget=budget or Budget(settings.send.max_in_flight),
         policy=Policy(attempts=settings.send.attempts),
+        max_open_targets=bounds(settings).targets,
         quiesce_seconds=settings.send.request_timeout_seconds + QUIESCE_MARGIN_SECONDS,
         random=random or Random(),
         figures=figures or Figures(),

@@ -302,13 +302,30 @@ async def test_a_slow_app_leaves_room_for_the_others() -> None:
     assert harness.stage.in_flight("quick") == 0
 
 
-async def test_records_handed_over_again_are_not_sent_twice() -> None:
+async def test_a_partition_decodes_no_more_than_it_has_room_for_and_the_others_go_on() -> None:
     provider = TwinProvider()
-    harness = Harness(provider)
-    batch = await harness.feed(send_batch(message(1)))
-    await harness.stage.handle(batch)
+    harness = Harness(provider, max_open_targets=100)
+    await harness.feed(*[send_batch(message(60, name=f"n{n}")) for n in range(5)], partition=3)
+    await harness.feed(send_batch(message(60, name="other")), partition=4)
+    assert [len(call.indices) for call in provider.calls] == [60, 60, 60]
+    provider.calls[0].answer(*[ok(i) for i in range(60)])
     await harness.settle()
-    assert provider.seen == ["u0"]
+    assert len(provider.calls) == 4
+    while any(call.left for call in provider.calls):
+        for call in provider.calls:
+            call.answer(*[ok(i) for i in call.left])
+        await harness.settle()
+    assert (harness.committable(3), harness.committable(4)) == (105, 101)
+
+
+async def test_what_is_not_decoded_yet_goes_with_its_partition() -> None:
+    provider = TwinProvider()
+    harness = Harness(provider, max_open_targets=10, quiesce_seconds=0.0)
+    await harness.feed(*[send_batch(message(10, name=f"n{n}")) for n in range(3)])
+    await harness.stage.revoking({TP(TOPIC, 3)})
+    await harness.settle()
+    assert len(provider.calls) == 1
+    assert harness.committable() == 100
 
 
 async def test_revoking_finishes_what_has_begun_and_drops_the_rest() -> None:

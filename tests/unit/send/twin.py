@@ -251,6 +251,7 @@ class Harness:
         attempts: int = 2,
         quiesce_seconds: float = 5.0,
         budget: Budget | None = None,
+        max_open_targets: int = 1_000_000,
     ) -> None:
         self.outbox = TwinOutbox(acks)
         self.clock = ManualClock(T0)
@@ -266,6 +267,7 @@ class Harness:
             clock=self.clock,
             budget=self.budget,
             policy=Policy(attempts),
+            max_open_targets=max_open_targets,
             quiesce_seconds=quiesce_seconds,
             random=Random(1),
             figures=self.figures,
@@ -315,7 +317,7 @@ class Harness:
         """The offset that Kafka would be told."""
         return self.trackers[partition].low
 
-    async def settle(self, turns: int = 12) -> None:
+    async def settle(self, turns: int = 40) -> None:
         """Lets everything that is ready run; nothing here waits for time."""
         for _ in range(turns):
             await asyncio.sleep(0)
