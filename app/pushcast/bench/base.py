@@ -26,6 +26,7 @@ class Options:
     items: int | None = None
     shapes: tuple[str, ...] | None = None  # names or beginnings of row names; None: all rows
     bootstrap_servers: str | None = None  # None: a temporary embedded cluster
+    sink: Path | None = None  # a built Go sink, for the rows `…/sink/go` of `bench send`
     say: Say = lambda _: None
 
     def wants(self, row: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +24,10 @@ Shapes = Annotated[list[str] | None, typer.Option("--shape", help="Only these ro
 Servers = Annotated[
     str | None, typer.Option("--bootstrap-servers", help="Instead of a temporary cluster.", show_default=False)
 ]
+Sink = Annotated[
+    Path | None,
+    typer.Option("--sink", exists=True, dir_okay=False, help="bench send: a built Go sink.", show_default=False),
+]
 
 
 @app.callback()
@@ -32,9 +37,14 @@ def _group() -> None:
 
 def _command(name: str) -> None:
     def bench(
-        items: Items = None, shape: Shapes = None, bootstrap_servers: Servers = None, output: OutputOption = Output.text
+        items: Items = None,
+        shape: Shapes = None,
+        bootstrap_servers: Servers = None,
+        sink: Sink = None,
+        output: OutputOption = Output.text,
     ) -> None:
-        result = run(name, Options(items, None if not shape else tuple(shape), bootstrap_servers, say))
+        shapes = None if not shape else tuple(shape)
+        result = run(name, Options(items, shapes, bootstrap_servers, sink, say))
         if output is Output.json:
             print_json(result.to_dict())
         else:
