@@ -46,6 +46,7 @@ SLOW: Final = Latency(50, 20)
 GROWING: Final = Latency(300)
 HELD: Final = Latency(5_000)
 WARM_UP_ITEMS: Final = 20_000
+GROWING_ITEMS: Final = 60_000  # about ten rounds: the pool grows by half in each
 SIMULATOR: Final = ""
 GO: Final = "/sink/go"
 H2LOAD: Final = "h2load"
@@ -76,7 +77,7 @@ class Case:
             app=APP,
             platform=self.platform,
             items=items,
-            warm_up_items=max(1, round(WARM_UP_ITEMS * self.share)),
+            warm_up_items=GROWING_ITEMS if self.all_in_flight else max(1, round(WARM_UP_ITEMS * self.share)),
             targets_per_message=1 if self.chat else TARGETS_PER_MESSAGE,
             distinct_targets=CHAT_DISTINCT_TARGETS if self.chat or self.all_in_flight else DISTINCT_TARGETS,
             body_chars=BODY_CHARS[self.platform],
