@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hashlib import blake2b, sha256
-from uuid import UUID
 
 MAX_ID_BYTES = 256
 DELIVERY_ID_BYTES = 16
@@ -41,11 +40,6 @@ def delivery_id(notification_id: str, user: str, app: str, device: str) -> bytes
 def token_hash(address: bytes) -> bytes:
     """16 bytes that stand for a token wherever the token itself must not appear."""
     return sha256(address).digest()[:TOKEN_HASH_BYTES]
-
-
-def attempt_uuid(delivery: bytes, attempt: int) -> str:
-    """Canonical lower-case UUID of one attempt, used as apns-id: same attempt, same id, in any process."""
-    return str(UUID(bytes=blake2b(delivery + attempt.to_bytes(4, "big"), digest_size=16).digest(), version=8))
 
 
 def device_row_prefix(user: str, app: str | None = None) -> bytes:

@@ -254,3 +254,11 @@ async def test_the_server_pings_behind_requests(fcm: Simulator) -> None:
     client = await H2Client.connect(fcm)
     await client.call(SEND, {}, b"{}")
     await client.until(lambda: client.pings > 0)
+
+
+async def test_a_copy_with_less_time_left_is_a_duplicate_and_other_text_is_not(fcm: Simulator) -> None:
+    async with FcmClient(fcm) as client:
+        for ttl, body in (("60s", "a"), ("59s", "a"), ("60s", "b")):
+            await client.send({"token": DEVICE, "notification": {"body": body}, "android": {"ttl": ttl}})
+    stats = fcm.stats()
+    assert (stats["accepted"], stats["duplicates"]) == (3, 1)
