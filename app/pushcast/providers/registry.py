@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from pushcast.config.providers import Apns, Fcm
+from pushcast.config.providers import Apns, Fcm, Webpush
 from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.errors import ConfigurationError
@@ -20,14 +20,19 @@ from pushcast.providers.engines.engine import Engine
 from pushcast.providers.engines.multicast import MulticastEngine
 from pushcast.providers.fcm.client import FcmProvider
 from pushcast.providers.fcm.credentials import AccessToken
-from pushcast.providers.http2.dial import Endpoint
+from pushcast.providers.http2.dial import Endpoint, Resolver
 from pushcast.providers.http2.options import ConnectionOptions, PoolOptions
 from pushcast.providers.http2.pool import Pool
 from pushcast.providers.http2.tls import client_context
 from pushcast.providers.port import Provider
+from pushcast.providers.webpush.client import WebpushProvider
+from pushcast.providers.webpush.credentials import Vapid
+from pushcast.providers.webpush.endpoints import EndpointPolicy, Origin
 
 # FCM ends a connection after an hour of use (observed): ours is replaced before that.
 FCM_MAX_AGE_SECONDS: Final = 3_300.0
+# Clients choose the hosts: one that does not answer must not hold a place for long.
+WEBPUSH_CONNECT_TIMEOUT_SECONDS: Final = 5.0
 
 
 def build(app_name: str, platform: Platform | str, settings: Settings, clock: Clock | None = None) -> Provider:
@@ -165,4 +170,34 @@ def _fcm(app_name: str, chosen: Fcm, settings: Settings, clock: Clock) -> Provid
     )
 
 
-_MAKERS: Final[dict[Platform, Callable[..., Provider]]] = {Platform.APNS: _apns, Platform.FCM: _fcm}
+def _webpush(app_name: str, chosen: Webpush, settings: Settings, clock: Clock) -> Provider:
+    tls = _tls(chosen.ca_file)
+    in_flight = settings.send.max_in_flight
+    options = PoolOptions(
+        connection=ConnectionOptions(max_streams=100, idle_ping_seconds=None),
+        max_connections=chosen.max_connections,
+        max_in_flight=in_flight,
+        max_waiting=in_flight,
+        connect_timeout_seconds=WEBPUSH_CONNECT_TIMEOUT_SECONDS,
+    )
+
+    def make_engine(origin: Origin, resolver: Resolver) -> Engine:
+        endpoint = Endpoint(host=origin.host, port=origin.port, tls=tls, resolver=resolver)
+        return MulticastEngine(lambda: Pool(endpoint, options))
+
+    return WebpushProvider(
+        app_name,
+        chosen.engine,
+        Vapid(chosen.vapid_key_file, chosen.subject, clock),
+        EndpointPolicy(chosen.allowed_hosts, allow_loopback=chosen.allow_loopback),
+        make_engine,
+        chosen.request_timeout_seconds or settings.send.request_timeout_seconds,
+        clock,
+    )
+
+
+_MAKERS: Final[dict[Platform, Callable[..., Provider]]] = {
+    Platform.APNS: _apns,
+    Platform.FCM: _fcm,
+    Platform.WEBPUSH: _webpush,
+}

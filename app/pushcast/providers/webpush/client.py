@@ -1,0 +1,277 @@
+"""Web Push behind the port: a message is encrypted for each target and leaves for as many services as they use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from pushcast.model.batch import Message
+from pushcast.model.clock import Clock
+from pushcast.model.words import Platform, Reason
+from pushcast.providers.engines.engine import Columns, Engine
+from pushcast.providers.http2.dial import Resolver, resolve
+from pushcast.providers.http2.request import Outcomes, Response, Template, Varying, Wrapped
+from pushcast.providers.port import Disposition, OnResults, Result
+from pushcast.providers.unsendable import Unsendable
+from pushcast.providers.verdict import Remedy, Verdict
+from pushcast.providers.webpush.credentials import Vapid
+from pushcast.providers.webpush.encryption import encrypt
+from pushcast.providers.webpush.endpoints import AddressRefused, EndpointPolicy, Origin
+from pushcast.providers.webpush.message import Rendered, render, ttl
+from pushcast.providers.webpush.origins import Origins
+from pushcast.providers.webpush.subscription import EndpointForbidden, Malformed, Subscription, parse
+from pushcast.providers.webpush.verdicts import ACCEPTED_STATUSES, judge
+
+MAX_LISTED_ORIGINS: Final = 64
+# Hosts that no operator named have a budget of their own: clients choose them, and they must not crowd out the others.
+MAX_OTHER_ORIGINS: Final = 64
+_MAX_TEMPLATES: Final = 1024
+# Encryption holds the loop: about a millisecond, then others have their turn.
+_ENCRYPTED_AT_A_TIME: Final = 12
+_SUBSCRIPTION_KIND: Final = 2
+_MAX_ID_CHARS: Final = 128
+_PATH: Final = Varying(b":path")
+_TTL: Final = Varying(b"ttl")
+_TOPIC: Final = Varying(b"topic", optional=True)
+_WHOLE_BODY: Final = Wrapped()
+_FIXED: Final = ((b"content-encoding", b"aes128gcm"), (b"content-type", b"application/octet-stream"))
+
+
+class _Push(NamedTuple):
+    target: int  # index into message.targets
+    subscription: Subscription
+    ttl: bytes
+
+
+class WebpushProvider:
+    """One app's VAPID identity at every push service; see `pushcast.providers.port.Provider` for its promises.
+
+    A dry run is answered here: what would be refused for its form is refused, the rest is accepted without a request.
+    """
+
+    platform = Platform.WEBPUSH
+
+    def __init__(
+        self,
+        app: str,
+        engine_name: str,
+        vapid: Vapid,
+        policy: EndpointPolicy,
+        make_engine: Callable[[Origin, Resolver], Engine],
+        timeout_seconds: float,
+        clock: Clock,
+        *,
+        resolver: Resolver = resolve,
+    ) -> None:
+        """`make_engine` gets the resolver that its connections must use."""
+        self.app = app
+        self.engine = engine_name
+        self._vapid = vapid
+        self._policy = policy
+        self._resolve = resolver
+        self._timeout_seconds = timeout_seconds
+        self._clock = clock
+
+        def make(origin: Origin) -> Engine:
+            return make_engine(origin, policy.resolver(origin, resolver))
+
+        self._listed = Origins(make, MAX_LISTED_ORIGINS)
+        self._others = Origins(make, MAX_OTHER_ORIGINS)
+        self._templates: dict[tuple[str, bytes, bytes], Template] = {}
+
+    async def start(self) -> None:
+        """Connections open when the first push for their service is sent."""
+
+    async def close(self) -> None:
+        await self._listed.close()
+        await self._others.close()
+
+    async def send(self, message: Message, indices: Sequence[int], on_results: OnResults) -> None:
+        try:
+            rendered = render(message)
+        except Unsendable as refusal:
+            on_results([Result(index, Disposition.REJECTED, refusal.reason) for index in indices])
+            return
+        by_origin, results = self._sorted(message, indices)
+        if message.options.dry_run:
+            now = self._clock.now_ms()
+            results += [
+                Result(push.target, Disposition.ACCEPTED, sent_at=now, answered_at=now)
+                for pushes in by_origin.values()
+                for push in pushes
+            ]
+            by_origin = {}
+        if results:
+            on_results(results)
+        deadline_at = asyncio.get_running_loop().time() + self._timeout_seconds
+        sends = [
+            self._send_to(origin, rendered, pushes, deadline_at, on_results) for origin, pushes in by_origin.items()
+        ]
+        if len(sends) == 1:
+            await sends[0]
+        elif sends:
+            async with asyncio.TaskGroup() as group:
+                for send in sends:
+                    group.create_task(send)
+
+    def _sorted(self, message: Message, indices: Sequence[int]) -> tuple[dict[Origin, list[_Push]], list[Result]]:
+        """Pushes by service, and results of the targets that have none."""
+        targets = message.targets
+        addresses, kinds, expires_at = targets.address, targets.kind, targets.expires_at
+        now_ms = self._clock.now_ms()
+        by_origin: dict[Origin, list[_Push]] = {}
+        results: list[Result] = []
+        for index in indices:
+            try:
+                if kinds[index] != _SUBSCRIPTION_KIND:
+                    raise Malformed
+                subscription = parse(addresses[index])
+                origin = self._policy.origin(subscription.authority)
+                if origin is None:
+                    raise EndpointForbidden
+            except Malformed:
+                results.append(Result(index, Disposition.INVALID, str(Reason.TOKEN_MALFORMED)))
+            except EndpointForbidden:
+                results.append(Result(index, Disposition.REJECTED, AddressRefused.reason))
+            else:
+                by_origin.setdefault(origin, []).append(_Push(index, subscription, ttl(expires_at[index], now_ms)))
+        return by_origin, results
+
+    async def _send_to(
+        self, origin: Origin, rendered: Rendered, pushes: list[_Push], deadline_at: float, on_results: OnResults
+    ) -> None:
+        origins = self._listed if origin.listed else self._others
+        try:
+            async with asyncio.timeout_at(deadline_at):
+                if not origin.listed:
+                    await self._policy.resolver(origin, self._resolve)(origin.host, origin.port)
+                engine = await origins.acquire(origin)
+        except AddressRefused as refusal:
+            on_results(_all(pushes, Disposition.REJECTED, refusal.reason))
+            return
+        except TimeoutError:
+            on_results(_all(pushes, Disposition.UNSENT, "not_sent_in_time"))
+            return
+        except OSError:
+            on_results(_all(pushes, Disposition.UNSENT, str(Reason.CONNECTION_FAILED)))
+            return
+        try:
+            again = await self._exchange(engine, origin, rendered, pushes, deadline_at, on_results, last=False)
+            if again:
+                await self._exchange(engine, origin, rendered, again, deadline_at, on_results, last=True)
+        finally:
+            origins.release(origin)
+
+    async def _exchange(
+        self,
+        engine: Engine,
+        origin: Origin,
+        rendered: Rendered,
+        pushes: list[_Push],
+        deadline_at: float,
+        on_results: OnResults,
+        *,
+        last: bool,
+    ) -> list[_Push]:
+        """Pushes to try once more with another VAPID token; the others had their results."""
+        pushes, bodies = await self._encrypted(rendered.plaintext, pushes, on_results)
+        if not pushes:
+            return []
+        audience = f"https://{origin.authority}"
+        authorization = self._vapid.header(audience)
+        template = self._template(origin.authority, authorization, rendered.urgency)
+        columns: Columns = [
+            [push.subscription.path for push in pushes],
+            [push.ttl for push in pushes],
+            [rendered.topic] * len(pushes),
+            bodies,
+        ]
+        again: list[_Push] = []
+        sent_at = self._clock.now_ms()
+        listed = origin.listed
+
+        def on_outcomes(outcomes: Outcomes) -> None:
+            now = self._clock.now_ms()
+            results: list[Result] = []
+            for position, response in outcomes:
+                index = pushes[position].target
+                if response.status in ACCEPTED_STATUSES:
+                    name = _message_id(response)
+                    accepted = Disposition.ACCEPTED
+                    results.append(Result(index, accepted, None, response.status, name, None, None, sent_at, now))
+                    continue
+                verdict = judge(response, now, listed=listed)
+                if verdict.remedy is Remedy.REFRESH and not last and self._vapid.refused(audience, authorization):
+                    again.append(pushes[position])
+                    continue
+                results.append(_result(index, verdict, response, sent_at, now))
+            if results:
+                on_results(results)
+
+        await engine.exchange(template, columns, len(pushes), deadline_at, on_outcomes)
+        return again
+
+    async def _encrypted(
+        self, plaintext: bytes, pushes: list[_Push], on_results: OnResults
+    ) -> tuple[list[_Push], list[bytes]]:
+        """Pushes and their bodies, without those whose key is no point of the curve; they have their results."""
+        sound: list[_Push] = []
+        bodies: list[bytes] = []
+        wrong: list[_Push] = []
+        for count, push in enumerate(pushes, 1):
+            try:
+                bodies.append(encrypt(plaintext, push.subscription.receiver_point, push.subscription.auth_secret))
+                sound.append(push)
+            except ValueError:
+                wrong.append(push)
+            if not count % _ENCRYPTED_AT_A_TIME:
+                await asyncio.sleep(0)
+        if wrong:
+            on_results(_all(wrong, Disposition.INVALID, str(Reason.TOKEN_MALFORMED)))
+        return sound, bodies
+
+    def _template(self, authority: str, authorization: bytes, urgency: bytes) -> Template:
+        """One object for equal headers: a connection encodes it once, and messages that share it travel together."""
+        key = (authority, authorization, urgency)
+        template = self._templates.get(key)
+        if template is None:
+            if len(self._templates) >= _MAX_TEMPLATES:
+                self._templates.clear()
+            template = self._templates[key] = Template(
+                path=_PATH,
+                headers=[*_FIXED, (b"urgency", urgency), (b"authorization", authorization)],
+                varying=[_TTL, _TOPIC],
+                body=_WHOLE_BODY,
+                authority=authority.encode(),
+                literal_names=frozenset(),  # the token is the same for hours: worth a place in the HPACK table
+                wants_headers=True,
+            )
+        return template
+
+
+def _all(pushes: list[_Push], disposition: Disposition, reason: str) -> list[Result]:
+    return [Result(push.target, disposition, reason) for push in pushes]
+
+
+def _result(index: int, verdict: Verdict, response: Response, sent_at: int, now: int) -> Result:
+    return Result(
+        index,
+        verdict.disposition,
+        verdict.reason,
+        response.status or None,
+        None,
+        None,
+        verdict.retry_after_seconds,
+        sent_at,
+        now,
+    )
+
+
+def _message_id(response: Response) -> str | None:
+    """The last part of the message resource's path: the service's own name of the push, without its address."""
+    location = response.header(b"location")
+    if location is None:
+        return None
+    name = location.partition(b"?")[0].rstrip(b"/").rpartition(b"/")[2].decode("latin-1")
+    return name if 0 < len(name) <= _MAX_ID_CHARS and name.isascii() and name.isprintable() else None

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pushcast.model.notification import Content, LocalText
+from pushcast.providers.unsendable import Unsendable
+from pushcast.providers.webpush.encryption import MAX_PLAINTEXT_BYTES
+from pushcast.providers.webpush.message import MAX_TTL_SECONDS, render, topic_of, ttl
+from unit.providers.messages import message
+
+
+def test_a_shown_message_has_text_data_and_a_tag_made_of_its_content() -> None:
+    rendered = render(message(title="Goal!", body="1:0", data={"match": "4711"}, badge=3))
+    assert json.loads(rendered.plaintext) == {
+        "title": "Goal!",
+        "body": "1:0",
+        "data": {"match": "4711"},
+        "tag": bytes(range(16)).hex(),
+        "badge": 3,
+    }
+    assert (rendered.urgency, rendered.topic) == (b"high", None)
+
+
+def test_a_collapse_id_is_tag_and_topic() -> None:
+    rendered = render(message(collapse_id="match-4711", priority="normal"))
+    assert json.loads(rendered.plaintext)["tag"] == "match-4711"
+    assert (rendered.urgency, rendered.topic) == (b"normal", b"match-4711")
+
+
+@pytest.mark.parametrize("collapse_id", ["match/4711", "x" * 33, "Tor für uns"])
+def test_a_topic_is_always_at_most_32_characters_of_base64url(collapse_id: str) -> None:
+    topic = topic_of(collapse_id)
+    assert len(topic) == 32
+    assert topic.translate(None, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == b""
+    assert topic != topic_of(collapse_id + "x")
+
+
+def test_a_background_push_is_of_low_urgency_and_shows_nothing() -> None:
+    rendered = render(message(title=None, body=None, data={"sync": "1"}, push_type="background"))
+    assert (json.loads(rendered.plaintext), rendered.urgency) == ({"data": {"sync": "1"}}, b"low")
+    with pytest.raises(Unsendable) as refused:
+        render(message(push_type="background"))
+    assert refused.value.reason == "background_shows_something"
+
+
+def test_the_locale_chooses_the_text() -> None:
+    content = Content(title="Goal!", locales={"de": LocalText(title="Tor!")})
+    assert json.loads(render(message(content=content), "de-AT").plaintext)["title"] == "Tor!"
+
+
+def test_apples_push_types_are_refused() -> None:
+    with pytest.raises(Unsendable) as refused:
+        render(message(push_type="voip"))
+    assert refused.value.reason == "push_type_unsupported"
+
+
+def test_the_payload_limit_is_3993_bytes_as_utf8() -> None:
+    room = MAX_PLAINTEXT_BYTES - len(render(message(title=None, body="")).plaintext)
+    assert len(render(message(title=None, body="x" * room)).plaintext) == MAX_PLAINTEXT_BYTES == 3993
+    with pytest.raises(Unsendable, match="3994 bytes, at most 3993"):
+        render(message(title=None, body="x" * (room - 1) + "ü"))
+
+
+def test_ttl_is_what_is_left_and_never_negative_nor_longer_than_services_keep() -> None:
+    assert [ttl(at, 1_000_000) for at in (1_061_500, 999_000, 10**13)] == [b"61", b"0", b"%d" % MAX_TTL_SECONDS]
