@@ -80,6 +80,14 @@ class SourceTable(Table[bytes, bytes]):
             applied = self._applied[partition] = stored
         return applied + 1
 
+    def held(self, partition: int) -> bool:
+        """Whether the assignment gave this process the table's partition.
+
+        False after a leader without knowledge of the topic assigned the stage's partitions alone: look-ups would all
+        miss. A stage waits then (`assigned` raises TimeoutError) until the group is balanced again.
+        """
+        return self._tp(partition) in self.app.assignor.assigned_actives()
+
     def count(self, partition: int) -> int:
         """RocksDB's estimate of the number of rows; overwritten rows count until they are compacted."""
         return int(self._database(partition).property_int_value("rocksdb.estimate-num-keys") or 0)

@@ -8,7 +8,7 @@ from collections.abc import Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.batch import TP, Bounds, Record, Stage
+from pushcast.kafka.batch import TP, Bounds, Committed, Record, Stage
 from pushcast.kafka.tracker import record_bytes
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
@@ -88,6 +88,7 @@ class PlanStage(Stage):
         self._outputs = Outputs(outbox, lane, clock, self._count)
         self._stage = f"plan-{lane}"
         rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
+        self._schemas = schemas
         self._decoder = NotificationDecoder(settings.apps, rules, schemas)
         seed = settings.plan.window_seed
         rng = random.Random(seed) if seed is not None else random.SystemRandom()
@@ -96,6 +97,12 @@ class PlanStage(Stage):
         self._limits = Limits(plan.max_targets, plan.max_batch_bytes, plan.max_open_records, MAX_OPEN_BYTES)
         self._partitions: dict[int, PartitionState] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    async def assigned(self, committed: dict[TP, Committed]) -> None:
+        """Raises TimeoutError, and is called again, while this process has no table for one of the partitions."""
+        missing = sorted(tp.partition for tp in committed if not self._table.held(tp.partition))
+        if missing:
+            raise TimeoutError(f"the devices table has no partition {missing}: its topic is not known to the group yet")
 
     async def revoking(self, partitions: set[TP]) -> None:
         """Closes every window and settles every second look-up, then waits until Kafka has it all."""
@@ -118,6 +125,8 @@ class PlanStage(Stage):
 
         Records that were taken before an error are skipped when the batch comes again.
         """
+        if self._schemas is not None:
+            await self._schemas.prepare([record.value for record in batch.records])
         state = self._partition(batch.partition)
         records = batch.records
         start = 0

@@ -52,7 +52,9 @@ class RegisterStage(Stage):
         names: Topics | None = None,
         max_rows_in_flight: int = MAX_ROWS_IN_FLIGHT,
         holds_table: Callable[[int], bool] = lambda _: True,
+        schemas: SchemaSource | None = None,
     ) -> None:
+        self._schemas = schemas
         self._admission = admission
         self._outbox = outbox
         self._counters = counters
@@ -82,6 +84,8 @@ class RegisterStage(Stage):
     async def handle(self, batch: Batch) -> None:
         """See `Stage`. Waits for the outbox, for the table when it lags behind, and for forwards and dead letters."""
         records = batch.records
+        if self._schemas is not None:
+            await self._schemas.prepare([record.value for record in records])
         for start in range(0, len(records), CHUNK_RECORDS):
             await self._overlay.room()
             await self._outbox.room()
@@ -144,13 +148,15 @@ def build(
     """
     names = names or Topics()
     decoder = DeviceChangeDecoder(settings.apps, schemas)
+    table = add_devices_table(app, names.device)
     stage = RegisterStage(
         Admission(decoder, names.invalid, settings.kafka.partitions, clock),
-        add_devices_table(app, names.device),
+        table,
         outbox,
         Counters() if counters is None else counters,
         names,
-        holds_table=lambda partition: TP(names.device, partition) in app.assignor.assigned_actives(),
+        holds_table=table.held,
+        schemas=schemas,
     )
     add_batch_stage(app, (names.changed, names.invalid), stage, bounds=BOUNDS)
     return stage

@@ -28,6 +28,7 @@ from pushcast.send.build import bounds as send_bounds
 from pushcast.send.build import build as build_send
 from pushcast.send.figures import Figures
 from pushcast.wire import topics
+from pushcast.wire.schemas import SchemaSource
 
 REGISTER_GROUP = "pushcast-register"
 PLAN_BYTES = 32 << 20
@@ -102,10 +103,19 @@ def _app(settings: Settings, name: str, slot: str | None, **options: int) -> fau
     )
 
 
+def _schemas(settings: Settings) -> SchemaSource | None:
+    """Confluent frames are readable only with a registry."""
+    if settings.schemas.registry_url is None:
+        return None
+    from pushcast.wire.registry import RegistrySchemas
+
+    return RegistrySchemas(settings.schemas.registry_url)
+
+
 def _registrar(settings: Settings, slot: str | None, outbox: Outbox, hosted: Hosted) -> None:
     app = _app(settings, REGISTER_GROUP, slot)
     check_edges("registrar", (topics.DEVICE_CHANGED, topics.TOKEN_INVALID), (topics.DEVICE,))
-    build_register(settings, app, outbox, SystemClock(), counters=hosted.register)
+    build_register(settings, app, outbox, SystemClock(), counters=hosted.register, schemas=_schemas(settings))
     hosted.apps.append(app)
 
 
@@ -119,6 +129,7 @@ def _planner(settings: Settings, lane: Lane, slot: str | None, outbox: Outbox, h
         table,
         outbox,
         SystemClock(),
+        schemas=_schemas(settings),
         fatal=lambda error: end_process(f"plan-{lane}", error),
         counters=counters,
     )
