@@ -6,6 +6,7 @@ record is full, when the partition's bounds are reached, or on revoke and stop. 
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -102,7 +103,9 @@ class WindowRule:
         """Seconds: 0, fixed, or random in [min, max), drawn once per window."""
         if self._low is None or self._high is None:
             return self._fixed
-        return self._low + (self._high - self._low) * self._rng.random()
+        drawn = self._low + (self._high - self._low) * self._rng.random()
+        # Rounding can reach the excluded end.
+        return drawn if drawn < self._high else math.nextafter(self._high, self._low)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,205 @@
+"""A PLAN stage on the twin of Kafka: fed by user and event, every output readable."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from faust.types import TP
+
+from pushcast.config.settings import Class, Kafka, Plan, Settings
+from pushcast.kafka.batch import Batch, Bounds
+from pushcast.kafka.tracker import Record, Tracker
+from pushcast.model.batch import SendBatch
+from pushcast.model.clock import ManualClock
+from pushcast.model.device import DeviceRow
+from pushcast.model.ids import device_row_key, partition_of, token_hash
+from pushcast.model.words import Lane
+from pushcast.plan.agent import PlanStage
+from pushcast.wire import topics
+from pushcast.wire.batches import decode_batch
+from pushcast.wire.devices import encode_row
+from pushcast.wire.headers import Headers
+from pushcast.wire.receipts import Planned, decode_planned, decode_receipt
+from twins.kafka import ManualTimers, TwinOutbox, TwinTable, record, settled
+
+T0 = 1_800_000_000_000
+PARTITIONS = 8
+OPEN = Bounds(records=1_000_000, bytes=1 << 40, targets=1_000_000)
+TOPIC = topics.notification(Lane.NORMAL)
+CLASSES = {
+    "default": Class(window_seconds=0),
+    "chat": Class(window_seconds=0.05),
+    "digest": Class(window_min_seconds=1, window_max_seconds=2),
+    "hour": Class(window_seconds=3600),
+}
+
+
+def users_of(partition: int, count: int) -> list[str]:
+    """User ids that belong to the partition."""
+    found, number = [], 0
+    while len(found) < count:
+        if partition_of(f"user-{number}".encode(), PARTITIONS) == partition:
+            found.append(f"user-{number}")
+        number += 1
+    return found
+
+
+class Fatal(AssertionError):
+    """The stage asked for the end of the process."""
+
+
+class PlanHarness:
+    """Partition 3 of the normal lane unless told otherwise; nothing is acknowledged until the test says so."""
+
+    def __init__(
+        self,
+        plan: Plan | None = None,
+        classes: Mapping[str, Class] = CLASSES,
+        partition: int = 3,
+        outbox: TwinOutbox | None = None,
+    ) -> None:
+        self.partition = partition
+        self.clock = ManualClock(T0)
+        self.timers = ManualTimers(self.clock.monotonic_seconds)
+        self.outbox = outbox or TwinOutbox()
+        self.table = TwinTable()
+        self.counters: Counter[tuple[str, str]] = Counter()
+        self.settings = Settings(
+            kafka=Kafka(partitions=PARTITIONS),
+            plan=plan or Plan(window_seed=1),
+            classes=dict(classes),
+            apps=cast(Any, {"news": {}, "chat": {}, "foo": {}, "bar": {}}),
+        )
+        self.fatal: list[BaseException] = []
+        self.stage = self.new_stage()
+        self.tp = TP(TOPIC, partition)
+        self.tracker = Tracker(0, OPEN)
+
+    def new_stage(self) -> PlanStage:
+        return PlanStage(
+            self.settings,
+            Lane.NORMAL,
+            cast(Any, self.table),
+            cast(Any, self.outbox),
+            self.clock,
+            fatal=self.fatal.append,
+            counters=self.counters,
+            call_later=self.timers,
+        )
+
+    def device(
+        self,
+        user: str,
+        device: str = "d",
+        app: str = "news",
+        platform: str = "apns",
+        token: str | bytes | None = None,
+        state: str = "active",
+        registered_at: int = T0,
+    ) -> None:
+        """A row of the devices table."""
+        address = (f"{user}/{app}/{device}" if token is None else token) if not isinstance(token, bytes) else token
+        raw = address.encode() if isinstance(address, str) else address
+        row = DeviceRow(app, device, platform, "token", raw, "", token_hash(raw), state, registered_at, registered_at)
+        self.table.rows[self.partition][device_row_key(user, app, device)] = encode_row(row)
+
+    def batch(self, *events: tuple[str, Mapping[str, Any]] | Record) -> Batch:
+        """A batch under the real tracker; events are (user, JSON event) or whole records."""
+        start = self.tracker.next_offset
+        records = [
+            event
+            if not isinstance(event, tuple) or hasattr(event, "offset")
+            else record(
+                TOPIC, self.partition, start + index, event[0].encode(), json.dumps(event[1]).encode(), (), self.now_ms
+            )
+            for index, event in enumerate(events)
+        ]
+        taken = cast("Sequence[Record]", records)
+        return Batch(self.tp, self.tracker, self.tracker.hand_over(taken, self.tracker.arrive(taken)), lambda: None)
+
+    async def feed(self, *events: tuple[str, Mapping[str, Any]] | Record) -> Batch:
+        batch = self.batch(*events)
+        await self.stage.handle(batch)
+        return batch
+
+    def raw(self, key: bytes | None, value: bytes | None, headers: Headers = (), index: int = 0) -> Record:
+        """A record at the next offset, or `index` further."""
+        offset = self.tracker.next_offset + index
+        return record(TOPIC, self.partition, offset, key, value, headers, self.now_ms)
+
+    @property
+    def now_ms(self) -> int:
+        return self.clock.now_ms()
+
+    async def pass_time(self, seconds: float) -> None:
+        """Moves the clock and fires the timers that are due."""
+        self.clock.advance(seconds)
+        self.timers.fire()
+        await settled()
+
+    async def acknowledge(self) -> None:
+        await self.outbox.acknowledge_all()
+
+    async def revoke(self) -> None:
+        """Revokes while Kafka acknowledges."""
+        import asyncio
+
+        revoking = asyncio.create_task(self.stage.revoking({self.tp}))
+        await settled()
+        while not revoking.done():
+            await self.acknowledge()
+        await revoking
+
+    @property
+    def committable(self) -> int:
+        """The offset that Kafka would be told."""
+        return self.tracker.low
+
+    # what came out, acknowledged
+
+    def batches(self, platform: str = "") -> list[SendBatch]:
+        return [decode_batch(value) for value in self.outbox.values(f"push.send.{platform}")]
+
+    def planned(self) -> list[tuple[int, str, int, str]]:
+        """(source offset, notification id, planned, reason), as written."""
+        return [row for value in self.outbox.values(topics.PLANNED) for row in decode_planned(value).rows()]
+
+    def planned_records(self) -> list[Planned]:
+        return [decode_planned(value) for value in self.outbox.values(topics.PLANNED)]
+
+    def receipts(self) -> list[dict[str, Any]]:
+        return [decode_receipt(value) for value in self.outbox.values(topics.RECEIPT)]
+
+    def dead_letters(self) -> list[tuple[str, int]]:
+        """(reason, partition) of each."""
+        found = []
+        for each in self.outbox.log:
+            if each.topic == f"{TOPIC}.dlq":
+                found.append((dict(each.headers)["push.errors.reason"].decode(), each.partition))
+        return found
+
+    def targets(self) -> list[tuple[int, str, str, str]]:
+        """(source offset, notification id, user, device) of every target in acknowledged batches."""
+        return [
+            (offset, message.notification_ids[index], user, device)
+            for batch in self.batches()
+            for message in batch.messages
+            for index, user, device, offset in zip(
+                message.targets.notification,
+                message.targets.user,
+                message.targets.device,
+                message.targets.source_offset,
+                strict=True,
+            )
+        ]
+
+
+def note(number: int | str = 1, **changes: Any) -> dict[str, Any]:
+    """A notification for all apps with one content for all."""
+    return {"id": f"n-{number}", "title": "Goal!", **changes}
+
+
+Check = Callable[[], None]
