@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
@@ -166,5 +167,9 @@ def load(**overrides: Any) -> Settings:
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
         raise ConfigurationError("configuration refused:\n  " + "\n  ".join(lines)) from None
+    except yaml.MarkedYAMLError as error:  # its own text quotes the line, which may hold a secret
+        at = error.problem_mark
+        where = "" if at is None else f", line {at.line + 1}, column {at.column + 1}"
+        raise ConfigurationError(f"configuration refused: {file}{where}: not YAML: {error.problem}") from None
     except ValueError as error:
         raise ConfigurationError(f"configuration refused: {error}") from None

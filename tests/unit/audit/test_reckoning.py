@@ -1,0 +1,180 @@
+"""Accounts of one partition: what balances, what does not, and where it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pushcast.audit.reckoning import MAX_LISTED, PartitionAccounts, Totals
+from pushcast.wire.receipts import Planned
+
+
+def planned(offset: int, count: int, lane: str = "urgent", note: str = "n", other: int = 0) -> Planned:
+    record = Planned(lane)
+    record.add(offset, note, {"apns": count}, other)
+    return record
+
+
+def receipt(offset: int, delivery: int, outcome: str = "accepted", lane: str = "urgent") -> dict[str, Any]:
+    return {
+        "lane": lane,
+        "source_offset": offset,
+        "delivery_id": f"{delivery:032x}",
+        "outcome": outcome,
+        "notification_id": "n",
+    }
+
+
+def settled(
+    accounts: PartitionAccounts, committed: dict[str, int] | None = None, first: dict[str, int] | None = None
+) -> Totals:
+    totals = Totals()
+    accounts.settle(totals, committed or {}, first or {})
+    return totals
+
+
+def test_what_was_planned_and_ended_balances() -> None:
+    accounts = PartitionAccounts(2)
+    accounts.intake("urgent", 0)
+    accounts.planned(planned(0, 2, other=1))
+    for delivery, outcome in enumerate(("accepted", "invalid", "suppressed")):
+        assert accounts.receipt(receipt(0, delivery, outcome))
+    totals = settled(accounts)
+    assert totals.balanced
+    assert totals.to_dict() == {
+        "planned": 3,
+        "accepted": 1,
+        "invalid": 1,
+        "rejected": 0,
+        "expired": 0,
+        "suppressed": 1,
+        "cancelled": 0,
+        "dead": 0,
+        "unaccounted": 0,
+        "copies_of_receipts": 0,
+        "notifications": 1,
+        "not_judgeable": 0,
+        "unbalanced": [],
+        "balanced": True,
+    }
+
+
+def test_nothing_at_all_balances() -> None:
+    assert settled(PartitionAccounts(0)).balanced
+
+
+def test_a_notification_planned_to_nothing_balances() -> None:
+    accounts = PartitionAccounts(0)
+    accounts.intake("urgent", 0)
+    accounts.planned(planned(0, 0))
+    assert settled(accounts).balanced
+
+
+def test_a_copy_of_a_receipt_counts_once_and_is_told() -> None:
+    accounts = PartitionAccounts(0)
+    accounts.planned(planned(0, 1))
+    assert accounts.receipt(receipt(0, 1))
+    assert not accounts.receipt(receipt(0, 1))
+    totals = settled(accounts)
+    assert (totals.balanced, totals.copies_of_receipts, totals.outcomes["accepted"]) == (True, 1, 1)
+
+
+def test_a_delivery_without_a_receipt_is_unaccounted_and_listed_as_being_sent() -> None:
+    accounts = PartitionAccounts(5)
+    accounts.planned(planned(7, 3, note="goal"))
+    accounts.receipt(receipt(7, 1))
+    totals = settled(accounts)
+    assert (totals.balanced, totals.unaccounted) == (False, 2)
+    assert totals.unbalanced == [
+        {
+            "lane": "urgent",
+            "partition": 5,
+            "offset": 7,
+            "notification": "goal",
+            "planned": 3,
+            "terminal": 1,
+            "where": "sending",
+        }
+    ]
+
+
+def test_a_receipt_that_nobody_planned_does_not_balance() -> None:
+    accounts = PartitionAccounts(0)
+    accounts.receipt(receipt(0, 1))
+    totals = settled(accounts)
+    assert not totals.balanced
+    assert totals.unbalanced[0]["where"] == "planned_missing"
+    assert totals.unbalanced[0]["notification"] == "n"
+
+
+def test_more_receipts_than_planned_deliveries_are_a_surplus() -> None:
+    accounts = PartitionAccounts(0)
+    accounts.planned(planned(0, 1))
+    accounts.receipt(receipt(0, 1))
+    accounts.receipt(receipt(0, 2))
+    totals = settled(accounts)
+    assert (totals.balanced, totals.unaccounted, totals.unbalanced[0]["where"]) == (False, 0, "surplus")
+
+
+def test_a_surplus_here_does_not_hide_a_gap_there() -> None:
+    accounts = PartitionAccounts(0)
+    accounts.planned(planned(0, 1))
+    accounts.planned(planned(1, 1))
+    accounts.receipt(receipt(0, 1))
+    accounts.receipt(receipt(0, 2))
+    totals = settled(accounts)
+    assert totals.planned == sum(totals.outcomes.values())
+    assert (totals.balanced, totals.unaccounted) == (False, 1)
+
+
+def test_a_record_without_any_account_is_behind_the_group_or_lost() -> None:
+    accounts = PartitionAccounts(0)
+    for offset in (3, 9):
+        accounts.intake("urgent", offset)
+    totals = settled(accounts, committed={"urgent": 9})
+    assert [(each["offset"], each["where"]) for each in totals.unbalanced] == [(3, "lost"), (9, "lag")]
+    assert totals.unaccounted == 2
+
+
+def test_dead_letters_and_forwarded_records_owe_nothing() -> None:
+    accounts = PartitionAccounts(0)
+    accounts.intake("urgent", 3)
+    accounts.excuse("urgent", 3)
+    assert settled(accounts, committed={"urgent": 9}).balanced
+
+
+def test_the_same_offset_in_two_lanes_is_two_notifications() -> None:
+    accounts = PartitionAccounts(0)
+    accounts.planned(planned(0, 1, "urgent"))
+    accounts.planned(planned(0, 1, "bulk"))
+    accounts.receipt(receipt(0, 1, lane="urgent"))
+    totals = settled(accounts)
+    assert (totals.notifications, totals.unaccounted) == (2, 1)
+    assert totals.unbalanced[0]["lane"] == "bulk"
+
+
+def test_the_last_planned_record_of_an_offset_counts() -> None:
+    accounts = PartitionAccounts(0)
+    accounts.planned(planned(0, 5))
+    accounts.planned(planned(0, 1))
+    accounts.receipt(receipt(0, 1))
+    assert settled(accounts).balanced
+
+
+def test_accounts_from_before_the_first_record_that_was_read_are_not_judged() -> None:
+    accounts = PartitionAccounts(0)
+    accounts.receipt(receipt(4, 1))
+    accounts.planned(planned(5, 1))
+    accounts.receipt(receipt(5, 2))
+    totals = settled(accounts, first={"urgent": 5})
+    assert (totals.balanced, totals.not_judgeable, totals.notifications) == (True, 1, 1)
+    assert totals.outcomes["accepted"] == 1
+
+
+def test_partitions_add_up_and_the_list_of_what_is_wrong_is_bounded() -> None:
+    totals = Totals()
+    for partition in range(3):
+        accounts = PartitionAccounts(partition)
+        for offset in range(60):
+            accounts.planned(planned(offset, 1))
+        accounts.settle(totals, {}, {})
+    assert (totals.unaccounted, totals.notifications, len(totals.unbalanced)) == (180, 180, MAX_LISTED)

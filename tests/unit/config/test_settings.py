@@ -1,0 +1,148 @@
+"""The settings tree: strict, in the order override, environment, file, default."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pushcast.config.settings import CONFIG_VARIABLE, OTHER_VARIABLES, Class, Settings, load
+from pushcast.kafka.embedded.environment import ENVIRONMENT_NAMES
+from pushcast.model.errors import ConfigurationError
+from pushcast.model.words import Lane
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No pushcast.yaml and no PUSHCAST_* of the machine that runs the tests."""
+    for name in [name for name in os.environ if name.startswith("PUSHCAST_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(text: str) -> None:
+    Path("pushcast.yaml").write_text(text)
+
+
+def refusal() -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load()
+    return str(caught.value)
+
+
+def test_variables_that_other_parts_read_are_the_embedded_kafkas_and_the_files() -> None:
+    # config lies below kafka in the layer law, so it cannot import the names
+    assert ENVIRONMENT_NAMES | {"PUSHCAST_CONFIG"} == OTHER_VARIABLES
+    assert CONFIG_VARIABLE == "PUSHCAST_CONFIG"
+
+
+def test_defaults_need_no_file() -> None:
+    settings = load()
+    assert settings.kafka.partitions == 8
+    assert (settings.plan.max_targets, settings.plan.max_batch_bytes) == (500, 524_288)
+    assert settings.classes["default"].window_seconds == 0.05
+
+
+def test_a_file_is_read_from_the_folder_or_from_where_the_variable_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("plan: {max_targets: 7}")
+    assert load().plan.max_targets == 7
+    other = tmp_path / "other.yaml"
+    other.write_text("plan: {max_targets: 9}")
+    monkeypatch.setenv("PUSHCAST_CONFIG", str(other))
+    assert load().plan.max_targets == 9
+
+
+def test_an_override_beats_the_environment_which_beats_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("kafka: {bootstrap_servers: 'file:1', partitions: 4}")
+    monkeypatch.setenv("PUSHCAST_KAFKA__BOOTSTRAP_SERVERS", "environment:1")
+    settings = load()
+    assert (settings.kafka.bootstrap_servers, settings.kafka.partitions) == ("environment:1", 4)
+    assert load(kafka={"bootstrap_servers": "override:1"}).kafka.bootstrap_servers == "override:1"
+
+
+def test_an_unknown_variable_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUSHCAST_KAFAK__BOOTSTRAP_SERVERS", "x:1")
+    assert "PUSHCAST_KAFAK__BOOTSTRAP_SERVERS" in refusal()
+
+
+def test_an_unknown_key_within_a_known_section_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUSHCAST_KAFKA__SERVERS", "x:1")
+    assert "kafka.servers" in refusal()
+
+
+@pytest.mark.parametrize("name", sorted(ENVIRONMENT_NAMES))
+def test_variables_of_the_embedded_kafka_are_let_through(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "anything")
+    load()
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("plna: {}", "plna"),
+        ("plan: {max_target: 1}", "plan.max_target"),
+        ("plan: {max_targets: 1001}", "plan.max_targets"),
+        ("plan: {max_targets: 0}", "plan.max_targets"),
+        ("plan: {max_batch_bytes: 524289}", "plan.max_batch_bytes"),
+        ("classes: {Bad Name: {}}", "classes"),
+        ("classes: {a: {window_min_seconds: 1}}", "both"),
+        ("classes: {a: {window_max_seconds: 1}}", "both"),
+        ("classes: {a: {window_min_seconds: 2, window_max_seconds: 1}}", "less than"),
+        ("classes: {a: {window_seconds: 1, window_min_seconds: 1, window_max_seconds: 2}}", "either"),
+        ("classes: {a: {window_seconds: -1}}", "classes.a.window_seconds"),
+        ("classes: {a: {window_min_seconds: .nan, window_max_seconds: 2}}", "classes.a.window_min_seconds"),
+        ("classes: {a: {window_seconds: .inf}}", "classes.a.window_seconds"),
+        ("classes: {a: {ttl_seconds: 0}}", "classes.a.ttl_seconds"),
+        ("classes: {a: {lane: fast}}", "classes.a.lane"),
+        ("apps: {news: {apsn: {}}}", "apps.news.apsn"),
+    ],
+)
+def test_what_is_wrong_is_refused_and_named(text: str, key: str) -> None:
+    write(text)
+    assert key in refusal()
+
+
+def test_a_refusal_shows_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUSHCAST_KAFKA__PARTITIONS", "s3cret")
+    message = refusal()
+    assert "kafka.partitions" in message
+    assert "s3cret" not in message
+
+
+def test_a_file_that_is_named_and_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUSHCAST_CONFIG", "nowhere.yaml")
+    assert "nowhere.yaml is not a file" in refusal()
+
+
+def test_a_file_that_is_not_yaml_is_refused() -> None:
+    write("kafka: {partitions: 8}\nplan: {s3cret: 'x' 'y'")
+    message = refusal()
+    assert message.startswith("configuration refused: pushcast.yaml, line 2, column ")
+    assert "s3cret" not in message
+
+
+def test_an_empty_variable_is_as_if_it_were_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUSHCAST_KAFKA__PARTITIONS", "")
+    assert load().kafka.partitions == 8
+
+
+def test_classes_of_the_file_are_kept_and_a_default_class_is_always_there() -> None:
+    write("classes: {breaking: {lane: urgent, window_seconds: 0, ttl_seconds: 3600}}")
+    classes = load().classes
+    assert classes["breaking"] == Class(lane=Lane.URGENT, window_seconds=0, ttl_seconds=3600)
+    assert classes["default"].window_seconds == 0.05
+
+
+def test_one_loads_default_class_is_not_in_the_next() -> None:
+    load().classes["default"]
+    assert Settings.model_fields["classes"].default == {}
+
+
+def test_settings_do_not_change_once_loaded() -> None:
+    settings = load()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.plan.max_targets = 3  # type: ignore[misc]

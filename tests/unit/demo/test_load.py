@@ -1,0 +1,91 @@
+"""The demo's load: as many as asked for, the same for the same seed, and taken by the real decoders."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import orjson
+import pytest
+
+from pushcast.demo.load import APPS, make_devices, make_notes, user_count
+from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.notifications import ClassRule, NotificationDecoder
+
+T0 = 1_800_000_000_000
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 100, 2500])
+def test_there_are_exactly_as_many_devices_as_asked_for_one_to_four_a_user(count: int) -> None:
+    devices = make_devices(count, seed=1)
+    owned = Counter(each.user for each in devices)
+    assert len(devices) == count
+    assert len(owned) == user_count(count)
+    assert set(owned.values()) <= {1, 2, 3, 4}
+    assert len({each.event["device"] for each in devices}) == count
+    assert len({each.event["token"] for each in devices}) == count
+
+
+def test_the_default_load_is_that_of_the_issue() -> None:
+    devices = make_devices(20_000, seed=1)
+    assert user_count(20_000) == 8_000
+    assert 100 < sum(each.dead for each in devices) < 300
+    assert {each.event["app"] for each in devices} == set(APPS)
+    assert {each.event["platform"] for each in devices} == {"apns", "fcm"}
+
+
+def test_dead_tokens_are_those_that_the_simulators_refuse() -> None:
+    for each in make_devices(3000, seed=3):
+        refused = each.event["token"].startswith(("dead", "unreg:"))
+        assert refused == each.dead
+
+
+def test_every_registration_is_valid() -> None:
+    decoder = DeviceChangeDecoder(APPS)
+    for each in make_devices(500, seed=2):
+        change = decoder.decode(each.user, orjson.dumps(each.event), T0)
+        assert change.address is not None
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 999])
+def test_there_are_exactly_as_many_notifications_as_asked_for_and_all_are_valid(count: int) -> None:
+    decoder = NotificationDecoder(APPS, {name: ClassRule(1000) for name in ("default", "breaking", "code")})
+    notes = list(make_notes(count, make_devices(120, 1), seed=1))
+    assert len(notes) == count
+    for each in notes:
+        decoder.decode(each.user, orjson.dumps(each.event), T0)
+    assert len({(each.user, each.event["id"]) for each in notes}) == count, "none is another's duplicate"
+
+
+def test_equal_content_numbers_have_equal_bodies_and_others_have_their_own() -> None:
+    notes = list(make_notes(5000, make_devices(500, 1), seed=1))
+    bodies: dict[int, str] = {}
+    for each in notes:
+        assert bodies.setdefault(each.content, each.event["body"]) == each.event["body"]
+    assert len(set(bodies.values())) == len(bodies)
+
+
+def test_the_three_kinds_have_lanes_of_their_own() -> None:
+    devices = make_devices(3000, 1)
+    readers = {each.user for each in devices if each.event["app"] == "news"}
+    notes = list(make_notes(10_000, devices, seed=1))
+    lanes = Counter(each.lane for each in notes)
+    assert lanes == {"normal": 4000, "bulk": 5000, "urgent": 1000}
+    assert all("app" not in each.event for each in notes if each.lane == "urgent")
+    campaigns = Counter(each.event["id"] for each in notes if each.lane == "bulk")
+    assert max(campaigns.values()) == len(readers)
+    assert {each.user for each in notes if each.lane == "bulk"} == readers
+
+
+def test_a_few_chats_go_to_users_without_a_device_for_them() -> None:
+    devices = make_devices(3000, 1)
+    chatters = {each.user for each in devices if each.event["app"] == "chat"}
+    strangers = [
+        each for each in make_notes(10_000, devices, seed=1) if each.lane == "normal" and each.user not in chatters
+    ]
+    assert 0 < len(strangers) < 80
+
+
+def test_the_same_seed_gives_the_same_load_and_another_seed_another() -> None:
+    assert make_devices(50, 1) == make_devices(50, 1) != make_devices(50, 2)
+    devices = make_devices(50, 1)
+    assert list(make_notes(50, devices, 1)) == list(make_notes(50, devices, 1)) != list(make_notes(50, devices, 2))

@@ -1,0 +1,109 @@
+"""The demo's verdict: balanced only when topics and simulators say the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pushcast.audit.reckoning import Totals
+from pushcast.demo.result import Tally, percentiles, result_of, worst_latency
+
+
+def totals(accepted: int = 3, invalid: int = 1, **fields: Any) -> Totals:
+    made = Totals(planned=accepted + invalid, notifications=2, **fields)
+    made.outcomes.update(accepted=accepted, invalid=invalid)
+    return made
+
+
+def simulator(accepted: int, duplicates: int = 0, complete: bool = True) -> dict[str, Any]:
+    return {
+        "accepted": accepted,
+        "duplicates": duplicates,
+        "copies_complete": complete,
+        "requests": accepted + 1,
+        "latency_ms": {"p50": 1.0, "p95": 2.0, "p99": float(accepted)},
+    }
+
+
+def tally() -> Tally:
+    made = Tally()
+    for platform, outcome, at in (("apns", "accepted", 1500), ("apns", "accepted", 3000), ("fcm", "accepted", 2000)):
+        made.add({"platform": platform, "outcome": outcome, "ended_at": at, "created_at": 1000, "lane": "bulk"})
+    made.add({"platform": "fcm", "outcome": "invalid", "ended_at": 2500, "created_at": 2000, "lane": "urgent"})
+    made.add({"platform": None, "outcome": "suppressed", "ended_at": 2600, "created_at": 1, "lane": "bulk"})
+    return made
+
+
+def result(**changes: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        "totals": totals(),
+        "tally": tally(),
+        "simulators": {"apns": simulator(2), "fcm": simulator(1)},
+        "devices": 4,
+        "dead_tokens": 1,
+        "devices_removed": 1,
+        "engines": {"apns": "multicast"},
+        "produced_from_ms": 1000,
+    }
+    return result_of(**(given | changes))
+
+
+def test_the_keys_are_those_of_the_contract() -> None:
+    names = (
+        "planned accepted invalid rejected expired suppressed cancelled dead unaccounted duplicates_at_provider "
+        "copies_of_receipts notifications devices devices_removed seconds pushes_per_second latency_ms per_platform "
+        "balanced"
+    )
+    assert set(names.split()) <= result().keys()
+
+
+def test_time_runs_from_the_first_event_to_the_last_receipt() -> None:
+    made = result()
+    assert (made["seconds"], made["pushes_per_second"]) == (2.0, 2)
+
+
+def test_platforms_show_engine_and_outcomes() -> None:
+    shown = result()["per_platform"]
+    assert (shown["apns"]["engine"], shown["apns"]["accepted"], shown["apns"]["requests_at_provider"]) == (
+        "multicast",
+        2,
+        3,
+    )
+    assert (shown["fcm"]["accepted"], shown["fcm"]["invalid"]) == (1, 1)
+
+
+def test_what_agrees_everywhere_is_balanced() -> None:
+    assert result()["balanced"] is True
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"simulators": {"apns": simulator(2), "fcm": simulator(2)}},
+        {"simulators": {"apns": simulator(2, duplicates=1), "fcm": simulator(1)}},
+        {"simulators": {"apns": simulator(2, complete=False), "fcm": simulator(1)}},
+        {"totals": totals(unaccounted=1)},
+        {"totals": totals(unbalanced=[{"where": "lost"}])},
+    ],
+    ids=["counts differ", "a push came twice", "copies were not all counted", "unaccounted", "unbalanced"],
+)
+def test_anything_that_does_not_agree_is_not_balanced(changes: dict[str, Any]) -> None:
+    assert result(**changes)["balanced"] is False
+
+
+def test_lanes_show_the_time_from_event_to_outcome_of_deliveries() -> None:
+    assert result()["per_lane"] == {
+        "bulk": {"latency_ms": {"p50": 1000, "p95": 2000, "p99": 2000}},
+        "urgent": {"latency_ms": {"p50": 500, "p95": 500, "p99": 500}},
+    }
+
+
+def test_percentiles_are_nearest_rank() -> None:
+    assert percentiles(range(1, 101)) == {"p50": 50, "p95": 95, "p99": 99}
+    assert percentiles([7]) == {"p50": 7, "p95": 7, "p99": 7}
+
+
+def test_the_latency_shown_is_the_slower_platforms() -> None:
+    assert result()["latency_ms"] == {"p50": 1.0, "p95": 2.0, "p99": 2.0}
+    assert worst_latency({"apns": {"latency_ms": None}}) == {"p50": None, "p95": None, "p99": None}
