@@ -178,9 +178,16 @@ class _Group:
             pool.cancel(self._job, indices)
 
     def _owner_of_all(self, outcomes: Outcomes) -> None:
+        self._forget_when_done()
         self.owners[0].deliver(outcomes)
 
+    def _forget_when_done(self) -> None:
+        # Job and group know each other: left so, each job's columns would wait for the garbage collector.
+        if self._job is not None and not self._job.unfinished:
+            self._job = None
+
     def _distribute(self, outcomes: Outcomes) -> None:
+        self._forget_when_done()
         owners = self.owners
         touched: dict[_Member, None] = {}
         for index, response in outcomes:

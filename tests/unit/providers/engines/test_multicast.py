@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Iterable
 from typing import cast
 
@@ -9,7 +11,7 @@ import pytest
 from pushcast.providers.engines import multicast
 from pushcast.providers.engines.multicast import GATHERED_TARGETS, MulticastEngine
 from pushcast.providers.http2.pool import Pool
-from pushcast.providers.http2.queue import QueueFull
+from pushcast.providers.http2.queue import QueueFull, deliver
 from pushcast.providers.http2.request import Job, Kind, Outcomes, Response, Template, Wrapped
 
 OK = Response(Kind.ANSWERED, 200)
@@ -188,3 +190,37 @@ async def test_many_wishes_for_new_connections_are_one_rotation(engine: Multicas
     assert pool.rotations == 1
     engine.replace_connections(asked_at - 1)
     assert pool.rotations == 1
+
+
+class Bodies(list[bytes]):
+    """A column that tests can see go."""
+
+
+def report_error(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("size", [1, GATHERED_TARGETS + 1])
+async def test_what_is_answered_is_freed_without_the_garbage_collector(
+    engine: MulticastEngine, pool: FakePool, size: int
+) -> None:
+    bodies = Bodies([b"x"] * size)
+    gone = weakref.ref(bodies)
+    got: Outcomes = []
+    gc.collect()
+    gc.disable()
+    try:
+        exchange = begin(engine, bodies, got)
+        del bodies
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        job = pool.jobs.pop()
+        job.outbox = [(index, OK) for index in range(size)]
+        deliver((job,), report_error)
+        del job
+        await exchange
+        del exchange
+        assert len(got) == size
+        assert gone() is None
+    finally:
+        gc.enable()
