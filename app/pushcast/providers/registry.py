@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from pushcast.config.providers import Apns, Fcm, Webpush
+from pushcast.config.providers import Apns, Expo, Fcm, Webpush
 from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.errors import ConfigurationError
@@ -18,13 +18,17 @@ from pushcast.providers.apns.credentials import ClientCertificate, ProviderToken
 from pushcast.providers.credential import Credential
 from pushcast.providers.engines.engine import Engine
 from pushcast.providers.engines.multicast import MulticastEngine
+from pushcast.providers.expo.client import ExpoProvider
+from pushcast.providers.expo.credentials import AccessToken as ExpoAccessToken
 from pushcast.providers.fcm.client import FcmProvider
 from pushcast.providers.fcm.credentials import AccessToken
 from pushcast.providers.http2.dial import Endpoint, Resolver
 from pushcast.providers.http2.options import ConnectionOptions, PoolOptions
 from pushcast.providers.http2.pool import Pool
 from pushcast.providers.http2.tls import client_context
+from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Provider
+from pushcast.providers.suspicion import Limits, Suspicion
 from pushcast.providers.webpush.client import WebpushProvider
 from pushcast.providers.webpush.credentials import Vapid
 from pushcast.providers.webpush.endpoints import EndpointPolicy, Origin
@@ -141,6 +145,7 @@ def _apns(app_name: str, chosen: Apns, settings: Settings, clock: Clock) -> Prov
         clock,
         topic=chosen.topic,
         authority=address.authority,
+        suspicion=_suspicion(chosen),
     )
 
 
@@ -167,7 +172,33 @@ def _fcm(app_name: str, chosen: Fcm, settings: Settings, clock: Clock) -> Provid
         clock,
         project_id=chosen.project_id,
         authority=address.authority,
+        suspicion=_suspicion(chosen),
+        pace=_pace(chosen, clock),
     )
+
+
+def _expo(app_name: str, chosen: Expo, settings: Settings, clock: Clock) -> Provider:
+    address_of(chosen.endpoint)
+    return ExpoProvider(
+        app_name,
+        chosen.engine,
+        chosen.endpoint,
+        _tls(chosen.ca_file),
+        ExpoAccessToken(chosen.access_token_file, clock),
+        chosen.request_timeout_seconds or settings.send.request_timeout_seconds,
+        clock,
+    )
+
+
+def _suspicion(chosen: Apns | Fcm) -> Suspicion:
+    return Suspicion(Limits(chosen.suspicion_answers, chosen.suspicion_share, chosen.suspicion_window_seconds))
+
+
+def _pace(chosen: Fcm, clock: Clock) -> Pace | None:
+    per_minute = chosen.pushes_per_minute
+    if per_minute is None:
+        return None
+    return Pace(per_minute, ramp_seconds=chosen.ramp_up_seconds, now_seconds=clock.monotonic_seconds())
 
 
 def _webpush(app_name: str, chosen: Webpush, settings: Settings, clock: Clock) -> Provider:
@@ -199,5 +230,6 @@ def _webpush(app_name: str, chosen: Webpush, settings: Settings, clock: Clock) -
 _MAKERS: Final[dict[Platform, Callable[..., Provider]]] = {
     Platform.APNS: _apns,
     Platform.FCM: _fcm,
+    Platform.EXPO: _expo,
     Platform.WEBPUSH: _webpush,
 }

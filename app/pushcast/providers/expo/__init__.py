@@ -1,0 +1,1 @@
+"""Expo push service: https://docs.expo.dev/push-notifications/sending-notifications/."""

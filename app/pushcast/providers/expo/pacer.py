@@ -1,0 +1,51 @@
+"""How fast a project's pushes leave: a token bucket that gives way when Expo says it was too much."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# https://docs.expo.dev/push-notifications/sending-notifications/#limits: 600 notifications a second and project. A
+# full bucket and a second's refill together are that.
+PROJECT_PER_SECOND: Final = 600.0
+BURST: Final = 100
+_RECOVERY_SECONDS: Final = 10.0
+_LEAST_SHARE: Final = 1 / 32
+
+
+class Pacer:
+    """At most `per_second` pushes leave within any second, `burst` of them at once. Times are monotonic seconds that
+    the caller passes in."""
+
+    def __init__(self, now: float, *, per_second: float = PROJECT_PER_SECOND, burst: int = BURST) -> None:
+        if per_second <= burst:
+            raise ValueError("per_second must be more than burst")
+        self._full_rate = per_second - burst
+        self._burst = float(burst)
+        self._level = float(burst)
+        self._share = 1.0
+        self._at = now
+        self._not_before = now
+
+    def take(self, count: int, now: float) -> float:
+        """0 when `count` (at most `burst`) may leave now; else nothing is taken, and it is the seconds to wait."""
+        self._refill(now)
+        if now < self._not_before:
+            return self._not_before - now
+        # A rounding error of the clock must not make anybody wait for nothing.
+        if self._level + 1e-6 >= count:
+            self._level -= count
+            return 0.0
+        return (count - self._level) / (self._full_rate * self._share)
+
+    def slow_down(self, pause_seconds: float, now: float) -> None:
+        """Expo refused: a pause, then half the rate, which recovers in ten seconds from half to full."""
+        self._refill(now)
+        self._share = max(self._share / 2, _LEAST_SHARE)
+        self._level = min(self._level, 0.0)
+        self._not_before = max(self._not_before, now + pause_seconds)
+
+    def _refill(self, now: float) -> None:
+        elapsed = max(now - self._at, 0.0)
+        self._at = max(now, self._at)
+        self._level = min(self._level + elapsed * self._full_rate * self._share, self._burst)
+        self._share = min(self._share + elapsed / (2 * _RECOVERY_SECONDS), 1.0)
