@@ -45,7 +45,8 @@ class Pacer:
         self._not_before = max(self._not_before, now + pause_seconds)
 
     def _refill(self, now: float) -> None:
-        elapsed = max(now - self._at, 0.0)
+        # A pause neither fills the bucket nor counts as recovery.
+        elapsed = max(now - max(self._at, self._not_before), 0.0)
         self._at = max(now, self._at)
         self._level = min(self._level + elapsed * self._full_rate * self._share, self._burst)
         self._share = min(self._share + elapsed / (2 * _RECOVERY_SECONDS), 1.0)

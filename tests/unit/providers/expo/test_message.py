@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+from pushcast.providers.expo.message import GZIP_ABOVE_BYTES, Recipient, encoded, is_token, render, request_body
+from pushcast.providers.unsendable import Unsendable
+from unit.providers.messages import message
+
+UUID = b"3f0c1a52-8d9e-4a6b-9c1d-2e3f4a5b6c7d"
+
+
+def test_a_shown_message_has_expos_fields_and_a_tag_made_of_its_content() -> None:
+    rendered = render(message(title="Goal!", data={"k": "v"}, sound="default", badge=2, thread_id="t"))
+    assert json.loads(rendered) == {
+        "title": "Goal!",
+        "body": "1:0",
+        "data": {"k": "v"},
+        "tag": bytes(range(16)).hex(),
+        "threadId": "t",
+        "sound": "default",
+        "badge": 2,
+        "priority": "high",
+    }
+
+
+def test_a_collapse_id_goes_everywhere_it_can() -> None:
+    rendered = json.loads(render(message(collapse_id="match-1", priority="normal")))
+    assert (rendered["collapseId"], rendered["tag"], rendered["priority"]) == ("match-1", "match-1", "normal")
+
+
+def test_a_background_push_wakes_the_app_and_shows_nothing() -> None:
+    rendered = render(message(title=None, body=None, data={"sync": "1"}, push_type="background"))
+    assert json.loads(rendered) == {"data": {"sync": "1"}, "contentAvailable": True, "priority": "normal"}
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"push_type": "voip"}, "push_type_unsupported"),
+        ({"push_type": "background"}, "background_shows_something"),
+        ({"body": "x" * 4097}, "payload_too_large"),
+    ],
+)
+def test_what_expo_cannot_send_is_refused(options: dict[str, str], reason: str) -> None:
+    with pytest.raises(Unsendable) as refused:
+        render(message(**options))  # type: ignore[arg-type]
+    assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize("token", [b"ExponentPushToken[a-b_c/1]", b"ExpoPushToken[x]", UUID, UUID.upper()])
+def test_tokens(token: bytes) -> None:
+    assert is_token(token)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        b"",
+        b"ExponentPushToken[]",
+        b"ExponentPushToken[a",
+        b"ExponentPushToken[a]]",
+        b'ExponentPushToken[a"]',
+        b"ExponentPushToken[a\\]",
+        b"ExponentPushToken[a b]",
+        b"ExponentPushToken[\xc3\xa9]",
+        b"ExponentPushToken[a]\n",
+        UUID[:-1],
+    ],
+)
+def test_what_is_no_token(token: bytes) -> None:
+    assert not is_token(token)
+
+
+def test_neighbours_with_equal_content_and_expiry_share_a_message() -> None:
+    one, two = b'{"title":"one"}', b'{"title":"two"}'
+    recipients = [Recipient(b"A", one, 5), Recipient(b"B", one, 5), Recipient(b"C", one, 6), Recipient(b"D", two, 6)]
+    assert json.loads(request_body(recipients)) == [
+        {"to": ["A", "B"], "expiration": 5, "title": "one"},
+        {"to": ["C"], "expiration": 6, "title": "one"},
+        {"to": ["D"], "expiration": 6, "title": "two"},
+    ]
+
+
+def test_only_large_bodies_are_compressed() -> None:
+    small, large = b"x" * GZIP_ABOVE_BYTES, b"x" * (GZIP_ABOVE_BYTES + 1)
+    assert encoded(small)[0] == small
+    assert "content-encoding" not in encoded(small)[1]
+    body, headers = encoded(large)
+    assert (gzip.decompress(body), headers["content-encoding"]) == (large, "gzip")

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pushcast.providers.expo.pacer import Pacer
+
+
+def test_a_full_bucket_leaves_at_once_and_the_next_waits_for_its_turn() -> None:
+    pacer = Pacer(10.0)
+    assert pacer.take(100, 10.0) == 0
+    assert pacer.take(100, 10.0) == pytest.approx(0.2)
+    assert pacer.take(100, 10.2) == 0
+
+
+@given(st.lists(st.tuples(st.integers(1, 100), st.floats(0, 0.5)), min_size=1, max_size=200))
+def test_no_second_ever_sees_more_than_the_projects_limit(demands: list[tuple[int, float]]) -> None:
+    now = 1000.0
+    pacer = Pacer(now)
+    left: list[tuple[float, int]] = []
+    for count, pause in demands:
+        now += pause
+        wait = pacer.take(count, now)
+        if wait > 0:
+            now += wait
+            assert pacer.take(count, now) == 0, "after the wait that was named it is one's turn"
+        left.append((now, count))
+    for at, _ in left:
+        assert sum(count for when, count in left if at <= when < at + 1.0) <= 601
+
+
+def test_after_a_refusal_there_is_a_pause_and_half_the_rate_that_recovers() -> None:
+    pacer = Pacer(0.0)
+    pacer.slow_down(2.0, 0.0)
+    assert pacer.take(100, 0.0) == pytest.approx(2.0)
+    spent = _throughput(pacer, 2.0, 1.0)
+    assert 200 < spent < 400
+    assert _throughput(pacer, 30.0, 1.0) == pytest.approx(600, abs=10)
+
+
+def test_refusals_in_a_row_never_stop_it_for_good() -> None:
+    pacer = Pacer(0.0)
+    for _ in range(50):
+        pacer.slow_down(0.0, 0.0)
+    assert pacer.take(1, 0.0) < 1.0
+
+
+def test_a_clock_that_goes_back_gives_nothing_for_free() -> None:
+    pacer = Pacer(100.0)
+    assert pacer.take(100, 100.0) == 0
+    assert pacer.take(100, 50.0) > 0
+    assert pacer.take(100, 100.1) > 0
+
+
+def _throughput(pacer: Pacer, start: float, seconds: float) -> int:
+    now, spent = start, 0
+    while True:
+        wait = pacer.take(10, now)
+        now += wait
+        if now >= start + seconds:
+            return spent
+        if not wait:
+            spent += 10
