@@ -43,6 +43,7 @@ class Takeover:
         self._inherited_fenced = committed.fenced
         self._notes = Notes(self.starts, rules)
         self._ends: dict[str, int] = {}
+        self.started = False
 
     def fenced(self, topic: str, end: int) -> None:
         """The fence in this output is acknowledged; `end` is the offset after it, or later."""
@@ -53,6 +54,7 @@ class Takeover:
         if len(self.fence_ends) != len(self.outputs):
             raise ValueError("an output has no fence yet")
         self._notes.inherit_to(self.tail.highest)
+        self.started = True
 
     def ended(self, topic: str, end: int) -> None:
         """An end of an output that is known to have been reached; lower ones than before are ignored."""

@@ -45,8 +45,9 @@ class OwnTail:
         """(source offset, item) pairs of an admitted record."""
         for offset, item in items:
             if offset >= self._committed_offset:
-                self.there.setdefault(offset, {}).setdefault(topic, set()).add(item)
                 self.highest = max(self.highest, offset)
+                if offset not in self.done:  # outputs are read in any order among each other
+                    self.there.setdefault(offset, {}).setdefault(topic, set()).add(item)
 
     def add_planned(self, offsets: Iterable[int]) -> None:
         """Source offsets that an admitted planned record closes."""
@@ -60,12 +61,11 @@ class OwnTail:
         """Whether a predecessor finished this source offset. Forgets it: ask once, when it is first handled."""
         if offset in self.done:
             self.done.remove(offset)
-            self.there.pop(offset, None)
             return True
         return False
 
     def take(self, offset: int) -> There | None:
-        """What is there of an unfinished source offset; None for nothing. Forgets it, as `is_done` does."""
+        """What is there of a source offset that is not done; None for nothing. Forgets it, as `is_done` does."""
         return self.there.pop(offset, None)
 
     def __len__(self) -> int:

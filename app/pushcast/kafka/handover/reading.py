@@ -1,0 +1,114 @@
+"""Reads spans of partitions beside the event loop: tails are rare, may be long, and belong to no group."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from pushcast.config.security import KafkaSecurity
+from pushcast.kafka.security import librdkafka_config
+
+#: Records between two looks at whether the caller still waits; also what holds the interpreter at a time.
+_SLICE_RECORDS = 200
+_POLL_SECONDS = 0.1
+#: Without a record or a moved position for so long, Kafka is not well and the caller tries again.
+SILENCE_SECONDS = 15.0
+
+Spot = tuple[str, int]  # topic, partition
+Span = tuple[int, int]  # from this offset, up to and without that one
+
+
+class TailUnreadable(ConnectionError):
+    """Kafka did not give what was asked; the transport calls the stage again with back-off."""
+
+
+class SpanReader:
+    """A short-lived plain consumer per call, on a thread. What it reads is bounded by the caller's spans."""
+
+    def __init__(self, bootstrap_servers: str, security: KafkaSecurity | None = None) -> None:
+        self._config = {
+            "bootstrap.servers": bootstrap_servers,
+            **({} if security is None else librdkafka_config(security)),
+            "group.id": "pushcast-tail",  # never joined and never committed to
+            "enable.auto.commit": False,
+            # A position below the log's start: retention took what was there, and what it took is over.
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 20,
+            "queued.max.messages.kbytes": 8192,
+            "broker.address.family": "v4" if "127.0.0.1" in bootstrap_servers else "any",
+        }
+
+    async def ends(self, spots: Iterable[Spot]) -> dict[Spot, int]:
+        """Next offset to be written of each partition. Raises TailUnreadable."""
+        wanted = list(spots)
+        return await asyncio.to_thread(self._ends, wanted) if wanted else {}
+
+    def _ends(self, spots: list[Spot]) -> dict[Spot, int]:
+        consumer = Consumer(self._config)
+        try:
+            found = {}
+            for topic, partition in spots:
+                marks = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=SILENCE_SECONDS)
+                if marks is None:
+                    raise TailUnreadable(f"no answer about the end of {topic}[{partition}]")
+                found[topic, partition] = int(marks[1])
+            return found
+        except KafkaException as error:
+            raise TailUnreadable(str(error)) from error
+        finally:
+            consumer.close()
+
+    async def read(self, spans: Mapping[Spot, Span], on_record: Callable[[Message], None]) -> None:
+        """Every record of the spans, each partition in offset order. `on_record` runs on the reading thread.
+
+        Returns when all spans are read. A cancelled caller ends the thread within one slice. Raises TailUnreadable,
+        and what `on_record` raises.
+        """
+        left = {spot: span for spot, span in spans.items() if span[0] < span[1]}
+        if not left:
+            return
+        stop = threading.Event()
+        try:
+            await asyncio.to_thread(self._read, left, on_record, stop)
+        finally:
+            stop.set()
+
+    def _read(self, spans: Mapping[Spot, Span], on_record: Callable[[Message], None], stop: threading.Event) -> None:
+        consumer = Consumer(self._config)
+        try:
+            consumer.assign([TopicPartition(*spot, first) for spot, (first, _) in spans.items()])
+            unread = {spot: end for spot, (_, end) in spans.items()}
+            silent_at = time.monotonic() + SILENCE_SECONDS
+            while unread and not stop.is_set():
+                messages = consumer.consume(_SLICE_RECORDS, _POLL_SECONDS)
+                for message in messages:
+                    if message.error() is not None:
+                        _raise_unless_passing(cast(KafkaError, message.error()))
+                        continue
+                    spot = cast(str, message.topic()), cast(int, message.partition())
+                    offset = cast(int, message.offset())
+                    if spot in unread and offset < unread[spot]:
+                        on_record(message)
+                        silent_at = time.monotonic() + SILENCE_SECONDS
+                # Compaction and transaction markers leave offsets without a record: the position passes them.
+                for at in consumer.position([TopicPartition(*spot) for spot in unread]):
+                    spot = at.topic, at.partition
+                    if at.offset >= unread[spot]:
+                        del unread[spot]
+                        consumer.incremental_unassign([TopicPartition(*spot)])
+                if unread and time.monotonic() > silent_at:
+                    raise TailUnreadable(f"no record within {SILENCE_SECONDS:.0f} s from {sorted(unread)[:3]}")
+        except KafkaException as error:
+            raise TailUnreadable(str(error)) from error
+        finally:
+            consumer.close()
+
+
+def _raise_unless_passing(error: KafkaError) -> None:
+    if not error.retriable() and error.code() not in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
+        raise KafkaException(error)

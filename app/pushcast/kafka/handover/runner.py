@@ -1,0 +1,179 @@
+"""Claim, fence and own tail on Kafka: what `state` says, done."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol, cast
+
+from confluent_kafka import Message
+
+from pushcast.kafka.batch import TP, Committed
+from pushcast.kafka.handover import standing
+from pushcast.kafka.handover.fences import author_of
+from pushcast.kafka.handover.reading import Span, SpanReader, Spot
+from pushcast.kafka.handover.state import Takeover
+from pushcast.model.clock import Clock
+from pushcast.model.errors import InvalidInput
+from pushcast.wire import headers as h
+
+if TYPE_CHECKING:
+    from pushcast.kafka.outbox import Outbox
+
+logger = logging.getLogger(__name__)
+
+#: (source offset, item) pairs of one output record.
+Items = Callable[[bytes], Iterable[tuple[int, bytes]]]
+#: Source offsets that one planned record closes.
+Offsets = Callable[[bytes], Iterable[int]]
+
+
+class Claims(Protocol):
+    """`pushcast.kafka.work.Work`, as far as a claim needs it."""
+
+    async def commit_now(self, partitions: Iterable[TP]) -> bool: ...
+
+
+class ClaimRefused(TimeoutError):
+    """Kafka did not take the claim: no longer the owner, or not reachable. The transport tries again until revoked."""
+
+
+class Handover:
+    """Hands the source partitions of one stage over exactly. One per stage; it belongs to the event loop.
+
+    A stage calls `take_over` in `assigned`, answers `commit_metadata` with `metadata`, writes every record to `outputs`
+    and `planned` with `origin` as headers, calls `note` before it first handles records, and leaves out what
+    `of(tp).tail` holds. It writes the planned record of a source offset when all other outputs of it are acknowledged.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        outputs: Mapping[str, Items],
+        planned: str,
+        offsets: Offsets,
+        *,
+        outbox: Outbox,
+        reader: SpanReader,
+        clock: Clock,
+    ) -> None:
+        """`outputs`: topics and how to read what is there; `planned` is not among them. The partition of every output
+        is the source's."""
+        self.stage = stage
+        self.counters: Counter[str] = Counter()  # claims, tail_records, tail_void
+        self._items = dict(outputs)
+        self._planned = planned
+        self._offsets = offsets
+        self._topics = (*outputs, planned)
+        self._outbox = outbox
+        self._reader = reader
+        self._clock = clock
+        self._takeovers: dict[TP, Takeover] = {}
+
+    async def take_over(self, work: Claims, committed: Mapping[TP, Committed]) -> None:
+        """Returns when the partitions' predecessors are fenced off and their outputs are known.
+
+        May be called again after an error. Raises ClaimRefused, TailUnreadable (both are tried again by the transport)
+        and UnreadableMetadata (which ends the process).
+        """
+        held = {tp: standing.decode(at.metadata) for tp, at in committed.items()}
+        new = [(topic, tp.partition) for tp, at in held.items() for topic in self._topics if topic not in at.positions]
+        ends = await self._reader.ends(new)
+        now_seconds = self._clock.now_ms() // 1000
+        taken: dict[TP, Takeover] = {}
+        for tp, at in held.items():
+            mine = {topic: end for (topic, partition), end in ends.items() if partition == tp.partition}
+            origin = f"{self.stage}/{tp.partition}"
+            taken[tp] = Takeover(origin, self._topics, self._planned, at, committed[tp].offset or 0, mine, now_seconds)
+        self._takeovers.update(taken)
+        if not await work.commit_now(taken):
+            raise ClaimRefused(f"{self.stage}: Kafka refused the claim of {len(taken)} partitions")
+        await self._fence(taken)
+        await self._read_tails(taken)
+        for takeover in taken.values():
+            takeover.start()
+            self.counters["claims"] += 1
+            self.counters["tail_void"] += takeover.tail.void
+
+    async def _fence(self, taken: Mapping[TP, Takeover]) -> None:
+        rounds = [takeover.fence_rounds for takeover in taken.values()]
+        for number in range(max(map(len, rounds), default=0)):
+            await self._outbox.room()
+            barrier = self._outbox.barrier()
+            for tp, takeover in taken.items():
+                headers = [*h.origin(self.stage, tp.partition, takeover.epoch), (h.FENCE, b"1")]
+                for topic in takeover.fence_rounds[number]:
+                    self._outbox.put(barrier, topic, tp.partition, None, None, headers)
+            await barrier.wait()
+            for tp, takeover in taken.items():
+                for topic in takeover.fence_rounds[number]:
+                    end = self._outbox.acked_end(topic, tp.partition)
+                    if end is None:
+                        raise AssertionError(f"{topic}[{tp.partition}] has an acknowledged fence and no end")
+                    takeover.fenced(topic, end)
+
+    async def _read_tails(self, taken: Mapping[TP, Takeover]) -> None:
+        by_partition = {tp.partition: takeover for tp, takeover in taken.items()}
+        spans: dict[Spot, Span] = {
+            (topic, partition): (takeover.starts[topic], end)
+            for partition, takeover in by_partition.items()
+            for topic, end in takeover.fence_ends.items()
+        }
+        found = 0
+
+        def fold(message: Message) -> None:
+            nonlocal found
+            topic = cast(str, message.topic())
+            tail = by_partition[cast(int, message.partition())].tail
+            try:
+                author = author_of(cast("Iterable[tuple[str, bytes]] | None", message.headers()))
+            except InvalidInput:
+                return  # nobody's: a stage of ours writes both headers
+            value = message.value()
+            if not tail.admit(topic, cast(int, message.offset()), author) or value is None:
+                return
+            found += 1
+            if topic == self._planned:
+                tail.add_planned(self._offsets(value))
+            else:
+                tail.add_items(topic, self._items[topic](value))
+
+        await self._reader.read(spans, fold)
+        self.counters["tail_records"] += found
+        logger.info(
+            "%s took over %d partitions; their tails of %d records hold %d of its own, with %d unfinished or "
+            "uncommitted source offsets",
+            self.stage,
+            len(taken),
+            sum(max(0, end - start) for start, end in spans.values()),
+            found,
+            sum(len(takeover.tail) for takeover in taken.values()),
+        )
+
+    def of(self, tp: TP) -> Takeover:
+        """State of a partition that was taken over. Raises KeyError for one that was not."""
+        return self._takeovers[tp]
+
+    def origin(self, tp: TP) -> list[tuple[str, bytes]]:
+        """Headers of every output of this partition while it is ours."""
+        return h.origin(self.stage, tp.partition, self._takeovers[tp].epoch)
+
+    def note(self, tp: TP, first: int, last: int) -> None:
+        """Source records `first` to `last` are about to be handled: before any of their outputs is put. About 2 µs."""
+        takeover = self._takeovers[tp]
+        self._look_at_ends(tp, takeover)
+        takeover.note(first, last)
+
+    def metadata(self, tp: TP, offset: int) -> str:
+        """What the commit of `offset` carries."""
+        takeover = self._takeovers[tp]
+        if takeover.started:
+            self._look_at_ends(tp, takeover)
+        return takeover.metadata(offset)
+
+    def _look_at_ends(self, tp: TP, takeover: Takeover) -> None:
+        for topic in self._topics:
+            end = self._outbox.acked_end(topic, tp.partition)
+            if end is not None:
+                takeover.ended(topic, end)
