@@ -67,6 +67,22 @@ class Send(Strict):
     attempts: int = Field(default=2, ge=1, le=10)  # in-process tries of a retriable error
 
 
+class Retry(Strict):
+    """The retry ladder: one delay for each of its topics (10s, 1m, 5m, 30m), whose names stay when delays differ."""
+
+    rungs_seconds: tuple[float, float, float, float] = (10.0, 60.0, 300.0, 1800.0)
+    attempts: int = Field(default=5, ge=1, le=100)  # rounds of sending, the first included
+    jitter: float = Field(default=0.1, ge=0, le=1)  # share of the delay that is added at most
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if min(self.rungs_seconds) <= 0 or max(self.rungs_seconds) > 86_400:
+            raise ValueError("rungs_seconds: each is above 0 and at most 86400 (retry topics keep records for 2 days)")
+        if list(self.rungs_seconds) != sorted(self.rungs_seconds):
+            raise ValueError("rungs_seconds must not fall from rung to rung")
+        return self
+
+
 class Class(Strict):
     """A kind of notification: its default lane, its window and its time to live."""
 
@@ -110,6 +126,7 @@ class Settings(BaseSettings):
     schemas: Schemas = Schemas()
     plan: Plan = Plan()
     send: Send = Send()
+    retry: Retry = Retry()
     classes: dict[Name, Class] = {}
     apps: dict[Name, App] = {}
     observe: Observe = Observe()
