@@ -138,6 +138,23 @@ def test_topics_without_their_metadata_are_left_alone_and_explained(stopped: Pat
     assert (stopped / "broker-1" / "data" / "kept-0").is_dir()
 
 
+def test_another_cluster_that_binds_the_port_first_is_not_taken_for_ours(
+    kafka: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two starts at once both find the port free; the other one wins.
+    monkeypatch.setattr(ports, "for_brokers", lambda *_: [int(kafka.rpartition(":")[2])])
+    said: list[str] = []
+    info = embedded.start(data_dir=data_dir, progress=said.append)
+    assert "another process took the chosen port; trying others" in said
+    assert info.bootstrap_servers != kafka
+    ids = {cluster_id(kafka), cluster_id(info.bootstrap_servers)}
+    assert len(ids) == 2
+
+
+def cluster_id(bootstrap_servers: str) -> str | None:
+    return AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(timeout=10).cluster_id
+
+
 def test_a_broker_that_cannot_start_is_reported_with_its_own_words(
     stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -221,8 +221,9 @@ def temporary_cluster(brokers: int = 1, *, offline: bool = False, progress: Prog
     cluster = Cluster(directory)
     try:
         # Never 9092: a client with default settings must not meet a cluster that is about to vanish.
-        start_port = _consecutive_ports(brokers)
-        start(brokers=brokers, data_dir=directory, port=start_port, offline=offline, progress=progress)
+        free = ports.choose(2 * brokers, random.SystemRandom())
+        state.write(directory, Layout(storage.new_cluster_id(), tuple(free[:brokers]), tuple(free[brokers:])))
+        start(data_dir=directory, offline=offline, progress=progress)
         yield cluster
     finally:
         try:
@@ -250,8 +251,9 @@ def _with_ports(layout: Layout | None, brokers: int, port: int | None, living: d
         raise PortTakenError(
             f"a broker of this cluster needs port {taken}, which is in use: free it, or stop the cluster"
         )
-    chosen = ports.for_brokers(layout.brokers, port, chance)
-    return layout.on_ports(chosen, ports.choose(layout.brokers, chance, besides=frozenset(chosen)))
+    count = layout.brokers
+    chosen = ports.choose(count, chance) if port is None else ports.for_brokers(count, port, chance)
+    return layout.on_ports(chosen, ports.choose(count, chance, besides=frozenset(chosen)))
 
 
 def _bring_up(
@@ -304,7 +306,7 @@ def _wait_ready(directory: Path, layout: Layout, pids: dict[int, int]) -> None:
                 raise BrokerFailedError(f"broker {index + 1} (pid {pid}) ended: {_last_words(folder)}")
 
     servers = ",".join(f"{ports.HOST}:{layout.ports[index]}" for index in pids)
-    readiness.wait(servers, len(pids), check_alive, START_TIMEOUT_SECONDS)
+    readiness.wait(servers, layout.cluster_id, len(pids), check_alive, START_TIMEOUT_SECONDS)
 
 
 def _last_words(folder: Path) -> str:
@@ -329,15 +331,6 @@ def _kill(directory: Path, index: int) -> None:
         process.send_signal(pid, signal.SIGKILL)
         if not process.wait_gone(pid, folder, STOP_TIMEOUT_SECONDS):
             raise BrokerFailedError(f"broker {index + 1} (pid {pid}) survives SIGKILL: it hangs in the kernel")
-
-
-def _consecutive_ports(brokers: int) -> int:
-    """The first of `brokers` free ports in a row."""
-    chance = random.SystemRandom()
-    while True:
-        first = ports.choose(1, chance)[0]
-        if all(ports.is_free(first + offset) for offset in range(1, brokers)):
-            return first
 
 
 def _info(directory: Path, layout: Layout, living: dict[int, int]) -> ClusterInfo:

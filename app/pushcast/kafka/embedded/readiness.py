@@ -18,9 +18,14 @@ from pushcast.kafka.embedded.properties import INTERNAL_PARTITIONS
 _QUIET: dict[str, Any] = {"log_level": 0, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100}
 
 
-def wait(bootstrap_servers: str, brokers: int, check_alive: Callable[[], None], timeout_seconds: float) -> None:
-    """Blocks until the cluster of `brokers` is ready. `check_alive` raises when a broker process has ended.
-    Raises BrokerFailedError at the timeout."""
+def wait(
+    bootstrap_servers: str, cluster_id: str, brokers: int, check_alive: Callable[[], None], timeout_seconds: float
+) -> None:
+    """Blocks until the cluster with this id and number of brokers is ready. `check_alive` raises when a broker process
+    has ended. Raises BrokerFailedError at the timeout.
+
+    Another cluster that was faster to bind the port answers, too: its id tells it apart until ours has ended.
+    """
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
@@ -32,7 +37,8 @@ def wait(bootstrap_servers: str, brokers: int, check_alive: Callable[[], None], 
         if time.monotonic() >= deadline:
             raise BrokerFailedError(f"{seen} of {brokers} brokers at {bootstrap_servers} after {timeout_seconds:.0f} s")
         with contextlib.suppress(KafkaException):  # not up yet: that is what the loop is for
-            seen = len(admin.list_topics(timeout=0.5).brokers)
+            found = admin.list_topics(timeout=0.5)
+            seen = len(found.brokers) if found.cluster_id == cluster_id else 0
     with ThreadPoolExecutor(2) as pool:
         touches = [
             pool.submit(_touch_groups, admin, deadline, check_alive),
