@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pushcast.model.words import Platform
+from pushcast.model.words import Lane, Platform
 
 
 class _Provider(BaseModel):
@@ -18,7 +18,15 @@ class _Provider(BaseModel):
     max_connections: int = Field(default=16, ge=1, le=1000)
 
 
-class Apns(_Provider):
+class _Guarded(_Provider):
+    """When half of 100 tokens are refused as another app's within a minute, the configuration is wrong, not they."""
+
+    suspicion_answers: int = Field(default=100, ge=1)
+    suspicion_share: float = Field(default=0.5, gt=0, le=1)
+    suspicion_window_seconds: float = Field(default=60.0, gt=0, le=3600)
+
+
+class Apns(_Guarded):
     """Token (key_file, key_id, team_id) or certificate (certificate_file) authentication."""
 
     engine: Literal["multicast", "aioapns", "httpx"] = "multicast"
@@ -29,6 +37,8 @@ class Apns(_Provider):
     key_id: str | None = Field(default=None, min_length=10, max_length=10)
     team_id: str | None = Field(default=None, min_length=10, max_length=10)
     certificate_file: Path | None = None
+    channels_endpoint: str | None = None  # of channel management
+    broadcast_endpoint: str | None = None  # of publishing; None: the endpoint
 
     @model_validator(mode="after")
     def _one_credential(self) -> Self:
@@ -45,15 +55,55 @@ class Apns(_Provider):
         host = "api.push.apple.com" if self.environment == "production" else "api.sandbox.push.apple.com"
         return self.endpoint or f"https://{host}"
 
+    @property
+    def channels_url(self) -> str:
+        """https URL of channel management, without path (reference/providers.md §1.5)."""
+        host, port = "api-manage-broadcast.push.apple.com", 2196
+        if self.environment == "sandbox":
+            host, port = "api-manage-broadcast.sandbox.push.apple.com", 2195
+        return self.channels_endpoint or f"https://{host}:{port}"
 
-class Fcm(_Provider):
+    @property
+    def broadcast_url(self) -> str:
+        """https URL of broadcasts, without path. Apple's prose says the normal host (§8)."""
+        return self.broadcast_endpoint or self.url
+
+
+FCM_ENDPOINT = "https://fcm.googleapis.com"
+FCM_QUOTA_PER_MINUTE = 600_000  # per project, https://firebase.google.com/docs/cloud-messaging/scale-fcm
+
+
+class LaneWeights(BaseModel):
+    """How the lanes' senders share a quota; only the proportions count."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    urgent: float = Field(default=0.3, gt=0)
+    normal: float = Field(default=0.3, gt=0)
+    bulk: float = Field(default=0.4, gt=0)
+
+    def by_lane(self) -> dict[Lane, float]:
+        return {Lane.URGENT: self.urgent, Lane.NORMAL: self.normal, Lane.BULK: self.bulk}
+
+
+class Fcm(_Guarded):
     """Service account of the Firebase project."""
 
     engine: Literal["multicast", "httpx"] = "multicast"
-    endpoint: str = "https://fcm.googleapis.com"
+    endpoint: str = FCM_ENDPOINT
+    quota_per_minute: int | None = Field(default=None, ge=60)  # None: 600,000 at Google, unpaced at another endpoint
+    ramp_up_seconds: float = Field(default=60.0, ge=0, le=3600)  # from nothing to the full rate; Google: at least 60
+    lane_weights: LaneWeights = LaneWeights()
     service_account_file: Path
     project_id: str
     token_endpoint: str = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+
+    @property
+    def pushes_per_minute(self) -> int | None:
+        """The project's quota, None where nothing is paced."""
+        if self.quota_per_minute is None and self.endpoint.rstrip("/") == FCM_ENDPOINT:
+            return FCM_QUOTA_PER_MINUTE
+        return self.quota_per_minute
 
 
 class Expo(_Provider):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any, Final
+
+import structlog
 
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
@@ -12,9 +15,17 @@ from pushcast.model.words import Platform
 from pushcast.providers.credential import Credential, CredentialUnavailable
 from pushcast.providers.engines.engine import Columns, Engine
 from pushcast.providers.http2.request import Outcomes, Response, Template
+from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Disposition, OnResults, Result
+from pushcast.providers.suspicion import MASS_INVALID_TOKENS, SUSPECT_REASONS, Suspicion
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.verdict import Remedy, Verdict
+
+# 429 and 503: the provider asks for less.
+_SLOW_DOWN: Final = frozenset((429, 503))
+_DISBELIEVED: Final[dict[str, Any]] = {"disposition": Disposition.CREDENTIAL, "reason": MASS_INVALID_TOKENS}
+
+log = structlog.get_logger(__name__)
 
 
 class Prepared(ABC):
@@ -33,12 +44,25 @@ class Prepared(ABC):
 
 
 class TemplateProvider(ABC):
-    """Port implementation shared by providers; see `pushcast.providers.port.Provider` for its promises."""
+    """Port implementation shared by providers; see `pushcast.providers.port.Provider` for its promises.
+
+    With a `pace`, targets wait for their turn before their request is rendered and its timeout begins; one that
+    expires meanwhile is UNSENT. With a `suspicion`, tokens that are refused in masses are CREDENTIAL, not INVALID.
+    """
 
     platform: Platform
 
     def __init__(
-        self, app: str, engine_name: str, engine: Engine, credential: Credential, timeout_seconds: float, clock: Clock
+        self,
+        app: str,
+        engine_name: str,
+        engine: Engine,
+        credential: Credential,
+        timeout_seconds: float,
+        clock: Clock,
+        *,
+        suspicion: Suspicion | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self.app = app
         self.engine = engine_name
@@ -46,6 +70,8 @@ class TemplateProvider(ABC):
         self._credential = credential
         self._timeout_seconds = timeout_seconds
         self._clock = clock
+        self._suspicion = suspicion or Suspicion()
+        self.pace = pace
 
     @abstractmethod
     def prepare(self, message: Message, indices: Sequence[int]) -> Prepared:
@@ -62,7 +88,59 @@ class TemplateProvider(ABC):
         await self._engine.close()
         await self._credential.close()
 
+    @property
+    def suspicious(self) -> bool:
+        """Tokens are refused in such numbers that the configuration is to blame."""
+        return self._suspicion.suspicious
+
+    def share(self, fraction: float) -> None:
+        """The part of the provider's quota that this process may use, from 0 to 1 (`pacing.share_of`); 1 at first.
+
+        Without effect on a provider that is not paced. Raises ValueError.
+        """
+        if self.pace is not None:
+            self.pace.share(fraction)
+
     async def send(self, message: Message, indices: Sequence[int], on_results: OnResults) -> None:
+        if self.pace is None:
+            await self._send_now(message, indices, on_results)
+            return
+        async with asyncio.TaskGroup() as group:
+            await self._send_paced(group, self.pace, message, indices, on_results)
+
+    async def _send_paced(
+        self,
+        group: asyncio.TaskGroup,
+        pace: Pace,
+        message: Message,
+        indices: Sequence[int],
+        on_results: OnResults,
+    ) -> None:
+        """Starts a piece of the targets at a time; no more than one of this message waits for its turn."""
+        clock, expires_at = self._clock, message.targets.expires_at
+        at = 0
+        while at < len(indices):
+            count, wait = pace.take(len(indices) - at, clock.monotonic_seconds())
+            piece = indices[at : at + count]
+            at += count
+            try:
+                while wait > 0:
+                    await asyncio.sleep(wait)
+                    wait = pace.hold_seconds(clock.monotonic_seconds())
+            except asyncio.CancelledError:
+                pace.give_back(count)
+                raise
+            now = clock.now_ms()
+            if late := [index for index in piece if expires_at[index] <= now]:
+                pace.give_back(len(late))
+                on_results([Result(index, Disposition.UNSENT, "not_sent_in_time") for index in late])
+                piece = [index for index in piece if expires_at[index] > now]
+            if at >= len(indices):  # the last piece, and often the only one: without a task
+                await self._send_now(message, piece, on_results)
+            elif piece:
+                group.create_task(self._send_now(message, piece, on_results))
+
+    async def _send_now(self, message: Message, indices: Sequence[int], on_results: OnResults) -> None:
         try:
             prepared = self.prepare(message, indices)
         except Unsendable as refusal:
@@ -110,6 +188,9 @@ class TemplateProvider(ABC):
             now = self._clock.now_ms()
             results: list[Result] = []
             add, indices, provider_id = results.append, prepared.indices, prepared.provider_id
+            suspects: list[Result] = []
+            throttled: list[Verdict] = []
+            silent = 0  # answers that say nothing about tokens
             for at, response in outcomes:
                 position = at if positions is None else positions[at]
                 if response.status == 200:
@@ -117,6 +198,13 @@ class TemplateProvider(ABC):
                     add(Result(indices[position], Disposition.ACCEPTED, None, 200, name, None, None, sent_at, now))
                     continue
                 verdict = self.judge(response, now)
+                if verdict.disposition is Disposition.INVALID:
+                    result = _result(indices[position], verdict, response, sent_at, now)
+                    (suspects.append if verdict.reason in SUSPECT_REASONS else add)(result)
+                    continue
+                silent += 1
+                if response.status in _SLOW_DOWN:
+                    throttled.append(verdict)
                 if verdict.remedy is not Remedy.NONE:
                     if verdict.remedy not in remedies:
                         remedies.add(verdict.remedy)
@@ -125,6 +213,10 @@ class TemplateProvider(ABC):
                         again.append(position)
                         continue
                 add(_result(indices[position], verdict, response, sent_at, now))
+            believed = self._judge_tokens(len(outcomes) - silent, len(suspects))
+            results += suspects if believed else [suspect._replace(**_DISBELIEVED) for suspect in suspects]
+            if self.pace is not None:
+                self._slow_down(self.pace, len(outcomes), throttled)
             if results:
                 on_results(results)
 
@@ -133,6 +225,20 @@ class TemplateProvider(ABC):
         if Remedy.REFRESH in remedies:
             await self._credential.refresh(authorization)
         return again
+
+    def _judge_tokens(self, answers: int, suspect: int) -> bool:
+        """Counts answers about tokens; False when the suspect ones are not to be believed."""
+        suspicion = self._suspicion
+        before = suspicion.suspicious
+        doubted = suspicion.note(self._clock.monotonic_seconds(), answers, suspect)
+        if doubted is not before:
+            event = "tokens_refused_in_masses" if doubted else "tokens_believed_again"
+            log.warning(event, app=self.app, platform=str(self.platform))
+        return not doubted
+
+    def _slow_down(self, pace: Pace, answers: int, throttled: list[Verdict]) -> None:
+        named = [verdict.retry_after_seconds for verdict in throttled if verdict.retry_after_seconds is not None]
+        pace.note(self._clock.monotonic_seconds(), answers, len(throttled), max(named, default=None))
 
 
 def _result(index: int, verdict: Verdict, response: Response, sent_at: int, now: int) -> Result:

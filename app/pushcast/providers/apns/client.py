@@ -15,6 +15,7 @@ from pushcast.providers.credential import Credential
 from pushcast.providers.engines.engine import Columns, Engine
 from pushcast.providers.http2.request import Response, Template, Varying, Wrapped
 from pushcast.providers.port import Disposition, Result
+from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.verdict import Verdict
 
 _HEX: Final = b"0123456789abcdefABCDEF"
@@ -48,8 +49,9 @@ class ApnsProvider(TemplateProvider):
         *,
         topic: str,
         authority: bytes,
+        suspicion: Suspicion | None = None,
     ) -> None:
-        super().__init__(app, engine_name, engine, credential, timeout_seconds, clock)
+        super().__init__(app, engine_name, engine, credential, timeout_seconds, clock, suspicion=suspicion)
         self._topic = topic
         self._authority = authority
         self._templates: dict[tuple[Headers, bool, bytes], Template] = {}

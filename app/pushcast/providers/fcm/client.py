@@ -16,7 +16,9 @@ from pushcast.providers.engines.engine import Columns, Engine
 from pushcast.providers.fcm.message import END, TARGET_PREFIX, Rendered, render
 from pushcast.providers.fcm.verdicts import judge
 from pushcast.providers.http2.request import Response, Template, Wrapped
+from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Disposition, Result
+from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.verdict import Verdict
 
 # What may stand between the quotes of a JSON text as it is; every real token does.
@@ -40,8 +42,10 @@ class FcmProvider(TemplateProvider):
         *,
         project_id: str,
         authority: bytes,
+        suspicion: Suspicion | None = None,
+        pace: Pace | None = None,
     ) -> None:
-        super().__init__(app, engine_name, engine, credential, timeout_seconds, clock)
+        super().__init__(app, engine_name, engine, credential, timeout_seconds, clock, suspicion=suspicion, pace=pace)
         self._path = f"/v1/projects/{project_id}/messages:send".encode()
         self._authority = authority
         self._templates: dict[bytes, Template] = {}
