@@ -8,9 +8,15 @@ from typing import Final, NamedTuple
 
 from pushcast.providers.apns import message as apns_message
 from pushcast.providers.apns import verdicts as apns
+from pushcast.providers.expo import client as expo_client
+from pushcast.providers.expo import message as expo_message
+from pushcast.providers.expo import pacer as expo_pacer
+from pushcast.providers.expo import verdicts as expo
 from pushcast.providers.fcm import message as fcm_message
 from pushcast.providers.fcm import verdicts as fcm
 from pushcast.providers.verdict import Remedy, Row
+from pushcast.providers.webpush import encryption as webpush_encryption
+from pushcast.providers.webpush import verdicts as webpush
 
 _REMEDIES: Final = {
     Remedy.NONE: "",
@@ -57,6 +63,37 @@ collapse id at most {apns_message.MAX_COLLAPSE_ID_BYTES}.
 - A dry run is FCM's own `validate_only`.
 - The access token is fetched five minutes ahead of its end, by one task at a time.""",
         fcm.ROWS,
+    ),
+    Chapter(
+        "Expo",
+        f"""Engine: `httpx`.
+
+- At most {expo_message.MAX_RECIPIENTS} recipients a request, {expo_client.MAX_CONNECTIONS} requests at a time, \
+gzip above {expo_message.GZIP_ABOVE_BYTES} bytes. Pushes of different messages that wait at the same time share a \
+request.
+- At most {expo_pacer.PROJECT_PER_SECOND:g} pushes a second and process; what would wait for more than \
+{expo_client.MAX_WAIT_SECONDS:g} seconds goes back as `unsent` with `rate_limited`.
+- Title, body and `data` together at most {expo_message.MAX_PAYLOAD_BYTES} bytes as JSON.
+- `accepted` is Expo's ticket, its id the provider id. What Apple or Google said is in the receipt, from a quarter of \
+an hour on.
+- Push types {", ".join(f"`{name}`" for name in sorted(expo_message.PUSH_TYPES))}. A dry run is answered here.""",
+        expo.ROWS,
+    ),
+    Chapter(
+        "Web Push",
+        f"""Engine: `multicast`, connections for each push service.
+
+- Payload: JSON of `title`, `body`, `data`, `tag`, `badge`, at most {webpush_encryption.MAX_PLAINTEXT_BYTES} bytes, \
+encrypted for each subscription (RFC 8291).
+- `Topic` is the collapse id where it is at most 32 characters of base64url, else made of it; `Urgency` is `high`, \
+`normal` or, for background pushes, `low`.
+- One VAPID token per push service, signed every six hours, valid for twelve.
+- Endpoints come from clients. They must be https without user information, at port 443 or as `allowed_hosts` says. A \
+host that is not in `allowed_hosts` must resolve to public addresses only, and those addresses are dialled. Loopback \
+is only for simulators (`allow_loopback`). Anything else is `rejected` with `endpoint_refused`.
+- Push services must speak HTTP/2.
+- Push types `alert` and `background`. A dry run is answered here.""",
+        webpush.ROWS,
     ),
 )
 
