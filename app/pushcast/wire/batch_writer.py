@@ -6,10 +6,10 @@ writes one target per notification and device, so this is a good part of its cos
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from pushcast.model.notification import Content, Options
+from pushcast.model.notification import Content, LocalText, Options
 from pushcast.wire.avro_bytes import END, FALSE, NULL, ONE, SECOND, TRUE, array_of, bytes_of, long_of, optional_of
 from pushcast.wire.receipts import PLATFORMS
 from pushcast.wire.row_reader import Device
@@ -27,7 +27,8 @@ _BATCH_FRAME = avro_type("send_batch").frame
 _PLANNED_FRAME = avro_type("planned").frame
 _FIRST_RUN = long_of(0) + NULL  # run 0, no first_seen_at
 _NO_ATTEMPT = long_of(0)
-_DELIVERY_SIZE = long_of(16)
+_DELIVERY_SIZE = _HASH_SIZE = long_of(16)
+_NO_TEXT = long_of(0)
 _BETWEEN_SINGLES = END + ONE
 _PRIORITIES = {"high": long_of(0), "normal": long_of(1)}
 
@@ -36,23 +37,36 @@ Target = tuple[bytes, ...]
 
 def message_head(app: str, klass: str, content: Content, options: Options, content_hash: bytes) -> bytes:
     """The part of a message that its targets share."""
+    data, locales = content.data, content.locales
     return b"".join(
         (
             bytes_of(app.encode()),
             bytes_of(klass.encode()),
             optional_of(content.title),
             optional_of(content.body),
-            _map((key, bytes_of(value.encode())) for key, value in content.data.items()),
-            _map((key, optional_of(text.title) + optional_of(text.body)) for key, text in content.locales.items()),
+            _texts(data) if data else END,
+            _local_texts(locales) if locales else END,
             _DEFAULT_OPTIONS if options == _DEFAULTS else _options(options),
-            bytes_of(content_hash),
+            _HASH_SIZE,
+            content_hash,
         )
     )
 
 
-def _map(items: Iterable[tuple[str, bytes]]) -> bytes:
-    parts = [bytes_of(key.encode()) + value for key, value in items]
-    return array_of(parts)
+def _texts(texts: Mapping[str, str]) -> bytes:
+    parts = [long_of(len(texts))]
+    for key, value in texts.items():
+        parts += bytes_of(key.encode()), bytes_of(value.encode())
+    parts.append(END)
+    return b"".join(parts)
+
+
+def _local_texts(texts: Mapping[str, LocalText]) -> bytes:
+    parts = [long_of(len(texts))]
+    for key, text in texts.items():
+        parts += bytes_of(key.encode()), optional_of(text.title), optional_of(text.body)
+    parts.append(END)
+    return b"".join(parts)
 
 
 def _options(options: Options) -> bytes:
@@ -128,16 +142,20 @@ class MessageWriter:
     def encode(self) -> bytes:
         """The message, without what a batch adds."""
         rows = self._targets
-        notes = (
-            array_of(self._ids)
-            + array_of([long_of(at) for at in self._created_at])
-            + array_of([bytes_of(trace.encode()) for trace in self._traces])
-        )
         if len(rows) == 1:  # a chat: every column is a block of one
-            return self._head + notes + ONE + _BETWEEN_SINGLES.join(rows[0]) + END
+            trace = self._traces[0]
+            note = (self._ids[0], long_of(self._created_at[0]), bytes_of(trace.encode()) if trace else _NO_TEXT)
+            return self._head + ONE + _BETWEEN_SINGLES.join(note + rows[0]) + END
+        parts = [
+            self._head,
+            array_of(self._ids),
+            array_of([long_of(at) for at in self._created_at]),
+            array_of([bytes_of(trace.encode()) for trace in self._traces]),
+        ]
         count = long_of(len(rows))
-        columns = [count + b"".join(column) + END for column in zip(*rows, strict=True)]
-        return self._head + notes + b"".join(columns)
+        for column in zip(*rows, strict=True):
+            parts += (count, b"".join(column), END)
+        return b"".join(parts)
 
 
 def batch_of(lane: str, platform: str, messages: Iterable[MessageWriter]) -> bytes:
@@ -160,13 +178,20 @@ def planned_of(lane: str, rows: Sequence[PlannedRow], at_ms: int) -> bytes:
     """Framed Avro for `push.planned.v1`, first run. `rows` is not empty."""
     offsets, ids, counts, others, reasons = zip(*rows, strict=True)
     parts = [_PLANNED_FRAME, bytes_of(lane.encode()), long_of(0), array_of(offsets), array_of(ids)]
-    parts += [array_of([long_of(count) for count in column]) for column in zip(*counts, strict=True)]
-    parts += [
-        array_of([long_of(other) for other in others]),
-        array_of([bytes_of(reason.encode()) for reason in reasons]),
-        long_of(at_ms),
-    ]
+    parts += [_numbers(column) for column in zip(*counts, strict=True)]
+    parts.append(_numbers(others))
+    parts.append(array_of([bytes_of(reason.encode()) for reason in reasons]) if any(reasons) else _zeros(len(reasons)))
+    parts.append(long_of(at_ms))
     return b"".join(parts)
+
+
+def _numbers(numbers: Sequence[int]) -> bytes:
+    return array_of([long_of(number) for number in numbers]) if any(numbers) else _zeros(len(numbers))
+
+
+def _zeros(count: int) -> bytes:
+    """An array of zeros, or of empty strings: they look alike."""
+    return long_of(count) + bytes(count) + END
 
 
 assert len(PLATFORMS) == 4, "planned.avsc has a column for each platform"

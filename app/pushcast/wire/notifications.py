@@ -15,14 +15,21 @@ from pushcast.model.notification import Content, LocalText, Notification, Option
 from pushcast.model.words import Reason
 from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.keys import check_id
-from pushcast.wire.schemas import SchemaSource, avro_type
+from pushcast.wire.schemas import FRAME_BYTES, SchemaSource, avro_type
 from pushcast.wire.times import to_ms
 
 DEFAULT_CLASS = "default"
 MAX_COLLAPSE_ID_BYTES = 64  # apns-collapse-id, reference/providers.md §1.2
 # No provider takes more than 5 KiB (providers.md §1.2, §2.2); the rest is room for locales and keeps batches in bounds.
 MAX_CONTENT_BYTES = 65_536
+MAX_TRACE_CHARS = 128  # a W3C traceparent of version 00 has 55
 NO_OPTIONS = Options()
+
+# Avro notifications that differ only in id, user and app are decoded once: 2 MiB of bytes at most.
+_MAX_CAMPAIGNS = 256
+_MAX_CAMPAIGN_BYTES = 8192
+_FRAME = avro_type("notification").frame
+_TEXT = 2  # index 1 of a union of null and string, zigzag
 
 
 class _Raw(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,6 +45,19 @@ class _Raw(msgspec.Struct, forbid_unknown_fields=True):
     created_at: int | str | None = None
     expires_at: int | str | None = None
     trace: str | None = None
+
+
+class _Shared(NamedTuple):
+    """What notifications of one campaign have in common, valid."""
+
+    klass: str
+    ttl_ms: int
+    content: Content
+    options: Options
+    content_key: bytes
+    created_at: int | str | None
+    expires_at: int | str | None
+    trace: str | None
 
 
 class ClassRule(NamedTuple):
@@ -61,6 +81,7 @@ class NotificationDecoder:
         self._schemas = schemas
         self._json = msgspec.json.Decoder(_Raw).decode
         self._avro = avro_type("notification")
+        self._campaigns: dict[bytes, _Shared] = {}
         self._pack = msgspec.msgpack.Encoder(order="deterministic").encode
 
     def decode(self, user: str, value: bytes | None, timestamp_ms: int, trace: bytes | None = None) -> Notification:
@@ -73,9 +94,20 @@ class NotificationDecoder:
                 raw = self._json(value)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise from_msgspec(error) from error
-        else:
-            raw = self._from_avro(self._avro.decode(value, self._schemas))
-        return self._validate(raw, user, timestamp_ms, trace)
+            self._check(raw.id, raw.user, raw.app, user)
+            return _note(raw.id, user, raw.app, self._shared(raw), timestamp_ms, trace)
+        parts = _split(value)
+        if parts is not None:
+            shared = self._campaigns.get(parts.rest)
+            if shared is not None:
+                self._check(parts.id, parts.user, parts.app, user)
+                return _note(parts.id, user, parts.app, shared, timestamp_ms, trace)
+        raw = self._from_avro(self._avro.decode(value, self._schemas))
+        self._check(raw.id, raw.user, raw.app, user)
+        shared = self._shared(raw)
+        if parts is not None:
+            self._remember(parts.rest, shared)
+        return _note(raw.id, user, raw.app, shared, timestamp_ms, trace)
 
     def _from_avro(self, datum: dict[str, Any]) -> _Raw:
         try:
@@ -83,12 +115,20 @@ class NotificationDecoder:
         except msgspec.ValidationError as error:
             raise from_msgspec(error) from error
 
-    def _validate(self, raw: _Raw, user: str, timestamp_ms: int, trace: bytes | None) -> Notification:
-        check_id(raw.id, "id")
-        if raw.user is not None and raw.user != user:
+    def _remember(self, rest: bytes, shared: _Shared) -> None:
+        if len(self._campaigns) >= _MAX_CAMPAIGNS:
+            self._campaigns.clear()
+        if len(rest) <= _MAX_CAMPAIGN_BYTES:
+            self._campaigns[rest] = shared
+
+    def _check(self, note_id: str, claimed_user: str | None, app: str | None, user: str) -> None:
+        check_id(note_id, "id")
+        if claimed_user is not None and claimed_user != user:
             raise InvalidInput(Reason.INVALID_FIELD, "user differs from the record key", "user")
-        if raw.app is not None and raw.app not in self._apps:
-            raise InvalidInput(Reason.UNKNOWN_APP, f"app {raw.app[:64]!r} is not configured", "app")
+        if app is not None and app not in self._apps:
+            raise InvalidInput(Reason.UNKNOWN_APP, f"app {app[:64]!r} is not configured", "app")
+
+    def _shared(self, raw: _Raw) -> _Shared:
         klass = raw.klass or DEFAULT_CLASS
         rule = self._classes.get(klass)
         if rule is None:
@@ -104,10 +144,10 @@ class NotificationDecoder:
                 f"options.collapse_id has more than {MAX_COLLAPSE_ID_BYTES} bytes",
                 "options.collapse_id",
             )
-        created_at = to_ms(raw.created_at, "created_at", timestamp_ms)
-        expires_at = to_ms(raw.expires_at, "expires_at", created_at + rule.ttl_ms)
-        if expires_at < created_at:
-            raise InvalidInput(Reason.INVALID_FIELD, "expires_at is before created_at", "expires_at")
+        if raw.trace is not None and len(raw.trace) > MAX_TRACE_CHARS:
+            raise InvalidInput(
+                Reason.INVALID_FIELD, f"trace has {len(raw.trace)} characters; at most {MAX_TRACE_CHARS}", "trace"
+            )
         data, locales = raw.data or None, raw.locales or None
         content = Content(raw.title, raw.body, data or {}, locales or {})
         key = self._pack((klass, raw.title, raw.body, data, locales, None if options == NO_OPTIONS else options))
@@ -115,7 +155,58 @@ class NotificationDecoder:
             raise InvalidInput(
                 Reason.TOO_LARGE, f"the content has {len(key)} bytes; at most {MAX_CONTENT_BYTES}", "body"
             )
-        text = raw.trace
-        if text is None and trace is not None:
-            text = trace.decode("ascii", "ignore")[:64]
-        return Notification(raw.id, user, raw.app, klass, content, options, key, created_at, expires_at, text)
+        return _Shared(klass, rule.ttl_ms, content, options, key, raw.created_at, raw.expires_at, raw.trace)
+
+
+def _note(
+    note_id: str, user: str, app: str | None, shared: _Shared, timestamp_ms: int, trace: bytes | None
+) -> Notification:
+    klass, ttl_ms, content, options, key, created, expires, text = shared
+    created_at = to_ms(created, "created_at", timestamp_ms)
+    expires_at = to_ms(expires, "expires_at", created_at + ttl_ms)
+    if expires_at < created_at:
+        raise InvalidInput(Reason.INVALID_FIELD, "expires_at is before created_at", "expires_at")
+    if text is None and trace is not None:
+        text = trace.decode("ascii", "ignore")[:64]
+    return Notification(note_id, user, app, klass, content, options, key, created_at, expires_at, text)
+
+
+class _Parts(NamedTuple):
+    """An Avro notification; `rest` is what a campaign's notifications have in common, class to trace."""
+
+    id: str
+    user: str | None
+    app: str | None
+    rest: bytes
+
+
+def _split(value: bytes) -> _Parts | None:
+    """None when it is of another release, or unusual: the long way then says what it is."""
+    if value[:FRAME_BYTES] != _FRAME:
+        return None
+    try:
+        size = value[FRAME_BYTES]
+        at = FRAME_BYTES + 1 + (size >> 1)
+        note_id = value[FRAME_BYTES + 1 : at]
+        user = app = None
+        if value[at] == _TEXT:
+            size |= value[at + 1]
+            start, at = at + 2, at + 2 + (value[at + 1] >> 1)
+            user = value[start:at].decode()
+        elif value[at]:
+            return None
+        else:
+            at += 1
+        if value[at] == _TEXT:
+            size |= value[at + 1]
+            start, at = at + 2, at + 2 + (value[at + 1] >> 1)
+            app = value[start:at].decode()
+        elif value[at]:
+            return None
+        else:
+            at += 1
+        if size & 0x81:  # 64 bytes or more, or no length at all
+            return None
+        return _Parts(note_id.decode(), user, app, value[at:])
+    except (IndexError, UnicodeDecodeError):
+        return None

@@ -96,7 +96,7 @@ def _decoded(key: bytes, value: bytes) -> Device | None:
         row["app"],
         row["platform"],
         key,
-        len(device) + len(address) + len(key_id) + len(token_hash) + _LONGEST_LONG,
+        len(device) + 1 + len(address) + len(key_id) + len(token_hash) + _LONGEST_LONG,
         device,
         long_of(kind),
         address,
