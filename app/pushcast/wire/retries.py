@@ -15,7 +15,7 @@ from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.wire.batches import encode_batch
-from pushcast.wire.headers import RUN, Headers, first
+from pushcast.wire.headers import EPOCH, FENCE, LEDGER, ORIGIN, RUN, Headers, first
 from pushcast.wire.topics import RETRY_DELAY_SECONDS, RetryDelay
 
 ATTEMPT = "push-attempt"  # rounds of sending so far, decimal; absent: none
@@ -31,6 +31,8 @@ CAME_FROM = "push-came-from"
 
 MAX_COUNT = 1_000_000  # of rounds and runs: headers come from outside
 _OWN = frozenset({ATTEMPT, DUE_AT, DOUBTFUL, PLATFORM, LANE, FIRST_SEEN, SENT_FROM, CAME_FROM, RUN})
+#: Who wrote the record it was: carried on, a later epoch of that writer would make the retry void.
+_WRITER = frozenset({ORIGIN, EPOCH, FENCE, LEDGER})
 
 
 class Rung(NamedTuple):
@@ -108,8 +110,8 @@ def number(headers: Headers, name: str, limit: int) -> int | None:
 
 
 def foreign(headers: Headers | None) -> list[tuple[str, bytes]]:
-    """Headers that this module does not write: they travel with the record."""
-    return [header for header in headers or () if header[0] not in _OWN]
+    """Headers that travel with the deliveries: neither written here nor about the writer of the record."""
+    return [header for header in headers or () if header[0] not in _OWN and header[0] not in _WRITER]
 
 
 def pick(message: Message, indices: Sequence[int]) -> Message:

@@ -9,7 +9,7 @@ from pushcast.model.batch import Message, Targets
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import Content, Options
 from pushcast.wire.batches import decode_batch
-from pushcast.wire.retries import DEFAULT_RUNGS, Ladder, Round, pick, retry_record, round_of, rungs_of
+from pushcast.wire.retries import DEFAULT_RUNGS, Ladder, Round, foreign, pick, retry_record, round_of, rungs_of
 
 LADDER = Ladder(DEFAULT_RUNGS)
 
@@ -117,6 +117,11 @@ def test_a_retry_record_says_its_round_in_headers_and_holds_the_whole_payload() 
         "push-run": b"2",
     }
     assert round_of(headers) == Round(3, True, 2)
+
+
+def test_traces_travel_with_a_delivery_and_the_mark_of_the_writer_does_not() -> None:
+    headers = [("traceparent", b"00-1"), ("push-origin", b"plan-bulk/3"), ("push-epoch", b"7"), ("push-attempt", b"1")]
+    assert foreign(headers) == [("traceparent", b"00-1")]
 
 
 def test_a_record_without_headers_is_in_its_first_round() -> None:

@@ -1,0 +1,1 @@
+"""SETTLE: sends again what waited long enough, and ends what is past its expiry by then."""

@@ -1,0 +1,89 @@
+"""When a waiting record is due, and what becomes of it then. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pushcast.model.batch import Message, SendBatch
+from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import DELIVERY_ID_BYTES
+from pushcast.model.words import Lane, Outcome, Platform, Reason
+from pushcast.wire.batches import decode_batch
+from pushcast.wire.headers import Headers
+from pushcast.wire.retries import DUE_AT, number, pick
+
+_LAST_MS = 2**53
+
+
+@dataclass(slots=True)
+class Settled:
+    """`again`: what is to be sent, None when nothing is left; the very batch when nothing of it has expired.
+
+    `expired`: messages whose targets all end now.
+    """
+
+    again: SendBatch | None
+    expired: list[Message]
+
+
+def wait_seconds(headers: Headers, timestamp_ms: int, now_ms: int, longest_seconds: float) -> float:
+    """How long the record has still to wait: nothing when its header is missing or broken, which is found when due.
+
+    `longest_seconds` bounds it, so that a clock that jumped, here or at the sender, holds nobody for longer than the
+    longest rung.
+    """
+    try:
+        due_at = number(headers, DUE_AT, _LAST_MS)
+    except InvalidInput:
+        return 0.0
+    if due_at is None:
+        return 0.0
+    due_at = min(due_at, timestamp_ms + round(longest_seconds * 1000)) if timestamp_ms > 0 else due_at
+    return min(max(0.0, (due_at - now_ms) / 1000), longest_seconds)
+
+
+def read(value: bytes | None, headers: Headers) -> SendBatch:
+    """Raises InvalidInput for what cannot be passed on: the reasons of SEND, and a header that is no time."""
+    if value is None:
+        raise InvalidInput(Reason.TOMBSTONE, "the record has no value; retry topics take no tombstones")
+    number(headers, DUE_AT, _LAST_MS)
+    batch = decode_batch(value)
+    for field, found, known in (("platform", batch.platform, Platform), ("lane", batch.lane, Lane)):
+        if found not in [str(word) for word in known]:
+            raise InvalidInput(Reason.INVALID_FIELD, f"{field} is none of {', '.join(known)}", field)
+    for message in batch.messages:
+        targets = message.targets
+        if {len(column) for column in targets.columns()} != {len(targets)}:
+            raise InvalidInput(Reason.INVALID_FIELD, "the columns of targets differ in length", "targets")
+        notifications = len(message.notification_ids)
+        if len(message.created_at) != notifications or len(message.traces) != notifications:
+            raise InvalidInput(Reason.INVALID_FIELD, "the columns of notifications differ in length", "notifications")
+        if any(not 0 <= index < notifications for index in targets.notification):
+            raise InvalidInput(Reason.INVALID_FIELD, "a target names a notification that is not there", "notification")
+        if any(len(delivery) != DELIVERY_ID_BYTES for delivery in targets.delivery_id):
+            raise InvalidInput(Reason.INVALID_FIELD, f"a delivery id has not {DELIVERY_ID_BYTES} bytes", "delivery_id")
+    return batch
+
+
+def settle(batch: SendBatch, now_ms: int) -> Settled:
+    """Parts what is past its expiry from what is sent again. Order of messages and targets is kept."""
+    if all(min(message.targets.expires_at, default=now_ms + 1) > now_ms for message in batch.messages):
+        return Settled(batch if batch.target_count else None, [])
+    again: list[Message] = []
+    expired: list[Message] = []
+    for message in batch.messages:
+        expires_at = message.targets.expires_at
+        late = [index for index, at in enumerate(expires_at) if at <= now_ms]
+        if not late:
+            again.append(message)
+        else:
+            expired.append(pick(message, late))
+            live = [index for index, at in enumerate(expires_at) if at > now_ms]
+            if live:
+                again.append(pick(message, live))
+    return Settled(replace(batch, messages=again) if again else None, expired)
+
+
+def end_of(doubtful: bool) -> tuple[Outcome, Reason]:
+    """Past its expiry. What may have arrived in an earlier round is not called expired (as in SEND)."""
+    return (Outcome.DEAD, Reason.UNKNOWN_OUTCOME) if doubtful else (Outcome.EXPIRED, Reason.EXPIRED)

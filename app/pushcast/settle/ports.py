@@ -1,0 +1,67 @@
+"""What SETTLE needs of Kafka, so that it runs without one in tests. `pushcast.kafka` has the real things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+
+class Record(Protocol):
+    """A consumed record (`aiokafka.ConsumerRecord`)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Batch(Protocol):
+    """Records of one partition and their completion (`pushcast.kafka.batch.Batch`)."""
+
+    topic: str
+    partition: int
+
+    @property
+    def records(self) -> Sequence[Record]: ...
+    @property
+    def lost(self) -> bool: ...
+    def done_many(self, offsets: Sequence[int]) -> None: ...
+
+
+class Barrier(Protocol):
+    """A group of outputs (`pushcast.kafka.outbox.Barrier`)."""
+
+    def on_acked(self, callback: Callable[[], None]) -> None:
+        """Calls back once all outputs so far are acknowledged, at once when there are none."""
+        ...
+
+
+class Outbox(Protocol):
+    """Outputs (`pushcast.kafka.outbox.Outbox`)."""
+
+    async def room(self) -> None: ...
+    def barrier(self) -> Barrier: ...
+    def put(
+        self,
+        barrier: Any,
+        topic: str,
+        partition: int,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes]] | None = None,
+        timestamp_ms: int | None = None,
+    ) -> None: ...
+
+
+class TimerHandle(Protocol):
+    """`asyncio.TimerHandle`."""
+
+    def cancel(self) -> None: ...
+
+
+CallLater = Callable[[float, Callable[[], None]], TimerHandle]
+#: Told of an error that must end the process unacknowledged (`pushcast.kafka.fatal.end_process`).
+Fatal = Callable[[str, BaseException], None]
