@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as futures_wait
 from typing import Any
 
 from pushcast.kafka.embedded.errors import BrokerFailedError
@@ -56,9 +57,19 @@ def _touch_groups(admin: Any, deadline: float, check_alive: Callable[[], None]) 
         deadline,
         check_alive,
         "the group coordinator",
-        # The client answers within its request timeout; the other one is for a client that does not.
-        lambda: [each.result(10.0) for each in admin.describe_consumer_groups(groups, request_timeout=2.0).values()],
+        lambda: _all_results(admin.describe_consumer_groups(groups, request_timeout=2.0).values()),
     )
+
+
+def _all_results(futures: Iterable[Future[object]]) -> None:
+    """Waits for every answer before any error is raised: a client that is collected while an answer is under way
+    deadlocks, because its destructor joins a thread that wants the interpreter (confluent-kafka 2.16)."""
+    # The client answers within its request timeout; this one is for a client that does not.
+    done, pending = futures_wait(futures, 10.0)
+    if pending:
+        raise TimeoutError(f"{len(pending)} answers are missing")
+    for future in done:
+        future.result()
 
 
 def _touch_transactions(bootstrap_servers: str, deadline: float, check_alive: Callable[[], None]) -> None:
