@@ -24,7 +24,7 @@ from pushcast.bench.messages import messages
 from pushcast.config.settings import load
 from pushcast.model.batch import Message
 from pushcast.model.words import Platform
-from pushcast.providers.port import Provider, Result
+from pushcast.providers.port import Disposition, Provider, Result
 from pushcast.providers.registry import build
 from pushcast.runtime.child import end_with_parent
 from pushcast.runtime.process import GC_THRESHOLDS
@@ -71,11 +71,12 @@ class Run:
     """Sends messages with a bound on the targets that have no result yet."""
 
     def __init__(self, provider: Provider, in_flight: int) -> None:
-        self.results: Counter[tuple[str, str | None]] = Counter()
         self.first_result_at_seconds = 0.0
         self.handed_over_at_seconds = 0.0
         self._provider = provider
         self._in_flight = in_flight
+        self._accepted = 0
+        self._others: Counter[tuple[str, str | None]] = Counter()
         self._open = 0
         self._room = asyncio.Event()
 
@@ -94,17 +95,18 @@ class Run:
     def _on_results(self, results: list[Result]) -> None:
         if not self.first_result_at_seconds:
             self.first_result_at_seconds = time.monotonic()
-        self.results.update([(result.disposition, result.reason) for result in results])
+        others = [result for result in results if result.disposition is not Disposition.ACCEPTED]
+        self._accepted += len(results) - len(others)
+        self._others.update([(str(result.disposition), result.reason) for result in others])
         self._open -= len(results)
         if self._in_flight - self._open >= min(LEAST_PART, self._in_flight):
             self._room.set()
 
     def shown(self) -> dict[str, int]:
         """Results by name, for the report."""
-        named = {
-            f"{disposition}:{reason}" if reason else str(disposition): count
-            for (disposition, reason), count in self.results.items()
-        }
+        named = {f"{name}:{reason}" if reason else name: count for (name, reason), count in self._others.items()}
+        if self._accepted:
+            named[str(Disposition.ACCEPTED)] = self._accepted
         return dict(sorted(named.items()))
 
 
