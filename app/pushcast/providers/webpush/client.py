@@ -16,7 +16,7 @@ from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.verdict import Remedy, Verdict
 from pushcast.providers.webpush.credentials import Vapid
-from pushcast.providers.webpush.encryption import encrypt
+from pushcast.providers.webpush.encryptor import Encryptor
 from pushcast.providers.webpush.endpoints import AddressRefused, EndpointPolicy, Origin
 from pushcast.providers.webpush.message import Rendered, render, ttl
 from pushcast.providers.webpush.origins import Origins
@@ -27,8 +27,6 @@ MAX_LISTED_ORIGINS: Final = 64
 # Hosts that no operator named have a budget of their own: clients choose them, and they must not crowd out the others.
 MAX_OTHER_ORIGINS: Final = 64
 _MAX_TEMPLATES: Final = 1024
-# Encryption holds the loop: about a millisecond, then others have their turn.
-_ENCRYPTED_AT_A_TIME: Final = 12
 _SUBSCRIPTION_KIND: Final = 2
 _MAX_ID_CHARS: Final = 128
 _PATH: Final = Varying(b":path")
@@ -63,6 +61,7 @@ class WebpushProvider:
         clock: Clock,
         *,
         resolver: Resolver = resolve,
+        encryptor: Encryptor | None = None,
     ) -> None:
         """`make_engine` gets the resolver that its connections must use."""
         self.app = app
@@ -72,6 +71,7 @@ class WebpushProvider:
         self._resolve = resolver
         self._timeout_seconds = timeout_seconds
         self._clock = clock
+        self._encryptor = encryptor or Encryptor()
 
         def make(origin: Origin) -> Engine:
             return make_engine(origin, policy.resolver(origin, resolver))
@@ -86,6 +86,7 @@ class WebpushProvider:
     async def close(self) -> None:
         await self._listed.close()
         await self._others.close()
+        await self._encryptor.close()
 
     async def send(self, message: Message, indices: Sequence[int], on_results: OnResults) -> None:
         try:
@@ -216,20 +217,14 @@ class WebpushProvider:
         self, plaintext: bytes, pushes: list[_Push], on_results: OnResults
     ) -> tuple[list[_Push], list[bytes]]:
         """Pushes and their bodies, without those whose key is no point of the curve; they have their results."""
-        sound: list[_Push] = []
-        bodies: list[bytes] = []
-        wrong: list[_Push] = []
-        for count, push in enumerate(pushes, 1):
-            try:
-                bodies.append(encrypt(plaintext, push.subscription.receiver_point, push.subscription.auth_secret))
-                sound.append(push)
-            except ValueError:
-                wrong.append(push)
-            if not count % _ENCRYPTED_AT_A_TIME:
-                await asyncio.sleep(0)
-        if wrong:
-            on_results(_all(wrong, Disposition.INVALID, str(Reason.TOKEN_MALFORMED)))
-        return sound, bodies
+        receivers = [(push.subscription.receiver_point, push.subscription.auth_secret) for push in pushes]
+        made = await self._encryptor.encrypt(plaintext, receivers)
+        bodies = [body for body in made if body is not None]
+        if len(bodies) == len(pushes):
+            return pushes, bodies
+        wrong = [push for push, body in zip(pushes, made, strict=True) if body is None]
+        on_results(_all(wrong, Disposition.INVALID, str(Reason.TOKEN_MALFORMED)))
+        return [push for push, body in zip(pushes, made, strict=True) if body is not None], bodies
 
     def _template(self, authority: str, authorization: bytes, urgency: bytes) -> Template:
         """One object for equal headers: a connection encodes it once, and messages that share it travel together."""

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from pushcast.model.clock import ManualClock
+from pushcast.providers.engines.engine import Columns, Engine, OnOutcomes, materialize
+from pushcast.providers.http2.dial import Address, Resolver
+from pushcast.providers.http2.request import Kind, Response, Template
+from pushcast.providers.port import Result
+from pushcast.providers.webpush.client import WebpushProvider
+from pushcast.providers.webpush.credentials import Vapid
+from pushcast.providers.webpush.encryptor import Encryptor
+from pushcast.providers.webpush.endpoints import AddressRefused, EndpointPolicy, Origin
+from unit.providers.messages import NOW_MS, message
+from unit.providers.webpush.test_credentials import claims, key_file
+from unit.providers.webpush.test_subscription import P256DH, SECRET
+
+__all__ = ["key_file"]
+
+
+class FakeEngine:
+    """Answers every request with the next of `answers`, the last for ever; None: never."""
+
+    def __init__(self, origin: Origin, resolver: Resolver, answers: list[Response | None]) -> None:
+        self.origin = origin
+        self.resolver = resolver
+        self.answers = answers
+        self.requests: list[dict[bytes, bytes]] = []
+
+    async def start(self) -> None:
+        pass
+
+    async def exchange(
+        self, template: Template, columns: Columns, size: int, deadline_at: float, on_outcomes: OnOutcomes
+    ) -> None:
+        outcomes = []
+        for index in range(size):
+            request = materialize(template, columns, index)
+            self.requests.append({b":path": request.path, **dict(request.headers)})
+            answer = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
+            if answer is None:
+                await asyncio.Event().wait()
+            else:
+                outcomes.append((index, answer))
+        on_outcomes(outcomes)
+
+    def replace_connections(self, opened_before: float) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+class Lab:
+    def __init__(self, key_file: Path, answers: list[Response | None], addresses: dict[str, str]) -> None:
+        self.clock = ManualClock(NOW_MS)
+        self.engines: dict[str, FakeEngine] = {}
+        self.resolved: list[str] = []
+
+        async def resolve(host: str, port: int) -> Sequence[tuple[int, Address]]:
+            self.resolved.append(host)
+            if host not in addresses:
+                raise socket.gaierror(socket.EAI_NONAME, "unknown")
+            return [(socket.AF_INET, (addresses[host], port))]
+
+        def make_engine(origin: Origin, resolver: Resolver) -> Engine:
+            self.engines[origin.host] = FakeEngine(origin, resolver, answers)
+            return self.engines[origin.host]
+
+        self.provider = WebpushProvider(
+            "news",
+            "multicast",
+            Vapid(key_file, "mailto:push@example.com", self.clock),
+            EndpointPolicy(["listed.example"], allow_loopback=False),
+            make_engine,
+            0.2,
+            self.clock,
+            resolver=resolve,
+            encryptor=Encryptor(0),
+        )
+
+    async def send(self, endpoints: list[str], **options: Any) -> list[tuple[str, str | None]]:
+        addresses = [orjson.dumps({"endpoint": each, "p256dh": P256DH, "auth": SECRET}) for each in endpoints]
+        results: list[Result] = []
+        batch = message(addresses, kinds=[2] * len(addresses), **options)
+        await self.provider.send(batch, range(len(addresses)), results.extend)
+        assert sorted(result.target for result in results) == list(range(len(addresses)))
+        return [
+            (result.disposition.value, result.reason) for result in sorted(results, key=lambda result: result.target)
+        ]
+
+
+def answer(status: int, body: bytes = b"") -> Response:
+    return Response(Kind.ANSWERED, status, (), body)
+
+
+OTHER = "https://push.other.example/x"
+
+
+async def test_each_service_has_its_own_connections_and_token(key_file: Path) -> None:
+    lab = Lab(key_file, [answer(201)], {"push.other.example": "8.8.8.8"})
+    assert await lab.send(["https://listed.example/a?b=c", OTHER], collapse_id="m") == [("accepted", None)] * 2
+    requests = {host: engine.requests[0] for host, engine in lab.engines.items()}
+    assert {host: claims(request[b"authorization"])["aud"] for host, request in requests.items()} == {
+        "listed.example": "https://listed.example",
+        "push.other.example": "https://push.other.example",
+    }
+    request = requests["listed.example"]
+    del request[b"authorization"]
+    assert request == {
+        b":path": b"/a?b=c",
+        b"ttl": b"3600",
+        b"topic": b"m",
+        b"urgency": b"high",
+        b"content-encoding": b"aes128gcm",
+        b"content-type": b"application/octet-stream",
+    }
+
+
+async def test_a_name_that_leads_into_our_network_is_refused_before_anything_is_made(key_file: Path) -> None:
+    lab = Lab(key_file, [answer(201)], {"push.other.example": "169.254.169.254"})
+    assert await lab.send([OTHER]) == [("rejected", "endpoint_refused")]
+    assert lab.engines == {}
+
+
+async def test_a_name_that_does_not_resolve_is_for_later(key_file: Path) -> None:
+    assert await Lab(key_file, [answer(201)], {}).send([OTHER]) == [("unsent", "connection_failed")]
+
+
+async def test_connections_dial_with_the_checking_resolver(key_file: Path) -> None:
+    names = {"push.other.example": "8.8.8.8"}
+    lab = Lab(key_file, [answer(201)], names)
+    await lab.send([OTHER])
+    names["push.other.example"] = "10.0.0.1"  # rebound after the first look
+    with pytest.raises(AddressRefused):
+        await lab.engines["push.other.example"].resolver("push.other.example", 443)
+
+
+async def test_a_service_nobody_listed_cannot_refuse_our_credential(key_file: Path) -> None:
+    lab = Lab(key_file, [answer(401)], {"push.other.example": "8.8.8.8"})
+    assert await lab.send([OTHER, "https://listed.example/a"]) == [
+        ("rejected", "credential_refused"),
+        ("credential", "credential_refused"),
+    ]
+
+
+async def test_an_expired_token_is_renewed_and_the_push_sent_once_more(key_file: Path) -> None:
+    expired = answer(403, b'{"reason":"ExpiredJwtToken"}')
+    lab = Lab(key_file, [answer(201), expired, answer(201), expired], {})
+    assert await lab.send(["https://listed.example/a"]) == [("accepted", None)]
+    lab.clock.advance(120)
+    assert await lab.send(["https://listed.example/a"]) == [("accepted", None)]
+    headers = [request[b"authorization"] for request in lab.engines["listed.example"].requests]
+    assert headers[0] == headers[1] != headers[2]
+    # Refused as soon as it was made: the clock is wrong, another token would not help.
+    assert await lab.send(["https://listed.example/a"]) == [("credential", "credential_refused")]
+
+
+async def test_origins_that_never_answer_hold_up_only_others_like_them(key_file: Path) -> None:
+    hosts = {f"h{number}.other.example": "8.8.8.8" for number in range(100)}
+    lab = Lab(key_file, [None], hosts)
+    slow = [asyncio.create_task(lab.send([f"https://{host}/x"])) for host in hosts]
+    while len(lab.engines) < 64:
+        await asyncio.sleep(0)
+    waiting = [task for task in slow if not task.done()]
+    lab.engines.clear()
+    other = asyncio.create_task(lab.send(["https://listed.example/a"]))
+    while "listed.example" not in lab.engines:
+        await asyncio.sleep(0)
+    late = [host for host in lab.engines if host != "listed.example"]
+    assert late == []
+    for task in [*waiting, other]:
+        task.cancel()
+    ended = await asyncio.gather(*waiting, other, return_exceptions=True)
+    assert all(isinstance(each, asyncio.CancelledError) or each == [("unsent", "not_sent_in_time")] for each in ended)
