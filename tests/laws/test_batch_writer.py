@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pushcast.model.batch import KINDS, Message, SendBatch, Targets
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import delivery_id, device_row_key, token_hash
-from pushcast.model.notification import Content, LocalText, Options
+from pushcast.model.notification import Content, LiveActivity, LocalText, Options
 from pushcast.wire.avro_bytes import bytes_of, long_at, long_of
 from pushcast.wire.batch_writer import MessageWriter, PlannedRow, batch_of, message_head, planned_of
 from pushcast.wire.batches import encode_batch
@@ -29,6 +29,19 @@ contents = st.builds(
     st.dictionaries(names, texts, max_size=3),
     st.dictionaries(names, st.builds(LocalText, optional, optional), max_size=2),
 )
+activities = st.builds(
+    LiveActivity,
+    event=st.sampled_from(["start", "update", "end"]),
+    content_state=optional,
+    timestamp=st.none() | st.integers(0, 2**60),
+    stale_at=st.none() | st.integers(0, 2**60),
+    dismissal_at=st.none() | st.integers(0, 2**60),
+    relevance_score=st.none() | st.floats(allow_nan=False),
+    attributes_type=optional,
+    attributes=optional,
+    input_push_token=st.booleans(),
+    input_push_channel=optional,
+)
 options = st.just(Options()) | st.builds(
     Options,
     collapse_id=optional,
@@ -39,6 +52,7 @@ options = st.just(Options()) | st.builds(
     push_type=st.sampled_from(["alert", "background"]),
     dry_run=st.booleans(),
     at_most_once=st.booleans(),
+    live_activity=st.none() | activities,
 )
 rows = st.builds(
     DeviceRow,

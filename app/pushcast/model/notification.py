@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 Priority = Literal["high", "normal"]
-PushType = Literal["alert", "background", "voip", "complication", "fileprovider", "location", "liveactivity"]
+PushType = Literal[
+    "alert",
+    "background",
+    "voip",
+    "complication",
+    "fileprovider",
+    "location",
+    "liveactivity",
+    "pushtotalk",
+    "widgets",
+    "controls",
+]
+LiveActivityEvent = Literal["start", "update", "end"]
+
+
+class LiveActivity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a push of type liveactivity does (Apple, "Starting and updating Live Activities with push notifications").
+
+    As producers write it, times may be RFC 3339 and the objects JSON; in a decoded notification times are milliseconds
+    since the epoch and objects are text (`wire.live_activities`).
+    """
+
+    event: LiveActivityEvent
+    content_state: dict[str, Any] | str | None = None
+    timestamp: int | str | None = None  # None: the notification's created_at
+    stale_at: int | str | None = None
+    dismissal_at: int | str | None = None
+    relevance_score: float | None = None
+    attributes_type: str | None = None
+    attributes: dict[str, Any] | str | None = None
+    input_push_token: bool = False
+    input_push_channel: str | None = None
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -21,6 +52,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     push_type: PushType = "alert"
     dry_run: bool = False
     at_most_once: bool = False
+    live_activity: LiveActivity | None = None
 
 
 class LocalText(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -6,11 +6,13 @@ writes one target per notification and device, so this is a good part of its cos
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from pushcast.model.notification import Content, LocalText, Options
+from pushcast.model.notification import Content, LiveActivity, LocalText, Options
 from pushcast.wire.avro_bytes import END, FALSE, NULL, ONE, SECOND, TRUE, array_of, bytes_of, long_of, optional_of
+from pushcast.wire.live_activities import text_of
 from pushcast.wire.receipts import PLATFORMS
 from pushcast.wire.row_reader import Device
 from pushcast.wire.schemas import avro_type
@@ -30,6 +32,7 @@ _NO_ATTEMPT = long_of(0)
 _DELIVERY_SIZE = _HASH_SIZE = long_of(16)
 _NO_TEXT = long_of(0)
 _BETWEEN_SINGLES = END + ONE
+_DOUBLE = struct.Struct("<d").pack
 _PRIORITIES = {"high": long_of(0), "normal": long_of(1)}
 
 Target = tuple[bytes, ...]
@@ -80,8 +83,29 @@ def _options(options: Options) -> bytes:
             bytes_of(options.push_type.encode()),
             TRUE if options.dry_run else FALSE,
             TRUE if options.at_most_once else FALSE,
+            NULL if options.live_activity is None else SECOND + _live_activity(options.live_activity),
         )
     )
+
+
+def _live_activity(activity: LiveActivity) -> bytes:
+    score = activity.relevance_score
+    return b"".join(
+        (
+            bytes_of(activity.event.encode()),
+            optional_of(text_of(activity.content_state)),
+            *(_optional_long(at) for at in (activity.timestamp, activity.stale_at, activity.dismissal_at)),
+            NULL if score is None else SECOND + _DOUBLE(score),
+            optional_of(activity.attributes_type),
+            optional_of(text_of(activity.attributes)),
+            TRUE if activity.input_push_token else FALSE,
+            optional_of(activity.input_push_channel),
+        )
+    )
+
+
+def _optional_long(value: int | str | None) -> bytes:
+    return NULL if value is None else SECOND + long_of(int(value))
 
 
 _DEFAULTS = Options()

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from pushcast.model.batch import Message, SendBatch, Targets
-from pushcast.model.notification import Content, LocalText, Options
+from pushcast.model.notification import Content, LiveActivity, LocalText, Options
 from pushcast.wire.schemas import avro_type
 
 _TYPE = avro_type("send_batch")
@@ -51,15 +51,24 @@ def _message(message: Message) -> dict[str, Any]:
             "data": content.data,
             "locales": {k: {"title": v.title, "body": v.body} for k, v in content.locales.items()},
         },
-        "options": msgspec.structs.asdict(options),
+        "options": _options(options),
         "content_hash": message.content_hash,
         "notifications": {"id": message.notification_ids, "created_at": message.created_at, "trace": message.traces},
         "targets": {name: getattr(targets, name) for name in _COLUMNS},
     }
 
 
+def _options(options: Options) -> dict[str, Any]:
+    fields = msgspec.structs.asdict(options)
+    if options.live_activity is not None:
+        fields["live_activity"] = msgspec.structs.asdict(options.live_activity)
+    return fields
+
+
 def _read(datum: dict[str, Any]) -> Message:
-    content = datum["content"]
+    content, options = datum["content"], datum["options"]
+    if options["live_activity"] is not None:
+        options["live_activity"] = LiveActivity(**options["live_activity"])
     locales = content["locales"]
     notes = datum["notifications"]
     return Message(
@@ -71,7 +80,7 @@ def _read(datum: dict[str, Any]) -> Message:
             content["data"],
             {k: LocalText(**v) for k, v in locales.items()} if locales else {},
         ),
-        Options(**datum["options"]),
+        Options(**options),
         datum["content_hash"],
         notes["id"],
         notes["created_at"],

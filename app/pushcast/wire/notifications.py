@@ -15,6 +15,7 @@ from pushcast.model.notification import Content, LocalText, Notification, Option
 from pushcast.model.words import Reason
 from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.keys import check_id
+from pushcast.wire.live_activities import normalized
 from pushcast.wire.schemas import FRAME_BYTES, SchemaSource, avro_type
 from pushcast.wire.times import to_ms
 
@@ -133,9 +134,9 @@ class NotificationDecoder:
         rule = self._classes.get(klass)
         if rule is None:
             raise InvalidInput(Reason.UNKNOWN_CLASS, f"class {klass[:64]!r} is not configured", "class")
-        if not (raw.title or raw.body or raw.data):
-            raise InvalidInput(Reason.INVALID_FIELD, "one of title, body, data is required", "title")
         options = raw.options
+        if not (raw.title or raw.body or raw.data or (options is not None and options.live_activity is not None)):
+            raise InvalidInput(Reason.INVALID_FIELD, "one of title, body, data is required", "title")
         if options is None:
             options = NO_OPTIONS
         elif options.collapse_id is not None and len(options.collapse_id.encode()) > MAX_COLLAPSE_ID_BYTES:
@@ -144,6 +145,8 @@ class NotificationDecoder:
                 f"options.collapse_id has more than {MAX_COLLAPSE_ID_BYTES} bytes",
                 "options.collapse_id",
             )
+        if options.live_activity is not None:
+            options = normalized(options, options.live_activity)
         if raw.trace is not None and len(raw.trace) > MAX_TRACE_CHARS:
             raise InvalidInput(
                 Reason.INVALID_FIELD, f"trace has {len(raw.trace)} characters; at most {MAX_TRACE_CHARS}", "trace"

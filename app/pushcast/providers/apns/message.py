@@ -14,6 +14,7 @@ import orjson
 from pushcast.model.batch import Message
 from pushcast.model.notification import Options
 from pushcast.model.words import Reason
+from pushcast.providers.apns.live_activity import fields_of
 from pushcast.providers.text import text_for
 from pushcast.providers.unsendable import Unsendable
 
@@ -48,6 +49,9 @@ PUSH_KINDS: Final[dict[str, PushKind]] = {
 }
 
 
+_CONTENT_CHANGED: Final = frozenset(("widgets", "controls"))
+
+
 class Rendered(NamedTuple):
     """What all targets share. `headers` are the same for many messages, so that these can share a template.
 
@@ -65,7 +69,8 @@ def render(message: Message, topic: str, locale: str | None = None) -> Rendered:
 
     A message that shows nothing (no title, body, sound or badge) goes as a background push whatever its push type
     `alert` says, because APNs delays or drops an alert without anything to alert with. Alerts without a collapse id
-    get one made of their content, so that a delivery that is sent twice is shown once.
+    get one made of their content, so that a delivery that is sent twice is shown once. Title, body and sound of a Live
+    Activity are its alert.
     Raises Unsendable: payload_too_large, reserved_data_key, background_shows_something, invalid_field.
     """
     options = message.options
@@ -79,6 +84,10 @@ def render(message: Message, topic: str, locale: str | None = None) -> Rendered:
                 "background_shows_something", "push_type background takes no title, body, sound or badge", "push_type"
             )
         aps["content-available"] = 1
+    elif push_type == "liveactivity":
+        aps = fields_of(options.live_activity, min(message.created_at)) | aps
+    elif push_type in _CONTENT_CHANGED:
+        aps["content-changed"] = True
     kind = PUSH_KINDS[push_type]
     if "aps" in message.content.data:
         raise Unsendable("reserved_data_key", "data: the key 'aps' belongs to APNs", "data")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushcast.model.notification import Content, LocalText
+from pushcast.model.notification import Content, LiveActivity, LocalText
 from pushcast.providers.apns.message import PUSH_KINDS, apns_id, render
 from pushcast.providers.unsendable import Unsendable
 from unit.providers.messages import message
@@ -85,7 +85,8 @@ def test_a_background_push_that_shows_something_is_refused(shown: dict[str, str 
     ],
 )
 def test_push_types_have_their_topic_suffix_and_priority(push_type: str, topic: bytes, priority: bytes) -> None:
-    headers = headers_of(push_type=push_type, priority="normal")
+    activity = LiveActivity(event="end") if push_type == "liveactivity" else None
+    headers = headers_of(push_type=push_type, priority="normal", live_activity=activity)
     assert (headers[b"apns-topic"], headers[b"apns-push-type"]) == (topic, push_type.encode())
     assert headers[b"apns-priority"] == priority
 

@@ -1,0 +1,51 @@
+"""Live Activity options: from what producers write to one form, and what must be there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pushcast.model.errors import InvalidInput
+from pushcast.model.notification import LiveActivity, Options
+from pushcast.model.words import Reason
+from pushcast.wire.times import to_ms
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def normalized(options: Options, activity: LiveActivity) -> Options:
+    """The options with times in milliseconds and objects as text. Raises InvalidInput (invalid_field)."""
+    if options.push_type != "liveactivity":
+        raise _invalid("needs push_type liveactivity", "push_type")
+    if activity.event != "end" and activity.content_state is None:
+        raise _invalid(f"event {activity.event} needs a content_state", "content_state")
+    if activity.event == "start" and (activity.attributes is None or not activity.attributes_type):
+        raise _invalid("event start needs attributes_type and attributes", "attributes")
+    times = {
+        name: None if value is None else to_ms(value, f"options.live_activity.{name}", 0)
+        for name in ("timestamp", "stale_at", "dismissal_at")
+        for value in (getattr(activity, name),)
+    }
+    objects = {name: _object(getattr(activity, name), name) for name in ("content_state", "attributes")}
+    return msgspec.structs.replace(options, live_activity=msgspec.structs.replace(activity, **{**times, **objects}))
+
+
+def text_of(value: dict[str, Any] | str | None) -> str | None:
+    """JSON text of an object as producers may write it."""
+    return _encode(value).decode() if isinstance(value, dict) else value
+
+
+def _object(value: dict[str, Any] | str | None, name: str) -> str | None:
+    if isinstance(value, str):
+        try:
+            _decode(value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise _invalid(f"{name} is not the text of a JSON object", name) from error
+    return text_of(value)
+
+
+def _invalid(problem: str, name: str) -> InvalidInput:
+    field = f"options.live_activity.{name}"
+    return InvalidInput(Reason.INVALID_FIELD, f"options.live_activity: {problem}", field)
