@@ -9,6 +9,7 @@ from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pushcast.kafka.batch import Committed
 from pushcast.model.batch import SendBatch
 from pushcast.model.notification import Options
 from pushcast.model.words import Outcome
@@ -111,7 +112,7 @@ async def _run(random: Random, capacity: int, attempts: int) -> None:
     if random.random() < 0.3:
         await harness.stage.revoking({TP(TOPIC, 3)})
         harness.trackers[3].lost = True
-        await harness.stage.assigned({TP(TOPIC, 3): None})  # type: ignore[dict-item]
+        await harness.stage.assigned({TP(TOPIC, 3): Committed(None, "")})
         committed = harness.trackers.pop(3).low
         left = [record for record in batch.records if record.offset >= committed]
         if left:

@@ -17,12 +17,15 @@ from functools import partial
 from random import Random
 
 from pushcast.kafka.batch import TP, Committed, Stage
+from pushcast.kafka.handover import standing
+from pushcast.kafka.handover.fences import Fences, author_of
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Disposition, Provider, Result
 from pushcast.send.admit import admit
+from pushcast.send.aside import Aside
 from pushcast.send.budget import Budget
 from pushcast.send.decide import DOUBTFUL, EXPIRED, NOT_CONFIGURED, Policy
 from pushcast.send.figures import Figures
@@ -32,6 +35,7 @@ from pushcast.send.records import Job, OpenRecord, Parcel
 from pushcast.wire import ledger
 from pushcast.wire.dead_letters import dead_letter
 from pushcast.wire.receipt_writer import ReceiptWriter
+from pushcast.wire.retries import Round, round_of
 
 logger = logging.getLogger(__name__)
 
@@ -78,11 +82,14 @@ class SendStage(Stage):
         self._quiesce_seconds = quiesce_seconds
         self._fatal = fatal
         self._call_later = call_later
-        self._outcomes = Outcomes(outbox, clock, policy, random, platform, lane, figures, self._on_acked)
+        ladder = policy.ladder
+        aside = None if ladder is None else Aside(outbox, ladder, random, platform, lane, self._group)
+        self._outcomes = Outcomes(outbox, clock, policy, random, platform, lane, figures, self._on_acked, aside)
         self._max_open_targets = max_open_targets
         self._backlog: dict[int, deque[tuple[Batch, Record]]] = {}  # by partition, not decoded yet, oldest first
         self._open: dict[int, dict[int, OpenRecord]] = {}  # partition -> offset -> record
         self._open_targets: Counter[int] = Counter()  # by partition
+        self._fences: dict[int, Fences] = {}  # by partition
         self._waiting: dict[Hashable, deque[Job]] = {}  # budget key -> not handed over, oldest first
         self._running: dict[Job, asyncio.Task[None]] = {}
         self._later: dict[Job, TimerHandle] = {}  # to be tried again; they keep their budget
@@ -115,9 +122,15 @@ class SendStage(Stage):
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Forgets what was open before: Kafka hands it over again."""
-        for tp in committed:
+        for tp, at in committed.items():
+            self._fences[tp.partition] = Fences(standing.decode(at.metadata).origins)
             self._backlog.pop(tp.partition, None)
             self._drop(list(self._open.pop(tp.partition, {}).values()))
+
+    def commit_metadata(self, tp: TP, offset: int) -> str:
+        """The fences below the offset: those who read on from there must know them."""
+        fences = self._fences.get(tp.partition)
+        return standing.encode(standing.Standing(origins={} if fences is None else fences.below(offset)))
 
     async def revoking(self, partitions: set[TP]) -> None:
         """Begins no further record, finishes those begun within the quiesce bound, and drops the rest.
@@ -178,18 +191,44 @@ class SendStage(Stage):
         if batch.lost:
             return 0
         try:
+            if not self._counts(batch.partition, record):
+                batch.done_many((record.offset,))
+                return 0
             send_batch = admit(record.value, self.platform, self.lane)
+            earlier = round_of(record.headers)
         except InvalidInput as error:
             self._bury(batch, record, error)
             return 0
-        return self._take(batch, record.offset, send_batch)
+        return self._take(batch, record, send_batch, earlier)
 
-    def _take(self, batch: Batch, offset: int, send_batch: SendBatch) -> int:
-        count = send_batch.target_count
+    def _counts(self, partition: int, record: Record) -> bool:
+        """False for fences, and for what a planner wrote that had lost its partition: its successor planned it."""
+        fences = self._fences.get(partition)
+        if fences is None:
+            fences = self._fences[partition] = Fences()
+        author = author_of(record.headers)
+        if fences.admit(author, record.offset):
+            return True
+        if author is not None and not author.fence:
+            self.figures.void[self.platform, self.lane] += 1
+        return False
+
+    def _take(self, batch: Batch, source: Record, send_batch: SendBatch, earlier: Round) -> int:
+        count, offset = send_batch.target_count, source.offset
         if not count:
             batch.done_many((offset,))
             return 0
-        record = OpenRecord(batch, offset, count, ledger.prefix(self._group, offset))
+        seen_at = send_batch.first_seen_at
+        record = OpenRecord(
+            batch,
+            offset,
+            count,
+            ledger.prefix(self._group, offset),
+            headers=source.headers,
+            round_=earlier,
+            run=max(send_batch.run, earlier.run),
+            first_seen_at=max(0, source.timestamp) if seen_at is None else seen_at,
+        )
         self._open.setdefault(batch.partition, {})[offset] = record
         self._open_targets[batch.partition] += count
         batch.weigh(offset, count)
@@ -197,12 +236,12 @@ class SendStage(Stage):
             if not len(message.targets):
                 continue
             key = self._key(message.app)
-            writer = self._writer(message, send_batch.run, batch.partition)
+            writer = self._writer(message, record.run, batch.partition)
             parcel = Parcel(record, message, key, self._providers.get(message.app), writer)
             queue = self._waiting.get(key)
             if queue is None:
                 queue = self._waiting[key] = deque()
-            queue.append(Job(parcel, list(range(len(message.targets)))))
+            queue.append(Job(parcel, list(range(len(message.targets))), 0, earlier.doubtful))
         return count
 
     def _writer(self, message: Message, run: int, partition: int) -> ReceiptWriter:
@@ -268,7 +307,7 @@ class SendStage(Stage):
             return False
         if granted < count:
             rest = job.indices[granted:]
-            job = Job(job.parcel, job.indices[:granted])
+            job = Job(job.parcel, job.indices[:granted], 0, job.doubtful)
             queue[0].indices = rest
         else:
             queue.popleft()

@@ -16,6 +16,7 @@ from pushcast.send.budget import Budget
 from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures
 from pushcast.send.ports import Fatal, Outbox
+from pushcast.wire.retries import Ladder, rungs_of
 
 #: After the last request's deadline: its answer, its receipt, the acknowledgement of Kafka.
 QUIESCE_MARGIN_SECONDS = 2.0
@@ -46,13 +47,19 @@ def build(
         outbox=outbox,
         clock=clock or SystemClock(),
         budget=budget or Budget(settings.send.max_in_flight),
-        policy=Policy(attempts=settings.send.attempts),
+        policy=Policy(attempts=settings.send.attempts, ladder=ladder(settings)),
         max_open_targets=bounds(settings).targets,
         quiesce_seconds=settings.send.request_timeout_seconds + QUIESCE_MARGIN_SECONDS,
         random=random or Random(),
         figures=figures or Figures(),
         fatal=fatal,
     )
+
+
+def ladder(settings: Settings) -> Ladder:
+    """The retry ladder that the settings describe."""
+    retry = settings.retry
+    return Ladder(rungs_of(retry.rungs_seconds), retry.attempts, retry.jitter)
 
 
 def bounds(settings: Settings) -> Bounds:

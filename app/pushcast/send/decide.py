@@ -1,4 +1,4 @@
-"""What a provider's result means for a delivery: its end, or another try. Pure."""
+"""What a provider's result means for a delivery: its end, another try here, or a rung of the retry ladder. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pushcast.model.words import Outcome, Reason
 from pushcast.providers.port import Disposition, Result
+from pushcast.wire.retries import Ladder, Rung
 
 FIRST_DELAY_SECONDS = 0.25
 #: Waiting longer in the process would hold the partition's low watermark.
@@ -29,11 +30,23 @@ class Again(NamedTuple):
     doubtful: bool
 
 
+class Later(NamedTuple):
+    """Another round, after waiting on a rung. `doubtful`: from now on an earlier round may have reached the device."""
+
+    rung: Rung
+    doubtful: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How often a delivery is tried in one process, the first try included."""
+    """How often a delivery is tried in one process, the first try included, and what follows.
+
+    With a ladder only what certainly did not reach the provider is tried again here; whatever the provider answered,
+    or may have taken, waits on a rung. Without one everything is tried here, and is dead after the last try.
+    """
 
     attempts: int
+    ladder: Ladder | None = None
     first_delay_seconds: float = FIRST_DELAY_SECONDS
     max_delay_seconds: float = MAX_DELAY_SECONDS
 
@@ -54,11 +67,20 @@ _DEFAULT_REASON = {
 
 
 def decide(
-    result: Result, *, tries: int, doubtful: bool, at_most_once: bool, dry_run: bool, policy: Policy, random: Random
-) -> End | Again:
-    """`tries`: made in this process, the one that gave `result` included. Draws from `random` only for a retry.
+    result: Result,
+    *,
+    tries: int,
+    doubtful: bool,
+    at_most_once: bool,
+    dry_run: bool,
+    policy: Policy,
+    random: Random,
+    rounds_made: int = 0,
+) -> End | Again | Later:
+    """`tries`: made in this process, the one that gave `result` included. Draws from `random` only for a try here.
 
-    Every delivery ends: with `tries` >= `policy.attempts` the answer is always an End.
+    `rounds_made`: before this one. Every delivery ends: with `tries` >= `policy.attempts` the answer is never Again,
+    and in the last round of the ladder it is never Later.
     """
     disposition = result.disposition
     if disposition is Disposition.ACCEPTED:
@@ -72,8 +94,12 @@ def decide(
     if unknown and at_most_once:
         return End(Outcome.REJECTED, Reason.UNKNOWN_OUTCOME)
     doubtful = doubtful or unknown
-    if tries < policy.attempts:
+    ladder = policy.ladder
+    if tries < policy.attempts and (ladder is None or disposition is Disposition.UNSENT):
         return Again(_delay_seconds(result.retry_after_seconds, tries, policy, random), doubtful)
+    rung = None if ladder is None else ladder.rung_after(rounds_made + 1, result.retry_after_seconds)
+    if rung is not None:
+        return Later(rung, doubtful)
     if doubtful:
         return DOUBTFUL
     if disposition is Disposition.CREDENTIAL:

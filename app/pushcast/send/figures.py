@@ -28,4 +28,6 @@ class Figures:
     dead_letters: Counter[tuple[Platform, Lane, str]] = field(default_factory=Counter)
     #: Targets that are handed over again by Kafka because their record was not finished here: (platform, lane).
     dropped: Counter[tuple[Platform, Lane]] = field(default_factory=Counter)
+    #: Records of planners that had been fenced off: (platform, lane).
+    void: Counter[tuple[Platform, Lane]] = field(default_factory=Counter)
     latencies: Latencies = _unobserved

@@ -9,7 +9,8 @@ from random import Random
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Outcome, Platform
 from pushcast.providers.port import Disposition, Result
-from pushcast.send.decide import Again, End, Policy, decide
+from pushcast.send.aside import Aside
+from pushcast.send.decide import Again, End, Later, Policy, decide
 from pushcast.send.figures import Figures
 from pushcast.send.ports import Barrier, Outbox
 from pushcast.send.records import Job, OpenRecord, Parcel
@@ -42,6 +43,7 @@ class Outcomes:
         lane: Lane,
         figures: Figures,
         on_acked: Callable[[list[Share]], None],
+        aside: Aside | None = None,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
@@ -51,10 +53,13 @@ class Outcomes:
         self._lane = lane
         self._figures = figures
         self._on_acked = on_acked
+        self._aside = aside  # when the policy has a ladder
 
     def settle(self, arrived: Iterable[tuple[Job, Sequence[Result]]]) -> list[Retry]:
-        """Ends what ended and returns what is to be tried again. Results of targets without an open try are ignored:
-        a provider that reports twice must not make two receipts."""
+        """Ends what ended, passes on what waits for another round, and returns what is to be tried again here.
+
+        Results of targets without an open try are ignored: a provider that reports twice must not make two receipts.
+        """
         now_ms = self._clock.now_ms()
         barrier = self._outbox.barrier()
         shares: list[Share] = []
@@ -67,6 +72,8 @@ class Outcomes:
             if ended:
                 shares.append((parcel.record, parcel.key, ended))
         if shares:
+            if self._aside is not None:
+                self._aside.put(barrier, now_ms)
             barrier.on_acked(partial(self._on_acked, shares))
         return retries
 
@@ -110,8 +117,15 @@ class Outcomes:
                 self._add_retry(again, job, target, verdict)
                 self._figures.tries_again[parcel.app, self._platform, self._lane, disposition] += 1
                 continue
-            outcome, reason, token_invalid = verdict
             others += 1
+            if isinstance(verdict, Later):
+                assert self._aside is not None, "a policy with a ladder has someone to pass on to"
+                self._aside.retry(parcel, target, *verdict)
+                self._figures.tries_again[parcel.app, self._platform, self._lane, disposition] += 1
+                continue
+            outcome, reason, token_invalid = verdict
+            if outcome is Outcome.DEAD and self._aside is not None:
+                self._aside.dead(parcel, target, reason or outcome)
             write(target, outcome, reason, provider_id, status, answered_at or now_ms)
             self._count(parcel, outcome, reason, 1)
             if token_invalid:
@@ -123,7 +137,7 @@ class Outcomes:
             self._figures.latencies(parcel.app, self._platform, seconds)
         return accepted + others
 
-    def _decide(self, job: Job, result: Result) -> End | Again:
+    def _decide(self, job: Job, result: Result) -> End | Again | Later:
         options = job.parcel.message.options
         return decide(
             result,
@@ -133,6 +147,7 @@ class Outcomes:
             dry_run=options.dry_run,
             policy=self._policy,
             random=self._random,
+            rounds_made=job.parcel.record.round.rounds,
         )
 
     @staticmethod

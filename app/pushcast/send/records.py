@@ -2,24 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from pushcast.model.batch import Message
 from pushcast.providers.port import Provider
 from pushcast.send.ports import Batch
 from pushcast.wire.receipt_writer import ReceiptWriter
+from pushcast.wire.retries import FIRST_ROUND, Round
 
 
 class OpenRecord:
     """A send record until every target has an acknowledged outcome."""
 
-    __slots__ = ("batch", "dropped", "ledger_prefix", "left", "offset", "started")
+    __slots__ = (
+        "batch",
+        "dropped",
+        "first_seen_at",
+        "headers",
+        "ledger_prefix",
+        "left",
+        "offset",
+        "round",
+        "run",
+        "started",
+    )
 
-    def __init__(self, batch: Batch, offset: int, targets: int, ledger_prefix: bytes) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        offset: int,
+        targets: int,
+        ledger_prefix: bytes,
+        *,
+        headers: Sequence[tuple[str, bytes]] = (),
+        round_: Round = FIRST_ROUND,
+        run: int = 0,
+        first_seen_at: int = 0,
+    ) -> None:
         self.batch = batch
         self.offset = offset
         self.left = targets  # without an acknowledged outcome
         self.ledger_prefix = ledger_prefix
+        self.headers = headers
+        self.round = round_  # what earlier rounds came to
+        self.run = run  # of redrives
+        self.first_seen_at = first_seen_at  # milliseconds since the epoch
         self.started = False  # a target may have left
         self.dropped = False  # given up here: Kafka hands it to the next owner
 

@@ -4,6 +4,7 @@ import asyncio
 
 from faust.types import TP
 
+from pushcast.kafka.batch import Committed
 from pushcast.model.notification import Options
 from pushcast.providers.port import Disposition
 from pushcast.send.budget import Budget
@@ -403,7 +404,7 @@ async def test_a_partition_that_comes_back_is_taken_from_the_start() -> None:
     harness = Harness(provider)
     batch = await harness.feed(send_batch(message(1)))
     harness.trackers[3].lost = True
-    await harness.stage.assigned({TP(TOPIC, 3): None})  # type: ignore[dict-item]
+    await harness.stage.assigned({TP(TOPIC, 3): Committed(None, "")})
     harness.trackers.clear()
     again = harness.batch(batch.records)
     await harness.stage.handle(again)

@@ -26,6 +26,7 @@ from pushcast.send.figures import Figures
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.receipts import decode_receipt, decode_token_invalid
+from pushcast.wire.retries import Ladder
 
 T0 = 1_800_000_000_000
 OPEN = Bounds(records=1_000_000, bytes=1 << 40, targets=1_000_000)
@@ -252,6 +253,7 @@ class Harness:
         quiesce_seconds: float = 5.0,
         budget: Budget | None = None,
         max_open_targets: int = 1_000_000,
+        ladder: Ladder | None = None,
     ) -> None:
         self.outbox = TwinOutbox(acks)
         self.clock = ManualClock(T0)
@@ -266,7 +268,7 @@ class Harness:
             outbox=self.outbox,
             clock=self.clock,
             budget=self.budget,
-            policy=Policy(attempts),
+            policy=Policy(attempts, ladder),
             max_open_targets=max_open_targets,
             quiesce_seconds=quiesce_seconds,
             random=Random(1),
