@@ -9,6 +9,7 @@ from typing import Any
 
 APPS = ("news", "chat")
 USERS_PER_DEVICE = 0.4  # 8,000 users own 20,000 devices
+PLATFORM_SHARES = {"apns": 0.46, "fcm": 0.44, "webpush": 0.06, "expo": 0.04}
 DEAD_SHARE = 0.01
 STRANGER_SHARE = 0.01
 CHAT_SHARE, ALERT_SHARE = 0.4, 0.5  # the rest goes to all apps
@@ -41,7 +42,10 @@ def user_count(devices: int) -> int:
 
 
 def make_devices(devices: int, seed: int) -> list[DeviceOf]:
-    """Exactly `devices` registrations of `user_count(devices)` users, one to four each, in two apps, ~1 % dead."""
+    """Exactly `devices` registrations of `user_count(devices)` users, one to four each, in two apps, ~1 % dead.
+
+    Web Push devices still lack their subscription: only a push service can make one.
+    """
     rng = random.Random(f"devices/{seed}")
     users = user_count(devices)
     owners = list(range(users))
@@ -60,22 +64,23 @@ def make_devices(devices: int, seed: int) -> list[DeviceOf]:
 
 def _device(number: int, user: int, rng: random.Random) -> DeviceOf:
     dead = rng.random() < DEAD_SHARE
-    platform = rng.choice(("apns", "fcm"))
-    if platform == "apns":
-        # prefixes that the simulator knows: reference/providers.md §7
-        token = ("dead0410" if dead else f"{rng.getrandbits(28) + 0x10000000:08x}") + f"{number:056x}"
-    else:
-        token = ("unreg:" if dead else "live:") + f"APA91b{number:012d}{rng.getrandbits(256):064x}"
-    name = f"user-{user}"
+    app = rng.choice(APPS)
+    platform = rng.choices(tuple(PLATFORM_SHARES), tuple(PLATFORM_SHARES.values()))[0]
     event = {
         "op": "register",
-        "app": rng.choice(APPS),
+        "app": app,
         "device": f"device-{number}",
         "platform": platform,
-        "token": token,
         "locale": rng.choice(("en-GB", "de-DE", "fr-FR")),
     }
-    return DeviceOf(name, event, dead)
+    # The simulators know dead tokens by their prefix: reference/providers.md §7.
+    if platform == "apns":
+        event["token"] = ("dead0410" if dead else f"{rng.getrandbits(28) + 0x10000000:08x}") + f"{number:056x}"
+    elif platform == "fcm":
+        event["token"] = ("unreg:" if dead else "live:") + f"APA91b{number:012d}{rng.getrandbits(256):064x}"
+    elif platform == "expo":
+        event["token"] = f"ExponentPushToken[{f'unreg-{number}' if dead else f'{app}-project/{number}'}]"
+    return DeviceOf(f"user-{user}", event, dead)
 
 
 def make_notes(count: int, devices: list[DeviceOf], seed: int) -> Iterator[Note]:

@@ -24,6 +24,7 @@ REGISTER_SECONDS = 120.0
 DRAIN_SECONDS = 300.0
 SETTLE_SECONDS = 20.0
 POLL_SECONDS = 0.2
+SUBSCRIPTIONS_AT_ONCE = 1000
 
 Progress = Callable[[str, int, int], None]  # step, done, of
 
@@ -41,6 +42,7 @@ def run(world: World, plan: Plan, progress: Progress) -> dict[str, object]:
     """Runs the main job in `world`; returns the contract's keys. Raises PushcastError when it does not end."""
     with Books(world.settings) as books:
         devices = make_devices(plan.devices, plan.seed)
+        _subscribe(world, devices)
         _register(world, books, devices, progress)
         produced_from_ms = round(time.time() * 1000)
         _notify(world, plan, devices, progress)
@@ -82,6 +84,19 @@ def _produce(producer: Producer, topic: str, user: str, value: bytes, partitions
             producer.poll(0.1)
         else:
             return
+
+
+def _subscribe(world: World, devices: list[DeviceOf]) -> None:
+    """Gives every Web Push device a subscription of the simulated push service."""
+    waiting: dict[tuple[str, bool], list[DeviceOf]] = {}
+    for device in devices:
+        if device.event["platform"] == "webpush":
+            waiting.setdefault((device.event["app"], device.dead), []).append(device)
+    for (app, dead), group in waiting.items():
+        for start in range(0, len(group), SUBSCRIPTIONS_AT_ONCE):
+            part = group[start : start + SUBSCRIPTIONS_AT_ONCE]
+            for device, subscription in zip(part, world.subscribe(app, dead, len(part)), strict=True):
+                device.event["subscription"] = subscription
 
 
 def _register(world: World, books: Books, devices: list[DeviceOf], progress: Progress) -> None:

@@ -20,7 +20,7 @@ from typing import IO, Any
 import yaml
 
 from pushcast.config.settings import CONFIG_VARIABLE, Settings, load
-from pushcast.demo.load import APPS
+from pushcast.demo.load import APPS, PLATFORM_SHARES
 from pushcast.kafka import embedded
 from pushcast.kafka.security import librdkafka_config
 from pushcast.kafka.topics import apply, load_topology
@@ -72,7 +72,7 @@ class World:
             cluster = stack.enter_context(embedded.temporary_cluster())
             servers = cluster.info.bootstrap_servers
         self._say(f"Kafka answers at {servers}")
-        for platform in ("apns", "fcm"):
+        for platform in PLATFORM_SHARES:
             self._simulators[platform] = self._start_simulator(stack, platform)
             self._say(f"{platform} simulator at {self._simulators[platform]['url']}")
         path = self.folder / "pushcast.yaml"
@@ -89,14 +89,10 @@ class World:
         self.start_roles()
 
     def _configuration(self, servers: str) -> dict[str, Any]:
-        apns, fcm = self._simulators["apns"], self._simulators["fcm"]
-        apps: dict[str, Any] = {}
-        for name in APPS:
-            key, account = apns["credentials"]["apps"][name], fcm["credentials"]["apps"][name]
-            apps[name] = {
-                "apns": {"endpoint": apns["url"], "ca_file": apns["ca_file"], **_apns(key)},
-                "fcm": {"endpoint": fcm["url"], "ca_file": fcm["ca_file"], **_fcm(account)},
-            }
+        apps = {
+            name: {platform: _provider(platform, line, name) for platform, line in self._simulators.items()}
+            for name in APPS
+        }
         return {
             "kafka": {"bootstrap_servers": servers, "partitions": PARTITIONS},
             "classes": {
@@ -109,8 +105,7 @@ class World:
         }
 
     def _start_simulator(self, stack: ExitStack, platform: str) -> dict[str, Any]:
-        flag = "--topic" if platform == "apns" else "--project"
-        names = [part for app in APPS for part in (flag, f"com.example.{app}" if platform == "apns" else app)]
+        names = [part for app in APPS for part in ("--topic", f"com.example.{app}")]
         command = child_command("sim", platform, *names, "--work-dir", str(self.folder / platform))
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log_file, start_new_session=True)
         stack.callback(_stop, process)
@@ -181,6 +176,18 @@ class World:
         """Platforms that have a simulator."""
         return [Platform(name) for name in self._simulators]
 
+    def subscribe(self, app: str, dead: bool, count: int) -> list[dict[str, str]]:
+        """Web Push subscriptions bound to the app's key; dead ones answer 410."""
+        line = self._simulators["webpush"]
+        key = line["credentials"]["apps"][app]["vapid_public_key"]
+        wanted = {"count": count, "vapid_public_key": key, "verdict": "410" if dead else "ok"}
+        request = urllib.request.Request(  # noqa: S310 - our own simulator's address
+            f"{line['control_url']}/subscribe", json.dumps(wanted).encode(), {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            found: list[dict[str, str]] = json.loads(answer.read())["subscriptions"]
+        return found
+
 
 def get_json(url: str) -> dict[str, Any]:
     """GET on loopback. Raises OSError."""
@@ -215,9 +222,18 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.stdout.close()
 
 
-def _apns(key: dict[str, Any]) -> dict[str, Any]:
-    return {name: key[name] for name in ("key_file", "key_id", "team_id", "topic", "environment")}
+def _provider(platform: str, line: dict[str, Any], app: str) -> dict[str, Any]:
+    """The app's provider settings for a simulator."""
+    credentials = line["credentials"]["apps"][app]
+    known = {name: credentials[name] for name in _SETTINGS[platform]}
+    if platform == "webpush":  # the endpoint is each subscription's own
+        return {"ca_file": line["ca_file"], "allow_loopback": True, **known}
+    return {"endpoint": line["url"], "ca_file": line["ca_file"], **known}
 
 
-def _fcm(account: dict[str, Any]) -> dict[str, Any]:
-    return {name: account[name] for name in ("service_account_file", "project_id", "token_endpoint")}
+_SETTINGS = {
+    "apns": ("key_file", "key_id", "team_id", "topic", "environment"),
+    "fcm": ("service_account_file", "project_id", "token_endpoint"),
+    "webpush": ("vapid_key_file", "subject", "allowed_hosts"),
+    "expo": ("access_token_file",),
+}
