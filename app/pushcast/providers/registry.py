@@ -13,6 +13,7 @@ from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Platform
+from pushcast.providers.apns.channels import Channels, Host
 from pushcast.providers.apns.client import ApnsProvider
 from pushcast.providers.apns.credentials import ClientCertificate, ProviderToken
 from pushcast.providers.credential import Credential
@@ -111,16 +112,41 @@ def _multicast(
     return MulticastEngine(lambda: Pool(endpoint, options))
 
 
+def build_channels(app_name: str, settings: Settings, clock: Clock | None = None) -> Channels:
+    """The APNs broadcast channels of an app. Raises ConfigurationError as `build`."""
+    app = settings.apps.get(app_name)
+    chosen = None if app is None else app.apns
+    if chosen is None:
+        raise ConfigurationError(f"apps.{app_name}.apns: not configured")
+    clock = clock or SystemClock()
+    try:
+        tls = _tls(chosen.ca_file, chosen.certificate_file)
+        credential = _apns_credential(chosen, tls, clock)
+        hosts = [_host(address_of(url), tls) for url in (chosen.channels_url, chosen.broadcast_url)]
+    except ConfigurationError as error:
+        raise ConfigurationError(f"apps.{app_name}.apns: {error}") from error
+    timeout_seconds = chosen.request_timeout_seconds or settings.send.request_timeout_seconds
+    return Channels(chosen.topic, hosts[0], hosts[1], credential, timeout_seconds, clock)
+
+
+def _host(address: Address, tls: ssl.SSLContext) -> Host:
+    endpoint = Endpoint(host=address.host, port=address.port, tls=tls, alpn_required=False)
+    options = PoolOptions(connection=ConnectionOptions(serial_until_answered=True), max_connections=1)
+    return Host(lambda: Pool(endpoint, options), address.authority)
+
+
+def _apns_credential(chosen: Apns, tls: ssl.SSLContext, clock: Clock) -> Credential:
+    if chosen.key_file is not None and chosen.key_id is not None and chosen.team_id is not None:
+        return ProviderToken(chosen.key_file, chosen.key_id, chosen.team_id, clock)
+    if chosen.certificate_file is not None:
+        return ClientCertificate(chosen.certificate_file, tls, clock)
+    raise ConfigurationError("set key_file, key_id and team_id, or certificate_file")
+
+
 def _apns(app_name: str, chosen: Apns, settings: Settings, clock: Clock) -> Provider:
     address = address_of(chosen.url)
     tls = _tls(chosen.ca_file, chosen.certificate_file)
-    credential: Credential
-    if chosen.key_file is not None and chosen.key_id is not None and chosen.team_id is not None:
-        credential = ProviderToken(chosen.key_file, chosen.key_id, chosen.team_id, clock)
-    elif chosen.certificate_file is not None:
-        credential = ClientCertificate(chosen.certificate_file, tls, clock)
-    else:
-        raise ConfigurationError("set key_file, key_id and team_id, or certificate_file")
+    credential = _apns_credential(chosen, tls, clock)
     with_token = isinstance(credential, ProviderToken)
     engine: Engine
     if chosen.engine == "aioapns":
