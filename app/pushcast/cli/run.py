@@ -18,6 +18,7 @@ class Role(StrEnum):
     registrar = "registrar"
     planner = "planner"
     sender = "sender"
+    settler = "settler"
 
 
 def run(

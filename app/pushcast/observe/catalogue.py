@@ -59,6 +59,8 @@ class MetricName(StrEnum):
     NOT_PLANNED = "pushcast_notifications_not_planned_total"
     OUTCOMES = "pushcast_outcomes_total"
     TRIES_AGAIN = "pushcast_tries_again_total"
+    RETRIED = "pushcast_retried_targets_total"
+    RETRIES_ENDED = "pushcast_retries_ended_total"
     DROPPED = "pushcast_dropped_targets_total"
     IN_FLIGHT = "pushcast_in_flight_deliveries"
     IN_FLIGHT_LIMIT = "pushcast_in_flight_deliveries_limit"
@@ -299,6 +301,22 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
         (L.APP, L.PLATFORM, L.LANE, L.DISPOSITION),
         "Attempts that were followed by another. `unknown` ones may have reached the device.",
         "A steady share: the provider is overloaded or the network loses connections.",
+    ),
+    Metric(
+        N.RETRIED,
+        "counter",
+        "targets",
+        (L.PLATFORM,),
+        "Targets that waited on the retry ladder and went back to their send topic.",
+        "A steady share: the provider is overloaded, see its verdicts by reason.",
+    ),
+    Metric(
+        N.RETRIES_ENDED,
+        "counter",
+        "deliveries",
+        (L.REASON,),
+        "Deliveries past their expiry when their wait was over; `unknown_outcome` may have arrived earlier.",
+        "Many: classes live shorter than the ladder, or SETTLE lags.",
     ),
     Metric(
         N.DROPPED,

@@ -106,6 +106,8 @@ STAGE_COUNTERS: Final[dict[str, tuple[Name, _Labelled]]] = {
     "unregistrations": (Name.DEVICE_CHANGES, lambda _, __, result: ("unregister", result)),
     "users_forgotten": (Name.DEVICE_CHANGES, lambda _, __, result: ("forget_user", result)),
     "removals": (Name.DEVICES_REMOVED, lambda _, __, reason: (reason,)),
+    "settled": (Name.RETRIED, lambda _, __, platform: (platform,)),
+    "ended": (Name.RETRIES_ENDED, lambda _, __, reason: (reason,)),
     "kept_tokens": (Name.TOKENS_KEPT, lambda _, __, reason: (reason,)),
     "unreadable_rows": (Name.ROWS_UNREADABLE, lambda _, __, reason: (reason,)),
 }

@@ -27,6 +27,9 @@ from pushcast.send.budget import Budget
 from pushcast.send.build import bounds as send_bounds
 from pushcast.send.build import build as build_send
 from pushcast.send.figures import Figures
+from pushcast.settle import build as settle
+from pushcast.settle.agent import GROUP as SETTLE_GROUP
+from pushcast.settle.agent import RUNGS
 from pushcast.wire import topics
 from pushcast.wire.schemas import SchemaSource
 
@@ -46,6 +49,7 @@ class Hosted:
     register: Counter[tuple[str, str]] = field(default_factory=Counter)
     plan: dict[Lane, Counter[tuple[str, str]]] = field(default_factory=dict)
     send: Figures = field(default_factory=Figures)
+    settle: Counter[tuple[str, str]] = field(default_factory=Counter)
     budget: Budget | None = None
 
 
@@ -67,6 +71,8 @@ def host(
                 _planner(settings, lane, slot, outbox, hosted)
         elif role == "sender":
             _senders(settings, lanes, platforms, slot, outbox, hosted)
+        elif role == "settler":
+            _settler(settings, slot, outbox, hosted)
         else:
             raise ConfigurationError(f"role {role!r} is not built yet")
     return hosted
@@ -138,6 +144,13 @@ def _planner(settings: Settings, lane: Lane, slot: str | None, outbox: Outbox, h
     _declare(app, "planner", [topics.notification(lane)], stage, bounds)
     hosted.apps.append(app)
     hosted.tables[app.conf.id] = table
+
+
+def _settler(settings: Settings, slot: str | None, outbox: Outbox, hosted: Hosted) -> None:
+    app = _app(settings, SETTLE_GROUP, slot, max_partition_fetch_bytes=settle.FETCH_BYTES)
+    stage = settle.build(settings, cast(Any, outbox), counters=hosted.settle)
+    _declare(app, "settler", RUNGS, stage, settle.bounds(settings))
+    hosted.apps.append(app)
 
 
 def _senders(

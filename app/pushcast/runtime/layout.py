@@ -25,6 +25,8 @@ def processes(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Pla
     configured = {platform for app in settings.apps.values() for platform in app.platforms()}
     senders = [platform for platform in platforms if platform in configured]
     plans = [ProcessPlan("registrar", ("registrar", "--slot", "local"))]
+    if senders:
+        plans.append(ProcessPlan("settler", ("settler", "--slot", "local")))
     for lane in lanes:
         nice = BULK_NICENESS if lane is Lane.BULK else 0
         common = ("--lane", lane.value, "--slot", "local")

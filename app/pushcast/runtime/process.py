@@ -43,7 +43,7 @@ def run_roles(
 def process_name(roles: Sequence[str], lanes: Sequence[Lane]) -> str:
     """`planner-urgent`, `registrar`, `planner-sender`: how the process is called in logs and in `<data_dir>/run`."""
     name = "-".join(roles)
-    if len(lanes) < len(Lane) and set(roles) - {"registrar"}:
+    if len(lanes) < len(Lane) and set(roles) - {"registrar", "settler"}:
         name += "-" + "-".join(lanes)
     return name
 

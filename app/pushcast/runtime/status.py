@@ -120,6 +120,7 @@ class Status:
         yield from sources.stage("registrar", "", hosted.register)
         for lane, counters in hosted.plan.items():
             yield from sources.stage("planner", lane, counters)
+        yield from sources.stage("settler", "", hosted.settle)
         yield from sources.sender(hosted.send)
         if hosted.budget is not None:
             yield Sample(MetricName.IN_FLIGHT_LIMIT, hosted.budget.capacity)

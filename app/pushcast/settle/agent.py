@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from pushcast.kafka.batch import TP, Bounds, Committed, Stage
+from pushcast.kafka.batch import TP, Committed, Stage
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
@@ -32,7 +32,6 @@ RUNGS: tuple[str, ...] = tuple(topics.retry(delay) for delay in topics.RETRY_DEL
 #: 1,000 receipts.
 OUTPUTS_PER_TURN = 500
 BYTES_PER_TURN = 4 << 20
-_MEMORY_BYTES = 64 << 20
 
 #: What happened, by (name, word): ("settled", platform), ("expired", platform), ("dead_letters", reason).
 Counters = Counter[tuple[str, str]]
@@ -227,8 +226,3 @@ class SettleStage(Stage):
             step()
         except Exception as error:
             self._fatal(f"{GROUP}: a step of the settler failed", error)
-
-
-def bounds(partitions: int) -> Bounds:
-    """Of each partition of each rung: together at most 64 MB, and one fetch response on top of each."""
-    return Bounds(records=2_000, bytes=max(128 << 10, _MEMORY_BYTES // (len(RUNGS) * partitions)))
