@@ -11,6 +11,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, Topic
 
 from pushcast.audit.reckoning import PartitionAccounts, Totals
 from pushcast.config.settings import Settings
+from pushcast.kafka.handover.fences import Fences, author_of
 from pushcast.kafka.security import librdkafka_config
 from pushcast.model.errors import PushcastError
 from pushcast.model.ids import partition_of
@@ -83,8 +84,11 @@ class Books:
             dead = {topics.dead_letter(topic): lane for topic, lane in intakes.items()}
             wanted = [*intakes, *dead, topics.PLANNED, topics.RECEIPT]
             starts = {topic: self._start(topic, partition, since_ms) for topic in wanted}
+            fences = {topic: Fences() for topic in (topics.PLANNED, topics.RECEIPT)}
             for message in self._read(partition, starts):
                 topic, value = str(message.topic()), message.value()
+                if topic in fences and not fences[topic].admit(author_of(_headers(message)), _offset(message)):
+                    continue
                 if topic == topics.RECEIPT:
                     if value and accounts.receipt(receipt := decode_receipt(value)):
                         on_receipt(receipt)
@@ -100,6 +104,7 @@ class Books:
                     if h.first(_headers(message), h.FORWARDED) is None and self._is_foreign(message):
                         accounts.excuse(intakes[topic], _offset(message))
             first = {str(lane): starts[topic] for topic, lane in intakes.items()}
+            totals.void_records += sum(each.void for each in fences.values())
             accounts.settle(totals, {str(lane): commits[lane][partition] for lane in Lane}, first)
             progress(partition)
         return totals

@@ -40,6 +40,7 @@ class Totals:
     copies_of_receipts: int = 0
     notifications: int = 0
     not_judgeable: int = 0
+    void_records: int = 0  # written by stages that had lost their partition; they do not count
     unbalanced: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -56,6 +57,7 @@ class Totals:
             "copies_of_receipts": self.copies_of_receipts,
             "notifications": self.notifications,
             "not_judgeable": self.not_judgeable,
+            "void_records": self.void_records,
             "unbalanced": self.unbalanced,
             "balanced": self.balanced,
         }

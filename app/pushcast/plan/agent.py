@@ -16,6 +16,7 @@ from pushcast.model.ids import device_row_prefix, partition_of
 from pushcast.model.notification import Notification
 from pushcast.model.words import Lane, Outcome, Reason
 from pushcast.plan.entry import Entry
+from pushcast.plan.exact import resume
 from pushcast.plan.match import Row, devices_of
 from pushcast.plan.outputs import Outputs, Refused
 from pushcast.plan.recent import Recent
@@ -24,10 +25,12 @@ from pushcast.plan.windows import Limits, PartitionWindows, WindowRule
 from pushcast.wire import headers as h
 from pushcast.wire.keys import user_of
 from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.row_reader import Device
 from pushcast.wire.schemas import SchemaSource
 
 if TYPE_CHECKING:
     from pushcast.kafka.batch import Batch
+    from pushcast.kafka.handover.runner import Handover
     from pushcast.kafka.outbox import Outbox
     from pushcast.kafka.table import SourceTable
 
@@ -62,7 +65,8 @@ class _Taken(NamedTuple):
 class PlanStage(Stage):
     """One planner App's stage. `fatal` ends the process unacknowledged when a timer's work fails unexpectedly.
 
-    `call_later` is the loop's unless a test has its own.
+    `call_later` is the loop's unless a test has its own. Without `handover` what was under way when a process died is
+    planned twice.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class PlanStage(Stage):
         counters: MutableMapping[tuple[str, str], int],
         schemas: SchemaSource | None = None,
         call_later: CallLater | None = None,
+        handover: Handover | None = None,
     ) -> None:
         self._settings = settings
         self._table = table
@@ -85,6 +90,8 @@ class PlanStage(Stage):
         self._fatal = fatal
         self._counters = counters
         self._call_later = call_later
+        self._handover = handover
+        self._lane = lane
         self._outputs = Outputs(outbox, lane, clock, self._count)
         self._stage = f"plan-{lane}"
         rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
@@ -99,10 +106,21 @@ class PlanStage(Stage):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
-        """Raises TimeoutError, and is called again, while this process has no table for one of the partitions."""
+        """Fences the predecessors off and reads what they wrote; nothing is planned before.
+
+        Raises TimeoutError, and is called again, while this process has no table for one of the partitions.
+        """
         missing = sorted(tp.partition for tp in committed if not self._table.held(tp.partition))
         if missing:
             raise TimeoutError(f"the devices table has no partition {missing}: its topic is not known to the group yet")
+        for tp in committed:
+            self._partitions.pop(tp.partition, None)
+        if self._handover is not None:
+            await self._handover.take_over(self.work, committed)
+
+    def commit_metadata(self, tp: TP, offset: int) -> str:
+        """Epoch and output positions of the hand-over."""
+        return "" if self._handover is None else self._handover.metadata(tp, offset)
 
     async def revoking(self, partitions: set[TP]) -> None:
         """Closes every window and settles every second look-up, then waits until Kafka has it all."""
@@ -127,7 +145,7 @@ class PlanStage(Stage):
         """
         if self._schemas is not None:
             await self._schemas.prepare([record.value for record in batch.records])
-        state = self._partition(batch.partition)
+        state = self._partition(TP(batch.topic, batch.partition))
         records = batch.records
         start = 0
         while start < len(records):
@@ -136,6 +154,8 @@ class PlanStage(Stage):
             await self._outbox.room()
             if fresh:
                 taken = self._read(state, fresh)
+                if self._handover is not None:
+                    self._handover.note(state.tp, fresh[0].offset, fresh[-1].offset)
                 state.taken_to = fresh[-1].offset + 1
                 self._plan(state, batch, taken)
                 await self._turn(state)
@@ -163,10 +183,26 @@ class PlanStage(Stage):
         refused = taken.refused
         duplicates: list[Entry] = []
         nothing: list[tuple[Entry, Outcome, Reason]] = []
+        tail = None if self._handover is None else self._handover.of(state.tp).tail or None
+        known: list[int] = []
+        resumed: list[Entry] = []
         self._count("consumed", "", len(taken.records) + len(refused))
         state.open(len(taken.records) + len(refused))
         for note, record, rows in zip(taken.notes, taken.records, taken.rows, strict=True):
-            devices = devices_of(rows, self._unreadable) if rows else ()
+            if tail and tail.is_done(record.offset):
+                is_duplicate(note.user, note.id)  # so that the next one is
+                known.append(record.offset)
+                continue
+            devices: Sequence[Device] = devices_of(rows, self._unreadable) if rows else ()
+            if tail and (there := tail.take(record.offset)):
+                is_duplicate(note.user, note.id)
+                entry = Entry(batch, record.offset, record_bytes(record), note)
+                devices = resume(entry, self._lane, there, devices)
+                if devices and note.expires_at > now_ms:
+                    add(entry, devices, now)
+                else:
+                    resumed.append(entry)
+                continue
             if not devices and not self._belongs(state, batch, record, refused):
                 continue
             entry = Entry(batch, record.offset, record_bytes(record), note)
@@ -184,6 +220,8 @@ class PlanStage(Stage):
             self._outputs.dead_letters(state, batch, refused)
         self._outputs.nothing(state, nothing)
         self._outputs.duplicates(state, duplicates)
+        self._outputs.resumed(state, resumed)
+        self._outputs.known(state, batch, known)
 
     def _belongs(self, state: PartitionState, batch: Batch, record: Record, refused: list[Refused]) -> bool:
         """Whether the record is in its key's partition; if not, it is forwarded once, then a dead letter."""
@@ -265,13 +303,16 @@ class PlanStage(Stage):
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fatal(error)
 
-    def _partition(self, number: int) -> PartitionState:
-        state = self._partitions.get(number)
+    def _partition(self, tp: TP) -> PartitionState:
+        state = self._partitions.get(tp.partition)
         if state is None:
             windows = PartitionWindows(self._rules, self._limits)
-            origin = h.origin(self._stage, number, self._clock.now_ms() // 1000)
-            state = PartitionState(number, windows, Recent(self._settings.plan.max_open_records), origin)
-            self._partitions[number] = state
+            if self._handover is None:
+                origin = h.origin(self._stage, tp.partition, self._clock.now_ms() // 1000)
+            else:
+                origin = self._handover.origin(tp)
+            state = PartitionState(tp, windows, Recent(self._settings.plan.max_open_records), origin)
+            self._partitions[tp.partition] = state
         return state
 
     def _unreadable(self, error: InvalidInput) -> None:

@@ -38,10 +38,14 @@ class Entry:
 
     def add(self, platform: str, targets: int) -> None:
         """A window took this many targets."""
+        self.count(platform, targets)
+        self.open += 1
+
+    def count(self, platform: str, targets: int) -> None:
+        """So many deliveries of this notification are, or are about to be, in the send topic of a platform."""
         index = _INDEX[platform]
         counts = self.counts
         self.counts = (*counts[:index], counts[index] + targets, *counts[index + 1 :])
-        self.open += 1
 
     def planned(self) -> PlannedRow:
         return PlannedRow(self.offset_field, self.note_id, self.counts, self.other, self.reason)

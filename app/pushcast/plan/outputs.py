@@ -121,6 +121,17 @@ class Outputs:
         if entries:
             self._count("suppressed", Reason.DUPLICATE, len(entries))
 
+    def resumed(self, state: PartitionState, entries: Sequence[Entry]) -> None:
+        """Notifications of which a predecessor wrote all that there is to write: only the planned record is missing."""
+        for entry in entries:
+            entry.note = None
+            self._complete(state, entry)
+
+    def known(self, state: PartitionState, batch: Batch, offsets: Sequence[int]) -> None:
+        """Notifications that a predecessor has planned."""
+        if offsets:
+            self._finish(state, batch, offsets)
+
     def window(self, state: PartitionState, window: Window) -> None:
         """The batch that a window closed into."""
         barrier = self._outbox.barrier()

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
+from pushcast.kafka.batch import TP
 from pushcast.plan.entry import Entry
 from pushcast.plan.recent import Recent
 from pushcast.plan.windows import PartitionWindows
@@ -21,8 +22,9 @@ class Timer(Protocol):
 class PartitionState:
     """Windows, second look-ups and unfinished records of one partition during one assignment."""
 
-    def __init__(self, number: int, windows: PartitionWindows, recent: Recent, origin: Headers) -> None:
-        self.number = number
+    def __init__(self, tp: TP, windows: PartitionWindows, recent: Recent, origin: Headers) -> None:
+        self.tp = tp
+        self.number = tp.partition
         self.windows = windows
         self.recent = recent
         self.origin = origin  # headers of every output

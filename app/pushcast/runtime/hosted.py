@@ -20,6 +20,7 @@ from pushcast.model.clock import SystemClock
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
 from pushcast.plan.agent import PlanStage
+from pushcast.plan.exact import build_handover
 from pushcast.providers.port import Provider
 from pushcast.register.agent import build as build_register
 from pushcast.send.agent import group_of
@@ -138,6 +139,7 @@ def _planner(settings: Settings, lane: Lane, slot: str | None, outbox: Outbox, h
         schemas=_schemas(settings),
         fatal=lambda error: end_process(f"plan-{lane}", error),
         counters=counters,
+        handover=build_handover(settings, lane, outbox, SystemClock()),
     )
     # The stage closes its windows at max_open_records; one more poll may come before the pause takes hold.
     bounds = Bounds(records=settings.plan.max_open_records + 5_000, bytes=PLAN_BYTES)

@@ -53,6 +53,7 @@ def test_what_was_planned_and_ended_balances() -> None:
         "copies_of_receipts": 0,
         "notifications": 1,
         "not_judgeable": 0,
+        "void_records": 0,
         "unbalanced": [],
         "balanced": True,
     }

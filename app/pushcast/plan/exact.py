@@ -1,0 +1,77 @@
+"""What PLAN tells the hand-over of its outputs, and how a source record goes on from what a predecessor wrote of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from pushcast.config.settings import Settings
+from pushcast.kafka.handover.reading import SpanReader
+from pushcast.kafka.handover.runner import Handover, Items
+from pushcast.kafka.handover.tail import There
+from pushcast.model.clock import Clock
+from pushcast.model.ids import DELIVERY_ID_BYTES
+from pushcast.model.words import Lane, Platform
+from pushcast.plan.entry import Entry
+from pushcast.wire import topics
+from pushcast.wire.batches import decode_batch
+from pushcast.wire.receipts import decode_planned, decode_receipt
+
+if TYPE_CHECKING:
+    from pushcast.kafka.outbox import Outbox
+    from pushcast.wire.row_reader import Device
+
+
+def build_handover(settings: Settings, lane: Lane, outbox: Outbox, clock: Clock) -> Handover:
+    """For the planner of one lane; connects to nothing before partitions are assigned."""
+    outputs: dict[str, Items] = {topics.send(platform, lane): _deliveries for platform in Platform}
+    outputs[topics.RECEIPT] = _receipts
+    return Handover(
+        f"plan-{lane}",
+        outputs,
+        topics.PLANNED,
+        partial(_planned, lane),
+        outbox=outbox,
+        reader=SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security),
+        clock=clock,
+    )
+
+
+def _deliveries(value: bytes) -> Iterable[tuple[int, bytes]]:
+    for message in decode_batch(value).messages:
+        yield from zip(message.targets.source_offset, message.targets.delivery_id, strict=True)
+
+
+def _receipts(value: bytes) -> Iterable[tuple[int, bytes]]:
+    receipt = decode_receipt(value)
+    return ((receipt["source_offset"], bytes.fromhex(receipt["delivery_id"])),)
+
+
+def _planned(lane: Lane, value: bytes) -> Iterable[int]:
+    planned = decode_planned(value)
+    return planned.source_offset if planned.lane == lane else ()
+
+
+def resume(entry: Entry, lane: Lane, there: There, devices: Sequence[Device]) -> list[Device]:
+    """Counts what is there into the entry's planned record; returns the devices whose delivery is not there.
+
+    A device that has gone since keeps its delivery: it was sent.
+    """
+    note = entry.note
+    if note is None:
+        raise ValueError("this entry is in its windows already")
+    known: set[bytes] = set()
+    for platform in Platform:
+        deliveries = there.get(topics.send(platform, lane))
+        if deliveries:
+            entry.count(str(platform), len(deliveries))
+            known |= deliveries
+    entry.other = len(there.get(topics.RECEIPT, ()))
+    id_bytes = note.id.encode() + b"\0"
+    return [
+        device
+        for device in devices
+        if blake2b(id_bytes + device.key, digest_size=DELIVERY_ID_BYTES).digest() not in known
+    ]
