@@ -165,6 +165,15 @@ async def test_a_subscription_of_another_vapid_key_is_invalid_and_nothing_else(w
     assert outcomes(results) == {("invalid", "vapid_key_mismatch"): 1, ("accepted", None): 1}
 
 
+async def test_a_wrong_vapid_key_costs_no_subscription(webpush: Lab) -> None:
+    """Every subscription refuses us: the key file is wrong, and no device is."""
+    addresses = [webpush.subscription(personality="fcm", key=b"\4" + bytes(64)) for _ in range(150)]
+    first = outcomes(await webpush.send(addresses))
+    assert set(first) <= {("invalid", "vapid_key_mismatch"), ("credential", "mass_invalid_tokens")}
+    assert first["invalid", "vapid_key_mismatch"] < 100
+    assert outcomes(await webpush.send(addresses)) == {("credential", "mass_invalid_tokens"): 150}
+
+
 async def test_an_expired_vapid_token_costs_one_signature_and_no_push(webpush: Lab) -> None:
     assert outcomes(await webpush.send([webpush.subscription()])) == {("accepted", None): 1}
     webpush.simulator.clock.advance(13 * 3600)

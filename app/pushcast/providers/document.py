@@ -71,7 +71,7 @@ collapse id at most {apns_message.MAX_COLLAPSE_ID_BYTES}.
 - At most {expo_message.MAX_RECIPIENTS} recipients a request, {expo_client.MAX_CONNECTIONS} requests at a time, \
 gzip above {expo_message.GZIP_ABOVE_BYTES} bytes. Pushes of different messages that wait at the same time share a \
 request.
-- At most {expo_pacer.PROJECT_PER_SECOND:g} pushes a second and process; what would wait for more than \
+- At most {expo_pacer.PROJECT_PER_SECOND:g} pushes a second, times the process's share; what would wait for more than \
 {expo_client.MAX_WAIT_SECONDS:g} seconds goes back as `unsent` with `rate_limited`.
 - Title, body and `data` together at most {expo_message.MAX_PAYLOAD_BYTES} bytes as JSON.
 - `accepted` is Expo's ticket, its id the provider id. What Apple or Google said is in the receipt, from a quarter of \

@@ -14,6 +14,7 @@ import orjson
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
+from pushcast.providers.doubt import Doubt
 from pushcast.providers.expo.credentials import AccessToken
 from pushcast.providers.expo.message import MAX_RECIPIENTS, Recipient, encoded, is_token, render, request_body
 from pushcast.providers.expo.pacer import Pacer
@@ -30,6 +31,7 @@ from pushcast.providers.expo.verdicts import (
     read_send,
 )
 from pushcast.providers.port import Disposition, OnResults, Result
+from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.verdict import Row, Verdict, retry_after_seconds, verdict_of
 
@@ -111,6 +113,7 @@ class ExpoProvider:
         clock: Clock,
         *,
         pacer: Pacer | None = None,
+        suspicion: Suspicion | None = None,
     ) -> None:
         self.app = app
         self.engine = engine_name
@@ -119,11 +122,25 @@ class ExpoProvider:
         self._access_token = access_token
         self._timeout_seconds = timeout_seconds
         self._clock = clock
+        reasons = frozenset((OTHER_PROJECT.reason,))
+        self._doubt = Doubt(app, self.platform, suspicion or Suspicion(), reasons, clock)
         self._pacer = pacer or Pacer(clock.monotonic_seconds())
         self._client: httpx.AsyncClient | None = None
         self._line: deque[_Push] = deque()
         self._requests: set[asyncio.Task[None]] = set()
         self._pump_due: asyncio.Handle | None = None
+
+    @property
+    def suspicious(self) -> bool:
+        """Tokens of other projects come in such numbers that the configuration is to blame."""
+        return self._doubt.suspicious
+
+    def share(self, fraction: float) -> None:
+        """The part of the project's limit that this process may use, from 0 to 1 (`pacing.share_of`); 1 at first.
+
+        Raises ValueError.
+        """
+        self._pacer.share(fraction)
 
     async def start(self) -> None:
         self._client = httpx.AsyncClient(
@@ -214,7 +231,7 @@ class ExpoProvider:
     def _head(self) -> list[_Push]:
         """The next pushes of the line, without those whose call was cancelled."""
         chunk: list[_Push] = []
-        while self._line and len(chunk) < MAX_RECIPIENTS:
+        while self._line and len(chunk) < min(MAX_RECIPIENTS, self._pacer.burst):
             push = self._line.popleft()
             if not push.sending.done.done():
                 chunk.append(push)
@@ -293,11 +310,12 @@ class ExpoProvider:
         now = self._clock.now_ms()
         read = read_send(answer.status, answer.body, len(pushes))
         if not isinstance(read, Refusal):
-            _deliver(
+            self._deliver_judged(
+                pushes,
                 [
-                    (push, _ticket_result(push, ticket, answer.status, sent_at, now))
+                    _ticket_result(push, ticket, answer.status, sent_at, now)
                     for push, ticket in zip(pushes, read, strict=True)
-                ]
+                ],
             )
             return None
         if read.row in DIVISIBLE or read.row is hold:
@@ -315,7 +333,11 @@ class ExpoProvider:
         now = self._clock.now_ms()
         verdict = verdict_of(row, retry_after_seconds=after)
         status = row.statuses[0] if status is None and row.statuses else status
-        _deliver([(push, _result(push, verdict, status, None, sent_at or now, now)) for push in pushes])
+        results = [_result(push, verdict, status, None, sent_at or now, now) for push in pushes]
+        self._deliver_judged(pushes, results)
+
+    def _deliver_judged(self, pushes: list[_Push], results: list[Result]) -> None:
+        _deliver(list(zip(pushes, self._doubt.applied(results), strict=True)))
 
     async def _turn(self, count: int) -> None:
         """Waits until so many more may leave."""
@@ -392,7 +414,7 @@ def _unsent(push: _Push, reason: str) -> Result:
 
 
 def _deliver(results: list[tuple[_Push, Result]]) -> None:
-    """One list for each call."""
+    """One list for each call of `send`."""
     by_sending: dict[_Sending, list[Result]] = {}
     for push, result in results:
         by_sending.setdefault(push.sending, []).append(result)

@@ -10,6 +10,7 @@ PROJECT_PER_SECOND: Final = 600.0
 BURST: Final = 100
 _RECOVERY_SECONDS: Final = 10.0
 _LEAST_SHARE: Final = 1 / 32
+_LEAST_PER_SECOND: Final = 0.1
 
 
 class Pacer:
@@ -20,22 +21,41 @@ class Pacer:
         if per_second <= burst:
             raise ValueError("per_second must be more than burst")
         self._full_rate = per_second - burst
-        self._burst = float(burst)
+        self._full_burst = burst
+        self._granted = 1.0  # the process's part of the project's limit
         self._level = float(burst)
-        self._share = 1.0
+        self._share = 1.0  # what refusals left of it
         self._at = now
         self._not_before = now
 
+    @property
+    def burst(self) -> int:
+        """The most that may leave at once: at least 1."""
+        return max(1, int(self._full_burst * self._granted))
+
+    def share(self, fraction: float) -> None:
+        """The part of the limit that is ours. Raises ValueError beyond 0 and 1."""
+        if not 0.0 <= fraction <= 1.0:
+            raise ValueError(f"share {fraction} is not between 0 and 1")
+        self._granted = fraction
+        self._level = min(self._level, float(self.burst))
+
+    @property
+    def _rate(self) -> float:
+        return max(self._full_rate * self._granted * self._share, _LEAST_PER_SECOND)
+
     def take(self, count: int, now: float) -> float:
-        """0 when `count` (at most `burst`) may leave now; else nothing is taken, and it is the seconds to wait."""
+        """0 when `count` may leave now; else nothing is taken, and it is the seconds to wait. More than `burst`, left
+        from before a smaller share, may leave when the bucket is full."""
         self._refill(now)
         if now < self._not_before:
             return self._not_before - now
         # A rounding error of the clock must not make anybody wait for nothing.
-        if self._level + 1e-6 >= count:
+        needed = min(count, self.burst)
+        if self._level + 1e-6 >= needed:
             self._level -= count
             return 0.0
-        return (count - self._level) / (self._full_rate * self._share)
+        return (needed - self._level) / self._rate
 
     def slow_down(self, pause_seconds: float, now: float) -> None:
         """Expo refused: a pause, then half the rate, which recovers in ten seconds from half to full."""
@@ -48,5 +68,5 @@ class Pacer:
         # A pause neither fills the bucket nor counts as recovery.
         elapsed = max(now - max(self._at, self._not_before), 0.0)
         self._at = max(now, self._at)
-        self._level = min(self._level + elapsed * self._full_rate * self._share, self._burst)
+        self._level = min(self._level + elapsed * self._rate, float(self.burst))
         self._share = min(self._share + elapsed / (2 * _RECOVERY_SECONDS), 1.0)

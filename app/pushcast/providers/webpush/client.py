@@ -9,10 +9,12 @@ from typing import Final, NamedTuple
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
+from pushcast.providers.doubt import Doubt
 from pushcast.providers.engines.engine import Columns, Engine
 from pushcast.providers.http2.dial import Resolver, resolve
 from pushcast.providers.http2.request import Outcomes, Response, Template, Varying, Wrapped
 from pushcast.providers.port import Disposition, OnResults, Result
+from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.verdict import Remedy, Verdict
 from pushcast.providers.webpush.credentials import Vapid
@@ -21,7 +23,7 @@ from pushcast.providers.webpush.endpoints import AddressRefused, EndpointPolicy,
 from pushcast.providers.webpush.message import Rendered, render, ttl
 from pushcast.providers.webpush.origins import Origins
 from pushcast.providers.webpush.subscription import EndpointForbidden, Malformed, Subscription, parse
-from pushcast.providers.webpush.verdicts import ACCEPTED_STATUSES, judge
+from pushcast.providers.webpush.verdicts import ACCEPTED_STATUSES, KEY_MISMATCH, judge
 
 MAX_LISTED_ORIGINS: Final = 64
 # Hosts that no operator named have a budget of their own: clients choose them, and they must not crowd out the others.
@@ -62,6 +64,7 @@ class WebpushProvider:
         *,
         resolver: Resolver = resolve,
         encryptor: Encryptor | None = None,
+        suspicion: Suspicion | None = None,
     ) -> None:
         """`make_engine` gets the resolver that its connections must use."""
         self.app = app
@@ -72,6 +75,9 @@ class WebpushProvider:
         self._timeout_seconds = timeout_seconds
         self._clock = clock
         self._encryptor = encryptor or Encryptor()
+        # With another VAPID key in the file every subscription is refused, and none is at fault.
+        reasons = frozenset((KEY_MISMATCH.reason,))
+        self._doubt = Doubt(app, self.platform, suspicion or Suspicion(), reasons, clock)
 
         def make(origin: Origin) -> Engine:
             return make_engine(origin, policy.resolver(origin, resolver))
@@ -79,6 +85,11 @@ class WebpushProvider:
         self._listed = Origins(make, MAX_LISTED_ORIGINS)
         self._others = Origins(make, MAX_OTHER_ORIGINS)
         self._templates: dict[tuple[str, bytes, bytes], Template] = {}
+
+    @property
+    def suspicious(self) -> bool:
+        """Subscriptions are refused in such numbers that our VAPID key is to blame."""
+        return self._doubt.suspicious
 
     async def start(self) -> None:
         """Connections open when the first push for their service is sent."""
@@ -208,7 +219,8 @@ class WebpushProvider:
                     continue
                 results.append(_result(index, verdict, response, sent_at, now))
             if results:
-                on_results(results)
+                # Services that nobody listed are their clients' own: their word makes nobody suspicious.
+                on_results(self._doubt.applied(results) if listed else results)
 
         await engine.exchange(template, columns, len(pushes), deadline_at, on_outcomes)
         return again

@@ -32,7 +32,8 @@ KEY_MISMATCH: Final = Row(
     (400, 401, 403),
     Disposition.INVALID,
     "vapid_key_mismatch",
-    note="the subscription was made with another VAPID key: the browser must subscribe again",
+    note="the subscription was made with another VAPID key: the browser must subscribe again; many at once from "
+    "listed services: `credential` with `mass_invalid_tokens`",
     source=_APPLE,
 )
 EXPIRED: Final = Row(

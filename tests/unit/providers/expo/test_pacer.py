@@ -53,6 +53,24 @@ def test_a_clock_that_goes_back_gives_nothing_for_free() -> None:
     assert pacer.take(100, 100.1) > 0
 
 
+def test_a_share_of_the_limit_scales_rate_and_burst() -> None:
+    pacer = Pacer(0.0)
+    pacer.share(0.3)
+    assert pacer.burst == 30
+    assert _throughput(pacer, 0.0, 1.0) == pytest.approx(180, abs=10)
+    pacer.share(0.0)
+    assert pacer.burst == 1
+    with pytest.raises(ValueError, match=r"share 1\.5 is not between 0 and 1"):
+        pacer.share(1.5)
+
+
+def test_a_request_from_before_a_smaller_share_leaves_when_the_bucket_is_full() -> None:
+    pacer = Pacer(0.0)
+    pacer.share(0.1)
+    assert pacer.take(100, 0.0) == 0
+    assert pacer.take(10, 0.0) == pytest.approx(100 / 50)
+
+
 def _throughput(pacer: Pacer, start: float, seconds: float) -> int:
     now, spent = start, 0
     while True:
