@@ -435,3 +435,51 @@ async def test_receipts_say_what_became_of_tickets(expo: Lab) -> None:
     refused = (await expo.provider.receipts(ids)).refused
     assert refused is not None
     assert refused.disposition.value in {"unsent", "unknown"}
+
+
+async def test_pushes_that_would_wait_too_long_for_their_turn_go_back_unsent(expo: Lab) -> None:
+    clock = ManualClock(int(time.time() * 1000))
+    provider = expo_provider(expo.simulator, clock=clock)
+    await provider.start()
+    sending = asyncio.create_task(Lab(expo.simulator, provider).send(expo_tokens(250)))
+    while expo.stats["accepted"] < 100:
+        await asyncio.sleep(0.01)
+    clock.advance(61)
+    results = await sending
+    await provider.close()
+    assert outcomes(results) == {("accepted", None): 100, ("unsent", "rate_limited"): 150}
+
+
+async def test_after_a_429_nothing_leaves_before_expo_said(expo: Lab) -> None:
+    expo.simulator.set_rules([{"effect": "status:429", "times": 5, "retry_after": "7"}])
+    clock = ManualClock(int(time.time() * 1000))
+    provider = expo_provider(expo.simulator, clock=clock)
+    await provider.start()
+    lab = Lab(expo.simulator, provider)
+    refused = await lab.send(expo_tokens(5))
+    assert {(result.reason, result.retry_after_seconds) for result in refused} == {("rate_limited", 7.0)}
+    later = asyncio.create_task(lab.send(expo_tokens(5)))
+    assert (await lab.send([b"junk"]))[0].reason == "token_malformed"  # the loop has turned
+    assert expo.stats["requests"] == 1
+    clock.advance(7.5)
+    later_still = asyncio.create_task(lab.send(expo_tokens(1)))
+    assert outcomes(await later_still) == {("accepted", None): 1}
+    assert outcomes(await later) == {("accepted", None): 5}
+    await provider.close()
+
+
+async def test_when_no_project_is_served_it_is_the_credential(expo: Lab, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("wrong")
+    provider = expo_provider(expo.simulator, access_token_file=str(file))
+    await provider.start()
+    results = await Lab(expo.simulator, provider).send([*expo_tokens(3), *expo_tokens(2, "other-project-")])
+    await provider.close()
+    assert outcomes(results) == {("credential", "credential_refused"): 5}
+
+
+async def test_large_requests_are_compressed_and_small_ones_are_not(expo: Lab) -> None:
+    await expo.send(expo_tokens(1))
+    await expo.send(expo_tokens(100))
+    encodings = [delivery["headers"].get("content-encoding") for delivery in expo.simulator.deliveries()]
+    assert encodings == [None, "gzip"]

@@ -41,6 +41,7 @@ MAX_CONNECTIONS: Final = 6
 MAX_WAIT_SECONDS: Final = 60.0
 MAX_ANSWER_BYTES: Final = 1_048_576
 _CONNECT_TIMEOUT_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.25
 _KEEPALIVE_SECONDS: Final = 30.0
 _SEND_PATH: Final = "/--/api/v2/push/send"
 _RECEIPTS_PATH: Final = "/--/api/v2/push/getReceipts"
@@ -222,7 +223,8 @@ class ExpoProvider:
             wait_seconds = self._pacer.take(len(chunk), self._clock.monotonic_seconds())
             if wait_seconds > 0:
                 self._line.extendleft(reversed(chunk))
-                self._pump_soon(wait_seconds)
+                # Looked at again in between, so that nobody waits too long unnoticed.
+                self._pump_soon(min(wait_seconds, _LOOK_SECONDS))
                 return
             task = asyncio.get_running_loop().create_task(self._request(chunk))
             self._requests.add(task)
@@ -323,7 +325,7 @@ class ExpoProvider:
         after = self._named_delay(answer)
         if read.row is TOO_MANY_REQUESTS:
             pause = TOO_MANY_REQUESTS.retry_after_seconds if after is None else after
-            self._pacer.slow_down(pause or 0.0, self._clock.monotonic_seconds())
+            self._pacer.slow_down(min(pause or 0.0, MAX_WAIT_SECONDS), self._clock.monotonic_seconds())
         self._refuse(pushes, read.row, answer.status, after, sent_at)
         return None
 
