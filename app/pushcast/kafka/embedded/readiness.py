@@ -6,16 +6,16 @@ consumer group waits three seconds and the first idempotent producer logs "Coord
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import wait as futures_wait
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pushcast.kafka.embedded.errors import BrokerFailedError
 from pushcast.kafka.embedded.properties import INTERNAL_PARTITIONS
 
+TRY_SECONDS = 5
 _QUIET: dict[str, Any] = {"log_level": 0, "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100}
 
 
@@ -40,58 +40,62 @@ def wait(
         with contextlib.suppress(KafkaException):  # not up yet: that is what the loop is for
             found = admin.list_topics(timeout=0.5)
             seen = len(found.brokers) if found.cluster_id == cluster_id else 0
-    with ThreadPoolExecutor(2) as pool:
-        touches = [
-            pool.submit(_touch_groups, admin, deadline, check_alive),
-            pool.submit(_touch_transactions, bootstrap_servers, deadline, check_alive),
-        ]
-        for touch in touches:
-            touch.result()
+    asyncio.run(_touch_coordinators(bootstrap_servers, deadline, check_alive))
 
 
-def _touch_groups(admin: Any, deadline: float, check_alive: Callable[[], None]) -> None:
-    # Describing needs each group's coordinator loaded, and leaves nothing behind. (Listing offsets would do too, but
-    # confluent-kafka 2.16 ends in a segmentation fault when the coordinator is not there yet.)
-    groups = groups_of_all_partitions(INTERNAL_PARTITIONS)
-    _until(
-        deadline,
-        check_alive,
-        "the group coordinator",
-        lambda: _all_results(admin.describe_consumer_groups(groups, request_timeout=2.0).values()),
+async def _touch_coordinators(bootstrap_servers: str, deadline: float, check_alive: Callable[[], None]) -> None:
+    """Through aiokafka: while a coordinator is not there yet, confluent-kafka 2.16 aborts, ends in a segmentation fault
+    or, when its client is collected, joins a thread for ever that never ends."""
+    await asyncio.gather(
+        _until(deadline, check_alive, "the group coordinator", lambda: _ask_for_offsets(bootstrap_servers)),
+        _until(deadline, check_alive, "the transaction coordinator", lambda: _begin_producer(bootstrap_servers)),
     )
 
 
-def _all_results(futures: Iterable[Future[object]]) -> None:
-    """Waits for every answer before any error is raised: a client that is collected while an answer is under way
-    deadlocks, because its destructor joins a thread that wants the interpreter (confluent-kafka 2.16)."""
-    # The client answers within its request timeout; this one is for a client that does not.
-    done, pending = futures_wait(futures, 10.0)
-    if pending:
-        raise TimeoutError(f"{len(pending)} answers are missing")
-    for future in done:
-        future.result()
+async def _ask_for_offsets(bootstrap_servers: str) -> None:
+    """Needs each group's coordinator loaded, and leaves nothing behind."""
+    from aiokafka.admin import AIOKafkaAdminClient
+    from aiokafka.errors import for_code
+    from aiokafka.protocol.commit import OffsetFetchRequest
+
+    admin: Any = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=TRY_SECONDS * 1000)
+    await admin.start()
+    try:
+        for group in groups_of_all_partitions(INTERNAL_PARTITIONS):
+            coordinator = await admin.find_coordinator(group)
+            # The public method drops the answer's own error code, which is where "still loading" stands.
+            answer: Any = await admin._send_request(OffsetFetchRequest(group, None), coordinator)
+            if answer.error_code:
+                raise for_code(answer.error_code)()
+    finally:
+        await admin.close()
 
 
-def _touch_transactions(bootstrap_servers: str, deadline: float, check_alive: Callable[[], None]) -> None:
-    from confluent_kafka import Producer
+async def _begin_producer(bootstrap_servers: str) -> None:
+    from aiokafka import AIOKafkaProducer
 
-    producer = Producer(_QUIET | {"bootstrap.servers": bootstrap_servers, "transactional.id": "pushcast-warm-up"})
-    _until(deadline, check_alive, "the transaction coordinator", lambda: producer.init_transactions(5.0))
+    producer: Any = AIOKafkaProducer(  # type: ignore[no-untyped-call]
+        bootstrap_servers=bootstrap_servers, transactional_id="pushcast-warm-up"
+    )
+    try:
+        await producer.start()
+    finally:
+        await producer.stop()
 
 
-def _until(deadline: float, check_alive: Callable[[], None], what: str, touch: Callable[[], object]) -> None:
-    from confluent_kafka import KafkaException
+async def _until(
+    deadline: float, check_alive: Callable[[], None], what: str, touch: Callable[[], Awaitable[None]]
+) -> None:
+    from aiokafka.errors import KafkaError
 
     while True:
         try:
-            touch()
-        except (KafkaException, TimeoutError) as error:
+            return await asyncio.wait_for(touch(), TRY_SECONDS)
+        except (KafkaError, TimeoutError, OSError) as error:
             check_alive()
             if time.monotonic() >= deadline:
-                raise BrokerFailedError(f"{what} did not answer in time: {error}") from error
-            time.sleep(0.05)
-        else:
-            return
+                raise BrokerFailedError(f"{what} did not answer in time: {error!r}") from error
+            await asyncio.sleep(0.05)
 
 
 def groups_of_all_partitions(partitions: int) -> list[str]:
