@@ -166,7 +166,10 @@ class Cluster:
         """SIGSTOP, and blocks until every thread has stopped: it keeps its connections and answers nothing."""
         pid = self._running(index)
         process.send_signal(pid, signal.SIGSTOP)
-        while process.alive(pid, state.broker_dir(self.data_dir, index)) and not process.paused(pid):
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+        while not process.paused(pid):
+            if time.monotonic() >= deadline or not process.alive(pid, state.broker_dir(self.data_dir, index)):
+                raise BrokerFailedError(f"broker {index + 1} (pid {pid}) could not be paused")
             time.sleep(process.POLL_SECONDS)
 
     def resume_broker(self, index: int) -> None:

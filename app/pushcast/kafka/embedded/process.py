@@ -93,15 +93,14 @@ def _alive_by_proc(pid: int, mark: str) -> bool:
 
 def paused(pid: int) -> bool:
     """Whether every thread has stopped: SIGSTOP takes effect on each when it next runs."""
-    if sys.platform == "linux":
-        states = [path.read_text(errors="replace").rpartition(")")[2].split()[0] for path in _task_files(pid)]
-        return bool(states) and set(states) == {"T"}
-    ran = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return ran.stdout.strip().startswith("T")
-
-
-def _task_files(pid: int) -> list[Path]:
-    return list(Path(f"/proc/{pid}/task").glob("*/stat"))
+    if sys.platform != "linux":
+        ran = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False)
+        return ran.stdout.strip().startswith("T")
+    states = set()
+    for path in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # this thread has just ended
+            states.add(path.read_text(errors="replace").rpartition(")")[2].split()[0])
+    return states == {"T"}
 
 
 def send_signal(pid: int, number: signal.Signals) -> None:
