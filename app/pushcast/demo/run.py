@@ -49,7 +49,7 @@ def run(world: World, plan: Plan, progress: Progress) -> dict[str, object]:
         _drain(world, books, progress)
         totals, tally = _reckon(books, produced_from_ms)
         removed = _await_removals(books)
-    return result_of(
+    result = result_of(
         totals=totals,
         tally=tally,
         simulators=world.simulator_stats(),
@@ -59,6 +59,7 @@ def run(world: World, plan: Plan, progress: Progress) -> dict[str, object]:
         engines=_engines(world),
         produced_from_ms=produced_from_ms,
     )
+    return {**result, "transient_errors": world.transient_errors()}
 
 
 def _producer(world: World) -> Producer:
@@ -156,8 +157,11 @@ def _notify(world: World, plan: Plan, devices: list[DeviceOf], progress: Progres
 def _drain(world: World, books: Books, progress: Progress) -> None:
     """Waits until every lane's planner and every sender has finished what there is."""
     deadline = time.monotonic() + DRAIN_SECONDS
+    retries = [("pushcast-settle", topics.retry(delay)) for delay in topics.RETRY_DELAY_SECONDS]
     pairs = [(planner_group(lane), topics.notification(lane)) for lane in Lane]
-    pairs += [
+    # Retries first: what leaves them while this looks is found on a send topic. What moves the other way is found by
+    # the reckoning, which waits for a balance.
+    pairs += retries + [
         (f"pushcast-send-{platform}-{lane}", topics.send(platform, lane))
         for platform in world.platforms()
         for lane in Lane

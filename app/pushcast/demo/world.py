@@ -31,6 +31,9 @@ from pushcast.runtime.child import child_command
 from pushcast.runtime.layout import processes
 
 PARTITIONS = 8
+#: Share of the requests that the providers answer with a passing error, and how long their retries wait.
+TRANSIENT_ERRORS = 0.01
+RETRY_RUNGS_SECONDS = [1, 1, 2, 2]
 START_SECONDS = 180.0
 STOP_SECONDS = 45.0
 Say = Callable[[str], None]
@@ -100,6 +103,7 @@ class World:
                 "breaking": {"lane": "bulk", "window_seconds": 0.1, "ttl_seconds": 3600},
                 "code": {"lane": "urgent", "window_seconds": 0, "ttl_seconds": 600},
             },
+            "retry": {"rungs_seconds": RETRY_RUNGS_SECONDS},
             "apps": apps,
             "data_dir": str(self.folder / "data"),
         }
@@ -114,7 +118,14 @@ class World:
         if not line:
             raise PushcastError(f"the {platform} simulator did not start; see {self.log_file.name}")
         found: dict[str, Any] = json.loads(line)
+        rule = {"effect": "status:503", "probability": TRANSIENT_ERRORS}
+        _request(f"{found['control_url']}/rules", [rule], "PUT")
         return found
+
+    def transient_errors(self) -> int:
+        """How many requests the simulators answered with a passing error on purpose."""
+        rules = [_request(f"{line['control_url']}/rules") for line in self._simulators.values()]
+        return sum(rule["applied"] for rows in rules for rule in rows)
 
     def start_roles(self) -> None:
         """Starts `pushcast run all` and waits until every role is ready."""
@@ -181,12 +192,18 @@ class World:
         line = self._simulators["webpush"]
         key = line["credentials"]["apps"][app]["vapid_public_key"]
         wanted = {"count": count, "vapid_public_key": key, "verdict": "410" if dead else "ok"}
-        request = urllib.request.Request(  # noqa: S310 - our own simulator's address
-            f"{line['control_url']}/subscribe", json.dumps(wanted).encode(), {"content-type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            found: list[dict[str, str]] = json.loads(answer.read())["subscriptions"]
+        found: list[dict[str, str]] = _request(f"{line['control_url']}/subscribe", wanted)["subscriptions"]
         return found
+
+
+def _request(url: str, value: Any = None, method: str | None = None) -> Any:
+    """JSON to and from a simulator's control port. Raises OSError."""
+    data = None if value is None else json.dumps(value).encode()
+    request = urllib.request.Request(  # noqa: S310 - our own simulator's address
+        url, data, {"content-type": "application/json"}, method=method
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+        return json.loads(answer.read())
 
 
 def get_json(url: str) -> dict[str, Any]:
