@@ -180,3 +180,11 @@ async def test_origins_that_never_answer_hold_up_only_others_like_them(key_file:
         task.cancel()
     ended = await asyncio.gather(*waiting, other, return_exceptions=True)
     assert all(isinstance(each, asyncio.CancelledError) or each == [("unsent", "not_sent_in_time")] for each in ended)
+
+
+async def test_only_listed_services_can_make_us_doubt_our_key(key_file: Path) -> None:
+    lab = Lab(key_file, [answer(400, b"VapidPkHashMismatch")], {"push.other.example": "8.8.8.8"})
+    assert set(await lab.send([OTHER] * 150)) == {("invalid", "vapid_key_mismatch")}
+    assert not lab.provider.suspicious
+    assert ("credential", "mass_invalid_tokens") in await lab.send(["https://listed.example/a"] * 150)
+    assert lab.provider.suspicious
