@@ -27,6 +27,7 @@ from pushcast.send.agent import group_of
 from pushcast.send.budget import Budget
 from pushcast.send.build import bounds as send_bounds
 from pushcast.send.build import build as build_send
+from pushcast.send.exact import build_ledgers
 from pushcast.send.figures import Figures
 from pushcast.settle import build as settle
 from pushcast.settle.agent import GROUP as SETTLE_GROUP
@@ -192,6 +193,7 @@ def _senders(
                 outbox=cast(Any, outbox),
                 budget=hosted.budget,
                 figures=hosted.send,
+                ledgers=build_ledgers(settings, group_of(platform, lane), outbox),
             )
             _declare(app, "sender", [topics.send(platform, lane)], stage, send_bounds(settings))
             hosted.apps.append(app)

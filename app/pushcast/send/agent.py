@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from functools import partial
 from random import Random
 
 from pushcast.kafka.batch import TP, Committed, Stage
 from pushcast.kafka.handover import standing
 from pushcast.kafka.handover.fences import Fences, author_of
+from pushcast.kafka.handover.ledgers import Ledgers
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
@@ -28,6 +29,7 @@ from pushcast.send.admit import admit
 from pushcast.send.aside import Aside
 from pushcast.send.budget import Budget
 from pushcast.send.decide import DOUBTFUL, EXPIRED, NOT_CONFIGURED, Policy
+from pushcast.send.exact import left_of
 from pushcast.send.figures import Figures
 from pushcast.send.outcomes import Outcomes, Share
 from pushcast.send.ports import Batch, CallLater, Fatal, Outbox, Record, TimerHandle
@@ -70,7 +72,9 @@ class SendStage(Stage):
         figures: Figures,
         fatal: Fatal,
         call_later: CallLater | None = None,
+        ledgers: Ledgers | None = None,
     ) -> None:
+        """Without `ledgers` a new owner sends again whatever its predecessor had not committed."""
         self.platform = platform
         self.lane = lane
         self.figures = figures
@@ -82,6 +86,7 @@ class SendStage(Stage):
         self._quiesce_seconds = quiesce_seconds
         self._fatal = fatal
         self._call_later = call_later
+        self._ledgers = ledgers
         ladder = policy.ladder
         aside = None if ladder is None else Aside(outbox, ladder, random, platform, lane, self._group)
         self._outcomes = Outcomes(outbox, clock, policy, random, platform, lane, figures, self._on_acked, aside)
@@ -121,16 +126,21 @@ class SendStage(Stage):
         self._feed_soon()
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
-        """Forgets what was open before: Kafka hands it over again."""
+        """Forgets what was open before: Kafka hands it over again. Learns what predecessors brought to an end."""
         for tp, at in committed.items():
             self._fences[tp.partition] = Fences(standing.decode(at.metadata).origins)
             self._backlog.pop(tp.partition, None)
             self._drop(list(self._open.pop(tp.partition, {}).values()))
+        if self._ledgers is not None:
+            await self._ledgers.take_over(self.work, committed)
 
     def commit_metadata(self, tp: TP, offset: int) -> str:
-        """The fences below the offset: those who read on from there must know them."""
+        """The fences below the offset, and from where on the outcomes of what is not done are found."""
         fences = self._fences.get(tp.partition)
-        return standing.encode(standing.Standing(origins={} if fences is None else fences.below(offset)))
+        origins = {} if fences is None else fences.below(offset)
+        if self._ledgers is None:
+            return standing.encode(standing.Standing(origins=origins))
+        return self._ledgers.metadata(tp, offset, origins)
 
     async def revoking(self, partitions: set[TP]) -> None:
         """Begins no further record, finishes those begun within the quiesce bound, and drops the rest.
@@ -215,6 +225,11 @@ class SendStage(Stage):
 
     def _take(self, batch: Batch, source: Record, send_batch: SendBatch, earlier: Round) -> int:
         count, offset = send_batch.target_count, source.offset
+        have: Set[bytes] = frozenset()
+        if self._ledgers is not None:
+            have = self._ledgers.begin(TP(batch.topic, batch.partition), offset)
+            if have:
+                count = sum(len(left_of(message, have)) for message in send_batch.messages)
         if not count:
             batch.done_many((offset,))
             return 0
@@ -233,7 +248,8 @@ class SendStage(Stage):
         self._open_targets[batch.partition] += count
         batch.weigh(offset, count)
         for message in send_batch.messages:
-            if not len(message.targets):
+            left = left_of(message, have)
+            if not left:
                 continue
             key = self._key(message.app)
             writer = self._writer(message, record.run, batch.partition)
@@ -241,7 +257,7 @@ class SendStage(Stage):
             queue = self._waiting.get(key)
             if queue is None:
                 queue = self._waiting[key] = deque()
-            queue.append(Job(parcel, list(range(len(message.targets))), 0, earlier.doubtful))
+            queue.append(Job(parcel, left, 0, earlier.doubtful))
         return count
 
     def _writer(self, message: Message, run: int, partition: int) -> ReceiptWriter:

@@ -8,6 +8,7 @@ from random import Random
 from pushcast.config.settings import Settings
 from pushcast.kafka.batch import Bounds
 from pushcast.kafka.fatal import end_process
+from pushcast.kafka.handover.ledgers import Ledgers
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Provider
@@ -34,6 +35,7 @@ def build(
     figures: Figures | None = None,
     random: Random | None = None,
     fatal: Fatal = end_process,
+    ledgers: Ledgers | None = None,
 ) -> SendStage:
     """The stage for `topics.send(platform, lane)` in the group `group_of(platform, lane)`.
 
@@ -53,6 +55,7 @@ def build(
         random=random or Random(),
         figures=figures or Figures(),
         fatal=fatal,
+        ledgers=ledgers,
     )
 
 

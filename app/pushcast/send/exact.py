@@ -1,0 +1,61 @@
+"""What SEND tells its ledger of the records that outcomes are in, and the targets that are left of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Set
+from typing import TYPE_CHECKING
+
+from pushcast.config.settings import Settings
+from pushcast.kafka.handover.ledgers import Ended, Ledgers, Read
+from pushcast.kafka.handover.reading import SpanReader
+from pushcast.model.batch import Message
+from pushcast.wire import ledger, topics
+from pushcast.wire.batches import decode_batch
+from pushcast.wire.headers import LEDGER, first
+from pushcast.wire.retries import SENT_FROM
+
+if TYPE_CHECKING:
+    from pushcast.kafka.outbox import Outbox
+
+
+def build_ledgers(settings: Settings, group: str, outbox: Outbox) -> Ledgers:
+    """For the senders of one platform and lane; connects to nothing before partitions are assigned."""
+    outputs: dict[str, Read] = {topics.RECEIPT: _receipts_of(group)}
+    for topic in (*map(topics.retry, topics.RETRY_DELAY_SECONDS), topics.PARKED):
+        outputs[topic] = _carried_of(group)
+    reader = SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security)
+    return Ledgers(outputs, outbox=outbox, reader=reader)
+
+
+def _receipts_of(group: str) -> Callable[[Iterable[tuple[str, bytes]], bytes | None], Ended | None]:
+    mine = f"{group}{ledger.SEPARATOR}".encode()
+
+    def read(headers: Iterable[tuple[str, bytes]], _: bytes | None) -> Ended | None:
+        entry = first(headers, LEDGER)
+        if entry is None or not entry.startswith(mine):
+            return None
+        found = ledger.parse(entry)
+        return Ended(found.send_offset, (found.delivery_id,))
+
+    return read
+
+
+def _carried_of(group: str) -> Callable[[Iterable[tuple[str, bytes]], bytes | None], Ended | None]:
+    mine = f"{group}{ledger.SEPARATOR}".encode()
+
+    def read(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Ended | None:
+        sent_from = first(headers, SENT_FROM)
+        if sent_from is None or value is None or not sent_from.startswith(mine):
+            return None
+        batch = decode_batch(value)
+        delivery_ids = [each for message in batch.messages for each in message.targets.delivery_id]
+        return Ended(int(sent_from[len(mine) :]), delivery_ids)
+
+    return read
+
+
+def left_of(message: Message, have: Set[bytes]) -> list[int]:
+    """Targets that have no outcome yet, by index."""
+    if not have:
+        return list(range(len(message.targets)))
+    return [index for index, delivery_id in enumerate(message.targets.delivery_id) if delivery_id not in have]
