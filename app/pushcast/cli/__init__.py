@@ -10,7 +10,7 @@ import typer
 
 from pushcast.model.errors import ConfigurationError, PushcastError
 
-GROUPS = ("kafka", "topology", "schemas", "config", "device", "channel", "bench")
+GROUPS = ("kafka", "topology", "schemas", "config", "device", "channel", "dlq", "bench")
 COMMANDS = ("run", "sim", "send", "audit", "demo")
 
 

@@ -33,6 +33,7 @@ from pushcast.runtime.layout import processes
 PARTITIONS = 8
 #: Share of the requests that the providers answer with a passing error, and how long their retries wait.
 TRANSIENT_ERRORS = 0.01
+EXPO_REQUEST_PUSHES = 100  # a rule is asked for each push of a request, and one of them is enough
 RETRY_RUNGS_SECONDS = [1, 1, 2, 2]
 START_SECONDS = 180.0
 STOP_SECONDS = 45.0
@@ -118,7 +119,8 @@ class World:
         if not line:
             raise PushcastError(f"the {platform} simulator did not start; see {self.log_file.name}")
         found: dict[str, Any] = json.loads(line)
-        rule = {"effect": "status:503", "probability": TRANSIENT_ERRORS}
+        probability = TRANSIENT_ERRORS / (EXPO_REQUEST_PUSHES if platform == "expo" else 1)
+        rule = {"effect": "status:503", "probability": probability}
         _request(f"{found['control_url']}/rules", [rule], "PUT")
         return found
 

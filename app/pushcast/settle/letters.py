@@ -1,0 +1,243 @@
+"""Dead letters as they are read: ours, and those that Kafka Streams, Kafka Connect and Spring write. Pure.
+
+Header names: Kafka Streams 4.2 `__streams.errors.*`, Kafka Connect `__connect.errors.*` (KIP-298), Spring for Apache
+Kafka `kafka_dlt-*` (KafkaHeaders; partition and offset are big-endian integers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from pushcast.model.batch import SendBatch
+from pushcast.model.errors import InvalidInput
+from pushcast.wire import topics
+from pushcast.wire.batches import decode_batch
+from pushcast.wire.dead_letters import PUSH, STREAMS
+from pushcast.wire.headers import RUN
+from pushcast.wire.retries import CAME_FROM, DOUBTFUL, MAX_COUNT, foreign, number
+from pushcast.wire.schemas import avro_type
+
+CONNECT = "__connect.errors."
+SPRING = "kafka_dlt-"
+_ERRORS = (PUSH, STREAMS, CONNECT, SPRING)
+_SECRET_FIELDS = frozenset({"token", "subscription", "address", "token_hash"})
+_SEND, _RETRY = "push.send.", "push.retry."
+
+
+@dataclass(slots=True)
+class Raw:
+    """A record of a dead-letter topic, as a consumer hands it over."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(slots=True)
+class Letter:
+    """A dead letter. What its headers do not say is None; `family` is pushcast, streams, connect, spring or unknown."""
+
+    raw: Raw
+    family: str
+    reason: str
+    message: str | None
+    stage: str | None
+    source_topic: str
+    source_partition: int | None
+    source_offset: int | None
+    attempts: int | None
+    first_seen_at: int
+    batch: SendBatch | None  # when the value is one
+    apps: frozenset[str]
+
+
+def read_letter(raw: Raw) -> Letter:
+    """Never fails: a header that cannot be read counts as absent, the first of repeated ones holds."""
+    found: dict[str, bytes] = {}
+    for name, value in raw.headers:
+        if value is not None:
+            found.setdefault(name, value)
+    own, streams, connect = _texts(found, PUSH), _texts(found, STREAMS), _texts(found, CONNECT)
+    spring = _texts(found, SPRING)
+    family = (
+        "pushcast" if own else "streams" if streams else "connect" if connect else "spring" if spring else "unknown"
+    )
+    exception = (
+        streams.get("exception")
+        or connect.get("exception.class.name")
+        or connect.get("class.name")
+        or spring.get("exception-cause-fqcn")
+        or spring.get("exception-fqcn")
+    )
+    batch = _batch(raw)
+    return Letter(
+        raw=raw,
+        family=family,
+        reason=own.get("reason") or (exception or "unknown").rsplit(".", 1)[-1],
+        message=streams.get("message") or connect.get("exception.message") or spring.get("exception-message"),
+        stage=own.get("stage") or connect.get("stage"),
+        source_topic=streams.get("topic")
+        or connect.get("topic")
+        or spring.get("original-topic")
+        or raw.topic.removesuffix(topics.DEAD_LETTER_SUFFIX),
+        source_partition=_int(streams.get("partition") or connect.get("partition"))
+        if family != "spring"
+        else _big_endian(found.get(SPRING + "original-partition")),
+        source_offset=_int(streams.get("offset") or connect.get("offset"))
+        if family != "spring"
+        else _big_endian(found.get(SPRING + "original-offset")),
+        attempts=_int(own.get("attempts")),
+        first_seen_at=_int(own.get("first-seen")) or max(0, raw.timestamp_ms),
+        batch=batch,
+        apps=_apps(raw, batch),
+    )
+
+
+def _texts(found: dict[str, bytes], prefix: str) -> dict[str, str]:
+    return {
+        name.removeprefix(prefix): value.decode("utf-8", "replace")
+        for name, value in found.items()
+        if name.startswith(prefix)
+    }
+
+
+def _int(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+def _big_endian(value: bytes | None) -> int | None:
+    return int.from_bytes(value, "big") if value is not None and len(value) in (4, 8) else None
+
+
+def _batch(raw: Raw) -> SendBatch | None:
+    if raw.value is None or not raw.topic.startswith((_SEND, _RETRY, topics.PARKED)):
+        return None
+    try:
+        return decode_batch(raw.value)
+    except InvalidInput:
+        return None  # that is why it is here
+
+
+def _event(raw: Raw) -> dict[str, Any] | None:
+    """The intake event, when it can be read."""
+    if raw.value is None:
+        return None
+    try:
+        if raw.value[:1].lstrip() == b"{":
+            event = orjson.loads(raw.value)
+            return event if isinstance(event, dict) else None
+        kind = "device_change" if raw.topic.startswith(topics.DEVICE_CHANGED) else "notification"
+        return avro_type(kind).decode(raw.value)
+    except (InvalidInput, orjson.JSONDecodeError):
+        return None  # that is why it is here
+
+
+def _apps(raw: Raw, batch: SendBatch | None) -> frozenset[str]:
+    if batch is not None:
+        return frozenset(message.app for message in batch.messages)
+    app = (_event(raw) or {}).get("app")
+    return frozenset([app]) if isinstance(app, str) else frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which letters. Empty sets and None let everything pass. Times in milliseconds, of the first sight."""
+
+    topics: frozenset[str] = frozenset()  # names of source topics
+    reasons: frozenset[str] = frozenset()
+    apps: frozenset[str] = frozenset()
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    def takes(self, letter: Letter) -> bool:
+        """Whether the letter is meant. A letter whose app cannot be read is not taken by a filter of apps."""
+        return (
+            (not self.topics or letter.raw.topic.removesuffix(topics.DEAD_LETTER_SUFFIX) in self.topics)
+            and (not self.reasons or letter.reason in self.reasons)
+            and (not self.apps or bool(self.apps & letter.apps))
+            and (self.since_ms is None or letter.first_seen_at >= self.since_ms)
+            and (self.until_ms is None or letter.first_seen_at < self.until_ms)
+        )
+
+
+def described(letter: Letter) -> dict[str, Any]:
+    """For people and programs: everything but tokens, addresses and keys."""
+    raw = letter.raw
+    row: dict[str, Any] = {
+        "topic": raw.topic,
+        "partition": raw.partition,
+        "offset": raw.offset,
+        "reason": letter.reason,
+        "message": letter.message,
+        "stage": letter.stage,
+        "family": letter.family,
+        "source": {
+            "topic": letter.source_topic,
+            "partition": letter.source_partition,
+            "offset": letter.source_offset,
+        },
+        "attempts": letter.attempts,
+        "first_seen_at": letter.first_seen_at,
+        "apps": sorted(letter.apps),
+        "value_bytes": None if raw.value is None else len(raw.value),
+    }
+    if letter.batch is not None:
+        row["deliveries"] = [
+            {
+                "app": message.app,
+                "notification": message.notification_ids[targets.notification[index]],
+                "user": user,
+                "device": targets.device[index],
+                "delivery_id": targets.delivery_id[index].hex(),
+                "attempts": targets.attempt[index],
+                "expires_at": targets.expires_at[index],
+            }
+            for message in letter.batch.messages
+            for targets in [message.targets]
+            for index, user in enumerate(targets.user)
+        ]
+    else:
+        event = _event(raw)
+        # Only fields that are known to hold no secret by name; a broken event may hide a token anywhere else.
+        row["event"] = None if event is None else {k: _plain(v) for k, v in event.items() if k not in _SECRET_FIELDS}
+    return row
+
+
+def _plain(value: Any) -> Any:
+    return (
+        value if isinstance(value, str | int | float | bool | None) else orjson.loads(orjson.dumps(value, default=str))
+    )
+
+
+def came_from(raw: Raw) -> str:
+    """Name of a letter in the header of the record that it becomes."""
+    return f"{raw.topic}|{raw.partition}|{raw.offset}"
+
+
+def redriven_headers(letter: Letter) -> tuple[list[tuple[str, bytes]], int]:
+    """Headers of the record that a letter becomes, and its run: one more. What was wrong before is not carried on:
+    the first word of a dead-letter header holds, and a second failure shall say its own."""
+    headers = [(name, value) for name, value in letter.raw.headers if value is not None]
+    try:
+        run = number(headers, RUN, MAX_COUNT) or 0
+    except InvalidInput:
+        run = 0
+    if letter.batch is not None:
+        run = max(run, letter.batch.run)
+    kept = [header for header in foreign(headers) if not header[0].startswith(_ERRORS)]
+    if any(name == DOUBTFUL for name, _ in headers):
+        kept.append((DOUBTFUL, b"1"))
+    return [*kept, (RUN, str(run + 1).encode()), (CAME_FROM, came_from(letter.raw).encode())], run + 1
+
+
+def in_doubt(letter: Letter) -> bool:
+    """Whether its deliveries may have arrived although they ended dead."""
+    return letter.reason == "unknown_outcome" or any(name == DOUBTFUL for name, _ in letter.raw.headers)

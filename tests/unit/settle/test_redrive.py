@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pushcast.model.errors import ConfigurationError, PushcastError
+from pushcast.settle.letters import Filter, Letter, read_letter
+from pushcast.settle.manifest import Manifest
+from pushcast.settle.redrive import dead_letter_topics, what_is_left
+from pushcast.wire.batches import decode_batch, encode_batch
+from unit.send.twin import T0, message, send_batch
+from unit.settle.test_letters import NOTES, SEND, raw
+
+
+def letter(count: int = 4, *, reason: bytes = b"rate_limited", run: int = 0, expires_at: int = T0 + 1000) -> Letter:
+    value = encode_batch(send_batch(message(count, expires_at=expires_at), run=run))
+    return read_letter(raw(SEND, value, ("push.errors.reason", reason)))
+
+
+def ids(of: Letter) -> list[bytes]:
+    assert of.batch is not None
+    return of.batch.messages[0].targets.delivery_id
+
+
+def test_only_deliveries_that_ended_dead_or_have_no_receipt_go_again() -> None:
+    dead = letter()
+    one, two, three, four = ids(dead)
+    last = {one: ("accepted", 1), two: ("dead", 0), three: ("invalid", 0), four: ("dead", 1)}
+    value, deliveries, left_out = what_is_left(dead, last, T0, False)
+    assert value is not None
+    batch = decode_batch(value)
+    assert (batch.messages[0].targets.delivery_id, batch.run, deliveries) == ([two], 1, 1)
+    assert left_out == Counter(accepted=1, invalid=1, later_run=1)
+    assert what_is_left(dead, {}, T0, False)[1] == 4
+
+
+def test_nothing_is_written_when_nothing_is_left() -> None:
+    dead = letter(1)
+    assert what_is_left(dead, {ids(dead)[0]: ("accepted", 0)}, T0, False) == (None, 0, Counter(accepted=1))
+    assert what_is_left(letter(2, expires_at=T0), {}, T0, False) == (None, 0, Counter(past_expiry=2))
+
+
+def test_what_may_have_arrived_goes_only_when_asked_for() -> None:
+    dead = letter(2, reason=b"unknown_outcome")
+    assert what_is_left(dead, {}, T0, False) == (None, 0, Counter(in_doubt=2))
+    assert what_is_left(dead, {}, T0, True)[1:] == (2, Counter())
+
+
+def test_an_event_goes_back_byte_for_byte() -> None:
+    assert what_is_left(read_letter(raw(NOTES, b'{"id": ')), {}, T0, False) == (b'{"id": ', 0, Counter())
+    assert what_is_left(read_letter(raw(NOTES, None)), {}, T0, False) == (None, 0, Counter())
+
+
+def test_every_topic_with_dead_letters_is_looked_at_unless_some_are_named() -> None:
+    every = dead_letter_topics(Filter())
+    assert {SEND + ".dlq", NOTES + ".dlq", "push.retry.10s.v1.dlq"} <= set(every)
+    assert dead_letter_topics(Filter(topics=frozenset([SEND]))) == [SEND + ".dlq"]
+    with pytest.raises(PushcastError, match=r"push\.sent"):
+        dead_letter_topics(Filter(topics=frozenset(["push.sent"])))
+
+
+def test_a_manifest_remembers_letters_over_runs_in_few_words(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "redrive.json"
+    manifest = Manifest(path)
+    manifest.add("a.dlq", 3, [5, 4, 9])
+    manifest.add("a.dlq", 3, [6, 4])
+    manifest.ends["a", 3] = 17
+    manifest.save()
+    again = Manifest(path)
+    assert [offset for offset in range(12) if again.holds("a.dlq", 3, offset)] == [4, 5, 6, 9]
+    assert not again.holds("a.dlq", 2, 5)
+    assert again.ends == {("a", 3): 17}
+    assert json.loads(path.read_text())["done"] == {"a.dlq": {"3": [[4, 7], [9, 10]]}}
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"version": 9, "done": {}, "ends": {}}', '{"done": {}}'])
+def test_a_file_that_is_no_manifest_is_refused_and_left_alone(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "redrive.json"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"redrive\.json"):
+        Manifest(path)
+    assert path.read_text() == text
