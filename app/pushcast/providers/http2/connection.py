@@ -53,6 +53,7 @@ from pushcast.providers.http2.frames import (
     SETTINGS_MAX_HEADER_LIST_SIZE,
     WINDOW_UPDATE,
     Frame,
+    frame_prefix,
     pack_goaway,
     pack_ping,
     pack_rst_stream,
@@ -82,6 +83,9 @@ _PING_PAYLOAD: Final = b"pushcast"
 _ABORT_SECONDS: Final = 2.0
 _ENOUGH_STREAMS: Final = 64
 _WHOLE_BLOCK: Final = (FLAG_END_STREAM | FLAG_END_HEADERS, FLAG_END_HEADERS)
+# A body this small is not counted against its stream's window, which is a hundred times larger.
+_MOST_UNCOUNTED_BYTES: Final = 2_048
+_EMPTY_END: Final = frame_prefix(0, DATA, FLAG_END_STREAM)
 _MOST_SPARE_IDS: Final = 1_000_000
 _INDEXED_200: Final = 0x88
 _OK: Final = Response(Kind.ANSWERED, 200)
@@ -96,6 +100,23 @@ class State(enum.Enum):
     OPEN = "open"
     DRAINING = "draining"
     CLOSED = "closed"
+
+
+def _body_behind(buffer: bytes, at: int, stream_id: int, most_bytes: int) -> tuple[bytes, int] | None:
+    """An answer's body and where it ends, when all of it is here: one DATA frame, or one and an empty one behind it."""
+    size = len(buffer)
+    if size - at < 9:
+        return None
+    high, low, kind, flags, owner = _UNPACK_HEADER(buffer, at)
+    start = at + 9
+    end = start + (high << 8 | low)
+    if kind != DATA or owner != stream_id or end > size or end - start > most_bytes:
+        return None
+    if flags == FLAG_END_STREAM:
+        return buffer[start:end], end
+    if flags or buffer[end : end + 9] != _EMPTY_END + buffer[at + 5 : start]:
+        return None
+    return buffer[start:end], end + 9
 
 
 class Listener(Protocol):
@@ -354,10 +375,11 @@ class Connection(asyncio.Protocol):
         return False
 
     def _parse(self, buffer: bytes) -> None:
-        """The two usual answers are taken here: HEADERS with status 200 alone, and with one DATA frame behind it.
-        Everything else, and every doubt, is for `_on_frame`."""
+        """The usual answers are taken here: HEADERS with status 200 alone, with one DATA frame behind it, or with one
+        and an empty one, as FCM has it. Everything else, and every doubt, is for `_on_frame`."""
         start, size = 0, len(buffer)
         in_flight, answers, touched, rests = self._in_flight, self._answers, self._touched, self._outbound.rests
+        uncounted = min(_MOST_UNCOUNTED_BYTES, self._options.max_body_bytes)
         answered = received_bytes = 0
         while size - start >= 9:
             high, low, kind, flags, stream_id = _UNPACK_HEADER(buffer, start)
@@ -381,21 +403,31 @@ class Connection(asyncio.Protocol):
                     and not in_flight[stream_id].job.template.wants_headers
                 ):
                     if flags == FLAG_END_HEADERS:
-                        answers[stream_id] = _Answer(200, ())
-                        start = end
-                        continue
-                    response = _OK
-            elif (
-                kind == DATA
-                and flags == FLAG_END_STREAM
-                and stream_id in answers
-                and not answers[stream_id].body
-                and stream_id not in rests
-                and self._block is None
-            ):
-                answer = answers.pop(stream_id)
-                response = Response(Kind.ANSWERED, answer.status, answer.headers, buffer[body:end])
-                received_bytes += end - body
+                        found = _body_behind(buffer, end, stream_id, uncounted)
+                        if found is None:
+                            answers[stream_id] = _Answer(200, ())
+                            start = end
+                            continue
+                        data, end = found
+                        response = Response(Kind.ANSWERED, 200, (), data)
+                        received_bytes += len(data)
+                    else:
+                        response = _OK
+            elif kind == DATA and stream_id in answers and stream_id not in rests and self._block is None:
+                answer = answers[stream_id]
+                if flags == FLAG_END_STREAM:
+                    if not answer.body:
+                        response = Response(Kind.ANSWERED, answer.status, answer.headers, buffer[body:end])
+                    elif end == body and answer.body.__class__ is bytes:
+                        response = Response(Kind.ANSWERED, answer.status, answer.headers, answer.body)
+                    if response is not None:
+                        del answers[stream_id]
+                        received_bytes += end - body
+                elif not flags and not answer.body and 0 < end - body <= uncounted:
+                    answer.body = buffer[body:end]
+                    received_bytes += end - body
+                    start = end
+                    continue
             if response is None:
                 self._on_frame(Frame(kind, flags, stream_id & LARGEST_STREAM_ID, buffer[body:end]))
             else:

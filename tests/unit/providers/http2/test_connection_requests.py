@@ -406,3 +406,30 @@ def test_nothing_is_reset_without_a_reason() -> None:
     wire.submit(200)
     wire.say(b"".join(wire.answer(stream_id) for stream_id in wire.requests))
     assert not [frame for frame in wire.frames if frame.type == RST_STREAM]
+
+
+@pytest.mark.parametrize("cut", [9, 10, 19, 30, 41, 50])
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_body_with_an_empty_frame_behind_it_is_whole_wherever_it_is_cut(cut: int, status: int) -> None:
+    wire = Wire().settle()
+    sent = wire.submit(3)
+    body = b'{"name":"projects/1"}'
+    for stream_id in (1, 3, 5):
+        ended = pack_data(stream_id, b"", end_stream=True)
+        answer = wire.headers(stream_id, status, end=False) + pack_data(stream_id, body, end_stream=False) + ended
+        wire.say(answer[:cut])
+        wire.say(answer[cut:])
+    assert {index: (found.status, found.body) for index, found in sent.outcomes.items()} == dict.fromkeys(
+        range(3), (status, body)
+    )
+    assert wire.is_open()
+    assert wire.connection.in_flight == 0
+
+
+def test_a_body_in_three_pieces_and_an_empty_one_is_whole() -> None:
+    wire = Wire().settle()
+    sent = wire.submit(2)
+    pieces = [pack_data(1, piece, end_stream=False) for piece in (b"one ", b"two ", b"three")]
+    wire.say(wire.headers(1, end=False) + b"".join(pieces) + pack_data(1, b"", end_stream=True) + wire.answer(3))
+    assert sent.outcomes[0].body == b"one two three"
+    assert sent.outcomes[1].status == 200
