@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pushcast.kafka.embedded.errors import BrokerFailedError
@@ -27,6 +28,7 @@ def wait(
 
     Another cluster that was faster to bind the port answers, too: its id tells it apart until ours has ended.
     """
+    import aiokafka.admin  # noqa: F401 - half a second of CPU, spent while the broker starts
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
@@ -40,7 +42,8 @@ def wait(
         with contextlib.suppress(KafkaException):  # not up yet: that is what the loop is for
             found = admin.list_topics(timeout=0.5)
             seen = len(found.brokers) if found.cluster_id == cluster_id else 0
-    asyncio.run(_touch_coordinators(bootstrap_servers, deadline, check_alive))
+    with ThreadPoolExecutor(1) as pool:  # a loop of its own: the caller may be inside one
+        pool.submit(asyncio.run, _touch_coordinators(bootstrap_servers, deadline, check_alive)).result()
 
 
 async def _touch_coordinators(bootstrap_servers: str, deadline: float, check_alive: Callable[[], None]) -> None:
