@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from pushcast.config.providers import FCM_QUOTA_PER_MINUTE
 from pushcast.providers.apns import message as apns_message
 from pushcast.providers.apns import verdicts as apns
 from pushcast.providers.expo import client as expo_client
@@ -14,6 +15,8 @@ from pushcast.providers.expo import pacer as expo_pacer
 from pushcast.providers.expo import verdicts as expo
 from pushcast.providers.fcm import message as fcm_message
 from pushcast.providers.fcm import verdicts as fcm
+from pushcast.providers.pacing import LONGEST_HOLD_SECONDS
+from pushcast.providers.suspicion import MASS_INVALID_TOKENS, SUSPECT_REASONS, Limits
 from pushcast.providers.verdict import Remedy, Row
 from pushcast.providers.webpush import encryption as webpush_encryption
 from pushcast.providers.webpush import verdicts as webpush
@@ -24,6 +27,13 @@ _REMEDIES: Final = {
     Remedy.ELSEWHERE: "other connection, once more at once",
     Remedy.REFRESH: "new credential, other connection, once more at once",
 }
+
+
+_LIMITS: Final = Limits()
+_SUSPICION: Final = f"""When {_LIMITS.share:.0%} of at least {_LIMITS.least_answers} answers within \
+{_LIMITS.window_seconds:.0f} s are {", ".join(f"`{reason}`" for reason in sorted(SUSPECT_REASONS))}, the configuration \
+is to blame and not the tokens: such answers become a credential problem, `{MASS_INVALID_TOKENS}`, until a block of as \
+many answers has a lower share (`suspicion_answers`, `suspicion_share`, `suspicion_window_seconds`)."""
 
 
 class Chapter(NamedTuple):
@@ -47,7 +57,12 @@ collapse id at most {apns_message.MAX_COLLAPSE_ID_BYTES}.
 - Without a collapse id an alert gets one made of its content: sent twice, it is shown once.
 - `apns-id` is a UUID of delivery and attempt. `apns-expiration` is the target's expiry.
 - APNs knows no dry run: form and size are checked here, then the delivery is accepted without a request.
-- Token authentication: one token per team, key and slot of 40 minutes, the same in all processes.""",
+- Token authentication: one token per team, key and slot of 40 minutes, the same in all processes.
+- Live Activities: `push_type: liveactivity` with `options.live_activity` {{event: start, update or end, content_state, \
+timestamp, stale_at, dismissal_at, relevance_score, attributes_type, attributes, input_push_token, \
+input_push_channel}}; title, body and sound are the alert; an absent timestamp is `created_at`. Broadcast channels: \
+`pushcast channel create|show|list|delete|publish --app APP`.
+- {_SUSPICION}""",
         (*apns.ROWS, *apns.OTHER_ROWS),
     ),
     Chapter(
@@ -61,6 +76,11 @@ collapse id at most {apns_message.MAX_COLLAPSE_ID_BYTES}.
 - `notification.tag` is the collapse id, or made of the content; `collapse_key` only when a collapse id is given.
 - The apns and webpush blocks carry the same expiry and urgency to iOS and web devices behind FCM.
 - A dry run is FCM's own `validate_only`.
+- Pacing: {FCM_QUOTA_PER_MINUTE:,} a minute and project at Google's endpoint, or `quota_per_minute`; from nothing to \
+the full rate in `ramp_up_seconds`; each sender has its share by partitions and `lane_weights`; 429 and 503 cut the \
+rate by half their share of the answers, and where they are half of them, Retry-After holds everything back, for at \
+most {LONGEST_HOLD_SECONDS:.0f} s.
+- {_SUSPICION}
 - The access token is fetched five minutes ahead of its end, by one task at a time.""",
         fcm.ROWS,
     ),

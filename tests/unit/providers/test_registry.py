@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from pushcast.config.settings import Settings
+from pushcast.model.clock import ManualClock
 from pushcast.model.errors import ConfigurationError
-from pushcast.model.words import Platform
+from pushcast.model.words import Lane, Platform
+from pushcast.providers.client import TemplateProvider
+from pushcast.providers.pacing import share_of
 from pushcast.providers.registry import address_of, build
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -92,3 +96,37 @@ def test_addresses(url: str, host: str, port: int, authority: bytes) -> None:
 def test_what_is_not_an_https_address_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="endpoint"):
         address_of(url)
+
+
+def fcm_settings(tmp_path: Path, **fcm: Any) -> Settings:
+    key = pem(rsa.generate_private_key(65537, 2048)).decode()
+    account = tmp_path / "service_account.json"
+    account.write_text(json.dumps({"client_email": "a@b", "private_key": key, "private_key_id": "1"}))
+    chosen = {"service_account_file": account, "project_id": "p", **fcm}
+    return Settings(apps={"news": {"fcm": chosen}})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("changes", "per_second"),
+    [
+        ({}, 10_000),
+        ({"quota_per_minute": 6_000}, 100),
+        ({"endpoint": "https://127.0.0.1:1", "quota_per_minute": 6_000}, 100),
+        ({"endpoint": "https://127.0.0.1:1"}, None),
+    ],
+)
+def test_fcm_is_paced_by_its_quota_and_a_simulator_is_not(
+    tmp_path: Path, changes: dict[str, Any], per_second: int | None
+) -> None:
+    clock = ManualClock()
+    provider = build("news", "fcm", fcm_settings(tmp_path, ramp_up_seconds=0, **changes), clock)
+    assert isinstance(provider, TemplateProvider)
+    provider.share(0.5)
+    rate = None if provider.pace is None else provider.pace.rate
+    assert rate == (None if per_second is None else pytest.approx(per_second / 2))
+
+
+def test_lanes_share_the_quota_as_configured(tmp_path: Path) -> None:
+    chosen = fcm_settings(tmp_path, lane_weights={"urgent": 2, "normal": 1, "bulk": 1}).apps["news"].fcm
+    assert chosen is not None
+    assert share_of(4, 8, Lane.URGENT, chosen.lane_weights.by_lane()) == pytest.approx(0.25)
