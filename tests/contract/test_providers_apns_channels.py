@@ -12,6 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from contract.provider_lab import Lab, outcomes, provider_for
 from pushcast.cli.channel import app as channel_command
 from pushcast.config.settings import Settings
 from pushcast.model.notification import LiveActivity
@@ -122,3 +123,21 @@ async def test_the_command_manages_channels(
     assert published["request_id"]
     assert (await run("delete", created))["deleted"]
     assert await run("list") == {"channels": []}
+
+
+async def test_a_live_activity_of_one_device_is_started_updated_and_ended(simulator: Simulator) -> None:
+    lab = Lab("apns", "multicast", simulator, provider_for(simulator, "multicast"))
+    await lab.provider.start()
+    start_ = LiveActivity(
+        event="start", content_state='{"score":"0:0"}', attributes_type="Match", attributes="{}", input_push_token=True
+    )
+    for activity in (start_, UPDATE, LiveActivity(event="end")):
+        results = await lab.send(lab.tokens("good", 2), push_type="liveactivity", live_activity=activity)
+        assert outcomes(results) == {("accepted", None): 2}
+        sent = simulator.deliveries()[-1]
+        assert sent["headers"]["apns-topic"].endswith(".push-type.liveactivity")
+        assert json.loads(sent["body"])["aps"]["event"] == activity.event
+    assert outcomes(await lab.send(lab.tokens("good", 1), push_type="liveactivity")) == {
+        ("rejected", "invalid_field"): 1
+    }
+    await lab.provider.close()

@@ -135,9 +135,11 @@ class TemplateProvider(ABC):
                 pace.give_back(len(late))
                 on_results([Result(index, Disposition.UNSENT, "not_sent_in_time") for index in late])
                 piece = [index for index in piece if expires_at[index] > now]
+            if not piece:
+                continue
             if at >= len(indices):  # the last piece, and often the only one: without a task
                 await self._send_now(message, piece, on_results)
-            elif piece:
+            else:
                 group.create_task(self._send_now(message, piece, on_results))
 
     async def _send_now(self, message: Message, indices: Sequence[int], on_results: OnResults) -> None:

@@ -58,8 +58,8 @@ collapse id at most {apns_message.MAX_COLLAPSE_ID_BYTES}.
 - `apns-id` is a UUID of delivery and attempt. `apns-expiration` is the target's expiry.
 - APNs knows no dry run: form and size are checked here, then the delivery is accepted without a request.
 - Token authentication: one token per team, key and slot of 40 minutes, the same in all processes.
-- Live Activities: `push_type: liveactivity` with `options.live_activity` {{event: start, update or end, content_state, \
-timestamp, stale_at, dismissal_at, relevance_score, attributes_type, attributes, input_push_token, \
+- Live Activities: `push_type: liveactivity` with `options.live_activity` {{event: start, update or end, \
+content_state, timestamp, stale_at, dismissal_at, relevance_score, attributes_type, attributes, input_push_token, \
 input_push_channel}}; title, body and sound are the alert; an absent timestamp is `created_at`. Broadcast channels: \
 `pushcast channel create|show|list|delete|publish --app APP`.
 - {_SUSPICION}""",
