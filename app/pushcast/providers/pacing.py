@@ -34,9 +34,9 @@ def share_of(assigned: int, partitions: int, lane: Lane | str, weights: Mapping[
 
 
 class Grant(NamedTuple):
-    """`count` requests may leave after `wait_seconds`; they are accounted for already."""
+    """`granted` requests may leave after `wait_seconds`; they are accounted for already."""
 
-    count: int
+    granted: int
     wait_seconds: float
 
 

@@ -95,7 +95,7 @@ def test_retry_after_holds_everything_back_when_most_are_refused() -> None:
 
 def test_what_was_given_back_is_granted_again() -> None:
     pace = Pace(60, ramp_seconds=0)
-    assert pace.take(1, 0.0).count == 1
+    assert pace.take(1, 0.0).granted == 1
     later = pace.take(1, 0.0).wait_seconds
     pace.give_back(1)
     assert pace.take(1, 0.0).wait_seconds == pytest.approx(later)
