@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushcast.model.errors import InvalidInput
+from pushcast.wire import notifications
 from pushcast.wire.notifications import ClassRule, NotificationDecoder
 from pushcast.wire.schemas import avro_type
 
@@ -55,14 +58,66 @@ def test_a_decoder_that_has_seen_others_answers_as_a_fresh_one(events: list[tupl
 
 
 @settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(datums, st.sampled_from(["ann", "bob"])), max_size=8))
+def test_json_that_was_seen_before_is_answered_as_if_it_were_new(events: list[tuple[dict[str, Any], str]]) -> None:
+    warm = fresh()
+    for datum, user in [*events, *events]:
+        value = json.dumps(datum).encode()
+        assert answer(warm, user, value, None) == answer(fresh(), user, value, None)
+
+
+def changed(value: bytes, data: st.DataObject) -> bytes:
+    at = data.draw(st.integers(0, len(value) - 1))
+    if data.draw(st.booleans()):
+        return value[:at]
+    return value[:at] + bytes([data.draw(st.integers(0, 255))]) + value[at + 1 :]
+
+
+TIMES = ("created_at", "expires_at")
+options = st.none() | st.fixed_dictionaries(
+    {},
+    optional={
+        "collapse_id": optional,
+        "thread_id": optional,
+        "sound": optional,
+        "badge": st.none() | st.integers(-(2**31), 2**31 - 1),
+        "priority": st.sampled_from(["high", "normal"]),
+        "push_type": st.sampled_from(["alert", "background", "carrier-pigeon"]),
+        "dry_run": st.booleans(),
+        "at_most_once": st.booleans(),
+        "live_activity": st.sampled_from([None, {"event": "start"}, {"event": "end", "timestamp": 7}]),
+    },
+)
+wide = st.builds(
+    lambda datum, choice, locales, times: datum | {"options": choice, "locales": locales} | times,
+    datums,
+    options,
+    st.sampled_from([{}, {}, {"de": {"title": "Tor!"}}]),
+    st.fixed_dictionaries(
+        {name: st.none() | st.integers(-(2**63), 2**63 - 1) for name in ("created_at", "expires_at")}
+    ),
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(wide, st.booleans(), st.data())
+def test_the_quick_reader_answers_as_the_general_one_or_leaves_it_to_it(
+    datum: dict[str, Any], intact: bool, data: st.DataObject
+) -> None:
+    value = avro_type("notification").encode(datum)
+    if not intact:
+        value = changed(value, data)
+    quick = answer(fresh(), "ann", value, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(notifications, "split", lambda _: None)
+        assert quick == answer(fresh(), "ann", value, None)
+
+
+@settings(max_examples=300, deadline=None)
 @given(datums, st.data())
 def test_a_changed_or_cut_record_is_answered_as_by_a_fresh_one(datum: dict[str, Any], data: st.DataObject) -> None:
     warm = fresh()
-    value = bytearray(avro_type("notification").encode(datum))
-    answer(warm, "ann", bytes(value), None)
-    at = data.draw(st.integers(0, len(value) - 1))
-    if data.draw(st.booleans()):
-        del value[at:]
-    else:
-        value[at] = data.draw(st.integers(0, 255))
-    assert answer(warm, "ann", bytes(value), None) == answer(fresh(), "ann", bytes(value), None)
+    value = avro_type("notification").encode(datum)
+    answer(warm, "ann", value, None)
+    value = changed(value, data)
+    assert answer(warm, "ann", value, None) == answer(fresh(), "ann", value, None)

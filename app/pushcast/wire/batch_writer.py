@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from itertools import product
+from typing import NamedTuple, get_args
 
-from pushcast.model.notification import Content, LiveActivity, LocalText, Options
+from pushcast.model.notification import Content, LiveActivity, LocalText, Options, Priority, PushType
 from pushcast.wire.avro_bytes import END, FALSE, NULL, ONE, SECOND, TRUE, array_of, bytes_of, long_of, optional_of
 from pushcast.wire.live_activities import text_of
 from pushcast.wire.receipts import PLATFORMS
@@ -33,7 +34,17 @@ _DELIVERY_SIZE = _HASH_SIZE = long_of(16)
 _NO_TEXT = long_of(0)
 _BETWEEN_SINGLES = END + ONE
 _DOUBLE = struct.Struct("<d").pack
-_PRIORITIES = {"high": long_of(0), "normal": long_of(1)}
+_FLAGS = (FALSE, TRUE)
+#: Encoded by (priority, push type, dry run, at most once).
+_MANNERS = {
+    (priority, push_type, dry_run, once): long_of(number)
+    + bytes_of(push_type.encode())
+    + _FLAGS[dry_run]
+    + _FLAGS[once]
+    for (number, priority), push_type, dry_run, once in product(
+        enumerate(get_args(Priority)), get_args(PushType), (False, True), (False, True)
+    )
+}
 
 Target = tuple[bytes, ...]
 
@@ -79,10 +90,7 @@ def _options(options: Options) -> bytes:
             optional_of(options.thread_id),
             optional_of(options.sound),
             NULL if options.badge is None else SECOND + long_of(options.badge),
-            _PRIORITIES[options.priority],
-            bytes_of(options.push_type.encode()),
-            TRUE if options.dry_run else FALSE,
-            TRUE if options.at_most_once else FALSE,
+            _MANNERS[options.priority, options.push_type, options.dry_run, options.at_most_once],
             NULL if options.live_activity is None else SECOND + _live_activity(options.live_activity),
         )
     )

@@ -1,12 +1,12 @@
 """Notification events: JSON and Avro into one validated model.
 
-The hot path of PLAN: about 2 µs for JSON, 8 µs for Avro (docs/benchmarks.md).
+The hot path of PLAN: what a campaign writes for each user is decoded once (docs/benchmarks.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,7 +16,8 @@ from pushcast.model.words import Reason
 from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.keys import check_id
 from pushcast.wire.live_activities import normalized
-from pushcast.wire.schemas import FRAME_BYTES, SchemaSource, avro_type
+from pushcast.wire.notification_reader import read_rest, split
+from pushcast.wire.schemas import SchemaSource, avro_type
 from pushcast.wire.times import to_ms
 
 DEFAULT_CLASS = "default"
@@ -26,11 +27,10 @@ MAX_CONTENT_BYTES = 65_536
 MAX_TRACE_CHARS = 128  # a W3C traceparent of version 00 has 55
 NO_OPTIONS = Options()
 
-# Avro notifications that differ only in id, user and app are decoded once: 2 MiB of bytes at most.
-_MAX_CAMPAIGNS = 256
-_MAX_CAMPAIGN_BYTES = 8192
-_FRAME = avro_type("notification").frame
-_TEXT = 2  # index 1 of a union of null and string, zigzag
+# What a campaign writes for each of its users is decoded once: 4 MiB of bytes at most.
+_MAX_KNOWN = 256
+_MAX_KNOWN_BYTES = 8192
+_Value = TypeVar("_Value")
 
 
 class _Raw(msgspec.Struct, forbid_unknown_fields=True):
@@ -61,6 +61,13 @@ class _Shared(NamedTuple):
     trace: str | None
 
 
+class _Known(NamedTuple):
+    id: str
+    user: str | None
+    app: str | None
+    shared: _Shared
+
+
 class ClassRule(NamedTuple):
     """What decoding needs of a configured class."""
 
@@ -82,7 +89,8 @@ class NotificationDecoder:
         self._schemas = schemas
         self._json = msgspec.json.Decoder(_Raw).decode
         self._avro = avro_type("notification")
-        self._campaigns: dict[bytes, _Shared] = {}
+        self._campaigns: dict[bytes, _Shared] = {}  # by what follows the app in an Avro notification
+        self._events: dict[bytes, _Known] = {}  # by the whole JSON
         self._pack = msgspec.msgpack.Encoder(order="deterministic").encode
 
     def decode(self, user: str, value: bytes | None, timestamp_ms: int, trace: bytes | None = None) -> Notification:
@@ -91,36 +99,48 @@ class NotificationDecoder:
             raise InvalidInput(Reason.TOMBSTONE, "a null value on an event topic means nothing")
         head = value[:1]
         if head == b"{" or head in b" \t\r\n":
-            try:
-                raw = self._json(value)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise from_msgspec(error) from error
+            known = self._events.get(value)
+            if known is None:
+                known = self._from_json(value, user)
+            else:
+                self._check(known.id, known.user, known.app, user)
+            return _note(known.id, user, known.app, known.shared, timestamp_ms, trace)
+        parts = split(value)
+        if parts is None:
+            raw = self._from_avro(self._avro.decode(value, self._schemas))
             self._check(raw.id, raw.user, raw.app, user)
             return _note(raw.id, user, raw.app, self._shared(raw), timestamp_ms, trace)
-        parts = _split(value)
-        if parts is not None:
-            shared = self._campaigns.get(parts.rest)
-            if shared is not None:
-                self._check(parts.id, parts.user, parts.app, user)
-                return _note(parts.id, user, parts.app, shared, timestamp_ms, trace)
-        raw = self._from_avro(self._avro.decode(value, self._schemas))
+        shared = self._campaigns.get(parts.rest)
+        if shared is None:
+            rest = read_rest(parts.rest)
+            if rest is None:
+                raw = self._from_avro(self._avro.decode(value, self._schemas))
+            else:
+                klass, title, body, data, options, created, expires, text = rest
+                names = (parts.id, parts.user, parts.app)
+                raw = _Raw(*names, klass, title, body, data, None, options, created, expires, text)
+            self._check(raw.id, raw.user, raw.app, user)
+            shared = self._shared(raw)
+            _remember(self._campaigns, parts.rest, shared)
+        else:
+            self._check(parts.id, parts.user, parts.app, user)
+        return _note(parts.id, user, parts.app, shared, timestamp_ms, trace)
+
+    def _from_json(self, value: bytes, user: str) -> _Known:
+        try:
+            raw = self._json(value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise from_msgspec(error) from error
         self._check(raw.id, raw.user, raw.app, user)
-        shared = self._shared(raw)
-        if parts is not None:
-            self._remember(parts.rest, shared)
-        return _note(raw.id, user, raw.app, shared, timestamp_ms, trace)
+        known = _Known(raw.id, raw.user, raw.app, self._shared(raw))
+        _remember(self._events, value, known)
+        return known
 
     def _from_avro(self, datum: dict[str, Any]) -> _Raw:
         try:
             return msgspec.convert(datum, _Raw)
         except msgspec.ValidationError as error:
             raise from_msgspec(error) from error
-
-    def _remember(self, rest: bytes, shared: _Shared) -> None:
-        if len(self._campaigns) >= _MAX_CAMPAIGNS:
-            self._campaigns.clear()
-        if len(rest) <= _MAX_CAMPAIGN_BYTES:
-            self._campaigns[rest] = shared
 
     def _check(self, note_id: str, claimed_user: str | None, app: str | None, user: str) -> None:
         check_id(note_id, "id")
@@ -161,6 +181,13 @@ class NotificationDecoder:
         return _Shared(klass, rule.ttl_ms, content, options, key, raw.created_at, raw.expires_at, raw.trace)
 
 
+def _remember(known: dict[bytes, _Value], key: bytes, value: _Value) -> None:
+    if len(known) >= _MAX_KNOWN:
+        known.clear()
+    if len(key) <= _MAX_KNOWN_BYTES:
+        known[key] = value
+
+
 def _note(
     note_id: str, user: str, app: str | None, shared: _Shared, timestamp_ms: int, trace: bytes | None
 ) -> Notification:
@@ -172,44 +199,3 @@ def _note(
     if text is None and trace is not None:
         text = trace.decode("ascii", "ignore")[:64]
     return Notification(note_id, user, app, klass, content, options, key, created_at, expires_at, text)
-
-
-class _Parts(NamedTuple):
-    """An Avro notification; `rest` is what a campaign's notifications have in common, class to trace."""
-
-    id: str
-    user: str | None
-    app: str | None
-    rest: bytes
-
-
-def _split(value: bytes) -> _Parts | None:
-    """None when it is of another release, or unusual: the long way then says what it is."""
-    if value[:FRAME_BYTES] != _FRAME:
-        return None
-    try:
-        size = value[FRAME_BYTES]
-        at = FRAME_BYTES + 1 + (size >> 1)
-        note_id = value[FRAME_BYTES + 1 : at]
-        user = app = None
-        if value[at] == _TEXT:
-            size |= value[at + 1]
-            start, at = at + 2, at + 2 + (value[at + 1] >> 1)
-            user = value[start:at].decode()
-        elif value[at]:
-            return None
-        else:
-            at += 1
-        if value[at] == _TEXT:
-            size |= value[at + 1]
-            start, at = at + 2, at + 2 + (value[at + 1] >> 1)
-            app = value[start:at].decode()
-        elif value[at]:
-            return None
-        else:
-            at += 1
-        if size & 0x81:  # 64 bytes or more, or no length at all
-            return None
-        return _Parts(note_id.decode(), user, app, value[at:])
-    except (IndexError, UnicodeDecodeError):
-        return None
