@@ -127,7 +127,7 @@ class DeadLetters:
         for topic in dead_letter_topics(wanted):
             for partition in range(self._partitions):
                 for message in self._read(topic, partition):
-                    letter = read_letter(_raw(message))
+                    letter = read_letter(raw_of(message))
                     if wanted.takes(letter):
                         yield letter
 
@@ -302,7 +302,8 @@ class DeadLetters:
         return block, position
 
 
-def _raw(message: Message) -> Raw:
+def raw_of(message: Message) -> Raw:
+    """A consumed record, without the client."""
     return Raw(
         topic=cast(str, message.topic()),
         partition=cast(int, message.partition()),
