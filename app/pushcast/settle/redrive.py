@@ -99,7 +99,6 @@ class DeadLetters:
 
     def __init__(self, settings: Settings) -> None:
         kafka = settings.kafka
-        self._partitions = kafka.partitions
         self._config = {
             "bootstrap.servers": kafka.bootstrap_servers,
             **librdkafka_config(kafka.security),
@@ -125,7 +124,7 @@ class DeadLetters:
     def letters(self, wanted: Filter) -> Iterator[Letter]:
         """Letters that the filter takes, up to the ends that the topics have now; oldest first in each partition."""
         for topic in dead_letter_topics(wanted):
-            for partition in range(self._partitions):
+            for partition in range(self._partitions_of(topic)):
                 for message in self._read(topic, partition):
                     letter = read_letter(raw_of(message))
                     if wanted.takes(letter):
@@ -261,8 +260,18 @@ class DeadLetters:
         )
         return int(found.offset) if found.offset >= 0 else self._end(topic, partition)
 
+    def _partitions_of(self, topic: str) -> int:
+        """As many as it has in the cluster (topics of control have one); 0 while it is not there."""
+        try:
+            return len(self._consumer.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic].partitions)
+        except KafkaException as error:
+            raise PushcastError(f"{topic}: {error.args[0].str()}") from error
+
     def _bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        found = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_SECONDS)
+        try:
+            found = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            raise PushcastError(f"{topic}[{partition}]: {error.args[0].str()}") from error
         if found is None:
             raise PushcastError(f"no answer from Kafka about {topic} within {_TIMEOUT_SECONDS:.0f} s")
         return int(found[0]), int(found[1])
@@ -290,7 +299,7 @@ class DeadLetters:
                 if error is not None:
                     if error.code() == KafkaError._PARTITION_EOF:
                         return block, end
-                    raise KafkaException(error)
+                    raise PushcastError(f"{topic}[{partition}]: {error.str()}")
                 offset = cast(int, message.offset())
                 if offset < end:
                     block.append(message)
