@@ -36,6 +36,8 @@ from pushcast.providers.webpush.endpoints import EndpointPolicy, Origin
 
 # FCM ends a connection after an hour of use (observed): ours is replaced before that.
 FCM_MAX_AGE_SECONDS: Final = 3_300.0
+# What waits for a stream waits within its deadline: two of PLAN's largest batches keep any connection busy.
+MAX_WAITING: Final = 2_000
 # Clients choose the hosts: one that does not answer must not hold a place for long.
 WEBPUSH_CONNECT_TIMEOUT_SECONDS: Final = 5.0
 
@@ -107,7 +109,7 @@ def _multicast(
         connection=connection,
         max_connections=max_connections,
         max_in_flight=max_in_flight,
-        max_waiting=max_in_flight,
+        max_waiting=min(max_in_flight, MAX_WAITING),
     )
     return MulticastEngine(lambda: Pool(endpoint, options))
 

@@ -53,7 +53,11 @@ class MulticastEngine:
         if size <= GATHERED_TARGETS and template.columns:
             group = self._gather(template, columns, size, deadline_at, member)
         else:
+            # The deadline is the provider's time to answer: waiting here for room must not eat it, or a request would
+            # leave with too little of it and end as unknown.
+            began_at = asyncio.get_running_loop().time()
             await pool.room(size)
+            deadline_at += asyncio.get_running_loop().time() - began_at
             group = _Group(template, deadline_at)
             group.add(columns, size, member)
             group.submit(pool)
@@ -91,7 +95,10 @@ class MulticastEngine:
             task.add_done_callback(self._submissions.discard)
 
     async def _submit_later(self, group: _Group) -> None:
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
         await self.pool.room(len(group.owners))
+        group.postpone(loop.time() - began_at)
         group.submit(self.pool)
 
     def replace_connections(self, opened_before: float) -> None:
@@ -159,6 +166,10 @@ class _Group:
                 mine.extend(theirs)
         self._members += 1
         self.owners.extend([member] * size)
+
+    def postpone(self, seconds: float) -> None:
+        """Moves the deadline of a job that had to wait for room."""
+        self._deadline_at += seconds
 
     def submit(self, pool: Pool) -> None:
         """Raises QueueFull and can then be called again."""

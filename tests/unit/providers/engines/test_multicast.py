@@ -224,3 +224,20 @@ async def test_what_is_answered_is_freed_without_the_garbage_collector(
         assert gone() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("targets", [1, GATHERED_TARGETS + 1])
+async def test_waiting_for_room_does_not_eat_the_time_to_answer(
+    engine: MulticastEngine, pool: FakePool, targets: int
+) -> None:
+    pool.has_room.clear()
+    deadline_at = later()
+    exchange = asyncio.create_task(engine.exchange(TEMPLATE, [[b"x"] * targets], targets, deadline_at, [].extend))
+    await asyncio.sleep(0.05)
+    assert not pool.jobs
+    pool.has_room.set()
+    while not pool.jobs:
+        await asyncio.sleep(0)
+    assert pool.jobs[0].deadline_at >= deadline_at + 0.04
+    exchange.cancel()
+    await asyncio.gather(exchange, return_exceptions=True)
