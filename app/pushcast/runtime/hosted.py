@@ -21,8 +21,10 @@ from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
 from pushcast.plan.agent import PlanStage
 from pushcast.plan.exact import build_handover
+from pushcast.providers.pacing import LANE_WEIGHTS
 from pushcast.providers.port import Provider
 from pushcast.register.agent import build as build_register
+from pushcast.runtime.quota_shares import Sending
 from pushcast.send.agent import group_of
 from pushcast.send.budget import Budget
 from pushcast.send.build import bounds as send_bounds
@@ -48,6 +50,7 @@ class Hosted:
     apps: list[faust.App] = field(default_factory=list)
     tables: dict[str, SourceTable] = field(default_factory=dict)  # by App name
     providers: list[Provider] = field(default_factory=list)
+    sending: list[Sending] = field(default_factory=list)  # who shares a provider's quota
     register: Counter[tuple[str, str]] = field(default_factory=Counter)
     plan: dict[Lane, Counter[tuple[str, str]]] = field(default_factory=dict)
     send: Figures = field(default_factory=Figures)
@@ -197,3 +200,8 @@ def _senders(
             )
             _declare(app, "sender", [topics.send(platform, lane)], stage, send_bounds(settings))
             hosted.apps.append(app)
+            for name, provider in providers.items():
+                if hasattr(provider, "share"):
+                    weights = getattr(getattr(settings.apps[name], platform), "lane_weights", None)
+                    by_lane = LANE_WEIGHTS if weights is None else weights.by_lane()
+                    hosted.sending.append(Sending(provider, lane, stage.work, by_lane))

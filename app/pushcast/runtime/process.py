@@ -17,7 +17,7 @@ from pushcast.kafka.outbox import Outbox
 from pushcast.model.words import Lane, Platform
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.rate_limit import RateLimitFilter
-from pushcast.runtime import whereabouts
+from pushcast.runtime import quota_shares, whereabouts
 from pushcast.runtime.hosted import Hosted, host, producible
 from pushcast.runtime.status import Status
 
@@ -46,6 +46,11 @@ def process_name(roles: Sequence[str], lanes: Sequence[Lane]) -> str:
     if len(lanes) < len(Lane) and set(roles) - {"registrar", "settler"}:
         name += "-" + "-".join(lanes)
     return name
+
+
+def _end_on_error(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        end_process("quota shares", error)
 
 
 def _ready() -> None:
@@ -82,9 +87,12 @@ async def _run(
     where = whereabouts.Whereabouts(name, os.getpid(), settings.observe.host, status.port)
     path = whereabouts.write(settings.data_dir, where)
     log.info("listening", host=where.host, port=where.port, groups=[app.conf.id for app in hosted.apps])
+    shares = asyncio.create_task(quota_shares.keep(hosted.sending, settings.kafka.partitions))
+    shares.add_done_callback(_end_on_error)
     try:
         code = await run_apps(hosted.apps, on_ready=_ready, stop=asyncio.Event())
     finally:
+        shares.cancel()
         path.unlink(missing_ok=True)
     for provider in hosted.providers:
         await provider.close()
