@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -25,6 +24,7 @@ from pushcast.kafka.security import librdkafka_config
 from pushcast.kafka.topics import apply, load_topology
 from pushcast.model.errors import PushcastError
 from pushcast.runtime import whereabouts
+from pushcast.runtime.child import child_command
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 40.0
@@ -176,7 +176,7 @@ class ProcessUnderTest:
 def role(cluster: BenchCluster, *arguments: str, niceness: int = 0) -> Iterator[ProcessUnderTest]:
     """`pushcast run ARGUMENTS` as the process under test, from when it is ready (assigned, tables recovered)."""
     log = cluster.folder / f"{'-'.join(arguments)}.log"
-    command = [sys.executable, "-m", "pushcast", "run", *arguments]
+    command = [*child_command("run", *arguments)]
     with ProcessUnderTest(command, log, niceness) as process:
         process.until(lambda: is_ready(cluster, process.pid), f"run {' '.join(arguments)} is ready", READY_SECONDS)
         yield process

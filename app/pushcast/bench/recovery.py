@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
@@ -11,6 +10,7 @@ from pushcast.bench.cluster import READY_SECONDS, BenchCluster, ProcessUnderTest
 from pushcast.bench.planning import load_devices
 from pushcast.model.words import Lane
 from pushcast.runtime import whereabouts
+from pushcast.runtime.child import child_command
 
 NAME = "recovery/1m"
 ITEMS = 1_000_000
@@ -26,7 +26,7 @@ def run(options: Options) -> Result:
         setup["partitions"] = cluster.settings.kafka.partitions
         options.say(f"{items} devices into their topic")
         load_devices(cluster, range(items), time.time_ns() // 1_000_000)
-        command = [sys.executable, "-m", "pushcast", "run", "planner", "--lane", Lane.NORMAL, "--slot", "b"]
+        command = [*child_command("run", "planner", "--lane", Lane.NORMAL, "--slot", "b")]
         options.say("recovery")
         with ProcessUnderTest(command, cluster.folder / "planner.log") as process:
             process.until(lambda: _listens(cluster, process.pid), "it listens", READY_SECONDS, POLL_SECONDS)

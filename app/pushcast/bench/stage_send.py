@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 import time
 import urllib.request
@@ -22,6 +21,7 @@ from pushcast.model.ids import delivery_id, token_hash
 from pushcast.model.notification import Content
 from pushcast.model.notification import Options as SendOptions
 from pushcast.model.words import Lane, Platform
+from pushcast.runtime.child import child_command
 from pushcast.send.agent import group_of
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
@@ -145,7 +145,7 @@ def _message(numbers: range, now_ms: int) -> Message:
 def simulator(folder: Path) -> Iterator[dict[str, Any]]:
     """`pushcast sim apns --checks off` in a process of its own; its line of JSON."""
     log = folder / "sim.log"
-    command = [sys.executable, "-m", "pushcast", "sim", "apns", "--checks", "off", "--max-copies", "0"]
+    command = [*child_command("sim", "apns", "--checks", "off", "--max-copies", "0")]
     with ProcessUnderTest([*command, "--work-dir", str(folder)], log) as process:
         process.until(lambda: _line(log) is not None, "the simulator listens", LISTENS_SECONDS)
         line = _line(log)
