@@ -23,13 +23,12 @@ if "kafka.Kafka" in arguments:
         sys.exit("no such luck")
     port = int(re.search("PLAINTEXT://127.0.0.1:([0-9]+)", pathlib.Path("server.properties").read_text())[1])
     output = next(each.split("=")[1] for each in arguments if each.startswith("-XX:AOTCacheOutput="))
-    def end(*_):
-        pathlib.Path(output).write_text("classes")
-        sys.exit(143)
-    signal.signal(signal.SIGTERM, end)
-    with socket.create_server(("127.0.0.1", port)) as server:
-        while True:
-            server.accept()
+    # Waited for, not handled: a handler's signal may come just before a blocking call and be seen only after it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    with socket.create_server(("127.0.0.1", port)):
+        signal.sigwait([signal.SIGTERM])
+    pathlib.Path(output).write_text("classes")
+    sys.exit(143)
 """
 
 
