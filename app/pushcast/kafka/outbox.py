@@ -29,6 +29,9 @@ REFUSALS = {KafkaError.MSG_SIZE_TOO_LARGE: "record_too_large", KafkaError.INVALI
 
 POLL_SECONDS = 0.1
 
+#: Larger records are refused here. Smaller ones leave the process, so that the topic's own limit is what refuses them.
+MAX_RECORD_BYTES = 8 << 20
+
 
 class Outbox:
     """One producer for a process: acks=all, idempotent, explicit partitions, records are retried for ever.
@@ -79,8 +82,7 @@ class Outbox:
                 "linger.ms": linger_seconds * 1000,
                 # A batch must fit the smallest `max.message.bytes` of our topics (1 MiB): it is refused as a whole.
                 "batch.size": 512 << 10,
-                # Single records up to 8 MiB leave the process, so that the topic's own limit is what refuses them.
-                "message.max.bytes": 8 << 20,
+                "message.max.bytes": MAX_RECORD_BYTES,
                 "queue.buffering.max.messages": max_records * 2 + 10_000,
                 "queue.buffering.max.kbytes": max_bytes * 4 // 1024,
                 "reconnect.backoff.ms": 50,
@@ -125,6 +127,10 @@ class Outbox:
             or self._put_bytes - self._acked_bytes >= 2 * self._max_bytes
         ):
             raise Full(f"the outbox holds {self._put_records - self._acked_records} unacknowledged records")
+        if size > MAX_RECORD_BYTES:
+            barrier.refuse(RecordTooLarge(topic, partition, size, f"more than {MAX_RECORD_BYTES} bytes"))
+            self._loop.call_soon(barrier.settle)
+            return
         self._put_records += 1
         self._put_bytes += size
         barrier.puts += 1
@@ -188,7 +194,13 @@ class Outbox:
     def _poll(self) -> None:
         poll = self._producer.poll
         while not self._closed.is_set():
-            poll(POLL_SECONDS)
+            try:
+                poll(POLL_SECONDS)
+            except Exception as exc:
+                # A report may be lost with it: without this the process would wait for ever. Seen once: a SystemError
+                # of confluent-kafka 2.16 in its own hand-over of exceptions between threads.
+                self._fail(OutboxFailed(f"the poll thread failed: {exc!r}"))
+                return
 
     def acknowledged(self, error: KafkaError | None, message: Message) -> RecordRefused | None:
         """Counts a delivery report; for Barrier, on the poll thread.

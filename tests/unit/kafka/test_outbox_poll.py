@@ -1,0 +1,31 @@
+"""The thread that polls the producer must not die unnoticed: nothing would ever be acknowledged again."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pushcast.kafka.errors import OutboxFailed
+from pushcast.kafka.outbox import Outbox
+
+
+class BrokenProducer:
+    """A client whose poll fails inside the library."""
+
+    def poll(self, _timeout: float) -> int:
+        raise SystemError("exception <class 'str'> is not a BaseException subclass")
+
+
+async def test_a_poll_that_fails_ends_the_process_instead_of_waiting_for_ever() -> None:
+    told: asyncio.Queue[BaseException] = asyncio.Queue()
+    outbox = Outbox("127.0.0.1:1", loop=asyncio.get_running_loop(), on_fatal=told.put_nowait, extra={"log_level": 0})
+    try:
+        outbox._producer = BrokenProducer()  # type: ignore[assignment]
+        outbox._closed.set()
+        await asyncio.to_thread(outbox._thread.join)
+        outbox._closed.clear()
+        outbox._poll()
+        error = await asyncio.wait_for(told.get(), 5)
+    finally:
+        outbox._closed.set()
+    assert isinstance(error, OutboxFailed)
+    assert "poll thread" in str(error)
