@@ -62,7 +62,13 @@ class Barrier:
             asyncio.get_running_loop().call_soon(self.settle)
 
     def delivered(self, error: KafkaError | None, message: Message) -> None:
-        """Delivery report of one record, on the poll thread."""
+        """Delivery report of one record, on the poll thread. Raises nothing into the C client, which mishandles it."""
+        try:
+            self._delivered(error, message)
+        except Exception as exc:
+            self._outbox.failed_on_poll_thread(exc)
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
         refusal = self._outbox.acknowledged(error, message)
         if refusal is not None and self._refusal is None:
             self._refusal = refusal

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -31,6 +32,14 @@ POLL_SECONDS = 0.1
 
 #: Larger records are refused here. Smaller ones leave the process, so that the topic's own limit is what refuses them.
 MAX_RECORD_BYTES = 8 << 20
+
+
+class _ClientLog:
+    """librdkafka's log lines. Raises nothing into the C client, whatever the handlers do."""
+
+    def log(self, level: int, text: str, *arguments: object) -> None:
+        with suppress(Exception):
+            logger.log(level, text, *arguments)
 
 
 class Outbox:
@@ -94,7 +103,7 @@ class Outbox:
                 **({} if security is None else librdkafka_config(security)),
                 **(extra or {}),
             },
-            logger=logger,
+            logger=_ClientLog(),
         )
         self._thread = threading.Thread(target=self._poll, name="outbox", daemon=True)
         self._thread.start()
@@ -243,6 +252,10 @@ class Outbox:
             self._fail(OutboxFailed(f"{error.name()}: {error.str()}"))
         else:
             logger.debug("producer: %s: %s", error.name(), error.str())  # librdkafka logs it too
+
+    def failed_on_poll_thread(self, exc: BaseException) -> None:
+        """For Barrier: a delivery report could not be counted, so nothing can be told done any more."""
+        self._fail(OutboxFailed(f"a delivery report could not be counted: {exc!r}"))
 
     def _fail(self, exc: BaseException) -> None:
         if self._failure is None:
