@@ -220,8 +220,11 @@ class Outbox:
         size = len(message)
         self._acked_bytes += size + RECORD_OVERHEAD_BYTES
         if error is None:
-            # Reports of a partition come in offset order.
-            self._acked_ends[message.topic(), message.partition()] = message.offset() + 1  # type: ignore[index, operator]
+            # Reports of a partition come in offset order. A resent batch that the broker had already is acknowledged
+            # without an offset: the end then stays lower than it is, and who reads from it reads a little more.
+            offset = message.offset()
+            if offset is not None:
+                self._acked_ends[message.topic() or "", message.partition() or 0] = offset + 1
             if self._room_waiters and not self._scheduled and self._has_room():
                 self._schedule()
             return None

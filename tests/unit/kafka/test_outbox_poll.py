@@ -29,3 +29,33 @@ async def test_a_poll_that_fails_ends_the_process_instead_of_waiting_for_ever() 
         outbox._closed.set()
     assert isinstance(error, OutboxFailed)
     assert "poll thread" in str(error)
+
+
+class AcknowledgedWithoutOffset:
+    """The report of a resent batch that the broker had already."""
+
+    def __len__(self) -> int:
+        return 5
+
+    def topic(self) -> str:
+        return "t"
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> None:
+        return None
+
+
+async def test_an_acknowledgement_without_an_offset_counts() -> None:
+    failures: list[BaseException] = []
+    outbox = Outbox("127.0.0.1:1", loop=asyncio.get_running_loop(), on_fatal=failures.append, extra={"log_level": 0})
+    try:
+        barrier = outbox.barrier()
+        barrier.puts = 1
+        barrier.delivered(None, AcknowledgedWithoutOffset())  # type: ignore[arg-type]
+        await asyncio.wait_for(barrier.wait(), 5)
+        assert outbox.acked_end("t", 0) is None
+        assert not failures
+    finally:
+        outbox._closed.set()
