@@ -220,11 +220,14 @@ class Outbox:
         size = len(message)
         self._acked_bytes += size + RECORD_OVERHEAD_BYTES
         if error is None:
-            # Reports of a partition come in offset order. A resent batch that the broker had already is acknowledged
-            # without an offset: the end then stays lower than it is, and who reads from it reads a little more.
             offset = message.offset()
-            if offset is not None:
-                self._acked_ends[message.topic() or "", message.partition() or 0] = offset + 1
+            if offset is None:
+                # librdkafka takes the broker's "duplicate sequence" for success. Seen to be wrong: the neighbour of a
+                # record that the topic refused was called acknowledged and was not in the log. Not proven is not done.
+                topic, partition = message.topic(), message.partition()
+                raise OutboxFailed(f"{topic}[{partition}]: acknowledged without an offset")
+            # Reports of a partition come in offset order.
+            self._acked_ends[message.topic() or "", message.partition() or 0] = offset + 1
             if self._room_waiters and not self._scheduled and self._has_room():
                 self._schedule()
             return None
