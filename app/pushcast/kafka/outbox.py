@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -34,6 +34,11 @@ POLL_SECONDS = 0.1
 MAX_RECORD_BYTES = 8 << 20
 
 
+def _beside_the_value(key: bytes | None, headers: Headers | None) -> int:
+    """Upper bound of what key and headers add to a record, in bytes."""
+    return len(key or b"") + sum(len(name) * 4 + len(value) + 10 for name, value in headers or ())
+
+
 class _ClientLog:
     """librdkafka's log lines. Raises nothing into the C client, whatever the handlers do."""
 
@@ -45,7 +50,9 @@ class _ClientLog:
 class Outbox:
     """One producer for a process: acks=all, idempotent, explicit partitions, records are retried for ever.
 
-    `topics`: the only ones that may be written (None: any), so that a running process cannot leave the topology.
+    `topics`: the only ones that may be written (None: any), so that a running process cannot leave the topology, each
+    with its `max.message.bytes`. A larger record is refused here, before the client: the broker refuses whole requests,
+    and librdkafka was seen to call a neighbour in such a request acknowledged that was not in the log.
     Order is kept per partition. `put` never blocks; callers await `room()` before they put, one batch at a time, so
     what is unacknowledged stays below twice the bounds. Use it on `loop` only. An error that no retry can mend is
     given to `on_fatal` once, on the loop: end the process unacknowledged then.
@@ -61,12 +68,12 @@ class Outbox:
         max_bytes: int = 64 << 20,
         loop: asyncio.AbstractEventLoop,
         on_fatal: Callable[[BaseException], None],
-        topics: Collection[str] | None = None,
+        topics: Mapping[str, int] | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None:
         self._loop = loop
         self._on_fatal = on_fatal
-        self._topics = None if topics is None else frozenset(topics)
+        self._topics = topics
         self._max_records = max_records
         self._max_bytes = max_bytes
         # Written by the loop.
@@ -128,7 +135,8 @@ class Outbox:
         """
         if self._failure is not None:
             raise OutboxFailed(str(self._failure)) from self._failure
-        if self._topics is not None and topic not in self._topics:
+        limit = MAX_RECORD_BYTES if self._topics is None else self._topics.get(topic)
+        if limit is None:
             raise OutboxFailed(f"the topology does not say that this process produces {topic}")
         size = RECORD_OVERHEAD_BYTES if value is None else len(value) + RECORD_OVERHEAD_BYTES
         if (
@@ -136,8 +144,9 @@ class Outbox:
             or self._put_bytes - self._acked_bytes >= 2 * self._max_bytes
         ):
             raise Full(f"the outbox holds {self._put_records - self._acked_records} unacknowledged records")
-        if size > MAX_RECORD_BYTES:
-            barrier.refuse(RecordTooLarge(topic, partition, size, f"more than {MAX_RECORD_BYTES} bytes"))
+        # Exact only where it matters: keys and headers of small records are not counted one by one.
+        if size > limit // 2 and (whole := size + _beside_the_value(key, headers)) > limit:
+            barrier.refuse(RecordTooLarge(topic, partition, whole, f"more than {limit} bytes"))
             self._loop.call_soon(barrier.settle)
             return
         self._put_records += 1

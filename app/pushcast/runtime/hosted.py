@@ -83,9 +83,10 @@ def host(
     return hosted
 
 
-def producible(roles: Sequence[str]) -> set[str]:
-    """Every topic that the topology lets these roles write."""
-    return {topic.name for role in roles for topic in load_topology().for_producer(role)}
+def producible(roles: Sequence[str]) -> dict[str, int]:
+    """Every topic that the topology lets these roles write, with the largest record it takes in bytes."""
+    allowed = [topic for role in roles for topic in load_topology().for_producer(role)]
+    return {topic.name: int(topic.settings["max.message.bytes"]) for topic in allowed}
 
 
 def _declare(app: faust.App, role: str, names: Sequence[str], stage: BatchStage, bounds: Bounds) -> None:
