@@ -10,13 +10,14 @@ import faust
 from pushcast.config.settings import Settings
 from pushcast.kafka.app import add_batch_stage, add_devices_table
 from pushcast.kafka.batch import TP, Batch, Bounds, Committed, Record, Stage
+from pushcast.kafka.ports import Outbox
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.register.admit import Admission, Misplaced
 from pushcast.register.completions import Completions
 from pushcast.register.detour import Detour, Detours
 from pushcast.register.overlay import Overlay
-from pushcast.register.ports import Counters, DevicesTable, Outbox
+from pushcast.register.ports import Counters, DevicesTable
 from pushcast.register.rows import Changes, Context, Headers
 from pushcast.wire import topics
 from pushcast.wire.devices import DeviceChangeDecoder

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from pushcast.kafka.batch import Batch
-from pushcast.register.ports import Barrier
+from pushcast.kafka.ports import Barrier
 
 
 class _Part:

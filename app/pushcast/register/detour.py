@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from pushcast.kafka.batch import Record
 from pushcast.kafka.errors import RecordRefused
+from pushcast.kafka.ports import Barrier, Outbox
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
-from pushcast.register.ports import Barrier, Counters, Outbox
+from pushcast.register.ports import Counters
 from pushcast.wire.dead_letters import PUSH, dead_letter
 from pushcast.wire.headers import FORWARDED
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pushcast.kafka.batch import Record
+from pushcast.kafka.ports import Barrier, Outbox
 from pushcast.model.device import DeviceChange, DeviceRow, Operation
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key, device_row_prefix
 from pushcast.model.words import Reason
 from pushcast.register.decide import Kept, invalidation, removal, upsert
 from pushcast.register.overlay import Entry, Overlay
-from pushcast.register.ports import Barrier, Counters, DevicesTable, Outbox
+from pushcast.register.ports import Counters, DevicesTable
 from pushcast.wire import headers
 from pushcast.wire.devices import decode_row
 from pushcast.wire.receipts import TokenInvalid

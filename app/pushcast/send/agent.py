@@ -20,6 +20,7 @@ from pushcast.kafka.batch import TP, Committed, Stage
 from pushcast.kafka.handover import standing
 from pushcast.kafka.handover.fences import Fences, author_of
 from pushcast.kafka.handover.ledgers import Ledgers
+from pushcast.kafka.ports import Batch, CallLater, Fatal, Outbox, Record, TimerHandle
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
@@ -32,7 +33,6 @@ from pushcast.send.decide import DOUBTFUL, EXPIRED, NOT_CONFIGURED, Policy
 from pushcast.send.exact import left_of
 from pushcast.send.figures import Figures
 from pushcast.send.outcomes import Outcomes, Share
-from pushcast.send.ports import Batch, CallLater, Fatal, Outbox, Record, TimerHandle
 from pushcast.send.records import Job, OpenRecord, Parcel
 from pushcast.wire import ledger
 from pushcast.wire.dead_letters import dead_letter

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from pushcast.kafka.ports import Barrier, Outbox
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
-from pushcast.send.ports import Barrier, Outbox
 from pushcast.send.records import OpenRecord, Parcel
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch

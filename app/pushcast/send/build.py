@@ -9,6 +9,7 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.batch import Bounds
 from pushcast.kafka.fatal import end_process
 from pushcast.kafka.handover.ledgers import Ledgers
+from pushcast.kafka.ports import Fatal, Outbox
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Provider
@@ -16,7 +17,6 @@ from pushcast.send.agent import SendStage
 from pushcast.send.budget import Budget
 from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures
-from pushcast.send.ports import Fatal, Outbox
 from pushcast.wire.retries import Ladder, rungs_of
 
 #: After the last request's deadline: its answer, its receipt, the acknowledgement of Kafka.

@@ -6,13 +6,13 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
 from random import Random
 
+from pushcast.kafka.ports import Barrier, Outbox
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Outcome, Platform
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.aside import Aside
 from pushcast.send.decide import Again, End, Later, Policy, decide
 from pushcast.send.figures import Figures
-from pushcast.send.ports import Barrier, Outbox
 from pushcast.send.records import Job, OpenRecord, Parcel
 from pushcast.wire import topics
 from pushcast.wire.headers import LEDGER

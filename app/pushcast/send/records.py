@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+from pushcast.kafka.ports import Batch
 from pushcast.model.batch import Message
 from pushcast.providers.port import Provider
-from pushcast.send.ports import Batch
 from pushcast.wire.receipt_writer import ReceiptWriter
 from pushcast.wire.retries import FIRST_ROUND, Round
 

@@ -14,12 +14,12 @@ from functools import partial
 from typing import NamedTuple
 
 from pushcast.kafka.batch import TP, Committed, Stage
+from pushcast.kafka.ports import Barrier, Batch, CallLater, Fatal, Outbox, Record, TimerHandle
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.settle.decide import end_of, read, settle, wait_seconds
-from pushcast.settle.ports import Barrier, Batch, CallLater, Fatal, Outbox, Record, TimerHandle
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.dead_letters import dead_letter

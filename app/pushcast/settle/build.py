@@ -7,9 +7,9 @@ from collections import Counter
 from pushcast.config.settings import Settings
 from pushcast.kafka.batch import Bounds
 from pushcast.kafka.fatal import end_process
+from pushcast.kafka.ports import CallLater, Fatal, Outbox
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.settle.agent import RUNGS, Counters, SettleStage
-from pushcast.settle.ports import CallLater, Fatal, Outbox
 from pushcast.wire.retries import Ladder, rungs_of
 
 _MEMORY_BYTES = 64 << 20

@@ -1,4 +1,4 @@
-"""What SETTLE needs of Kafka, so that it runs without one in tests. `pushcast.kafka` has the real things."""
+"""What a stage needs of Kafka, as protocols, so that it runs without one in tests. The folder has the real things."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Record(Protocol):
 
 
 class Batch(Protocol):
-    """Records of one partition and their completion (`pushcast.kafka.batch.Batch`)."""
+    """Records of one partition and their completion (`batch.Batch`)."""
 
     topic: str
     partition: int
@@ -29,10 +29,15 @@ class Batch(Protocol):
     @property
     def lost(self) -> bool: ...
     def done_many(self, offsets: Sequence[int]) -> None: ...
+    def weigh(self, offset: int, targets: int) -> None: ...
 
 
 class Barrier(Protocol):
-    """A group of outputs (`pushcast.kafka.outbox.Barrier`)."""
+    """A group of outputs (`barrier.Barrier`)."""
+
+    async def wait(self) -> None:
+        """Returns when all outputs so far are acknowledged; raises RecordRefused when Kafka will never take one."""
+        ...
 
     def on_acked(self, callback: Callable[[], None]) -> None:
         """Calls back once all outputs so far are acknowledged, at once when there are none."""
@@ -40,7 +45,7 @@ class Barrier(Protocol):
 
 
 class Outbox(Protocol):
-    """Outputs (`pushcast.kafka.outbox.Outbox`)."""
+    """Outputs (`outbox.Outbox`). `put` takes the barriers that `barrier` made, and no others."""
 
     async def room(self) -> None: ...
     def barrier(self) -> Barrier: ...
@@ -63,5 +68,5 @@ class TimerHandle(Protocol):
 
 
 CallLater = Callable[[float, Callable[[], None]], TimerHandle]
-#: Told of an error that must end the process unacknowledged (`pushcast.kafka.fatal.end_process`).
+#: Told of an error that must end the process unacknowledged (`fatal.end_process`).
 Fatal = Callable[[str, BaseException], None]
