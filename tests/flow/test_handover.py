@@ -22,9 +22,10 @@ from pushcast.kafka.handover.runner import ClaimRefused, Handover
 from pushcast.kafka.handover.standing import decode
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import ManualClock
+from pushcast.wire.headers import Headers
 
 
-def items_of(value: bytes) -> Iterable[tuple[int, bytes]]:
+def items_of(_: Headers, value: bytes) -> Iterable[tuple[int, bytes]]:
     """A send record of these tests: `source offset:item`."""
     offset, _, item = value.partition(b":")
     return [(int(offset), item)]

@@ -17,6 +17,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.plan.entry import Entry
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
+from pushcast.wire.headers import Headers
 from pushcast.wire.receipts import decode_planned, decode_receipt
 
 if TYPE_CHECKING:
@@ -39,12 +40,12 @@ def build_handover(settings: Settings, lane: Lane, outbox: Outbox, clock: Clock)
     )
 
 
-def _deliveries(value: bytes) -> Iterable[tuple[int, bytes]]:
+def _deliveries(_: Headers, value: bytes) -> Iterable[tuple[int, bytes]]:
     for message in decode_batch(value).messages:
         yield from zip(message.targets.source_offset, message.targets.delivery_id, strict=True)
 
 
-def _receipts(value: bytes) -> Iterable[tuple[int, bytes]]:
+def _receipts(_: Headers, value: bytes) -> Iterable[tuple[int, bytes]]:
     receipt = decode_receipt(value)
     return ((receipt["source_offset"], bytes.fromhex(receipt["delivery_id"])),)
 

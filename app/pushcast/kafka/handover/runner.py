@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: (source offset, item) pairs of one output record.
-Items = Callable[[bytes], Iterable[tuple[int, bytes]]]
+#: (source offset, item) pairs of one output record, by its headers and value.
+Items = Callable[[h.Headers, bytes], Iterable[tuple[int, bytes]]]
 #: Source offsets that one planned record closes.
 Offsets = Callable[[bytes], Iterable[int]]
 
@@ -45,27 +45,31 @@ class Handover:
     A stage calls `take_over` in `assigned`, answers `commit_metadata` with `metadata`, writes every record to `outputs`
     and `planned` with `origin` as headers, calls `note` before it first handles records, and leaves out what
     `of(tp).tail` holds. It writes the planned record of a source offset when all other outputs of it are acknowledged.
+    A stage without planned records goes by the items alone: a source offset is done when all that it becomes is there.
     """
 
     def __init__(
         self,
         stage: str,
         outputs: Mapping[str, Items],
-        planned: str,
-        offsets: Offsets,
+        planned: str | None = None,
+        offsets: Offsets = lambda value: (),
         *,
         outbox: Outbox,
         reader: SpanReader,
         clock: Clock,
+        sources: Mapping[str, str] | None = None,
     ) -> None:
         """`outputs`: topics and how to read what is there; `planned` is not among them. The partition of every output
-        is the source's."""
+        is the source's. `sources`: for a stage of several source topics, what each is called in the origin: origins of
+        two sources must differ, because offsets do not."""
         self.stage = stage
         self.counters: Counter[str] = Counter()  # claims, tail_records, tail_void
         self._items = dict(outputs)
         self._planned = planned
         self._offsets = offsets
-        self._topics = (*outputs, planned)
+        self._topics = tuple(outputs) if planned is None else (*outputs, planned)
+        self._sources = dict(sources or {})
         self._outbox = outbox
         self._reader = reader
         self._clock = clock
@@ -78,13 +82,13 @@ class Handover:
         and UnreadableMetadata (which ends the process).
         """
         held = {tp: standing.decode(at.metadata) for tp, at in committed.items()}
-        new = [(topic, tp.partition) for tp, at in held.items() for topic in self._topics if topic not in at.positions]
+        new = {(topic, tp.partition) for tp, at in held.items() for topic in self._topics if topic not in at.positions}
         ends = await self._reader.ends(new)
         now_seconds = self._clock.now_ms() // 1000
         taken: dict[TP, Takeover] = {}
         for tp, at in held.items():
             mine = {topic: end for (topic, partition), end in ends.items() if partition == tp.partition}
-            origin = f"{self.stage}/{tp.partition}"
+            origin = f"{self._sources.get(tp.topic, self.stage)}/{tp.partition}"
             taken[tp] = Takeover(origin, self._topics, self._planned, at, committed[tp].offset or 0, mine, now_seconds)
         self._takeovers.update(taken)
         if not await work.commit_now(taken):
@@ -102,7 +106,7 @@ class Handover:
             await self._outbox.room()
             barrier = self._outbox.barrier()
             for tp, takeover in taken.items():
-                headers = [*h.origin(self.stage, tp.partition, takeover.epoch), (h.FENCE, b"1")]
+                headers = [*self.origin(tp), (h.FENCE, b"1")]
                 for topic in takeover.fence_rounds[number]:
                     self._outbox.put(barrier, topic, tp.partition, None, None, headers)
             await barrier.wait()
@@ -114,30 +118,33 @@ class Handover:
                     takeover.fenced(topic, end)
 
     async def _read_tails(self, taken: Mapping[TP, Takeover]) -> None:
-        by_partition = {tp.partition: takeover for tp, takeover in taken.items()}
-        spans: dict[Spot, Span] = {
-            (topic, partition): (takeover.starts[topic], end)
-            for partition, takeover in by_partition.items()
-            for topic, end in takeover.fence_ends.items()
-        }
+        by_origin = {takeover.origin: takeover for takeover in taken.values()}
+        spans: dict[Spot, Span] = {}
+        for tp, takeover in taken.items():
+            for topic, end in takeover.fence_ends.items():
+                first, last = spans.get((topic, tp.partition), (takeover.starts[topic], end))
+                spans[topic, tp.partition] = min(first, takeover.starts[topic]), max(last, end)
         found = 0
 
         def fold(message: Message) -> None:
             nonlocal found
-            topic = cast(str, message.topic())
-            tail = by_partition[cast(int, message.partition())].tail
+            headers = cast("h.Headers", message.headers() or ())
             try:
-                author = author_of(cast("Iterable[tuple[str, bytes]] | None", message.headers()))
+                author = author_of(headers)
             except InvalidInput:
                 return  # nobody's: a stage of ours writes both headers
-            value = message.value()
-            if not tail.admit(topic, cast(int, message.offset()), author) or value is None:
+            takeover = None if author is None else by_origin.get(author.origin)
+            if takeover is None:
+                return
+            topic, offset, value = cast(str, message.topic()), cast(int, message.offset()), message.value()
+            # Spans of several sources are read together: what lies before this one's is judged already.
+            if offset < takeover.starts[topic] or not takeover.tail.admit(topic, offset, author) or value is None:
                 return
             found += 1
             if topic == self._planned:
-                tail.add_planned(self._offsets(value))
+                takeover.tail.add_planned(self._offsets(value))
             else:
-                tail.add_items(topic, self._items[topic](value))
+                takeover.tail.add_items(topic, self._items[topic](headers, value))
 
         await self._reader.read(spans, fold)
         self.counters["tail_records"] += found
@@ -157,7 +164,7 @@ class Handover:
 
     def origin(self, tp: TP) -> list[tuple[str, bytes]]:
         """Headers of every output of this partition while it is ours."""
-        return h.origin(self.stage, tp.partition, self._takeovers[tp].epoch)
+        return h.origin(self._sources.get(tp.topic, self.stage), tp.partition, self._takeovers[tp].epoch)
 
     def note(self, tp: TP, first: int, last: int) -> None:
         """Source records `first` to `last` are about to be handled: before any of their outputs is put. About 2 µs."""
@@ -165,12 +172,12 @@ class Handover:
         self._look_at_ends(tp, takeover)
         takeover.note(first, last)
 
-    def metadata(self, tp: TP, offset: int) -> str:
-        """What the commit of `offset` carries."""
+    def metadata(self, tp: TP, offset: int, origins: Mapping[str, int] | None = None) -> str:
+        """What the commit of `offset` carries; `origins`: the fences of the source itself below it, if it has any."""
         takeover = self._takeovers[tp]
         if takeover.started:
             self._look_at_ends(tp, takeover)
-        return takeover.metadata(offset)
+        return takeover.metadata(offset, origins)
 
     def _look_at_ends(self, tp: TP, takeover: Takeover) -> None:
         for topic in self._topics:

@@ -21,14 +21,17 @@ class Takeover:
         self,
         origin: str,
         outputs: Sequence[str],
-        planned: str,
+        planned: str | None,
         committed: Standing,
         committed_offset: int,
         ends: Mapping[str, int],
         now_seconds: int,
         rules: Rules = ALL,
     ) -> None:
-        """`ends`: ends of those outputs that `committed` has no position of, as they are before the claim."""
+        """`ends`: ends of those outputs that `committed` has no position of, as they are before the claim.
+
+        `planned`: the output whose records close source offsets; None when the items of an offset tell by themselves.
+        """
         self.origin = origin
         # Seconds as a floor: a claim outranks its predecessors when their metadata is lost, too.
         self.epoch = max(committed.epoch + 1, now_seconds)
@@ -39,7 +42,10 @@ class Takeover:
         self.tail = OwnTail(origin, committed_offset, committed.fenced, rules)
         self.fence_ends: dict[str, int] = {}
         others = tuple(topic for topic in outputs if topic != planned)
-        self.fence_rounds = ((planned,), others) if rules.planned_first else ((*others, planned),)
+        if planned is None:
+            self.fence_rounds: tuple[tuple[str, ...], ...] = (others,)
+        else:
+            self.fence_rounds = ((planned,), others) if rules.planned_first else ((*others, planned),)
         self._inherited_fenced = committed.fenced
         self._notes = Notes(self.starts, rules)
         self._ends: dict[str, int] = {}
@@ -72,6 +78,6 @@ class Takeover:
         positions = self._notes.at(offset, self._ends)
         return Standing(self.epoch, fenced, positions, origins or {})
 
-    def metadata(self, offset: int) -> str:
+    def metadata(self, offset: int, origins: Mapping[str, int] | None = None) -> str:
         """`standing` as commit metadata."""
-        return standing.encode(self.standing(offset))
+        return standing.encode(self.standing(offset, origins))
