@@ -62,6 +62,7 @@ def test_every_name_that_stages_use_is_in_the_topology_and_none_is_left_over() -
     used |= {names.notification(lane) for lane in Lane}
     used |= {names.send(platform, lane) for platform in Platform for lane in Lane}
     used |= {names.retry(delay) for delay in get_args(names.RetryDelay)}
+    used |= {names.ticket(platform) for platform in names.TICKET_PLATFORMS}
     assert {topic.name for topic in load_topology().topics if topic.source is None} == used
 
 

@@ -22,7 +22,10 @@ FRAME_BYTES = 10
 CONFLUENT_MARKER = b"\x00"
 CONFLUENT_FRAME_BYTES = 5
 
-NAMES = ("notification", "device_change", "device_row", "send_batch", "planned", "receipt", "token_invalid")
+NAMES = (
+    *("notification", "device_change", "device_row", "send_batch", "planned", "receipt", "token_invalid"),
+    "ticket_batch",
+)
 
 
 class AvroType:

@@ -19,6 +19,8 @@ CONTROL: Final = "push.control.v1"
 #: The retry ladder, shortest first: the rung's name in its topic, and how long a record waits there.
 RETRY_DELAY_SECONDS: Final[dict[RetryDelay, int]] = {"10s": 10, "1m": 60, "5m": 300, "30m": 1800}
 DEAD_LETTER_SUFFIX: Final = ".dlq"
+#: Platforms whose providers take a push with a ticket and tell what became of it only when they are asked later.
+TICKET_PLATFORMS: Final = frozenset({Platform.EXPO})
 
 _DELAYS = get_args(RetryDelay)
 
@@ -38,6 +40,13 @@ def retry(delay: RetryDelay) -> str:
     if delay not in _DELAYS:
         raise ValueError(f"retry delay {delay!r} is none of {', '.join(_DELAYS)}")
     return f"push.retry.{delay}.v1"
+
+
+def ticket(platform: Platform) -> str:
+    """Where tickets wait until their provider is asked. Raises ValueError for a platform without tickets."""
+    if platform not in TICKET_PLATFORMS:
+        raise ValueError(f"{platform} gives no tickets")
+    return f"push.ticket.{Platform(platform)}.v1"
 
 
 def dead_letter(topic: str) -> str:
