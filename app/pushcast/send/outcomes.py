@@ -14,6 +14,7 @@ from pushcast.send.aside import Aside
 from pushcast.send.decide import Again, End, Later, Policy, decide
 from pushcast.send.figures import Figures
 from pushcast.send.records import Job, OpenRecord, Parcel
+from pushcast.send.tickets import Tickets
 from pushcast.wire import topics
 from pushcast.wire.headers import LEDGER
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
@@ -54,6 +55,7 @@ class Outcomes:
         self._figures = figures
         self._on_acked = on_acked
         self._aside = aside  # when the policy has a ladder
+        self._tickets = Tickets(outbox, platform) if platform in topics.TICKET_PLATFORMS else None
 
     def settle(self, arrived: Iterable[tuple[Job, Sequence[Result]]]) -> list[Retry]:
         """Ends what ended, passes on what waits for another round, and returns what is to be tried again here.
@@ -74,6 +76,8 @@ class Outcomes:
         if shares:
             if self._aside is not None:
                 self._aside.put(barrier, now_ms)
+            if self._tickets is not None:
+                self._tickets.put(barrier)
             barrier.on_acked(partial(self._on_acked, shares))
         return retries
 
@@ -111,6 +115,8 @@ class Outcomes:
             if disposition is Disposition.ACCEPTED:
                 accepted += 1
                 write(target, _ACCEPTED, None, provider_id, status, answered_at or now_ms)
+                if self._tickets is not None and provider_id is not None:
+                    self._tickets.add(barrier, parcel, target, provider_id, sent_at or job.handed_at)
                 continue
             verdict = self._decide(job, result)
             if isinstance(verdict, Again):
