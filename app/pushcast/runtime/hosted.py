@@ -35,6 +35,7 @@ from pushcast.settle import build as settle
 from pushcast.settle.agent import GROUP as SETTLE_GROUP
 from pushcast.settle.agent import RUNGS
 from pushcast.wire import topics
+from pushcast.wire.control_state import ControlState
 from pushcast.wire.schemas import SchemaSource
 
 REGISTER_GROUP = "pushcast-register"
@@ -56,6 +57,7 @@ class Hosted:
     send: Figures = field(default_factory=Figures)
     settle: Counter[tuple[str, str]] = field(default_factory=Counter)
     budget: Budget | None = None
+    control: ControlState = field(default_factory=ControlState)  # whole before the Apps start
 
 
 def host(

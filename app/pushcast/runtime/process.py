@@ -11,6 +11,7 @@ import structlog
 import uvloop
 
 from pushcast.config.settings import Settings
+from pushcast.kafka.control import ControlTail
 from pushcast.kafka.fatal import end_process
 from pushcast.kafka.host import run_apps
 from pushcast.kafka.outbox import Outbox
@@ -33,7 +34,7 @@ def run_roles(
 ) -> int:
     """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop, 70 when an App crashed.
 
-    Raises ConfigurationError before anything connects.
+    Raises ConfigurationError before anything connects, ControlUnreadable before anything is handled.
     """
     name = process_name(roles, lanes)
     logs = configure_logging(name, settings.observe.log_level, settings.observe.log_json)
@@ -89,10 +90,13 @@ async def _run(
     log.info("listening", host=where.host, port=where.port, groups=[app.conf.id for app in hosted.apps])
     shares = asyncio.create_task(quota_shares.keep(hosted.sending, settings.kafka.partitions))
     shares.add_done_callback(_end_on_error)
+    control = ControlTail(settings.kafka.bootstrap_servers, settings.kafka.security, hosted.control, fatal=end_process)
     try:
+        await control.start()  # before any stage works: it must know what is paused
         code = await run_apps(hosted.apps, on_ready=_ready, stop=asyncio.Event())
     finally:
         shares.cancel()
+        await control.close()
         path.unlink(missing_ok=True)
     for provider in hosted.providers:
         await provider.close()

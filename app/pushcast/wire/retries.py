@@ -28,9 +28,12 @@ FIRST_SEEN = "push-first-seen"  # Kafka time of the first send record, milliseco
 SENT_FROM = "push-sent-from"
 #: On a record that was passed on or redriven: where it lay before, `topic|partition|offset`.
 CAME_FROM = "push-came-from"
+#: On a parked record (`wire.parked`): whose deliveries it holds, and why they were kept aside.
+APP = "push-app"
+PARKED_FOR = "push-parked-for"
 
 MAX_COUNT = 1_000_000  # of rounds and runs: headers come from outside
-_OWN = frozenset({ATTEMPT, DUE_AT, DOUBTFUL, PLATFORM, LANE, FIRST_SEEN, SENT_FROM, CAME_FROM, RUN})
+_OWN = frozenset({ATTEMPT, DUE_AT, DOUBTFUL, PLATFORM, LANE, FIRST_SEEN, SENT_FROM, CAME_FROM, APP, PARKED_FOR, RUN})
 #: Who wrote the record it was: carried on, a later epoch of that writer would make the retry void.
 _WRITER = frozenset({ORIGIN, EPOCH, FENCE, LEDGER})
 

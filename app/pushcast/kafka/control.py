@@ -1,0 +1,165 @@
+"""Keeps a process's `ControlState` up to date with `push.control.v1`: read whole at the start, followed from then on.
+
+A plain consumer on a thread of its own, without a group: every process reads everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from typing import Final
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from pushcast.config.security import KafkaSecurity
+from pushcast.kafka.errors import KafkaLayerError
+from pushcast.kafka.ports import Fatal
+from pushcast.kafka.security import librdkafka_config
+from pushcast.wire import topics
+from pushcast.wire.control_state import ControlState
+
+logger = logging.getLogger(__name__)
+
+#: How long a starting process waits for the topic; a broker may be on its way up.
+START_SECONDS: Final = 60.0
+#: A topic that does not exist is waited for no longer than this: it may just have been created.
+MISSING_SECONDS: Final = 5.0
+_POLL_SECONDS = 0.2  # bounds only how long `close` waits: a record ends the wait
+_SLICE_RECORDS = 500
+
+Pair = tuple[bytes | None, bytes | None]
+
+
+class ControlUnreadable(KafkaLayerError):
+    """The control topic could not be read whole, so the process does not know what is paused and must not work."""
+
+
+class ControlTail:
+    """Applies every record, in order, on the event loop. Survives brokers that are away: the state then stands still.
+
+    An error that no waiting mends goes to `fatal` once the start has succeeded.
+    """
+
+    def __init__(
+        self, bootstrap_servers: str, security: KafkaSecurity | None, state: ControlState, *, fatal: Fatal
+    ) -> None:
+        self._config = {
+            "bootstrap.servers": bootstrap_servers,
+            **({} if security is None else librdkafka_config(security)),
+            "group.id": "pushcast-control",  # never joined and never committed to
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "reconnect.backoff.max.ms": 500,  # a pause counts within 2 s, after an outage too
+            "queued.max.messages.kbytes": 2048,
+            "broker.address.family": "v4" if "127.0.0.1" in bootstrap_servers else "any",
+        }
+        self._state = state
+        self._fatal = fatal
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._whole: asyncio.Future[None] | None = None
+        self._trouble: str | None = None  # why nothing was read yet, for the message
+
+    async def start(self, timeout_seconds: float = START_SECONDS) -> None:
+        """Returns when everything that was in the topic is applied. Raises ControlUnreadable."""
+        loop = asyncio.get_running_loop()
+        self._whole = loop.create_future()
+        self._thread = threading.Thread(target=self._run, args=(loop,), name="control", daemon=True)
+        self._thread.start()
+        try:
+            await asyncio.wait_for(asyncio.shield(self._whole), timeout_seconds)
+        except TimeoutError:
+            await self.close()
+            raise ControlUnreadable(
+                f"{topics.CONTROL} was not read within {timeout_seconds:.0f} s ({self._trouble or 'no answer'}): "
+                "without it the process does not know what is paused"
+            ) from None
+        except ControlUnreadable:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Ends the thread; waits for at most one poll."""
+        self._stop.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+
+    # on the thread
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            consumer = Consumer(self._config)
+            try:
+                self._follow(loop, consumer)
+            finally:
+                consumer.close()
+        except Exception as error:
+            self._call(loop, self._failed, error)
+
+    def _follow(self, loop: asyncio.AbstractEventLoop, consumer: Consumer) -> None:
+        consumer.assign([TopicPartition(topics.CONTROL, 0, OFFSET_BEGINNING)])
+        missing_until = time.monotonic() + MISSING_SECONDS
+        read = False  # something came from the topic: it exists
+        while not self._stop.is_set():
+            first = consumer.poll(_POLL_SECONDS)
+            if first is None:
+                continue
+            pairs: list[Pair] = []
+            end = False
+            for message in (first, *consumer.consume(_SLICE_RECORDS, 0)):
+                error = message.error()
+                if error is None:
+                    pairs.append(_pair(message))
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    end = True
+                else:
+                    self._note(error, may_be_missing=not read and time.monotonic() < missing_until)
+                    continue
+                read = True
+            if pairs or end:
+                self._call(loop, self._apply, pairs, end)
+
+    def _note(self, error: KafkaError, *, may_be_missing: bool) -> None:
+        self._trouble = error.str()
+        missing = error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION)
+        if missing and not may_be_missing:
+            raise ControlUnreadable(f"{topics.CONTROL} does not exist: run `pushcast topology apply`")
+        if error.fatal() or error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            raise KafkaException(error)
+        if not missing:
+            logger.warning("%s cannot be followed, what is known stays: %s", topics.CONTROL, self._trouble)
+
+    def _call(self, loop: asyncio.AbstractEventLoop, step: object, *arguments: object) -> None:
+        try:
+            loop.call_soon_threadsafe(step, *arguments)  # type: ignore[arg-type]  # a bound method of this class
+        except RuntimeError:
+            self._stop.set()  # the loop is closed: the process is on its way out
+
+    # on the loop
+
+    def _apply(self, pairs: list[Pair], end: bool) -> None:
+        try:
+            for key, value in pairs:
+                self._state.apply(key, value)
+        except Exception as error:
+            self._failed(error)
+            return
+        if end and not self._state.live:
+            self._state.live = True
+            if self._whole is not None and not self._whole.done():
+                self._whole.set_result(None)
+
+    def _failed(self, error: Exception) -> None:
+        if self._whole is not None and not self._whole.done():
+            problem = error if isinstance(error, ControlUnreadable) else ControlUnreadable(str(error))
+            self._whole.set_exception(problem)
+            return
+        self._fatal("control topic", error)
+
+
+def _pair(message: Message) -> Pair:
+    key, value = message.key(), message.value()
+    return key if isinstance(key, bytes) else None, value if isinstance(value, bytes) else None

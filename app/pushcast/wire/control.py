@@ -1,0 +1,117 @@
+"""`push.control.v1`: state that every process must know, as records and as what they amount to. Pure.
+
+The key says what is controlled, the value (JSON) how; a record without a value ends it:
+
+- `pause/<app>/<platform>/<lane>`, `*` for every lane: an operator's kill switch. Nothing of it leaves.
+- `breaker/<app>/<platform>`: what senders announce when they find an app's provider broken, and when it works again.
+
+Each sender process has a breaker of its own; the record is their common word, and the last writer's holds. An `open`
+makes the other senders careful; a `closed` comes from any sender whose probes got through, again from each that had
+opened. While open, no verdict on a token is to be believed, back to `abnormal_since_ms`.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Final, Literal, NamedTuple
+
+import msgspec
+
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Lane, Platform, Reason
+from pushcast.wire.json_errors import from_msgspec
+
+ALL_LANES: Final = "*"
+MAX_TEXT_CHARS: Final = 500
+_APP = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # a key of `apps` in the configuration
+_TimeMs = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)]
+
+
+class Kind(StrEnum):
+    """First part of the key."""
+
+    PAUSE = "pause"
+    BREAKER = "breaker"
+
+
+class Subject(NamedTuple):
+    """What a record controls. `lane` None: every lane; always None for a breaker."""
+
+    kind: Kind
+    app: str
+    platform: Platform
+    lane: Lane | None = None
+
+    def key(self) -> bytes:
+        """The record key."""
+        lane = () if self.kind is Kind.BREAKER else (self.lane or ALL_LANES,)
+        return "/".join((self.kind, self.app, self.platform, *lane)).encode()
+
+
+class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An operator's pause. Times are milliseconds since the epoch."""
+
+    since_ms: _TimeMs
+    by: _Text = ""
+    comment: _Text = ""
+
+
+class Breaker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The state of an (app, platform). Times are milliseconds since the epoch.
+
+    `abnormal_since_ms`: when the abnormal window began, before `opened_at_ms`; kept when it closes, so that a verdict
+    from within the window is known as such later too. `reason`: snake_case. `by`: the process that says so.
+    """
+
+    state: Literal["open", "closed"]
+    reason: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,64}$")]
+    abnormal_since_ms: _TimeMs
+    opened_at_ms: _TimeMs
+    closed_at_ms: _TimeMs | None = None
+    by: _Text = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.state == "open"
+
+
+Entry = Pause | Breaker
+_PAUSES = msgspec.json.Decoder(Pause)
+_BREAKERS = msgspec.json.Decoder(Breaker)
+
+
+def encode(entry: Entry) -> bytes:
+    """The record value."""
+    return msgspec.json.encode(entry)
+
+
+def parse_key(key: bytes | None) -> Subject:
+    """Raises InvalidInput (key_missing, key_invalid) for a key that `Subject.key` does not write."""
+    if not key:
+        raise InvalidInput(Reason.KEY_MISSING, "a control record needs a key", "key")
+    parts = key.decode("utf-8", "replace").split("/")
+    try:
+        kind = Kind(parts[0])
+        if len(parts) == (4 if kind is Kind.PAUSE else 3) and _APP.fullmatch(parts[1]):
+            lane = None if kind is Kind.BREAKER or parts[3] == ALL_LANES else Lane(parts[3])
+            return Subject(kind, parts[1], Platform(parts[2]), lane)
+    except ValueError:
+        pass  # a word that is none of ours: refused below like any other wrong form
+    raise InvalidInput(
+        Reason.KEY_INVALID, "the key is neither pause/<app>/<platform>/<lane> nor breaker/<app>/<platform>", "key"
+    )
+
+
+def decode(subject: Subject, value: bytes) -> Entry:
+    """Raises InvalidInput (not_json, unknown_field, invalid_field)."""
+    try:
+        if subject.kind is Kind.PAUSE:
+            return _PAUSES.decode(value)
+        breaker = _BREAKERS.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise from_msgspec(error) from None
+    if breaker.is_open is not (breaker.closed_at_ms is None):
+        raise InvalidInput(Reason.INVALID_FIELD, "closed_at_ms belongs to a closed breaker, and to no other", "state")
+    return breaker

@@ -1,0 +1,163 @@
+"""What the records of `push.control.v1` amount to. Pure; one per process, fed by `kafka.control`."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import msgspec
+
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Lane, Platform
+from pushcast.wire.control import Breaker, Kind, Pause, Subject, decode, parse_key
+
+logger = logging.getLogger(__name__)
+
+#: Pauses and breakers that are remembered; further ones are ignored. Apps times platforms is far below.
+MAX_ENTRIES: Final = 10_000
+#: Abnormal windows that are remembered of one (app, platform).
+MAX_WINDOWS: Final = 16
+
+
+class Event(StrEnum):
+    """What a change means."""
+
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    OPENED = "opened"  # or, while open: its abnormal window is found to have begun earlier
+    CLOSED = "closed"  # by another sender than before, possibly: each that had opened says so
+
+
+class Change(NamedTuple):
+    """`lane` None: every lane; always None for breakers."""
+
+    event: Event
+    app: str
+    platform: Platform
+    lane: Lane | None = None
+
+
+class ControlState:
+    """Apply records in their order. Callbacks run within `apply`, in order of subscription; they must not raise.
+
+    What is there at the start (`live` not yet set) is told to nobody: ask for it. `ignored` counts malformed records by
+    reason; the first of each reason is logged.
+    """
+
+    def __init__(self) -> None:
+        self.live = False
+        self.ignored: Counter[str] = Counter()
+        self.pauses: dict[Subject, Pause] = {}
+        self.breakers: dict[tuple[str, Platform], Breaker] = {}
+        self._paused: set[tuple[str, str, str]] = set()  # app, platform, lane
+        self._windows: dict[tuple[str, str], list[tuple[int, int | None]]] = {}  # began, ended
+        self._callbacks: list[Callable[[Change], None]] = []
+
+    def subscribe(self, callback: Callable[[Change], None]) -> None:
+        """Calls back after every change that makes a difference."""
+        self._callbacks.append(callback)
+
+    def paused(self, app: str, platform: Platform, lane: Lane) -> bool:
+        """Whether an operator has paused it. Cheap."""
+        return (app, platform, lane) in self._paused
+
+    def breaker(self, app: str, platform: Platform) -> Breaker | None:
+        """The last word on it; None when nobody ever said one."""
+        return self.breakers.get((app, platform))
+
+    def held(self, app: str, platform: Platform, lane: Lane) -> bool:
+        """Whether parked work of it stays where it is: paused, or its breaker is open. Cheap."""
+        if (app, platform, lane) in self._paused:
+            return True
+        breaker = self.breakers.get((app, platform))
+        return breaker is not None and breaker.is_open
+
+    def abnormal(self, app: str, platform: Platform, at_ms: int) -> bool:
+        """Whether a verdict on a token that was given at this time is not to be believed.
+
+        True from the beginning of an abnormal window until its breaker closed. The last 16 windows are remembered.
+        """
+        windows = self._windows.get((app, platform), ())
+        return any(began <= at_ms and (ended is None or at_ms <= ended) for began, ended in windows)
+
+    def apply(self, key: bytes | None, value: bytes | None) -> Change | None:
+        """Takes the next record; returns what it changed, None for nothing. A malformed one changes nothing."""
+        try:
+            subject = parse_key(key)
+            entry = None if value is None else decode(subject, value)
+            if entry is not None and len(self.pauses) + len(self.breakers) >= MAX_ENTRIES:
+                self._refuse_one_more(subject)
+        except InvalidInput as error:
+            if not self.ignored[error.reason]:
+                logger.warning("control records that are ignored: %s: %s", error.reason, error)
+            self.ignored[error.reason] += 1
+            return None
+        if subject.kind is Kind.PAUSE:
+            change = self._pause(subject, entry if isinstance(entry, Pause) else None)
+        else:
+            change = self._announce(subject, entry if isinstance(entry, Breaker) else None)
+        if change is not None and self.live:
+            for callback in self._callbacks:
+                callback(change)
+        return change
+
+    def _refuse_one_more(self, subject: Subject) -> None:
+        if subject not in self.pauses and (subject.app, subject.platform) not in self.breakers:
+            raise InvalidInput("too_many", f"more than {MAX_ENTRIES} pauses and breakers are not remembered")
+
+    def _pause(self, subject: Subject, pause: Pause | None) -> Change | None:
+        known = self.pauses.get(subject)
+        if pause == known:
+            return None
+        if pause is None:
+            del self.pauses[subject]
+        else:
+            self.pauses[subject] = pause
+        self._note_paused(subject.app, subject.platform)
+        if pause is not None and known is not None:
+            return None  # another comment
+        event = Event.RESUMED if pause is None else Event.PAUSED
+        return Change(event, subject.app, subject.platform, subject.lane)
+
+    def _note_paused(self, app: str, platform: Platform) -> None:
+        general = Subject(Kind.PAUSE, app, platform) in self.pauses
+        for lane in Lane:
+            if general or Subject(Kind.PAUSE, app, platform, lane) in self.pauses:
+                self._paused.add((app, platform, lane))
+            else:
+                self._paused.discard((app, platform, lane))
+
+    def _announce(self, subject: Subject, breaker: Breaker | None) -> Change | None:
+        where = subject.app, subject.platform
+        known = self.breakers.get(where)
+        if breaker is None:  # nobody of ours writes it: an operator who cleans up
+            if self.breakers.pop(where, None) is None:
+                return None
+            self._end_window(where, None)
+            return Change(Event.CLOSED, *where) if known is not None and known.is_open else None
+        if not breaker.is_open:
+            self.breakers[where] = breaker
+            self._end_window(where, breaker)
+            return None if breaker == known else Change(Event.CLOSED, *where)
+        if known is not None and known.is_open:
+            if breaker.abnormal_since_ms >= known.abnormal_since_ms:
+                return None  # said before
+            breaker = msgspec.structs.replace(breaker, opened_at_ms=min(breaker.opened_at_ms, known.opened_at_ms))
+            self._windows[where].pop()
+        self.breakers[where] = breaker
+        windows = self._windows.setdefault(where, [])
+        windows.append((breaker.abnormal_since_ms, None))
+        del windows[:-MAX_WINDOWS]
+        return Change(Event.OPENED, *where)
+
+    def _end_window(self, where: tuple[str, Platform], closed: Breaker | None) -> None:
+        windows = self._windows.setdefault(where, [])
+        if windows and windows[-1][1] is None:
+            began, _ = windows.pop()
+            if closed is not None:
+                windows.append((began, closed.closed_at_ms))
+        elif closed is not None and not windows:  # its opening is compacted away
+            windows.append((closed.abnormal_since_ms, closed.closed_at_ms))
