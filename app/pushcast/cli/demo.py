@@ -27,24 +27,30 @@ def demo(
         str | None, typer.Option(help="A Kafka of yours.", show_default="a temporary one")
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the demo's folder and its logs.")] = False,
+    faults: Annotated[bool, typer.Option("--faults", help="Kill a planner and a sender under load.")] = False,
     output: OutputOption = Output.text,
 ) -> None:
     """Events in, HTTP/2 pushes out, receipts back, every device accounted for. Exit 0 only when it balances."""
     from pushcast.demo.run import Plan, run
-    from pushcast.demo.world import World
+    from pushcast.demo.world import Options, World
 
     console = Console(stderr=True)
+
+    def say(text: str) -> None:
+        console.print(f"[dim]•[/] {text}", highlight=False)
+
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # unwinds, so that nothing is left behind
-    with World(lambda text: console.print(f"[dim]•[/] {text}", highlight=False), bootstrap_servers, keep) as world:
+    with World(say, Options(bootstrap_servers, keep)) as world:
         with _Bars(console) as bars:
-            result = run(world, Plan(devices, notifications, seed), bars.update)
+            result = run(world, Plan(devices, notifications, seed, faults), bars.update)
         if keep:
             console.print(f"kept: {world.folder}", highlight=False)
     if output is Output.json:
         print_json(result)
     else:
         _show(Console(), result)
-    good = result["balanced"] and not result["unaccounted"] and not result["duplicates_at_provider"]
+    bound = result.get("duplicates_bound", 0)
+    good = result["balanced"] and not result["unaccounted"] and result["duplicates_at_provider"] <= bound
     console.print("[bold green]balanced[/]" if good else "[bold red]NOT balanced[/]")
     if not good:
         raise typer.Exit(1)
@@ -94,6 +100,11 @@ def _show(console: Console, result: dict[str, Any]) -> None:
     accounts.add_column("count", justify="right")
     for name in _ACCOUNTS:
         accounts.add_row(name, f"{result[name]:,}")
+    for fault in result.get("faults", ()):
+        parts = [f"{name.replace('_', ' ')} {count:,}" for name, count in fault.items() if name != "role"]
+        accounts.add_row(f"killed: {fault['role']}", ", ".join(parts))
+    if "duplicates_bound" in result:
+        accounts.add_row("duplicates_bound", f"{result['duplicates_bound']:,}")
     accounts.add_row("seconds", f"{result['seconds']:.1f}")
     accounts.add_row("pushes per second", f"{result['pushes_per_second']:,}")
     console.print(accounts)

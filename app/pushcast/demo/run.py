@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from confluent_kafka import Producer
@@ -13,6 +14,7 @@ from pushcast.audit.reader import Books, planner_group
 from pushcast.audit.reckoning import Totals
 from pushcast.demo.load import DeviceOf, make_devices, make_notes
 from pushcast.demo.result import Tally, result_of
+from pushcast.demo.strikes import Strikes
 from pushcast.demo.world import World
 from pushcast.kafka.security import librdkafka_config
 from pushcast.model.errors import PushcastError
@@ -36,16 +38,21 @@ class Plan:
     devices: int = 20_000
     notifications: int = 50_000
     seed: int = 1
+    faults: bool = False  # kill a planner and a sender under load
 
 
-def run(world: World, plan: Plan, progress: Progress) -> dict[str, object]:
+def run(world: World, plan: Plan, progress: Progress) -> dict[str, Any]:
     """Runs the main job in `world`; returns the contract's keys. Raises PushcastError when it does not end."""
     with Books(world.settings) as books:
         devices = make_devices(plan.devices, plan.seed)
         _subscribe(world, devices)
         _register(world, books, devices, progress)
         produced_from_ms = round(time.time() * 1000)
+        strikes = Strikes(world, plan.notifications, plan.seed) if plan.faults else None
+        if strikes is not None:
+            strikes.start()
         _notify(world, plan, devices, progress)
+        struck = {} if strikes is None else strikes.result()
         _drain(world, books, progress)
         totals, tally = _reckon(books, produced_from_ms)
         removed = _await_removals(books)
@@ -58,8 +65,9 @@ def run(world: World, plan: Plan, progress: Progress) -> dict[str, object]:
         devices_removed=removed,
         engines=_engines(world),
         produced_from_ms=produced_from_ms,
+        duplicates_bound=struck.get("duplicates_bound", 0),
     )
-    return {**result, "transient_errors": world.transient_errors()}
+    return {**result, **struck, "transient_errors": world.transient_errors()}
 
 
 def _producer(world: World) -> Producer:

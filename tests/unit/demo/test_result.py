@@ -107,3 +107,14 @@ def test_percentiles_are_nearest_rank() -> None:
 def test_the_latency_shown_is_the_slower_platforms() -> None:
     assert result()["latency_ms"] == {"p50": 1.0, "p95": 2.0, "p99": 2.0}
     assert worst_latency({"apns": {"latency_ms": None}}) == {"p50": None, "p95": None, "p99": None}
+
+
+def test_copies_are_forgiven_up_to_the_bound_of_a_killed_sender_and_no_further() -> None:
+    doubled = {"apns": simulator(4, duplicates=2), "fcm": simulator(1)}
+    assert result(simulators=doubled, duplicates_bound=2)["balanced"]
+    assert not result(simulators=doubled, duplicates_bound=1)["balanced"]
+    assert not result(simulators=doubled)["balanced"]
+
+
+def test_a_receipt_that_no_provider_has_seen_is_no_balance_under_faults_either() -> None:
+    assert not result(simulators={"apns": simulator(2), "fcm": simulator(0)}, duplicates_bound=10)["balanced"]

@@ -1,0 +1,104 @@
+"""Provider simulators as processes: started, scripted through their control ports, asked for what they counted."""
+
+from __future__ import annotations
+
+import json
+import select
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from pushcast.model.errors import PushcastError
+from pushcast.runtime.child import child_command
+
+START_SECONDS = 180.0
+STOP_SECONDS = 45.0
+EXPO_REQUEST_PUSHES = 100  # a rule is asked for each push of a request, and one of them is enough
+CONTROL_SECONDS = 60.0
+
+_SETTINGS = {
+    "apns": ("key_file", "key_id", "team_id", "topic", "environment"),
+    "fcm": ("service_account_file", "project_id", "token_endpoint"),
+    "webpush": ("vapid_key_file", "subject", "allowed_hosts"),
+    "expo": ("access_token_file",),
+}
+
+
+class Simulated:
+    """One simulator. The process ends with ours; `stop` ends it earlier."""
+
+    def __init__(self, platform: str, apps: Sequence[str], folder: Path, log_file: IO[bytes]) -> None:
+        """Blocks until it listens. Raises PushcastError when it does not."""
+        self.platform = platform
+        topics = [part for app in apps for part in ("--topic", f"com.example.{app}")]
+        command = child_command("sim", platform, *topics, "--work-dir", str(folder))
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log_file, start_new_session=True)
+        assert self._process.stdout is not None
+        line = _first_line(self._process.stdout, START_SECONDS)
+        if not line:
+            self.stop()
+            raise PushcastError(f"the {platform} simulator did not start; see {log_file.name}")
+        self.description: dict[str, Any] = json.loads(line)
+
+    @property
+    def url(self) -> str:
+        """Where senders reach it."""
+        return str(self.description["url"])
+
+    def control(self, path: str, value: Any = None, method: str | None = None) -> Any:
+        """JSON to and from its control port: `pushcast.simulators.control` has the paths. Raises OSError."""
+        return ask(f"{self.description['control_url']}{path}", value, method)
+
+    def stats(self) -> dict[str, Any]:
+        """What it counted since its start."""
+        found: dict[str, Any] = self.control("/stats")
+        return found
+
+    def fail_sometimes(self, probability: float) -> None:
+        """Answers that share of the requests with a 503."""
+        each = probability / (EXPO_REQUEST_PUSHES if self.platform == "expo" else 1)
+        self.control("/rules", [{"effect": "status:503", "probability": each}], "PUT")
+
+    def provider_settings(self, app: str) -> dict[str, Any]:
+        """The app's section of `pushcast.yaml` for this platform."""
+        credentials = self.description["credentials"]["apps"][app]
+        known = {name: credentials[name] for name in _SETTINGS[self.platform]}
+        ca_file = self.description["ca_file"]
+        if self.platform == "webpush":  # the endpoint is each subscription's own
+            return {"ca_file": ca_file, "allow_loopback": True, **known}
+        return {"endpoint": self.url, "ca_file": ca_file, **known}
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL when that takes too long. Safe to repeat."""
+        stop_process(self._process)
+
+
+def ask(url: str, value: Any = None, method: str | None = None) -> Any:
+    """JSON request and answer on loopback. Raises OSError."""
+    data = None if value is None else json.dumps(value).encode()
+    request = urllib.request.Request(  # noqa: S310 - our own process's address
+        url, data, {"content-type": "application/json"}, method=method
+    )
+    with urllib.request.urlopen(request, timeout=CONTROL_SECONDS) as answer:  # noqa: S310
+        return json.loads(answer.read())
+
+
+def stop_process(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM, then SIGKILL after a bound that is above a role's own; blocks until it has ended."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _first_line(stream: IO[bytes], seconds: float) -> bytes:
+    readable, _, _ = select.select([stream], [], [], seconds)
+    return stream.readline() if readable else b""
