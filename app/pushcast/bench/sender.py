@@ -24,7 +24,7 @@ from pushcast.bench.messages import messages
 from pushcast.config.settings import load
 from pushcast.model.batch import Message
 from pushcast.model.words import Platform
-from pushcast.providers.port import Disposition, Provider, Result
+from pushcast.providers.port import Disposition, ManyAtOnce, Part, Provider, Result
 from pushcast.providers.registry import build
 from pushcast.runtime.child import end_with_parent
 from pushcast.runtime.process import GC_THRESHOLDS
@@ -80,24 +80,46 @@ class Run:
         self._open = 0
         self._room = asyncio.Event()
 
-    async def send(self, parts: Iterable[Message]) -> None:
-        """Returns when every target of every message has its result. Raises what a provider raises."""
+    async def send(self, messages_: Iterable[Message]) -> None:
+        """Hands over as SEND does: what fits, together. Returns when every target of every message has its result.
+
+        Raises what a provider raises.
+        """
         async with asyncio.TaskGroup() as group:
-            for message in parts:
+            parts: list[Part] = []
+            targets = 0
+            for message in messages_:
                 count = len(message.targets)
-                while self._open and self._open + count > self._in_flight:
+                if targets and (targets + count > LEAST_PART or self._full_for(count)):
+                    self._hand_over(group, parts)
+                    parts, targets = [], 0
+                while self._full_for(count):
                     self._room.clear()
                     await self._room.wait()
                 self._open += count
-                group.create_task(self._provider.send(message, range(count), self._on_results))
+                targets += count
+                parts.append(Part(message, range(count), self._on_results))
+            self._hand_over(group, parts)
             self.handed_over_at_seconds = time.monotonic()
+
+    def _full_for(self, count: int) -> bool:
+        return self._open > 0 and self._open + count > self._in_flight
+
+    def _hand_over(self, group: asyncio.TaskGroup, parts: list[Part]) -> None:
+        if isinstance(self._provider, ManyAtOnce):
+            group.create_task(self._provider.send_many(parts))
+        else:
+            for part in parts:
+                group.create_task(self._provider.send(*part))
 
     def _on_results(self, results: list[Result]) -> None:
         if not self.first_result_at_seconds:
             self.first_result_at_seconds = time.monotonic()
-        others = [result for result in results if result.disposition is not Disposition.ACCEPTED]
-        self._accepted += len(results) - len(others)
-        self._others.update([(str(result.disposition), result.reason) for result in others])
+        for result in results:
+            if result.disposition is Disposition.ACCEPTED:
+                self._accepted += 1
+            else:
+                self._others[str(result.disposition), result.reason] += 1
         self._open -= len(results)
         if self._in_flight - self._open >= min(LEAST_PART, self._in_flight):
             self._room.set()

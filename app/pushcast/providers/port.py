@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from pushcast.model.batch import Message
 from pushcast.model.words import Platform
@@ -43,6 +43,14 @@ class Result(NamedTuple):
 OnResults = Callable[[list[Result]], None]
 
 
+class Part(NamedTuple):
+    """One message, some of its targets, and who hears of their results."""
+
+    message: Message
+    indices: Sequence[int]
+    on_results: OnResults
+
+
 class Provider(Protocol):
     """One (app, platform) with its own credentials and connections."""
 
@@ -64,4 +72,16 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Waits for nothing: call it after the last `send` has returned."""
+        ...
+
+
+@runtime_checkable
+class ManyAtOnce(Provider, Protocol):
+    """A provider for which many small messages together are cheaper than each by itself."""
+
+    async def send_many(self, parts: Sequence[Part]) -> None:
+        """As `send` of each part: what it promises holds for every part, and cancelling it cancels all of them.
+
+        Returns when the last of them had its last result; a slow one holds up no result of the others.
+        """
         ...

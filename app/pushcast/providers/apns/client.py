@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Hashable, Sequence
+from typing import Final, cast
 
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
-from pushcast.providers.apns.message import Rendered, apns_id, render
+from pushcast.providers.apns.message import Headers, apns_id, render
 from pushcast.providers.apns.verdicts import judge
-from pushcast.providers.client import Prepared, TemplateProvider
+from pushcast.providers.client import TemplateProvider
 from pushcast.providers.credential import Credential
-from pushcast.providers.engines.engine import Columns, Engine
+from pushcast.providers.engines.engine import Engine
 from pushcast.providers.http2.request import Response, Template, Varying, Wrapped
-from pushcast.providers.port import Disposition, Result
+from pushcast.providers.port import Disposition, Part, Result
+from pushcast.providers.requests import Requests, Shelf
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.verdict import Verdict
 
@@ -26,7 +27,6 @@ _EXPIRATION: Final = Varying(b"apns-expiration")
 _COLLAPSE_ID: Final = Varying(b"apns-collapse-id")
 _WHOLE_BODY: Final = Wrapped()
 _MAX_TEMPLATES: Final = 32
-Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class ApnsProvider(TemplateProvider):
@@ -54,68 +54,55 @@ class ApnsProvider(TemplateProvider):
         super().__init__(app, engine_name, engine, credential, timeout_seconds, clock, suspicion=suspicion)
         self._topic = topic
         self._authority = authority
-        self._templates: dict[tuple[Headers, bool, bytes], Template] = {}
+        self._templates: dict[tuple[Hashable, bytes], Template] = {}
 
-    def prepare(self, message: Message, indices: Sequence[int]) -> Prepared:
+    def prepare(self, part: Part, shelf: Shelf) -> list[Result]:
+        message, indices = part.message, part.indices
         rendered = render(message, self._topic)
         sound, results = _sound_tokens(message, indices)
         if message.options.dry_run:
-            now = self._clock.now_ms()
-            results += [Result(index, Disposition.ACCEPTED, sent_at=now, answered_at=now) for index in sound]
-            sound = []
-        return _Prepared(message, rendered, sound, results, self._template)
+            now = self.clock.now_ms()
+            return results + [Result(index, Disposition.ACCEPTED, sent_at=now, answered_at=now) for index in sound]
+        if not sound:
+            return results
+        collapse_id = rendered.collapse_id
+        key = (rendered.headers, collapse_id is not None)
+        requests = shelf.requests(key, 4 if collapse_id is None else 5, len(sound))
+        targets = message.targets
+        delivery_ids, attempts, addresses = targets.delivery_id, targets.attempt, targets.address
+        ids = [apns_id(delivery_ids[index], attempts[index]) for index in sound]
+        count = len(sound)
+        requests.owners += [part] * count
+        requests.targets += sound
+        requests.names += ids
+        columns = requests.columns
+        columns[0] += [addresses[index] for index in sound]
+        columns[1] += [name.encode() for name in ids]
+        columns[2] += _expirations(targets.expires_at, sound) if rendered.stored else [b"0"] * count
+        if collapse_id is not None:
+            columns[3] += [collapse_id] * count
+        columns[-1] += [rendered.body] * count
+        return results
 
     def judge(self, response: Response, now_ms: int) -> Verdict:
         return judge(response, now_ms)
 
-    def _template(self, rendered: Rendered, authorization: bytes) -> Template:
+    def provider_id(self, requests: Requests, position: int, response: Response) -> str:
+        return requests.names[position]
+
+    def template(self, key: Hashable, authorization: bytes) -> Template:
         """One object for equal headers: a connection encodes it once, and messages that share it travel together."""
-        key = (rendered.headers, rendered.collapse_id is not None, authorization)
-        template = self._templates.get(key)
+        template = self._templates.get((key, authorization))
         if template is None:
             if len(self._templates) >= _MAX_TEMPLATES:
                 self._templates.clear()
-            headers = [*rendered.headers, *([(b"authorization", authorization)] if authorization else [])]
-            varying = [_APNS_ID, _EXPIRATION, *([] if rendered.collapse_id is None else [_COLLAPSE_ID])]
-            template = self._templates[key] = Template(
+            shared, collapses = cast("tuple[Headers, bool]", key)
+            headers = [*shared, *([(b"authorization", authorization)] if authorization else [])]
+            varying = [_APNS_ID, _EXPIRATION, *([_COLLAPSE_ID] if collapses else [])]
+            template = self._templates[key, authorization] = Template(
                 path=_PATH, headers=headers, varying=varying, body=_WHOLE_BODY, authority=self._authority
             )
         return template
-
-
-class _Prepared(Prepared):
-    def __init__(
-        self,
-        message: Message,
-        rendered: Rendered,
-        indices: list[int],
-        results: list[Result],
-        template_of: Callable[[Rendered, bytes], Template],
-    ) -> None:
-        self.indices = indices
-        self.results = results
-        self._rendered = rendered
-        self._template_of = template_of
-        targets = message.targets
-        delivery_ids, attempts = targets.delivery_id, targets.attempt
-        self._ids = [apns_id(delivery_ids[index], attempts[index]) for index in indices]
-        count = len(indices)
-        self._columns = [
-            [targets.address[index] for index in indices],
-            [name.encode() for name in self._ids],
-            _expirations(targets.expires_at, indices) if rendered.stored else [b"0"] * count,
-            *([] if rendered.collapse_id is None else [[rendered.collapse_id] * count]),
-            [rendered.body] * count,
-        ]
-
-    def requests(self, authorization: bytes, positions: Sequence[int] | None) -> tuple[Template, Columns]:
-        columns = self._columns
-        if positions is not None:
-            columns = [[column[position] for position in positions] for column in columns]
-        return self._template_of(self._rendered, authorization), columns
-
-    def provider_id(self, position: int, response: Response) -> str:
-        return self._ids[position]
 
 
 def _expirations(expires_at: list[int], indices: list[int]) -> list[bytes]:

@@ -6,6 +6,7 @@ https://developer.apple.com/documentation/usernotifications/sending-notification
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
@@ -52,13 +53,16 @@ PUSH_KINDS: Final[dict[str, PushKind]] = {
 _CONTENT_CHANGED: Final = frozenset(("widgets", "controls"))
 
 
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
 class Rendered(NamedTuple):
     """What all targets share. `headers` are the same for many messages, so that these can share a template.
 
     `stored` False: apns-expiration is 0 whatever the target's expiry.
     """
 
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: Headers
     collapse_id: bytes | None
     body: bytes
     stored: bool
@@ -97,13 +101,19 @@ def render(message: Message, topic: str, locale: str | None = None) -> Rendered:
             Reason.PAYLOAD_TOO_LARGE,
             f"APNs payload is {len(body)} bytes, {push_type} takes at most {kind.max_payload_bytes}",
         )
-    headers = (
-        (b"apns-topic", (topic + kind.topic_suffix).encode()),
-        (b"apns-push-type", push_type.encode()),
-        (b"apns-priority", kind.priority or (IMMEDIATE if options.priority == "high" else POWER_AWARE)),
-    )
+    headers = _headers(push_type, options.priority, topic)
     collapse_id = _collapse_id(options, message.content_hash if push_type == "alert" else None)
     return Rendered(headers, collapse_id, body, kind.stored)
+
+
+@lru_cache(maxsize=256)
+def _headers(push_type: str, priority: str, topic: str) -> Headers:
+    kind = PUSH_KINDS[push_type]
+    return (
+        (b"apns-topic", (topic + kind.topic_suffix).encode()),
+        (b"apns-push-type", push_type.encode()),
+        (b"apns-priority", kind.priority or (IMMEDIATE if priority == "high" else POWER_AWARE)),
+    )
 
 
 def _aps(message: Message, locale: str | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Final
 
 import orjson
@@ -10,14 +10,15 @@ import orjson
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
-from pushcast.providers.client import Prepared, TemplateProvider
+from pushcast.providers.client import TemplateProvider
 from pushcast.providers.credential import Credential
-from pushcast.providers.engines.engine import Columns, Engine
+from pushcast.providers.engines.engine import Engine
 from pushcast.providers.fcm.message import END, TARGET_PREFIX, Rendered, render
 from pushcast.providers.fcm.verdicts import judge
 from pushcast.providers.http2.request import Response, Template, Wrapped
 from pushcast.providers.pacing import Pace
-from pushcast.providers.port import Disposition, Result
+from pushcast.providers.port import Disposition, Part, Result
+from pushcast.providers.requests import Requests, Shelf
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.verdict import Verdict
 
@@ -51,15 +52,21 @@ class FcmProvider(TemplateProvider):
         self._authority = authority
         self._templates: dict[bytes, Template] = {}
 
-    def prepare(self, message: Message, indices: Sequence[int]) -> Prepared:
+    def prepare(self, part: Part, shelf: Shelf) -> list[Result]:
+        message = part.message
         rendered = render(message)
-        sound, results = _sound_tokens(message, indices)
-        return _Prepared(message, rendered, sound, results, self._template, self._clock.now_ms())
+        sound, results = _sound_tokens(message, part.indices)
+        if sound:
+            requests = shelf.requests(None, 1, len(sound))
+            requests.owners += [part] * len(sound)
+            requests.targets += sound
+            requests.columns[0] += _bodies(message, rendered, sound, self.clock.now_ms())
+        return results
 
     def judge(self, response: Response, now_ms: int) -> Verdict:
         return judge(response, now_ms)
 
-    def _template(self, authorization: bytes) -> Template:
+    def template(self, key: Hashable, authorization: bytes) -> Template:
         """One object per access token: a connection encodes it once, and messages that share it travel together."""
         template = self._templates.get(authorization)
         if template is None:
@@ -68,27 +75,7 @@ class FcmProvider(TemplateProvider):
             self._templates = {authorization: template}
         return template
 
-
-class _Prepared(Prepared):
-    def __init__(
-        self,
-        message: Message,
-        rendered: Rendered,
-        indices: list[int],
-        results: list[Result],
-        template_of: Callable[[bytes], Template],
-        now_ms: int,
-    ) -> None:
-        self.indices = indices
-        self.results = results
-        self._template_of = template_of
-        self._bodies = _bodies(message, rendered, indices, now_ms)
-
-    def requests(self, authorization: bytes, positions: Sequence[int] | None) -> tuple[Template, Columns]:
-        bodies = self._bodies if positions is None else [self._bodies[position] for position in positions]
-        return self._template_of(authorization), [bodies]
-
-    def provider_id(self, position: int, response: Response) -> str | None:
+    def provider_id(self, requests: Requests, position: int, response: Response) -> str | None:
         body = response.body
         start = body.find(_NAME_BEGINS) + 1
         if start:  # as it always is; reading the JSON costs twice as much
