@@ -32,6 +32,7 @@ rows = st.builds(
     topics=st.lists(few | text, max_size=4).map(tuple),
     suspended_at=st.none() | times,
     suspended_reason=optional,
+    invalid_since=st.none() | times,
 )
 
 

@@ -69,5 +69,6 @@ class DeviceRow(msgspec.Struct, frozen=True):
     time_zone: str | None = None
     app_version: str | None = None
     topics: tuple[str, ...] = ()
-    suspended_at: int | None = None
+    suspended_at: int | None = None  # when the provider's answer came that suspended it
     suspended_reason: str | None = None
+    invalid_since: int | None = None  # from when that verdict holds: a registration after it lifts the suspension

@@ -30,6 +30,10 @@ def _long(value: int) -> bytes:
     return bytes(out)
 
 
+def _optional_long(value: int | None) -> bytes:
+    return _NULL if value is None else _SECOND + _long(value)
+
+
 _SIZES = tuple(_long(size) for size in range(8192))
 
 
@@ -53,10 +57,10 @@ class RowWriter:
         """Framed Avro, the value of a row in `push.device.v1`."""
         kinds = (row.platform, row.kind)
         optional = (row.locale, row.time_zone, row.app_version)
-        end = _NULL + _NULL
-        if row.suspended_at is not None or row.suspended_reason is not None:
-            at, reason = row.suspended_at, row.suspended_reason
-            end = (_NULL if at is None else _SECOND + _long(at)) + self._optional_of((reason,))
+        end = _NULL + _NULL + _NULL
+        at, reason, since = row.suspended_at, row.suspended_reason, row.invalid_since
+        if at is not None or reason is not None or since is not None:
+            end = _optional_long(at) + self._optional_of((reason,)) + _optional_long(since)
         return b"".join(
             (
                 _FRAME,
