@@ -1,7 +1,7 @@
 """Glue of SEND: send records in, messages to providers, receipts out. One stage per (platform, lane).
 
 A record is done only when every target has an outcome that Kafka has acknowledged. Nothing here waits per target:
-targets travel in messages, results in lists.
+targets travel in messages, small messages together, results in lists.
 
 Order: messages of one app are handed over in the order of their records, and so are the targets of one device, as
 long as no try fails and the budget does not split a message. Answers, receipts and retries come in any order.
@@ -25,7 +25,7 @@ from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
-from pushcast.providers.port import Disposition, Provider, Result
+from pushcast.providers.port import Disposition, ManyAtOnce, Part, Provider, Result
 from pushcast.send.admit import admit
 from pushcast.send.aside import Aside
 from pushcast.send.budget import Budget
@@ -96,6 +96,7 @@ class SendStage(Stage):
         self._open_targets: Counter[int] = Counter()  # by partition
         self._fences: dict[int, Fences] = {}  # by partition
         self._waiting: dict[Hashable, deque[Job]] = {}  # budget key -> not handed over, oldest first
+        self._leaving: dict[tuple[Hashable, int], list[Job]] = {}  # within one call: to be started at its end
         self._running: dict[Job, asyncio.Task[None]] = {}
         self._later: dict[Job, TimerHandle] = {}  # to be tried again; they keep their budget
         self._arrived: list[tuple[Job, Sequence[Result]]] = []
@@ -308,6 +309,7 @@ class SendStage(Stage):
                 for key, queue in self._waiting.items():
                     if queue and self._hand_over(key, queue):
                         moved = True
+            self._leave()
         finally:
             self._pumping = False
 
@@ -349,22 +351,40 @@ class SendStage(Stage):
                     return
         job.open.update(job.indices)
         job.handed_at = now_ms
-        self._running[job] = asyncio.create_task(self._run(job, provider))
+        # Of one partition only: what is dropped together is cancelled together.
+        self._leaving.setdefault((parcel.key, parcel.record.batch.partition), []).append(job)
 
-    async def _run(self, job: Job, provider: Provider) -> None:
+    def _leave(self) -> None:
+        """Starts what `_send` let through."""
+        leaving, self._leaving = self._leaving, {}
+        for jobs in leaving.values():
+            provider = jobs[0].parcel.provider
+            assert provider is not None, "what has no provider was ended"
+            together = [jobs] if isinstance(provider, ManyAtOnce) else [[job] for job in jobs]
+            for some in together:
+                task = asyncio.create_task(self._run(some, provider))
+                self._running.update(dict.fromkeys(some, task))
+
+    async def _run(self, jobs: list[Job], provider: Provider) -> None:
+        parts = [Part(job.parcel.message, job.indices, partial(self._on_results, job)) for job in jobs]
         try:
-            await provider.send(job.parcel.message, job.indices, partial(self._on_results, job))
+            if isinstance(provider, ManyAtOnce):
+                await provider.send_many(parts)
+            else:
+                for part in parts:
+                    await provider.send(*part)
         except Exception as error:
             # The port promises not to raise: this is a defect, and what it left behind is not known.
             self._fatal(f"{provider.engine} engine of {self.platform}", error)
             return
         except asyncio.CancelledError:
-            if job.parcel.record.dropped:
+            if all(job.parcel.record.dropped for job in jobs):
                 raise
             # Not by us: the provider was closed under way. What has no result is unknown.
         finally:
-            del self._running[job]
-        self._returned.append(job)
+            for job in jobs:
+                del self._running[job]
+        self._returned += jobs
         self._flush_soon()
 
     # What comes back
@@ -398,6 +418,7 @@ class SendStage(Stage):
             self._release(job.parcel.key, len(job.indices))
         else:
             self._send(job)
+            self._leave()
 
     def _on_acked(self, shares: list[Share]) -> None:
         self._guarded(partial(self._acked, shares))
