@@ -11,20 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel
-
 from pushcast.bench.cluster import ProcessUnderTest
-from pushcast.config.providers import Apns, Expo, Fcm, Webpush
 from pushcast.model.words import Platform
 from pushcast.runtime.child import child_command
+from pushcast.simulators.configuration import provider_settings
 
 LISTENS_SECONDS: Final = 30.0
-_SETTINGS: Final[dict[Platform, type[BaseModel]]] = {
-    Platform.APNS: Apns,
-    Platform.FCM: Fcm,
-    Platform.EXPO: Expo,
-    Platform.WEBPUSH: Webpush,
-}
 # Streams that a connection may have: APNs' 1,000 and FCM's 100 (reference/providers.md §1.1, §2.1).
 GO_STREAMS: Final = {Platform.APNS: 1_000, Platform.FCM: 100}
 
@@ -51,13 +43,7 @@ class Simulator:
 
     def provider_settings(self, url: str | None = None) -> dict[str, Any]:
         """`apps.<app>.<platform>` for this simulator's credentials, at another URL when one is given."""
-        credentials = self.line["credentials"]
-        chosen = {name: credentials[name] for name in _SETTINGS[self.platform].model_fields if name in credentials}
-        chosen |= {"endpoint": url or self.url, "ca_file": self.line["ca_file"]}
-        if self.platform is Platform.WEBPUSH:
-            chosen |= {"allow_loopback": True}
-            del chosen["endpoint"]  # each subscription has its own
-        return chosen
+        return provider_settings(self.line, url=url)
 
     def answer_after(self, latency: Latency | None) -> None:
         """From now on; None: at once."""

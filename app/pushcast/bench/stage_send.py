@@ -23,6 +23,7 @@ from pushcast.model.notification import Options as SendOptions
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime.child import child_command
 from pushcast.send.agent import group_of
+from pushcast.simulators.configuration import provider_settings
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
 
@@ -48,7 +49,7 @@ def run(options: Options) -> Result:
     with (
         tempfile.TemporaryDirectory(prefix="pushcast-bench-sim-") as folder,
         simulator(Path(folder)) as sim,
-        bench_cluster(options, {"apps": {"news": {"apns": _app(sim)}}}) as cluster,
+        bench_cluster(options, {"apps": {"news": {"apns": provider_settings(sim)}}}) as cluster,
         role(cluster, "sender", "--platform", "apns", "--lane", "bulk", "--slot", "b") as process,
     ):
         setup["partitions"] = cluster.settings.kafka.partitions
@@ -160,12 +161,6 @@ def _line(log: Path) -> dict[str, Any] | None:
             if "control_url" in line:
                 return line
     return None
-
-
-def _app(sim: dict[str, Any]) -> dict[str, Any]:
-    credentials = sim["credentials"]
-    names = ("key_file", "key_id", "team_id", "topic", "environment")
-    return {"endpoint": sim["url"], "ca_file": sim["ca_file"], **{name: credentials[name] for name in names}}
 
 
 def _accepted(sim: dict[str, Any]) -> int:

@@ -12,7 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
+from pushcast.model.errors import ConfigurationError
 from pushcast.simulators import PLATFORMS, AppSpec, Simulator, start
+from pushcast.simulators.configuration import write_into
 
 
 def sim(
@@ -34,6 +36,9 @@ def sim(
     max_copies: Annotated[
         int, typer.Option(help="Accepted (token, body) pairs to count copies of; 0: none.")
     ] = 2_000_000,
+    write_config: Annotated[
+        Path | None, typer.Option(help="A pushcast.yaml that gets this platform's settings for each app.")
+    ] = None,
     state: Annotated[str, typer.Option(help="Initial state as JSON, as PUT /state takes it.")] = "{}",
 ) -> None:
     """Runs a simulated push provider; prints one line of JSON when it listens."""
@@ -57,13 +62,13 @@ def sim(
                 max_copies=max_copies,
                 **options,
             )
-            _run(simulator, json.loads(state))
-    except (ValueError, OSError) as error:
+            _run(simulator, json.loads(state), write_config)
+    except (ValueError, OSError, ConfigurationError) as error:
         typer.echo(f"pushcast sim {platform}: {error}", err=True)
         raise typer.Exit(2) from None
 
 
-def _run(simulator: Simulator, state: dict[str, Any]) -> None:
+def _run(simulator: Simulator, state: dict[str, Any], write_config: Path | None) -> None:
     async def until_told() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -71,7 +76,10 @@ def _run(simulator: Simulator, state: dict[str, Any]) -> None:
             loop.add_signal_handler(number, stop.set)
         async with simulator:
             await simulator.set_state(state)
-            sys.stdout.write(json.dumps(simulator.describe()) + "\n")
+            line = simulator.describe()
+            if write_config is not None:
+                write_into(write_config, line)
+            sys.stdout.write(json.dumps(line) + "\n")
             sys.stdout.flush()
             await stop.wait()
 

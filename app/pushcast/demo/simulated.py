@@ -13,18 +13,12 @@ from typing import IO, Any
 
 from pushcast.model.errors import PushcastError
 from pushcast.runtime.child import child_command
+from pushcast.simulators.configuration import provider_settings
 
 START_SECONDS = 180.0
 STOP_SECONDS = 45.0
 EXPO_REQUEST_PUSHES = 100  # a rule is asked for each push of a request, and one of them is enough
 CONTROL_SECONDS = 60.0
-
-_SETTINGS = {
-    "apns": ("key_file", "key_id", "team_id", "topic", "environment"),
-    "fcm": ("service_account_file", "project_id", "token_endpoint"),
-    "webpush": ("vapid_key_file", "subject", "allowed_hosts"),
-    "expo": ("access_token_file",),
-}
 
 
 class Simulated:
@@ -64,12 +58,7 @@ class Simulated:
 
     def provider_settings(self, app: str) -> dict[str, Any]:
         """The app's section of `pushcast.yaml` for this platform."""
-        credentials = self.description["credentials"]["apps"][app]
-        known = {name: credentials[name] for name in _SETTINGS[self.platform]}
-        ca_file = self.description["ca_file"]
-        if self.platform == "webpush":  # the endpoint is each subscription's own
-            return {"ca_file": ca_file, "allow_loopback": True, **known}
-        return {"endpoint": self.url, "ca_file": ca_file, **known}
+        return provider_settings(self.description, app)
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL when that takes too long. Safe to repeat."""

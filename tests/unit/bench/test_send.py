@@ -90,7 +90,12 @@ CREDENTIALS: dict[Platform, dict[str, Any]] = {
 
 @pytest.mark.parametrize("platform", list(Platform))
 def test_what_a_simulator_says_of_itself_becomes_settings_of_its_provider(platform: Platform, tmp_path: Path) -> None:
-    line = {"url": "https://127.0.0.1:1", "ca_file": "/ca", "credentials": CREDENTIALS[platform]}
+    line = {
+        "platform": str(platform),
+        "url": "https://127.0.0.1:1",
+        "ca_file": "/ca",
+        "credentials": CREDENTIALS[platform],
+    }
     chosen = Simulator(platform, tmp_path, line).provider_settings("https://127.0.0.1:2")
     settings = getattr(App.model_validate({platform: chosen}), platform)
     assert str(settings.ca_file) == "/ca"
