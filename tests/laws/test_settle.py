@@ -9,6 +9,7 @@ from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pushcast.kafka.batch import Committed
 from pushcast.kafka.tracker import Record
 from pushcast.model.words import Outcome
 from pushcast.providers.port import Disposition, Result
@@ -139,7 +140,7 @@ async def _take_over(random: Random, harness: Harness, log: list[Record]) -> int
         await revoking
         low = harness.low()
     harness.trackers.pop(tp).lost = True
-    await harness.stage.assigned({tp: None})  # type: ignore[dict-item]
+    await harness.stage.assigned({tp: Committed(low, "")})
     left = log[low - 100 :]
     if left:
         await harness.feed(*left)

@@ -83,6 +83,19 @@ class Retry(Strict):
         return self
 
 
+class Park(Strict):
+    """Work kept aside because its app is paused, its breaker open or its provider slow."""
+
+    pass_seconds: float = Field(default=60.0, gt=0, le=3600)  # until all of it is looked through, resumed or not
+    probe_seconds: float = Field(default=5.0, gt=0, le=3600)  # until a delivery of an app with an open breaker is tried
+
+
+class Tickets(Strict):
+    """Providers that take a push with a ticket and are asked later what became of it: Expo."""
+
+    ask_after_seconds: float = Field(default=900.0, gt=0, le=3600)  # after sending; Expo: from a quarter of an hour on
+
+
 class Class(Strict):
     """A kind of notification: its default lane, its window and its time to live."""
 
@@ -127,6 +140,8 @@ class Settings(BaseSettings):
     plan: Plan = Plan()
     send: Send = Send()
     retry: Retry = Retry()
+    tickets: Tickets = Tickets()
+    park: Park = Park()
     classes: dict[Name, Class] = {}
     apps: dict[Name, App] = {}
     observe: Observe = Observe()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .consumer import BatchConsumer
     from .partition import Partition
 
+ENDS_TIMEOUT_SECONDS = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class PartitionState:
@@ -59,6 +61,12 @@ class Work:
         False when Kafka did not take it: no longer the owner, or not reachable.
         """
         return await self._consumer.commit_partitions(partitions, force=True)
+
+    async def ends(self, partitions: Iterable[TP]) -> dict[TP, int]:
+        """Next offset to be written of each partition, of whatever topic. Raises KafkaError, or TimeoutError."""
+        async with asyncio.timeout(ENDS_TIMEOUT_SECONDS):
+            found = await self._consumer.thread.highwaters(*partitions)
+        return {TP(*tp): end for tp, end in found.items()}
 
     def last_heartbeat_at(self) -> float:
         """CLOCK_BOOTTIME seconds when the coordinator last called this member alive; 0 before the first time."""

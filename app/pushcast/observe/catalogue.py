@@ -61,6 +61,9 @@ class MetricName(StrEnum):
     TRIES_AGAIN = "pushcast_tries_again_total"
     RETRIED = "pushcast_retried_targets_total"
     RETRIES_ENDED = "pushcast_retries_ended_total"
+    PARKED_CARRIED = "pushcast_parked_carried_targets_total"
+    SETTLED_BEFORE = "pushcast_settled_before_targets_total"
+    SETTLE_VOID = "pushcast_settle_void_records_total"
     DROPPED = "pushcast_dropped_targets_total"
     IN_FLIGHT = "pushcast_in_flight_deliveries"
     IN_FLIGHT_LIMIT = "pushcast_in_flight_deliveries_limit"
@@ -309,6 +312,30 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
         (L.PLATFORM,),
         "Targets that waited on the retry ladder and went back to their send topic.",
         "A steady share: the provider is overloaded, see its verdicts by reason.",
+    ),
+    Metric(
+        N.PARKED_CARRIED,
+        "counter",
+        "targets",
+        (L.PLATFORM,),
+        "Targets of parked work that a pass found still held and wrote to the end of the parked topic.",
+        "It grows while something is paused or broken: see `pushcast pause` and the breakers.",
+    ),
+    Metric(
+        N.SETTLED_BEFORE,
+        "counter",
+        "targets",
+        (L.PLATFORM,),
+        "Targets that a settler left out after a takeover, because its predecessor had passed them on.",
+        "Nothing: this is how they are not sent twice.",
+    ),
+    Metric(
+        N.SETTLE_VOID,
+        "counter",
+        "records",
+        (L.TOPIC,),
+        "Parked records of a settler that had lost its partition; they do not count.",
+        "Many: processes are stopped for longer than their session timeout.",
     ),
     Metric(
         N.RETRIES_ENDED,

@@ -33,7 +33,8 @@ from pushcast.send.exact import build_ledgers
 from pushcast.send.figures import Figures
 from pushcast.settle import build as settle
 from pushcast.settle.agent import GROUP as SETTLE_GROUP
-from pushcast.settle.agent import RUNGS
+from pushcast.settle.agent import SOURCES as SETTLE_SOURCES
+from pushcast.settle.exact import build_handover as settle_handover
 from pushcast.wire import topics
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.schemas import SchemaSource
@@ -157,8 +158,14 @@ def _planner(settings: Settings, lane: Lane, slot: str | None, outbox: Outbox, h
 
 def _settler(settings: Settings, slot: str | None, outbox: Outbox, hosted: Hosted) -> None:
     app = _app(settings, SETTLE_GROUP, slot, max_partition_fetch_bytes=settle.FETCH_BYTES)
-    stage = settle.build(settings, cast(Any, outbox), counters=hosted.settle)
-    _declare(app, "settler", RUNGS, stage, settle.bounds(settings))
+    stage = settle.build(
+        settings,
+        cast(Any, outbox),
+        counters=hosted.settle,
+        handover=settle_handover(settings, outbox, SystemClock()),
+        control=hosted.control,
+    )
+    _declare(app, "settler", SETTLE_SOURCES, stage, settle.bounds(settings))
     hosted.apps.append(app)
 
 

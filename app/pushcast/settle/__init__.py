@@ -1,1 +1,1 @@
-"""SETTLE: sends again what waited long enough, and ends what is past its expiry by then."""
+"""SETTLE: sends again what waited long enough or was kept aside, and ends what is past its expiry by then."""

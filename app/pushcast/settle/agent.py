@@ -1,48 +1,48 @@
-"""Glue of SETTLE: retry records wait, and then go back to the send topic that they came from.
+"""Glue of SETTLE: retry records wait until they are due, parked ones until nothing holds them; then they go back to the
+send topic that they came from.
 
-All rungs, one group. Each partition of each rung is a queue whose head is the next one due (delays within a rung are
-equal but for the jitter), so records leave in order and a stop repeats nothing but what Kafka had not acknowledged or
-the group not committed. Nothing sleeps: a timer per partition wakes it, and the transport's bounds pause what is full.
+All rungs and the parked topic, one group. Each partition is a queue whose head goes first (delays within a rung are
+equal but for the jitter), so records leave in order. Nothing sleeps: a timer per partition wakes it, and the
+transport's bounds pause what is full. Between passes (`passes`) a parked partition is a queue that waits.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from pushcast.kafka.batch import TP, Committed, Stage
-from pushcast.kafka.ports import Barrier, Batch, CallLater, Fatal, Outbox, Record, TimerHandle
-from pushcast.model.batch import Message, SendBatch
+from pushcast.kafka.handover import standing
+from pushcast.kafka.handover.fences import Fences, author_of
+from pushcast.kafka.partition import retried
+from pushcast.kafka.ports import Batch, CallLater, Fatal, Outbox, Record
+from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
-from pushcast.settle.decide import end_of, read, settle, wait_seconds
+from pushcast.settle.decide import wait_seconds
+from pushcast.settle.outputs import Counters, Holds, Outputs
+from pushcast.settle.passes import Intervals, Passes
+from pushcast.settle.queue import Queue, Waiting
 from pushcast.wire import topics
-from pushcast.wire.batches import encode_batch
-from pushcast.wire.dead_letters import dead_letter
-from pushcast.wire.receipts import Receipt, encode_receipt
-from pushcast.wire.retries import CAME_FROM, DUE_AT, SENT_FROM, round_of
+from pushcast.wire.control_state import Change, ControlState, Event
+from pushcast.wire.parked import Parked, parked_of
+
+if TYPE_CHECKING:
+    from pushcast.kafka.handover.runner import Handover
 
 GROUP = "pushcast-settle"
 RUNGS: tuple[str, ...] = tuple(topics.retry(delay) for delay in topics.RETRY_DELAY_SECONDS)
+SOURCES: tuple[str, ...] = (*RUNGS, topics.PARKED)
 #: Outputs, and bytes of records, before the loop gets a turn and the outbox is asked for room. One record adds at most
 #: 1,000 receipts.
 OUTPUTS_PER_TURN = 500
 BYTES_PER_TURN = 4 << 20
-
-#: What happened, by (name, word): ("settled", platform), ("expired", platform), ("dead_letters", reason).
-Counters = Counter[tuple[str, str]]
-
-
-class Waiting(NamedTuple):
-    """A record in its queue. `due` is on the monotonic clock."""
-
-    batch: Batch
-    record: Record
-    due: float
+#: Records at the head of a parked partition among which a probe is looked for between passes.
+PROBE_RECORDS = 100
 
 
 class SettleStage(Stage):
@@ -57,168 +57,253 @@ class SettleStage(Stage):
         counters: Counters,
         fatal: Fatal,
         call_later: CallLater | None = None,
+        handover: Handover | None = None,
+        control: ControlState | None = None,
+        intervals: Intervals = Intervals(),  # noqa: B008 - immutable
     ) -> None:
+        """Without `handover` a killed settler's last records are passed on twice; without `control` nothing holds."""
         self.counters = counters
+        self._outputs = Outputs(outbox, clock, counters)
         self._outbox = outbox
         self._clock = clock
         self._longest_seconds = longest_seconds
         self._fatal = fatal
         self._call_later = call_later
-        self._queues: dict[tuple[str, int], deque[Waiting]] = {}
-        self._timers: dict[tuple[str, int], TimerHandle] = {}
-        self._passing: dict[tuple[str, int], asyncio.Task[None]] = {}
-        self._unacknowledged: Counter[tuple[str, int]] = Counter()
+        self._handover = handover
+        self._control = control or ControlState()
+        self._intervals = intervals
+        self._queues: dict[TP, Queue] = {}
         self._progress = asyncio.Event()
+        self._control.subscribe(self._changed)
 
     def waiting(self) -> int:
         """Records that are fetched and not due yet, or not passed on yet."""
-        return sum(map(len, self._queues.values()))
+        return sum(len(queue.records) for queue in self._queues.values())
 
     async def handle(self, batch: Batch) -> None:
         """Takes the records over and returns; each is passed on when it is due."""
-        key = (batch.topic, batch.partition)
+        tp = TP(batch.topic, batch.partition)
+        queue = self._queue(tp)
         now_ms, now = self._clock.now_ms(), self._clock.monotonic_seconds()
-        queue = self._queues.setdefault(key, deque())
+        nobodys: list[int] = []
         for record in batch.records:
-            wait = wait_seconds(record.headers, record.timestamp, now_ms, self._longest_seconds)
-            queue.append(Waiting(batch, record, now + wait))
-        self._wake(key)
+            if not self._counts(queue, record):
+                nobodys.append(record.offset)
+                continue
+            if queue.passes is not None:
+                queue.records.append(Waiting(batch, record, now))
+                if self._may_go(record):
+                    queue.passes.may_go(now)
+            else:
+                wait = wait_seconds(record.headers, record.timestamp, now_ms, self._longest_seconds)
+                queue.records.append(Waiting(batch, record, now + wait))
+        batch.done_many(nobodys)
+        self._wake(queue)
+
+    def _queue(self, tp: TP) -> Queue:
+        queue = self._queues.get(tp)
+        if queue is None:
+            queue = self._queues[tp] = self._new_queue(tp, "")
+        return queue
+
+    def _new_queue(self, tp: TP, metadata: str) -> Queue:
+        passes = Passes(self._intervals, self._clock.monotonic_seconds()) if tp.topic == topics.PARKED else None
+        return Queue(tp, Fences(standing.decode(metadata).origins), passes)
+
+    def _counts(self, queue: Queue, record: Record) -> bool:
+        """False for fences, and for what a settler carried over that had lost its partition."""
+        try:
+            author = author_of(record.headers)
+        except InvalidInput:
+            return True  # what is wrong with it is said when it is due
+        if queue.fences.admit(author, record.offset):
+            return True
+        if author is not None and not author.fence:
+            self.counters["void", queue.tp.topic] += 1
+        return False
+
+    # what holds
+
+    def _changed(self, change: Change) -> None:
+        if change.event in (Event.RESUMED, Event.CLOSED):
+            for queue in self._queues.values():
+                if queue.passes is not None:
+                    queue.passes.resumed()
+        self._guarded(self._wake_parked)
+
+    def _wake_parked(self) -> None:
+        for queue in list(self._queues.values()):
+            if queue.passes is not None:
+                self._wake(queue)
+
+    def _is_open(self, app: str, platform: Platform) -> bool:
+        breaker = self._control.breaker(app, platform)
+        return breaker is not None and breaker.is_open
+
+    def _probing(self) -> bool:
+        """Whether any breaker is open."""
+        return any(breaker.is_open for breaker in self._control.breakers.values())
+
+    def _may_go(self, record: Record) -> bool:
+        parked = _parked(record)
+        return parked is None or not self._control.held(parked.app, parked.platform, parked.lane)
+
+    def _holds(self, passes: Passes) -> Holds:
+        """For one record."""
+        known: dict[str, bool] = {}
+
+        def holds(message: Message, platform: Platform, lane: Lane) -> bool:
+            held = known.get(message.app)
+            if held is None:
+                held = self._control.held(message.app, platform, lane)
+                if held and not self._control.paused(message.app, platform, lane):
+                    held = not passes.probes(message.app, platform)
+                known[message.app] = held
+            return held
+
+        return holds
+
+    def _probe_at(self, queue: Queue) -> int | None:
+        """Offset of the first record at the head that could be a probe of an open breaker."""
+        for _, record, _ in islice(queue.records, PROBE_RECORDS):
+            parked = _parked(record)
+            if (
+                parked is not None
+                and self._is_open(parked.app, parked.platform)
+                and not self._control.paused(parked.app, parked.platform, parked.lane)
+            ):
+                return record.offset
+        return None
+
+    # partitions come and go
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
-        """Forgets what waited before: Kafka hands it over again."""
-        for tp in committed:
-            self._forget((tp.topic, tp.partition))
+        """Forgets what waited before: Kafka hands it over again. Learns what predecessors passed on already."""
+        for tp, at in committed.items():
+            old = self._queues.pop(tp, None)
+            if old is not None:
+                old.close()
+            self._queues[tp] = self._new_queue(tp, at.metadata)
+        if self._handover is not None:
+            await self._handover.take_over(self.work, committed)
+
+    def commit_metadata(self, tp: TP, offset: int) -> str:
+        """Epoch and output positions of the hand-over, and the fences below the offset."""
+        queue = self._queues.get(tp)
+        origins = {} if queue is None else queue.fences.below(offset)
+        if self._handover is None:
+            return standing.encode(standing.Standing(origins=origins))
+        return self._handover.metadata(tp, offset, origins)
 
     async def revoking(self, partitions: set[TP]) -> None:
         """Passes nothing more on, and waits until Kafka has acknowledged what was passed on. The rest is redelivered.
 
         The transport bounds the wait.
         """
-        keys = [(tp.topic, tp.partition) for tp in partitions]
-        for key in keys:
-            self._forget(key)
-        while any(self._unacknowledged[key] for key in keys):
+        queues = [queue for tp in partitions if (queue := self._queues.get(tp)) is not None]
+        for queue in queues:
+            queue.close()
+        while any(queue.unacknowledged for queue in queues):
             self._progress.clear()
             await self._progress.wait()
 
-    def _forget(self, key: tuple[str, int]) -> None:
-        self._queues.pop(key, None)
-        timer = self._timers.pop(key, None)
-        if timer is not None:
-            timer.cancel()
-        passing = self._passing.pop(key, None)
-        if passing is not None:
-            passing.cancel()
+    # passing on
 
-    def _wake(self, key: tuple[str, int]) -> None:
-        """Sees to it that the head of the queue is passed on when it is due, and not before."""
-        queue = self._queues.get(key)
-        if not queue or key in self._passing:
+    def _wake(self, queue: Queue) -> None:
+        """Sees to it that the head of the queue is passed on when it may be, and not before."""
+        if queue.closed or not queue.records or queue.task is not None:
             return
-        timer = self._timers.pop(key, None)
-        if timer is not None:
-            timer.cancel()
-        wait = queue[0].due - self._clock.monotonic_seconds()
+        if queue.timer is not None:
+            queue.timer.cancel()
+            queue.timer = None
+        wait = queue.wait_seconds(self._clock.monotonic_seconds(), self._probing())
         if wait > 0:
             call_later = self._call_later or asyncio.get_running_loop().call_later
-            self._timers[key] = call_later(wait, partial(self._guarded, partial(self._wake, key)))
+            queue.timer = call_later(wait, partial(self._guarded, partial(self._wake, queue)))
             return
-        task = self._passing[key] = asyncio.create_task(self._pass_on(key, queue))
-        task.add_done_callback(partial(self._passed_on, key))
+        queue.task = asyncio.create_task(self._pass_on(queue))
+        queue.task.add_done_callback(partial(self._passed_on, queue))
 
-    async def _pass_on(self, key: tuple[str, int], queue: deque[Waiting]) -> None:
+    async def _pass_on(self, queue: Queue) -> None:
         """Everything that is due, in order; waits for nothing but the outbox's room."""
-        while queue and queue[0].due <= self._clock.monotonic_seconds():
+        if queue.passes is not None:
+            await self._begin(queue, queue.passes)
+        while queue.is_due(self._clock.monotonic_seconds()):
             await self._outbox.room()
-            barrier = self._outbox.barrier()
-            offsets: dict[Batch, list[int]] = {}
-            outputs = size = 0
-            now = self._clock.monotonic_seconds()
-            while queue and queue[0].due <= now and outputs < OUTPUTS_PER_TURN and size < BYTES_PER_TURN:
-                batch, record, _ = queue.popleft()
-                if not batch.lost:
-                    outputs += self._settle(record, barrier)
-                    size += len(record.value or b"")
-                    offsets.setdefault(batch, []).append(record.offset)
-            if offsets:
-                self._unacknowledged[key] += 1
-                barrier.on_acked(partial(self._guarded, partial(self._acked, key, offsets)))
+            if queue.closed or not queue.records:
+                return
+            self._turn(queue)
             await asyncio.sleep(0)
 
-    def _passed_on(self, key: tuple[str, int], task: asyncio.Task[None]) -> None:
-        if self._passing.get(key) is task:
-            del self._passing[key]
+    async def _begin(self, queue: Queue, passes: Passes) -> None:
+        """Begins a pass or a probe, when none is under way and it is time."""
+        now = self._clock.monotonic_seconds()
+        if not queue.records or queue.records[0].record.offset < passes.end:
+            return
+        if passes.due(now):
+            await retried(
+                f"the end of {queue.tp.topic}[{queue.tp.partition}]",
+                partial(self._begin_pass, queue, passes),
+                lambda: queue.closed,
+            )
+        elif passes.probe_due(now):
+            at = self._probe_at(queue)
+            if at is None:
+                passes.no_probe(now)
+            else:
+                passes.begin_probe(at + 1, now)
+
+    async def _begin_pass(self, queue: Queue, passes: Passes) -> None:
+        ends = await self.work.ends([queue.tp])
+        passes.begin(ends[queue.tp], self._clock.monotonic_seconds())
+
+    def _turn(self, queue: Queue) -> None:
+        barrier = self._outbox.barrier()
+        offsets: dict[Batch, list[int]] = {}
+        outputs = size = 0
+        tp, origin = queue.tp, () if self._handover is None else self._handover.origin(queue.tp)
+        now = self._clock.monotonic_seconds()
+        while outputs < OUTPUTS_PER_TURN and size < BYTES_PER_TURN and queue.is_due(now):
+            batch, record, _ = queue.records.popleft()
+            if batch.lost:
+                continue
+            there = self._there(tp, record.offset)
+            if queue.passes is None:
+                outputs += self._outputs.put(barrier, record, origin, there).puts
+            else:
+                put = self._outputs.put(barrier, record, origin, there, self._holds(queue.passes))
+                outputs += put.puts
+                queue.passes.costs(put.may_return_bytes)
+            size += len(record.value or b"")
+            offsets.setdefault(batch, []).append(record.offset)
+        if offsets:
+            queue.unacknowledged += 1
+            barrier.on_acked(partial(self._guarded, partial(self._acked, queue, offsets)))
+
+    def _there(self, tp: TP, offset: int) -> set[bytes]:
+        """Deliveries of this record that are passed on or ended already. Notes that it is about to be handled."""
+        if self._handover is None:
+            return set()
+        self._handover.note(tp, offset, offset)
+        found = self._handover.of(tp).tail.take(offset)
+        return set[bytes]().union(*found.values()) if found else set()
+
+    def _passed_on(self, queue: Queue, task: asyncio.Task[None]) -> None:
+        if queue.task is task:
+            queue.task = None
         if task.cancelled():
             return
         error = task.exception()
         if error is not None:
-            self._fatal(f"{GROUP}: {key[0]}[{key[1]}]", error)
+            self._fatal(f"{GROUP}: {queue.tp.topic}[{queue.tp.partition}]", error)
         else:
-            self._guarded(partial(self._wake, key))
+            self._guarded(partial(self._wake, queue))
 
-    def _acked(self, key: tuple[str, int], offsets: dict[Batch, list[int]]) -> None:
-        self._unacknowledged[key] -= 1
+    def _acked(self, queue: Queue, offsets: dict[Batch, list[int]]) -> None:
+        queue.unacknowledged -= 1
         for batch, mine in offsets.items():
             batch.done_many(mine)
         self._progress.set()
-
-    def _settle(self, record: Record, barrier: Barrier) -> int:
-        """Puts what becomes of a record; returns how many outputs that are."""
-        try:
-            batch = read(record.value, record.headers)
-            doubtful = round_of(record.headers).doubtful
-        except InvalidInput as error:
-            self._bury(record, error, barrier)
-            return 1
-        settled = settle(batch, self._clock.now_ms())
-        for message in settled.expired:
-            self._end(record, batch, message, doubtful, barrier)
-        ended = sum(len(message.targets) for message in settled.expired)
-        if settled.again is None:
-            return ended
-        value = record.value if settled.again is batch else encode_batch(settled.again)
-        headers = [header for header in record.headers if header[0] not in (DUE_AT, SENT_FROM, CAME_FROM)]
-        headers.append((CAME_FROM, f"{record.topic}|{record.partition}|{record.offset}".encode()))
-        topic = topics.send(Platform(batch.platform), Lane(batch.lane))
-        self._outbox.put(barrier, topic, record.partition, value, None, headers)
-        self.counters["settled", batch.platform] += settled.again.target_count
-        return ended + 1
-
-    def _end(self, record: Record, batch: SendBatch, message: Message, doubtful: bool, barrier: Barrier) -> None:
-        outcome, reason = end_of(doubtful)
-        targets, now_ms = message.targets, self._clock.now_ms()
-        for index, user in enumerate(targets.user):
-            notification = targets.notification[index]
-            receipt = Receipt(
-                delivery_id=targets.delivery_id[index],
-                notification_id=message.notification_ids[notification],
-                user=user,
-                app=message.app,
-                device=targets.device[index],
-                platform=batch.platform,
-                lane=batch.lane,
-                klass=message.klass,
-                outcome=outcome,
-                reason=reason,
-                provider_id=None,
-                provider_status=None,
-                attempts=targets.attempt[index],
-                dry_run=message.options.dry_run,
-                run=batch.run,
-                source_partition=record.partition,
-                source_offset=targets.source_offset[index],
-                created_at=message.created_at[notification],
-                ended_at=now_ms,
-            )
-            self._outbox.put(barrier, topics.RECEIPT, record.partition, encode_receipt(receipt), user.encode())
-        self.counters["ended", reason] += len(targets)
-
-    def _bury(self, record: Record, error: InvalidInput, barrier: Barrier) -> None:
-        letter = dead_letter(record, error, stage="settle")
-        self._outbox.put(
-            barrier, letter.topic, letter.partition, letter.value, letter.key, letter.headers, letter.timestamp_ms
-        )
-        self.counters["dead_letters", error.reason] += 1
 
     def _guarded(self, step: Callable[[], None]) -> None:
         """The loop only logs what its callbacks raise; here that would leave records waiting for ever."""
@@ -226,3 +311,11 @@ class SettleStage(Stage):
             step()
         except Exception as error:
             self._fatal(f"{GROUP}: a step of the settler failed", error)
+
+
+def _parked(record: Record) -> Parked | None:
+    """None for a record without its headers: one that was redriven."""
+    try:
+        return parked_of(record.headers)
+    except InvalidInput:
+        return None

@@ -7,9 +7,13 @@ from collections import Counter
 from pushcast.config.settings import Settings
 from pushcast.kafka.batch import Bounds
 from pushcast.kafka.fatal import end_process
+from pushcast.kafka.handover.runner import Handover
 from pushcast.kafka.ports import CallLater, Fatal, Outbox
 from pushcast.model.clock import Clock, SystemClock
-from pushcast.settle.agent import RUNGS, Counters, SettleStage
+from pushcast.settle.agent import SOURCES, SettleStage
+from pushcast.settle.outputs import Counters
+from pushcast.settle.passes import Intervals
+from pushcast.wire.control_state import ControlState
 from pushcast.wire.retries import Ladder, rungs_of
 
 _MEMORY_BYTES = 64 << 20
@@ -25,8 +29,10 @@ def build(
     counters: Counters | None = None,
     fatal: Fatal = end_process,
     call_later: CallLater | None = None,
+    handover: Handover | None = None,
+    control: ControlState | None = None,
 ) -> SettleStage:
-    """The stage for `RUNGS` in the group `GROUP`."""
+    """The stage for `SOURCES` in the group `GROUP`. `control`: the process's own, kept up to date by its tail."""
     retry = settings.retry
     return SettleStage(
         outbox=outbox,
@@ -35,10 +41,13 @@ def build(
         counters=Counter() if counters is None else counters,
         fatal=fatal,
         call_later=call_later,
+        handover=handover,
+        control=control,
+        intervals=Intervals(settings.park.pass_seconds, settings.park.probe_seconds),
     )
 
 
 def bounds(settings: Settings) -> Bounds:
-    """Of each partition of each rung: together 64 MB while there are few, and one fetch answer on top of each."""
-    partitions = len(RUNGS) * settings.kafka.partitions
+    """Of each partition of each source: together 64 MB while there are few, and one fetch answer on top of each."""
+    partitions = len(SOURCES) * settings.kafka.partitions
     return Bounds(records=2_000, bytes=max(128 << 10, _MEMORY_BYTES // partitions))

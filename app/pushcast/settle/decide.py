@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 
 from pushcast.model.batch import Message, SendBatch
@@ -19,11 +20,13 @@ _LAST_MS = 2**53
 class Settled:
     """`again`: what is to be sent, None when nothing is left; the very batch when nothing of it has expired.
 
-    `expired`: messages whose targets all end now.
+    `expired`: messages whose targets all end now. `held`: what has still to wait, the very batch when nothing of it may
+    go and nothing has expired.
     """
 
     again: SendBatch | None
     expired: list[Message]
+    held: SendBatch | None = None
 
 
 def wait_seconds(headers: Headers, timestamp_ms: int, now_ms: int, longest_seconds: float) -> float:
@@ -65,23 +68,44 @@ def read(value: bytes | None, headers: Headers) -> SendBatch:
     return batch
 
 
-def settle(batch: SendBatch, now_ms: int) -> Settled:
-    """Parts what is past its expiry from what is sent again. Order of messages and targets is kept."""
-    if all(min(message.targets.expires_at, default=now_ms + 1) > now_ms for message in batch.messages):
-        return Settled(batch if batch.target_count else None, [])
+def left_of(batch: SendBatch, there: Set[bytes]) -> SendBatch:
+    """The batch without the deliveries that a predecessor has passed on or ended already."""
+    if not there:
+        return batch
+    messages: list[Message] = []
+    for message in batch.messages:
+        left = [index for index, delivery in enumerate(message.targets.delivery_id) if delivery not in there]
+        if len(left) == len(message.targets):
+            messages.append(message)
+        elif left:
+            messages.append(pick(message, left))
+    return replace(batch, messages=messages)
+
+
+def settle(batch: SendBatch, now_ms: int, held: Callable[[Message], bool] = lambda message: False) -> Settled:
+    """Parts what is past its expiry, what has still to wait, and what is sent again. Order is kept within each.
+
+    `held`: whether a message must not be sent now; what has expired ends all the same.
+    """
     again: list[Message] = []
+    waiting: list[Message] = []
     expired: list[Message] = []
     for message in batch.messages:
         expires_at = message.targets.expires_at
+        left = message
         late = [index for index, at in enumerate(expires_at) if at <= now_ms]
-        if not late:
-            again.append(message)
-        else:
+        if late:
             expired.append(pick(message, late))
-            live = [index for index, at in enumerate(expires_at) if at > now_ms]
-            if live:
-                again.append(pick(message, live))
-    return Settled(replace(batch, messages=again) if again else None, expired)
+            left = pick(message, [index for index, at in enumerate(expires_at) if at > now_ms])
+        if left.targets.delivery_id:
+            (waiting if held(left) else again).append(left)
+    if not expired and not (again and waiting):
+        return Settled(batch if again else None, [], batch if waiting else None)
+    return Settled(
+        replace(batch, messages=again) if again else None,
+        expired,
+        replace(batch, messages=waiting) if waiting else None,
+    )
 
 
 def end_of(doubtful: bool) -> tuple[Outcome, Reason]:

@@ -4,6 +4,7 @@ import asyncio
 
 from faust.types import TP
 
+from pushcast.kafka.batch import Committed
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.retries import Round, round_of
@@ -149,7 +150,7 @@ async def test_a_partition_that_comes_back_is_taken_from_the_start() -> None:
     await harness.feed(source)
     await harness.stage.revoking({TP(RUNG, 3)})
     harness.trackers.pop(TP(RUNG, 3)).lost = True
-    await harness.stage.assigned({TP(RUNG, 3): None})  # type: ignore[dict-item]
+    await harness.stage.assigned({TP(RUNG, 3): Committed(100, "")})
     await harness.feed(source)
     await harness.pass_time(5)
     assert (len(harness.outbox.log), harness.low()) == (1, 101)

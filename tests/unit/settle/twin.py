@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 from faust.types import TP
 
@@ -13,12 +14,15 @@ from pushcast.kafka.tracker import Record, Tracker
 from pushcast.model.batch import SendBatch
 from pushcast.model.clock import ManualClock
 from pushcast.settle.agent import SettleStage
+from pushcast.settle.passes import Intervals
 from pushcast.wire import topics
+from pushcast.wire.control_state import ControlState
 from pushcast.wire.retries import retry_record
 from unit.send.twin import OPEN, T0, Timer, TwinOutbox, record
 
 RUNG = topics.retry("10s")
 LONGEST_SECONDS = 2000.0
+PASS_SECONDS, PROBE_SECONDS = 60.0, 5.0
 
 
 def waiting(
@@ -43,7 +47,7 @@ def waiting(
 class Harness:
     """A stage on the twins. Time moves only with `pass_time`, which fires the timers that are due by then."""
 
-    def __init__(self, acks: bool = True) -> None:
+    def __init__(self, acks: bool = True, control: ControlState | None = None) -> None:
         self.outbox = TwinOutbox(acks)
         self.clock = ManualClock(T0)
         self.counters: Counter[tuple[str, str]] = Counter()
@@ -57,7 +61,14 @@ class Harness:
             counters=self.counters,
             fatal=lambda what, error: self.fatal.append((what, error)),
             call_later=self._call_later,
+            control=control,
+            intervals=Intervals(PASS_SECONDS, PROBE_SECONDS),
         )
+        self.stage.work = cast(Any, self)
+        self.end = 0  # of every parked partition, when a pass begins
+
+    async def ends(self, partitions: Iterable[TP]) -> dict[TP, int]:
+        return dict.fromkeys(partitions, self.end)
 
     def _call_later(self, delay_seconds: float, callback: Callable[[], None]) -> Timer:
         assert delay_seconds > 0

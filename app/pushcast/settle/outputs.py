@@ -1,0 +1,131 @@
+"""What SETTLE writes: batches for the senders, parked ones carried over, receipts of what ended, dead letters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Set
+from typing import NamedTuple
+
+from pushcast.kafka.ports import Barrier, Outbox, Record
+from pushcast.model.batch import Message, SendBatch
+from pushcast.model.clock import Clock
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Lane, Platform
+from pushcast.settle.decide import end_of, left_of, read, settle
+from pushcast.wire import topics
+from pushcast.wire.batches import encode_batch
+from pushcast.wire.dead_letters import dead_letter
+from pushcast.wire.headers import EPOCH, FENCE, ORIGIN, Headers, first
+from pushcast.wire.parked import OWN as PARKED_OWN
+from pushcast.wire.parked import Why
+from pushcast.wire.receipts import Receipt, encode_receipt
+from pushcast.wire.retries import CAME_FROM, DUE_AT, PARKED_FOR, SENT_FROM, round_of
+
+#: What happened, by (name, word): ("settled", platform), ("carried", platform), ("ended", reason),
+#: ("dead_letters", reason), ("known", platform).
+Counters = Counter[tuple[str, str]]
+#: Whether a message of this platform and lane must not be sent now.
+Holds = Callable[[Message, Platform, Lane], bool]
+
+_WRITER = frozenset({CAME_FROM, ORIGIN, EPOCH, FENCE})
+_NOT_SENT = _WRITER | PARKED_OWN | {DUE_AT, SENT_FROM}
+
+
+class Put(NamedTuple):
+    """`puts`: records. `may_return_bytes`: of those that were carried over, or whose sender may park them again."""
+
+    puts: int
+    may_return_bytes: int = 0
+
+
+def nothing_holds(message: Message, platform: Platform, lane: Lane) -> bool:
+    """A record that is due is sent whatever is paused: its sender parks it."""
+    return False
+
+
+class Outputs:
+    """Puts what becomes of a record; blocks never. `origin`: headers of whoever owns the record's partition."""
+
+    def __init__(self, outbox: Outbox, clock: Clock, counters: Counters) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._counters = counters
+
+    def put(
+        self,
+        barrier: Barrier,
+        record: Record,
+        origin: Headers,
+        there: Set[bytes] = frozenset(),
+        holds: Holds = nothing_holds,
+    ) -> Put:
+        """`there`: deliveries that a predecessor has passed on or ended already."""
+        try:
+            batch = read(record.value, record.headers)
+            doubtful = round_of(record.headers).doubtful
+        except InvalidInput as error:
+            self._bury(barrier, record, error)
+            return Put(1)
+        platform, lane = Platform(batch.platform), Lane(batch.lane)
+        came_from = (CAME_FROM, f"{record.topic}|{record.partition}|{record.offset}".encode())
+        own = (*origin, came_from)
+        left = left_of(batch, there)
+        if left is not batch:
+            self._counters["known", platform] += batch.target_count - left.target_count
+        settled = settle(left, self._clock.now_ms(), lambda message: holds(message, platform, lane))
+        for message in settled.expired:
+            self._end(barrier, record, batch, message, doubtful, own)
+        puts, may_return = sum(len(message.targets) for message in settled.expired), 0
+        if settled.again is not None:
+            value = record.value if settled.again is batch else encode_batch(settled.again)
+            headers = [header for header in record.headers if header[0] not in _NOT_SENT]
+            self._outbox.put(barrier, topics.send(platform, lane), record.partition, value, None, [*headers, *own])
+            self._counters["settled", platform] += settled.again.target_count
+            puts += 1
+            if first(record.headers, PARKED_FOR) == Why.BUDGET.encode():
+                may_return += len(value or b"")
+        if settled.held is not None:
+            value = record.value if settled.held is batch else encode_batch(settled.held)
+            headers = [header for header in record.headers if header[0] not in _WRITER]
+            self._outbox.put(barrier, topics.PARKED, record.partition, value, None, [*headers, *own])
+            self._counters["carried", platform] += settled.held.target_count
+            puts, may_return = puts + 1, may_return + len(value or b"")
+        return Put(puts, may_return)
+
+    def _end(
+        self, barrier: Barrier, record: Record, batch: SendBatch, message: Message, doubtful: bool, own: Headers
+    ) -> None:
+        outcome, reason = end_of(doubtful)
+        targets, now_ms = message.targets, self._clock.now_ms()
+        for index, user in enumerate(targets.user):
+            notification = targets.notification[index]
+            receipt = Receipt(
+                delivery_id=targets.delivery_id[index],
+                notification_id=message.notification_ids[notification],
+                user=user,
+                app=message.app,
+                device=targets.device[index],
+                platform=batch.platform,
+                lane=batch.lane,
+                klass=message.klass,
+                outcome=outcome,
+                reason=reason,
+                provider_id=None,
+                provider_status=None,
+                attempts=targets.attempt[index],
+                dry_run=message.options.dry_run,
+                run=batch.run,
+                source_partition=record.partition,
+                source_offset=targets.source_offset[index],
+                created_at=message.created_at[notification],
+                ended_at=now_ms,
+            )
+            self._outbox.put(barrier, topics.RECEIPT, record.partition, encode_receipt(receipt), user.encode(), own)
+        self._counters["ended", reason] += len(targets)
+
+    def _bury(self, barrier: Barrier, record: Record, error: InvalidInput) -> None:
+        letter = dead_letter(record, error, stage="settle")
+        self._outbox.put(
+            barrier, letter.topic, letter.partition, letter.value, letter.key, letter.headers, letter.timestamp_ms
+        )
+        self._counters["dead_letters", error.reason] += 1

@@ -1,0 +1,106 @@
+"""When the parked records of one partition are gone through. Pure.
+
+A pass takes every record below the end that the partition had when it began: what may go is sent, what has expired
+ends, and what is still held is written to the end of the partition again, where this pass does not come. It begins when
+something resumes, soon after a record came that may go, and rarely for what expires meanwhile. Rewriting is paid for
+with time: the more a pass carried over, the longer until the next one that no resumption asks for.
+
+A breaker closes only when probes get through, and probes are deliveries: each pass sends one record of each app whose
+breaker is open, and between passes a probe goes from the head of the partition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: After a record came that may go: its sender may have parked it just before it heard of the resumption.
+SOON_SECONDS = 1.0
+#: What rewriting may cost a partition on average: bytes of records per second until the next pass.
+BYTES_PER_SECOND = 256 << 10
+#: However much was carried over: expiry is looked for at least so often.
+LONGEST_SECONDS = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Seconds between passes that nothing resumed, and between probes of an open breaker."""
+
+    pass_seconds: float = 60.0
+    probe_seconds: float = 5.0
+
+
+class Passes:
+    """Schedule of one partition during one assignment. `now`: monotonic seconds."""
+
+    def __init__(self, intervals: Intervals, now: float) -> None:
+        self.end = 0  # offsets below it belong to the pass under way
+        self._intervals = intervals
+        self._began_at = now
+        self._next_at = now + intervals.pass_seconds
+        self._probe_at = now + intervals.probe_seconds
+        self._cost_bytes = 0
+        self._resumed = False
+        self._probed: set[tuple[str, str]] = set()
+
+    def resumed(self) -> None:
+        """Something that was held is not any more: a pass begins as soon as none is under way."""
+        self._resumed = True
+
+    def may_go(self, now: float) -> None:
+        """A record came that nothing holds."""
+        self._next_at = min(self._next_at, max(now + SOON_SECONDS, self._began_at + self._cost_seconds()))
+
+    def wait_seconds(self, head: int, now: float, probing: bool) -> float:
+        """Until the record at the head is handled; 0 when it belongs to the pass, or `due` or `probe_due` holds.
+
+        `probing`: some breaker is open, so the time of the next probe counts.
+        """
+        if head < self.end or self._resumed:
+            return 0.0
+        at = min(self._next_at, self._probe_at) if probing else self._next_at
+        return max(0.0, at - now)
+
+    def due(self, now: float) -> bool:
+        """Whether a pass is to begin, when none is under way."""
+        return self._resumed or self._next_at <= now
+
+    def probe_due(self, now: float) -> bool:
+        """Whether a probe is to leave between passes."""
+        return self._probe_at <= now
+
+    def begin(self, end: int, now: float) -> None:
+        """A pass over everything below `end`."""
+        self.end = end
+        self._resumed = False
+        self._began_at = now
+        self._next_at = now + self._intervals.pass_seconds
+        self._cost_bytes = 0
+        self._probes_from(now)
+
+    def begin_probe(self, end: int, now: float) -> None:
+        """A pass over the head of the partition alone, for the sake of its last record."""
+        self.end = max(self.end, end)
+        self._probes_from(now)
+
+    def no_probe(self, now: float) -> None:
+        """Nothing at the head could serve as a probe."""
+        self._probe_at = now + self._intervals.probe_seconds
+
+    def _probes_from(self, now: float) -> None:
+        self._probe_at = now + self._intervals.probe_seconds
+        self._probed.clear()
+
+    def probes(self, app: str, platform: str) -> bool:
+        """Whether this record is the probe of its app in this pass; true once."""
+        if (app, platform) in self._probed:
+            return False
+        self._probed.add((app, platform))
+        return True
+
+    def costs(self, size_bytes: int) -> None:
+        """A record of the pass was written to the end again, or may come back because its sender is still too busy."""
+        self._cost_bytes += size_bytes
+        self._next_at = max(self._next_at, self._began_at + min(self._cost_seconds(), LONGEST_SECONDS))
+
+    def _cost_seconds(self) -> float:
+        return self._cost_bytes / BYTES_PER_SECOND

@@ -1,0 +1,57 @@
+"""Records of one partition that wait: until they are due, or until a pass over the parked ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import NamedTuple
+
+from pushcast.kafka.batch import TP
+from pushcast.kafka.handover.fences import Fences
+from pushcast.kafka.ports import Batch, Record, TimerHandle
+from pushcast.settle.passes import Passes
+
+
+class Waiting(NamedTuple):
+    """`due` is on the monotonic clock; of a parked record it says nothing."""
+
+    batch: Batch
+    record: Record
+    due: float
+
+
+class Queue:
+    """What SETTLE holds of one partition during one assignment; the head goes first."""
+
+    def __init__(self, tp: TP, fences: Fences, passes: Passes | None) -> None:
+        self.tp = tp
+        self.fences = fences  # of the partition itself: parked records are written by settlers too
+        self.passes = passes  # of a parked partition
+        self.records: deque[Waiting] = deque()
+        self.timer: TimerHandle | None = None
+        self.task: asyncio.Task[None] | None = None  # passing on
+        self.unacknowledged = 0  # barriers
+        self.closed = False
+
+    def wait_seconds(self, now: float, probing: bool) -> float:
+        """Until the head may be handled; there must be one."""
+        head = self.records[0]
+        if self.passes is None:
+            return max(0.0, head.due - now)
+        return self.passes.wait_seconds(head.record.offset, now, probing)
+
+    def is_due(self, now: float) -> bool:
+        """Whether there is a head and it may be handled now."""
+        if not self.records:
+            return False
+        head = self.records[0]
+        return head.due <= now if self.passes is None else head.record.offset < self.passes.end
+
+    def close(self) -> None:
+        """Nothing more is passed on. What is on its way to Kafka still counts."""
+        self.closed = True
+        self.records.clear()
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.task is not None:
+            self.task.cancel()
