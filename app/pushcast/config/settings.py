@@ -42,6 +42,14 @@ class Kafka(Strict):
     session_timeout_seconds: float = Field(default=10, ge=6, le=300)
 
 
+class Devices(Strict):
+    """What becomes of devices that a provider calls dead."""
+
+    # How long a suspended device waits for its removal. Above the time in which a sender notices that verdicts are
+    # abnormal, and far below the 7 days that the hold topic keeps.
+    hold_seconds: float = Field(default=600, gt=0, le=86_400)
+
+
 class Schemas(Strict):
     """Where writer schemas of Confluent frames come from."""
 
@@ -125,7 +133,7 @@ class Observe(Strict):
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65535)  # 0: a free one, shown in the log
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_json: bool = True
+    log_json: bool | None = None  # None: JSON lines, text where stderr is a terminal
 
 
 class Settings(BaseSettings):
@@ -136,6 +144,7 @@ class Settings(BaseSettings):
     )
 
     kafka: Kafka = Kafka()
+    devices: Devices = Devices()
     schemas: Schemas = Schemas()
     plan: Plan = Plan()
     send: Send = Send()

@@ -21,16 +21,19 @@ _handler: logging.Handler | None = None
 
 
 def configure_logging(
-    role: str, level: str = "info", json: bool = True, stream: TextIO | None = None
+    role: str, level: str = "info", json: bool | None = None, stream: TextIO | None = None
 ) -> RateLimitFilter:
     """Sets up the process's logging; calling it again replaces what it did before. Returns the outage filter.
 
     Every line has `timestamp` (UTC), `level`, `logger`, `event`, `role` and `pid`; secrets are redacted, exceptions
-    included, and Kafka clients' outage lines are limited. Writing blocks while `stream` (stderr) does.
+    included, and Kafka clients' outage lines are limited. Writing blocks while `stream` (stderr) does. `json`: None
+    for text on a terminal and JSON lines elsewhere.
     """
     global _handler
     number = logging.getLevelNamesMapping()[level.upper()]
     stream = stream or sys.stderr
+    if json is None:
+        json = not stream.isatty()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,

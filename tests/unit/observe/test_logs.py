@@ -116,3 +116,18 @@ def test_an_uncaught_exception_is_a_redacted_line(stream: io.StringIO, monkeypat
     (line,) = _lines(stream)
     assert (line["level"], line["event"]) == ("critical", "uncaught exception")
     assert TOKEN not in stream.getvalue()
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_person_at_a_terminal_reads_text_unless_json_is_asked_for(stream: io.StringIO) -> None:
+    for json_, is_json in ((None, False), (True, True)):
+        terminal = _Terminal()
+        configure_logging("planner", json=json_, stream=terminal)
+        logging.getLogger("pushcast").warning("hello")
+        shown = terminal.getvalue()
+        assert "hello" in shown
+        assert shown.startswith("{") is is_json
