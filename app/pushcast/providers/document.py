@@ -94,8 +94,9 @@ request.
 - At most {expo_pacer.PROJECT_PER_SECOND:g} pushes a second, times the process's share; what would wait for more than \
 {expo_client.MAX_WAIT_SECONDS:g} seconds goes back as `unsent` with `rate_limited`.
 - Title, body and `data` together at most {expo_message.MAX_PAYLOAD_BYTES} bytes as JSON.
-- `accepted` is Expo's ticket, its id the provider id. What Apple or Google said is in the receipt, from a quarter of \
-an hour on.
+- `accepted` is Expo's ticket, its id the provider id. What Apple or Google said is in the receipt, which Expo is \
+asked for a quarter of an hour after sending, and again at twice the age each time up to 23 hours. The delivery stays \
+accepted; `invalid` reports the token, all other verdicts are counted (`pushcast_provider_receipts_total`) and logged.
 - Push types {", ".join(f"`{name}`" for name in sorted(expo_message.PUSH_TYPES))}. A dry run is answered here.""",
         expo.ROWS,
     ),

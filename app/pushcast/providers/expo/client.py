@@ -18,7 +18,7 @@ from pushcast.providers.doubt import Doubt
 from pushcast.providers.expo.credentials import AccessToken
 from pushcast.providers.expo.message import MAX_RECIPIENTS, Recipient, encoded, is_token, render, request_body
 from pushcast.providers.expo.pacer import Pacer
-from pushcast.providers.expo.receipts import MAX_IDS_PER_REQUEST
+from pushcast.providers.expo.receipts import MAX_IDS_PER_REQUEST, Polled
 from pushcast.providers.expo.verdicts import (
     DIVISIBLE,
     OTHER_PROJECT,
@@ -84,13 +84,6 @@ class _Answer(NamedTuple):
     status: int
     body: bytes
     retry_after: bytes | None
-
-
-class Polled(NamedTuple):
-    """`verdicts` by ticket id of the receipts that were there; `refused` when Expo answered with something else."""
-
-    verdicts: dict[str, Verdict]
-    refused: Verdict | None = None
 
 
 class ExpoProvider:
@@ -195,8 +188,7 @@ class ExpoProvider:
         await sending.done
 
     async def receipts(self, ticket_ids: Sequence[str]) -> Polled:
-        """Asks for at most 1,000 receipts (ValueError beyond), as `receipts.DuePoll` says. Never raises for what Expo
-        or a network does. Cancelling it costs nothing: asking changes nothing."""
+        """See `receipts.ReceiptSource`. Raises ValueError beyond 1,000."""
         if len(ticket_ids) > MAX_IDS_PER_REQUEST:
             raise ValueError(f"{len(ticket_ids)} ticket ids, at most {MAX_IDS_PER_REQUEST}")
         answer = await self._post(_RECEIPTS_PATH, orjson.dumps({"ids": list(ticket_ids)}))

@@ -89,7 +89,7 @@ OTHER_PROJECT: Final = Row(
     source=_REQUESTS,
 )
 TOO_MANY: Final = Row(
-    "PUSH_TOO_MANY_NOTIFICATIONS",
+    "PUSH_TOO_MANY_NOTIFICATIONS, PUSH_TOO_MANY_RECEIPTS",
     (400,),
     Disposition.REJECTED,
     str(Reason.BAD_REQUEST),
@@ -167,6 +167,7 @@ _BY_CODE: Final = {
     "TOO_MANY_REQUESTS": TOO_MANY_REQUESTS,
     "PUSH_TOO_MANY_EXPERIENCE_IDS": OTHER_PROJECT,
     "PUSH_TOO_MANY_NOTIFICATIONS": TOO_MANY,
+    "PUSH_TOO_MANY_RECEIPTS": TOO_MANY,
     "UNAUTHORIZED": UNAUTHORIZED,
 }
 #: Refusals of a whole request of which smaller parts may be taken.
@@ -200,9 +201,7 @@ def read_send(status: int, body: bytes, recipients: int) -> list[Ticket] | Refus
             return Refusal(UNREADABLE, {})
         return [_ticket(ticket) for ticket in tickets]
     error = _first_error(answer)
-    code = error.get("code")
-    row = _BY_CODE.get(code) if isinstance(code, str) and 400 <= status < 500 else None
-    return Refusal(row or _BY_STATUS.get(status, ANYTHING_ELSE), _projects(error.get("details")))
+    return Refusal(_row_of(status, error), _projects(error.get("details")))
 
 
 def read_receipts(status: int, body: bytes, ticket_ids: Sequence[str]) -> dict[str, Verdict] | Row:
@@ -211,7 +210,7 @@ def read_receipts(status: int, body: bytes, ticket_ids: Sequence[str]) -> dict[s
     answer = _object(body)
     receipts = answer.get("data")
     if status != 200:
-        return _BY_STATUS.get(status, ANYTHING_ELSE)
+        return _row_of(status, _first_error(answer))
     if not isinstance(receipts, dict):
         return UNREADABLE
     return {
@@ -219,6 +218,12 @@ def read_receipts(status: int, body: bytes, ticket_ids: Sequence[str]) -> dict[s
         for ticket_id in ticket_ids
         if isinstance(receipts.get(ticket_id), dict)
     }
+
+
+def _row_of(status: int, error: dict[str, Any]) -> Row:
+    code = error.get("code")
+    row = _BY_CODE.get(code) if isinstance(code, str) and 400 <= status < 500 else None
+    return row or _BY_STATUS.get(status, ANYTHING_ELSE)
 
 
 def _ticket(entry: Any) -> Ticket:

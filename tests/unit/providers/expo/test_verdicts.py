@@ -47,6 +47,7 @@ def test_errors_of_tickets_and_receipts_have_the_verdicts_of_the_table(name: str
         (429, None, ("retry", "rate_limited")),
         (400, "PUSH_TOO_MANY_EXPERIENCE_IDS", ("invalid", "token_of_other_project")),
         (400, "PUSH_TOO_MANY_NOTIFICATIONS", ("rejected", "bad_request")),
+        (400, "PUSH_TOO_MANY_RECEIPTS", ("rejected", "bad_request")),
         (400, "VALIDATION_ERROR", ("rejected", "bad_request")),
         (400, "API_ERROR", ("rejected", "bad_request")),
         (401, "UNAUTHORIZED", ("credential", "credential_refused")),
@@ -104,3 +105,22 @@ def test_every_answer_is_read_to_a_ticket_each_or_a_refusal(status: int, value: 
 
 def test_each_row_has_its_source() -> None:
     assert all(row.source and row.answer for row in ROWS)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [
+        (400, "PUSH_TOO_MANY_RECEIPTS", ("rejected", "bad_request")),
+        (400, "VALIDATION_ERROR", ("rejected", "bad_request")),
+        (401, "UNAUTHORIZED", ("credential", "credential_refused")),
+        (429, "TOO_MANY_REQUESTS", ("retry", "rate_limited")),
+        (503, "X", ("retry", "provider_unavailable")),
+        (200, "X", ("unknown", "answer_unreadable")),
+    ],
+)
+def test_refusals_of_a_question_have_the_verdicts_of_the_table(
+    status: int, code: str, expected: tuple[str, str]
+) -> None:
+    read = read_receipts(status, json.dumps({"errors": [{"code": code}]}).encode(), ["t"])
+    assert isinstance(read, Row)
+    assert (read.disposition.value, read.reason) == expected

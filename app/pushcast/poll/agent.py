@@ -1,0 +1,152 @@
+"""Glue of POLL: tickets wait in their topic, and their provider is asked when they are due.
+
+Each partition is a queue whose head is the next one due, because no record stays longer than the first wait: one that
+is due later goes to the end meanwhile. Nothing sleeps in a partition: a timer wakes it, and the transport's bounds
+pause what is full. A stop loses nothing and repeats questions only, and at worst a record that was put at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from random import Random
+
+from pushcast.kafka.batch import TP, Committed, Stage
+from pushcast.kafka.ports import Barrier, Batch, CallLater, Fatal, Outbox
+from pushcast.model.clock import Clock
+from pushcast.model.words import Platform
+from pushcast.poll.asker import Asker, Sleep
+from pushcast.poll.decide import wait_seconds
+from pushcast.poll.figures import Figures
+from pushcast.poll.records import Due, Lease
+from pushcast.providers.expo.receipts import ReceiptSource
+
+
+def group_of(platform: Platform) -> str:
+    """Consumer group of those who ask about a platform's tickets."""
+    return f"pushcast-poll-{platform}"
+
+
+class PollStage(Stage):
+    """See the module. Not thread safe: it belongs to the event loop."""
+
+    def __init__(
+        self,
+        *,
+        platform: Platform,
+        sources: Mapping[str, ReceiptSource],
+        outbox: Outbox,
+        clock: Clock,
+        first_seconds: float,
+        random: Random,
+        figures: Figures,
+        fatal: Fatal,
+        call_later: CallLater | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """`sources` by app. `first_seconds`: how long after sending a provider is asked for the first time."""
+        self.figures = figures
+        self._group = group_of(platform)
+        self._clock = clock
+        self._first_seconds = first_seconds
+        self._fatal = fatal
+        self._call_later = call_later
+        self._leases: dict[int, Lease] = {}  # by partition
+        self._progress = asyncio.Event()
+
+        def asker(app: str, source: ReceiptSource | None) -> Asker:
+            return Asker(
+                app,
+                platform,
+                source,
+                outbox=outbox,
+                clock=clock,
+                random=random,
+                first_seconds=first_seconds,
+                figures=figures,
+                finish=self._finish,
+                failed=partial(fatal, self._group),
+                sleep=sleep,
+            )
+
+        self._askers = {app.encode(): asker(app, source) for app, source in sources.items()}
+        # Apps that are not configured share one: their names come from outside.
+        self._nobody = asker("", None)
+
+    def waiting(self) -> int:
+        """Records that are fetched and not finished."""
+        queued = sum(len(lease.queue) for lease in self._leases.values())
+        return queued + sum(map(len, self._askers.values())) + len(self._nobody)
+
+    async def handle(self, batch: Batch) -> None:
+        """Takes the records over and returns; each is asked about when it is due."""
+        lease = self._leases.setdefault(batch.partition, Lease())
+        now_ms, now = self._clock.now_ms(), self._clock.monotonic_seconds()
+        for record in batch.records:
+            wait = wait_seconds(record.headers, record.timestamp, now_ms, self._first_seconds)
+            lease.queue.append((now + wait, Due(lease, batch, record)))
+        self._wake(lease)
+
+    async def assigned(self, committed: dict[TP, Committed]) -> None:
+        """Forgets what waited before: Kafka hands it over again."""
+        self._forget([tp.partition for tp in committed])
+
+    async def revoking(self, partitions: set[TP]) -> None:
+        """Asks about nothing more, and waits until Kafka has acknowledged what was written. The rest is redelivered.
+
+        The transport bounds the wait.
+        """
+        leases = self._forget([tp.partition for tp in partitions])
+        while any(lease.unacknowledged for lease in leases):
+            self._progress.clear()
+            await self._progress.wait()
+
+    def _forget(self, partitions: Sequence[int]) -> list[Lease]:
+        leases = [lease for number in partitions if (lease := self._leases.pop(number, None)) is not None]
+        for lease in leases:
+            lease.gone = True
+            lease.queue.clear()
+            if lease.timer is not None:
+                lease.timer.cancel()
+        if leases:
+            for asker in (*self._askers.values(), self._nobody):
+                asker.drop()
+        return leases
+
+    def _wake(self, lease: Lease) -> None:
+        """Hands over what is due, and sees to it that the next one is when it is."""
+        if lease.timer is not None:
+            lease.timer.cancel()
+            lease.timer = None
+        now = self._clock.monotonic_seconds()
+        queue = lease.queue
+        while queue and queue[0][0] <= now:
+            due = queue.popleft()[1]
+            self._askers.get(due.record.key or b"", self._nobody).add(due)
+        if queue:
+            call_later = self._call_later or asyncio.get_running_loop().call_later
+            lease.timer = call_later(queue[0][0] - now, partial(self._guarded, partial(self._wake, lease)))
+
+    def _finish(self, moved: Sequence[Due], barrier: Barrier) -> None:
+        if not moved:
+            return
+        for due in moved:
+            due.lease.unacknowledged += 1
+        barrier.on_acked(partial(self._guarded, partial(self._acked, moved)))
+
+    def _acked(self, moved: Sequence[Due]) -> None:
+        offsets: dict[Batch, list[int]] = {}
+        for due in moved:
+            due.lease.unacknowledged -= 1
+            offsets.setdefault(due.batch, []).append(due.record.offset)
+        for batch, mine in offsets.items():
+            batch.done_many(mine)
+        self._progress.set()
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """The loop only logs what its callbacks raise; here that would leave records waiting for ever."""
+        try:
+            step()
+        except Exception as error:
+            self._fatal(f"{self._group}: a step failed", error)

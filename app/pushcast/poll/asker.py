@@ -1,0 +1,244 @@
+"""One app's due tickets: questions to its provider, one at a time.
+
+A provider that refuses or is away is asked a few times more, then left alone for a minute: what is due meanwhile goes
+to the end of its partition, so that no other app's tickets wait behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from random import Random
+from typing import Final
+
+import structlog
+
+from pushcast.kafka.ports import Barrier, Outbox
+from pushcast.model.clock import Clock
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Platform, Reason
+from pushcast.poll.decide import divisible, early
+from pushcast.poll.figures import Figures
+from pushcast.poll.outputs import Outputs
+from pushcast.poll.records import Asked, Due
+from pushcast.providers.expo.receipts import IDS_PER_REQUEST, Polled, ReceiptSource
+from pushcast.providers.port import Disposition
+from pushcast.providers.verdict import Verdict
+from pushcast.wire.tickets import decode_tickets
+
+log = structlog.get_logger(__name__)
+
+#: Between questions of one app. At 300 ids each that is 1,500 receipts a second: Expo takes 600 pushes a second.
+INTERVAL_SECONDS: Final = 0.2
+#: Questions before the provider is left alone, and for how long.
+TRIES: Final = 3
+FIRST_DELAY_SECONDS: Final = 1.0
+MAX_DELAY_SECONDS: Final = 30.0
+PAUSE_SECONDS: Final = 60.0
+MAX_PAUSE_SECONDS: Final = 900.0
+#: Of one question in parts: enough to find one bad id among a thousand.
+MAX_PARTS: Final = 24
+#: Records that are only moved, before the loop gets a turn and the outbox is asked for room.
+RECORDS_PER_TURN: Final = 200
+
+#: Refusals that asking again within seconds does not change.
+_NOT_AT_ONCE: Final = (Disposition.CREDENTIAL, Disposition.REJECTED)
+
+#: Completes records once the outputs under the barrier are acknowledged.
+Finish = Callable[[Sequence[Due], Barrier], None]
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Asker:
+    """Not thread safe: it belongs to the event loop."""
+
+    def __init__(
+        self,
+        app: str,
+        platform: Platform,
+        source: ReceiptSource | None,
+        *,
+        outbox: Outbox,
+        clock: Clock,
+        random: Random,
+        first_seconds: float,
+        figures: Figures,
+        finish: Finish,
+        failed: Callable[[BaseException], None],
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """`failed` is told of an error that must end the process. Without a source tickets are given up: their app is
+        not configured (any more)."""
+        self._app = app
+        self._platform = platform
+        self._source = source
+        self._outbox = outbox
+        self._clock = clock
+        self._random = random
+        self._first_seconds = first_seconds
+        self._figures = figures
+        self._outputs = Outputs(app, platform, outbox, clock, first_seconds, figures)
+        self._finish = finish
+        self._failed = failed
+        self._sleep = sleep
+        self._queue: deque[Due] = deque()
+        self._question: list[Asked] = []
+        self._task: asyncio.Task[None] | None = None
+        self._next_at = 0.0  # monotonic, as the next
+        self._quiet_until = 0.0
+
+    def __len__(self) -> int:
+        """Records that are due and not finished."""
+        return len(self._queue) + len(self._question)
+
+    def add(self, due: Due) -> None:
+        """Takes a record over; it is asked about when its turn comes."""
+        self._queue.append(due)
+        if self._task is None:
+            self._start()
+
+    def drop(self) -> None:
+        """Forgets records that are gone; a question that is about such alone is given up."""
+        self._queue = deque(due for due in self._queue if not due.gone)
+        if self._task is not None and not self._queue and all(asked.due.gone for asked in self._question):
+            self._task.cancel()
+
+    def _start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._task = None
+        self._question = []
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
+        elif self._queue:  # came while it was being cancelled
+            self._start()
+
+    async def _run(self) -> None:
+        while self._queue:
+            await self._outbox.room()
+            barrier = self._outbox.barrier()
+            moved: list[Due] = []
+            self._question = self._gather(barrier, moved)
+            self._finish(moved, barrier)
+            if self._question:
+                await self._ask()
+                self._question = []
+            await asyncio.sleep(0)
+
+    def _gather(self, barrier: Barrier, moved: list[Due]) -> list[Asked]:
+        """The records of the next question. Those that nothing is asked about now are `moved`."""
+        question: list[Asked] = []
+        ids = 0
+        quiet_seconds = self._quiet_until - self._clock.monotonic_seconds()
+        now_ms = self._clock.now_ms()
+        while self._queue and len(moved) + len(question) < RECORDS_PER_TURN:
+            due = self._queue[0]
+            if not due.gone:
+                asked = self._read(due, barrier)
+                if asked is None:
+                    moved.append(due)
+                elif early(due.record.headers, asked.tickets, now_ms):
+                    self._outputs.carried(barrier, due.record)
+                    moved.append(due)
+                elif self._source is None:
+                    self._outputs.given_up(asked.tickets, str(Reason.NOT_CONFIGURED))
+                    moved.append(due)
+                elif quiet_seconds > 0:
+                    self._outputs.postponed(barrier, asked, max(quiet_seconds, self._first_seconds))
+                    moved.append(due)
+                elif question and ids + len(asked.tickets) > IDS_PER_REQUEST:
+                    break
+                else:
+                    ids += len(asked.tickets)
+                    question.append(asked)
+            self._queue.popleft()
+        return question
+
+    def _read(self, due: Due, barrier: Barrier) -> Asked | None:
+        """None for a record that is no tickets of this app: it is a dead letter."""
+        try:
+            tickets = decode_tickets(due.record.value)
+            if tickets.platform != self._platform or (self._source is not None and tickets.app != self._app):
+                raise InvalidInput(Reason.INVALID_FIELD, "key and topic are not those of app and platform", "app")
+        except InvalidInput as error:
+            self._outputs.buried(barrier, due.record, error)
+            return None
+        return Asked(due, tickets)
+
+    async def _ask(self) -> None:
+        """Ends with every record of the question answered, put off, or gone."""
+        tries = 0
+        while True:
+            alive = [asked for asked in self._question if not asked.due.gone]
+            if not alive:
+                return
+            answer = await self._receipts([name for asked in alive for name in asked.tickets.ticket_id])
+            refused = answer.refused
+            if refused is None:
+                await self._settle(alive, answer)
+                return
+            tries += 1
+            if tries == TRIES or refused.disposition in _NOT_AT_ONCE:
+                await self._leave_alone(alive, refused)
+                return
+            await self._sleep(self._delay_seconds(refused, tries))
+
+    async def _settle(self, question: Sequence[Asked], answer: Polled) -> None:
+        await self._outbox.room()
+        barrier = self._outbox.barrier()
+        alive = [asked for asked in question if not asked.due.gone]
+        for asked in alive:
+            self._outputs.answered(barrier, asked, answer.verdicts)
+        self._finish([asked.due for asked in alive], barrier)
+
+    async def _leave_alone(self, question: Sequence[Asked], refused: Verdict) -> None:
+        seconds = min(max(refused.retry_after_seconds or 0.0, PAUSE_SECONDS), MAX_PAUSE_SECONDS)
+        log.warning("receipts_refused", app=self._app, platform=self._platform, reason=refused.reason, seconds=seconds)
+        self._quiet_until = self._clock.monotonic_seconds() + seconds
+        await self._outbox.room()
+        barrier = self._outbox.barrier()
+        alive = [asked for asked in question if not asked.due.gone]
+        for asked in alive:
+            self._outputs.postponed(barrier, asked, max(seconds, self._first_seconds))
+        self._finish([asked.due for asked in alive], barrier)
+
+    async def _receipts(self, ids: list[str]) -> Polled:
+        """One question; in halves when the provider takes it in parts only. An id that is refused alone is answered
+        by that."""
+        assert self._source is not None, "without a source nothing is asked"
+        verdicts: dict[str, Verdict] = {}
+        parts = deque([ids])
+        questions = 0
+        while parts:
+            part = parts.popleft()
+            await self._turn()
+            polled = await self._source.receipts(part)
+            questions += 1
+            refused = polled.refused
+            result = "answered" if refused is None else refused.reason or str(refused.disposition)
+            self._figures.asked[self._app, self._platform, result] += 1
+            if refused is None:
+                verdicts |= polled.verdicts
+            elif not divisible(refused) or questions >= MAX_PARTS:
+                return polled
+            elif len(part) == 1:
+                verdicts[part[0]] = refused
+            else:
+                middle = len(part) // 2
+                parts.extend((part[:middle], part[middle:]))
+        return Polled(verdicts)
+
+    async def _turn(self) -> None:
+        """Waits until a question may leave."""
+        now = self._clock.monotonic_seconds()
+        if now < self._next_at:
+            await self._sleep(self._next_at - now)
+        self._next_at = self._clock.monotonic_seconds() + INTERVAL_SECONDS
+
+    def _delay_seconds(self, refused: Verdict, tries: int) -> float:
+        """Doubling, with jitter of a half; not before the provider said, but never so long that others wait."""
+        back_off = FIRST_DELAY_SECONDS * 2.0 ** (tries - 1) * (0.5 + self._random.random() / 2)
+        return min(max(back_off, refused.retry_after_seconds or 0.0), MAX_DELAY_SECONDS)

@@ -1,0 +1,51 @@
+"""Puts the poller of a platform together from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+
+from pushcast.config.settings import Settings
+from pushcast.kafka.batch import Bounds
+from pushcast.kafka.fatal import end_process
+from pushcast.kafka.ports import CallLater, Fatal, Outbox
+from pushcast.model.clock import Clock, SystemClock
+from pushcast.model.words import Platform
+from pushcast.poll.agent import PollStage
+from pushcast.poll.figures import Figures
+from pushcast.providers.expo.receipts import ReceiptSource
+
+_MEMORY_BYTES = 32 << 20
+#: Of one fetch answer per partition; a larger record still comes, alone.
+FETCH_BYTES = 256 << 10
+
+
+def build(
+    settings: Settings,
+    platform: Platform,
+    sources: Mapping[str, ReceiptSource],
+    outbox: Outbox,
+    *,
+    clock: Clock | None = None,
+    figures: Figures | None = None,
+    random: Random | None = None,
+    fatal: Fatal = end_process,
+    call_later: CallLater | None = None,
+) -> PollStage:
+    """The stage for `topics.ticket(platform)` in the group `group_of(platform)`. `sources`: started, by app."""
+    return PollStage(
+        platform=platform,
+        sources=sources,
+        outbox=outbox,
+        clock=clock or SystemClock(),
+        first_seconds=settings.tickets.ask_after_seconds,
+        random=random or Random(),
+        figures=figures or Figures(),
+        fatal=fatal,
+        call_later=call_later,
+    )
+
+
+def bounds(settings: Settings) -> Bounds:
+    """Of each partition: together 32 MB of records that wait, and one fetch answer on top of each."""
+    return Bounds(records=5_000, bytes=max(128 << 10, _MEMORY_BYTES // settings.kafka.partitions))
