@@ -10,9 +10,9 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import pytest
 from faust.types import TP
@@ -20,8 +20,6 @@ from faust.types import TP
 from pushcast.config.settings import Class, Kafka, Plan, Settings
 from pushcast.kafka.batch import Batch, Bounds, Committed
 from pushcast.kafka.handover import runner
-from pushcast.kafka.handover.fences import Fences, author_of
-from pushcast.kafka.handover.reading import Span, Spot
 from pushcast.kafka.handover.rules import Rules
 from pushcast.kafka.handover.runner import Handover
 from pushcast.kafka.handover.state import Takeover
@@ -36,7 +34,8 @@ from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.devices import encode_row
 from pushcast.wire.receipts import decode_planned, decode_receipt
-from twins.kafka import ManualTimers, Produced, TwinBarrier, TwinOutbox, TwinTable, record, settled
+from twins.handover import Log, Process
+from twins.kafka import ManualTimers, TwinTable, record, settled
 from twins.plan import PARTITIONS, T0, users_of
 
 PARTITION = 3
@@ -48,73 +47,15 @@ MOST_WORLDS_TO_A_VIOLATION = 1000
 OPEN = Bounds(records=1_000_000, bytes=1 << 40, targets=1_000_000)
 
 
-class Message(NamedTuple):
-    """As confluent-kafka has it."""
-
-    produced: Produced
-    at: int
-
-    def topic(self) -> str:
-        return self.produced.topic
-
-    def partition(self) -> int:
-        return self.produced.partition
-
-    def offset(self) -> int:
-        return self.at
-
-    def value(self) -> bytes | None:
-        return self.produced.value
-
-    def headers(self) -> list[tuple[str, bytes]]:
-        return list(self.produced.headers)
-
-
-class Barrier(TwinBarrier):
-    async def wait(self) -> None:
-        done = asyncio.get_running_loop().create_future()
-        self.on_acked(lambda: done.set_result(None))
-        await done
-
-
-class Process(TwinOutbox):
-    """A planner process's producer on the world's log."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(log=world.log)
-        self.world = world
-        self.acked_ends: dict[str, int] = {}
-
-    def barrier(self) -> Barrier:
-        return Barrier()
-
-    def acked_end(self, topic: str, partition: int) -> int | None:
-        assert partition == PARTITION
-        return self.acked_ends.get(topic)
-
-    def acknowledge(self, index: int = 0) -> Produced:
-        # The end is known before the barrier settles, as in the real outbox.
-        topic = self.pending[index][1].topic
-        self.acked_ends[topic] = self.world.end(topic) + 1
-        return super().acknowledge(index)
-
-    def land(self, rnd: random.Random) -> None:
-        """One write reaches Kafka; writes to one topic in order."""
-        if self.pending:
-            topic = rnd.choice(sorted({produced.topic for _, produced in self.pending}))
-            index = next(at for at, (_, produced) in enumerate(self.pending) if produced.topic == topic)
-            self.acknowledge(index)
-
-
 class Table(TwinTable):
     def held(self, partition: int) -> bool:
         return partition == PARTITION
 
 
-class World:
+class World(Log):
     def __init__(self, seed: int) -> None:
+        super().__init__(PARTITION)
         self.rnd = rnd = random.Random(seed)
-        self.log: list[Produced] = []
         self.table = Table()
         self.clock = ManualClock(T0)
         self.committed = Committed(None, "")
@@ -149,36 +90,11 @@ class World:
             row = DeviceRow("news", name, platform, "token", address, "", token_hash(address), "active", T0, T0)
             rows[key] = encode_row(row)
 
-    def end(self, topic: str) -> int:
-        return sum(produced.topic == topic for produced in self.log)
-
-    # what the hand-over reads
-
-    async def ends(self, spots: Iterable[Spot]) -> dict[Spot, int]:
-        return {spot: self.end(spot[0]) for spot in spots}
-
-    async def read(self, spans: Mapping[Spot, Span], on_record: Callable[[Any], None]) -> None:
-        for (topic, _), (first, end) in spans.items():
-            for message in self.messages(topic)[first:end]:
-                on_record(message)
-
-    def messages(self, topic: str) -> list[Message]:
-        return [Message(each, at) for at, each in enumerate(each for each in self.log if each.topic == topic)]
-
     async def take_over(self) -> Planner:
         planner = Planner(self)
         self.planners.append(planner)
         await planner.start()
         return planner
-
-    def valid(self, topic: str) -> list[bytes]:
-        """Values that count."""
-        fences = Fences()
-        return [
-            message.value() or b""
-            for message in self.messages(topic)
-            if fences.admit(author_of(message.headers()), message.at)
-        ]
 
 
 class Planner:
@@ -241,7 +157,7 @@ async def run(seed: int) -> None:
         if dice < 0.03:
             current = await world.take_over()
         elif dice < 0.06:
-            del current.outbox.pending[rnd.randint(0, len(current.outbox.pending)) :]  # killed; some of it lands
+            current.outbox.die(rnd)
             current = await world.take_over()
         elif dice < 0.12:
             world.churn(rnd.choice(DEVICES))
@@ -271,18 +187,22 @@ async def run(seed: int) -> None:
     judge(world)
 
 
+def values(world: World, topic: str) -> list[bytes]:
+    return [message.value() or b"" for message in world.valid(topic)]
+
+
 def judge(world: World) -> None:
     deliveries: dict[int, list[bytes]] = {}
     for platform in ("apns", "fcm"):
-        for value in world.valid(topics.send(cast(Any, platform), Lane.NORMAL)):
+        for value in values(world, topics.send(cast(Any, platform), Lane.NORMAL)):
             for message in decode_batch(value).messages:
                 for offset, delivery in zip(message.targets.source_offset, message.targets.delivery_id, strict=True):
                     deliveries.setdefault(offset, []).append(delivery)
-    for value in world.valid(topics.RECEIPT):
+    for value in values(world, topics.RECEIPT):
         receipt = decode_receipt(value)
         deliveries.setdefault(receipt["source_offset"], []).append(bytes.fromhex(receipt["delivery_id"]))
     planned: dict[int, list[int]] = {}
-    for value in world.valid(topics.PLANNED):
+    for value in values(world, topics.PLANNED):
         for offset, _, total, _ in decode_planned(value).rows():
             planned.setdefault(offset, []).append(total)
     for offset in range(len(world.source)):
