@@ -65,6 +65,8 @@ class MetricName(StrEnum):
     SETTLED_BEFORE = "pushcast_settled_before_targets_total"
     SETTLE_VOID = "pushcast_settle_void_records_total"
     DROPPED = "pushcast_dropped_targets_total"
+    PROVIDER_RECEIPTS = "pushcast_provider_receipts_total"
+    RECEIPTS_ASKED = "pushcast_receipt_questions_total"
     IN_FLIGHT = "pushcast_in_flight_deliveries"
     IN_FLIGHT_LIMIT = "pushcast_in_flight_deliveries_limit"
     PROVIDER_SECONDS = "pushcast_provider_request_seconds"
@@ -344,6 +346,22 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
         (L.REASON,),
         "Deliveries past their expiry when their wait was over; `unknown_outcome` may have arrived earlier.",
         "Many: classes live shorter than the ladder, or SETTLE lags.",
+    ),
+    Metric(
+        N.PROVIDER_RECEIPTS,
+        "counter",
+        "deliveries",
+        (L.APP, L.PLATFORM, L.DISPOSITION, L.REASON),
+        "What became of pushes that Expo had accepted with a ticket, by its receipts; `unknown` ones never had one.",
+        "`third_party_credential_refused`: the project's APNs or FCM key at Expo is wrong, nothing arrives.",
+    ),
+    Metric(
+        N.RECEIPTS_ASKED,
+        "counter",
+        "requests",
+        (L.APP, L.PLATFORM, L.RESULT),
+        "Requests for receipts, by what came of them.",
+        "Others than `answered`, steadily: dead Expo tokens are not found; after 24 hours the receipts are gone.",
     ),
     Metric(
         N.DROPPED,

@@ -59,6 +59,17 @@ class SendFigures(Protocol):
     def dropped(self) -> Mapping[Any, int]: ...
 
 
+class PollFigures(Protocol):
+    """`pushcast.poll.figures.Figures`."""
+
+    @property
+    def receipts(self) -> Mapping[Any, int]: ...
+    @property
+    def asked(self) -> Mapping[Any, int]: ...
+    @property
+    def dead_letters(self) -> Mapping[str, int]: ...
+
+
 class PoolFigures(Protocol):
     """`pushcast.providers.http2.pool.PoolStats`."""
 
@@ -111,6 +122,8 @@ STAGE_COUNTERS: Final[dict[str, tuple[Name, _Labelled]]] = {
     "known": (Name.SETTLED_BEFORE, lambda _, __, platform: (platform,)),
     "void": (Name.SETTLE_VOID, lambda _, __, topic: (topic,)),
     "ended": (Name.RETRIES_ENDED, lambda _, __, reason: (reason,)),
+    "suspensions": (Name.SUSPENSIONS, lambda _, __, step: (step,)),
+    "holds_over": (Name.HOLDS_OVER, lambda _, __, reason: (reason,)),
     "kept_tokens": (Name.TOKENS_KEPT, lambda _, __, reason: (reason,)),
     "unreadable_rows": (Name.ROWS_UNREADABLE, lambda _, __, reason: (reason,)),
 }
@@ -136,6 +149,16 @@ def sender(figures: SendFigures) -> Iterator[Sample]:
         yield Sample(Name.DEAD_LETTERS, count, ("sender", lane, reason))
     for labels, count in figures.dropped.items():
         yield Sample(Name.DROPPED, count, labels)
+
+
+def poller(figures: PollFigures) -> Iterator[Sample]:
+    """Counters of POLL."""
+    for labels, count in figures.receipts.items():
+        yield Sample(Name.PROVIDER_RECEIPTS, count, labels)
+    for labels, count in figures.asked.items():
+        yield Sample(Name.RECEIPTS_ASKED, count, labels)
+    for reason, count in figures.dead_letters.items():
+        yield Sample(Name.DEAD_LETTERS, count, ("settler", "", reason))
 
 
 def pool(app: str, platform: str, stats: PoolFigures) -> Iterator[Sample]:

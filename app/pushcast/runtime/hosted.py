@@ -21,6 +21,9 @@ from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
 from pushcast.plan.agent import PlanStage
 from pushcast.plan.exact import build_handover
+from pushcast.poll import build as poll
+from pushcast.poll.agent import group_of as poll_group
+from pushcast.poll.figures import Figures as PollFigures
 from pushcast.providers.pacing import LANE_WEIGHTS
 from pushcast.providers.port import Provider
 from pushcast.register.agent import build as build_register
@@ -43,6 +46,8 @@ REGISTER_GROUP = "pushcast-register"
 PLAN_BYTES = 32 << 20
 SEND_POLL_RECORDS = 50  # a record holds up to 1,000 targets
 SEND_FETCH_BYTES = 1 << 20
+#: Consumer groups whose records wait unfinished by design.
+WAITING_GROUPS = frozenset({SETTLE_GROUP, *map(poll_group, topics.TICKET_PLATFORMS)})
 
 
 @dataclass
@@ -57,6 +62,7 @@ class Hosted:
     plan: dict[Lane, Counter[tuple[str, str]]] = field(default_factory=dict)
     send: Figures = field(default_factory=Figures)
     settle: Counter[tuple[str, str]] = field(default_factory=Counter)
+    poll: PollFigures = field(default_factory=PollFigures)
     budget: Budget | None = None
     control: ControlState = field(default_factory=ControlState)  # whole before the Apps start
 
@@ -81,6 +87,7 @@ def host(
             _senders(settings, lanes, platforms, slot, outbox, hosted)
         elif role == "settler":
             _settler(settings, slot, outbox, hosted)
+            _pollers(settings, slot, outbox, hosted)
         else:
             raise ConfigurationError(f"role {role!r} is not built yet")
     return hosted
@@ -167,6 +174,21 @@ def _settler(settings: Settings, slot: str | None, outbox: Outbox, hosted: Hoste
     )
     _declare(app, "settler", SETTLE_SOURCES, stage, settle.bounds(settings))
     hosted.apps.append(app)
+
+
+def _pollers(settings: Settings, slot: str | None, outbox: Outbox, hosted: Hosted) -> None:
+    for platform in sorted(topics.TICKET_PLATFORMS):
+        names = [name for name, app in settings.apps.items() if platform in app.platforms()]
+        if not names:
+            continue
+        from pushcast.providers import registry
+
+        sources = {name: registry.build(name, platform, settings) for name in names}
+        hosted.providers += sources.values()
+        app = _app(settings, poll_group(platform), slot, max_partition_fetch_bytes=poll.FETCH_BYTES)
+        stage = poll.build(settings, platform, cast(Any, sources), cast(Any, outbox), figures=hosted.poll)
+        _declare(app, "settler", [topics.ticket(platform)], stage, poll.bounds(settings))
+        hosted.apps.append(app)
 
 
 def _senders(

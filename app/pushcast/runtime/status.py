@@ -20,9 +20,9 @@ from pushcast.observe.metrics import Metrics, Sample
 from pushcast.observe.probes import Liveness, readiness
 from pushcast.observe.rate_limit import RateLimitFilter
 from pushcast.observe.vocabulary import Vocabulary
-from pushcast.runtime.hosted import Hosted
+from pushcast.runtime.hosted import WAITING_GROUPS, Hosted
 
-#: On top of the longest window: a handler may wait out a slow broker or provider.
+#: On top of the longest wait: a handler may wait out a slow broker or provider.
 STALL_MARGIN_SECONDS = 300.0
 
 
@@ -50,7 +50,7 @@ class Status:
         self.metrics = Metrics(vocabulary)
         self._delay = sources.LoopDelay(asyncio.get_running_loop())
         self._liveness = Liveness(
-            stall_seconds=_longest_window_seconds(settings) + STALL_MARGIN_SECONDS,
+            stall_seconds=_longest_wait_seconds(settings, hosted) + STALL_MARGIN_SECONDS,
             session_timeout_seconds=settings.kafka.session_timeout_seconds,
             boottime_seconds=boottime_seconds,
         )
@@ -122,12 +122,23 @@ class Status:
             yield from sources.stage("planner", lane, counters)
         yield from sources.stage("settler", "", hosted.settle)
         yield from sources.sender(hosted.send)
+        yield from sources.poller(hosted.poll)
         if hosted.budget is not None:
             yield Sample(MetricName.IN_FLIGHT_LIMIT, hosted.budget.capacity)
-            for provider in hosted.providers:
+            # A settler in this process has providers of its own.
+            for name, platform in dict.fromkeys((each.app, each.platform) for each in hosted.providers):
                 for lane in Lane:  # keys as `SendStage` makes them; lanes add up
-                    held = hosted.budget.held_by((provider.app, provider.platform, lane))
-                    yield Sample(MetricName.IN_FLIGHT, held, (provider.app, provider.platform))
+                    yield Sample(MetricName.IN_FLIGHT, hosted.budget.held_by((name, platform, lane)), (name, platform))
+
+
+def _longest_wait_seconds(settings: Settings, hosted: Hosted) -> float:
+    """How long a record may be unfinished although all is well: in its window, on its rung, until its tickets are
+    due."""
+    groups = {app.conf.id for app in hosted.apps}
+    if not groups.isdisjoint(WAITING_GROUPS):
+        rungs = max(settings.retry.rungs_seconds) * (1 + settings.retry.jitter)
+        return max(rungs, settings.tickets.ask_after_seconds, _longest_window_seconds(settings))
+    return _longest_window_seconds(settings)
 
 
 def _longest_window_seconds(settings: Settings) -> float:

@@ -14,6 +14,7 @@ from pushcast.observe import sources
 from pushcast.observe.catalogue import BY_NAME
 from pushcast.observe.catalogue import MetricName as Name
 from pushcast.observe.metrics import Sample
+from pushcast.poll.figures import Figures as PollFigures
 from unit.observe.figures import Group, Partition
 
 ROOT = Path(__file__).parents[3]
@@ -94,6 +95,18 @@ def test_what_a_sender_counts_is_labelled() -> None:
         Sample(Name.TRIES_AGAIN, 3, ("news", "apns", "bulk", "unknown")),
         Sample(Name.DEAD_LETTERS, 1, ("sender", "bulk", "undecodable")),
         Sample(Name.DROPPED, 5, ("apns", "bulk")),
+    ]
+
+
+def test_what_a_poller_counts_is_labelled() -> None:
+    figures = PollFigures()
+    figures.receipts["news", Platform.EXPO, "invalid", "device_unregistered"] += 2
+    figures.asked["news", Platform.EXPO, "answered"] += 1
+    figures.dead_letters["undecodable"] += 3
+    assert list(sources.poller(figures)) == [
+        Sample(Name.PROVIDER_RECEIPTS, 2, ("news", "expo", "invalid", "device_unregistered")),
+        Sample(Name.RECEIPTS_ASKED, 1, ("news", "expo", "answered")),
+        Sample(Name.DEAD_LETTERS, 3, ("settler", "", "undecodable")),
     ]
 
 
