@@ -90,7 +90,7 @@ class Fcm(_Guarded):
     """Service account of the Firebase project."""
 
     engine: Literal["multicast", "httpx"] = "multicast"
-    # 100 streams each: at 50 ms, 16 connections carry 30,000 pushes a second, and a push costs twice as much as with 64.
+    # 100 streams each: at 50 ms, 16 connections carry 30,000 pushes a second at twice the CPU that 64 need.
     max_connections: int = Field(default=64, ge=1, le=1000)
     endpoint: str = FCM_ENDPOINT
     quota_per_minute: int | None = Field(default=None, ge=60)  # None: 600,000 at Google, unpaced at another endpoint
