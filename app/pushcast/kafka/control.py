@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 #: How long a starting process waits for the topic; a broker may be on its way up.
 START_SECONDS: Final = 60.0
-#: A topic that does not exist is waited for no longer than this: it may just have been created.
+#: A topic that no broker knows is waited for this long: it may just have been created, or the broker just started.
 MISSING_SECONDS: Final = 5.0
 _POLL_SECONDS = 0.2  # bounds only how long `close` waits: a record ends the wait
 _SLICE_RECORDS = 500
@@ -43,7 +43,13 @@ class ControlTail:
     """
 
     def __init__(
-        self, bootstrap_servers: str, security: KafkaSecurity | None, state: ControlState, *, fatal: Fatal
+        self,
+        bootstrap_servers: str,
+        security: KafkaSecurity | None,
+        state: ControlState,
+        *,
+        fatal: Fatal,
+        topic: str = topics.CONTROL,
     ) -> None:
         self._config = {
             "bootstrap.servers": bootstrap_servers,
@@ -56,6 +62,7 @@ class ControlTail:
             "queued.max.messages.kbytes": 2048,
             "broker.address.family": "v4" if "127.0.0.1" in bootstrap_servers else "any",
         }
+        self._topic = topic
         self._state = state
         self._fatal = fatal
         self._stop = threading.Event()
@@ -74,7 +81,7 @@ class ControlTail:
         except TimeoutError:
             await self.close()
             raise ControlUnreadable(
-                f"{topics.CONTROL} was not read within {timeout_seconds:.0f} s ({self._trouble or 'no answer'}): "
+                f"{self._topic} was not read within {timeout_seconds:.0f} s ({self._trouble or 'no answer'}): "
                 "without it the process does not know what is paused"
             ) from None
         except ControlUnreadable:
@@ -93,16 +100,34 @@ class ControlTail:
         try:
             consumer = Consumer(self._config)
             try:
+                self._find(consumer)
                 self._follow(loop, consumer)
             finally:
                 consumer.close()
         except Exception as error:
             self._call(loop, self._failed, error)
 
+    def _find(self, consumer: Consumer) -> None:
+        """Waits until the topic is there: the consumer itself would wait in silence for one that is not."""
+        missing_since: float | None = None
+        while not self._stop.is_set():
+            try:
+                found = consumer.list_topics(self._topic, timeout=1.0).topics[self._topic]
+            except KafkaException as error:
+                self._trouble = str(error)
+                missing_since = None
+                continue
+            if found.error is None:
+                return
+            self._trouble = found.error.str()
+            now = time.monotonic()
+            missing_since = missing_since or now
+            if now - missing_since > MISSING_SECONDS:
+                raise ControlUnreadable(f"{self._topic} does not exist: run `pushcast topology apply`")
+            self._stop.wait(_POLL_SECONDS)
+
     def _follow(self, loop: asyncio.AbstractEventLoop, consumer: Consumer) -> None:
-        consumer.assign([TopicPartition(topics.CONTROL, 0, OFFSET_BEGINNING)])
-        missing_until = time.monotonic() + MISSING_SECONDS
-        read = False  # something came from the topic: it exists
+        consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
         while not self._stop.is_set():
             first = consumer.poll(_POLL_SECONDS)
             if first is None:
@@ -116,21 +141,15 @@ class ControlTail:
                 elif error.code() == KafkaError._PARTITION_EOF:
                     end = True
                 else:
-                    self._note(error, may_be_missing=not read and time.monotonic() < missing_until)
-                    continue
-                read = True
+                    self._note(error)
             if pairs or end:
                 self._call(loop, self._apply, pairs, end)
 
-    def _note(self, error: KafkaError, *, may_be_missing: bool) -> None:
+    def _note(self, error: KafkaError) -> None:
         self._trouble = error.str()
-        missing = error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION)
-        if missing and not may_be_missing:
-            raise ControlUnreadable(f"{topics.CONTROL} does not exist: run `pushcast topology apply`")
         if error.fatal() or error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             raise KafkaException(error)
-        if not missing:
-            logger.warning("%s cannot be followed, what is known stays: %s", topics.CONTROL, self._trouble)
+        logger.warning("%s cannot be followed, what is known stays: %s", self._topic, self._trouble)
 
     def _call(self, loop: asyncio.AbstractEventLoop, step: object, *arguments: object) -> None:
         try:
