@@ -15,6 +15,7 @@ from pushcast.kafka.host import run_apps
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
 from pushcast.register.agent import Topics, build
+from pushcast.wire.control_state import ControlState
 
 
 async def main() -> int:
@@ -34,7 +35,7 @@ async def main() -> int:
         slot="0",
         max_poll_records=200,
     )
-    build(settings, app, outbox, SystemClock(), names=Topics(*options["topics"]))
+    build(settings, app, outbox, SystemClock(), control=ControlState(), names=Topics(*options["topics"]))
     code = await run_apps([app], on_ready=lambda: print("ready", flush=True), stop=asyncio.Event())
     await outbox.close()
     return code

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from pushcast.model.clock import SystemClock
 from pushcast.model.ids import partition_of, token_hash
 from pushcast.register.agent import RegisterStage, Topics, build
 from pushcast.register.ports import Counters
+from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import decode_row
 from pushcast.wire.headers import FORWARDED, first
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
@@ -45,6 +46,8 @@ class Ground:
     topics: Topics
     counters: Counters
     reader: Consumer  # asks for offsets of the group, never joins it
+    control: ControlState = field(default_factory=ControlState)
+    hold_seconds: float = 0.2
 
     def rows(self) -> dict[bytes, bytes]:
         """What the devices topic holds once compacted."""
@@ -55,8 +58,8 @@ class Ground:
         return read_all(self.kafka, f"{topic}.dlq")
 
     def behind(self) -> int:
-        """Records of both intake topics that are not committed."""
-        return sum(self._behind(topic) for topic in (self.topics.changed, self.topics.invalid))
+        """Records of the source topics that are not committed."""
+        return sum(self._behind(topic) for topic in (self.topics.changed, self.topics.invalid, self.topics.hold))
 
     def written(self) -> int:
         """Records in the devices topic."""
@@ -74,7 +77,11 @@ class Ground:
     async def registrar(self) -> AsyncIterator[RegisterStage]:
         """A registrar in this process; at the end of the block all events are handled."""
         settings = Settings.model_validate(
-            {"kafka": Kafka(bootstrap_servers=self.kafka, partitions=PARTITIONS), "apps": {"news": {}}}
+            {
+                "kafka": Kafka(bootstrap_servers=self.kafka, partitions=PARTITIONS),
+                "apps": {"news": {}},
+                "devices": {"hold_seconds": self.hold_seconds},
+            }
         )
         outbox = Outbox(
             self.kafka,
@@ -84,7 +91,9 @@ class Ground:
         app = make_app(
             self.group, bootstrap_servers=self.kafka, partitions=PARTITIONS, data_dir=self.data_dir, slot="0"
         )
-        stage = build(settings, app, outbox, SystemClock(), counters=self.counters, names=self.topics)
+        stage = build(
+            settings, app, outbox, SystemClock(), control=self.control, counters=self.counters, names=self.topics
+        )
         async with running(app):
             yield stage
             await until(lambda: self.behind() == 0, "all events are handled")
@@ -102,8 +111,8 @@ def _leaders(reader: Consumer, topic: str) -> int:
 
 @pytest.fixture
 def ground(kafka: str, unique: Callable[[str], str], tmp_path: Path) -> Iterator[Ground]:
-    topics = Topics(unique("changed"), unique("invalid"), unique("device"))
-    for topic in (topics.changed, topics.invalid):
+    topics = Topics(unique("changed"), unique("invalid"), unique("device"), unique("hold"))
+    for topic in (topics.changed, topics.invalid, topics.hold):
         create_topic(kafka, topic, PARTITIONS, max_message_bytes=str(INTAKE_BYTES))
         create_topic(kafka, f"{topic}.dlq", PARTITIONS, max_message_bytes=str(INTAKE_BYTES + 65_536))
     create_topic(kafka, topics.device, PARTITIONS, cleanup_policy="compact")
@@ -158,6 +167,8 @@ async def test_rows_follow_the_events_and_the_table_that_is_tailed(ground: Groun
         ("registrations", "unchanged"): 1,
         ("unregistrations", "removed"): 1,
         ("unregistrations", "unknown"): 1,
+        ("suspensions", "suspended"): 1,
+        ("suspensions", "removed"): 1,
         ("removals", "device_unregistered"): 1,
     }
 

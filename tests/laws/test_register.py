@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pushcast.kafka.tracker import Record
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import partition_of, token_hash
+from pushcast.register.rows import REASON, STEP
 from pushcast.wire.devices import decode_row
 from pushcast.wire.headers import first
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
@@ -76,7 +77,8 @@ def as_record(event: Event, offset: int) -> Record:
     return record(DEVICE_CHANGED, HOME, offset, event.user.encode(), orjson.dumps(body))
 
 
-Row = tuple[str, int, str | None, tuple[str, ...]]  # token, registered at, locale, topics
+#: Token, registered at, locale, topics, and since when a verdict holds against it.
+Row = tuple[str, int, str | None, tuple[str, ...], int | None]
 
 
 def oracle(events: Sequence[Event]) -> dict[tuple[str, str], Row]:
@@ -89,18 +91,20 @@ def oracle(events: Sequence[Event]) -> dict[tuple[str, str], Row]:
             for other in [other for other in rows if other[0] == event.user and rows[other][1] <= event.at]:
                 del rows[other]
         elif event.op in ("since", "sent"):
-            if row is not None and row[0] == event.token and row[1] <= event.at:
-                del rows[key]
+            if row is not None and row[0] == event.token and row[1] <= event.at and row[4] is None:
+                rows[key] = (*row[:4], event.at)
         elif row is not None and event.at < row[1]:
             continue
         elif event.op == "unregister":
             rows.pop(key, None)
         else:
-            locale, topics = event.locale, event.topics
+            locale, topics, since = event.locale, event.topics, None
             if row is not None:
+                if row[4] is not None and row[0] == event.token and event.at <= row[4]:
+                    since = row[4]
                 topics = row[3] if topics is None else topics
                 locale = row[2] if locale is None and event.op == "refresh" else locale
-            rows[key] = (event.token, event.at, locale, topics or ())
+            rows[key] = (event.token, event.at, locale, topics or (), since)
     return rows
 
 
@@ -109,7 +113,8 @@ def rows_of(kafka: TwinKafka) -> dict[tuple[str, str], Row]:
     for key, value in kafka.compacted(HOME).items():
         user, _, device = key.decode().split("\0")
         row = decode_row(value)
-        found[user, device] = (row.address.decode(), row.registered_at, row.locale, row.topics)
+        assert (row.state == "suspended") == (row.suspended_reason == VERDICT) == (row.invalid_since is not None)
+        found[user, device] = (row.address.decode(), row.registered_at, row.locale, row.topics, row.invalid_since)
     return found
 
 
@@ -194,7 +199,7 @@ def test_a_crash_loses_nothing(plan: list[tuple[Event, tuple[int, int, bool]]], 
 
 @settings(max_examples=300, deadline=None)
 @given(planned(changes | verdicts))
-def test_a_verdict_removes_only_a_row_with_its_token_registered_in_time(
+def test_a_verdict_suspends_only_a_row_with_its_token_registered_in_time(
     plan: list[tuple[Event, tuple[int, int, bool]]],
 ) -> None:
     events = [event for event, _ in plan]
@@ -208,14 +213,15 @@ def test_a_verdict_removes_only_a_row_with_its_token_registered_in_time(
     rows: dict[bytes, DeviceRow] = {}
     for written in asyncio.run(run()).log[DEVICE, HOME]:
         key = written.key or b""
-        if written.value is not None:
-            rows[key] = decode_row(written.value)
-            continue
-        removed = rows.pop(key)
-        if first(written.headers, "push-reason") == VERDICT.encode():
+        if first(written.headers, STEP) == b"suspended":
             topic, _, offset = (first(written.headers, "ce_id") or b"").decode().split("/")
-            verdict = told[int(offset)]
+            verdict, before = told[int(offset)], rows[key]
             assert topic == TOKEN_INVALID
             assert key == f"{verdict.user}\0news\0{verdict.device}".encode()
-            assert removed.address == verdict.token.encode()
-            assert removed.registered_at <= verdict.at
+            assert before.address == verdict.token.encode()
+            assert before.registered_at <= verdict.at
+        if written.value is None:
+            assert first(written.headers, REASON) in (b"unregistered", b"user_forgotten")
+            del rows[key]
+        else:
+            rows[key] = decode_row(written.value)

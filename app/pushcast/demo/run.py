@@ -198,9 +198,12 @@ def _reckon(books: Books, since_ms: int) -> tuple[Totals, Tally]:
 
 
 def _await_removals(books: Books) -> int:
-    """Devices that have gone once REGISTER has finished the invalid tokens."""
+    """Devices that have gone once REGISTER has finished the invalid tokens and their holds are over."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    while books.lag("pushcast-register", topics.TOKEN_INVALID).records and time.monotonic() < deadline:
+    # In this order: a verdict is done when its hold is written.
+    while time.monotonic() < deadline and any(
+        books.lag("pushcast-register", topic).records for topic in (topics.TOKEN_INVALID, topics.TOKEN_HOLD)
+    ):
         time.sleep(POLL_SECONDS)
     return books.tombstones(topics.DEVICE)
 

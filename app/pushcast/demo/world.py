@@ -33,6 +33,8 @@ PARTITIONS = 8
 #: Share of the requests that the providers answer with a passing error, and how long their retries wait.
 TRANSIENT_ERRORS = 0.01
 RETRY_RUNGS_SECONDS = [1, 1, 2, 2]
+#: How long a device that a provider called dead waits for its removal.
+DEVICE_HOLD_SECONDS = 3
 Say = Callable[[str], None]
 
 
@@ -122,6 +124,7 @@ class World:
                 "code": {"lane": "urgent", "window_seconds": 0, "ttl_seconds": 600},
             },
             "retry": {"rungs_seconds": RETRY_RUNGS_SECONDS},
+            "devices": {"hold_seconds": DEVICE_HOLD_SECONDS},
             "apps": apps,
             "data_dir": str(self.folder / "data"),
         }

@@ -7,11 +7,15 @@ from pushcast.model.clock import Clock
 from pushcast.model.device import DeviceChange
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
-from pushcast.model.words import Reason
+from pushcast.model.words import Platform, Reason
+from pushcast.register.rows import STEP, SUSPENDED
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.headers import FORWARDED, first
-from pushcast.wire.keys import user_of
+from pushcast.wire.keys import check_id, user_of
 from pushcast.wire.receipts import TokenInvalid, decode_token_invalid
+
+MAX_DELIVERY_ID_CHARS = 64  # 32 hex digits, and room for another form
+_PLATFORMS = frozenset(map(str, Platform))
 
 
 class Misplaced(Exception):
@@ -23,7 +27,7 @@ class Misplaced(Exception):
 
 
 class Admission:
-    """Checks and decodes records of the two topics that REGISTER reads."""
+    """Checks and decodes records of the two topics that REGISTER reads, and of its own."""
 
     def __init__(self, decoder: DeviceChangeDecoder, verdict_topic: str, partitions: int, clock: Clock) -> None:
         self._decoder = decoder
@@ -37,6 +41,29 @@ class Admission:
         A change cannot have happened after its record was written: a device whose clock runs ahead would otherwise
         outrank its own unregistration, and every verdict of its provider, for as long as its clock is wrong.
         """
+        user = self._at_home(record)
+        if record.topic == self._verdict_topic:
+            event = self._verdict(user, record.value)
+            return user, event, event.at
+        written_at = record.timestamp if record.timestamp > 0 else self._clock.now_ms()
+        change = self._decoder.decode(user, record.value, written_at)
+        return user, change, min(change.at, written_at)
+
+    def admit_hold(self, record: Record) -> TokenInvalid | None:
+        """The verdict whose suspension waits; None for a step that was only told. Raises InvalidInput or Misplaced."""
+        step = first(record.headers, STEP)
+        if step is None:
+            raise InvalidInput(Reason.INVALID_FIELD, f"no header {STEP}: REGISTER did not write this record", STEP)
+        if step != SUSPENDED.encode():
+            return None
+        return self._verdict(self._at_home(record), record.value)
+
+    def verdict_of(self, record: Record) -> TokenInvalid:
+        """The verdict of a record that was admitted."""
+        return self._verdict(user_of(record.key), record.value)
+
+    def _at_home(self, record: Record) -> str:
+        """The user, of a record that lies in its key's partition. Raises InvalidInput or Misplaced."""
         user = user_of(record.key)
         assert record.key is not None  # user_of refuses it
         home = partition_of(record.key, self._partitions)
@@ -50,12 +77,7 @@ class Admission:
                 f" partitioner=murmur2_random, and check that {record.topic} has {self._partitions} partitions",
                 "key",
             )
-        if record.topic == self._verdict_topic:
-            event = self._verdict(user, record.value)
-            return user, event, event.at
-        written_at = record.timestamp if record.timestamp > 0 else self._clock.now_ms()
-        change = self._decoder.decode(user, record.value, written_at)
-        return user, change, min(change.at, written_at)
+        return user
 
     @staticmethod
     def _verdict(user: str, value: bytes | None) -> TokenInvalid:
@@ -64,4 +86,12 @@ class Admission:
         event = decode_token_invalid(value)
         if event.user != user:
             raise InvalidInput(Reason.INVALID_FIELD, "user differs from the record key", "user")
+        for field in ("app", "device", "reason"):
+            check_id(getattr(event, field), field)
+        if event.platform not in _PLATFORMS:
+            raise InvalidInput(Reason.INVALID_FIELD, f"platform is none of {', '.join(Platform)}", "platform")
+        if len(event.delivery_id) > MAX_DELIVERY_ID_CHARS:
+            raise InvalidInput(
+                Reason.INVALID_FIELD, f"delivery_id has more than {MAX_DELIVERY_ID_CHARS} characters", "delivery_id"
+            )
         return event

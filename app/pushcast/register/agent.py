@@ -10,23 +10,32 @@ import faust
 from pushcast.config.settings import Settings
 from pushcast.kafka.app import add_batch_stage, add_devices_table
 from pushcast.kafka.batch import TP, Batch, Bounds, Committed, Record, Stage
-from pushcast.kafka.ports import Outbox
+from pushcast.kafka.fatal import end_process
+from pushcast.kafka.ports import CallLater, Fatal, Outbox
+from pushcast.kafka.work import Work
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.register.admit import Admission, Misplaced
 from pushcast.register.completions import Completions
 from pushcast.register.detour import Detour, Detours
+from pushcast.register.doubt import BreakerDoubts
+from pushcast.register.holding import Holding
+from pushcast.register.holds import Hold
 from pushcast.register.overlay import Overlay
 from pushcast.register.ports import Counters, DevicesTable
 from pushcast.register.rows import Changes, Context, Headers
 from pushcast.wire import topics
+from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.receipts import TokenInvalid
 from pushcast.wire.schemas import SchemaSource
 
 #: Handled without giving way to the event loop: about 20 ms of work.
 CHUNK_RECORDS = 500
 MAX_ROWS_IN_FLIGHT = 100_000
 BOUNDS = Bounds(records=10_000, bytes=8 << 20)
+#: Of all holds in one process; what is beyond it waits in Kafka.
+HOLDS_BYTES = 64 << 20
 
 
 class Topics(NamedTuple):
@@ -35,6 +44,7 @@ class Topics(NamedTuple):
     changed: str = topics.DEVICE_CHANGED
     invalid: str = topics.TOKEN_INVALID
     device: str = topics.DEVICE
+    hold: str = topics.TOKEN_HOLD
 
 
 class RegisterStage(Stage):
@@ -49,28 +59,53 @@ class RegisterStage(Stage):
         admission: Admission,
         table: DevicesTable,
         outbox: Outbox,
+        clock: Clock,
         counters: Counters,
+        *,
+        control: ControlState,
+        hold_seconds: float,
         names: Topics | None = None,
         max_rows_in_flight: int = MAX_ROWS_IN_FLIGHT,
         holds_table: Callable[[int], bool] = lambda _: True,
         schemas: SchemaSource | None = None,
+        fatal: Fatal = end_process,
+        call_later: CallLater | None = None,
     ) -> None:
+        """`control` must be whole when the first batch comes, and is followed from then on."""
+        names = names or Topics()
         self._schemas = schemas
         self._admission = admission
         self._outbox = outbox
         self._counters = counters
         self._holds_table = holds_table
+        self._hold_topic = names.hold
         self._overlay = Overlay(max_rows_in_flight)
-        self._context = Context(table, self._overlay, outbox, counters, (names or Topics()).device)
+        doubts = BreakerDoubts(control)
+        self._context = Context(table, self._overlay, outbox, counters, doubts, names.device, names.hold)
         self._detours = Detours(outbox, counters)
         self._completions: dict[int, Completions] = {}
         self._headers: dict[int, Headers] = {}
+        self._holding = Holding(
+            hold_seconds,
+            clock=clock,
+            doubts=doubts,
+            room=self._room,
+            end_all=self._end_holds,
+            fatal=fatal,
+            call_later=call_later,
+        )
+        self._holding.watch(control)
         table.on_applied(self._overlay.applied)
 
     @property
     def rows_in_flight(self) -> int:
         """Rows produced that the table has not applied yet."""
         return len(self._overlay)
+
+    @property
+    def holds_waiting(self) -> int:
+        """Suspensions whose hold is running in this process."""
+        return self._holding.waiting()
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Raises TimeoutError, and is called again, while this process has no table for one of the partitions.
@@ -81,30 +116,80 @@ class RegisterStage(Stage):
         missing = sorted({tp.partition for tp in committed if not self._holds_table(tp.partition)})
         if missing:
             raise TimeoutError(f"the devices table has no partition {missing}: its topic is not known to the group yet")
+        for partition in {tp.partition for tp in committed}:
+            self._holding.forget(partition)
 
     async def handle(self, batch: Batch) -> None:
         """See `Stage`. Waits for the outbox, for the table when it lags behind, and for forwards and dead letters."""
         records = batch.records
         if self._schemas is not None:
             await self._schemas.prepare([record.value for record in records])
+        handle = self._hold if batch.topic == self._hold_topic else self._apply
         for start in range(0, len(records), CHUNK_RECORDS):
-            await self._overlay.room()
-            await self._outbox.room()
+            await self._room()
             if batch.lost:
                 return
-            detours = self._apply(batch, records[start : start + CHUNK_RECORDS])
+            detours = handle(batch, records[start : start + CHUNK_RECORDS])
             if detours:
                 await self._detours.send(detours)
                 batch.done_many([detour.record.offset for detour in detours])
 
     async def revoking(self, partitions: set[TP]) -> None:
-        """Waits until what was handed over is done, then forgets the rows in flight."""
+        """Waits until what was handed over is done, then forgets the rows in flight. Holds are not waited for: the next
+        owner begins them again."""
+        numbers = {tp.partition for tp in partitions}
+        for number in numbers:
+            self._holding.forget(number)
         try:
-            await super().revoking(partitions)
+            await super().revoking({tp for tp in partitions if tp.topic != self._hold_topic})
+            for number in numbers:
+                await self._completions.get(number, Completions()).idle()
         finally:
-            for number in {tp.partition for tp in partitions}:
+            for number in numbers:
                 self._overlay.drop(number)
                 self._completions.pop(number, None)
+
+    async def _room(self) -> None:
+        await self._overlay.room()
+        await self._outbox.room()
+
+    def _hold(self, batch: Batch, records: Sequence[Record]) -> list[Detour]:
+        """Lets suspensions wait for their end. Their other steps in this topic are for people to read."""
+        detours: list[Detour] = []
+        holds: list[tuple[Record, TokenInvalid]] = []
+        told: list[int] = []
+        for record in records:
+            try:
+                event = self._admission.admit_hold(record)
+            except InvalidInput as error:
+                detours.append(Detour(record, error))
+            except Misplaced as misplaced:
+                detours.append(Detour(record, misplaced.partition))
+            else:
+                if event is None:
+                    told.append(record.offset)
+                else:
+                    holds.append((record, event))
+        batch.done_many(told)
+        self._holding.add(batch, holds)
+        return detours
+
+    def _end_holds(self, partition: int, holds: Sequence[Hold]) -> None:
+        barrier = self._outbox.barrier()
+        changes = Changes(self._context, partition, barrier, self._constant(partition))
+        offsets: dict[Batch, list[int]] = {}
+        for hold in holds:
+            changes.end_hold(hold.record, self._admission.verdict_of(hold.record))
+            offsets.setdefault(hold.batch, []).append(hold.record.offset)
+        completions = self._completions.setdefault(partition, Completions())
+        for batch, mine in offsets.items():
+            completions.add(batch, mine, barrier)
+
+    def _constant(self, partition: int) -> Headers:
+        constant = self._headers.get(partition)
+        if constant is None:
+            constant = self._headers[partition] = self._context.constant_headers(partition)
+        return constant
 
     def _apply(self, batch: Batch, records: Sequence[Record]) -> list[Detour]:
         """Puts the rows of these records; returns the records that belong elsewhere.
@@ -112,11 +197,9 @@ class RegisterStage(Stage):
         Nothing is awaited: the other topic's batch of this partition must not come between a decision and its write.
         """
         partition = batch.partition
-        constant = self._headers.get(partition)
-        if constant is None:
-            constant = self._headers[partition] = self._context.constant_headers(partition)
         barrier = self._outbox.barrier()
-        admit, apply = self._admission.admit, Changes(self._context, partition, barrier, constant).apply
+        changes = Changes(self._context, partition, barrier, self._constant(partition))
+        admit, apply = self._admission.admit, changes.apply
         detours: list[Detour] = []
         offsets: list[int] = []
         for record in records:
@@ -139,13 +222,15 @@ def build(
     outbox: Outbox,
     clock: Clock,
     *,
+    control: ControlState,
     counters: Counters | None = None,
     schemas: SchemaSource | None = None,
     names: Topics | None = None,
 ) -> RegisterStage:
-    """Declares REGISTER on an App that has not started: the devices table and the stage over both topics.
+    """Declares REGISTER on an App that has not started: the devices table and the stage over its three topics.
 
-    The outbox belongs to the caller, who starts it before the App and stops it after.
+    The outbox belongs to the caller, who starts it before the App and stops it after; and so does whoever keeps
+    `control` up to date.
     """
     names = names or Topics()
     decoder = DeviceChangeDecoder(settings.apps, schemas)
@@ -154,10 +239,16 @@ def build(
         Admission(decoder, names.invalid, settings.kafka.partitions, clock),
         table,
         outbox,
+        clock,
         Counters() if counters is None else counters,
-        names,
+        control=control,
+        hold_seconds=settings.devices.hold_seconds,
+        names=names,
         holds_table=table.held,
         schemas=schemas,
     )
     add_batch_stage(app, (names.changed, names.invalid), stage, bounds=BOUNDS)
+    hold_bytes = max(1 << 20, HOLDS_BYTES // settings.kafka.partitions)
+    add_batch_stage(app, (names.hold,), stage, bounds=Bounds(records=BOUNDS.records, bytes=hold_bytes))
+    stage.work = Work(app, (names.changed, names.invalid, names.hold))
     return stage

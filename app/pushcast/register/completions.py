@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Sequence
 
@@ -27,11 +28,14 @@ class Completions:
 
     def __init__(self) -> None:
         self._parts: deque[_Part] = deque()
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def add(self, batch: Batch, offsets: Sequence[int], barrier: Barrier) -> None:
         """Completes these offsets of the batch in their turn."""
         part = _Part(batch, offsets)
         self._parts.append(part)
+        self._idle.clear()
 
         def acked() -> None:
             part.acked = True
@@ -39,8 +43,14 @@ class Completions:
 
         barrier.on_acked(acked)
 
+    async def idle(self) -> None:
+        """Waits until everything that was added is complete."""
+        await self._idle.wait()
+
     def _complete(self) -> None:
         parts = self._parts
         while parts and parts[0].acked:
             part = parts.popleft()
             part.batch.done_many(part.offsets)
+        if not parts:
+            self._idle.set()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+import msgspec
+
 from pushcast.model.device import DeviceChange, DeviceRow, DeviceState, Operation
 from pushcast.model.ids import token_hash
 from pushcast.wire.receipts import TokenInvalid
@@ -21,6 +23,16 @@ class Kept(StrEnum):
     UNKNOWN = "unknown"  # there is no row
     OTHER_TOKEN = "other_token"  # noqa: S105 - a reason; the verdict was about a token that the row no longer has
     REGISTERED_LATER = "registered_later"  # after the provider's time: the verdict was about the token's former life
+    SUSPENDED = "suspended"  # by an earlier verdict, whose hold decides
+    DOUBTED = "doubted"  # the provider was not to be believed at that time
+    ACTIVE = "active"  # the suspension has ended already: lifted, or registered again
+
+
+class Ending(StrEnum):
+    """How a suspension ends when REGISTER ends it."""
+
+    LIFTED = "lifted"
+    REMOVED = "removed"
 
 
 def upsert(change: DeviceChange, at: int, row: DeviceRow | None) -> DeviceRow | Kept:
@@ -36,7 +48,7 @@ def upsert(change: DeviceChange, at: int, row: DeviceRow | None) -> DeviceRow | 
     if address is None or change.platform is None:
         raise ValueError(f"{change.op} without platform or address passed validation")
     locale, time_zone, app_version, topics = change.locale, change.time_zone, change.app_version, change.topics
-    seen_at, suspended_at, suspended_reason = at, None, None
+    seen_at, suspended_at, suspended_reason, invalid_since = at, None, None, None
     digest = token_hash(address)
     if row is not None:
         if topics is None:
@@ -46,9 +58,10 @@ def upsert(change: DeviceChange, at: int, row: DeviceRow | None) -> DeviceRow | 
             time_zone = row.time_zone if time_zone is None else time_zone
             app_version = row.app_version if app_version is None else app_version
         seen_at = max(at, row.seen_at)
-        # A registration from before the verdict says nothing against it; a new token or a later one does.
-        if row.suspended_at is not None and at <= row.suspended_at and digest == row.token_hash:
-            suspended_at, suspended_reason = row.suspended_at, row.suspended_reason
+        # A registration from before the provider's time says nothing against its verdict; a new token or a later one
+        # does.
+        if row.state == DeviceState.SUSPENDED and digest == row.token_hash and at <= _since(row):
+            suspended_at, suspended_reason, invalid_since = row.suspended_at, row.suspended_reason, row.invalid_since
     new = DeviceRow(
         change.app,
         change.device,
@@ -66,6 +79,7 @@ def upsert(change: DeviceChange, at: int, row: DeviceRow | None) -> DeviceRow | 
         topics or (),
         suspended_at,
         suspended_reason,
+        invalid_since,
     )
     return Kept.UNCHANGED if new == row else new
 
@@ -77,15 +91,76 @@ def removal(at: int, row: DeviceRow | None) -> Kept | None:
     return Kept.OUTDATED if at < row.registered_at else None
 
 
-def invalidation(event: TokenInvalid, row: DeviceRow | None) -> Kept | None:
-    """None when the provider's verdict removes the row.
+def valid_until(event: TokenInvalid) -> int:
+    """Registrations after this time (milliseconds) are not what the verdict is about: the provider's own time, or, for
+    a provider that gives none, when the request left."""
+    return event.sent_at if event.invalid_since is None else event.invalid_since
 
-    It does only when the row still has that token, registered at or before the provider's own time of invalidation;
-    for a provider that gives none, at or before the request left. Suspension and hold take this place later.
+
+def suspension(event: TokenInvalid, row: DeviceRow | None, doubted: bool) -> DeviceRow | Kept:
+    """The suspended row, or why the verdict changes nothing. Idempotent: its own row again is the same row.
+
+    It suspends only a row that still has that token, registered at or before the provider's time of invalidation.
+    `doubted`: the provider is not to be believed about that time.
     """
     if row is None:
         return Kept.UNKNOWN
     if row.token_hash != event.token_hash:
         return Kept.OTHER_TOKEN
-    since = event.sent_at if event.invalid_since is None else event.invalid_since
-    return Kept.REGISTERED_LATER if row.registered_at > since else None
+    since = valid_until(event)
+    if row.registered_at > since:
+        return Kept.REGISTERED_LATER
+    if _is_suspended_by(event, row):
+        return row
+    if row.state == DeviceState.SUSPENDED:
+        return Kept.SUSPENDED
+    if doubted:
+        return Kept.DOUBTED
+    return msgspec.structs.replace(
+        row,
+        state=DeviceState.SUSPENDED.value,
+        suspended_at=event.at,
+        suspended_reason=event.reason,
+        invalid_since=since,
+    )
+
+
+def ending(event: TokenInvalid, row: DeviceRow | None, doubted: bool) -> Ending | Kept:
+    """How the hold of this verdict ends, now: by ending its suspension, or by nothing when that is over.
+
+    `doubted`: the breaker of its (app, platform) opened meanwhile. What is not suspended by this very verdict is never
+    touched, so a hold that comes twice, or late, changes nothing.
+    """
+    if row is None:
+        return Kept.UNKNOWN
+    if row.token_hash != event.token_hash:
+        return Kept.OTHER_TOKEN
+    if row.state != DeviceState.SUSPENDED:
+        return Kept.ACTIVE
+    if not _is_suspended_by(event, row):
+        return Kept.SUSPENDED
+    if doubted or row.registered_at > _since(row):
+        return Ending.LIFTED
+    return Ending.REMOVED
+
+
+def lifted(row: DeviceRow) -> DeviceRow:
+    """The row without its suspension."""
+    return msgspec.structs.replace(
+        row, state=DeviceState.ACTIVE.value, suspended_at=None, suspended_reason=None, invalid_since=None
+    )
+
+
+def _since(row: DeviceRow) -> int:
+    if row.invalid_since is not None:
+        return row.invalid_since
+    return row.suspended_at or 0  # of a release that did not write it
+
+
+def _is_suspended_by(event: TokenInvalid, row: DeviceRow) -> bool:
+    return (
+        row.state == DeviceState.SUSPENDED
+        and row.suspended_at == event.at
+        and row.suspended_reason == event.reason
+        and row.invalid_since == valid_until(event)
+    )

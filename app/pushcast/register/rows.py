@@ -8,21 +8,26 @@ from pushcast.model.device import DeviceChange, DeviceRow, Operation
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key, device_row_prefix
 from pushcast.model.words import Reason
-from pushcast.register.decide import Kept, invalidation, removal, upsert
+from pushcast.register.decide import Ending, Kept, ending, lifted, removal, suspension, upsert
 from pushcast.register.overlay import Entry, Overlay
-from pushcast.register.ports import Counters, DevicesTable
+from pushcast.register.ports import Counters, DevicesTable, Doubts
 from pushcast.wire import headers
 from pushcast.wire.devices import decode_row
-from pushcast.wire.receipts import TokenInvalid
+from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.row_writer import RowWriter
 
 STAGE = "register"
 #: 200 topics of 256 bytes, the longest address and room to spare; far below what the devices topic takes.
 MAX_ROW_BYTES = 65_536
-#: Why a row was removed, on its tombstone: unregistered, user_forgotten, or the reason of the provider's verdict.
+#: On a row or tombstone, and on a record of the hold topic: the step in a suspension's life, and why.
+STEP = "push-step"
 REASON = "push-reason"
+SUSPENDED = "suspended"
+#: Why a row was removed without a verdict.
 UNREGISTERED = "unregistered"
 USER_FORGOTTEN = "user_forgotten"
+#: Why a suspension was lifted: the provider's breaker opened meanwhile, or the token was registered later.
+BREAKER_OPENED = "breaker_opened"
 SOURCE = "/pushcast/register"
 
 Headers = list[tuple[str, bytes]]
@@ -32,9 +37,18 @@ class Context:
     """What all changes share: the table, what is in flight, where to write, what to count."""
 
     def __init__(
-        self, table: DevicesTable, overlay: Overlay, outbox: Outbox, counters: Counters, device_topic: str
+        self,
+        table: DevicesTable,
+        overlay: Overlay,
+        outbox: Outbox,
+        counters: Counters,
+        doubts: Doubts,
+        device_topic: str,
+        hold_topic: str,
     ) -> None:
         self.table = table
+        self.doubts = doubts
+        self.hold_topic = hold_topic
         self.overlay = overlay
         self.outbox = outbox
         self.counters = counters
@@ -42,10 +56,16 @@ class Context:
         self.encode = RowWriter().encode
         event = headers.event("device_row", "", SOURCE)
         self._event_headers = [header for header in event if header[0] != headers.CE_ID]
+        held = headers.event("token_invalid", "", SOURCE)
+        self._hold_headers = [header for header in held if header[0] != headers.CE_ID]
 
     def constant_headers(self, partition: int, epoch: int = 0) -> Headers:
         """What every row of one partition and claim carries. Epoch 0: written without a claim."""
         return [*self._event_headers, *headers.origin(STAGE, partition, epoch)]
+
+    def hold_headers(self, tag: bytes, step: str, reason: str) -> Headers:
+        """What a record of the hold topic carries: `tag` names the record that caused it."""
+        return [(headers.CE_ID, tag), *self._hold_headers, (STEP, step.encode()), (REASON, reason.encode())]
 
 
 class Changes:
@@ -64,7 +84,7 @@ class Changes:
     def apply(self, record: Record, user: str, event: DeviceChange | TokenInvalid, at: int) -> None:
         """Decides what the event changes and produces it. Raises InvalidInput (too_large), then without output."""
         if isinstance(event, TokenInvalid):
-            self._invalidate(record, event)
+            self._suspend(record, event)
         elif event.op is Operation.FORGET_USER:
             self._forget(record, user, at)
         elif event.op is Operation.UNREGISTER:
@@ -94,14 +114,57 @@ class Changes:
         removed = [self._remove(record, key, at, USER_FORGOTTEN) is None for key in sorted(keys)]
         self._counters["users_forgotten", "removed" if any(removed) else "unknown"] += 1
 
-    def _invalidate(self, record: Record, event: TokenInvalid) -> None:
+    def _suspend(self, record: Record, event: TokenInvalid) -> None:
         key = device_row_key(event.user, event.app, event.device)
-        kept = invalidation(event, self._read(record, key)[0])
-        if kept is None:
-            self._tombstone(record, key, event.reason)
-            self._counters["removals", event.reason] += 1
+        row = self._read(record, key)[0]
+        after = suspension(event, row, self._context.doubts.doubted(event.app, event.platform, event.at))
+        if isinstance(after, Kept):
+            self._counters["kept_tokens", after] += 1
+            return
+        if after != row:
+            self._write_row(record, key, after, SUSPENDED, event.reason)
+            self._counters["suspensions", SUSPENDED] += 1
+        # Also when the row is as it is because of this very verdict: its hold may not have been acknowledged.
+        self._tell(record, event, SUSPENDED, event.reason)
+
+    def end_hold(self, record: Record, event: TokenInvalid) -> None:
+        """Ends the suspension by the verdict of this hold record: removes the row, or lifts it when in doubt.
+
+        Does nothing when the row is not suspended by that verdict any more.
+        """
+        context = self._context
+        key = device_row_key(event.user, event.app, event.device)
+        row = self._read(record, key)[0]
+        doubted = context.doubts.doubted(event.app, event.platform, event.at)
+        after = ending(event, row, doubted)
+        if isinstance(after, Kept):
+            self._counters["holds_over", after] += 1
+            return
+        if after is Ending.REMOVED:
+            reason = event.reason
+            self._tombstone(record, key, reason, after)
+            self._counters["removals", reason] += 1
         else:
-            self._counters["kept_tokens", kept] += 1
+            assert row is not None  # `ending` lifts nothing that is not there
+            reason = BREAKER_OPENED if doubted else Kept.REGISTERED_LATER
+            self._write_row(record, key, lifted(row), after, reason)
+        self._counters["suspensions", after] += 1
+        self._tell(record, event, after, reason)
+
+    def _tell(self, record: Record, event: TokenInvalid, step: str, reason: str) -> None:
+        """Writes a step of a suspension to the hold topic; `suspended` is what the hold is later read from."""
+        context = self._context
+        told = context.hold_headers(_tag(record), step, reason)
+        value = encode_token_invalid(event)
+        context.outbox.put(self._barrier, context.hold_topic, self._partition, value, key=record.key, headers=told)
+
+    def _write_row(self, record: Record, key: bytes, row: DeviceRow, step: str, reason: str) -> None:
+        value = self._context.encode(row)
+        if len(value) > MAX_ROW_BYTES:
+            raise InvalidInput(
+                Reason.TOO_LARGE, f"the suspended row would have {len(value)} bytes; at most {MAX_ROW_BYTES}", "reason"
+            )
+        self._write(record, key, row, value, [*self._constant, (STEP, step.encode()), (REASON, reason.encode())])
 
     def _remove(self, record: Record, key: bytes, at: int, reason: str) -> Kept | None:
         row, readable = self._read(record, key)
@@ -110,8 +173,8 @@ class Changes:
             self._tombstone(record, key, reason)
         return kept
 
-    def _tombstone(self, record: Record, key: bytes, reason: str) -> None:
-        self._write(record, key, None, None, [*self._constant, (REASON, reason.encode())])
+    def _tombstone(self, record: Record, key: bytes, reason: str, step: str = Ending.REMOVED) -> None:
+        self._write(record, key, None, None, [*self._constant, (STEP, step.encode()), (REASON, reason.encode())])
 
     def _read(self, record: Record, key: bytes) -> tuple[DeviceRow | None, bool]:
         """The row, and False when there is one that this release cannot read: it counts as absent, may be replaced
@@ -131,8 +194,7 @@ class Changes:
 
     def _write(self, record: Record, key: bytes, row: DeviceRow | None, value: bytes | None, constant: Headers) -> None:
         context = self._context
-        # Names this write for ever: an event writes a key at most once.
-        tag = f"{record.topic}/{self._partition}/{record.offset}".encode()
+        tag = _tag(record)
         added = [(headers.CE_ID, tag), *constant]
         if record.headers:
             trace = headers.first(record.headers, headers.TRACEPARENT)
@@ -140,3 +202,8 @@ class Changes:
                 added.append((headers.TRACEPARENT, trace))
         context.overlay.put(self._partition, record.key or b"", key, Entry(row, tag))
         context.outbox.put(self._barrier, context.device_topic, self._partition, value, key=key, headers=added)
+
+
+def _tag(record: Record) -> bytes:
+    """Names what this record writes, for ever: an event writes a key at most once."""
+    return f"{record.topic}/{record.partition}/{record.offset}".encode()

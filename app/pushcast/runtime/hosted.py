@@ -136,8 +136,20 @@ def _schemas(settings: Settings) -> SchemaSource | None:
 
 def _registrar(settings: Settings, slot: str | None, outbox: Outbox, hosted: Hosted) -> None:
     app = _app(settings, REGISTER_GROUP, slot)
-    check_edges("registrar", (topics.DEVICE_CHANGED, topics.TOKEN_INVALID), (topics.DEVICE,))
-    build_register(settings, app, outbox, SystemClock(), counters=hosted.register, schemas=_schemas(settings))
+    check_edges(
+        "registrar",
+        (topics.DEVICE_CHANGED, topics.TOKEN_INVALID, topics.TOKEN_HOLD),
+        (topics.DEVICE, topics.TOKEN_HOLD),
+    )
+    build_register(
+        settings,
+        app,
+        outbox,
+        SystemClock(),
+        control=hosted.control,
+        counters=hosted.register,
+        schemas=_schemas(settings),
+    )
     hosted.apps.append(app)
 
 

@@ -13,6 +13,7 @@ DEVICE: Final = "push.device.v1"
 PLANNED: Final = "push.planned.v1"
 RECEIPT: Final = "push.receipt.v1"
 TOKEN_INVALID: Final = "push.token.invalid.v1"  # noqa: S105 - a topic, not a secret
+TOKEN_HOLD: Final = "push.token.hold.v1"  # noqa: S105 - a topic, not a secret
 PARKED: Final = "push.parked.v1"
 CONTROL: Final = "push.control.v1"
 

@@ -10,7 +10,7 @@ import pytest
 from pushcast.model.device import AddressKind, DeviceChange, DeviceRow, Operation
 from pushcast.model.ids import token_hash
 from pushcast.model.words import Platform
-from pushcast.register.decide import Kept, invalidation, removal, upsert
+from pushcast.register.decide import Ending, Kept, ending, lifted, removal, suspension, upsert
 from pushcast.wire.receipts import TokenInvalid
 
 T = 1_800_000_000_000
@@ -100,20 +100,76 @@ def test_an_unregistration_removes_a_row_that_is_not_newer() -> None:
     assert removal(T, None) is Kept.UNKNOWN
 
 
+def suspended(at: int = T, **fields: Any) -> DeviceRow:
+    row = suspension(verdict(**fields), registered(at), doubted=False)
+    assert isinstance(row, DeviceRow)
+    return row
+
+
+def test_a_verdict_suspends_the_row_and_says_since_when_and_why() -> None:
+    row = suspended(invalid_since=T + 20)
+    assert row == msgspec.structs.replace(
+        registered(T),
+        state="suspended",
+        suspended_at=T + 60,
+        suspended_reason="device_unregistered",
+        invalid_since=T + 20,
+    )
+
+
 def test_a_verdict_with_the_providers_time_spares_what_was_registered_after_it() -> None:
-    assert invalidation(verdict(invalid_since=T), registered(T)) is None
-    assert invalidation(verdict(invalid_since=T - 1), registered(T)) is Kept.REGISTERED_LATER
+    assert isinstance(suspension(verdict(invalid_since=T), registered(T), False), DeviceRow)
+    assert suspension(verdict(invalid_since=T - 1), registered(T), False) is Kept.REGISTERED_LATER
 
 
 def test_a_verdict_without_a_time_spares_what_was_registered_after_the_request_left() -> None:
-    assert invalidation(verdict(sent_at=T), registered(T)) is None
-    assert invalidation(verdict(sent_at=T - 1), registered(T)) is Kept.REGISTERED_LATER
+    assert isinstance(suspension(verdict(sent_at=T), registered(T), False), DeviceRow)
+    assert suspension(verdict(sent_at=T - 1), registered(T), False) is Kept.REGISTERED_LATER
 
 
 def test_the_providers_time_counts_even_when_the_request_left_later() -> None:
-    assert invalidation(verdict(invalid_since=T - 1, sent_at=T + 1000), registered(T)) is Kept.REGISTERED_LATER
+    late = verdict(invalid_since=T - 1, sent_at=T + 1000)
+    assert suspension(late, registered(T), False) is Kept.REGISTERED_LATER
 
 
-def test_a_verdict_about_another_token_or_an_unknown_device_removes_nothing() -> None:
-    assert invalidation(verdict(token_hash=token_hash(b"cd34")), registered(T)) is Kept.OTHER_TOKEN
-    assert invalidation(verdict(), None) is Kept.UNKNOWN
+def test_a_verdict_about_another_token_or_an_unknown_device_changes_nothing() -> None:
+    other = verdict(token_hash=token_hash(b"cd34"))
+    assert suspension(other, registered(T), False) is Kept.OTHER_TOKEN
+    assert suspension(verdict(), None, False) is Kept.UNKNOWN
+    assert ending(other, suspended(), False) is Kept.OTHER_TOKEN
+    assert ending(verdict(), None, False) is Kept.UNKNOWN
+
+
+def test_a_doubted_verdict_suspends_nothing() -> None:
+    assert suspension(verdict(), registered(T), doubted=True) is Kept.DOUBTED
+
+
+def test_the_same_verdict_again_is_the_same_row_and_another_one_leaves_it() -> None:
+    row = suspended()
+    assert suspension(verdict(), row, False) is row
+    assert suspension(verdict(), row, True) is row  # its hold may be missing, and will end it
+    assert suspension(verdict(at=T + 61), row, False) is Kept.SUSPENDED
+    assert suspension(verdict(reason="token_malformed"), row, False) is Kept.SUSPENDED
+
+
+def test_a_hold_removes_what_its_own_verdict_suspended_and_lifts_it_in_doubt() -> None:
+    assert ending(verdict(), suspended(), doubted=False) is Ending.REMOVED
+    assert ending(verdict(), suspended(), doubted=True) is Ending.LIFTED
+
+
+def test_a_hold_leaves_what_is_active_again_or_suspended_by_another_verdict() -> None:
+    assert ending(verdict(), registered(T), False) is Kept.ACTIVE
+    assert ending(verdict(at=T + 61), suspended(), False) is Kept.SUSPENDED
+
+
+def test_lifting_undoes_the_suspension_and_nothing_else() -> None:
+    assert lifted(suspended()) == registered(T)
+
+
+def test_a_registration_after_the_providers_time_lifts_even_when_it_is_older_than_the_answer() -> None:
+    row = suspended(invalid_since=T + 20)
+    before, after = upsert(change(), T + 20, row), upsert(change(), T + 21, row)
+    assert isinstance(before, DeviceRow)
+    assert isinstance(after, DeviceRow)
+    assert (before.state, before.invalid_since) == ("suspended", T + 20)
+    assert (after.state, after.suspended_at, after.invalid_since) == ("active", None, None)

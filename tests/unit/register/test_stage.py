@@ -12,10 +12,11 @@ from pushcast.kafka.batch import TP, Committed
 from pushcast.kafka.partition import RETRIED
 from pushcast.model.ids import partition_of, token_hash
 from pushcast.register.agent import CHUNK_RECORDS
+from pushcast.register.rows import REASON, STEP
 from pushcast.wire.devices import decode_row
 from pushcast.wire.headers import CE_ID, ORIGIN, TRACEPARENT, first
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
-from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_INVALID
+from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
 from unit.register.twin import PARTITIONS, T0, Harness, TwinKafka, record
 
 USER = b"user-1"
@@ -120,15 +121,20 @@ async def test_a_device_clock_that_runs_ahead_does_not_outrank_what_happens_late
     assert harness.row_values("user-1") == {}
 
 
-async def test_an_invalid_token_is_removed_with_the_reason_on_the_tombstone() -> None:
+async def test_an_invalid_token_is_suspended_with_the_reason_and_held() -> None:
     harness = Harness()
     await harness.change((USER, register()))
     await harness.feed(TOKEN_INVALID, (USER, invalid()))
-    assert harness.row_values("user-1") == {}
-    tombstone = harness.kafka.log[DEVICE, HOME][-1]
-    assert first(tombstone.headers, "push-reason") == b"device_unregistered"
-    assert first(tombstone.headers, CE_ID) == f"{TOKEN_INVALID}/{HOME}/0".encode()
-    assert harness.counters["removals", "device_unregistered"] == 1
+    [row] = harness.row_values("user-1").values()
+    decoded = decode_row(row)
+    assert (decoded.state, decoded.suspended_reason) == ("suspended", "device_unregistered")
+    [hold] = harness.kafka.log[TOKEN_HOLD, HOME]
+    for written in (harness.kafka.log[DEVICE, HOME][-1], hold):
+        assert first(written.headers, STEP) == b"suspended"
+        assert first(written.headers, REASON) == b"device_unregistered"
+        assert first(written.headers, CE_ID) == f"{TOKEN_INVALID}/{HOME}/0".encode()
+    assert (hold.key, hold.value) == (USER, invalid())
+    assert harness.counters["suspensions", "suspended"] == 1
 
 
 async def test_a_token_registered_again_after_the_providers_time_stays() -> None:

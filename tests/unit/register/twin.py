@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from aiokafka import ConsumerRecord
 from faust.types import TP
@@ -16,15 +16,20 @@ from pushcast.kafka.errors import RecordRefused, RecordTooLarge
 from pushcast.kafka.tracker import Record, Tracker
 from pushcast.model.clock import ManualClock
 from pushcast.model.ids import partition_of
+from pushcast.model.words import Platform
 from pushcast.register.admit import Admission
 from pushcast.register.agent import RegisterStage
 from pushcast.register.ports import Counters
+from pushcast.wire.control import Breaker, Kind, Subject, encode
+from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder
-from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_INVALID
+from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
+from twins.kafka import ManualTimers, settled
 
 PARTITIONS = 8
 OPEN = Bounds(records=1_000_000, bytes=1 << 40, targets=1_000_000)
 T0 = 1_800_000_000_000
+HOLD_SECONDS = 600
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -174,9 +179,22 @@ class Harness:
         self.kafka = kafka or TwinKafka()
         self.counters = Counters()
         self.clock = ManualClock(T0)
+        self.control = ControlState()
+        self.control.live = True
+        self.timers = ManualTimers(self.clock.monotonic_seconds)
+        self.failures: list[BaseException] = []
         admission = Admission(DeviceChangeDecoder({"news", "chat"}), TOKEN_INVALID, PARTITIONS, self.clock)
         self.stage = RegisterStage(
-            admission, self.kafka, self.kafka, self.counters, max_rows_in_flight=max_rows_in_flight
+            admission,
+            self.kafka,
+            self.kafka,
+            self.clock,
+            self.counters,
+            control=self.control,
+            hold_seconds=HOLD_SECONDS,
+            max_rows_in_flight=max_rows_in_flight,
+            fatal=lambda _, error: self.failures.append(error),
+            call_later=self.timers,
         )
         self.trackers: dict[TP, Tracker] = {}
 
@@ -202,6 +220,27 @@ class Harness:
 
     async def change(self, *events: tuple[bytes, bytes] | Record) -> Batch:
         return await self.feed(DEVICE_CHANGED, *events)
+
+    async def follow_holds(self, partition: int) -> None:
+        """Hands over what the hold topic has beyond what came already, as the transport does."""
+        seen = self.next_offset(TOKEN_HOLD, partition)
+        records = self.kafka.log[TOKEN_HOLD, partition][seen:]
+        if records:
+            await self.stage.handle(self.batch(records))
+        await settled()
+
+    async def pass_time(self, seconds: float = HOLD_SECONDS) -> None:
+        """Moves the clock and lets everything happen that is due then."""
+        self.clock.advance(seconds)
+        self.timers.fire()
+        await settled()
+        assert not self.failures
+
+    async def announce(self, state: Literal["open", "closed"], since: int, opened: int, closed: int | None) -> None:
+        """A breaker record about (news, apns)."""
+        subject = Subject(Kind.BREAKER, "news", Platform.APNS)
+        self.control.apply(subject.key(), encode(Breaker(state, "invalid_share", since, opened, closed)))
+        await settled()
 
     def next_offset(self, topic: str, partition: int) -> int:
         tracker = self.trackers.get(TP(topic, partition))

@@ -1,0 +1,236 @@
+"""Suspensions: held, then removed, or lifted when the provider was not to be believed."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from pushcast.kafka.batch import TP, Committed
+from pushcast.model.ids import partition_of, token_hash
+from pushcast.register.rows import REASON, STEP
+from pushcast.wire.devices import decode_row
+from pushcast.wire.headers import CE_ID, first
+from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
+from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
+from unit.register.twin import HOLD_SECONDS, PARTITIONS, T0, Harness, TwinKafka, record
+
+USER = b"user-1"
+HOME = partition_of(USER, PARTITIONS)
+
+
+def register(device: str = "d-1", token: str = "ab12", at: int = T0 - 1000) -> bytes:
+    event = {"op": "register", "app": "news", "device": device, "platform": "apns", "token": token, "at": at}
+    return orjson.dumps(event)
+
+
+def invalid(device: str = "d-1", since: int | None = T0 - 10, at: int = T0 - 5, **fields: object) -> bytes:
+    event = TokenInvalid(
+        "user-1", "news", device, "apns", token_hash(b"ab12"), "device_unregistered", 410, since, T0 - 6, at, "0" * 32
+    )
+    return encode_token_invalid(event._replace(**fields))  # type: ignore[arg-type]
+
+
+async def suspended(harness: Harness, *devices: str) -> None:
+    names = devices or ("d-1",)
+    await harness.change(*[(USER, register(device)) for device in names])
+    await harness.feed(TOKEN_INVALID, *[(USER, invalid(device)) for device in names])
+    await harness.follow_holds(HOME)
+
+
+def states(harness: Harness) -> dict[str, str]:
+    return {key.decode().split("\0")[2]: decode_row(value).state for key, value in harness.row_values("user-1").items()}
+
+
+def told(harness: Harness) -> list[tuple[str, str]]:
+    """(step, reason) of the records of the hold topic."""
+    return [
+        ((first(each.headers, STEP) or b"").decode(), (first(each.headers, REASON) or b"").decode())
+        for each in harness.kafka.log[TOKEN_HOLD, HOME]
+    ]
+
+
+async def test_a_suspended_device_is_removed_when_its_hold_is_over_and_not_before() -> None:
+    harness = Harness()
+    await suspended(harness)
+    await harness.pass_time(HOLD_SECONDS - 1)
+    assert states(harness) == {"d-1": "suspended"}
+    assert harness.committable(TOKEN_HOLD, HOME) == 0
+    await harness.pass_time(1)
+    assert states(harness) == {}
+    tombstone = harness.kafka.log[DEVICE, HOME][-1]
+    assert first(tombstone.headers, STEP) == b"removed"
+    assert first(tombstone.headers, REASON) == b"device_unregistered"
+    assert first(tombstone.headers, CE_ID) == f"{TOKEN_HOLD}/{HOME}/0".encode()
+    assert told(harness) == [("suspended", "device_unregistered"), ("removed", "device_unregistered")]
+    assert harness.counters["removals", "device_unregistered"] == 1
+    await harness.follow_holds(HOME)
+    assert harness.committable(TOKEN_HOLD, HOME) == 2
+
+
+async def test_a_clock_that_jumps_removes_nothing_early() -> None:
+    harness = Harness()
+    harness.clock.jump_wall(3600)
+    await suspended(harness)
+    harness.clock.jump_wall(86_400)
+    await harness.pass_time(HOLD_SECONDS - 1)
+    assert states(harness) == {"d-1": "suspended"}
+
+
+async def test_a_registration_during_the_hold_lifts_the_suspension_and_the_hold_changes_nothing() -> None:
+    harness = Harness()
+    await suspended(harness)
+    await harness.change((USER, register(at=T0 - 9)))
+    assert states(harness) == {"d-1": "active"}
+    await harness.pass_time()
+    assert states(harness) == {"d-1": "active"}
+    assert harness.counters["holds_over", "active"] == 1
+    assert harness.committable(TOKEN_HOLD, HOME) == 1
+
+
+async def test_a_replayed_registration_from_before_the_verdict_saves_nothing() -> None:
+    harness = Harness()
+    await suspended(harness)
+    await harness.change((USER, register(at=T0 - 10)))
+    assert states(harness) == {"d-1": "suspended"}
+    await harness.pass_time()
+    assert states(harness) == {}
+
+
+async def test_a_breaker_that_opens_lifts_every_suspension_of_its_app_and_platform_at_once() -> None:
+    harness = Harness()
+    await suspended(harness, "d-1", "d-2")
+    other = register("d-3").replace(b'"news"', b'"chat"')
+    await harness.change((USER, other))
+    await harness.feed(TOKEN_INVALID, (USER, invalid("d-3", app="chat")))
+    await harness.follow_holds(HOME)
+    await harness.announce("open", T0 - 100, T0, None)
+    assert states(harness) == {"d-1": "active", "d-2": "active", "d-3": "suspended"}
+    assert told(harness)[-2:] == [("lifted", "breaker_opened")] * 2
+    await harness.pass_time()
+    assert states(harness) == {"d-1": "active", "d-2": "active"}
+
+
+@pytest.mark.parametrize("closed", [None, T0 + 60_000])
+async def test_a_verdict_from_the_abnormal_window_suspends_nothing_even_after_it(closed: int | None) -> None:
+    harness = Harness()
+    await harness.change((USER, register()))
+    await harness.announce("open", T0 - 100, T0 - 50, None)
+    if closed is not None:
+        await harness.announce("closed", T0 - 100, T0 - 50, closed)
+    await harness.feed(TOKEN_INVALID, (USER, invalid(at=T0 - 5)))
+    assert states(harness) == {"d-1": "active"}
+    assert harness.counters["kept_tokens", "doubted"] == 1
+    assert not harness.kafka.log[TOKEN_HOLD, HOME]
+
+
+async def test_a_verdict_after_the_window_counts_again() -> None:
+    harness = Harness()
+    await harness.change((USER, register()))
+    await harness.announce("open", T0 - 100, T0 - 50, None)
+    await harness.announce("closed", T0 - 100, T0 - 50, T0 - 20)
+    await harness.feed(TOKEN_INVALID, (USER, invalid(at=T0 - 5)))
+    assert states(harness) == {"d-1": "suspended"}
+
+
+async def test_a_window_that_this_process_did_not_see_open_lifts_what_was_suspended_before_it_opened() -> None:
+    first_life = Harness()
+    await suspended(first_life)
+    survivor = Harness(TwinKafka(log=first_life.kafka.log))
+    survivor.kafka.tail(HOME)
+    survivor.control.live = False
+    await survivor.announce("closed", T0 + 100, T0 + 200, T0 + 300)
+    survivor.control.live = True
+    await survivor.follow_holds(HOME)
+    assert states(survivor) == {"d-1": "active"}
+
+
+async def test_a_verdict_handled_again_before_its_hold_was_written_is_held_once_more_and_ends_once() -> None:
+    harness = Harness()
+    await suspended(harness)
+    await harness.feed(TOKEN_INVALID, (USER, invalid()))
+    await harness.follow_holds(HOME)
+    assert [step for step, _ in told(harness)] == ["suspended", "suspended"]
+    await harness.pass_time()
+    assert [step for step, _ in told(harness)] == ["suspended", "suspended", "removed"]
+    assert harness.counters["holds_over", "unknown"] == 1
+    assert harness.committable(TOKEN_HOLD, HOME) == 2
+
+
+async def test_a_hold_is_done_only_when_its_end_is_acknowledged() -> None:
+    harness = Harness()
+    await suspended(harness)
+    harness.kafka.acks = False
+    await harness.pass_time()
+    assert harness.committable(TOKEN_HOLD, HOME) == 0
+    harness.kafka.acknowledge()
+    assert harness.committable(TOKEN_HOLD, HOME) == 1
+
+
+async def test_a_successor_begins_the_hold_again_and_ends_it() -> None:
+    harness = Harness()
+    await suspended(harness)
+    successor = Harness(TwinKafka(log=harness.kafka.log))
+    successor.kafka.tail(HOME)
+    await successor.follow_holds(HOME)
+    await successor.pass_time(HOLD_SECONDS - 1)
+    assert states(successor) == {"d-1": "suspended"}
+    await successor.pass_time(1)
+    assert states(successor) == {}
+
+
+async def test_holds_go_with_their_partition() -> None:
+    harness = Harness()
+    await suspended(harness)
+    assert harness.stage.holds_waiting == 1
+    harness.stage._holding.forget(HOME)
+    await harness.pass_time()
+    assert states(harness) == {"d-1": "suspended"}
+    assert harness.stage.holds_waiting == 0
+    assert harness.timers.waiting == []
+
+
+async def test_a_batch_that_is_handed_over_again_holds_each_device_once() -> None:
+    harness = Harness()
+    await harness.change((USER, register()))
+    await harness.feed(TOKEN_INVALID, (USER, invalid()))
+    batch = harness.batch(harness.kafka.log[TOKEN_HOLD, HOME])
+    await harness.stage.handle(batch)
+    await harness.stage.handle(batch)
+    assert harness.stage.holds_waiting == 1
+
+
+async def test_records_of_the_hold_topic_that_nobody_of_ours_wrote_are_dead_letters() -> None:
+    harness = Harness()
+    foreign = [
+        record(TOKEN_HOLD, HOME, 0, USER, invalid()),
+        record(TOKEN_HOLD, HOME, 1, USER, b"{}", [(STEP, b"suspended")]),
+        record(TOKEN_HOLD, HOME, 2, USER, None, [(STEP, b"suspended")]),
+        record(TOKEN_HOLD, HOME, 3, USER, invalid(platform="pager"), [(STEP, b"suspended")]),
+        record(TOKEN_HOLD, HOME, 4, USER, invalid(reason=""), [(STEP, b"suspended")]),
+    ]
+    await harness.feed(TOKEN_HOLD, *foreign)
+    dead = harness.kafka.log[f"{TOKEN_HOLD}.dlq", HOME]
+    reasons = [(first(each.headers, "push.errors.reason") or b"").decode() for each in dead]
+    assert reasons == ["invalid_field", "unknown_frame", "tombstone", "invalid_field", "invalid_field"]
+    assert harness.committable(TOKEN_HOLD, HOME) == 5
+
+
+async def test_an_unexpected_error_at_the_end_of_a_hold_is_fatal() -> None:
+    harness = Harness()
+    await suspended(harness)
+
+    def broken(partition: int, key: bytes) -> bytes | None:
+        raise RuntimeError("disk")
+
+    harness.kafka.tail(HOME)
+    harness.kafka.get = broken  # type: ignore[method-assign]
+    with pytest.raises(AssertionError):
+        await harness.pass_time()
+    assert [str(error) for error in harness.failures] == ["disk"]
+
+
+async def test_an_assignment_starts_without_the_holds_of_the_one_before() -> None:
+    harness = Harness()
+    await suspended(harness)
+    await harness.stage.assigned({TP(topic, HOME): Committed(None, "") for topic in (DEVICE_CHANGED, TOKEN_HOLD)})
+    assert harness.stage.holds_waiting == 0
