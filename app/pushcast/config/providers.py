@@ -4,21 +4,50 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pushcast.model.words import Lane, Platform
 
 
-class _Provider(BaseModel):
+class Proxy(BaseModel):
+    """An HTTP proxy that takes CONNECT. The password is in a file, so that no dump of the settings can hold it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str
+    username: str | None = Field(default=None, min_length=1, pattern=r"^[^:]+$")
+    password_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_proxy(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query or "@" in parts.netloc:
+            raise ValueError("not http://host or http://host:port; user and password have settings of their own")
+        _ = parts.port  # raises ValueError
+        return url
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.username is None) != (self.password_file is None):
+            raise ValueError("username and password_file go together")
+        return self
+
+
+class ProviderSettings(BaseModel):
+    """What every provider has. Environment variables like HTTPS_PROXY are not looked at."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     ca_file: Path | None = None  # None: the system's certificates
+    proxy: Proxy | None = None
     request_timeout_seconds: float | None = Field(default=None, gt=0, le=60)
     max_connections: int = Field(default=16, ge=1, le=1000)
 
 
-class _Guarded(_Provider):
+class _Guarded(ProviderSettings):
     """When half of 100 tokens are refused as another app's within a minute, the configuration is wrong, not they."""
 
     suspicion_answers: int = Field(default=100, ge=1)
@@ -47,6 +76,8 @@ class Apns(_Guarded):
             raise ValueError("set key_file, key_id and team_id, or certificate_file")
         if self.certificate_file is not None and any(token):
             raise ValueError("set either certificate_file or key_file, key_id and team_id")
+        if self.engine == "aioapns" and self.proxy is not None:
+            raise ValueError("engine aioapns takes no proxy; multicast and httpx do")
         return self
 
     @property
@@ -108,7 +139,7 @@ class Fcm(_Guarded):
         return self.quota_per_minute
 
 
-class Expo(_Provider):
+class Expo(ProviderSettings):
     """Expo push service; an access token where the project enforces one."""
 
     engine: Literal["httpx"] = "httpx"
@@ -116,8 +147,12 @@ class Expo(_Provider):
     access_token_file: Path | None = None
 
 
-class Webpush(_Provider):
-    """VAPID identity and the push services that may be called."""
+class Webpush(ProviderSettings):
+    """VAPID identity and the push services that may be called.
+
+    Behind a proxy only `allowed_hosts` can be reached: a proxy resolves names itself, so that nobody could hold the
+    hosts that clients choose to public addresses.
+    """
 
     engine: Literal["multicast"] = "multicast"
     vapid_key_file: Path
@@ -129,6 +164,8 @@ class Webpush(_Provider):
         "*.push.apple.com",
     )
     allow_loopback: bool = False  # for the simulator only
+    # Beside the sender; 0 encrypts in it alone, None takes what cores are left over beside two, at most four.
+    encryption_processes: int | None = Field(default=None, ge=0, le=64)
 
 
 class App(BaseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -26,35 +27,38 @@ from pushcast.providers.verdict import Remedy, Verdict
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a provider works with, whatever the platform. Without a pace it sends as fast as the engine takes it."""
+
+    app: str
+    engine_name: str
+    engine: Engine
+    credential: Credential
+    timeout_seconds: float
+    clock: Clock
+    suspicion: Suspicion = field(default_factory=Suspicion)
+    pace: Pace | None = None
+
+
 class TemplateProvider(ABC):
     """Port implementation shared by providers; see `pushcast.providers.port.ManyAtOnce` for its promises.
 
     With a `pace`, targets wait for their turn before their request is rendered and its timeout begins; one that
-    expires meanwhile is UNSENT. With a `suspicion`, tokens that are refused in masses are CREDENTIAL, not INVALID.
+    expires meanwhile is UNSENT. Tokens that are refused in masses are CREDENTIAL, not INVALID (`suspicion`).
     """
 
     platform: Platform
 
-    def __init__(
-        self,
-        app: str,
-        engine_name: str,
-        engine: Engine,
-        credential: Credential,
-        timeout_seconds: float,
-        clock: Clock,
-        *,
-        suspicion: Suspicion | None = None,
-        pace: Pace | None = None,
-    ) -> None:
-        self.app = app
-        self.engine = engine_name
-        self.clock = clock
-        self.pace = pace
-        self._engine = engine
-        self._credential = credential
-        self._timeout_seconds = timeout_seconds
-        self._suspicion = suspicion or Suspicion()
+    def __init__(self, setup: Setup) -> None:
+        self.app = setup.app
+        self.engine = setup.engine_name
+        self.clock = setup.clock
+        self.pace = setup.pace
+        self._engine = setup.engine
+        self._credential = setup.credential
+        self._timeout_seconds = setup.timeout_seconds
+        self._suspicion = setup.suspicion
 
     @abstractmethod
     def prepare(self, part: Part, shelf: Shelf) -> list[Result]:

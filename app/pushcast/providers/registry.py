@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from pathlib import Path
-from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from typing import Final
 
-from pushcast.config.providers import Apns, Expo, Fcm, Webpush
+from pushcast.config.providers import Apns, Expo, Fcm, ProviderSettings, Webpush
 from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.errors import ConfigurationError
@@ -16,6 +14,7 @@ from pushcast.model.words import Platform
 from pushcast.providers.apns.channels import Channels, Host
 from pushcast.providers.apns.client import ApnsProvider
 from pushcast.providers.apns.credentials import ClientCertificate, ProviderToken
+from pushcast.providers.client import Setup
 from pushcast.providers.credential import Credential
 from pushcast.providers.engines.engine import Engine
 from pushcast.providers.engines.multicast import MulticastEngine
@@ -26,12 +25,13 @@ from pushcast.providers.fcm.credentials import AccessToken
 from pushcast.providers.http2.dial import Endpoint, Resolver
 from pushcast.providers.http2.options import ConnectionOptions, PoolOptions
 from pushcast.providers.http2.pool import Pool
-from pushcast.providers.http2.tls import client_context
 from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Provider
+from pushcast.providers.reach import Reach, address_of, proxy_of, reach, tls_of
 from pushcast.providers.suspicion import Limits, Suspicion
 from pushcast.providers.webpush.client import WebpushProvider
 from pushcast.providers.webpush.credentials import Vapid
+from pushcast.providers.webpush.encryptor import Encryptor
 from pushcast.providers.webpush.endpoints import EndpointPolicy, Origin
 
 # FCM ends a connection after an hour of use (observed): ours is replaced before that.
@@ -62,58 +62,6 @@ def build(app_name: str, platform: Platform | str, settings: Settings, clock: Cl
         raise ConfigurationError(f"apps.{app_name}.{platform}: {error}") from error
 
 
-class Address(NamedTuple):
-    host: str
-    port: int
-
-    @property
-    def authority(self) -> bytes:
-        """As it stands in `:authority`."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return (host if self.port == 443 else f"{host}:{self.port}").encode()
-
-
-def address_of(url: str) -> Address:
-    """Host and port of an https URL without a path. Raises ConfigurationError."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"endpoint {url!r} is not a URL") from error
-    if parts.scheme != "https" or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
-        raise ConfigurationError(f"endpoint {url!r} is not https://host or https://host:port")
-    return Address(parts.hostname, port or 443)
-
-
-def _tls(ca_file: Path | None, certificate_file: Path | None = None) -> ssl.SSLContext:
-    try:
-        # An empty password: an encrypted key is refused instead of asked for on the terminal.
-        return client_context(ca_file=ca_file, certificate_file=certificate_file, key_password="")
-    except (OSError, ssl.SSLError) as error:
-        files = " or ".join(
-            f"{name} {path}" for name, path in (("ca_file", ca_file), ("certificate_file", certificate_file)) if path
-        )
-        raise ConfigurationError(f"{files or 'system certificates'}: no usable PEM ({error})") from error
-
-
-def _multicast(
-    address: Address,
-    tls: ssl.SSLContext,
-    connection: ConnectionOptions,
-    max_connections: int,
-    max_in_flight: int,
-    alpn_required: bool,
-) -> Engine:
-    endpoint = Endpoint(host=address.host, port=address.port, tls=tls, alpn_required=alpn_required)
-    options = PoolOptions(
-        connection=connection,
-        max_connections=max_connections,
-        max_in_flight=max_in_flight,
-        max_waiting=min(max_in_flight, MAX_WAITING),
-    )
-    return MulticastEngine(lambda: Pool(endpoint, options))
-
-
 def build_channels(app_name: str, settings: Settings, clock: Clock | None = None) -> Channels:
     """The APNs broadcast channels of an app. Raises ConfigurationError as `build`."""
     app = settings.apps.get(app_name)
@@ -122,19 +70,19 @@ def build_channels(app_name: str, settings: Settings, clock: Clock | None = None
         raise ConfigurationError(f"apps.{app_name}.apns: not configured")
     clock = clock or SystemClock()
     try:
-        tls = _tls(chosen.ca_file, chosen.certificate_file)
-        credential = _apns_credential(chosen, tls, clock)
-        hosts = [_host(address_of(url), tls) for url in (chosen.channels_url, chosen.broadcast_url)]
+        management = reach(chosen, chosen.channels_url, chosen.certificate_file)
+        credential = _apns_credential(chosen, management.tls, clock)
+        publishing = management._replace(url=chosen.broadcast_url, address=address_of(chosen.broadcast_url))
     except ConfigurationError as error:
         raise ConfigurationError(f"apps.{app_name}.apns: {error}") from error
-    timeout_seconds = chosen.request_timeout_seconds or settings.send.request_timeout_seconds
-    return Channels(chosen.topic, hosts[0], hosts[1], credential, timeout_seconds, clock)
+    timeout_seconds = _timeout_seconds(chosen, settings)
+    return Channels(chosen.topic, _host(management), _host(publishing), credential, timeout_seconds, clock)
 
 
-def _host(address: Address, tls: ssl.SSLContext) -> Host:
-    endpoint = Endpoint(host=address.host, port=address.port, tls=tls, alpn_required=False)
+def _host(place: Reach) -> Host:
     options = PoolOptions(connection=ConnectionOptions(serial_until_answered=True), max_connections=1)
-    return Host(lambda: Pool(endpoint, options), address.authority)
+    endpoint = place.endpoint(alpn_required=False)
+    return Host(lambda: Pool(endpoint, options), place.address.authority)
 
 
 def _apns_credential(chosen: Apns, tls: ssl.SSLContext, clock: Clock) -> Credential:
@@ -146,80 +94,81 @@ def _apns_credential(chosen: Apns, tls: ssl.SSLContext, clock: Clock) -> Credent
 
 
 def _apns(app_name: str, chosen: Apns, settings: Settings, clock: Clock) -> Provider:
-    address = address_of(chosen.url)
-    tls = _tls(chosen.ca_file, chosen.certificate_file)
-    credential = _apns_credential(chosen, tls, clock)
+    place = reach(chosen, chosen.url, chosen.certificate_file)
+    credential = _apns_credential(chosen, place.tls, clock)
     with_token = isinstance(credential, ProviderToken)
-    engine: Engine
     if chosen.engine == "aioapns":
         from pushcast.providers.apns.aioapns_engine import AioapnsEngine
 
-        engine = AioapnsEngine(address.host, address.port, tls, chosen.max_connections, with_token=with_token)
-    elif chosen.engine == "httpx":
-        from pushcast.providers.engines.httpx_engine import HttpxEngine
-
-        engine = HttpxEngine(chosen.url, tls)
-    else:
-        connection = ConnectionOptions(serial_until_answered=with_token)
-        engine = _multicast(
-            address, tls, connection, chosen.max_connections, settings.send.max_in_flight, alpn_required=False
+        address = place.address
+        engine: Engine = AioapnsEngine(
+            address.host, address.port, place.tls, chosen.max_connections, with_token=with_token
         )
-    return ApnsProvider(
-        app_name,
-        chosen.engine,
-        engine,
-        credential,
-        chosen.request_timeout_seconds or settings.send.request_timeout_seconds,
-        clock,
-        topic=chosen.topic,
-        authority=address.authority,
-        suspicion=_suspicion(chosen),
-    )
+    else:
+        options = ConnectionOptions(serial_until_answered=with_token)
+        engine = _engine(chosen, place, settings, options, alpn_required=False)
+    setup = _setup(app_name, chosen, settings, engine, credential, clock)
+    return ApnsProvider(setup, topic=chosen.topic, authority=place.address.authority)
 
 
 def _fcm(app_name: str, chosen: Fcm, settings: Settings, clock: Clock) -> Provider:
-    address = address_of(chosen.endpoint)
-    tls = _tls(chosen.ca_file)
-    credential = AccessToken(chosen.service_account_file, chosen.token_endpoint, _tls(chosen.ca_file), clock)
-    engine: Engine
+    place = reach(chosen, chosen.endpoint)
+    credential = AccessToken(
+        chosen.service_account_file, chosen.token_endpoint, tls_of(chosen.ca_file), clock, proxy=place.httpx_proxy
+    )
+    options = ConnectionOptions(max_streams=100, idle_ping_seconds=None, max_age_seconds=FCM_MAX_AGE_SECONDS)
+    engine = _engine(chosen, place, settings, options, alpn_required=True)
+    setup = _setup(app_name, chosen, settings, engine, credential, clock, _pace(chosen, clock))
+    return FcmProvider(setup, project_id=chosen.project_id, authority=place.address.authority)
+
+
+def _engine(
+    chosen: Apns | Fcm, place: Reach, settings: Settings, connection: ConnectionOptions, *, alpn_required: bool
+) -> Engine:
     if chosen.engine == "httpx":
         from pushcast.providers.engines.httpx_engine import HttpxEngine
 
-        engine = HttpxEngine(chosen.endpoint, tls)
-    else:
-        connection = ConnectionOptions(max_streams=100, idle_ping_seconds=None, max_age_seconds=FCM_MAX_AGE_SECONDS)
-        engine = _multicast(
-            address, tls, connection, chosen.max_connections, settings.send.max_in_flight, alpn_required=True
-        )
-    return FcmProvider(
-        app_name,
-        chosen.engine,
-        engine,
-        credential,
-        chosen.request_timeout_seconds or settings.send.request_timeout_seconds,
-        clock,
-        project_id=chosen.project_id,
-        authority=address.authority,
-        suspicion=_suspicion(chosen),
-        pace=_pace(chosen, clock),
+        return HttpxEngine(place.url, place.tls, place.httpx_proxy)
+    options = PoolOptions(
+        connection=connection,
+        max_connections=chosen.max_connections,
+        max_in_flight=settings.send.max_in_flight,
+        max_waiting=min(settings.send.max_in_flight, MAX_WAITING),
     )
+    endpoint = place.endpoint(alpn_required=alpn_required)
+    return MulticastEngine(lambda: Pool(endpoint, options))
+
+
+def _setup(
+    app_name: str,
+    chosen: Apns | Fcm,
+    settings: Settings,
+    engine: Engine,
+    credential: Credential,
+    clock: Clock,
+    pace: Pace | None = None,
+) -> Setup:
+    limits = Limits(chosen.suspicion_answers, chosen.suspicion_share, chosen.suspicion_window_seconds)
+    timeout_seconds = _timeout_seconds(chosen, settings)
+    return Setup(app_name, chosen.engine, engine, credential, timeout_seconds, clock, Suspicion(limits), pace)
+
+
+def _timeout_seconds(chosen: ProviderSettings, settings: Settings) -> float:
+    return chosen.request_timeout_seconds or settings.send.request_timeout_seconds
 
 
 def _expo(app_name: str, chosen: Expo, settings: Settings, clock: Clock) -> Provider:
-    address_of(chosen.endpoint)
+    place = reach(chosen, chosen.endpoint)
     return ExpoProvider(
         app_name,
         chosen.engine,
-        chosen.endpoint,
-        _tls(chosen.ca_file),
+        place.url,
+        place.tls,
         ExpoAccessToken(chosen.access_token_file, clock),
-        chosen.request_timeout_seconds or settings.send.request_timeout_seconds,
+        _timeout_seconds(chosen, settings),
         clock,
+        proxy=place.httpx_proxy,
     )
-
-
-def _suspicion(chosen: Apns | Fcm) -> Suspicion:
-    return Suspicion(Limits(chosen.suspicion_answers, chosen.suspicion_share, chosen.suspicion_window_seconds))
 
 
 def _pace(chosen: Fcm, clock: Clock) -> Pace | None:
@@ -230,7 +179,7 @@ def _pace(chosen: Fcm, clock: Clock) -> Pace | None:
 
 
 def _webpush(app_name: str, chosen: Webpush, settings: Settings, clock: Clock) -> Provider:
-    tls = _tls(chosen.ca_file)
+    tls, proxy = tls_of(chosen.ca_file), proxy_of(chosen.proxy)
     in_flight = settings.send.max_in_flight
     options = PoolOptions(
         connection=ConnectionOptions(max_streams=100, idle_ping_seconds=None),
@@ -241,17 +190,20 @@ def _webpush(app_name: str, chosen: Webpush, settings: Settings, clock: Clock) -
     )
 
     def make_engine(origin: Origin, resolver: Resolver) -> Engine:
-        endpoint = Endpoint(host=origin.host, port=origin.port, tls=tls, resolver=resolver)
+        # Behind a proxy only listed hosts are reached, and it is the proxy's own name that is resolved here.
+        checked = resolver if proxy is None else None
+        endpoint = Endpoint(host=origin.host, port=origin.port, tls=tls, resolver=checked, proxy=proxy)
         return MulticastEngine(lambda: Pool(endpoint, options))
 
     return WebpushProvider(
         app_name,
         chosen.engine,
         Vapid(chosen.vapid_key_file, chosen.subject, clock),
-        EndpointPolicy(chosen.allowed_hosts, allow_loopback=chosen.allow_loopback),
+        EndpointPolicy(chosen.allowed_hosts, allow_loopback=chosen.allow_loopback, only_listed=proxy is not None),
         make_engine,
-        chosen.request_timeout_seconds or settings.send.request_timeout_seconds,
+        _timeout_seconds(chosen, settings),
         clock,
+        encryptor=Encryptor(chosen.encryption_processes),
     )
 
 

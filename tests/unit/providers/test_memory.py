@@ -11,6 +11,7 @@ import pytest
 
 from pushcast.model.clock import ManualClock
 from pushcast.providers.apns.client import ApnsProvider
+from pushcast.providers.client import Setup
 from pushcast.providers.engines.engine import Columns, OnOutcomes
 from pushcast.providers.http2.connection import State
 from pushcast.providers.http2.frames import (
@@ -94,9 +95,8 @@ def peak_bytes() -> int:
 
 @pytest.mark.slow
 async def test_a_million_pushes_leave_nothing_behind() -> None:
-    provider = ApnsProvider(
-        "news", "multicast", MemoryEngine(), NoCredential(), 10.0, ManualClock(), topic="t", authority=b"push.example"
-    )
+    setup = Setup("news", "multicast", MemoryEngine(), NoCredential(), 10.0, ManualClock())
+    provider = ApnsProvider(setup, topic="t", authority=b"push.example")
     counts: Counter[Disposition] = Counter()
 
     def count(results: list[Result]) -> None:

@@ -20,7 +20,8 @@ from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.client import TemplateProvider
 from pushcast.providers.pacing import share_of
-from pushcast.providers.registry import address_of, build
+from pushcast.providers.reach import address_of
+from pushcast.providers.registry import build
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 

@@ -6,17 +6,13 @@ from collections.abc import Hashable, Sequence
 from typing import Final, cast
 
 from pushcast.model.batch import Message
-from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.apns.message import Headers, apns_id, render
 from pushcast.providers.apns.verdicts import judge
-from pushcast.providers.client import TemplateProvider
-from pushcast.providers.credential import Credential
-from pushcast.providers.engines.engine import Engine
+from pushcast.providers.client import Setup, TemplateProvider
 from pushcast.providers.http2.request import Response, Template, Varying, Wrapped
 from pushcast.providers.port import Disposition, Part, Result
 from pushcast.providers.requests import Requests, Shelf
-from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.verdict import Verdict
 
 _HEX: Final = b"0123456789abcdefABCDEF"
@@ -38,20 +34,8 @@ class ApnsProvider(TemplateProvider):
 
     platform = Platform.APNS
 
-    def __init__(
-        self,
-        app: str,
-        engine_name: str,
-        engine: Engine,
-        credential: Credential,
-        timeout_seconds: float,
-        clock: Clock,
-        *,
-        topic: str,
-        authority: bytes,
-        suspicion: Suspicion | None = None,
-    ) -> None:
-        super().__init__(app, engine_name, engine, credential, timeout_seconds, clock, suspicion=suspicion)
+    def __init__(self, setup: Setup, *, topic: str, authority: bytes) -> None:
+        super().__init__(setup)
         self._topic = topic
         self._authority = authority
         self._templates: dict[tuple[Hashable, bytes], Template] = {}

@@ -45,9 +45,10 @@ class _Lease:
 class HttpxEngine:
     """Requests one by one on one HTTP/2 client, at most 100 in flight."""
 
-    def __init__(self, url: str, tls: ssl.SSLContext) -> None:
+    def __init__(self, url: str, tls: ssl.SSLContext, proxy: httpx.Proxy | None = None) -> None:
         self._url = url
         self._tls = tls
+        self._proxy = proxy
         self._lease: _Lease | None = None
         self._retired: set[_Lease] = set()
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
@@ -63,6 +64,7 @@ class HttpxEngine:
             http2=True,
             trust_env=False,
             follow_redirects=False,
+            proxy=self._proxy,
             limits=httpx.Limits(max_connections=1, keepalive_expiry=3600),
         )
         client.headers.clear()

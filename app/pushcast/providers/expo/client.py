@@ -108,11 +108,13 @@ class ExpoProvider:
         *,
         pacer: Pacer | None = None,
         suspicion: Suspicion | None = None,
+        proxy: httpx.Proxy | None = None,
     ) -> None:
         self.app = app
         self.engine = engine_name
         self._url = url
         self._tls = tls
+        self._proxy = proxy
         self._access_token = access_token
         self._timeout_seconds = timeout_seconds
         self._clock = clock
@@ -142,6 +144,7 @@ class ExpoProvider:
             verify=self._tls,
             trust_env=False,
             follow_redirects=False,
+            proxy=self._proxy,
             timeout=httpx.Timeout(self._timeout_seconds, connect=_CONNECT_TIMEOUT_SECONDS),
             limits=httpx.Limits(
                 max_connections=MAX_CONNECTIONS,

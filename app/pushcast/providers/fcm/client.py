@@ -8,18 +8,13 @@ from typing import Final
 import orjson
 
 from pushcast.model.batch import Message
-from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
-from pushcast.providers.client import TemplateProvider
-from pushcast.providers.credential import Credential
-from pushcast.providers.engines.engine import Engine
+from pushcast.providers.client import Setup, TemplateProvider
 from pushcast.providers.fcm.message import END, TARGET_PREFIX, Rendered, render
 from pushcast.providers.fcm.verdicts import judge
 from pushcast.providers.http2.request import Response, Template, Wrapped
-from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Disposition, Part, Result
 from pushcast.providers.requests import Requests, Shelf
-from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.verdict import Verdict
 
 # What may stand between the quotes of a JSON text as it is; every real token does.
@@ -33,21 +28,8 @@ class FcmProvider(TemplateProvider):
 
     platform = Platform.FCM
 
-    def __init__(
-        self,
-        app: str,
-        engine_name: str,
-        engine: Engine,
-        credential: Credential,
-        timeout_seconds: float,
-        clock: Clock,
-        *,
-        project_id: str,
-        authority: bytes,
-        suspicion: Suspicion | None = None,
-        pace: Pace | None = None,
-    ) -> None:
-        super().__init__(app, engine_name, engine, credential, timeout_seconds, clock, suspicion=suspicion, pace=pace)
+    def __init__(self, setup: Setup, *, project_id: str, authority: bytes) -> None:
+        super().__init__(setup)
         self._path = f"/v1/projects/{project_id}/messages:send".encode()
         self._authority = authority
         self._templates: dict[bytes, Template] = {}

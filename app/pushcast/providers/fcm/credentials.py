@@ -106,10 +106,13 @@ class AccessToken:
         tls: SSLContext,
         clock: Clock,
         random: Random | None = None,
+        *,
+        proxy: httpx.Proxy | None = None,
     ) -> None:
         self._file = WatchedFile(service_account_file)
         self._endpoint = token_endpoint
         self._tls = tls
+        self._proxy = proxy
         self._clock = clock
         self._random = random or Random()
         self._account = self._load()
@@ -192,7 +195,11 @@ class AccessToken:
             async with (
                 asyncio.timeout(REQUEST_TIMEOUT_SECONDS),
                 httpx.AsyncClient(
-                    verify=self._tls, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False, follow_redirects=False
+                    verify=self._tls,
+                    timeout=REQUEST_TIMEOUT_SECONDS,
+                    trust_env=False,
+                    follow_redirects=False,
+                    proxy=self._proxy,
                 ) as client,
             ):
                 form = {"grant_type": GRANT_TYPE, "assertion": assertion.decode()}

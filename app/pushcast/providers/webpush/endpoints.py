@@ -43,10 +43,11 @@ class EndpointPolicy:
 
     An entry of `allowed_hosts` is `host`, `*.domain` (any depth, not the domain itself) or either with `:port`;
     without one the port is 443. Other hosts are taken at port 443 when all their addresses are public. Loopback, at
-    any port, is for simulators: only with `allow_loopback`.
+    any port, is for simulators: only with `allow_loopback`. `only_listed` refuses all hosts that are not listed.
     """
 
-    def __init__(self, allowed_hosts: Sequence[str], *, allow_loopback: bool) -> None:
+    def __init__(self, allowed_hosts: Sequence[str], *, allow_loopback: bool, only_listed: bool = False) -> None:
+        self._only_listed = only_listed
         self._allow_loopback = allow_loopback
         entries = [_split(entry.lower()) for entry in allowed_hosts]
         self._exact = {(host, port or 443) for host, port in entries if not host.startswith("*.")}
@@ -75,7 +76,7 @@ class EndpointPolicy:
             port == wanted and host.endswith(suffix) and len(host) > len(suffix) for suffix, wanted in self._suffixes
         ):
             return Origin(host, port, True)
-        if port != 443 or not host or (literal is not None and not is_public(literal)):
+        if self._only_listed or port != 443 or not host or (literal is not None and not is_public(literal)):
             return None
         return Origin(host, port, False)
 

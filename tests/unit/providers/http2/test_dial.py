@@ -16,6 +16,7 @@ from pushcast.providers.http2.pool import Pool
 from pushcast.providers.http2.tls import client_context
 from unit.providers.http2.scripted import server_context, serving, until, within
 from unit.providers.http2.wire import make_job
+from unit.providers.tunnel import tunnel
 
 OPTIONS = PoolOptions(tick_seconds=0.005, backoff_seconds=60.0, backoff_cap_seconds=60.0)
 AUTHORITY = trustme.CA()
@@ -141,44 +142,13 @@ async def test_a_name_that_does_not_resolve_is_a_connect_failure() -> None:
     assert (await send(Endpoint(host="push.example", port=443, resolver=resolver)))[1] == ["connect_failed"]
 
 
-class Tunnel:
-    """A proxy that answers CONNECT with `answer` and, when that is 200, forwards."""
-
-    def __init__(self, answer: bytes) -> None:
-        self.answer = answer
-        self.asked: list[bytes] = []
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        self.asked.append(head)
-        writer.write(self.answer)
-        if b" 200" not in self.answer:
-            writer.close()
-            return
-        host, port = head.split()[1].decode().split(":")
-        far_reader, far_writer = await asyncio.open_connection(host, int(port))
-        await asyncio.gather(self.pump(reader, far_writer), self.pump(far_reader, writer))
-
-    @staticmethod
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65_536):
-                writer.write(data)
-                await writer.drain()
-        except ConnectionError:
-            pass
-        writer.close()
-
-
 async def test_a_proxy_is_asked_to_connect(ca_file: Path) -> None:
-    tunnel = Tunnel(b"HTTP/1.1 200 Connection established\r\nX: y\r\n\r\n")
-    listener = await asyncio.start_server(tunnel, "127.0.0.1", 0)
-    async with listener, serving(tls=server_context(AUTHORITY, alpn=["h2"])) as server:
-        proxy = Proxy("127.0.0.1", listener.sockets[0].getsockname()[1], "user:secret")
+    async with tunnel() as (proxied, port), serving(tls=server_context(AUTHORITY, alpn=["h2"])) as server:
+        proxy = Proxy("127.0.0.1", port, "user:secret")
         endpoint = Endpoint(host="127.0.0.1", port=server.port, tls=client_context(ca_file=ca_file), proxy=proxy)
         assert await send(endpoint) == ({"answered": 3}, [])
-    assert tunnel.asked[0].startswith(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n" % server.port)
-    assert b"Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n" in tunnel.asked[0]
+    assert proxied.asked[0].startswith(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n" % server.port)
+    assert b"Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n" in proxied.asked[0]
     assert "secret" not in repr(endpoint)
 
 
@@ -186,7 +156,6 @@ async def test_a_proxy_is_asked_to_connect(ca_file: Path) -> None:
     "answer", [b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", b"SSH-2.0-x\r\n\r\n", b"x" * 9_000]
 )
 async def test_a_proxy_that_refuses_is_a_typed_fault(answer: bytes) -> None:
-    listener = await asyncio.start_server(Tunnel(answer), "127.0.0.1", 0)
-    async with listener:
-        proxy = Proxy("127.0.0.1", listener.sockets[0].getsockname()[1])
+    async with tunnel(answer) as (_, port):
+        proxy = Proxy("127.0.0.1", port)
         assert (await send(Endpoint(host="127.0.0.1", port=9, proxy=proxy)))[1] == ["proxy_refused"]
