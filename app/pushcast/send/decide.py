@@ -1,8 +1,10 @@
-"""What a provider's result means for a delivery: its end, another try here, or a rung of the retry ladder. Pure."""
+"""What a provider's result means for a delivery: its end, another try here, a rung of the retry ladder, or being kept
+aside until the app's breaker closes. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from random import Random
 from typing import NamedTuple
 
@@ -10,6 +12,7 @@ from pushcast.model.words import Outcome, Reason
 from pushcast.providers.port import Disposition, Result
 from pushcast.wire.retries import Ladder, Rung
 
+TOO_MANY_REQUESTS = 429
 FIRST_DELAY_SECONDS = 0.25
 #: Waiting longer in the process would hold the partition's low watermark.
 MAX_DELAY_SECONDS = 5.0
@@ -35,6 +38,21 @@ class Later(NamedTuple):
 
     rung: Rung
     doubtful: bool
+
+
+class Park(NamedTuple):
+    """Kept aside, without having spent a round. `doubtful`: an earlier try may have reached the device."""
+
+    doubtful: bool
+
+
+class Guard(StrEnum):
+    """The breaker of the app when a result is judged, this result counted already. `NONE`: there is no breaker."""
+
+    NONE = "none"
+    CLOSED = "closed"
+    OPEN = "open"
+    DOUBTS_TOKENS = "doubts_tokens"  # open because verdicts on tokens are wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +94,31 @@ def decide(
     policy: Policy,
     random: Random,
     rounds_made: int = 0,
-) -> End | Again | Later:
+    guard: Guard = Guard.NONE,
+) -> End | Again | Later | Park:
     """`tries`: made in this process, the one that gave `result` included. Draws from `random` only for a try here.
 
     `rounds_made`: before this one. Every delivery ends: with `tries` >= `policy.attempts` the answer is never Again,
-    and in the last round of the ladder it is never Later.
+    and in the last round of the ladder it is never Later. With a breaker a refused key costs no delivery its life, and
+    while it is open no failure does, and no verdict on a token is passed on.
     """
     disposition = result.disposition
     if disposition is Disposition.ACCEPTED:
         return ACCEPTED
     if disposition is Disposition.INVALID:
+        if guard is Guard.DOUBTS_TOKENS:
+            return Park(doubtful)
         # A validate-only answer says nothing certain about the token.
-        return End(Outcome.INVALID, result.reason or _DEFAULT_REASON[disposition], not dry_run)
+        believed = not dry_run and guard is not Guard.OPEN
+        return End(Outcome.INVALID, result.reason or _DEFAULT_REASON[disposition], believed)
     if disposition is Disposition.REJECTED:
         return End(Outcome.REJECTED, result.reason or _DEFAULT_REASON[disposition])
     unknown = disposition is Disposition.UNKNOWN
     if unknown and at_most_once:
         return End(Outcome.REJECTED, Reason.UNKNOWN_OUTCOME)
     doubtful = doubtful or unknown
+    if guard is not Guard.NONE and (disposition is Disposition.CREDENTIAL or _is_held(guard, result)):
+        return Park(doubtful)
     ladder = policy.ladder
     if tries < policy.attempts and (ladder is None or disposition is Disposition.UNSENT):
         return Again(_delay_seconds(result.retry_after_seconds, tries, policy, random), doubtful)
@@ -105,6 +130,11 @@ def decide(
     if disposition is Disposition.CREDENTIAL:
         return End(Outcome.DEAD, Reason.CREDENTIAL_REFUSED)
     return End(Outcome.DEAD, result.reason or _DEFAULT_REASON[disposition])
+
+
+def _is_held(guard: Guard, result: Result) -> bool:
+    # Who asks for less works: that is for the ladder, which knows how long to wait.
+    return guard is not Guard.CLOSED and result.status != TOO_MANY_REQUESTS
 
 
 def _delay_seconds(retry_after_seconds: float | None, tries: int, policy: Policy, random: Random) -> float:

@@ -30,4 +30,12 @@ class Figures:
     dropped: Counter[tuple[Platform, Lane]] = field(default_factory=Counter)
     #: Records of planners that had been fenced off: (platform, lane).
     void: Counter[tuple[Platform, Lane]] = field(default_factory=Counter)
+    #: Targets that a predecessor had brought to an end, found in the ledger: (platform, lane).
+    skipped: Counter[tuple[Platform, Lane]] = field(default_factory=Counter)
+    #: Targets kept aside: (app, platform, lane, why).
+    parked: Counter[tuple[str, Platform, Lane, str]] = field(default_factory=Counter)
+    #: State of each breaker now: (app, platform).
+    breakers: dict[tuple[str, Platform], str] = field(default_factory=dict)
+    #: Openings by what this process saw: (app, platform, reason).
+    breakers_opened: Counter[tuple[str, Platform, str]] = field(default_factory=Counter)
     latencies: Latencies = _unobserved

@@ -1,4 +1,8 @@
-"""Turns results into receipts, many at a time: one barrier for all results that arrived in one turn of the loop."""
+"""Turns results into receipts, many at a time: one barrier for all results that arrived in one turn of the loop.
+
+Accepted ones are written at once. The others are counted first, for all apps, because what they say together decides
+what each of them means: a breaker that opens on them parks them.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,16 @@ from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Outcome, Platform
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.aside import Aside
-from pushcast.send.decide import Again, End, Later, Policy, decide
+from pushcast.send.breaker import Tally
+from pushcast.send.decide import Again, End, Guard, Later, Park, Policy, decide
 from pushcast.send.figures import Figures
+from pushcast.send.isolation import Isolation
+from pushcast.send.parking import ParkedRecords
 from pushcast.send.records import Job, OpenRecord, Parcel
 from pushcast.send.tickets import Tickets
 from pushcast.wire import topics
 from pushcast.wire.headers import LEDGER
+from pushcast.wire.parked import Why
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 
 #: Outcomes of one record that Kafka acknowledged: record, budget key, how many.
@@ -42,9 +50,11 @@ class Outcomes:
         random: Random,
         platform: Platform,
         lane: Lane,
+        group: str,
         figures: Figures,
         on_acked: Callable[[list[Share]], None],
         aside: Aside | None = None,
+        isolation: Isolation | None = None,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
@@ -55,6 +65,8 @@ class Outcomes:
         self._figures = figures
         self._on_acked = on_acked
         self._aside = aside  # when the policy has a ladder
+        self._isolation = isolation
+        self._parked = ParkedRecords(outbox, platform, lane, group, figures)
         self._tickets = Tickets(outbox, platform) if platform in topics.TICKET_PLATFORMS else None
 
     def settle(self, arrived: Iterable[tuple[Job, Sequence[Result]]]) -> list[Retry]:
@@ -66,16 +78,33 @@ class Outcomes:
         barrier = self._outbox.barrier()
         shares: list[Share] = []
         retries: list[Retry] = []
+        others: list[tuple[Job, list[Result]]] = []
+        tallies: dict[tuple[str, bool], Tally] = {}
         for job, results in arrived:
             parcel = job.parcel
             if parcel.record.dropped:
                 continue
-            ended = self._settle_job(job, results, barrier, now_ms, retries)
+            accepted, rest = self._accept(job, results, barrier, now_ms)
+            if accepted:
+                shares.append((parcel.record, parcel.key, accepted))
+            if rest:
+                others.append((job, rest))
+            if self._isolation is not None:
+                tally = tallies.setdefault((parcel.app, job.probe), Tally())
+                tally.sound += accepted
+                for result in rest:
+                    tally.add(result)
+        if self._isolation is not None:
+            for (app, probes), tally in tallies.items():
+                self._isolation.note(app, tally, probes=probes)
+        for job, rest in others:
+            ended = self._judge(job, rest, barrier, now_ms, retries)
             if ended:
-                shares.append((parcel.record, parcel.key, ended))
+                shares.append((job.parcel.record, job.parcel.key, ended))
         if shares:
             if self._aside is not None:
                 self._aside.put(barrier, now_ms)
+            self._parked.put(barrier)
             if self._tickets is not None:
                 self._tickets.put(barrier)
             barrier.on_acked(partial(self._on_acked, shares))
@@ -94,16 +123,22 @@ class Outcomes:
             shares.append((parcel.record, parcel.key, len(indices)))
         barrier.on_acked(partial(self._on_acked, shares))
 
-    def _settle_job(
-        self, job: Job, results: Sequence[Result], barrier: Barrier, now_ms: int, retries: list[Retry]
-    ) -> int:
+    def park(self, job: Job, why: Why) -> None:
+        """Keeps targets aside that were not handed over and hold their budget."""
+        parcel, barrier = job.parcel, self._outbox.barrier()
+        self._parked.add(parcel, job.indices, why, job.doubtful)
+        self._parked.put(barrier)
+        barrier.on_acked(partial(self._on_acked, [(parcel.record, parcel.key, len(job.indices))]))
+
+    def _accept(self, job: Job, results: Sequence[Result], barrier: Barrier, now_ms: int) -> tuple[int, list[Result]]:
+        """Ends what was accepted. Returns how many, and the other results of targets that were open."""
         parcel = job.parcel
         attempts = parcel.message.targets.attempt
         still_open = job.open
         write = self._writing(parcel, barrier)
-        accepted = others = 0
+        accepted = 0
+        others: list[Result] = []
         seconds: list[float] = []
-        again: dict[bool, Retry] = {}
         for result in results:
             target, disposition, _, status, provider_id, _, _, sent_at, answered_at = result
             if target not in still_open:
@@ -112,38 +147,52 @@ class Outcomes:
             attempts[target] += 1
             if answered_at and sent_at:
                 seconds.append((answered_at - sent_at) / 1000)
-            if disposition is Disposition.ACCEPTED:
-                accepted += 1
-                write(target, _ACCEPTED, None, provider_id, status, answered_at or now_ms)
-                if self._tickets is not None and provider_id is not None:
-                    self._tickets.add(barrier, parcel, target, provider_id, sent_at or job.handed_at)
+            if disposition is not Disposition.ACCEPTED:
+                others.append(result)
                 continue
-            verdict = self._decide(job, result)
-            if isinstance(verdict, Again):
-                self._add_retry(again, job, target, verdict)
-                self._figures.tries_again[parcel.app, self._platform, self._lane, disposition] += 1
-                continue
-            others += 1
-            if isinstance(verdict, Later):
-                assert self._aside is not None, "a policy with a ladder has someone to pass on to"
-                self._aside.retry(parcel, target, *verdict)
-                self._figures.tries_again[parcel.app, self._platform, self._lane, disposition] += 1
-                continue
-            outcome, reason, token_invalid = verdict
-            if outcome is Outcome.DEAD and self._aside is not None:
-                self._aside.dead(parcel, target, reason or outcome)
-            write(target, outcome, reason, provider_id, status, answered_at or now_ms)
-            self._count(parcel, outcome, reason, 1)
-            if token_invalid:
-                self._report_token(job, barrier, result, reason or outcome, now_ms)
-        retries += again.values()
+            accepted += 1
+            write(target, _ACCEPTED, None, provider_id, status, answered_at or now_ms)
+            if self._tickets is not None and provider_id is not None:
+                self._tickets.add(barrier, parcel, target, provider_id, sent_at or job.handed_at)
         if accepted:
             self._count(parcel, Outcome.ACCEPTED, None, accepted)
         if seconds:
             self._figures.latencies(parcel.app, self._platform, seconds)
-        return accepted + others
+        return accepted, others
 
-    def _decide(self, job: Job, result: Result) -> End | Again | Later:
+    def _judge(self, job: Job, results: list[Result], barrier: Barrier, now_ms: int, retries: list[Retry]) -> int:
+        """Ends, passes on or keeps aside what was not accepted, or collects it in `retries`. Returns how many ended."""
+        parcel = job.parcel
+        guard = Guard.NONE if self._isolation is None else self._isolation.guard(parcel.app)
+        write = self._writing(parcel, barrier)
+        ended = len(results)
+        again: dict[bool, Retry] = {}
+        for result in results:
+            target = result.target
+            verdict = self._decide(job, result, guard)
+            if isinstance(verdict, End):
+                outcome, reason, token_invalid = verdict
+                if outcome is Outcome.DEAD and self._aside is not None:
+                    self._aside.dead(parcel, target, reason or outcome)
+                write(target, outcome, reason, result.provider_id, result.status, result.answered_at or now_ms)
+                self._count(parcel, outcome, reason, 1)
+                if token_invalid:
+                    self._report_token(job, barrier, result, reason or outcome, now_ms)
+                continue
+            if isinstance(verdict, Park):
+                self._parked.add(parcel, (target,), Why.BREAKER, verdict.doubtful)
+                continue
+            self._figures.tries_again[parcel.app, self._platform, self._lane, result.disposition] += 1
+            if isinstance(verdict, Again):
+                self._add_retry(again, job, target, verdict)
+                ended -= 1
+            else:
+                assert self._aside is not None, "a policy with a ladder has someone to pass on to"
+                self._aside.retry(parcel, target, *verdict)
+        retries += again.values()
+        return ended
+
+    def _decide(self, job: Job, result: Result, guard: Guard) -> End | Again | Later | Park:
         options = job.parcel.message.options
         return decide(
             result,
@@ -154,6 +203,7 @@ class Outcomes:
             policy=self._policy,
             random=self._random,
             rounds_made=job.parcel.record.round.rounds,
+            guard=guard,
         )
 
     @staticmethod

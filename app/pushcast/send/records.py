@@ -1,8 +1,9 @@
-"""What is under way: a send record, its messages, and the targets of a message that are tried together."""
+"""What is under way: send records, their messages, and the targets of a message that are tried together."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Sequence
 
 from pushcast.kafka.ports import Batch
 from pushcast.model.batch import Message
@@ -25,6 +26,7 @@ class OpenRecord:
         "round",
         "run",
         "started",
+        "taken_at",
     )
 
     def __init__(
@@ -38,6 +40,7 @@ class OpenRecord:
         round_: Round = FIRST_ROUND,
         run: int = 0,
         first_seen_at: int = 0,
+        taken_at: float = 0.0,
     ) -> None:
         self.batch = batch
         self.offset = offset
@@ -47,8 +50,55 @@ class OpenRecord:
         self.round = round_  # what earlier rounds came to
         self.run = run  # of redrives
         self.first_seen_at = first_seen_at  # milliseconds since the epoch
-        self.started = False  # a target may have left
+        self.taken_at = taken_at  # monotonic seconds
+        self.started = False  # a target may have left, or be on its way into the parked topic
         self.dropped = False  # given up here: Kafka hands it to the next owner
+
+
+class OpenRecords:
+    """Records that are not finished, by partition and offset, and how many targets they hold."""
+
+    def __init__(self) -> None:
+        self._records: dict[int, dict[int, OpenRecord]] = {}
+        self.targets: Counter[int] = Counter()  # by partition, without an acknowledged outcome
+
+    def of(self, partition: int) -> Collection[OpenRecord]:
+        """Those of a partition; a view."""
+        return self._records.setdefault(partition, {}).values()
+
+    def add(self, record: OpenRecord) -> None:
+        """One that was just decoded."""
+        partition = record.batch.partition
+        self._records.setdefault(partition, {})[record.offset] = record
+        self.targets[partition] += record.left
+
+    def ended(self, record: OpenRecord, count: int) -> bool:
+        """Takes acknowledged outcomes off. True when that was the last: the record is forgotten and may be done."""
+        record.left -= count
+        if not record.dropped:
+            self.targets[record.batch.partition] -= count
+        if record.left:
+            return False
+        self._forget(record)
+        return True
+
+    def drop(self, records: Iterable[OpenRecord]) -> set[OpenRecord]:
+        """Gives records up. Returns those that were not finished."""
+        gone = {record for record in records if record.left}
+        for record in gone:
+            record.dropped = True
+            self.targets[record.batch.partition] -= record.left
+            self._forget(record)
+        return gone
+
+    def everything(self) -> list[OpenRecord]:
+        """Of all partitions."""
+        return [record for records in self._records.values() for record in records.values()]
+
+    def _forget(self, record: OpenRecord) -> None:
+        mine = self._records.get(record.batch.partition, {})
+        if mine.get(record.offset) is record:
+            del mine[record.offset]
 
 
 class Parcel:
@@ -71,7 +121,7 @@ class Parcel:
 class Job:
     """Targets of one message that are tried together. `open`: handed to the provider, no result yet."""
 
-    __slots__ = ("doubtful", "handed_at", "indices", "open", "parcel", "tries")
+    __slots__ = ("doubtful", "handed_at", "indices", "open", "parcel", "probe", "tries")
 
     def __init__(self, parcel: Parcel, indices: list[int], tries: int = 0, doubtful: bool = False) -> None:
         self.parcel = parcel
@@ -80,3 +130,4 @@ class Job:
         self.doubtful = doubtful  # an earlier try may have reached the device
         self.open: set[int] = set()
         self.handed_at = 0  # milliseconds since the epoch
+        self.probe = False  # sent while the breaker of its app is open, to see whether it may close

@@ -17,6 +17,7 @@ from pushcast.providers.port import Disposition
 from pushcast.send.agent import group_of
 from pushcast.send.exact import build_ledgers
 from pushcast.wire import topics
+from pushcast.wire.control_state import ControlState
 from pushcast.wire.headers import LEDGER
 from pushcast.wire.retries import DEFAULT_RUNGS, Ladder
 from unit.send.twin import TOPIC, Harness, TwinOutbox, TwinProvider, failed, message, ok, send_batch
@@ -67,13 +68,14 @@ class Logs:
 class Owner:
     """A sender process on shared logs."""
 
-    def __init__(self, logs: Logs, provider: TwinProvider, lane: Lane = Lane.URGENT) -> None:
-        self.harness = Harness(provider, ladder=Ladder(DEFAULT_RUNGS))
+    def __init__(
+        self, logs: Logs, provider: TwinProvider, lane: Lane = Lane.URGENT, control: ControlState | None = None
+    ) -> None:
+        self.ledgers = build_ledgers(Settings(), group_of(Platform.APNS, lane), cast(Any, logs))
+        self.ledgers._reader = cast(Any, logs)
+        self.harness = Harness(provider, ladder=Ladder(DEFAULT_RUNGS), ledgers=self.ledgers, control=control)
         self.outbox: TwinOutbox = self.harness.outbox
         self.outbox.log = logs.entries
-        ledgers = build_ledgers(Settings(), group_of(Platform.APNS, lane), cast(Any, logs))
-        ledgers._reader = cast(Any, logs)
-        self.ledgers = self.harness.stage._ledgers = ledgers
         self.harness.stage.work = cast(Any, self)
         self.claimed = Committed(None, "")
 

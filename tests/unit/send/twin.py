@@ -12,6 +12,7 @@ from aiokafka import ConsumerRecord
 from faust.types import TP
 
 from pushcast.kafka.batch import Batch, Bounds
+from pushcast.kafka.handover.ledgers import Ledgers
 from pushcast.kafka.tracker import Record, Tracker
 from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.clock import ManualClock
@@ -20,11 +21,14 @@ from pushcast.model.notification import Content, Options
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.send.agent import SendStage
+from pushcast.send.breaker import Limits
 from pushcast.send.budget import Budget
 from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures
+from pushcast.send.isolation import Breakers, Isolation
 from pushcast.wire import topics
-from pushcast.wire.batches import encode_batch
+from pushcast.wire.batches import decode_batch, encode_batch
+from pushcast.wire.control_state import ControlState
 from pushcast.wire.receipts import decode_receipt, decode_token_invalid
 from pushcast.wire.retries import Ladder
 
@@ -151,6 +155,11 @@ class TwinOutbox:
         assert len({r["delivery_id"] for r in receipts}) == len(receipts), "a delivery ended twice"
         return {r["user"]: (r["outcome"], r["reason"]) for r in receipts}
 
+    def parked(self) -> list[str]:
+        """Users whose deliveries were kept aside, in the order of their records."""
+        batches = [decode_batch(entry.value or b"") for entry in self.of(topics.PARKED)]
+        return [user for batch in batches for part in batch.messages for user in part.targets.user]
+
     def invalid_tokens(self) -> list[Any]:
         return [decode_token_invalid(entry.value or b"") for entry in self.of(topics.TOKEN_INVALID)]
 
@@ -254,10 +263,26 @@ class Harness:
         budget: Budget | None = None,
         max_open_targets: int = 1_000_000,
         ladder: Ladder | None = None,
+        ledgers: Ledgers | None = None,
+        control: ControlState | None = None,
+        limits: Limits | None = None,
     ) -> None:
+        """With `control` apps are isolated; what breakers announce is put and, unlike in Kafka, not heard back."""
         self.outbox = TwinOutbox(acks)
         self.clock = ManualClock(T0)
         self.figures = Figures()
+        self.isolation = None
+        if control is not None:
+            breakers = Breakers(
+                control=control,
+                outbox=self.outbox,
+                clock=self.clock,
+                figures=self.figures,
+                limits=limits,
+                random=Random(2),
+                name="me",
+            )
+            self.isolation = Isolation(breakers, self.clock, Platform.APNS, Lane.URGENT)
         self.budget = budget or Budget(capacity)
         self.timers: list[Timer] = []
         self.fatal: list[tuple[str, BaseException]] = []
@@ -275,6 +300,8 @@ class Harness:
             figures=self.figures,
             fatal=lambda what, error: self.fatal.append((what, error)),
             call_later=self._call_later,
+            ledgers=ledgers,
+            isolation=self.isolation,
         )
         self.trackers: dict[int, Tracker] = {}
 

@@ -1,0 +1,253 @@
+"""The breaker of one (app, platform) in one process: whether its provider is worth asking. Pure; time is passed in.
+
+Closed, it counts what providers answer. It opens when our key is refused, when tokens are refused in abnormal numbers,
+or when most of the answers have been failures for a while. Open, it lets nothing out until its interval is over; then,
+half open, a few probes. Most of them well answered close it; otherwise the next interval is twice as long.
+
+Another process that opens makes this one careful: it opens too, and probes almost at once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import Final, NamedTuple
+
+from pushcast.providers.port import Disposition, Result
+from pushcast.providers.suspicion import MASS_INVALID_TOKENS
+from pushcast.send.decide import TOO_MANY_REQUESTS
+
+#: Reasons of an opening, beside `MASS_INVALID_TOKENS` and the provider's own words for a refused key.
+PROVIDER_FAILING: Final = "provider_failing"
+TOKENS_INVALID: Final = "tokens_invalid"
+#: Openings for these say that verdicts on tokens are wrong, not only that the way is blocked.
+ABOUT_TOKENS: Final = frozenset({MASS_INVALID_TOKENS, TOKENS_INVALID})
+#: Another process opened: how long until this one probes, so that not all of them do in the same moment.
+_CAREFUL_SECONDS = 1.0
+_SLICE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Shares are of answers; times in seconds."""
+
+    failure_share: float = 0.5  # of at least `least_answers` within `failure_seconds`,
+    least_answers: int = 50
+    failure_seconds: float = 10.0
+    sustained_seconds: float = 3.0  # the first failure being at least so long ago
+    invalid_share: float = 0.8  # of at least `least_tokens` within `window_seconds`; above 1: never
+    least_tokens: int = 100
+    window_seconds: float = 60.0
+    open_seconds: float = 5.0  # the first interval; doubled with every round of probes that fails
+    max_open_seconds: float = 60.0
+    probes: int = 20  # targets of one round
+    probe_seconds: float = 30.0  # a round whose answers do not come is given up
+
+
+class State(StrEnum):
+    """`HALF_OPEN`: a round of probes is under way."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Turn(StrEnum):
+    """What others should be told."""
+
+    OPENED = "opened"
+    CLOSED = "closed"
+
+
+@dataclass(slots=True)
+class Tally:
+    """Answers by what they say about the provider. One per list of results, not per target."""
+
+    sound: int = 0  # the provider works: accepted, or refused for the message's sake
+    failed: int = 0
+    invalid: int = 0  # it works, if its word about tokens is to be believed
+    refused: int = 0  # our key or project
+    slowed: int = 0  # it works and asks for less
+    refusal: str = ""  # reason of one of the refused
+
+    def add(self, result: Result) -> None:
+        """Any result but an accepted one, which is counted by the list."""
+        disposition = result.disposition
+        if disposition is Disposition.REJECTED:
+            self.sound += 1
+        elif disposition is Disposition.INVALID:
+            self.invalid += 1
+        elif disposition is Disposition.CREDENTIAL:
+            self.refused += 1
+            self.refusal = result.reason or self.refusal
+        elif result.status == TOO_MANY_REQUESTS:
+            self.slowed += 1
+        else:
+            self.failed += 1
+
+    @property
+    def bad(self) -> int:
+        return self.failed + self.invalid + self.refused
+
+
+class _Slice(NamedTuple):
+    began_at: float
+    tally: Tally
+
+
+class Breaker:
+    """See the module. `now` is monotonic and never goes back; `*_ms` are milliseconds since the epoch."""
+
+    def __init__(self, limits: Limits, random: Random) -> None:
+        self.state = State.CLOSED
+        self.reason = ""
+        self.abnormal_since_ms = 0
+        self.opened_at_ms = 0
+        self._limits = limits
+        self._random = random
+        self._slices: deque[_Slice] = deque()
+        self._own = False  # opened by what this process saw itself
+        self._probe_at = 0.0
+        self._failed_rounds = 0
+        self._closed_at = -1e9
+        self._granted = 0  # probes of this round
+        self._answered = Tally()
+        self._round_ends_at = 0.0
+
+    @property
+    def closed(self) -> bool:
+        return self.state is State.CLOSED
+
+    @property
+    def doubts_tokens(self) -> bool:
+        """Open, and because verdicts on tokens are wrong."""
+        return self.state is not State.CLOSED and self.reason in ABOUT_TOKENS
+
+    def note(self, tally: Tally, now: float, now_ms: int) -> Turn | None:
+        """Counts answers to what went out while closed. While it is open they are of no account: they left before."""
+        if self.state is not State.CLOSED:
+            return None
+        self._count(tally, now)
+        reason = self._why(tally, now) if tally.bad else None
+        if reason is None:
+            return None
+        self._own = True
+        self._failed_rounds = self._failed_rounds + 1 if now - self._closed_at < self._limits.max_open_seconds else 0
+        abnormal_for = now - next(each.began_at for each in self._slices if each.tally.bad)
+        self._open(reason, now_ms - round(1000 * abnormal_for), now_ms)
+        self._probe_at = now + self._interval()
+        return Turn.OPENED
+
+    def probes(self, wanted: int, now: float) -> int:
+        """How many of these targets may leave as probes now; their answers go to `note_probes`. 0 while closed."""
+        if self.state is State.CLOSED:
+            return 0
+        if now >= (self._probe_at if self.state is State.OPEN else self._round_ends_at):
+            self.state = State.HALF_OPEN
+            self._granted = 0
+            self._answered = Tally()
+            self._round_ends_at = now + self._limits.probe_seconds
+        if self.state is State.OPEN:
+            return 0
+        granted = min(wanted, self._limits.probes - self._granted)
+        self._granted += granted
+        return granted
+
+    def note_probes(self, tally: Tally, now: float) -> Turn | None:
+        """Answers to probes. The round is judged when all of it is answered."""
+        if self.state is not State.HALF_OPEN:
+            return None
+        seen = self._answered
+        for field in ("sound", "failed", "invalid", "refused", "slowed"):
+            setattr(seen, field, getattr(seen, field) + getattr(tally, field))
+        bad = seen.failed + seen.refused + (seen.invalid if self.reason in ABOUT_TOKENS else 0)
+        answers = seen.bad + seen.sound + seen.slowed
+        if answers < self._granted:
+            return None
+        if 2 * bad >= answers:
+            self._failed_rounds += 1
+            self.state = State.OPEN
+            self._probe_at = now + self._interval()
+            return None
+        self._close(now)
+        return Turn.CLOSED
+
+    def forgo(self, probes: int) -> None:
+        """Probes that were granted and did not leave, or will not be answered."""
+        if self.state is State.HALF_OPEN:
+            self._granted = max(0, self._granted - probes)
+
+    def heard_open(self, reason: str, abnormal_since_ms: int, now: float, now_ms: int) -> None:
+        """Another process found it broken."""
+        if self.state is not State.CLOSED:
+            self.abnormal_since_ms = min(self.abnormal_since_ms, abnormal_since_ms)
+            return
+        self._own = False
+        self._failed_rounds = 0
+        self._open(reason, abnormal_since_ms, now_ms)
+        self._probe_at = now + _CAREFUL_SECONDS * self._random.random()
+
+    def heard_closed(self, now: float) -> None:
+        """Another process' probes got through. One that saw it broken itself believes its own probes only."""
+        if self.state is State.CLOSED:
+            return
+        if not self._own:
+            self._close(now)
+        elif self.state is State.OPEN:
+            self._probe_at = min(self._probe_at, now)
+
+    def _open(self, reason: str, abnormal_since_ms: int, now_ms: int) -> None:
+        self.state = State.OPEN
+        self.reason = reason
+        self.abnormal_since_ms = abnormal_since_ms
+        self.opened_at_ms = now_ms
+        self._slices.clear()
+
+    def _close(self, now: float) -> None:
+        self.state = State.CLOSED
+        self._closed_at = now
+
+    def _interval(self) -> float:
+        seconds = min(self._limits.open_seconds * 2.0 ** min(self._failed_rounds, 16), self._limits.max_open_seconds)
+        return seconds * (0.75 + self._random.random() / 2)
+
+    def _count(self, tally: Tally, now: float) -> None:
+        slices, limits = self._slices, self._limits
+        if not slices or now - slices[-1].began_at >= _SLICE_SECONDS:
+            slices.append(_Slice(now, Tally()))
+            while now - slices[0].began_at > limits.window_seconds:
+                slices.popleft()
+        total = slices[-1].tally
+        total.sound += tally.sound
+        total.slowed += tally.slowed
+        if tally.bad:
+            total.failed += tally.failed
+            total.invalid += tally.invalid
+            total.refused += tally.refused
+
+    def _why(self, latest: Tally, now: float) -> str | None:
+        """Whether it is time to open, and why."""
+        limits = self._limits
+        if latest.refusal == MASS_INVALID_TOKENS:
+            return MASS_INVALID_TOKENS
+        recent = [each for each in self._slices if now - each.began_at <= limits.failure_seconds]
+        sound = sum([each.tally.sound + each.tally.invalid for each in recent])
+        if latest.refused:
+            refused = sum([each.tally.refused for each in recent])
+            if refused >= sound:
+                return latest.refusal or "credential_refused"
+        if latest.failed:
+            failed = [each for each in recent if each.tally.failed]
+            failures = sum([each.tally.failed for each in failed])
+            answers = failures + sound + sum([each.tally.slowed for each in recent])
+            sustained = now - failed[0].began_at >= limits.sustained_seconds
+            if sustained and answers >= limits.least_answers and failures >= limits.failure_share * answers:
+                return PROVIDER_FAILING
+        if latest.invalid:
+            invalid = sum([each.tally.invalid for each in self._slices])
+            tokens = invalid + sum([each.tally.sound for each in self._slices])
+            if tokens >= limits.least_tokens and invalid >= limits.invalid_share * tokens:
+                return TOKENS_INVALID
+        return None

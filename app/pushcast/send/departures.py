@@ -1,0 +1,273 @@
+"""What goes out and what comes back: jobs wait for their way and their budget, are at providers, and are tried again.
+
+Nothing here waits per target: small messages leave together, results come in lists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence, Set
+from functools import partial
+
+from pushcast.kafka.ports import CallLater, Fatal, TimerHandle
+from pushcast.model.clock import Clock
+from pushcast.providers.port import Disposition, ManyAtOnce, Part, Provider, Result
+from pushcast.send.budget import Budget
+from pushcast.send.decide import DOUBTFUL, EXPIRED, NOT_CONFIGURED
+from pushcast.send.isolation import Isolation
+from pushcast.send.outcomes import Outcomes
+from pushcast.send.parking import Parking
+from pushcast.send.records import Job, OpenRecord
+from pushcast.wire.parked import Why
+
+logger = logging.getLogger(__name__)
+
+#: Smallest part that a message is split into by the budget, in targets.
+LEAST_PART = 100
+#: How often what cannot leave is looked at again, in seconds.
+LOOK_AGAIN_SECONDS = 1.0
+
+
+class Departures:
+    """Of one stage. Not thread safe: it belongs to the event loop.
+
+    `may_leave`: asked before anything is handed to a provider; while it says no, everything waits. `look_again`: called
+    every second while something waits; None: nobody looks.
+    """
+
+    def __init__(
+        self,
+        *,
+        group: str,
+        budget: Budget,
+        clock: Clock,
+        outcomes: Outcomes,
+        isolation: Isolation | None,
+        parking: Parking,
+        may_leave: Callable[[], bool],
+        look_again: Callable[[], None] | None,
+        fatal: Fatal,
+        guarded: Callable[[Callable[[], None]], None],
+        call_later: CallLater | None,
+    ) -> None:
+        self.waiting: dict[Hashable, deque[Job]] = {}  # budget key -> not handed over, oldest first
+        self._group = group
+        self._budget = budget
+        self._clock = clock
+        self._outcomes = outcomes
+        self._isolation = isolation
+        self._parking = parking
+        self._may_leave = may_leave
+        self._look_again = look_again
+        self._fatal = fatal
+        self._guarded = guarded
+        self._call_later = call_later
+        self._leaving: dict[tuple[Hashable, int], list[Job]] = {}  # within one call: to be started at its end
+        self._running: dict[Job, asyncio.Task[None]] = {}
+        self._later: dict[Job, TimerHandle] = {}  # to be tried again; they keep their budget
+        self._arrived: list[tuple[Job, Sequence[Result]]] = []
+        self._returned: list[Job] = []
+        self._flush_due = False
+        self._pumping = False
+        self._pump_again = False
+        self._look: TimerHandle | None = None
+
+    def queue(self, job: Job) -> None:
+        """Waits for its turn; `pump` gives it."""
+        queue = self.waiting.get(job.parcel.key)
+        if queue is None:
+            queue = self.waiting[job.parcel.key] = deque()
+        queue.append(job)
+
+    def pump(self) -> None:
+        """Hands over what the budget allows, one message of each app in turn; sets aside what has no way."""
+        if self._pumping:  # a release from within: the loop below goes round once more
+            self._pump_again = True
+            return
+        self._pumping = True
+        try:
+            moved = self._may_leave()
+            while moved or self._pump_again:
+                moved = self._pump_again = False
+                for key, queue in self.waiting.items():
+                    if queue and self._hand_over(key, queue):
+                        moved = True
+            self._leave()
+        finally:
+            self._pumping = False
+        if (
+            self._look_again is not None
+            and self._look is None
+            and (any(self.waiting.values()) or self._parking.waiting)
+        ):
+            self._look = self._timer(LOOK_AGAIN_SECONDS, self._looked)
+
+    def drop(self, gone: Set[OpenRecord]) -> None:
+        """Forgets these records, which are marked as dropped. Receipts under way still count."""
+        for queue in self.waiting.values():
+            kept = [job for job in queue if not job.parcel.record.dropped]
+            queue.clear()
+            queue.extend(kept)
+        for job in [job for job in self._later if job.parcel.record in gone]:
+            self._later.pop(job).cancel()
+            self._budget.release(job.parcel.key, len(job.indices))
+        for job, task in self._running.items():
+            if job.parcel.record in gone:
+                self._budget.release(job.parcel.key, len(job.open))
+                if job.probe and self._isolation is not None:
+                    self._isolation.forgo(job.parcel.app, len(job.open))
+                job.open.clear()
+                task.cancel()
+        self._budget.wake()
+
+    async def close(self) -> None:
+        """After everything was dropped: waits for the cancelled sends."""
+        if self._look is not None:
+            self._look.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    def flush(self) -> None:
+        """Settles what has arrived."""
+        self._flush_due = False
+        arrived, self._arrived = self._arrived, []
+        returned, self._returned = self._returned, []
+        retries = self._outcomes.settle(arrived)
+        for job in returned:
+            if job.open and not job.parcel.record.dropped:
+                logger.error("%s: a provider returned without %d results", self._group, len(job.open))
+                missing = [Result(target, Disposition.UNKNOWN) for target in job.open]
+                retries += self._outcomes.settle([(job, missing)])
+        for job, delay_seconds in retries:
+            self._later[job] = self._timer(delay_seconds, partial(self._again, job))
+
+    def _timer(self, delay_seconds: float, step: Callable[[], None]) -> TimerHandle:
+        call_later = self._call_later or asyncio.get_running_loop().call_later
+        return call_later(delay_seconds, partial(self._guarded, step))
+
+    def _looked(self) -> None:
+        self._look = None
+        if self._look_again is not None:
+            self._look_again()
+        self.pump()
+
+    def _hand_over(self, key: Hashable, queue: deque[Job]) -> bool:
+        job = queue[0]
+        parcel = job.parcel
+        record = parcel.record
+        if record.dropped or record.batch.lost:
+            queue.popleft()
+            return True
+        count = len(job.indices)
+        blocked = None if self._isolation is None or parcel.provider is None else self._isolation.blocked(parcel.app)
+        if blocked is None:
+            granted = self._budget.take(key, count, LEAST_PART)
+            if not granted:
+                return False
+        else:
+            granted = self._probes(key, parcel.app, count, blocked)
+            if not granted:
+                self._parking.add(queue, blocked)
+                queue.clear()
+                return False
+        if granted < count:
+            rest = job.indices[granted:]
+            job = Job(parcel, job.indices[:granted], 0, job.doubtful)
+            queue[0].indices = rest
+        else:
+            queue.popleft()
+        job.probe = blocked is not None
+        record.started = True
+        self._send(job)
+        return True
+
+    def _probes(self, key: Hashable, app: str, count: int, blocked: Why) -> int:
+        """How many targets may leave all the same, to see whether the provider works again. They take their budget."""
+        if blocked is Why.PAUSED or self._isolation is None:
+            return 0
+        wanted = self._isolation.probes(app, count)
+        granted = self._budget.take(key, wanted) if wanted else 0
+        self._isolation.forgo(app, wanted - granted)
+        return granted
+
+    def _send(self, job: Job) -> None:
+        """Hands targets to their provider, or ends those that must not go. They hold their budget already."""
+        parcel = job.parcel
+        now_ms = self._clock.now_ms()
+        if parcel.provider is None:
+            self._outcomes.end([(parcel, job.indices, NOT_CONFIGURED)])
+            return
+        if parcel.earliest_expiry <= now_ms:
+            expires_at = parcel.message.targets.expires_at
+            late = [target for target in job.indices if expires_at[target] <= now_ms]
+            if late:
+                self._outcomes.end([(parcel, late, DOUBTFUL if job.doubtful else EXPIRED)])
+                if job.probe and self._isolation is not None:
+                    self._isolation.forgo(parcel.app, len(late))
+                job.indices = [target for target in job.indices if expires_at[target] > now_ms]
+                if not job.indices:
+                    return
+        job.open.update(job.indices)
+        job.handed_at = now_ms
+        # Of one partition only: what is dropped together is cancelled together.
+        self._leaving.setdefault((parcel.key, parcel.record.batch.partition), []).append(job)
+
+    def _leave(self) -> None:
+        """Starts what `_send` let through."""
+        leaving, self._leaving = self._leaving, {}
+        for jobs in leaving.values():
+            provider = jobs[0].parcel.provider
+            assert provider is not None, "what has no provider was ended"
+            together = [jobs] if isinstance(provider, ManyAtOnce) else [[job] for job in jobs]
+            for some in together:
+                task = asyncio.create_task(self._run(some, provider))
+                self._running.update(dict.fromkeys(some, task))
+
+    async def _run(self, jobs: list[Job], provider: Provider) -> None:
+        parts = [Part(job.parcel.message, job.indices, partial(self._on_results, job)) for job in jobs]
+        try:
+            if isinstance(provider, ManyAtOnce):
+                await provider.send_many(parts)
+            else:
+                for part in parts:
+                    await provider.send(*part)
+        except Exception as error:
+            # The port promises not to raise: this is a defect, and what it left behind is not known.
+            self._fatal(f"{provider.engine} engine of {self._group}", error)
+            return
+        except asyncio.CancelledError:
+            if all(job.parcel.record.dropped for job in jobs):
+                raise
+            # Not by us: the provider was closed under way. What has no result is unknown.
+        finally:
+            for job in jobs:
+                del self._running[job]
+        self._returned += jobs
+        self._flush_soon()
+
+    def _on_results(self, job: Job, results: list[Result]) -> None:
+        self._arrived.append((job, results))
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if not self._flush_due:
+            self._flush_due = True
+            asyncio.get_running_loop().call_soon(self._guarded, self.flush)
+
+    def _again(self, job: Job) -> None:
+        """A later try in this process: as careful as the first one."""
+        del self._later[job]
+        parcel = job.parcel
+        if parcel.record.batch.lost:
+            self._budget.release(parcel.key, len(job.indices))
+            self._budget.wake()
+            return
+        blocked = None if self._isolation is None else self._isolation.blocked(parcel.app)
+        if blocked is not None:
+            self._outcomes.park(job, blocked)
+        elif not self._may_leave():
+            self._later[job] = self._timer(LOOK_AGAIN_SECONDS, partial(self._again, job))
+        else:
+            self._send(job)
+            self._leave()

@@ -1,0 +1,219 @@
+"""What comes in: send records become open records and jobs, while their partition has room for more targets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping, Set
+from functools import partial
+
+from pushcast.kafka.batch import TP
+from pushcast.kafka.handover.fences import Fences, author_of
+from pushcast.kafka.handover.ledgers import Ledgers
+from pushcast.kafka.ports import Batch, Outbox, Record
+from pushcast.model.batch import Message, SendBatch
+from pushcast.model.clock import Clock
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Lane, Platform
+from pushcast.providers.port import Provider
+from pushcast.send.admit import admit
+from pushcast.send.exact import left_of
+from pushcast.send.figures import Figures
+from pushcast.send.records import Job, OpenRecord, OpenRecords, Parcel
+from pushcast.wire import ledger
+from pushcast.wire.dead_letters import dead_letter
+from pushcast.wire.receipt_writer import ReceiptWriter
+from pushcast.wire.retries import Round, round_of
+
+#: Targets decoded before the loop gets a turn: 1 ms when they share a message, 15 ms when each has its own.
+TARGETS_PER_TURN = 500
+_MAX_WRITERS = 1024
+
+
+class Intake:
+    """Of one stage. `queue` takes each job; `fed` is called when a turn of decoding is over.
+
+    Not thread safe: it belongs to the event loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        platform: Platform,
+        lane: Lane,
+        group: str,
+        providers: Mapping[str, Provider],
+        key_of: Callable[[str], Hashable],
+        outbox: Outbox,
+        clock: Clock,
+        figures: Figures,
+        ledgers: Ledgers | None,
+        records: OpenRecords,
+        max_open_targets: int,
+        queue: Callable[[Job], None],
+        fed: Callable[[], None],
+        guarded: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._platform = platform
+        self._lane = lane
+        self._group = group
+        self._providers = providers
+        self._key_of = key_of
+        self._outbox = outbox
+        self._clock = clock
+        self._figures = figures
+        self._ledgers = ledgers
+        self._records = records
+        self._max_open_targets = max_open_targets
+        self._queue = queue
+        self._fed = fed
+        self._guarded = guarded
+        self._backlog: dict[int, deque[tuple[Batch, Record]]] = {}  # by partition, not decoded yet, oldest first
+        self._fences: dict[int, Fences] = {}  # by partition
+        self._feed_due = False
+        self._writers: dict[tuple[str, str, bool, int, int], ReceiptWriter] = {}
+
+    def take_over(self, partition: int, fences: Fences) -> None:
+        """Begins anew with a partition."""
+        self._fences[partition] = fences
+        self._backlog.pop(partition, None)
+
+    def forget(self, partition: int) -> None:
+        """What is not decoded yet is not begun any more."""
+        self._backlog.pop(partition, None)
+
+    def forget_all(self) -> None:
+        """The same for every partition."""
+        self._backlog.clear()
+
+    def fences_below(self, partition: int, offset: int) -> dict[str, int]:
+        """For the commit of `offset`."""
+        fences = self._fences.get(partition)
+        return {} if fences is None else fences.below(offset)
+
+    def add(self, batch: Batch) -> None:
+        """Takes records over; never fails."""
+        self._backlog.setdefault(batch.partition, deque()).extend([(batch, record) for record in batch.records])
+        self.feed_soon()
+
+    def full(self) -> list[int]:
+        """Partitions whose open targets keep further records out."""
+        return [partition for partition, backlog in self._backlog.items() if backlog and not self._has_room(partition)]
+
+    def feed_soon(self) -> None:
+        """Decodes, on a later turn of the loop, what there is room for."""
+        if not self._feed_due and any(self._backlog.values()):
+            self._feed_due = True
+            asyncio.get_running_loop().call_soon(self._guarded, self._feed)
+
+    def _has_room(self, partition: int) -> bool:
+        return self._records.targets[partition] < self._max_open_targets
+
+    def _feed(self) -> None:
+        """Decodes some records, of each partition in turn, while it has room for their targets."""
+        self._feed_due = False
+        targets = 0
+        ready = True
+        while ready and targets < TARGETS_PER_TURN:
+            ready = False
+            for partition, backlog in self._backlog.items():
+                if backlog and self._has_room(partition):
+                    ready = True
+                    targets += self._admit(*backlog.popleft())
+        if ready:
+            self.feed_soon()
+        self._fed()
+
+    def _admit(self, batch: Batch, record: Record) -> int:
+        if batch.lost:
+            return 0
+        try:
+            if not self._counts(batch.partition, record):
+                batch.done_many((record.offset,))
+                return 0
+            send_batch = admit(record.value, self._platform, self._lane)
+            earlier = round_of(record.headers)
+        except InvalidInput as error:
+            self._bury(batch, record, error)
+            return 0
+        return self._take(batch, record, send_batch, earlier)
+
+    def _counts(self, partition: int, record: Record) -> bool:
+        """False for fences, and for what a planner wrote that had lost its partition: its successor planned it."""
+        fences = self._fences.get(partition)
+        if fences is None:
+            fences = self._fences[partition] = Fences()
+        author = author_of(record.headers)
+        if fences.admit(author, record.offset):
+            return True
+        if author is not None and not author.fence:
+            self._figures.void[self._platform, self._lane] += 1
+        return False
+
+    def _take(self, batch: Batch, source: Record, send_batch: SendBatch, earlier: Round) -> int:
+        count, offset = send_batch.target_count, source.offset
+        have: Set[bytes] = frozenset()
+        if self._ledgers is not None:
+            have = self._ledgers.begin(TP(batch.topic, batch.partition), offset)
+            if have:
+                left = sum(len(left_of(message, have)) for message in send_batch.messages)
+                self._figures.skipped[self._platform, self._lane] += count - left
+                count = left
+        if not count:
+            batch.done_many((offset,))
+            return 0
+        seen_at = send_batch.first_seen_at
+        record = OpenRecord(
+            batch,
+            offset,
+            count,
+            ledger.prefix(self._group, offset),
+            headers=source.headers,
+            round_=earlier,
+            run=max(send_batch.run, earlier.run),
+            first_seen_at=max(0, source.timestamp) if seen_at is None else seen_at,
+            taken_at=self._clock.monotonic_seconds(),
+        )
+        self._records.add(record)
+        batch.weigh(offset, count)
+        for message in send_batch.messages:
+            left_over = left_of(message, have)
+            if left_over:
+                writer = self._writer(message, record.run, batch.partition)
+                provider = self._providers.get(message.app)
+                parcel = Parcel(record, message, self._key_of(message.app), provider, writer)
+                self._queue(Job(parcel, left_over, 0, earlier.doubtful))
+        return count
+
+    def _writer(self, message: Message, run: int, partition: int) -> ReceiptWriter:
+        dry_run = message.options.dry_run
+        key = (message.app, message.klass, dry_run, run, partition)
+        writer = self._writers.get(key)
+        if writer is None:
+            if len(self._writers) >= _MAX_WRITERS:
+                self._writers.clear()
+            writer = self._writers[key] = ReceiptWriter(
+                app=message.app,
+                klass=message.klass,
+                platform=self._platform,
+                lane=self._lane,
+                dry_run=dry_run,
+                run=run,
+                source_partition=partition,
+            )
+        return writer
+
+    def _bury(self, batch: Batch, record: Record, error: InvalidInput) -> None:
+        letter = dead_letter(record, error, stage="send")
+        barrier = self._outbox.barrier()
+        self._outbox.put(
+            barrier,
+            letter.topic,
+            letter.partition,
+            letter.value,
+            key=letter.key,
+            headers=letter.headers,
+            timestamp_ms=letter.timestamp_ms,
+        )
+        self._figures.dead_letters[self._platform, self._lane, error.reason] += 1
+        barrier.on_acked(partial(batch.done_many, (record.offset,)))

@@ -1,0 +1,136 @@
+"""Work that is kept aside: records of the parked topic, and the way of waiting jobs into it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from pushcast.kafka.ports import Barrier, Fatal, Outbox
+from pushcast.model.words import Lane, Platform
+from pushcast.send.figures import Figures
+from pushcast.send.records import Job, OpenRecord, Parcel
+from pushcast.wire import topics
+from pushcast.wire.parked import Why, parked_record
+from pushcast.wire.retries import foreign, pick
+
+#: Targets that are put at a time. More are not under way: what a process that lost its partition still writes may
+#: reach a device twice.
+TARGETS_AT_A_TIME = 1000
+
+
+class ParkedRecords:
+    """Collects targets and writes one record for those of a send record that belong together."""
+
+    def __init__(self, outbox: Outbox, platform: Platform, lane: Lane, group: str, figures: Figures) -> None:
+        self._outbox = outbox
+        self._platform = platform
+        self._lane = lane
+        self._group = group
+        self._figures = figures
+        self._targets: dict[tuple[OpenRecord, str, Why, bool], dict[Parcel, list[int]]] = {}
+
+    def add(self, parcel: Parcel, targets: Sequence[int], why: Why, doubtful: bool) -> None:
+        """`doubtful`: an earlier try may have reached these devices."""
+        key = (parcel.record, parcel.app, why, doubtful)
+        self._targets.setdefault(key, {}).setdefault(parcel, []).extend(targets)
+        self._figures.parked[parcel.app, self._platform, self._lane, why] += len(targets)
+
+    def put(self, barrier: Barrier) -> None:
+        """Writes what was collected since the last time, each to the partition of its send record."""
+        if not self._targets:
+            return
+        collected, self._targets = self._targets, {}
+        for (record, app, why, doubtful), parcels in collected.items():
+            value, headers = parked_record(
+                app=app,
+                lane=self._lane,
+                platform=self._platform,
+                messages=[pick(parcel.message, targets) for parcel, targets in parcels.items()],
+                why=why,
+                run=record.run,
+                first_seen_at=record.first_seen_at,
+                rounds_made=record.round.rounds,
+                doubtful=doubtful,
+                sent_from=f"{self._group}|{record.offset}",
+                carried=foreign(record.headers),
+            )
+            self._outbox.put(barrier, topics.PARKED, record.batch.partition, value, None, headers)
+
+
+class Parking:
+    """Writes waiting jobs, a bounded number at a time, each lot acknowledged before the next.
+
+    `on_parked` is told of each lot: record and how many of its targets. `may_leave`: as for providers; a process that
+    may have lost its partitions must not write either.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        records: ParkedRecords,
+        *,
+        may_leave: Callable[[], bool],
+        on_parked: Callable[[list[tuple[OpenRecord, int]]], None],
+        fatal: Fatal,
+    ) -> None:
+        self._outbox = outbox
+        self._records = records
+        self._may_leave = may_leave
+        self._on_parked = on_parked
+        self._fatal = fatal
+        self._queue: deque[tuple[Job, Why]] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Targets that are not written yet."""
+        return sum(len(job.indices) for job, _ in self._queue)
+
+    def add(self, jobs: Iterable[Job], why: Why) -> None:
+        """Takes jobs that hold no budget, in their order."""
+        self._queue.extend((job, why) for job in jobs)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Writes on, if it had stopped because nothing might leave."""
+        if self._queue and self._task is None:
+            self._task = asyncio.create_task(self._drain())
+            self._task.add_done_callback(self._drained)
+
+    async def close(self) -> None:
+        """What is not written stays with its send record."""
+        self._queue.clear()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _drain(self) -> None:
+        while self._queue and self._may_leave():
+            await self._outbox.room()
+            barrier = self._outbox.barrier()
+            lot: list[tuple[OpenRecord, int]] = []
+            count = 0
+            while self._queue and count < TARGETS_AT_A_TIME:
+                job, why = self._queue.popleft()
+                record = job.parcel.record
+                if record.dropped or record.batch.lost:
+                    continue
+                record.started = True
+                self._records.add(job.parcel, job.indices, why, job.doubtful)
+                lot.append((record, len(job.indices)))
+                count += len(job.indices)
+            if lot:
+                self._records.put(barrier)
+                await barrier.wait()
+                self._on_parked(lot)
+
+    def _drained(self, task: asyncio.Task[None]) -> None:
+        self._task = None
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            self._fatal("parking", error)
+        elif self._may_leave():
+            self.go_on()
