@@ -67,12 +67,26 @@ class Plan(Strict):
     window_seed: int | None = None  # of random windows; None: the system's randomness
 
 
+class Breaker(Strict):
+    """When an app's provider counts as broken, in each sender process. Shares are of answers."""
+
+    failure_share: float = Field(default=0.5, gt=0, le=1.1)  # of the last 10 s; above 1: never
+    failures_for_seconds: float = Field(default=3.0, ge=0, le=10)  # they must have lasted so long
+    least_answers: int = Field(default=50, ge=1)  # within those 10 s
+    invalid_share: float = Field(default=0.8, gt=0, le=1.1)  # invalid tokens of the last minute; above 1: never
+    least_tokens: int = Field(default=100, ge=1)  # answers about tokens within that minute
+    open_seconds: float = Field(default=5.0, gt=0, le=3600)  # until the first probes; doubled while they fail
+    max_open_seconds: float = Field(default=60.0, gt=0, le=3600)
+    probes: int = Field(default=20, ge=1, le=1000)  # targets of one round
+
+
 class Send(Strict):
     """Bounds of what one sender process may have under way."""
 
     max_in_flight: int = Field(default=10_000, ge=1, le=1_000_000)  # deliveries at the provider or not yet acknowledged
     request_timeout_seconds: float = Field(default=10.0, gt=0, le=14)  # FCM asks for at least 10 s (providers.md §2.4)
     attempts: int = Field(default=2, ge=1, le=10)  # in-process tries of a retriable error
+    breaker: Breaker = Breaker()
 
 
 class Retry(Strict):

@@ -32,6 +32,7 @@ from pushcast.send.agent import group_of
 from pushcast.send.budget import Budget
 from pushcast.send.build import bounds as send_bounds
 from pushcast.send.build import build as build_send
+from pushcast.send.build import build_breakers
 from pushcast.send.exact import build_ledgers
 from pushcast.send.figures import Figures
 from pushcast.settle import build as settle
@@ -215,6 +216,7 @@ def _senders(
     from pushcast.providers import registry
 
     hosted.budget = Budget(settings.send.max_in_flight)
+    breakers = build_breakers(settings, hosted.control, cast(Any, outbox), hosted.send)
     for platform in platforms:
         providers = {
             name: registry.build(name, platform, settings)
@@ -241,6 +243,7 @@ def _senders(
                 budget=hosted.budget,
                 figures=hosted.send,
                 ledgers=build_ledgers(settings, group_of(platform, lane), outbox),
+                breakers=breakers,
             )
             _declare(app, "sender", [topics.send(platform, lane)], stage, send_bounds(settings))
             hosted.apps.append(app)

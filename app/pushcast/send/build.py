@@ -14,9 +14,12 @@ from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Provider
 from pushcast.send.agent import SendStage
+from pushcast.send.breaker import Limits
 from pushcast.send.budget import Budget
 from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures
+from pushcast.send.isolation import Breakers, Isolation
+from pushcast.wire.control_state import ControlState
 from pushcast.wire.retries import Ladder, rungs_of
 
 #: After the last request's deadline: its answer, its receipt, the acknowledgement of Kafka.
@@ -36,18 +39,21 @@ def build(
     random: Random | None = None,
     fatal: Fatal = end_process,
     ledgers: Ledgers | None = None,
+    breakers: Breakers | None = None,
 ) -> SendStage:
     """The stage for `topics.send(platform, lane)` in the group `group_of(platform, lane)`.
 
     `providers`: started, by app; an app that is not there is answered with `not_configured`. Give the stages of one
-    process the same `budget`: `settings.send.max_in_flight` is per process.
+    process the same `budget` and `breakers`: `settings.send.max_in_flight` is per process, and so is what is known of a
+    provider.
     """
+    clock = clock or SystemClock()
     return SendStage(
         platform=platform,
         lane=lane,
         providers=providers,
         outbox=outbox,
-        clock=clock or SystemClock(),
+        clock=clock,
         budget=budget or Budget(settings.send.max_in_flight),
         policy=Policy(attempts=settings.send.attempts, ladder=ladder(settings)),
         max_open_targets=bounds(settings).targets,
@@ -56,7 +62,25 @@ def build(
         figures=figures or Figures(),
         fatal=fatal,
         ledgers=ledgers,
+        isolation=None if breakers is None else Isolation(breakers, clock, platform, lane),
     )
+
+
+def build_breakers(settings: Settings, control: ControlState, outbox: Outbox, figures: Figures) -> Breakers:
+    """For all senders of a process."""
+    chosen = settings.send.breaker
+    limits = Limits(
+        failure_share=chosen.failure_share,
+        sustained_seconds=chosen.failures_for_seconds,
+        least_answers=chosen.least_answers,
+        invalid_share=chosen.invalid_share,
+        least_tokens=chosen.least_tokens,
+        open_seconds=chosen.open_seconds,
+        max_open_seconds=max(chosen.open_seconds, chosen.max_open_seconds),
+        probes=chosen.probes,
+        probe_seconds=3 * settings.send.request_timeout_seconds,
+    )
+    return Breakers(control=control, outbox=outbox, clock=SystemClock(), figures=figures, limits=limits)
 
 
 def ladder(settings: Settings) -> Ladder:

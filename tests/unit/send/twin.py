@@ -128,6 +128,7 @@ class TwinOutbox:
         headers: Sequence[tuple[str, bytes]] | None = None,
         timestamp_ms: int | None = None,
     ) -> None:
+        assert headers is None or isinstance(headers, list), "confluent-kafka takes no other sequence"
         barrier.unacknowledged += 1
         self.pending.append((barrier, record(topic, partition, -1, value, key, headers or ())))
         if self.acks:

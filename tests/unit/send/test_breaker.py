@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from pushcast.providers.port import Disposition, Result
+from pushcast.send.breaker import Breaker, Limits, State, Tally, Turn
+
+LIMITS = Limits()
+T0 = 1_800_000_000_000
+
+
+class World:
+    """A breaker and a clock. Nothing is random but the jitter, whose bounds are known."""
+
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        self.breaker = Breaker(limits, Random(3))
+        self.now = 1000.0
+
+    @property
+    def now_ms(self) -> int:
+        return T0 + round((self.now - 1000) * 1000)
+
+    def pass_(self, seconds: float) -> None:
+        self.now += seconds
+
+    def note(self, **tally: int | str) -> Turn | None:
+        return self.breaker.note(Tally(**tally), self.now, self.now_ms)  # type: ignore[arg-type]  # a shorthand
+
+    def probes(self, wanted: int = 100) -> int:
+        return self.breaker.probes(wanted, self.now)
+
+    def answered(self, **tally: int) -> Turn | None:
+        return self.breaker.note_probes(Tally(**tally), self.now)
+
+    def open(self) -> None:
+        assert self.note(refused=1, refusal="expired_key") is Turn.OPENED
+
+    def wait_for_probes(self) -> int:
+        """Until some are granted; returns how many."""
+        for _ in range(1000):
+            granted = self.probes()
+            if granted:
+                return granted
+            self.pass_(0.5)
+        raise AssertionError("no probes")
+
+
+def tally(*results: Result) -> Tally:
+    found = Tally()
+    for result in results:
+        found.add(result)
+    return found
+
+
+def test_results_are_counted_by_what_they_say_of_the_provider() -> None:
+    found = tally(
+        Result(0, Disposition.REJECTED),
+        Result(1, Disposition.INVALID),
+        Result(2, Disposition.CREDENTIAL, "expired_key"),
+        Result(3, Disposition.RETRY, status=503),
+        Result(4, Disposition.UNSENT),
+        Result(5, Disposition.UNKNOWN),
+        Result(6, Disposition.RETRY, status=429),
+    )
+    assert found == Tally(sound=1, failed=3, invalid=1, refused=1, slowed=1, refusal="expired_key")
+
+
+def test_a_refused_key_opens_at_once_when_nothing_else_works() -> None:
+    world = World()
+    assert world.note(sound=50) is None
+    world.pass_(20)
+    assert world.note(refused=1, refusal="expired_key") is Turn.OPENED
+    assert (world.breaker.state, world.breaker.reason) == (State.OPEN, "expired_key")
+    assert not world.breaker.doubts_tokens
+
+
+def test_a_refused_key_among_many_that_are_taken_opens_nothing() -> None:
+    world = World()
+    assert world.note(sound=50, refused=10, refusal="bad_topic") is None
+    assert world.breaker.closed
+
+
+def test_disbelieved_tokens_open_at_once_and_put_tokens_in_doubt() -> None:
+    world = World()
+    world.note(sound=1000)
+    assert world.note(refused=1, refusal="mass_invalid_tokens") is Turn.OPENED
+    assert world.breaker.doubts_tokens
+
+
+def test_failures_open_only_when_they_last() -> None:
+    world = World()
+    assert world.note(failed=1000) is None
+    world.pass_(LIMITS.sustained_seconds)
+    assert world.note(failed=1) is Turn.OPENED
+    assert world.breaker.reason == "provider_failing"
+    assert world.breaker.abnormal_since_ms == T0
+
+
+@pytest.mark.parametrize(
+    ("sound", "failed", "opens"), [(100, 99, False), (100, 100, True), (0, 49, False), (0, 50, True)]
+)
+def test_failures_open_at_their_share_of_enough_answers(sound: int, failed: int, opens: bool) -> None:
+    world = World()
+    world.note(sound=sound, failed=failed - 1)
+    world.pass_(LIMITS.sustained_seconds)
+    assert (world.note(failed=1) is Turn.OPENED) is opens
+
+
+def test_failures_of_long_ago_do_not_count() -> None:
+    world = World()
+    world.note(failed=1000)
+    world.pass_(LIMITS.failure_seconds + 1)
+    assert world.note(failed=49) is None
+
+
+def test_being_asked_to_slow_down_is_no_failure() -> None:
+    world = World()
+    for _ in range(20):
+        assert world.note(slowed=1000) is None
+        world.pass_(1)
+
+
+def test_invalid_tokens_open_at_an_abnormal_share_and_the_window_began_with_the_first() -> None:
+    world = World()
+    world.note(sound=10)
+    world.pass_(5)
+    world.note(invalid=80)
+    world.pass_(5)
+    assert world.note(invalid=10) is Turn.OPENED
+    assert (world.breaker.reason, world.breaker.doubts_tokens) == ("tokens_invalid", True)
+    assert world.breaker.abnormal_since_ms == T0 + 5000
+    assert world.breaker.opened_at_ms == T0 + 10_000
+
+
+def test_a_normal_share_of_invalid_tokens_opens_nothing() -> None:
+    world = World()
+    for _ in range(100):
+        assert world.note(sound=40, invalid=60) is None
+        world.pass_(1)
+
+
+def test_the_share_above_one_switches_it_off() -> None:
+    world = World(Limits(invalid_share=1.1))
+    assert world.note(invalid=10_000) is None
+
+
+def test_open_it_lets_nothing_out_until_its_interval_is_over_and_then_a_few() -> None:
+    world = World()
+    world.open()
+    assert world.probes() == 0
+    world.pass_(LIMITS.open_seconds * 0.7)
+    assert world.probes() == 0
+    world.pass_(LIMITS.open_seconds * 0.6)
+    assert world.probes(5) == 5
+    assert world.probes(100) == 15
+    assert world.probes() == 0
+    assert world.breaker.state is State.HALF_OPEN
+
+
+def test_a_round_that_most_survive_closes_it() -> None:
+    world = World()
+    world.open()
+    assert world.wait_for_probes() == 20
+    assert world.answered(sound=10) is None
+    assert world.answered(failed=9) is None
+    assert world.answered(sound=1) is Turn.CLOSED
+    assert world.breaker.closed
+    assert world.probes() == 0
+
+
+def test_a_round_that_half_fails_leaves_it_open_for_twice_as_long() -> None:
+    world = World()
+    world.open()
+    intervals = []
+    for _ in range(8):
+        since = world.now
+        granted = world.wait_for_probes()
+        intervals.append(world.now - since)
+        assert world.answered(failed=granted // 2, sound=granted // 2) is None
+        assert world.breaker.state is State.OPEN
+    for round_, interval in enumerate(intervals):
+        expected = min(LIMITS.max_open_seconds, LIMITS.open_seconds * 2**round_)
+        assert 0.75 * expected <= interval <= 1.25 * expected + 0.5
+
+
+def test_invalid_tokens_are_bad_probes_only_where_tokens_are_in_doubt() -> None:
+    world = World()
+    world.open()
+    assert world.answered(invalid=world.wait_for_probes()) is Turn.CLOSED
+    world.pass_(1000)
+    world.note(refused=1, refusal="mass_invalid_tokens")
+    assert world.answered(invalid=world.wait_for_probes()) is None
+    assert world.breaker.state is State.OPEN
+
+
+def test_a_round_whose_answers_do_not_come_is_given_up() -> None:
+    world = World()
+    world.open()
+    assert world.wait_for_probes() == 20
+    world.pass_(LIMITS.probe_seconds - 0.1)
+    assert world.probes() == 0
+    world.pass_(0.2)
+    assert world.probes() == 20
+
+
+def test_probes_that_did_not_leave_are_granted_again() -> None:
+    world = World()
+    world.open()
+    world.wait_for_probes()
+    world.breaker.forgo(18)
+    assert world.answered(sound=2) is Turn.CLOSED
+
+
+def test_answers_to_what_left_before_it_opened_change_nothing() -> None:
+    world = World()
+    world.open()
+    assert world.note(sound=1000) is None
+    assert world.answered(sound=1000) is None
+    assert world.breaker.state is State.OPEN
+
+
+def test_one_that_opens_again_soon_waits_longer() -> None:
+    world = World()
+    world.open()
+    world.answered(sound=world.wait_for_probes())
+    world.pass_(1)
+    world.open()
+    world.pass_(LIMITS.open_seconds * 1.3)
+    assert world.probes() == 0
+    world.pass_(LIMITS.open_seconds * 1.3)
+    assert world.probes() == 20
+
+
+def test_the_word_of_another_opens_it_and_it_probes_almost_at_once() -> None:
+    world = World()
+    world.breaker.heard_open("expired_key", T0 - 7000, world.now, world.now_ms)
+    assert (world.breaker.state, world.breaker.abnormal_since_ms) == (State.OPEN, T0 - 7000)
+    world.pass_(1.1)
+    assert world.probes() == 20
+    assert world.answered(sound=20) is Turn.CLOSED
+
+
+def test_the_word_of_another_closes_only_one_that_believed_the_word_of_another() -> None:
+    careful, sure = World(), World()
+    careful.breaker.heard_open("expired_key", T0, careful.now, careful.now_ms)
+    careful.breaker.heard_closed(careful.now)
+    assert careful.breaker.closed
+    sure.open()
+    sure.breaker.heard_closed(sure.now)
+    assert sure.breaker.state is State.OPEN
+    assert sure.probes() == 20, "but it looks for itself at once"
+
+
+def test_another_that_saw_it_earlier_moves_the_window_back() -> None:
+    world = World()
+    world.pass_(100)
+    world.open()
+    world.breaker.heard_open("expired_key", T0 + 50, world.now, world.now_ms)
+    assert world.breaker.abnormal_since_ms == T0 + 50
+    world.breaker.heard_open("expired_key", T0 + 90, world.now, world.now_ms)
+    assert world.breaker.abnormal_since_ms == T0 + 50
