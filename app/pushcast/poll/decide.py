@@ -13,7 +13,8 @@ from pushcast.wire.headers import Headers
 from pushcast.wire.retries import DUE_AT, number
 from pushcast.wire.tickets import TicketBatch
 
-#: A record that goes to the end again stays so long, however short the first wait is: moving it must not be all we do.
+#: A record that is not due stays so long before it goes to the end again, however short the first wait is and whatever
+#: the clocks of others say: moving it must not be all we do.
 LEAST_STAY_SECONDS: Final = 5.0
 _LAST_MS: Final = 2**53
 
@@ -37,12 +38,13 @@ def wait_seconds(headers: Headers, timestamp_ms: int, now_ms: int, first_seconds
     jumped too.
     """
     written_at = timestamp_ms if timestamp_ms > 0 else now_ms
-    due_at, longest_seconds = _due_at(headers), first_seconds
-    if due_at is not None:
-        longest_seconds = max(first_seconds, LEAST_STAY_SECONDS)
-    latest = written_at + round(longest_seconds * 1000)
-    due_at = latest if due_at is None else min(due_at, latest)
-    return min(max(0.0, (due_at - now_ms) / 1000), longest_seconds)
+    latest = written_at + round(first_seconds * 1000)
+    due_at = _due_at(headers)
+    if due_at is None:
+        return _bounded((latest - now_ms) / 1000, first_seconds)
+    until_due_seconds = (due_at - now_ms) / 1000
+    stay_seconds = max((min(due_at, latest) - now_ms) / 1000, LEAST_STAY_SECONDS)
+    return _bounded(min(stay_seconds, until_due_seconds), max(first_seconds, LEAST_STAY_SECONDS))
 
 
 def early(headers: Headers, batch: TicketBatch, now_ms: int) -> bool:
@@ -82,6 +84,10 @@ def postponed_until(batch: TicketBatch, seconds: float, now_ms: int) -> int | No
 def divisible(refused: Verdict) -> bool:
     """Whether a question that was refused whole may be answered in parts: one id is wrong, or the answer too long."""
     return refused.disposition is Disposition.REJECTED or refused.reason == "answer_unreadable"
+
+
+def _bounded(seconds: float, longest_seconds: float) -> float:
+    return min(max(0.0, seconds), longest_seconds)
 
 
 def _due_at(headers: Headers) -> int | None:

@@ -53,7 +53,7 @@ class Outputs:
 
     def carried(self, barrier: Barrier, record: Record) -> None:
         """To the end of its partition, as it is."""
-        self._outbox.put(barrier, self._topic, record.partition, record.value, record.key, record.headers)
+        self._outbox.put(barrier, self._topic, record.partition, record.value, record.key, list(record.headers))
 
     def postponed(self, barrier: Barrier, asked: Asked, seconds: float) -> None:
         """Asked about again after so long, unless the receipts are gone by then."""

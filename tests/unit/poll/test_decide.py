@@ -75,6 +75,11 @@ def test_a_record_stays_until_it_is_due_and_never_longer_than_the_first_wait(
 def test_a_record_that_goes_to_the_end_stays_some_seconds_however_short_the_first_wait() -> None:
     assert wait_seconds(due(T0 + 60_000), T0, T0, 0.1) == LEAST_STAY_SECONDS
     assert wait_seconds((), T0, T0, 0.1) == 0.1
+    assert wait_seconds(due(T0 + 2_000), T0, T0, 0.1) == 2.0
+
+
+def test_a_record_with_an_old_timestamp_is_not_moved_without_end() -> None:
+    assert wait_seconds(due(T0 + 60_000), T0 - 3_600_000, T0, FIRST_SECONDS) == LEAST_STAY_SECONDS
 
 
 def test_a_record_is_early_until_it_is_due_or_its_receipts_are_gone() -> None:
