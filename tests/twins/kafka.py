@@ -105,6 +105,7 @@ class TwinOutbox:
     ) -> None:
         if len(self.pending) >= 2 * self.max_records:
             raise Full("room was not awaited")
+        assert headers is None or isinstance(headers, list), "confluent-kafka takes no other sequence"
         barrier.puts += 1
         self.pending.append((barrier, Produced(topic, partition, value, key, headers or (), timestamp_ms)))
 

@@ -68,7 +68,7 @@ class Outputs:
             return Put(1)
         platform, lane = Platform(batch.platform), Lane(batch.lane)
         came_from = (CAME_FROM, f"{record.topic}|{record.partition}|{record.offset}".encode())
-        own = (*origin, came_from)
+        own = [*origin, came_from]
         left = left_of(batch, there)
         if left is not batch:
             self._counters["known", platform] += batch.target_count - left.target_count
