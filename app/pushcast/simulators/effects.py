@@ -72,6 +72,7 @@ class Rule:
     token: bytes | None = None
     prefix: bytes | None = None
     app: str | None = None
+    platform: str | None = None  # of a simulator; the others leave the rule out
     nth: int | None = None
     times: int | None = None
     probability: float = 1.0
@@ -80,7 +81,8 @@ class Rule:
 
     @classmethod
     def parse(cls, value: dict[str, Any]) -> Rule:
-        """`{match: {token|prefix|topic|project|nth}, effect, times, probability, retry_after, timestamp_ms, split}`."""
+        """From `{match: {provider, token, prefix, topic|project|app, nth}, effect, times, probability, retry_after,
+        timestamp_ms, split}`. Raises ValueError."""
         known = {"match", "effect", "times", "probability", "retry_after", "timestamp_ms", "split"}
         match = value.get("match") or {}
         unknown = (set(value) - known) | (
@@ -102,6 +104,7 @@ class Rule:
             token=_bytes(match.get("token")),
             prefix=_bytes(match.get("prefix")),
             app=match.get("topic") or match.get("project") or match.get("app"),
+            platform=match.get("provider"),
             nth=match.get("nth"),
             times=value.get("times"),
             probability=probability,

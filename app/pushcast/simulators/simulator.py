@@ -101,8 +101,12 @@ class Simulator:
         await self.close()
 
     def set_rules(self, rules: Iterable[dict[str, Any]]) -> None:
-        """Replaces all rules; their counters start anew. Raises ValueError and then changes nothing."""
-        self.provider.rules.replace([Rule.parse(rule) for rule in rules])
+        """Replaces all rules; their counters start anew. Raises ValueError and then changes nothing.
+
+        One list may serve several simulators: rules that name another provider are left out.
+        """
+        parsed = [Rule.parse(rule) for rule in rules]
+        self.provider.rules.replace([rule for rule in parsed if rule.platform in {None, self.platform}])
 
     async def set_state(self, value: dict[str, Any]) -> None:
         """`network` and what the provider knows; see `state`. Raises ValueError."""

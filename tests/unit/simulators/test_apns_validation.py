@@ -84,6 +84,7 @@ async def test_path_and_payload_are_judged_as_apple_does(
 async def test_the_first_fault_in_pushys_order_is_the_one_reported(apns: Simulator) -> None:
     faults = [
         ({"apns_id": "bad"}, "BadMessageId"),
+        ({"apns_topic": ""}, "MissingTopic"),
         ({"apns_collapse_id": "x" * 65}, "BadCollapseId"),
         ({"apns_priority": "7"}, "BadPriority"),
         ({"apns_push_type": "loud"}, "InvalidPushType"),
@@ -183,6 +184,18 @@ async def test_token_updates_can_be_counted_per_team(apns: Simulator) -> None:
     assert (await refused(apns, device("aa"), authorization=tokens[0]))[0] == 200
     assert (await refused(apns, device("aa"), authorization=tokens[0]))[0] == 200
     assert (await refused(apns, device("aa"), authorization=tokens[1]))[0] == 429
+
+
+async def test_a_token_that_was_used_before_the_scope_became_the_team_is_no_update(apns: Simulator) -> None:
+    now = int(apns.clock.now())
+    tokens = [provider_token(apns, iat=now - n) for n in (2, 1)]
+    assert (await refused(apns, device("aa"), authorization=tokens[0]))[0] == 200
+    await apns.set_state({"token_update_scope": "team"})
+    assert (await refused(apns, device("aa"), authorization=tokens[1]))[0] == 429
+    assert (await refused(apns, device("aa"), authorization=tokens[0]))[0] == 200
+    apns.clock.advance(1201)
+    assert (await refused(apns, device("aa"), authorization=tokens[1]))[0] == 200
+    assert (await refused(apns, device("aa"), authorization=tokens[0]))[0] == 200
 
 
 async def test_a_revoked_key_is_invalid_for_its_app_alone(apns: Simulator) -> None:

@@ -30,6 +30,17 @@ async def test_rules_decide_before_prefixes_and_checks(apns: Simulator, control:
     assert [rule["applied"] for rule in shown] == [1, 1]
 
 
+async def test_a_rule_of_another_provider_is_left_out(apns: Simulator) -> None:
+    apns.set_rules(
+        [
+            {"match": {"provider": "fcm"}, "effect": "status:503"},
+            {"match": {"provider": "apns"}, "effect": "status:500"},
+        ]
+    )
+    client = await H2Client.connect(apns)
+    assert (await client.call(device("ab" * 32), push_headers(apns), BODY)).status == 500
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [

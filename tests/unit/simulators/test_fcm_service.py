@@ -202,6 +202,14 @@ async def test_the_project_quota_says_when_to_come_back_if_it_is_told_to(fcm: Si
         assert (await client.send({"token": DEVICE})).status_code == 200
 
 
+async def test_what_is_refused_for_its_form_or_its_token_counts_against_the_project_s_quota(fcm: Simulator) -> None:
+    await fcm.set_state({"quota": {"project_per_minute": 3}})
+    async with FcmClient(fcm) as client:
+        messages = [{"token": DEVICE, "data": {"n": 1}}, {"token": "unreg:" + DEVICE}, {"token": "quota:" + DEVICE}]
+        answers = [await client.send(message) for message in (*messages, {"token": DEVICE}, {"token": DEVICE})]
+    assert [answer.status_code for answer in answers] == [400, 404, 429, 200, 429]
+
+
 @pytest.mark.parametrize(
     ("state", "debug"), [({"idle_seconds": 0.1}, b"session_timeout"), ({"max_age_seconds": 0.1}, b"max_age")]
 )

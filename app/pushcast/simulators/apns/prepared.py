@@ -19,6 +19,7 @@ class Prepared:
     path_hole: int
     id_hole: int
     message_refusal: str | None
+    request_refusal: str | None
     refusal: str | None
     token: bytes
     path_refusal: str | None
@@ -42,6 +43,7 @@ def prepare(shape: Shape, values: tuple[bytes, ...]) -> Prepared:
         path_hole,
         id_hole,
         message_refusal,
+        validation.refuse_request(headers),
         validation.refuse_headers(headers),
         token,
         path_refusal,

@@ -118,8 +118,10 @@ class ProviderTokens:
         if facts.key_id is not None and facts.key_id != key.key_id:
             return "UnrelatedKeyIdInToken"
         if facts.current != authorization:
-            team = self._team_updates.setdefault(key.team_id, Updates())
-            if not (team if self.update_scope == "team" else facts.updates).allow(authorization, now):
+            # Both remember, so that a scope that is switched meanwhile knows what has been used.
+            team_allows = self._team_updates.setdefault(key.team_id, Updates()).allow(authorization, now)
+            connection_allows = facts.updates.allow(authorization, now)
+            if not (team_allows if self.update_scope == "team" else connection_allows):
                 return "TooManyProviderTokenUpdates"
             facts.team_id, facts.key_id = key.team_id, key.key_id
             facts.current, facts.current_issued_at, facts.topics = authorization, found.issued_at, key.topics

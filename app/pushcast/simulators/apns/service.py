@@ -217,16 +217,18 @@ class ApnsProvider(Provider):
     def _refuse(
         self, connection: Connection, prepared: Prepared, message_id: bytes, path: bytes, body: bytes
     ) -> str | None:
-        """The first reason, in pushy's order: message id, static headers, topic, path, authorization, payload."""
+        """The first reason, in pushy's order: message id, method, topic, other headers, path, token, payload."""
         if prepared.id_hole >= 0:
             refused = validation.refuse_message_id(message_id)
         else:
             refused = prepared.message_refusal
-        if refused is not None or prepared.refusal is not None:
-            return refused or prepared.refusal
+        if refused is not None or prepared.request_refusal is not None:
+            return refused or prepared.request_refusal
         facts = cast("ConnectionFacts", connection.memo)
         if not prepared.topic and len(facts.certificate_topics) != 1:
             return "MissingTopic"
+        if prepared.refusal is not None:
+            return prepared.refusal
         refused = validation.refuse_path(path) if prepared.path_hole >= 0 else prepared.path_refusal
         if refused is not None:
             return refused

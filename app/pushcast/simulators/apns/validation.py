@@ -103,12 +103,15 @@ def refuse_message_id(message_id: bytes) -> str | None:
     return None if len(digits) == 32 and _HEX.issuperset(digits) else "BadMessageId"
 
 
-def refuse_headers(headers: Headers) -> str | None:
-    """The first reason to refuse what does not depend on the message id, the path, the token or the payload."""
+def refuse_request(headers: Headers) -> str | None:
+    """What stands before the topic in the order of checks."""
     if headers.duplicated:
         return "DuplicateHeaders"
-    if headers.method != b"POST":
-        return "MethodNotAllowed"
+    return None if headers.method == b"POST" else "MethodNotAllowed"
+
+
+def refuse_headers(headers: Headers) -> str | None:
+    """The first reason behind the topic that does not depend on the path, the token or the payload."""
     if len(headers.collapse_id) > 64:
         return "BadCollapseId"
     if headers.priority and headers.priority not in _PRIORITIES:

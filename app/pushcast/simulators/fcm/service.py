@@ -205,21 +205,31 @@ class FcmProvider(Provider):
                 forced, effect = True, None
         if effect is not None:
             label = self.perform(connection, stream_id, effect, delay, None)
+            if label.startswith("4") and not label.startswith("429"):
+                self.quota.refuses_project(target.project, self.clock.now())  # it counts all the same
             recorder.verdict(label)
             return label
         retry_after = None
-        if self.checks and not forced:
-            fault = fault or parsed.fault
-            if fault is None:
-                refused = self.quota.refuse(target.project, address, parsed.collapsible, self.clock.now())
-                if refused is not None:
-                    fault = errors.quota_fault(refused, f"Send requests per minute and {refused}")
-                    retry_after = self.quota.limits.retry_after
+        if self.checks and not forced and fault is None:
+            fault = self._refuse_rate(target.project, parsed)
+            if fault is not None:
+                retry_after = self.quota.limits.retry_after
+            else:
+                fault = parsed.fault
         if fault is not None:
             self.send(connection, stream_id, self._fault_answer(fault, retry_after), delay)
             recorder.verdict(fault.label)
             return fault.label
         return self._accept(connection, stream_id, target.project, parsed, body, delay)
+
+    def _refuse_rate(self, project: str, parsed: messages.Parsed) -> errors.FcmFault | None:
+        now = self.clock.now()
+        subject = None
+        if self.quota.refuses_project(project, now):
+            subject = "project"
+        elif parsed.fault is None and self.quota.refuses_device(parsed.address, parsed.collapsible, now):
+            subject = "device"
+        return None if subject is None else errors.quota_fault(subject, f"Send requests per minute and {subject}")
 
     def _accept(
         self,
