@@ -11,7 +11,7 @@ import typer
 from pushcast.model.errors import ConfigurationError, PushcastError
 
 GROUPS = ("kafka", "topology", "schemas", "config", "device", "channel", "dlq", "bench")
-COMMANDS = ("run", "sim", "send", "audit", "demo")
+COMMANDS = ("run", "sim", "send", "pause", "resume", "audit", "demo")
 
 
 def build(nouns: Sequence[str]) -> typer.Typer:

@@ -1,0 +1,114 @@
+"""`pushcast pause`: the operator's kill switch of an app, and what is paused."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import time
+from typing import Annotated, Any
+
+import typer
+
+from pushcast.cli.output import Output, OutputOption, print_json, say
+from pushcast.config.settings import Settings, load
+from pushcast.model.errors import ConfigurationError
+from pushcast.model.words import Lane, Platform
+from pushcast.wire.control import Breaker, Kind, Pause, Subject
+from pushcast.wire.times import rfc3339
+
+AppOption = Annotated[str | None, typer.Option("--app", help="An app of the configuration.")]
+PlatformOption = Annotated[Platform | None, typer.Option(help="Platform.")]
+LaneOption = Annotated[Lane | None, typer.Option(help="Only this lane.", show_default="every lane")]
+
+
+def pause(
+    app: AppOption = None,
+    platform: PlatformOption = None,
+    lane: LaneOption = None,
+    comment: Annotated[str, typer.Option(help="Why, for whoever looks at it later.")] = "",
+    list_: Annotated[bool, typer.Option("--list", help="Show what is paused and which breakers are open.")] = False,
+    output: OutputOption = Output.text,
+) -> None:
+    """Stop sending for an app on a platform, in all processes within 2 seconds, until `pushcast resume`.
+
+    Its work is kept in push.parked.v1 meanwhile, and sent on resumption unless it has expired.
+    """
+    from pushcast.kafka.switchboard import read_state, write
+
+    settings = load()
+    if list_:
+        if (app, platform, lane) != (None, None, None):
+            raise typer.BadParameter("--list stands alone")
+        state = read_state(settings)
+        _show(
+            [paused_row(subject, entry) for subject, entry in sorted(state.pauses.items(), key=_order)],
+            [_breaker_row(*where, entry) for where, entry in sorted(state.breakers.items()) if entry.is_open],
+            output,
+        )
+        return
+    subject = subject_of(settings, app, platform, lane)
+    known = read_state(settings).pauses.get(subject)
+    entry = known or Pause(int(time.time() * 1000), f"{getpass.getuser()}@{socket.gethostname()}"[:500], comment[:500])
+    if known is None:
+        write(settings, subject, entry)
+    if output is Output.json:
+        print_json(paused_row(subject, entry) | {"changed": known is None})
+    else:
+        since = "" if known is None else f" since {rfc3339(known.since_ms)}: nothing changed"
+        typer.echo(f"{named(subject)} is paused{since}")
+
+
+def subject_of(settings: Settings, app: str | None, platform: Platform | None, lane: Lane | None) -> Subject:
+    """What the options name. Raises ConfigurationError for an app that the configuration does not know."""
+    if app is None or platform is None:
+        raise typer.BadParameter("--app and --platform are needed")
+    if app not in settings.apps:
+        known = ", ".join(sorted(settings.apps)) or "none"
+        raise ConfigurationError(f"there is no app {app!r} in the configuration; apps are: {known}")
+    return Subject(Kind.PAUSE, app, platform, lane)
+
+
+def named(subject: Subject) -> str:
+    """For people."""
+    return f"{subject.app} on {subject.platform}, {subject.lane or 'every'} lane"
+
+
+def paused_row(subject: Subject, entry: Pause) -> dict[str, Any]:
+    """For JSON. `lane` null: every lane."""
+    return {
+        "app": subject.app,
+        "platform": subject.platform,
+        "lane": subject.lane,
+        "since": rfc3339(entry.since_ms),
+        "by": entry.by,
+        "comment": entry.comment,
+    }
+
+
+def _breaker_row(app: str, platform: Platform, entry: Breaker) -> dict[str, Any]:
+    return {
+        "app": app,
+        "platform": platform,
+        "reason": entry.reason,
+        "opened_at": rfc3339(entry.opened_at_ms),
+        "abnormal_since": rfc3339(entry.abnormal_since_ms),
+        "by": entry.by,
+    }
+
+
+def _order(item: tuple[Subject, Pause]) -> tuple[str, str, str]:
+    subject = item[0]
+    return subject.app, subject.platform, subject.lane or ""
+
+
+def _show(pauses: list[dict[str, Any]], breakers: list[dict[str, Any]], output: Output) -> None:
+    if output is Output.json:
+        print_json({"pauses": pauses, "open_breakers": breakers})
+        return
+    for row in pauses:
+        comment = f": {row['comment']}" if row["comment"] else ""
+        place = f"{row['app']}  {row['platform']}  {row['lane'] or 'every lane'}"
+        typer.echo(f"{place}  paused since {row['since']} by {row['by']}{comment}")
+    for row in breakers:
+        typer.echo(f"{row['app']}  {row['platform']}  breaker open since {row['opened_at']}: {row['reason']}")
+    say(f"{len(pauses)} paused, {len(breakers)} breakers open")

@@ -1,0 +1,63 @@
+"""What the command line does with the control topic: reads it whole, and writes single records."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from pushcast.config.settings import Settings
+from pushcast.kafka.control import ControlTail
+from pushcast.kafka.errors import KafkaLayerError
+from pushcast.kafka.security import librdkafka_config
+from pushcast.wire import topics
+from pushcast.wire.control import Pause, Subject, encode
+from pushcast.wire.control_state import ControlState
+
+READ_SECONDS: Final = 15.0
+WRITE_SECONDS: Final = 15.0
+
+
+class ControlNotWritten(KafkaLayerError):
+    """Kafka did not take the record in time: nothing is paused or resumed, or it is not known."""
+
+
+def read_state(settings: Settings, topic: str = topics.CONTROL) -> ControlState:
+    """What holds now. Blocks. Raises ControlUnreadable."""
+    state = ControlState()
+
+    def failed(_: str, error: BaseException) -> None:
+        raise error
+
+    async def read() -> None:
+        tail = ControlTail(settings.kafka.bootstrap_servers, settings.kafka.security, state, fatal=failed, topic=topic)
+        await tail.start(READ_SECONDS)
+        await tail.close()
+
+    asyncio.run(read())
+    return state
+
+
+def write(settings: Settings, subject: Subject, pause: Pause | None, topic: str = topics.CONTROL) -> None:
+    """Pauses, or with None resumes. Blocks until Kafka has it. Raises ControlNotWritten."""
+    refused: list[str] = []
+
+    def delivered(error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            refused.append(error.str())
+
+    producer = Producer(
+        {
+            "bootstrap.servers": settings.kafka.bootstrap_servers,
+            **librdkafka_config(settings.kafka.security),
+            "acks": "all",
+            "enable.idempotence": True,
+            "message.timeout.ms": int(WRITE_SECONDS * 1000),
+        }
+    )
+    value = None if pause is None else encode(pause)
+    producer.produce(topic, value, subject.key(), 0, on_delivery=delivered)
+    left = producer.flush(WRITE_SECONDS + 1)
+    if left or refused:
+        raise ControlNotWritten(f"{topic} did not take the record: {refused[0] if refused else 'no answer'}")
