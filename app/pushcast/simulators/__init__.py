@@ -13,6 +13,7 @@ from pushcast.simulators.apns.build import build as _apns
 from pushcast.simulators.apps import AppSpec, app_specs
 from pushcast.simulators.expo.build import build as _expo
 from pushcast.simulators.fcm.build import build as _fcm
+from pushcast.simulators.plan import Plan
 from pushcast.simulators.recorder import Recorder
 from pushcast.simulators.simulator import Simulator
 from pushcast.simulators.webpush.build import build as _webpush
@@ -49,7 +50,7 @@ def start(
     builder = _BUILDERS.get(platform)
     if builder is None:
         raise ValueError(f"platform {platform!r} is not one of {', '.join(PLATFORMS)}")
-    return builder(
+    plan = Plan(
         host=host,
         port=port,
         control_port=control_port,
@@ -58,5 +59,5 @@ def start(
         work_dir=work_dir,
         apps=app_specs(apps),
         recorder=Recorder(max_copies=max_copies, max_deliveries=max_deliveries),
-        **options,
     )
+    return builder(plan, **options)
