@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from flow.kafka_tools import committed, create_topic, produce, read_all, running, until
+from pushcast.kafka import consumer
 from pushcast.kafka.app import add_batch_stage, make_app
 from pushcast.kafka.batch import TP, Batch, Bounds, Committed, Stage
 from pushcast.kafka.handover.fences import Fences, author_of
@@ -162,6 +163,9 @@ class CopyStage(Stage):
     def commit_metadata(self, tp: TP, offset: int) -> str:
         return self.handover.metadata(tp, offset)
 
+    async def refresh(self) -> None:
+        await self.handover.refresh(self.work)
+
     async def revoking(self, partitions: set[TP]) -> None:
         """Goes as a killed process does: with what is under way unfinished."""
 
@@ -211,3 +215,25 @@ async def test_an_app_that_is_followed_by_another_writes_nothing_twice(
     offset, metadata = (await committed(lab.servers, group, source, 1))[0]
     assert offset == 20
     assert decode(metadata).fenced == decode(metadata).epoch
+
+
+async def test_an_idle_partition_commits_how_far_others_have_written(
+    lab: Lab, unique: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "REFRESH_SECONDS", 0.2)
+    source, group = create_topic(lab.servers, unique("src"), 1), unique("group")
+    app = make_app(group, bootstrap_servers=lab.servers, partitions=1, data_dir=tmp_path)
+    add_batch_stage(
+        app, [source], CopyStage(lab.handover(), lab.outbox, lab.sends, lab.planned, set()), bounds=Bounds()
+    )
+    async with running(app):
+        await asyncio.to_thread(produce, lab.servers, lab.sends, [(0, None, b"others")] * 7)
+
+        async def position() -> int:
+            at = (await committed(lab.servers, group, source, 1))[0]
+            return decode(at[1]).positions[lab.sends] if at[1] else -1
+
+        async with asyncio.timeout(20):
+            while await position() < 8:  # the fence and theirs
+                await asyncio.sleep(0.1)
+        assert await position() == 8

@@ -40,9 +40,9 @@ SEND = topics.send(Platform.APNS, Lane.URGENT)
 HOUR_MS = 3_600_000
 
 
-def ensure(kafka: str) -> None:
+def ensure(kafka: str, names: Sequence[str] = (SEND, topics.dead_letter(SEND), topics.RECEIPT, *RUNGS)) -> None:
     """The product's topics, shared by the tests of this broker."""
-    for topic in (SEND, topics.dead_letter(SEND), topics.RECEIPT, *RUNGS):
+    for topic in names:
         try:
             create_topic(kafka, topic, PARTITIONS)
         except KafkaException as error:
@@ -50,10 +50,7 @@ def ensure(kafka: str) -> None:
                 raise
     # A created topic may take a moment to be in the broker's metadata; a group that starts before does not know it.
     admin, deadline = AdminClient({"bootstrap.servers": kafka}), time.monotonic() + DEADLINE_SECONDS
-    while any(
-        len(admin.list_topics(topic, timeout=10).topics[topic].partitions) < PARTITIONS
-        for topic in (SEND, topics.dead_letter(SEND), topics.RECEIPT, *RUNGS)
-    ):
+    while any(len(admin.list_topics(topic, timeout=10).topics[topic].partitions) < PARTITIONS for topic in names):
         assert time.monotonic() < deadline, "the topics are not in the metadata"
 
 

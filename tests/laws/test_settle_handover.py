@@ -160,6 +160,9 @@ class Settler:
             key = Subject(Kind.PAUSE, app, platform).key()
             self.control.apply(key, control.encode(Pause(1)) if paused else None)
 
+    def partitions(self) -> list[TP]:
+        return list(self.trackers)
+
     async def ends(self, partitions: Iterable[TP]) -> dict[TP, int]:
         return {tp: self.world.end(tp.topic) for tp in partitions}
 
@@ -226,6 +229,8 @@ async def run(seed: int, *, void: bool = True) -> None:
             for settler in world.settlers[-2:]:
                 if settler.alive:
                     await settler.pass_time(seconds)
+        elif dice < 0.5:
+            await rnd.choice(world.settlers[-2:]).stage.refresh()
         elif dice < 0.6:
             await current.commit_now([rnd.choice(SOURCES)])
         else:

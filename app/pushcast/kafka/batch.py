@@ -106,6 +106,10 @@ class BatchStage(Protocol):
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """Metadata to store with the commit of `offset`: at most 4096 bytes of UTF-8."""
 
+    async def refresh(self) -> None:
+        """Every few seconds: may look up what `commit_metadata` depends on. Where that has changed it is committed,
+        though the offset has not moved. Errors are treated as in `handle`, and it is called again the next time."""
+
 
 class Stage:
     """Defaults for a stage that needs no hooks."""
@@ -127,3 +131,6 @@ class Stage:
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """No metadata."""
         return ""
+
+    async def refresh(self) -> None:
+        """Nothing to look up."""

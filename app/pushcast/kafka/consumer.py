@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 FETCH_TIMEOUT_SECONDS = 1.0
 #: While tables recover, an empty fetch is what finds the end of the log.
 RECOVERY_FETCH_TIMEOUT_SECONDS = 0.1
+#: How old the metadata of an idle partition may become, and with it what a new owner has to read.
+REFRESH_SECONDS = 5.0
 
 
 class Wanted:
@@ -56,7 +58,9 @@ class BatchConsumer(Consumer):
         self._workers: dict[TP, asyncio.Task[None]] = {}
         self._preparing: list[asyncio.Task[None]] = []
         self._seeked: set[TP] = set()  # plain agents' partitions that stand at their committed offset
-        self._batch_committed: dict[TP, int] = {}
+        self._batch_committed: dict[TP, Committed] = {}
+        self._refreshing: asyncio.Task[None] | None = None
+        self._refreshed_at = 0.0  # on the loop's clock
         self._commit_lock = asyncio.Lock()
         self._end_lock = asyncio.Lock()
         super().__init__(*args, **kwargs)
@@ -163,7 +167,7 @@ class BatchConsumer(Consumer):
                     self._thread.wake,
                 )
                 if committed.offset is not None:
-                    self._batch_committed[tp] = committed.offset
+                    self._batch_committed[tp] = committed
         for stage, assigned in by_stage.values():
             self._start(stage, assigned)
         self._thread.wake()
@@ -247,6 +251,7 @@ class BatchConsumer(Consumer):
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """The commit tick: plain agents by their acks, batch stages by their low watermark."""
+        self._refresh_now_and_then()
         plain = await super().force_commit(topics, start_new_transaction)
         batches = await self.commit_partitions(
             [tp for tp in self.partitions if topics is None or tp in topics or tp.topic in topics]
@@ -266,14 +271,42 @@ class BatchConsumer(Consumer):
                 if partition is None:
                     continue
                 low = partition.tracker.low
-                if force or low > self._batch_committed.get(tp, partition.start_offset):
+                if force or low > self._low_committed(partition):
                     offsets[tp] = Committed(low, _metadata(partition, low))
             if not offsets or not await self._thread.commit_offsets(self.lease, offsets):
                 return False
-            self._batch_committed.update(
-                {tp: value.offset for tp, value in offsets.items() if value.offset is not None}
-            )
+            self._batch_committed.update(offsets)
             return True
+
+    def _low_committed(self, partition: Partition) -> int:
+        committed = self._batch_committed.get(partition.tp)
+        return partition.start_offset if committed is None or committed.offset is None else committed.offset
+
+    def _refresh_now_and_then(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self.restored and self._refreshing is None and now - self._refreshed_at >= REFRESH_SECONDS:
+            self._refreshed_at = now
+            self._refreshing = asyncio.create_task(self._refresh())
+            self._refreshing.add_done_callback(self._has_refreshed)
+
+    def _has_refreshed(self, task: asyncio.Task[None]) -> None:
+        self._refreshing = None
+        self._watch(task)
+
+    async def _refresh(self) -> None:
+        """Commits fresh metadata of partitions whose offset does not move."""
+        for stage in {id(partition.stage): partition.stage for partition in self.partitions.values()}.values():
+            try:
+                await stage.refresh()
+            except RETRIED as exc:
+                if self.restored:
+                    logger.warning("metadata is not refreshed now: %r", exc)
+        idle = []
+        for tp, partition in self.partitions.items():
+            low, committed = partition.tracker.low, self._batch_committed.get(tp)
+            if committed is not None and committed.offset == low and committed.metadata != _metadata(partition, low):
+                idle.append(tp)
+        await self.commit_partitions(idle, force=True)
 
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
         """Plain agents. Faust's own counts an offset as committed even when the commit failed."""

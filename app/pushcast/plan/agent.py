@@ -122,6 +122,11 @@ class PlanStage(Stage):
         """Epoch and output positions of the hand-over."""
         return "" if self._handover is None else self._handover.metadata(tp, offset)
 
+    async def refresh(self) -> None:
+        """Output positions of partitions where nothing happens."""
+        if self._handover is not None:
+            await self._handover.refresh(self.work)
+
     async def revoking(self, partitions: set[TP]) -> None:
         """Closes every window and settles every second look-up, then waits until Kafka has it all."""
         states = [state for tp in partitions if (state := self._partitions.get(tp.partition)) is not None]

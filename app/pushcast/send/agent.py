@@ -158,6 +158,11 @@ class SendStage(Stage):
             return standing.encode(standing.Standing(origins=origins))
         return self._ledgers.metadata(tp, offset, origins)
 
+    async def refresh(self) -> None:
+        """Output positions of partitions where nothing happens."""
+        if self._ledgers is not None:
+            await self._ledgers.refresh(self.work)
+
     async def revoking(self, partitions: set[TP]) -> None:
         """Begins no further record, finishes those begun within the quiesce bound, and drops the rest.
 

@@ -195,6 +195,11 @@ class SettleStage(Stage):
             return standing.encode(standing.Standing(origins=origins))
         return self._handover.metadata(tp, offset, origins)
 
+    async def refresh(self) -> None:
+        """Output positions of partitions where nothing happens."""
+        if self._handover is not None:
+            await self._handover.refresh(self.work)
+
     async def revoking(self, partitions: set[TP]) -> None:
         """Passes nothing more on, and waits until Kafka has acknowledged what was passed on. The rest is redelivered.
 

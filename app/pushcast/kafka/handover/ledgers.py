@@ -13,7 +13,7 @@ from pushcast.kafka.batch import TP, Committed
 from pushcast.kafka.handover import standing
 from pushcast.kafka.handover.ledger import Ledger
 from pushcast.kafka.handover.reading import Span, SpanReader, Spot
-from pushcast.kafka.handover.runner import ClaimRefused, Claims
+from pushcast.kafka.handover.runner import ClaimRefused, Claims, Ends
 
 if TYPE_CHECKING:
     from pushcast.kafka.outbox import Outbox
@@ -115,6 +115,17 @@ class Ledgers:
         if tp in self._started:
             self._look_at_ends(tp, ledger)
         return standing.encode(ledger.standing(offset, origins))
+
+    async def refresh(self, work: Ends) -> None:
+        """Looks up how far others have written the outputs by now, so that no new owner has to read that.
+
+        Raises KafkaError or TimeoutError.
+        """
+        started = {tp: self._ledgers[tp] for tp in work.partitions() if tp in self._started}
+        ends = await work.ends({TP(topic, tp.partition) for tp in started for topic in self._outputs})
+        for tp, ledger in started.items():
+            for topic in self._outputs:
+                ledger.ended(topic, ends[TP(topic, tp.partition)])
 
     def _look_at_ends(self, tp: TP, ledger: Ledger) -> None:
         for topic in self._outputs:

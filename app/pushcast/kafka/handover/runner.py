@@ -35,6 +35,13 @@ class Claims(Protocol):
     async def commit_now(self, partitions: Iterable[TP]) -> bool: ...
 
 
+class Ends(Protocol):
+    """`pushcast.kafka.work.Work`, as far as a refresh needs it."""
+
+    def partitions(self) -> list[TP]: ...
+    async def ends(self, partitions: Iterable[TP]) -> dict[TP, int]: ...
+
+
 class ClaimRefused(TimeoutError):
     """Kafka did not take the claim: no longer the owner, or not reachable. The transport tries again until revoked."""
 
@@ -157,6 +164,18 @@ class Handover:
             found,
             sum(len(takeover.tail) for takeover in taken.values()),
         )
+
+    async def refresh(self, work: Ends) -> None:
+        """Looks up how far others have written the outputs by now, so that no new owner has to read that.
+
+        Raises KafkaError or TimeoutError.
+        """
+        mine = [(tp, self._takeovers[tp]) for tp in work.partitions() if tp in self._takeovers]
+        started = {tp: takeover for tp, takeover in mine if takeover.started}
+        ends = await work.ends({TP(topic, tp.partition) for tp in started for topic in self._topics})
+        for tp, takeover in started.items():
+            for topic in self._topics:
+                takeover.ended(topic, ends[TP(topic, tp.partition)])
 
     def of(self, tp: TP) -> Takeover:
         """State of a partition that was taken over. Raises KeyError for one that was not."""
