@@ -122,8 +122,6 @@ STAGE_COUNTERS: Final[dict[str, tuple[Name, _Labelled]]] = {
     "known": (Name.SETTLED_BEFORE, lambda _, __, platform: (platform,)),
     "void": (Name.SETTLE_VOID, lambda _, __, topic: (topic,)),
     "ended": (Name.RETRIES_ENDED, lambda _, __, reason: (reason,)),
-    "suspensions": (Name.SUSPENSIONS, lambda _, __, step: (step,)),
-    "holds_over": (Name.HOLDS_OVER, lambda _, __, reason: (reason,)),
     "kept_tokens": (Name.TOKENS_KEPT, lambda _, __, reason: (reason,)),
     "unreadable_rows": (Name.ROWS_UNREADABLE, lambda _, __, reason: (reason,)),
 }
