@@ -104,8 +104,10 @@ def _settings(bootstrap_servers: str | None) -> Settings:
 
 
 def _client(bootstrap_servers: str, security: dict[str, str]) -> dict[str, str | int | float | bool]:
-    # librdkafka's own lines about a broker that is away say no more than the error that follows.
-    return {"bootstrap.servers": bootstrap_servers, "log_level": 0, **security}
+    # librdkafka's own lines about a broker that is away say no more than the error that follows. Why TLS or a password
+    # was refused, it says nowhere else.
+    quiet = security["security.protocol"] == "PLAINTEXT"
+    return {"bootstrap.servers": bootstrap_servers, "log_level": 0 if quiet else 3, **security}
 
 
 def _show(changes: list[Change], output: Output, *, done: bool) -> None:

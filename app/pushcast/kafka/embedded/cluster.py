@@ -75,7 +75,8 @@ def start(
     """Starts the cluster of `data_dir` as daemons and blocks until it is ready: every broker answers, and the group and
     transaction coordinators are loaded.
 
-    Idempotent: what runs already is left running, brokers that are missing are started. `brokers` None is what the
+    Idempotent: what runs already is left running, brokers that are missing are started. A file `extra.properties` in
+    `data_dir` is appended to each broker's configuration, where the last word counts. `brokers` None is what the
     directory was made with, else 1. `port` is the first broker's; without it 9092, or free ones when that is taken.
     Raises a kind of EmbeddedKafkaError; brokers that this call started are then killed, their logs stay.
     """
@@ -283,6 +284,8 @@ def _bring_up(
 def _prepare(directory: Path, layout: Layout, down: list[int], runtime: _Runtime, progress: Progress) -> None:
     """Configuration files, and formatted storage where there is none yet."""
     formatting = {}
+    own = directory / state.EXTRA_PROPERTIES
+    extra = own.read_text() if own.exists() else ""
     for index in down:
         folder = state.broker_dir(directory, index)
         folder.mkdir(exist_ok=True)
@@ -291,7 +294,7 @@ def _prepare(directory: Path, layout: Layout, down: list[int], runtime: _Runtime
             (folder / "pid").unlink()
         (folder / "log4j2.xml").write_text(properties.LOG4J2_XML)
         text = properties.server_properties(index + 1, layout.ports, layout.controller_ports)
-        (folder / "server.properties").write_text(text)
+        (folder / "server.properties").write_text(text + extra)
         if not storage.is_formatted(folder, layout.cluster_id):
             if storage.is_half_formatted(folder):
                 progress(f"{folder / 'data'} is half formatted and holds no topic: formatting it again")

@@ -20,6 +20,8 @@ from pushcast.kafka.embedded.jars import KAFKA_VERSION
 from pushcast.kafka.embedded.ports import HOST
 
 _STATE_FILE = "cluster.json"
+#: The user's own broker settings, in the data directory.
+EXTRA_PROPERTIES = "extra.properties"
 _GUARD_FILE = ".lock"
 
 
@@ -81,7 +83,7 @@ def read(data_dir: Path) -> Layout | None:
         pass
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{path} is damaged ({error}); remove {data_dir} to begin anew") from error
-    if data_dir.is_dir() and any(each.name != _GUARD_FILE for each in data_dir.iterdir()):
+    if data_dir.is_dir() and any(each.name not in {_GUARD_FILE, EXTRA_PROPERTIES} for each in data_dir.iterdir()):
         raise StorageError(f"{data_dir} is not empty and not a data directory of `pushcast kafka`; choose another")
     return None
 
