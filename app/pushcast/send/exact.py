@@ -9,6 +9,8 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.handover.ledgers import Ended, Ledgers, Read
 from pushcast.kafka.handover.reading import SpanReader
 from pushcast.model.batch import Message
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Reason
 from pushcast.wire import ledger, topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.headers import LEDGER, first
@@ -47,9 +49,12 @@ def _carried_of(group: str) -> Callable[[Iterable[tuple[str, bytes]], bytes | No
         sent_from = first(headers, SENT_FROM)
         if sent_from is None or value is None or not sent_from.startswith(mine):
             return None
+        offset = sent_from[len(mine) :]
+        if not offset.isdigit():
+            raise InvalidInput(Reason.INVALID_FIELD, f"{SENT_FROM} is not group|offset", SENT_FROM)
         batch = decode_batch(value)
         delivery_ids = [each for message in batch.messages for each in message.targets.delivery_id]
-        return Ended(int(sent_from[len(mine) :]), delivery_ids)
+        return Ended(int(offset), delivery_ids)
 
     return read
 

@@ -14,6 +14,7 @@ from pushcast.kafka.handover import standing
 from pushcast.kafka.handover.ledger import Ledger
 from pushcast.kafka.handover.reading import Span, SpanReader, Spot
 from pushcast.kafka.handover.runner import ClaimRefused, Claims, Ends
+from pushcast.model.errors import InvalidInput
 
 if TYPE_CHECKING:
     from pushcast.kafka.outbox import Outbox
@@ -28,7 +29,8 @@ class Ended(NamedTuple):
     delivery_ids: Iterable[bytes]
 
 
-#: What a record ends, by its headers and value; None when it is another group's. Cheap for those.
+#: What a record ends, by its headers and value; None when it is another group's. Cheap for those. Raises InvalidInput
+#: for a record that none of ours wrote.
 Read = Callable[[Iterable[tuple[str, bytes]], bytes | None], Ended | None]
 
 
@@ -41,7 +43,7 @@ class Ledgers:
 
     def __init__(self, outputs: Mapping[str, Read], *, outbox: Outbox, reader: SpanReader) -> None:
         """`outputs`: every topic that an outcome may be written to, in the partition of its send record."""
-        self.counters: Counter[str] = Counter()  # takeovers, tail_records, skipped
+        self.counters: Counter[str] = Counter()  # takeovers, tail_records, unreadable, skipped
         self._outputs = dict(outputs)
         self._outbox = outbox
         self._reader = reader
@@ -76,7 +78,11 @@ class Ledgers:
         def fold(message: Message) -> None:
             nonlocal found
             headers = cast("Iterable[tuple[str, bytes]]", message.headers() or ())
-            ended = self._outputs[cast(str, message.topic())](headers, message.value())
+            try:
+                ended = self._outputs[cast(str, message.topic())](headers, message.value())
+            except InvalidInput:
+                self.counters["unreadable"] += 1  # whoever wrote it: it must not keep the senders from starting
+                return
             if ended is not None:
                 found += 1
                 ledger = by_partition[cast(int, message.partition())]
