@@ -20,6 +20,7 @@ BENCHES = {
     "plan": Entry("pushcast.bench.plan", "Notifications through a planner, outputs acknowledged and committed."),
     "recovery": Entry("pushcast.bench.recovery", "The devices table rebuilt from its topic."),
     "latency": Entry("pushcast.bench.latency", "One urgent event on an idle system, produced to send batch readable."),
+    "sim": Entry("pushcast.bench.sim", "What a simulator answers, with its checks and without."),
     "send": Entry("pushcast.bench.send", "Every engine against the same sink, and the whole SEND stage."),
 }
 

@@ -6,27 +6,20 @@ processes of their own. Ratios between engines hold within a run, not across mac
 
 from __future__ import annotations
 
-import os
-import select
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
-
-import msgspec
-import yaml
+from typing import Any, Final
 
 from pushcast.bench import h2load, stage_send
 from pushcast.bench.base import Options, Result, Row, machine
 from pushcast.bench.messages import APP, address, messages
 from pushcast.bench.sender import Load, Report
+from pushcast.bench.sender_process import SenderProcess, configuration
 from pushcast.bench.sink import GO_STREAMS, Latency, Simulator, go_sink, simulator
-from pushcast.config.settings import CONFIG_VARIABLE, load
+from pushcast.config.settings import load
 from pushcast.model.errors import ConfigurationError, PushcastError
 from pushcast.model.words import Platform
 from pushcast.providers import registry
@@ -51,8 +44,6 @@ SIMULATOR: Final = ""
 GO: Final = "/sink/go"
 H2LOAD: Final = "h2load"
 ACCEPTED: Final = str(Disposition.ACCEPTED)
-POLL_SECONDS: Final = 0.05
-TIMEOUT_SECONDS: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,28 +154,11 @@ def _missing(case: Case, sim: Simulator) -> str | None:
     if case.engine == H2LOAD:
         return None if h2load.installed() else "h2load is not installed"
     try:
-        with _configuration(case, sim, sim.url):
+        with configuration(sim, sim.url, case.engine):
             registry.build(APP, case.platform, load())
     except ConfigurationError as error:
         return str(error)
     return None
-
-
-@contextmanager
-def _configuration(case: Case, sim: Simulator, url: str) -> Iterator[None]:
-    """A pushcast.yaml for one provider; this process and its children have PUSHCAST_CONFIG set to it."""
-    path = sim.folder / "pushcast.yaml"
-    tree = {"apps": {APP: {str(case.platform): sim.provider_settings(url) | {"engine": case.engine}}}}
-    path.write_text(yaml.safe_dump(tree))
-    before = os.environ.get(CONFIG_VARIABLE)
-    os.environ[CONFIG_VARIABLE] = str(path)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[CONFIG_VARIABLE]
-        else:
-            os.environ[CONFIG_VARIABLE] = before
 
 
 def _measured(case: Case, name: str, sim: Simulator, url: str, asked: int) -> Row:
@@ -192,7 +166,7 @@ def _measured(case: Case, name: str, sim: Simulator, url: str, asked: int) -> Ro
     if case.engine == H2LOAD:
         return _by_h2load(name, sim, url, items)
     before = sim.stats()
-    with _configuration(case, sim, url), _Sender(sim.folder / "sender.log") as sender:
+    with configuration(sim, url, case.engine), SenderProcess(sim.folder / "sender.log") as sender:
         load_ = case.load(items, sim.subscriptions(SUBSCRIPTIONS) if case.platform is Platform.WEBPUSH else ())
         sender.warm_up(load_)
         if case.all_in_flight:
@@ -227,57 +201,3 @@ def _by_h2load(name: str, sim: Simulator, url: str, items: int) -> Row:
 def _rendered(topic: str) -> Rendered:
     chars = BODY_CHARS[Platform.APNS]
     return render(next(messages(Platform.APNS, 1, 1, body_chars=chars, now_ms=0)), topic)
-
-
-class _Sender:
-    """The process under test. Use it as a context manager; when the block ends early, so does the process."""
-
-    def __init__(self, log: Path) -> None:
-        self._log = log
-
-    def __enter__(self) -> _Sender:
-        command = [sys.executable, "-m", "pushcast.bench.sender", str(os.getpid())]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.communicate(timeout=10)
-
-    def warm_up(self, load_: Load) -> None:
-        """Returns when it has sent `warm_up_items`."""
-        self._tell(msgspec.json.encode(load_))
-        self._read()
-
-    def report(self) -> Report:
-        """Lets it send the rest."""
-        return self.watched(lambda: True)[0]
-
-    def watched(self, condition: Callable[[], bool]) -> tuple[Report, float | None]:
-        """Lets it send the rest; with the report, when the condition was found true first (monotonic), if ever."""
-        self._tell(b"{}")
-        found_at: float | None = None
-        while not select.select([self._out], [], [], POLL_SECONDS)[0]:
-            if found_at is None and condition():
-                found_at = time.monotonic()
-        return msgspec.json.decode(self._read(), type=Report), found_at
-
-    @property
-    def _out(self) -> IO[bytes]:
-        assert self._process.stdout is not None
-        return self._process.stdout
-
-    def _tell(self, line: bytes) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(line + b"\n")
-        self._process.stdin.flush()
-
-    def _read(self) -> bytes:
-        if not select.select([self._out], [], [], TIMEOUT_SECONDS)[0]:
-            raise PushcastError(f"the process under test said nothing for {TIMEOUT_SECONDS:.0f} s")
-        line = self._out.readline()
-        if not line:
-            tail = self._log.read_text(errors="replace")[-3000:]
-            raise PushcastError(f"the process under test ended:\n{tail}")
-        return line

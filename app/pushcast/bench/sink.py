@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ class Simulator:
     platform: Platform
     folder: Path
     line: Mapping[str, Any]
+    process: ProcessUnderTest | None = None
 
     @property
     def url(self) -> str:
@@ -48,11 +50,23 @@ class Simulator:
     def answer_after(self, latency: Latency | None) -> None:
         """From now on; None: at once."""
         shown = None if latency is None else {"ms": latency.ms, "jitter_ms": latency.jitter_ms}
-        self._ask("/state", {"latency": shown}, method="PUT")
+        self.set_state(latency=shown)
+
+    def set_state(self, **state: Any) -> None:
+        """As its control API has it."""
+        self._ask("/state", state, method="PUT")
 
     def stats(self) -> dict[str, Any]:
         """Counters since its start."""
         return self._ask("/stats")
+
+    def reset(self) -> None:
+        """Counters, rules and state as at the start; connections stay."""
+        self._ask("/reset", {}, method="POST")
+
+    def never_answer(self) -> None:
+        """Takes every request from now on and answers none, until `reset`."""
+        self._ask("/rules", {"rules": [{"effect": "never"}]}, method="PUT")
 
     def subscriptions(self, count: int) -> tuple[str, ...]:
         """webpush: so many of them, as JSON texts, bound to the first app's key."""
@@ -68,15 +82,20 @@ class Simulator:
 
 
 @contextmanager
-def simulator(platform: Platform, folder: Path) -> Iterator[Simulator]:
-    """`pushcast sim PLATFORM --checks off`, which keeps no copies, until the end of the block."""
+def simulator(
+    platform: Platform, folder: Path, *, checks: bool = False, max_copies: int = 0, niceness: int = 0
+) -> Iterator[Simulator]:
+    """`pushcast sim PLATFORM` until the end of the block. Makes the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"sim-{platform}.log"
-    arguments = ("sim", platform, "--checks", "off", "--max-copies", "0", "--work-dir", str(folder / platform))
-    with ProcessUnderTest(child_command(*arguments), log) as process:
+    options = {"--checks": "on" if checks else "off", "--max-copies": str(max_copies)}
+    options["--work-dir"] = str(folder / platform)
+    arguments = ("sim", platform, *chain.from_iterable(options.items()))
+    with ProcessUnderTest(child_command(*arguments), log, niceness) as process:
         process.until(lambda: _line(log) is not None, f"the {platform} simulator listens", LISTENS_SECONDS)
         line = _line(log)
         assert line is not None
-        yield Simulator(platform, folder / platform, line)
+        yield Simulator(platform, folder / platform, line, process)
 
 
 def _line(log: Path) -> dict[str, Any] | None:
