@@ -2,13 +2,14 @@
 
 A wrong request gets 400 and `{"error": …}` and changes nothing.
 
-PUT /rules           [{match: {token|prefix|topic|project|app, nth}, effect, times, probability, retry_after,
+PUT /rules           [{match: {provider, token|prefix|topic|project|app, nth}, effect, times, probability, retry_after,
                      timestamp_ms, split}]; effects as in `Effect.parse`. The first rule that meets a request decides.
 PUT /state           every platform: latency (ms, {ms, jitter_ms} or {p50_ms, p99_ms}), maintenance, split_errors,
                      frozen, streams, excess_streams (refuse, goaway), answer_style, bytes_per_second, network (up,
                      refuse, close, stall), goaway {after_requests, after_seconds, mode, reason}.
                      apns: bad_device_token_limit, revoked_keys, token_update_scope (connection, team), store.
-                     fcm: quota {project_per_minute, device_per_minute, collapsible, retry_after} or null,
+                     fcm: quota {project_per_minute, device_per_minute, device_per_hour, collapsible,
+                     retry_after} or null,
                      idle_seconds, max_age_seconds, max_pings, ping_seconds, trailing_data, access_token_seconds,
                      token_endpoint, revoked_projects, revoke_access_tokens.
                      expo: per_second, receipt_delay_seconds, enforce_access_token, deliver_twice (probability).
