@@ -20,6 +20,8 @@ from .tracker import Bounds
 from .transport import BatchTransport, Entry, PromptTableManager
 from .work import Work
 
+#: Within it a member gives its partitions back and joins again.
+REBALANCE_TIMEOUT_SECONDS = 30.0
 #: Topics are read as they are; the stages decode.
 RAW: dict[str, Any] = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
 
@@ -38,7 +40,7 @@ def make_app(
     fetch_max_wait_ms: int = 500,
     session_timeout_seconds: float = 10.0,
     heartbeat_interval_seconds: float = 1.0,
-    rebalance_timeout_seconds: float = 30.0,
+    rebalance_timeout_seconds: float = REBALANCE_TIMEOUT_SECONDS,
     request_timeout_seconds: float = 40.0,
 ) -> faust.App:
     """An App whose id and consumer group are `name`; nothing connects before it is started.

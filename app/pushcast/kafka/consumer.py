@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FETCH_TIMEOUT_SECONDS = 1.0
+#: Of the rebalance timeout, for stages to give their partitions back; the rest is for the last commit and the join.
+REVOKING_SHARE = 0.5
 #: While tables recover, an empty fetch is what finds the end of the log.
 RECOVERY_FETCH_TIMEOUT_SECONDS = 0.1
 #: How old the metadata of an idle partition may become, and with it what a new owner has to read.
@@ -214,7 +216,7 @@ class BatchConsumer(Consumer):
 
     async def _end_owned_partitions(self) -> None:
         loop = asyncio.get_running_loop()
-        limit = self.app.conf.broker_rebalance_timeout * 0.5
+        limit = self.app.conf.broker_rebalance_timeout * REVOKING_SHARE
         deadline = loop.time() + limit
         partitions, workers = dict(self.partitions), dict(self._workers)
         for partition in partitions.values():

@@ -25,6 +25,7 @@ from pushcast.runtime.status import Status
 log = structlog.get_logger()
 
 CLOSE_SECONDS = 10.0
+OUTBOX_RECORDS = 100_000
 SMALL_RECORDS_LINGER_SECONDS = 0.005
 GC_THRESHOLDS = (50_000, 20, 50)
 
@@ -79,6 +80,7 @@ async def _run(
         loop=asyncio.get_running_loop(),
         on_fatal=lambda error: end_process("outbox", error),
         topics=producible(roles),
+        max_records=max(OUTBOX_RECORDS, settings.send.max_in_flight),  # an answer to everything in flight must fit
     )
     hosted: Hosted = host(settings, roles, lanes, platforms, slot, outbox)
     for provider in hosted.providers:

@@ -31,9 +31,11 @@ from pushcast.send.departures import Departures
 from pushcast.send.figures import Figures
 from pushcast.send.intake import Intake
 from pushcast.send.isolation import Isolation
+from pushcast.send.lease import Lease
 from pushcast.send.outcomes import Outcomes, Share
 from pushcast.send.parking import ParkedRecords, Parking
 from pushcast.send.records import OpenRecord, OpenRecords
+from pushcast.send.slowness import Slowness
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +66,11 @@ class SendStage(Stage):
         call_later: CallLater | None = None,
         ledgers: Ledgers | None = None,
         isolation: Isolation | None = None,
+        lease: Lease | None = None,
+        slow_seconds: float = 5.0,
     ) -> None:
         """Without `ledgers` a new owner sends again whatever its predecessor had not committed. Without `isolation` no
-        breaker opens, nothing is paused and nothing parked."""
+        breaker opens, nothing is paused and nothing parked. Without `lease` it sends whatever the coordinator says."""
         self.platform = platform
         self.lane = lane
         self.figures = figures
@@ -78,6 +82,7 @@ class SendStage(Stage):
         self._fatal = fatal
         self._ledgers = ledgers
         self._isolation = isolation
+        self._lease = lease
         self._records = OpenRecords()
         self._progress: asyncio.Event = asyncio.Event()
         ladder = policy.ladder
@@ -99,8 +104,9 @@ class SendStage(Stage):
             outcomes=outcomes,
             isolation=isolation,
             parking=self._parking,
+            slowness=Slowness(slow_seconds, max_open_targets // 4) if isolation and len(providers) > 1 else None,
             may_leave=self._may_leave,
-            look_again=None if isolation is None else self._look_again,
+            looks_again=isolation is not None or lease is not None,
             fatal=fatal,
             guarded=self._guarded,
             call_later=call_later,
@@ -198,10 +204,7 @@ class SendStage(Stage):
         return (app if app in self._providers else "", self.platform, self.lane)
 
     def _may_leave(self) -> bool:
-        return True
-
-    def _look_again(self) -> None:
-        self._parking.go_on()
+        return self._lease is None or self._lease.holds(self.work.last_heartbeat_at())
 
     def _on_acked(self, shares: list[Share]) -> None:
         self._guarded(partial(self._acked, shares))

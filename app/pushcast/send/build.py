@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from random import Random
 
 from pushcast.config.settings import Settings
+from pushcast.kafka.app import REBALANCE_TIMEOUT_SECONDS
 from pushcast.kafka.batch import Bounds
+from pushcast.kafka.consumer import REVOKING_SHARE
 from pushcast.kafka.fatal import end_process
 from pushcast.kafka.handover.ledgers import Ledgers
 from pushcast.kafka.ports import Fatal, Outbox
 from pushcast.model.clock import Clock, SystemClock
+from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Provider
 from pushcast.send.agent import SendStage
@@ -19,11 +22,14 @@ from pushcast.send.budget import Budget
 from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Breakers, Isolation
+from pushcast.send.lease import Lease
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.retries import Ladder, rungs_of
 
 #: After the last request's deadline: its answer, its receipt, the acknowledgement of Kafka.
 QUIESCE_MARGIN_SECONDS = 2.0
+#: What the transport leaves a stage for giving its partitions back.
+REVOKING_SECONDS = REBALANCE_TIMEOUT_SECONDS * REVOKING_SHARE
 
 
 def build(
@@ -57,13 +63,37 @@ def build(
         budget=budget or Budget(settings.send.max_in_flight),
         policy=Policy(attempts=settings.send.attempts, ladder=ladder(settings)),
         max_open_targets=bounds(settings).targets,
-        quiesce_seconds=settings.send.request_timeout_seconds + QUIESCE_MARGIN_SECONDS,
+        quiesce_seconds=quiesce_seconds(settings, platform),
         random=random or Random(),
         figures=figures or Figures(),
         fatal=fatal,
         ledgers=ledgers,
         isolation=None if breakers is None else Isolation(breakers, clock, platform, lane),
+        lease=Lease(settings.kafka.session_timeout_seconds),
+        slow_seconds=settings.send.slow_seconds,
     )
+
+
+def quiesce_seconds(settings: Settings, platform: Platform) -> float:
+    """How long a sender that loses its partitions waits for what is at its provider.
+
+    Raises ConfigurationError when that is longer than the group waits for it: what is under way would be sent again.
+    """
+    own: dict[str, float] = {
+        f"apps.{name}.{platform}.request_timeout_seconds": chosen.request_timeout_seconds
+        for name, app in settings.apps.items()
+        if (chosen := getattr(app, platform)) is not None and chosen.request_timeout_seconds is not None
+    }
+    deadlines = {"send.request_timeout_seconds": settings.send.request_timeout_seconds, **own}
+    longest = max(deadlines, key=lambda name: deadlines[name])
+    quiesce = deadlines[longest] + QUIESCE_MARGIN_SECONDS
+    if quiesce > REVOKING_SECONDS:
+        raise ConfigurationError(
+            f"{longest} is {deadlines[longest]:g} s; at most {REVOKING_SECONDS - QUIESCE_MARGIN_SECONDS:g} s, because a"
+            f" partition is given back within {REVOKING_SECONDS:g} s and its answers need"
+            f" {QUIESCE_MARGIN_SECONDS:g} s more"
+        )
+    return quiesce
 
 
 def build_breakers(settings: Settings, control: ControlState, outbox: Outbox, figures: Figures) -> Breakers:

@@ -20,6 +20,7 @@ from pushcast.send.isolation import Isolation
 from pushcast.send.outcomes import Outcomes
 from pushcast.send.parking import Parking
 from pushcast.send.records import Job, OpenRecord
+from pushcast.send.slowness import Slowness
 from pushcast.wire.parked import Why
 
 logger = logging.getLogger(__name__)
@@ -33,8 +34,8 @@ LOOK_AGAIN_SECONDS = 1.0
 class Departures:
     """Of one stage. Not thread safe: it belongs to the event loop.
 
-    `may_leave`: asked before anything is handed to a provider; while it says no, everything waits. `look_again`: called
-    every second while something waits; None: nobody looks.
+    `may_leave`: asked before anything is handed to a provider; while it says no, everything waits. `looks_again`: what
+    waits is looked at every second, because nothing may come that moves it.
     """
 
     def __init__(
@@ -46,8 +47,9 @@ class Departures:
         outcomes: Outcomes,
         isolation: Isolation | None,
         parking: Parking,
+        slowness: Slowness | None,
         may_leave: Callable[[], bool],
-        look_again: Callable[[], None] | None,
+        looks_again: bool,
         fatal: Fatal,
         guarded: Callable[[Callable[[], None]], None],
         call_later: CallLater | None,
@@ -59,8 +61,9 @@ class Departures:
         self._outcomes = outcomes
         self._isolation = isolation
         self._parking = parking
+        self._slowness = slowness
         self._may_leave = may_leave
-        self._look_again = look_again
+        self._looks_again = looks_again
         self._fatal = fatal
         self._guarded = guarded
         self._call_later = call_later
@@ -76,6 +79,9 @@ class Departures:
 
     def queue(self, job: Job) -> None:
         """Waits for its turn; `pump` gives it."""
+        if self._slowness is not None and self._slowness.is_excess(job):
+            self._parking.add((job,), Why.BUDGET)
+            return
         queue = self.waiting.get(job.parcel.key)
         if queue is None:
             queue = self.waiting[job.parcel.key] = deque()
@@ -97,12 +103,11 @@ class Departures:
             self._leave()
         finally:
             self._pumping = False
-        if (
-            self._look_again is not None
-            and self._look is None
-            and (any(self.waiting.values()) or self._parking.waiting)
-        ):
+        stuck = any(self.waiting.values()) or self._parking.waiting
+        if stuck and self._looks_again and self._look is None:
             self._look = self._timer(LOOK_AGAIN_SECONDS, self._looked)
+        elif not stuck and self._slowness is not None:
+            self._slowness.forget()
 
     def drop(self, gone: Set[OpenRecord]) -> None:
         """Forgets these records, which are marked as dropped. Receipts under way still count."""
@@ -148,8 +153,11 @@ class Departures:
 
     def _looked(self) -> None:
         self._look = None
-        if self._look_again is not None:
-            self._look_again()
+        self._parking.go_on()
+        if self._slowness is not None:
+            excess = self._slowness.look(self.waiting, self._clock.monotonic_seconds())
+            if excess:
+                self._parking.add(excess, Why.BUDGET)
         self.pump()
 
     def _hand_over(self, key: Hashable, queue: deque[Job]) -> bool:

@@ -319,3 +319,64 @@ async def test_what_is_on_its_way_into_the_parked_topic_is_waited_for_when_the_p
     await revoking
     assert harness.committable() == 101
     assert harness.figures.dropped == {}
+
+
+def news_and_chat() -> tuple[TwinProvider, TwinProvider]:
+    """One that answers when it is told to, and one that answers at once."""
+    return TwinProvider("news"), TwinProvider("chat", accept=True)
+
+
+async def test_work_of_a_slow_app_that_fills_the_partition_is_parked_and_the_others_go_on() -> None:
+    news, chat = news_and_chat()
+    harness = isolated(news, chat, capacity=200, max_open_targets=2000)
+    await harness.feed(*[send_batch(message(500, name=f"n{n}")) for n in range(6)], send_batch(message(9, app="chat")))
+    assert chat.seen == [], "its record is not even decoded"
+    harness.clock.advance(6)
+    assert harness.fire() == 1
+    await harness.settle()
+    assert len(chat.seen) == 9
+    parked = len(harness.outbox.parked())
+    assert harness.figures.parked == {("news", "apns", "urgent", "budget"): parked}
+    assert parked + harness.stage.waiting() + harness.stage.in_flight("news") == 3000
+    assert 0 < harness.stage.waiting() <= 1000, "the provider has enough to do"
+
+
+async def test_what_comes_for_a_slow_app_is_parked_as_it_comes_until_it_is_quick_again() -> None:
+    news, chat = news_and_chat()
+    harness = isolated(news, chat, capacity=20, max_open_targets=400)
+    await harness.feed(*[send_batch(message(50, name=f"n{n}")) for n in range(4)])
+    harness.clock.advance(6)
+    harness.fire()
+    await harness.settle()
+    before = len(harness.outbox.parked())
+    await harness.feed(send_batch(message(50, name="late", first_user=900)))
+    assert harness.outbox.parked()[before:] == [f"u{900 + n}" for n in range(50)]
+    news.accept = True
+    while news.calls:
+        call = news.calls.pop(0)
+        call.answer(*[ok(i) for i in call.left])
+        await harness.settle(400)
+    assert harness.stage.waiting() == 0
+    before = len(harness.outbox.parked())
+    await harness.feed(send_batch(message(50, name="later", first_user=2000)))
+    assert len(harness.outbox.parked()) == before
+    assert harness.budget.held == 0
+    assert harness.committable() == 106
+
+
+async def test_an_app_that_is_alone_is_never_parked_for_being_slow() -> None:
+    harness = isolated(TwinProvider(), capacity=20, max_open_targets=400)
+    await harness.feed(*[send_batch(message(50, name=f"n{n}")) for n in range(4)])
+    harness.clock.advance(60)
+    harness.fire()
+    await harness.settle()
+    assert harness.outbox.parked() == []
+
+
+async def test_work_that_waits_but_not_for_long_is_not_parked() -> None:
+    harness = isolated(*news_and_chat(), capacity=20, max_open_targets=400)
+    await harness.feed(*[send_batch(message(50, name=f"n{n}")) for n in range(4)])
+    harness.clock.advance(3)
+    harness.fire()
+    await harness.settle()
+    assert harness.outbox.parked() == []

@@ -26,6 +26,7 @@ from pushcast.send.budget import Budget
 from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Breakers, Isolation
+from pushcast.send.lease import Lease
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch, encode_batch
 from pushcast.wire.control_state import ControlState
@@ -267,6 +268,7 @@ class Harness:
         ledgers: Ledgers | None = None,
         control: ControlState | None = None,
         limits: Limits | None = None,
+        lease: Lease | None = None,
     ) -> None:
         """With `control` apps are isolated; what breakers announce is put and, unlike in Kafka, not heard back."""
         self.outbox = TwinOutbox(acks)
@@ -303,6 +305,7 @@ class Harness:
             call_later=self._call_later,
             ledgers=ledgers,
             isolation=self.isolation,
+            lease=lease,
         )
         self.trackers: dict[int, Tracker] = {}
 
