@@ -9,21 +9,25 @@ from typing import Any, cast
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, TopicPartition
 
-from pushcast.audit.reckoning import PartitionAccounts, Totals
+from pushcast.audit.places import PLACES, Search
+from pushcast.audit.reckoning import MAX_LISTED, MOVING, Key, PartitionAccounts, Totals
+from pushcast.audit.writers import Writers
 from pushcast.config.settings import Settings
-from pushcast.kafka.handover.fences import Fences, author_of
+from pushcast.kafka.handover.fences import author_of
 from pushcast.kafka.security import librdkafka_config
 from pushcast.model.errors import PushcastError
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
+from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
-from pushcast.wire import topics
 from pushcast.wire.dead_letters import STREAMS
 from pushcast.wire.receipts import decode_planned, decode_receipt
 
 _POLL_RECORDS = 5000
 _POLL_SECONDS = 0.2
 _TIMEOUT_SECONDS = 15.0
+#: Read before the first record that is judged, for the fences: a stopped process that wakes up writes within minutes.
+FENCES_BEFORE_MS = 15 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,7 @@ class Lag:
     records: int
 
 
-def planner_group(lane: Lane) -> str:
-    """Consumer group of a planner App."""
-    return f"pushcast-plan-{lane}"
+planner_group = groups.plan
 
 
 class Books:
@@ -84,10 +86,15 @@ class Books:
             dead = {topics.dead_letter(topic): lane for topic, lane in intakes.items()}
             wanted = [*intakes, *dead, topics.PLANNED, topics.RECEIPT]
             starts = {topic: self._start(topic, partition, since_ms) for topic in wanted}
-            fences = {topic: Fences() for topic in (topics.PLANNED, topics.RECEIPT)}
-            for message in self._read(partition, starts):
+            writers = {topic: Writers() for topic in (topics.PLANNED, topics.RECEIPT)}
+            from_ms = None if since_ms is None else max(0, since_ms - FENCES_BEFORE_MS)
+            read_to = self._watermarks(topics.RECEIPT, partition)[1]
+            early = {topic: self._start(topic, partition, from_ms) for topic in writers}
+            for message in self._read(partition, {**starts, **early}):
                 topic, value = str(message.topic()), message.value()
-                if topic in fences and not fences[topic].admit(author_of(_headers(message)), _offset(message)):
+                if topic in writers and not writers[topic].admit(author_of(_headers(message)), _offset(message)):
+                    continue
+                if _offset(message) < starts[topic]:
                     continue
                 if topic == topics.RECEIPT:
                     if value and accounts.receipt(receipt := decode_receipt(value)):
@@ -104,10 +111,32 @@ class Books:
                     if h.first(_headers(message), h.FORWARDED) is None and self._is_foreign(message):
                         accounts.excuse(intakes[topic], _offset(message))
             first = {str(lane): starts[topic] for topic, lane in intakes.items()}
-            totals.void_records += sum(each.void for each in fences.values())
-            accounts.settle(totals, {str(lane): commits[lane][partition] for lane in Lane}, first)
+            totals.void_records += sum(each.void for each in writers.values())
+            wanted_places = accounts.open(first, MAX_LISTED - len(totals.unbalanced))
+            places = self._places(partition, wanted_places, read_to)
+            accounts.settle(totals, {str(lane): commits[lane][partition] for lane in Lane}, first, places)
             progress(partition)
         return totals
+
+    def _places(self, partition: int, wanted: set[Key], read_to: int) -> dict[Key, str]:
+        """Where the deliveries of these accounts are; one that is nowhere is left out.
+
+        `read_to`: of the receipts. While anything moves, what is not found may have gone from a topic that was not
+        read yet to one that was.
+        """
+        if not wanted:
+            return {}
+        search = Search(wanted)
+        ends = {topic: self._watermarks(topic, partition)[1] for _, topic, _ in PLACES}
+        ends[topics.RECEIPT] = read_to
+        for group, topic, _ in PLACES:
+            start = max(self._watermarks(topic, partition)[0], self._committed(group, topic)[partition])
+            for message in self._read(partition, {topic: start}):
+                search.record(topic, _offset(message), _headers(message), message.value())
+                if search.over:
+                    return search.found
+        moving = any(self._watermarks(topic, partition)[1] > end for topic, end in ends.items())
+        return {**dict.fromkeys(wanted, MOVING), **search.found} if moving else search.found
 
     def _is_foreign(self, message: Message) -> bool:
         key = message.key()

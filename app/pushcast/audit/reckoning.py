@@ -1,19 +1,35 @@
 """Accounts of one partition. Pure: records go in, the balance comes out.
 
-Account key: the source record (lane, partition, offset). Distinct delivery ids count; copies are reported apart.
+Account key: the source record (lane, partition, offset). Distinct delivery ids count; copies are reported apart. Of a
+delivery that was redriven the last run counts.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pushcast.model.words import Outcome
 from pushcast.wire.receipts import Planned
 
 MAX_LISTED = 100
+#: Where what has not ended is: in the intake or a send topic, not handled yet; waiting on a rung; kept aside; moving
+#: while it was looked for; or nowhere.
+LAG, RETRY, PARKED, MOVING, LOST = "lag", "retry", "parked", "moving", "lost"
 OUTCOMES = tuple(str(outcome) for outcome in Outcome)
+
+
+#: (lane, source offset) of an account within its partition.
+Key = tuple[str, int]
+
+
+class End(NamedTuple):
+    """How a delivery ended in a run."""
+
+    run: int
+    outcome: str
 
 
 @dataclass(slots=True)
@@ -22,7 +38,8 @@ class Account:
 
     notification: str = ""
     planned: int | None = None  # None: no planned record was read
-    ended: dict[bytes, str] = field(default_factory=dict)  # delivery id to its outcome
+    run: int = 0  # of the planned record
+    ended: dict[bytes, End] = field(default_factory=dict)  # by delivery id
 
     @property
     def open(self) -> int:
@@ -68,9 +85,10 @@ class PartitionAccounts:
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
-        self._accounts: dict[tuple[str, int], Account] = {}
-        self._taken: set[tuple[str, int]] = set()
-        self._excused: set[tuple[str, int]] = set()
+        self._accounts: dict[Key, Account] = {}
+        self._taken: set[Key] = set()
+        self._excused: set[Key] = set()
+        self._ends: dict[End, End] = {}
         self._copies = 0
 
     def intake(self, lane: str, offset: int) -> None:
@@ -82,21 +100,35 @@ class PartitionAccounts:
         self._excused.add((lane, offset))
 
     def planned(self, planned: Planned) -> None:
-        """A planned record; for the same source offset the last one counts."""
+        """A planned record; for the same source offset the last one of the last run counts."""
         for offset, notification, total, _ in planned.rows():
             account = self._account(planned.lane, offset)
-            account.notification = notification
-            account.planned = total
+            if planned.run >= account.run:
+                account.notification, account.planned, account.run = notification, total, planned.run
 
     def receipt(self, receipt: dict[str, Any]) -> bool:
-        """A terminal receipt; False when it is a copy."""
+        """A terminal receipt; False when it is a copy. One of a later run takes the place of an earlier one's."""
         account = self._account(receipt["lane"], receipt["source_offset"])
         delivery = bytes.fromhex(receipt["delivery_id"])
-        first = delivery not in account.ended
-        self._copies += not first
-        account.ended[delivery] = receipt["outcome"]
+        end, known = End(receipt["run"], receipt["outcome"]), account.ended.get(delivery)
+        end = self._ends.setdefault(end, end)  # millions of deliveries share a few
+        new = known is None or end.run > known.run
+        self._copies += not new
+        # Within a run an acceptance is never taken back: the push is on its way.
+        if known is None or new or (end.run == known.run and known.outcome != Outcome.ACCEPTED):
+            account.ended[delivery] = end
         account.notification = account.notification or receipt["notification_id"]
-        return first
+        return new
+
+    def open(self, first: Mapping[str, int], limit: int) -> set[Key]:
+        """At most so many accounts with deliveries that have not ended: `settle` wants to know where they are."""
+        found: set[Key] = set()
+        for (lane, offset), account in self._accounts.items():
+            if len(found) >= limit:
+                break
+            if account.open and offset >= first.get(lane, 0):
+                found.add((lane, offset))
+        return found
 
     def _account(self, lane: str, offset: int) -> Account:
         account = self._accounts.get((lane, offset))
@@ -104,12 +136,20 @@ class PartitionAccounts:
             account = self._accounts[lane, offset] = Account()
         return account
 
-    def settle(self, totals: Totals, committed: dict[str, int], first: dict[str, int]) -> None:
+    def settle(
+        self,
+        totals: Totals,
+        committed: Mapping[str, int],
+        first: Mapping[str, int],
+        places: Mapping[Key, str] | None = None,
+    ) -> None:
         """Adds this partition's balance to `totals`.
 
         `committed`: per lane the planner group's committed offset; `first`: per lane the first source offset that
-        was read. Accounts from before it are not judgeable, because their other half may be gone.
+        was read. Accounts from before it are not judgeable, because their other half may be gone. `places`: where the
+        deliveries of open accounts are, as far as that was asked.
         """
+        places = places or {}
         totals.copies_of_receipts += self._copies
         for (lane, offset), account in sorted(self._accounts.items()):
             if offset < first.get(lane, 0):
@@ -117,14 +157,18 @@ class PartitionAccounts:
                 continue
             totals.notifications += 1
             totals.planned += account.planned or 0
-            totals.outcomes.update(account.ended.values())
+            totals.outcomes.update(end.outcome for end in account.ended.values())
             totals.unaccounted += account.open
-            if account.planned is None or account.planned != len(account.ended):
-                where = "planned_missing" if account.planned is None else "sending" if account.open else "surplus"
-                self._list(totals, lane, offset, account, where)
+            if account.planned is None:
+                behind = offset >= committed.get(lane, offset + 1)
+                self._list(totals, lane, offset, account, LAG if behind else "planned_missing")
+            elif account.open:
+                self._list(totals, lane, offset, account, places.get((lane, offset), LOST))
+            elif account.planned != len(account.ended):
+                self._list(totals, lane, offset, account, "surplus")
         for lane, offset in sorted(self._taken - self._accounts.keys() - self._excused):
             totals.unaccounted += 1
-            where = "lag" if offset >= committed.get(lane, 0) else "lost"
+            where = LAG if offset >= committed.get(lane, 0) else LOST
             self._list(totals, lane, offset, Account(), where)
 
     def _list(self, totals: Totals, lane: str, offset: int, account: Account, where: str) -> None:

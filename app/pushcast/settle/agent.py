@@ -27,14 +27,14 @@ from pushcast.settle.decide import wait_seconds
 from pushcast.settle.outputs import Counters, Holds, Outputs
 from pushcast.settle.passes import Intervals, Passes
 from pushcast.settle.queue import Queue, Waiting
-from pushcast.wire import topics
+from pushcast.wire import groups, topics
 from pushcast.wire.control_state import Change, ControlState, Event
 from pushcast.wire.parked import Parked, parked_of
 
 if TYPE_CHECKING:
     from pushcast.kafka.handover.runner import Handover
 
-GROUP = "pushcast-settle"
+GROUP = groups.SETTLE
 RUNGS: tuple[str, ...] = tuple(topics.retry(delay) for delay in topics.RETRY_DELAY_SECONDS)
 SOURCES: tuple[str, ...] = (*RUNGS, topics.PARKED)
 #: Outputs, and bytes of records, before the loop gets a turn and the outbox is asked for room. One record adds at most

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pushcast.audit.reckoning import MAX_LISTED, PartitionAccounts, Totals
+from pushcast.audit.reckoning import MAX_LISTED, Key, PartitionAccounts, Totals
 from pushcast.wire.receipts import Planned
 
 
@@ -14,8 +14,11 @@ def planned(offset: int, count: int, lane: str = "urgent", note: str = "n", othe
     return record
 
 
-def receipt(offset: int, delivery: int, outcome: str = "accepted", lane: str = "urgent") -> dict[str, Any]:
+def receipt(
+    offset: int, delivery: int, outcome: str = "accepted", lane: str = "urgent", run: int = 0
+) -> dict[str, Any]:
     return {
+        "run": run,
         "lane": lane,
         "source_offset": offset,
         "delivery_id": f"{delivery:032x}",
@@ -25,10 +28,13 @@ def receipt(offset: int, delivery: int, outcome: str = "accepted", lane: str = "
 
 
 def settled(
-    accounts: PartitionAccounts, committed: dict[str, int] | None = None, first: dict[str, int] | None = None
+    accounts: PartitionAccounts,
+    committed: dict[str, int] | None = None,
+    first: dict[str, int] | None = None,
+    places: dict[Key, str] | None = None,
 ) -> Totals:
     totals = Totals()
-    accounts.settle(totals, committed or {}, first or {})
+    accounts.settle(totals, committed or {}, first or {}, places)
     return totals
 
 
@@ -79,11 +85,11 @@ def test_a_copy_of_a_receipt_counts_once_and_is_told() -> None:
     assert (totals.balanced, totals.copies_of_receipts, totals.outcomes["accepted"]) == (True, 1, 1)
 
 
-def test_a_delivery_without_a_receipt_is_unaccounted_and_listed_as_being_sent() -> None:
+def test_a_delivery_without_a_receipt_is_unaccounted_and_listed_with_its_place() -> None:
     accounts = PartitionAccounts(5)
     accounts.planned(planned(7, 3, note="goal"))
     accounts.receipt(receipt(7, 1))
-    totals = settled(accounts)
+    totals = settled(accounts, places={("urgent", 7): "parked"})
     assert (totals.balanced, totals.unaccounted) == (False, 2)
     assert totals.unbalanced == [
         {
@@ -93,7 +99,7 @@ def test_a_delivery_without_a_receipt_is_unaccounted_and_listed_as_being_sent() 
             "notification": "goal",
             "planned": 3,
             "terminal": 1,
-            "where": "sending",
+            "where": "parked",
         }
     ]
 
@@ -179,3 +185,61 @@ def test_partitions_add_up_and_the_list_of_what_is_wrong_is_bounded() -> None:
             accounts.planned(planned(offset, 1))
         accounts.settle(totals, {}, {})
     assert (totals.unaccounted, totals.notifications, len(totals.unbalanced)) == (180, 180, MAX_LISTED)
+
+
+def test_a_delivery_that_is_nowhere_is_lost() -> None:
+    accounts = PartitionAccounts(5)
+    accounts.planned(planned(7, 1))
+    assert settled(accounts).unbalanced[0]["where"] == "lost"
+
+
+def test_receipts_before_their_planned_record_are_lag_while_the_planner_is_behind() -> None:
+    accounts = PartitionAccounts(0)
+    accounts.receipt(receipt(7, 1))
+    assert settled(accounts, committed={"urgent": 7}).unbalanced[0]["where"] == "lag"
+    assert settled(accounts, committed={"urgent": 8}).unbalanced[0]["where"] == "planned_missing"
+
+
+def test_only_open_accounts_that_are_judged_are_looked_for_and_not_more_than_are_listed() -> None:
+    accounts = PartitionAccounts(0)
+    for offset in range(5):
+        accounts.planned(planned(offset, 1))
+    accounts.receipt(receipt(3, 1))
+    assert accounts.open({"urgent": 2}, 100) == {("urgent", 2), ("urgent", 4)}
+    assert len(accounts.open({}, 2)) == 2
+    assert accounts.open({}, 0) == set()
+
+
+def test_of_a_redriven_delivery_the_last_run_counts() -> None:
+    accounts = PartitionAccounts(0)
+    accounts.planned(planned(0, 2))
+    for each in (
+        receipt(0, 1, "dead"),
+        receipt(0, 2, "dead"),
+        receipt(0, 1, "accepted", run=1),
+        receipt(0, 2, "dead", run=2),
+    ):
+        assert accounts.receipt(each), "no copy"
+    assert not accounts.receipt(receipt(0, 2, "accepted", run=1)), "a late one of an earlier run"
+    totals = settled(accounts)
+    assert (totals.balanced, dict(totals.outcomes)) == (True, {"accepted": 1, "dead": 1})
+    assert totals.copies_of_receipts == 1
+
+
+def test_an_acceptance_is_not_taken_back_by_a_copy_of_its_run() -> None:
+    accounts = PartitionAccounts(0)
+    accounts.planned(planned(0, 2))
+    for outcomes, delivery in ((("accepted", "dead"), 1), (("dead", "accepted"), 2)):
+        for outcome in outcomes:
+            accounts.receipt(receipt(0, delivery, outcome))
+    assert settled(accounts).outcomes == {"accepted": 2}
+
+
+def test_a_planned_record_of_a_later_run_counts() -> None:
+    accounts = PartitionAccounts(0)
+    again = planned(0, 1)
+    again.run = 1
+    accounts.planned(again)
+    accounts.planned(planned(0, 5))
+    accounts.receipt(receipt(0, 1))
+    assert settled(accounts).balanced

@@ -1,0 +1,180 @@
+"""Reads the history of a device from the topics, and says from when on they have it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from confluent_kafka import Message
+
+from pushcast.config.settings import Settings
+from pushcast.kafka.handover.reading import SpanReader, Spot
+from pushcast.model.errors import InvalidInput, PushcastError
+from pushcast.model.ids import partition_of
+from pushcast.register.history import Device, Historian, Step, Subject, concerns, ordered
+from pushcast.register.names import Topics
+from pushcast.wire.times import rfc3339
+
+#: More devices with one id or token are not one story: say whose.
+MAX_DEVICES = 20
+#: Newest steps that are kept of them.
+MAX_STEPS = 2000
+
+
+class TooManyDevices(PushcastError):
+    """The id or hash is that of more devices than can be told together."""
+
+
+@dataclass(slots=True)
+class _Read:
+    """A consumed record, as `pushcast.kafka.ports.Record`."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Any
+
+
+@dataclass(slots=True)
+class History:
+    """What was found. `kept_since`: by topic, from when on it is whole; None: from its beginning."""
+
+    steps: list[Step] = field(default_factory=list)
+    kept_since: dict[str, int | None] = field(default_factory=dict)
+    left_out: int = 0  # older steps than the newest `MAX_STEPS`
+    unreadable: Counter[str] = field(default_factory=Counter)  # records that may be about it, by reason
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "steps": [step.to_dict() for step in self.steps],
+            "kept_since": {
+                topic: None if since is None else rfc3339(since) for topic, since in self.kept_since.items()
+            },
+            "left_out": self.left_out,
+            "unreadable": dict(self.unreadable),
+        }
+
+
+def history_of(
+    settings: Settings, subject: str, *, user: str | None = None, app: str | None = None, names: Topics | None = None
+) -> History:
+    """Reads the topics whole, or one partition of them when the user is known; then the devices' partitions once more.
+
+    Blocks. Raises TooManyDevices, and TailUnreadable (an OSError) when Kafka does not answer.
+    """
+    return asyncio.run(_Search(settings, Subject(subject), user, app, names or Topics()).run())
+
+
+class _Search:
+    def __init__(self, settings: Settings, subject: Subject, user: str | None, app: str | None, names: Topics) -> None:
+        self._names = names
+        self._partitions = settings.kafka.partitions
+        self._subject = subject
+        self._user = user
+        self._app = app
+        self._reader = SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security)
+        self._historian = Historian(settings.apps, names)
+
+    async def run(self) -> History:
+        devices: set[Device] = set()
+        found = History()
+
+        def look(record: _Read) -> None:
+            if not self._subject.may_be_in(record):
+                return
+            step = self._step(record, found)
+            if step is not None and self._subject.is_about(step) and self._wanted(step.device):
+                devices.add(step.device)
+                if len(devices) > MAX_DEVICES:
+                    raise TooManyDevices(
+                        f"more than {MAX_DEVICES} devices have the id or token hash {self._subject.text}: give --user"
+                    )
+
+        everywhere = range(self._partitions) if self._user is None else [self._home(self._user)]
+        found.kept_since = await self._read(everywhere, look)
+        if devices:
+            found = await self._tell(devices)
+        return found
+
+    async def _tell(self, devices: set[Device]) -> History:
+        found = History()
+
+        def collect(record: _Read) -> None:
+            if not any(device.user.encode() in (record.key or b"") for device in devices):
+                return
+            step = self._step(record, found)
+            if step is not None and concerns(step, devices):
+                found.steps.append(step)
+                if len(found.steps) > 2 * MAX_STEPS:
+                    _keep_newest(found, self._names)
+
+        found.kept_since = await self._read({self._home(device.user) for device in devices}, collect)
+        _keep_newest(found, self._names)
+        return found
+
+    def _step(self, record: _Read, found: History) -> Step | None:
+        try:
+            return self._historian.step_of(record)
+        except InvalidInput as error:
+            found.unreadable[error.reason] += 1
+            return None
+
+    def _wanted(self, device: Device) -> bool:
+        return self._user in (None, device.user) and self._app in (None, device.app)
+
+    def _home(self, user: str) -> int:
+        return partition_of(user.encode(), self._partitions)
+
+    async def _read(self, partitions: Iterable[int], on_record: Any) -> dict[str, int | None]:
+        spots = [(topic, partition) for topic in self._names for partition in partitions]
+        ends = await self._reader.ends(spots)
+        begins: dict[Spot, tuple[int, int]] = {}  # offset and time of the first record that is there
+
+        def take(message: Message) -> None:
+            record = _record(message)
+            begins.setdefault((record.topic, record.partition), (record.offset, record.timestamp))
+            on_record(record)
+
+        await self._reader.read({spot: (0, end) for spot, end in ends.items()}, take)
+        return kept_since(ends, begins, round(time.time() * 1000), self._names)
+
+
+def kept_since(
+    ends: Mapping[Spot, int], begins: Mapping[Spot, tuple[int, int]], now_ms: int, names: Topics
+) -> dict[str, int | None]:
+    """From when on each topic is whole, by the offset and time of the first record that each partition has.
+
+    None: from its beginning. A compacted topic loses records from anywhere: what is left says nothing about the rest.
+    """
+    kept: dict[str, int | None] = dict.fromkeys(names)
+    for (topic, partition), end in ends.items():
+        offset, at = begins.get((topic, partition), (end, now_ms))  # all of it is gone
+        if offset > 0 and topic != names.device:
+            kept[topic] = max(at, kept[topic] or 0)
+    return kept
+
+
+def _record(message: Message) -> _Read:
+    return _Read(
+        cast(str, message.topic()),
+        cast(int, message.partition()),
+        cast(int, message.offset()),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        message.headers() or (),
+    )
+
+
+def _keep_newest(found: History, names: Topics) -> None:
+    steps = ordered(found.steps, names)
+    found.left_out += max(0, len(steps) - MAX_STEPS)
+    found.steps = steps[-MAX_STEPS:]

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pushcast.audit.places import PLACES, Search
+from pushcast.model.words import Lane, Platform
+from pushcast.runtime.hosted import plan_group
+from pushcast.send.agent import group_of
+from pushcast.settle.agent import GROUP, SOURCES
+from pushcast.wire import groups, topics
+from pushcast.wire import headers as h
+from pushcast.wire.batches import encode_batch
+from unit.send.twin import message, send_batch
+
+BATCH = encode_batch(send_batch(message(2, first_user=0), lane="urgent"))  # of source offsets 7 and 8
+
+
+def test_a_delivery_is_where_its_record_is_unfinished() -> None:
+    search = Search({("urgent", 7), ("bulk", 7), ("urgent", 9)})
+    search.record(topics.retry("5m"), 0, [], BATCH)
+    search.record(topics.PARKED, 0, [], BATCH)
+    assert search.found == {("urgent", 7): "retry"}, "the first place found"
+    assert not search.over
+
+
+def test_a_search_is_over_when_everything_has_a_place() -> None:
+    search = Search({("urgent", 7), ("urgent", 8)})
+    search.record(topics.send(Platform.APNS, Lane.URGENT), 0, [], BATCH)
+    assert search.found == {("urgent", 7): "lag", ("urgent", 8): "lag"}
+    assert search.over
+
+
+def test_void_records_fences_and_junk_are_no_place() -> None:
+    search = Search({("urgent", 7)})
+    origin = h.origin("settle-parked", 3, 5)
+    search.record(topics.PARKED, 0, [*origin, (h.FENCE, b"1")], None)
+    search.record(topics.PARKED, 1, h.origin("settle-parked", 3, 4), BATCH)
+    search.record(topics.PARKED, 2, [(h.ORIGIN, b"x")], BATCH)
+    search.record(topics.PARKED, 3, [], b"junk")
+    assert search.found == {}
+    search.record(topics.PARKED, 4, origin, BATCH)
+    assert search.found == {("urgent", 7): "parked"}
+
+
+def test_the_groups_are_those_of_the_stages() -> None:
+    assert GROUP == groups.SETTLE
+    assert {topic for group, topic, _ in PLACES if group == GROUP} == set(SOURCES)
+    for lane in Lane:
+        assert plan_group(lane) == groups.plan(lane)
+        for platform in Platform:
+            assert group_of(platform, lane) == groups.send(platform, lane)
