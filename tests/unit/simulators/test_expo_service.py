@@ -103,6 +103,36 @@ async def test_receipts_come_later_and_vanish_after_a_day(expo: Simulator, clien
     assert await receipts(client, ids) == {}
 
 
+@pytest.mark.parametrize(
+    ("effect", "status"),
+    [("status:503", 503), ("status:429", 429), ("html:502", 502), ("status:400:VALIDATION_ERROR", 400)],
+)
+async def test_a_rule_may_be_about_questions_for_receipts(
+    expo: Simulator, client: httpx.AsyncClient, effect: str, status: int
+) -> None:
+    expo.set_rules([{"match": {"token": "getReceipts"}, "effect": effect, "times": 1}])
+    (ticket,) = (await send(client, [{"to": token("a")}])).json()["data"]
+    assert (await client.post("getReceipts", json={"ids": [ticket["id"]]})).status_code == status
+    assert ticket["id"] in await receipts(client, [ticket["id"]])
+
+
+async def test_receipts_are_under_maintenance_too(expo: Simulator, client: httpx.AsyncClient) -> None:
+    await expo.set_state({"maintenance": True})
+    assert (await client.post("getReceipts", json={"ids": ["a"]})).status_code == 503
+
+
+async def test_who_reads_receipts_needs_an_access_token_where_it_is_enforced(
+    expo: Simulator, client: httpx.AsyncClient
+) -> None:
+    wrong = await client.post("getReceipts", json={"ids": ["a"]}, headers={"authorization": "Bearer wrong"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["code"]) == (401, "UNAUTHORIZED")
+    await expo.set_state({"enforce_access_token": True})
+    assert (await client.post("getReceipts", json={"ids": ["a"]})).status_code == 403
+    good = "Bearer " + Path(expo.credentials["access_token_file"]).read_text().strip()
+    allowed = await client.post("getReceipts", json={"ids": ["a"]}, headers={"authorization": good})
+    assert allowed.json() == {"data": {}}
+
+
 async def test_too_many_receipts_are_refused(client: httpx.AsyncClient) -> None:
     answer = await client.post("getReceipts", json={"ids": [str(n) for n in range(1001)]})
     assert answer.json()["errors"][0]["code"] == "PUSH_TOO_MANY_RECEIPTS"

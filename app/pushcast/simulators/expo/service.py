@@ -23,6 +23,8 @@ SETTINGS: Final = ServerSettings(max_concurrent_streams=100, max_body_bytes=2 * 
 PER_SECOND: Final = 600
 _SEND: Final = b"/--/api/v2/push/send"
 _RECEIPTS: Final = b"/--/api/v2/push/getReceipts"
+#: What a rule that matches this "token" does, happens to questions for receipts; one without a match, to both.
+RECEIPTS_RULE: Final = b"getReceipts"
 _JSON: Final = literal(b"content-type", b"application/json; charset=utf-8")
 
 
@@ -93,11 +95,7 @@ class ExpoProvider(Provider):
                 raise BadRequest(404, "NOT_FOUND", "Not found.")
             plain = messages.inflate(body, headers.get(b"content-encoding", b""))
             if path == _RECEIPTS:
-                ids = messages.receipt_ids(plain)
-                found = self.receipts.read(ids, self.clock.now(), self.receipt_delay_seconds)
-                self.recorder.events["receipts_read"] += len(found)
-                label = "200 receipts"
-                self._reply(connection, stream_id, 200, json_body({"data": found}), delay)
+                label = self._tell_receipts(connection, stream_id, headers, plain, delay)
             else:
                 label = self._send_all(connection, stream_id, headers, plain, delay)
         except BadRequest as refused:
@@ -135,6 +133,35 @@ class ExpoProvider(Provider):
             self.recorder.answered(other - delay * 1000)
         self._reply(connection, stream_id, 200, json_body({"data": tickets}), delay, marker=marker)
         return "200"
+
+    def _tell_receipts(
+        self, connection: Connection, stream_id: int, headers: dict[bytes, bytes], body: bytes, delay: float
+    ) -> str:
+        effect = self.rules.find(RECEIPTS_RULE, "") if self.rules.rules else None
+        if effect is None and self.maintenance:
+            effect = Effect("status", 503)
+        if effect is not None and effect.kind == "latency":
+            delay += effect.delay_seconds
+        elif effect is not None and effect.kind == "fail":
+            if self.rules.still_fails(RECEIPTS_RULE, effect.count):
+                return self.perform(connection, stream_id, effect, delay, None)
+        elif effect is not None and effect.kind != "ok" and not _is_ticket(effect):
+            return self.perform(connection, stream_id, effect, delay, None)
+        ids = messages.receipt_ids(body)
+        if self.checks:
+            self._refuse_reader(headers.get(b"authorization"))
+        found = self.receipts.read(ids, self.clock.now(), self.receipt_delay_seconds)
+        self.recorder.events["receipts_read"] += len(found)
+        self._reply(connection, stream_id, 200, json_body({"data": found}), delay)
+        return "200 receipts"
+
+    def _refuse_reader(self, authorization: bytes | None) -> None:
+        """Ticket ids do not name a project, so the access token of any will do."""
+        if authorization is None and self.enforce_access_token:
+            raise BadRequest(403, "UNAUTHORIZED", "Insufficient permissions to read receipts.")
+        known = {b"Bearer " + each.encode() for each in self.access_tokens.values()}
+        if authorization is not None and authorization not in known:
+            raise BadRequest(401, "UNAUTHORIZED", "The bearer token is invalid.")
 
     def _refuse_batch(self, headers: dict[bytes, bytes], pushes: list[Push]) -> None:
         by_project: dict[str, list[str]] = {}
