@@ -32,11 +32,10 @@ class Slowness:
 
     def look(self, waiting: Mapping[Hashable, deque[Job]], now: float) -> list[Job]:
         """Finds the slow ones, and takes out of their queues what is to be parked: the newest of each partition."""
-        slow = [
-            key
-            for key, queue in waiting.items()
-            if queue and now - queue[0].parcel.record.taken_at > self._slow_seconds
-        ]
+        since = now - self._slow_seconds
+        heads = {key: queue[0].parcel for key, queue in waiting.items() if queue}
+        # What has no provider ends as soon as it has its budget.
+        slow = [key for key, head in heads.items() if head.provider is not None and head.record.taken_at < since]
         self._slow = {key: Counter() for key in slow}
         self._share = self._keep // max(1, len(slow))
         return [job for key in slow for job in self._trim(waiting[key])]
