@@ -222,13 +222,13 @@ class Asker:
             self._figures.asked[self._app, self._platform, result] += 1
             if refused is None:
                 verdicts |= polled.verdicts
-            elif not divisible(refused) or questions >= MAX_PARTS:
-                return polled
-            elif len(part) == 1:
-                verdicts[part[0]] = refused
-            else:
+            elif divisible(refused) and len(part) > 1 and questions < MAX_PARTS:
                 middle = len(part) // 2
                 parts.extend((part[:middle], part[middle:]))
+            elif refused.disposition is Disposition.REJECTED and len(part) == 1:
+                verdicts[part[0]] = refused
+            else:
+                return polled
         return Polled(verdicts)
 
     async def _turn(self) -> None:

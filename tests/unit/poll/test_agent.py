@@ -338,3 +338,12 @@ async def test_an_unexpected_error_ends_the_process_and_completes_nothing() -> N
         await harness.settle()
     assert [what for what, _ in harness.fatal] == ["pushcast-poll-expo"]
     assert harness.low() == 100
+
+
+async def test_an_answer_that_cannot_be_read_says_nothing_about_a_ticket() -> None:
+    unreadable = refused(Disposition.UNKNOWN, "answer_unreadable")
+    harness = Harness(news=TwinSource(*[unreadable] * TRIES, says={"t0": OK}))
+    await harness.feed(record(100, tickets(1)))
+    await harness.pass_time(900)
+    assert harness.figures.receipts == {}
+    assert ([len(again) for _, again in harness.again()], harness.low()) == ([1], 101)
