@@ -22,6 +22,7 @@ help:
 	@echo "make test   all tests; ARGS=\"-k ledger\" picks some"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make bench  ARGS=\"plan --shape alert\"; see docs/benchmarks.md"
+	@echo "make faults kills, zombies, outages, poison and more under load; ONLY=zombie; see docs/faults.md"
 	@echo "make graph  writes topology/GRAPH.md again"
 	@echo "make lock   resolves requirements/*.txt again"
 
@@ -53,6 +54,10 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	@$(VENV)/bin/pushcast bench $(ARGS)
+
+# One scenario with ONLY=zombie; ARGS="--seed 3 --cycles 5"; `make faults ARGS=--help`.
+faults: $(STAMP)
+	@PYTHONPATH=tests $(VENV)/bin/python -m faults $(addprefix --only ,$(ONLY)) $(ARGS)
 
 graph: $(STAMP)
 	@$(VENV)/bin/pushcast topology graph --write

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from confluent_kafka import Producer
 
 from pushcast.audit.reader import Books, planner_group
 from pushcast.audit.reckoning import Totals
 from pushcast.demo.load import DeviceOf, make_devices, make_notes
+from pushcast.demo.produce import Progress, produce, producer_of, register, subscribe
 from pushcast.demo.result import Tally, result_of
 from pushcast.demo.strikes import Strikes
 from pushcast.demo.world import World
-from pushcast.kafka.security import librdkafka_config
 from pushcast.model.errors import PushcastError
-from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics
 
-REGISTER_SECONDS = 120.0
 DRAIN_SECONDS = 300.0
 SETTLE_SECONDS = 20.0
 POLL_SECONDS = 0.2
-SUBSCRIPTIONS_AT_ONCE = 1000
-
-Progress = Callable[[str, int, int], None]  # step, done, of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +38,8 @@ def run(world: World, plan: Plan, progress: Progress) -> dict[str, Any]:
     """Runs the main job in `world`; returns the contract's keys. Raises PushcastError when it does not end."""
     with Books(world.settings) as books:
         devices = make_devices(plan.devices, plan.seed)
-        _subscribe(world, devices)
-        _register(world, books, devices, progress)
+        subscribe(world, devices)
+        register(world, books, devices, progress, planners=len(Lane))
         produced_from_ms = round(time.time() * 1000)
         strikes = Strikes(world, plan.notifications, plan.seed) if plan.faults else None
         if strikes is not None:
@@ -70,81 +63,9 @@ def run(world: World, plan: Plan, progress: Progress) -> dict[str, Any]:
     return {**result, **struck, "transient_errors": world.transient_errors()}
 
 
-def _producer(world: World) -> Producer:
-    kafka = world.settings.kafka
-    return Producer(
-        {
-            "bootstrap.servers": kafka.bootstrap_servers,
-            **librdkafka_config(kafka.security),
-            "acks": "all",
-            "enable.idempotence": True,
-            "linger.ms": 5,
-            "queue.buffering.max.messages": 200_000,
-        }
-    )
-
-
-def _produce(producer: Producer, topic: str, user: str, value: bytes, partitions: int, timestamp_ms: int) -> None:
-    key = user.encode()
-    while True:
-        try:
-            producer.produce(topic, value, key, partition_of(key, partitions), timestamp=timestamp_ms)
-        except BufferError:
-            producer.poll(0.1)
-        else:
-            return
-
-
-def _subscribe(world: World, devices: list[DeviceOf]) -> None:
-    """Gives every Web Push device a subscription of the simulated push service."""
-    waiting: dict[tuple[str, bool], list[DeviceOf]] = {}
-    for device in devices:
-        if device.event["platform"] == "webpush":
-            waiting.setdefault((device.event["app"], device.dead), []).append(device)
-    for (app, dead), group in waiting.items():
-        for start in range(0, len(group), SUBSCRIPTIONS_AT_ONCE):
-            part = group[start : start + SUBSCRIPTIONS_AT_ONCE]
-            for device, subscription in zip(part, world.subscribe(app, dead, len(part)), strict=True):
-                device.event["subscription"] = subscription
-
-
-def _register(world: World, books: Books, devices: list[DeviceOf], progress: Progress) -> None:
-    """Writes the registrations and waits until every planner sees all of them."""
-    producer = _producer(world)
-    now_ms = round(time.time() * 1000)
-    for device in devices:
-        value = orjson.dumps(device.event)
-        _produce(producer, topics.DEVICE_CHANGED, device.user, value, world.settings.kafka.partitions, now_ms)
-    producer.flush()
-    deadline = time.monotonic() + REGISTER_SECONDS
-    while True:
-        world.check_roles()
-        lag = books.lag("pushcast-register", topics.DEVICE_CHANGED).records
-        visible = _visible(world, books) if not lag else 0
-        progress("devices visible to planners", visible, len(devices))
-        if not lag and visible >= len(devices):
-            return
-        if time.monotonic() > deadline:
-            raise PushcastError(f"only {visible} of {len(devices)} devices visible after {REGISTER_SECONDS:.0f} s")
-        time.sleep(POLL_SECONDS)
-
-
-def _visible(world: World, books: Books) -> int:
-    """Rows that the slowest planner has applied: its table's positions against the topic's ends."""
-    ends = books.end_offsets(topics.DEVICE)
-    planners = {name: info for name, info in world.infos().items() if name.startswith("planner-")}
-    if len(planners) < len(Lane):
-        return 0
-    seen = []
-    for info in planners.values():
-        positions = info.get("tables", {}).get("devices", {})
-        seen.append(sum(min(end, int(positions.get(str(p), 0))) for p, end in enumerate(ends)))
-    return min(seen)
-
-
 def _notify(world: World, plan: Plan, devices: list[DeviceOf], progress: Progress) -> None:
     """Writes the notifications. Every content carries its own time of creation, which is also its Kafka timestamp."""
-    producer = _producer(world)
+    producer = producer_of(world.settings)
     times: dict[int, int] = {}
     count = 0
     for note in make_notes(plan.notifications, devices, plan.seed):
@@ -153,7 +74,7 @@ def _notify(world: World, plan: Plan, devices: list[DeviceOf], progress: Progres
             at_ms = times[note.content] = round(time.time() * 1000)
         event = {**note.event, "data": {"content": str(note.content), "pushcast_at_ms": str(at_ms)}}
         topic = topics.notification(Lane(note.lane))
-        _produce(producer, topic, note.user, orjson.dumps(event), world.settings.kafka.partitions, at_ms)
+        produce(producer, topic, note.user, orjson.dumps(event), world.settings.kafka.partitions, at_ms)
         count += 1
         if count % 5000 == 0:
             producer.poll(0)

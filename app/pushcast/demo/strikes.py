@@ -50,18 +50,18 @@ class Exposure:
         return self.in_flight_at_provider + self.unacknowledged + self.accepted_since
 
 
-def figures(entry: Whereabouts) -> dict[str, float]:
-    """The process's metrics without labels, those with labels added up. Raises OSError."""
+def figures(entry: Whereabouts, label: str = "") -> dict[str, float]:
+    """The process's metrics by name, labelled samples added up: all, or those with this label. Raises OSError."""
     url = f"http://{entry.host}:{entry.port}/metrics"
     with urllib.request.urlopen(url, timeout=PAGE_SECONDS) as answer:
-        return added_up(answer.read().decode())
+        return added_up(answer.read().decode(), label)
 
 
-def added_up(exposition: str) -> dict[str, float]:
-    """Prometheus text: the sum of each name's samples."""
+def added_up(exposition: str, label: str = "") -> dict[str, float]:
+    """Prometheus text: the sum of each name's samples; with a label (`disposition="unknown"`) of those that have it."""
     found: dict[str, float] = {}
     for line in exposition.splitlines():
-        if line and not line.startswith("#"):
+        if line and not line.startswith("#") and label in line:
             name = line.partition("{")[0].partition(" ")[0]
             found[name] = found.get(name, 0.0) + float(line.rpartition(" ")[2])
     return found

@@ -15,6 +15,7 @@ from mode import Service
 
 from .batch import METADATA_MAX_BYTES, BatchStage, Committed
 from .fatal import end_process
+from .lease import boottime_seconds, holds
 from .partition import RETRIED, Partition, retried
 from .recovery import Recovery
 from .thread import ConsumerThread
@@ -33,6 +34,7 @@ REVOKING_SHARE = 0.5
 RECOVERY_FETCH_TIMEOUT_SECONDS = 0.1
 #: How old the metadata of an idle partition may become, and with it what a new owner has to read.
 REFRESH_SECONDS = 5.0
+LEASE_POLL_SECONDS = 0.05
 
 
 class Wanted:
@@ -117,6 +119,8 @@ class BatchConsumer(Consumer):
                     logger.warning("fetch failed, again in %.1f s: %r", FETCH_TIMEOUT_SECONDS, exc)
                     await self.sleep(FETCH_TIMEOUT_SECONDS)
                     continue
+                if fetched.records:
+                    await self._leased_or_lost(fetched.lease)
                 if fetched.lease is self.lease:
                     for tp, records in fetched.records.items():
                         await self._take(tp, records)
@@ -130,6 +134,17 @@ class BatchConsumer(Consumer):
                 raise
         except Exception as exc:
             end_process("the fetch loop failed", exc)
+
+    @property
+    def leased(self) -> bool:
+        """Whether nobody else can own the assigned partitions yet, by the last heartbeat."""
+        timeout = self.app.conf.broker_session_timeout
+        return holds(self._thread.last_heartbeat_at, boottime_seconds(), timeout)
+
+    async def _leased_or_lost(self, handed_out_under: object | None) -> None:
+        """Holds records back while it is not known whose they are: the next heartbeat tells, or a rebalance."""
+        while handed_out_under is self.lease and not self.leased and not self.should_stop:
+            await self.sleep(LEASE_POLL_SECONDS)
 
     async def _take(self, tp: TP, records: list[Record]) -> None:
         partition = self.partitions.get(tp)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -15,6 +14,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
 from .batch import Committed
+from .lease import boottime_seconds
 from .tracker import Record
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
     consumer: BatchConsumer
 
-    #: CLOCK_BOOTTIME seconds of the last heartbeat or join that the coordinator accepted, 0 before the first.
-    #: Boot time, because it goes on while the machine sleeps: a sleeper has lost its partitions.
+    #: CLOCK_BOOTTIME seconds when the last heartbeat that the coordinator accepted was sent, or of the last join; 0
+    #: before the first. Boot time, because it goes on while the machine sleeps: a sleeper has lost its partitions.
     last_heartbeat_at: float = 0.0
 
     def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
@@ -72,9 +72,11 @@ class ConsumerThread(AIOKafkaConsumerThread):
         beat: Callable[[], Awaitable[bool]] = coordinator._do_heartbeat
 
         async def noted() -> bool:
+            # The sending counts: a process that was stopped meanwhile finds the answer waiting, however old it is.
+            sent_at = boottime_seconds()
             alive = await beat()
             if alive:
-                self.last_heartbeat_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+                self.last_heartbeat_at = max(self.last_heartbeat_at, sent_at)
             return alive
 
         coordinator._do_heartbeat = noted
@@ -105,7 +107,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
         The generation id would not do: a static member may rejoin without a new one.
         """
-        self.last_heartbeat_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self.last_heartbeat_at = boottime_seconds()
         self.consumer.lease = self._lease()
         await super().on_partitions_assigned(assigned, generation_id)
 

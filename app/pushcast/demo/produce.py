@@ -1,0 +1,111 @@
+"""Writes the demo's events as any producer would, and waits until its devices are known to the planners."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from confluent_kafka import Message, Producer
+
+from pushcast.audit.reader import Books
+from pushcast.config.settings import Settings
+from pushcast.demo.load import DeviceOf
+from pushcast.demo.world import World
+from pushcast.kafka.security import librdkafka_config
+from pushcast.model.errors import PushcastError
+from pushcast.model.ids import partition_of
+from pushcast.wire import topics
+
+REGISTER_SECONDS = 120.0
+POLL_SECONDS = 0.2
+SUBSCRIPTIONS_AT_ONCE = 1000
+
+Progress = Callable[[str, int, int], None]  # step, done, of
+OnDelivery = Callable[[Any, Message], None]  # an error or None, and the record
+
+
+def producer_of(settings: Settings) -> Producer:
+    """Waits for Kafka as long as it takes; keeps order and makes no copies."""
+    kafka = settings.kafka
+    return Producer(
+        {
+            "bootstrap.servers": kafka.bootstrap_servers,
+            **librdkafka_config(kafka.security),
+            "acks": "all",
+            "enable.idempotence": True,
+            "linger.ms": 5,
+            "queue.buffering.max.messages": 200_000,
+            "message.timeout.ms": 0,
+        }
+    )
+
+
+def produce(
+    producer: Producer,
+    topic: str,
+    user: str,
+    value: bytes,
+    partitions: int,
+    timestamp_ms: int,
+    on_delivery: OnDelivery | None = None,
+) -> None:
+    """Puts an event of a user; blocks while the producer's queue is full."""
+    key = user.encode()
+    while True:
+        try:
+            producer.produce(
+                topic, value, key, partition_of(key, partitions), timestamp=timestamp_ms, on_delivery=on_delivery
+            )
+        except BufferError:
+            producer.poll(0.1)
+        else:
+            return
+
+
+def subscribe(world: World, devices: list[DeviceOf]) -> None:
+    """Gives every Web Push device a subscription of the simulated push service."""
+    waiting: dict[tuple[str, bool], list[DeviceOf]] = {}
+    for device in devices:
+        if device.event["platform"] == "webpush":
+            waiting.setdefault((device.event["app"], device.dead), []).append(device)
+    for (app, dead), group in waiting.items():
+        for start in range(0, len(group), SUBSCRIPTIONS_AT_ONCE):
+            part = group[start : start + SUBSCRIPTIONS_AT_ONCE]
+            for device, subscription in zip(part, world.subscribe(app, dead, len(part)), strict=True):
+                device.event["subscription"] = subscription
+
+
+def register(world: World, books: Books, devices: list[DeviceOf], progress: Progress, planners: int) -> None:
+    """Writes the registrations and waits until that many planners see all of them. Raises PushcastError."""
+    producer = producer_of(world.settings)
+    now_ms = round(time.time() * 1000)
+    for device in devices:
+        value = orjson.dumps(device.event)
+        produce(producer, topics.DEVICE_CHANGED, device.user, value, world.settings.kafka.partitions, now_ms)
+    producer.flush()
+    deadline = time.monotonic() + REGISTER_SECONDS
+    while True:
+        world.check_roles()
+        lag = books.lag("pushcast-register", topics.DEVICE_CHANGED).records
+        visible = _visible(world, books, planners) if not lag else 0
+        progress("devices visible to planners", visible, len(devices))
+        if not lag and visible >= len(devices):
+            return
+        if time.monotonic() > deadline:
+            raise PushcastError(f"only {visible} of {len(devices)} devices visible after {REGISTER_SECONDS:.0f} s")
+        time.sleep(POLL_SECONDS)
+
+
+def _visible(world: World, books: Books, count: int) -> int:
+    """Rows that the slowest planner has applied: its table's positions against the topic's ends."""
+    ends = books.end_offsets(topics.DEVICE)
+    planners = {name: info for name, info in world.infos().items() if name.startswith("planner-")}
+    if len(planners) < count:
+        return 0
+    seen = []
+    for info in planners.values():
+        positions = info.get("tables", {}).get("devices", {})
+        seen.append(sum(min(end, int(positions.get(str(p), 0))) for p, end in enumerate(ends)))
+    return min(seen)

@@ -1,0 +1,104 @@
+"""`make faults`: every scenario at its full length, each in a world of its own; `make faults ONLY=zombie` one of them.
+
+One line of JSON per scenario on stdout, a table and a verdict on stderr. Exit 0 only when all passed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from faults.catalogue import SCENARIOS, Scenario
+from faults.rig import LONG, SHORT, Size
+from pushcast.model.words import Lane
+
+COLUMNS = ("events", "planned", "lost", "planned_twice", "reached_twice", "in_flight_at_provider", "unacknowledged")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = _parser().parse_args(arguments)
+    size = _sized(SHORT if given.short else LONG, given)
+    console = Console(stderr=True)
+    results = []
+    for scenario in SCENARIOS:
+        if given.only and scenario.NAME not in given.only:
+            continue
+        console.rule(scenario.TITLE)
+        for seed in range(given.seed, given.seed + given.repeat):
+            found = _play(scenario, size, seed, console)
+            print(json.dumps(found), flush=True)
+            results.append(found)
+    _show(console, results)
+    return 0 if results and all(row["passed"] for row in results) else 1
+
+
+def _play(scenario: Scenario, size: Size, seed: int, console: Console) -> dict[str, Any]:
+    def say(text: str) -> None:
+        console.print(f"[dim]•[/] {text}", highlight=False)
+
+    try:
+        return scenario.run(size, seed, say)
+    except Exception as error:  # one that breaks must not hide the others
+        console.print(traceback.format_exc(), highlight=False, markup=False)
+        return {
+            "scenario": scenario.NAME,
+            "seed": seed,
+            "passed": False,
+            "failures": [f"{type(error).__name__}: {error}"],
+        }
+
+
+def _sized(size: Size, given: argparse.Namespace) -> Size:
+    chosen = {name: getattr(given, name) for name in ("devices", "rate", "cycles", "good", "bad")}
+    if given.lane:
+        chosen["lanes"] = tuple(Lane(name) for name in given.lane)
+    if given.platform:
+        chosen["platforms"] = tuple(given.platform)
+    if given.seconds is not None:
+        chosen["fault_seconds"] = given.seconds
+    return replace(size, **{name: value for name, value in chosen.items() if value is not None})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
+    names = [scenario.NAME for scenario in SCENARIOS]
+    parser.add_argument("--only", action="append", choices=names, help="this scenario; may be given again")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments, the victims, the load")
+    parser.add_argument("--repeat", type=int, default=1, help="so many seeds, one after the other")
+    parser.add_argument("--short", action="store_true", help="the size that `make test` runs")
+    parser.add_argument("--devices", type=int)
+    parser.add_argument("--rate", type=int, help="events per second")
+    parser.add_argument("--cycles", type=int, help="strikes of each kind")
+    parser.add_argument("--seconds", type=float, help="how long each provider fault holds, and between storms")
+    parser.add_argument("--good", type=int, help="good records of the poison scenario")
+    parser.add_argument("--bad", type=int, help="malformed records of the poison scenario")
+    parser.add_argument("--lane", action="append", help="only this lane; may be given again")
+    parser.add_argument("--platform", action="append", help="only this platform; may be given again")
+    return parser
+
+
+def _show(console: Console, results: list[dict[str, Any]]) -> None:
+    table = Table(title="faults")
+    for column in ("scenario", "seed", *COLUMNS, "seconds", "verdict"):
+        table.add_column(column.replace("_", " "), justify="left" if column == "scenario" else "right")
+    for row in results:
+        cells = [str(row.get(column, "-")) for column in ("scenario", "seed", *COLUMNS, "seconds")]
+        table.add_row(*cells, "[green]passed[/]" if row["passed"] else "[red]FAILED[/]")
+    console.print(table)
+    for row in results:
+        for failure in row["failures"]:
+            console.print(f"[red]{row['scenario']} (seed {row['seed']})[/]: {failure}", highlight=False)
+    good = bool(results) and all(row["passed"] for row in results)
+    console.print("[bold green]nothing lost, nothing doubled beyond its bound[/]" if good else "[bold red]FAILED[/]")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,215 @@
+"""What a scenario is judged by: accounts from the topics, counters of the simulators, and records planned twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from pushcast.audit.reader import Books
+from pushcast.audit.reckoning import Totals
+from pushcast.demo.strikes import Exposure
+from pushcast.demo.world import World
+from pushcast.kafka.handover.fences import Fences, author_of
+from pushcast.model.words import Lane
+from pushcast.wire import topics
+from pushcast.wire.batches import decode_batch
+
+SILENT_POLLS = 20
+POLL_SECONDS = 0.5
+PLANNER = "plan-"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Counts since the world began."""
+
+    accounts: Counter[str]
+    planned_twice: int
+    accepted_at_provider: int  # copies included
+    reached_twice: int
+    copies_complete: bool = True
+
+    def since(self, before: Snapshot) -> Snapshot:
+        """What was added."""
+        accounts = Counter({key: value - before.accounts[key] for key, value in self.accounts.items()})
+        return Snapshot(
+            accounts,
+            self.planned_twice - before.planned_twice,
+            self.accepted_at_provider - before.accepted_at_provider,
+            self.reached_twice - before.reached_twice,
+            self.copies_complete,
+        )
+
+
+@dataclass
+class Verdict:
+    """A scenario's numbers and what is wrong with them; nothing is wrong when it passed."""
+
+    scenario: str
+    seed: int
+    produced: int
+    counts: Snapshot
+    exposures: list[Exposure]
+    unbalanced: list[dict[str, Any]]
+    deaths: dict[str, int]
+    seconds: float
+    numbers: dict[str, Any] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    allowed_copies: int = 0
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures
+
+    @property
+    def bound(self) -> int:
+        return sum(exposure.bound for exposure in self.exposures) + self.allowed_copies
+
+    def judge(self) -> None:
+        """Adds what breaks a promise: lost, planned twice, more copies than could be, receipts without a push."""
+        counts, accounts = self.counts, self.counts.accounts
+        handled = accounts["notifications"] + accounts["unaccounted_events"]
+        self._expect(accounts["unaccounted"] == 0, f"{accounts['unaccounted']} deliveries lost")
+        self._expect(handled == self.produced, f"{self.produced} events written, {handled} found in the books")
+        ended = sum(accounts[name] for name in OUTCOMES)
+        self._expect(accounts["planned"] == ended, f"{accounts['planned']} planned, {ended} ended")
+        self._expect(counts.planned_twice == 0, f"{counts.planned_twice} deliveries planned twice")
+        self._expect(counts.copies_complete, "the simulators lost count of copies")
+        self._expect(
+            counts.reached_twice <= self.bound, f"{counts.reached_twice} reached a provider twice, bound {self.bound}"
+        )
+        distinct = counts.accepted_at_provider - counts.reached_twice
+        # More at the provider than in the receipts is possible: an answer that never came, and a device that ended.
+        self._expect(distinct >= accounts["accepted"], f"{accounts['accepted']} receipts, {distinct} pushes accepted")
+
+    def to_dict(self) -> dict[str, Any]:
+        """One JSON line."""
+        accounts = self.counts.accounts
+        return {
+            "scenario": self.scenario,
+            "seed": self.seed,
+            "passed": self.passed,
+            "events": self.produced,
+            "planned": accounts["planned"],
+            **{name: accounts[name] for name in OUTCOMES if accounts[name]},
+            "lost": accounts["unaccounted"],
+            "planned_twice": self.counts.planned_twice,
+            "reached_twice": self.counts.reached_twice,
+            "in_flight_at_provider": sum(each.in_flight_at_provider for each in self.exposures),
+            "unacknowledged": sum(each.unacknowledged for each in self.exposures),
+            "accepted_since": sum(each.accepted_since for each in self.exposures),
+            "largest_exposure": max((asdict(each) for each in self.exposures), key=_size, default=None),
+            "copies_of_receipts": accounts["copies_of_receipts"],
+            "void_records": accounts["void_records"],
+            "deaths": self.deaths,
+            **self.numbers,
+            "seconds": round(self.seconds, 1),
+            "failures": self.failures,
+            "unbalanced": self.unbalanced[:5],
+        }
+
+    def _expect(self, holds: bool, text: str) -> None:
+        if not holds:
+            self.failures.append(text)
+
+
+OUTCOMES = ("accepted", "invalid", "rejected", "expired", "suppressed", "cancelled", "dead")
+
+
+def _size(exposure: dict[str, Any]) -> int:
+    return int(exposure["in_flight_at_provider"] + exposure["unacknowledged"])
+
+
+class Auditor:
+    """Reads one world's topics and simulators. Close it."""
+
+    def __init__(self, world: World, lanes: Sequence[Lane]) -> None:
+        self._world = world
+        self.books = Books(world.settings)
+        self._sent = SentRecords(world, lanes)
+        self.totals = Totals()
+
+    def close(self) -> None:
+        self.books.close()
+        self._sent.close()
+
+    def snapshot(self) -> Snapshot:
+        """Everything since the world began: a later scenario subtracts. Raises KafkaException, PushcastError."""
+        self.totals = totals = self.books.reckon(None)
+        found = totals.to_dict()
+        accounts = Counter({key: value for key, value in found.items() if type(value) is int})
+        accounts["unaccounted_events"] = sum(row["where"] in {"lag", "lost"} for row in totals.unbalanced)
+        stats = self._world.simulator_stats().values()
+        return Snapshot(
+            accounts,
+            self._sent.planned_twice(),
+            sum(int(each["accepted"]) for each in stats),
+            sum(int(each["duplicates"]) for each in stats),
+            all(each["copies_complete"] for each in stats),
+        )
+
+
+class SentRecords:
+    """Deliveries that planners wrote to the send topics more than once, void records left out.
+
+    Reads on from where it stopped, so that asking again is cheap. Memory: one entry per delivery.
+    """
+
+    def __init__(self, world: World, lanes: Sequence[Lane]) -> None:
+        partitions = range(world.settings.kafka.partitions)
+        names = [topics.send(platform, lane) for platform in world.platforms() for lane in lanes]
+        self._next = {TopicPartition(name, each): 0 for name in names for each in partitions}
+        self._fences: dict[tuple[str, int], Fences] = {}
+        self._seen: set[bytes] = set()
+        self._twice = 0
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": world.settings.kafka.bootstrap_servers,
+                "group.id": "faults-sent",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 20,
+                "log_level": 0,
+            }
+        )
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def planned_twice(self) -> int:
+        """Copies so far. Raises KafkaException."""
+        ends = {at: self._consumer.get_watermark_offsets(at, timeout=15.0)[1] for at in self._next}
+        left = {(at.topic, at.partition): at for at, start in self._next.items() if start < ends[at]}
+        self._consumer.assign([TopicPartition(at.topic, at.partition, self._next[at]) for at in left.values()])
+        silent = 0
+        while left:
+            messages = self._consumer.consume(500, POLL_SECONDS)
+            silent = 0 if messages else silent + 1
+            if silent > SILENT_POLLS:
+                raise TimeoutError(f"nothing more to read of {sorted(left)}")
+            for message in messages:
+                if message.error():
+                    raise KafkaException(message.error())
+                offset = cast(int, message.offset())
+                at = left.get((str(message.topic()), cast(int, message.partition())))
+                if at is None or offset < self._next[at]:
+                    continue
+                self._read(message)
+                self._next[at] = offset + 1
+                if self._next[at] >= ends[at]:
+                    del left[at.topic, at.partition]
+        return self._twice
+
+    def _read(self, message: Any) -> None:
+        fences = self._fences.setdefault((message.topic(), message.partition()), Fences())
+        author = author_of(message.headers())
+        if not fences.admit(author, message.offset()) or author is None or not author.origin.startswith(PLANNER):
+            return
+        for part in decode_batch(message.value()).messages:
+            for delivery_id in part.targets.delivery_id:
+                self._twice += delivery_id in self._seen
+                self._seen.add(delivery_id)

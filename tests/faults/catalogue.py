@@ -1,0 +1,40 @@
+"""The scenarios in the order of issue 5, and how one is run by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from faults.rig import Rig, Size, rigged
+from faults.scenarios import broker, clock, disk, kill, poison, providers, storm, table, zombie
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A story and the world it needs."""
+
+    NAME: str
+    TITLE: str
+    story: Callable[[Rig], None]
+    brokers: int = 1
+    overrides: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def run(self, size: Size, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
+        """In a world of its own. Raises when the rig itself breaks."""
+        with rigged(size, seed, brokers=self.brokers, overrides=self.overrides, say=say) as rig:
+            return rig.play(self.NAME, self.story).to_dict()
+
+
+SCENARIOS = (
+    Scenario(kill.NAME, kill.TITLE, kill.story),
+    Scenario(broker.NAME, broker.TITLE, broker.story),
+    Scenario("leaders", "Three brokers: leaders one after the other, then two at once", broker.leaders, brokers=3),
+    Scenario(zombie.NAME, zombie.TITLE, zombie.story),
+    Scenario(storm.NAME, storm.TITLE, storm.story),
+    Scenario(providers.NAME, providers.TITLE, providers.story, overrides=providers.OVERRIDES),
+    Scenario(poison.NAME, poison.TITLE, poison.story),
+    Scenario(table.NAME, table.TITLE, table.story),
+    Scenario(disk.NAME, disk.TITLE, disk.story),
+    Scenario(clock.NAME, clock.TITLE, clock.story),
+)

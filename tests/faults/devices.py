@@ -1,0 +1,53 @@
+"""The devices topic as anybody may read it: the last row of each key."""
+
+from __future__ import annotations
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from pushcast.config.settings import Settings
+from pushcast.wire import topics
+from pushcast.wire.row_reader import active_device
+
+QUIET_POLLS = 20
+POLL_SECONDS = 0.5
+
+
+def active_devices(settings: Settings) -> set[tuple[str, str]]:
+    """(user, device) of every row that planners would plan for. Raises KafkaException, TimeoutError."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.kafka.bootstrap_servers,
+            "group.id": "faults-devices",
+            "enable.auto.commit": False,
+            "fetch.wait.max.ms": 20,
+        }
+    )
+    rows: dict[bytes, bytes | None] = {}
+    try:
+        ends = {}
+        for partition in range(settings.kafka.partitions):
+            at = TopicPartition(topics.DEVICE, partition, 0)
+            low, high = consumer.get_watermark_offsets(at, timeout=15.0)
+            if low < high:
+                ends[partition] = high
+        consumer.assign([TopicPartition(topics.DEVICE, partition, 0) for partition in ends])
+        quiet = 0
+        while ends:
+            messages = consumer.consume(1000, POLL_SECONDS)
+            quiet = 0 if messages else quiet + 1
+            if quiet > QUIET_POLLS:
+                raise TimeoutError(f"{topics.DEVICE} does not end")
+            for message in messages:
+                if message.error():
+                    raise KafkaException(message.error())
+                key, at_partition, offset = message.key(), message.partition(), message.offset()
+                assert key is not None
+                assert at_partition is not None
+                assert offset is not None
+                rows[key] = message.value()
+                if offset + 1 >= ends.get(at_partition, 0):
+                    ends.pop(at_partition, None)
+    finally:
+        consumer.close()
+    active = [key for key, value in rows.items() if value is not None and active_device(key, value) is not None]
+    return {(user.decode(), device.decode()) for user, _, device in (key.split(b"\0") for key in active)}

@@ -1,0 +1,250 @@
+"""What a scenario works with: a world, its role processes, a load, seeded moments, and the end of every story.
+
+A story strikes; `play` puts the load around it, then starts everything again, drains and audits.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaException
+
+from faults.books import Auditor, Snapshot, Verdict
+from faults.crew import Crew
+from faults.load import Load
+from pushcast.audit.reader import planner_group
+from pushcast.demo.load import make_devices
+from pushcast.demo.produce import register, subscribe
+from pushcast.demo.strikes import Exposure, expose
+from pushcast.demo.world import Options, World
+from pushcast.kafka.embedded import Cluster
+from pushcast.model.errors import PushcastError
+from pushcast.model.words import Lane
+from pushcast.wire import topics
+
+TICK_SECONDS = 0.05
+AUDIT_EVERY_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a run is. The short one is a test, the long one is `make faults`."""
+
+    devices: int = 4_000
+    rate: int = 500  # events per second
+    cycles: int = 20
+    outages_seconds: tuple[float, ...] = (5.0, 30.0)
+    fault_seconds: float = 10.0  # of each provider fault, and between joins and leaves
+    good: int = 100_000  # records of the poison scenario
+    bad: int = 10_000
+    drain_seconds: float = 240.0
+    lanes: tuple[Lane, ...] = tuple(Lane)
+    platforms: tuple[str, ...] = ("apns", "fcm", "webpush", "expo")
+    short: bool = False
+
+
+LONG = Size()
+SHORT = Size(
+    devices=400,
+    rate=250,
+    cycles=1,
+    outages_seconds=(1.0,),
+    fault_seconds=1.0,
+    good=1_000,
+    bad=100,
+    drain_seconds=60.0,
+    lanes=(Lane.NORMAL,),
+    platforms=("apns", "fcm"),
+    short=True,
+)
+#: Of every world under fire, whatever a scenario adds.
+SETTINGS: dict[str, dict[str, Any]] = {"kafka": {"session_timeout_seconds": 6}}
+
+
+class Rig:
+    """One world under fire. Several stories may be played in it, one after the other."""
+
+    def __init__(self, world: World, crew: Crew, auditor: Auditor, size: Size, seed: int) -> None:
+        self.world = world
+        self.crew = crew
+        self.auditor = auditor
+        self.size = size
+        self.seed = seed
+        self.rng = random.Random(seed)
+        self.devices = [each for each in make_devices(size.devices, seed) if each.event["platform"] in size.platforms]
+        self.load: Load | None = None
+        self.exposures: list[Exposure] = []
+        self.numbers: dict[str, Any] = {}
+        self.failures: list[str] = []
+        self.allowed_copies = 0  # that this scenario explains besides strikes against senders
+        self._checks: list[Callable[[], None]] = []
+        self._tick = threading.Event()
+
+    def play(self, name: str, story: Callable[[Rig], None], rate: int | None = None) -> Verdict:
+        """Load, story, restart, drain, audit. Raises only when the rig itself breaks."""
+        self.rng = random.Random(f"{name}/{self.seed}")
+        self.exposures, self.numbers, self.failures, self.allowed_copies, self._checks = [], {}, [], 0, []
+        self.crew.deaths.clear()
+        started = time.monotonic()
+        before = self.auditor.snapshot()
+        rate = self.size.rate if rate is None else rate
+        self.load = Load(self.world.settings, self.devices, self.size.lanes, f"{name}/{self.seed}/{started}", rate)
+        self.load.start()
+        try:
+            story(self)
+            counts, produced = self._settle(before)
+        finally:
+            self.load.give_up()
+        for check in self._checks:
+            check()
+        verdict = Verdict(
+            name,
+            self.seed,
+            produced,
+            counts,
+            self.exposures,
+            self.auditor.totals.unbalanced,
+            dict(self.crew.deaths),
+            time.monotonic() - started,
+            self.numbers,
+            self.failures,
+            self.allowed_copies,
+        )
+        verdict.judge()
+        return verdict
+
+    def wait(self, low_seconds: float, high_seconds: float | None = None) -> None:
+        """Lets the load run for a seeded time; roles that die unasked are started again and counted."""
+        seconds = low_seconds if high_seconds is None else self.rng.uniform(low_seconds, high_seconds)
+        self.until(lambda: False, seconds)
+
+    def until(self, true: Callable[[], bool], seconds: float) -> bool:
+        """Polls with the load running; False when it did not come true in time."""
+        deadline = time.monotonic() + seconds
+        while not true():
+            if time.monotonic() >= deadline:
+                return False
+            self.crew.tend()
+            self._tick.wait(TICK_SECONDS)
+        return True
+
+    def require(self, holds: bool, text: str) -> None:
+        """A promise of this scenario's own."""
+        if not holds:
+            self.failures.append(text)
+
+    def now_ms(self) -> int:
+        """The true time."""
+        return round(time.time() * 1000)
+
+    def afterwards(self, check: Callable[[], None]) -> None:
+        """Called when everything has drained and was audited: what only holds then."""
+        self._checks.append(check)
+
+    @property
+    def cluster(self) -> Cluster:
+        """The world's own Kafka."""
+        assert self.world.cluster is not None
+        return self.world.cluster
+
+    def strike(self, name: str, blow: Callable[[str], None]) -> None:
+        """A blow against a role; of a sender it is read first what can go twice."""
+        if name.startswith("sender"):
+            simulators = self.world.simulators.values()
+            self.exposures.append(expose(self.crew.page(name), simulators, lambda: blow(name)))
+        else:
+            blow(name)
+
+    def slow_providers(self, latency_ms: float) -> None:
+        """Answers take so long, until the story ends: something is always in flight."""
+        for simulator in self.world.simulators.values():
+            simulator.control("/state", {"latency": latency_ms}, "PUT")
+
+    def _settle(self, before: Snapshot) -> tuple[Snapshot, int]:
+        """Everything runs again, nothing is written any more: waits for a balance, for a bounded time."""
+        assert self.load is not None
+        for simulator in self.world.simulators.values():
+            simulator.control("/state", {"network": "up", "latency": None, "frozen": False}, "PUT")
+            simulator.fail_sometimes(self.world.options.transient_errors)
+        produced = self.load.stop()
+        self.crew.start_all()
+        self.crew.await_ready()
+        deadline = time.monotonic() + self.size.drain_seconds
+        counts: Snapshot | None = None
+        while counts is None or (not _balanced(counts, produced) and time.monotonic() < deadline):
+            self.until(self._drained, min(AUDIT_EVERY_SECONDS, max(0.1, deadline - time.monotonic())))
+            try:
+                counts = self.auditor.snapshot().since(before)
+            except (KafkaException, PushcastError, TimeoutError):
+                if time.monotonic() > deadline:
+                    raise
+        return counts, produced
+
+    def _drained(self) -> bool:
+        try:
+            return not self.lag()
+        except (KafkaException, PushcastError):  # a broker may be coming back
+            return False
+
+    def lag(self) -> int:
+        """Records that planners, senders and settler have not finished. Raises KafkaException, PushcastError."""
+        pairs = [("pushcast-settle", topics.retry(delay)) for delay in topics.RETRY_DELAY_SECONDS]
+        for lane in self.size.lanes:
+            pairs.append((planner_group(lane), topics.notification(lane)))
+            pairs += [(f"pushcast-send-{each}-{lane}", topics.send(each, lane)) for each in self.world.platforms()]
+        return sum(self.auditor.books.lag(group, topic).records for group, topic in pairs)
+
+
+def _balanced(counts: Snapshot, produced: int) -> bool:
+    accounts: Counter[str] = counts.accounts
+    return accounts["unaccounted"] == 0 and accounts["notifications"] == produced
+
+
+def silent(_: str) -> None:
+    """Says nothing."""
+
+
+@contextmanager
+def rigged(
+    size: Size,
+    seed: int,
+    *,
+    brokers: int = 1,
+    overrides: dict[str, dict[str, Any]] | None = None,
+    transient_errors: float = 0.01,
+    say: Callable[[str], None] = silent,
+) -> Iterator[Rig]:
+    """A world with its devices registered and every role ready."""
+    merged = {**SETTINGS}
+    for section, values in (overrides or {}).items():
+        merged[section] = {**merged.get(section, {}), **values}
+    options = Options(
+        brokers=brokers,
+        platforms=size.platforms,
+        transient_errors=transient_errors,
+        overrides=merged,
+        supervised=False,
+    )
+    with World(say, options) as world, Crew(world, size.lanes) as crew:
+        crew.start_all()
+        crew.await_ready()
+        auditor = Auditor(world, size.lanes)
+        try:
+            rig = Rig(world, crew, auditor, size, seed)
+            subscribe(world, rig.devices)
+            register(world, auditor.books, rig.devices, lambda *_: None, planners=len(size.lanes))
+            yield rig
+        finally:
+            auditor.close()
+
+
+def roles(rig: Rig, *kinds: str) -> Sequence[str]:
+    """Local members of these roles."""
+    return [name for kind in kinds for name in rig.crew.names(kind)]

@@ -1,0 +1,129 @@
+"""The harness's own parts, without Kafka: what they call malformed, broken or wrong really is."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from faults import clocked
+from faults.books import Snapshot, Verdict
+from faults.scenarios.poison import KINDS, malformed
+from faults.scenarios.table import cut_short, deleted, older
+from pushcast.demo.strikes import Exposure
+from pushcast.model.errors import InvalidInput
+from pushcast.wire.keys import user_of
+from pushcast.wire.notifications import ClassRule, NotificationDecoder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(20))
+def test_every_kind_of_poison_is_refused_by_the_decoder_whatever_the_seed(kind: str, seed: int) -> None:
+    decoder = NotificationDecoder(("news", "chat"), {"default": ClassRule(60_000)})
+    key, value = KINDS[kind](random.Random(seed))
+    with pytest.raises(InvalidInput):
+        decoder.decode(user_of(key), value, 1_800_000_000_000)
+
+
+def test_poison_comes_in_all_kinds_in_turn() -> None:
+    made = {malformed(number, random.Random(0)) for number in range(len(KINDS))}
+    assert len(made) == len(KINDS)
+
+
+def verdict(exposures: list[Exposure] | None = None, **changes: int) -> Verdict:
+    numbers = {"notifications": 10, "planned": 12, "accepted": 11, "invalid": 1} | changes
+    twice, planned_twice = numbers.pop("reached_twice", 0), numbers.pop("planned_twice", 0)
+    provider = numbers.pop("accepted_at_provider", 11 + twice)
+    counts = Snapshot(Counter(numbers), planned_twice, provider, twice)
+    made = Verdict("test", 1, 10, counts, exposures or [], [], {}, 1.0)
+    made.judge()
+    return made
+
+
+def test_a_balance_passes() -> None:
+    assert verdict().passed
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"unaccounted": 1},
+        {"notifications": 9},
+        {"accepted": 10},
+        {"planned_twice": 1},
+        {"reached_twice": 1},
+        {"accepted_at_provider": 10},
+    ],
+)
+def test_each_broken_promise_fails(changes: dict[str, int]) -> None:
+    assert not verdict(None, **changes).passed
+
+
+def test_copies_are_allowed_up_to_what_was_under_way_when_senders_were_struck() -> None:
+    exposures = [Exposure("sender-bulk", 2, 1, 0), Exposure("sender-normal", 0, 0, 1)]
+    assert verdict(exposures, reached_twice=4).passed
+    assert not verdict(exposures, reached_twice=5).passed
+
+
+def test_a_later_snapshot_counts_from_an_earlier_one() -> None:
+    before = Snapshot(Counter(planned=5), 1, 5, 2)
+    after = Snapshot(Counter(planned=9, dead=1), 1, 9, 4).since(before)
+    assert after.accounts == Counter(planned=4, dead=1)
+    assert (after.planned_twice, after.accepted_at_provider, after.reached_twice) == (0, 4, 2)
+
+
+def test_damages_do_what_they_say(tmp_path: Path) -> None:
+    folder, copy = tmp_path / "db", tmp_path / "copy"
+    for path in (folder, copy):
+        path.mkdir()
+        (path / "CURRENT").write_text(f"{path.name} " * 100)
+    cut_short([folder], {}, random.Random(1))
+    assert (folder / "CURRENT").stat().st_size < 200
+    older([folder], {folder: copy}, random.Random(1))
+    assert (folder / "CURRENT").read_text().startswith("copy ")
+    deleted([folder], {}, random.Random(1))
+    assert not folder.exists()
+
+
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from faults import clocked
+clocked.install(Path(sys.argv[1]))
+from pushcast.model.clock import SystemClock
+print(SystemClock().now_ms(), flush=True)
+sys.stdin.readline()
+print(SystemClock().now_ms(), int(time.time() * 1000), flush=True)
+"""
+
+
+def test_a_moved_clock_moves_the_running_process_and_nobody_else(tmp_path: Path) -> None:
+    path = tmp_path / "clock"
+    clocked.move(path, 0)
+    tests = str(Path(__file__).parent.parent)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])}
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdin is not None
+        before = int(child.stdout.readline())
+        clocked.move(path, 3600)
+        child.stdin.write("\n")
+        child.stdin.flush()
+        moved, by_time = map(int, child.stdout.readline().split())
+    now_ms = time.time() * 1000
+    assert before <= now_ms
+    assert moved - before > 3_500_000
+    assert moved - now_ms > 3_000_000
+    assert abs(by_time - moved) < 60_000
