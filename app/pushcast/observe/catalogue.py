@@ -67,6 +67,16 @@ class MetricName(StrEnum):
     DROPPED = "pushcast_dropped_targets_total"
     PROVIDER_RECEIPTS = "pushcast_provider_receipts_total"
     RECEIPTS_ASKED = "pushcast_receipt_questions_total"
+    SEND_VOID = "pushcast_void_batches_total"
+    SKIPPED = "pushcast_skipped_targets_total"
+    PARKED = "pushcast_parked_targets_total"
+    BREAKER_OPEN = "pushcast_breaker_open"
+    BREAKERS_OPENED = "pushcast_breakers_opened_total"
+    PAUSED = "pushcast_paused"
+    CONTROL_IGNORED = "pushcast_control_records_ignored_total"
+    TAKEOVERS = "pushcast_takeovers_total"
+    TAIL_RECORDS = "pushcast_tail_records_total"
+    TAIL_VOID = "pushcast_tail_void_records_total"
     IN_FLIGHT = "pushcast_in_flight_deliveries"
     IN_FLIGHT_LIMIT = "pushcast_in_flight_deliveries_limit"
     PROVIDER_SECONDS = "pushcast_provider_request_seconds"
@@ -370,6 +380,86 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
         (L.PLATFORM, L.LANE),
         "Targets given back unfinished when a partition moved; its next owner sends them.",
         "Grows at rebalances only. Otherwise the quiesce bound is too short for the provider's deadline.",
+    ),
+    Metric(
+        N.SEND_VOID,
+        "counter",
+        "records",
+        (L.PLATFORM, L.LANE),
+        "Send batches of planners that had been fenced off: skipped, their successors planned them again.",
+        "A few after a planner was stopped or cut off. Steadily: two planners believe that they own a partition.",
+    ),
+    Metric(
+        N.SKIPPED,
+        "counter",
+        "targets",
+        (L.PLATFORM, L.LANE),
+        "Targets that a predecessor had brought to an end before its commit: found in the ledger, not sent again.",
+        "Grows after a sender was killed or lost its partitions; that is the ledger at work.",
+    ),
+    Metric(
+        N.PARKED,
+        "counter",
+        "targets",
+        (L.APP, L.PLATFORM, L.LANE, L.REASON),
+        "Targets kept aside in push.parked.v1: `paused`, `breaker` (its provider is broken) or `budget` (it is slow).",
+        "breaker: see pushcast_breaker_open and the log. budget: the app's provider answers slowly; see its latency.",
+    ),
+    Metric(
+        N.BREAKER_OPEN,
+        "gauge",
+        "0 or 1",
+        (L.APP, L.PLATFORM),
+        "1 while this process lets nothing but probes out to an app's provider.",
+        "Alert on 1 for minutes. pushcast_breakers_opened_total has the reason: a refused key needs an operator.",
+    ),
+    Metric(
+        N.BREAKERS_OPENED,
+        "counter",
+        "openings",
+        (L.APP, L.PLATFORM, L.REASON),
+        "Times that this process found an app's provider broken.",
+        "Growing while the provider is well: its failures come in bursts; see send.breaker in the configuration.",
+    ),
+    Metric(
+        N.PAUSED,
+        "gauge",
+        "0 or 1",
+        (L.APP, L.PLATFORM, L.LANE),
+        "1 for what an operator has paused, as this process knows it.",
+        "`pushcast pause --list` says who and why. Work of it waits in push.parked.v1, and expires there.",
+    ),
+    Metric(
+        N.CONTROL_IGNORED,
+        "counter",
+        "records",
+        (L.REASON,),
+        "Records of the control topic that this process could not read.",
+        "Somebody writes there by hand, or a newer release does: upgrade this process, or find the writer.",
+    ),
+    Metric(
+        N.TAKEOVERS,
+        "counter",
+        "partitions",
+        (L.ROLE, L.LANE),
+        "Source partitions that were taken over, their predecessors' outputs having been read.",
+        "Grows at rebalances. All the time: members come and go, see the log of the group.",
+    ),
+    Metric(
+        N.TAIL_RECORDS,
+        "counter",
+        "records",
+        (L.ROLE, L.LANE),
+        "Records of predecessors that were found in the outputs at a takeover: they are not done again.",
+        "Much more than a commit interval's work each time: commits fail, see the log.",
+    ),
+    Metric(
+        N.TAIL_VOID,
+        "counter",
+        "records",
+        (L.ROLE, L.LANE),
+        "Records of fenced-off predecessors that were found at a takeover and do not count.",
+        "A few after a process was cut off from Kafka.",
     ),
     Metric(
         N.IN_FLIGHT,

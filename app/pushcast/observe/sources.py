@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
+from pushcast.model.words import Lane
 from pushcast.observe.catalogue import MetricName as Name
 from pushcast.observe.metrics import Sample
 
@@ -57,6 +58,26 @@ class SendFigures(Protocol):
     def dead_letters(self) -> Mapping[Any, int]: ...
     @property
     def dropped(self) -> Mapping[Any, int]: ...
+    @property
+    def void(self) -> Mapping[Any, int]: ...
+    @property
+    def skipped(self) -> Mapping[Any, int]: ...
+    @property
+    def parked(self) -> Mapping[Any, int]: ...
+    @property
+    def breakers(self) -> Mapping[Any, str]: ...
+    @property
+    def breakers_opened(self) -> Mapping[Any, int]: ...
+
+
+class ControlFigures(Protocol):
+    """`pushcast.wire.control_state.ControlState`."""
+
+    @property
+    def pauses(self) -> Mapping[Any, Any]: ...
+    @property
+    def ignored(self) -> Mapping[str, int]: ...
+    def paused(self, app: str, platform: Any, lane: Any, /) -> bool: ...
 
 
 class PollFigures(Protocol):
@@ -147,6 +168,33 @@ def sender(figures: SendFigures) -> Iterator[Sample]:
         yield Sample(Name.DEAD_LETTERS, count, ("sender", lane, reason))
     for labels, count in figures.dropped.items():
         yield Sample(Name.DROPPED, count, labels)
+    for labels, count in figures.void.items():
+        yield Sample(Name.SEND_VOID, count, labels)
+    for labels, count in figures.skipped.items():
+        yield Sample(Name.SKIPPED, count, labels)
+    for labels, count in figures.parked.items():
+        yield Sample(Name.PARKED, count, labels)
+    for labels, state in figures.breakers.items():
+        yield Sample(Name.BREAKER_OPEN, state != "closed", labels)
+    for labels, count in figures.breakers_opened.items():
+        yield Sample(Name.BREAKERS_OPENED, count, labels)
+
+
+def control(state: ControlFigures) -> Iterator[Sample]:
+    """What the control topic says."""
+    for app, platform in {(subject.app, subject.platform) for subject in state.pauses}:
+        for lane in Lane:
+            if state.paused(app, platform, lane):
+                yield Sample(Name.PAUSED, 1, (app, platform, lane))
+    for reason, count in state.ignored.items():
+        yield Sample(Name.CONTROL_IGNORED, count, (reason,))
+
+
+def takeovers(role: str, lane: str, counters: Mapping[str, int]) -> Iterator[Sample]:
+    """What an exact hand-over or a ledger counts. `lane` is empty for roles without one."""
+    yield Sample(Name.TAKEOVERS, counters.get("claims", 0) + counters.get("takeovers", 0), (role, lane))
+    yield Sample(Name.TAIL_RECORDS, counters.get("tail_records", 0), (role, lane))
+    yield Sample(Name.TAIL_VOID, counters.get("tail_void", 0), (role, lane))
 
 
 def poller(figures: PollFigures) -> Iterator[Sample]:

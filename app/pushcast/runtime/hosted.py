@@ -65,6 +65,7 @@ class Hosted:
     settle: Counter[tuple[str, str]] = field(default_factory=Counter)
     poll: PollFigures = field(default_factory=PollFigures)
     budget: Budget | None = None
+    tails: list[tuple[tuple[str, str], Counter[str]]] = field(default_factory=list)  # (role, lane or ""), takeovers
     control: ControlState = field(default_factory=ControlState)  # whole before the Apps start
 
 
@@ -158,6 +159,8 @@ def _planner(settings: Settings, lane: Lane, slot: str | None, outbox: Outbox, h
     app = _app(settings, plan_group(lane), slot)
     table = add_devices_table(app, topics.DEVICE)
     counters = hosted.plan.setdefault(lane, Counter())
+    handover = build_handover(settings, lane, outbox, SystemClock())
+    hosted.tails.append((("planner", lane), handover.counters))
     stage = PlanStage(
         settings,
         lane,
@@ -167,7 +170,7 @@ def _planner(settings: Settings, lane: Lane, slot: str | None, outbox: Outbox, h
         schemas=_schemas(settings),
         fatal=lambda error: end_process(f"plan-{lane}", error),
         counters=counters,
-        handover=build_handover(settings, lane, outbox, SystemClock()),
+        handover=handover,
     )
     # The stage closes its windows at max_open_records; one more poll may come before the pause takes hold.
     bounds = Bounds(records=settings.plan.max_open_records + 5_000, bytes=PLAN_BYTES)
@@ -178,11 +181,13 @@ def _planner(settings: Settings, lane: Lane, slot: str | None, outbox: Outbox, h
 
 def _settler(settings: Settings, slot: str | None, outbox: Outbox, hosted: Hosted) -> None:
     app = _app(settings, SETTLE_GROUP, slot, max_partition_fetch_bytes=settle.FETCH_BYTES)
+    handover = settle_handover(settings, outbox, SystemClock())
+    hosted.tails.append((("settler", ""), handover.counters))
     stage = settle.build(
         settings,
         cast(Any, outbox),
         counters=hosted.settle,
-        handover=settle_handover(settings, outbox, SystemClock()),
+        handover=handover,
         control=hosted.control,
     )
     _declare(app, "settler", SETTLE_SOURCES, stage, settle.bounds(settings))
@@ -234,6 +239,8 @@ def _senders(
                 max_poll_records=SEND_POLL_RECORDS,
                 max_partition_fetch_bytes=SEND_FETCH_BYTES,
             )
+            ledgers = build_ledgers(settings, group_of(platform, lane), outbox)
+            hosted.tails.append((("sender", lane), ledgers.counters))
             stage = build_send(
                 settings,
                 platform=platform,
@@ -242,7 +249,7 @@ def _senders(
                 outbox=cast(Any, outbox),
                 budget=hosted.budget,
                 figures=hosted.send,
-                ledgers=build_ledgers(settings, group_of(platform, lane), outbox),
+                ledgers=ledgers,
                 breakers=breakers,
             )
             _declare(app, "sender", [topics.send(platform, lane)], stage, send_bounds(settings))

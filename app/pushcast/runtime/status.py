@@ -122,6 +122,9 @@ class Status:
             yield from sources.stage("planner", lane, counters)
         yield from sources.stage("settler", "", hosted.settle)
         yield from sources.sender(hosted.send)
+        yield from sources.control(hosted.control)
+        for (role, lane_name), counted in hosted.tails:
+            yield from sources.takeovers(role, lane_name, counted)
         yield from sources.poller(hosted.poll)
         if hosted.budget is not None:
             yield Sample(MetricName.IN_FLIGHT_LIMIT, hosted.budget.capacity)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ from pushcast.observe.catalogue import BY_NAME
 from pushcast.observe.catalogue import MetricName as Name
 from pushcast.observe.metrics import Sample
 from pushcast.poll.figures import Figures as PollFigures
+from pushcast.send.figures import Figures as SendFigures
+from pushcast.wire.control_state import ControlState
 from unit.observe.figures import Group, Partition
 
 ROOT = Path(__file__).parents[3]
@@ -76,26 +77,54 @@ def test_every_counter_of_the_stages_has_a_metric(stage: str) -> None:
     assert used <= sources.STAGE_COUNTERS.keys()
 
 
-@dataclass
-class Figures:
-    outcomes: Counter[Any] = field(default_factory=Counter)
-    tries_again: Counter[Any] = field(default_factory=Counter)
-    dead_letters: Counter[Any] = field(default_factory=Counter)
-    dropped: Counter[Any] = field(default_factory=Counter)
-
-
 def test_what_a_sender_counts_is_labelled() -> None:
-    figures = Figures()
+    figures = SendFigures()
     figures.outcomes["news", Platform.APNS, Lane.BULK, "invalid", "device_unregistered"] += 2
     figures.tries_again["news", Platform.APNS, Lane.BULK, "unknown"] += 3
     figures.dead_letters[Platform.APNS, Lane.BULK, "undecodable"] += 1
     figures.dropped[Platform.APNS, Lane.BULK] += 5
+    figures.void[Platform.APNS, Lane.BULK] += 6
+    figures.skipped[Platform.APNS, Lane.BULK] += 7
+    figures.parked["news", Platform.APNS, Lane.BULK, "breaker"] += 8
+    figures.breakers["news", Platform.APNS] = "half_open"
+    figures.breakers["chat", Platform.APNS] = "closed"
+    figures.breakers_opened["news", Platform.APNS, "expired_key"] += 1
     assert list(sources.sender(figures)) == [
         Sample(Name.OUTCOMES, 2, ("news", "apns", "bulk", "invalid", "device_unregistered")),
         Sample(Name.TRIES_AGAIN, 3, ("news", "apns", "bulk", "unknown")),
         Sample(Name.DEAD_LETTERS, 1, ("sender", "bulk", "undecodable")),
         Sample(Name.DROPPED, 5, ("apns", "bulk")),
+        Sample(Name.SEND_VOID, 6, ("apns", "bulk")),
+        Sample(Name.SKIPPED, 7, ("apns", "bulk")),
+        Sample(Name.PARKED, 8, ("news", "apns", "bulk", "breaker")),
+        Sample(Name.BREAKER_OPEN, 1, ("news", "apns")),
+        Sample(Name.BREAKER_OPEN, 0, ("chat", "apns")),
+        Sample(Name.BREAKERS_OPENED, 1, ("news", "apns", "expired_key")),
     ]
+    assert all(len(sample.labels) == len(BY_NAME[sample.name].labels) for sample in sources.sender(figures))
+
+
+def test_pauses_and_ignored_control_records_are_shown() -> None:
+    state = ControlState()
+    state.apply(b"pause/news/apns/bulk", b'{"since_ms":1}')
+    state.apply(b"pause/chat/fcm/*", b'{"since_ms":1}')
+    state.apply(b"weather", b"rain")
+    samples = list(sources.control(state))
+    assert {sample.labels for sample in samples if sample.name is Name.PAUSED} == {
+        ("news", "apns", "bulk"),
+        *(("chat", "fcm", lane) for lane in Lane),
+    }
+    assert samples[-1] == Sample(Name.CONTROL_IGNORED, 1, ("key_invalid",))
+
+
+def test_takeovers_count_claims_of_either_kind() -> None:
+    assert list(sources.takeovers("sender", "bulk", {"takeovers": 4, "tail_records": 9})) == [
+        Sample(Name.TAKEOVERS, 4, ("sender", "bulk")),
+        Sample(Name.TAIL_RECORDS, 9, ("sender", "bulk")),
+        Sample(Name.TAIL_VOID, 0, ("sender", "bulk")),
+    ]
+    [claims, *_] = sources.takeovers("planner", "bulk", {"claims": 2})
+    assert claims == Sample(Name.TAKEOVERS, 2, ("planner", "bulk"))
 
 
 def test_what_a_poller_counts_is_labelled() -> None:
