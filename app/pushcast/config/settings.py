@@ -113,6 +113,15 @@ class Park(Strict):
     probe_seconds: float = Field(default=5.0, gt=0, le=3600)  # until a delivery of an app with an open breaker is tried
 
 
+class Flood(Strict):
+    """When a consumer stops because its input is abnormally bad, instead of making all of it dead letters."""
+
+    enabled: bool = True
+    share: float = Field(default=0.5, gt=0, lt=1)  # of a partition's records that must be invalid,
+    least_records: int = Field(default=200, ge=1)  # and so many of them,
+    window_seconds: float = Field(default=600.0, gt=0, le=86_400)  # within this time
+
+
 class Tickets(Strict):
     """Providers that take a push with a ticket and are asked later what became of it: Expo."""
 
@@ -166,6 +175,7 @@ class Settings(BaseSettings):
     retry: Retry = Retry()
     tickets: Tickets = Tickets()
     park: Park = Park()
+    flood: Flood = Flood()
     classes: dict[Name, Class] = {}
     apps: dict[Name, App] = {}
     observe: Observe = Observe()

@@ -4,6 +4,7 @@ KafkaLayerError
 ├── Full                 more was put into the outbox than its hard bound: a caller forgot `await outbox.room()`
 ├── RecordRefused        Kafka will never take this record: its barrier fails, the process goes on
 │   └── RecordTooLarge   … because it is larger than the topic's `max.message.bytes`
+├── Flooded              most of a partition is invalid (`kafka.flood`): the process ends unacknowledged, exit code 65
 └── OutboxFailed         the producer is beyond repair: the process ends unacknowledged
 """
 
@@ -40,3 +41,13 @@ class RecordTooLarge(RecordRefused):
 
 class OutboxFailed(KafkaLayerError):
     """The producer met an error that no retry can mend (fencing, authorization, an unknown topic)."""
+
+
+class Flooded(KafkaLayerError):
+    """Most of what a partition held lately is invalid. It ends the process unacknowledged, with its own exit code.
+
+    A process that is started again stops again, until the input is better or the setting is changed.
+    """
+
+    #: EX_DATAERR of sysexits.h: the input data was incorrect.
+    exit_code = 65

@@ -16,10 +16,11 @@ logger = logging.getLogger(__name__)
 def end_process(what: str, exc: BaseException) -> NoReturn:
     """Logs and ends the process at once, without any clean-up that could commit an offset.
 
-    `os._exit`, because raising into Faust would acknowledge the event, and an orderly stop would commit.
+    `os._exit`, because raising into Faust would acknowledge the event, and an orderly stop would commit. The exit code
+    is EXIT_CODE, or `exit_code` of an exception that has one.
     """
     logger.critical("%s: the process ends unacknowledged: %r", what, exc, exc_info=exc)
     logging.shutdown()
     sys.stderr.flush()
     sys.stdout.flush()
-    os._exit(EXIT_CODE)
+    os._exit(getattr(exc, "exit_code", EXIT_CODE))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pushcast.config.settings import Settings
 from pushcast.kafka.batch import TP, Bounds, Committed, Record, Stage
+from pushcast.kafka.flood import FloodGuard
 from pushcast.kafka.tracker import record_bytes
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
@@ -94,6 +95,7 @@ class PlanStage(Stage):
         self._lane = lane
         self._outputs = Outputs(outbox, lane, clock, self._count)
         self._stage = f"plan-{lane}"
+        self._flood = FloodGuard(settings.flood, clock)
         rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
         self._schemas = schemas
         self._decoder = NotificationDecoder(settings.apps, rules, schemas)
@@ -159,6 +161,7 @@ class PlanStage(Stage):
             await self._outbox.room()
             if fresh:
                 taken = self._read(state, fresh)
+                self._flood.note(state.tp, len(taken.records), [error for _, error in taken.refused])
                 if self._handover is not None:
                     self._handover.note(state.tp, fresh[0].offset, fresh[-1].offset)
                 state.taken_to = fresh[-1].offset + 1

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import structlog
 
 from pushcast.config.settings import Settings
+from pushcast.kafka.errors import Flooded
 from pushcast.model.words import Lane, Platform
 from pushcast.observe.logs import configure_logging
 from pushcast.runtime.child import child_command
@@ -61,7 +62,10 @@ class Supervisor:
                 self._refused = True
                 self._stop.set()
                 return
-            if asyncio.get_running_loop().time() - started > HEALTHY_AFTER_SECONDS:
+            if code == Flooded.exit_code:
+                log.error("role_stopped_by_flood_guard", process=plan.name)
+                delay = LONGEST_DELAY_SECONDS  # it stops again until its input is better
+            elif asyncio.get_running_loop().time() - started > HEALTHY_AFTER_SECONDS:
                 delay = FIRST_DELAY_SECONDS
             log.warning("role_died", process=plan.name, code=code, again_in_seconds=delay)
             try:

@@ -17,6 +17,7 @@ from functools import partial
 from random import Random
 
 from pushcast.kafka.batch import TP, Committed, Stage
+from pushcast.kafka.flood import FloodGuard
 from pushcast.kafka.handover import standing
 from pushcast.kafka.handover.fences import Fences
 from pushcast.kafka.handover.ledgers import Ledgers
@@ -68,6 +69,7 @@ class SendStage(Stage):
         isolation: Isolation | None = None,
         lease: Lease | None = None,
         slow_seconds: float = 5.0,
+        flood: FloodGuard | None = None,
     ) -> None:
         """Without `ledgers` a new owner sends again whatever its predecessor had not committed. Without `isolation` no
         breaker opens, nothing is paused and nothing parked. Without `lease` it sends whatever the coordinator says."""
@@ -123,6 +125,7 @@ class SendStage(Stage):
             ledgers=ledgers,
             records=self._records,
             max_open_targets=max_open_targets,
+            flood=flood,
             queue=self._departures.queue,
             fed=self._departures.pump,
             guarded=self._guarded,

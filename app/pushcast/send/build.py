@@ -10,6 +10,7 @@ from pushcast.kafka.app import REBALANCE_TIMEOUT_SECONDS
 from pushcast.kafka.batch import Bounds
 from pushcast.kafka.consumer import REVOKING_SHARE
 from pushcast.kafka.fatal import end_process
+from pushcast.kafka.flood import FloodGuard
 from pushcast.kafka.handover.ledgers import Ledgers
 from pushcast.kafka.ports import Fatal, Outbox
 from pushcast.model.clock import Clock, SystemClock
@@ -68,6 +69,7 @@ def build(
         figures=figures or Figures(),
         fatal=fatal,
         ledgers=ledgers,
+        flood=FloodGuard(settings.flood, clock),
         isolation=None if breakers is None else Isolation(breakers, clock, platform, lane),
         lease=Lease(settings.kafka.session_timeout_seconds),
         slow_seconds=settings.send.slow_seconds,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Mapping, Set
 from functools import partial
 
 from pushcast.kafka.batch import TP
+from pushcast.kafka.flood import FloodGuard
 from pushcast.kafka.handover.fences import Fences, author_of
 from pushcast.kafka.handover.ledgers import Ledgers
 from pushcast.kafka.ports import Batch, Outbox, Record
@@ -50,6 +51,7 @@ class Intake:
         ledgers: Ledgers | None,
         records: OpenRecords,
         max_open_targets: int,
+        flood: FloodGuard | None,
         queue: Callable[[Job], None],
         fed: Callable[[], None],
         guarded: Callable[[Callable[[], None]], None],
@@ -65,6 +67,7 @@ class Intake:
         self._ledgers = ledgers
         self._records = records
         self._max_open_targets = max_open_targets
+        self._flood = flood
         self._queue = queue
         self._fed = fed
         self._guarded = guarded
@@ -134,8 +137,12 @@ class Intake:
             send_batch = admit(record.value, self._platform, self._lane)
             earlier = round_of(record.headers)
         except InvalidInput as error:
+            if self._flood is not None:
+                self._flood.note(TP(batch.topic, batch.partition), 0, (error,))
             self._bury(batch, record, error)
             return 0
+        if self._flood is not None:
+            self._flood.note(TP(batch.topic, batch.partition), 1, ())
         return self._take(batch, record, send_batch, earlier)
 
     def _counts(self, partition: int, record: Record) -> bool:

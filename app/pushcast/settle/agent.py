@@ -14,7 +14,9 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from pushcast.config.settings import Flood
 from pushcast.kafka.batch import TP, Committed, Stage
+from pushcast.kafka.flood import FloodGuard
 from pushcast.kafka.handover import standing
 from pushcast.kafka.handover.fences import Fences, author_of
 from pushcast.kafka.partition import retried
@@ -60,10 +62,11 @@ class SettleStage(Stage):
         handover: Handover | None = None,
         control: ControlState | None = None,
         intervals: Intervals = Intervals(),  # noqa: B008 - immutable
+        flood: Flood = Flood(),  # noqa: B008 - immutable
     ) -> None:
         """Without `handover` a killed settler's last records are passed on twice; without `control` nothing holds."""
         self.counters = counters
-        self._outputs = Outputs(outbox, clock, counters)
+        self._outputs = Outputs(outbox, clock, counters, FloodGuard(flood, clock))
         self._outbox = outbox
         self._clock = clock
         self._longest_seconds = longest_seconds

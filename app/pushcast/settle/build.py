@@ -44,6 +44,7 @@ def build(
         handover=handover,
         control=control,
         intervals=Intervals(settings.park.pass_seconds, settings.park.probe_seconds),
+        flood=settings.flood,
     )
 
 

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Set
 from typing import NamedTuple
 
+from pushcast.kafka.batch import TP
+from pushcast.kafka.flood import FloodGuard
 from pushcast.kafka.ports import Barrier, Outbox, Record
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
@@ -46,10 +48,11 @@ def nothing_holds(message: Message, platform: Platform, lane: Lane) -> bool:
 class Outputs:
     """Puts what becomes of a record; blocks never. `origin`: headers of whoever owns the record's partition."""
 
-    def __init__(self, outbox: Outbox, clock: Clock, counters: Counters) -> None:
+    def __init__(self, outbox: Outbox, clock: Clock, counters: Counters, flood: FloodGuard) -> None:
         self._outbox = outbox
         self._clock = clock
         self._counters = counters
+        self._flood = flood
 
     def put(
         self,
@@ -59,13 +62,19 @@ class Outputs:
         there: Set[bytes] = frozenset(),
         holds: Holds = nothing_holds,
     ) -> Put:
-        """`there`: deliveries that a predecessor has passed on or ended already."""
+        """`there`: deliveries that a predecessor has passed on or ended already.
+
+        Raises Flooded when too many records of this partition are no batches.
+        """
+        tp = TP(record.topic, record.partition)
         try:
             batch = read(record.value, record.headers)
             doubtful = round_of(record.headers).doubtful
         except InvalidInput as error:
+            self._flood.note(tp, 0, (error,))
             self._bury(barrier, record, error)
             return Put(1)
+        self._flood.note(tp, 1, ())
         platform, lane = Platform(batch.platform), Lane(batch.lane)
         came_from = (CAME_FROM, f"{record.topic}|{record.partition}|{record.offset}".encode())
         own = [*origin, came_from]
