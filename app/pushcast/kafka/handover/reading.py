@@ -6,10 +6,9 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # public, yet not in __all__
 
 from pushcast.config.security import KafkaSecurity
 from pushcast.kafka.security import librdkafka_config
@@ -32,19 +31,16 @@ class SpanReader:
     """A short-lived plain consumer per call, on a thread. What it reads is bounded by the caller's spans."""
 
     def __init__(self, bootstrap_servers: str, security: KafkaSecurity | None = None) -> None:
-        self._client: dict[str, Any] = {
+        self._config = {
             "bootstrap.servers": bootstrap_servers,
             **({} if security is None else librdkafka_config(security)),
-            "broker.address.family": "v4" if "127.0.0.1" in bootstrap_servers else "any",
-        }
-        self._config = {
-            **self._client,
             "group.id": "pushcast-tail",  # never joined and never committed to
             "enable.auto.commit": False,
             # A position below the log's start: retention took what was there, and what it took is over.
             "auto.offset.reset": "earliest",
             "fetch.wait.max.ms": 20,
             "queued.max.messages.kbytes": 8192,
+            "broker.address.family": "v4" if "127.0.0.1" in bootstrap_servers else "any",
         }
 
     async def ends(self, spots: Iterable[Spot]) -> dict[Spot, int]:
@@ -53,14 +49,19 @@ class SpanReader:
         return await asyncio.to_thread(self._ends, wanted) if wanted else {}
 
     def _ends(self, spots: list[Spot]) -> dict[Spot, int]:
-        # One request for each broker: a settler asks for hundreds.
-        end: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        latest = {TopicPartition(*spot): end for spot in spots}
+        consumer = Consumer(self._config)
         try:
-            futures = AdminClient(self._client).list_offsets(latest, request_timeout=SILENCE_SECONDS)
-            return {(at.topic, at.partition): int(future.result().offset) for at, future in futures.items()}
+            found = {}
+            for topic, partition in spots:
+                marks = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=SILENCE_SECONDS)
+                if marks is None:
+                    raise TailUnreadable(f"no answer about the end of {topic}[{partition}]")
+                found[topic, partition] = int(marks[1])
+            return found
         except KafkaException as error:
             raise TailUnreadable(str(error)) from error
+        finally:
+            consumer.close()
 
     async def read(self, spans: Mapping[Spot, Span], on_record: Callable[[Message], None]) -> None:
         """Every record of the spans, each partition in offset order. `on_record` runs on the reading thread.
