@@ -21,6 +21,7 @@ from pushcast.poll.decide import wait_seconds
 from pushcast.poll.figures import Figures
 from pushcast.poll.records import Due, Lease
 from pushcast.providers.expo.receipts import ReceiptSource
+from pushcast.providers.suspicion import Limits
 
 
 def group_of(platform: Platform) -> str:
@@ -39,13 +40,15 @@ class PollStage(Stage):
         outbox: Outbox,
         clock: Clock,
         first_seconds: float,
+        limits: Limits | None = None,
         random: Random,
         figures: Figures,
         fatal: Fatal,
         call_later: CallLater | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """`sources` by app. `first_seconds`: how long after sending a provider is asked for the first time."""
+        """`sources` by app. `first_seconds`: how long after sending a provider is asked for the first time. `limits`:
+        when so many tokens are dead at once that it is not believed."""
         self.figures = figures
         self._group = group_of(platform)
         self._clock = clock
@@ -64,6 +67,7 @@ class PollStage(Stage):
                 clock=clock,
                 random=random,
                 first_seconds=first_seconds,
+                limits=limits or Limits(),
                 figures=figures,
                 finish=self._finish,
                 failed=partial(fatal, self._group),

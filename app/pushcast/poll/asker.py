@@ -18,12 +18,14 @@ from pushcast.kafka.ports import Barrier, Outbox
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform, Reason
+from pushcast.poll.belief import Belief
 from pushcast.poll.decide import divisible, early
 from pushcast.poll.figures import Figures
 from pushcast.poll.outputs import Outputs
 from pushcast.poll.records import Asked, Due
 from pushcast.providers.expo.receipts import IDS_PER_REQUEST, Polled, ReceiptSource
 from pushcast.providers.port import Disposition
+from pushcast.providers.suspicion import Limits
 from pushcast.providers.verdict import Verdict
 from pushcast.wire.tickets import decode_tickets
 
@@ -63,6 +65,7 @@ class Asker:
         clock: Clock,
         random: Random,
         first_seconds: float,
+        limits: Limits,
         figures: Figures,
         finish: Finish,
         failed: Callable[[BaseException], None],
@@ -78,6 +81,7 @@ class Asker:
         self._random = random
         self._first_seconds = first_seconds
         self._figures = figures
+        self._belief = Belief(app, platform, outbox, clock, limits)
         self._outputs = Outputs(app, platform, outbox, clock, first_seconds, figures)
         self._finish = finish
         self._failed = failed
@@ -190,6 +194,7 @@ class Asker:
         await self._outbox.room()
         barrier = self._outbox.barrier()
         alive = [asked for asked in question if not asked.due.gone]
+        answer = self._belief.believed(barrier, answer)
         for asked in alive:
             self._outputs.answered(barrier, asked, answer.verdicts)
         self._finish([asked.due for asked in alive], barrier)

@@ -14,6 +14,7 @@ from pushcast.model.words import Platform
 from pushcast.poll.agent import PollStage
 from pushcast.poll.figures import Figures
 from pushcast.providers.expo.receipts import ReceiptSource
+from pushcast.providers.suspicion import Limits
 
 _MEMORY_BYTES = 32 << 20
 #: Of one fetch answer per partition; a larger record still comes, alone.
@@ -38,6 +39,7 @@ def build(
         sources=sources,
         outbox=outbox,
         clock=clock or SystemClock(),
+        limits=Limits(settings.send.breaker.least_tokens, settings.send.breaker.invalid_share),
         first_seconds=settings.tickets.ask_after_seconds,
         random=random or Random(),
         figures=figures or Figures(),

@@ -8,11 +8,13 @@ from structlog.testing import capture_logs
 
 from pushcast.kafka.batch import Committed
 from pushcast.model.ids import delivery_id
+from pushcast.model.words import Platform
 from pushcast.poll.asker import MAX_DELAY_SECONDS, MAX_PARTS, PAUSE_SECONDS, TRIES
 from pushcast.providers.expo.receipts import IDS_PER_REQUEST, KEPT_SECONDS, Polled
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
 from pushcast.wire import topics
+from pushcast.wire.control import Breaker, Kind, Subject, decode, parse_key
 from pushcast.wire.retries import DUE_AT
 from unit.poll.twin import DEAD, OK, T0, TOPIC, Harness, TwinSource, record, refused, tickets
 
@@ -347,3 +349,39 @@ async def test_an_answer_that_cannot_be_read_says_nothing_about_a_ticket() -> No
     await harness.pass_time(900)
     assert harness.figures.receipts == {}
     assert ([len(again) for _, again in harness.again()], harness.low()) == ([1], 101)
+
+
+async def test_tokens_that_are_dead_in_masses_are_not_believed_and_the_breaker_is_announced() -> None:
+    source = TwinSource(says={f"t{number}": DEAD for number in range(400)})
+    harness = Harness(news=source)
+    old = T0 - 900_000
+    await harness.feed(record(100, tickets(40), timestamp=old))
+    assert len(harness.invalid()) == 40
+    with capture_logs() as logs:
+        await harness.feed(record(101, tickets(100, first=40), timestamp=old))
+    assert len(harness.invalid()) == 40, "no more tokens are reported"
+    assert [len(again) for _, again in harness.again()] == [100]
+    [control] = harness.outbox.of(topics.CONTROL)
+    subject = parse_key(control.key)
+    entry = decode(subject, control.value or b"")
+    assert (subject, control.partition) == (Subject(Kind.BREAKER, "news", Platform.EXPO), 0)
+    assert isinstance(entry, Breaker)
+    now_ms = harness.clock.now_ms()
+    assert (entry.state, entry.reason) == ("open", "mass_invalid_tokens")
+    assert (entry.abnormal_since_ms, entry.opened_at_ms) == (now_ms - 60_000, now_ms)
+    assert [line["event"] for line in logs] == ["receipts_call_masses_of_tokens_dead"]
+    # It is announced once, and ends when most tokens of a hundred answers are alive.
+    await harness.feed(record(102, tickets(50, first=140), timestamp=old))
+    source.says = {f"t{number}": OK if number % 10 else DEAD for number in range(400)}
+    await harness.feed(record(103, tickets(100, first=200), timestamp=old))
+    await harness.feed(record(104, tickets(2, first=300), timestamp=old))
+    assert (len(harness.outbox.of(topics.CONTROL)), harness.low()) == (1, 105)
+    assert len(harness.invalid()) == 40 + 10 + 1
+
+
+async def test_some_dead_tokens_among_many_are_believed() -> None:
+    source = TwinSource(says={f"t{number}": DEAD if number % 10 else OK for number in range(95)})
+    harness = Harness(news=source)
+    await harness.feed(record(100, tickets(95), timestamp=T0 - 900_000))
+    assert len(harness.invalid()) == 85, "fewer than a hundred answers say nothing about all of them"
+    assert harness.outbox.of(topics.CONTROL) == []
