@@ -18,6 +18,7 @@ from typing import cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from pushcast.config.settings import Settings
+from pushcast.kafka.handover.fences import Fences, author_of
 from pushcast.kafka.security import librdkafka_config
 from pushcast.kafka.topics import load_topology
 from pushcast.model.errors import PushcastError
@@ -62,9 +63,12 @@ def dead_letter_topics(wanted: Filter) -> list[str]:
 
 
 def what_is_left(
-    letter: Letter, last: Mapping[bytes, Last], now_ms: int, include_in_doubt: bool
+    letter: Letter, last: Mapping[bytes, Last], now_ms: int, include_in_doubt: bool, receipts_since_ms: int = 0
 ) -> tuple[bytes | None, int, Counter[str]]:
-    """Value to write, deliveries in it, and deliveries that are left out by why. Pure. No value: nothing is left."""
+    """Value to write, deliveries in it, and deliveries that are left out by why. Pure. No value: nothing is left.
+
+    `receipts_since_ms`: receipts from before it are gone, so that older letters without one are not judged.
+    """
     batch = letter.batch
     if batch is None:
         return letter.raw.value, 0, Counter()
@@ -76,7 +80,9 @@ def what_is_left(
         keep = []
         for index, delivery in enumerate(targets.delivery_id):
             outcome, run = last.get(delivery, _NO_RECEIPT)
-            if outcome != Outcome.DEAD:
+            if run < 0 and letter.raw.timestamp_ms < receipts_since_ms:
+                left_out["not_judgeable"] += 1
+            elif outcome != Outcome.DEAD:
                 left_out[outcome] += 1
             elif run > batch.run:
                 left_out["later_run"] += 1  # redriven before, and in a later letter if it died again
@@ -179,10 +185,10 @@ class DeadLetters:
         """One step: letters of one partition."""
         raw = step[0].raw
         source, partition = raw.topic.removesuffix(topics.DEAD_LETTER_SUFFIX), raw.partition
-        last = self._last_receipts(step, partition)
+        last, since_ms = self._last_receipts(step, partition)
         wanted: list[tuple[Letter, bytes | None]] = []
         for letter in step:
-            value, deliveries, left_out = what_is_left(letter, last, now_ms(), include_in_doubt)
+            value, deliveries, left_out = what_is_left(letter, last, now_ms(), include_in_doubt, since_ms)
             report.left_out += left_out
             if value is not None or letter.batch is None:
                 wanted.append((letter, value))
@@ -230,8 +236,9 @@ class DeadLetters:
                     found.add(name.decode("utf-8", "replace"))
         return found
 
-    def _last_receipts(self, step: Iterable[Letter], partition: int) -> dict[bytes, Last]:
-        """Of each delivery in these letters: they were written after their letter was first seen."""
+    def _last_receipts(self, step: Iterable[Letter], partition: int) -> tuple[dict[bytes, Last], int]:
+        """Of each delivery in these letters: they were written after their letter was first seen. And since when
+        receipts are kept."""
         wanted: set[bytes] = set()
         since: list[int] = []
         for letter in step:
@@ -240,19 +247,23 @@ class DeadLetters:
                 for part in letter.batch.messages:
                     wanted.update(part.targets.delivery_id)
         if not wanted:
-            return {}
+            return {}, 0
         found: dict[bytes, Last] = {}
-        start = self._offset_at(topics.RECEIPT, partition, min(since))
+        fences = Fences()
+        start, kept_since = self._offset_at(topics.RECEIPT, partition, min(since)), 0
+        low = self._bounds(topics.RECEIPT, partition)[0]
         for message in self._read(topics.RECEIPT, partition, start):
-            value = message.value()
-            if value is None:
+            offset, value = cast(int, message.offset()), message.value()
+            if 0 < low == offset:
+                kept_since = int(message.timestamp()[1])
+            if not fences.admit(author_of(_raw_headers(message)), offset) or value is None:
                 continue
             receipt = decode_receipt(value)
             delivery = bytes.fromhex(receipt["delivery_id"])
             # An acceptance is never taken back: a retry that overtook it cannot make the delivery dead.
             if delivery in wanted and found.get(delivery, _NO_RECEIPT)[0] != Outcome.ACCEPTED:
                 found[delivery] = receipt["outcome"], receipt["run"]
-        return found
+        return found, kept_since
 
     def _offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
         [found] = self._consumer.offsets_for_times(

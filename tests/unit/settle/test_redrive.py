@@ -49,6 +49,15 @@ def test_what_may_have_arrived_goes_only_when_asked_for() -> None:
     assert what_is_left(dead, {}, T0, True)[1:] == (2, Counter())
 
 
+def test_a_letter_that_is_older_than_the_receipts_that_are_kept_is_not_judged() -> None:
+    dead = letter(2)
+    one, _ = ids(dead)
+    at = dead.raw.timestamp_ms
+    assert what_is_left(dead, {}, T0, False, at)[1] == 2
+    assert what_is_left(dead, {}, T0, False, at + 1) == (None, 0, Counter(not_judgeable=2))
+    assert what_is_left(dead, {one: ("dead", 0)}, T0, False, at + 1)[1:] == (1, Counter(not_judgeable=1))
+
+
 def test_an_event_goes_back_byte_for_byte() -> None:
     assert what_is_left(read_letter(raw(NOTES, b'{"id": ')), {}, T0, False) == (b'{"id": ', 0, Counter())
     assert what_is_left(read_letter(raw(NOTES, None)), {}, T0, False) == (None, 0, Counter())
