@@ -73,8 +73,8 @@ class Breaker(Strict):
     failure_share: float = Field(default=0.5, gt=0, le=1.1)  # of the last 10 s; above 1: never
     failures_for_seconds: float = Field(default=3.0, ge=0, le=10)  # they must have lasted so long
     least_answers: int = Field(default=50, ge=1)  # within those 10 s
-    invalid_share: float = Field(default=0.8, gt=0, le=1.1)  # invalid tokens of the last minute; above 1: never
-    least_tokens: int = Field(default=100, ge=1)  # answers about tokens within that minute
+    invalid_share: float = Field(default=0.8, gt=0, le=1.1)  # of the last answers about tokens; above 1: never
+    least_tokens: int = Field(default=100, ge=1)  # so many of them at least, within a minute
     open_seconds: float = Field(default=5.0, gt=0, le=3600)  # until the first probes; doubled while they fail
     max_open_seconds: float = Field(default=60.0, gt=0, le=3600)
     probes: int = Field(default=20, ge=1, le=1000)  # targets of one round

@@ -37,7 +37,7 @@ class Limits:
     least_answers: int = 50
     failure_seconds: float = 10.0
     sustained_seconds: float = 3.0  # the first failure being at least so long ago
-    invalid_share: float = 0.8  # of at least `least_tokens` within `window_seconds`; above 1: never
+    invalid_share: float = 0.8  # of the last `least_tokens` or more, within `window_seconds`; above 1: never
     least_tokens: int = 100
     window_seconds: float = 60.0
     open_seconds: float = 5.0  # the first interval; doubled with every round of probes that fails
@@ -246,8 +246,12 @@ class Breaker:
             if sustained and answers >= limits.least_answers and failures >= limits.failure_share * answers:
                 return PROVIDER_FAILING
         if latest.invalid:
-            invalid = sum([each.tally.invalid for each in self._slices])
-            tokens = invalid + sum([each.tally.sound for each in self._slices])
-            if tokens >= limits.least_tokens and invalid >= limits.invalid_share * tokens:
-                return TOKENS_INVALID
+            # Any stretch that ends now: a token that is suspended is not asked about again, so a provider that calls
+            # all of them invalid says so of each once, which an hour's good answers before must not drown.
+            invalid = tokens = 0
+            for each in reversed(self._slices):
+                invalid += each.tally.invalid
+                tokens += each.tally.invalid + each.tally.sound
+                if tokens >= limits.least_tokens and invalid >= limits.invalid_share * tokens:
+                    return TOKENS_INVALID
         return None

@@ -141,6 +141,18 @@ def test_a_normal_share_of_invalid_tokens_opens_nothing() -> None:
         world.pass_(1)
 
 
+def test_a_sudden_wave_of_invalid_tokens_opens_however_much_went_well_in_the_minute_before() -> None:
+    world = World()
+    for _ in range(30):
+        assert world.note(sound=200, invalid=2) is None
+        world.pass_(1)
+    # A suspended device gets no pushes: 150 tokens are each called invalid once, and then nothing comes any more.
+    assert world.note(sound=10, invalid=50) is None
+    world.pass_(1)
+    assert world.note(invalid=100) is Turn.OPENED
+    assert world.breaker.reason == "tokens_invalid"
+
+
 def test_the_share_above_one_switches_it_off() -> None:
     world = World(Limits(invalid_share=1.1))
     assert world.note(invalid=10_000) is None
