@@ -16,13 +16,15 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from flow.kafka_tools import committed, create_topic, produce, read_all, running, until
 from flow.processes import worker
+from pushcast.audit.device_history import history_of
 from pushcast.config.settings import Kafka, Settings
 from pushcast.kafka.app import make_app
 from pushcast.kafka.fatal import end_process
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
 from pushcast.model.ids import partition_of, token_hash
-from pushcast.register.agent import RegisterStage, Topics, build
+from pushcast.register.agent import RegisterStage, build
+from pushcast.register.names import Topics
 from pushcast.register.ports import Counters
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import decode_row
@@ -73,16 +75,19 @@ class Ground:
     def change(self, *events: tuple[int, bytes | None, bytes | None]) -> None:
         produce(self.kafka, self.topics.changed, events, **{"message.max.bytes": "2000000"})
 
-    @contextlib.asynccontextmanager
-    async def registrar(self) -> AsyncIterator[RegisterStage]:
-        """A registrar in this process; at the end of the block all events are handled."""
-        settings = Settings.model_validate(
+    def settings(self) -> Settings:
+        return Settings.model_validate(
             {
                 "kafka": Kafka(bootstrap_servers=self.kafka, partitions=PARTITIONS),
                 "apps": {"news": {}},
                 "devices": {"hold_seconds": self.hold_seconds},
             }
         )
+
+    @contextlib.asynccontextmanager
+    async def registrar(self) -> AsyncIterator[RegisterStage]:
+        """A registrar in this process; at the end of the block all events are handled."""
+        settings = self.settings()
         outbox = Outbox(
             self.kafka,
             loop=asyncio.get_running_loop(),
@@ -171,6 +176,30 @@ async def test_rows_follow_the_events_and_the_table_that_is_tailed(ground: Groun
         ("suspensions", "removed"): 1,
         ("removals", "device_unregistered"): 1,
     }
+
+
+async def test_the_history_of_a_device_is_found_by_its_id_and_by_its_tokens_hash(ground: Ground) -> None:
+    past = now_ms() - 10_000
+    async with ground.registrar():
+        ground.change((HOME, USER, event("register", "d-1", past)), (AWAY, b"user-0", event("register", "d-2", past)))
+        await until(lambda: ground.counters["registrations", "written"] == 2, "two rows")
+        verdict = TokenInvalid(
+            "user-1", "news", "d-1", "apns", token_hash(b"ab12"), "device_unregistered", 410, past + 1, past, past, ""
+        )
+        produce(ground.kafka, ground.topics.invalid, [(HOME, USER, encode_token_invalid(verdict))])
+
+    def why(subject: str, **options: Any) -> list[tuple[str, str]]:
+        found = history_of(ground.settings(), subject, names=ground.topics, **options)
+        assert set(found.kept_since.values()) == {None}
+        return [(step.step, step.device.device) for step in found.steps]
+
+    told = await asyncio.to_thread(why, "d-1")
+    steps = ["registered", "row_active", "verdict", "suspended", "row_suspended", "removed", "row_removed"]
+    assert [step for step, _ in told] == steps
+    assert {device for _, device in told} == {"d-1"}
+    by_hash = await asyncio.to_thread(why, token_hash(b"ab12").hex(), user="user-1")
+    assert by_hash == told
+    assert await asyncio.to_thread(why, "d-9") == []
 
 
 async def test_a_new_registrar_knows_the_rows_of_the_one_before(ground: Ground) -> None:

@@ -1,4 +1,4 @@
-"""`pushcast device import|show`."""
+"""`pushcast device import|show|why`."""
 
 from __future__ import annotations
 
@@ -62,4 +62,38 @@ def show(user: str, output: OutputOption = Output.text) -> None:
             typer.echo(orjson.dumps(row, option=orjson.OPT_INDENT_2).decode())
         say(f"{len(rows)} devices")
     if not rows:
+        raise typer.Exit(1)
+
+
+@app.command()
+def why(
+    subject: Annotated[str, typer.Argument(help="A device id, or the hash of a token as `device show` has it.")],
+    user: Annotated[str | None, typer.Option(help="Only this user's devices; reads one partition.")] = None,
+    app: Annotated[str | None, typer.Option(help="Only devices of this app.")] = None,
+    output: OutputOption = Output.text,
+) -> None:
+    """Why a device is, or is not, reached: its verdicts, suspensions, removals and registrations in order of time.
+
+    Exit 1 when the topics have nothing of it. No token is shown.
+    """
+    from pushcast.audit.device_history import history_of
+    from pushcast.wire.times import rfc3339
+
+    found = history_of(load(), subject, user=user, app=app)
+    if output is Output.json:
+        print_json({"subject": subject, **found.to_dict()})
+    else:
+        for step in found.steps:
+            what = f"{step.step:14} {step.reason or '':24} {'/'.join(step.device):40} {(step.token_hash or '')[:12]:12}"
+            typer.echo(f"{rfc3339(step.at)}  {what}  {step.topic}/{step.partition}/{step.offset}")
+        if found.left_out:
+            say(f"{found.left_out} older steps are left out")
+        for topic, since in found.kept_since.items():
+            if since is not None:
+                say(f"{topic}: what was before {rfc3339(since)} is beyond its retention")
+        say("push.device.v1 is compacted: of rows that were replaced only those are shown that are still there")
+        for reason, count in found.unreadable.items():
+            say(f"{count} records could not be read: {reason}")
+    if not found.steps:
+        say(f"nothing is known of {subject}")
         raise typer.Exit(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import faust
 
@@ -11,6 +10,7 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.app import add_batch_stage, add_devices_table
 from pushcast.kafka.batch import TP, Batch, Bounds, Committed, Record, Stage
 from pushcast.kafka.fatal import end_process
+from pushcast.kafka.flood import FloodGuard
 from pushcast.kafka.ports import CallLater, Fatal, Outbox
 from pushcast.kafka.work import Work
 from pushcast.model.clock import Clock
@@ -21,10 +21,10 @@ from pushcast.register.detour import Detour, Detours
 from pushcast.register.doubt import BreakerDoubts
 from pushcast.register.holding import Holding
 from pushcast.register.holds import Hold
+from pushcast.register.names import Topics
 from pushcast.register.overlay import Overlay
 from pushcast.register.ports import Counters, DevicesTable
 from pushcast.register.rows import Changes, Context, Headers
-from pushcast.wire import topics
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.receipts import TokenInvalid
@@ -36,15 +36,6 @@ MAX_ROWS_IN_FLIGHT = 100_000
 BOUNDS = Bounds(records=10_000, bytes=8 << 20)
 #: Of all holds in one process; what is beyond it waits in Kafka.
 HOLDS_BYTES = 64 << 20
-
-
-class Topics(NamedTuple):
-    """Names of the topics; others than the product's own only in tests on a shared broker."""
-
-    changed: str = topics.DEVICE_CHANGED
-    invalid: str = topics.TOKEN_INVALID
-    device: str = topics.DEVICE
-    hold: str = topics.TOKEN_HOLD
 
 
 class RegisterStage(Stage):
@@ -68,12 +59,14 @@ class RegisterStage(Stage):
         max_rows_in_flight: int = MAX_ROWS_IN_FLIGHT,
         holds_table: Callable[[int], bool] = lambda _: True,
         schemas: SchemaSource | None = None,
+        flood: FloodGuard | None = None,
         fatal: Fatal = end_process,
         call_later: CallLater | None = None,
     ) -> None:
         """`control` must be whole when the first batch comes, and is followed from then on."""
         names = names or Topics()
         self._schemas = schemas
+        self._flood = flood
         self._admission = admission
         self._outbox = outbox
         self._counters = counters
@@ -129,7 +122,11 @@ class RegisterStage(Stage):
             await self._room()
             if batch.lost:
                 return
-            detours = handle(batch, records[start : start + CHUNK_RECORDS])
+            chunk = records[start : start + CHUNK_RECORDS]
+            detours = handle(batch, chunk)
+            if self._flood is not None:
+                errors = [detour.to for detour in detours if isinstance(detour.to, InvalidInput)]
+                self._flood.note(TP(batch.topic, batch.partition), len(chunk) - len(errors), errors)
             if detours:
                 await self._detours.send(detours)
                 batch.done_many([detour.record.offset for detour in detours])
@@ -246,6 +243,7 @@ def build(
         names=names,
         holds_table=table.held,
         schemas=schemas,
+        flood=FloodGuard(settings.flood, clock),
     )
     add_batch_stage(app, (names.changed, names.invalid), stage, bounds=BOUNDS)
     hold_bytes = max(1 << 20, HOLDS_BYTES // settings.kafka.partitions)
