@@ -28,7 +28,7 @@ class World:
         self.records = [
             [(offset, b"%d" % target) for target in range(rnd.randint(1, 4))] for offset in range(rnd.randint(2, 8))
         ]
-        self.logs: dict[str, list[Target]] = {topic: [] for topic in OUTPUTS}
+        self.logs: dict[str, list[Target | None]] = {topic: [] for topic in OUTPUTS}  # None: another group's
         self.committed: tuple[int, str] = (0, "")
         self.reached: Counter[Target] = Counter()
         self.excused: Counter[Target] = Counter()
@@ -46,7 +46,8 @@ class Sender:
             world.committed = (offset, encode(self.ledger.standing(offset)))
         for topic in read:
             for target in world.logs[topic][self.ledger.starts[topic] :]:
-                self.ledger.fold(*target)
+                if target is not None:
+                    self.ledger.fold(*target)
         self.ledger.start()
         self.next = offset
         self.left: dict[int, int] = {}
@@ -56,7 +57,11 @@ class Sender:
     def step(self) -> None:
         world = self.world
         dice = world.rnd.random()
-        if dice < 0.3 and self.next < len(world.records):
+        if world.rnd.random() < 0.1:  # others write; now and then this one looks how far
+            world.logs[world.rnd.choice(OUTPUTS)].append(None)
+            for topic, end in world.ends().items():
+                self.ledger.ended(topic, end)
+        elif dice < 0.3 and self.next < len(world.records):
             self.begin(self.next)
             self.next += 1
         elif dice < 0.55 and self.in_flight:
