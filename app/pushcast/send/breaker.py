@@ -27,6 +27,8 @@ ABOUT_TOKENS: Final = frozenset({MASS_INVALID_TOKENS, TOKENS_INVALID})
 #: Another process opened: how long until this one probes, so that not all of them do in the same moment.
 _CAREFUL_SECONDS = 1.0
 _SLICE_SECONDS = 1.0
+#: Answers are older than the moment at which they are counted, by a turn of the loop or a pause of the process.
+_COUNTED_LATE_MS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Limits:
     failure_seconds: float = 10.0
     sustained_seconds: float = 3.0  # the first failure being at least so long ago
     invalid_share: float = 0.8  # of the last `least_tokens` or more, within `window_seconds`; above 1: never
-    least_tokens: int = 100
+    least_tokens: int = 50
     window_seconds: float = 60.0
     open_seconds: float = 5.0  # the first interval; doubled with every round of probes that fails
     max_open_seconds: float = 60.0
@@ -108,6 +110,7 @@ class Breaker:
         self._limits = limits
         self._random = random
         self._slices: deque[_Slice] = deque()
+        self._bad_since: float | None = None  # no sound answer from then on
         self._own = False  # opened by what this process saw itself
         self._probe_at = 0.0
         self._failed_rounds = 0
@@ -135,8 +138,7 @@ class Breaker:
             return None
         self._own = True
         self._failed_rounds = self._failed_rounds + 1 if now - self._closed_at < self._limits.max_open_seconds else 0
-        abnormal_for = now - next(each.began_at for each in self._slices if each.tally.bad)
-        self._open(reason, now_ms - round(1000 * abnormal_for), now_ms)
+        self._open(reason, now_ms - round(1000 * self._abnormal_for(now)) - _COUNTED_LATE_MS, now_ms)
         self._probe_at = now + self._interval()
         return Turn.OPENED
 
@@ -201,13 +203,18 @@ class Breaker:
     def _open(self, reason: str, abnormal_since_ms: int, now_ms: int) -> None:
         self.state = State.OPEN
         self.reason = reason
-        self.abnormal_since_ms = abnormal_since_ms
+        self.abnormal_since_ms = max(0, abnormal_since_ms)
         self.opened_at_ms = now_ms
         self._slices.clear()
 
     def _close(self, now: float) -> None:
         self.state = State.CLOSED
         self._closed_at = now
+
+    def _abnormal_for(self, now: float) -> float:
+        """Seconds since the first bad answer of the window, or since the last sound one when that is longer."""
+        began_at = next(each.began_at for each in self._slices if each.tally.bad)
+        return now - min(began_at, now if self._bad_since is None else self._bad_since)
 
     def _interval(self) -> float:
         seconds = min(self._limits.open_seconds * 2.0 ** min(self._failed_rounds, 16), self._limits.max_open_seconds)
@@ -219,6 +226,10 @@ class Breaker:
             slices.append(_Slice(now, Tally()))
             while now - slices[0].began_at > limits.window_seconds:
                 slices.popleft()
+        if tally.sound:
+            self._bad_since = None
+        elif tally.bad and self._bad_since is None:
+            self._bad_since = now
         total = slices[-1].tally
         total.sound += tally.sound
         total.slowed += tally.slowed

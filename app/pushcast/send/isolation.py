@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from collections.abc import Callable, Iterable
 from random import Random
@@ -28,8 +29,8 @@ _CONTROL_PARTITION: Final = 0
 
 
 def name_of_process() -> str:
-    """By which a process knows its own announcements."""
-    return f"{socket.gethostname()}:{os.getpid()}"[:500]
+    """By which a process knows its own announcements: another at each start, also in containers with one pid each."""
+    return f"{socket.gethostname()[:200]}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 class Breakers:

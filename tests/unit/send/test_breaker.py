@@ -9,6 +9,7 @@ from pushcast.send.breaker import Breaker, Limits, State, Tally, Turn
 
 LIMITS = Limits()
 T0 = 1_800_000_000_000
+COUNTED_LATE_MS = 2000
 
 
 class World:
@@ -95,7 +96,7 @@ def test_failures_open_only_when_they_last() -> None:
     world.pass_(LIMITS.sustained_seconds)
     assert world.note(failed=1) is Turn.OPENED
     assert world.breaker.reason == "provider_failing"
-    assert world.breaker.abnormal_since_ms == T0
+    assert world.breaker.abnormal_since_ms == T0 - COUNTED_LATE_MS
 
 
 @pytest.mark.parametrize(
@@ -126,12 +127,22 @@ def test_invalid_tokens_open_at_an_abnormal_share_and_the_window_began_with_the_
     world = World()
     world.note(sound=10)
     world.pass_(5)
-    world.note(invalid=80)
+    assert world.note(invalid=39) is None
     world.pass_(5)
-    assert world.note(invalid=10) is Turn.OPENED
+    assert world.note(invalid=1) is Turn.OPENED
     assert (world.breaker.reason, world.breaker.doubts_tokens) == ("tokens_invalid", True)
-    assert world.breaker.abnormal_since_ms == T0 + 5000
+    assert world.breaker.abnormal_since_ms == T0 + 5000 - COUNTED_LATE_MS
     assert world.breaker.opened_at_ms == T0 + 10_000
+
+
+def test_the_abnormal_window_began_with_the_last_sound_answer_however_long_ago() -> None:
+    world = World()
+    world.note(sound=1000)
+    for _ in range(10):
+        world.pass_(50)
+        assert world.note(invalid=20) is None
+    assert world.note(invalid=30) is Turn.OPENED
+    assert world.breaker.abnormal_since_ms == T0 + 50_000 - COUNTED_LATE_MS
 
 
 def test_a_normal_share_of_invalid_tokens_opens_nothing() -> None:
@@ -147,7 +158,7 @@ def test_a_sudden_wave_of_invalid_tokens_opens_however_much_went_well_in_the_min
         assert world.note(sound=200, invalid=2) is None
         world.pass_(1)
     # A suspended device gets no pushes: 150 tokens are each called invalid once, and then nothing comes any more.
-    assert world.note(sound=10, invalid=50) is None
+    assert world.note(sound=10, invalid=35) is None
     world.pass_(1)
     assert world.note(invalid=100) is Turn.OPENED
     assert world.breaker.reason == "tokens_invalid"

@@ -137,7 +137,7 @@ async def test_a_refused_key_parks_its_work_and_says_so_to_everyone() -> None:
     await harness.feed(send_batch(message(2, first_user=1)))
     assert (harness.outbox.receipts(), provider.seen) == ([], ["u0"])
     assert harness.outbox.parked() == ["u0", "u1", "u2"]
-    assert announced(harness) == [Breaker("open", "expired_key", T0, T0, None, "me")]
+    assert announced(harness) == [Breaker("open", "expired_key", T0 - 2000, T0, None, "me")]
     assert harness.figures.breakers == {("news", "apns"): "open"}
     assert harness.figures.breakers_opened == {("news", "apns", "expired_key"): 1}
 
@@ -165,7 +165,7 @@ async def test_while_it_is_open_a_few_probe_and_most_of_them_answered_well_close
     assert set(harness.outbox.outcomes()) == set(provider.seen[1:])
     assert len(harness.outbox.parked()) == 1 + 50 + (50 - PROBES), "the rest did not wait for the probes"
     assert [entry.state for entry in announced(harness)] == ["open", "closed"]
-    assert announced(harness)[1] == Breaker("closed", "expired_key", T0, T0, T0 + 10_000, "me")
+    assert announced(harness)[1] == Breaker("closed", "expired_key", T0 - 2000, T0, T0 + 10_000, "me")
     await harness.feed(send_batch(message(1, first_user=200)))
     assert provider.seen[-1] == "u200"
     assert harness.budget.held == 0
