@@ -8,7 +8,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -142,16 +142,19 @@ class ProcessUnderTest:
         """Raises PushcastError with the end of its log when it is gone."""
         code = self._running().poll()
         if code is not None:
-            tail = self._log.read_text(errors="replace")[-3000:]
-            raise PushcastError(f"the process under test ended with {code}:\n{tail}")
+            raise PushcastError(f"the process under test ended with {code}:\n{self._tail()}")
+
+    def _tail(self) -> str:
+        return self._log.read_text(errors="replace")[-3000:]
 
     def until(self, condition: Any, what: str, timeout_seconds: float, poll_seconds: float = POLL_SECONDS) -> None:
-        """Polls `condition()` until it is true; raises PushcastError when the time is over or the process is gone."""
+        """Polls `condition()` until it is true; raises PushcastError with the end of the log when the time is over or
+        the process is gone."""
         deadline = time.monotonic() + timeout_seconds
         while not condition():
             self.check()
             if time.monotonic() > deadline:
-                raise PushcastError(f"{what}: not within {timeout_seconds:.0f} s")
+                raise PushcastError(f"{what}: not within {timeout_seconds:.0f} s:\n{self._tail()}")
             time.sleep(poll_seconds)
 
     def row(self, name: str, items: int, start: meter.Reading, latency_ms: Mapping[str, float] | None = None) -> Row:
@@ -173,11 +176,15 @@ class ProcessUnderTest:
 
 
 @contextmanager
-def role(cluster: BenchCluster, *arguments: str, niceness: int = 0) -> Iterator[ProcessUnderTest]:
+def role(
+    cluster: BenchCluster,
+    *arguments: str,
+    niceness: int = 0,
+    command: Callable[..., Sequence[str]] = child_command,
+) -> Iterator[ProcessUnderTest]:
     """`pushcast run ARGUMENTS` as the process under test, from when it is ready (assigned, tables recovered)."""
     log = cluster.folder / f"{'-'.join(arguments)}.log"
-    command = [*child_command("run", *arguments)]
-    with ProcessUnderTest(command, log, niceness) as process:
+    with ProcessUnderTest(command("run", *arguments), log, niceness) as process:
         process.until(lambda: is_ready(cluster, process.pid), f"run {' '.join(arguments)} is ready", READY_SECONDS)
         yield process
 

@@ -49,15 +49,15 @@ def run(options: Options) -> Result:
             with role(cluster, "planner", "--lane", LANE, "--slot", "b") as process:
                 for name, shape, form in wanted:
                     options.say(f"{name}: {items} events")
-                    _planned(cluster, process, f"w-{shape}-{form}", shape, form, min(items, WARM_UP_ITEMS), users)
-                    rows.append(_planned(cluster, process, f"m-{shape}-{form}", shape, form, items, users, name))
+                    planned_row(cluster, process, f"w-{shape}-{form}", shape, form, min(items, WARM_UP_ITEMS), users)
+                    rows.append(planned_row(cluster, process, f"m-{shape}-{form}", shape, form, items, users, name))
         if options.wants(STOCK):
             rows.append(_stock(cluster, min(items, STOCK_ITEMS), options))
             setup["stock"] = f"{min(items, STOCK_ITEMS)} users, alert/json, one agent, table, take(500, within=0.05)"
     return Result(rows, setup)
 
 
-def _planned(
+def planned_row(
     cluster: BenchCluster,
     process: ProcessUnderTest,
     run: str,

@@ -21,6 +21,9 @@ BENCHES = {
     "recovery": Entry("pushcast.bench.recovery", "The devices table rebuilt from its topic."),
     "latency": Entry("pushcast.bench.latency", "One urgent event on an idle system, produced to send batch readable."),
     "sim": Entry("pushcast.bench.sim", "What a simulator answers, with its checks and without."),
+    "lanes": Entry("pushcast.bench.lanes", "Urgent events while a bulk backlog drains on the same cores."),
+    "isolation": Entry("pushcast.bench.isolation", "One app while another app's provider is dead."),
+    "exactness": Entry("pushcast.bench.exactness", "PLAN and SEND with hand-over and ledger, and without."),
     "send": Entry("pushcast.bench.send", "Every engine against the same sink, and the whole SEND stage."),
 }
 

@@ -57,13 +57,13 @@ def run(options: Options) -> Result:
             if not options.wants(name):
                 continue
             options.say(f"{name}: warming up with {WARM_UP_ITEMS} pushes")
-            _load(cluster, process, WARM_UP_ITEMS, chat)
+            load(cluster, process, WARM_UP_ITEMS, chat)
             count = max(1, items // 10) if chat else items
-            rows.append(_measured(cluster, process, sim, name, count, chat, options))
+            rows.append(measured(cluster, process, sim, name, count, chat, options))
     return Result(rows, setup)
 
 
-def _measured(
+def measured(
     cluster: BenchCluster,
     process: ProcessUnderTest,
     sim: dict[str, Any],
@@ -76,7 +76,7 @@ def _measured(
     accepted_before = _accepted(sim)
     options.say(f"{name}: {items} pushes")
     start = process.reading()
-    _load(cluster, process, items, chat)
+    load(cluster, process, items, chat)
     row = process.row(name, items, start)
     receipts, accepted = sum(cluster.ends(topics.RECEIPT)) - before, _accepted(sim) - accepted_before
     if receipts != items or accepted != items:
@@ -84,7 +84,7 @@ def _measured(
     return row
 
 
-def _load(cluster: BenchCluster, process: ProcessUnderTest, items: int, chat: bool) -> None:
+def load(cluster: BenchCluster, process: ProcessUnderTest, items: int, chat: bool) -> None:
     """Produces send records and returns when the sender has committed all of them: their receipts are acknowledged."""
     partitions = cluster.settings.kafka.partitions
     producer = Producer({**cluster.client, "acks": "all", "linger.ms": 5})
