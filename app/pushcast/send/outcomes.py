@@ -15,25 +15,22 @@ from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Outcome, Platform
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.aside import Aside
-from pushcast.send.breaker import Tally
 from pushcast.send.decide import Again, End, Guard, Later, Park, Policy, decide
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Isolation
 from pushcast.send.parking import ParkedRecords
+from pushcast.send.receipts import Receipts
 from pushcast.send.records import Job, OpenRecord, Parcel
+from pushcast.send.tally import Tally
 from pushcast.send.tickets import Tickets
 from pushcast.wire import topics
-from pushcast.wire.headers import LEDGER
 from pushcast.wire.parked import Why
-from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 
 #: Outcomes of one record that Kafka acknowledged: record, budget key, how many.
 Share = tuple[OpenRecord, Hashable, int]
 #: Targets to be tried again, and after how many seconds.
 Retry = tuple[Job, float]
-_Write = Callable[[int, str, str | None, str | None, int | None, int], None]
 _ACCEPTED = str(Outcome.ACCEPTED)
-_RECEIPT: str = topics.RECEIPT
 
 
 class Outcomes:
@@ -64,6 +61,7 @@ class Outcomes:
         self._lane = lane
         self._figures = figures
         self._on_acked = on_acked
+        self._receipts = Receipts(outbox, platform)
         self._aside = aside  # when the policy has a ladder
         self._isolation = isolation
         self._parked = ParkedRecords(outbox, platform, lane, group, figures)
@@ -116,7 +114,7 @@ class Outcomes:
         barrier = self._outbox.barrier()
         shares: list[Share] = []
         for parcel, indices, (outcome, reason, _) in ended:
-            write = self._writing(parcel, barrier)
+            write = self._receipts.writing(parcel, barrier)
             for target in indices:
                 write(target, outcome, reason, None, None, now_ms)
             self._count(parcel, outcome, reason, len(indices))
@@ -135,7 +133,7 @@ class Outcomes:
         parcel = job.parcel
         attempts = parcel.message.targets.attempt
         still_open = job.open
-        write = self._writing(parcel, barrier)
+        write = self._receipts.writing(parcel, barrier)
         accepted = 0
         others: list[Result] = []
         seconds: list[float] = []
@@ -164,7 +162,7 @@ class Outcomes:
         """Ends, passes on or keeps aside what was not accepted, or collects it in `retries`. Returns how many ended."""
         parcel = job.parcel
         guard = Guard.NONE if self._isolation is None else self._isolation.guard(parcel.app)
-        write = self._writing(parcel, barrier)
+        write = self._receipts.writing(parcel, barrier)
         ended = len(results)
         again: dict[bool, Retry] = {}
         for result in results:
@@ -177,7 +175,7 @@ class Outcomes:
                 write(target, outcome, reason, result.provider_id, result.status, result.answered_at or now_ms)
                 self._count(parcel, outcome, reason, 1)
                 if token_invalid:
-                    self._report_token(job, barrier, result, reason or outcome, now_ms)
+                    self._receipts.report_token(job, barrier, result, reason or outcome, now_ms)
                 continue
             if isinstance(verdict, Park):
                 self._parked.add(parcel, (target,), Why.BREAKER, verdict.doubtful)
@@ -215,67 +213,6 @@ class Outcomes:
         )
         retry.indices.append(target)
         again[verdict.doubtful] = (retry, max(delay_seconds, verdict.delay_seconds))
-
-    def _writing(self, parcel: Parcel, barrier: Barrier) -> _Write:
-        """A function that writes receipts of this message: what all of them need is looked up once."""
-        message = parcel.message
-        targets = message.targets
-        notifications, delivery_ids = targets.notification, targets.delivery_id
-        users, devices = targets.user, targets.device
-        attempts, source_offsets = targets.attempt, targets.source_offset
-        notification_ids, created_at = message.notification_ids, message.created_at
-        partition = parcel.record.batch.partition
-        prefix = parcel.record.ledger_prefix
-        encode, put = parcel.writer.encode, self._outbox.put
-
-        def write(
-            target: int, outcome: str, reason: str | None, provider_id: str | None, status: int | None, ended_at: int
-        ) -> None:
-            notification = notifications[target]
-            delivery_hex = delivery_ids[target].hex().encode()
-            user = users[target].encode()
-            value = encode(
-                delivery_hex,
-                notification_ids[notification].encode(),
-                user,
-                devices[target].encode(),
-                outcome,
-                reason,
-                None if provider_id is None else provider_id.encode(),
-                status,
-                attempts[target],
-                source_offsets[target],
-                created_at[notification],
-                ended_at,
-            )
-            put(barrier, _RECEIPT, partition, value, user, [(LEDGER, prefix + delivery_hex)])
-
-        return write
-
-    def _report_token(self, job: Job, barrier: Barrier, result: Result, reason: str, now_ms: int) -> None:
-        targets = job.parcel.message.targets
-        target = result.target
-        event = TokenInvalid(
-            user=targets.user[target],
-            app=job.parcel.app,
-            device=targets.device[target],
-            platform=self._platform,
-            token_hash=targets.token_hash[target],
-            reason=reason,
-            provider_status=result.status,
-            invalid_since=result.invalid_since,
-            # Without the provider's time of sending: when it was handed over, which is earlier and so the safer bound.
-            sent_at=result.sent_at or job.handed_at,
-            at=result.answered_at or now_ms,
-            delivery_id=targets.delivery_id[target].hex(),
-        )
-        self._outbox.put(
-            barrier,
-            topics.TOKEN_INVALID,
-            job.parcel.record.batch.partition,
-            encode_token_invalid(event),
-            key=targets.user[target].encode(),
-        )
 
     def _count(self, parcel: Parcel, outcome: Outcome, reason: str | None, count: int) -> None:
         # The words are enum members or provider reasons; both are strings, and a label is one either way.

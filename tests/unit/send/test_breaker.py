@@ -5,7 +5,8 @@ from random import Random
 import pytest
 
 from pushcast.providers.port import Disposition, Result
-from pushcast.send.breaker import Breaker, Limits, State, Tally, Turn
+from pushcast.send.breaker import Breaker, Limits, State, Turn
+from pushcast.send.tally import Tally
 
 LIMITS = Limits()
 T0 = 1_800_000_000_000
