@@ -21,17 +21,15 @@ from pushcast.kafka.handover import standing
 from pushcast.kafka.handover.fences import Fences, author_of
 from pushcast.kafka.partition import retried
 from pushcast.kafka.ports import Batch, CallLater, Fatal, Outbox, Record
-from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
-from pushcast.model.words import Lane, Platform
 from pushcast.settle.decide import wait_seconds
-from pushcast.settle.outputs import Counters, Holds, Outputs
+from pushcast.settle.holding import Holding
+from pushcast.settle.outputs import Counters, Outputs
 from pushcast.settle.passes import Intervals, Passes
 from pushcast.settle.queue import Queue, Waiting
 from pushcast.wire import groups, topics
 from pushcast.wire.control_state import Change, ControlState, Event
-from pushcast.wire.parked import Parked, parked_of
 
 if TYPE_CHECKING:
     from pushcast.kafka.handover.runner import Handover
@@ -73,11 +71,12 @@ class SettleStage(Stage):
         self._fatal = fatal
         self._call_later = call_later
         self._handover = handover
-        self._control = control or ControlState()
+        control = control or ControlState()
+        self._holding = Holding(control)
         self._intervals = intervals
         self._queues: dict[TP, Queue] = {}
         self._progress = asyncio.Event()
-        self._control.subscribe(self._changed)
+        control.subscribe(self._changed)
 
     def waiting(self) -> int:
         """Records that are fetched and not due yet, or not passed on yet."""
@@ -95,7 +94,7 @@ class SettleStage(Stage):
                 continue
             if queue.passes is not None:
                 queue.records.append(Waiting(batch, record, now))
-                if self._may_go(record):
+                if self._holding.may_go(record):
                     queue.passes.may_go(now)
             else:
                 wait = wait_seconds(record.headers, record.timestamp, now_ms, self._longest_seconds)
@@ -125,8 +124,6 @@ class SettleStage(Stage):
             self.counters["void", queue.tp.topic] += 1
         return False
 
-    # what holds
-
     def _changed(self, change: Change) -> None:
         if change.event in (Event.RESUMED, Event.CLOSED):
             for queue in self._queues.values():
@@ -138,45 +135,6 @@ class SettleStage(Stage):
         for queue in list(self._queues.values()):
             if queue.passes is not None:
                 self._wake(queue)
-
-    def _is_open(self, app: str, platform: Platform) -> bool:
-        breaker = self._control.breaker(app, platform)
-        return breaker is not None and breaker.is_open
-
-    def _probing(self) -> bool:
-        """Whether any breaker is open."""
-        return any(breaker.is_open for breaker in self._control.breakers.values())
-
-    def _may_go(self, record: Record) -> bool:
-        parked = _parked(record)
-        return parked is None or not self._control.held(parked.app, parked.platform, parked.lane)
-
-    def _holds(self, passes: Passes) -> Holds:
-        """For one record."""
-        known: dict[str, bool] = {}
-
-        def holds(message: Message, platform: Platform, lane: Lane) -> bool:
-            held = known.get(message.app)
-            if held is None:
-                held = self._control.held(message.app, platform, lane)
-                if held and not self._control.paused(message.app, platform, lane):
-                    held = not passes.probes(message.app, platform)
-                known[message.app] = held
-            return held
-
-        return holds
-
-    def _probe_at(self, queue: Queue) -> int | None:
-        """Offset of the first record at the head that could be a probe of an open breaker."""
-        for _, record, _ in islice(queue.records, PROBE_RECORDS):
-            parked = _parked(record)
-            if (
-                parked is not None
-                and self._is_open(parked.app, parked.platform)
-                and not self._control.paused(parked.app, parked.platform, parked.lane)
-            ):
-                return record.offset
-        return None
 
     # partitions come and go
 
@@ -224,7 +182,7 @@ class SettleStage(Stage):
         if queue.timer is not None:
             queue.timer.cancel()
             queue.timer = None
-        wait = queue.wait_seconds(self._clock.monotonic_seconds(), self._probing())
+        wait = queue.wait_seconds(self._clock.monotonic_seconds(), self._holding.probing())
         if wait > 0:
             call_later = self._call_later or asyncio.get_running_loop().call_later
             queue.timer = call_later(wait, partial(self._guarded, partial(self._wake, queue)))
@@ -255,7 +213,7 @@ class SettleStage(Stage):
                 lambda: queue.closed,
             )
         elif passes.probe_due(now):
-            at = self._probe_at(queue)
+            at = self._holding.probe_among(islice(queue.records, PROBE_RECORDS))
             if at is None:
                 passes.no_probe(now)
             else:
@@ -279,7 +237,7 @@ class SettleStage(Stage):
             if queue.passes is None:
                 outputs += self._outputs.put(barrier, record, origin, there).puts
             else:
-                put = self._outputs.put(barrier, record, origin, there, self._holds(queue.passes))
+                put = self._outputs.put(barrier, record, origin, there, self._holding.holds(queue.passes))
                 outputs += put.puts
                 queue.passes.costs(put.may_return_bytes)
             size += len(record.value or b"")
@@ -319,11 +277,3 @@ class SettleStage(Stage):
             step()
         except Exception as error:
             self._fatal(f"{GROUP}: a step of the settler failed", error)
-
-
-def _parked(record: Record) -> Parked | None:
-    """None for a record without its headers: one that was redriven."""
-    try:
-        return parked_of(record.headers)
-    except InvalidInput:
-        return None

@@ -1,0 +1,65 @@
+"""What keeps parked work where it is: an operator's pause, or an open breaker but for its probes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pushcast.kafka.ports import Record
+from pushcast.model.batch import Message
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Lane, Platform
+from pushcast.settle.outputs import Holds
+from pushcast.settle.passes import Passes
+from pushcast.settle.queue import Waiting
+from pushcast.wire.control_state import ControlState
+from pushcast.wire.parked import Parked, parked_of
+
+
+class Holding:
+    """Answers from the control state as it is when it is asked."""
+
+    def __init__(self, control: ControlState) -> None:
+        self._control = control
+
+    def probing(self) -> bool:
+        """Whether any breaker is open."""
+        return any(breaker.is_open for breaker in self._control.breakers.values())
+
+    def may_go(self, record: Record) -> bool:
+        """Whether nothing holds this parked record, as far as its headers say."""
+        parked = _parked(record)
+        return parked is None or not self._control.held(parked.app, parked.platform, parked.lane)
+
+    def holds(self, passes: Passes) -> Holds:
+        """For the messages of one record in a pass; those of one app are held or go together."""
+        known: dict[str, bool] = {}
+
+        def holds(message: Message, platform: Platform, lane: Lane) -> bool:
+            held = known.get(message.app)
+            if held is None:
+                held = self._control.held(message.app, platform, lane)
+                if held and not self._control.paused(message.app, platform, lane):
+                    held = not passes.probes(message.app, platform)
+                known[message.app] = held
+            return held
+
+        return holds
+
+    def probe_among(self, waiting: Iterable[Waiting]) -> int | None:
+        """Offset of the first record that could be a probe of an open breaker."""
+        for _, record, _ in waiting:
+            parked = _parked(record)
+            if parked is None or self._control.paused(parked.app, parked.platform, parked.lane):
+                continue
+            breaker = self._control.breaker(parked.app, parked.platform)
+            if breaker is not None and breaker.is_open:
+                return record.offset
+        return None
+
+
+def _parked(record: Record) -> Parked | None:
+    """None for a record without its headers: one that was redriven."""
+    try:
+        return parked_of(record.headers)
+    except InvalidInput:
+        return None
