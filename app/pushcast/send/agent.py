@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from random import Random
 
@@ -217,6 +217,7 @@ class SendStage(Stage):
         for record, key, count in shares:
             self.budget.release(key, count)
             self._ended(record, count)
+        self._weigh({record for record, _, _ in shares})
         self._intake.feed_soon()
         self.budget.wake()
 
@@ -224,12 +225,21 @@ class SendStage(Stage):
         """As `_acked`, for what held no budget."""
         for record, count in lot:
             self._ended(record, count)
+        self._weigh({record for record, _ in lot})
         self._intake.feed_soon()
 
     def _ended(self, record: OpenRecord, count: int) -> None:
         if self._records.ended(record, count):
             record.batch.done_many((record.offset,))
             self._progress.set()
+
+    @staticmethod
+    def _weigh(records: Iterable[OpenRecord]) -> None:
+        """Records that are not over weigh what is left of them: one app that waits must not pause the partition with
+        the weight of those in the same records that are done."""
+        for record in records:
+            if record.left and not record.dropped:
+                record.batch.weigh(record.offset, record.left)
 
     def _drop(self, records: Sequence[OpenRecord]) -> None:
         """Forgets records: no further target leaves, nothing of theirs is done. Receipts under way still count."""
