@@ -28,8 +28,9 @@ from pushcast.send.build import build as build_send
 from pushcast.settle import build as settle
 from pushcast.settle.agent import RUNGS, SettleStage
 from pushcast.settle.letters import Filter, read_letter
+from pushcast.settle.logs import raw_of
 from pushcast.settle.manifest import Manifest
-from pushcast.settle.redrive import DeadLetters, Report, raw_of
+from pushcast.settle.redrive import DeadLetters, Report
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch, encode_batch
 from pushcast.wire.receipts import decode_receipt

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from pushcast.config.settings import Settings
 from pushcast.kafka.handover.fences import Fences, author_of
@@ -23,7 +23,8 @@ from pushcast.kafka.security import librdkafka_config
 from pushcast.kafka.topics import load_topology
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Outcome
-from pushcast.settle.letters import Filter, Letter, Raw, came_from, in_doubt, read_letter, redriven_headers
+from pushcast.settle.letters import Filter, Letter, came_from, in_doubt, read_letter, redriven_headers
+from pushcast.settle.logs import BLOCK_BYTES, BLOCK_RECORDS, Logs, headers_of, raw_of
 from pushcast.settle.manifest import Manifest
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
@@ -32,13 +33,13 @@ from pushcast.wire.receipts import decode_receipt
 from pushcast.wire.retries import CAME_FROM, pick
 
 _TIMEOUT_SECONDS = 15.0
-_POLL_SECONDS = 0.2
 #: Letters held at a time; the manifest is saved after each such step.
-STEP_LETTERS = 500
-STEP_BYTES = 16 << 20
+STEP_LETTERS = BLOCK_RECORDS
+STEP_BYTES = BLOCK_BYTES
 
 Progress = Callable[[int, int], None]  # letters redriven, letters read
 Last = tuple[str, int]  # outcome and run of a delivery's last receipt
+_NEVER_MS = 2**63
 _NO_RECEIPT: Last = (Outcome.DEAD, -1)
 
 
@@ -110,28 +111,19 @@ class DeadLetters:
             **librdkafka_config(kafka.security),
             "log_level": 0,
         }
-        self._consumer = Consumer(
-            {
-                **self._config,
-                "group.id": "pushcast-dlq",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 50,
-            }
-        )
+        self._logs = Logs(self._config)
 
     def __enter__(self) -> DeadLetters:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._consumer.close()
+        self._logs.close()
 
     def letters(self, wanted: Filter) -> Iterator[Letter]:
         """Letters that the filter takes, up to the ends that the topics have now; oldest first in each partition."""
         for topic in dead_letter_topics(wanted):
-            for partition in range(self._partitions_of(topic)):
-                for message in self._read(topic, partition):
+            for partition in range(self._logs.partitions_of(topic)):
+                for message in self._logs.read(topic, partition):
                     letter = read_letter(raw_of(message))
                     if wanted.takes(letter):
                         yield letter
@@ -196,7 +188,7 @@ class DeadLetters:
         report.redriven += len(wanted)
         if not execute or not wanted:
             return
-        manifest.ends[source, partition] = self._end(source, partition)
+        manifest.ends[source, partition] = self._logs.end(source, partition)
         manifest.save()
         failed: list[str] = []
         producer = Producer({**self._config, "acks": "all", "enable.idempotence": True})
@@ -230,8 +222,8 @@ class DeadLetters:
         """Names of letters that stand in their source topic above the ends that the last run noted."""
         found: set[str] = set()
         for (topic, partition), end in manifest.ends.items():
-            for message in self._read(topic, partition, end):
-                name = first(_raw_headers(message), CAME_FROM)
+            for message in self._logs.read(topic, partition, end):
+                name = first(headers_of(message), CAME_FROM)
                 if name is not None:
                     found.add(name.decode("utf-8", "replace"))
         return found
@@ -250,13 +242,15 @@ class DeadLetters:
             return {}, 0
         found: dict[bytes, Last] = {}
         fences = Fences()
-        start, kept_since = self._offset_at(topics.RECEIPT, partition, min(since)), 0
-        low = self._bounds(topics.RECEIPT, partition)[0]
-        for message in self._read(topics.RECEIPT, partition, start):
+        start, kept_since = self._logs.offset_at(topics.RECEIPT, partition, min(since)), 0
+        low, end = self._logs.bounds(topics.RECEIPT, partition)
+        if 0 < low == end:
+            return {}, _NEVER_MS  # every receipt is gone
+        for message in self._logs.read(topics.RECEIPT, partition, start):
             offset, value = cast(int, message.offset()), message.value()
             if 0 < low == offset:
                 kept_since = int(message.timestamp()[1])
-            if not fences.admit(author_of(_raw_headers(message)), offset) or value is None:
+            if not fences.admit(author_of(headers_of(message)), offset) or value is None:
                 continue
             receipt = decode_receipt(value)
             delivery = bytes.fromhex(receipt["delivery_id"])
@@ -264,76 +258,3 @@ class DeadLetters:
             if delivery in wanted and found.get(delivery, _NO_RECEIPT)[0] != Outcome.ACCEPTED:
                 found[delivery] = receipt["outcome"], receipt["run"]
         return found, kept_since
-
-    def _offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
-        [found] = self._consumer.offsets_for_times(
-            [TopicPartition(topic, partition, timestamp_ms)], timeout=_TIMEOUT_SECONDS
-        )
-        return int(found.offset) if found.offset >= 0 else self._end(topic, partition)
-
-    def _partitions_of(self, topic: str) -> int:
-        """As many as it has in the cluster (topics of control have one); 0 while it is not there."""
-        try:
-            return len(self._consumer.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic].partitions)
-        except KafkaException as error:
-            raise PushcastError(f"{topic}: {error.args[0].str()}") from error
-
-    def _bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        try:
-            found = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_SECONDS)
-        except KafkaException as error:
-            raise PushcastError(f"{topic}[{partition}]: {error.args[0].str()}") from error
-        if found is None:
-            raise PushcastError(f"no answer from Kafka about {topic} within {_TIMEOUT_SECONDS:.0f} s")
-        return int(found[0]), int(found[1])
-
-    def _end(self, topic: str, partition: int) -> int:
-        return self._bounds(topic, partition)[1]
-
-    def _read(self, topic: str, partition: int, start: int | None = None) -> Iterator[Message]:
-        """From `start` to the end of now. The consumer is shared: it is put back in place after each use elsewhere."""
-        low, end = self._bounds(topic, partition)
-        position = low if start is None else max(low, start)
-        while position < end:
-            self._consumer.assign([TopicPartition(topic, partition, position)])
-            block, position = self._block(topic, partition, position, end)
-            yield from block
-
-    def _block(self, topic: str, partition: int, position: int, end: int) -> tuple[list[Message], int]:
-        """Some records and where to go on."""
-        block: list[Message] = []
-        size = 0
-        deadline = time.monotonic() + _TIMEOUT_SECONDS
-        while position < end and len(block) < STEP_LETTERS and size < STEP_BYTES:
-            for message in self._consumer.consume(min(STEP_LETTERS, end - position), timeout=_POLL_SECONDS):
-                error = message.error()
-                if error is not None:
-                    if error.code() == KafkaError._PARTITION_EOF:
-                        return block, end
-                    raise PushcastError(f"{topic}[{partition}]: {error.str()}")
-                offset = cast(int, message.offset())
-                if offset < end:
-                    block.append(message)
-                    size += len(message.value() or b"")
-                position = offset + 1
-                deadline = time.monotonic() + _TIMEOUT_SECONDS
-            if time.monotonic() > deadline:
-                raise PushcastError(f"no records from {topic}[{partition}] within {_TIMEOUT_SECONDS:.0f} s")
-        return block, position
-
-
-def raw_of(message: Message) -> Raw:
-    """A consumed record, without the client."""
-    return Raw(
-        topic=cast(str, message.topic()),
-        partition=cast(int, message.partition()),
-        offset=cast(int, message.offset()),
-        timestamp_ms=int(message.timestamp()[1]),
-        key=message.key(),
-        value=message.value(),
-        headers=cast("list[tuple[str, bytes | None]]", message.headers() or []),
-    )
-
-
-def _raw_headers(message: Message) -> list[tuple[str, bytes]]:
-    return cast("list[tuple[str, bytes]]", message.headers() or [])

@@ -1,0 +1,114 @@
+"""Reads partitions of topics from a tool: no group, from anywhere, up to the end of now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from pushcast.model.errors import PushcastError
+from pushcast.settle.letters import Raw
+
+_TIMEOUT_SECONDS = 15.0
+_POLL_SECONDS = 0.2
+#: Held in memory at a time.
+BLOCK_RECORDS = 500
+BLOCK_BYTES = 16 << 20
+
+
+class Logs:
+    """One consumer for everything. Every method raises PushcastError when Kafka does not answer. Close it."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._consumer = Consumer(
+            {
+                **config,
+                "group.id": "pushcast-dlq",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 50,
+            }
+        )
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
+        """Offset of the first record from this time on; the end when there is none."""
+        [found] = self._consumer.offsets_for_times(
+            [TopicPartition(topic, partition, timestamp_ms)], timeout=_TIMEOUT_SECONDS
+        )
+        return int(found.offset) if found.offset >= 0 else self.end(topic, partition)
+
+    def partitions_of(self, topic: str) -> int:
+        """As many as it has in the cluster (topics of control have one); 0 while it is not there."""
+        try:
+            return len(self._consumer.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic].partitions)
+        except KafkaException as error:
+            raise PushcastError(f"{topic}: {error.args[0].str()}") from error
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """First offset that is there, and the next one to be written."""
+        try:
+            found = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            raise PushcastError(f"{topic}[{partition}]: {error.args[0].str()}") from error
+        if found is None:
+            raise PushcastError(f"no answer from Kafka about {topic} within {_TIMEOUT_SECONDS:.0f} s")
+        return int(found[0]), int(found[1])
+
+    def end(self, topic: str, partition: int) -> int:
+        """Next offset to be written."""
+        return self.bounds(topic, partition)[1]
+
+    def read(self, topic: str, partition: int, start: int | None = None) -> Iterator[Message]:
+        """From `start` to the end of now. The consumer is shared: it is put back in place after each use elsewhere."""
+        low, end = self.bounds(topic, partition)
+        position = low if start is None else max(low, start)
+        while position < end:
+            self._consumer.assign([TopicPartition(topic, partition, position)])
+            block, position = self._block(topic, partition, position, end)
+            yield from block
+
+    def _block(self, topic: str, partition: int, position: int, end: int) -> tuple[list[Message], int]:
+        """Some records and where to go on."""
+        block: list[Message] = []
+        size = 0
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
+        while position < end and len(block) < BLOCK_RECORDS and size < BLOCK_BYTES:
+            for message in self._consumer.consume(min(BLOCK_RECORDS, end - position), timeout=_POLL_SECONDS):
+                error = message.error()
+                if error is not None:
+                    if error.code() == KafkaError._PARTITION_EOF:
+                        return block, end
+                    raise PushcastError(f"{topic}[{partition}]: {error.str()}")
+                offset = cast(int, message.offset())
+                if offset < end:
+                    block.append(message)
+                    size += len(message.value() or b"")
+                position = offset + 1
+                deadline = time.monotonic() + _TIMEOUT_SECONDS
+            if time.monotonic() > deadline:
+                raise PushcastError(f"no records from {topic}[{partition}] within {_TIMEOUT_SECONDS:.0f} s")
+        return block, position
+
+
+def raw_of(message: Message) -> Raw:
+    """A consumed record, without the client."""
+    return Raw(
+        topic=cast(str, message.topic()),
+        partition=cast(int, message.partition()),
+        offset=cast(int, message.offset()),
+        timestamp_ms=int(message.timestamp()[1]),
+        key=message.key(),
+        value=message.value(),
+        headers=cast("list[tuple[str, bytes | None]]", message.headers() or []),
+    )
+
+
+def headers_of(message: Message) -> list[tuple[str, bytes]]:
+    """Headers of a consumed record."""
+    return cast("list[tuple[str, bytes]]", message.headers() or [])
