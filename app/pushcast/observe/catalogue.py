@@ -322,7 +322,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
         "counter",
         "targets",
         (L.PLATFORM,),
-        "Targets that waited on the retry ladder and went back to their send topic.",
+        "Targets that waited on the retry ladder, or were parked, and went back to their send topic.",
         "A steady share: the provider is overloaded, see its verdicts by reason.",
     ),
     Metric(
