@@ -87,6 +87,16 @@ async def test_a_question_that_is_refused_has_the_verdict_of_the_table(
     assert name in (await provider.receipts([name])).verdicts
 
 
+async def test_a_body_that_is_too_large_is_sent_in_halves(simulator: Simulator, provider: ExpoProvider) -> None:
+    addresses = [f"ExponentPushToken[{number}]".encode() for number in range(8)]
+    simulator.set_rules([{"match": {"nth": 1}, "effect": "status:413", "times": 1}])
+    results: list[Result] = []
+    await provider.send(message(addresses), range(8), results.extend)
+    assert sorted(result.target for result in results) == list(range(8))
+    assert {result.disposition.value for result in results} == {"accepted"}
+    assert (simulator.stats()["accepted"], simulator.stats()["requests"]) == (8, 3)
+
+
 async def test_expos_own_delay_is_read(simulator: Simulator, provider: ExpoProvider) -> None:
     simulator.set_rules([RULE | {"effect": "status:429", "retry_after": "7"}])
     refused = (await provider.receipts(["a"])).refused

@@ -50,6 +50,8 @@ def test_errors_of_tickets_and_receipts_have_the_verdicts_of_the_table(name: str
         (400, "PUSH_TOO_MANY_RECEIPTS", ("rejected", "bad_request")),
         (400, "VALIDATION_ERROR", ("rejected", "bad_request")),
         (400, "API_ERROR", ("rejected", "bad_request")),
+        (413, None, ("rejected", "bad_request")),
+        (422, "VALIDATION_ERROR", ("rejected", "bad_request")),
         (401, "UNAUTHORIZED", ("credential", "credential_refused")),
         (403, None, ("credential", "credential_refused")),
         (404, "NOT_FOUND", ("credential", "endpoint_wrong")),
