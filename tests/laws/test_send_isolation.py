@@ -19,6 +19,7 @@ from pushcast.wire.batches import decode_batch
 from pushcast.wire.control import Breaker, Kind, Pause, Subject, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.parked import parked_of
+from pushcast.wire.receipts import decode_token_invalid
 from pushcast.wire.retries import DEFAULT_RUNGS, Ladder, round_of
 from unit.send.twin import T0, Harness, TwinProvider, failed, message, ok, send_batch
 
@@ -131,6 +132,21 @@ class World:
             self.harness.outbox.acknowledge(random.sample(range(pending), random.randint(0, pending)))
         await self.harness.settle(6)
 
+    def reports(self) -> Counter[str]:
+        """Tokens called dead so far by app, acknowledged or not."""
+        records = [*self.harness.outbox.of(topics.TOKEN_INVALID), *(each for _, each in self.harness.outbox.pending)]
+        written = [each for each in records if each.topic == topics.TOKEN_INVALID]
+        return Counter(decode_token_invalid(each.value or b"").app for each in written)
+
+    async def step_and_check(self) -> None:
+        open_before = {app for app in APPS if self.harness.figures.breakers.get((app, Platform.APNS)) == "open"}
+        reported = self.reports()
+        await self.step()
+        for app in open_before:
+            if self.harness.figures.breakers[app, Platform.APNS] != "closed":
+                assert self.reports()[app] == reported[app], "a verdict on a token was passed on by an open breaker"
+        self.check()
+
     def check(self) -> None:
         ends = self.ends()
         assert set(ends.values()) <= {1}, "a delivery ended twice"
@@ -152,8 +168,7 @@ async def _run(random: Random) -> None:
     harness = world.harness
     await harness.stage.handle(harness.next_batch(*world.batches))
     for _ in range(random.randint(0, 80)):
-        await world.step()
-        world.check()
+        await world.step_and_check()
     for _ in range(3000):
         if harness.committable() == 100 + len(world.batches):
             break
