@@ -62,8 +62,7 @@ def _sized(size: Size, given: argparse.Namespace) -> Size:
         chosen["lanes"] = tuple(Lane(name) for name in given.lane)
     if given.platform:
         chosen["platforms"] = tuple(given.platform)
-    if given.seconds is not None:
-        chosen["fault_seconds"] = given.seconds
+    chosen["fault_seconds"], chosen["invalid_seconds"] = given.seconds, given.invalid_seconds
     return replace(size, **{name: value for name, value in chosen.items() if value is not None})
 
 
@@ -78,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=int, help="events per second")
     parser.add_argument("--cycles", type=int, help="strikes of each kind")
     parser.add_argument("--seconds", type=float, help="how long each provider fault holds, and between storms")
+    parser.add_argument("--invalid-seconds", type=float, help="how long every token is called invalid")
     parser.add_argument("--good", type=int, help="good records of the poison scenario")
     parser.add_argument("--bad", type=int, help="malformed records of the poison scenario")
     parser.add_argument("--lane", action="append", help="only this lane; may be given again")

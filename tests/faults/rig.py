@@ -42,6 +42,7 @@ class Size:
     cycles: int = 20
     outages_seconds: tuple[float, ...] = (5.0, 30.0)
     fault_seconds: float = 10.0  # of each provider fault, and between joins and leaves
+    invalid_seconds: float = 600.0  # how long every token is called invalid
     good: int = 100_000  # records of the poison scenario
     bad: int = 10_000
     drain_seconds: float = 240.0
@@ -57,6 +58,7 @@ SHORT = Size(
     cycles=1,
     outages_seconds=(1.0,),
     fault_seconds=1.0,
+    invalid_seconds=2.0,
     good=1_000,
     bad=100,
     drain_seconds=60.0,
@@ -65,7 +67,10 @@ SHORT = Size(
     short=True,
 )
 #: Of every world under fire, whatever a scenario adds.
-SETTINGS: dict[str, dict[str, Any]] = {"kafka": {"session_timeout_seconds": 6}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "kafka": {"session_timeout_seconds": 6},
+    "devices": {"hold_seconds": 10},
+}
 
 
 class Rig:
@@ -86,6 +91,7 @@ class Rig:
         self.allowed_copies = 0  # that this scenario explains besides strikes against senders
         self._checks: list[Callable[[], None]] = []
         self._tick = threading.Event()
+        self._audited = Snapshot(Counter(), 0, 0, 0)  # by the last story that came to its end
 
     def play(self, name: str, story: Callable[[Rig], None], rate: int | None = None) -> Verdict:
         """Load, story, restart, drain, audit. Raises only when the rig itself breaks."""
@@ -93,7 +99,7 @@ class Rig:
         self.exposures, self.numbers, self.failures, self.allowed_copies, self._checks = [], {}, [], 0, []
         self.crew.deaths.clear()
         started = time.monotonic()
-        before = self.auditor.snapshot()
+        before = self._audited
         rate = self.size.rate if rate is None else rate
         self.load = Load(self.world.settings, self.devices, self.size.lanes, f"{name}/{self.seed}/{started}", rate)
         self.load.start()
@@ -181,7 +187,8 @@ class Rig:
         while counts is None or (not _balanced(counts, produced) and time.monotonic() < deadline):
             self.until(self._drained, min(AUDIT_EVERY_SECONDS, max(0.1, deadline - time.monotonic())))
             try:
-                counts = self.auditor.snapshot().since(before)
+                self._audited = self.auditor.snapshot()
+                counts = self._audited.since(before)
             except (KafkaException, PushcastError, TimeoutError):
                 if time.monotonic() > deadline:
                     raise

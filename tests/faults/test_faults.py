@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from faults.rig import SHORT, Rig, rigged
-from faults.scenarios import kill, storm
+from faults.scenarios import disk, kill, poison, storm, table, zombie
 
 SEED = 7
 pytestmark = pytest.mark.flow
@@ -30,5 +30,21 @@ def test_killed_roles_lose_nothing_and_double_no_more_than_was_under_way(rig: Ri
     played(rig, kill)
 
 
+def test_a_zombie_plans_nothing_and_sends_no_more_than_was_under_way(rig: Rig) -> None:
+    played(rig, zombie)
+
+
 def test_roles_that_join_and_leave_lose_and_double_nothing(rig: Rig) -> None:
     played(rig, storm)
+
+
+def test_every_good_record_among_malformed_ones_is_delivered_and_every_bad_one_a_dead_letter(rig: Rig) -> None:
+    played(rig, poison)
+
+
+def test_a_damaged_table_is_rebuilt_and_no_former_token_is_reached(rig: Rig) -> None:
+    played(rig, table)
+
+
+def test_a_planner_without_room_for_its_table_loses_nothing(rig: Rig) -> None:
+    played(rig, disk)

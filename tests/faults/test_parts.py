@@ -83,11 +83,11 @@ def test_damages_do_what_they_say(tmp_path: Path) -> None:
     for path in (folder, copy):
         path.mkdir()
         (path / "CURRENT").write_text(f"{path.name} " * 100)
-    cut_short([folder], {}, random.Random(1))
+    cut_short(folder, {}, random.Random(1))
     assert (folder / "CURRENT").stat().st_size < 200
-    older([folder], {folder: copy}, random.Random(1))
+    older(folder, {folder: copy}, random.Random(1))
     assert (folder / "CURRENT").read_text().startswith("copy ")
-    deleted([folder], {}, random.Random(1))
+    deleted(folder, {}, random.Random(1))
     assert not folder.exists()
 
 

@@ -14,7 +14,7 @@ from pushcast.wire import topics
 
 NAME = "disk"
 TITLE = "Disk full for a planner's table"
-LIMIT_BYTES = 8_192
+LIMIT_BYTES = 32_768
 ROOM_SECONDS = 60.0
 
 
@@ -24,7 +24,7 @@ def story(rig: Rig) -> None:
     rig.crew.stop(victim)
     rig.crew.member(victim).file_bytes = LIMIT_BYTES
     rig.crew.start(victim)
-    rig.wait(1.0)
+    rig.crew.await_ready(victim)
     producer = producer_of(rig.world.settings)
     partitions = rig.world.settings.kafka.partitions
     live = [each for each in rig.devices if not each.dead]

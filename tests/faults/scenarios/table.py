@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,24 +30,26 @@ QUIET_SECONDS = 60.0
 
 def story(rig: Rig) -> None:
     planners = list(roles(rig, "planner"))
-    moments = {"deleted": deleted, "cut_short": cut_short, "of_an_older_owner": older}
+    former: set[str] = set()
+    damages: Counter[str] = Counter()
     assert rig.load is not None
     load = rig.load
-    former: set[str] = set()
-    for number, damage in enumerate(moments.values()):
+    for cycle in range(rig.size.cycles):
         rig.wait(0.2, 1.0)
-        copies = _copies(rig, planners, number)
+        copies = _copies(rig, planners, cycle)
         load.pause()
-        former |= _change(rig, number)
+        former |= _change(rig, cycle)
         _await_visible(rig, planners)
         rig.require(rig.until(lambda: not rig.lag(), QUIET_SECONDS), "the load did not drain")
         before = _pushes(rig)
         for name in planners:
             rig.crew.kill(name)
-            damage(_folders(rig, name), copies[name], rig.rng)
+            for number, folder in enumerate(_folders(rig, name)):
+                damage = DAMAGES[(number + cycle) % len(DAMAGES)]
+                damage(folder, copies[name], rig.rng)
+                damages[damage.__name__] += 1
         rig.crew.start(*planners)
         load.resume()
-        rig.wait(1.0, 2.0)
         rig.crew.await_ready(*planners)
         rig.wait(rig.size.fault_seconds)
         load.pause()
@@ -55,29 +58,29 @@ def story(rig: Rig) -> None:
         wrong = sorted(token for token in former if after.get(token, 0) > before.get(token, 0))
         rig.require(not wrong, f"{len(wrong)} tokens got pushes that were no longer a device's")
         load.resume()
-    rig.numbers |= {"damages": list(moments), "tokens_changed": len(former)}
+    rig.numbers |= {"damages": dict(damages), "tokens_changed": len(former)}
 
 
-def deleted(folders: list[Path], _: Mapping[Path, Path], __: random.Random) -> None:
+def deleted(folder: Path, _: Mapping[Path, Path], __: random.Random) -> None:
     """Nothing is left."""
-    for folder in folders:
-        shutil.rmtree(folder)
+    shutil.rmtree(folder)
 
 
-def cut_short(folders: list[Path], _: Mapping[Path, Path], rng: random.Random) -> None:
-    """Every file of every database ends somewhere in its first half."""
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.stat().st_size > 1:
-                with path.open("r+b") as file:
-                    file.truncate(rng.randrange(path.stat().st_size // 2 + 1))
+def cut_short(folder: Path, _: Mapping[Path, Path], rng: random.Random) -> None:
+    """Every file of the database ends somewhere in its first half."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.stat().st_size > 1:
+            with path.open("r+b") as file:
+                file.truncate(rng.randrange(path.stat().st_size // 2 + 1))
 
 
-def older(folders: list[Path], copies: Mapping[Path, Path], _: random.Random) -> None:
-    """As another process left them some time ago."""
-    for folder in folders:
-        shutil.rmtree(folder)
-        shutil.copytree(copies[folder], folder)
+def older(folder: Path, copies: Mapping[Path, Path], _: random.Random) -> None:
+    """As it was left some time ago."""
+    shutil.rmtree(folder)
+    shutil.copytree(copies[folder], folder)
+
+
+DAMAGES = (deleted, cut_short, older)
 
 
 def _folders(rig: Rig, name: str) -> list[Path]:
@@ -90,16 +93,17 @@ def _folders(rig: Rig, name: str) -> list[Path]:
 
 
 def _copies(rig: Rig, planners: list[str], number: int) -> dict[str, dict[Path, Path]]:
-    """What the tables are now, taken while nobody writes to them."""
+    """The tables as a process that died now would leave them: copied while it stands still."""
     copies: dict[str, dict[Path, Path]] = {}
-    rig.crew.stop(*planners)
     for name in planners:
         copies[name] = {}
-        for index, folder in enumerate(_folders(rig, name)):
-            target = rig.world.folder / "copies" / f"{number}-{name}-{index}"
-            copies[name][folder] = Path(shutil.copytree(folder, target))
-    rig.crew.start(*planners)
-    rig.crew.await_ready(*planners)
+        rig.crew.freeze(name)
+        try:
+            for index, folder in enumerate(_folders(rig, name)):
+                target = rig.world.folder / "copies" / f"{number}-{name}-{index}"
+                copies[name][folder] = Path(shutil.copytree(folder, target))
+        finally:
+            rig.crew.thaw(name)
     return copies
 
 
