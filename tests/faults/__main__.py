@@ -9,15 +9,16 @@ import argparse
 import json
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from faults.catalogue import SCENARIOS, Scenario
-from faults.rig import LONG, SHORT, Size
+from faults.rig import LONG, SHORT, Rig, Size, rigged
 from pushcast.model.words import Lane
 
 COLUMNS = ("events", "planned", "lost", "planned_twice", "reached_twice", "in_flight_at_provider", "unacknowledged")
@@ -27,33 +28,58 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     size = _sized(SHORT if given.short else LONG, given)
     console = Console(stderr=True)
+    by_name = {scenario.NAME: scenario for scenario in SCENARIOS}
+    chosen = [by_name[name] for name in given.only or by_name]
+    seeds = range(given.seed, given.seed + given.repeat)
     results = []
-    for scenario in SCENARIOS:
-        if given.only and scenario.NAME not in given.only:
-            continue
-        console.rule(scenario.TITLE)
-        for seed in range(given.seed, given.seed + given.repeat):
-            found = _play(scenario, size, seed, console)
-            print(json.dumps(found), flush=True)
-            results.append(found)
+    for found in _together(chosen, size, seeds, console) if given.one_world else _apart(chosen, size, seeds, console):
+        print(json.dumps(found), flush=True)
+        results.append(found)
     _show(console, results)
     return 0 if results and all(row["passed"] for row in results) else 1
 
 
-def _play(scenario: Scenario, size: Size, seed: int, console: Console) -> dict[str, Any]:
-    def say(text: str) -> None:
-        console.print(f"[dim]•[/] {text}", highlight=False)
+def _apart(chosen: Sequence[Scenario], size: Size, seeds: range, console: Console) -> Iterator[dict[str, Any]]:
+    """Each in a world of its own; one that breaks does not hide the others."""
+    for scenario in chosen:
+        console.rule(scenario.TITLE)
+        for seed in seeds:
+            try:
+                with scenario.world(size, seed, partial(_say, console)) as rig:
+                    yield _play(rig, scenario, seed, console)
+            except Exception as error:
+                yield _broken(scenario, seed, error, console)
 
-    try:
-        return scenario.run(size, seed, say)
-    except Exception as error:  # one that breaks must not hide the others
-        console.print(traceback.format_exc(), highlight=False, markup=False)
-        return {
-            "scenario": scenario.NAME,
-            "seed": seed,
-            "passed": False,
-            "failures": [f"{type(error).__name__}: {error}"],
-        }
+
+def _together(chosen: Sequence[Scenario], size: Size, seeds: range, console: Console) -> Iterator[dict[str, Any]]:
+    """In one world, as the short ones are: what a story leaves behind meets the next one."""
+    brokers = max(scenario.brokers for scenario in chosen)
+    overrides = {name: values for scenario in chosen for name, values in scenario.overrides.items()}
+    with rigged(size, seeds[0], brokers=brokers, overrides=overrides, say=partial(_say, console)) as rig:
+        for scenario in chosen:
+            console.rule(scenario.TITLE)
+            for seed in seeds:
+                try:
+                    yield _play(rig, scenario, seed, console)
+                except Exception as error:
+                    yield _broken(scenario, seed, error, console)
+
+
+def _play(rig: Rig, scenario: Scenario, seed: int, console: Console) -> dict[str, Any]:
+    rig.seed = seed
+    verdict = rig.play(scenario.NAME, scenario.story)
+    if not verdict.passed:
+        console.print(rig.crew.complaints(), highlight=False, markup=False)
+    return verdict.to_dict()
+
+
+def _broken(scenario: Scenario, seed: int, error: Exception, console: Console) -> dict[str, Any]:
+    console.print(traceback.format_exc(), highlight=False, markup=False)
+    return {"scenario": scenario.NAME, "seed": seed, "passed": False, "failures": [f"{type(error).__name__}: {error}"]}
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(f"[dim]•[/] {text}", highlight=False)
 
 
 def _sized(size: Size, given: argparse.Namespace) -> Size:
@@ -72,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", choices=names, help="this scenario; may be given again")
     parser.add_argument("--seed", type=int, default=1, help="of the moments, the victims, the load")
     parser.add_argument("--repeat", type=int, default=1, help="so many seeds, one after the other")
+    parser.add_argument("--one-world", action="store_true", help="one after the other in the same world: faster")
     parser.add_argument("--short", action="store_true", help="the size that `make test` runs")
     parser.add_argument("--devices", type=int)
     parser.add_argument("--rate", type=int, help="events per second")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,10 +21,9 @@ class Scenario:
     brokers: int = 1
     overrides: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def run(self, size: Size, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
-        """In a world of its own. Raises when the rig itself breaks."""
-        with rigged(size, seed, brokers=self.brokers, overrides=self.overrides, say=say) as rig:
-            return rig.play(self.NAME, self.story).to_dict()
+    def world(self, size: Size, seed: int, say: Callable[[str], None]) -> AbstractContextManager[Rig]:
+        """Of its own."""
+        return rigged(size, seed, brokers=self.brokers, overrides=self.overrides, say=say)
 
 
 SCENARIOS = (

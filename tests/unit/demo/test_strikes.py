@@ -59,6 +59,10 @@ def test_samples_of_one_name_are_added_up_and_names_that_begin_alike_are_not() -
     assert page["pushcast_outbox_records"] == 5
 
 
+def test_samples_can_be_picked_by_a_label() -> None:
+    assert added_up(PAGE, 'platform="fcm"') == {"pushcast_in_flight_deliveries": 12}
+
+
 def test_the_bound_is_what_the_sender_held_and_what_was_accepted_until_it_was_dead(sender: Whereabouts) -> None:
     struck: list[bool] = []
     simulators = [cast(Simulated, Counting(100, 107, 107)), cast(Simulated, Counting(50, 50))]
