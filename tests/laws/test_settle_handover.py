@@ -288,3 +288,22 @@ async def test_without_the_rule_some_do_not(rule: str, monkeypatch: pytest.Monke
 
 async def test_a_reader_that_ignores_fences_sees_doubles() -> None:
     assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), void=False) is not None
+
+
+async def test_a_pass_that_a_killed_settler_had_begun_is_committed_without_waiting_for_the_next() -> None:
+    world = World(5)
+    world.pauses.update(APPS)
+    first = await world.take_over()
+    parked = world.end(PARKED)
+    await first.feed(1000)
+    await first.pass_time(4.0)
+    await first.outbox.acknowledge_all()
+    carried = world.end(PARKED) - parked
+    assert carried > 0
+    first.die()
+
+    second = await world.take_over()
+    await second.feed(1000)
+    await second.commit_now(SOURCES)
+    assert world.committed[SOURCES[1]].offset == parked
+    assert world.end(PARKED) == parked + carried + len(SOURCES), "fences are all that came"

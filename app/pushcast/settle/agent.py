@@ -147,6 +147,10 @@ class SettleStage(Stage):
             self._queues[tp] = self._new_queue(tp, at.metadata)
         if self._handover is not None:
             await self._handover.take_over(self.work, committed)
+            for tp in committed:
+                passes = self._queues[tp].passes
+                if passes is not None:
+                    passes.go_on(self._handover.of(tp).tail.highest + 1)
 
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """Epoch and output positions of the hand-over, and the fences below the offset."""

@@ -82,6 +82,10 @@ class Passes:
         self.end = max(self.end, end)
         self._probes_from(now)
 
+    def go_on(self, end: int) -> None:
+        """A predecessor's pass had come so far: what it did not commit is gone through at once."""
+        self.end = max(self.end, end)
+
     def no_probe(self, now: float) -> None:
         """Nothing at the head could serve as a probe."""
         self._probe_at = now + self._intervals.probe_seconds
