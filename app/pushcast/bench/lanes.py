@@ -6,6 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +36,7 @@ IDLE_EVENTS: Final = 1_000
 WARM_UP_EVENTS: Final = 200
 DRAIN_SECONDS: Final = 300.0
 ARRIVE_SECONDS: Final = 30.0
-LOOK_SECONDS: Final = 0.5
+LOOK_SECONDS: Final = 0.25
 TTL_MS: Final = 3_600_000
 _MARKER: Final = MARKER.decode().strip('"')
 
@@ -97,22 +98,26 @@ def _under_backlog(
     with role(cluster, *arguments, niceness=niceness) as process:
         start = process.reading()
         sent_before = bulk.stats()["accepted"]
-        deadline, look_at = time.monotonic() + DRAIN_SECONDS, 0.0
 
-        def draining(_: int) -> bool:
-            nonlocal look_at
-            now = time.monotonic()
-            if now < look_at:
-                return True
-            look_at = now + LOOK_SECONDS
+        def drained() -> bool:
             process.check()
-            if now > deadline:
-                raise PushcastError(f"{name}: the backlog is not sent within {DRAIN_SECONDS:.0f} s")
-            return bool(bulk.stats()["accepted"] < items)
+            return bool(bulk.stats()["accepted"] >= items)
 
-        row = events.run(name, draining)
+        with ThreadPoolExecutor(1) as watch:
+            # Apart from the events: an answer of the busy simulator may take longer than their interval.
+            end = watch.submit(_when, drained, f"{name}: the backlog is sent")
+            row = events.run(name, lambda _: not end.done())
+            end.result()
         bulk_row = process.row(name.replace("urgent", "bulk"), items - sent_before, start)
     return [row, bulk_row]
+
+
+def _when(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise PushcastError(f"{what}: not within {DRAIN_SECONDS:.0f} s")
+        time.sleep(LOOK_SECONDS)
 
 
 def _counted(count: int) -> Callable[[int], bool]:
