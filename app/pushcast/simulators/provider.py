@@ -118,6 +118,16 @@ class Provider:
         if marker:
             self.recorder.answered(marker)
 
+    def softened(self, effect: Effect | None, token: bytes, delay: float) -> tuple[Effect | None, float, bool]:
+        """What is left to perform, after how long, and whether a rule accepts the request without checks."""
+        if effect is None:
+            return None, delay, False
+        if effect.kind == "latency":
+            return None, delay + effect.delay_seconds, False
+        if effect.kind == "fail" and not self.rules.still_fails(token, effect.count):
+            return None, delay, False
+        return (None, delay, True) if effect.kind == "ok" else (effect, delay, False)
+
     def perform(
         self, connection: Connection, stream_id: int, effect: Effect, delay_seconds: float, context: Any
     ) -> str:

@@ -166,13 +166,7 @@ class ApnsProvider(Provider):
         label = "200"
         forced = False
         if effect is not None:
-            if effect.kind == "latency":
-                delay += effect.delay_seconds
-                effect = None
-            elif effect.kind == "fail" and not self.rules.still_fails(token, effect.count):
-                effect = None
-            elif effect.kind == "ok":
-                forced, effect = True, None
+            effect, delay, forced = self.softened(effect, token, delay)
         reason = None
         if effect is None and not forced and self.checks:
             reason = self._refuse(connection, prepared, message_id, path, body)

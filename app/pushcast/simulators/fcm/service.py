@@ -194,15 +194,7 @@ class FcmProvider(Provider):
             effect = effect_of(address)
         if effect is None and self.maintenance:
             effect = _MAINTENANCE
-        forced = False
-        if effect is not None:
-            if effect.kind == "latency":
-                delay += effect.delay_seconds
-                effect = None
-            elif effect.kind == "fail" and not self.rules.still_fails(address, effect.count):
-                effect = None
-            elif effect.kind == "ok":
-                forced, effect = True, None
+        effect, delay, forced = self.softened(effect, address, delay)
         if effect is not None:
             label = self.perform(connection, stream_id, effect, delay, None)
             if label.startswith("4") and not label.startswith("429"):
