@@ -59,7 +59,8 @@ def run(options: Options) -> Result:
                 if options.wants(row):
                     options.say(f"{row}: {items} pushes of each app")
                     rows.append(load.run(row, items, other_is_well=row == UNDISTURBED))
-            setup["other_app_requests_unanswered"] = other.stats()["unanswered"]
+            stats = other.stats()
+            setup["other_app_requests_unanswered"] = stats["requests"] - stats["accepted"]
     return Result(rows, setup)
 
 
