@@ -71,9 +71,10 @@ class Batch:
         if self._tracker.done_all(self._segment):
             self._changed()
 
-    def weigh(self, offset: int, targets: int) -> None:
-        """Tells how many targets an unfinished record holds, for `Bounds.targets`."""
-        self._tracker.weigh(self._segment, offset, targets)
+    def weigh(self, offset: int, targets: int, size_bytes: int | None = None) -> None:
+        """Tells how many targets an unfinished record holds, for `Bounds.targets`; and of what size it is by now, when
+        part of it is done and let go, for `Bounds.bytes`."""
+        self._tracker.weigh(self._segment, offset, targets, size_bytes)
         self._changed()
 
 

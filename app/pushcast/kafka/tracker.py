@@ -184,12 +184,21 @@ class Tracker:
         segment.clear()
         return count
 
-    def weigh(self, segment: Segment, offset: int, targets: int) -> None:
-        """Says how many targets an unfinished record holds; the last word counts."""
+    def weigh(self, segment: Segment, offset: int, targets: int, size_bytes: int | None = None) -> None:
+        """Says how many targets an unfinished record holds; the last word counts.
+
+        `size_bytes`: what it holds of memory now, when that is less than before.
+        """
         if self.lost or not segment.left:
             return
         if not segment.holds(offset):
             return
+        if size_bytes is not None:
+            sizes = segment.unfinished()
+            less = max(0, sizes[offset] - size_bytes)
+            sizes[offset] -= less
+            segment.bytes -= less
+            self.bytes -= less
         if segment.weights is None:
             segment.weights = {}
         self.targets += targets - segment.weights.get(offset, 0)

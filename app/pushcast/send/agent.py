@@ -40,6 +40,10 @@ from pushcast.send.slowness import Slowness
 
 logger = logging.getLogger(__name__)
 
+#: Of a partition's open targets: what a slow app may have waiting there. With what it has in flight it must stay below
+#: half of the partition's bounds, where one that was paused resumes.
+KEEP_PART = 16
+
 
 def group_of(platform: Platform, lane: Lane) -> str:
     """Consumer group of the senders of a platform and lane; it stands in the ledger header of every receipt."""
@@ -99,6 +103,7 @@ class SendStage(Stage):
             on_parked=self._parked,
             fatal=fatal,
         )
+        isolated = isolation is not None and len(providers) > 1  # alone it holds nobody up
         self._departures = Departures(
             group=self._group,
             budget=budget,
@@ -106,7 +111,8 @@ class SendStage(Stage):
             outcomes=outcomes,
             isolation=isolation,
             parking=self._parking,
-            slowness=Slowness(slow_seconds, max_open_targets // 4) if isolation and len(providers) > 1 else None,
+            slowness=Slowness(slow_seconds, max_open_targets // KEEP_PART) if isolated else None,
+            is_fresh=self._is_fresh,
             may_leave=self._may_leave,
             looks_again=isolation is not None or lease is not None,
             fatal=fatal,
@@ -209,6 +215,9 @@ class SendStage(Stage):
     def _may_leave(self) -> bool:
         return self._lease is None or self._lease.holds(self.work.last_heartbeat_at())
 
+    def _is_fresh(self) -> bool:
+        return self._lease is None or self._lease.is_fresh(self.work.last_heartbeat_at())
+
     def _on_acked(self, shares: list[Share]) -> None:
         self._guarded(partial(self._acked, shares))
 
@@ -239,7 +248,7 @@ class SendStage(Stage):
         the weight of those in the same records that are done."""
         for record in records:
             if record.left and not record.dropped:
-                record.batch.weigh(record.offset, record.left)
+                record.weigh()
 
     def _drop(self, records: Sequence[OpenRecord]) -> None:
         """Forgets records: no further target leaves, nothing of theirs is done. Receipts under way still count."""

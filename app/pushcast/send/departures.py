@@ -28,12 +28,13 @@ logger = logging.getLogger(__name__)
 #: Smallest part that a message is split into by the budget, in targets.
 LEAST_PART = 100
 #: How often what cannot leave is looked at again, in seconds.
-LOOK_AGAIN_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 0.5
 
 
 class Departures:
     """Of one stage. Not thread safe: it belongs to the event loop.
 
+    `is_fresh`: without it nobody is judged slow, because what is not acknowledged may be Kafka's fault.
     `may_leave`: asked before anything is handed to a provider; while it says no, everything waits. `looks_again`: what
     waits is looked at every second, because nothing may come that moves it.
     """
@@ -48,6 +49,7 @@ class Departures:
         isolation: Isolation | None,
         parking: Parking,
         slowness: Slowness | None,
+        is_fresh: Callable[[], bool],
         may_leave: Callable[[], bool],
         looks_again: bool,
         fatal: Fatal,
@@ -62,6 +64,7 @@ class Departures:
         self._isolation = isolation
         self._parking = parking
         self._slowness = slowness
+        self._is_fresh = is_fresh
         self._may_leave = may_leave
         self._looks_again = looks_again
         self._fatal = fatal
@@ -154,7 +157,9 @@ class Departures:
     def _looked(self) -> None:
         self._look = None
         self._parking.go_on()
-        if self._slowness is not None:
+        if self._slowness is not None and not self._is_fresh():
+            self._slowness.forget()
+        elif self._slowness is not None:
             excess = self._slowness.look(self.waiting, self._clock.monotonic_seconds())
             if excess:
                 self._parking.add(excess, Why.BUDGET)
@@ -185,6 +190,8 @@ class Departures:
             queue[0].indices = rest
         else:
             queue.popleft()
+        if self._slowness is not None:
+            self._slowness.left(key, granted)
         job.probe = blocked is not None
         record.started = True
         self._send(job)

@@ -180,6 +180,7 @@ class Intake:
             run=max(send_batch.run, earlier.run),
             first_seen_at=max(0, source.timestamp) if seen_at is None else seen_at,
             taken_at=self._clock.monotonic_seconds(),
+            size_bytes=len(source.value or b""),
         )
         self._records.add(record)
         batch.weigh(offset, count)

@@ -10,6 +10,8 @@ logger = logging.getLogger(__name__)
 
 #: Of the session timeout: a coordinator that counts from another moment than we do, and a request that is on its way.
 MARGIN_SHARE = 0.2
+#: Kafka answers, as far as is known: heartbeats come every second.
+FRESH_SECONDS = 2.0
 
 
 def boottime_seconds() -> float:
@@ -39,3 +41,7 @@ class Lease:
             else:
                 logger.warning("no heartbeat for %.1f s: nothing is sent until there is one", self.seconds)
         return holds
+
+    def is_fresh(self, last_heartbeat_at: float) -> bool:
+        """Whether Kafka has answered just now."""
+        return self._now() - last_heartbeat_at <= FRESH_SECONDS

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Sequence
 
 from pushcast.kafka.ports import Batch
+from pushcast.kafka.tracker import RECORD_OVERHEAD_BYTES
 from pushcast.model.batch import Message
 from pushcast.providers.port import Provider
 from pushcast.wire.receipt_writer import ReceiptWriter
@@ -25,8 +26,10 @@ class OpenRecord:
         "offset",
         "round",
         "run",
+        "size_bytes",
         "started",
         "taken_at",
+        "targets",
     )
 
     def __init__(
@@ -41,9 +44,12 @@ class OpenRecord:
         run: int = 0,
         first_seen_at: int = 0,
         taken_at: float = 0.0,
+        size_bytes: int = 0,
     ) -> None:
         self.batch = batch
         self.offset = offset
+        self.targets = targets
+        self.size_bytes = size_bytes  # of its value
         self.left = targets  # without an acknowledged outcome
         self.ledger_prefix = ledger_prefix
         self.headers = headers
@@ -53,6 +59,10 @@ class OpenRecord:
         self.taken_at = taken_at  # monotonic seconds
         self.started = False  # a target may have left, or be on its way into the parked topic
         self.dropped = False  # given up here: Kafka hands it to the next owner
+
+    def weigh(self) -> None:
+        """Tells the transport what is left of it: a record whose last target waits for a slow provider holds little."""
+        self.batch.weigh(self.offset, self.left, RECORD_OVERHEAD_BYTES + self.size_bytes * self.left // self.targets)
 
 
 class OpenRecords:

@@ -1,8 +1,9 @@
 """Which apps are so slow that their waiting work holds up others, and what of it is kept aside. Pure.
 
 An app whose provider answers slowly, and is not broken, spends its budget; its work waits, and would fill the open
-targets of its partitions for everybody. So of work that waits for too long only the oldest stays, enough to keep the
-provider busy; the rest is parked, and what comes is parked as it comes, until the wait is short again.
+targets of its partitions for everybody. So when what waits would take too long at the rate at which work leaves, only
+the oldest stays, enough to keep the provider busy; the rest is parked, and what comes is parked as it comes, until the
+wait is short again. One busy app with a deep backlog and a quick provider is not slow.
 """
 
 from __future__ import annotations
@@ -13,15 +14,13 @@ from collections.abc import Hashable, Mapping
 from pushcast.send.records import Job
 
 #: Jobs of a partition that may wait, however small: records have a bound of their own.
-JOBS_KEPT = 100
+JOBS_KEPT = 50
+#: Rates are of at least so long. Shorter, one round trip to a healthy provider would look like none.
+WINDOW_SECONDS = 1.0
 
 
 class Slowness:
-    """Of one stage. `keep`: targets that may wait in each partition, of all slow apps together.
-
-    Choose it well below half of what may be open in a partition: above that, one that was paused does not resume.
-    `now`: monotonic seconds.
-    """
+    """Of one stage. `keep`: targets that may wait in each partition, of all slow apps together. `now`: monotonic."""
 
     def __init__(self, slow_seconds: float, keep: int) -> None:
         self._slow_seconds = slow_seconds
@@ -29,20 +28,42 @@ class Slowness:
         self._least_weight = max(1, keep // JOBS_KEPT)
         self._share = keep
         self._slow: dict[Hashable, Counter[int]] = {}  # key -> waiting weight by partition, never too little
+        self._looks: deque[tuple[float, Counter[Hashable]]] = deque()  # when, and what has left from then on
+
+    def left(self, key: Hashable, targets: int) -> None:
+        """These were handed to their provider."""
+        if self._looks:
+            self._looks[-1][1][key] += targets
 
     def look(self, waiting: Mapping[Hashable, deque[Job]], now: float) -> list[Job]:
-        """Finds the slow ones, and takes out of their queues what is to be parked: the newest of each partition."""
-        since = now - self._slow_seconds
-        heads = {key: queue[0].parcel for key, queue in waiting.items() if queue}
-        # What has no provider ends as soon as it has its budget.
-        slow = [key for key, head in heads.items() if head.provider is not None and head.record.taken_at < since]
+        """Finds the slow ones, and takes out of their queues what is to be parked: the newest of each partition.
+
+        Call it regularly while something waits.
+        """
+        while len(self._looks) > 1 and now - self._looks[1][0] >= WINDOW_SECONDS:
+            self._looks.popleft()
+        seconds = now - self._looks[0][0] if self._looks else 0.0
+        slow = [key for key, queue in waiting.items() if queue and self._is_slow(key, queue, now, seconds)]
+        self._looks.append((now, Counter()))
         self._slow = {key: Counter() for key in slow}
         self._share = self._keep // max(1, len(slow))
         return [job for key in slow for job in self._trim(waiting[key])]
 
     def forget(self) -> None:
-        """Nothing waits: nobody is slow."""
+        """Nothing waits, or nobody can tell why: nobody is slow."""
         self._slow = {}
+        self._looks.clear()
+
+    def _is_slow(self, key: Hashable, queue: deque[Job], now: float, seconds: float) -> bool:
+        head = queue[0].parcel
+        if head.provider is None:  # ends as soon as it has its budget
+            return False
+        if now - head.record.taken_at > self._slow_seconds:
+            return True
+        if seconds < WINDOW_SECONDS:
+            return False
+        left = sum(counts[key] for _, counts in self._looks)
+        return sum([len(job.indices) for job in queue]) * seconds > left * self._slow_seconds
 
     def is_excess(self, job: Job) -> bool:
         """Whether a job that comes is parked at once. Counts those that are not. Cheap when nobody is slow."""

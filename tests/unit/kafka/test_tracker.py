@@ -105,6 +105,20 @@ def test_the_last_weight_of_a_record_counts() -> None:
     assert tracker.targets == 0
 
 
+def test_a_record_of_which_part_is_let_go_counts_less_bytes_and_never_more() -> None:
+    tracker = Tracker(0, BOUNDS)
+    segment = hand_over(tracker, 0, 1)
+    whole = tracker.bytes
+    tracker.weigh(segment, 0, 1, RECORD_OVERHEAD_BYTES // 2)
+    lighter = tracker.bytes
+    assert lighter < whole
+    tracker.weigh(segment, 0, 1, 1 << 20)
+    tracker.weigh(segment, 99, 1, 0)
+    assert tracker.bytes == lighter
+    tracker.done(segment, [0, 1])
+    assert tracker.bytes == 0
+
+
 def test_the_oldest_unfinished_timestamp_follows_low() -> None:
     tracker = Tracker(0, BOUNDS)
     records = [record(0, timestamp_ms=500), record(1, timestamp_ms=400)]

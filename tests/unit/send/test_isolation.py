@@ -364,6 +364,15 @@ async def test_what_comes_for_a_slow_app_is_parked_as_it_comes_until_it_is_quick
     assert harness.committable() == 106
 
 
+async def test_a_record_whose_last_target_waits_for_a_slow_provider_holds_little_of_its_partition() -> None:
+    news, chat = news_and_chat()
+    harness = isolated(news, chat)
+    await harness.feed(send_batch(message(1), message(99, app="chat")))
+    tracker = harness.trackers[3]
+    assert tracker.targets == 1
+    assert tracker.bytes < 1000
+
+
 async def test_an_app_that_is_alone_is_never_parked_for_being_slow() -> None:
     harness = isolated(TwinProvider(), capacity=20, max_open_targets=400)
     await harness.feed(*[send_batch(message(50, name=f"n{n}")) for n in range(4)])
