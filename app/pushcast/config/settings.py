@@ -86,7 +86,7 @@ class Send(Strict):
     max_in_flight: int = Field(default=10_000, ge=1, le=1_000_000)  # deliveries at the provider or not yet acknowledged
     request_timeout_seconds: float = Field(default=10.0, gt=0, le=13)  # FCM asks for at least 10 s (providers.md §2.4)
     attempts: int = Field(default=2, ge=1, le=10)  # in-process tries of a retriable error
-    slow_seconds: float = Field(default=5.0, gt=0, le=3600)  # work that waited so long is parked
+    slow_seconds: float = Field(default=5.0, gt=0, le=3600)  # work that would wait longer is parked
     breaker: Breaker = Breaker()
 
 
