@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     size = _sized(SHORT if given.short else LONG, given)
     console = Console(stderr=True)
+    if not console.is_terminal:
+        console = Console(stderr=True, width=150)
     by_name = {scenario.NAME: scenario for scenario in SCENARIOS}
     chosen = [by_name[name] for name in given.only or by_name]
     seeds = range(given.seed, given.seed + given.repeat)

@@ -45,7 +45,7 @@ class Load(threading.Thread):
 
     def run(self) -> None:
         """The rate is kept over the whole time: what a busy machine held up is made good."""
-        producer = producer_of(self._settings)
+        producer = producer_of(self._settings, log_level=0)
         last, due = time.monotonic(), 0.0
         try:
             while not self._end.wait(SLICE_SECONDS):

@@ -91,6 +91,7 @@ class Rig:
         self.allowed_copies = 0  # that this scenario explains besides strikes against senders
         self._checks: list[Callable[[], None]] = []
         self._tick = threading.Event()
+        self._audits = 0
         self._audited = Snapshot(Counter(), 0, 0, 0)  # by the last story that came to its end
 
     def play(self, name: str, story: Callable[[Rig], None], rate: int | None = None) -> Verdict:
@@ -98,6 +99,7 @@ class Rig:
         self.rng = random.Random(f"{name}/{self.seed}")
         self.exposures, self.numbers, self.failures, self.allowed_copies, self._checks = [], {}, [], 0, []
         self.crew.deaths.clear()
+        self._audits = 0
         started = time.monotonic()
         before = self._audited
         rate = self.size.rate if rate is None else rate
@@ -105,6 +107,7 @@ class Rig:
         self.load.start()
         try:
             story(self)
+            told = time.monotonic()
             counts, produced = self._settle(before)
         finally:
             self.load.give_up()
@@ -119,7 +122,7 @@ class Rig:
             self.auditor.totals.unbalanced,
             dict(self.crew.deaths),
             time.monotonic() - started,
-            self.numbers,
+            {**self.numbers, "settled_after_seconds": round(time.monotonic() - told, 1), "audits": self._audits},
             self.failures,
             self.allowed_copies,
         )
@@ -187,6 +190,7 @@ class Rig:
         while counts is None or (not _balanced(counts, produced) and time.monotonic() < deadline):
             self.until(self._drained, min(AUDIT_EVERY_SECONDS, max(0.1, deadline - time.monotonic())))
             try:
+                self._audits += 1
                 self._audited = self.auditor.snapshot()
                 counts = self._audited.since(before)
             except (KafkaException, PushcastError, TimeoutError):

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from faults.rig import SHORT, Rig, rigged
-from faults.scenarios import disk, kill, poison, storm, table, zombie
+from faults.scenarios import broker, clock, disk, kill, poison, providers, storm, table, zombie
 
 SEED = 7
 pytestmark = pytest.mark.flow
@@ -48,3 +48,15 @@ def test_a_damaged_table_is_rebuilt_and_no_former_token_is_reached(rig: Rig) -> 
 
 def test_a_planner_without_room_for_its_table_loses_nothing(rig: Rig) -> None:
     played(rig, disk)
+
+
+def test_providers_that_misbehave_cost_no_delivery_and_no_good_device(rig: Rig) -> None:
+    played(rig, providers)
+
+
+def test_clocks_that_jump_an_hour_lose_nothing_and_end_nothing_early(rig: Rig) -> None:
+    played(rig, clock)
+
+
+def test_a_broker_that_is_killed_and_comes_back_loses_nothing_and_in_flight_stays_bounded(rig: Rig) -> None:
+    played(rig, broker)

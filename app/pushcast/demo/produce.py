@@ -26,8 +26,8 @@ Progress = Callable[[str, int, int], None]  # step, done, of
 OnDelivery = Callable[[Any, Message], None]  # an error or None, and the record
 
 
-def producer_of(settings: Settings) -> Producer:
-    """Waits for Kafka as long as it takes; keeps order and makes no copies."""
+def producer_of(settings: Settings, **changes: int) -> Producer:
+    """Waits for Kafka as long as it takes; keeps order and makes no copies. `changes`: of librdkafka's settings."""
     kafka = settings.kafka
     return Producer(
         {
@@ -38,6 +38,7 @@ def producer_of(settings: Settings) -> Producer:
             "linger.ms": 5,
             "queue.buffering.max.messages": 200_000,
             "message.timeout.ms": 0,
+            **changes,
         }
     )
 

@@ -25,7 +25,7 @@ def story(rig: Rig) -> None:
     rig.crew.member(victim).file_bytes = LIMIT_BYTES
     rig.crew.start(victim)
     rig.crew.await_ready(victim)
-    producer = producer_of(rig.world.settings)
+    producer = producer_of(rig.world.settings, log_level=0)
     partitions = rig.world.settings.kafka.partitions
     live = [each for each in rig.devices if not each.dead]
     died = False

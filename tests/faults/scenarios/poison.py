@@ -64,7 +64,7 @@ def story(rig: Rig) -> None:
     good, bad = rig.size.good, rig.size.bad
     assert rig.load is not None
     load = rig.load
-    producer = producer_of(rig.world.settings)
+    producer = producer_of(rig.world.settings, log_level=0)
     letters = sum(_letters(rig).values())
     written = 0
 

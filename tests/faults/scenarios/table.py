@@ -109,7 +109,7 @@ def _copies(rig: Rig, planners: list[str], number: int) -> dict[str, dict[Path, 
 
 def _change(rig: Rig, number: int) -> set[str]:
     """New tokens for some devices, and others go; returns the tokens that are nobody's from now on."""
-    producer = producer_of(rig.world.settings)
+    producer = producer_of(rig.world.settings, log_level=0)
     former: set[str] = set()
     mine = [each for each in rig.devices if each.event["platform"] == "apns" and not each.dead]
     for index, device in enumerate(rig.rng.sample(mine, max(1, round(len(mine) * CHANGED)))):
