@@ -17,6 +17,7 @@ from pushcast.providers.port import Disposition
 from pushcast.send.agent import group_of
 from pushcast.send.exact import build_ledgers
 from pushcast.wire import topics
+from pushcast.wire.control import Kind, Pause, Subject, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.headers import LEDGER
 from pushcast.wire.retries import DEFAULT_RUNGS, Ladder
@@ -150,3 +151,23 @@ async def test_the_commit_says_from_where_outcomes_must_be_read() -> None:
     provider.calls[0].answer(ok(0))
     await owner.harness.settle()
     assert decode(stage.commit_metadata(HERE, 102)).positions[topics.RECEIPT] == 2
+
+
+async def test_a_target_that_was_parked_is_not_sent_by_the_next_owner() -> None:
+    logs, control = Logs(), ControlState()
+    control.live = True
+    paused = Subject(Kind.PAUSE, "news", Platform.APNS)
+    control.apply(paused.key(), encode(Pause(1)))
+    old = Owner(logs, TwinProvider(), control=control)
+    claimed = await old.take_over(Committed(100, ""))
+    await old.harness.feed(send_batch(message(3)))
+    assert len(logs.of(topics.PARKED)) == 1
+    control.apply(paused.key(), None)
+
+    second = TwinProvider(accept=True)
+    new = Owner(logs, second, control=control)
+    await new.take_over(claimed)
+    await new.harness.feed(send_batch(message(5)))
+    assert second.seen == ["u3", "u4"]
+    assert new.harness.committable() == 101
+    assert new.harness.figures.skipped == {("apns", "urgent"): 3}
