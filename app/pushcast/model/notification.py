@@ -70,6 +70,22 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     data: dict[str, str] = {}
     locales: dict[str, LocalText] = {}
 
+    def variant(self, locale: str | None) -> str | None:
+        """Which of `locales` a device of this locale (such as de-AT or de_AT) gets: its own, else its language's."""
+        if locale is None or not self.locales:
+            return None
+        name = locale.replace("_", "-")
+        return next((found for found in (locale, name, name.partition("-")[0]) if found in self.locales), None)
+
+    def of_variant(self, variant: str | None) -> Content:
+        """With the texts of one variant and no others; None: the notification's own."""
+        chosen = LocalText() if variant is None else self.locales[variant]
+        return Content(
+            self.title if chosen.title is None else chosen.title,
+            self.body if chosen.body is None else chosen.body,
+            self.data,
+        )
+
 
 class Notification(msgspec.Struct, frozen=True):
     """A valid notification for one user, with every default filled in. Times are milliseconds since the epoch."""

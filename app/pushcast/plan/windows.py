@@ -26,9 +26,10 @@ from pushcast.wire.batch_writer import (
     batch_of,
     message_head,
 )
-from pushcast.wire.row_reader import Device
+from pushcast.wire.row_reader import Device, locale_of
 
 CONTENT_HASH_BYTES = 16
+_MessageKey = tuple[str, bytes, str | None]  # app, content key, variant
 _NOTE_BYTES = 16  # creation time, length of the trace, an index's growth
 
 
@@ -40,7 +41,7 @@ class Window:
     def __init__(self, platform: str, closes_at: float) -> None:
         self.platform = platform
         self.closes_at = closes_at
-        self.messages: dict[tuple[str, bytes], MessageWriter] = {}  # by (app, content key), in first-seen order
+        self.messages: dict[_MessageKey, MessageWriter] = {}  # in first-seen order
         self.entries: list[Entry] = []
         self.targets = 0
         self.bytes = BATCH_OVERHEAD_BYTES  # of the record, at most
@@ -49,12 +50,13 @@ class Window:
     def cost(self, entry: Entry, note: Notification, devices: Sequence[Device]) -> int:
         """Bytes that these targets add to the record, at most."""
         user_bytes = len(note.user) * 4 + TARGET_OVERHEAD_BYTES
-        size, app = 0, None
+        size, last = 0, None
         for device in devices:  # rows come by app
             size += user_bytes + device.size
-            if device.app != app:
-                app = device.app
-                message = self.messages.get((app, note.content_key))
+            key = _message_key(device, note)
+            if key != last:
+                last = key
+                message = self.messages.get(key)
                 if message is None:
                     size += len(note.content_key) + MESSAGE_OVERHEAD_BYTES
                 if message is None or not message.holds(entry.note_id, note.created_at, note.trace or ""):
@@ -66,10 +68,10 @@ class Window:
         user, expires_at = bytes_of(note.user.encode()), long_of(note.expires_at)
         id_bytes = note.id.encode() + b"\0"
         for device in devices:
-            key = (device.app, note.content_key)
+            key = _message_key(device, note)
             message = self.messages.get(key)
             if message is None:
-                message = self.messages[key] = MessageWriter(_head(device.app, note))
+                message = self.messages[key] = MessageWriter(_head(note, key))
             # As `model.ids.delivery_id` has it: a row's key is user NUL app NUL device.
             delivery = blake2b(id_bytes + device.key, digest_size=DELIVERY_ID_BYTES).digest()
             index = message.index_of(entry.note_id, note.created_at, note.trace or "")
@@ -85,9 +87,18 @@ class Window:
         return batch_of(lane, self.platform, self.messages.values())
 
 
-def _head(app: str, note: Notification) -> bytes:
-    content_hash = blake2b(note.content_key, digest_size=CONTENT_HASH_BYTES).digest()
-    return message_head(app, note.klass, note.content, note.options, content_hash)
+def _message_key(device: Device, note: Notification) -> _MessageKey:
+    content = note.content
+    return device.app, note.content_key, content.variant(locale_of(device)) if content.locales else None
+
+
+def _head(note: Notification, key: _MessageKey) -> bytes:
+    """A message has one text for all its targets: each locale's variant is a message of its own."""
+    app, content_key, variant = key
+    content = note.content.of_variant(variant) if note.content.locales else note.content
+    hashed = content_key if variant is None else content_key + b"\0" + variant.encode()
+    content_hash = blake2b(hashed, digest_size=CONTENT_HASH_BYTES).digest()
+    return message_head(app, note.klass, content, note.options, content_hash)
 
 
 class WindowRule:

@@ -36,6 +36,7 @@ class Device(NamedTuple):
     key_id: bytes
     token_hash: bytes
     registered_at: bytes
+    row: bytes  # the whole of it, for what few notifications ask of it
 
 
 def active_device(key: bytes, value: bytes) -> Device | None:
@@ -82,6 +83,7 @@ def active_device(key: bytes, value: bytes) -> Device | None:
         value[address:key_id],
         value[key_id:token_hash],
         value[at:end],
+        value,
     )
 
 
@@ -103,7 +105,14 @@ def _decoded(key: bytes, value: bytes) -> Device | None:
         key_id,
         token_hash,
         long_of(row["registered_at"]),
+        value,
     )
+
+
+def locale_of(device: Device) -> str | None:
+    """The device's locale. Decodes the row: only for notifications that have variants."""
+    locale: str | None = row_columns(device.row)["locale"]
+    return locale
 
 
 def registered_at_ms(device: Device) -> int:

@@ -46,8 +46,10 @@ def note(user: str = "u", note_id: str = "n", **fields: Any) -> Notification:
     return DECODER.decode(user, json.dumps(event).encode(), 1_800_000_000_000)
 
 
-def device(user: str, name: str, app: str = "news", platform: str = "apns", token: bytes = b"a") -> Device:
-    row = DeviceRow(app, name, platform, "token", token, "", token_hash(token), "active", 1, 1)
+def device(
+    user: str, name: str, app: str = "news", platform: str = "apns", token: bytes = b"a", locale: str | None = None
+) -> Device:
+    row = DeviceRow(app, name, platform, "token", token, "", token_hash(token), "active", 1, 1, locale)
     found = active_device(device_row_key(user, app, name), encode_row(row))
     assert found is not None
     return found
@@ -109,6 +111,34 @@ def test_another_content_or_option_is_another_message(other: dict[str, Any]) -> 
     (batch,) = taken(open_windows)
     assert [len(message.targets) for message in batch.messages] == [1, 1]
     assert batch.messages[0].content_hash != batch.messages[1].content_hash
+
+
+def test_each_locale_s_variant_is_a_message_of_its_own() -> None:
+    open_windows = windows()
+    variants = {"de": {"title": "Tor!"}, "de-AT": {"body": "eins"}}
+    locales = ["de-DE", "de_AT", "fr-FR", None, "de"]
+    for offset, locale in enumerate(locales):
+        written = note(f"u{offset}", body="1:0", locales=variants)
+        open_windows.add(entry(written, offset), [device(f"u{offset}", "d", locale=locale)], 0.0)
+    open_windows.close_all()
+    (batch,) = taken(open_windows)
+    assert [(m.content.title, m.content.body, m.targets.user) for m in batch.messages] == [
+        ("Tor!", "1:0", ["u0", "u4"]),
+        ("Goal!", "eins", ["u1"]),
+        ("Goal!", "1:0", ["u2", "u3"]),
+    ]
+    assert all(message.content.locales == {} for message in batch.messages)
+    assert len({message.content_hash for message in batch.messages}) == 3
+
+
+def test_devices_of_one_user_get_their_own_languages() -> None:
+    open_windows = windows()
+    written = note("u", locales={"de": {"title": "Tor!"}})
+    phones = [device("u", f"d{n}", token=b"%d" % n, locale=locale) for n, locale in enumerate(("de", "en", "de"))]
+    open_windows.add(entry(written), phones, 0.0)
+    open_windows.close_all()
+    (batch,) = taken(open_windows)
+    assert [(m.content.title, m.targets.device) for m in batch.messages] == [("Tor!", ["d0", "d2"]), ("Goal!", ["d1"])]
 
 
 def test_notifications_of_other_ids_share_a_message_and_keep_their_own_id_time_and_expiry() -> None:

@@ -16,7 +16,6 @@ from pushcast.model.batch import Message
 from pushcast.model.notification import Options
 from pushcast.model.words import Reason
 from pushcast.providers.apns.live_activity import fields_of
-from pushcast.providers.text import text_for
 from pushcast.providers.unsendable import Unsendable
 
 MAX_PAYLOAD_BYTES: Final = 4096
@@ -68,7 +67,7 @@ class Rendered(NamedTuple):
     stored: bool
 
 
-def render(message: Message, topic: str, locale: str | None = None) -> Rendered:
+def render(message: Message, topic: str) -> Rendered:
     """Headers (without authorization, apns-id and apns-expiration) and payload of a message.
 
     A message that shows nothing (no title, body, sound or badge) goes as a background push whatever its push type
@@ -78,7 +77,7 @@ def render(message: Message, topic: str, locale: str | None = None) -> Rendered:
     Raises Unsendable: payload_too_large, reserved_data_key, background_shows_something, invalid_field.
     """
     options = message.options
-    aps = _aps(message, locale)
+    aps = _aps(message)
     push_type = str(options.push_type)
     if push_type == "alert" and not aps.keys() & {"alert", "sound", "badge"}:
         push_type = "background"
@@ -116,8 +115,8 @@ def _headers(push_type: str, priority: str, topic: str) -> Headers:
     )
 
 
-def _aps(message: Message, locale: str | None) -> dict[str, Any]:
-    title, body = text_for(message.content, locale)
+def _aps(message: Message) -> dict[str, Any]:
+    title, body = message.content.title, message.content.body
     options = message.options
     aps: dict[str, Any] = {}
     alert = {key: text for key, text in (("title", title), ("body", body)) if text is not None}

@@ -14,7 +14,6 @@ import orjson
 
 from pushcast.model.batch import Message
 from pushcast.model.words import Reason
-from pushcast.providers.text import text_for
 from pushcast.providers.unsendable import Unsendable
 
 MAX_PAYLOAD_BYTES: Final = 4096
@@ -40,7 +39,7 @@ def is_token(address: bytes) -> bool:
     return _TOKEN.fullmatch(address) is not None
 
 
-def render(message: Message, locale: str | None = None) -> bytes:
+def render(message: Message) -> bytes:
     """The message's JSON object without `to` and `expiration`.
 
     Shown messages carry `tag` (Android replaces one that is shown; the collapse id, or made of the content);
@@ -50,7 +49,7 @@ def render(message: Message, locale: str | None = None) -> bytes:
     options, content = message.options, message.content
     if options.push_type not in PUSH_TYPES:
         raise Unsendable("push_type_unsupported", f"push_type {options.push_type} cannot be sent by Expo", "push_type")
-    title, body = text_for(content, locale)
+    title, body = content.title, content.body
     shown: dict[str, Any] = {key: text for key, text in (("title", title), ("body", body)) if text is not None}
     background = options.push_type == "background"
     if background and (shown or options.sound is not None or options.badge is not None):

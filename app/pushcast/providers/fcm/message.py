@@ -12,7 +12,6 @@ import orjson
 from pushcast.model.batch import Message
 from pushcast.model.notification import Content
 from pushcast.model.words import Reason
-from pushcast.providers.text import text_for
 from pushcast.providers.unsendable import Unsendable
 
 MAX_PAYLOAD_BYTES: Final = 4096
@@ -39,7 +38,7 @@ TARGET_PREFIX: Final = {0: b',"token":"', 1: b',"fid":"'}  # by index into model
 END: Final = b'"}}'
 
 
-def render(message: Message, locale: str | None = None) -> Rendered:
+def render(message: Message) -> Rendered:
     """The body of a message without what differs per target.
 
     Shown messages carry `notification.tag` (the collapse id, or one made of the content), so that a delivery that is
@@ -52,7 +51,7 @@ def render(message: Message, locale: str | None = None) -> Rendered:
         raise Unsendable(
             "push_type_unsupported", f"push_type {options.push_type} is Apple's alone, FCM cannot send it", "push_type"
         )
-    title, body = text_for(content, locale)
+    title, body = content.title, content.body
     notification = {key: text for key, text in (("title", title), ("body", body)) if text is not None}
     if options.push_type == "background" and (notification or options.sound is not None or options.badge is not None):
         raise Unsendable(

@@ -14,7 +14,6 @@ import orjson
 
 from pushcast.model.batch import Message
 from pushcast.model.words import Reason
-from pushcast.providers.text import text_for
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.webpush.encryption import MAX_PLAINTEXT_BYTES
 
@@ -32,7 +31,7 @@ class Rendered(NamedTuple):
     topic: bytes | None
 
 
-def render(message: Message, locale: str | None = None) -> Rendered:
+def render(message: Message) -> Rendered:
     """What is equal for all targets.
 
     `tag` is the collapse id, or made of the content, so that a delivery that is sent twice is shown once by a service
@@ -44,7 +43,7 @@ def render(message: Message, locale: str | None = None) -> Rendered:
         raise Unsendable(
             "push_type_unsupported", f"push_type {options.push_type} cannot be sent by Web Push", "push_type"
         )
-    title, body = text_for(content, locale)
+    title, body = content.title, content.body
     payload: dict[str, Any] = {key: text for key, text in (("title", title), ("body", body)) if text is not None}
     shown = bool(payload)
     if options.push_type == "background" and (shown or options.sound is not None or options.badge is not None):

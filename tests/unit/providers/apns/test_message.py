@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushcast.model.notification import Content, LiveActivity, LocalText
+from pushcast.model.notification import LiveActivity
 from pushcast.providers.apns.message import PUSH_KINDS, apns_id, render
 from pushcast.providers.unsendable import Unsendable
 from unit.providers.messages import message
@@ -116,22 +116,6 @@ def test_data_cannot_replace_aps() -> None:
     with pytest.raises(Unsendable) as refusal:
         render(message(data={"aps": "x"}), TOPIC)
     assert refusal.value.reason == "reserved_data_key"
-
-
-def test_a_locale_falls_back_to_its_language_and_then_to_the_default() -> None:
-    content = Content(
-        title="Goal!", body="1:0", locales={"de": LocalText(title="Tor!"), "de-AT": LocalText(body="eins")}
-    )
-    alerts = {
-        locale: orjson.loads(render(message(content=content), TOPIC, locale).body)["aps"]["alert"]
-        for locale in ("de-CH", "de-AT", "fr", None)
-    }
-    assert alerts == {
-        "de-CH": {"title": "Tor!", "body": "1:0"},
-        "de-AT": {"title": "Goal!", "body": "eins"},
-        "fr": {"title": "Goal!", "body": "1:0"},
-        None: {"title": "Goal!", "body": "1:0"},
-    }
 
 
 @given(st.binary(min_size=16, max_size=16), st.integers(0, 2**32 - 1))

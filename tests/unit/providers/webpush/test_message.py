@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from pushcast.model.notification import Content, LocalText
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.webpush.encryption import MAX_PLAINTEXT_BYTES
 from pushcast.providers.webpush.message import MAX_TTL_SECONDS, render, topic_of, ttl
@@ -43,11 +42,6 @@ def test_a_background_push_is_of_low_urgency_and_shows_nothing() -> None:
     with pytest.raises(Unsendable) as refused:
         render(message(push_type="background"))
     assert refused.value.reason == "background_shows_something"
-
-
-def test_the_locale_chooses_the_text() -> None:
-    content = Content(title="Goal!", locales={"de": LocalText(title="Tor!")})
-    assert json.loads(render(message(content=content), "de-AT").plaintext)["title"] == "Tor!"
 
 
 def test_apples_push_types_are_refused() -> None:
