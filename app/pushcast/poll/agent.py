@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 
+from pushcast.config.settings import Flood
 from pushcast.kafka.batch import TP, Committed, Stage
+from pushcast.kafka.flood import FloodGuard
 from pushcast.kafka.ports import Barrier, Batch, CallLater, Fatal, Outbox
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform
@@ -41,6 +43,7 @@ class PollStage(Stage):
         clock: Clock,
         first_seconds: float,
         limits: Limits | None = None,
+        flood: FloodGuard | None = None,
         random: Random,
         figures: Figures,
         fatal: Fatal,
@@ -57,6 +60,7 @@ class PollStage(Stage):
         self._call_later = call_later
         self._leases: dict[int, Lease] = {}  # by partition
         self._progress = asyncio.Event()
+        guard = flood or FloodGuard(Flood(), clock)
 
         def asker(app: str, source: ReceiptSource | None) -> Asker:
             return Asker(
@@ -68,6 +72,7 @@ class PollStage(Stage):
                 random=random,
                 first_seconds=first_seconds,
                 limits=limits or Limits(),
+                flood=guard,
                 figures=figures,
                 finish=self._finish,
                 failed=partial(fatal, self._group),

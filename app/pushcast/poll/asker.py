@@ -14,6 +14,8 @@ from typing import Final
 
 import structlog
 
+from pushcast.kafka.batch import TP
+from pushcast.kafka.flood import FloodGuard
 from pushcast.kafka.ports import Barrier, Outbox
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
@@ -66,6 +68,7 @@ class Asker:
         random: Random,
         first_seconds: float,
         limits: Limits,
+        flood: FloodGuard,
         figures: Figures,
         finish: Finish,
         failed: Callable[[BaseException], None],
@@ -80,6 +83,7 @@ class Asker:
         self._clock = clock
         self._random = random
         self._first_seconds = first_seconds
+        self._flood = flood
         self._figures = figures
         self._belief = Belief(app, platform, outbox, clock, limits)
         self._outputs = Outputs(app, platform, outbox, clock, first_seconds, figures)
@@ -162,14 +166,17 @@ class Asker:
         return question
 
     def _read(self, due: Due, barrier: Barrier) -> Asked | None:
-        """None for a record that is no tickets of this app: it is a dead letter."""
+        """None for a record that is no tickets of this app: it is a dead letter. Raises Flooded when too many are."""
+        tp = TP(due.record.topic, due.record.partition)
         try:
             tickets = decode_tickets(due.record.value)
             if tickets.platform != self._platform or (self._source is not None and tickets.app != self._app):
                 raise InvalidInput(Reason.INVALID_FIELD, "key and topic are not those of app and platform", "app")
         except InvalidInput as error:
+            self._flood.note(tp, 0, (error,))
             self._outputs.buried(barrier, due.record, error)
             return None
+        self._flood.note(tp, 1, ())
         return Asked(due, tickets)
 
     async def _ask(self) -> None:

@@ -8,6 +8,7 @@ from random import Random
 from pushcast.config.settings import Settings
 from pushcast.kafka.batch import Bounds
 from pushcast.kafka.fatal import end_process
+from pushcast.kafka.flood import FloodGuard
 from pushcast.kafka.ports import CallLater, Fatal, Outbox
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.words import Platform
@@ -34,11 +35,13 @@ def build(
     call_later: CallLater | None = None,
 ) -> PollStage:
     """The stage for `topics.ticket(platform)` in the group `group_of(platform)`. `sources`: started, by app."""
+    clock = clock or SystemClock()
     return PollStage(
         platform=platform,
         sources=sources,
         outbox=outbox,
-        clock=clock or SystemClock(),
+        clock=clock,
+        flood=FloodGuard(settings.flood, clock),
         limits=Limits(settings.send.breaker.least_tokens, settings.send.breaker.invalid_share),
         first_seconds=settings.tickets.ask_after_seconds,
         random=random or Random(),

@@ -6,7 +6,9 @@ import pytest
 from faust.types import TP
 from structlog.testing import capture_logs
 
+from pushcast.config.settings import Flood
 from pushcast.kafka.batch import Committed
+from pushcast.kafka.errors import Flooded
 from pushcast.model.ids import delivery_id
 from pushcast.model.words import Platform
 from pushcast.poll.asker import MAX_DELAY_SECONDS, MAX_PARTS, PAUSE_SECONDS, TRIES
@@ -252,6 +254,17 @@ async def test_a_record_that_is_no_tickets_is_a_dead_letter_and_the_others_go_on
     assert (headers["push.errors.reason"], headers["push.errors.stage"]) == (reason, b"poll")
     assert harness.figures.dead_letters == {reason.decode(): 1}
     assert (harness.figures.receipts.total(), harness.low()) == (1, 102)
+
+
+async def test_a_flood_of_records_that_are_no_tickets_ends_the_process() -> None:
+    harness = Harness(news=TwinSource())
+    least = Flood().least_records
+    records = [record(100 + n, b"junk", key=b"news", timestamp=T0 - 900_000) for n in range(least + 10)]
+    await harness.stage.handle(harness.batch(*records))
+    with pytest.raises(AssertionError, match="records are invalid"):
+        await harness.settle(200)
+    assert isinstance(harness.fatal[0][1], Flooded)
+    assert len(harness.outbox.of(TOPIC + ".dlq")) < least
 
 
 async def test_tickets_of_an_app_that_is_not_configured_are_given_up() -> None:
