@@ -275,13 +275,16 @@ class BatchConsumer(Consumer):
         )
         return plain or batches
 
-    async def commit_partitions(self, tps: Iterable[TP], *, force: bool = False) -> bool:
+    async def commit_partitions(self, tps: Iterable[TP], *, force: bool = False, lease: object | None = None) -> bool:
         """Commits the low watermarks that moved (all of them with `force`) and their metadata.
 
+        With `lease`: only while it is the present one.
         One commit at a time, so they reach the coordinator in order. False when Kafka did not take them; they stay
         pending. Never raises a Kafka error.
         """
         async with self._commit_lock:
+            if lease is not None and lease is not self.lease:
+                return False
             offsets: dict[TP, Committed] = {}
             for tp in tps:
                 partition = self.partitions.get(tp)
@@ -312,18 +315,21 @@ class BatchConsumer(Consumer):
 
     async def _refresh(self) -> None:
         """Commits fresh metadata of partitions whose offset does not move."""
+        lease = self.lease
         for stage in {id(partition.stage): partition.stage for partition in self.partitions.values()}.values():
             try:
                 await stage.refresh()
             except RETRIED as exc:
                 if self.restored:
                     logger.warning("metadata is not refreshed now: %r", exc)
+        if lease is not self.lease or not self.restored:
+            return  # a rebalance came between: its stages are not prepared yet
         idle = []
         for tp, partition in self.partitions.items():
             low, committed = partition.tracker.low, self._batch_committed.get(tp)
             if committed is not None and committed.offset == low and committed.metadata != _metadata(partition, low):
                 idle.append(tp)
-        await self.commit_partitions(idle, force=True)
+        await self.commit_partitions(idle, force=True, lease=lease)
 
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
         """Plain agents. Faust's own counts an offset as committed even when the commit failed."""
