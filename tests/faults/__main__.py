@@ -91,6 +91,8 @@ def _sized(size: Size, given: argparse.Namespace) -> Size:
     if given.platform:
         chosen["platforms"] = tuple(given.platform)
     chosen["fault_seconds"], chosen["invalid_seconds"] = given.seconds, given.invalid_seconds
+    if given.outage:
+        chosen["outages_seconds"] = tuple(given.outage)
     return replace(size, **{name: value for name, value in chosen.items() if value is not None})
 
 
@@ -106,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=int, help="events per second")
     parser.add_argument("--cycles", type=int, help="strikes of each kind")
     parser.add_argument("--seconds", type=float, help="how long each provider fault holds, and between storms")
+    parser.add_argument("--outage", type=float, action="append", help="seconds without a broker; may be given again")
     parser.add_argument("--invalid-seconds", type=float, help="how long every token is called invalid")
     parser.add_argument("--good", type=int, help="good records of the poison scenario")
     parser.add_argument("--bad", type=int, help="malformed records of the poison scenario")

@@ -19,6 +19,7 @@ from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 
 SILENT_POLLS = 20
+READ_AT_ONCE = 500
 POLL_SECONDS = 0.5
 PLANNER = "plan-"
 
@@ -187,7 +188,9 @@ class SentRecords:
         self._consumer.assign([TopicPartition(at.topic, at.partition, self._next[at]) for at in left.values()])
         silent = 0
         while left:
-            messages = self._consumer.consume(500, POLL_SECONDS)
+            # `consume` waits for the whole number or the whole timeout: ask for what is there
+            there = sum(ends[at] - self._next[at] for at in left.values())
+            messages = self._consumer.consume(min(READ_AT_ONCE, there), POLL_SECONDS)
             silent = 0 if messages else silent + 1
             if silent > SILENT_POLLS:
                 raise TimeoutError(f"nothing more to read of {sorted(left)}")
