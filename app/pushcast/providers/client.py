@@ -14,12 +14,12 @@ from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform
 from pushcast.providers.credential import Credential, CredentialUnavailable
-from pushcast.providers.engines.engine import Engine
+from pushcast.providers.engines.engine import MAX_GATHERED, Engine
 from pushcast.providers.exchange import Exchange
 from pushcast.providers.http2.request import Response, Template
 from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Disposition, OnResults, Part, Result
-from pushcast.providers.requests import MAX_GATHERED, Requests, Shelf
+from pushcast.providers.requests import Requests, Shelf
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.verdict import Remedy, Verdict

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, Final
+from typing import Any
 
+from pushcast.providers.engines.engine import GATHERED_TARGETS, MAX_GATHERED
 from pushcast.providers.port import Part
-
-# A part above this size has requests of its own: gathering it would copy more than it saves.
-GATHERED_TARGETS: Final = 32
-MAX_GATHERED: Final = 1000
 
 
 class Requests:
@@ -37,7 +34,8 @@ class Requests:
 
 
 class Shelf:
-    """Gathers requests by template, at most 1,000 together. `all` has them in the order they were begun."""
+    """Gathers requests by template, at most 1,000 together; large parts have requests of their own. `all` has them in
+    the order they were begun."""
 
     __slots__ = ("_open", "all")
 

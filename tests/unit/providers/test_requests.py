@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pushcast.providers.requests import GATHERED_TARGETS, MAX_GATHERED, Requests, Shelf
+from pushcast.providers.engines.engine import GATHERED_TARGETS, MAX_GATHERED
+from pushcast.providers.requests import Requests, Shelf
 
 
 def added(shelf: Shelf, key: str, size: int) -> Requests:

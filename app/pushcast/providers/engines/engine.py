@@ -10,6 +10,9 @@ from pushcast.providers.http2.request import Outcomes, Response, Template, Wrapp
 
 OnOutcomes = Callable[[Outcomes], None]
 Columns = Sequence[Sequence[Any]]
+# Above so many targets nothing is gathered with others: it would copy more than it saves.
+GATHERED_TARGETS: Final = 32
+MAX_GATHERED: Final = 1000
 # A reference engine keeps no more of a response's body.
 MAX_BODY_BYTES: Final = 16_384
 

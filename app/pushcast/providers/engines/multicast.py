@@ -11,14 +11,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pushcast.model.errors import ConfigurationError
-from pushcast.providers.engines.engine import Columns, OnOutcomes
+from pushcast.providers.engines.engine import GATHERED_TARGETS, MAX_GATHERED, Columns, OnOutcomes
 from pushcast.providers.http2.pool import Pool
 from pushcast.providers.http2.queue import QueueFull
 from pushcast.providers.http2.request import Job, Outcomes, Template
 
-# Exchanges above this size are jobs of their own: gathering would copy more than it saves.
-GATHERED_TARGETS: Final = 32
-MAX_GROUP_TARGETS: Final = 1000
 # Exchanges whose deadlines are this close share the earliest of them.
 _DEADLINE_GRAIN_SECONDS: Final = 0.25
 
@@ -70,7 +67,7 @@ class MulticastEngine:
     def _gather(self, template: Template, columns: Columns, size: int, deadline_at: float, member: _Member) -> _Group:
         key = (template, int(deadline_at / _DEADLINE_GRAIN_SECONDS))
         group = self._groups.get(key)
-        if group is None or len(group.owners) + size > MAX_GROUP_TARGETS:
+        if group is None or len(group.owners) + size > MAX_GATHERED:
             if group is not None:
                 self._submit(group)
             group = self._groups[key] = _Group(template, deadline_at)

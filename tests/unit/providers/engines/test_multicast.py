@@ -9,7 +9,8 @@ from typing import cast
 import pytest
 
 from pushcast.providers.engines import multicast
-from pushcast.providers.engines.multicast import GATHERED_TARGETS, MulticastEngine
+from pushcast.providers.engines.engine import GATHERED_TARGETS
+from pushcast.providers.engines.multicast import MulticastEngine
 from pushcast.providers.http2.pool import Pool
 from pushcast.providers.http2.queue import QueueFull, deliver
 from pushcast.providers.http2.request import Job, Kind, Outcomes, Response, Template, Wrapped
@@ -113,7 +114,7 @@ async def test_exchanges_that_differ_in_template_or_deadline_are_jobs_of_their_o
 async def test_a_group_does_not_outgrow_a_batch(
     engine: MulticastEngine, pool: FakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(multicast, "MAX_GROUP_TARGETS", 5)
+    monkeypatch.setattr(multicast, "MAX_GATHERED", 5)
     tasks = [begin(engine, [b"x", b"y"], []) for _ in range(5)]
     await turns()
     assert sorted(job.size for job in pool.jobs) == [2, 4, 4]
