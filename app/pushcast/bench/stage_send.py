@@ -13,6 +13,7 @@ from typing import Any
 
 from confluent_kafka import Producer
 
+from pushcast.bench import sink
 from pushcast.bench.base import Options, Result, Row
 from pushcast.bench.cluster import BenchCluster, ProcessUnderTest, bench_cluster, role
 from pushcast.model.batch import Message, SendBatch, Targets
@@ -21,7 +22,6 @@ from pushcast.model.ids import delivery_id, token_hash
 from pushcast.model.notification import Content
 from pushcast.model.notification import Options as SendOptions
 from pushcast.model.words import Lane, Platform
-from pushcast.runtime.child import child_command
 from pushcast.send.agent import group_of
 from pushcast.simulators.configuration import provider_settings
 from pushcast.wire import topics
@@ -35,7 +35,6 @@ TARGETS_PER_RECORD = 500
 BODY = "x" * 800  # with title, data and quotes a payload of about 1 KB
 TTL_MS = 3_600_000
 TIMEOUT_SECONDS = 300.0
-LISTENS_SECONDS = 30.0
 TOPIC = topics.send(Platform.APNS, Lane.BULK)
 GROUP = group_of(Platform.APNS, Lane.BULK)
 
@@ -145,22 +144,8 @@ def _message(numbers: range, now_ms: int) -> Message:
 @contextmanager
 def simulator(folder: Path) -> Iterator[dict[str, Any]]:
     """`pushcast sim apns --checks off` in a process of its own; its line of JSON."""
-    log = folder / "sim.log"
-    command = [*child_command("sim", "apns", "--checks", "off", "--max-copies", "0")]
-    with ProcessUnderTest([*command, "--work-dir", str(folder)], log) as process:
-        process.until(lambda: _line(log) is not None, "the simulator listens", LISTENS_SECONDS)
-        line = _line(log)
-        assert line is not None
-        yield line
-
-
-def _line(log: Path) -> dict[str, Any] | None:
-    for text in log.read_text().splitlines(keepends=True):
-        if text.startswith("{") and text.endswith("\n"):
-            line: dict[str, Any] = json.loads(text)
-            if "control_url" in line:
-                return line
-    return None
+    with sink.simulator(Platform.APNS, folder) as sim:
+        yield dict(sim.line)
 
 
 def _accepted(sim: dict[str, Any]) -> int:
