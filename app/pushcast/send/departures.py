@@ -1,21 +1,19 @@
-"""What goes out and what comes back: jobs wait for their way and their budget, are at providers, and are tried again.
-
-Nothing here waits per target: small messages leave together, results come in lists.
-"""
+"""What goes out and what comes back: jobs wait for their way and their budget, leave, and are tried again."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence, Set
+from collections.abc import Callable, Hashable, Set
 from functools import partial
 
 from pushcast.kafka.ports import CallLater, Fatal, TimerHandle
 from pushcast.model.clock import Clock
-from pushcast.providers.port import Disposition, ManyAtOnce, Part, Provider, Result
+from pushcast.providers.port import Disposition, Result
 from pushcast.send.budget import Budget
 from pushcast.send.decide import DOUBTFUL, EXPIRED, NOT_CONFIGURED
+from pushcast.send.flights import Flights
 from pushcast.send.isolation import Isolation
 from pushcast.send.outcomes import Outcomes
 from pushcast.send.parking import Parking
@@ -67,14 +65,10 @@ class Departures:
         self._is_fresh = is_fresh
         self._may_leave = may_leave
         self._looks_again = looks_again
-        self._fatal = fatal
         self._guarded = guarded
         self._call_later = call_later
-        self._leaving: dict[tuple[Hashable, int], list[Job]] = {}  # within one call: to be started at its end
-        self._running: dict[Job, asyncio.Task[None]] = {}
+        self._flights = Flights(group, fatal, self._flush_soon)
         self._later: dict[Job, TimerHandle] = {}  # to be tried again; they keep their budget
-        self._arrived: list[tuple[Job, Sequence[Result]]] = []
-        self._returned: list[Job] = []
         self._flush_due = False
         self._pumping = False
         self._pump_again = False
@@ -103,7 +97,7 @@ class Departures:
                 for key, queue in self.waiting.items():
                     if queue and self._hand_over(key, queue):
                         moved = True
-            self._leave()
+            self._flights.start()
         finally:
             self._pumping = False
         stuck = any(self.waiting.values()) or self._parking.waiting
@@ -121,26 +115,23 @@ class Departures:
         for job in [job for job in self._later if job.parcel.record in gone]:
             self._later.pop(job).cancel()
             self._budget.release(job.parcel.key, len(job.indices))
-        for job, task in self._running.items():
-            if job.parcel.record in gone:
-                self._budget.release(job.parcel.key, len(job.open))
-                if job.probe and self._isolation is not None:
-                    self._isolation.forgo(job.parcel.app, len(job.open))
-                job.open.clear()
-                task.cancel()
+        for job in self._flights.cancel(gone):
+            self._budget.release(job.parcel.key, len(job.open))
+            if job.probe and self._isolation is not None:
+                self._isolation.forgo(job.parcel.app, len(job.open))
+            job.open.clear()
         self._budget.wake()
 
     async def close(self) -> None:
         """After everything was dropped: waits for the cancelled sends."""
         if self._look is not None:
             self._look.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await self._flights.ended()
 
     def flush(self) -> None:
         """Settles what has arrived."""
         self._flush_due = False
-        arrived, self._arrived = self._arrived, []
-        returned, self._returned = self._returned, []
+        arrived, returned = self._flights.take()
         retries = self._outcomes.settle(arrived)
         for job in returned:
             if job.open and not job.parcel.record.dropped:
@@ -223,47 +214,7 @@ class Departures:
                 job.indices = [target for target in job.indices if expires_at[target] > now_ms]
                 if not job.indices:
                     return
-        job.open.update(job.indices)
-        job.handed_at = now_ms
-        # Of one partition only: what is dropped together is cancelled together.
-        self._leaving.setdefault((parcel.key, parcel.record.batch.partition), []).append(job)
-
-    def _leave(self) -> None:
-        """Starts what `_send` let through."""
-        leaving, self._leaving = self._leaving, {}
-        for jobs in leaving.values():
-            provider = jobs[0].parcel.provider
-            assert provider is not None, "what has no provider was ended"
-            together = [jobs] if isinstance(provider, ManyAtOnce) else [[job] for job in jobs]
-            for some in together:
-                task = asyncio.create_task(self._run(some, provider))
-                self._running.update(dict.fromkeys(some, task))
-
-    async def _run(self, jobs: list[Job], provider: Provider) -> None:
-        parts = [Part(job.parcel.message, job.indices, partial(self._on_results, job)) for job in jobs]
-        try:
-            if isinstance(provider, ManyAtOnce):
-                await provider.send_many(parts)
-            else:
-                for part in parts:
-                    await provider.send(*part)
-        except Exception as error:
-            # The port promises not to raise: this is a defect, and what it left behind is not known.
-            self._fatal(f"{provider.engine} engine of {self._group}", error)
-            return
-        except asyncio.CancelledError:
-            if all(job.parcel.record.dropped for job in jobs):
-                raise
-            # Not by us: the provider was closed under way. What has no result is unknown.
-        finally:
-            for job in jobs:
-                del self._running[job]
-        self._returned += jobs
-        self._flush_soon()
-
-    def _on_results(self, job: Job, results: list[Result]) -> None:
-        self._arrived.append((job, results))
-        self._flush_soon()
+        self._flights.add(job, now_ms)
 
     def _flush_soon(self) -> None:
         if not self._flush_due:
@@ -285,4 +236,4 @@ class Departures:
             self._later[job] = self._timer(LOOK_AGAIN_SECONDS, partial(self._again, job))
         else:
             self._send(job)
-            self._leave()
+            self._flights.start()

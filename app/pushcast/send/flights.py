@@ -1,0 +1,85 @@
+"""What is at providers: jobs that left together, and what has come back of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable, Sequence, Set
+from functools import partial
+
+from pushcast.kafka.ports import Fatal
+from pushcast.providers.port import ManyAtOnce, Part, Provider, Result
+from pushcast.send.records import Job, OpenRecord
+
+
+class Flights:
+    """`changed` is called when something came back. Nothing here waits per target: small messages leave together."""
+
+    def __init__(self, group: str, fatal: Fatal, changed: Callable[[], None]) -> None:
+        self._group = group
+        self._fatal = fatal
+        self._changed = changed
+        self._leaving: dict[tuple[Hashable, int], list[Job]] = {}  # within one call: to be started at its end
+        self._running: dict[Job, asyncio.Task[None]] = {}
+        self._arrived: list[tuple[Job, Sequence[Result]]] = []
+        self._returned: list[Job] = []
+
+    def add(self, job: Job, now_ms: int) -> None:
+        """Leaves with the next `start`, which must come before anything else may happen to the job."""
+        job.open.update(job.indices)
+        job.handed_at = now_ms
+        # Of one partition only: what is dropped together is cancelled together.
+        self._leaving.setdefault((job.parcel.key, job.parcel.record.batch.partition), []).append(job)
+
+    def start(self) -> None:
+        """Hands over what was added."""
+        leaving, self._leaving = self._leaving, {}
+        for jobs in leaving.values():
+            provider = jobs[0].parcel.provider
+            assert provider is not None, "what has no provider was ended"
+            together = [jobs] if isinstance(provider, ManyAtOnce) else [[job] for job in jobs]
+            for some in together:
+                task = asyncio.create_task(self._run(some, provider))
+                self._running.update(dict.fromkeys(some, task))
+
+    def take(self) -> tuple[list[tuple[Job, Sequence[Result]]], list[Job]]:
+        """Results since the last time, and jobs whose provider has returned."""
+        arrived, self._arrived = self._arrived, []
+        returned, self._returned = self._returned, []
+        return arrived, returned
+
+    def cancel(self, gone: Set[OpenRecord]) -> list[Job]:
+        """Cancels jobs of these records. Returns them; their open targets are the caller's to account for."""
+        cancelled = [job for job in self._running if job.parcel.record in gone]
+        for job in cancelled:
+            self._running[job].cancel()
+        return cancelled
+
+    async def ended(self) -> None:
+        """Waits for what is under way, cancelled or not."""
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def _run(self, jobs: list[Job], provider: Provider) -> None:
+        parts = [Part(job.parcel.message, job.indices, partial(self._on_results, job)) for job in jobs]
+        try:
+            if isinstance(provider, ManyAtOnce):
+                await provider.send_many(parts)
+            else:
+                for part in parts:
+                    await provider.send(*part)
+        except Exception as error:
+            # The port promises not to raise: this is a defect, and what it left behind is not known.
+            self._fatal(f"{provider.engine} engine of {self._group}", error)
+            return
+        except asyncio.CancelledError:
+            if all(job.parcel.record.dropped for job in jobs):
+                raise
+            # Not by us: the provider was closed under way. What has no result is unknown.
+        finally:
+            for job in jobs:
+                del self._running[job]
+        self._returned += jobs
+        self._changed()
+
+    def _on_results(self, job: Job, results: list[Result]) -> None:
+        self._arrived.append((job, results))
+        self._changed()
