@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -11,7 +12,7 @@ import pytest
 from pushcast.bench import campaigns, exactness, isolation, lanes
 from pushcast.bench.base import Options, Row
 from pushcast.bench.cluster import BenchCluster, ProcessUnderTest
-from pushcast.bench.inexact import SWITCHED_OFF, inexact_command
+from pushcast.bench.inexact import SWITCHED_OFF, inexact_command, without
 from pushcast.bench.meter import Reading
 from pushcast.bench.registry import BENCHES
 from pushcast.providers.apns.message import render
@@ -54,8 +55,18 @@ def test_processes_that_work_together_share_a_row() -> None:
 
 
 def test_what_is_switched_off_is_what_the_roles_are_built_with() -> None:
-    assert all(callable(getattr(hosted, name)) for name in SWITCHED_OFF)
+    for name, argument in SWITCHED_OFF.items():
+        assert argument in inspect.signature(getattr(hosted, name)).parameters
     assert "pushcast.bench.inexact" in inexact_command("run", "planner")
+
+
+def test_a_switch_that_no_longer_switches_anything_is_an_error() -> None:
+    def make(name: str, *, ledgers: object) -> object:
+        return (name, ledgers)
+
+    assert without(make, "ledgers")("send", ledgers="exact") == ("send", None)
+    with pytest.raises(TypeError, match="ledgers"):
+        without(make, "ledgers")("send")
 
 
 def test_off_and_on_take_turns_and_the_least_cpu_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
