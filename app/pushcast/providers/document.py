@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from pushcast.config.providers import FCM_QUOTA_PER_MINUTE
+from pushcast.config.providers import FCM_QUOTA_PER_MINUTE, Fcm
 from pushcast.providers.apns import message as apns_message
 from pushcast.providers.apns import verdicts as apns
 from pushcast.providers.expo import client as expo_client
@@ -30,6 +30,7 @@ _REMEDIES: Final = {
 
 
 _LIMITS: Final = Limits()
+_FCM_CONNECTIONS: Final = Fcm.model_fields["max_connections"].default
 _SUSPICION: Final = f"""When {_LIMITS.share:.0%} of at least {_LIMITS.least_answers} answers within \
 {_LIMITS.window_seconds:.0f} s are {", ".join(f"`{reason}`" for reason in sorted(SUSPECT_REASONS))}, the configuration \
 is to blame and not the tokens: such answers become a credential problem, `{MASS_INVALID_TOKENS}`, until a block of as \
@@ -76,6 +77,8 @@ input_push_channel}}; title, body and sound are the alert; an absent timestamp i
 - `notification.tag` is the collapse id, or made of the content; `collapse_key` only when a collapse id is given.
 - The apns and webpush blocks carry the same expiry and urgency to iOS and web devices behind FCM.
 - A dry run is FCM's own `validate_only`.
+- Up to {_FCM_CONNECTIONS} connections of 100 streams (`max_connections`), as many as the load needs.
+- Live Activities go to iOS devices by APNs; FCM would need both tokens of a device.
 - Pacing: {FCM_QUOTA_PER_MINUTE:,} a minute and project at Google's endpoint, or `quota_per_minute`; from nothing to \
 the full rate in `ramp_up_seconds`; each sender has its share by partitions and `lane_weights`; 429 and 503 cut the \
 rate by half their share of the answers, and where they are half of them, Retry-After holds everything back, for at \
@@ -111,7 +114,9 @@ encrypted for each subscription (RFC 8291).
 - One VAPID token per push service, signed every six hours, valid for twelve.
 - Endpoints come from clients. They must be https without user information, at port 443 or as `allowed_hosts` says. A \
 host that is not in `allowed_hosts` must resolve to public addresses only, and those addresses are dialled. Loopback \
-is only for simulators (`allow_loopback`). Anything else is `rejected` with `endpoint_refused`.
+is only for simulators (`allow_loopback`). Behind a proxy, which resolves names itself, only `allowed_hosts` are reached. \
+Anything else is `rejected` with `endpoint_refused`.
+- Encryption runs in `encryption_processes` beside the sender (by default the cores beyond two, at most four).
 - Push services must speak HTTP/2.
 - Push types `alert` and `background`. A dry run is answered here.""",
         webpush.ROWS,
@@ -132,6 +137,8 @@ What each answer of a provider means for a delivery. `reason` is the word in rec
 | `credential` | our key or project is refused: no token is at fault, the app's work waits |
 | `unknown` | the request left and no answer came: it may have been delivered |
 | `unsent` | it certainly was not processed: sending again cannot double it |
+
+Every provider takes a `proxy` (CONNECT over plain HTTP, Basic authentication); the engine `aioapns` does not.
 
 Requests without an answer, at every provider: `unsent` with `connection_failed`, `not_sent_in_time` (no connection or \
 stream before the deadline) or `stream_refused`; otherwise `unknown` with `unknown_outcome`.
