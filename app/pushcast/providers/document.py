@@ -114,8 +114,8 @@ encrypted for each subscription (RFC 8291).
 - One VAPID token per push service, signed every six hours, valid for twelve.
 - Endpoints come from clients. They must be https without user information, at port 443 or as `allowed_hosts` says. A \
 host that is not in `allowed_hosts` must resolve to public addresses only, and those addresses are dialled. Loopback \
-is only for simulators (`allow_loopback`). Behind a proxy, which resolves names itself, only `allowed_hosts` are reached. \
-Anything else is `rejected` with `endpoint_refused`.
+is only for simulators (`allow_loopback`). Behind a proxy, which resolves names itself, only `allowed_hosts` are \
+reached. Anything else is `rejected` with `endpoint_refused`.
 - Encryption runs in `encryption_processes` beside the sender (by default the cores beyond two, at most four).
 - Push services must speak HTTP/2.
 - Push types `alert` and `background`. A dry run is answered here.""",
