@@ -33,7 +33,7 @@ async def main() -> int:
         bootstrap_servers=kafka.bootstrap_servers,
         partitions=kafka.partitions,
         data_dir=Path(options["data_dir"]),
-        slot="0",
+        slot=options.get("slot", "0"),
         max_poll_records=200,
     )
     build(settings, app, outbox, SystemClock(), control=ControlState(), names=Topics(*options["topics"]))

@@ -90,23 +90,24 @@ def register(world: World, books: Books, devices: list[DeviceOf], progress: Prog
     while True:
         world.check_roles()
         lag = books.lag("pushcast-register", topics.DEVICE_CHANGED).records
-        visible = _visible(world, books, planners) if not lag else 0
+        unseen = len(devices) if lag else _unseen(world, books, planners, len(devices))
+        visible = max(0, len(devices) - unseen)
         progress("devices visible to planners", visible, len(devices))
-        if not lag and visible >= len(devices):
+        if not lag and not unseen:
             return
         if time.monotonic() > deadline:
             raise PushcastError(f"only {visible} of {len(devices)} devices visible after {REGISTER_SECONDS:.0f} s")
         time.sleep(POLL_SECONDS)
 
 
-def _visible(world: World, books: Books, count: int) -> int:
-    """Rows that the slowest planner has applied: its table's positions against the topic's ends."""
+def _unseen(world: World, books: Books, count: int, devices: int) -> int:
+    """Records of the devices topic, rows and fences, that the slowest planner has not applied."""
     ends = books.end_offsets(topics.DEVICE)
     planners = {name: info for name, info in world.infos().items() if name.startswith("planner-")}
     if len(planners) < count:
-        return 0
-    seen = []
+        return devices
+    unseen = []
     for info in planners.values():
         positions = info.get("tables", {}).get("devices", {})
-        seen.append(sum(min(end, int(positions.get(str(p), 0))) for p, end in enumerate(ends)))
-    return min(seen)
+        unseen.append(sum(max(0, end - int(positions.get(str(p), 0))) for p, end in enumerate(ends)))
+    return max(unseen)

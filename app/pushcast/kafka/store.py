@@ -6,7 +6,7 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,16 @@ class BatchStore(rocksdb.Store):
             else:
                 put(key, value)
         self._write(partition, batch, records[-1].offset)
+
+    def apply_rows(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]], offset: int) -> None:
+        """`apply` for rows that are not the records themselves; `offset` is that of the last record."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in rows:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        self._write(partition, batch, offset)
 
     def _write(self, partition: int, batch: rocksdict.WriteBatch, offset: int) -> None:
         batch.put(OFFSET_KEY, b"%d:%d" % (offset, int(time.time())))

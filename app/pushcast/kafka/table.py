@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import faust
@@ -11,12 +11,14 @@ import rocksdict
 from faust.tables.table import Table
 from faust.types import TP
 
+from .guard import INTERNAL, RowGuard
 from .store import OFFSET_KEY, BatchStore
 from .tracker import Record
 
 logger = logging.getLogger(__name__)
 
 Row = tuple[bytes, bytes]
+VoidHook = Callable[[int, int], None]
 AppliedHook = Callable[[int, Sequence[Record]], None]
 
 
@@ -37,6 +39,28 @@ class SourceTable(Table[bytes, bytes]):
         self.stale_after_seconds: float | None = None
         self._applied_hooks: list[AppliedHook] = []
         self._applied: dict[int, int] = {}
+        self._guards: dict[int, RowGuard] | None = None
+        self._guarded_stage = ""
+        self._void_hooks: list[VoidHook] = []
+
+    def guard(self, stage: str) -> None:
+        """From now on rows of `stage` that it wrote after it was fenced off stay out of the table, and out of
+        `on_applied`. For the table of the one who writes the topic: it must know the rows as they should be. Costs
+        about half a microsecond a row. Before the App starts."""
+        self._guarded_stage = stage
+        self._guards = {}
+
+    def fenced(self, partition: int) -> int:
+        """Epoch of the last fence that was applied; 0 before the first. Of a guarded table."""
+        return self._guard_of(partition).epoch
+
+    def void(self, partition: int) -> Mapping[bytes, int]:
+        """Keys whose last record in the log is void, with its offset: to be overwritten. Of a guarded table."""
+        return self._guard_of(partition).void
+
+    def on_void(self, hook: VoidHook) -> None:
+        """Calls `hook(partition, count)` on the loop after void records came by; it must not block or raise."""
+        self._void_hooks.append(hook)
 
     def get(self, partition: int, key: bytes) -> bytes | None:  # type: ignore[override]
         """The value of a key, or None."""
@@ -65,7 +89,7 @@ class SourceTable(Table[bytes, bytes]):
                     rows.append((key, value_of()))
                     following()
                     key = key_of()
-                if rows and rows[-1][0] == OFFSET_KEY:
+                while rows and rows[-1][0].startswith(INTERNAL):
                     rows.pop()
             found[index] = rows
         return found
@@ -98,16 +122,51 @@ class SourceTable(Table[bytes, bytes]):
 
     def apply(self, partition: int, records: Sequence[Record]) -> None:
         """Applies records of the topic, in order. For the transport."""
+        if self._guards is not None:
+            self._apply_guarded(partition, records)
+            return
         self._store_of().apply(partition, records)
         self._applied[partition] = records[-1].offset
         for hook in self._applied_hooks:
             hook(partition, records)
+
+    def _apply_guarded(self, partition: int, records: Sequence[Record]) -> None:
+        judged = self._guard_of(partition).judge(records)
+        self._store_of().apply_rows(partition, judged.rows, records[-1].offset)
+        self._applied[partition] = records[-1].offset
+        admitted = [records[index] for index in judged.admitted] if judged.void else records
+        for hook in self._applied_hooks:
+            hook(partition, admitted)
+        if judged.void:
+            for void_hook in self._void_hooks:
+                void_hook(partition, judged.void)
+
+    def _guard_of(self, partition: int) -> RowGuard:
+        if self._guards is None:
+            raise ValueError(f"table {self.name} is not guarded")
+        guard = self._guards.get(partition)
+        if guard is None:
+            stored = self._internal_rows(partition)
+            guard = self._guards[partition] = RowGuard(f"{self._guarded_stage}/{partition}", stored)
+        return guard
+
+    def _internal_rows(self, partition: int) -> list[Row]:
+        iterator = self._database(partition).iter()
+        iterator.seek(INTERNAL)
+        rows: list[Row] = []
+        while (key := iterator.key()) is not None:
+            if key != OFFSET_KEY:
+                rows.append((key, iterator.value()))
+            iterator.next()
+        return rows
 
     async def on_rebalance(
         self, assigned: set[Any], revoked: set[Any], newly_assigned: set[Any], generation_id: int = 0
     ) -> None:
         """Forgets positions: a database may be dropped and opened anew."""
         self._applied.clear()
+        if self._guards is not None:
+            self._guards.clear()
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 
     def _tp(self, partition: int) -> TP:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import faust
 
@@ -16,6 +16,7 @@ from pushcast.kafka.work import Work
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.register.admit import Admission, Misplaced
+from pushcast.register.claim import STAGE, Ownership
 from pushcast.register.completions import Completions
 from pushcast.register.detour import Detour, Detours
 from pushcast.register.doubt import BreakerDoubts
@@ -88,6 +89,16 @@ class RegisterStage(Stage):
             call_later=call_later,
         )
         self._holding.watch(control)
+        self._ownership = Ownership(
+            table,
+            outbox,
+            clock,
+            counters,
+            device_topic=names.device,
+            room=self._outbox.room,
+            overwrite=self._overwrite,
+            fatal=fatal,
+        )
         table.on_applied(self._overlay.applied)
 
     @property
@@ -101,7 +112,9 @@ class RegisterStage(Stage):
         return self._holding.waiting()
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
-        """Raises TimeoutError, and is called again, while this process has no table for one of the partitions.
+        """Fences the predecessors off; nothing is decided before the table knows what they wrote until then.
+
+        Raises TimeoutError, and is called again, while this process has no table for one of the partitions.
 
         Faust's assignor leaves out a table whose topic the group's leader does not know yet. Deciding from an empty
         table would take every device for new, and would leave a forgotten user's rows in place.
@@ -111,6 +124,8 @@ class RegisterStage(Stage):
             raise TimeoutError(f"the devices table has no partition {missing}: its topic is not known to the group yet")
         for partition in {tp.partition for tp in committed}:
             self._holding.forget(partition)
+            self._headers.pop(partition, None)
+        await self._ownership.take_over(self.work, committed)
 
     async def handle(self, batch: Batch) -> None:
         """See `Stage`. Waits for the outbox, for the table when it lags behind, and for forwards and dead letters."""
@@ -131,6 +146,10 @@ class RegisterStage(Stage):
                 await self._detours.send(detours)
                 batch.done_many([detour.record.offset for detour in detours])
 
+    def commit_metadata(self, tp: TP, offset: int) -> str:
+        """The epoch of the claim."""
+        return self._ownership.metadata(tp)
+
     async def revoking(self, partitions: set[TP]) -> None:
         """Waits until what was handed over is done, then forgets the rows in flight. Holds are not waited for: the next
         owner begins them again."""
@@ -144,6 +163,7 @@ class RegisterStage(Stage):
         finally:
             for number in numbers:
                 self._overlay.drop(number)
+                self._ownership.forget(number)
                 self._completions.pop(number, None)
 
     async def _room(self) -> None:
@@ -185,8 +205,17 @@ class RegisterStage(Stage):
     def _constant(self, partition: int) -> Headers:
         constant = self._headers.get(partition)
         if constant is None:
-            constant = self._headers[partition] = self._context.constant_headers(partition)
+            constant = self._headers[partition] = self._context.constant_headers(
+                partition, self._ownership.epoch(partition)
+            )
         return constant
+
+    def _overwrite(self, partition: int, void: Mapping[bytes, int]) -> None:
+        barrier = self._outbox.barrier()
+        changes = Changes(self._context, partition, barrier, self._constant(partition))
+        for key, offset in void.items():
+            changes.overwrite(key, offset)
+        barrier.on_acked(lambda: None)  # a refusal ends the process: the log would stay wrong
 
     def _apply(self, batch: Batch, records: Sequence[Record]) -> list[Detour]:
         """Puts the rows of these records; returns the records that belong elsewhere.
@@ -232,6 +261,7 @@ def build(
     names = names or Topics()
     decoder = DeviceChangeDecoder(settings.apps, schemas)
     table = add_devices_table(app, names.device)
+    table.guard(STAGE)
     stage = RegisterStage(
         Admission(decoder, names.invalid, settings.kafka.partitions, clock),
         table,

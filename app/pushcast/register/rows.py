@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pushcast.kafka.batch import Record
+from pushcast.kafka.guard import FENCE_KEY
 from pushcast.kafka.ports import Barrier, Outbox
 from pushcast.model.device import DeviceChange, DeviceRow, Operation
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key, device_row_prefix
 from pushcast.model.words import Reason
+from pushcast.register.claim import STAGE
 from pushcast.register.decide import Ending, Kept, ending, lifted, removal, suspension, upsert
 from pushcast.register.overlay import Entry, Overlay
 from pushcast.register.ports import Counters, DevicesTable, Doubts
@@ -16,13 +18,14 @@ from pushcast.wire.devices import decode_row
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.row_writer import RowWriter
 
-STAGE = "register"
 #: 200 topics of 256 bytes, the longest address and room to spare; far below what the devices topic takes.
 MAX_ROW_BYTES = 65_536
 #: On a row or tombstone, and on a record of the hold topic: the step in a suspension's life, and why.
 STEP = "push-step"
 REASON = "push-reason"
 SUSPENDED = "suspended"
+#: On a row that was written over a void one.
+HEALED = b"healed"
 #: Why a row was removed without a verdict.
 UNREGISTERED = "unregistered"
 USER_FORGOTTEN = "user_forgotten"
@@ -59,8 +62,8 @@ class Context:
         held = headers.event("token_invalid", "", SOURCE)
         self._hold_headers = [header for header in held if header[0] != headers.CE_ID]
 
-    def constant_headers(self, partition: int, epoch: int = 0) -> Headers:
-        """What every row of one partition and claim carries. Epoch 0: written without a claim."""
+    def constant_headers(self, partition: int, epoch: int) -> Headers:
+        """What every row of one partition and claim carries."""
         return [*self._event_headers, *headers.origin(STAGE, partition, epoch)]
 
     def hold_headers(self, tag: bytes, step: str, reason: str) -> Headers:
@@ -92,6 +95,26 @@ class Changes:
             self._counters["unregistrations", kept or "removed"] += 1
         else:
             self._register(record, event, at)
+
+    def overwrite(self, key: bytes, void_offset: int) -> None:
+        """Writes what is known of a key over a void row, which lies at this offset of the devices topic.
+
+        With a tag of its own, and past the overlay: what is in flight has the same value, and is in its way already.
+        """
+        context = self._context
+        added = [(STEP, HEALED)]
+        if key == FENCE_KEY:
+            value: bytes | None = b"%d" % context.table.fenced(self._partition)
+            added.append((headers.FENCE, b"1"))
+        else:
+            entry = context.overlay.of_user(self._partition, key.partition(b"\0")[0]).get(key)
+            if entry is None:
+                value = context.table.get(self._partition, key)
+            else:
+                value = None if entry.row is None else context.encode(entry.row)
+        tag = f"{context.device_topic}/{self._partition}/{void_offset}".encode()
+        added = [(headers.CE_ID, tag), *self._constant, *added]
+        context.outbox.put(self._barrier, context.device_topic, self._partition, value, key=key, headers=added)
 
     def _register(self, record: Record, event: DeviceChange, at: int) -> None:
         key = device_row_key(event.user, event.app, event.device)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from pushcast.kafka.batch import TP, Committed
 from pushcast.model.ids import partition_of, token_hash
 from pushcast.register.rows import REASON, STEP
 from pushcast.wire.devices import decode_row
 from pushcast.wire.headers import CE_ID, first
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
-from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
+from pushcast.wire.topics import DEVICE, TOKEN_HOLD, TOKEN_INVALID
 from unit.register.twin import HOLD_SECONDS, PARTITIONS, T0, Harness, TwinKafka, record
 
 USER = b"user-1"
@@ -232,5 +231,5 @@ async def test_an_unexpected_error_at_the_end_of_a_hold_is_fatal() -> None:
 async def test_an_assignment_starts_without_the_holds_of_the_one_before() -> None:
     harness = Harness()
     await suspended(harness)
-    await harness.stage.assigned({TP(topic, HOME): Committed(None, "") for topic in (DEVICE_CHANGED, TOKEN_HOLD)})
+    await harness.take_over(HOME)
     assert harness.stage.holds_waiting == 0

@@ -202,7 +202,7 @@ async def test_a_partition_without_its_table_is_not_ready() -> None:
     harness = Harness()
     harness.stage._holds_table = lambda partition: partition != HOME
     other = TP(DEVICE_CHANGED, HOME + 1)
-    await harness.stage.assigned({other: Committed(None, "")})
+    await harness.take_over(other.partition)
     with pytest.raises(RETRIED, match=f"no partition .{HOME}."):
         await harness.stage.assigned({TP(DEVICE_CHANGED, HOME): Committed(None, ""), other: Committed(None, "")})
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aiokafka import ConsumerRecord
 from faust.types import TP
 
-from pushcast.kafka.batch import Batch, Bounds
+from pushcast.kafka.batch import Batch, Bounds, Committed
 from pushcast.kafka.errors import RecordRefused, RecordTooLarge
+from pushcast.kafka.guard import INTERNAL, RowGuard
 from pushcast.kafka.tracker import Record, Tracker
 from pushcast.model.clock import ManualClock
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Platform
 from pushcast.register.admit import Admission
 from pushcast.register.agent import RegisterStage
+from pushcast.register.claim import STAGE
 from pushcast.register.ports import Counters
 from pushcast.wire.control import Breaker, Kind, Subject, encode
 from pushcast.wire.control_state import ControlState
@@ -92,6 +94,8 @@ class TwinKafka:
     _pending: list[tuple[TwinBarrier, Record]] = field(default_factory=list)
     _hooks: list[Callable[[int, Sequence[Any]], None]] = field(default_factory=list)
     _applied: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    _guards: dict[int, RowGuard] = field(default_factory=dict)
+    _void_hooks: list[Callable[[int, int], None]] = field(default_factory=list)
 
     async def room(self) -> None:
         return
@@ -148,14 +152,30 @@ class TwinKafka:
         start = self._applied[partition]
         records = self.log[DEVICE, partition][start : None if count is None else start + count]
         self._applied[partition] += len(records)
+        judged = self._guard(partition).judge(records)
         rows = self.rows[partition]
-        for applied in records:
-            if applied.value is None:
-                rows.pop(applied.key or b"", None)
+        for key, value in judged.rows:
+            if value is None:
+                rows.pop(key, None)
             else:
-                rows[applied.key or b""] = applied.value
+                rows[key] = value
         for hook in self._hooks:
-            hook(partition, records)
+            hook(partition, [records[index] for index in judged.admitted])
+        if judged.void:
+            for void_hook in self._void_hooks:
+                void_hook(partition, judged.void)
+
+    def _guard(self, partition: int) -> RowGuard:
+        return self._guards.setdefault(partition, RowGuard(f"{STAGE}/{partition}"))
+
+    def fenced(self, partition: int) -> int:
+        return self._guard(partition).epoch
+
+    def void(self, partition: int) -> Mapping[bytes, int]:
+        return self._guard(partition).void
+
+    def on_void(self, hook: Callable[[int, int], None]) -> None:
+        self._void_hooks.append(hook)
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         return self.rows[partition].get(key)
@@ -169,7 +189,22 @@ class TwinKafka:
     def compacted(self, partition: int) -> dict[bytes, bytes]:
         """What the devices topic holds once compacted."""
         last = {entry.key or b"": entry.value for entry in self.log[DEVICE, partition]}
-        return {key: value for key, value in last.items() if value is not None}
+        return {key: value for key, value in last.items() if value is not None and not key.startswith(INTERNAL)}
+
+
+class TwinWork:
+    """The transport's side of a claim: takes it, unless the test says no."""
+
+    def __init__(self) -> None:
+        self.refuses = False
+        self.claims: list[set[TP]] = []
+
+    async def commit_now(self, partitions: Iterable[TP]) -> bool:
+        self.claims.append(set(partitions))
+        return not self.refuses
+
+    async def drained(self, partitions: Iterable[TP]) -> None:
+        return
 
 
 class Harness:
@@ -196,6 +231,8 @@ class Harness:
             fatal=lambda _, error: self.failures.append(error),
             call_later=self.timers,
         )
+        self.work = TwinWork()
+        self.stage.work = self.work  # type: ignore[assignment]
         self.trackers: dict[TP, Tracker] = {}
 
     def batch(self, records: Sequence[Record]) -> Batch:
@@ -220,6 +257,19 @@ class Harness:
 
     async def change(self, *events: tuple[bytes, bytes] | Record) -> Batch:
         return await self.feed(DEVICE_CHANGED, *events)
+
+    async def take_over(self, partition: int, metadata: str = "") -> None:
+        """Claims the partition, with the table tailing as it does."""
+        sources = (DEVICE_CHANGED, TOKEN_INVALID, TOKEN_HOLD)
+        assigned = asyncio.ensure_future(
+            self.stage.assigned({TP(topic, partition): Committed(0, metadata) for topic in sources})
+        )
+        while not assigned.done():
+            await settled()
+            self.kafka.acknowledge()
+            self.kafka.tail(partition)
+            await settled()
+        await assigned
 
     async def follow_holds(self, partition: int) -> None:
         """Hands over what the hold topic has beyond what came already, as the transport does."""

@@ -1,0 +1,111 @@
+"""Keeps out of a source table what a fenced-off writer still writes to the table's topic, and remembers where it did.
+
+A fold of the log: every copy of a partition that reads the fences comes to the same state, and the state is stored in
+the copy beside the rows, in one write with them. So it survives a crash, and nothing needs to be read twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from pushcast.wire import headers as h
+
+#: No row can have these keys: rows are keyed by UTF-8 user ids, and 0xff is in no UTF-8. Readers of rows never see
+#: them, because they read by the prefix of a user.
+INTERNAL = b"\xff\xff"
+#: In the topic: the fence of the partition's writer. Its value, the epoch, survives compaction.
+FENCE_KEY = INTERNAL + b"pushcast-fence"
+#: In the copy alone: a key whose last record in the log is void; the value is its offset.
+VOID_PREFIX = INTERNAL + b"pushcast-void\0"
+
+Row = tuple[bytes, bytes | None]
+
+
+class Applied(Protocol):
+    """A record of the table's topic."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Judged(NamedTuple):
+    """`rows`: what the copy is to store, in order; None deletes. `admitted`: places in the records, not void."""
+
+    rows: list[Row]
+    admitted: list[int]
+    void: int
+
+
+class RowGuard:
+    """One partition. A row of the guarded origin with a lower epoch than the last fence before it is void.
+
+    Records of other writers, and those without an origin, count: nothing can void them.
+    """
+
+    def __init__(self, origin: str, stored: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """`stored`: the internal rows of the copy, as `judge` gave them."""
+        self.epoch = 0
+        self.void: dict[bytes, int] = {}  # by key, the offset of the void record that is its last
+        self.void_records = 0  # that were judged here
+        self._origin = origin.encode()
+        self._epoch_bytes = b""
+        for key, value in stored:
+            if key == FENCE_KEY:
+                self._fence(int(value))
+            elif key.startswith(VOID_PREFIX):
+                self.void[key[len(VOID_PREFIX) :]] = int(value)
+
+    def judge(self, records: Sequence[Applied]) -> Judged:
+        """Folds records in offset order, each once."""
+        rows: list[Row] = []
+        admitted: list[int] = []
+        void = self.void
+        before = self.void_records
+        for index, record in enumerate(records):
+            key = record.key
+            if key is None:
+                continue  # a compacted topic refuses records without key; an older log may hold some
+            if self._is_void(key, record):
+                self.void_records += 1
+                void[key] = record.offset
+                rows.append((VOID_PREFIX + key, b"%d" % record.offset))
+                continue
+            if void and void.pop(key, None) is not None:
+                rows.append((VOID_PREFIX + key, None))
+            rows.append((key, record.value))
+            admitted.append(index)
+        return Judged(rows, admitted, self.void_records - before)
+
+    def _is_void(self, key: bytes, record: Applied) -> bool:
+        if key == FENCE_KEY:
+            epoch = _number(record.value)
+            if epoch is None or epoch < self.epoch:
+                return True  # it would stand for the newer one once the log is compacted
+            self._fence(epoch)
+            return False
+        origin = epoch_bytes = None
+        for name, value in record.headers:
+            if name == h.EPOCH:
+                if value == self._epoch_bytes:
+                    return False
+                epoch_bytes = value
+            elif name == h.ORIGIN:
+                origin = value
+        if origin != self._origin or epoch_bytes is None:
+            return False
+        epoch = _number(epoch_bytes)
+        return epoch is not None and epoch < self.epoch
+
+    def _fence(self, epoch: int) -> None:
+        self.epoch = epoch
+        self._epoch_bytes = b"%d" % epoch
+
+
+def _number(value: bytes | None) -> int | None:
+    try:
+        return None if value is None else int(value)
+    except ValueError:
+        return None

@@ -1,0 +1,232 @@
+"""The hand-over of a partition of REGISTER: claim, fence, and a log that heals."""
+
+from __future__ import annotations
+
+import asyncio
+
+import orjson
+import pytest
+
+from pushcast.kafka.batch import TP, Committed
+from pushcast.kafka.guard import FENCE_KEY
+from pushcast.kafka.handover import standing
+from pushcast.kafka.handover.runner import ClaimRefused
+from pushcast.kafka.handover.standing import Standing, UnreadableMetadata
+from pushcast.kafka.partition import RETRIED
+from pushcast.model.ids import partition_of
+from pushcast.register.rows import HEALED, STEP
+from pushcast.wire.devices import decode_row
+from pushcast.wire.headers import EPOCH, FENCE, first
+from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
+from twins.kafka import settled
+from unit.register.twin import PARTITIONS, T0, Harness, TwinKafka
+
+USER = b"user-1"
+HOME = partition_of(USER, PARTITIONS)
+KEY = b"user-1\0news\0d-1"
+SECONDS = T0 // 1000
+
+
+def register(token: str, at: int = T0 - 1000, device: str = "d-1") -> bytes:
+    event = {"op": "register", "app": "news", "device": device, "platform": "apns", "token": token, "at": at}
+    return orjson.dumps(event)
+
+
+def epochs(harness: Harness) -> list[int]:
+    return [int(first(each.headers, EPOCH) or b"") for each in harness.kafka.log[DEVICE, HOME]]
+
+
+async def zombie_and_heir() -> tuple[Harness, Harness]:
+    """Two processes on one log: the first has written `aa` and holds `bb` back; the second has taken over."""
+    zombie = Harness(TwinKafka(acks=False))
+    await zombie.take_over(HOME)
+    await zombie.change((USER, register("aa")))
+    zombie.kafka.acknowledge()
+    zombie.kafka.tail(HOME)
+    await zombie.change((USER, register("bb", T0 - 500)))
+    heir = Harness(TwinKafka(log=zombie.kafka.log))
+    await heir.take_over(HOME, standing.encode(Standing(SECONDS)))
+    return zombie, heir
+
+
+def token(harness: Harness) -> bytes | None:
+    """Of the log once compacted, as a copy has it that knows no fences."""
+    value = harness.kafka.compacted(HOME).get(KEY)
+    return None if value is None else decode_row(value).address
+
+
+async def test_a_claim_is_committed_for_every_source_before_its_fence_is_written() -> None:
+    harness = Harness()
+    sources = {TP(topic, HOME) for topic in (DEVICE_CHANGED, TOKEN_INVALID, TOKEN_HOLD)}
+    await harness.take_over(HOME)
+    assert harness.work.claims == [sources]
+    [fence] = harness.kafka.log[DEVICE, HOME]
+    assert (fence.key, fence.value) == (FENCE_KEY, b"%d" % SECONDS)
+    assert first(fence.headers, FENCE) == b"1"
+    for tp in sources:
+        assert standing.decode(harness.stage.commit_metadata(tp, 0)).epoch == SECONDS
+
+
+async def test_a_refused_claim_writes_nothing_and_is_tried_again() -> None:
+    harness = Harness()
+    harness.work.refuses = True
+    with pytest.raises(ClaimRefused) as refused:
+        await harness.stage.assigned({TP(DEVICE_CHANGED, HOME): Committed(0, "")})
+    assert isinstance(refused.value, RETRIED)
+    assert not harness.kafka.log
+    harness.work.refuses = False
+    await harness.take_over(HOME)
+    assert epochs(harness) == [SECONDS + 1]
+
+
+async def test_an_epoch_is_above_the_committed_one_and_above_the_fence_in_the_log() -> None:
+    harness = Harness()
+    await harness.take_over(HOME, standing.encode(Standing(SECONDS + 70)))
+    assert epochs(harness) == [SECONDS + 71]
+    heir = Harness(TwinKafka(log=harness.kafka.log))
+    heir.kafka.tail(HOME)
+    await heir.take_over(HOME)  # its metadata is lost
+    assert epochs(heir) == [SECONDS + 71, SECONDS + 72]
+
+
+async def test_metadata_of_another_program_ends_the_process() -> None:
+    with pytest.raises(UnreadableMetadata):
+        await Harness().stage.assigned({TP(DEVICE_CHANGED, HOME): Committed(0, "theirs")})
+
+
+async def test_nothing_is_handled_before_the_table_has_applied_the_fence() -> None:
+    harness = Harness()
+    assigned = asyncio.ensure_future(harness.stage.assigned({TP(DEVICE_CHANGED, HOME): Committed(0, "")}))
+    await settled()
+    assert not assigned.done()
+    harness.kafka.tail(HOME)
+    await assigned
+
+
+async def test_a_fence_of_somebody_newer_refuses_the_claim() -> None:
+    harness = Harness()
+    assigned = asyncio.ensure_future(harness.stage.assigned({TP(DEVICE_CHANGED, HOME): Committed(0, "")}))
+    await settled()
+    newer = Harness(TwinKafka(log=harness.kafka.log))
+    await newer.take_over(HOME, standing.encode(Standing(SECONDS)))
+    harness.kafka.tail(HOME)
+    with pytest.raises(ClaimRefused):
+        await assigned
+
+
+async def test_rows_carry_the_epoch_of_the_claim_and_a_later_claim_has_its_own() -> None:
+    harness = Harness()
+    await harness.take_over(HOME)
+    await harness.change((USER, register("aa")))
+    await harness.take_over(HOME)
+    await harness.change((USER, register("bb", T0 - 500)))
+    assert epochs(harness) == [SECONDS, SECONDS, SECONDS + 1, SECONDS + 1]
+
+
+async def test_what_a_zombie_still_writes_is_overwritten_with_what_is_known() -> None:
+    zombie, heir = await zombie_and_heir()
+    zombie.kafka.acknowledge()
+    assert token(heir) == b"bb"
+    heir.kafka.tail(HOME)
+    await settled()
+    assert token(heir) == b"aa"
+    healing = heir.kafka.log[DEVICE, HOME][-1]
+    assert first(healing.headers, STEP) == HEALED
+    assert (heir.counters["void_rows", ""], heir.counters["healed_rows", ""]) == (1, 1)
+    heir.kafka.tail(HOME)
+    await settled()
+    assert heir.kafka.void(HOME) == {}
+    assert heir.kafka.log[DEVICE, HOME][-1] is healing
+
+
+async def test_decisions_are_made_as_if_the_void_row_were_not_there() -> None:
+    zombie, heir = await zombie_and_heir()
+    zombie.kafka.acknowledge()
+    heir.kafka.tail(HOME)
+    await heir.change((USER, register("cc", T0 - 700)))
+    await settled()
+    heir.kafka.tail(HOME)
+    assert token(heir) == b"cc"  # older than the zombie's, newer than what is known
+    assert heir.kafka.get(HOME, KEY) == heir.kafka.compacted(HOME)[KEY]
+
+
+async def test_a_row_that_is_known_to_be_gone_is_removed_again() -> None:
+    zombie, heir = await zombie_and_heir()
+    await heir.change((USER, b'{"op":"forget_user"}'))
+    heir.kafka.tail(HOME)
+    zombie.kafka.acknowledge()
+    heir.kafka.tail(HOME)
+    await settled()
+    assert token(heir) is None
+
+
+async def test_what_is_in_flight_is_what_is_known() -> None:
+    zombie, heir = await zombie_and_heir()
+    heir.kafka.acks = False
+    await heir.change((USER, register("cc", T0 - 400)))
+    zombie.kafka.acknowledge()
+    heir.kafka.tail(HOME)
+    await settled()
+    heir.kafka.acknowledge()
+    assert token(heir) == b"cc"
+
+
+async def test_a_zombie_does_not_heal_its_own_rows_against_its_heir() -> None:
+    zombie, _ = await zombie_and_heir()
+    zombie.kafka.tail(HOME)  # the heir's fence
+    zombie.kafka.acknowledge()
+    before = len(zombie.kafka.log[DEVICE, HOME])
+    zombie.kafka.tail(HOME)
+    await settled()
+    zombie.kafka.acknowledge()
+    assert len(zombie.kafka.log[DEVICE, HOME]) == before
+
+
+async def test_a_void_row_that_a_dead_owner_did_not_heal_is_healed_by_the_next_one() -> None:
+    zombie, heir = await zombie_and_heir()
+    zombie.kafka.acknowledge()
+    heir.kafka.acks = False
+    heir.kafka.tail(HOME)  # it dies before its healing is acknowledged
+    await settled()
+    third = Harness(TwinKafka(log=heir.kafka.log))
+    third.kafka.tail(HOME)
+    await third.take_over(HOME)
+    await settled()
+    assert token(third) == b"aa"
+
+
+async def test_a_late_fence_of_a_zombie_does_not_stand_for_the_newer_one() -> None:
+    heir = Harness()
+    await heir.take_over(HOME)
+    fence = heir.kafka.log[DEVICE, HOME][0]
+    await heir.take_over(HOME)
+    heir.kafka.append(fence)
+    heir.kafka.tail(HOME)
+    await settled()
+    last = [each for each in heir.kafka.log[DEVICE, HOME] if each.key == FENCE_KEY][-1]
+    assert last.value == b"%d" % (SECONDS + 1)
+    heir.kafka.tail(HOME)
+    assert heir.kafka.void(HOME) == {}
+
+
+async def test_an_error_while_healing_is_fatal() -> None:
+    zombie, heir = await zombie_and_heir()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("disk")
+
+    heir.kafka.get = broken  # type: ignore[method-assign]
+    zombie.kafka.acknowledge()
+    heir.kafka.tail(HOME)
+    await settled()
+    assert [str(error) for error in heir.failures] == ["disk"]
+
+
+async def test_void_rows_of_a_partition_that_goes_are_left_to_its_next_owner() -> None:
+    zombie, heir = await zombie_and_heir()
+    await heir.stage.revoking({TP(DEVICE_CHANGED, HOME)})
+    zombie.kafka.acknowledge()
+    heir.kafka.tail(HOME)
+    await settled()
+    assert token(heir) == b"bb"
+    assert standing.decode(heir.stage.commit_metadata(TP(DEVICE_CHANGED, HOME), 0)).epoch == SECONDS + 1
