@@ -224,6 +224,7 @@ class SettleStage(Stage):
                 passes.begin_probe(at + 1, now)
 
     async def _begin_pass(self, queue: Queue, passes: Passes) -> None:
+        passes.starting()
         ends = await self.work.ends([queue.tp])
         passes.begin(ends[queue.tp], self._clock.monotonic_seconds())
 

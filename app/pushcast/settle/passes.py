@@ -68,10 +68,13 @@ class Passes:
         """Whether a probe is to leave between passes."""
         return self._probe_at <= now
 
-    def begin(self, end: int, now: float) -> None:
-        """A pass over everything below `end`."""
-        self.end = end
+    def starting(self) -> None:
+        """The end of the partition is about to be asked for: what resumes from here on may want another pass."""
         self._resumed = False
+
+    def begin(self, end: int, now: float) -> None:
+        """A pass over everything below `end`. Call `starting` before."""
+        self.end = end
         self._began_at = now
         self._next_at = now + self._intervals.pass_seconds
         self._cost_bytes = 0

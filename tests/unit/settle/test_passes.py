@@ -20,6 +20,7 @@ def test_a_resumption_begins_a_pass_at_once_and_another_during_the_pass_begins_t
     own = passes()
     own.resumed()
     assert (own.wait_seconds(7, NOW, probing=False), own.due(NOW)) == (0.0, True)
+    own.starting()
     own.begin(10, NOW)
     assert (own.wait_seconds(9, NOW, probing=False), own.wait_seconds(10, NOW, probing=False)) == (0.0, 60.0)
     own.resumed()
@@ -62,3 +63,12 @@ def test_probes_leave_between_passes_while_a_breaker_is_open() -> None:
     assert own.wait_seconds(8, NOW + 10, probing=True) == 5.0
     own.begin(20, NOW + 60)
     assert own.probes("news", "apns"), "each pass probes too"
+
+
+def test_a_resumption_while_the_end_is_asked_for_begins_another_pass() -> None:
+    own = passes()
+    own.resumed()
+    own.starting()
+    own.resumed()
+    own.begin(10, NOW)
+    assert own.due(NOW), "what was parked after the end that was answered may go, too"
