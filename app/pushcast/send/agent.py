@@ -186,7 +186,8 @@ class SendStage(Stage):
         for tp in partitions:
             self._intake.forget(tp.partition)
         mine = [self._records.of(tp.partition) for tp in partitions]
-        self._drop([record for records in mine for record in records if not record.started])
+        grounded = self._departures.grounded()
+        self._drop([each for records in mine for each in records if not each.started or each in grounded])
         try:
             async with asyncio.timeout(self._quiesce_seconds):
                 while any(mine):

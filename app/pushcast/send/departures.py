@@ -106,6 +106,10 @@ class Departures:
         elif not stuck and self._slowness is not None:
             self._slowness.forget()
 
+    def grounded(self) -> set[OpenRecord]:
+        """Of which nothing is under way and something waits for a try that may not leave now: to wait is in vain."""
+        return set() if self._may_leave() else {job.parcel.record for job in self._later} - self._flights.records()
+
     def drop(self, gone: Set[OpenRecord]) -> None:
         """Forgets these records, which are marked as dropped. Receipts under way still count."""
         for queue in self.waiting.values():
@@ -132,12 +136,13 @@ class Departures:
         """Settles what has arrived."""
         self._flush_due = False
         arrived, returned = self._flights.take()
-        retries = self._outcomes.settle(arrived)
+        ours = self._may_leave()
+        retries = self._outcomes.settle(arrived, ours)
         for job in returned:
             if job.open and not job.parcel.record.dropped:
                 logger.error("%s: a provider returned without %d results", self._group, len(job.open))
                 missing = [Result(target, Disposition.UNKNOWN) for target in job.open]
-                retries += self._outcomes.settle([(job, missing)])
+                retries += self._outcomes.settle([(job, missing)], ours)
         for job, delay_seconds in retries:
             self._later[job] = self._timer(delay_seconds, partial(self._again, job))
 

@@ -47,6 +47,10 @@ class Flights:
         returned, self._returned = self._returned, []
         return arrived, returned
 
+    def records(self) -> set[OpenRecord]:
+        """Of which something is at a provider."""
+        return {job.parcel.record for job in self._running}
+
     def cancel(self, gone: Set[OpenRecord]) -> list[Job]:
         """Cancels jobs of these records. Returns them; their open targets are the caller's to account for."""
         cancelled = [job for job in self._running if job.parcel.record in gone]

@@ -67,8 +67,11 @@ class Outcomes:
         self._parked = ParkedRecords(outbox, platform, lane, group, figures)
         self._tickets = Tickets(outbox, platform) if platform in topics.TICKET_PLATFORMS else None
 
-    def settle(self, arrived: Iterable[tuple[Job, Sequence[Result]]]) -> list[Retry]:
+    def settle(self, arrived: Iterable[tuple[Job, Sequence[Result]]], ours: bool = True) -> list[Retry]:
         """Ends what ended, passes on what waits for another round, and returns what is to be tried again here.
+
+        Unless it is sure that the partition is still `ours`, nothing is passed on: a new owner sends these targets, and
+        would send them once more when the retry is due. They are returned, to be tried here or to go with the record.
 
         Results of targets without an open try are ignored: a provider that reports twice must not make two receipts.
         """
@@ -96,7 +99,7 @@ class Outcomes:
             for (app, probes), tally in tallies.items():
                 self._isolation.note(app, tally, probes=probes)
         for job, rest in others:
-            ended = self._judge(job, rest, barrier, now_ms, retries)
+            ended = self._judge(job, rest, barrier, now_ms, retries, ours)
             if ended:
                 shares.append((job.parcel.record, job.parcel.key, ended))
         if shares:
@@ -158,7 +161,9 @@ class Outcomes:
             self._figures.latencies(parcel.app, self._platform, seconds)
         return accepted, others
 
-    def _judge(self, job: Job, results: list[Result], barrier: Barrier, now_ms: int, retries: list[Retry]) -> int:
+    def _judge(
+        self, job: Job, results: list[Result], barrier: Barrier, now_ms: int, retries: list[Retry], ours: bool
+    ) -> int:
         """Ends, passes on or keeps aside what was not accepted, or collects it in `retries`. Returns how many ended."""
         parcel = job.parcel
         guard = Guard.NONE if self._isolation is None else self._isolation.guard(parcel.app)
@@ -168,6 +173,8 @@ class Outcomes:
         for result in results:
             target = result.target
             verdict = self._decide(job, result, guard)
+            if not ours and not (isinstance(verdict, End) and verdict.outcome is not Outcome.DEAD):
+                verdict = Again(0.0, job.doubtful or result.disposition is Disposition.UNKNOWN)
             if isinstance(verdict, End):
                 outcome, reason, token_invalid = verdict
                 if outcome is Outcome.DEAD and self._aside is not None:

@@ -6,12 +6,15 @@ from typing import Any, cast
 import pytest
 
 from pushcast.config.settings import Settings
+from pushcast.kafka.batch import TP
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Platform
 from pushcast.providers.port import Disposition
 from pushcast.send.build import quiesce_seconds
 from pushcast.send.lease import Lease
-from unit.send.twin import Harness, TwinProvider, failed, message, send_batch
+from pushcast.wire import topics
+from pushcast.wire.retries import DEFAULT_RUNGS, Ladder
+from unit.send.twin import TOPIC, Harness, TwinProvider, failed, message, ok, send_batch
 
 
 class Coordinator:
@@ -75,6 +78,41 @@ async def test_a_second_try_waits_for_a_heartbeat_too() -> None:
     harness.fire()
     await harness.settle()
     assert provider.seen == ["u0", "u0"]
+
+
+async def test_a_woken_zombie_passes_nothing_on_that_its_successor_sends_anyway(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    provider = TwinProvider()
+    harness, coordinator = leased(provider, ladder=Ladder(DEFAULT_RUNGS))
+    batch = await harness.feed(send_batch(message(3)))
+    coordinator.now += 9  # it was stopped; what is answered now has lain in a socket, what is not has timed out
+    results = [ok(0), failed(Disposition.UNKNOWN, target=1), failed(Disposition.RETRY, target=2)]
+    provider.calls[0].answer(*results)
+    await harness.settle()
+    assert harness.outbox.of(topics.retry("10s")) == []
+    assert harness.outbox.outcomes() == {"u0": ("accepted", None)}
+    await harness.stage.revoking({TP(TOPIC, batch.partition)})
+    harness.fire()
+    await harness.settle()
+    assert harness.outbox.of(topics.retry("10s")) == []
+    assert harness.budget.held == 0
+    assert harness.timers == []
+    assert "not finished in time" not in caplog.text
+
+
+async def test_one_that_was_stopped_for_a_moment_tries_them_again_itself() -> None:
+    provider = TwinProvider()
+    harness, coordinator = leased(provider, ladder=Ladder(DEFAULT_RUNGS))
+    await harness.feed(send_batch(message(2)))
+    coordinator.now += 9
+    provider.calls[0].answer(ok(0), failed(Disposition.UNKNOWN, target=1))
+    await harness.settle()
+    coordinator.beat_at = coordinator.now
+    for _ in range(2):
+        harness.fire()
+        await harness.settle()
+    assert provider.seen == ["u0", "u1", "u1"]
 
 
 def test_the_quiesce_bound_covers_the_longest_deadline_of_the_platform() -> None:
