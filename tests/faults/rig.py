@@ -54,13 +54,13 @@ class Size:
 LONG = Size()
 SHORT = Size(
     devices=400,
-    rate=250,
+    rate=200,
     cycles=1,
     outages_seconds=(1.0,),
     fault_seconds=1.0,
     invalid_seconds=2.0,
-    good=1_000,
-    bad=100,
+    good=600,
+    bad=69,  # each kind three times
     drain_seconds=60.0,
     lanes=(Lane.NORMAL,),
     platforms=("apns", "fcm"),
@@ -94,16 +94,16 @@ class Rig:
         self._audits = 0
         self._audited = Snapshot(Counter(), 0, 0, 0)  # by the last story that came to its end
 
-    def play(self, name: str, story: Callable[[Rig], None], rate: int | None = None) -> Verdict:
+    def play(self, name: str, story: Callable[[Rig], None]) -> Verdict:
         """Load, story, restart, drain, audit. Raises only when the rig itself breaks."""
-        self.rng = random.Random(f"{name}/{self.seed}")
+        self.rng = random.Random(f"story/{name}/{self.seed}")
         self.exposures, self.numbers, self.failures, self.allowed_copies, self._checks = [], {}, [], 0, []
         self.crew.deaths.clear()
         self._audits = 0
         started = time.monotonic()
         before = self._audited
-        rate = self.size.rate if rate is None else rate
-        self.load = Load(self.world.settings, self.devices, self.size.lanes, f"{name}/{self.seed}/{started}", rate)
+        seed = f"{name}/{self.seed}"
+        self.load = Load(self.world.settings, self.devices, self.size.lanes, seed, self.size.rate)
         self.load.start()
         try:
             story(self)
