@@ -301,11 +301,11 @@ async def test_a_row_that_a_superseded_registrar_writes_late_is_overwritten(grou
         writer.produce(ground.topics.device, encode_row(late), key, HOME, headers=origin(STAGE, HOME, 1))
         writer.produce(ground.topics.device, None, key, HOME, headers=origin(STAGE, HOME, 1))
         assert writer.flush(30) == 0
-        await until(lambda: ground.counters["healed_rows", ""] > 0, "the void rows are overwritten")
+        await until(lambda: ground.counters["void_rows", "healed"] > 0, "the void rows are overwritten")
         await until(lambda: ground.rows() == known, "the log has healed")
         # Decided from what is known, not from what was written late.
         ground.change((HOME, USER, event("register", "d-1", past)))
-    assert ground.counters["void_rows", ""] == 2
+    assert ground.counters["void_rows", "found"] == 2
     assert ground.counters["registrations", "unchanged"] == 1
     async with ground.registrar():
         ground.change((HOME, USER, event("register", "d-1", past)))

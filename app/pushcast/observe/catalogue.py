@@ -51,6 +51,10 @@ class MetricName(StrEnum):
     FORWARDED = "pushcast_records_forwarded_total"
     DEVICE_CHANGES = "pushcast_device_changes_total"
     DEVICES_REMOVED = "pushcast_devices_removed_total"
+    SUSPENSIONS = "pushcast_suspensions_total"
+    HOLDS_OVER = "pushcast_holds_over_total"
+    VOID_ROWS = "pushcast_void_rows_total"
+    REGISTER_CLAIMS = "pushcast_register_claims_total"
     TOKENS_KEPT = "pushcast_tokens_kept_total"
     ROWS_UNREADABLE = "pushcast_unreadable_rows_total"
     BATCHES = "pushcast_batches_total"
@@ -243,6 +247,38 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
         (L.OPERATION, L.RESULT),
         "Device changes and what became of them.",
         "Many that change nothing: apps register at every start; harmless, but `refresh` is cheaper.",
+    ),
+    Metric(
+        N.SUSPENSIONS,
+        "counter",
+        "devices",
+        (L.RESULT,),
+        "Devices that a verdict suspended, and how it ended: `removed` after the hold, `lifted` in doubt.",
+        "Suspended far above the other two together: they wait for their hold. Many lifted: a breaker opened.",
+    ),
+    Metric(
+        N.HOLDS_OVER,
+        "counter",
+        "holds",
+        (L.REASON,),
+        "Holds at whose end there was nothing to do: `active` again, `unknown`, `other_token`, another's `suspended`.",
+        "`active`, many: apps register anew what providers call dead; look at their clocks and tokens.",
+    ),
+    Metric(
+        N.VOID_ROWS,
+        "counter",
+        "rows",
+        (L.RESULT,),
+        "Rows that a registrar wrote after another had taken its partition over: `found`, and `healed` (overwritten).",
+        "Many: processes are stopped for longer than their session timeout. Found and not healed: look at the log.",
+    ),
+    Metric(
+        N.REGISTER_CLAIMS,
+        "counter",
+        "partitions",
+        (),
+        "Partitions that this registrar has taken over.",
+        "Steadily rising: the group is never at rest, and holds begin anew each time.",
     ),
     Metric(
         N.DEVICES_REMOVED,

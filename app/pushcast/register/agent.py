@@ -95,7 +95,7 @@ class RegisterStage(Stage):
             clock,
             counters,
             device_topic=names.device,
-            room=self._outbox.room,
+            room=self._room,
             overwrite=self._overwrite,
             fatal=fatal,
         )

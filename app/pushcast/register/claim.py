@@ -124,7 +124,7 @@ class Ownership:
             await self._moved.wait()
 
     def _found_void(self, partition: int, count: int) -> None:
-        self._counters["void_rows", ""] += count
+        self._counters["void_rows", "found"] += count
         self._heal(partition)
 
     def _heal(self, partition: int) -> None:
@@ -158,7 +158,7 @@ class Ownership:
                 chosen = {key: void[key] for key in keys[start : start + CHUNK_ROWS] if key in void}
                 self._overwrite(partition, chosen)
                 healed.update(chosen)
-                self._counters["healed_rows", ""] += len(chosen)
+                self._counters["void_rows", "healed"] += len(chosen)
 
     def _overwritten(self, partition: int, task: asyncio.Task[None]) -> None:
         if self._healing.get(partition) is task:

@@ -20,7 +20,7 @@ from pushcast.observe.metrics import Metrics, Sample
 from pushcast.observe.probes import Liveness, readiness
 from pushcast.observe.rate_limit import RateLimitFilter
 from pushcast.observe.vocabulary import Vocabulary
-from pushcast.runtime.hosted import WAITING_GROUPS, Hosted
+from pushcast.runtime.hosted import REGISTER_GROUP, WAITING_GROUPS, Hosted
 
 #: On top of the longest wait: a handler may wait out a slow broker or provider.
 STALL_MARGIN_SECONDS = 300.0
@@ -136,12 +136,13 @@ class Status:
 
 def _longest_wait_seconds(settings: Settings, hosted: Hosted) -> float:
     """How long a record may be unfinished although all is well: in its window, on its rung, until its tickets are
-    due."""
+    due, while a device is held."""
     groups = {app.conf.id for app in hosted.apps}
+    held = settings.devices.hold_seconds if REGISTER_GROUP in groups else 0.0
     if not groups.isdisjoint(WAITING_GROUPS):
         rungs = max(settings.retry.rungs_seconds) * (1 + settings.retry.jitter)
-        return max(rungs, settings.tickets.ask_after_seconds, _longest_window_seconds(settings))
-    return _longest_window_seconds(settings)
+        return max(rungs, settings.tickets.ask_after_seconds, _longest_window_seconds(settings), held)
+    return max(_longest_window_seconds(settings), held)
 
 
 def _longest_window_seconds(settings: Settings) -> float:

@@ -132,7 +132,7 @@ async def test_what_a_zombie_still_writes_is_overwritten_with_what_is_known() ->
     assert token(heir) == b"aa"
     healing = heir.kafka.log[DEVICE, HOME][-1]
     assert first(healing.headers, STEP) == HEALED
-    assert (heir.counters["void_rows", ""], heir.counters["healed_rows", ""]) == (1, 1)
+    assert (heir.counters["void_rows", "found"], heir.counters["void_rows", "healed"]) == (1, 1)
     heir.kafka.tail(HOME)
     await settled()
     assert heir.kafka.void(HOME) == {}

@@ -50,3 +50,8 @@ async def test_a_process_whose_records_wait_by_design_is_not_called_stalled(
     settings, found = hosted(tmp_path, {"news": {"expo": {}}}, "settler", **sections)
     assert {app.conf.id for app in found.apps} <= WAITING_GROUPS
     assert _longest_wait_seconds(settings, found) == pytest.approx(expected)
+
+
+async def test_a_registrar_that_holds_devices_is_not_called_stalled(tmp_path: Path) -> None:
+    settings, found = hosted(tmp_path, {"news": {"expo": {}}}, "registrar", devices={"hold_seconds": 700})
+    assert _longest_wait_seconds(settings, found) == 700.0
