@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ COLUMNS = ("events", "planned", "lost", "planned_twice", "reached_twice", "in_fl
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # unwinds, so that nothing is left behind
     size = _sized(SHORT if given.short else LONG, given)
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -68,7 +68,7 @@ def leaders(rig: Rig) -> None:
     watched = Watched(rig)
     order = [0, 1, 2]
     rig.rng.shuffle(order)
-    gone = [[each] for each in order] + [rig.rng.sample(order, 2)]
+    gone = [[each] for each in (order[:1] if rig.size.short else order)] + [rig.rng.sample(order, 2)]
     for together in gone:
         rig.wait(1.0, 3.0)
         for index in together:
