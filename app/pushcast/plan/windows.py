@@ -50,10 +50,11 @@ class Window:
     def cost(self, entry: Entry, note: Notification, devices: Sequence[Device]) -> int:
         """Bytes that these targets add to the record, at most."""
         user_bytes = len(note.user) * 4 + TARGET_OVERHEAD_BYTES
+        localized = bool(note.content.locales)
         size, last = 0, None
         for device in devices:  # rows come by app
             size += user_bytes + device.size
-            key = _message_key(device, note)
+            key = (device.app, note.content_key, _variant(note, device) if localized else None)
             if key != last:
                 last = key
                 message = self.messages.get(key)
@@ -67,8 +68,9 @@ class Window:
         """Targets of one notification on this platform."""
         user, expires_at = bytes_of(note.user.encode()), long_of(note.expires_at)
         id_bytes = note.id.encode() + b"\0"
+        localized = bool(note.content.locales)
         for device in devices:
-            key = _message_key(device, note)
+            key = (device.app, note.content_key, _variant(note, device) if localized else None)
             message = self.messages.get(key)
             if message is None:
                 message = self.messages[key] = MessageWriter(_head(note, key))
@@ -87,9 +89,8 @@ class Window:
         return batch_of(lane, self.platform, self.messages.values())
 
 
-def _message_key(device: Device, note: Notification) -> _MessageKey:
-    content = note.content
-    return device.app, note.content_key, content.variant(locale_of(device)) if content.locales else None
+def _variant(note: Notification, device: Device) -> str | None:
+    return note.content.variant(locale_of(device))
 
 
 def _head(note: Notification, key: _MessageKey) -> bytes:
