@@ -163,7 +163,10 @@ class Books:
         return [self._watermarks(topic, partition)[1] for partition in range(self._partitions)]
 
     def _watermarks(self, topic: str, partition: int) -> tuple[int, int]:
-        found = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_SECONDS)
+        try:
+            found = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            raise PushcastError(f"{topic}[{partition}]: {error.args[0].str()}") from error
         if found is None:
             raise PushcastError(f"no answer from Kafka about {topic} within {_TIMEOUT_SECONDS:.0f} s")
         return int(found[0]), int(found[1])
