@@ -68,7 +68,7 @@ SHORT = Size(
 )
 #: Of every world under fire, whatever a scenario adds.
 SETTINGS: dict[str, dict[str, Any]] = {
-    "kafka": {"session_timeout_seconds": 6},
+    "kafka": {"session_timeout_seconds": 8},
     "devices": {"hold_seconds": 10},
 }
 
