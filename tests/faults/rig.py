@@ -92,7 +92,8 @@ class Rig:
         self._checks: list[Callable[[], None]] = []
         self._tick = threading.Event()
         self._audits = 0
-        self._audited = Snapshot(Counter(), 0, 0, 0)  # by the last story that came to its end
+        #: When the last story had come to its end; None after one that broke.
+        self._audited: Snapshot | None = Snapshot(Counter(), 0, 0, 0)
 
     def play(self, name: str, story: Callable[[Rig], None]) -> Verdict:
         """Load, story, restart, drain, audit. Raises only when the rig itself breaks."""
@@ -101,7 +102,8 @@ class Rig:
         self.crew.deaths.clear()
         self._audits = 0
         started = time.monotonic()
-        before = self._audited
+        before = self.auditor.snapshot() if self._audited is None else self._audited
+        self._audited = None
         seed = f"{name}/{self.seed}"
         self.load = Load(self.world.settings, self.devices, self.size.lanes, seed, self.size.rate)
         self.load.start()
@@ -191,11 +193,12 @@ class Rig:
             self.until(self._drained, min(AUDIT_EVERY_SECONDS, max(0.1, deadline - time.monotonic())))
             try:
                 self._audits += 1
-                self._audited = self.auditor.snapshot()
-                counts = self._audited.since(before)
+                now = self.auditor.snapshot()
+                counts = now.since(before)
             except (KafkaException, PushcastError, TimeoutError):
                 if time.monotonic() > deadline:
                     raise
+        self._audited = now
         return counts, produced
 
     def _drained(self) -> bool:
