@@ -12,7 +12,7 @@ from typing import Any, cast
 import faust
 
 from .consumer import BatchConsumer
-from .fatal import EXIT_CODE
+from .fatal import EXIT_CODE, end_process
 from .work import PartitionState
 
 logger = logging.getLogger(__name__)
@@ -59,16 +59,20 @@ async def run_apps(
     *,
     on_ready: Callable[[], Awaitable[None] | None] | None = None,
     stop: asyncio.Event,
+    stop_seconds: float | None = None,
 ) -> int:
     """Starts the Apps and runs until `stop` is set, SIGTERM or SIGINT comes, or an App crashes.
+
+    With `stop_seconds` the process ends unacknowledged when stopping takes longer: with Kafka away it would take
+    minutes. A second SIGINT does that at once.
 
     `on_ready` is called once, when every App has started and recovered. Returns 0 after an orderly stop, 70 when an
     App could not start or had crashed (the others are stopped in order). Raises what `on_ready` raises, after stopping
     the Apps. A handler's unexpected exception does not come here: it ends the process unacknowledged, exit code 70.
     """
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, _interrupted, stop)
     tasks: list[asyncio.Task[Any]] = []
     try:
         stopping, starting = asyncio.create_task(stop.wait()), asyncio.create_task(_start(apps))
@@ -94,9 +98,19 @@ async def run_apps(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*[app.stop() for app in apps])
+        try:
+            async with asyncio.timeout(stop_seconds):
+                await asyncio.gather(*[app.stop() for app in apps])
+        except TimeoutError as exc:
+            end_process(f"stopping took longer than {stop_seconds:.0f} s", exc)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+def _interrupted(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        end_process("interrupted again while stopping", KeyboardInterrupt())
+    stop.set()
 
 
 async def _start(apps: Sequence[faust.App]) -> None:

@@ -24,6 +24,8 @@ from pushcast.runtime.status import Status
 
 log = structlog.get_logger()
 
+#: Above a role's own quiesce bound, half the rebalance timeout; below the 30 s that supervisors give, ours and others.
+STOP_SECONDS = 25.0
 CLOSE_SECONDS = 10.0
 OUTBOX_RECORDS = 100_000
 SMALL_RECORDS_LINGER_SECONDS = 0.005
@@ -95,7 +97,7 @@ async def _run(
     control = ControlTail(settings.kafka.bootstrap_servers, settings.kafka.security, hosted.control, fatal=end_process)
     try:
         await control.start()  # before any stage works: it must know what is paused
-        code = await run_apps(hosted.apps, on_ready=_ready, stop=asyncio.Event())
+        code = await run_apps(hosted.apps, on_ready=_ready, stop=asyncio.Event(), stop_seconds=STOP_SECONDS)
     finally:
         shares.cancel()
         await control.close()
