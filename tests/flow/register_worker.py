@@ -14,7 +14,7 @@ from pushcast.kafka.fatal import end_process
 from pushcast.kafka.host import run_apps
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
-from pushcast.register.agent import build
+from pushcast.register.build import build
 from pushcast.register.names import Topics
 from pushcast.wire.control_state import ControlState
 

@@ -26,7 +26,8 @@ from pushcast.kafka.guard import INTERNAL
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
 from pushcast.model.ids import partition_of, token_hash
-from pushcast.register.agent import RegisterStage, build
+from pushcast.register.agent import RegisterStage
+from pushcast.register.build import build
 from pushcast.register.claim import STAGE
 from pushcast.register.names import Topics
 from pushcast.register.ports import Counters

@@ -16,6 +16,7 @@ from laws.test_register import HOME, Event, Row, as_record, changes, oracle, row
 from pushcast.kafka.batch import TP
 from pushcast.kafka.guard import RowGuard
 from pushcast.kafka.handover import standing
+from pushcast.kafka.handover.runner import ClaimRefused
 from pushcast.kafka.tracker import Tracker
 from pushcast.register.claim import Ownership
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED
@@ -110,7 +111,12 @@ class World:
         heir = Harness(TwinKafka(acks=False, log=self.kafka_log))
         heir.trackers[SOURCE] = Tracker(self.committed, OPEN)
         self.living.append(heir)
-        await heir.take_over(HOME, metadata)
+        heir.kafka.tail(HOME)  # tables are recovered before a stage is assigned
+        while True:
+            try:
+                return await heir.take_over(HOME, metadata)
+            except ClaimRefused:
+                continue  # as the transport does: a fence landed meanwhile
 
     def _commit(self) -> None:
         """Only the owner's commits are taken."""

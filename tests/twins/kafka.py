@@ -50,6 +50,11 @@ class TwinBarrier:
         self.refusal: RecordRefused | None = None
         self._callbacks: list[tuple[Callable[[], None], Callable[[RecordRefused], None] | None]] = []
 
+    async def wait(self) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.on_acked(lambda: done.set_result(None), done.set_exception)
+        await done
+
     def on_acked(self, callback: Callable[[], None], on_refused: Callable[[RecordRefused], None] | None = None) -> None:
         self._callbacks.append((callback, on_refused))
         self.settle()

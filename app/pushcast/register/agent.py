@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import faust
-
-from pushcast.config.settings import Settings
-from pushcast.kafka.app import add_batch_stage, add_devices_table
-from pushcast.kafka.batch import TP, Batch, Bounds, Committed, Record, Stage
+from pushcast.kafka.batch import TP, Batch, Committed, Record, Stage
 from pushcast.kafka.fatal import end_process
 from pushcast.kafka.flood import FloodGuard
 from pushcast.kafka.ports import CallLater, Fatal, Outbox
-from pushcast.kafka.work import Work
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.register.admit import Admission, Misplaced
-from pushcast.register.claim import STAGE, Ownership
+from pushcast.register.claim import Ownership
 from pushcast.register.completions import Completions
 from pushcast.register.detour import Detour, Detours
 from pushcast.register.doubt import BreakerDoubts
@@ -27,16 +22,12 @@ from pushcast.register.overlay import Overlay
 from pushcast.register.ports import Counters, DevicesTable
 from pushcast.register.rows import Changes, Context, Headers
 from pushcast.wire.control_state import ControlState
-from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.receipts import TokenInvalid
 from pushcast.wire.schemas import SchemaSource
 
 #: Handled without giving way to the event loop: about 20 ms of work.
 CHUNK_RECORDS = 500
 MAX_ROWS_IN_FLIGHT = 100_000
-BOUNDS = Bounds(records=10_000, bytes=8 << 20)
-#: Of all holds in one process; what is beyond it waits in Kafka.
-HOLDS_BYTES = 64 << 20
 
 
 class RegisterStage(Stage):
@@ -240,43 +231,3 @@ class RegisterStage(Stage):
                 offsets.append(record.offset)
         self._completions.setdefault(partition, Completions()).add(batch, offsets, barrier)
         return detours
-
-
-def build(
-    settings: Settings,
-    app: faust.App,
-    outbox: Outbox,
-    clock: Clock,
-    *,
-    control: ControlState,
-    counters: Counters | None = None,
-    schemas: SchemaSource | None = None,
-    names: Topics | None = None,
-) -> RegisterStage:
-    """Declares REGISTER on an App that has not started: the devices table and the stage over its three topics.
-
-    The outbox belongs to the caller, who starts it before the App and stops it after; and so does whoever keeps
-    `control` up to date.
-    """
-    names = names or Topics()
-    decoder = DeviceChangeDecoder(settings.apps, schemas)
-    table = add_devices_table(app, names.device)
-    table.guard(STAGE)
-    stage = RegisterStage(
-        Admission(decoder, names.invalid, settings.kafka.partitions, clock),
-        table,
-        outbox,
-        clock,
-        Counters() if counters is None else counters,
-        control=control,
-        hold_seconds=settings.devices.hold_seconds,
-        names=names,
-        holds_table=table.held,
-        schemas=schemas,
-        flood=FloodGuard(settings.flood, clock),
-    )
-    add_batch_stage(app, (names.changed, names.invalid), stage, bounds=BOUNDS)
-    hold_bytes = max(1 << 20, HOLDS_BYTES // settings.kafka.partitions)
-    add_batch_stage(app, (names.hold,), stage, bounds=Bounds(records=BOUNDS.records, bytes=hold_bytes))
-    stage.work = Work(app, (names.changed, names.invalid, names.hold))
-    return stage

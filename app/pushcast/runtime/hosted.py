@@ -26,7 +26,7 @@ from pushcast.poll.agent import group_of as poll_group
 from pushcast.poll.figures import Figures as PollFigures
 from pushcast.providers.pacing import LANE_WEIGHTS
 from pushcast.providers.port import Provider
-from pushcast.register.agent import build as build_register
+from pushcast.register.build import build as build_register
 from pushcast.runtime.quota_shares import Sending
 from pushcast.send.agent import group_of
 from pushcast.send.budget import Budget

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from aiokafka import ConsumerRecord
 from faust.types import TP
 
 from pushcast.kafka.batch import Batch, Bounds, Committed
-from pushcast.kafka.errors import RecordRefused, RecordTooLarge
+from pushcast.kafka.errors import RecordTooLarge
 from pushcast.kafka.guard import INTERNAL, RowGuard
 from pushcast.kafka.tracker import Record, Tracker
 from pushcast.model.clock import ManualClock
@@ -26,14 +25,13 @@ from pushcast.wire.control import Breaker, Kind, Subject, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
-from twins.kafka import ManualTimers, settled
+from twins.kafka import Headers, ManualTimers, TwinBarrier, settled
+from twins.kafka import record as twin_record
 
 PARTITIONS = 8
 OPEN = Bounds(records=1_000_000, bytes=1 << 40, targets=1_000_000)
 T0 = 1_800_000_000_000
 HOLD_SECONDS = 600
-
-Headers = Sequence[tuple[str, bytes]]
 
 
 def record(
@@ -45,42 +43,8 @@ def record(
     headers: Headers = (),
     timestamp: int = T0,
 ) -> Record:
-    """As aiokafka hands it over."""
-    sizes = [-1 if part is None else len(part) for part in (key, value)]
-    return ConsumerRecord(topic, partition, offset, timestamp, 0, key, value, None, *sizes, tuple(headers))
-
-
-class TwinBarrier:
-    """Resolves when the test, or the outbox on its own, has acknowledged everything put under it."""
-
-    def __init__(self) -> None:
-        self.unacknowledged = 0
-        self.refusal: RecordRefused | None = None
-        self._callbacks: list[Callable[[], None]] = []
-        self._waiters: list[asyncio.Future[None]] = []
-
-    async def wait(self) -> None:
-        if self.unacknowledged:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            await waiter
-        if self.refusal is not None:
-            raise self.refusal
-
-    def on_acked(self, callback: Callable[[], None]) -> None:
-        self._callbacks.append(callback)
-        self.settle()
-
-    def settle(self) -> None:
-        if self.unacknowledged:
-            return
-        callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            assert self.refusal is None, "the real outbox ends the process here"
-            callback()
-        for waiter in self._waiters:
-            waiter.set_result(None)
-        self._waiters.clear()
+    """As `twins.kafka.record`, written at T0."""
+    return twin_record(topic, partition, offset, key, value, headers, timestamp)
 
 
 @dataclass
@@ -113,8 +77,9 @@ class TwinKafka:
         headers: Headers | None = None,
         timestamp_ms: int | None = None,
     ) -> None:
-        barrier.unacknowledged += 1
-        produced = record(topic, partition, -1, key, value, headers or (), T0 if timestamp_ms is None else timestamp_ms)
+        barrier.puts += 1
+        written_at = T0 if timestamp_ms is None else timestamp_ms
+        produced = record(topic, partition, -1, key, value, headers or (), written_at)
         self._pending.append((barrier, produced))
         if self.acks:
             self.acknowledge()
@@ -129,7 +94,7 @@ class TwinKafka:
                 barrier.refusal = RecordTooLarge(produced.topic, produced.partition, size, "Message size too large")
             else:
                 self.append(produced)
-            barrier.unacknowledged -= 1
+            barrier.reports += 1
             barrier.settle()
 
     def append(self, produced: Record) -> None:
