@@ -11,7 +11,7 @@ from pushcast.model.device import DeviceChange, Operation
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import TOKEN_HASH_BYTES, device_row_key, split_device_row_key, token_hash
 from pushcast.register.names import Topics
-from pushcast.register.rows import REASON, STEP
+from pushcast.register.rows import HEALED, REASON, STEP
 from pushcast.wire.devices import DeviceChangeDecoder, decode_row
 from pushcast.wire.headers import CE_ID, first
 from pushcast.wire.keys import user_of
@@ -145,6 +145,8 @@ def _row(record: Record) -> Step | None:
         return None  # a fence, or nothing of ours
     cause = {"cause": _text(first(record.headers, CE_ID))}
     reason = _text(first(record.headers, REASON))
+    if first(record.headers, STEP) == HEALED:
+        reason = HEALED.decode()
     if record.value is None:
         return _step(record, "row_removed", reason, device, None, cause)
     row = decode_row(record.value)

@@ -64,14 +64,11 @@ class Holding:
         """Holds of one batch, in offset order; those that came by before are left out. Doubted ones are due at once."""
         queue = self._queues.setdefault(batch.partition, HoldQueue())
         due = self._clock.monotonic_seconds() + self._hold_seconds
-        doubted: set[tuple[str, str]] = set()
+        doubted = self._doubts.doubted
         for record, event in holds:
             if queue.is_new(record.offset):
-                queue.add(Hold(batch, record, event, due))
-                if self._doubts.doubted(event.app, event.platform, event.at):
-                    doubted.add((event.app, event.platform))
-        for where in doubted:
-            queue.urge(*where)
+                at_once = doubted(event.app, event.platform, event.at)
+                queue.add(Hold(batch, record, event, due), at_once=at_once)
         self._wake(batch.partition)
 
     def forget(self, partition: int) -> None:

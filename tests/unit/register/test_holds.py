@@ -233,3 +233,17 @@ async def test_an_assignment_starts_without_the_holds_of_the_one_before() -> Non
     await suspended(harness)
     await harness.take_over(HOME)
     assert harness.stage.holds_waiting == 0
+
+
+async def test_holds_of_a_doubted_provider_that_come_later_end_at_once_and_the_others_wait_on() -> None:
+    harness = Harness()
+    await suspended(harness)
+    await harness.change((USER, register("d-2").replace(b'"news"', b'"chat"')))
+    await harness.feed(TOKEN_INVALID, (USER, invalid("d-2", app="chat")))
+    await harness.announce("open", T0 - 100, T0, None)
+    copy = harness.kafka.log[TOKEN_HOLD, HOME][0]
+    harness.kafka.append(copy)
+    await harness.follow_holds(HOME)
+    assert harness.stage.holds_waiting == 1
+    assert states(harness) == {"d-1": "active", "d-2": "suspended"}
+    assert harness.counters["holds_over", "active"] == 1
