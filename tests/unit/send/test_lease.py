@@ -41,8 +41,8 @@ def test_it_holds_for_the_session_timeout_less_a_margin_and_says_when_that_chang
     now = 100.0
     lease = Lease(10.0, lambda: now)
     with caplog.at_level(logging.WARNING):
-        assert lease.holds(92.0)
-        assert not lease.holds(91.9)
+        assert lease.holds(92.1)
+        assert not lease.holds(92.0)
         assert not lease.holds(0.0)
         assert lease.holds(100.0)
     assert [record.message[:12] for record in caplog.records] == ["no heartbeat", "the group's "]
