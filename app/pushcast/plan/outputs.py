@@ -53,9 +53,7 @@ class Outputs:
         barrier = self._outbox.barrier()
         for record, error in refused:
             letter = dead_letter(record, error, stage=self._stage)
-            self._outbox.put(
-                barrier, letter.topic, letter.partition, letter.value, letter.key, letter.headers, letter.timestamp_ms
-            )
+            self._outbox.put(barrier, *letter)
             self._count("dead_letters", error.reason, 1)
         barrier.on_acked(partial(self._finish, state, batch, [record.offset for record, _ in refused]))
 

@@ -89,9 +89,7 @@ class Outputs:
     def buried(self, barrier: Barrier, record: Record, error: InvalidInput) -> None:
         """A dead letter."""
         letter = dead_letter(record, error, stage="poll")
-        self._outbox.put(
-            barrier, letter.topic, letter.partition, letter.value, letter.key, letter.headers, letter.timestamp_ms
-        )
+        self._outbox.put(barrier, *letter)
         self._figures.dead_letters[error.reason] += 1
 
     def _token_invalid(

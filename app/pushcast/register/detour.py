@@ -59,15 +59,7 @@ class Detours:
         if isinstance(to, InvalidInput):
             letter = dead_letter(record, to, stage=STAGE)
             self._counters["dead_letters", to.reason] += 1
-            self._outbox.put(
-                barrier,
-                letter.topic,
-                letter.partition,
-                letter.value,
-                key=letter.key,
-                headers=letter.headers,
-                timestamp_ms=letter.timestamp_ms,
-            )
+            self._outbox.put(barrier, *letter)
         else:
             self._counters["forwarded", record.topic] += 1
             self._outbox.put(

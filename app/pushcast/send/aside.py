@@ -106,9 +106,7 @@ class Aside:
         rounds = record.round.rounds + 1
         error = AttemptsExhausted(reason, f"{batch.target_count} deliveries failed in each of {rounds} attempts")
         letter = dead_letter(source, error, stage="send", attempts=rounds)
-        self._outbox.put(
-            barrier, letter.topic, letter.partition, letter.value, letter.key, letter.headers, letter.timestamp_ms
-        )
+        self._outbox.put(barrier, *letter)
 
 
 def _messages(parcels: dict[Parcel, list[int]]) -> list[Message]:

@@ -214,14 +214,6 @@ class Intake:
     def _bury(self, batch: Batch, record: Record, error: InvalidInput) -> None:
         letter = dead_letter(record, error, stage="send")
         barrier = self._outbox.barrier()
-        self._outbox.put(
-            barrier,
-            letter.topic,
-            letter.partition,
-            letter.value,
-            key=letter.key,
-            headers=letter.headers,
-            timestamp_ms=letter.timestamp_ms,
-        )
+        self._outbox.put(barrier, *letter)
         self._figures.dead_letters[self._platform, self._lane, error.reason] += 1
         barrier.on_acked(partial(batch.done_many, (record.offset,)))

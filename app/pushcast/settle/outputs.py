@@ -134,7 +134,5 @@ class Outputs:
 
     def _bury(self, barrier: Barrier, record: Record, error: InvalidInput) -> None:
         letter = dead_letter(record, error, stage="settle")
-        self._outbox.put(
-            barrier, letter.topic, letter.partition, letter.value, letter.key, letter.headers, letter.timestamp_ms
-        )
+        self._outbox.put(barrier, *letter)
         self._counters["dead_letters", error.reason] += 1

@@ -26,12 +26,12 @@ class SourceRecord(Protocol):
 
 
 class DeadLetter(NamedTuple):
-    """A record for `<topic>.dlq`, same partition as its source."""
+    """A record for `<topic>.dlq`, same partition as its source. In the order in which an outbox takes it."""
 
     topic: str
     partition: int
-    key: bytes | None
     value: bytes | None
+    key: bytes | None
     headers: list[tuple[str, bytes]]
     timestamp_ms: int
 
@@ -57,5 +57,5 @@ def dead_letter(record: SourceRecord, error: InvalidInput, *, stage: str, attemp
         added.append((PUSH + "field", error.field.encode()))
     headers += [header for header in added if header[0] not in there]
     return DeadLetter(
-        f"{record.topic}.dlq", record.partition, record.key, record.value, headers, max(0, record.timestamp)
+        f"{record.topic}.dlq", record.partition, record.value, record.key, headers, max(0, record.timestamp)
     )
