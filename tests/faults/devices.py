@@ -5,6 +5,7 @@ from __future__ import annotations
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from pushcast.config.settings import Settings
+from pushcast.kafka.handover.fences import Fences, author_of
 from pushcast.wire import topics
 from pushcast.wire.row_reader import active_device
 
@@ -23,6 +24,7 @@ def active_devices(settings: Settings) -> set[tuple[str, str]]:
         }
     )
     rows: dict[bytes, bytes | None] = {}
+    fences = {partition: Fences() for partition in range(settings.kafka.partitions)}
     try:
         ends = {}
         for partition in range(settings.kafka.partitions):
@@ -44,7 +46,8 @@ def active_devices(settings: Settings) -> set[tuple[str, str]]:
                 assert key is not None
                 assert at_partition is not None
                 assert offset is not None
-                rows[key] = message.value()
+                if fences[at_partition].admit(author_of(message.headers()), offset):  # type: ignore[arg-type]
+                    rows[key] = message.value()
                 if offset + 1 >= ends.get(at_partition, 0):
                     ends.pop(at_partition, None)
     finally:
