@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pushcast.kafka.batch import TP, Batch, Committed, Record, Stage
 from pushcast.kafka.fatal import end_process
 from pushcast.kafka.flood import FloodGuard
+from pushcast.kafka.lease import boottime_seconds
 from pushcast.kafka.ports import CallLater, Fatal, Outbox
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
@@ -74,6 +75,7 @@ class RegisterStage(Stage):
             hold_seconds,
             clock=clock,
             doubts=doubts,
+            silence_seconds=lambda: boottime_seconds() - self.work.last_heartbeat_at(),
             room=self._room,
             end_all=self._end_holds,
             fatal=fatal,

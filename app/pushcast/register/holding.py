@@ -3,6 +3,9 @@
 A hold is counted on the monotonic clock from when this process first saw its record. So no clock that jumps, here or
 at a sender, removes a device early; a restart or a rebalance begins the hold again, which only makes it longer. What
 does not fit into memory waits in Kafka and begins its hold when it is fetched: the device stays suspended meanwhile.
+
+While Kafka is away, a sender cannot say that its breaker has opened. So no hold ends then, nor in the time after it in
+which what was held back may still arrive.
 """
 
 from __future__ import annotations
@@ -14,13 +17,20 @@ from functools import partial
 from pushcast.kafka.batch import Batch, Record
 from pushcast.kafka.ports import CallLater, Fatal, TimerHandle
 from pushcast.model.clock import Clock
-from pushcast.register.holds import Hold, HoldQueue
+from pushcast.register.holds import AT_ONCE, Hold, HoldQueue
 from pushcast.register.ports import Doubts
 from pushcast.wire.control_state import Change, ControlState, Event
 from pushcast.wire.receipts import TokenInvalid
 
 #: Ended without giving way to the event loop: about 20 ms of work.
 CHUNK_HOLDS = 500
+
+#: Heartbeats come every second: after so long without one Kafka, or this process, was away.
+SILENT_SECONDS = 5.0
+#: How long holds wait on when Kafka is back, or the hold itself where that is shorter.
+GRACE_SECONDS = 30.0
+#: How often it is looked whether Kafka answers, while there are holds.
+PULSE_SECONDS = 2.0
 
 #: Ends holds of a partition: decides and writes, in one step, and completes their records when Kafka has it.
 EndAll = Callable[[int, Sequence[Hold]], None]
@@ -35,15 +45,19 @@ class Holding:
         *,
         clock: Clock,
         doubts: Doubts,
+        silence_seconds: Callable[[], float],
         room: Callable[[], Awaitable[None]],
         end_all: EndAll,
         fatal: Fatal,
         call_later: CallLater | None = None,
     ) -> None:
-        """`room` is awaited before every call of `end_all`."""
+        """`silence_seconds`: since Kafka last answered. `room` is awaited before every call of `end_all`."""
         self._hold_seconds = hold_seconds
         self._clock = clock
         self._doubts = doubts
+        self._silence_seconds = silence_seconds
+        self._grace_seconds = min(GRACE_SECONDS, hold_seconds)
+        self._not_before = float("-inf")
         self._room = room
         self._end_all = end_all
         self._fatal = fatal
@@ -96,19 +110,28 @@ class Holding:
         timer = self._timers.pop(partition, None)
         if timer is not None:
             timer.cancel()
-        wait = due - self._clock.monotonic_seconds()
+        wait = self._wait(due)
         if wait > 0:
             call_later = self._call_later or asyncio.get_running_loop().call_later
-            self._timers[partition] = call_later(wait, partial(self._wake_guarded, partition))
+            self._timers[partition] = call_later(min(wait, PULSE_SECONDS), partial(self._wake_guarded, partition))
             return
         task = self._running[partition] = asyncio.create_task(self._end_due(partition, queue))
         task.add_done_callback(partial(self._ended, partition))
 
+    def _wait(self, due: float) -> float:
+        """Seconds until a hold that is due then may end. Remembers when Kafka was silent."""
+        now = self._clock.monotonic_seconds()
+        if self._silence_seconds() > SILENT_SECONDS:
+            self._not_before = now + self._grace_seconds
+        return 0.0 if due == AT_ONCE else max(due, self._not_before) - now
+
     async def _end_due(self, partition: int, queue: HoldQueue) -> None:
-        while (due := queue.next_due()) is not None and due <= self._clock.monotonic_seconds():
+        while (due := queue.next_due()) is not None and self._wait(due) <= 0:
             await self._room()
             # Nothing is awaited from here on: a hold that was taken is ended.
-            holds = [hold for hold in queue.take(self._clock.monotonic_seconds(), CHUNK_HOLDS) if not hold.batch.lost]
+            now = self._clock.monotonic_seconds()
+            until = now if self._wait(now) <= 0 else AT_ONCE
+            holds = [hold for hold in queue.take(until, CHUNK_HOLDS) if not hold.batch.lost]
             if holds:
                 self._end_all(partition, holds)
             await asyncio.sleep(0)

@@ -7,6 +7,9 @@ from collections import deque
 from pushcast.kafka.batch import Batch, Record
 from pushcast.wire.receipts import TokenInvalid
 
+#: Due whatever the time.
+AT_ONCE = float("-inf")
+
 
 class Hold:
     """A record of the hold topic that is not ended. `due` is on the monotonic clock, in seconds."""
@@ -52,9 +55,9 @@ class HoldQueue:
         self._waiting = waiting
 
     def next_due(self) -> float | None:
-        """When the next hold is to end; minus infinity for now, None when nothing waits."""
+        """When the next hold is to end; None when nothing waits."""
         if self._urged:
-            return float("-inf")
+            return AT_ONCE
         return self._waiting[0].due if self._waiting else None
 
     def take(self, now: float, limit: int) -> list[Hold]:

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from pushcast.model.ids import partition_of, token_hash
+from pushcast.register.holding import GRACE_SECONDS, PULSE_SECONDS, SILENT_SECONDS
 from pushcast.register.rows import REASON, STEP
 from pushcast.wire.devices import decode_row
 from pushcast.wire.headers import CE_ID, first
@@ -247,3 +248,29 @@ async def test_holds_of_a_doubted_provider_that_come_later_end_at_once_and_the_o
     assert harness.stage.holds_waiting == 1
     assert states(harness) == {"d-1": "active", "d-2": "suspended"}
     assert harness.counters["holds_over", "active"] == 1
+
+
+async def test_no_hold_ends_while_kafka_is_away_nor_before_an_announcement_could_have_come_afterwards() -> None:
+    harness = Harness()
+    await suspended(harness)
+    await harness.pass_time(HOLD_SECONDS - PULSE_SECONDS)
+    harness.work.silent_seconds = SILENT_SECONDS + 1
+    await harness.pass_time(PULSE_SECONDS)
+    assert states(harness) == {"d-1": "suspended"}
+    await harness.pass_time(10 * HOLD_SECONDS)
+    harness.work.silent_seconds = 0.0
+    assert states(harness) == {"d-1": "suspended"}
+    await harness.pass_time(GRACE_SECONDS - 1)
+    assert states(harness) == {"d-1": "suspended"}
+    await harness.pass_time(PULSE_SECONDS)
+    assert states(harness) == {}
+
+
+async def test_an_announcement_that_had_waited_for_kafka_still_rescues() -> None:
+    harness = Harness()
+    await suspended(harness)
+    harness.work.silent_seconds = 10 * SILENT_SECONDS
+    await harness.pass_time(2 * HOLD_SECONDS)
+    harness.work.silent_seconds = 0.0
+    await harness.announce("open", T0 - 100, T0, None)
+    assert states(harness) == {"d-1": "active"}

@@ -13,6 +13,7 @@ from faust.types import TP
 from pushcast.kafka.batch import Batch, Bounds, Committed
 from pushcast.kafka.errors import RecordTooLarge
 from pushcast.kafka.guard import INTERNAL, RowGuard
+from pushcast.kafka.lease import boottime_seconds
 from pushcast.kafka.tracker import Record, Tracker
 from pushcast.model.clock import ManualClock
 from pushcast.model.ids import partition_of
@@ -163,6 +164,10 @@ class TwinWork:
     def __init__(self) -> None:
         self.refuses = False
         self.claims: list[set[TP]] = []
+        self.silent_seconds = 0.0
+
+    def last_heartbeat_at(self) -> float:
+        return boottime_seconds() - self.silent_seconds
 
     async def commit_now(self, partitions: Iterable[TP]) -> bool:
         self.claims.append(set(partitions))
