@@ -17,6 +17,7 @@ from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.model.ids import partition_of
 from pushcast.register.history import Device, Historian, Step, Subject, concerns, ordered
 from pushcast.register.names import Topics
+from pushcast.wire.dead_letters import PlainRecord
 from pushcast.wire.times import rfc3339
 
 #: More devices with one id or token are not one story: say whose.
@@ -27,19 +28,6 @@ MAX_STEPS = 2000
 
 class TooManyDevices(PushcastError):
     """The id or hash is that of more devices than can be told together."""
-
-
-@dataclass(slots=True)
-class _Read:
-    """A consumed record, as `pushcast.kafka.ports.Record`."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Any
 
 
 @dataclass(slots=True)
@@ -87,7 +75,7 @@ class _Search:
         devices: set[Device] = set()
         found = History()
 
-        def look(record: _Read) -> None:
+        def look(record: PlainRecord) -> None:
             if not self._subject.may_be_in(record):
                 return
             step = self._step(record, found)
@@ -107,7 +95,7 @@ class _Search:
     async def _tell(self, devices: set[Device]) -> History:
         found = History()
 
-        def collect(record: _Read) -> None:
+        def collect(record: PlainRecord) -> None:
             if not any(device.user.encode() in (record.key or b"") for device in devices):
                 return
             step = self._step(record, found)
@@ -120,7 +108,7 @@ class _Search:
         _keep_newest(found, self._names)
         return found
 
-    def _step(self, record: _Read, found: History) -> Step | None:
+    def _step(self, record: PlainRecord, found: History) -> Step | None:
         try:
             return self._historian.step_of(record)
         except InvalidInput as error:
@@ -162,15 +150,15 @@ def kept_since(
     return kept
 
 
-def _record(message: Message) -> _Read:
-    return _Read(
+def _record(message: Message) -> PlainRecord:
+    return PlainRecord(
         cast(str, message.topic()),
         cast(int, message.partition()),
         cast(int, message.offset()),
         message.timestamp()[1],
         message.key(),
         message.value(),
-        message.headers() or (),
+        cast("list[tuple[str, bytes]]", message.headers() or []),
     )
 
 

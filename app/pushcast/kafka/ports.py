@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from pushcast.wire.dead_letters import SourceRecord
 
-class Record(Protocol):
-    """A consumed record (`aiokafka.ConsumerRecord`)."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+#: A consumed record (`aiokafka.ConsumerRecord`).
+Record = SourceRecord
 
 
 class Batch(Protocol):

@@ -6,8 +6,6 @@ never larger than the record that its targets came from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
 
 from pushcast.kafka.ports import Barrier, Outbox
@@ -17,25 +15,12 @@ from pushcast.model.words import Lane, Platform
 from pushcast.send.records import OpenRecord, Parcel
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
-from pushcast.wire.dead_letters import dead_letter
+from pushcast.wire.dead_letters import PlainRecord, dead_letter
 from pushcast.wire.retries import DOUBTFUL, Ladder, Rung, foreign, pick, retry_record
 
 
 class AttemptsExhausted(InvalidInput):
     """Every round of sending failed: `reason` is what the last one came to."""
-
-
-@dataclass(slots=True)
-class Letter:
-    """The failed part of a send record, as a dead letter wants its source."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
 
 
 class Aside:
@@ -94,7 +79,7 @@ class Aside:
         headers = foreign(record.headers)
         if record.round.doubtful:
             headers.append((DOUBTFUL, b"1"))
-        source = Letter(
+        source = PlainRecord(
             record.batch.topic,
             record.batch.partition,
             record.offset,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from pushcast import __version__
@@ -15,6 +16,19 @@ PUSH = "push.errors."
 
 class SourceRecord(Protocol):
     """What a dead letter needs of a consumed record."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class PlainRecord:
+    """A `SourceRecord` of one's own making."""
 
     topic: str
     partition: int
