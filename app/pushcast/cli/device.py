@@ -53,7 +53,7 @@ def show(user: str, output: OutputOption = Output.text) -> None:
     for row in rows:
         row.pop("address")
         row["token_hash"] = row["token_hash"].hex()
-        for name in ("registered_at", "seen_at", "suspended_at"):
+        for name in ("registered_at", "seen_at", "suspended_at", "invalid_since"):
             row[name] = None if row[name] is None else rfc3339(row[name])
     if output is Output.json:
         print_json(rows)
