@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from pushcast.config.settings import Settings
 from pushcast.kafka.handover.fences import Fences, author_of
 from pushcast.wire import topics
+from pushcast.wire.headers import Headers
 from pushcast.wire.row_reader import active_device
 
 QUIET_POLLS = 20
 POLL_SECONDS = 0.5
+
+
+class Rows:
+    """The last row of each key that counts: fences are none, and what is void was written by a fenced-off registrar."""
+
+    def __init__(self) -> None:
+        self._values: dict[bytes, bytes | None] = {}
+        self._fences: dict[int, Fences] = {}
+
+    def add(self, partition: int, offset: int, key: bytes, value: bytes | None, headers: Headers | None) -> None:
+        """Records of a partition in their order."""
+        if self._fences.setdefault(partition, Fences()).admit(author_of(headers), offset):
+            self._values[key] = value
+
+    def active(self) -> set[tuple[str, str]]:
+        """(user, device) of every row that planners would plan for."""
+        found = [key for key, value in self._values.items() if value is not None and active_device(key, value)]
+        return {(user.decode(), device.decode()) for user, _, device in (key.split(b"\0") for key in found)}
 
 
 def active_devices(settings: Settings) -> set[tuple[str, str]]:
@@ -23,8 +44,7 @@ def active_devices(settings: Settings) -> set[tuple[str, str]]:
             "fetch.wait.max.ms": 20,
         }
     )
-    rows: dict[bytes, bytes | None] = {}
-    fences = {partition: Fences() for partition in range(settings.kafka.partitions)}
+    rows = Rows()
     try:
         ends = {}
         for partition in range(settings.kafka.partitions):
@@ -46,11 +66,10 @@ def active_devices(settings: Settings) -> set[tuple[str, str]]:
                 assert key is not None
                 assert at_partition is not None
                 assert offset is not None
-                if fences[at_partition].admit(author_of(message.headers()), offset):  # type: ignore[arg-type]
-                    rows[key] = message.value()
+                headers = cast("Headers | None", message.headers())
+                rows.add(at_partition, offset, key, message.value(), headers)
                 if offset + 1 >= ends.get(at_partition, 0):
                     ends.pop(at_partition, None)
     finally:
         consumer.close()
-    active = [key for key, value in rows.items() if value is not None and active_device(key, value) is not None]
-    return {(user.decode(), device.decode()) for user, _, device in (key.split(b"\0") for key in active)}
+    return rows.active()

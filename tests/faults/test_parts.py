@@ -9,15 +9,20 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from faults import clocked
 from faults.books import Snapshot, Verdict
+from faults.devices import Rows
 from faults.scenarios.poison import KINDS, malformed
 from faults.scenarios.table import cut_short, deleted, older
 from pushcast.demo.strikes import Exposure
+from pushcast.model.device import AddressKind, DeviceRow, DeviceState
 from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Platform
+from pushcast.wire.devices import encode_row
 from pushcast.wire.keys import user_of
 from pushcast.wire.notifications import ClassRule, NotificationDecoder
 
@@ -91,9 +96,27 @@ def test_damages_do_what_they_say(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+def row(state: DeviceState) -> bytes:
+    known: dict[str, Any] = {"key_id": "", "token_hash": b"h" * 16, "registered_at": 1, "seen_at": 1}
+    return encode_row(DeviceRow("news", "d", Platform.APNS, AddressKind.TOKEN, b"t", state=state, **known))
+
+
+def test_rows_of_fenced_off_registrars_and_fences_are_no_devices() -> None:
+    rows = Rows()
+    origin = [("push-origin", b"register/0")]
+    old, new = [*origin, ("push-epoch", b"1")], [*origin, ("push-epoch", b"2")]
+    rows.add(0, 0, b"ann\0news\0d", row(DeviceState.ACTIVE), old)
+    rows.add(0, 1, b"bob\0news\0d", row(DeviceState.ACTIVE), old)
+    rows.add(0, 2, b"\xff", b"", [*new, ("push-fence", b"1")])
+    rows.add(0, 3, b"ann\0news\0d", None, old)
+    rows.add(0, 4, b"bob\0news\0d", row(DeviceState.SUSPENDED), new)
+    assert rows.active() == {("ann", "d")}
+
+
 PROGRAM = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from faults import clocked
 clocked.install(Path(sys.argv[1]))
 from pushcast.model.clock import SystemClock
