@@ -11,7 +11,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.wire import groups, topics
 from pushcast.wire.batches import decode_batch
 
-#: (group, topic, place): records of the topic that the group has not finished are such a place, in this order.
+#: (group, topic, place): records of the topic that the group has not finished are such a place.
 PLACES: Sequence[tuple[str, str, str]] = (
     (groups.SETTLE, topics.PARKED, PARKED),
     *((groups.SETTLE, topics.retry(delay), RETRY) for delay in topics.RETRY_DELAY_SECONDS),

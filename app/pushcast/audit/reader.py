@@ -127,17 +127,16 @@ class Books:
         if not wanted:
             return {}
         search = Search(wanted)
-        ends = {topic: self._watermarks(topic, partition)[1] for _, topic, _ in PLACES}
-        ends[topics.RECEIPT] = read_to
+        ends = {topics.RECEIPT: read_to}
+        starts: dict[str, int] = {}
         for group, topic, _ in PLACES:
-            low, high = self._watermarks(topic, partition)
-            if low == high:
-                continue
-            start = max(low, self._committed(group, topic)[partition])
-            for message in self._read(partition, {topic: start}):
-                search.record(topic, _offset(message), _headers(message), message.value())
-                if search.over:
-                    return search.found
+            low, ends[topic] = self._watermarks(topic, partition)
+            if low < ends[topic]:
+                starts[topic] = max(low, self._committed(group, topic)[partition])
+        for message in self._read(partition, starts):
+            search.record(str(message.topic()), _offset(message), _headers(message), message.value())
+            if search.over:
+                return search.found
         moving = any(self._watermarks(topic, partition)[1] > end for topic, end in ends.items())
         return {**dict.fromkeys(wanted, MOVING), **search.found} if moving else search.found
 
