@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pushcast.model.batch import KINDS, Message, SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.words import Lane, Platform, Reason
-from pushcast.wire.batches import decode_batch
+from pushcast.wire.batches import check_size, decode_batch
 
 _MAX_ATTEMPT = 2**31 - 2  # Avro int, and one more is counted
 
 
-def admit(value: bytes | None, platform: Platform, lane: Lane) -> SendBatch:
-    """Decodes and checks whatever would fail later, deep in an engine. About 5 µs a message.
+def admit(value: bytes | None, platform: Platform, lane: Lane, headers: Sequence[tuple[str, bytes]] = ()) -> SendBatch:
+    """Decodes and checks whatever would fail later, deep in an engine or on the way to another topic. About 5 µs a
+    message.
 
-    Raises InvalidInput: tombstone, unknown_frame, unknown_schema, undecodable or invalid_field.
+    Raises InvalidInput: tombstone, too_large, unknown_frame, unknown_schema, undecodable or invalid_field.
     """
     if value is None:
         raise InvalidInput(Reason.TOMBSTONE, "the record has no value; send topics take no tombstones")
+    check_size(value, headers)
     batch = decode_batch(value)
     for field, found, own in (("platform", batch.platform, platform), ("lane", batch.lane, lane)):
         if found != own:

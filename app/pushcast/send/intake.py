@@ -134,7 +134,7 @@ class Intake:
             if not self._counts(batch.partition, record):
                 batch.done_many((record.offset,))
                 return 0
-            send_batch = admit(record.value, self._platform, self._lane)
+            send_batch = admit(record.value, self._platform, self._lane, record.headers)
             earlier = round_of(record.headers)
         except InvalidInput as error:
             if self._flood is not None:

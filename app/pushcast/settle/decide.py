@@ -9,7 +9,7 @@ from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.words import Lane, Outcome, Platform, Reason
-from pushcast.wire.batches import decode_batch
+from pushcast.wire.batches import check_size, decode_batch
 from pushcast.wire.headers import Headers
 from pushcast.wire.retries import DUE_AT, number, pick
 
@@ -50,6 +50,7 @@ def read(value: bytes | None, headers: Headers) -> SendBatch:
     if value is None:
         raise InvalidInput(Reason.TOMBSTONE, "the record has no value; retry topics take no tombstones")
     number(headers, DUE_AT, _LAST_MS)
+    check_size(value, headers)
     batch = decode_batch(value)
     for field, found, known in (("platform", batch.platform, Platform), ("lane", batch.lane, Lane)):
         if found not in [str(word) for word in known]:

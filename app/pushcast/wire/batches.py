@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 
 from pushcast.model.batch import Message, SendBatch, Targets
+from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import Content, LiveActivity, LocalText, Options
+from pushcast.model.words import Reason
 from pushcast.wire.schemas import avro_type
 
 _TYPE = avro_type("send_batch")
@@ -25,6 +28,18 @@ def encode_batch(batch: SendBatch) -> bytes:
             "messages": [_message(message) for message in batch.messages],
         }
     )
+
+
+#: Of a record with its headers. PLAN's largest is 512 KiB; topics take 1 MiB, and what goes on from here to a retry,
+#: parked or dead-letter topic, and back, has headers of ours in addition.
+MAX_BATCH_RECORD_BYTES: Final = 786_432
+
+
+def check_size(value: bytes, headers: Sequence[tuple[str, bytes]]) -> None:
+    """Raises InvalidInput (too_large) for a record that could not be passed on: none that Pushcast wrote."""
+    size = len(value) + sum([4 * len(name) + len(text) for name, text in headers])
+    if size > MAX_BATCH_RECORD_BYTES:
+        raise InvalidInput(Reason.TOO_LARGE, f"value and headers have {size} bytes, at most {MAX_BATCH_RECORD_BYTES}")
 
 
 def decode_batch(value: bytes) -> SendBatch:

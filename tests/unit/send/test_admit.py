@@ -8,7 +8,7 @@ from pushcast.model.batch import Message
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.send.admit import admit
-from pushcast.wire.batches import encode_batch
+from pushcast.wire.batches import MAX_BATCH_RECORD_BYTES, encode_batch
 from unit.send.twin import message, send_batch
 
 
@@ -68,3 +68,12 @@ def test_columns_that_would_fail_in_an_engine_are_refused_by_name(
 
 def test_a_message_without_targets_is_no_error() -> None:
     assert admit(encode_batch(send_batch(message(0))), Platform.APNS, Lane.URGENT).target_count == 0
+
+
+def test_a_record_too_large_to_be_passed_on_is_refused_with_the_limit() -> None:
+    value = encode_batch(send_batch(message()))
+    fits = [("note", b"x" * (MAX_BATCH_RECORD_BYTES - len(value) - 16))]
+    assert admit(value, Platform.APNS, Lane.URGENT, fits).target_count
+    with pytest.raises(InvalidInput, match=str(MAX_BATCH_RECORD_BYTES)) as caught:
+        admit(value, Platform.APNS, Lane.URGENT, [*fits, ("more", b"")])
+    assert caught.value.reason == "too_large"
