@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -30,12 +31,19 @@ class Rows:
 
     def active(self) -> set[tuple[str, str]]:
         """(user, device) of every row that planners would plan for."""
-        found = [key for key, value in self._values.items() if value is not None and active_device(key, value)]
-        return {(user.decode(), device.decode()) for user, _, device in (key.split(b"\0") for key in found)}
+        return _owners(key for key, value in self._values.items() if value is not None and active_device(key, value))
+
+    def known(self) -> set[tuple[str, str]]:
+        """(user, device) of every row, suspended ones too."""
+        return _owners(key for key, value in self._values.items() if value is not None)
 
 
-def active_devices(settings: Settings) -> set[tuple[str, str]]:
-    """(user, device) of every row that planners would plan for. Raises KafkaException, TimeoutError."""
+def _owners(keys: Iterable[bytes]) -> set[tuple[str, str]]:
+    return {(user.decode(), device.decode()) for user, _, device in (key.split(b"\0") for key in keys)}
+
+
+def read_rows(settings: Settings) -> Rows:
+    """As they are now. Raises KafkaException, TimeoutError."""
     consumer = Consumer(
         {
             "bootstrap.servers": settings.kafka.bootstrap_servers,
@@ -72,4 +80,4 @@ def active_devices(settings: Settings) -> set[tuple[str, str]]:
                     ends.pop(at_partition, None)
     finally:
         consumer.close()
-    return rows.active()
+    return rows

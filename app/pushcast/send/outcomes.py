@@ -184,10 +184,10 @@ class Outcomes:
                 if token_invalid:
                     self._receipts.report_token(job, barrier, result, reason or outcome, now_ms)
                 continue
+            self._figures.tries_again[parcel.app, self._platform, self._lane, result.disposition] += 1
             if isinstance(verdict, Park):
                 self._parked.add(parcel, (target,), Why.BREAKER, verdict.doubtful)
                 continue
-            self._figures.tries_again[parcel.app, self._platform, self._lane, result.disposition] += 1
             if isinstance(verdict, Again):
                 self._add_retry(again, job, target, verdict)
                 ended -= 1

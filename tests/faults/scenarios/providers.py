@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from faults.devices import active_devices
+from faults.devices import read_rows
 from faults.rig import Rig, roles
 from pushcast.demo.simulated import Simulated
 from pushcast.demo.strikes import figures
@@ -19,7 +19,7 @@ from pushcast.observe.catalogue import MetricName
 NAME = "providers"
 TITLE = "GOAWAY, resets, 503, silence, latency, revoked credentials, every token invalid"
 BETWEEN_SECONDS = 0.2
-MENDED_SECONDS = 120.0
+MENDED_SECONDS = 60.0
 SHORT_FAULTS = 3
 #: Settings of the world: suspensions end within a run.
 OVERRIDES: dict[str, dict[str, Any]] = {"devices": {"hold_seconds": 30}}
@@ -59,14 +59,19 @@ def story(rig: Rig) -> None:
         healed(rig)
     rig.allowed_copies += tried_unknown(rig) - unknown
     lost: set[tuple[str, str]] = set()
+    gone: set[tuple[str, str]] = set()
 
     def mended() -> bool:
+        rows = read_rows(rig.world.settings)
         lost.clear()
-        lost.update(good - active_devices(rig.world.settings))
+        lost.update(good - rows.active())
+        gone.clear()
+        gone.update(good - rows.known())
         return not lost
 
     rig.until(mended, MENDED_SECONDS)
-    rig.require(not lost, f"{len(lost)} good devices lost, such as {sorted(lost)[:3]}")
+    rig.require(not gone, f"{len(gone)} good devices removed, such as {sorted(gone)[:3]}")
+    rig.require(not lost - gone, f"{len(lost - gone)} good devices still suspended, such as {sorted(lost - gone)[:3]}")
     rig.numbers |= {"faults": order, "tried_again_unanswered": rig.allowed_copies, "good_devices_lost": len(lost)}
 
 
