@@ -114,7 +114,8 @@ async def test_a_device_that_expo_finds_dead_later_is_reported_although_the_poll
         async with running(sender):
             produce(kafka, SEND, [(5, None, encode_batch(batch))])
             await until(lambda: stage.figures.outcomes.total() == len(users), "every push has its ticket")
-        receipts = [decode_receipt(record.value() or b"") for record in read_all(kafka, topics.RECEIPT, PARTITIONS)]
+        read = read_all(kafka, topics.RECEIPT, PARTITIONS)
+        receipts = [decode_receipt(value) for record in read if (value := record.value())]  # others' fences have none
         assert {r["user"]: r["outcome"] for r in receipts if r["user"] in users} == dict.fromkeys(users, "accepted")
         [written] = waiting_of(kafka, users)
         assert set(written.user) == users
