@@ -70,8 +70,6 @@ SHORT = Size(
 SETTINGS: dict[str, dict[str, Any]] = {
     "kafka": {"session_timeout_seconds": 8},
     "devices": {"hold_seconds": 10},
-    # A wave of invalid tokens is known by so many answers of an (app, platform): these worlds are small.
-    "send": {"breaker": {"least_tokens": 20}},
 }
 
 

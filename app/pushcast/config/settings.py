@@ -75,6 +75,7 @@ class Breaker(Strict):
     least_answers: int = Field(default=50, ge=1)  # within those 10 s
     invalid_share: float = Field(default=0.8, gt=0, le=1.1)  # of the last answers about tokens; above 1: never
     least_tokens: int = Field(default=50, ge=1)  # so many of them at least, within a minute
+    invalid_in_a_row: int = Field(default=20, ge=1)  # or so many without a good answer between, however long it takes
     open_seconds: float = Field(default=5.0, gt=0, le=3600)  # until the first probes; doubled while they fail
     max_open_seconds: float = Field(default=60.0, gt=0, le=3600)
     probes: int = Field(default=20, ge=1, le=1000)  # targets of one round

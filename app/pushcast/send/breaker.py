@@ -40,6 +40,7 @@ class Limits:
     sustained_seconds: float = 3.0  # the first failure being at least so long ago
     invalid_share: float = 0.8  # of the last `least_tokens` or more, within `window_seconds`; above 1: never
     least_tokens: int = 50
+    invalid_in_a_row: int = 20  # or so many without one good answer between, however long that takes
     window_seconds: float = 60.0
     open_seconds: float = 5.0  # the first interval; doubled with every round of probes that fails
     max_open_seconds: float = 60.0
@@ -79,6 +80,7 @@ class Breaker:
         self._random = random
         self._slices: deque[_Slice] = deque()
         self._bad_since: float | None = None  # no sound answer from then on
+        self._invalid_in_a_row = 0
         self._own = False  # opened by what this process saw itself
         self._probe_at = 0.0
         self._failed_rounds = 0
@@ -174,6 +176,7 @@ class Breaker:
         self.abnormal_since_ms = max(0, abnormal_since_ms)
         self.opened_at_ms = now_ms
         self._slices.clear()
+        self._invalid_in_a_row = 0
 
     def _close(self, now: float) -> None:
         self.state = State.CLOSED
@@ -196,8 +199,11 @@ class Breaker:
                 slices.popleft()
         if tally.sound:
             self._bad_since = None
-        elif tally.bad and self._bad_since is None:
-            self._bad_since = now
+            self._invalid_in_a_row = 0
+        else:
+            self._invalid_in_a_row += tally.invalid
+            if tally.bad and self._bad_since is None:
+                self._bad_since = now
         total = slices[-1].tally
         total.sound += tally.sound
         total.slowed += tally.slowed
@@ -224,7 +230,10 @@ class Breaker:
             sustained = now - failed[0].began_at >= limits.sustained_seconds
             if sustained and answers >= limits.least_answers and failures >= limits.failure_share * answers:
                 return PROVIDER_FAILING
-        if latest.invalid:
+        if latest.invalid and limits.invalid_share <= 1:
+            # An app with little to send: it would be minutes until its tokens are many, and a hold is ten.
+            if self._invalid_in_a_row >= limits.invalid_in_a_row:
+                return TOKENS_INVALID
             # Any stretch that ends now: a token that is suspended is not asked about again, so a provider that calls
             # all of them invalid says so of each once, which an hour's good answers before must not drown.
             invalid = tokens = 0

@@ -107,6 +107,7 @@ def build_breakers(settings: Settings, control: ControlState, outbox: Outbox, fi
         least_answers=chosen.least_answers,
         invalid_share=chosen.invalid_share,
         least_tokens=chosen.least_tokens,
+        invalid_in_a_row=chosen.invalid_in_a_row,
         open_seconds=chosen.open_seconds,
         max_open_seconds=max(chosen.open_seconds, chosen.max_open_seconds),
         probes=chosen.probes,

@@ -9,6 +9,7 @@ from pushcast.send.breaker import Breaker, Limits, State, Turn
 from pushcast.send.tally import Tally
 
 LIMITS = Limits()
+SHARES = Limits(invalid_in_a_row=1_000)
 T0 = 1_800_000_000_000
 COUNTED_LATE_MS = 2000
 
@@ -125,7 +126,7 @@ def test_being_asked_to_slow_down_is_no_failure() -> None:
 
 
 def test_invalid_tokens_open_at_an_abnormal_share_and_the_window_began_with_the_first() -> None:
-    world = World()
+    world = World(SHARES)
     world.note(sound=10)
     world.pass_(5)
     assert world.note(invalid=39) is None
@@ -137,7 +138,7 @@ def test_invalid_tokens_open_at_an_abnormal_share_and_the_window_began_with_the_
 
 
 def test_the_abnormal_window_began_with_the_last_sound_answer_however_long_ago() -> None:
-    world = World()
+    world = World(SHARES)
     world.note(sound=1000)
     for _ in range(10):
         world.pass_(50)
@@ -163,6 +164,20 @@ def test_a_sudden_wave_of_invalid_tokens_opens_however_much_went_well_in_the_min
     world.pass_(1)
     assert world.note(invalid=100) is Turn.OPENED
     assert world.breaker.reason == "tokens_invalid"
+
+
+def test_few_invalid_tokens_in_a_row_open_however_slowly_they_come() -> None:
+    world = World()
+    for _ in range(40):  # a good one between: an app with old tokens
+        assert world.note(invalid=10) is None
+        assert world.note(sound=5) is None
+    for _ in range(19):
+        world.pass_(120)
+        assert world.note(invalid=1) is None
+    world.pass_(120)
+    assert world.note(invalid=1) is Turn.OPENED
+    assert world.breaker.reason == "tokens_invalid"
+    assert world.breaker.opened_at_ms - world.breaker.abnormal_since_ms == 19 * 120_000 + COUNTED_LATE_MS
 
 
 def test_the_share_above_one_switches_it_off() -> None:
