@@ -69,6 +69,8 @@ def configure_logging(
     root.setLevel(number)
     for name in QUIET:
         logging.getLogger(name).setLevel(number if number <= logging.DEBUG else max(number, logging.WARNING))
+    # A commit that takes longer than its interval is nothing to act on: the lag shows whether it matters.
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     structlog.configure(
