@@ -92,6 +92,7 @@ def answers(rig: Rig) -> bool:
     """Whether committed offsets and ends of logs can be asked for."""
     try:
         rig.lag()
-    except (KafkaException, PushcastError):
+    except (KafkaException, PushcastError) as error:
+        rig.numbers["last_refusal"] = str(error)
         return False
     return True
