@@ -14,6 +14,7 @@ from pushcast.audit.reckoning import MAX_LISTED, MOVING, Key, PartitionAccounts,
 from pushcast.audit.writers import Writers
 from pushcast.config.settings import Settings
 from pushcast.kafka.handover.fences import author_of
+from pushcast.kafka.offsets import watermarks
 from pushcast.kafka.security import librdkafka_config
 from pushcast.model.errors import PushcastError
 from pushcast.model.ids import partition_of
@@ -88,7 +89,7 @@ class Books:
             starts = {topic: self._start(topic, partition, since_ms) for topic in wanted}
             writers = {topic: Writers() for topic in (topics.PLANNED, topics.RECEIPT)}
             from_ms = None if since_ms is None else max(0, since_ms - FENCES_BEFORE_MS)
-            read_to = self._watermarks(topics.RECEIPT, partition)[1]
+            read_to = watermarks(self._consumer, topics.RECEIPT, partition)[1]
             early = {topic: self._start(topic, partition, from_ms) for topic in writers}
             for message in self._read(partition, {**starts, **early}):
                 topic, value = str(message.topic()), message.value()
@@ -130,14 +131,14 @@ class Books:
         ends = {topics.RECEIPT: read_to}
         starts: dict[str, int] = {}
         for group, topic, _ in PLACES:
-            low, ends[topic] = self._watermarks(topic, partition)
+            low, ends[topic] = watermarks(self._consumer, topic, partition)
             if low < ends[topic]:
                 starts[topic] = max(low, self._committed(group, topic)[partition])
         for message in self._read(partition, starts):
             search.record(str(message.topic()), _offset(message), _headers(message), message.value())
             if search.over:
                 return search.found
-        moving = any(self._watermarks(topic, partition)[1] > end for topic, end in ends.items())
+        moving = any(watermarks(self._consumer, topic, partition)[1] > end for topic, end in ends.items())
         return {**dict.fromkeys(wanted, MOVING), **search.found} if moving else search.found
 
     def _is_foreign(self, message: Message) -> bool:
@@ -148,7 +149,7 @@ class Books:
         """Unfinished records of `topic`, all partitions together."""
         records = 0
         for partition, committed in enumerate(self._committed(group, topic)):
-            low, high = self._watermarks(topic, partition)
+            low, high = watermarks(self._consumer, topic, partition)
             records += max(0, high - max(low, committed))
         return Lag(group, topic, records)
 
@@ -162,16 +163,7 @@ class Books:
 
     def end_offsets(self, topic: str) -> list[int]:
         """Next offset to be written, per partition."""
-        return [self._watermarks(topic, partition)[1] for partition in range(self._partitions)]
-
-    def _watermarks(self, topic: str, partition: int) -> tuple[int, int]:
-        try:
-            found = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_SECONDS)
-        except KafkaException as error:
-            raise PushcastError(f"{topic}[{partition}]: {error.args[0].str()}") from error
-        if found is None:
-            raise PushcastError(f"no answer from Kafka about {topic} within {_TIMEOUT_SECONDS:.0f} s")
-        return int(found[0]), int(found[1])
+        return [watermarks(self._consumer, topic, partition)[1] for partition in range(self._partitions)]
 
     def _committed(self, group: str, topic: str) -> list[int]:
         """Committed offset of each partition; 0 where nothing was committed."""
@@ -182,7 +174,7 @@ class Books:
         return [max(0, int(found.offset)) for found in consumer.committed(wanted, timeout=_TIMEOUT_SECONDS)]
 
     def _start(self, topic: str, partition: int, since_ms: int | None) -> int:
-        low, high = self._watermarks(topic, partition)
+        low, high = watermarks(self._consumer, topic, partition)
         if since_ms is None:
             return low
         found = self._consumer.offsets_for_times([TopicPartition(topic, partition, since_ms)], timeout=_TIMEOUT_SECONDS)
@@ -191,7 +183,7 @@ class Books:
 
     def _read(self, partition: int, starts: dict[str, int]) -> Iterator[Message]:
         """Every record of this partition of several topics, from their starts to the ends that they have now."""
-        ends = {topic: self._watermarks(topic, partition)[1] for topic in starts}
+        ends = {topic: watermarks(self._consumer, topic, partition)[1] for topic in starts}
         positions = {topic: start for topic, start in starts.items() if start < ends[topic]}
         self._consumer.assign([TopicPartition(topic, partition, start) for topic, start in positions.items()])
         silent_until = time.monotonic() + _TIMEOUT_SECONDS

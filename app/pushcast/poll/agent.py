@@ -8,12 +8,13 @@ pause what is full. A stop loses nothing and repeats questions only, and at wors
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from random import Random
 
 from pushcast.config.settings import Flood
 from pushcast.kafka.batch import TP, Committed, Stage
+from pushcast.kafka.callbacks import guarded
 from pushcast.kafka.flood import FloodGuard
 from pushcast.kafka.ports import Barrier, Batch, CallLater, Fatal, Outbox
 from pushcast.model.clock import Clock
@@ -57,6 +58,7 @@ class PollStage(Stage):
         self._clock = clock
         self._first_seconds = first_seconds
         self._fatal = fatal
+        self._guarded = guarded(f"{self._group}: a step failed", fatal)
         self._call_later = call_later
         self._leases: dict[int, Lease] = {}  # by partition
         self._progress = asyncio.Event()
@@ -152,10 +154,3 @@ class PollStage(Stage):
         for batch, mine in offsets.items():
             batch.done_many(mine)
         self._progress.set()
-
-    def _guarded(self, step: Callable[[], None]) -> None:
-        """The loop only logs what its callbacks raise; here that would leave records waiting for ever."""
-        try:
-            step()
-        except Exception as error:
-            self._fatal(f"{self._group}: a step failed", error)

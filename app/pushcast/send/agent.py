@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from random import Random
 
 from pushcast.kafka.batch import TP, Committed, Stage
+from pushcast.kafka.callbacks import guarded
 from pushcast.kafka.flood import FloodGuard
 from pushcast.kafka.handover import standing
 from pushcast.kafka.handover.fences import Fences
@@ -86,6 +87,7 @@ class SendStage(Stage):
         self._outbox = outbox
         self._quiesce_seconds = quiesce_seconds
         self._fatal = fatal
+        self._guarded = guarded(f"{self._group}: a step of the sender failed", fatal)
         self._ledgers = ledgers
         self._isolation = isolation
         self._lease = lease
@@ -258,10 +260,3 @@ class SendStage(Stage):
         if gone:
             self.figures.dropped[self.platform, self.lane] += sum(record.left for record in gone)
             self._departures.drop(gone)
-
-    def _guarded(self, step: Callable[[], None]) -> None:
-        """The loop only logs what its callbacks raise; here that would leave records open for ever."""
-        try:
-            step()
-        except Exception as error:
-            self._fatal(f"{self._group}: a step of the sender failed", error)

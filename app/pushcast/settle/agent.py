@@ -9,13 +9,13 @@ transport's bounds pause what is full. Between passes (`passes`) a parked partit
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from pushcast.config.settings import Flood
 from pushcast.kafka.batch import TP, Committed, Stage
+from pushcast.kafka.callbacks import guarded
 from pushcast.kafka.flood import FloodGuard
 from pushcast.kafka.handover import standing
 from pushcast.kafka.handover.fences import Fences, author_of
@@ -69,6 +69,7 @@ class SettleStage(Stage):
         self._clock = clock
         self._longest_seconds = longest_seconds
         self._fatal = fatal
+        self._guarded = guarded(f"{GROUP}: a step of the settler failed", fatal)
         self._call_later = call_later
         self._handover = handover
         control = control or ControlState()
@@ -275,10 +276,3 @@ class SettleStage(Stage):
         for batch, mine in offsets.items():
             batch.done_many(mine)
         self._progress.set()
-
-    def _guarded(self, step: Callable[[], None]) -> None:
-        """The loop only logs what its callbacks raise; here that would leave records waiting for ever."""
-        try:
-            step()
-        except Exception as error:
-            self._fatal(f"{GROUP}: a step of the settler failed", error)

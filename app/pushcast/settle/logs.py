@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from pushcast.kafka.offsets import watermarks
 from pushcast.model.errors import PushcastError
 from pushcast.settle.letters import Raw
 
@@ -52,13 +53,7 @@ class Logs:
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """First offset that is there, and the next one to be written."""
-        try:
-            found = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_SECONDS)
-        except KafkaException as error:
-            raise PushcastError(f"{topic}[{partition}]: {error.args[0].str()}") from error
-        if found is None:
-            raise PushcastError(f"no answer from Kafka about {topic} within {_TIMEOUT_SECONDS:.0f} s")
-        return int(found[0]), int(found[1])
+        return watermarks(self._consumer, topic, partition)
 
     def end(self, topic: str, partition: int) -> int:
         """Next offset to be written."""
