@@ -18,7 +18,7 @@ import pytest
 from faust.types import TP
 
 from pushcast.config.settings import Class, Kafka, Plan, Settings
-from pushcast.kafka.batch import Batch, Bounds, Committed
+from pushcast.kafka.batch import Batch, Committed
 from pushcast.kafka.handover import runner
 from pushcast.kafka.handover.rules import Rules
 from pushcast.kafka.handover.runner import Handover
@@ -35,7 +35,7 @@ from pushcast.wire.batches import decode_batch
 from pushcast.wire.devices import encode_row
 from pushcast.wire.receipts import decode_planned, decode_receipt
 from twins.handover import Log, Process
-from twins.kafka import ManualTimers, TwinTable, record, settled
+from twins.kafka import OPEN, ManualTimers, TwinTable, record, settled
 from twins.plan import PARTITIONS, T0, users_of
 
 PARTITION = 3
@@ -44,7 +44,6 @@ USERS = users_of(PARTITION, 4)
 DEVICES = [(user, f"d{number}", platform) for user in USERS for number, platform in enumerate(("apns", "fcm"))]
 WORLDS = 60
 MOST_WORLDS_TO_A_VIOLATION = 1000
-OPEN = Bounds(records=1_000_000, bytes=1 << 40, targets=1_000_000)
 
 
 class Table(TwinTable):

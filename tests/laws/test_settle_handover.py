@@ -17,7 +17,7 @@ import pytest
 from faust.types import TP
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.batch import Batch, Bounds, Committed
+from pushcast.kafka.batch import Batch, Committed
 from pushcast.kafka.handover import runner
 from pushcast.kafka.handover.rules import Rules
 from pushcast.kafka.handover.state import Takeover
@@ -35,7 +35,7 @@ from pushcast.wire.parked import Why, parked_record
 from pushcast.wire.receipts import decode_receipt
 from pushcast.wire.retries import retry_record
 from twins.handover import Log, Process
-from twins.kafka import ManualTimers, Produced, record, settled
+from twins.kafka import OPEN, ManualTimers, Produced, record, settled
 from unit.send.twin import T0, message
 
 PARTITION = 3
@@ -45,7 +45,6 @@ APPS = ("news", "shop")
 SENDS = ((Platform.APNS, Lane.URGENT), (Platform.FCM, Lane.BULK))
 WORLDS = 60
 MOST_WORLDS_TO_A_VIOLATION = 600
-OPEN = Bounds(records=1_000_000, bytes=1 << 40, targets=1_000_000)
 
 
 class World(Log):

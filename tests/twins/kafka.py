@@ -10,10 +10,13 @@ from typing import NamedTuple
 
 from aiokafka import ConsumerRecord
 
+from pushcast.kafka.batch import Bounds
 from pushcast.kafka.errors import Full, RecordRefused, RecordTooLarge
 from pushcast.kafka.tracker import Record
 
 Headers = Sequence[tuple[str, bytes]]
+#: Bounds that nothing reaches.
+OPEN = Bounds(records=1_000_000, bytes=1 << 40, targets=1_000_000)
 
 
 def record(

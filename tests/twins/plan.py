@@ -10,7 +10,7 @@ from typing import Any, cast
 from faust.types import TP
 
 from pushcast.config.settings import Class, Kafka, Plan, Settings
-from pushcast.kafka.batch import Batch, Bounds
+from pushcast.kafka.batch import Batch
 from pushcast.kafka.tracker import Record, Tracker
 from pushcast.model.batch import SendBatch
 from pushcast.model.clock import ManualClock
@@ -23,11 +23,10 @@ from pushcast.wire.batches import decode_batch
 from pushcast.wire.devices import encode_row
 from pushcast.wire.headers import Headers
 from pushcast.wire.receipts import Planned, decode_planned, decode_receipt
-from twins.kafka import ManualTimers, TwinOutbox, TwinTable, record, settled
+from twins.kafka import OPEN, ManualTimers, TwinOutbox, TwinTable, record, settled
 
 T0 = 1_800_000_000_000
 PARTITIONS = 8
-OPEN = Bounds(records=1_000_000, bytes=1 << 40, targets=1_000_000)
 TOPIC = topics.notification(Lane.NORMAL)
 CLASSES = {
     "default": Class(window_seconds=0),

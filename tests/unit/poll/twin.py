@@ -10,9 +10,7 @@ from typing import Any
 from aiokafka import ConsumerRecord
 from faust.types import TP
 
-from pushcast.kafka.batch import Batch
-from pushcast.kafka.tracker import Record, Tracker
-from pushcast.model.clock import ManualClock
+from pushcast.kafka.tracker import Record
 from pushcast.model.ids import delivery_id, token_hash
 from pushcast.model.words import Platform
 from pushcast.poll.agent import PollStage
@@ -24,7 +22,8 @@ from pushcast.wire import topics
 from pushcast.wire.receipts import TokenInvalid, decode_token_invalid
 from pushcast.wire.retries import DUE_AT
 from pushcast.wire.tickets import TicketBatch, decode_tickets, encode_tickets
-from unit.send.twin import OPEN, T0, Timer, TwinOutbox
+from twins.stage import TimedStage
+from unit.send.twin import T0, TwinOutbox
 
 TOPIC = topics.ticket(Platform.EXPO)
 FIRST_SECONDS = 900.0
@@ -85,16 +84,15 @@ OK = Verdict(Disposition.ACCEPTED, None)
 DEAD = Verdict(Disposition.INVALID, "device_unregistered")
 
 
-class Harness:
+class Harness(TimedStage):
     """A stage on the twins. Time moves with `pass_time`, and while the stage itself waits for an answer's turn."""
 
+    stage: PollStage
+
     def __init__(self, acks: bool = True, first_seconds: float = FIRST_SECONDS, **sources: TwinSource) -> None:
+        super().__init__(T0)
         self.outbox = TwinOutbox(acks)
-        self.clock = ManualClock(T0)
         self.figures = Figures()
-        self.fatal: list[tuple[str, BaseException]] = []
-        self.timers: list[tuple[float, Timer]] = []
-        self.trackers: dict[TP, Tracker] = {}
         self.slept: list[float] = []
         self.stage = PollStage(
             platform=Platform.EXPO,
@@ -104,42 +102,15 @@ class Harness:
             first_seconds=first_seconds,
             random=Random(1),
             figures=self.figures,
-            fatal=lambda what, error: self.fatal.append((what, error)),
-            call_later=self._call_later,
+            fatal=self.end_process,
+            call_later=self.call_later,
             sleep=self._sleep,
         )
-
-    def _call_later(self, delay_seconds: float, callback: Callable[[], None]) -> Timer:
-        assert delay_seconds > 0
-        timer = Timer(delay_seconds, callback)
-        self.timers.append((self.clock.monotonic_seconds() + delay_seconds, timer))
-        return timer
 
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.clock.advance(seconds)
         await asyncio.sleep(0)
-
-    def batch(self, *records: Record) -> Batch:
-        """A batch under the real tracker."""
-        tp = TP(records[0].topic, records[0].partition)
-        tracker = self.trackers.setdefault(tp, Tracker(records[0].offset, OPEN))
-        return Batch(tp, tracker, tracker.hand_over(records, tracker.arrive(records)), lambda: None)
-
-    async def feed(self, *records: Record) -> None:
-        """Handles them and lets the loop settle."""
-        await self.stage.handle(self.batch(*records))
-        await self.settle()
-
-    async def pass_time(self, seconds: float) -> None:
-        self.clock.advance(seconds)
-        now = self.clock.monotonic_seconds()
-        due = [timer for at, timer in self.timers if at <= now]
-        self.timers = [(at, timer) for at, timer in self.timers if at > now]
-        for timer in due:
-            if not timer.cancelled:
-                timer.callback()
-        await self.settle()
 
     def low(self, partition: int = 3) -> int:
         """The offset that Kafka would be told."""
@@ -152,9 +123,3 @@ class Harness:
 
     def invalid(self) -> list[TokenInvalid]:
         return [decode_token_invalid(each.value or b"") for each in self.outbox.of(topics.TOKEN_INVALID)]
-
-    async def settle(self, turns: int = 60) -> None:
-        """Lets everything that is ready run; nothing here waits for time."""
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        assert not self.fatal, self.fatal

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from faust.types import TP
 
-from pushcast.kafka.batch import Batch, Bounds, Committed
+from pushcast.kafka.batch import Batch, Committed
 from pushcast.kafka.errors import RecordTooLarge
 from pushcast.kafka.guard import INTERNAL, RowGuard
 from pushcast.kafka.lease import boottime_seconds
@@ -26,11 +26,10 @@ from pushcast.wire.control import Breaker, Kind, Subject, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
-from twins.kafka import Headers, ManualTimers, TwinBarrier, settled
+from twins.kafka import OPEN, Headers, ManualTimers, TwinBarrier, settled
 from twins.kafka import record as twin_record
 
 PARTITIONS = 8
-OPEN = Bounds(records=1_000_000, bytes=1 << 40, targets=1_000_000)
 T0 = 1_800_000_000_000
 HOLD_SECONDS = 600
 

@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka import ConsumerRecord
 from faust.types import TP
 
-from pushcast.kafka.batch import Batch, Bounds
+from pushcast.kafka.batch import Batch
 from pushcast.kafka.handover.ledgers import Ledgers
 from pushcast.kafka.tracker import Record, Tracker
 from pushcast.model.batch import Message, SendBatch, Targets
@@ -32,9 +32,9 @@ from pushcast.wire.batches import decode_batch, encode_batch
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.receipts import decode_receipt, decode_token_invalid
 from pushcast.wire.retries import Ladder
+from twins.kafka import OPEN
 
 T0 = 1_800_000_000_000
-OPEN = Bounds(records=1_000_000, bytes=1 << 40, targets=1_000_000)
 TOPIC = topics.send(Platform.APNS, Lane.URGENT)
 
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, cast
 
 from faust.types import TP
 
-from pushcast.kafka.batch import Batch
-from pushcast.kafka.tracker import Record, Tracker
+from pushcast.kafka.tracker import Record
 from pushcast.model.batch import SendBatch
-from pushcast.model.clock import ManualClock
 from pushcast.settle.agent import SettleStage
 from pushcast.settle.passes import Intervals
 from pushcast.wire import topics
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.retries import retry_record
-from unit.send.twin import OPEN, T0, Timer, TwinOutbox, record
+from twins.stage import TimedStage
+from unit.send.twin import T0, TwinOutbox, record
 
 RUNG = topics.retry("10s")
 LONGEST_SECONDS = 2000.0
@@ -44,23 +42,22 @@ def waiting(
     return record(topic, partition, offset, value, None, headers)
 
 
-class Harness:
-    """A stage on the twins. Time moves only with `pass_time`, which fires the timers that are due by then."""
+class Harness(TimedStage):
+    """A stage on the twins."""
+
+    stage: SettleStage
 
     def __init__(self, acks: bool = True, control: ControlState | None = None) -> None:
+        super().__init__(T0)
         self.outbox = TwinOutbox(acks)
-        self.clock = ManualClock(T0)
         self.counters: Counter[tuple[str, str]] = Counter()
-        self.fatal: list[tuple[str, BaseException]] = []
-        self.timers: list[tuple[float, Timer]] = []
-        self.trackers: dict[TP, Tracker] = {}
         self.stage = SettleStage(
             outbox=self.outbox,
             clock=self.clock,
             longest_seconds=LONGEST_SECONDS,
             counters=self.counters,
-            fatal=lambda what, error: self.fatal.append((what, error)),
-            call_later=self._call_later,
+            fatal=self.end_process,
+            call_later=self.call_later,
             control=control,
             intervals=Intervals(PASS_SECONDS, PROBE_SECONDS),
         )
@@ -70,41 +67,6 @@ class Harness:
     async def ends(self, partitions: Iterable[TP]) -> dict[TP, int]:
         return dict.fromkeys(partitions, self.end)
 
-    def _call_later(self, delay_seconds: float, callback: Callable[[], None]) -> Timer:
-        assert delay_seconds > 0
-        timer = Timer(delay_seconds, callback)
-        self.timers.append((self.clock.monotonic_seconds() + delay_seconds, timer))
-        return timer
-
-    def batch(self, *records: Record) -> Batch:
-        """A batch under the real tracker."""
-        tp = TP(records[0].topic, records[0].partition)
-        tracker = self.trackers.setdefault(tp, Tracker(records[0].offset, OPEN))
-        return Batch(tp, tracker, tracker.hand_over(records, tracker.arrive(records)), lambda: None)
-
-    async def feed(self, *records: Record) -> Batch:
-        """Handles them and lets the loop settle."""
-        batch = self.batch(*records)
-        await self.stage.handle(batch)
-        await self.settle()
-        return batch
-
-    async def pass_time(self, seconds: float) -> None:
-        self.clock.advance(seconds)
-        now = self.clock.monotonic_seconds()
-        due = [timer for at, timer in self.timers if at <= now]
-        self.timers = [(at, timer) for at, timer in self.timers if at > now]
-        for timer in due:
-            if not timer.cancelled:
-                timer.callback()
-        await self.settle()
-
     def low(self, topic: str = RUNG, partition: int = 3) -> int:
         """The offset that Kafka would be told."""
         return self.trackers[TP(topic, partition)].low
-
-    async def settle(self, turns: int = 40) -> None:
-        """Lets everything that is ready run; nothing here waits for time."""
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        assert not self.fatal, self.fatal
