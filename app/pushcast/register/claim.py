@@ -83,10 +83,9 @@ class Ownership:
         """
         epochs: dict[int, int] = {}
         for tp, at in committed.items():
-            known = max(standing.decode(at.metadata).epoch, self._table.fenced(tp.partition))
-            # Seconds as a floor: a claim outranks its predecessors when their metadata is lost, too.
-            floor = max(known + 1, self._clock.now_ms() // 1000, self._epochs.get(tp.partition, 0) + 1)
-            epochs[tp.partition] = max(epochs.get(tp.partition, 0), floor)
+            known = max(standing.decode(at.metadata).epoch, self._table.fenced(tp.partition), self.epoch(tp.partition))
+            epoch = standing.next_epoch(known, self._clock.now_ms() // 1000)
+            epochs[tp.partition] = max(epochs.get(tp.partition, 0), epoch)
         for partition in epochs:
             self.forget(partition)
         self._epochs.update(epochs)

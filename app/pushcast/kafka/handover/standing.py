@@ -17,6 +17,14 @@ class UnreadableMetadata(KafkaLayerError):
     """Commit metadata that this release did not write: going on could plan or send twice, so the process ends."""
 
 
+def next_epoch(known: int, now_seconds: int) -> int:
+    """The epoch of a new claim. `known`: the highest that is known of this origin.
+
+    Seconds as a floor: a claim outranks its predecessors when their metadata is lost, too.
+    """
+    return max(known + 1, now_seconds)
+
+
 class Standing(NamedTuple):
     """Where a source partition stands besides its offset."""
 

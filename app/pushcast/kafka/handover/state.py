@@ -33,8 +33,7 @@ class Takeover:
         `planned`: the output whose records close source offsets; None when the items of an offset tell by themselves.
         """
         self.origin = origin
-        # Seconds as a floor: a claim outranks its predecessors when their metadata is lost, too.
-        self.epoch = max(committed.epoch + 1, now_seconds)
+        self.epoch = standing.next_epoch(committed.epoch, now_seconds)
         self.outputs = tuple(outputs)
         self.starts: Positions = {
             topic: committed.positions[topic] if topic in committed.positions else ends[topic] for topic in outputs
