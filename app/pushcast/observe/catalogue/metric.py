@@ -1,0 +1,104 @@
+"""What the catalogue says of a metric, and the words that it may use: names and labels are public API.
+
+Names end in their base unit (seconds, bytes) and in `_total` when they only grow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+
+class Label(StrEnum):
+    """Labels and what their values are. Each has few values; one that is not known becomes `other`."""
+
+    APP = "app"  # a key of `apps` in the configuration
+    DISPOSITION = "disposition"  # what an attempt came to that was not the last
+    GROUP = "group"  # consumer group
+    KIND = "kind"
+    LANE = "lane"
+    OPERATION = "operation"  # of a device change
+    OUTCOME = "outcome"
+    PLATFORM = "platform"
+    REASON = "reason"  # the word of receipts and dead letters
+    RESULT = "result"
+    ROLE = "role"
+    TOPIC = "topic"
+    VERSION = "version"
+
+
+class MetricName(StrEnum):
+    """A metric that is not here does not exist: mypy refuses any other name."""
+
+    INFO = "pushcast_info"
+    READY = "pushcast_ready"
+    RECORDS_CONSUMED = "pushcast_records_consumed_total"
+    LAG = "pushcast_lag_records"
+    OLDEST_UNFINISHED = "pushcast_oldest_unfinished_seconds"
+    UNFINISHED_RECORDS = "pushcast_unfinished_records"
+    UNFINISHED_BYTES = "pushcast_unfinished_bytes"
+    UNFINISHED_TARGETS = "pushcast_unfinished_targets"
+    PARTITIONS = "pushcast_assigned_partitions"
+    PARTITIONS_PAUSED = "pushcast_paused_partitions"
+    HEARTBEAT_AGE = "pushcast_heartbeat_age_seconds"
+    OUTBOX_RECORDS = "pushcast_outbox_records"
+    TABLE_ROWS = "pushcast_table_rows"
+    DEAD_LETTERS = "pushcast_dead_letters_total"
+    DEAD_LETTERS_LOST = "pushcast_dead_letters_lost_total"
+    FORWARDED = "pushcast_records_forwarded_total"
+    DEVICE_CHANGES = "pushcast_device_changes_total"
+    DEVICES_REMOVED = "pushcast_devices_removed_total"
+    SUSPENSIONS = "pushcast_suspensions_total"
+    HOLDS_OVER = "pushcast_holds_over_total"
+    VOID_ROWS = "pushcast_void_rows_total"
+    REGISTER_CLAIMS = "pushcast_register_claims_total"
+    TOKENS_KEPT = "pushcast_tokens_kept_total"
+    ROWS_UNREADABLE = "pushcast_unreadable_rows_total"
+    BATCHES = "pushcast_batches_total"
+    TARGETS = "pushcast_planned_targets_total"
+    BATCH_TARGETS = "pushcast_batch_targets"
+    NOT_PLANNED = "pushcast_notifications_not_planned_total"
+    OUTCOMES = "pushcast_outcomes_total"
+    TRIES_AGAIN = "pushcast_tries_again_total"
+    RETRIED = "pushcast_retried_targets_total"
+    RETRIES_ENDED = "pushcast_retries_ended_total"
+    PARKED_CARRIED = "pushcast_parked_carried_targets_total"
+    SETTLED_BEFORE = "pushcast_settled_before_targets_total"
+    SETTLE_VOID = "pushcast_settle_void_records_total"
+    DROPPED = "pushcast_dropped_targets_total"
+    PROVIDER_RECEIPTS = "pushcast_provider_receipts_total"
+    RECEIPTS_ASKED = "pushcast_receipt_questions_total"
+    SEND_VOID = "pushcast_void_batches_total"
+    SKIPPED = "pushcast_skipped_targets_total"
+    PARKED = "pushcast_parked_targets_total"
+    BREAKER_OPEN = "pushcast_breaker_open"
+    BREAKERS_OPENED = "pushcast_breakers_opened_total"
+    PAUSED = "pushcast_paused"
+    CONTROL_IGNORED = "pushcast_control_records_ignored_total"
+    TAKEOVERS = "pushcast_takeovers_total"
+    TAIL_RECORDS = "pushcast_tail_records_total"
+    TAIL_VOID = "pushcast_tail_void_records_total"
+    IN_FLIGHT = "pushcast_in_flight_deliveries"
+    IN_FLIGHT_LIMIT = "pushcast_in_flight_deliveries_limit"
+    PROVIDER_SECONDS = "pushcast_provider_request_seconds"
+    PROVIDER_CONNECTIONS = "pushcast_provider_connections"
+    PROVIDER_CONNECTIONS_ENDED = "pushcast_provider_connections_ended_total"
+    LOOP_DELAY = "pushcast_loop_delay_seconds"
+    LOG_LINES_SUPPRESSED = "pushcast_log_lines_suppressed_total"
+    LABELS_REFUSED = "pushcast_label_values_refused_total"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One entry. `remedy` tells an operator when to worry and what to do."""
+
+    name: MetricName
+    kind: Kind
+    unit: str
+    labels: tuple[Label, ...]
+    meaning: str
+    remedy: str
+    buckets: tuple[float, ...] = ()

@@ -1,0 +1,77 @@
+"""REGISTER: device changes, suspensions and their holds, rows."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pushcast.observe.catalogue.metric import Label, Metric, MetricName
+
+L = Label
+N = MetricName
+
+METRICS: Final = (
+    Metric(
+        N.DEVICE_CHANGES,
+        "counter",
+        "changes",
+        (L.OPERATION, L.RESULT),
+        "Device changes and what became of them.",
+        "Many that change nothing: apps register at every start; harmless, but `refresh` is cheaper.",
+    ),
+    Metric(
+        N.SUSPENSIONS,
+        "counter",
+        "devices",
+        (L.RESULT,),
+        "Devices that a verdict suspended, and how it ended: `removed` after the hold, `lifted` in doubt.",
+        "Suspended far above the other two together: they wait for their hold. Many lifted: a breaker opened.",
+    ),
+    Metric(
+        N.HOLDS_OVER,
+        "counter",
+        "holds",
+        (L.REASON,),
+        "Holds at whose end there was nothing to do: `active` again, `unknown`, `other_token`, another's `suspended`.",
+        "`active`, many: apps register anew what providers call dead; look at their clocks and tokens.",
+    ),
+    Metric(
+        N.VOID_ROWS,
+        "counter",
+        "rows",
+        (L.RESULT,),
+        "Rows that a registrar wrote after another had taken its partition over: `found`, and `healed` (overwritten).",
+        "Many: processes are stopped for longer than their session timeout. Found and not healed: look at the log.",
+    ),
+    Metric(
+        N.REGISTER_CLAIMS,
+        "counter",
+        "partitions",
+        (),
+        "Partitions that this registrar has taken over.",
+        "Steadily rising: the group is never at rest, and holds begin anew each time.",
+    ),
+    Metric(
+        N.DEVICES_REMOVED,
+        "counter",
+        "devices",
+        (L.REASON,),
+        "Devices removed because a provider called them dead.",
+        "A jump for one app: wrong credentials or environment; stop the sender of that app and look.",
+    ),
+    Metric(
+        N.TOKENS_KEPT,
+        "counter",
+        "tokens",
+        (L.REASON,),
+        "Verdicts against a token that REGISTER did not follow.",
+        "Normal in small numbers: the device had registered again meanwhile.",
+    ),
+    Metric(
+        N.ROWS_UNREADABLE,
+        "counter",
+        "rows",
+        (L.REASON,),
+        "Device rows that this release cannot read.",
+        "A newer release wrote them, or another program did: upgrade, or find the writer.",
+    ),
+)
