@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import cast
 
 from confluent_kafka import Producer
@@ -23,14 +23,14 @@ from pushcast.kafka.security import librdkafka_config
 from pushcast.kafka.topics import load_topology
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Outcome
-from pushcast.settle.letters import Filter, Letter, came_from, in_doubt, read_letter, redriven_headers
+from pushcast.settle.letters import Filter, Letter, came_from, read_letter, redriven_headers
 from pushcast.settle.logs import BLOCK_BYTES, BLOCK_RECORDS, Logs, headers_of, raw_of
 from pushcast.settle.manifest import Manifest
+from pushcast.settle.remains import NO_RECEIPT, Last, what_is_left
 from pushcast.wire import topics
-from pushcast.wire.batches import encode_batch
 from pushcast.wire.headers import first
 from pushcast.wire.receipts import decode_receipt
-from pushcast.wire.retries import CAME_FROM, pick
+from pushcast.wire.retries import CAME_FROM
 
 _TIMEOUT_SECONDS = 15.0
 #: Letters held at a time; the manifest is saved after each such step.
@@ -38,9 +38,7 @@ STEP_LETTERS = BLOCK_RECORDS
 STEP_BYTES = BLOCK_BYTES
 
 Progress = Callable[[int, int], None]  # letters redriven, letters read
-Last = tuple[str, int]  # outcome and run of a delivery's last receipt
 _NEVER_MS = 2**63
-_NO_RECEIPT: Last = (Outcome.DEAD, -1)
 
 
 @dataclass(slots=True)
@@ -61,44 +59,6 @@ def dead_letter_topics(wanted: Filter) -> list[str]:
     if unknown:
         raise PushcastError(f"{', '.join(sorted(unknown))}: no topic with dead letters is called so")
     return sorted(name for source, name in known.items() if not wanted.topics or source in wanted.topics)
-
-
-def what_is_left(
-    letter: Letter, last: Mapping[bytes, Last], now_ms: int, include_in_doubt: bool, receipts_since_ms: int = 0
-) -> tuple[bytes | None, int, Counter[str]]:
-    """Value to write, deliveries in it, and deliveries that are left out by why. Pure. No value: nothing is left.
-
-    `receipts_since_ms`: receipts from before it are gone, so that older letters without one are not judged.
-    """
-    batch = letter.batch
-    if batch is None:
-        return letter.raw.value, 0, Counter()
-    left_out: Counter[str] = Counter()
-    messages = []
-    doubtful = in_doubt(letter) and not include_in_doubt
-    for message in batch.messages:
-        targets = message.targets
-        keep = []
-        for index, delivery in enumerate(targets.delivery_id):
-            outcome, run = last.get(delivery, _NO_RECEIPT)
-            if run < 0 and letter.raw.timestamp_ms < receipts_since_ms:
-                left_out["not_judgeable"] += 1
-            elif outcome != Outcome.DEAD:
-                left_out[outcome] += 1
-            elif run > batch.run:
-                left_out["later_run"] += 1  # redriven before, and in a later letter if it died again
-            elif targets.expires_at[index] <= now_ms:
-                left_out["past_expiry"] += 1
-            elif doubtful:
-                left_out["in_doubt"] += 1
-            else:
-                keep.append(index)
-        if keep:
-            messages.append(pick(message, keep))
-    if not messages:
-        return None, 0, left_out
-    again = replace(batch, messages=messages, run=redriven_headers(letter)[1])
-    return encode_batch(again), again.target_count, left_out
 
 
 class DeadLetters:
@@ -255,6 +215,6 @@ class DeadLetters:
             receipt = decode_receipt(value)
             delivery = bytes.fromhex(receipt["delivery_id"])
             # An acceptance is never taken back: a retry that overtook it cannot make the delivery dead.
-            if delivery in wanted and found.get(delivery, _NO_RECEIPT)[0] != Outcome.ACCEPTED:
+            if delivery in wanted and found.get(delivery, NO_RECEIPT)[0] != Outcome.ACCEPTED:
                 found[delivery] = receipt["outcome"], receipt["run"]
         return found, kept_since
