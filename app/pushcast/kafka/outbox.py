@@ -7,16 +7,15 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, cast
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from pushcast.config.security import KafkaSecurity
 
 from .barrier import Barrier
 from .errors import Full, OutboxFailed, RecordRefused, RecordTooLarge
-from .security import librdkafka_config
+from .producer import MAX_RECORD_BYTES, open_producer, refusal_of
 
 logger = logging.getLogger(__name__)
 
@@ -25,26 +24,12 @@ Headers = Sequence[tuple[str, bytes]]
 #: Bytes counted per record on top of its value: librdkafka's message, key and headers.
 RECORD_OVERHEAD_BYTES = 200
 
-#: Errors that blame the record; all others blame the cluster or the configuration.
-REFUSALS = {KafkaError.MSG_SIZE_TOO_LARGE: "record_too_large", KafkaError.INVALID_RECORD: "invalid_record"}
-
 POLL_SECONDS = 0.1
-
-#: Larger records are refused here. Smaller ones leave the process, so that the topic's own limit is what refuses them.
-MAX_RECORD_BYTES = 8 << 20
 
 
 def _beside_the_value(key: bytes | None, headers: Headers | None) -> int:
     """Upper bound of what key and headers add to a record, in bytes."""
     return len(key or b"") + sum(len(name) * 4 + len(value) + 10 for name, value in headers or ())
-
-
-class _ClientLog:
-    """librdkafka's log lines. Raises nothing into the C client, whatever the handlers do."""
-
-    def log(self, level: int, text: str, *arguments: object) -> None:
-        with suppress(Exception):
-            logger.log(level, text, *arguments)
 
 
 class Outbox:
@@ -89,28 +74,14 @@ class Outbox:
         self._failure_told = False
         self._scheduled = False
         self._closed = threading.Event()
-        self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap_servers,
-                "acks": "all",
-                "enable.idempotence": True,
-                "message.timeout.ms": 0,
-                "linger.ms": linger_seconds * 1000,
-                # A batch must fit the smallest `max.message.bytes` of our topics (1 MiB): it is refused as a whole.
-                "batch.size": 512 << 10,
-                "message.max.bytes": MAX_RECORD_BYTES,
-                "queue.buffering.max.messages": max_records * 2 + 10_000,
-                "queue.buffering.max.kbytes": max_bytes * 4 // 1024,
-                "reconnect.backoff.ms": 50,
-                "reconnect.backoff.max.ms": 1000,
-                "socket.nagle.disable": True,
-                "socket.keepalive.enable": True,
-                "broker.address.family": "v4" if "127.0.0.1" in bootstrap_servers else "any",
-                "error_cb": self._on_client_error,
-                **({} if security is None else librdkafka_config(security)),
-                **(extra or {}),
-            },
-            logger=_ClientLog(),
+        self._producer = open_producer(
+            bootstrap_servers,
+            security=security,
+            linger_seconds=linger_seconds,
+            max_records=max_records,
+            max_bytes=max_bytes,
+            on_error=self._on_client_error,
+            extra=extra,
         )
         self._thread = threading.Thread(target=self._poll, name="outbox", daemon=True)
         self._thread.start()
@@ -241,12 +212,10 @@ class Outbox:
                 self._schedule()
             return None
         topic, partition = message.topic() or "", message.partition() or 0
-        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-            return RecordTooLarge(topic, partition, size, error.str())
-        if error.code() in REFUSALS:
-            return RecordRefused(REFUSALS[error.code()], topic, partition, size, error.str())
-        self._fail(OutboxFailed(f"{topic}[{partition}]: {error.name()}: {error.str()}"))
-        return None
+        refusal = refusal_of(error, topic, partition, size)
+        if refusal is None:
+            self._fail(OutboxFailed(f"{topic}[{partition}]: {error.name()}: {error.str()}"))
+        return refusal
 
     def finished(self, barrier: Barrier) -> None:
         """Has the barrier settled on the loop; for Barrier, on the poll thread."""

@@ -1,0 +1,79 @@
+"""librdkafka's producer as the outbox wants it: idempotent, never giving up, and which of its errors blame a record."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from confluent_kafka import KafkaError, Producer
+
+from pushcast.config.security import KafkaSecurity
+
+from .errors import RecordRefused, RecordTooLarge
+from .security import librdkafka_config
+
+logger = logging.getLogger(__name__)
+
+#: Larger records are refused here. Smaller ones leave the process, so that the topic's own limit is what refuses them.
+MAX_RECORD_BYTES = 8 << 20
+
+#: Errors that blame the record; all others blame the cluster or the configuration.
+REFUSALS = {KafkaError.MSG_SIZE_TOO_LARGE: "record_too_large", KafkaError.INVALID_RECORD: "invalid_record"}
+
+
+def open_producer(
+    bootstrap_servers: str,
+    *,
+    security: KafkaSecurity | None,
+    linger_seconds: float,
+    max_records: int,
+    max_bytes: int,
+    on_error: Callable[[KafkaError], None],
+    extra: dict[str, Any] | None,
+) -> Producer:
+    """acks=all, records are retried for ever; the queue holds more than twice the bounds. Connects in the background.
+
+    `on_error` is called by whoever polls; `extra` overrides any of the settings.
+    """
+    return Producer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "acks": "all",
+            "enable.idempotence": True,
+            "message.timeout.ms": 0,
+            "linger.ms": linger_seconds * 1000,
+            # A batch must fit the smallest `max.message.bytes` of our topics (1 MiB): it is refused as a whole.
+            "batch.size": 512 << 10,
+            "message.max.bytes": MAX_RECORD_BYTES,
+            "queue.buffering.max.messages": max_records * 2 + 10_000,
+            "queue.buffering.max.kbytes": max_bytes * 4 // 1024,
+            "reconnect.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 1000,
+            "socket.nagle.disable": True,
+            "socket.keepalive.enable": True,
+            "broker.address.family": "v4" if "127.0.0.1" in bootstrap_servers else "any",
+            "error_cb": on_error,
+            **({} if security is None else librdkafka_config(security)),
+            **(extra or {}),
+        },
+        logger=_ClientLog(),
+    )
+
+
+def refusal_of(error: KafkaError, topic: str, partition: int, size_bytes: int) -> RecordRefused | None:
+    """What a delivery report's error says of its record; None when the record is not to blame."""
+    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        return RecordTooLarge(topic, partition, size_bytes, error.str())
+    if error.code() in REFUSALS:
+        return RecordRefused(REFUSALS[error.code()], topic, partition, size_bytes, error.str())
+    return None
+
+
+class _ClientLog:
+    """librdkafka's log lines. Raises nothing into the C client, whatever the handlers do."""
+
+    def log(self, level: int, text: str, *arguments: object) -> None:
+        with suppress(Exception):
+            logger.log(level, text, *arguments)
