@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pushcast.kafka.embedded.cluster import Cluster, start, status, stop, temporary_cluster
+from pushcast.kafka.embedded.cluster import start, status, stop
 from pushcast.kafka.embedded.environment import ENVIRONMENT_NAMES, Environment
 from pushcast.kafka.embedded.errors import EmbeddedKafkaError
+from pushcast.kafka.embedded.handle import Cluster, temporary_cluster
 from pushcast.kafka.embedded.jars import KAFKA_VERSION
 from pushcast.kafka.embedded.state import ClusterInfo
 

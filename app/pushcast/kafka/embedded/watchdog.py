@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pushcast.kafka.embedded.cluster import Cluster
+from pushcast.kafka.embedded.handle import Cluster
 
 if __name__ == "__main__":
     sys.stdin.buffer.read()
