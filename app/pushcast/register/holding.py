@@ -67,7 +67,7 @@ class Holding:
         self._running: dict[int, asyncio.Task[None]] = {}
 
     def watch(self, control: ControlState) -> None:
-        """Ends the holds of an (app, platform) at once when its breaker opens."""
+        """Ends the holds of an (app, platform) at once when its breaker opens, as far as that casts doubt on them."""
         control.subscribe(self._changed)
 
     def waiting(self) -> int:
@@ -132,9 +132,16 @@ class Holding:
             now = self._clock.monotonic_seconds()
             until = now if self._wait(now) <= 0 else AT_ONCE
             holds = [hold for hold in queue.take(until, CHUNK_HOLDS) if not hold.batch.lost]
-            if holds:
-                self._end_all(partition, holds)
+            # The breaker whose opening urged them may have closed since, and may say nothing about a later verdict.
+            early = {hold for hold in holds if hold.due > until and not self._is_doubted(hold)}
+            if early:
+                queue.put_back(early)
+            if len(early) < len(holds):
+                self._end_all(partition, [hold for hold in holds if hold not in early])
             await asyncio.sleep(0)
+
+    def _is_doubted(self, hold: Hold) -> bool:
+        return self._doubts.doubted(hold.app, hold.platform, hold.at)
 
     def _ended(self, partition: int, task: asyncio.Task[None]) -> None:
         if self._running.get(partition) is task:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 from pushcast.kafka.batch import Batch, Record
 from pushcast.wire.receipts import TokenInvalid
@@ -12,15 +13,17 @@ AT_ONCE = float("-inf")
 
 
 class Hold:
-    """A record of the hold topic that is not ended. `due` is on the monotonic clock, in seconds."""
+    """A record of the hold topic that is not ended. `due` is on the monotonic clock, in seconds; `at` is the verdict's
+    time, in milliseconds."""
 
-    __slots__ = ("app", "batch", "due", "platform", "record")
+    __slots__ = ("app", "at", "batch", "due", "platform", "record")
 
     def __init__(self, batch: Batch, record: Record, event: TokenInvalid, due: float) -> None:
         self.batch = batch
         self.record = record
         self.app = event.app
         self.platform = event.platform
+        self.at = event.at
         self.due = due
 
 
@@ -53,6 +56,10 @@ class HoldQueue:
         for hold in self._waiting:
             (self._urged if hold.app == app and hold.platform == platform else waiting).append(hold)
         self._waiting = waiting
+
+    def put_back(self, holds: Iterable[Hold]) -> None:
+        """Holds that were taken before they were due, and wait on."""
+        self._waiting = deque(sorted((*holds, *self._waiting), key=lambda hold: hold.record.offset))
 
     def next_due(self) -> float | None:
         """When the next hold is to end; None when nothing waits."""

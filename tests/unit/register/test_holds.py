@@ -6,8 +6,10 @@ import orjson
 import pytest
 
 from pushcast.model.ids import partition_of, token_hash
+from pushcast.model.words import Platform
 from pushcast.register.holding import GRACE_SECONDS, PULSE_SECONDS, SILENT_SECONDS
 from pushcast.register.rows import REASON, STEP
+from pushcast.wire.control import Breaker, Kind, Subject, encode
 from pushcast.wire.devices import decode_row
 from pushcast.wire.headers import CE_ID, first
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
@@ -108,6 +110,21 @@ async def test_a_breaker_that_opens_lifts_every_suspension_of_its_app_and_platfo
     assert told(harness)[-2:] == [("lifted", "breaker_opened")] * 2
     await harness.pass_time()
     assert states(harness) == {"d-1": "active", "d-2": "active"}
+
+
+async def test_an_opening_and_closing_from_before_the_verdict_heard_late_and_together_ends_no_hold_early() -> None:
+    harness = Harness()
+    await suspended(harness)
+    subject = Subject(Kind.BREAKER, "news", Platform.APNS)
+    since, opened = T0 - 5000, T0 - 4000
+    harness.control.apply(subject.key(), encode(Breaker("open", "provider_failing", since, opened)))
+    harness.control.apply(subject.key(), encode(Breaker("closed", "provider_failing", since, opened, T0 - 1000)))
+    await harness.pass_time(HOLD_SECONDS - 1)
+    assert states(harness) == {"d-1": "suspended"}
+    assert harness.committable(TOKEN_HOLD, HOME) == 0
+    await harness.pass_time(1)
+    assert states(harness) == {}
+    assert told(harness)[-1] == ("removed", "device_unregistered")
 
 
 @pytest.mark.parametrize("closed", [None, T0 + 60_000])
