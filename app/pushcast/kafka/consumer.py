@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import faust
@@ -13,11 +13,13 @@ from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 from mode import Service
 
-from .batch import METADATA_MAX_BYTES, BatchStage, Committed
+from .batch import BatchStage, Committed
+from .commits import Commits
 from .fatal import end_process
 from .lease import boottime_seconds, holds
-from .partition import RETRIED, Partition, retried
+from .partition import Partition, retried
 from .recovery import Recovery
+from .stage_tasks import cancelled, finished, revoke_stages, watch
 from .thread import ConsumerThread
 from .tracker import Record
 from .work import PartitionState
@@ -32,8 +34,6 @@ FETCH_TIMEOUT_SECONDS = 1.0
 REVOKING_SHARE = 0.5
 #: While tables recover, an empty fetch is what finds the end of the log.
 RECOVERY_FETCH_TIMEOUT_SECONDS = 0.1
-#: How old the metadata of an idle partition may become, and with it what a new owner has to read.
-REFRESH_SECONDS = 5.0
 LEASE_POLL_SECONDS = 0.05
 
 
@@ -62,10 +62,7 @@ class BatchConsumer(Consumer):
         self._workers: dict[TP, asyncio.Task[None]] = {}
         self._preparing: list[asyncio.Task[None]] = []
         self._seeked: set[TP] = set()  # plain agents' partitions that stand at their committed offset
-        self._batch_committed: dict[TP, Committed] = {}
-        self._refreshing: asyncio.Task[None] | None = None
-        self._refreshed_at = 0.0  # on the loop's clock
-        self._commit_lock = asyncio.Lock()
+        self.commits = Commits(self)
         self._end_lock = asyncio.Lock()
         super().__init__(*args, **kwargs)
         self._tables = Recovery(cast(faust.App, self.app), self)
@@ -183,8 +180,7 @@ class BatchConsumer(Consumer):
                     self.app.conf.broker_max_poll_records,
                     self._thread.wake,
                 )
-                if committed.offset is not None:
-                    self._batch_committed[tp] = committed
+                self.commits.begin(tp, committed)
         for stage, assigned in by_stage.values():
             self._start(stage, assigned)
         self._thread.wake()
@@ -196,17 +192,12 @@ class BatchConsumer(Consumer):
             )
 
         ready = asyncio.create_task(prepare())
-        ready.add_done_callback(self._watch)
+        ready.add_done_callback(watch)
         self._preparing.append(ready)
         for tp in committed:
             worker = asyncio.create_task(self.partitions[tp].run(asyncio.shield(ready)))
-            worker.add_done_callback(self._watch)
+            worker.add_done_callback(watch)
             self._workers[tp] = worker
-
-    def _watch(self, task: asyncio.Task[None]) -> None:
-        exc = None if task.cancelled() else task.exception()
-        if exc is not None:
-            end_process("a stage failed", exc)
 
     # rebalance and stop
 
@@ -237,99 +228,30 @@ class BatchConsumer(Consumer):
         for partition in partitions.values():
             partition.close()
         unprepared = [task for task in self._preparing if not task.done()]
-        await _cancelled(unprepared)
+        await cancelled(unprepared)
         self._preparing.clear()
-        await _finished(workers.values(), limit * 0.5)
+        await finished(workers.values(), limit * 0.5)
         if not unprepared:
-            await self._revoke_stages(partitions, deadline)
-        await self.commit_partitions(partitions)
+            await revoke_stages(partitions, deadline)
+        await self.commits.commit_partitions(partitions)
         for tp, partition in partitions.items():
             if partition.tracker.records:
                 logger.info("%s[%d] goes with %d unfinished records", *tp, partition.tracker.records)
             partition.tracker.lost = True
             self.partitions.pop(tp, None)
             self._workers.pop(tp, None)
-            self._batch_committed.pop(tp, None)
-
-    async def _revoke_stages(self, partitions: Mapping[TP, Partition], deadline: float) -> None:
-        by_stage: dict[int, tuple[BatchStage, set[TP]]] = {}
-        for tp, partition in partitions.items():
-            by_stage.setdefault(id(partition.stage), (partition.stage, set()))[1].add(tp)
-        tasks = [asyncio.create_task(stage.revoking(tps)) for stage, tps in by_stage.values()]
-        await _finished(tasks, max(deadline - asyncio.get_running_loop().time(), 0.1))
-        for task in tasks:
-            exc = None if task.cancelled() else task.exception()
-            if isinstance(exc, RETRIED):
-                logger.warning("a stage could not finish before its partitions went: %r", exc)
-            elif exc is not None:
-                end_process("a stage failed while its partitions went", exc)
+            self.commits.forget(tp)
 
     # commits
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """The commit tick: plain agents by their acks, batch stages by their low watermark."""
-        self._refresh_now_and_then()
+        self.commits.refresh_now_and_then()
         plain = await super().force_commit(topics, start_new_transaction)
-        batches = await self.commit_partitions(
+        batches = await self.commits.commit_partitions(
             [tp for tp in self.partitions if topics is None or tp in topics or tp.topic in topics]
         )
         return plain or batches
-
-    async def commit_partitions(self, tps: Iterable[TP], *, force: bool = False, lease: object | None = None) -> bool:
-        """Commits the low watermarks that moved (all of them with `force`) and their metadata.
-
-        With `lease`: only while it is the present one.
-        One commit at a time, so they reach the coordinator in order. False when Kafka did not take them; they stay
-        pending. Never raises a Kafka error.
-        """
-        async with self._commit_lock:
-            if lease is not None and lease is not self.lease:
-                return False
-            offsets: dict[TP, Committed] = {}
-            for tp in tps:
-                partition = self.partitions.get(tp)
-                if partition is None:
-                    continue
-                low = partition.tracker.low
-                if force or low > self._low_committed(partition):
-                    offsets[tp] = Committed(low, _metadata(partition, low))
-            if not offsets or not await self._thread.commit_offsets(self.lease, offsets):
-                return False
-            self._batch_committed.update(offsets)
-            return True
-
-    def _low_committed(self, partition: Partition) -> int:
-        committed = self._batch_committed.get(partition.tp)
-        return partition.start_offset if committed is None or committed.offset is None else committed.offset
-
-    def _refresh_now_and_then(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if self.restored and self._refreshing is None and now - self._refreshed_at >= REFRESH_SECONDS:
-            self._refreshed_at = now
-            self._refreshing = asyncio.create_task(self._refresh())
-            self._refreshing.add_done_callback(self._has_refreshed)
-
-    def _has_refreshed(self, task: asyncio.Task[None]) -> None:
-        self._refreshing = None
-        self._watch(task)
-
-    async def _refresh(self) -> None:
-        """Commits fresh metadata of partitions whose offset does not move."""
-        lease = self.lease
-        for stage in {id(partition.stage): partition.stage for partition in self.partitions.values()}.values():
-            try:
-                await stage.refresh()
-            except RETRIED as exc:
-                if self.restored:
-                    logger.warning("metadata is not refreshed now: %r", exc)
-        if lease is not self.lease or not self.restored:
-            return  # a rebalance came between: its stages are not prepared yet
-        idle = []
-        for tp, partition in self.partitions.items():
-            low, committed = partition.tracker.low, self._batch_committed.get(tp)
-            if committed is not None and committed.offset == low and committed.metadata != _metadata(partition, low):
-                idle.append(tp)
-        await self.commit_partitions(idle, force=True, lease=lease)
 
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
         """Plain agents. Faust's own counts an offset as committed even when the commit failed."""
@@ -366,30 +288,3 @@ class BatchConsumer(Consumer):
             in_flight_targets=tracker.targets,
             paused=partition.paused,
         )
-
-
-def _metadata(partition: Partition, offset: int) -> str:
-    try:
-        metadata = partition.stage.commit_metadata(partition.tp, offset)
-        if len(metadata.encode()) > METADATA_MAX_BYTES:
-            raise ValueError(f"commit metadata of {partition.tp} exceeds {METADATA_MAX_BYTES} bytes")
-    except Exception as exc:
-        end_process("a stage has no valid commit metadata", exc)
-    return metadata
-
-
-async def _finished(tasks: Iterable[asyncio.Task[None]], limit_seconds: float) -> None:
-    pending: Sequence[asyncio.Task[None]] = [task for task in tasks if not task.done()]
-    if pending:
-        _, late = await asyncio.wait(pending, timeout=limit_seconds)
-        if late:
-            logger.warning("%d tasks did not finish within %.1f s and are cancelled", len(late), limit_seconds)
-        await _cancelled(late)
-
-
-async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
-    pending = [task for task in tasks if not task.done()]
-    for task in pending:
-        task.cancel()
-    if pending:
-        await asyncio.wait(pending, timeout=5.0)

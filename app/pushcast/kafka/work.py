@@ -60,7 +60,7 @@ class Work:
 
         False when Kafka did not take it: no longer the owner, or not reachable.
         """
-        return await self._consumer.commit_partitions(partitions, force=True)
+        return await self._consumer.commits.commit_partitions(partitions, force=True)
 
     async def ends(self, partitions: Iterable[TP]) -> dict[TP, int]:
         """Next offset to be written of each partition, of whatever topic. Raises KafkaError, or TimeoutError."""
