@@ -14,6 +14,7 @@ from pushcast.audit.reckoning import Totals
 from pushcast.demo.strikes import Exposure
 from pushcast.demo.world import World
 from pushcast.kafka.handover.fences import Fences, author_of
+from pushcast.kafka.offsets import watermarks
 from pushcast.model.words import Lane
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
@@ -182,8 +183,8 @@ class SentRecords:
         self._consumer.close()
 
     def planned_twice(self) -> int:
-        """Copies so far. Raises KafkaException."""
-        ends = {at: self._consumer.get_watermark_offsets(at, timeout=15.0)[1] for at in self._next}
+        """Copies so far. Raises KafkaException, PushcastError."""
+        ends = {at: watermarks(self._consumer, at.topic, at.partition)[1] for at in self._next}
         left = {(at.topic, at.partition): at for at, start in self._next.items() if start < ends[at]}
         self._consumer.assign([TopicPartition(at.topic, at.partition, self._next[at]) for at in left.values()])
         silent = 0

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from pushcast.model.errors import PushcastError
 
 TIMEOUT_SECONDS: Final = 15.0
+#: What a client answers that has kept leaders, or the want of one, from while brokers were away.
+_STALE: Final = frozenset(
+    {
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
 
 
 def watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
     """First offset that is there, and the next one to be written. Blocks; raises PushcastError without an answer."""
+    at = TopicPartition(topic, partition)
     try:
-        found = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_SECONDS)
+        try:
+            found = consumer.get_watermark_offsets(at, timeout=TIMEOUT_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() not in _STALE:
+                raise
+            # librdkafka 2.16 asks nobody again about a partition that had no leader when it last heard of it: after
+            # brokers were away, a client refused for minutes what a new one was told at once.
+            consumer.list_topics(topic, timeout=TIMEOUT_SECONDS)
+            found = consumer.get_watermark_offsets(at, timeout=TIMEOUT_SECONDS)
     except KafkaException as error:
         raise PushcastError(f"{topic}[{partition}]: {error.args[0].str()}") from error
     if found is None:
