@@ -222,6 +222,12 @@ def came_from(raw: Raw) -> str:
     return f"{raw.topic}|{raw.partition}|{raw.offset}"
 
 
+def offset_of(name: bytes, topic: str, partition: int) -> int | None:
+    """The offset in a name that `came_from` gave; None for one of another place."""
+    place, _, offset = name.rpartition(b"|")
+    return int(offset) if place == f"{topic}|{partition}".encode() and offset.isdigit() else None
+
+
 def redriven_headers(letter: Letter) -> tuple[list[tuple[str, bytes]], int]:
     """Headers of the record that a letter becomes, and its run: one more. What was wrong before is not carried on:
     the first word of a dead-letter header holds, and a second failure shall say its own."""

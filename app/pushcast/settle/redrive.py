@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import cast
 
 from confluent_kafka import Producer
@@ -23,11 +24,12 @@ from pushcast.kafka.security import librdkafka_config
 from pushcast.kafka.topics import load_topology
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Outcome
-from pushcast.settle.letters import Filter, Letter, came_from, read_letter, redriven_headers
+from pushcast.settle.letters import Filter, Letter, offset_of, read_letter, redriven_headers
 from pushcast.settle.logs import BLOCK_BYTES, BLOCK_RECORDS, Logs, headers_of, raw_of
 from pushcast.settle.manifest import Manifest
 from pushcast.settle.remains import NO_RECEIPT, Last, what_is_left
 from pushcast.wire import topics
+from pushcast.wire.batches import decode_batch
 from pushcast.wire.headers import first
 from pushcast.wire.receipts import decode_receipt
 from pushcast.wire.retries import CAME_FROM
@@ -36,6 +38,10 @@ _TIMEOUT_SECONDS = 15.0
 #: Letters held at a time; the manifest is saved after each such step.
 STEP_LETTERS = BLOCK_RECORDS
 STEP_BYTES = BLOCK_BYTES
+#: Deliveries that are remembered as redriven: ten times what a sender has under way.
+MAX_TAKEN = 100_000
+#: Why the second letter of a delivery is left out.
+IN_ANOTHER_LETTER = "in_another_letter"
 
 Progress = Callable[[int, int], None]  # letters redriven, letters read
 _NEVER_MS = 2**63
@@ -72,6 +78,7 @@ class DeadLetters:
             "log_level": 0,
         }
         self._logs = Logs(self._config)
+        self._taken: dict[bytes, Last] = {}  # deliveries of this redrive, oldest first
 
     def __enter__(self) -> DeadLetters:
         return self
@@ -102,13 +109,16 @@ class DeadLetters:
     ) -> Report:
         """Counts, and with `execute` writes. Raises PushcastError when Kafka does not take a record."""
         report = Report()
-        already = self._written_by_a_killed_run(manifest)
+        self._note_what_a_killed_run_wrote(manifest)
+        if execute and manifest.ends:
+            manifest.save()  # before a step of this run puts its own ends in their place
+        self._taken.clear()
         step: list[Letter] = []
         size = 0
         for letter in self.letters(wanted):
             report.letters += 1
             raw = letter.raw
-            if manifest.holds(raw.topic, raw.partition, raw.offset) or came_from(raw) in already:
+            if manifest.holds(raw.topic, raw.partition, raw.offset):
                 report.before += 1
                 continue
             same = not step or (step[0].raw.topic, step[0].raw.partition) == (raw.topic, raw.partition)
@@ -138,6 +148,7 @@ class DeadLetters:
         raw = step[0].raw
         source, partition = raw.topic.removesuffix(topics.DEAD_LETTER_SUFFIX), raw.partition
         last, since_ms = self._last_receipts(step, partition)
+        last |= self._taken
         wanted: list[tuple[Letter, bytes | None]] = []
         for letter in step:
             value, deliveries, left_out = what_is_left(letter, last, now_ms(), include_in_doubt, since_ms)
@@ -145,6 +156,8 @@ class DeadLetters:
             if value is not None or letter.batch is None:
                 wanted.append((letter, value))
                 report.deliveries += deliveries
+                if letter.batch is not None and value is not None:
+                    last |= self._take(value)
         report.redriven += len(wanted)
         if not execute or not wanted:
             return
@@ -178,15 +191,27 @@ class DeadLetters:
         del manifest.ends[source, partition]
         manifest.save()
 
-    def _written_by_a_killed_run(self, manifest: Manifest) -> set[str]:
-        """Names of letters that stand in their source topic above the ends that the last run noted."""
-        found: set[str] = set()
-        for (topic, partition), end in manifest.ends.items():
-            for message in self._logs.read(topic, partition, end):
-                name = first(headers_of(message), CAME_FROM)
-                if name is not None:
-                    found.add(name.decode("utf-8", "replace"))
+    def _take(self, value: bytes) -> dict[bytes, Last]:
+        """Remembers what is redriven: a sender that was killed may have left two letters of one delivery, close to each
+        other, and no receipt tells yet of what was redriven just now."""
+        found = {
+            delivery: (IN_ANOTHER_LETTER, 0)
+            for message in decode_batch(value).messages
+            for delivery in message.targets.delivery_id
+        }
+        taken = self._taken
+        taken |= found
+        for delivery in list(islice(taken, max(0, len(taken) - MAX_TAKEN))):
+            del taken[delivery]
         return found
+
+    def _note_what_a_killed_run_wrote(self, manifest: Manifest) -> None:
+        """Adds the letters that stand in their source topic above the ends that the last run noted."""
+        for (source, partition), end in manifest.ends.items():
+            letters = topics.dead_letter(source)
+            names = [first(headers_of(message), CAME_FROM) for message in self._logs.read(source, partition, end)]
+            offsets = [offset_of(name, letters, partition) for name in names if name is not None]
+            manifest.add(letters, partition, [offset for offset in offsets if offset is not None])
 
     def _last_receipts(self, step: Iterable[Letter], partition: int) -> tuple[dict[bytes, Last], int]:
         """Of each delivery in these letters: they were written after their letter was first seen. And since when
