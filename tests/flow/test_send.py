@@ -22,6 +22,7 @@ from pushcast.model.ids import delivery_id, token_hash
 from pushcast.model.notification import Content, Options
 from pushcast.model.words import Lane, Platform
 from pushcast.providers import registry
+from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.send.build import bounds, build
 from pushcast.simulators import start
@@ -157,7 +158,7 @@ class Gated:
     async def close(self) -> None:
         return
 
-    async def send(self, message: Message, indices: Any, on_results: OnResults) -> None:
+    async def send(self, message: Message, indices: Any, on_results: OnResults, may_leave: MayLeave = always) -> None:
         self.sent += [f"{message.targets.user[i]}/{message.targets.device[i]}" for i in indices]
         await self.open.wait()
         on_results([Result(i, Disposition.ACCEPTED) for i in indices])

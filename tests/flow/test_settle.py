@@ -22,6 +22,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import delivery_id, token_hash
 from pushcast.model.notification import Content, Options
 from pushcast.model.words import Lane, Platform
+from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.send.build import bounds as send_bounds
 from pushcast.send.build import build as build_send
@@ -110,7 +111,9 @@ class Moody:
     async def close(self) -> None:
         return
 
-    async def send(self, message: Message, indices: Sequence[int], on_results: OnResults) -> None:
+    async def send(
+        self, message: Message, indices: Sequence[int], on_results: OnResults, may_leave: MayLeave = always
+    ) -> None:
         on_results([self._answer(message.targets, index) for index in indices])
 
     def _answer(self, targets: Targets, index: int) -> Result:

@@ -17,6 +17,7 @@ from pushcast.providers.credential import Credential, CredentialUnavailable
 from pushcast.providers.engines.engine import MAX_GATHERED, Engine
 from pushcast.providers.exchange import Exchange
 from pushcast.providers.http2.request import Response, Template
+from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Disposition, OnResults, Part, Result
 from pushcast.providers.requests import Requests, Shelf
@@ -99,17 +100,21 @@ class TemplateProvider(ABC):
         if self.pace is not None:
             self.pace.share(fraction)
 
-    def send(self, message: Message, indices: Sequence[int], on_results: OnResults) -> Coroutine[Any, Any, None]:
-        return self.send_many((Part(message, indices, on_results),))
+    def send(
+        self, message: Message, indices: Sequence[int], on_results: OnResults, may_leave: MayLeave = always
+    ) -> Coroutine[Any, Any, None]:
+        return self.send_many((Part(message, indices, on_results),), may_leave)
 
-    async def send_many(self, parts: Sequence[Part]) -> None:
+    async def send_many(self, parts: Sequence[Part], may_leave: MayLeave = always) -> None:
         if self.pace is None:
-            await self._send_now(parts)
+            await self._send_now(parts, may_leave)
             return
         async with asyncio.TaskGroup() as group:
-            await self._send_paced(group, self.pace, parts)
+            await self._send_paced(group, self.pace, parts, may_leave)
 
-    async def _send_paced(self, group: asyncio.TaskGroup, pace: Pace, parts: Sequence[Part]) -> None:
+    async def _send_paced(
+        self, group: asyncio.TaskGroup, pace: Pace, parts: Sequence[Part], may_leave: MayLeave
+    ) -> None:
         """Starts a piece of the targets at a time; no more than one of these parts waits for its turn."""
         clock = self.clock
         left = sum(len(part.indices) for part in parts)
@@ -125,27 +130,31 @@ class TemplateProvider(ABC):
             except asyncio.CancelledError:
                 pace.give_back(count)
                 raise
+            if not may_leave():  # nor is it the turn of the rest any more
+                pace.give_back(count)
+                _all_unsent(_first(count + left, cut, rest)[0])
+                return
             pieces, cut = _first(count, cut, rest)
             now = clock.now_ms()
             in_time = [piece for part in pieces if (piece := _without_late(part, now, pace)).indices]
             if not in_time:
                 continue
             if left:
-                group.create_task(self._send_now(in_time))
+                group.create_task(self._send_now(in_time, may_leave))
             else:  # the last piece, and often the only one: without a task
-                await self._send_now(in_time)
+                await self._send_now(in_time, may_leave)
 
-    async def _send_now(self, parts: Sequence[Part]) -> None:
+    async def _send_now(self, parts: Sequence[Part], may_leave: MayLeave) -> None:
         if len(parts) == 1:  # without a task
             for requests in self._prepared(parts):
-                await self._answered(requests)
+                await self._answered(requests, may_leave)
             return
         async with asyncio.TaskGroup() as group:
             for first in range(0, len(parts), MAX_GATHERED):
                 if first:  # preparing so many takes some milliseconds: others get a turn
                     await asyncio.sleep(0)
                 for requests in self._prepared(parts[first : first + MAX_GATHERED]):
-                    group.create_task(self._answered(requests))
+                    group.create_task(self._answered(requests, may_leave))
 
     def _prepared(self, parts: Sequence[Part]) -> list[Requests]:
         shelf = Shelf()
@@ -158,13 +167,15 @@ class TemplateProvider(ABC):
                 part.on_results(results)
         return shelf.all
 
-    async def _answered(self, requests: Requests) -> None:
+    async def _answered(self, requests: Requests, may_leave: MayLeave) -> None:
         deadline_at = asyncio.get_running_loop().time() + self._timeout_seconds
-        again = await self._exchange(requests, None, deadline_at)
+        again = await self._exchange(requests, None, deadline_at, may_leave)
         if again:
-            await self._exchange(requests, again, deadline_at)
+            await self._exchange(requests, again, deadline_at, may_leave)
 
-    async def _exchange(self, requests: Requests, positions: list[int] | None, deadline_at: float) -> list[int]:
+    async def _exchange(
+        self, requests: Requests, positions: list[int] | None, deadline_at: float, may_leave: MayLeave
+    ) -> list[int]:
         """Positions to try once more, on other connections; the others had their results."""
         authorization = self._credential.current()
         if authorization is None:
@@ -182,7 +193,7 @@ class TemplateProvider(ABC):
         size = len(requests) if positions is None else len(positions)
         exchange = Exchange(self, requests, positions, asyncio.get_running_loop().time())
         template = self.template(requests.key, authorization)
-        await self._engine.exchange(template, columns, size, deadline_at, exchange.on_outcomes)
+        await self._engine.exchange(template, columns, size, deadline_at, exchange.on_outcomes, may_leave)
         if Remedy.REFRESH in exchange.remedies:
             await self._credential.refresh(authorization)
         return exchange.again
@@ -214,6 +225,11 @@ def _first(count: int, cut: Part | None, rest: Iterator[Part]) -> tuple[list[Par
         cut = None
         count -= size
     return pieces, cut
+
+
+def _all_unsent(parts: Sequence[Part]) -> None:
+    for part in parts:
+        part.on_results([Result(index, Disposition.UNSENT, "not_sent_in_time") for index in part.indices])
 
 
 def _without_late(part: Part, now_ms: int, pace: Pace) -> Part:

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from pushcast.model.batch import Message
 from pushcast.model.words import Platform
+from pushcast.providers.leave import MayLeave, always
 
 
 class Disposition(StrEnum):
@@ -62,8 +63,13 @@ class Provider(Protocol):
         """Opens what it needs; must not fail because the provider is away. Raises ConfigurationError."""
         ...
 
-    async def send(self, message: Message, indices: Sequence[int], on_results: OnResults) -> None:
+    async def send(
+        self, message: Message, indices: Sequence[int], on_results: OnResults, may_leave: MayLeave = always
+    ) -> None:
         """Sends to these targets; calls `on_results` on the loop's thread; returns when every index had its result.
+
+        `may_leave` is asked whenever some of them are about to be written to the network, however long they waited for
+        that; those it says no to are UNSENT, `not_sent_in_time`. What is out by then is answered all the same.
 
         Never raises for what a provider or a network does. Cancelling it cancels what has not left; the caller then
         treats indices without a result as UNKNOWN.
@@ -79,7 +85,7 @@ class Provider(Protocol):
 class ManyAtOnce(Provider, Protocol):
     """A provider for which many small messages together are cheaper than each by itself."""
 
-    async def send_many(self, parts: Sequence[Part]) -> None:
+    async def send_many(self, parts: Sequence[Part], may_leave: MayLeave = always) -> None:
         """As `send` of each part: what it promises holds for every part, and cancelling it cancels all of them.
 
         Returns when the last of them had its last result; a slow one holds up no result of the others.

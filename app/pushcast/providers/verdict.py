@@ -59,7 +59,7 @@ def unanswered(response: Response) -> Verdict:
     if response.kind is Kind.REFUSED:
         return Verdict(Disposition.UNSENT, "stream_refused")
     if response.kind is Kind.UNSENT:
-        if response.fault in {"deadline", "cancelled"}:
+        if response.fault in {"deadline", "cancelled", "not_ours"}:
             return Verdict(Disposition.UNSENT, "not_sent_in_time")
         return Verdict(Disposition.UNSENT, str(Reason.CONNECTION_FAILED))
     return Verdict(Disposition.UNKNOWN, str(Reason.UNKNOWN_OUTCOME))

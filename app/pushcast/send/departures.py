@@ -33,8 +33,9 @@ class Departures:
     """Of one stage. Not thread safe: it belongs to the event loop.
 
     `is_fresh`: without it nobody is judged slow, because what is not acknowledged may be Kafka's fault.
-    `may_leave`: asked before anything is handed to a provider; while it says no, everything waits. `looks_again`: what
-    waits is looked at every second, because nothing may come that moves it.
+    `may_leave`: asked before anything is handed to a provider, which asks it again before each write; while it says no,
+    everything waits, and what had not left comes back to wait here. `looks_again`: what waits is looked at every half
+    second, because nothing may come that moves it.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Departures:
         self._looks_again = looks_again
         self._guarded = guarded
         self._call_later = call_later
-        self._flights = Flights(group, fatal, self._flush_soon)
+        self._flights = Flights(group, fatal, self._flush_soon, may_leave)
         self._later: dict[Job, TimerHandle] = {}  # to be tried again; they keep their budget
         self._flush_due = False
         self._pumping = False

@@ -12,12 +12,14 @@ from pushcast.send.records import Job, OpenRecord
 
 
 class Flights:
-    """`changed` is called when something came back. Nothing here waits per target: small messages leave together."""
+    """`changed` is called when something came back. Providers ask `may_leave` before each write. Nothing here waits per
+    target: small messages leave together."""
 
-    def __init__(self, group: str, fatal: Fatal, changed: Callable[[], None]) -> None:
+    def __init__(self, group: str, fatal: Fatal, changed: Callable[[], None], may_leave: Callable[[], bool]) -> None:
         self._group = group
         self._fatal = fatal
         self._changed = changed
+        self._may_leave = may_leave
         self._leaving: dict[tuple[Hashable, int], list[Job]] = {}  # within one call: to be started at its end
         self._running: dict[Job, asyncio.Task[None]] = {}
         self._arrived: list[tuple[Job, Sequence[Result]]] = []
@@ -66,10 +68,10 @@ class Flights:
         parts = [Part(job.parcel.message, job.indices, partial(self._on_results, job)) for job in jobs]
         try:
             if isinstance(provider, ManyAtOnce):
-                await provider.send_many(parts)
+                await provider.send_many(parts, self._may_leave)
             else:
                 for part in parts:
-                    await provider.send(*part)
+                    await provider.send(*part, self._may_leave)
         except Exception as error:
             # The port promises not to raise: this is a defect, and what it left behind is not known.
             self._fatal(f"{provider.engine} engine of {self._group}", error)

@@ -93,11 +93,18 @@ class Outcomes:
             if self._isolation is not None:
                 tally = tallies.setdefault((parcel.app, job.probe), Tally())
                 tally.sound += accepted
+                held_back = 0
                 for result in rest:
-                    tally.add(result)
+                    if not ours and result.disposition is Disposition.UNSENT:
+                        held_back += 1  # perhaps by our own lease: it says nothing about the provider
+                    else:
+                        tally.add(result)
+                if job.probe:
+                    self._isolation.forgo(parcel.app, held_back)
         if self._isolation is not None:
             for (app, probes), tally in tallies.items():
-                self._isolation.note(app, tally, probes=probes)
+                if tally.bad or tally.sound or tally.slowed:
+                    self._isolation.note(app, tally, probes=probes)
         for job, rest in others:
             ended = self._judge(job, rest, barrier, now_ms, retries, ours)
             if ended:

@@ -11,6 +11,7 @@ from pushcast.bench.messages import messages
 from pushcast.bench.sender import Load, Run, measure, portions
 from pushcast.model.batch import Message
 from pushcast.model.words import Platform
+from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, OnResults, Result
 
 
@@ -28,7 +29,9 @@ class FakeProvider:
     async def start(self) -> None:
         self.state = "started"
 
-    async def send(self, message: Message, indices: Sequence[int], on_results: OnResults) -> None:
+    async def send(
+        self, message: Message, indices: Sequence[int], on_results: OnResults, may_leave: MayLeave = always
+    ) -> None:
         self.open += len(indices)
         self.most_open = max(self.most_open, self.open)
         await asyncio.sleep(0)
@@ -66,7 +69,9 @@ async def test_a_message_larger_than_the_bound_goes_alone() -> None:
 
 async def test_results_are_counted_by_disposition_and_reason() -> None:
     class Refusing(FakeProvider):
-        async def send(self, message: Message, indices: Sequence[int], on_results: OnResults) -> None:
+        async def send(
+            self, message: Message, indices: Sequence[int], on_results: OnResults, may_leave: MayLeave = always
+        ) -> None:
             first, *rest = indices
             on_results([Result(first, Disposition.INVALID, "device_unregistered")])
             on_results([Result(index, Disposition.ACCEPTED) for index in rest])

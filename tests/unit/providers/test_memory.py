@@ -25,6 +25,7 @@ from pushcast.providers.http2.frames import (
     pack_window_update,
 )
 from pushcast.providers.http2.request import Job, Template
+from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, Result
 from unit.providers.http2.wire import Wire
 from unit.providers.messages import message
@@ -46,7 +47,13 @@ class MemoryEngine:
         return
 
     async def exchange(
-        self, template: Template, columns: Columns, size: int, deadline_at: float, on_outcomes: OnOutcomes
+        self,
+        template: Template,
+        columns: Columns,
+        size: int,
+        deadline_at: float,
+        on_outcomes: OnOutcomes,
+        may_leave: MayLeave = always,
     ) -> None:
         wire = self._wire
         job = Job(template, columns, deadline_at, on_outcomes, size=size)

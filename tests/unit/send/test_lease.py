@@ -10,10 +10,13 @@ from pushcast.kafka.batch import TP
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Platform
 from pushcast.providers.port import Disposition
+from pushcast.send.breaker import Limits
 from pushcast.send.build import quiesce_seconds
 from pushcast.send.lease import Lease
 from pushcast.wire import topics
+from pushcast.wire.control_state import ControlState
 from pushcast.wire.retries import DEFAULT_RUNGS, Ladder
+from unit.send.test_many_at_once import TwinOfMany
 from unit.send.twin import TOPIC, Harness, TwinProvider, failed, message, ok, send_batch
 
 
@@ -113,6 +116,81 @@ async def test_one_that_was_stopped_for_a_moment_tries_them_again_itself() -> No
         harness.fire()
         await harness.settle()
     assert provider.seen == ["u0", "u1", "u1"]
+
+
+async def test_a_provider_asks_for_the_lease_of_the_stage_before_it_writes() -> None:
+    provider = TwinProvider(accept=True)
+    harness, coordinator = leased(provider)
+    await harness.feed(send_batch(message(1)))
+    assert provider.may_leave()
+    coordinator.now += 9
+    assert not provider.may_leave()
+    coordinator.beat_at = coordinator.now
+    assert provider.may_leave()
+
+
+async def test_one_of_many_messages_at_once_asks_too() -> None:
+    provider = TwinOfMany(accept=True)
+    harness, coordinator = leased(provider)
+    await harness.feed(send_batch(message(1)))
+    coordinator.now += 9
+    assert not provider.may_leave()
+
+
+async def test_what_the_lease_held_back_within_a_provider_goes_on_by_itself() -> None:
+    provider = TwinProvider()
+    harness, coordinator = leased(provider, ladder=Ladder(DEFAULT_RUNGS))
+    await harness.feed(send_batch(message(3)))
+    coordinator.now += 9
+    provider.calls[0].answer(ok(0), *[failed(Disposition.UNSENT, "not_sent_in_time", target) for target in (1, 2)])
+    await harness.settle()
+    harness.fire()
+    await harness.settle()
+    assert provider.seen == ["u0", "u1", "u2"]
+    coordinator.beat_at = coordinator.now
+    harness.fire()
+    await harness.settle()
+    assert provider.seen[3:] == ["u1", "u2"]
+    provider.calls[1].answer(ok(1), ok(2))
+    await harness.settle()
+    assert set(harness.outbox.outcomes()) == {"u0", "u1", "u2"}
+    assert harness.outbox.of(topics.retry("10s")) == []
+    assert (harness.committable(), harness.budget.held) == (101, 0)
+
+
+@pytest.mark.parametrize(("doubtful", "opened"), [(True, 0), (False, 1)])
+async def test_what_the_lease_held_back_says_nothing_about_the_provider(doubtful: bool, opened: int) -> None:
+    control = ControlState()
+    control.live = True
+    limits = Limits(least_answers=3, sustained_seconds=0.0)
+    provider = TwinProvider()
+    harness, coordinator = leased(provider, ladder=Ladder(DEFAULT_RUNGS), control=control, limits=limits)
+    await harness.feed(send_batch(message(3)))
+    coordinator.now += 9 if doubtful else 0
+    provider.calls[0].answer(*[failed(Disposition.UNSENT, "not_sent_in_time", target) for target in range(3)])
+    await harness.settle()
+    assert len(harness.outbox.of(topics.CONTROL)) == opened
+
+
+async def test_probes_that_the_lease_held_back_leave_again_with_the_next_heartbeat() -> None:
+    control = ControlState()
+    control.live = True
+    refused = failed(Disposition.CREDENTIAL, "expired_key", status=403)
+    provider = TwinProvider(script={"u0": [refused], "u1": [failed(Disposition.UNSENT)], "u2": [ok(0)]})
+    harness, coordinator = leased(provider, ladder=Ladder(DEFAULT_RUNGS), control=control, limits=Limits(probes=1))
+    await harness.feed(send_batch(message(1)))
+    harness.clock.advance(10)
+
+    def shut() -> None:
+        coordinator.now += 9
+
+    provider.before = shut
+    await harness.feed(send_batch(message(1, first_user=1)))
+    assert provider.seen == ["u0", "u1"]
+    provider.before = None
+    coordinator.beat_at = coordinator.now
+    await harness.feed(send_batch(message(1, first_user=2)))
+    assert provider.seen == ["u0", "u1", "u2"]
 
 
 def test_the_quiesce_bound_covers_the_longest_deadline_of_the_platform() -> None:

@@ -9,6 +9,7 @@ from faust.types import TP
 
 from pushcast.model.batch import Message
 from pushcast.model.notification import Options
+from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, Part
 from unit.send.twin import TOPIC, Harness, TwinProvider, failed, message, ok, send_batch
 
@@ -20,9 +21,9 @@ class TwinOfMany(TwinProvider):
         super().__init__(app, **options)  # type: ignore[arg-type]
         self.together: list[list[str]] = []  # first users
 
-    async def send_many(self, parts: Sequence[Part]) -> None:
+    async def send_many(self, parts: Sequence[Part], may_leave: MayLeave = always) -> None:
         self.together.append([part.message.targets.user[part.indices[0]] for part in parts])
-        await asyncio.gather(*(self.send(*part) for part in parts))
+        await asyncio.gather(*(self.send(*part, may_leave) for part in parts))
 
 
 def chat(count: int, first_user: int = 0, **options: object) -> list[Message]:

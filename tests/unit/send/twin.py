@@ -19,6 +19,7 @@ from pushcast.model.clock import ManualClock
 from pushcast.model.ids import delivery_id, token_hash
 from pushcast.model.notification import Content, Options
 from pushcast.model.words import Lane, Platform
+from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.send.agent import SendStage
 from pushcast.send.breaker import Limits
@@ -201,6 +202,8 @@ class TwinProvider:
         self.seen: list[str] = []  # users in order of sending
         self.attempts: list[int] = []  # attempts so far, as the provider reads them
         self.cancelled = 0
+        self.may_leave: MayLeave = always  # of the last call
+        self.before: Callable[[], None] | None = None  # what happens between a hand-over and its request
         self._tries: dict[str, int] = {}
 
     async def start(self) -> None:
@@ -209,7 +212,12 @@ class TwinProvider:
     async def close(self) -> None:
         return
 
-    async def send(self, message: Message, indices: Sequence[int], on_results: OnResults) -> None:
+    async def send(
+        self, message: Message, indices: Sequence[int], on_results: OnResults, may_leave: MayLeave = always
+    ) -> None:
+        self.may_leave = may_leave
+        if self.before is not None:
+            self.before()
         self.seen += [message.targets.user[i] for i in indices]
         self.attempts += [message.targets.attempt[i] for i in indices]
         if self.accept or self.script is not None:

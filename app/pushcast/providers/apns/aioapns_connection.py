@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextvars import ContextVar
 from typing import Any, Final, cast
 
 from aioapns.common import NotificationRequest
@@ -24,12 +25,15 @@ from h2.settings import SettingCodes
 
 from pushcast.providers.engines.engine import MAX_BODY_BYTES
 from pushcast.providers.http2.request import Kind, Response
+from pushcast.providers.leave import MayLeave, always
 
 MAX_IN_FLIGHT: Final = 1000
 # More than any APNs payload: a stream is taken only when the body will go out at once, as aioapns does not wait.
 _BODY_ROOM_BYTES: Final = 8192
 _LARGEST_WINDOW_BYTES: Final = 2**31 - 1
 _REST_SECONDS: Final = 3600
+# aioapns takes a stream and writes in one method: what is asked between the two comes round it.
+_may_leave: ContextVar[MayLeave] = ContextVar("may_leave", default=always)
 
 
 class NoStream(Exception):
@@ -58,6 +62,8 @@ class _Streams:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
             await waiter
+        if not _may_leave.get()():
+            raise NoStream
         self.open += 1
         stream_id: int = self._connection.conn.get_next_available_stream_id()
         return stream_id
@@ -111,8 +117,9 @@ class Connection(APNsTLSClientProtocol):
         self.conn.increment_flow_control_window(_LARGEST_WINDOW_BYTES - 65_535)
         self.flush()
 
-    async def post(self, request: NotificationRequest) -> Response:
-        """aioapns' own sending. Raises NoStream when nothing was sent."""
+    async def post(self, request: NotificationRequest, may_leave: MayLeave) -> Response:
+        """aioapns' own sending. Raises NoStream when nothing was sent. For a task of its own."""
+        _may_leave.set(may_leave)
         return cast("Response", await self.send_notification(request))
 
     def data_received(self, data: bytes) -> None:

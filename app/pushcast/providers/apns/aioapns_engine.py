@@ -22,6 +22,7 @@ from aioapns.connection import AuthorizationHeaderProvider
 from pushcast.providers.apns.aioapns_connection import MAX_IN_FLIGHT, Connection, NoStream
 from pushcast.providers.engines.engine import Columns, OnOutcomes, OutcomeBuffer, Request, materialize, run_each
 from pushcast.providers.http2.request import Kind, Response, Template
+from pushcast.providers.leave import MayLeave, always
 
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 _MAX_REFUSALS: Final = 5
@@ -68,7 +69,13 @@ class AioapnsEngine:
         """Connections open when they are needed."""
 
     async def exchange(
-        self, template: Template, columns: Columns, size: int, deadline_at: float, on_outcomes: OnOutcomes
+        self,
+        template: Template,
+        columns: Columns,
+        size: int,
+        deadline_at: float,
+        on_outcomes: OnOutcomes,
+        may_leave: MayLeave = always,
     ) -> None:
         payloads: dict[bytes, Any] = {}
         buffer = OutcomeBuffer(on_outcomes)
@@ -79,7 +86,7 @@ class AioapnsEngine:
                 payload = payloads.get(request.body)
                 if payload is None:
                     payload = payloads[request.body] = orjson.loads(request.body)
-                response = await self._send(self._notification(request, payload), deadline_at)
+                response = await self._send(self._notification(request, payload), deadline_at, may_leave)
             buffer.add(index, response)
 
         try:
@@ -103,7 +110,7 @@ class AioapnsEngine:
             apns_topic=headers[b"apns-topic"],
         )
 
-    async def _send(self, request: NotificationRequest, deadline_at: float) -> Response:
+    async def _send(self, request: NotificationRequest, deadline_at: float, may_leave: MayLeave) -> Response:
         loop = asyncio.get_running_loop()
         response = Response(Kind.UNSENT, fault="deadline")
         refusals = 0
@@ -115,7 +122,9 @@ class AioapnsEngine:
                 break
             except OSError as error:
                 return Response(Kind.UNSENT, fault=type(error).__name__)
-            sending = loop.create_task(connection.post(request))
+            if not may_leave():
+                return Response(Kind.UNSENT, fault="not_ours")
+            sending = loop.create_task(connection.post(request, may_leave))
             expiry = loop.call_at(deadline_at, _expire, connection, request.notification_id, sending)
             try:
                 response = await sending

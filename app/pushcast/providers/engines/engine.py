@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from pushcast.providers.http2.request import Outcomes, Response, Template, Wrapped
+from pushcast.providers.leave import MayLeave, always
 
 OnOutcomes = Callable[[Outcomes], None]
 Columns = Sequence[Sequence[Any]]
@@ -25,11 +26,18 @@ class Engine(Protocol):
         ...
 
     async def exchange(
-        self, template: Template, columns: Columns, size: int, deadline_at: float, on_outcomes: OnOutcomes
+        self,
+        template: Template,
+        columns: Columns,
+        size: int,
+        deadline_at: float,
+        on_outcomes: OnOutcomes,
+        may_leave: MayLeave = always,
     ) -> None:
         """Sends `size` requests; returns when each had its outcome, in any order. `deadline_at` is on the loop's clock.
 
-        Never raises for what a server or a network does. Cancelling it cancels what has not left and reports nothing
+        What `may_leave` says no to, just before it is written, is UNSENT "not_ours". Never raises for what a server or
+        a network does. Cancelling it cancels what has not left and reports nothing
         more.
         """
         ...

@@ -23,6 +23,7 @@ from pushcast.providers.engines.engine import (
     run_each,
 )
 from pushcast.providers.http2.request import Kind, Response, Template
+from pushcast.providers.leave import MayLeave, always
 
 MAX_IN_FLIGHT: Final = 100
 _GRACE_SECONDS: Final = 0.5
@@ -71,13 +72,19 @@ class HttpxEngine:
         return _Lease(client, asyncio.get_running_loop().time())
 
     async def exchange(
-        self, template: Template, columns: Columns, size: int, deadline_at: float, on_outcomes: OnOutcomes
+        self,
+        template: Template,
+        columns: Columns,
+        size: int,
+        deadline_at: float,
+        on_outcomes: OnOutcomes,
+        may_leave: MayLeave = always,
     ) -> None:
         buffer = OutcomeBuffer(on_outcomes)
 
         async def one(index: int) -> None:
             async with self._slots:
-                response = await self._send(materialize(template, columns, index), deadline_at)
+                response = await self._send(materialize(template, columns, index), deadline_at, may_leave)
             buffer.add(index, response)
 
         try:
@@ -86,26 +93,28 @@ class HttpxEngine:
         finally:
             buffer.close()
 
-    async def _send(self, request: Request, deadline_at: float) -> Response:
+    async def _send(self, request: Request, deadline_at: float, may_leave: MayLeave) -> Response:
         lease = self._lease
         if lease is None:
             return Response(Kind.UNSENT, fault="closed_by_us")
         lease.users += 1
         try:
             if lease.warm:
-                return await self._post(lease, request, deadline_at)
+                return await self._post(lease, request, deadline_at, may_leave)
             async with lease.first:
                 if not lease.warm:
-                    return await self._post(lease, request, deadline_at)
-            return await self._post(lease, request, deadline_at)
+                    return await self._post(lease, request, deadline_at, may_leave)
+            return await self._post(lease, request, deadline_at, may_leave)
         finally:
             lease.users -= 1
             await self._close_if_idle(lease)
 
-    async def _post(self, lease: _Lease, request: Request, deadline_at: float) -> Response:
+    async def _post(self, lease: _Lease, request: Request, deadline_at: float, may_leave: MayLeave) -> Response:
         left = deadline_at - asyncio.get_running_loop().time()
         if left <= 0:
             return Response(Kind.UNSENT, fault="deadline")
+        if not may_leave():
+            return Response(Kind.UNSENT, fault="not_ours")
         # Shielded: a request that is cancelled takes its neighbours on the connection with it.
         request_task = asyncio.create_task(
             lease.client.request(

@@ -1,7 +1,7 @@
 """The default engine: our own HTTP/2 writer, one encoded request for a whole batch.
 
-Small exchanges of one turn of the loop that share a template travel as one job, so that many messages with one target
-each cost little more than one message with many targets.
+Small exchanges of one turn of the loop that share a template, and whoever says whether they may leave, travel as one
+job, so that many messages with one target each cost little more than one message with many targets.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pushcast.providers.engines.engine import GATHERED_TARGETS, MAX_GATHERED, Co
 from pushcast.providers.http2.pool import Pool
 from pushcast.providers.http2.queue import QueueFull
 from pushcast.providers.http2.request import Job, Outcomes, Template
+from pushcast.providers.leave import MayLeave, always
 
 # Exchanges whose deadlines are this close share the earliest of them.
 _DEADLINE_GRAIN_SECONDS: Final = 0.25
@@ -27,7 +28,7 @@ class MulticastEngine:
         self._make_pool = make_pool
         self._pool: Pool | None = None
         self._rotated_at = 0.0
-        self._groups: dict[tuple[Template, int], _Group] = {}
+        self._groups: dict[tuple[Template, int, MayLeave], _Group] = {}
         self._submissions: set[asyncio.Task[None]] = set()
         self._flushing = False
 
@@ -43,19 +44,25 @@ class MulticastEngine:
         return self._pool
 
     async def exchange(
-        self, template: Template, columns: Columns, size: int, deadline_at: float, on_outcomes: OnOutcomes
+        self,
+        template: Template,
+        columns: Columns,
+        size: int,
+        deadline_at: float,
+        on_outcomes: OnOutcomes,
+        may_leave: MayLeave = always,
     ) -> None:
         pool = self.pool
         member = _Member(on_outcomes, size, asyncio.get_running_loop().create_future())
         if size <= GATHERED_TARGETS and template.columns:
-            group = self._gather(template, columns, size, deadline_at, member)
+            group = self._gather(template, columns, size, deadline_at, member, may_leave)
         else:
             # The deadline is the provider's time to answer: waiting here for room must not eat it, or a request would
             # leave with too little of it and end as unknown.
             began_at = asyncio.get_running_loop().time()
             await pool.room(size)
             deadline_at += asyncio.get_running_loop().time() - began_at
-            group = _Group(template, deadline_at)
+            group = _Group(template, deadline_at, may_leave)
             group.add(columns, size, member)
             group.submit(pool)
         try:
@@ -64,13 +71,21 @@ class MulticastEngine:
             group.cancel(pool, member)
             raise
 
-    def _gather(self, template: Template, columns: Columns, size: int, deadline_at: float, member: _Member) -> _Group:
-        key = (template, int(deadline_at / _DEADLINE_GRAIN_SECONDS))
+    def _gather(
+        self,
+        template: Template,
+        columns: Columns,
+        size: int,
+        deadline_at: float,
+        member: _Member,
+        may_leave: MayLeave,
+    ) -> _Group:
+        key = (template, int(deadline_at / _DEADLINE_GRAIN_SECONDS), may_leave)
         group = self._groups.get(key)
         if group is None or len(group.owners) + size > MAX_GATHERED:
             if group is not None:
                 self._submit(group)
-            group = self._groups[key] = _Group(template, deadline_at)
+            group = self._groups[key] = _Group(template, deadline_at, may_leave)
             if not self._flushing:
                 self._flushing = True
                 asyncio.get_running_loop().call_soon(self._flush)
@@ -141,12 +156,13 @@ class _Member:
 class _Group:
     """Exchanges that become one job."""
 
-    __slots__ = ("_cancelled", "_columns", "_deadline_at", "_job", "_members", "_template", "owners")
+    __slots__ = ("_cancelled", "_columns", "_deadline_at", "_job", "_may_leave", "_members", "_template", "owners")
 
-    def __init__(self, template: Template, deadline_at: float) -> None:
+    def __init__(self, template: Template, deadline_at: float, may_leave: MayLeave) -> None:
         self.owners: list[_Member] = []
         self._template = template
         self._deadline_at = deadline_at
+        self._may_leave = may_leave
         self._columns: list[Any] = []
         self._members = 0
         self._job: Job | None = None
@@ -171,7 +187,7 @@ class _Group:
     def submit(self, pool: Pool) -> None:
         """Raises QueueFull and can then be called again."""
         collect = self._owner_of_all if self._members == 1 else self._distribute
-        job = Job(self._template, self._columns, self._deadline_at, collect)
+        job = Job(self._template, self._columns, self._deadline_at, collect, may_leave=self._may_leave)
         pool.submit(job)
         self._job = job
         for cancelled in self._cancelled:

@@ -30,6 +30,7 @@ from pushcast.providers.expo.verdicts import (
     read_receipts,
     read_send,
 )
+from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable
@@ -52,10 +53,11 @@ _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, h
 class _Sending:
     """One call of `send`, until each of its pushes has a result."""
 
-    __slots__ = ("done", "left", "on_results")
+    __slots__ = ("done", "left", "may_leave", "on_results")
 
-    def __init__(self, on_results: OnResults, left: int) -> None:
+    def __init__(self, on_results: OnResults, left: int, may_leave: MayLeave) -> None:
         self.on_results = on_results
+        self.may_leave = may_leave
         self.left = left
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -162,7 +164,9 @@ class ExpoProvider:
         if self._client is not None:
             await self._client.aclose()
 
-    async def send(self, message: Message, indices: Sequence[int], on_results: OnResults) -> None:
+    async def send(
+        self, message: Message, indices: Sequence[int], on_results: OnResults, may_leave: MayLeave = always
+    ) -> None:
         try:
             content = render(message)
         except Unsendable as refusal:
@@ -181,7 +185,7 @@ class ExpoProvider:
             at = self._clock.now_ms()
             on_results([Result(index, Disposition.ACCEPTED, sent_at=at, answered_at=at) for index in sound])
             return
-        sending = _Sending(on_results, len(sound))
+        sending = _Sending(on_results, len(sound), may_leave)
         now = self._clock.monotonic_seconds()
         self._line.extend(
             _Push(sending, index, Recipient(addresses[index], content, expires_at[index] // 1000), now)
@@ -262,7 +266,8 @@ class ExpoProvider:
 
     async def _send(self, pushes: list[_Push]) -> None:
         """Sends, and delivers a result for each; in parts where Expo takes parts only."""
-        refusal = await self._attempt(pushes)
+        pushes = _leaving(pushes)
+        refusal = await self._attempt(pushes) if pushes else None
         if refusal is not None:
             await self._divide(pushes, refusal)
 
@@ -285,8 +290,11 @@ class ExpoProvider:
         tokens of a foreign project; when none is served it is the credential."""
         refused: list[list[_Push]] = []
         served = False
-        for part in parts:
-            await self._turn(len(part))
+        for whole in parts:
+            await self._turn(len(whole))
+            part = _leaving(whole)
+            if not part:
+                continue
             refusal = await self._attempt(part, hold=UNAUTHORIZED)
             if refusal is None:
                 served = True
@@ -372,6 +380,15 @@ class ExpoProvider:
 
     def _named_delay(self, answer: _Answer) -> float | None:
         return retry_after_seconds(answer.retry_after, self._clock.now_ms())
+
+
+def _leaving(pushes: list[_Push]) -> list[_Push]:
+    """Those that may still leave; the others have their results."""
+    stays = {sending for sending in {push.sending for push in pushes} if not sending.may_leave()}
+    if not stays:
+        return pushes
+    _deliver([(push, _unsent(push, "not_sent_in_time")) for push in pushes if push.sending in stays])
+    return [push for push in pushes if push.sending not in stays]
 
 
 def _by_project(pushes: list[_Push], projects: dict[str, list[str]]) -> list[list[_Push]]:

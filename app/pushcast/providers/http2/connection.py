@@ -55,6 +55,7 @@ _MAX_DEBUG_BYTES: Final = 1_024
 _PING_PAYLOAD: Final = b"pushcast"
 _ABORT_SECONDS: Final = 2.0
 _ENOUGH_STREAMS: Final = 64
+_NOT_OURS: Final = Response(Kind.UNSENT, fault="not_ours")
 _MOST_SPARE_IDS: Final = 1_000_000
 
 
@@ -182,7 +183,9 @@ class Connection(asyncio.Protocol):
             self._end(self.goaway or ConnectionDropped(str(exc) if exc else "the server closed the connection"))
 
     def pump(self) -> int:
-        """Starts what waits, as far as every limit allows; returns how many requests were started."""
+        """Starts what waits, as far as every limit allows; returns how many requests were started.
+
+        Of jobs that may leave no more nothing is started; what of a request is out already is written to its end."""
         total = 0
         while not self._paused and self.state in (State.OPEN, State.DRAINING):
             pieces: list[bytes] = []
@@ -204,6 +207,9 @@ class Connection(asyncio.Protocol):
             job = queue.head()
             if job is None:
                 break
+            if not job.may_leave():
+                streams.end(job, queue.take(job, job.size), _NOT_OURS)
+                continue
             count = outbound.admit(job, min(room, budget // job.request_bytes + 1))
             if not count:
                 break

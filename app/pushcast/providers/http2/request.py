@@ -6,6 +6,8 @@ import enum
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from pushcast.providers.leave import MayLeave, always
+
 _HOP_BY_HOP: Final = frozenset(
     (b"connection", b"host", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"te", b"upgrade")
 )
@@ -30,7 +32,8 @@ class Response:
       send again.
     - UNKNOWN: it left us and no answer came; `fault` says why (a fault's reason, "cancelled", "reset:<code>").
     - DEADLINE: it left us and was not answered in time; as unknown as UNKNOWN.
-    - UNSENT: no byte left us; `fault` says why ("deadline", "cancelled", "closed_by_us", a connect fault's reason).
+    - UNSENT: no byte left us; `fault` says why ("deadline", "cancelled", "not_ours", "closed_by_us", a connect
+      fault's reason).
     """
 
     __slots__ = ("body", "fault", "headers", "kind", "status")
@@ -146,7 +149,8 @@ class Job:
 
     `columns`: one sequence per varying part of the template, all of one length; they are not copied and must not
     change. `deadline_at`: on the loop's clock, in seconds; observed to the pool's tick. `on_outcomes` is called on the
-    loop and must be quick; what it raises goes to the loop's exception handler and stops nothing.
+    loop and must be quick; what it raises goes to the loop's exception handler and stops nothing. `may_leave` is asked
+    each time a connection is about to write some of them; those it says no to are UNSENT "not_ours".
     """
 
     __slots__ = (
@@ -157,6 +161,7 @@ class Job:
         "deadline_at",
         "lengths",
         "list_bytes",
+        "may_leave",
         "next_index",
         "on_outcomes",
         "outbox",
@@ -176,6 +181,7 @@ class Job:
         on_outcomes: Callable[[Outcomes], None],
         *,
         size: int | None = None,
+        may_leave: MayLeave = always,
     ) -> None:
         if len(columns) != template.columns:
             raise ValueError(f"template has {template.columns} columns, the job {len(columns)}")
@@ -186,6 +192,7 @@ class Job:
         self.columns = columns
         self.deadline_at = deadline_at
         self.on_outcomes = on_outcomes
+        self.may_leave = may_leave
         self.lengths = [_uniform_length(column) for column in columns]
         self.body_bytes = _largest_body(template, columns)
         header_columns = columns[: len(template.varying)]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform
+from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.log.credentials import LogFile
 from pushcast.providers.log.message import render
 from pushcast.providers.log.verdicts import judge
@@ -29,7 +30,12 @@ class LogProvider:
     async def start(self) -> None:
         """The file is opened with the first line."""
 
-    async def send(self, message: Message, indices: Sequence[int], on_results: OnResults) -> None:
+    async def send(
+        self, message: Message, indices: Sequence[int], on_results: OnResults, may_leave: MayLeave = always
+    ) -> None:
+        if not may_leave():
+            on_results([Result(index, Disposition.UNSENT, "not_sent_in_time") for index in indices])
+            return
         try:
             line = render(message)
         except Unsendable as refusal:

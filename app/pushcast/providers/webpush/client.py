@@ -13,6 +13,7 @@ from pushcast.providers.doubt import Doubt
 from pushcast.providers.engines.engine import Columns, Engine
 from pushcast.providers.http2.dial import Resolver, resolve
 from pushcast.providers.http2.request import Outcomes, Response, Template, Varying, Wrapped
+from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable
@@ -99,7 +100,9 @@ class WebpushProvider:
         await self._others.close()
         await self._encryptor.close()
 
-    async def send(self, message: Message, indices: Sequence[int], on_results: OnResults) -> None:
+    async def send(
+        self, message: Message, indices: Sequence[int], on_results: OnResults, may_leave: MayLeave = always
+    ) -> None:
         try:
             rendered = render(message)
         except Unsendable as refusal:
@@ -118,7 +121,8 @@ class WebpushProvider:
             on_results(results)
         deadline_at = asyncio.get_running_loop().time() + self._timeout_seconds
         sends = [
-            self._send_to(origin, rendered, pushes, deadline_at, on_results) for origin, pushes in by_origin.items()
+            self._send_to(origin, rendered, pushes, deadline_at, on_results, may_leave)
+            for origin, pushes in by_origin.items()
         ]
         if len(sends) == 1:
             await sends[0]
@@ -151,7 +155,13 @@ class WebpushProvider:
         return by_origin, results
 
     async def _send_to(
-        self, origin: Origin, rendered: Rendered, pushes: list[_Push], deadline_at: float, on_results: OnResults
+        self,
+        origin: Origin,
+        rendered: Rendered,
+        pushes: list[_Push],
+        deadline_at: float,
+        on_results: OnResults,
+        may_leave: MayLeave,
     ) -> None:
         origins = self._listed if origin.listed else self._others
         try:
@@ -169,9 +179,11 @@ class WebpushProvider:
             on_results(_all(pushes, Disposition.UNSENT, str(Reason.CONNECTION_FAILED)))
             return
         try:
-            again = await self._exchange(engine, origin, rendered, pushes, deadline_at, on_results, last=False)
+            again = await self._exchange(
+                engine, origin, rendered, pushes, deadline_at, on_results, may_leave, last=False
+            )
             if again:
-                await self._exchange(engine, origin, rendered, again, deadline_at, on_results, last=True)
+                await self._exchange(engine, origin, rendered, again, deadline_at, on_results, may_leave, last=True)
         finally:
             origins.release(origin)
 
@@ -183,6 +195,7 @@ class WebpushProvider:
         pushes: list[_Push],
         deadline_at: float,
         on_results: OnResults,
+        may_leave: MayLeave,
         *,
         last: bool,
     ) -> list[_Push]:
@@ -222,7 +235,7 @@ class WebpushProvider:
                 # Services that nobody listed are their clients' own: their word makes nobody suspicious.
                 on_results(self._doubt.applied(results) if listed else results)
 
-        await engine.exchange(template, columns, len(pushes), deadline_at, on_outcomes)
+        await engine.exchange(template, columns, len(pushes), deadline_at, on_outcomes, may_leave)
         return again
 
     async def _encrypted(

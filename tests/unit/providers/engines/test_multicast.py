@@ -14,6 +14,7 @@ from pushcast.providers.engines.multicast import MulticastEngine
 from pushcast.providers.http2.pool import Pool
 from pushcast.providers.http2.queue import QueueFull, deliver
 from pushcast.providers.http2.request import Job, Kind, Outcomes, Response, Template, Wrapped
+from pushcast.providers.leave import MayLeave, always
 
 OK = Response(Kind.ANSWERED, 200)
 TEMPLATE = Template(path=b"/", body=Wrapped())
@@ -66,9 +67,14 @@ def later(seconds: float = 10.0) -> float:
 
 
 def begin(
-    engine: MulticastEngine, bodies: list[bytes], got: Outcomes, template: Template = TEMPLATE, seconds: float = 10.0
+    engine: MulticastEngine,
+    bodies: list[bytes],
+    got: Outcomes,
+    template: Template = TEMPLATE,
+    seconds: float = 10.0,
+    may_leave: MayLeave = always,
 ) -> asyncio.Task[None]:
-    exchange = engine.exchange(template, [bodies], len(bodies), later(seconds), got.extend)
+    exchange = engine.exchange(template, [bodies], len(bodies), later(seconds), got.extend, may_leave)
     return asyncio.create_task(exchange)
 
 
@@ -94,6 +100,23 @@ async def test_small_exchanges_of_one_turn_travel_as_one_job_and_hear_of_their_o
     job.on_outcomes([(1, OK)])
     await tasks[0]
     assert first == [(0, OK), (1, OK)]
+
+
+async def test_exchanges_of_callers_who_lose_their_right_apart_are_jobs_of_their_own(
+    engine: MulticastEngine, pool: FakePool
+) -> None:
+    def ours() -> bool:
+        return False
+
+    bodies = [[b"a"], [b"b"], [b"c"], [b"d"] * (GATHERED_TARGETS + 1)]
+    gates = [ours, always, ours, ours]
+    tasks = [begin(engine, each, [], may_leave=gate) for each, gate in zip(bodies, gates, strict=True)]
+    await turns()
+    found = {(b"".join(job.columns[0][:2]), job.may_leave) for job in pool.jobs}  # type: ignore[arg-type]
+    assert found == {(b"ac", ours), (b"b", always), (b"dd", ours)}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_exchanges_that_differ_in_template_or_deadline_are_jobs_of_their_own(

@@ -35,6 +35,7 @@ from pushcast.providers.http2.frames import (
 from pushcast.providers.http2.options import ConnectionOptions
 from pushcast.providers.http2.queue import WorkQueue
 from pushcast.providers.http2.request import Job, Outcomes, Response, Template, Varying
+from pushcast.providers.leave import MayLeave, always
 
 DEADLINE_AT = 1_000.0
 
@@ -207,9 +208,12 @@ class Wire:
         first: int = 0,
         deadline_at: float = DEADLINE_AT,
         columns: Sequence[Sequence[bytes | None]] | None = None,
+        may_leave: MayLeave = always,
     ) -> Sent:
         """A job, pumped at once."""
-        sent = make_job(count, template=template, first=first, deadline_at=deadline_at, columns=columns)
+        sent = make_job(
+            count, template=template, first=first, deadline_at=deadline_at, columns=columns, may_leave=may_leave
+        )
         self.queue.submit(sent.job)
         self.connection.pump()
         self.read()
@@ -255,6 +259,7 @@ def make_job(
     deadline_at: float = DEADLINE_AT,
     columns: Sequence[Sequence[bytes | None]] | None = None,
     then: Callable[[Outcomes], None] | None = None,
+    may_leave: MayLeave = always,
 ) -> Sent:
     template = template or apns_template()
     if columns is None:
@@ -269,7 +274,7 @@ def make_job(
         if then is not None:
             then(outcomes)
 
-    sent.append(Sent(Job(template, columns, deadline_at, note)))
+    sent.append(Sent(Job(template, columns, deadline_at, note, may_leave=may_leave)))
     return sent[0]
 
 

@@ -43,6 +43,13 @@ async def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "log").exists()
 
 
+async def test_what_may_not_leave_is_not_written(tmp_path: Path) -> None:
+    results: list[Result] = []
+    await provider(tmp_path / "log").send(message([b"t"] * 2), [0, 1], results.extend, lambda: False)
+    assert [(result.disposition, result.reason) for result in results] == [(Disposition.UNSENT, "not_sent_in_time")] * 2
+    assert not (tmp_path / "log").exists()
+
+
 async def test_a_file_that_was_moved_away_is_opened_again(tmp_path: Path) -> None:
     log = provider(tmp_path / "log")
     await send(log, [0])

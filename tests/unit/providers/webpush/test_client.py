@@ -13,6 +13,7 @@ from pushcast.model.clock import ManualClock
 from pushcast.providers.engines.engine import Columns, Engine, OnOutcomes, materialize
 from pushcast.providers.http2.dial import Address, Resolver
 from pushcast.providers.http2.request import Kind, Response, Template
+from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Result
 from pushcast.providers.webpush.client import WebpushProvider
 from pushcast.providers.webpush.credentials import Vapid
@@ -38,7 +39,13 @@ class FakeEngine:
         pass
 
     async def exchange(
-        self, template: Template, columns: Columns, size: int, deadline_at: float, on_outcomes: OnOutcomes
+        self,
+        template: Template,
+        columns: Columns,
+        size: int,
+        deadline_at: float,
+        on_outcomes: OnOutcomes,
+        may_leave: MayLeave = always,
     ) -> None:
         outcomes = []
         for index in range(size):

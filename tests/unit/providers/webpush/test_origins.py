@@ -4,6 +4,7 @@ import asyncio
 
 from pushcast.providers.engines.engine import Columns, OnOutcomes
 from pushcast.providers.http2.request import Template
+from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.webpush.endpoints import Origin
 from pushcast.providers.webpush.origins import Origins
 
@@ -19,7 +20,13 @@ class FakeEngine:
         self.state = "open"
 
     async def exchange(
-        self, template: Template, columns: Columns, size: int, deadline_at: float, on_outcomes: OnOutcomes
+        self,
+        template: Template,
+        columns: Columns,
+        size: int,
+        deadline_at: float,
+        on_outcomes: OnOutcomes,
+        may_leave: MayLeave = always,
     ) -> None:
         raise NotImplementedError
 
