@@ -1,0 +1,175 @@
+"""What becomes of a source record: into a window, kept to be looked up once more, or straight to the outputs.
+
+Nothing here waits: callers await the outbox's room first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from pushcast.config.settings import Settings
+from pushcast.kafka.batch import Record
+from pushcast.kafka.tracker import record_bytes
+from pushcast.model.clock import Clock
+from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import device_row_prefix, partition_of
+from pushcast.model.notification import Notification
+from pushcast.model.words import Lane, Outcome, Reason
+from pushcast.plan.entry import Entry
+from pushcast.plan.exact import resume
+from pushcast.plan.match import Row, devices_of
+from pushcast.plan.outputs import Count, Outputs, Refused
+from pushcast.plan.state import PartitionState
+from pushcast.wire import headers as h
+from pushcast.wire.keys import user_of
+from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.row_reader import Device
+from pushcast.wire.schemas import SchemaSource
+
+if TYPE_CHECKING:
+    from pushcast.kafka.batch import Batch
+    from pushcast.kafka.handover.runner import Handover
+    from pushcast.kafka.table import SourceTable
+
+HOW_TO_FIX_PARTITION = (
+    "produced to partition {found}, the key belongs to {right} of {count}: use the Java default partitioner "
+    "(librdkafka: partitioner=murmur2_random)"
+)
+
+
+class Taken(NamedTuple):
+    """A slice of a batch, read. Nothing was written for it yet."""
+
+    records: list[Record]
+    notes: list[Notification]
+    rows: list[list[Row]]
+    refused: list[Refused]
+
+
+class Intake:
+    """One lane's reader and sorter of records; it keeps nothing of them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        lane: Lane,
+        table: SourceTable,
+        clock: Clock,
+        outputs: Outputs,
+        count: Count,
+        schemas: SchemaSource | None,
+        handover: Handover | None,
+    ) -> None:
+        self._settings = settings
+        self._lane = lane
+        self._table = table
+        self._clock = clock
+        self._outputs = outputs
+        self._count = count
+        self._handover = handover
+        rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
+        self._decoder = NotificationDecoder(settings.apps, rules, schemas)
+
+    def read(self, state: PartitionState, records: Sequence[Record]) -> Taken:
+        """Decodes, and looks the users up."""
+        decode = self._decoder.decode
+        taken = Taken([], [], [], [])
+        notes, valid = taken.notes, taken.records
+        for record in records:
+            try:
+                trace = h.first(record.headers, h.TRACEPARENT) if record.headers else None
+                notes.append(decode(user_of(record.key), record.value, record.timestamp, trace))
+            except InvalidInput as error:
+                taken.refused.append((record, error))
+            else:
+                valid.append(record)
+        prefixes = [device_row_prefix(note.user, note.app) for note in notes]
+        return taken._replace(rows=self._table.multi_scan(state.number, prefixes)) if notes else taken
+
+    def plan(self, state: PartitionState, batch: Batch, taken: Taken) -> None:
+        """Puts every record of a slice where it belongs; from then on it is under way."""
+        now, now_ms = self._clock.monotonic_seconds(), self._clock.now_ms()
+        is_duplicate, add = state.recent.is_duplicate, state.windows.add
+        refused = taken.refused
+        duplicates: list[Entry] = []
+        nothing: list[tuple[Entry, Outcome, Reason]] = []
+        tail = None if self._handover is None else self._handover.of(state.tp).tail or None
+        known: list[int] = []
+        resumed: list[Entry] = []
+        self._count("consumed", "", len(taken.records) + len(refused))
+        state.open(len(taken.records) + len(refused))
+        for note, record, rows in zip(taken.notes, taken.records, taken.rows, strict=True):
+            if tail and tail.is_done(record.offset):
+                is_duplicate(note.user, note.id)  # so that the next one is
+                known.append(record.offset)
+                continue
+            devices: Sequence[Device] = devices_of(rows, self._unreadable) if rows else ()
+            if tail and (there := tail.take(record.offset)):
+                is_duplicate(note.user, note.id)
+                entry = Entry(batch, record.offset, record_bytes(record), note)
+                devices = resume(entry, self._lane, there, devices)
+                if devices and note.expires_at > now_ms:
+                    add(entry, devices, now)
+                else:
+                    resumed.append(entry)
+                continue
+            if not devices and not self._belongs(state, batch, record, refused):
+                continue
+            entry = Entry(batch, record.offset, record_bytes(record), note)
+            if is_duplicate(note.user, note.id):
+                duplicates.append(entry)
+            elif note.expires_at <= now_ms:
+                nothing.append((entry, Outcome.EXPIRED, Reason.EXPIRED))
+            elif devices:
+                add(entry, devices, now)
+            elif self._is_young(record, now_ms):
+                state.later.append((now + self._settings.plan.lookup_again_seconds, entry))
+            else:
+                nothing.append((entry, Outcome.SUPPRESSED, Reason.NO_DEVICES))
+        if refused:
+            self._outputs.dead_letters(state, batch, refused)
+        self._outputs.nothing(state, nothing)
+        self._outputs.duplicates(state, duplicates)
+        self._outputs.resumed(state, resumed)
+        self._outputs.known(state, batch, known)
+
+    def _belongs(self, state: PartitionState, batch: Batch, record: Record, refused: list[Refused]) -> bool:
+        """Whether the record is in its key's partition; if not, it is forwarded once, then a dead letter."""
+        count = self._settings.kafka.partitions
+        right = partition_of(record.key or b"", count)
+        if right == batch.partition:
+            return True
+        text = HOW_TO_FIX_PARTITION.format(found=batch.partition, right=right, count=count)
+        error = InvalidInput(Reason.WRONG_PARTITION, text, "key")
+        if h.first(record.headers, h.FORWARDED) is None:
+            self._outputs.forward(state, batch, record, right, error)
+        else:
+            refused.append((record, error))
+        return False
+
+    def _is_young(self, record: Record, now_ms: int) -> bool:
+        """A registration may be on its way: a young event's user is looked up once more, then there are no devices."""
+        plan = self._settings.plan
+        return (
+            plan.lookup_again_seconds > 0 and now_ms - record.timestamp < plan.lookup_again_younger_than_seconds * 1000
+        )
+
+    def plan_again(self, state: PartitionState, entries: Sequence[Entry]) -> None:
+        """Looks users up once more who had no devices; now they have some, or it is said that they have none."""
+        waiting = [(entry, entry.note) for entry in entries if entry.note is not None]
+        prefixes = [device_row_prefix(note.user, note.app) for _, note in waiting]
+        now, now_ms = self._clock.monotonic_seconds(), self._clock.now_ms()
+        nothing: list[tuple[Entry, Outcome, Reason]] = []
+        for (entry, note), rows in zip(waiting, self._table.multi_scan(state.number, prefixes), strict=True):
+            devices = devices_of(rows, self._unreadable)
+            if note.expires_at <= now_ms:
+                nothing.append((entry, Outcome.EXPIRED, Reason.EXPIRED))
+            elif devices:
+                state.windows.add(entry, devices, now)
+            else:
+                nothing.append((entry, Outcome.SUPPRESSED, Reason.NO_DEVICES))
+        self._outputs.nothing(state, nothing)
+
+    def _unreadable(self, error: InvalidInput) -> None:
+        self._count("unreadable_rows", error.reason, 1)
