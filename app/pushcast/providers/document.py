@@ -141,7 +141,8 @@ What each answer of a provider means for a delivery. `reason` is the word in rec
 Every provider takes a `proxy` (CONNECT over plain HTTP, Basic authentication); the engine `aioapns` does not.
 
 Requests without an answer, at every provider: `unsent` with `connection_failed`, `not_sent_in_time` (no connection or \
-stream before the deadline, or the sender's lease was in doubt: [isolation.md](isolation.md)) or `stream_refused`; otherwise `unknown` with `unknown_outcome`.
+stream before the deadline, or the sender's lease was in doubt: [isolation.md](isolation.md)) or `stream_refused`; \
+otherwise `unknown` with `unknown_outcome`.
 """
 
 
