@@ -245,7 +245,8 @@ class SettleStage(Stage):
             else:
                 put = self._outputs.put(barrier, record, origin, there, self._holding.holds(queue.passes))
                 outputs += put.puts
-                queue.passes.costs(put.may_return_bytes)
+                returning = put.sent_bytes if self._holding.may_return(record) else 0
+                queue.passes.costs(put.carried_bytes + returning)
             size += len(record.value or b"")
             offsets.setdefault(batch, []).append(record.offset)
         if offsets:

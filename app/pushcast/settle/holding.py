@@ -12,7 +12,7 @@ from pushcast.settle.outputs import Holds
 from pushcast.settle.passes import Passes
 from pushcast.settle.queue import Waiting
 from pushcast.wire.control_state import ControlState
-from pushcast.wire.parked import Parked, parked_of
+from pushcast.wire.parked import Parked, Why, parked_of
 
 
 class Holding:
@@ -29,6 +29,18 @@ class Holding:
         """Whether nothing holds this parked record, as far as its headers say."""
         parked = _parked(record)
         return parked is None or not self._control.held(parked.app, parked.platform, parked.lane)
+
+    def may_return(self, record: Record) -> bool:
+        """Whether its sender may well park it again: still too busy, or its own breaker open though another sender said
+        that the provider works. Such a sender was heard to park after that was said."""
+        parked = _parked(record)
+        if parked is None:
+            return False
+        breaker = self._control.breaker(parked.app, parked.platform)
+        closed_at = None if breaker is None else breaker.closed_at_ms
+        return parked.why is Why.BUDGET or (
+            parked.why is Why.BREAKER and closed_at is not None and record.timestamp > closed_at
+        )
 
     def holds(self, passes: Passes) -> Holds:
         """For the messages of one record in a pass; those of one app are held or go together."""

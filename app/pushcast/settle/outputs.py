@@ -17,11 +17,10 @@ from pushcast.settle.decide import end_of, left_of, read, settle
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.dead_letters import dead_letter
-from pushcast.wire.headers import EPOCH, FENCE, ORIGIN, Headers, first
+from pushcast.wire.headers import EPOCH, FENCE, ORIGIN, Headers
 from pushcast.wire.parked import OWN as PARKED_OWN
-from pushcast.wire.parked import Why
 from pushcast.wire.receipts import Receipt, encode_receipt
-from pushcast.wire.retries import CAME_FROM, DUE_AT, PARKED_FOR, SENT_FROM, round_of
+from pushcast.wire.retries import CAME_FROM, DUE_AT, SENT_FROM, round_of
 
 #: What happened, by (name, word): ("settled", platform), ("carried", platform), ("ended", reason),
 #: ("dead_letters", reason), ("known", platform).
@@ -34,10 +33,11 @@ _NOT_SENT = _WRITER | PARKED_OWN | {DUE_AT, SENT_FROM}
 
 
 class Put(NamedTuple):
-    """`puts`: records. `may_return_bytes`: of those that were carried over, or whose sender may park them again."""
+    """`puts`: records. `sent_bytes`: of what went to a sender; `carried_bytes`: to the end of the partition again."""
 
     puts: int
-    may_return_bytes: int = 0
+    sent_bytes: int = 0
+    carried_bytes: int = 0
 
 
 def nothing_holds(message: Message, platform: Platform, lane: Lane) -> bool:
@@ -84,22 +84,21 @@ class Outputs:
         settled = settle(left, self._clock.now_ms(), lambda message: holds(message, platform, lane))
         for message in settled.expired:
             self._end(barrier, record, batch, message, doubtful, own)
-        puts, may_return = sum(len(message.targets) for message in settled.expired), 0
+        puts = sum(len(message.targets) for message in settled.expired)
+        sent_bytes = carried_bytes = 0
         if settled.again is not None:
             value = record.value if settled.again is batch else encode_batch(settled.again)
             headers = [header for header in record.headers if header[0] not in _NOT_SENT]
             self._outbox.put(barrier, topics.send(platform, lane), record.partition, value, None, [*headers, *own])
             self._counters["settled", platform] += settled.again.target_count
-            puts += 1
-            if first(record.headers, PARKED_FOR) == Why.BUDGET.encode():
-                may_return += len(value or b"")
+            puts, sent_bytes = puts + 1, len(value or b"")
         if settled.held is not None:
             value = record.value if settled.held is batch else encode_batch(settled.held)
             headers = [header for header in record.headers if header[0] not in _WRITER]
             self._outbox.put(barrier, topics.PARKED, record.partition, value, None, [*headers, *own])
             self._counters["carried", platform] += settled.held.target_count
-            puts, may_return = puts + 1, may_return + len(value or b"")
-        return Put(puts, may_return)
+            puts, carried_bytes = puts + 1, len(value or b"")
+        return Put(puts, sent_bytes, carried_bytes)
 
     def _end(
         self, barrier: Barrier, record: Record, batch: SendBatch, message: Message, doubtful: bool, own: Headers

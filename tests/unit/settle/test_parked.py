@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from faust.types import TP
 
 from pushcast.kafka.batch import Committed
 from pushcast.kafka.handover.standing import decode
 from pushcast.kafka.tracker import Record
 from pushcast.model.words import Lane, Platform
+from pushcast.settle.passes import BYTES_PER_SECOND
 from pushcast.wire import control, topics
 from pushcast.wire import headers as h
-from pushcast.wire.batches import decode_batch
+from pushcast.wire.batches import decode_batch, encode_batch
 from pushcast.wire.control import Breaker, Kind, Pause, Subject
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.parked import Why, parked_of, parked_record
@@ -114,6 +116,27 @@ async def test_work_that_nothing_holds_goes_back_soon() -> None:
     assert lab.sent() == []
     await lab.pass_time(1)
     assert lab.sent() == ["u0"]
+
+
+@pytest.mark.parametrize(
+    ("closed_at", "cycles"),
+    [
+        pytest.param(T0 + 3_600_000, 30, id="parked before the breaker closed: soon"),
+        pytest.param(T0 - 1, 10, id="parked by one whose own breaker is open although another one has closed"),
+    ],
+)
+async def test_what_a_sender_parks_again_and_again_is_paid_for_with_time(closed_at: int, cycles: int) -> None:
+    lab = Lab()
+    lab.control.apply(BROKEN.key(), control.encode(Breaker("closed", "x", 1, 2, closed_at)))
+    value = encode_batch(send_batch(*[message(1, name=f"{n}" * 60_000) for n in range(10, 16)]))
+    assert 2 < len(value) / BYTES_PER_SECOND < 3
+    offset = 100
+    for _ in range(30):
+        if offset - 100 == len(lab.outbox.of(SEND)):
+            await lab.park(record(PARKED, 3, offset, value, None, parked(offset, why=Why.BREAKER).headers))
+            offset += 1
+        await lab.pass_time(1)
+    assert len(lab.outbox.of(SEND)) == cycles
 
 
 async def test_a_pass_sends_what_may_go_carries_over_what_is_held_and_ends_what_has_expired() -> None:
