@@ -38,6 +38,7 @@ class SpanReader:
             "enable.auto.commit": False,
             # A position below the log's start: retention took what was there, and what it took is over.
             "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
             "fetch.wait.max.ms": 20,
             "queued.max.messages.kbytes": 8192,
             "broker.address.family": "v4" if "127.0.0.1" in bootstrap_servers else "any",
@@ -86,19 +87,23 @@ class SpanReader:
             silent_at = time.monotonic() + SILENCE_SECONDS
             while unread and not stop.is_set():
                 messages = consumer.consume(_SLICE_RECORDS, _POLL_SECONDS)
+                passed: dict[Spot, int] = {}
                 for message in messages:
-                    if message.error() is not None:
-                        _raise_unless_passing(cast(KafkaError, message.error()))
+                    error, spot = message.error(), (cast(str, message.topic()), cast(int, message.partition()))
+                    if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                        _raise_unless_passing(error)
                         continue
-                    spot = cast(str, message.topic()), cast(int, message.partition())
                     offset = cast(int, message.offset())
-                    if spot in unread and offset < unread[spot]:
+                    if error is not None:
+                        # The only word of a log whose records retention took whole: no position moves there.
+                        passed[spot] = offset
+                    elif spot in unread and offset < unread[spot]:
                         on_record(message)
                         silent_at = time.monotonic() + SILENCE_SECONDS
                 # Compaction and transaction markers leave offsets without a record: the position passes them.
                 for at in consumer.position([TopicPartition(*spot) for spot in unread]):
                     spot = at.topic, at.partition
-                    if at.offset >= unread[spot]:
+                    if max(at.offset, passed.get(spot, 0)) >= unread[spot]:
                         del unread[spot]
                         consumer.incremental_unassign([TopicPartition(*spot)])
                 if unread and time.monotonic() > silent_at:
