@@ -126,5 +126,5 @@ def test_caches_stay_bounded_and_right_with_more_words_than_they_hold() -> None:
     for number in [*range(3000), *range(3000)]:
         fast, slow = both(number)
         assert fast == slow
-    for cache in (writer._verdicts, writer._middles, writer._times, writer._highs):
+    for cache in (writer._verdicts, writer._middles, writer._times):
         assert len(cache) <= 1024

@@ -58,6 +58,11 @@ def optional_of(text: str | None) -> bytes:
     return NULL if text is None else SECOND + bytes_of(text.encode())
 
 
+def optional_long_of(value: int | None) -> bytes:
+    """A union of null and int or long."""
+    return NULL if value is None else SECOND + long_of(value)
+
+
 def array_of(items: Sequence[bytes]) -> bytes:
     """An array of encoded items, in one block."""
     return long_of(len(items)) + b"".join(items) + END if items else END

@@ -12,7 +12,19 @@ from itertools import product
 from typing import NamedTuple, get_args
 
 from pushcast.model.notification import Content, LiveActivity, LocalText, Options, Priority, PushType
-from pushcast.wire.avro_bytes import END, FALSE, NULL, ONE, SECOND, TRUE, array_of, bytes_of, long_of, optional_of
+from pushcast.wire.avro_bytes import (
+    END,
+    FALSE,
+    NULL,
+    ONE,
+    SECOND,
+    TRUE,
+    array_of,
+    bytes_of,
+    long_of,
+    optional_long_of,
+    optional_of,
+)
 from pushcast.wire.live_activities import text_of
 from pushcast.wire.receipts import PLATFORMS
 from pushcast.wire.row_reader import Device
@@ -89,7 +101,7 @@ def _options(options: Options) -> bytes:
             optional_of(options.collapse_id),
             optional_of(options.thread_id),
             optional_of(options.sound),
-            NULL if options.badge is None else SECOND + long_of(options.badge),
+            optional_long_of(options.badge),
             _MANNERS[options.priority, options.push_type, options.dry_run, options.at_most_once],
             NULL if options.live_activity is None else SECOND + _live_activity(options.live_activity),
         )
@@ -102,7 +114,10 @@ def _live_activity(activity: LiveActivity) -> bytes:
         (
             bytes_of(activity.event.encode()),
             optional_of(text_of(activity.content_state)),
-            *(_optional_long(at) for at in (activity.timestamp, activity.stale_at, activity.dismissal_at)),
+            *(
+                optional_long_of(None if at is None else int(at))
+                for at in (activity.timestamp, activity.stale_at, activity.dismissal_at)
+            ),
             NULL if score is None else SECOND + _DOUBLE(score),
             optional_of(activity.attributes_type),
             optional_of(text_of(activity.attributes)),
@@ -110,10 +125,6 @@ def _live_activity(activity: LiveActivity) -> bytes:
             optional_of(activity.input_push_channel),
         )
     )
-
-
-def _optional_long(value: int | str | None) -> bytes:
-    return NULL if value is None else SECOND + long_of(int(value))
 
 
 _DEFAULTS = Options()

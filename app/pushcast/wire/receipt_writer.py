@@ -8,50 +8,26 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from pushcast.wire.avro_bytes import FALSE, NULL, SECOND, TRUE, bytes_of, long_of, optional_long_of, optional_of
 from pushcast.wire.receipts import Receipt, encode_receipt
 from pushcast.wire.schemas import avro_type
 
 _Key = TypeVar("_Key")
 
-_NULL = b"\x00"
-_SECOND = b"\x02"  # index 1 of a union, zigzag
 _HEX_BYTES = b"\x40"  # length of a delivery id's 32 hex digits, zigzag
 _FRAME = avro_type("receipt").frame + _HEX_BYTES
 _MAX_CACHED = 1024
-
-
-def _varint(rest: int) -> bytes:
-    """Seven bits a byte, low first."""
-    out = bytearray()
-    while rest > 0x7F:
-        out.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
-
-
-def _long(value: int) -> bytes:
-    """Avro long: zigzag, so that small negative numbers are short too."""
-    return _varint((value << 1) ^ (value >> 63))
-
-
-_SMALL = tuple(_long(value) for value in range(8192))  # every value of one or two bytes
-# The low 14 bits of a longer one, by zigzag value: two bytes that say "more follows".
-_LOW = tuple(bytes((low & 0x7F | 0x80, low >> 7 | 0x80)) for low in range(1 << 14))
-_PRESENT = tuple(_SECOND + size for size in _SMALL)  # a string that may be null, and its length
-
-
-def _string(data: bytes) -> bytes:
-    return _long(len(data)) + data
+_SMALL = tuple(long_of(value) for value in range(8192))  # every value of one or two bytes
+_PRESENT = tuple(SECOND + size for size in _SMALL)  # a string that may be null, and its length
 
 
 class ReceiptWriter:
     """Receipts of one (app, class, platform, lane, dry run, run, source partition). Times are milliseconds.
 
-    Remembers what it wrote of verdicts, times and offsets, each up to a bound.
+    Remembers what it wrote of verdicts and times, each up to a bound.
     """
 
-    __slots__ = ("_app", "_end", "_highs", "_lead", "_middles", "_shared", "_times", "_verdicts")
+    __slots__ = ("_app", "_end", "_lead", "_middles", "_shared", "_times", "_verdicts")
 
     def __init__(
         self, *, app: str, klass: str, platform: str, lane: str, dry_run: bool, run: int, source_partition: int
@@ -65,13 +41,12 @@ class ReceiptWriter:
             "run": run,
             "source_partition": source_partition,
         }
-        self._app = _SECOND + _string(app.encode()) + _SECOND
-        self._lead = _SECOND + _string(platform.encode()) + _string(lane.encode()) + _string(klass.encode())
-        self._end = (b"\x01" if dry_run else b"\x00") + _long(run) + _long(source_partition)
+        self._app = SECOND + bytes_of(app.encode()) + SECOND
+        self._lead = SECOND + bytes_of(platform.encode()) + bytes_of(lane.encode()) + bytes_of(klass.encode())
+        self._end = (TRUE if dry_run else FALSE) + long_of(run) + long_of(source_partition)
         self._verdicts: dict[tuple[str, str | None], bytes] = {}
         self._middles: dict[tuple[int | None, int], bytes] = {}
         self._times: dict[int, bytes] = {}
-        self._highs: dict[int, bytes] = {}
 
     def encode(
         self,
@@ -103,12 +78,12 @@ class ReceiptWriter:
                     small[len(device)],
                     device,
                     self._verdicts.get((outcome, reason)) or self._verdict(outcome, reason),
-                    _NULL if provider_id is None else _PRESENT[len(provider_id)] + provider_id,
+                    NULL if provider_id is None else _PRESENT[len(provider_id)] + provider_id,
                     self._middles.get((provider_status, attempts)) or self._middle(provider_status, attempts),
-                    small[source_offset] if 0 <= source_offset < 8192 else self._offset(source_offset),
+                    small[source_offset] if 0 <= source_offset < 8192 else long_of(source_offset),
                     self._times.get(created_at) or self._time(created_at),
                     self._times.get(ended_at) or self._time(ended_at),
-                    _NULL,  # replay_of: a resend is an event of its own
+                    NULL,  # replay_of: a resend is an event of its own
                 )
             )
         except IndexError:  # a text of more than 8191 bytes: no id is, but a hand-made record may hold one
@@ -130,23 +105,15 @@ class ReceiptWriter:
             return encode_receipt(receipt)
 
     def _verdict(self, outcome: str, reason: str | None) -> bytes:
-        end = _NULL if reason is None else _SECOND + _string(reason.encode())
-        return _keep(self._verdicts, (outcome, reason), self._lead + _string(outcome.encode()) + end)
+        made = self._lead + bytes_of(outcome.encode()) + optional_of(reason)
+        return _keep(self._verdicts, (outcome, reason), made)
 
     def _middle(self, status: int | None, attempts: int) -> bytes:
-        start = _NULL if status is None else _SECOND + _long(status)
-        return _keep(self._middles, (status, attempts), start + _long(attempts) + self._end)
+        made = optional_long_of(status) + long_of(attempts) + self._end
+        return _keep(self._middles, (status, attempts), made)
 
     def _time(self, value: int) -> bytes:
-        return _keep(self._times, value, _long(value))
-
-    def _offset(self, value: int) -> bytes:
-        """Neighbouring offsets differ only in their low 14 bits, so the rest is encoded once."""
-        zigzag = value << 1
-        high = zigzag >> 14
-        if high <= 0:
-            return _long(value)
-        return _LOW[zigzag & 0x3FFF] + (self._highs.get(high) or _keep(self._highs, high, _varint(high)))
+        return _keep(self._times, value, long_of(value))
 
 
 def _keep(cache: dict[_Key, bytes], key: _Key, value: bytes) -> bytes:
