@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from pushcast.config.providers import FCM_QUOTA_PER_MINUTE, Fcm
 from pushcast.providers.apns import message as apns_message
 from pushcast.providers.apns import verdicts as apns
+from pushcast.providers.expo import api as expo_api
 from pushcast.providers.expo import client as expo_client
 from pushcast.providers.expo import message as expo_message
 from pushcast.providers.expo import pacer as expo_pacer
@@ -91,7 +92,7 @@ most {LONGEST_HOLD_SECONDS:.0f} s.
         "Expo",
         f"""Engine: `httpx`.
 
-- At most {expo_message.MAX_RECIPIENTS} recipients a request, {expo_client.MAX_CONNECTIONS} requests at a time, \
+- At most {expo_message.MAX_RECIPIENTS} recipients a request, {expo_api.MAX_CONNECTIONS} requests at a time, \
 gzip above {expo_message.GZIP_ABOVE_BYTES} bytes. Pushes of different messages that wait at the same time share a \
 request.
 - At most {expo_pacer.PROJECT_PER_SECOND:g} pushes a second, times the process's share; what would wait for more than \

@@ -18,6 +18,7 @@ from pushcast.providers.client import Setup
 from pushcast.providers.credential import Credential
 from pushcast.providers.engines.engine import Engine
 from pushcast.providers.engines.multicast import MulticastEngine
+from pushcast.providers.expo.api import Api
 from pushcast.providers.expo.client import ExpoProvider
 from pushcast.providers.expo.credentials import AccessToken as ExpoAccessToken
 from pushcast.providers.fcm.client import FcmProvider
@@ -162,12 +163,14 @@ def _expo(app_name: str, chosen: Expo, settings: Settings, clock: Clock) -> Prov
     return ExpoProvider(
         app_name,
         chosen.engine,
-        place.url,
-        place.tls,
-        ExpoAccessToken(chosen.access_token_file, clock),
-        _timeout_seconds(chosen, settings),
+        Api(
+            place.url,
+            place.tls,
+            ExpoAccessToken(chosen.access_token_file, clock),
+            _timeout_seconds(chosen, settings),
+            place.httpx_proxy,
+        ),
         clock,
-        proxy=place.httpx_proxy,
     )
 
 

@@ -246,9 +246,9 @@ class ServerConnection(ServerStreams, asyncio.Protocol):
     def _control(self, frame: f.Frame) -> None:
         kind = frame.type
         if kind == f.SETTINGS:
-            self._settings_received(frame)
+            self.settings_received(frame)
         elif kind == f.WINDOW_UPDATE:
-            self._window_update(frame)
+            self.window_update(frame)
         elif kind == f.PING:
             if len(frame.payload) != 8:
                 raise PeerViolation("PING is not 8 bytes", f.FRAME_SIZE_ERROR)
@@ -276,36 +276,3 @@ class ServerConnection(ServerStreams, asyncio.Protocol):
             raise PeerViolation("a client cannot push")
         elif kind == f.GOAWAY:
             f.unpack_goaway(frame.payload)
-
-    def _settings_received(self, frame: f.Frame) -> None:
-        if frame.flags & f.FLAG_ACK:
-            if self._unacknowledged:
-                self._acknowledged = self._unacknowledged.popleft()
-                self._limit = max((self._acknowledged, *self._unacknowledged))
-            return
-        for key, value in f.unpack_settings(frame.payload):
-            if key == f.SETTINGS_INITIAL_WINDOW_SIZE:
-                if value > f.LARGEST_WINDOW_BYTES:
-                    raise PeerViolation("INITIAL_WINDOW_SIZE above 2^31-1", f.FLOW_CONTROL_ERROR)
-                self._peer_window = value
-            elif key == f.SETTINGS_MAX_FRAME_SIZE:
-                if not f.DEFAULT_MAX_FRAME_BYTES <= value <= f.LARGEST_MAX_FRAME_BYTES:
-                    raise PeerViolation("MAX_FRAME_SIZE out of range")
-                self._peer_frame = value
-        self.out.append(f.pack_settings_ack())
-        self._send_blocked()
-
-    def _window_update(self, frame: f.Frame) -> None:
-        increment = f.unpack_u32(frame.payload, "WINDOW_UPDATE") & f.LARGEST_WINDOW_BYTES
-        if not increment:
-            raise PeerViolation("WINDOW_UPDATE of 0")
-        stream_id = frame.stream_id
-        if stream_id == 0:
-            self._send_window += increment
-            if self._send_window > f.LARGEST_WINDOW_BYTES:
-                raise PeerViolation("connection window above 2^31-1", f.FLOW_CONTROL_ERROR)
-        elif stream_id in self._partial or stream_id in self._held:
-            self._credit[stream_id] = self._credit.get(stream_id, 0) + increment
-        else:
-            return
-        self._send_blocked()

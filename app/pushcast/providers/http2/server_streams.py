@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from pushcast.providers.http2 import frames as f
-from pushcast.providers.http2.server_hpack import Shape, literal, status_field
+from pushcast.providers.http2.errors import PeerViolation
+from pushcast.providers.http2.server_hpack import Shape
+from pushcast.providers.http2.server_styles import styled
 
 # How long a connection that said its last GOAWAY waits for the client to read the answers and close.
 _LINGER_SECONDS: Final = 2.0
@@ -34,42 +36,6 @@ class ServerSettings:
             f.SETTINGS_MAX_FRAME_SIZE: self.max_frame_bytes,
             f.SETTINGS_MAX_HEADER_LIST_SIZE: self.max_header_list_bytes,
         }
-
-
-ANSWER_STYLES: Final = ("plain", "continuation", "padded", "informational", "trailers", "crumbs")
-
-
-def styled(style: str, stream_id: int, block: bytes, body: bytes) -> bytes:
-    """An answer in one of the forms RFC 9113 allows and clients forget.
-
-    continuation: the header block in three frames. padded: padding on every frame. informational: a 103 in front.
-    trailers: a header block behind the body. crumbs: the body byte by byte, with empty DATA frames between.
-    """
-    end = f.FLAG_END_STREAM
-    if style == "continuation":
-        first = f.pack_frame(f.HEADERS, 0 if body else end, stream_id, block[:1])
-        middle = f.pack_frame(f.CONTINUATION, 0, stream_id, block[1:2])
-        head = first + middle + f.pack_frame(f.CONTINUATION, f.FLAG_END_HEADERS, stream_id, block[2:])
-        return head + (f.pack_data(stream_id, body) if body else b"")
-    if style == "padded":
-        flags = f.FLAG_END_HEADERS | f.FLAG_PADDED | (0 if body else end)
-        head = f.pack_frame(f.HEADERS, flags, stream_id, b"\x05" + block + bytes(5))
-        return head + (f.pack_frame(f.DATA, f.FLAG_PADDED | end, stream_id, b"\x00" + body) if body else b"")
-    if style == "informational":
-        early = f.pack_headers(stream_id, status_field(103) + literal(b"link", b"</>; rel=preload"))
-        return (
-            early
-            + f.pack_headers(stream_id, block, end_stream=not body)
-            + (f.pack_data(stream_id, body) if body else b"")
-        )
-    if style == "trailers":
-        head = f.pack_headers(stream_id, block) + (f.pack_data(stream_id, body, end_stream=False) if body else b"")
-        return head + f.pack_headers(stream_id, literal(b"x-trailer", b"1"), end_stream=True)
-    parts = [f.pack_headers(stream_id, block)]
-    for octet in body:
-        parts.append(f.pack_data(stream_id, bytes((octet,)), end_stream=False))
-        parts.append(f.pack_data(stream_id, b"", end_stream=False))
-    return b"".join([*parts, f.pack_data(stream_id, b"")])
 
 
 class ServerStreams:
@@ -212,6 +178,41 @@ class ServerStreams:
         if self._unacknowledged:
             return self._unacknowledged[-1]
         return self._acknowledged if self._acknowledged is not None else self._limit
+
+    def settings_received(self, frame: f.Frame) -> None:
+        """The client's SETTINGS, or its acknowledgement of ours. Raises PeerViolation."""
+        if frame.flags & f.FLAG_ACK:
+            if self._unacknowledged:
+                self._acknowledged = self._unacknowledged.popleft()
+                self._limit = max((self._acknowledged, *self._unacknowledged))
+            return
+        for key, value in f.unpack_settings(frame.payload):
+            if key == f.SETTINGS_INITIAL_WINDOW_SIZE:
+                if value > f.LARGEST_WINDOW_BYTES:
+                    raise PeerViolation("INITIAL_WINDOW_SIZE above 2^31-1", f.FLOW_CONTROL_ERROR)
+                self._peer_window = value
+            elif key == f.SETTINGS_MAX_FRAME_SIZE:
+                if not f.DEFAULT_MAX_FRAME_BYTES <= value <= f.LARGEST_MAX_FRAME_BYTES:
+                    raise PeerViolation("MAX_FRAME_SIZE out of range")
+                self._peer_frame = value
+        self.out.append(f.pack_settings_ack())
+        self._send_blocked()
+
+    def window_update(self, frame: f.Frame) -> None:
+        """The client takes more. Raises PeerViolation."""
+        increment = f.unpack_u32(frame.payload, "WINDOW_UPDATE") & f.LARGEST_WINDOW_BYTES
+        if not increment:
+            raise PeerViolation("WINDOW_UPDATE of 0")
+        stream_id = frame.stream_id
+        if stream_id == 0:
+            self._send_window += increment
+            if self._send_window > f.LARGEST_WINDOW_BYTES:
+                raise PeerViolation("connection window above 2^31-1", f.FLOW_CONTROL_ERROR)
+        elif stream_id in self._partial or stream_id in self._held:
+            self._credit[stream_id] = self._credit.get(stream_id, 0) + increment
+        else:
+            return
+        self._send_blocked()
 
     def send_ping(self, payload: bytes) -> None:
         self.out.append(f.pack_ping(payload))

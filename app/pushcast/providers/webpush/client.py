@@ -12,7 +12,7 @@ from pushcast.model.words import Platform, Reason
 from pushcast.providers.doubt import Doubt
 from pushcast.providers.engines.engine import Columns, Engine
 from pushcast.providers.http2.dial import Resolver, resolve
-from pushcast.providers.http2.request import Outcomes, Response, Template, Varying, Wrapped
+from pushcast.providers.http2.request import Outcomes, Response
 from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.suspicion import Suspicion
@@ -24,19 +24,14 @@ from pushcast.providers.webpush.endpoints import AddressRefused, EndpointPolicy,
 from pushcast.providers.webpush.message import Rendered, render, ttl
 from pushcast.providers.webpush.origins import Origins
 from pushcast.providers.webpush.subscription import EndpointForbidden, Malformed, Subscription, parse
+from pushcast.providers.webpush.templates import Templates
 from pushcast.providers.webpush.verdicts import ACCEPTED_STATUSES, KEY_MISMATCH, judge
 
 MAX_LISTED_ORIGINS: Final = 64
 # Hosts that no operator named have a budget of their own: clients choose them, and they must not crowd out the others.
 MAX_OTHER_ORIGINS: Final = 64
-_MAX_TEMPLATES: Final = 1024
 _SUBSCRIPTION_KIND: Final = 2
 _MAX_ID_CHARS: Final = 128
-_PATH: Final = Varying(b":path")
-_TTL: Final = Varying(b"ttl")
-_TOPIC: Final = Varying(b"topic", optional=True)
-_WHOLE_BODY: Final = Wrapped()
-_FIXED: Final = ((b"content-encoding", b"aes128gcm"), (b"content-type", b"application/octet-stream"))
 
 
 class _Push(NamedTuple):
@@ -85,7 +80,7 @@ class WebpushProvider:
 
         self._listed = Origins(make, MAX_LISTED_ORIGINS)
         self._others = Origins(make, MAX_OTHER_ORIGINS)
-        self._templates: dict[tuple[str, bytes, bytes], Template] = {}
+        self._templates = Templates()
 
     @property
     def suspicious(self) -> bool:
@@ -205,7 +200,7 @@ class WebpushProvider:
             return []
         audience = f"https://{origin.authority}"
         authorization = self._vapid.header(audience)
-        template = self._template(origin.authority, authorization, rendered.urgency)
+        template = self._templates.of(origin.authority, authorization, rendered.urgency)
         columns: Columns = [
             [push.subscription.path for push in pushes],
             [push.ttl for push in pushes],
@@ -250,24 +245,6 @@ class WebpushProvider:
         wrong = [push for push, body in zip(pushes, made, strict=True) if body is None]
         on_results(_all(wrong, Disposition.INVALID, str(Reason.TOKEN_MALFORMED)))
         return [push for push, body in zip(pushes, made, strict=True) if body is not None], bodies
-
-    def _template(self, authority: str, authorization: bytes, urgency: bytes) -> Template:
-        """One object for equal headers: a connection encodes it once, and messages that share it travel together."""
-        key = (authority, authorization, urgency)
-        template = self._templates.get(key)
-        if template is None:
-            if len(self._templates) >= _MAX_TEMPLATES:
-                self._templates.clear()
-            template = self._templates[key] = Template(
-                path=_PATH,
-                headers=[*_FIXED, (b"urgency", urgency), (b"authorization", authorization)],
-                varying=[_TTL, _TOPIC],
-                body=_WHOLE_BODY,
-                authority=authority.encode(),
-                literal_names=frozenset(),  # the token is the same for hours: worth a place in the HPACK table
-                wants_headers=True,
-            )
-        return template
 
 
 def _all(pushes: list[_Push], disposition: Disposition, reason: str) -> list[Result]:

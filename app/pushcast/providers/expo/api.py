@@ -1,0 +1,103 @@
+"""Requests to Expo's API, and their answers as they are."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Final, NamedTuple
+
+import httpx
+
+from pushcast.model.words import Reason
+from pushcast.providers.expo.credentials import AccessToken
+from pushcast.providers.expo.message import encoded
+from pushcast.providers.port import Disposition
+from pushcast.providers.verdict import Verdict, retry_after_seconds
+
+# Expo's own SDK for Node sends as many requests at a time.
+MAX_CONNECTIONS: Final = 6
+MAX_ANSWER_BYTES: Final = 1_048_576
+SEND_PATH: Final = "/--/api/v2/push/send"
+RECEIPTS_PATH: Final = "/--/api/v2/push/getReceipts"
+_CONNECT_TIMEOUT_SECONDS: Final = 5.0
+_KEEPALIVE_SECONDS: Final = 30.0
+_UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes
+    retry_after: bytes | None
+
+    def named_delay(self, now_ms: int) -> float | None:
+        """Seconds that Expo asked for."""
+        return retry_after_seconds(self.retry_after, now_ms)
+
+
+class Api:
+    """Connections to one endpoint with one access token."""
+
+    def __init__(
+        self,
+        url: str,
+        tls: ssl.SSLContext,
+        access_token: AccessToken,
+        timeout_seconds: float,
+        proxy: httpx.Proxy | None = None,
+    ) -> None:
+        self._url = url
+        self._tls = tls
+        self._access_token = access_token
+        self._timeout_seconds = timeout_seconds
+        self._proxy = proxy
+        self._client: httpx.AsyncClient | None = None
+
+    def start(self) -> None:
+        """Connections open when they are needed."""
+        self._client = httpx.AsyncClient(
+            base_url=self._url,
+            verify=self._tls,
+            trust_env=False,
+            follow_redirects=False,
+            proxy=self._proxy,
+            timeout=httpx.Timeout(self._timeout_seconds, connect=_CONNECT_TIMEOUT_SECONDS),
+            limits=httpx.Limits(
+                max_connections=MAX_CONNECTIONS,
+                max_keepalive_connections=MAX_CONNECTIONS,
+                keepalive_expiry=_KEEPALIVE_SECONDS,
+            ),
+        )
+
+    async def close(self) -> None:
+        """Call it after the last `post` has returned."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def post(self, path: str, body: bytes) -> Answer | Verdict:
+        """The answer, or the verdict when there is none."""
+        if self._client is None:
+            return Verdict(Disposition.UNSENT, "closed_by_us")
+        content, headers = encoded(body)
+        headers["accept-encoding"] = "identity"
+        authorization = self._access_token.header()
+        if authorization is not None:
+            headers["authorization"] = authorization
+        try:
+            # httpx's own timeouts are for each step, so they have no end together.
+            async with (
+                asyncio.timeout(self._timeout_seconds),
+                self._client.stream("POST", path, content=content, headers=headers) as response,
+            ):
+                parts: list[bytes] = []
+                size = 0
+                async for part in response.aiter_bytes():
+                    parts.append(part)
+                    size += len(part)
+                    if size > MAX_ANSWER_BYTES:
+                        break
+        except _UNSENT:
+            return Verdict(Disposition.UNSENT, str(Reason.CONNECTION_FAILED))
+        except (httpx.HTTPError, TimeoutError):
+            return Verdict(Disposition.UNKNOWN, str(Reason.UNKNOWN_OUTCOME))
+        named = response.headers.get("retry-after")
+        return Answer(response.status_code, b"".join(parts), None if named is None else named.encode())
