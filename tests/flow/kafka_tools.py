@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 import faust
 from aiokafka import structs
 from aiokafka.admin import AIOKafkaAdminClient
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pushcast.kafka.host import run_apps, state
@@ -25,6 +25,21 @@ def create_topic(bootstrap_servers: str, name: str, partitions: int = 4, **confi
     for future in admin.create_topics([NewTopic(name, partitions, 1, config=settings)]).values():
         future.result(10)
     return name
+
+
+def ensure_topics(bootstrap_servers: str, names: Iterable[str], partitions: int) -> None:
+    """The product's topics, shared by the tests of this broker."""
+    names = list(names)
+    for topic in names:
+        try:
+            create_topic(bootstrap_servers, topic, partitions)
+        except KafkaException as error:
+            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
+                raise
+    # A created topic may take a moment to be in the broker's metadata; a group that starts before does not know it.
+    admin, deadline = AdminClient({"bootstrap.servers": bootstrap_servers}), time.monotonic() + DEADLINE_SECONDS
+    while any(len(admin.list_topics(topic, timeout=10).topics[topic].partitions) < partitions for topic in names):
+        assert time.monotonic() < deadline, "the topics are not in the metadata"
 
 
 def produce(
@@ -105,6 +120,14 @@ async def until(true: Callable[[], bool], what: str, deadline_seconds: float = D
     while not true():
         assert time.monotonic() < deadline, f"{what}: not within {deadline_seconds} s"
         await asyncio.sleep(0.02)
+
+
+async def seen(true: Callable[[], bool], what: str) -> None:
+    """Polls Kafka in another thread until the condition holds: the Apps need the loop."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not await asyncio.to_thread(true):
+        assert time.monotonic() < deadline, f"{what}: not within {DEADLINE_SECONDS} s"
+        await asyncio.sleep(0.1)
 
 
 @contextlib.asynccontextmanager

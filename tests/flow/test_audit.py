@@ -11,7 +11,7 @@ from confluent_kafka import Message as KafkaMessage
 from confluent_kafka import Producer
 
 from flow.kafka_tools import DEADLINE_SECONDS
-from flow.test_settle import PARTITIONS, ensure, message
+from flow.settle_tools import PARTITIONS, ensure, message
 from pushcast.audit.places import PLACES
 from pushcast.audit.reader import Books
 from pushcast.config.settings import Settings

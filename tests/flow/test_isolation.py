@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from flow.kafka_tools import DEADLINE_SECONDS, produce, read_all, running, until
+from flow.kafka_tools import DEADLINE_SECONDS, produce, read_all, running, seen, until
 from pushcast.config.settings import Settings
 from pushcast.kafka.control import ControlTail
 from pushcast.kafka.embedded import temporary_cluster
@@ -115,14 +115,6 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         async with running(*hosted.apps):
             yield World(kafka, settings, hosted, news, chat)
         assert failures == []
-
-
-async def seen(true: Callable[[], bool], what: str) -> None:
-    """Polls Kafka beside the loop, which the Apps need."""
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while not await asyncio.to_thread(true):
-            await asyncio.sleep(0.1)
-    assert what
 
 
 async def test_a_dead_provider_costs_its_own_app_time_and_the_others_nothing(tmp_path: Path) -> None:

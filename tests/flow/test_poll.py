@@ -7,9 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import KafkaException
-
-from flow.kafka_tools import committed, create_topic, produce, read_all, running, until
+from flow.kafka_tools import committed, ensure_topics, produce, read_all, running, until
 from pushcast.config.settings import Settings
 from pushcast.kafka.app import add_batch_stage, make_app
 from pushcast.kafka.outbox import Outbox
@@ -38,13 +36,8 @@ HOUR_MS = 3_600_000
 
 
 def ensure(kafka: str) -> None:
-    """The product's topics, shared by the tests of this broker."""
-    for topic in (SEND, TICKETS, topics.RECEIPT, topics.TOKEN_INVALID):
-        try:
-            create_topic(kafka, topic, PARTITIONS)
-        except KafkaException as error:
-            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
-                raise
+    """Topics that SEND and POLL read and write."""
+    ensure_topics(kafka, (SEND, TICKETS, topics.RECEIPT, topics.TOKEN_INVALID), PARTITIONS)
 
 
 def message(tokens: dict[str, bytes], registered_at: int) -> Message:

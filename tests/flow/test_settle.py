@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer
-from confluent_kafka import Message as KafkaMessage
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Producer
 
-from flow.kafka_tools import DEADLINE_SECONDS, committed, create_topic, produce, read_all, running, until
+from flow.kafka_tools import committed, produce, read_all, running, seen, until
+from flow.settle_tools import PARTITIONS, SEND, ensure, message, values_of, waiting
 from pushcast.config.settings import Settings
 from pushcast.kafka.app import add_batch_stage, make_app
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.clock import SystemClock
-from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import delivery_id, token_hash
-from pushcast.model.notification import Content, Options
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, OnResults, Result
@@ -35,56 +30,6 @@ from pushcast.settle.redrive import DeadLetters, Report
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch, encode_batch
 from pushcast.wire.receipts import decode_receipt
-from pushcast.wire.retries import retry_record
-
-PARTITIONS = 8
-SEND = topics.send(Platform.APNS, Lane.URGENT)
-HOUR_MS = 3_600_000
-
-
-def ensure(kafka: str, names: Sequence[str] = (SEND, topics.dead_letter(SEND), topics.RECEIPT, *RUNGS)) -> None:
-    """The product's topics, shared by the tests of this broker."""
-    for topic in names:
-        try:
-            create_topic(kafka, topic, PARTITIONS)
-        except KafkaException as error:
-            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
-                raise
-    # A created topic may take a moment to be in the broker's metadata; a group that starts before does not know it.
-    admin, deadline = AdminClient({"bootstrap.servers": kafka}), time.monotonic() + DEADLINE_SECONDS
-    while any(len(admin.list_topics(topic, timeout=10).topics[topic].partitions) < PARTITIONS for topic in names):
-        assert time.monotonic() < deadline, "the topics are not in the metadata"
-
-
-def message(users: Sequence[str], lifetime_ms: int = HOUR_MS) -> Message:
-    targets, now_ms = Targets(), SystemClock().now_ms()
-    for number, user in enumerate(users):
-        address = f"token of {user}".encode()
-        row = (0, user, "d", delivery_id("n", user, "news", "d"), 0, address, "", token_hash(address), now_ms, number)
-        for column, value in zip(targets.columns(), (*row, now_ms + lifetime_ms, 0), strict=True):
-            column.append(value)
-    return Message("news", "default", Content("Goal!"), Options(), bytes(16), ["n"], [now_ms], [""], targets)
-
-
-async def seen(true: Callable[[], bool], what: str) -> None:
-    """Polls Kafka in another thread until the condition holds: the Apps need the loop."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not await asyncio.to_thread(true):
-        assert time.monotonic() < deadline, f"{what}: not within {DEADLINE_SECONDS} s"
-        await asyncio.sleep(0.1)
-
-
-def values_of(kafka: str, topic: str, users: set[str]) -> list[KafkaMessage]:
-    """Batches with a target among these users."""
-    found = []
-    for record in read_all(kafka, topic, PARTITIONS):
-        try:
-            batch = decode_batch(record.value() or b"")
-        except InvalidInput:  # another test's
-            continue
-        if any(user in users for part in batch.messages for user in part.targets.user):
-            found.append(record)
-    return found
 
 
 def receipts_of(kafka: str, users: set[str]) -> list[dict[str, Any]]:
@@ -240,17 +185,7 @@ async def test_what_waits_when_a_settler_stops_is_passed_on_once_by_the_next(
     ends = (await asyncio.to_thread(read_all, kafka, rung, PARTITIONS)) or []
     before = sum(1 for record in ends if record.partition() == 2)
     for user, due_at in ((due, now_ms), (later, now_ms + 6_000)):
-        value, headers = retry_record(
-            lane="urgent",
-            platform="apns",
-            messages=[message([user])],
-            run=0,
-            first_seen_at=now_ms,
-            rounds_made=1,
-            due_at=due_at,
-            doubtful=False,
-            sent_from="g|1",
-        )
+        value, headers = waiting(user, due_at, now_ms)
         producer.produce(rung, value, partition=2, headers=headers)  # type: ignore[arg-type]
     assert producer.flush(10) == 0
 

@@ -10,37 +10,17 @@ from typing import Any, cast
 
 from confluent_kafka import Message, Producer
 
-from flow.kafka_tools import committed, read_all
+from flow.kafka_tools import committed, read_all, seen
 from flow.processes import worker
-from flow.test_settle import PARTITIONS, SEND, ensure, message, seen
-from pushcast.kafka.handover.fences import Fences, author_of
+from flow.settle_tools import EVERY, PARTITION, PARTITIONS, SEND, ensure, passed_on, waiting
+from pushcast.kafka.handover.fences import author_of
 from pushcast.kafka.handover.standing import decode
 from pushcast.model.clock import SystemClock
-from pushcast.model.words import Lane, Platform
-from pushcast.settle.agent import SOURCES
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
-from pushcast.wire.retries import retry_record
 
-PARTITION = 2
 RUNG = topics.retry("10s")
 RECORDS = 300
-EVERY = (*(topics.send(platform, lane) for platform in Platform for lane in Lane), topics.RECEIPT, *SOURCES)
-
-
-def passed_on(kafka: str, users: set[str], *, void: bool = True) -> list[Message]:
-    """Records of these users in the send topic that count, or all with `void` off."""
-    found, fences = [], Fences()
-    for record in read_all(kafka, SEND, PARTITIONS):
-        if record.partition() != PARTITION:
-            continue
-        counts = fences.admit(author_of(cast(Any, record.headers())), record.offset() or 0)
-        value = record.value()
-        if value is None or not (counts or not void):
-            continue
-        if any(user in users for part in decode_batch(value).messages for user in part.targets.user):
-            found.append(record)
-    return found
 
 
 async def test_a_killed_settler_and_a_zombie_pass_nothing_on_twice(
@@ -51,17 +31,7 @@ async def test_a_killed_settler_and_a_zombie_pass_nothing_on_twice(
     producer, now_ms = Producer({"bootstrap.servers": kafka}), SystemClock().now_ms()
 
     def wait(user: str) -> None:
-        value, headers = retry_record(
-            lane="urgent",
-            platform="apns",
-            messages=[message([user])],
-            run=0,
-            first_seen_at=now_ms,
-            rounds_made=1,
-            due_at=now_ms,
-            doubtful=False,
-            sent_from="g|1",
-        )
+        value, headers = waiting(user, now_ms, now_ms)
         producer.produce(RUNG, value, partition=PARTITION, headers=cast(Any, headers))
 
     for user in users[: RECORDS // 2]:

@@ -10,9 +10,8 @@ from typing import Any, cast
 
 from confluent_kafka import Producer
 
-from flow.kafka_tools import committed, read_all, running, until
-from flow.test_settle import PARTITIONS, ensure, message, seen
-from flow.test_settle_handover import EVERY, PARTITION, passed_on
+from flow.kafka_tools import committed, read_all, running, seen, until
+from flow.settle_tools import EVERY, PARTITION, PARTITIONS, ensure, message, passed_on
 from pushcast.config.settings import Settings
 from pushcast.kafka.app import add_batch_stage, make_app
 from pushcast.kafka.outbox import Outbox
