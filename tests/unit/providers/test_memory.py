@@ -56,7 +56,7 @@ class MemoryEngine:
         may_leave: MayLeave = always,
     ) -> None:
         wire = self._wire
-        job = Job(template, columns, deadline_at, on_outcomes, size=size)
+        job = Job(template, columns, deadline_at, on_outcomes, size=size, may_leave=may_leave)
         wire.queue.submit(job)
         while job.unfinished:
             wire.connection.pump()

@@ -40,6 +40,10 @@ class NoStream(Exception):
     """There is no stream on this connection: nothing was sent."""
 
 
+class NotOurs(Exception):
+    """The request may not leave any more: nothing was sent."""
+
+
 class _Streams:
     """In place of aioapns' ChannelPool, which loses count when the server lowers the number of streams."""
 
@@ -63,7 +67,7 @@ class _Streams:
             self._waiters.append(waiter)
             await waiter
         if not _may_leave.get()():
-            raise NoStream
+            raise NotOurs
         self.open += 1
         stream_id: int = self._connection.conn.get_next_available_stream_id()
         return stream_id
@@ -118,7 +122,7 @@ class Connection(APNsTLSClientProtocol):
         self.flush()
 
     async def post(self, request: NotificationRequest, may_leave: MayLeave) -> Response:
-        """aioapns' own sending. Raises NoStream when nothing was sent. For a task of its own."""
+        """aioapns' own sending. Raises NoStream or NotOurs when nothing was sent. For a task of its own."""
         _may_leave.set(may_leave)
         return cast("Response", await self.send_notification(request))
 

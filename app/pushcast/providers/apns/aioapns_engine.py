@@ -19,7 +19,7 @@ import orjson
 from aioapns.common import NotificationRequest
 from aioapns.connection import AuthorizationHeaderProvider
 
-from pushcast.providers.apns.aioapns_connection import MAX_IN_FLIGHT, Connection, NoStream
+from pushcast.providers.apns.aioapns_connection import MAX_IN_FLIGHT, Connection, NoStream, NotOurs
 from pushcast.providers.engines.engine import Columns, OnOutcomes, OutcomeBuffer, Request, materialize, run_each
 from pushcast.providers.http2.request import Kind, Response, Template
 from pushcast.providers.leave import MayLeave, always
@@ -122,14 +122,14 @@ class AioapnsEngine:
                 break
             except OSError as error:
                 return Response(Kind.UNSENT, fault=type(error).__name__)
-            if not may_leave():
-                return Response(Kind.UNSENT, fault="not_ours")
             sending = loop.create_task(connection.post(request, may_leave))
             expiry = loop.call_at(deadline_at, _expire, connection, request.notification_id, sending)
             try:
                 response = await sending
             except NoStream:
                 continue
+            except NotOurs:
+                return Response(Kind.UNSENT, fault="not_ours")
             except asyncio.CancelledError:
                 if sending.cancelled() and loop.time() >= deadline_at:
                     break  # by `_expire`, while it waited for a stream

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pushcast.providers.http2.connection import Connection, State
-from pushcast.providers.http2.dial import Endpoint, dial
-from pushcast.providers.http2.errors import ClosedByUs, ConnectFailed, ConnectionFault, NotConnected, PeerWentAway
+from pushcast.providers.http2.dial import Endpoint
+from pushcast.providers.http2.dialer import Dialer
+from pushcast.providers.http2.errors import ClosedByUs, ConnectionFault, PeerWentAway
 from pushcast.providers.http2.frames import NO_ERROR
-from pushcast.providers.http2.growth import Load, backoff_seconds, connections_to_add, one_too_many
+from pushcast.providers.http2.growth import Load, connections_to_add, one_too_many
 from pushcast.providers.http2.options import PoolOptions
 from pushcast.providers.http2.queue import WorkQueue
 from pushcast.providers.http2.request import Job, Response, Template
@@ -51,7 +53,6 @@ class Pool:
         clock: Callable[[], float] | None = None,
         cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
-        self._endpoint = endpoint
         self._options = options or PoolOptions()
         self._on_end = on_end
         self._rng = rng or random.Random()
@@ -65,12 +66,17 @@ class Pool:
         )
         self._connections: list[Connection] = []
         self._leaving: list[Connection] = []
-        self._dials: set[asyncio.Task[None]] = set()
+        self._dialer = Dialer(
+            endpoint,
+            self._options,
+            self._make,
+            on_open=self._dialled,
+            on_fault=self._note_fault,
+            rng=self._rng,
+            clock=self._clock,
+        )
         self._opened = 0
         self._ended: dict[str, int] = {}
-        self._failures = 0
-        self._failed_at = 0.0
-        self._not_before = 0.0
         self._last_fault: ConnectionFault | None = None
         self._dispatching = False
         self._soon: asyncio.TimerHandle | None = None
@@ -86,7 +92,7 @@ class Pool:
     def stats(self) -> PoolStats:
         return PoolStats(
             connections=len(self._connections),
-            opening=len(self._dials),
+            opening=self._dialer.opening,
             draining=sum(1 for connection in self._leaving if connection.state is State.DRAINING),
             in_flight=self._queue.in_flight,
             waiting=self._queue.waiting,
@@ -148,9 +154,7 @@ class Pool:
         fault "closed_by_us". Returns when the transports are closed."""
         self._closed = True
         self._queue.end_all(ClosedByUs.reason)
-        for task in list(self._dials):
-            task.cancel()
-        await asyncio.gather(*self._dials, return_exceptions=True)
+        await self._dialer.close()
         for connection in list(self._connections):
             self._retire(connection)
         if grace_seconds > 0 and self._leaving:
@@ -195,29 +199,24 @@ class Pool:
             if not self._queue.waiting:
                 return
             connection.pump()
-        if not self._connections and not self._dials and self._queue.waiting:
-            self._open_when_allowed(1)
+        if not self._connections and not self._dialer.opening and self._queue.waiting:
+            self._dialer.open(1)
 
     def ended(self, connection: Connection, fault: ConnectionFault) -> None:
         self._sort_out()
         if not isinstance(fault, ClosedByUs):
             graceful = isinstance(fault, PeerWentAway) and fault.error_code == NO_ERROR
-            self._note_fault(fault, failed=not (graceful and connection.answered))
+            if not (graceful and connection.answered):
+                self._dialer.back_off()
+            self._note_fault(fault)
         else:
             self._ended[fault.reason] = self._ended.get(fault.reason, 0) + 1
         if self._queue.waiting:
             self.has_work()
 
-    def _note_fault(self, fault: ConnectionFault, *, failed: bool) -> None:
+    def _note_fault(self, fault: ConnectionFault) -> None:
         self._ended[fault.reason] = self._ended.get(fault.reason, 0) + 1
         self._last_fault = fault
-        if failed:
-            delay = backoff_seconds(
-                self._failures, self._options.backoff_seconds, self._options.backoff_cap_seconds, self._rng
-            )
-            self._failures += 1
-            self._failed_at = self._clock()
-            self._not_before = self._failed_at + delay
         if self._on_end is not None:
             self._on_end(fault)
 
@@ -226,24 +225,7 @@ class Pool:
         self._leaving.append(connection)
         connection.drain()
 
-    def _open_when_allowed(self, count: int) -> None:
-        if self._closed or self._clock() < self._not_before:
-            return
-        for _ in range(count):
-            task = self._loop.create_task(self._open())
-            self._dials.add(task)
-            task.add_done_callback(self._dials.discard)
-
-    async def _open(self) -> None:
-        try:
-            async with asyncio.timeout(self._options.connect_timeout_seconds):
-                connection = await dial(self._endpoint, self._make, self._rng)
-        except TimeoutError:
-            self._note_fault(ConnectFailed(f"{self._endpoint.host}: no connection in time"), failed=True)
-            return
-        except NotConnected as fault:
-            self._note_fault(fault, failed=True)
-            return
+    def _dialled(self, connection: Connection) -> None:
         self._opened += 1
         self._connections.append(connection)
         if connection.state is State.CLOSED:
@@ -276,8 +258,7 @@ class Pool:
         if not self._leaving:
             self._empty.set()
         self._queue.expire(now)
-        if any(connection.answered and connection.opened_at >= self._failed_at for connection in self._connections):
-            self._failures = 0
+        self._dialer.worked(max((one.opened_at for one in self._connections if one.answered), default=-math.inf))
         self._renew(now)
         self._resize(now)
         if self._queue.waiting:
@@ -294,12 +275,12 @@ class Pool:
         """Opens a successor in time, and retires a worn connection once a successor is there to take over."""
         worn = [connection for connection in self._connections if connection.worn(now)]
         fresh = sum(1 for connection in self._connections if connection.state is State.OPEN and connection not in worn)
-        coming = len(self._dials) + sum(1 for connection in self._connections if connection.state is State.SETTLING)
+        coming = self._dialer.opening + sum(1 for connection in self._connections if connection.state is State.SETTLING)
         for connection in worn:
             if fresh or (not self._queue.waiting and not connection.in_flight) or not connection.ids_left:
                 self._retire(connection)
         if worn and not fresh and not coming and (self._queue.waiting or self._queue.in_flight):
-            self._open_when_allowed(1)
+            self._dialer.open(1)
 
     def _resize(self, now: float) -> None:
         cpu = self._cpu_clock()
@@ -311,11 +292,11 @@ class Pool:
             in_flight=self._queue.in_flight,
             stream_limits=[connection.stream_limit for connection in self._connections if not connection.serial],
             short_of_streams=all(connection.short_of_streams for connection in self._connections),
-            settling=len(self._dials)
+            settling=self._dialer.opening
             + sum(1 for connection in self._connections if connection.serial or connection.state is State.SETTLING),
             idle_share=idle_share,
         )
-        self._open_when_allowed(connections_to_add(load, self._options.max_connections, self._options.grow_idle_share))
+        self._dialer.open(connections_to_add(load, self._options.max_connections, self._options.grow_idle_share))
         if not one_too_many(load):
             self._spare_since = None
         elif self._spare_since is None:
