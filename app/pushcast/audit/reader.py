@@ -16,6 +16,7 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.handover.fences import author_of
 from pushcast.kafka.offsets import watermarks
 from pushcast.kafka.security import librdkafka_config
+from pushcast.kafka.topics import load_topology
 from pushcast.model.errors import PushcastError
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
@@ -29,6 +30,10 @@ _POLL_SECONDS = 0.2
 _TIMEOUT_SECONDS = 15.0
 #: Read before the first record that is judged, for the fences: a stopped process that wakes up writes within minutes.
 FENCES_BEFORE_MS = 15 * 60 * 1000
+#: A producer's clock may be ahead of a planner's, which would then seem to have planned before.
+CLOCKS_DIFFER_MS = 15 * 60 * 1000
+#: The two sides of every account.
+BOOKS = (topics.PLANNED, topics.RECEIPT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class Books:
         progress: Callable[[int], None] = lambda partition: None,
         on_receipt: Callable[[dict[str, Any]], None] = lambda receipt: None,
     ) -> Totals:
-        """Judges every notification produced since `since_ms` (None: as far back as the topics reach).
+        """Judges every notification produced since `since_ms` (None: as far back as all topics reach).
 
         `on_receipt` sees every distinct receipt once.
         """
@@ -86,9 +91,10 @@ class Books:
             intakes = {topics.notification(lane): lane for lane in Lane}
             dead = {topics.dead_letter(topic): lane for topic, lane in intakes.items()}
             wanted = [*intakes, *dead, topics.PLANNED, topics.RECEIPT]
-            starts = {topic: self._start(topic, partition, since_ms) for topic in wanted}
-            writers = {topic: Writers() for topic in (topics.PLANNED, topics.RECEIPT)}
-            from_ms = None if since_ms is None else max(0, since_ms - FENCES_BEFORE_MS)
+            judged_ms = self._judged_from(partition, since_ms)
+            starts = {topic: self._start(topic, partition, judged_ms) for topic in wanted}
+            writers = {topic: Writers() for topic in BOOKS}
+            from_ms = None if judged_ms is None else max(0, judged_ms - FENCES_BEFORE_MS)
             read_to = watermarks(self._consumer, topics.RECEIPT, partition)[1]
             early = {topic: self._start(topic, partition, from_ms) for topic in writers}
             for message in self._read(partition, {**starts, **early}):
@@ -140,6 +146,23 @@ class Books:
                 return search.found
         moving = any(watermarks(self._consumer, topic, partition)[1] > end for topic, end in ends.items())
         return {**dict.fromkeys(wanted, MOVING), **search.found} if moving else search.found
+
+    def _judged_from(self, partition: int, since_ms: int | None) -> int | None:
+        """Time of the oldest notification whose books are whole: retention deletes segments, and does so in one topic
+        earlier than in another. None: all of them are."""
+        kept: list[int] = [] if since_ms is None else [since_ms]
+        for topic in BOOKS:
+            low, high = watermarks(self._consumer, topic, partition)
+            if low == 0:
+                continue
+            oldest = next(self._read(partition, {topic: low}), None) if low < high else None
+            if oldest is None:
+                retention_ms = int(load_topology().topic(topic).settings["retention.ms"])
+                oldest_ms = time.time_ns() // 1_000_000 - retention_ms
+            else:
+                oldest_ms = int(oldest.timestamp()[1])
+            kept.append(oldest_ms + CLOCKS_DIFFER_MS)
+        return max(kept, default=None)
 
     def _is_foreign(self, message: Message) -> bool:
         key = message.key()

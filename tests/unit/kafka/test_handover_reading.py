@@ -1,4 +1,4 @@
-"""Spans on the broker that librdkafka has inside: real fetches, and a log that drops what is too large for it."""
+"""Spans on librdkafka's own broker."""
 
 from __future__ import annotations
 
@@ -6,28 +6,16 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import Producer
 
 from pushcast.kafka.handover import reading
 from pushcast.kafka.handover.reading import SpanReader, TailUnreadable
-
-#: More than the 5 MB that the broker keeps of a partition: the log is empty afterwards, its end is not 0.
-TOO_LARGE = bytes(8_000_000)
+from twins.broker import TOO_LARGE, inner_broker, write
 
 
 @pytest.fixture
 def broker() -> Iterator[str]:
-    host = Producer({"bootstrap.servers": "none", "test.mock.num.brokers": 1, "log_level": 0})
-    [found] = host.list_topics(timeout=10).brokers.values()
-    yield f"{found.host}:{found.port}"
-    host.flush(1)
-
-
-def write(broker: str, topic: str, partition: int, *values: bytes) -> None:
-    producer = Producer({"bootstrap.servers": broker, "message.max.bytes": 2 * len(TOO_LARGE)})
-    for value in values:
-        producer.produce(topic, value, partition=partition)
-    assert producer.flush(20) == 0
+    with inner_broker() as servers:
+        yield servers
 
 
 async def read(broker: str, spans: dict[tuple[str, int], tuple[int, int]]) -> list[tuple[str, int, int]]:

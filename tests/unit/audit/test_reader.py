@@ -1,0 +1,78 @@
+"""The books on librdkafka's own broker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pushcast.audit.reader import Books
+from pushcast.audit.reckoning import Totals
+from pushcast.config.settings import Settings
+from pushcast.kafka.topics import load_topology
+from pushcast.model.words import Lane
+from pushcast.wire import topics
+from pushcast.wire.receipts import Planned, encode_planned
+from twins.broker import TOO_LARGE, inner_broker, write
+
+INTAKE = topics.notification(Lane.BULK)
+NOW_MS = time.time_ns() // 1_000_000
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+def broker() -> Iterator[str]:
+    with inner_broker(*[topic.name for topic in load_topology().topics]) as servers:
+        yield servers
+
+
+@pytest.fixture(autouse=True)
+def times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This broker does not look times up: it calls all of them later than its last record."""
+    from_low = Books._start
+
+    def start(books: Books, topic: str, partition: int, since_ms: int | None) -> int:
+        low = from_low(books, topic, partition, None)
+        records = list(books._read(partition, {topic: low}))
+        late = [each.offset() or 0 for each in records if since_ms is None or each.timestamp()[1] >= since_ms]
+        return min(late, default=low + len(records))
+
+    monkeypatch.setattr(Books, "_start", start)
+
+
+def plan(broker: str, offset: int, timestamp_ms: int) -> None:
+    planned = Planned(Lane.BULK)
+    planned.add(offset, f"n{offset}", {})
+    write(broker, topics.PLANNED, 0, encode_planned(planned, 1), timestamp_ms=timestamp_ms)
+
+
+def reckoned(broker: str) -> Totals:
+    settings = Settings.model_validate({"kafka": {"bootstrap_servers": broker, "partitions": 1}})
+    with Books(settings) as books:
+        return books.reckon(None)
+
+
+def test_what_is_kept_whole_is_judged_whatever_its_age(broker: str) -> None:
+    for age_days in (8, 0):
+        write(broker, INTAKE, 0, b"{}", timestamp_ms=NOW_MS - age_days * DAY_MS)
+    plan(broker, 0, NOW_MS - 8 * DAY_MS)
+    totals = reckoned(broker)
+    assert (totals.notifications, totals.unaccounted) == (1, 1)
+    assert [row["offset"] for row in totals.unbalanced] == [1]
+
+
+@pytest.mark.parametrize("topic", [topics.PLANNED, topics.RECEIPT])
+def test_notifications_whose_other_half_retention_took_are_not_called_lost(broker: str, topic: str) -> None:
+    write(broker, INTAKE, 0, b"{}", timestamp_ms=NOW_MS - 8 * DAY_MS)
+    plan(broker, 0, NOW_MS - 8 * DAY_MS)
+    write(broker, topic, 0, b"", TOO_LARGE)
+    totals = reckoned(broker)
+    assert (totals.notifications, totals.unaccounted, totals.unbalanced) == (0, 0, [])
+    assert totals.balanced
+
+
+def test_a_young_notification_is_judged_also_where_everything_old_is_gone(broker: str) -> None:
+    write(broker, topics.PLANNED, 0, b"", TOO_LARGE)
+    write(broker, INTAKE, 0, b"{}", timestamp_ms=NOW_MS)
+    assert [row["where"] for row in reckoned(broker).unbalanced] == ["lag"]
