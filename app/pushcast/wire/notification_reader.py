@@ -13,7 +13,7 @@ from pushcast.wire.avro_bytes import long_at
 from pushcast.wire.schemas import FRAME_BYTES, avro_type
 
 _FRAME = avro_type("notification").frame
-_SECOND = 2  # index 1 of a union, zigzag
+_ABSENT = {0: True, 2: False}  # by the branch of a union with null, zigzag; KeyError: there is no such branch
 _PRIORITIES: dict[int, Priority] = {0: "high", 2: "normal"}
 _PUSH_TYPES: dict[str, PushType] = {name: name for name in get_args(PushType)}
 _BOOLEANS = {0: False, 1: True}
@@ -90,11 +90,8 @@ def _string(data: bytes, at: int) -> tuple[str, int]:
 
 
 def _optional(data: bytes, at: int) -> tuple[str | None, int]:
-    index = data[at]
-    if not index:
+    if _ABSENT[data[at]]:
         return None, at + 1
-    if index != _SECOND:
-        raise ValueError("no such branch of the union")
     return _string(data, at + 1)
 
 
@@ -115,13 +112,9 @@ def _texts(data: bytes, at: int) -> tuple[dict[str, str], int]:
 
 
 def _options(data: bytes, at: int) -> tuple[Options | None, int]:
-    index = data[at]
-    at += 1
-    if not index:
-        return None, at
-    if index != _SECOND:
-        raise ValueError("no such branch of the union")
-    collapse_id, at = _optional(data, at)
+    if _ABSENT[data[at]]:
+        return None, at + 1
+    collapse_id, at = _optional(data, at + 1)
     thread_id, at = _optional(data, at)
     sound, at = _optional(data, at)
     badge, at = _time(data, at)
@@ -135,13 +128,9 @@ def _options(data: bytes, at: int) -> tuple[Options | None, int]:
 
 
 def _time(data: bytes, at: int) -> tuple[int | None, int]:
-    index = data[at]
-    at += 1
-    if not index:
-        return None, at
-    if index != _SECOND:
-        raise ValueError("no such branch of the union")
-    value, end = long_at(data, at)
-    if end - at > _LONGEST_LONG:
+    if _ABSENT[data[at]]:
+        return None, at + 1
+    value, end = long_at(data, at + 1)
+    if end - at - 1 > _LONGEST_LONG:
         raise ValueError("a number at the border of 64 bits")
     return value, end
