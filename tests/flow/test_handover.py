@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from flow.kafka_tools import committed, create_topic, produce, read_all, running, until
-from pushcast.kafka import consumer
+from pushcast.kafka import commits
 from pushcast.kafka.app import add_batch_stage, make_app
 from pushcast.kafka.batch import TP, Batch, Bounds, Committed, Stage
 from pushcast.kafka.handover.fences import Fences, author_of
@@ -220,7 +220,7 @@ async def test_an_app_that_is_followed_by_another_writes_nothing_twice(
 async def test_an_idle_partition_commits_how_far_others_have_written(
     lab: Lab, unique: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "REFRESH_SECONDS", 0.2)
+    monkeypatch.setattr(commits, "REFRESH_SECONDS", 0.2)
     source, group = create_topic(lab.servers, unique("src"), 1), unique("group")
     app = make_app(group, bootstrap_servers=lab.servers, partitions=1, data_dir=tmp_path)
     add_batch_stage(
