@@ -11,7 +11,6 @@ from pushcast.providers.http2.frames import (
     CONTINUATION,
     DATA,
     DEFAULT_MAX_FRAME_BYTES,
-    ENHANCE_YOUR_CALM,
     ERROR_NAMES,
     FLAG_ACK,
     FLAG_END_HEADERS,
@@ -35,13 +34,13 @@ from pushcast.providers.http2.frames import (
     unpack_goaway,
     unpack_u32,
 )
+from pushcast.providers.http2.header_block import HeaderBlock
 from pushcast.providers.http2.hpack import ResponseDecoder
 from pushcast.providers.http2.outbound import Outbound
 from pushcast.providers.http2.request import Kind, Response
 from pushcast.providers.http2.streams import Streams
 
 _UNPACK_HEADER: Final = struct.Struct(">HBBBI").unpack_from
-_MAX_BLOCK_BYTES: Final = 65_536
 _MAX_CONTINUATIONS: Final = 64
 _WHOLE_BLOCK: Final = (FLAG_END_STREAM | FLAG_END_HEADERS, FLAG_END_HEADERS)
 # A body this small is not counted against its stream's window, which is a hundred times larger.
@@ -60,18 +59,6 @@ class Peer(Protocol):
 
     def refused(self, stream_id: int) -> None:
         """The server did not process this request."""
-
-
-class _Block:
-    """A header block that continues in further frames."""
-
-    __slots__ = ("bytes", "end_stream", "frames", "stream_id")
-
-    def __init__(self, stream_id: int, first: bytes, end_stream: bool) -> None:
-        self.stream_id = stream_id
-        self.bytes = bytearray(first)
-        self.end_stream = end_stream
-        self.frames = 0
 
 
 class Inbound:
@@ -96,7 +83,7 @@ class Inbound:
         self._peer = peer
         self._uncounted_bytes = min(_MOST_UNCOUNTED_BYTES, max_body_bytes)
         self._decoder = ResponseDecoder()
-        self._block: _Block | None = None
+        self._block: HeaderBlock | None = None
         self._rest = b""
         self._settled = False
 
@@ -195,11 +182,10 @@ class Inbound:
         elif kind == HEADERS:
             self._check_stream(stream_id, "HEADERS")
             block = strip_padding(frame)
-            end_stream = bool(flags & FLAG_END_STREAM)
             if flags & FLAG_END_HEADERS:
-                self._answers.headers(stream_id, self._decoder.decode(block), end_stream)
+                self._answers.headers(stream_id, self._decoder.decode(block), bool(flags & FLAG_END_STREAM))
             else:
-                self._block = _Block(stream_id, block, end_stream)
+                self._block = HeaderBlock(stream_id, flags, block, _MAX_CONTINUATIONS)
         elif kind == DATA:
             self._check_stream(stream_id, "DATA")
             self._answers.data(stream_id, strip_padding(frame), len(payload), bool(flags & FLAG_END_STREAM))
@@ -242,15 +228,11 @@ class Inbound:
         block = self._block
         if block is None:
             raise PeerViolation("CONTINUATION without a header block", PROTOCOL_ERROR)
-        block.bytes += payload
-        block.frames += 1
-        if len(block.bytes) > _MAX_BLOCK_BYTES or block.frames > _MAX_CONTINUATIONS:
-            raise PeerViolation(
-                f"header block of more than {_MAX_BLOCK_BYTES} bytes or {_MAX_CONTINUATIONS} frames", ENHANCE_YOUR_CALM
-            )
+        block.add(payload)
         if flags & FLAG_END_HEADERS:
             self._block = None
-            self._answers.headers(block.stream_id, self._decoder.decode(bytes(block.bytes)), block.end_stream)
+            ends = bool(block.flags & FLAG_END_STREAM)
+            self._answers.headers(block.stream_id, self._decoder.decode(block.whole()), ends)
 
     def _on_reset(self, stream_id: int, error_code: int) -> None:
         if stream_id not in self._streams.in_flight:

@@ -14,12 +14,13 @@ from typing import Final, Protocol, cast
 
 from pushcast.providers.http2 import frames as f
 from pushcast.providers.http2.errors import PeerViolation
+from pushcast.providers.http2.header_block import HeaderBlock
 from pushcast.providers.http2.server_hpack import BlockDecoder, Shape
 from pushcast.providers.http2.server_streams import ServerSettings, ServerStreams
 
 __all__ = ["RequestHandler", "ServerConnection", "ServerSettings"]
 
-_MAX_BLOCK_BYTES: Final = 65_536
+_MAX_CONTINUATIONS: Final = 15
 _UNPACK_HEADER: Final = struct.Struct(">HBBBI").unpack_from
 
 
@@ -67,7 +68,7 @@ class ServerConnection(ServerStreams, asyncio.Protocol):
         self._decoder = BlockDecoder(settings.header_table_bytes)
         self._tail = b""
         self._preface_seen = False
-        self._block: tuple[int, int, list[bytes]] | None = None
+        self._block: HeaderBlock | None = None
         self._receive_window = settings.connection_window_bytes
         self._consumed = 0
 
@@ -197,7 +198,7 @@ class ServerConnection(ServerStreams, asyncio.Protocol):
     def _headers(self, frame: f.Frame) -> None:
         block = f.strip_padding(frame)
         if not frame.flags & f.FLAG_END_HEADERS:
-            self._block = (frame.stream_id, frame.flags, [block])
+            self._block = HeaderBlock(frame.stream_id, frame.flags, block, _MAX_CONTINUATIONS)
             return
         self._header_block(frame.stream_id, frame.flags, block)
 
@@ -263,15 +264,13 @@ class ServerConnection(ServerStreams, asyncio.Protocol):
                 self._forget(frame.stream_id)
                 self._handler.cancelled(self, frame.stream_id)
         elif kind == f.CONTINUATION:
-            if self._block is None or self._block[0] != frame.stream_id:
+            waiting = self._block
+            if waiting is None or waiting.stream_id != frame.stream_id:
                 raise PeerViolation("CONTINUATION without HEADERS")
-            stream_id, flags, parts = self._block
-            parts.append(frame.payload)
-            if sum(map(len, parts)) > _MAX_BLOCK_BYTES or len(parts) > 16:
-                raise PeerViolation("header block too large", f.ENHANCE_YOUR_CALM)
+            waiting.add(frame.payload)
             if frame.flags & f.FLAG_END_HEADERS:
                 self._block = None
-                self._header_block(stream_id, flags, b"".join(parts))
+                self._header_block(waiting.stream_id, waiting.flags, waiting.whole())
         elif kind == f.PUSH_PROMISE:
             raise PeerViolation("a client cannot push")
         elif kind == f.GOAWAY:
