@@ -44,6 +44,7 @@ class PollStage(Stage):
         clock: Clock,
         first_seconds: float,
         limits: Limits | None = None,
+        invalid_in_a_row: int = 20,
         flood: FloodGuard | None = None,
         random: Random,
         figures: Figures,
@@ -51,8 +52,9 @@ class PollStage(Stage):
         call_later: CallLater | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """`sources` by app. `first_seconds`: how long after sending a provider is asked for the first time. `limits`:
-        when so many tokens are dead at once that it is not believed."""
+        """`sources` by app. `first_seconds`: how long after sending a provider is asked for the first time. `limits`,
+        `invalid_in_a_row`: when so many tokens are dead at once, or without a live one between, that it is not
+        believed."""
         self.figures = figures
         self._group = group_of(platform)
         self._clock = clock
@@ -74,6 +76,7 @@ class PollStage(Stage):
                 random=random,
                 first_seconds=first_seconds,
                 limits=limits or Limits(),
+                invalid_in_a_row=invalid_in_a_row,
                 flood=guard,
                 figures=figures,
                 finish=self._finish,

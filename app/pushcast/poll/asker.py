@@ -68,6 +68,7 @@ class Asker:
         random: Random,
         first_seconds: float,
         limits: Limits,
+        invalid_in_a_row: int,
         flood: FloodGuard,
         figures: Figures,
         finish: Finish,
@@ -85,7 +86,7 @@ class Asker:
         self._first_seconds = first_seconds
         self._flood = flood
         self._figures = figures
-        self._belief = Belief(app, platform, outbox, clock, limits)
+        self._belief = Belief(app, platform, outbox, clock, limits, invalid_in_a_row)
         self._outputs = Outputs(app, platform, outbox, clock, first_seconds, figures)
         self._finish = finish
         self._failed = failed

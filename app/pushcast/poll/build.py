@@ -43,6 +43,7 @@ def build(
         clock=clock,
         flood=FloodGuard(settings.flood, clock),
         limits=Limits(settings.send.breaker.least_tokens, settings.send.breaker.invalid_share),
+        invalid_in_a_row=settings.send.breaker.invalid_in_a_row,
         first_seconds=settings.tickets.ask_after_seconds,
         random=random or Random(),
         figures=figures or Figures(),

@@ -365,13 +365,13 @@ async def test_an_answer_that_cannot_be_read_says_nothing_about_a_ticket() -> No
 
 
 async def test_tokens_that_are_dead_in_masses_are_not_believed_and_the_breaker_is_announced() -> None:
-    source = TwinSource(says={f"t{number}": DEAD for number in range(400)})
+    source = TwinSource(says={f"t{number}": DEAD if number else OK for number in range(400)})
     harness = Harness(news=source)
     old = T0 - 900_000
-    await harness.feed(record(100, tickets(40), timestamp=old))
+    await harness.feed(record(100, tickets(41), timestamp=old))
     assert len(harness.invalid()) == 40
     with capture_logs() as logs:
-        await harness.feed(record(101, tickets(100, first=40), timestamp=old))
+        await harness.feed(record(101, tickets(100, first=41), timestamp=old))
     assert len(harness.invalid()) == 40, "no more tokens are reported"
     assert [len(again) for _, again in harness.again()] == [100]
     [control] = harness.outbox.of(topics.CONTROL)
@@ -384,12 +384,31 @@ async def test_tokens_that_are_dead_in_masses_are_not_believed_and_the_breaker_i
     assert (entry.abnormal_since_ms, entry.opened_at_ms) == (now_ms - 60_000, now_ms)
     assert [line["event"] for line in logs] == ["receipts_call_masses_of_tokens_dead"]
     # It is announced once, and ends when most tokens of a hundred answers are alive.
-    await harness.feed(record(102, tickets(50, first=140), timestamp=old))
+    await harness.feed(record(102, tickets(50, first=141), timestamp=old))
     source.says = {f"t{number}": OK if number % 10 else DEAD for number in range(400)}
     await harness.feed(record(103, tickets(100, first=200), timestamp=old))
     await harness.feed(record(104, tickets(2, first=300), timestamp=old))
     assert (len(harness.outbox.of(topics.CONTROL)), harness.low()) == (1, 105)
     assert len(harness.invalid()) == 40 + 10 + 1
+
+
+async def test_dead_tokens_without_a_live_one_between_are_not_believed_however_slowly_they_come() -> None:
+    source = TwinSource(says={f"t{number}": DEAD for number in range(40)})
+    harness = Harness(news=source)
+    for number in range(30):
+        await harness.feed(record(100 + number, tickets(1, first=number), timestamp=T0 - 900_000))
+        await harness.pass_time(120)
+    assert len(harness.invalid()) == 19
+    [control] = harness.outbox.of(topics.CONTROL)
+    entry = decode(parse_key(control.key), control.value or b"")
+    assert isinstance(entry, Breaker)
+    assert entry.is_open
+    assert entry.opened_at_ms > max(each.at for each in harness.invalid()), "REGISTER lifts what they suspended"
+    source.says |= {"t30": OK}
+    await harness.feed(record(130, tickets(1, first=30), timestamp=T0 - 900_000))
+    await harness.feed(record(131, tickets(1, first=31), timestamp=T0 - 900_000))
+    assert len(harness.invalid()) == 20
+    assert len(harness.outbox.of(topics.CONTROL)) == 1
 
 
 async def test_some_dead_tokens_among_many_are_believed() -> None:
