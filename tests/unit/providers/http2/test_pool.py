@@ -1,69 +1,24 @@
-"""The pool over real sockets. Time is either real and only waited for, or handed in through `tick`."""
+"""What becomes of the jobs of a pool. Time is as in `pools`."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import random
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 
 import pytest
 import uvloop
 
 from pushcast.providers.http2.dial import Endpoint
-from pushcast.providers.http2.errors import ClosedByUs, ConnectionFault
-from pushcast.providers.http2.frames import ENHANCE_YOUR_CALM, REFUSED_STREAM
-from pushcast.providers.http2.options import ConnectionOptions, PoolOptions
+from pushcast.providers.http2.errors import ClosedByUs
+from pushcast.providers.http2.frames import REFUSED_STREAM
+from pushcast.providers.http2.options import ConnectionOptions
 from pushcast.providers.http2.pool import Pool
 from pushcast.providers.http2.queue import QueueFull
-from pushcast.providers.http2.request import Kind, Template
-from unit.providers.http2.scripted import Peer, Server, serving, until, within
-from unit.providers.http2.wire import Sent, apns_template, make_job
-
-QUICK = PoolOptions(tick_seconds=0.005, backoff_seconds=0.005, backoff_cap_seconds=0.02, max_connections=4)
-
-
-@asynccontextmanager
-async def pooling(
-    server: Server,
-    options: PoolOptions = QUICK,
-    faults: list[ConnectionFault] | None = None,
-    clock: Callable[[], float] | None = None,
-) -> AsyncIterator[Pool]:
-    """The thread's CPU clock stands still, so that only streams limit."""
-    pool = Pool(
-        Endpoint(host="127.0.0.1", port=server.port),
-        options,
-        on_end=None if faults is None else faults.append,
-        rng=random.Random(1),
-        clock=clock,
-        cpu_clock=lambda: 0.0,
-    )
-    try:
-        yield pool
-    finally:
-        await within(pool.close())
-
-
-class Clock:
-    """The loop's clock, `ahead` seconds later."""
-
-    ahead = 0.0
-
-    def __call__(self) -> float:
-        return asyncio.get_running_loop().time() + self.ahead
-
-
-def submit(pool: Pool, count: int, *, seconds: float = 60.0, first: int = 0) -> Sent:
-    sent = make_job(count, deadline_at=asyncio.get_running_loop().time() + seconds, first=first)
-    pool.submit(sent.job)
-    return sent
-
-
-async def finished(*jobs: Sent) -> None:
-    await until(lambda: all(sent.job.unfinished == 0 for sent in jobs))
+from pushcast.providers.http2.request import Template
+from unit.providers.http2.pools import QUICK, Clock, finished, pooling, submit
+from unit.providers.http2.scripted import Peer, serving, until, within
+from unit.providers.http2.wire import apns_template
 
 
 async def test_a_job_is_sent_and_answered_over_a_connection_opened_for_it() -> None:
@@ -75,203 +30,6 @@ async def test_a_job_is_sent_and_answered_over_a_connection_opened_for_it() -> N
         assert {headers[b":path"] for headers in server.requests} == {b"/3/device/%064x" % n for n in range(500)}
 
 
-async def test_connections_are_added_while_streams_limit_and_the_load_is_spread() -> None:
-    held: list[tuple[Peer, int]] = []
-    async with (
-        serving(lambda peer, stream_id, *_: held.append((peer, stream_id)), streams=10) as server,
-        pooling(server) as pool,
-    ):
-        sent = submit(pool, 100)
-        await until(lambda: len(held) == 40)
-        assert len(server.peers) == 4
-        assert {peer.most_streams for peer in server.peers} == {10}
-        server.script = lambda peer, stream_id, *_: peer.answer(stream_id)
-        for peer, stream_id in held:
-            peer.answer(stream_id)
-        await finished(sent)
-        assert pool.stats.connections == 4
-
-
-async def test_a_busy_thread_gets_no_further_connection() -> None:
-    clock = iter(range(1_000_000))
-    held: list[tuple[Peer, int]] = []
-    async with serving(lambda peer, stream_id, *_: held.append((peer, stream_id)), streams=10) as server:
-        pool = Pool(Endpoint(host="127.0.0.1", port=server.port), QUICK, cpu_clock=lambda: float(next(clock)))
-        sent = submit(pool, 100)
-        await until(lambda: len(held) == 10)
-        now = asyncio.get_running_loop().time()
-        for tick in range(1, 50):
-            pool.tick(now + tick)
-        assert pool.stats.opening == 0
-        assert len(server.peers) == 1
-        await within(pool.close())
-        assert sent.kinds() == {"unknown": 10, "unsent": 90}
-
-
-@pytest.mark.parametrize("pushes", [10_000, pytest.param(100_000, marks=pytest.mark.slow)])
-async def test_a_goaway_every_thousand_requests_loses_and_doubles_nothing(pushes: int) -> None:
-    def script(peer: Peer, stream_id: int, *_: object) -> None:
-        if len(peer.seen) <= 1_000:
-            peer.answer(stream_id)
-        if len(peer.seen) == 1_000:
-            peer.go_away(stream_id, debug=b'{"reason":"Shutdown"}')
-
-    async with serving(script, streams=300) as server, pooling(server, replace(QUICK, max_waiting=100_000)) as pool:
-        jobs = [submit(pool, 500, first=start) for start in range(0, pushes, 500)]
-        await finished(*jobs)
-        assert {kind for sent in jobs for kind in sent.kinds()} == {"answered"}
-        answered = [headers[b"apns-id"] for peer in server.peers for _, headers, _ in peer.seen[:1_000]]
-        assert len(answered) == len(set(answered)) == pushes
-        assert len(server.peers) >= pushes // 1_000
-        assert set(pool.stats.ended) == {"peer_went_away"}
-
-
-async def test_what_was_below_the_last_id_and_never_answered_is_unknown_and_not_resent() -> None:
-    def script(peer: Peer, stream_id: int, *_: object) -> None:
-        if peer.number:
-            peer.answer(stream_id)
-        elif len(peer.seen) == 10:
-            for other in range(1, 9, 2):
-                peer.answer(other)
-            peer.go_away(11)
-            peer.transport.close()
-
-    async with serving(script) as server, pooling(server) as pool:
-        sent = submit(pool, 10)
-        await finished(sent)
-        assert sent.kinds() == {"answered": 8, "unknown": 2}
-        assert sorted(index for index, r in sent.outcomes.items() if r.kind is Kind.UNKNOWN) == [4, 5]
-        assert [headers[b"apns-id"] for _, headers, _ in server.peers[1].seen] == [b"id-%08d" % n for n in range(6, 10)]
-
-
-async def test_a_connection_is_replaced_before_its_ids_run_out() -> None:
-    options = replace(QUICK, max_connections=1, connection=ConnectionOptions(max_stream_id=2_001))
-    async with serving(streams=50) as server, pooling(server, options) as pool:
-        jobs = [submit(pool, 500, first=start) for start in range(0, 4_000, 500)]
-        await finished(*jobs)
-        assert {kind for sent in jobs for kind in sent.kinds()} == {"answered"}
-        assert len(server.peers) >= 4
-        assert all(len(peer.seen) <= 1_001 for peer in server.peers)
-        assert set(pool.stats.ended) <= {"closed_by_us"}
-
-
-async def test_an_aged_connection_is_replaced_without_a_gap() -> None:
-    options = replace(QUICK, connection=ConnectionOptions(max_age_seconds=100.0, ping_after_seconds=1e9))
-    held: list[tuple[Peer, int]] = []
-    clock = Clock()
-    async with (
-        serving(lambda peer, stream_id, *_: held.append((peer, stream_id))) as server,
-        pooling(server, options, clock=clock) as pool,
-    ):
-        old = submit(pool, 5, seconds=1e6)
-        await until(lambda: len(held) == 5)
-        clock.ahead = 89.0
-        pool.tick(clock())
-        assert pool.stats.opening == 0
-        clock.ahead = 101.0
-        pool.tick(clock())
-        assert (pool.stats.connections, pool.stats.opening) == (1, 1)
-        await until(lambda: pool.stats.draining == 1)
-        new = submit(pool, 5, seconds=1e6)
-        await until(lambda: len(held) == 10)
-        assert [peer.number for peer, _ in held] == [0] * 5 + [1] * 5
-        for peer, stream_id in held:
-            peer.answer(stream_id)
-        await finished(old, new)
-        await until(lambda: not server.peers[0].alive)
-        assert old.kinds() == new.kinds() == {"answered": 5}
-
-
-async def test_rotation_moves_to_a_new_connection_and_finishes_the_old() -> None:
-    held: list[tuple[Peer, int]] = []
-    async with (
-        serving(lambda peer, stream_id, *_: held.append((peer, stream_id))) as server,
-        pooling(server) as pool,
-    ):
-        old = submit(pool, 3)
-        await until(lambda: len(held) == 3)
-        pool.rotate()
-        new = submit(pool, 3)
-        await until(lambda: len(held) == 6)
-        assert [peer.number for peer, _ in held] == [0] * 3 + [1] * 3
-        for peer, stream_id in held:
-            peer.answer(stream_id)
-        await finished(old, new)
-        assert old.kinds() == new.kinds() == {"answered": 3}
-
-
-async def test_a_lost_connection_makes_its_requests_unknown_and_the_rest_go_on() -> None:
-    def script(peer: Peer, stream_id: int, *_: object) -> None:
-        if peer.number:
-            peer.answer(stream_id)
-        elif len(peer.seen) == 10:
-            peer.transport.abort()
-
-    faults: list[ConnectionFault] = []
-    async with serving(script, streams=10) as server, pooling(server, faults=faults) as pool:
-        sent = submit(pool, 30)
-        await finished(sent)
-        assert sent.kinds() == {"unknown": 10, "answered": 20}
-        assert len(server.requests) == 30
-        assert [fault.reason for fault in faults] == ["connection_dropped"]
-        assert pool.last_fault is faults[0]
-
-
-async def test_nobody_there_is_tried_again_with_growing_pauses_until_the_deadline() -> None:
-    async with serving() as server:
-        pass
-    faults: list[ConnectionFault] = []
-    times: list[float] = []
-    loop = asyncio.get_running_loop()
-
-    def note(fault: ConnectionFault) -> None:
-        faults.append(fault)
-        times.append(loop.time())
-
-    options = replace(QUICK, backoff_seconds=0.01, backoff_cap_seconds=10.0)
-    pool = Pool(Endpoint(host="127.0.0.1", port=server.port), options, on_end=note, rng=random.Random(1))
-    sent = submit(pool, 3, seconds=0.4)
-    await finished(sent)
-    assert {(r.kind, r.fault) for r in sent.outcomes.values()} == {(Kind.UNSENT, "deadline")}
-    assert {fault.reason for fault in faults} == {"connect_failed"}
-    pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert len(pauses) >= 2
-    assert pauses[-1] > pauses[0]
-    await within(pool.close())
-
-
-async def test_a_server_that_comes_back_is_found() -> None:
-    async with serving() as gone:
-        port = gone.port
-    pool = Pool(Endpoint(host="127.0.0.1", port=port), QUICK, rng=random.Random(1))
-    sent = submit(pool, 3)
-    await until(lambda: pool.stats.ended.get("connect_failed", 0) >= 2)
-    listener = None
-    server = Server(lambda peer, stream_id, *_: peer.answer(stream_id), 100)
-    try:
-        listener = await asyncio.get_running_loop().create_server(lambda: Peer(server), "127.0.0.1", port)
-        await finished(sent)
-        assert sent.kinds() == {"answered": 3}
-    finally:
-        await within(pool.close())
-        if listener is not None:
-            listener.close()
-
-
-async def test_an_angry_goaway_is_not_answered_with_a_new_connection_at_once() -> None:
-    def script(peer: Peer, stream_id: int, *_: object) -> None:
-        peer.go_away(0, ENHANCE_YOUR_CALM, b"too_many_pings")
-
-    options = replace(QUICK, backoff_seconds=1_000.0, backoff_cap_seconds=1_000.0)
-    faults: list[ConnectionFault] = []
-    async with serving(script) as server, pooling(server, options, faults) as pool:
-        sent = submit(pool, 1, seconds=0.2)
-        await finished(sent)
-        assert sent.kinds() == {"unsent": 1}
-        assert len(server.peers) == 1
-        assert faults[0].reason == "peer_went_away"
-
-
 async def test_deadlines_free_their_streams_for_others() -> None:
     slow = b"/3/device/%064x" % 0
 
@@ -279,9 +37,13 @@ async def test_deadlines_free_their_streams_for_others() -> None:
         if headers[b":path"] != slow:
             peer.answer(stream_id)
 
-    async with serving(script, streams=1) as server, pooling(server, replace(QUICK, max_connections=1)) as pool:
-        stuck = submit(pool, 1, seconds=0.05)
-        others = submit(pool, 20, first=1)
+    options = replace(QUICK, max_connections=1, connection=ConnectionOptions(ping_after_seconds=1e9))
+    clock = Clock()
+    async with serving(script, streams=1) as server, pooling(server, options, clock=clock) as pool:
+        stuck = submit(pool, 1, seconds=100.0)
+        await until(lambda: len(server.requests) == 1)
+        others = submit(pool, 20, seconds=1e6, first=1)
+        clock.ahead = 101.0
         await finished(stuck, others)
         assert stuck.kinds() == {"deadline": 1}
         assert others.kinds() == {"answered": 20}
@@ -320,28 +82,6 @@ async def test_refused_streams_are_sent_again() -> None:
         assert sent.kinds() == {"answered": 100}
         assert len(refused) == 20
         assert len(server.requests) == 120
-
-
-async def test_a_dead_peer_is_noticed_and_the_work_moves_on() -> None:
-    options = replace(
-        QUICK,
-        max_connections=1,
-        connection=ConnectionOptions(ping_after_seconds=0.03, ping_timeout_seconds=0.03),
-    )
-
-    def script(peer: Peer, stream_id: int, *_: object) -> None:
-        if peer.number:
-            peer.answer(stream_id)
-        else:
-            peer.server.silent = True
-
-    async with serving(script, streams=5) as server, pooling(server, options) as pool:
-        sent = submit(pool, 20)
-        await until(lambda: pool.stats.ended.get("peer_silent", 0) == 1)
-        server.silent = False
-        await finished(sent)
-        assert sent.kinds()["answered"] == 15
-        assert server.peers[0].pings >= 1
 
 
 async def test_room_is_awaited_and_the_bound_holds() -> None:
@@ -402,40 +142,10 @@ async def test_a_cancelled_single_request_frees_its_stream() -> None:
         assert pool.stats.in_flight == 0
 
 
-async def test_surplus_connections_leave_after_a_quiet_time() -> None:
-    options = replace(QUICK, shrink_after_seconds=600.0, connection=ConnectionOptions(idle_ping_seconds=None))
-    held: list[tuple[Peer, int]] = []
-    clock = Clock()
-    async with (
-        serving(lambda peer, stream_id, *_: held.append((peer, stream_id)), streams=5) as server,
-        pooling(server, options, clock=clock) as pool,
-    ):
-        sent = submit(pool, 20)
-        await until(lambda: len(held) == 20)
-        for peer, stream_id in held:
-            peer.answer(stream_id)
-        await finished(sent)
-        pool.tick(clock())
-        clock.ahead = 500.0
-        pool.tick(clock())
-        assert pool.stats.connections == 4
-        clock.ahead = 601.0
-        pool.tick(clock())
-        assert pool.stats.connections == 3
-        await until(lambda: server.alive == 3)
-
-
 UVLOOP_TOO = [
     test_a_job_is_sent_and_answered_over_a_connection_opened_for_it,
-    test_connections_are_added_while_streams_limit_and_the_load_is_spread,
-    test_what_was_below_the_last_id_and_never_answered_is_unknown_and_not_resent,
-    test_a_connection_is_replaced_before_its_ids_run_out,
-    test_an_aged_connection_is_replaced_without_a_gap,
-    test_a_lost_connection_makes_its_requests_unknown_and_the_rest_go_on,
-    test_a_server_that_comes_back_is_found,
     test_deadlines_free_their_streams_for_others,
     test_cancelling_a_job_ends_all_of_it_and_nothing_else,
-    test_a_dead_peer_is_noticed_and_the_work_moves_on,
     test_closing_gives_grace_then_ends_everything,
 ]
 
