@@ -155,6 +155,8 @@ class Breaker:
         """Another process found it broken."""
         if self.state is not State.CLOSED:
             self.abnormal_since_ms = min(self.abnormal_since_ms, abnormal_since_ms)
+            if reason in ABOUT_TOKENS:
+                self.reason = reason  # or probes that call tokens invalid would pass for good answers
             return
         self._own = False
         self._failed_rounds = 0

@@ -292,6 +292,21 @@ def test_the_word_of_another_closes_only_one_that_believed_the_word_of_another()
     assert sure.probes() == 20, "but it looks for itself at once"
 
 
+def test_one_that_is_open_already_and_hears_that_tokens_are_refused_does_not_take_that_for_health() -> None:
+    world = World()
+    world.breaker.heard_open("provider_failing", T0 - 7000, world.now, world.now_ms)
+    assert not world.breaker.doubts_tokens
+    world.breaker.heard_open("tokens_invalid", T0 - 3000, world.now, world.now_ms)
+    assert world.breaker.doubts_tokens
+    assert world.breaker.abnormal_since_ms == T0 - 7000
+    world.pass_(1)
+    assert world.probes(20) == 20
+    assert world.answered(invalid=20) is None
+    assert world.breaker.state is State.OPEN
+    world.breaker.heard_open("provider_failing", T0, world.now, world.now_ms)
+    assert world.breaker.doubts_tokens
+
+
 def test_another_that_saw_it_earlier_moves_the_window_back() -> None:
     world = World()
     world.pass_(100)
