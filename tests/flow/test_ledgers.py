@@ -7,8 +7,10 @@ import contextlib
 from collections.abc import Callable, Iterable
 
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from flow.kafka_tools import create_topic
+from flow.kafka_tools import create_topic, produce
 from pushcast.kafka.batch import TP, Committed
 from pushcast.kafka.handover.ledgers import Ended, Ledgers
 from pushcast.kafka.handover.reading import SpanReader, TailUnreadable
@@ -81,3 +83,20 @@ async def test_a_new_owner_knows_the_outcomes_of_what_is_not_committed(
         await stranger.take_over(Coordinator(stranger, 5, owner=False), {HERE: Committed(5, claim.metadata)})
     await outbox.close(5.0)
     assert not failures
+
+
+async def test_a_tail_that_retention_took_whole_is_read_and_not_waited_for(
+    kafka: str, unique: Callable[[str], str]
+) -> None:
+    topic = create_topic(kafka, unique("retries"))
+    produce(kafka, topic, [(1, None, b"old"), (1, None, b"old")])
+    admin = AdminClient({"bootstrap.servers": kafka})
+    for future in admin.delete_records([TopicPartition(topic, 1, 2)]).values():
+        future.result(10)
+    found: list[bytes | None] = []
+    reader = SpanReader(kafka)
+    assert await reader.ends([(topic, 1)]) == {(topic, 1): 2}
+    await asyncio.wait_for(reader.read({(topic, 1): (0, 2)}, lambda message: found.append(message.value())), 30)
+    produce(kafka, topic, [(1, None, b"new")])
+    await asyncio.wait_for(reader.read({(topic, 1): (1, 3)}, lambda message: found.append(message.value())), 30)
+    assert found == [b"new"]
