@@ -62,7 +62,7 @@ class Broadcasts:
         refused = None
         if provider.checks:
             facts = cast("ConnectionFacts", connection.memo)
-            refused = provider.refuse_token(connection, facts, headers.authorization)
+            refused = provider.judge.refuse_token(connection, facts, headers.authorization)
             if refused is None and bundle not in facts.topics:
                 refused = "TopicMismatch"
         if refused is None and parts[0] == "4":

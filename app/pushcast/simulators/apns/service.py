@@ -8,16 +8,12 @@ from typing import Any, ClassVar, Final, cast
 from pushcast.providers.http2 import frames as f
 from pushcast.providers.http2.server import ServerSettings
 from pushcast.providers.http2.server_hpack import Shape, literal, status_field
-from pushcast.simulators.apns import reasons, validation
+from pushcast.simulators.apns import reasons
 from pushcast.simulators.apns.broadcasts import Broadcasts
+from pushcast.simulators.apns.judge import Judge
 from pushcast.simulators.apns.prefixes import effect_of
 from pushcast.simulators.apns.prepared import Prepared, prepare
-from pushcast.simulators.apns.provider_tokens import (
-    MAX_AGE_SECONDS,
-    ConnectionFacts,
-    ProviderTokens,
-    SigningKey,
-)
+from pushcast.simulators.apns.provider_tokens import ConnectionFacts, ProviderTokens, SigningKey
 from pushcast.simulators.apns.store import DeviceStore
 from pushcast.simulators.clock import SimulatorClock
 from pushcast.simulators.connection import Connection
@@ -54,6 +50,7 @@ class ApnsProvider(Provider):
         self.tokens = ProviderTokens(keys, environment=environment)
         self.environment = environment
         self.certificates = certificates
+        self.judge = Judge(self.tokens, clock, self._raise_streams)
         self.broadcasts = Broadcasts(random)
         self._id_head = f"{random.getrandbits(32):08x}-0000-4000-8000-"
         self._ids = 0
@@ -66,7 +63,7 @@ class ApnsProvider(Provider):
         self.streams = STREAMS
         self.bad_device_token_limit: int | None = None
         self.store: DeviceStore | None = None
-        self._checked: tuple[bytes, int, str | None] = (b"", 0, "PayloadEmpty")
+        self.judge.reset()
 
     def reset(self) -> None:
         super().reset()
@@ -169,7 +166,7 @@ class ApnsProvider(Provider):
             effect, delay, forced = self.softened(effect, token, delay)
         reason = None
         if effect is None and not forced and self.checks:
-            reason = self._refuse(connection, prepared, message_id, path, body)
+            reason = self.judge.refuse(connection, prepared, message_id, path, body)
             if reason is not None:
                 effect = Effect("status", reason=reason)
         if effect is not None:
@@ -207,59 +204,6 @@ class ApnsProvider(Provider):
         unique = f"{self.random.getrandbits(128):032x}"
         unique = f"{unique[:8]}-{unique[8:12]}-{unique[12:16]}-{unique[16:20]}-{unique[20:]}"
         return _ACCEPTED + message_id + literal(b"apns-unique-id", unique.encode())
-
-    def _refuse(
-        self, connection: Connection, prepared: Prepared, message_id: bytes, path: bytes, body: bytes
-    ) -> str | None:
-        """The first reason, in pushy's order: message id, method, topic, other headers, path, token, payload."""
-        if prepared.id_hole >= 0:
-            refused = validation.refuse_message_id(message_id)
-        else:
-            refused = prepared.message_refusal
-        if refused is not None or prepared.request_refusal is not None:
-            return refused or prepared.request_refusal
-        facts = cast("ConnectionFacts", connection.memo)
-        if not prepared.topic and len(facts.certificate_topics) != 1:
-            return "MissingTopic"
-        if prepared.refusal is not None:
-            return prepared.refusal
-        refused = validation.refuse_path(path) if prepared.path_hole >= 0 else prepared.path_refusal
-        if refused is not None:
-            return refused
-        refused = self._refuse_sender(connection, facts, prepared)
-        if refused is not None:
-            return refused
-        checked_body, limit, checked = self._checked
-        if limit == prepared.limit_bytes and checked_body == body:
-            return checked
-        refused = validation.refuse_payload(body, prepared.limit_bytes)
-        self._checked = (body, prepared.limit_bytes, refused)
-        return refused
-
-    def _refuse_sender(self, connection: Connection, facts: ConnectionFacts, prepared: Prepared) -> str | None:
-        if facts.certificate_topics:
-            return None if not prepared.topic or prepared.bundle in facts.certificate_topics else "TopicDisallowed"
-        refused = self.refuse_token(connection, facts, prepared.headers.authorization)
-        if refused is not None:
-            return refused
-        return None if prepared.bundle in facts.topics else "TopicDisallowed"
-
-    def refuse_token(self, connection: Connection, facts: ConnectionFacts, authorization: bytes | None) -> str | None:
-        """Judges the provider token, and opens the connection to many streams at the first good one."""
-        now = self.clock.now()
-        if (
-            authorization is None
-            or authorization != facts.current
-            or facts.expired
-            or self.tokens.revoked
-            or not 0 <= now - facts.current_issued_at <= MAX_AGE_SECONDS
-        ):
-            refused = self.tokens.authorize(facts, authorization, now)
-            if refused is not None:
-                return refused
-        if not facts.raised:
-            self._raise_streams(connection, facts)
-        return None
 
     def _count_bad_token(self, connection: Connection) -> None:
         facts = cast("ConnectionFacts", connection.memo)

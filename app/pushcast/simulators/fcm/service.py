@@ -4,53 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar, Final
 
-from pushcast.providers.http2 import frames as f
 from pushcast.providers.http2.server import ServerSettings
 from pushcast.providers.http2.server_hpack import Shape, literal, status_field
 from pushcast.simulators.clock import SimulatorClock
 from pushcast.simulators.connection import Connection
 from pushcast.simulators.effects import Effect
 from pushcast.simulators.fcm import errors, messages
+from pushcast.simulators.fcm.lives import Life, Lives
 from pushcast.simulators.fcm.oauth import TokenEndpoint
 from pushcast.simulators.fcm.prefixes import effect_of
 from pushcast.simulators.fcm.quota import Quota, QuotaKeeper
+from pushcast.simulators.fcm.target import Target, target_of
 from pushcast.simulators.provider import Provider, json_body, retry_after_field
 from pushcast.simulators.recorder import Recorder
 from pushcast.simulators.wheel import Answer
 
-# Observed by Bloomberg's Pushiko: 100 streams, GOAWAY after 4 idle minutes and after an hour, and after 3 PINGs that
-# no request came between.
+# Observed by Bloomberg's Pushiko.
 SETTINGS: Final = ServerSettings(max_concurrent_streams=100, max_header_list_bytes=65_536)
-IDLE_SECONDS: Final = 240.0
-MAX_AGE_SECONDS: Final = 3600.0
-MAX_PINGS: Final = 3
 _JSON: Final = literal(b"content-type", b"application/json; charset=UTF-8")
 _ACCEPTED: Final = status_field(200) + _JSON
 _TIME_LEFT = re.compile(rb'"(?:ttl|TTL)"\s*:\s*"[^"]*"')
-
-
-@dataclass(slots=True)
-class _Target:
-    """What a shape's fixed fields say; `fault` is the front end's refusal, apart from the credential."""
-
-    kind: str
-    project: str = ""
-    authorization: bytes | None = None
-    fault: errors.FcmFault | None = None
-
-
-@dataclass(slots=True)
-class _Life:
-    """A connection's times, in loop seconds."""
-
-    opened_at: float
-    used_at: float
-    pinged_at: float = 0.0
-    pings: int = 0
 
 
 class FcmProvider(Provider):
@@ -70,15 +46,12 @@ class FcmProvider(Provider):
         self.projects = projects
         self.quota = QuotaKeeper()
         self._ids = random.getrandbits(48)
-        self._sweeper: asyncio.TimerHandle | None = None
+        self.lives = Lives(self)
         super().__init__(clock=clock, random=random, recorder=recorder, checks=checks, settings=SETTINGS)
 
     def _reset_state(self) -> None:
         super()._reset_state()
-        self.idle_seconds: float | None = IDLE_SECONDS if self.checks else None
-        self.max_age_seconds: float | None = MAX_AGE_SECONDS if self.checks else None
-        self.max_pings: int | None = MAX_PINGS if self.checks else None
-        self.ping_seconds: float | None = 1.0 if self.checks else None
+        self.lives.reset(self.checks)
         self.trailing_data = True
         self.quota.limits = Quota() if self.checks else Quota.parse(None)
 
@@ -91,10 +64,10 @@ class FcmProvider(Provider):
         return {
             **super()._setters(),
             "quota": lambda value: setattr(self.quota, "limits", Quota.parse(value)),
-            "idle_seconds": lambda value: setattr(self, "idle_seconds", value),
-            "max_age_seconds": lambda value: setattr(self, "max_age_seconds", value),
-            "max_pings": lambda value: setattr(self, "max_pings", value),
-            "ping_seconds": lambda value: setattr(self, "ping_seconds", value),
+            "idle_seconds": lambda value: setattr(self.lives, "idle_seconds", value),
+            "max_age_seconds": lambda value: setattr(self.lives, "max_age_seconds", value),
+            "max_pings": lambda value: setattr(self.lives, "max_pings", value),
+            "ping_seconds": lambda value: setattr(self.lives, "ping_seconds", value),
             "trailing_data": lambda value: setattr(self, "trailing_data", bool(value)),
             "access_token_seconds": lambda value: setattr(self.oauth, "lifetime_seconds", float(value)),
             "token_endpoint": self._set_token_endpoint,
@@ -112,10 +85,10 @@ class FcmProvider(Provider):
         return {
             **super().state(),
             "quota": {name: getattr(limits, name) for name in limits.__slots__},
-            "idle_seconds": self.idle_seconds,
-            "max_age_seconds": self.max_age_seconds,
-            "max_pings": self.max_pings,
-            "ping_seconds": self.ping_seconds,
+            "idle_seconds": self.lives.idle_seconds,
+            "max_age_seconds": self.lives.max_age_seconds,
+            "max_pings": self.lives.max_pings,
+            "ping_seconds": self.lives.ping_seconds,
             "trailing_data": self.trailing_data,
             "access_token_seconds": self.oauth.lifetime_seconds,
             "token_endpoint": self.oauth.failure or "ok",
@@ -127,55 +100,30 @@ class FcmProvider(Provider):
 
     def opened(self, connection: Connection) -> None:
         super().opened(connection)
-        now = asyncio.get_running_loop().time()
-        connection.memo = _Life(now, now)
-        if self._sweeper is None:
-            self._sweep()
-
-    def _sweep(self) -> None:
-        """Every quarter of a second: which connections idled or grew too old, and which get a PING."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        for connection in list(self.connections.values()):
-            life = connection.memo
-            if not isinstance(life, _Life) or connection.going_away:
-                continue
-            if self.max_age_seconds is not None and now - life.opened_at > self.max_age_seconds:
-                self.send_goaway(connection, "graceful", "max_age")
-            elif self.idle_seconds is not None and now - life.used_at > self.idle_seconds:
-                self.send_goaway(connection, "graceful", "session_timeout")
-            elif self.ping_seconds is not None and life.used_at - life.pinged_at > self.ping_seconds:
-                life.pinged_at = now
-                connection.send_ping(b"pushcast")
-            connection.flush()
-        self._sweeper = loop.call_later(0.25, self._sweep) if self.connections else None
+        self.lives.opened(connection)
 
     def stop(self) -> None:
         super().stop()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            self._sweeper = None
+        self.lives.stop()
 
     def pinged(self, connection: Connection) -> None:
         super().pinged(connection)
-        life = connection.memo
-        if self.max_pings is not None and isinstance(life, _Life):
-            life.pings += 1
-            if life.pings > self.max_pings and not connection.going_away:
-                self.send_goaway(connection, "abrupt", "too_many_pings", code=f.ENHANCE_YOUR_CALM)
+        self.lives.pinged(connection)
 
     def request(
         self, connection: Connection, stream_id: int, shape: Shape, values: tuple[bytes, ...], body: bytes
     ) -> None:
-        target: _Target | None = shape.memo
+        target: Target | None = shape.memo
         if target is None:
-            target = self._target(shape, values)
+            target = target_of(dict(shape.fill(values)))
+            if not shape.holes:
+                shape.memo = target
         if target.kind == "token":
             self._token_request(connection, stream_id, target, body)
             return
         self.recorder.requests += 1
         life = connection.memo
-        if isinstance(life, _Life):
+        if isinstance(life, Life):
             life.used_at = asyncio.get_running_loop().time()
             life.pings = 0
         label = self._send_message(connection, stream_id, target, body)
@@ -183,7 +131,7 @@ class FcmProvider(Provider):
         if self.goaway_after:
             self.after_request(connection)
 
-    def _send_message(self, connection: Connection, stream_id: int, target: _Target, body: bytes) -> str:
+    def _send_message(self, connection: Connection, stream_id: int, target: Target, body: bytes) -> str:
         recorder = self.recorder
         delay = self.latency.sample_seconds(self.random) if self.latency is not None else 0.0
         fault = self._refuse_caller(target) if self.checks else None
@@ -250,7 +198,7 @@ class FcmProvider(Provider):
                 self.recorder.answered(marker)
         return label
 
-    def _refuse_caller(self, target: _Target) -> errors.FcmFault | None:
+    def _refuse_caller(self, target: Target) -> errors.FcmFault | None:
         if target.fault is not None:
             return target.fault
         project = self.oauth.project_of(target.authorization)
@@ -260,28 +208,7 @@ class FcmProvider(Provider):
             return errors.NOT_FOUND
         return errors.PERMISSION_DENIED if project != target.project else None
 
-    def _target(self, shape: Shape, values: tuple[bytes, ...]) -> _Target:
-        fields = dict(shape.fill(values))
-        path = fields.get(b":path", b"").decode(errors="replace")
-        method = fields.get(b":method", b"")
-        if path == "/token":
-            target = _Target("token", fault=None if method == b"POST" else errors.METHOD_NOT_ALLOWED)
-        else:
-            parts = path.split("/")
-            matches = len(parts) == 5 and parts[1:3] == ["v1", "projects"] and parts[4] == "messages:send"
-            fault = None
-            if not fields.get(b":authority"):
-                fault = errors.FcmFault(400, "INVALID_ARGUMENT", "Request without :authority.")
-            elif not matches:
-                fault = errors.NOT_FOUND
-            elif method != b"POST":
-                fault = errors.METHOD_NOT_ALLOWED
-            target = _Target("send", parts[3] if matches else "", fields.get(b"authorization"), fault)
-        if not shape.holes:
-            shape.memo = target
-        return target
-
-    def _token_request(self, connection: Connection, stream_id: int, target: _Target, body: bytes) -> None:
+    def _token_request(self, connection: Connection, stream_id: int, target: Target, body: bytes) -> None:
         self.recorder.events["token_requests"] += 1
         if target.fault is not None:
             self.send(connection, stream_id, self._fault_answer(target.fault, None), 0.0)
