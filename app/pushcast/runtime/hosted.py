@@ -20,6 +20,7 @@ from pushcast.model.clock import SystemClock
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
 from pushcast.plan.agent import PlanStage
+from pushcast.plan.agent import bounds as plan_bounds
 from pushcast.plan.exact import build_handover
 from pushcast.poll import build as poll
 from pushcast.poll.agent import group_of as poll_group
@@ -44,7 +45,6 @@ from pushcast.wire.control_state import ControlState
 from pushcast.wire.schemas import SchemaSource
 
 REGISTER_GROUP = "pushcast-register"
-PLAN_BYTES = 32 << 20
 SEND_POLL_RECORDS = 50  # a record holds up to 1,000 targets
 SEND_FETCH_BYTES = 1 << 20
 #: Consumer groups whose records wait unfinished by design.
@@ -172,9 +172,7 @@ def _planner(settings: Settings, lane: Lane, slot: str | None, outbox: Outbox, h
         counters=counters,
         handover=handover,
     )
-    # The stage closes its windows at max_open_records; one more poll may come before the pause takes hold.
-    bounds = Bounds(records=settings.plan.max_open_records + 5_000, bytes=PLAN_BYTES)
-    _declare(app, "planner", [topics.notification(lane)], stage, bounds)
+    _declare(app, "planner", [topics.notification(lane)], stage, plan_bounds(settings))
     hosted.apps.append(app)
     hosted.tables[app.conf.id] = table
 
