@@ -235,11 +235,12 @@ class Departures:
             self._budget.release(parcel.key, len(job.indices))
             self._budget.wake()
             return
+        if not self._may_leave():
+            self._later[job] = self._timer(LOOK_AGAIN_SECONDS, partial(self._again, job))
+            return
         blocked = None if self._isolation is None else self._isolation.blocked(parcel.app)
         if blocked is not None:
             self._outcomes.park(job, blocked)
-        elif not self._may_leave():
-            self._later[job] = self._timer(LOOK_AGAIN_SECONDS, partial(self._again, job))
         else:
             self._send(job)
             self._flights.start()

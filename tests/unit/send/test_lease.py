@@ -14,6 +14,7 @@ from pushcast.send.breaker import Limits
 from pushcast.send.build import quiesce_seconds
 from pushcast.send.lease import Lease
 from pushcast.wire import topics
+from pushcast.wire.control import Kind, Pause, Subject, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.retries import DEFAULT_RUNGS, Ladder
 from unit.send.test_many_at_once import TwinOfMany
@@ -204,3 +205,22 @@ def test_a_deadline_that_a_rebalance_does_not_wait_for_is_refused_by_name() -> N
     own = Settings.model_validate({"apps": {"news": {"expo": {"request_timeout_seconds": 20}}}})
     with pytest.raises(ConfigurationError, match=r"apps\.news\.expo\.request_timeout_seconds is 20 s; at most 13 s"):
         quiesce_seconds(own, Platform.EXPO)
+
+
+async def test_a_woken_zombie_parks_nothing_that_its_successor_sends_anyway() -> None:
+    provider = TwinProvider()
+    control = ControlState()
+    control.live = True
+    harness, coordinator = leased(provider, ladder=Ladder(DEFAULT_RUNGS), control=control)
+    await harness.feed(send_batch(message(3)))
+    coordinator.now += 9
+    control.apply(Subject(Kind.PAUSE, "news", Platform.APNS).key(), encode(Pause(1)))
+    provider.calls[0].answer(ok(0), failed(Disposition.UNKNOWN, target=1), failed(Disposition.RETRY, target=2))
+    await harness.settle()
+    harness.fire()
+    await harness.settle()
+    assert harness.outbox.parked() == []
+    coordinator.beat_at = coordinator.now
+    harness.fire()
+    await harness.settle()
+    assert len(harness.outbox.parked()) == 2
