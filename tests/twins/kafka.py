@@ -60,7 +60,8 @@ class TwinBarrier:
 
     def on_acked(self, callback: Callable[[], None], on_refused: Callable[[RecordRefused], None] | None = None) -> None:
         self._callbacks.append((callback, on_refused))
-        self.settle()
+        if self.reports == self.puts:
+            asyncio.get_running_loop().call_soon(self.settle)
 
     def settle(self) -> None:
         if self.reports != self.puts:

@@ -222,6 +222,7 @@ class Harness:
                 records.append(event)
         batch = self.batch(records)
         await self.stage.handle(batch)
+        await settled()  # what acknowledged outputs complete
         return batch
 
     async def change(self, *events: tuple[bytes, bytes] | Record) -> Batch:

@@ -33,7 +33,7 @@ from pushcast.wire.batches import decode_batch, encode_batch
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.receipts import decode_receipt, decode_token_invalid
 from pushcast.wire.retries import Ladder
-from twins.kafka import OPEN
+from twins.kafka import OPEN, TwinBarrier
 
 T0 = 1_800_000_000_000
 TOPIC = topics.send(Platform.APNS, Lane.URGENT)
@@ -82,30 +82,6 @@ def send_batch(*messages: Message, platform: str = "apns", lane: str = "urgent",
     return SendBatch(lane, platform, list(messages), run)
 
 
-class TwinBarrier:
-    """Calls back, on a later turn of the loop as the real one does, when everything put under it is acknowledged."""
-
-    def __init__(self) -> None:
-        self.unacknowledged = 0
-        self._callbacks: list[Callable[[], None]] = []
-
-    async def wait(self) -> None:
-        done = asyncio.get_running_loop().create_future()
-        self.on_acked(lambda: done.set_result(None))
-        await done
-
-    def on_acked(self, callback: Callable[[], None]) -> None:
-        self._callbacks.append(callback)
-        if not self.unacknowledged:
-            asyncio.get_running_loop().call_soon(self.settle)
-
-    def settle(self) -> None:
-        if not self.unacknowledged:
-            callbacks, self._callbacks = self._callbacks, []
-            for callback in callbacks:
-                callback()
-
-
 @dataclass
 class TwinOutbox:
     """`acks`: acknowledge at once; otherwise the test calls `acknowledge`."""
@@ -131,7 +107,7 @@ class TwinOutbox:
         timestamp_ms: int | None = None,
     ) -> None:
         assert headers is None or isinstance(headers, list), "confluent-kafka takes no other sequence"
-        barrier.unacknowledged += 1
+        barrier.puts += 1
         self.pending.append((barrier, record(topic, partition, -1, value, key, headers or ())))
         if self.acks:
             asyncio.get_running_loop().call_soon(self.acknowledge)
@@ -143,7 +119,7 @@ class TwinOutbox:
         self.pending = [entry for number, entry in enumerate(self.pending) if number not in taken]
         for barrier, produced in now:
             self.log.append(produced)
-            barrier.unacknowledged -= 1
+            barrier.reports += 1
             barrier.settle()
 
     def of(self, topic: str) -> list[Record]:
