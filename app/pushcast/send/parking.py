@@ -108,6 +108,8 @@ class Parking:
     async def _drain(self) -> None:
         while self._queue and self._may_leave():
             await self._outbox.room()
+            if not self._may_leave():  # the wait may have been long
+                return
             barrier = self._outbox.barrier()
             lot: list[tuple[OpenRecord, int]] = []
             count = 0
