@@ -45,7 +45,7 @@ class Size:
     invalid_seconds: float = 600.0  # how long every token is called invalid
     good: int = 100_000  # records of the poison scenario
     bad: int = 10_000
-    drain_seconds: float = 240.0
+    drain_seconds: float = 900.0  # ten minutes of parked work among it
     lanes: tuple[Lane, ...] = tuple(Lane)
     platforms: tuple[str, ...] = ("apns", "fcm", "webpush", "expo")
     short: bool = False
