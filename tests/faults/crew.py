@@ -141,6 +141,14 @@ class Crew:
                 return entry
         raise PushcastError(f"{name} does not listen")
 
+    def listens(self, name: str) -> bool:
+        """Whether it can be asked; before that it has joined no group."""
+        try:
+            self.page(name)
+        except PushcastError:
+            return False
+        return True
+
     def info(self, name: str) -> dict[str, Any]:
         """`/_info` of it. Raises OSError, PushcastError."""
         page = self.page(name)

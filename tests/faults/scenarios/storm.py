@@ -5,11 +5,13 @@ Newcomers are dynamic members: each one that comes or goes moves partitions at o
 
 from __future__ import annotations
 
+from functools import partial
+
 from faults.rig import Rig, roles
 
 NAME = "storm"
 TITLE = "Roles join and leave under load"
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 
 
 def story(rig: Rig) -> None:
@@ -23,6 +25,7 @@ def story(rig: Rig) -> None:
         rig.wait(rig.size.fault_seconds)
         # In every second cycle one leaves without a word, half way into its assignment or not.
         if cycle % 2:
+            rig.require(rig.until(partial(rig.crew.listens, chosen[0]), READY_SECONDS), f"{chosen[0]} never listened")
             rig.strike(chosen[0], rig.crew.kill)
         rig.crew.stop(*chosen)
         moves += len(chosen)
