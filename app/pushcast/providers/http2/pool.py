@@ -251,13 +251,13 @@ class Pool:
 
     def tick(self, now: float) -> None:
         """One round of what time does. Runs by itself every `tick_seconds`."""
+        self._queue.expire(now)  # first: nothing late may take a stream that the same deadline frees
         for connection in [*self._connections, *self._leaving]:
             connection.sweep(now)
         self._sort_out()
         self._leaving = [connection for connection in self._leaving if not connection.gone]
         if not self._leaving:
             self._empty.set()
-        self._queue.expire(now)
         self._dialer.worked(max((one.opened_at for one in self._connections if one.answered), default=-math.inf))
         self._renew(now)
         self._resize(now)

@@ -50,6 +50,21 @@ async def test_deadlines_free_their_streams_for_others() -> None:
         assert len(server.peers) == 1
 
 
+async def test_what_waits_past_its_deadline_takes_no_stream_that_the_same_deadline_frees() -> None:
+    options = replace(QUICK, max_connections=1, connection=ConnectionOptions(ping_after_seconds=1e9))
+    clock = Clock()
+    async with (
+        serving(lambda *_: None, streams=1) as server,
+        pooling(server, options, clock=clock) as pool,
+    ):
+        sent = submit(pool, 3, seconds=100.0)
+        await until(lambda: len(server.requests) == 1)
+        clock.ahead = 101.0
+        await finished(sent)
+        assert sent.kinds() == {"deadline": 1, "unsent": 2}
+        assert len(server.requests) == 1
+
+
 async def test_cancelling_a_job_ends_all_of_it_and_nothing_else() -> None:
     held: list[tuple[Peer, int]] = []
     async with (
