@@ -81,6 +81,7 @@ SIGNATURES: list[tuple[Any, str, list[str]]] = [
     (faust.stores.rocksdb.Store, "partition_path", ["self", "partition"]),
     (aiokafka.consumer.group_coordinator.GroupCoordinator, "fetch_committed_offsets", ["self", "partitions"]),
     (aiokafka.consumer.group_coordinator.GroupCoordinator, "_do_heartbeat", ["self"]),
+    (aiokafka.consumer.group_coordinator.GroupCoordinator, "_do_commit_offsets", ["self", "assignment", "offsets"]),
     (aiokafka.consumer.fetcher.Fetcher, "_notify", ["self", "future"]),
     (aiokafka.consumer.fetcher.Fetcher, "_get_actions_per_node", ["self", "assignment"]),
     (aiokafka.consumer.fetcher.FetchResult, "calculate_backoff", ["self"]),
@@ -99,7 +100,10 @@ def test_the_signature_is_the_one_that_was_read(owner: Any, name: str, parameter
 COROUTINES = [
     (driver.Consumer, ["_drain_messages", "force_commit", "perform_seek", "wait_empty", "on_partitions_revoked"]),
     (driver.AIOKafkaConsumerThread, ["_commit", "_fetch_records", "on_partitions_assigned"]),
-    (aiokafka.consumer.group_coordinator.GroupCoordinator, ["_do_heartbeat", "fetch_committed_offsets"]),
+    (
+        aiokafka.consumer.group_coordinator.GroupCoordinator,
+        ["_do_commit_offsets", "_do_heartbeat", "fetch_committed_offsets"],
+    ),
     (aiokafka.consumer.fetcher.Fetcher, ["fetched_records"]),
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from aiokafka import AIOKafkaConsumer
@@ -47,6 +47,21 @@ class Restored(NamedTuple):
     start: dict[TP, int]
 
 
+def retrieved(commit: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., asyncio.Task[None]]:
+    """The same as a task whose error counts as seen, also when nobody waits for it any more.
+
+    aiokafka shields its commits: one that we gave up after COMMIT_TIMEOUT_SECONDS goes on, and its end would be a
+    traceback in the log of every role whenever a broker goes away.
+    """
+
+    def begun(*arguments: Any) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(commit(*arguments))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+    return begun
+
+
 class ConsumerThread(AIOKafkaConsumerThread):
     """Adds to Faust's thread: fetches tagged with their assignment, one-request restore, commits with metadata."""
 
@@ -65,7 +80,12 @@ class ConsumerThread(AIOKafkaConsumerThread):
         """Starts the consumer and begins to note its heartbeats."""
         await super().on_start()
         self._note_heartbeats()
+        self._retrieve_abandoned_commits()
         self._fetch_past_paused_partitions()
+
+    def _retrieve_abandoned_commits(self) -> None:
+        coordinator: Any = self._ensure_consumer()._coordinator
+        coordinator._do_commit_offsets = retrieved(coordinator._do_commit_offsets)
 
     def _note_heartbeats(self) -> None:
         coordinator: Any = self._ensure_consumer()._coordinator
