@@ -9,14 +9,18 @@ import asyncio
 import logging
 import threading
 import time
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pushcast.config.security import KafkaSecurity
 from pushcast.kafka.errors import KafkaLayerError
+from pushcast.kafka.lease import boottime_seconds
+from pushcast.kafka.offsets import watermarks
 from pushcast.kafka.ports import Fatal
 from pushcast.kafka.security import librdkafka_config
+from pushcast.model.errors import PushcastError
 from pushcast.wire import topics
 from pushcast.wire.control_state import ControlState
 
@@ -26,6 +30,11 @@ logger = logging.getLogger(__name__)
 START_SECONDS: Final = 60.0
 #: A topic that no broker knows is waited for this long: it may just have been created, or the broker just started.
 MISSING_SECONDS: Final = 5.0
+#: How often the end of the topic is asked for, and how long an answer may take: pauses are not heard meanwhile.
+PULSE_SECONDS: Final = 2.0
+_ANSWER_SECONDS = 0.5
+#: A client that is behind an end it was told of, and hears nothing for so long, is replaced.
+STUCK_SECONDS: Final = 30.0
 _POLL_SECONDS = 0.2  # bounds only how long `close` waits: a record ends the wait
 _SLICE_RECORDS = 500
 
@@ -37,7 +46,8 @@ class ControlUnreadable(KafkaLayerError):
 
 
 class ControlTail:
-    """Applies every record, in order, on the event loop. Survives brokers that are away: the state then stands still.
+    """Applies every record, in order, on the event loop. Survives brokers that are away: the state then stands still,
+    and its `current_at` with it.
 
     An error that no waiting mends goes to `fatal` once the start has succeeded.
     """
@@ -69,10 +79,12 @@ class ControlTail:
         self._thread: threading.Thread | None = None
         self._whole: asyncio.Future[None] | None = None
         self._trouble: str | None = None  # why nothing was read yet, for the message
+        self._next = OFFSET_BEGINNING  # offset to be read
 
     async def start(self, timeout_seconds: float = START_SECONDS) -> None:
         """Returns when everything that was in the topic is applied. Raises ControlUnreadable."""
         loop = asyncio.get_running_loop()
+        self._state.current_at = 0.0
         self._whole = loop.create_future()
         self._thread = threading.Thread(target=self._run, args=(loop,), name="control", daemon=True)
         self._thread.start()
@@ -98,12 +110,13 @@ class ControlTail:
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            consumer = Consumer(self._config)
-            try:
-                self._find(consumer)
-                self._follow(loop, consumer)
-            finally:
-                consumer.close()
+            while not self._stop.is_set():
+                consumer = Consumer(self._config)
+                try:
+                    self._find(consumer)
+                    self._follow(loop, consumer)
+                finally:
+                    consumer.close()
         except Exception as error:
             self._call(loop, self._failed, error)
 
@@ -127,23 +140,55 @@ class ControlTail:
             self._stop.wait(_POLL_SECONDS)
 
     def _follow(self, loop: asyncio.AbstractEventLoop, consumer: Consumer) -> None:
-        consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
+        """Until it is closed, or the client is stuck."""
+        consumer.assign([TopicPartition(self._topic, 0, self._next)])
+        asked_at = 0.0
+        behind_at: float | None = None
         while not self._stop.is_set():
+            before = self._next
             first = consumer.poll(_POLL_SECONDS)
-            if first is None:
+            now = boottime_seconds()
+            if first is not None:
+                self._take(loop, (first, *consumer.consume(_SLICE_RECORDS, 0)))
+            if self._next != before:
+                behind_at = None
+            if now - asked_at < PULSE_SECONDS:
                 continue
-            pairs: list[Pair] = []
-            end = False
-            for message in (first, *consumer.consume(_SLICE_RECORDS, 0)):
-                error = message.error()
-                if error is None:
-                    pairs.append(_pair(message))
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    end = True
-                else:
-                    self._note(error)
-            if pairs or end:
-                self._call(loop, self._apply, pairs, end)
+            asked_at = now
+            end = self._end(consumer)
+            if end is None:
+                continue
+            if self._next >= end:
+                behind_at = None
+                self._call(loop, self._current, now)
+            elif behind_at is None:
+                behind_at = now
+            elif now - behind_at >= STUCK_SECONDS:
+                logger.warning("%s is followed with a new client: %d of %d were heard", self._topic, self._next, end)
+                return
+
+    def _take(self, loop: asyncio.AbstractEventLoop, messages: Sequence[Message]) -> None:
+        pairs: list[Pair] = []
+        end = False
+        for message in messages:
+            error = message.error()
+            if error is None:
+                pairs.append(_pair(message))
+                self._next = cast(int, message.offset()) + 1
+            elif error.code() == KafkaError._PARTITION_EOF:
+                end = True
+                self._next = cast(int, message.offset())
+            else:
+                self._note(error)
+        if pairs or end:
+            self._call(loop, self._apply, pairs, end)
+
+    def _end(self, consumer: Consumer) -> int | None:
+        try:
+            return watermarks(consumer, self._topic, 0, _ANSWER_SECONDS)[1]
+        except PushcastError as error:
+            self._trouble = str(error)
+            return None
 
     def _note(self, error: KafkaError) -> None:
         self._trouble = error.str()
@@ -170,6 +215,9 @@ class ControlTail:
             self._state.live = True
             if self._whole is not None and not self._whole.done():
                 self._whole.set_result(None)
+
+    def _current(self, at: float) -> None:
+        self._state.current_at = at
 
     def _failed(self, error: Exception) -> None:
         if self._whole is not None and not self._whole.done():

@@ -20,21 +20,24 @@ _STALE: Final = frozenset(
 )
 
 
-def watermarks(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
-    """First offset that is there, and the next one to be written. Blocks; raises PushcastError without an answer."""
+def watermarks(
+    consumer: Consumer, topic: str, partition: int, timeout_seconds: float = TIMEOUT_SECONDS
+) -> tuple[int, int]:
+    """First offset that is there, and the next one to be written. Blocks, for up to three times the timeout when the
+    client has to find the leader; raises PushcastError without an answer."""
     at = TopicPartition(topic, partition)
     try:
         try:
-            found = consumer.get_watermark_offsets(at, timeout=TIMEOUT_SECONDS)
+            found = consumer.get_watermark_offsets(at, timeout=timeout_seconds)
         except KafkaException as error:
             if error.args[0].code() not in _STALE:
                 raise
             # librdkafka 2.16 asks nobody again about a partition that had no leader when it last heard of it: after
             # brokers were away, a client refused for minutes what a new one was told at once.
-            consumer.list_topics(topic, timeout=TIMEOUT_SECONDS)
-            found = consumer.get_watermark_offsets(at, timeout=TIMEOUT_SECONDS)
+            consumer.list_topics(topic, timeout=timeout_seconds)
+            found = consumer.get_watermark_offsets(at, timeout=timeout_seconds)
     except KafkaException as error:
         raise PushcastError(f"{topic}[{partition}]: {error.args[0].str()}") from error
     if found is None:
-        raise PushcastError(f"no answer from Kafka about {topic} within {TIMEOUT_SECONDS:.0f} s")
+        raise PushcastError(f"no answer from Kafka about {topic} within {timeout_seconds:.0f} s")
     return int(found[0]), int(found[1])

@@ -75,7 +75,7 @@ class RegisterStage(Stage):
             hold_seconds,
             clock=clock,
             doubts=doubts,
-            silence_seconds=lambda: boottime_seconds() - self.work.last_heartbeat_at(),
+            silence_seconds=lambda: boottime_seconds() - min(self.work.last_heartbeat_at(), control.current_at),
             room=self._room,
             end_all=self._end_holds,
             fatal=fatal,

@@ -4,8 +4,8 @@ A hold is counted on the monotonic clock from when this process first saw its re
 at a sender, removes a device early; a restart or a rebalance begins the hold again, which only makes it longer. What
 does not fit into memory waits in Kafka and begins its hold when it is fetched: the device stays suspended meanwhile.
 
-While Kafka is away, a sender cannot say that its breaker has opened. So no hold ends then, nor in the time after it in
-which what was held back may still arrive.
+While Kafka is away, or its control topic alone, a sender cannot say that its breaker has opened, or is not heard. So no
+hold ends then, nor in the time after it in which what was held back may still arrive.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from pushcast.wire.receipts import TokenInvalid
 #: Ended without giving way to the event loop: about 20 ms of work.
 CHUNK_HOLDS = 500
 
-#: Heartbeats come every second: after so long without one Kafka, or this process, was away.
+#: Heartbeats come every second, looks at the control topic's end every two: after so long without one Kafka, or this
+#: process, was away.
 SILENT_SECONDS = 5.0
 #: How long holds wait on when Kafka is back, or the hold itself where that is shorter.
 GRACE_SECONDS = 30.0
@@ -51,7 +52,8 @@ class Holding:
         fatal: Fatal,
         call_later: CallLater | None = None,
     ) -> None:
-        """`silence_seconds`: since Kafka last answered. `room` is awaited before every call of `end_all`."""
+        """`silence_seconds`: since Kafka last answered and the control topic was known to its end. `room` is awaited
+        before every call of `end_all`."""
         self._hold_seconds = hold_seconds
         self._clock = clock
         self._doubts = doubts

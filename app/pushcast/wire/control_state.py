@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
@@ -44,11 +45,13 @@ class ControlState:
     """Apply records in their order. Callbacks run within `apply`, in order of subscription; they must not raise.
 
     What is there at the start (`live` not yet set) is told to nobody: ask for it. `ignored` counts malformed records by
-    reason; the first of each reason is logged.
+    reason; the first of each reason is logged. `current_at`: when all that was written was known, for certain; in
+    CLOCK_BOOTTIME seconds, infinite where nobody follows the topic.
     """
 
     def __init__(self) -> None:
         self.live = False
+        self.current_at = math.inf
         self.ignored: Counter[str] = Counter()
         self.pauses: dict[Subject, Pause] = {}
         self.breakers: dict[tuple[str, Platform], Breaker] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import orjson
 import pytest
 
@@ -280,6 +282,19 @@ async def test_no_hold_ends_while_kafka_is_away_nor_before_an_announcement_could
     await harness.pass_time(GRACE_SECONDS - 1)
     assert states(harness) == {"d-1": "suspended"}
     await harness.pass_time(PULSE_SECONDS)
+    assert states(harness) == {}
+
+
+async def test_no_hold_ends_while_the_control_topic_alone_cannot_be_heard() -> None:
+    harness = Harness()
+    await suspended(harness)
+    harness.control.current_at = 0.0  # heartbeats go on
+    await harness.pass_time(10 * HOLD_SECONDS)
+    assert states(harness) == {"d-1": "suspended"}
+    harness.control.current_at = math.inf
+    await harness.pass_time(GRACE_SECONDS - 1)
+    assert states(harness) == {"d-1": "suspended"}
+    await harness.pass_time(2 * PULSE_SECONDS)
     assert states(harness) == {}
 
 
