@@ -30,7 +30,7 @@ from pushcast.runtime.layout import ProcessPlan, processes
 from pushcast.runtime.whereabouts import Whereabouts
 
 LOCAL = "local"
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 HOPELESS_DEATHS = 40  # a role that cannot start at all
 GONE_SECONDS = 20.0
 POLL_SECONDS = 0.05

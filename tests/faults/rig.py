@@ -30,13 +30,15 @@ from pushcast.model.words import Lane
 from pushcast.wire import topics
 
 TICK_SECONDS = 0.05
-AUDIT_EVERY_SECONDS = 3.0
+#: Between two audits of what has drained and does not balance yet: parked work is not lag.
+PARKED_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Size:
     """How large a run is. The short one is a test, the long one is `make faults`."""
 
+    partitions: int = 8
     devices: int = 4_000
     rate: int = 500  # events per second
     cycles: int = 20
@@ -53,6 +55,7 @@ class Size:
 
 LONG = Size()
 SHORT = Size(
+    partitions=3,  # tools ask about each one after the other
     devices=400,
     rate=200,
     cycles=1,
@@ -84,6 +87,7 @@ class Rig:
         self.seed = seed
         self.rng = random.Random(seed)
         self.devices = [each for each in make_devices(size.devices, seed) if each.event["platform"] in size.platforms]
+        self.unregistered: set[tuple[str, str]] = set()  # user and device, by a story
         self.load: Load | None = None
         self.exposures: list[Exposure] = []
         self.numbers: dict[str, Any] = {}
@@ -190,7 +194,9 @@ class Rig:
         deadline = time.monotonic() + self.size.drain_seconds
         counts: Snapshot | None = None
         while counts is None or (not _balanced(counts, produced) and time.monotonic() < deadline):
-            self.until(self._drained, min(AUDIT_EVERY_SECONDS, max(0.1, deadline - time.monotonic())))
+            if counts is not None:
+                self.wait(PARKED_SECONDS)
+            self.until(self._drained, max(0.1, deadline - time.monotonic()))
             try:
                 self._audits += 1
                 now = self.auditor.snapshot()
@@ -236,7 +242,7 @@ def rigged(
     say: Callable[[str], None] = silent,
 ) -> Iterator[Rig]:
     """A world with its devices registered and every role ready."""
-    merged = {**SETTINGS}
+    merged = {**SETTINGS, "kafka": {**SETTINGS["kafka"], "partitions": size.partitions}}
     for section, values in (overrides or {}).items():
         merged[section] = {**merged.get(section, {}), **values}
     options = Options(

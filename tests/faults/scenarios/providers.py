@@ -35,7 +35,7 @@ Rule = dict[str, Any]
 
 def story(rig: Rig) -> None:
     unknown = tried_unknown(rig)
-    good = {(each.user, each.event["device"]) for each in rig.devices if not each.dead}
+    good = {(each.user, each.event["device"]) for each in rig.devices if not each.dead} - rig.unregistered
     faults: dict[str, Callable[[Rig], None]] = {
         "goaway": lambda rig: again_and_again(rig, "/goaway", {"mode": "graceful"}),
         "goaway_abrupt": lambda rig: again_and_again(rig, "/goaway", {"mode": "abrupt"}),

@@ -116,6 +116,7 @@ def _change(rig: Rig, number: int) -> set[str]:
         former.add(device.event["token"])
         if index % 4 == 3:
             event = {name: device.event[name] for name in ("app", "device")} | {"op": "unregister"}
+            rig.unregistered.add((device.user, device.event["device"]))
         else:
             device.event["token"] = f"{rig.rng.getrandbits(28) + 0x10000000:08x}{number + 1:08x}" + f"{index:048x}"
             event = device.event
