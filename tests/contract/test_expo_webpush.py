@@ -308,6 +308,14 @@ async def test_a_request_of_several_projects_is_sent_again_a_project_at_a_time(e
     assert expo.stats["requests"] == 3
 
 
+async def test_a_foreign_token_alone_is_told_from_a_refused_credential_by_what_is_served_later(expo: Lab) -> None:
+    foreign = expo_tokens(1, "other-project-")
+    for _ in range(2):
+        assert outcomes(await expo.send(foreign)) == {("credential", "credential_refused"): 1}
+    assert outcomes(await expo.send(expo_tokens(1))) == {("accepted", None): 1}
+    assert outcomes(await expo.send(foreign)) == {("invalid", "token_of_other_project"): 1}
+
+
 async def test_a_wrong_access_token_is_a_matter_of_the_credential(expo: Lab, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("wrong")

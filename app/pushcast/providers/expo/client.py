@@ -18,6 +18,7 @@ from pushcast.providers.expo.message import MAX_RECIPIENTS, Recipient, is_token,
 from pushcast.providers.expo.pacer import Pacer
 from pushcast.providers.expo.pushes import Push, Sending, by_project, deliver, leaving, result_of, ticket_result, unsent
 from pushcast.providers.expo.receipts import MAX_IDS_PER_REQUEST, Polled
+from pushcast.providers.expo.strangers import Strangers
 from pushcast.providers.expo.verdicts import (
     DIVISIBLE,
     OTHER_PROJECT,
@@ -65,6 +66,7 @@ class ExpoProvider:
         self._clock = clock
         reasons = frozenset((OTHER_PROJECT.reason,))
         self._doubt = Doubt(app, self.platform, suspicion or Suspicion(), reasons, clock)
+        self._strangers = Strangers()
         self._pacer = pacer or Pacer(clock.monotonic_seconds())
         self._line: deque[Push] = deque()
         self._requests: set[asyncio.Task[None]] = set()
@@ -218,25 +220,27 @@ class ExpoProvider:
         """One request for each project. Those whose project refuses our credential while it serves another one's are
         tokens of a foreign project; when none is served it is the credential."""
         refused: list[list[Push]] = []
-        served = False
+        began_at = self._clock.monotonic_seconds()
         for whole in parts:
             await self._turn(len(whole))
             part = leaving(whole)
             if not part:
                 continue
             refusal = await self._attempt(part, hold=UNAUTHORIZED)
-            if refusal is None:
-                served = True
-            elif refusal.row is UNAUTHORIZED:
+            if refusal is not None and refusal.row is UNAUTHORIZED:
                 refused.append(part)
-            else:
+            elif refusal is not None:
                 await self._divide(part, refusal)
         for part in refused:
-            self._refuse(part, OTHER_PROJECT if served else UNAUTHORIZED, None)
+            if self._strangers.served_since(began_at):
+                self._refuse(part, OTHER_PROJECT, None)
+            else:
+                self._unauthorized(part, None, None)
 
     async def _attempt(self, pushes: list[Push], hold: Row | None = None) -> Refusal | None:
         """One request. None when each push had its result; a refusal when it may be sent in parts, or is `hold`."""
         sent_at = self._clock.now_ms()
+        left_at = self._clock.monotonic_seconds()
         answer = await self._api.post(SEND_PATH, request_body([push.recipient for push in pushes]))
         if isinstance(answer, Verdict):
             deliver([(push, result_of(push, answer, None, None, sent_at, sent_at)) for push in pushes])
@@ -244,6 +248,7 @@ class ExpoProvider:
         now = self._clock.now_ms()
         read = read_send(answer.status, answer.body, len(pushes))
         if not isinstance(read, Refusal):
+            self._strangers.served([push.recipient.token for push in pushes], left_at)
             self._deliver_judged(
                 pushes,
                 [
@@ -255,11 +260,25 @@ class ExpoProvider:
         if read.row in DIVISIBLE or read.row is hold:
             return read
         after = answer.named_delay(self._clock.now_ms())
+        if read.row is UNAUTHORIZED:
+            self._unauthorized(pushes, answer.status, after, sent_at)
+            return None
         if read.row is TOO_MANY_REQUESTS:
             pause = TOO_MANY_REQUESTS.retry_after_seconds if after is None else after
             self._pacer.slow_down(min(pause or 0.0, MAX_WAIT_SECONDS), self._clock.monotonic_seconds())
         self._refuse(pushes, read.row, answer.status, after, sent_at)
         return None
+
+    def _unauthorized(self, pushes: list[Push], status: int | None, after: float | None, sent_at: int = 0) -> None:
+        """The credential, or tokens of a foreign project: what was served in the meantime tells."""
+        now = self._clock.monotonic_seconds()
+        foreign = [push for push in pushes if self._strangers.refused(push.recipient.token, now)]
+        if foreign:
+            self._refuse(foreign, OTHER_PROJECT, status, None, sent_at)
+            known = set(foreign)
+            pushes = [push for push in pushes if push not in known]
+        if pushes:
+            self._refuse(pushes, UNAUTHORIZED, status, after, sent_at)
 
     def _refuse(
         self, pushes: list[Push], row: Row, status: int | None, after: float | None = None, sent_at: int = 0
