@@ -20,6 +20,7 @@ from pushcast.bench import meter
 from pushcast.bench.base import Options, Row
 from pushcast.config.settings import CONFIG_VARIABLE, Settings
 from pushcast.kafka import embedded
+from pushcast.kafka.offsets import watermarks
 from pushcast.kafka.security import librdkafka_config
 from pushcast.kafka.topics import apply, load_topology
 from pushcast.model.errors import PushcastError
@@ -47,7 +48,7 @@ class BenchCluster:
         """End offset of each partition, in their order."""
         consumer = self._consumer("pushcast-bench")
         try:
-            return [consumer.get_watermark_offsets(tp, timeout=15)[1] for tp in self._partitions(topic)]
+            return [watermarks(consumer, topic, tp.partition)[1] for tp in self._partitions(topic)]
         finally:
             consumer.close()
 

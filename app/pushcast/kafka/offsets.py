@@ -1,4 +1,4 @@
-"""Questions about the offsets of partitions, asked by tools."""
+"""Questions about the offsets of partitions, asked by tools and at take-overs."""
 
 from __future__ import annotations
 

@@ -11,7 +11,9 @@ from typing import cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pushcast.config.security import KafkaSecurity
+from pushcast.kafka.offsets import watermarks
 from pushcast.kafka.security import librdkafka_config
+from pushcast.model.errors import PushcastError
 
 #: Records between two looks at whether the caller still waits; also what holds the interpreter at a time.
 _SLICE_RECORDS = 200
@@ -52,14 +54,8 @@ class SpanReader:
     def _ends(self, spots: list[Spot]) -> dict[Spot, int]:
         consumer = Consumer(self._config)
         try:
-            found = {}
-            for topic, partition in spots:
-                marks = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=SILENCE_SECONDS)
-                if marks is None:
-                    raise TailUnreadable(f"no answer about the end of {topic}[{partition}]")
-                found[topic, partition] = int(marks[1])
-            return found
-        except KafkaException as error:
+            return {spot: watermarks(consumer, *spot, SILENCE_SECONDS)[1] for spot in spots}
+        except PushcastError as error:
             raise TailUnreadable(str(error)) from error
         finally:
             consumer.close()
