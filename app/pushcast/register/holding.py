@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from pushcast.kafka.batch import Batch, Record
+from pushcast.kafka.callbacks import guarded
 from pushcast.kafka.ports import CallLater, Fatal, TimerHandle
 from pushcast.model.clock import Clock
 from pushcast.register.holds import AT_ONCE, Hold, HoldQueue
@@ -157,8 +158,4 @@ class Holding:
             self._wake_guarded(partition)
 
     def _wake_guarded(self, partition: int) -> None:
-        """The loop only logs what its callbacks raise; here that would leave devices suspended for ever."""
-        try:
-            self._wake(partition)
-        except Exception as error:
-            self._fatal(f"holds of partition {partition}", error)
+        guarded(f"holds of partition {partition}", self._fatal)(partial(self._wake, partition))
