@@ -106,9 +106,9 @@ class Parking:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _drain(self) -> None:
-        while self._queue and self._may_leave():
+        while self._queue:
             await self._outbox.room()
-            if not self._may_leave():  # the wait may have been long
+            if not self._may_leave():  # asked after the wait, which may be long
                 return
             barrier = self._outbox.barrier()
             lot: list[tuple[OpenRecord, int]] = []
