@@ -272,13 +272,12 @@ class ExpoProvider:
     def _unauthorized(self, pushes: list[Push], status: int | None, after: float | None, sent_at: int = 0) -> None:
         """The credential, or tokens of a foreign project: what was served in the meantime tells."""
         now = self._clock.monotonic_seconds()
-        foreign = [push for push in pushes if self._strangers.refused(push.recipient.token, now)]
-        if foreign:
-            self._refuse(foreign, OTHER_PROJECT, status, None, sent_at)
-            known = set(foreign)
-            pushes = [push for push in pushes if push not in known]
-        if pushes:
-            self._refuse(pushes, UNAUTHORIZED, status, after, sent_at)
+        by_row: dict[Row, list[Push]] = {}
+        for push in pushes:
+            row = OTHER_PROJECT if self._strangers.refused(push.recipient.token, now) else UNAUTHORIZED
+            by_row.setdefault(row, []).append(push)
+        for row, mine in by_row.items():
+            self._refuse(mine, row, status, after if row is UNAUTHORIZED else None, sent_at)
 
     def _refuse(
         self, pushes: list[Push], row: Row, status: int | None, after: float | None = None, sent_at: int = 0

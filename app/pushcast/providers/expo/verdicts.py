@@ -109,7 +109,7 @@ UNAUTHORIZED: Final = Row(
     (401, 403),
     Disposition.CREDENTIAL,
     str(Reason.CREDENTIAL_REFUSED),
-    note="access token missing or wrong",
+    note="access token missing or wrong; a token refused again after others were served: `token_of_other_project`",
     source=_REQUESTS,
 )
 WRONG_ENDPOINT: Final = Row(
