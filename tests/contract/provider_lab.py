@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +16,7 @@ from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
 from pushcast.providers.port import Provider, Result
 from pushcast.providers.registry import build
-from pushcast.simulators import Simulator
+from pushcast.simulators import Simulator, start
 from unit.providers.messages import message
 
 ENGINES = [
@@ -136,3 +138,13 @@ def provider_for(simulator: Simulator, engine: str, *, clock: Clock | None = Non
     }
     tree = Settings(apps={"news": {simulator.platform: chosen}})  # type: ignore[dict-item]
     return build("news", simulator.platform, tree, clock)
+
+
+@asynccontextmanager
+async def lab_with(platform: str, engine: str, work_dir: Path) -> AsyncIterator[Lab]:
+    """With a started provider that has time to answer."""
+    async with start(platform, work_dir=work_dir) as simulator:
+        provider = provider_for(simulator, engine, request_timeout_seconds=20.0)
+        await provider.start()
+        yield Lab(platform, engine, simulator, provider)
+        await provider.close()

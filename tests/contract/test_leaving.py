@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from contract.provider_lab import ENGINES, Lab, outcomes, provider_for
-from contract.test_expo_webpush import Lab as OtherLab
-from contract.test_expo_webpush import expo_provider, expo_tokens, webpush_provider
+from contract.expo_webpush_lab import Lab as OtherLab
+from contract.expo_webpush_lab import expo_tokens, lab_of
+from contract.provider_lab import ENGINES, Lab, lab_with, outcomes, provider_for
 from pushcast.model.batch import Message
 from pushcast.providers.port import ManyAtOnce, Part, Provider, Result
 from pushcast.simulators import start
@@ -18,37 +18,23 @@ from pushcast.simulators import start
 HELD_BACK = ("unsent", "not_sent_in_time")
 
 
-@pytest.fixture(scope="module")
-def work_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("simulators")
-
-
 @pytest.fixture(params=ENGINES, ids=lambda pair: "/".join(pair))
 async def lab(request: pytest.FixtureRequest, work_dir: Path) -> AsyncIterator[Lab]:
     platform, engine = request.param
-    async with start(platform, work_dir=work_dir) as simulator:
-        provider = provider_for(simulator, engine, request_timeout_seconds=20.0)
-        await provider.start()
-        yield Lab(platform, engine, simulator, provider)
-        await provider.close()
+    async with lab_with(platform, engine, work_dir) as lab:
+        yield lab
 
 
 @pytest.fixture
 async def webpush(work_dir: Path) -> AsyncIterator[OtherLab]:
-    async with start("webpush", work_dir=work_dir) as simulator:
-        provider = webpush_provider(simulator)
-        await provider.start()
-        yield OtherLab(simulator, provider)
-        await provider.close()
+    async with lab_of("webpush", work_dir) as lab:
+        yield lab
 
 
 @pytest.fixture
 async def expo(work_dir: Path) -> AsyncIterator[OtherLab]:
-    async with start("expo", work_dir=work_dir) as simulator:
-        provider = expo_provider(simulator)
-        await provider.start()
-        yield OtherLab(simulator, provider)
-        await provider.close()
+    async with lab_of("expo", work_dir) as lab:
+        yield lab
 
 
 async def sent(provider: Provider, batch: Message, may_leave: Callable[[], bool]) -> list[Result]:

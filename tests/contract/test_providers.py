@@ -25,11 +25,6 @@ GAPS = {
 }
 
 
-@pytest.fixture(scope="session")
-def work_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("simulators")
-
-
 @pytest.fixture(params=ENGINES, ids=lambda pair: "/".join(pair))
 async def lab(request: pytest.FixtureRequest, work_dir: Path) -> AsyncIterator[Lab]:
     platform, engine = request.param

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from contract.provider_lab import ENGINES, Lab, outcomes, provider_for
+from contract.provider_lab import ENGINES, Lab, lab_with, outcomes, provider_for
 from pushcast.model.batch import Message
 from pushcast.providers.port import ManyAtOnce, Part, Result
 from pushcast.simulators import start
@@ -32,19 +32,11 @@ class Heard:
         )
 
 
-@pytest.fixture(scope="module")
-def work_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("simulators")
-
-
 @pytest.fixture(params=ENGINES, ids=lambda pair: "/".join(pair))
 async def lab(request: pytest.FixtureRequest, work_dir: Path) -> AsyncIterator[Lab]:
     platform, engine = request.param
-    async with start(platform, work_dir=work_dir) as simulator:
-        provider = provider_for(simulator, engine, request_timeout_seconds=20.0)
-        await provider.start()
-        yield Lab(platform, engine, simulator, provider)
-        await provider.close()
+    async with lab_with(platform, engine, work_dir) as lab:
+        yield lab
     others = asyncio.all_tasks() - {asyncio.current_task()}
     assert [task for task in others if "pushcast/providers" in str(task.get_coro())] == []
 
