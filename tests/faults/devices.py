@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from pushcast.config.settings import Settings
 from pushcast.kafka.handover.fences import Fences, author_of
+from pushcast.kafka.offsets import watermarks
 from pushcast.wire import topics
 from pushcast.wire.headers import Headers
 from pushcast.wire.row_reader import active_device
@@ -43,7 +44,7 @@ def _owners(keys: Iterable[bytes]) -> set[tuple[str, str]]:
 
 
 def read_rows(settings: Settings) -> Rows:
-    """As they are now. Raises KafkaException, TimeoutError."""
+    """As they are now. Raises KafkaException, PushcastError, TimeoutError."""
     consumer = Consumer(
         {
             "bootstrap.servers": settings.kafka.bootstrap_servers,
@@ -56,8 +57,7 @@ def read_rows(settings: Settings) -> Rows:
     try:
         ends = {}
         for partition in range(settings.kafka.partitions):
-            at = TopicPartition(topics.DEVICE, partition, 0)
-            low, high = consumer.get_watermark_offsets(at, timeout=15.0)
+            low, high = watermarks(consumer, topics.DEVICE, partition)
             if low < high:
                 ends[partition] = high
         consumer.assign([TopicPartition(topics.DEVICE, partition, 0) for partition in ends])

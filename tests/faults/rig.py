@@ -23,7 +23,7 @@ from pushcast.audit.reader import planner_group
 from pushcast.demo.load import make_devices
 from pushcast.demo.produce import register, subscribe
 from pushcast.demo.strikes import Exposure, expose
-from pushcast.demo.world import Options, World
+from pushcast.demo.world import PARTITIONS, Options, World
 from pushcast.kafka.embedded import Cluster
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane
@@ -38,7 +38,7 @@ PARKED_SECONDS = 1.0
 class Size:
     """How large a run is. The short one is a test, the long one is `make faults`."""
 
-    partitions: int = 8
+    partitions: int = PARTITIONS
     devices: int = 4_000
     rate: int = 500  # events per second
     cycles: int = 20
