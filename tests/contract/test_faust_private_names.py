@@ -26,7 +26,7 @@ import mode
 import mode.threads
 import pytest
 
-from pushcast.kafka import consumer, store, table, thread, transport
+from pushcast.transport import consumer, store, table, thread, transport
 
 
 @pytest.mark.parametrize(

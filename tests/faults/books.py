@@ -13,7 +13,7 @@ from pushcast.audit.reader import Books
 from pushcast.audit.reckoning import Totals
 from pushcast.demo.strikes import Exposure
 from pushcast.demo.world import World
-from pushcast.kafka.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences, author_of
 from pushcast.kafka.offsets import watermarks
 from pushcast.model.words import Lane
 from pushcast.wire import topics

@@ -8,7 +8,7 @@ from typing import cast
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences, author_of
 from pushcast.kafka.offsets import watermarks
 from pushcast.wire import topics
 from pushcast.wire.headers import Headers

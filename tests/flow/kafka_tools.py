@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from pushcast.kafka.host import run_apps, state
+from pushcast.transport.host import run_apps, state
 
 DEADLINE_SECONDS = 30.0
 

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 from pushcast.config.settings import Kafka, Settings
-from pushcast.kafka.app import make_app
-from pushcast.kafka.fatal import end_process
-from pushcast.kafka.host import run_apps
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
 from pushcast.register.build import build
 from pushcast.register.names import Topics
+from pushcast.stream.fatal import end_process
+from pushcast.transport.app import make_app
+from pushcast.transport.host import run_apps
 from pushcast.wire.control_state import ControlState
 
 

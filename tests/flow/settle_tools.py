@@ -8,7 +8,7 @@ from typing import Any, cast
 from confluent_kafka import Message as KafkaMessage
 
 from flow.kafka_tools import ensure_topics, read_all
-from pushcast.kafka.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences, author_of
 from pushcast.model.batch import Message, Targets
 from pushcast.model.clock import SystemClock
 from pushcast.model.errors import InvalidInput

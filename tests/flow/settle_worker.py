@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.app import add_batch_stage, make_app
-from pushcast.kafka.fatal import end_process
-from pushcast.kafka.host import run_apps
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
 from pushcast.settle import build as settle
 from pushcast.settle.agent import SOURCES
 from pushcast.settle.exact import build_handover
+from pushcast.stream.fatal import end_process
+from pushcast.transport.app import add_batch_stage, make_app
+from pushcast.transport.host import run_apps
 
 
 async def main() -> int:

@@ -12,9 +12,10 @@ import logging
 import sys
 from pathlib import Path
 
-from pushcast.kafka.app import add_batch_stage, add_devices_table, make_app
-from pushcast.kafka.batch import Batch, Bounds, Stage
-from pushcast.kafka.host import run_apps
+from pushcast.stream.batch import Batch, Bounds
+from pushcast.stream.stage import Stage
+from pushcast.transport.app import add_batch_stage, add_devices_table, make_app
+from pushcast.transport.host import run_apps
 
 
 class Ignore(Stage):

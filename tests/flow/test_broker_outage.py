@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from flow.kafka_tools import committed, create_topic, lag, produce, read_all, running, until
-from pushcast.kafka.app import add_batch_stage, make_app
-from pushcast.kafka.batch import Batch, Bounds, Stage
 from pushcast.kafka.embedded import temporary_cluster
 from pushcast.kafka.outbox import Outbox
+from pushcast.stream.batch import Batch, Bounds
+from pushcast.stream.stage import Stage
+from pushcast.transport.app import add_batch_stage, make_app
 
 
 class Copy(Stage):

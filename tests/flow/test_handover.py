@@ -14,15 +14,16 @@ import pytest
 import pytest_asyncio
 
 from flow.kafka_tools import committed, create_topic, produce, read_all, running, until
-from pushcast.kafka import commits
-from pushcast.kafka.app import add_batch_stage, make_app
-from pushcast.kafka.batch import TP, Batch, Bounds, Committed, Stage
-from pushcast.kafka.handover.fences import Fences, author_of
-from pushcast.kafka.handover.reading import SpanReader, TailUnreadable
-from pushcast.kafka.handover.runner import ClaimRefused, Handover
-from pushcast.kafka.handover.standing import decode
+from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.reading import SpanReader, TailUnreadable
+from pushcast.handover.runner import ClaimRefused, Handover
+from pushcast.handover.standing import decode
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import ManualClock
+from pushcast.stream.batch import TP, Batch, Bounds, Committed
+from pushcast.stream.stage import Stage
+from pushcast.transport import commits
+from pushcast.transport.app import add_batch_stage, make_app
 from pushcast.wire.headers import Headers
 
 

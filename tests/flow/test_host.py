@@ -9,10 +9,11 @@ from pathlib import Path
 import faust
 
 from flow.kafka_tools import create_topic, running
-from pushcast.kafka.app import add_batch_stage, make_app
-from pushcast.kafka.batch import Batch, Bounds, Stage
-from pushcast.kafka.fatal import EXIT_CODE
-from pushcast.kafka.host import run_apps, state
+from pushcast.stream.batch import Batch, Bounds
+from pushcast.stream.fatal import EXIT_CODE
+from pushcast.stream.stage import Stage
+from pushcast.transport.app import add_batch_stage, make_app
+from pushcast.transport.host import run_apps, state
 
 
 class Ignore(Stage):

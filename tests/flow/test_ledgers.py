@@ -11,12 +11,12 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from flow.kafka_tools import create_topic, produce
-from pushcast.kafka.batch import TP, Committed
-from pushcast.kafka.handover.ledgers import Ended, Ledgers
-from pushcast.kafka.handover.reading import SpanReader, TailUnreadable
-from pushcast.kafka.handover.runner import ClaimRefused
-from pushcast.kafka.handover.standing import decode
+from pushcast.handover.ledgers import Ended, Ledgers
+from pushcast.handover.reading import SpanReader, TailUnreadable
+from pushcast.handover.runner import ClaimRefused
+from pushcast.handover.standing import decode
 from pushcast.kafka.outbox import Outbox
+from pushcast.stream.batch import TP, Committed
 from pushcast.wire import ledger
 from pushcast.wire.headers import LEDGER, first
 

@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 
 from flow.kafka_tools import create_topic, read_all, until
-from pushcast.kafka.errors import Full, OutboxFailed, RecordRefused, RecordTooLarge
 from pushcast.kafka.outbox import Outbox
+from pushcast.stream.errors import Full, OutboxFailed, RecordRefused, RecordTooLarge
 
 
 @pytest.fixture

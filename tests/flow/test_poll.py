@@ -9,7 +9,6 @@ from typing import Any
 
 from flow.kafka_tools import committed, ensure_topics, produce, read_all, running, until
 from pushcast.config.settings import Settings
-from pushcast.kafka.app import add_batch_stage, make_app
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.clock import ManualClock, SystemClock
@@ -24,6 +23,7 @@ from pushcast.providers.registry import build as build_provider
 from pushcast.send.build import bounds as send_bounds
 from pushcast.send.build import build as build_send
 from pushcast.simulators import Simulator, start
+from pushcast.transport.app import add_batch_stage, make_app
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.receipts import decode_receipt, decode_token_invalid

@@ -20,9 +20,7 @@ from flow.kafka_tools import committed, create_topic, produce, read_all, running
 from flow.processes import worker
 from pushcast.audit.device_history import history_of
 from pushcast.config.settings import Kafka, Settings
-from pushcast.kafka.app import make_app
-from pushcast.kafka.fatal import end_process
-from pushcast.kafka.guard import INTERNAL
+from pushcast.handover.guard import INTERNAL
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
 from pushcast.model.ids import partition_of, token_hash
@@ -31,6 +29,8 @@ from pushcast.register.build import build
 from pushcast.register.claim import STAGE
 from pushcast.register.names import Topics
 from pushcast.register.ports import Counters
+from pushcast.stream.fatal import end_process
+from pushcast.transport.app import make_app
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import decode_row, encode_row
 from pushcast.wire.headers import FORWARDED, first, origin

@@ -13,8 +13,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from flow.kafka_tools import committed, create_topic, produce, read_all, running, until
 from pushcast.config.settings import Settings
-from pushcast.kafka.app import add_batch_stage, make_app
-from pushcast.kafka.batch import TP
+from pushcast.http2.leave import MayLeave, always
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.clock import SystemClock
@@ -22,10 +21,11 @@ from pushcast.model.ids import delivery_id, token_hash
 from pushcast.model.notification import Content, Options
 from pushcast.model.words import Lane, Platform
 from pushcast.providers import registry
-from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.send.build import bounds, build
 from pushcast.simulators import start
+from pushcast.stream.batch import TP
+from pushcast.transport.app import add_batch_stage, make_app
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch, encode_batch
 from pushcast.wire.ledger import parse

@@ -12,12 +12,11 @@ from confluent_kafka import Producer
 from flow.kafka_tools import committed, produce, read_all, running, seen, until
 from flow.settle_tools import PARTITIONS, SEND, ensure, message, values_of, waiting
 from pushcast.config.settings import Settings
-from pushcast.kafka.app import add_batch_stage, make_app
+from pushcast.http2.leave import MayLeave, always
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.clock import SystemClock
 from pushcast.model.words import Lane, Platform
-from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.send.build import bounds as send_bounds
 from pushcast.send.build import build as build_send
@@ -27,6 +26,7 @@ from pushcast.settle.letters import Filter, read_letter
 from pushcast.settle.logs import raw_of
 from pushcast.settle.manifest import Manifest
 from pushcast.settle.redrive import DeadLetters, Report
+from pushcast.transport.app import add_batch_stage, make_app
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch, encode_batch
 from pushcast.wire.receipts import decode_receipt

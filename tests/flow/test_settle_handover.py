@@ -13,8 +13,8 @@ from confluent_kafka import Message, Producer
 from flow.kafka_tools import committed, read_all, seen
 from flow.processes import worker
 from flow.settle_tools import EVERY, PARTITION, PARTITIONS, SEND, ensure, passed_on, waiting
-from pushcast.kafka.handover.fences import author_of
-from pushcast.kafka.handover.standing import decode
+from pushcast.handover.fences import author_of
+from pushcast.handover.standing import decode
 from pushcast.model.clock import SystemClock
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch

@@ -13,13 +13,13 @@ from confluent_kafka import Producer
 from flow.kafka_tools import committed, read_all, running, seen, until
 from flow.settle_tools import EVERY, PARTITION, PARTITIONS, ensure, message, passed_on
 from pushcast.config.settings import Settings
-from pushcast.kafka.app import add_batch_stage, make_app
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
 from pushcast.model.words import Lane, Platform
 from pushcast.settle import build as settle
 from pushcast.settle.agent import SOURCES
 from pushcast.settle.exact import build_handover
+from pushcast.transport.app import add_batch_stage, make_app
 from pushcast.wire import control, topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.control import Kind, Pause, Subject

@@ -13,10 +13,11 @@ import pytest
 import rocksdict
 
 from flow.kafka_tools import create_topic, produce, running, until
-from pushcast.kafka.app import add_batch_stage, add_devices_table, make_app
-from pushcast.kafka.batch import Batch, Bounds, Record, Stage
-from pushcast.kafka.store import OFFSET_KEY
-from pushcast.kafka.table import SourceTable
+from pushcast.stream.batch import Batch, Bounds, Record
+from pushcast.stream.stage import Stage
+from pushcast.transport.app import add_batch_stage, add_devices_table, make_app
+from pushcast.transport.store import OFFSET_KEY
+from pushcast.transport.table import SourceTable
 
 PARTITIONS = 2
 
@@ -117,7 +118,7 @@ async def test_a_copy_that_is_broken_or_stale_is_rebuilt(
             database[OFFSET_KEY] = b"499:%d" % (time.time() - 100)
             database.close()
     app, table = app_with_table(kafka, topics, tmp_path, stale_after_seconds=50)
-    with caplog.at_level(logging.WARNING, "pushcast.kafka.store"):
+    with caplog.at_level(logging.WARNING, "pushcast.transport.store"):
         async with running(app):
             rows = table.scan(0, b"")
     assert len(rows) == 500

@@ -11,8 +11,9 @@ import faust
 
 from flow.kafka_tools import committed, create_topic, lag, produce, running, until
 from flow.processes import worker
-from pushcast.kafka.app import add_batch_stage, make_app
-from pushcast.kafka.batch import TP, Batch, Bounds, Committed, Stage
+from pushcast.stream.batch import TP, Batch, Bounds, Committed
+from pushcast.stream.stage import Stage
+from pushcast.transport.app import add_batch_stage, make_app
 
 PARTITIONS = 4
 

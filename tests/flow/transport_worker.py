@@ -14,11 +14,12 @@ import random
 import sys
 from pathlib import Path
 
-from pushcast.kafka.app import add_batch_stage, make_app
-from pushcast.kafka.batch import Batch, Bounds, Stage
-from pushcast.kafka.fatal import end_process
-from pushcast.kafka.host import run_apps
 from pushcast.kafka.outbox import Outbox
+from pushcast.stream.batch import Batch, Bounds
+from pushcast.stream.fatal import end_process
+from pushcast.stream.stage import Stage
+from pushcast.transport.app import add_batch_stage, make_app
+from pushcast.transport.host import run_apps
 
 
 class Copy(Stage):

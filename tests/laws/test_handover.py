@@ -1,6 +1,6 @@
 """A source partition that changes hands: nothing planned twice, nothing missing, planned count = deliveries.
 
-Random worlds drive pushcast.kafka.handover: planners that are killed or live on as zombies, writes that land late,
+Random worlds drive pushcast.handover: planners that are killed or live on as zombies, writes that land late,
 windows that close in any order, devices that come and go between plans, readers that crash. With any one rule switched
 off a violation must turn up, or the worlds would prove nothing.
 """
@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pushcast.kafka.handover.fences import Author, Fences
-from pushcast.kafka.handover.rules import ALL, Rules
-from pushcast.kafka.handover.standing import Standing, decode, encode
-from pushcast.kafka.handover.state import Takeover
+from pushcast.handover.fences import Author, Fences
+from pushcast.handover.rules import ALL, Rules
+from pushcast.handover.standing import Standing, decode, encode
+from pushcast.handover.state import Takeover
 
 ORIGIN = "plan/0"
 SENDS = ("send-a", "send-b")

@@ -13,12 +13,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pushcast.providers.http2.connection import Connection, State
-from pushcast.providers.http2.frames import CANCEL, INTERNAL_ERROR, REFUSED_STREAM
-from pushcast.providers.http2.options import ConnectionOptions
-from pushcast.providers.http2.queue import WorkQueue
-from pushcast.providers.http2.request import Kind, Template, Varying, Wrapped
-from unit.providers.http2.wire import Listening, ListTransport, Sent, make_job, raise_error
+from pushcast.http2.connection import Connection, State
+from pushcast.http2.frames import CANCEL, INTERNAL_ERROR, REFUSED_STREAM
+from pushcast.http2.options import ConnectionOptions
+from pushcast.http2.queue import WorkQueue
+from pushcast.http2.request import Kind, Template, Varying, Wrapped
+from unit.http2.wire import Listening, ListTransport, Sent, make_job, raise_error
 
 Codes = h2.settings.SettingCodes
 

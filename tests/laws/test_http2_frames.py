@@ -6,11 +6,11 @@ from hpack import Decoder, HPACKError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushcast.providers.http2.block_reader import read_block
-from pushcast.providers.http2.errors import PeerViolation
-from pushcast.providers.http2.frames import Frame, FrameSplitter, pack_frame, strip_padding
-from pushcast.providers.http2.hpack import EncoderTable, ResponseDecoder, compile_template, encode_integer
-from pushcast.providers.http2.request import Template, Varying
+from pushcast.http2.block_reader import read_block
+from pushcast.http2.errors import PeerViolation
+from pushcast.http2.frames import Frame, FrameSplitter, pack_frame, strip_padding
+from pushcast.http2.hpack import EncoderTable, ResponseDecoder, compile_template, encode_integer
+from pushcast.http2.request import Template, Varying
 
 FRAMES = st.lists(
     st.builds(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushcast.providers.http2.connection import State
-from pushcast.providers.http2.errors import ConnectionFault
-from pushcast.providers.http2.frames import (
+from pushcast.http2.connection import State
+from pushcast.http2.errors import ConnectionFault
+from pushcast.http2.frames import (
     pack_data,
     pack_frame,
     pack_goaway,
@@ -16,7 +16,7 @@ from pushcast.providers.http2.frames import (
     pack_settings,
     pack_window_update,
 )
-from unit.providers.http2.wire import Sent, Wire, streams
+from unit.http2.wire import Sent, Wire, streams
 
 
 def recorded() -> bytes:

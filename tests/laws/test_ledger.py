@@ -1,7 +1,7 @@
 """A send partition that changes hands: every target gets an outcome, and what reaches the provider again was in flight
 there, or had an outcome that Kafka had not acknowledged, when its sender died.
 
-Random worlds drive pushcast.kafka.handover.ledger; with any one rule switched off a violation must turn up.
+Random worlds drive pushcast.handover.ledger; with any one rule switched off a violation must turn up.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections import Counter
 
 import pytest
 
-from pushcast.kafka.handover.ledger import Ledger
-from pushcast.kafka.handover.rules import ALL, Rules
-from pushcast.kafka.handover.standing import decode, encode
+from pushcast.handover.ledger import Ledger
+from pushcast.handover.rules import ALL, Rules
+from pushcast.handover.standing import decode, encode
 
 RECEIPTS, RETRIES = OUTPUTS = ("receipt", "retry")
 WORLDS = 2000

@@ -18,18 +18,18 @@ import pytest
 from faust.types import TP
 
 from pushcast.config.settings import Class, Kafka, Plan, Settings
-from pushcast.kafka.batch import Batch, Committed
-from pushcast.kafka.handover import runner
-from pushcast.kafka.handover.rules import Rules
-from pushcast.kafka.handover.runner import Handover
-from pushcast.kafka.handover.state import Takeover
-from pushcast.kafka.tracker import Tracker
+from pushcast.handover import runner
+from pushcast.handover.rules import Rules
+from pushcast.handover.runner import Handover
+from pushcast.handover.state import Takeover
 from pushcast.model.clock import ManualClock
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, token_hash
 from pushcast.model.words import Lane
 from pushcast.plan.agent import PlanStage
 from pushcast.plan.exact import build_handover
+from pushcast.stream.batch import Batch, Committed
+from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.devices import encode_row

@@ -9,11 +9,11 @@ from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushcast.kafka.batch import Committed
-from pushcast.kafka.tracker import Record
 from pushcast.providers.expo.receipts import Polled
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
+from pushcast.stream.batch import Committed
+from pushcast.stream.tracker import Record
 from pushcast.wire.tickets import decode_tickets
 from unit.poll.twin import DEAD, OK, TOPIC, Harness, TwinSource, record, refused, tickets
 

@@ -10,10 +10,10 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushcast.kafka.tracker import Record
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import partition_of, token_hash
 from pushcast.register.rows import REASON, STEP
+from pushcast.stream.tracker import Record
 from pushcast.wire.devices import decode_row
 from pushcast.wire.headers import first
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid

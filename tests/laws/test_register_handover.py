@@ -13,12 +13,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from laws.test_register import HOME, Event, Row, as_record, changes, oracle, rows_of
-from pushcast.kafka.batch import TP
-from pushcast.kafka.guard import RowGuard
-from pushcast.kafka.handover import standing
-from pushcast.kafka.handover.runner import ClaimRefused
-from pushcast.kafka.tracker import Tracker
+from pushcast.handover import standing
+from pushcast.handover.guard import RowGuard
+from pushcast.handover.runner import ClaimRefused
 from pushcast.register.claim import Ownership
+from pushcast.stream.batch import TP
+from pushcast.stream.tracker import Tracker
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED
 from twins.kafka import settled
 from unit.register.twin import OPEN, T0, Harness, TwinKafka

@@ -16,9 +16,9 @@ import orjson
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pushcast.kafka.batch import TP
-from pushcast.kafka.tracker import Record, Tracker
 from pushcast.model.ids import partition_of, token_hash
+from pushcast.stream.batch import TP
+from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire.devices import decode_row
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.topics import DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID

@@ -9,13 +9,13 @@ from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushcast.kafka.batch import Committed
 from pushcast.model.batch import SendBatch
 from pushcast.model.notification import Options
 from pushcast.model.words import Outcome
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.budget import Budget
 from pushcast.send.decide import Again, End, Policy, decide
+from pushcast.stream.batch import Committed
 from unit.send.twin import T0, TOPIC, Harness, TwinProvider, failed, message, ok, send_batch
 
 ANSWERS = [*Disposition]

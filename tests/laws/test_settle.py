@@ -9,11 +9,11 @@ from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushcast.kafka.batch import Committed
-from pushcast.kafka.tracker import Record
 from pushcast.model.words import Outcome
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.decide import Again, End, Later, Policy, decide
+from pushcast.stream.batch import Committed
+from pushcast.stream.tracker import Record
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.retries import Ladder, Rung, rungs_of
 from unit.send.twin import T0, message, record, send_batch

@@ -17,16 +17,16 @@ import pytest
 from faust.types import TP
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.batch import Batch, Committed
-from pushcast.kafka.handover import runner
-from pushcast.kafka.handover.rules import Rules
-from pushcast.kafka.handover.state import Takeover
-from pushcast.kafka.tracker import Record, Tracker
+from pushcast.handover import runner
+from pushcast.handover.rules import Rules
+from pushcast.handover.state import Takeover
 from pushcast.model.clock import ManualClock
 from pushcast.model.words import Lane, Platform
 from pushcast.settle.agent import SettleStage
 from pushcast.settle.exact import build_handover
 from pushcast.settle.passes import Intervals
+from pushcast.stream.batch import Batch, Committed
+from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import control, topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.control import Kind, Pause, Subject

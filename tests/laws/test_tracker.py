@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushcast.kafka.tracker import Bounds, Segment, Tracker
+from pushcast.stream.tracker import Bounds, Segment, Tracker
 from unit.kafka.records import record
 
 gaps = st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=8), min_size=1, max_size=6)

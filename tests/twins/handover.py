@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from pushcast.kafka.handover.fences import Fences, author_of
-from pushcast.kafka.handover.reading import Span, Spot
+from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.reading import Span, Spot
 from twins.kafka import Produced, TwinBarrier, TwinOutbox
 
 

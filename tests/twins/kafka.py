@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from aiokafka import ConsumerRecord
 
-from pushcast.kafka.batch import Bounds
-from pushcast.kafka.errors import Full, RecordRefused, RecordTooLarge
-from pushcast.kafka.tracker import Record
+from pushcast.stream.batch import Bounds
+from pushcast.stream.errors import Full, RecordRefused, RecordTooLarge
+from pushcast.stream.tracker import Record
 
 Headers = Sequence[tuple[str, bytes]]
 #: Bounds that nothing reaches.
@@ -152,7 +152,7 @@ async def settled() -> None:
 
 @dataclass
 class TwinTable:
-    """Rows by partition, as `pushcast.kafka.table.SourceTable` reads them."""
+    """Rows by partition, as `pushcast.transport.table.SourceTable` reads them."""
 
     rows: dict[int, dict[bytes, bytes]] = field(default_factory=lambda: defaultdict(dict))
     failures: list[Exception] = field(default_factory=list)  # raised by the next scans

@@ -10,14 +10,14 @@ from typing import Any, cast
 from faust.types import TP
 
 from pushcast.config.settings import Class, Kafka, Plan, Settings
-from pushcast.kafka.batch import Batch
-from pushcast.kafka.tracker import Record, Tracker
 from pushcast.model.batch import SendBatch
 from pushcast.model.clock import ManualClock
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, partition_of, token_hash
 from pushcast.model.words import Lane
 from pushcast.plan.agent import PlanStage
+from pushcast.stream.batch import Batch
+from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.devices import encode_row

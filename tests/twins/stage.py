@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from faust.types import TP
 
-from pushcast.kafka.batch import Batch, Stage
-from pushcast.kafka.tracker import Record, Tracker
 from pushcast.model.clock import ManualClock
+from pushcast.stream.batch import Batch
+from pushcast.stream.stage import Stage
+from pushcast.stream.tracker import Record, Tracker
 from twins.kafka import OPEN, ManualTimer, ManualTimers
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 from confluent_kafka import Message
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.handover.reading import SpanReader, Spot
+from pushcast.handover.reading import SpanReader, Spot
 from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.model.ids import partition_of
 from pushcast.register.history import Device, Historian, Step, Subject, concerns, ordered

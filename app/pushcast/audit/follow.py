@@ -9,7 +9,7 @@ from typing import Any, cast
 from confluent_kafka import Consumer, TopicPartition
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences, author_of
 from pushcast.kafka.security import librdkafka_config
 from pushcast.model.ids import partition_of
 from pushcast.wire import topics

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pushcast.audit.reckoning import LAG, PARKED, RETRY, Key
-from pushcast.kafka.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences, author_of
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import groups, topics

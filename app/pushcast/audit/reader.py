@@ -13,7 +13,7 @@ from pushcast.audit.places import PLACES, Search
 from pushcast.audit.reckoning import MAX_LISTED, MOVING, Key, PartitionAccounts, Totals
 from pushcast.audit.writers import Writers
 from pushcast.config.settings import Settings
-from pushcast.kafka.handover.fences import author_of
+from pushcast.handover.fences import author_of
 from pushcast.kafka.offsets import watermarks
 from pushcast.kafka.security import librdkafka_config
 from pushcast.kafka.topics import load_topology

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pushcast.kafka.handover.fences import Author, Fences
+from pushcast.handover.fences import Author, Fences
 
 
 class Writers:

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .errors import RecordRefused
+from pushcast.stream.errors import RecordRefused
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
 
-    from .outbox import Outbox
+    from pushcast.kafka.outbox import Outbox
 
 
 class Barrier:

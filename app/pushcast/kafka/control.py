@@ -15,12 +15,12 @@ from typing import Final, cast
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pushcast.config.security import KafkaSecurity
-from pushcast.kafka.errors import KafkaLayerError
-from pushcast.kafka.lease import boottime_seconds
 from pushcast.kafka.offsets import watermarks
-from pushcast.kafka.ports import Fatal
 from pushcast.kafka.security import librdkafka_config
 from pushcast.model.errors import PushcastError
+from pushcast.stream.assignment import boottime_seconds
+from pushcast.stream.errors import KafkaLayerError
+from pushcast.stream.ports import Fatal
 from pushcast.wire import topics
 from pushcast.wire.control_state import ControlState
 

@@ -12,10 +12,9 @@ from typing import Any, cast
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from pushcast.config.security import KafkaSecurity
-
-from .barrier import Barrier
-from .errors import Full, OutboxFailed, RecordRefused, RecordTooLarge
-from .producer import MAX_RECORD_BYTES, open_producer, refusal_of
+from pushcast.kafka.barrier import Barrier
+from pushcast.kafka.producer import MAX_RECORD_BYTES, open_producer, refusal_of
+from pushcast.stream.errors import Full, OutboxFailed, RecordRefused, RecordTooLarge
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,8 @@ from typing import Any
 from confluent_kafka import KafkaError, Producer
 
 from pushcast.config.security import KafkaSecurity
-
-from .errors import RecordRefused, RecordTooLarge
-from .security import librdkafka_config
+from pushcast.kafka.security import librdkafka_config
+from pushcast.stream.errors import RecordRefused, RecordTooLarge
 
 logger = logging.getLogger(__name__)
 

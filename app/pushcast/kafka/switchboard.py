@@ -9,8 +9,8 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from pushcast.config.settings import Settings
 from pushcast.kafka.control import ControlTail
-from pushcast.kafka.errors import KafkaLayerError
 from pushcast.kafka.security import librdkafka_config
+from pushcast.stream.errors import KafkaLayerError
 from pushcast.wire import topics
 from pushcast.wire.control import Pause, Subject, encode
 from pushcast.wire.control_state import ControlState

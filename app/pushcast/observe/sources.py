@@ -12,7 +12,7 @@ from pushcast.observe.metrics import Sample
 
 
 class PartitionFigures(Protocol):
-    """One assigned partition: `pushcast.kafka.work.PartitionState`."""
+    """One assigned partition: `pushcast.stream.stage.PartitionState`."""
 
     @property
     def topic(self) -> str: ...
@@ -33,7 +33,7 @@ class PartitionFigures(Protocol):
 
 
 class GroupFigures(Protocol):
-    """One App: `pushcast.kafka.host.AppState`. `last_heartbeat_at` is CLOCK_BOOTTIME seconds, 0 before the first."""
+    """One App, `transport.host.AppState`. `last_heartbeat_at` is CLOCK_BOOTTIME seconds, 0 before the first."""
 
     @property
     def name(self) -> str: ...
@@ -92,7 +92,7 @@ class PollFigures(Protocol):
 
 
 class PoolFigures(Protocol):
-    """`pushcast.providers.http2.pool.PoolStats`."""
+    """`pushcast.http2.pool.PoolStats`."""
 
     @property
     def connections(self) -> int: ...

@@ -8,9 +8,6 @@ from collections.abc import Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.batch import TP, Bounds, Committed, Record, Stage
-from pushcast.kafka.flood import FloodGuard
-from pushcast.kafka.tracker import record_bytes
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane
 from pushcast.plan.entry import Entry
@@ -19,14 +16,18 @@ from pushcast.plan.outputs import Outputs
 from pushcast.plan.recent import Recent
 from pushcast.plan.state import PartitionState, Timer
 from pushcast.plan.windows import Limits, PartitionWindows, WindowRule
+from pushcast.stream.batch import TP, Bounds, Committed, Record
+from pushcast.stream.flood import FloodGuard
+from pushcast.stream.stage import Stage
+from pushcast.stream.tracker import record_bytes
 from pushcast.wire import headers as h
 from pushcast.wire.schemas import SchemaSource
 
 if TYPE_CHECKING:
-    from pushcast.kafka.batch import Batch
-    from pushcast.kafka.handover.runner import Handover
+    from pushcast.handover.runner import Handover
     from pushcast.kafka.outbox import Outbox
-    from pushcast.kafka.table import SourceTable
+    from pushcast.stream.batch import Batch
+    from pushcast.transport.table import SourceTable
 
 #: Source records taken between two looks at the outbox: bounds what one look lets in, and how long the loop is held.
 SLICE_RECORDS = 500

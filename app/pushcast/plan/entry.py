@@ -10,7 +10,7 @@ from pushcast.wire.batch_writer import PlannedRow
 from pushcast.wire.receipts import PLATFORMS
 
 if TYPE_CHECKING:
-    from pushcast.kafka.batch import Batch
+    from pushcast.stream.batch import Batch
 
 NOTHING = (0,) * len(PLATFORMS)
 _INDEX = {name: index for index, name in enumerate(PLATFORMS)}

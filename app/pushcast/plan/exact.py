@@ -8,9 +8,9 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.handover.reading import SpanReader
-from pushcast.kafka.handover.runner import Handover, Items
-from pushcast.kafka.handover.tail import There
+from pushcast.handover.reading import SpanReader
+from pushcast.handover.runner import Handover, Items
+from pushcast.handover.tail import There
 from pushcast.model.clock import Clock
 from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.words import Lane, Platform

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.batch import Record
-from pushcast.kafka.tracker import record_bytes
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_prefix, partition_of
@@ -21,6 +19,8 @@ from pushcast.plan.exact import resume
 from pushcast.plan.match import Row, devices_of
 from pushcast.plan.outputs import Count, Outputs, Refused
 from pushcast.plan.state import PartitionState
+from pushcast.stream.batch import Record
+from pushcast.stream.tracker import record_bytes
 from pushcast.wire import headers as h
 from pushcast.wire.keys import user_of
 from pushcast.wire.notifications import ClassRule, NotificationDecoder
@@ -28,9 +28,9 @@ from pushcast.wire.row_reader import Device
 from pushcast.wire.schemas import SchemaSource
 
 if TYPE_CHECKING:
-    from pushcast.kafka.batch import Batch
-    from pushcast.kafka.handover.runner import Handover
-    from pushcast.kafka.table import SourceTable
+    from pushcast.handover.runner import Handover
+    from pushcast.stream.batch import Batch
+    from pushcast.transport.table import SourceTable
 
 HOW_TO_FIX_PARTITION = (
     "produced to partition {found}, the key belongs to {right} of {count}: use the Java default partitioner "

@@ -12,7 +12,6 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from pushcast.kafka.batch import Record
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import delivery_id
@@ -20,6 +19,7 @@ from pushcast.model.words import Lane, Outcome, Platform, Reason
 from pushcast.plan.entry import Entry
 from pushcast.plan.state import PartitionState
 from pushcast.plan.windows import Window
+from pushcast.stream.batch import Record
 from pushcast.wire import headers as h
 from pushcast.wire import topics
 from pushcast.wire.batch_writer import planned_of
@@ -27,8 +27,8 @@ from pushcast.wire.dead_letters import dead_letter
 from pushcast.wire.receipts import Receipt, encode_receipt
 
 if TYPE_CHECKING:
-    from pushcast.kafka.batch import Batch
     from pushcast.kafka.outbox import Outbox
+    from pushcast.stream.batch import Batch
 
 #: Entries of one planned record: with ids of 256 bytes it stays far below the topic's 1 MiB.
 MAX_PLANNED_ROWS = 1000

@@ -6,10 +6,10 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
-from pushcast.kafka.batch import TP
 from pushcast.plan.entry import Entry
 from pushcast.plan.recent import Recent
 from pushcast.plan.windows import PartitionWindows
+from pushcast.stream.batch import TP
 from pushcast.wire.headers import Headers
 
 

@@ -13,10 +13,6 @@ from functools import partial
 from random import Random
 
 from pushcast.config.settings import Flood
-from pushcast.kafka.batch import TP, Committed, Stage
-from pushcast.kafka.callbacks import guarded
-from pushcast.kafka.flood import FloodGuard
-from pushcast.kafka.ports import Barrier, Batch, CallLater, Fatal, Outbox
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform
 from pushcast.poll.asker import Asker, Sleep
@@ -25,6 +21,11 @@ from pushcast.poll.figures import Figures
 from pushcast.poll.records import Due, Lease
 from pushcast.providers.expo.receipts import ReceiptSource
 from pushcast.providers.suspicion import Limits
+from pushcast.stream.batch import TP, Committed
+from pushcast.stream.callbacks import guarded
+from pushcast.stream.flood import FloodGuard
+from pushcast.stream.ports import Barrier, Batch, CallLater, Fatal, Outbox
+from pushcast.stream.stage import Stage
 
 
 def group_of(platform: Platform) -> str:

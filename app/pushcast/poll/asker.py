@@ -14,9 +14,6 @@ from typing import Final
 
 import structlog
 
-from pushcast.kafka.batch import TP
-from pushcast.kafka.flood import FloodGuard
-from pushcast.kafka.ports import Barrier, Outbox
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform, Reason
@@ -29,6 +26,9 @@ from pushcast.providers.expo.receipts import IDS_PER_REQUEST, Polled, ReceiptSou
 from pushcast.providers.port import Disposition
 from pushcast.providers.suspicion import Limits
 from pushcast.providers.verdict import Verdict
+from pushcast.stream.batch import TP
+from pushcast.stream.flood import FloodGuard
+from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire.tickets import decode_tickets
 
 log = structlog.get_logger(__name__)

@@ -8,12 +8,12 @@ from typing import Final
 
 import structlog
 
-from pushcast.kafka.ports import Barrier, Outbox
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform
 from pushcast.providers.expo.receipts import Polled
 from pushcast.providers.port import Disposition
 from pushcast.providers.suspicion import MASS_INVALID_TOKENS, Limits, Suspicion
+from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
 from pushcast.wire.control import Breaker, Kind, Subject, encode
 

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from random import Random
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.batch import Bounds
-from pushcast.kafka.fatal import end_process
-from pushcast.kafka.flood import FloodGuard
-from pushcast.kafka.ports import CallLater, Fatal, Outbox
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.words import Platform
 from pushcast.poll.agent import PollStage
 from pushcast.poll.figures import Figures
 from pushcast.providers.expo.receipts import ReceiptSource
 from pushcast.providers.suspicion import Limits
+from pushcast.stream.batch import Bounds
+from pushcast.stream.fatal import end_process
+from pushcast.stream.flood import FloodGuard
+from pushcast.stream.ports import CallLater, Fatal, Outbox
 
 _MEMORY_BYTES = 32 << 20
 #: Of one fetch answer per partition; a larger record still comes, alone.

@@ -8,7 +8,6 @@ from typing import Final
 
 import structlog
 
-from pushcast.kafka.ports import Barrier, Outbox, Record
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform, Reason
@@ -17,6 +16,7 @@ from pushcast.poll.figures import NO_RECEIPT, Figures
 from pushcast.poll.records import Asked
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
+from pushcast.stream.ports import Barrier, Outbox, Record
 from pushcast.wire import topics
 from pushcast.wire.dead_letters import dead_letter
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from pushcast.kafka.ports import Batch, Record, TimerHandle
+from pushcast.stream.ports import Batch, Record, TimerHandle
 from pushcast.wire.tickets import TicketBatch
 
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import structlog
 
+from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.request import Response, Template
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform
 from pushcast.providers.credential import Credential, CredentialUnavailable
 from pushcast.providers.engines.engine import MAX_GATHERED, Engine
 from pushcast.providers.exchange import Exchange
-from pushcast.providers.http2.request import Response, Template
-from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Disposition, OnResults, Part, Result
 from pushcast.providers.requests import Requests, Shelf

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, Protocol
 
+from pushcast.http2.request import Outcomes, Response
 from pushcast.model.clock import Clock
-from pushcast.providers.http2.request import Outcomes, Response
 from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Disposition, Part, Result
 from pushcast.providers.requests import Requests

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from pushcast.http2.leave import MayLeave, always
 from pushcast.model.batch import Message
 from pushcast.model.words import Platform
-from pushcast.providers.leave import MayLeave, always
 
 
 class Disposition(StrEnum):

@@ -11,9 +11,9 @@ import httpx
 
 from pushcast.config.providers import ProviderSettings
 from pushcast.config.providers import Proxy as ProxySettings
+from pushcast.http2.dial import Endpoint, Proxy
+from pushcast.http2.tls import client_context
 from pushcast.model.errors import ConfigurationError
-from pushcast.providers.http2.dial import Endpoint, Proxy
-from pushcast.providers.http2.tls import client_context
 
 
 class Address(NamedTuple):

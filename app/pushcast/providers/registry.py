@@ -8,6 +8,9 @@ from typing import Final
 
 from pushcast.config.providers import Apns, Expo, Fcm, ProviderSettings, Webpush
 from pushcast.config.settings import Settings
+from pushcast.http2.dial import Endpoint, Resolver
+from pushcast.http2.options import ConnectionOptions, PoolOptions
+from pushcast.http2.pool import Pool
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Platform
@@ -23,9 +26,6 @@ from pushcast.providers.expo.client import ExpoProvider
 from pushcast.providers.expo.credentials import AccessToken as ExpoAccessToken
 from pushcast.providers.fcm.client import FcmProvider
 from pushcast.providers.fcm.credentials import AccessToken
-from pushcast.providers.http2.dial import Endpoint, Resolver
-from pushcast.providers.http2.options import ConnectionOptions, PoolOptions
-from pushcast.providers.http2.pool import Pool
 from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Provider
 from pushcast.providers.reach import Reach, address_of, proxy_of, reach, tls_of

@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from pushcast.http2.request import Kind, Response
 from pushcast.model.words import Reason
-from pushcast.providers.http2.request import Kind, Response
 from pushcast.providers.port import Disposition
 
 MAX_RETRY_AFTER_SECONDS: Final = 86_400.0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pushcast.kafka.batch import Record
 from pushcast.model.clock import Clock
 from pushcast.model.device import DeviceChange
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Platform, Reason
 from pushcast.register.rows import STEP, SUSPENDED
+from pushcast.stream.batch import Record
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.headers import FORWARDED, first
 from pushcast.wire.keys import check_id, user_of

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from pushcast.kafka.batch import TP, Batch, Committed, Record, Stage
-from pushcast.kafka.fatal import end_process
-from pushcast.kafka.flood import FloodGuard
-from pushcast.kafka.lease import boottime_seconds
-from pushcast.kafka.ports import CallLater, Fatal, Outbox
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.register.admit import Admission, Misplaced
@@ -22,6 +17,12 @@ from pushcast.register.names import Topics
 from pushcast.register.overlay import Overlay
 from pushcast.register.ports import Counters, DevicesTable
 from pushcast.register.rows import Changes, Context, Headers
+from pushcast.stream.assignment import boottime_seconds
+from pushcast.stream.batch import TP, Batch, Committed, Record
+from pushcast.stream.fatal import end_process
+from pushcast.stream.flood import FloodGuard
+from pushcast.stream.ports import CallLater, Fatal, Outbox
+from pushcast.stream.stage import Stage
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.receipts import TokenInvalid
 from pushcast.wire.schemas import SchemaSource

@@ -5,17 +5,17 @@ from __future__ import annotations
 import faust
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.app import add_batch_stage, add_devices_table
-from pushcast.kafka.batch import Bounds
-from pushcast.kafka.flood import FloodGuard
-from pushcast.kafka.ports import Outbox
-from pushcast.kafka.work import Work
 from pushcast.model.clock import Clock
 from pushcast.register.admit import Admission
 from pushcast.register.agent import RegisterStage
 from pushcast.register.claim import STAGE
 from pushcast.register.names import Topics
 from pushcast.register.ports import Counters
+from pushcast.stream.batch import Bounds
+from pushcast.stream.flood import FloodGuard
+from pushcast.stream.ports import Outbox
+from pushcast.transport.app import add_batch_stage, add_devices_table
+from pushcast.transport.work import AppWork
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.schemas import SchemaSource
@@ -61,5 +61,5 @@ def build(
     add_batch_stage(app, (names.changed, names.invalid), stage, bounds=BOUNDS)
     hold_bytes = max(1 << 20, HOLDS_BYTES // settings.kafka.partitions)
     add_batch_stage(app, (names.hold,), stage, bounds=Bounds(records=BOUNDS.records, bytes=hold_bytes))
-    stage.work = Work(app, (names.changed, names.invalid, names.hold))
+    stage.work = AppWork(app, (names.changed, names.invalid, names.hold))
     return stage

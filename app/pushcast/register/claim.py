@@ -13,14 +13,14 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
-from pushcast.kafka.batch import TP, Committed
-from pushcast.kafka.guard import FENCE_KEY
-from pushcast.kafka.handover import standing
-from pushcast.kafka.handover.runner import ClaimRefused, Claims
-from pushcast.kafka.handover.standing import Standing
-from pushcast.kafka.ports import Fatal, Outbox
+from pushcast.handover import standing
+from pushcast.handover.guard import FENCE_KEY
+from pushcast.handover.runner import ClaimRefused, Claims
+from pushcast.handover.standing import Standing
 from pushcast.model.clock import Clock
 from pushcast.register.ports import Counters, DevicesTable
+from pushcast.stream.batch import TP, Committed
+from pushcast.stream.ports import Fatal, Outbox
 from pushcast.wire import headers as h
 
 STAGE = "register"

@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from pushcast.kafka.batch import Batch
-from pushcast.kafka.ports import Barrier
+from pushcast.stream.batch import Batch
+from pushcast.stream.ports import Barrier
 
 
 class _Part:

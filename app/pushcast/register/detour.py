@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple
 
-from pushcast.kafka.batch import Record
-from pushcast.kafka.errors import RecordRefused
-from pushcast.kafka.ports import Barrier, Outbox
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.register.ports import Counters
+from pushcast.stream.batch import Record
+from pushcast.stream.errors import RecordRefused
+from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire.dead_letters import PUSH, dead_letter
 from pushcast.wire.headers import FORWARDED
 

@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from pushcast.kafka.ports import Record
 from pushcast.model.device import DeviceChange, Operation
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import TOKEN_HASH_BYTES, device_row_key, split_device_row_key, token_hash
 from pushcast.register.names import Topics
 from pushcast.register.rows import HEALED, REASON, STEP
+from pushcast.stream.ports import Record
 from pushcast.wire.devices import DeviceChangeDecoder, decode_row
 from pushcast.wire.headers import CE_ID, first
 from pushcast.wire.keys import user_of

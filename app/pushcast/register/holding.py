@@ -14,12 +14,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from pushcast.kafka.batch import Batch, Record
-from pushcast.kafka.callbacks import guarded
-from pushcast.kafka.ports import CallLater, Fatal, TimerHandle
 from pushcast.model.clock import Clock
 from pushcast.register.holds import AT_ONCE, Hold, HoldQueue
 from pushcast.register.ports import Doubts
+from pushcast.stream.batch import Batch, Record
+from pushcast.stream.callbacks import guarded
+from pushcast.stream.ports import CallLater, Fatal, TimerHandle
 from pushcast.wire.control_state import Change, ControlState, Event
 from pushcast.wire.receipts import TokenInvalid
 

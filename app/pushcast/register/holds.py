@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from pushcast.kafka.batch import Batch, Record
+from pushcast.stream.batch import Batch, Record
 from pushcast.wire.receipts import TokenInvalid
 
 #: Due whatever the time.

@@ -20,7 +20,7 @@ class AppliedRecord(Protocol):
 
 
 class DevicesTable(Protocol):
-    """The compacted devices topic as a local table, guarded (`pushcast.kafka.table.SourceTable`)."""
+    """The compacted devices topic as a local table, guarded (`pushcast.transport.table.SourceTable`)."""
 
     def get(self, partition: int, key: bytes) -> bytes | None: ...
     def scan(self, partition: int, prefix: bytes) -> Iterable[tuple[bytes, bytes]]: ...

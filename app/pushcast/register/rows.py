@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pushcast.kafka.batch import Record
-from pushcast.kafka.guard import FENCE_KEY
-from pushcast.kafka.ports import Barrier, Outbox
+from pushcast.handover.guard import FENCE_KEY
 from pushcast.model.device import DeviceChange, DeviceRow, Operation
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key, device_row_prefix
@@ -13,6 +11,8 @@ from pushcast.register.claim import STAGE
 from pushcast.register.decide import Ending, Kept, ending, lifted, removal, suspension, upsert
 from pushcast.register.overlay import Entry, Overlay
 from pushcast.register.ports import Counters, DevicesTable, Doubts
+from pushcast.stream.batch import Record
+from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import headers
 from pushcast.wire.devices import decode_row
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid

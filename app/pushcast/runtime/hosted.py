@@ -10,11 +10,7 @@ from typing import Any, cast
 import faust
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.app import add_batch_stage, add_devices_table, make_app
-from pushcast.kafka.batch import BatchStage, Bounds
-from pushcast.kafka.fatal import end_process
 from pushcast.kafka.outbox import Outbox
-from pushcast.kafka.table import SourceTable
 from pushcast.kafka.topics import check_edges, load_topology
 from pushcast.model.clock import SystemClock
 from pushcast.model.errors import ConfigurationError
@@ -40,6 +36,11 @@ from pushcast.settle import build as settle
 from pushcast.settle.agent import GROUP as SETTLE_GROUP
 from pushcast.settle.agent import SOURCES as SETTLE_SOURCES
 from pushcast.settle.exact import build_handover as settle_handover
+from pushcast.stream.batch import Bounds
+from pushcast.stream.fatal import end_process
+from pushcast.stream.stage import BatchStage
+from pushcast.transport.app import add_batch_stage, add_devices_table, make_app
+from pushcast.transport.table import SourceTable
 from pushcast.wire import topics
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.schemas import SchemaSource

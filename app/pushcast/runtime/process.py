@@ -12,8 +12,6 @@ import uvloop
 
 from pushcast.config.settings import Settings
 from pushcast.kafka.control import ControlTail
-from pushcast.kafka.fatal import end_process
-from pushcast.kafka.host import run_apps
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.words import Lane, Platform
 from pushcast.observe.logs import configure_logging
@@ -21,6 +19,8 @@ from pushcast.observe.rate_limit import RateLimitFilter
 from pushcast.runtime import quota_shares, whereabouts
 from pushcast.runtime.hosted import Hosted, host, producible
 from pushcast.runtime.status import Status
+from pushcast.stream.fatal import end_process
+from pushcast.transport.host import run_apps
 
 log = structlog.get_logger()
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from pushcast import __version__
 from pushcast.config.settings import Settings
-from pushcast.kafka.host import AppState, state
 from pushcast.kafka.outbox import Outbox
 from pushcast.kafka.topics import load_topology
 from pushcast.model.words import Lane, Platform
@@ -21,6 +20,7 @@ from pushcast.observe.probes import Liveness, readiness
 from pushcast.observe.rate_limit import RateLimitFilter
 from pushcast.observe.vocabulary import Vocabulary
 from pushcast.runtime.hosted import REGISTER_GROUP, WAITING_GROUPS, Hosted
+from pushcast.transport.host import AppState, state
 
 #: On top of the longest wait: a handler may wait out a slow broker or provider.
 STALL_MARGIN_SECONDS = 300.0

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import structlog
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.errors import Flooded
 from pushcast.model.words import Lane, Platform
 from pushcast.observe.logs import configure_logging
 from pushcast.runtime.child import child_command
 from pushcast.runtime.layout import ProcessPlan, processes
+from pushcast.stream.errors import Flooded
 
 log = structlog.get_logger()
 

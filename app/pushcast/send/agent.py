@@ -16,13 +16,9 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from random import Random
 
-from pushcast.kafka.batch import TP, Committed, Stage
-from pushcast.kafka.callbacks import guarded
-from pushcast.kafka.flood import FloodGuard
-from pushcast.kafka.handover import standing
-from pushcast.kafka.handover.fences import Fences
-from pushcast.kafka.handover.ledgers import Ledgers
-from pushcast.kafka.ports import Batch, CallLater, Fatal, Outbox
+from pushcast.handover import standing
+from pushcast.handover.fences import Fences
+from pushcast.handover.ledgers import Ledgers
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Provider
@@ -38,6 +34,11 @@ from pushcast.send.outcomes import Outcomes, Share
 from pushcast.send.parking import ParkedRecords, Parking
 from pushcast.send.records import OpenRecord, OpenRecords
 from pushcast.send.slowness import Slowness
+from pushcast.stream.batch import TP, Committed
+from pushcast.stream.callbacks import guarded
+from pushcast.stream.flood import FloodGuard
+from pushcast.stream.ports import Batch, CallLater, Fatal, Outbox
+from pushcast.stream.stage import Stage
 
 logger = logging.getLogger(__name__)
 

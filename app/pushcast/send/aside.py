@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from random import Random
 
-from pushcast.kafka.ports import Barrier, Outbox
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.send.records import OpenRecord, Parcel
+from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.dead_letters import PlainRecord, dead_letter

@@ -6,13 +6,7 @@ from collections.abc import Mapping
 from random import Random
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.app import REBALANCE_TIMEOUT_SECONDS
-from pushcast.kafka.batch import Bounds
-from pushcast.kafka.consumer import REVOKING_SHARE
-from pushcast.kafka.fatal import end_process
-from pushcast.kafka.flood import FloodGuard
-from pushcast.kafka.handover.ledgers import Ledgers
-from pushcast.kafka.ports import Fatal, Outbox
+from pushcast.handover.ledgers import Ledgers
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
@@ -24,6 +18,12 @@ from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Breakers, Isolation
 from pushcast.send.lease import Lease
+from pushcast.stream.batch import Bounds
+from pushcast.stream.fatal import end_process
+from pushcast.stream.flood import FloodGuard
+from pushcast.stream.ports import Fatal, Outbox
+from pushcast.transport.app import REBALANCE_TIMEOUT_SECONDS
+from pushcast.transport.consumer import REVOKING_SHARE
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.retries import Ladder, rungs_of
 

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Hashable, Set
 from functools import partial
 
-from pushcast.kafka.ports import CallLater, Fatal, TimerHandle
 from pushcast.model.clock import Clock
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.budget import Budget
@@ -19,6 +18,7 @@ from pushcast.send.outcomes import Outcomes
 from pushcast.send.parking import Parking
 from pushcast.send.records import Job, OpenRecord
 from pushcast.send.slowness import Slowness
+from pushcast.stream.ports import CallLater, Fatal, TimerHandle
 from pushcast.wire.parked import Why
 
 logger = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Set
 from typing import TYPE_CHECKING
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.handover.ledgers import Ended, Ledgers, Read
-from pushcast.kafka.handover.reading import SpanReader
+from pushcast.handover.ledgers import Ended, Ledgers, Read
+from pushcast.handover.reading import SpanReader
 from pushcast.model.batch import Message
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason

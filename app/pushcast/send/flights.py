@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Hashable, Sequence, Set
 from functools import partial
 
-from pushcast.kafka.ports import Fatal
 from pushcast.providers.port import ManyAtOnce, Part, Provider, Result
 from pushcast.send.records import Job, OpenRecord
+from pushcast.stream.ports import Fatal
 
 
 class Flights:

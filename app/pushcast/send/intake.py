@@ -7,11 +7,8 @@ from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Set
 from functools import partial
 
-from pushcast.kafka.batch import TP
-from pushcast.kafka.flood import FloodGuard
-from pushcast.kafka.handover.fences import Fences, author_of
-from pushcast.kafka.handover.ledgers import Ledgers
-from pushcast.kafka.ports import Batch, Outbox, Record
+from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.ledgers import Ledgers
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
@@ -21,6 +18,9 @@ from pushcast.send.admit import admit
 from pushcast.send.exact import left_of
 from pushcast.send.figures import Figures
 from pushcast.send.records import Job, OpenRecord, OpenRecords, Parcel
+from pushcast.stream.batch import TP
+from pushcast.stream.flood import FloodGuard
+from pushcast.stream.ports import Batch, Outbox, Record
 from pushcast.wire import ledger
 from pushcast.wire.dead_letters import dead_letter
 from pushcast.wire.receipt_writer import ReceiptWriter

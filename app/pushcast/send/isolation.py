@@ -11,13 +11,13 @@ from typing import Final
 
 import structlog
 
-from pushcast.kafka.ports import Outbox
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform
 from pushcast.send.breaker import Breaker, Limits, Turn
 from pushcast.send.decide import Guard
 from pushcast.send.figures import Figures
 from pushcast.send.tally import Tally
+from pushcast.stream.ports import Outbox
 from pushcast.wire import topics
 from pushcast.wire.control import Breaker as Announcement
 from pushcast.wire.control import Kind, Subject, encode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from pushcast.kafka.lease import boottime_seconds, holds
+from pushcast.stream.assignment import boottime_seconds, holds
 
 logger = logging.getLogger(__name__)
 

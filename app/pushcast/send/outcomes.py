@@ -10,7 +10,6 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
 from random import Random
 
-from pushcast.kafka.ports import Barrier, Outbox
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Outcome, Platform
 from pushcast.providers.port import Disposition, Result
@@ -23,6 +22,7 @@ from pushcast.send.receipts import Receipts
 from pushcast.send.records import Job, OpenRecord, Parcel
 from pushcast.send.tally import Tally
 from pushcast.send.tickets import Tickets
+from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
 from pushcast.wire.parked import Why
 

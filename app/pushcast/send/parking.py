@@ -6,10 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from pushcast.kafka.ports import Barrier, Fatal, Outbox
 from pushcast.model.words import Lane, Platform
 from pushcast.send.figures import Figures
 from pushcast.send.records import Job, OpenRecord, Parcel
+from pushcast.stream.ports import Barrier, Fatal, Outbox
 from pushcast.wire import topics
 from pushcast.wire.parked import Why, parked_record
 from pushcast.wire.retries import foreign, pick

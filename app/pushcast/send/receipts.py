@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pushcast.kafka.ports import Barrier, Outbox
 from pushcast.model.words import Platform
 from pushcast.providers.port import Result
 from pushcast.send.records import Job, Parcel
+from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
 from pushcast.wire.headers import LEDGER
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Sequence
 
-from pushcast.kafka.ports import Batch
-from pushcast.kafka.tracker import RECORD_OVERHEAD_BYTES
 from pushcast.model.batch import Message
 from pushcast.providers.port import Provider
+from pushcast.stream.ports import Batch
+from pushcast.stream.tracker import RECORD_OVERHEAD_BYTES
 from pushcast.wire.receipt_writer import ReceiptWriter
 from pushcast.wire.retries import FIRST_ROUND, Round
 

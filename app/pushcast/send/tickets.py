@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pushcast.kafka.ports import Barrier, Outbox
 from pushcast.model.words import Platform
 from pushcast.send.records import Parcel
+from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
 from pushcast.wire.tickets import TicketBatch, encode_tickets
 

@@ -14,13 +14,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from pushcast.config.settings import Flood
-from pushcast.kafka.batch import TP, Committed, Stage
-from pushcast.kafka.callbacks import guarded
-from pushcast.kafka.flood import FloodGuard
-from pushcast.kafka.handover import standing
-from pushcast.kafka.handover.fences import Fences, author_of
-from pushcast.kafka.partition import retried
-from pushcast.kafka.ports import Batch, CallLater, Fatal, Outbox, Record
+from pushcast.handover import standing
+from pushcast.handover.fences import Fences, author_of
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.settle.decide import wait_seconds
@@ -28,11 +23,17 @@ from pushcast.settle.holding import Holding
 from pushcast.settle.outputs import Counters, Outputs
 from pushcast.settle.passes import Intervals, Passes
 from pushcast.settle.queue import Queue, Waiting
+from pushcast.stream.batch import TP, Committed
+from pushcast.stream.callbacks import guarded
+from pushcast.stream.flood import FloodGuard
+from pushcast.stream.ports import Batch, CallLater, Fatal, Outbox, Record
+from pushcast.stream.stage import Stage
+from pushcast.transport.partition import retried
 from pushcast.wire import groups, topics
 from pushcast.wire.control_state import Change, ControlState, Event
 
 if TYPE_CHECKING:
-    from pushcast.kafka.handover.runner import Handover
+    from pushcast.handover.runner import Handover
 
 GROUP = groups.SETTLE
 RUNGS: tuple[str, ...] = tuple(topics.retry(delay) for delay in topics.RETRY_DELAY_SECONDS)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.batch import Bounds
-from pushcast.kafka.fatal import end_process
-from pushcast.kafka.handover.runner import Handover
-from pushcast.kafka.ports import CallLater, Fatal, Outbox
+from pushcast.handover.runner import Handover
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.settle.agent import SOURCES, SettleStage
 from pushcast.settle.outputs import Counters
 from pushcast.settle.passes import Intervals
+from pushcast.stream.batch import Bounds
+from pushcast.stream.fatal import end_process
+from pushcast.stream.ports import CallLater, Fatal, Outbox
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.retries import Ladder, rungs_of
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.handover.reading import SpanReader
-from pushcast.kafka.handover.runner import Handover, Items
+from pushcast.handover.reading import SpanReader
+from pushcast.handover.runner import Handover, Items
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import topics

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pushcast.kafka.ports import Record
 from pushcast.model.batch import Message
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.settle.outputs import Holds
 from pushcast.settle.passes import Passes
 from pushcast.settle.queue import Waiting
+from pushcast.stream.ports import Record
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.parked import Parked, Why, parked_of
 

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Set
 from typing import NamedTuple
 
-from pushcast.kafka.batch import TP
-from pushcast.kafka.flood import FloodGuard
-from pushcast.kafka.ports import Barrier, Outbox, Record
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.settle.decide import end_of, left_of, read, settle
+from pushcast.stream.batch import TP
+from pushcast.stream.flood import FloodGuard
+from pushcast.stream.ports import Barrier, Outbox, Record
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.dead_letters import dead_letter

@@ -6,10 +6,10 @@ import asyncio
 from collections import deque
 from typing import NamedTuple
 
-from pushcast.kafka.batch import TP
-from pushcast.kafka.handover.fences import Fences
-from pushcast.kafka.ports import Batch, Record, TimerHandle
+from pushcast.handover.fences import Fences
 from pushcast.settle.passes import Passes
+from pushcast.stream.batch import TP
+from pushcast.stream.ports import Batch, Record, TimerHandle
 
 
 class Waiting(NamedTuple):

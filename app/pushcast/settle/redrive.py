@@ -19,7 +19,7 @@ from typing import cast
 from confluent_kafka import Producer
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences, author_of
 from pushcast.kafka.security import librdkafka_config
 from pushcast.kafka.topics import load_topology
 from pushcast.model.errors import PushcastError

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final
 
-from pushcast.providers.http2 import frames as f
+from pushcast.http2 import frames as f
 
 _ERROR_CODES: Final = {name: code for code, name in f.ERROR_NAMES.items()}
 _KINDS: Final = "ok, status, reason, empty, html, latency, never, reset, partial, drop, goaway, fail"

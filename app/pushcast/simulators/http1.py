@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import h11
 
-from pushcast.providers.http2.server_hpack import BlockDecoder, Field, Shape
+from pushcast.http2.server_hpack import BlockDecoder, Field, Shape
 from pushcast.simulators.connection import Connection
 
 if TYPE_CHECKING:

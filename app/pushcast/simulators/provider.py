@@ -7,10 +7,10 @@ import json
 from random import Random
 from typing import Any, ClassVar, Final
 
-from pushcast.providers.http2 import frames as f
-from pushcast.providers.http2.server import ServerConnection, ServerSettings
-from pushcast.providers.http2.server_hpack import Shape, literal, status_field
-from pushcast.providers.http2.server_styles import ANSWER_STYLES
+from pushcast.http2 import frames as f
+from pushcast.http2.server import ServerConnection, ServerSettings
+from pushcast.http2.server_hpack import Shape, literal, status_field
+from pushcast.http2.server_styles import ANSWER_STYLES
 from pushcast.simulators.clock import SimulatorClock
 from pushcast.simulators.connection import Connection
 from pushcast.simulators.effects import Effect, RuleBook

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from itertools import islice
 from typing import Any, Final
 
-from pushcast.providers.http2.server_hpack import Shape
+from pushcast.http2.server_hpack import Shape
 from pushcast.simulators.latency import LatencyHistogram
 
 MARKER: Final = b'"pushcast_at_ms"'

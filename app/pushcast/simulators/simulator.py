@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pushcast.providers.http2 import frames as f
+from pushcast.http2 import frames as f
 from pushcast.simulators.apns.service import ApnsProvider
 from pushcast.simulators.clock import SimulatorClock
 from pushcast.simulators.connection import Connection

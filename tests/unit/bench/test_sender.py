@@ -9,9 +9,9 @@ import pytest
 
 from pushcast.bench.messages import messages
 from pushcast.bench.sender import Load, Run, measure, portions
+from pushcast.http2.leave import MayLeave, always
 from pushcast.model.batch import Message
 from pushcast.model.words import Platform
-from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, OnResults, Result
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from pushcast.kafka.errors import OutboxFailed
 from pushcast.kafka.outbox import Outbox
+from pushcast.stream.errors import OutboxFailed
 
 
 class BrokenProducer:

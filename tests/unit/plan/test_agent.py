@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pushcast.config.settings import Plan
-from pushcast.kafka.errors import OutboxFailed
 from pushcast.model.ids import partition_of
+from pushcast.stream.errors import OutboxFailed
 from pushcast.wire import topics
 from pushcast.wire.headers import FORWARDED
 from twins.kafka import TwinOutbox, settled

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pushcast.kafka.errors import Flooded
+from pushcast.stream.errors import Flooded
 from twins.plan import PlanHarness, note
 
 

@@ -8,12 +8,12 @@ from typing import Any, cast
 import pytest
 
 from pushcast.config.settings import Class
-from pushcast.kafka.batch import Batch
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import delivery_id, device_row_key, token_hash
 from pushcast.model.notification import Notification
 from pushcast.plan.entry import Entry
 from pushcast.plan.windows import Limits, PartitionWindows, WindowRule
+from pushcast.stream.batch import Batch
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.devices import encode_row
 from pushcast.wire.notifications import ClassRule, NotificationDecoder

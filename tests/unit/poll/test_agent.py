@@ -7,14 +7,14 @@ from faust.types import TP
 from structlog.testing import capture_logs
 
 from pushcast.config.settings import Flood
-from pushcast.kafka.batch import Committed
-from pushcast.kafka.errors import Flooded
 from pushcast.model.ids import delivery_id
 from pushcast.model.words import Platform
 from pushcast.poll.asker import MAX_DELAY_SECONDS, MAX_PARTS, PAUSE_SECONDS, TRIES
 from pushcast.providers.expo.receipts import IDS_PER_REQUEST, KEPT_SECONDS, Polled
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
+from pushcast.stream.batch import Committed
+from pushcast.stream.errors import Flooded
 from pushcast.wire import topics
 from pushcast.wire.control import Breaker, Kind, Subject, decode, parse_key
 from pushcast.wire.retries import DUE_AT

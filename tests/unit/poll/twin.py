@@ -10,7 +10,6 @@ from typing import Any
 from aiokafka import ConsumerRecord
 from faust.types import TP
 
-from pushcast.kafka.tracker import Record
 from pushcast.model.ids import delivery_id, token_hash
 from pushcast.model.words import Platform
 from pushcast.poll.agent import PollStage
@@ -18,6 +17,7 @@ from pushcast.poll.figures import Figures
 from pushcast.providers.expo.receipts import Polled
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
+from pushcast.stream.tracker import Record
 from pushcast.wire import topics
 from pushcast.wire.receipts import TokenInvalid, decode_token_invalid
 from pushcast.wire.retries import DUE_AT

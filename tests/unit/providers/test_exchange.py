@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pushcast.http2.request import Kind, Response
 from pushcast.model.clock import Clock, ManualClock
 from pushcast.providers.exchange import Exchange
-from pushcast.providers.http2.request import Kind, Response
 from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Disposition, Part, Result
 from pushcast.providers.requests import Requests

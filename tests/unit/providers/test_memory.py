@@ -9,12 +9,8 @@ from collections import Counter
 
 import pytest
 
-from pushcast.model.clock import ManualClock
-from pushcast.providers.apns.client import ApnsProvider
-from pushcast.providers.client import Setup
-from pushcast.providers.engines.engine import Columns, OnOutcomes
-from pushcast.providers.http2.connection import State
-from pushcast.providers.http2.frames import (
+from pushcast.http2.connection import State
+from pushcast.http2.frames import (
     DATA,
     FLAG_END_HEADERS,
     FLAG_END_STREAM,
@@ -24,10 +20,14 @@ from pushcast.providers.http2.frames import (
     frame_prefix,
     pack_window_update,
 )
-from pushcast.providers.http2.request import Job, Template
-from pushcast.providers.leave import MayLeave, always
+from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.request import Job, Template
+from pushcast.model.clock import ManualClock
+from pushcast.providers.apns.client import ApnsProvider
+from pushcast.providers.client import Setup
+from pushcast.providers.engines.engine import Columns, OnOutcomes
 from pushcast.providers.port import Disposition, Result
-from unit.providers.http2.wire import Wire
+from unit.http2.wire import Wire
 from unit.providers.messages import message
 
 _END = FLAG_END_HEADERS | FLAG_END_STREAM

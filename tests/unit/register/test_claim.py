@@ -7,14 +7,14 @@ import asyncio
 import orjson
 import pytest
 
-from pushcast.kafka.batch import TP, Committed
-from pushcast.kafka.guard import FENCE_KEY
-from pushcast.kafka.handover import standing
-from pushcast.kafka.handover.runner import ClaimRefused
-from pushcast.kafka.handover.standing import Standing, UnreadableMetadata
-from pushcast.kafka.partition import RETRIED
+from pushcast.handover import standing
+from pushcast.handover.guard import FENCE_KEY
+from pushcast.handover.runner import ClaimRefused
+from pushcast.handover.standing import Standing, UnreadableMetadata
 from pushcast.model.ids import partition_of
 from pushcast.register.rows import HEALED, STEP
+from pushcast.stream.batch import TP, Committed
+from pushcast.transport.partition import RETRIED
 from pushcast.wire.devices import decode_row
 from pushcast.wire.headers import EPOCH, FENCE, first
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID

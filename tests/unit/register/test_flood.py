@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pushcast.config.settings import Flood
-from pushcast.kafka.errors import Flooded
-from pushcast.kafka.flood import FloodGuard
+from pushcast.stream.errors import Flooded
+from pushcast.stream.flood import FloodGuard
 from pushcast.wire.topics import DEVICE_CHANGED
 from unit.register.test_bad_input import letters
 from unit.register.test_stage import HOME, USER, register

@@ -5,10 +5,10 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from pushcast.kafka.tracker import Record
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of, token_hash
 from pushcast.register.history import Device, Historian, Step, Subject, concerns, ordered
+from pushcast.stream.tracker import Record
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
 from unit.register.twin import PARTITIONS, T0, Harness, record

@@ -10,11 +10,7 @@ from typing import Any, Literal
 
 from faust.types import TP
 
-from pushcast.kafka.batch import Batch, Committed
-from pushcast.kafka.errors import RecordTooLarge
-from pushcast.kafka.guard import INTERNAL, RowGuard
-from pushcast.kafka.lease import boottime_seconds
-from pushcast.kafka.tracker import Record, Tracker
+from pushcast.handover.guard import INTERNAL, RowGuard
 from pushcast.model.clock import ManualClock
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Platform
@@ -22,6 +18,10 @@ from pushcast.register.admit import Admission
 from pushcast.register.agent import RegisterStage
 from pushcast.register.claim import STAGE
 from pushcast.register.ports import Counters
+from pushcast.stream.assignment import boottime_seconds
+from pushcast.stream.batch import Batch, Committed
+from pushcast.stream.errors import RecordTooLarge
+from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire.control import Breaker, Kind, Subject, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder

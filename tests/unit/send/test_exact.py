@@ -8,14 +8,14 @@ from typing import Any, NamedTuple, cast
 from faust.types import TP
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.batch import Committed
-from pushcast.kafka.handover.reading import Span, Spot
-from pushcast.kafka.handover.standing import decode
-from pushcast.kafka.tracker import Record
+from pushcast.handover.reading import Span, Spot
+from pushcast.handover.standing import decode
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Disposition
 from pushcast.send.agent import group_of
 from pushcast.send.exact import build_ledgers
+from pushcast.stream.batch import Committed
+from pushcast.stream.tracker import Record
 from pushcast.wire import topics
 from pushcast.wire.control import Kind, Pause, Subject, encode
 from pushcast.wire.control_state import ControlState

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pushcast.kafka.batch import Committed
 from pushcast.model.words import Lane, Platform
 from pushcast.send.agent import group_of
+from pushcast.stream.batch import Committed
 from pushcast.wire import topics
 from pushcast.wire.headers import LEDGER
 from pushcast.wire.parked import Why, parked_record

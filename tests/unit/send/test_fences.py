@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from faust.types import TP
 
-from pushcast.kafka.batch import Committed
-from pushcast.kafka.handover.standing import decode
-from pushcast.kafka.tracker import Record
+from pushcast.handover.standing import decode
 from pushcast.model.words import Lane, Platform
+from pushcast.stream.batch import Committed
+from pushcast.stream.tracker import Record
 from pushcast.wire import headers as h
 from pushcast.wire.batches import encode_batch
 from unit.send.twin import TOPIC, Harness, TwinProvider, message, record, send_batch

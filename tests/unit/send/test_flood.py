@@ -3,8 +3,8 @@ from __future__ import annotations
 import asyncio
 
 from pushcast.config.settings import Flood
-from pushcast.kafka.errors import Flooded
-from pushcast.kafka.flood import FloodGuard
+from pushcast.stream.errors import Flooded
+from pushcast.stream.flood import FloodGuard
 from unit.send.twin import Harness, TwinProvider, message, send_batch
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from pushcast.kafka.tracker import Record
 from pushcast.model.batch import SendBatch
 from pushcast.model.words import Outcome
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.decide import Again, End, Later, Policy, decide
+from pushcast.stream.tracker import Record
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch, encode_batch
 from pushcast.wire.retries import DEFAULT_RUNGS, Ladder, Round, round_of

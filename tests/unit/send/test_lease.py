@@ -6,13 +6,13 @@ from typing import Any, cast
 import pytest
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.batch import TP
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Platform
 from pushcast.providers.port import Disposition
 from pushcast.send.breaker import Limits
 from pushcast.send.build import quiesce_seconds
 from pushcast.send.lease import Lease
+from pushcast.stream.batch import TP
 from pushcast.wire import topics
 from pushcast.wire.control import Kind, Pause, Subject, encode
 from pushcast.wire.control_state import ControlState

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from faust.types import TP
 
+from pushcast.http2.leave import MayLeave, always
 from pushcast.model.batch import Message
 from pushcast.model.notification import Options
-from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, Part
 from unit.send.twin import TOPIC, Harness, TwinProvider, failed, message, ok, send_batch
 

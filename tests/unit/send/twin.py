@@ -11,15 +11,13 @@ from typing import Any
 from aiokafka import ConsumerRecord
 from faust.types import TP
 
-from pushcast.kafka.batch import Batch
-from pushcast.kafka.handover.ledgers import Ledgers
-from pushcast.kafka.tracker import Record, Tracker
+from pushcast.handover.ledgers import Ledgers
+from pushcast.http2.leave import MayLeave, always
 from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.clock import ManualClock
 from pushcast.model.ids import delivery_id, token_hash
 from pushcast.model.notification import Content, Options
 from pushcast.model.words import Lane, Platform
-from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.send.agent import SendStage
 from pushcast.send.breaker import Limits
@@ -28,6 +26,8 @@ from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Breakers, Isolation
 from pushcast.send.lease import Lease
+from pushcast.stream.batch import Batch
+from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch, encode_batch
 from pushcast.wire.control_state import ControlState

@@ -4,7 +4,7 @@ import asyncio
 
 from faust.types import TP
 
-from pushcast.kafka.batch import Committed
+from pushcast.stream.batch import Committed
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.retries import Round, round_of

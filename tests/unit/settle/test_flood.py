@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from pushcast.kafka.errors import Flooded
+from pushcast.stream.errors import Flooded
 from unit.send.twin import record
 from unit.settle.twin import RUNG, Harness
 

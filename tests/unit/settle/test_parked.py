@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from faust.types import TP
 
-from pushcast.kafka.batch import Committed
-from pushcast.kafka.handover.standing import decode
-from pushcast.kafka.tracker import Record
+from pushcast.handover.standing import decode
 from pushcast.model.words import Lane, Platform
 from pushcast.settle.passes import BYTES_PER_SECOND
+from pushcast.stream.batch import Committed
+from pushcast.stream.tracker import Record
 from pushcast.wire import control, topics
 from pushcast.wire import headers as h
 from pushcast.wire.batches import decode_batch, encode_batch

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 from faust.types import TP
 
-from pushcast.kafka.tracker import Record
 from pushcast.model.batch import SendBatch
 from pushcast.settle.agent import SettleStage
 from pushcast.settle.passes import Intervals
+from pushcast.stream.tracker import Record
 from pushcast.wire import topics
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.retries import retry_record

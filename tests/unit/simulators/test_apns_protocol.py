@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pushcast.providers.http2 import frames as f
+from pushcast.http2 import frames as f
 from pushcast.simulators import Simulator
 from unit.simulators.h2_client import BODY, H2Client, device, eventually, push_headers
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from pushcast.providers.http2.server_hpack import Shape
+from pushcast.http2.server_hpack import Shape
 from pushcast.simulators.recorder import Recorder, marker_ms
 
 

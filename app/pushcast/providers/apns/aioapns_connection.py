@@ -23,9 +23,9 @@ from h2.events import (
 from h2.exceptions import H2Error
 from h2.settings import SettingCodes
 
+from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.request import Kind, Response
 from pushcast.providers.engines.engine import MAX_BODY_BYTES
-from pushcast.providers.http2.request import Kind, Response
-from pushcast.providers.leave import MayLeave, always
 
 MAX_IN_FLIGHT: Final = 1000
 # More than any APNs payload: a stream is taken only when the body will go out at once, as aioapns does not wait.

@@ -19,10 +19,10 @@ import orjson
 from aioapns.common import NotificationRequest
 from aioapns.connection import AuthorizationHeaderProvider
 
+from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.request import Kind, Response, Template
 from pushcast.providers.apns.aioapns_connection import MAX_IN_FLIGHT, Connection, NoStream, NotOurs
 from pushcast.providers.engines.engine import Columns, OnOutcomes, OutcomeBuffer, Request, materialize, run_each
-from pushcast.providers.http2.request import Kind, Response, Template
-from pushcast.providers.leave import MayLeave, always
 
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 _MAX_REFUSALS: Final = 5

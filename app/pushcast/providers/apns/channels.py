@@ -14,6 +14,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from pushcast.http2.pool import Pool
+from pushcast.http2.request import Kind, Response, Template
 from pushcast.model.clock import Clock
 from pushcast.model.errors import PushcastError
 from pushcast.model.notification import LiveActivity, Priority
@@ -22,8 +24,6 @@ from pushcast.providers.apns.live_activity import fields_of
 from pushcast.providers.apns.message import IMMEDIATE, POWER_AWARE
 from pushcast.providers.apns.verdicts import judge
 from pushcast.providers.credential import Credential
-from pushcast.providers.http2.pool import Pool
-from pushcast.providers.http2.request import Kind, Response, Template
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.verdict import Remedy
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Final, cast
 
+from pushcast.http2.request import Response, Template, Varying, Wrapped
 from pushcast.model.batch import Message
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.apns.message import Headers, apns_id, render
 from pushcast.providers.apns.verdicts import judge
 from pushcast.providers.client import Setup, TemplateProvider
-from pushcast.providers.http2.request import Response, Template, Varying, Wrapped
 from pushcast.providers.port import Disposition, Part, Result
 from pushcast.providers.requests import Requests, Shelf
 from pushcast.providers.verdict import Verdict

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
-from pushcast.providers.http2.request import Outcomes, Response, Template, Wrapped
-from pushcast.providers.leave import MayLeave, always
+from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.request import Outcomes, Response, Template, Wrapped
 
 OnOutcomes = Callable[[Outcomes], None]
 Columns = Sequence[Sequence[Any]]

@@ -13,6 +13,8 @@ from typing import Final
 
 import httpx
 
+from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.request import Kind, Response, Template
 from pushcast.providers.engines.engine import (
     MAX_BODY_BYTES,
     Columns,
@@ -22,8 +24,6 @@ from pushcast.providers.engines.engine import (
     materialize,
     run_each,
 )
-from pushcast.providers.http2.request import Kind, Response, Template
-from pushcast.providers.leave import MayLeave, always
 
 MAX_IN_FLIGHT: Final = 100
 _GRACE_SECONDS: Final = 0.5

@@ -10,12 +10,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
+from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.pool import Pool
+from pushcast.http2.queue import QueueFull
+from pushcast.http2.request import Job, Outcomes, Template
 from pushcast.model.errors import ConfigurationError
 from pushcast.providers.engines.engine import GATHERED_TARGETS, MAX_GATHERED, Columns, OnOutcomes
-from pushcast.providers.http2.pool import Pool
-from pushcast.providers.http2.queue import QueueFull
-from pushcast.providers.http2.request import Job, Outcomes, Template
-from pushcast.providers.leave import MayLeave, always
 
 # Exchanges whose deadlines are this close share the earliest of them.
 _DEADLINE_GRAIN_SECONDS: Final = 0.25

@@ -9,6 +9,7 @@ from typing import Final
 
 import orjson
 
+from pushcast.http2.leave import MayLeave, always
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
@@ -28,7 +29,6 @@ from pushcast.providers.expo.verdicts import (
     read_receipts,
     read_send,
 )
-from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
+from pushcast.http2.leave import MayLeave
 from pushcast.providers.expo.message import Recipient
 from pushcast.providers.expo.verdicts import THEIRS, Ticket
-from pushcast.providers.leave import MayLeave
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.verdict import Verdict, verdict_of
 

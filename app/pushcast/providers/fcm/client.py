@@ -7,12 +7,12 @@ from typing import Final
 
 import orjson
 
+from pushcast.http2.request import Response, Template, Wrapped
 from pushcast.model.batch import Message
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.client import Setup, TemplateProvider
 from pushcast.providers.fcm.message import END, TARGET_PREFIX, Rendered, render
 from pushcast.providers.fcm.verdicts import judge
-from pushcast.providers.http2.request import Response, Template, Wrapped
 from pushcast.providers.port import Disposition, Part, Result
 from pushcast.providers.requests import Requests, Shelf
 from pushcast.providers.verdict import Verdict

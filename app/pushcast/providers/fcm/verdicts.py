@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from pushcast.http2.request import Kind, Response
 from pushcast.model.words import Reason
 from pushcast.providers.apns import verdicts as apns
-from pushcast.providers.http2.request import Kind, Response
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Remedy, Row, Verdict, retry_after_seconds, unanswered, verdict_of
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pushcast.http2.leave import MayLeave, always
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform
-from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.log.credentials import LogFile
 from pushcast.providers.log.message import render
 from pushcast.providers.log.verdicts import judge

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+from pushcast.http2.dial import Resolver, resolve
+from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.request import Outcomes, Response
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.doubt import Doubt
 from pushcast.providers.engines.engine import Columns, Engine
-from pushcast.providers.http2.dial import Resolver, resolve
-from pushcast.providers.http2.request import Outcomes, Response
-from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final, NamedTuple
 
-from pushcast.providers.http2.dial import Address, Resolver
-from pushcast.providers.http2.errors import NotConnected
+from pushcast.http2.dial import Address, Resolver
+from pushcast.http2.errors import NotConnected
 
 _REMEMBERED: Final = 4096
 _NAT64: Final = IPv6Network("64:ff9b::/96")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pushcast.providers.http2.request import Template, Varying, Wrapped
+from pushcast.http2.request import Template, Varying, Wrapped
 
 _MAX_TEMPLATES: Final = 1024
 _PATH: Final = Varying(b":path")

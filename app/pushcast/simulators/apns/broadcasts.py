@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING, Final, cast
 
-from pushcast.providers.http2.server_hpack import Shape, literal, status_field
+from pushcast.http2.server_hpack import Shape, literal, status_field
 from pushcast.simulators.apns import reasons, validation
 from pushcast.simulators.apns.channels import Channels, Reply
 from pushcast.simulators.apns.provider_tokens import ConnectionFacts

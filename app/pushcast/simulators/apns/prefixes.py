@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pushcast.providers.http2 import frames as f
+from pushcast.http2 import frames as f
 from pushcast.simulators.effects import Effect
 
 # A 410 of this token says that it was invalid long ago, so a device that registered since then must be kept.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pushcast.providers.http2.server_hpack import Shape
+from pushcast.http2.server_hpack import Shape
 from pushcast.simulators.apns import validation
 
 

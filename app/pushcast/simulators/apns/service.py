@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 from typing import Any, ClassVar, Final, cast
 
-from pushcast.providers.http2 import frames as f
-from pushcast.providers.http2.server import ServerSettings
-from pushcast.providers.http2.server_hpack import Shape, literal, status_field
+from pushcast.http2 import frames as f
+from pushcast.http2.server import ServerSettings
+from pushcast.http2.server_hpack import Shape, literal, status_field
 from pushcast.simulators.apns import reasons
 from pushcast.simulators.apns.broadcasts import Broadcasts
 from pushcast.simulators.apns.judge import Judge

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from pushcast.providers.http2.server_hpack import Field
+from pushcast.http2.server_hpack import Field
 
 DEVICE_PATH: Final = b"/3/device/"
 BROADCAST_PATH: Final = b"/4/broadcasts/apps/"

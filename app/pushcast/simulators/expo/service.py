@@ -7,8 +7,8 @@ from collections import deque
 from random import Random
 from typing import Any, ClassVar, Final
 
-from pushcast.providers.http2.server import ServerSettings
-from pushcast.providers.http2.server_hpack import Shape, literal, status_field
+from pushcast.http2.server import ServerSettings
+from pushcast.http2.server_hpack import Shape, literal, status_field
 from pushcast.simulators.clock import SimulatorClock
 from pushcast.simulators.connection import Connection
 from pushcast.simulators.effects import Effect

@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from pushcast.providers.http2 import frames as f
+from pushcast.http2 import frames as f
 from pushcast.simulators.connection import Connection
 from pushcast.simulators.provider import Provider
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pushcast.providers.http2 import frames as f
+from pushcast.http2 import frames as f
 from pushcast.simulators.effects import Effect
 
 _EXACT: Final[dict[bytes, Effect]] = {

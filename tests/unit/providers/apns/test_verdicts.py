@@ -3,8 +3,8 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from pushcast.http2.request import Kind, Response
 from pushcast.providers.apns.verdicts import BY_ANSWER, ROWS, judge
-from pushcast.providers.http2.request import Kind, Response
 from pushcast.providers.port import Disposition as D
 from pushcast.providers.verdict import Remedy
 

@@ -8,13 +8,13 @@ from typing import cast
 
 import pytest
 
+from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.pool import Pool
+from pushcast.http2.queue import QueueFull, deliver
+from pushcast.http2.request import Job, Kind, Outcomes, Response, Template, Wrapped
 from pushcast.providers.engines import multicast
 from pushcast.providers.engines.engine import GATHERED_TARGETS
 from pushcast.providers.engines.multicast import MulticastEngine
-from pushcast.providers.http2.pool import Pool
-from pushcast.providers.http2.queue import QueueFull, deliver
-from pushcast.providers.http2.request import Job, Kind, Outcomes, Response, Template, Wrapped
-from pushcast.providers.leave import MayLeave, always
 
 OK = Response(Kind.ANSWERED, 200)
 TEMPLATE = Template(path=b"/", body=Wrapped())

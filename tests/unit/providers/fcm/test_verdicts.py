@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
+from pushcast.http2.request import Kind, Response
 from pushcast.providers.fcm.verdicts import ROWS, judge
-from pushcast.providers.http2.request import Kind, Response
 from pushcast.providers.port import Disposition as D
 from pushcast.providers.verdict import Remedy
 

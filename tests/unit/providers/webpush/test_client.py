@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 import pytest
 
+from pushcast.http2.dial import Address, Resolver
+from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.request import Kind, Response, Template
 from pushcast.model.clock import ManualClock
 from pushcast.providers.engines.engine import Columns, Engine, OnOutcomes, materialize
-from pushcast.providers.http2.dial import Address, Resolver
-from pushcast.providers.http2.request import Kind, Response, Template
-from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.port import Result
 from pushcast.providers.webpush.client import WebpushProvider
 from pushcast.providers.webpush.credentials import Vapid

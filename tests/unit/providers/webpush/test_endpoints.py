@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from pushcast.config.providers import Webpush
-from pushcast.providers.http2.dial import Address, Resolver
+from pushcast.http2.dial import Address, Resolver
 from pushcast.providers.webpush.endpoints import AddressRefused, EndpointPolicy, Origin, is_public
 
 LISTED = Webpush.model_fields["allowed_hosts"].default

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import asyncio
 
+from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.request import Template
 from pushcast.providers.engines.engine import Columns, OnOutcomes
-from pushcast.providers.http2.request import Template
-from pushcast.providers.leave import MayLeave, always
 from pushcast.providers.webpush.endpoints import Origin
 from pushcast.providers.webpush.origins import Origins
 

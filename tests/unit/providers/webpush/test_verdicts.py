@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pushcast.providers.http2.request import Kind, Response
+from pushcast.http2.request import Kind, Response
 from pushcast.providers.verdict import Remedy
 from pushcast.providers.webpush.verdicts import ROWS, judge
 from pushcast.simulators.webpush.personalities import PERSONALITIES, refusal

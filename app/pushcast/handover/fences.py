@@ -1,0 +1,101 @@
+"""Who wrote a record, and whether its writer had been fenced off by then. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from pushcast.handover.rules import ALL, Rules
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Reason
+from pushcast.wire import headers as h
+
+
+class Author(NamedTuple):
+    """Origin (stage and source partition), epoch of its claim, and whether the record is a fence."""
+
+    origin: str
+    epoch: int
+    fence: bool
+
+
+def author_of(headers: Iterable[tuple[str, bytes]] | None) -> Author | None:
+    """None for a record without an origin: nothing can void it.
+
+    Raises InvalidInput (invalid_field) for an origin without a decimal epoch or that is not UTF-8.
+    """
+    origin = epoch = None
+    fence = False
+    for key, value in headers or ():
+        if key == h.ORIGIN:
+            origin = value if origin is None else origin
+        elif key == h.EPOCH:
+            epoch = value if epoch is None else epoch
+        elif key == h.FENCE:
+            fence = True
+    if origin is None:
+        return None
+    try:
+        return Author(origin.decode(), int(epoch or b""), fence)
+    except ValueError:
+        raise InvalidInput(
+            Reason.INVALID_FIELD, f"{h.EPOCH} of a record with {h.ORIGIN} is no number", h.EPOCH
+        ) from None
+
+
+class Fences:
+    """Fences that the reader of one partition has seen; a record of a lower epoch behind one is void.
+
+    Judged by offset, so that a record gets the same verdict whenever it is read again. Memory: one entry per fence
+    above the last commit, one per origin below it.
+    """
+
+    __slots__ = ("_base", "_rules", "_seen", "void")
+
+    def __init__(self, below: Mapping[str, int] | None = None, rules: Rules = ALL) -> None:
+        self._base: dict[str, int] = dict(below or {})  # highest epoch below the committed offset
+        self._seen: dict[str, list[tuple[int, int]]] = {}  # origin -> (offset, epoch) from there on, ascending
+        self._rules = rules
+        self.void = 0  # records judged void
+
+    def admit(self, author: Author | None, offset: int) -> bool:
+        """Whether the record counts. A fence never does: it is remembered. Void records are counted."""
+        if author is None:
+            return True
+        origin, epoch, fence = author
+        if fence:
+            self._remember(origin, offset, epoch)
+            return False
+        if epoch >= self._base.get(origin, 0) and all(
+            epoch >= fenced or offset < at for at, fenced in self._seen.get(origin, ())
+        ):
+            return True
+        self.void += 1
+        return False
+
+    def _remember(self, origin: str, offset: int, epoch: int) -> None:
+        seen = self._seen.setdefault(origin, [])
+        if (offset, epoch) not in seen:
+            seen.append((offset, epoch))
+            seen.sort()
+
+    def below(self, offset: int) -> dict[str, int]:
+        """For the metadata of a commit of `offset`: highest fenced epoch per origin. Offsets never go down.
+
+        Fences at or above `offset` are left out: records before them will be read again and count.
+        """
+        if not self._rules.fences_below:
+            found = dict(self._base)
+            for origin, seen in self._seen.items():
+                found[origin] = max(found.get(origin, 0), *(epoch for _, epoch in seen))
+            return found
+        for origin, seen in list(self._seen.items()):
+            kept = [entry for entry in seen if entry[0] >= offset]
+            if len(kept) < len(seen):
+                passed = max(epoch for at, epoch in seen if at < offset)
+                self._base[origin] = max(self._base.get(origin, 0), passed)
+                if kept:
+                    self._seen[origin] = kept
+                else:
+                    del self._seen[origin]
+        return dict(self._base)

@@ -1,0 +1,140 @@
+"""The sender's ledger on Kafka: what `ledger` says, done for the partitions of one group."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Set
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from confluent_kafka import Message
+
+from pushcast.handover import standing
+from pushcast.handover.ledger import Ledger
+from pushcast.handover.reading import Span, SpanReader, Spot
+from pushcast.handover.runner import ClaimRefused, Claims, Ends
+from pushcast.model.errors import InvalidInput
+from pushcast.stream.batch import TP, Committed
+
+if TYPE_CHECKING:
+    from pushcast.kafka.outbox import Outbox
+
+logger = logging.getLogger(__name__)
+
+
+class Ended(NamedTuple):
+    """Deliveries of one send record that a record of an output ends."""
+
+    send_offset: int
+    delivery_ids: Iterable[bytes]
+
+
+#: What a record ends, by its headers and value; None when it is another group's. Cheap for those. Raises InvalidInput
+#: for a record that none of ours wrote.
+Read = Callable[[Iterable[tuple[str, bytes]], bytes | None], Ended | None]
+
+
+class Ledgers:
+    """Skips, after a takeover, the targets that a predecessor brought to an end. It belongs to the event loop.
+
+    A stage calls `take_over` in `assigned`, answers `commit_metadata` with `metadata`, and calls `begin` for each
+    record, in offset order, before its first target leaves.
+    """
+
+    def __init__(self, outputs: Mapping[str, Read], *, outbox: Outbox, reader: SpanReader) -> None:
+        """`outputs`: every topic that an outcome may be written to, in the partition of its send record."""
+        self.counters: Counter[str] = Counter()  # takeovers, tail_records, unreadable, skipped
+        self._outputs = dict(outputs)
+        self._outbox = outbox
+        self._reader = reader
+        self._ledgers: dict[TP, Ledger] = {}
+        self._started: set[TP] = set()
+
+    async def take_over(self, work: Claims, committed: Mapping[TP, Committed]) -> None:
+        """Returns when the outcomes of these partitions are known. May be called again after an error.
+
+        The claim is a commit: it leaves positions to whoever comes next, and is refused to whoever is not the owner
+        any more. Raises ClaimRefused, TailUnreadable (both are tried again by the transport), UnreadableMetadata.
+        """
+        self._started -= committed.keys()
+        ends = await self._reader.ends([(topic, tp.partition) for tp in committed for topic in self._outputs])
+        taken: dict[TP, Ledger] = {}
+        for tp, at in committed.items():
+            mine = {topic: ends[topic, tp.partition] for topic in self._outputs}
+            taken[tp] = Ledger(tuple(self._outputs), standing.decode(at.metadata), at.offset or 0, mine)
+        self._ledgers.update(taken)
+        if not await work.commit_now(taken):
+            raise ClaimRefused(f"Kafka refused the claim of {len(taken)} partitions")
+        # What a predecessor had under way when it lost the partition may have landed until now.
+        ends = await self._reader.ends(ends)
+        by_partition = {tp.partition: ledger for tp, ledger in taken.items()}
+        spans: dict[Spot, Span] = {
+            (topic, partition): (ledger.starts[topic], ends[topic, partition])
+            for partition, ledger in by_partition.items()
+            for topic in self._outputs
+        }
+        found = 0
+
+        def fold(message: Message) -> None:
+            nonlocal found
+            headers = cast("Iterable[tuple[str, bytes]]", message.headers() or ())
+            try:
+                ended = self._outputs[cast(str, message.topic())](headers, message.value())
+            except InvalidInput:
+                self.counters["unreadable"] += 1  # whoever wrote it: it must not keep the senders from starting
+                return
+            if ended is not None:
+                found += 1
+                ledger = by_partition[cast(int, message.partition())]
+                for delivery_id in ended.delivery_ids:
+                    ledger.fold(ended.send_offset, delivery_id)
+
+        await self._reader.read(spans, fold)
+        for (topic, partition), end in ends.items():
+            by_partition[partition].ended(topic, end)
+        for ledger in taken.values():
+            ledger.start()
+        self._started |= taken.keys()
+        self.counters["takeovers"] += len(taken)
+        self.counters["tail_records"] += found
+        logger.info(
+            "%d partitions taken over; of %d records in their outputs' tails %d are this group's, and %d deliveries "
+            "have an outcome already",
+            len(taken),
+            sum(max(0, end - start) for start, end in spans.values()),
+            found,
+            sum(map(len, taken.values())),
+        )
+
+    def begin(self, tp: TP, offset: int) -> Set[bytes]:
+        """Notes the positions for this record; returns the delivery ids that must not be sent again."""
+        ledger = self._ledgers[tp]
+        self._look_at_ends(tp, ledger)
+        ledger.note(offset)
+        have = ledger.take(offset)
+        self.counters["skipped"] += len(have)
+        return have
+
+    def metadata(self, tp: TP, offset: int, origins: Mapping[str, int]) -> str:
+        """What the commit of `offset` carries; `origins` are the fences below it."""
+        ledger = self._ledgers[tp]
+        if tp in self._started:
+            self._look_at_ends(tp, ledger)
+        return standing.encode(ledger.standing(offset, origins))
+
+    async def refresh(self, work: Ends) -> None:
+        """Looks up how far others have written the outputs by now, so that no new owner has to read that.
+
+        Raises KafkaError or TimeoutError.
+        """
+        started = {tp: self._ledgers[tp] for tp in work.partitions() if tp in self._started}
+        ends = await work.ends({TP(topic, tp.partition) for tp in started for topic in self._outputs})
+        for tp, ledger in started.items():
+            for topic in self._outputs:
+                ledger.ended(topic, ends[TP(topic, tp.partition)])
+
+    def _look_at_ends(self, tp: TP, ledger: Ledger) -> None:
+        for topic in self._outputs:
+            end = self._outbox.acked_end(topic, tp.partition)
+            if end is not None:
+                ledger.ended(topic, end)

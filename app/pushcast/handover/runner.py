@@ -1,0 +1,205 @@
+"""Claim, fence and own tail on Kafka: what `state` says, done."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol, cast
+
+from confluent_kafka import Message
+
+from pushcast.handover import standing
+from pushcast.handover.fences import author_of
+from pushcast.handover.reading import Span, SpanReader, Spot
+from pushcast.handover.state import Takeover
+from pushcast.model.clock import Clock
+from pushcast.model.errors import InvalidInput
+from pushcast.stream.batch import TP, Committed
+from pushcast.wire import headers as h
+
+if TYPE_CHECKING:
+    from pushcast.kafka.outbox import Outbox
+
+logger = logging.getLogger(__name__)
+
+#: (source offset, item) pairs of one output record, by its headers and value.
+Items = Callable[[h.Headers, bytes], Iterable[tuple[int, bytes]]]
+#: Source offsets that one planned record closes.
+Offsets = Callable[[bytes], Iterable[int]]
+
+
+class Claims(Protocol):
+    """`pushcast.stream.stage.Work`, as far as a claim needs it."""
+
+    async def commit_now(self, partitions: Iterable[TP]) -> bool: ...
+
+
+class Ends(Protocol):
+    """`pushcast.stream.stage.Work`, as far as a refresh needs it."""
+
+    def partitions(self) -> list[TP]: ...
+    async def ends(self, partitions: Iterable[TP]) -> dict[TP, int]: ...
+
+
+class ClaimRefused(TimeoutError):
+    """Kafka did not take the claim: no longer the owner, or not reachable. The transport tries again until revoked."""
+
+
+class Handover:
+    """Hands the source partitions of one stage over exactly. One per stage; it belongs to the event loop.
+
+    A stage calls `take_over` in `assigned`, answers `commit_metadata` with `metadata`, writes every record to `outputs`
+    and `planned` with `origin` as headers, calls `note` before it first handles records, and leaves out what
+    `of(tp).tail` holds. It writes the planned record of a source offset when all other outputs of it are acknowledged.
+    A stage without planned records goes by the items alone: a source offset is done when all that it becomes is there.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        outputs: Mapping[str, Items],
+        planned: str | None = None,
+        offsets: Offsets = lambda value: (),
+        *,
+        outbox: Outbox,
+        reader: SpanReader,
+        clock: Clock,
+        sources: Mapping[str, str] | None = None,
+    ) -> None:
+        """`outputs`: topics and how to read what is there; `planned` is not among them. The partition of every output
+        is the source's. `sources`: for a stage of several source topics, what each is called in the origin: origins of
+        two sources must differ, because offsets do not."""
+        self.stage = stage
+        self.counters: Counter[str] = Counter()  # claims, tail_records, tail_void
+        self._items = dict(outputs)
+        self._planned = planned
+        self._offsets = offsets
+        self._topics = tuple(outputs) if planned is None else (*outputs, planned)
+        self._sources = dict(sources or {})
+        self._outbox = outbox
+        self._reader = reader
+        self._clock = clock
+        self._takeovers: dict[TP, Takeover] = {}
+
+    async def take_over(self, work: Claims, committed: Mapping[TP, Committed]) -> None:
+        """Returns when the partitions' predecessors are fenced off and their outputs are known.
+
+        May be called again after an error. Raises ClaimRefused, TailUnreadable (both are tried again by the transport)
+        and UnreadableMetadata (which ends the process).
+        """
+        held = {tp: standing.decode(at.metadata) for tp, at in committed.items()}
+        new = {(topic, tp.partition) for tp, at in held.items() for topic in self._topics if topic not in at.positions}
+        ends = await self._reader.ends(new)
+        now_seconds = self._clock.now_ms() // 1000
+        taken: dict[TP, Takeover] = {}
+        for tp, at in held.items():
+            mine = {topic: end for (topic, partition), end in ends.items() if partition == tp.partition}
+            origin = f"{self._sources.get(tp.topic, self.stage)}/{tp.partition}"
+            taken[tp] = Takeover(origin, self._topics, self._planned, at, committed[tp].offset or 0, mine, now_seconds)
+        self._takeovers.update(taken)
+        if not await work.commit_now(taken):
+            raise ClaimRefused(f"{self.stage}: Kafka refused the claim of {len(taken)} partitions")
+        await self._fence(taken)
+        await self._read_tails(taken)
+        for takeover in taken.values():
+            takeover.start()
+            self.counters["claims"] += 1
+            self.counters["tail_void"] += takeover.tail.void
+
+    async def _fence(self, taken: Mapping[TP, Takeover]) -> None:
+        rounds = [takeover.fence_rounds for takeover in taken.values()]
+        for number in range(max(map(len, rounds), default=0)):
+            await self._outbox.room()
+            barrier = self._outbox.barrier()
+            for tp, takeover in taken.items():
+                headers = [*self.origin(tp), (h.FENCE, b"1")]
+                for topic in takeover.fence_rounds[number]:
+                    self._outbox.put(barrier, topic, tp.partition, None, None, headers)
+            await barrier.wait()
+            for tp, takeover in taken.items():
+                for topic in takeover.fence_rounds[number]:
+                    end = self._outbox.acked_end(topic, tp.partition)
+                    if end is None:
+                        raise AssertionError(f"{topic}[{tp.partition}] has an acknowledged fence and no end")
+                    takeover.fenced(topic, end)
+
+    async def _read_tails(self, taken: Mapping[TP, Takeover]) -> None:
+        by_origin = {takeover.origin: takeover for takeover in taken.values()}
+        spans: dict[Spot, Span] = {}
+        for tp, takeover in taken.items():
+            for topic, end in takeover.fence_ends.items():
+                first, last = spans.get((topic, tp.partition), (takeover.starts[topic], end))
+                spans[topic, tp.partition] = min(first, takeover.starts[topic]), max(last, end)
+        found = 0
+
+        def fold(message: Message) -> None:
+            nonlocal found
+            headers = cast("h.Headers", message.headers() or ())
+            try:
+                author = author_of(headers)
+            except InvalidInput:
+                return  # nobody's: a stage of ours writes both headers
+            takeover = None if author is None else by_origin.get(author.origin)
+            if takeover is None:
+                return
+            topic, offset, value = cast(str, message.topic()), cast(int, message.offset()), message.value()
+            # Spans of several sources are read together: what lies before this one's is judged already.
+            if offset < takeover.starts[topic] or not takeover.tail.admit(topic, offset, author) or value is None:
+                return
+            found += 1
+            if topic == self._planned:
+                takeover.tail.add_planned(self._offsets(value))
+            else:
+                takeover.tail.add_items(topic, self._items[topic](headers, value))
+
+        await self._reader.read(spans, fold)
+        self.counters["tail_records"] += found
+        logger.info(
+            "%s took over %d partitions; their tails of %d records hold %d of its own, with %d unfinished or "
+            "uncommitted source offsets",
+            self.stage,
+            len(taken),
+            sum(max(0, end - start) for start, end in spans.values()),
+            found,
+            sum(len(takeover.tail) for takeover in taken.values()),
+        )
+
+    async def refresh(self, work: Ends) -> None:
+        """Looks up how far others have written the outputs by now, so that no new owner has to read that.
+
+        Raises KafkaError or TimeoutError.
+        """
+        mine = [(tp, self._takeovers[tp]) for tp in work.partitions() if tp in self._takeovers]
+        started = {tp: takeover for tp, takeover in mine if takeover.started}
+        ends = await work.ends({TP(topic, tp.partition) for tp in started for topic in self._topics})
+        for tp, takeover in started.items():
+            for topic in self._topics:
+                takeover.ended(topic, ends[TP(topic, tp.partition)])
+
+    def of(self, tp: TP) -> Takeover:
+        """State of a partition that was taken over. Raises KeyError for one that was not."""
+        return self._takeovers[tp]
+
+    def origin(self, tp: TP) -> list[tuple[str, bytes]]:
+        """Headers of every output of this partition while it is ours."""
+        return h.origin(self._sources.get(tp.topic, self.stage), tp.partition, self._takeovers[tp].epoch)
+
+    def note(self, tp: TP, first: int, last: int) -> None:
+        """Source records `first` to `last` are about to be handled: before any of their outputs is put. About 2 µs."""
+        takeover = self._takeovers[tp]
+        self._look_at_ends(tp, takeover)
+        takeover.note(first, last)
+
+    def metadata(self, tp: TP, offset: int, origins: Mapping[str, int] | None = None) -> str:
+        """What the commit of `offset` carries; `origins`: the fences of the source itself below it, if it has any."""
+        takeover = self._takeovers[tp]
+        if takeover.started:
+            self._look_at_ends(tp, takeover)
+        return takeover.metadata(offset, origins)
+
+    def _look_at_ends(self, tp: TP, takeover: Takeover) -> None:
+        for topic in self._topics:
+            end = self._outbox.acked_end(topic, tp.partition)
+            if end is not None:
+                takeover.ended(topic, end)

@@ -1,0 +1,139 @@
+"""From a host name to a connected transport: fresh DNS, TCP or CONNECT through a proxy, TLS, ALPN."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pushcast.http2.connection import Connection
+from pushcast.http2.errors import AlpnRefused, ConnectFailed, NotConnected, ProxyRefused, TlsFailed
+
+_MAX_PROXY_ANSWER_BYTES = 8_192
+
+Address = tuple[Any, ...]
+Resolver = Callable[[str, int], Awaitable[Sequence[tuple[int, Address]]]]
+"""Host and port to (socket family, socket address) pairs; whoever restricts where we connect supplies one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy reached without TLS. `user_and_password` is "user:password" for Basic authentication."""
+
+    host: str
+    port: int
+    user_and_password: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.host}:{self.port})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where a pool connects. `tls` None is HTTP/2 without TLS by prior knowledge (tests, benchmarks).
+
+    `alpn_required`: refuse a server that does not choose h2; otherwise one that chooses nothing will do (APNs).
+    """
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None
+    alpn_required: bool = True
+    proxy: Proxy | None = None
+    resolver: Resolver | None = None
+
+
+async def resolve(host: str, port: int) -> Sequence[tuple[int, Address]]:
+    """Asks the system resolver, every time."""
+    answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in answers]
+
+
+async def dial(endpoint: Endpoint, make: Callable[[], Connection], rng: random.Random) -> Connection:
+    """Connects to one of the host's addresses, tried in random order. Raises NotConnected; waits without bound, so give
+    it a time limit."""
+    host, port = (
+        (endpoint.host, endpoint.port) if endpoint.proxy is None else (endpoint.proxy.host, endpoint.proxy.port)
+    )
+    try:
+        addresses = list(await (endpoint.resolver or resolve)(host, port))
+    except OSError as error:
+        raise ConnectFailed(f"{host} does not resolve: {error}") from error
+    rng.shuffle(addresses)
+    problem: NotConnected = ConnectFailed(f"{host} has no address")
+    for family, address in addresses:
+        try:
+            return await _dial_address(endpoint, family, address, make)
+        except NotConnected as fault:
+            problem = fault
+    raise problem
+
+
+async def _dial_address(
+    endpoint: Endpoint, family: int, address: Address, make: Callable[[], Connection]
+) -> Connection:
+    loop = asyncio.get_running_loop()
+    connection_socket = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection_socket.setblocking(False)
+        connection_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            await loop.sock_connect(connection_socket, address)
+            if endpoint.proxy is not None:
+                await _open_tunnel(connection_socket, endpoint, endpoint.proxy)
+        except OSError as error:
+            raise ConnectFailed(f"{endpoint.host}:{endpoint.port}: {error}") from error
+        return await _secure(connection_socket, endpoint, make)
+    except BaseException:
+        connection_socket.close()
+        raise
+
+
+async def _secure(connection_socket: socket.socket, endpoint: Endpoint, make: Callable[[], Connection]) -> Connection:
+    loop = asyncio.get_running_loop()
+    try:
+        if endpoint.tls is None:
+            _, connection = await loop.create_connection(make, sock=connection_socket)
+            return connection
+        transport, connection = await loop.create_connection(
+            make,
+            sock=connection_socket,
+            ssl=endpoint.tls,
+            server_hostname=endpoint.server_name or endpoint.host,
+            ssl_shutdown_timeout=2.0,
+        )
+    except (ssl.SSLError, ssl.CertificateError) as error:
+        raise TlsFailed(f"{endpoint.host}:{endpoint.port}: {error}") from error
+    except OSError as error:
+        raise ConnectFailed(f"{endpoint.host}:{endpoint.port}: {error}") from error
+    chosen = transport.get_extra_info("ssl_object").selected_alpn_protocol()
+    if chosen != "h2" and (chosen is not None or endpoint.alpn_required):
+        connection.discard()
+        raise AlpnRefused(f"{endpoint.host}:{endpoint.port} chose {chosen or 'no protocol'} instead of h2")
+    return connection
+
+
+async def _open_tunnel(connection_socket: socket.socket, endpoint: Endpoint, proxy: Proxy) -> None:
+    loop = asyncio.get_running_loop()
+    target = f"{endpoint.host}:{endpoint.port}"
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if proxy.user_and_password is not None:
+        lines.append(f"Proxy-Authorization: Basic {base64.b64encode(proxy.user_and_password.encode()).decode()}")
+    await loop.sock_sendall(connection_socket, "\r\n".join([*lines, "", ""]).encode())
+    answer = b""
+    # Byte by byte: what follows the blank line already belongs to TLS, and a plain server may speak first.
+    while not answer.endswith(b"\r\n\r\n"):
+        octet = await loop.sock_recv(connection_socket, 1)
+        if not octet or len(answer) >= _MAX_PROXY_ANSWER_BYTES:
+            raise ProxyRefused(f"{proxy.host}:{proxy.port} did not answer CONNECT with an HTTP response")
+        answer += octet
+    words = answer.split(b"\r\n", 1)[0].split(b" ", 2)
+    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or words[1] != b"200":
+        status = words[1].decode("latin-1")[:3] if len(words) > 1 else "nothing"
+        raise ProxyRefused(f"{proxy.host}:{proxy.port} answered CONNECT with {status}")

@@ -1,0 +1,317 @@
+"""The connections of one credential: opened when streams are short, replaced before they wear out, closed together."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from pushcast.http2.connection import Connection, State
+from pushcast.http2.dial import Endpoint
+from pushcast.http2.dialer import Dialer
+from pushcast.http2.errors import ClosedByUs, ConnectionFault, PeerWentAway
+from pushcast.http2.frames import NO_ERROR
+from pushcast.http2.growth import Load, connections_to_add, one_too_many
+from pushcast.http2.options import PoolOptions
+from pushcast.http2.queue import WorkQueue
+from pushcast.http2.request import Job, Response, Template
+
+_ROOM_SOON_SECONDS = 0.003
+_AGE_JITTER = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    connections: int
+    opening: int
+    draining: int
+    in_flight: int
+    waiting: int
+    opened: int
+    ended: dict[str, int]
+    """Connections that ended, by reason."""
+
+
+class Pool:
+    """Sends jobs over as many connections as it takes. Make it on the running loop it is to live on.
+
+    Nothing is sent twice unless the server said it did not process it (GOAWAY, REFUSED_STREAM). `on_end` hears of every
+    connection that did not come to be or that ended otherwise than by our wish, with its typed fault: the place for
+    breakers and logs.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        options: PoolOptions | None = None,
+        *,
+        on_end: Callable[[ConnectionFault], None] | None = None,
+        rng: random.Random | None = None,
+        clock: Callable[[], float] | None = None,
+        cpu_clock: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self._options = options or PoolOptions()
+        self._on_end = on_end
+        self._rng = rng or random.Random()
+        self._loop = asyncio.get_running_loop()
+        self._clock = clock or self._loop.time
+        self._cpu_clock = cpu_clock
+        self._queue = WorkQueue(
+            max_waiting=self._options.max_waiting,
+            max_in_flight=self._options.max_in_flight,
+            on_error=self._report,
+        )
+        self._connections: list[Connection] = []
+        self._leaving: list[Connection] = []
+        self._dialer = Dialer(
+            endpoint,
+            self._options,
+            self._make,
+            on_open=self._dialled,
+            on_fault=self._note_fault,
+            rng=self._rng,
+            clock=self._clock,
+        )
+        self._opened = 0
+        self._ended: dict[str, int] = {}
+        self._last_fault: ConnectionFault | None = None
+        self._dispatching = False
+        self._soon: asyncio.TimerHandle | None = None
+        self._ticker: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._tick_at = self._clock()
+        self._tick_cpu = cpu_clock()
+        self._spare_since: float | None = None
+
+    @property
+    def stats(self) -> PoolStats:
+        return PoolStats(
+            connections=len(self._connections),
+            opening=self._dialer.opening,
+            draining=sum(1 for connection in self._leaving if connection.state is State.DRAINING),
+            in_flight=self._queue.in_flight,
+            waiting=self._queue.waiting,
+            opened=self._opened,
+            ended=dict(self._ended),
+        )
+
+    @property
+    def last_fault(self) -> ConnectionFault | None:
+        """Why the latest connection ended or did not come to be."""
+        return self._last_fault
+
+    async def room(self, count: int) -> None:
+        """Returns when a job of `count` targets will be taken by `submit`."""
+        await self._queue.room(count)
+
+    def submit(self, job: Job) -> None:
+        """Takes the job; its outcomes come by its callback. Raises QueueFull, or ClosedByUs after `close`."""
+        if self._closed:
+            raise ClosedByUs("the pool is closed")
+        self._queue.submit(job)
+        self._start_ticking()
+        self.has_work()
+
+    async def ask(self, template: Template, values: Sequence[bytes] = (), *, timeout_seconds: float) -> Response:
+        """A single request, for whatever is not a multicast; one value per column. Raises as `submit`."""
+        future: asyncio.Future[Response] = self._loop.create_future()
+        job = Job(
+            template,
+            [(value,) for value in values],
+            self._clock() + timeout_seconds,
+            lambda outcomes: None if future.done() else future.set_result(outcomes[0][1]),
+        )
+        await self.room(1)
+        self.submit(job)
+        try:
+            return await future
+        finally:
+            if not future.done() or future.cancelled():
+                self.cancel(job)
+
+    def cancel(self, job: Job, indices: Iterable[int] | None = None) -> None:
+        """Ends those targets that have no outcome yet: UNSENT when they never left, else UNKNOWN, both with the fault
+        "cancelled". Other requests are not touched."""
+        out = self._queue.cancel(job, range(job.size) if indices is None else indices)
+        if out:
+            for connection in [*self._connections, *self._leaving]:
+                connection.cancel(job, out)
+
+    def rotate(self) -> None:
+        """Replaces every connection (a new certificate, an expired provider token): those that are open take no more
+        requests and end when theirs are answered."""
+        for connection in list(self._connections):
+            self._retire(connection)
+        self.has_work()
+
+    async def close(self, grace_seconds: float = 0.0) -> None:
+        """Ends what waits as UNSENT and gives what is out `grace_seconds` to be answered, then UNKNOWN; both with the
+        fault "closed_by_us". Returns when the transports are closed."""
+        self._closed = True
+        self._queue.end_all(ClosedByUs.reason)
+        await self._dialer.close()
+        for connection in list(self._connections):
+            self._retire(connection)
+        if grace_seconds > 0 and self._leaving:
+            await self._wait_empty(grace_seconds)
+        for connection in list(self._leaving):
+            connection.close()
+        await self._wait_empty(self._options.connect_timeout_seconds)
+        for handle in (self._ticker, self._soon):
+            if handle is not None:
+                handle.cancel()
+        self._queue.end_all(ClosedByUs.reason)
+
+    async def _wait_empty(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while self._leaving:
+                    self._empty.clear()
+                    await self._empty.wait()
+        except TimeoutError:
+            return
+
+    def opened(self, connection: Connection) -> None:
+        self.has_work()
+
+    def has_work(self) -> None:
+        if not self._dispatching:
+            self._dispatching = True
+            self._loop.call_soon(self._dispatch)
+
+    def room_soon(self) -> None:
+        if self._soon is None:
+            self._soon = self._loop.call_later(_ROOM_SOON_SECONDS, self._dispatch_late)
+
+    def _dispatch_late(self) -> None:
+        self._soon = None
+        self.has_work()
+
+    def _dispatch(self) -> None:
+        self._dispatching = False
+        self._sort_out()
+        for connection in sorted(self._connections, key=_in_flight):
+            if not self._queue.waiting:
+                return
+            connection.pump()
+        if not self._connections and not self._dialer.opening and self._queue.waiting:
+            self._dialer.open(1)
+
+    def ended(self, connection: Connection, fault: ConnectionFault) -> None:
+        self._sort_out()
+        if not isinstance(fault, ClosedByUs):
+            graceful = isinstance(fault, PeerWentAway) and fault.error_code == NO_ERROR
+            if not (graceful and connection.answered):
+                self._dialer.back_off()
+            self._note_fault(fault)
+        else:
+            self._ended[fault.reason] = self._ended.get(fault.reason, 0) + 1
+        if self._queue.waiting:
+            self.has_work()
+
+    def _note_fault(self, fault: ConnectionFault) -> None:
+        self._ended[fault.reason] = self._ended.get(fault.reason, 0) + 1
+        self._last_fault = fault
+        if self._on_end is not None:
+            self._on_end(fault)
+
+    def _retire(self, connection: Connection) -> None:
+        self._connections.remove(connection)
+        self._leaving.append(connection)
+        connection.drain()
+
+    def _dialled(self, connection: Connection) -> None:
+        self._opened += 1
+        self._connections.append(connection)
+        if connection.state is State.CLOSED:
+            self._sort_out()
+        elif connection.state is State.OPEN:
+            self.has_work()
+
+    def _make(self) -> Connection:
+        now = self._clock()
+        max_age = self._options.connection.max_age_seconds
+        worn_at = None if max_age is None else now + max_age * (1.0 - _AGE_JITTER * self._rng.random())
+        return Connection(self._queue, self._options.connection, self, now, worn_at=worn_at)
+
+    def _start_ticking(self) -> None:
+        if self._ticker is None:
+            self._tick_at = self._clock()
+            self._tick_cpu = self._cpu_clock()
+            self._ticker = self._loop.call_later(self._options.tick_seconds, self._tick)
+
+    def _tick(self) -> None:
+        self._ticker = self._loop.call_later(self._options.tick_seconds, self._tick)
+        self.tick(self._clock())
+
+    def tick(self, now: float) -> None:
+        """One round of what time does. Runs by itself every `tick_seconds`."""
+        self._queue.expire(now)  # first: nothing late may take a stream that the same deadline frees
+        for connection in [*self._connections, *self._leaving]:
+            connection.sweep(now)
+        self._sort_out()
+        self._leaving = [connection for connection in self._leaving if not connection.gone]
+        if not self._leaving:
+            self._empty.set()
+        self._dialer.worked(max((one.opened_at for one in self._connections if one.answered), default=-math.inf))
+        self._renew(now)
+        self._resize(now)
+        if self._queue.waiting:
+            self.has_work()
+
+    def _sort_out(self) -> None:
+        """Connections that take no more requests make place for others."""
+        leaving = [connection for connection in self._connections if connection.state in (State.DRAINING, State.CLOSED)]
+        if leaving:
+            self._connections = [connection for connection in self._connections if connection not in leaving]
+            self._leaving += leaving
+
+    def _renew(self, now: float) -> None:
+        """Opens a successor in time, and retires a worn connection once a successor is there to take over."""
+        worn = [connection for connection in self._connections if connection.worn(now)]
+        fresh = sum(1 for connection in self._connections if connection.state is State.OPEN and connection not in worn)
+        coming = self._dialer.opening + sum(1 for connection in self._connections if connection.state is State.SETTLING)
+        for connection in worn:
+            if fresh or (not self._queue.waiting and not connection.in_flight) or not connection.ids_left:
+                self._retire(connection)
+        if worn and not fresh and not coming and (self._queue.waiting or self._queue.in_flight):
+            self._dialer.open(1)
+
+    def _resize(self, now: float) -> None:
+        cpu = self._cpu_clock()
+        elapsed = now - self._tick_at
+        idle_share = 1.0 - (cpu - self._tick_cpu) / elapsed if elapsed > 0 else 0.0
+        self._tick_at, self._tick_cpu = now, cpu
+        load = Load(
+            waiting=self._queue.waiting,
+            in_flight=self._queue.in_flight,
+            stream_limits=[connection.stream_limit for connection in self._connections if not connection.serial],
+            short_of_streams=all(connection.short_of_streams for connection in self._connections),
+            settling=self._dialer.opening
+            + sum(1 for connection in self._connections if connection.serial or connection.state is State.SETTLING),
+            idle_share=idle_share,
+        )
+        self._dialer.open(connections_to_add(load, self._options.max_connections, self._options.grow_idle_share))
+        if not one_too_many(load):
+            self._spare_since = None
+        elif self._spare_since is None:
+            self._spare_since = now
+        elif now - self._spare_since >= self._options.shrink_after_seconds:
+            self._spare_since = now
+            self._retire(max(self._connections, key=_age_rank))
+
+    def _report(self, error: Exception) -> None:
+        self._loop.call_exception_handler({"message": "a job's on_outcomes raised", "exception": error})
+
+
+def _in_flight(connection: Connection) -> int:
+    return connection.in_flight
+
+
+def _age_rank(connection: Connection) -> float:
+    return connection.opened_at

@@ -1,0 +1,290 @@
+"""Faust's consumer, handing record lists to batch stages instead of single messages to agents."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import faust
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
+from faust.transport.drivers.aiokafka import Consumer
+from faust.types import TP
+from mode import Service
+
+from pushcast.stream.assignment import boottime_seconds, holds
+from pushcast.stream.batch import Committed
+from pushcast.stream.fatal import end_process
+from pushcast.stream.stage import BatchStage, PartitionState
+from pushcast.stream.tracker import Record
+from pushcast.transport.commits import Commits
+from pushcast.transport.partition import Partition, retried
+from pushcast.transport.recovery import Recovery
+from pushcast.transport.stage_tasks import cancelled, finished, revoke_stages, watch
+from pushcast.transport.thread import ConsumerThread
+
+if TYPE_CHECKING:
+    from pushcast.transport.transport import BatchTransport
+
+logger = logging.getLogger(__name__)
+
+FETCH_TIMEOUT_SECONDS = 1.0
+#: Of the rebalance timeout, for stages to give their partitions back; the rest is for the last commit and the join.
+REVOKING_SHARE = 0.5
+#: While tables recover, an empty fetch is what finds the end of the log.
+RECOVERY_FETCH_TIMEOUT_SECONDS = 0.1
+LEASE_POLL_SECONDS = 0.05
+
+
+class Wanted:
+    """The partitions to take records from, as they are when it is asked; never falsy, which aiokafka takes for all."""
+
+    def __init__(self, consumer: BatchConsumer) -> None:
+        self._consumer = consumer
+
+    def __contains__(self, tp: object) -> bool:
+        return self._consumer.wants(cast(TP, tp))
+
+
+class BatchConsumer(Consumer):
+    """One fetch loop, a worker per partition, commits by low watermark.
+
+    From revocation until everything is restored no record is taken. A partition is fed only while it has a worker,
+    and only with records that were handed out under the present assignment (`lease`).
+    """
+
+    _thread: ConsumerThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.lease: object | None = None
+        self.partitions: dict[TP, Partition] = {}
+        self._workers: dict[TP, asyncio.Task[None]] = {}
+        self._preparing: list[asyncio.Task[None]] = []
+        self._seeked: set[TP] = set()  # plain agents' partitions that stand at their committed offset
+        self.commits = Commits(self)
+        self._end_lock = asyncio.Lock()
+        super().__init__(*args, **kwargs)
+        self._tables = Recovery(cast(faust.App, self.app), self)
+
+    @property
+    def thread(self) -> ConsumerThread:
+        return self._thread
+
+    @property
+    def restored(self) -> bool:
+        """Partitions are assigned, tables recovered, stages prepared: records flow."""
+        return self.lease is not None and not self.app.rebalancing and all(task.done() for task in self._preparing)
+
+    @property
+    def _transport(self) -> BatchTransport:
+        return cast("BatchTransport", self.transport)
+
+    @property
+    def fetch_max_wait_ms(self) -> int:
+        return self._transport.fetch_max_wait_ms
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    # what to fetch
+
+    def wants(self, tp: TP) -> bool:
+        """Whether records of the partition may be taken now. Called from the consumer's thread."""
+        if not self.flow_active or tp not in self._active_partitions:
+            return False
+        partition = self.partitions.get(tp)
+        if partition is not None:
+            return not partition.paused
+        if tp.topic in self._transport.stages:
+            return False
+        return tp in self._seeked or self._tables.holds(tp)
+
+    async def _drain_messages(self, fetcher: Service) -> None:  # type: ignore[override]
+        wanted = Wanted(self)
+        max_records = self.app.conf.broker_max_poll_records
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                if not self.flow_active:
+                    await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
+                    continue
+                recovering = self._tables.recovering
+                timeout = RECOVERY_FETCH_TIMEOUT_SECONDS if recovering else FETCH_TIMEOUT_SECONDS
+                try:
+                    fetched = await self._thread.fetch(wanted, timeout, max_records)
+                except (KafkaError, OSError) as exc:
+                    logger.warning("fetch failed, again in %.1f s: %r", FETCH_TIMEOUT_SECONDS, exc)
+                    await self.sleep(FETCH_TIMEOUT_SECONDS)
+                    continue
+                if fetched.records:
+                    await self._leased_or_lost(fetched.lease)
+                if fetched.lease is self.lease:
+                    for tp, records in fetched.records.items():
+                        await self._take(tp, records)
+                if recovering:
+                    await self._tables.check_end(bool(fetched.records))
+        except ConsumerStoppedError:
+            if not self.app.should_stop:
+                raise
+        except asyncio.CancelledError:
+            if not self.app.should_stop:
+                raise
+        except Exception as exc:
+            end_process("the fetch loop failed", exc)
+
+    @property
+    def leased(self) -> bool:
+        """Whether nobody else can own the assigned partitions yet, by the last heartbeat."""
+        timeout = self.app.conf.broker_session_timeout
+        return holds(self._thread.last_heartbeat_at, boottime_seconds(), timeout)
+
+    async def _leased_or_lost(self, handed_out_under: object | None) -> None:
+        """Holds records back while it is not known whose they are: the next heartbeat tells, or a rebalance."""
+        while handed_out_under is self.lease and not self.leased and not self.should_stop:
+            await self.sleep(LEASE_POLL_SECONDS)
+
+    async def _take(self, tp: TP, records: list[Record]) -> None:
+        partition = self.partitions.get(tp)
+        if partition is not None:
+            partition.feed(records)
+        elif not self._tables.apply(tp, records) and tp in self._seeked:
+            for record in records:
+                await self.wait_first(self.callback(self._to_message(tp, record)), self.suspend_flow.wait())
+                self._read_offset[tp] = record.offset
+
+    # assignment
+
+    async def perform_seek(self) -> None:
+        """Faust calls it when tables are recovered: starts the partitions from what is committed."""
+        lease = self.lease
+        tables = self._tables
+        restored = await self._thread.restore([tp for tp in self.assignment() if not tables.holds(tp)])
+        if lease is None or restored.lease is not lease or lease is not self.lease:
+            return  # another rebalance: it comes here again
+        by_stage: dict[int, tuple[BatchStage, dict[TP, Committed]]] = {}
+        for tp, committed in restored.committed.items():
+            entry = self._transport.stages.get(tp.topic)
+            if entry is None:
+                self._seeked.add(tp)
+                self._read_offset[tp] = committed.offset or None
+                if committed.offset:
+                    self._committed_offset[tp] = committed.offset
+            elif tp not in self.partitions:
+                by_stage.setdefault(id(entry.stage), (entry.stage, {}))[1][tp] = committed
+                self.partitions[tp] = Partition(
+                    tp,
+                    entry.stage,
+                    committed,
+                    restored.start[tp],
+                    entry.bounds,
+                    self.app.conf.broker_max_poll_records,
+                    self._thread.wake,
+                )
+                self.commits.begin(tp, committed)
+        for stage, assigned in by_stage.values():
+            self._start(stage, assigned)
+        self._thread.wake()
+
+    def _start(self, stage: BatchStage, committed: dict[TP, Committed]) -> None:
+        async def prepare() -> None:
+            await retried(
+                f"assignment of {len(committed)} partitions", lambda: stage.assigned(committed), lambda: False
+            )
+
+        ready = asyncio.create_task(prepare())
+        ready.add_done_callback(watch)
+        self._preparing.append(ready)
+        for tp in committed:
+            worker = asyncio.create_task(self.partitions[tp].run(asyncio.shield(ready)))
+            worker.add_done_callback(watch)
+            self._workers[tp] = worker
+
+    # rebalance and stop
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Finishes or drops what is in flight and commits, before Faust forgets the partitions."""
+        self.stop_flow()
+        await self._end_partitions()
+        self._seeked.clear()
+        self.lease = None
+        await super().on_partitions_revoked(revoked)
+
+    async def wait_empty(self) -> None:
+        """Also the way of an orderly stop: the stages end before the tables close."""
+        await self._end_partitions()
+        await super().wait_empty()
+
+    async def _end_partitions(self) -> None:
+        """Bounded by half the rebalance timeout: a handler that hangs on a dead broker must not block the join."""
+        async with self._end_lock:
+            if self.partitions:
+                await self._end_owned_partitions()
+
+    async def _end_owned_partitions(self) -> None:
+        loop = asyncio.get_running_loop()
+        limit = self.app.conf.broker_rebalance_timeout * REVOKING_SHARE
+        deadline = loop.time() + limit
+        partitions, workers = dict(self.partitions), dict(self._workers)
+        for partition in partitions.values():
+            partition.close()
+        unprepared = [task for task in self._preparing if not task.done()]
+        await cancelled(unprepared)
+        self._preparing.clear()
+        await finished(workers.values(), limit * 0.5)
+        if not unprepared:
+            await revoke_stages(partitions, deadline)
+        await self.commits.commit_partitions(partitions)
+        for tp, partition in partitions.items():
+            if partition.tracker.records:
+                logger.info("%s[%d] goes with %d unfinished records", *tp, partition.tracker.records)
+            partition.tracker.lost = True
+            self.partitions.pop(tp, None)
+            self._workers.pop(tp, None)
+            self.commits.forget(tp)
+
+    # commits
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """The commit tick: plain agents by their acks, batch stages by their low watermark."""
+        self.commits.refresh_now_and_then()
+        plain = await super().force_commit(topics, start_new_transaction)
+        batches = await self.commits.commit_partitions(
+            [tp for tp in self.partitions if topics is None or tp in topics or tp.topic in topics]
+        )
+        return plain or batches
+
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
+        """Plain agents. Faust's own counts an offset as committed even when the commit failed."""
+        assigned = self.assignment()
+        mine = {tp: offset for tp, offset in offsets.items() if tp in assigned}
+        if not mine:
+            return False
+        await self.app.producer.flush()
+        if not await self._commit(mine):
+            return False
+        self._committed_offset.update(mine)
+        self.app.monitor.on_tp_commit(mine)
+        return True
+
+    async def verify_all_partitions_active(self) -> None:
+        """Faust's livelock alarm knows neither pauses nor batches; `state_of` is what health looks at."""
+
+    # figures
+
+    def state_of(self, partition: Partition) -> PartitionState:
+        """Figures of an owned partition."""
+        tracker = partition.tracker
+        try:
+            end = self.highwater(partition.tp)
+        except IllegalStateError:
+            end = None
+        return PartitionState(
+            topic=partition.tp.topic,
+            partition=partition.tp.partition,
+            lag_records=None if end is None else max(end - tracker.low, 0),
+            oldest_unfinished_at_ms=partition.oldest_timestamp_ms(),
+            in_flight_records=tracker.records,
+            in_flight_bytes=tracker.bytes,
+            in_flight_targets=tracker.targets,
+            paused=partition.paused,
+        )

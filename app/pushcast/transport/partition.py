@@ -1,0 +1,159 @@
+"""One assigned partition of a batch stage: its hand-over queue, its worker, its completions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from aiokafka.errors import KafkaError
+from faust.exceptions import ProducerSendError
+
+from pushcast.stream.batch import TP, Batch, Committed
+from pushcast.stream.tracker import Bounds, Record, Tracker
+
+if TYPE_CHECKING:
+    from pushcast.stream.stage import BatchStage
+
+logger = logging.getLogger(__name__)
+
+#: What a stage may raise to be called again: Kafka or the network is not well, the record is not to blame.
+RETRIED = (KafkaError, ProducerSendError, OSError, TimeoutError)
+
+FIRST_BACKOFF_SECONDS = 0.1
+MAX_BACKOFF_SECONDS = 5.0
+
+
+async def retried(what: str, call: Callable[[], Awaitable[None]], given_up: Callable[[], bool]) -> None:
+    """Calls until it returns; RETRIED errors are logged and tried again with back-off, others propagate.
+
+    Returns without success once `given_up` holds after an error.
+    """
+    delay = FIRST_BACKOFF_SECONDS
+    while True:
+        try:
+            await call()
+            return
+        except RETRIED as exc:
+            if given_up():
+                logger.warning("%s is given up: %r", what, exc)
+                return
+            logger.warning("%s is tried again in %.1f s: %r", what, delay, exc)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, MAX_BACKOFF_SECONDS)
+
+
+class Partition:
+    """Hands record lists to the stage, one batch at a time, and says when fetching should pause.
+
+    Records wait in a queue that counts against the bounds, so a busy partition stops its own fetching and nobody
+    else's. `close` ends the intake; `lost` on the tracker ends the completions.
+    """
+
+    def __init__(
+        self,
+        tp: TP,
+        stage: BatchStage,
+        committed: Committed,
+        start_offset: int,
+        bounds: Bounds,
+        max_batch_records: int,
+        on_resume: Callable[[], None],
+    ) -> None:
+        self.tp = tp
+        self.stage = stage
+        self.committed = committed
+        self.start_offset = start_offset
+        self.tracker = Tracker(start_offset, bounds)
+        self.paused = False
+        self._max_batch_records = max_batch_records
+        self._on_resume = on_resume
+        self._queue: deque[tuple[Sequence[Record], int]] = deque()
+        self._arrived = asyncio.Event()
+        self._next_arrival = start_offset
+        self._closed = False
+        self._empty_waiters: list[asyncio.Future[None]] = []
+
+    def feed(self, records: Sequence[Record]) -> None:
+        """Takes fetched records; those already seen (a fetch answered from an older position) are dropped."""
+        if records[0].offset < self._next_arrival:
+            records = [record for record in records if record.offset >= self._next_arrival]
+        if not records or self._closed:
+            return
+        self._next_arrival = records[-1].offset + 1
+        self._queue.append((records, self.tracker.arrive(records)))
+        self._arrived.set()
+        if self.tracker.over:
+            self.paused = True
+
+    async def run(self, ready: Awaitable[None]) -> None:
+        """The worker: after `ready`, one batch after the other until closed or cancelled."""
+        await ready
+        while not self._closed:
+            if not self._queue:
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            batch = self._next_batch()
+            await retried(
+                f"batch {self.tp.topic}[{self.tp.partition}]@{batch.records[0].offset}",
+                lambda batch=batch: self._handle(batch),  # type: ignore[misc]
+                lambda: self._closed,
+            )
+
+    async def _handle(self, batch: Batch) -> None:
+        if batch.tried:
+            batch.records = batch.unfinished()
+        batch.tried = True
+        if batch.records:
+            await self.stage.handle(batch)
+
+    def _next_batch(self) -> Batch:
+        records, size = self._queue.popleft()
+        if self._queue and len(records) + len(self._queue[0][0]) <= self._max_batch_records:
+            merged = list(records)
+            while self._queue and len(merged) + len(self._queue[0][0]) <= self._max_batch_records:
+                more, more_size = self._queue.popleft()
+                merged += more
+                size += more_size
+            records = merged
+        return Batch(self.tp, self.tracker, self.tracker.hand_over(records, size), self._changed)
+
+    def close(self) -> None:
+        """No further batch starts; what waits is forgotten and will be fetched again by the next owner."""
+        self._closed = True
+        while self._queue:
+            records, size = self._queue.popleft()
+            self.tracker.leave(len(records), size)
+        self._arrived.set()
+        self._changed()
+
+    async def drained(self) -> None:
+        """Waits until every record that was fetched is done."""
+        if self.tracker.records:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._empty_waiters.append(waiter)
+            await waiter
+
+    def oldest_timestamp_ms(self) -> int | None:
+        """Kafka timestamp of the oldest record that is fetched and not done."""
+        timestamp = self.tracker.oldest_timestamp_ms()
+        if timestamp is None and self._queue:
+            timestamp = self._queue[0][0][0].timestamp
+        return timestamp
+
+    def _changed(self) -> None:
+        tracker = self.tracker
+        if self.paused:
+            if tracker.relaxed:
+                self.paused = False
+                self._on_resume()
+        elif tracker.over:
+            self.paused = True
+        if not tracker.records and self._empty_waiters:
+            for waiter in self._empty_waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+            self._empty_waiters.clear()

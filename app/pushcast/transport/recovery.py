@@ -1,0 +1,75 @@
+"""Table changelogs: applied in bulk while recovering, on standby, and as the live tail of a source table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import faust
+from faust.tables.manager import TableManager
+from faust.types import TP
+
+from pushcast.stream.tracker import Record
+from pushcast.transport.table import SourceTable
+
+if TYPE_CHECKING:
+    from pushcast.transport.consumer import BatchConsumer
+
+
+class Recovery:
+    """Drives Faust's recovery gate from the fetch loop.
+
+    Faust decides what to recover and from where, and when streams may start; this applies fetched lists as one write
+    each and tells the gate when the end is reached. Transaction markers at the end of the log hold no record:
+    the consumer's position, not the last record, says that the end is reached (Faust waits for ever there).
+    """
+
+    def __init__(self, app: faust.App, consumer: BatchConsumer) -> None:
+        self._app = app
+        self._consumer = consumer
+
+    @property
+    def _manager(self) -> TableManager:
+        return cast(TableManager, self._app.tables)
+
+    def holds(self, tp: TP) -> bool:
+        """Whether the topic is a table's changelog."""
+        return tp.topic in self._manager._changelogs
+
+    @property
+    def recovering(self) -> bool:
+        return bool(self._manager.recovery.in_recovery)
+
+    def apply(self, tp: TP, records: list[Record]) -> bool:
+        """Applies changelog records, each offset once. False when the topic is no source table."""
+        table = self._manager._changelogs.get(tp.topic)
+        if not isinstance(table, SourceTable):
+            return False
+        recovery = self._manager.recovery
+        if tp in recovery.active_tps:
+            offsets = recovery.active_offsets
+        elif tp in recovery.standby_tps:
+            offsets = recovery.standby_offsets
+        else:
+            return True
+        seen = offsets.get(tp)
+        if seen is not None and records[0].offset <= seen:
+            records = [record for record in records if record.offset > seen]
+        if records:
+            table.apply(tp.partition, records)
+            offsets[tp] = records[-1].offset
+        tables = self._manager
+        if tp in recovery.standby_tps and not tables.standbys_ready and not recovery.standby_remaining_total():
+            tables.on_standbys_ready()
+        return True
+
+    async def check_end(self, got_records: bool) -> None:
+        """Opens the gate when nothing remains. Called after every fetch while recovering, until Faust has noticed."""
+        recovery = self._manager.recovery
+        if not got_records:
+            for tp, left in recovery.active_remaining().items():
+                if left > 0 and tp in self._consumer.assignment():
+                    position = await self._consumer.position(tp)
+                    if position is not None and position > recovery.active_highwaters[tp]:
+                        recovery.active_offsets[tp] = recovery.active_highwaters[tp]
+        if recovery.in_recovery and not recovery.need_recovery():
+            recovery.signal_recovery_end.set()

@@ -1,0 +1,165 @@
+"""RocksDB under a source table: rows and their offset in one write, options that survive reopening."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import rocksdict
+from faust.stores import rocksdb
+from faust.types import TP
+
+from pushcast.stream.tracker import Record
+
+logger = logging.getLogger(__name__)
+
+#: Where the offset is kept. No row can have this key: rows are keyed by UTF-8 user ids, and 0xff is in no UTF-8.
+OFFSET_KEY = b"\xff\xffpushcast-offset"
+
+#: A copy older than this may have missed tombstones that compaction has removed since (`delete.retention.ms` of the
+#: topic is 7 days); it is dropped and rebuilt.
+STALE_AFTER_SECONDS = 5 * 86_400
+
+BLOCK_CACHE_BYTES = 256 << 20
+WRITE_BUFFER_BYTES = 16 << 20
+
+#: What RocksDB says of a directory that cannot be mended, in the words of `rocksdb::Status::ToString`.
+BROKEN = ("Corruption", "No such file", "Invalid argument", "not found", "NotFound")
+
+#: One block cache for all tables of the process, so memory does not grow with partitions.
+_block_cache = rocksdict.Cache(BLOCK_CACHE_BYTES)
+
+
+def table_options() -> rocksdict.Options:
+    """Options of a table's database; given again at every opening, because rocksdict forgets them."""
+    options = rocksdict.Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    options.set_max_open_files(64)
+    options.set_keep_log_file_num(2)
+    options.set_compression_type(rocksdict.DBCompressionType.lz4())
+    blocks = rocksdict.BlockBasedOptions()
+    blocks.set_bloom_filter(10, False)
+    blocks.set_block_cache(_block_cache)
+    blocks.set_cache_index_and_filter_blocks(True)
+    options.set_block_based_table_factory(blocks)
+    return options
+
+
+class BatchStore(rocksdb.Store):
+    """One database per partition. Not durable against power loss, but never ahead of its offset: it is replayed."""
+
+    stale_after_seconds: float = STALE_AFTER_SECONDS
+
+    def database(self, partition: int) -> rocksdict.Rdict:
+        """The open database of the partition; opens it when it is not.
+
+        A directory that is broken or stale is dropped with a warning: recovery rebuilds it from the topic.
+        Raises what RocksDB raises otherwise, a lock held by another process above all.
+        """
+        database: rocksdict.Rdict = self._db_for_partition(partition)
+        return database
+
+    def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
+        path = Path(self.partition_path(partition))
+        if (path / "CONDEMNED").exists():
+            _drop(path, "it was found broken")
+        try:
+            database = _open(path)
+            stored = _stored(database)
+        except Exception as exc:  # rocksdict raises bare Exception
+            if not any(word in str(exc) for word in BROKEN) or "lock" in str(exc).lower():
+                raise
+            _drop(path, str(exc))
+            return _open(path)
+        if stored is not None and time.time() - stored[1] > self.stale_after_seconds:
+            database.close()
+            _drop(path, f"it was last written {(time.time() - stored[1]) / 86_400:.1f} days ago")
+            return _open(path)
+        return database
+
+    def condemn(self, partition: int) -> None:
+        """Marks the partition's directory as broken: the next opening drops it."""
+        (Path(self.partition_path(partition)) / "CONDEMNED").touch()
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        """Offset of the last applied record."""
+        stored = _stored(self.database(tp.partition))
+        return None if stored is None else stored[0]
+
+    def set_persisted_offset(self, tp: TP, offset: int) -> None:
+        """Stores an offset without rows."""
+        self._write(tp.partition, rocksdict.WriteBatch(raw_mode=True), offset)
+
+    def apply(self, partition: int, records: Sequence[Record]) -> None:
+        """One atomic write of the rows, the last value of a key wins and None deletes, and of the last offset."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        put, delete = batch.put, batch.delete
+        for record in records:
+            key, value = record.key, record.value
+            if key is None:
+                continue  # a compacted topic refuses records without key; an older log may hold some
+            if value is None:
+                delete(key)
+            else:
+                put(key, value)
+        self._write(partition, batch, records[-1].offset)
+
+    def apply_rows(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]], offset: int) -> None:
+        """`apply` for rows that are not the records themselves; `offset` is that of the last record."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in rows:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        self._write(partition, batch, offset)
+
+    def _write(self, partition: int, batch: rocksdict.WriteBatch, offset: int) -> None:
+        batch.put(OFFSET_KEY, b"%d:%d" % (offset, int(time.time())))
+        try:
+            self.database(partition).write(batch)
+        except Exception as exc:
+            if "Corruption" in str(exc):
+                self.condemn(partition)
+            raise
+
+    def revoke_partitions(self, table: Any, tps: set[TP]) -> None:
+        """Closes at once: the next owner on this machine needs the lock."""
+        topics = table.changelog_topic.topics
+        for tp in tps:
+            if tp.topic in topics and tp.partition in self._dbs:
+                self._dbs.pop(tp.partition).close()
+
+    async def stop(self) -> None:
+        """Closes every database."""
+        while self._dbs:
+            self._dbs.popitem()[1].close()
+            await asyncio.sleep(0)
+
+
+def _open(path: Path) -> rocksdict.Rdict:
+    options = table_options()
+    if (path / "CURRENT").exists():
+        # Without `column_families` an existing database is opened with RocksDB's defaults.
+        return rocksdict.Rdict(str(path), options=options, column_families={"default": options})
+    return rocksdict.Rdict(str(path), options=options)
+
+
+def _stored(database: rocksdict.Rdict) -> tuple[int, int] | None:
+    """Offset of the last applied record, and the wall time (s) of its writing."""
+    value = database.get(OFFSET_KEY)
+    if value is None:
+        return None
+    offset, _, written_at = bytes(value).partition(b":")
+    return int(offset), int(written_at)
+
+
+def _drop(path: Path, why: str) -> None:
+    logger.warning("table copy %s is dropped and rebuilt from its topic: %s", path, why)
+    shutil.rmtree(path)

@@ -1,0 +1,218 @@
+"""The aiokafka consumer in its own thread, with commits that carry metadata and never crash the app."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import TP
+
+from pushcast.stream.assignment import boottime_seconds
+from pushcast.stream.batch import Committed
+from pushcast.stream.tracker import Record
+
+if TYPE_CHECKING:
+    from faust.transport.drivers.aiokafka import Transport
+
+    from pushcast.transport.consumer import BatchConsumer
+
+logger = logging.getLogger(__name__)
+
+#: A commit that takes longer is given up and made again with the next tick. On revocation one may be under way and one
+#: follows, after at most half the rebalance timeout: together they stay below it.
+COMMIT_TIMEOUT_SECONDS = 5.0
+
+#: Long-poll of a fetch that leaves paused partitions out.
+PAUSED_FETCH_MAX_WAIT_MS = 50
+
+
+class Fetched(NamedTuple):
+    """Records by partition, and the assignment under which the consumer handed them out."""
+
+    lease: object | None
+    records: Mapping[TP, list[Record]]
+
+
+class Restored(NamedTuple):
+    """What a new owner of partitions starts from."""
+
+    lease: object | None
+    committed: dict[TP, Committed]
+    start: dict[TP, int]
+
+
+def retrieved(commit: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., asyncio.Task[None]]:
+    """The same as a task whose error counts as seen, also when nobody waits for it any more.
+
+    aiokafka shields its commits: one that we gave up after COMMIT_TIMEOUT_SECONDS goes on, and its end would be a
+    traceback in the log of every role whenever a broker goes away.
+    """
+
+    def begun(*arguments: Any) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(commit(*arguments))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+    return begun
+
+
+class ConsumerThread(AIOKafkaConsumerThread):
+    """Adds to Faust's thread: fetches tagged with their assignment, one-request restore, commits with metadata."""
+
+    consumer: BatchConsumer
+
+    #: CLOCK_BOOTTIME seconds when the last heartbeat that the coordinator accepted was sent, or of the last join; 0
+    #: before the first. Boot time, because it goes on while the machine sleeps: a sleeper has lost its partitions.
+    last_heartbeat_at: float = 0.0
+
+    def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = self.consumer.fetch_max_wait_ms  # Faust: 1500, hard-coded
+        return consumer
+
+    async def on_start(self) -> None:
+        """Starts the consumer and begins to note its heartbeats."""
+        await super().on_start()
+        self._note_heartbeats()
+        self._retrieve_abandoned_commits()
+        self._fetch_past_paused_partitions()
+
+    def _retrieve_abandoned_commits(self) -> None:
+        coordinator: Any = self._ensure_consumer()._coordinator
+        coordinator._do_commit_offsets = retrieved(coordinator._do_commit_offsets)
+
+    def _note_heartbeats(self) -> None:
+        coordinator: Any = self._ensure_consumer()._coordinator
+        beat: Callable[[], Awaitable[bool]] = coordinator._do_heartbeat
+
+        async def noted() -> bool:
+            # The sending counts: a process that was stopped meanwhile finds the answer waiting, however old it is.
+            sent_at = boottime_seconds()
+            alive = await beat()
+            if alive:
+                self.last_heartbeat_at = max(self.last_heartbeat_at, sent_at)
+            return alive
+
+        coordinator._do_heartbeat = noted
+
+    def _fetch_past_paused_partitions(self) -> None:
+        """Without this, one full partition delays every other one by up to 100 ms.
+
+        aiokafka holds all fetches of a broker back (`prefetch_backoff`) while records of one partition wait to be
+        taken; those of a paused partition wait on purpose. They stay fetched, so the next requests go without the
+        partition, and must be short: when it resumes, it waits for the request under way.
+        """
+        fetcher: Any = self._ensure_consumer()._fetcher
+        plan: Callable[[Any], Any] = fetcher._get_actions_per_node
+        wants = self.consumer.wants
+
+        def planned(assignment: Any) -> Any:
+            fetcher._fetch_max_wait_ms = self.consumer.fetch_max_wait_ms
+            for tp, result in fetcher._records.items():
+                if not wants(tp):
+                    result._backoff = 0
+                    fetcher._fetch_max_wait_ms = min(PAUSED_FETCH_MAX_WAIT_MS, self.consumer.fetch_max_wait_ms)
+            return plan(assignment)
+
+        fetcher._get_actions_per_node = planned
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Notes the assignment object: the lease under which records are handed out and offsets committed.
+
+        The generation id would not do: a static member may rejoin without a new one.
+        """
+        self.last_heartbeat_at = boottime_seconds()
+        self.consumer.lease = self._lease()
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _lease(self) -> object | None:
+        subscription = self._ensure_consumer()._subscription.subscription
+        return None if subscription is None else cast("object | None", subscription.assignment)
+
+    async def fetch(self, wanted: Container[TP], timeout_seconds: float, max_records: int) -> Fetched:
+        """Next records of partitions that are in `wanted` at that time; waits up to the timeout for the first."""
+        return cast(Fetched, await self.call_thread(self._fetch, wanted, timeout_seconds, max_records))
+
+    async def _fetch(self, wanted: Container[TP], timeout_seconds: float, max_records: int) -> Fetched:
+        if not self.consumer.flow_active:
+            return Fetched(None, {})
+        consumer = self._ensure_consumer()
+        records = await self._fetch_records(consumer, cast("set[TP]", wanted), timeout_seconds, max_records)
+        # No await between the hand-out and this line: the lease is that of the records.
+        return Fetched(self._lease(), cast("Mapping[TP, list[Record]]", records))
+
+    def wake(self) -> None:
+        """Makes a waiting fetch look again, because a partition was resumed. Callable from any thread."""
+        if self._consumer is not None and not self.thread_loop.is_closed():
+            self.thread_loop.call_soon_threadsafe(self._notify_fetch_waiters)
+
+    def _notify_fetch_waiters(self) -> None:
+        fetcher: Any = self._ensure_consumer()._fetcher
+        for waiter in list(fetcher._fetch_waiters):
+            fetcher._notify(waiter)
+
+    async def restore(self, tps: Iterable[TP]) -> Restored:
+        """Reads the committed offsets and metadata of assigned partitions and seeks to them.
+
+        A partition without a commit starts at the beginning of its log. One OffsetFetch request for all.
+        Raises KafkaError when Kafka refuses.
+        """
+        return cast(Restored, await self.call_thread(self._restore, list(tps)))
+
+    async def _restore(self, tps: list[TP]) -> Restored:
+        consumer: Any = self._ensure_consumer()  # typed in part only
+        lease = self._lease()
+        wanted = [TopicPartition(tp.topic, tp.partition) for tp in tps]
+        found = await consumer._coordinator.fetch_committed_offsets(wanted)
+        missing = [tp for tp in wanted if tp not in found]
+        earliest = await consumer.beginning_offsets(missing) if missing else {}
+        committed: dict[TP, Committed] = {}
+        start: dict[TP, int] = {}
+        if lease is not self._lease():
+            return Restored(None, {}, {})
+        for tp, key in zip(tps, wanted, strict=True):
+            if key in found:
+                committed[tp] = Committed(found[key].offset, found[key].metadata or "")
+                start[tp] = found[key].offset
+            else:
+                committed[tp] = Committed(None, "")
+                start[tp] = earliest[key]
+            consumer._fetcher.seek_to(key, start[tp])
+        return Restored(lease, committed, start)
+
+    async def commit_offsets(self, lease: object | None, offsets: Mapping[TP, Committed]) -> bool:
+        """Commits offsets with metadata under the lease. False, never an error, when Kafka did not take them."""
+        return bool(await self.call_thread(self._commit_offsets, lease, offsets))
+
+    async def _commit_offsets(self, lease: object | None, offsets: Mapping[TP, Committed]) -> bool:
+        if lease is None or lease is not self._lease():
+            return False
+        wanted = {
+            TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(value.offset, value.metadata)
+            for tp, value in offsets.items()
+            if value.offset is not None
+        }
+        return await self._commit_or_refuse(wanted)
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commits of plain agents. Faust's own crashes the app on any error."""
+        assigned = self.assignment()
+        mine = {tp: offset for tp, offset in offsets.items() if tp in assigned}
+        return await self._commit_or_refuse(
+            {TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "") for tp, offset in mine.items()}
+        )
+
+    async def _commit_or_refuse(self, offsets: dict[Any, Any]) -> bool:
+        try:
+            consumer: Any = self._ensure_consumer()
+            await asyncio.wait_for(consumer.commit(offsets), COMMIT_TIMEOUT_SECONDS)
+        except (KafkaError, IllegalStateError, TimeoutError, OSError) as exc:
+            logger.warning("commit of %d partitions was not taken, it stays pending: %r", len(offsets), exc)
+            return False
+        return True

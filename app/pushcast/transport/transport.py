@@ -1,0 +1,50 @@
+"""The Faust transport that puts the batch consumer under an App."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from faust.tables.manager import TableManager
+from faust.transport.drivers.aiokafka import Producer, Transport
+
+from pushcast.stream.stage import BatchStage
+from pushcast.stream.tracker import Bounds
+from pushcast.transport.consumer import BatchConsumer
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A stage and how much uncompleted work each of its partitions may hold."""
+
+    stage: BatchStage
+    bounds: Bounds
+
+
+class IdempotentProducer(Producer):
+    """Faust's producer for plain agents, with idempotence and without exactly_once."""
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+
+class BatchTransport(Transport):
+    """Holds the stages of one App by topic."""
+
+    Consumer = BatchConsumer
+    Producer = IdempotentProducer
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.stages: dict[str, Entry] = {}
+        self.fetch_max_wait_ms = 500
+
+
+class PromptTableManager(TableManager):
+    """Starts without Faust's sleep of one second, which waits for tables declared late; ours are declared early."""
+
+    async def on_start(self) -> None:
+        """Registers the changelogs and starts recovery."""
+        await self._update_channels()
+        await self.recovery.start()

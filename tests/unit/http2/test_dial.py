@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+
+from pushcast.http2.dial import Address, Endpoint, Proxy
+from pushcast.http2.errors import ConnectionFault
+from pushcast.http2.options import PoolOptions
+from pushcast.http2.pool import Pool
+from pushcast.http2.tls import client_context
+from unit.http2.scripted import server_context, serving, until, within
+from unit.http2.wire import make_job
+from unit.providers.tunnel import tunnel
+
+OPTIONS = PoolOptions(tick_seconds=0.005, backoff_seconds=60.0, backoff_cap_seconds=60.0)
+AUTHORITY = trustme.CA()
+
+
+@pytest.fixture
+def ca_file(tmp_path: Path) -> Path:
+    AUTHORITY.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    return tmp_path / "ca.pem"
+
+
+async def send(endpoint: Endpoint, count: int = 3, options: PoolOptions = OPTIONS) -> tuple[dict[str, int], list[str]]:
+    """Kinds of the outcomes, and reasons of the faults."""
+    faults: list[ConnectionFault] = []
+    pool = Pool(endpoint, options, on_end=faults.append, rng=random.Random(1))
+    try:
+        sent = make_job(count, deadline_at=asyncio.get_running_loop().time() + 20)
+        pool.submit(sent.job)
+        await until(lambda: sent.job.unfinished == 0 or bool(faults))
+        return (sent.kinds(), [fault.reason for fault in faults])
+    finally:
+        await within(pool.close())
+
+
+async def test_tls_with_an_own_authority_and_h2_by_alpn(ca_file: Path) -> None:
+    async with serving(tls=server_context(AUTHORITY, alpn=["h2"])) as server:
+        endpoint = Endpoint(host="127.0.0.1", port=server.port, tls=client_context(ca_file=ca_file))
+        assert await send(endpoint, 2_000) == ({"answered": 2_000}, [])
+        assert server.peers[0].transport.get_extra_info("ssl_object").version() in ("TLSv1.2", "TLSv1.3")
+
+
+async def test_an_unknown_authority_is_refused(ca_file: Path) -> None:
+    async with serving(tls=server_context(trustme.CA(), alpn=["h2"])) as server:
+        endpoint = Endpoint(host="127.0.0.1", port=server.port, tls=client_context(ca_file=ca_file))
+        assert await send(endpoint) == ({}, ["tls_failed"])
+
+
+async def test_a_certificate_for_another_name_is_refused(ca_file: Path) -> None:
+    async with serving(tls=server_context(AUTHORITY, alpn=["h2"])) as server:
+        tls = client_context(ca_file=ca_file)
+        endpoint = Endpoint(host="127.0.0.1", port=server.port, tls=tls, server_name="other.example")
+        assert await send(endpoint) == ({}, ["tls_failed"])
+
+
+async def test_tls_older_than_1_2_is_refused(ca_file: Path) -> None:
+    context = client_context(ca_file=ca_file)
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+async def test_a_server_without_alpn_is_refused_unless_it_is_optional(ca_file: Path) -> None:
+    async with serving(tls=server_context(AUTHORITY)) as server:
+        tls = client_context(ca_file=ca_file)
+        strict = Endpoint(host="127.0.0.1", port=server.port, tls=tls)
+        assert await send(strict) == ({}, ["alpn_refused"])
+        lenient = Endpoint(host="127.0.0.1", port=server.port, tls=tls, alpn_required=False)
+        assert await send(lenient) == ({"answered": 3}, [])
+
+
+async def test_a_client_certificate_is_shown(tmp_path: Path, ca_file: Path) -> None:
+    context = server_context(AUTHORITY, alpn=["h2"])
+    context.verify_mode = ssl.CERT_REQUIRED
+    AUTHORITY.configure_trust(context)
+    issued = AUTHORITY.issue_cert("com.example.news")
+    issued.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "client.pem"))
+    async with serving(tls=context) as server:
+        tls = client_context(ca_file=ca_file, certificate_file=tmp_path / "client.pem")
+        assert await send(Endpoint(host="127.0.0.1", port=server.port, tls=tls)) == ({"answered": 3}, [])
+        without = Endpoint(host="127.0.0.1", port=server.port, tls=client_context(ca_file=ca_file))
+        kinds, faults = await send(without)
+        assert "answered" not in kinds
+        assert faults[0] in ("tls_failed", "connection_dropped", "connect_failed")
+
+
+async def test_a_server_that_is_no_http2_server_ends_as_a_typed_fault() -> None:
+    async def speak_http1(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    listener = await asyncio.start_server(speak_http1, "127.0.0.1", 0)
+    async with listener:
+        port = listener.sockets[0].getsockname()[1]
+        assert (await send(Endpoint(host="127.0.0.1", port=port)))[1] == ["peer_violation"]
+
+
+async def test_a_server_that_accepts_and_says_nothing_is_given_up(ca_file: Path) -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    listener = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    async with listener:
+        endpoint = Endpoint(
+            host="127.0.0.1", port=listener.sockets[0].getsockname()[1], tls=client_context(ca_file=ca_file)
+        )
+        options = PoolOptions(tick_seconds=0.005, connect_timeout_seconds=0.1, backoff_seconds=60.0)
+        assert (await send(endpoint, options=options))[1] == ["connect_failed"]
+
+
+async def test_names_are_resolved_for_each_connection_and_other_addresses_are_tried() -> None:
+    asked: list[str] = []
+    async with serving() as closed:
+        dead = closed.port
+
+    async def resolver(host: str, port: int) -> list[tuple[int, Address]]:
+        asked.append(host)
+        return [(socket.AF_INET, ("127.0.0.1", port))] + [(socket.AF_INET, ("127.0.0.1", dead))] * 3
+
+    async with serving() as server:
+        pass_on = Endpoint(host="push.example", port=server.port, resolver=resolver)
+        for _ in range(2):
+            assert await send(pass_on) == ({"answered": 3}, [])
+    assert asked == ["push.example"] * 2
+
+
+async def test_a_name_that_does_not_resolve_is_a_connect_failure() -> None:
+    async def resolver(host: str, port: int) -> list[tuple[int, Address]]:
+        raise OSError("no such host")
+
+    assert (await send(Endpoint(host="push.example", port=443, resolver=resolver)))[1] == ["connect_failed"]
+
+
+async def test_a_proxy_is_asked_to_connect(ca_file: Path) -> None:
+    async with tunnel() as (proxied, port), serving(tls=server_context(AUTHORITY, alpn=["h2"])) as server:
+        proxy = Proxy("127.0.0.1", port, "user:secret")
+        endpoint = Endpoint(host="127.0.0.1", port=server.port, tls=client_context(ca_file=ca_file), proxy=proxy)
+        assert await send(endpoint) == ({"answered": 3}, [])
+    assert proxied.asked[0].startswith(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n" % server.port)
+    assert b"Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n" in proxied.asked[0]
+    assert "secret" not in repr(endpoint)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", b"SSH-2.0-x\r\n\r\n", b"x" * 9_000]
+)
+async def test_a_proxy_that_refuses_is_a_typed_fault(answer: bytes) -> None:
+    async with tunnel(answer) as (_, port):
+        proxy = Proxy("127.0.0.1", port)
+        assert (await send(Endpoint(host="127.0.0.1", port=9, proxy=proxy)))[1] == ["proxy_refused"]

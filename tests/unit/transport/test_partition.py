@@ -1,0 +1,186 @@
+"""The worker of one partition, without Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+
+from pushcast.stream.batch import TP, Batch, Committed
+from pushcast.stream.stage import Stage
+from pushcast.stream.tracker import Bounds
+from pushcast.transport import partition as module
+from pushcast.transport.partition import Partition
+from unit.kafka.records import record
+
+
+class Recorder(Stage):
+    """Notes the offsets of each batch and leaves completion to the test."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+        self.seen: list[list[int]] = []
+        self.errors: list[Exception] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def handle(self, batch: Batch) -> None:
+        self.seen.append([each.offset for each in batch.records])
+        await self.gate.wait()
+        if self.errors:
+            batch.done(batch.records[0].offset)
+            raise self.errors.pop(0)
+        self.batches.append(batch)
+
+
+async def nothing() -> None:
+    """A partition that needs no preparation."""
+
+
+def offsets(*numbers: int) -> list[module.Record]:
+    return [record(number) for number in numbers]
+
+
+@asynccontextmanager
+async def working(
+    stage: Stage, bounds: Bounds, resumed: Callable[[], None] = lambda: None, merge: int = 100
+) -> AsyncIterator[Partition]:
+    partition = Partition(TP("t", 0), stage, Committed(None, ""), 0, bounds, merge, resumed)
+    worker = asyncio.create_task(partition.run(nothing()))
+    try:
+        yield partition
+    finally:
+        partition.close()
+        await asyncio.wait_for(worker, 5)
+
+
+async def turns() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture(autouse=True)
+def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_BACKOFF_SECONDS", 0.0)
+
+
+async def test_lists_that_wait_are_handed_over_together() -> None:
+    stage = Recorder()
+    stage.gate.clear()
+    async with working(stage, Bounds(), merge=3) as partition:
+        partition.feed(offsets(0))
+        await turns()
+        for number in range(1, 6):
+            partition.feed(offsets(number))
+        stage.gate.set()
+        await turns()
+    assert stage.seen == [[0], [1, 2, 3], [4, 5]]
+
+
+async def test_a_kafka_error_hands_the_unfinished_records_over_again() -> None:
+    stage = Recorder()
+    stage.errors = [KafkaConnectionError("gone"), TimeoutError()]
+    async with working(stage, Bounds()) as partition:
+        partition.feed(offsets(0, 1, 2))
+        await turns()
+        assert stage.seen == [[0, 1, 2], [1, 2], [2]]
+        assert partition.tracker.low == 2
+
+
+async def test_any_other_exception_ends_the_worker() -> None:
+    stage = Recorder()
+    stage.errors = [ValueError("bug")]
+    partition = Partition(TP("t", 0), stage, Committed(None, ""), 0, Bounds(), 10, lambda: None)
+    partition.feed(offsets(0, 1))
+    with pytest.raises(ValueError, match="bug"):
+        await asyncio.wait_for(partition.run(nothing()), 5)
+    assert partition.tracker.low == 1
+
+
+async def test_no_batch_before_the_preparation_is_over() -> None:
+    stage, ready = Recorder(), asyncio.Event()
+
+    async def prepare() -> None:
+        await ready.wait()
+
+    partition = Partition(TP("t", 0), stage, Committed(None, ""), 0, Bounds(), 10, lambda: None)
+    worker = asyncio.create_task(partition.run(prepare()))
+    partition.feed(offsets(0))
+    await turns()
+    assert stage.seen == []
+    ready.set()
+    await turns()
+    assert stage.seen == [[0]]
+    partition.close()
+    await worker
+
+
+async def test_it_pauses_at_its_bound_and_resumes_below_half() -> None:
+    stage, resumed = Recorder(), list[int]()
+    async with working(stage, Bounds(records=4), lambda: resumed.append(1)) as partition:
+        partition.feed(offsets(0, 1, 2))
+        assert not partition.paused
+        partition.feed(offsets(3))
+        assert partition.paused
+        await turns()
+        stage.batches[0].done_many([0, 1])
+        assert partition.paused
+        stage.batches[0].done(3)
+        assert not partition.paused
+        assert resumed == [1]
+
+
+async def test_targets_pause_as_soon_as_they_are_known() -> None:
+    stage = Recorder()
+    async with working(stage, Bounds(targets=100)) as partition:
+        partition.feed(offsets(0))
+        await turns()
+        stage.batches[0].weigh(0, 100)
+        assert partition.paused
+        stage.batches[0].done_all()
+        assert not partition.paused
+
+
+async def test_records_that_were_seen_are_not_taken_twice() -> None:
+    stage = Recorder()
+    async with working(stage, Bounds()) as partition:
+        partition.feed(offsets(0, 1))
+        partition.feed(offsets(0, 1, 2))
+        partition.feed(offsets(1, 2))
+        await turns()
+    assert sorted(offset for batch in stage.seen for offset in batch) == [0, 1, 2]
+
+
+async def test_close_forgets_what_waits_and_lets_the_running_batch_end() -> None:
+    stage = Recorder()
+    stage.gate.clear()
+    async with working(stage, Bounds()) as partition:
+        partition.feed(offsets(0))
+        await turns()
+        partition.feed(offsets(1, 2))
+        partition.close()
+        partition.feed(offsets(3))
+        assert partition.tracker.records == 1
+        stage.gate.set()
+        await turns()
+        drained = asyncio.create_task(partition.drained())
+        await turns()
+        assert not drained.done()
+        stage.batches[0].done_all()
+        await asyncio.wait_for(drained, 5)
+    assert stage.seen == [[0]]
+    assert partition.tracker.low == 1
+
+
+async def test_a_batch_of_a_lost_partition_completes_nothing() -> None:
+    stage = Recorder()
+    async with working(stage, Bounds()) as partition:
+        partition.feed(offsets(0))
+        await turns()
+        partition.tracker.lost = True
+        assert stage.batches[0].lost
+        stage.batches[0].done_all()
+        assert partition.tracker.low == 0
