@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pushcast.stream.errors import RecordRefused
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
 
-    from pushcast.kafka.outbox import Outbox
+
+class Accounts(Protocol):
+    """What a barrier tells the outbox whose records it counts (`outbox.Outbox`)."""
+
+    def acknowledged(self, error: KafkaError | None, message: Message) -> RecordRefused | None:
+        """On the poll thread: counts a delivery report. Returns the refusal when the record is to blame."""
+
+    def finished(self, barrier: Barrier) -> None:
+        """On the poll thread: has the barrier settled on the loop."""
+
+    def failed_on_poll_thread(self, exc: BaseException) -> None:
+        """On the poll thread: a delivery report could not be counted."""
+
+    def fatal(self, exc: BaseException) -> None:
+        """On the loop: an error that ends the process."""
 
 
 class Barrier:
@@ -23,7 +37,7 @@ class Barrier:
 
     __slots__ = ("_callbacks", "_outbox", "_refusal", "_waiting", "puts", "reports")
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Accounts) -> None:
         self.puts = 0
         self.reports = 0
         self._outbox = outbox

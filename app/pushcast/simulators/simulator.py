@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from pushcast.http2 import frames as f
 from pushcast.simulators.apns.service import ApnsProvider
 from pushcast.simulators.clock import SimulatorClock
 from pushcast.simulators.connection import Connection
-from pushcast.simulators.control import ControlServer
 from pushcast.simulators.effects import Rule
 from pushcast.simulators.listener import Listener
 from pushcast.simulators.provider import Provider
@@ -27,6 +26,18 @@ _SETTING_NAMES = {
 }
 
 
+class ControlPort(Protocol):
+    """The server of the control API (`control.ControlServer`)."""
+
+    port: int
+
+    async def open(self, simulator: Simulator) -> None:
+        """Listens, and answers for this simulator."""
+
+    async def close(self) -> None:
+        """Listens no more."""
+
+
 class Simulator:
     """Use as `async with`, or `open` and `close`. Everything runs on the loop that opened it; nothing here blocks.
 
@@ -37,7 +48,7 @@ class Simulator:
         self,
         provider: Provider,
         listener: Listener,
-        control: ControlServer,
+        control: ControlPort,
         *,
         ca_file: Path,
         work_dir: Path,

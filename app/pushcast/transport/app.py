@@ -15,8 +15,9 @@ from pushcast.kafka.security import faust_credentials
 from pushcast.model.errors import ConfigurationError
 from pushcast.stream.stage import BatchStage
 from pushcast.stream.tracker import Bounds
+from pushcast.transport.entries import Entry
 from pushcast.transport.table import SourceTable
-from pushcast.transport.transport import BatchTransport, Entry, PromptTableManager
+from pushcast.transport.transport import BatchTransport, PromptTableManager
 from pushcast.transport.work import AppWork
 
 #: Within it a member gives its partitions back and joins again.

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from pushcast.stream.batch import METADATA_MAX_BYTES, TP, Committed
 from pushcast.stream.fatal import end_process
 from pushcast.transport.partition import RETRIED, Partition
 from pushcast.transport.stage_tasks import watch
-
-if TYPE_CHECKING:
-    from pushcast.transport.consumer import BatchConsumer
 
 logger = logging.getLogger(__name__)
 
@@ -21,10 +18,37 @@ logger = logging.getLogger(__name__)
 REFRESH_SECONDS = 5.0
 
 
+class Committer(Protocol):
+    """The consumer's thread, as far as commits need it."""
+
+    async def commit_offsets(self, lease: object | None, offsets: Mapping[TP, Committed]) -> bool:
+        """Commits under the lease. False, never an error, when Kafka did not take them."""
+
+
+class Owner(Protocol):
+    """The consumer whose partitions are committed."""
+
+    @property
+    def lease(self) -> object | None:
+        """The present assignment; None without one."""
+
+    @property
+    def partitions(self) -> Mapping[TP, Partition]:
+        """Those that are assigned and have a stage."""
+
+    @property
+    def restored(self) -> bool:
+        """Partitions are assigned, tables recovered, stages prepared."""
+
+    @property
+    def thread(self) -> Committer:
+        """Where commits go to the coordinator."""
+
+
 class Commits:
     """What the coordinator holds of a consumer's partitions, and how it gets more. On the consumer's loop only."""
 
-    def __init__(self, consumer: BatchConsumer) -> None:
+    def __init__(self, consumer: Owner) -> None:
         self._consumer = consumer
         self._committed: dict[TP, Committed] = {}
         self._refreshing: asyncio.Task[None] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import faust
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
@@ -19,13 +19,11 @@ from pushcast.stream.fatal import end_process
 from pushcast.stream.stage import BatchStage, PartitionState
 from pushcast.stream.tracker import Record
 from pushcast.transport.commits import Commits
+from pushcast.transport.entries import Entries
 from pushcast.transport.partition import Partition, retried
 from pushcast.transport.recovery import Recovery
 from pushcast.transport.stage_tasks import cancelled, finished, revoke_stages, watch
 from pushcast.transport.thread import ConsumerThread
-
-if TYPE_CHECKING:
-    from pushcast.transport.transport import BatchTransport
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +36,10 @@ LEASE_POLL_SECONDS = 0.05
 
 
 class Wanted:
-    """The partitions to take records from, as they are when it is asked; never falsy, which aiokafka takes for all."""
+    """Passed to aiokafka instead of a set, because `in` is then evaluated when a fetch hands out.
+
+    It must be truthy: aiokafka reads an empty set as "all partitions".
+    """
 
     def __init__(self, consumer: BatchConsumer) -> None:
         self._consumer = consumer
@@ -77,8 +78,8 @@ class BatchConsumer(Consumer):
         return self.lease is not None and not self.app.rebalancing and all(task.done() for task in self._preparing)
 
     @property
-    def _transport(self) -> BatchTransport:
-        return cast("BatchTransport", self.transport)
+    def _transport(self) -> Entries:
+        return cast(Entries, self.transport)
 
     @property
     def fetch_max_wait_ms(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 import faust
 from faust.tables.manager import TableManager
@@ -11,8 +11,15 @@ from faust.types import TP
 from pushcast.stream.tracker import Record
 from pushcast.transport.table import SourceTable
 
-if TYPE_CHECKING:
-    from pushcast.transport.consumer import BatchConsumer
+
+class Positions(Protocol):
+    """The consumer, as far as the end of a log needs it."""
+
+    def assignment(self) -> set[TP]:
+        """The assigned partitions."""
+
+    async def position(self, tp: TP) -> int | None:
+        """Offset of the next record to be taken; it has passed transaction markers."""
 
 
 class Recovery:
@@ -23,7 +30,7 @@ class Recovery:
     the consumer's position, not the last record, says that the end is reached (Faust waits for ever there).
     """
 
-    def __init__(self, app: faust.App, consumer: BatchConsumer) -> None:
+    def __init__(self, app: faust.App, consumer: Positions) -> None:
         self._app = app
         self._consumer = consumer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -19,8 +19,6 @@ from pushcast.stream.tracker import Record
 
 if TYPE_CHECKING:
     from faust.transport.drivers.aiokafka import Transport
-
-    from pushcast.transport.consumer import BatchConsumer
 
 logger = logging.getLogger(__name__)
 
@@ -62,18 +60,34 @@ def retrieved(commit: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
     return begun
 
 
+class Taker(Protocol):
+    """The consumer that this thread fetches for (`consumer.BatchConsumer`). Asked and told from the thread."""
+
+    lease: object | None
+    flow_active: bool
+
+    @property
+    def fetch_max_wait_ms(self) -> int:
+        """How long a broker may hold a fetch back that has nothing to bring."""
+
+    def wants(self, tp: TP) -> bool:
+        """Whether records of the partition may be taken now."""
+
+
 class ConsumerThread(AIOKafkaConsumerThread):
     """Adds to Faust's thread: fetches tagged with their assignment, one-request restore, commits with metadata."""
-
-    consumer: BatchConsumer
 
     #: CLOCK_BOOTTIME seconds when the last heartbeat that the coordinator accepted was sent, or of the last join; 0
     #: before the first. Boot time, because it goes on while the machine sleeps: a sleeper has lost its partitions.
     last_heartbeat_at: float = 0.0
 
+    @property
+    def _taker(self) -> Taker:
+        return cast(Taker, self.consumer)
+
     def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = self.consumer.fetch_max_wait_ms  # Faust: 1500, hard-coded
+        consumer._fetch_max_wait_ms = self._taker.fetch_max_wait_ms  # Faust: 1500, hard-coded
         return consumer
 
     async def on_start(self) -> None:
@@ -110,14 +124,14 @@ class ConsumerThread(AIOKafkaConsumerThread):
         """
         fetcher: Any = self._ensure_consumer()._fetcher
         plan: Callable[[Any], Any] = fetcher._get_actions_per_node
-        wants = self.consumer.wants
+        wants = self._taker.wants
 
         def planned(assignment: Any) -> Any:
-            fetcher._fetch_max_wait_ms = self.consumer.fetch_max_wait_ms
+            fetcher._fetch_max_wait_ms = self._taker.fetch_max_wait_ms
             for tp, result in fetcher._records.items():
                 if not wants(tp):
                     result._backoff = 0
-                    fetcher._fetch_max_wait_ms = min(PAUSED_FETCH_MAX_WAIT_MS, self.consumer.fetch_max_wait_ms)
+                    fetcher._fetch_max_wait_ms = min(PAUSED_FETCH_MAX_WAIT_MS, self._taker.fetch_max_wait_ms)
             return plan(assignment)
 
         fetcher._get_actions_per_node = planned
@@ -128,7 +142,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
         The generation id would not do: a static member may rejoin without a new one.
         """
         self.last_heartbeat_at = boottime_seconds()
-        self.consumer.lease = self._lease()
+        self._taker.lease = self._lease()
         await super().on_partitions_assigned(assigned, generation_id)
 
     def _lease(self) -> object | None:
@@ -140,7 +154,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
         return cast(Fetched, await self.call_thread(self._fetch, wanted, timeout_seconds, max_records))
 
     async def _fetch(self, wanted: Container[TP], timeout_seconds: float, max_records: int) -> Fetched:
-        if not self.consumer.flow_active:
+        if not self._taker.flow_active:
             return Fetched(None, {})
         consumer = self._ensure_consumer()
         records = await self._fetch_records(consumer, cast("set[TP]", wanted), timeout_seconds, max_records)

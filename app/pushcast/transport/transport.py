@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from faust.tables.manager import TableManager
 from faust.transport.drivers.aiokafka import Producer, Transport
 
-from pushcast.stream.stage import BatchStage
-from pushcast.stream.tracker import Bounds
 from pushcast.transport.consumer import BatchConsumer
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A stage and how much uncompleted work each of its partitions may hold."""
-
-    stage: BatchStage
-    bounds: Bounds
+from pushcast.transport.entries import Entry
 
 
 class IdempotentProducer(Producer):

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from pushcast.http2.server_hpack import Shape, literal, status_field
 from pushcast.simulators.apns import reasons, validation
 from pushcast.simulators.apns.channels import Channels, Reply
+from pushcast.simulators.apns.judge import Judge
 from pushcast.simulators.apns.provider_tokens import ConnectionFacts
 from pushcast.simulators.connection import Connection
-from pushcast.simulators.provider import json_body
+from pushcast.simulators.provider import Provider, json_body
 from pushcast.simulators.wheel import Answer
-
-if TYPE_CHECKING:
-    from pushcast.simulators.apns.service import ApnsProvider
 
 _JSON: Final = literal(b"content-type", b"application/json")
 
 
 class Broadcasts:
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, judge: Judge, next_id: Callable[[], bytes]) -> None:
+        """`next_id` makes the `apns-request-id` of the next answer."""
         self.channels = Channels(random)
+        self._judge = judge
+        self._next_id = next_id
 
     def handle(
         self,
-        provider: ApnsProvider,
+        provider: Provider,
         connection: Connection,
         stream_id: int,
         request: tuple[Shape, tuple[bytes, ...], bytes],
@@ -42,7 +44,7 @@ class Broadcasts:
             provider.recorder.apps[bundle] += 1
         else:
             provider.recorder.verdict(label)
-        block = status_field(reply.status) + literal(b"apns-request-id", provider.next_id())
+        block = status_field(reply.status) + literal(b"apns-request-id", self._next_id())
         if reply.channel_id:
             block += literal(b"apns-channel-id", reply.channel_id.encode())
         answer = json_body({"reason": reply.reason}) if reply.reason else reply.body
@@ -52,7 +54,7 @@ class Broadcasts:
 
     def _reply(
         self,
-        provider: ApnsProvider,
+        provider: Provider,
         connection: Connection,
         headers: validation.Headers,
         parts: list[str],
@@ -62,7 +64,7 @@ class Broadcasts:
         refused = None
         if provider.checks:
             facts = cast("ConnectionFacts", connection.memo)
-            refused = provider.judge.refuse_token(connection, facts, headers.authorization)
+            refused = self._judge.refuse_token(connection, facts, headers.authorization)
             if refused is None and bundle not in facts.topics:
                 refused = "TopicMismatch"
         if refused is None and parts[0] == "4":

@@ -51,7 +51,7 @@ class ApnsProvider(Provider):
         self.environment = environment
         self.certificates = certificates
         self.judge = Judge(self.tokens, clock, self._raise_streams)
-        self.broadcasts = Broadcasts(random)
+        self.broadcasts = Broadcasts(random, self.judge, self.next_id)
         self._id_head = f"{random.getrandbits(32):08x}-0000-4000-8000-"
         self._ids = 0
         settings = SETTINGS if checks else ServerSettings(max_concurrent_streams=STREAMS)

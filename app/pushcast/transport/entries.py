@@ -1,0 +1,30 @@
+"""The stages of one App by topic, as the consumer finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from pushcast.stream.stage import BatchStage
+from pushcast.stream.tracker import Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A stage and how much uncompleted work each of its partitions may hold."""
+
+    stage: BatchStage
+    bounds: Bounds
+
+
+class Entries(Protocol):
+    """The transport of an App, as far as its consumer needs it (`transport.BatchTransport`)."""
+
+    @property
+    def stages(self) -> Mapping[str, Entry]:
+        """By topic."""
+
+    @property
+    def fetch_max_wait_ms(self) -> int:
+        """How long a broker may hold a fetch back that has nothing to bring."""
