@@ -184,7 +184,7 @@ def _settler(settings: Settings, slot: str | None, outbox: Outbox, hosted: Hoste
     hosted.tails.append((("settler", ""), handover.counters))
     stage = settle.build(
         settings,
-        cast(Any, outbox),
+        outbox,
         counters=hosted.settle,
         handover=handover,
         control=hosted.control,
@@ -203,7 +203,7 @@ def _pollers(settings: Settings, slot: str | None, outbox: Outbox, hosted: Hoste
         sources = {name: registry.build(name, platform, settings) for name in names}
         hosted.providers += sources.values()
         app = _app(settings, poll_group(platform), slot, max_partition_fetch_bytes=poll.FETCH_BYTES)
-        stage = poll.build(settings, platform, cast(Any, sources), cast(Any, outbox), figures=hosted.poll)
+        stage = poll.build(settings, platform, sources, outbox, figures=hosted.poll)
         _declare(app, "settler", [topics.ticket(platform)], stage, poll.bounds(settings))
         hosted.apps.append(app)
 
@@ -220,7 +220,7 @@ def _senders(
     from pushcast.providers import registry
 
     hosted.budget = Budget(settings.send.max_in_flight)
-    breakers = build_breakers(settings, hosted.control, cast(Any, outbox), hosted.send)
+    breakers = build_breakers(settings, hosted.control, outbox, hosted.send)
     for platform in platforms:
         providers = {
             name: registry.build(name, platform, settings)
@@ -245,7 +245,7 @@ def _senders(
                 platform=platform,
                 lane=lane,
                 providers=providers,
-                outbox=cast(Any, outbox),
+                outbox=outbox,
                 budget=hosted.budget,
                 figures=hosted.send,
                 ledgers=ledgers,
