@@ -11,10 +11,11 @@ from pathlib import Path
 from pushcast.config.settings import Kafka, Settings
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
-from pushcast.register.build import build
+from pushcast.register.build import build, subscriptions
+from pushcast.register.claim import STAGE
 from pushcast.register.names import Topics
 from pushcast.stream.fatal import end_process
-from pushcast.transport.app import make_app
+from pushcast.transport.app import add_devices_table, add_stage, make_app
 from pushcast.transport.host import run_apps
 from pushcast.wire.control_state import ControlState
 
@@ -36,7 +37,11 @@ async def main() -> int:
         slot=options.get("slot", "0"),
         max_poll_records=200,
     )
-    build(settings, app, outbox, SystemClock(), control=ControlState(), names=Topics(*options["topics"]))
+    names = Topics(*options["topics"])
+    table = add_devices_table(app, names.device)
+    table.guard(STAGE)
+    stage = build(settings, table, outbox, SystemClock(), control=ControlState(), names=names)
+    add_stage(app, subscriptions(settings, names), stage)
     code = await run_apps([app], on_ready=lambda: print("ready", flush=True), stop=asyncio.Event())
     await outbox.close()
     return code

@@ -106,9 +106,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
         stack.push_async_callback(outbox.close)
         hosted = host(settings, ["sender", "settler"], [URGENT], [APNS], None, outbox)
-        for provider in hosted.providers:
-            await provider.start()
-            stack.push_async_callback(provider.close)
+        for resource in hosted.resources:
+            await resource.start()
+            stack.push_async_callback(resource.close)
         tail = ControlTail(kafka, None, hosted.control, fatal=lambda *problem: failures.append(problem))
         await tail.start(DEADLINE_SECONDS)
         stack.push_async_callback(tail.close)

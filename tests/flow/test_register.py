@@ -25,12 +25,12 @@ from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
 from pushcast.model.ids import partition_of, token_hash
 from pushcast.register.agent import RegisterStage
-from pushcast.register.build import build
+from pushcast.register.build import build, subscriptions
 from pushcast.register.claim import STAGE
 from pushcast.register.names import Topics
 from pushcast.register.ports import Counters
 from pushcast.stream.fatal import end_process
-from pushcast.transport.app import make_app
+from pushcast.transport.app import add_devices_table, add_stage, make_app
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import decode_row, encode_row
 from pushcast.wire.headers import FORWARDED, first, origin
@@ -101,9 +101,12 @@ class Ground:
         app = make_app(
             self.group, bootstrap_servers=self.kafka, partitions=PARTITIONS, data_dir=self.data_dir, slot="0"
         )
+        table = add_devices_table(app, self.topics.device)
+        table.guard(STAGE)
         stage = build(
-            settings, app, outbox, SystemClock(), control=self.control, counters=self.counters, names=self.topics
+            settings, table, outbox, SystemClock(), control=self.control, counters=self.counters, names=self.topics
         )
+        add_stage(app, subscriptions(settings, self.topics), stage)
         async with running(app):
             yield stage
             await until(lambda: self.behind() == 0, "all events are handled")

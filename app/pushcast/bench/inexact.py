@@ -6,13 +6,18 @@ import os
 import runpy
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import ModuleType
+from typing import Any, Final
 
-from pushcast.runtime import hosted
+from pushcast.plan import stage as plan
 from pushcast.runtime.child import end_with_parent
+from pushcast.send import stage as send
 
-#: What `runtime.hosted` puts PLAN and SEND together with, and the argument that makes them exact.
-SWITCHED_OFF = {"PlanStage": "handover", "build_send": "ledgers"}
+#: What PLAN and SEND are put together with, where, and the argument that makes them exact.
+SWITCHED_OFF: Final[Sequence[tuple[ModuleType, str, str]]] = (
+    (plan, "PlanStage", "handover"),
+    (send, "build", "ledgers"),
+)
 
 
 def inexact_command(*arguments: str) -> Sequence[str]:
@@ -33,8 +38,8 @@ def without(make: Callable[..., Any], argument: str) -> Callable[..., Any]:
 
 if __name__ == "__main__":
     end_with_parent(int(sys.argv[1]))
-    for name, argument in SWITCHED_OFF.items():
-        setattr(hosted, name, without(getattr(hosted, name), argument))
+    for module, name, argument in SWITCHED_OFF:
+        setattr(module, name, without(getattr(module, name), argument))
     sys.argv = ["pushcast", *sys.argv[2:]]
     # by name: the benches lie below the command line
     runpy.run_module("pushcast", run_name="__main__", alter_sys=True)

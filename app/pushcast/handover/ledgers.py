@@ -17,7 +17,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP, Committed
 
 if TYPE_CHECKING:
-    from pushcast.kafka.outbox import Outbox
+    from pushcast.stream.ports import Outbox
 
 logger = logging.getLogger(__name__)
 

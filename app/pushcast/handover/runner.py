@@ -19,7 +19,7 @@ from pushcast.stream.batch import TP, Committed
 from pushcast.wire import headers as h
 
 if TYPE_CHECKING:
-    from pushcast.kafka.outbox import Outbox
+    from pushcast.stream.ports import Outbox
 
 logger = logging.getLogger(__name__)
 

@@ -25,9 +25,9 @@ from pushcast.wire.schemas import SchemaSource
 
 if TYPE_CHECKING:
     from pushcast.handover.runner import Handover
-    from pushcast.kafka.outbox import Outbox
     from pushcast.stream.batch import Batch
-    from pushcast.transport.table import SourceTable
+    from pushcast.stream.ports import Outbox
+    from pushcast.stream.table import Table
 
 #: Source records taken between two looks at the outbox: bounds what one look lets in, and how long the loop is held.
 SLICE_RECORDS = 500
@@ -55,7 +55,7 @@ class PlanStage(Stage):
         self,
         settings: Settings,
         lane: Lane,
-        table: SourceTable,
+        table: Table,
         outbox: Outbox,
         clock: Clock,
         *,

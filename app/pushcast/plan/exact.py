@@ -21,7 +21,7 @@ from pushcast.wire.headers import Headers
 from pushcast.wire.receipts import decode_planned, decode_receipt
 
 if TYPE_CHECKING:
-    from pushcast.kafka.outbox import Outbox
+    from pushcast.stream.ports import Outbox
     from pushcast.wire.row_reader import Device
 
 

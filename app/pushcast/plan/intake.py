@@ -30,7 +30,7 @@ from pushcast.wire.schemas import SchemaSource
 if TYPE_CHECKING:
     from pushcast.handover.runner import Handover
     from pushcast.stream.batch import Batch
-    from pushcast.transport.table import SourceTable
+    from pushcast.stream.table import Table
 
 HOW_TO_FIX_PARTITION = (
     "produced to partition {found}, the key belongs to {right} of {count}: use the Java default partitioner "
@@ -54,7 +54,7 @@ class Intake:
         self,
         settings: Settings,
         lane: Lane,
-        table: SourceTable,
+        table: Table,
         clock: Clock,
         outputs: Outputs,
         count: Count,

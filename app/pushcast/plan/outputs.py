@@ -27,8 +27,8 @@ from pushcast.wire.dead_letters import dead_letter
 from pushcast.wire.receipts import Receipt, encode_receipt
 
 if TYPE_CHECKING:
-    from pushcast.kafka.outbox import Outbox
     from pushcast.stream.batch import Batch
+    from pushcast.stream.ports import Outbox
 
 #: Entries of one planned record: with ids of 256 bytes it stays far below the topic's 1 MiB.
 MAX_PLANNED_ROWS = 1000

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import faust
-
 from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock
 from pushcast.register.admit import Admission
 from pushcast.register.agent import RegisterStage
-from pushcast.register.claim import STAGE
 from pushcast.register.names import Topics
 from pushcast.register.ports import Counters
 from pushcast.stream.batch import Bounds
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Outbox
-from pushcast.transport.app import add_batch_stage, add_devices_table
-from pushcast.transport.work import AppWork
+from pushcast.stream.spec import Subscription
+from pushcast.stream.table import Table
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.schemas import SchemaSource
@@ -27,7 +24,7 @@ HOLDS_BYTES = 64 << 20
 
 def build(
     settings: Settings,
-    app: faust.App,
+    table: Table,
     outbox: Outbox,
     clock: Clock,
     *,
@@ -36,16 +33,14 @@ def build(
     schemas: SchemaSource | None = None,
     names: Topics | None = None,
 ) -> RegisterStage:
-    """Declares REGISTER on an App that has not started: the devices table and the stage over its three topics.
+    """The stage for `subscriptions`, beside the devices table, which must be guarded for `claim.STAGE`.
 
     The outbox belongs to the caller, who starts it before the App and stops it after; and so does whoever keeps
     `control` up to date.
     """
     names = names or Topics()
     decoder = DeviceChangeDecoder(settings.apps, schemas)
-    table = add_devices_table(app, names.device)
-    table.guard(STAGE)
-    stage = RegisterStage(
+    return RegisterStage(
         Admission(decoder, names.invalid, settings.kafka.partitions, clock),
         table,
         outbox,
@@ -58,8 +53,12 @@ def build(
         schemas=schemas,
         flood=FloodGuard(settings.flood, clock),
     )
-    add_batch_stage(app, (names.changed, names.invalid), stage, bounds=BOUNDS)
+
+
+def subscriptions(settings: Settings, names: Topics) -> tuple[Subscription, ...]:
+    """What REGISTER reads, and how much of it may be unfinished."""
     hold_bytes = max(1 << 20, HOLDS_BYTES // settings.kafka.partitions)
-    add_batch_stage(app, (names.hold,), stage, bounds=Bounds(records=BOUNDS.records, bytes=hold_bytes))
-    stage.work = AppWork(app, (names.changed, names.invalid, names.hold))
-    return stage
+    return (
+        Subscription((names.changed, names.invalid), BOUNDS),
+        Subscription((names.hold,), Bounds(records=BOUNDS.records, bytes=hold_bytes)),
+    )

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from pushcast.model.device import DeviceRow
-from pushcast.register.ports import AppliedRecord
+from pushcast.stream.table import AppliedRecord
 from pushcast.wire.headers import CE_ID, first
 
 

@@ -6,17 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from pushcast.stream.table import AppliedRecord
+
 #: What happened, by (name, kind): ("registrations", "written"), ("dead_letters", "key_missing"), …
 Counters = Counter[tuple[str, str]]
-
-
-class AppliedRecord(Protocol):
-    """A record of the devices topic, as the table applied it."""
-
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 class DevicesTable(Protocol):

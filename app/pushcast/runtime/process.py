@@ -16,7 +16,7 @@ from pushcast.kafka.outbox import Outbox
 from pushcast.model.words import Lane, Platform
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.rate_limit import RateLimitFilter
-from pushcast.runtime import quota_shares, whereabouts
+from pushcast.runtime import whereabouts
 from pushcast.runtime.hosted import Hosted, host, producible
 from pushcast.runtime.status import Status
 from pushcast.stream.fatal import end_process
@@ -52,11 +52,6 @@ def process_name(roles: Sequence[str], lanes: Sequence[Lane]) -> str:
     return name
 
 
-def _end_on_error(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        end_process("quota shares", error)
-
-
 def _ready() -> None:
     # What is alive now lives as long as the process; collecting it again and again cost a third of REGISTER's CPU.
     gc.collect()
@@ -85,25 +80,22 @@ async def _run(
         max_records=max(OUTBOX_RECORDS, settings.send.max_in_flight),  # an answer to everything in flight must fit
     )
     hosted: Hosted = host(settings, roles, lanes, platforms, slot, outbox)
-    for provider in hosted.providers:
-        await provider.start()
+    for resource in hosted.resources:
+        await resource.start()
     status = Status(settings, name, hosted, outbox, logs=logs)
     await status.start()
     where = whereabouts.Whereabouts(name, os.getpid(), settings.observe.host, status.port)
     path = whereabouts.write(settings.data_dir, where)
     log.info("listening", host=where.host, port=where.port, groups=[app.conf.id for app in hosted.apps])
-    shares = asyncio.create_task(quota_shares.keep(hosted.sending, settings.kafka.partitions))
-    shares.add_done_callback(_end_on_error)
     control = ControlTail(settings.kafka.bootstrap_servers, settings.kafka.security, hosted.control, fatal=end_process)
     try:
         await control.start()  # before any stage works: it must know what is paused
         code = await run_apps(hosted.apps, on_ready=_ready, stop=asyncio.Event(), stop_seconds=STOP_SECONDS)
     finally:
-        shares.cancel()
         await control.close()
         path.unlink(missing_ok=True)
-    for provider in hosted.providers:
-        await provider.close()
+    for resource in hosted.resources:
+        await resource.close()
     left = await outbox.close(CLOSE_SECONDS)
     await status.close()
     if left:

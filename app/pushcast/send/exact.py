@@ -17,7 +17,7 @@ from pushcast.wire.headers import LEDGER, first
 from pushcast.wire.retries import SENT_FROM
 
 if TYPE_CHECKING:
-    from pushcast.kafka.outbox import Outbox
+    from pushcast.stream.ports import Outbox
 
 
 def build_ledgers(settings: Settings, group: str, outbox: Outbox) -> Ledgers:

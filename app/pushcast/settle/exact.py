@@ -17,7 +17,7 @@ from pushcast.wire.receipts import decode_receipt
 from pushcast.wire.retries import CAME_FROM
 
 if TYPE_CHECKING:
-    from pushcast.kafka.outbox import Outbox
+    from pushcast.stream.ports import Outbox
 
 STAGE = "settle"
 #: What each source topic is called in the origin of its outputs.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from pushcast.stream.errors import RecordRefused
 from pushcast.wire.dead_letters import SourceRecord
 
 #: A consumed record (`aiokafka.ConsumerRecord`).
@@ -32,8 +33,11 @@ class Barrier(Protocol):
         """Returns when all outputs so far are acknowledged; raises RecordRefused when Kafka will never take one."""
         ...
 
-    def on_acked(self, callback: Callable[[], None]) -> None:
-        """Calls back once all outputs so far are acknowledged, at once when there are none."""
+    def on_acked(self, callback: Callable[[], None], on_refused: Callable[[RecordRefused], None] | None = None) -> None:
+        """Calls back once all outputs so far are acknowledged, at once when there are none.
+
+        `on_refused` is called instead when Kafka will never take one; without it that ends the process.
+        """
         ...
 
 
@@ -52,6 +56,9 @@ class Outbox(Protocol):
         headers: Sequence[tuple[str, bytes]] | None = None,
         timestamp_ms: int | None = None,
     ) -> None: ...
+    def acked_end(self, topic: str, partition: int) -> int | None:
+        """Next offset after the highest acknowledged record; None before the first."""
+        ...
 
 
 class TimerHandle(Protocol):

@@ -13,6 +13,7 @@ from yarl import URL
 from pushcast.config.security import KafkaSecurity
 from pushcast.kafka.security import faust_credentials
 from pushcast.model.errors import ConfigurationError
+from pushcast.stream.spec import Subscription
 from pushcast.stream.stage import BatchStage
 from pushcast.stream.tracker import Bounds
 from pushcast.transport.entries import Entry
@@ -107,18 +108,24 @@ def transport_of(app: faust.App) -> BatchTransport:
 
 
 def add_batch_stage(app: faust.App, topics: Sequence[str], stage: BatchStage, *, bounds: Bounds) -> None:
+    """`add_stage` for topics with equal bounds."""
+    add_stage(app, (Subscription(tuple(topics), bounds),), stage)
+
+
+def add_stage(app: faust.App, subscriptions: Sequence[Subscription], stage: BatchStage) -> None:
     """Subscribes the App to the topics and gives their records to the stage. Before the App starts; sets `stage.work`.
 
     Raises ConfigurationError when a topic has a stage already.
     """
     entries = transport_of(app).stages
-    for topic in topics:
-        if topic in entries:
-            raise ConfigurationError(f"topic {topic} has two stages in one App")
-        entries[topic] = Entry(stage, bounds)
-        # acks=False: Faust's own acknowledgement and its livelock alarms have no part in this topic.
-        app.topics.add(app.topic(topic, acks=False, **RAW))
-    stage.work = AppWork(app, topics)
+    for topics, bounds in ((each.topics, each.bounds) for each in subscriptions):
+        for topic in topics:
+            if topic in entries:
+                raise ConfigurationError(f"topic {topic} has two stages in one App")
+            entries[topic] = Entry(stage, bounds)
+            # acks=False: Faust's own acknowledgement and its livelock alarms have no part in this topic.
+            app.topics.add(app.topic(topic, acks=False, **RAW))
+    stage.work = AppWork(app, [topic for each in subscriptions for topic in each.topics])
 
 
 def add_devices_table(

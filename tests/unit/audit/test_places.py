@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pushcast.audit.places import PLACES, Search
 from pushcast.model.words import Lane, Platform
-from pushcast.runtime.hosted import plan_group
+from pushcast.plan.stage import group_of as plan_group
 from pushcast.send.agent import group_of
 from pushcast.settle.agent import GROUP, SOURCES
 from pushcast.wire import groups, topics

@@ -16,7 +16,6 @@ from pushcast.bench.inexact import SWITCHED_OFF, inexact_command, without
 from pushcast.bench.meter import Reading
 from pushcast.bench.registry import BENCHES
 from pushcast.providers.apns.message import render
-from pushcast.runtime import hosted
 from pushcast.runtime.child import child_command
 from pushcast.simulators.recorder import marker_ms
 from pushcast.wire.batches import decode_batch
@@ -55,8 +54,8 @@ def test_processes_that_work_together_share_a_row() -> None:
 
 
 def test_what_is_switched_off_is_what_the_roles_are_built_with() -> None:
-    for name, argument in SWITCHED_OFF.items():
-        assert argument in inspect.signature(getattr(hosted, name)).parameters
+    for module, name, argument in SWITCHED_OFF:
+        assert argument in inspect.signature(getattr(module, name)).parameters
     assert "pushcast.bench.inexact" in inexact_command("run", "planner")
 
 

@@ -8,8 +8,9 @@ from typing import Any, cast
 import pytest
 
 from pushcast.config.settings import Settings
-from pushcast.runtime.hosted import WAITING_GROUPS, Hosted, host, producible
-from pushcast.runtime.status import _longest_wait_seconds
+from pushcast.providers.expo.client import ExpoProvider
+from pushcast.runtime.hosted import Hosted, host, producible
+from pushcast.runtime.status import longest_wait_seconds
 from pushcast.wire import topics
 
 
@@ -21,13 +22,14 @@ def hosted(tmp_path: Path, apps: dict[str, Any], role: str, **sections: Any) -> 
 async def test_a_settler_asks_for_receipts_where_an_app_has_expo(tmp_path: Path) -> None:
     _, found = hosted(tmp_path, {"news": {"expo": {}}, "chat": {}}, "settler")
     assert [app.conf.id for app in found.apps] == ["pushcast-settle", "pushcast-poll-expo"]
-    assert [(provider.app, provider.platform) for provider in found.providers] == [("news", "expo")]
+    asked = [each for each in found.resources if isinstance(each, ExpoProvider)]
+    assert [(each.app, each.platform) for each in asked] == [("news", "expo")]
 
 
 async def test_without_expo_nobody_asks(tmp_path: Path) -> None:
     _, found = hosted(tmp_path, {"news": {}}, "settler")
     assert [app.conf.id for app in found.apps] == ["pushcast-settle"]
-    assert found.providers == []
+    assert found.resources == []
 
 
 def test_what_the_roles_write_of_tickets_is_in_the_topology() -> None:
@@ -47,11 +49,10 @@ def test_what_the_roles_write_of_tickets_is_in_the_topology() -> None:
 async def test_a_process_whose_records_wait_by_design_is_not_called_stalled(
     tmp_path: Path, sections: dict[str, Any], expected: float
 ) -> None:
-    settings, found = hosted(tmp_path, {"news": {"expo": {}}}, "settler", **sections)
-    assert {app.conf.id for app in found.apps} <= WAITING_GROUPS
-    assert _longest_wait_seconds(settings, found) == pytest.approx(expected)
+    _, found = hosted(tmp_path, {"news": {"expo": {}}}, "settler", **sections)
+    assert longest_wait_seconds(found) == pytest.approx(expected)
 
 
 async def test_a_registrar_that_holds_devices_is_not_called_stalled(tmp_path: Path) -> None:
-    settings, found = hosted(tmp_path, {"news": {"expo": {}}}, "registrar", devices={"hold_seconds": 700})
-    assert _longest_wait_seconds(settings, found) == 700.0
+    _, found = hosted(tmp_path, {"news": {"expo": {}}}, "registrar", devices={"hold_seconds": 700})
+    assert longest_wait_seconds(found) == 700.0

@@ -7,7 +7,7 @@ https://docs.expo.dev/push-notifications/sending-notifications/#push-receipts
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from pushcast.providers.verdict import Verdict
 
@@ -26,6 +26,7 @@ class Polled(NamedTuple):
     refused: Verdict | None = None
 
 
+@runtime_checkable
 class ReceiptSource(Protocol):
     """Who may be asked what became of tickets (`client.ExpoProvider`)."""
 

@@ -1,0 +1,60 @@
+"""PLAN as the runtime hosts it: one App per lane over its notifications, beside the devices table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from pushcast.config.settings import Settings
+from pushcast.model.words import Lane, Platform
+from pushcast.observe import sources
+from pushcast.plan.agent import PlanStage, bounds
+from pushcast.plan.exact import build_handover
+from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
+from pushcast.stream.table import Table
+from pushcast.wire import topics
+
+ROLE = "planner"
+
+
+def group_of(lane: Lane) -> str:
+    """Consumer group of the planner App of a lane."""
+    return f"pushcast-plan-{lane}"
+
+
+def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
+    """An App per lane."""
+    return [_spec(settings, lane) for lane in lanes]
+
+
+def _spec(settings: Settings, lane: Lane) -> StageSpec:
+    def made(host: Host, tables: Sequence[Table]) -> PlanStage:
+        counters: Counter[tuple[str, str]] = Counter()
+        handover = build_handover(settings, lane, host.outbox, host.clock)
+        host.metrics.add_source(lambda: sources.stage(ROLE, lane, counters))
+        host.metrics.add_source(lambda: sources.takeovers(ROLE, lane, handover.counters))
+        return PlanStage(
+            settings,
+            lane,
+            tables[0],
+            host.outbox,
+            host.clock,
+            schemas=host.schemas,
+            fatal=lambda error: host.fatal(f"plan-{lane}", error),
+            counters=counters,
+            handover=handover,
+        )
+
+    return StageSpec(
+        role=ROLE,
+        group=group_of(lane),
+        subscriptions=(Subscription((topics.notification(lane),), bounds(settings)),),
+        build=made,
+        tables=(TableSpec(topics.DEVICE),),
+        waits_seconds=longest_window_seconds(settings),
+    )
+
+
+def longest_window_seconds(settings: Settings) -> float:
+    """Of all classes: how long an event may wait for others that share its message."""
+    return max(max(each.window_seconds or 0.0, each.window_max_seconds or 0.0) for each in settings.classes.values())

@@ -1,0 +1,39 @@
+"""SETTLE as the runtime hosts it: one App over the retry rungs and the parked topic."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from pushcast.config.settings import Settings
+from pushcast.model.words import Lane, Platform
+from pushcast.observe import sources
+from pushcast.settle.agent import GROUP, SOURCES, SettleStage
+from pushcast.settle.build import FETCH_BYTES, bounds, build
+from pushcast.settle.exact import build_handover
+from pushcast.stream.spec import Host, StageSpec, Subscription
+from pushcast.stream.table import Table
+
+ROLE = "settler"
+
+
+def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
+    """The settler's App of all lanes and platforms."""
+
+    def made(host: Host, tables: Sequence[Table]) -> SettleStage:
+        counters: Counter[tuple[str, str]] = Counter()
+        handover = build_handover(settings, host.outbox, host.clock)
+        host.metrics.add_source(lambda: sources.stage(ROLE, "", counters))
+        host.metrics.add_source(lambda: sources.takeovers(ROLE, "", handover.counters))
+        return build(settings, host.outbox, counters=counters, handover=handover, control=host.control)
+
+    return [
+        StageSpec(
+            role=ROLE,
+            group=GROUP,
+            subscriptions=(Subscription(tuple(SOURCES), bounds(settings)),),
+            build=made,
+            waits_seconds=max(settings.retry.rungs_seconds) * (1 + settings.retry.jitter),
+            fetch={"max_partition_fetch_bytes": FETCH_BYTES},
+        )
+    ]
