@@ -185,6 +185,16 @@ class Handover:
         """Headers of every output of this partition while it is ours."""
         return h.origin(self._sources.get(tp.topic, self.stage), tp.partition, self._takeovers[tp].epoch)
 
+    def begin(self, tp: TP, offset: int) -> set[bytes]:
+        """`note` for one record; returns its items that predecessors or this process have put already."""
+        self.note(tp, offset, offset)
+        found = self._takeovers[tp].tail.take(offset)
+        return set[bytes]().union(*found.values()) if found else set()
+
+    def unseen_from(self, tp: TP) -> int:
+        """No item of a source record at or above this offset is in the outputs of a predecessor."""
+        return self._takeovers[tp].tail.highest + 1
+
     def note(self, tp: TP, first: int, last: int) -> None:
         """Source records `first` to `last` are about to be handled: before any of their outputs is put. About 2 µs."""
         takeover = self._takeovers[tp]

@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from pushcast.config.settings import Flood
 from pushcast.handover import standing
+from pushcast.handover.exact import Exactness, Inexact
 from pushcast.handover.fences import Fences, author_of
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
@@ -28,12 +28,10 @@ from pushcast.stream.callbacks import guarded
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Batch, CallLater, Fatal, Outbox, Record
 from pushcast.stream.stage import Stage
+from pushcast.stream.tenure import Tenures
 from pushcast.transport.partition import retried
 from pushcast.wire import groups, topics
 from pushcast.wire.control_state import Change, ControlState, Event
-
-if TYPE_CHECKING:
-    from pushcast.handover.runner import Handover
 
 GROUP = groups.SETTLE
 RUNGS: tuple[str, ...] = tuple(topics.retry(delay) for delay in topics.RETRY_DELAY_SECONDS)
@@ -58,7 +56,7 @@ class SettleStage(Stage):
         counters: Counters,
         fatal: Fatal,
         call_later: CallLater | None = None,
-        handover: Handover | None = None,
+        handover: Exactness | None = None,
         control: ControlState | None = None,
         intervals: Intervals = Intervals(),  # noqa: B008 - immutable
         flood: Flood = Flood(),  # noqa: B008 - immutable
@@ -72,22 +70,21 @@ class SettleStage(Stage):
         self._fatal = fatal
         self._guarded = guarded(f"{GROUP}: a step of the settler failed", fatal)
         self._call_later = call_later
-        self._handover = handover
+        self._handover: Exactness = handover or Inexact()
         control = control or ControlState()
         self._holding = Holding(control)
         self._intervals = intervals
-        self._queues: dict[TP, Queue] = {}
-        self._progress = asyncio.Event()
+        self._queues = Tenures(self._new_queue)
         control.subscribe(self._changed)
 
     def waiting(self) -> int:
         """Records that are fetched and not due yet, or not passed on yet."""
-        return sum(len(queue.records) for queue in self._queues.values())
+        return sum(len(queue.records) for queue in self._queues)
 
     async def handle(self, batch: Batch) -> None:
         """Takes the records over and returns; each is passed on when it is due."""
         tp = TP(batch.topic, batch.partition)
-        queue = self._queue(tp)
+        queue = self._queues.of(tp)
         now_ms, now = self._clock.now_ms(), self._clock.monotonic_seconds()
         nobodys: list[int] = []
         for record in batch.records:
@@ -104,15 +101,9 @@ class SettleStage(Stage):
         batch.done_many(nobodys)
         self._wake(queue)
 
-    def _queue(self, tp: TP) -> Queue:
-        queue = self._queues.get(tp)
-        if queue is None:
-            queue = self._queues[tp] = self._new_queue(tp, "")
-        return queue
-
-    def _new_queue(self, tp: TP, metadata: str) -> Queue:
+    def _new_queue(self, tp: TP, committed: Committed) -> Queue:
         passes = Passes(self._intervals, self._clock.monotonic_seconds()) if tp.topic == topics.PARKED else None
-        return Queue(tp, Fences(standing.decode(metadata).origins), passes)
+        return Queue(tp, Fences(standing.decode(committed.metadata).origins), passes)
 
     def _counts(self, queue: Queue, record: Record) -> bool:
         """False for fences, and for what a settler carried over that had lost its partition."""
@@ -128,13 +119,13 @@ class SettleStage(Stage):
 
     def _changed(self, change: Change) -> None:
         if change.event in (Event.RESUMED, Event.CLOSED):
-            for queue in self._queues.values():
+            for queue in self._queues:
                 if queue.passes is not None:
                     queue.passes.resumed()
         self._guarded(self._wake_parked)
 
     def _wake_parked(self) -> None:
-        for queue in list(self._queues.values()):
+        for queue in self._queues:
             if queue.passes is not None:
                 self._wake(queue)
 
@@ -142,42 +133,29 @@ class SettleStage(Stage):
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Forgets what waited before: Kafka hands it over again. Learns what predecessors passed on already."""
-        for tp, at in committed.items():
-            old = self._queues.pop(tp, None)
-            if old is not None:
-                old.close()
-            self._queues[tp] = self._new_queue(tp, at.metadata)
-        if self._handover is not None:
-            await self._handover.take_over(self.work, committed)
-            for tp in committed:
-                passes = self._queues[tp].passes
-                if passes is not None:
-                    passes.go_on(self._handover.of(tp).tail.highest + 1)
+        self._queues.begin(committed)
+        await self._handover.take_over(self.work, committed)
+        for tp in committed:
+            passes = self._queues.of(tp).passes
+            if passes is not None:
+                passes.go_on(self._handover.unseen_from(tp))
 
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """Epoch and output positions of the hand-over, and the fences below the offset."""
         queue = self._queues.get(tp)
         origins = {} if queue is None else queue.fences.below(offset)
-        if self._handover is None:
-            return standing.encode(standing.Standing(origins=origins))
         return self._handover.metadata(tp, offset, origins)
 
     async def refresh(self) -> None:
         """Output positions of partitions where nothing happens."""
-        if self._handover is not None:
-            await self._handover.refresh(self.work)
+        await self._handover.refresh(self.work)
 
     async def revoking(self, partitions: set[TP]) -> None:
         """Passes nothing more on, and waits until Kafka has acknowledged what was passed on. The rest is redelivered.
 
         The transport bounds the wait.
         """
-        queues = [queue for tp in partitions if (queue := self._queues.get(tp)) is not None]
-        for queue in queues:
-            queue.close()
-        while any(queue.unacknowledged for queue in queues):
-            self._progress.clear()
-            await self._progress.wait()
+        await self._queues.end(partitions)
 
     # passing on
 
@@ -234,13 +212,13 @@ class SettleStage(Stage):
         barrier = self._outbox.barrier()
         offsets: dict[Batch, list[int]] = {}
         outputs = size = 0
-        tp, origin = queue.tp, () if self._handover is None else self._handover.origin(queue.tp)
+        tp, origin = queue.tp, self._handover.origin(queue.tp)
         now = self._clock.monotonic_seconds()
         while outputs < OUTPUTS_PER_TURN and size < BYTES_PER_TURN and queue.is_due(now):
             batch, record, _ = queue.records.popleft()
             if batch.lost:
                 continue
-            there = self._there(tp, record.offset)
+            there = self._handover.begin(tp, record.offset)
             if queue.passes is None:
                 outputs += self._outputs.put(barrier, record, origin, there).puts
             else:
@@ -251,16 +229,8 @@ class SettleStage(Stage):
             size += len(record.value or b"")
             offsets.setdefault(batch, []).append(record.offset)
         if offsets:
-            queue.unacknowledged += 1
+            queue.pending.begun()
             barrier.on_acked(partial(self._guarded, partial(self._acked, queue, offsets)))
-
-    def _there(self, tp: TP, offset: int) -> set[bytes]:
-        """Deliveries of this record that are passed on or ended already. Notes that it is about to be handled."""
-        if self._handover is None:
-            return set()
-        self._handover.note(tp, offset, offset)
-        found = self._handover.of(tp).tail.take(offset)
-        return set[bytes]().union(*found.values()) if found else set()
 
     def _passed_on(self, queue: Queue, task: asyncio.Task[None]) -> None:
         if queue.task is task:
@@ -274,7 +244,6 @@ class SettleStage(Stage):
             self._guarded(partial(self._wake, queue))
 
     def _acked(self, queue: Queue, offsets: dict[Batch, list[int]]) -> None:
-        queue.unacknowledged -= 1
+        queue.pending.ended()
         for batch, mine in offsets.items():
             batch.done_many(mine)
-        self._progress.set()

@@ -10,6 +10,7 @@ from pushcast.handover.fences import Fences
 from pushcast.settle.passes import Passes
 from pushcast.stream.batch import TP
 from pushcast.stream.ports import Batch, Record, TimerHandle
+from pushcast.stream.tenure import Pending
 
 
 class Waiting(NamedTuple):
@@ -21,7 +22,7 @@ class Waiting(NamedTuple):
 
 
 class Queue:
-    """What SETTLE holds of one partition during one assignment; the head goes first."""
+    """A tenure of SETTLE: the records of one partition that wait; the head goes first."""
 
     def __init__(self, tp: TP, fences: Fences, passes: Passes | None) -> None:
         self.tp = tp
@@ -30,7 +31,7 @@ class Queue:
         self.records: deque[Waiting] = deque()
         self.timer: TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None  # passing on
-        self.unacknowledged = 0  # barriers
+        self.pending = Pending()  # barriers
         self.closed = False
 
     def wait_seconds(self, now: float, probing: bool) -> float:

@@ -1,0 +1,66 @@
+"""How a stage takes partitions over: exactly, or not at all. One interface for both, so that stages ask no `if`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from pushcast.handover.standing import Standing, encode
+from pushcast.stream.batch import TP, Committed
+from pushcast.stream.stage import Work
+from pushcast.wire.headers import Headers
+
+
+class Exactness(Protocol):
+    """What a stage asks of a hand-over (`runner.Handover`). It belongs to the event loop."""
+
+    async def take_over(self, work: Work, committed: Mapping[TP, Committed]) -> None:
+        """Returns when predecessors are fenced off and their outputs are known. Errors are retried by the transport."""
+
+    async def refresh(self, work: Work) -> None:
+        """Looks up how far the outputs have been written by now. Raises KafkaError or TimeoutError."""
+
+    def metadata(self, tp: TP, offset: int, origins: Mapping[str, int] | None = None) -> str:
+        """What the commit of `offset` carries; `origins`: the fences of the source itself below it."""
+        ...
+
+    def origin(self, tp: TP) -> Headers:
+        """Headers of every output of this partition while it is ours."""
+        ...
+
+    def begin(self, tp: TP, offset: int) -> set[bytes]:
+        """A source record is about to be handled. Returns the items of it that are in the outputs already."""
+        ...
+
+    def unseen_from(self, tp: TP) -> int:
+        """No item of a source record at or above this offset is in the outputs of a predecessor."""
+        ...
+
+
+class Inexact:
+    """The null object: nobody is fenced off and nothing is known to be there, so a kill repeats the last records.
+
+    For tests of other things, and for the bench row that shows what exactness costs.
+    """
+
+    async def take_over(self, work: Work, committed: Mapping[TP, Committed]) -> None:
+        """Knows nothing of predecessors."""
+
+    async def refresh(self, work: Work) -> None:
+        """Has no positions."""
+
+    def metadata(self, tp: TP, offset: int, origins: Mapping[str, int] | None = None) -> str:
+        """The fences of the source alone."""
+        return encode(Standing(origins=dict(origins or {})))
+
+    def origin(self, tp: TP) -> Headers:
+        """Outputs that nobody can void."""
+        return []
+
+    def begin(self, tp: TP, offset: int) -> set[bytes]:
+        """Nothing is there."""
+        return set()
+
+    def unseen_from(self, tp: TP) -> int:
+        """The beginning."""
+        return 0
