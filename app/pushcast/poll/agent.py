@@ -18,7 +18,7 @@ from pushcast.model.words import Platform
 from pushcast.poll.asker import Asker, Sleep
 from pushcast.poll.decide import wait_seconds
 from pushcast.poll.figures import Figures
-from pushcast.poll.records import Due, Lease
+from pushcast.poll.records import Due, Queue
 from pushcast.providers.expo.receipts import ReceiptSource
 from pushcast.providers.suspicion import Limits
 from pushcast.stream.batch import TP, Committed
@@ -26,6 +26,7 @@ from pushcast.stream.callbacks import guarded
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Barrier, Batch, CallLater, Fatal, Outbox
 from pushcast.stream.stage import Stage
+from pushcast.stream.tenure import Tenures
 
 
 def group_of(platform: Platform) -> str:
@@ -63,8 +64,7 @@ class PollStage(Stage):
         self._fatal = fatal
         self._guarded = guarded(f"{self._group}: a step failed", fatal)
         self._call_later = call_later
-        self._leases: dict[int, Lease] = {}  # by partition
-        self._progress = asyncio.Event()
+        self._queues = Tenures(lambda tp, committed: Queue())
         guard = flood or FloodGuard(Flood(), clock)
 
         def asker(app: str, source: ReceiptSource | None) -> Asker:
@@ -91,70 +91,62 @@ class PollStage(Stage):
 
     def waiting(self) -> int:
         """Records that are fetched and not finished."""
-        queued = sum(len(lease.queue) for lease in self._leases.values())
+        queued = sum(len(held.queue) for held in self._queues)
         return queued + sum(map(len, self._askers.values())) + len(self._nobody)
 
     async def handle(self, batch: Batch) -> None:
         """Takes the records over and returns; each is asked about when it is due."""
-        lease = self._leases.setdefault(batch.partition, Lease())
+        held = self._queues.of(TP(batch.topic, batch.partition))
         now_ms, now = self._clock.now_ms(), self._clock.monotonic_seconds()
         for record in batch.records:
             wait = wait_seconds(record.headers, record.timestamp, now_ms, self._first_seconds)
-            lease.queue.append((now + wait, Due(lease, batch, record)))
-        self._wake(lease)
+            held.queue.append((now + wait, Due(held, batch, record)))
+        self._wake(held)
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Forgets what waited before: Kafka hands it over again."""
-        self._forget([tp.partition for tp in committed])
+        self._queues.begin(committed)
+        self._drop()
 
     async def revoking(self, partitions: set[TP]) -> None:
         """Asks about nothing more, and waits until Kafka has acknowledged what was written. The rest is redelivered.
 
         The transport bounds the wait.
         """
-        leases = self._forget([tp.partition for tp in partitions])
-        while any(lease.unacknowledged for lease in leases):
-            self._progress.clear()
-            await self._progress.wait()
+        self._queues.close(partitions)
+        self._drop()
+        await self._queues.settled(partitions)
 
-    def _forget(self, partitions: Sequence[int]) -> list[Lease]:
-        leases = [lease for number in partitions if (lease := self._leases.pop(number, None)) is not None]
-        for lease in leases:
-            lease.gone = True
-            lease.queue.clear()
-            if lease.timer is not None:
-                lease.timer.cancel()
-        if leases:
-            for asker in (*self._askers.values(), self._nobody):
-                asker.drop()
-        return leases
+    def _drop(self) -> None:
+        """Askers let go of what belongs to closed queues."""
+        for asker in (*self._askers.values(), self._nobody):
+            asker.drop()
 
-    def _wake(self, lease: Lease) -> None:
+    def _wake(self, held: Queue) -> None:
         """Hands over what is due, and sees to it that the next one is when it is."""
-        if lease.timer is not None:
-            lease.timer.cancel()
-            lease.timer = None
+        if held.timer is not None:
+            held.timer.cancel()
+            held.timer = None
         now = self._clock.monotonic_seconds()
-        queue = lease.queue
+        queue = held.queue
         while queue and queue[0][0] <= now:
             due = queue.popleft()[1]
             self._askers.get(due.record.key or b"", self._nobody).add(due)
         if queue:
             call_later = self._call_later or asyncio.get_running_loop().call_later
-            lease.timer = call_later(queue[0][0] - now, partial(self._guarded, partial(self._wake, lease)))
+            held.timer = call_later(queue[0][0] - now, partial(self._guarded, partial(self._wake, held)))
 
     def _finish(self, moved: Sequence[Due], barrier: Barrier) -> None:
         if not moved:
             return
         for due in moved:
-            due.lease.unacknowledged += 1
+            due.tenure.pending.begun()
         barrier.on_acked(partial(self._guarded, partial(self._acked, moved)))
 
     def _acked(self, moved: Sequence[Due]) -> None:
         offsets: dict[Batch, list[int]] = {}
         for due in moved:
-            due.lease.unacknowledged -= 1
+            due.tenure.pending.ended()
             offsets.setdefault(due.batch, []).append(due.record.offset)
         for batch, mine in offsets.items():
             batch.done_many(mine)
-        self._progress.set()

@@ -87,10 +87,20 @@ class Tenures(Generic[T]):
                 earlier.close()
             self._held[tp] = self._make(tp, at)
 
+    def close(self, partitions: Iterable[TP]) -> None:
+        """Closes the tenures of these partitions; what is on its way to Kafka still counts."""
+        for tp in partitions:
+            if (held := self._held.get(tp)) is not None:
+                held.close()
+
+    async def settled(self, partitions: Iterable[TP]) -> None:
+        """Returns when Kafka has acknowledged the outputs of these partitions. The transport bounds the wait."""
+        for tp in partitions:
+            if (held := self._held.get(tp)) is not None:
+                await held.pending.none()
+
     async def end(self, partitions: Iterable[TP]) -> None:
-        """Closes tenures and returns when Kafka has acknowledged their outputs. The transport bounds the wait."""
-        going = [held for tp in partitions if (held := self._held.get(tp)) is not None]
-        for held in going:
-            held.close()
-        for held in going:
-            await held.pending.none()
+        """`close`, then `settled`."""
+        going = list(partitions)
+        self.close(going)
+        await self.settled(going)

@@ -1,0 +1,66 @@
+"""Tenures: one object for each partition and assignment, closed before the partition goes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from pushcast.stream.batch import TP, Committed
+from pushcast.stream.tenure import Pending, Tenures
+
+FIRST, SECOND = TP("t", 0), TP("t", 1)
+NOTHING = Committed(None, "")
+
+
+@dataclass
+class Held:
+    tp: TP
+    committed: Committed
+    pending: Pending = field(default_factory=Pending)
+    closed: bool = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_an_assignment_makes_a_tenure_from_what_was_committed() -> None:
+    tenures = Tenures(Held)
+    tenures.begin({FIRST: Committed(7, "known")})
+    assert tenures.of(FIRST).committed == Committed(7, "known")
+    assert tenures.get(SECOND) is None
+
+
+async def test_a_partition_that_is_assigned_again_gets_a_new_tenure_and_the_old_one_is_closed() -> None:
+    tenures = Tenures(Held)
+    tenures.begin({FIRST: NOTHING})
+    earlier = tenures.of(FIRST)
+    tenures.begin({FIRST: NOTHING})
+    assert earlier.closed
+    assert tenures.of(FIRST) is not earlier
+    assert list(tenures) == [tenures.of(FIRST)]
+
+
+async def test_the_end_waits_for_acknowledgements_of_the_partitions_that_go_and_of_no_others() -> None:
+    tenures = Tenures(Held)
+    tenures.begin({FIRST: NOTHING, SECOND: NOTHING})
+    tenures.of(FIRST).pending.begun(2)
+    tenures.of(SECOND).pending.begun()
+    end = asyncio.ensure_future(tenures.end([FIRST]))
+    await asyncio.sleep(0)
+    assert tenures.of(FIRST).closed
+    assert not tenures.of(SECOND).closed
+    tenures.of(FIRST).pending.ended()
+    await asyncio.sleep(0)
+    assert not end.done()
+    tenures.of(FIRST).pending.ended()
+    await end
+    assert len(tenures.of(SECOND).pending) == 1
+
+
+async def test_a_closed_tenure_stays_for_the_last_commit() -> None:
+    tenures = Tenures(Held)
+    tenures.begin({FIRST: Committed(3, "fences")})
+    await tenures.end([FIRST])
+    held = tenures.get(FIRST)
+    assert held is not None
+    assert held.committed.metadata == "fences"
