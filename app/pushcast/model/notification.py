@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from pushcast.model.locales import lookup
+
 Priority = Literal["high", "normal"]
 PushType = Literal[
     "alert",
@@ -71,11 +73,10 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     locales: dict[str, LocalText] = {}
 
     def variant(self, locale: str | None) -> str | None:
-        """Which of `locales` a device of this locale (such as de-AT or de_AT) gets: its own, else its language's."""
+        """Which of `locales` a device of this locale gets (`model.locales`); None: the notification's own texts."""
         if locale is None or not self.locales:
             return None
-        name = locale.replace("_", "-")
-        return next((found for found in (locale, name, name.partition("-")[0]) if found in self.locales), None)
+        return lookup(tuple(self.locales), locale)
 
     def of_variant(self, variant: str | None) -> Content:
         """With the texts of one variant and no others; None: the notification's own."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from pushcast.model.errors import InvalidInput
+from pushcast.model.locales import collision
 from pushcast.model.notification import Content, LocalText, Notification, Options
 from pushcast.model.words import Reason
 from pushcast.wire.json_errors import from_msgspec
@@ -24,6 +25,7 @@ DEFAULT_CLASS = "default"
 MAX_COLLAPSE_ID_BYTES = 64  # apns-collapse-id, reference/providers.md §1.2
 # No provider takes more than 5 KiB (providers.md §1.2, §2.2); the rest is room for locales and keeps batches in bounds.
 MAX_CONTENT_BYTES = 65_536
+MAX_QUOTED_TAG_CHARS = 64
 MAX_TRACE_CHARS = 128  # a W3C traceparent of version 00 has 55
 NO_OPTIONS = Options()
 
@@ -172,6 +174,12 @@ class NotificationDecoder:
                 Reason.INVALID_FIELD, f"trace has {len(raw.trace)} characters; at most {MAX_TRACE_CHARS}", "trace"
             )
         data, locales = raw.data or None, raw.locales or None
+        twice = None if locales is None else collision(locales)
+        if twice is not None:
+            first, second = (tag[:MAX_QUOTED_TAG_CHARS] for tag in twice)
+            raise InvalidInput(
+                Reason.INVALID_FIELD, f"locales has {first!r} and {second!r}, which are one language tag", "locales"
+            )
         content = Content(raw.title, raw.body, data or {}, locales or {})
         key = self._pack((klass, raw.title, raw.body, data, locales, None if options == NO_OPTIONS else options))
         if len(key) > MAX_CONTENT_BYTES:

@@ -21,6 +21,8 @@ CONTENT = Content(
         ("de-AT", "de-AT"),
         ("de_AT", "de-AT"),
         ("zh_Hant", "zh_Hant"),
+        ("zh-Hant-TW", "zh_Hant"),
+        ("DE-at", "de-AT"),
         ("fr-FR", None),
         ("", None),
         (None, None),

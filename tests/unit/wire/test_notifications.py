@@ -78,6 +78,7 @@ def test_equal_content_and_options_have_equal_keys_and_others_do_not() -> None:
         (event(options={"colapse_id": "x"}), "unknown_field", "colapse_id"),
         (event(title=5), "invalid_field", "title"),
         (event(data={"n": 5}), "invalid_field", "data[...]"),
+        (event(locales={"de-AT": {"title": "a"}, "de_at": {"title": "b"}}), "invalid_field", "locales"),
         (event(id=""), "invalid_field", "id"),
         (event(id="x" * 257), "invalid_field", "id"),
         (event(id="a\0b"), "invalid_field", "id"),

@@ -22,7 +22,9 @@ _APPLE: Final = (
     "sending-web-push-notifications-in-web-apps-and-browsers"
 )
 _SEEN: Final = "observed"
-ACCEPTED_STATUSES: Final = frozenset((200, 201, 202))
+# RFC 8030 names 201 and 202, but services answer with 200 and 204, too: any 2xx means that the push was taken
+# (UnifiedPush/specifications#25). Which it was stands in the receipt.
+ACCEPTED_STATUSES: Final = range(200, 300)
 AFTER_THROTTLE_SECONDS: Final = 60.0
 AFTER_SERVER_ERROR_SECONDS: Final = 10.0
 _REFUSED: Final = str(Reason.CREDENTIAL_REFUSED)

@@ -195,3 +195,15 @@ async def test_only_listed_services_can_make_us_doubt_our_key(key_file: Path) ->
     assert not lab.provider.suspicious
     assert ("credential", "mass_invalid_tokens") in await lab.send(["https://listed.example/a"] * 150)
     assert lab.provider.suspicious
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+async def test_any_2xx_is_taken_once_and_its_kind_is_told(key_file: Path, status: int) -> None:
+    lab = Lab(key_file, [answer(status)], {})
+    results: list[Result] = []
+    address = orjson.dumps({"endpoint": "https://listed.example/a", "p256dh": P256DH, "auth": SECRET})
+    await lab.provider.send(message([address], kinds=[2]), [0], results.extend)
+    assert [(result.disposition.value, result.reason, result.status) for result in results] == [
+        ("accepted", None, status)
+    ]
+    assert len(lab.engines["listed.example"].requests) == 1
