@@ -17,7 +17,7 @@ TESTS = Path(__file__).parent.parent
 
 
 class Worker:
-    """A running `python -m flow.<module> JSON`."""
+    """A running `python -m <package>.<module> JSON`."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -50,12 +50,12 @@ class Worker:
 
 
 @contextlib.asynccontextmanager
-async def worker(module: str, **options: Any) -> AsyncIterator[Worker]:
+async def worker(module: str, package: str = "flow", **options: Any) -> AsyncIterator[Worker]:
     """Starts a worker; kills it at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        f"flow.{module}",
+        f"{package}.{module}",
         json.dumps(options),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

@@ -29,8 +29,10 @@ def record(
     timestamp: int = 0,
 ) -> Record:
     """As aiokafka hands it over."""
-    sizes = [-1 if part is None else len(part) for part in (key, value)]
-    return ConsumerRecord(topic, partition, offset, timestamp, 0, key, value, None, *sizes, tuple(headers))
+    key_size, value_size = (-1 if part is None else len(part) for part in (key, value))
+    return ConsumerRecord(
+        topic, partition, offset, timestamp, 0, key, value, None, key_size, value_size, tuple(headers)
+    )
 
 
 class Produced(NamedTuple):

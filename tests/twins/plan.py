@@ -38,7 +38,8 @@ CLASSES = {
 
 def users_of(partition: int, count: int) -> list[str]:
     """User ids that belong to the partition."""
-    found, number = [], 0
+    found: list[str] = []
+    number = 0
     while len(found) < count:
         if partition_of(f"user-{number}".encode(), PARTITIONS) == partition:
             found.append(f"user-{number}")

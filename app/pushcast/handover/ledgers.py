@@ -17,7 +17,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP, Committed
 
 if TYPE_CHECKING:
-    from pushcast.stream.ports import Outbox
+    from pushcast.stream.ports import PositionedOutbox
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Ledgers:
     record, in offset order, before its first target leaves.
     """
 
-    def __init__(self, outputs: Mapping[str, Read], *, outbox: Outbox, reader: SpanReader) -> None:
+    def __init__(self, outputs: Mapping[str, Read], *, outbox: PositionedOutbox, reader: SpanReader) -> None:
         """`outputs`: every topic that an outcome may be written to, in the partition of its send record."""
         self.counters: Counter[str] = Counter()  # takeovers, tail_records, unreadable, skipped
         self._outputs = dict(outputs)

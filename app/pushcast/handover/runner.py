@@ -19,7 +19,7 @@ from pushcast.stream.batch import TP, Committed
 from pushcast.wire import headers as h
 
 if TYPE_CHECKING:
-    from pushcast.stream.ports import Outbox
+    from pushcast.stream.ports import PositionedOutbox
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Handover:
         planned: str | None = None,
         offsets: Offsets = lambda value: (),
         *,
-        outbox: Outbox,
+        outbox: PositionedOutbox,
         reader: SpanReader,
         clock: Clock,
         sources: Mapping[str, str] | None = None,

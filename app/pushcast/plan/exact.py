@@ -21,11 +21,11 @@ from pushcast.wire.headers import Headers
 from pushcast.wire.receipts import decode_planned, decode_receipt
 
 if TYPE_CHECKING:
-    from pushcast.stream.ports import Outbox
+    from pushcast.stream.ports import PositionedOutbox
     from pushcast.wire.row_reader import Device
 
 
-def build_handover(settings: Settings, lane: Lane, outbox: Outbox, clock: Clock) -> Handover:
+def build_handover(settings: Settings, lane: Lane, outbox: PositionedOutbox, clock: Clock) -> Handover:
     """For the planner of one lane; connects to nothing before partitions are assigned."""
     outputs: dict[str, Items] = {topics.send(platform, lane): _deliveries for platform in Platform}
     outputs[topics.RECEIPT] = _receipts

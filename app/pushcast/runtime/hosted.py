@@ -17,7 +17,7 @@ from pushcast.observe.metrics import Metrics
 from pushcast.observe.vocabulary import Vocabulary
 from pushcast.runtime.roles import ROLES
 from pushcast.stream.fatal import end_process
-from pushcast.stream.ports import Outbox
+from pushcast.stream.ports import PositionedOutbox
 from pushcast.stream.spec import Host, Resource, Specs, StageSpec
 from pushcast.stream.table import Table
 from pushcast.transport.app import add_devices_table, add_stage, make_app
@@ -43,7 +43,7 @@ def host(
     lanes: Sequence[Lane],
     platforms: Sequence[Platform],
     slot: str | None,
-    outbox: Outbox,
+    outbox: PositionedOutbox,
     *,
     known: Mapping[str, Specs] = ROLES,
     topology: Topology | None = None,

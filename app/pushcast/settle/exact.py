@@ -17,7 +17,7 @@ from pushcast.wire.receipts import decode_receipt
 from pushcast.wire.retries import CAME_FROM
 
 if TYPE_CHECKING:
-    from pushcast.stream.ports import Outbox
+    from pushcast.stream.ports import PositionedOutbox
 
 STAGE = "settle"
 #: What each source topic is called in the origin of its outputs.
@@ -27,7 +27,7 @@ SOURCES = {
 }
 
 
-def build_handover(settings: Settings, outbox: Outbox, clock: Clock) -> Handover:
+def build_handover(settings: Settings, outbox: PositionedOutbox, clock: Clock) -> Handover:
     """For the settlers; connects to nothing before partitions are assigned.
 
     Dead letters are not among the outputs: a fence would be a letter, and a letter that comes twice does no harm.

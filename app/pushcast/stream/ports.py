@@ -56,6 +56,11 @@ class Outbox(Protocol):
         headers: Sequence[tuple[str, bytes]] | None = None,
         timestamp_ms: int | None = None,
     ) -> None: ...
+
+
+class PositionedOutbox(Outbox, Protocol):
+    """An outbox that knows where its records are: what a hand-over and a ledger need."""
+
     def acked_end(self, topic: str, partition: int) -> int | None:
         """Next offset after the highest acknowledged record; None before the first."""
         ...

@@ -14,7 +14,7 @@ from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform
 from pushcast.observe.metrics import Metrics
-from pushcast.stream.ports import Fatal, Outbox
+from pushcast.stream.ports import Fatal, PositionedOutbox
 from pushcast.stream.stage import BatchStage
 from pushcast.stream.table import Table
 from pushcast.stream.tracker import Bounds
@@ -37,7 +37,7 @@ class Host:
     """What a process gives the stages that it builds. Stages add their figures and resources to it."""
 
     settings: Settings
-    outbox: Outbox
+    outbox: PositionedOutbox
     clock: Clock
     control: ControlState  # read whole before the Apps start, then kept up to date
     schemas: SchemaSource | None  # None: Confluent frames are not readable

@@ -16,17 +16,23 @@ from pushcast.resources import data_dir
 
 
 @cache
-def load_topology() -> Topology:
-    """The topology that belongs to this release. Raises InvalidTopology naming file and key."""
-    return read_topology(data_dir("topology") / "topics")
+def load_topology(*more: Traversable) -> Topology:
+    """The topology that belongs to this release, with the topic files of `more` folders beside it.
+
+    Raises InvalidTopology naming file and key.
+    """
+    return read_topology(data_dir("topology") / "topics", *more)
 
 
-def read_topology(folder: Traversable) -> Topology:
-    """Every `*.yaml` of a folder, in the order of the names. Raises InvalidTopology naming file and key."""
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda file: file.name)
-    if not files:
-        raise InvalidTopology(f"{folder}: there is no topic file")
-    topology = Topology(tuple(_read(file) for file in files))
+def read_topology(*folders: Traversable) -> Topology:
+    """Every `*.yaml` of the folders, in the order of the names. Raises InvalidTopology naming file and key."""
+    found: list[Traversable] = []
+    for folder in folders:
+        files = [file for file in folder.iterdir() if file.name.endswith(".yaml")]
+        if not files:
+            raise InvalidTopology(f"{folder}: there is no topic file")
+        found += files
+    topology = Topology(tuple(_read(file) for file in sorted(found, key=lambda file: file.name)))
     for name, count in Counter(topic.name for topic in topology.all_topics).items():
         if count > 1:
             raise InvalidTopology(f"{name}: {count} files describe this topic")

@@ -1,0 +1,87 @@
+"""Glue of ECHO: notes in, one answer each out, exactly once over kill -9."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from example_stage.decide import answer
+from pushcast.handover.exact import Exactness
+from pushcast.model.errors import InvalidInput
+from pushcast.stream.batch import TP, Batch, Committed
+from pushcast.stream.callbacks import guarded
+from pushcast.stream.ports import Fatal, Outbox
+from pushcast.stream.stage import Stage
+from pushcast.stream.tenure import Pending, Tenures
+from pushcast.wire.dead_letters import dead_letter
+from pushcast.wire.headers import Headers
+from pushcast.wire.schemas import AvroType
+
+SOURCE, OUTPUT = "push.note.v1", "push.echo.v1"
+ECHO = AvroType("echo", (Path(__file__).parent / "echo.avsc").read_text())
+ANSWER = b"answer"
+
+
+def items(headers: Headers, value: bytes) -> Iterable[tuple[int, bytes]]:
+    """Which source offset an answer in the topic belongs to: what a new owner learns of its predecessor."""
+    return ((ECHO.decode(value)["source_offset"], ANSWER),)
+
+
+class Held:
+    """A tenure of ECHO: it holds nothing back, so there is only what Kafka has not acknowledged."""
+
+    def __init__(self) -> None:
+        self.pending = Pending()
+
+    def close(self) -> None:
+        """Nothing waits here."""
+
+
+class EchoStage(Stage):
+    """One answer for each note, in the note's partition."""
+
+    def __init__(self, outbox: Outbox, exact: Exactness, fatal: Fatal) -> None:
+        self._outbox = outbox
+        self._exact = exact
+        self._guarded = guarded("echo: an acknowledgement failed", fatal)
+        self._held = Tenures(lambda tp, committed: Held())
+
+    async def assigned(self, committed: dict[TP, Committed]) -> None:
+        """Fences predecessors off and learns what they have answered."""
+        self._held.begin(committed)
+        await self._exact.take_over(self.work, committed)
+
+    async def handle(self, batch: Batch) -> None:
+        """Answers every note of the batch that has no answer yet; a bad one becomes a dead letter."""
+        tp = TP(batch.topic, batch.partition)
+        await self._outbox.room()
+        barrier, pending = self._outbox.barrier(), self._held.of(tp).pending
+        for record in batch.records:
+            if ANSWER in self._exact.begin(tp, record.offset):
+                continue
+            try:
+                value = ECHO.encode({"source_offset": record.offset, "text": answer(record.value)})
+            except InvalidInput as error:
+                self._outbox.put(barrier, *dead_letter(record, error, stage="echo"))
+                continue
+            self._outbox.put(barrier, OUTPUT, tp.partition, value, record.key, self._exact.origin(tp))
+        pending.begun()
+
+        def acked() -> None:
+            pending.ended()
+            batch.done_all()
+
+        barrier.on_acked(partial(self._guarded, acked))
+
+    def commit_metadata(self, tp: TP, offset: int) -> str:
+        """Epoch and output positions."""
+        return self._exact.metadata(tp, offset)
+
+    async def refresh(self) -> None:
+        """Output positions of partitions where nothing happens."""
+        await self._exact.refresh(self.work)
+
+    async def revoking(self, partitions: set[TP]) -> None:
+        """Waits until Kafka has what was answered."""
+        await self._held.end(partitions)

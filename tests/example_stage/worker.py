@@ -1,0 +1,36 @@
+"""A process that hosts ECHO as `pushcast run` would: `python -m example_stage.worker JSON`. Prints `ready` once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from example_stage.stage import ROLE, specs
+from pushcast.config.settings import Settings
+from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.topics import load_topology
+from pushcast.runtime.hosted import host, producible
+from pushcast.stream.fatal import end_process
+from pushcast.transport.host import run_apps
+
+TOPOLOGY = load_topology(Path(__file__).parent / "topics")
+
+
+async def main() -> int:
+    settings = Settings.model_validate(json.loads(sys.argv[1]))
+    outbox = Outbox(
+        settings.kafka.bootstrap_servers,
+        loop=asyncio.get_running_loop(),
+        on_fatal=lambda error: end_process("outbox", error),
+        topics=producible([ROLE], TOPOLOGY),
+    )
+    hosted = host(settings, [ROLE], [], [], "0", outbox, known={ROLE: specs}, topology=TOPOLOGY)
+    code = await run_apps(hosted.apps, on_ready=lambda: print("ready", flush=True), stop=asyncio.Event())
+    await outbox.close()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
