@@ -51,7 +51,7 @@ class Conversation(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.listener = Listening()
-        self.connection = Connection(self.queue, self.options, self.listener, self.now)
+        self.connection = Connection(self.queue, self.options, self.listener, lambda: self.now)
         self.transport = ListTransport()
         config = h2.config.H2Configuration(client_side=False, header_encoding=None)
         self.server = h2.connection.H2Connection(config)
@@ -108,9 +108,9 @@ class Conversation(RuleBasedStateMachine):
             self.bodies[key] = {"shared": b"shared body", "around": b"<" + piece + b">", "own": piece}[shape]
             self.deadlines[key] = self.now + lifetime
         columns = [ids] if shape == "shared" else [ids, pieces]
-        sent = make_job(count, template=template, columns=columns, deadline_at=self.now + lifetime)
+        sent = make_job(count, template=template, columns=columns, timeout_seconds=lifetime)
         self.sent.append(sent)
-        self.queue.submit(sent.job)
+        self.queue.submit(sent.job, self.now)
         self.connection.pump()
         self.exchange()
 
@@ -159,7 +159,7 @@ class Conversation(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.now += seconds
         self.connection.sweep(self.now)
-        self.queue.expire(self.now)
+        self.queue.expire(self.now, 0.0)
         self.exchange()
 
     @precondition(lambda self: self.sent)

@@ -68,7 +68,7 @@ def check(wire: Wire, sent: Sent) -> None:
         assert connection.in_flight == 0
     connection.sweep(2_000.0)
     connection.sweep(3_000.0)
-    wire.queue.expire(3_000.0)
+    wire.queue.expire(3_000.0, 0.0)
     connection.connection_lost(None)
     assert len(sent.outcomes) == 15
     assert len(wire.listener.faults) == 1

@@ -110,7 +110,7 @@ class Answers:
         if self._outbound.rests.pop(stream_id, None) is not None:
             self.control += pack_rst_stream(stream_id, CANCEL)
         self.partial.pop(stream_id, None)
-        self._streams.finish(stream_id, Response(Kind.ANSWERED, answer.status, answer.headers, bytes(answer.body)))
+        self._streams.answered(stream_id, Response(Kind.ANSWERED, answer.status, answer.headers, bytes(answer.body)))
         self.answered += 1
         if answer.status not in UNAUTHENTICATED:
             self.trusted = True

@@ -21,15 +21,19 @@ from pushcast.http2.request import Job, Template, Varying, Wrapped
 
 
 class Burst:
-    """Requests of one job that left together: consecutive stream ids from `first_id` in steps of 2."""
+    """Requests of one job that left together: consecutive stream ids from `first_id` in steps of 2.
 
-    __slots__ = ("first_id", "indices", "job", "left")
+    `sent_at`: when the last of their bytes is known to have moved: they were written, or left the transport's buffer.
+    """
 
-    def __init__(self, job: Job, indices: Sequence[int], first_id: int) -> None:
+    __slots__ = ("first_id", "indices", "job", "left", "sent_at")
+
+    def __init__(self, job: Job, indices: Sequence[int], first_id: int, sent_at: float) -> None:
         self.job = job
         self.indices = indices
         self.first_id = first_id
         self.left = len(indices)
+        self.sent_at = sent_at
 
 
 def column_slice(column: Sequence[bytes | None], indices: Sequence[int]) -> Sequence[bytes | None]:

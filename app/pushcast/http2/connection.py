@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol, cast
 
 from pushcast.http2.answers import CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES, Answers
+from pushcast.http2.burst import Burst
 from pushcast.http2.errors import (
     ClosedByUs,
     ConnectionDropped,
@@ -43,6 +44,7 @@ from pushcast.http2.frames import (
     unpack_settings,
 )
 from pushcast.http2.inbound import Inbound
+from pushcast.http2.leaving import Leaving, Unread
 from pushcast.http2.options import ConnectionOptions
 from pushcast.http2.outbound import Outbound
 from pushcast.http2.pulse import Pulse, Situation
@@ -79,6 +81,9 @@ class Listener(Protocol):
     def room_soon(self) -> None:
         """Some streams are free, too few to be worth a write: pump in a few milliseconds at the latest."""
 
+    def answered(self, count: int, seconds: float) -> None:
+        """So many answers came, which took so many seconds together: from when their requests had left until now."""
+
     def ended(self, connection: Connection, fault: ConnectionFault) -> None: ...
 
 
@@ -90,10 +95,12 @@ class Connection(asyncio.Protocol):
         queue: WorkQueue,
         options: ConnectionOptions,
         listener: Listener,
-        now: float,
+        clock: Callable[[], float],
         *,
         worn_at: float | None = None,
     ) -> None:
+        """`clock` in seconds, monotonic: `sweep` gets its time from the same."""
+        now = clock()
         self.state = State.SETTLING
         self.fault: ConnectionFault | None = None
         self.goaway: PeerWentAway | None = None
@@ -103,7 +110,10 @@ class Connection(asyncio.Protocol):
         self._queue = queue
         self._options = options
         self._listener = listener
+        self._clock = clock
         self._transport: asyncio.Transport | None = None
+        self._leaving = Leaving()
+        self._unread: Unread | None = None
         self._streams = Streams(queue)
         self._outbound = Outbound()
         self._answers = Answers(self._streams, self._outbound, options.max_body_bytes)
@@ -159,6 +169,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._unread = Unread(self._transport)
         settings = {
             SETTINGS_HEADER_TABLE_SIZE: 0,
             SETTINGS_ENABLE_PUSH: 0,
@@ -173,6 +184,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._paused = False
+        self._note_left(self._clock())
         self._flush_control()
         self.pump()
 
@@ -189,16 +201,20 @@ class Connection(asyncio.Protocol):
         total = 0
         while not self._paused and self.state in (State.OPEN, State.DRAINING):
             pieces: list[bytes] = []
-            self._outbound.encode_rests(pieces, self._options.max_write_bytes)
-            started = self._start_some(pieces)
+            now = self._clock()
+            whole = self._outbound.encode_rests(pieces, self._options.max_write_bytes)
+            bursts = [self._streams.in_flight[stream_id] for stream_id in whole]
+            for burst in bursts:
+                burst.sent_at = now
+            started = self._start_some(pieces, bursts, now)
             if not pieces:
                 break
-            self._write(b"".join(pieces))
+            self._write(b"".join(pieces), bursts)
             total += started
         self._streams.deliver()
         return total
 
-    def _start_some(self, pieces: list[bytes]) -> int:
+    def _start_some(self, pieces: list[bytes], bursts: list[Burst], now: float) -> int:
         queue, outbound, streams = self._queue, self._outbound, self._streams
         room = min(self.room, queue.max_in_flight - queue.in_flight)
         budget = self._options.max_write_bytes
@@ -219,7 +235,9 @@ class Connection(asyncio.Protocol):
             if job.list_bytes > outbound.max_list_bytes:
                 streams.end(job, indices, Response(Kind.UNSENT, fault="header_list_too_large"))
                 continue
-            outbound.encode(job, indices, streams.open(job, indices), pieces)
+            burst = streams.open(job, indices, now)
+            bursts.append(burst)
+            outbound.encode(job, indices, burst.first_id, pieces)
             count = len(indices)
             started += count
             room -= count
@@ -230,9 +248,17 @@ class Connection(asyncio.Protocol):
             streams.count()
         return started
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes, bursts: Iterable[Burst] = ()) -> None:
         if self._transport is not None:
             self._transport.write(data)
+            self._leaving.wrote(len(data), bursts, self._transport.get_write_buffer_size())
+
+    def _note_left(self, now: float) -> None:
+        if self._transport is not None:
+            self._leaving.look(self._transport.get_write_buffer_size(), now)
+
+    def _all_read(self) -> bool:
+        return self._unread is None or self._unread.all_read()
 
     def _flush_control(self) -> None:
         control = self._answers.control
@@ -245,14 +271,20 @@ class Connection(asyncio.Protocol):
             self._violate(PeerViolation("the server asks for more than it reads", ENHANCE_YOUR_CALM))
 
     def data_received(self, data: bytes) -> None:
+        if self._unread is not None:
+            self._unread.received_bytes += len(data)
         if self.state is State.CLOSED:
             return
         self._pulse.heard = True
+        now = self._clock()
+        self._note_left(now)
         try:
             self._inbound.feed(data)
         except PeerViolation as violation:
             self._violate(violation)
             return
+        if self._streams.answers:
+            self._listener.answered(*self._streams.measured(now))
         self._after_change()
 
     def _after_change(self) -> None:
@@ -330,23 +362,30 @@ class Connection(asyncio.Protocol):
             self._after_change()
 
     def sweep(self, now: float) -> None:
-        """What time does: deadlines, PINGs, the end of settling and of draining. Call it every tick."""
+        """What time does: deadlines, PINGs, the end of settling and of draining. Call it every tick.
+
+        Nothing is missing while something lies in the socket: that is judged at the next tick, when it has been read.
+        """
         if self.state is State.CLOSED:
             self._abort_when_due(now)
             return
         self._refused = False
-        for stream_id in self._streams.late(now):
-            self._answers.reset(stream_id, CANCEL, Kind.DEADLINE, "deadline")
+        self._note_left(now)
+        late = list(self._streams.late(now))
+        if late and self._all_read():
+            for stream_id in late:
+                self._answers.reset(stream_id, CANCEL, Kind.DEADLINE, "deadline")
         try:
             if self._pulse.look(now, self._situation()):
                 self._answers.control += pack_ping(_PING_PAYLOAD)
         except PeerSilent as fault:
-            self._end(fault)
-            return
+            if self._all_read():
+                self._end(fault)
+                return
         if self.state is State.DRAINING:
             if self._drain_until is None:
                 self._drain_until = now + self._options.drain_seconds
-            if now >= self._drain_until:
+            if now >= self._drain_until and self._all_read():
                 self._end(self.goaway or PeerSilent("requests were not answered while draining"))
                 return
         self._after_change()

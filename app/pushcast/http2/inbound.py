@@ -99,6 +99,7 @@ class Inbound:
         in_flight, bursts, touched = streams.in_flight, streams.bursts, streams.touched
         answers, uncounted = self._answers.partial, self._uncounted_bytes
         answered = received_bytes = 0
+        sent_at = 0.0
         while size - start >= 9:
             high, low, kind, flags, stream_id = _UNPACK_HEADER(buffer, start)
             body = start + 9
@@ -157,11 +158,14 @@ class Inbound:
                 if not burst.left:
                     del bursts[burst]
                 answered += 1
+                sent_at += burst.sent_at
                 if not trusted and response.status not in UNAUTHENTICATED:
                     trusted = self._answers.trusted = True
             start = end
         self._rest = buffer[start:]
         self._answers.answered += answered
+        streams.answers += answered
+        streams.answers_sent_at += sent_at
         if received_bytes:
             self._answers.grant(received_bytes)
 

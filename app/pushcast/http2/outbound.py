@@ -111,9 +111,10 @@ class Outbound:
         around = len(body.prefix) + len(body.suffix)
         return around * len(indices) + sum(len(column[index] or b"") for index in indices)
 
-    def encode_rests(self, pieces: list[bytes], budget_bytes: int) -> None:
-        """Appends DATA for unfinished bodies as far as windows and `budget_bytes` (roughly) allow."""
-        done = []
+    def encode_rests(self, pieces: list[bytes], budget_bytes: int) -> list[int]:
+        """Appends DATA for unfinished bodies as far as windows and `budget_bytes` (roughly) allow. Returns the streams
+        whose bodies are whole with it."""
+        done: list[int] = []
         for stream_id, rest in self.rests.items():
             if self.window <= 0 or budget_bytes <= 0:
                 break
@@ -122,6 +123,7 @@ class Outbound:
                 done.append(stream_id)
         for stream_id in done:
             del self.rests[stream_id]
+        return done
 
     def _encode_rest(self, stream_id: int, rest: _Rest, pieces: list[bytes], budget_bytes: int) -> int:
         size = len(rest.body)

@@ -20,6 +20,8 @@ from pushcast.http2.queue import WorkQueue
 from pushcast.http2.request import Job, Response, Template
 
 _ROOM_SOON_SECONDS = 0.003
+# A tick that comes so late found this process without CPU: what waits has not been given its time.
+_AWAY_SECONDS = 1.0
 _AGE_JITTER = 0.1
 
 
@@ -84,6 +86,7 @@ class Pool:
         self._closed = False
         self._empty = asyncio.Event()
         self._empty.set()
+        self._answered_at = -math.inf
         self._tick_at = self._clock()
         self._tick_cpu = cpu_clock()
         self._spare_since: float | None = None
@@ -113,7 +116,7 @@ class Pool:
         """Takes the job; its outcomes come by its callback. Raises QueueFull, or ClosedByUs after `close`."""
         if self._closed:
             raise ClosedByUs("the pool is closed")
-        self._queue.submit(job)
+        self._queue.submit(job, self._clock())
         self._start_ticking()
         self.has_work()
 
@@ -123,7 +126,7 @@ class Pool:
         job = Job(
             template,
             [(value,) for value in values],
-            self._clock() + timeout_seconds,
+            timeout_seconds,
             lambda outcomes: None if future.done() else future.set_result(outcomes[0][1]),
         )
         await self.room(1)
@@ -188,6 +191,9 @@ class Pool:
         if self._soon is None:
             self._soon = self._loop.call_later(_ROOM_SOON_SECONDS, self._dispatch_late)
 
+    def answered(self, count: int, seconds: float) -> None:
+        self._answered_at = self._clock()
+
     def _dispatch_late(self) -> None:
         self._soon = None
         self.has_work()
@@ -237,7 +243,7 @@ class Pool:
         now = self._clock()
         max_age = self._options.connection.max_age_seconds
         worn_at = None if max_age is None else now + max_age * (1.0 - _AGE_JITTER * self._rng.random())
-        return Connection(self._queue, self._options.connection, self, now, worn_at=worn_at)
+        return Connection(self._queue, self._options.connection, self, self._clock, worn_at=worn_at)
 
     def _start_ticking(self) -> None:
         if self._ticker is None:
@@ -251,7 +257,9 @@ class Pool:
 
     def tick(self, now: float) -> None:
         """One round of what time does. Runs by itself every `tick_seconds`."""
-        self._queue.expire(now)  # first: nothing late may take a stream that the same deadline frees
+        if now - self._tick_at < self._options.tick_seconds + _AWAY_SECONDS:
+            # First: nothing late may take a stream that the same tick frees.
+            self._queue.expire(now, self._answered_at)
         for connection in [*self._connections, *self._leaving]:
             connection.sweep(now)
         self._sort_out()

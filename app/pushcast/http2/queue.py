@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from pushcast.http2.request import Job, Kind, Outcomes, Response
+from pushcast.http2.request import UNHEARD, WAITED, Job, Kind, Outcomes, Response
 
 
 class QueueFull(Exception):
@@ -45,12 +45,13 @@ class WorkQueue:
     def _full_for(self, count: int) -> bool:
         return self.waiting > 0 and self.waiting + count > self.max_waiting
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: Job, now: float) -> None:
         """Raises QueueFull. A job larger than `max_waiting` is taken when nothing else waits."""
         if self._full_for(job.size):
             raise QueueFull(f"{self.waiting} targets wait; {job.size} more exceed max_waiting {self.max_waiting}")
         if job.size:
             self.waiting += job.size
+            job.leave_by = now + job.timeout_seconds
             job.queued = True
             self._jobs.append(job)
 
@@ -125,12 +126,15 @@ class WorkQueue:
             deliver((job,), self.on_error)
         return others
 
-    def expire(self, now: float) -> None:
-        """Ends what waited beyond its deadline, as UNSENT "deadline". Delivers."""
-        late = [job for job in self._jobs if job.deadline_at <= now]
+    def expire(self, now: float, answered_at: float) -> None:
+        """Ends what waited beyond its time, as UNSENT: WAITED when the server has answered anything meanwhile
+        (`answered_at`: when it did so last), else UNHEARD. Delivers."""
+        late = [job for job in self._jobs if job.leave_by <= now]
         if late:
-            self._jobs = deque(job for job in self._jobs if job.deadline_at > now)
-            self._end_all(late, "deadline")
+            self._jobs = deque(job for job in self._jobs if job.leave_by > now)
+            for job in late:
+                began_at = job.leave_by - job.timeout_seconds
+                self._end_all([job], WAITED if answered_at > began_at else UNHEARD)
 
     def end_all(self, fault: str) -> None:
         """Ends everything that waits, as UNSENT. Delivers."""

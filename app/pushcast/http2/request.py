@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -11,6 +12,12 @@ from pushcast.http2.leave import MayLeave, always
 _HOP_BY_HOP: Final = frozenset(
     (b"connection", b"host", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"te", b"upgrade")
 )
+
+
+# Why a request is UNSENT that waited too long: behind others that were answered meanwhile, which says nothing about
+# the server, or with no answer to any of them.
+WAITED: Final = "deadline"
+UNHEARD: Final = "unheard"
 
 
 class Kind(enum.Enum):
@@ -31,9 +38,8 @@ class Response:
     - REFUSED: it left us, but the server said it never processed it (RST_STREAM REFUSED_STREAM too often): safe to
       send again.
     - UNKNOWN: it left us and no answer came; `fault` says why (a fault's reason, "cancelled", "reset:<code>").
-    - DEADLINE: it left us and was not answered in time; as unknown as UNKNOWN.
-    - UNSENT: no byte left us; `fault` says why ("deadline", "cancelled", "not_ours", "closed_by_us", a connect
-      fault's reason).
+    - DEADLINE: it left us and was not answered in time, although what had come was read; as unknown as UNKNOWN.
+    - UNSENT: no byte left us; `fault` says why (WAITED, UNHEARD, "cancelled", "not_ours", "closed_by_us").
     """
 
     __slots__ = ("body", "fault", "headers", "kind", "status")
@@ -148,9 +154,10 @@ class Job:
     """One template for many targets. Every index ends in exactly one outcome, in any order, in lists of any length.
 
     `columns`: one sequence per varying part of the template, all of one length; they are not copied and must not
-    change. `deadline_at`: on the loop's clock, in seconds; observed to the pool's tick. `on_outcomes` is called on the
-    loop and must be quick; what it raises goes to the loop's exception handler and stops nothing. `may_leave` is asked
-    each time a connection is about to write some of them; those it says no to are UNSENT "not_ours".
+    change. `timeout_seconds`: how long a request may wait to leave, and then, from when its last byte has left the
+    transport, how long its answer may take; observed to the pool's tick. `on_outcomes` is called on the loop and must
+    be quick; what it raises goes to the loop's exception handler and stops nothing. `may_leave` is asked each time a
+    connection is about to write some of them; those it says no to are UNSENT "not_ours".
     """
 
     __slots__ = (
@@ -158,7 +165,7 @@ class Job:
         "body_bytes",
         "cancelled",
         "columns",
-        "deadline_at",
+        "leave_by",
         "lengths",
         "list_bytes",
         "may_leave",
@@ -170,6 +177,7 @@ class Job:
         "request_bytes",
         "size",
         "template",
+        "timeout_seconds",
         "unfinished",
     )
 
@@ -177,7 +185,7 @@ class Job:
         self,
         template: Template,
         columns: Sequence[Sequence[bytes]] | Sequence[Sequence[bytes | None]],
-        deadline_at: float,
+        timeout_seconds: float,
         on_outcomes: Callable[[Outcomes], None],
         *,
         size: int | None = None,
@@ -190,7 +198,8 @@ class Job:
             raise ValueError("columns of a job differ in length")
         self.template = template
         self.columns = columns
-        self.deadline_at = deadline_at
+        self.timeout_seconds = timeout_seconds
+        self.leave_by = math.inf  # on the queue's clock, from when it is submitted
         self.on_outcomes = on_outcomes
         self.may_leave = may_leave
         self.lengths = [_uniform_length(column) for column in columns]

@@ -11,26 +11,29 @@ from pushcast.http2.request import Job, Response
 
 class Streams:
     """`in_flight`, `bursts` and `touched` are for the reading loop to use directly: a call per answer would cost it a
-    tenth. Jobs in `touched` have outcomes in their outbox. `count` tells the queue, which all connections share."""
+    tenth. Jobs in `touched` have outcomes in their outbox. `count` tells the queue, which all connections share.
+    `answers` have come since `measured` was called last, and `answers_sent_at` is the sum of when they had left."""
 
-    __slots__ = ("_counted", "_queue", "bursts", "in_flight", "next_id", "touched")
+    __slots__ = ("_counted", "_queue", "answers", "answers_sent_at", "bursts", "in_flight", "next_id", "touched")
 
     def __init__(self, queue: WorkQueue) -> None:
         self.next_id = 1
         self.in_flight: dict[int, Burst] = {}
         self.bursts: dict[Burst, None] = {}
         self.touched: dict[Job, None] = {}
+        self.answers = 0
+        self.answers_sent_at = 0.0
         self._queue = queue
         self._counted = 0
 
-    def open(self, job: Job, indices: Sequence[int]) -> int:
-        """Gives the requests the next stream ids; returns the first of them."""
+    def open(self, job: Job, indices: Sequence[int], now: float) -> Burst:
+        """Gives the requests the next stream ids."""
         first = self.next_id
         self.next_id = behind = first + 2 * len(indices)
-        burst = Burst(job, indices, first)
+        burst = Burst(job, indices, first, now)
         self.in_flight.update(dict.fromkeys(range(first, behind, 2), burst))
         self.bursts[burst] = None
-        return first
+        return burst
 
     def remove(self, stream_id: int) -> tuple[Job, int]:
         """The request of a stream that is over: its job and its index there."""
@@ -45,6 +48,18 @@ class Streams:
         job, index = self.remove(stream_id)
         job.outbox.append((index, response))
         self.touched[job] = None
+
+    def answered(self, stream_id: int, response: Response) -> None:
+        """The request's outcome is the peer's answer: it counts for what answers take."""
+        self.answers += 1
+        self.answers_sent_at += self.in_flight[stream_id].sent_at
+        self.finish(stream_id, response)
+
+    def measured(self, now: float) -> tuple[int, float]:
+        """How many answers have come since the last time, and the seconds that all of them together took."""
+        answers, seconds = self.answers, self.answers * now - self.answers_sent_at
+        self.answers, self.answers_sent_at = 0, 0.0
+        return answers, seconds
 
     def end(self, job: Job, indices: Iterable[int], response: Response) -> None:
         """The outcome of requests that never had a stream."""
@@ -61,7 +76,7 @@ class Streams:
 
     def late(self, now: float) -> Iterator[int]:
         """Streams whose deadline has passed. Each may be removed while this goes on."""
-        for burst in [burst for burst in self.bursts if burst.job.deadline_at <= now]:
+        for burst in [burst for burst in self.bursts if burst.sent_at + burst.job.timeout_seconds <= now]:
             for position in range(len(burst.indices)):
                 stream_id = burst.first_id + 2 * position
                 if self.in_flight.get(stream_id) is burst:

@@ -14,7 +14,7 @@ from pushcast.http2.leave import MayLeave, always
 from pushcast.http2.request import Response, Template
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
-from pushcast.model.words import Platform
+from pushcast.model.words import Platform, Reason
 from pushcast.providers.credential import Credential, CredentialUnavailable
 from pushcast.providers.engines.engine import MAX_GATHERED, Engine
 from pushcast.providers.exchange import Exchange
@@ -23,7 +23,7 @@ from pushcast.providers.port import Disposition, OnResults, Part, Result
 from pushcast.providers.requests import Requests, Shelf
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable
-from pushcast.providers.verdict import Remedy, Verdict
+from pushcast.providers.verdict import NOT_SENT_IN_TIME, Remedy, Verdict
 
 log = structlog.get_logger(__name__)
 
@@ -168,22 +168,21 @@ class TemplateProvider(ABC):
         return shelf.all
 
     async def _answered(self, requests: Requests, may_leave: MayLeave) -> None:
-        deadline_at = asyncio.get_running_loop().time() + self._timeout_seconds
-        again = await self._exchange(requests, None, deadline_at, may_leave)
+        again = await self._exchange(requests, None, may_leave)
         if again:
-            await self._exchange(requests, again, deadline_at, may_leave)
+            await self._exchange(requests, again, may_leave)
 
-    async def _exchange(
-        self, requests: Requests, positions: list[int] | None, deadline_at: float, may_leave: MayLeave
-    ) -> list[int]:
+    async def _exchange(self, requests: Requests, positions: list[int] | None, may_leave: MayLeave) -> list[int]:
         """Positions to try once more, on other connections; the others had their results."""
         authorization = self._credential.current()
         if authorization is None:
             try:
-                async with asyncio.timeout_at(deadline_at):
+                async with asyncio.timeout(self._timeout_seconds):
                     authorization = await self._credential.header()
             except TimeoutError:
-                problem = CredentialUnavailable("no credential in time", Disposition.UNSENT, "not_sent_in_time")
+                problem = CredentialUnavailable(
+                    "no credential in time", Disposition.UNSENT, str(Reason.CONNECTION_FAILED)
+                )
                 _without_credential(requests, positions, problem)
                 return []
             except CredentialUnavailable as problem:
@@ -193,7 +192,7 @@ class TemplateProvider(ABC):
         size = len(requests) if positions is None else len(positions)
         exchange = Exchange(self, requests, positions, asyncio.get_running_loop().time())
         template = self.template(requests.key, authorization)
-        await self._engine.exchange(template, columns, size, deadline_at, exchange.on_outcomes, may_leave)
+        await self._engine.exchange(template, columns, size, self._timeout_seconds, exchange.on_outcomes, may_leave)
         if Remedy.REFRESH in exchange.remedies:
             await self._credential.refresh(authorization)
         return exchange.again
@@ -229,7 +228,7 @@ def _first(count: int, cut: Part | None, rest: Iterator[Part]) -> tuple[list[Par
 
 def _all_unsent(parts: Sequence[Part]) -> None:
     for part in parts:
-        part.on_results([Result(index, Disposition.UNSENT, "not_sent_in_time") for index in part.indices])
+        part.on_results([Result(index, Disposition.UNSENT, NOT_SENT_IN_TIME) for index in part.indices])
 
 
 def _without_late(part: Part, now_ms: int, pace: Pace) -> Part:
@@ -238,7 +237,7 @@ def _without_late(part: Part, now_ms: int, pace: Pace) -> Part:
     if not late:
         return part
     pace.give_back(len(late))
-    part.on_results([Result(index, Disposition.UNSENT, "not_sent_in_time") for index in late])
+    part.on_results([Result(index, Disposition.UNSENT, NOT_SENT_IN_TIME) for index in late])
     return part._replace(indices=[index for index in part.indices if expires_at[index] > now_ms])
 
 

@@ -141,9 +141,11 @@ What each answer of a provider means for a delivery. `reason` is the word in rec
 
 Every provider takes a `proxy` (CONNECT over plain HTTP, Basic authentication); the engine `aioapns` does not.
 
-Requests without an answer, at every provider: `unsent` with `connection_failed`, `not_sent_in_time` (no connection or \
-stream before the deadline, or the sender's lease was in doubt: [isolation.md](isolation.md)) or `stream_refused`; \
-otherwise `unknown` with `unknown_outcome`.
+Requests without an answer, at every provider: `unsent` with `connection_failed`, `not_sent_in_time` (it waited too \
+long behind others that were answered, or the sender's lease was in doubt: [isolation.md](isolation.md); says nothing \
+about the provider) or `stream_refused`; \
+otherwise `unknown` with `unknown_outcome`. `request_timeout_seconds` bounds the wait to leave and, from when a \
+request has left, the wait for its answer; an answer is missing only when what lies in the socket has been read.
 """
 
 

@@ -9,11 +9,13 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from pushcast.http2.request import Kind, Response
+from pushcast.http2.request import WAITED, Kind, Response
 from pushcast.model.words import Reason
 from pushcast.providers.port import Disposition
 
 MAX_RETRY_AFTER_SECONDS: Final = 86_400.0
+# Of what is UNSENT for our own reasons: it waited too long here, or was not to leave any more.
+NOT_SENT_IN_TIME: Final = "not_sent_in_time"
 
 
 class Remedy(StrEnum):
@@ -59,8 +61,8 @@ def unanswered(response: Response) -> Verdict:
     if response.kind is Kind.REFUSED:
         return Verdict(Disposition.UNSENT, "stream_refused")
     if response.kind is Kind.UNSENT:
-        if response.fault in {"deadline", "cancelled", "not_ours"}:
-            return Verdict(Disposition.UNSENT, "not_sent_in_time")
+        if response.fault in {WAITED, "cancelled", "not_ours"}:
+            return Verdict(Disposition.UNSENT, NOT_SENT_IN_TIME)
         return Verdict(Disposition.UNSENT, str(Reason.CONNECTION_FAILED))
     return Verdict(Disposition.UNKNOWN, str(Reason.UNKNOWN_OUTCOME))
 

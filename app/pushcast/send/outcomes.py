@@ -13,6 +13,7 @@ from random import Random
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Outcome, Platform
 from pushcast.providers.port import Disposition, Result
+from pushcast.providers.verdict import NOT_SENT_IN_TIME
 from pushcast.send.aside import Aside
 from pushcast.send.decide import Again, End, Guard, Later, Park, Policy, decide
 from pushcast.send.figures import Figures
@@ -95,8 +96,8 @@ class Outcomes:
                 tally.sound += accepted
                 held_back = 0
                 for result in rest:
-                    if not ours and result.disposition is Disposition.UNSENT:
-                        held_back += 1  # perhaps by our own lease: it says nothing about the provider
+                    if result.disposition is Disposition.UNSENT and (not ours or result.reason == NOT_SENT_IN_TIME):
+                        held_back += 1  # by our own lease or waiting: it says nothing about the provider
                     else:
                         tally.add(result)
                 if job.probe:

@@ -49,7 +49,7 @@ class Clock:
 
 
 def submit(pool: Pool, count: int, *, seconds: float = 60.0, first: int = 0) -> Sent:
-    sent = make_job(count, deadline_at=asyncio.get_running_loop().time() + seconds, first=first)
+    sent = make_job(count, timeout_seconds=seconds, first=first)
     pool.submit(sent.job)
     return sent
 

@@ -141,8 +141,8 @@ def test_a_lost_connection_leaves_everything_unknown_and_says_so_once() -> None:
 
 def test_a_deadline_frees_its_stream_and_harms_nobody() -> None:
     wire = Wire().settle(streams(4))
-    late = wire.submit(2, deadline_at=5.0)
-    others = wire.submit(4, first=10, deadline_at=50.0)
+    late = wire.submit(2, timeout_seconds=5.0)
+    others = wire.submit(4, first=10, timeout_seconds=50.0)
     assert len(wire.requests) == 4
     wire.connection.sweep(4.9)
     assert not late.outcomes
@@ -158,7 +158,7 @@ def test_a_deadline_frees_its_stream_and_harms_nobody() -> None:
 
 def test_a_deadline_counts_for_the_part_of_a_burst_that_is_left() -> None:
     wire = Wire().settle()
-    sent = wire.submit(100, deadline_at=5.0)
+    sent = wire.submit(100, timeout_seconds=5.0)
     wire.say(b"".join(wire.answer(stream_id) for stream_id in range(1, 121, 2)))
     wire.connection.sweep(6.0)
     assert sent.kinds() == {"answered": 60, "deadline": 40}
@@ -166,8 +166,8 @@ def test_a_deadline_counts_for_the_part_of_a_burst_that_is_left() -> None:
 
 def test_what_waits_beyond_its_deadline_never_leaves() -> None:
     wire = Wire().settle(streams(1))
-    sent = wire.submit(3, deadline_at=5.0)
-    wire.queue.expire(5.0)
+    sent = wire.submit(3, timeout_seconds=5.0)
+    wire.queue.expire(5.0, 1.0)
     assert {index: response.fault for index, response in sent.outcomes.items()} == {1: "deadline", 2: "deadline"}
     assert sent.kinds() == {"unsent": 2}
 
@@ -287,11 +287,11 @@ def test_a_callback_may_cancel_and_submit() -> None:
 
     def react(outcomes: object) -> None:
         if not second.lists and not second.job.queued:
-            wire.queue.submit(second.job)
+            wire.queue.submit(second.job, 0.0)
             wire.connection.cancel(first.job, [1])
 
     first = make_job(2, then=react)
-    wire.queue.submit(first.job)
+    wire.queue.submit(first.job, 0.0)
     wire.connection.pump()
     wire.read()
     wire.say(wire.answer(1))

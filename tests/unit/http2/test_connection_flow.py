@@ -116,7 +116,7 @@ def test_a_long_body_gets_more_stream_window() -> None:
 def test_a_paused_transport_takes_no_more_requests() -> None:
     wire = Wire(full=200_000).settle()
     wire.say(pack_window_update(0, 1 << 24))
-    wire.queue.submit(make_job(4_000, template=apns_template(b"x" * 3_000)).job)
+    wire.queue.submit(make_job(4_000, template=apns_template(b"x" * 3_000)).job, 0.0)
     wire.connection.pump()
     written = sum(map(len, wire.transport.written))
     assert 200_000 < written < 200_000 + 131_072 + 4_096

@@ -57,7 +57,7 @@ def test_the_gate_of_one_job_is_not_that_of_another() -> None:
     wire, gate = Wire().settle(streams(10)), Gate()
     first = wire.submit(15, may_leave=gate)
     second = make_job(5, first=15)
-    wire.queue.submit(second.job)
+    wire.queue.submit(second.job, 0.0)
     gate.is_open = False
     wire.say(b"".join(wire.answer(stream_id) for stream_id in list(wire.requests)))
     assert first.kinds() == {"answered": 10, "unsent": 5}

@@ -58,7 +58,7 @@ def test_every_target_gets_its_own_path_and_id_and_the_shared_rest() -> None:
 def test_hundreds_of_requests_leave_in_one_write() -> None:
     wire = Wire().settle()
     sent = make_job(500)
-    wire.queue.submit(sent.job)
+    wire.queue.submit(sent.job, 0.0)
     wire.connection.pump()
     assert len(wire.transport.written) == 1
     wire.read()
@@ -68,7 +68,7 @@ def test_hundreds_of_requests_leave_in_one_write() -> None:
 def test_a_write_stays_below_its_cap() -> None:
     wire = Wire(ConnectionOptions(max_write_bytes=65_536)).settle()
     sent = make_job(500, template=apns_template(b"x" * 4_000))
-    wire.queue.submit(sent.job)
+    wire.queue.submit(sent.job, 0.0)
     wire.connection.data_received(
         pack_settings({SETTINGS_INITIAL_WINDOW_SIZE: 1 << 20}) + pack_window_update(0, 1 << 30)
     )
@@ -81,7 +81,7 @@ def test_several_small_jobs_share_a_write() -> None:
     wire = Wire().settle()
     jobs = [make_job(1, first=number) for number in range(20)]
     for sent in jobs:
-        wire.queue.submit(sent.job)
+        wire.queue.submit(sent.job, 0.0)
     wire.connection.pump()
     assert len(wire.transport.written) == 1
     wire.read()
@@ -259,8 +259,8 @@ def test_a_raising_callback_harms_no_other_job() -> None:
         raise ValueError("the caller's own")
 
     bad, good = make_job(1, then=explode), make_job(1)
-    wire.queue.submit(bad.job)
-    wire.queue.submit(good.job)
+    wire.queue.submit(bad.job, 0.0)
+    wire.queue.submit(good.job, 0.0)
     wire.settle()
     wire.say(wire.answer(1) + wire.answer(3))
     assert good.outcomes[0].status == 200

@@ -33,7 +33,7 @@ async def send(endpoint: Endpoint, count: int = 3, options: PoolOptions = OPTION
     faults: list[ConnectionFault] = []
     pool = Pool(endpoint, options, on_end=faults.append, rng=random.Random(1))
     try:
-        sent = make_job(count, deadline_at=asyncio.get_running_loop().time() + 20)
+        sent = make_job(count, timeout_seconds=asyncio.get_running_loop().time() + 20)
         pool.submit(sent.job)
         await until(lambda: sent.job.unfinished == 0 or bool(faults))
         return (sent.kinds(), [fault.reason for fault in faults])

@@ -15,7 +15,7 @@ from pushcast.http2.frames import REFUSED_STREAM
 from pushcast.http2.options import ConnectionOptions
 from pushcast.http2.pool import Pool
 from pushcast.http2.queue import QueueFull
-from pushcast.http2.request import Template
+from pushcast.http2.request import UNHEARD, Template
 from unit.http2.pools import QUICK, Clock, finished, pooling, submit
 from unit.http2.scripted import Peer, serving, until, within
 from unit.http2.wire import apns_template
@@ -59,10 +59,23 @@ async def test_what_waits_past_its_deadline_takes_no_stream_that_the_same_deadli
     ):
         sent = submit(pool, 3, seconds=100.0)
         await until(lambda: len(server.requests) == 1)
-        clock.ahead = 101.0
+        clock.ahead = 99.5
+        await asyncio.sleep(10 * options.tick_seconds)
+        clock.ahead = 100.4
         await finished(sent)
         assert sent.kinds() == {"deadline": 1, "unsent": 2}
         assert len(server.requests) == 1
+
+
+async def test_what_waits_gets_the_time_that_this_process_was_away() -> None:
+    """Without CPU for longer than a request may wait, nothing is given up: the next tick is the first to see it."""
+    async with serving(streams=0) as server, pooling(server, replace(QUICK, tick_seconds=10.0)) as pool:
+        sent = submit(pool, 2, seconds=100.0)
+        now = asyncio.get_running_loop().time()
+        pool.tick(now + 120.0)
+        assert not sent.outcomes
+        pool.tick(now + 121.0)
+        assert {response.fault for response in sent.outcomes.values()} == {UNHEARD}
 
 
 async def test_cancelling_a_job_ends_all_of_it_and_nothing_else() -> None:

@@ -16,7 +16,7 @@ from pushcast.http2.errors import ConnectionFault
 from pushcast.http2.frames import ENHANCE_YOUR_CALM
 from pushcast.http2.options import ConnectionOptions
 from pushcast.http2.pool import Pool
-from pushcast.http2.request import Kind
+from pushcast.http2.request import UNHEARD, Kind
 from unit.http2.pools import QUICK, Clock, finished, pooling, submit
 from unit.http2.scripted import Peer, Server, serving, until, within
 
@@ -178,7 +178,7 @@ async def test_nobody_there_is_tried_again_with_growing_pauses_until_the_deadlin
     pool = Pool(Endpoint(host="127.0.0.1", port=server.port), options, on_end=note, rng=random.Random(1))
     sent = submit(pool, 3, seconds=0.4)
     await finished(sent)
-    assert {(r.kind, r.fault) for r in sent.outcomes.values()} == {(Kind.UNSENT, "deadline")}
+    assert {(r.kind, r.fault) for r in sent.outcomes.values()} == {(Kind.UNSENT, UNHEARD)}
     assert {fault.reason for fault in faults} == {"connect_failed"}
     pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert len(pauses) >= 2

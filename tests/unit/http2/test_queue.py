@@ -15,8 +15,8 @@ def make_queue(max_waiting: int = 100) -> WorkQueue:
 def test_jobs_are_taken_in_order_and_in_parts() -> None:
     queue = make_queue()
     first, second = make_job(3), make_job(2)
-    queue.submit(first.job)
-    queue.submit(second.job)
+    queue.submit(first.job, 0.0)
+    queue.submit(second.job, 0.0)
     assert queue.head() is first.job
     assert list(queue.take(first.job, 2)) == [0, 1]
     assert list(queue.take(first.job, 5)) == [2]
@@ -27,9 +27,9 @@ def test_jobs_are_taken_in_order_and_in_parts() -> None:
 def test_what_was_given_back_comes_first() -> None:
     queue = make_queue()
     first, second = make_job(3), make_job(2)
-    queue.submit(first.job)
+    queue.submit(first.job, 0.0)
     queue.take(first.job, 3)
-    queue.submit(second.job)
+    queue.submit(second.job, 0.0)
     queue.give_back(first.job, [1])
     assert queue.head() is first.job
     assert list(queue.take(first.job, 5)) == [1]
@@ -39,7 +39,7 @@ def test_what_was_given_back_comes_first() -> None:
 def test_a_cancelled_target_never_leaves() -> None:
     queue = make_queue()
     sent = make_job(5)
-    queue.submit(sent.job)
+    queue.submit(sent.job, 0.0)
     queue.take(sent.job, 2)
     queue.give_back(sent.job, [1])
     assert queue.cancel(sent.job, [0, 1, 3]) == [0]
@@ -55,7 +55,7 @@ def test_a_cancelled_target_never_leaves() -> None:
 def test_cancelling_twice_ends_once() -> None:
     queue = make_queue()
     sent = make_job(2)
-    queue.submit(sent.job)
+    queue.submit(sent.job, 0.0)
     queue.cancel(sent.job, [0])
     assert queue.cancel(sent.job, [0, 1]) == [0]
     assert sent.kinds() == {"unsent": 2}
@@ -63,35 +63,35 @@ def test_cancelling_twice_ends_once() -> None:
 
 def test_more_than_the_bound_is_refused() -> None:
     queue = make_queue(10)
-    queue.submit(make_job(8).job)
+    queue.submit(make_job(8).job, 0.0)
     with pytest.raises(QueueFull, match="max_waiting 10"):
-        queue.submit(make_job(3).job)
-    queue.submit(make_job(2).job)
+        queue.submit(make_job(3).job, 0.0)
+    queue.submit(make_job(2).job, 0.0)
     assert queue.waiting == 10
 
 
 def test_a_job_larger_than_the_bound_passes_alone() -> None:
     queue = make_queue(10)
-    queue.submit(make_job(25).job)
+    queue.submit(make_job(25).job, 0.0)
     assert queue.waiting == 25
 
 
 async def test_room_comes_when_work_leaves() -> None:
     queue = make_queue(10)
     sent = make_job(10)
-    queue.submit(sent.job)
+    queue.submit(sent.job, 0.0)
     waiter = asyncio.ensure_future(queue.room(4))
     await asyncio.sleep(0)
     assert not waiter.done()
     queue.take(sent.job, 6)
     await asyncio.wait_for(waiter, 5)
-    queue.submit(make_job(4).job)
+    queue.submit(make_job(4).job, 0.0)
 
 
 async def test_a_cancelled_waiter_for_room_harms_no_other() -> None:
     queue = make_queue(10)
     sent = make_job(10)
-    queue.submit(sent.job)
+    queue.submit(sent.job, 0.0)
     gone, stays = asyncio.ensure_future(queue.room(1)), asyncio.ensure_future(queue.room(1))
     await asyncio.sleep(0)
     gone.cancel()
@@ -103,7 +103,7 @@ async def test_a_cancelled_waiter_for_room_harms_no_other() -> None:
 def test_ending_all_ends_each_target_once() -> None:
     queue = make_queue()
     sent = make_job(6)
-    queue.submit(sent.job)
+    queue.submit(sent.job, 0.0)
     queue.take(sent.job, 3)
     queue.give_back(sent.job, [2])
     queue.cancel(sent.job, [5])
@@ -115,10 +115,10 @@ def test_ending_all_ends_each_target_once() -> None:
 
 def test_only_late_jobs_expire() -> None:
     queue = make_queue()
-    late, fine = make_job(2, deadline_at=5.0), make_job(2, deadline_at=6.0)
-    queue.submit(late.job)
-    queue.submit(fine.job)
-    queue.expire(5.5)
+    late, fine = make_job(2, timeout_seconds=5.0), make_job(2, timeout_seconds=6.0)
+    queue.submit(late.job, 0.0)
+    queue.submit(fine.job, 0.0)
+    queue.expire(5.5, 0.0)
     assert late.kinds() == {"unsent": 2}
     assert not fine.lists
     assert queue.head() is fine.job

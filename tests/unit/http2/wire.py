@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -37,18 +38,20 @@ from pushcast.http2.options import ConnectionOptions
 from pushcast.http2.queue import WorkQueue
 from pushcast.http2.request import Job, Outcomes, Response, Template, Varying
 
-DEADLINE_AT = 1_000.0
+TIMEOUT_SECONDS = 1_000.0
 
 
 class ListTransport(asyncio.Transport):
-    """Keeps what was written; `full` says how many bytes pause the writer, as a peer that does not read does."""
+    """Keeps what was written; `full` says how many bytes pause the writer, as a peer that does not read does, and
+    `buffered` how many of them have not left. Where something waits to be read, that is told by the socket it is on."""
 
-    def __init__(self, full: int | None = None) -> None:
-        super().__init__()
+    def __init__(self, full: int | None = None, on: socket.socket | None = None) -> None:
+        super().__init__({"socket": on})
         self.written: list[bytes] = []
         self.closed = False
         self.aborted = False
         self.full = full
+        self.buffered = 0
         self.protocol: asyncio.Protocol | None = None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -56,6 +59,9 @@ class ListTransport(asyncio.Transport):
         if self.full is not None and sum(map(len, self.written)) > self.full:
             assert self.protocol is not None
             self.protocol.pause_writing()
+
+    def get_write_buffer_size(self) -> int:
+        return self.buffered
 
     def close(self) -> None:
         self.closed = True
@@ -87,6 +93,7 @@ class Listening:
         self.work = 0
         self.soon = 0
         self.open = 0
+        self.answers: list[tuple[int, float]] = []
 
     def opened(self, connection: Connection) -> None:
         self.open += 1
@@ -96,6 +103,9 @@ class Listening:
 
     def room_soon(self) -> None:
         self.soon += 1
+
+    def answered(self, count: int, seconds: float) -> None:
+        self.answers.append((count, seconds))
 
     def ended(self, connection: Connection, fault: ConnectionFault) -> None:
         self.faults.append(fault)
@@ -137,11 +147,13 @@ class Wire:
         queue: WorkQueue | None = None,
         full: int | None = None,
         table_bytes: int = 4_096,
+        on: socket.socket | None = None,
     ) -> None:
         self.listener = Listening()
         self.queue = queue or WorkQueue(max_waiting=100_000, max_in_flight=max_in_flight, on_error=raise_error)
-        self.connection = Connection(self.queue, options or ConnectionOptions(), self.listener, 0.0)
-        self.transport = ListTransport(full)
+        self.now = 0.0
+        self.connection = Connection(self.queue, options or ConnectionOptions(), self.listener, lambda: self.now)
+        self.transport = ListTransport(full, on)
         self.transport.protocol = self.connection
         self.frames: list[Frame] = []
         self.requests: dict[int, Request] = {}
@@ -206,15 +218,15 @@ class Wire:
         *,
         template: Template | None = None,
         first: int = 0,
-        deadline_at: float = DEADLINE_AT,
+        timeout_seconds: float = TIMEOUT_SECONDS,
         columns: Sequence[Sequence[bytes | None]] | None = None,
         may_leave: MayLeave = always,
     ) -> Sent:
         """A job, pumped at once."""
         sent = make_job(
-            count, template=template, first=first, deadline_at=deadline_at, columns=columns, may_leave=may_leave
+            count, template=template, first=first, timeout_seconds=timeout_seconds, columns=columns, may_leave=may_leave
         )
-        self.queue.submit(sent.job)
+        self.queue.submit(sent.job, 0.0)
         self.connection.pump()
         self.read()
         return sent
@@ -256,7 +268,7 @@ def make_job(
     *,
     template: Template | None = None,
     first: int = 0,
-    deadline_at: float = DEADLINE_AT,
+    timeout_seconds: float = TIMEOUT_SECONDS,
     columns: Sequence[Sequence[bytes | None]] | None = None,
     then: Callable[[Outcomes], None] | None = None,
     may_leave: MayLeave = always,
@@ -274,7 +286,7 @@ def make_job(
         if then is not None:
             then(outcomes)
 
-    sent.append(Sent(Job(template, columns, deadline_at, note, may_leave=may_leave)))
+    sent.append(Sent(Job(template, columns, timeout_seconds, note, may_leave=may_leave)))
     return sent[0]
 
 

@@ -51,13 +51,13 @@ class MemoryEngine:
         template: Template,
         columns: Columns,
         size: int,
-        deadline_at: float,
+        timeout_seconds: float,
         on_outcomes: OnOutcomes,
         may_leave: MayLeave = always,
     ) -> None:
         wire = self._wire
-        job = Job(template, columns, deadline_at, on_outcomes, size=size, may_leave=may_leave)
-        wire.queue.submit(job)
+        job = Job(template, columns, timeout_seconds, on_outcomes, size=size, may_leave=may_leave)
+        wire.queue.submit(job, 0.0)
         while job.unfinished:
             wire.connection.pump()
             wrote = sum(map(len, wire.transport.written))

@@ -159,8 +159,11 @@ async def test_what_the_lease_held_back_within_a_provider_goes_on_by_itself() ->
     assert (harness.committable(), harness.budget.held) == (101, 0)
 
 
-@pytest.mark.parametrize(("doubtful", "opened"), [(True, 0), (False, 1)])
-async def test_what_the_lease_held_back_says_nothing_about_the_provider(doubtful: bool, opened: int) -> None:
+@pytest.mark.parametrize(
+    ("doubtful", "reason", "opened"),
+    [(True, "connection_failed", 0), (False, "not_sent_in_time", 0), (False, "connection_failed", 1)],
+)
+async def test_waiting_of_our_own_says_nothing_about_the_provider(doubtful: bool, reason: str, opened: int) -> None:
     control = ControlState()
     control.live = True
     limits = Limits(least_answers=3, sustained_seconds=0.0)
@@ -168,7 +171,7 @@ async def test_what_the_lease_held_back_says_nothing_about_the_provider(doubtful
     harness, coordinator = leased(provider, ladder=Ladder(DEFAULT_RUNGS), control=control, limits=limits)
     await harness.feed(send_batch(message(3)))
     coordinator.now += 9 if doubtful else 0
-    provider.calls[0].answer(*[failed(Disposition.UNSENT, "not_sent_in_time", target) for target in range(3)])
+    provider.calls[0].answer(*[failed(Disposition.UNSENT, reason, target) for target in range(3)])
     await harness.settle()
     assert len(harness.outbox.of(topics.CONTROL)) == opened
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final, cast
 
@@ -24,6 +25,7 @@ from h2.exceptions import H2Error
 from h2.settings import SettingCodes
 
 from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.leaving import Unread
 from pushcast.http2.request import Kind, Response
 from pushcast.providers.engines.engine import MAX_BODY_BYTES
 
@@ -34,6 +36,7 @@ _LARGEST_WINDOW_BYTES: Final = 2**31 - 1
 _REST_SECONDS: Final = 3600
 # aioapns takes a stream and writes in one method: what is asked between the two comes round it.
 _may_leave: ContextVar[MayLeave] = ContextVar("may_leave", default=always)
+_left: ContextVar[Callable[[], None]] = ContextVar("left")
 
 
 class NoStream(Exception):
@@ -69,6 +72,7 @@ class _Streams:
         if not _may_leave.get()():
             raise NotOurs
         self.open += 1
+        _left.get()()
         stream_id: int = self._connection.conn.get_next_available_stream_id()
         return stream_id
 
@@ -115,18 +119,28 @@ class Connection(APNsTLSClientProtocol):
         # aioapns' own tables, with our Response where it has its NotificationResult.
         self.requests: dict[str, Any] = {}
         self.exchanges: dict[int, _Exchange] = {}
+        self._unread: Unread | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._unread = Unread(cast("asyncio.Transport", transport))
         self.conn.increment_flow_control_window(_LARGEST_WINDOW_BYTES - 65_535)
         self.flush()
 
-    async def post(self, request: NotificationRequest, may_leave: MayLeave) -> Response:
-        """aioapns' own sending. Raises NoStream or NotOurs when nothing was sent. For a task of its own."""
+    async def post(self, request: NotificationRequest, may_leave: MayLeave, left: Callable[[], None]) -> Response:
+        """aioapns' own sending; calls `left` when the request is written. Raises NoStream or NotOurs when nothing was
+        sent. For a task of its own."""
         _may_leave.set(may_leave)
+        _left.set(left)
         return cast("Response", await self.send_notification(request))
 
+    def all_read(self) -> bool:
+        """Whether nothing that the peer has sent waits to be read."""
+        return self._unread is None or self._unread.all_read()
+
     def data_received(self, data: bytes) -> None:
+        if self._unread is not None:
+            self._unread.received_bytes += len(data)
         try:
             events = self.conn.receive_data(data)
         except H2Error:

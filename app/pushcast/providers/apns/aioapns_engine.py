@@ -26,6 +26,7 @@ from pushcast.providers.engines.engine import Columns, OnOutcomes, OutcomeBuffer
 
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 _MAX_REFUSALS: Final = 5
+_LOOK_AGAIN_SECONDS: Final = 0.1
 
 
 class _Value:
@@ -73,7 +74,7 @@ class AioapnsEngine:
         template: Template,
         columns: Columns,
         size: int,
-        deadline_at: float,
+        timeout_seconds: float,
         on_outcomes: OnOutcomes,
         may_leave: MayLeave = always,
     ) -> None:
@@ -86,7 +87,7 @@ class AioapnsEngine:
                 payload = payloads.get(request.body)
                 if payload is None:
                     payload = payloads[request.body] = orjson.loads(request.body)
-                response = await self._send(self._notification(request, payload), deadline_at, may_leave)
+                response = await self._send(self._notification(request, payload), timeout_seconds, may_leave)
             buffer.add(index, response)
 
         try:
@@ -110,9 +111,10 @@ class AioapnsEngine:
             apns_topic=headers[b"apns-topic"],
         )
 
-    async def _send(self, request: NotificationRequest, deadline_at: float, may_leave: MayLeave) -> Response:
+    async def _send(self, request: NotificationRequest, timeout_seconds: float, may_leave: MayLeave) -> Response:
         loop = asyncio.get_running_loop()
-        response = Response(Kind.UNSENT, fault="deadline")
+        deadline_at = loop.time() + timeout_seconds  # of the wait to leave
+        response = Response(Kind.UNSENT, fault="unheard")
         refusals = 0
         while loop.time() < deadline_at and refusals < _MAX_REFUSALS:
             try:
@@ -122,8 +124,9 @@ class AioapnsEngine:
                 break
             except OSError as error:
                 return Response(Kind.UNSENT, fault=type(error).__name__)
-            sending = loop.create_task(connection.post(request, may_leave))
-            expiry = loop.call_at(deadline_at, _expire, connection, request.notification_id, sending)
+            expiry = _Expiry(connection, request.notification_id, timeout_seconds)
+            sending = loop.create_task(connection.post(request, may_leave, expiry.left))
+            expiry.handle = loop.call_at(deadline_at, sending.cancel)
             try:
                 response = await sending
             except NoStream:
@@ -132,7 +135,7 @@ class AioapnsEngine:
                 return Response(Kind.UNSENT, fault="not_ours")
             except asyncio.CancelledError:
                 if sending.cancelled() and loop.time() >= deadline_at:
-                    break  # by `_expire`, while it waited for a stream
+                    break  # by its timer, while it waited for a stream
                 connection.expire(request.notification_id)
                 raise
             finally:
@@ -188,8 +191,30 @@ class AioapnsEngine:
             connection.close()
 
 
-def _expire(connection: Connection, name: str, sending: asyncio.Task[Response]) -> None:
-    if name in connection.requests:
-        connection.expire(name)
-    else:
-        sending.cancel()
+class _Expiry:
+    """Ends a request that waits too long for a stream, and one whose answer has not come in time although what lay in
+    the socket was read."""
+
+    def __init__(self, connection: Connection, name: str, timeout_seconds: float) -> None:
+        self.handle: asyncio.TimerHandle | None = None
+        self._connection = connection
+        self._name = name
+        self._timeout_seconds = timeout_seconds
+
+    def left(self) -> None:
+        """It is written now: the time for its answer begins."""
+        self._set(self._timeout_seconds)
+
+    def cancel(self) -> None:
+        if self.handle is not None:
+            self.handle.cancel()
+
+    def _set(self, seconds: float) -> None:
+        self.cancel()
+        self.handle = asyncio.get_running_loop().call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        if self._connection.all_read():
+            self._connection.expire(self._name)
+        else:
+            self._set(_LOOK_AGAIN_SECONDS)

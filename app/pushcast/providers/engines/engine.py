@@ -30,11 +30,15 @@ class Engine(Protocol):
         template: Template,
         columns: Columns,
         size: int,
-        deadline_at: float,
+        timeout_seconds: float,
         on_outcomes: OnOutcomes,
         may_leave: MayLeave = always,
     ) -> None:
-        """Sends `size` requests; returns when each had its outcome, in any order. `deadline_at` is on the loop's clock.
+        """Sends `size` requests; returns when each had its outcome, in any order.
+
+        `timeout_seconds`: how long a request may wait to leave, and then how long its answer may take. The second time
+        begins when the request has left, as far as the engine can tell, and is over only when what lies in the socket
+        has been read: no waiting of ours makes a request doubtful.
 
         What `may_leave` says no to, just before it is written, is UNSENT "not_ours". Never raises for what a server or
         a network does. Cancelling it cancels what has not left and reports nothing

@@ -2,7 +2,9 @@
 
 Known limits of httpx 0.28 over HTTP/2, worked round or accepted here: one connection per client, at most 100 streams;
 a GOAWAY fails every request in flight, so their outcome is unknown; a timeout of one request may fail its neighbours;
-a stream that is cancelled or times out stays open for ever, so the client is replaced then.
+a stream that is cancelled or times out stays open for ever, so the client is replaced then; nothing tells when a
+request has been written, so its time to answer begins when it is handed over, and httpx judges it by a timer of its
+own, which may come before a late reader.
 """
 
 from __future__ import annotations
@@ -76,7 +78,7 @@ class HttpxEngine:
         template: Template,
         columns: Columns,
         size: int,
-        deadline_at: float,
+        timeout_seconds: float,
         on_outcomes: OnOutcomes,
         may_leave: MayLeave = always,
     ) -> None:
@@ -84,7 +86,7 @@ class HttpxEngine:
 
         async def one(index: int) -> None:
             async with self._slots:
-                response = await self._send(materialize(template, columns, index), deadline_at, may_leave)
+                response = await self._send(materialize(template, columns, index), timeout_seconds, may_leave)
             buffer.add(index, response)
 
         try:
@@ -93,39 +95,40 @@ class HttpxEngine:
         finally:
             buffer.close()
 
-    async def _send(self, request: Request, deadline_at: float, may_leave: MayLeave) -> Response:
+    async def _send(self, request: Request, timeout_seconds: float, may_leave: MayLeave) -> Response:
         lease = self._lease
         if lease is None:
             return Response(Kind.UNSENT, fault="closed_by_us")
         lease.users += 1
         try:
             if lease.warm:
-                return await self._post(lease, request, deadline_at, may_leave)
+                return await self._post(lease, request, timeout_seconds, may_leave)
             async with lease.first:
                 if not lease.warm:
-                    return await self._post(lease, request, deadline_at, may_leave)
-            return await self._post(lease, request, deadline_at, may_leave)
+                    return await self._post(lease, request, timeout_seconds, may_leave)
+            return await self._post(lease, request, timeout_seconds, may_leave)
         finally:
             lease.users -= 1
             await self._close_if_idle(lease)
 
-    async def _post(self, lease: _Lease, request: Request, deadline_at: float, may_leave: MayLeave) -> Response:
-        left = deadline_at - asyncio.get_running_loop().time()
-        if left <= 0:
-            return Response(Kind.UNSENT, fault="deadline")
+    async def _post(self, lease: _Lease, request: Request, timeout_seconds: float, may_leave: MayLeave) -> Response:
         if not may_leave():
             return Response(Kind.UNSENT, fault="not_ours")
         # Shielded: a request that is cancelled takes its neighbours on the connection with it.
         request_task = asyncio.create_task(
             lease.client.request(
-                "POST", request.path.decode(), headers=request.headers, content=request.body, timeout=left
+                "POST",
+                request.path.decode(),
+                headers=request.headers,
+                content=request.body,
+                timeout=timeout_seconds,
             )
         )
         lease.running.add(request_task)
         request_task.add_done_callback(lease.running.discard)
         try:
             # httpx's own timeout does not cover the wait for a stream, in which httpcore can hang for ever.
-            async with asyncio.timeout(left + _GRACE_SECONDS):
+            async with asyncio.timeout(timeout_seconds + _GRACE_SECONDS):
                 answer = await asyncio.shield(request_task)
         except _UNSENT as error:
             return Response(Kind.UNSENT, fault=type(error).__name__)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from pushcast.http2.leave import MayLeave, always
 from pushcast.http2.pool import Pool
@@ -16,9 +16,6 @@ from pushcast.http2.queue import QueueFull
 from pushcast.http2.request import Job, Outcomes, Template
 from pushcast.model.errors import ConfigurationError
 from pushcast.providers.engines.engine import GATHERED_TARGETS, MAX_GATHERED, Columns, OnOutcomes
-
-# Exchanges whose deadlines are this close share the earliest of them.
-_DEADLINE_GRAIN_SECONDS: Final = 0.25
 
 
 class MulticastEngine:
@@ -28,7 +25,7 @@ class MulticastEngine:
         self._make_pool = make_pool
         self._pool: Pool | None = None
         self._rotated_at = 0.0
-        self._groups: dict[tuple[Template, int, MayLeave], _Group] = {}
+        self._groups: dict[tuple[Template, float, MayLeave], _Group] = {}
         self._submissions: set[asyncio.Task[None]] = set()
         self._flushing = False
 
@@ -48,21 +45,17 @@ class MulticastEngine:
         template: Template,
         columns: Columns,
         size: int,
-        deadline_at: float,
+        timeout_seconds: float,
         on_outcomes: OnOutcomes,
         may_leave: MayLeave = always,
     ) -> None:
         pool = self.pool
         member = _Member(on_outcomes, size, asyncio.get_running_loop().create_future())
         if size <= GATHERED_TARGETS and template.columns:
-            group = self._gather(template, columns, size, deadline_at, member, may_leave)
+            group = self._gather(template, columns, size, timeout_seconds, member, may_leave)
         else:
-            # The deadline is the provider's time to answer: waiting here for room must not eat it, or a request would
-            # leave with too little of it and end as unknown.
-            began_at = asyncio.get_running_loop().time()
             await pool.room(size)
-            deadline_at += asyncio.get_running_loop().time() - began_at
-            group = _Group(template, deadline_at, may_leave)
+            group = _Group(template, timeout_seconds, may_leave)
             group.add(columns, size, member)
             group.submit(pool)
         try:
@@ -76,16 +69,16 @@ class MulticastEngine:
         template: Template,
         columns: Columns,
         size: int,
-        deadline_at: float,
+        timeout_seconds: float,
         member: _Member,
         may_leave: MayLeave,
     ) -> _Group:
-        key = (template, int(deadline_at / _DEADLINE_GRAIN_SECONDS), may_leave)
+        key = (template, timeout_seconds, may_leave)
         group = self._groups.get(key)
         if group is None or len(group.owners) + size > MAX_GATHERED:
             if group is not None:
                 self._submit(group)
-            group = self._groups[key] = _Group(template, deadline_at, may_leave)
+            group = self._groups[key] = _Group(template, timeout_seconds, may_leave)
             if not self._flushing:
                 self._flushing = True
                 asyncio.get_running_loop().call_soon(self._flush)
@@ -107,10 +100,7 @@ class MulticastEngine:
             task.add_done_callback(self._submissions.discard)
 
     async def _submit_later(self, group: _Group) -> None:
-        loop = asyncio.get_running_loop()
-        began_at = loop.time()
         await self.pool.room(len(group.owners))
-        group.postpone(loop.time() - began_at)
         group.submit(self.pool)
 
     def replace_connections(self, opened_before: float) -> None:
@@ -156,12 +146,12 @@ class _Member:
 class _Group:
     """Exchanges that become one job."""
 
-    __slots__ = ("_cancelled", "_columns", "_deadline_at", "_job", "_may_leave", "_members", "_template", "owners")
+    __slots__ = ("_cancelled", "_columns", "_job", "_may_leave", "_members", "_template", "_timeout_seconds", "owners")
 
-    def __init__(self, template: Template, deadline_at: float, may_leave: MayLeave) -> None:
+    def __init__(self, template: Template, timeout_seconds: float, may_leave: MayLeave) -> None:
         self.owners: list[_Member] = []
         self._template = template
-        self._deadline_at = deadline_at
+        self._timeout_seconds = timeout_seconds
         self._may_leave = may_leave
         self._columns: list[Any] = []
         self._members = 0
@@ -180,14 +170,10 @@ class _Group:
         self._members += 1
         self.owners.extend([member] * size)
 
-    def postpone(self, seconds: float) -> None:
-        """Moves the deadline of a job that had to wait for room."""
-        self._deadline_at += seconds
-
     def submit(self, pool: Pool) -> None:
         """Raises QueueFull and can then be called again."""
         collect = self._owner_of_all if self._members == 1 else self._distribute
-        job = Job(self._template, self._columns, self._deadline_at, collect, may_leave=self._may_leave)
+        job = Job(self._template, self._columns, self._timeout_seconds, collect, may_leave=self._may_leave)
         pool.submit(job)
         self._job = job
         for cancelled in self._cancelled:

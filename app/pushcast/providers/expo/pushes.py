@@ -9,7 +9,7 @@ from pushcast.http2.leave import MayLeave
 from pushcast.providers.expo.message import Recipient
 from pushcast.providers.expo.verdicts import THEIRS, Ticket
 from pushcast.providers.port import Disposition, OnResults, Result
-from pushcast.providers.verdict import Verdict, verdict_of
+from pushcast.providers.verdict import NOT_SENT_IN_TIME, Verdict, verdict_of
 
 
 class Sending:
@@ -51,7 +51,7 @@ def leaving(pushes: list[Push]) -> list[Push]:
     stays = {sending for sending in {push.sending for push in pushes} if not sending.may_leave()}
     if not stays:
         return pushes
-    deliver([(push, unsent(push, "not_sent_in_time")) for push in pushes if push.sending in stays])
+    deliver([(push, unsent(push, NOT_SENT_IN_TIME)) for push in pushes if push.sending in stays])
     return [push for push in pushes if push.sending not in stays]
 
 

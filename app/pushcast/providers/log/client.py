@@ -13,6 +13,7 @@ from pushcast.providers.log.message import render
 from pushcast.providers.log.verdicts import judge
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.unsendable import Unsendable
+from pushcast.providers.verdict import NOT_SENT_IN_TIME
 
 
 class LogProvider:
@@ -34,7 +35,7 @@ class LogProvider:
         self, message: Message, indices: Sequence[int], on_results: OnResults, may_leave: MayLeave = always
     ) -> None:
         if not may_leave():
-            on_results([Result(index, Disposition.UNSENT, "not_sent_in_time") for index in indices])
+            on_results([Result(index, Disposition.UNSENT, NOT_SENT_IN_TIME) for index in indices])
             return
         try:
             line = render(message)

@@ -114,11 +114,7 @@ class WebpushProvider:
             by_origin = {}
         if results:
             on_results(results)
-        deadline_at = asyncio.get_running_loop().time() + self._timeout_seconds
-        sends = [
-            self._send_to(origin, rendered, pushes, deadline_at, on_results, may_leave)
-            for origin, pushes in by_origin.items()
-        ]
+        sends = [self._send_to(origin, rendered, pushes, on_results, may_leave) for origin, pushes in by_origin.items()]
         if len(sends) == 1:
             await sends[0]
         elif sends:
@@ -154,31 +150,25 @@ class WebpushProvider:
         origin: Origin,
         rendered: Rendered,
         pushes: list[_Push],
-        deadline_at: float,
         on_results: OnResults,
         may_leave: MayLeave,
     ) -> None:
         origins = self._listed if origin.listed else self._others
         try:
-            async with asyncio.timeout_at(deadline_at):
+            async with asyncio.timeout(self._timeout_seconds):
                 if not origin.listed:
                     await self._policy.resolver(origin, self._resolve)(origin.host, origin.port)
                 engine = await origins.acquire(origin)
         except AddressRefused as refusal:
             on_results(_all(pushes, Disposition.REJECTED, refusal.reason))
             return
-        except TimeoutError:
-            on_results(_all(pushes, Disposition.UNSENT, "not_sent_in_time"))
-            return
-        except OSError:
+        except OSError:  # TimeoutError among them: of the name, or of a place among the services in use
             on_results(_all(pushes, Disposition.UNSENT, str(Reason.CONNECTION_FAILED)))
             return
         try:
-            again = await self._exchange(
-                engine, origin, rendered, pushes, deadline_at, on_results, may_leave, last=False
-            )
+            again = await self._exchange(engine, origin, rendered, pushes, on_results, may_leave, last=False)
             if again:
-                await self._exchange(engine, origin, rendered, again, deadline_at, on_results, may_leave, last=True)
+                await self._exchange(engine, origin, rendered, again, on_results, may_leave, last=True)
         finally:
             origins.release(origin)
 
@@ -188,7 +178,6 @@ class WebpushProvider:
         origin: Origin,
         rendered: Rendered,
         pushes: list[_Push],
-        deadline_at: float,
         on_results: OnResults,
         may_leave: MayLeave,
         *,
@@ -230,7 +219,7 @@ class WebpushProvider:
                 # Services that nobody listed are their clients' own: their word makes nobody suspicious.
                 on_results(self._doubt.applied(results) if listed else results)
 
-        await engine.exchange(template, columns, len(pushes), deadline_at, on_outcomes, may_leave)
+        await engine.exchange(template, columns, len(pushes), self._timeout_seconds, on_outcomes, may_leave)
         return again
 
     async def _encrypted(

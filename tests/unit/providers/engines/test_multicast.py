@@ -60,12 +60,6 @@ async def engine(pool: FakePool) -> MulticastEngine:
     return engine
 
 
-def later(seconds: float = 10.0) -> float:
-    """A deadline in the middle of a grain, so that exchanges of one test share it."""
-    grain = multicast._DEADLINE_GRAIN_SECONDS
-    return (int((asyncio.get_running_loop().time() + seconds) / grain) + 0.5) * grain
-
-
 def begin(
     engine: MulticastEngine,
     bodies: list[bytes],
@@ -74,7 +68,7 @@ def begin(
     seconds: float = 10.0,
     may_leave: MayLeave = always,
 ) -> asyncio.Task[None]:
-    exchange = engine.exchange(template, [bodies], len(bodies), later(seconds), got.extend, may_leave)
+    exchange = engine.exchange(template, [bodies], len(bodies), seconds, got.extend, may_leave)
     return asyncio.create_task(exchange)
 
 
@@ -119,7 +113,7 @@ async def test_exchanges_of_callers_who_lose_their_right_apart_are_jobs_of_their
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_exchanges_that_differ_in_template_or_deadline_are_jobs_of_their_own(
+async def test_exchanges_that_differ_in_template_or_timeout_are_jobs_of_their_own(
     engine: MulticastEngine, pool: FakePool
 ) -> None:
     tasks = [
@@ -196,7 +190,7 @@ async def test_what_a_callback_raises_reaches_its_caller_and_no_other(engine: Mu
         raise ValueError("receipt")
 
     kept: Outcomes = []
-    failing = asyncio.create_task(engine.exchange(TEMPLATE, [[b"a"]], 1, later(), broken))
+    failing = asyncio.create_task(engine.exchange(TEMPLATE, [[b"a"]], 1, 10.0, broken))
     keeping = begin(engine, [b"b"], kept)
     await turns()
     pool.jobs[0].on_outcomes([(0, OK), (1, OK)])
@@ -255,13 +249,12 @@ async def test_waiting_for_room_does_not_eat_the_time_to_answer(
     engine: MulticastEngine, pool: FakePool, targets: int
 ) -> None:
     pool.has_room.clear()
-    deadline_at = later()
-    exchange = asyncio.create_task(engine.exchange(TEMPLATE, [[b"x"] * targets], targets, deadline_at, [].extend))
+    exchange = asyncio.create_task(engine.exchange(TEMPLATE, [[b"x"] * targets], targets, 10.0, [].extend))
     await asyncio.sleep(0.05)
     assert not pool.jobs
     pool.has_room.set()
     while not pool.jobs:
         await asyncio.sleep(0)
-    assert pool.jobs[0].deadline_at >= deadline_at + 0.04
+    assert pool.jobs[0].timeout_seconds == 10.0
     exchange.cancel()
     await asyncio.gather(exchange, return_exceptions=True)
