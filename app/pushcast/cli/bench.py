@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from pushcast.bench import against as two_commits
 from pushcast.bench.base import Options, Result
+from pushcast.bench.pairs import FEWEST_PAIRS
 from pushcast.bench.registry import BENCHES, run
 from pushcast.cli.output import Output, OutputOption, print_json, say
 
@@ -18,6 +20,9 @@ app = typer.Typer(
     help="Measure a role on a real Kafka. `per CPU second` is of the process under test.",
     no_args_is_help=True,
 )
+
+PAIRS = 8  # with 8 the interval leaves out the most extreme pair of each side, with 7 it does not
+LIMIT_PERCENT = 5.0
 
 Items = Annotated[int | None, typer.Option(min=1, help="How many.", show_default="the benchmark's own")]
 Shapes = Annotated[list[str] | None, typer.Option("--shape", help="Only these rows.", show_default="all")]
@@ -28,11 +33,34 @@ Sink = Annotated[
     Path | None,
     typer.Option("--sink", exists=True, dir_okay=False, help="bench send: a built Go sink.", show_default=False),
 ]
+Against = Annotated[
+    Path | None,
+    typer.Option(
+        "--against",
+        exists=True,
+        file_okay=False,
+        help="The folder of another checked-out commit: both are measured in turn, and CPU per item is compared.",
+        show_default=False,
+    ),
+]
+Pairs = Annotated[int, typer.Option("--pairs", min=FEWEST_PAIRS, help="With --against: runs of each commit.")]
+Limit = Annotated[
+    float, typer.Option("--limit", min=0.0, help="With --against: per cent that a row may cost more; else exit 1.")
+]
 
 
 @app.callback()
 def _group() -> None:
     """Keeps the benchmark's name on the command line even while there is only one."""
+
+
+def _arguments(
+    items: int | None, shapes: list[str] | None, bootstrap_servers: str | None, sink: Path | None
+) -> list[str]:
+    """What the runs of both commits are told of what this one was."""
+    single = {"--items": items, "--bootstrap-servers": bootstrap_servers, "--sink": sink and sink.resolve()}
+    given = [part for option, value in single.items() if value is not None for part in (option, str(value))]
+    return [*given, *(part for shape in shapes or () for part in ("--shape", shape))]
 
 
 def _command(name: str) -> None:
@@ -41,8 +69,15 @@ def _command(name: str) -> None:
         shape: Shapes = None,
         bootstrap_servers: Servers = None,
         sink: Sink = None,
+        against: Against = None,
+        pairs: Pairs = PAIRS,
+        limit: Limit = LIMIT_PERCENT,
         output: OutputOption = Output.text,
     ) -> None:
+        if against is not None:
+            arguments = [name, *_arguments(items, shape, bootstrap_servers, sink)]
+            _compared(two_commits.run(arguments, against, pairs, limit, say), output)
+            return
         shapes = None if not shape else tuple(shape)
         result = run(name, Options(items, shapes, bootstrap_servers, sink, say))
         if output is Output.json:
@@ -74,6 +109,32 @@ def _table(result: Result) -> None:
             f"{row['rss_bytes'] / 1e6:,.0f}",
             "" if latency is None else " / ".join(f"{latency[p]:.1f}" for p in ("p50", "p95", "p99")),
         )
+    _print(table, shown["setup"])
+
+
+def _compared(result: dict[str, Any], output: Output) -> None:
+    """Exits 1 when a row is dearer than its limit allows."""
+    if output is Output.json:
+        print_json(result)
+    else:
+        table = Table("row", "CPU µs an item", "against", "ratio", "90 % interval", "pairs", "limit")
+        for row in result["rows"]:
+            low, high = row["interval"]
+            table.add_row(
+                row["name"],
+                f"{row['cpu_us_per_item']:,.2f}",
+                f"{row['against_cpu_us_per_item']:,.2f}",
+                f"{row['ratio']:.3f}",
+                f"{low:.3f} to {high:.3f}",
+                str(row["pairs"]),
+                f"+{row['limit_percent']:g} % {'broken' if row['broken'] else 'kept'}",
+            )
+        _print(table, result["setup"])
+    if any(row["broken"] for row in result["rows"]):
+        raise typer.Exit(1)
+
+
+def _print(table: Table, setup: dict[str, Any]) -> None:
     console = Console()
     console.print(table)
-    console.print(", ".join(f"{key} {value}" for key, value in shown["setup"].items()), markup=False, highlight=False)
+    console.print(", ".join(f"{key} {value}" for key, value in setup.items()), markup=False, highlight=False)
