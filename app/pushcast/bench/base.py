@@ -28,6 +28,7 @@ class Options:
     bootstrap_servers: str | None = None  # None: a temporary embedded cluster
     sink: Path | None = None  # a built Go sink, for the rows `…/sink/go` of `bench send`
     say: Say = lambda _: None
+    devices: int | None = None  # `bench pipeline`
 
     def wants(self, row: str) -> bool:
         """Whether a row of this name is asked for: `alert` picks `plan/alert/json` and `plan/alert/avro`."""

@@ -36,9 +36,10 @@ PARTITIONS = 8
 class BenchCluster:
     """A cluster with Pushcast's topics, a configuration for roles, and questions to it."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, broker_pids: Sequence[int] = ()) -> None:
         self.settings = settings
         self.folder = folder
+        self.broker_pids = broker_pids  # none of a Kafka that was given
         self.client: dict[str, Any] = {
             "bootstrap.servers": settings.kafka.bootstrap_servers,
             **librdkafka_config(settings.kafka.security),
@@ -81,10 +82,13 @@ def bench_cluster(options: Options, configuration: Mapping[str, Any]) -> Iterato
             return
         options.say("starting Apache Kafka (the first time its jars are downloaded)")
         with embedded.temporary_cluster(progress=options.say) as cluster:
-            yield from _opened(cluster.bootstrap_servers, folder, configuration)
+            pids = [pid for pid in (cluster.pid(0),) if pid is not None]
+            yield from _opened(cluster.bootstrap_servers, folder, configuration, pids)
 
 
-def _opened(servers: str, folder: Path, configuration: Mapping[str, Any]) -> Iterator[BenchCluster]:
+def _opened(
+    servers: str, folder: Path, configuration: Mapping[str, Any], broker_pids: Sequence[int] = ()
+) -> Iterator[BenchCluster]:
     tree = {
         "kafka": {"bootstrap_servers": servers, "partitions": PARTITIONS},
         "data_dir": str(folder / "data"),
@@ -95,7 +99,7 @@ def _opened(servers: str, folder: Path, configuration: Mapping[str, Any]) -> Ite
     before = os.environ.get(CONFIG_VARIABLE)
     os.environ[CONFIG_VARIABLE] = str(path)
     try:
-        cluster = BenchCluster(Settings(), folder)
+        cluster = BenchCluster(Settings(), folder, broker_pids)
         kafka = cluster.settings.kafka
         apply(cluster.client, load_topology(), kafka.partitions, kafka.replication_factor)
         yield cluster
@@ -192,9 +196,16 @@ def role(
 
 def is_ready(cluster: BenchCluster, pid: int) -> bool:
     """Whether the role of this process id has its partitions and recovered tables."""
-    for entry in whereabouts.read_all(cluster.settings.data_dir):
-        if entry.pid == pid:
-            with suppress(urllib.error.URLError):
-                urllib.request.urlopen(f"http://{entry.host}:{entry.port}/health/ready", timeout=2).close()
-                return True
+    return any(entry.pid == pid and _says_ready(entry) for entry in whereabouts.read_all(cluster.settings.data_dir))
+
+
+def ready_names(cluster: BenchCluster) -> set[str]:
+    """Names of the processes of this cluster's data directory that are ready."""
+    return {entry.name for entry in whereabouts.read_all(cluster.settings.data_dir) if _says_ready(entry)}
+
+
+def _says_ready(entry: whereabouts.Whereabouts) -> bool:
+    with suppress(urllib.error.URLError):
+        urllib.request.urlopen(f"http://{entry.host}:{entry.port}/health/ready", timeout=2).close()
+        return True
     return False

@@ -24,6 +24,7 @@ BENCHES = {
     "lanes": Entry("pushcast.bench.lanes", "Urgent events while a bulk backlog drains on the same cores."),
     "isolation": Entry("pushcast.bench.isolation", "One app while another app's provider is dead."),
     "exactness": Entry("pushcast.bench.exactness", "PLAN and SEND with hand-over and ledger, and without."),
+    "pipeline": Entry("pushcast.bench.pipeline", "The whole chain, events to receipts: CPU of every process."),
     "send": Entry("pushcast.bench.send", "Every engine against the same sink, and the whole SEND stage."),
 }
 

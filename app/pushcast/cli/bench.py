@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,19 +49,20 @@ Limit = Annotated[
     float, typer.Option("--limit", min=0.0, help="With --against: per cent that a row may cost more; else exit 1.")
 ]
 
+Devices = Annotated[
+    int | None, typer.Option("--devices", min=2, help="bench pipeline: how many.", show_default="200,000")
+]
+
 
 @app.callback()
 def _group() -> None:
     """Keeps the benchmark's name on the command line even while there is only one."""
 
 
-def _arguments(
-    items: int | None, shapes: list[str] | None, bootstrap_servers: str | None, sink: Path | None
-) -> list[str]:
+def _arguments(single: Mapping[str, object], shapes: Iterable[str]) -> list[str]:
     """What the runs of both commits are told of what this one was."""
-    single = {"--items": items, "--bootstrap-servers": bootstrap_servers, "--sink": sink and sink.resolve()}
     given = [part for option, value in single.items() if value is not None for part in (option, str(value))]
-    return [*given, *(part for shape in shapes or () for part in ("--shape", shape))]
+    return [*given, *(part for shape in shapes for part in ("--shape", shape))]
 
 
 def _command(name: str) -> None:
@@ -69,17 +71,24 @@ def _command(name: str) -> None:
         shape: Shapes = None,
         bootstrap_servers: Servers = None,
         sink: Sink = None,
+        devices: Devices = None,
         against: Against = None,
         pairs: Pairs = PAIRS,
         limit: Limit = LIMIT_PERCENT,
         output: OutputOption = Output.text,
     ) -> None:
         if against is not None:
-            arguments = [name, *_arguments(items, shape, bootstrap_servers, sink)]
+            single: dict[str, object] = {
+                "--items": items,
+                "--bootstrap-servers": bootstrap_servers,
+                "--devices": devices,
+            }
+            single["--sink"] = None if sink is None else sink.resolve()
+            arguments = [name, *_arguments(single, shape or ())]
             _compared(two_commits.run(arguments, against, pairs, limit, say), output)
             return
         shapes = None if not shape else tuple(shape)
-        result = run(name, Options(items, shapes, bootstrap_servers, sink, say))
+        result = run(name, Options(items, shapes, bootstrap_servers, sink, say, devices))
         if output is Output.json:
             print_json(result.to_dict())
         else:
@@ -109,7 +118,15 @@ def _table(result: Result) -> None:
             f"{row['rss_bytes'] / 1e6:,.0f}",
             "" if latency is None else " / ".join(f"{latency[p]:.1f}" for p in ("p50", "p95", "p99")),
         )
-    _print(table, shown["setup"])
+    setup = shown["setup"]
+    spent = setup.pop("cpu_seconds", {})
+    _print(table, setup)
+    items = {row["name"]: row["items"] for row in shown["rows"]}
+    for name, processes in spent.items():
+        each = Table("process", "CPU seconds", "µs an item", title=name)
+        for process, cpu_seconds in processes.items():
+            each.add_row(process, f"{cpu_seconds:.2f}", f"{cpu_seconds / items[name] * 1e6:.1f}")
+        Console().print(each)
 
 
 def _compared(result: dict[str, Any], output: Output) -> None:
