@@ -58,6 +58,11 @@ class Case:
     latency: Latency | None = None
     all_in_flight: bool = False  # exactly IN_FLIGHT items, none answered before the last has left
 
+    @property
+    def limit(self) -> str:
+        """`send.limit`: one that follows answers never reaches so many requests without any."""
+        return "fixed" if self.all_in_flight else "adaptive"
+
     def items(self, asked: int) -> int:
         """How many items this row has when so many are asked for."""
         return IN_FLIGHT if self.all_in_flight else max(1, round(asked * self.share))
@@ -154,7 +159,7 @@ def _missing(case: Case, sim: Simulator) -> str | None:
     if case.engine == H2LOAD:
         return None if h2load.installed() else "h2load is not installed"
     try:
-        with configuration(sim, sim.url, case.engine):
+        with configuration(sim, sim.url, case.engine, case.limit):
             registry.build(APP, case.platform, load())
     except ConfigurationError as error:
         return str(error)
@@ -166,7 +171,7 @@ def _measured(case: Case, name: str, sim: Simulator, url: str, asked: int) -> Ro
     if case.engine == H2LOAD:
         return _by_h2load(name, sim, url, items)
     before = sim.stats()
-    with configuration(sim, url, case.engine), SenderProcess(sim.folder / "sender.log") as sender:
+    with configuration(sim, url, case.engine, case.limit), SenderProcess(sim.folder / "sender.log") as sender:
         load_ = case.load(items, sim.subscriptions(SUBSCRIPTIONS) if case.platform is Platform.WEBPUSH else ())
         sender.warm_up(load_)
         if case.all_in_flight:

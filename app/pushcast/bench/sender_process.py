@@ -26,10 +26,11 @@ TIMEOUT_SECONDS: Final = 600.0
 
 
 @contextmanager
-def configuration(sim: Simulator, url: str, engine: str = "multicast") -> Iterator[None]:
+def configuration(sim: Simulator, url: str, engine: str = "multicast", limit: str = "adaptive") -> Iterator[None]:
     """A pushcast.yaml for one provider; this process and its children have PUSHCAST_CONFIG set to it."""
     path = sim.folder / "pushcast.yaml"
-    tree = {"apps": {APP: {str(sim.platform): sim.provider_settings(url) | {"engine": engine}}}}
+    apps = {APP: {str(sim.platform): sim.provider_settings(url) | {"engine": engine}}}
+    tree = {"apps": apps, "send": {"limit": limit}}
     path.write_text(yaml.safe_dump(tree))
     before = os.environ.get(CONFIG_VARIABLE)
     os.environ[CONFIG_VARIABLE] = str(path)

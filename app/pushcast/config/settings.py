@@ -88,6 +88,7 @@ class Send(Strict):
     request_timeout_seconds: float = Field(default=10.0, gt=0, le=13)  # FCM asks for at least 10 s (providers.md §2.4)
     attempts: int = Field(default=2, ge=1, le=10)  # in-process tries of a retriable error
     slow_seconds: float = Field(default=5.0, gt=0, le=3600)  # work that would wait longer is parked
+    limit: Literal["adaptive", "fixed"] = "adaptive"  # requests out: as the provider's latency allows, or max_in_flight
     breaker: Breaker = Breaker()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pushcast.http2.frames import LARGEST_STREAM_ID
+from pushcast.http2.limit import FixedLimit, MakeLimit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,8 @@ class ConnectionOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolOptions:
-    """`max_waiting`, `max_in_flight` and `max_connections` are the pool's. `tick_seconds` is how finely deadlines,
+    """`max_waiting`, `max_in_flight` and `max_connections` are the pool's; `limit` says how many of `max_in_flight` may
+    be out now. `tick_seconds` is how finely deadlines,
     growth and pings are observed. A connection is added when all are short of streams while work waits and this
     thread was idle for `grow_idle_share` of the last tick: with a busy thread more connections only cost more."""
 
@@ -45,6 +47,7 @@ class PoolOptions:
     max_connections: int = 16
     max_waiting: int = 10_000
     max_in_flight: int = 10_000
+    limit: MakeLimit = FixedLimit
     tick_seconds: float = 0.1
     connect_timeout_seconds: float = 10.0
     backoff_seconds: float = 0.2

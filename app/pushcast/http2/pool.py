@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from pushcast.http2.connection import Connection, State
 from pushcast.http2.dial import Endpoint
@@ -25,6 +26,17 @@ _AWAY_SECONDS = 1.0
 _AGE_JITTER = 0.1
 
 
+class LimitedBy(StrEnum):
+    """What keeps more requests from being out. WORK: nothing waits. LATENCY: what answers take. GROWTH: the limit is on
+    its way up. SETTING: `max_in_flight`. STREAMS: streams, windows or connections."""
+
+    WORK = "work"
+    LATENCY = "latency"
+    GROWTH = "growth"
+    SETTING = "setting"
+    STREAMS = "streams"
+
+
 @dataclass(frozen=True, slots=True)
 class PoolStats:
     connections: int
@@ -35,6 +47,11 @@ class PoolStats:
     opened: int
     ended: dict[str, int]
     """Connections that ended, by reason."""
+    limit: int
+    """Requests that may be out now."""
+    limited_by: LimitedBy
+    latency_seconds: float
+    """Mean of what answers took lately; 0 before the first."""
 
 
 class Pool:
@@ -61,9 +78,10 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._clock = clock or self._loop.time
         self._cpu_clock = cpu_clock
+        self._limit = self._options.limit(self._options.max_in_flight)
         self._queue = WorkQueue(
             max_waiting=self._options.max_waiting,
-            max_in_flight=self._options.max_in_flight,
+            max_in_flight=self._limit.value,
             on_error=self._report,
         )
         self._connections: list[Connection] = []
@@ -101,7 +119,24 @@ class Pool:
             waiting=self._queue.waiting,
             opened=self._opened,
             ended=dict(self._ended),
+            limit=self._limit.value,
+            limited_by=self._limited_by(),
+            latency_seconds=self._limit.latency_seconds,
         )
+
+    @property
+    def slow(self) -> bool:
+        """What the server's answers take holds the limit down."""
+        return self._limit.slow
+
+    def _limited_by(self) -> LimitedBy:
+        if not self._queue.waiting:
+            return LimitedBy.WORK
+        if self._queue.in_flight * 4 < self._limit.value * 3:
+            return LimitedBy.STREAMS
+        if self._limit.slow:
+            return LimitedBy.LATENCY
+        return LimitedBy.GROWTH if self._limit.value < self._options.max_in_flight else LimitedBy.SETTING
 
     @property
     def last_fault(self) -> ConnectionFault | None:
@@ -193,6 +228,7 @@ class Pool:
 
     def answered(self, count: int, seconds: float) -> None:
         self._answered_at = self._clock()
+        self._limit.answered(count, seconds)
 
     def _dispatch_late(self) -> None:
         self._soon = None
@@ -257,11 +293,14 @@ class Pool:
 
     def tick(self, now: float) -> None:
         """One round of what time does. Runs by itself every `tick_seconds`."""
-        if now - self._tick_at < self._options.tick_seconds + _AWAY_SECONDS:
+        late_seconds = max(0.0, now - self._tick_at - self._options.tick_seconds)
+        if late_seconds < _AWAY_SECONDS:
             # First: nothing late may take a stream that the same tick frees.
             self._queue.expire(now, self._answered_at)
         for connection in [*self._connections, *self._leaving]:
             connection.sweep(now)
+        self._limit.look(now, self._queue.in_flight, self._queue.waiting > 0, late_seconds)
+        self._queue.max_in_flight = self._limit.value
         self._sort_out()
         self._leaving = [connection for connection in self._leaving if not connection.gone]
         if not self._leaving:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from pushcast.config.providers import Apns, Expo, Fcm, ProviderSettings, Webpush
 from pushcast.config.settings import Settings
 from pushcast.http2.dial import Endpoint, Resolver
+from pushcast.http2.limit import AdaptiveLimit, FixedLimit, MakeLimit
 from pushcast.http2.options import ConnectionOptions, PoolOptions
 from pushcast.http2.pool import Pool
 from pushcast.model.clock import Clock, SystemClock
@@ -135,6 +137,7 @@ def _engine(
         max_connections=chosen.max_connections,
         max_in_flight=settings.send.max_in_flight,
         max_waiting=min(settings.send.max_in_flight, MAX_WAITING),
+        limit=_limit(chosen, settings),
     )
     endpoint = place.endpoint(alpn_required=alpn_required)
     return MulticastEngine(lambda: Pool(endpoint, options))
@@ -156,6 +159,12 @@ def _setup(
 
 def _timeout_seconds(chosen: ProviderSettings, settings: Settings) -> float:
     return chosen.request_timeout_seconds or settings.send.request_timeout_seconds
+
+
+def _limit(chosen: ProviderSettings, settings: Settings) -> MakeLimit:
+    if settings.send.limit == "fixed":
+        return FixedLimit
+    return partial(AdaptiveLimit, timeout_seconds=_timeout_seconds(chosen, settings))
 
 
 def _expo(app_name: str, chosen: Expo, settings: Settings, clock: Clock) -> Provider:
@@ -189,6 +198,7 @@ def _webpush(app_name: str, chosen: Webpush, settings: Settings, clock: Clock) -
         max_connections=chosen.max_connections,
         max_in_flight=in_flight,
         max_waiting=in_flight,
+        limit=_limit(chosen, settings),
         connect_timeout_seconds=WEBPUSH_CONNECT_TIMEOUT_SECONDS,
     )
 
