@@ -51,13 +51,14 @@ def run(limit: Limit, server: Server, seconds: float, demand: float = 50_000.0) 
     """Work comes at `demand` a second and waits when it must."""
     outcome, queue, served = Run(), deque[float](), list[tuple[float, float]]()
     now = credit = waiting = 0.0
-    in_flight = answers = ticks = 0
+    in_flight = most = answers = ticks = 0
     while now < seconds:
         now += STEP_SECONDS
         waiting += demand * STEP_SECONDS
         leaving = max(0, min(limit.value - in_flight, int(waiting)))
         waiting -= leaving
         in_flight += leaving
+        most = max(most, in_flight)
         queue.extend([now] * leaving)
         credit = min(credit + server.rate(now) * STEP_SECONDS, 1.0 + server.rate(now) * STEP_SECONDS)
         while queue and credit >= 1:
@@ -74,7 +75,8 @@ def run(limit: Limit, server: Server, seconds: float, demand: float = 50_000.0) 
             limit.answered(len(taken), sum(taken))
         if now >= (ticks + 1) * TICK_SECONDS:
             ticks += 1
-            limit.look(now, in_flight, waiting >= 1, 0.0)
+            limit.look(now, in_flight, most, waiting >= 1, 0.0)
+            most = in_flight
             outcome.values.append((now, limit.value, answers))
     return outcome
 

@@ -40,8 +40,9 @@ class Limit(Protocol):
     def answered(self, count: int, seconds: float) -> None:
         """So many answers came, which took so many seconds together."""
 
-    def look(self, now: float, in_flight: int, waiting: bool, late_seconds: float) -> None:
-        """Every tick. `late_seconds`: how late this process is, so that answers may have lain unread for so long."""
+    def look(self, now: float, in_flight: int, most_in_flight: int, waiting: bool, late_seconds: float) -> None:
+        """Every tick. `in_flight`: now; `most_in_flight`: since the last tick. `late_seconds`: how late this process
+        is, so that answers may have lain unread for so long."""
 
 
 MakeLimit = Callable[[int], Limit]
@@ -61,7 +62,7 @@ class FixedLimit:
         self._answers += count
         self._seconds += seconds
 
-    def look(self, now: float, in_flight: int, waiting: bool, late_seconds: float) -> None:
+    def look(self, now: float, in_flight: int, most_in_flight: int, waiting: bool, late_seconds: float) -> None:
         if self._answers:
             self.latency_seconds = self._seconds / self._answers
             self._answers, self._seconds = 0, 0.0
@@ -111,12 +112,12 @@ class AdaptiveLimit:
         tolerated = min(max(TOLERANCE * least, FLOOR_SECONDS), QUEUE_SHARE * self._timeout_seconds)
         return max(tolerated, min(1.25 * self._own, OWN_SHARE * self._timeout_seconds))
 
-    def look(self, now: float, in_flight: int, waiting: bool, late_seconds: float) -> None:
+    def look(self, now: float, in_flight: int, most_in_flight: int, waiting: bool, late_seconds: float) -> None:
         if self._since is None:
             self._since = self._heard_at = self._peak_since = now
-        self._full = self._full or (waiting and in_flight * 4 >= self.value * 3)
+        self._full = self._full or (waiting and most_in_flight * 4 >= self.value * 3)
         self._late = max(self._late, late_seconds)
-        self._forget_when_unused(now, in_flight)
+        self._forget_when_unused(now, most_in_flight)
         answers = self._answers
         if answers or not in_flight:
             self._heard_at = now

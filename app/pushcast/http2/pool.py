@@ -299,7 +299,8 @@ class Pool:
             self._queue.expire(now, self._answered_at)
         for connection in [*self._connections, *self._leaving]:
             connection.sweep(now)
-        self._limit.look(now, self._queue.in_flight, self._queue.waiting > 0, late_seconds)
+        queue = self._queue
+        self._limit.look(now, queue.in_flight, queue.most_in_flight(), queue.waiting > 0, late_seconds)
         self._queue.max_in_flight = self._limit.value
         self._sort_out()
         self._leaving = [connection for connection in self._leaving if not connection.gone]

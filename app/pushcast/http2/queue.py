@@ -37,10 +37,21 @@ class WorkQueue:
         self.max_waiting = max_waiting
         self.max_in_flight = max_in_flight
         self.in_flight = 0
+        self._most_in_flight = 0
         self.waiting = 0
         self.on_error = on_error
         self._jobs: deque[Job] = deque()
         self._room_waiters: list[asyncio.Future[None]] = []
+
+    def note_in_flight(self, change: int) -> None:
+        """So many more, or fewer, have a stream."""
+        self.in_flight += change
+        self._most_in_flight = max(self._most_in_flight, self.in_flight)
+
+    def most_in_flight(self) -> int:
+        """The most that were out since this was asked last."""
+        most, self._most_in_flight = self._most_in_flight, self.in_flight
+        return most
 
     def _full_for(self, count: int) -> bool:
         return self.waiting > 0 and self.waiting + count > self.max_waiting

@@ -84,7 +84,7 @@ class Streams:
 
     def count(self) -> None:
         """Brings the queue's count of requests in flight up to date."""
-        self._queue.in_flight += len(self.in_flight) - self._counted
+        self._queue.note_in_flight(len(self.in_flight) - self._counted)
         self._counted = len(self.in_flight)
 
     def deliver(self) -> None:
