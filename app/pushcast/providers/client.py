@@ -88,6 +88,10 @@ class TemplateProvider(ABC):
         await self._credential.close()
 
     @property
+    def slow(self) -> bool:
+        return self._engine.slow
+
+    @property
     def suspicious(self) -> bool:
         """Tokens are refused in such numbers that the configuration is to blame."""
         return self._suspicion.suspicious

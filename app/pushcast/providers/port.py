@@ -59,6 +59,11 @@ class Provider(Protocol):
     platform: Platform
     engine: str
 
+    @property
+    def slow(self) -> bool:
+        """What its answers take holds down what may be out at it: others that wait are not to wait behind its work."""
+        ...
+
     async def start(self) -> None:
         """Opens what it needs; must not fail because the provider is away. Raises ConfigurationError."""
         ...

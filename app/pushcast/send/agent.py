@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 #: Of a partition's open targets: what a slow app may have waiting there. With what it has in flight it must stay below
 #: half of the partition's bounds, where one that was paused resumes.
 KEEP_PART = 16
+#: Of a partition's open targets: with more, what comes behind them is about to be kept out.
+CROWD_PART = 2
 
 
 def group_of(platform: Platform, lane: Lane) -> str:
@@ -93,6 +95,7 @@ class SendStage(Stage):
         self._isolation = isolation
         self._lease = lease
         self._records = OpenRecords()
+        self._crowd = max_open_targets // CROWD_PART
         self._progress: asyncio.Event = asyncio.Event()
         ladder = policy.ladder
         aside = None if ladder is None else Aside(outbox, ladder, random, platform, lane, self._group)
@@ -114,7 +117,7 @@ class SendStage(Stage):
             outcomes=outcomes,
             isolation=isolation,
             parking=self._parking,
-            slowness=Slowness(slow_seconds, max_open_targets // KEEP_PART) if isolated else None,
+            slowness=Slowness(slow_seconds, max_open_targets // KEEP_PART, self._is_crowded) if isolated else None,
             is_fresh=self._is_fresh,
             may_leave=self._may_leave,
             looks_again=isolation is not None or lease is not None,
@@ -218,6 +221,9 @@ class SendStage(Stage):
 
     def _may_leave(self) -> bool:
         return self._lease is None or self._lease.holds(self.work.last_heartbeat_at())
+
+    def _is_crowded(self, partition: int) -> bool:
+        return self._records.targets[partition] >= self._crowd
 
     def _is_fresh(self) -> bool:
         return self._lease is None or self._lease.is_fresh(self.work.last_heartbeat_at())

@@ -1,15 +1,17 @@
 """Which apps are so slow that their waiting work holds up others, and what of it is kept aside. Pure.
 
 An app whose provider answers slowly, and is not broken, spends its budget; its work waits, and would fill the open
-targets of its partitions for everybody. So when what waits would take too long at the rate at which work leaves, only
-the oldest stays, enough to keep the provider busy; the rest is parked, and what comes is parked as it comes, until the
-wait is short again. One busy app with a deep backlog and a quick provider is not slow.
+targets of its partitions for everybody. So when what its answers take holds down what may be out (`Provider.slow`), and
+what waits would take too long at the rate at which work leaves, only the oldest stays in each crowded partition, enough
+to keep the provider busy; the rest is parked, and what comes is parked as it comes, until the wait is short again.
+Waiting that we cause ourselves (encryption, pacing, CPU, Kafka) parks nothing, and nor
+does a deep backlog of a busy app with a quick provider.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 from pushcast.send.records import Job
 
@@ -20,11 +22,14 @@ WINDOW_SECONDS = 1.0
 
 
 class Slowness:
-    """Of one stage. `keep`: targets that may wait in each partition, of all slow apps together. `now`: monotonic."""
+    """Of one stage. `keep`: targets that may wait in each partition, of all slow apps together. `now`: monotonic.
+    `crowded`: whether what is open in a partition keeps out what comes behind, maybe another app's."""
 
-    def __init__(self, slow_seconds: float, keep: int) -> None:
+    def __init__(self, slow_seconds: float, keep: int, crowded: Callable[[int], bool]) -> None:
         self._slow_seconds = slow_seconds
         self._keep = keep
+        self._crowded = crowded
+        self._crowds: dict[int, bool] = {}
         self._least_weight = max(1, keep // JOBS_KEPT)
         self._share = keep
         self._slow: dict[Hashable, Counter[int]] = {}  # key -> waiting weight by partition, never too little
@@ -46,6 +51,7 @@ class Slowness:
         slow = [key for key, queue in waiting.items() if queue and self._is_slow(key, queue, now, seconds)]
         self._looks.append((now, Counter()))
         self._slow = {key: Counter() for key in slow}
+        self._crowds = {}
         self._share = self._keep // max(1, len(slow))
         return [job for key in slow for job in self._trim(waiting[key])]
 
@@ -56,7 +62,7 @@ class Slowness:
 
     def _is_slow(self, key: Hashable, queue: deque[Job], now: float, seconds: float) -> bool:
         head = queue[0].parcel
-        if head.provider is None:  # ends as soon as it has its budget
+        if head.provider is None or not head.provider.slow:  # without one it ends as soon as it has its budget
             return False
         if now - head.record.taken_at > self._slow_seconds:
             return True
@@ -71,10 +77,19 @@ class Slowness:
         if here is None:
             return False
         partition = job.parcel.record.batch.partition
+        if not self._is_crowded(partition):
+            return False
         if here[partition] >= self._share:
             return True
         here[partition] += max(len(job.indices), self._least_weight)
         return False
+
+    def _is_crowded(self, partition: int) -> bool:
+        """As it was found first since the last look: what is parked meanwhile changes nothing."""
+        crowded = self._crowds.get(partition)
+        if crowded is None:
+            crowded = self._crowds[partition] = self._crowded(partition)
+        return crowded
 
     def _trim(self, queue: deque[Job]) -> list[Job]:
         jobs = list(queue)

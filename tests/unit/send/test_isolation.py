@@ -389,3 +389,14 @@ async def test_work_that_waits_but_not_for_long_is_not_parked() -> None:
     harness.fire()
     await harness.settle()
     assert harness.outbox.parked() == []
+
+
+async def test_work_that_waits_for_us_is_not_parked_however_long() -> None:
+    news, chat = news_and_chat()
+    news.slow = False
+    harness = isolated(news, chat, capacity=20, max_open_targets=400)
+    await harness.feed(*[send_batch(message(50, name=f"n{n}")) for n in range(8)])
+    harness.clock.advance(60)
+    harness.fire()
+    await harness.settle()
+    assert harness.outbox.parked() == []

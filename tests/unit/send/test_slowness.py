@@ -9,15 +9,18 @@ from pushcast.send.records import Job
 from pushcast.send.slowness import Slowness
 
 SLOW_SECONDS = 5.0
+SLOW = SimpleNamespace(slow=True)
+QUICK = SimpleNamespace(slow=False)
 
 
 class World:
     def __init__(self, keep: int = 100) -> None:
-        self.slowness = Slowness(SLOW_SECONDS, keep)
+        self.uncrowded: set[int] = set()
+        self.slowness = Slowness(SLOW_SECONDS, keep, lambda partition: partition not in self.uncrowded)
         self.waiting: dict[Hashable, deque[Job]] = {}
         self.now = 1000.0
 
-    def wait(self, key: str, jobs: int, targets: int = 10, partition: int = 0, provider: object = "p") -> list[Job]:
+    def wait(self, key: str, jobs: int, targets: int = 10, partition: int = 0, provider: object = SLOW) -> list[Job]:
         """They come now and wait."""
         record = SimpleNamespace(taken_at=self.now, batch=SimpleNamespace(partition=partition))
         parcel = cast(Any, SimpleNamespace(record=record, key=key, provider=provider))
@@ -109,6 +112,23 @@ def test_one_that_is_quick_again_is_not_slow_any_more() -> None:
     world.leave("news", 15)
     assert world.look() == 0
     assert not world.slowness.is_excess(fresh[-1])
+
+
+def test_waiting_that_the_provider_has_no_part_in_parks_nothing() -> None:
+    """Encryption, pacing, CPU, Kafka: ours, however long it takes."""
+    world = World()
+    world.wait("news", 50, provider=QUICK)
+    assert world.look(after=100.0) == 0
+
+
+def test_where_nothing_is_kept_out_behind_it_a_slow_app_keeps_its_work() -> None:
+    world = World()
+    world.wait("news", 50, partition=1)
+    world.wait("news", 50, partition=2)
+    world.uncrowded = {1}
+    assert world.look(after=SLOW_SECONDS + 0.1) == 400
+    assert not world.slowness.is_excess(world.wait("news", 1, partition=1)[0])
+    assert world.slowness.is_excess(world.wait("news", 1, partition=2)[0])
 
 
 def test_what_has_no_provider_is_never_slow() -> None:

@@ -166,6 +166,7 @@ class TwinProvider:
     waits for the test's `answer`."""
 
     engine = "twin"
+    slow = True  # where nothing comes back
 
     def __init__(
         self, app: str = "news", script: dict[str, list[Result]] | None = None, *, accept: bool = False

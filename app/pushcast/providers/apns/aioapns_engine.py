@@ -22,7 +22,7 @@ from aioapns.connection import AuthorizationHeaderProvider
 from pushcast.http2.leave import MayLeave, always
 from pushcast.http2.request import Kind, Response, Template
 from pushcast.providers.apns.aioapns_connection import MAX_IN_FLIGHT, Connection, NoStream, NotOurs
-from pushcast.providers.engines.engine import Columns, OnOutcomes, OutcomeBuffer, Request, materialize, run_each
+from pushcast.providers.engines.engine import Columns, OnOutcomes, OutcomeBuffer, Request, Slots, materialize, run_each
 
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 _MAX_REFUSALS: Final = 5
@@ -62,9 +62,13 @@ class AioapnsEngine:
         self._max_connections = max_connections
         self._connections: list[Connection] = []
         self._opening: asyncio.Task[Connection] | None = None
-        self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._slots = Slots(MAX_IN_FLIGHT)
         self._authorization = _Authorization()
         self._with_token = with_token
+
+    @property
+    def slow(self) -> bool:
+        return self._slots.slow
 
     async def start(self) -> None:
         """Connections open when they are needed."""
@@ -82,7 +86,7 @@ class AioapnsEngine:
         buffer = OutcomeBuffer(on_outcomes)
 
         async def one(index: int) -> None:
-            async with self._slots:
+            async with self._slots.one():
                 request = materialize(template, columns, index)
                 payload = payloads.get(request.body)
                 if payload is None:

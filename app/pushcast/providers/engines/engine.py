@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple, Protocol
 
 from pushcast.http2.leave import MayLeave, always
@@ -16,10 +17,17 @@ GATHERED_TARGETS: Final = 32
 MAX_GATHERED: Final = 1000
 # A reference engine keeps no more of a response's body.
 MAX_BODY_BYTES: Final = 16_384
+# A request that is out for so long where no other may leave beside it: its server is slow.
+SLOW_SECONDS: Final = 1.0
 
 
 class Engine(Protocol):
     """Connections with one credential. Construction needs no loop."""
+
+    @property
+    def slow(self) -> bool:
+        """What the server's answers take keeps more requests from leaving."""
+        ...
 
     async def start(self) -> None:
         """Must not fail because the provider is away."""
@@ -77,6 +85,33 @@ def materialize(template: Template, columns: Columns, index: int) -> Request:
     if isinstance(body, Wrapped):
         body = body.prefix + columns[-1][index] + body.suffix
     return Request(path, headers, body)
+
+
+class Slots:
+    """So many requests at a time, for engines whose limit is fixed. Use it as a context manager around each."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._semaphore = asyncio.Semaphore(most)
+        self._began_at: dict[object, float] = {}  # oldest first
+
+    @property
+    def slow(self) -> bool:
+        """All are taken, and the oldest request has been out for long."""
+        if len(self._began_at) < self._most:
+            return False
+        return asyncio.get_running_loop().time() - next(iter(self._began_at.values())) >= SLOW_SECONDS
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Waits for a place and holds it."""
+        async with self._semaphore:
+            place = object()
+            self._began_at[place] = asyncio.get_running_loop().time()
+            try:
+                yield
+            finally:
+                del self._began_at[place]
 
 
 class OutcomeBuffer:

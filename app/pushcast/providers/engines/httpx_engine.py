@@ -23,6 +23,7 @@ from pushcast.providers.engines.engine import (
     OnOutcomes,
     OutcomeBuffer,
     Request,
+    Slots,
     materialize,
     run_each,
 )
@@ -54,7 +55,11 @@ class HttpxEngine:
         self._proxy = proxy
         self._lease: _Lease | None = None
         self._retired: set[_Lease] = set()
-        self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._slots = Slots(MAX_IN_FLIGHT)
+
+    @property
+    def slow(self) -> bool:
+        return self._slots.slow
 
     async def start(self) -> None:
         self._lease = self._open()
@@ -85,7 +90,7 @@ class HttpxEngine:
         buffer = OutcomeBuffer(on_outcomes)
 
         async def one(index: int) -> None:
-            async with self._slots:
+            async with self._slots.one():
                 response = await self._send(materialize(template, columns, index), timeout_seconds, may_leave)
             buffer.add(index, response)
 

@@ -29,6 +29,10 @@ class MulticastEngine:
         self._submissions: set[asyncio.Task[None]] = set()
         self._flushing = False
 
+    @property
+    def slow(self) -> bool:
+        return self._pool is not None and self._pool.slow
+
     async def start(self) -> None:
         self._pool = self._make_pool()
         self._rotated_at = asyncio.get_running_loop().time()

@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 import httpx
 
 from pushcast.model.words import Reason
+from pushcast.providers.engines.engine import Slots
+from pushcast.providers.engines.httpx_progress import Progress
 from pushcast.providers.expo.credentials import AccessToken
 from pushcast.providers.expo.message import encoded
 from pushcast.providers.port import Disposition
@@ -51,6 +53,12 @@ class Api:
         self._timeout_seconds = timeout_seconds
         self._proxy = proxy
         self._client: httpx.AsyncClient | None = None
+        self._slots = Slots(MAX_CONNECTIONS)
+
+    @property
+    def slow(self) -> bool:
+        """As many requests as may be out are, and for long."""
+        return self._slots.slow
 
     def start(self) -> None:
         """Connections open when they are needed."""
@@ -60,7 +68,7 @@ class Api:
             trust_env=False,
             follow_redirects=False,
             proxy=self._proxy,
-            timeout=httpx.Timeout(self._timeout_seconds, connect=_CONNECT_TIMEOUT_SECONDS),
+            timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT_SECONDS, pool=self._timeout_seconds),
             limits=httpx.Limits(
                 max_connections=MAX_CONNECTIONS,
                 max_keepalive_connections=MAX_CONNECTIONS,
@@ -75,6 +83,10 @@ class Api:
 
     async def post(self, path: str, body: bytes) -> Answer | Verdict:
         """The answer, or the verdict when there is none."""
+        async with self._slots.one():
+            return await self._post(path, body)
+
+    async def _post(self, path: str, body: bytes) -> Answer | Verdict:
         if self._client is None:
             return Verdict(Disposition.UNSENT, "closed_by_us")
         content, headers = encoded(body)
@@ -82,22 +94,39 @@ class Api:
         authorization = self._access_token.header()
         if authorization is not None:
             headers["authorization"] = authorization
+        progress = Progress()
+        request = asyncio.create_task(_ask(self._client, path, content, headers, progress))
         try:
-            # httpx's own timeouts are for each step, so they have no end together.
-            async with (
-                asyncio.timeout(self._timeout_seconds),
-                self._client.stream("POST", path, content=content, headers=headers) as response,
-            ):
-                parts: list[bytes] = []
-                size = 0
-                async for part in response.aiter_bytes():
-                    parts.append(part)
-                    size += len(part)
-                    if size > MAX_ANSWER_BYTES:
-                        break
+            if await progress.in_time(request, self._timeout_seconds):
+                return request.result()
         except _UNSENT:
             return Verdict(Disposition.UNSENT, str(Reason.CONNECTION_FAILED))
-        except (httpx.HTTPError, TimeoutError):
+        except httpx.HTTPError:
             return Verdict(Disposition.UNKNOWN, str(Reason.UNKNOWN_OUTCOME))
-        named = response.headers.get("retry-after")
-        return Answer(response.status_code, b"".join(parts), None if named is None else named.encode())
+        finally:
+            await _ended(request)
+        if progress.begun:
+            return Verdict(Disposition.UNKNOWN, str(Reason.UNKNOWN_OUTCOME))
+        return Verdict(Disposition.UNSENT, str(Reason.CONNECTION_FAILED))
+
+
+async def _ask(
+    client: httpx.AsyncClient, path: str, content: bytes, headers: dict[str, str], progress: Progress
+) -> Answer:
+    extensions = {"trace": progress.trace}
+    async with client.stream("POST", path, content=content, headers=headers, extensions=extensions) as response:
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.aiter_bytes():
+            parts.append(part)
+            size += len(part)
+            if size > MAX_ANSWER_BYTES:
+                break
+    named = response.headers.get("retry-after")
+    return Answer(response.status_code, b"".join(parts), None if named is None else named.encode())
+
+
+async def _ended(request: asyncio.Task[Answer]) -> None:
+    if not request.done():
+        request.cancel()
+        await asyncio.wait({request})

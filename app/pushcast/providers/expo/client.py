@@ -73,6 +73,10 @@ class ExpoProvider:
         self._pump_due: asyncio.Handle | None = None
 
     @property
+    def slow(self) -> bool:
+        return self._api.slow
+
+    @property
     def suspicious(self) -> bool:
         """Tokens of other projects come in such numbers that the configuration is to blame."""
         return self._doubt.suspicious

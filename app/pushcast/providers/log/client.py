@@ -28,6 +28,10 @@ class LogProvider:
         self._file = file
         self._clock = clock
 
+    @property
+    def slow(self) -> bool:
+        return False
+
     async def start(self) -> None:
         """The file is opened with the first line."""
 

@@ -83,6 +83,11 @@ class WebpushProvider:
         self._templates = Templates()
 
     @property
+    def slow(self) -> bool:
+        """Any of the push services in use is."""
+        return self._listed.slow or self._others.slow
+
+    @property
     def suspicious(self) -> bool:
         """Subscriptions are refused in such numbers that our VAPID key is to blame."""
         return self._doubt.suspicious

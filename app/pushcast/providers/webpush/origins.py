@@ -34,6 +34,11 @@ class Origins:
         """Origins with an engine, the longest unused first."""
         return list(self._held)
 
+    @property
+    def slow(self) -> bool:
+        """What is used waits for a slow origin."""
+        return any(held.users and held.engine.slow for held in self._held.values())
+
     async def acquire(self, origin: Origin) -> Engine:
         """The origin's engine, which stays open until `release`. Waits without bound: give it a time limit."""
         while True:

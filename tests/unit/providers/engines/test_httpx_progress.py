@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import asyncio
+
+from pushcast.providers.engines.httpx_progress import Progress
+
+LEFT = "http11.send_request_body.complete"
+
+
+async def silence() -> str:
+    await asyncio.Event().wait()
+    return ""
+
+
+async def answer(after_seconds: float) -> str:
+    await asyncio.sleep(after_seconds)
+    return "here"
+
+
+async def in_time(progress: Progress, request: asyncio.Task[str], timeout_seconds: float) -> bool:
+    try:
+        return await progress.in_time(request, timeout_seconds)
+    finally:
+        request.cancel()
+
+
+async def test_the_time_to_answer_begins_when_the_request_has_left() -> None:
+    progress = Progress()
+    request = asyncio.create_task(answer(0.25))
+    asyncio.get_running_loop().call_later(0.15, lambda: asyncio.ensure_future(progress.trace(LEFT, {})))
+    assert await in_time(progress, request, 0.2)
+
+
+async def test_an_answer_that_lies_in_the_socket_when_the_time_is_over_counts() -> None:
+    progress = Progress()
+    await progress.trace(LEFT, {})
+    assert await in_time(progress, asyncio.create_task(answer(0.1)), 0.0)
+
+
+async def test_without_an_answer_it_says_whether_a_byte_may_have_left() -> None:
+    progress = Progress()
+    assert not await in_time(progress, asyncio.create_task(silence()), 0.01)
+    assert not progress.begun
+    await progress.trace("http11.send_request_headers.started", {})
+    await progress.trace(LEFT, {})
+    assert not await in_time(progress, asyncio.create_task(silence()), 0.01)
+    assert progress.begun
