@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 
+import orjson
 from confluent_kafka import Consumer, TopicPartition
 
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
 from pushcast.kafka.security import librdkafka_config
+from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
+from pushcast.model.words import Lane, Outcome
 from pushcast.wire import topics
+from pushcast.wire.dead_letters import PUSH, STREAMS
+from pushcast.wire.headers import first
+from pushcast.wire.keys import user_of
 from pushcast.wire.receipts import Planned, decode_planned, decode_receipt
+
+REASON, MESSAGE = PUSH + "reason", STREAMS + "message"
+Headers = Sequence[tuple[str, bytes]]
 
 
 class Followed:
@@ -28,6 +37,7 @@ class Followed:
         self._planned: dict[tuple[str, int, int], int] = {}  # (lane, partition, source offset) to deliveries
         self._ended: dict[tuple[str, int, int], set[str]] = {}
         self._receipts: dict[str, dict[str, Any]] = {}
+        self._dead: dict[tuple[str, str], dict[str, Any]] = {}  # by (user, id)
 
     def planned(self, partition: int, planned: Planned) -> None:
         """A planned record; for the same source offset the last one counts."""
@@ -44,23 +54,63 @@ class Followed:
         if (receipt["user"], receipt["notification_id"]) in self._wanted:
             self._receipts[receipt["delivery_id"]] = receipt
 
+    def dead_letter(self, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """A dead letter of an intake topic, of whatever notification. Known when it is JSON, as `send` writes it."""
+        try:
+            event = orjson.loads(value or b"null")
+            wanted = (user_of(key), str(event["id"]))
+        except (ValueError, TypeError, KeyError, InvalidInput):
+            return  # somebody else's: those that are followed have a key and an id
+        if wanted in self._wanted:
+            user, note = wanted
+            reason, message = (_text(headers, name) for name in (REASON, MESSAGE))
+            self._dead[wanted] = {"user": user, "id": note, "reason": reason, "message": message}
+
     @property
-    def ended(self) -> bool:
-        """Everything was planned, and every planned delivery has its receipt."""
-        return len(self._planned) >= len(self._wanted) and all(
+    def finished(self) -> bool:
+        """Everything was planned or refused, and every planned delivery has its receipt."""
+        return len(self._planned) + len(self._dead) >= len(self._wanted) and all(
             len(self._ended.get(source, ())) >= total for source, total in self._planned.items()
         )
+
+    @property
+    def planned_count(self) -> int:
+        """Deliveries that were planned."""
+        return sum(self._planned.values())
+
+    @property
+    def ended_count(self) -> int:
+        """Of those, how many have a receipt."""
+        return sum(len(self._ended.get(source, ())) for source in self._planned)
+
+    @property
+    def all_accepted(self) -> bool:
+        """It is finished, there was a delivery, and providers took all of them."""
+        outcomes = {receipt["outcome"] for receipt in self._receipts.values()}
+        return self.finished and not self._dead and outcomes == {Outcome.ACCEPTED}
 
     @property
     def receipts(self) -> list[dict[str, Any]]:
         """One per delivery of what is followed."""
         return list(self._receipts.values())
 
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; `planned` and `ended` count deliveries."""
+        return {
+            "finished": self.finished,
+            "planned": self.planned_count,
+            "ended": self.ended_count,
+            "receipts": self.receipts,
+            "dead_letters": list(self._dead.values()),
+        }
 
-def follow(
-    settings: Settings, wanted: set[tuple[str, str]], since_ms: int, timeout_seconds: float
-) -> tuple[bool, list[dict[str, Any]]]:
-    """(whether all ended, receipts) of the notifications `wanted`, given as (user, id). Blocks."""
+
+def _text(headers: Headers, name: str) -> str:
+    return (first(headers, name) or b"").decode(errors="replace")
+
+
+def follow(settings: Settings, wanted: set[tuple[str, str]], since_ms: int, timeout_seconds: float) -> Followed:
+    """What became of the notifications `wanted`, given as (user, id). Blocks until all are finished, or the timeout."""
     partitions = sorted({partition_of(user.encode(), settings.kafka.partitions) for user, _ in wanted})
     consumer = Consumer(
         {
@@ -74,7 +124,8 @@ def follow(
     fences: dict[tuple[str, int], Fences] = {}
     followed = Followed(wanted)
     try:
-        since = [TopicPartition(t, p, since_ms) for t in (topics.PLANNED, topics.RECEIPT) for p in partitions]
+        dead = {topics.dead_letter(topics.notification(lane)) for lane in Lane}
+        since = [TopicPartition(t, p, since_ms) for t in (topics.PLANNED, topics.RECEIPT, *dead) for p in partitions]
         consumer.assign(consumer.offsets_for_times(since, timeout=15.0))
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
@@ -86,12 +137,15 @@ def follow(
                 author = author_of(cast("list[tuple[str, bytes]] | None", message.headers()))
                 if not seen.admit(author, cast(int, message.offset())) or value is None:
                     continue
-                if message.topic() == topics.PLANNED:
+                if message.topic() in dead:
+                    headers = cast("list[tuple[str, bytes]] | None", message.headers())
+                    followed.dead_letter(message.key(), value, headers or ())
+                elif message.topic() == topics.PLANNED:
                     followed.planned(message.partition() or 0, decode_planned(value))
                 else:
                     followed.receipt(decode_receipt(value))
-            if followed.ended:
-                return True, followed.receipts
-        return False, followed.receipts
+            if followed.finished:
+                break
+        return followed
     finally:
         consumer.close()

@@ -11,6 +11,11 @@ import typer
 from pushcast.model.errors import ConfigurationError, PushcastError
 
 GROUPS = ("kafka", "topology", "schemas", "config", "device", "channel", "dlq", "bench")
+_KAFKA_ERRORS = (
+    ("confluent_kafka", "KafkaException"),
+    ("aiokafka.errors", "KafkaError"),
+    ("pushcast.handover.reading", "TailUnreadable"),
+)
 COMMANDS = ("run", "sim", "send", "pause", "resume", "audit", "demo")
 
 
@@ -50,3 +55,20 @@ def main() -> None:
     except PushcastError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)
+    except Exception as error:
+        if (said := of_kafka(error)) is None:
+            raise
+        typer.echo(f"error: {said}", err=True)
+        sys.exit(1)
+
+
+def of_kafka(error: Exception) -> str | None:
+    """What a Kafka client raised, as a sentence; None: it is none of theirs, and its traceback is wanted.
+
+    The clients are not imported for it: whoever raised has done so.
+    """
+    kinds = tuple(getattr(sys.modules[name], kind) for name, kind in _KAFKA_ERRORS if name in sys.modules)
+    if not isinstance(error, kinds):
+        return None
+    told = error.args[0] if error.args else ""
+    return f"Kafka: {told.str() if hasattr(told, 'str') else told or type(error).__name__}"

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from pushcast.cli.lines import Lines, device_check
 from pushcast.cli.output import Output, OutputOption, print_json, say
-from pushcast.config.settings import load
-from pushcast.model.errors import PushcastError
+from pushcast.cli.session import connect
 
 app = typer.Typer(name="device", help="Devices of users.", no_args_is_help=True)
 
@@ -19,22 +19,19 @@ app = typer.Typer(name="device", help="Devices of users.", no_args_is_help=True)
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="Lines of JSON, each a DeviceChange plus `user`; - reads stdin.")],
+    check: Annotated[bool, typer.Option("--check/--no-check", help="Refuse what would become a dead letter.")] = True,
     output: OutputOption = Output.text,
 ) -> None:
     """Write device changes; returns when Kafka has all of them. Exit 1 when a line was refused."""
     from pushcast.kafka.intake import IntakeProducer, lines_of
     from pushcast.wire import topics
 
-    settings = load()
-    sent, refused = 0, 0
+    settings = connect()
     with IntakeProducer(settings) as producer:
-        for number, line in lines_of(sys.stdin.buffer if str(file) == "-" else file):
-            try:
-                producer.put_json(topics.DEVICE_CHANGED, line)
-                sent += 1
-            except PushcastError as error:
-                refused += 1
-                say(f"line {number}: {error}")
+        intake = Lines(producer, device_check(settings) if check else None)
+        lines = lines_of(sys.stdin.buffer if str(file) == "-" else file)
+        sent = sum(1 for _ in intake.write(lines, lambda _: topics.DEVICE_CHANGED))
+    refused = intake.refused
     if output is Output.json:
         print_json({"sent": sent, "refused": refused})
     else:
@@ -49,7 +46,7 @@ def show(user: str, output: OutputOption = Output.text) -> None:
     from pushcast.kafka.intake import rows_of_user
     from pushcast.wire.times import rfc3339
 
-    rows: list[dict[str, Any]] = rows_of_user(load(), user)
+    rows: list[dict[str, Any]] = rows_of_user(connect(), user)
     for row in rows:
         row.pop("address")
         row["token_hash"] = row["token_hash"].hex()
@@ -79,7 +76,7 @@ def why(
     from pushcast.audit.device_history import history_of
     from pushcast.wire.times import rfc3339
 
-    found = history_of(load(), subject, user=user, app=app)
+    found = history_of(connect(), subject, user=user, app=app)
     if output is Output.json:
         print_json({"subject": subject, **found.to_dict()})
     else:

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from pushcast.cli.output import Output, OutputOption, print_json, say
-from pushcast.config.settings import Settings, load
-from pushcast.model.errors import ConfigurationError
+from pushcast.cli.session import connect, require_app
+from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
 from pushcast.wire.control import Breaker, Kind, Pause, Subject
 from pushcast.wire.times import rfc3339
@@ -35,7 +35,7 @@ def pause(
     """
     from pushcast.kafka.switchboard import read_state, write
 
-    settings = load()
+    settings = connect()
     if list_:
         if (app, platform, lane) != (None, None, None):
             raise typer.BadParameter("--list stands alone")
@@ -62,9 +62,7 @@ def subject_of(settings: Settings, app: str | None, platform: Platform | None, l
     """What the options name. Raises ConfigurationError for an app that the configuration does not know."""
     if app is None or platform is None:
         raise typer.BadParameter("--app and --platform are needed")
-    if app not in settings.apps:
-        known = ", ".join(sorted(settings.apps)) or "none"
-        raise ConfigurationError(f"there is no app {app!r} in the configuration; apps are: {known}")
+    require_app(settings, app)
     return Subject(Kind.PAUSE, app, platform, lane)
 
 

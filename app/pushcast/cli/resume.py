@@ -6,7 +6,7 @@ import typer
 
 from pushcast.cli.output import Output, OutputOption, print_json
 from pushcast.cli.pause import AppOption, LaneOption, PlatformOption, named, paused_row, subject_of
-from pushcast.config.settings import load
+from pushcast.cli.session import connect
 from pushcast.model.errors import PushcastError
 
 
@@ -26,7 +26,7 @@ def resume(
     """
     from pushcast.kafka.switchboard import read_state, write
 
-    settings = load()
+    settings = connect()
     subject = subject_of(settings, app, platform, lane)
     pauses = dict(read_state(settings).pauses)
     if lane is not None and subject not in pauses and subject._replace(lane=None) in pauses:

@@ -11,10 +11,12 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from pushcast.cli.lines import Lines, notification_check
 from pushcast.cli.output import Output, OutputOption, print_json, say
-from pushcast.config.settings import Settings, load
-from pushcast.model.errors import PushcastError
+from pushcast.cli.session import connect, require_app
+from pushcast.config.settings import Settings
 from pushcast.model.words import Lane
+from pushcast.wire.notifications import DEFAULT_CLASS
 
 
 def send(
@@ -30,63 +32,56 @@ def send(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Validate only, show nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Follow to the receipts.")] = False,
     timeout_seconds: Annotated[float, typer.Option(help="Longest wait.")] = 60.0,
+    check: Annotated[bool, typer.Option("--check/--no-check", help="Refuse what would become a dead letter.")] = True,
     output: OutputOption = Output.text,
 ) -> None:
-    """Write notifications; with --wait, exit 1 unless every delivery was accepted."""
+    """Write notifications. Exit 1 when a line was refused; with --wait, also unless every delivery was accepted."""
+    from pushcast.audit.follow import follow
     from pushcast.kafka.intake import IntakeProducer, lines_of
     from pushcast.wire import topics
 
-    settings = load()
+    if file is not None and (user, app, title, body, klass) != (None,) * 5:
+        raise typer.BadParameter("a FILE says user, app, class, title and body in its lines; leave the options out")
+    if file is None and (user is None or not (title or body)):
+        raise typer.BadParameter("give --user and --title or --body, or a FILE")
+    settings = connect()
+    if app is not None and check:
+        require_app(settings, app)
     if file is None:
-        if user is None or not (title or body):
-            raise typer.BadParameter("give --user and --title or --body, or a FILE")
         event: dict[str, Any] = {"id": str(uuid.uuid4()), "user": user, "app": app, "title": title, "body": body}
         event |= {"class": klass, "options": {"dry_run": True} if dry_run else None}
         lines = iter([(1, orjson.dumps({k: v for k, v in event.items() if v is not None}))])
     else:
         lines = lines_of(sys.stdin.buffer if str(file) == "-" else file)
     started_ms = round(time.time() * 1000)
-    written: list[tuple[str, str]] = []
-    refused = 0
     with IntakeProducer(settings) as producer:
-        for number, line in lines:
-            try:
-                topic = topics.notification(lane or _lane(settings, line, klass))
-                written.append(producer.put_json(topic, line))
-            except PushcastError as error:
-                refused += 1
-                say(f"line {number}: {error}")
-    result: dict[str, Any] = {"ids": [note for _, note in written], "refused": refused}
-    failed = refused > 0
+        intake = Lines(producer, notification_check(settings) if check else None)
+        written = list(intake.write(lines, lambda event: topics.notification(lane or _lane(settings, event))))
+    result: dict[str, Any] = {"ids": [note for _, note in written], "refused": intake.refused}
+    failed = intake.refused > 0
     if wait and written:
-        result["receipts"] = _follow(settings, written, started_ms, timeout_seconds)
-        outcomes = [receipt["outcome"] for receipt in result["receipts"]]
-        failed = failed or not outcomes or any(outcome != "accepted" for outcome in outcomes)
+        followed = follow(settings, set(written), started_ms, timeout_seconds)
+        result |= followed.to_dict()
+        failed = failed or not followed.all_accepted
+        if not followed.finished:
+            say(
+                f"not finished within {timeout_seconds:.0f} s: {followed.planned_count} planned, "
+                f"{followed.ended_count} ended; `pushcast audit` tells where the rest is"
+            )
     if output is Output.json:
         print_json(result)
     else:
         typer.echo("\n".join(result["ids"]))
         for receipt in result.get("receipts", []):
             typer.echo(f"  {receipt['platform']} {receipt['device']}: {receipt['outcome']} {receipt['reason'] or ''}")
+        for letter in result.get("dead_letters", []):
+            typer.echo(f"  {letter['id']} for {letter['user']}: dead letter, {letter['reason']}: {letter['message']}")
     if failed:
         raise typer.Exit(1)
 
 
-def _lane(settings: Settings, line: bytes, klass: str | None) -> Lane:
-    try:
-        name = klass or orjson.loads(line).get("class") or "default"
-    except (orjson.JSONDecodeError, AttributeError):
-        return Lane.NORMAL
-    rule = settings.classes.get(name)
+def _lane(settings: Settings, event: dict[str, Any]) -> Lane:
+    """Its class's; a class that is not configured has none, and becomes a dead letter in any."""
+    name = event.get("class") or DEFAULT_CLASS
+    rule = settings.classes.get(name) if isinstance(name, str) else None
     return Lane.NORMAL if rule is None else rule.lane
-
-
-def _follow(
-    settings: Settings, written: list[tuple[str, str]], started_ms: int, timeout_seconds: float
-) -> list[dict[str, Any]]:
-    from pushcast.audit.follow import follow
-
-    done, receipts = follow(settings, set(written), started_ms, timeout_seconds)
-    if not done:
-        say(f"not finished within {timeout_seconds:.0f} s; `pushcast audit` tells where it is")
-    return receipts

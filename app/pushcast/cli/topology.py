@@ -10,7 +10,7 @@ import typer
 from confluent_kafka.admin import AdminClient
 
 from pushcast.cli.output import Output, OutputOption, print_json, say
-from pushcast.config.settings import Settings, load
+from pushcast.cli.session import connect
 from pushcast.kafka.security import librdkafka_config
 from pushcast.kafka.topics import Action, Change, cluster, load_topology
 from pushcast.kafka.topics.graph import GRAPH_FILE, render
@@ -51,7 +51,7 @@ def plan(
     output: OutputOption = Output.text,
 ) -> None:
     """Show what apply would do and change nothing; exit 3 when the cluster differs."""
-    kafka = _settings(bootstrap_servers).kafka
+    kafka = connect(bootstrap_servers).kafka
     admin = AdminClient(_client(kafka.bootstrap_servers, librdkafka_config(kafka.security)))
     changes = cluster.plan(admin, load_topology(), kafka.partitions, kafka.replication_factor, delete=delete)
     _show(changes, output, done=False)
@@ -68,7 +68,7 @@ def apply(
     output: OutputOption = Output.text,
 ) -> None:
     """Create and alter topics until the cluster is as the files say. Safe to repeat; deletes only with --delete."""
-    kafka = _settings(bootstrap_servers).kafka
+    kafka = connect(bootstrap_servers).kafka
     client = _client(kafka.bootstrap_servers, librdkafka_config(kafka.security))
     changes = cluster.apply(client, load_topology(), kafka.partitions, kafka.replication_factor, delete=delete)
     _show(changes, output, done=True)
@@ -93,14 +93,6 @@ def graph(
 def _graph_is_fresh() -> bool:
     file = data_dir("topology") / GRAPH_FILE
     return file.is_file() and file.read_text(encoding="utf-8") == render(load_topology())
-
-
-def _settings(bootstrap_servers: str | None) -> Settings:
-    settings = load()
-    if bootstrap_servers is None:
-        return settings
-    kafka = settings.kafka.model_copy(update={"bootstrap_servers": bootstrap_servers})
-    return settings.model_copy(update={"kafka": kafka})
 
 
 def _client(bootstrap_servers: str, security: dict[str, str]) -> dict[str, str | int | float | bool]:

@@ -41,18 +41,6 @@ class IntakeProducer:
             }
         )
 
-    def put_json(self, topic: str, line: bytes) -> tuple[str, str]:
-        """An event with its `user` inside; returns (user, id or device). Raises InvalidInput naming the field."""
-        try:
-            event = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise InvalidInput(Reason.NOT_JSON, f"not JSON: {error.msg}") from None
-        if not isinstance(event, dict) or not isinstance(event.get("user"), str):
-            raise InvalidInput(Reason.INVALID_FIELD, "a line is an object with the field user", "user")
-        user = event.pop("user")
-        self.put(topic, user, orjson.dumps(event))
-        return user, str(event.get("id") or event.get("device") or "")
-
     def put(self, topic: str, user: str, value: bytes) -> None:
         """Blocks while the producer's queue is full. Raises InvalidInput for a bad user id or a value over 1 MiB."""
         key = user.encode()
@@ -84,6 +72,18 @@ class IntakeProducer:
         left = self._producer.flush(_FLUSH_SECONDS)
         if kind is None and (left or self._failed):
             raise PushcastError(f"{left} events unacknowledged, refused: {'; '.join(self._failed) or 'none'}")
+
+
+def event_of(line: bytes) -> tuple[str, dict[str, Any], bytes]:
+    """(user, event, record value) of a line of JSON that names its `user`. Raises InvalidInput naming the field."""
+    try:
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(Reason.NOT_JSON, f"not JSON: {error.msg}") from None
+    if not isinstance(event, dict) or not isinstance(event.get("user"), str):
+        raise InvalidInput(Reason.INVALID_FIELD, "a line is an object with the field user", "user")
+    user = event.pop("user")
+    return user, event, orjson.dumps(event)
 
 
 def lines_of(source: Path | BinaryIO) -> Iterator[tuple[int, bytes]]:

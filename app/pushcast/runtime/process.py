@@ -13,6 +13,7 @@ import uvloop
 from pushcast.config.settings import Settings
 from pushcast.kafka.control import ControlTail
 from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.reach import warn_without_broker
 from pushcast.model.words import Lane, Platform
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.rate_limit import RateLimitFilter
@@ -41,6 +42,7 @@ def run_roles(
     """
     name = process_name(roles, lanes)
     logs = configure_logging(name, settings.observe.log_level, settings.observe.log_json)
+    warn_without_broker(settings.kafka.bootstrap_servers)
     return uvloop.run(_run(settings, name, roles, lanes, platforms, slot, logs))
 
 

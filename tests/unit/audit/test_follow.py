@@ -28,15 +28,15 @@ def receipt(user: str, note: str, offset: int, delivery: str, partition: int = 1
 
 def test_it_waits_for_the_plan_and_for_every_receipt() -> None:
     followed = Followed({("ann", "n")})
-    assert not followed.ended
+    assert not followed.finished
     followed.receipt(receipt("ann", "n", 4, "x"))
-    assert not followed.ended
+    assert not followed.finished
     followed.planned(1, planned((4, "n", 2), (5, "other", 9)))
-    assert not followed.ended
+    assert not followed.finished
     followed.receipt(receipt("ann", "n", 4, "x"))
-    assert not followed.ended, "a copy is no second delivery"
+    assert not followed.finished, "a copy is no second delivery"
     followed.receipt(receipt("ann", "n", 4, "y"))
-    assert followed.ended
+    assert followed.finished
     assert [each["delivery_id"] for each in followed.receipts] == ["x", "y"]
 
 
@@ -44,17 +44,17 @@ def test_one_id_for_two_users_is_two_notifications() -> None:
     followed = Followed({("ann", "n"), ("bob", "n")})
     followed.planned(1, planned((4, "n", 1)))
     followed.receipt(receipt("ann", "n", 4, "x"))
-    assert not followed.ended
+    assert not followed.finished
     followed.planned(2, planned((4, "n", 1)))
-    assert not followed.ended
+    assert not followed.finished
     followed.receipt(receipt("bob", "n", 4, "y", partition=2))
-    assert followed.ended
+    assert followed.finished
 
 
 def test_what_is_planned_to_nothing_has_ended() -> None:
     followed = Followed({("ann", "n")})
     followed.planned(1, planned((4, "n", 0)))
-    assert followed.ended
+    assert followed.finished
     assert followed.receipts == []
 
 
@@ -63,6 +63,6 @@ def test_receipts_of_others_are_not_shown() -> None:
     followed.planned(1, planned((4, "n", 1)))
     followed.receipt(receipt("zoe", "n", 9, "z"))
     followed.receipt(receipt("ann", "m", 8, "w"))
-    assert not followed.ended
+    assert not followed.finished
     followed.receipt(receipt("ann", "n", 4, "x"))
     assert [each["user"] for each in followed.receipts] == ["ann"]

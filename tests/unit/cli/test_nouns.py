@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import typer
+from confluent_kafka import KafkaError, KafkaException
 from typer.testing import CliRunner
 
-from pushcast.cli import COMMANDS, GROUPS, build, main
+from pushcast.cli import COMMANDS, GROUPS, build, main, of_kafka
 from pushcast.cli.audit import since_ms
+from pushcast.handover.reading import TailUnreadable
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -76,3 +78,21 @@ def test_since_is_a_duration_or_a_time(text: str, ms: int) -> None:
 def test_since_that_says_nothing_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         since_ms(text, 1000.0)
+
+
+@pytest.mark.parametrize(
+    "error", [KafkaException(KafkaError(KafkaError._TIMED_OUT, "timed out")), TailUnreadable("timed out")]
+)
+def test_what_a_kafka_client_raises_is_a_sentence_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("pushcast.kafka.switchboard.read_state", fail)
+    assert run(monkeypatch, "pause", "--list") == 1
+    assert capsys.readouterr().err == "error: Kafka: timed out\n"
+
+
+def test_what_nobody_expects_keeps_its_traceback() -> None:
+    assert of_kafka(ValueError("a mistake of ours")) is None

@@ -1,0 +1,55 @@
+"""Lines of JSON on their way to an intake topic: each is held against the decoder of the stage that will read it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from pushcast.cli.output import say
+from pushcast.config.settings import Settings
+from pushcast.kafka.intake import IntakeProducer, event_of
+from pushcast.model.errors import InvalidInput
+from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.notifications import ClassRule, NotificationDecoder
+
+#: (user, value, milliseconds); raises InvalidInput, as the stage will, for what would become a dead letter.
+Check = Callable[[str, bytes, int], object]
+
+
+def notification_check(settings: Settings) -> Check:
+    """What PLAN says of a notification."""
+    rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
+    return NotificationDecoder(settings.apps, rules).decode
+
+
+def device_check(settings: Settings) -> Check:
+    """What REGISTER says of a device change."""
+    return DeviceChangeDecoder(settings.apps).decode
+
+
+class Lines:
+    """Writes lines and counts those that it refused, each with the field at fault on stderr."""
+
+    def __init__(self, producer: IntakeProducer, check: Check | None) -> None:
+        """`check` None: everything that is JSON with a `user` is written, whatever becomes of it."""
+        self._producer = producer
+        self._check = check
+        self.refused = 0
+
+    def write(
+        self, lines: Iterable[tuple[int, bytes]], topic_of: Callable[[dict[str, Any]], str]
+    ) -> Iterator[tuple[str, str]]:
+        """(user, id or device) of every line that was written. `lines`: numbered, from 1."""
+        for number, line in lines:
+            try:
+                user, event, value = event_of(line)
+                if self._check is not None:
+                    self._check(user, value, round(time.time() * 1000))
+                self._producer.put(topic_of(event), user, value)
+            except InvalidInput as error:
+                self.refused += 1
+                field = "" if error.field is None or error.field in str(error) else f" (field {error.field})"
+                say(f"line {number}: {error.reason}: {error}{field}")
+            else:
+                yield user, str(event.get("id") or event.get("device") or "")

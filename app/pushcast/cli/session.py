@@ -1,0 +1,27 @@
+"""What a command that needs Kafka begins with, and what its user typed held against the configuration."""
+
+from __future__ import annotations
+
+from pushcast.config.settings import Settings, load
+from pushcast.kafka.reach import require_broker
+from pushcast.model.errors import ConfigurationError
+
+
+def connect(bootstrap_servers: str | None = None) -> Settings:
+    """The settings, once a broker of theirs takes connections. Raises ConfigurationError, Unreachable.
+
+    `bootstrap_servers` stands above what is configured.
+    """
+    settings = load()
+    if bootstrap_servers is not None:
+        kafka = settings.kafka.model_copy(update={"bootstrap_servers": bootstrap_servers})
+        settings = settings.model_copy(update={"kafka": kafka})
+    require_broker(settings.kafka.bootstrap_servers)
+    return settings
+
+
+def require_app(settings: Settings, app: str) -> None:
+    """Raises ConfigurationError for an app that the configuration does not know."""
+    if app not in settings.apps:
+        known = ", ".join(sorted(settings.apps)) or "none"
+        raise ConfigurationError(f"there is no app {app!r} in the configuration; apps are: {known}")

@@ -1,0 +1,11 @@
+"""Commands that need Kafka find one: what they do with it is replaced, test by test."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker takes connections wherever the configuration says."""
+    monkeypatch.setattr("pushcast.cli.session.require_broker", lambda _: None)

@@ -1,0 +1,169 @@
+"""`pushcast send` and `device import`: what would become a dead letter is refused, and an end that is none is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from pushcast.audit.follow import Followed
+from pushcast.cli import build
+from pushcast.config.settings import Settings
+from pushcast.model.errors import ConfigurationError
+from pushcast.wire.keys import user_of
+from pushcast.wire.receipts import Planned
+
+GOOD = '{"id": "n", "user": "u1", "app": "news", "title": "Goal!"}'
+TOKEN = "ab12" * 16
+
+
+class Producer:
+    """Keeps what it is given: (topic, user, event)."""
+
+    written: list[tuple[str, str, dict[str, Any]]]
+
+    def __init__(self, _: Settings) -> None:
+        Producer.written = []
+
+    def put(self, topic: str, user: str, value: bytes) -> None:
+        self.written.append((topic, user_of(user.encode()), json.loads(value)))
+
+    def __enter__(self) -> Producer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to wait for."""
+
+
+@pytest.fixture(autouse=True)
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "pushcast.yaml"
+    path.write_text("apps: {news: {}, chat: {}}\nclasses: {breaking: {lane: urgent}}\n")
+    monkeypatch.setenv("PUSHCAST_CONFIG", str(path))
+    monkeypatch.setattr("pushcast.kafka.intake.IntakeProducer", Producer)
+
+
+def call(*arguments: str, lines: str = "") -> Any:
+    return CliRunner().invoke(build(("send", "device")), list(arguments), input=lines, catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"id": "n", "user": "u1", "titel": "Goal!"}', "line 2: unknown_field: unknown field 'titel'"),
+        ('{"id": "n", "user": "u1", "app": "nwes", "title": "x"}', "line 2: unknown_app"),
+        ('{"id": "n", "user": "u1", "class": "braking", "title": "x"}', "line 2: unknown_class"),
+        ('{"id": "n", "title": "x"}', "line 2: invalid_field: a line is an object with the field user"),
+        ('{"id": "n", "user": "", "title": "x"}', "line 2: key_missing"),
+        ("{", "line 2: not_json"),
+    ],
+)
+def test_a_notification_that_would_be_a_dead_letter_is_refused_with_its_field(line: str, said: str) -> None:
+    result = call("send", "-", lines=f"{GOOD}\n{line}\n{GOOD}\n")
+    assert said in result.stderr
+    assert result.exit_code == 1
+    assert [user for _, user, _ in Producer.written] == ["u1", "u1"], "the others are written"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"op": "regster"}, "`$.op`"),
+        ({"token": "zz"}, "token"),
+        ({"platform": None}, "register needs platform"),
+        ({"app": "nwes"}, "unknown_app"),
+    ],
+)
+def test_a_device_change_that_would_be_a_dead_letter_is_refused(change: dict[str, str | None], said: str) -> None:
+    good = {"op": "register", "user": "u1", "app": "news", "device": "d1", "platform": "apns", "token": TOKEN}
+    bad = {name: value for name, value in {**good, **change}.items() if value is not None}
+    result = call("device", "import", "-", "--output", "json", lines=f"{json.dumps(bad)}\n{json.dumps(good)}\n")
+    assert said in result.stderr
+    assert TOKEN not in result.stderr
+    assert json.loads(result.stdout) == {"sent": 1, "refused": 1}
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize("noun", [("send",), ("device", "import")])
+def test_without_the_check_everything_that_names_a_user_is_written(noun: tuple[str, ...]) -> None:
+    assert call(*noun, "-", "--no-check", lines='{"user": "u1", "titel": "x"}\n').exit_code == 0
+    assert [event for _, _, event in Producer.written] == [{"titel": "x"}]
+
+
+def test_the_class_chooses_the_lane() -> None:
+    call("send", "-", lines='{"id": "n", "user": "u1", "class": "breaking", "title": "x"}\n')
+    call_topic = Producer.written[0][0]
+    assert call_topic == "push.notification.urgent.v1"
+
+
+def test_an_app_that_is_not_configured_is_refused_as_elsewhere() -> None:
+    with pytest.raises(ConfigurationError, match="no app 'nwes' in the configuration; apps are: chat, news"):
+        call("send", "--user", "u1", "--app", "nwes", "--title", "x", "--wait")
+
+
+def test_options_that_a_file_would_override_are_refused() -> None:
+    assert call("send", "-", "--user", "u2", lines=GOOD).exit_code == 2
+
+
+def followed(monkeypatch: pytest.MonkeyPatch, fill: Any) -> Any:
+    def follow(_: Settings, wanted: set[tuple[str, str]], *__: object) -> Followed:
+        books = Followed(wanted)
+        fill(books)
+        return books
+
+    monkeypatch.setattr("pushcast.audit.follow.follow", follow)
+    return call("send", "-", "--wait", "--output", "json", lines=GOOD)
+
+
+def _planned(count: int) -> Planned:
+    planned = Planned("normal")
+    planned.add(4, "n", {"fcm": count})
+    return planned
+
+
+def _receipt(delivery: str, outcome: str) -> dict[str, Any]:
+    source = {"lane": "normal", "source_partition": 1, "source_offset": 4}
+    return {"user": "u1", "notification_id": "n", "delivery_id": delivery, "outcome": outcome, **source}
+
+
+@pytest.mark.parametrize(
+    ("planned", "outcomes", "finished", "code"),
+    [
+        (1, ["accepted"], True, 0),
+        (2, ["accepted"], False, 1),
+        (2, ["accepted", "invalid"], True, 1),
+        (0, [], True, 1),
+    ],
+)
+def test_waiting_succeeds_only_when_every_delivery_was_accepted(
+    monkeypatch: pytest.MonkeyPatch, planned: int, outcomes: list[str], finished: bool, code: int
+) -> None:
+    def fill(books: Followed) -> None:
+        books.planned(1, _planned(planned))
+        for number, outcome in enumerate(outcomes):
+            books.receipt(_receipt(str(number), outcome))
+
+    result = followed(monkeypatch, fill)
+    shown = json.loads(result.stdout)
+    assert (shown["finished"], shown["planned"], shown["ended"]) == (finished, planned, len(outcomes))
+    assert result.exit_code == code
+    assert finished or f"{planned} planned, {len(outcomes)} ended" in result.stderr
+
+
+def test_a_dead_letter_ends_the_wait_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = [("push.errors.reason", b"unknown_class"), ("__streams.errors.message", b"class 'x' is not configured")]
+
+    def fill(books: Followed) -> None:
+        books.dead_letter(b"u2", b'{"id": "n"}', headers)
+        books.dead_letter(b"u1", b"\xc3\x01 not ours", headers)
+        assert not books.finished
+        books.dead_letter(b"u1", b'{"id": "n"}', headers)
+
+    result = followed(monkeypatch, fill)
+    shown = json.loads(result.stdout)
+    assert shown["finished"]
+    assert [(row["id"], row["reason"]) for row in shown["dead_letters"]] == [("n", "unknown_class")]
+    assert result.exit_code == 1
