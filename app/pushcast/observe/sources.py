@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from pushcast.model.words import Lane
@@ -98,6 +99,16 @@ class PoolFigures(Protocol):
     def connections(self) -> int: ...
     @property
     def ended(self) -> Mapping[str, int]: ...
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def limit(self) -> int: ...
+    @property
+    def limited_by(self) -> str: ...
+    @property
+    def latency_seconds(self) -> float: ...
 
 
 def lag_known(group: GroupFigures) -> bool:
@@ -211,11 +222,21 @@ def poller(figures: PollFigures) -> Iterator[Sample]:
         yield Sample(Name.DEAD_LETTERS, count, ("settler", "", reason))
 
 
-def pool(app: str, platform: str, stats: PoolFigures) -> Iterator[Sample]:
-    """Connections of one app to one provider."""
-    yield Sample(Name.PROVIDER_CONNECTIONS, stats.connections, (app, platform))
-    for reason, count in stats.ended.items():
-        yield Sample(Name.PROVIDER_CONNECTIONS_ENDED, count, (app, platform, reason))
+def pools(app: str, platform: str, stats: Sequence[PoolFigures]) -> Iterator[Sample]:
+    """Connections of one app to one provider; Web Push has a pool for each push service."""
+    labels = (app, platform)
+    yield Sample(Name.PROVIDER_CONNECTIONS, sum(each.connections for each in stats), labels)
+    yield Sample(Name.PROVIDER_REQUESTS, sum(each.in_flight for each in stats), labels)
+    yield Sample(Name.PROVIDER_REQUESTS_WAITING, sum(each.waiting for each in stats), labels)
+    yield Sample(Name.PROVIDER_REQUESTS_LIMIT, sum(each.limit for each in stats), labels)
+    yield Sample(Name.PROVIDER_LATENCY, max((each.latency_seconds for each in stats), default=0.0), labels)
+    for word, count in Counter(each.limited_by for each in stats).items():
+        yield Sample(Name.PROVIDER_LIMITED, count, (*labels, word))
+    ended: Counter[str] = Counter()
+    for each in stats:
+        ended.update(each.ended)
+    for reason, count in ended.items():
+        yield Sample(Name.PROVIDER_CONNECTIONS_ENDED, count, (*labels, reason))
 
 
 class LoopDelay:

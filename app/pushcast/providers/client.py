@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.pool import PoolStats
 from pushcast.http2.request import Response, Template
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
@@ -90,6 +91,9 @@ class TemplateProvider(ABC):
     @property
     def slow(self) -> bool:
         return self._engine.slow
+
+    def pools(self) -> list[PoolStats]:
+        return self._engine.pools()
 
     @property
     def suspicious(self) -> bool:

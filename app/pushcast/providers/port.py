@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.pool import PoolStats
 from pushcast.model.batch import Message
 from pushcast.model.words import Platform
 
@@ -83,6 +84,15 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Waits for nothing: call it after the last `send` has returned."""
+        ...
+
+
+@runtime_checkable
+class Pooled(Provider, Protocol):
+    """A provider whose engine keeps pools of connections."""
+
+    def pools(self) -> list[PoolStats]:
+        """How each of them stands."""
         ...
 
 

@@ -10,7 +10,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.observe.catalogue import MetricName
 from pushcast.observe.metrics import Sample
-from pushcast.providers.port import Provider
+from pushcast.providers.port import Pooled, Provider
 from pushcast.send.agent import SendStage, group_of
 from pushcast.send.budget import Budget
 from pushcast.send.build import bounds, build, build_breakers
@@ -64,6 +64,7 @@ class Senders:
             host.resources.append(self._quota)
             host.metrics.add_source(lambda: sources.sender(self._figures))
             host.metrics.add_source(self._in_flight)
+            host.metrics.add_source(self._pools)
             self._figures.latencies = lambda app, sent_by, seconds: host.metrics.observe(
                 MetricName.PROVIDER_SECONDS, seconds, (app, sent_by)
             )
@@ -106,3 +107,9 @@ class Senders:
             for name in providers:
                 for lane in Lane:  # keys as `SendStage` makes them; lanes add up
                     yield Sample(MetricName.IN_FLIGHT, self._budget.held_by((name, platform, lane)), (name, platform))
+
+    def _pools(self) -> Iterator[Sample]:
+        for platform, providers in self._providers.items():
+            for name, provider in providers.items():
+                if isinstance(provider, Pooled):
+                    yield from sources.pools(name, platform, provider.pools())

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -166,3 +167,26 @@ def test_the_longest_delay_of_the_loop_is_shown_once() -> None:
         loop.run_next(late)
     assert delay() == [Sample(Name.LOOP_DELAY, 0.5)]
     assert delay() == [Sample(Name.LOOP_DELAY, 0.0)]
+
+
+def test_pools_of_one_provider_add_up_and_say_what_limits_them() -> None:
+    def made(limited_by: str, latency_seconds: float) -> SimpleNamespace:
+        return SimpleNamespace(
+            connections=2,
+            ended={"closed_by_us": 1},
+            in_flight=30,
+            waiting=5,
+            limit=100,
+            limited_by=limited_by,
+            latency_seconds=latency_seconds,
+        )
+
+    samples = list(sources.pools("news", "webpush", [made("work", 0.1), made("latency", 2.5), made("work", 0.2)]))
+    labels = ("news", "webpush")
+    assert Sample(Name.PROVIDER_REQUESTS, 90, labels) in samples
+    assert Sample(Name.PROVIDER_REQUESTS_LIMIT, 300, labels) in samples
+    assert Sample(Name.PROVIDER_LATENCY, 2.5, labels) in samples
+    assert Sample(Name.PROVIDER_LIMITED, 2, (*labels, "work")) in samples
+    assert Sample(Name.PROVIDER_LIMITED, 1, (*labels, "latency")) in samples
+    assert Sample(Name.PROVIDER_CONNECTIONS_ENDED, 3, (*labels, "closed_by_us")) in samples
+    assert all(len(sample.labels) == len(BY_NAME[sample.name].labels) for sample in samples)

@@ -20,6 +20,7 @@ from aioapns.common import NotificationRequest
 from aioapns.connection import AuthorizationHeaderProvider
 
 from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.pool import PoolStats
 from pushcast.http2.request import Kind, Response, Template
 from pushcast.providers.apns.aioapns_connection import MAX_IN_FLIGHT, Connection, NoStream, NotOurs
 from pushcast.providers.engines.engine import Columns, OnOutcomes, OutcomeBuffer, Request, Slots, materialize, run_each
@@ -72,6 +73,9 @@ class AioapnsEngine:
 
     async def start(self) -> None:
         """Connections open when they are needed."""
+
+    def pools(self) -> list[PoolStats]:
+        return []
 
     async def exchange(
         self,

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple, Protocol
 
 from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.pool import PoolStats
 from pushcast.http2.request import Outcomes, Response, Template, Wrapped
 
 OnOutcomes = Callable[[Outcomes], None]
@@ -31,6 +32,10 @@ class Engine(Protocol):
 
     async def start(self) -> None:
         """Must not fail because the provider is away."""
+        ...
+
+    def pools(self) -> list[PoolStats]:
+        """Its pool of connections, when it is one of ours."""
         ...
 
     async def exchange(

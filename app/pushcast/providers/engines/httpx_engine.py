@@ -16,6 +16,7 @@ from typing import Final
 import httpx
 
 from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.pool import PoolStats
 from pushcast.http2.request import Kind, Response, Template
 from pushcast.providers.engines.engine import (
     MAX_BODY_BYTES,
@@ -77,6 +78,9 @@ class HttpxEngine:
         )
         client.headers.clear()
         return _Lease(client, asyncio.get_running_loop().time())
+
+    def pools(self) -> list[PoolStats]:
+        return []
 
     async def exchange(
         self,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pushcast.http2.leave import MayLeave, always
-from pushcast.http2.pool import Pool
+from pushcast.http2.pool import Pool, PoolStats
 from pushcast.http2.queue import QueueFull
 from pushcast.http2.request import Job, Outcomes, Template
 from pushcast.model.errors import ConfigurationError
@@ -36,6 +36,9 @@ class MulticastEngine:
     async def start(self) -> None:
         self._pool = self._make_pool()
         self._rotated_at = asyncio.get_running_loop().time()
+
+    def pools(self) -> list[PoolStats]:
+        return [] if self._pool is None else [self._pool.stats]
 
     @property
     def pool(self) -> Pool:

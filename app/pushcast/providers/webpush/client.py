@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from pushcast.http2.dial import Resolver, resolve
 from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.pool import PoolStats
 from pushcast.http2.request import Outcomes, Response
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
@@ -86,6 +87,10 @@ class WebpushProvider:
     def slow(self) -> bool:
         """Any of the push services in use is."""
         return self._listed.slow or self._others.slow
+
+    def pools(self) -> list[PoolStats]:
+        """One for each push service in use."""
+        return [*self._listed.pools(), *self._others.pools()]
 
     @property
     def suspicious(self) -> bool:

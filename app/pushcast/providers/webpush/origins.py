@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
+from pushcast.http2.pool import PoolStats
 from pushcast.providers.engines.engine import Engine
 from pushcast.providers.webpush.endpoints import Origin
 
@@ -38,6 +39,9 @@ class Origins:
     def slow(self) -> bool:
         """What is used waits for a slow origin."""
         return any(held.users and held.engine.slow for held in self._held.values())
+
+    def pools(self) -> list[PoolStats]:
+        return [stats for held in self._held.values() for stats in held.engine.pools()]
 
     async def acquire(self, origin: Origin) -> Engine:
         """The origin's engine, which stays open until `release`. Waits without bound: give it a time limit."""
