@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -19,6 +20,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetS
 from pushcast.kafka import embedded
 from pushcast.kafka.embedded import ports, process, readiness
 from pushcast.kafka.embedded.errors import BrokerFailedError, PortTakenError, SettingError, StorageError
+from pushcast.kafka.embedded.runtime import Runtime
 
 Name = Callable[[str], str]
 
@@ -165,7 +167,7 @@ def test_a_broker_that_cannot_start_is_reported_with_its_own_words(
     )
     broken.chmod(0o755)
     monkeypatch.setenv("PUSHCAST_JAVA", str(broken))
-    with pytest.raises(BrokerFailedError, match=r"broker 1 .* ended: .*no such luck.*kafka\.log"):
+    with pytest.raises(BrokerFailedError, match=r"broker 1 .* ended with exit code 3: .*no such luck.*kafka\.log"):
         embedded.start(data_dir=stopped)
     assert embedded.status(stopped) is None
 
@@ -302,3 +304,22 @@ def test_three_brokers_go_on_when_one_is_killed_and_stop_when_two_are() -> None:
 
 def in_sync(admin: AdminClient, name: str) -> int:
     return min(len(each.isrs) for each in admin.list_topics(name, timeout=10).topics[name].partitions.values())
+
+
+def test_a_broker_that_dies_while_it_starts_is_started_once_more(
+    stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spawn = Runtime.spawn
+    spawned: list[int] = []
+
+    def spawn_and_kill_the_first(self: Runtime, *arguments: Any) -> int:
+        spawned.append(spawn(self, *arguments))
+        if len(spawned) == 1:
+            os.kill(spawned[0], signal.SIGKILL)
+        return spawned[-1]
+
+    monkeypatch.setattr(Runtime, "spawn", spawn_and_kill_the_first)
+    said: list[str] = []
+    info = embedded.start(data_dir=stopped, progress=said.append)
+    assert info.pids == (spawned[1],)
+    assert any("signal 9" in line and "started once more" in line for line in said)

@@ -39,7 +39,8 @@ def wait_ready(directory: Path, layout: Layout, pids: dict[int, int]) -> None:
         for index, pid in pids.items():
             folder = state.broker_dir(directory, index)
             if not process.alive(pid, folder):
-                raise BrokerFailedError(f"broker {index + 1} (pid {pid}) ended: {_last_words(folder)}")
+                how = process.ended_by(pid)
+                raise BrokerFailedError(f"broker {index + 1} (pid {pid}) ended with {how}: {_last_words(folder)}")
 
     servers = ",".join(f"{ports.HOST}:{layout.ports[index]}" for index in pids)
     readiness.wait(servers, layout.cluster_id, len(pids), check_alive, START_TIMEOUT_SECONDS)

@@ -14,6 +14,8 @@ from pathlib import Path
 from pushcast.kafka.embedded import state
 
 POLL_SECONDS = 0.02
+#: How children of ours ended, by pid: a wait status as os.waitpid gives it.
+_ended: dict[int, int] = {}
 #: Bit of the flags in /proc/<pid>/stat (linux/sched.h).
 _PF_KTHREAD = 0x0020_0000
 
@@ -68,8 +70,7 @@ def pid_of(broker_dir: Path) -> int | None:
 def alive(pid: int, broker_dir: Path) -> bool:
     """Whether `pid` is the broker of this folder and has not ended, down to its last thread: only then are its ports
     and file locks free. A dead child of ours is reaped."""
-    with contextlib.suppress(ChildProcessError):  # then another process started it, and reaps it
-        os.waitpid(pid, os.WNOHANG)
+    _reap(pid)
     if sys.platform == "linux":
         return _alive_by_proc(pid, _mark(broker_dir))
     ran = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
@@ -89,6 +90,22 @@ def _alive_by_proc(pid: int, mark: str) -> bool:
     if run_state in "ZX" and threads <= 1:
         return False
     return mark in arguments or (arguments == [""] and not flags & _PF_KTHREAD)
+
+
+def _reap(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):  # then another process started it, and reaps it
+        reaped, wait_status = os.waitpid(pid, os.WNOHANG)
+        if reaped:
+            _ended[pid] = wait_status
+
+
+def ended_by(pid: int) -> str:
+    """`exit code 1`, `signal 9`; `a status unknown here` when another process started it."""
+    _reap(pid)  # it may have ended after `alive` looked for it as a child
+    if pid not in _ended:
+        return "a status unknown here"
+    code = os.waitstatus_to_exitcode(_ended[pid])
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 
 def paused(pid: int) -> bool:
