@@ -36,6 +36,7 @@ from pushcast.wire.devices import decode_row, encode_row
 from pushcast.wire.headers import FORWARDED, first, origin
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 
+TOKEN, OTHER_TOKEN = "ab12" * 16, "cd34" * 16
 PARTITIONS = 4
 INTAKE_BYTES = 1_048_576
 USER = b"user-1"
@@ -142,7 +143,7 @@ def ground(kafka: str, unique: Callable[[str], str], tmp_path: Path) -> Iterator
 def event(op: str, device: str, at: int, **more: Any) -> bytes:
     body: dict[str, Any] = {"op": op, "app": "news", "device": device, "at": at, **more}
     if op == "register":
-        body |= {"platform": "apns", "token": more.get("token", "ab12")}
+        body |= {"platform": "apns", "token": more.get("token", TOKEN)}
     return orjson.dumps(body)
 
 
@@ -159,14 +160,24 @@ async def test_rows_follow_the_events_and_the_table_that_is_tailed(ground: Groun
     async with ground.registrar() as stage:
         ground.change(
             (HOME, USER, event("register", "d-1", past)),
-            (HOME, USER, event("register", "d-2", past, token="CD34")),
+            (HOME, USER, event("register", "d-2", past, token=OTHER_TOKEN.upper())),
             (HOME, USER, event("register", "d-3", past)),
         )
         await until(lambda: ground.counters["registrations", "written"] == 3, "three rows")
         await until(lambda: stage.rows_in_flight == 0, "the table has applied them")
         # From here on only the table knows the rows.
         verdict = TokenInvalid(
-            "user-1", "news", "d-2", "apns", token_hash(b"cd34"), "device_unregistered", 410, past + 1, past, past, ""
+            "user-1",
+            "news",
+            "d-2",
+            "apns",
+            token_hash(OTHER_TOKEN.encode()),
+            "device_unregistered",
+            410,
+            past + 1,
+            past,
+            past,
+            "",
         )
         produce(ground.kafka, ground.topics.invalid, [(HOME, USER, encode_token_invalid(verdict))])
         ground.change(
@@ -193,7 +204,17 @@ async def test_the_history_of_a_device_is_found_by_its_id_and_by_its_tokens_hash
         ground.change((HOME, USER, event("register", "d-1", past)), (AWAY, b"user-0", event("register", "d-2", past)))
         await until(lambda: ground.counters["registrations", "written"] == 2, "two rows")
         verdict = TokenInvalid(
-            "user-1", "news", "d-1", "apns", token_hash(b"ab12"), "device_unregistered", 410, past + 1, past, past, ""
+            "user-1",
+            "news",
+            "d-1",
+            "apns",
+            token_hash(TOKEN.encode()),
+            "device_unregistered",
+            410,
+            past + 1,
+            past,
+            past,
+            "",
         )
         produce(ground.kafka, ground.topics.invalid, [(HOME, USER, encode_token_invalid(verdict))])
 
@@ -209,7 +230,7 @@ async def test_the_history_of_a_device_is_found_by_its_id_and_by_its_tokens_hash
     assert rows == ["row_active", "row_suspended", "row_removed"]
     assert [step for step in steps if step not in rows] == ["registered", "verdict", "suspended", "removed"]
     assert {device for _, device in told} == {"d-1"}
-    by_hash = await asyncio.to_thread(why, token_hash(b"ab12").hex(), user="user-1")
+    by_hash = await asyncio.to_thread(why, token_hash(TOKEN.encode()).hex(), user="user-1")
     assert by_hash == told
     assert await asyncio.to_thread(why, "d-9") == []
 

@@ -43,7 +43,7 @@ changes = st.builds(
     st.sampled_from(USERS),
     st.sampled_from(["d-1", "d-2"]),
     st.integers(T0 - 5, T0),
-    st.sampled_from(["aa", "bb"]),
+    st.sampled_from(["aa" * 32, "bb" * 32]),
     st.sampled_from([None, "de", "fr"]),
     st.sampled_from([None, (), ("t",)]),
 )
@@ -53,7 +53,7 @@ verdicts = st.builds(
     st.sampled_from(USERS),
     st.sampled_from(["d-1", "d-2"]),
     st.integers(T0 - 5, T0),
-    st.sampled_from(["aa", "bb"]),
+    st.sampled_from(["aa" * 32, "bb" * 32]),
     st.none(),
     st.none(),
 )

@@ -131,13 +131,13 @@ class World:
         return rows_of(self.owner.kafka)
 
 
-def event(op: str, token: str = "aa", before: int = 5) -> Op:
+def event(op: str, token: str = "aa" * 32, before: int = 5) -> Op:
     return Op("event", event=Event(op, "user-1", "d-1", T0 - before, token, None, None))
 
 
 #: The row `bb` of a process that was stopped lands after its heir has removed the device.
 LATE = [
-    *(event("register"), Op("deliver"), Op("acknowledge", count=4), event("register", "bb", 4), Op("deliver")),
+    *(event("register"), Op("deliver"), Op("acknowledge", count=4), event("register", "bb" * 32, 4), Op("deliver")),
     *(Op("take_over"), event("unregister", before=3), Op("deliver"), Op("acknowledge", 1, 4)),
 ]
 

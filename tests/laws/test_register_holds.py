@@ -29,7 +29,7 @@ USER = b"user-1"
 HOME = partition_of(USER, PARTITIONS)
 SOURCES = (DEVICE_CHANGED, TOKEN_INVALID, TOKEN_HOLD)
 DEVICES = 2
-TOKENS = ("aa", "bb")
+TOKENS = ("aa" * 32, "bb" * 32)
 
 
 class Op(NamedTuple):
@@ -251,4 +251,4 @@ def test_copies_of_records_change_nothing(program: list[Op]) -> None:
 def test_the_laws_see_a_removal_and_a_rescue() -> None:
     """They would hold for a REGISTER that never removes anything, too."""
     assert asyncio.run(finished(REMOVED_AT_THE_END)).rows() == {}
-    assert asyncio.run(finished(LIFTED)).rows() == {"d-0": ("aa", "active")}
+    assert asyncio.run(finished(LIFTED)).rows() == {"d-0": ("aa" * 32, "active")}

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+
+import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushcast.model.batch import KIND_NUMBERS
-from pushcast.model.device import DeviceRow
+from pushcast.model.device import DeviceRow, Purpose
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key
+from pushcast.wire import row_reader
 from pushcast.wire.avro_bytes import bytes_of, long_of
 from pushcast.wire.devices import encode_row
-from pushcast.wire.row_reader import active_device, registered_at_ms
+from pushcast.wire.row_reader import active_device, locale_of, registered_at_ms
+from pushcast.wire.schemas import AvroType, lock
 
+PURPOSES = {None, *map(str, Purpose)}
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 longs = st.integers(-(2**63), 2**63 - 1) | st.integers(1_800_000_000_000, 1_800_000_000_003)
 rows = st.builds(
@@ -30,7 +37,12 @@ rows = st.builds(
     locale=st.none() | text,
     topics=st.lists(text, max_size=3).map(tuple),
     suspended_at=st.none() | longs,
+    country=st.none() | text,
+    tags=st.dictionaries(text, text, max_size=2),
+    token_hash_before=st.none() | st.binary(max_size=16),
+    purpose=st.none() | st.sampled_from([*map(str, Purpose), "hologram", "xvoip"]),
 )
+RELEASES = [AvroType("device_row", json.dumps(version["schema"])) for version in lock()["device_row"]]
 
 
 @settings(max_examples=500, deadline=None)
@@ -38,7 +50,7 @@ rows = st.builds(
 def test_an_active_row_of_a_known_platform_and_kind_is_a_device_and_no_other(row: DeviceRow) -> None:
     key = device_row_key("user", row.app, row.device)
     device = active_device(key, encode_row(row))
-    if row.state != "active" or row.platform == "wns" or row.kind == "smoke":
+    if row.state != "active" or row.platform == "wns" or row.kind == "smoke" or row.purpose not in PURPOSES:
         assert device is None
         return
     assert device is not None
@@ -52,6 +64,34 @@ def test_an_active_row_of_a_known_platform_and_kind_is_a_device_and_no_other(row
     assert registered_at_ms(device) == row.registered_at
     taken = (device.device, device.kind, device.address, device.key_id, device.token_hash, device.registered_at)
     assert sum(map(len, taken)) <= device.size
+    assert device.purpose == row.purpose
+    assert locale_of(device) == row.locale
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows, st.sampled_from(RELEASES))
+def test_a_row_of_an_earlier_release_is_the_device_that_it_was(row: DeviceRow, release: AvroType) -> None:
+    known = {field["name"] for field in release.source["fields"]}
+    columns = {name: value for name, value in msgspec.structs.asdict(row).items() if name in known}
+    now = msgspec.structs.replace(row, purpose=row.purpose if "purpose" in known else None)
+    key = device_row_key("user", row.app, row.device)
+    old, new = active_device(key, release.encode(columns)), active_device(key, encode_row(now))
+    if old is None or new is None:
+        assert old is new
+        return
+    assert old._replace(row=b"") == new._replace(row=b"")
+    assert locale_of(old) == locale_of(new) == row.locale
+
+
+def test_rows_of_every_release_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_reader, "row_columns", None)  # Avro is not asked
+    row = DeviceRow("news", "d", "apns", "token", b"ab12", "", b"h" * 16, "active", 1, 1, "de-DE")
+    for release in RELEASES:
+        known = {field["name"] for field in release.source["fields"]}
+        columns = {name: value for name, value in msgspec.structs.asdict(row).items() if name in known}
+        device = active_device(b"u\0news\0d", release.encode(columns))
+        assert device is not None
+        assert locale_of(device) == "de-DE"
 
 
 @settings(max_examples=300, deadline=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushcast.model.device import DeviceRow
+from pushcast.model.device import DeviceRow, Purpose
 from pushcast.wire import row_writer
 from pushcast.wire.devices import decode_row, encode_row
 from pushcast.wire.row_writer import RowWriter
@@ -33,6 +33,17 @@ rows = st.builds(
     suspended_at=st.none() | times,
     suspended_reason=optional,
     invalid_since=st.none() | times,
+    first_at=st.none() | times,
+    removed_at=st.none() | times,
+    country=optional,
+    region=optional,
+    tags=st.just({}) | st.dictionaries(few, text, max_size=3),
+    content_key=st.none() | st.binary(max_size=70),
+    content_key_id=optional,
+    zone_before=optional,
+    zone_at=st.none() | times,
+    token_hash_before=st.none() | st.binary(max_size=16),
+    purpose=st.none() | st.sampled_from([str(purpose) for purpose in Purpose]) | few,
 )
 
 

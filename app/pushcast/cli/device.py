@@ -49,9 +49,11 @@ def show(user: str, output: OutputOption = Output.text) -> None:
     rows: list[dict[str, Any]] = rows_of_user(connect(), user)
     for row in rows:
         row.pop("address")
-        row["token_hash"] = row["token_hash"].hex()
-        for name in ("registered_at", "seen_at", "suspended_at", "invalid_since"):
-            row[name] = None if row[name] is None else rfc3339(row[name])
+        for name in ("token_hash", "token_hash_before", "content_key"):
+            row[name] = None if row[name] is None else row[name].hex()
+        for name in row:
+            if name.endswith(("_at", "_since")) and row[name] is not None:
+                row[name] = rfc3339(row[name])
     if output is Output.json:
         print_json(rows)
     else:

@@ -35,8 +35,31 @@ class AddressKind(StrEnum):
     SUBSCRIPTION = "subscription"  # Web Push: JSON {endpoint, p256dh, auth}
 
 
+class Purpose(StrEnum):
+    """Which push types a token takes. The words are Apple's push types; `background` goes where `alert` goes.
+
+    A PushKit token takes `voip` and nothing else; Apple refuses every other pair, and such an answer would cost a good
+    token.
+    """
+
+    ALERT = "alert"
+    VOIP = "voip"
+    COMPLICATION = "complication"
+    FILEPROVIDER = "fileprovider"
+    LOCATION = "location"
+    PUSHTOTALK = "pushtotalk"
+    LIVEACTIVITY = "liveactivity"
+    WIDGETS = "widgets"
+    CONTROLS = "controls"
+
+
+def takes(purpose: str | None, push_type: str) -> bool:
+    """Whether a token that was registered for `purpose` takes pushes of this type. None: for every type."""
+    return purpose is None or purpose == push_type or (purpose == Purpose.ALERT and push_type == "background")
+
+
 class DeviceChange(msgspec.Struct, frozen=True):
-    """A valid change. `address` is canonical (APNs tokens in lower case); None for operations that need none."""
+    """A valid change. `address` is canonical (`wire.addresses`); None for operations that need none."""
 
     op: Operation
     user: str
@@ -50,6 +73,8 @@ class DeviceChange(msgspec.Struct, frozen=True):
     time_zone: str | None = None
     app_version: str | None = None
     topics: tuple[str, ...] | None = None
+    purpose: Purpose | None = None
+    tags: dict[str, str] | None = None
 
 
 class DeviceRow(msgspec.Struct, frozen=True):
@@ -72,3 +97,15 @@ class DeviceRow(msgspec.Struct, frozen=True):
     suspended_at: int | None = None  # when the provider's answer came that suspended it
     suspended_reason: str | None = None
     invalid_since: int | None = None  # from when that verdict holds: a registration after it lifts the suspension
+    first_at: int | None = None  # Kafka time of the event that created the row
+    topics_at: int | None = None
+    removed_at: int | None = None
+    country: str | None = None
+    region: str | None = None
+    tags: dict[str, str] = {}
+    content_key: bytes | None = None
+    content_key_id: str | None = None
+    zone_before: str | None = None
+    zone_at: int | None = None
+    token_hash_before: bytes | None = None
+    purpose: str | None = None  # of Purpose; None: takes every push type

@@ -104,7 +104,7 @@ class Intake:
                 is_duplicate(note.user, note.id)  # so that the next one is
                 known.append(record.offset)
                 continue
-            devices: Sequence[Device] = devices_of(rows, self._unreadable) if rows else ()
+            devices: Sequence[Device] = devices_of(rows, note.options.push_type, self._unreadable) if rows else ()
             if tail and (there := tail.take(record.offset)):
                 is_duplicate(note.user, note.id)
                 entry = Entry(batch, record.offset, record_bytes(record), note)
@@ -162,7 +162,7 @@ class Intake:
         now, now_ms = self._clock.monotonic_seconds(), self._clock.now_ms()
         nothing: list[tuple[Entry, Outcome, Reason]] = []
         for (entry, note), rows in zip(waiting, self._table.multi_scan(state.number, prefixes), strict=True):
-            devices = devices_of(rows, self._unreadable)
+            devices = devices_of(rows, note.options.push_type, self._unreadable)
             if note.expires_at <= now_ms:
                 nothing.append((entry, Outcome.EXPIRED, Reason.EXPIRED))
             elif devices:

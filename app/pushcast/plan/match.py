@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from pushcast.model.device import takes
 from pushcast.model.errors import InvalidInput
 from pushcast.wire.row_reader import Device, active_device, registered_at_ms
 
 Row = tuple[bytes, bytes]
 
 
-def devices_of(rows: Sequence[Row], unreadable: Callable[[InvalidInput], None]) -> list[Device]:
-    """Active devices in the rows of one user, each address of an app once: the newest row keeps it.
+def devices_of(rows: Sequence[Row], push_type: str, unreadable: Callable[[InvalidInput], None]) -> list[Device]:
+    """Active devices in the rows of one user that take this type of push, each address of an app once.
 
-    Two device ids with one token are one phone that was registered anew; it must not ring twice. Rows that this
-    release cannot read are told to `unreadable` and left out.
+    Two device ids with one token are one phone that was registered anew; it must not ring twice. The newest row keeps
+    the token, and says what it takes. Rows that this release cannot read are told to `unreadable` and left out.
     """
+    found = _each_address_once(_active(rows, unreadable))
+    return [device for device in found if device.purpose is None or takes(device.purpose, push_type)]
+
+
+def _active(rows: Sequence[Row], unreadable: Callable[[InvalidInput], None]) -> list[Device]:
     found: list[Device] = []
     for key, value in rows:
         try:
@@ -25,6 +31,10 @@ def devices_of(rows: Sequence[Row], unreadable: Callable[[InvalidInput], None]) 
             continue
         if device is not None:
             found.append(device)
+    return found
+
+
+def _each_address_once(found: list[Device]) -> list[Device]:
     if len(found) < 2 or len({(device.app, device.address) for device in found}) == len(found):
         return found
     newest: dict[tuple[str, bytes], Device] = {}

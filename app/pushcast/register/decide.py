@@ -7,6 +7,7 @@ Of two events with one `at` the later in the log wins.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -40,47 +41,56 @@ def upsert(change: DeviceChange, at: int, row: DeviceRow | None) -> DeviceRow | 
 
     A newer `at` is always written, even when nothing else differs: `registered_at` decides whether a provider's later
     verdict is about this registration, and a time that is an hour old would cost good tokens.
-    `topics` None keeps the topics. A refresh keeps whatever it does not say, a register replaces the rest.
+    `topics` or `tags` None keeps them. A refresh keeps whatever it does not say, a register replaces the rest.
+    Columns that no registration says are kept.
     """
     if row is not None and at < row.registered_at:
         return Kept.OUTDATED
     address = change.address
     if address is None or change.platform is None:
         raise ValueError(f"{change.op} without platform or address passed validation")
-    locale, time_zone, app_version, topics = change.locale, change.time_zone, change.app_version, change.topics
+    locale, time_zone, app_version = change.locale, change.time_zone, change.app_version
+    topics, tags = change.topics, change.tags
+    purpose = None if change.purpose is None else change.purpose.value
     seen_at, suspended_at, suspended_reason, invalid_since = at, None, None, None
     digest = token_hash(address)
     if row is not None:
         if topics is None:
             topics = row.topics
+        if tags is None:
+            tags = row.tags
         if change.op is Operation.REFRESH:
             locale = row.locale if locale is None else locale
             time_zone = row.time_zone if time_zone is None else time_zone
             app_version = row.app_version if app_version is None else app_version
+            purpose = row.purpose if purpose is None else purpose
         seen_at = max(at, row.seen_at)
         # A registration from before the provider's time says nothing against its verdict; a new token or a later one
         # does.
         if row.state == DeviceState.SUSPENDED and digest == row.token_hash and at <= _since(row):
             suspended_at, suspended_reason, invalid_since = row.suspended_at, row.suspended_reason, row.invalid_since
-    new = DeviceRow(
-        change.app,
-        change.device,
-        change.platform.value,
-        change.kind.value,
-        address,
-        "",
-        digest,
-        (DeviceState.ACTIVE if suspended_at is None else DeviceState.SUSPENDED).value,
-        at,
-        seen_at,
-        locale,
-        time_zone,
-        app_version,
-        topics or (),
-        suspended_at,
-        suspended_reason,
-        invalid_since,
-    )
+    said: dict[str, Any] = {
+        "app": change.app,
+        "device": change.device,
+        "platform": change.platform.value,
+        "kind": change.kind.value,
+        "address": address,
+        "key_id": "",
+        "token_hash": digest,
+        "state": (DeviceState.ACTIVE if suspended_at is None else DeviceState.SUSPENDED).value,
+        "registered_at": at,
+        "seen_at": seen_at,
+        "locale": locale,
+        "time_zone": time_zone,
+        "app_version": app_version,
+        "topics": topics or (),
+        "suspended_at": suspended_at,
+        "suspended_reason": suspended_reason,
+        "invalid_since": invalid_since,
+        "tags": tags or {},
+        "purpose": purpose,
+    }
+    new = DeviceRow(**said) if row is None else msgspec.structs.replace(row, **said)
     return Kept.UNCHANGED if new == row else new
 
 

@@ -5,7 +5,7 @@ https://avro.apache.org/docs/1.12.0/specification/#binary-encoding
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 NULL = b"\x00"  # index 0 of a union
 SECOND = b"\x02"  # index 1 of a union, zigzag
@@ -61,6 +61,16 @@ def optional_of(text: str | None) -> bytes:
 def optional_long_of(value: int | None) -> bytes:
     """A union of null and int or long."""
     return NULL if value is None else SECOND + long_of(value)
+
+
+def optional_bytes_of(data: bytes | None) -> bytes:
+    """A union of null and bytes."""
+    return NULL if data is None else SECOND + bytes_of(data)
+
+
+def map_of(texts: Mapping[str, str]) -> bytes:
+    """A map of strings, in one block."""
+    return array_of([bytes_of(key.encode()) + bytes_of(value.encode()) for key, value in texts.items()])
 
 
 def array_of(items: Sequence[bytes]) -> bytes:

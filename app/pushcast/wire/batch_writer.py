@@ -164,7 +164,7 @@ class MessageWriter:
         self, index: bytes, user: bytes, device: Device, delivery_id: bytes, source_offset: bytes, expires_at: bytes
     ) -> None:
         """One target. All but the delivery id are encoded."""
-        _, _, _, _, name, kind, address, key_id, token_hash, registered_at, _ = device
+        _, _, _, _, name, kind, address, key_id, token_hash, registered_at, _, _ = device
         self._targets.append(
             (
                 index,

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Collection
 from typing import Any
 
 import msgspec
-import orjson
 
-from pushcast.model.device import MAX_TOKEN_CHARS, AddressKind, DeviceChange, DeviceRow, Operation
+from pushcast.model.device import AddressKind, DeviceChange, DeviceRow, Operation, Purpose
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform, Reason
+from pushcast.wire.addresses import Subscription, canonical_address
 from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.keys import check_id
 from pushcast.wire.schemas import SchemaSource, avro_type
 from pushcast.wire.times import to_ms
 
-_HEX = frozenset("0123456789abcdef")
 MAX_TOPICS = 200
-MAX_ENDPOINT_CHARS = 2048
-
-
-class _Subscription(msgspec.Struct, forbid_unknown_fields=True):
-    endpoint: str
-    p256dh: str
-    auth: str
+MAX_TAGS = 50
+MAX_TAGS_BYTES = 4096  # of names and values
 
 
 class _Raw(msgspec.Struct, forbid_unknown_fields=True):
@@ -37,11 +29,13 @@ class _Raw(msgspec.Struct, forbid_unknown_fields=True):
     platform: Platform | None = None
     token: str | None = None
     fid: str | None = None
-    subscription: _Subscription | None = None
+    subscription: Subscription | None = None
     locale: str | None = None
     time_zone: str | None = None
     app_version: str | None = None
     topics: list[str] | None = None
+    purpose: Purpose | None = None
+    tags: dict[str, str] | None = None
     at: int | str | None = None
 
 
@@ -84,12 +78,14 @@ class DeviceChangeDecoder:
             return DeviceChange(raw.op, user, raw.app, raw.device, raw.platform, AddressKind.TOKEN, None, at)
         if raw.platform is None:
             raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs platform", "platform")
-        kind, address = _address(raw, raw.platform)
+        kind, address = canonical_address(raw.platform, raw.token, raw.fid, raw.subscription)
         topics = raw.topics
         if topics is not None and len(topics) > MAX_TOPICS:
             raise InvalidInput(
                 Reason.INVALID_FIELD, f"topics has {len(topics)} entries; at most {MAX_TOPICS}", "topics"
             )
+        if raw.tags:
+            _check_tags(raw.tags)
         return DeviceChange(
             raw.op,
             user,
@@ -103,57 +99,17 @@ class DeviceChangeDecoder:
             raw.time_zone,
             raw.app_version,
             None if topics is None else tuple(topics),
+            raw.purpose,
+            raw.tags,
         )
 
 
-def _address(raw: _Raw, platform: Platform) -> tuple[AddressKind, bytes]:
-    given = [name for name in ("token", "fid", "subscription") if getattr(raw, name) is not None]
-    wanted = "subscription" if platform is Platform.WEBPUSH else "token or fid" if platform is Platform.FCM else "token"
-    if len(given) != 1 or given[0] not in wanted:
-        raise InvalidInput(Reason.INVALID_FIELD, f"{platform} needs exactly one of: {wanted}", "token")
-    if raw.subscription is not None:
-        return AddressKind.SUBSCRIPTION, _subscription(raw.subscription)
-    field = given[0]
-    token: str = raw.token if raw.token is not None else raw.fid or ""
-    if not token:
-        raise InvalidInput(Reason.INVALID_FIELD, f"{field} is empty", field)
-    if len(token) > MAX_TOKEN_CHARS:
-        raise InvalidInput(
-            Reason.INVALID_FIELD, f"{field} has {len(token)} characters; at most {MAX_TOKEN_CHARS}", field
-        )
-    if platform is Platform.APNS:
-        token = token.lower()
-        if len(token) % 2 or not _HEX.issuperset(token):
-            raise InvalidInput(Reason.INVALID_FIELD, "token for apns must be hex digits, an even number of them", field)
-    elif platform is Platform.EXPO:
-        wrapped = token.startswith(("ExponentPushToken[", "ExpoPushToken[")) and token.endswith("]")
-        bare = len(token) == 36 and token.count("-") == 4
-        if not (wrapped or bare):
-            raise InvalidInput(
-                Reason.INVALID_FIELD, "token for expo must be ExponentPushToken[…], ExpoPushToken[…] or a UUID", field
-            )
-    elif not token.isascii() or not token.isprintable() or " " in token:
-        raise InvalidInput(Reason.INVALID_FIELD, f"{field} for fcm must be printable ASCII without spaces", field)
-    return (AddressKind.FID if field == "fid" else AddressKind.TOKEN), token.encode()
-
-
-def _subscription(raw: _Subscription) -> bytes:
-    if not raw.endpoint.startswith("https://") or len(raw.endpoint) > MAX_ENDPOINT_CHARS:
-        raise InvalidInput(
-            Reason.INVALID_FIELD,
-            f"subscription.endpoint must be an https URL of at most {MAX_ENDPOINT_CHARS} characters",
-            "subscription.endpoint",
-        )
-    for name, text, size in (("p256dh", raw.p256dh, 65), ("auth", raw.auth, 16)):
-        try:
-            found = len(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        except (binascii.Error, ValueError):
-            found = -1
-        if found != size:
-            raise InvalidInput(
-                Reason.INVALID_FIELD, f"subscription.{name} must be {size} bytes in base64url", f"subscription.{name}"
-            )
-    return orjson.dumps({"endpoint": raw.endpoint, "p256dh": raw.p256dh, "auth": raw.auth})
+def _check_tags(tags: dict[str, str]) -> None:
+    if len(tags) > MAX_TAGS:
+        raise InvalidInput(Reason.INVALID_FIELD, f"tags has {len(tags)} entries; at most {MAX_TAGS}", "tags")
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in tags.items())
+    if size > MAX_TAGS_BYTES:
+        raise InvalidInput(Reason.INVALID_FIELD, f"tags has {size} bytes; at most {MAX_TAGS_BYTES}", "tags")
 
 
 _ROW = avro_type("device_row")

@@ -1,7 +1,7 @@
 """What PLAN needs of a device row, at a third of the price of decoding it.
 
-PLAN copies most of a row into a send batch as it is, so those fields stay encoded. A row of another release, or one
-that is in any way unusual, goes through Avro: same answer (tests/laws/test_row_reader.py).
+PLAN copies most of a row into a send batch as it is, so those fields stay encoded. A row of a release that laid them
+out otherwise, or one that is in any way unusual, goes through Avro: same answer (tests/laws/test_row_reader.py).
 """
 
 from __future__ import annotations
@@ -9,14 +9,25 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pushcast.model.batch import KIND_NUMBERS
-from pushcast.model.device import DeviceState
+from pushcast.model.device import DeviceState, Purpose
 from pushcast.model.words import Platform
-from pushcast.wire.avro_bytes import bytes_of, long_at, long_of
+from pushcast.wire.avro_bytes import SECOND, bytes_of, long_at, long_of, optional_of
 from pushcast.wire.devices import row_columns
-from pushcast.wire.schemas import FRAME_BYTES, avro_type
+from pushcast.wire.schemas import FRAME_BYTES, SINGLE_OBJECT_MARKER, avro_type, lock
 
-_FRAME = avro_type("device_row").frame
-_FIELDS = range(8)  # app, device, platform, kind, address, key_id, token_hash, state; registered_at follows
+_NEWEST = avro_type("device_row")
+_FRAME = _NEWEST.frame
+_FIELDS = range(8)  # app, device, platform, kind, address, key_id, token_hash, state; registered_at and seen_at follow
+_HEAD = len(_FIELDS) + 2
+#: Rows of earlier releases that begin as the newest ones do. They have no purpose.
+_EARLIER = frozenset(
+    SINGLE_OBJECT_MARKER + bytes.fromhex(version["fingerprint"])
+    for version in lock()["device_row"]
+    if [(field["name"], field["type"]) for field in version["schema"]["fields"][:_HEAD]]
+    == [(field["name"], field["type"]) for field in _NEWEST.source["fields"][:_HEAD]]
+) - {_FRAME}
+#: `purpose` is the last field, null or a word: its bytes are the row's end, and no other row ends so.
+_PURPOSES = {optional_of(purpose): str(purpose) for purpose in Purpose}
 _ACTIVE = bytes_of(DeviceState.ACTIVE.encode())
 _PLATFORMS = {bytes_of(platform.encode()): str(platform) for platform in Platform}
 _KINDS = {bytes_of(kind.encode()): long_of(number) for kind, number in KIND_NUMBERS.items()}
@@ -37,15 +48,23 @@ class Device(NamedTuple):
     token_hash: bytes
     registered_at: bytes
     row: bytes  # the whole of it, for what few notifications ask of it
+    purpose: str | None  # None: takes every push type
 
 
 def active_device(key: bytes, value: bytes) -> Device | None:
-    """The device of a row; None when it must not be planned: suspended, or of a later release's platform or kind.
+    """The device of a row; None when it must not be planned: suspended, or of a later release's platform, kind
+    or purpose.
 
     Raises InvalidInput when the value is not a row that this release can read.
     """
-    if value[:FRAME_BYTES] != _FRAME:
+    frame = value[:FRAME_BYTES]
+    if frame != _FRAME and frame not in _EARLIER:
         return _decoded(key, value)
+    purpose = None
+    if value[-1] and frame == _FRAME:
+        purpose = _PURPOSES.get(value[value.rfind(SECOND) :])
+        if purpose is None:
+            return _decoded(key, value)
     try:
         ends = [FRAME_BYTES]
         at = FRAME_BYTES
@@ -84,13 +103,17 @@ def active_device(key: bytes, value: bytes) -> Device | None:
         value[key_id:token_hash],
         value[at:end],
         value,
+        purpose,
     )
 
 
 def _decoded(key: bytes, value: bytes) -> Device | None:
     row = row_columns(value)
     kind = KIND_NUMBERS.get(row["kind"])
+    purpose = row["purpose"]
     if row["state"] != DeviceState.ACTIVE or row["platform"] not in _PLATFORMS.values() or kind is None:
+        return None
+    if purpose is not None and purpose not in _PURPOSES.values():
         return None
     device, address = bytes_of(row["device"].encode()), bytes_of(row["address"])
     key_id, token_hash = bytes_of(row["key_id"].encode()), bytes_of(row["token_hash"])
@@ -106,13 +129,26 @@ def _decoded(key: bytes, value: bytes) -> Device | None:
         token_hash,
         long_of(row["registered_at"]),
         value,
+        purpose,
     )
 
 
 def locale_of(device: Device) -> str | None:
-    """The device's locale. Decodes the row: only for notifications that have variants."""
-    locale: str | None = row_columns(device.row)["locale"]
-    return locale
+    """The device's locale. Reads on in the row: only for notifications that have variants."""
+    row = device.row
+    if row[:FRAME_BYTES] != _FRAME and row[:FRAME_BYTES] not in _EARLIER:
+        locale: str | None = row_columns(row)["locale"]
+        return locale
+    at = FRAME_BYTES
+    for _ in _FIELDS:
+        size, at = long_at(row, at)
+        at += size
+    _, at = long_at(row, long_at(row, at)[1])
+    index, at = long_at(row, at)
+    if not index:
+        return None
+    size, at = long_at(row, at)
+    return row[at : at + size].decode()
 
 
 def registered_at_ms(device: Device) -> int:

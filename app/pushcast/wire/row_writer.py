@@ -7,12 +7,25 @@ from __future__ import annotations
 from typing import TypeVar
 
 from pushcast.model.device import DeviceRow
-from pushcast.wire.avro_bytes import NULL, array_of, bytes_of, long_of, optional_long_of, optional_of
+from pushcast.wire.avro_bytes import (
+    END,
+    NULL,
+    array_of,
+    bytes_of,
+    long_of,
+    map_of,
+    optional_bytes_of,
+    optional_long_of,
+    optional_of,
+)
 from pushcast.wire.schemas import avro_type
 
 _FRAME = avro_type("device_row").frame
 _MAX_CACHED = 4096
 _MAX_CACHED_BYTES = 256
+
+_NOTHING_LATER = (None,) * 11
+_NOTHING_LATER_BYTES = NULL * 5 + END + NULL * 5
 
 Key = TypeVar("Key")
 
@@ -51,6 +64,7 @@ class RowWriter:
                 self._optional.get(optional) or self._optional_of(optional),
                 self._topics.get(row.topics) or self._topics_of(row.topics),
                 end,
+                *_later_columns(row),
             )
         )
 
@@ -73,6 +87,26 @@ class RowWriter:
         made = long_of(at)
         _keep(self._times, at, made)
         return made
+
+
+def _later_columns(row: DeviceRow) -> tuple[bytes, ...]:
+    """What the second release of the schema added."""
+    columns = (
+        row.first_at, row.topics_at, row.removed_at, row.country, row.region, row.tags or None, row.content_key,
+        row.content_key_id, row.zone_before, row.zone_at, row.token_hash_before,
+    )  # fmt: skip
+    if columns == _NOTHING_LATER:
+        return _NOTHING_LATER_BYTES, optional_of(row.purpose)
+    return (
+        *map(optional_long_of, columns[:3]),
+        *map(optional_of, (row.country, row.region)),
+        map_of(row.tags),
+        optional_bytes_of(row.content_key),
+        *map(optional_of, (row.content_key_id, row.zone_before)),
+        optional_long_of(row.zone_at),
+        optional_bytes_of(row.token_hash_before),
+        optional_of(row.purpose),
+    )
 
 
 def _keep(cache: dict[Key, bytes], key: Key, made: bytes) -> None:

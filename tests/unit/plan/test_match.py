@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from pushcast.model.device import DeviceRow
+from typing import get_args
+
+import pytest
+
+from pushcast.model.device import DeviceRow, Purpose
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key, token_hash
+from pushcast.model.notification import PushType
 from pushcast.plan.match import devices_of
 from pushcast.plan.recent import Recent
 from pushcast.wire.devices import encode_row
 
 
 def row(
-    device: str, token: str, app: str = "news", registered_at: int = 1, state: str = "active", platform: str = "fcm"
+    device: str,
+    token: str,
+    app: str = "news",
+    registered_at: int = 1,
+    state: str = "active",
+    platform: str = "fcm",
+    purpose: str | None = None,
 ) -> tuple[bytes, bytes]:
-    raw = token.encode()
+    raw, at = token.encode(), registered_at
     value = encode_row(
-        DeviceRow(app, device, platform, "token", raw, "", token_hash(raw), state, registered_at, registered_at)
+        DeviceRow(app, device, platform, "token", raw, "", token_hash(raw), state, at, at, purpose=purpose)
     )
     return device_row_key("u", app, device), value
 
 
-def names(*rows: tuple[bytes, bytes]) -> list[str]:
+def names(*rows: tuple[bytes, bytes], push_type: str = "alert") -> list[str]:
     unreadable: list[InvalidInput] = []
-    found = [device.key.decode().split("\0")[2] for device in devices_of(rows, unreadable.append)]
+    found = [device.key.decode().split("\0")[2] for device in devices_of(rows, push_type, unreadable.append)]
     assert unreadable == []
     return found
 
@@ -44,13 +55,34 @@ def test_a_platform_of_a_later_release_is_left_alone() -> None:
     assert names(row("a", "1", platform="wns"), row("b", "2")) == ["b"]
 
 
+@pytest.mark.parametrize("push_type", get_args(PushType))
+def test_a_purpose_takes_its_push_type_and_none_takes_every_one(push_type: str) -> None:
+    rows = [row(purpose, purpose, purpose=purpose) for purpose in Purpose]
+    wanted = "alert" if push_type == "background" else push_type
+    assert names(row("any", "any"), *rows, push_type=push_type) == ["any", wanted]
+
+
+def test_nobody_who_fits_is_no_devices() -> None:
+    assert names(row("call", "1", purpose="voip")) == []
+
+
+def test_the_newest_row_of_a_token_says_what_it_takes() -> None:
+    rows = (row("old", "1", registered_at=5), row("new", "1", registered_at=9, purpose="voip"))
+    assert names(*rows) == []
+    assert names(*rows, push_type="voip") == ["new"]
+
+
+def test_a_purpose_of_a_later_release_is_left_alone() -> None:
+    assert names(row("a", "1", purpose="hologram"), row("b", "2")) == ["b"]
+
+
 def test_no_rows_are_no_devices() -> None:
     assert names() == []
 
 
 def test_a_value_that_is_no_row_is_told_and_left_out() -> None:
     told: list[InvalidInput] = []
-    found = devices_of([row("a", "1"), (b"u\0news\0b", b"\x00")], told.append)
+    found = devices_of([row("a", "1"), (b"u\0news\0b", b"\x00")], "alert", told.append)
     assert len(found) == 1
     assert [error.reason for error in told] == ["unknown_frame"]
 

@@ -40,10 +40,10 @@ async def zombie_and_heir() -> tuple[Harness, Harness]:
     """Two processes on one log: the first has written `aa` and holds `bb` back; the second has taken over."""
     zombie = Harness(TwinKafka(acks=False))
     await zombie.take_over(HOME)
-    await zombie.change((USER, register("aa")))
+    await zombie.change((USER, register("aa" * 32)))
     zombie.kafka.acknowledge()
     zombie.kafka.tail(HOME)
-    await zombie.change((USER, register("bb", T0 - 500)))
+    await zombie.change((USER, register("bb" * 32, T0 - 500)))
     heir = Harness(TwinKafka(log=zombie.kafka.log))
     await heir.take_over(HOME, standing.encode(Standing(SECONDS)))
     return zombie, heir
@@ -117,19 +117,19 @@ async def test_a_fence_of_somebody_newer_refuses_the_claim() -> None:
 async def test_rows_carry_the_epoch_of_the_claim_and_a_later_claim_has_its_own() -> None:
     harness = Harness()
     await harness.take_over(HOME)
-    await harness.change((USER, register("aa")))
+    await harness.change((USER, register("aa" * 32)))
     await harness.take_over(HOME)
-    await harness.change((USER, register("bb", T0 - 500)))
+    await harness.change((USER, register("bb" * 32, T0 - 500)))
     assert epochs(harness) == [SECONDS, SECONDS, SECONDS + 1, SECONDS + 1]
 
 
 async def test_what_a_zombie_still_writes_is_overwritten_with_what_is_known() -> None:
     zombie, heir = await zombie_and_heir()
     zombie.kafka.acknowledge()
-    assert token(heir) == b"bb"
+    assert token(heir) == b"bb" * 32
     heir.kafka.tail(HOME)
     await settled()
-    assert token(heir) == b"aa"
+    assert token(heir) == b"aa" * 32
     healing = heir.kafka.log[DEVICE, HOME][-1]
     assert first(healing.headers, STEP) == HEALED
     assert (heir.counters["void_rows", "found"], heir.counters["void_rows", "healed"]) == (1, 1)
@@ -143,10 +143,10 @@ async def test_decisions_are_made_as_if_the_void_row_were_not_there() -> None:
     zombie, heir = await zombie_and_heir()
     zombie.kafka.acknowledge()
     heir.kafka.tail(HOME)
-    await heir.change((USER, register("cc", T0 - 700)))
+    await heir.change((USER, register("cc" * 32, T0 - 700)))
     await settled()
     heir.kafka.tail(HOME)
-    assert token(heir) == b"cc"  # older than the zombie's, newer than what is known
+    assert token(heir) == b"cc" * 32  # older than the zombie's, newer than what is known
     assert heir.kafka.get(HOME, KEY) == heir.kafka.compacted(HOME)[KEY]
 
 
@@ -163,12 +163,12 @@ async def test_a_row_that_is_known_to_be_gone_is_removed_again() -> None:
 async def test_what_is_in_flight_is_what_is_known() -> None:
     zombie, heir = await zombie_and_heir()
     heir.kafka.acks = False
-    await heir.change((USER, register("cc", T0 - 400)))
+    await heir.change((USER, register("cc" * 32, T0 - 400)))
     zombie.kafka.acknowledge()
     heir.kafka.tail(HOME)
     await settled()
     heir.kafka.acknowledge()
-    assert token(heir) == b"cc"
+    assert token(heir) == b"cc" * 32
 
 
 async def test_a_zombie_does_not_heal_its_own_rows_against_its_heir() -> None:
@@ -192,7 +192,7 @@ async def test_a_void_row_that_a_dead_owner_did_not_heal_is_healed_by_the_next_o
     third.kafka.tail(HOME)
     await third.take_over(HOME)
     await settled()
-    assert token(third) == b"aa"
+    assert token(third) == b"aa" * 32
 
 
 async def test_a_late_fence_of_a_zombie_does_not_stand_for_the_newer_one() -> None:
@@ -228,5 +228,5 @@ async def test_void_rows_of_a_partition_that_goes_are_left_to_its_next_owner() -
     zombie.kafka.acknowledge()
     heir.kafka.tail(HOME)
     await settled()
-    assert token(heir) == b"bb"
+    assert token(heir) == b"bb" * 32
     assert standing.decode(heir.stage.commit_metadata(TP(DEVICE_CHANGED, HOME), 0)).epoch == SECONDS + 1

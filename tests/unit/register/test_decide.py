@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pushcast.model.device import AddressKind, DeviceChange, DeviceRow, Operation
+from pushcast.model.device import AddressKind, DeviceChange, DeviceRow, Operation, Purpose
 from pushcast.model.ids import token_hash
 from pushcast.model.words import Platform
 from pushcast.register.decide import Ending, Kept, ending, lifted, removal, suspension, upsert
@@ -70,6 +70,29 @@ def test_absent_topics_keep_the_topics_and_empty_ones_remove_them(op: Operation)
     assert isinstance(kept, DeviceRow)
     assert isinstance(emptied, DeviceRow)
     assert (kept.topics, emptied.topics) == (("a", "b"), ())
+
+
+def test_absent_tags_keep_the_tags_and_empty_ones_remove_them() -> None:
+    row = registered(T, tags={"plan": "pro"})
+    kept, emptied = upsert(change(), T + 1, row), upsert(change(tags={}), T + 1, row)
+    assert isinstance(kept, DeviceRow)
+    assert isinstance(emptied, DeviceRow)
+    assert (kept.tags, emptied.tags) == ({"plan": "pro"}, {})
+
+
+def test_a_purpose_is_kept_by_a_refresh_and_replaced_by_a_register() -> None:
+    row = registered(T, purpose=Purpose.VOIP)
+    refreshed, anew = upsert(change(Operation.REFRESH), T + 1, row), upsert(change(), T + 1, row)
+    assert isinstance(refreshed, DeviceRow)
+    assert isinstance(anew, DeviceRow)
+    assert (row.purpose, refreshed.purpose, anew.purpose) == ("voip", "voip", None)
+
+
+def test_what_no_registration_says_is_kept() -> None:
+    unsaid: dict[str, Any] = {"first_at": 1, "country": "DE", "zone_before": "Asia/Tokyo", "token_hash_before": b"h"}
+    row = upsert(change(), T + 1, msgspec.structs.replace(registered(T), **unsaid))
+    assert isinstance(row, DeviceRow)
+    assert {name: getattr(row, name) for name in unsaid} == unsaid
 
 
 def test_a_refresh_keeps_what_it_does_not_say_and_a_register_replaces_it() -> None:

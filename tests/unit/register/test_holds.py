@@ -18,18 +18,29 @@ from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.topics import DEVICE, TOKEN_HOLD, TOKEN_INVALID
 from unit.register.twin import HOLD_SECONDS, PARTITIONS, T0, Harness, TwinKafka, record
 
+TOKEN = "ab12" * 16
 USER = b"user-1"
 HOME = partition_of(USER, PARTITIONS)
 
 
-def register(device: str = "d-1", token: str = "ab12", at: int = T0 - 1000) -> bytes:
+def register(device: str = "d-1", token: str = TOKEN, at: int = T0 - 1000) -> bytes:
     event = {"op": "register", "app": "news", "device": device, "platform": "apns", "token": token, "at": at}
     return orjson.dumps(event)
 
 
 def invalid(device: str = "d-1", since: int | None = T0 - 10, at: int = T0 - 5, **fields: object) -> bytes:
     event = TokenInvalid(
-        "user-1", "news", device, "apns", token_hash(b"ab12"), "device_unregistered", 410, since, T0 - 6, at, "0" * 32
+        "user-1",
+        "news",
+        device,
+        "apns",
+        token_hash(TOKEN.encode()),
+        "device_unregistered",
+        410,
+        since,
+        T0 - 6,
+        at,
+        "0" * 32,
     )
     return encode_token_invalid(event._replace(**fields))  # type: ignore[arg-type]
 

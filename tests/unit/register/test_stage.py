@@ -19,11 +19,14 @@ from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
 from unit.register.twin import PARTITIONS, T0, Harness, TwinKafka, record
 
+TOKEN = b"ab12" * 16
 USER = b"user-1"
 HOME = partition_of(USER, PARTITIONS)
 
 
-def register(device: str = "d-1", token: str = "AB12", at: int = T0 - 1000, app: str = "news", **more: Any) -> bytes:
+def register(
+    device: str = "d-1", token: str = TOKEN.decode().upper(), at: int = T0 - 1000, app: str = "news", **more: Any
+) -> bytes:
     event = {"op": "register", "app": app, "device": device, "platform": "apns", "token": token, "at": at, **more}
     return orjson.dumps(event)
 
@@ -36,7 +39,7 @@ def forget(at: int = T0 - 500) -> bytes:
     return orjson.dumps({"op": "forget_user", "at": at})
 
 
-def invalid(token: bytes = b"ab12", device: str = "d-1", since: int | None = T0) -> bytes:
+def invalid(token: bytes = TOKEN, device: str = "d-1", since: int | None = T0) -> bytes:
     event = TokenInvalid(
         "user-1", "news", device, "apns", token_hash(token), "device_unregistered", 410, since, T0, T0, "0" * 32
     )
@@ -49,7 +52,11 @@ async def test_a_registration_becomes_a_row_of_the_devices_topic_in_the_users_pa
     [row] = harness.kafka.log[DEVICE, HOME]
     assert row.key == b"user-1\0news\0d-1"
     decoded = decode_row(row.value or b"")
-    assert (decoded.address, decoded.token_hash, decoded.topics) == (b"ab12", token_hash(b"ab12"), ("team/arsenal",))
+    assert (decoded.address, decoded.token_hash, decoded.topics) == (
+        TOKEN,
+        token_hash(TOKEN),
+        ("team/arsenal",),
+    )
     assert first(row.headers, CE_ID) == f"{DEVICE_CHANGED}/{HOME}/0".encode()
     assert first(row.headers, ORIGIN) == f"register/{HOME}".encode()
     assert harness.committable(DEVICE_CHANGED, HOME) == 1
@@ -64,7 +71,7 @@ async def test_a_trace_travels_from_the_event_to_the_row() -> None:
 
 async def test_handling_the_same_events_again_writes_nothing() -> None:
     harness = Harness()
-    events = [(USER, register()), (USER, register("d-2", "cd34"))]
+    events = [(USER, register()), (USER, register("d-2", "cd34" * 16))]
     await harness.change(*events)
     before = harness.row_values("user-1")
     await harness.change(*events)
@@ -80,18 +87,18 @@ async def test_changes_of_one_device_in_one_batch_see_each_other() -> None:
     await harness.change(
         (USER, register(at=T0 - 30)),
         (USER, unregister(at=T0 - 20)),
-        (USER, register(token="cd34", at=T0 - 10)),
-        (USER, register(token="ef56", at=T0 - 15)),
+        (USER, register(token="cd34" * 16, at=T0 - 10)),
+        (USER, register(token="ef56" * 16, at=T0 - 15)),
     )
     harness.kafka.acknowledge()
     [row] = harness.row_values("user-1").values()
-    assert decode_row(row).address == b"cd34"
+    assert decode_row(row).address == b"cd34" * 16
     assert harness.counters["registrations", "outdated"] == 1
 
 
 async def test_an_apns_token_in_upper_case_is_the_same_device_and_token() -> None:
     harness = Harness()
-    await harness.change((USER, register(token="ab12")), (USER, register(token="AB12")))
+    await harness.change((USER, register(token=TOKEN.decode())), (USER, register(token=TOKEN.decode().upper())))
     assert harness.counters == {("registrations", "written"): 1, ("registrations", "unchanged"): 1}
 
 
@@ -140,7 +147,7 @@ async def test_an_invalid_token_is_suspended_with_the_reason_and_held() -> None:
 async def test_a_token_registered_again_after_the_providers_time_stays() -> None:
     harness = Harness()
     await harness.change((USER, register(at=T0 - 100)), (USER, register(at=T0 - 50)))
-    await harness.feed(TOKEN_INVALID, (USER, invalid(since=T0 - 60)), (USER, invalid(token=b"cd34")))
+    await harness.feed(TOKEN_INVALID, (USER, invalid(since=T0 - 60)), (USER, invalid(token=b"cd34" * 16)))
     assert len(harness.row_values("user-1")) == 1
     assert harness.counters["kept_tokens", "registered_later"] == 1
     assert harness.counters["kept_tokens", "other_token"] == 1

@@ -6,12 +6,13 @@ import base64
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from pushcast.model.device import AddressKind, DeviceRow, Operation
 from pushcast.model.errors import InvalidInput
 from pushcast.wire.devices import DeviceChangeDecoder, decode_row, encode_row
-from pushcast.wire.schemas import avro_type
+from pushcast.wire.schemas import AvroType, avro_type, lock
 
 T0 = 1_800_000_000_000
 DECODER = DeviceChangeDecoder(["news"])
@@ -20,7 +21,7 @@ AUTH = base64.urlsafe_b64encode(b"a" * 16).rstrip(b"=").decode()
 
 
 def change(**changes: Any) -> bytes:
-    base = {"op": "register", "app": "news", "device": "d-1", "platform": "apns", "token": "ab12"}
+    base = {"op": "register", "app": "news", "device": "d-1", "platform": "apns", "token": "ab12" * 16}
     return json.dumps({k: v for k, v in {**base, **changes}.items() if v is not None}).encode()
 
 
@@ -31,7 +32,7 @@ def refusal(value: bytes | None) -> InvalidInput:
 
 
 def test_an_apns_token_in_upper_case_is_the_same_device() -> None:
-    assert DECODER.decode("u", change(token="AB12"), T0) == DECODER.decode("u", change(token="ab12"), T0)
+    assert DECODER.decode("u", change(token="AB12" * 16), T0) == DECODER.decode("u", change(token="ab12" * 16), T0)
 
 
 def test_a_fid_is_an_address_of_its_own_kind() -> None:
@@ -51,10 +52,11 @@ def test_forget_user_needs_no_device() -> None:
 
 
 def test_avro_and_json_give_the_same_change() -> None:
+    more: dict[str, Any] = {"topics": ["a/b"], "purpose": "voip", "tags": {"plan": "pro"}}
     avro = avro_type("device_change").encode(
-        {"op": "register", "app": "news", "device": "d-1", "platform": "apns", "token": "AB12", "topics": ["a/b"]}
+        {"op": "register", "app": "news", "device": "d-1", "platform": "apns", "token": "AB12" * 16, **more}
     )
-    assert DECODER.decode("u", avro, T0) == DECODER.decode("u", change(topics=["a/b"]), T0)
+    assert DECODER.decode("u", avro, T0) == DECODER.decode("u", change(**more), T0)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +82,10 @@ def test_avro_and_json_give_the_same_change() -> None:
         (change(platform="expo", token="nope"), "invalid_field", "token"),
         (change(platform="webpush", token="ab"), "invalid_field", "token"),
         (change(topics=["t"] * 201), "invalid_field", "topics"),
+        (change(purpose="ring"), "invalid_field", "purpose"),
+        (change(tags={str(number): "" for number in range(51)}), "invalid_field", "tags"),
+        (change(tags={"k": "ü" * 2048}), "invalid_field", "tags"),
+        (change(tags={"k": 1}), "invalid_field", "tags[...]"),
         (change(at="noon"), "invalid_field", "at"),
     ],
 )
@@ -88,7 +94,7 @@ def test_a_mistake_is_named_with_reason_and_field(value: bytes | None, reason: s
     assert (error.reason, error.field) == (reason, field)
 
 
-@pytest.mark.parametrize("token", ["z" * 64, "deadbeef" * 1000, "abc"])
+@pytest.mark.parametrize("token", ["z" * 65, "deadbeef" * 1000, "abc"])
 def test_a_refusal_never_shows_the_token(token: str) -> None:
     assert token not in str(refusal(change(token=token)))
 
@@ -101,5 +107,13 @@ def test_http_and_short_keys_are_no_subscription() -> None:
 
 
 def test_a_row_survives_the_wire() -> None:
-    row = DeviceRow("news", "d", "apns", "token", b"ab12", "", b"h" * 16, "active", T0, T0 + 1, topics=("a/b",))
+    row = DeviceRow("news", "d", "apns", "token", b"ab12" * 16, "", b"h" * 16, "active", T0, T0 + 1, topics=("a/b",))
     assert decode_row(encode_row(row)) == row
+
+
+@pytest.mark.parametrize("version", lock()["device_row"], ids=lambda version: f"v{version['version']}")
+def test_a_row_of_every_release_is_read_and_what_it_lacks_is_empty(version: dict[str, Any]) -> None:
+    known = {field["name"] for field in version["schema"]["fields"]}
+    row = DeviceRow("news", "d", "apns", "token", b"ab12", "", b"h" * 16, "active", T0, T0 + 1, topics=("a/b",))
+    columns = {name: value for name, value in msgspec.structs.asdict(row).items() if name in known}
+    assert decode_row(AvroType("device_row", json.dumps(version["schema"])).encode(columns)) == row
