@@ -83,7 +83,7 @@ class RowGuard:
         if key == FENCE_KEY:
             epoch = _number(record.value)
             if epoch is None or epoch < self.epoch:
-                return True  # it would stand for the newer one once the log is compacted
+                return True  # void: compaction keeps the last record of the key and would drop the newer fence
             self._fence(epoch)
             return False
         origin = epoch_bytes = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-#: Quick, and asked for many requests together where they leave together. What it says no to is UNSENT at once: whoever
-#: refused knows when to hand it over again.
+#: Called before each write, once per group of requests that are written together. On False those requests end as UNSENT
+#: at once; the caller hands them over again when it may. Must not block.
 MayLeave = Callable[[], bool]
 
 

@@ -101,7 +101,7 @@ class Intake:
         state.open(len(taken.records) + len(refused))
         for note, record, rows in zip(taken.notes, taken.records, taken.rows, strict=True):
             if tail and tail.is_done(record.offset):
-                is_duplicate(note.user, note.id)  # so that the next one is
+                is_duplicate(note.user, note.id)  # remembers it: the next event with this id is a duplicate
                 known.append(record.offset)
                 continue
             devices: Sequence[Device] = devices_of(rows, note.options.push_type, self._unreadable) if rows else ()

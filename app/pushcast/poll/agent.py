@@ -2,7 +2,8 @@
 
 Each partition is a queue whose head is the next one due, because no record stays longer than the first wait: one that
 is due later goes to the end meanwhile. Nothing sleeps in a partition: a timer wakes it, and the transport's bounds
-pause what is full. A stop loses nothing and repeats questions only, and at worst a record that was put at the end.
+pause what is full. A stop loses nothing. It repeats questions to the provider, and at worst a record that
+was put at the end.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ class Ownership:
         self._heal(partition)
 
     def _heal(self, partition: int) -> None:
-        """Only the last one to fence heals: whoever was fenced off would take his own rows for those to be healed."""
+        """Heals while our fence is the newest: a fenced-off owner would overwrite good rows with its stale ones."""
         if partition in self._healing or not self._unhealed(partition):
             return
         task = self._healing[partition] = asyncio.create_task(self._overwrite_all(partition))

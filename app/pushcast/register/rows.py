@@ -99,7 +99,7 @@ class Changes:
     def overwrite(self, key: bytes, void_offset: int) -> None:
         """Writes what is known of a key over a void row, which lies at this offset of the devices topic.
 
-        With a tag of its own, and past the overlay: what is in flight has the same value, and is in its way already.
+        Uses its own tag and skips the overlay: any write of this key that is in flight carries the same value already.
         """
         context = self._context
         added = [(STEP, HEALED)]

@@ -42,8 +42,8 @@ from pushcast.stream.stage import Stage
 
 logger = logging.getLogger(__name__)
 
-#: Of a partition's open targets: what a slow app may have waiting there. With what it has in flight it must stay below
-#: half of the partition's bounds, where one that was paused resumes.
+#: A slow app may keep 1/16 of a partition's open targets waiting. With its share in flight that stays below half of the
+#: partition's bounds, at which a paused partition resumes.
 KEEP_PART = 16
 #: Of a partition's open targets: with more, what comes behind them is about to be kept out.
 CROWD_PART = 2
@@ -109,7 +109,9 @@ class SendStage(Stage):
             on_parked=self._parked,
             fatal=fatal,
         )
-        isolated = isolation is not None and len(providers) > 1  # alone it holds nobody up
+        isolated = (
+            isolation is not None and len(providers) > 1
+        )  # with a single app there is nobody to protect from its slowness
         self._departures = Departures(
             group=self._group,
             budget=budget,

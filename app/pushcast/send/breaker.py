@@ -26,7 +26,7 @@ ABOUT_TOKENS: Final = frozenset({MASS_INVALID_TOKENS, TOKENS_INVALID})
 #: Another process opened: how long until this one probes, so that not all of them do in the same moment.
 _CAREFUL_SECONDS = 1.0
 _SLICE_SECONDS = 1.0
-#: Answers are older than the moment at which they are counted, by a turn of the loop or a pause of the process.
+#: An answer may be up to this much older than `now_ms` when it is counted: one loop turn, or a stopped process.
 _COUNTED_LATE_MS = 2000
 
 

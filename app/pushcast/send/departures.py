@@ -108,7 +108,8 @@ class Departures:
             self._slowness.forget()
 
     def grounded(self) -> set[OpenRecord]:
-        """Of which nothing is under way and something waits for a try that may not leave now: to wait is in vain."""
+        """Records that cannot finish before the partition goes: nothing of them is at a provider, and their next try is
+        barred by the lease."""
         return set() if self._may_leave() else {job.parcel.record for job in self._later} - self._flights.records()
 
     def drop(self, gone: Set[OpenRecord]) -> None:

@@ -1,4 +1,4 @@
-"""What is at providers: jobs that left together, and what has come back of them."""
+"""Jobs that were handed to a provider together, and the results that have come back so far."""
 
 from __future__ import annotations
 

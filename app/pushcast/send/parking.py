@@ -14,8 +14,8 @@ from pushcast.wire import topics
 from pushcast.wire.parked import Why, parked_record
 from pushcast.wire.retries import foreign, pick
 
-#: Targets that are put at a time. More are not under way: what a process that lost its partition still writes may
-#: reach a device twice.
+#: At most this many parked targets are unacknowledged at once. A process that lost its partition can double no more
+#: pushes than these.
 TARGETS_AT_A_TIME = 1000
 
 

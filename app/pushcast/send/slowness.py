@@ -32,7 +32,7 @@ class Slowness:
         self._crowds: dict[int, bool] = {}
         self._least_weight = max(1, keep // JOBS_KEPT)
         self._share = keep
-        self._slow: dict[Hashable, Counter[int]] = {}  # key -> waiting weight by partition, never too little
+        self._slow: dict[Hashable, Counter[int]] = {}  # slow apps: weight waiting by partition (an upper bound)
         self._looks: deque[tuple[float, Counter[Hashable]]] = deque()  # when, and what has left from then on
 
     def left(self, key: Hashable, targets: int) -> None:

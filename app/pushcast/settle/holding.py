@@ -31,8 +31,8 @@ class Holding:
         return parked is None or not self._control.held(parked.app, parked.platform, parked.lane)
 
     def may_return(self, record: Record) -> bool:
-        """Whether its sender may well park it again: still too busy, or its own breaker open though another sender said
-        that the provider works. Such a sender was heard to park after that was said."""
+        """True when the sender will probably park it again: it was parked for lack of budget, or it was parked after
+        another sender had announced that the breaker closed."""
         parked = _parked(record)
         if parked is None:
             return False

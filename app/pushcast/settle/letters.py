@@ -229,8 +229,8 @@ def offset_of(name: bytes, topic: str, partition: int) -> int | None:
 
 
 def redriven_headers(letter: Letter) -> tuple[list[tuple[str, bytes]], int]:
-    """Headers of the record that a letter becomes, and its run: one more. What was wrong before is not carried on:
-    the first word of a dead-letter header holds, and a second failure shall say its own."""
+    """Headers of the record that a letter becomes, and its run: one more. Error headers are dropped: of repeated
+    headers the first one counts, so the reason of a second failure would not be seen."""
     headers = [(name, value) for name, value in letter.raw.headers if value is not None]
     try:
         run = number(headers, RUN, MAX_COUNT) or 0

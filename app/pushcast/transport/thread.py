@@ -46,7 +46,7 @@ class Restored(NamedTuple):
 
 
 def retrieved(commit: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., asyncio.Task[None]]:
-    """The same as a task whose error counts as seen, also when nobody waits for it any more.
+    """Wraps a commit so that its exception is not logged as "never retrieved" when we stop waiting for it.
 
     aiokafka shields its commits: one that we gave up after COMMIT_TIMEOUT_SECONDS goes on, and its end would be a
     traceback in the log of every role whenever a broker goes away.

@@ -5,7 +5,7 @@ The key says what is controlled, the value (JSON) how; a record without a value 
 - `pause/<app>/<platform>/<lane>`, `*` for every lane: an operator's kill switch. Nothing of it leaves.
 - `breaker/<app>/<platform>`: what senders announce when they find an app's provider broken, and when it works again.
 
-Each sender process has a breaker of its own; the record is their common word, and the last writer's holds. An `open`
+Each sender process has a breaker of its own; all senders share the record, and the last writer wins. An `open`
 makes the other senders careful; a `closed` comes from any sender whose probes got through, again from each that had
 opened. While open, no verdict on a token is to be believed, back to `abnormal_since_ms`.
 """

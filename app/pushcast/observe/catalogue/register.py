@@ -24,7 +24,7 @@ METRICS: Final = (
         "devices",
         (L.RESULT,),
         "Devices that a verdict suspended, and how it ended: `removed` after the hold, `lifted` in doubt.",
-        "Suspended far above the other two together: they wait for their hold. Many lifted: a breaker opened.",
+        "`suspended` less `removed` and `lifted`: devices whose hold has not ended yet. Many lifted: a breaker opened.",
     ),
     Metric(
         N.HOLDS_OVER,

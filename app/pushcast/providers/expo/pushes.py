@@ -76,7 +76,7 @@ def result_of(
     push: Push, verdict: Verdict, status: int | None, ticket_id: str | None, sent_at: int, now: int
 ) -> Result:
     """A verdict on one push. Times are in milliseconds since the epoch."""
-    # What Expo knows about a token it knew when we sent: one that was registered since is another matter.
+    # Expo's verdict is about the token as it was when we sent. A registration after that is not judged by it.
     since = sent_at if verdict.disposition is Disposition.INVALID else None
     return Result(
         push.target,

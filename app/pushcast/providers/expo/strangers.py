@@ -21,7 +21,7 @@ class Strangers:
         self._served_at = -inf
 
     def served(self, tokens: list[bytes], sent_at: float) -> None:
-        """These had tickets to a request that left then."""
+        """Expo accepted these tokens in a request sent at `sent_at`."""
         self._served_at = max(self._served_at, sent_at)
         if self._refused_at:
             for token in tokens:
