@@ -4,9 +4,10 @@ A wrong request gets 400 and `{"error": …}` and changes nothing.
 
 PUT /rules           [{match: {provider, token|prefix|topic|project|app, nth}, effect, times, probability, retry_after,
                      timestamp_ms, split}]; effects as in `Effect.parse`. The first rule that meets a request decides.
-PUT /state           every platform: latency (ms, {ms, jitter_ms} or {p50_ms, p99_ms}), maintenance, split_errors,
-                     frozen, streams, excess_streams (refuse, goaway), answer_style, bytes_per_second, network (up,
-                     refuse, close, stall), goaway {after_requests, after_seconds, mode, reason}.
+PUT /state           every platform: latency (ms, {ms, jitter_ms} or {p50_ms, p99_ms}), service_rate (requests a
+                     second; what comes faster queues; 0: any), maintenance, split_errors, frozen, streams,
+                     excess_streams (refuse, goaway), answer_style, bytes_per_second, network (up, refuse, close,
+                     stall), goaway {after_requests, after_seconds, mode, reason}.
                      apns: bad_device_token_limit, revoked_keys, token_update_scope (connection, team), store.
                      fcm: quota {project_per_minute, device_per_minute, device_per_hour, collapsible,
                      retry_after} or null,

@@ -16,6 +16,7 @@ from pushcast.simulators.connection import Connection
 from pushcast.simulators.effects import Effect, RuleBook
 from pushcast.simulators.latency import Latency
 from pushcast.simulators.recorder import Recorder
+from pushcast.simulators.service_rate import ServiceRate
 from pushcast.simulators.wheel import Answer, AnswerWheel
 
 GOAWAY_MODES: Final = ("graceful", "two_step", "abrupt")
@@ -50,6 +51,7 @@ class Provider:
 
     def _reset_state(self) -> None:
         self.latency: Latency | None = None
+        self.service_rate = ServiceRate()
         self.maintenance = False
         self.split_errors = False
         self.frozen = False
@@ -106,7 +108,11 @@ class Provider:
         return reason.encode()
 
     def delay_seconds(self) -> float:
-        return self.latency.sample_seconds(self.random) if self.latency is not None else 0.0
+        """Until a request that comes now is answered."""
+        delay = self.latency.sample_seconds(self.random) if self.latency is not None else 0.0
+        if self.service_rate.per_second:
+            delay += self.service_rate.wait_seconds(asyncio.get_running_loop().time())
+        return delay
 
     def send(
         self, connection: Connection, stream_id: int, answer: Answer, delay_seconds: float, marker: float = 0.0
@@ -218,6 +224,7 @@ class Provider:
     def _setters(self) -> dict[str, Any]:
         return {
             "latency": self._set_latency,
+            "service_rate": lambda value: setattr(self, "service_rate", ServiceRate(float(value or 0))),
             "maintenance": lambda value: setattr(self, "maintenance", bool(value)),
             "split_errors": lambda value: setattr(self, "split_errors", bool(value)),
             "frozen": self._set_frozen,
@@ -278,6 +285,7 @@ class Provider:
             "latency": None
             if latency is None
             else {"ms": latency.ms, "jitter_ms": latency.jitter_ms, "p99_ms": latency.p99_ms},
+            "service_rate": self.service_rate.per_second,
             "maintenance": self.maintenance,
             "split_errors": self.split_errors,
             "frozen": self.frozen,

@@ -151,7 +151,7 @@ class ApnsProvider(Provider):
             path = prepared.headers.path
             token = prepared.token
         message_id = values[prepared.id_hole] if prepared.id_hole >= 0 else prepared.headers.message_id
-        delay = self.latency.sample_seconds(self.random) if self.latency is not None else 0.0
+        delay = self.delay_seconds()
         if path.startswith((b"/1/apps/", b"/4/broadcasts/apps/")):
             self.broadcasts.handle(self, connection, stream_id, (shape, values, body))
             return

@@ -133,7 +133,7 @@ class FcmProvider(Provider):
 
     def _send_message(self, connection: Connection, stream_id: int, target: Target, body: bytes) -> str:
         recorder = self.recorder
-        delay = self.latency.sample_seconds(self.random) if self.latency is not None else 0.0
+        delay = self.delay_seconds()
         fault = self._refuse_caller(target) if self.checks else None
         parsed = messages.parse(body) if self.checks else messages.Parsed(messages.address_of(body))
         address = parsed.address
