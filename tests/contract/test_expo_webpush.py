@@ -352,7 +352,7 @@ async def test_receipts_say_what_became_of_tickets(expo: Lab) -> None:
         "rcpt-unreg-": ("invalid", "device_unregistered"),
         "rcpt-big-": ("rejected", "payload_too_large"),
         "rate-": ("retry", "rate_limited"),
-        "cred-": ("credential", "third_party_credential_refused"),
+        "cred-": ("retry", "third_party_credential_refused"),
         "developer-": ("rejected", "bad_request"),
         "expo-error-": ("retry", "provider_error"),
     }

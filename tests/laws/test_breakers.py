@@ -7,12 +7,14 @@ from __future__ import annotations
 from random import Random
 from typing import Any, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushcast.model.clock import ManualClock
 from pushcast.model.words import Lane, Platform
-from pushcast.send.breaker import Limits, State
+from pushcast.send.breadth import Wanted, Witness
+from pushcast.send.breaker import Breaker, Limits, State, Turn
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Breakers
 from pushcast.send.tally import Tally
@@ -21,6 +23,8 @@ from pushcast.wire.control_state import ControlState
 
 APNS = Platform.APNS
 LIMITS = Limits(least_answers=10, least_tokens=10, open_seconds=1.0, max_open_seconds=8.0, sustained_seconds=0.5)
+#: Of which failures are, and which of a tally's witnesses are theirs.
+KINDS = {"failed": "failing", "invalid": "dead", "doubted": "doubting", "refused": "refusing"}
 
 Log = list[tuple[bytes | None, bytes | None]]
 
@@ -71,8 +75,14 @@ class Sender:
         left = self.breaker.probes(targets, self.clock.monotonic_seconds()) if probing else targets
         if not left:
             return
-        bad = self.random.choice([Tally(failed=left), Tally(refused=left, refusal="expired_key"), Tally(invalid=left)])
+        kind = self.random.choice(list(KINDS))
+        bad = bad_answers(kind, [Witness(b"%d" % n, f"u{n}", self.random.random()) for n in range(left)])
         self.breakers.note("news", APNS, Tally(sound=left) if works else bad, probes=probing)
+
+
+def bad_answers(kind: str, witnesses: list[Witness]) -> Tally:
+    reasons = {"refusal": "expired_key"} if kind == "refused" else {"doubt": "project_unknown"}
+    return Tally(**{kind: len(witnesses), KINDS[kind]: witnesses}, **reasons)  # type: ignore[arg-type]  # a shorthand
 
 
 @settings(max_examples=400, deadline=None)
@@ -108,3 +118,69 @@ def test_once_the_provider_works_for_all_every_breaker_closes_and_so_does_the_co
     opened = [sender.control.breaker("news", APNS) for sender in senders]
     assert len(set(map(repr, opened))) == 1, "they read different things from one topic"
     assert len(log) <= 2 * (120 + 40 * len(senders)), "they talk more than they see"
+
+
+#: What somebody small has, and the rule that keeps him from opening an app's breaker.
+SMALL: list[tuple[dict[str, int], Wanted]] = [
+    ({"users": 9}, Wanted(users=1)),
+    ({"sites": 2}, Wanted(sites=1)),
+]
+#: The same of kinds in which the number of tokens and records counts too.
+SMALL_OF_TOKENS: list[tuple[dict[str, int], Wanted]] = [
+    *SMALL,
+    ({"tokens": 19}, Wanted(tokens=1)),
+    ({"records": 2}, Wanted(records=1)),
+]
+CASES = [
+    *[(kind, has, off) for kind in ("invalid", "doubted") for has, off in SMALL_OF_TOKENS],
+    *[("failed", has, off) for has, off in SMALL],
+]
+
+
+@pytest.mark.parametrize(("kind", "has", "off"), CASES)
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_what_somebody_small_can_cause_opens_nothing(kind: str, has: dict[str, int], off: Wanted, seed: int) -> None:
+    assert not opens(kind, has, Wanted(), Random(seed))
+
+
+@pytest.mark.parametrize(("kind", "has", "off"), CASES)
+def test_without_that_rule_he_would_open_it(kind: str, has: dict[str, int], off: Wanted) -> None:
+    assert any(opens(kind, has, off, Random(seed)) for seed in range(20))
+
+
+def opens(kind: str, has: dict[str, int], wanted: Wanted, random: Random) -> bool:
+    """Whether a few minutes of nothing but his bad answers open a breaker."""
+    breaker = Breaker(Limits(wanted=wanted), random)
+    now = 1000.0
+    sites = has.get("sites", random.choice([0, 3, 9]))
+    for _ in range(random.randint(30, 60)):
+        numbers = [random.randrange(10**6) for _ in range(random.choice([1, 20, 60]))]
+        witnesses = [
+            Witness(
+                b"%d" % (n % has.get("tokens", 10**6)),
+                f"u{n % has.get('users', 10**6)}",
+                n % has.get("records", 10**6),
+                f"site{n % sites}" if sites else "",
+            )
+            for n in numbers
+        ]
+        if breaker.note(bad_answers(kind, witnesses), now, 0) is Turn.OPENED:
+            return True
+        now += random.choice([0.1, 1.0, 5.0])
+    return False
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32))
+def test_a_breaker_that_only_one_user_has_work_for_ends_in_time_whatever_he_is_answered(seed: int) -> None:
+    random = Random(seed)
+    breaker = Breaker(LIMITS, random)
+    breaker.note(bad_answers("refused", [Witness(b"t", "u", 1)]), 0.0, 0)
+    now = 0.0
+    while not breaker.closed:
+        now += random.choice([0.5, 2.0])
+        if breaker.probes(1, now):
+            kind = random.choice(["failed", "refused", "doubted"])
+            breaker.note_probes(bad_answers(kind, [Witness(b"t", "anna", now, again=True)]), now)
+        assert now <= LIMITS.max_open_seconds + 3 * 2.0, "his own refused work kept it open"

@@ -78,8 +78,8 @@ class TemplateProvider(ABC):
         """The provider's own name of an accepted push."""
 
     @abstractmethod
-    def judge(self, response: Response, now_ms: int) -> Verdict:
-        """What an answer means."""
+    def judge(self, response: Response, now_ms: int, key: Hashable) -> Verdict:
+        """What an answer means. `key`: of the template that its request was made of."""
 
     async def start(self) -> None:
         await self._engine.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any, Final, Protocol
 
 from pushcast.http2.request import Outcomes, Response
@@ -24,7 +25,7 @@ class Judge(Protocol):
     clock: Clock
     pace: Pace | None
 
-    def judge(self, response: Response, now_ms: int) -> Verdict: ...
+    def judge(self, response: Response, now_ms: int, key: Hashable) -> Verdict: ...
 
     def judge_tokens(self, answers: int, suspect: int) -> bool: ...
 
@@ -72,7 +73,7 @@ class Exchange:
                 name = provider_id(requests, position, response)
                 results.append(Result(targets[position], _ACCEPTED, None, 200, name, None, None, sent_at, now))
                 continue
-            verdict = judge.judge(response, now)
+            verdict = judge.judge(response, now, requests.key)
             result = _result(targets[position], verdict, response, sent_at, now)
             if verdict.disposition is Disposition.INVALID:
                 if verdict.reason in SUSPECT_REASONS:

@@ -16,6 +16,11 @@ MASS_INVALID_TOKENS: Final = "mass_invalid_tokens"
 #: providers say that only of tokens which they know.
 SUSPECT_REASONS: Final = frozenset(("token_refused", "token_not_for_topic", "token_of_other_project"))
 
+#: Reasons of refusals behind a provider that works and knows us: one target, or the vendor behind it, is at fault.
+ABOUT_THE_TARGET: Final = frozenset(("third_party_credential_refused",))
+#: Reasons that one odd token causes as well as a project of ours that is not there: only many of them mean the project.
+PROJECT_IN_DOUBT: Final = frozenset(("project_unknown", "answer_without_details"))
+
 
 class Limits(NamedTuple):
     """Suspicion begins at `share` of at least `least_answers` within the last `window_seconds`."""

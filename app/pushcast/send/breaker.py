@@ -4,6 +4,9 @@ Closed, it counts what providers answer. It opens when our key is refused, when 
 or when most of the answers have been failures for a while. Open, it lets nothing out until its interval is over; then,
 half open, a few probes. Most of them well answered close it; otherwise the next interval is twice as long.
 
+What one user, one record or one push service of somebody's own can cause never opens it (`breadth`), nor does a round
+keep it open that only sent again what one user had refused before: without other work it closes by time.
+
 Another process that opens makes this one careful: it opens too, and probes almost at once.
 """
 
@@ -16,6 +19,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from pushcast.providers.suspicion import MASS_INVALID_TOKENS
+from pushcast.send.breadth import Breadth, Wanted, Witness
 from pushcast.send.tally import Tally
 
 #: Reasons of an opening, beside `MASS_INVALID_TOKENS` and the provider's own words for a refused key.
@@ -26,6 +30,10 @@ ABOUT_TOKENS: Final = frozenset({MASS_INVALID_TOKENS, TOKENS_INVALID})
 #: Another process opened: how long until this one probes, so that not all of them do in the same moment.
 _CAREFUL_SECONDS = 1.0
 _SLICE_SECONDS = 1.0
+#: Users of whom work that was refused before must be refused again for a round to count.
+_LEAST_USERS = 2
+#: A refused key opens at once, unless as much was taken within this time.
+_REFUSED_SECONDS = 2.0
 #: An answer may be up to this much older than `now_ms` when it is counted: one loop turn, or a stopped process.
 _COUNTED_LATE_MS = 2000
 
@@ -46,6 +54,7 @@ class Limits:
     max_open_seconds: float = 60.0
     probes: int = 20  # targets of one round
     probe_seconds: float = 30.0  # a round whose answers do not come is given up
+    wanted: Wanted = Wanted()  # noqa: RUF009 - immutable; who must have seen it before it opens
 
 
 class State(StrEnum):
@@ -65,7 +74,9 @@ class Turn(StrEnum):
 
 class _Slice(NamedTuple):
     began_at: float
-    tally: Tally
+    tally: Tally  # numbers alone
+    failing: Breadth
+    dead: Breadth
 
 
 class Breaker:
@@ -81,13 +92,19 @@ class Breaker:
         self._slices: deque[_Slice] = deque()
         self._bad_since: float | None = None  # no sound answer from then on
         self._invalid_in_a_row = 0
+        self._doubted_in_a_row = 0
+        self._dead = Breadth(limits.wanted)  # of the invalid in a row
+        self._doubting = Breadth(limits.wanted)  # of the doubted in a row
         self._own = False  # opened by what this process saw itself
         self._probe_at = 0.0
         self._failed_rounds = 0
         self._closed_at = -1e9
         self._granted = 0  # probes of this round
         self._answered = Tally()
+        self._refused_again: set[str] = set()  # users of this round whose work was refused, and had been before
+        self._refused_afresh = False
         self._round_ends_at = 0.0
+        self._proved_at = 0.0  # it opened, or a round that counts failed
 
     @property
     def closed(self) -> bool:
@@ -108,7 +125,7 @@ class Breaker:
             return None
         self._own = True
         self._failed_rounds = self._failed_rounds + 1 if now - self._closed_at < self._limits.max_open_seconds else 0
-        self._open(reason, now_ms - round(1000 * self._abnormal_for(now)) - _COUNTED_LATE_MS, now_ms)
+        self._open(reason, now_ms - round(1000 * self._abnormal_for(now)) - _COUNTED_LATE_MS, now, now_ms)
         self._probe_at = now + self._interval()
         return Turn.OPENED
 
@@ -120,6 +137,8 @@ class Breaker:
             self.state = State.HALF_OPEN
             self._granted = 0
             self._answered = Tally()
+            self._refused_again = set()
+            self._refused_afresh = False
             self._round_ends_at = now + self._limits.probe_seconds
         if self.state is State.OPEN:
             return 0
@@ -128,23 +147,43 @@ class Breaker:
         return granted
 
     def note_probes(self, tally: Tally, now: float) -> Turn | None:
-        """Answers to probes. The round is judged when all of it is answered."""
+        """Answers to probes. The round is judged when all of it is answered.
+
+        One in which nothing failed but what one user had refused before proves nothing: the next work that comes is
+        asked at once, and without any the breaker closes when `max_open_seconds` have passed without a proof.
+        """
         if self.state is not State.HALF_OPEN:
             return None
         seen = self._answered
-        for field in ("sound", "failed", "invalid", "refused", "slowed"):
+        for field in ("sound", "failed", "invalid", "refused", "slowed", "doubted"):
             setattr(seen, field, getattr(seen, field) + getattr(tally, field))
-        bad = seen.failed + seen.refused + (seen.invalid if self.reason in ABOUT_TOKENS else 0)
+        for witnesses in (tally.failing, tally.refusing, tally.doubting, tally.dead):
+            self._refused(witnesses)
+        bad = seen.failed + seen.refused + seen.doubted + (seen.invalid if self.reason in ABOUT_TOKENS else 0)
         answers = seen.bad + seen.sound + seen.slowed
         if answers < self._granted:
             return None
-        if 2 * bad >= answers:
+        if 2 * bad < answers:
+            self._close(now)
+            return Turn.CLOSED
+        self.state = State.OPEN
+        if self._refused_afresh or len(self._refused_again) >= _LEAST_USERS:
             self._failed_rounds += 1
-            self.state = State.OPEN
+            self._proved_at = now
             self._probe_at = now + self._interval()
             return None
-        self._close(now)
-        return Turn.CLOSED
+        if now - self._proved_at >= self._limits.max_open_seconds:
+            self._close(now)
+            return Turn.CLOSED
+        self._probe_at = now
+        return None
+
+    def _refused(self, witnesses: list[Witness]) -> None:
+        for witness in witnesses:
+            if witness.again:
+                self._refused_again.add(witness.user)
+            else:
+                self._refused_afresh = True
 
     def forgo(self, probes: int) -> None:
         """Probes that were granted and did not leave, or will not be answered."""
@@ -160,7 +199,7 @@ class Breaker:
             return
         self._own = False
         self._failed_rounds = 0
-        self._open(reason, abnormal_since_ms, now_ms)
+        self._open(reason, abnormal_since_ms, now, now_ms)
         self._probe_at = now + _CAREFUL_SECONDS * self._random.random()
 
     def heard_closed(self, now: float) -> None:
@@ -172,13 +211,14 @@ class Breaker:
         elif self.state is State.OPEN:
             self._probe_at = min(self._probe_at, now)
 
-    def _open(self, reason: str, abnormal_since_ms: int, now_ms: int) -> None:
+    def _open(self, reason: str, abnormal_since_ms: int, now: float, now_ms: int) -> None:
         self.state = State.OPEN
         self.reason = reason
         self.abnormal_since_ms = max(0, abnormal_since_ms)
         self.opened_at_ms = now_ms
+        self._proved_at = now
         self._slices.clear()
-        self._invalid_in_a_row = 0
+        self._forget_rows()
 
     def _close(self, now: float) -> None:
         self.state = State.CLOSED
@@ -193,17 +233,27 @@ class Breaker:
         seconds = min(self._limits.open_seconds * 2.0 ** min(self._failed_rounds, 16), self._limits.max_open_seconds)
         return seconds * (0.75 + self._random.random() / 2)
 
+    def _forget_rows(self) -> None:
+        """A good answer came between."""
+        if self._invalid_in_a_row or self._doubted_in_a_row:
+            self._invalid_in_a_row = self._doubted_in_a_row = 0
+            self._dead.clear()
+            self._doubting.clear()
+
     def _count(self, tally: Tally, now: float) -> None:
         slices, limits = self._slices, self._limits
         if not slices or now - slices[-1].began_at >= _SLICE_SECONDS:
-            slices.append(_Slice(now, Tally()))
+            slices.append(_Slice(now, Tally(), Breadth(limits.wanted), Breadth(limits.wanted)))
             while now - slices[0].began_at > limits.window_seconds:
                 slices.popleft()
         if tally.sound:
             self._bad_since = None
-            self._invalid_in_a_row = 0
+            self._forget_rows()
         else:
             self._invalid_in_a_row += tally.invalid
+            self._doubted_in_a_row += tally.doubted
+            self._dead.add(tally.dead)
+            self._doubting.add(tally.doubting)
             if tally.bad and self._bad_since is None:
                 self._bad_since = now
         total = slices[-1].tally
@@ -213,35 +263,50 @@ class Breaker:
             total.failed += tally.failed
             total.invalid += tally.invalid
             total.refused += tally.refused
+            total.doubted += tally.doubted
+            slices[-1].failing.add(tally.failing)
+            slices[-1].dead.add(tally.dead)
 
     def _why(self, latest: Tally, now: float) -> str | None:
         """Whether it is time to open, and why."""
         limits = self._limits
-        if latest.refusal == MASS_INVALID_TOKENS:
+        if latest.masses and self._joined([each.dead for each in self._slices]).of_many:
             return MASS_INVALID_TOKENS
+        if latest.doubted and self._doubting.of_many:
+            return latest.doubt
+        if latest.refused:
+            just_now = [each.tally for each in self._slices if now - each.began_at <= _REFUSED_SECONDS]
+            if sum([each.refused for each in just_now]) >= sum([each.sound + each.invalid for each in just_now]):
+                return latest.refusal or "credential_refused"
         recent = [each for each in self._slices if now - each.began_at <= limits.failure_seconds]
         sound = sum([each.tally.sound + each.tally.invalid for each in recent])
-        if latest.refused:
-            refused = sum([each.tally.refused for each in recent])
-            if refused >= sound:
-                return latest.refusal or "credential_refused"
         if latest.failed:
             failed = [each for each in recent if each.tally.failed]
             failures = sum([each.tally.failed for each in failed])
             answers = failures + sound + sum([each.tally.slowed for each in recent])
             sustained = now - failed[0].began_at >= limits.sustained_seconds
-            if sustained and answers >= limits.least_answers and failures >= limits.failure_share * answers:
+            enough = answers >= limits.least_answers and failures >= limits.failure_share * answers
+            if sustained and enough and self._joined([each.failing for each in failed]).of_many_users:
                 return PROVIDER_FAILING
         if latest.invalid and limits.invalid_share <= 1:
             # An app with little to send: it would be minutes until its tokens are many, and a hold is ten.
-            if self._invalid_in_a_row >= limits.invalid_in_a_row:
+            if self._invalid_in_a_row >= limits.invalid_in_a_row and self._dead.of_many:
                 return TOKENS_INVALID
             # Any stretch that ends now: a token that is suspended is not asked about again, so a provider that calls
             # all of them invalid says so of each once, which an hour's good answers before must not drown.
             invalid = tokens = 0
+            dead = Breadth(limits.wanted)
             for each in reversed(self._slices):
                 invalid += each.tally.invalid
                 tokens += each.tally.invalid + each.tally.sound
-                if tokens >= limits.least_tokens and invalid >= limits.invalid_share * tokens:
+                dead.join(each.dead)
+                enough = tokens >= limits.least_tokens and invalid >= limits.invalid_share * tokens
+                if enough and dead.of_many:
                     return TOKENS_INVALID
         return None
+
+    def _joined(self, parts: list[Breadth]) -> Breadth:
+        whole = Breadth(self._limits.wanted)
+        for part in parts:
+            whole.join(part)
+        return whole

@@ -20,10 +20,15 @@ class Budget:
         self.capacity = capacity
         self.held = 0
         self._keys: dict[Hashable, int] = {}
+        self._registered: set[Hashable] = set()
         self._on_release: list[Callable[[], None]] = []
 
     def register(self, key: Hashable) -> None:
-        """Makes a key known before it asks, so that the first to come does not take the share of the others."""
+        """Makes a key known before it asks, so that the first to come does not take the share of the others.
+
+        One that was not registered is known for as long as it holds anything: it takes no share away for ever.
+        """
+        self._registered.add(key)
         self._keys.setdefault(key, 0)
 
     def subscribe(self, on_release: Callable[[], None]) -> None:
@@ -43,11 +48,12 @@ class Budget:
 
         `least` keeps messages from crumbling; whoever holds nothing gets what there is, so it never waits for ever.
         """
-        held = self._keys.setdefault(key, 0)
+        held = self._keys.get(key, 0)
         free = self.capacity - self.held
         if free <= 0 or wanted <= 0:
             return 0
-        room = free if len(self._keys) == 1 else (free - held) // 2
+        alone = len(self._keys) == (key in self._keys)
+        room = free if alone else (free - held) // 2
         if not held:
             room = max(room, 1)
             least = 1
@@ -64,6 +70,8 @@ class Budget:
         if count > held:
             raise ValueError(f"{count} deliveries released, {held} held")
         self._keys[key] = held - count
+        if held == count and key not in self._registered:
+            del self._keys[key]
         self.held -= count
 
     def wake(self) -> None:

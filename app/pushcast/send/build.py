@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from random import Random
 
+import structlog
+
 from pushcast.config.settings import Settings
 from pushcast.handover.ledgers import Ledgers
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Provider
+from pushcast.providers.waits import longest_wait
 from pushcast.send.agent import SendStage
 from pushcast.send.breaker import Limits
 from pushcast.send.budget import Budget
@@ -26,6 +29,8 @@ from pushcast.transport.app import REBALANCE_TIMEOUT_SECONDS
 from pushcast.transport.consumer import REVOKING_SHARE
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.retries import Ladder, rungs_of
+
+log = structlog.get_logger(__name__)
 
 #: After the last request's deadline: its answer, its receipt, the acknowledgement of Kafka.
 QUIESCE_MARGIN_SECONDS = 2.0
@@ -55,6 +60,7 @@ def build(
     provider.
     """
     clock = clock or SystemClock()
+    say_short_ladder(settings, platform)
     return SendStage(
         platform=platform,
         lane=lane,
@@ -120,6 +126,21 @@ def ladder(settings: Settings) -> Ladder:
     """The retry ladder that the settings describe."""
     retry = settings.retry
     return Ladder(rungs_of(retry.rungs_seconds), retry.attempts, retry.jitter)
+
+
+def say_short_ladder(settings: Settings, platform: Platform) -> None:
+    """Logs that deliveries come back sooner than their provider asks for; a demo or a test may want just that."""
+    longest = max(settings.retry.rungs_seconds)
+    asked = longest_wait(platform)
+    if asked.seconds > longest:
+        log.warning(
+            "retry_ladder_shorter_than_the_provider_asks",
+            platform=str(platform),
+            answer=asked.answer,
+            asked_seconds=asked.seconds,
+            longest_rung_seconds=longest,
+            field="retry.rungs_seconds",
+        )
 
 
 def bounds(settings: Settings) -> Bounds:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pushcast.model.words import Outcome, Reason
 from pushcast.providers.port import Disposition, Result
+from pushcast.providers.suspicion import ABOUT_THE_TARGET
 from pushcast.wire.retries import Ladder, Rung
 
 TOO_MANY_REQUESTS = 429
@@ -55,6 +56,9 @@ class Guard(StrEnum):
     DOUBTS_TOKENS = "doubts_tokens"  # open because verdicts on tokens are wrong
 
 
+_OPEN = frozenset({Guard.OPEN, Guard.DOUBTS_TOKENS})
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How often a delivery is tried in one process, the first try included, and what follows.
@@ -95,21 +99,27 @@ def decide(
     random: Random,
     rounds_made: int = 0,
     guard: Guard = Guard.NONE,
+    counts: bool = False,
 ) -> End | Again | Later | Park:
     """`tries`: made in this process, the one that gave `result` included. Draws from `random` only for a try here.
 
     `rounds_made`: before this one. Every delivery ends: with `tries` >= `policy.attempts` the answer is never Again,
-    and in the last round of the ladder it is never Later. With a breaker a refused key costs no delivery its life, and
-    while it is open no failure does, and no verdict on a token is passed on.
+    and in the last round of the ladder it is never Later. While a breaker is open no failure costs a delivery its life,
+    and no verdict on a token is passed on. `counts`: a probe that was refused before; it spends a round of the ladder,
+    so that nobody is asked about the same delivery for ever.
     """
     disposition = result.disposition
     if disposition is Disposition.ACCEPTED:
         return ACCEPTED
     if disposition is Disposition.INVALID:
         if guard is Guard.DOUBTS_TOKENS:
-            return Park(doubtful)
+            rung = policy.ladder.rung_after(rounds_made + 1) if counts and policy.ladder is not None else None
+            if rung is not None:
+                return Later(rung, doubtful)
+            if not counts:
+                return Park(doubtful)
         # A validate-only answer says nothing certain about the token.
-        believed = not dry_run and guard is not Guard.OPEN
+        believed = not dry_run and guard not in _OPEN
         return End(Outcome.INVALID, result.reason or _DEFAULT_REASON[disposition], believed)
     if disposition is Disposition.REJECTED:
         return End(Outcome.REJECTED, result.reason or _DEFAULT_REASON[disposition])
@@ -117,10 +127,10 @@ def decide(
     if unknown and at_most_once:
         return End(Outcome.REJECTED, Reason.UNKNOWN_OUTCOME)
     doubtful = doubtful or unknown
-    if guard is not Guard.NONE and (disposition is Disposition.CREDENTIAL or _is_held(guard, result)):
+    if guard in _OPEN and not counts and not _is_about_the_target(result):
         return Park(doubtful)
     ladder = policy.ladder
-    if tries < policy.attempts and (ladder is None or disposition is Disposition.UNSENT):
+    if tries < policy.attempts and (ladder is None or (disposition is Disposition.UNSENT and not counts)):
         return Again(_delay_seconds(result.retry_after_seconds, tries, policy, random), doubtful)
     rung = None if ladder is None else ladder.rung_after(rounds_made + 1, result.retry_after_seconds)
     if rung is not None:
@@ -132,9 +142,9 @@ def decide(
     return End(Outcome.DEAD, result.reason or _DEFAULT_REASON[disposition])
 
 
-def _is_held(guard: Guard, result: Result) -> bool:
+def _is_about_the_target(result: Result) -> bool:
     # Who asks for less works: that is for the ladder, which knows how long to wait.
-    return guard is not Guard.CLOSED and result.status != TOO_MANY_REQUESTS
+    return result.status == TOO_MANY_REQUESTS or result.reason in ABOUT_THE_TARGET
 
 
 def _delay_seconds(retry_after_seconds: float | None, tries: int, policy: Policy, random: Random) -> float:

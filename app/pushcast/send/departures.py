@@ -166,12 +166,15 @@ class Departures:
     def _hand_over(self, key: Hashable, queue: deque[Job]) -> bool:
         job = queue[0]
         parcel = job.parcel
+        blocked = None if self._isolation is None or parcel.provider is None else self._isolation.blocked(parcel.app)
+        if blocked is not None and parcel.record.was_refused:
+            job = _fresh_first(queue)
+            parcel = job.parcel
         record = parcel.record
         if record.dropped or record.batch.lost:
             queue.popleft()
             return True
         count = len(job.indices)
-        blocked = None if self._isolation is None or parcel.provider is None else self._isolation.blocked(parcel.app)
         if blocked is None:
             granted = self._budget.take(key, count, LEAST_PART)
             if not granted:
@@ -245,3 +248,12 @@ class Departures:
         else:
             self._send(job)
             self._flights.start()
+
+
+def _fresh_first(queue: deque[Job]) -> Job:
+    """The head of the queue, which is now a job that was not refused before, if there is one: it probes better."""
+    fresh = next((job for job in queue if not job.parcel.record.was_refused), None)
+    if fresh is not None:
+        queue.remove(fresh)
+        queue.appendleft(fresh)
+    return queue[0]

@@ -14,7 +14,9 @@ from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Outcome, Platform
 from pushcast.providers.port import Disposition, Result
 from pushcast.providers.verdict import NOT_SENT_IN_TIME
+from pushcast.providers.webpush.sites import site_of
 from pushcast.send.aside import Aside
+from pushcast.send.breadth import Witness
 from pushcast.send.decide import Again, End, Guard, Later, Park, Policy, decide
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Isolation
@@ -99,7 +101,7 @@ class Outcomes:
                     if result.disposition is Disposition.UNSENT and (not ours or result.reason == NOT_SENT_IN_TIME):
                         held_back += 1  # by our own lease or waiting: it says nothing about the provider
                     else:
-                        tally.add(result)
+                        tally.add(result, self._witness(job, result.target))
                 if job.probe:
                     self._isolation.forgo(parcel.app, held_back)
         if self._isolation is not None:
@@ -194,7 +196,7 @@ class Outcomes:
                 continue
             self._figures.tries_again[parcel.app, self._platform, self._lane, result.disposition] += 1
             if isinstance(verdict, Park):
-                self._parked.add(parcel, (target,), Why.BREAKER, verdict.doubtful)
+                self._parked.add(parcel, (target,), Why.BREAKER, verdict.doubtful, refused=True)
                 continue
             if isinstance(verdict, Again):
                 self._add_retry(again, job, target, verdict)
@@ -217,7 +219,15 @@ class Outcomes:
             random=self._random,
             rounds_made=job.parcel.record.round.rounds,
             guard=guard,
+            counts=job.probe and job.parcel.record.was_refused,
         )
+
+    def _witness(self, job: Job, target: int) -> Witness:
+        record, targets = job.parcel.record, job.parcel.message.targets
+        site = site_of(targets.address[target]) if self._platform is Platform.WEBPUSH else ""
+        place = (record.batch.topic, record.batch.partition, record.offset)
+        again = job.probe and record.was_refused
+        return Witness(targets.token_hash[target], targets.user[target], place, site, again)
 
     @staticmethod
     def _add_retry(again: dict[bool, Retry], job: Job, target: int, verdict: Again) -> None:

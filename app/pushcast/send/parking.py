@@ -28,11 +28,11 @@ class ParkedRecords:
         self._lane = lane
         self._group = group
         self._figures = figures
-        self._targets: dict[tuple[OpenRecord, str, Why, bool], dict[Parcel, list[int]]] = {}
+        self._targets: dict[tuple[OpenRecord, str, Why, bool, bool], dict[Parcel, list[int]]] = {}
 
-    def add(self, parcel: Parcel, targets: Sequence[int], why: Why, doubtful: bool) -> None:
-        """`doubtful`: an earlier try may have reached these devices."""
-        key = (parcel.record, parcel.app, why, doubtful)
+    def add(self, parcel: Parcel, targets: Sequence[int], why: Why, doubtful: bool, *, refused: bool = False) -> None:
+        """`doubtful`: an earlier try may have reached these devices; `refused`: their provider was just asked."""
+        key = (parcel.record, parcel.app, why, doubtful, refused or parcel.record.round.refused)
         self._targets.setdefault(key, {}).setdefault(parcel, []).extend(targets)
         self._figures.parked[parcel.app, self._platform, self._lane, why] += len(targets)
 
@@ -41,7 +41,7 @@ class ParkedRecords:
         if not self._targets:
             return
         collected, self._targets = self._targets, {}
-        for (record, app, why, doubtful), parcels in collected.items():
+        for (record, app, why, doubtful, refused), parcels in collected.items():
             value, headers = parked_record(
                 app=app,
                 lane=self._lane,
@@ -53,6 +53,7 @@ class ParkedRecords:
                 rounds_made=record.round.rounds,
                 doubtful=doubtful,
                 sent_from=f"{self._group}|{record.offset}",
+                refused=refused,
                 carried=foreign(record.headers),
             )
             self._outbox.put(barrier, topics.PARKED, record.batch.partition, value, None, headers)

@@ -60,6 +60,11 @@ class OpenRecord:
         self.started = False  # a target may have left, or be on its way into the parked topic
         self.dropped = False  # given up here: Kafka hands it to the next owner
 
+    @property
+    def was_refused(self) -> bool:
+        """A provider was asked for these deliveries before, and did not take them."""
+        return self.round.refused or self.round.rounds > 0
+
     def weigh(self) -> None:
         """Tells the transport what is left of it: a record whose last target waits for a slow provider holds little."""
         self.batch.weigh(self.offset, self.left, RECORD_OVERHEAD_BYTES + self.size_bytes * self.left // self.targets)

@@ -12,7 +12,7 @@ from pushcast.settle.passes import Passes
 from pushcast.settle.queue import Waiting
 from pushcast.stream.ports import Record
 from pushcast.wire.control_state import ControlState
-from pushcast.wire.parked import Parked, Why, parked_of
+from pushcast.wire.parked import Parked, Why, parked_of, was_refused
 
 
 class Holding:
@@ -58,15 +58,19 @@ class Holding:
         return holds
 
     def probe_among(self, waiting: Iterable[Waiting]) -> int | None:
-        """Offset of the first record that could be a probe of an open breaker."""
+        """Offset of the first record that could be a probe of an open breaker, best one that was not refused before."""
+        refused = None
         for _, record, _ in waiting:
             parked = _parked(record)
             if parked is None or self._control.paused(parked.app, parked.platform, parked.lane):
                 continue
             breaker = self._control.breaker(parked.app, parked.platform)
-            if breaker is not None and breaker.is_open:
+            if breaker is None or not breaker.is_open:
+                continue
+            if not was_refused(record.headers):
                 return record.offset
-        return None
+            refused = record.offset if refused is None else refused
+        return refused
 
 
 def _parked(record: Record) -> Parked | None:

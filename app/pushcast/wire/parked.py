@@ -19,7 +19,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform, Reason
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.headers import RUN, Headers, first
-from pushcast.wire.retries import APP, ATTEMPT, DOUBTFUL, FIRST_SEEN, LANE, PARKED_FOR, PLATFORM, SENT_FROM
+from pushcast.wire.retries import APP, ATTEMPT, DOUBTFUL, FIRST_SEEN, LANE, PARKED_FOR, PLATFORM, REFUSED, SENT_FROM
 
 #: Headers that belong to the parking and do not travel back to the send topic.
 OWN = frozenset({APP, PARKED_FOR, SENT_FROM})
@@ -54,12 +54,14 @@ def parked_record(
     rounds_made: int,
     doubtful: bool,
     sent_from: str,
+    refused: bool = False,
     carried: Iterable[tuple[str, bytes]] = (),
 ) -> tuple[bytes, list[tuple[str, bytes]]]:
     """Value and headers, for the partition of the send record. `messages` are all of `app`.
 
     `rounds_made`: before this sending, which is none. `carried`: foreign headers of the send record; `sent_from`:
-    `group|send offset`, by which a sender's ledger knows the deliveries as ended here.
+    `group|send offset`, by which a sender's ledger knows the deliveries as ended here. `refused`: the provider was
+    asked for them, so they are the last that a probe is made of.
     """
     value = encode_batch(SendBatch(lane, platform, messages, run, first_seen_at))
     headers = [
@@ -75,9 +77,16 @@ def parked_record(
         headers.append((ATTEMPT, str(rounds_made).encode()))
     if doubtful:
         headers.append((DOUBTFUL, b"1"))
+    if refused:
+        headers.append((REFUSED, b"1"))
     if run:
         headers.append((RUN, str(run).encode()))
     return value, headers
+
+
+def was_refused(headers: Headers | None) -> bool:
+    """Whether a provider was asked for these deliveries before, and refused them."""
+    return first(headers, REFUSED) is not None or first(headers, ATTEMPT) is not None
 
 
 def parked_of(headers: Headers | None) -> Parked:

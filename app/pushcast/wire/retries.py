@@ -21,6 +21,7 @@ from pushcast.wire.topics import RETRY_DELAY_SECONDS, RetryDelay
 ATTEMPT = "push-attempt"  # rounds of sending so far, decimal; absent: none
 DUE_AT = "push-due-at"  # not before this time, milliseconds since the epoch, decimal
 DOUBTFUL = "push-doubtful"  # present: an earlier round may have reached the devices
+REFUSED = "push-refused"  # present: it was asked for and refused while its breaker opened or was open
 PLATFORM = "push-platform"
 LANE = "push-lane"
 FIRST_SEEN = "push-first-seen"  # Kafka time of the first send record, milliseconds since the epoch, decimal
@@ -33,7 +34,9 @@ APP = "push-app"
 PARKED_FOR = "push-parked-for"
 
 MAX_COUNT = 1_000_000  # of rounds and runs: headers come from outside
-_OWN = frozenset({ATTEMPT, DUE_AT, DOUBTFUL, PLATFORM, LANE, FIRST_SEEN, SENT_FROM, CAME_FROM, APP, PARKED_FOR, RUN})
+_OWN = frozenset(
+    {ATTEMPT, DUE_AT, DOUBTFUL, REFUSED, PLATFORM, LANE, FIRST_SEEN, SENT_FROM, CAME_FROM, APP, PARKED_FOR, RUN}
+)
 #: Who wrote the record it was: carried on, a later epoch of that writer would make the retry void.
 _WRITER = frozenset({ORIGIN, EPOCH, FENCE, LEDGER})
 
@@ -46,11 +49,15 @@ class Rung(NamedTuple):
 
 
 class Round(NamedTuple):
-    """What the headers of a send record say about earlier rounds. `rounds`: made so far; `run`: of the header alone."""
+    """What the headers of a send record say about earlier rounds. `rounds`: made so far; `run`: of the header alone.
+
+    `refused`: while its breaker opened or was open, which spent no round.
+    """
 
     rounds: int = 0
     doubtful: bool = False
     run: int = 0
+    refused: bool = False
 
 
 FIRST_ROUND = Round()
@@ -99,7 +106,7 @@ def round_of(headers: Headers | None) -> Round:
     if not headers:
         return FIRST_ROUND
     rounds, run = number(headers, ATTEMPT, MAX_COUNT), number(headers, RUN, MAX_COUNT)
-    return Round(rounds or 0, first(headers, DOUBTFUL) is not None, run or 0)
+    return Round(rounds or 0, first(headers, DOUBTFUL) is not None, run or 0, first(headers, REFUSED) is not None)
 
 
 def number(headers: Headers, name: str, limit: int) -> int | None:

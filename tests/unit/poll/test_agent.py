@@ -65,7 +65,7 @@ async def test_a_device_that_is_no_more_is_told_as_send_tells_it() -> None:
         (Disposition.REJECTED, "payload_too_large"),
         (Disposition.RETRY, "rate_limited"),
         (Disposition.RETRY, "provider_error"),
-        (Disposition.CREDENTIAL, "third_party_credential_refused"),
+        (Disposition.RETRY, "third_party_credential_refused"),
         (Disposition.REJECTED, "bad_request"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from pushcast.http2.request import Kind, Response
 from pushcast.model.clock import Clock, ManualClock
 from pushcast.providers.exchange import Exchange
@@ -31,7 +33,7 @@ class TwinJudge:
         self.counted: list[tuple[int, int]] = []
         self.replaced: list[float] = []
 
-    def judge(self, response: Response, now_ms: int) -> Verdict:
+    def judge(self, response: Response, now_ms: int, key: Hashable) -> Verdict:
         return VERDICTS[response.status]
 
     def judge_tokens(self, answers: int, suspect: int) -> bool:

@@ -5,13 +5,25 @@ from random import Random
 import pytest
 
 from pushcast.providers.port import Disposition, Result
+from pushcast.send.breadth import Witness
 from pushcast.send.breaker import Breaker, Limits, State, Turn
 from pushcast.send.tally import Tally
 
 LIMITS = Limits()
+FIELDS = {"failed": "failing", "invalid": "dead", "refused": "refusing", "doubted": "doubting"}
 SHARES = Limits(invalid_in_a_row=1_000)
 T0 = 1_800_000_000_000
 COUNTED_LATE_MS = 2000
+
+ANYBODY = Witness(b"t", "u", 1)
+
+
+def of_many(count: int, first: int = 0, *, users: int = 10**6, records: int = 10**6, sites: int = 0) -> list[Witness]:
+    """Bad answers of so many tokens, and of at most so many users, records and push services."""
+    return [
+        Witness(b"%d" % n, f"u{n % users}", n % records, f"site{n % sites}" if sites else "")
+        for n in range(first, first + count)
+    ]
 
 
 class World:
@@ -20,6 +32,7 @@ class World:
     def __init__(self, limits: Limits = LIMITS) -> None:
         self.breaker = Breaker(limits, Random(3))
         self.now = 1000.0
+        self.seen = 0
 
     @property
     def now_ms(self) -> int:
@@ -28,14 +41,34 @@ class World:
     def pass_(self, seconds: float) -> None:
         self.now += seconds
 
+    def tally(self, tally: dict[str, int | str], again: list[str]) -> Tally:
+        """Each bad answer of another token, user and record, unless the test names them."""
+        found = Tally(**tally)  # type: ignore[arg-type]  # a shorthand
+        for name, count in tally.items():
+            if name in FIELDS and not getattr(found, FIELDS[name]):
+                witnesses = of_many(int(count), self.seen)
+                self.seen += int(count)
+                if again:
+                    witnesses = [
+                        each._replace(user=again[n % len(again)], again=True) for n, each in enumerate(witnesses)
+                    ]
+                setattr(found, FIELDS[name], witnesses)
+        return found
+
     def note(self, **tally: int | str) -> Turn | None:
-        return self.breaker.note(Tally(**tally), self.now, self.now_ms)  # type: ignore[arg-type]  # a shorthand
+        return self.breaker.note(self.tally(tally, []), self.now, self.now_ms)
+
+    def note_of(self, witnesses: list[Witness], kind: str = "invalid", **tally: int | str) -> Turn | None:
+        """Bad answers of these."""
+        found = Tally(**{kind: len(witnesses), FIELDS[kind]: witnesses}, **tally)  # type: ignore[arg-type]  # a shorthand
+        return self.breaker.note(found, self.now, self.now_ms)
 
     def probes(self, wanted: int = 100) -> int:
         return self.breaker.probes(wanted, self.now)
 
-    def answered(self, **tally: int) -> Turn | None:
-        return self.breaker.note_probes(Tally(**tally), self.now)
+    def answered(self, again: list[str] | None = None, **tally: int) -> Turn | None:
+        """`again`: whose work was refused before."""
+        return self.breaker.note_probes(self.tally(dict(tally), again or []), self.now)
 
     def open(self) -> None:
         assert self.note(refused=1, refusal="expired_key") is Turn.OPENED
@@ -53,7 +86,7 @@ class World:
 def tally(*results: Result) -> Tally:
     found = Tally()
     for result in results:
-        found.add(result)
+        found.add(result, ANYBODY)
     return found
 
 
@@ -66,8 +99,15 @@ def test_results_are_counted_by_what_they_say_of_the_provider() -> None:
         Result(4, Disposition.UNSENT),
         Result(5, Disposition.UNKNOWN),
         Result(6, Disposition.RETRY, status=429),
+        Result(7, Disposition.CREDENTIAL, "mass_invalid_tokens"),
+        Result(8, Disposition.RETRY, "third_party_credential_refused", 401),
+        Result(9, Disposition.RETRY, "project_unknown", 404),
     )
-    assert found == Tally(sound=1, failed=3, invalid=1, refused=1, slowed=1, refusal="expired_key")
+    numbers = (found.sound, found.failed, found.invalid, found.refused, found.slowed, found.doubted)
+    assert numbers == (2, 3, 2, 1, 1, 1)
+    assert (found.refusal, found.doubt, found.masses) == ("expired_key", "project_unknown", True)
+    lists = (found.failing, found.dead, found.refusing, found.doubting)
+    assert [len(each) for each in lists] == [3, 2, 1, 1]
 
 
 def test_a_refused_key_opens_at_once_when_nothing_else_works() -> None:
@@ -88,7 +128,8 @@ def test_a_refused_key_among_many_that_are_taken_opens_nothing() -> None:
 def test_disbelieved_tokens_open_at_once_and_put_tokens_in_doubt() -> None:
     world = World()
     world.note(sound=1000)
-    assert world.note(refused=1, refusal="mass_invalid_tokens") is Turn.OPENED
+    assert world.note(invalid=20, masses=True) is Turn.OPENED
+    assert world.breaker.reason == "mass_invalid_tokens"
     assert world.breaker.doubts_tokens
 
 
@@ -315,3 +356,91 @@ def test_another_that_saw_it_earlier_moves_the_window_back() -> None:
     assert world.breaker.abnormal_since_ms == T0 + 50
     world.breaker.heard_open("expired_key", T0 + 90, world.now, world.now_ms)
     assert world.breaker.abnormal_since_ms == T0 + 50
+
+
+@pytest.mark.parametrize("wanting", [{"users": 1}, {"users": 9}, {"records": 2}, {"sites": 2}])
+@pytest.mark.parametrize("kind", ["invalid", "masses", "doubted"])
+def test_what_few_users_records_or_push_services_saw_opens_nothing_however_often(
+    kind: str, wanting: dict[str, int]
+) -> None:
+    world = World()
+    for round_ in range(50):
+        if kind == "masses":
+            assert world.note_of(of_many(25, 25 * round_, **wanting), masses=True) is None
+        else:
+            assert world.note_of(of_many(25, 25 * round_, **wanting), kind) is None
+        world.pass_(1)
+
+
+@pytest.mark.parametrize("kind", ["invalid", "doubted"])
+def test_the_same_few_tokens_over_and_over_open_nothing(kind: str) -> None:
+    world = World()
+    for _ in range(50):
+        witnesses = [each._replace(record=world.now) for each in of_many(19)]
+        assert world.note_of(witnesses, kind) is None
+        world.pass_(1)
+
+
+def test_failures_of_one_user_or_at_two_push_services_open_nothing() -> None:
+    for witnesses in (of_many(100, users=1), of_many(100, sites=2)):
+        world = World()
+        for _ in range(10):
+            assert world.note_of(witnesses, "failed") is None
+            world.pass_(1)
+
+
+def test_tokens_of_just_enough_users_in_just_enough_records_open() -> None:
+    for witnesses in (of_many(20, users=10, records=3), of_many(20, users=10, records=3, sites=3)):
+        world = World()
+        assert world.note_of(witnesses[:19]) is None
+        assert world.note_of(witnesses[19:]) is Turn.OPENED
+        assert world.breaker.reason == "tokens_invalid"
+
+
+def test_a_project_that_many_say_is_unknown_opens_and_one_taken_push_between_refutes_it() -> None:
+    world = World()
+    assert world.note(doubted=19, doubt="project_unknown") is None
+    assert world.note(sound=1) is None
+    assert world.note(doubted=19, doubt="project_unknown") is None
+    assert world.note(doubted=1, doubt="project_unknown") is Turn.OPENED
+    assert world.breaker.reason == "project_unknown"
+    assert not world.breaker.doubts_tokens
+
+
+def test_a_round_of_what_one_user_had_refused_before_proves_nothing_and_the_next_work_is_asked_at_once() -> None:
+    world = World()
+    world.open()
+    world.wait_for_probes()
+    world.breaker.forgo(19)
+    assert world.answered(["anna"], failed=1) is None
+    assert world.probes(1) == 1, "without a longer interval"
+    assert world.answered(sound=1) is Turn.CLOSED
+
+
+def test_with_one_user_left_it_closes_by_time() -> None:
+    world = World()
+    world.open()
+    opened_at = world.now
+    for _ in range(100):
+        world.pass_(5)
+        if world.probes(1) and world.answered(["anna"], failed=1) is Turn.CLOSED:
+            break
+    assert LIMITS.max_open_seconds <= world.now - opened_at <= LIMITS.max_open_seconds + 5
+
+
+def test_refused_work_of_two_users_keeps_it_open() -> None:
+    world = World()
+    world.open()
+    for _ in range(100):
+        granted = world.wait_for_probes()
+        assert world.answered(["anna", "ben"], failed=granted) is None
+
+
+def test_one_probe_that_was_not_refused_before_is_proof_enough() -> None:
+    world = World()
+    world.open()
+    for _ in range(30):
+        world.wait_for_probes()
+        world.breaker.forgo(19)
+        assert world.answered(failed=1) is None
+        assert world.probes(1) == 0, "the interval begins anew"

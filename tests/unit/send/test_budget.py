@@ -65,3 +65,12 @@ def test_waking_tells_every_subscriber() -> None:
 def test_a_budget_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Budget(0)
+
+
+def test_a_key_that_nobody_registered_takes_no_share_away_once_it_holds_nothing() -> None:
+    budget = Budget(10)
+    budget.register("a")
+    assert budget.take("stranger", 1) == 1
+    assert budget.take("a", 10) == 4, "not alone"
+    budget.release("stranger", 1)
+    assert budget.take("a", 10) == 6, "alone again"

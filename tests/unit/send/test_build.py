@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from pushcast.config.settings import Kafka, Send, Settings
+import pytest
+from structlog.testing import capture_logs
+
+from pushcast.config.settings import Kafka, Retry, Send, Settings
 from pushcast.model.batch import MAX_BATCH_BYTES, MAX_TARGETS
 from pushcast.model.words import Lane, Platform
 from pushcast.send.agent import group_of
@@ -49,3 +52,15 @@ def test_memory_over_all_partitions_stays_bounded_when_partitions_grow() -> None
 
 def test_the_group_names_platform_and_lane() -> None:
     assert group_of(Platform.APNS, Lane.BULK) == "pushcast-send-apns-bulk"
+
+
+@pytest.mark.parametrize(
+    ("rungs", "said"), [((10.0, 60.0, 300.0, 1800.0), []), ((1.0, 2.0, 3.0, 899.0), [(900.0, 899.0)])]
+)
+def test_a_ladder_shorter_than_the_waits_that_a_provider_asks_for_is_said(
+    rungs: tuple[float, float, float, float], said: list[tuple[float, float]]
+) -> None:
+    settings = Settings(retry=Retry(rungs_seconds=rungs))
+    with capture_logs() as logs:
+        build(settings, platform=Platform.APNS, lane=Lane.BULK, providers={}, outbox=TwinOutbox())
+    assert [(each["asked_seconds"], each["longest_rung_seconds"]) for each in logs] == said

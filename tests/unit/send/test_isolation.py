@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from faust.types import TP
 
+from pushcast.model.batch import SendBatch
 from pushcast.model.notification import Options
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Disposition
@@ -16,14 +18,30 @@ from pushcast.wire.control import Breaker, Kind, Pause, Subject, decode, encode,
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.headers import RUN, first
 from pushcast.wire.parked import Why, parked_of
-from pushcast.wire.retries import ATTEMPT, DEFAULT_RUNGS, DOUBTFUL, FIRST_SEEN, SENT_FROM, Ladder
+from pushcast.wire.retries import ATTEMPT, DEFAULT_RUNGS, DOUBTFUL, FIRST_SEEN, SENT_FROM, Ladder, round_of
+from pushcast.wire.retries import REFUSED as REFUSED_BEFORE
 from unit.send.twin import T0, TOPIC, Harness, TwinProvider, failed, message, ok, send_batch
 
 NEWS = Subject(Kind.PAUSE, "news", Platform.APNS)
 BREAKER = Subject(Kind.BREAKER, "news", Platform.APNS)
 REFUSED = failed(Disposition.CREDENTIAL, "expired_key", status=403)
 DOWN = failed(Disposition.RETRY, "provider_unavailable", status=503)
+GONE = failed(Disposition.INVALID, "device_unregistered", status=410)
 PROBES = Limits().probes
+LADDER = Ladder(DEFAULT_RUNGS)
+
+
+def in_records(targets: int, records: int = 3, first_user: int = 0) -> list[SendBatch]:
+    """As many targets of as many users, in some records."""
+    part = targets // records
+    return [send_batch(message(part, name=f"r{at}", first_user=first_user + at * part)) for at in range(records)]
+
+
+def of_one_user(batch: SendBatch, user: str) -> SendBatch:
+    """The same, but all devices are his."""
+    for part in batch.messages:
+        part.targets.user[:] = [user] * len(part.targets)
+    return batch
 
 
 def live() -> ControlState:
@@ -32,9 +50,11 @@ def live() -> ControlState:
     return control
 
 
-def isolated(*providers: TwinProvider, control: ControlState | None = None, **other: object) -> Harness:
+def isolated(
+    *providers: TwinProvider, control: ControlState | None = None, ladder: Ladder = LADDER, **other: object
+) -> Harness:
     control = control or live()
-    return Harness(*providers, control=control, ladder=Ladder(DEFAULT_RUNGS), **other)  # type: ignore[arg-type]
+    return Harness(*providers, control=control, ladder=ladder, **other)  # type: ignore[arg-type]
 
 
 def pause(control: ControlState, subject: Subject = NEWS) -> None:
@@ -185,21 +205,20 @@ async def test_probes_that_fail_are_parked_again() -> None:
 
 async def test_disbelieved_tokens_are_parked_and_no_token_is_reported() -> None:
     mass = failed(Disposition.CREDENTIAL, "mass_invalid_tokens")
-    gone = failed(Disposition.INVALID, "device_unregistered", status=410)
-    provider = TwinProvider(script={"u0": [mass], "u1": [gone]})
+    provider = TwinProvider(script={f"u{n}": [mass if n else GONE] for n in range(20)})
     harness = isolated(provider)
-    await harness.feed(send_batch(message(3)))
+    await harness.feed(*in_records(21))
     assert harness.outbox.invalid_tokens() == []
-    assert sorted(harness.outbox.parked()) == ["u0", "u1"]
-    assert harness.outbox.outcomes() == {"u2": ("accepted", None)}
+    assert sorted(harness.outbox.parked()) == sorted(f"u{n}" for n in range(20))
+    assert harness.outbox.outcomes() == {"u20": ("accepted", None)}
+    assert announced(harness)[0].reason == "mass_invalid_tokens"
 
 
 async def test_an_abnormal_share_of_invalid_tokens_reports_none_of_those_that_opened_it() -> None:
-    gone = failed(Disposition.INVALID, "device_unregistered", status=410)
-    harness = isolated(TwinProvider(script={f"u{n}": [gone] for n in range(200)}))
-    await harness.feed(send_batch(message(200)))
+    harness = isolated(TwinProvider(script={f"u{n}": [GONE] for n in range(201)}))
+    await harness.feed(*in_records(201))
     assert (harness.outbox.receipts(), harness.outbox.invalid_tokens()) == ([], [])
-    assert len(harness.outbox.parked()) == 200
+    assert len(harness.outbox.parked()) == 201
     assert announced(harness)[0].reason == "tokens_invalid"
 
 
@@ -400,3 +419,74 @@ async def test_work_that_waits_for_us_is_not_parked_however_long() -> None:
     harness.fire()
     await harness.settle()
     assert harness.outbox.parked() == []
+
+
+async def test_one_user_with_many_dead_devices_holds_nobody_up_and_his_tokens_are_reported() -> None:
+    anna = {f"u{n}": [GONE] for n in range(100)}
+    provider = TwinProvider(script={**anna, "anna": [GONE]})
+    harness = isolated(provider)
+    await harness.feed(*[of_one_user(each, "anna") for each in in_records(75)])
+    await harness.feed(send_batch(message(1, first_user=500)))
+    assert len(harness.outbox.invalid_tokens()) == 75
+    assert (harness.outbox.parked(), announced(harness)) == ([], [])
+    assert harness.outbox.receipts()[-1]["outcome"] == "accepted"
+
+
+@pytest.mark.parametrize("reason", ["third_party_credential_refused", "project_unknown", "answer_without_details"])
+async def test_what_concerns_one_target_waits_on_the_ladder_and_ends_and_holds_nobody_up(reason: str) -> None:
+    odd = failed(Disposition.RETRY, reason, status=404)
+    harness = isolated(TwinProvider(script={"u0": [odd]}), ladder=Ladder(DEFAULT_RUNGS, attempts=3))
+    for rounds in range(3):
+        await feed_with(harness, send_batch(message(1)), ATTEMPT, str(rounds).encode())
+        await harness.feed(send_batch(message(1, name=f"m{rounds}", first_user=1)))
+    assert [len(harness.outbox.of(topics.retry(rung))) for rung in ("10s", "1m")] == [1, 1]
+    assert [each["reason"] for each in harness.outbox.receipts() if each["user"] == "u0"] == [reason]
+    assert (harness.outbox.parked(), announced(harness)) == ([], [])
+
+
+async def test_a_refused_key_among_many_that_are_taken_waits_on_the_ladder_and_is_not_asked_for_again_at_once() -> None:
+    harness = isolated(TwinProvider(script={"u0": [REFUSED]}))
+    await harness.feed(send_batch(message(9)))
+    assert harness.outbox.parked() == []
+    assert len(harness.outbox.of(topics.retry("10s"))) == 1
+
+
+async def test_work_that_a_provider_refused_says_so_when_it_is_parked_and_what_never_left_does_not() -> None:
+    harness = isolated(TwinProvider(script={"u0": [REFUSED]}))
+    await harness.feed(send_batch(message(1)))
+    await harness.feed(send_batch(message(1, name="m", first_user=1)))
+    assert harness.outbox.parked() == ["u0", "u1"]
+    assert [round_of(each.headers).refused for each in harness.outbox.of(topics.PARKED)] == [True, False]
+
+
+async def test_a_probe_that_was_refused_before_spends_a_round_of_its_ladder_and_so_it_ends() -> None:
+    provider = TwinProvider(script={"u0": [REFUSED], "u1": [REFUSED]})
+    harness = isolated(provider, ladder=Ladder(DEFAULT_RUNGS, attempts=2))
+    await harness.feed(send_batch(message(1)))
+    harness.clock.advance(10)
+    await feed_with(harness, send_batch(message(1)), REFUSED_BEFORE, b"1")
+    assert len(harness.outbox.of(topics.retry("10s"))) == 1
+    harness.clock.advance(10)
+    await feed_with(harness, send_batch(message(1)), ATTEMPT, b"1")
+    assert harness.outbox.outcomes() == {"u0": ("dead", "credential_refused")}
+
+
+async def test_a_probe_is_rather_made_of_work_that_was_not_refused_before() -> None:
+    provider = TwinProvider(script={"u0": [REFUSED]})
+    harness = isolated(provider, limits=Limits(probes=1))
+    await harness.feed(send_batch(message(1)))
+    harness.clock.advance(10)
+    batch = harness.next_batch(send_batch(message(1)), send_batch(message(1, name="m", first_user=1)))
+    object.__setattr__(batch.records[0], "headers", ((REFUSED_BEFORE, b"1"),))
+    await harness.stage.handle(batch)
+    await harness.settle()
+    assert provider.seen[:2] == ["u0", "u1"]
+    assert [each.state for each in announced(harness)] == ["open", "closed"]
+
+
+async def feed_with(harness: Harness, sent: SendBatch, name: str, value: bytes) -> None:
+    """Handles this as the next record, with a header."""
+    batch = harness.next_batch(sent)
+    object.__setattr__(batch.records[0], "headers", ((name, value),))
+    await harness.stage.handle(batch)
+    await harness.settle()

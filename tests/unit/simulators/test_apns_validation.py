@@ -227,3 +227,14 @@ async def test_with_checks_off_only_rules_and_prefixes_decide(work_dir: Path) ->
             client.call("/3/device/whatever", {}, b"x"), client.call(device("dead0410"), {}, b"x")
         )
         assert [answer.status for answer in answers] == [200, 410]
+
+
+async def test_a_token_that_was_taken_for_alerts_is_refused_under_a_topic_of_another_kind_and_the_other_way_round(
+    apns: Simulator,
+) -> None:
+    voip = {"apns_topic": "com.example.news.voip", "apns_push_type": "voip"}
+    assert await refused(apns, device("aa")) == (200, "accepted")
+    assert await refused(apns, device("aa"), **voip) == (400, "DeviceTokenNotForTopic")
+    assert await refused(apns, device("ab"), **voip) == (200, "accepted")
+    assert await refused(apns, device("ab")) == (400, "DeviceTokenNotForTopic")
+    assert await refused(apns, device("aa")) == (200, "accepted"), "it is kept"

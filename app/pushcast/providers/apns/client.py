@@ -37,6 +37,7 @@ class ApnsProvider(TemplateProvider):
     def __init__(self, setup: Setup, *, topic: str, authority: bytes) -> None:
         super().__init__(setup)
         self._topic = topic
+        self._own_topic = topic.encode()
         self._authority = authority
         self._templates: dict[tuple[Hashable, bytes], Template] = {}
 
@@ -68,8 +69,9 @@ class ApnsProvider(TemplateProvider):
         columns[-1] += [rendered.body] * count
         return results
 
-    def judge(self, response: Response, now_ms: int) -> Verdict:
-        return judge(response, now_ms)
+    def judge(self, response: Response, now_ms: int, key: Hashable) -> Verdict:
+        headers, _ = cast("tuple[Headers, bool]", key)
+        return judge(response, now_ms, own_topic=(b"apns-topic", self._own_topic) in headers)
 
     def provider_id(self, requests: Requests, position: int, response: Response) -> str:
         return requests.names[position]

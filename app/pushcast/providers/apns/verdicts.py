@@ -23,6 +23,10 @@ AFTER_TOO_MANY_REQUESTS_SECONDS: Final = 60.0
 
 _REJECTED, _CREDENTIAL = Disposition.REJECTED, Disposition.CREDENTIAL
 _BAD_REQUEST, _REFUSED = str(Reason.BAD_REQUEST), str(Reason.CREDENTIAL_REFUSED)
+_TOPIC_REFUSED: Final = "topic_refused"
+#: A token of the app refused under another topic than the app's own: it is good for what it was made for.
+NOT_FOR_PUSH_TYPE: Final = "token_not_for_push_type"
+_OF_SUFFIXED: Final = "of a topic with a suffix (voip, complication ...): `rejected`"
 
 
 def _row(
@@ -46,7 +50,13 @@ ROWS: Final[tuple[Row, ...]] = (
         "token_refused",
         note="or a token of the other environment: many at once are a configuration error",
     ),
-    _row("DeviceTokenNotForTopic", 400, Disposition.INVALID, "token_not_for_topic", note="many at once: wrong topic"),
+    _row(
+        "DeviceTokenNotForTopic",
+        400,
+        Disposition.INVALID,
+        "token_not_for_topic",
+        note=f"many at once: wrong topic; {_OF_SUFFIXED} with `{NOT_FOR_PUSH_TYPE}`: the token is kept",
+    ),
     _row("BadCollapseId", 400, _REJECTED, _BAD_REQUEST),
     _row("BadExpirationDate", 400, _REJECTED, _BAD_REQUEST),
     _row("BadMessageId", 400, _REJECTED, _BAD_REQUEST),
@@ -54,9 +64,9 @@ ROWS: Final[tuple[Row, ...]] = (
     _row("InvalidPushType", 400, _REJECTED, _BAD_REQUEST),
     _row("PayloadEmpty", 400, _REJECTED, _BAD_REQUEST),
     _row("DuplicateHeaders", 400, _REJECTED, _BAD_REQUEST),
-    _row("BadTopic", 400, _REJECTED, "topic_refused", note="configuration"),
-    _row("MissingTopic", 400, _REJECTED, "topic_refused", note="configuration"),
-    _row("TopicDisallowed", 400, _REJECTED, "topic_refused", note="configuration"),
+    _row("BadTopic", 400, _CREDENTIAL, _TOPIC_REFUSED, note=_OF_SUFFIXED),
+    _row("MissingTopic", 400, _CREDENTIAL, _TOPIC_REFUSED, note=_OF_SUFFIXED),
+    _row("TopicDisallowed", 400, _CREDENTIAL, _TOPIC_REFUSED, note=_OF_SUFFIXED),
     _row("MissingDeviceToken", 400, _REJECTED, _BAD_REQUEST),
     _row("IdleTimeout", 400, Disposition.RETRY, Reason.CONNECTION_FAILED, Remedy.ELSEWHERE, 0.0),
     _row(
@@ -164,8 +174,15 @@ _ANYTHING_ELSE: Final = OTHER_ROWS[-1]
 _ACCEPTED: Final = Verdict(Disposition.ACCEPTED, None)
 
 
-def judge(response: Response, now_ms: int) -> Verdict:
-    """The verdict on what became of one request."""
+# What says nothing about the app's own topic when it is said of another.
+_SUFFIXED: Final = {
+    "DeviceTokenNotForTopic": Verdict(_REJECTED, NOT_FOR_PUSH_TYPE),
+    **dict.fromkeys(("BadTopic", "MissingTopic", "TopicDisallowed"), Verdict(_REJECTED, _TOPIC_REFUSED)),
+}
+
+
+def judge(response: Response, now_ms: int, *, own_topic: bool = True) -> Verdict:
+    """The verdict on what became of one request. `own_topic`: it went to the app's topic, without a suffix."""
     if response.kind is not Kind.ANSWERED:
         return unanswered(response)
     status = response.status
@@ -173,6 +190,8 @@ def judge(response: Response, now_ms: int) -> Verdict:
         return _ACCEPTED
     error = _json_object(response.body)
     answer = error.get("reason")
+    if not own_topic and isinstance(answer, str) and answer in _SUFFIXED:
+        return _SUFFIXED[answer]
     row = BY_ANSWER.get(answer) if isinstance(answer, str) else None
     if row is None or (row.disposition is Disposition.INVALID and status not in row.statuses):
         row = _ANYTHING_ELSE if status in _NEEDS_REASON and answer is None else _row_of_status(status)

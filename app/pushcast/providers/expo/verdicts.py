@@ -49,9 +49,10 @@ DEVICE_RATE: Final = Row(
 CREDENTIALS: Final = Row(
     "InvalidCredentials, MismatchSenderId",
     (200,),
-    Disposition.CREDENTIAL,
+    Disposition.RETRY,
     "third_party_credential_refused",
-    note="the project's APNs or FCM key at Expo",
+    retry_after_seconds=AFTER_SERVER_ERROR_SECONDS,
+    note="the project's APNs or FCM key at Expo: concerns this target, those of the other vendor work",
     source=_TICKETS,
 )
 DEVELOPER: Final = Row("DeveloperError", (200,), Disposition.REJECTED, str(Reason.BAD_REQUEST), source=_TICKETS)

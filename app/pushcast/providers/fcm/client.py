@@ -45,7 +45,7 @@ class FcmProvider(TemplateProvider):
             requests.columns[0] += _bodies(message, rendered, sound, self.clock.now_ms())
         return results
 
-    def judge(self, response: Response, now_ms: int) -> Verdict:
+    def judge(self, response: Response, now_ms: int, key: Hashable) -> Verdict:
         return judge(response, now_ms)
 
     def template(self, key: Hashable, authorization: bytes) -> Template:

@@ -37,7 +37,8 @@ BEHIND_FCM: Final = Row(
     (400,),
     Disposition.INVALID,
     "as APNs' own reason",
-    note="an iOS device behind FCM: judged by the table of APNs; the credential there is the key in Firebase",
+    note="an iOS device behind FCM: judged by the table of APNs; a credential there is the key in Firebase:"
+    " `retry` as THIRD_PARTY_AUTH_ERROR",
     source=_SEEN,
 )
 TOO_LARGE: Final = Row(
@@ -54,9 +55,10 @@ INVALID_ARGUMENT: Final = Row(
 THIRD_PARTY: Final = Row(
     "THIRD_PARTY_AUTH_ERROR, APNS_AUTH_ERROR",
     (401,),
-    Disposition.CREDENTIAL,
+    Disposition.RETRY,
     "third_party_credential_refused",
-    note="the app's APNs or VAPID key in Firebase; our own token is good",
+    retry_after_seconds=AFTER_QUOTA_SECONDS,
+    note="the app's APNs or VAPID key in Firebase: concerns this iOS or web target, Android targets work",
     source=_CODES,
 )
 UNAUTHENTICATED: Final = Row(
@@ -74,7 +76,22 @@ FORBIDDEN: Final = Row(
     "none", (403,), Disposition.CREDENTIAL, str(Reason.CREDENTIAL_REFUSED), note="API disabled, IAM", source=_CODES
 )
 NOT_FOUND: Final = Row(
-    "none", (404,), Disposition.CREDENTIAL, "project_unknown", note="project_id or endpoint is wrong", source=_SEEN
+    "HTML, empty or without details",
+    (404,),
+    Disposition.RETRY,
+    "project_unknown",
+    retry_after_seconds=AFTER_SERVER_ERROR_SECONDS,
+    note="of one token: that token's; of many and nothing taken between: project_id or endpoint is wrong, the breaker",
+    source=_SEEN,
+)
+NO_DETAILS: Final = Row(
+    "HTML or empty",
+    (401, 403),
+    Disposition.RETRY,
+    "answer_without_details",
+    retry_after_seconds=AFTER_SERVER_ERROR_SECONDS,
+    note="no answer of FCM's own; counts as the 404 does",
+    source=_SEEN,
 )
 QUOTA: Final = Row(
     "QUOTA_EXCEEDED",
@@ -132,6 +149,7 @@ ROWS: Final = (
     SENDER_ID_MISMATCH,
     FORBIDDEN,
     NOT_FOUND,
+    NO_DETAILS,
     QUOTA,
     INTERNAL,
     UNAVAILABLE,
@@ -170,6 +188,8 @@ def judge(response: Response, now_ms: int) -> Verdict:
     if response.status == 400 and details.apns_reason is not None:
         behind = apns.BY_ANSWER.get(details.apns_reason)
         if behind is not None:
+            if behind.disposition is Disposition.CREDENTIAL:
+                return verdict_of(THIRD_PARTY, retry_after_seconds=after)
             # The connection to APNs and its token are Google's: no remedy of ours.
             return verdict_of(behind, retry_after_seconds=after)._replace(remedy=Remedy.NONE)
     return verdict_of(_row(response.status, details), retry_after_seconds=after)
@@ -183,6 +203,8 @@ def _row(status: int, details: Details) -> Row:
         if details.fields & _TOKEN_FIELDS or "not a valid FCM registration token" in details.message:
             return MALFORMED
         return TOO_LARGE if "too big" in details.message else INVALID_ARGUMENT
+    if status in NO_DETAILS.statuses and not details.is_json:
+        return NO_DETAILS
     if status == 401:
         return THIRD_PARTY if code in {"THIRD_PARTY_AUTH_ERROR", "APNS_AUTH_ERROR"} else UNAUTHENTICATED
     if status == 403:

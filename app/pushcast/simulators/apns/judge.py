@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Final, cast
 
 from pushcast.simulators.apns import validation
 from pushcast.simulators.apns.prepared import Prepared
 from pushcast.simulators.apns.provider_tokens import MAX_AGE_SECONDS, ConnectionFacts, ProviderTokens
 from pushcast.simulators.clock import SimulatorClock
 from pushcast.simulators.connection import Connection
+
+#: Device tokens whose kind is remembered: memory of a simulator stays bounded, later ones are taken for every topic.
+_MOST_TOKENS: Final = 200_000
 
 
 class Judge:
@@ -27,7 +30,8 @@ class Judge:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the last payload: one that comes again, as a campaign's does, is not read again."""
+        """Forgets which token was made for what, and the last payload: one that comes again is not read again."""
+        self._made_for: dict[bytes, bytes] = {}  # device token -> suffix of the topic that took it first
         self._checked: tuple[bytes, int, str | None] = (b"", 0, "PayloadEmpty")
 
     def refuse(
@@ -51,12 +55,25 @@ class Judge:
         refused = self._refuse_sender(connection, facts, prepared)
         if refused is not None:
             return refused
+        refused = self._refuse_kind(path, prepared)
+        if refused is not None:
+            return refused
         checked_body, limit, checked = self._checked
         if limit == prepared.limit_bytes and checked_body == body:
             return checked
         refused = validation.refuse_payload(body, prepared.limit_bytes)
         self._checked = (body, prepared.limit_bytes, refused)
         return refused
+
+    def _refuse_kind(self, path: bytes, prepared: Prepared) -> str | None:
+        """An alert token is none of a call's, nor the other way round; Apple knows, here the first topic tells."""
+        suffix = prepared.suffix
+        made_for = self._made_for.get(path)
+        if made_for is None:
+            if len(self._made_for) < _MOST_TOKENS:
+                self._made_for[path] = suffix
+            return None
+        return None if made_for == suffix else "DeviceTokenNotForTopic"
 
     def _refuse_sender(self, connection: Connection, facts: ConnectionFacts, prepared: Prepared) -> str | None:
         if facts.certificate_topics:

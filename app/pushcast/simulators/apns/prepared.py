@@ -15,6 +15,7 @@ class Prepared:
     headers: validation.Headers
     topic: bytes
     bundle: str
+    suffix: bytes  # of the topic: what kind of token it takes
     limit_bytes: int
     path_hole: int
     id_hole: int
@@ -39,6 +40,7 @@ def prepare(shape: Shape, values: tuple[bytes, ...]) -> Prepared:
         headers,
         topic,
         validation.bundle_of(topic).decode(errors="replace"),
+        topic[len(validation.bundle_of(topic)) :],
         validation.LIMIT_BYTES.get(headers.push_type, 4_096),
         path_hole,
         id_hole,

@@ -33,7 +33,7 @@ def test_every_documented_reason_has_the_verdict_of_its_row(row) -> None:  # typ
         (400, "DeviceTokenNotForTopic", D.INVALID, "token_not_for_topic"),
         (410, "Unregistered", D.INVALID, "device_unregistered"),
         (410, "ExpiredToken", D.INVALID, "token_expired"),
-        (400, "BadTopic", D.REJECTED, "topic_refused"),
+        (400, "BadTopic", D.CREDENTIAL, "topic_refused"),
         (413, "PayloadTooLarge", D.REJECTED, "payload_too_large"),
         (403, "InvalidProviderToken", D.CREDENTIAL, "credential_refused"),
         (403, "BadEnvironmentKeyInToken", D.CREDENTIAL, "credential_refused"),
@@ -119,3 +119,20 @@ def test_each_reason_of_apple_is_listed_once_and_ours_are_snake_case() -> None:
     assert len(BY_ANSWER) == len(ROWS)
     assert all(row.reason.replace("_", "").islower() and row.reason.isidentifier() for row in ROWS)
     assert all(row.source.startswith("https://developer.apple.com/") for row in ROWS)
+
+
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [
+        ("DeviceTokenNotForTopic", "token_not_for_push_type"),
+        ("BadTopic", "topic_refused"),
+        ("MissingTopic", "topic_refused"),
+        ("TopicDisallowed", "topic_refused"),
+    ],
+)
+def test_what_is_said_of_a_topic_that_is_not_the_apps_own_costs_neither_token_nor_key(reason: str, word: str) -> None:
+    assert judge(answer(400, {"reason": reason}), NOW_MS, own_topic=False)[:2] == (D.REJECTED, word)
+
+
+def test_a_dead_token_is_dead_under_every_topic() -> None:
+    assert judge(answer(410, {"reason": "Unregistered"}), NOW_MS, own_topic=False).disposition is D.INVALID

@@ -43,7 +43,11 @@ NOT_A_TOKEN = "The registration token is not a valid FCM registration token"
     ("response", "disposition", "reason"),
     [
         (answer(404, fcm("UNREGISTERED")), D.INVALID, "device_unregistered"),
-        (answer(404), D.CREDENTIAL, "project_unknown"),
+        (answer(404), D.RETRY, "project_unknown"),
+        (Response(Kind.ANSWERED, 404, (), b""), D.RETRY, "project_unknown"),
+        (Response(Kind.ANSWERED, 404, (), b"<html>"), D.RETRY, "project_unknown"),
+        (Response(Kind.ANSWERED, 403, (), b"<html>"), D.RETRY, "answer_without_details"),
+        (Response(Kind.ANSWERED, 401, (), b""), D.RETRY, "answer_without_details"),
         (answer(400, fcm("INVALID_ARGUMENT"), field("message.token")), D.INVALID, "token_malformed"),
         (answer(400, fcm("INVALID_ARGUMENT"), field("message.fid")), D.INVALID, "token_malformed"),
         (answer(400, fcm("INVALID_ARGUMENT"), message=NOT_A_TOKEN), D.INVALID, "token_malformed"),
@@ -56,8 +60,8 @@ NOT_A_TOKEN = "The registration token is not a valid FCM registration token"
         (answer(400, message="Android message is too big"), D.REJECTED, "payload_too_large"),
         (answer(400), D.REJECTED, "bad_request"),
         (answer(401), D.CREDENTIAL, "credential_refused"),
-        (answer(401, fcm("THIRD_PARTY_AUTH_ERROR")), D.CREDENTIAL, "third_party_credential_refused"),
-        (answer(401, fcm("APNS_AUTH_ERROR")), D.CREDENTIAL, "third_party_credential_refused"),
+        (answer(401, fcm("THIRD_PARTY_AUTH_ERROR")), D.RETRY, "third_party_credential_refused"),
+        (answer(401, fcm("APNS_AUTH_ERROR")), D.RETRY, "third_party_credential_refused"),
         (answer(403, fcm("SENDER_ID_MISMATCH")), D.INVALID, "token_of_other_project"),
         (answer(403), D.CREDENTIAL, "credential_refused"),
         (answer(429, fcm("QUOTA_EXCEEDED")), D.RETRY, "rate_limited"),
@@ -79,7 +83,7 @@ def test_only_our_own_token_is_refreshed() -> None:
     assert judge(answer(401), NOW_MS).remedy is Remedy.REFRESH
     assert judge(answer(401, fcm("THIRD_PARTY_AUTH_ERROR")), NOW_MS).remedy is Remedy.NONE
     behind = answer(400, fcm("INVALID_ARGUMENT"), apns(403, "ExpiredProviderToken"))
-    assert judge(behind, NOW_MS)[:3] == (D.CREDENTIAL, "credential_refused", Remedy.NONE)
+    assert judge(behind, NOW_MS)[:3] == (D.RETRY, "third_party_credential_refused", Remedy.NONE)
 
 
 @pytest.mark.parametrize(
