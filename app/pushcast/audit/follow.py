@@ -7,11 +7,11 @@ from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 import orjson
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
-from pushcast.kafka.security import librdkafka_config
+from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane, Outcome
@@ -112,15 +112,8 @@ def _text(headers: Headers, name: str) -> str:
 def follow(settings: Settings, wanted: set[tuple[str, str]], since_ms: int, timeout_seconds: float) -> Followed:
     """What became of the notifications `wanted`, given as (user, id). Blocks until all are finished, or the timeout."""
     partitions = sorted({partition_of(user.encode(), settings.kafka.partitions) for user, _ in wanted})
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.kafka.bootstrap_servers,
-            **librdkafka_config(settings.kafka.security),
-            "group.id": "pushcast-follow",
-            "enable.auto.commit": False,
-            "fetch.wait.max.ms": 50,
-        }
-    )
+    client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
+    consumer = open_consumer(client, "pushcast-follow", fetch_wait_max_ms=50)
     fences: dict[tuple[str, int], Fences] = {}
     followed = Followed(wanted)
     try:

@@ -14,8 +14,8 @@ from pushcast.audit.reckoning import MAX_LISTED, MOVING, Key, PartitionAccounts,
 from pushcast.audit.writers import Writers
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import author_of
+from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.offsets import watermarks
-from pushcast.kafka.security import librdkafka_config
 from pushcast.kafka.topics import load_topology
 from pushcast.model.errors import PushcastError
 from pushcast.model.ids import partition_of
@@ -53,15 +53,12 @@ class Books:
 
     def __init__(self, settings: Settings) -> None:
         self._partitions = settings.kafka.partitions
-        self._config = {
-            "bootstrap.servers": settings.kafka.bootstrap_servers,
-            **librdkafka_config(settings.kafka.security),
-            "enable.auto.commit": False,
+        self._client = {
+            **client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True),
             "auto.offset.reset": "earliest",
             "fetch.wait.max.ms": 50,
-            "log_level": 0,
         }
-        self._consumer = Consumer({**self._config, "group.id": "pushcast-audit"})
+        self._consumer = open_consumer(self._client, "pushcast-audit")
         self._groups: dict[str, Consumer] = {}  # never joined: only asked for their committed offsets
 
     def close(self) -> None:
@@ -192,7 +189,7 @@ class Books:
         """Committed offset of each partition; 0 where nothing was committed."""
         consumer = self._groups.get(group)
         if consumer is None:
-            consumer = self._groups[group] = Consumer({**self._config, "group.id": group})
+            consumer = self._groups[group] = open_consumer(self._client, group)
         wanted = [TopicPartition(topic, partition) for partition in range(self._partitions)]
         return [max(0, int(found.offset)) for found in consumer.committed(wanted, timeout=_TIMEOUT_SECONDS)]
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from confluent_kafka.admin import AdminClient
 
 from pushcast.cli.output import Output, OutputOption, print_json, say
 from pushcast.cli.session import connect
-from pushcast.kafka.security import librdkafka_config
+from pushcast.kafka.clients import client_config, open_admin
 from pushcast.kafka.topics import Action, Change, cluster, load_topology
 from pushcast.kafka.topics.graph import GRAPH_FILE, render
 from pushcast.kafka.topics.policy import problems
@@ -52,7 +51,7 @@ def plan(
 ) -> None:
     """Show what apply would do and change nothing; exit 3 when the cluster differs."""
     kafka = connect(bootstrap_servers).kafka
-    admin = AdminClient(_client(kafka.bootstrap_servers, librdkafka_config(kafka.security)))
+    admin = open_admin(client_config(kafka.bootstrap_servers, kafka.security, tool=True))
     changes = cluster.plan(admin, load_topology(), kafka.partitions, kafka.replication_factor, delete=delete)
     _show(changes, output, done=False)
     if changes:
@@ -69,7 +68,7 @@ def apply(
 ) -> None:
     """Create and alter topics until the cluster is as the files say. Safe to repeat; deletes only with --delete."""
     kafka = connect(bootstrap_servers).kafka
-    client = _client(kafka.bootstrap_servers, librdkafka_config(kafka.security))
+    client = client_config(kafka.bootstrap_servers, kafka.security, tool=True)
     changes = cluster.apply(client, load_topology(), kafka.partitions, kafka.replication_factor, delete=delete)
     _show(changes, output, done=True)
 
@@ -93,13 +92,6 @@ def graph(
 def _graph_is_fresh() -> bool:
     file = data_dir("topology") / GRAPH_FILE
     return file.is_file() and file.read_text(encoding="utf-8") == render(load_topology())
-
-
-def _client(bootstrap_servers: str, security: dict[str, str]) -> dict[str, str | int | float | bool]:
-    # librdkafka's own lines about a broker that is away say no more than the error that follows. Why TLS or a password
-    # was refused, it says nowhere else.
-    quiet = security["security.protocol"] == "PLAINTEXT"
-    return {"bootstrap.servers": bootstrap_servers, "log_level": 0 if quiet else 3, **security}
 
 
 def _show(changes: list[Change], output: Output, *, done: bool) -> None:

@@ -13,7 +13,7 @@ from pushcast.audit.reader import Books
 from pushcast.config.settings import Settings
 from pushcast.demo.load import DeviceOf
 from pushcast.demo.world import World
-from pushcast.kafka.security import librdkafka_config
+from pushcast.kafka.clients import client_config, open_producer
 from pushcast.model.errors import PushcastError
 from pushcast.model.ids import partition_of
 from pushcast.wire import topics
@@ -29,12 +29,9 @@ OnDelivery = Callable[[Any, Message], None]  # an error or None, and the record
 def producer_of(settings: Settings, **changes: int) -> Producer:
     """Waits for Kafka as long as it takes; keeps order and makes no copies. `changes`: of librdkafka's settings."""
     kafka = settings.kafka
-    return Producer(
+    return open_producer(
         {
-            "bootstrap.servers": kafka.bootstrap_servers,
-            **librdkafka_config(kafka.security),
-            "acks": "all",
-            "enable.idempotence": True,
+            **client_config(kafka.bootstrap_servers, kafka.security),
             "linger.ms": 5,
             "queue.buffering.max.messages": 200_000,
             "message.timeout.ms": 0,

@@ -21,7 +21,7 @@ from pushcast.config.settings import CONFIG_VARIABLE, Settings, load
 from pushcast.demo.load import APPS, PLATFORM_SHARES
 from pushcast.demo.simulated import START_SECONDS, Simulated, ask, stop_process
 from pushcast.kafka import embedded
-from pushcast.kafka.security import librdkafka_config
+from pushcast.kafka.clients import client_config
 from pushcast.kafka.topics import apply, load_topology
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane, Platform
@@ -103,7 +103,7 @@ class World:
         stack.callback(os.environ.pop, CONFIG_VARIABLE, None)
         self.settings = load()
         kafka = self.settings.kafka
-        client = {"bootstrap.servers": servers, **librdkafka_config(kafka.security)}
+        client = client_config(servers, kafka.security)
         changes = apply(client, load_topology(), kafka.partitions, kafka.replication_factor)
         self._say(f"topology applied: {len(changes)} changes")
         if self.options.supervised:

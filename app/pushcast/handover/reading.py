@@ -11,8 +11,8 @@ from typing import cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pushcast.config.security import KafkaSecurity
+from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.offsets import watermarks
-from pushcast.kafka.security import librdkafka_config
 from pushcast.model.errors import PushcastError
 
 #: Records between two looks at whether the caller still waits; also what holds the interpreter at a time.
@@ -33,26 +33,25 @@ class SpanReader:
     """A short-lived plain consumer per call, on a thread. What it reads is bounded by the caller's spans."""
 
     def __init__(self, bootstrap_servers: str, security: KafkaSecurity | None = None) -> None:
-        self._config = {
-            "bootstrap.servers": bootstrap_servers,
-            **({} if security is None else librdkafka_config(security)),
-            "group.id": "pushcast-tail",  # never joined and never committed to
-            "enable.auto.commit": False,
+        self._client = {
+            **client_config(bootstrap_servers, security),
             # A position below the log's start: retention took what was there, and what it took is over.
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 20,
             "queued.max.messages.kbytes": 8192,
-            "broker.address.family": "v4" if "127.0.0.1" in bootstrap_servers else "any",
         }
 
+    def _consumer(self) -> Consumer:
+        return open_consumer(self._client, "pushcast-tail")  # a group never joined and never committed to
+
     async def ends(self, spots: Iterable[Spot]) -> dict[Spot, int]:
-        """Next offset to be written of each partition. Raises TailUnreadable."""
+        """Where what is committed ends in each partition, markers included. Raises TailUnreadable."""
         wanted = list(spots)
         return await asyncio.to_thread(self._ends, wanted) if wanted else {}
 
     def _ends(self, spots: list[Spot]) -> dict[Spot, int]:
-        consumer = Consumer(self._config)
+        consumer = self._consumer()
         try:
             return {spot: watermarks(consumer, *spot, SILENCE_SECONDS)[1] for spot in spots}
         except PushcastError as error:
@@ -76,7 +75,7 @@ class SpanReader:
             stop.set()
 
     def _read(self, spans: Mapping[Spot, Span], on_record: Callable[[Message], None], stop: threading.Event) -> None:
-        consumer = Consumer(self._config)
+        consumer = self._consumer()
         try:
             consumer.assign([TopicPartition(*spot, first) for spot, (first, _) in spans.items()])
             unread = {spot: end for spot, (_, end) in spans.items()}

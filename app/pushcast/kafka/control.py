@@ -15,8 +15,8 @@ from typing import Final, cast
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pushcast.config.security import KafkaSecurity
+from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.offsets import watermarks
-from pushcast.kafka.security import librdkafka_config
 from pushcast.model.errors import PushcastError
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.errors import KafkaLayerError
@@ -61,16 +61,12 @@ class ControlTail:
         fatal: Fatal,
         topic: str = topics.CONTROL,
     ) -> None:
-        self._config = {
-            "bootstrap.servers": bootstrap_servers,
-            **({} if security is None else librdkafka_config(security)),
-            "group.id": "pushcast-control",  # never joined and never committed to
-            "enable.auto.commit": False,
+        self._client = {
+            **client_config(bootstrap_servers, security),
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
             "reconnect.backoff.max.ms": 500,  # a pause counts within 2 s, after an outage too
             "queued.max.messages.kbytes": 2048,
-            "broker.address.family": "v4" if "127.0.0.1" in bootstrap_servers else "any",
         }
         self._topic = topic
         self._state = state
@@ -111,7 +107,7 @@ class ControlTail:
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             while not self._stop.is_set():
-                consumer = Consumer(self._config)
+                consumer = open_consumer(self._client, "pushcast-control")  # a group never joined
                 try:
                     self._find(consumer)
                     self._follow(loop, consumer)

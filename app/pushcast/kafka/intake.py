@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 import orjson
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.security import librdkafka_config
+from pushcast.kafka.clients import client_config, open_consumer, open_producer
 from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.model.ids import device_row_prefix, partition_of
 from pushcast.model.words import Reason
@@ -29,17 +29,10 @@ class IntakeProducer:
     def __init__(self, settings: Settings, extra: dict[str, Any] | None = None) -> None:
         self._partitions = settings.kafka.partitions
         self._failed: list[str] = []
-        self._producer = Producer(
-            {
-                "bootstrap.servers": settings.kafka.bootstrap_servers,
-                **librdkafka_config(settings.kafka.security),
-                "acks": "all",
-                "enable.idempotence": True,
-                "linger.ms": 5,
-                "message.max.bytes": MAX_INTAKE_BYTES + 65_536,  # the topic refuses, not the client: one clear limit
-                **(extra or {}),
-            }
-        )
+        client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
+        # The topic refuses, not the client: one clear limit.
+        limit = MAX_INTAKE_BYTES + 65_536
+        self._producer = open_producer({**client, "linger.ms": 5, "message.max.bytes": limit, **(extra or {})})
 
     def put(self, topic: str, user: str, value: bytes) -> None:
         """Blocks while the producer's queue is full. Raises InvalidInput for a bad user id or a value over 1 MiB."""
@@ -101,15 +94,8 @@ def rows_of_user(settings: Settings, user: str) -> list[dict[str, Any]]:
     """The user's rows as the compacted topic has them now. Reads the user's whole partition."""
     prefix = device_row_prefix(user)
     partition = partition_of(user.encode(), settings.kafka.partitions)
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.kafka.bootstrap_servers,
-            **librdkafka_config(settings.kafka.security),
-            "group.id": "pushcast-show",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-        }
-    )
+    client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
+    consumer = open_consumer(client, "pushcast-show", enable_partition_eof=True)
     rows: dict[bytes, bytes] = {}
     try:
         consumer.assign([TopicPartition(topics.DEVICE, partition, 0)])

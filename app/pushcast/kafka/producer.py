@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import KafkaError, Producer
 
 from pushcast.config.security import KafkaSecurity
-from pushcast.kafka.security import librdkafka_config
+from pushcast.kafka import clients
 from pushcast.stream.errors import RecordRefused, RecordTooLarge
-
-logger = logging.getLogger(__name__)
 
 #: Larger records are refused here. Smaller ones leave the process, so that the topic's own limit is what refuses them.
 MAX_RECORD_BYTES = 8 << 20
@@ -36,11 +32,9 @@ def open_producer(
 
     `on_error` is called by whoever polls; `extra` overrides any of the settings.
     """
-    return Producer(
+    return clients.open_producer(
         {
-            "bootstrap.servers": bootstrap_servers,
-            "acks": "all",
-            "enable.idempotence": True,
+            **clients.client_config(bootstrap_servers, security),
             "message.timeout.ms": 0,
             "linger.ms": linger_seconds * 1000,
             # A batch must fit the smallest `max.message.bytes` of our topics (1 MiB): it is refused as a whole.
@@ -52,12 +46,9 @@ def open_producer(
             "reconnect.backoff.max.ms": 1000,
             "socket.nagle.disable": True,
             "socket.keepalive.enable": True,
-            "broker.address.family": "v4" if "127.0.0.1" in bootstrap_servers else "any",
             "error_cb": on_error,
-            **({} if security is None else librdkafka_config(security)),
             **(extra or {}),
-        },
-        logger=_ClientLog(),
+        }
     )
 
 
@@ -68,11 +59,3 @@ def refusal_of(error: KafkaError, topic: str, partition: int, size_bytes: int) -
     if error.code() in REFUSALS:
         return RecordRefused(REFUSALS[error.code()], topic, partition, size_bytes, error.str())
     return None
-
-
-class _ClientLog:
-    """librdkafka's log lines. Raises nothing into the C client, whatever the handlers do."""
-
-    def log(self, level: int, text: str, *arguments: object) -> None:
-        with suppress(Exception):
-            logger.log(level, text, *arguments)

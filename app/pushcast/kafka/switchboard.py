@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Message
 
 from pushcast.config.settings import Settings
+from pushcast.kafka.clients import client_config, open_producer
 from pushcast.kafka.control import ControlTail
-from pushcast.kafka.security import librdkafka_config
 from pushcast.stream.errors import KafkaLayerError
 from pushcast.wire import topics
 from pushcast.wire.control import Pause, Subject, encode
@@ -47,15 +47,8 @@ def write(settings: Settings, subject: Subject, pause: Pause | None, topic: str 
         if error is not None:
             refused.append(error.str())
 
-    producer = Producer(
-        {
-            "bootstrap.servers": settings.kafka.bootstrap_servers,
-            **librdkafka_config(settings.kafka.security),
-            "acks": "all",
-            "enable.idempotence": True,
-            "message.timeout.ms": int(WRITE_SECONDS * 1000),
-        }
-    )
+    client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
+    producer = open_producer(client, message_timeout_ms=int(WRITE_SECONDS * 1000))
     value = None if pause is None else encode(pause)
     producer.produce(topic, value, subject.key(), 0, on_delivery=delivered)
     left = producer.flush(WRITE_SECONDS + 1)

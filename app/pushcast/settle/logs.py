@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator
 from typing import Any, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
+from pushcast.kafka.clients import open_consumer
 from pushcast.kafka.offsets import watermarks
 from pushcast.model.errors import PushcastError
 from pushcast.settle.letters import Raw
@@ -22,16 +23,9 @@ BLOCK_BYTES = 16 << 20
 class Logs:
     """One consumer for everything. Every method raises PushcastError when Kafka does not answer. Close it."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
-        self._consumer = Consumer(
-            {
-                **config,
-                "group.id": "pushcast-dlq",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 50,
-            }
+    def __init__(self, client: dict[str, Any]) -> None:
+        self._consumer = open_consumer(
+            client, "pushcast-dlq", auto_offset_reset="earliest", enable_partition_eof=True, fetch_wait_max_ms=50
         )
 
     def close(self) -> None:
@@ -52,7 +46,7 @@ class Logs:
             raise PushcastError(f"{topic}: {error.args[0].str()}") from error
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """First offset that is there, and the next one to be written."""
+        """First offset that is there, and where what is committed ends."""
         return watermarks(self._consumer, topic, partition)
 
     def end(self, topic: str, partition: int) -> int:

@@ -16,11 +16,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import cast
 
-from confluent_kafka import Producer
-
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
-from pushcast.kafka.security import librdkafka_config
+from pushcast.kafka.clients import client_config, open_producer
 from pushcast.kafka.topics import load_topology
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Outcome
@@ -72,12 +70,8 @@ class DeadLetters:
 
     def __init__(self, settings: Settings) -> None:
         kafka = settings.kafka
-        self._config = {
-            "bootstrap.servers": kafka.bootstrap_servers,
-            **librdkafka_config(kafka.security),
-            "log_level": 0,
-        }
-        self._logs = Logs(self._config)
+        self._client = client_config(kafka.bootstrap_servers, kafka.security, tool=True)
+        self._logs = Logs(self._client)
         self._taken: dict[bytes, Last] = {}  # deliveries of this redrive, oldest first
 
     def __enter__(self) -> DeadLetters:
@@ -164,7 +158,7 @@ class DeadLetters:
         manifest.ends[source, partition] = self._logs.end(source, partition)
         manifest.save()
         failed: list[str] = []
-        producer = Producer({**self._config, "acks": "all", "enable.idempotence": True})
+        producer = open_producer(self._client)
         begun = time.monotonic()
         for count, (letter, value) in enumerate(wanted):
             ahead = count / per_second - (time.monotonic() - begun)

@@ -142,6 +142,10 @@ class Tracker:
         self.next_offset = records[-1].offset + 1
         return segment
 
+    def skip_to(self, offset: int) -> None:
+        """No record below `offset` is left to be handed over: what is committed may go beyond the last record."""
+        self.next_offset = max(self.next_offset, offset)
+
     @property
     def low(self) -> int:
         """The offset that may be committed: the lowest unfinished one, or the next one to be handed over."""

@@ -122,6 +122,7 @@ class BatchConsumer(Consumer):
                 if fetched.lease is self.lease:
                     for tp, records in fetched.records.items():
                         await self._take(tp, records)
+                    self._pass(fetched.positions)
                 if recovering:
                     await self._tables.check_end(bool(fetched.records))
         except ConsumerStoppedError:
@@ -152,6 +153,12 @@ class BatchConsumer(Consumer):
             for record in records:
                 await self.wait_first(self.callback(self._to_message(tp, record)), self.suspend_flow.wait())
                 self._read_offset[tp] = record.offset
+
+    def _pass(self, positions: Mapping[TP, int]) -> None:
+        for tp, position in positions.items():
+            partition = self.partitions.get(tp)
+            if partition is not None:
+                partition.passed(position)
 
     # assignment
 

@@ -88,6 +88,16 @@ class Partition:
         if self.tracker.over:
             self.paused = True
 
+    def passed(self, position: int) -> None:
+        """The log holds nothing below `position` that was not fed: markers and aborted records leave gaps."""
+        if position > self._next_arrival and not self._closed:
+            self._next_arrival = position
+            self._skip_gap()
+
+    def _skip_gap(self) -> None:
+        if not self._queue:
+            self.tracker.skip_to(self._next_arrival)
+
     async def run(self, ready: Awaitable[None]) -> None:
         """The worker: after `ready`, one batch after the other until closed or cancelled."""
         await ready
@@ -119,7 +129,9 @@ class Partition:
                 merged += more
                 size += more_size
             records = merged
-        return Batch(self.tp, self.tracker, self.tracker.hand_over(records, size), self._changed)
+        segment = self.tracker.hand_over(records, size)
+        self._skip_gap()
+        return Batch(self.tp, self.tracker, segment, self._changed)
 
     def close(self) -> None:
         """No further batch starts; what waits is forgotten and will be fetched again by the next owner."""

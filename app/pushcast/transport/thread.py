@@ -13,6 +13,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
+from pushcast.kafka.clients import ISOLATION_LEVEL
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import Committed
 from pushcast.stream.tracker import Record
@@ -31,10 +32,15 @@ PAUSED_FETCH_MAX_WAIT_MS = 50
 
 
 class Fetched(NamedTuple):
-    """Records by partition, and the assignment under which the consumer handed them out."""
+    """Records by partition, and the assignment under which the consumer handed them out.
+
+    `positions`: next offset to be fetched of partitions that had a worker before the fetch. Below it everything was
+    handed out, with this fetch or an earlier one; transaction markers and aborted records are passed in silence.
+    """
 
     lease: object | None
     records: Mapping[TP, list[Record]]
+    positions: Mapping[TP, int]
 
 
 class Restored(NamedTuple):
@@ -60,11 +66,22 @@ def retrieved(commit: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
     return begun
 
 
+def _positions(assignment: Any, tps: Iterable[TP]) -> dict[TP, int]:
+    if assignment is None:
+        return {}
+    states = ((tp, assignment.state_value(tp)) for tp in tps)
+    return {tp: state.position for tp, state in states if state is not None and state.has_valid_position}
+
+
 class Taker(Protocol):
     """The consumer that this thread fetches for (`consumer.BatchConsumer`). Asked and told from the thread."""
 
     lease: object | None
     flow_active: bool
+
+    @property
+    def partitions(self) -> Mapping[TP, object]:
+        """Those with a worker. Asked from the thread while the loop may change it."""
 
     @property
     def fetch_max_wait_ms(self) -> int:
@@ -88,6 +105,8 @@ class ConsumerThread(AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = self._taker.fetch_max_wait_ms  # Faust: 1500, hard-coded
+        # Faust: only with its own transactions. What a producer aborts was never there, whoever the producer is.
+        consumer._isolation_level = ISOLATION_LEVEL
         return consumer
 
     async def on_start(self) -> None:
@@ -155,11 +174,18 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
     async def _fetch(self, wanted: Container[TP], timeout_seconds: float, max_records: int) -> Fetched:
         if not self._taker.flow_active:
-            return Fetched(None, {})
+            return Fetched(None, {}, {})
         consumer = self._ensure_consumer()
+        owned = tuple(self._taker.partitions)  # in one step: the loop may change it meanwhile
         records = await self._fetch_records(consumer, cast("set[TP]", wanted), timeout_seconds, max_records)
         # No await between the hand-out and this line: the lease is that of the records.
-        return Fetched(self._lease(), cast("Mapping[TP, list[Record]]", records))
+        lease: Any = self._lease()
+        return Fetched(lease, cast("Mapping[TP, list[Record]]", records), _positions(lease, owned))
+
+    def highwater(self, tp: TP) -> int:
+        """Where what is committed ends, by the last fetch. Faust: the end of the log, open transactions included."""
+        consumer: Any = self._ensure_consumer()  # typed in part only
+        return cast(int, consumer.last_stable_offset(TopicPartition(tp.topic, tp.partition)))
 
     def wake(self) -> None:
         """Makes a waiting fetch look again, because a partition was resumed. Callable from any thread."""

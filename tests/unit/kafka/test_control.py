@@ -100,7 +100,7 @@ class Client:
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     made = Broker()
-    monkeypatch.setattr(control, "Consumer", made.client)
+    monkeypatch.setattr(control, "open_consumer", lambda client, group: made.client(client))
     monkeypatch.setattr(control, "PULSE_SECONDS", 0.0)
     return made
 

@@ -101,7 +101,7 @@ class TwinLogs:
 def logs(monkeypatch: pytest.MonkeyPatch) -> TwinLogs:
     twin = TwinLogs()
     monkeypatch.setattr(redrive, "Logs", lambda config: twin)
-    monkeypatch.setattr(redrive, "Producer", lambda config: twin)
+    monkeypatch.setattr(redrive, "open_producer", lambda client: twin)
     return twin
 
 

@@ -154,6 +154,30 @@ async def test_records_that_were_seen_are_not_taken_twice() -> None:
     assert sorted(offset for batch in stage.seen for offset in batch) == [0, 1, 2]
 
 
+async def test_what_the_log_leaves_out_is_passed_when_everything_before_it_was_handed_over() -> None:
+    stage = Recorder()
+    async with working(stage, Bounds()) as partition:
+        partition.passed(3)
+        assert partition.tracker.low == 3
+        partition.feed(offsets(3, 4))
+        partition.passed(7)
+        assert partition.tracker.low == 3
+        await turns()
+        assert partition.tracker.low == 3
+        stage.batches[0].done_all()
+        assert partition.tracker.low == 7
+
+
+async def test_a_position_that_is_behind_moves_nothing() -> None:
+    stage = Recorder()
+    async with working(stage, Bounds()) as partition:
+        partition.feed(offsets(3, 4))
+        partition.passed(2)
+        await turns()
+        stage.batches[0].done_all()
+        assert partition.tracker.low == 5
+
+
 async def test_close_forgets_what_waits_and_lets_the_running_batch_end() -> None:
     stage = Recorder()
     stage.gate.clear()

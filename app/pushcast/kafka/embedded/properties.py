@@ -46,6 +46,8 @@ def server_properties(
         "share.coordinator.state.topic.num.partitions": INTERNAL_PARTITIONS,
         "share.coordinator.state.topic.replication.factor": replicas,
         "share.coordinator.state.topic.min.isr": in_sync,
+        # A transaction that its producer left open holds up every reader of its partitions until the broker ends it.
+        "transaction.max.timeout.ms": 60_000,
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1000,
         # A killed broker can register again only when its old session has ended (default 9000).

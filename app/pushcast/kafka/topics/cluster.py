@@ -21,6 +21,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
+from pushcast.kafka.clients import open_admin
 from pushcast.kafka.topics.diff import Action, Change, ClusterTopic, diff
 from pushcast.kafka.topics.errors import ClusterUnavailable, TopologyConflict
 from pushcast.kafka.topics.model import Topology
@@ -69,7 +70,7 @@ def apply(
     Raises TopologyConflict before anything is changed, ClusterUnavailable when it could not be done in time.
     """
     deadline = time.monotonic() + timeout_seconds
-    admin = AdminClient(dict(client))
+    admin = open_admin(client)
 
     def differences() -> list[Change]:
         return plan(
@@ -197,7 +198,7 @@ def _unseen(
     unseen = []
     for number, broker in sorted(brokers.items()):
         # A fresh client knows no broker but this one, so its first metadata request goes there.
-        alone = AdminClient({**client, "bootstrap.servers": f"{broker.host}:{broker.port}"})
+        alone = open_admin({**client, "bootstrap.servers": f"{broker.host}:{broker.port}"})
         known = _ask(partial(alone.list_topics, timeout=timeout_seconds)).topics
         for topic in topology.topics:
             seen = known.get(topic.name)
