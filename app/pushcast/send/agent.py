@@ -26,11 +26,12 @@ from pushcast.send.aside import Aside
 from pushcast.send.budget import Budget
 from pushcast.send.decide import Policy
 from pushcast.send.departures import Departures
+from pushcast.send.endings import Share
 from pushcast.send.figures import Figures
 from pushcast.send.intake import Intake
 from pushcast.send.isolation import Isolation
 from pushcast.send.lease import Lease
-from pushcast.send.outcomes import Outcomes, Share
+from pushcast.send.outcomes import Outcomes
 from pushcast.send.parking import ParkedRecords, Parking
 from pushcast.send.records import OpenRecord, OpenRecords
 from pushcast.send.slowness import Slowness

@@ -24,7 +24,7 @@ class AttemptsExhausted(InvalidInput):
 
 
 class Aside:
-    """Collects during one turn of the loop; `put` writes everything under one barrier."""
+    """Collects during one turn of the loop; `put` and `put_letters` write everything of a kind under one barrier."""
 
     def __init__(
         self, outbox: Outbox, ladder: Ladder, random: Random, platform: Platform, lane: Lane, group: str
@@ -47,11 +47,14 @@ class Aside:
         self._dead.setdefault((parcel.record, reason), {}).setdefault(parcel, []).append(target)
 
     def put(self, barrier: Barrier, now_ms: int) -> None:
-        """Writes what was collected since the last time, each to the partition of its send record."""
+        """Writes the retries collected since the last time, each to the partition of its send record."""
         if self._retries:
             retries, self._retries = self._retries, {}
             for (record, rung, doubtful), parcels in retries.items():
                 self._put_retry(barrier, record, rung, doubtful, _messages(parcels), now_ms)
+
+    def put_letters(self, barrier: Barrier) -> None:
+        """Writes the dead letters collected since the last time, each to the partition of its send record."""
         if self._dead:
             dead, self._dead = self._dead, {}
             for (record, reason), parcels in dead.items():

@@ -6,7 +6,7 @@ what each of them means: a breaker that opens on them parks them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from random import Random
 
@@ -18,19 +18,16 @@ from pushcast.providers.webpush.sites import site_of
 from pushcast.send.aside import Aside
 from pushcast.send.breadth import Witness
 from pushcast.send.decide import Again, End, Guard, Later, Park, Policy, decide
+from pushcast.send.endings import Endings, Share
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Isolation
 from pushcast.send.parking import ParkedRecords
 from pushcast.send.receipts import Receipts
-from pushcast.send.records import Job, OpenRecord, Parcel
+from pushcast.send.records import Job, Parcel
 from pushcast.send.tally import Tally
-from pushcast.send.tickets import Tickets
 from pushcast.stream.ports import Barrier, Outbox
-from pushcast.wire import topics
 from pushcast.wire.parked import Why
 
-#: Outcomes of one record that Kafka acknowledged: record, budget key, how many.
-Share = tuple[OpenRecord, Hashable, int]
 #: Targets to be tried again, and after how many seconds.
 Retry = tuple[Job, float]
 _ACCEPTED = str(Outcome.ACCEPTED)
@@ -68,7 +65,7 @@ class Outcomes:
         self._aside = aside  # when the policy has a ladder
         self._isolation = isolation
         self._parked = ParkedRecords(outbox, platform, lane, group, figures)
-        self._tickets = Tickets(outbox, platform) if platform in topics.TICKET_PLATFORMS else None
+        self._endings = Endings(outbox, platform, self._receipts, aside, on_acked)
 
     def settle(self, arrived: Iterable[tuple[Job, Sequence[Result]]], ours: bool = True) -> list[Retry]:
         """Ends what ended, passes on what waits for another round, and returns what is to be tried again here.
@@ -88,9 +85,9 @@ class Outcomes:
             parcel = job.parcel
             if parcel.record.dropped:
                 continue
-            accepted, rest = self._accept(job, results, barrier, now_ms)
-            if accepted:
-                shares.append((parcel.record, parcel.key, accepted))
+            accepted, written, rest = self._accept(job, results, barrier, now_ms)
+            if written:
+                shares.append((parcel.record, parcel.key, written))
             if rest:
                 others.append((job, rest))
             if self._isolation is not None:
@@ -116,9 +113,8 @@ class Outcomes:
             if self._aside is not None:
                 self._aside.put(barrier, now_ms)
             self._parked.put(barrier)
-            if self._tickets is not None:
-                self._tickets.put(barrier)
             barrier.on_acked(partial(self._on_acked, shares))
+        self._endings.put()
         return retries
 
     def end(self, ended: Iterable[tuple[Parcel, Sequence[int], End]]) -> None:
@@ -141,13 +137,17 @@ class Outcomes:
         self._parked.put(barrier)
         barrier.on_acked(partial(self._on_acked, [(parcel.record, parcel.key, len(job.indices))]))
 
-    def _accept(self, job: Job, results: Sequence[Result], barrier: Barrier, now_ms: int) -> tuple[int, list[Result]]:
-        """Ends what was accepted. Returns how many, and the other results of targets that were open."""
+    def _accept(
+        self, job: Job, results: Sequence[Result], barrier: Barrier, now_ms: int
+    ) -> tuple[int, int, list[Result]]:
+        """Ends what was accepted. Returns how many, how many of them have their receipt under the barrier, and the
+        other results of targets that were open."""
         parcel = job.parcel
         attempts = parcel.message.targets.attempt
         still_open = job.open
         write = self._receipts.writing(parcel, barrier)
-        accepted = 0
+        with_tickets = self._endings.with_tickets
+        accepted = ticketed = 0
         others: list[Result] = []
         seconds: list[float] = []
         for result in results:
@@ -162,19 +162,23 @@ class Outcomes:
                 others.append(result)
                 continue
             accepted += 1
+            if with_tickets and provider_id is not None:
+                words = (_ACCEPTED, None, provider_id, status, answered_at or now_ms)
+                self._endings.ticketed(parcel, target, words, provider_id, sent_at or job.handed_at)
+                ticketed += 1
+                continue
             write(target, _ACCEPTED, None, provider_id, status, answered_at or now_ms)
-            if self._tickets is not None and provider_id is not None:
-                self._tickets.add(barrier, parcel, target, provider_id, sent_at or job.handed_at)
         if accepted:
             self._count(parcel, Outcome.ACCEPTED, None, accepted)
         if seconds:
             self._figures.latencies(parcel.app, self._platform, seconds)
-        return accepted, others
+        return accepted, accepted - ticketed, others
 
     def _judge(
         self, job: Job, results: list[Result], barrier: Barrier, now_ms: int, retries: list[Retry], ours: bool
     ) -> int:
-        """Ends, passes on or keeps aside what was not accepted, or collects it in `retries`. Returns how many ended."""
+        """Ends, passes on or keeps aside what was not accepted, or collects it in `retries`. Returns how many are over
+        with what is under the barrier."""
         parcel = job.parcel
         guard = Guard.NONE if self._isolation is None else self._isolation.guard(parcel.app)
         write = self._receipts.writing(parcel, barrier)
@@ -187,12 +191,16 @@ class Outcomes:
                 verdict = Again(0.0, job.doubtful or result.disposition is Disposition.UNKNOWN)
             if isinstance(verdict, End):
                 outcome, reason, token_invalid = verdict
-                if outcome is Outcome.DEAD and self._aside is not None:
-                    self._aside.dead(parcel, target, reason or outcome)
-                write(target, outcome, reason, result.provider_id, result.status, result.answered_at or now_ms)
+                words = (outcome, reason, result.provider_id, result.status, result.answered_at or now_ms)
                 self._count(parcel, outcome, reason, 1)
                 if token_invalid:
-                    self._receipts.report_token(job, barrier, result, reason or outcome, now_ms)
+                    self._endings.token_invalid(job, result, words, reason or outcome, now_ms)
+                    ended -= 1
+                elif outcome is Outcome.DEAD and self._aside is not None:
+                    self._endings.dead(parcel, target, words, reason or outcome)
+                    ended -= 1
+                else:
+                    write(target, *words)
                 continue
             self._figures.tries_again[parcel.app, self._platform, self._lane, result.disposition] += 1
             if isinstance(verdict, Park):

@@ -138,6 +138,9 @@ async def test_a_dead_token_is_reported_with_its_receipt() -> None:
     assert harness.committable() == 100, "the token report is not acknowledged"
     harness.outbox.acknowledge()
     await harness.settle()
+    assert harness.committable() == 100, "the receipt that waited for it is not"
+    harness.outbox.acknowledge()
+    await harness.settle()
     assert harness.committable() == 101
     assert harness.outbox.outcomes() == {"u0": ("accepted", None), "u1": ("invalid", "device_unregistered")}
     produced = harness.outbox.of(topics.TOKEN_INVALID)[0]
