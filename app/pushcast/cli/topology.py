@@ -11,7 +11,7 @@ import typer
 from pushcast.cli.output import Output, OutputOption, print_json, say
 from pushcast.cli.session import connect
 from pushcast.kafka.clients import client_config, open_admin
-from pushcast.kafka.topics import Action, Change, cluster, load_topology
+from pushcast.kafka.topics import Action, Change, access, cluster, load_topology
 from pushcast.kafka.topics.graph import GRAPH_FILE, render
 from pushcast.kafka.topics.policy import problems
 from pushcast.resources import data_dir
@@ -86,7 +86,9 @@ def graph(
     if not isinstance(folder, Path) or folder.parent.name == "_data":
         raise typer.BadParameter("--write needs a checkout; this is an installed package")
     (folder / GRAPH_FILE).write_text(page, encoding="utf-8")
-    say(f"wrote {folder.name}/{GRAPH_FILE}")
+    operations = folder.parent / "docs" / "operations.md"
+    operations.write_text(access.replace(operations.read_text(encoding="utf-8"), access.render(load_topology())))
+    say(f"wrote {folder.name}/{GRAPH_FILE} and the table of access in docs/{operations.name}")
 
 
 def _graph_is_fresh() -> bool:

@@ -14,9 +14,9 @@ def test_every_edge_of_a_family_is_drawn() -> None:
 def test_a_new_consumer_changes_the_page() -> None:
     families = load_topology().families
     receipt = next(family for family in families if family.name == "push.receipt.v1")
-    changed = TopicFamily.model_validate(receipt.model_dump(by_alias=True) | {"consumers": ["gateway"]})
+    changed = TopicFamily.model_validate(receipt.model_dump(by_alias=True) | {"consumers": ["registrar"]})
     others = tuple(family for family in families if family is not receipt)
-    assert "push_receipt_v1_topic --> gateway" in render(Topology((*others, changed)))
+    assert "push_receipt_v1_topic --> registrar" in render(Topology((*others, changed)))
 
 
 def test_a_retired_family_is_not_drawn() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from pushcast.kafka.topics.access import GROUPS
 from pushcast.kafka.topics.load import file_name
 from pushcast.kafka.topics.model import AGENT_ROLES, DAY_SECONDS, Role, TopicFamily, Topology
 
@@ -23,14 +24,14 @@ def render(topology: Topology) -> str:
         "```mermaid",
         "flowchart LR",
     ]
-    roles = [role for role in Role if any(role in (*family.producers, *family.consumers) for family in families)]
+    roles = [role for role in _there() if any(role in (*family.producers, *family.consumers) for family in families)]
     for role in roles:
         lines.append(f"  {role}[{role}]" if role in AGENT_ROLES else f"  {role}([{role}])")
     for family in families:
         lines.append(f'  {_node(family)}[("{_escape(family.name)}")]')
     for family in families:
-        lines += [f"  {role} --> {_node(family)}" for role in family.producers]
-        lines += [f"  {_node(family)} --> {role}" for role in family.consumers]
+        lines += [f"  {role} --> {_node(family)}" for role in family.producers if role in roles]
+        lines += [f"  {_node(family)} --> {role}" for role in family.consumers if role in roles]
     lines += [
         "```",
         "",
@@ -55,12 +56,17 @@ def render(topology: Topology) -> str:
             if values
         ]
         lines += [
-            f"- written by {', '.join(family.producers)}",
-            f"- read by {', '.join(family.consumers)}",
+            f"- written by {', '.join(role for role in family.producers if role in roles)}",
+            f"- read by {', '.join(role for role in family.consumers if role in roles)}",
             f"- records up to {family.max_message_bytes} bytes",
             "",
         ]
     return "\n".join(lines)
+
+
+def _there() -> list[Role]:
+    """People, and the roles that a command starts; the topology names others for the stages to come."""
+    return [role for role in Role if role not in AGENT_ROLES or role in GROUPS]
 
 
 def _node(family: TopicFamily) -> str:
