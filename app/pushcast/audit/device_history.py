@@ -7,10 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from confluent_kafka import Message
 
+from pushcast.audit.why import plain
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader, Spot
 from pushcast.model.errors import InvalidInput, PushcastError
@@ -127,7 +128,7 @@ class _Search:
         begins: dict[Spot, tuple[int, int]] = {}  # offset and time of the first record that is there
 
         def take(message: Message) -> None:
-            record = _record(message)
+            record = plain(message)
             begins.setdefault((record.topic, record.partition), (record.offset, record.timestamp))
             on_record(record)
 
@@ -148,18 +149,6 @@ def kept_since(
         if offset > 0 and topic != names.device:
             kept[topic] = max(at, kept[topic] or 0)
     return kept
-
-
-def _record(message: Message) -> PlainRecord:
-    return PlainRecord(
-        cast(str, message.topic()),
-        cast(int, message.partition()),
-        cast(int, message.offset()),
-        message.timestamp()[1],
-        message.key(),
-        message.value(),
-        cast("list[tuple[str, bytes]]", message.headers() or []),
-    )
 
 
 def _keep_newest(found: History, names: Topics) -> None:

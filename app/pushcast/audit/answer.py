@@ -1,0 +1,81 @@
+"""The one sentence of `pushcast why`. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pushcast.audit.case import WAITING, Case, Wait, outcome
+from pushcast.wire import groups, topics
+from pushcast.wire.times import rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the groups have come in the user's partition, and how many members each has."""
+
+    committed: Mapping[str, int] = field(default_factory=dict)  # by topic; 0 where nothing was
+    members: Mapping[str, int] = field(default_factory=dict)  # by group
+
+
+def answer(case: Case, progress: Progress) -> str | None:
+    """Why the user, or the device, did or did not get it; None: the topics know nothing of it."""
+    if case.receipts or case.planned_here:
+        return _deliveries(case, progress)
+    if case.dead:
+        reason, message = case.dead[-1]
+        return f"no: its event became a dead letter, {reason}: {message}"
+    if case.events:
+        return _unplanned(case, progress)
+    return None
+
+
+def _unplanned(case: Case, progress: Progress) -> str:
+    lane, offset = max(case.events, key=lambda event: event[1])
+    topic, group = topics.notification(lane), groups.plan(lane)
+    committed = progress.committed.get(topic, 0)
+    if offset < committed:
+        return f"no: {group} has read its event, but no planned record says so; `pushcast audit` judges that"
+    return f"not yet: its event waits in {topic}, {offset - committed} records before it{_alone(group, progress)}"
+
+
+def _deliveries(case: Case, progress: Progress) -> str:
+    total = sum(count for _, count, _ in case.planned_here.values())
+    open_waits = {delivery: wait for delivery, wait in case.waits.items() if delivery not in case.receipts}
+    ended = Counter(outcome(receipt) for receipt in case.receipts.values())
+    parts = [f"{count} {word}" for word, count in sorted(ended.items())]
+    parts += [
+        f"{count} {word}" for word, count in Counter(_wait(each, progress) for each in open_waits.values()).items()
+    ]
+    if not case.receipts and not total:
+        reasons = sorted({reason for _, _, reason in case.planned_here.values() if reason})
+        return f"no: it was planned for no device{': ' if reasons else ''}{', '.join(reasons)}"
+    if case.device is not None and not case.receipts and not open_waits:
+        there = next(iter(case.rows.values()), f"there is no device {case.device} of this user now")
+        return f"no: none of the {total} deliveries planned is for device {case.device} as far as records show; {there}"
+    if case.device is None and (lost := total - len(case.receipts) - len(open_waits)) > 0:
+        parts.append(f"{lost} on the way or lost: `pushcast audit` judges that")
+    return f"{_verdict(case, open_waits)}: " + "; ".join(parts)
+
+
+def _verdict(case: Case, open_waits: Mapping[str, Wait]) -> str:
+    accepted = [receipt["outcome"] == "accepted" for receipt in case.receipts.values()]
+    if accepted and all(accepted) and not open_waits:
+        return "yes"
+    if any(accepted):
+        return "in part"
+    return "not yet" if open_waits or not accepted else "no"
+
+
+def _wait(wait: Wait, progress: Progress) -> str:
+    text = f"waiting in {wait.topic}"
+    if wait.why:
+        text += f" ({wait.why})"
+    if wait.due_ms:
+        text += f" until {rfc3339(wait.due_ms)}"
+    return text + _alone(WAITING[wait.topic], progress)
+
+
+def _alone(group: str, progress: Progress) -> str:
+    return f", and {group} has no member" if progress.members.get(group) == 0 else ""

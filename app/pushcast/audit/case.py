@@ -1,0 +1,221 @@
+"""What became of one notification for one user, from the records of the user's partition. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from pushcast.handover.fences import Fences, author_of
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Lane, Platform
+from pushcast.wire import groups, topics
+from pushcast.wire.batches import decode_batch
+from pushcast.wire.dead_letters import PUSH, STREAMS, PlainRecord
+from pushcast.wire.devices import decode_row
+from pushcast.wire.headers import FORWARDED, first
+from pushcast.wire.keys import user_of
+from pushcast.wire.notification_reader import split
+from pushcast.wire.receipts import decode_planned, decode_receipt
+from pushcast.wire.retries import DUE_AT, PARKED_FOR, number
+from pushcast.wire.schemas import avro_type
+from pushcast.wire.times import rfc3339
+
+INTAKES: Mapping[str, Lane] = {topics.notification(lane): lane for lane in Lane}
+DEAD: Mapping[str, Lane] = {topics.dead_letter(topic): lane for topic, lane in INTAKES.items()}
+#: Where deliveries wait, and the group that takes them on.
+WAITING: Mapping[str, str] = {
+    **{topics.send(platform, lane): groups.send(platform, lane) for platform in Platform for lane in Lane},
+    **{topics.retry(delay): groups.SETTLE for delay in topics.RETRY_DELAY_SECONDS},
+    topics.PARKED: groups.SETTLE,
+}
+#: Read whole.
+BOOKS = (*INTAKES, *DEAD, topics.PLANNED, topics.RECEIPT, topics.DEVICE)
+_LATEST_MS = 253_402_300_799_000  # the end of the year 9999
+
+
+class Evidence(NamedTuple):
+    """One record that says something of it."""
+
+    topic: str
+    partition: int
+    offset: int
+    at_ms: int
+    what: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        place = {"topic": self.topic, "partition": self.partition, "offset": self.offset}
+        return place | {"at": rfc3339(self.at_ms), "what": self.what}
+
+
+class Wait(NamedTuple):
+    """A delivery in a topic that its group has not finished. `due_ms` 0: as soon as it is read."""
+
+    device: str
+    topic: str
+    due_ms: int
+    why: str
+
+
+class Case:
+    """Records go in, in the order of their partitions; `pushcast.audit.answer` says what they amount to."""
+
+    def __init__(self, user: str, note: str, device: str | None = None) -> None:
+        """`device`: the only one that is asked about."""
+        self.user, self.note, self.device = user, note, device
+        self.events: dict[tuple[Lane, int], bool] = {}  # by lane and offset: whether it was forwarded
+        self.dead: list[tuple[str, str]] = []  # reason and message
+        self.planned: dict[tuple[str, int], tuple[int, int, str]] = {}  # by event: run, deliveries, reason
+        self.receipts: dict[str, dict[str, Any]] = {}  # by delivery id, of the last run
+        self.waits: dict[str, Wait] = {}  # by delivery id
+        self.rows: dict[bytes, str] = {}  # by key: the device and its state
+        self.oldest_event_ms: int | None = None  # of what the intake topics still have
+        self._needle = note.encode()
+        self._fences: dict[str, Fences] = {}
+        self._evidence: dict[object, Evidence] = {}
+
+    @property
+    def planned_here(self) -> dict[tuple[str, int], tuple[int, int, str]]:
+        """Planned records name no user: those of the user's events, or of receipts whose events retention has taken."""
+        sources = {(str(lane), offset) for lane, offset in self.events}
+        sources |= {(receipt["lane"], receipt["source_offset"]) for receipt in self.receipts.values()}
+        return {source: planned for source, planned in self.planned.items() if source in sources}
+
+    @property
+    def evidence(self) -> list[Evidence]:
+        """In order of time. A planned record of another user's event with the same id is left out."""
+        others = {(topics.PLANNED, source) for source in self.planned.keys() - self.planned_here.keys()}
+        shown = [each for subject, each in self._evidence.items() if subject not in others]
+        return sorted(shown, key=lambda each: (each.at_ms, each.topic, each.offset))
+
+    def record(self, record: PlainRecord) -> None:
+        """Any record of the user's partition; those that cannot be read say nothing."""
+        try:
+            counts = self._fences.setdefault(record.topic, Fences()).admit(author_of(record.headers), record.offset)
+            if record.topic == topics.DEVICE:
+                self._row(record)
+            elif record.topic in INTAKES:
+                self._event(record)
+            elif record.topic in DEAD:
+                self._dead_letter(record)
+            elif counts and record.value is not None and self._needle in record.value:
+                self._of_ours(record, record.value)
+        except InvalidInput:
+            return  # a dead letter, or about to be one
+
+    def _of_ours(self, record: PlainRecord, value: bytes) -> None:
+        if record.topic == topics.PLANNED:
+            self._planned(record, value)
+        elif record.topic == topics.RECEIPT:
+            self._receipt(record, value)
+        else:
+            self._waiting(record, value)
+
+    def _event(self, record: PlainRecord) -> None:
+        if self.oldest_event_ms is None or record.timestamp < self.oldest_event_ms:
+            self.oldest_event_ms = record.timestamp
+        if self._is_mine(record):
+            forwarded = first(record.headers, FORWARDED) is not None
+            self.events[INTAKES[record.topic], record.offset] = forwarded
+            self._note(record, record.offset, "the event" + (", forwarded from a wrong partition" if forwarded else ""))
+
+    def _dead_letter(self, record: PlainRecord) -> None:
+        if self._is_mine(record):
+            reason, message = (
+                (first(record.headers, name) or b"").decode(errors="replace")
+                for name in (PUSH + "reason", STREAMS + "message")
+            )
+            self.dead.append((reason, message))
+            self._note(record, record.offset, f"a dead letter: {reason}: {message}")
+
+    def _is_mine(self, record: PlainRecord) -> bool:
+        return record.value is not None and user_of(record.key) == self.user and event_id(record.value) == self.note
+
+    def _planned(self, record: PlainRecord, value: bytes) -> None:
+        planned = decode_planned(value)
+        for offset, note, total, reason in planned.rows():
+            known = self.planned.get((planned.lane, offset))
+            if note == self.note and (known is None or planned.run >= known[0]):
+                self.planned[planned.lane, offset] = planned.run, total, reason
+                what = f"planned: deliveries {total}" + (f", {reason}" if reason else "")
+                self._note(record, (planned.lane, offset), what)
+
+    def _receipt(self, record: PlainRecord, value: bytes) -> None:
+        receipt = decode_receipt(value)
+        if (receipt["user"], receipt["notification_id"]) != (self.user, self.note) or not self._asked(
+            receipt["device"]
+        ):
+            return
+        known = self.receipts.get(receipt["delivery_id"])
+        if known is None or receipt["run"] >= known["run"]:
+            self.receipts[receipt["delivery_id"]] = receipt
+            self._note(record, receipt["delivery_id"], f"receipt{_device(receipt)}: {outcome(receipt)}")
+
+    def _waiting(self, record: PlainRecord, value: bytes) -> None:
+        batch = decode_batch(value)
+        due_ms = number(record.headers, DUE_AT, _LATEST_MS) or 0
+        why = (first(record.headers, PARKED_FOR) or b"").decode(errors="replace")
+        for message in batch.messages:
+            targets = message.targets
+            for index, user in enumerate(targets.user):
+                note, device = message.notification_ids[targets.notification[index]], targets.device[index]
+                if (user, note) == (self.user, self.note) and self._asked(device):
+                    self.waits[targets.delivery_id[index].hex()] = Wait(device, record.topic, due_ms, why)
+                    until = f", due at {rfc3339(due_ms)}" if due_ms else ""
+                    what = f"delivery to {device} waits{until}" + (f" ({why})" if why else "")
+                    self._note(record, (record.topic, device), what)
+
+    def _row(self, record: PlainRecord) -> None:
+        key = record.key or b""
+        if not key.startswith(self.user.encode() + b"\0"):
+            return
+        if record.value is None:
+            self.rows.pop(key, None)
+            self._evidence.pop(key, None)
+            return
+        row = decode_row(record.value)
+        if self._asked(row.device):
+            state = f"{row.state}, registered at {rfc3339(row.registered_at)}"
+            if row.suspended_at is not None:
+                state += f", suspended at {rfc3339(row.suspended_at)}: {row.suspended_reason}"
+            self.rows[key] = f"device {row.device} of {row.app} on {row.platform} is {state}"
+            self._note(record, key, self.rows[key])
+
+    def _asked(self, device: str | None) -> bool:
+        """A receipt without a device is about all of them."""
+        return self.device is None or device is None or device == self.device
+
+    def _note(self, record: PlainRecord, subject: object, what: str) -> None:
+        """The last record of a subject counts."""
+        self._evidence[subject if isinstance(subject, bytes) else (record.topic, subject)] = Evidence(
+            record.topic, record.partition, record.offset, record.timestamp, what
+        )
+
+
+def event_id(value: bytes) -> str | None:
+    """Of a notification in JSON or Avro; None when it cannot be read, whatever else is wrong with it."""
+    if value[:1].strip() in (b"{", b""):
+        try:
+            event = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return None
+        return event.get("id") if isinstance(event, dict) else None
+    parts = split(value)
+    if parts is not None:
+        return parts.id
+    found: str = avro_type("notification").decode(value)["id"]
+    return found
+
+
+def outcome(receipt: Mapping[str, Any]) -> str:
+    """`rejected (payload_too_large, status 413)`."""
+    status = None if receipt["provider_status"] is None else f"status {receipt['provider_status']}"
+    details = ", ".join(part for part in (receipt["reason"], status) if part)
+    word = "accepted as a dry run" if receipt["dry_run"] and receipt["outcome"] == "accepted" else receipt["outcome"]
+    return f"{word} ({details})" if details and receipt["outcome"] != "accepted" else str(word)
+
+
+def _device(receipt: Mapping[str, Any]) -> str:
+    return "" if receipt["device"] is None else f" of {receipt['device']} on {receipt['platform']}"

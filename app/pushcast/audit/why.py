@@ -1,0 +1,56 @@
+"""Reads the records that tell what became of a notification: one partition of each topic."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from confluent_kafka import Message
+
+from pushcast.audit.answer import Progress, answer
+from pushcast.audit.case import BOOKS, INTAKES, WAITING, Case
+from pushcast.config.settings import Settings
+from pushcast.handover.reading import SpanReader
+from pushcast.kafka.clients import client_config, open_admin
+from pushcast.kafka.positions import Positions
+from pushcast.model.ids import partition_of
+from pushcast.wire import groups
+from pushcast.wire.dead_letters import PlainRecord
+from pushcast.wire.times import rfc3339
+
+
+def why(settings: Settings, user: str, note: str, device: str | None = None) -> tuple[bool, dict[str, Any]]:
+    """(whether anything is known, `{answer, evidence}`). Blocks. Raises KafkaException, TailUnreadable."""
+    partition = partition_of(user.encode(), settings.kafka.partitions)
+    case = Case(user, note, device)
+    kafka = settings.kafka
+    positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security, tool=True)))
+    readers = {**{topic: groups.plan(lane) for topic, lane in INTAKES.items()}, **WAITING}
+    committed: dict[str, int] = {}
+    for group in sorted(set(readers.values())):
+        asked = [(topic, partition) for topic, reader in readers.items() if reader == group]
+        committed |= {topic: offset for (topic, _), offset in positions.committed(group, asked).items()}
+    ends = positions.ends((topic, partition) for topic in (*BOOKS, *WAITING))
+    spans = {spot: (committed.get(spot[0], 0) if spot[0] in WAITING else 0, end) for spot, end in ends.items()}
+    asyncio.run(SpanReader(kafka.bootstrap_servers, kafka.security).read(spans, lambda it: case.record(plain(it))))
+    members = {group: found.alive for group, found in positions.members(set(readers.values())).items()}
+    said = answer(case, Progress(committed, members))
+    oldest = "none" if case.oldest_event_ms is None else rfc3339(case.oldest_event_ms)
+    nothing = (
+        f"nothing is known of notification {note} for user {user}: partition {partition} of the intake topics has no "
+        f"such event (the oldest there: {oldest})"
+    )
+    return said is not None, {"answer": said or nothing, "evidence": [each.to_dict() for each in case.evidence]}
+
+
+def plain(message: Message) -> PlainRecord:
+    """A consumed record, without the client."""
+    return PlainRecord(
+        cast(str, message.topic()),
+        cast(int, message.partition()),
+        cast(int, message.offset()),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        cast("list[tuple[str, bytes]]", message.headers() or []),
+    )

@@ -1,0 +1,88 @@
+"""How far topics reach and groups have come, asked of the cluster: one request for many partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
+
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import admin as kafka_admin
+from confluent_kafka.admin import AdminClient
+
+from pushcast.kafka.offsets import TIMEOUT_SECONDS
+
+Spot = tuple[str, int]  # topic, partition
+#: Topics that the cluster does not have (yet) hold nothing.
+_ABSENT = frozenset(
+    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError._NOENT}
+)
+_SPEC: Any = kafka_admin.OffsetSpec  # type: ignore[attr-defined]
+
+
+class Members(NamedTuple):
+    """Of one consumer group."""
+
+    state: str  # as Kafka has it, in small letters: stable, empty, dead, …
+    alive: int
+
+
+class Positions:
+    """Questions to one cluster. Every method blocks, and raises KafkaException without an answer."""
+
+    def __init__(self, admin: AdminClient) -> None:
+        self._admin = admin
+
+    def starts(self, spots: Iterable[Spot]) -> dict[Spot, int]:
+        """First offset that is there. Partitions that do not exist are left out."""
+        return self._offsets(spots, _SPEC.earliest())
+
+    def ends(self, spots: Iterable[Spot]) -> dict[Spot, int]:
+        """Next offset to be written. Partitions that do not exist are left out."""
+        return self._offsets(spots, _SPEC.latest())
+
+    def committed(self, group: str, spots: Iterable[Spot]) -> dict[Spot, int]:
+        """Where the group goes on, for partitions in which it has committed; it needs no member for that."""
+        wanted = [TopicPartition(*spot) for spot in spots]
+        if not wanted:
+            return {}
+        asked = [ConsumerGroupTopicPartitions(group, wanted)]
+        [future] = self._admin.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_SECONDS).values()
+        try:
+            found = future.result().topic_partitions
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return {}
+            raise
+        return {(at.topic, at.partition): at.offset for at in found if at.error is None and at.offset >= 0}
+
+    def members(self, groups: Collection[str]) -> dict[str, Members]:
+        """State and members of each group; one that the cluster does not know is dead."""
+        if not groups:
+            return {}
+        futures = self._admin.describe_consumer_groups(list(groups), request_timeout=TIMEOUT_SECONDS)
+        found: dict[str, Members] = {}
+        for group, future in futures.items():
+            try:
+                described = future.result()
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                    raise
+                found[group] = Members("dead", 0)
+            else:
+                found[group] = Members(described.state.name.lower(), len(described.members))
+        return found
+
+    def _offsets(self, spots: Iterable[Spot], which: Any) -> dict[Spot, int]:
+        wanted = {TopicPartition(*spot): which for spot in spots}
+        if not wanted:
+            return {}
+        found: dict[Spot, int] = {}
+        committed = IsolationLevel.READ_COMMITTED  # what our readers see, too
+        asked = self._admin.list_offsets(wanted, isolation_level=committed, request_timeout=TIMEOUT_SECONDS)
+        for at, future in asked.items():
+            try:
+                found[at.topic, at.partition] = int(future.result().offset)
+            except KafkaException as error:
+                if error.args[0].code() not in _ABSENT:
+                    raise
+        return found

@@ -1,0 +1,54 @@
+"""`pushcast why` on a real Kafka: what lies in the user's partition, and how far the groups have come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from confluent_kafka.admin import AdminClient
+
+from flow.kafka_tools import ensure_topics
+from flow.settle_tools import PARTITIONS
+from flow.test_audit import Writer
+from pushcast.audit.case import BOOKS, WAITING
+from pushcast.audit.why import why
+from pushcast.config.settings import Settings
+from pushcast.kafka.positions import Positions
+from pushcast.model.words import Lane
+from pushcast.wire import topics
+from pushcast.wire.receipts import Planned, encode_planned
+
+LANE = Lane.BULK
+INTAKE = topics.notification(LANE)
+
+
+def test_a_notification_is_followed_through_the_topics(kafka: str, unique: Callable[[str], str]) -> None:
+    ensure_topics(kafka, (*BOOKS, *WAITING), PARTITIONS)
+    settings = Settings.model_validate({"kafka": {"bootstrap_servers": kafka, "partitions": PARTITIONS}})
+    writer, note = Writer(kafka, unique("user")), unique("note")
+    known, found = why(settings, writer.user, note)
+    assert not known
+    assert found["evidence"] == []
+    event = json.dumps({"id": note, "title": "Goal!"}).encode()
+    offset = writer.write(INTAKE, event, writer.user.encode())
+    known, found = why(settings, writer.user, note)
+    assert known
+    assert found["answer"].startswith(f"not yet: its event waits in {INTAKE}")
+    assert "pushcast-plan-bulk has no member" in found["answer"]
+    planned = Planned(LANE)
+    planned.add(offset, note, {}, 0, "no_devices")
+    writer.write(topics.PLANNED, encode_planned(planned, 1))
+    known, found = why(settings, writer.user, note)
+    assert found["answer"] == "no: it was planned for no device: no_devices"
+    assert [(row["topic"], row["partition"]) for row in found["evidence"]] == [
+        (INTAKE, writer.partition),
+        (topics.PLANNED, writer.partition),
+    ]
+
+
+def test_positions_of_what_is_not_there_are_left_out(kafka: str, unique: Callable[[str], str]) -> None:
+    positions = Positions(AdminClient({"bootstrap.servers": kafka}))
+    nowhere, group = (unique("topic"), 0), unique("group")
+    assert positions.ends([nowhere]) == {}
+    assert positions.committed(group, [nowhere]) == {}
+    assert positions.members([group])[group].alive == 0

@@ -1,0 +1,227 @@
+"""`pushcast why`: each way a notification can go has its sentence, and every record that says so is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from pushcast.audit.answer import Progress, answer
+from pushcast.audit.case import Case
+from pushcast.model.device import DeviceRow
+from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import device_row_key
+from pushcast.model.words import Lane, Platform
+from pushcast.wire import groups, topics
+from pushcast.wire import headers as h
+from pushcast.wire.batches import encode_batch
+from pushcast.wire.dead_letters import PlainRecord, dead_letter
+from pushcast.wire.devices import encode_row
+from pushcast.wire.receipts import Planned, Receipt, encode_planned, encode_receipt
+from unit.send.twin import message, send_batch
+
+LANE = Lane.URGENT
+INTAKE = topics.notification(LANE)
+SEND = topics.send(Platform.APNS, LANE)
+USER, NOTE = "u1", "n1"
+DUE_MS = 1_800_000_000_000
+
+
+def at(topic: str, offset: int, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> PlainRecord:
+    return PlainRecord(topic, 3, offset, 1_000 + offset, USER.encode(), value, headers)
+
+
+def event(offset: int = 7, *headers: tuple[str, bytes], **fields: Any) -> PlainRecord:
+    return at(INTAKE, offset, json.dumps({"id": NOTE, "title": "Goal!", **fields}).encode(), headers)
+
+
+def planned(total: int, reason: str = "", offset: int = 7, run: int = 0) -> PlainRecord:
+    record = Planned(LANE, run)
+    record.add(offset, NOTE, {"apns": total}, 0, reason)
+    return at(topics.PLANNED, offset, encode_planned(record, 1))
+
+
+def receipt(
+    device: str | None,
+    outcome: str,
+    reason: str | None = None,
+    *,
+    user: str = USER,
+    run: int = 0,
+    dry_run: bool = False,
+) -> PlainRecord:
+    name = (device or "").encode()[:16].ljust(16)
+    status = 413 if outcome == "rejected" else None
+    value = Receipt(
+        name,
+        NOTE,
+        user,
+        "news",
+        device,
+        "apns",
+        LANE,
+        "default",
+        outcome,
+        reason,
+        None,
+        status,
+        1,
+        dry_run,
+        run,
+        3,
+        7,
+        1,
+        2,
+    )
+    return at(topics.RECEIPT, 1, encode_receipt(value))
+
+
+def waiting(topic: str, *headers: tuple[str, bytes]) -> PlainRecord:
+    batch = message(1, first_user=0)
+    batch.notification_ids = [NOTE]
+    batch.targets.user, batch.targets.device, batch.targets.delivery_id = [USER], ["d1"], [b"d1".ljust(16)]
+    return at(topic, 5, encode_batch(send_batch(batch, lane=LANE)), headers)
+
+
+def row(device: str, state: str = "active") -> PlainRecord:
+    value = encode_row(DeviceRow("news", device, "apns", "token", b"t", "", bytes(32), state, 1, 1))
+    record = at(topics.DEVICE, 2, value)
+    record.key = device_row_key(USER, "news", device)
+    return record
+
+
+def refused(reason: str, message: str) -> PlainRecord:
+    letter = dead_letter(event(), InvalidInput(reason, message), stage="plan")
+    return at(letter.topic, 0, letter.value, letter.headers)
+
+
+def say(*records: PlainRecord, device: str | None = None, progress: Progress | None = None) -> str | None:
+    case = Case(USER, NOTE, device)
+    for record in records:
+        case.record(record)
+    return answer(case, progress or Progress({INTAKE: 100}))
+
+
+PARKED_FOR = ("push-parked-for", b"paused")
+DUE = ("push-due-at", str(DUE_MS).encode())
+
+
+@pytest.mark.parametrize(
+    ("records", "sentence"),
+    [
+        (
+            (event(), refused("unknown_class", "class 'x'")),
+            "no: its event became a dead letter, unknown_class: class 'x'",
+        ),
+        ((event(), planned(0, "no_devices")), "no: it was planned for no device: no_devices"),
+        ((event(), planned(1), receipt("d1", "accepted")), "yes: 1 accepted"),
+        ((planned(1), receipt("d1", "accepted")), "yes: 1 accepted"),
+        ((event(), planned(1), receipt("d1", "accepted", dry_run=True)), "yes: 1 accepted as a dry run"),
+        ((event(), planned(1), receipt("d1", "rejected", "too_large")), "no: 1 rejected (too_large, status 413)"),
+        ((event(), planned(1), receipt(None, "suppressed", "no_devices")), "no: 1 suppressed (no_devices)"),
+        ((event(), planned(1), receipt("d1", "expired", "expired")), "no: 1 expired (expired)"),
+        (
+            (event(), planned(2), receipt("d1", "accepted"), receipt("d2", "invalid", "unregistered")),
+            "in part: 1 accepted; 1 invalid (unregistered)",
+        ),
+        (
+            (event(), planned(1), waiting(topics.retry("1m"), DUE)),
+            "not yet: 1 waiting in push.retry.1m.v1 until 2027-01-15T08:00:00.000Z",
+        ),
+        ((event(), planned(1), waiting(topics.PARKED, PARKED_FOR)), "not yet: 1 waiting in push.parked.v1 (paused)"),
+        ((event(), planned(1), waiting(SEND)), f"not yet: 1 waiting in {SEND}"),
+        ((event(), planned(1), waiting(SEND), receipt("d1", "accepted")), "yes: 1 accepted"),
+        ((event(), planned(1)), "not yet: 1 on the way or lost: `pushcast audit` judges that"),
+        (
+            (event(),),
+            f"no: pushcast-plan-{LANE} has read its event, but no planned record says so; `pushcast audit` judges that",
+        ),
+        (
+            (event(), planned(1), receipt("d1", "dead", "unknown_outcome"), receipt("d1", "accepted", run=1)),
+            "yes: 1 accepted",
+        ),
+        ((), None),
+    ],
+)
+def test_every_end_has_its_sentence(records: tuple[PlainRecord, ...], sentence: str | None) -> None:
+    assert say(*records) == sentence
+
+
+def test_an_event_that_nobody_has_read_says_how_many_are_before_it_and_that_nobody_reads() -> None:
+    progress = Progress({INTAKE: 4}, {groups.plan(LANE): 0})
+    assert say(event(), progress=progress) == (
+        f"not yet: its event waits in {INTAKE}, 3 records before it, and pushcast-plan-{LANE} has no member"
+    )
+
+
+def test_a_send_topic_without_senders_says_so() -> None:
+    group = groups.send(Platform.APNS, LANE)
+    assert f"{group} has no member" in str(say(event(), planned(1), waiting(SEND), progress=Progress({}, {group: 0})))
+
+
+def test_one_device_is_asked_about_alone() -> None:
+    records = (event(), planned(2), receipt("d1", "accepted"), receipt("d2", "invalid", "unregistered"), row("d2"))
+    assert say(*records, device="d1") == "yes: 1 accepted"
+    assert say(*records, device="d2") == "no: 1 invalid (unregistered)"
+
+
+def test_a_device_that_was_not_planned_has_its_state_told() -> None:
+    records = (event(), planned(1), receipt("d1", "accepted"))
+    assert "there is no device d9 of this user now" in str(say(*records, device="d9"))
+    assert "device d9 of news on apns is suspended" in str(say(*records, row("d9", "suspended"), device="d9"))
+
+
+def test_others_and_what_cannot_be_read_say_nothing() -> None:
+    case = Case(USER, NOTE)
+    foreign = event()
+    foreign.key = b"u2"
+    for record in (foreign, receipt("d1", "accepted", user="u2"), planned(1, offset=9), at(INTAKE, 1, b"{n1")):
+        case.record(record)
+    case.record(at(topics.RECEIPT, 2, b"n1 junk"))
+    case.record(at(topics.RECEIPT, 3, b"n1", [(h.ORIGIN, b"x")]))
+    assert answer(case, Progress()) is None
+    assert case.evidence == []
+
+
+def test_records_below_a_fence_do_not_count() -> None:
+    case = Case(USER, NOTE)
+    case.record(event())
+    origin = h.origin("plan-urgent", 3, 5)
+    case.record(at(topics.PLANNED, 0, None, [*origin, (h.FENCE, b"1")]))
+    late = planned(1)
+    late.headers = h.origin("plan-urgent", 3, 4)
+    case.record(late)
+    assert "no planned record" in str(answer(case, Progress({INTAKE: 100})))
+
+
+def test_the_evidence_names_every_record_in_order_of_time() -> None:
+    case = Case(USER, NOTE)
+    for record in (event(7, (h.FORWARDED, b"1")), planned(1), receipt("d1", "accepted"), row("d1")):
+        case.record(record)
+    shown = [each.to_dict() for each in case.evidence]
+    assert [(each["topic"], each["offset"]) for each in shown] == [
+        (topics.RECEIPT, 1),
+        (topics.DEVICE, 2),
+        (INTAKE, 7),
+        (topics.PLANNED, 7),
+    ]
+    assert shown[2]["what"] == "the event, forwarded from a wrong partition"
+    assert shown[0] == {
+        "topic": topics.RECEIPT,
+        "partition": 3,
+        "offset": 1,
+        "at": "1970-01-01T00:00:01.001Z",
+        "what": "receipt of d1 on apns: accepted",
+    }
+
+
+def test_a_removed_device_is_no_evidence() -> None:
+    case = Case(USER, NOTE)
+    gone = row("d1")
+    case.record(row("d1"))
+    gone.value = None
+    case.record(gone)
+    assert case.rows == {}
+    assert case.evidence == []
