@@ -87,6 +87,7 @@ class Send(Strict):
     max_in_flight: int = Field(default=10_000, ge=1, le=1_000_000)  # deliveries at the provider or not yet acknowledged
     request_timeout_seconds: float = Field(default=10.0, gt=0, le=13)  # FCM asks for at least 10 s (providers.md §2.4)
     attempts: int = Field(default=2, ge=1, le=10)  # in-process tries of a retriable error
+    now_or_never_seconds: float = Field(default=10.0, ge=0, le=3600)  # so long what has a TTL of 0 may still leave
     slow_seconds: float = Field(default=5.0, gt=0, le=3600)  # work that would wait longer is parked
     limit: Literal["adaptive", "fixed"] = "adaptive"  # requests out: as the provider's latency allows, or max_in_flight
     breaker: Breaker = Breaker()
@@ -137,7 +138,8 @@ class Class(Strict):
     window_seconds: float | None = Field(default=None, ge=0, le=3600)
     window_min_seconds: float | None = Field(default=None, ge=0, le=3600)
     window_max_seconds: float | None = Field(default=None, gt=0, le=3600)
-    ttl_seconds: int = Field(default=86_400, ge=1, le=2_419_200)  # 28 days, the longest that FCM and APNs keep
+    # At most 28 days, the longest that FCM keeps; 0: now or never.
+    ttl_seconds: int = Field(default=86_400, ge=0, le=2_419_200)
 
     @model_validator(mode="after")
     def _one_kind_of_window(self) -> Self:

@@ -70,6 +70,14 @@ class Message:
     traces: list[str]  # W3C traceparent per notification, or empty
     targets: Targets
 
+    def has_now_or_never(self) -> bool:
+        """Whether a target may be now or never; False is certain. Cheap: asked once for each message."""
+        return min(self.targets.expires_at, default=1) <= max(self.created_at, default=0)
+
+    def is_now_or_never(self, target: int) -> bool:
+        """Whether this target expires when its notification was created: it is handed over once, at once, or not."""
+        return self.targets.expires_at[target] <= self.created_at[self.targets.notification[target]]
+
 
 @dataclass(slots=True)
 class SendBatch:

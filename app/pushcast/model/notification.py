@@ -101,3 +101,10 @@ class Notification(msgspec.Struct, frozen=True):
     created_at: int
     expires_at: int
     trace: str | None = None  # W3C traceparent
+
+    def is_over(self, now_ms: int, now_or_never_ms: int) -> bool:
+        """Whether it is too late to send it. One that expires as it was created is now or never: it may leave until
+        `now_or_never_ms` after that."""
+        if self.expires_at > now_ms:
+            return False
+        return self.expires_at > self.created_at or self.created_at + now_or_never_ms <= now_ms

@@ -64,6 +64,8 @@ class SendFigures(Protocol):
     @property
     def skipped(self) -> Mapping[Any, int]: ...
     @property
+    def expiries_cut(self) -> Mapping[Any, int]: ...
+    @property
     def parked(self) -> Mapping[Any, int]: ...
     @property
     def breakers(self) -> Mapping[Any, str]: ...
@@ -187,6 +189,8 @@ def sender(figures: SendFigures) -> Iterator[Sample]:
         yield Sample(Name.SEND_VOID, count, labels)
     for labels, count in figures.skipped.items():
         yield Sample(Name.SKIPPED, count, labels)
+    for labels, count in figures.expiries_cut.items():
+        yield Sample(Name.EXPIRIES_CUT, count, labels)
     for labels, count in figures.parked.items():
         yield Sample(Name.PARKED, count, labels)
     for labels, state in figures.breakers.items():

@@ -68,6 +68,7 @@ class Intake:
         self._outputs = outputs
         self._count = count
         self._handover = handover
+        self._now_or_never_ms = round(settings.send.now_or_never_seconds * 1000)
         rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
         self._decoder = NotificationDecoder(settings.apps, rules, schemas)
 
@@ -109,7 +110,7 @@ class Intake:
                 is_duplicate(note.user, note.id)
                 entry = Entry(batch, record.offset, record_bytes(record), note)
                 devices = resume(entry, self._lane, there, devices)
-                if devices and note.expires_at > now_ms:
+                if devices and not note.is_over(now_ms, self._now_or_never_ms):
                     add(entry, devices, now)
                 else:
                     resumed.append(entry)
@@ -119,7 +120,7 @@ class Intake:
             entry = Entry(batch, record.offset, record_bytes(record), note)
             if is_duplicate(note.user, note.id):
                 duplicates.append(entry)
-            elif note.expires_at <= now_ms:
+            elif note.is_over(now_ms, self._now_or_never_ms):
                 nothing.append((entry, Outcome.EXPIRED, Reason.EXPIRED))
             elif devices:
                 add(entry, devices, now)
@@ -163,7 +164,7 @@ class Intake:
         nothing: list[tuple[Entry, Outcome, Reason]] = []
         for (entry, note), rows in zip(waiting, self._table.multi_scan(state.number, prefixes), strict=True):
             devices = devices_of(rows, note.options.push_type, self._unreadable)
-            if note.expires_at <= now_ms:
+            if note.is_over(now_ms, self._now_or_never_ms):
                 nothing.append((entry, Outcome.EXPIRED, Reason.EXPIRED))
             elif devices:
                 state.windows.add(entry, devices, now)

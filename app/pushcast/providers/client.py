@@ -240,13 +240,14 @@ def _all_unsent(parts: Sequence[Part]) -> None:
 
 
 def _without_late(part: Part, now_ms: int, pace: Pace) -> Part:
-    expires_at = part.message.targets.expires_at
-    late = [index for index in part.indices if expires_at[index] <= now_ms]
+    message, expires_at = part.message, part.message.targets.expires_at
+    late = [index for index in part.indices if expires_at[index] <= now_ms and not message.is_now_or_never(index)]
     if not late:
         return part
     pace.give_back(len(late))
     part.on_results([Result(index, Disposition.UNSENT, NOT_SENT_IN_TIME) for index in late])
-    return part._replace(indices=[index for index in part.indices if expires_at[index] > now_ms])
+    gone = frozenset(late)
+    return part._replace(indices=[index for index in part.indices if index not in gone])
 
 
 def _without_credential(requests: Requests, positions: list[int] | None, problem: CredentialUnavailable) -> None:

@@ -57,7 +57,7 @@ collapse id at most {apns_message.MAX_COLLAPSE_ID_BYTES}.
 - A notification that shows nothing (no title, body, sound or badge) goes as a background push, priority 5. \
 `push_type: background` with something to show is refused (`background_shows_something`).
 - Without a collapse id an alert gets one made of its content: sent twice, it is shown once.
-- `apns-id` is a UUID of delivery and attempt. `apns-expiration` is the target's expiry.
+- `apns-id` is a UUID of delivery and attempt. `apns-expiration` is the target's expiry (docs/times.md).
 - APNs knows no dry run: form and size are checked here, then the delivery is accepted without a request.
 - Token authentication: one token per team, key and slot of 40 minutes, the same in all processes.
 - Live Activities: `push_type: liveactivity` with `options.live_activity` {{event: start, update or end, \

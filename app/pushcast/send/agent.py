@@ -78,6 +78,7 @@ class SendStage(Stage):
         isolation: Isolation | None = None,
         lease: Lease | None = None,
         slow_seconds: float = 5.0,
+        now_or_never_seconds: float = 10.0,
         flood: FloodGuard | None = None,
     ) -> None:
         """Without `ledgers` a new owner sends again whatever its predecessor had not committed. Without `isolation` no
@@ -140,6 +141,7 @@ class SendStage(Stage):
             ledgers=ledgers,
             records=self._records,
             max_open_targets=max_open_targets,
+            now_or_never_seconds=now_or_never_seconds,
             flood=flood,
             queue=self._departures.queue,
             fed=self._departures.pump,

@@ -79,6 +79,7 @@ def build(
         isolation=None if breakers is None else Isolation(breakers, clock, platform, lane),
         lease=Lease(settings.kafka.session_timeout_seconds),
         slow_seconds=settings.send.slow_seconds,
+        now_or_never_seconds=settings.send.now_or_never_seconds,
     )
 
 

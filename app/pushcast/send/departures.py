@@ -214,14 +214,14 @@ class Departures:
         if parcel.provider is None:
             self._outcomes.end([(parcel, job.indices, NOT_CONFIGURED)])
             return
-        if parcel.earliest_expiry <= now_ms:
-            expires_at = parcel.message.targets.expires_at
-            late = [target for target in job.indices if expires_at[target] <= now_ms]
+        if parcel.earliest_end <= now_ms:
+            ends_at = parcel.last_moments
+            late = [target for target in job.indices if ends_at[target] <= now_ms]
             if late:
                 self._outcomes.end([(parcel, late, DOUBTFUL if job.doubtful else EXPIRED)])
                 if job.probe and self._isolation is not None:
                     self._isolation.forgo(parcel.app, len(late))
-                job.indices = [target for target in job.indices if expires_at[target] > now_ms]
+                job.indices = [target for target in job.indices if ends_at[target] > now_ms]
                 if not job.indices:
                     return
         self._flights.add(job, now_ms)

@@ -32,6 +32,8 @@ class Figures:
     void: Counter[tuple[Platform, Lane]] = field(default_factory=Counter)
     #: Targets that a predecessor had brought to an end, found in the ledger: (platform, lane).
     skipped: Counter[tuple[Platform, Lane]] = field(default_factory=Counter)
+    #: Targets whose expiry is later than the provider takes: (platform, lane).
+    expiries_cut: Counter[tuple[Platform, Lane]] = field(default_factory=Counter)
     #: Targets kept aside: (app, platform, lane, why).
     parked: Counter[tuple[str, Platform, Lane, str]] = field(default_factory=Counter)
     #: State of each breaker now: (app, platform).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Set
 from functools import partial
@@ -13,6 +14,7 @@ from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
+from pushcast.providers.expiry import last_expiry
 from pushcast.providers.port import Provider
 from pushcast.send.admit import admit
 from pushcast.send.exact import left_of
@@ -25,6 +27,8 @@ from pushcast.wire import ledger
 from pushcast.wire.dead_letters import dead_letter
 from pushcast.wire.receipt_writer import ReceiptWriter
 from pushcast.wire.retries import Round, round_of
+
+logger = logging.getLogger(__name__)
 
 #: Targets decoded before the loop gets a turn: 1 ms when they share a message, 15 ms when each has its own.
 TARGETS_PER_TURN = 500
@@ -51,6 +55,7 @@ class Intake:
         ledgers: Ledgers | None,
         records: OpenRecords,
         max_open_targets: int,
+        now_or_never_seconds: float,
         flood: FloodGuard | None,
         queue: Callable[[Job], None],
         fed: Callable[[], None],
@@ -67,6 +72,7 @@ class Intake:
         self._ledgers = ledgers
         self._records = records
         self._max_open_targets = max_open_targets
+        self._now_or_never_ms = round(now_or_never_seconds * 1000)
         self._flood = flood
         self._queue = queue
         self._fed = fed
@@ -189,9 +195,22 @@ class Intake:
             if left_over:
                 writer = self._writer(message, record.run, batch.partition)
                 provider = self._providers.get(message.app)
-                parcel = Parcel(record, message, self._key_of(message.app), provider, writer)
+                parcel = Parcel(record, message, self._key_of(message.app), provider, writer, self._now_or_never_ms)
+                self._count_cut(message)
                 self._queue(Job(parcel, left_over, 0, earlier.doubtful))
         return count
+
+    def _count_cut(self, message: Message) -> None:
+        """An expiry beyond what the provider takes is cut to that, and said."""
+        last = last_expiry(self._platform, self._clock.now_ms())
+        expires_at = message.targets.expires_at
+        if max(expires_at) <= last:
+            return
+        if not self._figures.expiries_cut[self._platform, self._lane]:
+            logger.warning(
+                "%s: expiries beyond what %s takes are cut (app %s)", self._group, self._platform, message.app
+            )
+        self._figures.expiries_cut[self._platform, self._lane] += sum(at > last for at in expires_at)
 
     def _writer(self, message: Message, run: int, partition: int) -> ReceiptWriter:
         dry_run = message.options.dry_run

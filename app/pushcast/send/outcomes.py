@@ -21,6 +21,7 @@ from pushcast.send.decide import Again, End, Guard, Later, Park, Policy, decide
 from pushcast.send.endings import Endings, Share
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Isolation
+from pushcast.send.once import ended_now
 from pushcast.send.parking import ParkedRecords
 from pushcast.send.receipts import Receipts
 from pushcast.send.records import Job, Parcel
@@ -216,8 +217,9 @@ class Outcomes:
         return ended
 
     def _decide(self, job: Job, result: Result, guard: Guard) -> End | Again | Later | Park:
-        options = job.parcel.message.options
-        return decide(
+        message = job.parcel.message
+        options = message.options
+        verdict = decide(
             result,
             tries=job.tries + 1,
             doubtful=job.doubtful,
@@ -229,6 +231,7 @@ class Outcomes:
             guard=guard,
             counts=job.probe and job.parcel.record.was_refused,
         )
+        return ended_now(verdict, result.disposition) if message.is_now_or_never(result.target) else verdict
 
     def _witness(self, job: Job, target: int) -> Witness:
         record, targets = job.parcel.record, job.parcel.message.targets

@@ -7,6 +7,7 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 
 from pushcast.model.batch import Message
 from pushcast.providers.port import Provider
+from pushcast.send.once import last_moments
 from pushcast.stream.ports import Batch
 from pushcast.stream.tracker import RECORD_OVERHEAD_BYTES
 from pushcast.wire.receipt_writer import ReceiptWriter
@@ -119,10 +120,16 @@ class OpenRecords:
 class Parcel:
     """One message of a record, with what all its targets share."""
 
-    __slots__ = ("app", "earliest_expiry", "key", "message", "provider", "record", "writer")
+    __slots__ = ("app", "earliest_end", "key", "last_moments", "message", "provider", "record", "writer")
 
     def __init__(
-        self, record: OpenRecord, message: Message, key: Hashable, provider: Provider | None, writer: ReceiptWriter
+        self,
+        record: OpenRecord,
+        message: Message,
+        key: Hashable,
+        provider: Provider | None,
+        writer: ReceiptWriter,
+        now_or_never_ms: int = 0,
     ) -> None:
         self.record = record
         self.message = message
@@ -130,7 +137,8 @@ class Parcel:
         self.key = key  # of the budget
         self.provider = provider
         self.writer = writer
-        self.earliest_expiry = min(message.targets.expires_at)
+        self.last_moments = last_moments(message, now_or_never_ms)
+        self.earliest_end = min(self.last_moments)
 
 
 class Job:

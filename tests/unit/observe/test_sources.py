@@ -86,6 +86,7 @@ def test_what_a_sender_counts_is_labelled() -> None:
     figures.dropped[Platform.APNS, Lane.BULK] += 5
     figures.void[Platform.APNS, Lane.BULK] += 6
     figures.skipped[Platform.APNS, Lane.BULK] += 7
+    figures.expiries_cut[Platform.FCM, Lane.BULK] += 8
     figures.parked["news", Platform.APNS, Lane.BULK, "breaker"] += 8
     figures.breakers["news", Platform.APNS] = "half_open"
     figures.breakers["chat", Platform.APNS] = "closed"
@@ -97,6 +98,7 @@ def test_what_a_sender_counts_is_labelled() -> None:
         Sample(Name.DROPPED, 5, ("apns", "bulk")),
         Sample(Name.SEND_VOID, 6, ("apns", "bulk")),
         Sample(Name.SKIPPED, 7, ("apns", "bulk")),
+        Sample(Name.EXPIRIES_CUT, 8, ("fcm", "bulk")),
         Sample(Name.PARKED, 8, ("news", "apns", "bulk", "breaker")),
         Sample(Name.BREAKER_OPEN, 1, ("news", "apns")),
         Sample(Name.BREAKER_OPEN, 0, ("chat", "apns")),

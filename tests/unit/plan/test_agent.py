@@ -102,6 +102,18 @@ async def test_what_has_expired_gets_a_receipt_and_no_target() -> None:
     assert sorted(harness.planned()) == [(0, "n-1", 1, "expired"), (1, "n-2", 1, "")]
 
 
+async def test_what_is_now_or_never_is_planned_until_ten_seconds_after_its_creation() -> None:
+    harness = PlanHarness()
+    harness.device(ANN)
+    in_time, late = harness.now_ms - 9_999, harness.now_ms - 10_000
+    await harness.feed(
+        *[(ANN, note(number, created_at=at, expires_at=at)) for number, at in enumerate((in_time, late))]
+    )
+    await harness.acknowledge()
+    assert [(each["notification_id"], each["outcome"]) for each in harness.receipts()] == [("n-1", "expired")]
+    assert [offset for offset, *_ in harness.targets()] == [0]
+
+
 async def test_a_flood_of_expired_records_shares_its_planned_records() -> None:
     harness = PlanHarness()
     now = harness.now_ms

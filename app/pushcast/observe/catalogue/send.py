@@ -51,6 +51,14 @@ METRICS: Final = (
         "Grows after a sender was killed or lost its partitions; that is the ledger at work.",
     ),
     Metric(
+        N.EXPIRIES_CUT,
+        "counter",
+        "targets",
+        (L.PLATFORM, L.LANE),
+        "Targets whose expiry is later than the provider takes (28 days; APNs, Expo: 2038), cut to that.",
+        "A producer writes an expires_at that is too far away: look for a wrong unit.",
+    ),
+    Metric(
         N.IN_FLIGHT,
         "gauge",
         "deliveries",

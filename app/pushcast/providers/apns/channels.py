@@ -24,6 +24,7 @@ from pushcast.providers.apns.live_activity import fields_of
 from pushcast.providers.apns.message import IMMEDIATE, POWER_AWARE
 from pushcast.providers.apns.verdicts import judge
 from pushcast.providers.credential import Credential
+from pushcast.providers.expiry import NOW_OR_NEVER, epoch_seconds
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.verdict import Remedy
 
@@ -135,7 +136,7 @@ class Channels:
         headers = [
             (b"apns-channel-id", _id_header("publish", channel_id)),
             (b"apns-push-type", b"liveactivity"),
-            (b"apns-expiration", b"0" if expires_at is None else b"%d" % max(expires_at // 1000, 1)),
+            (b"apns-expiration", b"%d" % epoch_seconds(NOW_OR_NEVER if expires_at is None else expires_at)),
             (b"apns-priority", IMMEDIATE if priority == "high" else POWER_AWARE),
             _JSON,
         ]

@@ -11,6 +11,7 @@ from pushcast.model.words import Platform, Reason
 from pushcast.providers.apns.message import Headers, apns_id, render
 from pushcast.providers.apns.verdicts import judge
 from pushcast.providers.client import Setup, TemplateProvider
+from pushcast.providers.expiry import epoch_seconds, expiries
 from pushcast.providers.port import Disposition, Part, Result
 from pushcast.providers.requests import Requests, Shelf
 from pushcast.providers.verdict import Verdict
@@ -63,7 +64,7 @@ class ApnsProvider(TemplateProvider):
         columns = requests.columns
         columns[0] += [addresses[index] for index in sound]
         columns[1] += [name.encode() for name in ids]
-        columns[2] += _expirations(targets.expires_at, sound) if rendered.stored else [b"0"] * count
+        columns[2] += _expirations(expiries(message), sound) if rendered.stored else [b"0"] * count
         if collapse_id is not None:
             columns[3] += [collapse_id] * count
         columns[-1] += [rendered.body] * count
@@ -91,12 +92,12 @@ class ApnsProvider(TemplateProvider):
         return template
 
 
-def _expirations(expires_at: list[int], indices: list[int]) -> list[bytes]:
-    """Seconds since the epoch; never 0, which would mean "do not store"."""
-    seconds = [expires_at[index] // 1000 for index in indices]
-    if seconds and seconds.count(seconds[0]) == len(seconds):
-        return [b"%d" % max(seconds[0], 1)] * len(seconds)
-    return [b"%d" % max(at, 1) for at in seconds]
+def _expirations(expires_at: Sequence[int], indices: list[int]) -> list[bytes]:
+    """Seconds since the epoch; 0, "do not store", only for what is now or never."""
+    times = [expires_at[index] for index in indices]
+    if times and times.count(times[0]) == len(times):
+        return [b"%d" % epoch_seconds(times[0])] * len(times)
+    return [b"%d" % epoch_seconds(at) for at in times]
 
 
 def _sound_tokens(message: Message, indices: Sequence[int]) -> tuple[list[int], list[Result]]:

@@ -14,6 +14,7 @@ from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.doubt import Doubt
+from pushcast.providers.expiry import epoch_seconds, expiries
 from pushcast.providers.expo.api import MAX_CONNECTIONS, RECEIPTS_PATH, SEND_PATH, Api
 from pushcast.providers.expo.message import MAX_RECIPIENTS, Recipient, is_token, render, request_body
 from pushcast.providers.expo.pacer import Pacer
@@ -108,7 +109,7 @@ class ExpoProvider:
             on_results([Result(index, Disposition.REJECTED, refusal.reason) for index in indices])
             return
         targets = message.targets
-        addresses, kinds, expires_at = targets.address, targets.kind, targets.expires_at
+        addresses, kinds, expires_at = targets.address, targets.kind, expiries(message)
         sound = [index for index in indices if kinds[index] == _TOKEN_KIND and is_token(addresses[index])]
         if len(sound) < len(indices):
             passed = set(sound)
@@ -123,7 +124,7 @@ class ExpoProvider:
         sending = Sending(on_results, len(sound), may_leave)
         now = self._clock.monotonic_seconds()
         self._line.extend(
-            Push(sending, index, Recipient(addresses[index], content, expires_at[index] // 1000), now)
+            Push(sending, index, Recipient(addresses[index], content, epoch_seconds(expires_at[index])), now)
             for index in sound
         )
         self._pump_soon()

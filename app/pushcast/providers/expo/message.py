@@ -27,7 +27,7 @@ _TOKEN: Final = re.compile(
 
 
 class Recipient(NamedTuple):
-    """One push. `content` is what `render` gave, `expiration` in seconds since the epoch."""
+    """One push. `content` is what `render` gave, `expiration` in seconds since the epoch, 0 for a TTL of 0."""
 
     token: bytes
     content: bytes
@@ -88,7 +88,8 @@ def request_body(recipients: Sequence[Recipient]) -> bytes:
         if end < len(recipients) and recipients[end][1:] == first[1:]:
             continue
         tokens = b'","'.join(recipient.token for recipient in recipients[start:end])
-        messages.append(b'{"to":["%b"],"expiration":%d,%b' % (tokens, first.expiration, first.content[1:]))
+        time = b'"expiration":%d' % first.expiration if first.expiration else b'"ttl":0'
+        messages.append(b'{"to":["%b"],%b,%b' % (tokens, time, first.content[1:]))
         start = end
     return b"[" + b",".join(messages) + b"]"
 

@@ -11,6 +11,7 @@ from pushcast.http2.request import Response, Template, Wrapped
 from pushcast.model.batch import Message
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.client import Setup, TemplateProvider
+from pushcast.providers.expiry import expiries
 from pushcast.providers.fcm.message import END, TARGET_PREFIX, Rendered, render
 from pushcast.providers.fcm.verdicts import judge
 from pushcast.providers.port import Disposition, Part, Result
@@ -73,7 +74,7 @@ class FcmProvider(TemplateProvider):
 def _bodies(message: Message, rendered: Rendered, indices: list[int], now_ms: int) -> list[bytes]:
     """A whole body per target, so that messages of any content share a template."""
     targets = message.targets
-    addresses, kinds, expires_at = targets.address, targets.kind, targets.expires_at
+    addresses, kinds, expires_at = targets.address, targets.kind, expiries(message)
     bodies = []
     last: tuple[int, int] | None = None
     head = b""

@@ -12,10 +12,10 @@ import orjson
 from pushcast.model.batch import Message
 from pushcast.model.notification import Content
 from pushcast.model.words import Reason
+from pushcast.providers.expiry import epoch_seconds, ttl_seconds
 from pushcast.providers.unsendable import Unsendable
 
 MAX_PAYLOAD_BYTES: Final = 4096
-MAX_TTL_SECONDS: Final = 2_419_200
 RESERVED_KEYS: Final = frozenset(("from", "message_type"))
 RESERVED_PREFIXES: Final = ("google.", "gcm.")
 # Push types that mean something to an Android device; the others are Apple's alone.
@@ -29,9 +29,9 @@ class Rendered(NamedTuple):
     times: bytes
 
     def times_of(self, expires_at: int, now_ms: int) -> bytes:
-        """The part of the body that depends on the target's expiry, given in milliseconds."""
-        ttl = min(max((expires_at - now_ms) // 1000, 0), MAX_TTL_SECONDS)
-        return self.times % (ttl, expires_at // 1000, ttl)
+        """The part of the body that depends on the target's expiry, given in milliseconds (`expiries`)."""
+        ttl = ttl_seconds(expires_at, now_ms)
+        return self.times % (ttl, epoch_seconds(expires_at), ttl)
 
 
 TARGET_PREFIX: Final = {0: b',"token":"', 1: b',"fid":"'}  # by index into model.batch.KINDS

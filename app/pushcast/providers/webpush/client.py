@@ -15,6 +15,7 @@ from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.doubt import Doubt
 from pushcast.providers.engines.engine import Columns, Engine
+from pushcast.providers.expiry import expiries, ttl_seconds
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable
@@ -22,7 +23,7 @@ from pushcast.providers.verdict import Remedy, Verdict
 from pushcast.providers.webpush.credentials import Vapid
 from pushcast.providers.webpush.encryptor import Encryptor
 from pushcast.providers.webpush.endpoints import AddressRefused, EndpointPolicy, Origin
-from pushcast.providers.webpush.message import Rendered, render, ttl
+from pushcast.providers.webpush.message import Rendered, render
 from pushcast.providers.webpush.origins import Origins
 from pushcast.providers.webpush.subscription import EndpointForbidden, Malformed, Subscription, parse
 from pushcast.providers.webpush.templates import Templates
@@ -38,7 +39,7 @@ _MAX_ID_CHARS: Final = 128
 class _Push(NamedTuple):
     target: int  # index into message.targets
     subscription: Subscription
-    ttl: bytes
+    expires_at: int  # milliseconds since the epoch, or NOW_OR_NEVER
 
 
 class WebpushProvider:
@@ -135,8 +136,7 @@ class WebpushProvider:
     def _sorted(self, message: Message, indices: Sequence[int]) -> tuple[dict[Origin, list[_Push]], list[Result]]:
         """Pushes by service, and results of the targets that have none."""
         targets = message.targets
-        addresses, kinds, expires_at = targets.address, targets.kind, targets.expires_at
-        now_ms = self._clock.now_ms()
+        addresses, kinds, expires_at = targets.address, targets.kind, expiries(message)
         by_origin: dict[Origin, list[_Push]] = {}
         results: list[Result] = []
         for index in indices:
@@ -152,7 +152,7 @@ class WebpushProvider:
             except EndpointForbidden:
                 results.append(Result(index, Disposition.REJECTED, AddressRefused.reason))
             else:
-                by_origin.setdefault(origin, []).append(_Push(index, subscription, ttl(expires_at[index], now_ms)))
+                by_origin.setdefault(origin, []).append(_Push(index, subscription, expires_at[index]))
         return by_origin, results
 
     async def _send_to(
@@ -200,14 +200,14 @@ class WebpushProvider:
         audience = f"https://{origin.authority}"
         authorization = self._vapid.header(audience)
         template = self._templates.of(origin.authority, authorization, rendered.urgency)
+        sent_at = self._clock.now_ms()
         columns: Columns = [
             [push.subscription.path for push in pushes],
-            [push.ttl for push in pushes],
+            [b"%d" % ttl_seconds(push.expires_at, sent_at) for push in pushes],
             [rendered.topic] * len(pushes),
             bodies,
         ]
         again: list[_Push] = []
-        sent_at = self._clock.now_ms()
         listed = origin.listed
 
         def on_outcomes(outcomes: Outcomes) -> None:

@@ -18,7 +18,6 @@ from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.webpush.encryption import MAX_PLAINTEXT_BYTES
 
 # The shortest of the services' maxima: FCM keeps four weeks, Mozilla 30 days.
-MAX_TTL_SECONDS: Final = 2_419_200
 PUSH_TYPES: Final = frozenset(("alert", "background"))
 _TOPIC: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
@@ -76,8 +75,3 @@ def topic_of(collapse_id: str) -> bytes:
     if _TOPIC.fullmatch(collapse_id):
         return collapse_id.encode()
     return urlsafe_b64encode(hashlib.blake2b(collapse_id.encode(), digest_size=24).digest())
-
-
-def ttl(expires_at: int, now_ms: int) -> bytes:
-    """The TTL header for an expiry in milliseconds since the epoch."""
-    return b"%d" % min(max((expires_at - now_ms) // 1000, 0), MAX_TTL_SECONDS)

@@ -76,7 +76,7 @@ def test_a_background_push_has_normal_priority() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lives_ms", "ttl"), [(999, "0s"), (-5_000, "0s"), (61_999, "61s"), (40 * 86_400_000, "2419200s")]
+    ("lives_ms", "ttl"), [(999, "1s"), (-5_000, "0s"), (61_999, "62s"), (40 * 86_400_000, "2419200s")]
 )
 def test_ttl_is_whole_seconds_within_fcm_bounds(lives_ms: int, ttl: str) -> None:
     assert body(lives_ms=lives_ms)["message"]["android"]["ttl"] == ttl

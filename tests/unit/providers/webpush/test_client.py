@@ -207,3 +207,10 @@ async def test_any_2xx_is_taken_once_and_its_kind_is_told(key_file: Path, status
         ("accepted", None, status)
     ]
     assert len(lab.engines["listed.example"].requests) == 1
+
+
+async def test_the_ttl_is_what_is_left_when_the_request_is_written(key_file: Path) -> None:
+    lab = Lab(key_file, [answer(201)], {})
+    lives = [NOW_MS, NOW_MS + 1_001, NOW_MS + 3_600_000]
+    await lab.send(["https://listed.example/a"] * 3, expires_at=lives)
+    assert [request[b"ttl"] for request in lab.engines["listed.example"].requests] == [b"0", b"2", b"3600"]

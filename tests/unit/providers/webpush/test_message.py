@@ -6,7 +6,7 @@ import pytest
 
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.webpush.encryption import MAX_PLAINTEXT_BYTES
-from pushcast.providers.webpush.message import MAX_TTL_SECONDS, render, topic_of, ttl
+from pushcast.providers.webpush.message import render, topic_of
 from unit.providers.messages import message
 
 
@@ -55,7 +55,3 @@ def test_the_payload_limit_is_3993_bytes_as_utf8() -> None:
     assert len(render(message(title=None, body="x" * room)).plaintext) == MAX_PLAINTEXT_BYTES == 3993
     with pytest.raises(Unsendable, match="3994 bytes, at most 3993"):
         render(message(title=None, body="x" * (room - 1) + "ü"))
-
-
-def test_ttl_is_what_is_left_and_never_negative_nor_longer_than_services_keep() -> None:
-    assert [ttl(at, 1_000_000) for at in (1_061_500, 999_000, 10**13)] == [b"61", b"0", b"%d" % MAX_TTL_SECONDS]

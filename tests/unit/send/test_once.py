@@ -1,0 +1,73 @@
+"""A delivery that is now or never is handed over once, in time, or ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from pushcast.model.words import Outcome
+from pushcast.providers.port import Disposition
+from pushcast.send.decide import DOUBTFUL, EXPIRED, Again, End, Later, Park
+from pushcast.send.once import ended_now, last_moments
+from pushcast.wire.retries import Rung
+from pushcast.wire.topics import RetryDelay
+from unit.send.twin import T0, Harness, TwinProvider, failed, message, send_batch
+
+CREATED = T0 - 50  # of the twin's messages
+RUNG = Rung(next(iter(RetryDelay)), 10.0)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "disposition", "expected"),
+    [
+        (End(Outcome.ACCEPTED), Disposition.ACCEPTED, End(Outcome.ACCEPTED)),
+        (End(Outcome.REJECTED, "bad_request"), Disposition.REJECTED, End(Outcome.REJECTED, "bad_request")),
+        (Again(0.25, False), Disposition.UNSENT, Again(0.25, False)),
+        (Again(0.25, False), Disposition.RETRY, EXPIRED),
+        (Again(0.25, True), Disposition.UNKNOWN, DOUBTFUL),
+        (Later(RUNG, False), Disposition.UNSENT, EXPIRED),
+        (Later(RUNG, False), Disposition.RETRY, EXPIRED),
+        (Later(RUNG, True), Disposition.UNKNOWN, DOUBTFUL),
+        (Park(False), Disposition.CREDENTIAL, EXPIRED),
+        (Park(True), Disposition.RETRY, DOUBTFUL),
+    ],
+)
+def test_only_what_never_left_is_tried_again(
+    verdict: End | Again | Later | Park, disposition: Disposition, expected: End | Again
+) -> None:
+    assert ended_now(verdict, disposition) == expected
+
+
+def test_the_last_moment_is_the_expiry_or_so_long_after_the_creation() -> None:
+    mixed = message(2)
+    mixed.targets.expires_at[:] = [CREATED, T0 + 1]
+    assert list(last_moments(mixed, 10_000)) == [CREATED + 10_000, T0 + 1]
+
+
+async def test_it_is_handed_over_although_its_expiry_is_past() -> None:
+    provider = TwinProvider(accept=True)
+    harness = Harness(provider)
+    await harness.feed(send_batch(message(2, expires_at=CREATED)))
+    assert provider.seen == ["u0", "u1"]
+    assert harness.outbox.outcomes() == {"u0": ("accepted", None), "u1": ("accepted", None)}
+
+
+async def test_ten_seconds_after_its_creation_it_is_expired() -> None:
+    provider = TwinProvider(accept=True)
+    harness = Harness(provider)
+    harness.clock.advance(9.94)
+    await harness.feed(send_batch(message(1, expires_at=CREATED)))
+    harness.clock.advance(0.01)
+    await harness.feed(send_batch(message(1, expires_at=CREATED, first_user=5)))
+    assert provider.seen == ["u0"]
+    assert harness.outbox.outcomes()["u5"] == ("expired", "expired")
+
+
+async def test_a_failed_hand_over_is_its_end() -> None:
+    provider = TwinProvider()
+    harness = Harness(provider)
+    await harness.feed(send_batch(message(2, expires_at=CREATED)))
+    provider.calls[0].answer(failed(Disposition.RETRY), failed(Disposition.UNKNOWN, target=1))
+    await harness.settle()
+    assert harness.outbox.outcomes() == {"u0": ("expired", "expired"), "u1": ("dead", "unknown_outcome")}
+    assert len(provider.calls) == 1
+    assert harness.committable() == 101
