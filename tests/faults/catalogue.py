@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from faults.rig import Rig, Size, rigged
-from faults.scenarios import broker, clock, disk, kill, poison, providers, storm, table, zombie
+from faults.scenarios import broker, clock, disk, kill, overload, poison, providers, storm, table, zombie
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ SCENARIOS = (
     Scenario(zombie.NAME, zombie.TITLE, zombie.story),
     Scenario(storm.NAME, storm.TITLE, storm.story),
     Scenario(providers.NAME, providers.TITLE, providers.story, overrides=providers.OVERRIDES),
+    Scenario(overload.NAME, overload.TITLE, overload.story),
     Scenario(poison.NAME, poison.TITLE, poison.story),
     Scenario(table.NAME, table.TITLE, table.story),
     Scenario(disk.NAME, disk.TITLE, disk.story),

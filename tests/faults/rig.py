@@ -186,7 +186,7 @@ class Rig:
         """Everything runs again, nothing is written any more: waits for a balance, for a bounded time."""
         assert self.load is not None
         for simulator in self.world.simulators.values():
-            simulator.control("/state", {"network": "up", "latency": None, "frozen": False}, "PUT")
+            simulator.control("/state", {"network": "up", "latency": None, "service_rate": 0, "frozen": False}, "PUT")
             simulator.fail_sometimes(self.world.options.transient_errors)
         produced = self.load.stop()
         self.crew.start_all()

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from faults.rig import SHORT, Rig, rigged
-from faults.scenarios import broker, clock, disk, kill, poison, providers, storm, table, zombie
+from faults.scenarios import broker, clock, disk, kill, overload, poison, providers, storm, table, zombie
 
 SEED = 7
 pytestmark = pytest.mark.flow
@@ -52,6 +52,10 @@ def test_a_planner_without_room_for_its_table_loses_nothing(rig: Rig) -> None:
 
 def test_providers_that_misbehave_cost_no_delivery_and_no_good_device(rig: Rig) -> None:
     played(rig, providers)
+
+
+def test_overload_makes_nothing_doubtful_and_nothing_double(rig: Rig) -> None:
+    played(rig, overload)
 
 
 def test_clocks_that_jump_an_hour_lose_nothing_and_end_nothing_early(rig: Rig) -> None:

@@ -60,6 +60,14 @@ class Simulated:
         """The app's section of `pushcast.yaml` for this platform."""
         return provider_settings(self.description, app)
 
+    def freeze(self) -> None:
+        """SIGSTOP: it keeps its connections and does nothing, as one without CPU."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         """SIGTERM, and SIGKILL when that takes too long. Safe to repeat."""
         stop_process(self._process)

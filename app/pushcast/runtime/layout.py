@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
 
-BULK_NICENESS = 10  # bulk work takes what urgent work leaves
+#: Urgent work comes first, bulk work takes what the others leave. The processes of one supervisor stay in its session:
+#: kernels that group processes by session (sched_autogroup) weigh niceness within one only.
+NICENESS = {Lane.URGENT: 0, Lane.NORMAL: 5, Lane.BULK: 10}
+#: Of what no push waits for: registrations, retries, parked work.
+BACKGROUND_NICENESS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +28,11 @@ def processes(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Pla
     """A process per role and lane: an urgent record never waits behind another lane's work in its own process."""
     configured = {platform for app in settings.apps.values() for platform in app.platforms()}
     senders = [platform for platform in platforms if platform in configured]
-    plans = [ProcessPlan("registrar", ("registrar", "--slot", "local"))]
+    plans = [ProcessPlan("registrar", ("registrar", "--slot", "local"), BACKGROUND_NICENESS)]
     if senders:
-        plans.append(ProcessPlan("settler", ("settler", "--slot", "local")))
+        plans.append(ProcessPlan("settler", ("settler", "--slot", "local"), BACKGROUND_NICENESS))
     for lane in lanes:
-        nice = BULK_NICENESS if lane is Lane.BULK else 0
+        nice = NICENESS[lane]
         common = ("--lane", lane.value, "--slot", "local")
         plans.append(ProcessPlan(f"planner-{lane}", ("planner", *common), nice))
         if senders:
