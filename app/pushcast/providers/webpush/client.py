@@ -15,11 +15,11 @@ from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.doubt import Doubt
 from pushcast.providers.engines.engine import Columns, Engine
-from pushcast.providers.expiry import expiries, ttl_seconds
+from pushcast.providers.expiry import NOW_OR_NEVER, expiries, ttl_seconds
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable
-from pushcast.providers.verdict import Remedy, Verdict
+from pushcast.providers.verdict import NOT_SENT_IN_TIME, Remedy, Verdict
 from pushcast.providers.webpush.credentials import Vapid
 from pushcast.providers.webpush.encryptor import Encryptor
 from pushcast.providers.webpush.endpoints import AddressRefused, EndpointPolicy, Origin
@@ -195,12 +195,13 @@ class WebpushProvider:
     ) -> list[_Push]:
         """Pushes to try once more with another VAPID token; the others had their results."""
         pushes, bodies = await self._encrypted(rendered.plaintext, pushes, on_results)
+        sent_at = self._clock.now_ms()
+        pushes, bodies = _without_late(pushes, bodies, sent_at, on_results)
         if not pushes:
             return []
         audience = f"https://{origin.authority}"
         authorization = self._vapid.header(audience)
         template = self._templates.of(origin.authority, authorization, rendered.urgency)
-        sent_at = self._clock.now_ms()
         columns: Columns = [
             [push.subscription.path for push in pushes],
             [b"%d" % ttl_seconds(push.expires_at, sent_at) for push in pushes],
@@ -244,6 +245,19 @@ class WebpushProvider:
         wrong = [push for push, body in zip(pushes, made, strict=True) if body is None]
         on_results(_all(wrong, Disposition.INVALID, str(Reason.TOKEN_MALFORMED)))
         return [push for push, body in zip(pushes, made, strict=True) if body is not None], bodies
+
+
+def _without_late(
+    pushes: list[_Push], bodies: list[bytes], now_ms: int, on_results: OnResults
+) -> tuple[list[_Push], list[bytes]]:
+    """Without those whose time was over before they were encrypted; they have their results."""
+    late = [push for push in pushes if NOW_OR_NEVER < push.expires_at < now_ms]
+    if not late:
+        return pushes, bodies
+    on_results(_all(late, Disposition.UNSENT, NOT_SENT_IN_TIME))
+    gone = {push.target for push in late}
+    bodies = [body for push, body in zip(pushes, bodies, strict=True) if push.target not in gone]
+    return [push for push in pushes if push.target not in gone], bodies
 
 
 def _all(pushes: list[_Push], disposition: Disposition, reason: str) -> list[Result]:

@@ -34,6 +34,7 @@ class FakeEngine:
         self.resolver = resolver
         self.answers = answers
         self.requests: list[dict[bytes, bytes]] = []
+        self.timeouts: list[float] = []
 
     async def start(self) -> None:
         pass
@@ -47,6 +48,7 @@ class FakeEngine:
         on_outcomes: OnOutcomes,
         may_leave: MayLeave = always,
     ) -> None:
+        self.timeouts.append(timeout_seconds)
         outcomes = []
         for index in range(size):
             request = materialize(template, columns, index)
@@ -65,8 +67,27 @@ class FakeEngine:
         pass
 
 
+class SlowEncryptor(Encryptor):
+    """Takes so long, on the clock that is handed in."""
+
+    def __init__(self, clock: ManualClock, seconds: float) -> None:
+        super().__init__(0)
+        self._clock = clock
+        self._seconds = seconds
+
+    async def encrypt(self, plaintext: bytes, receivers: Sequence[tuple[bytes, bytes]]) -> list[bytes | None]:
+        self._clock.advance(self._seconds)
+        return await super().encrypt(plaintext, receivers)
+
+
 class Lab:
-    def __init__(self, key_file: Path, answers: list[Response | None], addresses: dict[str, str]) -> None:
+    def __init__(
+        self,
+        key_file: Path,
+        answers: list[Response | None],
+        addresses: dict[str, str],
+        encryption_seconds: float = 0.0,
+    ) -> None:
         self.clock = ManualClock(NOW_MS)
         self.engines: dict[str, FakeEngine] = {}
         self.resolved: list[str] = []
@@ -90,7 +111,7 @@ class Lab:
             0.2,
             self.clock,
             resolver=resolve,
-            encryptor=Encryptor(0),
+            encryptor=SlowEncryptor(self.clock, encryption_seconds),
         )
 
     async def send(self, endpoints: list[str], **options: Any) -> list[tuple[str, str | None]]:
@@ -214,3 +235,19 @@ async def test_the_ttl_is_what_is_left_when_the_request_is_written(key_file: Pat
     lives = [NOW_MS, NOW_MS + 1_001, NOW_MS + 3_600_000]
     await lab.send(["https://listed.example/a"] * 3, expires_at=lives)
     assert [request[b"ttl"] for request in lab.engines["listed.example"].requests] == [b"0", b"2", b"3600"]
+
+
+async def test_waiting_for_encryption_takes_nothing_from_the_time_to_answer(key_file: Path) -> None:
+    lab = Lab(key_file, [answer(201)], {}, encryption_seconds=60.0)
+    assert await lab.send(["https://listed.example/a"], expires_at=[NOW_MS + 100_000]) == [("accepted", None)]
+    engine = lab.engines["listed.example"]
+    assert engine.timeouts == [0.2]
+    assert engine.requests[0][b"ttl"] == b"40", "what is left of it when the request is written"
+
+
+async def test_what_expires_while_it_waits_for_encryption_does_not_leave(key_file: Path) -> None:
+    lab = Lab(key_file, [answer(201)], {}, encryption_seconds=60.0)
+    assert await lab.send(["https://listed.example/a"], expires_at=[NOW_MS + 50_000]) == [
+        ("unsent", "not_sent_in_time")
+    ]
+    assert lab.engines["listed.example"].requests == []
