@@ -21,12 +21,11 @@ from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Breakers, Isolation
 from pushcast.send.lease import Lease
+from pushcast.stream.assignment import REBALANCE_TIMEOUT_SECONDS, REVOKING_SHARE
 from pushcast.stream.batch import Bounds
 from pushcast.stream.fatal import end_process
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Fatal, Outbox
-from pushcast.transport.app import REBALANCE_TIMEOUT_SECONDS
-from pushcast.transport.consumer import REVOKING_SHARE
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.retries import Ladder, rungs_of
 

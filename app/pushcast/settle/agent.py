@@ -27,9 +27,9 @@ from pushcast.stream.batch import TP, Committed
 from pushcast.stream.callbacks import guarded
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Batch, CallLater, Fatal, Outbox, Record
+from pushcast.stream.retrying import retried
 from pushcast.stream.stage import Stage
 from pushcast.stream.tenure import Tenures
-from pushcast.transport.partition import retried
 from pushcast.wire import groups, topics
 from pushcast.wire.control_state import Change, ControlState, Event
 

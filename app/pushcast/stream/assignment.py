@@ -12,6 +12,10 @@ from typing import Final
 #: Of the session timeout, and at least in seconds: what is decided now reaches its addressee a little later.
 MARGIN_SHARE: Final = 0.2
 LEAST_MARGIN_SECONDS: Final = 1.0
+#: Within it a member gives its partitions back and joins again.
+REBALANCE_TIMEOUT_SECONDS: Final = 30.0
+#: Of the rebalance timeout, for stages to give their partitions back; the rest is for the last commit and the join.
+REVOKING_SHARE: Final = 0.5
 # macOS has no CLOCK_BOOTTIME; its CLOCK_MONOTONIC goes on while the machine sleeps.
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 

@@ -62,7 +62,7 @@ class BatchStage(Protocol):
     async def handle(self, batch: Batch) -> None:
         """Takes a batch. Called one at a time per partition, partitions concurrently.
 
-        It may return before its records are done. KafkaError, ProducerSendError, OSError and TimeoutError make the
+        It may return before its records are done. KafkaError, OSError and TimeoutError make the
         transport call it again with back-off, with the records of the batch that are not done; any other exception
         ends the process unacknowledged.
         """

@@ -13,6 +13,7 @@ from yarl import URL
 from pushcast.config.security import KafkaSecurity
 from pushcast.kafka.security import faust_credentials
 from pushcast.model.errors import ConfigurationError
+from pushcast.stream.assignment import REBALANCE_TIMEOUT_SECONDS
 from pushcast.stream.spec import Subscription
 from pushcast.stream.stage import BatchStage
 from pushcast.stream.tracker import Bounds
@@ -21,8 +22,6 @@ from pushcast.transport.table import SourceTable
 from pushcast.transport.transport import BatchTransport, PromptTableManager
 from pushcast.transport.work import AppWork
 
-#: Within it a member gives its partitions back and joins again.
-REBALANCE_TIMEOUT_SECONDS = 30.0
 #: Topics are read as they are; the stages decode.
 RAW: dict[str, Any] = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
 

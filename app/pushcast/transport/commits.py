@@ -9,7 +9,8 @@ from typing import Protocol
 
 from pushcast.stream.batch import METADATA_MAX_BYTES, TP, Committed
 from pushcast.stream.fatal import end_process
-from pushcast.transport.partition import RETRIED, Partition
+from pushcast.stream.retrying import RETRIED
+from pushcast.transport.partition import Partition
 from pushcast.transport.stage_tasks import watch
 
 logger = logging.getLogger(__name__)

@@ -13,14 +13,15 @@ from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 from mode import Service
 
-from pushcast.stream.assignment import boottime_seconds, holds
+from pushcast.stream.assignment import REVOKING_SHARE, boottime_seconds, holds
 from pushcast.stream.batch import Committed
 from pushcast.stream.fatal import end_process
+from pushcast.stream.retrying import retried
 from pushcast.stream.stage import BatchStage, PartitionState
 from pushcast.stream.tracker import Record
 from pushcast.transport.commits import Commits
 from pushcast.transport.entries import Entries
-from pushcast.transport.partition import Partition, retried
+from pushcast.transport.partition import Partition
 from pushcast.transport.recovery import Recovery
 from pushcast.transport.stage_tasks import cancelled, finished, revoke_stages, watch
 from pushcast.transport.thread import ConsumerThread
@@ -28,8 +29,6 @@ from pushcast.transport.thread import ConsumerThread
 logger = logging.getLogger(__name__)
 
 FETCH_TIMEOUT_SECONDS = 1.0
-#: Of the rebalance timeout, for stages to give their partitions back; the rest is for the last commit and the join.
-REVOKING_SHARE = 0.5
 #: While tables recover, an empty fetch is what finds the end of the log.
 RECOVERY_FETCH_TIMEOUT_SECONDS = 0.1
 LEASE_POLL_SECONDS = 0.05

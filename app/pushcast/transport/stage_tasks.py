@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from pushcast.stream.batch import TP
 from pushcast.stream.fatal import end_process
-from pushcast.transport.partition import RETRIED, Partition
+from pushcast.stream.retrying import RETRIED
+from pushcast.transport.partition import Partition
 
 if TYPE_CHECKING:
     from pushcast.stream.stage import BatchStage

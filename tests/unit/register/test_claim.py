@@ -14,7 +14,7 @@ from pushcast.handover.standing import Standing, UnreadableMetadata
 from pushcast.model.ids import partition_of
 from pushcast.register.rows import HEALED, STEP
 from pushcast.stream.batch import TP, Committed
-from pushcast.transport.partition import RETRIED
+from pushcast.stream.retrying import RETRIED
 from pushcast.wire.devices import decode_row
 from pushcast.wire.headers import EPOCH, FENCE, first
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID

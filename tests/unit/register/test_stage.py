@@ -12,7 +12,7 @@ from pushcast.model.ids import partition_of, token_hash
 from pushcast.register.agent import CHUNK_RECORDS
 from pushcast.register.rows import REASON, STEP
 from pushcast.stream.batch import TP, Committed
-from pushcast.transport.partition import RETRIED
+from pushcast.stream.retrying import RETRIED
 from pushcast.wire.devices import decode_row
 from pushcast.wire.headers import CE_ID, ORIGIN, TRACEPARENT, first
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid

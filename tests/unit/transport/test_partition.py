@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
+from pushcast.stream import retrying
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.stage import Stage
 from pushcast.stream.tracker import Bounds
@@ -64,7 +65,7 @@ async def turns() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_BACKOFF_SECONDS", 0.0)
+    monkeypatch.setattr(retrying, "FIRST_BACKOFF_SECONDS", 0.0)
 
 
 async def test_lists_that_wait_are_handed_over_together() -> None:

@@ -1,0 +1,36 @@
+"""Calling a step of a stage again while Kafka or the network is not well."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiokafka.errors import KafkaError
+
+logger = logging.getLogger(__name__)
+
+#: What a stage may raise to be called again: Kafka or the network is not well, the record is not to blame.
+RETRIED = (KafkaError, OSError, TimeoutError)
+
+FIRST_BACKOFF_SECONDS = 0.1
+MAX_BACKOFF_SECONDS = 5.0
+
+
+async def retried(what: str, call: Callable[[], Awaitable[None]], given_up: Callable[[], bool]) -> None:
+    """Calls until it returns; RETRIED errors are logged and tried again with back-off, others propagate.
+
+    Returns without success once `given_up` holds after an error.
+    """
+    delay = FIRST_BACKOFF_SECONDS
+    while True:
+        try:
+            await call()
+            return
+        except RETRIED as exc:
+            if given_up():
+                logger.warning("%s is given up: %r", what, exc)
+                return
+            logger.warning("%s is tried again in %.1f s: %r", what, delay, exc)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, MAX_BACKOFF_SECONDS)
