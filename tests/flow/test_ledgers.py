@@ -24,7 +24,7 @@ GROUP, HERE = "senders", TP("send", 1)
 A, B, C = bytes(16), b"\1" * 16, b"\2" * 16
 
 
-def read(headers: Iterable[tuple[str, bytes]], _: bytes | None) -> Ended | None:
+def read(headers: Iterable[tuple[str, bytes | None]], _: bytes | None) -> Ended | None:
     found = ledger.parse(first(headers, LEDGER) or b"")
     return Ended(found.send_offset, (found.delivery_id,)) if found.group == GROUP else None
 

@@ -30,7 +30,7 @@ class Message(NamedTuple):
     def value(self) -> bytes | None:
         return self.produced.value
 
-    def headers(self) -> list[tuple[str, bytes]]:
+    def headers(self) -> list[tuple[str, bytes | None]]:
         return list(self.produced.headers)
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from aiokafka import ConsumerRecord
 
@@ -14,7 +14,7 @@ from pushcast.stream.batch import Bounds
 from pushcast.stream.errors import Full, RecordRefused, RecordTooLarge
 from pushcast.stream.tracker import Record
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 #: Bounds that nothing reaches.
 OPEN = Bounds(records=1_000_000, bytes=1 << 40, targets=1_000_000)
 
@@ -31,7 +31,17 @@ def record(
     """As aiokafka hands it over."""
     key_size, value_size = (-1 if part is None else len(part) for part in (key, value))
     return ConsumerRecord(
-        topic, partition, offset, timestamp, 0, key, value, None, key_size, value_size, tuple(headers)
+        topic,
+        partition,
+        offset,
+        timestamp,
+        0,
+        key,
+        value,
+        None,
+        key_size,
+        value_size,
+        cast(Any, tuple(headers)),  # null values are missing in its types
     )
 
 
@@ -124,7 +134,7 @@ class TwinOutbox:
         """One of the pending records becomes part of the log, or is refused when it is too large."""
         barrier, produced = self.pending.pop(index)
         size = sum(len(part) for part in (produced.key, produced.value) if part is not None)
-        size += sum(len(name) + len(value) for name, value in produced.headers)
+        size += sum(len(name.encode()) + len(value or b"") for name, value in produced.headers)
         if size > self.limits.get(produced.topic, size):
             barrier.refusal = RecordTooLarge(produced.topic, produced.partition, size, "Message size too large")
         else:

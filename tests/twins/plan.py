@@ -21,7 +21,7 @@ from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.devices import encode_row
-from pushcast.wire.headers import Headers
+from pushcast.wire.headers import Headers, first
 from pushcast.wire.receipts import Planned, decode_planned, decode_receipt
 from twins.kafka import OPEN, ManualTimers, TwinOutbox, TwinTable, record, settled
 
@@ -178,7 +178,7 @@ class PlanHarness:
         found = []
         for each in self.outbox.log:
             if each.topic == f"{TOPIC}.dlq":
-                found.append((dict(each.headers)["push.errors.reason"].decode(), each.partition))
+                found.append(((first(each.headers, "push.errors.reason") or b"").decode(), each.partition))
         return found
 
     def targets(self) -> list[tuple[int, str, str, str]]:

@@ -22,7 +22,7 @@ from pushcast.wire.keys import user_of
 from pushcast.wire.receipts import Planned, decode_planned, decode_receipt
 
 REASON, MESSAGE = PUSH + "reason", STREAMS + "message"
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 
 
 class Followed:
@@ -127,11 +127,11 @@ def follow(settings: Settings, wanted: set[tuple[str, str]], since_ms: int, time
                 if message.error() is not None:
                     continue
                 seen = fences.setdefault((str(message.topic()), cast(int, message.partition())), Fences())
-                author = author_of(cast("list[tuple[str, bytes]] | None", message.headers()))
+                author = author_of(cast("list[tuple[str, bytes | None]] | None", message.headers()))
                 if not seen.admit(author, cast(int, message.offset())) or value is None:
                     continue
                 if message.topic() in dead:
-                    headers = cast("list[tuple[str, bytes]] | None", message.headers())
+                    headers = cast("list[tuple[str, bytes | None]] | None", message.headers())
                     followed.dead_letter(message.key(), value, headers or ())
                 elif message.topic() == topics.PLANNED:
                     followed.planned(message.partition() or 0, decode_planned(value))

@@ -33,7 +33,7 @@ class Search:
         """Every account has a place."""
         return not self._left
 
-    def record(self, topic: str, offset: int, headers: Sequence[tuple[str, bytes]], value: bytes | None) -> None:
+    def record(self, topic: str, offset: int, headers: Sequence[tuple[str, bytes | None]], value: bytes | None) -> None:
         """A record, each topic in offset order. What no stage of ours could read is nobody's."""
         try:
             counts = self._fences.setdefault(topic, Fences()).admit(author_of(headers), offset)

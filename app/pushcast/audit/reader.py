@@ -234,5 +234,5 @@ def _offset(message: Message) -> int:
     return cast(int, message.offset())
 
 
-def _headers(message: Message) -> Sequence[tuple[str, bytes]]:
-    return cast(Sequence[tuple[str, bytes]], message.headers() or ())
+def _headers(message: Message) -> Sequence[tuple[str, bytes | None]]:
+    return cast(Sequence[tuple[str, bytes | None]], message.headers() or ())

@@ -19,7 +19,7 @@ class Author(NamedTuple):
     fence: bool
 
 
-def author_of(headers: Iterable[tuple[str, bytes]] | None) -> Author | None:
+def author_of(headers: Iterable[tuple[str, bytes | None]] | None) -> Author | None:
     """None for a record without an origin: nothing can void it.
 
     Raises InvalidInput (invalid_field) for an origin without a decimal epoch or that is not UTF-8.
@@ -28,9 +28,9 @@ def author_of(headers: Iterable[tuple[str, bytes]] | None) -> Author | None:
     fence = False
     for key, value in headers or ():
         if key == h.ORIGIN:
-            origin = value if origin is None else origin
+            origin = (value or b"") if origin is None else origin
         elif key == h.EPOCH:
-            epoch = value if epoch is None else epoch
+            epoch = (value or b"") if epoch is None else epoch
         elif key == h.FENCE:
             fence = True
     if origin is None:

@@ -31,7 +31,7 @@ class Ended(NamedTuple):
 
 #: What a record ends, by its headers and value; None when it is another group's. Cheap for those. Raises InvalidInput
 #: for a record that none of ours wrote.
-Read = Callable[[Iterable[tuple[str, bytes]], bytes | None], Ended | None]
+Read = Callable[[Iterable[tuple[str, bytes | None]], bytes | None], Ended | None]
 
 
 class Ledgers:
@@ -77,7 +77,7 @@ class Ledgers:
 
         def fold(message: Message) -> None:
             nonlocal found
-            headers = cast("Iterable[tuple[str, bytes]]", message.headers() or ())
+            headers = cast("Iterable[tuple[str, bytes | None]]", message.headers() or ())
             try:
                 ended = self._outputs[cast(str, message.topic())](headers, message.value())
             except InvalidInput:

@@ -181,7 +181,7 @@ class Handover:
         """State of a partition that was taken over. Raises KeyError for one that was not."""
         return self._takeovers[tp]
 
-    def origin(self, tp: TP) -> list[tuple[str, bytes]]:
+    def origin(self, tp: TP) -> list[tuple[str, bytes | None]]:
         """Headers of every output of this partition while it is ours."""
         return h.origin(self._sources.get(tp.topic, self.stage), tp.partition, self._takeovers[tp].epoch)
 

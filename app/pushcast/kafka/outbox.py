@@ -18,7 +18,7 @@ from pushcast.stream.errors import Full, OutboxFailed, RecordRefused, RecordTooL
 
 logger = logging.getLogger(__name__)
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 
 #: Bytes counted per record on top of its value: librdkafka's message, key and headers.
 RECORD_OVERHEAD_BYTES = 200
@@ -28,7 +28,7 @@ POLL_SECONDS = 0.1
 
 def _beside_the_value(key: bytes | None, headers: Headers | None) -> int:
     """Upper bound of what key and headers add to a record, in bytes."""
-    return len(key or b"") + sum(len(name) * 4 + len(value) + 10 for name, value in headers or ())
+    return len(key or b"") + sum(len(name.encode()) + len(value or b"") + 10 for name, value in headers or ())
 
 
 class Outbox:
@@ -114,8 +114,11 @@ class Outbox:
             or self._put_bytes - self._acked_bytes >= 2 * self._max_bytes
         ):
             raise Full(f"the outbox holds {self._put_records - self._acked_records} unacknowledged records")
-        # Exact only where it matters: keys and headers of small records are not counted one by one.
-        if size > limit // 2 and (whole := size + _beside_the_value(key, headers)) > limit:
+        # Exact only where it matters: keys and headers of small records are not counted one by one, but for records of
+        # others, which alone keep a timestamp: their headers may be of any size.
+        if (size > limit // 2 or timestamp_ms is not None) and (
+            whole := size + _beside_the_value(key, headers)
+        ) > limit:
             barrier.refuse(RecordTooLarge(topic, partition, whole, f"more than {limit} bytes"))
             self._loop.call_soon(barrier.settle)
             return

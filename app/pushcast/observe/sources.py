@@ -56,7 +56,7 @@ class SendFigures(Protocol):
     @property
     def tries_again(self) -> Mapping[Any, int]: ...
     @property
-    def dead_letters(self) -> Mapping[Any, int]: ...
+    def edge(self) -> Mapping[Any, int]: ...
     @property
     def dropped(self) -> Mapping[Any, int]: ...
     @property
@@ -91,7 +91,7 @@ class PollFigures(Protocol):
     @property
     def asked(self) -> Mapping[Any, int]: ...
     @property
-    def dead_letters(self) -> Mapping[str, int]: ...
+    def edge(self) -> Mapping[tuple[str, str], int]: ...
 
 
 class PoolFigures(Protocol):
@@ -143,6 +143,7 @@ STAGE_COUNTERS: Final[dict[str, tuple[Name, _Labelled]]] = {
     "consumed": (Name.RECORDS_CONSUMED, lambda role, lane, _: (role, lane)),
     "dead_letters": (Name.DEAD_LETTERS, lambda role, lane, reason: (role, lane, reason)),
     "dead_letters_lost": (Name.DEAD_LETTERS_LOST, lambda role, lane, reason: (role, lane, reason)),
+    "decoder_errors": (Name.DECODER_ERRORS, lambda role, lane, _: (role, lane)),
     "forwarded": (Name.FORWARDED, lambda role, lane, _: (role, lane)),
     "suppressed": (Name.NOT_PLANNED, lambda _, lane, reason: (lane, reason)),
     "batches": (Name.BATCHES, lambda _, lane, platform: (platform, lane)),
@@ -181,8 +182,8 @@ def sender(figures: SendFigures) -> Iterator[Sample]:
         yield Sample(Name.OUTCOMES, count, labels)
     for labels, count in figures.tries_again.items():
         yield Sample(Name.TRIES_AGAIN, count, labels)
-    for (_, lane, reason), count in figures.dead_letters.items():
-        yield Sample(Name.DEAD_LETTERS, count, ("sender", lane, reason))
+    for (lane, name, reason), count in figures.edge.items():
+        yield from stage("sender", lane, {(name, reason): count})
     for labels, count in figures.dropped.items():
         yield Sample(Name.DROPPED, count, labels)
     for labels, count in figures.void.items():
@@ -222,8 +223,7 @@ def poller(figures: PollFigures) -> Iterator[Sample]:
         yield Sample(Name.PROVIDER_RECEIPTS, count, labels)
     for labels, count in figures.asked.items():
         yield Sample(Name.RECEIPTS_ASKED, count, labels)
-    for reason, count in figures.dead_letters.items():
-        yield Sample(Name.DEAD_LETTERS, count, ("settler", "", reason))
+    yield from stage("settler", "", figures.edge)
 
 
 def pools(app: str, platform: str, stats: Sequence[PoolFigures]) -> Iterator[Sample]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, MutableMapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pushcast.config.settings import Settings
@@ -17,6 +18,8 @@ from pushcast.plan.recent import Recent
 from pushcast.plan.state import PartitionState, Timer
 from pushcast.plan.windows import Limits, PartitionWindows, WindowRule
 from pushcast.stream.batch import TP, Bounds, Committed, Record
+from pushcast.stream.callbacks import guarded
+from pushcast.stream.edge import Edge
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.stage import Stage
 from pushcast.stream.tracker import record_bytes
@@ -73,10 +76,11 @@ class PlanStage(Stage):
         self._counters = counters
         self._call_later = call_later
         self._handover = handover
-        self._outputs = Outputs(outbox, lane, clock, self._count)
-        self._intake = Intake(settings, lane, table, clock, self._outputs, self._count, schemas, handover)
         self._stage = f"plan-{lane}"
-        self._flood = FloodGuard(settings.flood, clock)
+        self._guarded = guarded(f"{self._stage}: a step failed", lambda _, error: fatal(error))
+        self._edge = Edge(self._stage, outbox, self._count, FloodGuard(settings.flood, clock))
+        self._outputs = Outputs(outbox, lane, clock, self._count, self._edge, self._guarded)
+        self._intake = Intake(settings, lane, table, clock, self._outputs, self._count, schemas, handover)
         self._schemas = schemas
         seed = settings.plan.window_seed
         rng = random.Random(seed) if seed is not None else random.SystemRandom()
@@ -140,7 +144,7 @@ class PlanStage(Stage):
             await self._outbox.room()
             if fresh:
                 taken = self._intake.read(state, fresh)
-                self._flood.note(state.tp, len(taken.records), [error for _, error in taken.refused])
+                self._edge.note(state.tp, len(taken.records), [error for _, error in taken.refused])
                 if self._handover is not None:
                     self._handover.note(state.tp, fresh[0].offset, fresh[-1].offset)
                 state.taken_to = fresh[-1].offset + 1
@@ -169,7 +173,7 @@ class PlanStage(Stage):
         if due is not None:
             call_later: CallLater = self._call_later or asyncio.get_running_loop().call_later
             delay = max(0.0, due - self._clock.monotonic_seconds())
-            state.timer = call_later(delay, lambda: self._start_turn(state))
+            state.timer = call_later(delay, partial(self._guarded, partial(self._start_turn, state)))
 
     async def _emit(self, state: PartitionState) -> None:
         while state.windows.has_closed:

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import device_row_prefix, partition_of
+from pushcast.model.ids import device_row_prefix
 from pushcast.model.notification import Notification
 from pushcast.model.words import Lane, Outcome, Reason
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
 from pushcast.plan.match import Row, devices_of
-from pushcast.plan.outputs import Count, Outputs, Refused
+from pushcast.plan.outputs import Outputs, Refused
 from pushcast.plan.state import PartitionState
 from pushcast.stream.batch import Record
+from pushcast.stream.edge import Count, Misplaced, check_place
 from pushcast.stream.tracker import record_bytes
 from pushcast.wire import headers as h
 from pushcast.wire.keys import user_of
@@ -31,11 +32,6 @@ if TYPE_CHECKING:
     from pushcast.handover.runner import Handover
     from pushcast.stream.batch import Batch
     from pushcast.stream.table import Table
-
-HOW_TO_FIX_PARTITION = (
-    "produced to partition {found}, the key belongs to {right} of {count}: use the Java default partitioner "
-    "(librdkafka: partitioner=murmur2_random)"
-)
 
 
 class Taken(NamedTuple):
@@ -81,8 +77,8 @@ class Intake:
             try:
                 trace = h.first(record.headers, h.TRACEPARENT) if record.headers else None
                 notes.append(decode(user_of(record.key), record.value, record.timestamp, trace))
-            except InvalidInput as error:
-                taken.refused.append((record, error))
+            except Exception as error:
+                taken.refused.append((record, self._outputs.edge.refusal(record, error)))
             else:
                 valid.append(record)
         prefixes = [device_row_prefix(note.user, note.app) for note in notes]
@@ -137,16 +133,14 @@ class Intake:
 
     def _belongs(self, state: PartitionState, batch: Batch, record: Record, refused: list[Refused]) -> bool:
         """Whether the record is in its key's partition; if not, it is forwarded once, then a dead letter."""
-        count = self._settings.kafka.partitions
-        right = partition_of(record.key or b"", count)
-        if right == batch.partition:
-            return True
-        text = HOW_TO_FIX_PARTITION.format(found=batch.partition, right=right, count=count)
-        error = InvalidInput(Reason.WRONG_PARTITION, text, "key")
-        if h.first(record.headers, h.FORWARDED) is None:
-            self._outputs.forward(state, batch, record, right, error)
-        else:
+        try:
+            check_place(record, self._settings.kafka.partitions)
+        except Misplaced as misplaced:
+            self._outputs.forward(state, batch, record, misplaced.right)
+        except InvalidInput as error:
             refused.append((record, error))
+        else:
+            return True
         return False
 
     def _is_young(self, record: Record, now_ms: int) -> bool:

@@ -7,7 +7,7 @@ Callers await the outbox's room first; nothing here blocks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -20,10 +20,10 @@ from pushcast.plan.entry import Entry
 from pushcast.plan.state import PartitionState
 from pushcast.plan.windows import Window
 from pushcast.stream.batch import Record
-from pushcast.wire import headers as h
+from pushcast.stream.callbacks import Guarded
+from pushcast.stream.edge import Count, Edge
 from pushcast.wire import topics
 from pushcast.wire.batch_writer import planned_of
-from pushcast.wire.dead_letters import dead_letter
 from pushcast.wire.receipts import Receipt, encode_receipt
 
 if TYPE_CHECKING:
@@ -34,39 +34,28 @@ if TYPE_CHECKING:
 MAX_PLANNED_ROWS = 1000
 
 Refused = tuple[Record, InvalidInput]
-Count = Callable[[str, str, int], None]
 
 
 class Outputs:
     """One lane's writer. `count` is told (counter, word, how many)."""
 
-    def __init__(self, outbox: Outbox, lane: Lane, clock: Clock, count: Count) -> None:
+    def __init__(self, outbox: Outbox, lane: Lane, clock: Clock, count: Count, edge: Edge, guarded: Guarded) -> None:
+        self.edge = edge
+        self._guarded = guarded
         self._outbox = outbox
         self._lane = lane
         self._clock = clock
         self._count = count
-        self._stage = f"plan-{lane}"
         self._send_topics = {str(platform): topics.send(platform, lane) for platform in Platform}
 
     def dead_letters(self, state: PartitionState, batch: Batch, refused: Sequence[Refused]) -> None:
-        """Records that no retry can mend, with the reason; done when their dead letters are acknowledged."""
-        barrier = self._outbox.barrier()
+        """Records that no retry can mend, with the reason; each is done when its dead letter is acknowledged."""
         for record, error in refused:
-            letter = dead_letter(record, error, stage=self._stage)
-            self._outbox.put(barrier, *letter)
-            self._count("dead_letters", error.reason, 1)
-        barrier.on_acked(partial(self._finish, state, batch, [record.offset for record, _ in refused]))
+            self.edge.bury(record, error, partial(self._finish, state, batch, [record.offset]))
 
-    def forward(self, state: PartitionState, batch: Batch, record: Record, right: int, error: InvalidInput) -> None:
-        """Moves a record to the partition of its key, once; a dead letter when the header makes it too large."""
-        barrier = self._outbox.barrier()
-        headers = [*record.headers, (h.FORWARDED, b"%d" % batch.partition)]
-        self._outbox.put(barrier, batch.topic, right, record.value, record.key, headers, record.timestamp)
-        barrier.on_acked(
-            partial(self._finish, state, batch, [record.offset]),
-            lambda _: self.dead_letters(state, batch, [(record, error)]),
-        )
-        self._count("forwarded", "", 1)
+    def forward(self, state: PartitionState, batch: Batch, record: Record, right: int) -> None:
+        """Moves a record to the partition of its key; done when it is there."""
+        self.edge.forward(record, right, partial(self._finish, state, batch, [record.offset]))
 
     def nothing(self, state: PartitionState, entries: Sequence[tuple[Entry, Outcome, Reason]]) -> None:
         """Ends notifications with one receipt each, which the planned record counts as `other`."""
@@ -148,7 +137,7 @@ class Outputs:
     def _complete(self, state: PartitionState, entry: Entry) -> None:
         if not state.complete:
             # One planned record for everything that this turn of the loop acknowledges.
-            asyncio.get_running_loop().call_soon(self._settle, state)
+            asyncio.get_running_loop().call_soon(self._guarded, partial(self._settle, state))
         state.complete.append(entry)
 
     def _settle(self, state: PartitionState) -> None:

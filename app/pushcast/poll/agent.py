@@ -15,6 +15,7 @@ from random import Random
 
 from pushcast.config.settings import Flood
 from pushcast.model.clock import Clock
+from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform
 from pushcast.poll.asker import Asker, Sleep
 from pushcast.poll.decide import wait_seconds
@@ -24,6 +25,7 @@ from pushcast.providers.expo.receipts import ReceiptSource
 from pushcast.providers.suspicion import Limits
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.callbacks import guarded
+from pushcast.stream.edge import Edge
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Barrier, Batch, CallLater, Fatal, Outbox
 from pushcast.stream.stage import Stage
@@ -66,7 +68,7 @@ class PollStage(Stage):
         self._guarded = guarded(f"{self._group}: a step failed", fatal)
         self._call_later = call_later
         self._queues = Tenures(lambda tp, committed: Queue())
-        guard = flood or FloodGuard(Flood(), clock)
+        self._edge = Edge("poll", outbox, self._count, flood or FloodGuard(Flood(), clock))
 
         def asker(app: str, source: ReceiptSource | None) -> Asker:
             return Asker(
@@ -79,7 +81,8 @@ class PollStage(Stage):
                 first_seconds=first_seconds,
                 limits=limits or Limits(),
                 invalid_in_a_row=invalid_in_a_row,
-                flood=guard,
+                edge=self._edge,
+                bury=self._bury,
                 figures=figures,
                 finish=self._finish,
                 failed=partial(fatal, self._group),
@@ -136,6 +139,13 @@ class PollStage(Stage):
         if queue:
             call_later = self._call_later or asyncio.get_running_loop().call_later
             held.timer = call_later(queue[0][0] - now, partial(self._guarded, partial(self._wake, held)))
+
+    def _bury(self, due: Due, error: InvalidInput) -> None:
+        due.tenure.pending.begun()
+        self._edge.bury(due.record, error, partial(self._guarded, partial(self._acked, (due,))))
+
+    def _count(self, name: str, reason: str, by: int) -> None:
+        self.figures.edge[name, reason] += by
 
     def _finish(self, moved: Sequence[Due], barrier: Barrier) -> None:
         if not moved:

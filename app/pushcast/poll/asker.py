@@ -27,7 +27,7 @@ from pushcast.providers.port import Disposition
 from pushcast.providers.suspicion import Limits
 from pushcast.providers.verdict import Verdict
 from pushcast.stream.batch import TP
-from pushcast.stream.flood import FloodGuard
+from pushcast.stream.edge import Edge
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire.tickets import decode_tickets
 
@@ -69,14 +69,15 @@ class Asker:
         first_seconds: float,
         limits: Limits,
         invalid_in_a_row: int,
-        flood: FloodGuard,
+        edge: Edge,
+        bury: Callable[[Due, InvalidInput], None],
         figures: Figures,
         finish: Finish,
         failed: Callable[[BaseException], None],
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """`failed` is told of an error that must end the process. Without a source tickets are given up: their app is
-        not configured (any more)."""
+        """`bury` completes a record that is a dead letter. `failed` is told of an error that must end the process.
+        Without a source tickets are given up: their app is not configured (any more)."""
         self._app = app
         self._platform = platform
         self._source = source
@@ -84,7 +85,8 @@ class Asker:
         self._clock = clock
         self._random = random
         self._first_seconds = first_seconds
-        self._flood = flood
+        self._edge = edge
+        self._bury = bury
         self._figures = figures
         self._belief = Belief(app, platform, outbox, clock, limits, invalid_in_a_row)
         self._outputs = Outputs(app, platform, outbox, clock, first_seconds, figures)
@@ -146,9 +148,9 @@ class Asker:
         while self._queue and len(moved) + len(question) < RECORDS_PER_TURN:
             due = self._queue[0]
             if not due.gone:
-                asked = self._read(due, barrier)
+                asked = self._read(due)
                 if asked is None:
-                    moved.append(due)
+                    pass
                 elif early(due.record.headers, asked.tickets, now_ms):
                     self._outputs.carried(barrier, due.record)
                     moved.append(due)
@@ -166,18 +168,19 @@ class Asker:
             self._queue.popleft()
         return question
 
-    def _read(self, due: Due, barrier: Barrier) -> Asked | None:
+    def _read(self, due: Due) -> Asked | None:
         """None for a record that is no tickets of this app: it is a dead letter. Raises Flooded when too many are."""
         tp = TP(due.record.topic, due.record.partition)
         try:
             tickets = decode_tickets(due.record.value)
             if tickets.platform != self._platform or (self._source is not None and tickets.app != self._app):
                 raise InvalidInput(Reason.INVALID_FIELD, "key and topic are not those of app and platform", "app")
-        except InvalidInput as error:
-            self._flood.note(tp, 0, (error,))
-            self._outputs.buried(barrier, due.record, error)
+        except Exception as error:
+            refusal = self._edge.refusal(due.record, error)
+            self._edge.note(tp, 0, (refusal,))
+            self._bury(due, refusal)
             return None
-        self._flood.note(tp, 1, ())
+        self._edge.note(tp, 1)
         return Asked(due, tickets)
 
     async def _ask(self) -> None:

@@ -18,5 +18,5 @@ class Figures:
     receipts: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     #: Questions: (app, platform, "answered" or the reason of the refusal).
     asked: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    #: Records that were no tickets, by reason.
-    dead_letters: Counter[str] = field(default_factory=Counter)
+    #: What the edge counts of records that were no tickets: (counter, reason).
+    edge: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -9,7 +9,6 @@ from typing import Final
 import structlog
 
 from pushcast.model.clock import Clock
-from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform, Reason
 from pushcast.poll.decide import after_answer, postponed_until
 from pushcast.poll.figures import NO_RECEIPT, Figures
@@ -18,7 +17,6 @@ from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
 from pushcast.stream.ports import Barrier, Outbox, Record
 from pushcast.wire import topics
-from pushcast.wire.dead_letters import dead_letter
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.retries import DUE_AT
 from pushcast.wire.tickets import TicketBatch, encode_tickets
@@ -85,12 +83,6 @@ class Outputs:
         """Nobody will learn what became of these; they stay accepted."""
         self._count_unknown(len(tickets), reason)
         self._log()
-
-    def buried(self, barrier: Barrier, record: Record, error: InvalidInput) -> None:
-        """A dead letter."""
-        letter = dead_letter(record, error, stage="poll")
-        self._outbox.put(barrier, *letter)
-        self._figures.dead_letters[error.reason] += 1
 
     def _token_invalid(
         self, barrier: Barrier, partition: int, tickets: TicketBatch, index: int, verdict: Verdict, now_ms: int

@@ -5,25 +5,17 @@ from __future__ import annotations
 from pushcast.model.clock import Clock
 from pushcast.model.device import DeviceChange
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import partition_of
 from pushcast.model.words import Platform, Reason
 from pushcast.register.rows import STEP, SUSPENDED
 from pushcast.stream.batch import Record
+from pushcast.stream.edge import check_place
 from pushcast.wire.devices import DeviceChangeDecoder
-from pushcast.wire.headers import FORWARDED, first
+from pushcast.wire.headers import first
 from pushcast.wire.keys import check_id, user_of
 from pushcast.wire.receipts import TokenInvalid, decode_token_invalid
 
 MAX_DELIVERY_ID_CHARS = 64  # 32 hex digits, and room for another form
 _PLATFORMS = frozenset(map(str, Platform))
-
-
-class Misplaced(Exception):
-    """The record lies in another partition than its key's, and was not forwarded yet."""
-
-    def __init__(self, partition: int) -> None:
-        super().__init__(partition)
-        self.partition = partition
 
 
 class Admission:
@@ -65,18 +57,7 @@ class Admission:
     def _at_home(self, record: Record) -> str:
         """The user, of a record that lies in its key's partition. Raises InvalidInput or Misplaced."""
         user = user_of(record.key)
-        assert record.key is not None  # user_of refuses it
-        home = partition_of(record.key, self._partitions)
-        if home != record.partition:
-            if first(record.headers, FORWARDED) is None:
-                raise Misplaced(home)
-            raise InvalidInput(
-                Reason.WRONG_PARTITION,
-                f"the key belongs to partition {home} of {self._partitions}, and the record was forwarded once already;"
-                " produce with the Java default partitioner (murmur2): in librdkafka clients set"
-                f" partitioner=murmur2_random, and check that {record.topic} has {self._partitions} partitions",
-                "key",
-            )
+        check_place(record, self._partitions)
         return user
 
     @staticmethod

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
-from pushcast.register.admit import Admission, Misplaced
+from pushcast.register.admit import Admission
 from pushcast.register.claim import Ownership
 from pushcast.register.completions import Completions
-from pushcast.register.detour import Detour, Detours
 from pushcast.register.doubt import BreakerDoubts
 from pushcast.register.holding import Holding
 from pushcast.register.holds import Hold
@@ -19,6 +19,7 @@ from pushcast.register.ports import Counters, DevicesTable
 from pushcast.register.rows import Changes, Context, Headers
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import TP, Batch, Committed, Record
+from pushcast.stream.edge import Edge, Misplaced
 from pushcast.stream.fatal import end_process
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import CallLater, Fatal, Outbox
@@ -29,6 +30,8 @@ from pushcast.wire.schemas import SchemaSource
 
 #: Handled without giving way to the event loop: about 20 ms of work.
 CHUNK_RECORDS = 500
+#: A record with where it goes instead: another partition of its topic, or the dead letters.
+Detour = tuple[Record, int | InvalidInput]
 MAX_ROWS_IN_FLIGHT = 100_000
 
 
@@ -60,7 +63,7 @@ class RegisterStage(Stage):
         """`control` must be whole when the first batch comes, and is followed from then on."""
         names = names or Topics()
         self._schemas = schemas
-        self._flood = flood
+        self._edge = Edge("register", outbox, self._count, flood)
         self._admission = admission
         self._outbox = outbox
         self._counters = counters
@@ -69,7 +72,6 @@ class RegisterStage(Stage):
         self._overlay = Overlay(max_rows_in_flight)
         doubts = BreakerDoubts(control)
         self._context = Context(table, self._overlay, outbox, counters, doubts, names.device, names.hold)
-        self._detours = Detours(outbox, counters)
         self._completions: dict[int, Completions] = {}
         self._headers: dict[int, Headers] = {}
         self._holding = Holding(
@@ -122,7 +124,7 @@ class RegisterStage(Stage):
         await self._ownership.take_over(self.work, committed)
 
     async def handle(self, batch: Batch) -> None:
-        """See `Stage`. Waits for the outbox, for the table when it lags behind, and for forwards and dead letters."""
+        """See `Stage`. Waits for the outbox, and for the table when it lags behind."""
         records = batch.records
         if self._schemas is not None:
             await self._schemas.prepare([record.value for record in records])
@@ -133,12 +135,14 @@ class RegisterStage(Stage):
                 return
             chunk = records[start : start + CHUNK_RECORDS]
             detours = handle(batch, chunk)
-            if self._flood is not None:
-                errors = [detour.to for detour in detours if isinstance(detour.to, InvalidInput)]
-                self._flood.note(TP(batch.topic, batch.partition), len(chunk) - len(errors), errors)
-            if detours:
-                await self._detours.send(detours)
-                batch.done_many([detour.record.offset for detour in detours])
+            errors = [to for _, to in detours if isinstance(to, InvalidInput)]
+            self._edge.note(TP(batch.topic, batch.partition), len(chunk) - len(errors), errors)
+            for record, to in detours:
+                done = partial(batch.done_many, [record.offset])
+                if isinstance(to, InvalidInput):
+                    self._edge.bury(record, to, done)
+                else:
+                    self._edge.forward(record, to, done)
 
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """The epoch of the claim."""
@@ -160,6 +164,9 @@ class RegisterStage(Stage):
                 self._ownership.forget(number)
                 self._completions.pop(number, None)
 
+    def _count(self, name: str, word: str, by: int) -> None:
+        self._counters[name, word] += by
+
     async def _room(self) -> None:
         await self._overlay.room()
         await self._outbox.room()
@@ -172,10 +179,10 @@ class RegisterStage(Stage):
         for record in records:
             try:
                 event = self._admission.admit_hold(record)
-            except InvalidInput as error:
-                detours.append(Detour(record, error))
             except Misplaced as misplaced:
-                detours.append(Detour(record, misplaced.partition))
+                detours.append((record, misplaced.right))
+            except Exception as error:
+                detours.append((record, self._edge.refusal(record, error)))
             else:
                 if event is None:
                     told.append(record.offset)
@@ -225,11 +232,16 @@ class RegisterStage(Stage):
         for record in records:
             try:
                 user, event, at = admit(record)
+            except Misplaced as misplaced:
+                detours.append((record, misplaced.right))
+                continue
+            except Exception as error:
+                detours.append((record, self._edge.refusal(record, error)))
+                continue
+            try:
                 apply(record, user, event, at)
             except InvalidInput as error:
-                detours.append(Detour(record, error))
-            except Misplaced as misplaced:
-                detours.append(Detour(record, misplaced.partition))
+                detours.append((record, error))
             else:
                 offsets.append(record.offset)
         self._completions.setdefault(partition, Completions()).add(batch, offsets, barrier)

@@ -33,7 +33,7 @@ USER_FORGOTTEN = "user_forgotten"
 BREAKER_OPENED = "breaker_opened"
 SOURCE = "/pushcast/register"
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, bytes | None]]
 
 
 class Context:
@@ -102,7 +102,7 @@ class Changes:
         Uses its own tag and skips the overlay: any write of this key that is in flight carries the same value already.
         """
         context = self._context
-        added = [(STEP, HEALED)]
+        added: Headers = [(STEP, HEALED)]
         if key == FENCE_KEY:
             value: bytes | None = b"%d" % context.table.fenced(self._partition)
             added.append((headers.FENCE, b"1"))

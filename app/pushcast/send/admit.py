@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pushcast.model.batch import KINDS, Message, SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.words import Lane, Platform, Reason
 from pushcast.wire.batches import check_size, decode_batch
+from pushcast.wire.headers import Headers
 
 _MAX_ATTEMPT = 2**31 - 2  # Avro int, and one more is counted
 
 
-def admit(value: bytes | None, platform: Platform, lane: Lane, headers: Sequence[tuple[str, bytes]] = ()) -> SendBatch:
+def admit(value: bytes | None, platform: Platform, lane: Lane, headers: Headers = ()) -> SendBatch:
     """Decodes and checks whatever would fail later, deep in an engine or on the way to another topic. About 5 µs a
     message.
 

@@ -29,10 +29,10 @@ def build_ledgers(settings: Settings, group: str, outbox: PositionedOutbox) -> L
     return Ledgers(outputs, outbox=outbox, reader=reader)
 
 
-def _receipts_of(group: str) -> Callable[[Iterable[tuple[str, bytes]], bytes | None], Ended | None]:
+def _receipts_of(group: str) -> Callable[[Iterable[tuple[str, bytes | None]], bytes | None], Ended | None]:
     mine = f"{group}{ledger.SEPARATOR}".encode()
 
-    def read(headers: Iterable[tuple[str, bytes]], _: bytes | None) -> Ended | None:
+    def read(headers: Iterable[tuple[str, bytes | None]], _: bytes | None) -> Ended | None:
         entry = first(headers, LEDGER)
         if entry is None or not entry.startswith(mine):
             return None
@@ -42,10 +42,10 @@ def _receipts_of(group: str) -> Callable[[Iterable[tuple[str, bytes]], bytes | N
     return read
 
 
-def _carried_of(group: str) -> Callable[[Iterable[tuple[str, bytes]], bytes | None], Ended | None]:
+def _carried_of(group: str) -> Callable[[Iterable[tuple[str, bytes | None]], bytes | None], Ended | None]:
     mine = f"{group}{ledger.SEPARATOR}".encode()
 
-    def read(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> Ended | None:
+    def read(headers: Iterable[tuple[str, bytes | None]], value: bytes | None) -> Ended | None:
         sent_from = first(headers, SENT_FROM)
         if sent_from is None or value is None or not sent_from.startswith(mine):
             return None

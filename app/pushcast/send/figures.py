@@ -24,8 +24,8 @@ class Figures:
     outcomes: Counter[tuple[str, Platform, Lane, str, str]] = field(default_factory=Counter)
     #: Tries that led to another one: (app, platform, lane, disposition). `unknown` may have reached the device.
     tries_again: Counter[tuple[str, Platform, Lane, str]] = field(default_factory=Counter)
-    #: Records that were no SendBatch: (platform, lane, reason).
-    dead_letters: Counter[tuple[Platform, Lane, str]] = field(default_factory=Counter)
+    #: What the edge counts of records that were no SendBatch: (lane, counter, reason).
+    edge: Counter[tuple[Lane, str, str]] = field(default_factory=Counter)
     #: Targets that are handed over again by Kafka because their record was not finished here: (platform, lane).
     dropped: Counter[tuple[Platform, Lane]] = field(default_factory=Counter)
     #: Records of planners that had been fenced off: (platform, lane).

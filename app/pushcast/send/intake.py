@@ -12,7 +12,6 @@ from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.ledgers import Ledgers
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
-from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.expiry import last_expiry
 from pushcast.providers.port import Provider
@@ -21,10 +20,10 @@ from pushcast.send.exact import left_of
 from pushcast.send.figures import Figures
 from pushcast.send.records import Job, OpenRecord, OpenRecords, Parcel
 from pushcast.stream.batch import TP
+from pushcast.stream.edge import Edge
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Batch, Outbox, Record
 from pushcast.wire import ledger
-from pushcast.wire.dead_letters import dead_letter
 from pushcast.wire.receipt_writer import ReceiptWriter
 from pushcast.wire.retries import Round, round_of
 
@@ -66,14 +65,13 @@ class Intake:
         self._group = group
         self._providers = providers
         self._key_of = key_of
-        self._outbox = outbox
         self._clock = clock
         self._figures = figures
         self._ledgers = ledgers
         self._records = records
         self._max_open_targets = max_open_targets
         self._now_or_never_ms = round(now_or_never_seconds * 1000)
-        self._flood = flood
+        self._edge = Edge("send", outbox, self._count, flood)
         self._queue = queue
         self._fed = fed
         self._guarded = guarded
@@ -142,13 +140,12 @@ class Intake:
                 return 0
             send_batch = admit(record.value, self._platform, self._lane, record.headers)
             earlier = round_of(record.headers)
-        except InvalidInput as error:
-            if self._flood is not None:
-                self._flood.note(TP(batch.topic, batch.partition), 0, (error,))
-            self._bury(batch, record, error)
+        except Exception as error:
+            refusal = self._edge.refusal(record, error)
+            self._edge.note(TP(batch.topic, batch.partition), 0, (refusal,))
+            self._edge.bury(record, refusal, partial(batch.done_many, (record.offset,)))
             return 0
-        if self._flood is not None:
-            self._flood.note(TP(batch.topic, batch.partition), 1, ())
+        self._edge.note(TP(batch.topic, batch.partition), 1)
         return self._take(batch, record, send_batch, earlier)
 
     def _counts(self, partition: int, record: Record) -> bool:
@@ -230,9 +227,5 @@ class Intake:
             )
         return writer
 
-    def _bury(self, batch: Batch, record: Record, error: InvalidInput) -> None:
-        letter = dead_letter(record, error, stage="send")
-        barrier = self._outbox.barrier()
-        self._outbox.put(barrier, *letter)
-        self._figures.dead_letters[self._platform, self._lane, error.reason] += 1
-        barrier.on_acked(partial(batch.done_many, (record.offset,)))
+    def _count(self, name: str, reason: str, by: int) -> None:
+        self._figures.edge[self._lane, name, reason] += by

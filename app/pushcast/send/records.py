@@ -40,7 +40,7 @@ class OpenRecord:
         targets: int,
         ledger_prefix: bytes,
         *,
-        headers: Sequence[tuple[str, bytes]] = (),
+        headers: Sequence[tuple[str, bytes | None]] = (),
         round_: Round = FIRST_ROUND,
         run: int = 0,
         first_seen_at: int = 0,

@@ -18,13 +18,14 @@ from pushcast.handover.exact import Exactness, Inexact
 from pushcast.handover.fences import Fences, author_of
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
-from pushcast.settle.decide import wait_seconds
+from pushcast.settle.decide import read, wait_seconds
 from pushcast.settle.holding import Holding
 from pushcast.settle.outputs import Counters, Outputs
 from pushcast.settle.passes import Intervals, Passes
 from pushcast.settle.queue import Queue, Waiting
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.callbacks import guarded
+from pushcast.stream.edge import Edge
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Batch, CallLater, Fatal, Outbox, Record
 from pushcast.stream.retrying import retried
@@ -63,7 +64,8 @@ class SettleStage(Stage):
     ) -> None:
         """Without `handover` a killed settler's last records are passed on twice; without `control` nothing holds."""
         self.counters = counters
-        self._outputs = Outputs(outbox, clock, counters, FloodGuard(flood, clock))
+        self._outputs = Outputs(outbox, clock, counters)
+        self._edge = Edge("settle", outbox, self._count, FloodGuard(flood, clock))
         self._outbox = outbox
         self._clock = clock
         self._longest_seconds = longest_seconds
@@ -219,10 +221,18 @@ class SettleStage(Stage):
             if batch.lost:
                 continue
             there = self._handover.begin(tp, record.offset)
+            try:
+                sent, doubtful = read(record.value, record.headers)
+            except Exception as error:
+                self._bury(queue, batch, record, self._edge.refusal(record, error))
+                outputs += 1
+                continue
+            self._edge.note(tp, 1)
             if queue.passes is None:
-                outputs += self._outputs.put(barrier, record, origin, there).puts
+                outputs += self._outputs.put(barrier, record, sent, doubtful, origin, there).puts
             else:
-                put = self._outputs.put(barrier, record, origin, there, self._holding.holds(queue.passes))
+                holds = self._holding.holds(queue.passes)
+                put = self._outputs.put(barrier, record, sent, doubtful, origin, there, holds)
                 outputs += put.puts
                 returning = put.sent_bytes if self._holding.may_return(record) else 0
                 queue.passes.costs(put.carried_bytes + returning)
@@ -231,6 +241,15 @@ class SettleStage(Stage):
         if offsets:
             queue.pending.begun()
             barrier.on_acked(partial(self._guarded, partial(self._acked, queue, offsets)))
+
+    def _bury(self, queue: Queue, batch: Batch, record: Record, error: InvalidInput) -> None:
+        """Raises Flooded when too many records of this partition are no batches."""
+        self._edge.note(queue.tp, 0, (error,))
+        queue.pending.begun()
+        self._edge.bury(record, error, partial(self._guarded, partial(self._acked, queue, {batch: [record.offset]})))
+
+    def _count(self, name: str, word: str, by: int) -> None:
+        self.counters[name, word] += by
 
     def _passed_on(self, queue: Queue, task: asyncio.Task[None]) -> None:
         if queue.task is task:

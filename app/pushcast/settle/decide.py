@@ -11,7 +11,7 @@ from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.words import Lane, Outcome, Platform, Reason
 from pushcast.wire.batches import check_size, decode_batch
 from pushcast.wire.headers import Headers
-from pushcast.wire.retries import DUE_AT, number, pick
+from pushcast.wire.retries import DUE_AT, number, pick, round_of
 
 _LAST_MS = 2**53
 
@@ -45,8 +45,11 @@ def wait_seconds(headers: Headers, timestamp_ms: int, now_ms: int, longest_secon
     return min(max(0.0, (due_at - now_ms) / 1000), longest_seconds)
 
 
-def read(value: bytes | None, headers: Headers) -> SendBatch:
-    """Raises InvalidInput for what cannot be passed on: the reasons of SEND, and a header that is no time."""
+def read(value: bytes | None, headers: Headers) -> tuple[SendBatch, bool]:
+    """The batch, and whether its targets may have been reached already.
+
+    Raises InvalidInput for what cannot be passed on: the reasons of SEND, and a header that is no time.
+    """
     if value is None:
         raise InvalidInput(Reason.TOMBSTONE, "the record has no value; retry topics take no tombstones")
     number(headers, DUE_AT, _LAST_MS)
@@ -66,7 +69,7 @@ def read(value: bytes | None, headers: Headers) -> SendBatch:
             raise InvalidInput(Reason.INVALID_FIELD, "a target names a notification that is not there", "notification")
         if any(len(delivery) != DELIVERY_ID_BYTES for delivery in targets.delivery_id):
             raise InvalidInput(Reason.INVALID_FIELD, f"a delivery id has not {DELIVERY_ID_BYTES} bytes", "delivery_id")
-    return batch
+    return batch, round_of(headers).doubtful
 
 
 def left_of(batch: SendBatch, there: Set[bytes]) -> SendBatch:

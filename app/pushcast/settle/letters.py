@@ -228,7 +228,7 @@ def offset_of(name: bytes, topic: str, partition: int) -> int | None:
     return int(offset) if place == f"{topic}|{partition}".encode() and offset.isdigit() else None
 
 
-def redriven_headers(letter: Letter) -> tuple[list[tuple[str, bytes]], int]:
+def redriven_headers(letter: Letter) -> tuple[list[tuple[str, bytes | None]], int]:
     """Headers of the record that a letter becomes, and its run: one more. Error headers are dropped: of repeated
     headers the first one counts, so the reason of a second failure would not be seen."""
     headers = [(name, value) for name, value in letter.raw.headers if value is not None]

@@ -98,6 +98,6 @@ def raw_of(message: Message) -> Raw:
     )
 
 
-def headers_of(message: Message) -> list[tuple[str, bytes]]:
+def headers_of(message: Message) -> list[tuple[str, bytes | None]]:
     """Headers of a consumed record."""
-    return cast("list[tuple[str, bytes]]", message.headers() or [])
+    return cast("list[tuple[str, bytes | None]]", message.headers() or [])

@@ -8,22 +8,18 @@ from typing import NamedTuple
 
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
-from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
-from pushcast.settle.decide import end_of, left_of, read, settle
-from pushcast.stream.batch import TP
-from pushcast.stream.flood import FloodGuard
+from pushcast.settle.decide import end_of, left_of, settle
 from pushcast.stream.ports import Barrier, Outbox, Record
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
-from pushcast.wire.dead_letters import dead_letter
 from pushcast.wire.headers import EPOCH, FENCE, ORIGIN, Headers
 from pushcast.wire.parked import OWN as PARKED_OWN
 from pushcast.wire.receipts import Receipt, encode_receipt
-from pushcast.wire.retries import CAME_FROM, DUE_AT, SENT_FROM, round_of
+from pushcast.wire.retries import CAME_FROM, DUE_AT, SENT_FROM
 
 #: What happened, by (name, word): ("settled", platform), ("carried", platform), ("ended", reason),
-#: ("dead_letters", reason), ("known", platform).
+#: ("known", platform), and what the edge counts.
 Counters = Counter[tuple[str, str]]
 #: Whether a message of this platform and lane must not be sent now.
 Holds = Callable[[Message, Platform, Lane], bool]
@@ -48,33 +44,23 @@ def nothing_holds(message: Message, platform: Platform, lane: Lane) -> bool:
 class Outputs:
     """Puts what becomes of a record; blocks never. `origin`: headers of whoever owns the record's partition."""
 
-    def __init__(self, outbox: Outbox, clock: Clock, counters: Counters, flood: FloodGuard) -> None:
+    def __init__(self, outbox: Outbox, clock: Clock, counters: Counters) -> None:
         self._outbox = outbox
         self._clock = clock
         self._counters = counters
-        self._flood = flood
 
     def put(
         self,
         barrier: Barrier,
         record: Record,
+        batch: SendBatch,
+        doubtful: bool,
         origin: Headers,
         there: Set[bytes] = frozenset(),
         holds: Holds = nothing_holds,
     ) -> Put:
-        """`there`: deliveries that a predecessor has passed on or ended already.
-
-        Raises Flooded when too many records of this partition are no batches.
-        """
-        tp = TP(record.topic, record.partition)
-        try:
-            batch = read(record.value, record.headers)
-            doubtful = round_of(record.headers).doubtful
-        except InvalidInput as error:
-            self._flood.note(tp, 0, (error,))
-            self._bury(barrier, record, error)
-            return Put(1)
-        self._flood.note(tp, 1, ())
+        """`batch`, `doubtful`: what the record holds (`decide.read`). `there`: deliveries that a predecessor has passed
+        on or ended already."""
         platform, lane = Platform(batch.platform), Lane(batch.lane)
         came_from = (CAME_FROM, f"{record.topic}|{record.partition}|{record.offset}".encode())
         own = [*origin, came_from]
@@ -130,8 +116,3 @@ class Outputs:
             )
             self._outbox.put(barrier, topics.RECEIPT, record.partition, encode_receipt(receipt), user.encode(), own)
         self._counters["ended", reason] += len(targets)
-
-    def _bury(self, barrier: Barrier, record: Record, error: InvalidInput) -> None:
-        letter = dead_letter(record, error, stage="settle")
-        self._outbox.put(barrier, *letter)
-        self._counters["dead_letters", error.reason] += 1

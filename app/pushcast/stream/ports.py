@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from pushcast.stream.errors import RecordRefused
 from pushcast.wire.dead_letters import SourceRecord
+from pushcast.wire.headers import Headers
 
 #: A consumed record (`aiokafka.ConsumerRecord`).
 Record = SourceRecord
@@ -53,7 +54,7 @@ class Outbox(Protocol):
         partition: int,
         value: bytes | None,
         key: bytes | None = None,
-        headers: Sequence[tuple[str, bytes]] | None = None,
+        headers: Headers | None = None,
         timestamp_ms: int | None = None,
     ) -> None: ...
 

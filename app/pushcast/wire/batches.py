@@ -35,9 +35,9 @@ def encode_batch(batch: SendBatch) -> bytes:
 MAX_BATCH_RECORD_BYTES: Final = 786_432
 
 
-def check_size(value: bytes, headers: Sequence[tuple[str, bytes]]) -> None:
+def check_size(value: bytes, headers: Sequence[tuple[str, bytes | None]]) -> None:
     """Raises InvalidInput (too_large) for a record that could not be passed on: none that Pushcast wrote."""
-    size = len(value) + sum([4 * len(name) + len(text) for name, text in headers])
+    size = len(value) + sum([4 * len(name) + len(text or b"") for name, text in headers])
     if size > MAX_BATCH_RECORD_BYTES:
         raise InvalidInput(Reason.TOO_LARGE, f"value and headers have {size} bytes, at most {MAX_BATCH_RECORD_BYTES}")
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from pushcast import __version__
 from pushcast.model.errors import InvalidInput
+from pushcast.wire.headers import Headers
 
 MAX_MESSAGE_CHARS = 500
 STREAMS = "__streams.errors."  # the names that Kafka Streams 4.2 writes, so that its tools read ours
 PUSH = "push.errors."
+REASON = PUSH + "reason"
+#: Present on a letter whose value Kafka would not take, nor perhaps its key and own headers: the whole size in bytes.
+STRIPPED = PUSH + "stripped-bytes"
 
 
 class SourceRecord(Protocol):
@@ -23,7 +26,9 @@ class SourceRecord(Protocol):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+
+    @property
+    def headers(self) -> Headers: ...
 
 
 @dataclass(slots=True)
@@ -36,7 +41,7 @@ class PlainRecord:
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Headers
 
 
 class DeadLetter(NamedTuple):
@@ -46,22 +51,22 @@ class DeadLetter(NamedTuple):
     partition: int
     value: bytes | None
     key: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes | None]]
     timestamp_ms: int
 
 
 def dead_letter(record: SourceRecord, error: InvalidInput, *, stage: str, attempts: int = 1) -> DeadLetter:
     """Key, value, timestamp and headers stay untouched; error headers that are already there are kept (first wins)."""
-    headers = list(record.headers or ())
+    headers: list[tuple[str, bytes | None]] = list(record.headers or ())
     there = {name for name, _ in headers}
     message = str(error)[:MAX_MESSAGE_CHARS].encode()
-    added = [
+    added: list[tuple[str, bytes | None]] = [
         (STREAMS + "exception", type(error).__name__.encode()),
         (STREAMS + "message", message),
         (STREAMS + "topic", record.topic.encode()),
         (STREAMS + "partition", str(record.partition).encode()),
         (STREAMS + "offset", str(record.offset).encode()),
-        (PUSH + "reason", error.reason.encode()),
+        (REASON, error.reason.encode()),
         (PUSH + "stage", stage.encode()),
         (PUSH + "attempts", str(attempts).encode()),
         (PUSH + "first-seen", str(record.timestamp).encode()),
@@ -73,3 +78,14 @@ def dead_letter(record: SourceRecord, error: InvalidInput, *, stage: str, attemp
     return DeadLetter(
         f"{record.topic}.dlq", record.partition, record.value, record.key, headers, max(0, record.timestamp)
     )
+
+
+def without_value(letter: DeadLetter, size_bytes: int) -> DeadLetter:
+    """The letter that is left when Kafka refused the whole of this size: its key and all headers."""
+    return letter._replace(value=None, headers=[*letter.headers, (STRIPPED, b"%d" % size_bytes)])
+
+
+def without_headers(letter: DeadLetter, _size_bytes: int) -> DeadLetter:
+    """The letter that is left when its key or the record's own headers are too large as well: error headers alone."""
+    ours = [header for header in letter.headers if header[0].startswith((STREAMS, PUSH))]
+    return letter._replace(value=None, key=None, headers=ours)

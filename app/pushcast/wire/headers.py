@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-Headers = Sequence[tuple[str, bytes]]
+#: Kafka allows a header without a value (KIP-82), so every record from outside may have one.
+Headers = Sequence[tuple[str, bytes | None]]
 
 CONTENT_TYPE = "content-type"
 AVRO = b"application/avro"
@@ -38,17 +39,20 @@ TYPES = {
 }
 
 
-def first(headers: Iterable[tuple[str, bytes]] | None, name: str) -> bytes | None:
-    """Value of the first header of this name: of repeated headers the first wins, everywhere in Pushcast."""
+def first(headers: Iterable[tuple[str, bytes | None]] | None, name: str) -> bytes | None:
+    """Value of the first header of this name: of repeated headers the first wins, everywhere in Pushcast.
+
+    None without such a header; a null value counts as an empty one.
+    """
     for key, value in headers or ():
         if key == name:
-            return value
+            return b"" if value is None else value
     return None
 
 
-def event(kind: str, event_id: str, source: str, trace: str | None = None) -> list[tuple[str, bytes]]:
+def event(kind: str, event_id: str, source: str, trace: str | None = None) -> list[tuple[str, bytes | None]]:
     """CloudEvents binary-mode headers of a record of `kind` (a schema name), with its trace when there is one."""
-    headers = [
+    headers: list[tuple[str, bytes | None]] = [
         (CONTENT_TYPE, AVRO),
         (CE_SPECVERSION, b"1.0"),
         (CE_ID, event_id.encode()),
@@ -60,6 +64,6 @@ def event(kind: str, event_id: str, source: str, trace: str | None = None) -> li
     return headers
 
 
-def origin(stage: str, partition: int, epoch: int) -> list[tuple[str, bytes]]:
+def origin(stage: str, partition: int, epoch: int) -> list[tuple[str, bytes | None]]:
     """Who wrote a stage's output: needed to void what a fenced-off process still writes."""
     return [(ORIGIN, f"{stage}/{partition}".encode()), (EPOCH, str(epoch).encode())]

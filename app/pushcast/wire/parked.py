@@ -55,8 +55,8 @@ def parked_record(
     doubtful: bool,
     sent_from: str,
     refused: bool = False,
-    carried: Iterable[tuple[str, bytes]] = (),
-) -> tuple[bytes, list[tuple[str, bytes]]]:
+    carried: Iterable[tuple[str, bytes | None]] = (),
+) -> tuple[bytes, list[tuple[str, bytes | None]]]:
     """Value and headers, for the partition of the send record. `messages` are all of `app`.
 
     `rounds_made`: before this sending, which is none. `carried`: foreign headers of the send record; `sent_from`:

@@ -119,7 +119,7 @@ def number(headers: Headers, name: str, limit: int) -> int | None:
     return int(value)
 
 
-def foreign(headers: Headers | None) -> list[tuple[str, bytes]]:
+def foreign(headers: Headers | None) -> list[tuple[str, bytes | None]]:
     """Headers that travel with the deliveries: neither written here nor about the writer of the record."""
     return [header for header in headers or () if header[0] not in _OWN and header[0] not in _WRITER]
 
@@ -154,8 +154,8 @@ def retry_record(
     due_at: int,
     doubtful: bool,
     sent_from: str,
-    carried: Iterable[tuple[str, bytes]] = (),
-) -> tuple[bytes, list[tuple[str, bytes]]]:
+    carried: Iterable[tuple[str, bytes | None]] = (),
+) -> tuple[bytes, list[tuple[str, bytes | None]]]:
     """Value and headers. `carried`: foreign headers of the send record; `sent_from`: `group|send offset`."""
     value = encode_batch(SendBatch(lane, platform, messages, run, first_seen_at))
     headers = [

@@ -82,7 +82,7 @@ def test_what_a_sender_counts_is_labelled() -> None:
     figures = SendFigures()
     figures.outcomes["news", Platform.APNS, Lane.BULK, "invalid", "device_unregistered"] += 2
     figures.tries_again["news", Platform.APNS, Lane.BULK, "unknown"] += 3
-    figures.dead_letters[Platform.APNS, Lane.BULK, "undecodable"] += 1
+    figures.edge[Lane.BULK, "dead_letters", "undecodable"] += 1
     figures.dropped[Platform.APNS, Lane.BULK] += 5
     figures.void[Platform.APNS, Lane.BULK] += 6
     figures.skipped[Platform.APNS, Lane.BULK] += 7
@@ -134,7 +134,7 @@ def test_what_a_poller_counts_is_labelled() -> None:
     figures = PollFigures()
     figures.receipts["news", Platform.EXPO, "invalid", "device_unregistered"] += 2
     figures.asked["news", Platform.EXPO, "answered"] += 1
-    figures.dead_letters["undecodable"] += 3
+    figures.edge["dead_letters", "undecodable"] += 3
     assert list(sources.poller(figures)) == [
         Sample(Name.PROVIDER_RECEIPTS, 2, ("news", "expo", "invalid", "device_unregistered")),
         Sample(Name.RECEIPTS_ASKED, 1, ("news", "expo", "answered")),

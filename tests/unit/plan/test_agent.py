@@ -208,7 +208,7 @@ async def test_a_record_that_grows_too_large_by_forwarding_is_a_dead_letter() ->
     stranger = users_of(6, 1)[0]
     await harness.feed(harness.raw(stranger.encode(), b'{"id": "n", "title": "ttttttttttttttttttttttttt"}'))
     await harness.acknowledge()
-    assert harness.dead_letters() == [("wrong_partition", 3)]
+    assert harness.dead_letters() == [("too_large", 3)]
     assert harness.committable == 1
 
 

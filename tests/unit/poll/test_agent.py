@@ -252,7 +252,7 @@ async def test_a_record_that_is_no_tickets_is_a_dead_letter_and_the_others_go_on
     [letter] = harness.outbox.of(TOPIC + ".dlq")
     headers = dict(letter.headers)
     assert (headers["push.errors.reason"], headers["push.errors.stage"]) == (reason, b"poll")
-    assert harness.figures.dead_letters == {reason.decode(): 1}
+    assert harness.figures.edge == {("dead_letters", reason.decode()): 1}
     assert (harness.figures.receipts.total(), harness.low()) == (1, 102)
 
 

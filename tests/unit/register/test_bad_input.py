@@ -5,9 +5,9 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from pushcast.register.detour import STRIPPED
 from pushcast.register.rows import MAX_ROW_BYTES
 from pushcast.stream.tracker import Record
+from pushcast.wire.dead_letters import STRIPPED
 from pushcast.wire.headers import FORWARDED, first
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.schemas import avro_type

@@ -13,7 +13,7 @@ from unit.register.twin import Harness
 
 def harness() -> Harness:
     made = Harness()
-    made.stage._flood = FloodGuard(Flood(least_records=20), made.clock)
+    made.stage._edge._flood = FloodGuard(Flood(least_records=20), made.clock)
     return made
 
 

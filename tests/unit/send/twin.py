@@ -103,7 +103,7 @@ class TwinOutbox:
         partition: int,
         value: bytes | None,
         key: bytes | None = None,
-        headers: Sequence[tuple[str, bytes]] | None = None,
+        headers: Sequence[tuple[str, bytes | None]] | None = None,
         timestamp_ms: int | None = None,
     ) -> None:
         assert headers is None or isinstance(headers, list), "confluent-kafka takes no other sequence"

@@ -23,7 +23,9 @@ REASON = ("push.errors.reason", b"provider_error")
 class TwinMessage:
     """A record as confluent-kafka hands it over."""
 
-    def __init__(self, topic: str, partition: int, offset: int, value: bytes, headers: list[tuple[str, bytes]]) -> None:
+    def __init__(
+        self, topic: str, partition: int, offset: int, value: bytes, headers: list[tuple[str, bytes | None]]
+    ) -> None:
         self._topic, self._partition, self._offset = topic, partition, offset
         self._value, self._headers = value, headers
 
@@ -45,7 +47,7 @@ class TwinMessage:
     def value(self) -> bytes:
         return self._value
 
-    def headers(self) -> list[tuple[str, bytes]]:
+    def headers(self) -> list[tuple[str, bytes | None]]:
         return self._headers
 
 
@@ -56,7 +58,7 @@ class TwinLogs:
         self.logs: dict[str, list[TwinMessage]] = {}
         self.dies_after: int | None = None
 
-    def append(self, topic: str, value: bytes, *headers: tuple[str, bytes]) -> None:
+    def append(self, topic: str, value: bytes, *headers: tuple[str, bytes | None]) -> None:
         log = self.logs.setdefault(topic, [])
         log.append(TwinMessage(topic, 0, len(log), value, list(headers)))
 

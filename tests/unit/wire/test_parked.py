@@ -10,7 +10,7 @@ from pushcast.wire.parked import Parked, Why, parked_of, parked_record
 from pushcast.wire.retries import APP, DOUBTFUL, LANE, PARKED_FOR, PLATFORM, SENT_FROM, Round, foreign, round_of
 from unit.send.twin import message
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, bytes | None]]
 
 
 def parked(**other: object) -> tuple[bytes, Headers]:

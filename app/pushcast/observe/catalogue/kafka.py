@@ -115,6 +115,14 @@ METRICS: Final = (
         "Any is an alert: compare max.message.bytes with `pushcast topology plan`.",
     ),
     Metric(
+        N.DECODER_ERRORS,
+        "counter",
+        "records",
+        (L.ROLE, L.LANE),
+        "Records on which a decoder failed in a way that it should not. They are dead letters (undecodable).",
+        "Any is a defect of Pushcast: report it with the traceback in the log and the dead letter.",
+    ),
+    Metric(
         N.FORWARDED,
         "counter",
         "records",

@@ -48,6 +48,7 @@ class MetricName(StrEnum):
     TABLE_ROWS = "pushcast_table_rows"
     DEAD_LETTERS = "pushcast_dead_letters_total"
     DEAD_LETTERS_LOST = "pushcast_dead_letters_lost_total"
+    DECODER_ERRORS = "pushcast_decoder_errors_total"
     FORWARDED = "pushcast_records_forwarded_total"
     DEVICE_CHANGES = "pushcast_device_changes_total"
     DEVICES_REMOVED = "pushcast_devices_removed_total"
