@@ -11,7 +11,7 @@ from math import isqrt
 from typing import Final, Protocol
 
 #: To begin with, and after a time of little use: a server that is slow meanwhile gets no more at once.
-START: Final = 32
+START: Final = 64
 LEAST: Final = 8
 #: Latency may grow to so many times its minimum before the limit falls: jitter and the server's own variation.
 TOLERANCE: Final = 2.5

@@ -42,7 +42,7 @@ def test_the_first_answers_of_a_round_do_not_make_it_grow() -> None:
 
 def test_slow_answers_cut_it_to_what_their_rate_allows() -> None:
     limit = make_limit()
-    for now in (0.1, 0.2, 0.3, 0.4):
+    for now in (0.2, 0.3, 0.4):
         a_round(limit, now, 0.02)
     limit.answered(200, 200 * 0.5)  # in 0.2 s: a thousand a second, in 0.1 s each
     limit.look(0.6, 512, 512, True, 0.0)
@@ -86,7 +86,7 @@ def test_what_is_not_used_is_forgotten() -> None:
 
 def test_answers_to_what_left_before_a_cut_are_not_judged_again() -> None:
     limit = make_limit()
-    for now in (0.1, 0.2, 0.3, 0.4):
+    for now in (0.2, 0.3, 0.4):
         a_round(limit, now, 0.02)
     limit.answered(200, 200 * 0.5)
     limit.look(0.6, 300, 300, True, 0.0)
