@@ -7,8 +7,6 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
 from pushcast.http2.connection import Connection, State
 from pushcast.http2.dial import Endpoint
@@ -17,6 +15,7 @@ from pushcast.http2.errors import ClosedByUs, ConnectionFault, PeerWentAway
 from pushcast.http2.frames import NO_ERROR
 from pushcast.http2.growth import Load, connections_to_add, one_too_many
 from pushcast.http2.options import PoolOptions
+from pushcast.http2.pool_stats import LimitedBy, PoolStats
 from pushcast.http2.queue import WorkQueue
 from pushcast.http2.request import Job, Response, Template
 
@@ -24,34 +23,6 @@ _ROOM_SOON_SECONDS = 0.003
 # A tick that comes so late found this process without CPU: what waits has not been given its time.
 _AWAY_SECONDS = 1.0
 _AGE_JITTER = 0.1
-
-
-class LimitedBy(StrEnum):
-    """What keeps more requests from being out. WORK: nothing waits. LATENCY: what answers take. GROWTH: the limit is on
-    its way up. SETTING: `max_in_flight`. STREAMS: streams, windows or connections."""
-
-    WORK = "work"
-    LATENCY = "latency"
-    GROWTH = "growth"
-    SETTING = "setting"
-    STREAMS = "streams"
-
-
-@dataclass(frozen=True, slots=True)
-class PoolStats:
-    connections: int
-    opening: int
-    draining: int
-    in_flight: int
-    waiting: int
-    opened: int
-    ended: dict[str, int]
-    """Connections that ended, by reason."""
-    limit: int
-    """Requests that may be out now."""
-    limited_by: LimitedBy
-    latency_seconds: float
-    """Mean of what answers took lately; 0 before the first."""
 
 
 class Pool:

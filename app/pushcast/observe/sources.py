@@ -95,7 +95,7 @@ class PollFigures(Protocol):
 
 
 class PoolFigures(Protocol):
-    """`pushcast.http2.pool.PoolStats`."""
+    """`pushcast.http2.pool_stats.PoolStats`."""
 
     @property
     def connections(self) -> int: ...

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from pushcast.http2.leave import MayLeave, always
-from pushcast.http2.pool import PoolStats
+from pushcast.http2.pool_stats import PoolStats
 from pushcast.http2.request import Response, Template
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from pushcast.http2.leave import MayLeave, always
-from pushcast.http2.pool import PoolStats
+from pushcast.http2.pool_stats import PoolStats
 from pushcast.model.batch import Message
 from pushcast.model.words import Platform
 

@@ -20,7 +20,7 @@ from aioapns.common import NotificationRequest
 from aioapns.connection import AuthorizationHeaderProvider
 
 from pushcast.http2.leave import MayLeave, always
-from pushcast.http2.pool import PoolStats
+from pushcast.http2.pool_stats import PoolStats
 from pushcast.http2.request import Kind, Response, Template
 from pushcast.providers.apns.aioapns_connection import MAX_IN_FLIGHT, Connection, NoStream, NotOurs
 from pushcast.providers.engines.engine import Columns, OnOutcomes, OutcomeBuffer, Request, Slots, materialize, run_each

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple, Protocol
 
 from pushcast.http2.leave import MayLeave, always
-from pushcast.http2.pool import PoolStats
+from pushcast.http2.pool_stats import PoolStats
 from pushcast.http2.request import Outcomes, Response, Template, Wrapped
 
 OnOutcomes = Callable[[Outcomes], None]

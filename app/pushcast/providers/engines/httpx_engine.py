@@ -16,7 +16,7 @@ from typing import Final
 import httpx
 
 from pushcast.http2.leave import MayLeave, always
-from pushcast.http2.pool import PoolStats
+from pushcast.http2.pool_stats import PoolStats
 from pushcast.http2.request import Kind, Response, Template
 from pushcast.providers.engines.engine import (
     MAX_BODY_BYTES,

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pushcast.http2.leave import MayLeave, always
-from pushcast.http2.pool import Pool, PoolStats
+from pushcast.http2.pool import Pool
+from pushcast.http2.pool_stats import PoolStats
 from pushcast.http2.queue import QueueFull
 from pushcast.http2.request import Job, Outcomes, Template
 from pushcast.model.errors import ConfigurationError

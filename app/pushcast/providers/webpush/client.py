@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from pushcast.http2.dial import Resolver, resolve
 from pushcast.http2.leave import MayLeave, always
-from pushcast.http2.pool import PoolStats
+from pushcast.http2.pool_stats import PoolStats
 from pushcast.http2.request import Outcomes, Response
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock

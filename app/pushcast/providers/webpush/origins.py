@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
-from pushcast.http2.pool import PoolStats
+from pushcast.http2.pool_stats import PoolStats
 from pushcast.providers.engines.engine import Engine
 from pushcast.providers.webpush.endpoints import Origin
 
