@@ -31,6 +31,31 @@ def read(pid: int) -> Reading:
         raise PushcastError(f"process {pid} cannot be measured: {error}") from error
 
 
+def pss_bytes(pid: int) -> int:
+    """What the process's memory costs the machine: its own, and its share of what it shares (proc(5), smaps_rollup).
+
+    Where there is no such file it is the resident memory, which counts shared pages in full. Raises PushcastError.
+    """
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+        raise PushcastError(f"/proc/{pid}/smaps_rollup names no Pss")
+    except FileNotFoundError:
+        return read(pid).rss_bytes
+    except OSError as error:
+        raise PushcastError(f"process {pid} cannot be measured: {error}") from error
+
+
+def descendants(pid: int) -> list[int]:
+    """The process and all that it started, directly or not. Only itself where the kernel does not tell."""
+    found = [pid]
+    for known in found:
+        for path in Path(f"/proc/{known}/task").glob("*/children"):
+            found += map(int, path.read_text().split())
+    return found
+
+
 def _from_proc(pid: int) -> tuple[float, int]:
     # proc_pid_stat(5): utime and stime are fields 14 and 15, in clock ticks; the name before them may hold spaces.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -20,6 +20,7 @@ from pushcast.bench.sink import Simulator, simulator
 from pushcast.bench.whole import Whole, run_all, used
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane, Platform
+from pushcast.runtime.layout import processes
 from pushcast.send.agent import group_of
 from pushcast.wire import topics
 
@@ -53,7 +54,7 @@ def run(options: Options) -> Result:
         setup["partitions"] = cluster.settings.kafka.partitions
         options.say(f"{devices} devices into their topic")
         load_devices(cluster, range(devices), _now_ms())
-        whole = stack.enter_context(run_all(cluster, sims))
+        whole = stack.enter_context(run_all(cluster, sims, processes(cluster.settings, list(Lane), list(Platform))))
         chain = _Chain(cluster, sims, whole, devices)
         for shape in SHAPES:
             name = f"pipeline/{shape}"

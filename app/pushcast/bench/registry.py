@@ -25,6 +25,7 @@ BENCHES = {
     "isolation": Entry("pushcast.bench.isolation", "One app while another app's provider is dead."),
     "exactness": Entry("pushcast.bench.exactness", "PLAN and SEND with hand-over and ledger, and without."),
     "pipeline": Entry("pushcast.bench.pipeline", "The whole chain, events to receipts: CPU of every process."),
+    "idle": Entry("pushcast.bench.idle", "Memory and CPU of all roles while nothing happens."),
     "send": Entry("pushcast.bench.send", "Every engine against the same sink, and the whole SEND stage."),
 }
 

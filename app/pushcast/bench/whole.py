@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -13,10 +13,10 @@ from pushcast.bench import meter
 from pushcast.bench.base import Row
 from pushcast.bench.cluster import BenchCluster, ProcessUnderTest, ready_names
 from pushcast.bench.sink import Simulator
-from pushcast.model.words import Lane, Platform
+from pushcast.model.words import Platform
 from pushcast.runtime import whereabouts
 from pushcast.runtime.child import child_command
-from pushcast.runtime.layout import processes
+from pushcast.runtime.layout import ProcessPlan
 
 READY_SECONDS: Final = 120.0
 LOAD: Final = "load"
@@ -87,9 +87,11 @@ def used(start: Mapping[str, meter.Reading], end: Mapping[str, meter.Reading]) -
 
 
 @contextmanager
-def run_all(cluster: BenchCluster, simulators: Mapping[Platform, Simulator], *options: str) -> Iterator[Whole]:
-    """`pushcast run all OPTIONS`, from when every role is ready."""
-    wanted = {plan.name for plan in processes(cluster.settings, list(Lane), list(Platform))}
+def run_all(
+    cluster: BenchCluster, simulators: Mapping[Platform, Simulator], plans: Sequence[ProcessPlan], *options: str
+) -> Iterator[Whole]:
+    """`pushcast run all OPTIONS`, which starts these processes, from when all of them are ready."""
+    wanted = {plan.name for plan in plans}
     with ProcessUnderTest(child_command("run", "all", *options), cluster.folder / "run-all.log") as roles:
         roles.until(lambda: wanted <= ready_names(cluster), "every role is ready", READY_SECONDS)
         yield Whole(cluster, simulators, roles)

@@ -26,17 +26,24 @@ def run(
     platform: Annotated[list[Platform] | None, typer.Option(help="Senders: only these.", show_default="all")] = None,
     lane: Annotated[list[Lane] | None, typer.Option(help="Only these lanes.", show_default="all")] = None,
     slot: Annotated[str | None, typer.Option(help="Stable name: static group membership and data directory.")] = None,
+    one_process: Annotated[
+        bool, typer.Option("--compact", help="all: in one process, for a laptop or a small container.")
+    ] = False,
 ) -> None:
     """Run roles until SIGTERM or Ctrl-C. Work that Kafka has not acknowledged is taken up by the next start."""
     settings = load()
     lanes = list(lane or Lane)
     platforms = list(platform or Platform)
+    if one_process and Role.all not in roles:
+        raise typer.BadParameter("--compact is for `run all`; several roles named together share a process anyway")
     if Role.all in roles:
         if roles != [Role.all]:
             raise typer.BadParameter("`all` stands alone")
+        from pushcast.runtime.layout import compact, processes
         from pushcast.runtime.supervisor import supervise
 
-        raise typer.Exit(supervise(settings, lanes, platforms))
+        plans = (compact if one_process else processes)(settings, lanes, platforms)
+        raise typer.Exit(supervise(settings, plans))
     from pushcast.runtime.process import run_roles
 
     raise typer.Exit(run_roles(settings, [role.value for role in roles], lanes, platforms, slot))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
 
+SLOT = "local"
 #: Urgent work comes first, bulk work takes what the others leave. The processes of one supervisor stay in its session:
 #: kernels that group processes by session (sched_autogroup) weigh niceness within one only.
 NICENESS = {Lane.URGENT: 0, Lane.NORMAL: 5, Lane.BULK: 10}
@@ -26,16 +27,34 @@ class ProcessPlan:
 
 def processes(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[ProcessPlan]:
     """A process per role and lane: an urgent record never waits behind another lane's work in its own process."""
-    configured = {platform for app in settings.apps.values() for platform in app.platforms()}
-    senders = [platform for platform in platforms if platform in configured]
-    plans = [ProcessPlan("registrar", ("registrar", "--slot", "local"), BACKGROUND_NICENESS)]
+    senders = _sent_to(settings, platforms)
+    plans = [ProcessPlan("registrar", ("registrar", "--slot", SLOT), BACKGROUND_NICENESS)]
     if senders:
-        plans.append(ProcessPlan("settler", ("settler", "--slot", "local"), BACKGROUND_NICENESS))
+        plans.append(ProcessPlan("settler", ("settler", "--slot", SLOT), BACKGROUND_NICENESS))
     for lane in lanes:
         nice = NICENESS[lane]
-        common = ("--lane", lane.value, "--slot", "local")
+        common = ("--lane", lane.value, "--slot", SLOT)
         plans.append(ProcessPlan(f"planner-{lane}", ("planner", *common), nice))
         if senders:
-            chosen = tuple(part for platform in senders for part in ("--platform", platform.value))
-            plans.append(ProcessPlan(f"sender-{lane}", ("sender", *common, *chosen), nice))
+            plans.append(ProcessPlan(f"sender-{lane}", ("sender", *common, *_options(senders)), nice))
     return plans
+
+
+def compact(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[ProcessPlan]:
+    """One process for everything, with the slots of `processes`: a machine may change between both.
+
+    It takes a third of the memory. Lanes then share a loop and an OS priority, and an error that ends a role ends all.
+    """
+    senders = _sent_to(settings, platforms)
+    roles = ("registrar", "planner", *(("sender", "settler") if senders else ()))
+    chosen = tuple(part for lane in lanes for part in ("--lane", lane.value))
+    return [ProcessPlan("-".join(roles), (*roles, "--slot", SLOT, *chosen, *_options(senders)))]
+
+
+def _sent_to(settings: Settings, platforms: Sequence[Platform]) -> list[Platform]:
+    configured = {platform for app in settings.apps.values() for platform in app.platforms()}
+    return [platform for platform in platforms if platform in configured]
+
+
+def _options(platforms: Sequence[Platform]) -> tuple[str, ...]:
+    return tuple(part for platform in platforms for part in ("--platform", platform.value))

@@ -11,10 +11,9 @@ import structlog
 
 from pushcast.config.settings import Settings
 from pushcast.kafka.reach import warn_without_broker
-from pushcast.model.words import Lane, Platform
 from pushcast.observe.logs import configure_logging
 from pushcast.runtime.child import child_command
-from pushcast.runtime.layout import ProcessPlan, processes
+from pushcast.runtime.layout import ProcessPlan
 from pushcast.stream.errors import Flooded
 
 log = structlog.get_logger()
@@ -26,11 +25,11 @@ LONGEST_DELAY_SECONDS = 15.0
 HEALTHY_AFTER_SECONDS = 30.0
 
 
-def supervise(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> int:
+def supervise(settings: Settings, plans: Sequence[ProcessPlan]) -> int:
     """Blocks until SIGTERM or SIGINT. Returns 0, or 2 when a role refuses its configuration."""
     configure_logging("supervisor", settings.observe.log_level, settings.observe.log_json)
     warn_without_broker(settings.kafka.bootstrap_servers)
-    return asyncio.run(Supervisor(processes(settings, lanes, platforms)).run())
+    return asyncio.run(Supervisor(plans).run())
 
 
 class Supervisor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
-from pushcast.runtime.layout import processes
+from pushcast.runtime.layout import compact, processes
+from pushcast.runtime.process import process_name
 
 APPS = {"news": {"expo": {}}}
 
@@ -24,3 +25,21 @@ def test_senders_run_only_for_configured_platforms() -> None:
     plans = processes(Settings(apps=APPS), [Lane.URGENT], list(Platform))
     sender = next(plan for plan in plans if plan.name == "sender-urgent")
     assert sender.arguments[-2:] == ("--platform", "expo")
+
+
+def test_compact_is_one_process_with_every_role_under_the_name_that_it_gives_itself() -> None:
+    (plan,) = compact(Settings(apps=APPS), list(Lane), list(Platform))
+    roles = ["registrar", "planner", "sender", "settler"]
+    assert list(plan.arguments[:4]) == roles
+    assert plan.name == process_name(roles, list(Lane))
+    assert plan.niceness == 0
+
+
+def test_compact_has_the_slot_of_the_other_layout_so_that_each_takes_over_the_others_data() -> None:
+    plans = [*compact(Settings(), [Lane.URGENT], []), *processes(Settings(), [Lane.URGENT], [])]
+    assert {plan.arguments[plan.arguments.index("--slot") + 1] for plan in plans} == {"local"}
+
+
+def test_compact_without_a_platform_hosts_no_sender() -> None:
+    (plan,) = compact(Settings(), list(Lane), list(Platform))
+    assert not {"sender", "settler"} & set(plan.arguments)
