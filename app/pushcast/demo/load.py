@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,8 @@ USERS_PER_DEVICE = 0.4  # 8,000 users own 20,000 devices
 PLATFORM_SHARES = {"apns": 0.46, "fcm": 0.44, "webpush": 0.06, "expo": 0.04}
 DEAD_SHARE = 0.01
 STRANGER_SHARE = 0.01
-CHAT_SHARE, ALERT_SHARE = 0.4, 0.5  # the rest goes to all apps
+CHAT_SHARE, URGENT_SHARE = 0.4, 0.1  # the rest goes to an app's many users at once
+URGENT_EVENTS = 1_000  # at most: they are a trickle beside the flood, and shall not outlast it by minutes
 CAMPAIGN_USERS = 5_000
 WORDS = ("goal", "rain", "train", "vote", "storm", "match", "draw", "lead", "final", "start")
 
@@ -84,9 +86,20 @@ def _device(number: int, user: int, rng: random.Random) -> DeviceOf:
 
 
 def make_notes(count: int, devices: list[DeviceOf], seed: int) -> Iterator[Note]:
-    """Exactly `count` events: chat-like (own content each), alert-like (one content, many users), all-apps.
+    """Exactly `count` events: those of the flood, then those of the trickle."""
+    yield from make_flood(count, devices, seed)
+    yield from make_trickle(count, devices, seed)
 
-    Chats and alerts go to users of their app, and one in a hundred to anybody: some have no device for it.
+
+def urgent_count(count: int) -> int:
+    """How many of so many events are urgent."""
+    return min(count - round(count * CHAT_SHARE) - round(count * (1 - CHAT_SHARE - URGENT_SHARE)), URGENT_EVENTS)
+
+
+def make_flood(count: int, devices: list[DeviceOf], seed: int) -> Iterator[Note]:
+    """All but the urgent ones of `count` events: chat-like (own content each), alert-like (one content, many users).
+
+    Both go to users of their app, and one chat in a hundred to anybody: some have no device for it.
     """
     rng = random.Random(f"notes/{seed}")
     everybody = sorted({device.user for device in devices})
@@ -95,7 +108,8 @@ def make_notes(count: int, devices: list[DeviceOf], seed: int) -> Iterator[Note]
     def someone(app: str) -> str:
         return rng.choice(everybody if rng.random() < STRANGER_SHARE else owners[app])
 
-    chats, alerts = round(count * CHAT_SHARE), round(count * ALERT_SHARE)
+    chats = round(count * CHAT_SHARE)
+    alerts = count - chats - urgent_count(count)
     content = 0
     for number in range(chats):
         content += 1
@@ -127,11 +141,26 @@ def make_notes(count: int, devices: list[DeviceOf], seed: int) -> Iterator[Note]
             }
             yield Note(user, "bulk", content, event)
         sent += size
-    for number in range(count - chats - alerts):
-        content += 1
-        yield Note(
-            rng.choice(everybody),
-            "urgent",
-            content,
-            {"id": f"code-{seed}-{number}", "class": "code", "title": "Your code", "body": f"{content:06d}"},
-        )
+
+
+def make_trickle(count: int, devices: list[DeviceOf], seed: int) -> Iterator[Note]:
+    """The urgent ones of `count` events, each to all apps of somebody."""
+    rng = random.Random(f"trickle/{seed}")
+    everybody = sorted({device.user for device in devices})
+    for number in range(urgent_count(count)):
+        content = count + number  # above every content of the flood
+        event = {"id": f"code-{seed}-{number}", "class": "code", "title": "Your code", "body": f"{content:06d}"}
+        yield Note(rng.choice(everybody), "urgent", content, event)
+
+
+class Expected:
+    """How many pushes events make: a device of the user in the event's app is one."""
+
+    def __init__(self, devices: list[DeviceOf]) -> None:
+        self._of_user = Counter(device.user for device in devices)
+        self._of_app = Counter((device.user, device.event["app"]) for device in devices)
+
+    def of(self, note: Note) -> int:
+        """For one event."""
+        app = note.event.get("app")
+        return self._of_user[note.user] if app is None else self._of_app[note.user, app]

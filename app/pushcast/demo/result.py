@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pushcast.audit.reckoning import Totals
+from pushcast.simulators.latency import LatencyHistogram
 
 
 @dataclass(slots=True)
@@ -16,7 +15,6 @@ class Tally:
     """What the receipts say per platform, and when the last one ended."""
 
     per_platform: dict[str, Counter[str]] = field(default_factory=dict)
-    waits_ms: dict[str, array[int]] = field(default_factory=dict)  # by lane: creation of the event to its outcome
     last_ended_ms: int = 0
 
     def add(self, receipt: dict[str, Any]) -> None:
@@ -24,8 +22,6 @@ class Tally:
         platform = receipt["platform"]
         if platform is not None:
             self.per_platform.setdefault(platform, Counter())[receipt["outcome"]] += 1
-            wait = receipt["ended_at"] - receipt["created_at"]
-            self.waits_ms.setdefault(receipt["lane"], array("q")).append(wait)
         self.last_ended_ms = max(self.last_ended_ms, receipt["ended_at"])
 
 
@@ -61,7 +57,7 @@ def result_of(
         "seconds": round(seconds, 3),
         "pushes_per_second": round(pushes / seconds),
         "latency_ms": worst_latency(simulators),
-        "per_lane": {lane: {"latency_ms": percentiles(waits)} for lane, waits in sorted(tally.waits_ms.items())},
+        "per_lane": per_lane(simulators),
         "per_platform": {
             platform: {
                 "engine": engines.get(platform),
@@ -75,10 +71,17 @@ def result_of(
     }
 
 
-def percentiles(values: Sequence[int]) -> dict[str, int]:
-    """p50, p95, p99 by nearest rank; `values` holds one at least."""
-    ordered = sorted(values)
-    return {f"p{q}": ordered[min(len(ordered) - 1, -(-len(ordered) * q // 100) - 1)] for q in (50, 95, 99)}
+def per_lane(simulators: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Of each lane: pushes that arrived, and `latency_ms` from the event's Kafka time to a push's first arrival."""
+    lanes: dict[str, LatencyHistogram] = {}
+    for stats in simulators.values():
+        for lane, arrived in stats["arrivals"].items():
+            lanes.setdefault(lane, LatencyHistogram()).merge(arrived["counts"], arrived["max_ms"])
+    shown = {lane: histogram.summary() for lane, histogram in sorted(lanes.items())}
+    return {
+        lane: {"arrived": row.pop("count"), "latency_ms": {name: row[name] for name in ("p50", "p95", "p99")}}
+        for lane, row in shown.items()
+    }
 
 
 def worst_latency(simulators: dict[str, dict[str, Any]]) -> dict[str, float | None]:

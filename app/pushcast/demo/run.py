@@ -6,13 +6,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from pushcast.audit.reader import Books, planner_group
 from pushcast.audit.reckoning import Totals
-from pushcast.demo.load import DeviceOf, make_devices, make_notes
-from pushcast.demo.produce import Progress, produce, producer_of, register, subscribe
-from pushcast.demo.result import Tally, result_of
+from pushcast.demo.load import DeviceOf, Expected, make_devices, make_flood, make_notes, make_trickle, urgent_count
+from pushcast.demo.notify import Trickle, flood
+from pushcast.demo.produce import Progress, register, subscribe
+from pushcast.demo.result import Tally, per_lane, result_of
 from pushcast.demo.strikes import Strikes
 from pushcast.demo.world import World
 from pushcast.model.errors import PushcastError
@@ -44,10 +43,14 @@ def run(world: World, plan: Plan, progress: Progress) -> dict[str, Any]:
         strikes = Strikes(world, plan.notifications, plan.seed) if plan.faults else None
         if strikes is not None:
             strikes.start()
-        _notify(world, plan, devices, progress)
+        trickle = Trickle(world.settings, make_trickle(plan.notifications, devices, plan.seed))
+        trickle.start()
+        notes = make_flood(plan.notifications, devices, plan.seed)
+        flood(world.settings, notes, plan.notifications - urgent_count(plan.notifications), progress)
         struck = {} if strikes is None else strikes.result()
-        _drain(world, books, progress)
-        totals, tally = _reckon(books, produced_from_ms)
+        _drain(world, books, progress, trickle, _expected(plan, devices))
+        totals, tally = _reckon(books, produced_from_ms, progress)
+        progress("waiting for the removal of dead devices", 0, 0)
         removed = _await_removals(books)
     result = result_of(
         totals=totals,
@@ -63,53 +66,51 @@ def run(world: World, plan: Plan, progress: Progress) -> dict[str, Any]:
     return {**result, **struck, "transient_errors": world.transient_errors()}
 
 
-def _notify(world: World, plan: Plan, devices: list[DeviceOf], progress: Progress) -> None:
-    """Writes the notifications. Every content carries its own time of creation, which is also its Kafka timestamp."""
-    producer = producer_of(world.settings)
-    times: dict[int, int] = {}
-    count = 0
-    for note in make_notes(plan.notifications, devices, plan.seed):
-        at_ms = times.get(note.content)
-        if at_ms is None:
-            at_ms = times[note.content] = round(time.time() * 1000)
-        event = {**note.event, "data": {"content": str(note.content), "pushcast_at_ms": str(at_ms)}}
-        topic = topics.notification(Lane(note.lane))
-        produce(producer, topic, note.user, orjson.dumps(event), world.settings.kafka.partitions, at_ms)
-        count += 1
-        if count % 5000 == 0:
-            producer.poll(0)
-            progress("notifications written", count, plan.notifications)
-    producer.flush()
-    progress("notifications written", count, plan.notifications)
+def _expected(plan: Plan, devices: list[DeviceOf]) -> int:
+    """Pushes that the events make, each counted once."""
+    expected = Expected(devices)
+    return sum(expected.of(note) for note in make_notes(plan.notifications, devices, plan.seed))
 
 
-def _drain(world: World, books: Books, progress: Progress) -> None:
+def _drain(world: World, books: Books, progress: Progress, trickle: Trickle, pushes: int) -> None:
     """Waits until every lane's planner and every sender has finished what there is."""
     deadline = time.monotonic() + DRAIN_SECONDS
     retries = [("pushcast-settle", topics.retry(delay)) for delay in topics.RETRY_DELAY_SECONDS]
-    pairs = [(planner_group(lane), topics.notification(lane)) for lane in Lane]
-    # Retries first: what leaves them while this looks is found on a send topic. What moves the other way is found by
-    # the reckoning, which waits for a balance.
-    pairs += retries + [
+    others = [(planner_group(lane), topics.notification(lane)) for lane in Lane]
+    others += [
         (f"pushcast-send-{platform}-{lane}", topics.send(platform, lane))
         for platform in world.platforms()
         for lane in Lane
     ]
     while True:
         world.check_roles()
-        accepted = sum(stats["requests"] for stats in world.simulator_stats().values())
-        left = sum(books.lag(group, topic).records for group, topic in pairs)
-        progress(f"pushes at the providers ({left} records under way)", accepted, 0)
-        if not left:
+        arrived = sum(row["arrived"] for row in per_lane(world.simulator_stats()).values())
+        writing = trickle.is_alive()
+        # Retries first: what leaves them while this looks is found on a send topic. What moves the other way is found
+        # by the reckoning, which waits for a balance.
+        waiting = sum(books.lag(group, topic).records for group, topic in retries)
+        left = sum(books.lag(group, topic).records for group, topic in others)
+        progress(f"pushes at the providers ({awaited(writing, left, waiting)})", min(arrived, pushes), pushes)
+        if not writing and not left and not waiting:
+            trickle.finish()
             return
         if time.monotonic() > deadline:
-            raise PushcastError(f"{left} records still unfinished after {DRAIN_SECONDS:.0f} s")
+            raise PushcastError(f"{left + waiting} records still unfinished after {DRAIN_SECONDS:.0f} s")
         time.sleep(POLL_SECONDS)
 
 
-def _reckon(books: Books, since_ms: int) -> tuple[Totals, Tally]:
+def awaited(writing: bool, left: int, waiting: int) -> str:
+    """What the demo waits for, in words."""
+    parts = [f"{left:,} records under way"] if left else []
+    parts += [f"{waiting:,} wait for their retry"] if waiting else []
+    parts += ["urgent events go on"] if writing else []
+    return ", ".join(parts) or "all are through"
+
+
+def _reckon(books: Books, since_ms: int, progress: Progress) -> tuple[Totals, Tally]:
     """The last receipts may be a commit away: reckons until balanced, for a bounded time."""
     deadline = time.monotonic() + SETTLE_SECONDS
+    progress("auditing: every event against its receipts", 0, 0)
     while True:
         tally = Tally()
         totals = books.reckon(since_ms - 1000, on_receipt=tally.add)

@@ -141,7 +141,7 @@ class World:
         """Starts `pushcast run all` and waits until every role is ready."""
         settings = self.settings
         wanted = {plan.name for plan in processes(settings, list(Lane), list(Platform))}
-        self._say(f"starting {len(wanted)} processes")
+        self._say(f"starting {len(wanted)} processes, which takes about ten seconds")
         command = child_command("run", "all")
         self._roles = subprocess.Popen(
             command,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
@@ -59,6 +60,17 @@ class LatencyHistogram:
         self._counts[min(index, len(self._counts) - 1)] += 1
         self.count += 1
         self.max_ms = max(self.max_ms, ms)
+
+    def merge(self, counts: Mapping[str, int], max_ms: float) -> None:
+        """Adds what another histogram gave as `counts`: percentiles cannot be added, buckets can."""
+        for index, count in counts.items():
+            self._counts[int(index)] += count
+            self.count += count
+        self.max_ms = max(self.max_ms, max_ms)
+
+    def counts(self) -> dict[str, int]:
+        """Buckets that are not empty by their number, as text for JSON; for `merge`."""
+        return {str(index): count for index, count in enumerate(self._counts) if count}
 
     def quantile_ms(self, quantile: float) -> float | None:
         if not self.count:

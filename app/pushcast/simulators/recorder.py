@@ -12,6 +12,8 @@ from pushcast.http2.server_hpack import Shape
 from pushcast.simulators.latency import LatencyHistogram
 
 MARKER: Final = b'"pushcast_at_ms"'
+#: A word of the producer's that arrivals are counted apart by, beside the time.
+GROUP_MARKER: Final = b'"pushcast_group"'
 _MAX_LABELS: Final = 200
 
 Delivery = tuple[int, float, int, int, Shape, tuple[bytes, ...], bytes, str]
@@ -19,12 +21,21 @@ Delivery = tuple[int, float, int, int, Shape, tuple[bytes, ...], bytes, str]
 
 def marker_ms(body: bytes) -> float:
     """The producer's time (ms since the epoch) that a demo payload carries under `pushcast_at_ms`; 0 without one."""
-    at = body.find(MARKER)
-    if at < 0:
-        return 0.0
-    digits = body[at + len(MARKER) : at + len(MARKER) + 24].lstrip(b': "').split(b'"', 1)[0].split(b",", 1)[0]
-    digits = digits.split(b"}", 1)[0].strip()
+    digits = _after(body, MARKER)
     return float(digits) if digits.isdigit() else 0.0
+
+
+def group_of(body: bytes) -> str:
+    """What a demo payload carries under `pushcast_group`, cut at 24 characters; empty without one."""
+    return _after(body, GROUP_MARKER).decode(errors="replace")
+
+
+def _after(body: bytes, marker: bytes) -> bytes:
+    at = body.find(marker)
+    if at < 0:
+        return b""
+    text = body[at + len(marker) : at + len(marker) + 24].lstrip(b': "').split(b'"', 1)[0].split(b",", 1)[0]
+    return text.split(b"}", 1)[0].strip()
 
 
 class Recorder:
@@ -56,17 +67,20 @@ class Recorder:
         self._body: bytes = b""
         self._digest = b""
         self._marker_ms = 0.0
+        self._group = ""
+        self._arrivals: dict[str, LatencyHistogram] = {}
+        self._refused: set[bytes] = set()
 
     def accept(self, token: bytes, body: bytes) -> float:
         """Counts one accepted copy; returns the body's marker."""
-        if body != self._body:
-            self._body = body
-            self._digest = hashlib.blake2b(body, digest_size=8).digest()
-            self._marker_ms = marker_ms(body)
+        self._look(body)
         self.accepted += 1
         key = token + self._digest
         copies = self._copies
         seen = copies.get(key)
+        if self._group and seen is None:
+            self._arrived(key)
+            self._refused.discard(key)
         if seen is not None:
             copies[key] = seen + 1
             self.duplicates += 1
@@ -75,6 +89,30 @@ class Recorder:
         elif self.max_copies:
             self.copies_complete = False
         return self._marker_ms
+
+    def refuse(self, token: bytes, body: bytes) -> None:
+        """A request that a script refuses. It has arrived, and what is sent again does not arrive anew."""
+        self._look(body)
+        if self._group:
+            key = token + self._digest
+            self._arrived(key)
+            if len(self._refused) < self.max_copies:
+                self._refused.add(key)
+
+    def _look(self, body: bytes) -> None:
+        if body != self._body:
+            self._body = body
+            self._digest = hashlib.blake2b(body, digest_size=8).digest()
+            self._marker_ms = marker_ms(body)
+            self._group = group_of(body) if self._marker_ms else ""
+
+    def _arrived(self, key: bytes) -> None:
+        if key in self._refused:
+            return
+        group = self._group
+        if group not in self._arrivals and len(self._arrivals) >= _MAX_LABELS:
+            return
+        self._arrivals.setdefault(group, LatencyHistogram()).add(time.time() * 1000 - self._marker_ms)
 
     def answered(self, marker: float) -> None:
         """An accepted request with a marker was answered just now."""
@@ -120,6 +158,10 @@ class Recorder:
             "protocol_violations": dict(self.violations),
             "events": dict(self.events),
             "latency_ms": self.latency.summary(),
+            "arrivals": {
+                group: {"counts": histogram.counts(), "max_ms": histogram.max_ms}
+                for group, histogram in self._arrivals.items()
+            },
             "last_delivery": self._sequence,
         }
 

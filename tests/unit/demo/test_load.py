@@ -7,7 +7,18 @@ from collections import Counter
 import orjson
 import pytest
 
-from pushcast.demo.load import APPS, PLATFORM_SHARES, make_devices, make_notes, user_count
+from pushcast.demo.load import (
+    APPS,
+    PLATFORM_SHARES,
+    URGENT_EVENTS,
+    Expected,
+    make_devices,
+    make_flood,
+    make_notes,
+    make_trickle,
+    urgent_count,
+    user_count,
+)
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.notifications import ClassRule, NotificationDecoder
 
@@ -97,3 +108,23 @@ def test_the_same_seed_gives_the_same_load_and_another_seed_another() -> None:
     assert make_devices(50, 1) == make_devices(50, 1) != make_devices(50, 2)
     devices = make_devices(50, 1)
     assert list(make_notes(50, devices, 1)) == list(make_notes(50, devices, 1)) != list(make_notes(50, devices, 2))
+
+
+@pytest.mark.parametrize("count", [1, 9, 10_000, 50_000])
+def test_the_urgent_ones_are_a_trickle_of_a_tenth_that_does_not_grow_with_a_large_flood(count: int) -> None:
+    devices = make_devices(200, 1)
+    flood, trickle = list(make_flood(count, devices, 1)), list(make_trickle(count, devices, 1))
+    assert {note.lane for note in trickle} <= {"urgent"}
+    assert not any(note.lane == "urgent" for note in flood)
+    assert len(trickle) == urgent_count(count) <= URGENT_EVENTS
+    assert len(flood) + len(trickle) == count
+    assert not {note.content for note in flood} & {note.content for note in trickle}
+
+
+def test_expected_pushes_are_the_users_devices_in_the_events_app_or_in_all() -> None:
+    devices = make_devices(300, 1)
+    expected = Expected(devices)
+    for note in make_notes(500, devices, 1):
+        app = note.event.get("app")
+        of_user = [device for device in devices if device.user == note.user]
+        assert expected.of(note) == sum(app is None or device.event["app"] == app for device in of_user)

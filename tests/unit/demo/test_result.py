@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pushcast.audit.reckoning import Totals
-from pushcast.demo.result import Tally, percentiles, result_of, worst_latency
+from pushcast.demo.result import Tally, per_lane, result_of, worst_latency
+from pushcast.simulators.latency import LatencyHistogram
 
 
 def totals(accepted: int = 3, invalid: int = 1, **fields: Any) -> Totals:
@@ -23,7 +24,15 @@ def simulator(accepted: int, duplicates: int = 0, complete: bool = True) -> dict
         "copies_complete": complete,
         "requests": accepted + 1,
         "latency_ms": {"p50": 1.0, "p95": 2.0, "p99": float(accepted)},
+        "arrivals": {"urgent": arrived(*range(1, accepted + 1))},
     }
+
+
+def arrived(*waits_ms: float) -> dict[str, Any]:
+    histogram = LatencyHistogram()
+    for wait in waits_ms:
+        histogram.add(wait)
+    return {"counts": histogram.counts(), "max_ms": histogram.max_ms}
 
 
 def tally() -> Tally:
@@ -92,16 +101,17 @@ def test_anything_that_does_not_agree_is_not_balanced(changes: dict[str, Any]) -
     assert result(**changes)["balanced"] is False
 
 
-def test_lanes_show_the_time_from_event_to_outcome_of_deliveries() -> None:
-    assert result()["per_lane"] == {
-        "bulk": {"latency_ms": {"p50": 1000, "p95": 2000, "p99": 2000}},
-        "urgent": {"latency_ms": {"p50": 500, "p95": 500, "p99": 500}},
-    }
+def test_lanes_show_the_time_from_event_to_arrival_over_the_arrivals_of_all_simulators() -> None:
+    apns = {"arrivals": {"urgent": arrived(10, 20, 30), "bulk": arrived(7_000)}}
+    fcm = {"arrivals": {"urgent": arrived(1_000)}}
+    shown = per_lane({"apns": apns, "fcm": fcm})
+    assert {lane: row["arrived"] for lane, row in shown.items()} == {"bulk": 1, "urgent": 4}
+    assert shown["urgent"]["latency_ms"] == pytest.approx({"p50": 20, "p95": 1_000, "p99": 1_000}, rel=0.02)
+    assert shown["bulk"]["latency_ms"]["p50"] == pytest.approx(7_000, rel=0.02)
 
 
-def test_percentiles_are_nearest_rank() -> None:
-    assert percentiles(range(1, 101)) == {"p50": 50, "p95": 95, "p99": 99}
-    assert percentiles([7]) == {"p50": 7, "p95": 7, "p99": 7}
+def test_the_verdict_has_the_lanes_of_its_simulators() -> None:
+    assert result()["per_lane"]["urgent"]["arrived"] == 3
 
 
 def test_the_latency_shown_is_the_slower_platforms() -> None:

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from pushcast.http2.server_hpack import Shape
-from pushcast.simulators.recorder import Recorder, marker_ms
+from pushcast.simulators.latency import LatencyHistogram
+from pushcast.simulators.recorder import Recorder, group_of, marker_ms
 
 
 @pytest.mark.parametrize(
@@ -66,3 +67,42 @@ def test_verdict_labels_are_bounded() -> None:
     for number in range(1_000):
         recorder.verdict(f"400 {number}")
     assert len(recorder.verdicts) == 200
+
+
+def body(group: str, number: int = 0) -> bytes:
+    at_ms = time.time() * 1000 - 5_000
+    return b'{"data":{"pushcast_at_ms":"%d","pushcast_group":"%b","n":"%d"}}' % (at_ms, group.encode(), number)
+
+
+def arrivals(recorder: Recorder) -> dict[str, int]:
+    return {group: sum(shown["counts"].values()) for group, shown in recorder.summary()["arrivals"].items()}
+
+
+def test_the_group_of_a_payload_is_a_word_beside_its_time() -> None:
+    assert group_of(body("urgent")) == "urgent"
+    assert group_of(b'{"pushcast_group": "a", "x":1}') == "a"
+    assert group_of(b"{}") == ""
+
+
+def test_arrivals_are_counted_per_group_from_the_time_in_the_payload() -> None:
+    recorder = Recorder()
+    for token, group in [(b"a", "urgent"), (b"b", "urgent"), (b"a", "flood")]:
+        recorder.accept(token, body(group))
+    recorder.accept(b"c", b'{"pushcast_at_ms":"1"}')
+    assert arrivals(recorder) == {"urgent": 2, "flood": 1}
+    merged = LatencyHistogram()
+    for shown in recorder.summary()["arrivals"].values():
+        merged.merge(shown["counts"], shown["max_ms"])
+    assert merged.count == 3
+    assert merged.quantile_ms(0.5) == pytest.approx(5_000, rel=0.05)
+
+
+def test_a_push_arrives_once_though_it_is_refused_sent_again_and_copied() -> None:
+    recorder = Recorder()
+    refused, taken = body("urgent", 1), body("urgent", 2)
+    for _ in range(2):
+        recorder.refuse(b"a", refused)
+    for _ in range(2):
+        recorder.accept(b"a", refused)
+        recorder.accept(b"a", taken)
+    assert arrivals(recorder) == {"urgent": 2}

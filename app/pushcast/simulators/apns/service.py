@@ -172,6 +172,7 @@ class ApnsProvider(Provider):
         if effect is not None:
             label = self.perform(connection, stream_id, effect, delay, message_id)
             recorder.verdict(label)
+            recorder.refuse(token, body)
             if self.bad_device_token_limit is not None and label == "400 BadDeviceToken":
                 self._count_bad_token(connection)
         else:

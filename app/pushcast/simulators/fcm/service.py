@@ -148,6 +148,7 @@ class FcmProvider(Provider):
             if label.startswith("4") and not label.startswith("429"):
                 self.quota.refuses_project(target.project, self.clock.now())  # it counts all the same
             recorder.verdict(label)
+            recorder.refuse(address, _TIME_LEFT.sub(b"", body))
             return label
         retry_after = None
         if self.checks and not forced and fault is None:

@@ -116,6 +116,7 @@ class WebPushProvider(Provider):
         if effect is not None and effect.kind != "ok":
             label = self.perform(connection, stream_id, effect, delay, personality)
             self.recorder.verdict(label)
+            self.recorder.refuse(subscription_id, self._open(subscription_id, headers, body))
             return label
         refused = self._refuse(headers, personality, bound, body) if self.checks and effect is None else None
         if refused is not None:
