@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 
 from confluent_kafka.admin import AdminClient
@@ -11,6 +12,7 @@ from flow.kafka_tools import ensure_topics
 from flow.settle_tools import PARTITIONS
 from flow.test_audit import Writer
 from pushcast.audit.case import BOOKS, WAITING
+from pushcast.audit.overview import overview
 from pushcast.audit.why import why
 from pushcast.config.settings import Settings
 from pushcast.kafka.positions import Positions
@@ -44,6 +46,26 @@ def test_a_notification_is_followed_through_the_topics(kafka: str, unique: Calla
         (INTAKE, writer.partition),
         (topics.PLANNED, writer.partition),
     ]
+
+
+def test_the_status_shows_a_group_without_members_and_its_oldest_record(
+    kafka: str, unique: Callable[[str], str]
+) -> None:
+    topic, group = unique("topic"), unique("group")
+    dead = topics.dead_letter(topic)
+    ensure_topics(kafka, (topic, dead), PARTITIONS)
+    writer = Writer(kafka, unique("user"))
+    now_ms = time.time_ns() // 1_000_000
+    for _ in range(3):
+        writer.write(topic, b"{}")
+    writer.write(dead, b"{}")
+    settings = Settings.model_validate({"kafka": {"bootstrap_servers": kafka, "partitions": PARTITIONS}})
+    found = overview(settings, {group: {topic}}, [dead], now_ms)
+    [row] = found.groups
+    assert (row.members.alive, row.lag) == (0, {topic: 3})
+    assert row.oldest_ms is not None
+    assert row.oldest_ms >= now_ms
+    assert found.dead_letters == {dead: 1}
 
 
 def test_positions_of_what_is_not_there_are_left_out(kafka: str, unique: Callable[[str], str]) -> None:

@@ -16,7 +16,7 @@ _KAFKA_ERRORS = (
     ("aiokafka.errors", "KafkaError"),
     ("pushcast.handover.reading", "TailUnreadable"),
 )
-COMMANDS = ("run", "sim", "send", "pause", "resume", "audit", "why", "demo")
+COMMANDS = ("run", "sim", "send", "pause", "resume", "audit", "why", "status", "demo")
 
 
 def build(nouns: Sequence[str]) -> typer.Typer:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import getpass
 import socket
 import time
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
-from pushcast.cli.output import Output, OutputOption, print_json, say
+from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect, require_app
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
 from pushcast.wire.control import Breaker, Kind, Pause, Subject
+from pushcast.wire.control_state import ControlState
 from pushcast.wire.times import rfc3339
 
 AppOption = Annotated[str | None, typer.Option("--app", help="An app of the configuration.")]
@@ -39,12 +41,7 @@ def pause(
     if list_:
         if (app, platform, lane) != (None, None, None):
             raise typer.BadParameter("--list stands alone")
-        state = read_state(settings)
-        _show(
-            [paused_row(subject, entry) for subject, entry in sorted(state.pauses.items(), key=_order)],
-            [_breaker_row(*where, entry) for where, entry in sorted(state.breakers.items()) if entry.is_open],
-            output,
-        )
+        _show(*in_force(read_state(settings)), output)
         return
     subject = subject_of(settings, app, platform, lane)
     known = read_state(settings).pauses.get(subject)
@@ -56,6 +53,12 @@ def pause(
     else:
         since = "" if known is None else f" since {rfc3339(known.since_ms)}: nothing changed"
         typer.echo(f"{named(subject)} is paused{since}")
+
+
+def in_force(state: ControlState) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """(pauses, open breakers), for JSON."""
+    pauses = [paused_row(subject, entry) for subject, entry in sorted(state.pauses.items(), key=_order)]
+    return pauses, [_breaker_row(*where, entry) for where, entry in sorted(state.breakers.items()) if entry.is_open]
 
 
 def subject_of(settings: Settings, app: str | None, platform: Platform | None, lane: Lane | None) -> Subject:
@@ -103,10 +106,16 @@ def _show(pauses: list[dict[str, Any]], breakers: list[dict[str, Any]], output: 
     if output is Output.json:
         print_json({"pauses": pauses, "open_breakers": breakers})
         return
+    for line in lines_in_force(pauses, breakers):
+        typer.echo(line)
+    say(f"{len(pauses)} paused, {counted(len(breakers), 'breaker')} open")
+
+
+def lines_in_force(pauses: list[dict[str, Any]], breakers: list[dict[str, Any]]) -> Iterator[str]:
+    """For people."""
     for row in pauses:
         comment = f": {row['comment']}" if row["comment"] else ""
         place = f"{row['app']}  {row['platform']}  {row['lane'] or 'every lane'}"
-        typer.echo(f"{place}  paused since {row['since']} by {row['by']}{comment}")
+        yield (f"{place}  paused since {row['since']} by {row['by']}{comment}")
     for row in breakers:
-        typer.echo(f"{row['app']}  {row['platform']}  breaker open since {row['opened_at']}: {row['reason']}")
-    say(f"{len(pauses)} paused, {len(breakers)} breakers open")
+        yield (f"{row['app']}  {row['platform']}  breaker open since {row['opened_at']}: {row['reason']}")

@@ -40,6 +40,11 @@ class Positions:
         """Next offset to be written. Partitions that do not exist are left out."""
         return self._offsets(spots, _SPEC.latest())
 
+    def at(self, spots: Iterable[Spot], timestamp_ms: int) -> dict[Spot, int]:
+        """First offset of that time or later. Partitions that have none are left out."""
+        found = self._offsets(spots, _SPEC.for_timestamp(timestamp_ms))
+        return {spot: offset for spot, offset in found.items() if offset >= 0}
+
     def committed(self, group: str, spots: Iterable[Spot]) -> dict[Spot, int]:
         """Where the group goes on, for partitions in which it has committed; it needs no member for that."""
         wanted = [TopicPartition(*spot) for spot in spots]

@@ -1,0 +1,116 @@
+"""How every stage stands, asked of the cluster: the lag of a stage that is down has nobody else to tell it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import Message
+
+from pushcast.audit.why import plain
+from pushcast.config.settings import Settings
+from pushcast.handover.reading import Span, SpanReader
+from pushcast.kafka.clients import client_config, open_admin
+from pushcast.kafka.positions import Members, Positions, Spot
+from pushcast.wire import topics
+from pushcast.wire.headers import FENCE, first
+from pushcast.wire.times import rfc3339
+
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLag:
+    """One consumer group. Lag counts records that it has not finished, fences among them."""
+
+    group: str
+    members: Members
+    lag: Mapping[str, int]  # by topic
+    oldest_ms: int | None = None  # Kafka time of the oldest of them
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "group": self.group,
+            "state": self.members.state,
+            "members": self.members.alive,
+            "lag": sum(self.lag.values()),
+            "oldest_at": None if self.oldest_ms is None else rfc3339(self.oldest_ms),
+            "topics": {topic: records for topic, records in self.lag.items() if records},
+        }
+
+
+@dataclass(slots=True)
+class Overview:
+    """What `pushcast status` says of groups and dead letters."""
+
+    groups: list[GroupLag] = field(default_factory=list)
+    dead_letters: Counter[str] = field(default_factory=Counter)  # of the last hour, by dead-letter topic
+
+    @property
+    def parked(self) -> int:
+        """Records kept aside that nobody has passed on yet."""
+        return sum(each.lag.get(topics.PARKED, 0) for each in self.groups)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "groups": [each.to_dict() for each in self.groups],
+            "parked": self.parked,
+            "dead_letters_last_hour": dict(sorted(self.dead_letters.items())),
+        }
+
+
+def unfinished(starts: Mapping[Spot, int], ends: Mapping[Spot, int], committed: Mapping[Spot, int]) -> dict[Spot, Span]:
+    """Of each partition what its group has not finished; what retention took is over. Pure."""
+    spans = {spot: (max(starts.get(spot, 0), committed.get(spot, 0)), end) for spot, end in ends.items()}
+    return {spot: (first, end) for spot, (first, end) in spans.items() if first < end}
+
+
+def overview(settings: Settings, groups: Mapping[str, Collection[str]], dead: Collection[str], now_ms: int) -> Overview:
+    """`groups`: the topics that each reads; `dead`: dead-letter topics. Blocks.
+
+    Raises KafkaException, TailUnreadable.
+    """
+    kafka = settings.kafka
+    positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security, tool=True)))
+    reader = SpanReader(kafka.bootstrap_servers, kafka.security)
+    spots = [(topic, partition) for topic in {*dead, *_all(groups)} for partition in range(kafka.partitions)]
+    starts, ends = positions.starts(spots), positions.ends(spots)
+    spans: dict[str, dict[Spot, Span]] = {}
+    for group, read in groups.items():
+        its_ends = {spot: end for spot, end in ends.items() if spot[0] in read}
+        spans[group] = unfinished(starts, its_ends, positions.committed(group, its_ends))
+    oldest: dict[Spot, int] = {}
+
+    def note(message: Message) -> None:
+        record = plain(message)
+        oldest.setdefault((record.topic, record.partition), record.timestamp)
+
+    firsts = {spot: (start, start + 1) for each in spans.values() for spot, (start, _) in each.items()}
+    asyncio.run(reader.read(firsts, note))
+    members = positions.members(groups)
+    found = Overview([_lag(group, members[group], spans[group], oldest) for group in groups])
+
+    def count(message: Message) -> None:
+        record = plain(message)
+        if first(record.headers, FENCE) is None:
+            found.dead_letters[record.topic] += 1
+
+    since = positions.at([spot for spot in ends if spot[0] in dead], now_ms - HOUR_MS)
+    asyncio.run(reader.read({spot: (since.get(spot, ends[spot]), ends[spot]) for spot in since}, count))
+    return found
+
+
+def _all(groups: Mapping[str, Collection[str]]) -> set[str]:
+    return {topic for read in groups.values() for topic in read}
+
+
+def _lag(group: str, members: Members, spans: Mapping[Spot, Span], oldest: Mapping[Spot, int]) -> GroupLag:
+    lag: Counter[str] = Counter()
+    for (topic, _), (start, end) in spans.items():
+        lag[topic] += end - start
+    return GroupLag(group, members, lag, min((oldest[spot] for spot in spans if spot in oldest), default=None))

@@ -1,0 +1,72 @@
+"""`pushcast status`: how every group stands, what is paused, broken, parked and dead."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from pushcast.cli.output import Output, OutputOption, counted, print_json
+from pushcast.cli.pause import in_force, lines_in_force
+from pushcast.cli.session import connect
+from pushcast.config.settings import Settings
+from pushcast.model.words import Lane
+
+
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+    every_seconds: Annotated[float, typer.Option(min=0.5, help="With --watch: time between two looks.")] = 2.0,
+    output: OutputOption = Output.text,
+) -> None:
+    """Lag, members and oldest record of each group, then what is paused, broken, parked and dead."""
+    settings = connect()
+    while True:
+        found = look(settings)
+        if output is Output.json:
+            print_json(found)
+        else:
+            clear = "\x1b[2J\x1b[H" if watch and sys.stdout.isatty() else ""
+            typer.echo(clear + "\n".join(page(found)))
+        if not watch:
+            return
+        time.sleep(every_seconds)
+
+
+def look(settings: Settings) -> dict[str, Any]:
+    """All of it, for JSON. Blocks."""
+    from pushcast.audit.overview import overview
+    from pushcast.kafka.switchboard import read_state
+    from pushcast.kafka.topics import load_topology
+    from pushcast.runtime.hosted import specs_of
+    from pushcast.runtime.roles import ROLES
+    from pushcast.wire.topics import DEAD_LETTER_SUFFIX
+
+    platforms = sorted({platform for app in settings.apps.values() for platform in app.platforms()})
+    specs = [spec for role in ROLES for spec in specs_of(role, settings, list(Lane), platforms)]
+    groups = {spec.group: {topic for each in spec.subscriptions for topic in each.topics} for spec in specs}
+    dead = [topic.name for topic in load_topology().all_topics if topic.name.endswith(DEAD_LETTER_SUFFIX)]
+    pauses, breakers = in_force(read_state(settings))
+    found = overview(settings, groups, dead, round(time.time() * 1000))
+    return {**found.to_dict(), "pauses": pauses, "open_breakers": breakers}
+
+
+def page(found: dict[str, Any]) -> Iterator[str]:
+    """Lines for people."""
+    width = max((len(row["group"]) for row in found["groups"]), default=5)
+    yield f"{'group':{width}}  members  state     {'lag':>10}  oldest record"
+    for row in found["groups"]:
+        oldest = row["oldest_at"] or "-"
+        yield f"{row['group']:{width}}  {row['members']:>7}  {row['state']:8}  {row['lag']:>10,}  {oldest}"
+        if row["lag"] and not row["members"]:
+            yield from (
+                f"  {topic}: {counted(records, 'record')}, no member" for topic, records in row["topics"].items()
+            )
+    yield from lines_in_force(found["pauses"], found["open_breakers"])
+    yield f"{len(found['pauses'])} paused, {counted(len(found['open_breakers']), 'breaker')} open"
+    yield f"{counted(found['parked'], 'record')} parked"
+    letters = found["dead_letters_last_hour"]
+    yield f"{counted(sum(letters.values()), 'dead letter')} of the last hour"
+    yield from (f"  {topic}: {count:,}" for topic, count in letters.items())

@@ -1,0 +1,48 @@
+"""`pushcast status`: a stage that is down shows its lag like any other."""
+
+from __future__ import annotations
+
+import pytest
+
+from pushcast.audit.overview import GroupLag, Overview, unfinished
+from pushcast.cli.output import counted
+from pushcast.cli.status import page
+from pushcast.kafka.positions import Members
+from pushcast.wire import topics
+
+
+def test_unfinished_is_what_lies_between_the_commit_and_the_end() -> None:
+    starts = {("t", 0): 0, ("t", 1): 50, ("t", 2): 0, ("t", 3): 9}
+    ends = {("t", 0): 10, ("t", 1): 60, ("t", 2): 10, ("t", 3): 9}
+    committed = {("t", 0): 4, ("t", 1): 3, ("t", 3): 9}
+    assert unfinished(starts, ends, committed) == {
+        ("t", 0): (4, 10),
+        ("t", 1): (50, 60),  # what retention took is over
+        ("t", 2): (0, 10),  # a group that never committed has everything before it
+    }
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "said"), [(1, "app", "1 app"), (2, "class", "2 classes"), (0, "entry", "0 entries")]
+)
+def test_what_is_counted_is_in_its_number(count: int, noun: str, said: str) -> None:
+    assert counted(count, noun) == said
+
+
+def test_a_group_without_members_names_the_topics_that_wait_for_it() -> None:
+    overview = Overview(
+        [
+            GroupLag("pushcast-plan-urgent", Members("stable", 1), {"in": 0}),
+            GroupLag("pushcast-send-fcm-bulk", Members("empty", 0), {"push.send.fcm.bulk.v1": 6000}, 1000),
+            GroupLag("pushcast-settle", Members("stable", 2), {topics.PARKED: 1}, 2000),
+        ]
+    )
+    overview.dead_letters["x.dlq"] += 1
+    found = overview.to_dict()
+    assert (found["groups"][1]["lag"], found["groups"][1]["oldest_at"]) == (6000, "1970-01-01T00:00:01.000Z")
+    lines = list(page({**found, "pauses": [], "open_breakers": []}))
+    assert "  push.send.fcm.bulk.v1: 6,000 records, no member" in lines
+    assert "1 record parked" in lines
+    assert "1 dead letter of the last hour" in lines
+    assert "  x.dlq: 1" in lines
+    assert not any("pushcast-plan" in line and "no member" in line for line in lines)
