@@ -51,6 +51,7 @@ lint: $(STAMP)
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/codespell
 
 bench: $(STAMP)
 	@$(VENV)/bin/pushcast bench $(ARGS)

@@ -67,6 +67,7 @@ def planned_row(
     users: int,
     name: str = "",
 ) -> Row:
+    """Writes events and waits until they are planned; the planner is the process under test."""
     partitions = cluster.settings.kafka.partitions
     made = list(events(shape, form, items, users, run, partitions, now_ms()))
     return _through(cluster, process, TOPIC, GROUP, made, name)
@@ -105,4 +106,5 @@ def _stock(cluster: BenchCluster, items: int, options: Options) -> Row:
 
 
 def now_ms() -> int:
+    """Unix time in milliseconds."""
     return time.time_ns() // 1_000_000

@@ -71,6 +71,7 @@ def measured(
     chat: bool,
     options: Options,
 ) -> Row:
+    """One row of the SEND stage: send records are written, and its receipts are awaited."""
     before = sum(cluster.ends(topics.RECEIPT))
     accepted_before = _accepted(sim)
     options.say(f"{name}: {items} pushes")

@@ -37,6 +37,7 @@ class Burst:
 
 
 def column_slice(column: Sequence[bytes | None], indices: Sequence[int]) -> Sequence[bytes | None]:
+    """The values of these requests, in their order; a plain slice where the indices are a range."""
     if isinstance(indices, range):
         return column[indices.start : indices.stop]
     return [column[index] for index in indices]
@@ -61,6 +62,7 @@ def header_block(job: Job, segments: Sequence[bytes], index: int) -> bytes:
 
 
 def body_of(job: Job, index: int) -> bytes:
+    """The body of one request: the template's own, or its frame around the request's last column."""
     body = job.template.body
     if isinstance(body, bytes):
         return body

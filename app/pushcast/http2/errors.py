@@ -25,22 +25,32 @@ class ConnectionFault(Exception):
 
 
 class NotConnected(ConnectionFault):
+    """No connection came about; nothing was written."""
+
     reason = "not_connected"
 
 
 class ConnectFailed(NotConnected):
+    """TCP: refused, unreachable or not in time."""
+
     reason = "connect_failed"
 
 
 class TlsFailed(NotConnected):
+    """The TLS handshake failed, the certificate was not accepted among other reasons."""
+
     reason = "tls_failed"
 
 
 class AlpnRefused(NotConnected):
+    """The server does not speak HTTP/2 on this port."""
+
     reason = "alpn_refused"
 
 
 class ProxyRefused(NotConnected):
+    """The proxy did not open the tunnel."""
+
     reason = "proxy_refused"
 
 
@@ -66,12 +76,18 @@ class PeerWentAway(ConnectionFault):
 
 
 class PeerSilent(ConnectionFault):
+    """A PING was not answered in time."""
+
     reason = "peer_silent"
 
 
 class ConnectionDropped(ConnectionFault):
+    """The transport ended without a GOAWAY."""
+
     reason = "connection_dropped"
 
 
 class ClosedByUs(ConnectionFault):
+    """We closed it: rotation, or the end of the process."""
+
     reason = "closed_by_us"

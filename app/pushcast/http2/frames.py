@@ -100,23 +100,28 @@ def frame_prefix(length: int, type_: int, flags: int) -> bytes:
 
 
 def pack_frame(type_: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
+    """A frame of any type (RFC 9113 §4.1)."""
     length = len(payload)
     return _PACK_HEADER(length >> 16, length & 0xFFFF, type_, flags, stream_id) + payload
 
 
 def pack_settings(values: dict[int, int]) -> bytes:
+    """SETTINGS on stream 0 (§6.5)."""
     return pack_frame(SETTINGS, 0, 0, b"".join(_PACK_SETTING(key, value) for key, value in values.items()))
 
 
 def pack_settings_ack() -> bytes:
+    """The acknowledgement of the peer's SETTINGS (§6.5.3)."""
     return pack_frame(SETTINGS, FLAG_ACK, 0)
 
 
 def pack_window_update(stream_id: int, increment: int) -> bytes:
+    """WINDOW_UPDATE; stream 0 is the connection (§6.9)."""
     return pack_frame(WINDOW_UPDATE, 0, stream_id, PACK_U32(increment))
 
 
 def pack_rst_stream(stream_id: int, error_code: int) -> bytes:
+    """RST_STREAM (§6.4)."""
     return pack_frame(RST_STREAM, 0, stream_id, PACK_U32(error_code))
 
 
@@ -126,6 +131,7 @@ def pack_ping(payload: bytes, *, ack: bool = False) -> bytes:
 
 
 def pack_goaway(last_stream_id: int, error_code: int, debug: bytes = b"") -> bytes:
+    """GOAWAY (§6.8)."""
     return pack_frame(GOAWAY, 0, 0, _PACK_GOAWAY(last_stream_id, error_code) + debug)
 
 

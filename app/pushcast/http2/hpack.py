@@ -49,6 +49,7 @@ _LENGTHS: Final = [encode_integer(_length, 7, 0) for _length in range(256)]
 
 
 def encode_string(value: bytes) -> bytes:
+    """A string literal without Huffman coding (RFC 7541 §5.2)."""
     return encode_length(len(value)) + value
 
 

@@ -19,6 +19,8 @@ class LimitedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
+    """Figures of a pool at one moment; `ended` counts closed connections by reason since the start."""
+
     connections: int
     opening: int
     draining: int

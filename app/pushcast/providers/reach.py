@@ -17,6 +17,8 @@ from pushcast.model.errors import ConfigurationError
 
 
 class Address(NamedTuple):
+    """Host and port of a provider."""
+
     host: str
     port: int
 

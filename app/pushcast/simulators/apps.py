@@ -44,6 +44,8 @@ def app_specs(apps: int | Sequence[AppSpec | str]) -> list[AppSpec]:
 
 @dataclass(frozen=True, slots=True)
 class ApnsKey:
+    """A signing key of a simulated team, and where its file lies."""
+
     key_file: Path
     key_id: str
     team_id: str
@@ -65,6 +67,8 @@ def apns_key(directory: Path, spec: AppSpec, random: Random) -> ApnsKey:
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
+    """A service account of a simulated project, and where its file lies."""
+
     file: Path
     project_id: str
     client_email: str

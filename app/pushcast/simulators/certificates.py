@@ -43,6 +43,7 @@ def identity(directory: Path) -> Identity:
 
 
 def server_context(found: Identity, *, alpn: list[str], client_certificates: bool = False) -> ssl.SSLContext:
+    """TLS of a simulator: 1.2 or newer, client certificates asked for where they are wanted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(found.server_file)

@@ -333,4 +333,5 @@ def retry_after_field(effect: Effect) -> bytes:
 
 
 def json_body(value: Any) -> bytes:
+    """Compact JSON in UTF-8."""
     return json.dumps(value, separators=(",", ":")).encode()

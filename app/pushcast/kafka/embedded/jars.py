@@ -48,15 +48,18 @@ class Jar:
 
 
 def read_lock(path: Path = LOCK_FILE) -> list[Jar]:
+    """The jars that the lock names, with their sums."""
     return [Jar(**row) for row in tomllib.loads(path.read_text())["jar"]]
 
 
 def file_sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def default_cache(environment: Environment) -> Path:
+    """Where the jars of this Kafka version lie."""
     return environment.cache_dir / f"kafka-{KAFKA_VERSION}"
 
 

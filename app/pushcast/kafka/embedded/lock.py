@@ -30,6 +30,7 @@ def resolve(scratch: Path) -> list[Jar]:
 
 
 def render(jars: list[Jar]) -> str:
+    """The text of the lock file."""
     rows = "".join(
         f'\n[[jar]]\ngroup = "{jar.group}"\nartifact = "{jar.artifact}"\n'
         f'version = "{jar.version}"\nsha256 = "{jar.sha256}"\n'

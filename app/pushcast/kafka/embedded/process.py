@@ -26,6 +26,7 @@ def _mark(broker_dir: Path) -> str:
 
 
 def java_command(java: Path, jars: Sequence[Path], *options: str) -> list[str]:
+    """A command line of `java` with its class path, without the main class."""
     return [str(java), *options, "-cp", os.pathsep.join(map(str, jars))]
 
 

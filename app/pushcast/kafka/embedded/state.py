@@ -89,10 +89,12 @@ def read(data_dir: Path) -> Layout | None:
 
 
 def write(data_dir: Path, layout: Layout) -> None:
+    """Stores the layout of a cluster."""
     write_atomically(data_dir / _STATE_FILE, json.dumps(asdict(layout), indent=2) + "\n")
 
 
 def write_atomically(path: Path, text: str) -> None:
+    """Readers see the old text or the new one, never a part."""
     scratch = path.with_name(f".{path.name}.new")
     scratch.write_text(text)
     os.replace(scratch, path)

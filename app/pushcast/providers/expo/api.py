@@ -27,6 +27,8 @@ _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, h
 
 
 class Answer(NamedTuple):
+    """An HTTP answer of Expo, as it came."""
+
     status: int
     body: bytes
     retry_after: bytes | None

@@ -19,6 +19,8 @@ _JSON: Final = literal(b"content-type", b"application/json")
 
 
 class Broadcasts:
+    """Channels of one simulator, and what is published on them."""
+
     def __init__(self, random: Random, judge: Judge, next_id: Callable[[], bytes]) -> None:
         """`next_id` makes the `apns-request-id` of the next answer."""
         self.channels = Channels(random)

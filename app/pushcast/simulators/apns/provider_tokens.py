@@ -30,6 +30,8 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class ProviderToken:
+    """A token that was verified; `issued_at` in seconds of Unix time."""
+
     key: SigningKey
     issued_at: float
 

@@ -34,6 +34,8 @@ _PACK_U32: Final = f.PACK_U32
 
 
 class ApnsProvider(Provider):
+    """A simulated Apple behind one port."""
+
     platform: ClassVar[str] = "apns"
 
     def __init__(

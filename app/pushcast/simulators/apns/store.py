@@ -16,6 +16,8 @@ _MAX_ON_SCREEN: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Shown:
+    """A notification on the screen of a simulated device; times are the simulator's clock in seconds."""
+
     bundle: str
     collapse_id: str
     body: bytes

@@ -126,6 +126,7 @@ def refuse_headers(headers: Headers) -> str | None:
 
 
 def refuse_suffix(topic: bytes, push_type: bytes) -> str | None:
+    """Reason when topic suffix and push type do not belong together, else None."""
     if not topic or not push_type:
         return None
     suffix = TOPIC_SUFFIX[push_type]
@@ -135,6 +136,7 @@ def refuse_suffix(topic: bytes, push_type: bytes) -> str | None:
 
 
 def refuse_path(path: bytes) -> str | None:
+    """Reason when the path names no device token, else None."""
     if not path.startswith(DEVICE_PATH):
         return "BadPath"
     token = path[len(DEVICE_PATH) :]

@@ -119,6 +119,7 @@ def _json(body: bytes) -> Any:
 
 
 def is_token(token: str) -> bool:
+    """Whether it has the form of an Expo push token."""
     return _TOKEN.fullmatch(token) is not None
 
 
@@ -128,10 +129,12 @@ def name_of(token: str) -> str:
 
 
 def ticket_error(token: str) -> str | None:
+    """The error that a token with this prefix gets as its ticket."""
     return _by_name(_TICKET_ERRORS, token)
 
 
 def receipt_error(token: str) -> str | None:
+    """The error that a token with this prefix gets in its receipt."""
     return _by_name(_RECEIPT_ERRORS, token)
 
 

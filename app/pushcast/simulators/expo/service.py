@@ -29,6 +29,8 @@ _JSON: Final = literal(b"content-type", b"application/json; charset=utf-8")
 
 
 class ExpoProvider(Provider):
+    """A simulated Expo push service behind one port."""
+
     platform: ClassVar[str] = "expo"
 
     def __init__(

@@ -59,6 +59,7 @@ def apns_fault(status: int, reason: str) -> FcmFault:
 
 
 def quota_fault(subject: str, description: str) -> FcmFault:
+    """429 with the quota that was exceeded."""
     detail = {"@type": _QUOTA_FAILURE, "violations": [{"subject": subject, "description": description}]}
     message = f"Quota exceeded for quota metric 'Send requests' of service 'fcm.googleapis.com' ({subject})."
     return FcmFault(429, "RESOURCE_EXHAUSTED", message, "QUOTA_EXCEEDED", (detail,))

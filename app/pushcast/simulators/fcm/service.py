@@ -30,6 +30,8 @@ _TIME_LEFT = re.compile(rb'"(?:ttl|TTL)"\s*:\s*"[^"]*"')
 
 
 class FcmProvider(Provider):
+    """A simulated FCM, v1 API, behind one port."""
+
     platform: ClassVar[str] = "fcm"
 
     def __init__(

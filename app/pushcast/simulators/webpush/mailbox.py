@@ -11,6 +11,8 @@ _MAX_PER_SUBSCRIPTION: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Message:
+    """A message that a simulated browser has received and decrypted."""
+
     topic: str
     urgency: str
     ttl_seconds: int

@@ -34,6 +34,8 @@ _HUGE: Final = b"x" * (1 << 20)
 
 
 class WebPushProvider(Provider):
+    """A simulated push service of browsers behind one port."""
+
     platform: ClassVar[str] = "webpush"
 
     def __init__(self, *, clock: SimulatorClock, random: Random, recorder: Recorder, checks: bool, seed: int) -> None:

@@ -33,6 +33,7 @@ class Subscription:
 
 
 def base64url(data: bytes) -> str:
+    """Without padding (RFC 4648 §5)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
