@@ -115,8 +115,15 @@ def outcomes(results: list[Result]) -> Counter[tuple[str, str | None]]:
     return Counter((result.disposition.value, result.reason) for result in results)
 
 
-def provider_for(simulator: Simulator, engine: str, *, clock: Clock | None = None, **settings: Any) -> Provider:
-    """The provider of app `news` at this simulator."""
+def provider_for(
+    simulator: Simulator,
+    engine: str,
+    *,
+    clock: Clock | None = None,
+    send: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Provider:
+    """The provider of app `news` at this simulator; `send` are settings of the stage, `settings` the provider's own."""
     known = {
         "key_file",
         "key_id",
@@ -136,7 +143,7 @@ def provider_for(simulator: Simulator, engine: str, *, clock: Clock | None = Non
         **own,
         **settings,
     }
-    tree = Settings(apps={"news": {simulator.platform: chosen}})  # type: ignore[dict-item]
+    tree = Settings(send=send or {}, apps={"news": {simulator.platform: chosen}})  # type: ignore[dict-item]
     return build("news", simulator.platform, tree, clock)
 
 

@@ -37,20 +37,27 @@ def messages(
     body_chars: int,
     now_ms: int,
     subscriptions: Sequence[str] = (),
+    broadcast: bool = False,
 ) -> Iterator[Message]:
-    """Messages for `targets` devices in all, each of a content of its own; the last one may be smaller."""
+    """Messages for `targets` devices in all, each of a content of its own; the last one may be smaller.
+
+    Each target has a notification of its own, or with `broadcast` all of a message have one.
+    """
     for first in range(0, targets, targets_per_message):
         numbers = range(first, min(first + targets_per_message, targets))
-        yield _message(platform, numbers, body_chars, now_ms, subscriptions)
+        yield _message(platform, numbers, body_chars, now_ms, subscriptions, broadcast)
 
 
-def _message(platform: Platform, numbers: range, body_chars: int, now_ms: int, subscriptions: Sequence[str]) -> Message:
-    ids = [f"{now_ms:x}-{number:012x}" for number in numbers]
+def _message(
+    platform: Platform, numbers: range, body_chars: int, now_ms: int, subscriptions: Sequence[str], broadcast: bool
+) -> Message:
+    ids = [f"{now_ms:x}-{numbers.start if broadcast else number:012x}" for number in numbers]
     users = [f"user-{number}" for number in numbers]
     devices = [f"device-{number}" for number in numbers]
     addresses = [address(platform, number, subscriptions) for number in numbers]
     kind = AddressKind.SUBSCRIPTION if platform is Platform.WEBPUSH else AddressKind.TOKEN
     count = len(ids)
+    notifications = 1 if broadcast else count
     digits = str(numbers.start)
     return Message(
         app=APP,
@@ -58,11 +65,11 @@ def _message(platform: Platform, numbers: range, body_chars: int, now_ms: int, s
         content=Content("Goal!", digits + "x" * max(0, body_chars - len(digits)), {"match": "4711"}),
         options=Options(),
         content_hash=token_hash(digits.encode()),
-        notification_ids=ids,
-        created_at=[now_ms] * count,
-        traces=[""] * count,
+        notification_ids=ids[:notifications],
+        created_at=[now_ms] * notifications,
+        traces=[""] * notifications,
         targets=Targets(
-            notification=list(range(count)),
+            notification=[0] * count if broadcast else list(range(count)),
             user=users,
             device=devices,
             delivery_id=[delivery_id(*names) for names in zip(ids, users, [APP] * count, devices, strict=True)],

@@ -54,6 +54,7 @@ class Case:
     platform: Platform
     engine: str = "multicast"
     share: float = 1.0
+    broadcast: bool = False  # one notification for all targets of a message
     chat: bool = False  # a message of its own for every target
     latency: Latency | None = None
     all_in_flight: bool = False  # exactly IN_FLIGHT items, none answered before the last has left
@@ -79,11 +80,13 @@ class Case:
             body_chars=BODY_CHARS[self.platform],
             in_flight=IN_FLIGHT,
             subscriptions=tuple(subscriptions),
+            broadcast=self.broadcast,
         )
 
 
 CASES: Final = (
     Case("apns/multicast", Platform.APNS),
+    Case("apns/broadcast", Platform.APNS, broadcast=True),
     Case("apns/aioapns", Platform.APNS, "aioapns", 1 / 40),
     Case("apns/httpx", Platform.APNS, "httpx", 1 / 200),
     Case("apns/multicast/50ms", Platform.APNS, latency=SLOW),

@@ -45,6 +45,7 @@ class Load(msgspec.Struct, frozen=True):
     body_chars: int
     in_flight: int
     subscriptions: tuple[str, ...] = ()
+    broadcast: bool = False
 
     @property
     def total(self) -> int:
@@ -169,6 +170,7 @@ async def measure(load_: Load, provider: Provider, go_on: Callable[[], Awaitable
             body_chars=load_.body_chars,
             now_ms=int(time.time() * 1000),
             subscriptions=load_.subscriptions,
+            broadcast=load_.broadcast,
         )
     )
     await provider.start()

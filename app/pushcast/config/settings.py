@@ -90,6 +90,8 @@ class Send(Strict):
     now_or_never_seconds: float = Field(default=10.0, ge=0, le=3600)  # so long what has a TTL of 0 may still leave
     slow_seconds: float = Field(default=5.0, gt=0, le=3600)  # work that would wait longer is parked
     limit: Literal["adaptive", "fixed"] = "adaptive"  # requests out: as the provider's latency allows, or max_in_flight
+    # What replaces what on a screen, without a collapse id: a notification itself only, or all with the same content.
+    collapse_by: Literal["notification", "content"] = "notification"
     breaker: Breaker = Breaker()
 
 

@@ -58,7 +58,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class LocalText(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Text for one locale; an absent part falls back to the notification's own."""
+    """Text for one locale; an absent or empty part falls back to the notification's own."""
 
     title: str | None = None
     body: str | None = None
@@ -82,8 +82,8 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         """With the texts of one variant and no others; None: the notification's own."""
         chosen = LocalText() if variant is None else self.locales[variant]
         return Content(
-            self.title if chosen.title is None else chosen.title,
-            self.body if chosen.body is None else chosen.body,
+            chosen.title or self.title,
+            chosen.body or self.body,
             self.data,
         )
 

@@ -55,6 +55,7 @@ class Reason(StrEnum):
     # planning: why nothing was planned
     EXPIRED = "expired"
     NO_DEVICES = "no_devices"
+    NOTHING_TO_SHOW = "nothing_to_show"
     CANCELLED = "cancelled"
     DUPLICATE = "duplicate"
     # sending

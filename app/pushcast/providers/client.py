@@ -19,6 +19,7 @@ from pushcast.model.words import Platform, Reason
 from pushcast.providers.credential import Credential, CredentialUnavailable
 from pushcast.providers.engines.engine import MAX_GATHERED, Engine
 from pushcast.providers.exchange import Exchange
+from pushcast.providers.identity import CollapseBy
 from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Disposition, OnResults, Part, Result
 from pushcast.providers.requests import Requests, Shelf
@@ -41,6 +42,7 @@ class Setup:
     clock: Clock
     suspicion: Suspicion = field(default_factory=Suspicion)
     pace: Pace | None = None
+    collapse_by: CollapseBy = "notification"
 
 
 class TemplateProvider(ABC):
@@ -57,6 +59,7 @@ class TemplateProvider(ABC):
         self.engine = setup.engine_name
         self.clock = setup.clock
         self.pace = setup.pace
+        self.collapse_by = setup.collapse_by
         self._engine = setup.engine
         self._credential = setup.credential
         self._timeout_seconds = setup.timeout_seconds

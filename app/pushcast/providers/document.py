@@ -56,7 +56,9 @@ collapse id at most {apns_message.MAX_COLLAPSE_ID_BYTES}.
 - `data` stands beside `aps`; a key `aps` is refused (`reserved_data_key`).
 - A notification that shows nothing (no title, body, sound or badge) goes as a background push, priority 5. \
 `push_type: background` with something to show is refused (`background_shows_something`).
-- Without a collapse id an alert gets one made of its content: sent twice, it is shown once.
+- Without a collapse id an alert gets the delivery id: sent twice it is shown once, and two notifications with equal \
+texts are both shown.
+- A badge or a sound alone is an alert; what shows nothing goes as a background push. Empty texts are absent ones.
 - `apns-id` is a UUID of delivery and attempt. `apns-expiration` is the target's expiry (docs/times.md).
 - APNs knows no dry run: form and size are checked here, then the delivery is accepted without a request.
 - Token authentication: one token per team, key and slot of 40 minutes, the same in all processes.
@@ -75,7 +77,7 @@ input_push_channel}}; title, body and sound are the alert; an absent timestamp i
 `message_type` and keys that begin with `google.` or `gcm.` are refused (`reserved_data_key`).
 - Push types {", ".join(f"`{name}`" for name in sorted(fcm_message.PUSH_TYPES))}; Apple's others are refused \
 (`push_type_unsupported`).
-- `notification.tag` is the collapse id, or made of the content; `collapse_key` only when a collapse id is given.
+- `notification.tag` is the collapse id, or the delivery id; `collapse_key` only when a collapse id is given.
 - The apns and webpush blocks carry the same expiry and urgency to iOS and web devices behind FCM.
 - A dry run is FCM's own `validate_only`.
 - Up to {_FCM_CONNECTIONS} connections of 100 streams (`max_connections`), as many as the load needs.

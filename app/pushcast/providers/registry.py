@@ -154,7 +154,17 @@ def _setup(
 ) -> Setup:
     limits = Limits(chosen.suspicion_answers, chosen.suspicion_share, chosen.suspicion_window_seconds)
     timeout_seconds = _timeout_seconds(chosen, settings)
-    return Setup(app_name, chosen.engine, engine, credential, timeout_seconds, clock, Suspicion(limits), pace)
+    return Setup(
+        app_name,
+        chosen.engine,
+        engine,
+        credential,
+        timeout_seconds,
+        clock,
+        Suspicion(limits),
+        pace,
+        settings.send.collapse_by,
+    )
 
 
 def _timeout_seconds(chosen: ProviderSettings, settings: Settings) -> float:
@@ -180,6 +190,7 @@ def _expo(app_name: str, chosen: Expo, settings: Settings, clock: Clock) -> Prov
             place.httpx_proxy,
         ),
         clock,
+        collapse_by=settings.send.collapse_by,
     )
 
 
@@ -217,6 +228,7 @@ def _webpush(app_name: str, chosen: Webpush, settings: Settings, clock: Clock) -
         _timeout_seconds(chosen, settings),
         clock,
         encryptor=Encryptor(chosen.encryption_processes),
+        collapse_by=settings.send.collapse_by,
     )
 
 

@@ -121,6 +121,8 @@ def decide(
         # A validate-only answer says nothing certain about the token.
         believed = not dry_run and guard not in _OPEN
         return End(Outcome.INVALID, result.reason or _DEFAULT_REASON[disposition], believed)
+    if disposition is Disposition.REJECTED and result.reason == Reason.NOTHING_TO_SHOW:
+        return End(Outcome.SUPPRESSED, Reason.NOTHING_TO_SHOW)
     if disposition is Disposition.REJECTED:
         return End(Outcome.REJECTED, result.reason or _DEFAULT_REASON[disposition])
     unknown = disposition is Disposition.UNKNOWN

@@ -156,12 +156,15 @@ class NotificationDecoder:
         rule = self._classes.get(klass)
         if rule is None:
             raise InvalidInput(Reason.UNKNOWN_CLASS, f"class {klass[:64]!r} is not configured", "class")
-        options = raw.options
-        if not (raw.title or raw.body or raw.data or (options is not None and options.live_activity is not None)):
-            raise InvalidInput(Reason.INVALID_FIELD, "one of title, body, data is required", "title")
-        if options is None:
-            options = NO_OPTIONS
-        elif options.collapse_id is not None and len(options.collapse_id.encode()) > MAX_COLLAPSE_ID_BYTES:
+        options = NO_OPTIONS if raw.options is None else _without_empty(raw.options)
+        title, body = raw.title or None, raw.body or None
+        if not (title or body or raw.data) and not _acts(options):
+            raise InvalidInput(
+                Reason.INVALID_FIELD,
+                "one of title, body, data, options.badge, options.sound, options.live_activity is required",
+                "title",
+            )
+        if options.collapse_id is not None and len(options.collapse_id.encode()) > MAX_COLLAPSE_ID_BYTES:
             raise InvalidInput(
                 Reason.INVALID_FIELD,
                 f"options.collapse_id has more than {MAX_COLLAPSE_ID_BYTES} bytes",
@@ -180,13 +183,30 @@ class NotificationDecoder:
             raise InvalidInput(
                 Reason.INVALID_FIELD, f"locales has {first!r} and {second!r}, which are one language tag", "locales"
             )
-        content = Content(raw.title, raw.body, data or {}, locales or {})
-        key = self._pack((klass, raw.title, raw.body, data, locales, None if options == NO_OPTIONS else options))
+        content = Content(title, body, data or {}, locales or {})
+        key = self._pack((klass, title, body, data, locales, None if options == NO_OPTIONS else options))
         if len(key) > MAX_CONTENT_BYTES:
             raise InvalidInput(
                 Reason.TOO_LARGE, f"the content has {len(key)} bytes; at most {MAX_CONTENT_BYTES}", "body"
             )
         return _Shared(klass, rule.ttl_ms, content, options, key, raw.created_at, raw.expires_at, raw.trace)
+
+
+def _without_empty(options: Options) -> Options:
+    """An empty text is an absent one."""
+    if "" not in (options.collapse_id, options.thread_id, options.sound):
+        return options
+    return msgspec.structs.replace(
+        options,
+        collapse_id=options.collapse_id or None,
+        thread_id=options.thread_id or None,
+        sound=options.sound or None,
+    )
+
+
+def _acts(options: Options) -> bool:
+    """Whether there is something for a device in a notification without text and data."""
+    return options.badge is not None or options.sound is not None or options.live_activity is not None
 
 
 def _remember(known: dict[bytes, _Value], key: bytes, value: _Value) -> None:

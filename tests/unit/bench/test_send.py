@@ -18,13 +18,14 @@ from pushcast.model.errors import PushcastError
 from pushcast.model.words import Platform
 from pushcast.providers.apns.message import Rendered
 
-RENDERED = Rendered(((b"apns-topic", b"com.example.news"),), None, b"{}", stored=True)
+RENDERED = Rendered(((b"apns-topic", b"com.example.news"),), None, collapses=False, body=b"{}", stored=True)
 
 
 def test_the_rows_of_the_contract_are_there() -> None:
     names = {case.name for case in send.CASES} | {stage_send.ROW}
     assert names >= {
         "apns/multicast",
+        "apns/broadcast",
         "apns/aioapns",
         "apns/httpx",
         "apns/multicast/50ms",

@@ -12,6 +12,7 @@ from pushcast.providers.apns.message import Headers, apns_id, render
 from pushcast.providers.apns.verdicts import judge
 from pushcast.providers.client import Setup, TemplateProvider
 from pushcast.providers.expiry import epoch_seconds, expiries
+from pushcast.providers.identity import automatic_names
 from pushcast.providers.port import Disposition, Part, Result
 from pushcast.providers.requests import Requests, Shelf
 from pushcast.providers.verdict import Verdict
@@ -51,9 +52,9 @@ class ApnsProvider(TemplateProvider):
             return results + [Result(index, Disposition.ACCEPTED, sent_at=now, answered_at=now) for index in sound]
         if not sound:
             return results
-        collapse_id = rendered.collapse_id
-        key = (rendered.headers, collapse_id is not None)
-        requests = shelf.requests(key, 4 if collapse_id is None else 5, len(sound))
+        collapse_id, collapses = rendered.collapse_id, rendered.collapses
+        key = (rendered.headers, collapses)
+        requests = shelf.requests(key, 5 if collapses else 4, len(sound))
         targets = message.targets
         delivery_ids, attempts, addresses = targets.delivery_id, targets.attempt, targets.address
         ids = [apns_id(delivery_ids[index], attempts[index]) for index in sound]
@@ -67,6 +68,8 @@ class ApnsProvider(TemplateProvider):
         columns[2] += _expirations(expiries(message), sound) if rendered.stored else [b"0"] * count
         if collapse_id is not None:
             columns[3] += [collapse_id] * count
+        elif collapses:
+            columns[3] += automatic_names(message, sound, self.collapse_by)
         columns[-1] += [rendered.body] * count
         return results
 

@@ -58,11 +58,13 @@ Headers = tuple[tuple[bytes, bytes], ...]
 class Rendered(NamedTuple):
     """What all targets share. `headers` are the same for many messages, so that these can share a template.
 
+    `collapse_id`: the producer's; without one `collapses` says whether each target gets its own (`identity`).
     `stored` False: apns-expiration is 0 whatever the target's expiry.
     """
 
     headers: Headers
     collapse_id: bytes | None
+    collapses: bool
     body: bytes
     stored: bool
 
@@ -72,8 +74,8 @@ def render(message: Message, topic: str) -> Rendered:
 
     A message that shows nothing (no title, body, sound or badge) goes as a background push whatever its push type
     `alert` says, because APNs delays or drops an alert without anything to alert with. Alerts without a collapse id
-    get one made of their content, so that a delivery that is sent twice is shown once. Title, body and sound of a Live
-    Activity are its alert.
+    get one per delivery, so that one that is sent twice is shown once. Title, body and sound of a Live Activity are its
+    alert. Empty texts are absent ones.
     Raises Unsendable: payload_too_large, reserved_data_key, background_shows_something, invalid_field.
     """
     options = message.options
@@ -101,8 +103,8 @@ def render(message: Message, topic: str) -> Rendered:
             f"APNs payload is {len(body)} bytes, {push_type} takes at most {kind.max_payload_bytes}",
         )
     headers = _headers(push_type, options.priority, topic)
-    collapse_id = _collapse_id(options, message.content_hash if push_type == "alert" else None)
-    return Rendered(headers, collapse_id, body, kind.stored)
+    collapse_id = _collapse_id(options)
+    return Rendered(headers, collapse_id, collapse_id is not None or push_type == "alert", body, kind.stored)
 
 
 @lru_cache(maxsize=256)
@@ -119,21 +121,21 @@ def _aps(message: Message) -> dict[str, Any]:
     title, body = message.content.title, message.content.body
     options = message.options
     aps: dict[str, Any] = {}
-    alert = {key: text for key, text in (("title", title), ("body", body)) if text is not None}
+    alert = {key: text for key, text in (("title", title), ("body", body)) if text}
     if alert:
         aps["alert"] = alert
-    if options.sound is not None:
+    if options.sound:
         aps["sound"] = options.sound
     if options.badge is not None:
         aps["badge"] = options.badge
-    if options.thread_id is not None:
+    if options.thread_id:
         aps["thread-id"] = options.thread_id
     return aps
 
 
-def _collapse_id(options: Options, content_hash: bytes | None) -> bytes | None:
-    if options.collapse_id is None:
-        return None if content_hash is None else content_hash.hex().encode()
+def _collapse_id(options: Options) -> bytes | None:
+    if not options.collapse_id:
+        return None
     value = options.collapse_id.encode()
     if len(value) > MAX_COLLAPSE_ID_BYTES:
         raise Unsendable(
@@ -141,10 +143,10 @@ def _collapse_id(options: Options, content_hash: bytes | None) -> bytes | None:
             f"collapse_id has {len(value)} bytes, APNs takes {MAX_COLLAPSE_ID_BYTES}",
             "collapse_id",
         )
-    if not value or value.strip() != value or any(byte < 32 or byte == 127 for byte in value):
+    if value.strip() != value or any(byte < 32 or byte == 127 for byte in value):
         raise Unsendable(
             Reason.INVALID_FIELD,
-            "collapse_id is a header: not empty, no control characters or space around",
+            "collapse_id is a header: no control characters or space around",
             "collapse_id",
         )
     return value

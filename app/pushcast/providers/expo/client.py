@@ -30,6 +30,7 @@ from pushcast.providers.expo.verdicts import (
     read_receipts,
     read_send,
 )
+from pushcast.providers.identity import HOLE, CollapseBy, automatic_names
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable
@@ -60,6 +61,7 @@ class ExpoProvider:
         *,
         pacer: Pacer | None = None,
         suspicion: Suspicion | None = None,
+        collapse_by: CollapseBy = "notification",
     ) -> None:
         self.app = app
         self.engine = engine_name
@@ -68,6 +70,7 @@ class ExpoProvider:
         reasons = frozenset((OTHER_PROJECT.reason,))
         self._doubt = Doubt(app, self.platform, suspicion or Suspicion(), reasons, clock)
         self._strangers = Strangers()
+        self._collapse_by = collapse_by
         self._pacer = pacer or Pacer(clock.monotonic_seconds())
         self._line: deque[Push] = deque()
         self._requests: set[asyncio.Task[None]] = set()
@@ -123,9 +126,15 @@ class ExpoProvider:
             return
         sending = Sending(on_results, len(sound), may_leave)
         now = self._clock.monotonic_seconds()
+        parts = content.split(HOLE)
+        contents = (
+            [content] * len(sound)
+            if len(parts) == 1
+            else [name.join(parts) for name in automatic_names(message, sound, self._collapse_by)]
+        )
         self._line.extend(
-            Push(sending, index, Recipient(addresses[index], content, epoch_seconds(expires_at[index])), now)
-            for index in sound
+            Push(sending, index, Recipient(addresses[index], own, epoch_seconds(expires_at[index])), now)
+            for index, own in zip(sound, contents, strict=True)
         )
         self._pump_soon()
         await sending.done

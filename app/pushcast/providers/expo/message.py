@@ -14,6 +14,7 @@ import orjson
 
 from pushcast.model.batch import Message
 from pushcast.model.words import Reason
+from pushcast.providers.identity import NAME
 from pushcast.providers.unsendable import Unsendable
 
 MAX_PAYLOAD_BYTES: Final = 4096
@@ -42,17 +43,18 @@ def is_token(address: bytes) -> bool:
 def render(message: Message) -> bytes:
     """The message's JSON object without `to` and `expiration`.
 
-    Shown messages carry `tag` (Android replaces one that is shown; the collapse id, or made of the content);
-    `collapseId` only when a collapse id is given, because it is FCM's collapse_key too. Raises Unsendable:
-    payload_too_large, push_type_unsupported, background_shows_something.
+    Shown messages carry `collapseId` and `tag` (what replaces what on iOS and Android): the collapse id, or holes for
+    each delivery's own (`identity`). What shows nothing wakes the app. Raises Unsendable: payload_too_large,
+    push_type_unsupported, background_shows_something.
     """
     options, content = message.options, message.content
     if options.push_type not in PUSH_TYPES:
         raise Unsendable("push_type_unsupported", f"push_type {options.push_type} cannot be sent by Expo", "push_type")
     title, body = content.title, content.body
-    shown: dict[str, Any] = {key: text for key, text in (("title", title), ("body", body)) if text is not None}
+    shown: dict[str, Any] = {key: text for key, text in (("title", title), ("body", body)) if text}
+    heard = bool(options.sound) or options.badge is not None
     background = options.push_type == "background"
-    if background and (shown or options.sound is not None or options.badge is not None):
+    if background and (shown or heard):
         raise Unsendable(
             "background_shows_something", "push_type background takes no title, body, sound or badge", "push_type"
         )
@@ -62,13 +64,14 @@ def render(message: Message) -> bytes:
     fields = dict(shown)
     if content.data:
         fields["data"] = content.data
+    background = background or not (shown or heard)
+    if options.collapse_id or shown:
+        fields["collapseId"] = options.collapse_id or NAME
     if shown:
-        fields["tag"] = options.collapse_id or message.content_hash.hex()
-    if options.collapse_id is not None:
-        fields["collapseId"] = options.collapse_id
-    if options.thread_id is not None:
+        fields["tag"] = options.collapse_id or NAME
+    if options.thread_id:
         fields["threadId"] = options.thread_id
-    if options.sound is not None:
+    if options.sound:
         fields["sound"] = options.sound
     if options.badge is not None:
         fields["badge"] = options.badge

@@ -14,6 +14,7 @@ from pushcast.providers.client import Setup, TemplateProvider
 from pushcast.providers.expiry import expiries
 from pushcast.providers.fcm.message import END, TARGET_PREFIX, Rendered, render
 from pushcast.providers.fcm.verdicts import judge
+from pushcast.providers.identity import CollapseBy, automatic_names
 from pushcast.providers.port import Disposition, Part, Result
 from pushcast.providers.requests import Requests, Shelf
 from pushcast.providers.verdict import Verdict
@@ -43,7 +44,7 @@ class FcmProvider(TemplateProvider):
             requests = shelf.requests(None, 1, len(sound))
             requests.owners += [part] * len(sound)
             requests.targets += sound
-            requests.columns[0] += _bodies(message, rendered, sound, self.clock.now_ms())
+            requests.columns[0] += _bodies(message, rendered, sound, self.clock.now_ms(), self.collapse_by)
         return results
 
     def judge(self, response: Response, now_ms: int, key: Hashable) -> Verdict:
@@ -71,19 +72,21 @@ class FcmProvider(TemplateProvider):
         return name if isinstance(name, str) else None
 
 
-def _bodies(message: Message, rendered: Rendered, indices: list[int], now_ms: int) -> list[bytes]:
+def _bodies(
+    message: Message, rendered: Rendered, indices: list[int], now_ms: int, collapse_by: CollapseBy
+) -> list[bytes]:
     """A whole body per target, so that messages of any content share a template."""
     targets = message.targets
     addresses, kinds, expires_at = targets.address, targets.kind, expiries(message)
     bodies = []
     last: tuple[int, int] | None = None
-    head = b""
-    for index in indices:
+    parts: list[bytes] = []
+    for index, name in zip(indices, automatic_names(message, indices, collapse_by), strict=True):
         key = (kinds[index], expires_at[index])
         if key != last:
             last = key
-            head = rendered.head + rendered.times_of(key[1], now_ms) + TARGET_PREFIX[key[0]]
-        bodies.append(head + addresses[index] + END)
+            parts = rendered.parts(key[1], now_ms, key[0])
+        bodies.append(name.join(parts) + addresses[index] + END)
     return bodies
 
 

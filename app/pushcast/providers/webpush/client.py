@@ -16,6 +16,7 @@ from pushcast.model.words import Platform, Reason
 from pushcast.providers.doubt import Doubt
 from pushcast.providers.engines.engine import Columns, Engine
 from pushcast.providers.expiry import NOW_OR_NEVER, expiries, ttl_seconds
+from pushcast.providers.identity import HOLE, CollapseBy, automatic_names
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable
@@ -40,6 +41,7 @@ class _Push(NamedTuple):
     target: int  # index into message.targets
     subscription: Subscription
     expires_at: int  # milliseconds since the epoch, or NOW_OR_NEVER
+    plaintext: bytes
 
 
 class WebpushProvider:
@@ -63,6 +65,7 @@ class WebpushProvider:
         resolver: Resolver = resolve,
         encryptor: Encryptor | None = None,
         suspicion: Suspicion | None = None,
+        collapse_by: CollapseBy = "notification",
     ) -> None:
         """`make_engine` gets the resolver that its connections must use."""
         self.app = app
@@ -83,6 +86,7 @@ class WebpushProvider:
         self._listed = Origins(make, MAX_LISTED_ORIGINS)
         self._others = Origins(make, MAX_OTHER_ORIGINS)
         self._templates = Templates()
+        self._collapse_by = collapse_by
 
     @property
     def slow(self) -> bool:
@@ -114,7 +118,7 @@ class WebpushProvider:
         except Unsendable as refusal:
             on_results([Result(index, Disposition.REJECTED, refusal.reason) for index in indices])
             return
-        by_origin, results = self._sorted(message, indices)
+        by_origin, results = self._sorted(message, indices, rendered.plaintext)
         if message.options.dry_run:
             now = self._clock.now_ms()
             results += [
@@ -133,13 +137,16 @@ class WebpushProvider:
                 for send in sends:
                     group.create_task(send)
 
-    def _sorted(self, message: Message, indices: Sequence[int]) -> tuple[dict[Origin, list[_Push]], list[Result]]:
+    def _sorted(
+        self, message: Message, indices: Sequence[int], plaintext: bytes
+    ) -> tuple[dict[Origin, list[_Push]], list[Result]]:
         """Pushes by service, and results of the targets that have none."""
         targets = message.targets
         addresses, kinds, expires_at = targets.address, targets.kind, expiries(message)
         by_origin: dict[Origin, list[_Push]] = {}
         results: list[Result] = []
-        for index in indices:
+        parts = plaintext.split(HOLE)
+        for index, name in zip(indices, automatic_names(message, indices, self._collapse_by), strict=True):
             try:
                 if kinds[index] != _SUBSCRIPTION_KIND:
                     raise Malformed
@@ -152,7 +159,8 @@ class WebpushProvider:
             except EndpointForbidden:
                 results.append(Result(index, Disposition.REJECTED, AddressRefused.reason))
             else:
-                by_origin.setdefault(origin, []).append(_Push(index, subscription, expires_at[index]))
+                push = _Push(index, subscription, expires_at[index], name.join(parts))
+                by_origin.setdefault(origin, []).append(push)
         return by_origin, results
 
     async def _send_to(
@@ -194,7 +202,7 @@ class WebpushProvider:
         last: bool,
     ) -> list[_Push]:
         """Pushes to try once more with another VAPID token; the others had their results."""
-        pushes, bodies = await self._encrypted(rendered.plaintext, pushes, on_results)
+        pushes, bodies = await self._encrypted(pushes, on_results)
         sent_at = self._clock.now_ms()
         pushes, bodies = _without_late(pushes, bodies, sent_at, on_results)
         if not pushes:
@@ -233,12 +241,10 @@ class WebpushProvider:
         await engine.exchange(template, columns, len(pushes), self._timeout_seconds, on_outcomes, may_leave)
         return again
 
-    async def _encrypted(
-        self, plaintext: bytes, pushes: list[_Push], on_results: OnResults
-    ) -> tuple[list[_Push], list[bytes]]:
+    async def _encrypted(self, pushes: list[_Push], on_results: OnResults) -> tuple[list[_Push], list[bytes]]:
         """Pushes and their bodies, without those whose key is no point of the curve; they have their results."""
         receivers = [(push.subscription.receiver_point, push.subscription.auth_secret) for push in pushes]
-        made = await self._encryptor.encrypt(plaintext, receivers)
+        made = await self._encryptor.encrypt([push.plaintext for push in pushes], receivers)
         bodies = [body for body in made if body is not None]
         if len(bodies) == len(pushes):
             return pushes, bodies

@@ -49,10 +49,10 @@ def _encrypt_one(item: Item) -> bytes | None:
 
 
 class _Job:
-    __slots__ = ("bodies", "done", "left", "next", "plaintext", "receivers")
+    __slots__ = ("bodies", "done", "left", "next", "plaintexts", "receivers")
 
-    def __init__(self, plaintext: bytes, receivers: Sequence[tuple[bytes, bytes]]) -> None:
-        self.plaintext = plaintext
+    def __init__(self, plaintexts: Sequence[bytes], receivers: Sequence[tuple[bytes, bytes]]) -> None:
+        self.plaintexts = plaintexts
         self.receivers = receivers
         self.bodies: list[bytes | None] = [None] * len(receivers)
         self.left = len(receivers)
@@ -78,14 +78,16 @@ class Encryptor:
         self._trips: set[asyncio.Task[None]] = set()
         self._turn_due = False
 
-    async def encrypt(self, plaintext: bytes, receivers: Sequence[tuple[bytes, bytes]]) -> list[bytes | None]:
+    async def encrypt(
+        self, plaintexts: Sequence[bytes], receivers: Sequence[tuple[bytes, bytes]]
+    ) -> list[bytes | None]:
         """Bodies in the order of `receivers` (point, authentication secret); None where a point is not on the curve.
 
         What is cancelled is not encrypted any more.
         """
         if not receivers:
             return []
-        job = _Job(plaintext, receivers)
+        job = _Job(plaintexts, receivers)
         self._jobs.append(job)
         self._backlog += len(receivers)
         self._turn_soon()
@@ -130,10 +132,10 @@ class Encryptor:
 
     def _encrypt_here(self, taken: list[tuple[_Job, int]]) -> None:
         for job, position in taken:
-            job.put(position, _encrypt_one((job.plaintext, *job.receivers[position])))
+            job.put(position, _encrypt_one((job.plaintexts[position], *job.receivers[position])))
 
     async def _travel(self, taken: list[tuple[_Job, int]]) -> None:
-        items = [(job.plaintext, *job.receivers[position]) for job, position in taken]
+        items = [(job.plaintexts[position], *job.receivers[position]) for job, position in taken]
         try:
             bodies = await asyncio.get_running_loop().run_in_executor(self._started(), encrypt_all, items)
         except (BrokenExecutor, OSError) as error:

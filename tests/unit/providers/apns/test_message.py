@@ -18,6 +18,7 @@ TOPIC = "com.example.news"
 def headers_of(**options: object) -> dict[bytes, bytes]:
     rendered = render(message(**options), TOPIC)  # type: ignore[arg-type]
     collapse_id = {} if rendered.collapse_id is None else {b"apns-collapse-id": rendered.collapse_id}
+    assert rendered.collapses or not collapse_id
     return dict(rendered.headers) | collapse_id
 
 
@@ -32,14 +33,14 @@ def test_an_alert_has_its_text_options_and_data_beside_aps() -> None:
         b"apns-push-type": b"alert",
         b"apns-priority": b"10",
     }
-    assert rendered.collapse_id == bytes(range(16)).hex().encode()
+    assert (rendered.collapse_id, rendered.collapses) == (None, True)
 
 
 def test_a_given_collapse_id_replaces_the_automatic_one() -> None:
     assert headers_of(collapse_id="match-4711")[b"apns-collapse-id"] == b"match-4711"
 
 
-@pytest.mark.parametrize("collapse_id", ["x" * 65, "ü" * 33, "", " a", "a\r\nb", "a\x00"])
+@pytest.mark.parametrize("collapse_id", ["x" * 65, "ü" * 33, " a", "a\r\nb", "a\x00"])
 def test_a_collapse_id_that_is_no_header_value_is_refused(collapse_id: str) -> None:
     with pytest.raises(Unsendable) as refusal:
         render(message(collapse_id=collapse_id), TOPIC)
@@ -54,14 +55,20 @@ def test_a_message_that_shows_nothing_goes_as_a_background_push() -> None:
     rendered = render(message(title=None, body=None, data={"k": "v"}), TOPIC)
     headers = dict(rendered.headers)
     assert (headers[b"apns-push-type"], headers[b"apns-priority"]) == (b"background", b"5")
-    assert rendered.collapse_id is None
+    assert (rendered.collapse_id, rendered.collapses) == (None, False)
     assert orjson.loads(rendered.body) == {"aps": {"content-available": 1}, "k": "v"}
 
 
-def test_a_badge_alone_is_an_alert() -> None:
-    rendered = render(message(title=None, body=None, badge=0), TOPIC)
+@pytest.mark.parametrize("shown", [{"badge": 0}, {"badge": 5}, {"sound": "bell.caf"}])
+def test_a_badge_or_a_sound_alone_is_an_alert(shown: dict[str, object]) -> None:
+    rendered = render(message(title=None, body=None, **shown), TOPIC)  # type: ignore[arg-type]
     assert dict(rendered.headers)[b"apns-push-type"] == b"alert"
-    assert orjson.loads(rendered.body) == {"aps": {"badge": 0}}
+    assert orjson.loads(rendered.body) == {"aps": shown}
+
+
+def test_empty_texts_are_absent() -> None:
+    silent = render(message(title="", body="", sound="", thread_id="", collapse_id="", data={"k": "v"}), TOPIC)
+    assert silent == render(message(title=None, body=None, data={"k": "v"}), TOPIC)
 
 
 @pytest.mark.parametrize("shown", [{"body": None}, {"title": None}, {"title": None, "body": None, "sound": "default"}])
@@ -98,7 +105,7 @@ def test_only_push_to_talk_is_never_stored() -> None:
 
 @pytest.mark.parametrize(("push_type", "limit"), [("alert", 4096), ("voip", 5120)])
 def test_a_payload_may_fill_its_limit_and_not_exceed_it(push_type: str, limit: int) -> None:
-    empty = len(render(message(body="", push_type=push_type), TOPIC).body)
+    empty = len(render(message(body="x", push_type=push_type), TOPIC).body) - 1
     full = render(message(body="x" * (limit - empty), push_type=push_type), TOPIC)
     assert len(full.body) == limit
     with pytest.raises(Unsendable) as refusal:

@@ -6,19 +6,21 @@ import json
 import pytest
 
 from pushcast.providers.expo.message import GZIP_ABOVE_BYTES, Recipient, encoded, is_token, render, request_body
+from pushcast.providers.identity import HOLE
 from pushcast.providers.unsendable import Unsendable
 from unit.providers.messages import message
 
 UUID = b"3f0c1a52-8d9e-4a6b-9c1d-2e3f4a5b6c7d"
 
 
-def test_a_shown_message_has_expos_fields_and_a_tag_made_of_its_content() -> None:
+def test_a_shown_message_has_expos_fields_and_a_hole_for_each_deliverys_name() -> None:
     rendered = render(message(title="Goal!", data={"k": "v"}, sound="default", badge=2, thread_id="t"))
-    assert json.loads(rendered) == {
+    assert json.loads(rendered.replace(HOLE, b"4711")) == {
         "title": "Goal!",
         "body": "1:0",
         "data": {"k": "v"},
-        "tag": bytes(range(16)).hex(),
+        "collapseId": "4711",
+        "tag": "4711",
         "threadId": "t",
         "sound": "default",
         "badge": 2,
@@ -31,9 +33,15 @@ def test_a_collapse_id_goes_everywhere_it_can() -> None:
     assert (rendered["collapseId"], rendered["tag"], rendered["priority"]) == ("match-1", "match-1", "normal")
 
 
-def test_a_background_push_wakes_the_app_and_shows_nothing() -> None:
-    rendered = render(message(title=None, body=None, data={"sync": "1"}, push_type="background"))
+@pytest.mark.parametrize("push_type", ["background", "alert"])
+@pytest.mark.parametrize("text", [None, ""])
+def test_what_shows_nothing_wakes_the_app(push_type: str, text: str | None) -> None:
+    rendered = render(message(title=text, body=text, data={"sync": "1"}, push_type=push_type))
     assert json.loads(rendered) == {"data": {"sync": "1"}, "contentAvailable": True, "priority": "normal"}
+
+
+def test_a_badge_alone_wakes_nobody() -> None:
+    assert json.loads(render(message(title=None, body=None, badge=0))) == {"badge": 0, "priority": "high"}
 
 
 @pytest.mark.parametrize(

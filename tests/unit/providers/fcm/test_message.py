@@ -5,19 +5,19 @@ from typing import Any
 import orjson
 import pytest
 
-from pushcast.providers.fcm.message import END, TARGET_PREFIX, render
+from pushcast.providers.fcm.message import END, render
 from pushcast.providers.unsendable import Unsendable
 from unit.providers.messages import NOW_MS, message
 
 
 def body(token: bytes = b"tok:en_1", kind: int = 0, lives_ms: int = 3_600_000, **options: Any) -> dict[str, Any]:
     rendered = render(message(**options))
-    whole = rendered.head + rendered.times_of(NOW_MS + lives_ms, NOW_MS) + TARGET_PREFIX[kind] + token + END
-    value: dict[str, Any] = orjson.loads(whole)
+    parts = rendered.parts(NOW_MS + lives_ms, NOW_MS, kind)
+    value: dict[str, Any] = orjson.loads(TAG.encode().join(parts) + token + END)
     return value
 
 
-TAG = bytes(range(16)).hex()
+TAG = "4711"
 
 
 def test_a_notification_carries_text_data_tag_and_the_same_expiry_for_all_platforms() -> None:
@@ -70,6 +70,24 @@ def test_data_alone_is_a_data_message_that_wakes_an_ios_app_silently() -> None:
     assert sent["apns"]["headers"]["apns-priority"] == "5"
 
 
+def test_empty_texts_are_absent() -> None:
+    silent = body(title="", body="", sound="", thread_id="", collapse_id="", data={"k": "v"})
+    assert silent == body(title=None, body=None, data={"k": "v"})
+
+
+@pytest.mark.parametrize("alone", [{"badge": 0}, {"sound": "bell.caf"}])
+def test_a_badge_or_a_sound_alone_is_an_alert_on_ios_and_no_empty_notification_on_android(
+    alone: dict[str, object],
+) -> None:
+    sent = body(title=None, body=None, **alone)["message"]
+    assert "notification" not in sent
+    assert "notification" not in sent["android"]
+    assert sent["apns"]["payload"] == {"aps": alone}
+    assert sent["apns"]["headers"]["apns-priority"] == "10"
+    assert sent["apns"]["headers"]["apns-collapse-id"] == TAG
+    assert "apns-push-type" not in sent["apns"]["headers"]
+
+
 def test_a_background_push_has_normal_priority() -> None:
     sent = body(title=None, body=None, data={"k": "v"}, push_type="background")["message"]
     assert (sent["android"]["priority"], sent["webpush"]["headers"]["Urgency"]) == ("normal", "normal")
@@ -108,7 +126,7 @@ def test_push_types_of_apple_alone_are_refused(push_type: str) -> None:
 
 
 def test_notification_and_data_may_fill_the_limit_and_not_exceed_it() -> None:
-    names = len("title" + "body" + "k")
+    names = len("body" + "k")
     render(message(title="", body="x" * (4096 - names - 1), data={"k": "v"}))
     with pytest.raises(Unsendable) as refusal:
         render(message(title="", body="x" * (4096 - names), data={"k": "v"}))

@@ -24,7 +24,8 @@ def opened(body: bytes | None) -> bytes:
 async def test_bodies_come_in_the_order_of_the_receivers(processes: int) -> None:
     encryptor = Encryptor(processes)
     receivers = [(POINT, AUTH)] * 70 + [(OUTSIDE, AUTH)] + [(POINT, AUTH)] * 29
-    first, second = await asyncio.gather(encryptor.encrypt(b"one", receivers), encryptor.encrypt(b"two", receivers))
+    jobs = [encryptor.encrypt([text] * 100, receivers) for text in (b"one", b"two")]
+    first, second = await asyncio.gather(*jobs)
     await encryptor.close()
     assert first[70] is None
     assert second[70] is None
@@ -43,7 +44,7 @@ async def test_the_loop_has_its_turn_between_a_dozen_and_the_next(monkeypatch: p
 
     monkeypatch.setattr(module, "encrypt", count)
     encryptor = Encryptor(0)
-    jobs = [asyncio.create_task(encryptor.encrypt(b"x", [(POINT, AUTH)])) for _ in range(5 * AT_A_TIME)]
+    jobs = [asyncio.create_task(encryptor.encrypt([b"x"], [(POINT, AUTH)])) for _ in range(5 * AT_A_TIME)]
     seen = []
     while not jobs[-1].done():
         seen.append(made)
@@ -56,8 +57,8 @@ async def test_what_was_cancelled_is_not_encrypted(monkeypatch: pytest.MonkeyPat
     made: list[bytes] = []
     monkeypatch.setattr(module, "encrypt", lambda plaintext, point, secret: made.append(plaintext) or b"body")
     encryptor = Encryptor(0)
-    first = asyncio.create_task(encryptor.encrypt(b"first", [(POINT, AUTH)] * 100))
-    second = asyncio.create_task(encryptor.encrypt(b"second", [(POINT, AUTH)] * 3))
+    first = asyncio.create_task(encryptor.encrypt([b"first"] * 100, [(POINT, AUTH)] * 100))
+    second = asyncio.create_task(encryptor.encrypt([b"second"] * 3, [(POINT, AUTH)] * 3))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     first.cancel()
@@ -68,16 +69,16 @@ async def test_what_was_cancelled_is_not_encrypted(monkeypatch: pytest.MonkeyPat
 
 async def test_when_a_process_dies_the_loop_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
     encryptor = Encryptor(1)
-    await encryptor.encrypt(b"x", [(POINT, AUTH)] * 100)
+    await encryptor.encrypt([b"x"] * 100, [(POINT, AUTH)] * 100)
     pool = encryptor._pool
     assert pool is not None
     for process in list(pool._processes.values()):
         process.kill()
         process.join(10)
-    bodies = await encryptor.encrypt(b"after", [(POINT, AUTH)] * 100)
+    bodies = await encryptor.encrypt([b"after"] * 100, [(POINT, AUTH)] * 100)
     assert {opened(body) for body in bodies} == {b"after"}
     await encryptor.close()
 
 
 async def test_nothing_to_do_is_done_at_once() -> None:
-    assert await Encryptor(0).encrypt(b"x", []) == []
+    assert await Encryptor(0).encrypt([], []) == []

@@ -4,19 +4,20 @@ import json
 
 import pytest
 
+from pushcast.providers.identity import HOLE, filled_size
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.webpush.encryption import MAX_PLAINTEXT_BYTES
 from pushcast.providers.webpush.message import render, topic_of
 from unit.providers.messages import message
 
 
-def test_a_shown_message_has_text_data_and_a_tag_made_of_its_content() -> None:
+def test_a_shown_message_has_text_data_and_a_hole_for_each_deliverys_tag() -> None:
     rendered = render(message(title="Goal!", body="1:0", data={"match": "4711"}, badge=3))
-    assert json.loads(rendered.plaintext) == {
+    assert json.loads(rendered.plaintext.replace(HOLE, b"4711")) == {
         "title": "Goal!",
         "body": "1:0",
         "data": {"match": "4711"},
-        "tag": bytes(range(16)).hex(),
+        "tag": "4711",
         "badge": 3,
     }
     assert (rendered.urgency, rendered.topic) == (b"high", None)
@@ -44,6 +45,14 @@ def test_a_background_push_is_of_low_urgency_and_shows_nothing() -> None:
     assert refused.value.reason == "background_shows_something"
 
 
+@pytest.mark.parametrize("alone", [{"badge": 0}, {"sound": "bell.caf"}])
+def test_a_badge_or_a_sound_alone_is_not_for_browsers(alone: dict[str, object]) -> None:
+    with pytest.raises(Unsendable) as refused:
+        render(message(title="", body=None, **alone))  # type: ignore[arg-type]
+    assert refused.value.reason == "nothing_to_show"
+    assert json.loads(render(message(title=None, body=None, data={"k": "v"}, **alone)).plaintext)["data"] == {"k": "v"}  # type: ignore[arg-type]
+
+
 def test_apples_push_types_are_refused() -> None:
     with pytest.raises(Unsendable) as refused:
         render(message(push_type="voip"))
@@ -51,7 +60,7 @@ def test_apples_push_types_are_refused() -> None:
 
 
 def test_the_payload_limit_is_3993_bytes_as_utf8() -> None:
-    room = MAX_PLAINTEXT_BYTES - len(render(message(title=None, body="")).plaintext)
-    assert len(render(message(title=None, body="x" * room)).plaintext) == MAX_PLAINTEXT_BYTES == 3993
+    room = MAX_PLAINTEXT_BYTES - filled_size(render(message(title=None, body="x")).plaintext) + 1
+    assert filled_size(render(message(title=None, body="x" * room)).plaintext) == MAX_PLAINTEXT_BYTES == 3993
     with pytest.raises(Unsendable, match="3994 bytes, at most 3993"):
         render(message(title=None, body="x" * (room - 1) + "ü"))

@@ -1,0 +1,47 @@
+"""What a user sees of notifications whose texts are equal."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from contract.provider_lab import provider_for
+from pushcast.model.batch import Message
+from pushcast.model.ids import delivery_id
+from pushcast.simulators import start
+from unit.providers.messages import message
+
+TOKEN = "ab" * 32
+
+
+def ring(*notification_ids: str) -> Message:
+    """The same text from each of these notifications, for one device."""
+    batch = message([TOKEN.encode()] * len(notification_ids), title="Ding dong", body="Someone is at the door")
+    batch.targets.delivery_id = [delivery_id(each, "anna", "news", "phone") for each in notification_ids]
+    batch.targets.expires_at = [int(time.time() * 1000) + 3_600_000] * len(notification_ids)
+    return batch
+
+
+@pytest.mark.parametrize(
+    ("messages", "collapse_by", "shown"),
+    [
+        ([ring("bellA"), ring("bellB")], "notification", 2),
+        ([ring("bellA", "bellB")], "notification", 2),
+        ([ring("bellA"), ring("bellA")], "notification", 1),
+        ([ring("bellA"), ring("bellB")], "content", 1),
+    ],
+    ids=["two notifications", "two in one message", "one twice", "two, told apart by content"],
+)
+async def test_a_notification_replaces_nothing_but_itself(
+    messages: list[Message], collapse_by: str, shown: int, work_dir: Path
+) -> None:
+    async with start("apns", work_dir=work_dir) as simulator:
+        simulator.set_device(TOKEN, online=True)
+        provider = provider_for(simulator, "multicast", send={"collapse_by": collapse_by})
+        await provider.start()
+        for each in messages:
+            await provider.send(each, range(len(each.targets)), lambda _: None)
+        await provider.close()
+        assert len(simulator.screen(TOKEN)["shown"]) == shown
