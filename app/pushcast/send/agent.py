@@ -48,6 +48,8 @@ logger = logging.getLogger(__name__)
 KEEP_PART = 16
 #: Of a partition's open targets: with more, what comes behind them is about to be kept out.
 CROWD_PART = 2
+#: After the first notice that a partition goes. What has left by then is answered, or given up, before it is gone.
+LAST_LEAVING_SECONDS = 1.0
 
 
 def group_of(platform: Platform, lane: Lane) -> str:
@@ -98,6 +100,9 @@ class SendStage(Stage):
         self._lease = lease
         self._records = OpenRecords()
         self._crowd = max_open_targets // CROWD_PART
+        self._call_later = call_later
+        self._revoking = 0
+        self._doors_closed = False
         self._progress: asyncio.Event = asyncio.Event()
         ladder = policy.ladder
         aside = None if ladder is None else Aside(outbox, ladder, random, platform, lane, self._group)
@@ -192,13 +197,18 @@ class SendStage(Stage):
     async def revoking(self, partitions: set[TP]) -> None:
         """Begins no further record, finishes those begun within the quiesce bound, and drops the rest.
 
-        A record that is half sent is finished rather than dropped: the next owner would send all of it.
+        A record that is half sent is finished rather than dropped: the next owner would send all of it. After a second
+        nothing of the stage leaves until this is over: what leaves late, because it waited for a slow provider, would
+        be cut off before its answer and be sent twice.
         """
         for tp in partitions:
             self._intake.forget(tp.partition)
         mine = [self._records.of(tp.partition) for tp in partitions]
         grounded = self._departures.grounded()
         self._drop([each for records in mine for each in records if not each.started or each in grounded])
+        later = self._call_later or asyncio.get_running_loop().call_later
+        closing = later(LAST_LEAVING_SECONDS, self._close_doors)
+        self._revoking += 1
         try:
             async with asyncio.timeout(self._quiesce_seconds):
                 while any(mine):
@@ -207,8 +217,15 @@ class SendStage(Stage):
         except TimeoutError:
             logger.warning("%s: %d records not finished in time", self._group, sum(map(len, mine)))
         finally:  # also when the transport's own bound cancels the wait
+            closing.cancel()
+            self._revoking -= 1
+            self._doors_closed = self._doors_closed and self._revoking > 0
             for records in mine:
                 self._drop(list(records))
+            self._departures.pump()
+
+    def _close_doors(self) -> None:
+        self._doors_closed = True
 
     async def close(self) -> None:
         """Drops everything and waits for the cancelled sends. The providers may be closed afterwards."""
@@ -225,7 +242,7 @@ class SendStage(Stage):
         return (app if app in self._providers else "", self.platform, self.lane)
 
     def _may_leave(self) -> bool:
-        return self._lease is None or self._lease.holds(self.work.last_heartbeat_at())
+        return not self._doors_closed and (self._lease is None or self._lease.holds(self.work.last_heartbeat_at()))
 
     def _is_crowded(self, partition: int) -> bool:
         return self._records.targets[partition] >= self._crowd

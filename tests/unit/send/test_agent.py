@@ -370,6 +370,23 @@ async def test_revoking_gives_up_after_its_bound_and_leaves_the_record_undone() 
     assert harness.budget.held == 0
 
 
+async def test_nothing_leaves_so_late_that_its_answer_would_come_too_late() -> None:
+    """What waits within a provider when a partition goes leaves at once or not at all."""
+    provider = TwinProvider()
+    harness = Harness(provider, quiesce_seconds=30.0)
+    await harness.feed(send_batch(message(2)))
+    assert provider.may_leave()
+
+    revoking = asyncio.create_task(harness.stage.revoking({TP(TOPIC, 3)}))
+    await harness.settle()
+    assert provider.may_leave()
+    harness.fire()
+    assert not provider.may_leave()
+    provider.calls[0].answer(ok(0), ok(1))
+    await revoking
+    assert provider.may_leave()
+
+
 async def test_revoking_one_partition_leaves_the_others_alone() -> None:
     provider = TwinProvider()
     harness = Harness(provider, quiesce_seconds=0.0)
