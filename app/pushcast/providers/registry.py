@@ -32,7 +32,7 @@ from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Provider
 from pushcast.providers.reach import Reach, address_of, proxy_of, reach, tls_of
 from pushcast.providers.suspicion import Limits, Suspicion
-from pushcast.providers.webpush.client import WebpushProvider
+from pushcast.providers.webpush.client import OnFault, WebpushProvider
 from pushcast.providers.webpush.credentials import Vapid
 from pushcast.providers.webpush.encryptor import Encryptor
 from pushcast.providers.webpush.endpoints import EndpointPolicy, Origin
@@ -213,11 +213,12 @@ def _webpush(app_name: str, chosen: Webpush, settings: Settings, clock: Clock) -
         connect_timeout_seconds=WEBPUSH_CONNECT_TIMEOUT_SECONDS,
     )
 
-    def make_engine(origin: Origin, resolver: Resolver) -> Engine:
+    def make_engine(origin: Origin, resolver: Resolver, on_fault: OnFault) -> Engine:
         # Behind a proxy only listed hosts are reached, and it is the proxy's own name that is resolved here.
         checked = resolver if proxy is None else None
         endpoint = Endpoint(host=origin.host, port=origin.port, tls=tls, resolver=checked, proxy=proxy)
-        return MulticastEngine(lambda: Pool(endpoint, options))
+        # What a proxy fails at says nothing about the host behind it.
+        return MulticastEngine(lambda: Pool(endpoint, options, on_end=on_fault if proxy is None else None))
 
     return WebpushProvider(
         app_name,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from pushcast.http2.dial import Resolver, resolve
+from pushcast.http2.errors import ConnectionFault
 from pushcast.http2.leave import MayLeave, always
 from pushcast.http2.pool_stats import PoolStats
 from pushcast.http2.request import Outcomes, Response
@@ -28,6 +30,8 @@ from pushcast.providers.webpush.message import Rendered, render
 from pushcast.providers.webpush.origins import Origins
 from pushcast.providers.webpush.subscription import EndpointForbidden, Malformed, Subscription, parse
 from pushcast.providers.webpush.templates import Templates
+from pushcast.providers.webpush.unreachable import REASON as UNREACHABLE
+from pushcast.providers.webpush.unreachable import Unreachable, is_definite
 from pushcast.providers.webpush.verdicts import ACCEPTED_STATUSES, KEY_MISMATCH, judge
 
 MAX_LISTED_ORIGINS: Final = 64
@@ -35,6 +39,10 @@ MAX_LISTED_ORIGINS: Final = 64
 MAX_OTHER_ORIGINS: Final = 64
 _SUBSCRIPTION_KIND: Final = 2
 _MAX_ID_CHARS: Final = 128
+
+
+#: Told why a connection did not come to be or ended.
+OnFault = Callable[[ConnectionFault], None]
 
 
 class _Push(NamedTuple):
@@ -58,7 +66,7 @@ class WebpushProvider:
         engine_name: str,
         vapid: Vapid,
         policy: EndpointPolicy,
-        make_engine: Callable[[Origin, Resolver], Engine],
+        make_engine: Callable[[Origin, Resolver, OnFault], Engine],
         timeout_seconds: float,
         clock: Clock,
         *,
@@ -67,7 +75,7 @@ class WebpushProvider:
         suspicion: Suspicion | None = None,
         collapse_by: CollapseBy = "notification",
     ) -> None:
-        """`make_engine` gets the resolver that its connections must use."""
+        """`make_engine` gets the resolver that its connections must use, and who is to hear of their faults."""
         self.app = app
         self.engine = engine_name
         self._vapid = vapid
@@ -81,12 +89,13 @@ class WebpushProvider:
         self._doubt = Doubt(app, self.platform, suspicion or Suspicion(), reasons, clock)
 
         def make(origin: Origin) -> Engine:
-            return make_engine(origin, policy.resolver(origin, resolver))
+            return make_engine(origin, policy.resolver(origin, resolver), partial(self._heard, origin.host))
 
         self._listed = Origins(make, MAX_LISTED_ORIGINS)
         self._others = Origins(make, MAX_OTHER_ORIGINS)
         self._templates = Templates()
         self._collapse_by = collapse_by
+        self._unreachable = Unreachable()
 
     @property
     def slow(self) -> bool:
@@ -129,7 +138,10 @@ class WebpushProvider:
             by_origin = {}
         if results:
             on_results(results)
-        sends = [self._send_to(origin, rendered, pushes, on_results, may_leave) for origin, pushes in by_origin.items()]
+        sends = [
+            self._send_to(origin, rendered, pushes, self._watching(origin.host, message, on_results), may_leave)
+            for origin, pushes in by_origin.items()
+        ]
         if len(sends) == 1:
             await sends[0]
         elif sends:
@@ -180,7 +192,8 @@ class WebpushProvider:
         except AddressRefused as refusal:
             on_results(_all(pushes, Disposition.REJECTED, refusal.reason))
             return
-        except OSError:  # TimeoutError among them: of the name, or of a place among the services in use
+        except OSError as error:  # TimeoutError among them: of the name, or of a place among the services in use
+            self._noted(origin.host, error)
             on_results(_all(pushes, Disposition.UNSENT, str(Reason.CONNECTION_FAILED)))
             return
         try:
@@ -189,6 +202,35 @@ class WebpushProvider:
                 await self._exchange(engine, origin, rendered, again, on_results, may_leave, last=True)
         finally:
             origins.release(origin)
+
+    def _watching(self, host: str, message: Message, on_results: OnResults) -> OnResults:
+        """`on_results` behind a look at what the results say of the host: when no push will ever reach it, the
+        subscription is as dead as one that its service has forgotten."""
+        notifications, ids = message.targets.notification, message.notification_ids
+
+        def watching(results: list[Result]) -> None:
+            now = self._clock.monotonic_seconds()
+            for position, (target, disposition, reason, status, *_) in enumerate(results):
+                if status is not None:
+                    self._unreachable.answered(host, now)
+                    break
+                if (
+                    disposition is Disposition.UNSENT
+                    and reason == Reason.CONNECTION_FAILED
+                    and self._unreachable.failed(host, ids[notifications[target]], now)
+                ):
+                    at = self._clock.now_ms()
+                    results[position] = Result(target, Disposition.INVALID, UNREACHABLE, sent_at=at, answered_at=at)
+            on_results(results)
+
+        return watching
+
+    def _heard(self, host: str, fault: ConnectionFault) -> None:
+        self._noted(host, fault.__cause__)
+
+    def _noted(self, host: str, error: BaseException | None) -> None:
+        if is_definite(error):
+            self._unreachable.refused(host, self._clock.monotonic_seconds())
 
     async def _exchange(
         self,

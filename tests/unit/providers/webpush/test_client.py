@@ -15,7 +15,7 @@ from pushcast.http2.request import Kind, Response, Template
 from pushcast.model.clock import ManualClock
 from pushcast.providers.engines.engine import Columns, Engine, OnOutcomes, materialize
 from pushcast.providers.port import Result
-from pushcast.providers.webpush.client import WebpushProvider
+from pushcast.providers.webpush.client import OnFault, WebpushProvider
 from pushcast.providers.webpush.credentials import Vapid
 from pushcast.providers.webpush.encryptor import Encryptor
 from pushcast.providers.webpush.endpoints import AddressRefused, EndpointPolicy, Origin
@@ -98,7 +98,7 @@ class Lab:
                 raise socket.gaierror(socket.EAI_NONAME, "unknown")
             return [(socket.AF_INET, (addresses[host], port))]
 
-        def make_engine(origin: Origin, resolver: Resolver) -> Engine:
+        def make_engine(origin: Origin, resolver: Resolver, on_fault: OnFault) -> Engine:
             self.engines[origin.host] = FakeEngine(origin, resolver, answers)
             return self.engines[origin.host]
 
@@ -251,3 +251,25 @@ async def test_what_expires_while_it_waits_for_encryption_does_not_leave(key_fil
         ("unsent", "not_sent_in_time")
     ]
     assert lab.engines["listed.example"].requests == []
+
+
+@pytest.mark.parametrize(
+    ("other_name", "last"),
+    [(True, ("invalid", "endpoint_unreachable")), (False, ("unsent", "connection_failed"))],
+    ids=["of five notifications", "of one notification"],
+)
+async def test_a_service_whose_name_does_not_exist_is_given_up_after_a_day(
+    key_file: Path, other_name: bool, last: tuple[str, str]
+) -> None:
+    lab = Lab(key_file, [answer(201)], {})
+    results: list[Result] = []
+    for number in range(6):
+        await lab.send(["https://listed.example/a"], expires_at=[NOW_MS + 10**9])  # it answers: our network works
+        gone = message([orjson.dumps({"endpoint": OTHER, "p256dh": P256DH, "auth": SECRET})], kinds=[2])
+        gone.notification_ids[0] = f"n-{number if other_name else 0}"
+        await lab.provider.send(gone, [0], results.extend)
+        lab.clock.advance(86_400 / 5)
+    found = [(result.disposition.value, result.reason) for result in results]
+    assert found == [("unsent", "connection_failed")] * 5 + [last]
+    if other_name:  # REGISTER takes the time of the try for the provider's
+        assert results[-1].sent_at == results[-1].answered_at > 0
