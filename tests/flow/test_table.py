@@ -142,3 +142,39 @@ async def test_a_restart_keeps_the_copy_and_its_options(
     assert "filter_policy=bloomfilter" in options
     assert "compression=kLZ4Compression" in options
     assert "dropped" not in caplog.text
+
+
+@pytest.mark.parametrize("foreign", ["of another log", "beyond the end"])
+async def test_a_copy_of_another_log_is_dropped_with_one_line_and_rebuilt(
+    kafka: str, topics: tuple[str, str], tmp_path: Path, foreign: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    produce(kafka, topics[0], [(0, b"u%d\0a\0d" % number, b"x") for number in range(50)])
+    app, table = app_with_table(kafka, topics, tmp_path)
+    table.copy_of("cluster/one")
+    async with running(app):
+        assert len(table.scan(0, b"u")) == 50
+    database = rocksdict.Rdict(str(database_dir(tmp_path)), rocksdict.Options(raw_mode=True))
+    database[b"stranger\0a\0d"] = b"of another cluster"
+    if foreign == "beyond the end":
+        database[OFFSET_KEY] = b"400:%d" % time.time()
+    database.close()
+    app, table = app_with_table(kafka, topics, tmp_path)
+    table.copy_of("cluster/one" if foreign == "beyond the end" else "cluster/two")
+    with caplog.at_level(logging.WARNING, "pushcast.transport.store"):
+        async with running(app):
+            assert len(table.scan(0, b"")) == 50
+    dropped = [record for record in caplog.records if "dropped and rebuilt" in record.getMessage()]
+    assert len(dropped) == 1
+    assert str(database_dir(tmp_path)) in dropped[0].getMessage()
+
+
+async def test_a_copy_of_this_log_is_kept(
+    kafka: str, topics: tuple[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    produce(kafka, topics[0], [(0, b"u\0a\0d", b"x")])
+    for _ in range(2):
+        app, table = app_with_table(kafka, topics, tmp_path)
+        table.copy_of("cluster/one")
+        async with running(app):
+            assert table.get(0, b"u\0a\0d") == b"x"
+    assert "dropped" not in caplog.text

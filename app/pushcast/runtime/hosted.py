@@ -19,8 +19,8 @@ from pushcast.runtime.roles import ROLES
 from pushcast.stream.fatal import end_process
 from pushcast.stream.ports import PositionedOutbox
 from pushcast.stream.spec import Host, Resource, Specs, StageSpec
-from pushcast.stream.table import Table
 from pushcast.transport.app import add_devices_table, add_stage, make_app
+from pushcast.transport.table import SourceTable
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.schemas import SchemaSource
 
@@ -34,7 +34,7 @@ class Hosted:
     control: ControlState  # whole before the Apps start
     resources: list[Resource]  # opened before the Apps start
     apps: list[faust.App] = field(default_factory=list)
-    tables: dict[str, list[Table]] = field(default_factory=dict)  # by App name, in the order of the spec
+    tables: dict[str, list[SourceTable]] = field(default_factory=dict)  # by App name, in the order of the spec
 
 
 def host(
@@ -76,7 +76,7 @@ def host(
         consumed = [topic for each in spec.subscriptions for topic in each.topics]
         check_edges(spec.role, consumed, spec.produces, topology)
         app = _app(settings, spec, slot)
-        tables: list[Table] = []
+        tables: list[SourceTable] = []
         for wanted in spec.tables:
             table = add_devices_table(app, wanted.topic, wanted.name)
             if wanted.writer:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import structlog
 import uvloop
@@ -14,13 +15,16 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.control import ControlTail
 from pushcast.kafka.outbox import Outbox
 from pushcast.kafka.reach import warn_without_broker
+from pushcast.kafka.topics.facts import check_cluster
 from pushcast.model.words import Lane, Platform
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.rate_limit import RateLimitFilter
 from pushcast.runtime import whereabouts
 from pushcast.runtime.hosted import Hosted, host, producible
+from pushcast.runtime.limits import allow_open_files
 from pushcast.runtime.status import Status
 from pushcast.stream.fatal import end_process
+from pushcast.transport.folders import FolderLocks
 from pushcast.transport.host import run_apps
 
 log = structlog.get_logger()
@@ -38,7 +42,8 @@ def run_roles(
 ) -> int:
     """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop, 70 when an App crashed.
 
-    Raises ConfigurationError before anything connects, ControlUnreadable before anything is handled.
+    Raises ConfigurationError (SlotTaken and PartitionsDiffer among them) and ControlUnreadable before anything is
+    handled.
     """
     name = process_name(roles, lanes)
     logs = configure_logging(name, settings.observe.log_level, settings.observe.log_json)
@@ -82,6 +87,10 @@ async def _run(
         max_records=max(OUTBOX_RECORDS, settings.send.max_in_flight),  # an answer to everything in flight must fit
     )
     hosted: Hosted = host(settings, roles, lanes, platforms, slot, outbox)
+    # Without a slot a member has no name that another could have too, and without tables nothing in its folder.
+    owned = [app for app in hosted.apps if slot is not None or hosted.tables[app.conf.id]]
+    locks = FolderLocks(Path(app.conf.datadir) for app in owned)
+    allow_open_files(settings.kafka.partitions, sum(len(tables) for tables in hosted.tables.values()))
     for resource in hosted.resources:
         await resource.start()
     status = Status(settings, name, hosted, outbox, logs=logs)
@@ -92,6 +101,9 @@ async def _run(
     control = ControlTail(settings.kafka.bootstrap_servers, settings.kafka.security, hosted.control, fatal=end_process)
     try:
         await control.start()  # before any stage works: it must know what is paused
+        facts = await asyncio.to_thread(check_cluster, settings)
+        for table in (table for tables in hosted.tables.values() for table in tables):
+            table.copy_of(facts.log_id(table.topic))
         code = await run_apps(hosted.apps, on_ready=_ready, stop=asyncio.Event(), stop_seconds=STOP_SECONDS)
     finally:
         await control.close()
@@ -100,6 +112,7 @@ async def _run(
         await resource.close()
     left = await outbox.close(CLOSE_SECONDS)
     await status.close()
+    locks.close()
     if left:
         log.warning("unacknowledged_at_stop", records=left)
     log.info("stopped", code=code)

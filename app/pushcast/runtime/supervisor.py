@@ -15,6 +15,7 @@ from pushcast.observe.logs import configure_logging
 from pushcast.runtime.child import child_command
 from pushcast.runtime.layout import ProcessPlan
 from pushcast.stream.errors import Flooded
+from pushcast.transport.folders import FolderLocks
 
 log = structlog.get_logger()
 
@@ -26,10 +27,17 @@ HEALTHY_AFTER_SECONDS = 30.0
 
 
 def supervise(settings: Settings, plans: Sequence[ProcessPlan]) -> int:
-    """Blocks until SIGTERM or SIGINT. Returns 0, or 2 when a role refuses its configuration."""
+    """Blocks until SIGTERM or SIGINT. Returns 0, or 2 when a role refuses its configuration.
+
+    Raises SlotTaken when another supervisor works in this data directory: its roles have the same slots.
+    """
     configure_logging("supervisor", settings.observe.log_level, settings.observe.log_json)
     warn_without_broker(settings.kafka.bootstrap_servers)
-    return asyncio.run(Supervisor(plans).run())
+    locks = FolderLocks([settings.data_dir / "run"])
+    try:
+        return asyncio.run(Supervisor(plans).run())
+    finally:
+        locks.close()
 
 
 class Supervisor:

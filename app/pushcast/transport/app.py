@@ -18,6 +18,7 @@ from pushcast.stream.spec import Subscription
 from pushcast.stream.stage import BatchStage
 from pushcast.stream.tracker import Bounds
 from pushcast.transport.entries import Entry
+from pushcast.transport.folders import private_folder
 from pushcast.transport.table import SourceTable
 from pushcast.transport.transport import BatchTransport, PromptTableManager
 from pushcast.transport.work import AppWork
@@ -54,7 +55,7 @@ def make_app(
     if request_timeout_seconds < session_timeout_seconds:
         raise ConfigurationError("the request timeout must not be below the session timeout")
     directory = data_dir / (name if slot is None else f"{name}-{slot}")
-    directory.mkdir(parents=True, exist_ok=True)
+    private_folder(directory)
     app = faust.App(
         name,
         broker=[URL(f"kafka://{server}") for server in server_list(bootstrap_servers)],

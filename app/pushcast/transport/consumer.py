@@ -159,6 +159,12 @@ class BatchConsumer(Consumer):
             if partition is not None:
                 partition.passed(position)
 
+    async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
+        """Where what is committed ends. Faust asks when it is about to compare its tables with it."""
+        ends = await super().highwaters(*partitions)
+        self._tables.drop_beyond(ends)
+        return ends
+
     # assignment
 
     async def perform_seek(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol, cast
 
 import faust
@@ -68,6 +69,16 @@ class Recovery:
         if tp in recovery.standby_tps and not tables.standbys_ready and not recovery.standby_remaining_total():
             tables.on_standbys_ready()
         return True
+
+    def drop_beyond(self, ends: Mapping[TP, int | None]) -> None:
+        """Drops copies that are ahead of their log; before Faust compares, which it would not survive."""
+        recovery = self._manager.recovery
+        for tp, end in ends.items():
+            table = self._manager._changelogs.get(tp.topic)
+            if isinstance(table, SourceTable) and end is not None and table.drop_beyond(tp.partition, end):
+                for offsets in (recovery.active_offsets, recovery.standby_offsets):
+                    if tp in offsets:
+                        offsets[tp] = None  # type: ignore[assignment]  # Faust: nothing is applied yet
 
     async def check_end(self, got_records: bool) -> None:
         """Opens the gate when nothing remains. Called after every fetch while recovering, until Faust has noticed."""

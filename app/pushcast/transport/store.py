@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 #: Where the offset is kept. No row can have this key: rows are keyed by UTF-8 user ids, and 0xff is in no UTF-8.
 OFFSET_KEY = b"\xff\xffpushcast-offset"
 
+#: Whose log the offset belongs to: `ClusterFacts.log_id`.
+LOG_KEY = b"\xff\xffpushcast-log"
+
 #: A copy older than this may have missed tombstones that compaction has removed since (`delete.retention.ms` of the
 #: topic is 7 days); it is dropped and rebuilt.
 STALE_AFTER_SECONDS = 5 * 86_400
@@ -55,11 +58,14 @@ class BatchStore(rocksdb.Store):
     """One database per partition. Not durable against power loss, but never ahead of its offset: it is replayed."""
 
     stale_after_seconds: float = STALE_AFTER_SECONDS
+    #: Of the log that the copies are to be of; None: not known, and not asked about.
+    log_id: str | None = None
 
     def database(self, partition: int) -> rocksdict.Rdict:
         """The open database of the partition; opens it when it is not.
 
-        A directory that is broken or stale is dropped with a warning: recovery rebuilds it from the topic.
+        A directory that is broken, stale or a copy of another log is dropped with a warning: recovery rebuilds it from
+        the topic.
         Raises what RocksDB raises otherwise, a lock held by another process above all.
         """
         database: rocksdict.Rdict = self._db_for_partition(partition)
@@ -71,17 +77,38 @@ class BatchStore(rocksdb.Store):
             _drop(path, "it was found broken")
         try:
             database = _open(path)
-            stored = _stored(database)
+            stored, log_id = _stored(database), _log_id(database)
         except Exception as exc:  # rocksdict raises bare Exception
             if not any(word in str(exc) for word in BROKEN) or "lock" in str(exc).lower():
                 raise
             _drop(path, str(exc))
-            return _open(path)
+            return self._named(_open(path))
         if stored is not None and time.time() - stored[1] > self.stale_after_seconds:
             database.close()
             _drop(path, f"it was last written {(time.time() - stored[1]) / 86_400:.1f} days ago")
-            return _open(path)
+            return self._named(_open(path))
+        if stored is not None and self.log_id is not None and log_id != self.log_id:
+            database.close()
+            _drop(path, f"it is a copy of another log ({log_id or 'not noted'}); the topic's is {self.log_id}")
+            return self._named(_open(path))
+        return self._named(database)
+
+    def _named(self, database: rocksdict.Rdict) -> rocksdict.Rdict:
+        if self.log_id is not None and _log_id(database) != self.log_id:
+            database.put(LOG_KEY, self.log_id.encode())
         return database
+
+    def drop_beyond(self, tp: TP, end: int) -> bool:
+        """Drops a copy that has applied what the log does not hold (any more). `end`: next offset to be written.
+
+        The log was truncated, or is another one. True when it was dropped.
+        """
+        stored = self.persisted_offset(tp)
+        if stored is None or stored < end:
+            return False
+        self._dbs.pop(tp.partition).close()
+        _drop(Path(self.partition_path(tp.partition)), f"it has offset {stored}, and the log ends at {end}")
+        return True
 
     def condemn(self, partition: int) -> None:
         """Marks the partition's directory as broken: the next opening drops it."""
@@ -158,6 +185,11 @@ def _stored(database: rocksdict.Rdict) -> tuple[int, int] | None:
         return None
     offset, _, written_at = bytes(value).partition(b":")
     return int(offset), int(written_at)
+
+
+def _log_id(database: rocksdict.Rdict) -> str | None:
+    value = database.get(LOG_KEY)
+    return None if value is None else bytes(value).decode()
 
 
 def _drop(path: Path, why: str) -> None:

@@ -37,6 +37,7 @@ class SourceTable(Table[bytes, bytes]):
             options["recovery_buffer_size"] = 1
         super().__init__(app, **options)
         self.stale_after_seconds: float | None = None
+        self.log_id: str | None = None
         self._applied_hooks: list[AppliedHook] = []
         self._applied: dict[int, int] = {}
         self._guards: dict[int, RowGuard] | None = None
@@ -195,7 +196,27 @@ class SourceTable(Table[bytes, bytes]):
         )
         if self.stale_after_seconds is not None:
             store.stale_after_seconds = self.stale_after_seconds
+        store.log_id = self.log_id
         return store
+
+    @property
+    def topic(self) -> str:
+        """The compacted topic that the table is a copy of."""
+        return self._changelog_topic_name()
+
+    def copy_of(self, log_id: str | None) -> None:
+        """Says which log the copies must be of (`ClusterFacts.log_id`). Before the App starts."""
+        self.log_id = log_id
+        self._store_of().log_id = log_id
+
+    def drop_beyond(self, partition: int, end: int) -> bool:
+        """Drops the copy of a partition that is ahead of its log; recovery rebuilds it. True when it was."""
+        dropped = self._store_of().drop_beyond(self._tp(partition), end)
+        if dropped:
+            self._applied.pop(partition, None)
+            if self._guards is not None:
+                self._guards.pop(partition, None)
+        return dropped
 
     def _changelog_topic_name(self) -> str:
         # Faust ignores `changelog_topic` here, and its assignor asks here.

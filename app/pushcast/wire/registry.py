@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
+import math
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import httpx
 from fastavro import parse_schema
@@ -16,16 +18,38 @@ from pushcast.wire.schemas import CONFLUENT_FRAME_BYTES, CONFLUENT_MARKER, Schem
 TIMEOUT_SECONDS = 10.0
 # Producers have a handful of schemas; ids beyond this are a flood of nonsense and are not asked for.
 MAX_KNOWN_IDS = 10_000
+#: A registry that was just started, or a replica that lags, does not know a schema yet: asked again after so long,
+#: twice as long each time. Records in between are dead letters.
+FIRST_MISSING_SECONDS = 1.0
+LONGEST_MISSING_SECONDS = 60.0
+
+
+class _Missing(NamedTuple):
+    """Not asked for again before `until`, in seconds of the clock; `delay` is what was waited for that."""
+
+    until: float
+    delay: float
 
 
 class RegistrySchemas(SchemaSource):
-    """Asks the registry once per schema id, never while decoding: call `prepare` with the values of a batch first."""
+    """Asks the registry for a schema id until it knows it, never while decoding: call `prepare` with the values of a
+    batch first.
 
-    def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    What is no Avro schema is not asked for again, what the registry does not know (404) is, with back-off.
+    `clock`: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         if not url.startswith(("http://", "https://")):
             raise ConfigurationError("schemas.registry_url must be an http:// or https:// URL")
         super().__init__()
-        self._missing: set[int] = set()
+        self._missing: dict[int, _Missing] = {}
+        self._clock = clock
         self._client = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_SECONDS, transport=transport)
 
     async def prepare(self, values: Iterable[bytes | None]) -> None:
@@ -39,8 +63,12 @@ class RegistrySchemas(SchemaSource):
             for value in values
             if value is not None and value[:1] == CONFLUENT_MARKER and len(value) >= CONFLUENT_FRAME_BYTES
         }
-        new = sorted(ids - self.known.keys() - self._missing)
-        return new[: max(0, MAX_KNOWN_IDS - len(self.known) - len(self._missing))]
+        unknown = sorted(ids - self.known.keys())
+        now = self._clock()
+        again = [schema_id for schema_id in unknown if schema_id in self._missing]
+        new = [schema_id for schema_id in unknown if schema_id not in self._missing]
+        room = max(0, MAX_KNOWN_IDS - len(self.known) - len(self._missing))
+        return [schema_id for schema_id in again if self._missing[schema_id].until <= now] + new[:room]
 
     async def _fetch(self, schema_id: int) -> None:
         try:
@@ -48,7 +76,9 @@ class RegistrySchemas(SchemaSource):
         except httpx.HTTPError as error:
             raise OSError(f"schema registry: {type(error).__name__}") from error
         if answer.status_code == 404:
-            self._missing.add(schema_id)
+            before = self._missing.get(schema_id)
+            delay = FIRST_MISSING_SECONDS if before is None else min(before.delay * 2, LONGEST_MISSING_SECONDS)
+            self._missing[schema_id] = _Missing(self._clock() + delay, delay)
             return
         if answer.status_code != 200:
             raise OSError(f"schema registry answered {answer.status_code}")
@@ -60,8 +90,9 @@ class RegistrySchemas(SchemaSource):
             if found.get("schemaType", "AVRO") != "AVRO":
                 raise ValueError("not an Avro schema")
             self.known[schema_id] = parse_schema(without_logical_types(json.loads(found["schema"])))
+            self._missing.pop(schema_id, None)
         except (ValueError, KeyError, SchemaParseException):
-            self._missing.add(schema_id)
+            self._missing[schema_id] = _Missing(math.inf, math.inf)
 
     async def close(self) -> None:
         """Closes the connections."""

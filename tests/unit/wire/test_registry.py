@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ def framed(schema_id: int) -> bytes:
     return b"\0" + schema_id.to_bytes(4, "big") + BODY
 
 
-def registry(asked: list[str]) -> RegistrySchemas:
+def registry(asked: list[str], clock: Callable[[], float] = lambda: 0.0) -> RegistrySchemas:
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.url.path)
         match request.url.path.rpartition("/")[2]:
@@ -35,7 +36,7 @@ def registry(asked: list[str]) -> RegistrySchemas:
             case _:
                 return httpx.Response(500)
 
-    return RegistrySchemas("http://registry.test", httpx.MockTransport(answer))
+    return RegistrySchemas("http://registry.test", httpx.MockTransport(answer), clock)
 
 
 def decode(schemas: RegistrySchemas, schema_id: int) -> str:
@@ -61,6 +62,33 @@ async def test_no_schema_or_another_kind_is_the_records_fault(schema_id: int) ->
     with pytest.raises(InvalidInput) as caught:
         decode(schemas, schema_id)
     assert caught.value.reason == "unknown_schema"
+    assert len(asked) == 1
+
+
+async def test_a_schema_that_the_registry_does_not_know_is_asked_for_again_with_back_off() -> None:
+    now = [0.0]
+    asked: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(now[0])
+        known = now[0] >= 5
+        return httpx.Response(200, json={"schema": json.dumps(KIND.source)}) if known else httpx.Response(404)
+
+    schemas = RegistrySchemas("http://registry.test", httpx.MockTransport(answer), lambda: now[0])
+    for second in range(10):
+        now[0] = float(second)
+        await schemas.prepare([framed(2)])
+    assert asked == [0, 1, 3, 7]
+    assert decode(schemas, 2) == "n-1"
+
+
+async def test_what_is_no_avro_schema_is_never_asked_for_again() -> None:
+    asked: list[str] = []
+    now = [0.0]
+    schemas = registry(asked, lambda: now[0])
+    for hour in range(3):
+        now[0] = hour * 3600.0
+        await schemas.prepare([framed(8)])
     assert len(asked) == 1
 
 

@@ -92,7 +92,7 @@ def _topic(topic: Topic, actual: ClusterTopic | None, partitions: int, replicati
         yield Change(Action.CREATE, topic.name, count, replication_factor, settings)
         return
     if actual.partitions != count:
-        yield Change(Action.REFUSE, topic.name, count, reason=_count_refusal(topic, actual.partitions, count))
+        yield Change(Action.REFUSE, topic.name, count, reason=count_refusal(topic, actual.partitions, count))
     if actual.replication_factor < replication_factor:
         reason = (
             f"it has {actual.replication_factor} copies and kafka.replication_factor is {replication_factor}:"
@@ -112,7 +112,8 @@ def _topic(topic: Topic, actual: ClusterTopic | None, partitions: int, replicati
         yield Change(Action.ALTER, topic.name, settings=settings)
 
 
-def _count_refusal(topic: Topic, actual: int, wanted: int) -> str:
+def count_refusal(topic: Topic, actual: int, wanted: int) -> str:
+    """Why a topic cannot have another number of partitions, and what to do."""
     if topic.co_partitioned:
         return (
             f"it has {actual} partitions and kafka.partitions is {wanted}: users would move to other partitions than"

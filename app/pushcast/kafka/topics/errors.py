@@ -3,6 +3,7 @@
 TopologyError
 ├── InvalidTopology     a topic file is wrong: refuse to start
 ├── UndeclaredEdge      an agent consumes or produces what the topology does not say: refuse to start
+├── PartitionsDiffer    the configuration counts other partitions than the cluster has: refuse to start
 ├── TopologyConflict    the cluster differs in what must not be changed in place: nothing was changed
 └── ClusterUnavailable  the cluster did not answer, refused, or did not do it in time: apply again
 """
@@ -22,6 +23,10 @@ class InvalidTopology(TopologyError, ConfigurationError):
 
 class UndeclaredEdge(TopologyError, ConfigurationError):
     """A role uses a topic that the topology does not give to it."""
+
+
+class PartitionsDiffer(TopologyError, ConfigurationError):
+    """`kafka.partitions` is not what the topics have."""
 
 
 class TopologyConflict(TopologyError):

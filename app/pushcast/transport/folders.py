@@ -1,0 +1,62 @@
+"""The folders of a process: nobody else's to read, and one process in each."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from pushcast.model.errors import ConfigurationError
+
+LOCK_FILE = "lock"
+
+
+class SlotTaken(ConfigurationError):
+    """Another process works in this folder: it has the group's static id, and the databases are open there."""
+
+
+def private_folder(path: Path) -> Path:
+    """Makes it, for its owner alone: copies of tables hold the tokens of devices."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.chmod(0o700)
+    return path
+
+
+class FolderLocks:
+    """Holds folders until it is closed, or the process ends, however it ends.
+
+    The lock is the kernel's (`flock`), so a killed process leaves none. The file says who holds it.
+    """
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        """Takes all of them. Raises SlotTaken, which names the other process."""
+        self._files: list[int] = []
+        for folder in sorted(set(folders)):
+            try:
+                self._files.append(_locked(private_folder(folder)))
+            except SlotTaken:
+                self.close()
+                raise
+
+    def close(self) -> None:
+        """Gives them back."""
+        while self._files:
+            os.close(self._files.pop())
+
+
+def _locked(folder: Path) -> int:
+    path = folder / LOCK_FILE
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(file, 32, 0).decode(errors="replace").strip() or "unknown"
+        os.close(file)
+        raise SlotTaken(
+            f"{folder} is in use by the process with pid {holder}: a group and slot (--slot) is for one process. "
+            "Stop that one, or give this one another slot"
+        ) from None
+    os.ftruncate(file, 0)
+    os.pwrite(file, b"%d\n" % os.getpid(), 0)
+    return file

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pushcast.transport.folders import FolderLocks, SlotTaken, private_folder
+
+HOLD = """
+import sys
+from pathlib import Path
+from pushcast.transport.folders import FolderLocks
+locks = FolderLocks([Path(sys.argv[1])])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_process_is_refused_with_the_pid_of_the_first_and_a_killed_one_leaves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "pushcast-plan-normal-local"
+    first = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert first.stdout is not None
+    assert first.stdout.readline() == "held\n"
+    with pytest.raises(SlotTaken, match=rf"pushcast-plan-normal-local is in use by the process with pid {first.pid}"):
+        FolderLocks([folder])
+    first.kill()
+    first.wait()
+    FolderLocks([folder]).close()
+
+
+def test_who_is_refused_one_folder_holds_none(tmp_path: Path) -> None:
+    taken = FolderLocks([tmp_path / "b"])
+    with pytest.raises(SlotTaken):
+        FolderLocks([tmp_path / "a", tmp_path / "b"])
+    FolderLocks([tmp_path / "a"]).close()
+    taken.close()
+
+
+def test_a_folder_is_its_owners_alone_even_one_that_was_there(tmp_path: Path) -> None:
+    folder = tmp_path / "there"
+    folder.mkdir(mode=0o755)
+    assert private_folder(folder).stat().st_mode & 0o777 == 0o700
+    assert private_folder(tmp_path / "new" / "er").stat().st_mode & 0o777 == 0o700
+    assert os.access(folder, os.W_OK)
