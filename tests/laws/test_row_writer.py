@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,7 +12,9 @@ from pushcast.model.device import DeviceRow, Purpose
 from pushcast.wire import row_writer
 from pushcast.wire.devices import decode_row, encode_row
 from pushcast.wire.row_writer import RowWriter
+from pushcast.wire.schemas import AvroType, lock
 
+BEFORE = AvroType("device_row", json.dumps(lock()["device_row"][1]["schema"]))
 text = st.text(max_size=20)
 few = st.sampled_from(["news", "", "grün", "x" * 300])
 optional = st.none() | few
@@ -54,6 +59,18 @@ def test_a_writer_gives_the_bytes_of_the_schema_whatever_it_wrote_before(batch: 
     for row in batch:
         assert writer.encode(row) == encode_row(row)
         assert decode_row(writer.encode(row)) == row
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows)
+def test_the_first_generation_loses_nothing_and_is_as_the_release_before_wrote_it(row: DeviceRow) -> None:
+    value = RowWriter(1).encode(row)
+    assert decode_row(value) == row
+    known = {field["name"] for field in BEFORE.source["fields"]}
+    columns = msgspec.structs.asdict(row)
+    later = any(value not in (None, {}) for name, value in columns.items() if name not in known)
+    before = {name: value for name, value in columns.items() if name in known}
+    assert value == (encode_row(row) if later else BEFORE.encode(before))
 
 
 def test_what_a_writer_remembers_is_bounded() -> None:

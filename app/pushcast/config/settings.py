@@ -51,9 +51,13 @@ class Devices(Strict):
 
 
 class Schemas(Strict):
-    """Where writer schemas of Confluent frames come from."""
+    """Where writer schemas of Confluent frames come from, and in which generation of schemas the stages write.
+
+    1 while roles of the release before still run: they cannot read what it did not know (docs/operations.md).
+    """
 
     registry_url: str | None = None
+    write: Literal[1, 2] = 2
 
 
 class Plan(Strict):

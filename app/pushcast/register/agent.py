@@ -56,6 +56,7 @@ class RegisterStage(Stage):
         max_rows_in_flight: int = MAX_ROWS_IN_FLIGHT,
         holds_table: Callable[[int], bool] = lambda _: True,
         schemas: SchemaSource | None = None,
+        schema_generation: int = 2,
         flood: FloodGuard | None = None,
         fatal: Fatal = end_process,
         call_later: CallLater | None = None,
@@ -71,7 +72,9 @@ class RegisterStage(Stage):
         self._hold_topic = names.hold
         self._overlay = Overlay(max_rows_in_flight)
         doubts = BreakerDoubts(control)
-        self._context = Context(table, self._overlay, outbox, counters, doubts, names.device, names.hold)
+        self._context = Context(
+            table, self._overlay, outbox, counters, doubts, names.device, names.hold, schema_generation
+        )
         self._completions: dict[int, Completions] = {}
         self._headers: dict[int, Headers] = {}
         self._holding = Holding(

@@ -51,6 +51,7 @@ def build(
         names=names,
         holds_table=table.held,
         schemas=schemas,
+        schema_generation=settings.schemas.write,
         flood=FloodGuard(settings.flood, clock),
     )
 

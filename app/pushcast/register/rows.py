@@ -48,6 +48,7 @@ class Context:
         doubts: Doubts,
         device_topic: str,
         hold_topic: str,
+        schema_generation: int = 2,
     ) -> None:
         self.table = table
         self.doubts = doubts
@@ -56,7 +57,7 @@ class Context:
         self.outbox = outbox
         self.counters = counters
         self.device_topic = device_topic
-        self.encode = RowWriter().encode
+        self.encode = RowWriter(schema_generation).encode
         event = headers.event("device_row", "", SOURCE)
         self._event_headers = [header for header in event if header[0] != headers.CE_ID]
         held = headers.event("token_invalid", "", SOURCE)

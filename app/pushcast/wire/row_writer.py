@@ -18,9 +18,11 @@ from pushcast.wire.avro_bytes import (
     optional_long_of,
     optional_of,
 )
-from pushcast.wire.schemas import avro_type
+from pushcast.wire.schemas import SINGLE_OBJECT_MARKER, avro_type, lock
 
 _FRAME = avro_type("device_row").frame
+#: What the release before wrote: the same row without the later columns.
+_BEFORE_FRAME = SINGLE_OBJECT_MARKER + bytes.fromhex(lock()["device_row"][1]["fingerprint"])
 _MAX_CACHED = 4096
 _MAX_CACHED_BYTES = 256
 
@@ -31,11 +33,17 @@ Key = TypeVar("Key")
 
 
 class RowWriter:
-    """Encodes rows; remembers what many rows share: names, locales, topics, times. Bounded."""
+    """Encodes rows; remembers what many rows share: names, locales, topics, times. Bounded.
 
-    __slots__ = ("_optional", "_shared", "_times", "_topics")
+    `generation` 1 writes a row as the release before did, unless it says what that release could not: nothing that a
+    registration says is lost, and readers of that release leave such a row out.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_frame", "_optional", "_shared", "_tail", "_times", "_topics")
+
+    def __init__(self, generation: int = 2) -> None:
+        later = generation > 1
+        self._frame, self._tail = (_FRAME, _NOTHING_LATER_BYTES + NULL) if later else (_BEFORE_FRAME, b"")
         self._shared: dict[tuple[str, ...], bytes] = {}
         self._optional: dict[tuple[str | None, ...], bytes] = {}
         self._topics: dict[tuple[str, ...], bytes] = {}
@@ -49,9 +57,10 @@ class RowWriter:
         at, reason, since = row.suspended_at, row.suspended_reason, row.invalid_since
         if at is not None or reason is not None or since is not None:
             end = optional_long_of(at) + self._optional_of((reason,)) + optional_long_of(since)
+        later = _later_columns(row)
         return b"".join(
             (
-                _FRAME,
+                self._frame if later is None else _FRAME,
                 self._shared.get((row.app,)) or self._shared_of((row.app,)),
                 bytes_of(row.device.encode()),
                 self._shared.get(kinds) or self._shared_of(kinds),
@@ -64,7 +73,7 @@ class RowWriter:
                 self._optional.get(optional) or self._optional_of(optional),
                 self._topics.get(row.topics) or self._topics_of(row.topics),
                 end,
-                *_later_columns(row),
+                self._tail if later is None else later,
             )
         )
 
@@ -89,15 +98,15 @@ class RowWriter:
         return made
 
 
-def _later_columns(row: DeviceRow) -> tuple[bytes, ...]:
-    """What the second release of the schema added."""
+def _later_columns(row: DeviceRow) -> bytes | None:
+    """What the release before did not know; None when the row says nothing of it."""
     columns = (
         row.first_at, row.topics_at, row.removed_at, row.country, row.region, row.tags or None, row.content_key,
         row.content_key_id, row.zone_before, row.zone_at, row.token_hash_before,
     )  # fmt: skip
     if columns == _NOTHING_LATER:
-        return _NOTHING_LATER_BYTES, optional_of(row.purpose)
-    return (
+        return None if row.purpose is None else _NOTHING_LATER_BYTES + optional_of(row.purpose)
+    parts = (
         *map(optional_long_of, columns[:3]),
         *map(optional_of, (row.country, row.region)),
         map_of(row.tags),
@@ -107,6 +116,7 @@ def _later_columns(row: DeviceRow) -> tuple[bytes, ...]:
         optional_bytes_of(row.token_hash_before),
         optional_of(row.purpose),
     )
+    return b"".join(parts)
 
 
 def _keep(cache: dict[Key, bytes], key: Key, made: bytes) -> None:
