@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from pushcast.model.locales import lookup
 
+#: Apple and Google keep a badge in 32 bits, and so does the Avro schema.
+MAX_BADGE: Final = 2**31 - 1
+Badge = Annotated[int, msgspec.Meta(ge=0, le=MAX_BADGE)]
 Priority = Literal["high", "normal"]
 PushType = Literal[
     "alert",
@@ -49,7 +52,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     collapse_id: str | None = None  # <= 64 bytes, APNs' limit
     thread_id: str | None = None
     sound: str | None = None
-    badge: int | None = None
+    badge: Badge | None = None
     priority: Priority = "high"
     push_type: PushType = "alert"
     dry_run: bool = False

@@ -62,6 +62,7 @@ class Reason(StrEnum):
     DEVICE_UNREGISTERED = "device_unregistered"
     TOKEN_MALFORMED = "token_malformed"  # noqa: S105 - a reason, not a secret
     PAYLOAD_TOO_LARGE = "payload_too_large"
+    UNRENDERABLE = "unrenderable"
     BAD_REQUEST = "bad_request"
     CREDENTIAL_REFUSED = "credential_refused"
     PROVIDER_UNAVAILABLE = "provider_unavailable"

@@ -16,7 +16,7 @@ from pushcast.model.notification import Notification
 from pushcast.model.words import Lane, Outcome, Reason
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
-from pushcast.plan.match import Row, devices_of
+from pushcast.plan.match import Row, devices_of, with_locales
 from pushcast.plan.outputs import Outputs, Refused
 from pushcast.plan.state import PartitionState
 from pushcast.stream.batch import Record
@@ -70,13 +70,14 @@ class Intake:
 
     def read(self, state: PartitionState, records: Sequence[Record]) -> Taken:
         """Decodes, and looks the users up."""
-        decode = self._decoder.decode
+        decode, now_ms = self._decoder.decode, self._clock.now_ms()
         taken = Taken([], [], [], [])
         notes, valid = taken.notes, taken.records
         for record in records:
             try:
                 trace = h.first(record.headers, h.TRACEPARENT) if record.headers else None
-                notes.append(decode(user_of(record.key), record.value, record.timestamp, trace))
+                written_at = record.timestamp if record.timestamp > 0 else now_ms
+                notes.append(decode(user_of(record.key), record.value, written_at, trace))
             except Exception as error:
                 taken.refused.append((record, self._outputs.edge.refusal(record, error)))
             else:
@@ -102,6 +103,8 @@ class Intake:
                 known.append(record.offset)
                 continue
             devices: Sequence[Device] = devices_of(rows, note.options.push_type, self._unreadable) if rows else ()
+            if devices and note.content.locales:
+                devices = with_locales(devices, self._unreadable)
             if tail and (there := tail.take(record.offset)):
                 is_duplicate(note.user, note.id)
                 entry = Entry(batch, record.offset, record_bytes(record), note)
@@ -158,6 +161,8 @@ class Intake:
         nothing: list[tuple[Entry, Outcome, Reason]] = []
         for (entry, note), rows in zip(waiting, self._table.multi_scan(state.number, prefixes), strict=True):
             devices = devices_of(rows, note.options.push_type, self._unreadable)
+            if note.content.locales:
+                devices = with_locales(devices, self._unreadable)
             if note.is_over(now_ms, self._now_or_never_ms):
                 nothing.append((entry, Outcome.EXPIRED, Reason.EXPIRED))
             elif devices:

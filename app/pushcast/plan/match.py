@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from pushcast.model.device import takes
 from pushcast.model.errors import InvalidInput
-from pushcast.wire.row_reader import Device, active_device, registered_at_ms
+from pushcast.wire.row_reader import Device, active_device, locale_of, registered_at_ms
 
 Row = tuple[bytes, bytes]
 
@@ -19,6 +19,19 @@ def devices_of(rows: Sequence[Row], push_type: str, unreadable: Callable[[Invali
     """
     found = _each_address_once(_active(rows, unreadable))
     return [device for device in found if device.purpose is None or takes(device.purpose, push_type)]
+
+
+def with_locales(devices: Sequence[Device], unreadable: Callable[[InvalidInput], None]) -> list[Device]:
+    """The devices whose locale can be read; the rows of the others are told to `unreadable`."""
+    found: list[Device] = []
+    for device in devices:
+        try:
+            locale_of(device)
+        except InvalidInput as error:
+            unreadable(error)
+        else:
+            found.append(device)
+    return found
 
 
 def _active(rows: Sequence[Row], unreadable: Callable[[InvalidInput], None]) -> list[Device]:

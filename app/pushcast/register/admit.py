@@ -15,6 +15,7 @@ from pushcast.wire.keys import check_id, user_of
 from pushcast.wire.receipts import TokenInvalid, decode_token_invalid
 
 MAX_DELIVERY_ID_CHARS = 64  # 32 hex digits, and room for another form
+MAX_STATUS = 2**31 - 1  # an Avro int
 _PLATFORMS = frozenset(map(str, Platform))
 
 
@@ -71,6 +72,9 @@ class Admission:
             check_id(getattr(event, field), field)
         if event.platform not in _PLATFORMS:
             raise InvalidInput(Reason.INVALID_FIELD, f"platform is none of {', '.join(Platform)}", "platform")
+        status = event.provider_status
+        if status is not None and not 0 <= status <= MAX_STATUS:
+            raise InvalidInput(Reason.INVALID_FIELD, f"provider_status is not 0 to {MAX_STATUS}", "provider_status")
         if len(event.delivery_id) > MAX_DELIVERY_ID_CHARS:
             raise InvalidInput(
                 Reason.INVALID_FIELD, f"delivery_id has more than {MAX_DELIVERY_ID_CHARS} characters", "delivery_id"

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.words import Lane, Outcome, Platform, Reason
-from pushcast.wire.batches import check_size, decode_batch
+from pushcast.wire.batches import check_message, check_size, decode_batch
 from pushcast.wire.headers import Headers
 from pushcast.wire.retries import DUE_AT, number, pick, round_of
 
@@ -59,16 +58,7 @@ def read(value: bytes | None, headers: Headers) -> tuple[SendBatch, bool]:
         if found not in [str(word) for word in known]:
             raise InvalidInput(Reason.INVALID_FIELD, f"{field} is none of {', '.join(known)}", field)
     for message in batch.messages:
-        targets = message.targets
-        if {len(column) for column in targets.columns()} != {len(targets)}:
-            raise InvalidInput(Reason.INVALID_FIELD, "the columns of targets differ in length", "targets")
-        notifications = len(message.notification_ids)
-        if len(message.created_at) != notifications or len(message.traces) != notifications:
-            raise InvalidInput(Reason.INVALID_FIELD, "the columns of notifications differ in length", "notifications")
-        if any(not 0 <= index < notifications for index in targets.notification):
-            raise InvalidInput(Reason.INVALID_FIELD, "a target names a notification that is not there", "notification")
-        if any(len(delivery) != DELIVERY_ID_BYTES for delivery in targets.delivery_id):
-            raise InvalidInput(Reason.INVALID_FIELD, f"a delivery id has not {DELIVERY_ID_BYTES} bytes", "delivery_id")
+        check_message(message)
     return batch, round_of(headers).doubtful
 
 

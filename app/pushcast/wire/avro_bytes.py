@@ -14,6 +14,7 @@ ONE = b"\x02"  # a block of one item, zigzag
 FALSE, TRUE = b"\x00", b"\x01"
 
 _MAX_HIGHS = 4096
+_HIGH_END = 1 << 50  # 64 bits without the 14 low ones
 
 
 def _varint(rest: int) -> bytes:
@@ -32,7 +33,7 @@ _highs: dict[int, bytes] = {}  # what follows; neighbouring offsets and times sh
 
 
 def long_of(value: int) -> bytes:
-    """An int or long: zigzag, so that small negative numbers are short too."""
+    """An int or long: zigzag, so that small negative numbers are short too. Raises ValueError beyond 64 bits."""
     zigzag = (value << 1) ^ (value >> 63)
     if zigzag < 1 << 14:
         return _SHORT[zigzag]
@@ -41,6 +42,8 @@ def long_of(value: int) -> bytes:
 
 
 def _high(high: int) -> bytes:
+    if high >= _HIGH_END or high < 0:
+        raise ValueError("an Avro long has at most 64 bits")
     if len(_highs) >= _MAX_HIGHS:
         _highs.clear()
     made = _highs[high] = _varint(high)

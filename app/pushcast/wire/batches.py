@@ -9,11 +9,13 @@ import msgspec
 
 from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.errors import InvalidInput
-from pushcast.model.notification import Content, LiveActivity, LocalText, Options
+from pushcast.model.ids import DELIVERY_ID_BYTES
+from pushcast.model.notification import MAX_BADGE, Content, LiveActivity, LocalText, Options
 from pushcast.model.words import Reason
 from pushcast.wire.schemas import avro_type
 
 _TYPE = avro_type("send_batch")
+_MAX_COUNT: Final = 2**31 - 2  # an Avro int, and one more may be counted; readers do not hold it to 32 bits
 _COLUMNS = tuple(Targets.__dataclass_fields__)
 
 
@@ -42,9 +44,33 @@ def check_size(value: bytes, headers: Sequence[tuple[str, bytes | None]]) -> Non
         raise InvalidInput(Reason.TOO_LARGE, f"value and headers have {size} bytes, at most {MAX_BATCH_RECORD_BYTES}")
 
 
+def check_message(message: Message) -> None:
+    """Raises InvalidInput (invalid_field) for what would fail later, or could not be written again."""
+    targets = message.targets
+    count = len(targets)
+    if {len(column) for column in targets.columns()} != {count}:
+        raise InvalidInput(Reason.INVALID_FIELD, "the columns of targets differ in length", "targets")
+    notifications = len(message.notification_ids)
+    if len(message.created_at) != notifications or len(message.traces) != notifications:
+        raise InvalidInput(Reason.INVALID_FIELD, "the columns of notifications differ in length", "notifications")
+    badge = message.options.badge
+    if badge is not None and not 0 <= badge <= MAX_BADGE:
+        raise InvalidInput(Reason.INVALID_FIELD, f"badge is not 0 to {MAX_BADGE}", "badge")
+    if not count:
+        return
+    if min(targets.notification) < 0 or max(targets.notification) >= notifications:
+        raise InvalidInput(Reason.INVALID_FIELD, "a target names a notification that is not there", "notification")
+    if set(map(len, targets.delivery_id)) != {DELIVERY_ID_BYTES}:
+        raise InvalidInput(Reason.INVALID_FIELD, f"a delivery id has not {DELIVERY_ID_BYTES} bytes", "delivery_id")
+    if min(targets.attempt) < 0 or max(targets.attempt) > _MAX_COUNT:
+        raise InvalidInput(Reason.INVALID_FIELD, f"an attempt is not 0 to {_MAX_COUNT}", "attempt")
+
+
 def decode_batch(value: bytes) -> SendBatch:
     """Raises InvalidInput when the bytes are not a SendBatch of this or an earlier release."""
     datum = _TYPE.decode(value)
+    if not 0 <= datum["run"] <= _MAX_COUNT:
+        raise InvalidInput(Reason.INVALID_FIELD, f"run is not 0 to {_MAX_COUNT}", "run")
     return SendBatch(
         datum["lane"], datum["platform"], [_read(m) for m in datum["messages"]], datum["run"], datum["first_seen_at"]
     )

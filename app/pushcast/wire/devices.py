@@ -14,7 +14,7 @@ from pushcast.wire.addresses import Subscription, canonical_address
 from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.keys import check_id
 from pushcast.wire.schemas import SchemaSource, avro_type
-from pushcast.wire.times import to_ms
+from pushcast.wire.times import check_event_time, to_ms
 
 MAX_TOPICS = 200
 MAX_TAGS = 50
@@ -58,13 +58,14 @@ class DeviceChangeDecoder:
             else:
                 raw = msgspec.convert(self._avro.decode(value, self._schemas), _Raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise from_msgspec(error) from error
+            raise from_msgspec(error, value) from error
         return self._validate(raw, user, timestamp_ms)
 
     def _validate(self, raw: _Raw, user: str, timestamp_ms: int) -> DeviceChange:
         if raw.user is not None and raw.user != user:
             raise InvalidInput(Reason.INVALID_FIELD, "user differs from the record key", "user")
         at = to_ms(raw.at, "at", timestamp_ms)
+        check_event_time(at, "at")
         if raw.op is Operation.FORGET_USER:
             return DeviceChange(raw.op, user, "", "", None, AddressKind.TOKEN, None, at)
         if raw.app is None:

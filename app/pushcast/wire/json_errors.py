@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import msgspec
@@ -10,11 +11,18 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 
 _UNKNOWN = re.compile(r"unknown field `([^`]{1,100})")
+#: Of objects and arrays within each other; APNs' and Google's own stay far below it.
+MAX_DEPTH = 64
+MAX_PATH_CHARS = 200
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PATH = re.compile(r"at `\$\.?([^`]*)`")
 
 
-def from_msgspec(error: Exception) -> InvalidInput:
-    """unknown_field, invalid_field or not_json. Values that the producer wrote are left out: they may be tokens."""
+def from_msgspec(error: Exception, value: bytes | None = None) -> InvalidInput:
+    """unknown_field, invalid_field or not_json. Values that the producer wrote are left out: they may be tokens.
+
+    `value`: the JSON, in which a text that is no Unicode is looked for by name.
+    """
     text = str(error)
     if isinstance(error, msgspec.ValidationError):
         if unknown := _UNKNOWN.search(text):
@@ -24,4 +32,31 @@ def from_msgspec(error: Exception) -> InvalidInput:
         field = path[1] if path else None
         problem = re.sub(r"(Invalid enum value) .*?( - at|$)", r"\1\2", text)
         return InvalidInput(Reason.INVALID_FIELD, problem, field)
+    if isinstance(error, RecursionError):
+        return InvalidInput(Reason.INVALID_FIELD, f"objects are nested more than {MAX_DEPTH} deep")
+    if value is not None and (place := _no_unicode_at(value)) is not None:
+        return InvalidInput(
+            Reason.NOT_JSON, f"{place} is no Unicode text: half of a surrogate pair, or not UTF-8", place
+        )
     return InvalidInput(Reason.NOT_JSON, f"the value is not JSON: {type(error).__name__}")
+
+
+def _no_unicode_at(value: bytes) -> str | None:
+    """Path of the first text that holds half of a surrogate pair or bytes that are not UTF-8; None: there is none."""
+    try:
+        found = json.loads(value.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError):
+        return None
+    waiting: list[tuple[str, object]] = [("", found)]
+    while waiting:
+        path, item = waiting.pop()
+        if isinstance(item, str) and _SURROGATE.search(item):
+            return path
+        if isinstance(item, dict):
+            bad = next((name for name in item if _SURROGATE.search(name)), None)
+            if bad is not None:
+                return path or "a field's name"
+            waiting += [(f"{path}.{name}".lstrip(".")[:MAX_PATH_CHARS], child) for name, child in item.items()]
+        elif isinstance(item, list):
+            waiting += [(f"{path}[{place}]"[:MAX_PATH_CHARS], child) for place, child in enumerate(item)]
+    return None

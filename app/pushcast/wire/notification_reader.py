@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, get_args
 
-from pushcast.model.notification import Options, Priority, PushType
+from pushcast.model.notification import MAX_BADGE, Options, Priority, PushType
 from pushcast.wire.avro_bytes import long_at
 from pushcast.wire.schemas import FRAME_BYTES, avro_type
 
@@ -118,6 +118,8 @@ def _options(data: bytes, at: int) -> tuple[Options | None, int]:
     thread_id, at = _optional(data, at)
     sound, at = _optional(data, at)
     badge, at = _time(data, at)
+    if badge is not None and not 0 <= badge <= MAX_BADGE:
+        raise ValueError("a badge that cannot be")
     priority = _PRIORITIES[data[at]]
     push_type, at = _string(data, at + 1)
     dry_run, at_most_once = _BOOLEANS[data[at]], _BOOLEANS[data[at + 1]]

@@ -19,7 +19,7 @@ from pushcast.wire.keys import check_id
 from pushcast.wire.live_activities import normalized
 from pushcast.wire.notification_reader import read_rest, split
 from pushcast.wire.schemas import SchemaSource, avro_type
-from pushcast.wire.times import to_ms
+from pushcast.wire.times import check_event_time, to_ms
 
 DEFAULT_CLASS = "default"
 MAX_COLLAPSE_ID_BYTES = 64  # apns-collapse-id, reference/providers.md §1.2
@@ -96,7 +96,10 @@ class NotificationDecoder:
         self._pack = msgspec.msgpack.Encoder(order="deterministic").encode
 
     def decode(self, user: str, value: bytes | None, timestamp_ms: int, trace: bytes | None = None) -> Notification:
-        """`user` is the record key's; `timestamp_ms` the record's. Raises InvalidInput with the reason."""
+        """`user` is the record key's; `timestamp_ms` the record's, or now when it has none.
+
+        Raises InvalidInput with the reason.
+        """
         if value is None:
             raise InvalidInput(Reason.TOMBSTONE, "a null value on an event topic means nothing")
         head = value[:1]
@@ -132,7 +135,7 @@ class NotificationDecoder:
         try:
             raw = self._json(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise from_msgspec(error) from error
+            raise from_msgspec(error, value) from error
         self._check(raw.id, raw.user, raw.app, user)
         known = _Known(raw.id, raw.user, raw.app, self._shared(raw))
         _remember(self._events, value, known)
@@ -221,6 +224,7 @@ def _note(
 ) -> Notification:
     klass, ttl_ms, content, options, key, created, expires, text = shared
     created_at = to_ms(created, "created_at", timestamp_ms)
+    check_event_time(created_at, "created_at")
     expires_at = to_ms(expires, "expires_at", created_at + ttl_ms)
     if expires_at < created_at:
         raise InvalidInput(Reason.INVALID_FIELD, "expires_at is before created_at", "expires_at")

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from pushcast.model.batch import KIND_NUMBERS
 from pushcast.model.device import DeviceState, Purpose
-from pushcast.model.words import Platform
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Platform, Reason
 from pushcast.wire.avro_bytes import SECOND, bytes_of, long_at, long_of, optional_of
 from pushcast.wire.devices import row_columns
 from pushcast.wire.schemas import FRAME_BYTES, SINGLE_OBJECT_MARKER, avro_type, lock
@@ -86,7 +87,7 @@ def active_device(key: bytes, value: bytes) -> Device | None:
         name = value[start + 1 : app].decode()
     except (IndexError, UnicodeDecodeError):
         return _decoded(key, value)  # says what is wrong
-    if value[start] > 0x7F:
+    if value[start] > 0x7F or end - at > _LONGEST_LONG:
         return _decoded(key, value)
     known, number = _PLATFORMS.get(value[device:platform]), _KINDS.get(value[platform:kind])
     if value[token_hash:state] != _ACTIVE or known is None or number is None:
@@ -134,8 +135,18 @@ def _decoded(key: bytes, value: bytes) -> Device | None:
 
 
 def locale_of(device: Device) -> str | None:
-    """The device's locale. Reads on in the row: only for notifications that have variants."""
-    row = device.row
+    """The device's locale. Reads on in the row: only for notifications that have variants.
+
+    Raises InvalidInput (undecodable) when the row is broken behind what `active_device` reads.
+    """
+    try:
+        return _locale(device.row)
+    except (IndexError, ValueError) as error:
+        problem = f"a row is broken behind registered_at: {type(error).__name__}"
+        raise InvalidInput(Reason.UNDECODABLE, problem) from error
+
+
+def _locale(row: bytes) -> str | None:
     if row[:FRAME_BYTES] != _FRAME and row[:FRAME_BYTES] not in _EARLIER:
         locale: str | None = row_columns(row)["locale"]
         return locale

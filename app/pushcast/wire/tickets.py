@@ -12,6 +12,7 @@ from pushcast.wire.schemas import avro_type
 
 #: A record holds at most so many. With ids of the greatest length they are below the topic's limit.
 MAX_TICKETS = 1000
+_MAX_ASKS = 2**31 - 2  # an Avro int, and one more is counted
 
 _TYPE = avro_type("ticket_batch")
 _COLUMNS = ("ticket_id", "user", "device", "token_hash", "delivery_id")
@@ -65,6 +66,6 @@ def decode_tickets(value: bytes | None) -> TicketBatch:
         raise InvalidInput(Reason.TOO_LARGE, f"{len(batch)} tickets, a record holds at most {MAX_TICKETS}", "ticket_id")
     if any(len(delivery_id) != DELIVERY_ID_BYTES for delivery_id in batch.delivery_id):
         raise InvalidInput(Reason.INVALID_FIELD, f"a delivery id has not {DELIVERY_ID_BYTES} bytes", "delivery_id")
-    if batch.asks < 0:
-        raise InvalidInput(Reason.INVALID_FIELD, "asks is negative", "asks")
+    if not 0 <= batch.asks <= _MAX_ASKS:
+        raise InvalidInput(Reason.INVALID_FIELD, f"asks is not 0 to {_MAX_ASKS}", "asks")
     return batch

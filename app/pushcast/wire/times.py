@@ -9,6 +9,8 @@ from pushcast.model.words import Reason
 
 # 9999-12-31: what RFC 3339 can say. Larger numbers are microseconds or nanoseconds by mistake.
 MAX_MS = 253_402_300_799_999
+# 2000-01-01. Events did not happen before it: smaller numbers are seconds by mistake.
+MIN_EVENT_MS = 946_684_800_000
 
 
 def to_ms(value: int | str | None, field: str, default: int) -> int:
@@ -30,6 +32,17 @@ def to_ms(value: int | str | None, field: str, default: int) -> int:
             Reason.INVALID_FIELD, f"{field} is out of range: milliseconds since 1970, at most {MAX_MS}", field
         )
     return value
+
+
+def check_event_time(ms: int, field: str) -> None:
+    """Raises InvalidInput naming `field` for a time at which nothing can have been produced."""
+    if ms < MIN_EVENT_MS:
+        raise InvalidInput(
+            Reason.INVALID_FIELD,
+            f"{field} (or the record's timestamp, which stands in for it) is before 2000: is it in seconds? "
+            "Milliseconds since 1970 or RFC 3339",
+            field,
+        )
 
 
 def rfc3339(ms: int) -> str:

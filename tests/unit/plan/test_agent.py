@@ -15,6 +15,7 @@ from pushcast.wire.headers import FORWARDED
 from twins.kafka import TwinOutbox, settled
 from twins.plan import PARTITIONS, TOPIC, PlanHarness, note, users_of
 
+T2000 = 946_684_800_000
 USERS = users_of(3, 1200)
 ANN, BOB, CEE = USERS[:3]
 
@@ -65,7 +66,7 @@ async def test_outputs_name_their_origin_and_go_to_the_partition_they_came_from(
     harness = PlanHarness(partition=5)
     user, other = users_of(5, 2)
     harness.device(user)
-    await harness.feed((user, note()), (other, note(2, expires_at=1, created_at=0)))
+    await harness.feed((user, note()), (other, note(2, expires_at=T2000, created_at=T2000)))
     await harness.acknowledge()
     assert {each.partition for each in harness.outbox.log} == {5}
     assert {dict(each.headers)["push-origin"] for each in harness.outbox.log} == {b"plan-normal/5"}
@@ -117,7 +118,7 @@ async def test_what_is_now_or_never_is_planned_until_ten_seconds_after_its_creat
 async def test_a_flood_of_expired_records_shares_its_planned_records() -> None:
     harness = PlanHarness()
     now = harness.now_ms
-    await harness.feed(*[(user, note(1, created_at=0, expires_at=now)) for user in USERS[:1200]])
+    await harness.feed(*[(user, note(1, created_at=T2000, expires_at=now)) for user in USERS[:1200]])
     await harness.acknowledge()
     assert len(harness.receipts()) == 1200
     assert [len(planned) for planned in harness.planned_records()] == [500, 500, 200]

@@ -10,9 +10,10 @@ from pushcast.model.device import DeviceRow, Purpose
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key, token_hash
 from pushcast.model.notification import PushType
-from pushcast.plan.match import devices_of
+from pushcast.plan.match import devices_of, with_locales
 from pushcast.plan.recent import Recent
 from pushcast.wire.devices import encode_row
+from pushcast.wire.row_reader import active_device
 
 
 def row(
@@ -104,3 +105,16 @@ def test_the_border_between_user_and_id_cannot_be_moved() -> None:
     recent = Recent(10)
     recent.is_duplicate("a", "bc")
     assert not recent.is_duplicate("ab", "c")
+
+
+@pytest.mark.parametrize("kept", range(1, 8))
+def test_a_row_that_is_broken_behind_registered_at_is_left_out_where_its_locale_is_asked_for(kept: int) -> None:
+    key, value = row("d", "a")
+    device = active_device(key, value)
+    assert device is not None
+    hashed = value.index(device.token_hash) + len(device.token_hash)
+    head = value[: value.index(device.registered_at, hashed + 6) + len(device.registered_at)]  # the state is before it
+    broken = device._replace(row=head + b"\xff" * kept)
+    unreadable: list[InvalidInput] = []
+    assert with_locales([device, broken], unreadable.append) == [device]
+    assert [error.reason for error in unreadable] == ["undecodable"]

@@ -27,6 +27,7 @@ CLASSES = {
 APPS = ["news", "chat", "foo", "bar"]
 DECODER = NotificationDecoder(APPS, {name: ClassRule(86_400_000) for name in CLASSES})
 BATCH = cast(Batch, object())
+T2000 = 946_684_800_000
 LIMITS = Limits(max_targets=500, max_batch_bytes=524_288, max_open_records=50_000, max_open_bytes=16 << 20)
 
 
@@ -144,14 +145,14 @@ def test_devices_of_one_user_get_their_own_languages() -> None:
 def test_notifications_of_other_ids_share_a_message_and_keep_their_own_id_time_and_expiry() -> None:
     open_windows = windows()
     for offset, (user, expires_at) in enumerate((("u", 5000), ("v", 6000))):
-        written = note(user, f"id-{user}", created_at=offset, expires_at=expires_at, trace=f"00-{user}")
+        written = note(user, f"id-{user}", created_at=T2000 + offset, expires_at=T2000 + expires_at, trace=f"00-{user}")
         open_windows.add(entry(written, 40 + offset), [device(user, "d")], 0.0)
     open_windows.close_all()
     ((message,),) = [batch.messages for batch in taken(open_windows)]
     assert message.notification_ids == ["id-u", "id-v"]
-    assert (message.created_at, message.traces) == ([0, 1], ["00-u", "00-v"])
+    assert (message.created_at, message.traces) == ([T2000, T2000 + 1], ["00-u", "00-v"])
     assert message.targets.notification == [0, 1]
-    assert message.targets.expires_at == [5000, 6000]
+    assert message.targets.expires_at == [T2000 + 5000, T2000 + 6000]
     assert message.targets.source_offset == [40, 41]
     assert message.targets.delivery_id == [delivery_id(f"id-{user}", user, "news", "d") for user in ("u", "v")]
 
@@ -159,7 +160,7 @@ def test_notifications_of_other_ids_share_a_message_and_keep_their_own_id_time_a
 def test_one_campaign_for_many_users_is_named_once() -> None:
     open_windows = windows()
     for offset, user in enumerate("abc"):
-        open_windows.add(entry(note(user, created_at=1, expires_at=9), offset), [device(user, "d")], 0.0)
+        open_windows.add(entry(note(user, created_at=T2000, expires_at=T2000 + 9), offset), [device(user, "d")], 0.0)
     open_windows.close_all()
     assert taken(open_windows)[0].messages[0].notification_ids == ["n"]
 

@@ -67,7 +67,7 @@ def test_equal_content_and_options_have_equal_keys_and_others_do_not() -> None:
     [
         (None, "tombstone", None),
         (b"{not json", "not_json", None),
-        (b'{"id": "\xff"}', "not_json", None),
+        (b'{"id": "\xff"}', "not_json", "id"),
         (b"[" * 100_000, "unknown_frame", None),
         (b'{"a":' * 100_000, "unknown_field", "a"),
         (b"\x01\x02garbage", "unknown_frame", None),

@@ -41,7 +41,7 @@ def registry(asked: list[str], clock: Callable[[], float] = lambda: 0.0) -> Regi
 
 def decode(schemas: RegistrySchemas, schema_id: int) -> str:
     decoder = NotificationDecoder(["news"], {"default": ClassRule(1000)}, schemas)
-    return decoder.decode("u", framed(schema_id), 0).id
+    return decoder.decode("u", framed(schema_id), 1_800_000_000_000).id
 
 
 async def test_a_schema_is_asked_for_once_and_then_known() -> None:

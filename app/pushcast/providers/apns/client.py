@@ -15,6 +15,7 @@ from pushcast.providers.expiry import epoch_seconds, expiries
 from pushcast.providers.identity import automatic_names
 from pushcast.providers.port import Disposition, Part, Result
 from pushcast.providers.requests import Requests, Shelf
+from pushcast.providers.unsendable import render_or_refuse
 from pushcast.providers.verdict import Verdict
 
 _HEX: Final = b"0123456789abcdefABCDEF"
@@ -45,7 +46,7 @@ class ApnsProvider(TemplateProvider):
 
     def prepare(self, part: Part, shelf: Shelf) -> list[Result]:
         message, indices = part.message, part.indices
-        rendered = render(message, self._topic)
+        rendered = render_or_refuse(render, message, self._topic)
         sound, results = _sound_tokens(message, indices)
         if message.options.dry_run:
             now = self.clock.now_ms()

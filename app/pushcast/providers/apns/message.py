@@ -76,7 +76,8 @@ def render(message: Message, topic: str) -> Rendered:
     `alert` says, because APNs delays or drops an alert without anything to alert with. Alerts without a collapse id
     get one per delivery, so that one that is sent twice is shown once. Title, body and sound of a Live Activity are its
     alert. Empty texts are absent ones.
-    Raises Unsendable: payload_too_large, reserved_data_key, background_shows_something, invalid_field.
+    Raises Unsendable: payload_too_large, reserved_data_key, background_shows_something, invalid_field,
+    push_type_unsupported.
     """
     options = message.options
     aps = _aps(message)
@@ -93,7 +94,13 @@ def render(message: Message, topic: str) -> Rendered:
         aps = fields_of(options.live_activity, min(message.created_at)) | aps
     elif push_type in _CONTENT_CHANGED:
         aps["content-changed"] = True
-    kind = PUSH_KINDS[push_type]
+    kind = PUSH_KINDS.get(push_type)
+    if kind is None:
+        raise Unsendable(
+            "push_type_unsupported",
+            f"push_type {push_type[:64]} is unknown to this release",
+            "push_type",
+        )
     if "aps" in message.content.data:
         raise Unsendable("reserved_data_key", "data: the key 'aps' belongs to APNs", "data")
     body = orjson.dumps({"aps": aps, **message.content.data})

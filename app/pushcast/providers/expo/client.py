@@ -33,7 +33,7 @@ from pushcast.providers.expo.verdicts import (
 from pushcast.providers.identity import HOLE, CollapseBy, automatic_names
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.suspicion import Suspicion
-from pushcast.providers.unsendable import Unsendable
+from pushcast.providers.unsendable import Unsendable, render_or_refuse
 from pushcast.providers.verdict import Row, Verdict, verdict_of
 
 # Pushes that would wait longer for their turn go back to the caller.
@@ -107,7 +107,7 @@ class ExpoProvider:
         self, message: Message, indices: Sequence[int], on_results: OnResults, may_leave: MayLeave = always
     ) -> None:
         try:
-            content = render(message)
+            content = render_or_refuse(render, message)
         except Unsendable as refusal:
             on_results([Result(index, Disposition.REJECTED, refusal.reason) for index in indices])
             return

@@ -17,6 +17,7 @@ from pushcast.providers.fcm.verdicts import judge
 from pushcast.providers.identity import CollapseBy, automatic_names
 from pushcast.providers.port import Disposition, Part, Result
 from pushcast.providers.requests import Requests, Shelf
+from pushcast.providers.unsendable import render_or_refuse
 from pushcast.providers.verdict import Verdict
 
 # What may stand between the quotes of a JSON text as it is; every real token does.
@@ -38,7 +39,7 @@ class FcmProvider(TemplateProvider):
 
     def prepare(self, part: Part, shelf: Shelf) -> list[Result]:
         message = part.message
-        rendered = render(message)
+        rendered = render_or_refuse(render, message)
         sound, results = _sound_tokens(message, part.indices)
         if sound:
             requests = shelf.requests(None, 1, len(sound))

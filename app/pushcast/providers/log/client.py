@@ -12,7 +12,7 @@ from pushcast.providers.log.credentials import LogFile
 from pushcast.providers.log.message import render
 from pushcast.providers.log.verdicts import judge
 from pushcast.providers.port import Disposition, OnResults, Result
-from pushcast.providers.unsendable import Unsendable
+from pushcast.providers.unsendable import Unsendable, render_or_refuse
 from pushcast.providers.verdict import NOT_SENT_IN_TIME
 
 
@@ -42,7 +42,7 @@ class LogProvider:
             on_results([Result(index, Disposition.UNSENT, NOT_SENT_IN_TIME) for index in indices])
             return
         try:
-            line = render(message)
+            line = render_or_refuse(render, message)
         except Unsendable as refusal:
             on_results([Result(index, Disposition.REJECTED, refusal.reason) for index in indices])
             return

@@ -21,7 +21,7 @@ from pushcast.providers.expiry import NOW_OR_NEVER, expiries, ttl_seconds
 from pushcast.providers.identity import HOLE, CollapseBy, automatic_names
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.suspicion import Suspicion
-from pushcast.providers.unsendable import Unsendable
+from pushcast.providers.unsendable import Unsendable, render_or_refuse
 from pushcast.providers.verdict import NOT_SENT_IN_TIME, Remedy, Verdict
 from pushcast.providers.webpush.credentials import Vapid
 from pushcast.providers.webpush.encryptor import Encryptor
@@ -123,7 +123,7 @@ class WebpushProvider:
         self, message: Message, indices: Sequence[int], on_results: OnResults, may_leave: MayLeave = always
     ) -> None:
         try:
-            rendered = render(message)
+            rendered = render_or_refuse(render, message)
         except Unsendable as refusal:
             on_results([Result(index, Disposition.REJECTED, refusal.reason) for index in indices])
             return
