@@ -203,12 +203,15 @@ class SettleStage(Stage):
             if at is None:
                 passes.no_probe(now)
             else:
-                passes.begin_probe(at + 1, now)
+                passes.begin_probe(at + 1, now, self._fresh(queue))
 
     async def _begin_pass(self, queue: Queue, passes: Passes) -> None:
         passes.starting()
         ends = await self.work.ends([queue.tp])
-        passes.begin(ends[queue.tp], self._clock.monotonic_seconds())
+        passes.begin(ends[queue.tp], self._clock.monotonic_seconds(), self._fresh(queue))
+
+    def _fresh(self, queue: Queue) -> frozenset[tuple[str, str]]:
+        return self._holding.fresh_among(islice(queue.records, PROBE_RECORDS))
 
     def _turn(self, queue: Queue) -> None:
         barrier = self._outbox.barrier()
@@ -231,7 +234,7 @@ class SettleStage(Stage):
             if queue.passes is None:
                 outputs += self._outputs.put(barrier, record, sent, doubtful, origin, there).puts
             else:
-                holds = self._holding.holds(queue.passes)
+                holds = self._holding.holds(queue.passes, record)
                 put = self._outputs.put(barrier, record, sent, doubtful, origin, there, holds)
                 outputs += put.puts
                 returning = put.sent_bytes if self._holding.may_return(record) else 0

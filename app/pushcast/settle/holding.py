@@ -42,20 +42,26 @@ class Holding:
             parked.why is Why.BREAKER and closed_at is not None and record.timestamp > closed_at
         )
 
-    def holds(self, passes: Passes) -> Holds:
-        """For the messages of one record in a pass; those of one app are held or go together."""
+    def holds(self, passes: Passes, record: Record) -> Holds:
+        """For the messages of this record in a pass; those of one app are held or go together."""
         known: dict[str, bool] = {}
+        refused = was_refused(record.headers)
 
         def holds(message: Message, platform: Platform, lane: Lane) -> bool:
             held = known.get(message.app)
             if held is None:
                 held = self._control.held(message.app, platform, lane)
                 if held and not self._control.paused(message.app, platform, lane):
-                    held = not passes.probes(message.app, platform)
+                    held = not passes.probes(message.app, platform, refused=refused)
                 known[message.app] = held
             return held
 
         return holds
+
+    def fresh_among(self, waiting: Iterable[Waiting]) -> frozenset[tuple[str, str]]:
+        """(app, platform) of the records that were not refused before."""
+        parked = [_parked(record) for _, record, _ in waiting if not was_refused(record.headers)]
+        return frozenset((each.app, str(each.platform)) for each in parked if each is not None)
 
     def probe_among(self, waiting: Iterable[Waiting]) -> int | None:
         """Offset of the first record that could be a probe of an open breaker, best one that was not refused before."""

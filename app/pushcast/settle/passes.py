@@ -41,6 +41,7 @@ class Passes:
         self._cost_bytes = 0
         self._resumed = False
         self._probed: set[tuple[str, str]] = set()
+        self._fresh: frozenset[tuple[str, str]] = frozenset()
 
     def resumed(self) -> None:
         """Something that was held is not any more: a pass begins as soon as none is under way."""
@@ -72,16 +73,21 @@ class Passes:
         """The end of the partition is about to be asked for: what resumes from here on may want another pass."""
         self._resumed = False
 
-    def begin(self, end: int, now: float) -> None:
-        """A pass over everything below `end`. Call `starting` before."""
+    def begin(self, end: int, now: float, fresh: frozenset[tuple[str, str]] = frozenset()) -> None:
+        """A pass over everything below `end`. Call `starting` before.
+
+        `fresh`: (app, platform) of which something waits near the head that was not refused before; it is the probe.
+        """
         self.end = end
+        self._fresh = fresh
         self._began_at = now
         self._next_at = now + self._intervals.pass_seconds
         self._cost_bytes = 0
         self._probes_from(now)
 
-    def begin_probe(self, end: int, now: float) -> None:
-        """A pass over the head of the partition alone, for the sake of its last record."""
+    def begin_probe(self, end: int, now: float, fresh: frozenset[tuple[str, str]] = frozenset()) -> None:
+        """A pass over the head of the partition alone, for the sake of its last record. `fresh` as in `begin`."""
+        self._fresh = fresh
         self.end = max(self.end, end)
         self._probes_from(now)
 
@@ -97,9 +103,9 @@ class Passes:
         self._probe_at = now + self._intervals.probe_seconds
         self._probed.clear()
 
-    def probes(self, app: str, platform: str) -> bool:
-        """Whether this record is the probe of its app in this pass; true once."""
-        if (app, platform) in self._probed:
+    def probes(self, app: str, platform: str, *, refused: bool = False) -> bool:
+        """Whether this record is the probe of its app in this pass; true once. `refused`: it was, before."""
+        if (app, platform) in self._probed or (refused and (app, platform) in self._fresh):
             return False
         self._probed.add((app, platform))
         return True

@@ -16,7 +16,7 @@ from pushcast.wire.batches import decode_batch, encode_batch
 from pushcast.wire.control import Breaker, Kind, Pause, Subject
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.parked import Why, parked_of, parked_record
-from pushcast.wire.retries import Round, round_of
+from pushcast.wire.retries import REFUSED, Round, round_of
 from unit.send.twin import T0, message, record, send_batch
 from unit.settle.twin import PASS_SECONDS, PROBE_SECONDS, Harness
 
@@ -34,6 +34,7 @@ def parked(
     why: Why = Why.PAUSED,
     expires_at: int = T0 + 3_600_000,
     doubtful: bool = False,
+    rounds_made: int = 1,
 ) -> Record:
     value, headers = parked_record(
         app=app,
@@ -43,7 +44,7 @@ def parked(
         why=why,
         run=0,
         first_seen_at=T0 - 5,
-        rounds_made=1,
+        rounds_made=rounds_made,
         doubtful=doubtful,
         sent_from="pushcast-send-apns-urgent|7",
         carried=[("traceparent", b"00-1")],
@@ -215,6 +216,30 @@ async def test_the_rare_pass_probes_too_and_carries_the_rest_over() -> None:
     await lab.pass_time(PASS_SECONDS)
     assert lab.sent() == ["u0"]
     assert len(lab.outbox.of(PARKED)) == 2
+
+
+@pytest.mark.parametrize("seconds", [PROBE_SECONDS, PASS_SECONDS])
+async def test_a_probe_is_work_that_was_not_refused_before_while_there_is_any(seconds: float) -> None:
+    lab = Lab()
+    lab.breaker(is_open=True)
+    refused = [was_refused_before(parked(100 + n, n, why=Why.BREAKER, rounds_made=0)) for n in range(2)]
+    await lab.park(*refused, parked(102, 2, why=Why.BREAKER, rounds_made=0))
+    await lab.pass_time(seconds)
+    assert lab.sent() == ["u2"]
+
+
+async def test_with_nothing_else_a_probe_is_work_that_was_refused_before() -> None:
+    lab = Lab()
+    lab.breaker(is_open=True)
+    await lab.park(*[was_refused_before(parked(100 + n, n, why=Why.BREAKER, rounds_made=0)) for n in range(2)])
+    await lab.pass_time(PROBE_SECONDS)
+    assert lab.sent() == ["u0"]
+    [sent] = [each for each in lab.outbox.log if each.topic == SEND]
+    assert REFUSED in dict(sent.headers), "its sender must know"
+
+
+def was_refused_before(waiting: Record) -> Record:
+    return record(PARKED, 3, waiting.offset, waiting.value, None, [*waiting.headers, (REFUSED, b"1")])
 
 
 async def test_what_an_operator_paused_is_no_probe() -> None:
