@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from typing import Any
@@ -14,9 +15,11 @@ from pushcast.bench.stock_plan import READY, load_stock_devices
 from pushcast.bench.stock_plan import TOPIC as STOCK_TOPIC
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane
+from pushcast.wire.schemas import AvroType, lock
 from pushcast.wire.topics import PLANNED, notification
 
 STOCK = "plan/stock"
+OLD_ROWS = "plan/alert/json/old-rows"  # after an upgrade, until every device has registered again
 USERS = 200_000
 ITEMS = 200_000
 STOCK_ITEMS = 20_000  # two orders of magnitude slower: 10,000 rows/s of recovery, 119 µs an event
@@ -51,6 +54,8 @@ def run(options: Options) -> Result:
                     options.say(f"{name}: {items} events")
                     planned_row(cluster, process, f"w-{shape}-{form}", shape, form, min(items, WARM_UP_ITEMS), users)
                     rows.append(planned_row(cluster, process, f"m-{shape}-{form}", shape, form, items, users, name))
+        if options.wants(OLD_ROWS):
+            rows.append(_old_rows(cluster, items, users, options))
         if options.wants(STOCK):
             rows.append(_stock(cluster, min(items, STOCK_ITEMS), options))
             setup["stock"] = f"{min(items, STOCK_ITEMS)} users, alert/json, one agent, table, take(500, within=0.05)"
@@ -87,6 +92,17 @@ def _through(
     if planned != len(made):
         raise PushcastError(f"{len(made)} events became {planned} planned deliveries")
     return row
+
+
+def _old_rows(cluster: BenchCluster, items: int, users: int, options: Options) -> Row:
+    """`plan/alert/json` with device rows as the first release wrote them."""
+    options.say(f"{users} devices into their topic, as rows of the first release")
+    first = AvroType("device_row", json.dumps(lock()["device_row"][0]["schema"]))
+    load_devices(cluster, range(users), now_ms(), first)
+    with role(cluster, "planner", "--lane", LANE, "--slot", "old") as process:
+        planned_row(cluster, process, "w-old", "alert", "json", min(items, WARM_UP_ITEMS), users)
+        options.say(f"{OLD_ROWS}: {items} events")
+        return planned_row(cluster, process, "m-old", "alert", "json", items, users, OLD_ROWS)
 
 
 def _stock(cluster: BenchCluster, items: int, options: Options) -> Row:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
+import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from pushcast.bench.cluster import BenchCluster
@@ -15,7 +17,7 @@ from pushcast.model.errors import PushcastError
 from pushcast.model.ids import device_row_key, partition_of, token_hash
 from pushcast.wire.receipts import decode_planned
 from pushcast.wire.row_writer import RowWriter
-from pushcast.wire.schemas import avro_type
+from pushcast.wire.schemas import AvroType, avro_type
 from pushcast.wire.topics import DEVICE, PLANNED
 
 APP = "news"
@@ -26,10 +28,15 @@ SEED = 11
 Produced = tuple[int, bytes, bytes]  # partition, key, value
 
 
-def device_rows(users: Iterable[int], now_ms: int) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """(user, row key, row) of one device per user, APNs and FCM in turn, with every field filled in."""
+def device_rows(
+    users: Iterable[int], now_ms: int, schema: AvroType | None = None
+) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """(user, row key, row) of one device per user, APNs and FCM in turn, with every field filled in.
+
+    `schema`: of an earlier release; None: as REGISTER writes them now.
+    """
     rng = random.Random(SEED)
-    writer = RowWriter()
+    encode = RowWriter().encode if schema is None else partial(_encode_as, schema)
     for number in users:
         user = f"user-{number}"
         device = f"device-{number}"
@@ -41,13 +48,18 @@ def device_rows(users: Iterable[int], now_ms: int) -> Iterator[tuple[bytes, byte
             APP, device, platform, "token", address, "", token_hash(address), "active", now_ms, now_ms, "de-DE",
             "Europe/Berlin", "7.1", ("team/7",),
         )  # fmt: skip
-        yield user.encode(), device_row_key(user, APP, device), writer.encode(row)
+        yield user.encode(), device_row_key(user, APP, device), encode(row)
 
 
-def load_devices(cluster: BenchCluster, users: Iterable[int], now_ms: int) -> None:
+def _encode_as(schema: AvroType, row: DeviceRow) -> bytes:
+    known = msgspec.structs.asdict(row)
+    return schema.encode({field["name"]: known[field["name"]] for field in schema.source["fields"]})
+
+
+def load_devices(cluster: BenchCluster, users: Iterable[int], now_ms: int, schema: AvroType | None = None) -> None:
     """Writes rows to `push.device.v1` as REGISTER would; returns when they are acknowledged."""
     partitions = cluster.settings.kafka.partitions
-    rows = ((partition_of(user, partitions), key, value) for user, key, value in device_rows(users, now_ms))
+    rows = ((partition_of(user, partitions), key, value) for user, key, value in device_rows(users, now_ms, schema))
     produce(cluster, DEVICE, rows)
 
 

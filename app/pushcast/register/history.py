@@ -151,7 +151,7 @@ def _row(record: Record) -> Step | None:
         return _step(record, "row_removed", reason, device, None, cause)
     row = decode_row(record.value)
     assert device_row_key(*device) == key
-    details = {"registered_at": row.registered_at, "suspended_at": row.suspended_at, **cause}
+    details = {"registered_at": row.registered_at, "suspended_at": row.suspended_at, "purpose": row.purpose, **cause}
     return _step(record, f"row_{row.state}", reason, device, row.token_hash.hex(), details)
 
 

@@ -102,3 +102,11 @@ def test_what_cannot_be_read_says_why() -> None:
     with pytest.raises(InvalidInput, match="neither JSON nor framed"):
         Historian({"news"}).step_of(record(TOKEN_INVALID, HOME, 0, USER, b"?"))
     assert Historian({"news"}).step_of(record(DEVICE, HOME, 0, b"\xff\xfffence", b"7")) is None
+
+
+async def test_a_row_says_what_its_token_takes() -> None:
+    harness = Harness()
+    event = orjson.loads(register(T0 - 5000)) | {"purpose": "voip"}
+    await harness.change((USER, orjson.dumps(event)))
+    [row] = [step.to_dict() for step in steps_of(harness.kafka.log[DEVICE, HOME]) if step.step == "row_active"]
+    assert row["purpose"] == "voip"
