@@ -12,10 +12,12 @@ from pushcast.bench.base import Options, Result, Row
 from pushcast.cli import bench
 from pushcast.wire.devices import DeviceChangeDecoder
 
+NOW_MS = 1_800_000_000_000
+
 
 def test_every_registration_of_the_load_is_valid_and_of_a_device_of_its_own() -> None:
     decoder = DeviceChangeDecoder({"news"})
-    decoded = [decoder.decode(key.decode(), value, 1) for key, value in devices.registrations("u", 300, 1)]
+    decoded = [decoder.decode(key.decode(), value, NOW_MS) for key, value in devices.registrations("u", 300, NOW_MS)]
     assert len({(change.user, change.device) for change in decoded}) == 300
     assert {change.platform for change in decoded} == {"apns", "fcm"}
     assert len({change.user for change in decoded}) == 100
