@@ -111,7 +111,7 @@ class SendStage(Stage):
         )
         self._parking = Parking(
             outbox,
-            ParkedRecords(outbox, platform, lane, self._group, figures),
+            ParkedRecords(outbox, clock, platform, lane, self._group, figures),
             may_leave=self._may_leave,
             on_parked=self._parked,
             fatal=fatal,

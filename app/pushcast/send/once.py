@@ -21,6 +21,14 @@ def last_moments(message: Message, now_or_never_ms: int) -> Sequence[int]:
     ]
 
 
+def parted(message: Message, targets: Sequence[int]) -> tuple[list[int], Sequence[int]]:
+    """Those that are now or never, and the others."""
+    if not message.has_now_or_never():
+        return [], targets
+    once = [target for target in targets if message.is_now_or_never(target)]
+    return once, [target for target in targets if not message.is_now_or_never(target)]
+
+
 def ended_now(verdict: End | Again | Later | Park, disposition: Disposition) -> End | Again:
     """The verdict on a delivery that is now or never: it gets no second hand-over, no rung and is not kept aside.
 

@@ -65,7 +65,7 @@ class Outcomes:
         self._receipts = Receipts(outbox, platform)
         self._aside = aside  # when the policy has a ladder
         self._isolation = isolation
-        self._parked = ParkedRecords(outbox, platform, lane, group, figures)
+        self._parked = ParkedRecords(outbox, clock, platform, lane, group, figures)
         self._endings = Endings(outbox, platform, self._receipts, aside, on_acked)
 
     def settle(self, arrived: Iterable[tuple[Job, Sequence[Result]]], ours: bool = True) -> list[Retry]:

@@ -6,8 +6,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
+from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform
+from pushcast.send.decide import DOUBTFUL, EXPIRED, End
 from pushcast.send.figures import Figures
+from pushcast.send.once import parted
+from pushcast.send.receipts import Receipts
 from pushcast.send.records import Job, OpenRecord, Parcel
 from pushcast.stream.ports import Barrier, Fatal, Outbox
 from pushcast.wire import topics
@@ -20,24 +24,39 @@ TARGETS_AT_A_TIME = 1000
 
 
 class ParkedRecords:
-    """Collects targets and writes one record for those of a send record that belong together."""
+    """Collects targets and writes one record for those of a send record that belong together.
 
-    def __init__(self, outbox: Outbox, platform: Platform, lane: Lane, group: str, figures: Figures) -> None:
+    What is now or never is not kept for later: it ends instead, in the same barrier.
+    """
+
+    def __init__(
+        self, outbox: Outbox, clock: Clock, platform: Platform, lane: Lane, group: str, figures: Figures
+    ) -> None:
         self._outbox = outbox
         self._platform = platform
         self._lane = lane
         self._group = group
         self._figures = figures
+        self._clock = clock
+        self._receipts = Receipts(outbox, platform)
+        self._ended: list[tuple[Parcel, list[int], End]] = []
         self._targets: dict[tuple[OpenRecord, str, Why, bool, bool], dict[Parcel, list[int]]] = {}
 
     def add(self, parcel: Parcel, targets: Sequence[int], why: Why, doubtful: bool, *, refused: bool = False) -> None:
         """`doubtful`: an earlier try may have reached these devices; `refused`: their provider was just asked."""
+        ends, targets = parted(parcel.message, targets)
+        if ends:
+            self._ended.append((parcel, ends, DOUBTFUL if doubtful else EXPIRED))
+        if not targets:
+            return
         key = (parcel.record, parcel.app, why, doubtful, refused or parcel.record.round.refused)
         self._targets.setdefault(key, {}).setdefault(parcel, []).extend(targets)
         self._figures.parked[parcel.app, self._platform, self._lane, why] += len(targets)
 
     def put(self, barrier: Barrier) -> None:
         """Writes what was collected since the last time, each to the partition of its send record."""
+        if self._ended:
+            self._put_receipts(barrier)
         if not self._targets:
             return
         collected, self._targets = self._targets, {}
@@ -57,6 +76,15 @@ class ParkedRecords:
                 carried=foreign(record.headers),
             )
             self._outbox.put(barrier, topics.PARKED, record.batch.partition, value, None, headers)
+
+    def _put_receipts(self, barrier: Barrier) -> None:
+        ended, self._ended = self._ended, []
+        now_ms = self._clock.now_ms()
+        for parcel, targets, (outcome, reason, _) in ended:
+            write = self._receipts.writing(parcel, barrier)
+            for target in targets:
+                write(target, outcome, reason, None, None, now_ms)
+            self._figures.outcomes[parcel.app, self._platform, self._lane, outcome, reason or ""] += len(targets)
 
 
 class Parking:

@@ -10,6 +10,7 @@ from pushcast.send.decide import DOUBTFUL, EXPIRED, Again, End, Later, Park
 from pushcast.send.once import ended_now, last_moments
 from pushcast.wire.retries import Rung
 from pushcast.wire.topics import RetryDelay
+from unit.send.test_isolation import isolated, live, pause
 from unit.send.twin import T0, Harness, TwinProvider, failed, message, send_batch
 
 CREATED = T0 - 50  # of the twin's messages
@@ -71,3 +72,31 @@ async def test_a_failed_hand_over_is_its_end() -> None:
     assert harness.outbox.outcomes() == {"u0": ("expired", "expired"), "u1": ("dead", "unknown_outcome")}
     assert len(provider.calls) == 1
     assert harness.committable() == 101
+
+
+async def test_what_is_paused_keeps_the_others_and_ends_what_is_now_or_never() -> None:
+    control = live()
+    pause(control)
+    provider = TwinProvider(accept=True)
+    harness = isolated(provider, control=control)
+    mixed = message(3)
+    mixed.targets.expires_at[1] = CREATED
+    await harness.feed(send_batch(mixed))
+    assert provider.seen == []
+    assert harness.outbox.parked() == ["u0", "u2"]
+    assert harness.outbox.outcomes() == {"u1": ("expired", "expired")}
+    assert harness.committable() == 101
+    assert harness.budget.held == 0
+
+
+async def test_a_refused_key_keeps_the_others_and_ends_what_is_now_or_never() -> None:
+    provider = TwinProvider()
+    harness = isolated(provider)
+    mixed = message(2)
+    mixed.targets.expires_at[1] = CREATED
+    await harness.feed(send_batch(mixed))
+    provider.calls[0].answer(*[failed(Disposition.CREDENTIAL, "expired_key", target=at, status=403) for at in (0, 1)])
+    await harness.settle()
+    assert harness.outbox.outcomes() == {"u1": ("expired", "expired")}
+    assert harness.committable() == 101
+    assert harness.budget.held == 0
