@@ -302,10 +302,11 @@ class Connection(asyncio.Protocol):
             self._streams.deliver()
 
     def _worth_a_write(self) -> bool:
-        """A saturated connection waits a moment for some more streams: a write for each freed stream costs a quarter
-        more CPU than a write for sixteen. The moment is bounded by the pool (`room_soon`)."""
-        room = self.room
-        enough = min(_ENOUGH_STREAMS, self.stream_limit // 6)
+        """A saturated connection, or pool, waits a moment for some more streams: a write for each freed stream costs a
+        quarter more CPU than a write for sixteen. The moment is bounded by the pool (`room_soon`)."""
+        queue = self._queue
+        room = min(self.room, max(0, queue.max_in_flight - queue.in_flight))
+        enough = min(_ENOUGH_STREAMS, self.stream_limit // 6, queue.max_in_flight // 6)
         if room >= enough or room >= self._queue.waiting:
             return True
         if room:

@@ -15,8 +15,9 @@ START: Final = 64
 LEAST: Final = 8
 #: Latency may grow to so many times its minimum before the limit falls: jitter and the server's own variation.
 TOLERANCE: Final = 2.5
-#: What is never held against a server: below it, latency is made of this machine's own moments.
-FLOOR_SECONDS: Final = 0.1
+#: What is never held against a server: below it, latency is made of this machine's own moments, and fewer requests out
+#: make each of them dearer (smaller writes) without making any noticeably quicker.
+FLOOR_SECONDS: Final = 0.5
 #: Of the time to answer: what a queue at the server may take of it, and what a server may that is slow without one.
 QUEUE_SHARE: Final = 0.25
 OWN_SHARE: Final = 0.6
