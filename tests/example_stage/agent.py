@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 from example_stage.decide import answer
 from pushcast.handover.exact import Exactness
-from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.callbacks import guarded
+from pushcast.stream.edge import Edge
 from pushcast.stream.ports import Fatal, Outbox
 from pushcast.stream.stage import Stage
 from pushcast.stream.tenure import Pending, Tenures
-from pushcast.wire.dead_letters import dead_letter
 from pushcast.wire.headers import Headers
 from pushcast.wire.schemas import AvroType
 
@@ -46,6 +46,8 @@ class EchoStage(Stage):
         self._exact = exact
         self._guarded = guarded("echo: an acknowledgement failed", fatal)
         self._held = Tenures(lambda tp, committed: Held())
+        self.counters: Counter[tuple[str, str]] = Counter()
+        self._edge = Edge("echo", outbox, self._count)
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Fences predecessors off and learns what they have answered."""
@@ -56,23 +58,32 @@ class EchoStage(Stage):
         """Answers every note of the batch that has no answer yet; a bad one becomes a dead letter."""
         tp = TP(batch.topic, batch.partition)
         await self._outbox.room()
-        barrier, pending = self._outbox.barrier(), self._held.of(tp).pending
+        barrier, answered = self._outbox.barrier(), list[int]()
         for record in batch.records:
-            if ANSWER in self._exact.begin(tp, record.offset):
-                continue
+            there = self._exact.begin(tp, record.offset)
             try:
                 value = ECHO.encode({"source_offset": record.offset, "text": answer(record.value)})
-            except InvalidInput as error:
-                self._outbox.put(barrier, *dead_letter(record, error, stage="echo"))
+            except Exception as error:  # whatever decoding raises: no record ends the process
+                done = self._when_acked(tp, batch, [record.offset])
+                self._edge.bury(record, self._edge.refusal(record, error), done)
                 continue
-            self._outbox.put(barrier, OUTPUT, tp.partition, value, record.key, self._exact.origin(tp))
+            if ANSWER not in there:
+                self._outbox.put(barrier, OUTPUT, tp.partition, value, record.key, self._exact.origin(tp))
+            answered.append(record.offset)
+        barrier.on_acked(self._when_acked(tp, batch, answered))
+
+    def _when_acked(self, tp: TP, batch: Batch, offsets: list[int]) -> Callable[[], None]:
+        pending = self._held.of(tp).pending
         pending.begun()
 
         def acked() -> None:
             pending.ended()
-            batch.done_all()
+            batch.done_many(offsets)
 
-        barrier.on_acked(partial(self._guarded, acked))
+        return partial(self._guarded, acked)
+
+    def _count(self, name: str, word: str, by: int) -> None:
+        self.counters[name, word] += by
 
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """Epoch and output positions."""
