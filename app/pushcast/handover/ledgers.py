@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from confluent_kafka import Message
@@ -115,12 +115,13 @@ class Ledgers:
         self.counters["skipped"] += len(have)
         return have
 
-    def metadata(self, tp: TP, offset: int, origins: Mapping[str, int]) -> str:
-        """What the commit of `offset` carries; `origins` are the fences below it."""
+    def metadata(self, tp: TP, offset: int, origins: Mapping[str, int], refused: Sequence[str] = ()) -> str:
+        """What the commit of `offset` carries; `origins` are the fences below it, `refused` outputs of this partition
+        that Kafka does not take now."""
         ledger = self._ledgers[tp]
         if tp in self._started:
             self._look_at_ends(tp, ledger)
-        return standing.encode(ledger.standing(offset, origins))
+        return standing.encode(ledger.standing(offset, origins)._replace(refused=refused))
 
     async def refresh(self, work: Ends) -> None:
         """Looks up how far others have written the outputs by now, so that no new owner has to read that.

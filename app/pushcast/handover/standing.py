@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -32,6 +32,7 @@ class Standing(NamedTuple):
     fenced: int = 0  # epoch below which records of this partition's origin at `positions` are void
     positions: Mapping[str, int] = {}  # output topic -> next offset to be read by a new owner
     origins: Mapping[str, int] = {}  # as a reader: origin -> highest epoch fenced below the committed offset
+    refused: Sequence[str] = ()  # output topics that Kafka would not take when this was written
 
 
 class _Stored(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
@@ -40,6 +41,7 @@ class _Stored(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     f: int = 0
     p: dict[str, int] = {}
     o: dict[str, int] = {}
+    x: list[str] = []
 
 
 _decoder = msgspec.json.Decoder(_Stored)
@@ -47,7 +49,8 @@ _decoder = msgspec.json.Decoder(_Stored)
 
 def encode(standing: Standing) -> str:
     """Compact JSON. Raises ValueError above the 4096 bytes that Kafka takes."""
-    stored = _Stored(_VERSION, standing.epoch, standing.fenced, dict(standing.positions), dict(standing.origins))
+    positions, origins = dict(standing.positions), dict(standing.origins)
+    stored = _Stored(_VERSION, standing.epoch, standing.fenced, positions, origins, list(standing.refused))
     text = msgspec.json.encode(stored)
     if len(text) > METADATA_MAX_BYTES:
         raise ValueError(f"commit metadata of {len(text)} bytes; Kafka takes {METADATA_MAX_BYTES}")
@@ -67,4 +70,4 @@ def decode(metadata: str) -> Standing:
         raise UnreadableMetadata(f"commit metadata is not ours: {error}") from None
     if stored.v != _VERSION:
         raise UnreadableMetadata(f"commit metadata of version {stored.v}; this release reads version {_VERSION}")
-    return Standing(stored.e, stored.f, stored.p, stored.o)
+    return Standing(stored.e, stored.f, stored.p, stored.o, tuple(stored.x))

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 class Accounts(Protocol):
     """What a barrier tells the outbox whose records it counts (`outbox.Outbox`)."""
 
+    def holds(self, barrier: Barrier, error: KafkaError, message: Message) -> bool:
+        """On the poll thread: whether the record is kept for another time, because its place is refused for now."""
+
     def acknowledged(self, error: KafkaError | None, message: Message) -> RecordRefused | None:
         """On the poll thread: counts a delivery report. Returns the refusal when the record is to blame."""
 
@@ -83,6 +86,8 @@ class Barrier:
             self._outbox.failed_on_poll_thread(exc)
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None and self._outbox.holds(self, error, message):
+            return
         refusal = self._outbox.acknowledged(error, message)
         if refusal is not None and self._refusal is None:
             self._refusal = refusal

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import suppress
 from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message
@@ -14,7 +15,9 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from pushcast.config.security import KafkaSecurity
 from pushcast.kafka.barrier import Barrier
 from pushcast.kafka.producer import MAX_RECORD_BYTES, open_producer, refusal_of
+from pushcast.kafka.refusals import OF_A_PLACE, Held, Place, Refusals
 from pushcast.stream.errors import Full, OutboxFailed, RecordRefused, RecordTooLarge
+from pushcast.wire.headers import PROBE
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +42,8 @@ class Outbox:
     and librdkafka was seen to call a neighbour in such a request acknowledged that was not in the log.
     Order is kept per partition. `put` never blocks; callers await `room()` before they put, one batch at a time, so
     what is unacknowledged stays below twice the bounds. Use it on `loop` only. An error that no retry can mend is
-    given to `on_fatal` once, on the loop: end the process unacknowledged then.
+    given to `on_fatal` once, on the loop: end the process unacknowledged then. `patient`: topics whose records wait in
+    such a case when another time may mend it (`refusals`); they may land behind what was put after them.
     """
 
     def __init__(
@@ -53,11 +57,14 @@ class Outbox:
         loop: asyncio.AbstractEventLoop,
         on_fatal: Callable[[BaseException], None],
         topics: Mapping[str, int] | None = None,
+        patient: Set[str] = frozenset(),
         extra: dict[str, Any] | None = None,
     ) -> None:
         self._loop = loop
         self._on_fatal = on_fatal
         self._topics = topics
+        self._patient = patient
+        self._refusals = Refusals(mark=self._mark, again=self._put_again, call_later=loop.call_later)
         self._max_records = max_records
         self._max_bytes = max_bytes
         # Written by the loop.
@@ -69,6 +76,7 @@ class Outbox:
         self._acked_bytes = 0
         self._acked_ends: dict[tuple[str, int], int] = {}
         self._finished: deque[Barrier] = deque()
+        self._kept: deque[tuple[Place, str, Held]] = deque()
         self._failure: BaseException | None = None
         self._failure_told = False
         self._scheduled = False
@@ -125,6 +133,9 @@ class Outbox:
         self._put_records += 1
         self._put_bytes += size
         barrier.puts += 1
+        if self._refusals and (place := Place(topic, partition)) in self._refusals:
+            self._refusals.hold(place, Held(barrier, value, key, None if headers is None else [*headers], timestamp_ms))
+            return
         try:
             if timestamp_ms is None:
                 self._producer.produce(topic, value, key, partition, barrier.delivered, headers=cast(Any, headers))
@@ -133,14 +144,53 @@ class Outbox:
                     topic, value, key, partition, barrier.delivered, timestamp=timestamp_ms, headers=cast(Any, headers)
                 )
         except KafkaException as exc:
-            self._take_back(barrier, size)
             error = exc.args[0]
+            if error.code() in OF_A_PLACE and topic in self._patient:
+                held = Held(barrier, value, key, None if headers is None else [*headers], timestamp_ms)
+                self._refusals.refuse(Place(topic, partition), error.str(), held)
+                return
+            self._take_back(barrier, size)
             if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
                 raise OutboxFailed(f"{topic}[{partition}]: {error.str()}") from exc
             barrier.refuse(RecordTooLarge(topic, partition, size, error.str()))
         except BufferError as exc:
             self._take_back(barrier, size)
             raise Full("librdkafka's queue is full") from exc
+
+    def refused(self) -> list[str]:
+        """Places that Kafka refuses for now, one sentence each."""
+        return self._refusals.told()
+
+    def refused_topics(self, partition: int) -> list[str]:
+        """Topics of which this partition is refused for now."""
+        return self._refusals.topics(partition)
+
+    def doubt(self, topic: str, partition: int, reason: str) -> None:
+        """Takes a place for refused until a marker is taken there. For `patient` topics."""
+        self._refusals.refuse(Place(topic, partition), reason)
+
+    def _put_again(self, place: Place, held: Held) -> None:
+        barrier, value, key, headers, timestamp_ms = held
+        arguments: dict[str, Any] = {} if timestamp_ms is None else {"timestamp": timestamp_ms}
+        try:
+            self._producer.produce(
+                place.topic, value, key, place.partition, barrier.delivered, headers=cast(Any, headers), **arguments
+            )
+        except KafkaException as exc:
+            self._refusals.refuse(place, exc.args[0].str(), held)
+
+    def _mark(self, place: Place) -> None:
+        """Asks whether a refused place takes records again."""
+        loop, refusals = self._loop, self._refusals
+
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(refusals.marked, place, None if error is None else error.str())
+
+        try:
+            self._producer.produce(place.topic, None, None, place.partition, delivered, headers=[(PROBE, b"1")])
+        except KafkaException as exc:
+            refusals.marked(place, exc.args[0].str())
 
     def _take_back(self, barrier: Barrier, size: int) -> None:
         self._put_records -= 1
@@ -172,6 +222,7 @@ class Outbox:
 
         Their barriers never resolve.
         """
+        self._refusals.close()
         deadline = self._loop.time() + timeout_seconds
         while self.unacknowledged and self._failure is None and self._loop.time() < deadline:
             await asyncio.sleep(0.005)
@@ -192,6 +243,18 @@ class Outbox:
                 # of confluent-kafka 2.16 in its own hand-over of exceptions between threads.
                 self._fail(OutboxFailed(f"the poll thread failed: {exc!r}"))
                 return
+
+    def holds(self, barrier: Barrier, error: KafkaError, message: Message) -> bool:
+        """Whether the record waits for another time; for Barrier, on the poll thread."""
+        topic = message.topic() or ""
+        if error.code() not in OF_A_PLACE or topic not in self._patient:
+            return False
+        _, timestamp_ms = message.timestamp()
+        held = Held(barrier, message.value(), message.key(), cast(Any, message.headers()), timestamp_ms or None)
+        self._kept.append((Place(topic, message.partition() or 0), error.str(), held))
+        if not self._scheduled:
+            self._schedule()
+        return True
 
     def acknowledged(self, error: KafkaError | None, message: Message) -> RecordRefused | None:
         """Counts a delivery report; for Barrier, on the poll thread.
@@ -253,6 +316,8 @@ class Outbox:
     def _drain(self) -> None:
         # Cleared first: whatever is appended from here on schedules again.
         self._scheduled = False
+        while self._kept:
+            self._refusals.refuse(*self._kept.popleft())
         while self._finished:
             self._finished.popleft().settle()
         if self._failure is not None and not self._failure_told:

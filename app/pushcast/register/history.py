@@ -13,7 +13,7 @@ from pushcast.register.names import Topics
 from pushcast.register.rows import HEALED, REASON, STEP
 from pushcast.stream.ports import Record
 from pushcast.wire.devices import DeviceChangeDecoder, decode_row
-from pushcast.wire.headers import CE_ID, first
+from pushcast.wire.headers import CE_ID, first, is_probe
 from pushcast.wire.keys import user_of
 from pushcast.wire.receipts import decode_token_invalid
 from pushcast.wire.schemas import SchemaSource
@@ -92,6 +92,8 @@ class Historian:
         """None for records that are about no device. Raises InvalidInput for what cannot be read."""
         if record.topic == self._names.device:
             return _row(record)
+        if is_probe(record.value, record.headers):
+            return None
         if record.topic == self._names.changed:
             return self._change(record)
         return _verdict(record, held=record.topic == self._names.hold)

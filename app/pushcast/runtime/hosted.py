@@ -16,6 +16,8 @@ from pushcast.model.words import Lane, Platform
 from pushcast.observe.metrics import Metrics
 from pushcast.observe.vocabulary import Vocabulary
 from pushcast.runtime.roles import ROLES
+from pushcast.send.proof import outputs_of
+from pushcast.send.stage import ROLE
 from pushcast.stream.fatal import end_process
 from pushcast.stream.ports import PositionedOutbox
 from pushcast.stream.spec import Host, Resource, Specs, StageSpec
@@ -105,6 +107,13 @@ def producible(roles: Sequence[str], topology: Topology | None = None) -> dict[s
     """Every topic that the topology lets these roles write, with the largest record it takes in bytes."""
     allowed = [topic for role in roles for topic in (topology or load_topology()).for_producer(role)]
     return {topic.name: int(topic.settings["max.message.bytes"]) for topic in allowed}
+
+
+def patient(roles: Sequence[str], platforms: Sequence[Platform], lanes: Sequence[Lane]) -> frozenset[str]:
+    """Topics whose records wait when Kafka refuses them: outcomes of pushes that are out already."""
+    if ROLE not in roles:
+        return frozenset()
+    return frozenset(topic for platform in platforms for lane in lanes for topic in outputs_of(platform, lane))
 
 
 def _app(settings: Settings, spec: StageSpec, slot: str | None) -> faust.App:

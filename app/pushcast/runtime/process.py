@@ -20,7 +20,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.rate_limit import RateLimitFilter
 from pushcast.runtime import whereabouts
-from pushcast.runtime.hosted import Hosted, host, producible
+from pushcast.runtime.hosted import Hosted, host, patient, producible
 from pushcast.runtime.limits import allow_open_files
 from pushcast.runtime.status import Status
 from pushcast.stream.fatal import end_process
@@ -84,6 +84,7 @@ async def _run(
         loop=asyncio.get_running_loop(),
         on_fatal=lambda error: end_process("outbox", error),
         topics=producible(roles),
+        patient=patient(roles, platforms, lanes),
         max_records=max(OUTBOX_RECORDS, settings.send.max_in_flight),  # an answer to everything in flight must fit
     )
     hosted: Hosted = host(settings, roles, lanes, platforms, slot, outbox)

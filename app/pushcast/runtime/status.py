@@ -48,7 +48,7 @@ class Status:
             metrics=self.metrics.exposition,
             info=self.info,
             live=lambda: self._liveness.problems(self._states()),
-            ready=lambda: readiness(self._states()),
+            ready=lambda: [*readiness(self._states()), *_refused(outbox)],
             host=settings.observe.host,
             port=settings.observe.port,
         )
@@ -106,3 +106,7 @@ def longest_wait_seconds(hosted: Hosted) -> float:
     """How long a record may be unfinished although all is well: in its window, on its rung, until its tickets are
     due, while a device is held."""
     return max(spec.waits_seconds for spec in hosted.specs)
+
+
+def _refused(outbox: Outbox) -> list[str]:
+    return [f"Kafka refuses an output, nothing is handed over until it takes it: {told}" for told in outbox.refused()]

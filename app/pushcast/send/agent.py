@@ -33,6 +33,7 @@ from pushcast.send.isolation import Isolation
 from pushcast.send.lease import Lease
 from pushcast.send.outcomes import Outcomes
 from pushcast.send.parking import ParkedRecords, Parking
+from pushcast.send.proof import Proof
 from pushcast.send.records import OpenRecord, OpenRecords
 from pushcast.send.slowness import Slowness
 from pushcast.stream.batch import TP, Committed
@@ -82,9 +83,11 @@ class SendStage(Stage):
         slow_seconds: float = 5.0,
         now_or_never_seconds: float = 10.0,
         flood: FloodGuard | None = None,
+        proof: Proof | None = None,
     ) -> None:
         """Without `ledgers` a new owner sends again whatever its predecessor had not committed. Without `isolation` no
-        breaker opens, nothing is paused and nothing parked. Without `lease` it sends whatever the coordinator says."""
+        breaker opens, nothing is paused and nothing parked. Without `lease` it sends whatever the coordinator says.
+        Without `proof` it sends what it may not be able to write the outcome of."""
         self.platform = platform
         self.lane = lane
         self.figures = figures
@@ -98,6 +101,7 @@ class SendStage(Stage):
         self._ledgers = ledgers
         self._isolation = isolation
         self._lease = lease
+        self._proof = proof
         self._records = OpenRecords()
         self._crowd = max_open_targets // CROWD_PART
         self._call_later = call_later
@@ -129,7 +133,8 @@ class SendStage(Stage):
             slowness=Slowness(slow_seconds, max_open_targets // KEEP_PART, self._is_crowded) if isolated else None,
             is_fresh=self._is_fresh,
             may_leave=self._may_leave,
-            looks_again=isolation is not None or lease is not None,
+            is_ours=self._is_ours,
+            looks_again=isolation is not None or lease is not None or proof is not None,
             fatal=fatal,
             guarded=self._guarded,
             call_later=call_later,
@@ -179,15 +184,18 @@ class SendStage(Stage):
             self._drop(list(self._records.of(tp.partition)))
         if self._isolation is not None:
             self._isolation.look(self._providers)
+        if self._proof is not None:
+            await self._proof.take_over(committed)
         if self._ledgers is not None:
             await self._ledgers.take_over(self.work, committed)
 
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """The fences below the offset, and from where on the outcomes of what is not done are found."""
         origins = self._intake.fences_below(tp.partition, offset)
+        refused = () if self._proof is None else self._proof.refused(tp.partition)
         if self._ledgers is None:
-            return standing.encode(standing.Standing(origins=origins))
-        return self._ledgers.metadata(tp, offset, origins)
+            return standing.encode(standing.Standing(origins=origins, refused=refused))
+        return self._ledgers.metadata(tp, offset, origins, refused)
 
     async def refresh(self) -> None:
         """Output positions of partitions where nothing happens."""
@@ -241,8 +249,11 @@ class SendStage(Stage):
         # Apps that are not configured share one place: their names come from outside.
         return (app if app in self._providers else "", self.platform, self.lane)
 
-    def _may_leave(self) -> bool:
+    def _is_ours(self) -> bool:
         return not self._doors_closed and (self._lease is None or self._lease.holds(self.work.last_heartbeat_at()))
+
+    def _may_leave(self) -> bool:
+        return self._is_ours() and (self._proof is None or self._proof.may_leave())
 
     def _is_crowded(self, partition: int) -> bool:
         return self._records.targets[partition] >= self._crowd

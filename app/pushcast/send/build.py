@@ -21,6 +21,7 @@ from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Breakers, Isolation
 from pushcast.send.lease import Lease
+from pushcast.send.proof import Proof
 from pushcast.stream.assignment import REBALANCE_TIMEOUT_SECONDS, REVOKING_SHARE
 from pushcast.stream.batch import Bounds
 from pushcast.stream.fatal import end_process
@@ -51,6 +52,7 @@ def build(
     fatal: Fatal = end_process,
     ledgers: Ledgers | None = None,
     breakers: Breakers | None = None,
+    proof: Proof | None = None,
 ) -> SendStage:
     """The stage for `topics.send(platform, lane)` in the group `group_of(platform, lane)`.
 
@@ -79,6 +81,7 @@ def build(
         lease=Lease(settings.kafka.session_timeout_seconds),
         slow_seconds=settings.send.slow_seconds,
         now_or_never_seconds=settings.send.now_or_never_seconds,
+        proof=proof,
     )
 
 

@@ -34,7 +34,8 @@ class Departures:
 
     `is_fresh`: without it nobody is judged slow, because what is not acknowledged may be Kafka's fault.
     `may_leave`: asked before anything is handed to a provider, which asks it again before each write; while it says no,
-    everything waits, and what had not left comes back to wait here. `looks_again`: what waits is looked at every half
+    everything waits, and what had not left comes back to wait here. `is_ours`: without it nothing that was answered is
+    passed on. `looks_again`: what waits is looked at every half
     second, because nothing may come that moves it.
     """
 
@@ -50,6 +51,7 @@ class Departures:
         slowness: Slowness | None,
         is_fresh: Callable[[], bool],
         may_leave: Callable[[], bool],
+        is_ours: Callable[[], bool],
         looks_again: bool,
         fatal: Fatal,
         guarded: Callable[[Callable[[], None]], None],
@@ -65,6 +67,7 @@ class Departures:
         self._slowness = slowness
         self._is_fresh = is_fresh
         self._may_leave = may_leave
+        self._is_ours = is_ours
         self._looks_again = looks_again
         self._guarded = guarded
         self._call_later = call_later
@@ -138,7 +141,7 @@ class Departures:
         """Settles what has arrived."""
         self._flush_due = False
         arrived, returned = self._flights.take()
-        ours = self._may_leave()
+        ours = self._is_ours()
         retries = self._outcomes.settle(arrived, ours)
         for job in returned:
             if job.open and not job.parcel.record.dropped:

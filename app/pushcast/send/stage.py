@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from pushcast.config.settings import Settings
+from pushcast.kafka.permits import Permits
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.observe.catalogue import MetricName
@@ -17,7 +18,9 @@ from pushcast.send.build import bounds, build, build_breakers
 from pushcast.send.exact import build_ledgers
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Breakers
+from pushcast.send.proof import Proof, outputs_of
 from pushcast.send.quota_shares import QuotaShares, Sending
+from pushcast.stream.ports import PatientOutbox
 from pushcast.stream.spec import Host, StageSpec, Subscription
 from pushcast.stream.table import Table
 from pushcast.wire import topics
@@ -54,6 +57,7 @@ class Senders:
         self._budget = Budget(settings.send.max_in_flight)
         self._breakers: Breakers | None = None
         self._quota = QuotaShares(settings.kafka.partitions)
+        self._permits: Permits | None = None
         self._providers: dict[Platform, dict[str, Provider]] = {}
 
     def build(self, platform: Platform, lane: Lane, host: Host, tables: Sequence[Table]) -> SendStage:
@@ -81,11 +85,19 @@ class Senders:
             figures=self._figures,
             ledgers=ledgers,
             breakers=self._breakers,
+            proof=self._proof_of(platform, lane, host),
         )
         for name, provider in providers.items():
             weights = getattr(getattr(self._settings.apps[name], platform), "lane_weights", None)
             self._quota.add(Sending(provider, lane, stage, None if weights is None else weights.by_lane()))
         return stage
+
+    def _proof_of(self, platform: Platform, lane: Lane, host: Host) -> Proof | None:
+        if not isinstance(host.outbox, PatientOutbox):
+            return None
+        if self._permits is None:
+            self._permits = Permits(self._settings.kafka.bootstrap_servers, self._settings.kafka.security)
+        return Proof(host.outbox, outputs_of(platform, lane), self._permits.refused)
 
     def _providers_of(self, platform: Platform, host: Host) -> dict[str, Provider]:
         if platform not in self._providers:

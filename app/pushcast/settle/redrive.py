@@ -28,7 +28,7 @@ from pushcast.settle.manifest import Manifest
 from pushcast.settle.remains import NO_RECEIPT, Last, what_is_left
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
-from pushcast.wire.headers import first
+from pushcast.wire.headers import first, is_probe
 from pushcast.wire.receipts import decode_receipt
 from pushcast.wire.retries import CAME_FROM
 
@@ -85,6 +85,8 @@ class DeadLetters:
         for topic in dead_letter_topics(wanted):
             for partition in range(self._logs.partitions_of(topic)):
                 for message in self._logs.read(topic, partition):
+                    if is_probe(message.value(), headers_of(message)):
+                        continue
                     letter = read_letter(raw_of(message))
                     if wanted.takes(letter):
                         yield letter

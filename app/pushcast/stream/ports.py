@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pushcast.stream.errors import RecordRefused
 from pushcast.wire.dead_letters import SourceRecord
@@ -64,6 +64,23 @@ class PositionedOutbox(Outbox, Protocol):
 
     def acked_end(self, topic: str, partition: int) -> int | None:
         """Next offset after the highest acknowledged record; None before the first."""
+        ...
+
+
+@runtime_checkable
+class PatientOutbox(PositionedOutbox, Protocol):
+    """An outbox that keeps what Kafka refuses for now (`refusals`)."""
+
+    def refused(self) -> Sequence[str]:
+        """Places that are refused, one sentence each."""
+        ...
+
+    def refused_topics(self, partition: int) -> Sequence[str]:
+        """Topics of which this partition is refused."""
+        ...
+
+    def doubt(self, topic: str, partition: int, reason: str) -> None:
+        """Takes a place for refused until a marker is taken there."""
         ...
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.retrying import retried
 from pushcast.stream.tracker import Bounds, Record, Tracker
+from pushcast.wire.headers import is_probe
 
 if TYPE_CHECKING:
     from pushcast.stream.stage import BatchStage
@@ -90,6 +91,7 @@ class Partition:
         if batch.tried:
             batch.records = batch.unfinished()
         batch.tried = True
+        _without_probes(batch)
         if batch.records:
             await self.stage.handle(batch)
 
@@ -142,3 +144,11 @@ class Partition:
                 if not waiter.done():
                     waiter.set_result(None)
             self._empty_waiters.clear()
+
+
+def _without_probes(batch: Batch) -> None:
+    """Completes markers, which no stage is to see."""
+    probes = [record.offset for record in batch.records if record.value is None and is_probe(None, record.headers)]
+    if probes:
+        batch.done_many(probes)
+        batch.records = batch.unfinished()

@@ -24,6 +24,7 @@ TRACESTATE = "tracestate"
 ORIGIN = "push-origin"  # stage and source partition that wrote the record: `plan-urgent/3`
 EPOCH = "push-epoch"  # epoch of the writer's claim on that partition, decimal
 FENCE = "push-fence"  # present: the record is a fence, not data
+PROBE = "push-probe"  # present, with a null value: a marker by which a process asks whether it may write here
 LEDGER = "push-ledger"  # receipts: group, send offset, delivery id, so that readers skip others' without decoding
 FORWARDED = "push-forwarded"  # present: moved once to the partition of its key
 RUN = "push-run"  # redrive count, decimal
@@ -48,6 +49,11 @@ def first(headers: Iterable[tuple[str, bytes | None]] | None, name: str) -> byte
         if key == name:
             return b"" if value is None else value
     return None
+
+
+def is_probe(value: bytes | None, headers: Iterable[tuple[str, bytes | None]] | None) -> bool:
+    """Whether a record is no data but the marker of a process that asks whether it may write."""
+    return value is None and first(headers, PROBE) is not None
 
 
 def event(kind: str, event_id: str, source: str, trace: str | None = None) -> list[tuple[str, bytes | None]]:

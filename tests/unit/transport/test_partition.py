@@ -209,3 +209,15 @@ async def test_a_batch_of_a_lost_partition_completes_nothing() -> None:
         assert stage.batches[0].lost
         stage.batches[0].done_all()
         assert partition.tracker.low == 0
+
+
+async def test_markers_by_which_somebody_asks_whether_he_may_write_are_done_and_no_stage_sees_them() -> None:
+    stage = Recorder()
+    async with working(stage, Bounds(100, 1 << 20, 100)) as partition:
+        marker = record(1, None)
+        object.__setattr__(marker, "headers", (("push-probe", b"1"),))
+        partition.feed([record(0), marker, record(2, None)])
+        await turns()
+        assert stage.seen == [[0, 2]], "a null value without the header is the stage's to judge"
+        stage.batches[0].done_many([0, 2])
+        assert partition.tracker.low == 3

@@ -1,0 +1,126 @@
+"""Places that Kafka refuses for now: a permission is missing, a topic is gone, a policy or a disk says no.
+
+What was put there waits, and with it whatever its barriers hold up, until Kafka has taken one marker there (a null
+value and the header `push-probe`), which is tried with back-off. So a process that may not write its outcomes
+keeps them, does nothing further that has an outcome, and goes on by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from confluent_kafka import KafkaError
+
+from pushcast.kafka.barrier import Barrier
+from pushcast.stream.ports import CallLater, TimerHandle
+
+logger = logging.getLogger(__name__)
+
+FIRST_WAIT_SECONDS: Final = 0.5
+LONGEST_WAIT_SECONDS: Final = 10.0
+
+#: Errors of a place, which another time may not have. Not of the record, not of the producer.
+OF_A_PLACE: Final = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.KAFKA_STORAGE_ERROR,
+    }
+)
+
+
+class Place(NamedTuple):
+    """A topic and partition."""
+
+    topic: str
+    partition: int
+
+
+class Held(NamedTuple):
+    """A record as it was put, and its barrier."""
+
+    barrier: Barrier
+    value: bytes | None
+    key: bytes | None
+    headers: list[tuple[str, bytes]] | None
+    timestamp_ms: int | None
+
+
+@dataclass
+class _Refused:
+    reason: str
+    wait_seconds: float = FIRST_WAIT_SECONDS
+    timer: TimerHandle | None = None
+    held: list[Held] = field(default_factory=list)
+
+
+class Refusals:
+    """Of one outbox, on its loop. `mark` writes a marker and answers with `marked`; `again` writes what was held."""
+
+    def __init__(
+        self, *, mark: Callable[[Place], None], again: Callable[[Place, Held], None], call_later: CallLater
+    ) -> None:
+        self._mark = mark
+        self._again = again
+        self._call_later = call_later
+        self._refused: dict[Place, _Refused] = {}
+
+    def __bool__(self) -> bool:
+        """Whether any place is refused."""
+        return bool(self._refused)
+
+    def __contains__(self, place: object) -> bool:
+        return place in self._refused
+
+    def told(self) -> list[str]:
+        """One sentence for each refused place."""
+        return [f"{place.topic}[{place.partition}]: {each.reason}" for place, each in self._refused.items()]
+
+    def topics(self, partition: int) -> list[str]:
+        """Refused topics of this partition."""
+        return [place.topic for place in self._refused if place.partition == partition]
+
+    def refuse(self, place: Place, reason: str, held: Held | None = None) -> None:
+        """Kafka refused this place, or did when somebody last asked. The first marker follows in half a second."""
+        refused = self._refused.get(place)
+        if refused is None:
+            refused = self._refused[place] = _Refused(reason)
+            logger.warning("%s[%d] is refused, what is put there waits: %s", *place, reason)
+            self._try_later(place, refused)
+        refused.reason = reason
+        if held is not None:
+            refused.held.append(held)
+
+    def hold(self, place: Place, held: Held) -> None:
+        """Keeps a record for a refused place."""
+        self._refused[place].held.append(held)
+
+    def marked(self, place: Place, reason: str | None) -> None:
+        """What became of the marker: None when Kafka took it."""
+        refused = self._refused.get(place)
+        if refused is None:
+            return
+        if reason is not None:
+            refused.reason = reason
+            refused.wait_seconds = min(2 * refused.wait_seconds, LONGEST_WAIT_SECONDS)
+            self._try_later(place, refused)
+            return
+        del self._refused[place]
+        logger.warning("%s[%d] is taken again, %d records go there now", *place, len(refused.held))
+        for held in refused.held:
+            self._again(place, held)
+
+    def close(self) -> None:
+        """Tries no more; what is held stays unacknowledged."""
+        for refused in self._refused.values():
+            if refused.timer is not None:
+                refused.timer.cancel()
+
+    def _try_later(self, place: Place, refused: _Refused) -> None:
+        refused.timer = self._call_later(refused.wait_seconds, lambda: self._mark(place))

@@ -1,0 +1,57 @@
+"""Nothing is sent whose outcome could not be written: asked before the first delivery of a partition leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+from pushcast.handover import standing
+from pushcast.kafka.refusals import Place
+from pushcast.model.words import Lane, Platform
+from pushcast.stream.batch import TP, Committed
+from pushcast.stream.ports import PatientOutbox
+from pushcast.wire import topics
+
+#: Places that would be refused now, and why.
+Ask = Callable[[Iterable[str], Sequence[int]], Awaitable[Mapping[Place, str]]]
+
+
+def outputs_of(platform: Platform, lane: Lane) -> tuple[str, ...]:
+    """Every topic that an outcome of these senders may be written to. Their order does not matter to anybody."""
+    return (
+        topics.RECEIPT,
+        topics.TOKEN_INVALID,
+        topics.PARKED,
+        *map(topics.retry, topics.RETRY_DELAY_SECONDS),
+        *([topics.ticket(platform)] if platform in topics.TICKET_PLATFORMS else []),
+        topics.dead_letter(topics.send(platform, lane)),
+    )
+
+
+class Proof:
+    """Of one stage. `outputs`: topics that its outcomes may be written to, in the partition of their send record."""
+
+    def __init__(self, outbox: PatientOutbox, outputs: Sequence[str], ask: Ask) -> None:
+        self._outbox = outbox
+        self._outputs = outputs
+        self._ask = ask
+
+    async def take_over(self, committed: Mapping[TP, Committed]) -> None:
+        """Asks the brokers what may be written, and doubts what a predecessor was refused. Writes nothing.
+
+        Raises what `ask` raises when no broker answers; the transport tries again.
+        """
+        for (topic, partition), reason in (await self._ask(self._outputs, [tp.partition for tp in committed])).items():
+            self._outbox.doubt(topic, partition, reason)
+        known = set(self._outputs)
+        for tp, at in committed.items():
+            for topic in standing.decode(at.metadata).refused:
+                if topic in known:
+                    self._outbox.doubt(topic, tp.partition, "refused to the process that had this partition before")
+
+    def refused(self, partition: int) -> Sequence[str]:
+        """Outputs of this partition that are refused now, for its commit metadata."""
+        return [topic for topic in self._outbox.refused_topics(partition) if topic in self._outputs]
+
+    def may_leave(self) -> bool:
+        """Whether what is sent now can have an outcome."""
+        return not self._outbox.refused()

@@ -1,0 +1,143 @@
+"""The outbox and a place that Kafka refuses: on a client that reports what the test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest_asyncio
+from confluent_kafka import KafkaError
+
+from pushcast.kafka.outbox import Outbox
+from pushcast.stream.errors import OutboxFailed
+from pushcast.wire.headers import PROBE, is_probe
+
+FORBIDDEN = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+
+
+class Message:
+    """A delivery report's record."""
+
+    def __init__(self, topic: str, value: bytes | None, partition: int, headers: Any) -> None:
+        self._topic, self._value, self._partition, self._headers = topic, value, partition, headers
+
+    def __len__(self) -> int:
+        return len(self._value or b"")
+
+    def topic(self) -> str:
+        return self._topic
+
+    def partition(self) -> int:
+        return self._partition
+
+    def value(self) -> bytes | None:
+        return self._value
+
+    def key(self) -> bytes | None:
+        return None
+
+    def headers(self) -> Any:
+        return self._headers
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, 5
+
+    def offset(self) -> int:
+        return 7
+
+
+class Client:
+    """Keeps reports until the test gives them."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Message, Callable[[Any, Any], None]]] = []
+
+    def poll(self, timeout: float) -> int:
+        return 0
+
+    def produce(
+        self, topic: str, value: Any, key: Any, partition: int, report: Any, *, headers: Any = None, timestamp: int = 0
+    ) -> None:
+        self.waiting.append((Message(topic, value, partition, headers), report))
+
+    def report(self, error: KafkaError | None) -> list[Message]:
+        """All that wait."""
+        waiting, self.waiting = self.waiting, []
+        for message, report in waiting:
+            report(error, message)
+        return [message for message, _ in waiting]
+
+
+class World:
+    def __init__(self) -> None:
+        self.failures: list[BaseException] = []
+        self.outbox = Outbox(
+            "127.0.0.1:1",
+            loop=asyncio.get_running_loop(),
+            on_fatal=self.failures.append,
+            patient={"receipts"},
+            extra={"log_level": 0},
+        )
+        self.client = Client()
+        self.outbox._producer = self.client  # type: ignore[assignment]
+        self.acked = 0
+
+    def put(self, topic: str, value: bytes) -> None:
+        barrier = self.outbox.barrier()
+        self.outbox.put(barrier, topic, 3, value, None, [("name", b"x")], 5)
+        barrier.on_acked(self.ack)
+
+    def ack(self) -> None:
+        self.acked += 1
+
+    async def report(self, error: KafkaError | None) -> list[Message]:
+        found = self.client.report(error)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return found
+
+
+@pytest_asyncio.fixture
+async def world() -> AsyncIterator[World]:
+    world = World()
+    yield world
+    world.outbox._refusals.close()
+    world.outbox._closed.set()
+
+
+async def test_a_forbidden_record_waits_and_is_written_when_a_marker_is_taken(world: World) -> None:
+    world.put("receipts", b"1")
+    await world.report(FORBIDDEN)
+    world.put("receipts", b"2")
+    assert (world.failures, world.acked, world.outbox.unacknowledged) == ([], 0, 2)
+    assert world.client.waiting == [], "nothing goes to a refused place"
+    assert world.outbox.refused_topics(3) == ["receipts"]
+    world.outbox._mark(next(iter(world.outbox._refusals._refused)))
+    [marker] = await world.report(None)
+    assert is_probe(marker.value(), marker.headers())
+    again = await world.report(None)
+    assert [(each.value(), each.headers()) for each in again] == [(b"1", [("name", b"x")]), (b"2", [("name", b"x")])]
+    assert (world.acked, world.outbox.unacknowledged, world.outbox.refused()) == (2, 0, [])
+
+
+async def test_a_marker_that_is_refused_leaves_everything_waiting(world: World) -> None:
+    world.put("receipts", b"1")
+    await world.report(FORBIDDEN)
+    world.outbox._mark(next(iter(world.outbox._refusals._refused)))
+    [marker] = await world.report(FORBIDDEN)
+    assert dict(marker.headers()) == {PROBE: b"1"}
+    assert (world.acked, world.outbox.unacknowledged, world.client.waiting) == (0, 1, [])
+
+
+async def test_a_topic_whose_records_cannot_wait_ends_the_process_as_ever(world: World) -> None:
+    world.put("devices", b"1")
+    await world.report(FORBIDDEN)
+    assert isinstance(world.failures[0], OutboxFailed)
+    assert world.acked == 0
+
+
+async def test_an_error_of_the_producer_ends_the_process_whatever_the_topic(world: World) -> None:
+    world.put("receipts", b"1")
+    await world.report(KafkaError(KafkaError.INVALID_PRODUCER_EPOCH))
+    assert isinstance(world.failures[0], OutboxFailed)
