@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pushcast.stream.errors import RecordRefused
 
@@ -35,14 +35,16 @@ class Barrier:
     """Counts the records that were put under it, and those that Kafka has acknowledged.
 
     Never reports success with an unacknowledged record. Counters are written by one thread each: `puts` by the loop,
-    `reports` by the poll thread, so no lock is needed.
+    `reports` by the poll thread, so no lock is needed. `kept`, by the loop: topic, partition, value, headers and
+    timestamp of records that may be refused for a time, because a delivery report does not say all of that.
     """
 
-    __slots__ = ("_callbacks", "_outbox", "_refusal", "_waiting", "puts", "reports")
+    __slots__ = ("_callbacks", "_outbox", "_refusal", "_waiting", "kept", "puts", "reports")
 
     def __init__(self, outbox: Accounts) -> None:
         self.puts = 0
         self.reports = 0
+        self.kept: list[tuple[str, int, bytes | None, Any, int | None]] = []
         self._outbox = outbox
         self._waiting = False
         self._refusal: RecordRefused | None = None

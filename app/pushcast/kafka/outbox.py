@@ -65,6 +65,7 @@ class Outbox:
         self._topics = topics
         self._patient = patient
         self._refusals = Refusals(mark=self._mark, again=self._put_again, call_later=loop.call_later)
+        self._refused = self._refusals.places
         self._max_records = max_records
         self._max_bytes = max_bytes
         # Written by the loop.
@@ -76,7 +77,7 @@ class Outbox:
         self._acked_bytes = 0
         self._acked_ends: dict[tuple[str, int], int] = {}
         self._finished: deque[Barrier] = deque()
-        self._kept: deque[tuple[Place, str, Held]] = deque()
+        self._kept: deque[tuple[Place, str, Barrier, Message]] = deque()
         self._failure: BaseException | None = None
         self._failure_told = False
         self._scheduled = False
@@ -133,9 +134,11 @@ class Outbox:
         self._put_records += 1
         self._put_bytes += size
         barrier.puts += 1
-        if self._refusals and (place := Place(topic, partition)) in self._refusals:
-            self._refusals.hold(place, Held(barrier, value, key, None if headers is None else [*headers], timestamp_ms))
+        if self._refused and (place := Place(topic, partition)) in self._refused:
+            self._refusals.hold(place, Held(barrier, value, key, headers, timestamp_ms))
             return
+        if topic in self._patient:
+            barrier.kept.append((topic, partition, value, headers, timestamp_ms))
         try:
             if timestamp_ms is None:
                 self._producer.produce(topic, value, key, partition, barrier.delivered, headers=cast(Any, headers))
@@ -146,7 +149,8 @@ class Outbox:
         except KafkaException as exc:
             error = exc.args[0]
             if error.code() in OF_A_PLACE and topic in self._patient:
-                held = Held(barrier, value, key, None if headers is None else [*headers], timestamp_ms)
+                barrier.kept.pop()
+                held = Held(barrier, value, key, headers, timestamp_ms)
                 self._refusals.refuse(Place(topic, partition), error.str(), held)
                 return
             self._take_back(barrier, size)
@@ -171,12 +175,14 @@ class Outbox:
 
     def _put_again(self, place: Place, held: Held) -> None:
         barrier, value, key, headers, timestamp_ms = held
+        barrier.kept.append((*place, value, headers, timestamp_ms))
         arguments: dict[str, Any] = {} if timestamp_ms is None else {"timestamp": timestamp_ms}
         try:
             self._producer.produce(
                 place.topic, value, key, place.partition, barrier.delivered, headers=cast(Any, headers), **arguments
             )
         except KafkaException as exc:
+            barrier.kept.pop()
             self._refusals.refuse(place, exc.args[0].str(), held)
 
     def _mark(self, place: Place) -> None:
@@ -249,9 +255,7 @@ class Outbox:
         topic = message.topic() or ""
         if error.code() not in OF_A_PLACE or topic not in self._patient:
             return False
-        _, timestamp_ms = message.timestamp()
-        held = Held(barrier, message.value(), message.key(), cast(Any, message.headers()), timestamp_ms or None)
-        self._kept.append((Place(topic, message.partition() or 0), error.str(), held))
+        self._kept.append((Place(topic, message.partition() or 0), error.str(), barrier, message))
         if not self._scheduled:
             self._schedule()
         return True
@@ -317,7 +321,8 @@ class Outbox:
         # Cleared first: whatever is appended from here on schedules again.
         self._scheduled = False
         while self._kept:
-            self._refusals.refuse(*self._kept.popleft())
+            place, reason, barrier, message = self._kept.popleft()
+            self._refusals.refuse(place, reason, _as_it_was_put(place, barrier, message))
         while self._finished:
             self._finished.popleft().settle()
         if self._failure is not None and not self._failure_told:
@@ -345,3 +350,13 @@ class Outbox:
                 waiter.set_result(None)
                 self._loop.call_soon(self._wake_waiter)
                 return
+
+
+def _as_it_was_put(place: Place, barrier: Barrier, message: Message) -> Held:
+    """A refused record whole: a delivery report has neither its headers nor its timestamp."""
+    value = message.value()
+    for at, (topic, partition, put, headers, timestamp_ms) in enumerate(barrier.kept):
+        if put == value and (topic, partition) == place:
+            del barrier.kept[at]
+            return Held(barrier, value, message.key(), headers, timestamp_ms)
+    raise OutboxFailed(f"{place.topic}[{place.partition}]: a refused record is not known here")

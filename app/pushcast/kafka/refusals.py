@@ -8,7 +8,7 @@ keeps them, does nothing further that has an outcome, and goes on by itself.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -48,12 +48,14 @@ class Held(NamedTuple):
     barrier: Barrier
     value: bytes | None
     key: bytes | None
-    headers: list[tuple[str, bytes]] | None
+    headers: Sequence[tuple[str, bytes | None]] | None
     timestamp_ms: int | None
 
 
 @dataclass
-class _Refused:
+class Refused:
+    """Why a place is refused, when it is asked again, and what waits for it."""
+
     reason: str
     wait_seconds: float = FIRST_WAIT_SECONDS
     timer: TimerHandle | None = None
@@ -69,28 +71,21 @@ class Refusals:
         self._mark = mark
         self._again = again
         self._call_later = call_later
-        self._refused: dict[Place, _Refused] = {}
-
-    def __bool__(self) -> bool:
-        """Whether any place is refused."""
-        return bool(self._refused)
-
-    def __contains__(self, place: object) -> bool:
-        return place in self._refused
+        self.places: dict[Place, Refused] = {}  # read it, and write it nowhere else
 
     def told(self) -> list[str]:
         """One sentence for each refused place."""
-        return [f"{place.topic}[{place.partition}]: {each.reason}" for place, each in self._refused.items()]
+        return [f"{place.topic}[{place.partition}]: {each.reason}" for place, each in self.places.items()]
 
     def topics(self, partition: int) -> list[str]:
         """Refused topics of this partition."""
-        return [place.topic for place in self._refused if place.partition == partition]
+        return [place.topic for place in self.places if place.partition == partition]
 
     def refuse(self, place: Place, reason: str, held: Held | None = None) -> None:
         """Kafka refused this place, or did when somebody last asked. The first marker follows in half a second."""
-        refused = self._refused.get(place)
+        refused = self.places.get(place)
         if refused is None:
-            refused = self._refused[place] = _Refused(reason)
+            refused = self.places[place] = Refused(reason)
             logger.warning("%s[%d] is refused, what is put there waits: %s", *place, reason)
             self._try_later(place, refused)
         refused.reason = reason
@@ -99,11 +94,11 @@ class Refusals:
 
     def hold(self, place: Place, held: Held) -> None:
         """Keeps a record for a refused place."""
-        self._refused[place].held.append(held)
+        self.places[place].held.append(held)
 
     def marked(self, place: Place, reason: str | None) -> None:
         """What became of the marker: None when Kafka took it."""
-        refused = self._refused.get(place)
+        refused = self.places.get(place)
         if refused is None:
             return
         if reason is not None:
@@ -111,16 +106,16 @@ class Refusals:
             refused.wait_seconds = min(2 * refused.wait_seconds, LONGEST_WAIT_SECONDS)
             self._try_later(place, refused)
             return
-        del self._refused[place]
+        del self.places[place]
         logger.warning("%s[%d] is taken again, %d records go there now", *place, len(refused.held))
         for held in refused.held:
             self._again(place, held)
 
     def close(self) -> None:
         """Tries no more; what is held stays unacknowledged."""
-        for refused in self._refused.values():
+        for refused in self.places.values():
             if refused.timer is not None:
                 refused.timer.cancel()
 
-    def _try_later(self, place: Place, refused: _Refused) -> None:
+    def _try_later(self, place: Place, refused: Refused) -> None:
         refused.timer = self._call_later(refused.wait_seconds, lambda: self._mark(place))

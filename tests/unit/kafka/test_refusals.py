@@ -53,7 +53,7 @@ def test_what_was_refused_is_written_in_order_once_a_marker_is_taken() -> None:
     assert (world.marks, world.again) == ([RECEIPTS], [])
     world.refusals.marked(RECEIPTS, None)
     assert [each.value for _, each in world.again] == [b"1", b"2", b"3"]
-    assert not world.refusals
+    assert not world.refusals.places
 
 
 def test_markers_are_tried_with_back_off_and_not_for_ever_faster_or_slower() -> None:
@@ -72,8 +72,8 @@ def test_each_place_waits_for_a_marker_of_its_own() -> None:
     world.refusals.refuse(RECEIPTS, "forbidden", held(b"1"))
     world.refusals.refuse(RETRIES, "gone", held(b"2"))
     world.refusals.marked(RECEIPTS, None)
-    assert RETRIES in world.refusals
-    assert RECEIPTS not in world.refusals
+    assert RETRIES in world.refusals.places
+    assert RECEIPTS not in world.refusals.places
     assert [each.value for _, each in world.again] == [b"1"]
     assert (world.refusals.topics(3), world.refusals.topics(4)) == (["retries"], [])
 
