@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pushcast.model.batch import SendBatch
 from pushcast.model.notification import Options
 from pushcast.model.words import Platform
+from pushcast.providers.breadth import Wanted
 from pushcast.providers.port import Disposition, Result
-from pushcast.send.breadth import Wanted
 from pushcast.send.breaker import Limits
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch

@@ -205,7 +205,7 @@ class Asker:
         await self._outbox.room()
         barrier = self._outbox.barrier()
         alive = [asked for asked in question if not asked.due.gone]
-        answer = self._belief.believed(barrier, answer)
+        answer = self._belief.believed(barrier, answer, [asked.tickets for asked in alive])
         for asked in alive:
             self._outputs.answered(barrier, asked, answer.verdicts)
         self._finish([asked.due for asked in alive], barrier)

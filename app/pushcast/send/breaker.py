@@ -18,8 +18,8 @@ from enum import StrEnum
 from random import Random
 from typing import Final, NamedTuple
 
+from pushcast.providers.breadth import Breadth, Wanted, Witness
 from pushcast.providers.suspicion import MASS_INVALID_TOKENS
-from pushcast.send.breadth import Breadth, Wanted, Witness
 from pushcast.send.tally import Tally
 
 #: Reasons of an opening, beside `MASS_INVALID_TOKENS` and the provider's own words for a refused key.

@@ -12,11 +12,11 @@ from random import Random
 
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Outcome, Platform
+from pushcast.providers.breadth import Witness
 from pushcast.providers.port import Disposition, Result
 from pushcast.providers.verdict import NOT_SENT_IN_TIME
 from pushcast.providers.webpush.sites import site_of
 from pushcast.send.aside import Aside
-from pushcast.send.breadth import Witness
 from pushcast.send.decide import Again, End, Guard, Later, Park, Policy, decide
 from pushcast.send.endings import Endings, Share
 from pushcast.send.figures import Figures

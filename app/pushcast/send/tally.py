@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pushcast.providers.breadth import Witness
 from pushcast.providers.port import Disposition, Result
 from pushcast.providers.suspicion import ABOUT_THE_TARGET, MASS_INVALID_TOKENS, PROJECT_IN_DOUBT
-from pushcast.send.breadth import Witness
 from pushcast.send.decide import TOO_MANY_REQUESTS
 
 

@@ -417,3 +417,13 @@ async def test_some_dead_tokens_among_many_are_believed() -> None:
     await harness.feed(record(100, tickets(95), timestamp=T0 - 900_000))
     assert len(harness.invalid()) == 85, "fewer than a hundred answers say nothing about all of them"
     assert harness.outbox.of(topics.CONTROL) == []
+
+
+async def test_the_dead_tokens_of_one_user_are_believed_however_many_they_are() -> None:
+    harness = Harness(news=TwinSource(says={f"t{number}": DEAD for number in range(300)}))
+    for number in range(3):
+        anna = tickets(100, first=100 * number)
+        anna.user[:] = ["anna"] * 100
+        await harness.feed(record(100 + number, anna, timestamp=T0 - 900_000))
+    assert len(harness.invalid()) == 300
+    assert harness.outbox.of(topics.CONTROL) == []

@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
+from pushcast.providers.breadth import Witness
 from pushcast.providers.port import Disposition, Result
-from pushcast.send.breadth import Witness
 from pushcast.send.breaker import Breaker, Limits, State, Turn
 from pushcast.send.tally import Tally
 

@@ -8,8 +8,8 @@ import pytest
 from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Platform
+from pushcast.providers.breadth import Wanted
 from pushcast.providers.port import Disposition
-from pushcast.send.breadth import Wanted
 from pushcast.send.breaker import Limits
 from pushcast.send.build import quiesce_seconds
 from pushcast.send.lease import Lease
