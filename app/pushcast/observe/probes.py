@@ -8,11 +8,18 @@ from typing import NamedTuple
 from pushcast.observe.sources import GroupFigures, lag_known
 
 
-def readiness(groups: Iterable[GroupFigures]) -> list[str]:
-    """Why the process cannot do its work yet: a group without assignment, tables in recovery, a lag not known."""
+def readiness(groups: Iterable[GroupFigures], now_seconds: float, session_timeout_seconds: float) -> list[str]:
+    """Why the process cannot do its work (yet): a group without assignment or heartbeat, tables in recovery, a lag not
+    known. `now_seconds`: CLOCK_BOOTTIME."""
     problems = []
     for group in groups:
-        if not group.assigned:
+        problems += [f"{group.name}: {problem}" for problem in group.problems]
+        silent_seconds = now_seconds - group.last_heartbeat_at
+        if group.last_heartbeat_at and silent_seconds > session_timeout_seconds:
+            problems.append(
+                f"{group.name}: no heartbeat for {silent_seconds:.0f} s, its partitions may be others' by now"
+            )
+        elif not group.assigned:
             problems.append(f"{group.name}: no partitions assigned yet")
         elif not group.recovered:
             problems.append(f"{group.name}: tables are recovering or partitions are being prepared")

@@ -46,6 +46,10 @@ class GroupFigures(Protocol):
     def partitions(self) -> Iterable[PartitionFigures]: ...
     @property
     def last_heartbeat_at(self) -> float: ...
+    @property
+    def problems(self) -> Iterable[str]: ...
+    @property
+    def jumped(self) -> Mapping[str, int]: ...
 
 
 class SendFigures(Protocol):
@@ -123,6 +127,8 @@ def transport(group: GroupFigures, now_ms: int, boottime_seconds: float) -> Iter
     yield Sample(Name.READY, group.assigned and group.recovered and lag_known(group), (group.name,))
     if group.last_heartbeat_at:
         yield Sample(Name.HEARTBEAT_AGE, max(0.0, boottime_seconds - group.last_heartbeat_at), (group.name,))
+    for topic, count in group.jumped.items():
+        yield Sample(Name.LOG_JUMPED, count, (group.name, topic))
     for partition in group.partitions:
         labels = (group.name, partition.topic)
         oldest_at = partition.oldest_unfinished_at_ms

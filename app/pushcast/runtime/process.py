@@ -12,10 +12,11 @@ import structlog
 import uvloop
 
 from pushcast.config.settings import Settings
+from pushcast.kafka.clients import client_config
 from pushcast.kafka.control import ControlTail
 from pushcast.kafka.outbox import Outbox
 from pushcast.kafka.reach import warn_without_broker
-from pushcast.kafka.topics.facts import check_cluster
+from pushcast.kafka.topics.facts import ClusterFacts, check_cluster
 from pushcast.model.words import Lane, Platform
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.rate_limit import RateLimitFilter
@@ -25,7 +26,9 @@ from pushcast.runtime.limits import allow_open_files
 from pushcast.runtime.status import Status
 from pushcast.stream.fatal import end_process
 from pushcast.transport.folders import FolderLocks
-from pushcast.transport.host import run_apps
+from pushcast.transport.host import begin_anew, run_apps
+from pushcast.transport.stage_tasks import watch
+from pushcast.transport.watch import TopicWatch
 
 log = structlog.get_logger()
 
@@ -67,6 +70,13 @@ def _ready() -> None:
     log.info("ready")
 
 
+def _watch(settings: Settings, hosted: Hosted, facts: ClusterFacts) -> TopicWatch:
+    consumed = {topic for spec in hosted.specs for each in spec.subscriptions for topic in each.topics}
+    copied = {table.topic for tables in hosted.tables.values() for table in tables}
+    client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security)
+    return TopicWatch(client, facts, sorted(consumed | copied), lambda topic: begin_anew(hosted.apps, topic))
+
+
 async def _run(
     settings: Settings,
     name: str,
@@ -100,13 +110,19 @@ async def _run(
     path = whereabouts.write(settings.data_dir, where)
     log.info("listening", host=where.host, port=where.port, groups=[app.conf.id for app in hosted.apps])
     control = ControlTail(settings.kafka.bootstrap_servers, settings.kafka.security, hosted.control, fatal=end_process)
+    watching: asyncio.Task[None] | None = None
     try:
         await control.start()  # before any stage works: it must know what is paused
         facts = await asyncio.to_thread(check_cluster, settings)
         for table in (table for tables in hosted.tables.values() for table in tables):
             table.copy_of(facts.log_id(table.topic))
+        status.watch = _watch(settings, hosted, facts)
+        watching = asyncio.create_task(status.watch.run())
+        watching.add_done_callback(watch)
         code = await run_apps(hosted.apps, on_ready=_ready, stop=asyncio.Event(), stop_seconds=STOP_SECONDS)
     finally:
+        if watching is not None:
+            watching.cancel()
         await control.close()
         path.unlink(missing_ok=True)
     for resource in hosted.resources:

@@ -19,6 +19,7 @@ from pushcast.observe.rate_limit import RateLimitFilter
 from pushcast.runtime.hosted import Hosted
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.transport.host import AppState, state
+from pushcast.transport.watch import TopicWatch
 
 #: On top of the longest wait: a handler may wait out a slow broker or provider.
 STALL_MARGIN_SECONDS = 300.0
@@ -36,6 +37,7 @@ class Status:
         self._logs = logs
         self._settings = settings
         self.metrics = hosted.metrics
+        self.watch: TopicWatch | None = None  # once the cluster was asked
         self._delay = sources.LoopDelay(asyncio.get_running_loop())
         self._liveness = Liveness(
             stall_seconds=longest_wait_seconds(hosted) + STALL_MARGIN_SECONDS,
@@ -48,10 +50,15 @@ class Status:
             metrics=self.metrics.exposition,
             info=self.info,
             live=lambda: self._liveness.problems(self._states()),
-            ready=lambda: [*readiness(self._states()), *_refused(outbox)],
+            ready=self._unready,
             host=settings.observe.host,
             port=settings.observe.port,
         )
+
+    def _unready(self) -> list[str]:
+        timeout = self._settings.kafka.session_timeout_seconds
+        found = [*readiness(self._states(), boottime_seconds(), timeout), *_refused(self._outbox)]
+        return found if self.watch is None else [*found, *self.watch.problems()]
 
     @property
     def port(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ from pushcast.stream.stage import BatchStage, PartitionState
 from pushcast.stream.tracker import Record
 from pushcast.transport.commits import Commits
 from pushcast.transport.entries import Entries
+from pushcast.transport.jumps import Jump, LogCut, log_jump
 from pushcast.transport.partition import Partition
 from pushcast.transport.recovery import Recovery
 from pushcast.transport.stage_tasks import cancelled, finished, revoke_stages, watch
@@ -63,6 +65,7 @@ class BatchConsumer(Consumer):
         self._preparing: list[asyncio.Task[None]] = []
         self._seeked: set[TP] = set()  # plain agents' partitions that stand at their committed offset
         self.commits = Commits(self)
+        self.jumped: Counter[str] = Counter()  # offsets that retention deleted before they were handled, by topic
         self._end_lock = asyncio.Lock()
         super().__init__(*args, **kwargs)
         self._tables = Recovery(cast(faust.App, self.app), self)
@@ -119,6 +122,7 @@ class BatchConsumer(Consumer):
                 if fetched.records:
                     await self._leased_or_lost(fetched.lease)
                 if fetched.lease is self.lease:
+                    self._jump(fetched.jumps)
                     for tp, records in fetched.records.items():
                         await self._take(tp, records)
                     self._pass(fetched.positions)
@@ -152,6 +156,24 @@ class BatchConsumer(Consumer):
             for record in records:
                 await self.wait_first(self.callback(self._to_message(tp, record)), self.suspend_flow.wait())
                 self._read_offset[tp] = record.offset
+
+    def _jump(self, jumps: Mapping[TP, Jump]) -> None:
+        for tp, jump in jumps.items():
+            if jump.cut:
+                end_process("offsets mean other records than they did", LogCut(tp, jump))
+            log_jump(tp, jump)
+            self.jumped[tp.topic] += jump.lost_records
+
+    async def begin_anew(self, topic: str) -> int:
+        """Commits the beginning of a topic that was made again. Returns how many records of the old log were not
+        finished here.
+
+        Kafka deletes the commits of a deleted topic, but one of ours may have come after that.
+        """
+        mine = {tp: Committed(0, "") for tp in self.partitions if tp.topic == topic}
+        if mine:
+            await self._thread.commit_offsets(self.lease, mine)
+        return sum(self.state_of(self.partitions[tp]).lag_records or 0 for tp in mine)
 
     def _pass(self, positions: Mapping[TP, int]) -> None:
         for tp, position in positions.items():

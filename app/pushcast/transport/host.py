@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import faust
@@ -14,6 +14,7 @@ import faust
 from pushcast.stream.fatal import EXIT_CODE, end_process
 from pushcast.stream.stage import PartitionState
 from pushcast.transport.consumer import BatchConsumer
+from pushcast.transport.jumps import TopicMadeAnew
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ class AppState:
     recovered: bool  # tables are up to date and streams run
     partitions: list[PartitionState]
     last_heartbeat_at: float  # CLOCK_BOOTTIME seconds, 0 before the first
+    problems: Sequence[str] = ()  # why the App cannot work, one sentence each
+    jumped: Mapping[str, int] = field(default_factory=dict)  # offsets that retention took unhandled, by topic
 
     @property
     def lag_records(self) -> int | None:
@@ -44,13 +47,33 @@ def state(app: faust.App) -> AppState:
     """Figures of an App at this moment; cheap enough for every health probe. On the App's loop only."""
     consumer = app._consumer
     if not isinstance(consumer, BatchConsumer) or consumer.lease is None:
-        return AppState(app.conf.id, assigned=False, recovered=False, partitions=[], last_heartbeat_at=0.0)
+        refused = consumer.thread.refused if isinstance(consumer, BatchConsumer) else None
+        return AppState(
+            app.conf.id,
+            assigned=False,
+            recovered=False,
+            partitions=[],
+            last_heartbeat_at=0.0,
+            problems=[] if refused is None else [refused],
+        )
     return AppState(
         app.conf.id,
         assigned=True,
         recovered=consumer.restored,
         partitions=[consumer.state_of(partition) for partition in consumer.partitions.values()],
         last_heartbeat_at=consumer.thread.last_heartbeat_at,
+        problems=[] if consumer.thread.refused is None else [consumer.thread.refused],
+        jumped=consumer.jumped,
+    )
+
+
+async def begin_anew(apps: Sequence[faust.App], topic: str) -> None:
+    """Ends the process, because a topic that it reads was deleted and made again."""
+    consumers = [app._consumer for app in apps if isinstance(app._consumer, BatchConsumer)]
+    unfinished = sum([await consumer.begin_anew(topic) for consumer in consumers])
+    end_process(
+        f"{topic} was deleted and made again; {unfinished} records of the old log were not finished here",
+        TopicMadeAnew(topic),
     )
 
 

@@ -46,17 +46,19 @@ class Partition:
         self._on_resume = on_resume
         self._queue: deque[tuple[Sequence[Record], int]] = deque()
         self._arrived = asyncio.Event()
-        self._next_arrival = start_offset
+        self.next_arrival = start_offset  # offset that would be fed next
+        self.last_timestamp_ms: int | None = None  # Kafka timestamp of the last record that was fed
         self._closed = False
         self._empty_waiters: list[asyncio.Future[None]] = []
 
     def feed(self, records: Sequence[Record]) -> None:
         """Takes fetched records; those already seen (a fetch answered from an older position) are dropped."""
-        if records[0].offset < self._next_arrival:
-            records = [record for record in records if record.offset >= self._next_arrival]
+        if records[0].offset < self.next_arrival:
+            records = [record for record in records if record.offset >= self.next_arrival]
         if not records or self._closed:
             return
-        self._next_arrival = records[-1].offset + 1
+        self.next_arrival = records[-1].offset + 1
+        self.last_timestamp_ms = records[-1].timestamp
         self._queue.append((records, self.tracker.arrive(records)))
         self._arrived.set()
         if self.tracker.over:
@@ -64,13 +66,13 @@ class Partition:
 
     def passed(self, position: int) -> None:
         """The log holds nothing below `position` that was not fed: markers and aborted records leave gaps."""
-        if position > self._next_arrival and not self._closed:
-            self._next_arrival = position
+        if position > self.next_arrival and not self._closed:
+            self.next_arrival = position
             self._skip_gap()
 
     def _skip_gap(self) -> None:
         if not self._queue:
-            self.tracker.skip_to(self._next_arrival)
+            self.tracker.skip_to(self.next_arrival)
 
     async def run(self, ready: Awaitable[None]) -> None:
         """The worker: after `ready`, one batch after the other until closed or cancelled."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable,
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import IllegalStateError, InconsistentGroupProtocolError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
@@ -17,6 +17,7 @@ from pushcast.kafka.clients import ISOLATION_LEVEL
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import Committed
 from pushcast.stream.tracker import Record
+from pushcast.transport.jumps import Jump, Jumps, Known
 
 if TYPE_CHECKING:
     from faust.transport.drivers.aiokafka import Transport
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 #: follows, after at most half the rebalance timeout: together they stay below it.
 COMMIT_TIMEOUT_SECONDS = 5.0
 
+#: Between two attempts to join a group that holds a member of another kind.
+REFUSED_SECONDS = 2.0
+
 #: Long-poll of a fetch that leaves paused partitions out.
 PAUSED_FETCH_MAX_WAIT_MS = 50
 
@@ -36,11 +40,13 @@ class Fetched(NamedTuple):
 
     `positions`: next offset to be fetched of partitions that had a worker before the fetch. Below it everything was
     handed out, with this fetch or an earlier one; transaction markers and aborted records are passed in silence.
+    `jumps`: positions that their log refused, and where it goes on.
     """
 
     lease: object | None
     records: Mapping[TP, list[Record]]
     positions: Mapping[TP, int]
+    jumps: Mapping[TP, Jump]
 
 
 class Restored(NamedTuple):
@@ -80,7 +86,7 @@ class Taker(Protocol):
     flow_active: bool
 
     @property
-    def partitions(self) -> Mapping[TP, object]:
+    def partitions(self) -> Mapping[TP, Known]:
         """Those with a worker. Asked from the thread while the loop may change it."""
 
     @property
@@ -97,6 +103,8 @@ class ConsumerThread(AIOKafkaConsumerThread):
     #: CLOCK_BOOTTIME seconds when the last heartbeat that the coordinator accepted was sent, or of the last join; 0
     #: before the first. Boot time, because it goes on while the machine sleeps: a sleeper has lost its partitions.
     last_heartbeat_at: float = 0.0
+    #: Why the group does not take this member; None while it does.
+    refused: str | None = None
 
     @property
     def _taker(self) -> Taker:
@@ -114,11 +122,34 @@ class ConsumerThread(AIOKafkaConsumerThread):
         await super().on_start()
         self._note_heartbeats()
         self._retrieve_abandoned_commits()
+        self._join_again_when_refused()
         self._fetch_past_paused_partitions()
 
     def _retrieve_abandoned_commits(self) -> None:
         coordinator: Any = self._ensure_consumer()._coordinator
         coordinator._do_commit_offsets = retrieved(coordinator._do_commit_offsets)
+
+    def _join_again_when_refused(self) -> None:
+        """aiokafka gives up for ever when a member of another protocol is in the group, a tool that uses its id."""
+        coordinator: Any = self._ensure_consumer()._coordinator
+        join: Callable[[Any], Awaitable[bool]] = coordinator._do_rejoin_group
+
+        async def joined(subscription: Any) -> bool:
+            try:
+                done = await join(subscription)
+            except InconsistentGroupProtocolError:
+                if self.refused is None:
+                    self.refused = (
+                        "a client of another kind is a member of the group (a tool that uses its id): "
+                        "this process joins when it has left"
+                    )
+                    logger.warning("group %s: %s", coordinator.group_id, self.refused)
+                await asyncio.sleep(REFUSED_SECONDS)
+                return False
+            self.refused = None
+            return done
+
+        coordinator._do_rejoin_group = joined
 
     def _note_heartbeats(self) -> None:
         coordinator: Any = self._ensure_consumer()._coordinator
@@ -144,9 +175,11 @@ class ConsumerThread(AIOKafkaConsumerThread):
         fetcher: Any = self._ensure_consumer()._fetcher
         plan: Callable[[Any], Any] = fetcher._get_actions_per_node
         wants = self._taker.wants
+        self._jumps = Jumps()
 
         def planned(assignment: Any) -> Any:
             fetcher._fetch_max_wait_ms = self._taker.fetch_max_wait_ms
+            self._jumps.suspect(assignment, self._taker.partitions)
             for tp, result in fetcher._records.items():
                 if not wants(tp):
                     result._backoff = 0
@@ -174,13 +207,16 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
     async def _fetch(self, wanted: Container[TP], timeout_seconds: float, max_records: int) -> Fetched:
         if not self._taker.flow_active:
-            return Fetched(None, {}, {})
+            return Fetched(None, {}, {}, {})
         consumer = self._ensure_consumer()
+        jumps = await self._jumps.settle(consumer)
+        if jumps:
+            return Fetched(self._lease(), {}, {}, jumps)
         owned = tuple(self._taker.partitions)  # in one step: the loop may change it meanwhile
         records = await self._fetch_records(consumer, cast("set[TP]", wanted), timeout_seconds, max_records)
         # No await between the hand-out and this line: the lease is that of the records.
         lease: Any = self._lease()
-        return Fetched(lease, cast("Mapping[TP, list[Record]]", records), _positions(lease, owned))
+        return Fetched(lease, cast("Mapping[TP, list[Record]]", records), _positions(lease, owned), {})
 
     def highwater(self, tp: TP) -> int:
         """Where what is committed ends, by the last fetch. Faust: the end of the log, open transactions included."""

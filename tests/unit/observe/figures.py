@@ -24,3 +24,5 @@ class Group:
     recovered: bool = True
     partitions: list[Partition] = field(default_factory=list)
     last_heartbeat_at: float = 0.0
+    problems: list[str] = field(default_factory=list)
+    jumped: dict[str, int] = field(default_factory=dict)

@@ -15,12 +15,23 @@ from unit.observe.figures import Group, Partition
     ],
 )
 def test_a_process_is_not_ready_before(group: Group, problem: str) -> None:
-    (sentence,) = readiness([Group(), group])
+    (sentence,) = readiness([Group(), group], 100.0, 10.0)
     assert problem in sentence
 
 
 def test_a_process_with_assignment_tables_and_lag_is_ready() -> None:
-    assert readiness([Group(partitions=[Partition(lag_records=1000)]), Group(partitions=[])]) == []
+    assert readiness([Group(partitions=[Partition(lag_records=1000)]), Group(partitions=[])], 100.0, 10.0) == []
+
+
+def test_a_group_without_a_heartbeat_for_longer_than_its_session_is_not_ready() -> None:
+    assert readiness([Group(last_heartbeat_at=90.0)], 100.0, 10.0) == []
+    (sentence,) = readiness([Group(last_heartbeat_at=36.0)], 100.0, 10.0)
+    assert "no heartbeat for 64 s" in sentence
+
+
+def test_what_the_transport_knows_is_said_with_its_group() -> None:
+    group = Group(name="pushcast-plan-bulk", assigned=False, problems=["a stranger is in the group"])
+    assert readiness([group], 100.0, 10.0)[0] == "pushcast-plan-bulk: a stranger is in the group"
 
 
 class Watch:

@@ -27,6 +27,14 @@ METRICS: Final = (
         "Alert on growth over minutes, not on a value. Start more processes of the role, at most one per partition.",
     ),
     Metric(
+        N.LOG_JUMPED,
+        "counter",
+        "records",
+        (L.GROUP, L.TOPIC),
+        "Offsets that retention deleted before the group had handled them.",
+        "Any growth is lost work: the group lags by more than the topic keeps. The log names partition and offsets.",
+    ),
+    Metric(
         N.OLDEST_UNFINISHED,
         "gauge",
         "seconds",
