@@ -79,7 +79,9 @@ class Jumps:
 
         Raises KafkaError and TimeoutError; what is suspected stays so.
         """
-        async with asyncio.timeout(SETTLE_SECONDS if self._suspected else None):
+        if not self._suspected:
+            return {}
+        async with asyncio.timeout(SETTLE_SECONDS):
             return await self._settled(consumer)
 
     async def _settled(self, consumer: Any) -> dict[TP, Jump]:

@@ -112,6 +112,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
+        self._jumps = Jumps()
         consumer._fetch_max_wait_ms = self._taker.fetch_max_wait_ms  # Faust: 1500, hard-coded
         # Faust: only with its own transactions. What a producer aborts was never there, whoever the producer is.
         consumer._isolation_level = ISOLATION_LEVEL
@@ -175,7 +176,6 @@ class ConsumerThread(AIOKafkaConsumerThread):
         fetcher: Any = self._ensure_consumer()._fetcher
         plan: Callable[[Any], Any] = fetcher._get_actions_per_node
         wants = self._taker.wants
-        self._jumps = Jumps()
 
         def planned(assignment: Any) -> Any:
             fetcher._fetch_max_wait_ms = self._taker.fetch_max_wait_ms
