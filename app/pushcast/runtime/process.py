@@ -98,9 +98,8 @@ async def _run(
         max_records=max(OUTBOX_RECORDS, settings.send.max_in_flight),  # an answer to everything in flight must fit
     )
     hosted: Hosted = host(settings, roles, lanes, platforms, slot, outbox)
-    # Without a slot a member has no name that another could have too, and without tables nothing in its folder.
-    owned = [app for app in hosted.apps if slot is not None or hosted.tables[app.conf.id]]
-    locks = FolderLocks(Path(app.conf.datadir) for app in owned)
+    # Without a slot a member has no name that another could have too.
+    locks = FolderLocks(Path(app.conf.datadir) for app in hosted.apps if slot is not None)
     allow_open_files(settings.kafka.partitions, sum(len(tables) for tables in hosted.tables.values()))
     for resource in hosted.resources:
         await resource.start()
