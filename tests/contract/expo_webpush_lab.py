@@ -34,6 +34,7 @@ class Lab:
         expires_at = options.pop("expires_at", None) or [int(time.time() * 1000) + 3_600_000] * len(addresses)
         kind = SUBSCRIPTION if self.simulator.platform == "webpush" else 0
         batch = message(addresses, expires_at=expires_at, kinds=[kind] * len(addresses), **options)
+        batch.created_at = [int(time.time() * 1000)]
         batch.targets.delivery_id = [uuid4().bytes for _ in addresses]
         return batch
 

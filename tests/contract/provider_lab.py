@@ -74,6 +74,7 @@ class Lab:
     def message(self, addresses: list[bytes], **options: Any) -> Message:
         expires_at = options.pop("expires_at", None) or [int(time.time() * 1000) + 3_600_000] * len(addresses)
         batch = message(addresses, expires_at=expires_at, **options)
+        batch.created_at = [int(time.time() * 1000)]
         batch.targets.delivery_id = [uuid4().bytes for _ in addresses]
         return batch
 
@@ -113,6 +114,10 @@ class Lab:
 
 def outcomes(results: list[Result]) -> Counter[tuple[str, str | None]]:
     return Counter((result.disposition.value, result.reason) for result in results)
+
+
+#: Some tests look at many requests that are out at the same time, before the first answer.
+ALL_AT_ONCE = {"limit": "fixed"}
 
 
 def provider_for(

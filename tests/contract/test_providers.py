@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.provider_lab import ENGINES, Lab, outcomes, provider_for
+from contract.provider_lab import ALL_AT_ONCE, ENGINES, Lab, outcomes, provider_for
 from pushcast.providers.port import Result
 from pushcast.simulators import start
 
@@ -34,7 +34,7 @@ async def lab(request: pytest.FixtureRequest, work_dir: Path) -> AsyncIterator[L
     timeouts = getattr(request.function, "request_timeouts_seconds", {})
     timeout_seconds = timeouts.get(engine, timeouts.get("all", 20.0))
     async with start(platform, work_dir=work_dir) as simulator:
-        provider = provider_for(simulator, engine, request_timeout_seconds=timeout_seconds)
+        provider = provider_for(simulator, engine, request_timeout_seconds=timeout_seconds, send=ALL_AT_ONCE)
         await provider.start()
         yield Lab(platform, engine, simulator, provider)
         await provider.close()

@@ -114,7 +114,7 @@ async def test_a_paced_provider_cuts_them_as_it_likes_and_forgets_none(tmp_path:
         sizes = [1, 7, 30, 1, 1, 25, 2]
         messages = [lab.message(lab.tokens("good", size), title=f"no. {n}") for n, size in enumerate(sizes)]
         now = messages[3].targets.expires_at[0] - 3_600_000
-        messages[3].targets.expires_at = [now - 1]
+        messages[3].created_at, messages[3].targets.expires_at = [now - 1_000], [now - 1]
         heard = Heard(messages)
         await cast("ManyAtOnce", provider).send_many(heard.parts)
         assert heard.complete()

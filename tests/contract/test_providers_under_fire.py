@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from contract.provider_lab import Lab, outcomes, provider_for
+from contract.provider_lab import ALL_AT_ONCE, Lab, outcomes, provider_for
 from pushcast.model.clock import ManualClock
 from pushcast.providers.client import TemplateProvider
 from pushcast.providers.port import Result
@@ -25,7 +25,7 @@ def work_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(params=["apns", "fcm"])
 async def lab(request: pytest.FixtureRequest, work_dir: Path) -> AsyncIterator[Lab]:
     async with start(request.param, work_dir=work_dir / request.param) as simulator:
-        provider = provider_for(simulator, "multicast", request_timeout_seconds=20.0)
+        provider = provider_for(simulator, "multicast", request_timeout_seconds=20.0, send=ALL_AT_ONCE)
         await provider.start()
         yield Lab(request.param, "multicast", simulator, provider)
         await provider.close()
