@@ -47,7 +47,8 @@ async def test_every_browser_reads_what_was_sent(webpush: Lab) -> None:
     for address in (addresses[0], addresses[-1]):
         (read,) = webpush.simulator.messages(orjson.loads(address)["endpoint"])
         shown = json.loads(read["body"])
-        assert (shown["title"], shown["body"], shown["data"]) == ("Tor! 🎉", "1:0", {"match": "4711"})
+        options = shown["options"]
+        assert (shown["title"], options["body"], options["data"]) == ("Tor! 🎉", "1:0", {"match": "4711"})
         assert read["urgency"] == "high"
         assert 3500 < read["ttl_seconds"] <= 3600
 
@@ -57,7 +58,7 @@ async def test_a_collapse_id_replaces_what_was_not_read(webpush: Lab) -> None:
     for score in ("1:0", "2:0"):
         await webpush.send([address], body=score, collapse_id="match/4711")
     (read,) = webpush.simulator.messages(orjson.loads(address)["endpoint"])
-    assert json.loads(read["body"])["body"] == "2:0"
+    assert json.loads(read["body"])["options"]["body"] == "2:0"
 
 
 @pytest.mark.parametrize("personality", ["mozilla", "fcm", "apple", "wns"])

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from pushcast.model.batch import KINDS, Message, SendBatch, Targets
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import delivery_id, device_row_key, token_hash
-from pushcast.model.notification import Content, LiveActivity, LocalText, Options
+from pushcast.model.notification import Action, Content, LiveActivity, LocalText, Options, Sound
 from pushcast.wire.avro_bytes import bytes_of, long_at, long_of
 from pushcast.wire.batch_writer import MessageWriter, PlannedRow, batch_of, message_head, planned_of
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.devices import encode_row
+from pushcast.wire.more import more_of, text_of
 from pushcast.wire.receipts import PLATFORMS, Planned, encode_planned
 from pushcast.wire.row_reader import active_device
 
@@ -26,8 +27,11 @@ contents = st.builds(
     Content,
     optional,
     optional,
-    st.dictionaries(names, texts, max_size=3),
+    st.dictionaries(names, texts | st.integers(0, 9) | st.just([{"x": None}]), max_size=3),
     st.dictionaries(names, st.builds(LocalText, optional, optional), max_size=2),
+    st.none() | texts,
+    link=st.none() | texts,
+    actions=st.just(()) | st.just((Action("open", "Open"),)),
 )
 activities = st.builds(
     LiveActivity,
@@ -46,13 +50,14 @@ options = st.just(Options()) | st.builds(
     Options,
     collapse_id=optional,
     thread_id=optional,
-    sound=optional,
+    sound=optional | st.just(Sound("bell", True, 0.5)),
     badge=st.none() | st.integers(-(2**31), 2**31 - 1),
     priority=st.sampled_from(["high", "normal"]),
     push_type=st.sampled_from(["alert", "background"]),
     dry_run=st.booleans(),
     at_most_once=st.booleans(),
     live_activity=st.none() | activities,
+    channel_id=optional,
 )
 rows = st.builds(
     DeviceRow,
@@ -87,7 +92,8 @@ def test_a_batch_from_encoded_parts_has_the_bytes_of_the_schema(
     messages, writers = [], []
     for app, klass, content, option, asked in drawn:
         content_hash = blake2b(repr(content).encode(), digest_size=16).digest()
-        writer = MessageWriter(message_head(app, klass, content, option, content_hash))
+        head = message_head(app, klass, content, option, content_hash)
+        writer = MessageWriter(head, text_of(more_of(content, option)))
         plain = Message(app, klass, content, option, content_hash, [], [], [], Targets())
         for user, row, (note_id, created_at, trace), offset, expires_at in asked:
             if (plain.notification_ids[-1:], plain.created_at[-1:], plain.traces[-1:]) != (

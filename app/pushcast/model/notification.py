@@ -24,6 +24,7 @@ PushType = Literal[
     "widgets",
     "controls",
 ]
+InterruptionLevel = Literal["passive", "active", "time-sensitive", "critical"]
 LiveActivityEvent = Literal["start", "update", "end"]
 
 
@@ -46,18 +47,50 @@ class LiveActivity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     input_push_channel: str | None = None
 
 
+class Sound(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A sound with what Apple's critical alerts add to its name."""
+
+    name: str = "default"
+    critical: bool = False  # heard though the device is muted; the app needs Apple's entitlement
+    volume: float | None = None  # 0 to 1, of critical alerts
+
+
+class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A button below the notification."""
+
+    id: str
+    title: str
+    link: str | None = None
+
+
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How to send. Part of the batch key: notifications with other options never share a message."""
 
     collapse_id: str | None = None  # <= 64 bytes, APNs' limit
     thread_id: str | None = None
-    sound: str | None = None
+    sound: str | Sound | None = None
     badge: Badge | None = None
     priority: Priority = "high"
     push_type: PushType = "alert"
     dry_run: bool = False
     at_most_once: bool = False
     live_activity: LiveActivity | None = None
+    interruption_level: InterruptionLevel | None = None
+    relevance_score: float | None = None  # 0 to 1
+    mutable_content: bool = False
+    channel_id: str | None = None
+    analytics_label: str | None = None
+    ttl_seconds: int | None = None  # as producers write it; a decoded notification has it in its expires_at
+
+    @property
+    def sound_name(self) -> str | None:
+        """What to play, without what only Apple knows."""
+        return self.sound.name if isinstance(self.sound, Sound) else self.sound
+
+    @property
+    def heard(self) -> bool:
+        """A badge or a sound: enough for an alert on Apple devices."""
+        return bool(self.sound) or self.badge is not None
 
 
 class LocalText(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -65,6 +98,9 @@ class LocalText(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     title: str | None = None
     body: str | None = None
+    subtitle: str | None = None
+    image: str | None = None
+    actions: dict[str, str] = {}  # titles by action id
 
 
 class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -72,8 +108,19 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     title: str | None = None
     body: str | None = None
-    data: dict[str, str] = {}
+    data: dict[str, Any] = {}  # JSON values
     locales: dict[str, LocalText] = {}
+    subtitle: str | None = None
+    image: str | None = None
+    link: str | None = None
+    category: str | None = None
+    actions: tuple[Action, ...] = ()
+    platforms: dict[str, dict[str, Any]] = {}  # by platform: merged into its message (`model.overrides`)
+
+    @property
+    def shown(self) -> bool:
+        """Whether there is a text to show."""
+        return bool(self.title or self.subtitle or self.body)
 
     def variant(self, locale: str | None) -> str | None:
         """Which of `locales` a device of this locale gets (`model.locales`); None: the notification's own texts."""
@@ -88,6 +135,13 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             chosen.title or self.title,
             chosen.body or self.body,
             self.data,
+            {},
+            chosen.subtitle or self.subtitle,
+            chosen.image or self.image,
+            self.link,
+            self.category,
+            tuple([Action(each.id, chosen.actions.get(each.id) or each.title, each.link) for each in self.actions]),
+            self.platforms,
         )
 
 

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     UNDECODABLE = "undecodable"
     UNKNOWN_FIELD = "unknown_field"
     INVALID_FIELD = "invalid_field"
+    RESERVED_DATA_KEY = "reserved_data_key"
     UNKNOWN_APP = "unknown_app"
     UNKNOWN_CLASS = "unknown_class"
     WRONG_PARTITION = "wrong_partition"

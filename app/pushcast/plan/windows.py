@@ -26,6 +26,7 @@ from pushcast.wire.batch_writer import (
     batch_of,
     message_head,
 )
+from pushcast.wire.more import more_of, text_of
 from pushcast.wire.row_reader import Device, locale_of
 
 CONTENT_HASH_BYTES = 16
@@ -73,7 +74,7 @@ class Window:
             key = (device.app, note.content_key, _variant(note, device) if localized else None)
             message = self.messages.get(key)
             if message is None:
-                message = self.messages[key] = MessageWriter(_head(note, key))
+                message = self.messages[key] = MessageWriter(*_head(note, key))
             # As `model.ids.delivery_id` has it: a row's key is user NUL app NUL device.
             delivery = blake2b(id_bytes + device.key, digest_size=DELIVERY_ID_BYTES).digest()
             index = message.index_of(entry.note_id, note.created_at, note.trace or "")
@@ -93,13 +94,14 @@ def _variant(note: Notification, device: Device) -> str | None:
     return note.content.variant(locale_of(device))
 
 
-def _head(note: Notification, key: _MessageKey) -> bytes:
+def _head(note: Notification, key: _MessageKey) -> tuple[bytes, str | None]:
     """A message has one text for all its targets: each locale's variant is a message of its own."""
     app, content_key, variant = key
     content = note.content.of_variant(variant) if note.content.locales else note.content
     hashed = content_key if variant is None else content_key + b"\0" + variant.encode()
     content_hash = blake2b(hashed, digest_size=CONTENT_HASH_BYTES).digest()
-    return message_head(app, note.klass, content, note.options, content_hash)
+    more = text_of(more_of(content, note.options))
+    return message_head(app, note.klass, content, note.options, content_hash), more
 
 
 class WindowRule:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from pushcast.config.providers import FCM_QUOTA_PER_MINUTE, Fcm
+from pushcast.model.overrides import OWNED
 from pushcast.providers.apns import message as apns_message
 from pushcast.providers.apns import verdicts as apns
 from pushcast.providers.expo import api as expo_api
@@ -110,7 +111,7 @@ accepted; `invalid` reports the token, all other verdicts are counted (`pushcast
         "Web Push",
         f"""Engine: `multicast`, connections for each push service.
 
-- Payload: JSON of `title`, `body`, `data`, `tag`, `badge`, at most {webpush_encryption.MAX_PLAINTEXT_BYTES} bytes, \
+- Payload: JSON of `title` and `options`, at most {webpush_encryption.MAX_PLAINTEXT_BYTES} bytes, \
 encrypted for each subscription (RFC 8291).
 - `Topic` is the collapse id where it is at most 32 characters of base64url, else made of it; `Urgency` is `high`, \
 `normal` or, for background pushes, `low`.
@@ -151,9 +152,58 @@ request has left, the wait for its answer; an answer is missing only when what l
 """
 
 
+_OWNED: Final = "; ".join(
+    f"{platform}: {', '.join(f'`{key}`' for key in sorted(keys))}" for platform, keys in OWNED.items()
+)
+_FIELDS: Final = f"""
+## What a notification's fields become
+
+What a platform cannot show is left out. Sources: [APNs](https://developer.apple.com/documentation/usernotifications/\
+generating-a-remote-notification), [FCM](https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages), \
+[Expo](https://docs.expo.dev/push-notifications/sending-notifications/#message-request-format), [Web Push]\
+(https://developer.mozilla.org/docs/Web/API/ServiceWorkerRegistration/showNotification): `title` and `options`, the \
+arguments of `showNotification`.
+
+| ours | APNs | FCM | Expo | Web Push |
+|---|---|---|---|---|
+| `title`, `body` | `aps.alert.title`, `.body` | `notification.title`, `.body` | `title`, `body` | `title`, \
+`options.body` |
+| `subtitle` | `aps.alert.subtitle` | `apns`: `aps.alert.subtitle`; Android: left out | `subtitle` | first line of \
+`options.body` |
+| `image` (https, beside a text) | `pc.image`, `aps.mutable-content` | `notification.image`, `data.pc` | \
+`richContent.image`, `mutableContent` | `options.image` |
+| `link` | `pc.link` | `data.pc`; https: `webpush.fcm_options.link` | `data.pc.link` | `options.data.pc.link` |
+| `category` | `aps.category` | `android.notification.click_action`; `apns`: `aps.category` | `categoryId` | left out |
+| `actions` | `pc.actions` | `data.pc` | `data.pc.actions` | `options.actions`, `options.data.pc.actions` |
+| `data` | beside `aps` | `data`, as texts: JSON of what is none | `data` | `options.data` |
+| `collapse_id` | `apns-collapse-id` | `android.collapse_key`, `android.notification.tag`, `apns-collapse-id` | \
+`collapseId`, `tag` | `Topic`, `options.tag` |
+| without it: the delivery id | `apns-collapse-id` | `android.notification.tag`, `apns-collapse-id` | `collapseId`, \
+`tag` | `options.tag` |
+| `options.thread_id` | `aps.thread-id` | `apns`: `aps.thread-id` | `threadId` | left out |
+| `options.sound` | `aps.sound`, text or {{critical, name, volume}} | `android.notification.sound` (the name); `apns`: \
+`aps.sound` | `sound` | left out |
+| `options.badge` | `aps.badge` | `android.notification.notification_count`; `apns`: `aps.badge` | `badge` | \
+`options.data.pc.badge` |
+| `options.priority` | `apns-priority` | `android.priority`, `apns-priority`, `Urgency` | `priority` | `Urgency` |
+| `options.interruption_level` | `aps.interruption-level` | `apns`: `aps.interruption-level` | `interruptionLevel` | \
+`passive`: `options.silent` |
+| `options.relevance_score` | `aps.relevance-score` | `apns`: `aps.relevance-score` | `relevanceScore` | left out |
+| `options.mutable_content` | `aps.mutable-content` | `apns`: `aps.mutable-content` | `mutableContent` | left out |
+| `options.channel_id` | left out | `android.notification.channel_id` | `channelId` | left out |
+| `options.analytics_label` | left out | `fcm_options.analytics_label` | left out | left out |
+| `options.ttl_seconds` | `apns-expiration` | `android.ttl`, `apns-expiration`, `TTL` | `expiration` | `TTL` |
+
+`platforms.<p>` is merged into the platform's message at the end (RFC 7396: objects merge, arrays and scalars replace, \
+null removes): for APNs the payload, for FCM `message`, for Expo the message, for Web Push the options with `title` \
+beside them. The kind of push is decided afterwards. Refused (`invalid_field`, with the key) are \
+{_OWNED}.
+"""
+
+
 def document() -> str:
     """The whole page."""
-    return _HEAD + "".join(_chapter(chapter) for chapter in CHAPTERS)
+    return _HEAD + _FIELDS + "".join(_chapter(chapter) for chapter in CHAPTERS)
 
 
 def _chapter(chapter: Chapter) -> str:

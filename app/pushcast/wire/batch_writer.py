@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import NamedTuple, get_args
 
-from pushcast.model.notification import Content, LiveActivity, LocalText, Options, Priority, PushType
+from pushcast.model.notification import Content, LiveActivity, LocalText, Options, Priority, PushType, Sound
 from pushcast.wire.avro_bytes import (
     END,
     FALSE,
@@ -25,10 +25,12 @@ from pushcast.wire.avro_bytes import (
     optional_long_of,
     optional_of,
 )
+from pushcast.wire.batches import PLAIN_VERSION
 from pushcast.wire.live_activities import text_of
+from pushcast.wire.more import texts_only
 from pushcast.wire.receipts import PLATFORMS
 from pushcast.wire.row_reader import Device
-from pushcast.wire.schemas import avro_type
+from pushcast.wire.schemas import avro_type, released_type
 
 #: What a message adds to a batch beyond its content and its targets, at most: app, class, options' fixed part, hash,
 #: and the block counts and ends of fifteen arrays.
@@ -38,7 +40,12 @@ TARGET_OVERHEAD_BYTES = 48
 #: Frame, lane, run, platform, count of messages.
 BATCH_OVERHEAD_BYTES = 64
 
-_BATCH_FRAME = avro_type("send_batch").frame
+_BATCH_FRAME = released_type("send_batch", PLAIN_VERSION).frame
+_EXTENDED_FRAME = avro_type("send_batch").frame
+_FIRST_SOURCE = long_of(0)
+_NOT_COUNTED = FALSE + FALSE
+_NO_NOTE_COLUMNS = NULL * 5
+_NO_TARGET_COLUMNS = NULL * 2
 _PLANNED_FRAME = avro_type("planned").frame
 _FIRST_RUN = long_of(0) + NULL  # run 0, no first_seen_at
 _NO_ATTEMPT = long_of(0)
@@ -63,7 +70,7 @@ Target = tuple[bytes, ...]
 
 def message_head(app: str, klass: str, content: Content, options: Options, content_hash: bytes) -> bytes:
     """The part of a message that its targets share."""
-    data, locales = content.data, content.locales
+    data, locales = texts_only(content.data), content.locales
     return b"".join(
         (
             bytes_of(app.encode()),
@@ -100,7 +107,7 @@ def _options(options: Options) -> bytes:
         (
             optional_of(options.collapse_id),
             optional_of(options.thread_id),
-            optional_of(options.sound),
+            optional_of(None if isinstance(options.sound, Sound) else options.sound),
             optional_long_of(options.badge),
             _MANNERS[options.priority, options.push_type, options.dry_run, options.at_most_once],
             NULL if options.live_activity is None else SECOND + _live_activity(options.live_activity),
@@ -132,12 +139,16 @@ _DEFAULT_OPTIONS = _options(_DEFAULTS)
 
 
 class MessageWriter:
-    """One message of a batch, growing by notifications and their targets."""
+    """One message of a batch, growing by notifications and their targets.
 
-    __slots__ = ("_created_at", "_head", "_ids", "_targets", "_traces")
+    `head`: see `message_head`; `more`: what the head has no place for (`wire.more`).
+    """
 
-    def __init__(self, head: bytes) -> None:
+    __slots__ = ("_created_at", "_head", "_ids", "_targets", "_traces", "more")
+
+    def __init__(self, head: bytes, more: str | None = None) -> None:
         self._head = head
+        self.more = more
         self._ids: list[bytes] = []
         self._created_at: list[int] = []
         self._traces: list[str] = []
@@ -182,29 +193,41 @@ class MessageWriter:
             )
         )
 
-    def encode(self) -> bytes:
-        """The message, without what a batch adds."""
+    def encode(self, *, extended: bool) -> bytes:
+        """The message, without what a batch adds. `extended`: in the newest schema, not the plain one."""
         rows = self._targets
+        if extended:
+            head = self._head + optional_of(self.more) + _NOT_COUNTED
+            notes = self._note_columns()
+            return b"".join((head, *notes, _NO_NOTE_COLUMNS, *self._target_columns(), _NO_TARGET_COLUMNS))
         if len(rows) == 1:  # a chat: every column is a block of one
             trace = self._traces[0]
             note = (self._ids[0], long_of(self._created_at[0]), bytes_of(trace.encode()) if trace else _NO_TEXT)
             return self._head + ONE + _BETWEEN_SINGLES.join(note + rows[0]) + END
-        parts = [
-            self._head,
+        return b"".join((self._head, *self._note_columns(), *self._target_columns()))
+
+    def _note_columns(self) -> list[bytes]:
+        return [
             array_of(self._ids),
             array_of([long_of(at) for at in self._created_at]),
             array_of([bytes_of(trace.encode()) for trace in self._traces]),
         ]
-        count = long_of(len(rows))
-        for column in zip(*rows, strict=True):
+
+    def _target_columns(self) -> list[bytes]:
+        count = long_of(len(self._targets))
+        parts: list[bytes] = []
+        for column in zip(*self._targets, strict=True):
             parts += (count, b"".join(column), END)
-        return b"".join(parts)
+        return parts
 
 
 def batch_of(lane: str, platform: str, messages: Iterable[MessageWriter]) -> bytes:
     """Framed Avro for `push.send.<platform>.<lane>.v1`: first run, messages in the given order, each with targets."""
-    head = _BATCH_FRAME + bytes_of(lane.encode()) + _FIRST_RUN + bytes_of(platform.encode())
-    return head + array_of([message.encode() for message in messages])
+    messages = list(messages)
+    extended = any(message.more is not None for message in messages)
+    head = bytes_of(lane.encode()) + _FIRST_RUN + bytes_of(platform.encode())
+    head = _EXTENDED_FRAME + head + _FIRST_SOURCE if extended else _BATCH_FRAME + head
+    return head + array_of([message.encode(extended=extended) for message in messages])
 
 
 class PlannedRow(NamedTuple):

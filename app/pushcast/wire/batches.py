@@ -10,24 +10,30 @@ import msgspec
 from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import DELIVERY_ID_BYTES
-from pushcast.model.notification import MAX_BADGE, Content, LiveActivity, LocalText, Options
+from pushcast.model.notification import MAX_BADGE, Content, LiveActivity, LocalText, Options, Sound
 from pushcast.model.words import Reason
-from pushcast.wire.schemas import avro_type
+from pushcast.wire.more import joined, more_of, text_of, texts_only
+from pushcast.wire.schemas import FRAME_BYTES, avro_type, released_type
 
 _TYPE = avro_type("send_batch")
+#: What the release before this one reads, too: written for batches that have nothing beyond it.
+PLAIN_VERSION: Final = 2
+_PLAIN_TYPE = released_type("send_batch", PLAIN_VERSION)
 _MAX_COUNT: Final = 2**31 - 2  # an Avro int, and one more may be counted; readers do not hold it to 32 bits
 _COLUMNS = tuple(Targets.__dataclass_fields__)
 
 
 def encode_batch(batch: SendBatch) -> bytes:
     """Framed Avro."""
-    return _TYPE.encode(
+    messages = [_message(message) for message in batch.messages]
+    kind = _PLAIN_TYPE if all(message["more"] is None for message in messages) else _TYPE
+    return kind.encode(
         {
             "lane": batch.lane,
             "run": batch.run,
             "first_seen_at": batch.first_seen_at,
             "platform": batch.platform,
-            "messages": [_message(message) for message in batch.messages],
+            "messages": messages,
         }
     )
 
@@ -68,7 +74,7 @@ def check_message(message: Message) -> None:
 
 def decode_batch(value: bytes) -> SendBatch:
     """Raises InvalidInput when the bytes are not a SendBatch of this or an earlier release."""
-    datum = _TYPE.decode(value)
+    datum = (_PLAIN_TYPE if value[:FRAME_BYTES] == _PLAIN_TYPE.frame else _TYPE).decode(value)
     if not 0 <= datum["run"] <= _MAX_COUNT:
         raise InvalidInput(Reason.INVALID_FIELD, f"run is not 0 to {_MAX_COUNT}", "run")
     return SendBatch(
@@ -89,11 +95,12 @@ def _message(message: Message) -> dict[str, Any]:
         "content": {
             "title": content.title,
             "body": content.body,
-            "data": content.data,
+            "data": texts_only(content.data),
             "locales": {k: {"title": v.title, "body": v.body} for k, v in content.locales.items()},
         },
         "options": _options(options),
         "content_hash": message.content_hash,
+        "more": text_of(more_of(content, options)),
         "notifications": {"id": message.notification_ids, "created_at": message.created_at, "trace": message.traces},
         "targets": {name: getattr(targets, name) for name in _COLUMNS},
     }
@@ -101,6 +108,8 @@ def _message(message: Message) -> dict[str, Any]:
 
 def _options(options: Options) -> dict[str, Any]:
     fields = msgspec.structs.asdict(options)
+    if isinstance(options.sound, Sound):
+        fields["sound"] = None
     if options.live_activity is not None:
         fields["live_activity"] = msgspec.structs.asdict(options.live_activity)
     return fields
@@ -111,20 +120,27 @@ def _read(datum: dict[str, Any]) -> Message:
     if options["live_activity"] is not None:
         options["live_activity"] = LiveActivity(**options["live_activity"])
     locales = content["locales"]
-    notes = datum["notifications"]
+    notes, targets, more = datum["notifications"], datum["targets"], datum.get("more")
+    read = Content(
+        content["title"],
+        content["body"],
+        content["data"],
+        {k: LocalText(**v) for k, v in locales.items()} if locales else {},
+    )
+    how = Options(**options)
+    if more is not None:
+        try:
+            read, how = joined(read, how, more)
+        except msgspec.MsgspecError as error:
+            raise InvalidInput(Reason.UNDECODABLE, "not a send_batch record: more is not what it should be") from error
     return Message(
         datum["app"],
         datum["class"],
-        Content(
-            content["title"],
-            content["body"],
-            content["data"],
-            {k: LocalText(**v) for k, v in locales.items()} if locales else {},
-        ),
-        Options(**options),
+        read,
+        how,
         datum["content_hash"],
         notes["id"],
         notes["created_at"],
         notes["trace"],
-        Targets(**datum["targets"]),
+        Targets(*(targets[name] for name in _COLUMNS)),
     )

@@ -12,11 +12,13 @@ import msgspec
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.locales import collision
-from pushcast.model.notification import Content, LocalText, Notification, Options
+from pushcast.model.notification import Action, Content, LocalText, Notification, Options
 from pushcast.model.words import Reason
+from pushcast.wire.content_rules import RESERVED_DATA_KEY, check_content, check_options, without_empty
 from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.keys import check_id
 from pushcast.wire.live_activities import normalized
+from pushcast.wire.more import more_of, text_of
 from pushcast.wire.notification_reader import read_rest, split
 from pushcast.wire.schemas import SchemaSource, avro_type
 from pushcast.wire.times import check_event_time, to_ms
@@ -28,6 +30,7 @@ MAX_CONTENT_BYTES = 65_536
 MAX_QUOTED_TAG_CHARS = 64
 MAX_TRACE_CHARS = 128  # a W3C traceparent of version 00 has 55
 NO_OPTIONS = Options()
+_TEXT = {str}
 
 # What a campaign writes for each of its users is decoded once: 4 MiB of bytes at most.
 _MAX_KNOWN = 256
@@ -42,12 +45,18 @@ class _Raw(msgspec.Struct, forbid_unknown_fields=True):
     klass: str | None = msgspec.field(default=None, name="class")
     title: str | None = None
     body: str | None = None
-    data: dict[str, str] | None = None
+    data: dict[str, Any] | None = None
     locales: dict[str, LocalText] | None = None
     options: Options | None = None
     created_at: int | str | None = None
     expires_at: int | str | None = None
     trace: str | None = None
+    subtitle: str | None = None
+    image: str | None = None
+    link: str | None = None
+    category: str | None = None
+    actions: tuple[Action, ...] = ()
+    platforms: dict[str, dict[str, Any]] = {}
 
 
 class _Shared(NamedTuple):
@@ -159,14 +168,38 @@ class NotificationDecoder:
         rule = self._classes.get(klass)
         if rule is None:
             raise InvalidInput(Reason.UNKNOWN_CLASS, f"class {klass[:64]!r} is not configured", "class")
-        options = NO_OPTIONS if raw.options is None else _without_empty(raw.options)
-        title, body = raw.title or None, raw.body or None
-        if not (title or body or raw.data) and not _acts(options):
+        title, body, subtitle = raw.title or None, raw.body or None, raw.subtitle or None
+        data, locales = raw.data or None, raw.locales or None
+        options, ttl_ms = NO_OPTIONS, rule.ttl_ms
+        if raw.options is not None:
+            options = _without_empty(raw.options)
+        if not (title or body or subtitle or data or raw.platforms) and not _acts(options):
             raise InvalidInput(
                 Reason.INVALID_FIELD,
-                "one of title, body, data, options.badge, options.sound, options.live_activity is required",
+                "one of title, subtitle, body, data, options.badge, options.sound, options.live_activity, platforms "
+                "is required",
                 "title",
             )
+        content = Content(
+            title,
+            body,
+            data or {},
+            locales or {},
+            subtitle,
+            raw.image or None,
+            raw.link or None,
+            raw.category or None,
+            raw.actions,
+            raw.platforms,
+        )
+        plain = content == Content(title, body, content.data, content.locales) and (data is None or _is_texts(data))
+        if not plain or locales is not None:
+            check_content(content)
+        if options is not NO_OPTIONS:
+            check_options(options, content)
+            if options.ttl_seconds is not None:
+                ttl_ms = options.ttl_seconds * 1000
+                options = msgspec.structs.replace(options, ttl_seconds=None)
         if options.collapse_id is not None and len(options.collapse_id.encode()) > MAX_COLLAPSE_ID_BYTES:
             raise InvalidInput(
                 Reason.INVALID_FIELD,
@@ -179,32 +212,32 @@ class NotificationDecoder:
             raise InvalidInput(
                 Reason.INVALID_FIELD, f"trace has {len(raw.trace)} characters; at most {MAX_TRACE_CHARS}", "trace"
             )
-        data, locales = raw.data or None, raw.locales or None
         twice = None if locales is None else collision(locales)
         if twice is not None:
             first, second = (tag[:MAX_QUOTED_TAG_CHARS] for tag in twice)
             raise InvalidInput(
                 Reason.INVALID_FIELD, f"locales has {first!r} and {second!r}, which are one language tag", "locales"
             )
-        content = Content(title, body, data or {}, locales or {})
         key = self._pack((klass, title, body, data, locales, None if options == NO_OPTIONS else options))
+        more = None if plain and options == NO_OPTIONS else text_of(more_of(content, options))
+        if more is not None:
+            key += more.encode()
         if len(key) > MAX_CONTENT_BYTES:
             raise InvalidInput(
                 Reason.TOO_LARGE, f"the content has {len(key)} bytes; at most {MAX_CONTENT_BYTES}", "body"
             )
-        return _Shared(klass, rule.ttl_ms, content, options, key, raw.created_at, raw.expires_at, raw.trace)
+        return _Shared(klass, ttl_ms, content, options, key, raw.created_at, raw.expires_at, raw.trace)
 
 
 def _without_empty(options: Options) -> Options:
     """An empty text is an absent one."""
-    if "" not in (options.collapse_id, options.thread_id, options.sound):
-        return options
-    return msgspec.structs.replace(
-        options,
-        collapse_id=options.collapse_id or None,
-        thread_id=options.thread_id or None,
-        sound=options.sound or None,
-    )
+    empty = without_empty(options)
+    return msgspec.structs.replace(options, **empty) if empty else options
+
+
+def _is_texts(data: dict[str, Any]) -> bool:
+    """As nearly all data are: nothing in them needs a check."""
+    return RESERVED_DATA_KEY not in data and set(map(type, data.values())) == _TEXT
 
 
 def _acts(options: Options) -> bool:

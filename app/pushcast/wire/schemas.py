@@ -130,6 +130,12 @@ def avro_type(name: str) -> AvroType:
 
 
 @cache
+def released_type(name: str, version: int) -> AvroType:
+    """An earlier release of a schema, for what need not be written in the newest."""
+    return AvroType(name, json.dumps(lock()[name][version - 1]["schema"]))
+
+
+@cache
 def lock() -> dict[str, list[dict[str, Any]]]:
     """Every released version of every schema: name to [{version, fingerprint, schema}], oldest first."""
     loaded: dict[str, list[dict[str, Any]]] = json.loads((data_dir("schemas") / "lock.json").read_text())

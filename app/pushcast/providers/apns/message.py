@@ -14,8 +14,10 @@ import orjson
 
 from pushcast.model.batch import Message
 from pushcast.model.notification import Options
-from pushcast.model.words import Reason
+from pushcast.model.words import Platform, Reason
 from pushcast.providers.apns.live_activity import fields_of
+from pushcast.providers.apple import apple_fields, apple_sound
+from pushcast.providers.extras import data_of, overridden, too_large
 from pushcast.providers.unsendable import Unsendable
 
 MAX_PAYLOAD_BYTES: Final = 4096
@@ -80,7 +82,12 @@ def render(message: Message, topic: str) -> Rendered:
     push_type_unsupported.
     """
     options = message.options
-    aps = _aps(message)
+    if "aps" in message.content.data:
+        raise Unsendable(Reason.RESERVED_DATA_KEY, "data: the key 'aps' belongs to APNs", "data.aps")
+    payload = overridden({"aps": _aps(message), **data_of(message.content)}, message, Platform.APNS)
+    aps = payload.setdefault("aps", {})
+    if not isinstance(aps, dict):
+        raise Unsendable(Reason.INVALID_FIELD, "platforms.apns.aps is no object", "platforms.apns.aps")
     push_type = str(options.push_type)
     if push_type == "alert" and not aps.keys() & {"alert", "sound", "badge"}:
         push_type = "background"
@@ -91,7 +98,7 @@ def render(message: Message, topic: str) -> Rendered:
             )
         aps["content-available"] = 1
     elif push_type == "liveactivity":
-        aps = fields_of(options.live_activity, min(message.created_at)) | aps
+        payload["aps"] = fields_of(options.live_activity, min(message.created_at)) | aps
     elif push_type in _CONTENT_CHANGED:
         aps["content-changed"] = True
     kind = PUSH_KINDS.get(push_type)
@@ -101,14 +108,9 @@ def render(message: Message, topic: str) -> Rendered:
             f"push_type {push_type[:64]} is unknown to this release",
             "push_type",
         )
-    if "aps" in message.content.data:
-        raise Unsendable("reserved_data_key", "data: the key 'aps' belongs to APNs", "data")
-    body = orjson.dumps({"aps": aps, **message.content.data})
+    body = orjson.dumps(payload)
     if len(body) > kind.max_payload_bytes:
-        raise Unsendable(
-            Reason.PAYLOAD_TOO_LARGE,
-            f"APNs payload is {len(body)} bytes, {push_type} takes at most {kind.max_payload_bytes}",
-        )
+        raise too_large(f"APNs payload of push type {push_type}", len(body), kind.max_payload_bytes)
     headers = _headers(push_type, options.priority, topic)
     collapse_id = _collapse_id(options)
     return Rendered(headers, collapse_id, collapse_id is not None or push_type == "alert", body, kind.stored)
@@ -125,19 +127,19 @@ def _headers(push_type: str, priority: str, topic: str) -> Headers:
 
 
 def _aps(message: Message) -> dict[str, Any]:
-    title, body = message.content.title, message.content.body
-    options = message.options
+    content, options = message.content, message.options
+    texts = (("title", content.title), ("subtitle", content.subtitle), ("body", content.body))
     aps: dict[str, Any] = {}
-    alert = {key: text for key, text in (("title", title), ("body", body)) if text}
+    alert = {key: text for key, text in texts if text}
     if alert:
         aps["alert"] = alert
     if options.sound:
-        aps["sound"] = options.sound
+        aps["sound"] = apple_sound(options.sound)
     if options.badge is not None:
         aps["badge"] = options.badge
     if options.thread_id:
         aps["thread-id"] = options.thread_id
-    return aps
+    return aps | apple_fields(content, options)
 
 
 def _collapse_id(options: Options) -> bytes | None:

@@ -13,7 +13,9 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from pushcast.model.batch import Message
-from pushcast.model.words import Reason
+from pushcast.model.words import Platform
+from pushcast.providers.apple import apple_sound
+from pushcast.providers.extras import data_of, overridden, refuse_background_with_something, too_large
 from pushcast.providers.identity import NAME
 from pushcast.providers.unsendable import Unsendable
 
@@ -25,6 +27,10 @@ PUSH_TYPES: Final = frozenset(("alert", "background"))
 _TOKEN: Final = re.compile(
     rb'(Expo(nent)?PushToken\[[^\]"\\\x00-\x20\x7f-\xff]+\]|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})'
 )
+
+
+_COUNTED: Final = ("title", "subtitle", "body", "data")
+_ALERTING: Final = ("title", "subtitle", "body", "sound", "badge")
 
 
 class Recipient(NamedTuple):
@@ -50,35 +56,47 @@ def render(message: Message) -> bytes:
     options, content = message.options, message.content
     if options.push_type not in PUSH_TYPES:
         raise Unsendable("push_type_unsupported", f"push_type {options.push_type} cannot be sent by Expo", "push_type")
-    title, body = content.title, content.body
-    shown: dict[str, Any] = {key: text for key, text in (("title", title), ("body", body)) if text}
-    heard = bool(options.sound) or options.badge is not None
-    background = options.push_type == "background"
-    if background and (shown or heard):
-        raise Unsendable(
-            "background_shows_something", "push_type background takes no title, body, sound or badge", "push_type"
-        )
-    size = len(orjson.dumps({**shown, "data": content.data}))
+    refuse_background_with_something(message)
+    fields = _fields(message)
+    size = len(orjson.dumps({name: fields[name] for name in _COUNTED if name in fields}))
+    fields = overridden(fields, message, Platform.EXPO)
+    size += len(orjson.dumps(content.platforms.get(Platform.EXPO) or {})) - len(b"{}")
     if size > MAX_PAYLOAD_BYTES:
-        raise Unsendable(Reason.PAYLOAD_TOO_LARGE, f"Expo payload is {size} bytes, at most {MAX_PAYLOAD_BYTES}")
-    fields = dict(shown)
-    if content.data:
-        fields["data"] = content.data
-    background = background or not (shown or heard)
-    if options.collapse_id or shown:
+        raise too_large("Expo payload", size, MAX_PAYLOAD_BYTES)
+    alert = any(fields.get(name) is not None for name in _ALERTING)
+    if not alert:
+        fields.setdefault("_contentAvailable" if "_contentAvailable" in fields else "contentAvailable", True)
+    fields.setdefault("priority", "high" if options.priority == "high" and alert else "normal")
+    return orjson.dumps(fields)
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    """Expo's message before what its kind decides."""
+    options, content = message.options, message.content
+    texts = (("title", content.title), ("subtitle", content.subtitle), ("body", content.body))
+    fields: dict[str, Any] = {key: text for key, text in texts if text}
+    data = data_of(content)
+    if data:
+        fields["data"] = data
+    if options.collapse_id or content.shown:
         fields["collapseId"] = options.collapse_id or NAME
-    if shown:
+    if content.shown:
         fields["tag"] = options.collapse_id or NAME
-    if options.thread_id:
-        fields["threadId"] = options.thread_id
     if options.sound:
-        fields["sound"] = options.sound
+        sound = apple_sound(options.sound)
+        fields["sound"] = sound if isinstance(sound, str) else {**sound, "critical": True}
     if options.badge is not None:
         fields["badge"] = options.badge
-    if background:
-        fields["contentAvailable"] = True
-    fields["priority"] = "high" if options.priority == "high" and not background else "normal"
-    return orjson.dumps(fields)
+    others = (
+        ("threadId", options.thread_id),
+        ("categoryId", content.category),
+        ("channelId", options.channel_id),
+        ("interruptionLevel", options.interruption_level),
+        ("relevanceScore", options.relevance_score),
+        ("mutableContent", options.mutable_content or bool(content.image) or None),
+        ("richContent", {"image": content.image} if content.image else None),
+    )
+    return fields | {name: value for name, value in others if value is not None and value != ""}
 
 
 def request_body(recipients: Sequence[Recipient]) -> bytes:

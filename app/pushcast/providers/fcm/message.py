@@ -11,8 +11,10 @@ import orjson
 
 from pushcast.model.batch import Message
 from pushcast.model.notification import Content, Options
-from pushcast.model.words import Reason
+from pushcast.model.words import Platform, Reason
+from pushcast.providers.apple import apple_fields, apple_sound
 from pushcast.providers.expiry import epoch_seconds, ttl_seconds
+from pushcast.providers.extras import data_of, json_text, overridden, refuse_background_with_something, too_large
 from pushcast.providers.identity import HOLE, NAME
 from pushcast.providers.unsendable import Unsendable
 
@@ -30,6 +32,10 @@ _TTL_HEADER: Final = orjson.Fragment(b'"\1"')
 _EXPIRATION_HEADER: Final = orjson.Fragment(b'"\2"')
 TARGET_PREFIX: Final = {0: b',"token":"', 1: b',"fid":"'}  # by index into model.batch.KINDS
 END: Final = b'"}}'
+
+
+# An Android block with one of these shows something without the notification beside it.
+_ANDROID_TEXTS: Final = frozenset(("title", "body", "title_loc_key", "body_loc_key"))
 
 
 class Rendered(NamedTuple):
@@ -62,26 +68,14 @@ def render(message: Message) -> Rendered:
         raise Unsendable(
             "push_type_unsupported", f"push_type {options.push_type} is Apple's alone, FCM cannot send it", "push_type"
         )
-    title, body = content.title, content.body
-    notification = {key: text for key, text in (("title", title), ("body", body)) if text}
-    heard = bool(options.sound) or options.badge is not None
-    if options.push_type == "background" and (notification or heard):
-        raise Unsendable(
-            "background_shows_something", "push_type background takes no title, body, sound or badge", "push_type"
-        )
+    refuse_background_with_something(message)
     _check_data(content)
     urgent = options.priority == "high" and options.push_type != "background"
-    fields: dict[str, Any] = {}
-    if notification:
-        fields["notification"] = notification
-    if content.data:
-        fields["data"] = content.data
-    fields["android"] = _android(options, bool(notification), urgent)
-    fields["apns"] = _apns(options, bool(notification), heard, urgent)
-    fields["webpush"] = {"headers": {"TTL": _TTL_HEADER, "Urgency": "high" if urgent else "normal"}}
+    fields = overridden(_fields(message, urgent), message, Platform.FCM)
+    _settle_kind(fields, urgent, options.collapse_id)
     text = orjson.dumps(fields)
     if len(text) > MAX_PAYLOAD_BYTES:  # as JSON and with all else; what counts is less
-        _check_size(notification, content.data)
+        _check_size(fields)
     first_hole = text.index(_TTL)
     if HOLE in text:
         first_hole = min(first_hole, text.index(HOLE))
@@ -89,52 +83,98 @@ def render(message: Message) -> Rendered:
     return Rendered(head + text[:first_hole], text[first_hole:-1])
 
 
-def _android(options: Options, shown: bool, urgent: bool) -> dict[str, Any]:
+def _fields(message: Message, urgent: bool) -> dict[str, Any]:
+    """FCM's message before what its kind decides."""
+    options, content = message.options, message.content
+    texts = (("title", content.title), ("body", content.body))
+    notification = {key: text for key, text in texts if text}
+    fields: dict[str, Any] = {}
+    if notification:
+        if content.image:
+            notification["image"] = content.image
+        fields["notification"] = notification
+    data = data_of(content)
+    if data:
+        fields["data"] = {key: json_text(value) for key, value in data.items()}
     android: dict[str, Any] = {"priority": "high" if urgent else "normal"}
     if options.collapse_id:
         android["collapse_key"] = options.collapse_id
     android["ttl"] = _TTL_SECONDS
-    if shown:
-        details: dict[str, Any] = {"tag": options.collapse_id or NAME}
-        if options.sound:
-            details["sound"] = options.sound
-        if options.badge is not None:
-            details["notification_count"] = options.badge
-        android["notification"] = details
-    return android
+    if notification:
+        android["notification"] = _android_notification(content, options)
+    fields["android"] = android
+    aps = _aps(content, options)
+    fields["apns"] = {"headers": {"apns-expiration": _EXPIRATION_HEADER}, "payload": {"aps": aps}}
+    fields["webpush"] = {"headers": {"TTL": _TTL_HEADER, "Urgency": "high" if urgent else "normal"}}
+    if content.link and content.link.startswith("https://"):  # FCM takes no other
+        fields["webpush"]["fcm_options"] = {"link": content.link}
+    if options.analytics_label:
+        fields["fcm_options"] = {"analytics_label": options.analytics_label}
+    return fields
 
 
-def _apns(options: Options, shown: bool, heard: bool, urgent: bool) -> dict[str, Any]:
-    alert = shown or heard
-    headers: dict[str, Any] = {
-        "apns-priority": "10" if urgent and alert else "5",
-        "apns-expiration": _EXPIRATION_HEADER,
-    }
-    if options.collapse_id or alert:
-        headers["apns-collapse-id"] = options.collapse_id or NAME
+def _android_notification(content: Content, options: Options) -> dict[str, Any]:
+    details: dict[str, Any] = {"tag": options.collapse_id or NAME}
+    if options.sound_name:
+        details["sound"] = options.sound_name
+    if options.badge is not None:
+        details["notification_count"] = options.badge
+    if options.channel_id:
+        details["channel_id"] = options.channel_id
+    if content.category:
+        details["click_action"] = content.category
+    return details
+
+
+def _aps(content: Content, options: Options) -> dict[str, Any]:
+    """FCM makes the alert of title and body itself; a subtitle it does not know."""
     aps: dict[str, Any] = {}
+    if content.subtitle:
+        texts = (("title", content.title), ("subtitle", content.subtitle), ("body", content.body))
+        aps["alert"] = {key: text for key, text in texts if text}
     if options.sound:
-        aps["sound"] = options.sound
+        aps["sound"] = apple_sound(options.sound)
     if options.badge is not None:
         aps["badge"] = options.badge
     if options.thread_id:
         aps["thread-id"] = options.thread_id
+    return aps | apple_fields(content, options)
+
+
+def _settle_kind(fields: dict[str, Any], urgent: bool, collapse_id: str | None) -> None:
+    """What an alert has on each platform and a background push has not, by what the message shows in the end."""
+    shown = bool(fields.get("notification"))
+    android, apns = fields["android"], fields["apns"]
+    details = android.get("notification")
+    if not shown and isinstance(details, dict) and not details.keys() & _ANDROID_TEXTS:
+        del android["notification"]
+    payload = apns.get("payload")
+    aps = payload.get("aps") if isinstance(payload, dict) else None
+    aps = aps if isinstance(aps, dict) else {}
+    alert = shown or bool(aps.keys() & {"alert", "sound", "badge"})
+    headers = apns["headers"]
+    headers.setdefault("apns-priority", "10" if urgent and alert else "5")
+    if collapse_id or alert:
+        headers["apns-collapse-id"] = collapse_id or NAME
     if not alert:
         aps["content-available"] = 1
-        headers["apns-push-type"] = "background"
-    return {"headers": headers, "payload": {"aps": aps}} if aps else {"headers": headers}
+        headers.setdefault("apns-push-type", "background")
+        apns["payload"] = {**(payload if isinstance(payload, dict) else {}), "aps": aps}
+    elif not aps and payload == {"aps": {}}:
+        del apns["payload"]
 
 
-def _check_size(notification: dict[str, str], data: dict[str, str]) -> None:
-    parts = (*notification.items(), *data.items())
-    size = sum(len(key.encode()) + len(value.encode()) for key, value in parts)
+def _check_size(fields: dict[str, Any]) -> None:
+    size = 0
+    for name in ("notification", "data"):
+        part = fields.get(name)
+        if isinstance(part, dict):
+            size += sum([len(key.encode()) + len(json_text(value).encode()) for key, value in part.items()])
     if size > MAX_PAYLOAD_BYTES:
-        raise Unsendable(
-            Reason.PAYLOAD_TOO_LARGE, f"FCM notification and data are {size} bytes, at most {MAX_PAYLOAD_BYTES}"
-        )
+        raise too_large("FCM notification and data", size, MAX_PAYLOAD_BYTES)
 
 
 def _check_data(content: Content) -> None:
     for key in content.data:
         if key in RESERVED_KEYS or key.startswith(RESERVED_PREFIXES):
-            raise Unsendable("reserved_data_key", f"data: the key {key!r} is reserved by FCM", "data")
+            raise Unsendable(Reason.RESERVED_DATA_KEY, f"data: the key {key!r} is reserved by FCM", f"data.{key}")

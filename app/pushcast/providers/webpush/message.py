@@ -1,4 +1,4 @@
-"""A message as a service worker gets it: JSON of title, body, data, tag and badge.
+"""A message as a service worker gets it: JSON of title and options, the arguments of `showNotification`.
 
 Push API: https://www.w3.org/TR/push-api/; headers: RFC 8030 §5.2 (TTL), §5.3 (Urgency), §5.4 (Topic).
 """
@@ -13,7 +13,14 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from pushcast.model.batch import Message
-from pushcast.model.words import Reason
+from pushcast.model.words import Platform, Reason
+from pushcast.providers.extras import (
+    OWN_KEY,
+    data_of,
+    overridden,
+    refuse_background_with_something,
+    too_large,
+)
 from pushcast.providers.identity import NAME, filled_size
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.webpush.encryption import MAX_PLAINTEXT_BYTES
@@ -39,33 +46,44 @@ def render(message: Message) -> Rendered:
     background_shows_something, and nothing_to_show for a badge or a sound alone: browsers have neither, and a push that
     shows nothing costs a site its permission.
     """
-    options, content = message.options, message.content
+    options = message.options
     if options.push_type not in PUSH_TYPES:
         raise Unsendable(
             "push_type_unsupported", f"push_type {options.push_type} cannot be sent by Web Push", "push_type"
         )
-    title, body = content.title, content.body
-    payload: dict[str, Any] = {key: text for key, text in (("title", title), ("body", body)) if text}
-    shown = bool(payload)
-    heard = bool(options.sound) or options.badge is not None
-    if options.push_type == "background" and (shown or heard):
-        raise Unsendable(
-            "background_shows_something", "push_type background takes no title, body, sound or badge", "push_type"
-        )
-    if heard and not shown and not content.data:
+    refuse_background_with_something(message)
+    flat = overridden(_fields(message), message, Platform.WEBPUSH)
+    title, shown = flat.pop("title", None), bool(flat.keys() - {"data"})
+    if options.heard and title is None and not flat:
         raise Unsendable(Reason.NOTHING_TO_SHOW, "Web Push shows no badge or sound alone", "title")
-    if content.data:
-        payload["data"] = content.data
-    if shown:
-        payload["tag"] = options.collapse_id or NAME
-    if options.badge is not None:
-        payload["badge"] = options.badge
-    plaintext = orjson.dumps(payload)
+    alerts = title is not None or shown or options.heard
+    plaintext = orjson.dumps(({} if title is None else {"title": title}) | ({"options": flat} if flat else {}))
     size = filled_size(plaintext)
     if size > MAX_PLAINTEXT_BYTES:
-        raise Unsendable(Reason.PAYLOAD_TOO_LARGE, f"Web Push payload is {size} bytes, at most {MAX_PLAINTEXT_BYTES}")
+        raise too_large("Web Push payload", size, MAX_PLAINTEXT_BYTES)
     topic = topic_of(options.collapse_id) if options.collapse_id else None
-    return Rendered(plaintext, _urgency(options.priority, options.push_type, shown or heard), topic)
+    return Rendered(plaintext, _urgency(options.priority, options.push_type, alerts), topic)
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    """`title` and the members of NotificationOptions, side by side."""
+    options, content = message.options, message.content
+    text = "\n".join(part for part in (content.subtitle, content.body) if part)
+    fields: dict[str, Any] = {name: value for name, value in (("title", content.title), ("body", text)) if value}
+    if content.shown:
+        fields["tag"] = options.collapse_id or NAME
+        if content.image:
+            fields["image"] = content.image
+        if content.actions:
+            fields["actions"] = [{"action": each.id, "title": each.title} for each in content.actions]
+        if options.interruption_level == "passive":
+            fields["silent"] = True
+    data = data_of(content)
+    if options.badge is not None and (content.shown or data):
+        data = {**data, OWN_KEY: {**data.get(OWN_KEY, {}), "badge": options.badge}}
+    if data:
+        fields["data"] = data
+    return fields
 
 
 def _urgency(priority: str, push_type: str, alerts: bool) -> bytes:

@@ -15,17 +15,14 @@ def test_a_shown_message_has_text_data_and_a_hole_for_each_deliverys_tag() -> No
     rendered = render(message(title="Goal!", body="1:0", data={"match": "4711"}, badge=3))
     assert json.loads(rendered.plaintext.replace(HOLE, b"4711")) == {
         "title": "Goal!",
-        "body": "1:0",
-        "data": {"match": "4711"},
-        "tag": "4711",
-        "badge": 3,
+        "options": {"body": "1:0", "data": {"match": "4711", "pc": {"badge": 3}}, "tag": "4711"},
     }
     assert (rendered.urgency, rendered.topic) == (b"high", None)
 
 
 def test_a_collapse_id_is_tag_and_topic() -> None:
     rendered = render(message(collapse_id="match-4711", priority="normal"))
-    assert json.loads(rendered.plaintext)["tag"] == "match-4711"
+    assert json.loads(rendered.plaintext)["options"]["tag"] == "match-4711"
     assert (rendered.urgency, rendered.topic) == (b"normal", b"match-4711")
 
 
@@ -39,7 +36,7 @@ def test_a_topic_is_always_at_most_32_characters_of_base64url(collapse_id: str) 
 
 def test_a_background_push_is_of_low_urgency_and_shows_nothing() -> None:
     rendered = render(message(title=None, body=None, data={"sync": "1"}, push_type="background"))
-    assert (json.loads(rendered.plaintext), rendered.urgency) == ({"data": {"sync": "1"}}, b"low")
+    assert (json.loads(rendered.plaintext), rendered.urgency) == ({"options": {"data": {"sync": "1"}}}, b"low")
     with pytest.raises(Unsendable) as refused:
         render(message(push_type="background"))
     assert refused.value.reason == "background_shows_something"
@@ -50,7 +47,8 @@ def test_a_badge_or_a_sound_alone_is_not_for_browsers(alone: dict[str, object]) 
     with pytest.raises(Unsendable) as refused:
         render(message(title="", body=None, **alone))  # type: ignore[arg-type]
     assert refused.value.reason == "nothing_to_show"
-    assert json.loads(render(message(title=None, body=None, data={"k": "v"}, **alone)).plaintext)["data"] == {"k": "v"}  # type: ignore[arg-type]
+    with_data = render(message(title=None, body=None, data={"k": "v"}, **alone))  # type: ignore[arg-type]
+    assert json.loads(with_data.plaintext)["options"]["data"]["k"] == "v"
 
 
 def test_apples_push_types_are_refused() -> None:

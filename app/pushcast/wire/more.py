@@ -1,0 +1,86 @@
+"""What a message has beyond the columns of its first schema, as one JSON text: absent for nearly all messages.
+
+A reader of an earlier release does not know the schema that holds it, and waits; it never sends half a message.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pushcast.model.notification import Action, Content, InterruptionLevel, Options, Sound
+
+
+class More(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Fields of content and options; `data` holds what is no string."""
+
+    data: dict[str, Any] = {}
+    subtitle: str | None = None
+    image: str | None = None
+    link: str | None = None
+    category: str | None = None
+    actions: tuple[Action, ...] = ()
+    platforms: dict[str, dict[str, Any]] = {}
+    sound: Sound | None = None
+    interruption_level: InterruptionLevel | None = None
+    relevance_score: float | None = None
+    mutable_content: bool = False
+    channel_id: str | None = None
+    analytics_label: str | None = None
+
+
+NOTHING = More()
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder(More).decode
+_OF_OPTIONS = ("interruption_level", "relevance_score", "mutable_content", "channel_id", "analytics_label")
+
+
+def more_of(content: Content, options: Options) -> More:
+    """What of these the columns have no place for."""
+    return More(
+        {key: value for key, value in content.data.items() if type(value) is not str},
+        content.subtitle,
+        content.image,
+        content.link,
+        content.category,
+        content.actions,
+        content.platforms,
+        options.sound if isinstance(options.sound, Sound) else None,
+        options.interruption_level,
+        options.relevance_score,
+        options.mutable_content,
+        options.channel_id,
+        options.analytics_label,
+    )
+
+
+def text_of(more: More) -> str | None:
+    """None: there is nothing."""
+    return None if more == NOTHING else _encode(more).decode()
+
+
+def texts_only(data: dict[str, Any]) -> dict[str, str]:
+    """What the column of `data` holds."""
+    return {key: value for key, value in data.items() if type(value) is str}
+
+
+def joined(content: Content, options: Options, text: str) -> tuple[Content, Options]:
+    """Content and options with what `text_of` gave. Raises msgspec.MsgspecError for a text that it never gave."""
+    more = _decode(text)
+    whole = Content(
+        content.title,
+        content.body,
+        {**content.data, **more.data},
+        content.locales,
+        more.subtitle,
+        more.image,
+        more.link,
+        more.category,
+        more.actions,
+        more.platforms,
+    )
+    changes = {name: getattr(more, name) for name in _OF_OPTIONS}
+    if more.sound is not None:
+        changes["sound"] = more.sound
+    return whole, msgspec.structs.replace(options, **changes)

@@ -1,0 +1,85 @@
+"""What each field of a notification becomes on each platform: golden files, each of which the simulator takes.
+
+After a wanted change: `python -m unit.providers.test_fields` in tests/, and read the difference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pushcast.model.batch import Message
+from pushcast.providers.apns.message import render as render_apns
+from pushcast.providers.expo.message import Recipient, request_body
+from pushcast.providers.expo.message import render as render_expo
+from pushcast.providers.fcm.message import END
+from pushcast.providers.fcm.message import render as render_fcm
+from pushcast.providers.identity import HOLE
+from pushcast.providers.unsendable import Unsendable
+from pushcast.providers.webpush.message import render as render_webpush
+from pushcast.simulators.apns.validation import refuse_payload
+from pushcast.simulators.expo.messages import parse as parse_expo
+from pushcast.simulators.fcm.messages import parse as parse_fcm
+from unit.providers.fields import CASES, message_of
+from unit.providers.messages import NOW_MS
+
+NAME = b"0" * 32
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def apns(message: Message) -> Any:
+    rendered = render_apns(message, "com.example.news")
+    assert refuse_payload(rendered.body, 4096) is None
+    headers = {name.decode(): value.decode() for name, value in rendered.headers}
+    return {"headers": headers, "payload": json.loads(rendered.body), "collapses": rendered.collapses}
+
+
+def fcm(message: Message) -> Any:
+    parts = render_fcm(message).parts(NOW_MS + 3_600_000, NOW_MS, 0)
+    body = NAME.join(parts) + b"token-of-sixteen:APA91b" + END
+    assert parse_fcm(body).fault is None
+    return json.loads(body)
+
+
+def expo(message: Message) -> Any:
+    content = render_expo(message).replace(HOLE, NAME)
+    body = request_body([Recipient(b"ExponentPushToken[a]", content, 1_800_003_600)])
+    assert len(parse_expo(body, checks=True)) == 1
+    return json.loads(body)
+
+
+def webpush(message: Message) -> Any:
+    rendered = render_webpush(message)
+    return {"payload": json.loads(rendered.plaintext.replace(HOLE, NAME)), "urgency": rendered.urgency.decode()}
+
+
+RENDERERS: dict[str, Callable[[Message], Any]] = {"apns": apns, "fcm": fcm, "expo": expo, "webpush": webpush}
+
+
+def rendered(platform: str, event: dict[str, Any]) -> Any:
+    try:
+        return RENDERERS[platform](message_of(event))
+    except Unsendable as refusal:
+        return {"refused": refusal.reason, "field": refusal.field}
+
+
+@pytest.mark.parametrize("platform", RENDERERS)
+def test_every_field_alone_and_all_together_are_rendered_as_the_golden_file_says(platform: str) -> None:
+    file = GOLDEN / f"{platform}.json"
+    made = {name: rendered(platform, event) for name, event in CASES.items()}
+    assert made == json.loads(file.read_text())
+
+
+def write() -> None:
+    """Makes the golden files anew."""
+    for platform in RENDERERS:
+        made = {name: rendered(platform, event) for name, event in CASES.items()}
+        (GOLDEN / f"{platform}.json").write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    write()
