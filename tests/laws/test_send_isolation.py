@@ -21,7 +21,7 @@ from pushcast.wire.control import Breaker, Kind, Pause, Subject, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.parked import parked_of
 from pushcast.wire.receipts import decode_token_invalid
-from pushcast.wire.retries import DEFAULT_RUNGS, Ladder, round_of
+from pushcast.wire.retries import ATTEMPT, DEFAULT_RUNGS, REFUSED, Ladder, round_of
 from unit.send.twin import T0, Harness, TwinProvider, failed, message, ok, send_batch
 
 APPS = ("news", "chat")
@@ -199,3 +199,52 @@ async def _run(random: Random) -> None:
         assert all(each["reason"] != "credential_refused" for each in dead), "one refusal cost a delivery its life"
     removals = {event.delivery_id for event in harness.outbox.invalid_tokens()}
     assert removals <= {each["delivery_id"] for each in harness.outbox.receipts() if each["outcome"] == "invalid"}
+
+
+def test_refused_deliveries_that_only_ever_serve_as_probes_end_with_a_receipt() -> None:
+    for seed in range(20):
+        assert asyncio.run(rounds_until_ended(Random(seed), told=True)) <= MOST_ROUNDS
+
+
+def test_without_word_of_an_earlier_refusal_they_would_be_asked_about_for_ever() -> None:
+    assert asyncio.run(rounds_until_ended(Random(1), told=False)) > MOST_ROUNDS
+
+
+#: Of a minute each: more than any ladder here has.
+MOST_ROUNDS = 20
+
+
+async def rounds_until_ended(random: Random, *, told: bool) -> int:
+    """How often everything that is parked or due comes back until each delivery has ended; the key is always refused.
+
+    `told`: what comes back says what was refused before.
+    """
+    refused = failed(Disposition.CREDENTIAL, "expired_key", status=403)
+    users = random.randint(1, 4)
+    control = ControlState()
+    control.live = True
+    harness = Harness(
+        TwinProvider(script={f"u{n}": [refused] for n in range(users)}),
+        ladder=Ladder(DEFAULT_RUNGS, attempts=random.randint(1, 4)),
+        control=control,
+    )
+    carried = [topics.PARKED, *map(topics.retry, topics.RETRY_DELAY_SECONDS)]
+    waiting = [(send_batch(message(1, first_user=n, name=f"n{n}")), ()) for n in range(users)]
+    for number in range(MOST_ROUNDS + 1):
+        batch = harness.next_batch(*[each for each, _ in waiting])
+        for record, (_, headers) in zip(batch.records, waiting, strict=True):
+            object.__setattr__(record, "headers", headers)
+        harness.outbox.log.clear()
+        await harness.stage.handle(batch)
+        await harness.settle()
+        back = [each for each in harness.outbox.log if each.topic in carried]
+        if not back:
+            return number
+        words = {REFUSED, ATTEMPT} if told else {ATTEMPT}
+        waiting = [
+            (decode_batch(each.value or b""), tuple(header for header in each.headers if header[0] in words))
+            for each in back
+        ]
+        random.shuffle(waiting)
+        harness.clock.advance(100)
+    return MOST_ROUNDS + 1

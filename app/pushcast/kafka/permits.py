@@ -25,8 +25,8 @@ class Permits:
     async def refused(self, topics: Iterable[str], partitions: Sequence[int]) -> dict[Place, str]:
         """Places that would be refused now, and why: no permission, no such topic or partition.
 
-        A partition without a leader, or of which nobody says what is allowed, is none of them: it is waited for as
-        ever. Raises ConnectionError when no broker answers.
+        A partition without a leader is among them: what is put there waits, and so does its marker. Where nobody says
+        what is allowed, everything is. Raises ConnectionError when no broker answers.
         """
         admin = clients.open_admin(self._client)
         asked = admin.describe_topics(
@@ -50,6 +50,7 @@ def _why(described: Any, partition: int) -> str | None:
     operations = described.authorized_operations
     if operations and _WRITES.isdisjoint(operation.name for operation in operations):
         return "this process may not WRITE there"
-    if not any(each.id == partition for each in described.partitions):
+    found = next((each for each in described.partitions if each.id == partition), None)
+    if found is None:
         return "there is no such partition"
-    return None
+    return "no broker leads it" if found.leader is None or not found.isr else None
