@@ -17,7 +17,17 @@ def devices_of(rows: Sequence[Row], push_type: str, unreadable: Callable[[Invali
     Two device ids with one token are one phone that was registered anew; it must not ring twice. The newest row keeps
     the token, and says what it takes. Rows that this release cannot read are told to `unreadable` and left out.
     """
-    found = _each_address_once(_active(rows, unreadable))
+    found: list[Device] = []
+    for key, value in rows:
+        try:
+            device = active_device(key, value)
+        except InvalidInput as error:
+            unreadable(error)
+            continue
+        if device is not None:
+            found.append(device)
+    if len(found) > 1:
+        found = _each_address_once(found)
     return [device for device in found if device.purpose is None or takes(device.purpose, push_type)]
 
 
@@ -34,21 +44,8 @@ def with_locales(devices: Sequence[Device], unreadable: Callable[[InvalidInput],
     return found
 
 
-def _active(rows: Sequence[Row], unreadable: Callable[[InvalidInput], None]) -> list[Device]:
-    found: list[Device] = []
-    for key, value in rows:
-        try:
-            device = active_device(key, value)
-        except InvalidInput as error:
-            unreadable(error)
-            continue
-        if device is not None:
-            found.append(device)
-    return found
-
-
 def _each_address_once(found: list[Device]) -> list[Device]:
-    if len(found) < 2 or len({(device.app, device.address) for device in found}) == len(found):
+    if len({(device.app, device.address) for device in found}) == len(found):
         return found
     newest: dict[tuple[str, bytes], Device] = {}
     for device in sorted(found, key=registered_at_ms):
