@@ -14,6 +14,7 @@ from pushcast.http2.errors import ClosedByUs
 from pushcast.http2.frames import REFUSED_STREAM
 from pushcast.http2.options import ConnectionOptions
 from pushcast.http2.pool import Pool
+from pushcast.http2.pool_stats import LimitedBy
 from pushcast.http2.queue import QueueFull
 from pushcast.http2.request import UNHEARD, Template
 from unit.http2.pools import QUICK, Clock, finished, pooling, submit
@@ -76,6 +77,22 @@ async def test_what_waits_gets_the_time_that_this_process_was_away() -> None:
         assert not sent.outcomes
         pool.tick(now + 121.0)
         assert {response.fault for response in sent.outcomes.values()} == {UNHEARD}
+
+
+async def test_a_pool_says_what_keeps_more_from_leaving() -> None:
+    options = replace(QUICK, max_in_flight=2, max_connections=1)
+    async with serving(lambda *_: None, streams=100) as server, pooling(server, options) as pool:
+        assert pool.stats.limited_by is LimitedBy.WORK
+        submit(pool, 5)
+        await until(lambda: len(server.requests) == 2)
+        assert (pool.stats.limit, pool.stats.limited_by) == (2, LimitedBy.SETTING)
+    async with (
+        serving(lambda *_: None, streams=1) as server,
+        pooling(server, replace(QUICK, max_connections=1)) as pool,
+    ):
+        submit(pool, 5)
+        await until(lambda: len(server.requests) == 1)
+        assert pool.stats.limited_by is LimitedBy.STREAMS
 
 
 async def test_cancelling_a_job_ends_all_of_it_and_nothing_else() -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from pushcast.http2.queue import QueueFull, WorkQueue
+from pushcast.http2.request import UNHEARD, WAITED
 from unit.http2.wire import make_job, raise_error
 
 
@@ -122,3 +123,22 @@ def test_only_late_jobs_expire() -> None:
     assert late.kinds() == {"unsent": 2}
     assert not fine.lists
     assert queue.head() is fine.job
+
+
+def test_the_most_that_was_out_is_told_once() -> None:
+    """A look that comes right after answers must not take the queue for unused."""
+    queue = make_queue()
+    for change in (30, 20, -45):
+        queue.note_in_flight(change)
+    assert [queue.most_in_flight(), queue.most_in_flight(), queue.in_flight] == [50, 5, 5]
+
+
+def test_what_waited_too_long_says_whether_the_server_answered_meanwhile() -> None:
+    queue = make_queue()
+    heard, unheard = make_job(1, timeout_seconds=10.0), make_job(1, timeout_seconds=10.0)
+    queue.submit(heard.job, 0.0)
+    queue.expire(10.0, 5.0)
+    queue.submit(unheard.job, 20.0)
+    queue.expire(30.0, 5.0)
+    faults = [response.fault for sent in (heard, unheard) for response in sent.outcomes.values()]
+    assert faults == [WAITED, UNHEARD]
