@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from pushcast.observe.sources import GroupFigures, lag_known
 
+#: A transaction that is open for longer is worth a word.
+TRANSACTION_SECONDS = 10.0
+
 
 def readiness(groups: Iterable[GroupFigures], now_seconds: float, session_timeout_seconds: float) -> list[str]:
     """Why the process cannot do its work (yet): a group without assignment or heartbeat, tables in recovery, a lag not
@@ -14,6 +17,11 @@ def readiness(groups: Iterable[GroupFigures], now_seconds: float, session_timeou
     problems = []
     for group in groups:
         problems += [f"{group.name}: {problem}" for problem in group.problems]
+        problems += [
+            f"{group.name}: {place} waits for the end of an open transaction, for {seconds:.0f} s by now"
+            for place, seconds in group.held_seconds.items()
+            if seconds > TRANSACTION_SECONDS
+        ]
         silent_seconds = now_seconds - group.last_heartbeat_at
         if group.last_heartbeat_at and silent_seconds > session_timeout_seconds:
             problems.append(

@@ -50,6 +50,8 @@ class GroupFigures(Protocol):
     def problems(self) -> Iterable[str]: ...
     @property
     def jumped(self) -> Mapping[str, int]: ...
+    @property
+    def held_seconds(self) -> Mapping[str, float]: ...
 
 
 class SendFigures(Protocol):
@@ -127,6 +129,7 @@ def transport(group: GroupFigures, now_ms: int, boottime_seconds: float) -> Iter
     yield Sample(Name.READY, group.assigned and group.recovered and lag_known(group), (group.name,))
     if group.last_heartbeat_at:
         yield Sample(Name.HEARTBEAT_AGE, max(0.0, boottime_seconds - group.last_heartbeat_at), (group.name,))
+    yield Sample(Name.TRANSACTION_WAIT, max(group.held_seconds.values(), default=0.0), (group.name,))
     for topic, count in group.jumped.items():
         yield Sample(Name.LOG_JUMPED, count, (group.name, topic))
     for partition in group.partitions:

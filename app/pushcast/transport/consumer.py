@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import faust
@@ -65,6 +65,7 @@ class BatchConsumer(Consumer):
         self._preparing: list[asyncio.Task[None]] = []
         self._seeked: set[TP] = set()  # plain agents' partitions that stand at their committed offset
         self.commits = Commits(self)
+        self._held_since: dict[TP, float] = {}
         self.jumped: Counter[str] = Counter()  # offsets that retention deleted before they were handled, by topic
         self._end_lock = asyncio.Lock()
         super().__init__(*args, **kwargs)
@@ -126,6 +127,7 @@ class BatchConsumer(Consumer):
                     for tp, records in fetched.records.items():
                         await self._take(tp, records)
                     self._pass(fetched.positions)
+                    self._hold(fetched.held)
                 if recovering:
                     await self._tables.check_end(bool(fetched.records))
         except ConsumerStoppedError:
@@ -174,6 +176,15 @@ class BatchConsumer(Consumer):
         if mine:
             await self._thread.commit_offsets(self.lease, mine)
         return sum(self.state_of(self.partitions[tp]).lag_records or 0 for tp in mine)
+
+    def _hold(self, held: Collection[TP]) -> None:
+        now = boottime_seconds()
+        self._held_since = {tp: self._held_since.get(tp, now) for tp in held}
+
+    def held_seconds(self) -> dict[TP, float]:
+        """Partitions that wait for the end of a transaction, and for how long by now."""
+        now = boottime_seconds()
+        return {tp: now - since for tp, since in self._held_since.items() if tp in self.partitions}
 
     def _pass(self, positions: Mapping[TP, int]) -> None:
         for tp, position in positions.items():

@@ -30,6 +30,7 @@ class AppState:
     last_heartbeat_at: float  # CLOCK_BOOTTIME seconds, 0 before the first
     problems: Sequence[str] = ()  # why the App cannot work, one sentence each
     jumped: Mapping[str, int] = field(default_factory=dict)  # offsets that retention took unhandled, by topic
+    held_seconds: Mapping[str, float] = field(default_factory=dict)  # `topic[partition]` before an open transaction
 
     @property
     def lag_records(self) -> int | None:
@@ -47,14 +48,13 @@ def state(app: faust.App) -> AppState:
     """Figures of an App at this moment; cheap enough for every health probe. On the App's loop only."""
     consumer = app._consumer
     if not isinstance(consumer, BatchConsumer) or consumer.lease is None:
-        refused = consumer.thread.refused if isinstance(consumer, BatchConsumer) else None
         return AppState(
             app.conf.id,
             assigned=False,
             recovered=False,
             partitions=[],
             last_heartbeat_at=0.0,
-            problems=[] if refused is None else [refused],
+            problems=_problems(consumer) if isinstance(consumer, BatchConsumer) else [],
         )
     return AppState(
         app.conf.id,
@@ -62,9 +62,15 @@ def state(app: faust.App) -> AppState:
         recovered=consumer.restored,
         partitions=[consumer.state_of(partition) for partition in consumer.partitions.values()],
         last_heartbeat_at=consumer.thread.last_heartbeat_at,
-        problems=[] if consumer.thread.refused is None else [consumer.thread.refused],
+        problems=_problems(consumer),
         jumped=consumer.jumped,
+        held_seconds={f"{tp.topic}[{tp.partition}]": seconds for tp, seconds in consumer.held_seconds().items()},
     )
+
+
+def _problems(consumer: BatchConsumer) -> list[str]:
+    refused = consumer.thread.refused
+    return [] if refused is None else [refused]
 
 
 async def begin_anew(apps: Sequence[faust.App], topic: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Container, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer
@@ -40,12 +40,14 @@ class Fetched(NamedTuple):
 
     `positions`: next offset to be fetched of partitions that had a worker before the fetch. Below it everything was
     handed out, with this fetch or an earlier one; transaction markers and aborted records are passed in silence.
+    `held`: those of them that stand before an open transaction.
     `jumps`: positions that their log refused, and where it goes on.
     """
 
     lease: object | None
     records: Mapping[TP, list[Record]]
     positions: Mapping[TP, int]
+    held: Collection[TP]
     jumps: Mapping[TP, Jump]
 
 
@@ -72,11 +74,18 @@ def retrieved(commit: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
     return begun
 
 
-def _positions(assignment: Any, tps: Iterable[TP]) -> dict[TP, int]:
-    if assignment is None:
-        return {}
-    states = ((tp, assignment.state_value(tp)) for tp in tps)
-    return {tp: state.position for tp, state in states if state is not None and state.has_valid_position}
+def standing(assignment: Any, tps: Iterable[TP]) -> tuple[dict[TP, int], list[TP]]:
+    """Positions, and the partitions where the log goes on but what is committed does not: a transaction is open."""
+    positions: dict[TP, int] = {}
+    held: list[TP] = []
+    for tp in () if assignment is None else tps:
+        state = assignment.state_value(tp)
+        if state is None or not state.has_valid_position:
+            continue
+        positions[tp] = state.position
+        if state.lso is not None and state.highwater > state.lso <= state.position:
+            held.append(tp)
+    return positions, held
 
 
 class Taker(Protocol):
@@ -207,16 +216,16 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
     async def _fetch(self, wanted: Container[TP], timeout_seconds: float, max_records: int) -> Fetched:
         if not self._taker.flow_active:
-            return Fetched(None, {}, {}, {})
+            return Fetched(None, {}, {}, (), {})
         consumer = self._ensure_consumer()
         jumps = await self._jumps.settle(consumer)
         if jumps:
-            return Fetched(self._lease(), {}, {}, jumps)
+            return Fetched(self._lease(), {}, {}, (), jumps)
         owned = tuple(self._taker.partitions)  # in one step: the loop may change it meanwhile
         records = await self._fetch_records(consumer, cast("set[TP]", wanted), timeout_seconds, max_records)
         # No await between the hand-out and this line: the lease is that of the records.
         lease: Any = self._lease()
-        return Fetched(lease, cast("Mapping[TP, list[Record]]", records), _positions(lease, owned), {})
+        return Fetched(lease, cast("Mapping[TP, list[Record]]", records), *standing(lease, owned), {})
 
     def highwater(self, tp: TP) -> int:
         """Where what is committed ends, by the last fetch. Faust: the end of the log, open transactions included."""

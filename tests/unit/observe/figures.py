@@ -26,3 +26,4 @@ class Group:
     last_heartbeat_at: float = 0.0
     problems: list[str] = field(default_factory=list)
     jumped: dict[str, int] = field(default_factory=dict)
+    held_seconds: dict[str, float] = field(default_factory=dict)

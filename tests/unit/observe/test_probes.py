@@ -29,6 +29,12 @@ def test_a_group_without_a_heartbeat_for_longer_than_its_session_is_not_ready() 
     assert "no heartbeat for 64 s" in sentence
 
 
+def test_a_partition_before_a_transaction_that_stays_open_is_named_with_its_time() -> None:
+    assert readiness([Group(held_seconds={"t[3]": 5.0})], 100.0, 10.0) == []
+    (sentence,) = readiness([Group(held_seconds={"t[3]": 31.0})], 100.0, 10.0)
+    assert "t[3] waits for the end of an open transaction, for 31 s" in sentence
+
+
 def test_what_the_transport_knows_is_said_with_its_group() -> None:
     group = Group(name="pushcast-plan-bulk", assigned=False, problems=["a stranger is in the group"])
     assert readiness([group], 100.0, 10.0)[0] == "pushcast-plan-bulk: a stranger is in the group"

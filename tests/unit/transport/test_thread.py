@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import GroupCoordinatorNotAvailableError
+from faust.types import TP
 
-from pushcast.transport.thread import retrieved
+from pushcast.transport.thread import retrieved, standing
 
 
 async def test_a_commit_that_was_given_up_ends_without_a_word() -> None:
@@ -36,3 +37,37 @@ async def test_who_waits_for_a_commit_hears_its_error() -> None:
 
     with pytest.raises(GroupCoordinatorNotAvailableError):
         await asyncio.shield(retrieved(commit)("assignment", {"offset": 1}))
+
+
+class State:
+    """A partition as aiokafka has it."""
+
+    def __init__(self, position: int | None, lso: int | None, highwater: int | None) -> None:
+        self.has_valid_position = position is not None
+        self.position, self.lso, self.highwater = position, lso, highwater
+
+
+@pytest.mark.parametrize(
+    ("state", "held"),
+    [
+        (State(5, 5, 9), True),
+        (State(3, 5, 9), False),
+        (State(9, 9, 9), False),
+        (State(0, None, None), False),
+    ],
+)
+def test_a_partition_is_held_where_the_log_goes_on_and_what_is_committed_does_not(state: State, held: bool) -> None:
+    class Assignment:
+        def state_value(self, tp: TP) -> State:
+            return state
+
+    assert standing(Assignment(), [TP("t", 0)]) == ({TP("t", 0): state.position}, [TP("t", 0)] if held else [])
+
+
+def test_a_partition_without_a_position_stands_nowhere() -> None:
+    class Assignment:
+        def state_value(self, tp: TP) -> State | None:
+            return State(None, None, None) if tp.partition else None
+
+    assert standing(Assignment(), [TP("t", 0), TP("t", 1)]) == ({}, [])
+    assert standing(None, [TP("t", 0)]) == ({}, [])

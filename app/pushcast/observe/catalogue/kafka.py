@@ -27,6 +27,14 @@ METRICS: Final = (
         "Alert on growth over minutes, not on a value. Start more processes of the role, at most one per partition.",
     ),
     Metric(
+        N.TRANSACTION_WAIT,
+        "gauge",
+        "seconds",
+        (L.GROUP,),
+        "For how long a partition has waited for the end of a transaction that a producer keeps open; the longest.",
+        "Above a minute: /health/ready names the partition. Lower transaction.max.timeout.ms (docs/operations.md).",
+    ),
+    Metric(
         N.LOG_JUMPED,
         "counter",
         "records",

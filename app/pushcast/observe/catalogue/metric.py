@@ -37,6 +37,7 @@ class MetricName(StrEnum):
     READY = "pushcast_ready"
     RECORDS_CONSUMED = "pushcast_records_consumed_total"
     LAG = "pushcast_lag_records"
+    TRANSACTION_WAIT = "pushcast_transaction_wait_seconds"
     LOG_JUMPED = "pushcast_log_jumped_records_total"
     OLDEST_UNFINISHED = "pushcast_oldest_unfinished_seconds"
     UNFINISHED_RECORDS = "pushcast_unfinished_records"
