@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pushcast.cli.output import Output, OutputOption, print_json, say
-from pushcast.cli.session import connect
+from pushcast.cli.session import connect_by_user
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -35,7 +35,7 @@ def audit(
     """Compares what was planned with the receipts; exit 1 when anything is unaccounted."""
     from pushcast.audit.reader import Books
 
-    settings = connect()
+    settings = connect_by_user()
     start = None if since is None else since_ms(since, time.time())
     with Books(settings) as books:
         totals = books.reckon(start, lambda partition: say(f"partition {partition} of {settings.kafka.partitions}"))

@@ -11,7 +11,7 @@ import typer
 
 from pushcast.cli.lines import Lines, device_check
 from pushcast.cli.output import Output, OutputOption, print_json, say
-from pushcast.cli.session import connect
+from pushcast.cli.session import connect_by_user
 
 app = typer.Typer(name="device", help="Devices of users.", no_args_is_help=True)
 
@@ -26,7 +26,7 @@ def import_(
     from pushcast.kafka.intake import IntakeProducer, lines_of
     from pushcast.wire import topics
 
-    settings = connect()
+    settings = connect_by_user()
     with IntakeProducer(settings) as producer:
         intake = Lines(producer, device_check(settings) if check else None)
         lines = lines_of(sys.stdin.buffer if str(file) == "-" else file)
@@ -46,7 +46,7 @@ def show(user: str, output: OutputOption = Output.text) -> None:
     from pushcast.kafka.intake import rows_of_user
     from pushcast.wire.times import rfc3339
 
-    rows: list[dict[str, Any]] = rows_of_user(connect(), user)
+    rows: list[dict[str, Any]] = rows_of_user(connect_by_user(), user)
     for row in rows:
         row.pop("address")
         for name in ("token_hash", "token_hash_before", "content_key"):
@@ -78,7 +78,7 @@ def why(
     from pushcast.audit.device_history import history_of
     from pushcast.wire.times import rfc3339
 
-    found = history_of(connect(), subject, user=user, app=app)
+    found = history_of(connect_by_user(), subject, user=user, app=app)
     if output is Output.json:
         print_json({"subject": subject, **found.to_dict()})
     else:

@@ -12,7 +12,7 @@ import typer
 
 from pushcast.cli.audit import since_ms
 from pushcast.cli.output import Output, OutputOption, print_json, say
-from pushcast.cli.session import connect
+from pushcast.cli.session import connect_by_user
 from pushcast.settle.letters import Filter
 
 app = typer.Typer(name="dlq", help="Dead letters: what is there, why, and back to where it came from.")
@@ -52,7 +52,7 @@ def list_(
     from pushcast.settle.redrive import DeadLetters
 
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
-    with DeadLetters(connect()) as dead:
+    with DeadLetters(connect_by_user()) as dead:
         for letter in dead.letters(_filter(topic, reason, app_name, since, until)):
             key = (letter.raw.topic, letter.reason, ",".join(sorted(letter.apps)))
             row = rows.setdefault(
@@ -98,7 +98,7 @@ def show(
     from pushcast.settle.redrive import DeadLetters
 
     rows: list[dict[str, Any]] = []
-    with DeadLetters(connect()) as dead:
+    with DeadLetters(connect_by_user()) as dead:
         for letter in dead.letters(_filter(topic, reason, app_name, since, until)):
             rows.append(described(letter))
             if len(rows) == limit:
@@ -141,7 +141,7 @@ def redrive(
     from pushcast.settle.manifest import Manifest
     from pushcast.settle.redrive import DeadLetters
 
-    settings = connect()
+    settings = connect_by_user()
     noted = Manifest(manifest or settings.data_dir / MANIFEST)
     terminal = sys.stderr.isatty()
 

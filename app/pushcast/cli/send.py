@@ -13,7 +13,7 @@ import typer
 
 from pushcast.cli.lines import Lines, notification_check
 from pushcast.cli.output import Output, OutputOption, print_json, say
-from pushcast.cli.session import connect, require_app
+from pushcast.cli.session import connect_by_user, require_app
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane
 from pushcast.wire.notifications import DEFAULT_CLASS
@@ -44,7 +44,7 @@ def send(
         raise typer.BadParameter("a FILE says user, app, class, title and body in its lines; leave the options out")
     if file is None and (user is None or not (title or body)):
         raise typer.BadParameter("give --user and --title or --body, or a FILE")
-    settings = connect()
+    settings = connect_by_user()
     if app is not None and check:
         require_app(settings, app)
     if file is None:

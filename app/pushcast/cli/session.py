@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pushcast.config.settings import Settings, load
 from pushcast.kafka.reach import require_broker
+from pushcast.kafka.topics.facts import check_cluster
 from pushcast.model.errors import ConfigurationError
 
 
@@ -17,6 +18,14 @@ def connect(bootstrap_servers: str | None = None) -> Settings:
         kafka = settings.kafka.model_copy(update={"bootstrap_servers": bootstrap_servers})
         settings = settings.model_copy(update={"kafka": kafka})
     require_broker(settings.kafka.bootstrap_servers)
+    return settings
+
+
+def connect_by_user() -> Settings:
+    """`connect`, for what reads or writes by user: with another `kafka.partitions` than the cluster's, users would be
+    looked for in the wrong partitions. Raises PartitionsDiffer and ClusterUnavailable besides."""
+    settings = connect()
+    check_cluster(settings)
     return settings
 
 

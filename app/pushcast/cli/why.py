@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pushcast.cli.output import Output, OutputOption, print_json
-from pushcast.cli.session import connect
+from pushcast.cli.session import connect_by_user
 
 
 def why(
@@ -22,7 +22,7 @@ def why(
     """
     from pushcast.audit.why import why as ask
 
-    known, found = ask(connect(), user, notification, device)
+    known, found = ask(connect_by_user(), user, notification, device)
     if output is Output.json:
         print_json(found)
     else:
