@@ -10,9 +10,11 @@ from typing import NamedTuple, get_args
 
 from pushcast.model.notification import MAX_BADGE, Options, Priority, PushType
 from pushcast.wire.avro_bytes import long_at
-from pushcast.wire.schemas import FRAME_BYTES, avro_type
+from pushcast.wire.schemas import FRAME_BYTES, avro_type, released_type
 
 _FRAME = avro_type("notification").frame
+_BEFORE = released_type("notification", 2).frame  # the same without the fields behind trace
+_NO_MORE = bytes(10)  # those fields, all absent
 _ABSENT = {0: True, 2: False}  # by the branch of a union with null, zigzag; KeyError: there is no such branch
 _PRIORITIES: dict[int, Priority] = {0: "high", 2: "normal"}
 _PUSH_TYPES: dict[str, PushType] = {name: name for name in get_args(PushType)}
@@ -22,12 +24,16 @@ _Unusual = (IndexError, KeyError, ValueError)  # UnicodeDecodeError is a ValueEr
 
 
 class Parts(NamedTuple):
-    """An Avro notification; `rest` is what a campaign's notifications have in common, class to trace."""
+    """An Avro notification; `rest` is what a campaign's notifications have in common, from class on.
+
+    `newest`: of this release's schema, where `rest` goes on behind trace.
+    """
 
     id: str
     user: str | None
     app: str | None
     rest: bytes
+    newest: bool
 
 
 class Rest(NamedTuple):
@@ -45,7 +51,8 @@ class Rest(NamedTuple):
 
 def split(value: bytes) -> Parts | None:
     """Takes a notification apart."""
-    if value[:FRAME_BYTES] != _FRAME:
+    frame = value[:FRAME_BYTES]
+    if frame != _FRAME and frame != _BEFORE:
         return None
     try:
         note_id, at = _string(value, FRAME_BYTES)
@@ -53,11 +60,15 @@ def split(value: bytes) -> Parts | None:
         app, at = _optional(value, at)
     except _Unusual:
         return None
-    return Parts(note_id, user, app, value[at:])
+    return Parts(note_id, user, app, value[at:], frame == _FRAME)
 
 
-def read_rest(rest: bytes) -> Rest | None:
+def read_rest(rest: bytes, newest: bool) -> Rest | None:
     """Reads what `split` left."""
+    if newest:
+        if not rest.endswith(_NO_MORE):
+            return None
+        rest = rest[: -len(_NO_MORE)]
     try:
         klass, at = _optional(rest, 0)
         title, at = _optional(rest, at)

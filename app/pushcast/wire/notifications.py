@@ -19,6 +19,7 @@ from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.keys import check_id
 from pushcast.wire.live_activities import normalized
 from pushcast.wire.more import more_of, text_of
+from pushcast.wire.notification_json import folded
 from pushcast.wire.notification_reader import read_rest, split
 from pushcast.wire.schemas import SchemaSource, avro_type
 from pushcast.wire.times import check_event_time, to_ms
@@ -100,7 +101,8 @@ class NotificationDecoder:
         self._schemas = schemas
         self._json = msgspec.json.Decoder(_Raw).decode
         self._avro = avro_type("notification")
-        self._campaigns: dict[bytes, _Shared] = {}  # by what follows the app in an Avro notification
+        # By what follows the app in an Avro notification: of the release before, and of this one.
+        self._campaigns: tuple[dict[bytes, _Shared], dict[bytes, _Shared]] = ({}, {})
         self._events: dict[bytes, _Known] = {}  # by the whole JSON
         self._pack = msgspec.msgpack.Encoder(order="deterministic").encode
 
@@ -124,9 +126,10 @@ class NotificationDecoder:
             raw = self._from_avro(self._avro.decode(value, self._schemas))
             self._check(raw.id, raw.user, raw.app, user)
             return _note(raw.id, user, raw.app, self._shared(raw), timestamp_ms, trace)
-        shared = self._campaigns.get(parts.rest)
+        campaigns = self._campaigns[parts.newest]
+        shared = campaigns.get(parts.rest)
         if shared is None:
-            rest = read_rest(parts.rest)
+            rest = read_rest(parts.rest, parts.newest)
             if rest is None:
                 raw = self._from_avro(self._avro.decode(value, self._schemas))
             else:
@@ -135,7 +138,7 @@ class NotificationDecoder:
                 raw = _Raw(*names, klass, title, body, data, None, options, created, expires, text)
             self._check(raw.id, raw.user, raw.app, user)
             shared = self._shared(raw)
-            _remember(self._campaigns, parts.rest, shared)
+            _remember(campaigns, parts.rest, shared)
         else:
             self._check(parts.id, parts.user, parts.app, user)
         return _note(parts.id, user, parts.app, shared, timestamp_ms, trace)
@@ -152,7 +155,7 @@ class NotificationDecoder:
 
     def _from_avro(self, datum: dict[str, Any]) -> _Raw:
         try:
-            return msgspec.convert(datum, _Raw)
+            return msgspec.convert(folded(datum), _Raw)
         except msgspec.ValidationError as error:
             raise from_msgspec(error) from error
 

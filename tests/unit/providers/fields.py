@@ -8,10 +8,13 @@ from typing import Any
 from pushcast.model.batch import Message
 from pushcast.model.notification import Notification
 from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.schemas import avro_type
 from unit.providers.messages import NOW_MS, message
 
 DECODER = NotificationDecoder(["news"], {"default": ClassRule(3_600_000)})
 
+#: Options that stand in the Avro record `more`.
+MORE = ("interruption_level", "relevance_score", "mutable_content", "channel_id", "analytics_label", "ttl_seconds")
 OPTIONS: dict[str, Any] = {
     "thread_id": "cup",
     "sound": {"name": "goal.caf", "critical": True, "volume": 0.5},
@@ -70,3 +73,24 @@ def message_of(event: dict[str, Any], address: bytes = b"ab" * 32) -> Message:
     made = message([address], content=note.content)
     made.options = note.options
     return made
+
+
+def avro_of(event: dict[str, Any]) -> bytes:
+    """The event as a producer of Avro writes it."""
+    options = dict(event.get("options", {}))
+    data = event.get("data", {})
+    sound = options.pop("sound", None)
+    more = {name: options.pop(name) for name in MORE if name in options}
+    values = {name: value for name, value in data.items() if not isinstance(value, str)}
+    datum = {
+        **event,
+        "id": "n-1",
+        "app": "news",
+        "data": {name: value for name, value in data.items() if isinstance(value, str)},
+        "data_json": json.dumps(values) if values else None,
+        "options": {**options, "sound": sound if isinstance(sound, str) else None},
+        "sound_json": json.dumps(sound) if isinstance(sound, dict) else None,
+        "more": more or None,
+        "platforms": {name: json.dumps(patch) for name, patch in event.get("platforms", {}).items()},
+    }
+    return avro_type("notification").encode(datum)

@@ -9,7 +9,10 @@ import pytest
 
 from pushcast.model.errors import InvalidInput
 from pushcast.wire.notifications import ClassRule, NotificationDecoder
-from pushcast.wire.schemas import SINGLE_OBJECT_MARKER, SchemaSource, avro_type
+from pushcast.wire.schemas import SINGLE_OBJECT_MARKER, SchemaSource, avro_type, released_type
+from unit.providers import fields
+from unit.providers.fields import CASES, avro_of, note_of
+from unit.providers.messages import NOW_MS
 
 T0 = 1_800_000_000_000
 DECODER = NotificationDecoder(["news", "shop"], {"default": ClassRule(86_400_000), "breaking": ClassRule(3_600_000)})
@@ -44,6 +47,43 @@ def test_avro_and_json_give_the_same_notification() -> None:
     datum = {"id": "n-1", "app": "news", "title": "Goal!", "data": {"match": "4711"}, "options": None}
     avro = avro_type("notification").encode(datum)
     assert DECODER.decode("u", avro, T0) == DECODER.decode("u", event(data={"match": "4711"}), T0)
+
+
+@pytest.mark.parametrize("event", CASES.values(), ids=CASES)
+def test_every_field_is_the_same_in_avro_and_json(event: dict[str, Any]) -> None:
+    avro, note = fields.DECODER.decode("u-0", avro_of(event), NOW_MS), note_of(event)
+    assert (avro.content, avro.options, avro.content_key) == (note.content, note.options, note.content_key)
+
+
+def test_a_notification_of_the_release_before_is_read_as_before() -> None:
+    before = released_type("notification", 2).encode({"id": "n-1", "app": "news", "title": "Goal!", "options": None})
+    assert DECODER.decode("u", before, T0) == DECODER.decode("u", event(), T0)
+    newest = avro_type("notification").encode({"id": "n-1", "app": "news", "title": "Goal!", "options": None})
+    for value in (newest[:-10], before + bytes(10)):  # neither frame has the other's fields
+        with pytest.raises(InvalidInput):
+            DECODER.decode("u", value, T0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"data": {"n": "1"}, "data_json": '{"n": 2}'}, "data_json.n"),
+        ({"data_json": "[1]"}, "data_json"),
+        ({"sound_json": "{"}, "sound_json"),
+        ({"sound_json": '{"name": "a"}', "options": {"sound": "b"}}, "sound_json"),
+        ({"badge_add": 1}, "badge_add"),
+        ({"platforms": {"fcm": "5"}}, "platforms.fcm"),
+    ],
+)
+def test_json_inside_avro_is_refused_by_its_field(changes: dict[str, Any], field: str) -> None:
+    refused = refusal(avro_type("notification").encode({"id": "n-1", "app": "news", "title": "Goal!", **changes}))
+    assert (refused.reason, refused.field) == ("invalid_field", field)
+
+
+def test_ttl_seconds_of_the_event_stands_above_the_class() -> None:
+    note = DECODER.decode("u", event(options={"ttl_seconds": 600}), T0)
+    assert note.expires_at == T0 + 600_000
+    assert note.content_key == DECODER.decode("u", event(), T0).content_key
 
 
 def test_avro_in_a_confluent_frame_is_read_by_its_registry_id() -> None:
