@@ -1,29 +1,76 @@
-"""`pushcast run all`: one process per role and lane; one that dies is started again, all stop together."""
+"""`pushcast run all`: one process per role and lane; one that dies is started again, all stop together.
+
+It has neither a loop nor threads, because its children are forked from it: what it has imported they share, which is
+more than half of an idle role's memory (docs/decisions/0016-roles-are-forked.md).
+"""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from typing import Final, Protocol
 
 import structlog
 
 from pushcast.config.settings import Settings
 from pushcast.kafka.reach import warn_without_broker
 from pushcast.observe.logs import configure_logging
-from pushcast.runtime.child import child_command
+from pushcast.runtime.forked import Forker
 from pushcast.runtime.layout import ProcessPlan
 from pushcast.stream.errors import Flooded
 from pushcast.transport.folders import FolderLocks
 
 log = structlog.get_logger()
 
-STOP_SECONDS = 30.0  # a role's own quiesce bound is half the rebalance timeout: 15 s
-USAGE_EXIT = 2
-FIRST_DELAY_SECONDS = 0.5
-LONGEST_DELAY_SECONDS = 15.0
-HEALTHY_AFTER_SECONDS = 30.0
+STOP_SECONDS: Final = 30.0  # a role's own quiesce bound is half the rebalance timeout: 15 s
+USAGE_EXIT: Final = 2
+FIRST_DELAY_SECONDS: Final = 0.5
+LONGEST_DELAY_SECONDS: Final = 15.0
+HEALTHY_AFTER_SECONDS: Final = 30.0
+
+
+class Child(Protocol):
+    """What it needs of a `multiprocessing.Process`."""
+
+    @property
+    def pid(self) -> int | None: ...
+    @property
+    def sentinel(self) -> int:
+        """A descriptor that is readable when the process has ended."""
+
+    @property
+    def exitcode(self) -> int | None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+    def join(self, timeout: float | None = None) -> None: ...
+
+
+@dataclass(slots=True)
+class Kept:
+    """A planned process, and when it is started next."""
+
+    plan: ProcessPlan
+    child: Child | None = None
+    started_at_seconds: float = 0.0
+    delay_seconds: float = FIRST_DELAY_SECONDS
+    due_at_seconds: float = 0.0
+
+    def ended(self, code: int | None, now_seconds: float) -> float:
+        """It has died: returns after how long it is started again. Longer each time, until it has lived for a while."""
+        self.child = None
+        if code == Flooded.exit_code:
+            self.delay_seconds = LONGEST_DELAY_SECONDS  # it stops again until its input is better
+        elif now_seconds - self.started_at_seconds > HEALTHY_AFTER_SECONDS:
+            self.delay_seconds = FIRST_DELAY_SECONDS
+        delay = self.delay_seconds
+        self.due_at_seconds = now_seconds + delay
+        self.delay_seconds = min(delay * 2, LONGEST_DELAY_SECONDS)
+        return delay
 
 
 def supervise(settings: Settings, plans: Sequence[ProcessPlan]) -> int:
@@ -35,72 +82,92 @@ def supervise(settings: Settings, plans: Sequence[ProcessPlan]) -> int:
     warn_without_broker(settings.kafka.bootstrap_servers)
     locks = FolderLocks([settings.data_dir / "run"])
     try:
-        return asyncio.run(Supervisor(plans).run())
+        with _stop_signals() as stop:
+            # A role that outlives a killed supervisor must not keep its lock.
+            return Supervisor(plans, Forker(in_child=locks.close).start, stop).run()
     finally:
         locks.close()
 
 
 class Supervisor:
-    """Keeps the planned processes alive."""
+    """Keeps the planned processes alive until the descriptor `stop` is readable."""
 
-    def __init__(self, plans: Sequence[ProcessPlan]) -> None:
-        self._plans = plans
-        self._stop = asyncio.Event()
-        self._refused = False
+    def __init__(self, plans: Sequence[ProcessPlan], start: Callable[[ProcessPlan], Child], stop: int) -> None:
+        self._kept = [Kept(plan) for plan in plans]
+        self._start = start
+        self._stop = stop
 
-    async def run(self) -> int:
-        """Returns when every process has ended after a stop."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
-        await asyncio.gather(*(self._keep(plan) for plan in self._plans))
-        return USAGE_EXIT if self._refused else 0
+    def run(self) -> int:
+        """Returns when every process has ended, after a stop or because one refuses its configuration."""
+        refused = False
+        while not refused:
+            self._start_what_is_due()
+            if self._stop in self._wait():
+                break
+            refused = self._bury() == USAGE_EXIT
+        self._stop_all()
+        return USAGE_EXIT if refused else 0
 
-    async def _keep(self, plan: ProcessPlan) -> None:
-        delay = FIRST_DELAY_SECONDS
-        while not self._stop.is_set():
-            started = asyncio.get_running_loop().time()
-            process = await self._start(plan)
-            log.info("role_started", process=plan.name, child_pid=process.pid)
-            code = await self._watch(process)
-            if self._stop.is_set():
-                log.info("role_stopped", process=plan.name, code=code)
-                return
+    def _start_what_is_due(self) -> None:
+        now = time.monotonic()
+        for kept in self._kept:
+            if kept.child is None and kept.due_at_seconds <= now:
+                kept.child = self._start(kept.plan)
+                kept.started_at_seconds = now
+                log.info("role_started", process=kept.plan.name, child_pid=kept.child.pid)
+
+    def _wait(self) -> list[int]:
+        """Descriptors that are readable: of a child that has ended, or of the stop. None when a start is due."""
+        now = time.monotonic()
+        due = [kept.due_at_seconds - now for kept in self._kept if kept.child is None]
+        children = [kept.child.sentinel for kept in self._kept if kept.child is not None]
+        return [
+            each for each in wait([self._stop, *children], max(0.0, min(due)) if due else None) if type(each) is int
+        ]
+
+    def _bury(self) -> int | None:
+        """Takes note of children that have ended; returns 2 when one of them refused its configuration."""
+        for kept in self._kept:
+            if kept.child is None or kept.child.exitcode is None:
+                continue
+            code = kept.child.exitcode
             if code == USAGE_EXIT:
-                log.error("role_refused_configuration", process=plan.name)
-                self._refused = True
-                self._stop.set()
-                return
+                log.error("role_refused_configuration", process=kept.plan.name)
+                kept.child = None
+                return USAGE_EXIT
             if code == Flooded.exit_code:
-                log.error("role_stopped_by_flood_guard", process=plan.name)
-                delay = LONGEST_DELAY_SECONDS  # it stops again until its input is better
-            elif asyncio.get_running_loop().time() - started > HEALTHY_AFTER_SECONDS:
-                delay = FIRST_DELAY_SECONDS
-            log.warning("role_died", process=plan.name, code=code, again_in_seconds=delay)
-            try:
-                await asyncio.wait_for(self._stop.wait(), delay)
-            except TimeoutError:
-                delay = min(delay * 2, LONGEST_DELAY_SECONDS)
+                log.error("role_stopped_by_flood_guard", process=kept.plan.name)
+            again = kept.ended(code, time.monotonic())
+            log.warning("role_died", process=kept.plan.name, code=code, again_in_seconds=again)
+        return None
 
-    async def _start(self, plan: ProcessPlan) -> asyncio.subprocess.Process:
-        def before_exec() -> None:
-            # Ctrl-C goes to the whole foreground group: only the supervisor shall hear it.
-            os.setpgid(0, 0)
-            if plan.niceness:
-                os.nice(plan.niceness)
+    def _stop_all(self) -> None:
+        left = [(kept.plan.name, kept.child) for kept in self._kept if kept.child is not None]
+        for _, child in left:
+            child.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for name, child in left:
+            child.join(max(0.0, deadline - time.monotonic()))
+            if child.exitcode is None:
+                log.warning("role_killed", process=name, after_seconds=STOP_SECONDS)
+                child.kill()
+                child.join()
+            log.info("role_stopped", process=name, code=child.exitcode)
 
-        return await asyncio.create_subprocess_exec(*child_command("run", *plan.arguments), preexec_fn=before_exec)
 
-    async def _watch(self, process: asyncio.subprocess.Process) -> int:
-        ended = asyncio.ensure_future(process.wait())
-        stop = asyncio.ensure_future(self._stop.wait())
-        await asyncio.wait({ended, stop}, return_when=asyncio.FIRST_COMPLETED)
-        stop.cancel()
-        if not ended.done():
-            process.send_signal(signal.SIGTERM)
-            try:
-                await asyncio.wait_for(asyncio.shield(ended), STOP_SECONDS)
-            except TimeoutError:
-                log.warning("role_killed", pid=process.pid, after_seconds=STOP_SECONDS)
-                process.kill()
-        return await ended
+@contextmanager
+def _stop_signals() -> Iterator[int]:
+    """A descriptor that is readable once SIGTERM or SIGINT has come."""
+    readable, writable = os.pipe()
+    os.set_blocking(writable, False)
+    before_fd = signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+    # A handler that does nothing: the signal's number is written to the descriptor for it.
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield readable
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(before_fd)
+        os.close(readable)
+        os.close(writable)

@@ -1,0 +1,83 @@
+"""Roles as forks of their supervisor: everything that they import is in memory once."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import runpy
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from multiprocessing.context import ForkProcess, SpawnProcess
+from multiprocessing.process import BaseProcess
+from typing import Final
+
+from pushcast.kafka.topics import load_topology
+from pushcast.runtime.child import end_with_parent
+from pushcast.runtime.layout import ProcessPlan
+from pushcast.wire.schemas import NAMES, avro_type
+
+#: What roles import sooner or later, each in its own memory unless it is here. None of it starts a thread.
+SHARED_MODULES: Final = (
+    *("pushcast.cli.run", "pushcast.runtime.process", "pushcast.providers.registry"),
+    *(f"pushcast.{stage}.stage" for stage in ("register", "plan", "send", "settle", "poll")),
+    *("faust.app.base", "faust.fixups.django", "faust.web.cache.cache", "faust.web.views", "faust.worker"),
+    *("faust.tables.sets", "faust.transport.utils", "faust.utils.venusian", "httpcore", "h2.connection"),
+)
+PR_SET_NAME: Final = 15  # prctl(2)
+
+
+class Forker:
+    """Starts planned processes. Where forking is not safe (macOS) each is a fresh interpreter."""
+
+    def __init__(self, in_child: Callable[[], None]) -> None:
+        """`in_child` lets go, in a fork, of what only the supervisor shall hold."""
+        forks = sys.platform == "linux"
+        self._process: type[ForkProcess | SpawnProcess] = ForkProcess if forks else SpawnProcess
+        self._target = partial(_in_fork, in_child) if forks else run_role
+        if forks:
+            for name in SHARED_MODULES:
+                import_module(name)
+            load_topology()
+            for schema in NAMES:
+                avro_type(schema)
+            gc.collect()
+            gc.freeze()  # no collection of a child writes to what it shares
+
+    def start(self, plan: ProcessPlan) -> BaseProcess:
+        """Raises RuntimeError when this process has threads: what one of them locks stays locked in a fork."""
+        if threading.active_count() > 1:
+            raise RuntimeError(f"{plan.name} cannot be forked from a process with threads")
+        process = self._process(target=self._target, args=(plan, os.getpid()), name=plan.name)
+        process.start()
+        return process
+
+
+def _in_fork(let_go: Callable[[], None], plan: ProcessPlan, parent: int) -> None:
+    let_go()
+    run_role(plan, parent)
+
+
+def run_role(plan: ProcessPlan, parent: int) -> None:
+    """Runs `pushcast run …` in this process, and ends it with the code of that."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    # Ctrl-C goes to the whole foreground group: only the supervisor shall hear it.
+    os.setpgid(0, 0)
+    end_with_parent(parent)
+    if plan.niceness:
+        os.nice(plan.niceness)
+    if sys.platform == "linux":  # else `ps` and `top` would show the supervisor's name for all of them
+        ctypes.CDLL(None).prctl(PR_SET_NAME, plan.name.encode(), 0, 0, 0)
+    sys.argv = ["pushcast", "run", *plan.arguments]
+    try:
+        # by name: runtime lies below the command line
+        runpy.run_module("pushcast", run_name="__main__", alter_sys=True)
+    except Exception:
+        sys.excepthook(*sys.exc_info())  # as at the end of any process: multiprocessing would print it past the log
+        sys.exit(1)
