@@ -1,0 +1,34 @@
+"""Roles as forks of their supervisor."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pushcast.runtime import forked
+from pushcast.runtime.forked import Forker
+from pushcast.runtime.layout import ProcessPlan
+from pushcast.transport.folders import FolderLocks
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="roles are forked on Linux only")
+def test_a_role_does_not_keep_its_supervisors_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    locks = FolderLocks([tmp_path / "run"])
+    told = tmp_path / "told"
+
+    def role(plan: ProcessPlan, _: int) -> None:
+        # The supervisor goes first; the kernel's lock lasts as long as anybody has its descriptor.
+        while not (tmp_path / "supervisor-gone").exists():
+            pass
+        FolderLocks([tmp_path / "run"])
+        told.write_text(plan.name)
+
+    monkeypatch.setattr(forked, "run_role", role)
+    process = Forker(in_child=locks.close).start(ProcessPlan("settler", ()))
+    locks.close()
+    (tmp_path / "supervisor-gone").touch()
+    process.join(30)
+    assert process.exitcode == 0
+    assert told.read_text() == "settler"
