@@ -65,6 +65,7 @@ SIGNATURES: list[tuple[Any, str, list[str]]] = [
     (driver.Consumer, "_commit", ["self", "offsets"]),
     (driver.Consumer, "position", ["self", "tp"]),
     (driver.Consumer, "highwater", ["self", "tp"]),
+    (driver.Consumer, "highwaters", ["self", "partitions"]),
     (driver.AIOKafkaConsumerThread, "_ensure_consumer", ["self"]),
     (
         driver.AIOKafkaConsumerThread,
@@ -98,7 +99,10 @@ def test_the_signature_is_the_one_that_was_read(owner: Any, name: str, parameter
 
 
 COROUTINES = [
-    (driver.Consumer, ["_drain_messages", "force_commit", "perform_seek", "wait_empty", "on_partitions_revoked"]),
+    (
+        driver.Consumer,
+        ["_drain_messages", "force_commit", "highwaters", "perform_seek", "wait_empty", "on_partitions_revoked"],
+    ),
     (driver.AIOKafkaConsumerThread, ["_commit", "_fetch_records", "on_partitions_assigned"]),
     (
         aiokafka.consumer.group_coordinator.GroupCoordinator,
