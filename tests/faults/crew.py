@@ -81,8 +81,9 @@ class Crew:
             stop_process(process)
 
     def names(self, role: str = "") -> list[str]:
-        """Members of a role (`planner`), the local ones; all without a role."""
-        return [name for name, member in self._members.items() if name.startswith(role) and member.slot == LOCAL]
+        """Members that have a role (`planner`; one may have several), the local ones; all without a role."""
+        local = [name for name, member in self._members.items() if member.slot == LOCAL]
+        return [name for name in local if not role or role in name.split("-")]
 
     def hire(self, name: str, slot: str, *, static: bool = True) -> str:
         """A second process beside the local one of this name, with data of its own; not started yet.

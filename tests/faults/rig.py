@@ -266,5 +266,5 @@ def rigged(
 
 
 def roles(rig: Rig, *kinds: str) -> Sequence[str]:
-    """Local members of these roles."""
-    return [name for kind in kinds for name in rig.crew.names(kind)]
+    """Local members of these roles, each once."""
+    return list(dict.fromkeys(name for kind in kinds for name in rig.crew.names(kind)))

@@ -9,19 +9,24 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from faults import clocked
 from faults.books import Snapshot, Verdict
+from faults.crew import Crew
 from faults.devices import Rows
+from faults.rig import Rig, roles
 from faults.scenarios.poison import KINDS, malformed
 from faults.scenarios.table import cut_short, deleted, older
+from pushcast.config.settings import Settings
 from pushcast.demo.strikes import Exposure
+from pushcast.demo.world import World
 from pushcast.model.device import AddressKind, DeviceRow, DeviceState
 from pushcast.model.errors import InvalidInput
-from pushcast.model.words import Platform
+from pushcast.model.words import Lane, Platform
 from pushcast.wire.devices import encode_row
 from pushcast.wire.keys import user_of
 from pushcast.wire.notifications import ClassRule, NotificationDecoder
@@ -116,7 +121,8 @@ def test_rows_of_fenced_off_registrars_and_fences_are_no_devices() -> None:
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from faults import clocked
 clocked.install(Path(sys.argv[1]))
 from pushcast.model.clock import SystemClock
@@ -150,3 +156,11 @@ def test_a_moved_clock_moves_the_running_process_and_nobody_else(tmp_path: Path)
     assert moved - before > 3_500_000
     assert moved - now_ms > 3_000_000
     assert abs(by_time - moved) < 60_000
+
+
+def test_members_are_found_by_each_of_their_roles_and_once(tmp_path: Path) -> None:
+    world = SimpleNamespace(settings=Settings(apps={"news": {"expo": {}}}), folder=tmp_path)
+    crew = Crew(cast(World, world), [Lane.URGENT])
+    assert crew.names("settler") == crew.names("registrar") == ["registrar-settler"]
+    rig = cast(Rig, SimpleNamespace(crew=crew))
+    assert roles(rig, "planner", "settler", "registrar") == ["planner-urgent", "registrar-settler"]
