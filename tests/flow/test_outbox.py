@@ -102,7 +102,7 @@ async def test_a_record_just_below_the_topics_limit_is_taken_by_the_broker(
     topic = create_topic(kafka, unique("out"), max_message_bytes="600000")
     outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append, topics={topic: 600_000})
     key, headers = b"k" * 256, [(f"header-{number}", b"v" * 50) for number in range(20)]
-    beside = 200 + len(key) + sum(4 * len(name) + len(value) + 10 for name, value in headers)
+    beside = 200 + len(key) + sum(len(name) + len(value) + 10 for name, value in headers)
     outbox.put(fits := outbox.barrier(), topic, 0, b"x" * (600_000 - beside), key, headers)
     outbox.put(over := outbox.barrier(), topic, 0, b"x" * (600_001 - beside), key, headers)
     await asyncio.wait_for(fits.wait(), 20)

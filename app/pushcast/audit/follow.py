@@ -12,6 +12,7 @@ from confluent_kafka import TopicPartition
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
 from pushcast.kafka.clients import client_config, open_consumer
+from pushcast.kafka.headers import headers_of
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane, Outcome
@@ -127,12 +128,12 @@ def follow(settings: Settings, wanted: set[tuple[str, str]], since_ms: int, time
                 if message.error() is not None:
                     continue
                 seen = fences.setdefault((str(message.topic()), cast(int, message.partition())), Fences())
-                author = author_of(cast("list[tuple[str, bytes | None]] | None", message.headers()))
+                headers = headers_of(message)
+                author = author_of(headers)
                 if not seen.admit(author, cast(int, message.offset())) or value is None:
                     continue
                 if message.topic() in dead:
-                    headers = cast("list[tuple[str, bytes | None]] | None", message.headers())
-                    followed.dead_letter(message.key(), value, headers or ())
+                    followed.dead_letter(message.key(), value, headers)
                 elif message.topic() == topics.PLANNED:
                     followed.planned(message.partition() or 0, decode_planned(value))
                 else:

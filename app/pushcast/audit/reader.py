@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from pushcast.audit.writers import Writers
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import author_of
 from pushcast.kafka.clients import client_config, open_consumer
+from pushcast.kafka.headers import headers_of
 from pushcast.kafka.offsets import watermarks
 from pushcast.kafka.topics import load_topology
 from pushcast.model.errors import PushcastError
@@ -96,7 +97,7 @@ class Books:
             early = {topic: self._start(topic, partition, from_ms) for topic in writers}
             for message in self._read(partition, {**starts, **early}):
                 topic, value = str(message.topic()), message.value()
-                if topic in writers and not writers[topic].admit(author_of(_headers(message)), _offset(message)):
+                if topic in writers and not writers[topic].admit(author_of(headers_of(message)), _offset(message)):
                     continue
                 if _offset(message) < starts[topic]:
                     continue
@@ -107,12 +108,12 @@ class Books:
                     if value:
                         accounts.planned(decode_planned(value))
                 elif topic in dead:
-                    offset = h.first(_headers(message), STREAMS + "offset")
+                    offset = h.first(headers_of(message), STREAMS + "offset")
                     if offset is not None:
                         accounts.excuse(dead[topic], int(offset))
                 else:
                     accounts.intake(intakes[topic], _offset(message))
-                    if h.first(_headers(message), h.FORWARDED) is None and self._is_foreign(message):
+                    if h.first(headers_of(message), h.FORWARDED) is None and self._is_foreign(message):
                         accounts.excuse(intakes[topic], _offset(message))
             first = {str(lane): starts[topic] for topic, lane in intakes.items()}
             totals.void_records += sum(each.void for each in writers.values())
@@ -138,7 +139,7 @@ class Books:
             if low < ends[topic]:
                 starts[topic] = max(low, self._committed(group, topic)[partition])
         for message in self._read(partition, starts):
-            search.record(str(message.topic()), _offset(message), _headers(message), message.value())
+            search.record(str(message.topic()), _offset(message), headers_of(message), message.value())
             if search.over:
                 return search.found
         moving = any(watermarks(self._consumer, topic, partition)[1] > end for topic, end in ends.items())
@@ -232,7 +233,3 @@ class Books:
 def _offset(message: Message) -> int:
     """A consumed record has an offset; the library's type allows None for produced ones."""
     return cast(int, message.offset())
-
-
-def _headers(message: Message) -> Sequence[tuple[str, bytes | None]]:
-    return cast(Sequence[tuple[str, bytes | None]], message.headers() or ())

@@ -12,6 +12,7 @@ from pushcast.audit.case import BOOKS, INTAKES, WAITING, Case
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka.clients import client_config, open_admin
+from pushcast.kafka.headers import headers_of
 from pushcast.kafka.positions import Positions
 from pushcast.model.ids import partition_of
 from pushcast.wire import groups
@@ -52,5 +53,5 @@ def plain(message: Message) -> PlainRecord:
         message.timestamp()[1],
         message.key(),
         message.value(),
-        cast("list[tuple[str, bytes]]", message.headers() or []),
+        headers_of(message),
     )

@@ -13,6 +13,7 @@ from pushcast.handover import standing
 from pushcast.handover.ledger import Ledger
 from pushcast.handover.reading import Span, SpanReader, Spot
 from pushcast.handover.runner import ClaimRefused, Claims, Ends
+from pushcast.kafka.headers import headers_of
 from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP, Committed
 
@@ -77,7 +78,7 @@ class Ledgers:
 
         def fold(message: Message) -> None:
             nonlocal found
-            headers = cast("Iterable[tuple[str, bytes | None]]", message.headers() or ())
+            headers = headers_of(message)
             try:
                 ended = self._outputs[cast(str, message.topic())](headers, message.value())
             except InvalidInput:

@@ -13,6 +13,7 @@ from pushcast.handover import standing
 from pushcast.handover.fences import author_of
 from pushcast.handover.reading import Span, SpanReader, Spot
 from pushcast.handover.state import Takeover
+from pushcast.kafka.headers import headers_of
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP, Committed
@@ -135,7 +136,7 @@ class Handover:
 
         def fold(message: Message) -> None:
             nonlocal found
-            headers = cast("h.Headers", message.headers() or ())
+            headers = headers_of(message)
             try:
                 author = author_of(headers)
             except InvalidInput:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from pushcast.kafka.clients import open_consumer
+from pushcast.kafka.headers import headers_of
 from pushcast.kafka.offsets import watermarks
 from pushcast.model.errors import PushcastError
 from pushcast.settle.letters import Raw
@@ -94,10 +95,5 @@ def raw_of(message: Message) -> Raw:
         timestamp_ms=int(message.timestamp()[1]),
         key=message.key(),
         value=message.value(),
-        headers=cast("list[tuple[str, bytes | None]]", message.headers() or []),
+        headers=list(headers_of(message)),
     )
-
-
-def headers_of(message: Message) -> list[tuple[str, bytes | None]]:
-    """Headers of a consumed record."""
-    return cast("list[tuple[str, bytes | None]]", message.headers() or [])

@@ -19,11 +19,12 @@ from typing import cast
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
 from pushcast.kafka.clients import client_config, open_producer
+from pushcast.kafka.headers import headers_of
 from pushcast.kafka.topics import load_topology
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Outcome
 from pushcast.settle.letters import Filter, Letter, offset_of, read_letter, redriven_headers
-from pushcast.settle.logs import BLOCK_BYTES, BLOCK_RECORDS, Logs, headers_of, raw_of
+from pushcast.settle.logs import BLOCK_BYTES, BLOCK_RECORDS, Logs, raw_of
 from pushcast.settle.manifest import Manifest
 from pushcast.settle.remains import NO_RECEIPT, Last, what_is_left
 from pushcast.wire import topics

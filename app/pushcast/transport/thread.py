@@ -17,6 +17,7 @@ from pushcast.kafka.clients import ISOLATION_LEVEL
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import Committed
 from pushcast.stream.tracker import Record
+from pushcast.transport import records
 from pushcast.transport.jumps import Jump, Jumps, Known
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
         return cast(Taker, self.consumer)
 
     def _create_worker_consumer(self, transport: Transport) -> AIOKafkaConsumer:
+        records.install()
         consumer = super()._create_worker_consumer(transport)
         self._jumps = Jumps()
         consumer._fetch_max_wait_ms = self._taker.fetch_max_wait_ms  # Faust: 1500, hard-coded

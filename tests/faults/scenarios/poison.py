@@ -27,6 +27,18 @@ def _json(**changes: object) -> bytes:
     return orjson.dumps({name: value for name, value in (GOOD | changes).items() if value is not ...})
 
 
+def _with(options: bytes) -> bytes:
+    """By hand: orjson writes no number beyond 64 bits."""
+    return b'{"id": "poison", "app": "news", "title": "t", "options": %b}' % options
+
+
+def _state(depth: int) -> bytes:
+    state = b'{"a":' * depth + b"1" + b"}" * depth
+    return b'{"push_type": "liveactivity", "live_activity": {"event": "update", "content_state": %b}}' % state
+
+
+HUGE = [2**31, 2**63, 2**64, 10**29, -(2**70)]
+
 KINDS: dict[str, Callable[[random.Random], Malformed]] = {
     "noise": lambda rng: (b"user-1", rng.randbytes(rng.randint(1, 400))),
     "empty": lambda _: (b"user-1", b""),
@@ -50,6 +62,13 @@ KINDS: dict[str, Callable[[random.Random], Malformed]] = {
     "large": lambda rng: (b"user-1", _json(body="x" * rng.randint(100_000, 600_000), nonsense=1)),
     "unknown_schema": lambda rng: (b"user-1", FRAME + rng.randbytes(8) + b"whatever"),
     "registry_frame": lambda rng: (b"user-1", b"\0" + rng.randbytes(4) + b"whatever"),
+    "huge_badge": lambda rng: (
+        b"user-1",
+        _with(b'{"badge": %d}' % rng.choice(HUGE)),
+    ),
+    "huge_time": lambda rng: (b"user-1", _json(created_at=rng.choice([2**53, 2**63 - 1, -1, 1_800_000_000]))),
+    "deep_state": lambda rng: (b"user-1", _with(_state(rng.randint(65, 900)))),
+    "half_surrogate": lambda _: (b"user-1", rb'{"id": "poison", "app": "news", "title": "\ud800 and more"}'),
     "half_frame": lambda rng: (b"user-1", FRAME + rng.randbytes(rng.randint(0, 7))),
 }
 

@@ -1,0 +1,98 @@
+"""aiokafka's reader of fetched records, so that a header name that is not UTF-8 does not end the consumer.
+
+Kafka takes any bytes as a header's name, and C, Go and .NET clients write them. aiokafka decodes names as UTF-8 and
+raises in its fetch loop, which ends the process at every start. Such a name is read with U+FFFD in its place here.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, SupportsIndex
+
+from aiokafka.consumer import fetcher
+from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.memory_records import MemoryRecords, _MemoryRecordsPy
+
+logger = logging.getLogger(__name__)
+
+
+class _Lenient(bytearray):
+    """Bytes whose parts decode whatever they are."""
+
+    def __getitem__(self, at: SupportsIndex | slice) -> Any:
+        found = super().__getitem__(at)
+        return _Lenient(found) if isinstance(found, bytearray) else found
+
+    def decode(self, encoding: str = "utf-8", errors: str = "replace") -> str:
+        return super().decode(encoding, "replace")
+
+
+# Final for type checkers alone.
+_Batch: Any = _DefaultRecordBatchPy
+_Records: Any = _MemoryRecordsPy
+_Fetched: Any = MemoryRecords
+_OfPartition: Any = PartitionRecords
+
+
+class _LenientBatch(_Batch):  # type: ignore[misc]
+    _buffer: bytearray
+
+    def _maybe_uncompress(self) -> None:
+        super()._maybe_uncompress()
+        self._buffer = _Lenient(self._buffer)
+
+
+class _LenientRecords(_Records):  # type: ignore[misc]
+    def next_batch(self) -> Any:
+        data = self._next_slice
+        batch = super().next_batch()
+        return _LenientBatch(data) if batch is not None and batch.magic >= 2 else batch
+
+
+class KeptRecords(_Fetched):  # type: ignore[misc]
+    """Fetched records with their bytes, to be read once more."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.data = data
+
+
+class TolerantRecords(_OfPartition):  # type: ignore[misc]
+    """Records of one partition and fetch. They are read by aiokafka's C code until a header's name fails."""
+
+    _tp: Any
+    _records: Any
+    _records_iterator: Any
+    _aborted_producers: set[int]
+    next_fetch_offset: int
+
+    def __init__(self, tp: Any, records: Any, aborted_transactions: Any, *rest: Any) -> None:
+        super().__init__(tp, records, aborted_transactions, *rest)
+        self._kept = records
+        self._aborted = aborted_transactions
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._records_iterator)
+        except StopIteration:
+            self._records_iterator = None
+            raise
+        except UnicodeDecodeError:
+            if isinstance(self._records, _LenientRecords):
+                raise
+        place = (self._tp.topic, self._tp.partition, self.next_fetch_offset)
+        logger.warning("%s[%d]: a header's name is not UTF-8, at or after offset %d; read with U+FFFD", *place)
+        # From the start of what was fetched: records below `next_fetch_offset` are passed over.
+        self._records = _LenientRecords(self._kept.data)
+        self._aborted_transactions = sorted(self._aborted or [], key=lambda aborted: aborted[1])
+        self._aborted_producers = set()
+        self._records_iterator = self._unpack_records()
+        return next(self)
+
+
+def install() -> None:
+    """Has every aiokafka consumer of this process read so. Called more than once it changes nothing."""
+    module: Any = fetcher
+    module.MemoryRecords = KeptRecords
+    module.PartitionRecords = TolerantRecords
