@@ -19,15 +19,13 @@ def apple_sound(sound: str | Sound) -> str | dict[str, Any]:
     return {"critical": 1, "name": sound.name} | ({} if sound.volume is None else {"volume": sound.volume})
 
 
-def apple_fields(content: Content, options: Options) -> dict[str, Any]:
-    """What `aps` has beside alert, sound, badge and thread, also of what FCM passes on to APNs."""
-    fields: dict[str, Any] = {}
+def add_apple_fields(aps: dict[str, Any], content: Content, options: Options) -> None:
+    """Adds what `aps` has beside alert, sound, badge and thread, also to what FCM passes on to APNs."""
     if content.category:
-        fields["category"] = content.category
+        aps["category"] = content.category
     if options.interruption_level is not None:
-        fields["interruption-level"] = options.interruption_level
+        aps["interruption-level"] = options.interruption_level
     if options.relevance_score is not None:
-        fields["relevance-score"] = options.relevance_score
+        aps["relevance-score"] = options.relevance_score
     if options.mutable_content or content.image:  # without it no extension of the app could load the image
-        fields["mutable-content"] = 1
-    return fields
+        aps["mutable-content"] = 1

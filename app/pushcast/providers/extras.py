@@ -33,13 +33,17 @@ def own_object(content: Content) -> dict[str, Any]:
 
 def data_of(content: Content) -> dict[str, Any]:
     """The producer's data, and ours in its own key."""
-    own = own_object(content)
-    return {**content.data, OWN_KEY: own} if own else content.data
+    if not (content.image or content.link or content.actions):
+        return content.data
+    return {**content.data, OWN_KEY: own_object(content)}
 
 
 def overridden(fields: dict[str, Any], message: Message, platform: Platform) -> dict[str, Any]:
     """The platform's message with the producer's own part merged into it. Fields are ours to change afterwards."""
-    patch = message.content.platforms.get(platform)
+    platforms = message.content.platforms
+    if not platforms:  # as nearly always: the hash of an enum's member costs more than all the rest
+        return fields
+    patch = platforms.get(platform)
     return merged(fields, patch) if patch else fields
 
 

@@ -16,7 +16,7 @@ from pushcast.model.batch import Message
 from pushcast.model.notification import Options
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.apns.live_activity import fields_of
-from pushcast.providers.apple import apple_fields, apple_sound
+from pushcast.providers.apple import add_apple_fields, apple_sound
 from pushcast.providers.extras import data_of, overridden, too_large
 from pushcast.providers.unsendable import Unsendable
 
@@ -128,9 +128,14 @@ def _headers(push_type: str, priority: str, topic: str) -> Headers:
 
 def _aps(message: Message) -> dict[str, Any]:
     content, options = message.content, message.options
-    texts = (("title", content.title), ("subtitle", content.subtitle), ("body", content.body))
     aps: dict[str, Any] = {}
-    alert = {key: text for key, text in texts if text}
+    alert = {}
+    if content.title:
+        alert["title"] = content.title
+    if content.subtitle:
+        alert["subtitle"] = content.subtitle
+    if content.body:
+        alert["body"] = content.body
     if alert:
         aps["alert"] = alert
     if options.sound:
@@ -139,7 +144,8 @@ def _aps(message: Message) -> dict[str, Any]:
         aps["badge"] = options.badge
     if options.thread_id:
         aps["thread-id"] = options.thread_id
-    return aps | apple_fields(content, options)
+    add_apple_fields(aps, content, options)
+    return aps
 
 
 def _collapse_id(options: Options) -> bytes | None:

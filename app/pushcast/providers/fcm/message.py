@@ -12,7 +12,7 @@ import orjson
 from pushcast.model.batch import Message
 from pushcast.model.notification import Content, Options
 from pushcast.model.words import Platform, Reason
-from pushcast.providers.apple import apple_fields, apple_sound
+from pushcast.providers.apple import add_apple_fields, apple_sound
 from pushcast.providers.expiry import epoch_seconds, ttl_seconds
 from pushcast.providers.extras import data_of, json_text, overridden, refuse_background_with_something, too_large
 from pushcast.providers.identity import HOLE, NAME
@@ -138,7 +138,8 @@ def _aps(content: Content, options: Options) -> dict[str, Any]:
         aps["badge"] = options.badge
     if options.thread_id:
         aps["thread-id"] = options.thread_id
-    return aps | apple_fields(content, options)
+    add_apple_fields(aps, content, options)
+    return aps
 
 
 def _settle_kind(fields: dict[str, Any], urgent: bool, collapse_id: str | None) -> None:
