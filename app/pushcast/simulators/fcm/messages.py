@@ -29,6 +29,18 @@ class _Notification(msgspec.Struct, forbid_unknown_fields=True):
     image: str | None = None
 
 
+# https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages#AndroidNotification
+_ANDROID_NOTIFICATION: Final = frozenset(
+    (
+        *("title", "body", "icon", "color", "sound", "tag", "click_action", "body_loc_key", "body_loc_args"),
+        *("title_loc_key", "title_loc_args", "channel_id", "ticker", "sticky", "event_time", "local_only"),
+        *("notification_priority", "default_sound", "default_vibrate_timings", "default_light_settings"),
+        *("vibrate_timings", "visibility", "notification_count", "light_settings", "image"),
+        *("bypass_proxy_notification", "proxy"),
+    )
+)
+
+
 class _Android(msgspec.Struct, forbid_unknown_fields=True):
     collapse_key: str | None = None
     priority: Literal["normal", "high", "NORMAL", "HIGH"] | None = None
@@ -132,6 +144,10 @@ def _fault(message: _Message, android: _Android | None, size: int) -> FcmFault |
     for key in message.data or ():
         if key in {"from", "message_type"} or key.startswith(_RESERVED):
             return field_violation("message.data", f"Invalid data payload key: {key}")
+    unknown = (android.notification or {}).keys() - _ANDROID_NOTIFICATION if android is not None else set()
+    if unknown:
+        problem = f"Invalid JSON payload received. Unknown name \"{min(unknown)}\" at 'message.android.notification': "
+        return field_violation("message.android.notification", problem + "Cannot find field.", error_code=None)
     if android is not None and android.ttl is not None:
         ttl = _TTL.fullmatch(android.ttl)
         if ttl is None:
