@@ -45,7 +45,8 @@ def cluster_facts(client: Mapping[str, Any], names: Sequence[str], timeout: floa
     admin = open_admin(client)
     found: dict[str, TopicFacts] = {}
     try:
-        cluster_id = str(admin.list_topics(names[0], timeout=timeout).cluster_id)
+        # All topics: asking for one would make it anew where brokers create topics by themselves.
+        cluster_id = str(admin.list_topics(timeout=timeout).cluster_id)
         answers = admin.describe_topics(TopicCollection(list(names)), request_timeout=timeout)
         for name, answer in answers.items():
             try:
