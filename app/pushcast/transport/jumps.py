@@ -74,6 +74,10 @@ class Jumps:
             if known is not None and at is not None and at.awaiting_reset and tp not in self._suspected:
                 self._suspected[tp] = known.next_arrival, known.last_timestamp_ms
 
+    def doubt(self, tp: TP, position: int) -> None:
+        """A new owner stands at a committed position that the log does not seem to hold."""
+        self._suspected[tp] = position, None
+
     async def settle(self, consumer: Any) -> dict[TP, Jump]:
         """Where the suspected ones went on. Those that were cut stand at their new start, which is committed.
 

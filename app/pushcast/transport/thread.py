@@ -247,7 +247,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
     async def restore(self, tps: Iterable[TP]) -> Restored:
         """Reads the committed offsets and metadata of assigned partitions and seeks to them.
 
-        A partition without a commit starts at the beginning of its log. One OffsetFetch request for all.
+        A partition without a commit starts at the beginning of its log. One request of each kind for all.
         Raises KafkaError when Kafka refuses.
         """
         return cast(Restored, await self.call_thread(self._restore, list(tps)))
@@ -257,8 +257,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
         lease = self._lease()
         wanted = [TopicPartition(tp.topic, tp.partition) for tp in tps]
         found = await consumer._coordinator.fetch_committed_offsets(wanted)
-        missing = [tp for tp in wanted if tp not in found]
-        earliest = await consumer.beginning_offsets(missing) if missing else {}
+        earliest, ends = await consumer.beginning_offsets(wanted), await consumer.end_offsets(wanted)
         committed: dict[TP, Committed] = {}
         start: dict[TP, int] = {}
         if lease is not self._lease():
@@ -267,6 +266,8 @@ class ConsumerThread(AIOKafkaConsumerThread):
             if key in found:
                 committed[tp] = Committed(found[key].offset, found[key].metadata or "")
                 start[tp] = found[key].offset
+                if not earliest[key] <= start[tp] <= ends[key]:
+                    self._jumps.doubt(tp, start[tp])  # aiokafka goes on at the beginning of the log and says nothing
             else:
                 committed[tp] = Committed(None, "")
                 start[tp] = earliest[key]
