@@ -36,7 +36,7 @@ async def test_a_barrier_resolves_when_its_records_can_be_read(
     barrier = outbox.barrier()
     for number in range(100):
         outbox.put(
-            barrier, topic, number % 4, b"%d" % number, b"k", {"h": b"1"}, timestamp_ms=1_700_000_000_000 + number
+            barrier, topic, number % 4, b"%d" % number, b"k", [("h", b"1")], timestamp_ms=1_700_000_000_000 + number
         )
     await asyncio.wait_for(barrier.wait(), 20)
     found = await asyncio.to_thread(read_all, kafka, topic)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from pushcast.config.security import KafkaSecurity
@@ -65,6 +65,18 @@ def open_producer(client: Mapping[str, Any], **settings: Any) -> Producer:
 def open_admin(client: Mapping[str, Any], **settings: Any) -> AdminClient:
     """For questions about topics and groups. `settings` as for `open_consumer`."""
     return AdminClient({**client, **_dotted(settings)}, logger=ClientLog())
+
+
+def cluster_metadata(admin: AdminClient, timeout_seconds: float) -> Any:
+    """Topics, brokers and cluster id (`confluent_kafka.admin.ClusterMetadata`). Raises KafkaException.
+
+    The client's own lines are logged first: why TLS or a password was refused, it says nowhere else.
+    """
+    try:
+        return admin.list_topics(timeout=timeout_seconds)
+    except KafkaException:
+        admin.poll(0)
+        raise
 
 
 class ClientLog:

@@ -21,7 +21,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from pushcast.kafka.clients import open_admin
+from pushcast.kafka.clients import cluster_metadata, open_admin
 from pushcast.kafka.topics.diff import Action, Change, ClusterTopic, diff
 from pushcast.kafka.topics.errors import ClusterUnavailable, TopologyConflict
 from pushcast.kafka.topics.model import Topology
@@ -104,7 +104,7 @@ def apply(
 
 
 def _describe(admin: AdminClient, names: set[str], timeout_seconds: float) -> dict[str, ClusterTopic]:
-    metadata = _ask(lambda: admin.list_topics(timeout=timeout_seconds))
+    metadata = _ask(lambda: cluster_metadata(admin, timeout_seconds))
     found = {name: topic for name, topic in metadata.topics.items() if name in names and topic.partitions}
     if not found:
         return {}
@@ -194,7 +194,7 @@ def _unseen(
     client: Mapping[str, Any], admin: AdminClient, topology: Topology, partitions: int, timeout_seconds: float
 ) -> list[str]:
     """Per live broker, the topics that it does not know wholly, asked at that broker alone."""
-    brokers = _ask(lambda: admin.list_topics(timeout=timeout_seconds)).brokers
+    brokers = _ask(lambda: cluster_metadata(admin, timeout_seconds)).brokers
     unseen = []
     for number, broker in sorted(brokers.items()):
         # A fresh client knows no broker but this one, so its first metadata request goes there.

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.clients import client_config, open_admin
+from pushcast.kafka.clients import client_config, cluster_metadata, open_admin
 from pushcast.kafka.topics.diff import count_refusal
 from pushcast.kafka.topics.errors import ClusterUnavailable, PartitionsDiffer
 from pushcast.kafka.topics.load import load_topology
@@ -46,7 +46,7 @@ def cluster_facts(client: Mapping[str, Any], names: Sequence[str], timeout: floa
     found: dict[str, TopicFacts] = {}
     try:
         # All topics: asking for one would make it anew where brokers create topics by themselves.
-        cluster_id = str(admin.list_topics(timeout=timeout).cluster_id)
+        cluster_id = str(cluster_metadata(admin, timeout).cluster_id)
         answers = admin.describe_topics(TopicCollection(list(names)), request_timeout=timeout)
         for name, answer in answers.items():
             try:
