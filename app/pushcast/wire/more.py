@@ -1,6 +1,7 @@
 """What a message has beyond the columns of its first schema, as one JSON text: absent for nearly all messages.
 
-A reader of an earlier release does not know the schema that holds it, and waits; it never sends half a message.
+A sender of an earlier release does not know the schema that holds it: the batch becomes a dead letter
+(`unknown_schema`), which can be redriven. It never sends half a message.
 """
 
 from __future__ import annotations
