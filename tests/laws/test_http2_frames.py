@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from pushcast.http2.block_reader import read_block
 from pushcast.http2.errors import PeerViolation
-from pushcast.http2.frames import Frame, FrameSplitter, pack_frame, strip_padding
+from pushcast.http2.frames import Frame, pack_frame, strip_padding
 from pushcast.http2.hpack import EncoderTable, ResponseDecoder, compile_template, encode_integer
 from pushcast.http2.request import Template, Varying
+from unit.http2.splitter import FrameSplitter
 
 FRAMES = st.lists(
     st.builds(

@@ -21,8 +21,7 @@ from pushcast.bench.whole import Whole, run_all, used
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime.layout import processes
-from pushcast.send.agent import group_of
-from pushcast.wire import topics
+from pushcast.wire import groups, topics
 
 SHAPES: Final = ("alert", "chat")
 PLATFORMS: Final = (Platform.APNS, Platform.FCM)
@@ -119,7 +118,7 @@ class _Chain:
 
     def _committed(self) -> bool:
         return all(
-            self._cluster.committed(group_of(platform, LANE), topic) == self._cluster.ends(topic)
+            self._cluster.committed(groups.send(platform, LANE), topic) == self._cluster.ends(topic)
             for platform in PLATFORMS
             for topic in (topics.send(platform, LANE),)
         )

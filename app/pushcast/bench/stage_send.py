@@ -22,9 +22,8 @@ from pushcast.model.ids import delivery_id, token_hash
 from pushcast.model.notification import Content
 from pushcast.model.notification import Options as SendOptions
 from pushcast.model.words import Lane, Platform
-from pushcast.send.agent import group_of
 from pushcast.simulators.configuration import provider_settings
-from pushcast.wire import topics
+from pushcast.wire import groups, topics
 from pushcast.wire.batches import encode_batch
 
 ROW = "stage/apns"
@@ -36,7 +35,7 @@ BODY = "x" * 800  # with title, data and quotes a payload of about 1 KB
 TTL_MS = 3_600_000
 TIMEOUT_SECONDS = 300.0
 TOPIC = topics.send(Platform.APNS, Lane.BULK)
-GROUP = group_of(Platform.APNS, Lane.BULK)
+GROUP = groups.send(Platform.APNS, Lane.BULK)
 
 
 def run(options: Options) -> Result:

@@ -16,7 +16,7 @@ from pushcast.demo.world import World
 from pushcast.kafka.clients import client_config, open_producer
 from pushcast.model.errors import PushcastError
 from pushcast.model.ids import partition_of
-from pushcast.wire import topics
+from pushcast.wire import groups, topics
 
 REGISTER_SECONDS = 120.0
 POLL_SECONDS = 0.2
@@ -86,7 +86,7 @@ def register(world: World, books: Books, devices: list[DeviceOf], progress: Prog
     deadline = time.monotonic() + REGISTER_SECONDS
     while True:
         world.check_roles()
-        lag = books.lag("pushcast-register", topics.DEVICE_CHANGED).records
+        lag = books.lag(groups.REGISTER, topics.DEVICE_CHANGED).records
         unseen = len(devices) if lag else _unseen(world, books, planners, len(devices))
         visible = max(0, len(devices) - unseen)
         progress("devices visible to planners", visible, len(devices))

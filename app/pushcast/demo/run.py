@@ -16,7 +16,7 @@ from pushcast.demo.strikes import Strikes
 from pushcast.demo.world import World
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane
-from pushcast.wire import topics
+from pushcast.wire import groups, topics
 
 DRAIN_SECONDS = 300.0
 SETTLE_SECONDS = 20.0
@@ -75,7 +75,7 @@ def _expected(plan: Plan, devices: list[DeviceOf]) -> int:
 def _drain(world: World, books: Books, progress: Progress, trickle: Trickle, pushes: int) -> None:
     """Waits until every lane's planner and every sender has finished what there is."""
     deadline = time.monotonic() + DRAIN_SECONDS
-    retries = [("pushcast-settle", topics.retry(delay)) for delay in topics.RETRY_DELAY_SECONDS]
+    retries = [(groups.SETTLE, topics.retry(delay)) for delay in topics.RETRY_DELAY_SECONDS]
     others = [(planner_group(lane), topics.notification(lane)) for lane in Lane]
     others += [
         (f"pushcast-send-{platform}-{lane}", topics.send(platform, lane))
@@ -124,7 +124,7 @@ def _await_removals(books: Books) -> int:
     deadline = time.monotonic() + SETTLE_SECONDS
     # In this order: a verdict is done when its hold is written.
     while time.monotonic() < deadline and any(
-        books.lag("pushcast-register", topic).records for topic in (topics.TOKEN_INVALID, topics.TOKEN_HOLD)
+        books.lag(groups.REGISTER, topic).records for topic in (topics.TOKEN_INVALID, topics.TOKEN_HOLD)
     ):
         time.sleep(POLL_SECONDS)
     return books.tombstones(topics.DEVICE)

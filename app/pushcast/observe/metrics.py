@@ -50,7 +50,6 @@ class Metrics(Collector):
         self.registry: Final = CollectorRegistry()
         self._vocabulary = vocabulary
         self._sources: list[Source] = []
-        self._zeros: list[Sample] = []
         self._counts: dict[tuple[MetricName, Labels], float] = {}
         self._histograms: dict[tuple[MetricName, Labels], _Histogram] = {}
         ProcessCollector(registry=self.registry)
@@ -59,10 +58,6 @@ class Metrics(Collector):
     def add_source(self, source: Source) -> None:
         """Asks `source` at every scrape from now on."""
         self._sources.append(source)
-
-    def start_at_zero(self, name: MetricName, labels: Iterable[Labels]) -> None:
-        """Shows a counter from the start, so that its first increment is a rate and not a beginning."""
-        self._zeros += [Sample(name, 0, each) for each in labels]
 
     def count(self, name: MetricName, amount: float = 1, labels: Labels = ()) -> None:
         """Adds to a counter that nobody keeps elsewhere."""
@@ -101,7 +96,7 @@ class Metrics(Collector):
     def _values(self) -> dict[MetricName, dict[Labels, float]]:
         values: dict[MetricName, dict[Labels, float]] = {}
         own = [Sample(name, value, labels) for (name, labels), value in self._counts.items()]
-        for source in (lambda: self._zeros, *self._sources, lambda: own, self._refused):
+        for source in (*self._sources, lambda: own, self._refused):
             for name, value, labels in source():
                 metric = BY_NAME[name]
                 series = values.setdefault(name, {})

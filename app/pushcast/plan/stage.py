@@ -12,14 +12,9 @@ from pushcast.plan.agent import PlanStage, bounds
 from pushcast.plan.exact import build_handover
 from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
 from pushcast.stream.table import Table
-from pushcast.wire import topics
+from pushcast.wire import groups, topics
 
 ROLE = "planner"
-
-
-def group_of(lane: Lane) -> str:
-    """Consumer group of the planner App of a lane."""
-    return f"pushcast-plan-{lane}"
 
 
 def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
@@ -47,7 +42,7 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
 
     return StageSpec(
         role=ROLE,
-        group=group_of(lane),
+        group=groups.plan(lane),
         subscriptions=(Subscription((topics.notification(lane),), bounds(settings)),),
         build=made,
         tables=(TableSpec(topics.DEVICE),),

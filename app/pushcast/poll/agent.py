@@ -30,11 +30,7 @@ from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Barrier, Batch, CallLater, Fatal, Outbox
 from pushcast.stream.stage import Stage
 from pushcast.stream.tenure import Tenures
-
-
-def group_of(platform: Platform) -> str:
-    """Consumer group of those who ask about a platform's tickets."""
-    return f"pushcast-poll-{platform}"
+from pushcast.wire import groups
 
 
 class PollStage(Stage):
@@ -61,7 +57,7 @@ class PollStage(Stage):
         `invalid_in_a_row`: when so many tokens are dead at once, or without a live one between, that it is not
         believed."""
         self.figures = figures
-        self._group = group_of(platform)
+        self._group = groups.poll(platform)
         self._clock = clock
         self._first_seconds = first_seconds
         self._fatal = fatal

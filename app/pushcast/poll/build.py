@@ -34,7 +34,7 @@ def build(
     fatal: Fatal = end_process,
     call_later: CallLater | None = None,
 ) -> PollStage:
-    """The stage for `topics.ticket(platform)` in the group `group_of(platform)`. `sources`: started, by app."""
+    """The stage for `topics.ticket(platform)` in the group `groups.poll(platform)`. `sources`: started, by app."""
     clock = clock or SystemClock()
     return PollStage(
         platform=platform,

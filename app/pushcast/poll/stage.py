@@ -8,12 +8,12 @@ from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
-from pushcast.poll.agent import PollStage, group_of
+from pushcast.poll.agent import PollStage
 from pushcast.poll.build import FETCH_BYTES, bounds, build
 from pushcast.poll.figures import Figures
 from pushcast.stream.spec import Host, StageSpec, Subscription
 from pushcast.stream.table import Table
-from pushcast.wire import topics
+from pushcast.wire import groups, topics
 
 ROLE = "settler"
 
@@ -46,7 +46,7 @@ def _spec(settings: Settings, platform: Platform, names: Sequence[str]) -> Stage
 
     return StageSpec(
         role=ROLE,
-        group=group_of(platform),
+        group=groups.poll(platform),
         subscriptions=(Subscription((topics.ticket(platform),), bounds(settings)),),
         build=made,
         waits_seconds=settings.tickets.ask_after_seconds,

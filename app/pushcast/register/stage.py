@@ -14,9 +14,9 @@ from pushcast.register.names import Topics
 from pushcast.register.ports import Counters
 from pushcast.stream.spec import Host, StageSpec, TableSpec
 from pushcast.stream.table import Table
+from pushcast.wire import groups
 
 ROLE = "registrar"
-GROUP = "pushcast-register"
 
 
 def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
@@ -40,7 +40,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
     return [
         StageSpec(
             role=ROLE,
-            group=GROUP,
+            group=groups.REGISTER,
             subscriptions=subscriptions(settings, names),
             build=made,
             tables=(TableSpec(names.device, writer=STAGE),),

@@ -41,6 +41,7 @@ from pushcast.stream.callbacks import guarded
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Batch, CallLater, Fatal, Outbox
 from pushcast.stream.stage import Stage
+from pushcast.wire import groups
 
 logger = logging.getLogger(__name__)
 
@@ -51,11 +52,6 @@ KEEP_PART = 16
 CROWD_PART = 2
 #: After the first notice that a partition goes. What has left by then is answered, or given up, before it is gone.
 LAST_LEAVING_SECONDS = 1.0
-
-
-def group_of(platform: Platform, lane: Lane) -> str:
-    """Consumer group of the senders of a platform and lane; it stands in the ledger header of every receipt."""
-    return f"pushcast-send-{platform}-{lane}"
 
 
 class SendStage(Stage):
@@ -92,7 +88,7 @@ class SendStage(Stage):
         self.lane = lane
         self.figures = figures
         self.budget = budget
-        self._group = group_of(platform, lane)
+        self._group = groups.send(platform, lane)
         self._providers = providers
         self._outbox = outbox
         self._quiesce_seconds = quiesce_seconds

@@ -54,7 +54,7 @@ def build(
     breakers: Breakers | None = None,
     proof: Proof | None = None,
 ) -> SendStage:
-    """The stage for `topics.send(platform, lane)` in the group `group_of(platform, lane)`.
+    """The stage for `topics.send(platform, lane)` in the group `groups.send(platform, lane)`.
 
     `providers`: started, by app; an app that is not there is answered with `not_configured`. Give the stages of one
     process the same `budget` and `breakers`: `settings.send.max_in_flight` is per process, and so is what is known of a

@@ -12,7 +12,7 @@ from pushcast.observe import sources
 from pushcast.observe.catalogue import MetricName
 from pushcast.observe.metrics import Sample
 from pushcast.providers.port import Pooled, Provider
-from pushcast.send.agent import SendStage, group_of
+from pushcast.send.agent import SendStage
 from pushcast.send.budget import Budget
 from pushcast.send.build import bounds, build, build_breakers
 from pushcast.send.exact import build_ledgers
@@ -23,7 +23,7 @@ from pushcast.send.quota_shares import QuotaShares, Sending
 from pushcast.stream.ports import PatientOutbox
 from pushcast.stream.spec import Host, StageSpec, Subscription
 from pushcast.stream.table import Table
-from pushcast.wire import topics
+from pushcast.wire import groups, topics
 
 ROLE = "sender"
 #: A send record holds up to 1,000 targets: few of them a poll, and many bytes a fetch.
@@ -37,7 +37,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
     return [
         StageSpec(
             role=ROLE,
-            group=group_of(platform, lane),
+            group=groups.send(platform, lane),
             subscriptions=(Subscription((topics.send(platform, lane),), bounds(settings)),),
             build=partial(senders.build, platform, lane),
             fetch=FETCH,
@@ -73,7 +73,7 @@ class Senders:
                 MetricName.PROVIDER_SECONDS, seconds, (app, sent_by)
             )
         providers = self._providers_of(platform, host)
-        ledgers = build_ledgers(self._settings, group_of(platform, lane), host.outbox)
+        ledgers = build_ledgers(self._settings, groups.send(platform, lane), host.outbox)
         host.metrics.add_source(lambda: sources.takeovers(ROLE, lane, ledgers.counters))
         stage = build(
             self._settings,

@@ -82,11 +82,6 @@ def decode_batch(value: bytes) -> SendBatch:
     )
 
 
-def target_bytes(user: str, device: str, address: bytes) -> int:
-    """Upper bound of what one target adds to a batch, in bytes; ids count four bytes a character."""
-    return 4 * (len(user) + len(device)) + len(address) + 120
-
-
 def _message(message: Message) -> dict[str, Any]:
     content, options, targets = message.content, message.options, message.targets
     return {

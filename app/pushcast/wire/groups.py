@@ -1,4 +1,4 @@
-"""Names of the consumer groups, for tools that ask how far a stage has come."""
+"""Names of the consumer groups: for the stages themselves, and for tools that ask how far they have come."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Final
 
 from pushcast.model.words import Lane, Platform
 
+REGISTER: Final = "pushcast-register"
 SETTLE: Final = "pushcast-settle"
 
 
@@ -17,3 +18,8 @@ def plan(lane: Lane) -> str:
 def send(platform: Platform, lane: Lane) -> str:
     """The senders of a platform and lane."""
     return f"pushcast-send-{platform}-{lane}"
+
+
+def poll(platform: Platform) -> str:
+    """Those who ask about a platform's tickets."""
+    return f"pushcast-poll-{platform}"

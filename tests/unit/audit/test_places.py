@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 from pushcast.audit.places import PLACES, Search
+from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
-from pushcast.plan.stage import group_of as plan_group
-from pushcast.send.agent import group_of
+from pushcast.runtime.hosted import specs_of
+from pushcast.runtime.roles import ROLES
 from pushcast.settle.agent import GROUP, SOURCES
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
@@ -43,7 +44,9 @@ def test_void_records_fences_and_junk_are_no_place() -> None:
 def test_the_groups_are_those_of_the_stages() -> None:
     assert GROUP == groups.SETTLE
     assert {topic for group, topic, _ in PLACES if group == GROUP} == set(SOURCES)
+    app = {"fcm": {"service_account_file": "f", "project_id": "p"}, "expo": {}}
+    settings = Settings.model_validate({"apps": {"news": app}})
+    hosted = {spec.group for role in ROLES for spec in specs_of(role, settings, list(Lane), [Platform.FCM])}
+    assert {groups.REGISTER, groups.SETTLE, groups.poll(Platform.EXPO)} <= hosted
     for lane in Lane:
-        assert plan_group(lane) == groups.plan(lane)
-        for platform in Platform:
-            assert group_of(platform, lane) == groups.send(platform, lane)
+        assert {groups.plan(lane), groups.send(Platform.FCM, lane)} <= hosted

@@ -24,7 +24,6 @@ from pushcast.http2.frames import (
     RST_STREAM,
     SETTINGS,
     SETTINGS_MAX_CONCURRENT_STREAMS,
-    FrameSplitter,
     pack_data,
     pack_goaway,
     pack_headers,
@@ -34,6 +33,7 @@ from pushcast.http2.frames import (
     pack_settings_ack,
     pack_window_update,
 )
+from unit.http2.splitter import FrameSplitter
 
 Script = Callable[["Peer", int, dict[bytes, bytes], bytes], None]
 

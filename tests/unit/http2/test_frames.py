@@ -11,7 +11,6 @@ from pushcast.http2.frames import (
     FRAME_SIZE_ERROR,
     HEADERS,
     Frame,
-    FrameSplitter,
     frame_header,
     frame_prefix,
     pack_data,
@@ -23,6 +22,7 @@ from pushcast.http2.frames import (
     unpack_goaway,
     unpack_settings,
 )
+from unit.http2.splitter import FrameSplitter
 
 
 def test_a_frame_header_is_nine_bytes_in_network_order() -> None:

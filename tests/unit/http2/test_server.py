@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pushcast.http2 import frames as f
 from pushcast.http2.server import ServerConnection, ServerSettings
 from pushcast.http2.server_hpack import Shape, status_field
+from unit.http2.splitter import FrameSplitter
 
 
 class Wire(asyncio.Transport):
@@ -103,7 +104,7 @@ def outcome(chunks: list[bytes]) -> tuple[list[tuple[bytes, bytes]], dict[int, b
     for chunk in chunks:
         connection.data_received(chunk)
     bodies: dict[int, bytes] = {}
-    for frame in f.FrameSplitter().feed(bytes(wire.written)):
+    for frame in FrameSplitter().feed(bytes(wire.written)):
         if frame.type == f.DATA:
             bodies[frame.stream_id] = bodies.get(frame.stream_id, b"") + frame.payload
     return handler.requests, bodies, handler.violations
@@ -136,7 +137,7 @@ def test_a_hostile_client_ends_its_connection_and_nothing_else(mutations: list[t
     connection, wire, handler = connected()
     for start in range(0, len(mutated), size):
         connection.data_received(bytes(mutated[start : start + size]))
-    frames = f.FrameSplitter(f.LARGEST_MAX_FRAME_BYTES).feed(bytes(wire.written))
+    frames = FrameSplitter(f.LARGEST_MAX_FRAME_BYTES).feed(bytes(wire.written))
     if "http2_error" in handler.violations:
         assert frames[-1].type == f.GOAWAY
         assert wire.closed
@@ -156,7 +157,7 @@ def test_windows_of_connection_and_stream_hold_answers_back() -> None:
     connection.data_received(request(encoder, 1, "/a", b"x" * 25))
 
     def received() -> int:
-        return sum(len(fr.payload) for fr in f.FrameSplitter().feed(bytes(wire.written)) if fr.type == f.DATA)
+        return sum(len(fr.payload) for fr in FrameSplitter().feed(bytes(wire.written)) if fr.type == f.DATA)
 
     assert received() == 10
     connection.data_received(f.pack_window_update(1, 5))
@@ -205,7 +206,7 @@ def test_the_connection_window_is_given_back_as_it_is_used() -> None:
     connection.data_received(f.PREFACE + f.pack_settings({}) + f.pack_settings_ack())
     for number in range(9):
         connection.data_received(request(encoder, 1 + 2 * number, "/a", b"x" * 4_000))
-    frames = f.FrameSplitter().feed(bytes(wire.written))
+    frames = FrameSplitter().feed(bytes(wire.written))
     updates = [f.unpack_u32(fr.payload, "W") for fr in frames if fr.type == f.WINDOW_UPDATE and fr.stream_id == 0]
     assert updates == [36_000]
 

@@ -25,7 +25,6 @@ from pushcast.http2.frames import (
     SETTINGS,
     SETTINGS_MAX_CONCURRENT_STREAMS,
     Frame,
-    FrameSplitter,
     pack_data,
     pack_headers,
     pack_settings,
@@ -37,6 +36,7 @@ from pushcast.http2.leave import MayLeave, always
 from pushcast.http2.options import ConnectionOptions
 from pushcast.http2.queue import WorkQueue
 from pushcast.http2.request import Job, Outcomes, Response, Template, Varying
+from unit.http2.splitter import FrameSplitter
 
 TIMEOUT_SECONDS = 1_000.0
 

@@ -50,11 +50,6 @@ def test_counts_that_nobody_keeps_elsewhere_are_kept_here(metrics: Metrics) -> N
     assert _scrape(metrics)["pushcast_log_lines_suppressed_total", ()] == 5
 
 
-def test_a_counter_can_be_shown_at_zero_before_its_first_increment(metrics: Metrics) -> None:
-    metrics.start_at_zero(Name.BATCHES, [("apns", "bulk")])
-    assert _scrape(metrics)["pushcast_batches_total", (("lane", "bulk"), ("platform", "apns"))] == 0
-
-
 def test_a_histogram_counts_cumulatively_with_bounds_included(metrics: Metrics) -> None:
     metrics.observe(Name.PROVIDER_SECONDS, [0.005, 0.006, 11.0], ("news", "apns"))
     metrics.observe(Name.PROVIDER_SECONDS, [0.2], ("news", "apns"))

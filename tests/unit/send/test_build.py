@@ -6,9 +6,9 @@ from structlog.testing import capture_logs
 from pushcast.config.settings import Kafka, Retry, Send, Settings
 from pushcast.model.batch import MAX_BATCH_BYTES, MAX_TARGETS
 from pushcast.model.words import Lane, Platform
-from pushcast.send.agent import group_of
 from pushcast.send.budget import Budget
 from pushcast.send.build import bounds, build
+from pushcast.wire import groups
 from unit.send.twin import TwinOutbox, TwinProvider
 
 
@@ -51,7 +51,7 @@ def test_memory_over_all_partitions_stays_bounded_when_partitions_grow() -> None
 
 
 def test_the_group_names_platform_and_lane() -> None:
-    assert group_of(Platform.APNS, Lane.BULK) == "pushcast-send-apns-bulk"
+    assert groups.send(Platform.APNS, Lane.BULK) == "pushcast-send-apns-bulk"
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,10 @@ from pushcast.handover.reading import Span, Spot
 from pushcast.handover.standing import decode
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Disposition
-from pushcast.send.agent import group_of
 from pushcast.send.exact import build_ledgers
 from pushcast.stream.batch import Committed
 from pushcast.stream.tracker import Record
-from pushcast.wire import topics
+from pushcast.wire import groups, topics
 from pushcast.wire.control import Kind, Pause, Subject, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.headers import LEDGER
@@ -72,7 +71,7 @@ class Owner:
     def __init__(
         self, logs: Logs, provider: TwinProvider, lane: Lane = Lane.URGENT, control: ControlState | None = None
     ) -> None:
-        self.ledgers = build_ledgers(Settings(), group_of(Platform.APNS, lane), cast(Any, logs))
+        self.ledgers = build_ledgers(Settings(), groups.send(Platform.APNS, lane), cast(Any, logs))
         self.ledgers._reader = cast(Any, logs)
         self.harness = Harness(provider, ladder=Ladder(DEFAULT_RUNGS), ledgers=self.ledgers, control=control)
         self.outbox: TwinOutbox = self.harness.outbox

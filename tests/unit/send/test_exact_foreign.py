@@ -5,16 +5,15 @@ from __future__ import annotations
 import pytest
 
 from pushcast.model.words import Lane, Platform
-from pushcast.send.agent import group_of
 from pushcast.stream.batch import Committed
-from pushcast.wire import topics
+from pushcast.wire import groups, topics
 from pushcast.wire.headers import LEDGER
 from pushcast.wire.parked import Why, parked_record
 from pushcast.wire.retries import SENT_FROM
 from unit.send.test_exact import Logs, Owner
 from unit.send.twin import TwinProvider, message, record, send_batch
 
-GROUP = group_of(Platform.APNS, Lane.URGENT).encode()
+GROUP = groups.send(Platform.APNS, Lane.URGENT).encode()
 
 
 @pytest.mark.parametrize(
