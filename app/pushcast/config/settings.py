@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pushcast.config.providers import App
+from pushcast.config.reading import read_tree, with_seconds
+from pushcast.config.refusals import sentences
 from pushcast.config.security import KafkaSecurity
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane
@@ -191,6 +194,11 @@ class Settings(BaseSettings):
     observe: Observe = Observe()
     data_dir: Path = Path(".pushcast")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _durations(cls, tree: Any) -> Any:
+        return with_seconds(tree)
+
     @model_validator(mode="after")
     def _default_class(self) -> Self:
         if "default" not in self.classes:
@@ -206,7 +214,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = YamlConfigSettingsSource(settings_cls, yaml_file=_config_file())
+        path = _config_file()
+        file = InitSettingsSource(settings_cls, {} if path is None else read_tree(path))
         return init_settings, env_settings, file
 
 
@@ -224,9 +233,9 @@ def _refuse_unknown_variables() -> None:
             continue
         section = name.removeprefix("PUSHCAST_").split("__")[0].lower()
         if section not in sections:
-            raise ConfigurationError(
-                f"{name}: there is no setting of this name; sections are {', '.join(sorted(sections))}"
-            )
+            near = get_close_matches(section, sections, 1)
+            hint = f"did you mean {near[0].upper()}?" if near else f"sections are {', '.join(sorted(sections))}"
+            raise ConfigurationError(f"{name}: there is no setting of this name; {hint}")
 
 
 def load(**overrides: Any) -> Settings:
@@ -241,11 +250,10 @@ def load(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        raise ConfigurationError("configuration refused:\n  " + "\n  ".join(lines)) from None
+        raise ConfigurationError("configuration refused:\n  " + "\n  ".join(sentences(error, Settings))) from None
     except yaml.MarkedYAMLError as error:  # its own text quotes the line, which may hold a secret
         at = error.problem_mark
         where = "" if at is None else f", line {at.line + 1}, column {at.column + 1}"
         raise ConfigurationError(f"configuration refused: {file}{where}: not YAML: {error.problem}") from None
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise ConfigurationError(f"configuration refused: {error}") from None

@@ -11,6 +11,7 @@ import httpx
 
 from pushcast.config.providers import ProviderSettings
 from pushcast.config.providers import Proxy as ProxySettings
+from pushcast.config.reading import without_user_info
 from pushcast.http2.dial import Endpoint, Proxy
 from pushcast.http2.tls import client_context
 from pushcast.model.errors import ConfigurationError
@@ -60,13 +61,14 @@ def reach(chosen: ProviderSettings, url: str, certificate_file: Path | None = No
 
 def address_of(url: str) -> Address:
     """Host and port of an https URL without a path. Raises ConfigurationError."""
+    shown = without_user_info(url)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ConfigurationError(f"endpoint {url!r} is not a URL") from error
+        raise ConfigurationError(f"endpoint {shown!r} is not a URL") from error
     if parts.scheme != "https" or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
-        raise ConfigurationError(f"endpoint {url!r} is not https://host or https://host:port")
+        raise ConfigurationError(f"endpoint {shown!r} is not https://host or https://host:port")
     return Address(parts.hostname, port or 443)
 
 

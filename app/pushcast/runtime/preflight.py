@@ -1,0 +1,72 @@
+"""Everything a start would refuse, found at once: every file opened, every address parsed. Connects to nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from pushcast.config.settings import Settings
+from pushcast.kafka.security import faust_credentials, librdkafka_config
+from pushcast.model.errors import ConfigurationError
+from pushcast.model.words import Platform
+
+
+def require(settings: Settings) -> None:
+    """Raises ConfigurationError that names every fault."""
+    if faults := problems(settings):
+        raise ConfigurationError("configuration refused:\n  " + "\n  ".join(faults))
+
+
+def problems(settings: Settings) -> list[str]:
+    """A sentence for each fault; none when every role would start."""
+    from pushcast.providers import registry
+    from pushcast.send.build import quiesce_seconds
+
+    security = settings.kafka.security
+    steps: list[Callable[[], object]] = [lambda: librdkafka_config(security), lambda: faust_credentials(security)]
+    for name, app in settings.apps.items():
+        steps += [lambda n=name, p=platform: registry.build(n, p, settings) for platform in app.platforms()]  # type: ignore[misc]
+    steps += [lambda p=platform: quiesce_seconds(settings, p) for platform in Platform]  # type: ignore[misc]
+    found: list[str] = []
+    for step in steps:
+        try:
+            step()
+        except ConfigurationError as error:
+            found.append(str(error))
+    if (folder := _cannot_be_made(settings.data_dir)) is not None:
+        found.append(folder)
+    return list(dict.fromkeys(found))  # one deadline is too long for every platform
+
+
+def readable_by_all(settings: Settings) -> list[str]:
+    """A sentence for each secret file that every user of the machine may read."""
+    return [
+        f"{name}: {path} is readable by every user of this machine; chmod 600 it"
+        for name, path in _files(settings)
+        if path.is_file() and path.stat().st_mode & stat.S_IROTH and not name.endswith("ca_file")
+    ]
+
+
+def _files(section: Any, name: str = "") -> Iterator[tuple[str, Path]]:
+    """(setting, file) of every file that is set."""
+    if isinstance(section, BaseModel):
+        section = {key: getattr(section, key) for key in type(section).model_fields}
+    if isinstance(section, dict):
+        for key, value in section.items():
+            yield from _files(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(section, Path) and name.endswith("_file"):
+        yield name, section
+
+
+def _cannot_be_made(folder: Path) -> str | None:
+    nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not nearest.is_dir():
+        return f"data_dir: {folder} cannot be made: {nearest} is a file"
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return f"data_dir: {folder} cannot be made: {nearest} may not be written"
+    return None

@@ -1,0 +1,58 @@
+"""What a start would refuse is found before it, all at once; nothing connects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pushcast.config.settings import Settings
+from pushcast.model.errors import ConfigurationError
+from pushcast.runtime.preflight import problems, readable_by_all, require
+
+
+def settings(tmp_path: Path, **sections: Any) -> Settings:
+    return Settings.model_validate({"data_dir": str(tmp_path / "data"), **sections})
+
+
+def apns(**changes: Any) -> dict[str, Any]:
+    return {"key_file": "AuthKey.p8", "key_id": "ABCDE12345", "team_id": "TEAM123456", "topic": "com.news", **changes}
+
+
+def test_files_and_addresses_of_all_apps_are_named_at_once(tmp_path: Path) -> None:
+    apps = {
+        "news": {"apns": apns(), "expo": {"endpoint": "http://127.0.0.1:1"}},
+        "chat": {"apns": apns(endpoint="https://u:secret@host")},
+    }
+    security = {"protocol": "SSL", "ca_file": "ca.pem"}
+    with pytest.raises(ConfigurationError) as caught:
+        require(settings(tmp_path, apps=apps, kafka={"security": security}))
+    said = str(caught.value)
+    for wanted in ("apps.news.apns", "AuthKey.p8", "apps.news.expo", "not https", "apps.chat.apns", "ca.pem"):
+        assert wanted in said
+    assert "secret" not in said
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    [said] = problems(settings(tmp_path, data_dir=str(tmp_path / "file" / "below")))
+    assert said.startswith("data_dir: ")
+    assert said.endswith("is a file")
+
+
+def test_what_starts_has_no_problem_and_leaves_no_folder(tmp_path: Path) -> None:
+    assert problems(settings(tmp_path)) == []
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_secret_file_that_everybody_may_read_is_a_warning(tmp_path: Path) -> None:
+    key, ca = tmp_path / "AuthKey.p8", tmp_path / "ca.pem"
+    for file in (key, ca):
+        file.write_text("x")
+        file.chmod(0o644)
+    chosen = settings(tmp_path, apps={"news": {"apns": apns(key_file=str(key), ca_file=str(ca))}})
+    [said] = readable_by_all(chosen)
+    assert said.startswith(f"apps.news.apns.key_file: {key}")
+    key.chmod(0o600)
+    assert readable_by_all(chosen) == []
