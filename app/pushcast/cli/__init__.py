@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
+from pushcast import __version__
 from pushcast.model.errors import ConfigurationError, PushcastError
 
 GROUPS = ("kafka", "topology", "schemas", "config", "device", "channel", "dlq", "bench")
@@ -26,11 +28,15 @@ def build(nouns: Sequence[str]) -> typer.Typer:
         help="Push notifications as a Kafka stream.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
 
     @app.callback()
-    def pushcast() -> None:
+    def pushcast(
+        version: Annotated[
+            bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+        ] = False,
+    ) -> None:
         """Push notifications as a Kafka stream."""
 
     for noun in nouns:
@@ -40,6 +46,12 @@ def build(nouns: Sequence[str]) -> typer.Typer:
         else:
             app.command(noun)(getattr(module, noun))
     return app
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"pushcast {__version__}")
+        raise typer.Exit
 
 
 def main() -> None:

@@ -134,8 +134,12 @@ def test_a_pid_that_another_program_has_by_now_is_no_broker(tmp_path: Path) -> N
 
 def test_a_broker_is_known_by_its_folder_and_not_by_a_longer_name(tmp_path: Path) -> None:
     tenth = tmp_path / "broker-10"
-    waiting = [sys.executable, "-c", "import sys; sys.stdin.read()", f"-Dpushcast.broker={tenth}", "kafka.Kafka"]
-    with subprocess.Popen(waiting, stdin=subprocess.PIPE) as running:
+    program = "import sys; print(flush=True); sys.stdin.read()"
+    waiting = [sys.executable, "-c", program, f"-Dpushcast.broker={tenth}", "kafka.Kafka"]
+    with subprocess.Popen(waiting, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        # Until it runs its command line may be empty, which is taken for a broker that is just starting.
+        assert running.stdout is not None
+        running.stdout.readline()
         assert process.alive(running.pid, tenth)
         assert not process.alive(running.pid, tmp_path / "broker-1")
         running.kill()
