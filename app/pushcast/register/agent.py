@@ -15,7 +15,7 @@ from pushcast.register.holding import Holding
 from pushcast.register.holds import Hold
 from pushcast.register.names import Topics
 from pushcast.register.overlay import Overlay
-from pushcast.register.ports import Counters, DevicesTable
+from pushcast.register.ports import Counters
 from pushcast.register.rows import Changes, Context, Headers
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import TP, Batch, Committed, Record
@@ -24,6 +24,7 @@ from pushcast.stream.fatal import end_process
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import CallLater, Fatal, Outbox
 from pushcast.stream.stage import Stage
+from pushcast.stream.table import Table
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.receipts import TokenInvalid
 from pushcast.wire.schemas import SchemaSource
@@ -45,7 +46,7 @@ class RegisterStage(Stage):
     def __init__(
         self,
         admission: Admission,
-        table: DevicesTable,
+        table: Table,
         outbox: Outbox,
         clock: Clock,
         counters: Counters,

@@ -18,9 +18,10 @@ from pushcast.handover.guard import FENCE_KEY
 from pushcast.handover.runner import ClaimRefused, Claims
 from pushcast.handover.standing import Standing
 from pushcast.model.clock import Clock
-from pushcast.register.ports import Counters, DevicesTable
+from pushcast.register.ports import Counters
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.ports import Fatal, Outbox
+from pushcast.stream.table import Table
 from pushcast.wire import headers as h
 
 STAGE = "register"
@@ -40,7 +41,7 @@ class Ownership:
 
     def __init__(
         self,
-        table: DevicesTable,
+        table: Table,
         outbox: Outbox,
         clock: Clock,
         counters: Counters,

@@ -10,9 +10,10 @@ from pushcast.model.words import Reason
 from pushcast.register.claim import STAGE
 from pushcast.register.decide import Ending, Kept, ending, lifted, removal, suspension, upsert
 from pushcast.register.overlay import Entry, Overlay
-from pushcast.register.ports import Counters, DevicesTable, Doubts
+from pushcast.register.ports import Counters, Doubts
 from pushcast.stream.batch import Record
 from pushcast.stream.ports import Barrier, Outbox
+from pushcast.stream.table import Table
 from pushcast.wire import headers
 from pushcast.wire.devices import decode_row
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
@@ -41,7 +42,7 @@ class Context:
 
     def __init__(
         self,
-        table: DevicesTable,
+        table: Table,
         overlay: Overlay,
         outbox: Outbox,
         counters: Counters,

@@ -73,7 +73,7 @@ class StageSpec:
     subscriptions: tuple[Subscription, ...]
     build: Callable[[Host, Sequence[Table]], BatchStage]
     tables: tuple[TableSpec, ...] = ()
-    #: Topics that it writes beyond those that the topology lists for its role's producer; checked at start.
+    #: Topics that it writes, held against the topology at start. The outbox holds every record against it as well.
     produces: tuple[str, ...] = ()
     #: How long a record may be unfinished although all is well.
     waits_seconds: float = 0.0
