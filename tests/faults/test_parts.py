@@ -27,6 +27,7 @@ from pushcast.demo.world import World
 from pushcast.model.device import AddressKind, DeviceRow, DeviceState
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
+from pushcast.wire import row_fences
 from pushcast.wire.devices import encode_row
 from pushcast.wire.keys import user_of
 from pushcast.wire.notifications import ClassRule, NotificationDecoder
@@ -112,9 +113,10 @@ def test_rows_of_fenced_off_registrars_and_fences_are_no_devices() -> None:
     old, new = [*origin, ("push-epoch", b"1")], [*origin, ("push-epoch", b"2")]
     rows.add(0, 0, b"ann\0news\0d", row(DeviceState.ACTIVE), old)
     rows.add(0, 1, b"bob\0news\0d", row(DeviceState.ACTIVE), old)
-    rows.add(0, 2, b"\xff", b"", [*new, ("push-fence", b"1")])
-    rows.add(0, 3, b"ann\0news\0d", None, old)
-    rows.add(0, 4, b"bob\0news\0d", row(DeviceState.SUSPENDED), new)
+    for offset, (key, value) in enumerate(row_fences.records("register/0", 2).items(), 2):
+        rows.add(0, offset, key, value, [*new, ("push-fence", b"1")])
+    rows.add(0, 4, b"ann\0news\0d", None, old)
+    rows.add(0, 5, b"bob\0news\0d", row(DeviceState.SUSPENDED), new)
     assert rows.active() == {("ann", "d")}
 
 

@@ -20,7 +20,6 @@ from flow.kafka_tools import committed, create_topic, produce, read_all, running
 from flow.processes import worker
 from pushcast.audit.device_history import history_of
 from pushcast.config.settings import Kafka, Settings
-from pushcast.handover.guard import INTERNAL
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
 from pushcast.model.ids import partition_of, token_hash
@@ -35,6 +34,7 @@ from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import decode_row, encode_row
 from pushcast.wire.headers import FORWARDED, first, origin
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
+from pushcast.wire.row_fences import is_row
 
 TOKEN, OTHER_TOKEN = "ab12" * 16, "cd34" * 16
 PARTITIONS = 4
@@ -60,7 +60,7 @@ class Ground:
     def rows(self) -> dict[bytes, bytes]:
         """What the devices topic holds once compacted."""
         last = {message.key(): message.value() for message in read_all(self.kafka, self.topics.device)}
-        return {key: value for key, value in last.items() if key and value is not None and not key.startswith(INTERNAL)}
+        return {key: value for key, value in last.items() if value is not None and is_row(key)}
 
     def dead(self, topic: str) -> list[Message]:
         return read_all(self.kafka, f"{topic}.dlq")

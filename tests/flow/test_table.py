@@ -18,6 +18,7 @@ from pushcast.stream.stage import Stage
 from pushcast.transport.app import add_batch_stage, add_devices_table, make_app
 from pushcast.transport.store import OFFSET_KEY
 from pushcast.transport.table import SourceTable
+from pushcast.wire.row_fences import records
 
 PARTITIONS = 2
 
@@ -78,6 +79,9 @@ async def test_rows_are_there_after_recovery_and_follow_the_topic(
         await until(lambda: table.position(0) == 5, "the tail is applied")
         assert table.scan(0, b"u1\0") == [(b"u1\0a\0d2", b"2"), (b"u1\0a\0d3", b"5")]
         assert [offset for partition, offsets in applied if partition == 0 for offset in offsets] == [3, 4]
+        assert len(table.scan(0, b"")) == 3
+        produce(kafka, topics[0], [(0, key, value) for key, value in records("register/0", 7).items()])
+        await until(lambda: table.position(0) == 7, "the fences of both releases are applied")
         assert len(table.scan(0, b"")) == 3
 
 

@@ -16,9 +16,10 @@ from laws.test_register import HOME, Event, Row, as_record, changes, oracle, row
 from pushcast.handover import standing
 from pushcast.handover.guard import RowGuard
 from pushcast.handover.runner import ClaimRefused
-from pushcast.register.claim import Ownership
+from pushcast.register.claim import STAGE, Ownership
 from pushcast.stream.batch import TP
 from pushcast.stream.tracker import Tracker
+from pushcast.wire.row_fences import KEYS, epoch_of, is_row
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED
 from twins.kafka import settled
 from unit.register.twin import OPEN, T0, Harness, TwinKafka
@@ -155,12 +156,15 @@ def test_the_log_holds_what_the_events_say(program: list[Op]) -> None:
     world = asyncio.run(finished(program))
     expected = oracle(world.events)
     assert world.rows() == expected
-    known = {key: value for key, value in world.owner.kafka.rows[HOME].items() if not key.startswith(b"\xff\xff")}
+    known = {key: value for key, value in world.owner.kafka.rows[HOME].items() if is_row(key)}
     assert known == world.owner.kafka.compacted(HOME)
     assert world.owner.kafka.void(HOME) == {}
     assert world.committed == len(world.events)
-    epochs = [int(each.value or b"") for each in world.kafka_log[DEVICE, HOME] if each.key == b"\xff\xffpushcast-fence"]
-    assert standing.decode(world.metadata or "").epoch <= max(epochs)
+    origin = f"{STAGE}/{HOME}"
+    log = world.kafka_log[DEVICE, HOME]
+    for key in KEYS:
+        epochs = [epoch_of(key, each.value, origin) or 0 for each in log if each.key == key]
+        assert standing.decode(world.metadata or "").epoch <= max(epochs)
 
 
 @pytest.mark.parametrize("rule", ["guard", "heal"])

@@ -10,12 +10,11 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from pushcast.wire import headers as h
+from pushcast.wire import row_fences
 
 #: No row can have these keys: rows are keyed by UTF-8 user ids, and 0xff is in no UTF-8. Readers of rows never see
 #: them, because they read by the prefix of a user.
 INTERNAL = b"\xff\xff"
-#: In the topic: the fence of the partition's writer. Its value, the epoch, survives compaction.
-FENCE_KEY = INTERNAL + b"pushcast-fence"
 #: In the copy alone: a key whose last record in the log is void; the value is its offset.
 VOID_PREFIX = INTERNAL + b"pushcast-void\0"
 
@@ -52,11 +51,12 @@ class RowGuard:
         self.epoch = 0
         self.void: dict[bytes, int] = {}  # by key, the offset of the void record that is its last
         self.void_records = 0  # that were judged here
+        self._origin_text = origin
         self._origin = origin.encode()
         self._epoch_bytes = b""
         for key, value in stored:
-            if key == FENCE_KEY:
-                self._fence(int(value))
+            if key in row_fences.KEYS:
+                self._fence(max(self.epoch, row_fences.epoch_of(key, value, origin) or 0))
             elif key.startswith(VOID_PREFIX):
                 self.void[key[len(VOID_PREFIX) :]] = int(value)
 
@@ -82,8 +82,8 @@ class RowGuard:
         return Judged(rows, admitted, self.void_records - before)
 
     def _is_void(self, key: bytes, record: Applied) -> bool:
-        if key == FENCE_KEY:
-            epoch = _number(record.value)
+        if key in row_fences.KEYS:
+            epoch = row_fences.epoch_of(key, record.value, self._origin_text)
             if epoch is None or epoch < self.epoch:
                 return True  # void: compaction keeps the last record of the key and would drop the newer fence
             self._fence(epoch)

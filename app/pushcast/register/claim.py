@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from pushcast.handover import standing
-from pushcast.handover.guard import FENCE_KEY
 from pushcast.handover.runner import ClaimRefused, Claims
 from pushcast.handover.standing import Standing
 from pushcast.model.clock import Clock
@@ -23,6 +22,7 @@ from pushcast.stream.batch import TP, Committed
 from pushcast.stream.ports import Fatal, Outbox
 from pushcast.stream.table import Table
 from pushcast.wire import headers as h
+from pushcast.wire import row_fences
 
 STAGE = "register"
 #: Void rows that are overwritten without giving way to the event loop.
@@ -96,7 +96,8 @@ class Ownership:
         barrier = self._outbox.barrier()
         for partition, epoch in epochs.items():
             headers = [*h.origin(STAGE, partition, epoch), (h.FENCE, b"1")]
-            self._outbox.put(barrier, self._device_topic, partition, b"%d" % epoch, FENCE_KEY, headers)
+            for key, value in row_fences.records(f"{STAGE}/{partition}", epoch).items():
+                self._outbox.put(barrier, self._device_topic, partition, value, key, headers)
         await barrier.wait()
         async with asyncio.timeout(FENCE_SECONDS):
             await self._tables_fenced(epochs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pushcast.handover.guard import FENCE_KEY
 from pushcast.model.device import DeviceChange, DeviceRow, Operation
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key, device_row_prefix
@@ -14,7 +13,7 @@ from pushcast.register.ports import Counters, Doubts
 from pushcast.stream.batch import Record
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.stream.table import Table
-from pushcast.wire import headers
+from pushcast.wire import headers, row_fences
 from pushcast.wire.devices import decode_row
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.row_writer import RowWriter
@@ -105,8 +104,9 @@ class Changes:
         """
         context = self._context
         added: Headers = [(STEP, HEALED)]
-        if key == FENCE_KEY:
-            value: bytes | None = b"%d" % context.table.fenced(self._partition)
+        value: bytes | None
+        if key in row_fences.KEYS:
+            value = row_fences.records(f"{STAGE}/{self._partition}", context.table.fenced(self._partition))[key]
             added.append((headers.FENCE, b"1"))
         else:
             entry = context.overlay.of_user(self._partition, key.partition(b"\0")[0]).get(key)

@@ -14,6 +14,7 @@ from faust.types import TP
 from pushcast.handover.guard import INTERNAL, RowGuard
 from pushcast.stream.tracker import Record
 from pushcast.transport.store import OFFSET_KEY, BatchStore
+from pushcast.wire import row_fences
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class SourceTable(Table[bytes, bytes]):
         return None if value is None else bytes(value)
 
     def scan(self, partition: int, prefix: bytes) -> list[Row]:
-        """Rows whose key starts with `prefix`, by key."""
+        """Rows whose key starts with `prefix`, by key. What is no row, a fence above all, is left out."""
         return self.multi_scan(partition, (prefix,))[0]
 
     def multi_scan(self, partition: int, prefixes: Sequence[bytes]) -> list[list[Row]]:
@@ -84,7 +85,7 @@ class SourceTable(Table[bytes, bytes]):
             prefix = prefixes[index]
             if prefix != last:
                 last, rows = prefix, []
-                seek(prefix)
+                seek(max(prefix, row_fences.FIRST_ROW))
                 key = key_of()  # None at the end of the table
                 while key is not None and key.startswith(prefix):
                     rows.append((key, value_of()))
@@ -152,9 +153,10 @@ class SourceTable(Table[bytes, bytes]):
         return guard
 
     def _internal_rows(self, partition: int) -> list[Row]:
+        fence = self.get(partition, row_fences.KEY)
+        rows: list[Row] = [] if fence is None else [(row_fences.KEY, fence)]
         iterator = self._database(partition).iter()
         iterator.seek(INTERNAL)
-        rows: list[Row] = []
         while (key := iterator.key()) is not None:
             if key != OFFSET_KEY:
                 rows.append((key, iterator.value()))

@@ -24,7 +24,7 @@ CONFLUENT_FRAME_BYTES = 5
 
 NAMES = (
     *("notification", "device_change", "device_row", "send_batch", "planned", "receipt", "token_invalid"),
-    "ticket_batch",
+    *("ticket_batch", "fence"),
 )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pushcast.handover.guard import FENCE_KEY, VOID_PREFIX, RowGuard
+import pytest
+
+from pushcast.handover.guard import VOID_PREFIX, RowGuard
 from pushcast.stream.tracker import Record
 from pushcast.wire.headers import origin
+from pushcast.wire.row_fences import KEY, OLD_KEY, records
 from twins.kafka import record
 
 OURS = "register/3"
@@ -14,15 +17,15 @@ def row(offset: int, key: bytes, epoch: int, value: bytes | None = b"v", stage: 
     return record("t", 3, offset, key, value, origin(stage, 3, epoch))
 
 
-def fence(offset: int, epoch: int) -> Record:
-    return row(offset, FENCE_KEY, epoch, b"%d" % epoch)
+def fence(offset: int, epoch: int, key: bytes = KEY, of: str = OURS) -> Record:
+    return row(offset, key, epoch, records(of, epoch)[key])
 
 
 def test_a_row_below_the_fence_is_void_and_its_key_is_remembered() -> None:
     guard = RowGuard(OURS)
     judged = guard.judge([row(0, b"a", 1), fence(1, 2), row(2, b"a", 1), row(3, b"b", 2)])
     assert judged.admitted == [0, 1, 3]
-    assert judged.rows == [(b"a", b"v"), (FENCE_KEY, b"2"), (VOID_PREFIX + b"a", b"2"), (b"b", b"v")]
+    assert judged.rows == [(b"a", b"v"), (KEY, records(OURS, 2)[KEY]), (VOID_PREFIX + b"a", b"2"), (b"b", b"v")]
     assert (judged.void, guard.epoch, guard.void) == (1, 2, {b"a": 2})
 
 
@@ -46,7 +49,7 @@ def test_a_late_fence_of_a_lower_epoch_is_void_too() -> None:
     guard = RowGuard(OURS)
     judged = guard.judge([fence(0, 7), fence(1, 6), row(2, b"a", 6)])
     assert judged.admitted == [0]
-    assert guard.void == {FENCE_KEY: 1, b"a": 2}
+    assert guard.void == {KEY: 1, b"a": 2}
     guard.judge([fence(3, 7)])
     assert guard.void == {b"a": 2}
 
@@ -63,7 +66,19 @@ def test_other_writers_and_rows_without_an_epoch_are_not_judged() -> None:
     assert guard.judge(others).admitted == [0, 1, 2, 3]
 
 
-def test_a_fence_that_is_no_number_is_void_and_a_record_without_key_is_skipped() -> None:
+def test_a_fence_that_cannot_be_read_or_is_of_another_origin_is_void_and_a_record_without_key_is_skipped() -> None:
     guard = RowGuard(OURS)
-    judged = guard.judge([row(0, FENCE_KEY, 9, b"nine"), record("t", 3, 1, None, b"v"), row(2, b"a", 0)])
-    assert (judged.admitted, guard.epoch) == ([2], 0)
+    bad = [row(0, OLD_KEY, 9, b"nine"), row(1, KEY, 9, b"9"), row(2, KEY, 9, None), fence(3, 9, of="register/4")]
+    judged = guard.judge([*bad, record("t", 3, 4, None, b"v"), row(5, b"a", 0)])
+    assert (judged.admitted, guard.epoch) == ([5], 0)
+
+
+@pytest.mark.parametrize(("first", "second"), [(KEY, OLD_KEY), (OLD_KEY, KEY)])
+def test_f5_of_the_fences_of_two_releases_the_greater_epoch_counts_after_a_restart_too(
+    first: bytes, second: bytes
+) -> None:
+    guard = RowGuard(OURS)
+    stored = dict(guard.judge([fence(0, 7, first), fence(1, 8, second), row(2, b"a", 7)]).rows)
+    for each in (guard, RowGuard(OURS, [(key, value) for key, value in stored.items() if value is not None])):
+        assert (each.epoch, each.void) == (8, {b"a": 2})
+        assert each.judge([fence(3, 7, first)]).admitted == []

@@ -8,7 +8,6 @@ import orjson
 import pytest
 
 from pushcast.handover import standing
-from pushcast.handover.guard import FENCE_KEY
 from pushcast.handover.runner import ClaimRefused
 from pushcast.handover.standing import Standing, UnreadableMetadata
 from pushcast.model.ids import partition_of
@@ -16,10 +15,11 @@ from pushcast.register.rows import HEALED, STEP
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.retrying import RETRIED
 from pushcast.wire.devices import decode_row
-from pushcast.wire.headers import EPOCH, FENCE, first
+from pushcast.wire.headers import EPOCH, FENCE, first, origin
+from pushcast.wire.row_fences import OLD_KEY, records
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
 from twins.kafka import settled
-from unit.register.twin import PARTITIONS, T0, Harness, TwinKafka
+from unit.register.twin import PARTITIONS, T0, Harness, TwinKafka, record
 
 USER = b"user-1"
 HOME = partition_of(USER, PARTITIONS)
@@ -33,7 +33,9 @@ def register(token: str, at: int = T0 - 1000, device: str = "d-1") -> bytes:
 
 
 def epochs(harness: Harness) -> list[int]:
-    return [int(first(each.headers, EPOCH) or b"") for each in harness.kafka.log[DEVICE, HOME]]
+    """Of what was written, without the fences for the release before."""
+    log = harness.kafka.log[DEVICE, HOME]
+    return [int(first(each.headers, EPOCH) or b"") for each in log if each.key != OLD_KEY]
 
 
 async def zombie_and_heir() -> tuple[Harness, Harness]:
@@ -60,9 +62,9 @@ async def test_a_claim_is_committed_for_every_source_before_its_fence_is_written
     sources = {TP(topic, HOME) for topic in (DEVICE_CHANGED, TOKEN_INVALID, TOKEN_HOLD)}
     await harness.take_over(HOME)
     assert harness.work.claims == [sources]
-    [fence] = harness.kafka.log[DEVICE, HOME]
-    assert (fence.key, fence.value) == (FENCE_KEY, b"%d" % SECONDS)
-    assert first(fence.headers, FENCE) == b"1"
+    fences = harness.kafka.log[DEVICE, HOME]
+    assert {fence.key: fence.value for fence in fences} == records(f"register/{HOME}", SECONDS)
+    assert [first(fence.headers, FENCE) for fence in fences] == [b"1", b"1"]
     for tp in sources:
         assert standing.decode(harness.stage.commit_metadata(tp, 0)).epoch == SECONDS
 
@@ -198,15 +200,27 @@ async def test_a_void_row_that_a_dead_owner_did_not_heal_is_healed_by_the_next_o
 async def test_a_late_fence_of_a_zombie_does_not_stand_for_the_newer_one() -> None:
     heir = Harness()
     await heir.take_over(HOME)
-    fence = heir.kafka.log[DEVICE, HOME][0]
+    late = heir.kafka.log[DEVICE, HOME][:2]
     await heir.take_over(HOME)
-    heir.kafka.append(fence)
+    for fence in late:
+        heir.kafka.append(fence)
     heir.kafka.tail(HOME)
     await settled()
-    last = [each for each in heir.kafka.log[DEVICE, HOME] if each.key == FENCE_KEY][-1]
-    assert last.value == b"%d" % (SECONDS + 1)
+    last = {each.key: each.value for each in heir.kafka.log[DEVICE, HOME]}
+    assert last == records(f"register/{HOME}", SECONDS + 1)
     heir.kafka.tail(HOME)
     assert heir.kafka.void(HOME) == {}
+
+
+async def test_f5_an_heir_of_another_release_is_known_by_the_fence_under_the_old_key() -> None:
+    older = Harness()
+    await older.take_over(HOME)
+    headers = [*origin("register", HOME, SECONDS + 5), (FENCE, b"1")]
+    older.kafka.append(record(DEVICE, HOME, -1, OLD_KEY, b"%d" % (SECONDS + 5), headers))
+    heir = Harness(TwinKafka(log=older.kafka.log))
+    heir.kafka.tail(HOME)
+    await heir.take_over(HOME)  # its metadata is lost
+    assert epochs(heir) == [SECONDS, SECONDS + 6]
 
 
 async def test_an_error_while_healing_is_fatal() -> None:

@@ -9,6 +9,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of, token_hash
 from pushcast.register.history import Device, Historian, Step, Subject, concerns, ordered
 from pushcast.stream.tracker import Record
+from pushcast.wire import row_fences
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
 from unit.register.twin import PARTITIONS, T0, Harness, record
@@ -101,7 +102,8 @@ async def test_steps_come_in_order_of_time_and_forgetting_a_user_is_part_of_each
 def test_what_cannot_be_read_says_why() -> None:
     with pytest.raises(InvalidInput, match="neither JSON nor framed"):
         Historian({"news"}).step_of(record(TOKEN_INVALID, HOME, 0, USER, b"?"))
-    assert Historian({"news"}).step_of(record(DEVICE, HOME, 0, b"\xff\xfffence", b"7")) is None
+    for key, value in row_fences.records("register/0", 7).items():
+        assert Historian({"news"}).step_of(record(DEVICE, HOME, 0, key, value)) is None
 
 
 async def test_a_row_says_what_its_token_takes() -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from faust.types import TP
 
-from pushcast.handover.guard import INTERNAL, RowGuard
+from pushcast.handover.guard import RowGuard
 from pushcast.model.clock import ManualClock
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Platform
@@ -22,6 +22,7 @@ from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import Batch, Committed
 from pushcast.stream.errors import RecordTooLarge
 from pushcast.stream.tracker import Record, Tracker
+from pushcast.wire import row_fences
 from pushcast.wire.control import Breaker, Kind, Subject, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder
@@ -154,7 +155,7 @@ class TwinKafka:
     def compacted(self, partition: int) -> dict[bytes, bytes]:
         """What the devices topic holds once compacted."""
         last = {entry.key or b"": entry.value for entry in self.log[DEVICE, partition]}
-        return {key: value for key, value in last.items() if value is not None and not key.startswith(INTERNAL)}
+        return {key: value for key, value in last.items() if value is not None and row_fences.is_row(key)}
 
 
 class TwinWork:

@@ -85,6 +85,8 @@ class TopicFamily(BaseModel):
     key: str = Field(min_length=1)
     partitioning: Partitioning
     schema_name: str = Field(alias="schema", pattern=r"^([A-Z][A-Za-z0-9]*|any)$")  # Avro record, or any
+    # Avro record under keys that start with NUL, which are no data.
+    fence_schema_name: str | None = Field(default=None, alias="fence", pattern=r"^[A-Z][A-Za-z0-9]*$")
     lanes: tuple[Lane, ...] = ()
     platforms: tuple[Platform, ...] = ()
     delays: tuple[RetryDelay, ...] = ()

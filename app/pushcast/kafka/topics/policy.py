@@ -36,7 +36,7 @@ def problems(topology: Topology, schemas: Mapping[str, Mapping[str, Any]]) -> li
         for family in topology.families
         for problem in _family_problems(family, schemas)
     ]
-    used = {family.schema_name for family in topology.families}
+    used = {name for family in topology.families for name in (family.schema_name, family.fence_schema_name)}
     found += [f"schemas: no topic carries {name}" for name in sorted(schemas.keys() - used)]
     return found
 
