@@ -110,10 +110,10 @@ class Planner:
             cast(Any, world.table),
             cast(Any, self.outbox),
             world.clock,
-            fatal=self.fatal.append,
+            exact=handover,
+            fatal=lambda _, error: self.fatal.append(error),
             counters=Counter(),
             call_later=self.timers,
-            handover=handover,
         )
         self.stage.work = cast(Any, self)
         self.tracker = Tracker(world.committed.offset or 0, OPEN)

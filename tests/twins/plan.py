@@ -10,6 +10,7 @@ from typing import Any, cast
 from faust.types import TP
 
 from pushcast.config.settings import Class, Kafka, Plan, Settings
+from pushcast.handover.exact import Exactness, Inexact
 from pushcast.model.batch import SendBatch
 from pushcast.model.clock import ManualClock
 from pushcast.model.device import DeviceRow
@@ -60,8 +61,10 @@ class PlanHarness:
         classes: Mapping[str, Class] = CLASSES,
         partition: int = 3,
         outbox: TwinOutbox | None = None,
+        exact: Exactness = Inexact(),  # noqa: B008 - immutable
     ) -> None:
         self.partition = partition
+        self.exact = exact
         self.clock = ManualClock(T0)
         self.timers = ManualTimers(self.clock.monotonic_seconds)
         self.outbox = outbox or TwinOutbox()
@@ -85,7 +88,8 @@ class PlanHarness:
             cast(Any, self.table),
             cast(Any, self.outbox),
             self.clock,
-            fatal=self.fatal.append,
+            exact=self.exact,
+            fatal=lambda _, error: self.fatal.append(error),
             counters=self.counters,
             call_later=self.timers,
         )

@@ -9,14 +9,15 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, Final
 
+from pushcast.handover.exact import Inexact
 from pushcast.plan import stage as plan
 from pushcast.runtime.child import end_with_parent
 from pushcast.send import stage as send
 
-#: What PLAN and SEND are put together with, where, and the argument that makes them exact.
-SWITCHED_OFF: Final[Sequence[tuple[ModuleType, str, str]]] = (
-    (plan, "PlanStage", "handover"),
-    (send, "build", "ledgers"),
+#: What PLAN and SEND are put together with, where, the argument that makes them exact, and what stands for it here.
+SWITCHED_OFF: Final[Sequence[tuple[ModuleType, str, str, object]]] = (
+    (plan, "PlanStage", "exact", Inexact()),
+    (send, "build", "ledgers", None),
 )
 
 
@@ -25,21 +26,21 @@ def inexact_command(*arguments: str) -> Sequence[str]:
     return [sys.executable, "-m", "pushcast.bench.inexact", str(os.getpid()), *arguments]
 
 
-def without(make: Callable[..., Any], argument: str) -> Callable[..., Any]:
-    """The same, given None for this argument. Raises TypeError when it is called without it."""
+def without(make: Callable[..., Any], argument: str, instead: object) -> Callable[..., Any]:
+    """The same, given `instead` for this argument. Raises TypeError when it is called without it."""
 
     def made(*arguments: Any, **named: Any) -> Any:
         if argument not in named:
             raise TypeError(f"{argument} is no argument of this call any more")
-        return make(*arguments, **{**named, argument: None})
+        return make(*arguments, **{**named, argument: instead})
 
     return made
 
 
 if __name__ == "__main__":
     end_with_parent(int(sys.argv[1]))
-    for module, name, argument in SWITCHED_OFF:
-        setattr(module, name, without(getattr(module, name), argument))
+    for module, name, argument, instead in SWITCHED_OFF:
+        setattr(module, name, without(getattr(module, name), argument, instead))
     sys.argv = ["pushcast", *sys.argv[2:]]
     # by name: the benches lie below the command line
     runpy.run_module("pushcast", run_name="__main__", alter_sys=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from pushcast.handover.standing import Standing, encode
+from pushcast.handover.tail import OwnTail
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.stage import Work
 from pushcast.wire.headers import Headers
@@ -36,6 +37,13 @@ class Exactness(Protocol):
         """No item of a source record at or above this offset is in the outputs of a predecessor."""
         ...
 
+    def note(self, tp: TP, first: int, last: int) -> None:
+        """`begin` for source records `first` to `last` together, for a stage that asks `tail` itself."""
+
+    def tail(self, tp: TP) -> OwnTail:
+        """What predecessors wrote for source records that are not committed, by output topic."""
+        ...
+
 
 class Inexact:
     """The null object: nobody is fenced off and nothing is known to be there, so a kill repeats the last records.
@@ -64,3 +72,10 @@ class Inexact:
     def unseen_from(self, tp: TP) -> int:
         """The beginning."""
         return 0
+
+    def note(self, tp: TP, first: int, last: int) -> None:
+        """Remembers nothing."""
+
+    def tail(self, tp: TP) -> OwnTail:
+        """An empty one."""
+        return OwnTail("", committed_offset=0, fenced=0)

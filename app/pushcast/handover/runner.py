@@ -13,6 +13,7 @@ from pushcast.handover import standing
 from pushcast.handover.fences import author_of
 from pushcast.handover.reading import Span, SpanReader, Spot
 from pushcast.handover.state import Takeover
+from pushcast.handover.tail import OwnTail
 from pushcast.kafka.headers import headers_of
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
@@ -52,7 +53,7 @@ class Handover:
 
     A stage calls `take_over` in `assigned`, answers `commit_metadata` with `metadata`, writes every record to `outputs`
     and `planned` with `origin` as headers, calls `note` before it first handles records, and leaves out what
-    `of(tp).tail` holds. It writes the planned record of a source offset when all other outputs of it are acknowledged.
+    `tail(tp)` holds. It writes the planned record of a source offset when all other outputs of it are acknowledged.
     A stage without planned records goes by the items alone: a source offset is done when all that it becomes is there.
     """
 
@@ -178,9 +179,9 @@ class Handover:
             for topic in self._topics:
                 takeover.ended(topic, ends[TP(topic, tp.partition)])
 
-    def of(self, tp: TP) -> Takeover:
-        """State of a partition that was taken over. Raises KeyError for one that was not."""
-        return self._takeovers[tp]
+    def tail(self, tp: TP) -> OwnTail:
+        """What predecessors wrote. Raises KeyError for a partition that was not taken over."""
+        return self._takeovers[tp].tail
 
     def origin(self, tp: TP) -> list[tuple[str, bytes | None]]:
         """Headers of every output of this partition while it is ours."""

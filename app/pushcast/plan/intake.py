@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushcast.config.settings import Settings
+from pushcast.handover.exact import Exactness
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_prefix
@@ -18,7 +19,7 @@ from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
 from pushcast.plan.match import Row, devices_of, with_locales
 from pushcast.plan.outputs import Outputs, Refused
-from pushcast.plan.state import PartitionState
+from pushcast.plan.tenure import PlanTenure
 from pushcast.stream.batch import Record
 from pushcast.stream.edge import Count, Misplaced, check_place
 from pushcast.stream.tracker import record_bytes
@@ -29,7 +30,6 @@ from pushcast.wire.row_reader import Device
 from pushcast.wire.schemas import SchemaSource
 
 if TYPE_CHECKING:
-    from pushcast.handover.runner import Handover
     from pushcast.stream.batch import Batch
     from pushcast.stream.table import Table
 
@@ -55,7 +55,7 @@ class Intake:
         outputs: Outputs,
         count: Count,
         schemas: SchemaSource | None,
-        handover: Handover | None,
+        exact: Exactness,
     ) -> None:
         self._settings = settings
         self._lane = lane
@@ -63,12 +63,12 @@ class Intake:
         self._clock = clock
         self._outputs = outputs
         self._count = count
-        self._handover = handover
+        self._exact = exact
         self._now_or_never_ms = round(settings.send.now_or_never_seconds * 1000)
         rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
         self._decoder = NotificationDecoder(settings.apps, rules, schemas)
 
-    def read(self, state: PartitionState, records: Sequence[Record]) -> Taken:
+    def read(self, tenure: PlanTenure, records: Sequence[Record]) -> Taken:
         """Decodes, and looks the users up."""
         decode, now_ms = self._decoder.decode, self._clock.now_ms()
         taken = Taken([], [], [], [])
@@ -83,20 +83,20 @@ class Intake:
             else:
                 valid.append(record)
         prefixes = [device_row_prefix(note.user, note.app) for note in notes]
-        return taken._replace(rows=self._table.multi_scan(state.number, prefixes)) if notes else taken
+        return taken._replace(rows=self._table.multi_scan(tenure.number, prefixes)) if notes else taken
 
-    def plan(self, state: PartitionState, batch: Batch, taken: Taken) -> None:
+    def plan(self, tenure: PlanTenure, batch: Batch, taken: Taken) -> None:
         """Puts every record of a slice where it belongs; from then on it is under way."""
         now, now_ms = self._clock.monotonic_seconds(), self._clock.now_ms()
-        is_duplicate, add = state.recent.is_duplicate, state.windows.add
+        is_duplicate, add = tenure.recent.is_duplicate, tenure.windows.add
         refused = taken.refused
         duplicates: list[Entry] = []
         nothing: list[tuple[Entry, Outcome, Reason]] = []
-        tail = None if self._handover is None else self._handover.of(state.tp).tail or None
+        tail = self._exact.tail(tenure.tp) or None
         known: list[int] = []
         resumed: list[Entry] = []
         self._count("consumed", "", len(taken.records) + len(refused))
-        state.open(len(taken.records) + len(refused))
+        tenure.pending.begun(len(taken.records) + len(refused))
         for note, record, rows in zip(taken.notes, taken.records, taken.rows, strict=True):
             if tail and tail.is_done(record.offset):
                 is_duplicate(note.user, note.id)  # remembers it: the next event with this id is a duplicate
@@ -114,7 +114,7 @@ class Intake:
                 else:
                     resumed.append(entry)
                 continue
-            if not devices and not self._belongs(state, batch, record, refused):
+            if not devices and not self._belongs(tenure, batch, record, refused):
                 continue
             entry = Entry(batch, record.offset, record_bytes(record), note)
             if is_duplicate(note.user, note.id):
@@ -124,22 +124,22 @@ class Intake:
             elif devices:
                 add(entry, devices, now)
             elif self._is_young(record, now_ms):
-                state.later.append((now + self._settings.plan.lookup_again_seconds, entry))
+                tenure.later.append((now + self._settings.plan.lookup_again_seconds, entry))
             else:
                 nothing.append((entry, Outcome.SUPPRESSED, Reason.NO_DEVICES))
         if refused:
-            self._outputs.dead_letters(state, batch, refused)
-        self._outputs.nothing(state, nothing)
-        self._outputs.duplicates(state, duplicates)
-        self._outputs.resumed(state, resumed)
-        self._outputs.known(state, batch, known)
+            self._outputs.dead_letters(tenure, batch, refused)
+        self._outputs.nothing(tenure, nothing)
+        self._outputs.duplicates(tenure, duplicates)
+        self._outputs.resumed(tenure, resumed)
+        self._outputs.known(tenure, batch, known)
 
-    def _belongs(self, state: PartitionState, batch: Batch, record: Record, refused: list[Refused]) -> bool:
+    def _belongs(self, tenure: PlanTenure, batch: Batch, record: Record, refused: list[Refused]) -> bool:
         """Whether the record is in its key's partition; if not, it is forwarded once, then a dead letter."""
         try:
             check_place(record, self._settings.kafka.partitions)
         except Misplaced as misplaced:
-            self._outputs.forward(state, batch, record, misplaced.right)
+            self._outputs.forward(tenure, batch, record, misplaced.right)
         except InvalidInput as error:
             refused.append((record, error))
         else:
@@ -153,23 +153,23 @@ class Intake:
             plan.lookup_again_seconds > 0 and now_ms - record.timestamp < plan.lookup_again_younger_than_seconds * 1000
         )
 
-    def plan_again(self, state: PartitionState, entries: Sequence[Entry]) -> None:
+    def plan_again(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:
         """Looks users up once more who had no devices; now they have some, or it is said that they have none."""
         waiting = [(entry, entry.note) for entry in entries if entry.note is not None]
         prefixes = [device_row_prefix(note.user, note.app) for _, note in waiting]
         now, now_ms = self._clock.monotonic_seconds(), self._clock.now_ms()
         nothing: list[tuple[Entry, Outcome, Reason]] = []
-        for (entry, note), rows in zip(waiting, self._table.multi_scan(state.number, prefixes), strict=True):
+        for (entry, note), rows in zip(waiting, self._table.multi_scan(tenure.number, prefixes), strict=True):
             devices = devices_of(rows, note.options.push_type, self._unreadable)
             if note.content.locales:
                 devices = with_locales(devices, self._unreadable)
             if note.is_over(now_ms, self._now_or_never_ms):
                 nothing.append((entry, Outcome.EXPIRED, Reason.EXPIRED))
             elif devices:
-                state.windows.add(entry, devices, now)
+                tenure.windows.add(entry, devices, now)
             else:
                 nothing.append((entry, Outcome.SUPPRESSED, Reason.NO_DEVICES))
-        self._outputs.nothing(state, nothing)
+        self._outputs.nothing(tenure, nothing)
 
     def _unreadable(self, error: InvalidInput) -> None:
         self._count("unreadable_rows", error.reason, 1)

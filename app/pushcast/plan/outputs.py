@@ -17,7 +17,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import delivery_id
 from pushcast.model.words import Lane, Outcome, Platform, Reason
 from pushcast.plan.entry import Entry
-from pushcast.plan.state import PartitionState
+from pushcast.plan.tenure import PlanTenure
 from pushcast.plan.windows import Window
 from pushcast.stream.batch import Record
 from pushcast.stream.callbacks import Guarded
@@ -48,32 +48,32 @@ class Outputs:
         self._count = count
         self._send_topics = {str(platform): topics.send(platform, lane) for platform in Platform}
 
-    def dead_letters(self, state: PartitionState, batch: Batch, refused: Sequence[Refused]) -> None:
+    def dead_letters(self, tenure: PlanTenure, batch: Batch, refused: Sequence[Refused]) -> None:
         """Records that no retry can mend, with the reason; each is done when its dead letter is acknowledged."""
         for record, error in refused:
-            self.edge.bury(record, error, partial(self._finish, state, batch, [record.offset]))
+            self.edge.bury(record, error, partial(self._finish, tenure, batch, [record.offset]))
 
-    def forward(self, state: PartitionState, batch: Batch, record: Record, right: int) -> None:
+    def forward(self, tenure: PlanTenure, batch: Batch, record: Record, right: int) -> None:
         """Moves a record to the partition of its key; done when it is there."""
-        self.edge.forward(record, right, partial(self._finish, state, batch, [record.offset]))
+        self.edge.forward(record, right, partial(self._finish, tenure, batch, [record.offset]))
 
-    def nothing(self, state: PartitionState, entries: Sequence[tuple[Entry, Outcome, Reason]]) -> None:
+    def nothing(self, tenure: PlanTenure, entries: Sequence[tuple[Entry, Outcome, Reason]]) -> None:
         """Ends notifications with one receipt each, which the planned record counts as `other`."""
         if not entries:
             return
         now_ms = self._clock.now_ms()
         barrier = self._outbox.barrier()
         for entry, outcome, reason in entries:
-            receipt = self._receipt(state, entry, outcome, reason, now_ms)
+            receipt = self._receipt(tenure, entry, outcome, reason, now_ms)
             entry.other, entry.reason = 1, reason
             entry.open += 1
             entry.note = None
             value, key = encode_receipt(receipt), receipt.user.encode()
-            self._outbox.put(barrier, topics.RECEIPT, state.number, value, key, state.origin)
+            self._outbox.put(barrier, topics.RECEIPT, tenure.number, value, key, tenure.origin)
             self._count("suppressed", reason, 1)
-        barrier.on_acked(partial(self._acknowledged, state, [entry for entry, _, _ in entries]))
+        barrier.on_acked(partial(self._acknowledged, tenure, [entry for entry, _, _ in entries]))
 
-    def _receipt(self, state: PartitionState, entry: Entry, outcome: Outcome, reason: Reason, now_ms: int) -> Receipt:
+    def _receipt(self, tenure: PlanTenure, entry: Entry, outcome: Outcome, reason: Reason, now_ms: int) -> Receipt:
         note = entry.note
         if note is None:
             raise ValueError("this entry is in its windows already")
@@ -93,64 +93,64 @@ class Outputs:
             0,
             note.options.dry_run,
             0,
-            state.number,
+            tenure.number,
             entry.offset,
             note.created_at,
             now_ms,
         )
 
-    def duplicates(self, state: PartitionState, entries: Sequence[Entry]) -> None:
+    def duplicates(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:
         """Notifications seen before: planned to nothing, without a receipt."""
         for entry in entries:
             entry.reason = Reason.DUPLICATE
             entry.note = None
-            self._complete(state, entry)
+            self._complete(tenure, entry)
         if entries:
             self._count("suppressed", Reason.DUPLICATE, len(entries))
 
-    def resumed(self, state: PartitionState, entries: Sequence[Entry]) -> None:
+    def resumed(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:
         """Notifications of which a predecessor wrote all that there is to write: only the planned record is missing."""
         for entry in entries:
             entry.note = None
-            self._complete(state, entry)
+            self._complete(tenure, entry)
 
-    def known(self, state: PartitionState, batch: Batch, offsets: Sequence[int]) -> None:
+    def known(self, tenure: PlanTenure, batch: Batch, offsets: Sequence[int]) -> None:
         """Notifications that a predecessor has planned."""
         if offsets:
-            self._finish(state, batch, offsets)
+            self._finish(tenure, batch, offsets)
 
-    def window(self, state: PartitionState, window: Window) -> None:
+    def window(self, tenure: PlanTenure, window: Window) -> None:
         """The batch that a window closed into."""
         barrier = self._outbox.barrier()
         topic = self._send_topics[window.platform]
-        self._outbox.put(barrier, topic, state.number, window.encode(self._lane), None, state.origin)
-        barrier.on_acked(partial(self._acknowledged, state, window.entries))
+        self._outbox.put(barrier, topic, tenure.number, window.encode(self._lane), None, tenure.origin)
+        barrier.on_acked(partial(self._acknowledged, tenure, window.entries))
         self._count("batches", window.platform, 1)
         self._count("targets", window.platform, window.targets)
 
-    def _acknowledged(self, state: PartitionState, entries: Sequence[Entry]) -> None:
+    def _acknowledged(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:
         for entry in entries:
             entry.open -= 1
             if not entry.open:
-                self._complete(state, entry)
+                self._complete(tenure, entry)
 
-    def _complete(self, state: PartitionState, entry: Entry) -> None:
-        if not state.complete:
+    def _complete(self, tenure: PlanTenure, entry: Entry) -> None:
+        if not tenure.complete:
             # One planned record for everything that this turn of the loop acknowledges.
-            asyncio.get_running_loop().call_soon(self._guarded, partial(self._settle, state))
-        state.complete.append(entry)
+            asyncio.get_running_loop().call_soon(self._guarded, partial(self._settle, tenure))
+        tenure.complete.append(entry)
 
-    def _settle(self, state: PartitionState) -> None:
+    def _settle(self, tenure: PlanTenure) -> None:
         """States what was planned; then the source records are done."""
-        entries, state.complete = iter(state.complete), []
+        entries, tenure.complete = iter(tenure.complete), []
         now_ms = self._clock.now_ms()
         while chunk := list(islice(entries, MAX_PLANNED_ROWS)):
             value = planned_of(self._lane, [entry.planned() for entry in chunk], now_ms)
             barrier = self._outbox.barrier()
-            self._outbox.put(barrier, topics.PLANNED, state.number, value, None, state.origin)
-            barrier.on_acked(partial(self._planned, state, chunk))
+            self._outbox.put(barrier, topics.PLANNED, tenure.number, value, None, tenure.origin)
+            barrier.on_acked(partial(self._planned, tenure, chunk))
 
-    def _planned(self, state: PartitionState, entries: Sequence[Entry]) -> None:
+    def _planned(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:
         by_batch: dict[Batch, list[int]] = {}
         for entry in entries:
             offsets = by_batch.get(entry.batch)
@@ -158,8 +158,8 @@ class Outputs:
                 offsets = by_batch[entry.batch] = []
             offsets.append(entry.offset)
         for batch, offsets in by_batch.items():
-            self._finish(state, batch, offsets)
+            self._finish(tenure, batch, offsets)
 
-    def _finish(self, state: PartitionState, batch: Batch, offsets: Sequence[int]) -> None:
+    def _finish(self, tenure: PlanTenure, batch: Batch, offsets: Sequence[int]) -> None:
         batch.done_many(offsets)
-        state.finished(len(offsets))
+        tenure.pending.ended(len(offsets))

@@ -35,9 +35,9 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
             host.outbox,
             host.clock,
             schemas=host.schemas,
-            fatal=lambda error: host.fatal(f"plan-{lane}", error),
+            exact=handover,
+            fatal=host.fatal,
             counters=counters,
-            handover=handover,
         )
 
     return StageSpec(

@@ -7,7 +7,7 @@ letter that Kafka refuses is put again with less of the original, until nothing 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -30,6 +30,15 @@ Done = Callable[[], None]
 _Less = Callable[[DeadLetter, int], DeadLetter]
 #: What is put instead of a dead letter that Kafka refused, one after the other.
 _LESS: Final[tuple[_Less, ...]] = (without_value, without_headers)
+
+
+def counting(counters: MutableMapping[tuple[str, str], int]) -> Count:
+    """Counts by (counter, word) in `counters`."""
+
+    def count(name: str, word: str, by: int) -> None:
+        counters[name, word] = counters.get((name, word), 0) + by
+
+    return count
 
 
 class Misplaced(Exception):

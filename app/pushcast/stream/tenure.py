@@ -93,6 +93,12 @@ class Tenures(Generic[T]):
             if (held := self._held.get(tp)) is not None:
                 held.close()
 
+    def forget(self, partitions: Iterable[TP]) -> None:
+        """Closes these tenures and lets go of them: no commit asks anything of them any more."""
+        for tp in partitions:
+            if (held := self._held.pop(tp, None)) is not None:
+                held.close()
+
     async def settled(self, partitions: Iterable[TP]) -> None:
         """Returns when Kafka has acknowledged the outputs of these partitions. The transport bounds the wait."""
         for tp in partitions:

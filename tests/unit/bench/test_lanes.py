@@ -54,7 +54,7 @@ def test_processes_that_work_together_share_a_row() -> None:
 
 
 def test_what_is_switched_off_is_what_the_roles_are_built_with() -> None:
-    for module, name, argument in SWITCHED_OFF:
+    for module, name, argument, _ in SWITCHED_OFF:
         assert argument in inspect.signature(getattr(module, name)).parameters
     assert "pushcast.bench.inexact" in inexact_command("run", "planner")
 
@@ -63,9 +63,9 @@ def test_a_switch_that_no_longer_switches_anything_is_an_error() -> None:
     def make(name: str, *, ledgers: object) -> object:
         return (name, ledgers)
 
-    assert without(make, "ledgers")("send", ledgers="exact") == ("send", None)
+    assert without(make, "ledgers", "off")("send", ledgers="exact") == ("send", "off")
     with pytest.raises(TypeError, match="ledgers"):
-        without(make, "ledgers")("send")
+        without(make, "ledgers", "off")("send")
 
 
 def test_off_and_on_take_turns_and_the_least_cpu_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:

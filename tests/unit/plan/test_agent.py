@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from pushcast.config.settings import Plan
+from pushcast.config.settings import Class, Plan
+from pushcast.handover.exact import Inexact
 from pushcast.model.ids import partition_of
+from pushcast.stream.batch import TP
 from pushcast.stream.errors import OutboxFailed
 from pushcast.wire import topics
-from pushcast.wire.headers import FORWARDED
+from pushcast.wire.headers import EPOCH, FORWARDED, ORIGIN, Headers, origin
 from twins.kafka import TwinOutbox, settled
 from twins.plan import PARTITIONS, TOPIC, PlanHarness, note, users_of
 
@@ -62,14 +64,20 @@ async def test_a_record_is_done_only_after_its_outputs_and_then_its_planned_reco
     assert harness.committable == 1
 
 
+class Owner(Inexact):
+    def origin(self, tp: TP) -> Headers:
+        return origin("plan-normal", tp.partition, 7)
+
+
 async def test_outputs_name_their_origin_and_go_to_the_partition_they_came_from() -> None:
-    harness = PlanHarness(partition=5)
+    harness = PlanHarness(partition=5, exact=Owner())
     user, other = users_of(5, 2)
     harness.device(user)
     await harness.feed((user, note()), (other, note(2, expires_at=T2000, created_at=T2000)))
     await harness.acknowledge()
     assert {each.partition for each in harness.outbox.log} == {5}
-    assert {dict(each.headers)["push-origin"] for each in harness.outbox.log} == {b"plan-normal/5"}
+    assert {dict(each.headers)[ORIGIN] for each in harness.outbox.log} == {b"plan-normal/5"}
+    assert {dict(each.headers)[EPOCH] for each in harness.outbox.log} == {b"7"}
 
 
 async def test_the_same_notification_twice_vanishes_and_says_so() -> None:
@@ -440,3 +448,20 @@ async def test_figures_count_what_was_taken_and_written() -> None:
 
 def test_the_users_of_these_tests_belong_where_they_are_fed() -> None:
     assert {partition_of(user.encode(), PARTITIONS) for user in USERS} == {3}
+
+
+async def test_a_revoked_partition_begins_no_turn_although_one_was_waiting_for_room() -> None:
+    harness = PlanHarness(classes={"default": Class(window_seconds=0.05)})
+    harness.device(ANN)
+    batch = await harness.feed((ANN, note()))
+    harness.outbox.full = True
+    await harness.pass_time(1)  # the window is due, and its turn waits for the outbox
+    assert not harness.outbox.pending
+    revoking = asyncio.create_task(harness.stage.revoking({harness.tp}))
+    await settled()
+    harness.outbox.let_in()
+    await harness.acknowledge()
+    await revoking
+    assert len(harness.batches()) == 1
+    assert batch.unfinished() == []
+    assert harness.fatal == []

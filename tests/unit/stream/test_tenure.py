@@ -64,3 +64,14 @@ async def test_a_closed_tenure_stays_for_the_last_commit() -> None:
     held = tenures.get(FIRST)
     assert held is not None
     assert held.committed.metadata == "fences"
+
+
+async def test_a_forgotten_tenure_is_closed_and_the_next_question_makes_another() -> None:
+    tenures = Tenures(Held)
+    tenures.begin({FIRST: Committed(3, "fences"), SECOND: NOTHING})
+    held = tenures.of(FIRST)
+    tenures.forget([FIRST])
+    assert held.closed
+    assert tenures.get(FIRST) is None
+    assert tenures.of(FIRST).committed == NOTHING
+    assert not tenures.of(SECOND).closed

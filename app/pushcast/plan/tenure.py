@@ -1,0 +1,48 @@
+"""What PLAN holds of one partition while it owns it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from pushcast.plan.entry import Entry
+from pushcast.plan.recent import Recent
+from pushcast.plan.windows import PartitionWindows
+from pushcast.stream.batch import TP
+from pushcast.stream.runner import Runner
+from pushcast.stream.tenure import Pending
+from pushcast.wire.headers import Headers
+
+
+class PlanTenure:
+    """Windows, second look-ups and unfinished records of one partition during one assignment."""
+
+    def __init__(
+        self,
+        tp: TP,
+        windows: PartitionWindows,
+        recent: Recent,
+        origin: Headers,
+        runner: Callable[[PlanTenure], Runner],
+    ) -> None:
+        self.tp = tp
+        self.number = tp.partition
+        self.windows = windows
+        self.recent = recent
+        self.origin = origin  # headers of every output
+        self.taken_to = 0  # records below this offset are under way: a batch that is handed over again skips them
+        self.later: deque[tuple[float, Entry]] = deque()  # users without devices, to be looked up once more
+        self.complete: list[Entry] = []  # all outputs acknowledged, the planned record not yet written
+        self.pending = Pending()  # source records that were taken and are not done
+        self.runner = runner(self)
+
+    def wait_seconds(self, now: float) -> float | None:
+        """Until the next window closes or the next user is looked up once more; None when nothing waits."""
+        due = self.windows.next_due()
+        if self.later and (due is None or self.later[0][0] < due):
+            due = self.later[0][0]
+        return None if due is None else due - now
+
+    def close(self) -> None:
+        """No turn begins any more. What is in windows is for the caller to flush first, or for the next owner."""
+        self.runner.stop()
