@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from pushcast.config.providers import FCM_QUOTA_PER_MINUTE, Fcm
-from pushcast.model.overrides import OWNED
 from pushcast.providers.apns import message as apns_message
 from pushcast.providers.apns import verdicts as apns
+from pushcast.providers.document_fields import fields_chapter
 from pushcast.providers.expo import api as expo_api
 from pushcast.providers.expo import client as expo_client
 from pushcast.providers.expo import message as expo_message
 from pushcast.providers.expo import pacer as expo_pacer
 from pushcast.providers.expo import verdicts as expo
 from pushcast.providers.fcm import message as fcm_message
+from pushcast.providers.fcm import size as fcm_size
 from pushcast.providers.fcm import verdicts as fcm
 from pushcast.providers.pacing import LONGEST_HOLD_SECONDS
 from pushcast.providers.suspicion import MASS_INVALID_TOKENS, SUSPECT_REASONS, Limits
@@ -74,7 +75,9 @@ input_push_channel}}; title, body and sound are the alert; an absent timestamp i
         "FCM",
         f"""Engines: `multicast` (default), `httpx`.
 
-- Notification and `data` together at most {fcm_message.MAX_PAYLOAD_BYTES} bytes, keys included. `from`, \
+- Notification and `data` together at most {fcm_size.MAX_PAYLOAD_BYTES} bytes, keys included, as every kind of device \
+gets them: Android and web with what their own blocks add or have instead, iOS by its `apns.payload` as a whole. \
+`from`, \
 `message_type` and keys that begin with `google.` or `gcm.` are refused (`reserved_data_key`).
 - Push types {", ".join(f"`{name}`" for name in sorted(fcm_message.PUSH_TYPES))}; Apple's others are refused \
 (`push_type_unsupported`).
@@ -152,58 +155,9 @@ request has left, the wait for its answer; an answer is missing only when what l
 """
 
 
-_OWNED: Final = "; ".join(
-    f"{platform}: {', '.join(f'`{key}`' for key in sorted(keys))}" for platform, keys in OWNED.items()
-)
-_FIELDS: Final = f"""
-## What a notification's fields become
-
-What a platform cannot show is left out. Sources: [APNs](https://developer.apple.com/documentation/usernotifications/\
-generating-a-remote-notification), [FCM](https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages), \
-[Expo](https://docs.expo.dev/push-notifications/sending-notifications/#message-request-format), [Web Push]\
-(https://developer.mozilla.org/docs/Web/API/ServiceWorkerRegistration/showNotification): `title` and `options`, the \
-arguments of `showNotification`.
-
-| ours | APNs | FCM | Expo | Web Push |
-|---|---|---|---|---|
-| `title`, `body` | `aps.alert.title`, `.body` | `notification.title`, `.body` | `title`, `body` | `title`, \
-`options.body` |
-| `subtitle` | `aps.alert.subtitle` | `apns`: `aps.alert.subtitle`; Android: left out | `subtitle` | first line of \
-`options.body` |
-| `image` (https, beside a text) | `pc.image`, `aps.mutable-content` | `notification.image`, `data.pc` | \
-`richContent.image`, `mutableContent` | `options.image` |
-| `link` | `pc.link` | `data.pc`; https: `webpush.fcm_options.link` | `data.pc.link` | `options.data.pc.link` |
-| `category` | `aps.category` | `android.notification.click_action`; `apns`: `aps.category` | `categoryId` | left out |
-| `actions` | `pc.actions` | `data.pc` | `data.pc.actions` | `options.actions`, `options.data.pc.actions` |
-| `data` | beside `aps` | `data`, as texts: JSON of what is none | `data` | `options.data` |
-| `collapse_id` | `apns-collapse-id` | `android.collapse_key`, `android.notification.tag`, `apns-collapse-id` | \
-`collapseId`, `tag` | `Topic`, `options.tag` |
-| without it: the delivery id | `apns-collapse-id` | `android.notification.tag`, `apns-collapse-id` | `collapseId`, \
-`tag` | `options.tag` |
-| `options.thread_id` | `aps.thread-id` | `apns`: `aps.thread-id` | `threadId` | left out |
-| `options.sound` | `aps.sound`, text or {{critical, name, volume}} | `android.notification.sound` (the name); `apns`: \
-`aps.sound` | `sound` | left out |
-| `options.badge` | `aps.badge` | `android.notification.notification_count`; `apns`: `aps.badge` | `badge` | \
-`options.data.pc.badge` |
-| `options.priority` | `apns-priority` | `android.priority`, `apns-priority`, `Urgency` | `priority` | `Urgency` |
-| `options.interruption_level` | `aps.interruption-level` | `apns`: `aps.interruption-level` | `interruptionLevel` | \
-`passive`: `options.silent` |
-| `options.relevance_score` | `aps.relevance-score` | `apns`: `aps.relevance-score` | `relevanceScore` | left out |
-| `options.mutable_content` | `aps.mutable-content` | `apns`: `aps.mutable-content` | `mutableContent` | left out |
-| `options.channel_id` | left out | `android.notification.channel_id` | `channelId` | left out |
-| `options.analytics_label` | left out | `fcm_options.analytics_label` | left out | left out |
-| `options.ttl_seconds` | `apns-expiration` | `android.ttl`, `apns-expiration`, `TTL` | `expiration` | `TTL` |
-
-`platforms.<p>` is merged into the platform's message at the end (RFC 7396: objects merge, arrays and scalars replace, \
-null removes): for APNs the payload, for FCM `message`, for Expo the message, for Web Push the options with `title` \
-beside them. The kind of push is decided afterwards. Refused (`invalid_field`, with the key) are \
-{_OWNED}.
-"""
-
-
 def document() -> str:
     """The whole page."""
-    return _HEAD + _FIELDS + "".join(_chapter(chapter) for chapter in CHAPTERS)
+    return _HEAD + fields_chapter() + "".join(_chapter(chapter) for chapter in CHAPTERS)
 
 
 def _chapter(chapter: Chapter) -> str:

@@ -14,11 +14,11 @@ from pushcast.model.notification import Content, Options
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.apple import add_apple_fields, apple_sound
 from pushcast.providers.expiry import epoch_seconds, ttl_seconds
-from pushcast.providers.extras import data_of, json_text, overridden, refuse_background_with_something, too_large
+from pushcast.providers.extras import data_of, json_text, overridden, refuse_background_with_something
+from pushcast.providers.fcm.size import MAX_PAYLOAD_BYTES, check_size
 from pushcast.providers.identity import HOLE, NAME
 from pushcast.providers.unsendable import Unsendable
 
-MAX_PAYLOAD_BYTES: Final = 4096
 RESERVED_KEYS: Final = frozenset(("from", "message_type"))
 RESERVED_PREFIXES: Final = ("google.", "gcm.")
 # Push types that mean something to an Android device; the others are Apple's alone.
@@ -75,7 +75,7 @@ def render(message: Message) -> Rendered:
     _settle_kind(fields, urgent, options.collapse_id)
     text = orjson.dumps(fields)
     if len(text) > MAX_PAYLOAD_BYTES:  # as JSON and with all else; what counts is less
-        _check_size(fields)
+        check_size(fields)
     first_hole = text.index(_TTL)
     if HOLE in text:
         first_hole = min(first_hole, text.index(HOLE))
@@ -163,16 +163,6 @@ def _settle_kind(fields: dict[str, Any], urgent: bool, collapse_id: str | None) 
         apns["payload"] = {**(payload if isinstance(payload, dict) else {}), "aps": aps}
     elif not aps and payload == {"aps": {}}:
         del apns["payload"]
-
-
-def _check_size(fields: dict[str, Any]) -> None:
-    size = 0
-    for name in ("notification", "data"):
-        part = fields.get(name)
-        if isinstance(part, dict):
-            size += sum([len(key.encode()) + len(json_text(value).encode()) for key, value in part.items()])
-    if size > MAX_PAYLOAD_BYTES:
-        raise too_large("FCM notification and data", size, MAX_PAYLOAD_BYTES)
 
 
 def _check_data(content: Content) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
 from pushcast.simulators.fcm import errors
 from pushcast.simulators.fcm.errors import FcmFault, field_violation
+from pushcast.simulators.fcm.schema import snake, struct_of
 
 # Firebase, "About FCM messages": 4096 bytes, 2048 to topics; ttl at most four weeks.
 MAX_BYTES: Final = 4_096
@@ -20,75 +21,10 @@ _TTL: Final = re.compile(r"(\d+)(?:\.\d{1,9})?s")
 _TOPIC: Final = re.compile(r"(?:/topics/)?[a-zA-Z0-9\-_.~%]+")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_\-:%.]+")
 _RESERVED: Final = ("google.", "gcm.")
-_CAMEL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")
+_FREE: Final = frozenset(("data", "headers", "payload"))
 
 
-class _Notification(msgspec.Struct, forbid_unknown_fields=True):
-    title: str | None = None
-    body: str | None = None
-    image: str | None = None
-
-
-# https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages#AndroidNotification
-_ANDROID_NOTIFICATION: Final = frozenset(
-    (
-        *("title", "body", "icon", "color", "sound", "tag", "click_action", "body_loc_key", "body_loc_args"),
-        *("title_loc_key", "title_loc_args", "channel_id", "ticker", "sticky", "event_time", "local_only"),
-        *("notification_priority", "default_sound", "default_vibrate_timings", "default_light_settings"),
-        *("vibrate_timings", "visibility", "notification_count", "light_settings", "image"),
-        *("bypass_proxy_notification", "proxy"),
-    )
-)
-
-
-class _Android(msgspec.Struct, forbid_unknown_fields=True):
-    collapse_key: str | None = None
-    priority: Literal["normal", "high", "NORMAL", "HIGH"] | None = None
-    ttl: str | None = None
-    restricted_package_name: str | None = None
-    data: dict[str, str] | None = None
-    notification: dict[str, Any] | None = None
-    fcm_options: dict[str, str] | None = None
-    direct_boot_ok: bool | None = None
-    bandwidth_constrained_ok: bool | None = None
-    restricted_satellite_ok: bool | None = None
-
-
-class _Apns(msgspec.Struct, forbid_unknown_fields=True):
-    headers: dict[str, str] | None = None
-    payload: dict[str, Any] | None = None
-    fcm_options: dict[str, str] | None = None
-    live_activity_token: str | None = None
-
-
-class _Webpush(msgspec.Struct, forbid_unknown_fields=True):
-    headers: dict[str, str] | None = None
-    data: dict[str, str] | None = None
-    notification: dict[str, Any] | None = None
-    fcm_options: dict[str, str] | None = None
-
-
-class _Message(msgspec.Struct, forbid_unknown_fields=True):
-    token: str | None = None
-    fid: str | None = None
-    topic: str | None = None
-    condition: str | None = None
-    name: str | None = None
-    data: dict[str, str] | None = None
-    notification: _Notification | None = None
-    android: _Android | None = None
-    android_v2: dict[str, Any] | None = None
-    apns: _Apns | None = None
-    webpush: _Webpush | None = None
-    fcm_options: dict[str, str] | None = None
-
-
-class _Request(msgspec.Struct, forbid_unknown_fields=True):
-    message: _Message
-    validate_only: bool = False
-
-
-_DECODER: Final = msgspec.json.Decoder(_Request)
+_DECODER: Final = msgspec.json.Decoder(struct_of("SendMessageRequest"))
 
 
 @dataclass(slots=True)
@@ -119,16 +55,18 @@ def parse(body: bytes) -> Parsed:
     return _judge(request, len(body))
 
 
-def _judge(request: _Request, size: int) -> Parsed:
+def _judge(request: Any, size: int) -> Parsed:
     message = request.message
+    if message is None:
+        return Parsed(b"", fault=errors.NO_RECIPIENT)
     address = message.token or message.fid or message.topic or message.condition or ""
     android = message.android
     collapsible = android is not None and android.collapse_key is not None and android.ttl != "0s"
     fault = _fault(message, android, size)
-    return Parsed(address.encode(), request.validate_only, collapsible, fault)
+    return Parsed(address.encode(), bool(request.validate_only), collapsible, fault)
 
 
-def _fault(message: _Message, android: _Android | None, size: int) -> FcmFault | None:
+def _fault(message: Any, android: Any, size: int) -> FcmFault | None:
     targets = (message.token is not None) + (message.fid is not None)
     targets += (message.topic is not None) + (message.condition is not None)
     if not targets:
@@ -144,10 +82,6 @@ def _fault(message: _Message, android: _Android | None, size: int) -> FcmFault |
     for key in message.data or ():
         if key in {"from", "message_type"} or key.startswith(_RESERVED):
             return field_violation("message.data", f"Invalid data payload key: {key}")
-    unknown = (android.notification or {}).keys() - _ANDROID_NOTIFICATION if android is not None else set()
-    if unknown:
-        problem = f"Invalid JSON payload received. Unknown name \"{min(unknown)}\" at 'message.android.notification': "
-        return field_violation("message.android.notification", problem + "Cannot find field.", error_code=None)
     if android is not None and android.ttl is not None:
         ttl = _TTL.fullmatch(android.ttl)
         if ttl is None:
@@ -162,13 +96,23 @@ def _fault(message: _Message, android: _Android | None, size: int) -> FcmFault |
     return errors.TOO_LARGE if size > limit and payload_bytes(message) > limit else None
 
 
-def payload_bytes(message: _Message) -> int:
-    """What counts against the limit: the target and its name do not, keys and values of everything else do."""
-    total = 0
-    for part in (message.data, message.notification, message.android, message.webpush):
-        if part is not None:
-            total += len(msgspec.json.encode(part))
-    return total
+def payload_bytes(message: Any) -> int:
+    """What counts against the limit: keys and values of notification and data, as the kind of device that gets most of
+    them has them. An `android` or `webpush` block adds to the notification and has data instead of the common one."""
+    common = message.notification, message.data
+    blocks = [(block.notification, block.data) for block in (message.android, message.webpush) if block is not None]
+    notification, data = (msgspec.to_builtins(part) or {} for part in common)
+    return max(
+        _counted({**notification, **(msgspec.to_builtins(more) or {})}) + _counted(instead or data)
+        for more, instead in [(None, None), *blocks]
+    )
+
+
+def _counted(part: dict[str, Any]) -> int:
+    return sum(
+        len(key.encode()) + len(value.encode() if isinstance(value, str) else msgspec.json.encode(value))
+        for key, value in part.items()
+    )
 
 
 def _parse_slowly(body: bytes) -> Parsed:
@@ -176,24 +120,20 @@ def _parse_slowly(body: bytes) -> Parsed:
         value = json.loads(body)
     except ValueError:
         return Parsed(b"", fault=FcmFault(400, "INVALID_ARGUMENT", "Invalid JSON payload received. Unexpected token."))
-    snake = _snake(value)
+    fields = _snake(value)
     try:
-        return _judge(msgspec.convert(snake, _Request), len(body))
+        return _judge(msgspec.convert(fields, _DECODER.type), len(body))
     except msgspec.ValidationError as error:
-        message = snake.get("message") if isinstance(snake, dict) else None
+        message = fields.get("message") if isinstance(fields, dict) else None
         token = message.get("token") if isinstance(message, dict) else None
-        return Parsed(token.encode() if isinstance(token, str) else b"", fault=_violation(str(error), snake))
+        return Parsed(token.encode() if isinstance(token, str) else b"", fault=_violation(str(error), fields))
 
 
 def _snake(value: Any, *, depth: int = 0) -> Any:
     """Protobuf's JSON takes lowerCamelCase field names too; free maps (data, headers, payload) keep theirs."""
-    if not isinstance(value, dict) or depth > 3:
+    if not isinstance(value, dict) or depth > 6:
         return value
-    free = {"data", "headers", "payload"}
-    return {
-        _CAMEL.sub(lambda found: "_" + found[1].lower(), name): item if name in free else _snake(item, depth=depth + 1)
-        for name, item in value.items()
-    }
+    return {snake(name): item if name in _FREE else _snake(item, depth=depth + 1) for name, item in value.items()}
 
 
 def _violation(text: str, value: Any) -> FcmFault:

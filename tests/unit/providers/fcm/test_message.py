@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from pushcast.providers.fcm.message import END, render
+from pushcast.providers.identity import NAME_CHARS
 from pushcast.providers.unsendable import Unsendable
 from unit.providers.messages import NOW_MS, message
 
@@ -126,7 +127,7 @@ def test_push_types_of_apple_alone_are_refused(push_type: str) -> None:
 
 
 def test_notification_and_data_may_fill_the_limit_and_not_exceed_it() -> None:
-    names = len("body" + "k")
+    names = len("body" + "k" + "tag") + NAME_CHARS  # Android's notification has its own tag
     render(message(title="", body="x" * (4096 - names - 1), data={"k": "v"}))
     with pytest.raises(Unsendable) as refusal:
         render(message(title="", body="x" * (4096 - names), data={"k": "v"}))
