@@ -14,6 +14,7 @@ class Rules:
     note: bool = True  # positions are those before the oldest unfinished record was first handled
     inherit: bool = True  # inherited positions stay until everything found in the tail is committed
     fenced_at: bool = True  # the fenced epoch is kept with the positions: the fence itself may lie before them
+    floor: bool = True  # a claim without metadata outranks the fences that are in the outputs
     fences_below: bool = True  # a reader's commit knows only the fences below its offset
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, cast
 
 from confluent_kafka import Message
 
 from pushcast.handover import standing
 from pushcast.handover.fences import author_of
+from pushcast.handover.floors import FloorSearch
 from pushcast.handover.reading import Span, SpanReader, Spot
 from pushcast.handover.state import Takeover
 from pushcast.handover.tail import OwnTail
@@ -93,12 +95,21 @@ class Handover:
         held = {tp: standing.decode(at.metadata) for tp, at in committed.items()}
         new = {(topic, tp.partition) for tp, at in held.items() for topic in self._topics if topic not in at.positions}
         ends = await self._reader.ends(new)
+        floors = await self._floors([tp for tp, at in held.items() if not at.epoch])
         now_seconds = self._clock.now_ms() // 1000
         taken: dict[TP, Takeover] = {}
         for tp, at in held.items():
             mine = {topic: end for (topic, partition), end in ends.items() if partition == tp.partition}
-            origin = f"{self._sources.get(tp.topic, self.stage)}/{tp.partition}"
-            taken[tp] = Takeover(origin, self._topics, self._planned, at, committed[tp].offset or 0, mine, now_seconds)
+            taken[tp] = Takeover(
+                self._origin(tp),
+                self._topics,
+                self._planned,
+                at,
+                committed[tp].offset or 0,
+                mine,
+                now_seconds,
+                floor=floors.get(tp, 0),
+            )
         self._takeovers.update(taken)
         if not await work.commit_now(taken):
             raise ClaimRefused(f"{self.stage}: Kafka refused the claim of {len(taken)} partitions")
@@ -108,6 +119,30 @@ class Handover:
             takeover.start()
             self.counters["claims"] += 1
             self.counters["tail_void"] += takeover.tail.void
+
+    def _origin(self, tp: TP) -> str:
+        return f"{self._sources.get(tp.topic, self.stage)}/{tp.partition}"
+
+    async def _floors(self, unclaimed: Sequence[TP]) -> dict[TP, int]:
+        """Greatest epochs in the outputs of partitions whose metadata knows of no claim: it may be lost."""
+        # Every claim is fenced in `planned` first, so it has all of them.
+        topics = self._topics if self._planned is None else (self._planned,)
+        origins: dict[int, list[str]] = {}
+        for tp in unclaimed:
+            origins.setdefault(tp.partition, []).append(self._origin(tp))
+        ends = await self._reader.ends([(topic, partition) for partition in origins for topic in topics])
+        searches = {spot: FloorSearch(origins[spot[1]], end) for spot, end in ends.items()}
+
+        def see(message: Message) -> None:
+            search = searches[cast(str, message.topic()), cast(int, message.partition())]
+            with suppress(InvalidInput):  # nobody's: a stage of ours writes both headers
+                search.see(author_of(headers_of(message)))
+
+        while spans := {spot: search.span for spot, search in searches.items() if search.span is not None}:
+            await self._reader.read(spans, see)
+            for spot in spans:
+                searches[spot].next_block()
+        return {tp: max(searches[topic, tp.partition].floor(self._origin(tp)) for topic in topics) for tp in unclaimed}
 
     async def _fence(self, taken: Mapping[TP, Takeover]) -> None:
         rounds = [takeover.fence_rounds for takeover in taken.values()]

@@ -27,13 +27,17 @@ class Takeover:
         ends: Mapping[str, int],
         now_seconds: int,
         rules: Rules = ALL,
+        *,
+        floor: int = 0,
     ) -> None:
         """`ends`: ends of those outputs that `committed` has no position of, as they are before the claim.
+
+        `floor`: what `FloorSearch` found, when `committed` knows of no claim.
 
         `planned`: the output whose records close source offsets; None when the items of an offset tell by themselves.
         """
         self.origin = origin
-        self.epoch = standing.next_epoch(committed.epoch, now_seconds)
+        self.epoch = standing.next_epoch(max(committed.epoch, floor if rules.floor else 0), now_seconds)
         self.outputs = tuple(outputs)
         self.starts: Positions = {
             topic: committed.positions[topic] if topic in committed.positions else ends[topic] for topic in outputs
