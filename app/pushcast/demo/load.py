@@ -75,14 +75,18 @@ def _device(number: int, user: int, rng: random.Random) -> DeviceOf:
         "platform": platform,
         "locale": rng.choice(("en-GB", "de-DE", "fr-FR")),
     }
-    # The simulators know dead tokens by their prefix: reference/providers.md §7.
-    if platform == "apns":
-        event["token"] = ("dead0410" if dead else f"{rng.getrandbits(28) + 0x10000000:08x}") + f"{number:056x}"
-    elif platform == "fcm":
-        event["token"] = ("unreg:" if dead else "live:") + f"APA91b{number:012d}{rng.getrandbits(256):064x}"
-    elif platform == "expo":
-        event["token"] = f"ExponentPushToken[{f'unreg-{number}' if dead else f'{app}-project/{number}'}]"
+    if platform != "webpush":
+        event["token"] = token_of(platform, app, number, dead, rng)
     return DeviceOf(f"user-{user}", event, dead)
+
+
+def token_of(platform: str, app: str, number: int, dead: bool, rng: random.Random) -> str:
+    """A token in the provider's form. The simulators know dead ones by their prefix."""
+    if platform == "apns":
+        return ("dead0410" if dead else f"{rng.getrandbits(28) + 0x10000000:08x}") + f"{number:056x}"
+    if platform == "fcm":
+        return ("unreg:" if dead else "live:") + f"APA91b{number:012d}{rng.getrandbits(256):064x}"
+    return f"ExponentPushToken[{f'unreg-{number}' if dead else f'{app}-project/{number}'}]"
 
 
 def make_notes(count: int, devices: list[DeviceOf], seed: int) -> Iterator[Note]:

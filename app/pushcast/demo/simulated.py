@@ -32,9 +32,10 @@ class Simulated:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log_file, start_new_session=True)
         assert self._process.stdout is not None
         line = _first_line(self._process.stdout, START_SECONDS)
+        self._log_file = log_file.name
         if not line:
             self.stop()
-            raise PushcastError(f"the {platform} simulator did not start; see {log_file.name}")
+            raise PushcastError(f"the {platform} simulator did not start; see {self._log_file}")
         self.description: dict[str, Any] = json.loads(line)
 
     @property
@@ -45,6 +46,11 @@ class Simulated:
     def control(self, path: str, value: Any = None, method: str | None = None) -> Any:
         """JSON to and from its control port: `pushcast.simulators.control` has the paths. Raises OSError."""
         return ask(f"{self.description['control_url']}{path}", value, method)
+
+    def check(self) -> None:
+        """Raises PushcastError when it has ended."""
+        if (code := self._process.poll()) is not None:
+            raise PushcastError(f"the {self.platform} simulator ended with {code}; see {self._log_file}")
 
     def stats(self) -> dict[str, Any]:
         """What it counted since its start."""

@@ -1,4 +1,7 @@
-"""What the demo needs around it: a Kafka, provider simulators, a configuration, the roles. Leaves nothing behind."""
+"""A whole Pushcast on this machine: a Kafka, provider simulators, a configuration, the roles.
+
+The demo's leaves nothing behind; that of `pushcast up` has a folder that stays.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,31 @@ from pushcast.demo.simulated import START_SECONDS, Simulated, ask, stop_process
 from pushcast.kafka import embedded
 from pushcast.kafka.clients import client_config
 from pushcast.kafka.topics import apply, load_topology
-from pushcast.model.errors import PushcastError
+from pushcast.model.errors import ConfigurationError, PushcastError
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime import whereabouts
 from pushcast.runtime.child import child_command
 from pushcast.runtime.layout import processes
+from pushcast.transport.folders import private_folder
 
 PARTITIONS = 8
+#: First line of a configuration that is written at each start, and may be replaced or removed.
+WRITTEN = "# Written by Pushcast at each start: what you change here is lost.\n"
 #: Share of the requests that the providers answer with a passing error, and how long their retries wait.
 TRANSIENT_ERRORS = 0.01
 RETRY_RUNGS_SECONDS = [1, 1, 2, 2]
 #: How long a device that a provider called dead waits for its removal.
 DEVICE_HOLD_SECONDS = 3
+#: What the demo's `pushcast.yaml` has besides Kafka and the apps.
+DEMO_SECTIONS: Mapping[str, Mapping[str, Any]] = {
+    "classes": {
+        "default": {"lane": "normal", "window_seconds": 0.05},
+        "breaking": {"lane": "bulk", "window_seconds": 0.1, "ttl_seconds": 3600},
+        "code": {"lane": "urgent", "window_seconds": 0, "ttl_seconds": 600},
+    },
+    "retry": {"rungs_seconds": RETRY_RUNGS_SECONDS},
+    "devices": {"hold_seconds": DEVICE_HOLD_SECONDS},
+}
 Say = Callable[[str], None]
 
 
@@ -46,8 +62,13 @@ class Options:
     keep: bool = False  # the folder, with configuration and logs
     brokers: int = 1
     platforms: Sequence[str] = tuple(PLATFORM_SHARES)
+    apps: Sequence[str] = APPS
+    #: A folder that stays, and with it the Kafka of this world; None: both are temporary.
+    home: Path | None = None
+    config_file: Path | None = None  # None: in the folder
+    sections: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: DEMO_SECTIONS)
     transient_errors: float = TRANSIENT_ERRORS
-    #: Sections of `pushcast.yaml` whose keys replace the demo's.
+    #: Sections of `pushcast.yaml` whose keys replace those above.
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     supervised: bool = True  # False: no role is started
 
@@ -77,32 +98,28 @@ class World:
         self._stack.close()
 
     def _build(self, stack: ExitStack) -> None:
-        if self.options.keep:
-            self.folder = Path(tempfile.mkdtemp(prefix="pushcast-demo-"))
-        else:
-            # A role that is killed may leave a file behind while the folder goes.
-            kept = tempfile.TemporaryDirectory(prefix="pushcast-demo-", ignore_cleanup_errors=True)
-            self.folder = Path(stack.enter_context(kept))
+        self.folder = self._folder(stack)
         self.log_file = stack.enter_context((self.folder / "roles.log").open("wb"))
-        servers = self.options.bootstrap_servers
-        if servers is None:
-            self._say("starting Apache Kafka (the first time its jars are downloaded)")
-            self.cluster = stack.enter_context(embedded.temporary_cluster(self.options.brokers))
-            servers = self.cluster.info.bootstrap_servers
+        servers = self.options.bootstrap_servers or self._kafka(stack)
         self._say(f"Kafka answers at {servers}")
         for platform in self.options.platforms:
-            simulator = Simulated(platform, APPS, self.folder / platform, self.log_file)
+            simulator = Simulated(platform, self.options.apps, self.folder / platform, self.log_file)
             stack.callback(simulator.stop)
             simulator.fail_sometimes(self.options.transient_errors)
             self.simulators[platform] = simulator
             self._say(f"{platform} simulator at {simulator.url}")
-        path = self.folder / "pushcast.yaml"
-        path.write_text(yaml.safe_dump(self._configuration(servers), sort_keys=False))
+        path = (self.options.config_file or self.folder / "pushcast.yaml").absolute()
+        path.write_text(WRITTEN + yaml.safe_dump(self._configuration(servers), sort_keys=False))
         self.environment = {**os.environ, CONFIG_VARIABLE: str(path)}
         os.environ[CONFIG_VARIABLE] = str(path)
         stack.callback(os.environ.pop, CONFIG_VARIABLE, None)
         self.settings = load()
         kafka = self.settings.kafka
+        if kafka.bootstrap_servers != servers:
+            raise ConfigurationError(
+                f"PUSHCAST_KAFKA__BOOTSTRAP_SERVERS names {kafka.bootstrap_servers}, and this Kafka is at {servers}: "
+                "unset it"
+            )
         client = client_config(servers, kafka.security)
         changes = apply(client, load_topology(), kafka.partitions, kafka.replication_factor)
         self._say(f"topology applied: {len(changes)} changes")
@@ -110,23 +127,37 @@ class World:
             stack.callback(self.stop_roles)
             self.start_roles()
 
+    def _folder(self, stack: ExitStack) -> Path:
+        if self.options.home is not None:
+            return private_folder(self.options.home.absolute())
+        if self.options.keep:
+            return Path(tempfile.mkdtemp(prefix="pushcast-demo-"))
+        # A role that is killed may leave a file behind while the folder goes.
+        return Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="pushcast-demo-", ignore_cleanup_errors=True))
+        )
+
+    def _kafka(self, stack: ExitStack) -> str:
+        """Starts the world's own."""
+        self._say("starting Apache Kafka (the first time its jars are downloaded)")
+        if self.options.home is None:
+            self.cluster = stack.enter_context(embedded.temporary_cluster(self.options.brokers))
+            return self.cluster.bootstrap_servers
+        data = kafka_folder(self.folder)
+        stack.callback(embedded.stop, data)
+        return embedded.start(brokers=self.options.brokers, data_dir=data, progress=self._say).bootstrap_servers
+
     def _configuration(self, servers: str) -> dict[str, Any]:
         apps = {
             name: {platform: line.provider_settings(name) for platform, line in self.simulators.items()}
-            for name in APPS
+            for name in self.options.apps
         }
         replicas = min(3, self.options.brokers)
         own: dict[str, Any] = {
             "kafka": {"bootstrap_servers": servers, "partitions": PARTITIONS, "replication_factor": replicas},
-            "classes": {
-                "default": {"lane": "normal", "window_seconds": 0.05},
-                "breaking": {"lane": "bulk", "window_seconds": 0.1, "ttl_seconds": 3600},
-                "code": {"lane": "urgent", "window_seconds": 0, "ttl_seconds": 600},
-            },
-            "retry": {"rungs_seconds": RETRY_RUNGS_SECONDS},
-            "devices": {"hold_seconds": DEVICE_HOLD_SECONDS},
+            **self.options.sections,
             "apps": apps,
-            "data_dir": str(self.folder / "data"),
+            "data_dir": str(data_folder(self.folder)),
         }
         for section, values in self.options.overrides.items():
             own[section] = {**own.get(section, {}), **values}
@@ -170,7 +201,9 @@ class World:
             self._roles = None
 
     def check_roles(self) -> None:
-        """Raises PushcastError when the supervisor has ended."""
+        """Raises PushcastError when the supervisor or a simulator has ended."""
+        for simulator in self.simulators.values():
+            simulator.check()
         if self._roles is not None and self._roles.poll() is not None:
             raise PushcastError(f"the roles ended with {self._roles.returncode}:\n{self.log_tail()}")
 
@@ -204,6 +237,16 @@ class World:
         wanted = {"count": count, "vapid_public_key": key, "verdict": "410" if dead else "ok"}
         found: list[dict[str, str]] = simulator.control("/subscribe", wanted)["subscriptions"]
         return found
+
+
+def kafka_folder(home: Path) -> Path:
+    """Where the Kafka of a folder that stays has its data."""
+    return home / "kafka"
+
+
+def data_folder(home: Path) -> Path:
+    """The roles' data directory."""
+    return home / "data"
 
 
 def ready(entry: whereabouts.Whereabouts) -> bool:

@@ -45,6 +45,21 @@ class FolderLocks:
             os.close(self._files.pop())
 
 
+def holder(folder: Path) -> int | None:
+    """The pid of the process that holds this folder; None when nobody does."""
+    try:
+        file = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.pread(file, 32, 0) or 0) or None
+    finally:
+        os.close(file)
+    return None
+
+
 def _locked(folder: Path) -> int:
     path = folder / LOCK_FILE
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

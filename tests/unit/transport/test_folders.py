@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pushcast.transport.folders import FolderLocks, SlotTaken, private_folder
+from pushcast.transport.folders import FolderLocks, SlotTaken, holder, private_folder
 
 HOLD = """
 import sys
@@ -47,3 +47,11 @@ def test_a_folder_is_its_owners_alone_even_one_that_was_there(tmp_path: Path) ->
     assert private_folder(folder).stat().st_mode & 0o777 == 0o700
     assert private_folder(tmp_path / "new" / "er").stat().st_mode & 0o777 == 0o700
     assert os.access(folder, os.W_OK)
+
+
+def test_who_holds_a_folder_is_known_to_others_and_nobody_holds_one_that_is_not_there(tmp_path: Path) -> None:
+    assert holder(tmp_path / "nowhere") is None
+    taken = FolderLocks([tmp_path])
+    assert holder(tmp_path) == os.getpid()
+    taken.close()
+    assert holder(tmp_path) is None

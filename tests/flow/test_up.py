@@ -1,0 +1,174 @@
+"""`pushcast up`, and what README and docs/reading.md show, run as a reader would run them (faults.md P2-8, P2-9)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pushcast.kafka.embedded import jars
+from pushcast.kafka.embedded.environment import Environment
+from snippets import ROOT, blocks
+
+README = ROOT / "README.md"
+UP_SECONDS = 180
+COMMAND_SECONDS = 100
+JAVA = """
+import java.util.Properties;
+import org.apache.kafka.clients.producer.*;
+class Snippet {
+    public static void main(String[] arguments) throws Exception {
+%s
+    }
+}
+"""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder in which `pushcast up` runs, with the environment that `make` puts there."""
+
+    path: Path
+    process: subprocess.Popen[str]
+
+    def shell(self, text: str) -> str:
+        """Runs a block as pasted, each line for itself; fails with what it said. Returns its stdout."""
+        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        ran = subprocess.run(
+            ["sh", "-e"],
+            input=text,
+            cwd=self.path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        assert ran.returncode == 0, f"{text}\n{ran.stdout}\n{ran.stderr}"
+        return ran.stdout
+
+    def here(self, text: str) -> str:
+        """A program of the documents, with the port that this Kafka got."""
+        written = yaml.safe_load((self.path / "pushcast.yaml").read_text())
+        return text.replace("127.0.0.1:9092", written["kafka"]["bootstrap_servers"])
+
+    def accepted(self, note: str) -> None:
+        """Waits until `why` says that it reached the user's devices."""
+        deadline = time.monotonic() + COMMAND_SECONDS
+        while "accepted" not in (said := self.shell(f"pushcast why {note} --user u1")):
+            assert time.monotonic() < deadline, said
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
+    path = tmp_path_factory.mktemp("up")
+    (path / ".venv").symlink_to(Path(sys.executable).parents[1])
+    (path / "schemas").symlink_to(ROOT / "schemas")
+    [command, _] = blocks(README, "sh")[1:]
+    process = subprocess.Popen(
+        ["sh", "-c", f"exec {command.text}"], cwd=path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        said = _until_up(process)
+        assert "Everything is up" in said, process.stderr.read()
+        yield Folder(path, process)
+    finally:
+        process.terminate()
+        process.wait(UP_SECONDS)
+        process.stdout.close()
+        process.stderr.close()
+
+
+def _until_up(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    said = ""
+    for line in iter(process.stdout.readline, ""):
+        said += line
+        if "Ctrl-C" in line:
+            break
+    return said
+
+
+def test_the_commands_that_the_readme_shows_beside_it_work_when_pasted_as_a_block(up: Folder) -> None:
+    said = up.shell(blocks(README, "sh")[2].text)
+    for platform in ("apns", "fcm", "expo", "webpush"):
+        assert f"{platform} u1-{platform}: accepted" in said
+    assert "apns d1: accepted" in said
+    assert "balanced             True" in said
+
+
+def test_the_python_producer_of_the_readme_reaches_the_first_user(up: Folder) -> None:
+    [program] = blocks(README, "python")
+    _run_python(up, up.here(program.text))
+    up.accepted("match-4711-goal-1")
+
+
+def test_the_java_producer_of_the_readme_reaches_the_first_user(up: Folder) -> None:
+    javac, java = shutil.which("javac"), shutil.which("java")
+    if javac is None or java is None:
+        pytest.skip("no javac on the path: the Java example of the README is not compiled")
+    [program] = blocks(README, "java")
+    (up.path / "Snippet.java").write_text(JAVA % up.here(program.text))
+    environment = Environment.read()
+    found = jars.fetch(jars.default_cache(environment), environment, offline=True)
+    classes = os.pathsep.join([*map(str, found), str(up.path)])
+    subprocess.run([javac, "-cp", classes, "-d", str(up.path), "Snippet.java"], cwd=up.path, check=True)
+    subprocess.run([java, "-cp", classes, "Snippet"], check=True, capture_output=True, timeout=COMMAND_SECONDS)
+    up.accepted("match-4711-goal-2")
+
+
+def test_the_reader_of_docs_reading_reads_the_receipts(up: Folder) -> None:
+    up.shell("pushcast send --user u1 --app news --title read --wait")
+    [program] = blocks(ROOT / "docs" / "reading.md", "python")
+    _run_python(up, up.here(program.text))
+    rows = (up.path / "receipts.ndjson").read_text().splitlines()
+    assert len(rows) >= 4
+    assert all('"outcome": "accepted"' in row for row in rows)
+
+
+def test_the_pauses_of_docs_isolation_work_when_pasted_as_a_block(up: Folder) -> None:
+    [commands] = blocks(ROOT / "docs" / "isolation.md", "sh")
+    assert "wrong environment" in up.shell(commands.text)
+
+
+def test_a_second_up_in_the_same_folder_is_refused_with_the_pid_of_the_first(up: Folder) -> None:
+    second = _pushcast(up.path, "up")
+    assert second.returncode == 2
+    assert f"up in this folder already (pid {up.process.pid}); `pushcast down` stops it" in second.stderr
+
+
+def test_down_stops_everything_and_with_data_nothing_is_left(up: Folder) -> None:
+    """Last in this module: it ends what the others use."""
+    assert (up.path / ".pushcast" / "up" / "kafka").is_dir()
+    assert _pushcast(up.path, "down").stdout == "stopped\n"
+    assert up.process.wait(UP_SECONDS) == 0
+    assert (up.path / ".pushcast" / "up" / "kafka").is_dir(), "data goes with --data only"
+    gone = _pushcast(up.path, "down", "--data")
+    assert (gone.returncode, gone.stdout) == (0, "nothing of `pushcast up` runs in this folder\n")
+    assert not (up.path / ".pushcast").exists()
+    assert not (up.path / "pushcast.yaml").exists()
+
+
+def _run_python(folder: Folder, text: str) -> None:
+    subprocess.run([sys.executable, "-c", text], cwd=folder.path, check=True, timeout=COMMAND_SECONDS)
+
+
+def _pushcast(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).parent / "pushcast", *arguments],
+        cwd=path,
+        capture_output=True,
+        text=True,
+        timeout=UP_SECONDS,
+        check=False,
+    )
