@@ -32,7 +32,7 @@ async def main() -> int:
         slot="0",
         commit_interval_seconds=options["commit_interval_seconds"],
     )
-    stage = settle.build(settings, outbox, handover=build_handover(settings, outbox, SystemClock()))
+    stage = settle.build(settings, outbox, exact=build_handover(settings, outbox, SystemClock()))
     add_batch_stage(app, SOURCES, stage, bounds=settle.bounds(settings))
     code = await run_apps([app], on_ready=lambda: print("ready", flush=True), stop=asyncio.Event())
     await outbox.close()

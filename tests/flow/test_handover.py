@@ -123,7 +123,7 @@ async def test_the_next_owner_knows_what_is_there_and_a_zombie_writes_in_vain(la
     await lab.write(old, lab.planned, b"0")
 
     new, claimed_again = await lab.take_over(claimed)
-    tail = new.of(lab.tp).tail
+    tail = new.tail(lab.tp)
     assert tail.done == {0}
     assert tail.there == {1: {lab.sends: {b"b", b"c"}}, 2: {lab.sends: {b"d"}}}
     assert decode(claimed_again.metadata).epoch > decode(claimed.metadata).epoch
@@ -136,9 +136,9 @@ async def test_the_next_owner_knows_what_is_there_and_a_zombie_writes_in_vain(la
     assert await lab.counted(lab.planned) == [b"0", b"1"]
 
     third, _ = await lab.take_over(Committed(0, new.metadata(lab.tp, 0)))
-    assert third.of(lab.tp).tail.done == {0, 1}, "inherited positions stay until the tail is committed"
-    assert third.of(lab.tp).tail.void == 2
-    assert third.of(lab.tp).tail.there == {2: {lab.sends: {b"d"}}}
+    assert third.tail(lab.tp).done == {0, 1}, "inherited positions stay until the tail is committed"
+    assert third.tail(lab.tp).void == 2
+    assert third.tail(lab.tp).there == {2: {lab.sends: {b"d"}}}
 
 
 async def test_c13_a_claim_without_metadata_outranks_a_predecessor_whose_clock_ran_ahead(lab: Lab) -> None:
@@ -160,7 +160,7 @@ async def test_committed_work_is_not_read_again(lab: Lab) -> None:
     await lab.write(old, lab.planned, b"0")
     new, _ = await lab.take_over(Committed(1, old.metadata(lab.tp, 1)))
     assert new.counters["tail_records"] == 0
-    assert len(new.of(lab.tp).tail) == 0
+    assert len(new.tail(lab.tp)) == 0
 
 
 class CopyStage(Stage):
@@ -185,7 +185,7 @@ class CopyStage(Stage):
     async def handle(self, batch: Batch) -> None:
         tp = TP(batch.topic, batch.partition)
         self.handover.note(tp, batch.records[0].offset, batch.records[-1].offset)
-        tail = self.handover.of(tp).tail
+        tail = self.handover.tail(tp)
         for record in batch.records:
             if not tail.is_done(record.offset):
                 if not tail.take(record.offset):

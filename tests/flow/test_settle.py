@@ -12,6 +12,7 @@ from confluent_kafka import Producer
 from flow.kafka_tools import committed, produce, read_all, running, seen, until
 from flow.settle_tools import PARTITIONS, SEND, ensure, message, values_of, waiting
 from pushcast.config.settings import Settings
+from pushcast.handover.exact import Inexact
 from pushcast.http2.leave import MayLeave, always
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.batch import Message, SendBatch, Targets
@@ -93,7 +94,7 @@ async def test_a_failed_delivery_climbs_the_ladder_and_a_dead_one_is_redriven_on
     sender, settler = make_app(unique("send"), **options), make_app(unique("settle"), **options)
     stage = build_send(settings, platform=Platform.APNS, lane=Lane.URGENT, providers={"news": provider}, outbox=outbox)
     add_batch_stage(sender, [SEND], stage, bounds=send_bounds(settings))
-    add_batch_stage(settler, RUNGS, settle.build(settings, outbox), bounds=settle.bounds(settings))
+    add_batch_stage(settler, RUNGS, settle.build(settings, outbox, exact=Inexact()), bounds=settle.bounds(settings))
     batch = SendBatch("urgent", "apns", [message([good, once, never]), message([short], 2_500)])
     manifest = tmp_path / "redrive.json"
 
@@ -194,7 +195,7 @@ async def test_what_waits_when_a_settler_stops_is_passed_on_once_by_the_next(
         add_batch_stage(app, [rung], stage, bounds=settle.bounds(settings))
         return app
 
-    first, second = settle.build(settings, outbox), settle.build(settings, outbox)
+    first, second = settle.build(settings, outbox, exact=Inexact()), settle.build(settings, outbox, exact=Inexact())
     async with running(app_with(first, "first")):
         await seen(lambda: bool(values_of(kafka, SEND, {due})), "what was due was passed on")
         await until(lambda: first.waiting() == 1, "the other one waits")

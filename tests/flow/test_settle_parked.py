@@ -45,7 +45,7 @@ async def test_what_is_paused_is_carried_over_and_sent_once_when_it_resumes(
     outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
     handover = build_handover(settings, outbox, SystemClock())
     counters: Counter[tuple[str, str]] = Counter()
-    stage = settle.build(settings, outbox, counters=counters, handover=handover, control=state)
+    stage = settle.build(settings, outbox, exact=handover, counters=counters, control=state)
     group = unique("settle")
     app = make_app(group, bootstrap_servers=kafka, partitions=PARTITIONS, data_dir=tmp_path)
     add_batch_stage(app, SOURCES, stage, bounds=settle.bounds(settings))

@@ -146,7 +146,7 @@ class Settler:
             counters=Counter(),
             fatal=lambda what, error: self.fatal.append((what, error)),
             call_later=self.timers,
-            handover=handover,
+            exact=handover,
             control=self.control,
             intervals=Intervals(pass_seconds=4.0, probe_seconds=2.0),
         )

@@ -25,9 +25,10 @@ from pushcast.providers.expo.receipts import ReceiptSource
 from pushcast.providers.suspicion import Limits
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.callbacks import guarded
-from pushcast.stream.edge import Edge
+from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Barrier, Batch, CallLater, Fatal, Outbox
+from pushcast.stream.runner import Runner
 from pushcast.stream.stage import Stage
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import groups
@@ -63,8 +64,8 @@ class PollStage(Stage):
         self._fatal = fatal
         self._guarded = guarded(f"{self._group}: a step failed", fatal)
         self._call_later = call_later
-        self._queues = Tenures(lambda tp, committed: Queue())
-        self._edge = Edge("poll", outbox, self._count, flood or FloodGuard(Flood(), clock))
+        self._queues = Tenures(self._new_queue)
+        self._edge = Edge("poll", outbox, counting(figures.edge), flood or FloodGuard(Flood(), clock))
 
         def asker(app: str, source: ReceiptSource | None) -> Asker:
             return Asker(
@@ -81,7 +82,7 @@ class PollStage(Stage):
                 bury=self._bury,
                 figures=figures,
                 finish=self._finish,
-                failed=partial(fatal, self._group),
+                fatal=fatal,
                 sleep=sleep,
             )
 
@@ -101,7 +102,14 @@ class PollStage(Stage):
         for record in batch.records:
             wait = wait_seconds(record.headers, record.timestamp, now_ms, self._first_seconds)
             held.queue.append((now + wait, Due(held, batch, record)))
-        self._wake(held)
+        held.runner.wake()
+
+    def _new_queue(self, tp: TP, _: Committed) -> Queue:
+        return Queue(tp, self._runner_of)
+
+    def _runner_of(self, held: Queue) -> Runner:
+        what = f"{self._group}: tickets of partition {held.tp.partition}"
+        return Runner(what, partial(self._wait, held), partial(self._hand_over, held), self._fatal, self._call_later)
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Forgets what waited before: Kafka hands it over again."""
@@ -122,26 +130,20 @@ class PollStage(Stage):
         for asker in (*self._askers.values(), self._nobody):
             asker.drop()
 
-    def _wake(self, held: Queue) -> None:
-        """Hands over what is due, and sees to it that the next one is when it is."""
-        if held.timer is not None:
-            held.timer.cancel()
-            held.timer = None
+    def _wait(self, held: Queue) -> float | None:
+        return held.queue[0][0] - self._clock.monotonic_seconds() if held.queue else None
+
+    async def _hand_over(self, held: Queue) -> None:
+        """Gives what is due to its askers."""
         now = self._clock.monotonic_seconds()
         queue = held.queue
         while queue and queue[0][0] <= now:
             due = queue.popleft()[1]
             self._askers.get(due.record.key or b"", self._nobody).add(due)
-        if queue:
-            call_later = self._call_later or asyncio.get_running_loop().call_later
-            held.timer = call_later(queue[0][0] - now, partial(self._guarded, partial(self._wake, held)))
 
     def _bury(self, due: Due, error: InvalidInput) -> None:
         due.tenure.pending.begun()
         self._edge.bury(due.record, error, partial(self._guarded, partial(self._acked, (due,))))
-
-    def _count(self, name: str, reason: str, by: int) -> None:
-        self.figures.edge[name, reason] += by
 
     def _finish(self, moved: Sequence[Due], barrier: Barrier) -> None:
         if not moved:

@@ -28,7 +28,9 @@ from pushcast.providers.suspicion import Limits
 from pushcast.providers.verdict import Verdict
 from pushcast.stream.batch import TP
 from pushcast.stream.edge import Edge
-from pushcast.stream.ports import Barrier, Outbox
+from pushcast.stream.ports import Barrier, Fatal, Outbox
+from pushcast.stream.runner import Runner
+from pushcast.wire import groups
 from pushcast.wire.tickets import decode_tickets
 
 log = structlog.get_logger(__name__)
@@ -73,11 +75,11 @@ class Asker:
         bury: Callable[[Due, InvalidInput], None],
         figures: Figures,
         finish: Finish,
-        failed: Callable[[BaseException], None],
+        fatal: Fatal,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """`bury` completes a record that is a dead letter. `failed` is told of an error that must end the process.
-        Without a source tickets are given up: their app is not configured (any more)."""
+        """`bury` completes a record that is a dead letter. Without a source tickets are given up: their app is not
+        configured (any more)."""
         self._app = app
         self._platform = platform
         self._source = source
@@ -91,11 +93,10 @@ class Asker:
         self._belief = Belief(app, platform, outbox, clock, limits, invalid_in_a_row)
         self._outputs = Outputs(app, platform, outbox, clock, first_seconds, figures)
         self._finish = finish
-        self._failed = failed
         self._sleep = sleep
         self._queue: deque[Due] = deque()
         self._question: list[Asked] = []
-        self._task: asyncio.Task[None] | None = None
+        self._runner = Runner(f"{groups.poll(platform)}: receipts of {app!r}", self._wait, self._work, fatal)
         self._next_at = 0.0  # monotonic, as the next
         self._quiet_until = 0.0
 
@@ -106,38 +107,31 @@ class Asker:
     def add(self, due: Due) -> None:
         """Takes a record over; it is asked about when its turn comes."""
         self._queue.append(due)
-        if self._task is None:
-            self._start()
+        self._runner.wake()
 
     def drop(self) -> None:
         """Forgets records that are gone; a question that is about such alone is given up."""
         self._queue = deque(due for due in self._queue if not due.gone)
-        if self._task is not None and not self._queue and all(asked.due.gone for asked in self._question):
-            self._task.cancel()
+        if not self._queue and all(asked.due.gone for asked in self._question):
+            self._runner.cancel()
 
-    def _start(self) -> None:
-        self._task = asyncio.create_task(self._run())
-        self._task.add_done_callback(self._ended)
+    def _wait(self) -> float | None:
+        return 0.0 if self._queue else None
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._task = None
-        self._question = []
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._failed(error)
-        elif self._queue:  # came while it was being cancelled
-            self._start()
-
-    async def _run(self) -> None:
-        while self._queue:
-            await self._outbox.room()
-            barrier = self._outbox.barrier()
-            moved: list[Due] = []
-            self._question = self._gather(barrier, moved)
-            self._finish(moved, barrier)
-            if self._question:
-                await self._ask()
-                self._question = []
-            await asyncio.sleep(0)
+    async def _work(self) -> None:
+        try:
+            while self._queue:
+                await self._outbox.room()
+                barrier = self._outbox.barrier()
+                moved: list[Due] = []
+                self._question = self._gather(barrier, moved)
+                self._finish(moved, barrier)
+                if self._question:
+                    await self._ask()
+                    self._question = []
+                await asyncio.sleep(0)
+        finally:
+            self._question = []
 
     def _gather(self, barrier: Barrier, moved: list[Due]) -> list[Asked]:
         """The records of the next question. Those that nothing is asked about now are `moved`."""

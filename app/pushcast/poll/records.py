@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from pushcast.stream.ports import Batch, Record, TimerHandle
+from pushcast.stream.batch import TP
+from pushcast.stream.ports import Batch, Record
+from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
 from pushcast.wire.tickets import TicketBatch
 
 
-@dataclass(slots=True, eq=False)
 class Queue:
     """A tenure of POLL: the records of one partition, in the order in which they are due."""
 
-    queue: deque[tuple[float, Due]] = field(default_factory=deque)  # when due, on the monotonic clock
-    timer: TimerHandle | None = None
-    pending: Pending = field(default_factory=Pending)  # records whose outputs are on their way to Kafka
-    gone: bool = False
+    def __init__(self, tp: TP, runner: Callable[[Queue], Runner]) -> None:
+        self.tp = tp
+        self.queue: deque[tuple[float, Due]] = deque()  # when due, on the monotonic clock
+        self.pending = Pending()  # records whose outputs are on their way to Kafka
+        self.gone = False
+        self.runner = runner(self)  # hands over what is due
 
     def close(self) -> None:
         """Nothing more is asked about. What is on its way to Kafka still counts."""
         self.gone = True
         self.queue.clear()
-        if self.timer is not None:
-            self.timer.cancel()
+        self.runner.stop()
 
 
 @dataclass(slots=True, eq=False)

@@ -14,7 +14,7 @@ from itertools import islice
 
 from pushcast.config.settings import Flood
 from pushcast.handover import standing
-from pushcast.handover.exact import Exactness, Inexact
+from pushcast.handover.exact import Exactness
 from pushcast.handover.fences import Fences, author_of
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
@@ -25,10 +25,11 @@ from pushcast.settle.passes import Intervals, Passes
 from pushcast.settle.queue import Queue, Waiting
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.callbacks import guarded
-from pushcast.stream.edge import Edge
+from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Batch, CallLater, Fatal, Outbox, Record
 from pushcast.stream.retrying import retried
+from pushcast.stream.runner import Runner
 from pushcast.stream.stage import Stage
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import groups, topics
@@ -54,25 +55,25 @@ class SettleStage(Stage):
         outbox: Outbox,
         clock: Clock,
         longest_seconds: float,
+        exact: Exactness,
         counters: Counters,
         fatal: Fatal,
         call_later: CallLater | None = None,
-        handover: Exactness | None = None,
         control: ControlState | None = None,
         intervals: Intervals = Intervals(),  # noqa: B008 - immutable
         flood: Flood = Flood(),  # noqa: B008 - immutable
     ) -> None:
-        """Without `handover` a killed settler's last records are passed on twice; without `control` nothing holds."""
+        """Without `control` nothing holds."""
         self.counters = counters
         self._outputs = Outputs(outbox, clock, counters)
-        self._edge = Edge("settle", outbox, self._count, FloodGuard(flood, clock))
+        self._edge = Edge("settle", outbox, counting(counters), FloodGuard(flood, clock))
         self._outbox = outbox
         self._clock = clock
         self._longest_seconds = longest_seconds
         self._fatal = fatal
         self._guarded = guarded(f"{GROUP}: a step of the settler failed", fatal)
         self._call_later = call_later
-        self._handover: Exactness = handover or Inexact()
+        self._exact = exact
         control = control or ControlState()
         self._holding = Holding(control)
         self._intervals = intervals
@@ -101,11 +102,18 @@ class SettleStage(Stage):
                 wait = wait_seconds(record.headers, record.timestamp, now_ms, self._longest_seconds)
                 queue.records.append(Waiting(batch, record, now + wait))
         batch.done_many(nobodys)
-        self._wake(queue)
+        queue.runner.wake()
 
     def _new_queue(self, tp: TP, committed: Committed) -> Queue:
         passes = Passes(self._intervals, self._clock.monotonic_seconds()) if tp.topic == topics.PARKED else None
-        return Queue(tp, Fences(standing.decode(committed.metadata).origins), passes)
+        return Queue(tp, Fences(standing.decode(committed.metadata).origins), passes, self._runner_of)
+
+    def _runner_of(self, queue: Queue) -> Runner:
+        what = f"{GROUP}: {queue.tp.topic}[{queue.tp.partition}]"
+        return Runner(what, partial(self._wait, queue), partial(self._pass_on, queue), self._fatal, self._call_later)
+
+    def _wait(self, queue: Queue) -> float | None:
+        return queue.wait_seconds(self._clock.monotonic_seconds(), self._holding.probing())
 
     def _counts(self, queue: Queue, record: Record) -> bool:
         """False for fences, and for what a settler carried over that had lost its partition."""
@@ -129,28 +137,28 @@ class SettleStage(Stage):
     def _wake_parked(self) -> None:
         for queue in self._queues:
             if queue.passes is not None:
-                self._wake(queue)
+                queue.runner.wake()
 
     # partitions come and go
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Forgets what waited before: Kafka hands it over again. Learns what predecessors passed on already."""
         self._queues.begin(committed)
-        await self._handover.take_over(self.work, committed)
+        await self._exact.take_over(self.work, committed)
         for tp in committed:
             passes = self._queues.of(tp).passes
             if passes is not None:
-                passes.go_on(self._handover.unseen_from(tp))
+                passes.go_on(self._exact.unseen_from(tp))
 
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """Epoch and output positions of the hand-over, and the fences below the offset."""
         queue = self._queues.get(tp)
         origins = {} if queue is None else queue.fences.below(offset)
-        return self._handover.metadata(tp, offset, origins)
+        return self._exact.metadata(tp, offset, origins)
 
     async def refresh(self) -> None:
         """Output positions of partitions where nothing happens."""
-        await self._handover.refresh(self.work)
+        await self._exact.refresh(self.work)
 
     async def revoking(self, partitions: set[TP]) -> None:
         """Passes nothing more on, and waits until Kafka has acknowledged what was passed on. The rest is redelivered.
@@ -160,21 +168,6 @@ class SettleStage(Stage):
         await self._queues.end(partitions)
 
     # passing on
-
-    def _wake(self, queue: Queue) -> None:
-        """Sees to it that the head of the queue is passed on when it may be, and not before."""
-        if queue.closed or not queue.records or queue.task is not None:
-            return
-        if queue.timer is not None:
-            queue.timer.cancel()
-            queue.timer = None
-        wait = queue.wait_seconds(self._clock.monotonic_seconds(), self._holding.probing())
-        if wait > 0:
-            call_later = self._call_later or asyncio.get_running_loop().call_later
-            queue.timer = call_later(wait, partial(self._guarded, partial(self._wake, queue)))
-            return
-        queue.task = asyncio.create_task(self._pass_on(queue))
-        queue.task.add_done_callback(partial(self._passed_on, queue))
 
     async def _pass_on(self, queue: Queue) -> None:
         """Everything that is due, in order; waits for nothing but the outbox's room."""
@@ -217,13 +210,13 @@ class SettleStage(Stage):
         barrier = self._outbox.barrier()
         offsets: dict[Batch, list[int]] = {}
         outputs = size = 0
-        tp, origin = queue.tp, self._handover.origin(queue.tp)
+        tp, origin = queue.tp, self._exact.origin(queue.tp)
         now = self._clock.monotonic_seconds()
         while outputs < OUTPUTS_PER_TURN and size < BYTES_PER_TURN and queue.is_due(now):
             batch, record, _ = queue.records.popleft()
             if batch.lost:
                 continue
-            there = self._handover.begin(tp, record.offset)
+            there = self._exact.begin(tp, record.offset)
             try:
                 sent, doubtful = read(record.value, record.headers)
             except Exception as error:
@@ -250,20 +243,6 @@ class SettleStage(Stage):
         self._edge.note(queue.tp, 0, (error,))
         queue.pending.begun()
         self._edge.bury(record, error, partial(self._guarded, partial(self._acked, queue, {batch: [record.offset]})))
-
-    def _count(self, name: str, word: str, by: int) -> None:
-        self.counters[name, word] += by
-
-    def _passed_on(self, queue: Queue, task: asyncio.Task[None]) -> None:
-        if queue.task is task:
-            queue.task = None
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is not None:
-            self._fatal(f"{GROUP}: {queue.tp.topic}[{queue.tp.partition}]", error)
-        else:
-            self._guarded(partial(self._wake, queue))
 
     def _acked(self, queue: Queue, offsets: dict[Batch, list[int]]) -> None:
         queue.pending.ended()

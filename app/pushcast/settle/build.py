@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from pushcast.config.settings import Settings
-from pushcast.handover.runner import Handover
+from pushcast.handover.exact import Exactness
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.settle.agent import SOURCES, SettleStage
 from pushcast.settle.outputs import Counters
@@ -25,23 +25,23 @@ def build(
     settings: Settings,
     outbox: Outbox,
     *,
+    exact: Exactness,
     clock: Clock | None = None,
     counters: Counters | None = None,
     fatal: Fatal = end_process,
     call_later: CallLater | None = None,
-    handover: Handover | None = None,
     control: ControlState | None = None,
 ) -> SettleStage:
     """The stage for `SOURCES` in the group `GROUP`. `control`: the process's own, kept up to date by its tail."""
     retry = settings.retry
     return SettleStage(
         outbox=outbox,
+        exact=exact,
         clock=clock or SystemClock(),
         longest_seconds=Ladder(rungs_of(retry.rungs_seconds), retry.attempts, retry.jitter).longest_seconds,
         counters=Counter() if counters is None else counters,
         fatal=fatal,
         call_later=call_later,
-        handover=handover,
         control=control,
         intervals=Intervals(settings.park.pass_seconds, settings.park.probe_seconds),
         flood=settings.flood,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pushcast.handover.fences import Fences
 from pushcast.settle.passes import Passes
 from pushcast.stream.batch import TP
-from pushcast.stream.ports import Batch, Record, TimerHandle
+from pushcast.stream.ports import Batch, Record
+from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
 
 
@@ -24,21 +25,22 @@ class Waiting(NamedTuple):
 class Queue:
     """A tenure of SETTLE: the records of one partition that wait; the head goes first."""
 
-    def __init__(self, tp: TP, fences: Fences, passes: Passes | None) -> None:
+    def __init__(self, tp: TP, fences: Fences, passes: Passes | None, runner: Callable[[Queue], Runner]) -> None:
         self.tp = tp
         self.fences = fences  # of the partition itself: parked records are written by settlers too
         self.passes = passes  # of a parked partition
         self.records: deque[Waiting] = deque()
-        self.timer: TimerHandle | None = None
-        self.task: asyncio.Task[None] | None = None  # passing on
         self.pending = Pending()  # barriers
         self.closed = False
+        self.runner = runner(self)  # passes on
 
-    def wait_seconds(self, now: float, probing: bool) -> float:
-        """Until the head may be handled; there must be one."""
+    def wait_seconds(self, now: float, probing: bool) -> float | None:
+        """Until the head may be handled; None without one."""
+        if not self.records:
+            return None
         head = self.records[0]
         if self.passes is None:
-            return max(0.0, head.due - now)
+            return head.due - now
         return self.passes.wait_seconds(head.record.offset, now, probing)
 
     def is_due(self, now: float) -> bool:
@@ -52,7 +54,4 @@ class Queue:
         """Nothing more is passed on. What is on its way to Kafka still counts."""
         self.closed = True
         self.records.clear()
-        if self.timer is not None:
-            self.timer.cancel()
-        if self.task is not None:
-            self.task.cancel()
+        self.runner.stop()

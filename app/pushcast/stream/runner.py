@@ -25,7 +25,18 @@ class Runner:
     itself. `call_later` is the loop's unless a test has its own.
     """
 
-    __slots__ = ("_call_later", "_fatal", "_guarded", "_stopped", "_task", "_timer", "_wait", "_what", "_work")
+    __slots__ = (
+        "_again",
+        "_call_later",
+        "_fatal",
+        "_guarded",
+        "_stopped",
+        "_task",
+        "_timer",
+        "_wait",
+        "_what",
+        "_work",
+    )
 
     def __init__(self, what: str, wait: Wait, work: Work, fatal: Fatal, call_later: CallLater | None = None) -> None:
         self._what = what
@@ -36,6 +47,7 @@ class Runner:
         self._call_later = call_later
         self._timer: TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
+        self._again = False
         self._stopped = False
 
     @property
@@ -64,6 +76,7 @@ class Runner:
     def cancel(self) -> None:
         """Gives up the run that is under way; `wait` is asked again when it has ended."""
         if self._task is not None:
+            self._again = True
             self._task.cancel()
 
     def stop(self) -> None:
@@ -88,8 +101,12 @@ class Runner:
             self._timer = None
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._task = None
-        if not task.cancelled() and (error := task.exception()) is not None:
+        again, self._again, self._task = self._again, False, None
+        if task.cancelled():
+            # Not by us: the loop ends, and a new task would outlive it.
+            if again:
+                self._guarded(self.wake)
+        elif (error := task.exception()) is not None:
             self._fatal(self._what, error)
         else:
             self._guarded(self.wake)

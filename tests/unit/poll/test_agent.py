@@ -351,7 +351,7 @@ async def test_an_unexpected_error_ends_the_process_and_completes_nothing() -> N
     await harness.stage.handle(harness.batch(record(100, tickets(1), timestamp=T0 - 900_000)))
     with pytest.raises(AssertionError, match="a defect"):
         await harness.settle()
-    assert [what for what, _ in harness.fatal] == ["pushcast-poll-expo"]
+    assert [what for what, _ in harness.fatal] == ["pushcast-poll-expo: receipts of 'news'"]
     assert harness.low() == 100
 
 

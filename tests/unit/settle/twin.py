@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from faust.types import TP
 
+from pushcast.handover.exact import Inexact
 from pushcast.model.batch import SendBatch
 from pushcast.settle.agent import SettleStage
 from pushcast.settle.passes import Intervals
@@ -55,6 +56,7 @@ class Harness(TimedStage):
             outbox=self.outbox,
             clock=self.clock,
             longest_seconds=LONGEST_SECONDS,
+            exact=Inexact(),
             counters=self.counters,
             fatal=self.end_process,
             call_later=self.call_later,

@@ -122,6 +122,18 @@ async def test_a_cancelled_run_is_begun_again_while_there_is_work() -> None:
     assert (work.runs, work.finished, work.fatal) == (2, 1, [])
 
 
+async def test_a_run_that_the_ending_loop_cancels_is_not_begun_again() -> None:
+    work = Work()
+    work.gate.clear()
+    work.due = work.clock.monotonic_seconds()
+    work.runner.wake()
+    await settled()
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    await settled()
+    assert (work.runs, work.runner.running, work.fatal) == (1, False, [])
+
+
 async def test_after_the_stop_nothing_runs_and_what_ran_is_cancelled() -> None:
     work = Work()
     work.gate.clear()
