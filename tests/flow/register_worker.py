@@ -12,8 +12,7 @@ from pushcast.config.settings import Kafka, Settings
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
 from pushcast.register.build import build, subscriptions
-from pushcast.register.claim import STAGE
-from pushcast.register.names import Topics
+from pushcast.register.names import STAGE, Topics
 from pushcast.stream.fatal import end_process
 from pushcast.transport.app import add_devices_table, add_stage, make_app
 from pushcast.transport.host import run_apps

@@ -25,8 +25,7 @@ from pushcast.model.clock import SystemClock
 from pushcast.model.ids import partition_of, token_hash
 from pushcast.register.agent import RegisterStage
 from pushcast.register.build import build, subscriptions
-from pushcast.register.claim import STAGE
-from pushcast.register.names import Topics
+from pushcast.register.names import STAGE, Topics
 from pushcast.register.ports import Counters
 from pushcast.stream.fatal import end_process
 from pushcast.transport.app import add_devices_table, add_stage, make_app

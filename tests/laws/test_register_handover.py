@@ -16,7 +16,8 @@ from laws.test_register import HOME, Event, Row, as_record, changes, oracle, row
 from pushcast.handover import standing
 from pushcast.handover.guard import RowGuard
 from pushcast.handover.runner import ClaimRefused
-from pushcast.register.claim import STAGE, Ownership
+from pushcast.register.healing import Healing
+from pushcast.register.names import STAGE
 from pushcast.stream.batch import TP
 from pushcast.stream.tracker import Tracker
 from pushcast.wire.row_fences import KEYS, epoch_of, is_row
@@ -173,6 +174,6 @@ def test_without_a_rule_a_late_row_stays(rule: str, monkeypatch: pytest.MonkeyPa
         look = RowGuard._is_void
         monkeypatch.setattr(RowGuard, "_is_void", lambda *arguments: look(*arguments) and False)
     else:
-        monkeypatch.setattr(Ownership, "_heal", lambda *_: None)
+        monkeypatch.setattr(Healing, "_wait", lambda *_: None)
     world = asyncio.run(finished(LATE))
     assert world.rows() != oracle(world.events)

@@ -12,8 +12,8 @@ from pushcast.stream.stage import Work
 from pushcast.wire.headers import Headers
 
 
-class Exactness(Protocol):
-    """What a stage asks of a hand-over (`runner.Handover`). It belongs to the event loop."""
+class Takeovers(Protocol):
+    """Ownership of partitions, as every exact stage has it (`table_claims.TableClaims`, where that is all)."""
 
     async def take_over(self, work: Work, committed: Mapping[TP, Committed]) -> None:
         """Returns when predecessors are fenced off and their outputs are known. Errors are retried by the transport."""
@@ -28,6 +28,10 @@ class Exactness(Protocol):
     def origin(self, tp: TP) -> Headers:
         """Headers of every output of this partition while it is ours."""
         ...
+
+
+class Exactness(Takeovers, Protocol):
+    """What a stage asks of a hand-over (`runner.Handover`). It belongs to the event loop."""
 
     def begin(self, tp: TP, offset: int) -> set[bytes]:
         """A source record is about to be handled. Returns the items of it that are in the outputs already."""

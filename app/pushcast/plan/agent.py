@@ -24,6 +24,7 @@ from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import CallLater, Fatal
 from pushcast.stream.runner import Runner
 from pushcast.stream.stage import Stage
+from pushcast.stream.table import Table, require_held
 from pushcast.stream.tenure import Tenures
 from pushcast.stream.tracker import record_bytes
 from pushcast.wire.schemas import SchemaSource
@@ -31,7 +32,6 @@ from pushcast.wire.schemas import SchemaSource
 if TYPE_CHECKING:
     from pushcast.stream.batch import Batch
     from pushcast.stream.ports import Outbox
-    from pushcast.stream.table import Table
 
 #: Source records taken between two looks at the outbox: bounds what one look lets in, and how long the loop is held.
 SLICE_RECORDS = 500
@@ -89,9 +89,7 @@ class PlanStage(Stage):
 
         Raises TimeoutError, and is called again, while this process has no table for one of the partitions.
         """
-        missing = sorted(tp.partition for tp in committed if not self._table.held(tp.partition))
-        if missing:
-            raise TimeoutError(f"the devices table has no partition {missing}: its topic is not known to the group yet")
+        require_held(self._table, (tp.partition for tp in committed))
         self._tenures.forget(committed)
         await self._exact.take_over(self.work, committed)
         self._tenures.begin(committed)

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
+from pushcast.handover.table_claims import TableClaims
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.register.admit import Admission
-from pushcast.register.claim import Ownership
-from pushcast.register.completions import Completions
 from pushcast.register.doubt import BreakerDoubts
+from pushcast.register.healing import Healing
 from pushcast.register.holding import Holding
 from pushcast.register.holds import Hold
-from pushcast.register.names import Topics
-from pushcast.register.overlay import Overlay
+from pushcast.register.names import STAGE, Topics
+from pushcast.register.overlay import InFlight, Overlay
 from pushcast.register.ports import Counters
-from pushcast.register.rows import Changes, Context, Headers
+from pushcast.register.rows import Changes, Context
+from pushcast.register.tenure import RegisterTenure
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import TP, Batch, Committed, Record
-from pushcast.stream.edge import Edge, Misplaced
+from pushcast.stream.edge import Edge, Misplaced, counting
 from pushcast.stream.fatal import end_process
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import CallLater, Fatal, Outbox
 from pushcast.stream.stage import Stage
-from pushcast.stream.table import Table
-from pushcast.wire.control_state import ControlState
+from pushcast.stream.table import AppliedRecord, Table, require_held
+from pushcast.stream.tenure import Tenures
+from pushcast.wire.control_state import Change, ControlState, Event
 from pushcast.wire.receipts import TokenInvalid
 from pushcast.wire.schemas import SchemaSource
 
@@ -55,7 +57,6 @@ class RegisterStage(Stage):
         hold_seconds: float,
         names: Topics | None = None,
         max_rows_in_flight: int = MAX_ROWS_IN_FLIGHT,
-        holds_table: Callable[[int], bool] = lambda _: True,
         schemas: SchemaSource | None = None,
         schema_generation: int = 2,
         flood: FloodGuard | None = None,
@@ -65,19 +66,17 @@ class RegisterStage(Stage):
         """`control` must be whole when the first batch comes, and is followed from then on."""
         names = names or Topics()
         self._schemas = schemas
-        self._edge = Edge("register", outbox, self._count, flood)
+        self._edge = Edge(STAGE, outbox, counting(counters), flood)
         self._admission = admission
         self._outbox = outbox
         self._counters = counters
-        self._holds_table = holds_table
+        self._table = table
+        self._device_topic = names.device
         self._hold_topic = names.hold
-        self._overlay = Overlay(max_rows_in_flight)
+        self._in_flight = InFlight(max_rows_in_flight)
         doubts = BreakerDoubts(control)
-        self._context = Context(
-            table, self._overlay, outbox, counters, doubts, names.device, names.hold, schema_generation
-        )
-        self._completions: dict[int, Completions] = {}
-        self._headers: dict[int, Headers] = {}
+        self._context = Context(table, outbox, counters, doubts, names.device, names.hold, schema_generation)
+        self._claims = TableClaims(STAGE, names.device, table, outbox, clock)
         self._holding = Holding(
             hold_seconds,
             clock=clock,
@@ -88,44 +87,35 @@ class RegisterStage(Stage):
             fatal=fatal,
             call_later=call_later,
         )
-        self._holding.watch(control)
-        self._ownership = Ownership(
-            table,
-            outbox,
-            clock,
-            counters,
-            device_topic=names.device,
-            room=self._room,
-            overwrite=self._overwrite,
-            fatal=fatal,
-        )
-        table.on_applied(self._overlay.applied)
+        self._healing = Healing(table, self._claims, counters, room=self._room, overwrite=self._overwrite, fatal=fatal)
+        self._tenures = Tenures(self._new_tenure)
+        table.on_applied(self._applied)
+        table.on_void(self._found_void)
+        control.subscribe(self._changed)
 
     @property
     def rows_in_flight(self) -> int:
         """Rows produced that the table has not applied yet."""
-        return len(self._overlay)
+        return len(self._in_flight)
 
     @property
     def holds_waiting(self) -> int:
         """Suspensions whose hold is running in this process."""
-        return self._holding.waiting()
+        return sum(len(tenure.holds) for tenure in self._tenures)
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Fences the predecessors off; nothing is decided before the table knows what they wrote until then.
 
         Raises TimeoutError, and is called again, while this process has no table for one of the partitions.
-
-        Faust's assignor leaves out a table whose topic the group's leader does not know yet. Deciding from an empty
-        table would take every device for new, and would leave a forgotten user's rows in place.
         """
-        missing = sorted({tp.partition for tp in committed if not self._holds_table(tp.partition)})
-        if missing:
-            raise TimeoutError(f"the devices table has no partition {missing}: its topic is not known to the group yet")
-        for partition in {tp.partition for tp in committed}:
-            self._holding.forget(partition)
-            self._headers.pop(partition, None)
-        await self._ownership.take_over(self.work, committed)
+        require_held(self._table, (tp.partition for tp in committed))
+        mine = self._of_table(committed)
+        self._let_go(mine)
+        await self._claims.take_over(self.work, committed)
+        self._counters["claims", ""] += len(mine)
+        self._tenures.begin(dict.fromkeys(mine, Committed(None, "")))
+        for tp in mine:
+            self._tenures.of(tp).healing.wake()
 
     async def handle(self, batch: Batch) -> None:
         """See `Stage`. Waits for the outbox, and for the table when it lags behind."""
@@ -150,29 +140,57 @@ class RegisterStage(Stage):
 
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """The epoch of the claim."""
-        return self._ownership.metadata(tp)
+        return self._claims.metadata(tp, offset)
 
     async def revoking(self, partitions: set[TP]) -> None:
         """Waits until what was handed over is done, then forgets the rows in flight. Holds are not waited for: the next
         owner begins them again."""
-        numbers = {tp.partition for tp in partitions}
-        for number in numbers:
-            self._holding.forget(number)
+        mine = self._of_table(partitions)
+        self._tenures.close(mine)
         try:
             await super().revoking({tp for tp in partitions if tp.topic != self._hold_topic})
-            for number in numbers:
-                await self._completions.get(number, Completions()).idle()
+            await self._tenures.settled(mine)
         finally:
-            for number in numbers:
-                self._overlay.drop(number)
-                self._ownership.forget(number)
-                self._completions.pop(number, None)
+            self._let_go(mine)
 
-    def _count(self, name: str, word: str, by: int) -> None:
-        self._counters[name, word] += by
+    def _of_table(self, sources: Iterable[TP]) -> list[TP]:
+        """The table's partitions: sources of the same number share one, and its tenure."""
+        return [TP(self._device_topic, number) for number in sorted({tp.partition for tp in sources})]
+
+    def _tenure(self, partition: int) -> RegisterTenure:
+        return self._tenures.of(TP(self._device_topic, partition))
+
+    def _new_tenure(self, tp: TP, _: Committed) -> RegisterTenure:
+        headers = self._context.row_headers(self._claims.origin(tp))
+        overlay = Overlay(self._in_flight)
+        holding, healing = self._holding.runner_of, self._healing.runner_of
+        return RegisterTenure(tp.partition, headers, overlay, holding=holding, healing=healing)
+
+    def _let_go(self, mine: Iterable[TP]) -> None:
+        for tp in mine:
+            if (tenure := self._tenures.get(tp)) is not None:
+                tenure.overlay.drop()
+        self._tenures.forget(mine)
+        self._claims.let_go(tp.partition for tp in mine)
+
+    def _applied(self, partition: int, records: Sequence[AppliedRecord]) -> None:
+        if (tenure := self._tenures.get(TP(self._device_topic, partition))) is not None:
+            tenure.overlay.applied(records)
+
+    def _found_void(self, partition: int, count: int) -> None:
+        self._counters["void_rows", "found"] += count
+        if (tenure := self._tenures.get(TP(self._device_topic, partition))) is not None:
+            tenure.healing.wake()
+
+    def _changed(self, change: Change) -> None:
+        """Ends holds at once when the breaker of their (app, platform) opens, as far as that casts doubt on them."""
+        if change.event is Event.OPENED:
+            for tenure in self._tenures:
+                tenure.holds.urge(change.app, change.platform)
+                tenure.holding.wake()
 
     async def _room(self) -> None:
-        await self._overlay.room()
+        await self._in_flight.room()
         await self._outbox.room()
 
     def _hold(self, batch: Batch, records: Sequence[Record]) -> list[Detour]:
@@ -193,31 +211,22 @@ class RegisterStage(Stage):
                 else:
                     holds.append((record, event))
         batch.done_many(told)
-        self._holding.add(batch, holds)
+        self._holding.add(self._tenure(batch.partition), batch, holds)
         return detours
 
-    def _end_holds(self, partition: int, holds: Sequence[Hold]) -> None:
+    def _end_holds(self, tenure: RegisterTenure, holds: Sequence[Hold]) -> None:
         barrier = self._outbox.barrier()
-        changes = Changes(self._context, partition, barrier, self._constant(partition))
+        changes = Changes(self._context, tenure, barrier)
         offsets: dict[Batch, list[int]] = {}
         for hold in holds:
             changes.end_hold(hold.record, self._admission.verdict_of(hold.record))
             offsets.setdefault(hold.batch, []).append(hold.record.offset)
-        completions = self._completions.setdefault(partition, Completions())
         for batch, mine in offsets.items():
-            completions.add(batch, mine, barrier)
+            tenure.completions.add(batch, mine, barrier)
 
-    def _constant(self, partition: int) -> Headers:
-        constant = self._headers.get(partition)
-        if constant is None:
-            constant = self._headers[partition] = self._context.constant_headers(
-                partition, self._ownership.epoch(partition)
-            )
-        return constant
-
-    def _overwrite(self, partition: int, void: Mapping[bytes, int]) -> None:
+    def _overwrite(self, tenure: RegisterTenure, void: Mapping[bytes, int]) -> None:
         barrier = self._outbox.barrier()
-        changes = Changes(self._context, partition, barrier, self._constant(partition))
+        changes = Changes(self._context, tenure, barrier)
         for key, offset in void.items():
             changes.overwrite(key, offset)
         barrier.on_acked(lambda: None)  # a refusal ends the process: the log would stay wrong
@@ -227,9 +236,9 @@ class RegisterStage(Stage):
 
         Nothing is awaited: the other topic's batch of this partition must not come between a decision and its write.
         """
-        partition = batch.partition
+        tenure = self._tenure(batch.partition)
         barrier = self._outbox.barrier()
-        changes = Changes(self._context, partition, barrier, self._constant(partition))
+        changes = Changes(self._context, tenure, barrier)
         admit, apply = self._admission.admit, changes.apply
         detours: list[Detour] = []
         offsets: list[int] = []
@@ -248,5 +257,5 @@ class RegisterStage(Stage):
                 detours.append((record, error))
             else:
                 offsets.append(record.offset)
-        self._completions.setdefault(partition, Completions()).add(batch, offsets, barrier)
+        tenure.completions.add(batch, offsets, barrier)
         return detours

@@ -33,7 +33,7 @@ def build(
     schemas: SchemaSource | None = None,
     names: Topics | None = None,
 ) -> RegisterStage:
-    """The stage for `subscriptions`, beside the devices table, which must be guarded for `claim.STAGE`.
+    """The stage for `subscriptions`, beside the devices table, which must be guarded for `names.STAGE`.
 
     The outbox belongs to the caller, who starts it before the App and stops it after; and so does whoever keeps
     `control` up to date.
@@ -49,7 +49,6 @@ def build(
         control=control,
         hold_seconds=settings.devices.hold_seconds,
         names=names,
-        holds_table=table.held,
         schemas=schemas,
         schema_generation=settings.schemas.write,
         flood=FloodGuard(settings.flood, clock),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Sequence
 
 from pushcast.stream.batch import Batch
 from pushcast.stream.ports import Barrier
+from pushcast.stream.tenure import Pending
 
 
 class _Part:
@@ -23,19 +23,18 @@ class Completions:
     """Of one partition, over both topics. A part is complete when its own outputs and all before it are acknowledged.
 
     An event that changes nothing has no output, but may change nothing because of an earlier one that Kafka has not
-    acknowledged yet: it must not be done before that.
+    acknowledged yet: it must not be done before that. `pending` counts parts.
     """
 
     def __init__(self) -> None:
+        self.pending = Pending()
         self._parts: deque[_Part] = deque()
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     def add(self, batch: Batch, offsets: Sequence[int], barrier: Barrier) -> None:
         """Completes these offsets of the batch in their turn."""
         part = _Part(batch, offsets)
         self._parts.append(part)
-        self._idle.clear()
+        self.pending.begun()
 
         def acked() -> None:
             part.acked = True
@@ -43,14 +42,9 @@ class Completions:
 
         barrier.on_acked(acked)
 
-    async def idle(self) -> None:
-        """Waits until everything that was added is complete."""
-        await self._idle.wait()
-
     def _complete(self) -> None:
         parts = self._parts
         while parts and parts[0].acked:
             part = parts.popleft()
             part.batch.done_many(part.offsets)
-        if not parts:
-            self._idle.set()
+            self.pending.ended()

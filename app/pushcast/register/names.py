@@ -1,10 +1,13 @@
-"""Names of REGISTER's topics."""
+"""The name of REGISTER as a writer, and of its topics."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from pushcast.wire import topics
+
+#: What its rows and fences call it.
+STAGE = "register"
 
 
 class Topics(NamedTuple):

@@ -24,13 +24,11 @@ class Entry(NamedTuple):
     tag: bytes
 
 
-class Overlay:
-    """Entries of all partitions of one process, bounded by `max_rows`. Belongs to the event loop."""
+class InFlight:
+    """Counts the rows of all partitions of one process that are in flight; there is room below `max_rows`."""
 
     def __init__(self, max_rows: int = 100_000) -> None:
         self._max_rows = max_rows
-        # By user within the partition: `of_user` must not walk everything that is in flight.
-        self._partitions: dict[int, dict[bytes, dict[bytes, Entry]]] = {}
         self._rows = 0
         self._room = asyncio.Event()
         self._room.set()
@@ -38,27 +36,41 @@ class Overlay:
     def __len__(self) -> int:
         return self._rows
 
-    def of_user(self, partition: int, user_key: bytes) -> dict[bytes, Entry]:
-        """The user's newest writes that the table may not know, by row key. Read only."""
-        users = self._partitions.get(partition)
-        return {} if users is None else users.get(user_key, {})
-
-    def put(self, partition: int, user_key: bytes, key: bytes, entry: Entry) -> None:
-        """Notes a write that is about to be produced. Never refuses: callers await `room` before a batch."""
-        entries = self._partitions.setdefault(partition, {}).setdefault(user_key, {})
-        before = len(entries)
-        entries[key] = entry
-        self._rows += len(entries) - before
-        if self._rows >= self._max_rows:
+    def add(self, rows: int) -> None:
+        """So many more, or fewer."""
+        self._rows += rows
+        if self._rows < self._max_rows:
+            self._room.set()
+        else:
             self._room.clear()
 
     async def room(self) -> None:
-        """Waits until there are fewer than `max_rows` entries."""
+        """Waits until there is room."""
         await self._room.wait()
 
-    def applied(self, partition: int, records: Iterable[AppliedRecord]) -> None:
+
+class Overlay:
+    """Entries of one partition. Belongs to the event loop."""
+
+    def __init__(self, in_flight: InFlight) -> None:
+        self._in_flight = in_flight
+        # By user within the partition: `of_user` must not walk everything that is in flight.
+        self._users: dict[bytes, dict[bytes, Entry]] = {}
+
+    def of_user(self, user_key: bytes) -> dict[bytes, Entry]:
+        """The user's newest writes that the table may not know, by row key. Read only."""
+        return self._users.get(user_key, {})
+
+    def put(self, user_key: bytes, key: bytes, entry: Entry) -> None:
+        """Notes a write that is about to be produced. Never refuses: callers await room before a batch."""
+        entries = self._users.setdefault(user_key, {})
+        before = len(entries)
+        entries[key] = entry
+        self._in_flight.add(len(entries) - before)
+
+    def applied(self, records: Iterable[AppliedRecord]) -> None:
         """Called when the table has applied these records of its topic."""
-        users = self._partitions.get(partition)
+        users = self._users
         if not users:
             return
         gone = 0
@@ -75,13 +87,9 @@ class Overlay:
             gone += 1
             if not entries:
                 del users[user_key]
-        self._shrink(gone)
+        self._in_flight.add(-gone)
 
-    def drop(self, partition: int) -> None:
-        """Forgets a partition that goes to another owner."""
-        self._shrink(sum(map(len, self._partitions.pop(partition, {}).values())))
-
-    def _shrink(self, rows: int) -> None:
-        self._rows -= rows
-        if self._rows < self._max_rows:
-            self._room.set()
+    def drop(self) -> None:
+        """Forgets what is in flight: the partition goes to another owner."""
+        self._in_flight.add(-sum(map(len, self._users.values())))
+        self._users = {}

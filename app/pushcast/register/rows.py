@@ -6,10 +6,11 @@ from pushcast.model.device import DeviceChange, DeviceRow, Operation
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key, device_row_prefix
 from pushcast.model.words import Reason
-from pushcast.register.claim import STAGE
 from pushcast.register.decide import Ending, Kept, ending, lifted, removal, suspension, upsert
-from pushcast.register.overlay import Entry, Overlay
+from pushcast.register.names import STAGE
+from pushcast.register.overlay import Entry
 from pushcast.register.ports import Counters, Doubts
+from pushcast.register.tenure import Headers, RegisterTenure
 from pushcast.stream.batch import Record
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.stream.table import Table
@@ -33,16 +34,13 @@ USER_FORGOTTEN = "user_forgotten"
 BREAKER_OPENED = "breaker_opened"
 SOURCE = "/pushcast/register"
 
-Headers = list[tuple[str, bytes | None]]
-
 
 class Context:
-    """What all changes share: the table, what is in flight, where to write, what to count."""
+    """What all changes share: the table, where to write, what to count."""
 
     def __init__(
         self,
         table: Table,
-        overlay: Overlay,
         outbox: Outbox,
         counters: Counters,
         doubts: Doubts,
@@ -53,7 +51,6 @@ class Context:
         self.table = table
         self.doubts = doubts
         self.hold_topic = hold_topic
-        self.overlay = overlay
         self.outbox = outbox
         self.counters = counters
         self.device_topic = device_topic
@@ -63,9 +60,9 @@ class Context:
         held = headers.event("token_invalid", "", SOURCE)
         self._hold_headers = [header for header in held if header[0] != headers.CE_ID]
 
-    def constant_headers(self, partition: int, epoch: int) -> Headers:
+    def row_headers(self, origin: headers.Headers) -> Headers:
         """What every row of one partition and claim carries."""
-        return [*self._event_headers, *headers.origin(STAGE, partition, epoch)]
+        return [*self._event_headers, *origin]
 
     def hold_headers(self, tag: bytes, step: str, reason: str) -> Headers:
         """What a record of the hold topic carries: `tag` names the record that caused it."""
@@ -78,12 +75,13 @@ class Changes:
     It never awaits: reading a row and writing it are one step.
     """
 
-    def __init__(self, context: Context, partition: int, barrier: Barrier, constant_headers: Headers) -> None:
+    def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier) -> None:
         self._context = context
         self._counters = context.counters
-        self._partition = partition
+        self._partition = tenure.number
+        self._overlay = tenure.overlay
+        self._constant = tenure.headers
         self._barrier = barrier
-        self._constant = constant_headers
 
     def apply(self, record: Record, user: str, event: DeviceChange | TokenInvalid, at: int) -> None:
         """Decides what the event changes and produces it. Raises InvalidInput (too_large), then without output."""
@@ -109,7 +107,7 @@ class Changes:
             value = row_fences.records(f"{STAGE}/{self._partition}", context.table.fenced(self._partition))[key]
             added.append((headers.FENCE, b"1"))
         else:
-            entry = context.overlay.of_user(self._partition, key.partition(b"\0")[0]).get(key)
+            entry = self._overlay.of_user(key.partition(b"\0")[0]).get(key)
             if entry is None:
                 value = context.table.get(self._partition, key)
             else:
@@ -135,7 +133,7 @@ class Changes:
     def _forget(self, record: Record, user: str, at: int) -> None:
         context = self._context
         keys = {key for key, _ in context.table.scan(self._partition, device_row_prefix(user))}
-        keys.update(context.overlay.of_user(self._partition, record.key or b""))
+        keys.update(self._overlay.of_user(record.key or b""))
         removed = [self._remove(record, key, at, USER_FORGOTTEN) is None for key in sorted(keys)]
         self._counters["users_forgotten", "removed" if any(removed) else "unknown"] += 1
 
@@ -205,7 +203,7 @@ class Changes:
         """The row, and False when there is one that this release cannot read: it counts as absent, may be replaced
         or removed, and is never a reason to refuse an event."""
         context = self._context
-        entry = context.overlay.of_user(self._partition, record.key or b"").get(key)
+        entry = self._overlay.of_user(record.key or b"").get(key)
         if entry is not None:
             return entry.row, True
         value = context.table.get(self._partition, key)
@@ -225,7 +223,7 @@ class Changes:
             trace = headers.first(record.headers, headers.TRACEPARENT)
             if trace is not None:
                 added.append((headers.TRACEPARENT, trace))
-        context.overlay.put(self._partition, record.key or b"", key, Entry(row, tag))
+        self._overlay.put(record.key or b"", key, Entry(row, tag))
         context.outbox.put(self._barrier, context.device_topic, self._partition, value, key=key, headers=added)
 
 

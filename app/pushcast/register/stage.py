@@ -9,8 +9,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.register.agent import RegisterStage
 from pushcast.register.build import build, subscriptions
-from pushcast.register.claim import STAGE
-from pushcast.register.names import Topics
+from pushcast.register.names import STAGE, Topics
 from pushcast.register.ports import Counters
 from pushcast.stream.spec import Host, StageSpec, TableSpec
 from pushcast.stream.table import Table

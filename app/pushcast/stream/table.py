@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 Row = tuple[bytes, bytes]
@@ -56,3 +56,14 @@ class Table(Protocol):
 
     def on_applied(self, hook: Callable[[int, Sequence[AppliedRecord]], None]) -> None:
         """Calls `hook(partition, records)` on the loop after records were applied; it must not block or raise."""
+
+
+def require_held(table: Table, partitions: Iterable[int]) -> None:
+    """Raises TimeoutError, which makes the transport ask again, while the process has no table for one of these.
+
+    Faust's assignor leaves out a table whose topic the group's leader does not know yet. An empty table would tell a
+    planner that nobody has a device, and a registrar that every device is new.
+    """
+    missing = sorted({partition for partition in partitions if not table.held(partition)})
+    if missing:
+        raise TimeoutError(f"the devices table has no partition {missing}: its topic is not known to the group yet")

@@ -152,6 +152,18 @@ async def test_decisions_are_made_as_if_the_void_row_were_not_there() -> None:
     assert heir.kafka.get(HOME, KEY) == heir.kafka.compacted(HOME)[KEY]
 
 
+async def test_what_was_in_flight_before_a_partition_was_lost_is_not_believed_when_it_comes_back() -> None:
+    zombie, heir = await zombie_and_heir()
+    zombie.kafka.acknowledge()  # `bb` lands behind the heir's fence: void
+    await zombie.take_over(HOME, heir.stage.commit_metadata(TP(DEVICE_CHANGED, HOME), 0))
+    await zombie.change((USER, register("cc" * 32, T0 - 700)))  # older than `bb`, newer than what is known
+    zombie.kafka.acknowledge()
+    zombie.kafka.tail(HOME)
+    await settled()
+    assert token(zombie) == b"cc" * 32
+    assert zombie.stage.rows_in_flight == 0
+
+
 async def test_a_row_that_is_known_to_be_gone_is_removed_again() -> None:
     zombie, heir = await zombie_and_heir()
     await heir.change((USER, b'{"op":"forget_user"}'))

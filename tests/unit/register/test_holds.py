@@ -11,6 +11,7 @@ from pushcast.model.ids import partition_of, token_hash
 from pushcast.model.words import Platform
 from pushcast.register.holding import GRACE_SECONDS, PULSE_SECONDS, SILENT_SECONDS
 from pushcast.register.rows import REASON, STEP
+from pushcast.stream.batch import TP
 from pushcast.wire.control import Breaker, Kind, Subject, encode
 from pushcast.wire.devices import decode_row
 from pushcast.wire.headers import CE_ID, first
@@ -212,7 +213,7 @@ async def test_holds_go_with_their_partition() -> None:
     harness = Harness()
     await suspended(harness)
     assert harness.stage.holds_waiting == 1
-    harness.stage._holding.forget(HOME)
+    await harness.stage.revoking({TP(TOKEN_HOLD, HOME)})
     await harness.pass_time()
     assert states(harness) == {"d-1": "suspended"}
     assert harness.stage.holds_waiting == 0

@@ -207,7 +207,7 @@ async def test_a_table_that_lags_too_far_behind_stops_the_stage_until_it_catches
 
 async def test_a_partition_without_its_table_is_not_ready() -> None:
     harness = Harness()
-    harness.stage._holds_table = lambda partition: partition != HOME
+    harness.kafka.missing.add(HOME)
     other = TP(DEVICE_CHANGED, HOME + 1)
     await harness.take_over(other.partition)
     with pytest.raises(RETRIED, match=f"no partition .{HOME}."):

@@ -16,7 +16,7 @@ from pushcast.model.ids import partition_of
 from pushcast.model.words import Platform
 from pushcast.register.admit import Admission
 from pushcast.register.agent import RegisterStage
-from pushcast.register.claim import STAGE
+from pushcast.register.names import STAGE
 from pushcast.register.ports import Counters
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import Batch, Committed
@@ -55,6 +55,7 @@ class TwinKafka:
     acks: bool = True  # acknowledge at once; otherwise the test calls `acknowledge`
     limits: dict[str, int] = field(default_factory=dict)
     log: dict[tuple[str, int], list[Record]] = field(default_factory=lambda: defaultdict(list))
+    missing: set[int] = field(default_factory=set)  # partitions that this process has no table for
     rows: dict[int, dict[bytes, bytes]] = field(default_factory=lambda: defaultdict(dict))
     _pending: list[tuple[TwinBarrier, Record]] = field(default_factory=list)
     _hooks: list[Callable[[int, Sequence[Any]], None]] = field(default_factory=list)
@@ -133,6 +134,9 @@ class TwinKafka:
 
     def _guard(self, partition: int) -> RowGuard:
         return self._guards.setdefault(partition, RowGuard(f"{STAGE}/{partition}"))
+
+    def held(self, partition: int) -> bool:
+        return partition not in self.missing
 
     def fenced(self, partition: int) -> int:
         return self._guard(partition).epoch

@@ -1,0 +1,82 @@
+"""Overwrites what fenced-off owners still write into the devices topic.
+
+The table keeps such a row out. It is overwritten at once with what the table says, so that the log heals for those who
+do not look at fences: planners, and copies that are rebuilt after compaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+from pushcast.handover.table_claims import TableClaims
+from pushcast.register.ports import Counters
+from pushcast.register.tenure import RegisterTenure
+from pushcast.stream.ports import Fatal
+from pushcast.stream.runner import Runner
+from pushcast.stream.table import Table
+
+#: Void rows that are overwritten without giving way to the event loop.
+CHUNK_ROWS = 500
+
+logger = logging.getLogger(__name__)
+
+#: Puts what is known of these keys, and calls back when Kafka has it: (tenure, key -> offset of the void record).
+Overwrite = Callable[[RegisterTenure, Mapping[bytes, int]], None]
+
+
+class Healing:
+    """Of all partitions of one stage. It belongs to the event loop.
+
+    Heals while our fence is the newest: a fenced-off owner would overwrite good rows with its stale ones.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        claims: TableClaims,
+        counters: Counters,
+        *,
+        room: Callable[[], Awaitable[None]],
+        overwrite: Overwrite,
+        fatal: Fatal,
+    ) -> None:
+        """`room` is awaited before every call of `overwrite`."""
+        self._table = table
+        self._claims = claims
+        self._counters = counters
+        self._room = room
+        self._overwrite = overwrite
+        self._fatal = fatal
+
+    def runner_of(self, tenure: RegisterTenure) -> Runner:
+        """Runs while there are void rows of a partition that are not overwritten; wake it when some are found."""
+        what = f"void rows of partition {tenure.number}"
+        return Runner(what, partial(self._wait, tenure), partial(self._overwrite_all, tenure), self._fatal)
+
+    def _wait(self, tenure: RegisterTenure) -> float | None:
+        return 0.0 if self._unhealed(tenure) else None
+
+    def _unhealed(self, tenure: RegisterTenure) -> dict[bytes, int]:
+        if not self._claims.is_last(tenure.number):
+            return {}
+        void, healed = self._table.void(tenure.number), tenure.healed
+        if len(healed) > len(void):  # what the table has seen overwritten
+            healed = tenure.healed = {key: at for key, at in healed.items() if key in void}
+        return {key: offset for key, offset in void.items() if healed.get(key) != offset}
+
+    async def _overwrite_all(self, tenure: RegisterTenure) -> None:
+        while unhealed := self._unhealed(tenure):
+            logger.warning("%d void rows in partition %d are overwritten", len(unhealed), tenure.number)
+            keys = list(unhealed)
+            for start in range(0, len(keys), CHUNK_ROWS):
+                await self._room()
+                # Nothing is awaited from here on. What was overwritten meanwhile is left as it is.
+                if not self._claims.is_last(tenure.number):
+                    return
+                void = self._table.void(tenure.number)
+                chosen = {key: void[key] for key in keys[start : start + CHUNK_ROWS] if key in void}
+                self._overwrite(tenure, chosen)
+                tenure.healed.update(chosen)
+                self._counters["void_rows", "healed"] += len(chosen)

@@ -1,0 +1,38 @@
+"""What REGISTER holds of one partition of the devices topic while it owns it, over all its sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pushcast.register.completions import Completions
+from pushcast.register.holds import HoldQueue
+from pushcast.register.overlay import Overlay
+from pushcast.stream.runner import Runner
+from pushcast.stream.tenure import Pending
+
+Headers = list[tuple[str, bytes | None]]
+Running = Callable[["RegisterTenure"], Runner]
+
+
+class RegisterTenure:
+    """Rows in flight, records that wait for them, suspensions that wait for their end, void rows that were healed."""
+
+    def __init__(self, number: int, headers: Headers, overlay: Overlay, *, holding: Running, healing: Running) -> None:
+        self.number = number  # of the partition
+        self.headers = headers  # of every row of this partition and claim
+        self.overlay = overlay
+        self.completions = Completions()
+        self.holds = HoldQueue()
+        self.healed: dict[bytes, int] = {}  # offsets of void rows that were overwritten, by key
+        self.holding = holding(self)  # ends suspensions
+        self.healing = healing(self)  # overwrites void rows
+
+    @property
+    def pending(self) -> Pending:
+        """Parts of batches whose rows Kafka has not acknowledged."""
+        return self.completions.pending
+
+    def close(self) -> None:
+        """Ends no suspension any more and heals nothing: the next owner does."""
+        self.holding.stop()
+        self.healing.stop()
