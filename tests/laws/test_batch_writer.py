@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from pushcast.model.batch import KINDS, Message, SendBatch, Targets
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import delivery_id, device_row_key, token_hash
-from pushcast.model.notification import Action, Content, LiveActivity, LocalText, Options, Sound
+from pushcast.model.notification import Action, Content, LiveActivity, LocalText, Notification, Options, Sound
 from pushcast.wire.avro_bytes import bytes_of, long_at, long_of
-from pushcast.wire.batch_writer import MessageWriter, PlannedRow, batch_of, message_head, planned_of
+from pushcast.wire.batch_writer import MessageWriter, batch_of, message_head
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.devices import encode_row
 from pushcast.wire.more import more_of, text_of
-from pushcast.wire.receipts import PLATFORMS, Planned, encode_planned
+from pushcast.wire.planned_writer import PlannedRow, planned_facts, planned_of
+from pushcast.wire.receipts import PLATFORMS, Facts, Planned, decode_planned, encode_planned
 from pushcast.wire.row_reader import active_device
 
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -132,24 +133,46 @@ def test_a_batch_from_encoded_parts_has_the_bytes_of_the_schema(
 
 planned_rows = st.tuples(
     st.integers(0, 2**62),
-    names,
+    st.builds(
+        Notification,
+        names,
+        names,
+        st.none() | names,
+        names,
+        st.just(Content("Goal!")),
+        st.sampled_from([Options(), Options(dry_run=True)]),
+        st.just(b""),
+        longs,
+        longs,
+    ),
     st.tuples(*[st.sampled_from([0, 0, 1, 3, 200, 100_000])] * len(PLATFORMS)),
     st.integers(0, 1),
     st.sampled_from(["", "expired", "no_devices"]),
 )
 
 
+def facts_of(note: Notification) -> Facts:
+    times = note.created_at, note.created_at, note.expires_at
+    return Facts(note.app or "", note.klass, *times, note.options.dry_run)
+
+
 @settings(max_examples=150, deadline=None)
-@given(st.lists(planned_rows, min_size=1, max_size=20), longs)
+@given(st.lists(planned_rows, min_size=1, max_size=20), longs, st.sampled_from([1, 2]), st.sampled_from([0, 2]))
 def test_a_planned_record_from_encoded_parts_has_the_bytes_of_the_schema(
-    rows: list[tuple[int, str, tuple[int, ...], int, str]], at: int
+    rows: list[tuple[int, Notification, tuple[int, ...], int, str]], at: int, generation: int, source: int
 ) -> None:
-    plain = Planned("bulk")
+    plain = Planned("bulk", source=source)
     encoded = []
-    for offset, note_id, counts, other, reason in rows:
-        plain.add(offset, note_id, dict(zip(PLATFORMS, counts, strict=True)), other, reason)
-        encoded.append(PlannedRow(long_of(offset), bytes_of(note_id.encode()), counts, other, reason))
-    assert planned_of("bulk", encoded, at) == encode_planned(plain, at)
+    for offset, note, counts, other, reason in rows:
+        plain.add(offset, note.id, dict(zip(PLATFORMS, counts, strict=True)), other, reason, facts_of(note))
+        row = PlannedRow(long_of(offset), bytes_of(note.id.encode()), counts, other, reason, planned_facts(note))
+        encoded.append(row)
+    written = planned_of("bulk", encoded, at, generation, source)
+    assert written == encode_planned(plain, at, generation)
+    read = decode_planned(written)
+    assert (read.source, read.rows()) == (source, plain.rows())
+    if generation == 2:
+        assert read == plain
 
 
 @given(longs)

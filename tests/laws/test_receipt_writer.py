@@ -5,6 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pushcast.model.batch import NO_LABEL, Label
+from pushcast.model.words import Source
 from pushcast.wire.receipt_writer import ReceiptWriter
 from pushcast.wire.receipts import Receipt, encode_receipt
 
@@ -31,16 +33,28 @@ ANY_LONG = LONG | st.integers(-(2**40), -1)
             LONG,
             ANY_LONG,
             ANY_LONG,
+            st.just(NO_LABEL) | st.builds(Label, st.none() | ANY_LONG, st.none() | TEXT, st.none() | TEXT),
+            st.none() | TEXT,
         ),
         min_size=1,
         max_size=4,
     ),
+    st.sampled_from([1, 2]),
+    st.sampled_from(list(Source)),
 )
 def test_the_fast_writer_writes_the_bytes_of_the_schema_encoder(
-    dry_run: bool, run: int, partition: int, rows: list[tuple]
+    dry_run: bool, run: int, partition: int, rows: list[tuple], generation: int, source: int
 ) -> None:
     writer = ReceiptWriter(
-        app="news", klass="é", platform="fcm", lane="bulk", dry_run=dry_run, run=run, source_partition=partition
+        app="news",
+        klass="é",
+        platform="fcm",
+        lane="bulk",
+        dry_run=dry_run,
+        run=run,
+        source_partition=partition,
+        source=source,
+        generation=generation,
     )
     for (
         delivery,
@@ -55,6 +69,8 @@ def test_the_fast_writer_writes_the_bytes_of_the_schema_encoder(
         offset,
         created,
         ended,
+        label,
+        version,
     ) in rows:
         fast = writer.encode(
             delivery.hex().encode(),
@@ -69,6 +85,8 @@ def test_the_fast_writer_writes_the_bytes_of_the_schema_encoder(
             offset,
             created,
             ended,
+            label,
+            version,
         )
         assert fast == encode_receipt(
             Receipt(
@@ -91,7 +109,13 @@ def test_the_fast_writer_writes_the_bytes_of_the_schema_encoder(
                 source_offset=offset,
                 created_at=created,
                 ended_at=ended,
-            )
+                source=source,
+                due_at=label.due_at,
+                campaign=label.campaign,
+                variant=label.variant,
+                app_version=version,
+            ),
+            generation,
         )
 
 
@@ -99,7 +123,10 @@ def test_caches_stay_bounded_and_right_with_more_words_than_they_hold() -> None:
     writer = ReceiptWriter(app="a", klass="c", platform="apns", lane="urgent", dry_run=False, run=0, source_partition=0)
 
     def both(number: int) -> tuple[bytes, bytes]:
-        fast = writer.encode(b"00" * 16, b"n", b"u", b"d", "dead", f"r{number}", None, number, 1, 2, number, number + 7)
+        fast = writer.encode(
+            *(b"00" * 16, b"n", b"u", b"d", "dead", f"r{number}", None, number, 1, 2, number, number + 7),
+            label=Label(campaign=f"c{number}"),
+        )
         slow = Receipt(
             bytes(16),
             "n",
@@ -120,11 +147,12 @@ def test_caches_stay_bounded_and_right_with_more_words_than_they_hold() -> None:
             2,
             number,
             number + 7,
+            campaign=f"c{number}",
         )
         return fast, encode_receipt(slow)
 
     for number in [*range(3000), *range(3000)]:
         fast, slow = both(number)
         assert fast == slow
-    for cache in (writer._verdicts, writer._middles, writer._times):
+    for cache in (writer._verdicts, writer._middles, writer._times, writer._labels):
         assert len(cache) <= 1024

@@ -9,6 +9,7 @@ import orjson
 
 from pushcast.handover.fences import Fences, author_of
 from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import is_user_row
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import groups, topics
 from pushcast.wire.batches import decode_batch
@@ -169,7 +170,7 @@ class Case:
 
     def _row(self, record: PlainRecord) -> None:
         key = record.key or b""
-        if not key.startswith(self.user.encode() + b"\0"):
+        if not key.startswith(self.user.encode() + b"\0") or is_user_row(key):
             return
         if record.value is None:
             self.rows.pop(key, None)

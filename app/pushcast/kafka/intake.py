@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from pushcast.config.settings import Settings
 from pushcast.kafka.clients import client_config, open_consumer, open_producer
 from pushcast.model.errors import InvalidInput, PushcastError
-from pushcast.model.ids import device_row_prefix, partition_of
+from pushcast.model.ids import device_row_prefix, is_user_row, partition_of
 from pushcast.model.words import Reason
 from pushcast.wire import topics
 from pushcast.wire.devices import row_columns
@@ -91,7 +91,7 @@ def lines_of(source: Path | BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def rows_of_user(settings: Settings, user: str) -> list[dict[str, Any]]:
-    """The user's rows as the compacted topic has them now. Reads the user's whole partition."""
+    """The user's devices as the compacted topic has them now. Reads the user's whole partition."""
     prefix = device_row_prefix(user)
     partition = partition_of(user.encode(), settings.kafka.partitions)
     client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
@@ -108,7 +108,7 @@ def rows_of_user(settings: Settings, user: str) -> list[dict[str, Any]]:
                     return [{"user": user, **row_columns(value)} for _, value in sorted(rows.items())]
                 raise KafkaException(error)
             key, value = message.key(), message.value()
-            if key is not None and key.startswith(prefix):
+            if key is not None and key.startswith(prefix) and not is_user_row(key):
                 if value is None:
                     rows.pop(key, None)
                 else:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from enum import IntEnum
+from typing import Any, Final, NamedTuple, TypeVar
 
 from pushcast.model.device import AddressKind
 from pushcast.model.notification import Content, Options
+from pushcast.model.words import Source
 
+T = TypeVar("T")
 MAX_TARGETS = 1000
 MAX_BATCH_BYTES = 524_288
 KINDS = (AddressKind.TOKEN, AddressKind.FID, AddressKind.SUBSCRIPTION)
@@ -30,16 +33,21 @@ class Targets:
     source_offset: list[int] = field(default_factory=list)
     expires_at: list[int] = field(default_factory=list)
     attempt: list[int] = field(default_factory=list)  # attempts so far
+    not_after: list[int | None] | None = None  # never handed over later; None: the expiries alone count
+    app_version: list[str | None] | None = None  # None: unknown for all
 
     def __len__(self) -> int:
         return len(self.delivery_id)
 
     def picked(self, indices: list[int]) -> Targets:
         """The targets at these indices, in that order."""
-        return Targets(*([column[i] for i in indices] for column in self.columns()))
+        picked = Targets(*([column[i] for i in indices] for column in self.columns()))
+        picked.not_after = _picked(self.not_after, indices)
+        picked.app_version = _picked(self.app_version, indices)
+        return picked
 
     def columns(self) -> tuple[list[Any], ...]:
-        """All columns in the order of the fields."""
+        """The columns that every target has a value in, in the order of the fields."""
         return (
             self.notification,
             self.user,
@@ -55,6 +63,62 @@ class Targets:
             self.attempt,
         )
 
+    def optional_columns(self) -> tuple[list[Any] | None, ...]:
+        """The others, which nearly all messages are without."""
+        return self.not_after, self.app_version
+
+
+class NoteKind(IntEnum):
+    """What a notification of a message is. The numbers are those of the schema."""
+
+    NOTIFICATION = 0
+    BROADCAST = 1
+    REMOVE = 2
+    BADGE = 3
+
+
+class Label(NamedTuple):
+    """What the receipts of a notification say of it. `due_at`: milliseconds since the epoch."""
+
+    due_at: int | None = None  # None: when it was created
+    campaign: str | None = None
+    variant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """Columns by notification which nearly all messages are without: None where no notification has a value."""
+
+    campaign: list[str | None] | None = None
+    broadcast: list[str | None] | None = None
+    variant: list[str | None] | None = None
+    due_at: list[int | None] | None = None  # milliseconds since the epoch
+    kind: list[int] | None = None  # of NoteKind
+
+    def columns(self) -> tuple[list[Any] | None, ...]:
+        """All columns in the order of the fields."""
+        return self.campaign, self.broadcast, self.variant, self.due_at, self.kind
+
+    def picked(self, indices: list[int]) -> Notes:
+        """Those of the notifications at these indices, in that order."""
+        return self if self == NO_NOTES else Notes(*(_picked(column, indices) for column in self.columns()))
+
+    def label(self, notification: int) -> Label:
+        """Of the notification at this index."""
+        return Label(
+            None if self.due_at is None else self.due_at[notification],
+            None if self.campaign is None else self.campaign[notification],
+            None if self.variant is None else self.variant[notification],
+        )
+
+
+NO_NOTES: Final = Notes()
+NO_LABEL: Final = Label()
+
+
+def _picked(column: list[T] | None, indices: list[int]) -> list[T] | None:
+    return None if column is None else [column[index] for index in indices]
+
 
 @dataclass(slots=True)
 class Message:
@@ -69,6 +133,9 @@ class Message:
     created_at: list[int]  # per notification
     traces: list[str]  # W3C traceparent per notification, or empty
     targets: Targets
+    notes: Notes = NO_NOTES
+    counted: bool = False  # frequency caps want to hear how its deliveries ended
+    removable: bool = False  # removals want to
 
     def has_now_or_never(self) -> bool:
         """Whether a target may be now or never; False is certain. Cheap: asked once for each message."""
@@ -88,6 +155,7 @@ class SendBatch:
     messages: list[Message]
     run: int = 0
     first_seen_at: int | None = None
+    source: int = Source.NOTIFICATION  # of all its targets: with partition and source offset, their account
 
     @property
     def target_count(self) -> int:

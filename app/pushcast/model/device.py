@@ -21,10 +21,12 @@ class Operation(StrEnum):
 
 
 class DeviceState(StrEnum):
-    """Only active devices are planned; a suspended one waits for its removal or its rehabilitation."""
+    """Only active devices are planned; a suspended one waits for its removal or its rehabilitation, a gone one has no
+    address and is there against late events alone."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    GONE = "gone"
 
 
 class AddressKind(StrEnum):

@@ -52,6 +52,17 @@ def device_row_key(user: str, app: str, device: str) -> bytes:
     return f"{user}\0{app}\0{device}".encode()
 
 
+def user_row_key(user: str, app: str = "") -> bytes:
+    """Key of a user's own row in `push.device.v1`, for all apps or for one: the device is empty, so that it sorts
+    before the user's devices."""
+    return f"{user}\0{app}\0".encode()
+
+
+def is_user_row(key: bytes) -> bool:
+    """Whether a key of `push.device.v1` is a user's own and not a device's."""
+    return key.endswith(b"\0")
+
+
 def split_device_row_key(key: bytes) -> tuple[str, str, str]:
     """(user, app, device) of a row key. Raises ValueError when it has not three parts."""
     user, app, device = key.decode().split("\0")

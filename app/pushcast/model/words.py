@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class Platform(StrEnum):
@@ -20,6 +20,15 @@ class Lane(StrEnum):
     URGENT = "urgent"
     NORMAL = "normal"
     BULK = "bulk"
+
+
+class Source(IntEnum):
+    """Which kind of topic an account's record lies in. The numbers are those of the schemas."""
+
+    NOTIFICATION = 0
+    WALK = 1  # an order to walk over a partition's devices
+    DUE = 2  # what the keeper released
+    KEEP = 3  # what the keeper ended itself
 
 
 class Outcome(StrEnum):

@@ -74,7 +74,7 @@ class PlanStage(Stage):
         count = counting(counters)
         self._edge = Edge(self._stage, outbox, count, FloodGuard(settings.flood, clock))
         step = guarded(f"{self._stage}: a step failed", fatal)
-        self._outputs = Outputs(outbox, lane, clock, count, self._edge, step)
+        self._outputs = Outputs(outbox, lane, clock, count, self._edge, step, settings.schemas.write)
         self._intake = Intake(settings, lane, table, clock, self._outputs, count, schemas, exact)
         self._schemas = schemas
         seed = settings.plan.window_seed

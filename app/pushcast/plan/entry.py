@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pushcast.model.notification import Notification
 from pushcast.wire.avro_bytes import bytes_of, long_of
-from pushcast.wire.batch_writer import PlannedRow
+from pushcast.wire.planned_writer import PlannedRow, planned_facts
 from pushcast.wire.receipts import PLATFORMS
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ class Entry:
     The notification is let go when it is in its windows: they keep one copy of a content that many share.
     """
 
-    __slots__ = ("batch", "counts", "note", "note_id", "offset", "offset_field", "open", "other", "reason", "weight")
+    __slots__ = (
+        *("batch", "counts", "facts", "note", "note_id", "offset", "offset_field", "open", "other", "reason"),
+        "weight",
+    )
 
     def __init__(self, batch: Batch, offset: int, weight: int, note: Notification) -> None:
         self.batch = batch
@@ -31,6 +34,7 @@ class Entry:
         self.weight = weight  # bytes of the source record, as the transport counts them
         self.note: Notification | None = note
         self.note_id = bytes_of(note.id.encode())
+        self.facts = planned_facts(note)
         self.open = 0
         self.counts: tuple[int, ...] = NOTHING  # deliveries by platform
         self.other = 0  # receipts that the planner itself wrote
@@ -48,4 +52,4 @@ class Entry:
         self.counts = (*counts[:index], counts[index] + targets, *counts[index + 1 :])
 
     def planned(self) -> PlannedRow:
-        return PlannedRow(self.offset_field, self.note_id, self.counts, self.other, self.reason)
+        return PlannedRow(self.offset_field, self.note_id, self.counts, self.other, self.reason, self.facts)

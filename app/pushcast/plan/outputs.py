@@ -23,8 +23,9 @@ from pushcast.stream.batch import Record
 from pushcast.stream.callbacks import Guarded
 from pushcast.stream.edge import Count, Edge
 from pushcast.wire import topics
-from pushcast.wire.batch_writer import planned_of
+from pushcast.wire.planned_writer import planned_of
 from pushcast.wire.receipts import Receipt, encode_receipt
+from pushcast.wire.schemas import NEWEST_GENERATION
 
 if TYPE_CHECKING:
     from pushcast.stream.batch import Batch
@@ -39,7 +40,17 @@ Refused = tuple[Record, InvalidInput]
 class Outputs:
     """One lane's writer. `count` is told (counter, word, how many)."""
 
-    def __init__(self, outbox: Outbox, lane: Lane, clock: Clock, count: Count, edge: Edge, guarded: Guarded) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        lane: Lane,
+        clock: Clock,
+        count: Count,
+        edge: Edge,
+        guarded: Guarded,
+        schema_generation: int = NEWEST_GENERATION,
+    ) -> None:
+        self._generation = schema_generation
         self.edge = edge
         self._guarded = guarded
         self._outbox = outbox
@@ -68,7 +79,7 @@ class Outputs:
             entry.other, entry.reason = 1, reason
             entry.open += 1
             entry.note = None
-            value, key = encode_receipt(receipt), receipt.user.encode()
+            value, key = encode_receipt(receipt, self._generation), receipt.user.encode()
             self._outbox.put(barrier, topics.RECEIPT, tenure.number, value, key, tenure.origin)
             self._count("suppressed", reason, 1)
         barrier.on_acked(partial(self._acknowledged, tenure, [entry for entry, _, _ in entries]))
@@ -145,7 +156,7 @@ class Outputs:
         entries, tenure.complete = iter(tenure.complete), []
         now_ms = self._clock.now_ms()
         while chunk := list(islice(entries, MAX_PLANNED_ROWS)):
-            value = planned_of(self._lane, [entry.planned() for entry in chunk], now_ms)
+            value = planned_of(self._lane, [entry.planned() for entry in chunk], now_ms, self._generation)
             barrier = self._outbox.barrier()
             self._outbox.put(barrier, topics.PLANNED, tenure.number, value, None, tenure.origin)
             barrier.on_acked(partial(self._planned, tenure, chunk))

@@ -17,7 +17,7 @@ from pushcast.config.settings import Class
 from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.notification import Notification
 from pushcast.plan.entry import Entry
-from pushcast.wire.avro_bytes import bytes_of, long_of
+from pushcast.wire.avro_bytes import bytes_of
 from pushcast.wire.batch_writer import (
     BATCH_OVERHEAD_BYTES,
     MESSAGE_OVERHEAD_BYTES,
@@ -67,7 +67,7 @@ class Window:
 
     def add(self, entry: Entry, note: Notification, devices: Sequence[Device], cost: int) -> None:
         """Targets of one notification on this platform."""
-        user, expires_at = bytes_of(note.user.encode()), long_of(note.expires_at)
+        user, expires_at = bytes_of(note.user.encode()), entry.facts.expires_at
         id_bytes = note.id.encode() + b"\0"
         localized = bool(note.content.locales)
         for device in devices:

@@ -32,6 +32,7 @@ from pushcast.stream.runner import Runner
 from pushcast.stream.stage import Stage
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import groups
+from pushcast.wire.schemas import NEWEST_GENERATION
 
 
 class PollStage(Stage):
@@ -53,6 +54,7 @@ class PollStage(Stage):
         fatal: Fatal,
         call_later: CallLater | None = None,
         sleep: Sleep = asyncio.sleep,
+        schema_generation: int = NEWEST_GENERATION,
     ) -> None:
         """`sources` by app. `first_seconds`: how long after sending a provider is asked for the first time. `limits`,
         `invalid_in_a_row`: when so many tokens are dead at once, or without a live one between, that it is not
@@ -84,6 +86,7 @@ class PollStage(Stage):
                 finish=self._finish,
                 fatal=fatal,
                 sleep=sleep,
+                schema_generation=schema_generation,
             )
 
         self._askers = {app.encode(): asker(app, source) for app, source in sources.items()}

@@ -31,6 +31,7 @@ from pushcast.stream.edge import Edge
 from pushcast.stream.ports import Barrier, Fatal, Outbox
 from pushcast.stream.runner import Runner
 from pushcast.wire import groups
+from pushcast.wire.schemas import NEWEST_GENERATION
 from pushcast.wire.tickets import decode_tickets
 
 log = structlog.get_logger(__name__)
@@ -77,6 +78,7 @@ class Asker:
         finish: Finish,
         fatal: Fatal,
         sleep: Sleep = asyncio.sleep,
+        schema_generation: int = NEWEST_GENERATION,
     ) -> None:
         """`bury` completes a record that is a dead letter. Without a source tickets are given up: their app is not
         configured (any more)."""
@@ -91,7 +93,7 @@ class Asker:
         self._bury = bury
         self._figures = figures
         self._belief = Belief(app, platform, outbox, clock, limits, invalid_in_a_row)
-        self._outputs = Outputs(app, platform, outbox, clock, first_seconds, figures)
+        self._outputs = Outputs(app, platform, outbox, clock, first_seconds, figures, schema_generation)
         self._finish = finish
         self._sleep = sleep
         self._queue: deque[Due] = deque()

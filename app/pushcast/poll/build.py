@@ -49,6 +49,7 @@ def build(
         figures=figures or Figures(),
         fatal=fatal,
         call_later=call_later,
+        schema_generation=settings.schemas.write,
     )
 
 

@@ -19,6 +19,7 @@ from pushcast.stream.ports import Barrier, Outbox, Record
 from pushcast.wire import topics
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.retries import DUE_AT
+from pushcast.wire.schemas import NEWEST_GENERATION
 from pushcast.wire.tickets import TicketBatch, encode_tickets
 
 log = structlog.get_logger(__name__)
@@ -31,8 +32,16 @@ class Outputs:
     """Of one app on one platform."""
 
     def __init__(
-        self, app: str, platform: Platform, outbox: Outbox, clock: Clock, first_seconds: float, figures: Figures
+        self,
+        app: str,
+        platform: Platform,
+        outbox: Outbox,
+        clock: Clock,
+        first_seconds: float,
+        figures: Figures,
+        schema_generation: int = NEWEST_GENERATION,
     ) -> None:
+        self._generation = schema_generation
         self._app = app
         self._platform = platform
         self._topic = topics.ticket(platform)
@@ -74,7 +83,7 @@ class Outputs:
             elif verdict.disposition is not Disposition.ACCEPTED:
                 self._unlogged[reason] += 1
         if pending is not None:
-            self.again(barrier, record, encode_tickets(pending), due_at)
+            self.again(barrier, record, encode_tickets(pending, self._generation), due_at)
         if silent:
             self._count_unknown(silent, NO_RECEIPT)
         self._log()

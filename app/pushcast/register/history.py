@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pushcast.model.device import DeviceChange, Operation
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import TOKEN_HASH_BYTES, device_row_key, split_device_row_key, token_hash
+from pushcast.model.ids import TOKEN_HASH_BYTES, device_row_key, is_user_row, split_device_row_key, token_hash
 from pushcast.register.names import Topics
 from pushcast.register.rows import HEALED, REASON, STEP
 from pushcast.stream.ports import Record
@@ -145,6 +145,8 @@ def _row(record: Record) -> Step | None:
         device = Device(*split_device_row_key(key))
     except (ValueError, UnicodeDecodeError):
         return None  # a fence, or nothing of ours
+    if is_user_row(key):
+        return None
     cause = {"cause": _text(first(record.headers, CE_ID))}
     reason = _text(first(record.headers, REASON))
     if first(record.headers, STEP) == HEALED:

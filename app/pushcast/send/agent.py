@@ -42,6 +42,7 @@ from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Batch, CallLater, Fatal, Outbox
 from pushcast.stream.stage import Stage
 from pushcast.wire import groups
+from pushcast.wire.schemas import NEWEST_GENERATION
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class SendStage(Stage):
         now_or_never_seconds: float = 10.0,
         flood: FloodGuard | None = None,
         proof: Proof | None = None,
+        schema_generation: int = NEWEST_GENERATION,
     ) -> None:
         """Without `ledgers` a new owner sends again whatever its predecessor had not committed. Without `isolation` no
         breaker opens, nothing is paused and nothing parked. Without `lease` it sends whatever the coordinator says.
@@ -107,7 +109,18 @@ class SendStage(Stage):
         ladder = policy.ladder
         aside = None if ladder is None else Aside(outbox, ladder, random, platform, lane, self._group)
         outcomes = Outcomes(
-            outbox, clock, policy, random, platform, lane, self._group, figures, self._on_acked, aside, isolation
+            outbox,
+            clock,
+            policy,
+            random,
+            platform,
+            lane,
+            self._group,
+            figures,
+            self._on_acked,
+            aside,
+            isolation,
+            schema_generation,
         )
         self._parking = Parking(
             outbox,
@@ -148,6 +161,7 @@ class SendStage(Stage):
             records=self._records,
             max_open_targets=max_open_targets,
             now_or_never_seconds=now_or_never_seconds,
+            schema_generation=schema_generation,
             flood=flood,
             queue=self._departures.queue,
             fed=self._departures.pump,

@@ -73,12 +73,13 @@ class Aside:
             due_at=self._ladder.due_at(rung, now_ms, self._random),
             doubtful=doubtful,
             sent_from=f"{self._group}|{record.offset}",
+            source=record.source,
             carried=foreign(record.headers),
         )
         self._outbox.put(barrier, topics.retry(rung.delay), record.batch.partition, value, None, headers)
 
     def _put_letter(self, barrier: Barrier, record: OpenRecord, reason: str, messages: list[Message]) -> None:
-        batch = SendBatch(self._lane, self._platform, messages, record.run, record.first_seen_at)
+        batch = SendBatch(self._lane, self._platform, messages, record.run, record.first_seen_at, record.source)
         headers = foreign(record.headers)
         if record.round.doubtful:
             headers.append((DOUBTFUL, b"1"))

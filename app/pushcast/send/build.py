@@ -82,6 +82,7 @@ def build(
         slow_seconds=settings.send.slow_seconds,
         now_or_never_seconds=settings.send.now_or_never_seconds,
         proof=proof,
+        schema_generation=settings.schemas.write,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from functools import partial
 
-from pushcast.model.words import Platform
+from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Result
 from pushcast.send.aside import Aside
 from pushcast.send.receipts import Receipts
@@ -18,6 +18,7 @@ from pushcast.send.records import Job, OpenRecord, Parcel
 from pushcast.send.tickets import Tickets
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
+from pushcast.wire.schemas import NEWEST_GENERATION
 
 #: Outcomes of one record that Kafka acknowledged: record, budget key, how many.
 Share = tuple[OpenRecord, Hashable, int]
@@ -36,14 +37,18 @@ class Endings:
         self,
         outbox: Outbox,
         platform: Platform,
+        lane: Lane,
         receipts: Receipts,
         aside: Aside | None,
         on_acked: Callable[[list[Share]], None],
+        schema_generation: int = NEWEST_GENERATION,
     ) -> None:
         self._outbox = outbox
         self._receipts = receipts
         self._aside = aside  # who writes dead letters; None: deliveries die without one
-        self._tickets = Tickets(outbox, platform) if platform in topics.TICKET_PLATFORMS else None
+        self._tickets = (
+            Tickets(outbox, platform, lane, schema_generation) if platform in topics.TICKET_PLATFORMS else None
+        )
         self._on_acked = on_acked
         self._barrier: Barrier | None = None  # of the companions
         self._waiting: dict[Parcel, list[tuple[int, Words]]] = {}

@@ -55,6 +55,7 @@ class Intake:
         records: OpenRecords,
         max_open_targets: int,
         now_or_never_seconds: float,
+        schema_generation: int,
         flood: FloodGuard | None,
         queue: Callable[[Job], None],
         fed: Callable[[], None],
@@ -78,7 +79,8 @@ class Intake:
         self._backlog: dict[int, deque[tuple[Batch, Record]]] = {}  # by partition, not decoded yet, oldest first
         self._fences: dict[int, Fences] = {}  # by partition
         self._feed_due = False
-        self._writers: dict[tuple[str, str, bool, int, int], ReceiptWriter] = {}
+        self._generation = schema_generation
+        self._writers: dict[tuple[str, str, bool, int, int, int], ReceiptWriter] = {}
 
     def take_over(self, partition: int, fences: Fences) -> None:
         """Begins anew with a partition."""
@@ -184,13 +186,14 @@ class Intake:
             first_seen_at=max(0, source.timestamp) if seen_at is None else seen_at,
             taken_at=self._clock.monotonic_seconds(),
             size_bytes=len(source.value or b""),
+            source=send_batch.source,
         )
         self._records.add(record)
         batch.weigh(offset, count)
         for message in send_batch.messages:
             left_over = left_of(message, have)
             if left_over:
-                writer = self._writer(message, record.run, batch.partition)
+                writer = self._writer(message, record)
                 provider = self._providers.get(message.app)
                 parcel = Parcel(record, message, self._key_of(message.app), provider, writer, self._now_or_never_ms)
                 self._count_cut(message)
@@ -209,9 +212,9 @@ class Intake:
             )
         self._figures.expiries_cut[self._platform, self._lane] += sum(at > last for at in expires_at)
 
-    def _writer(self, message: Message, run: int, partition: int) -> ReceiptWriter:
-        dry_run = message.options.dry_run
-        key = (message.app, message.klass, dry_run, run, partition)
+    def _writer(self, message: Message, record: OpenRecord) -> ReceiptWriter:
+        dry_run, partition = message.options.dry_run, record.batch.partition
+        key = (message.app, message.klass, dry_run, record.run, record.source, partition)
         writer = self._writers.get(key)
         if writer is None:
             if len(self._writers) >= _MAX_WRITERS:
@@ -222,8 +225,10 @@ class Intake:
                 platform=self._platform,
                 lane=self._lane,
                 dry_run=dry_run,
-                run=run,
+                run=record.run,
                 source_partition=partition,
+                source=record.source,
+                generation=self._generation,
             )
         return writer
 

@@ -28,6 +28,7 @@ from pushcast.send.records import Job, Parcel
 from pushcast.send.tally import Tally
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire.parked import Why
+from pushcast.wire.schemas import NEWEST_GENERATION
 
 #: Targets to be tried again, and after how many seconds.
 Retry = tuple[Job, float]
@@ -53,6 +54,7 @@ class Outcomes:
         on_acked: Callable[[list[Share]], None],
         aside: Aside | None = None,
         isolation: Isolation | None = None,
+        schema_generation: int = NEWEST_GENERATION,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
@@ -66,7 +68,7 @@ class Outcomes:
         self._aside = aside  # when the policy has a ladder
         self._isolation = isolation
         self._parked = ParkedRecords(outbox, clock, platform, lane, group, figures)
-        self._endings = Endings(outbox, platform, self._receipts, aside, on_acked)
+        self._endings = Endings(outbox, platform, lane, self._receipts, aside, on_acked, schema_generation)
 
     def settle(self, arrived: Iterable[tuple[Job, Sequence[Result]]], ours: bool = True) -> list[Retry]:
         """Ends what ended, passes on what waits for another round, and returns what is to be tried again here.

@@ -73,6 +73,7 @@ class ParkedRecords:
                 doubtful=doubtful,
                 sent_from=f"{self._group}|{record.offset}",
                 refused=refused,
+                source=record.source,
                 carried=foreign(record.headers),
             )
             self._outbox.put(barrier, topics.PARKED, record.batch.partition, value, None, headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pushcast.model.batch import NO_LABEL, NO_NOTES
 from pushcast.model.words import Platform
 from pushcast.providers.port import Result
 from pushcast.send.records import Job, Parcel
@@ -35,6 +36,8 @@ class Receipts:
         partition = parcel.record.batch.partition
         prefix = parcel.record.ledger_prefix
         encode, put = parcel.writer.encode, self._outbox.put
+        notes, versions = message.notes, targets.app_version
+        labelled = notes != NO_NOTES
 
         def write(
             target: int, outcome: str, reason: str | None, provider_id: str | None, status: int | None, ended_at: int
@@ -55,6 +58,8 @@ class Receipts:
                 source_offsets[target],
                 created_at[notification],
                 ended_at,
+                notes.label(notification) if labelled else NO_LABEL,
+                None if versions is None else versions[target],
             )
             put(barrier, _RECEIPT, partition, value, user, [(LEDGER, prefix + delivery_hex)])
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Sequence
 
 from pushcast.model.batch import Message
+from pushcast.model.words import Source
 from pushcast.providers.port import Provider
 from pushcast.send.once import last_moments
 from pushcast.stream.ports import Batch
@@ -28,6 +29,7 @@ class OpenRecord:
         "round",
         "run",
         "size_bytes",
+        "source",
         "started",
         "taken_at",
         "targets",
@@ -46,6 +48,7 @@ class OpenRecord:
         first_seen_at: int = 0,
         taken_at: float = 0.0,
         size_bytes: int = 0,
+        source: int = Source.NOTIFICATION,
     ) -> None:
         self.batch = batch
         self.offset = offset
@@ -56,6 +59,7 @@ class OpenRecord:
         self.headers = headers
         self.round = round_  # what earlier rounds came to
         self.run = run  # of redrives
+        self.source = source  # of the account
         self.first_seen_at = first_seen_at  # milliseconds since the epoch
         self.taken_at = taken_at  # monotonic seconds
         self.started = False  # a target may have left, or be on its way into the parked topic

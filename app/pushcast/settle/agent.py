@@ -34,6 +34,7 @@ from pushcast.stream.stage import Stage
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import groups, topics
 from pushcast.wire.control_state import Change, ControlState, Event
+from pushcast.wire.schemas import NEWEST_GENERATION
 
 GROUP = groups.SETTLE
 RUNGS: tuple[str, ...] = tuple(topics.retry(delay) for delay in topics.RETRY_DELAY_SECONDS)
@@ -62,10 +63,11 @@ class SettleStage(Stage):
         control: ControlState | None = None,
         intervals: Intervals = Intervals(),  # noqa: B008 - immutable
         flood: Flood = Flood(),  # noqa: B008 - immutable
+        schema_generation: int = NEWEST_GENERATION,
     ) -> None:
         """Without `control` nothing holds."""
         self.counters = counters
-        self._outputs = Outputs(outbox, clock, counters)
+        self._outputs = Outputs(outbox, clock, counters, schema_generation)
         self._edge = Edge("settle", outbox, counting(counters), FloodGuard(flood, clock))
         self._outbox = outbox
         self._clock = clock

@@ -45,6 +45,7 @@ def build(
         control=control,
         intervals=Intervals(settings.park.pass_seconds, settings.park.probe_seconds),
         flood=settings.flood,
+        schema_generation=settings.schemas.write,
     )
 
 

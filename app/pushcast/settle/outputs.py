@@ -17,6 +17,7 @@ from pushcast.wire.headers import EPOCH, FENCE, ORIGIN, Headers
 from pushcast.wire.parked import OWN as PARKED_OWN
 from pushcast.wire.receipts import Receipt, encode_receipt
 from pushcast.wire.retries import CAME_FROM, DUE_AT, SENT_FROM
+from pushcast.wire.schemas import NEWEST_GENERATION
 
 #: What happened, by (name, word): ("settled", platform), ("carried", platform), ("ended", reason),
 #: ("known", platform), and what the edge counts.
@@ -44,7 +45,10 @@ def nothing_holds(message: Message, platform: Platform, lane: Lane) -> bool:
 class Outputs:
     """Puts what becomes of a record; blocks never. `origin`: headers of whoever owns the record's partition."""
 
-    def __init__(self, outbox: Outbox, clock: Clock, counters: Counters) -> None:
+    def __init__(
+        self, outbox: Outbox, clock: Clock, counters: Counters, schema_generation: int = NEWEST_GENERATION
+    ) -> None:
+        self._generation = schema_generation
         self._outbox = outbox
         self._clock = clock
         self._counters = counters
@@ -93,6 +97,7 @@ class Outputs:
         targets, now_ms = message.targets, self._clock.now_ms()
         for index, user in enumerate(targets.user):
             notification = targets.notification[index]
+            due_at, campaign, variant = message.notes.label(notification)
             receipt = Receipt(
                 delivery_id=targets.delivery_id[index],
                 notification_id=message.notification_ids[notification],
@@ -113,6 +118,12 @@ class Outputs:
                 source_offset=targets.source_offset[index],
                 created_at=message.created_at[notification],
                 ended_at=now_ms,
+                source=batch.source,
+                due_at=due_at,
+                campaign=campaign,
+                variant=variant,
+                app_version=None if targets.app_version is None else targets.app_version[index],
             )
-            self._outbox.put(barrier, topics.RECEIPT, record.partition, encode_receipt(receipt), user.encode(), own)
+            value = encode_receipt(receipt, self._generation)
+            self._outbox.put(barrier, topics.RECEIPT, record.partition, value, user.encode(), own)
         self._counters["ended", reason] += len(targets)

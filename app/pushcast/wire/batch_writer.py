@@ -1,15 +1,15 @@
-"""SendBatch and planned records from parts that are encoded already: a quarter of the price of `encode_batch`.
+"""SendBatch records from parts that are encoded already: a quarter of the price of `encode_batch`.
 
-The bytes are those of `batches.encode_batch` and `receipts.encode_planned` (tests/laws/test_batch_writer.py). PLAN
-writes one target per notification and device, so this is a good part of its cost; see docs/benchmarks.md.
+The bytes are those of `batches.encode_batch` (tests/laws/test_batch_writer.py). PLAN writes one target per notification
+and device, so this is a good part of its cost; see docs/benchmarks.md.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import product
-from typing import NamedTuple, get_args
+from typing import get_args
 
 from pushcast.model.notification import Content, LiveActivity, LocalText, Options, Priority, PushType, Sound
 from pushcast.wire.avro_bytes import (
@@ -25,12 +25,11 @@ from pushcast.wire.avro_bytes import (
     optional_long_of,
     optional_of,
 )
-from pushcast.wire.batches import PLAIN_VERSION
+from pushcast.wire.batches import PLAIN_TYPE
 from pushcast.wire.live_activities import text_of
 from pushcast.wire.more import texts_only
-from pushcast.wire.receipts import PLATFORMS
 from pushcast.wire.row_reader import Device
-from pushcast.wire.schemas import avro_type, released_type
+from pushcast.wire.schemas import avro_type
 
 #: What a message adds to a batch beyond its content and its targets, at most: app, class, options' fixed part, hash,
 #: and the block counts and ends of fifteen arrays.
@@ -40,13 +39,12 @@ TARGET_OVERHEAD_BYTES = 48
 #: Frame, lane, run, platform, count of messages.
 BATCH_OVERHEAD_BYTES = 64
 
-_BATCH_FRAME = released_type("send_batch", PLAIN_VERSION).frame
+_BATCH_FRAME = PLAIN_TYPE.frame
 _EXTENDED_FRAME = avro_type("send_batch").frame
 _FIRST_SOURCE = long_of(0)
 _NOT_COUNTED = FALSE + FALSE
 _NO_NOTE_COLUMNS = NULL * 5
 _NO_TARGET_COLUMNS = NULL * 2
-_PLANNED_FRAME = avro_type("planned").frame
 _FIRST_RUN = long_of(0) + NULL  # run 0, no first_seen_at
 _NO_ATTEMPT = long_of(0)
 _DELIVERY_SIZE = _HASH_SIZE = long_of(16)
@@ -228,36 +226,3 @@ def batch_of(lane: str, platform: str, messages: Iterable[MessageWriter]) -> byt
     head = bytes_of(lane.encode()) + _FIRST_RUN + bytes_of(platform.encode())
     head = _EXTENDED_FRAME + head + _FIRST_SOURCE if extended else _BATCH_FRAME + head
     return head + array_of([message.encode(extended=extended) for message in messages])
-
-
-class PlannedRow(NamedTuple):
-    """What became of one notification."""
-
-    source_offset: bytes  # encoded
-    notification_id: bytes  # encoded
-    counts: Sequence[int]  # deliveries by platform, in the order of `Platform`
-    other: int  # receipts that the planner itself wrote
-    reason: str
-
-
-def planned_of(lane: str, rows: Sequence[PlannedRow], at_ms: int) -> bytes:
-    """Framed Avro for `push.planned.v1`, first run. `rows` is not empty."""
-    offsets, ids, counts, others, reasons = zip(*rows, strict=True)
-    parts = [_PLANNED_FRAME, bytes_of(lane.encode()), long_of(0), array_of(offsets), array_of(ids)]
-    parts += [_numbers(column) for column in zip(*counts, strict=True)]
-    parts.append(_numbers(others))
-    parts.append(array_of([bytes_of(reason.encode()) for reason in reasons]) if any(reasons) else _zeros(len(reasons)))
-    parts.append(long_of(at_ms))
-    return b"".join(parts)
-
-
-def _numbers(numbers: Sequence[int]) -> bytes:
-    return array_of([long_of(number) for number in numbers]) if any(numbers) else _zeros(len(numbers))
-
-
-def _zeros(count: int) -> bytes:
-    """An array of zeros, or of empty strings: they look alike."""
-    return long_of(count) + bytes(count) + END
-
-
-assert len(PLATFORMS) == 4, "planned.avsc has a column for each platform"

@@ -7,35 +7,47 @@ from typing import Any, Final
 
 import msgspec
 
-from pushcast.model.batch import Message, SendBatch, Targets
+from pushcast.model.batch import NO_NOTES, Message, Notes, SendBatch, Targets
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.notification import MAX_BADGE, Content, LiveActivity, LocalText, Options, Sound
-from pushcast.model.words import Reason
+from pushcast.model.words import Reason, Source
 from pushcast.wire.more import joined, more_of, text_of, texts_only
-from pushcast.wire.schemas import FRAME_BYTES, avro_type, released_type
+from pushcast.wire.schemas import FRAME_BYTES, avro_type, written_type
 
 _TYPE = avro_type("send_batch")
-#: What the release before this one reads, too: written for batches that have nothing beyond it.
-PLAIN_VERSION: Final = 2
-_PLAIN_TYPE = released_type("send_batch", PLAIN_VERSION)
+#: What the release before this one reads, too, and cheaper: written for batches that have nothing beyond it.
+PLAIN_TYPE = written_type("send_batch", 1)
+_SOURCES: Final = frozenset(map(int, Source))
 _MAX_COUNT: Final = 2**31 - 2  # an Avro int, and one more may be counted; readers do not hold it to 32 bits
-_COLUMNS = tuple(Targets.__dataclass_fields__)
+_OPTIONAL_COLUMNS: Final = ("not_after", "app_version")
+_COLUMNS = tuple(name for name in Targets.__dataclass_fields__ if name not in _OPTIONAL_COLUMNS)
+_NOTE_COLUMNS = tuple(Notes.__dataclass_fields__)
+_NO_COLUMNS = [None] * len(_NOTE_COLUMNS)
 
 
 def encode_batch(batch: SendBatch) -> bytes:
-    """Framed Avro."""
+    """Framed Avro. The schema that the release before reads, unless something has no place in it."""
     messages = [_message(message) for message in batch.messages]
-    kind = _PLAIN_TYPE if all(message["more"] is None for message in messages) else _TYPE
-    return kind.encode(
+    plain = not batch.source and all(
+        _is_plain(message) and datum["more"] is None for message, datum in zip(batch.messages, messages, strict=True)
+    )
+    return (PLAIN_TYPE if plain else _TYPE).encode(
         {
             "lane": batch.lane,
             "run": batch.run,
             "first_seen_at": batch.first_seen_at,
             "platform": batch.platform,
+            "source": batch.source,
             "messages": messages,
         }
     )
+
+
+def _is_plain(message: Message) -> bool:
+    if message.counted or message.removable or message.notes != NO_NOTES:
+        return False
+    return all(column is None for column in message.targets.optional_columns())
 
 
 #: Of a record with its headers. PLAN's largest is 512 KiB; topics take 1 MiB, and what goes on from here to a retry,
@@ -54,10 +66,14 @@ def check_message(message: Message) -> None:
     """Raises InvalidInput (invalid_field) for what would fail later, or could not be written again."""
     targets = message.targets
     count = len(targets)
-    if {len(column) for column in targets.columns()} != {count}:
+    columns: list[list[Any]] = list(targets.columns())
+    columns += [column for column in targets.optional_columns() if column is not None]
+    if {len(column) for column in columns} != {count}:
         raise InvalidInput(Reason.INVALID_FIELD, "the columns of targets differ in length", "targets")
     notifications = len(message.notification_ids)
-    if len(message.created_at) != notifications or len(message.traces) != notifications:
+    columns = [message.created_at, message.traces]
+    columns += [column for column in message.notes.columns() if column is not None]
+    if {len(column) for column in columns} != {notifications}:
         raise InvalidInput(Reason.INVALID_FIELD, "the columns of notifications differ in length", "notifications")
     badge = message.options.badge
     if badge is not None and not 0 <= badge <= MAX_BADGE:
@@ -74,12 +90,25 @@ def check_message(message: Message) -> None:
 
 def decode_batch(value: bytes) -> SendBatch:
     """Raises InvalidInput when the bytes are not a SendBatch of this or an earlier release."""
-    datum = (_PLAIN_TYPE if value[:FRAME_BYTES] == _PLAIN_TYPE.frame else _TYPE).decode(value)
+    datum = (PLAIN_TYPE if value[:FRAME_BYTES] == PLAIN_TYPE.frame else _TYPE).decode(value)
     if not 0 <= datum["run"] <= _MAX_COUNT:
         raise InvalidInput(Reason.INVALID_FIELD, f"run is not 0 to {_MAX_COUNT}", "run")
     return SendBatch(
-        datum["lane"], datum["platform"], [_read(m) for m in datum["messages"]], datum["run"], datum["first_seen_at"]
+        datum["lane"],
+        datum["platform"],
+        [_read(m) for m in datum["messages"]],
+        datum["run"],
+        datum["first_seen_at"],
+        _source(datum),
     )
+
+
+def _source(datum: dict[str, Any]) -> int:
+    """Of a batch of whatever version: the plain one has notifications alone."""
+    source: int = datum.get("source", Source.NOTIFICATION)
+    if source not in _SOURCES:
+        raise InvalidInput(Reason.INVALID_FIELD, f"source is none of {', '.join(map(str, sorted(_SOURCES)))}", "source")
+    return source
 
 
 def _message(message: Message) -> dict[str, Any]:
@@ -96,8 +125,15 @@ def _message(message: Message) -> dict[str, Any]:
         "options": _options(options),
         "content_hash": message.content_hash,
         "more": text_of(more_of(content, options)),
-        "notifications": {"id": message.notification_ids, "created_at": message.created_at, "trace": message.traces},
-        "targets": {name: getattr(targets, name) for name in _COLUMNS},
+        "counted": message.counted,
+        "removable": message.removable,
+        "notifications": {
+            "id": message.notification_ids,
+            "created_at": message.created_at,
+            "trace": message.traces,
+            **{name: getattr(message.notes, name) for name in _NOTE_COLUMNS},
+        },
+        "targets": {name: getattr(targets, name) for name in (*_COLUMNS, *_OPTIONAL_COLUMNS)},
     }
 
 
@@ -137,5 +173,13 @@ def _read(datum: dict[str, Any]) -> Message:
         notes["id"],
         notes["created_at"],
         notes["trace"],
-        Targets(*(targets[name] for name in _COLUMNS)),
+        Targets(*(targets[name] for name in _COLUMNS), *(targets.get(name) for name in _OPTIONAL_COLUMNS)),
+        _notes(notes),
+        datum.get("counted", False),
+        datum.get("removable", False),
     )
+
+
+def _notes(datum: dict[str, Any]) -> Notes:
+    columns = [datum.get(name) for name in _NOTE_COLUMNS]
+    return NO_NOTES if columns == _NO_COLUMNS else Notes(*columns)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
-from pushcast.model.words import Lane, Platform, Reason
+from pushcast.model.words import Lane, Platform, Reason, Source
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.headers import RUN, Headers, first
 from pushcast.wire.retries import APP, ATTEMPT, DOUBTFUL, FIRST_SEEN, LANE, PARKED_FOR, PLATFORM, REFUSED, SENT_FROM
@@ -55,6 +55,7 @@ def parked_record(
     doubtful: bool,
     sent_from: str,
     refused: bool = False,
+    source: int = Source.NOTIFICATION,
     carried: Iterable[tuple[str, bytes | None]] = (),
 ) -> tuple[bytes, list[tuple[str, bytes | None]]]:
     """Value and headers, for the partition of the send record. `messages` are all of `app`.
@@ -63,7 +64,7 @@ def parked_record(
     `group|send offset`, by which a sender's ledger knows the deliveries as ended here. `refused`: the provider was
     asked for them, so they are the last that a probe is made of.
     """
-    value = encode_batch(SendBatch(lane, platform, messages, run, first_seen_at))
+    value = encode_batch(SendBatch(lane, platform, messages, run, first_seen_at, source))
     headers = [
         *carried,
         (APP, app.encode()),

@@ -8,29 +8,46 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from pushcast.model.batch import NO_LABEL, Label
+from pushcast.model.words import Source
 from pushcast.wire.avro_bytes import FALSE, NULL, SECOND, TRUE, bytes_of, long_of, optional_long_of, optional_of
 from pushcast.wire.receipts import Receipt, encode_receipt
-from pushcast.wire.schemas import avro_type
+from pushcast.wire.schemas import NEWEST_GENERATION, avro_type, written_type
 
 _Key = TypeVar("_Key")
 
+_NEWEST = avro_type("receipt")
+_PLAIN = written_type("receipt", 1)
 _HEX_BYTES = b"\x40"  # length of a delivery id's 32 hex digits, zigzag
-_FRAME = avro_type("receipt").frame + _HEX_BYTES
+_NO_LABEL_BYTES = NULL * len(Label._fields)
 _MAX_CACHED = 1024
 _SMALL = tuple(long_of(value) for value in range(8192))  # every value of one or two bytes
 _PRESENT = tuple(SECOND + size for size in _SMALL)  # a string that may be null, and its length
 
 
 class ReceiptWriter:
-    """Receipts of one (app, class, platform, lane, dry run, run, source partition). Times are milliseconds.
+    """Receipts of one (app, class, platform, lane, dry run, run, source, source partition). Times are milliseconds.
 
-    Remembers what it wrote of verdicts and times, each up to a bound.
+    Remembers what it wrote of verdicts, labels and times, each up to a bound. `generation`: `schemas.write`.
     """
 
-    __slots__ = ("_app", "_end", "_lead", "_middles", "_shared", "_times", "_verdicts")
+    __slots__ = (
+        *("_app", "_end", "_frame", "_generation", "_labels", "_lead", "_middles", "_plain_tail", "_shared"),
+        *("_source", "_times", "_verdicts"),
+    )
 
     def __init__(
-        self, *, app: str, klass: str, platform: str, lane: str, dry_run: bool, run: int, source_partition: int
+        self,
+        *,
+        app: str,
+        klass: str,
+        platform: str,
+        lane: str,
+        dry_run: bool,
+        run: int,
+        source_partition: int,
+        source: int = Source.NOTIFICATION,
+        generation: int = NEWEST_GENERATION,
     ) -> None:
         self._shared: dict[str, Any] = {
             "app": app,
@@ -40,13 +57,20 @@ class ReceiptWriter:
             "dry_run": dry_run,
             "run": run,
             "source_partition": source_partition,
+            "source": source,
         }
+        self._generation = generation
+        plain = _PLAIN if generation < NEWEST_GENERATION and not source else _NEWEST
+        self._frame = plain.frame + _HEX_BYTES
+        self._source = NULL + long_of(source)  # no replay_of: a resend is an event of its own
+        self._plain_tail = NULL if plain is _PLAIN else self._source + _NO_LABEL_BYTES + NULL
         self._app = SECOND + bytes_of(app.encode()) + SECOND
         self._lead = SECOND + bytes_of(platform.encode()) + bytes_of(lane.encode()) + bytes_of(klass.encode())
         self._end = (TRUE if dry_run else FALSE) + long_of(run) + long_of(source_partition)
         self._verdicts: dict[tuple[str, str | None], bytes] = {}
         self._middles: dict[tuple[int | None, int], bytes] = {}
         self._times: dict[int, bytes] = {}
+        self._labels: dict[tuple[Label, str | None], bytes] = {}
 
     def encode(
         self,
@@ -62,13 +86,19 @@ class ReceiptWriter:
         source_offset: int,
         created_at: int,
         ended_at: int,
+        label: Label = NO_LABEL,
+        app_version: str | None = None,
     ) -> bytes:
         """Framed Avro. Texts that differ from receipt to receipt are UTF-8 already: the user is the record key too."""
         small = _SMALL
+        frame, tail = self._frame, self._plain_tail
+        if app_version is not None or label != NO_LABEL:
+            frame = _NEWEST.frame + _HEX_BYTES
+            tail = self._labels.get((label, app_version)) or self._labelled(label, app_version)
         try:
             return b"".join(
                 (
-                    _FRAME,
+                    frame,
                     delivery_hex,
                     small[len(notification_id)],
                     notification_id,
@@ -83,7 +113,7 @@ class ReceiptWriter:
                     small[source_offset] if 0 <= source_offset < 8192 else long_of(source_offset),
                     self._times.get(created_at) or self._time(created_at),
                     self._times.get(ended_at) or self._time(ended_at),
-                    NULL,  # replay_of: a resend is an event of its own
+                    tail,
                 )
             )
         except IndexError:  # a text of more than 8191 bytes: no id is, but a hand-made record may hold one
@@ -100,9 +130,13 @@ class ReceiptWriter:
                 source_offset=source_offset,
                 created_at=created_at,
                 ended_at=ended_at,
+                due_at=label.due_at,
+                campaign=label.campaign,
+                variant=label.variant,
+                app_version=app_version,
                 **self._shared,
             )
-            return encode_receipt(receipt)
+            return encode_receipt(receipt, self._generation)
 
     def _verdict(self, outcome: str, reason: str | None) -> bytes:
         made = self._lead + bytes_of(outcome.encode()) + optional_of(reason)
@@ -111,6 +145,11 @@ class ReceiptWriter:
     def _middle(self, status: int | None, attempts: int) -> bytes:
         made = optional_long_of(status) + long_of(attempts) + self._end
         return _keep(self._middles, (status, attempts), made)
+
+    def _labelled(self, label: Label, app_version: str | None) -> bytes:
+        texts = (label.campaign, label.variant, app_version)
+        made = self._source + optional_long_of(label.due_at) + b"".join(map(optional_of, texts))
+        return _keep(self._labels, (label, app_version), made)
 
     def _time(self, value: int) -> bytes:
         return _keep(self._times, value, long_of(value))

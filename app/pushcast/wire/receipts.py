@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from pushcast.model.words import Platform
-from pushcast.wire.schemas import avro_type
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Platform, Reason, Source
+from pushcast.wire.schemas import NEWEST_GENERATION, avro_type, written_type
 
 _RECEIPT = avro_type("receipt")
 _PLANNED = avro_type("planned")
@@ -38,14 +39,23 @@ class Receipt(NamedTuple):
     created_at: int
     ended_at: int
     replay_of: str | None = None
+    source: int = Source.NOTIFICATION  # with partition and offset: the account
+    due_at: int | None = None  # None: when it was created
+    campaign: str | None = None
+    variant: str | None = None
+    app_version: str | None = None
 
 
-def encode_receipt(receipt: Receipt) -> bytes:
+_PLAIN_RECEIPT: Final = (0, None, None, None, None)  # what the first version of the schema has no columns for
+
+
+def encode_receipt(receipt: Receipt, generation: int = NEWEST_GENERATION) -> bytes:
     """Framed Avro, flat, for `push.receipt.v1`."""
     datum = receipt._asdict()
     datum["delivery_id"] = receipt.delivery_id.hex()
     datum["class"] = receipt.klass
-    return _RECEIPT.encode(datum)
+    plain = receipt[-len(_PLAIN_RECEIPT) :] == _PLAIN_RECEIPT
+    return (written_type("receipt", generation) if plain else _RECEIPT).encode(datum)
 
 
 def decode_receipt(value: bytes) -> dict[str, Any]:
@@ -53,20 +63,45 @@ def decode_receipt(value: bytes) -> dict[str, Any]:
     return _RECEIPT.decode(value)
 
 
+class Facts(NamedTuple):
+    """What a planned record says of a notification beside its account. Times are milliseconds since the epoch."""
+
+    app: str = ""  # empty: all of the user's apps
+    klass: str = ""  # empty: a record of the first version of the schema, which says none of these
+    created_at: int = 0
+    due_at: int = 0
+    expires_at: int = 0
+    dry_run: bool = False
+    campaign: str = ""  # empty: none
+    held: int = 0  # 1: the keeper holds it or a part of it
+
+
+_FACTS: Final = ("app", "class", *Facts._fields[2:])  # as the schema names them
+_NOT_SAID: Final = Facts()
+
+
 @dataclass(slots=True)
 class Planned:
-    """What became of the notifications of one handled batch, in columns."""
+    """What became of the notifications of one handled batch, in columns. All come from one source."""
 
     lane: str
     run: int = 0
+    source: int = Source.NOTIFICATION
     source_offset: list[int] = field(default_factory=list)
     notification_id: list[str] = field(default_factory=list)
     platforms: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in PLATFORMS})
     other: list[int] = field(default_factory=list)
     reason: list[str] = field(default_factory=list)
+    facts: list[Facts] = field(default_factory=list)
 
     def add(
-        self, offset: int, notification_id: str, counts: Mapping[str, int], other: int = 0, reason: str = ""
+        self,
+        offset: int,
+        notification_id: str,
+        counts: Mapping[str, int],
+        other: int = 0,
+        reason: str = "",
+        facts: Facts = _NOT_SAID,
     ) -> None:
         """One notification. `counts`: deliveries per platform; `other`: receipts that the planner itself wrote."""
         self.source_offset.append(offset)
@@ -75,6 +110,7 @@ class Planned:
             column.append(counts.get(name, 0))
         self.other.append(other)
         self.reason.append(reason)
+        self.facts.append(facts)
 
     def __len__(self) -> int:
         return len(self.source_offset)
@@ -85,9 +121,11 @@ class Planned:
         return list(zip(self.source_offset, self.notification_id, totals, self.reason, strict=True))
 
 
-def encode_planned(planned: Planned, at_ms: int) -> bytes:
-    """Framed Avro for `push.planned.v1`."""
-    return _PLANNED.encode(
+def encode_planned(planned: Planned, at_ms: int, generation: int = NEWEST_GENERATION) -> bytes:
+    """Framed Avro for `push.planned.v1`. Generation 1 leaves the facts out, unless one of them is `held`."""
+    columns = zip(*planned.facts, strict=True) if planned.facts else [[] for _ in _FACTS]
+    plain = not planned.source and not any(each.held for each in planned.facts)
+    return (written_type("planned", generation) if plain else _PLANNED).encode(
         {
             "lane": planned.lane,
             "run": planned.run,
@@ -97,21 +135,31 @@ def encode_planned(planned: Planned, at_ms: int) -> bytes:
             "other": planned.other,
             "reason": planned.reason,
             "at": at_ms,
+            "source": planned.source,
+            **{name: list(column) for name, column in zip(_FACTS, columns, strict=True)},
         }
     )
 
 
 def decode_planned(value: bytes) -> Planned:
-    """Raises InvalidInput."""
+    """Of either version. Raises InvalidInput, also for columns of different lengths."""
     datum = _PLANNED.decode(value)
+    facts = [datum[name] for name in _FACTS]
+    count = len(datum["source_offset"])
+    said = any(facts)
+    columns = [datum[name] for name in ("notification_id", *PLATFORMS, "other", "reason")] + (facts if said else [])
+    if any(len(column) != count for column in columns):
+        raise InvalidInput(Reason.INVALID_FIELD, "the columns of a planned record differ in length", "source_offset")
     return Planned(
         datum["lane"],
         datum["run"],
+        datum["source"],
         datum["source_offset"],
         datum["notification_id"],
         {name: datum[name] for name in PLATFORMS},
         datum["other"],
         datum["reason"],
+        [Facts(*row) for row in zip(*facts, strict=True)] if said else [_NOT_SAID] * count,
     )
 
 

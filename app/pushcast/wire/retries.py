@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.errors import InvalidInput
-from pushcast.model.words import Reason
+from pushcast.model.words import Reason, Source
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.headers import EPOCH, FENCE, LEDGER, ORIGIN, RUN, Headers, first
 from pushcast.wire.topics import RETRY_DELAY_SECONDS, RetryDelay
@@ -127,7 +127,7 @@ def foreign(headers: Headers | None) -> list[tuple[str, bytes | None]]:
 def pick(message: Message, indices: Sequence[int]) -> Message:
     """The message with these targets only, and only their notifications."""
     targets = message.targets.picked(list(indices))
-    asked = dict.fromkeys(targets.notification)
+    asked = list(dict.fromkeys(targets.notification))
     place = {old: new for new, old in enumerate(asked)}
     return replace(
         message,
@@ -135,6 +135,7 @@ def pick(message: Message, indices: Sequence[int]) -> Message:
         created_at=[message.created_at[old] for old in asked],
         traces=[message.traces[old] for old in asked],
         targets=renumbered(targets, place),
+        notes=message.notes.picked(asked),
     )
 
 
@@ -154,10 +155,11 @@ def retry_record(
     due_at: int,
     doubtful: bool,
     sent_from: str,
+    source: int = Source.NOTIFICATION,
     carried: Iterable[tuple[str, bytes | None]] = (),
 ) -> tuple[bytes, list[tuple[str, bytes | None]]]:
     """Value and headers. `carried`: foreign headers of the send record; `sent_from`: `group|send offset`."""
-    value = encode_batch(SendBatch(lane, platform, messages, run, first_seen_at))
+    value = encode_batch(SendBatch(lane, platform, messages, run, first_seen_at, source))
     headers = [
         *carried,
         (PLATFORM, platform.encode()),

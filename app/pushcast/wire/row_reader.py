@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pushcast.model.batch import KIND_NUMBERS
 from pushcast.model.device import DeviceState, Purpose
 from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import is_user_row
 from pushcast.model.words import Platform, Reason
 from pushcast.wire.avro_bytes import SECOND, bytes_of, long_at, long_of, optional_of
 from pushcast.wire.devices import row_columns
@@ -109,6 +110,8 @@ def active_device(key: bytes, value: bytes) -> Device | None:
 
 
 def _decoded(key: bytes, value: bytes) -> Device | None:
+    if is_user_row(key):  # not asked before: what it holds has another schema, so it always comes here
+        return None
     row = row_columns(value)
     kind = KIND_NUMBERS.get(row["kind"])
     purpose = row["purpose"]

@@ -18,11 +18,11 @@ from pushcast.wire.avro_bytes import (
     optional_long_of,
     optional_of,
 )
-from pushcast.wire.schemas import SINGLE_OBJECT_MARKER, avro_type, lock
+from pushcast.wire.schemas import NEWEST_GENERATION, avro_type, written_type
 
 _FRAME = avro_type("device_row").frame
 #: What the release before wrote: the same row without the later columns.
-_BEFORE_FRAME = SINGLE_OBJECT_MARKER + bytes.fromhex(lock()["device_row"][1]["fingerprint"])
+_BEFORE_FRAME = written_type("device_row", 1).frame
 _MAX_CACHED = 4096
 _MAX_CACHED_BYTES = 256
 
@@ -41,8 +41,8 @@ class RowWriter:
 
     __slots__ = ("_frame", "_optional", "_shared", "_tail", "_times", "_topics")
 
-    def __init__(self, generation: int = 2) -> None:
-        later = generation > 1
+    def __init__(self, generation: int = NEWEST_GENERATION) -> None:
+        later = generation >= NEWEST_GENERATION
         self._frame, self._tail = (_FRAME, _NOTHING_LATER_BYTES + NULL) if later else (_BEFORE_FRAME, b"")
         self._shared: dict[tuple[str, ...], bytes] = {}
         self._optional: dict[tuple[str | None, ...], bytes] = {}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.schema import fingerprint, to_parsing_canonical_form
@@ -24,8 +24,13 @@ CONFLUENT_FRAME_BYTES = 5
 
 NAMES = (
     *("notification", "device_change", "device_row", "send_batch", "planned", "receipt", "token_invalid"),
-    *("ticket_batch", "fence"),
+    *("ticket_batch", "fence", "leg", "user_row"),
 )
+#: `schemas.write`: 1 writes what the release before reads, 2 writes the newest schemas.
+NEWEST_GENERATION: Final = 2
+#: Versions that generation 1 writes. What they have no column for is written in the newest all the same: a reader of
+#: the release before waits at such a record, and nothing of it is lost.
+_FIRST_GENERATION: Final = {"device_row": 2, "planned": 1, "receipt": 1, "send_batch": 2, "ticket_batch": 1}
 
 
 class AvroType:
@@ -133,6 +138,13 @@ def avro_type(name: str) -> AvroType:
 def released_type(name: str, version: int) -> AvroType:
     """An earlier release of a schema, for what need not be written in the newest."""
     return AvroType(name, json.dumps(lock()[name][version - 1]["schema"]))
+
+
+def written_type(name: str, generation: int) -> AvroType:
+    """The schema that a generation (`schemas.write`) writes."""
+    if generation >= NEWEST_GENERATION or name not in _FIRST_GENERATION:
+        return avro_type(name)
+    return released_type(name, _FIRST_GENERATION[name])
 
 
 @cache

@@ -56,6 +56,11 @@ async def test_a_receipt_says_all_that_is_known_of_its_delivery() -> None:
         "created_at": T0 - 50,
         "ended_at": T0 + 21,
         "replay_of": None,
+        "source": 0,
+        "due_at": None,
+        "campaign": None,
+        "variant": None,
+        "app_version": None,
     }
 
 

@@ -8,11 +8,11 @@ import pytest
 
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
-from pushcast.wire.batches import PLAIN_VERSION, decode_batch, encode_batch
-from pushcast.wire.schemas import FRAME_BYTES, avro_type, released_type
+from pushcast.wire.batches import PLAIN_TYPE, decode_batch, encode_batch
+from pushcast.wire.schemas import FRAME_BYTES, avro_type
 from unit.providers.fields import CASES, message_of, note_of
 
-NEWEST, PLAIN = avro_type("send_batch"), released_type("send_batch", PLAIN_VERSION)
+NEWEST, PLAIN = avro_type("send_batch"), PLAIN_TYPE
 
 
 def batch(*messages: Message) -> SendBatch:

@@ -41,7 +41,8 @@ def render(topology: Topology) -> str:
     for family in families:
         lines.append(
             f"| [`{family.name}`](topics/{file_name(family)}) | {_key(family)} | {_partition(family)} |"
-            f" {family.schema_name} | {_cleanup(family)} | {', '.join(family.personal_data) or 'none'} |"
+            f" {', '.join((family.schema_name, *family.also))} | {_cleanup(family)} |"
+            f" {', '.join(family.personal_data) or 'none'} |"
         )
     lines.append("")
     for family in families:

@@ -87,6 +87,7 @@ class TopicFamily(BaseModel):
     schema_name: str = Field(alias="schema", pattern=r"^([A-Z][A-Za-z0-9]*|any)$")  # Avro record, or any
     # Avro record under keys that start with NUL, which are no data.
     fence_schema_name: str | None = Field(default=None, alias="fence", pattern=r"^[A-Z][A-Za-z0-9]*$")
+    also: tuple[str, ...] = ()  # Avro records that stand beside it, under keys of their own
     lanes: tuple[Lane, ...] = ()
     platforms: tuple[Platform, ...] = ()
     delays: tuple[RetryDelay, ...] = ()

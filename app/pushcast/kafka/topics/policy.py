@@ -14,6 +14,9 @@ MAX_PERSONAL_RETENTION_SECONDS: Final = 7 * DAY_SECONDS
 #: A copy of a compacted topic that was away for longer than this may keep rows whose tombstone it never saw.
 MIN_TOMBSTONE_RETENTION_SECONDS: Final = 7 * DAY_SECONDS
 
+#: Schemas that are released before the topic that carries them: readers come before writers.
+AWAITED: Final = frozenset({"Leg"})
+
 _NAME = re.compile(r"push(\.([a-z0-9]+|<[a-z]+>))+\.v[1-9][0-9]*")
 _FIELDS = {
     "user": PersonalData.USER_ID,
@@ -36,21 +39,29 @@ def problems(topology: Topology, schemas: Mapping[str, Mapping[str, Any]]) -> li
         for family in topology.families
         for problem in _family_problems(family, schemas)
     ]
-    used = {name for family in topology.families for name in (family.schema_name, family.fence_schema_name)}
-    found += [f"schemas: no topic carries {name}" for name in sorted(schemas.keys() - used)]
+    used = {
+        name
+        for family in topology.families
+        for name in (family.schema_name, family.fence_schema_name, *family.also)
+        if name is not None
+    }
+    found += [f"schemas: no topic carries {name}" for name in sorted(schemas.keys() - used - AWAITED)]
+    found += [f"schemas: a topic carries {name}, so AWAITED must not name it" for name in sorted(AWAITED & used)]
     return found
 
 
 def _family_problems(family: TopicFamily, schemas: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     if not _NAME.fullmatch(family.name):
         yield "name: must be push.<words>.v<major>, in lower case"
-    if family.schema_name != "any":
-        if family.schema_name not in schemas:
-            yield f"schema: schemas/ has no record {family.schema_name}"
+    for schema in (family.schema_name, *family.also):
+        if schema == "any":
+            continue
+        if schema not in schemas:
+            yield f"schema: schemas/ has no record {schema}"
         else:
-            told = {_FIELDS[name] for name in _field_names(schemas[family.schema_name]) if name in _FIELDS}
+            told = {_FIELDS[name] for name in _field_names(schemas[schema]) if name in _FIELDS}
             if untold := sorted(told - set(family.personal_data)):
-                yield f"personal_data: fields of {family.schema_name} are {', '.join(untold)}"
+                yield f"personal_data: fields of {schema} are {', '.join(untold)}"
     if family.key.startswith("user") and PersonalData.USER_ID not in family.personal_data:
         yield "personal_data: the key is a user_id"
     if family.dead_letter_twin != any(role in AGENT_ROLES for role in family.consumers):

@@ -1,0 +1,95 @@
+"""Planned records from parts that are encoded already. The bytes are those of `receipts.encode_planned`
+(tests/laws/test_batch_writer.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from pushcast.model.notification import Notification
+from pushcast.model.words import Source
+from pushcast.wire.avro_bytes import END, FALSE, TRUE, array_of, bytes_of, long_of
+from pushcast.wire.receipts import PLATFORMS
+from pushcast.wire.schemas import NEWEST_GENERATION, avro_type, written_type
+
+_FRAME = avro_type("planned").frame
+_PLAIN_FRAME = written_type("planned", 1).frame
+_FLAGS = (FALSE, TRUE)
+_FIRST_RUN: Final = long_of(0)
+
+
+class EncodedFacts(NamedTuple):
+    """`receipts.Facts`, each as Avro has it."""
+
+    app: bytes
+    klass: bytes
+    created_at: bytes
+    due_at: bytes
+    expires_at: bytes
+    dry_run: bytes
+    campaign: bytes
+    held: bytes
+
+
+_NO_TEXT: Final = long_of(0)
+_NOT_HELD: Final = long_of(0)
+
+
+def planned_facts(note: Notification) -> EncodedFacts:
+    """Of a notification that was due when it was created and belongs to no campaign."""
+    created_at = long_of(note.created_at)
+    app, klass = _texts(note.app or "", note.klass)
+    flag = _FLAGS[note.options.dry_run]
+    return EncodedFacts(app, klass, created_at, created_at, long_of(note.expires_at), flag, _NO_TEXT, _NOT_HELD)
+
+
+@lru_cache(maxsize=4096)
+def _texts(app: str, klass: str) -> tuple[bytes, bytes]:
+    return bytes_of(app.encode()), bytes_of(klass.encode())
+
+
+class PlannedRow(NamedTuple):
+    """What became of one notification."""
+
+    source_offset: bytes  # encoded
+    notification_id: bytes  # encoded
+    counts: Sequence[int]  # deliveries by platform, in the order of `Platform`
+    other: int  # receipts that the planner itself wrote
+    reason: str
+    facts: EncodedFacts
+
+
+def planned_of(
+    lane: str,
+    rows: Sequence[PlannedRow],
+    at_ms: int,
+    generation: int = NEWEST_GENERATION,
+    source: int = Source.NOTIFICATION,
+) -> bytes:
+    """Framed Avro for `push.planned.v1`, first run. `rows` is not empty. `generation`: `schemas.write`."""
+    offsets, ids, counts, others, reasons, facts = zip(*rows, strict=True)
+    parts = [bytes_of(lane.encode()), _FIRST_RUN, array_of(offsets), array_of(ids)]
+    parts += [_numbers(column) for column in zip(*counts, strict=True)]
+    parts.append(_numbers(others))
+    parts.append(array_of([bytes_of(reason.encode()) for reason in reasons]) if any(reasons) else _zeros(len(reasons)))
+    parts.append(long_of(at_ms))
+    if generation < NEWEST_GENERATION and not source and all(each.held == _NOT_HELD for each in facts):
+        return _PLAIN_FRAME + b"".join(parts)
+    parts.append(long_of(source))
+    count = long_of(len(facts))
+    for column in zip(*facts, strict=True):
+        parts += (count, b"".join(column), END)
+    return _FRAME + b"".join(parts)
+
+
+def _numbers(numbers: Sequence[int]) -> bytes:
+    return array_of([long_of(number) for number in numbers]) if any(numbers) else _zeros(len(numbers))
+
+
+def _zeros(count: int) -> bytes:
+    """An array of zeros, or of empty strings: they look alike."""
+    return long_of(count) + bytes(count) + END
+
+
+assert len(PLATFORMS) == 4, "planned.avsc has a column for each platform"
