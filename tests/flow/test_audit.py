@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from confluent_kafka import Message as KafkaMessage
@@ -34,14 +34,20 @@ class Writer:
         self.partition = partition_of(user.encode(), PARTITIONS)
         self._producer = Producer({"bootstrap.servers": servers})
 
-    def write(self, topic: str, value: bytes | None, key: bytes | None = None) -> int:
+    def write(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+    ) -> int:
         offsets: list[int] = []
 
         def delivered(error: object, written: KafkaMessage) -> None:
             assert error is None, error
             offsets.append(written.offset() or 0)
 
-        self._producer.produce(topic, value, key, self.partition, on_delivery=delivered)
+        self._producer.produce(topic, value, key, self.partition, headers=list(headers), on_delivery=delivered)
         assert self._producer.flush(DEADLINE_SECONDS) == 0
         return offsets[0]
 

@@ -18,6 +18,7 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.positions import Positions
 from pushcast.model.words import Lane
 from pushcast.wire import topics
+from pushcast.wire.headers import FENCE
 from pushcast.wire.receipts import Planned, encode_planned
 
 LANE = Lane.BULK
@@ -48,7 +49,7 @@ def test_a_notification_is_followed_through_the_topics(kafka: str, unique: Calla
     ]
 
 
-def test_the_status_shows_a_group_without_members_and_its_oldest_record(
+def test_the_status_counts_records_and_not_fences_of_a_group_without_members(
     kafka: str, unique: Callable[[str], str]
 ) -> None:
     topic, group = unique("topic"), unique("group")
@@ -59,6 +60,8 @@ def test_the_status_shows_a_group_without_members_and_its_oldest_record(
     for _ in range(3):
         writer.write(topic, b"{}")
     writer.write(dead, b"{}")
+    writer.write(dead, None, headers=[(FENCE, b"")])
+    writer.write(topic, None, headers=[(FENCE, b"")])
     settings = Settings.model_validate({"kafka": {"bootstrap_servers": kafka, "partitions": PARTITIONS}})
     found = overview(settings, {group: {topic}}, [dead], now_ms)
     [row] = found.groups

@@ -75,6 +75,7 @@ def test_each_topic_that_a_stage_consumes_has_a_twin_with_room_for_the_headers()
             size = int(topic.settings["max.message.bytes"])
             assert int(twin.settings["max.message.bytes"]) == size + 64 * 1024
             assert twin.settings["retention.ms"] == str(14 * 86_400_000)
+            assert twin.settings["message.timestamp.type"] == "LogAppendTime", "a letter's own time"
             assert set(twin.producers) == AGENT_ROLES & set(topic.consumers)
             assert twin.co_partitioned == topic.co_partitioned
 

@@ -16,15 +16,17 @@ from pushcast.handover.reading import Span, SpanReader
 from pushcast.kafka.clients import client_config, open_admin
 from pushcast.kafka.positions import Members, Positions, Spot
 from pushcast.wire import topics
-from pushcast.wire.headers import FENCE, first
+from pushcast.wire.headers import is_data
 from pushcast.wire.times import rfc3339
 
 HOUR_MS = 3_600_000
+#: Of a partition whose group lags by more, the offsets are counted and not the records.
+COUNTED_RECORDS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class GroupLag:
-    """One consumer group. Lag counts records that it has not finished, fences among them."""
+    """One consumer group. Lag counts records that it has not finished; where they are many, fences among them."""
 
     group: str
     members: Members
@@ -85,22 +87,28 @@ def overview(settings: Settings, groups: Mapping[str, Collection[str]], dead: Co
         its_ends = {spot: end for spot, end in ends.items() if spot[0] in read}
         spans[group] = unfinished(starts, its_ends, positions.committed(group, its_ends))
     oldest: dict[Spot, int] = {}
+    counted: Counter[Spot] = Counter()
 
     def note(message: Message) -> None:
         record = plain(message)
-        oldest.setdefault((record.topic, record.partition), record.timestamp)
+        if is_data(record.value, record.headers):
+            spot = record.topic, record.partition
+            oldest.setdefault(spot, record.timestamp)
+            counted[spot] += 1
 
-    firsts = {spot: (start, start + 1) for each in spans.values() for spot, (start, _) in each.items()}
-    asyncio.run(reader.read(firsts, note))
+    few = {spot: span for each in spans.values() for spot, span in each.items() if span[1] - span[0] <= COUNTED_RECORDS}
+    many = {spot: (start, start + 1) for each in spans.values() for spot, (start, _) in each.items() if spot not in few}
+    asyncio.run(reader.read({**few, **many}, note))
+    records = {spot: counted[spot] for spot in few}
     members = positions.members(groups)
-    found = Overview([_lag(group, members[group], spans[group], oldest) for group in groups])
+    found = Overview([_lag(group, members[group], spans[group], records, oldest) for group in groups])
 
     def count(message: Message) -> None:
         record = plain(message)
-        if first(record.headers, FENCE) is None:
+        if is_data(record.value, record.headers):
             found.dead_letters[record.topic] += 1
 
-    since = positions.at([spot for spot in ends if spot[0] in dead], now_ms - HOUR_MS)
+    since = positions.at({spot: now_ms - HOUR_MS for spot in ends if spot[0] in dead})
     asyncio.run(reader.read({spot: (since.get(spot, ends[spot]), ends[spot]) for spot in since}, count))
     return found
 
@@ -109,8 +117,14 @@ def _all(groups: Mapping[str, Collection[str]]) -> set[str]:
     return {topic for read in groups.values() for topic in read}
 
 
-def _lag(group: str, members: Members, spans: Mapping[Spot, Span], oldest: Mapping[Spot, int]) -> GroupLag:
+def _lag(
+    group: str,
+    members: Members,
+    spans: Mapping[Spot, Span],
+    records: Mapping[Spot, int],
+    oldest: Mapping[Spot, int],
+) -> GroupLag:
     lag: Counter[str] = Counter()
-    for (topic, _), (start, end) in spans.items():
-        lag[topic] += end - start
+    for spot, (start, end) in spans.items():
+        lag[spot[0]] += records.get(spot, end - start)
     return GroupLag(group, members, lag, min((oldest[spot] for spot in spans if spot in oldest), default=None))

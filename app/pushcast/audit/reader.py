@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException, Message, TopicPartition
 
+from pushcast.audit.overview import unfinished
 from pushcast.audit.places import PLACES, Search
 from pushcast.audit.reckoning import MAX_LISTED, MOVING, Key, PartitionAccounts, Totals
 from pushcast.audit.writers import Writers
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import author_of
-from pushcast.kafka.clients import client_config, open_consumer
+from pushcast.kafka.clients import client_config, open_admin, open_consumer
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.offsets import watermarks
+from pushcast.kafka.positions import Positions, Spot
 from pushcast.kafka.topics import load_topology
 from pushcast.model.errors import PushcastError
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
-from pushcast.wire.dead_letters import STREAMS
+from pushcast.wire.dead_letters import REASON, STREAMS
 from pushcast.wire.receipts import decode_planned, decode_receipt
 
 _POLL_RECORDS = 5000
@@ -35,6 +36,10 @@ FENCES_BEFORE_MS = 15 * 60 * 1000
 CLOCKS_DIFFER_MS = 15 * 60 * 1000
 #: The two sides of every account.
 BOOKS = (topics.PLANNED, topics.RECEIPT)
+INTAKES = {topics.notification(lane): lane for lane in Lane}
+DEAD = {topics.dead_letter(topic): lane for topic, lane in INTAKES.items()}
+#: In the order in which their ends are asked: what an earlier one says is answered in a later one.
+ORDER: Sequence[Sequence[str]] = (tuple(INTAKES), tuple(DEAD), (topics.PLANNED,), (topics.RECEIPT,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +59,13 @@ class Books:
 
     def __init__(self, settings: Settings) -> None:
         self._partitions = settings.kafka.partitions
-        self._client = {
-            **client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True),
-            "auto.offset.reset": "earliest",
-            "fetch.wait.max.ms": 50,
-        }
-        self._consumer = open_consumer(self._client, "pushcast-audit")
-        self._groups: dict[str, Consumer] = {}  # never joined: only asked for their committed offsets
+        client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
+        self._positions = Positions(open_admin(client))
+        reading = {**client, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50}
+        self._consumer = open_consumer(reading, "pushcast-audit")
 
     def close(self) -> None:
-        for consumer in (self._consumer, *self._groups.values()):
-            consumer.close()
+        self._consumer.close()
 
     def __enter__(self) -> Books:
         return self
@@ -83,23 +84,24 @@ class Books:
         `on_receipt` sees every distinct receipt once.
         """
         totals = Totals()
-        commits = {lane: self._committed(planner_group(lane), topics.notification(lane)) for lane in Lane}
+        committed = {lane: self._committed(planner_group(lane), topics.notification(lane)) for lane in Lane}
+        lows = self._positions.starts(self._spots(*(topic for each in ORDER for topic in each)))
+        ends: dict[Spot, int] = {}
+        for each in ORDER:
+            ends |= self._positions.ends(self._spots(*each))
+        judged_ms = {p: self._judged_from(p, since_ms, lows, ends) for p in range(self._partitions)}
+        starts = self._starts(lows, ends, judged_ms)
+        books = {spot: low for spot, low in lows.items() if spot[0] in BOOKS}
+        early = {p: None if ms is None else max(0, ms - FENCES_BEFORE_MS) for p, ms in judged_ms.items()}
+        read_from = {**starts, **self._starts(books, ends, early)}
         for partition in range(self._partitions):
             accounts = PartitionAccounts(partition)
-            intakes = {topics.notification(lane): lane for lane in Lane}
-            dead = {topics.dead_letter(topic): lane for topic, lane in intakes.items()}
-            wanted = [*intakes, *dead, topics.PLANNED, topics.RECEIPT]
-            judged_ms = self._judged_from(partition, since_ms)
-            starts = {topic: self._start(topic, partition, judged_ms) for topic in wanted}
             writers = {topic: Writers() for topic in BOOKS}
-            from_ms = None if judged_ms is None else max(0, judged_ms - FENCES_BEFORE_MS)
-            read_to = watermarks(self._consumer, topics.RECEIPT, partition)[1]
-            early = {topic: self._start(topic, partition, from_ms) for topic in writers}
-            for message in self._read(partition, {**starts, **early}):
+            for message in self._read(partition, _of(partition, read_from), _of(partition, ends)):
                 topic, value = str(message.topic()), message.value()
                 if topic in writers and not writers[topic].admit(author_of(headers_of(message)), _offset(message)):
                     continue
-                if _offset(message) < starts[topic]:
+                if _offset(message) < starts[topic, partition]:
                     continue
                 if topic == topics.RECEIPT:
                     if value and accounts.receipt(receipt := decode_receipt(value)):
@@ -107,21 +109,26 @@ class Books:
                 elif topic == topics.PLANNED:
                     if value:
                         accounts.planned(decode_planned(value))
-                elif topic in dead:
-                    offset = h.first(headers_of(message), STREAMS + "offset")
-                    if offset is not None:
-                        accounts.excuse(dead[topic], int(offset))
+                elif topic in DEAD:
+                    self._dead_letter(accounts, message)
                 else:
-                    accounts.intake(intakes[topic], _offset(message))
+                    accounts.intake(INTAKES[topic], _offset(message))
                     if h.first(headers_of(message), h.FORWARDED) is None and self._is_foreign(message):
-                        accounts.excuse(intakes[topic], _offset(message))
-            first = {str(lane): starts[topic] for topic, lane in intakes.items()}
+                        accounts.excuse(INTAKES[topic], _offset(message))
+            first = {str(lane): starts.get((topic, partition), 0) for topic, lane in INTAKES.items()}
             totals.void_records += sum(each.void for each in writers.values())
             wanted_places = accounts.open(first, MAX_LISTED - len(totals.unbalanced))
-            places = self._places(partition, wanted_places, read_to)
-            accounts.settle(totals, {str(lane): commits[lane][partition] for lane in Lane}, first, places)
+            places = self._places(partition, wanted_places, ends.get((topics.RECEIPT, partition), 0))
+            accounts.settle(totals, {str(lane): committed[lane][partition] for lane in Lane}, first, places)
             progress(partition)
         return totals
+
+    def _dead_letter(self, accounts: PartitionAccounts, message: Message) -> None:
+        headers = headers_of(message)
+        offset = h.first(headers, STREAMS + "offset")
+        if offset is not None:
+            reason = (h.first(headers, REASON) or b"unknown").decode(errors="replace")
+            accounts.dead_letter(DEAD[str(message.topic())], int(offset), str(message.topic()), reason)
 
     def _places(self, partition: int, wanted: set[Key], read_to: int) -> dict[Key, str]:
         """Where the deliveries of these accounts are; one that is nowhere is left out.
@@ -132,28 +139,34 @@ class Books:
         if not wanted:
             return {}
         search = Search(wanted)
-        ends = {topics.RECEIPT: read_to}
-        starts: dict[str, int] = {}
+        by_group: dict[str, list[Spot]] = {}
         for group, topic, _ in PLACES:
-            low, ends[topic] = watermarks(self._consumer, topic, partition)
-            if low < ends[topic]:
-                starts[topic] = max(low, self._committed(group, topic)[partition])
-        for message in self._read(partition, starts):
+            by_group.setdefault(group, []).append((topic, partition))
+        spots = [spot for each in by_group.values() for spot in each]
+        committed: dict[Spot, int] = {}
+        for group, its_spots in by_group.items():
+            committed |= self._positions.committed(group, its_spots)
+        lows, ends = self._positions.starts(spots), self._positions.ends(spots)
+        starts = {topic: start for (topic, _), (start, _) in unfinished(lows, ends, committed).items()}
+        for message in self._read(partition, starts, _of(partition, ends)):
             search.record(str(message.topic()), _offset(message), headers_of(message), message.value())
             if search.over:
                 return search.found
-        moving = any(watermarks(self._consumer, topic, partition)[1] > end for topic, end in ends.items())
+        ends[topics.RECEIPT, partition] = read_to
+        moving = any(end > ends[spot] for spot, end in self._positions.ends(ends).items())
         return {**dict.fromkeys(wanted, MOVING), **search.found} if moving else search.found
 
-    def _judged_from(self, partition: int, since_ms: int | None) -> int | None:
+    def _judged_from(
+        self, partition: int, since_ms: int | None, lows: Mapping[Spot, int], ends: Mapping[Spot, int]
+    ) -> int | None:
         """Time of the oldest notification whose books are whole: retention deletes segments, and does so in one topic
         earlier than in another. None: all of them are."""
         kept: list[int] = [] if since_ms is None else [since_ms]
         for topic in BOOKS:
-            low, high = watermarks(self._consumer, topic, partition)
+            low, end = lows.get((topic, partition), 0), ends.get((topic, partition), 0)
             if low == 0:
                 continue
-            oldest = next(self._read(partition, {topic: low}), None) if low < high else None
+            oldest = next(self._read(partition, {topic: low}, {topic: end}), None)
             if oldest is None:
                 retention_ms = int(load_topology().topic(topic).settings["retention.ms"])
                 oldest_ms = time.time_ns() // 1_000_000 - retention_ms
@@ -162,50 +175,54 @@ class Books:
             kept.append(oldest_ms + CLOCKS_DIFFER_MS)
         return max(kept, default=None)
 
+    def _starts(
+        self, lows: Mapping[Spot, int], ends: Mapping[Spot, int], times_ms: Mapping[int, int | None]
+    ) -> dict[Spot, int]:
+        """First offset from its partition's time on; the end where there is none; where there is no time, the first."""
+        asked = {spot: ms for spot in lows if (ms := times_ms[spot[1]]) is not None}
+        found = self._positions.at(asked)
+        return {
+            spot: max(low, found.get(spot, ends.get(spot, low))) if spot in asked else low for spot, low in lows.items()
+        }
+
     def _is_foreign(self, message: Message) -> bool:
         key = message.key()
         return bool(key) and partition_of(cast(bytes, key), self._partitions) != message.partition()
 
     def lag(self, group: str, topic: str) -> Lag:
         """Unfinished records of `topic`, all partitions together."""
-        records = 0
-        for partition, committed in enumerate(self._committed(group, topic)):
-            low, high = watermarks(self._consumer, topic, partition)
-            records += max(0, high - max(low, committed))
-        return Lag(group, topic, records)
+        spots = self._spots(topic)
+        committed = self._positions.committed(group, spots)
+        spans = unfinished(self._positions.starts(spots), self._positions.ends(spots), committed)
+        return Lag(group, topic, sum(end - start for start, end in spans.values()))
 
     def tombstones(self, topic: str) -> int:
         """Null records that a compacted topic still holds."""
+        lows, ends = self._positions.starts(self._spots(topic)), self._positions.ends(self._spots(topic))
         return sum(
             message.value() is None
             for partition in range(self._partitions)
-            for message in self._read(partition, {topic: self._start(topic, partition, None)})
+            for message in self._read(partition, _of(partition, lows), _of(partition, ends))
         )
 
     def end_offsets(self, topic: str) -> list[int]:
         """Next offset to be written, per partition."""
-        return [watermarks(self._consumer, topic, partition)[1] for partition in range(self._partitions)]
+        spots = self._spots(topic)
+        ends = self._positions.ends(spots)
+        return [ends.get(spot, 0) for spot in spots]
 
     def _committed(self, group: str, topic: str) -> list[int]:
         """Committed offset of each partition; 0 where nothing was committed."""
-        consumer = self._groups.get(group)
-        if consumer is None:
-            consumer = self._groups[group] = open_consumer(self._client, group)
-        wanted = [TopicPartition(topic, partition) for partition in range(self._partitions)]
-        return [max(0, int(found.offset)) for found in consumer.committed(wanted, timeout=_TIMEOUT_SECONDS)]
+        spots = self._spots(topic)
+        found = self._positions.committed(group, spots)
+        return [found.get(spot, 0) for spot in spots]
 
-    def _start(self, topic: str, partition: int, since_ms: int | None) -> int:
-        low, high = watermarks(self._consumer, topic, partition)
-        if since_ms is None:
-            return low
-        found = self._consumer.offsets_for_times([TopicPartition(topic, partition, since_ms)], timeout=_TIMEOUT_SECONDS)
-        offset = int(found[0].offset)
-        return high if offset in (OFFSET_END, -1) else max(low, offset)
+    def _spots(self, *names: str) -> list[Spot]:
+        return [(topic, partition) for topic in names for partition in range(self._partitions)]
 
-    def _read(self, partition: int, starts: dict[str, int]) -> Iterator[Message]:
-        """Every record of this partition of several topics, from their starts to the ends that they have now."""
-        ends = {topic: watermarks(self._consumer, topic, partition)[1] for topic in starts}
-        positions = {topic: start for topic, start in starts.items() if start < ends[topic]}
+    def _read(self, partition: int, starts: Mapping[str, int], ends: Mapping[str, int]) -> Iterator[Message]:
+        """Every record of this partition of several topics, from their starts to their ends."""
+        positions = {topic: start for topic, start in starts.items() if start < ends.get(topic, start)}
         self._consumer.assign([TopicPartition(topic, partition, start) for topic, start in positions.items()])
         silent_until = time.monotonic() + _TIMEOUT_SECONDS
         while left := sum(ends[topic] - position for topic, position in positions.items()):
@@ -228,6 +245,11 @@ class Books:
                     yield message
                 else:
                     positions[topic] = ends[topic]
+
+
+def _of(partition: int, offsets: Mapping[Spot, int]) -> dict[str, int]:
+    """Those of one partition, by topic."""
+    return {topic: offset for (topic, number), offset in offsets.items() if number == partition}
 
 
 def _offset(message: Message) -> int:

@@ -58,6 +58,7 @@ class Totals:
     notifications: int = 0
     not_judgeable: int = 0
     void_records: int = 0  # written by stages that had lost their partition; they do not count
+    dead_letters: Counter[tuple[str, str]] = field(default_factory=Counter)  # events never planned: topic and reason
     unbalanced: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -75,6 +76,11 @@ class Totals:
             "notifications": self.notifications,
             "not_judgeable": self.not_judgeable,
             "void_records": self.void_records,
+            "dead_letters": self.dead_letters.total(),
+            "dead_letters_by_reason": [
+                {"topic": topic, "reason": reason, "letters": count}
+                for (topic, reason), count in sorted(self.dead_letters.items())
+            ],
             "unbalanced": self.unbalanced,
             "balanced": self.balanced,
         }
@@ -88,6 +94,7 @@ class PartitionAccounts:
         self._accounts: dict[Key, Account] = {}
         self._taken: set[Key] = set()
         self._excused: set[Key] = set()
+        self._letters: dict[Key, tuple[str, str]] = {}
         self._ends: dict[End, End] = {}
         self._copies = 0
 
@@ -96,8 +103,13 @@ class PartitionAccounts:
         self._taken.add((lane, offset))
 
     def excuse(self, lane: str, offset: int) -> None:
-        """The record at this offset is a dead letter or was forwarded: it owes no planned record."""
+        """The record at this offset was forwarded: it owes no planned record."""
         self._excused.add((lane, offset))
+
+    def dead_letter(self, lane: str, offset: int, topic: str, reason: str) -> None:
+        """The record at this offset is a letter in `topic`: it owes no planned record."""
+        self.excuse(lane, offset)
+        self._letters[lane, offset] = topic, reason
 
     def planned(self, planned: Planned) -> None:
         """A planned record; for the same source offset the last one of the last run counts."""
@@ -151,6 +163,7 @@ class PartitionAccounts:
         """
         places = places or {}
         totals.copies_of_receipts += self._copies
+        totals.dead_letters.update(letter for key, letter in self._letters.items() if key[1] >= first.get(key[0], 0))
         for (lane, offset), account in sorted(self._accounts.items()):
             if offset < first.get(lane, 0):
                 totals.not_judgeable += 1

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pushcast.cli.output import Output, OutputOption, print_json, say
+from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect_by_user
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -32,7 +32,10 @@ def audit(
     since: Annotated[str | None, typer.Option(help="Only notifications since then: 10m, 2h, 1d or RFC 3339.")] = None,
     output: OutputOption = Output.text,
 ) -> None:
-    """Compares what was planned with the receipts; exit 1 when anything is unaccounted."""
+    """Compare what was planned with the receipts. Exit 1 when anything is unaccounted.
+
+    Events that became dead letters are counted apart: nothing was planned for them.
+    """
     from pushcast.audit.reader import Books
 
     settings = connect_by_user()
@@ -44,8 +47,10 @@ def audit(
         print_json(result)
     else:
         for key, value in result.items():
-            if key != "unbalanced":
+            if key not in {"unbalanced", "dead_letters_by_reason"}:
                 typer.echo(f"{key:20} {value}")
+        for row in result["dead_letters_by_reason"]:
+            typer.echo(f"  {row['topic']}: {counted(row['letters'], 'letter')}, {row['reason']}")
         for row in totals.unbalanced:
             typer.echo(
                 f"  {row['lane']}/{row['partition']}@{row['offset']} {row['notification']}: "

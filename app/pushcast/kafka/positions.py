@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
@@ -34,15 +34,15 @@ class Positions:
 
     def starts(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         """First offset that is there. Partitions that do not exist are left out."""
-        return self._offsets(spots, _SPEC.earliest())
+        return self._offsets(dict.fromkeys(spots, _SPEC.earliest()))
 
     def ends(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         """Next offset to be written. Partitions that do not exist are left out."""
-        return self._offsets(spots, _SPEC.latest())
+        return self._offsets(dict.fromkeys(spots, _SPEC.latest()))
 
-    def at(self, spots: Iterable[Spot], timestamp_ms: int) -> dict[Spot, int]:
-        """First offset of that time or later. Partitions that have none are left out."""
-        found = self._offsets(spots, _SPEC.for_timestamp(timestamp_ms))
+    def at(self, times_ms: Mapping[Spot, int]) -> dict[Spot, int]:
+        """First offset of each partition's time or later. Partitions that have none are left out."""
+        found = self._offsets({spot: _SPEC.for_timestamp(time_ms) for spot, time_ms in times_ms.items()})
         return {spot: offset for spot, offset in found.items() if offset >= 0}
 
     def committed(self, group: str, spots: Iterable[Spot]) -> dict[Spot, int]:
@@ -77,8 +77,8 @@ class Positions:
                 found[group] = Members(described.state.name.lower(), len(described.members))
         return found
 
-    def _offsets(self, spots: Iterable[Spot], which: Any) -> dict[Spot, int]:
-        wanted = {TopicPartition(*spot): which for spot in spots}
+    def _offsets(self, specs: Mapping[Spot, Any]) -> dict[Spot, int]:
+        wanted = {TopicPartition(*spot): spec for spot, spec in specs.items()}
         if not wanted:
             return {}
         found: dict[Spot, int] = {}

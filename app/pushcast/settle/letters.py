@@ -54,7 +54,7 @@ class Letter:
     source_partition: int | None
     source_offset: int | None
     attempts: int | None
-    first_seen_at: int
+    first_seen_at: int  # Kafka time of the record that became this letter, in milliseconds
     batch: SendBatch | None  # when the value is one
     apps: frozenset[str]
 

@@ -173,7 +173,7 @@ class DeadLetters:
                 value,
                 letter.raw.key,
                 partition,
-                timestamp=max(0, letter.raw.timestamp_ms),
+                timestamp=letter.first_seen_at,
                 headers=cast("list[tuple[str, str | bytes | None]]", headers),
                 on_delivery=lambda error, message: failed.append(error.str()) if error is not None else None,
             )
@@ -217,7 +217,7 @@ class DeadLetters:
         since: list[int] = []
         for letter in step:
             if letter.batch is not None:
-                since.append(max(0, letter.raw.timestamp_ms))
+                since.append(letter.first_seen_at)
                 for part in letter.batch.messages:
                     wanted.update(part.targets.delivery_id)
         if not wanted:

@@ -33,7 +33,7 @@ def what_is_left(
         keep = []
         for index, delivery in enumerate(targets.delivery_id):
             outcome, run = last.get(delivery, NO_RECEIPT)
-            if run < 0 and letter.raw.timestamp_ms < receipts_since_ms:
+            if run < 0 and letter.first_seen_at < receipts_since_ms:
                 left_out["not_judgeable"] += 1
             elif outcome != Outcome.DEAD:
                 left_out[outcome] += 1

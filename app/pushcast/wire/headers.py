@@ -56,6 +56,11 @@ def is_probe(value: bytes | None, headers: Iterable[tuple[str, bytes | None]] | 
     return value is None and first(headers, PROBE) is not None
 
 
+def is_data(value: bytes | None, headers: Iterable[tuple[str, bytes | None]] | None) -> bool:
+    """Whether a record says something of a push or a device: it is neither a fence nor a marker."""
+    return first(headers, FENCE) is None and not is_probe(value, headers)
+
+
 def event(kind: str, event_id: str, source: str, trace: str | None = None) -> list[tuple[str, bytes | None]]:
     """CloudEvents binary-mode headers of a record of `kind` (a schema name), with its trace when there is one."""
     headers: list[tuple[str, bytes | None]] = [

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
 from pushcast.audit.reader import Books
 from pushcast.audit.reckoning import Totals
 from pushcast.config.settings import Settings
+from pushcast.kafka.positions import Positions, Spot
 from pushcast.kafka.topics import load_topology
 from pushcast.model.words import Lane
 from pushcast.wire import topics
@@ -28,17 +29,26 @@ def broker() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def times(monkeypatch: pytest.MonkeyPatch) -> None:
+def times(monkeypatch: pytest.MonkeyPatch, broker: str) -> None:
     """This broker does not look times up: it calls all of them later than its last record."""
-    from_low = Books._start
 
-    def start(books: Books, topic: str, partition: int, since_ms: int | None) -> int:
-        low = from_low(books, topic, partition, None)
-        records = list(books._read(partition, {topic: low}))
-        late = [each.offset() or 0 for each in records if since_ms is None or each.timestamp()[1] >= since_ms]
-        return min(late, default=low + len(records))
+    def at(positions: Positions, times_ms: Mapping[Spot, int]) -> dict[Spot, int]:
+        settings = settings_of(broker)
+        found: dict[Spot, int] = {}
+        with Books(settings) as books:
+            for (topic, partition), time_ms in times_ms.items():
+                low, end = positions.starts([(topic, partition)]), positions.ends([(topic, partition)])
+                records = books._read(partition, {topic: low[topic, partition]}, {topic: end[topic, partition]})
+                late = [each.offset() or 0 for each in records if each.timestamp()[1] >= time_ms]
+                if late:
+                    found[topic, partition] = min(late)
+        return found
 
-    monkeypatch.setattr(Books, "_start", start)
+    monkeypatch.setattr(Positions, "at", at)
+
+
+def settings_of(broker: str) -> Settings:
+    return Settings.model_validate({"kafka": {"bootstrap_servers": broker, "partitions": 1}})
 
 
 def plan(broker: str, offset: int, timestamp_ms: int) -> None:
@@ -48,8 +58,7 @@ def plan(broker: str, offset: int, timestamp_ms: int) -> None:
 
 
 def reckoned(broker: str) -> Totals:
-    settings = Settings.model_validate({"kafka": {"bootstrap_servers": broker, "partitions": 1}})
-    with Books(settings) as books:
+    with Books(settings_of(broker)) as books:
         return books.reckon(None)
 
 

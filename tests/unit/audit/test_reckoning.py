@@ -58,6 +58,8 @@ def test_what_was_planned_and_ended_balances() -> None:
         "unaccounted": 0,
         "copies_of_receipts": 0,
         "notifications": 1,
+        "dead_letters": 0,
+        "dead_letters_by_reason": [],
         "not_judgeable": 0,
         "void_records": 0,
         "unbalanced": [],
@@ -142,11 +144,27 @@ def test_a_record_without_any_account_is_behind_the_group_or_lost() -> None:
     assert totals.unaccounted == 2
 
 
-def test_dead_letters_and_forwarded_records_owe_nothing() -> None:
+def test_forwarded_records_owe_nothing() -> None:
     accounts = PartitionAccounts(0)
     accounts.intake("urgent", 3)
     accounts.excuse("urgent", 3)
     assert settled(accounts, committed={"urgent": 9}).balanced
+
+
+def test_dead_letters_owe_nothing_and_are_counted_by_reason() -> None:
+    """faults.md P2-11: five events planned, three refused, and no word of the three."""
+    accounts = PartitionAccounts(0)
+    for offset, reason in ((3, "unknown_field"), (4, "unknown_class"), (5, "unknown_class"), (1, "not_json")):
+        accounts.intake("urgent", offset)
+        accounts.dead_letter("urgent", offset, "in.dlq", reason)
+    totals = settled(accounts, committed={"urgent": 9}, first={"urgent": 2})
+    assert totals.balanced
+    found = totals.to_dict()
+    assert found["dead_letters"] == 3, "the letter of a record from before is not judged"
+    assert found["dead_letters_by_reason"] == [
+        {"topic": "in.dlq", "reason": "unknown_class", "letters": 2},
+        {"topic": "in.dlq", "reason": "unknown_field", "letters": 1},
+    ]
 
 
 def test_the_same_offset_in_two_lanes_is_two_notifications() -> None:

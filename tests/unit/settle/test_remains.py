@@ -46,7 +46,7 @@ def test_what_may_have_arrived_goes_only_when_asked_for() -> None:
 def test_a_letter_that_is_older_than_the_receipts_that_are_kept_is_not_judged() -> None:
     dead = letter(2)
     one, _ = ids(dead)
-    at = dead.raw.timestamp_ms
+    at = dead.first_seen_at
     assert what_is_left(dead, {}, T0, False, at)[1] == 2
     assert what_is_left(dead, {}, T0, False, at + 1) == (None, 0, Counter(not_judgeable=2))
     assert what_is_left(dead, {one: ("dead", 0)}, T0, False, at + 1)[1:] == (1, Counter(not_judgeable=1))

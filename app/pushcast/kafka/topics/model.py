@@ -169,6 +169,9 @@ class TopicFamily(BaseModel):
         return {
             "cleanup.policy": "delete",
             "max.message.bytes": str(self.max_message_bytes + DEAD_LETTER_EXTRA_BYTES),
+            # A letter is written with the time of its record, which may be days old: its own time is what is asked
+            # for, and what its retention counts from. The record's is in the header `push.errors.first-seen`.
+            "message.timestamp.type": "LogAppendTime",
         } | _retention(DEAD_LETTER_RETENTION_SECONDS)
 
 
