@@ -9,6 +9,7 @@ from typing import Any
 
 from flow.kafka_tools import committed, ensure_topics, produce, read_all, running, until
 from pushcast.config.settings import Settings
+from pushcast.handover.exact import Inexact
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.clock import ManualClock, SystemClock
@@ -100,7 +101,12 @@ async def test_a_device_that_expo_finds_dead_later_is_reported_although_the_poll
         options: dict[str, Any] = {"bootstrap_servers": kafka, "partitions": PARTITIONS}
         sender = make_app(unique("send"), data_dir=tmp_path, **options)
         stage = build_send(
-            settings, platform=Platform.EXPO, lane=Lane.URGENT, providers={"news": provider}, outbox=outbox
+            settings,
+            platform=Platform.EXPO,
+            lane=Lane.URGENT,
+            providers={"news": provider},
+            outbox=outbox,
+            exact=Inexact(),
         )
         add_batch_stage(sender, [SEND], stage, bounds=send_bounds(settings))
         batch = SendBatch("urgent", "expo", [message(tokens, now_ms - 1000)])

@@ -13,6 +13,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from flow.kafka_tools import committed, create_topic, produce, read_all, running, until
 from pushcast.config.settings import Settings
+from pushcast.handover.exact import Inexact
 from pushcast.http2.leave import MayLeave, always
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.batch import Message, SendBatch, Targets
@@ -97,7 +98,14 @@ async def test_batches_become_pushes_receipts_and_token_reports_and_bad_records_
         await provider.start()
         failures: list[BaseException] = []
         outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
-        stage = build(settings, platform=Platform.APNS, lane=Lane.URGENT, providers={"news": provider}, outbox=outbox)
+        stage = build(
+            settings,
+            platform=Platform.APNS,
+            lane=Lane.URGENT,
+            providers={"news": provider},
+            outbox=outbox,
+            exact=Inexact(),
+        )
         app = make_app(group, bootstrap_servers=kafka, partitions=PARTITIONS, data_dir=tmp_path, slot="0")
         add_batch_stage(app, [topic], stage, bounds=bounds(settings))
         produce(
@@ -175,7 +183,14 @@ async def test_a_stop_under_way_finishes_what_has_begun_so_that_the_next_owner_s
     produce(kafka, topic, [(0, None, _value(_message(user, [_token(n) for n in range(100)]))) for user in users])
 
     def app_with(provider: Gated, name: str) -> Any:
-        stage = build(settings, platform=Platform.APNS, lane=Lane.URGENT, providers={"news": provider}, outbox=outbox)
+        stage = build(
+            settings,
+            platform=Platform.APNS,
+            lane=Lane.URGENT,
+            providers={"news": provider},
+            outbox=outbox,
+            exact=Inexact(),
+        )
         revoking = stage.revoking
 
         async def let_go(partitions: set[TP]) -> None:

@@ -92,7 +92,9 @@ async def test_a_failed_delivery_climbs_the_ladder_and_a_dead_one_is_redriven_on
     outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
     options: dict[str, Any] = {"bootstrap_servers": kafka, "partitions": PARTITIONS, "data_dir": tmp_path}
     sender, settler = make_app(unique("send"), **options), make_app(unique("settle"), **options)
-    stage = build_send(settings, platform=Platform.APNS, lane=Lane.URGENT, providers={"news": provider}, outbox=outbox)
+    stage = build_send(
+        settings, platform=Platform.APNS, lane=Lane.URGENT, providers={"news": provider}, outbox=outbox, exact=Inexact()
+    )
     add_batch_stage(sender, [SEND], stage, bounds=send_bounds(settings))
     add_batch_stage(settler, RUNGS, settle.build(settings, outbox, exact=Inexact()), bounds=settle.bounds(settings))
     batch = SendBatch("urgent", "apns", [message([good, once, never]), message([short], 2_500)])

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushcast.model.words import Lane, Platform
+from pushcast.model.words import Platform
 from pushcast.providers.port import Disposition, Result
-from pushcast.send.agent import SendStage
 from pushcast.send.decide import Policy
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
@@ -70,20 +69,7 @@ async def test_only_a_delivery_with_a_companion_waits_for_one(answer: Result, wa
 def sender(provider: TwinProvider, platform: Platform) -> Harness:
     """Whose only attempt is the last."""
     harness = Harness(provider, acks=False)
-    harness.stage = SendStage(
-        platform=platform,
-        lane=Lane.URGENT,
-        providers={provider.app: provider},
-        outbox=harness.outbox,
-        clock=harness.clock,
-        budget=harness.budget,
-        policy=Policy(1, Ladder(DEFAULT_RUNGS, attempts=1)),
-        max_open_targets=1_000_000,
-        quiesce_seconds=5.0,
-        random=Random(1),
-        figures=harness.figures,
-        fatal=lambda what, error: harness.fatal.append((what, error)),
-    )
+    harness.stage = harness.made(platform=platform, policy=Policy(1, Ladder(DEFAULT_RUNGS, attempts=1)))
     return harness
 
 

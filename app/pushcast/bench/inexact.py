@@ -17,7 +17,7 @@ from pushcast.send import stage as send
 #: What PLAN and SEND are put together with, where, the argument that makes them exact, and what stands for it here.
 SWITCHED_OFF: Final[Sequence[tuple[ModuleType, str, str, object]]] = (
     (plan, "PlanStage", "exact", Inexact()),
-    (send, "build", "ledgers", None),
+    (send, "build", "exact", Inexact()),
 )
 
 

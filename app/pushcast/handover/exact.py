@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from typing import Protocol
 
 from pushcast.handover.standing import Standing, encode
@@ -13,7 +13,7 @@ from pushcast.wire.headers import Headers
 
 
 class Takeovers(Protocol):
-    """Ownership of partitions, as every exact stage has it (`table_claims.TableClaims`, where that is all)."""
+    """Ownership of partitions; `table_claims.TableClaims` where a table is the tail. It belongs to the event loop."""
 
     async def take_over(self, work: Work, committed: Mapping[TP, Committed]) -> None:
         """Returns when predecessors are fenced off and their outputs are known. Errors are retried by the transport."""
@@ -21,20 +21,27 @@ class Takeovers(Protocol):
     async def refresh(self, work: Work) -> None:
         """Looks up how far the outputs have been written by now. Raises KafkaError or TimeoutError."""
 
-    def metadata(self, tp: TP, offset: int, origins: Mapping[str, int] | None = None) -> str:
-        """What the commit of `offset` carries; `origins`: the fences of the source itself below it."""
+    def metadata(
+        self, tp: TP, offset: int, origins: Mapping[str, int] | None = None, refused: Sequence[str] = ()
+    ) -> str:
+        """What the commit of `offset` carries. `origins`: the fences of the source itself below it. `refused`: outputs
+        of this partition that Kafka does not take now."""
         ...
+
+
+class Known(Takeovers, Protocol):
+    """… which know what became of a record; `ledgers.Ledgers` for SEND, whose outputs carry no origin."""
+
+    def begin(self, tp: TP, offset: int) -> Set[bytes]:
+        """A source record is about to be handled. Returns the items of it that are in the outputs already."""
+        ...
+
+
+class Exactness(Known, Protocol):
+    """… and whose outputs can be fenced off; `runner.Handover`."""
 
     def origin(self, tp: TP) -> Headers:
         """Headers of every output of this partition while it is ours."""
-        ...
-
-
-class Exactness(Takeovers, Protocol):
-    """What a stage asks of a hand-over (`runner.Handover`). It belongs to the event loop."""
-
-    def begin(self, tp: TP, offset: int) -> set[bytes]:
-        """A source record is about to be handled. Returns the items of it that are in the outputs already."""
         ...
 
     def unseen_from(self, tp: TP) -> int:
@@ -61,17 +68,19 @@ class Inexact:
     async def refresh(self, work: Work) -> None:
         """Has no positions."""
 
-    def metadata(self, tp: TP, offset: int, origins: Mapping[str, int] | None = None) -> str:
-        """The fences of the source alone."""
-        return encode(Standing(origins=dict(origins or {})))
+    def metadata(
+        self, tp: TP, offset: int, origins: Mapping[str, int] | None = None, refused: Sequence[str] = ()
+    ) -> str:
+        """Fences of the source and refused outputs alone."""
+        return encode(Standing(origins=dict(origins or {}), refused=refused))
 
     def origin(self, tp: TP) -> Headers:
         """Outputs that nobody can void."""
         return []
 
-    def begin(self, tp: TP, offset: int) -> set[bytes]:
+    def begin(self, tp: TP, offset: int) -> Set[bytes]:
         """Nothing is there."""
-        return set()
+        return frozenset()
 
     def unseen_from(self, tp: TP) -> int:
         """The beginning."""

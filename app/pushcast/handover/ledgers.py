@@ -116,13 +116,15 @@ class Ledgers:
         self.counters["skipped"] += len(have)
         return have
 
-    def metadata(self, tp: TP, offset: int, origins: Mapping[str, int], refused: Sequence[str] = ()) -> str:
+    def metadata(
+        self, tp: TP, offset: int, origins: Mapping[str, int] | None = None, refused: Sequence[str] = ()
+    ) -> str:
         """What the commit of `offset` carries; `origins` are the fences below it, `refused` outputs of this partition
         that Kafka does not take now."""
         ledger = self._ledgers[tp]
         if tp in self._started:
             self._look_at_ends(tp, ledger)
-        return standing.encode(ledger.standing(offset, origins)._replace(refused=refused))
+        return standing.encode(ledger.standing(offset, origins or {})._replace(refused=refused))
 
     async def refresh(self, work: Ends) -> None:
         """Looks up how far others have written the outputs by now, so that no new owner has to read that.

@@ -238,12 +238,15 @@ class Handover:
         self._look_at_ends(tp, takeover)
         takeover.note(first, last)
 
-    def metadata(self, tp: TP, offset: int, origins: Mapping[str, int] | None = None) -> str:
-        """What the commit of `offset` carries; `origins`: the fences of the source itself below it, if it has any."""
+    def metadata(
+        self, tp: TP, offset: int, origins: Mapping[str, int] | None = None, refused: Sequence[str] = ()
+    ) -> str:
+        """What the commit of `offset` carries; `origins`: the fences of the source itself below it, if it has any;
+        `refused`: outputs of this partition that Kafka does not take now."""
         takeover = self._takeovers[tp]
         if takeover.started:
             self._look_at_ends(tp, takeover)
-        return takeover.metadata(offset, origins)
+        return standing.encode(takeover.standing(offset, origins)._replace(refused=refused))
 
     def _look_at_ends(self, tp: TP, takeover: Takeover) -> None:
         for topic in self._topics:

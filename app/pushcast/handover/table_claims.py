@@ -8,7 +8,7 @@ table keeps it out (`guard`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from pushcast.handover import standing
 from pushcast.handover.runner import ClaimRefused, Claims
@@ -41,9 +41,11 @@ class TableClaims:
         self._moved = asyncio.Event()
         table.on_applied(lambda *_: self._moved.set())
 
-    def metadata(self, tp: TP, offset: int, origins: Mapping[str, int] | None = None) -> str:
+    def metadata(
+        self, tp: TP, offset: int, origins: Mapping[str, int] | None = None, refused: Sequence[str] = ()
+    ) -> str:
         """For every commit of the partition, the last one after it was let go too."""
-        return standing.encode(Standing(self._epoch(tp.partition), origins=dict(origins or {})))
+        return standing.encode(Standing(self._epoch(tp.partition), origins=dict(origins or {}), refused=refused))
 
     def origin(self, tp: TP) -> h.Headers:
         """Headers of every row of this partition while it is ours; with epoch 0 before the first claim."""

@@ -17,8 +17,8 @@ from functools import partial
 from random import Random
 
 from pushcast.handover import standing
+from pushcast.handover.exact import Known
 from pushcast.handover.fences import Fences
-from pushcast.handover.ledgers import Ledgers
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Provider
@@ -34,13 +34,14 @@ from pushcast.send.lease import Lease
 from pushcast.send.outcomes import Outcomes
 from pushcast.send.parking import ParkedRecords, Parking
 from pushcast.send.proof import Proof
-from pushcast.send.records import OpenRecord, OpenRecords
+from pushcast.send.records import OpenRecord, SendTenure
 from pushcast.send.slowness import Slowness
 from pushcast.stream.batch import TP, Committed
-from pushcast.stream.callbacks import guarded
+from pushcast.stream.callbacks import guarded, timers
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Batch, CallLater, Fatal, Outbox
 from pushcast.stream.stage import Stage
+from pushcast.stream.tenure import Tenures
 from pushcast.wire import groups
 from pushcast.wire.schemas import NEWEST_GENERATION
 
@@ -72,9 +73,9 @@ class SendStage(Stage):
         quiesce_seconds: float,
         random: Random,
         figures: Figures,
+        exact: Known,
         fatal: Fatal,
         call_later: CallLater | None = None,
-        ledgers: Ledgers | None = None,
         isolation: Isolation | None = None,
         lease: Lease | None = None,
         slow_seconds: float = 5.0,
@@ -83,7 +84,7 @@ class SendStage(Stage):
         proof: Proof | None = None,
         schema_generation: int = NEWEST_GENERATION,
     ) -> None:
-        """Without `ledgers` a new owner sends again whatever its predecessor had not committed. Without `isolation` no
+        """Without `isolation` no
         breaker opens, nothing is paused and nothing parked. Without `lease` it sends whatever the coordinator says.
         Without `proof` it sends what it may not be able to write the outcome of."""
         self.platform = platform
@@ -96,16 +97,15 @@ class SendStage(Stage):
         self._quiesce_seconds = quiesce_seconds
         self._fatal = fatal
         self._guarded = guarded(f"{self._group}: a step of the sender failed", fatal)
-        self._ledgers = ledgers
+        self._exact = exact
         self._isolation = isolation
         self._lease = lease
         self._proof = proof
-        self._records = OpenRecords()
+        self._tenures = Tenures(self._new_tenure)
         self._crowd = max_open_targets // CROWD_PART
-        self._call_later = call_later
+        self._later = timers(call_later)
         self._revoking = 0
         self._doors_closed = False
-        self._progress: asyncio.Event = asyncio.Event()
         ladder = policy.ladder
         aside = None if ladder is None else Aside(outbox, ladder, random, platform, lane, self._group)
         outcomes = Outcomes(
@@ -146,7 +146,7 @@ class SendStage(Stage):
             looks_again=isolation is not None or lease is not None or proof is not None,
             fatal=fatal,
             guarded=self._guarded,
-            call_later=call_later,
+            later=self._later,
         )
         self._intake = Intake(
             platform=platform,
@@ -157,8 +157,8 @@ class SendStage(Stage):
             outbox=outbox,
             clock=clock,
             figures=figures,
-            ledgers=ledgers,
-            records=self._records,
+            exact=exact,
+            tenures=self._tenures,
             max_open_targets=max_open_targets,
             now_or_never_seconds=now_or_never_seconds,
             schema_generation=schema_generation,
@@ -189,28 +189,24 @@ class SendStage(Stage):
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Forgets what was open before: Kafka hands it over again. Learns what predecessors brought to an end."""
-        for tp, at in committed.items():
-            self._intake.take_over(tp.partition, Fences(standing.decode(at.metadata).origins))
-            self._drop(list(self._records.of(tp.partition)))
+        self._drop(self._of(committed))
+        self._tenures.begin(committed)
         if self._isolation is not None:
             self._isolation.look(self._providers)
         if self._proof is not None:
             await self._proof.take_over(committed)
-        if self._ledgers is not None:
-            await self._ledgers.take_over(self.work, committed)
+        await self._exact.take_over(self.work, committed)
 
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """The fences below the offset, and from where on the outcomes of what is not done are found."""
-        origins = self._intake.fences_below(tp.partition, offset)
         refused = () if self._proof is None else self._proof.refused(tp.partition)
-        if self._ledgers is None:
-            return standing.encode(standing.Standing(origins=origins, refused=refused))
-        return self._ledgers.metadata(tp, offset, origins, refused)
+        tenure = self._tenures.get(tp)
+        origins = {} if tenure is None else tenure.fences.below(offset)
+        return self._exact.metadata(tp, offset, origins, refused)
 
     async def refresh(self) -> None:
         """Output positions of partitions where nothing happens."""
-        if self._ledgers is not None:
-            await self._ledgers.refresh(self.work)
+        await self._exact.refresh(self.work)
 
     async def revoking(self, partitions: set[TP]) -> None:
         """Begins no further record, finishes those begun within the quiesce bound, and drops the rest.
@@ -219,27 +215,21 @@ class SendStage(Stage):
         nothing of the stage leaves until this is over: what leaves late, because it waited for a slow provider, would
         be cut off before its answer and be sent twice.
         """
-        for tp in partitions:
-            self._intake.forget(tp.partition)
-        mine = [self._records.of(tp.partition) for tp in partitions]
+        self._tenures.close(partitions)
         grounded = self._departures.grounded()
-        self._drop([each for records in mine for each in records if not each.started or each in grounded])
-        later = self._call_later or asyncio.get_running_loop().call_later
-        closing = later(LAST_LEAVING_SECONDS, self._close_doors)
+        self._drop([each for each in self._of(partitions) if not each.started or each in grounded])
+        closing = self._later(LAST_LEAVING_SECONDS, self._close_doors)
         self._revoking += 1
         try:
             async with asyncio.timeout(self._quiesce_seconds):
-                while any(mine):
-                    self._progress.clear()
-                    await self._progress.wait()
+                await self._tenures.settled(partitions)
         except TimeoutError:
-            logger.warning("%s: %d records not finished in time", self._group, sum(map(len, mine)))
+            logger.warning("%s: %d records not finished in time", self._group, len(self._of(partitions)))
         finally:  # also when the transport's own bound cancels the wait
             closing.cancel()
             self._revoking -= 1
             self._doors_closed = self._doors_closed and self._revoking > 0
-            for records in mine:
-                self._drop(list(records))
+            self._drop(self._of(partitions))
             self._departures.pump()
 
     def _close_doors(self) -> None:
@@ -247,13 +237,22 @@ class SendStage(Stage):
 
     async def close(self) -> None:
         """Drops everything and waits for the cancelled sends. The providers may be closed afterwards."""
-        self._intake.forget_all()
-        self._drop(self._records.everything())
+        everywhere = [tenure.tp for tenure in self._tenures]
+        self._tenures.close(everywhere)
+        self._drop(self._of(everywhere))
         self.budget.unsubscribe(self._departures.pump)
         if self._isolation is not None:
             self._isolation.unsubscribe(self._departures.pump)
         await self._parking.close()
         await self._departures.close()
+
+    def _new_tenure(self, tp: TP, committed: Committed) -> SendTenure:
+        return SendTenure(tp, Fences(standing.decode(committed.metadata).origins))
+
+    def _of(self, partitions: Iterable[TP]) -> list[OpenRecord]:
+        """Records of these partitions that are not finished."""
+        tenures = filter(None, map(self._tenures.get, partitions))
+        return [record for tenure in tenures for record in tenure.records.values()]
 
     def _key(self, app: str) -> Hashable:
         # Apps that are not configured share one place: their names come from outside.
@@ -265,8 +264,8 @@ class SendStage(Stage):
     def _may_leave(self) -> bool:
         return self._is_ours() and (self._proof is None or self._proof.may_leave())
 
-    def _is_crowded(self, partition: int) -> bool:
-        return self._records.targets[partition] >= self._crowd
+    def _is_crowded(self, tenure: SendTenure) -> bool:
+        return tenure.targets >= self._crowd
 
     def _is_fresh(self) -> bool:
         return self._lease is None or self._lease.is_fresh(self.work.last_heartbeat_at())
@@ -291,9 +290,8 @@ class SendStage(Stage):
         self._intake.feed_soon()
 
     def _ended(self, record: OpenRecord, count: int) -> None:
-        if self._records.ended(record, count):
+        if record.tenure.ended(record, count):
             record.batch.done_many((record.offset,))
-            self._progress.set()
 
     @staticmethod
     def _weigh(records: Iterable[OpenRecord]) -> None:
@@ -306,7 +304,9 @@ class SendStage(Stage):
     def _drop(self, records: Sequence[OpenRecord]) -> None:
         """Forgets records: no further target leaves, nothing of theirs is done. Receipts under way still count."""
         self._departures.flush()  # what is answered is answered
-        gone = self._records.drop(records)
+        gone = {record for record in records if record.left}
+        for record in gone:
+            record.tenure.drop(record)
         if gone:
             self.figures.dropped[self.platform, self.lane] += sum(record.left for record in gone)
             self._departures.drop(gone)

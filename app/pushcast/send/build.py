@@ -8,7 +8,7 @@ from random import Random
 import structlog
 
 from pushcast.config.settings import Settings
-from pushcast.handover.ledgers import Ledgers
+from pushcast.handover.exact import Known
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
@@ -45,12 +45,12 @@ def build(
     lane: Lane,
     providers: Mapping[str, Provider],
     outbox: Outbox,
+    exact: Known,
     clock: Clock | None = None,
     budget: Budget | None = None,
     figures: Figures | None = None,
     random: Random | None = None,
     fatal: Fatal = end_process,
-    ledgers: Ledgers | None = None,
     breakers: Breakers | None = None,
     proof: Proof | None = None,
 ) -> SendStage:
@@ -75,7 +75,7 @@ def build(
         random=random or Random(),
         figures=figures or Figures(),
         fatal=fatal,
-        ledgers=ledgers,
+        exact=exact,
         flood=FloodGuard(settings.flood, clock),
         isolation=None if breakers is None else Isolation(breakers, clock, platform, lane),
         lease=Lease(settings.kafka.session_timeout_seconds),

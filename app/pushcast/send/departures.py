@@ -55,7 +55,7 @@ class Departures:
         looks_again: bool,
         fatal: Fatal,
         guarded: Callable[[Callable[[], None]], None],
-        call_later: CallLater | None,
+        later: CallLater,
     ) -> None:
         self.waiting: dict[Hashable, deque[Job]] = {}  # budget key -> not handed over, oldest first
         self._group = group
@@ -70,7 +70,7 @@ class Departures:
         self._is_ours = is_ours
         self._looks_again = looks_again
         self._guarded = guarded
-        self._call_later = call_later
+        self._timers = later
         self._flights = Flights(group, fatal, self._flush_soon, may_leave)
         self._later: dict[Job, TimerHandle] = {}  # to be tried again; they keep their budget
         self._flush_due = False
@@ -152,8 +152,7 @@ class Departures:
             self._later[job] = self._timer(delay_seconds, partial(self._again, job))
 
     def _timer(self, delay_seconds: float, step: Callable[[], None]) -> TimerHandle:
-        call_later = self._call_later or asyncio.get_running_loop().call_later
-        return call_later(delay_seconds, partial(self._guarded, step))
+        return self._timers(delay_seconds, partial(self._guarded, step))
 
     def _looked(self) -> None:
         self._look = None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable, Hashable, Mapping, Set
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 
-from pushcast.handover.fences import Fences, author_of
-from pushcast.handover.ledgers import Ledgers
+from pushcast.handover.exact import Known
+from pushcast.handover.fences import author_of
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform
@@ -18,11 +17,12 @@ from pushcast.providers.port import Provider
 from pushcast.send.admit import admit
 from pushcast.send.exact import left_of
 from pushcast.send.figures import Figures
-from pushcast.send.records import Job, OpenRecord, OpenRecords, Parcel
+from pushcast.send.records import Job, OpenRecord, Parcel, SendTenure
 from pushcast.stream.batch import TP
 from pushcast.stream.edge import Edge
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Batch, Outbox, Record
+from pushcast.stream.tenure import Tenures
 from pushcast.wire import ledger
 from pushcast.wire.receipt_writer import ReceiptWriter
 from pushcast.wire.retries import Round, round_of
@@ -51,8 +51,8 @@ class Intake:
         outbox: Outbox,
         clock: Clock,
         figures: Figures,
-        ledgers: Ledgers | None,
-        records: OpenRecords,
+        exact: Known,
+        tenures: Tenures[SendTenure],
         max_open_targets: int,
         now_or_never_seconds: float,
         schema_generation: int,
@@ -68,55 +68,36 @@ class Intake:
         self._key_of = key_of
         self._clock = clock
         self._figures = figures
-        self._ledgers = ledgers
-        self._records = records
+        self._exact = exact
+        self._tenures = tenures
         self._max_open_targets = max_open_targets
         self._now_or_never_ms = round(now_or_never_seconds * 1000)
         self._edge = Edge("send", outbox, self._count, flood)
         self._queue = queue
         self._fed = fed
         self._guarded = guarded
-        self._backlog: dict[int, deque[tuple[Batch, Record]]] = {}  # by partition, not decoded yet, oldest first
-        self._fences: dict[int, Fences] = {}  # by partition
         self._feed_due = False
         self._generation = schema_generation
         self._writers: dict[tuple[str, str, bool, int, int, int], ReceiptWriter] = {}
 
-    def take_over(self, partition: int, fences: Fences) -> None:
-        """Begins anew with a partition."""
-        self._fences[partition] = fences
-        self._backlog.pop(partition, None)
-
-    def forget(self, partition: int) -> None:
-        """What is not decoded yet is not begun any more."""
-        self._backlog.pop(partition, None)
-
-    def forget_all(self) -> None:
-        """The same for every partition."""
-        self._backlog.clear()
-
-    def fences_below(self, partition: int, offset: int) -> dict[str, int]:
-        """For the commit of `offset`."""
-        fences = self._fences.get(partition)
-        return {} if fences is None else fences.below(offset)
-
     def add(self, batch: Batch) -> None:
         """Takes records over; never fails."""
-        self._backlog.setdefault(batch.partition, deque()).extend([(batch, record) for record in batch.records])
+        tenure = self._tenures.of(TP(batch.topic, batch.partition))
+        tenure.backlog.extend([(batch, record) for record in batch.records])
         self.feed_soon()
 
     def full(self) -> list[int]:
         """Partitions whose open targets keep further records out."""
-        return [partition for partition, backlog in self._backlog.items() if backlog and not self._has_room(partition)]
+        return [tenure.tp.partition for tenure in self._tenures if tenure.backlog and not self._has_room(tenure)]
 
     def feed_soon(self) -> None:
         """Decodes, on a later turn of the loop, what there is room for."""
-        if not self._feed_due and any(self._backlog.values()):
+        if not self._feed_due and any(tenure.backlog for tenure in self._tenures):
             self._feed_due = True
             asyncio.get_running_loop().call_soon(self._guarded, self._feed)
 
-    def _has_room(self, partition: int) -> bool:
-        return self._records.targets[partition] < self._max_open_targets
+    def _has_room(self, tenure: SendTenure) -> bool:
+        return tenure.targets < self._max_open_targets
 
     def _feed(self) -> None:
         """Decodes some records, of each partition in turn, while it has room for their targets."""
@@ -125,57 +106,53 @@ class Intake:
         ready = True
         while ready and targets < TARGETS_PER_TURN:
             ready = False
-            for partition, backlog in self._backlog.items():
-                if backlog and self._has_room(partition):
+            for tenure in self._tenures:
+                if tenure.backlog and self._has_room(tenure):
                     ready = True
-                    targets += self._admit(*backlog.popleft())
+                    targets += self._admit(tenure, *tenure.backlog.popleft())
         if ready:
             self.feed_soon()
         self._fed()
 
-    def _admit(self, batch: Batch, record: Record) -> int:
+    def _admit(self, tenure: SendTenure, batch: Batch, record: Record) -> int:
         if batch.lost:
             return 0
         try:
-            if not self._counts(batch.partition, record):
+            if not self._counts(tenure, record):
                 batch.done_many((record.offset,))
                 return 0
             send_batch = admit(record.value, self._platform, self._lane, record.headers)
             earlier = round_of(record.headers)
         except Exception as error:
             refusal = self._edge.refusal(record, error)
-            self._edge.note(TP(batch.topic, batch.partition), 0, (refusal,))
+            self._edge.note(tenure.tp, 0, (refusal,))
             self._edge.bury(record, refusal, partial(batch.done_many, (record.offset,)))
             return 0
-        self._edge.note(TP(batch.topic, batch.partition), 1)
-        return self._take(batch, record, send_batch, earlier)
+        self._edge.note(tenure.tp, 1)
+        return self._take(tenure, batch, record, send_batch, earlier)
 
-    def _counts(self, partition: int, record: Record) -> bool:
+    def _counts(self, tenure: SendTenure, record: Record) -> bool:
         """False for fences, and for what a planner wrote that had lost its partition: its successor planned it."""
-        fences = self._fences.get(partition)
-        if fences is None:
-            fences = self._fences[partition] = Fences()
         author = author_of(record.headers)
-        if fences.admit(author, record.offset):
+        if tenure.fences.admit(author, record.offset):
             return True
         if author is not None and not author.fence:
             self._figures.void[self._platform, self._lane] += 1
         return False
 
-    def _take(self, batch: Batch, source: Record, send_batch: SendBatch, earlier: Round) -> int:
+    def _take(self, tenure: SendTenure, batch: Batch, source: Record, send_batch: SendBatch, earlier: Round) -> int:
         count, offset = send_batch.target_count, source.offset
-        have: Set[bytes] = frozenset()
-        if self._ledgers is not None:
-            have = self._ledgers.begin(TP(batch.topic, batch.partition), offset)
-            if have:
-                left = sum(len(left_of(message, have)) for message in send_batch.messages)
-                self._figures.skipped[self._platform, self._lane] += count - left
-                count = left
+        have = self._exact.begin(tenure.tp, offset)
+        if have:
+            left = sum(len(left_of(message, have)) for message in send_batch.messages)
+            self._figures.skipped[self._platform, self._lane] += count - left
+            count = left
         if not count:
             batch.done_many((offset,))
             return 0
         seen_at = send_batch.first_seen_at
         record = OpenRecord(
+            tenure,
             batch,
             offset,
             count,
@@ -188,7 +165,7 @@ class Intake:
             size_bytes=len(source.value or b""),
             source=send_batch.source,
         )
-        self._records.add(record)
+        tenure.add(record)
         batch.weigh(offset, count)
         for message in send_batch.messages:
             left_over = left_of(message, have)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
@@ -14,6 +13,7 @@ from pushcast.send.once import parted
 from pushcast.send.receipts import Receipts
 from pushcast.send.records import Job, OpenRecord, Parcel
 from pushcast.stream.ports import Barrier, Fatal, Outbox
+from pushcast.stream.runner import Runner
 from pushcast.wire import topics
 from pushcast.wire.parked import Why, parked_record
 from pushcast.wire.retries import foreign, pick
@@ -108,9 +108,8 @@ class Parking:
         self._records = records
         self._may_leave = may_leave
         self._on_parked = on_parked
-        self._fatal = fatal
         self._queue: deque[tuple[Job, Why]] = deque()
-        self._task: asyncio.Task[None] | None = None
+        self._runner = Runner("parking", self._wait, self._drain, fatal)
 
     @property
     def waiting(self) -> int:
@@ -124,16 +123,15 @@ class Parking:
 
     def go_on(self) -> None:
         """Writes on, if it had stopped because nothing might leave."""
-        if self._queue and self._task is None:
-            self._task = asyncio.create_task(self._drain())
-            self._task.add_done_callback(self._drained)
+        self._runner.wake()
 
     async def close(self) -> None:
         """What is not written stays with its send record."""
         self._queue.clear()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._runner.stopped()
+
+    def _wait(self) -> float | None:
+        return 0.0 if self._queue and self._may_leave() else None
 
     async def _drain(self) -> None:
         while self._queue:
@@ -156,13 +154,3 @@ class Parking:
                 self._records.put(barrier)
                 await barrier.wait()
                 self._on_parked(lot)
-
-    def _drained(self, task: asyncio.Task[None]) -> None:
-        self._task = None
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is not None:
-            self._fatal("parking", error)
-        elif self._may_leave():
-            self.go_on()

@@ -1,15 +1,18 @@
-"""What is under way: send records, their messages, and the targets of a message that are tried together."""
+"""What is under way: partitions, send records, their messages, and targets of a message that are tried together."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections import deque
+from collections.abc import Hashable, Sequence
 
+from pushcast.handover.fences import Fences
 from pushcast.model.batch import Message
 from pushcast.model.words import Source
 from pushcast.providers.port import Provider
 from pushcast.send.once import last_moments
-from pushcast.stream.ports import Batch
+from pushcast.stream.batch import TP
+from pushcast.stream.ports import Batch, Record
+from pushcast.stream.tenure import Pending
 from pushcast.stream.tracker import RECORD_OVERHEAD_BYTES
 from pushcast.wire.receipt_writer import ReceiptWriter
 from pushcast.wire.retries import FIRST_ROUND, Round
@@ -33,10 +36,12 @@ class OpenRecord:
         "started",
         "taken_at",
         "targets",
+        "tenure",
     )
 
     def __init__(
         self,
+        tenure: SendTenure,
         batch: Batch,
         offset: int,
         targets: int,
@@ -50,6 +55,7 @@ class OpenRecord:
         size_bytes: int = 0,
         source: int = Source.NOTIFICATION,
     ) -> None:
+        self.tenure = tenure
         self.batch = batch
         self.offset = offset
         self.targets = targets
@@ -75,50 +81,47 @@ class OpenRecord:
         self.batch.weigh(self.offset, self.left, RECORD_OVERHEAD_BYTES + self.size_bytes * self.left // self.targets)
 
 
-class OpenRecords:
-    """Records that are not finished, by partition and offset, and how many targets they hold."""
+class SendTenure:
+    """A tenure of SEND: records of one partition that are not decoded yet, and decoded ones that are not finished."""
 
-    def __init__(self) -> None:
-        self._records: dict[int, dict[int, OpenRecord]] = {}
-        self.targets: Counter[int] = Counter()  # by partition, without an acknowledged outcome
+    __slots__ = ("backlog", "fences", "pending", "records", "targets", "tp")
 
-    def of(self, partition: int) -> Collection[OpenRecord]:
-        """Those of a partition; a view."""
-        return self._records.setdefault(partition, {}).values()
+    def __init__(self, tp: TP, fences: Fences) -> None:
+        self.tp = tp
+        self.fences = fences  # of the partition itself: what a planner writes behind one is void
+        self.backlog: deque[tuple[Batch, Record]] = deque()  # not decoded yet, oldest first
+        self.records: dict[int, OpenRecord] = {}  # not finished, by offset
+        self.targets = 0  # of these records, without an acknowledged outcome
+        self.pending = Pending()  # counts these records
 
     def add(self, record: OpenRecord) -> None:
         """One that was just decoded."""
-        partition = record.batch.partition
-        self._records.setdefault(partition, {})[record.offset] = record
-        self.targets[partition] += record.left
+        self.records[record.offset] = record
+        self.targets += record.left
+        self.pending.begun()
 
     def ended(self, record: OpenRecord, count: int) -> bool:
         """Takes acknowledged outcomes off. True when that was the last: the record is forgotten and may be done."""
         record.left -= count
         if not record.dropped:
-            self.targets[record.batch.partition] -= count
-        if record.left:
-            return False
+            self.targets -= count
+            if not record.left:
+                self._forget(record)
+        return not record.left
+
+    def drop(self, record: OpenRecord) -> None:
+        """Gives an unfinished record up: Kafka hands it to the next owner."""
+        record.dropped = True
+        self.targets -= record.left
         self._forget(record)
-        return True
 
-    def drop(self, records: Iterable[OpenRecord]) -> set[OpenRecord]:
-        """Gives records up. Returns those that were not finished."""
-        gone = {record for record in records if record.left}
-        for record in gone:
-            record.dropped = True
-            self.targets[record.batch.partition] -= record.left
-            self._forget(record)
-        return gone
-
-    def everything(self) -> list[OpenRecord]:
-        """Of all partitions."""
-        return [record for records in self._records.values() for record in records.values()]
+    def close(self) -> None:
+        """What is not decoded yet is not begun any more. The stage finishes or drops the records."""
+        self.backlog.clear()
 
     def _forget(self, record: OpenRecord) -> None:
-        mine = self._records.get(record.batch.partition, {})
-        if mine.get(record.offset) is record:
-            del mine[record.offset]
+        del self.records[record.offset]
+        self.pending.ended()
 
 
 class Parcel:

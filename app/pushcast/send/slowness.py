@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Mapping
 
-from pushcast.send.records import Job
+from pushcast.send.records import Job, SendTenure
 
 #: Jobs of a partition that may wait, however small: records have a bound of their own.
 JOBS_KEPT = 50
@@ -25,14 +25,14 @@ class Slowness:
     """Of one stage. `keep`: targets that may wait in each partition, of all slow apps together. `now`: monotonic.
     `crowded`: whether what is open in a partition keeps out what comes behind, maybe another app's."""
 
-    def __init__(self, slow_seconds: float, keep: int, crowded: Callable[[int], bool]) -> None:
+    def __init__(self, slow_seconds: float, keep: int, crowded: Callable[[SendTenure], bool]) -> None:
         self._slow_seconds = slow_seconds
         self._keep = keep
         self._crowded = crowded
-        self._crowds: dict[int, bool] = {}
+        self._crowds: dict[SendTenure, bool] = {}
         self._least_weight = max(1, keep // JOBS_KEPT)
         self._share = keep
-        self._slow: dict[Hashable, Counter[int]] = {}  # slow apps: weight waiting by partition (an upper bound)
+        self._slow: dict[Hashable, Counter[SendTenure]] = {}  # slow apps: weight waiting by partition (an upper bound)
         self._looks: deque[tuple[float, Counter[Hashable]]] = deque()  # when, and what has left from then on
 
     def left(self, key: Hashable, targets: int) -> None:
@@ -76,19 +76,19 @@ class Slowness:
         here = self._slow.get(job.parcel.key) if self._slow else None
         if here is None:
             return False
-        partition = job.parcel.record.batch.partition
-        if not self._is_crowded(partition):
+        tenure = job.parcel.record.tenure
+        if not self._is_crowded(tenure):
             return False
-        if here[partition] >= self._share:
+        if here[tenure] >= self._share:
             return True
-        here[partition] += max(len(job.indices), self._least_weight)
+        here[tenure] += max(len(job.indices), self._least_weight)
         return False
 
-    def _is_crowded(self, partition: int) -> bool:
+    def _is_crowded(self, tenure: SendTenure) -> bool:
         """As it was found first since the last look: what is parked meanwhile changes nothing."""
-        crowded = self._crowds.get(partition)
+        crowded = self._crowds.get(tenure)
         if crowded is None:
-            crowded = self._crowds[partition] = self._crowded(partition)
+            crowded = self._crowds[tenure] = self._crowded(tenure)
         return crowded
 
     def _trim(self, queue: deque[Job]) -> list[Job]:

@@ -83,7 +83,7 @@ class Senders:
             outbox=host.outbox,
             budget=self._budget,
             figures=self._figures,
-            ledgers=ledgers,
+            exact=ledgers,
             breakers=self._breakers,
             proof=self._proof_of(platform, lane, host),
         )

@@ -1,10 +1,11 @@
-"""Callbacks of the event loop that a stage depends on."""
+"""Callbacks and timers of the event loop that a stage depends on."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
-from pushcast.stream.ports import Fatal
+from pushcast.stream.ports import CallLater, Fatal, TimerHandle
 
 Guarded = Callable[[Callable[[], None]], None]
 
@@ -22,3 +23,12 @@ def guarded(what: str, fatal: Fatal) -> Guarded:
             fatal(what, error)
 
     return run
+
+
+def timers(given: CallLater | None = None) -> CallLater:
+    """`call_later` of the loop that runs when a timer is set, unless a test has given its own."""
+
+    def later(delay_seconds: float, step: Callable[[], None]) -> TimerHandle:
+        return asyncio.get_running_loop().call_later(delay_seconds, step)
+
+    return given or later

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from pushcast.stream.callbacks import guarded
+from pushcast.stream.callbacks import guarded, timers
 from pushcast.stream.ports import CallLater, Fatal, TimerHandle
 
 #: Seconds until there is work: None while there is none, 0 or less when it may be done now.
@@ -27,9 +27,9 @@ class Runner:
 
     __slots__ = (
         "_again",
-        "_call_later",
         "_fatal",
         "_guarded",
+        "_later",
         "_stopped",
         "_task",
         "_timer",
@@ -44,7 +44,7 @@ class Runner:
         self._work = work
         self._fatal = fatal
         self._guarded = guarded(what, fatal)
-        self._call_later = call_later
+        self._later = timers(call_later)
         self._timer: TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._again = False
@@ -67,8 +67,7 @@ class Runner:
         if wait is None:
             return
         if wait > 0:
-            call_later = self._call_later or asyncio.get_running_loop().call_later
-            self._timer = call_later(wait, self._elapsed)
+            self._timer = self._later(wait, self._elapsed)
         else:
             self._task = asyncio.create_task(self._work())
             self._task.add_done_callback(self._ended)

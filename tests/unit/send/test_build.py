@@ -4,6 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from pushcast.config.settings import Kafka, Retry, Send, Settings
+from pushcast.handover.exact import Inexact
 from pushcast.model.batch import MAX_BATCH_BYTES, MAX_TARGETS
 from pushcast.model.words import Lane, Platform
 from pushcast.send.budget import Budget
@@ -21,6 +22,7 @@ def test_stages_of_one_process_share_the_budget_they_are_given() -> None:
             lane=lane,
             providers={"news": TwinProvider()},
             outbox=TwinOutbox(),
+            exact=Inexact(),
             budget=budget,
         )
         for lane in Lane
@@ -32,7 +34,7 @@ def test_stages_of_one_process_share_the_budget_they_are_given() -> None:
 
 def test_without_a_budget_the_setting_is_the_bound() -> None:
     settings = Settings(send=Send(max_in_flight=77))
-    stage = build(settings, platform=Platform.FCM, lane=Lane.BULK, providers={}, outbox=TwinOutbox())
+    stage = build(settings, platform=Platform.FCM, lane=Lane.BULK, providers={}, outbox=TwinOutbox(), exact=Inexact())
     assert stage.budget.capacity == 77
 
 
@@ -62,5 +64,5 @@ def test_a_ladder_shorter_than_the_waits_that_a_provider_asks_for_is_said(
 ) -> None:
     settings = Settings(retry=Retry(rungs_seconds=rungs))
     with capture_logs() as logs:
-        build(settings, platform=Platform.APNS, lane=Lane.BULK, providers={}, outbox=TwinOutbox())
+        build(settings, platform=Platform.APNS, lane=Lane.BULK, providers={}, outbox=TwinOutbox(), exact=Inexact())
     assert [(each["asked_seconds"], each["longest_rung_seconds"]) for each in logs] == said

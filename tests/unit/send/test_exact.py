@@ -73,7 +73,7 @@ class Owner:
     ) -> None:
         self.ledgers = build_ledgers(Settings(), groups.send(Platform.APNS, lane), cast(Any, logs))
         self.ledgers._reader = cast(Any, logs)
-        self.harness = Harness(provider, ladder=Ladder(DEFAULT_RUNGS), ledgers=self.ledgers, control=control)
+        self.harness = Harness(provider, ladder=Ladder(DEFAULT_RUNGS), exact=self.ledgers, control=control)
         self.outbox: TwinOutbox = self.harness.outbox
         self.outbox.log = logs.entries
         self.harness.stage.work = cast(Any, self)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from random import Random
 
 import pytest
 from faust.types import TP
@@ -11,8 +10,6 @@ from faust.types import TP
 from pushcast.handover.standing import Standing, decode, encode
 from pushcast.kafka.refusals import Place
 from pushcast.model.words import Lane, Platform
-from pushcast.send.agent import SendStage
-from pushcast.send.decide import Policy
 from pushcast.send.proof import Proof, outputs_of
 from pushcast.stream.batch import Committed
 from pushcast.wire import topics
@@ -51,22 +48,7 @@ class World:
         self.provider = TwinProvider(accept=True)
         self.harness = Harness(self.provider)
         self.harness.outbox = self.outbox
-        self.harness.stage = SendStage(
-            platform=Platform.APNS,
-            lane=Lane.URGENT,
-            providers={"news": self.provider},
-            outbox=self.outbox,
-            clock=self.harness.clock,
-            budget=self.harness.budget,
-            policy=Policy(1),
-            max_open_targets=1_000_000,
-            quiesce_seconds=5.0,
-            random=Random(1),
-            figures=self.harness.figures,
-            fatal=lambda what, error: self.harness.fatal.append((what, error)),
-            call_later=self.harness._call_later,
-            proof=Proof(self.outbox, OUTPUTS, self.ask),
-        )
+        self.harness.stage = self.harness.made(proof=Proof(self.outbox, OUTPUTS, self.ask))
 
     async def ask(self, outputs: Iterable[str], partitions: Sequence[int]) -> Mapping[Place, str]:
         self.asked.append((list(outputs), list(partitions)))

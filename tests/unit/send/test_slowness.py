@@ -5,8 +5,10 @@ from collections.abc import Hashable
 from types import SimpleNamespace
 from typing import Any, cast
 
-from pushcast.send.records import Job
+from pushcast.handover.fences import Fences
+from pushcast.send.records import Job, SendTenure
 from pushcast.send.slowness import Slowness
+from pushcast.stream.batch import TP
 
 SLOW_SECONDS = 5.0
 SLOW = SimpleNamespace(slow=True)
@@ -16,13 +18,14 @@ QUICK = SimpleNamespace(slow=False)
 class World:
     def __init__(self, keep: int = 100) -> None:
         self.uncrowded: set[int] = set()
-        self.slowness = Slowness(SLOW_SECONDS, keep, lambda partition: partition not in self.uncrowded)
+        self.slowness = Slowness(SLOW_SECONDS, keep, lambda tenure: tenure.tp.partition not in self.uncrowded)
+        self.tenures = [SendTenure(TP("send", partition), Fences()) for partition in range(10)]
         self.waiting: dict[Hashable, deque[Job]] = {}
         self.now = 1000.0
 
     def wait(self, key: str, jobs: int, targets: int = 10, partition: int = 0, provider: object = SLOW) -> list[Job]:
         """They come now and wait."""
-        record = SimpleNamespace(taken_at=self.now, batch=SimpleNamespace(partition=partition))
+        record = SimpleNamespace(taken_at=self.now, tenure=self.tenures[partition])
         parcel = cast(Any, SimpleNamespace(record=record, key=key, provider=provider))
         made = [Job(parcel, list(range(targets))) for _ in range(jobs)]
         self.waiting.setdefault(key, deque()).extend(made)

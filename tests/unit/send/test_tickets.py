@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-from random import Random
-
-from pushcast.model.words import Lane, Platform
+from pushcast.model.words import Platform
 from pushcast.providers.port import Disposition, Result
-from pushcast.send.agent import SendStage
-from pushcast.send.decide import Policy
 from pushcast.send.tickets import MAX_TICKET_ID_CHARS, TICKETS_PER_RECORD
 from pushcast.wire import topics
 from pushcast.wire.tickets import TicketBatch, decode_tickets
@@ -17,20 +13,7 @@ TOPIC = topics.ticket(Platform.EXPO)
 def expo(*providers: TwinProvider, acks: bool = True) -> Harness:
     """SEND of Expo on the twins."""
     harness = Harness(*providers, acks=acks)
-    harness.stage = SendStage(
-        platform=Platform.EXPO,
-        lane=Lane.URGENT,
-        providers={provider.app: provider for provider in providers},
-        outbox=harness.outbox,
-        clock=harness.clock,
-        budget=harness.budget,
-        policy=Policy(1),
-        max_open_targets=1_000_000,
-        quiesce_seconds=5.0,
-        random=Random(1),
-        figures=harness.figures,
-        fatal=lambda what, error: harness.fatal.append((what, error)),
-    )
+    harness.stage = harness.made(platform=Platform.EXPO)
     return harness
 
 

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from aiokafka import ConsumerRecord
 from faust.types import TP
 
-from pushcast.handover.ledgers import Ledgers
+from pushcast.handover.exact import Inexact, Known
 from pushcast.http2.leave import MayLeave, always
 from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.clock import ManualClock
@@ -237,6 +237,13 @@ class Timer:
         self.cancelled = True
 
 
+class Member:
+    """The work of a member of the group whose coordinator has not answered yet."""
+
+    def last_heartbeat_at(self) -> float:
+        return 0.0
+
+
 class Harness:
     """A stage on the twins, with offsets that count up per partition and timers that the test fires."""
 
@@ -250,7 +257,7 @@ class Harness:
         budget: Budget | None = None,
         max_open_targets: int = 1_000_000,
         ladder: Ladder | None = None,
-        ledgers: Ledgers | None = None,
+        exact: Known = Inexact(),  # noqa: B008 - immutable
         control: ControlState | None = None,
         limits: Limits | None = None,
         lease: Lease | None = None,
@@ -274,25 +281,38 @@ class Harness:
         self.budget = budget or Budget(capacity)
         self.timers: list[Timer] = []
         self.fatal: list[tuple[str, BaseException]] = []
-        self.stage = SendStage(
-            platform=Platform.APNS,
-            lane=Lane.URGENT,
-            providers={provider.app: provider for provider in providers},
-            outbox=self.outbox,
-            clock=self.clock,
-            budget=self.budget,
+        self.providers = {provider.app: provider for provider in providers}
+        self.stage = self.made(
             policy=Policy(attempts, ladder),
             max_open_targets=max_open_targets,
             quiesce_seconds=quiesce_seconds,
-            random=Random(1),
-            figures=self.figures,
-            fatal=lambda what, error: self.fatal.append((what, error)),
-            call_later=self._call_later,
-            ledgers=ledgers,
+            exact=exact,
             isolation=self.isolation,
             lease=lease,
         )
         self.trackers: dict[int, Tracker] = {}
+
+    def made(self, **chosen: Any) -> SendStage:
+        """A stage on this harness: one attempt, without bounds, unless it is `chosen` otherwise."""
+        usual: dict[str, Any] = {
+            "platform": Platform.APNS,
+            "lane": Lane.URGENT,
+            "providers": self.providers,
+            "outbox": self.outbox,
+            "clock": self.clock,
+            "budget": self.budget,
+            "policy": Policy(1),
+            "max_open_targets": 1_000_000,
+            "quiesce_seconds": 5.0,
+            "random": Random(1),
+            "figures": self.figures,
+            "exact": Inexact(),
+            "fatal": lambda what, error: self.fatal.append((what, error)),
+            "call_later": self._call_later,
+        }
+        stage = SendStage(**{**usual, **chosen})
+        stage.work = cast(Any, Member())
+        return stage
 
     def _call_later(self, delay_seconds: float, callback: Callable[[], None]) -> Timer:
         timer = Timer(delay_seconds, callback)
