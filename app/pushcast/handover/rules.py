@@ -16,6 +16,8 @@ class Rules:
     fenced_at: bool = True  # the fenced epoch is kept with the positions: the fence itself may lie before them
     floor: bool = True  # a claim without metadata outranks the fences that are in the outputs
     fences_below: bool = True  # a reader's commit knows only the fences below its offset
+    restate: bool = True  # of a walk: the inherited cursor is written under the new epoch before anything else
+    cursor: bool = True  # of a walk: positions stay at the record that holds the cursor
 
 
 ALL = Rules()

@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 #: (source offset, item) pairs of one output record, by its headers and value.
 Items = Callable[[h.Headers, bytes], Iterable[tuple[int, bytes]]]
+#: Makes the state of a partition; called as `Takeover` is.
+Make = Callable[..., Takeover]
 #: Source offsets that one planned record closes.
 Offsets = Callable[[bytes], Iterable[int]]
 
@@ -70,16 +72,18 @@ class Handover:
         reader: SpanReader,
         clock: Clock,
         sources: Mapping[str, str] | None = None,
+        make: Make = Takeover,
     ) -> None:
-        """`outputs`: topics and how to read what is there; `planned` is not among them. The partition of every output
-        is the source's. `sources`: for a stage of several source topics, what each is called in the origin: origins of
+        """`outputs`: topics and how to read what is there; `planned` is not among them when `offsets` reads it. The
+        partition of every output is the source's. `make`: the state of a partition. `sources`: for a stage of several source topics, what each is called in the origin: origins of
         two sources must differ, because offsets do not."""
         self.stage = stage
         self.counters: Counter[str] = Counter()  # claims, tail_records, tail_void
         self._items = dict(outputs)
         self._planned = planned
         self._offsets = offsets
-        self._topics = tuple(outputs) if planned is None else (*outputs, planned)
+        self._topics = tuple(outputs) if planned is None or planned in outputs else (*outputs, planned)
+        self._make = make
         self._sources = dict(sources or {})
         self._outbox = outbox
         self._reader = reader
@@ -100,7 +104,7 @@ class Handover:
         taken: dict[TP, Takeover] = {}
         for tp, at in held.items():
             mine = {topic: end for (topic, partition), end in ends.items() if partition == tp.partition}
-            taken[tp] = Takeover(
+            taken[tp] = self._make(
                 self._origin(tp),
                 self._topics,
                 self._planned,
@@ -185,10 +189,10 @@ class Handover:
             if offset < takeover.starts[topic] or not takeover.tail.admit(topic, offset, author) or value is None:
                 return
             found += 1
-            if topic == self._planned:
-                takeover.tail.add_planned(self._offsets(value))
-            else:
+            if topic in self._items:
                 takeover.tail.add_items(topic, self._items[topic](headers, value))
+            else:
+                takeover.tail.add_planned(self._offsets(value))
 
         await self._reader.read(spans, fold)
         self.counters["tail_records"] += found

@@ -7,6 +7,7 @@ from hashlib import blake2b, sha256
 MAX_ID_BYTES = 256
 DELIVERY_ID_BYTES = 16
 TOKEN_HASH_BYTES = 16
+BUCKETS = 10_000
 _MASK = 0xFFFFFFFF
 
 
@@ -67,3 +68,16 @@ def split_device_row_key(key: bytes) -> tuple[str, str, str]:
     """(user, app, device) of a row key. Raises ValueError when it has not three parts."""
     user, app, device = key.decode().split("\0")
     return user, app, device
+
+
+def broadcast_delivery_id(broadcast_id: str, row_key: bytes) -> bytes:
+    """16 bytes that name one broadcast on one device. `row_key`: of the device's row in `push.device.v1`.
+
+    No notification can have it: the text begins with a NUL, and ids hold none.
+    """
+    return blake2b(b"\0" + broadcast_id.encode() + b"\0" + row_key, digest_size=DELIVERY_ID_BYTES).digest()
+
+
+def bucket(salt: str, unit: str) -> int:
+    """Where a user (or a row) stands among 10,000 equal shares of an audience, 0 to 9,999; the same for ever."""
+    return int.from_bytes(blake2b(f"{salt}\0{unit}".encode(), digest_size=8).digest(), "big") % BUCKETS

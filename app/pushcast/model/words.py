@@ -62,12 +62,15 @@ class Reason(StrEnum):
     UNKNOWN_CLASS = "unknown_class"
     WRONG_PARTITION = "wrong_partition"
     TOO_LARGE = "too_large"
+    UNKNOWN_SEGMENT = "unknown_segment"
     # planning: why nothing was planned
     EXPIRED = "expired"
     NO_DEVICES = "no_devices"
     NOTHING_TO_SHOW = "nothing_to_show"
     CANCELLED = "cancelled"
     DUPLICATE = "duplicate"
+    BROADCAST_STOPPED = "broadcast_stopped"
+    BROADCAST_HELD = "broadcast_held"
     # sending
     DEVICE_UNREGISTERED = "device_unregistered"
     TOKEN_MALFORMED = "token_malformed"  # noqa: S105 - a reason, not a secret

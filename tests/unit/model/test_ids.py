@@ -80,3 +80,13 @@ def test_a_user_whose_name_begins_like_another_has_a_prefix_of_its_own() -> None
 def test_a_key_that_is_no_row_key_is_refused() -> None:
     with pytest.raises(ValueError, match="unpack"):
         split_device_row_key(b"user\0app")
+
+
+def test_fact_28_buckets_are_the_same_for_ever() -> None:
+    assert (bucket("b-1", "u-1"), bucket("b-1", "u-2"), bucket("b-2", "u-1")) == (1432, 6983, 6650)
+
+
+def test_fact_31_a_broadcast_and_a_notification_of_one_id_have_other_deliveries() -> None:
+    row_key = device_row_key("u-1", "news", "d-1")
+    assert broadcast_delivery_id("b-1", row_key).hex() == "ca15f4f7174df5ca73c79a334c047000"
+    assert delivery_id("b-1", "u-1", "news", "d-1").hex() == "e6116814dc24a077b2f0a4b874063630"
