@@ -60,6 +60,7 @@ def test_every_name_that_stages_use_is_in_the_topology_and_none_is_left_over() -
     used = {names.DEVICE_CHANGED, names.DEVICE, names.PLANNED, names.RECEIPT, names.TOKEN_INVALID, names.PARKED}
     used |= {names.TOKEN_HOLD}
     used |= {names.CONTROL}
+    used |= {name for lane in Lane for name in (names.broadcast(lane), names.walk(lane))}
     used |= {names.notification(lane) for lane in Lane}
     used |= {names.send(platform, lane) for platform in Platform for lane in Lane}
     used |= {names.retry(delay) for delay in get_args(names.RetryDelay)}
@@ -101,11 +102,15 @@ def test_cleanup_and_retention_are_those_of_the_contract(topic: str, cleanup: st
     assert settings.get("retention.ms") == (None if retention_ms is None else str(retention_ms))
 
 
-def test_only_the_control_topic_is_not_co_partitioned() -> None:
-    assert {topic.name for topic in load_topology().topics if not topic.co_partitioned} == {
-        names.CONTROL,
-        names.dead_letter(names.CONTROL),
-    }
+def test_only_control_and_broadcasts_are_not_co_partitioned() -> None:
+    single = {names.CONTROL, *map(names.broadcast, Lane)}
+    found = {topic.name for topic in load_topology().topics if not topic.co_partitioned}
+    assert found == single | set(map(names.dead_letter, single))
+
+
+def test_broadcasts_have_the_brokers_time() -> None:
+    topic = load_topology().topic(names.broadcast(Lane.BULK))
+    assert topic.settings["message.timestamp.type"] == "LogAppendTime"
 
 
 def test_examples_belong_to_a_schema() -> None:

@@ -75,8 +75,9 @@ class Handover:
         make: Make = Takeover,
     ) -> None:
         """`outputs`: topics and how to read what is there; `planned` is not among them when `offsets` reads it. The
-        partition of every output is the source's. `make`: the state of a partition. `sources`: for a stage of several source topics, what each is called in the origin: origins of
-        two sources must differ, because offsets do not."""
+        partition of every output is the source's. `sources`: for a stage of several source topics, what each is called
+        in the origin: origins of two sources must differ, because offsets do not. `make`: makes the state of a
+        partition."""
         self.stage = stage
         self.counters: Counter[str] = Counter()  # claims, tail_records, tail_void
         self._items = dict(outputs)

@@ -33,6 +33,7 @@ class Standing(NamedTuple):
     positions: Mapping[str, int] = {}  # output topic -> next offset to be read by a new owner
     origins: Mapping[str, int] = {}  # as a reader: origin -> highest epoch fenced below the committed offset
     refused: Sequence[str] = ()  # output topics that Kafka would not take when this was written
+    marks: Mapping[str, int] = {}  # how far the stage has come in logs that its source stands for
 
 
 class _Stored(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
@@ -42,6 +43,7 @@ class _Stored(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     p: dict[str, int] = {}
     o: dict[str, int] = {}
     x: list[str] = []
+    m: dict[str, int] = {}
 
 
 _decoder = msgspec.json.Decoder(_Stored)
@@ -50,7 +52,8 @@ _decoder = msgspec.json.Decoder(_Stored)
 def encode(standing: Standing) -> str:
     """Compact JSON. Raises ValueError above the 4096 bytes that Kafka takes."""
     positions, origins = dict(standing.positions), dict(standing.origins)
-    stored = _Stored(_VERSION, standing.epoch, standing.fenced, positions, origins, list(standing.refused))
+    refused, marks = list(standing.refused), dict(standing.marks)
+    stored = _Stored(_VERSION, standing.epoch, standing.fenced, positions, origins, refused, marks)
     text = msgspec.json.encode(stored)
     if len(text) > METADATA_MAX_BYTES:
         raise ValueError(f"commit metadata of {len(text)} bytes; Kafka takes {METADATA_MAX_BYTES}")
@@ -70,4 +73,4 @@ def decode(metadata: str) -> Standing:
         raise UnreadableMetadata(f"commit metadata is not ours: {error}") from None
     if stored.v != _VERSION:
         raise UnreadableMetadata(f"commit metadata of version {stored.v}; this release reads version {_VERSION}")
-    return Standing(stored.e, stored.f, stored.p, stored.o, tuple(stored.x))
+    return Standing(stored.e, stored.f, stored.p, stored.o, tuple(stored.x), stored.m)

@@ -33,8 +33,9 @@ def _sender(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platf
 def _settler(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
     from pushcast.poll import stage as poll
     from pushcast.settle import stage as settle
+    from pushcast.spread import stage as spread
 
-    return [*settle.specs(settings, lanes, platforms), *poll.specs(settings, lanes, platforms)]
+    return [spec for stage in (settle, poll, spread) for spec in stage.specs(settings, lanes, platforms)]
 
 
 ROLES: Final[Mapping[str, Specs]] = {

@@ -94,10 +94,10 @@ def compiled(node: Node, horizon_ms: int) -> Test:
     match node:
         case And(nodes):
             tests = tuple([compiled(each, horizon_ms) for each in nodes])
-            return lambda user, columns: all([test(user, columns) for test in tests])
+            return lambda user, columns: all(test(user, columns) for test in tests)
         case Or(nodes):
             tests = tuple([compiled(each, horizon_ms) for each in nodes])
-            return lambda user, columns: any([test(user, columns) for test in tests])
+            return lambda user, columns: any(test(user, columns) for test in tests)
         case Not(inner):
             test = compiled(inner, horizon_ms)
             return lambda user, columns: not test(user, columns)

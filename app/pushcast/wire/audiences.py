@@ -54,7 +54,9 @@ def parse_audience(given: Mapping[str, Any] | None) -> Node:
         _refuse("audience", 'is absent: a broadcast to everybody says {"all": true}')
     forms = [name for name in FORMS if name in given]
     if len(forms) != 1 or len(given) != 1:
-        _refuse("audience", f"takes exactly one of {', '.join(FORMS)}; it has {', '.join(map(_quoted, given)) or 'none'}")
+        _refuse(
+            "audience", f"takes exactly one of {', '.join(FORMS)}; it has {', '.join(map(_quoted, given)) or 'none'}"
+        )
     form, value = forms[0], given[forms[0]]
     if form == "all":
         if value is not True:
@@ -232,14 +234,18 @@ def _tag(value: Any, field: str) -> Node:
     given = value.get("in")
     if not isinstance(given, list) or not 1 <= len(given) <= MAX_VALUES:
         _refuse(field, f'needs "=" with a text, "exists": true, or "in" with 1 to {MAX_VALUES} texts')
-    return Tag(key, tuple([_text(each, f"{field}.in[{place}]", MAX_BYTES, empty=True) for place, each in enumerate(given)]))
+    return Tag(
+        key, tuple([_text(each, f"{field}.in[{place}]", MAX_BYTES, empty=True) for place, each in enumerate(given)])
+    )
 
 
 def _users(value: Any, field: str) -> Node:
     ids = [value] if isinstance(value, str) else value
     if not isinstance(ids, list) or not 1 <= len(ids) <= MAX_USERS:
         _refuse(field, f"takes 1 to {MAX_USERS} user ids")
-    return Users(frozenset([check_id(_text(each, f"{field}[{place}]", MAX_BYTES), field) for place, each in enumerate(ids)]))
+    return Users(
+        frozenset([check_id(_text(each, f"{field}[{place}]", MAX_BYTES), field) for place, each in enumerate(ids)])
+    )
 
 
 def _bucket(value: Any, field: str) -> Node:

@@ -150,7 +150,9 @@ class BroadcastDecoder:
             _refuse("split.variants", f"has {len(raw.variants)} entries; 1 to {MAX_VARIANTS}")
         shares = [each.share for each in raw.variants]
         if min(*shares, raw.holdout) < 0 or sum(shares) + raw.holdout != BUCKETS:
-            _refuse("split", f"has shares and a holdout of {sum(shares) + raw.holdout} together; they must be {BUCKETS}")
+            _refuse(
+                "split", f"has shares and a holdout of {sum(shares) + raw.holdout} together; they must be {BUCKETS}"
+            )
         if len({each.name for each in raw.variants}) < len(raw.variants):
             _refuse("split.variants", "has a name twice")
         variants = []

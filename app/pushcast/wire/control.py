@@ -4,6 +4,8 @@ The key says what is controlled, the value (JSON) how; a record without a value 
 
 - `pause/<app>/<platform>/<lane>`, `*` for every lane: an operator's kill switch. Nothing of it leaves.
 - `breaker/<app>/<platform>`: what senders announce when they find an app's provider broken, and when it works again.
+- `stop/<broadcast id>`, `hold/<broadcast id>`: the broadcast ends, or waits. Of every lane that has one of this id.
+- `segment/<name>`: what a named audience stands for.
 
 Each sender process has a breaker of its own; all senders share the record, and the last writer wins. An `open`
 makes the other senders careful; a `closed` comes from any sender whose probes got through, again from each that had
@@ -14,13 +16,15 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform, Reason
+from pushcast.wire.audiences import check_segment_name
 from pushcast.wire.json_errors import from_msgspec
+from pushcast.wire.keys import check_id
 
 ALL_LANES: Final = "*"
 MAX_TEXT_CHARS: Final = 500
@@ -34,6 +38,9 @@ class Kind(StrEnum):
 
     PAUSE = "pause"
     BREAKER = "breaker"
+    STOP = "stop"
+    HOLD = "hold"
+    SEGMENT = "segment"
 
 
 class Subject(NamedTuple):
@@ -48,6 +55,17 @@ class Subject(NamedTuple):
         """The record key."""
         lane = () if self.kind is Kind.BREAKER else (self.lane or ALL_LANES,)
         return "/".join((self.kind, self.app, self.platform, *lane)).encode()
+
+
+class Name(NamedTuple):
+    """What a record controls that has one name, with or without slashes: a broadcast's id, a segment's name."""
+
+    kind: Kind
+    name: str
+
+    def key(self) -> bytes:
+        """The record key."""
+        return f"{self.kind}/{self.name}".encode()
 
 
 class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,9 +95,27 @@ class Breaker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.state == "open"
 
 
-Entry = Pause | Breaker
+class Halt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A broadcast is stopped or held. Times are milliseconds since the epoch. `remove_at`: when the record may go."""
+
+    since_ms: _TimeMs
+    remove_at: _TimeMs | None = None
+    by: _Text = ""
+    comment: _Text = ""
+
+
+class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A named audience: a tree of conditions as a broadcast's `where` has it."""
+
+    where: dict[str, Any]
+    comment: _Text = ""
+
+
+Entry = Pause | Breaker | Halt | Segment
 _PAUSES = msgspec.json.Decoder(Pause)
 _BREAKERS = msgspec.json.Decoder(Breaker)
+_HALTS = msgspec.json.Decoder(Halt)
+_SEGMENTS = msgspec.json.Decoder(Segment)
 
 
 def encode(entry: Entry) -> bytes:
@@ -87,26 +123,36 @@ def encode(entry: Entry) -> bytes:
     return msgspec.json.encode(entry)
 
 
-def parse_key(key: bytes | None) -> Subject:
-    """Raises InvalidInput (key_missing, key_invalid) for a key that `Subject.key` does not write."""
+def parse_key(key: bytes | None) -> Subject | Name:
+    """Raises InvalidInput (key_missing, key_invalid) for a key that neither `Subject.key` nor `Name.key` writes."""
     if not key:
         raise InvalidInput(Reason.KEY_MISSING, "a control record needs a key", "key")
     parts = key.decode("utf-8", "replace").split("/")
     try:
         kind = Kind(parts[0])
+        if kind in (Kind.STOP, Kind.HOLD, Kind.SEGMENT):
+            name = key.decode().partition("/")[2]
+            if kind is Kind.SEGMENT:
+                return Name(kind, check_segment_name(name, "key"))
+            return Name(kind, check_id(name, "key"))
         if len(parts) == (4 if kind is Kind.PAUSE else 3) and _APP.fullmatch(parts[1]):
             lane = None if kind is Kind.BREAKER or parts[3] == ALL_LANES else Lane(parts[3])
             return Subject(kind, parts[1], Platform(parts[2]), lane)
-    except ValueError:
+    except (ValueError, InvalidInput):
         pass  # a word that is none of ours: refused below like any other wrong form
     raise InvalidInput(
-        Reason.KEY_INVALID, "the key is neither pause/<app>/<platform>/<lane> nor breaker/<app>/<platform>", "key"
+        Reason.KEY_INVALID,
+        "the key is none of pause/<app>/<platform>/<lane>, breaker/<app>/<platform>, stop/<broadcast>,"
+        " hold/<broadcast>, segment/<name>",
+        "key",
     )
 
 
-def decode(subject: Subject, value: bytes) -> Entry:
+def decode(subject: Subject | Name, value: bytes) -> Entry:
     """Raises InvalidInput (not_json, unknown_field, invalid_field)."""
     try:
+        if isinstance(subject, Name):
+            return (_SEGMENTS if subject.kind is Kind.SEGMENT else _HALTS).decode(value)
         if subject.kind is Kind.PAUSE:
             return _PAUSES.decode(value)
         breaker = _BREAKERS.decode(value)

@@ -7,18 +7,22 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from pushcast.model.audience import Node
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
-from pushcast.wire.control import Breaker, Kind, Pause, Subject, decode, parse_key
+from pushcast.wire.audiences import parse_where
+from pushcast.wire.control import Breaker, Entry, Halt, Kind, Name, Pause, Segment, Subject, decode, parse_key
 
 logger = logging.getLogger(__name__)
 
 #: Pauses and breakers that are remembered; further ones are ignored. Apps times platforms is far below.
 MAX_ENTRIES: Final = 10_000
+#: Stops, holds and segments that are remembered, of each kind. The command line refuses one more.
+MAX_NAMES: Final = 10_000
 #: Abnormal windows that are remembered of one (app, platform).
 MAX_WINDOWS: Final = 16
 
@@ -55,6 +59,9 @@ class ControlState:
         self.ignored: Counter[str] = Counter()
         self.pauses: dict[Subject, Pause] = {}
         self.breakers: dict[tuple[str, Platform], Breaker] = {}
+        self.stops: dict[str, Halt] = {}  # by broadcast id
+        self.holds: dict[str, Halt] = {}
+        self.segments: dict[str, Node] = {}
         self._paused: set[tuple[str, str, str]] = set()  # app, platform, lane
         self._windows: dict[tuple[str, str], list[tuple[int, int | None]]] = {}  # began, ended
         self._callbacks: list[Callable[[Change], None]] = []
@@ -91,6 +98,9 @@ class ControlState:
         try:
             subject = parse_key(key)
             entry = None if value is None else decode(subject, value)
+            if isinstance(subject, Name):
+                self._name(subject, entry)
+                return None
             if entry is not None and len(self.pauses) + len(self.breakers) >= MAX_ENTRIES:
                 self._refuse_one_more(subject)
         except InvalidInput as error:
@@ -106,6 +116,21 @@ class ControlState:
             for callback in self._callbacks:
                 callback(change)
         return change
+
+    def segment(self, name: str) -> Node | None:
+        """What a named audience stands for now; None: there is none of this name."""
+        return self.segments.get(name)
+
+    def _name(self, subject: Name, entry: Entry | None) -> None:
+        known: dict[str, Any] = {Kind.STOP: self.stops, Kind.HOLD: self.holds, Kind.SEGMENT: self.segments}[
+            subject.kind
+        ]
+        if entry is None:
+            known.pop(subject.name, None)
+            return
+        if subject.name not in known and len(known) >= MAX_NAMES:
+            raise InvalidInput("too_many", f"more than {MAX_NAMES} records of {subject.kind}/ are not remembered")
+        known[subject.name] = parse_where(entry.where, "where") if isinstance(entry, Segment) else entry
 
     def _refuse_one_more(self, subject: Subject) -> None:
         if subject not in self.pauses and (subject.app, subject.platform) not in self.breakers:

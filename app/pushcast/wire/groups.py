@@ -8,6 +8,7 @@ from pushcast.model.words import Lane, Platform
 
 REGISTER: Final = "pushcast-register"
 SETTLE: Final = "pushcast-settle"
+SPREAD: Final = "pushcast-spread"
 
 
 def plan(lane: Lane) -> str:

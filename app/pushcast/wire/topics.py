@@ -16,6 +16,7 @@ TOKEN_INVALID: Final = "push.token.invalid.v1"  # noqa: S105 - a topic, not a se
 TOKEN_HOLD: Final = "push.token.hold.v1"  # noqa: S105 - a topic, not a secret
 PARKED: Final = "push.parked.v1"
 CONTROL: Final = "push.control.v1"
+WALKED: Final = "push.walked.v1"
 
 #: The retry ladder, shortest first: the rung's name in its topic, and how long a record waits there.
 RETRY_DELAY_SECONDS: Final[dict[RetryDelay, int]] = {"10s": 10, "1m": 60, "5m": 300, "30m": 1800}
@@ -29,6 +30,16 @@ _DELAYS = get_args(RetryDelay)
 def notification(lane: Lane) -> str:
     """Where producers put notifications of a lane."""
     return f"push.notification.{Lane(lane)}.v1"
+
+
+def broadcast(lane: Lane) -> str:
+    """Where producers put broadcasts of a lane."""
+    return f"push.broadcast.{Lane(lane)}.v1"
+
+
+def walk(lane: Lane) -> str:
+    """Where SPREAD puts each partition's order of a broadcast."""
+    return f"push.walk.{Lane(lane)}.v1"
 
 
 def send(platform: Platform, lane: Lane) -> str:

@@ -10,6 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pushcast.model.ids import (
+    broadcast_delivery_id,
+    bucket,
     delivery_id,
     device_row_key,
     device_row_prefix,

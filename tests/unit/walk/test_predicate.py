@@ -76,7 +76,8 @@ def test_a_version_that_is_none_is_false_for_every_comparison() -> None:
 
 
 @pytest.mark.parametrize(
-    ("locale", "expected"), [("de", True), ("de-AT", True), ("de_CH", True), ("den", False), ("en", False), (None, False)]
+    ("locale", "expected"),
+    [("de", True), ("de-AT", True), ("de_CH", True), ("den", False), ("en", False), (None, False)],
 )
 def test_a_locale_is_a_prefix_by_subtags(locale: str | None, expected: bool) -> None:
     assert takes(parse_where({"locale": "de"}, "where"), row(locale=locale)) is expected
@@ -133,7 +134,9 @@ def test_no_filter_is_hidden(changes: dict[str, Any], expected: Left | None) -> 
 
 
 def test_the_reason_names_the_condition_that_decided() -> None:
-    node = parse_where({"and": [{"platform": "apns"}, {"or": [{"topic": "a"}, {"topic": "b"}]}, {"locale": "de"}]}, "where")
+    node = parse_where(
+        {"and": [{"platform": "apns"}, {"or": [{"topic": "a"}, {"topic": "b"}]}, {"locale": "de"}]}, "where"
+    )
     predicate = Predicate(node, app="news", push_type="alert", horizon_ms=HORIZON_MS)
     assert predicate.why("u-1", row_columns(row(topics=("a",)))) == (Left.AUDIENCE, {"locale": "de"})
     assert predicate.why("u-1", row_columns(row(topics=("a",), locale="de"))) == (None, None)

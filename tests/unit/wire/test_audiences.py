@@ -56,22 +56,32 @@ def test_fact_3_an_audience_is_said_and_has_one_form() -> None:
 
 
 def test_fact_4_a_condition_without_parentheses_has_two_readings() -> None:
-    refused(
-        {"condition": "'a' in topics || 'b' in topics && 'c' in topics"}, "audience.condition", "add parentheses"
-    )
+    refused({"condition": "'a' in topics || 'b' in topics && 'c' in topics"}, "audience.condition", "add parentheses")
 
 
 def test_a_condition_reads_as_fcm_does() -> None:
     a, b, c = Topic("a"), Topic("b"), Topic("c")
     assert parse_audience({"condition": "'a' in topics"}) == a
     assert parse_audience({"condition": "!'a' in topics"}) == Not(a)
-    assert parse_audience({"condition": "('a' in topics||\"b\" in topics) && !('c' in topics)"}) == And((Or((a, b)), Not(c)))
+    assert parse_audience({"condition": "('a' in topics||\"b\" in topics) && !('c' in topics)"}) == And(
+        (Or((a, b)), Not(c))
+    )
     assert parse_audience({"condition": "'a' in topics && 'b' in topics && 'c' in topics"}) == And((a, b, c))
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a in topics", "'a' in topic", "'a' in topics &&", "('a' in topics", "'a' in topics)", "'' in topics", "'a", "'a' in topics ; 1"],
+    [
+        "",
+        "a in topics",
+        "'a' in topic",
+        "'a' in topics &&",
+        "('a' in topics",
+        "'a' in topics)",
+        "'' in topics",
+        "'a",
+        "'a' in topics ; 1",
+    ],
 )
 def test_a_broken_condition_is_refused_by_name(text: str) -> None:
     with pytest.raises(InvalidInput, match=r"audience\.condition"):
@@ -89,7 +99,7 @@ def test_fact_8_a_tree_has_64_conditions_8_levels_and_16_kib() -> None:
     deep: dict[str, Any] = {"topic": "a"}
     for _ in range(8):
         deep = {"not": deep}
-    with pytest.raises(InvalidInput, match="at most 8|more than 8 levels"):
+    with pytest.raises(InvalidInput, match=r"at most 8|more than 8 levels"):
         parse_audience({"where": deep})
     assert parse_audience({"where": deep["not"]})
     large = {"user": [f"{n:0200}" for n in range(90)]}
@@ -135,7 +145,9 @@ def test_what_is_written_is_read_as_the_same_tree(leaf: dict[str, Any]) -> None:
 
 def test_segments_are_replaced_by_what_they_stand_for() -> None:
     known = {"both": And((Segment("a"), Not(Segment("b")))), "a": Topic("a"), "b": Topic("b")}
-    assert expanded(Or((Segment("both"), Topic("c"))), known.get) == Or((And((Topic("a"), Not(Topic("b")))), Topic("c")))
+    assert expanded(Or((Segment("both"), Topic("c"))), known.get) == Or(
+        (And((Topic("a"), Not(Topic("b")))), Topic("c"))
+    )
 
 
 def test_fact_9_an_unknown_segment_is_named() -> None:
@@ -146,7 +158,7 @@ def test_fact_9_an_unknown_segment_is_named() -> None:
 
 def test_a_segment_that_needs_itself_is_refused() -> None:
     known = {"a": Segment("b"), "b": Not(Segment("a"))}
-    with pytest.raises(InvalidInput, match="a needs b needs a") as caught:
+    with pytest.raises(InvalidInput, match=r"a needs b needs a") as caught:
         expanded(Segment("a"), known.get)
     assert caught.value.reason == "invalid_field"
 

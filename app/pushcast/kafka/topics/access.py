@@ -14,7 +14,7 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     Role.REGISTRAR: ("pushcast-register",),
     Role.PLANNER: ("pushcast-plan-*",),
     Role.SENDER: ("pushcast-send-*",),
-    Role.SETTLER: ("pushcast-settle", "pushcast-poll-*"),
+    Role.SETTLER: ("pushcast-settle", "pushcast-poll-*", "pushcast-spread"),
 }
 
 

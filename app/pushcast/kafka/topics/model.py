@@ -32,6 +32,7 @@ MANAGED_SETTINGS: Final = frozenset(
         "max.compaction.lag.ms",
         "max.message.bytes",
         "min.cleanable.dirty.ratio",
+        "message.timestamp.type",
         "min.insync.replicas",
         "retention.ms",
         "segment.ms",
@@ -99,6 +100,7 @@ class TopicFamily(BaseModel):
     delete_retention_seconds: int | None = Field(default=None, ge=3600)
     min_cleanable_dirty_ratio: float | None = Field(default=None, gt=0, le=1)
     max_compaction_lag_seconds: int | None = Field(default=None, ge=3600)
+    timestamps: Literal["producer", "broker"] = "producer"  # whose clock stamps the records
     max_message_bytes: int = Field(ge=1024)
     personal_data: tuple[PersonalData, ...]
     dead_letter_twin: bool
@@ -163,6 +165,8 @@ class TopicFamily(BaseModel):
             settings["min.cleanable.dirty.ratio"] = str(self.min_cleanable_dirty_ratio)
         if self.max_compaction_lag_seconds is not None:
             settings["max.compaction.lag.ms"] = str(self.max_compaction_lag_seconds * 1000)
+        if self.timestamps == "broker":
+            settings["message.timestamp.type"] = "LogAppendTime"
         return settings
 
     def _dead_letter_settings(self) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""SPREAD: checks broadcasts and turns each into one order for every partition."""

@@ -1,0 +1,98 @@
+"""Glue of SPREAD: broadcast events in, one order for every partition out.
+
+Events of a lane are spread one after the other, because the orders of a partition must come in the order of the
+events. Partition 0 has an order first, and that is awaited: it is what a successor goes by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from functools import partial
+
+from pushcast.config.settings import Settings
+from pushcast.model.clock import Clock
+from pushcast.spread.exact import SpreadHandover
+from pushcast.stream.batch import TP, Committed
+from pushcast.stream.edge import Edge, counting
+from pushcast.stream.flood import FloodGuard
+from pushcast.stream.ports import Batch, Outbox, Record
+from pushcast.stream.stage import Stage
+from pushcast.wire.broadcasts import BroadcastDecoder
+from pushcast.wire.control_state import ControlState
+from pushcast.wire.notifications import ClassRule
+from pushcast.wire.schemas import SchemaSource
+
+
+class SpreadStage(Stage):
+    """All lanes. `walk_topics`: by intake topic, where its orders go."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        walk_topics: Mapping[str, str],
+        *,
+        outbox: Outbox,
+        clock: Clock,
+        handover: SpreadHandover,
+        control: ControlState,
+        counters: MutableMapping[tuple[str, str], int],
+        schemas: SchemaSource | None = None,
+    ) -> None:
+        self._walk_topics = dict(walk_topics)
+        self._partitions = settings.kafka.partitions
+        self._outbox = outbox
+        self._clock = clock
+        self._handover = handover
+        self._control = control
+        self._schemas = schemas
+        self._count = counting(counters)
+        self._edge = Edge("spread", outbox, self._count, FloodGuard(settings.flood, clock))
+        rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
+        self._decoder = BroadcastDecoder(settings.apps, rules, schemas)
+
+    async def assigned(self, committed: dict[TP, Committed]) -> None:
+        """Fences predecessors off and reads what they spread; nothing is spread before."""
+        await self._handover.take_over(self.work, committed)
+
+    async def handle(self, batch: Batch) -> None:
+        """Spreads the events of the batch, each done when every partition has its order."""
+        if self._schemas is not None:
+            await self._schemas.prepare([record.value for record in batch.records])
+        for record in batch.records:
+            await self._outbox.room()
+            try:
+                value = self._order(record)
+            except Exception as error:  # whatever decoding raises: no record ends the process
+                refusal = self._edge.refusal(record, error)
+                self._edge.note(TP(batch.topic, batch.partition), 0, (refusal,))
+                self._edge.bury(record, refusal, partial(batch.done_many, (record.offset,)))
+                continue
+            self._edge.note(TP(batch.topic, batch.partition), 1)
+            await self._spread(record, value)
+            batch.done_many((record.offset,))
+
+    def _order(self, record: Record) -> bytes:
+        tp = TP(record.topic, record.partition)
+        register = self._handover.register(tp)
+        there = register.there(record.offset)
+        if there is not None:
+            return there
+        recorded_at = record.timestamp if record.timestamp > 0 else self._clock.now_ms()
+        event = self._decoder.decode(record.key, record.value, recorded_at)
+        frozen, expired = event.frozen(self._control.segment), event.broadcast.note.expires_at <= self._clock.now_ms()
+        order, value = register.order(record.offset, recorded_at, event, frozen, expired=expired)
+        self._count("spread", order.reason or ("count" if order.count_only else "broadcast"), 1)
+        return value
+
+    async def _spread(self, record: Record, value: bytes) -> None:
+        tp = TP(record.topic, record.partition)
+        topic, origin = self._walk_topics[record.topic], self._handover.origin(tp)
+        for partitions in (range(1), range(1, self._partitions)):
+            barrier = self._outbox.barrier()
+            for partition in partitions:
+                self._outbox.put(barrier, topic, partition, value, None, list(origin))
+            await barrier.wait()
+
+    def commit_metadata(self, tp: TP, offset: int) -> str:
+        """The epoch of the claim."""
+        return self._handover.metadata(tp)

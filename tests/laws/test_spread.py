@@ -1,0 +1,284 @@
+"""SPREAD through crashes and zombies: every broadcast once in every partition, in one order, with one audience.
+
+Random worlds with the real stage and the real hand-over on a twin of Kafka. Segments are edited all the time; an order
+that is frozen in one partition must be the same in every other. With a rule off a violation must turn up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, cast
+
+import pytest
+from faust.types import TP
+
+from pushcast.config.settings import Settings
+from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.reading import Span, Spot
+from pushcast.model.clock import ManualClock
+from pushcast.spread.agent import SpreadStage
+from pushcast.spread.exact import SpreadHandover
+from pushcast.spread.register import Register
+from pushcast.stream.batch import Batch, Committed
+from pushcast.stream.tracker import Record, Tracker
+from pushcast.wire import topics
+from pushcast.wire.broadcasts import Order, decode_order
+from pushcast.wire.control import Kind, Name, Segment, encode
+from pushcast.wire.control_state import ControlState
+from twins.kafka import OPEN, Produced, TwinBarrier, TwinOutbox, record, settled
+
+INTAKE, WALK = topics.broadcast("bulk"), topics.walk("bulk")  # type: ignore[arg-type]
+SOURCE = TP(INTAKE, 0)
+PARTITIONS = 3
+T0 = 1_790_000_000_000
+WORLDS = 150
+MOST_WORLDS_TO_A_VIOLATION = 600
+
+
+class Message(NamedTuple):
+    produced: Produced
+    at: int
+
+    def offset(self) -> int:
+        return self.at
+
+    def value(self) -> bytes | None:
+        return self.produced.value
+
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        return list(self.produced.headers)
+
+
+class World:
+    """What Kafka holds. `ids` of the events repeat now and then; all of them name a segment that is edited."""
+
+    def __init__(self, seed: int) -> None:
+        self.rnd = random.Random(seed)
+        self.log: list[Produced] = []
+        self.committed = Committed(None, "")
+        self.owner: Spreader | None = None
+        self.ids = [f"b-{self.rnd.randint(1, 4)}" for _ in range(self.rnd.randint(2, 6))]
+        self.counts = [self.rnd.random() < 0.2 for _ in self.ids]
+        self.edits = 0
+        self.clock = ManualClock(T0)
+
+    def records(self, start: int) -> list[Record]:
+        found = []
+        for at in range(start, len(self.ids)):
+            event = {"id": self.ids[at], "app": "news", "title": "x", "audience": {"segment": "s"}}
+            value = json.dumps({**event, "count_only": self.counts[at]}).encode()
+            found.append(record(INTAKE, 0, at, self.ids[at].encode(), value, timestamp=T0 + at))
+        return found
+
+    def partition(self, number: int) -> list[Message]:
+        return [Message(each, at) for at, each in enumerate(e for e in self.log if e.partition == number)]
+
+    def valid(self, number: int, *, void: bool) -> list[Order]:
+        """What a planner takes: not void, and above every order before."""
+        fences, high, found = Fences(), -1, []
+        for message in self.partition(number):
+            author = author_of(message.headers())
+            counts = fences.admit(author, message.at) or not (void or author is None or author.fence)
+            value = message.value()
+            if value is None or not counts:
+                continue
+            order = decode_order(value)
+            if order.intake_offset > high:
+                high = order.intake_offset
+                found.append(order)
+        return found
+
+    async def ends(self, spots: Iterable[Spot]) -> dict[Spot, int]:
+        return {spot: len(self.partition(spot[1])) for spot in spots}
+
+    async def read(self, spans: Mapping[Spot, Span], on_record: Callable[[Any], None]) -> None:
+        for (_, number), (first, end) in spans.items():
+            for message in self.partition(number)[first:end]:
+                on_record(message)
+
+
+class Spreader(TwinOutbox):
+    """One process."""
+
+    def __init__(self, world: World, kind: type[SpreadStage]) -> None:
+        super().__init__(log=world.log)
+        self.world = world
+        self.control = ControlState()
+        self.edit()
+        settings = Settings.model_validate({"apps": {"news": {}}, "kafka": {"partitions": PARTITIONS}})
+
+        async def log_ids(topic: str) -> str:
+            return "cluster/topic"
+
+        walk_topics = {INTAKE: WALK}
+        handover = SpreadHandover(
+            walk_topics,
+            PARTITIONS,
+            outbox=cast(Any, self),
+            reader=cast(Any, world),
+            clock=world.clock,
+            log_ids=log_ids,
+        )
+        self.stage = kind(
+            settings,
+            walk_topics,
+            outbox=cast(Any, self),
+            clock=world.clock,
+            handover=handover,
+            control=self.control,
+            counters=Counter(),
+        )
+        self.stage.work = cast(Any, self)
+        self.tracker: Tracker | None = None
+        self.task = asyncio.create_task(self.run())
+
+    def edit(self) -> None:
+        self.world.edits += 1
+        where = {"topic": f"t-{self.world.edits}"}
+        self.control.apply(Name(Kind.SEGMENT, "s").key(), encode(Segment(where)))
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.stage.assigned({SOURCE: self.world.committed})
+                break
+            except TimeoutError:
+                await asyncio.sleep(0)
+        start = self.world.committed.offset or 0
+        self.tracker = Tracker(start, OPEN)
+        records = self.world.records(start)
+        if records:
+            segment = self.tracker.hand_over(records, self.tracker.arrive(records))
+            await self.stage.handle(Batch(SOURCE, self.tracker, segment, lambda: None))
+
+    async def commit_now(self, partitions: Iterable[TP]) -> bool:
+        return self.commit(self.world.committed.offset or 0)
+
+    def commit(self, offset: int) -> bool:
+        if self.world.owner is not self:
+            return False
+        self.world.committed = Committed(offset, self.stage.commit_metadata(SOURCE, offset))
+        return True
+
+    def land(self) -> None:
+        """One write reaches Kafka; writes to one partition in order."""
+        if self.pending:
+            number = self.world.rnd.choice(sorted({produced.partition for _, produced in self.pending}))
+            self.acknowledge(next(at for at, (_, each) in enumerate(self.pending) if each.partition == number))
+
+    def tick(self) -> None:
+        self.edit()
+        if self.tracker is not None and self.world.rnd.random() < 0.5:
+            self.commit(self.tracker.low)
+
+
+async def world_of(seed: int, kind: type[SpreadStage], *, void: bool) -> str | None:
+    world = World(seed)
+    rnd = world.rnd
+    spreaders: list[Spreader] = []
+
+    def take_over() -> None:
+        world.clock.advance(rnd.choice((0, 0, 1)))
+        spreaders.append(Spreader(world, kind))
+        world.owner = spreaders[-1]
+
+    take_over()
+    for _ in range(rnd.randint(20, 120)):
+        dice, current = rnd.random(), spreaders[-1]
+        if dice < 0.03:
+            take_over()  # the former owner lives on
+        elif dice < 0.07:
+            current.task.cancel()
+            # Some of what it wrote still lands, and nobody waits for that.
+            lands = current.pending[: rnd.randint(0, len(current.pending))]
+            current.pending = [(TwinBarrier(), produced) for _, produced in lands]
+            for barrier, _ in current.pending:
+                barrier.puts += 1
+            take_over()
+        elif dice < 0.2:
+            current.tick()
+        else:
+            rnd.choice(spreaders[-3:]).land()
+        await settled()
+    take_over()
+    last = spreaders[-1]
+    for _ in range(5_000):
+        last.land()
+        rnd.choice(spreaders).land()
+        await settled()
+        if (
+            last.tracker is not None
+            and last.tracker.low == len(world.ids)
+            and not any(each.pending for each in spreaders)
+        ):
+            break
+    else:
+        return "no progress"
+    for each in spreaders:
+        each.task.cancel()
+    await asyncio.gather(*[each.task for each in spreaders], return_exceptions=True)
+    return judged(world, void=void)
+
+
+def judged(world: World, *, void: bool) -> str | None:
+    first = world.valid(0, void=void)
+    if [order.intake_offset for order in first] != list(range(len(world.ids))):
+        return f"partition 0 has {[order.intake_offset for order in first]}"
+    for number in range(1, PARTITIONS):
+        found = world.valid(number, void=void)
+        if found != first:
+            return f"partition {number} has other orders than partition 0"
+    seen: set[str] = set()
+    for order in first:
+        expected = "duplicate" if order.broadcast in seen and not order.count_only else ""
+        if order.reason != expected:
+            return f"order {order.intake_offset} has the reason {order.reason!r}, not {expected!r}"
+        if not order.count_only:
+            seen.add(order.broadcast)
+    return None
+
+
+def violation(seed: int, kind: type[SpreadStage] = SpreadStage, *, void: bool = True) -> str | None:
+    return asyncio.run(world_of(seed, kind, void=void))
+
+
+class AllAtOnce(SpreadStage):
+    """Partition 0 is not awaited."""
+
+    async def _spread(self, source: Record, value: bytes) -> None:
+        tp = TP(source.topic, source.partition)
+        barrier = self._outbox.barrier()
+        for partition in reversed(range(PARTITIONS)):
+            self._outbox.put(barrier, WALK, partition, value, None, list(self._handover.origin(tp)))
+        await barrier.wait()
+
+
+class Forgetful(SpreadStage):
+    """What a predecessor froze is frozen anew."""
+
+    def _order(self, source: Record) -> bytes:
+        self._handover._registers[SOURCE] = Register("cluster/topic")
+        return super()._order(source)
+
+
+def test_every_partition_has_every_broadcast_once_with_one_audience() -> None:
+    for seed in range(WORLDS):
+        assert violation(seed) is None, f"seed {seed}"
+
+
+def test_a_register_that_is_fenced_first_misses_what_counts_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pushcast.spread.exact.fence_rounds", lambda partitions: (range(1), range(1, partitions)))
+    assert any(violation(seed) for seed in range(MOST_WORLDS_TO_A_VIOLATION))
+
+
+@pytest.mark.parametrize("kind", [AllAtOnce, Forgetful])
+def test_without_the_rule_partitions_differ(kind: type[SpreadStage]) -> None:
+    assert any(violation(seed, kind) for seed in range(MOST_WORLDS_TO_A_VIOLATION))
+
+
+def test_a_planner_that_ignores_fences_walks_what_a_zombie_spread() -> None:
+    assert any(violation(seed, void=False) for seed in range(MOST_WORLDS_TO_A_VIOLATION))

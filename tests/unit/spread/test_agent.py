@@ -1,0 +1,185 @@
+"""SPREAD: one order for each partition, and what is refused by name."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from faust.types import TP
+
+from pushcast.config.settings import Settings
+from pushcast.handover import standing
+from pushcast.model.audience import Topic
+from pushcast.model.clock import ManualClock
+from pushcast.model.words import Lane
+from pushcast.spread.agent import SpreadStage
+from pushcast.spread.exact import SpreadHandover
+from pushcast.stream.batch import Batch, Committed
+from pushcast.stream.tracker import Tracker
+from pushcast.wire import dead_letters, topics
+from pushcast.wire.broadcasts import BroadcastDecoder, Order, decode_order
+from pushcast.wire.control import Kind, Name, Segment, encode
+from pushcast.wire.control_state import ControlState
+from pushcast.wire.headers import FENCE, first
+from pushcast.wire.notifications import ClassRule
+from twins.kafka import OPEN, TwinOutbox, record
+
+INTAKE, WALK = topics.broadcast(Lane.BULK), topics.walk(Lane.BULK)
+SOURCE = TP(INTAKE, 0)
+T0 = 1_790_000_000_000
+SETTINGS = Settings.model_validate({"apps": {"news": {}}, "kafka": {"partitions": 4}})
+
+
+class Eager(TwinOutbox):
+    """Acknowledges at once."""
+
+    def put(self, *args: Any, **options: Any) -> None:
+        super().put(*args, **options)
+        self.acknowledge()
+
+
+class Empty:
+    """A walk topic that nobody has written to."""
+
+    async def ends(self, spots: Iterable[Any]) -> dict[Any, int]:
+        return dict.fromkeys(spots, 0)
+
+    async def read(self, spans: Mapping[Any, Any], on_record: Any) -> None:
+        assert set(spans.values()) == {(0, 0)}
+
+
+class Harness:
+    """The stage after its take-over."""
+
+    def __init__(self) -> None:
+        self.outbox = Eager()
+        self.clock = ManualClock(T0)
+        self.control = ControlState()
+        self.counters: Counter[tuple[str, str]] = Counter()
+        self.tracker = Tracker(0, OPEN)
+        self.decoder = BroadcastDecoder({"news"}, {"default": ClassRule(1)})
+
+    async def log_id(self, topic: str) -> str:
+        return f"cluster/{topic}"
+
+    async def commit_now(self, partitions: Iterable[TP]) -> bool:
+        return True
+
+    async def start(self) -> Harness:
+        outbox, walk_topics = cast(Any, self.outbox), {INTAKE: WALK}
+        handover = SpreadHandover(
+            walk_topics, 4, outbox=outbox, reader=cast(Any, Empty()), clock=self.clock, log_ids=self.log_id
+        )
+        self.stage = SpreadStage(
+            SETTINGS,
+            walk_topics,
+            outbox=outbox,
+            clock=self.clock,
+            handover=handover,
+            control=self.control,
+            counters=self.counters,
+        )
+        self.stage.work = cast(Any, self)
+        await self.stage.assigned({SOURCE: Committed(None, "")})
+        return self
+
+    async def feed(self, *events: dict[str, Any] | bytes | None) -> None:
+        start = self.tracker.low
+        values = [json.dumps(event).encode() if isinstance(event, dict) else event for event in events]
+        records = [
+            record(INTAKE, 0, start + place, None, value, timestamp=T0 + place) for place, value in enumerate(values)
+        ]
+        segment = self.tracker.hand_over(records, self.tracker.arrive(records))
+        await self.stage.handle(Batch(SOURCE, self.tracker, segment, lambda: None))
+
+    def orders(self, partition: int) -> list[Order]:
+        return [
+            decode_order(each.value)
+            for each in self.outbox.log
+            if each.topic == WALK and each.partition == partition and each.value is not None
+        ]
+
+    def letters(self) -> list[tuple[str, str]]:
+        found = [dict(each.headers) for each in self.outbox.log if each.topic == INTAKE + ".dlq"]
+        names = (dead_letters.REASON, dead_letters.STREAMS + "message")
+        return [((each[names[0]] or b"").decode(), (each[names[1]] or b"").decode()) for each in found]
+
+
+def event(**fields: Any) -> dict[str, Any]:
+    return {"id": "b-1", "app": "news", "audience": {"all": True}, "title": "Goal!", **fields}
+
+
+async def test_a_broadcast_becomes_the_same_order_in_every_partition() -> None:
+    harness = await Harness().start()
+    await harness.feed(event())
+    [order] = harness.orders(0)
+    assert (order.broadcast, order.intake_offset, order.recorded_at, order.reason) == ("b-1", 0, T0, "")
+    assert all(harness.orders(partition) == [order] for partition in range(4))
+    assert harness.tracker.low == 1
+
+
+async def test_partition_0_is_fenced_last_and_has_every_order_first() -> None:
+    harness = await Harness().start()
+    await harness.feed(event())
+    fences = [each.partition for each in harness.outbox.log if first(each.headers, FENCE) is not None]
+    assert fences == [1, 2, 3, 0]
+    assert [each.partition for each in harness.outbox.log if each.value is not None] == [0, 1, 2, 3]
+
+
+async def test_fact_9_a_segment_is_frozen_when_the_broadcast_is_spread() -> None:
+    harness = await Harness().start()
+    harness.control.apply(Name(Kind.SEGMENT, "de").key(), encode(Segment({"topic": "a"})))
+    await harness.feed(event(audience={"segment": "de"}))
+    harness.control.apply(Name(Kind.SEGMENT, "de").key(), encode(Segment({"topic": "b"})))
+    assert harness.decoder.decode_frozen(harness.orders(3)[0].event, T0).audience == Topic("a")
+
+
+async def test_fact_17_an_id_is_planned_once() -> None:
+    harness = await Harness().start()
+    await harness.feed(event(), event(title="other"), event(id="b-2"))
+    assert [order.reason for order in harness.orders(2)] == ["", "duplicate", ""]
+    assert harness.counters["spread", "duplicate"] == 1
+
+
+async def test_a_count_claims_no_id_and_is_refused_none() -> None:
+    harness = await Harness().start()
+    await harness.feed(event(count_only=True), event(), event(count_only=True))
+    assert [(order.count_only, order.reason) for order in harness.orders(1)] == [(True, ""), (False, ""), (True, "")]
+
+
+async def test_what_has_expired_before_it_is_spread_is_planned_to_nothing() -> None:
+    harness = await Harness().start()
+    await harness.feed(event(created_at=T0 - 60_000, expires_at=T0 - 1))
+    assert [order.reason for order in harness.orders(0)] == ["expired"]
+
+
+async def test_facts_1_3_4_8_what_is_refused_is_a_dead_letter_and_the_next_goes_on() -> None:
+    harness = await Harness().start()
+    await harness.feed(
+        event(audience={"topics": []}),
+        event(audience=None),
+        event(audience={"condition": "'a' in topics || 'b' in topics && 'c' in topics"}),
+        event(audience={"where": {"or": [{"topic": f"{n}"} for n in range(65)]}}),
+        event(audience={"segment": "unknown"}),
+        b"\xff\xfe",
+        None,
+        event(),
+    )
+    letters = harness.letters()
+    assert [reason for reason, _ in letters] == [
+        *["invalid_field"] * 4,
+        "unknown_segment",
+        "unknown_frame",
+        "tombstone",
+    ]
+    assert "audience.topics has 0 entries; 1 to 20" in letters[0][1]
+    assert "add parentheses" in letters[2][1]
+    assert [order.intake_offset for order in harness.orders(0)] == [7]
+    assert harness.tracker.low == 8
+
+
+async def test_a_commit_carries_the_epoch_of_the_claim() -> None:
+    harness = await Harness().start()
+    assert standing.decode(harness.stage.commit_metadata(SOURCE, 0)).epoch == T0 // 1000

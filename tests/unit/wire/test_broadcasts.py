@@ -1,0 +1,161 @@
+"""Broadcast events: what is taken, what is refused by name, and what orders carry."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pushcast.model.audience import EVERYBODY, And, Not, Or, Segment, Topic
+from pushcast.model.broadcast import Pace
+from pushcast.model.errors import InvalidInput
+from pushcast.wire.broadcasts import BroadcastDecoder, Event, Order, decode_order, encode_order
+from pushcast.wire.notifications import ClassRule
+from pushcast.wire.schemas import avro_type
+
+T0 = 1_790_000_000_000
+HOUR_MS = 3_600_000
+DECODER = BroadcastDecoder({"news"}, {"default": ClassRule(HOUR_MS), "breaking": ClassRule(60_000)})
+
+
+def event(**fields: Any) -> dict[str, Any]:
+    return {"id": "b-1", "app": "news", "audience": {"all": True}, "title": "Goal!", **fields}
+
+
+def decoded(key: bytes | None = b"b-1", **fields: Any) -> Event:
+    return DECODER.decode(key, json.dumps(event(**fields)).encode(), T0)
+
+
+def refused(field: str, says: str, reason: str = "invalid_field", **fields: Any) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        decoded(**fields)
+    assert (caught.value.reason, caught.value.field) == (reason, field)
+    assert says in str(caught.value)
+
+
+def test_a_broadcast_has_a_notifications_content_and_times() -> None:
+    broadcast = decoded(
+        **{"class": "breaking", "options": {"collapse_id": "g"}, "locales": {"de": {"title": "Tor!"}}}
+    ).broadcast
+    note = broadcast.note
+    assert (broadcast.id, broadcast.app, broadcast.audience) == ("b-1", "news", EVERYBODY)
+    assert (note.content.title, note.options.collapse_id, note.klass) == ("Goal!", "g", "breaking")
+    assert (note.created_at, note.expires_at) == (T0, T0 + 60_000)
+
+
+def test_what_a_notification_would_be_refused_for_is_refused() -> None:
+    refused("app", "is required", app=None)
+    refused("app", "not configured", "unknown_app", app="shop")
+    refused("class", "not configured", "unknown_class", **{"class": "x"})
+    refused("title", "required", title=None)
+    refused("expires_at", "before created_at", expires_at=T0 - 1)
+    refused("titel", "typing mistake", "unknown_field", titel="x")
+    refused("options.collapse_id", "64 bytes", options={"collapse_id": "x" * 65})
+
+
+def test_what_only_a_broadcast_can_get_wrong_is_refused() -> None:
+    refused("audience", "is absent", audience=None)
+    refused("user", "has an audience", user="u-1")
+    refused("id", "record key", key=b"other")
+    refused("expires_at", "7 days", expires_at=T0 + 7 * 24 * HOUR_MS + 1)
+    refused("via", "Invalid enum", via="fcm_topic")
+    refused("pace", "over_seconds or per_second", pace={})
+    refused("pace.per_second", "1 to", pace={"per_second": 0})
+    refused("pace.over_seconds", "1 to 86400", pace={"over_seconds": 86_401})
+
+
+def test_fact_25_a_pace_longer_than_the_life_is_refused() -> None:
+    refused("pace.over_seconds", "expires after 3600 s", pace={"over_seconds": 3601})
+    assert decoded(pace={"over_seconds": 3600}).broadcast.pace == Pace(over_seconds=3600)
+
+
+def test_fact_30_shares_and_holdout_are_ten_thousand() -> None:
+    variants = [{"name": "a", "share": 4750}, {"name": "b", "share": 4749, "title": "Goal for Arsenal"}]
+    refused("split", "9999 together", split={"variants": variants, "holdout": 500})
+    variants[1]["share"] = 4750
+    split = decoded(split={"variants": variants, "holdout": 500}).broadcast.split
+    assert split is not None
+    assert [(each.name, each.note.content.title) for each in split.variants] == [
+        ("a", "Goal!"),
+        ("b", "Goal for Arsenal"),
+    ]
+    assert (split.salt, split.holdout, split.unit) == ("b-1", 500, "user")
+
+
+def test_a_broken_split_is_refused_by_name() -> None:
+    whole = {"name": "a", "share": 10_000}
+    refused("split.variants", "1 to 100", split={"variants": []})
+    refused("split.variants", "twice", split={"variants": [{**whole, "share": 5000}] * 2})
+    refused("split.variants[0].name", "1 to 64", split={"variants": [{**whole, "name": ""}]})
+    refused(
+        "locales",
+        "one language tag",
+        split={"variants": [{**whole, "locales": {"de": {"title": "x"}, "DE": {"title": "y"}}}]},
+    )
+
+
+def test_fact_28_a_split_gives_users_to_variants_by_their_bucket() -> None:
+    variants = [{"name": "a", "share": 1432}, {"name": "b", "share": 1}, {"name": "c", "share": 5550}]
+    split = decoded(split={"variants": variants, "holdout": 3017}).broadcast.split
+    assert split is not None
+    first, second = split.of("u-1", b"u-1\0news\0d-1"), split.of("u-2", b"")
+    assert first is not None
+    assert first.name == "b"  # 1432
+    assert second is None  # 6983 is the first that is held out
+
+
+def test_avro_and_json_say_the_same() -> None:
+    fields = json.loads(
+        json.dumps(event(audience={"topics": ["a", "b"]}, pace={"over_seconds": 60}, body="1:0", data={"m": "1"}))
+    )
+    own = {f"{name}_json": json.dumps(fields.pop(name)) for name in ("audience", "pace")}
+    value = avro_type("broadcast").encode({**fields, **own})
+    from_avro, from_json = (
+        DECODER.decode(b"b-1", value, T0),
+        decoded(audience={"topics": ["a", "b"]}, pace={"over_seconds": 60}, body="1:0", data={"m": "1"}),
+    )
+    assert from_avro.broadcast == from_json.broadcast
+    with pytest.raises(InvalidInput, match="audience_json is no JSON object"):
+        DECODER.decode(b"b-1", avro_type("broadcast").encode({**fields, **own, "audience_json": "[]"}), T0)
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [
+        {"all": True},
+        {"topics": ["a", "b"]},
+        {"condition": "!('a' in topics)"},
+        {"segment": "s"},
+        {"where": {"not": {"segment": "s"}}},
+    ],
+)
+def test_a_frozen_event_is_the_same_broadcast_without_names(audience: dict[str, Any]) -> None:
+    known = {"s": And((Topic("x"), Or((Topic("y"), Topic("z")))))}
+    found = decoded(audience=audience, split={"variants": [{"name": "a", "share": 10_000, "body": "b"}]})
+    again = DECODER.decode_frozen(found.frozen(known.get), T0 + HOUR_MS)
+    assert again.note == found.broadcast.note
+    assert again.split == found.broadcast.split
+    known["s"] = And((Topic("edited"),))
+    expected = {
+        "segment": And((Topic("x"), Or((Topic("y"), Topic("z"))))),
+        "where": Not(And((Topic("x"), Or((Topic("y"), Topic("z")))))),
+    }
+    form = next(iter(audience))
+    assert again.audience == expected.get(form, found.broadcast.audience)
+
+
+def test_an_order_is_read_as_it_was_written() -> None:
+    order = Order(
+        "b-1",
+        "cluster/topic",
+        7,
+        T0,
+        False,
+        "",
+        decoded(audience={"segment": "s"}).frozen({"s": Segment("t"), "t": Topic("a")}.get),
+    )
+    assert decode_order(encode_order(order)) == order
+    assert DECODER.decode_frozen(order.event, T0).audience == Topic("a")
+    with pytest.raises(InvalidInput):
+        decode_order(b"\xc3\x01nothing of ours")
