@@ -122,9 +122,8 @@ class ControlState:
         return self.segments.get(name)
 
     def _name(self, subject: Name, entry: Entry | None) -> None:
-        known: dict[str, Any] = {Kind.STOP: self.stops, Kind.HOLD: self.holds, Kind.SEGMENT: self.segments}[
-            subject.kind
-        ]
+        kinds: dict[Kind, dict[str, Any]] = {Kind.STOP: self.stops, Kind.HOLD: self.holds, Kind.SEGMENT: self.segments}
+        known = kinds[subject.kind]
         if entry is None:
             known.pop(subject.name, None)
             return

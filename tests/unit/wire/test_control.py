@@ -4,9 +4,10 @@ import logging
 
 import pytest
 
+from pushcast.model.audience import Locale
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
-from pushcast.wire.control import Breaker, Kind, Pause, Subject, decode, encode, parse_key
+from pushcast.wire.control import Breaker, Halt, Kind, Name, Pause, Segment, Subject, decode, encode, parse_key
 from pushcast.wire.control_state import MAX_ENTRIES, MAX_WINDOWS, Change, ControlState, Event
 
 APNS = Platform.APNS
@@ -188,3 +189,40 @@ def test_memory_is_bounded() -> None:
     assert state.ignored == {"too_many": 6}
     put(state, BREAKER, opened(since=900, at=900))
     assert state.held("news", APNS, Lane.BULK), "what is known already still changes"
+
+
+def test_stops_holds_and_segments_have_one_name_with_or_without_slashes() -> None:
+    state = ControlState()
+    for kind, known in ((Kind.STOP, state.stops), (Kind.HOLD, state.holds)):
+        key = Name(kind, "sale/2026").key()
+        state.apply(key, encode(Halt(since_ms=1)))
+        assert known == {"sale/2026": Halt(since_ms=1)}
+        state.apply(key, None)
+        assert known == {}
+    state.apply(b"segment/de", encode(Segment({"locale": "de"})))
+    assert state.segment("de") == Locale("de")
+    assert state.segment("fr") is None
+    assert not state.ignored
+
+
+@pytest.mark.parametrize("key", [b"stop/", b"hold/" + b"x" * 257, b"segment/a/b", b"segment/"])
+def test_a_name_that_cannot_be_is_ignored(key: bytes) -> None:
+    state = ControlState()
+    state.apply(key, encode(Halt(since_ms=1)))
+    assert state.ignored == {"key_invalid": 1}
+
+
+def test_a_broken_segment_leaves_the_one_before() -> None:
+    state = ControlState()
+    state.apply(b"segment/de", encode(Segment({"locale": "de"})))
+    state.apply(b"segment/de", encode(Segment({"locale": 7})))
+    assert state.segment("de") == Locale("de")
+    assert state.ignored == {"invalid_field": 1}
+
+
+def test_no_more_than_10000_of_a_kind_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pushcast.wire.control_state.MAX_NAMES", 2)
+    state = ControlState()
+    for name in ("a", "b", "c", "a"):
+        state.apply(Name(Kind.STOP, name).key(), encode(Halt(since_ms=1)))
+    assert (set(state.stops), state.ignored) == ({"a", "b"}, {"too_many": 1})
