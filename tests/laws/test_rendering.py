@@ -14,20 +14,18 @@ from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.providers.apns.message import render as render_apns
 from pushcast.providers.expo.message import render as render_expo
-from pushcast.providers.fcm.message import END
-from pushcast.providers.fcm.message import render as render_fcm
 from pushcast.providers.identity import HOLE, NAME_CHARS
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.webpush.encryption import MAX_PLAINTEXT_BYTES
 from pushcast.providers.webpush.message import render as render_webpush
 from pushcast.wire.batches import decode_batch, encode_batch
 from unit.providers.fields import message_of
-from unit.providers.messages import NOW_MS
+from unit.providers.messages import fcm_bodies
 
 NAME = b"0" * NAME_CHARS
 RENDERERS: dict[str, Callable[[Message], bytes]] = {
     "apns": lambda message: render_apns(message, "com.example.news").body,
-    "fcm": lambda message: NAME.join(render_fcm(message).parts(NOW_MS + 60_000, NOW_MS, 0)) + b"token" + END,
+    "fcm": lambda message: fcm_bodies(message)[0],
     "expo": lambda message: render_expo(message).replace(HOLE, NAME),
     "webpush": lambda message: render_webpush(message).plaintext.replace(HOLE, NAME),
 }

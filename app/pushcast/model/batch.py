@@ -139,7 +139,8 @@ class Message:
 
     def has_now_or_never(self) -> bool:
         """Whether a target may be now or never; False is certain. Cheap: asked once for each message."""
-        return min(self.targets.expires_at, default=1) <= max(self.created_at, default=0)
+        expires_at, created_at = self.targets.expires_at, self.created_at
+        return bool(expires_at and created_at) and min(expires_at) <= max(created_at)
 
     def is_now_or_never(self, target: int) -> bool:
         """Whether this target expires when its notification was created: it is handed over once, at once, or not."""

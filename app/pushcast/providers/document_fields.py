@@ -99,7 +99,7 @@ FIELDS: Final = (
         "without it: the delivery id",
         Cell("`apns-collapse-id`", _HEADERS),
         Cell("`android.notification.tag`; `apns.headers`: `apns-collapse-id`", f"{_FCM}AndroidNotification"),
-        Cell("`collapseId`, `tag`", _EXPO),
+        Cell("`tag`", _EXPO),
         Cell("`options.tag`", f"{_WEB}tag"),
     ),
     Field(
@@ -191,6 +191,9 @@ those of its discovery document (`simulators/fcm/v1.json`), by which the simulat
 |---|---|---|---|---|
 """
 _TAIL: Final = f"""
+`pc` is our object for apps and their extensions: {{id, image, link, actions}}, `id` being the notification's. It is \
+there when there is an image, a link or an action, and on Web Push for a badge. `data` may not have a key `pc`.
+
 `platforms.<p>` is merged into the platform's message at the end (RFC 7396: objects merge, arrays and scalars replace, \
 null removes): for APNs the payload, for FCM `message`, for Expo the message, for Web Push the options with `title` \
 beside them. The kind of push is decided afterwards. Refused (`invalid_field`, with the key) are \

@@ -10,15 +10,22 @@ from pushcast.model.batch import Message
 from pushcast.model.notification import Content
 from pushcast.model.overrides import merged
 from pushcast.model.words import Platform, Reason
+from pushcast.providers.identity import notification_id
 from pushcast.providers.unsendable import Unsendable
 
 #: Key of the object that tells an app what no field of its platform does.
 OWN_KEY: Final = "pc"
 
 
-def own_object(content: Content) -> dict[str, Any]:
-    """Image, link and actions, for apps (and their extensions) that show them themselves; empty: there are none."""
-    own: dict[str, Any] = {}
+def has_own_object(content: Content) -> bool:
+    """Whether a message of this content tells its app more than the fields of its platform do."""
+    return bool(content.image or content.link or content.actions)
+
+
+def own_object(message: Message) -> dict[str, Any]:
+    """The notification's id, image, link and actions, for apps (and their extensions) that show or report them."""
+    content = message.content
+    own: dict[str, Any] = {"id": notification_id(message)}
     if content.image:
         own["image"] = content.image
     if content.link:
@@ -31,11 +38,10 @@ def own_object(content: Content) -> dict[str, Any]:
     return own
 
 
-def data_of(content: Content) -> dict[str, Any]:
+def data_of(message: Message) -> dict[str, Any]:
     """The producer's data, and ours in its own key."""
-    if not (content.image or content.link or content.actions):
-        return content.data
-    return {**content.data, OWN_KEY: own_object(content)}
+    content = message.content
+    return {**content.data, OWN_KEY: own_object(message)} if has_own_object(content) else content.data
 
 
 def overridden(fields: dict[str, Any], message: Message, platform: Platform) -> dict[str, Any]:

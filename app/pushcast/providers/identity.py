@@ -23,6 +23,9 @@ CollapseBy = Literal["notification", "content"]
 HOLE: Final = b"\0"
 NAME_CHARS: Final = 2 * DELIVERY_ID_BYTES
 NAME: Final = orjson.Fragment(b'"\0"')
+#: Where the producer's id of the notification goes, in a text that notifications share.
+ID_HOLE: Final = b"\3"
+_ID: Final = orjson.Fragment(b'"\3"')
 
 
 def automatic_names(message: Message, indices: Sequence[int], by: CollapseBy) -> list[bytes]:
@@ -30,9 +33,60 @@ def automatic_names(message: Message, indices: Sequence[int], by: CollapseBy) ->
     if by == "content":
         return [hexlify(message.content_hash)] * len(indices)
     delivery_ids = message.targets.delivery_id
-    return [hexlify(delivery_ids[index]) for index in indices]
+    return list(map(hexlify, map(delivery_ids.__getitem__, indices)))
 
 
-def filled_size(text: bytes) -> int:
-    """Bytes of a rendered text once its holes are filled."""
-    return len(text) + text.count(HOLE) * (NAME_CHARS - len(HOLE))
+def notification_id(message: Message) -> str | orjson.Fragment:
+    """What stands in a rendered text for the producer's id: itself where all targets share it, else a hole."""
+    ids = message.notification_ids
+    return ids[0] if len(ids) == 1 else _ID
+
+
+def with_ids(text: bytes, message: Message, indices: Sequence[int]) -> list[bytes]:
+    """The text for each of the targets, with the ids of their notifications. Those that share it get one object."""
+    if len(message.notification_ids) == 1 or ID_HOLE not in text:
+        return [text] * len(indices)
+    texts, notifications = _Texts(text, message.notification_ids), message.targets.notification
+    return [texts[notifications[index]] for index in indices]
+
+
+def filled(text: bytes, message: Message, indices: Sequence[int], by: CollapseBy) -> list[bytes]:
+    """The text for each of the targets, without any holes."""
+    if HOLE not in text:
+        return with_ids(text, message, indices)
+    names = automatic_names(message, indices, by)
+    if len(message.notification_ids) == 1 or ID_HOLE not in text:
+        parts = text.split(HOLE)
+        return [name.join(parts) for name in names]
+    texts = with_ids(text, message, indices)
+    return [own.replace(HOLE, name) for own, name in zip(texts, names, strict=True)]
+
+
+def filled_size(text: bytes, message: Message) -> int:
+    """Bytes of a rendered text once its holes are filled, with the longest of the message's ids."""
+    return size_with_ids(text, message) + text.count(HOLE) * (NAME_CHARS - len(HOLE))
+
+
+def size_with_ids(text: bytes, message: Message) -> int:
+    """Bytes of a rendered text that has holes for ids alone, with the longest of them."""
+    ids = message.notification_ids
+    if len(ids) == 1 or ID_HOLE not in text:
+        return len(text)
+    return len(text) + text.count(ID_HOLE) * (max(map(len, map(quoted, ids))) - len(ID_HOLE))
+
+
+class _Texts(dict[int, bytes]):
+    """Filled once for each notification, however many targets it has."""
+
+    def __init__(self, text: bytes, ids: Sequence[str]) -> None:
+        self._parts = text.split(ID_HOLE)
+        self._ids = ids
+
+    def __missing__(self, index: int) -> bytes:
+        text = self[index] = quoted(self._ids[index]).join(self._parts)
+        return text
+
+
+def quoted(text: str) -> bytes:
+    """As it stands between the quotes of JSON."""
+    return orjson.dumps(text)[1:-1]

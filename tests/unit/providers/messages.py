@@ -6,8 +6,15 @@ from typing import Any
 
 from pushcast.model.batch import Message, Targets
 from pushcast.model.notification import Content, Options
+from pushcast.providers.fcm.bodies import bodies
+from pushcast.providers.fcm.message import render as render_fcm
 
 NOW_MS = 1_800_000_000_000
+
+
+def fcm_bodies(message: Message, now_ms: int = NOW_MS) -> list[bytes]:
+    """What FCM gets for each target."""
+    return bodies(message, *render_fcm(message), range(len(message.targets)), now_ms, "notification")
 
 
 def message(

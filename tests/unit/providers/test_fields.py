@@ -16,8 +16,6 @@ from pushcast.model.batch import Message
 from pushcast.providers.apns.message import render as render_apns
 from pushcast.providers.expo.message import Recipient, request_body
 from pushcast.providers.expo.message import render as render_expo
-from pushcast.providers.fcm.message import END
-from pushcast.providers.fcm.message import render as render_fcm
 from pushcast.providers.identity import HOLE
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.webpush.message import render as render_webpush
@@ -25,7 +23,7 @@ from pushcast.simulators.apns.validation import refuse_payload
 from pushcast.simulators.expo.messages import parse as parse_expo
 from pushcast.simulators.fcm.messages import parse as parse_fcm
 from unit.providers.fields import CASES, message_of
-from unit.providers.messages import NOW_MS
+from unit.providers.messages import fcm_bodies
 
 NAME = b"0" * 32
 GOLDEN = Path(__file__).parent / "golden"
@@ -39,8 +37,8 @@ def apns(message: Message) -> Any:
 
 
 def fcm(message: Message) -> Any:
-    parts = render_fcm(message).parts(NOW_MS + 3_600_000, NOW_MS, 0)
-    body = NAME.join(parts) + b"token-of-sixteen:APA91b" + END
+    message.targets.address = [b"token-of-sixteen:APA91b"]
+    [body] = fcm_bodies(message)
     assert parse_fcm(body).fault is None
     return json.loads(body)
 

@@ -24,6 +24,6 @@ def test_by_content_equal_texts_share_a_name_and_others_do_not() -> None:
 
 def test_the_size_of_a_text_is_that_of_its_filled_form() -> None:
     text = b'{"tag":"' + HOLE + b'","collapseId":"' + HOLE + b'"}'
-    assert filled_size(text) == len(text.replace(HOLE, automatic_names(message(), [0], "notification")[0]))
-    assert filled_size(b"{}") == 2
+    assert filled_size(text, message()) == len(text.replace(HOLE, automatic_names(message(), [0], "notification")[0]))
+    assert filled_size(b"{}", message()) == 2
     assert len(automatic_names(message(), [0], "content")[0]) == NAME_CHARS

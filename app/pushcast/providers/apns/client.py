@@ -12,7 +12,7 @@ from pushcast.providers.apns.message import Headers, apns_id, render
 from pushcast.providers.apns.verdicts import judge
 from pushcast.providers.client import Setup, TemplateProvider
 from pushcast.providers.expiry import epoch_seconds, expiries
-from pushcast.providers.identity import automatic_names
+from pushcast.providers.identity import automatic_names, with_ids
 from pushcast.providers.port import Disposition, Part, Result
 from pushcast.providers.requests import Requests, Shelf
 from pushcast.providers.unsendable import render_or_refuse
@@ -71,7 +71,7 @@ class ApnsProvider(TemplateProvider):
             columns[3] += [collapse_id] * count
         elif collapses:
             columns[3] += automatic_names(message, sound, self.collapse_by)
-        columns[-1] += [rendered.body] * count
+        columns[-1] += with_ids(rendered.body, message, sound)
         return results
 
     def judge(self, response: Response, now_ms: int, key: Hashable) -> Verdict:

@@ -18,6 +18,7 @@ from pushcast.model.words import Platform, Reason
 from pushcast.providers.apns.live_activity import fields_of
 from pushcast.providers.apple import add_apple_fields, apple_sound
 from pushcast.providers.extras import data_of, overridden, too_large
+from pushcast.providers.identity import size_with_ids
 from pushcast.providers.unsendable import Unsendable
 
 MAX_PAYLOAD_BYTES: Final = 4096
@@ -84,15 +85,16 @@ def render(message: Message, topic: str) -> Rendered:
     options = message.options
     if "aps" in message.content.data:
         raise Unsendable(Reason.RESERVED_DATA_KEY, "data: the key 'aps' belongs to APNs", "data.aps")
-    payload = overridden({"aps": _aps(message), **data_of(message.content)}, message, Platform.APNS)
+    payload = overridden({"aps": _aps(message), **data_of(message)}, message, Platform.APNS)
     aps = payload.setdefault("aps", {})
     if not isinstance(aps, dict):
         raise Unsendable(Reason.INVALID_FIELD, "platforms.apns.aps is no object", "platforms.apns.aps")
-    push_type = str(options.push_type)
-    if push_type == "alert" and not aps.keys() & {"alert", "sound", "badge"}:
+    push_type: str = options.push_type
+    alerts = "alert" in aps or "sound" in aps or "badge" in aps
+    if push_type == "alert" and not alerts:
         push_type = "background"
     if push_type == "background":
-        if aps.keys() & {"alert", "sound", "badge"}:
+        if alerts:
             raise Unsendable(
                 "background_shows_something", "push_type background takes no title, body, sound or badge", "push_type"
             )
@@ -109,8 +111,9 @@ def render(message: Message, topic: str) -> Rendered:
             "push_type",
         )
     body = orjson.dumps(payload)
-    if len(body) > kind.max_payload_bytes:
-        raise too_large(f"APNs payload of push type {push_type}", len(body), kind.max_payload_bytes)
+    size = size_with_ids(body, message)
+    if size > kind.max_payload_bytes:
+        raise too_large(f"APNs payload of push type {push_type}", size, kind.max_payload_bytes)
     headers = _headers(push_type, options.priority, topic)
     collapse_id = _collapse_id(options)
     return Rendered(headers, collapse_id, collapse_id is not None or push_type == "alert", body, kind.stored)

@@ -30,7 +30,7 @@ from pushcast.providers.expo.verdicts import (
     read_receipts,
     read_send,
 )
-from pushcast.providers.identity import HOLE, CollapseBy, automatic_names
+from pushcast.providers.identity import CollapseBy, filled
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable, render_or_refuse
@@ -126,12 +126,7 @@ class ExpoProvider:
             return
         sending = Sending(on_results, len(sound), may_leave)
         now = self._clock.monotonic_seconds()
-        parts = content.split(HOLE)
-        contents = (
-            [content] * len(sound)
-            if len(parts) == 1
-            else [name.join(parts) for name in automatic_names(message, sound, self._collapse_by)]
-        )
+        contents = filled(content, message, sound, self._collapse_by)
         self._line.extend(
             Push(sending, index, Recipient(addresses[index], own, epoch_seconds(expires_at[index])), now)
             for index, own in zip(sound, contents, strict=True)

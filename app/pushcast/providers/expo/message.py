@@ -16,7 +16,7 @@ from pushcast.model.batch import Message
 from pushcast.model.words import Platform
 from pushcast.providers.apple import apple_sound
 from pushcast.providers.extras import data_of, overridden, refuse_background_with_something, too_large
-from pushcast.providers.identity import NAME
+from pushcast.providers.identity import NAME, filled_size
 from pushcast.providers.unsendable import Unsendable
 
 MAX_PAYLOAD_BYTES: Final = 4096
@@ -49,16 +49,16 @@ def is_token(address: bytes) -> bool:
 def render(message: Message) -> bytes:
     """The message's JSON object without `to` and `expiration`.
 
-    Shown messages carry `collapseId` and `tag` (what replaces what on iOS and Android): the collapse id, or holes for
-    each delivery's own (`identity`). What shows nothing wakes the app. Raises Unsendable: payload_too_large,
-    push_type_unsupported, background_shows_something.
+    Shown messages carry `tag` (what replaces what on Android): the collapse id, or a hole for each delivery's own
+    (`identity`). `collapseId`, which is for iOS too, is only ever the producer's (docs/decisions/0018). What shows
+    nothing wakes the app. Raises Unsendable: payload_too_large, push_type_unsupported, background_shows_something.
     """
     options, content = message.options, message.content
     if options.push_type not in PUSH_TYPES:
         raise Unsendable("push_type_unsupported", f"push_type {options.push_type} cannot be sent by Expo", "push_type")
     refuse_background_with_something(message)
     fields = _fields(message)
-    size = len(orjson.dumps({name: fields[name] for name in _COUNTED if name in fields}))
+    size = filled_size(orjson.dumps({name: fields[name] for name in _COUNTED if name in fields}), message)
     fields = overridden(fields, message, Platform.EXPO)
     size += len(orjson.dumps(content.platforms.get(Platform.EXPO) or {})) - len(b"{}")
     if size > MAX_PAYLOAD_BYTES:
@@ -75,11 +75,11 @@ def _fields(message: Message) -> dict[str, Any]:
     options, content = message.options, message.content
     texts = (("title", content.title), ("subtitle", content.subtitle), ("body", content.body))
     fields: dict[str, Any] = {key: text for key, text in texts if text}
-    data = data_of(content)
+    data = data_of(message)
     if data:
         fields["data"] = data
-    if options.collapse_id or content.shown:
-        fields["collapseId"] = options.collapse_id or NAME
+    if options.collapse_id:  # not the delivery's own: Expo makes it FCM's collapse_key, of which Android keeps four
+        fields["collapseId"] = options.collapse_id
     if content.shown:
         fields["tag"] = options.collapse_id or NAME
     if options.sound:

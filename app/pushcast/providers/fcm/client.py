@@ -11,10 +11,9 @@ from pushcast.http2.request import Response, Template, Wrapped
 from pushcast.model.batch import Message
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.client import Setup, TemplateProvider
-from pushcast.providers.expiry import expiries
-from pushcast.providers.fcm.message import END, TARGET_PREFIX, Rendered, render
+from pushcast.providers.fcm.bodies import TARGET_PREFIX, bodies
+from pushcast.providers.fcm.message import render
 from pushcast.providers.fcm.verdicts import judge
-from pushcast.providers.identity import CollapseBy, automatic_names
 from pushcast.providers.port import Disposition, Part, Result
 from pushcast.providers.requests import Requests, Shelf
 from pushcast.providers.unsendable import render_or_refuse
@@ -45,7 +44,7 @@ class FcmProvider(TemplateProvider):
             requests = shelf.requests(None, 1, len(sound))
             requests.owners += [part] * len(sound)
             requests.targets += sound
-            requests.columns[0] += _bodies(message, rendered, sound, self.clock.now_ms(), self.collapse_by)
+            requests.columns[0] += bodies(message, *rendered, sound, self.clock.now_ms(), self.collapse_by)
         return results
 
     def judge(self, response: Response, now_ms: int, key: Hashable) -> Verdict:
@@ -71,24 +70,6 @@ class FcmProvider(TemplateProvider):
             return None
         name = answer.get("name") if isinstance(answer, dict) else None
         return name if isinstance(name, str) else None
-
-
-def _bodies(
-    message: Message, rendered: Rendered, indices: list[int], now_ms: int, collapse_by: CollapseBy
-) -> list[bytes]:
-    """A whole body per target, so that messages of any content share a template."""
-    targets = message.targets
-    addresses, kinds, expires_at = targets.address, targets.kind, expiries(message)
-    bodies = []
-    last: tuple[int, int] | None = None
-    parts: list[bytes] = []
-    for index, name in zip(indices, automatic_names(message, indices, collapse_by), strict=True):
-        key = (kinds[index], expires_at[index])
-        if key != last:
-            last = key
-            parts = rendered.parts(key[1], now_ms, key[0])
-        bodies.append(name.join(parts) + addresses[index] + END)
-    return bodies
 
 
 def _sound_tokens(message: Message, indices: Sequence[int]) -> tuple[list[int], list[Result]]:

@@ -5,6 +5,7 @@ https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -13,10 +14,17 @@ from pushcast.model.batch import Message
 from pushcast.model.notification import Content, Options
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.apple import add_apple_fields, apple_sound
-from pushcast.providers.expiry import epoch_seconds, ttl_seconds
-from pushcast.providers.extras import data_of, json_text, overridden, refuse_background_with_something
+from pushcast.providers.extras import (
+    OWN_KEY,
+    has_own_object,
+    json_text,
+    overridden,
+    own_object,
+    refuse_background_with_something,
+)
+from pushcast.providers.fcm.bodies import EXPIRATION_HOLE, TTL_HOLE
 from pushcast.providers.fcm.size import MAX_PAYLOAD_BYTES, check_size
-from pushcast.providers.identity import HOLE, NAME
+from pushcast.providers.identity import HOLE, ID_HOLE, NAME, filled_size, quoted
 from pushcast.providers.unsendable import Unsendable
 
 RESERVED_KEYS: Final = frozenset(("from", "message_type"))
@@ -25,13 +33,12 @@ RESERVED_PREFIXES: Final = ("google.", "gcm.")
 PUSH_TYPES: Final = frozenset(("alert", "background", "voip"))
 
 
-_TTL: Final = b"\1"
-_EXPIRATION: Final = b"\2"
-_TTL_SECONDS: Final = orjson.Fragment(b'"\1s"')
-_TTL_HEADER: Final = orjson.Fragment(b'"\1"')
-_EXPIRATION_HEADER: Final = orjson.Fragment(b'"\2"')
-TARGET_PREFIX: Final = {0: b',"token":"', 1: b',"fid":"'}  # by index into model.batch.KINDS
-END: Final = b'"}}'
+_TTL_SECONDS: Final = orjson.Fragment(b'"%bs"' % TTL_HOLE)
+_TTL_HEADER: Final = orjson.Fragment(b'"%b"' % TTL_HOLE)
+_EXPIRATION_HEADER: Final = orjson.Fragment(b'"%b"' % EXPIRATION_HOLE)
+#: Stands for the texts where only their being there matters.
+_SHOWN: Final = {"title": ""}
+_HOLES: Final = (TTL_HOLE, HOLE, ID_HOLE)
 
 
 # An Android block with one of these shows something without the notification beside it.
@@ -39,19 +46,10 @@ _ANDROID_TEXTS: Final = frozenset(("title", "body", "title_loc_key", "body_loc_k
 
 
 class Rendered(NamedTuple):
-    """`head` + `rest` are the body up to its target. `rest` has holes for times and for each delivery's own tag."""
+    """`head` + `rest` are the body up to its target, with the holes of `fcm.bodies` in `rest`."""
 
     head: bytes
     rest: bytes
-
-    def parts(self, expires_at: int, now_ms: int, kind: int) -> list[bytes]:
-        """The body of targets with this expiry (milliseconds, `expiries`) and kind of address.
-
-        It lacks the delivery's own tag between the parts, and the address and `END` after the last one.
-        """
-        ttl, expiration = b"%d" % ttl_seconds(expires_at, now_ms), b"%d" % epoch_seconds(expires_at)
-        rest = self.rest.replace(_TTL, ttl).replace(_EXPIRATION, expiration)
-        return (self.head + rest + TARGET_PREFIX[kind]).split(HOLE)
 
 
 def render(message: Message) -> Rendered:
@@ -70,22 +68,46 @@ def render(message: Message) -> Rendered:
         )
     refuse_background_with_something(message)
     _check_data(content)
-    urgent = options.priority == "high" and options.push_type != "background"
-    fields = overridden(_fields(message, urgent), message, Platform.FCM)
-    _settle_kind(fields, urgent, options.collapse_id)
-    text = orjson.dumps(fields)
-    if len(text) > MAX_PAYLOAD_BYTES:  # as JSON and with all else; what counts is less
-        check_size(fields)
-    first_hole = text.index(_TTL)
-    if HOLE in text:
-        first_hole = min(first_hole, text.index(HOLE))
     head = b'{"validate_only":true,"message":' if options.dry_run else b'{"message":'
+    if _is_plain(content) and options.live_activity is None:  # as nearly all: no more than texts and data
+        fields = _texts_and_data(message)
+        text = orjson.dumps(fields)
+        rest = _rest(options, "notification" in fields)
+        if len(text) + len(rest) > MAX_PAYLOAD_BYTES:
+            check_size(_fields(message), message)
+        return Rendered(head + text[:-1] + b"," if fields else head + b"{", rest)
+    fields = overridden(_fields(message), message, Platform.FCM)
+    _settle_kind(fields, options)
+    text = orjson.dumps(fields)
+    if filled_size(text, message) > MAX_PAYLOAD_BYTES:  # as JSON and with all else; what counts is less
+        check_size(fields, message)
+    first_hole = min(at for hole in _HOLES if (at := text.find(hole)) >= 0)
     return Rendered(head + text[:first_hole], text[first_hole:-1])
 
 
-def _fields(message: Message, urgent: bool) -> dict[str, Any]:
+def _is_plain(content: Content) -> bool:
+    return not (has_own_object(content) or content.subtitle or content.category or content.platforms)
+
+
+@lru_cache(maxsize=1024)
+def _rest(options: Options, shown: bool) -> bytes:
+    """What follows texts and data in a message that has no more than these: options alone decide it."""
+    content = Content("shown" if shown else None)
+    fields = _blocks(content, options)
+    if shown:
+        fields["notification"] = _SHOWN
+    _settle_kind(fields, options)
+    fields.pop("notification", None)
+    return orjson.dumps(fields)[1:-1]
+
+
+def _fields(message: Message) -> dict[str, Any]:
     """FCM's message before what its kind decides."""
-    options, content = message.options, message.content
+    return _texts_and_data(message) | _blocks(message.content, message.options)
+
+
+def _texts_and_data(message: Message) -> dict[str, Any]:
+    content = message.content
     texts = (("title", content.title), ("body", content.body))
     notification = {key: text for key, text in texts if text}
     fields: dict[str, Any] = {}
@@ -93,14 +115,22 @@ def _fields(message: Message, urgent: bool) -> dict[str, Any]:
         if content.image:
             notification["image"] = content.image
         fields["notification"] = notification
-    data = data_of(content)
+    data: dict[str, Any] = {key: json_text(value) for key, value in content.data.items()}
+    if has_own_object(content):
+        data[OWN_KEY] = _own_text(message)
     if data:
-        fields["data"] = {key: json_text(value) for key, value in data.items()}
+        fields["data"] = data
+    return fields
+
+
+def _blocks(content: Content, options: Options) -> dict[str, Any]:
+    """What else there is: android, apns and webpush, for whatever is shown."""
+    urgent, fields = _is_urgent(options), {}
     android: dict[str, Any] = {"priority": "high" if urgent else "normal"}
     if options.collapse_id:
         android["collapse_key"] = options.collapse_id
     android["ttl"] = _TTL_SECONDS
-    if notification:
+    if content.title or content.body:
         android["notification"] = _android_notification(content, options)
     fields["android"] = android
     aps = _aps(content, options)
@@ -111,6 +141,12 @@ def _fields(message: Message, urgent: bool) -> dict[str, Any]:
     if options.analytics_label:
         fields["fcm_options"] = {"analytics_label": options.analytics_label}
     return fields
+
+
+def _own_text(message: Message) -> orjson.Fragment:
+    """Our object as a text, as all of `data` is; the hole for the notification's id stays one."""
+    parts = orjson.dumps(own_object(message)).split(ID_HOLE)
+    return orjson.Fragment(b'"' + ID_HOLE.join(quoted(part.decode()) for part in parts) + b'"')
 
 
 def _android_notification(content: Content, options: Options) -> dict[str, Any]:
@@ -142,7 +178,11 @@ def _aps(content: Content, options: Options) -> dict[str, Any]:
     return aps
 
 
-def _settle_kind(fields: dict[str, Any], urgent: bool, collapse_id: str | None) -> None:
+def _is_urgent(options: Options) -> bool:
+    return options.priority == "high" and options.push_type != "background"
+
+
+def _settle_kind(fields: dict[str, Any], options: Options) -> None:
     """What an alert has on each platform and a background push has not, by what the message shows in the end."""
     shown = bool(fields.get("notification"))
     android, apns = fields["android"], fields["apns"]
@@ -154,9 +194,9 @@ def _settle_kind(fields: dict[str, Any], urgent: bool, collapse_id: str | None) 
     aps = aps if isinstance(aps, dict) else {}
     alert = shown or bool(aps.keys() & {"alert", "sound", "badge"})
     headers = apns["headers"]
-    headers.setdefault("apns-priority", "10" if urgent and alert else "5")
-    if collapse_id or alert:
-        headers["apns-collapse-id"] = collapse_id or NAME
+    headers.setdefault("apns-priority", "10" if alert and _is_urgent(options) else "5")
+    if options.collapse_id or alert:
+        headers["apns-collapse-id"] = options.collapse_id or NAME
     if not alert:
         aps["content-available"] = 1
         headers.setdefault("apns-push-type", "background")

@@ -10,15 +10,19 @@ from typing import Any, Final
 
 import orjson
 
-from pushcast.providers.extras import json_text, too_large
-from pushcast.providers.identity import NAME, NAME_CHARS
+from pushcast.model.batch import Message
+from pushcast.providers.extras import OWN_KEY, json_text, own_object, too_large
+from pushcast.providers.identity import NAME, NAME_CHARS, quoted
 
 MAX_PAYLOAD_BYTES: Final = 4096
 
 
-def check_size(fields: dict[str, Any]) -> None:
+def check_size(fields: dict[str, Any], message: Message) -> None:
     """Raises Unsendable (payload_too_large) that names the part that is too large."""
     notification, data = _object(fields, "notification"), _object(fields, "data")
+    if OWN_KEY in data:
+        longest = max(message.notification_ids, key=lambda each: len(quoted(each)))
+        data = {**data, OWN_KEY: json_text({**own_object(message), "id": longest})}
     sizes = {"FCM notification and data": _counted(notification) + _counted(data)}
     for name in ("android", "webpush"):
         block = _object(fields, name)

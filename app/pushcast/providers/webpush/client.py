@@ -18,7 +18,7 @@ from pushcast.model.words import Platform, Reason
 from pushcast.providers.doubt import Doubt
 from pushcast.providers.engines.engine import Columns, Engine
 from pushcast.providers.expiry import NOW_OR_NEVER, expiries, ttl_seconds
-from pushcast.providers.identity import HOLE, CollapseBy, automatic_names
+from pushcast.providers.identity import CollapseBy, filled
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable, render_or_refuse
@@ -157,8 +157,7 @@ class WebpushProvider:
         addresses, kinds, expires_at = targets.address, targets.kind, expiries(message)
         by_origin: dict[Origin, list[_Push]] = {}
         results: list[Result] = []
-        parts = plaintext.split(HOLE)
-        for index, name in zip(indices, automatic_names(message, indices, self._collapse_by), strict=True):
+        for index, own in zip(indices, filled(plaintext, message, indices, self._collapse_by), strict=True):
             try:
                 if kinds[index] != _SUBSCRIPTION_KIND:
                     raise Malformed
@@ -171,7 +170,7 @@ class WebpushProvider:
             except EndpointForbidden:
                 results.append(Result(index, Disposition.REJECTED, AddressRefused.reason))
             else:
-                push = _Push(index, subscription, expires_at[index], name.join(parts))
+                push = _Push(index, subscription, expires_at[index], own)
                 by_origin.setdefault(origin, []).append(push)
         return by_origin, results
 

@@ -18,6 +18,7 @@ from pushcast.providers.extras import (
     OWN_KEY,
     data_of,
     overridden,
+    own_object,
     refuse_background_with_something,
     too_large,
 )
@@ -58,7 +59,7 @@ def render(message: Message) -> Rendered:
         raise Unsendable(Reason.NOTHING_TO_SHOW, "Web Push shows no badge or sound alone", "title")
     alerts = title is not None or shown or options.heard
     plaintext = orjson.dumps(({} if title is None else {"title": title}) | ({"options": flat} if flat else {}))
-    size = filled_size(plaintext)
+    size = filled_size(plaintext, message)
     if size > MAX_PLAINTEXT_BYTES:
         raise too_large("Web Push payload", size, MAX_PLAINTEXT_BYTES)
     topic = topic_of(options.collapse_id) if options.collapse_id else None
@@ -78,9 +79,9 @@ def _fields(message: Message) -> dict[str, Any]:
             fields["actions"] = [{"action": each.id, "title": each.title} for each in content.actions]
         if options.interruption_level == "passive":
             fields["silent"] = True
-    data = data_of(content)
+    data = data_of(message)
     if options.badge is not None and (content.shown or data):
-        data = {**data, OWN_KEY: {**data.get(OWN_KEY, {}), "badge": options.badge}}
+        data = {**data, OWN_KEY: {**own_object(message), "badge": options.badge}}
     if data:
         fields["data"] = data
     return fields

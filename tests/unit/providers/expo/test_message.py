@@ -19,13 +19,16 @@ def test_a_shown_message_has_expos_fields_and_a_hole_for_each_deliverys_name() -
         "title": "Goal!",
         "body": "1:0",
         "data": {"k": "v"},
-        "collapseId": "4711",
         "tag": "4711",
         "threadId": "t",
         "sound": "default",
         "badge": 2,
         "priority": "high",
     }
+
+
+def test_what_has_no_collapse_id_takes_none_of_the_four_that_android_keeps() -> None:
+    assert "collapseId" not in json.loads(render(message(title="Goal!")).replace(HOLE, b"4711"))
 
 
 def test_a_collapse_id_goes_everywhere_it_can() -> None:

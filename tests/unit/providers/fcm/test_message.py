@@ -5,20 +5,19 @@ from typing import Any
 import orjson
 import pytest
 
-from pushcast.providers.fcm.message import END, render
+from pushcast.providers.fcm.message import render
 from pushcast.providers.identity import NAME_CHARS
 from pushcast.providers.unsendable import Unsendable
-from unit.providers.messages import NOW_MS, message
+from unit.providers.messages import NOW_MS, fcm_bodies, message
 
 
 def body(token: bytes = b"tok:en_1", kind: int = 0, lives_ms: int = 3_600_000, **options: Any) -> dict[str, Any]:
-    rendered = render(message(**options))
-    parts = rendered.parts(NOW_MS + lives_ms, NOW_MS, kind)
-    value: dict[str, Any] = orjson.loads(TAG.encode().join(parts) + token + END)
+    [made] = fcm_bodies(message([token], kinds=[kind], expires_at=[NOW_MS + lives_ms], **options))
+    value: dict[str, Any] = orjson.loads(made)
     return value
 
 
-TAG = "4711"
+TAG = bytes(16).hex()
 
 
 def test_a_notification_carries_text_data_tag_and_the_same_expiry_for_all_platforms() -> None:

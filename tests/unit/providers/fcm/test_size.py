@@ -6,20 +6,19 @@ from typing import Any
 
 import pytest
 
-from pushcast.providers.fcm.message import END, render
+from pushcast.providers.fcm.message import render
 from pushcast.providers.fcm.size import MAX_PAYLOAD_BYTES
+from pushcast.providers.identity import NAME_CHARS
 from pushcast.providers.unsendable import Unsendable
 from pushcast.simulators.fcm.errors import TOO_LARGE
 from pushcast.simulators.fcm.messages import parse
 from unit.providers.fields import message_of
-from unit.providers.messages import NOW_MS
-
-NAME = b"0" * 32
+from unit.providers.messages import fcm_bodies
 
 
 def body_of(event: dict[str, Any]) -> bytes:
-    parts = render(message_of(event)).parts(NOW_MS + 3_600_000, NOW_MS, 0)
-    return NAME.join(parts) + b"token-of-sixteen:APA91b" + END
+    [body] = fcm_bodies(message_of(event, b"token-of-sixteen:APA91b"))
+    return body
 
 
 def refusal_of(event: dict[str, Any]) -> str:
@@ -30,7 +29,7 @@ def refusal_of(event: dict[str, Any]) -> str:
 
 
 #: Bytes that are there beside `x`: keys, and what the Android notification adds to the common one.
-BODY = len("body") + len("tag") + len(NAME)
+BODY = len("body") + len("tag") + NAME_CHARS
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ def test_a_shown_message_has_text_data_and_a_hole_for_each_deliverys_tag() -> No
     rendered = render(message(title="Goal!", body="1:0", data={"match": "4711"}, badge=3))
     assert json.loads(rendered.plaintext.replace(HOLE, b"4711")) == {
         "title": "Goal!",
-        "options": {"body": "1:0", "data": {"match": "4711", "pc": {"badge": 3}}, "tag": "4711"},
+        "options": {"body": "1:0", "data": {"match": "4711", "pc": {"id": "n-1", "badge": 3}}, "tag": "4711"},
     }
     assert (rendered.urgency, rendered.topic) == (b"high", None)
 
@@ -58,7 +58,7 @@ def test_apples_push_types_are_refused() -> None:
 
 
 def test_the_payload_limit_is_3993_bytes_as_utf8() -> None:
-    room = MAX_PLAINTEXT_BYTES - filled_size(render(message(title=None, body="x")).plaintext) + 1
-    assert filled_size(render(message(title=None, body="x" * room)).plaintext) == MAX_PLAINTEXT_BYTES == 3993
+    room = MAX_PLAINTEXT_BYTES - filled_size(render(message(title=None, body="x")).plaintext, message()) + 1
+    assert filled_size(render(message(title=None, body="x" * room)).plaintext, message()) == MAX_PLAINTEXT_BYTES == 3993
     with pytest.raises(Unsendable, match="3994 bytes, at most 3993"):
         render(message(title=None, body="x" * (room - 1) + "ü"))
