@@ -82,6 +82,8 @@ SIGNATURES: list[tuple[Any, str, list[str]]] = [
     (faust.stores.rocksdb.Store, "partition_path", ["self", "partition"]),
     (aiokafka.consumer.group_coordinator.GroupCoordinator, "fetch_committed_offsets", ["self", "partitions"]),
     (aiokafka.consumer.group_coordinator.GroupCoordinator, "_do_heartbeat", ["self"]),
+    (aiokafka.consumer.group_coordinator.GroupCoordinator, "_do_rejoin_group", ["self", "subscription"]),
+    (aiokafka.consumer.group_coordinator.GroupCoordinator, "reset_generation", ["self"]),
     (aiokafka.consumer.group_coordinator.GroupCoordinator, "_do_commit_offsets", ["self", "assignment", "offsets"]),
     (aiokafka.consumer.fetcher.Fetcher, "_notify", ["self", "future"]),
     (aiokafka.consumer.fetcher.Fetcher, "_get_actions_per_node", ["self", "assignment"]),
@@ -106,7 +108,7 @@ COROUTINES = [
     (driver.AIOKafkaConsumerThread, ["_commit", "_fetch_records", "on_partitions_assigned"]),
     (
         aiokafka.consumer.group_coordinator.GroupCoordinator,
-        ["_do_commit_offsets", "_do_heartbeat", "fetch_committed_offsets"],
+        ["_do_commit_offsets", "_do_heartbeat", "_do_rejoin_group", "fetch_committed_offsets"],
     ),
     (aiokafka.consumer.fetcher.Fetcher, ["fetched_records"]),
 ]
@@ -177,6 +179,8 @@ WORDS: list[tuple[Any, str, str]] = [
     ),
     (aiokafka.consumer.fetcher.Fetcher.fetched_records, "while True", "a woken waiter looks again"),
     (Coordinator._heartbeat_routine, "await self._do_heartbeat()", "heartbeats are noted by replacing the method"),
+    (Coordinator.ensure_active_group, "await self._do_rejoin_group(", "joins are held back by replacing the method"),
+    (Coordinator._do_heartbeat, "self.reset_generation()", "a static id that is lost is noted by replacing the method"),
     (
         aiokafka.consumer.fetcher.Fetcher._fetch_requests_routine,
         "self._get_actions_per_node(",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.reading import Span, Spot
-from twins.kafka import Produced, TwinBarrier, TwinOutbox
+from twins.kafka import Produced, TwinOutbox
 
 
 class Message(NamedTuple):
@@ -66,13 +65,6 @@ class Log:
         return found
 
 
-class Barrier(TwinBarrier):
-    async def wait(self) -> None:
-        done = asyncio.get_running_loop().create_future()
-        self.on_acked(lambda: done.set_result(None))
-        await done
-
-
 class Process(TwinOutbox):
     """A process's producer on the log."""
 
@@ -80,9 +72,6 @@ class Process(TwinOutbox):
         super().__init__(log=world.log)
         self.world = world
         self.acked_ends: dict[str, int] = {}
-
-    def barrier(self) -> Barrier:
-        return Barrier()
 
     def acked_end(self, topic: str, partition: int) -> int | None:
         assert partition == self.world.partition_number

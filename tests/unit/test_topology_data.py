@@ -59,7 +59,7 @@ def test_an_orphan_schema_is_found() -> None:
 def test_every_name_that_stages_use_is_in_the_topology_and_none_is_left_over() -> None:
     used = {names.DEVICE_CHANGED, names.DEVICE, names.PLANNED, names.RECEIPT, names.TOKEN_INVALID, names.PARKED}
     used |= {names.TOKEN_HOLD}
-    used |= {names.CONTROL}
+    used |= {names.CONTROL, names.WHERE}
     used |= {name for lane in Lane for name in (names.broadcast(lane), names.walk(lane))}
     used |= {names.notification(lane) for lane in Lane}
     used |= {names.send(platform, lane) for platform in Platform for lane in Lane}
@@ -102,8 +102,8 @@ def test_cleanup_and_retention_are_those_of_the_contract(topic: str, cleanup: st
     assert settings.get("retention.ms") == (None if retention_ms is None else str(retention_ms))
 
 
-def test_only_control_and_broadcasts_are_not_co_partitioned() -> None:
-    single = {names.CONTROL, *map(names.broadcast, Lane)}
+def test_only_control_whereabouts_and_broadcasts_are_not_co_partitioned() -> None:
+    single = {names.CONTROL, names.WHERE, *map(names.broadcast, Lane)}
     found = {topic.name for topic in load_topology().topics if not topic.co_partitioned}
     assert found == single | set(map(names.dead_letter, single))
 

@@ -26,6 +26,7 @@ def run(
     platform: Annotated[list[Platform] | None, typer.Option(help="Senders: only these.", show_default="all")] = None,
     lane: Annotated[list[Lane] | None, typer.Option(help="Only these lanes.", show_default="all")] = None,
     slot: Annotated[str | None, typer.Option(help="Stable name: static group membership and data directory.")] = None,
+    since: Annotated[int | None, typer.Option(hidden=True, help="Start of the supervisor, ms since the epoch.")] = None,
     one_process: Annotated[
         bool, typer.Option("--compact", help="all: in one process, for a laptop or a small container.")
     ] = False,
@@ -46,4 +47,4 @@ def run(
         raise typer.Exit(supervise(settings, plans))
     from pushcast.runtime.process import run_roles
 
-    raise typer.Exit(run_roles(settings, [role.value for role in roles], lanes, platforms, slot))
+    raise typer.Exit(run_roles(settings, [role.value for role in roles], lanes, platforms, slot, since))

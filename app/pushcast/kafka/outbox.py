@@ -43,7 +43,8 @@ class Outbox:
     Order is kept per partition. `put` never blocks; callers await `room()` before they put, one batch at a time, so
     what is unacknowledged stays below twice the bounds. Use it on `loop` only. An error that no retry can mend is
     given to `on_fatal` once, on the loop: end the process unacknowledged then. `patient`: topics whose records wait in
-    such a case when another time may mend it (`refusals`); they may land behind what was put after them.
+    such a case when another time may mend it (`refusals`); they may land behind what was put after them. `optional`:
+    topics that the process can do without; whatever Kafka says of their records is told to the barrier alone.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class Outbox:
         on_fatal: Callable[[BaseException], None],
         topics: Mapping[str, int] | None = None,
         patient: Set[str] = frozenset(),
+        optional: Set[str] = frozenset(),
         extra: dict[str, Any] | None = None,
     ) -> None:
         self._loop = loop
         self._on_fatal = on_fatal
         self._topics = topics
         self._patient = patient
+        self._optional = optional
         self._refusals = Refusals(mark=self._mark, again=self._put_again, call_later=loop.call_later)
         self._refused = self._refusals.places
         self._max_records = max_records
@@ -154,9 +157,10 @@ class Outbox:
                 self._refusals.refuse(Place(topic, partition), error.str(), held)
                 return
             self._take_back(barrier, size)
-            if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
+            refusal = self._refusal_of(error, topic, partition, size)
+            if refusal is None:
                 raise OutboxFailed(f"{topic}[{partition}]: {error.str()}") from exc
-            barrier.refuse(RecordTooLarge(topic, partition, size, error.str()))
+            barrier.refuse(refusal)
         except BufferError as exc:
             self._take_back(barrier, size)
             raise Full("librdkafka's queue is full") from exc
@@ -281,10 +285,15 @@ class Outbox:
                 self._schedule()
             return None
         topic, partition = message.topic() or "", message.partition() or 0
-        refusal = refusal_of(error, topic, partition, size)
+        refusal = self._refusal_of(error, topic, partition, size)
         if refusal is None:
             self._fail(OutboxFailed(f"{topic}[{partition}]: {error.name()}: {error.str()}"))
         return refusal
+
+    def _refusal_of(self, error: KafkaError, topic: str, partition: int, size: int) -> RecordRefused | None:
+        if topic in self._optional:
+            return RecordRefused("refused", topic, partition, size, error.str())
+        return refusal_of(error, topic, partition, size)
 
     def finished(self, barrier: Barrier) -> None:
         """Has the barrier settled on the loop; for Barrier, on the poll thread."""

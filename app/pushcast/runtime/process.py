@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
+import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import structlog
 import uvloop
 
 from pushcast.config.settings import Settings
+from pushcast.handover.reading import SpanReader
 from pushcast.kafka.clients import client_config
 from pushcast.kafka.control import ControlTail
 from pushcast.kafka.outbox import Outbox
@@ -23,12 +28,16 @@ from pushcast.observe.rate_limit import RateLimitFilter
 from pushcast.runtime import whereabouts
 from pushcast.runtime.hosted import Hosted, host, patient, producible
 from pushcast.runtime.limits import allow_open_files
+from pushcast.runtime.presence import Presence
 from pushcast.runtime.status import Status
 from pushcast.stream.fatal import end_process
+from pushcast.transport.app import transport_of
 from pushcast.transport.folders import FolderLocks
 from pushcast.transport.host import begin_anew, run_apps
 from pushcast.transport.stage_tasks import watch
 from pushcast.transport.watch import TopicWatch
+from pushcast.wire.topics import WHERE
+from pushcast.wire.where import Where
 
 log = structlog.get_logger()
 
@@ -41,9 +50,16 @@ GC_THRESHOLDS = (50_000, 20, 50)
 
 
 def run_roles(
-    settings: Settings, roles: Sequence[str], lanes: Sequence[Lane], platforms: Sequence[Platform], slot: str | None
+    settings: Settings,
+    roles: Sequence[str],
+    lanes: Sequence[Lane],
+    platforms: Sequence[Platform],
+    slot: str | None,
+    since_ms: int | None = None,
 ) -> int:
     """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop, 70 when an App crashed.
+
+    `since_ms`: when the supervisor of this process started, milliseconds since the epoch; None without one.
 
     Raises ConfigurationError (SlotTaken and PartitionsDiffer among them) and ControlUnreadable before anything is
     handled.
@@ -51,7 +67,7 @@ def run_roles(
     name = process_name(roles, lanes)
     logs = configure_logging(name, settings.observe.log_level, settings.observe.log_json)
     warn_without_broker(settings.kafka.bootstrap_servers)
-    return uvloop.run(_run(settings, name, roles, lanes, platforms, slot, logs))
+    return uvloop.run(_run(settings, name, roles, lanes, platforms, slot, since_ms, logs))
 
 
 def process_name(roles: Sequence[str], lanes: Sequence[Lane]) -> str:
@@ -77,6 +93,23 @@ def _watch(settings: Settings, hosted: Hosted, facts: ClusterFacts) -> TopicWatc
     return TopicWatch(client, facts, sorted(consumed | copied), lambda topic: begin_anew(hosted.apps, topic))
 
 
+def _presence(settings: Settings, hosted: Hosted, slot: str, outbox: Outbox, since_ms: int | None) -> Presence:
+    me = Where(uuid4().hex, socket.gethostname(), os.getpid(), since_ms or time.time_ns() // 1_000_000)
+    groups = [app.conf.id for app in hosted.apps]
+    presence = Presence(
+        me,
+        slot,
+        groups,
+        outbox=outbox,
+        reader=SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security),
+        interval_seconds=settings.kafka.session_timeout_seconds,
+        fatal=end_process,
+    )
+    for app in hosted.apps:
+        transport_of(app).on_id_lost = partial(presence.lost, app.conf.id)
+    return presence
+
+
 async def _run(
     settings: Settings,
     name: str,
@@ -84,6 +117,7 @@ async def _run(
     lanes: Sequence[Lane],
     platforms: Sequence[Platform],
     slot: str | None,
+    since_ms: int | None,
     logs: RateLimitFilter,
 ) -> int:
     outbox = Outbox(
@@ -95,6 +129,7 @@ async def _run(
         on_fatal=lambda error: end_process("outbox", error),
         topics=producible(roles),
         patient=patient(roles, platforms, lanes),
+        optional={WHERE},
         max_records=max(OUTBOX_RECORDS, settings.send.max_in_flight),  # an answer to everything in flight must fit
     )
     hosted: Hosted = host(settings, roles, lanes, platforms, slot, outbox)
@@ -109,19 +144,23 @@ async def _run(
     path = whereabouts.write(settings.data_dir, where)
     log.info("listening", host=where.host, port=where.port, groups=[app.conf.id for app in hosted.apps])
     control = ControlTail(settings.kafka.bootstrap_servers, settings.kafka.security, hosted.control, fatal=end_process)
-    watching: asyncio.Task[None] | None = None
+    watching: list[asyncio.Task[None]] = []
     try:
         await control.start()  # before any stage works: it must know what is paused
         facts = await asyncio.to_thread(check_cluster, settings)
         for table in (table for tables in hosted.tables.values() for table in tables):
             table.copy_of(facts.log_id(table.topic))
         status.watch = _watch(settings, hosted, facts)
-        watching = asyncio.create_task(status.watch.run())
-        watching.add_done_callback(watch)
+        watching.append(asyncio.create_task(status.watch.run()))
+        if slot is not None:
+            presence = _presence(settings, hosted, slot, outbox, since_ms)
+            watching.append(asyncio.create_task(presence.run()))
+        for task in watching:
+            task.add_done_callback(watch)
         code = await run_apps(hosted.apps, on_ready=_ready, stop=asyncio.Event(), stop_seconds=STOP_SECONDS)
     finally:
-        if watching is not None:
-            watching.cancel()
+        for task in watching:
+            task.cancel()
         await control.close()
         path.unlink(missing_ok=True)
     for resource in hosted.resources:

@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from typing import Final, Protocol
 
@@ -74,12 +74,15 @@ class Kept:
 
 
 def supervise(settings: Settings, plans: Sequence[ProcessPlan]) -> int:
-    """Blocks until SIGTERM or SIGINT. Returns 0, or 2 when a role refuses its configuration.
+    """Blocks until SIGTERM or SIGINT. Returns 0, or 2 when a role refuses its configuration or has another's slot.
 
     Raises SlotTaken when another supervisor works in this data directory: its roles have the same slots.
     """
     configure_logging("supervisor", settings.observe.log_level, settings.observe.log_json)
     warn_without_broker(settings.kafka.bootstrap_servers)
+    # A role that is started again is as old as the others: of two supervisors all roles of one are older.
+    since = ("--since", str(time.time_ns() // 1_000_000))
+    plans = [replace(plan, arguments=(*plan.arguments, *since)) for plan in plans]
     locks = FolderLocks([settings.data_dir / "run"])
     try:
         with _stop_signals() as stop:

@@ -88,6 +88,12 @@ class BatchConsumer(Consumer):
     def fetch_max_wait_ms(self) -> int:
         return self._transport.fetch_max_wait_ms
 
+    async def id_lost(self) -> None:
+        """The group's static id went to another process, and is about to be taken again. On the consumer's thread."""
+        ask = self._transport.on_id_lost
+        if ask is not None:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(ask(), self.loop))
+
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 

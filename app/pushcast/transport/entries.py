@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from pushcast.stream.stage import BatchStage
 from pushcast.stream.tracker import Bounds
+
+#: Ends the process when somebody else has the id rightly.
+IdLost = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +31,7 @@ class Entries(Protocol):
     @property
     def fetch_max_wait_ms(self) -> int:
         """How long a broker may hold a fetch back that has nothing to bring."""
+
+    @property
+    def on_id_lost(self) -> IdLost | None:
+        """Awaited on the App's loop before a static id that was lost is taken again."""

@@ -106,6 +106,9 @@ class Taker(Protocol):
     def wants(self, tp: TP) -> bool:
         """Whether records of the partition may be taken now."""
 
+    async def id_lost(self) -> None:
+        """Awaited before a static id that was lost is taken again."""
+
 
 class ConsumerThread(AIOKafkaConsumerThread):
     """Adds to Faust's thread: fetches tagged with their assignment, one-request restore, commits with metadata."""
@@ -115,6 +118,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
     last_heartbeat_at: float = 0.0
     #: Why the group does not take this member; None while it does.
     refused: str | None = None
+    _id_lost: bool = False
 
     @property
     def _taker(self) -> Taker:
@@ -134,6 +138,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
         await super().on_start()
         self._note_heartbeats()
         self._retrieve_abandoned_commits()
+        self._note_lost_ids()
         self._join_again_when_refused()
         self._fetch_past_paused_partitions()
 
@@ -141,12 +146,25 @@ class ConsumerThread(AIOKafkaConsumerThread):
         coordinator: Any = self._ensure_consumer()._coordinator
         coordinator._do_commit_offsets = retrieved(coordinator._do_commit_offsets)
 
+    def _note_lost_ids(self) -> None:
+        coordinator: Any = self._ensure_consumer()._coordinator
+        reset: Callable[[], None] = coordinator.reset_generation
+
+        def noted() -> None:
+            self._id_lost = coordinator._group_instance_id is not None
+            reset()
+
+        coordinator.reset_generation = noted
+
     def _join_again_when_refused(self) -> None:
         """aiokafka gives up for ever when a member of another protocol is in the group, a tool that uses its id."""
         coordinator: Any = self._ensure_consumer()._coordinator
         join: Callable[[Any], Awaitable[bool]] = coordinator._do_rejoin_group
 
         async def joined(subscription: Any) -> bool:
+            if self._id_lost:
+                self._id_lost = False
+                await self._taker.id_lost()
             try:
                 done = await join(subscription)
             except InconsistentGroupProtocolError:

@@ -9,7 +9,7 @@ from faust.tables.manager import TableManager
 from faust.transport.drivers.aiokafka import Producer, Transport
 
 from pushcast.transport.consumer import BatchConsumer
-from pushcast.transport.entries import Entry
+from pushcast.transport.entries import Entry, IdLost
 
 
 class IdempotentProducer(Producer):
@@ -29,6 +29,7 @@ class BatchTransport(Transport):
         super().__init__(*args, **kwargs)
         self.stages: dict[str, Entry] = {}
         self.fetch_max_wait_ms = 500
+        self.on_id_lost: IdLost | None = None
 
 
 class PromptTableManager(TableManager):

@@ -17,6 +17,7 @@ TOKEN_HOLD: Final = "push.token.hold.v1"  # noqa: S105 - a topic, not a secret
 PARKED: Final = "push.parked.v1"
 CONTROL: Final = "push.control.v1"
 WALKED: Final = "push.walked.v1"
+WHERE: Final = "push.where.v1"
 
 #: The retry ladder, shortest first: the rung's name in its topic, and how long a record waits there.
 RETRY_DELAY_SECONDS: Final[dict[RetryDelay, int]] = {"10s": 10, "1m": 60, "5m": 300, "30m": 1800}

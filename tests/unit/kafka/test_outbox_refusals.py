@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from confluent_kafka import KafkaError
 
 from pushcast.kafka.outbox import Outbox
-from pushcast.stream.errors import OutboxFailed
+from pushcast.stream.errors import OutboxFailed, RecordRefused
 from pushcast.wire.headers import PROBE, is_probe
 
 FORBIDDEN = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
@@ -77,6 +78,7 @@ class World:
             loop=asyncio.get_running_loop(),
             on_fatal=self.failures.append,
             patient={"receipts"},
+            optional={"where"},
             extra={"log_level": 0},
         )
         self.client = Client()
@@ -135,6 +137,16 @@ async def test_a_topic_whose_records_cannot_wait_ends_the_process_as_ever(world:
     await world.report(FORBIDDEN)
     assert isinstance(world.failures[0], OutboxFailed)
     assert world.acked == 0
+
+
+async def test_a_topic_that_the_process_can_do_without_is_refused_to_the_barrier_alone(world: World) -> None:
+    barrier = world.outbox.barrier()
+    world.outbox.put(barrier, "where", 0, b"1")
+    waiting = asyncio.ensure_future(barrier.wait())
+    await world.report(FORBIDDEN)
+    with pytest.raises(RecordRefused, match="where"):
+        await waiting
+    assert (world.failures, world.outbox.refused(), world.outbox.unacknowledged) == ([], [], 0)
 
 
 async def test_an_error_of_the_producer_ends_the_process_whatever_the_topic(world: World) -> None:
