@@ -5,7 +5,8 @@ from __future__ import annotations
 from pushcast.model.batch import KINDS, Message, SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform, Reason
-from pushcast.wire.batches import check_message, check_size, decode_batch
+from pushcast.wire.batch_reader import read_batch
+from pushcast.wire.batches import check_size
 from pushcast.wire.headers import Headers
 
 
@@ -18,7 +19,7 @@ def admit(value: bytes | None, platform: Platform, lane: Lane, headers: Headers 
     if value is None:
         raise InvalidInput(Reason.TOMBSTONE, "the record has no value; send topics take no tombstones")
     check_size(value, headers)
-    batch = decode_batch(value)
+    batch = read_batch(value)
     for field, found, own in (("platform", batch.platform, platform), ("lane", batch.lane, lane)):
         if found != own:
             raise InvalidInput(Reason.INVALID_FIELD, f"{field} is not {own}, which this topic is for", field)
@@ -28,7 +29,6 @@ def admit(value: bytes | None, platform: Platform, lane: Lane, headers: Headers 
 
 
 def _check(message: Message) -> None:
-    check_message(message)
     kinds = message.targets.kind
     if kinds and (min(kinds) < 0 or max(kinds) >= len(KINDS)):
         raise InvalidInput(Reason.INVALID_FIELD, f"a kind of address is not 0 to {len(KINDS) - 1}", "kind")

@@ -52,8 +52,8 @@ _NO_TEXT = long_of(0)
 _BETWEEN_SINGLES = END + ONE
 _DOUBLE = struct.Struct("<d").pack
 _FLAGS = (FALSE, TRUE)
-#: Encoded by (priority, push type, dry run, at most once).
-_MANNERS = {
+#: Encoded by (priority, push type, dry run, at most once): what every message has of the options, in a row.
+MANNERS = {
     (priority, push_type, dry_run, once): long_of(number)
     + bytes_of(push_type.encode())
     + _FLAGS[dry_run]
@@ -77,7 +77,7 @@ def message_head(app: str, klass: str, content: Content, options: Options, conte
             optional_of(content.body),
             _texts(data) if data else END,
             _local_texts(locales) if locales else END,
-            _DEFAULT_OPTIONS if options == _DEFAULTS else _options(options),
+            DEFAULT_OPTIONS if options == _DEFAULTS else _options(options),
             _HASH_SIZE,
             content_hash,
         )
@@ -107,7 +107,7 @@ def _options(options: Options) -> bytes:
             optional_of(options.thread_id),
             optional_of(None if isinstance(options.sound, Sound) else options.sound),
             optional_long_of(options.badge),
-            _MANNERS[options.priority, options.push_type, options.dry_run, options.at_most_once],
+            MANNERS[options.priority, options.push_type, options.dry_run, options.at_most_once],
             NULL if options.live_activity is None else SECOND + _live_activity(options.live_activity),
         )
     )
@@ -133,7 +133,8 @@ def _live_activity(activity: LiveActivity) -> bytes:
 
 
 _DEFAULTS = Options()
-_DEFAULT_OPTIONS = _options(_DEFAULTS)
+#: What most messages have.
+DEFAULT_OPTIONS = _options(_DEFAULTS)
 
 
 class MessageWriter:

@@ -15,11 +15,11 @@ from pushcast.model.words import Reason, Source
 from pushcast.wire.more import joined, more_of, text_of, texts_only
 from pushcast.wire.schemas import FRAME_BYTES, avro_type, written_type
 
-_TYPE = avro_type("send_batch")
+TYPE: Final = avro_type("send_batch")
 #: What the release before this one reads, too, and cheaper: written for batches that have nothing beyond it.
-PLAIN_TYPE = written_type("send_batch", 1)
-_SOURCES: Final = frozenset(map(int, Source))
-_MAX_COUNT: Final = 2**31 - 2  # an Avro int, and one more may be counted; readers do not hold it to 32 bits
+PLAIN_TYPE: Final = written_type("send_batch", 1)
+SOURCES: Final = frozenset(map(int, Source))
+MAX_COUNT: Final = 2**31 - 2  # an Avro int, and one more may be counted; readers do not hold it to 32 bits
 _OPTIONAL_COLUMNS: Final = ("not_after", "app_version")
 _COLUMNS = tuple(name for name in Targets.__dataclass_fields__ if name not in _OPTIONAL_COLUMNS)
 _NOTE_COLUMNS = tuple(Notes.__dataclass_fields__)
@@ -32,7 +32,7 @@ def encode_batch(batch: SendBatch) -> bytes:
     plain = not batch.source and all(
         _is_plain(message) and datum["more"] is None for message, datum in zip(batch.messages, messages, strict=True)
     )
-    return (PLAIN_TYPE if plain else _TYPE).encode(
+    return (PLAIN_TYPE if plain else TYPE).encode(
         {
             "lane": batch.lane,
             "run": batch.run,
@@ -84,19 +84,19 @@ def check_message(message: Message) -> None:
         raise InvalidInput(Reason.INVALID_FIELD, "a target names a notification that is not there", "notification")
     if set(map(len, targets.delivery_id)) != {DELIVERY_ID_BYTES}:
         raise InvalidInput(Reason.INVALID_FIELD, f"a delivery id has not {DELIVERY_ID_BYTES} bytes", "delivery_id")
-    if min(targets.attempt) < 0 or max(targets.attempt) > _MAX_COUNT:
-        raise InvalidInput(Reason.INVALID_FIELD, f"an attempt is not 0 to {_MAX_COUNT}", "attempt")
+    if min(targets.attempt) < 0 or max(targets.attempt) > MAX_COUNT:
+        raise InvalidInput(Reason.INVALID_FIELD, f"an attempt is not 0 to {MAX_COUNT}", "attempt")
 
 
 def decode_batch(value: bytes) -> SendBatch:
     """Raises InvalidInput when the bytes are not a SendBatch of this or an earlier release."""
-    datum = (PLAIN_TYPE if value[:FRAME_BYTES] == PLAIN_TYPE.frame else _TYPE).decode(value)
-    if not 0 <= datum["run"] <= _MAX_COUNT:
-        raise InvalidInput(Reason.INVALID_FIELD, f"run is not 0 to {_MAX_COUNT}", "run")
+    datum = (PLAIN_TYPE if value[:FRAME_BYTES] == PLAIN_TYPE.frame else TYPE).decode(value)
+    if not 0 <= datum["run"] <= MAX_COUNT:
+        raise InvalidInput(Reason.INVALID_FIELD, f"run is not 0 to {MAX_COUNT}", "run")
     return SendBatch(
         datum["lane"],
         datum["platform"],
-        [_read(m) for m in datum["messages"]],
+        [message_of(m) for m in datum["messages"]],
         datum["run"],
         datum["first_seen_at"],
         _source(datum),
@@ -106,8 +106,8 @@ def decode_batch(value: bytes) -> SendBatch:
 def _source(datum: dict[str, Any]) -> int:
     """Of a batch of whatever version: the plain one has notifications alone."""
     source: int = datum.get("source", Source.NOTIFICATION)
-    if source not in _SOURCES:
-        raise InvalidInput(Reason.INVALID_FIELD, f"source is none of {', '.join(map(str, sorted(_SOURCES)))}", "source")
+    if source not in SOURCES:
+        raise InvalidInput(Reason.INVALID_FIELD, f"source is none of {', '.join(map(str, sorted(SOURCES)))}", "source")
     return source
 
 
@@ -146,7 +146,8 @@ def _options(options: Options) -> dict[str, Any]:
     return fields
 
 
-def _read(datum: dict[str, Any]) -> Message:
+def message_of(datum: dict[str, Any]) -> Message:
+    """A message as fastavro reads it. Raises InvalidInput (undecodable) for a `more` that nobody writes."""
     content, options = datum["content"], datum["options"]
     if options["live_activity"] is not None:
         options["live_activity"] = LiveActivity(**options["live_activity"])

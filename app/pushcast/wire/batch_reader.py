@@ -1,0 +1,206 @@
+"""Send records as SEND takes them. A message with one target, as a chat has it, costs a third of what Avro takes.
+
+Whatever is in any way unusual goes through Avro: same answer (tests/laws/test_batch_reader.py).
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+from io import BytesIO
+from typing import Any, Final
+
+import msgspec
+from fastavro import parse_schema, schemaless_reader
+
+from pushcast.model.batch import Message, SendBatch
+from pushcast.model.errors import InvalidInput
+from pushcast.model.notification import MAX_BADGE, Content, Options
+from pushcast.model.words import Source
+from pushcast.wire.avro_bytes import FALSE, NULL, SECOND, long_at
+from pushcast.wire.batch_writer import DEFAULT_OPTIONS, MANNERS
+from pushcast.wire.batches import MAX_COUNT, PLAIN_TYPE, SOURCES, TYPE, check_message, decode_batch, message_of
+from pushcast.wire.more import joined
+from pushcast.wire.schemas import FRAME_BYTES, AvroType, without_logical_types
+from pushcast.wire.single_columns import SingleColumns
+
+_HASH_BYTES: Final = 16
+_SECOND: Final = SECOND[0]
+_DEFAULTS: Final = Options()
+_MANNERS: Final = {encoded + NULL: manners for manners, encoded in MANNERS.items()}  # without a live activity
+_NOT_COUNTED: Final = FALSE + FALSE
+#: What bytes that are no record of ours may raise here; Avro then says what is wrong with them.
+_BROKEN: Final = (IndexError, ValueError, struct.error, msgspec.MsgspecError, InvalidInput)
+
+
+def read_batch(value: bytes) -> SendBatch:
+    """The batch, each message checked (`batches.check_message`).
+
+    Raises InvalidInput when the bytes are not a SendBatch of this or an earlier release, or for a message that would
+    fail later.
+    """
+    reader = _READERS.get(value[:FRAME_BYTES])
+    try:
+        batch = None if reader is None else reader.read(value)
+    except _BROKEN:
+        batch = None
+    if batch is None:
+        batch = decode_batch(value)
+        for message in batch.messages:
+            check_message(message)
+    return batch
+
+
+class _Reader:
+    """Of the records of one schema."""
+
+    def __init__(self, kind: AvroType, *, extended: bool) -> None:
+        fields = {field["name"]: field["type"] for field in without_logical_types(kind.source)["fields"]}
+        self._message = parse_schema(fields["messages"]["items"])
+        self._extended = extended
+        self._columns = SingleColumns(extended=extended)
+
+    def read(self, value: bytes) -> SendBatch | None:
+        """None, or an error of `_BROKEN`: the record is to be decoded as a whole."""
+        lane, at = _text(value, FRAME_BYTES)
+        run, at = long_at(value, at)
+        first_seen_at, at = _optional_long(value, at)
+        platform, at = _text(value, at)
+        source: int = Source.NOTIFICATION
+        if self._extended:
+            source, at = long_at(value, at)
+        count, at = long_at(value, at)
+        if count < 0 or not 0 <= run <= MAX_COUNT or source not in SOURCES:
+            return None
+        messages: list[Message] = []
+        for _ in range(count):
+            found = self._single(value, at) or self._any(value, at)
+            messages.append(found[0])
+            at = found[1]
+        if at + 1 != len(value) or value[at]:
+            return None
+        return SendBatch(lane, platform, messages, run, first_seen_at, source)
+
+    def _any(self, value: bytes, at: int) -> tuple[Message, int]:
+        stream = BytesIO(value)
+        stream.seek(at)
+        try:
+            datum: Any = schemaless_reader(stream, self._message, None)
+            message = message_of(datum)
+        except Exception as error:  # fastavro raises many things; the whole record will raise it again
+            raise ValueError("not a message") from error
+        check_message(message)
+        return message, stream.tell()
+
+    def _single(self, value: bytes, at: int) -> tuple[Message, int] | None:
+        """The message at `at` and where it ends; None when it is not one that is read here."""
+        names_end = at + 1 + (value[at] >> 1)
+        names_end += 1 + (value[names_end] >> 1)
+        app, klass = _names(value[at:names_end])
+        title, at = _optional(value, names_end)
+        body, at = _optional(value, at)
+        data, at = _texts(value, at)
+        if value[at]:  # there are locales
+            return None
+        at += 1
+        if value.startswith(DEFAULT_OPTIONS, at):
+            options: Options | None = _DEFAULTS
+            at += len(DEFAULT_OPTIONS)
+        else:
+            options, at = _options(value, at)
+        if options is None or value[at] != 2 * _HASH_BYTES:
+            return None
+        content_hash = value[at + 1 : at + 1 + _HASH_BYTES]
+        content = Content(title, body, data)
+        at += 1 + _HASH_BYTES
+        if self._extended:
+            more, at = _optional(value, at)
+            if value[at : at + 2] != _NOT_COUNTED:
+                return None
+            at += 2
+            if more is not None:
+                content, options = joined(content, options, more)
+        columns = self._columns.read(value, at)
+        if columns is None:
+            return None
+        notification_id, created_at, trace, targets, at = columns
+        return Message(
+            app, klass, content, options, content_hash, [notification_id], [created_at], [trace], targets
+        ), at
+
+
+@lru_cache(1024)
+def _names(value: bytes) -> tuple[str, str]:
+    app, middle = _text(value, 0)
+    klass, end = _text(value, middle)
+    if end != len(value):
+        raise ValueError("names of more than 63 bytes")
+    return app, klass
+
+
+def _text(value: bytes, at: int) -> tuple[str, int]:
+    size = value[at]
+    at += 1
+    if size > 0x7F:
+        size, at = long_at(value, at - 1)
+    elif size & 1:
+        raise ValueError("a negative length")
+    else:
+        size >>= 1
+    end = at + size
+    if size < 0 or end > len(value):
+        raise ValueError("a text that is cut off")
+    return value[at:end].decode(), end
+
+
+def _optional(value: bytes, at: int) -> tuple[str | None, int]:
+    index = value[at]
+    if not index:
+        return None, at + 1
+    if index != _SECOND:
+        raise ValueError("a union of two has no such branch")
+    return _text(value, at + 1)
+
+
+def _optional_long(value: bytes, at: int) -> tuple[int | None, int]:
+    index = value[at]
+    if not index:
+        return None, at + 1
+    if index != _SECOND:
+        raise ValueError("a union of two has no such branch")
+    return long_at(value, at + 1)
+
+
+def _texts(value: bytes, at: int) -> tuple[dict[str, str], int]:
+    texts: dict[str, str] = {}
+    count, at = value[at], at + 1
+    if not count:
+        return texts, at
+    if count & 0x81:
+        raise ValueError("more texts than one writes, or in blocks with a size")
+    for _ in range(count >> 1):
+        key, at = _text(value, at)
+        texts[key], at = _text(value, at)
+    if value[at]:
+        raise ValueError("another block of texts")
+    return texts, at + 1
+
+
+def _options(value: bytes, at: int) -> tuple[Options | None, int]:
+    collapse_id, at = _optional(value, at)
+    thread_id, at = _optional(value, at)
+    sound, at = _optional(value, at)
+    badge, at = _optional_long(value, at)
+    if badge is not None and not 0 <= badge <= MAX_BADGE:
+        return None, at
+    end = at + 5 + (value[at + 1] >> 1)
+    manners = _MANNERS.get(value[at:end])
+    if manners is None:
+        return None, at
+    return Options(collapse_id, thread_id, sound, badge, *manners), end
+
+
+_READERS: Final = {
+    PLAIN_TYPE.frame: _Reader(PLAIN_TYPE, extended=False),
+    TYPE.frame: _Reader(TYPE, extended=True),
+}

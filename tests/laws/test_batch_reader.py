@@ -1,0 +1,162 @@
+"""What SEND reads of a send record is what Avro reads of it, and a broken record is refused for the same reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pushcast.model.batch import NO_NOTES, Message, Notes, SendBatch, Targets
+from pushcast.model.errors import InvalidInput
+from pushcast.model.notification import MAX_BADGE, Content, LiveActivity, LocalText, Options
+from pushcast.wire import batch_reader
+from pushcast.wire.batch_reader import read_batch
+from pushcast.wire.batches import check_message, decode_batch, encode_batch
+
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(["n" * 63, "n" * 64, "ü" * 70])
+texts = names | st.just("x" * 9000)
+optional = st.none() | texts
+times = st.integers(1_800_000_000_000, 1_800_000_000_009) | st.sampled_from([0, -1, 2**40, 2**41, 2**62, -(2**62)])
+contents = st.builds(
+    Content,
+    optional,
+    optional,
+    st.dictionaries(names, texts, max_size=3) | st.just({f"k{number}": "v" for number in range(70)}),
+    st.just({}) | st.dictionaries(names, st.builds(LocalText, optional, optional), max_size=1),
+    link=st.none() | texts,
+)
+options = st.just(Options()) | st.builds(
+    Options,
+    collapse_id=optional,
+    thread_id=optional,
+    sound=optional,
+    badge=st.none() | st.sampled_from([0, 1, 99, MAX_BADGE, -1]),
+    priority=st.sampled_from(["high", "normal"]),
+    push_type=st.sampled_from(["alert", "background", "liveactivity"]),
+    dry_run=st.booleans(),
+    at_most_once=st.booleans(),
+    live_activity=st.none() | st.just(LiveActivity(event="end", timestamp=5)),
+    channel_id=st.none() | st.just("chats"),
+)
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> Message:
+    """Nearly all of one notification and one target, and what `check_message` refuses among them."""
+    count, notes = draw(st.sampled_from([(1, 1), (1, 1), (1, 1), (1, 2), (2, 1), (3, 3), (0, 0)]))
+
+    def column(values: st.SearchStrategy[object], size: int = count) -> list[object]:
+        return draw(st.lists(values, min_size=size, max_size=size))
+
+    return Message(
+        draw(names),
+        draw(names),
+        draw(contents),
+        draw(options),
+        draw(st.binary(min_size=16, max_size=16) | st.just(b"short")),
+        column(names, notes),
+        column(times, notes),
+        column(st.sampled_from(["", "00-ab-cd-01"]), notes),
+        Targets(
+            column(st.sampled_from([0, 0, 0, 1, -1])),
+            column(names),
+            column(names),
+            column(st.sampled_from([b"d" * 16, b"d" * 15, b"e" * 16])),
+            column(st.integers(-1, 3)),
+            column(st.sampled_from([b"", b"a" * 64, b"a" * 163, b"a" * 9000])),
+            column(st.sampled_from(["", "", "key-1"])),
+            column(st.sampled_from([b"h" * 16, b"h"])),
+            column(times),
+            column(times | st.integers(0, 70_000)),
+            column(times),
+            column(st.sampled_from([0, 0, 1, 63, 64, -1, 2**31 - 1])),
+            draw(st.sampled_from([None, None, [None] * count])),
+            draw(st.sampled_from([None, None, ["2.0.1"] * count])),
+        ),
+        draw(st.sampled_from([NO_NOTES, NO_NOTES, Notes(campaign=["spring"] * notes)])),
+        draw(st.sampled_from([False, False, True])),
+        draw(st.sampled_from([False, False, True])),
+    )
+
+
+batches = st.builds(
+    SendBatch,
+    names,
+    names,
+    st.lists(messages(), max_size=3),
+    st.integers(0, 3) | st.just(-1),
+    st.none() | times,
+    st.sampled_from([0, 0, 1, 9]),
+)
+
+
+def answer(read: Callable[[bytes], SendBatch], value: bytes) -> object:
+    try:
+        return read(value)
+    except InvalidInput as error:
+        return error.reason, error.field, str(error)
+
+
+def checked(value: bytes) -> SendBatch:
+    batch = decode_batch(value)
+    for message in batch.messages:
+        check_message(message)
+    return batch
+
+
+def assert_same(value: bytes) -> None:
+    assert answer(read_batch, value) == answer(checked, value)
+
+
+@settings(max_examples=600, deadline=None)
+@given(batches)
+def test_a_record_is_read_as_avro_reads_it(batch: SendBatch) -> None:
+    assert_same(encode_batch(batch))
+
+
+def chat(number: int, how: Options) -> Message:
+    targets = Targets(
+        *([0], [f"user-{number}"], ["phone"], [b"d" * 16], [0], [b"a" * 64], ["key-1"], [b"h" * 16]),
+        *([1_800_000_000_000 + number], [number], [1_800_000_100_000], [0]),
+    )
+    return Message(
+        *("shop", "chat", Content("Anna", f"hello {number}", {"room": "7"}), how, b"c" * 16),
+        *([f"n-{number}"], [1_800_000_000_001], [""], targets),
+    )
+
+
+WAYS = [Options(), Options(thread_id="t", badge=3, sound="bell"), Options(channel_id="chats")]
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_record_that_is_broken_anywhere_is_refused_as_avro_refuses_it(how: Options) -> None:
+    value = encode_batch(SendBatch("normal", "apns", [chat(1, how), chat(2, how)]))
+    for at in range(10, len(value)):
+        byte = value[at]
+        for other in (b"", *(bytes([byte ^ bits]) for bits in (1, 2, 3, 4, 0x80, 0x81)), bytes([byte, 0])):
+            assert_same(value[:at] + other + value[at + 1 :])
+        assert_same(value[:at])
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_chat_does_not_need_avro(how: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = SendBatch("normal", "apns", [chat(number, how) for number in range(50)])
+    value = encode_batch(batch)
+    monkeypatch.delattr(batch_reader, "decode_batch")
+    monkeypatch.delattr(batch_reader, "schemaless_reader")
+    assert read_batch(value) == batch
+
+
+@pytest.mark.parametrize("odd", ["two targets", "a long name"])
+def test_one_odd_message_among_chats_is_read_by_avro_alone(odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = chat(0, Options())
+    if odd == "two targets":
+        other.targets = other.targets.picked([0, 0])
+    else:
+        other.targets.user[0] = "u" * 64
+    batch = SendBatch("normal", "apns", [chat(1, Options()), other, chat(2, Options())])
+    value = encode_batch(batch)
+    monkeypatch.delattr(batch_reader, "decode_batch")
+    assert read_batch(value) == batch
