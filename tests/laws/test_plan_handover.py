@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any, cast
 
 import pytest
-from faust.types import TP
 
 from pushcast.config.settings import Class, Kafka, Plan, Settings
 from pushcast.handover import runner
@@ -28,7 +27,7 @@ from pushcast.model.ids import device_row_key, token_hash
 from pushcast.model.words import Lane
 from pushcast.plan.agent import PlanStage
 from pushcast.plan.exact import build_handover
-from pushcast.stream.batch import Batch, Committed
+from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch

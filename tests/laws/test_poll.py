@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
-from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushcast.providers.expo.receipts import Polled
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
-from pushcast.stream.batch import Committed
+from pushcast.stream.batch import TP, Committed
 from pushcast.stream.tracker import Record
 from pushcast.wire.tickets import decode_tickets
 from unit.poll.twin import DEAD, OK, TOPIC, Harness, TwinSource, record, refused, tickets

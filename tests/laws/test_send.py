@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
-from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +14,7 @@ from pushcast.model.words import Outcome
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.budget import Budget
 from pushcast.send.decide import Again, End, Policy, decide
-from pushcast.stream.batch import Committed
+from pushcast.stream.batch import TP, Committed
 from unit.send.twin import T0, TOPIC, Harness, TwinProvider, failed, message, ok, send_batch
 
 ANSWERS = [*Disposition]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
-from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushcast.model.words import Outcome
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.decide import Again, End, Later, Policy, decide
-from pushcast.stream.batch import Committed
+from pushcast.stream.batch import TP, Committed
 from pushcast.stream.tracker import Record
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.retries import Ladder, Rung, rungs_of

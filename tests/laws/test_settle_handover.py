@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any, cast
 
 import pytest
-from faust.types import TP
 
 from pushcast.config.settings import Settings
 from pushcast.handover import runner
@@ -25,7 +24,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.settle.agent import SettleStage
 from pushcast.settle.exact import build_handover
 from pushcast.settle.passes import Intervals
-from pushcast.stream.batch import Batch, Committed
+from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import control, topics
 from pushcast.wire.batches import decode_batch

@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from faust.types import TP
-
 from pushcast.config.settings import Class, Kafka, Plan, Settings
 from pushcast.handover.exact import Exactness, Inexact
 from pushcast.model.batch import SendBatch
@@ -17,7 +15,7 @@ from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, partition_of, token_hash
 from pushcast.model.words import Lane
 from pushcast.plan.agent import PlanStage
-from pushcast.stream.batch import Batch
+from pushcast.stream.batch import TP, Batch
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch

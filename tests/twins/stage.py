@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from faust.types import TP
-
 from pushcast.model.clock import ManualClock
-from pushcast.stream.batch import Batch
+from pushcast.stream.batch import TP, Batch
 from pushcast.stream.stage import Stage
 from pushcast.stream.tracker import Record, Tracker
 from twins.kafka import OPEN, ManualTimer, ManualTimers

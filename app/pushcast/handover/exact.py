@@ -19,7 +19,7 @@ class Takeovers(Protocol):
         """Returns when predecessors are fenced off and their outputs are known. Errors are retried by the transport."""
 
     async def refresh(self, work: Work) -> None:
-        """Looks up how far the outputs have been written by now. Raises KafkaError or TimeoutError."""
+        """Looks up how far the outputs have been written by now. Raises OSError, TimeoutError among them."""
 
     def metadata(
         self, tp: TP, offset: int, origins: Mapping[str, int] | None = None, refused: Sequence[str] = ()

@@ -129,7 +129,7 @@ class Ledgers:
     async def refresh(self, work: Ends) -> None:
         """Looks up how far others have written the outputs by now, so that no new owner has to read that.
 
-        Raises KafkaError or TimeoutError.
+        Raises OSError, TimeoutError among them.
         """
         started = {tp: self._ledgers[tp] for tp in work.partitions() if tp in self._started}
         ends = await work.ends({TP(topic, tp.partition) for tp in started for topic in self._outputs})

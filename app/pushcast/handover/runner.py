@@ -210,7 +210,7 @@ class Handover:
     async def refresh(self, work: Ends) -> None:
         """Looks up how far others have written the outputs by now, so that no new owner has to read that.
 
-        Raises KafkaError or TimeoutError.
+        Raises OSError, TimeoutError among them.
         """
         mine = [(tp, self._takeovers[tp]) for tp in work.partitions() if tp in self._takeovers]
         started = {tp: takeover for tp, takeover in mine if takeover.started}

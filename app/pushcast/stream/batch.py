@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from faust.types import TP
-
 from pushcast.stream.tracker import Bounds, Record, Segment, Tracker
 
 __all__ = ["TP", "Batch", "Bounds", "Committed", "Record"]
 
 #: Kafka's `offset.metadata.max.bytes` default: a commit with more is refused.
 METADATA_MAX_BYTES = 4096
+
+
+class TP(NamedTuple):
+    """A partition of a topic. The clients have tuples of their own with the same two fields, which equal this one."""
+
+    topic: str
+    partition: int
 
 
 class Committed(NamedTuple):

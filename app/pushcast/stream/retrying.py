@@ -6,12 +6,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from aiokafka.errors import KafkaError
-
 logger = logging.getLogger(__name__)
 
-#: What a stage may raise to be called again: Kafka or the network is not well, the record is not to blame.
-RETRIED = (KafkaError, OSError, TimeoutError)
+#: What a stage may raise to be called again: Kafka or the network is not well, the record is not to blame. Errors of
+#: the transport's client reach a stage through `Work`, as ConnectionError.
+RETRIED = (OSError, TimeoutError)
 
 FIRST_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0

@@ -42,7 +42,7 @@ class Work(Protocol):
         ...
 
     async def ends(self, partitions: Iterable[TP]) -> dict[TP, int]:
-        """Next offset to be written of each partition, of whatever topic. Raises KafkaError, or TimeoutError."""
+        """Next offset to be written of each partition, of whatever topic. Raises OSError, TimeoutError among them."""
         ...
 
     def last_heartbeat_at(self) -> float:
@@ -62,7 +62,7 @@ class BatchStage(Protocol):
     async def handle(self, batch: Batch) -> None:
         """Takes a batch. Called one at a time per partition, partitions concurrently.
 
-        It may return before its records are done. KafkaError, OSError and TimeoutError make the
+        It may return before its records are done. OSError, TimeoutError among them, makes the
         transport call it again with back-off, with the records of the batch that are not done; any other exception
         ends the process unacknowledged.
         """

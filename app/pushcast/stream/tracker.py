@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
-from aiokafka import ConsumerRecord
+from pushcast.wire.dead_letters import SourceRecord
 
-Record = ConsumerRecord[bytes | None, bytes | None]
-
-#: Counted per record on top of key and value: the ConsumerRecord, its headers, its place in the tracker.
-#: `sys.getsizeof` of a ConsumerRecord with three short headers is about 400 bytes on CPython 3.11.
+#: Counted per record on top of key and value: the client's object, its headers, its place in the tracker.
+#: `sys.getsizeof` of aiokafka's ConsumerRecord with three short headers is about 400 bytes on CPython 3.11.
 RECORD_OVERHEAD_BYTES = 400
+
+
+class Record(SourceRecord, Protocol):
+    """A consumed record, as the client hands it over: nothing is copied. Sizes are -1 for an absent key or value."""
+
+    @property
+    def serialized_key_size(self) -> int: ...
+    @property
+    def serialized_value_size(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +101,9 @@ class Segment:
         return self._offsets[self._head], self._timestamps[self._head]
 
 
-def record_bytes(record: ConsumerRecord[Any, Any]) -> int:
-    """Approximate memory of a record in bytes. The sizes are -1 for an absent key or value."""
-    size: int = record.serialized_key_size + record.serialized_value_size + RECORD_OVERHEAD_BYTES
-    return size
+def record_bytes(record: Record) -> int:
+    """Approximate memory of a record in bytes."""
+    return record.serialized_key_size + record.serialized_value_size + RECORD_OVERHEAD_BYTES
 
 
 class Tracker:

@@ -14,6 +14,7 @@ from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 from mode import Service
 
+from pushcast.stream import batch
 from pushcast.stream.assignment import REVOKING_SHARE, boottime_seconds, holds
 from pushcast.stream.batch import Committed
 from pushcast.stream.fatal import end_process
@@ -27,6 +28,7 @@ from pushcast.transport.partition import Partition
 from pushcast.transport.recovery import Recovery
 from pushcast.transport.stage_tasks import cancelled, finished, revoke_stages, watch
 from pushcast.transport.thread import ConsumerThread
+from pushcast.transport.tps import ours, theirs
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +62,8 @@ class BatchConsumer(Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.lease: object | None = None
-        self.partitions: dict[TP, Partition] = {}
-        self._workers: dict[TP, asyncio.Task[None]] = {}
+        self.partitions: dict[batch.TP, Partition] = {}
+        self._workers: dict[batch.TP, asyncio.Task[None]] = {}
         self._preparing: list[asyncio.Task[None]] = []
         self._seeked: set[TP] = set()  # plain agents' partitions that stand at their committed offset
         self.commits = Commits(self)
@@ -103,7 +105,7 @@ class BatchConsumer(Consumer):
         """Whether records of the partition may be taken now. Called from the consumer's thread."""
         if not self.flow_active or tp not in self._active_partitions:
             return False
-        partition = self.partitions.get(tp)
+        partition = self.partitions.get(ours(tp))
         if partition is not None:
             return not partition.paused
         if tp.topic in self._transport.stages:
@@ -157,7 +159,7 @@ class BatchConsumer(Consumer):
             await self.sleep(LEASE_POLL_SECONDS)
 
     async def _take(self, tp: TP, records: list[Record]) -> None:
-        partition = self.partitions.get(tp)
+        partition = self.partitions.get(ours(tp))
         if partition is not None:
             partition.feed(records)
         elif not self._tables.apply(tp, records) and tp in self._seeked:
@@ -190,11 +192,11 @@ class BatchConsumer(Consumer):
     def held_seconds(self) -> dict[TP, float]:
         """Partitions that wait for the end of a transaction, and for how long by now."""
         now = boottime_seconds()
-        return {tp: now - since for tp, since in self._held_since.items() if tp in self.partitions}
+        return {tp: now - since for tp, since in self._held_since.items() if ours(tp) in self.partitions}
 
     def _pass(self, positions: Mapping[TP, int]) -> None:
         for tp, position in positions.items():
-            partition = self.partitions.get(tp)
+            partition = self.partitions.get(ours(tp))
             if partition is not None:
                 partition.passed(position)
 
@@ -213,7 +215,7 @@ class BatchConsumer(Consumer):
         restored = await self._thread.restore([tp for tp in self.assignment() if not tables.holds(tp)])
         if lease is None or restored.lease is not lease or lease is not self.lease:
             return  # another rebalance: it comes here again
-        by_stage: dict[int, tuple[BatchStage, dict[TP, Committed]]] = {}
+        by_stage: dict[int, tuple[BatchStage, dict[batch.TP, Committed]]] = {}
         for tp, committed in restored.committed.items():
             entry = self._transport.stages.get(tp.topic)
             if entry is None:
@@ -221,10 +223,10 @@ class BatchConsumer(Consumer):
                 self._read_offset[tp] = committed.offset or None
                 if committed.offset:
                     self._committed_offset[tp] = committed.offset
-            elif tp not in self.partitions:
-                by_stage.setdefault(id(entry.stage), (entry.stage, {}))[1][tp] = committed
-                self.partitions[tp] = Partition(
-                    tp,
+            elif (mine := ours(tp)) not in self.partitions:
+                by_stage.setdefault(id(entry.stage), (entry.stage, {}))[1][mine] = committed
+                self.partitions[mine] = Partition(
+                    mine,
                     entry.stage,
                     committed,
                     restored.start[tp],
@@ -232,12 +234,12 @@ class BatchConsumer(Consumer):
                     self.app.conf.broker_max_poll_records,
                     self._thread.wake,
                 )
-                self.commits.begin(tp, committed)
+                self.commits.begin(mine, committed)
         for stage, assigned in by_stage.values():
             self._start(stage, assigned)
         self._thread.wake()
 
-    def _start(self, stage: BatchStage, committed: dict[TP, Committed]) -> None:
+    def _start(self, stage: BatchStage, committed: dict[batch.TP, Committed]) -> None:
         async def prepare() -> None:
             await retried(
                 f"assignment of {len(committed)} partitions", lambda: stage.assigned(committed), lambda: False
@@ -327,7 +329,7 @@ class BatchConsumer(Consumer):
         """Figures of an owned partition."""
         tracker = partition.tracker
         try:
-            end = self.highwater(partition.tp)
+            end = self.highwater(theirs(partition.tp))
         except IllegalStateError:
             end = None
         return PartitionState(

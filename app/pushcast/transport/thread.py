@@ -14,6 +14,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
 from pushcast.kafka.clients import ISOLATION_LEVEL
+from pushcast.stream import batch
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import Committed
 from pushcast.stream.tracker import Record
@@ -292,11 +293,11 @@ class ConsumerThread(AIOKafkaConsumerThread):
             consumer._fetcher.seek_to(key, start[tp])
         return Restored(lease, committed, start)
 
-    async def commit_offsets(self, lease: object | None, offsets: Mapping[TP, Committed]) -> bool:
+    async def commit_offsets(self, lease: object | None, offsets: Mapping[batch.TP, Committed]) -> bool:
         """Commits offsets with metadata under the lease. False, never an error, when Kafka did not take them."""
         return bool(await self.call_thread(self._commit_offsets, lease, offsets))
 
-    async def _commit_offsets(self, lease: object | None, offsets: Mapping[TP, Committed]) -> bool:
+    async def _commit_offsets(self, lease: object | None, offsets: Mapping[batch.TP, Committed]) -> bool:
         if lease is None or lease is not self._lease():
             return False
         wanted = {

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import faust
+from aiokafka.errors import KafkaError
 
 from pushcast.stream.batch import TP
 from pushcast.stream.stage import PartitionState, Work
+from pushcast.transport.tps import theirs
 
 if TYPE_CHECKING:
     from pushcast.transport.consumer import BatchConsumer
@@ -49,9 +51,12 @@ class AppWork(Work):
         return await self._consumer.commits.commit_partitions(partitions, force=True)
 
     async def ends(self, partitions: Iterable[TP]) -> dict[TP, int]:
-        """Next offset to be written of each partition, of whatever topic. Raises KafkaError, or TimeoutError."""
-        async with asyncio.timeout(ENDS_TIMEOUT_SECONDS):
-            found = await self._consumer.thread.highwaters(*partitions)
+        """Next offset to be written of each partition, of whatever topic. Raises OSError, TimeoutError among them."""
+        try:
+            async with asyncio.timeout(ENDS_TIMEOUT_SECONDS):
+                found = await self._consumer.thread.highwaters(*map(theirs, partitions))
+        except KafkaError as error:
+            raise ConnectionError(f"Kafka does not say where its partitions end: {error!r}") from error
         return {TP(*tp): end for tp, end in found.items()}
 
     def last_heartbeat_at(self) -> float:

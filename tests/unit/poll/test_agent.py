@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from faust.types import TP
 from structlog.testing import capture_logs
 
 from pushcast.config.settings import Flood
@@ -13,7 +12,7 @@ from pushcast.poll.asker import MAX_DELAY_SECONDS, MAX_PARTS, PAUSE_SECONDS, TRI
 from pushcast.providers.expo.receipts import IDS_PER_REQUEST, KEPT_SECONDS, Polled
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
-from pushcast.stream.batch import Committed
+from pushcast.stream.batch import TP, Committed
 from pushcast.stream.errors import Flooded
 from pushcast.wire import topics
 from pushcast.wire.control import Breaker, Kind, Subject, decode, parse_key

@@ -8,7 +8,6 @@ from random import Random
 from typing import Any
 
 from aiokafka import ConsumerRecord
-from faust.types import TP
 
 from pushcast.model.ids import delivery_id, token_hash
 from pushcast.model.words import Platform
@@ -17,6 +16,7 @@ from pushcast.poll.figures import Figures
 from pushcast.providers.expo.receipts import Polled
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
+from pushcast.stream.batch import TP
 from pushcast.stream.tracker import Record
 from pushcast.wire import topics
 from pushcast.wire.receipts import TokenInvalid, decode_token_invalid

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from faust.types import TP
-
 from pushcast.handover.guard import RowGuard
 from pushcast.model.clock import ManualClock
 from pushcast.model.ids import partition_of
@@ -19,7 +17,7 @@ from pushcast.register.agent import RegisterStage
 from pushcast.register.names import STAGE
 from pushcast.register.ports import Counters
 from pushcast.stream.assignment import boottime_seconds
-from pushcast.stream.batch import Batch, Committed
+from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.errors import RecordTooLarge
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import row_fences

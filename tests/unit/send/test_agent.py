@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import asyncio
 
-from faust.types import TP
-
 from pushcast.model.notification import Options
 from pushcast.providers.port import Disposition
 from pushcast.send.budget import Budget
-from pushcast.stream.batch import Committed
+from pushcast.stream.batch import TP, Committed
 from pushcast.wire import topics
 from pushcast.wire.ledger import Entry, parse
 from unit.send.twin import T0, TOPIC, Harness, TwinProvider, failed, message, ok, send_batch

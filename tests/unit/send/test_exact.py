@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
-from faust.types import TP
-
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import Span, Spot
 from pushcast.handover.standing import decode
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Disposition
 from pushcast.send.exact import build_ledgers
-from pushcast.stream.batch import Committed
+from pushcast.stream.batch import TP, Committed
 from pushcast.stream.tracker import Record
 from pushcast.wire import groups, topics
 from pushcast.wire.control import Kind, Pause, Subject, encode

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from faust.types import TP
-
 from pushcast.handover.standing import decode
 from pushcast.model.words import Lane, Platform
-from pushcast.stream.batch import Committed
+from pushcast.stream.batch import TP, Committed
 from pushcast.stream.tracker import Record
 from pushcast.wire import headers as h
 from pushcast.wire.batches import encode_batch

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from faust.types import TP
-
 from pushcast.http2.leave import MayLeave, always
 from pushcast.model.batch import Message
 from pushcast.model.notification import Options
 from pushcast.providers.port import Disposition, Part
+from pushcast.stream.batch import TP
 from unit.send.twin import TOPIC, Harness, TwinProvider, failed, message, ok, send_batch
 
 

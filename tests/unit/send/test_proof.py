@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
-from faust.types import TP
 
 from pushcast.handover.standing import Standing, decode, encode
 from pushcast.kafka.refusals import Place
 from pushcast.model.words import Lane, Platform
 from pushcast.send.proof import Proof, outputs_of
-from pushcast.stream.batch import Committed
+from pushcast.stream.batch import TP, Committed
 from pushcast.wire import topics
 from unit.send.twin import TOPIC, Harness, TwinOutbox, TwinProvider, message, send_batch
 

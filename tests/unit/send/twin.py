@@ -9,7 +9,6 @@ from random import Random
 from typing import Any, cast
 
 from aiokafka import ConsumerRecord
-from faust.types import TP
 
 from pushcast.handover.exact import Inexact, Known
 from pushcast.http2.leave import MayLeave, always
@@ -26,7 +25,7 @@ from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Breakers, Isolation
 from pushcast.send.lease import Lease
-from pushcast.stream.batch import Batch
+from pushcast.stream.batch import TP, Batch
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch, encode_batch

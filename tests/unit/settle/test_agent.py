@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from faust.types import TP
-
-from pushcast.stream.batch import Committed
+from pushcast.stream.batch import TP, Committed
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.retries import Round, round_of

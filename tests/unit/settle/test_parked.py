@@ -3,12 +3,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from faust.types import TP
 
 from pushcast.handover.standing import decode
 from pushcast.model.words import Lane, Platform
 from pushcast.settle.passes import BYTES_PER_SECOND
-from pushcast.stream.batch import Committed
+from pushcast.stream.batch import TP, Committed
 from pushcast.stream.tracker import Record
 from pushcast.wire import control, topics
 from pushcast.wire import headers as h

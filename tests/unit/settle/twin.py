@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, cast
 
-from faust.types import TP
-
 from pushcast.handover.exact import Inexact
 from pushcast.model.batch import SendBatch
 from pushcast.settle.agent import SettleStage
 from pushcast.settle.passes import Intervals
+from pushcast.stream.batch import TP
 from pushcast.stream.tracker import Record
 from pushcast.wire import topics
 from pushcast.wire.control_state import ControlState

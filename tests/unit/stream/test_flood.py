@@ -4,13 +4,13 @@ import os
 import random
 
 import pytest
-from faust.types import TP
 
 from pushcast.config.settings import Flood
 from pushcast.model.clock import ManualClock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.stream import fatal
+from pushcast.stream.batch import TP
 from pushcast.stream.errors import Flooded
 from pushcast.stream.flood import FloodGuard
 

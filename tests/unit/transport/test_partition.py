@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
 
 from pushcast.stream import retrying
 from pushcast.stream.batch import TP, Batch, Committed
@@ -83,7 +82,7 @@ async def test_lists_that_wait_are_handed_over_together() -> None:
 
 async def test_a_kafka_error_hands_the_unfinished_records_over_again() -> None:
     stage = Recorder()
-    stage.errors = [KafkaConnectionError("gone"), TimeoutError()]
+    stage.errors = [ConnectionError("gone"), TimeoutError()]
     async with working(stage, Bounds()) as partition:
         partition.feed(offsets(0, 1, 2))
         await turns()
