@@ -14,17 +14,26 @@ import orjson
 
 from pushcast.model.batch import SendBatch
 from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Reason
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.dead_letters import PUSH, STREAMS
 from pushcast.wire.headers import RUN
+from pushcast.wire.keys import user_of
 from pushcast.wire.retries import CAME_FROM, DOUBTFUL, MAX_COUNT, foreign, number
 from pushcast.wire.schemas import avro_type
 
+#: The record itself is at fault: sent again as it is, it ends here again, whatever the configuration says by now.
+INVALID = frozenset(
+    {
+        *(Reason.KEY_MISSING, Reason.KEY_NOT_UTF8, Reason.KEY_INVALID, Reason.TOMBSTONE, Reason.NOT_JSON),
+        *(Reason.UNKNOWN_FRAME, Reason.UNDECODABLE, Reason.UNKNOWN_FIELD, Reason.INVALID_FIELD),
+        *(Reason.RESERVED_DATA_KEY, Reason.TOO_LARGE),
+    }
+)
 CONNECT = "__connect.errors."
 SPRING = "kafka_dlt-"
 _ERRORS = (PUSH, STREAMS, CONNECT, SPRING)
-_SECRET_FIELDS = frozenset({"token", "subscription", "address", "token_hash"})
 _SEND, _RETRY = "push.send.", "push.retry."
 
 
@@ -56,7 +65,11 @@ class Letter:
     attempts: int | None
     first_seen_at: int  # Kafka time of the record that became this letter, in milliseconds
     batch: SendBatch | None  # when the value is one
+    event: dict[str, Any] | None  # when the value is an intake event that can be read; it may hold a token
     apps: frozenset[str]
+    users: frozenset[str]
+    notifications: frozenset[str]  # ids
+    redriven_from: str | None  # the letter, as `came_from` names it, whose redrive ended here again
 
 
 def read_letter(raw: Raw) -> Letter:
@@ -78,6 +91,8 @@ def read_letter(raw: Raw) -> Letter:
         or spring.get("exception-fqcn")
     )
     batch = _batch(raw)
+    event = _event(raw) if batch is None else None
+    name = found.get(CAME_FROM, b"").decode("utf-8", "replace")
     return Letter(
         raw=raw,
         family=family,
@@ -97,7 +112,11 @@ def read_letter(raw: Raw) -> Letter:
         attempts=_int(own.get("attempts")),
         first_seen_at=_int(own.get("first-seen")) or max(0, raw.timestamp_ms),
         batch=batch,
-        apps=_apps(raw, batch),
+        event=event,
+        apps=_apps(batch, event),
+        users=_users(raw, batch),
+        notifications=_notifications(batch, event),
+        redriven_from=name if topics.DEAD_LETTER_SUFFIX + "|" in name else None,
     )
 
 
@@ -140,11 +159,29 @@ def _event(raw: Raw) -> dict[str, Any] | None:
         return None  # that is why it is here
 
 
-def _apps(raw: Raw, batch: SendBatch | None) -> frozenset[str]:
+def _apps(batch: SendBatch | None, event: dict[str, Any] | None) -> frozenset[str]:
+    return frozenset(message.app for message in batch.messages) if batch is not None else _text_of(event, "app")
+
+
+def _users(raw: Raw, batch: SendBatch | None) -> frozenset[str]:
+    """Of an event the key, which is the user id of every intake topic."""
     if batch is not None:
-        return frozenset(message.app for message in batch.messages)
-    app = (_event(raw) or {}).get("app")
-    return frozenset([app]) if isinstance(app, str) else frozenset()
+        return frozenset(user for message in batch.messages for user in message.targets.user)
+    try:
+        return frozenset([user_of(raw.key)])
+    except InvalidInput:
+        return frozenset()
+
+
+def _notifications(batch: SendBatch | None, event: dict[str, Any] | None) -> frozenset[str]:
+    if batch is not None:
+        return frozenset(note for message in batch.messages for note in message.notification_ids)
+    return _text_of(event, "id")
+
+
+def _text_of(event: dict[str, Any] | None, name: str) -> frozenset[str]:
+    value = (event or {}).get(name)
+    return frozenset([value]) if isinstance(value, str) else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,67 +191,22 @@ class Filter:
     topics: frozenset[str] = frozenset()  # names of source topics
     reasons: frozenset[str] = frozenset()
     apps: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
+    notifications: frozenset[str] = frozenset()  # ids
     since_ms: int | None = None
     until_ms: int | None = None
 
     def takes(self, letter: Letter) -> bool:
-        """Whether the letter is meant. A letter whose app cannot be read is not taken by a filter of apps."""
+        """Whether the letter is meant. A filter of apps, users or ids takes no letter in which these cannot be read."""
         return (
             (not self.topics or letter.raw.topic.removesuffix(topics.DEAD_LETTER_SUFFIX) in self.topics)
             and (not self.reasons or letter.reason in self.reasons)
             and (not self.apps or bool(self.apps & letter.apps))
+            and (not self.users or bool(self.users & letter.users))
+            and (not self.notifications or bool(self.notifications & letter.notifications))
             and (self.since_ms is None or letter.first_seen_at >= self.since_ms)
             and (self.until_ms is None or letter.first_seen_at < self.until_ms)
         )
-
-
-def described(letter: Letter) -> dict[str, Any]:
-    """For people and programs: everything but tokens, addresses and keys."""
-    raw = letter.raw
-    row: dict[str, Any] = {
-        "topic": raw.topic,
-        "partition": raw.partition,
-        "offset": raw.offset,
-        "reason": letter.reason,
-        "message": letter.message,
-        "stage": letter.stage,
-        "family": letter.family,
-        "source": {
-            "topic": letter.source_topic,
-            "partition": letter.source_partition,
-            "offset": letter.source_offset,
-        },
-        "attempts": letter.attempts,
-        "first_seen_at": letter.first_seen_at,
-        "apps": sorted(letter.apps),
-        "value_bytes": None if raw.value is None else len(raw.value),
-    }
-    if letter.batch is not None:
-        row["deliveries"] = [
-            {
-                "app": message.app,
-                "notification": message.notification_ids[targets.notification[index]],
-                "user": user,
-                "device": targets.device[index],
-                "delivery_id": targets.delivery_id[index].hex(),
-                "attempts": targets.attempt[index],
-                "expires_at": targets.expires_at[index],
-            }
-            for message in letter.batch.messages
-            for targets in [message.targets]
-            for index, user in enumerate(targets.user)
-        ]
-    else:
-        event = _event(raw)
-        # Only fields that are known to hold no secret by name; a broken event may hide a token anywhere else.
-        row["event"] = None if event is None else {k: _plain(v) for k, v in event.items() if k not in _SECRET_FIELDS}
-    return row
-
-
-def _plain(value: Any) -> Any:
-    return (
-        value if isinstance(value, str | int | float | bool | None) else orjson.loads(orjson.dumps(value, default=str))
-    )
 
 
 def came_from(raw: Raw) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from pushcast.kafka.clients import open_consumer
+from pushcast.kafka.clients import open_admin, open_consumer
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.offsets import watermarks
+from pushcast.kafka.positions import Positions, Spot
 from pushcast.model.errors import PushcastError
 from pushcast.settle.letters import Raw
 
@@ -25,6 +26,7 @@ class Logs:
     """One consumer for everything. Every method raises PushcastError when Kafka does not answer. Close it."""
 
     def __init__(self, client: dict[str, Any]) -> None:
+        self._positions = Positions(open_admin(client))
         self._consumer = open_consumer(
             client, "pushcast-dlq", auto_offset_reset="earliest", enable_partition_eof=True, fetch_wait_max_ms=50
         )
@@ -39,12 +41,15 @@ class Logs:
         )
         return int(found.offset) if found.offset >= 0 else self.end(topic, partition)
 
-    def partitions_of(self, topic: str) -> int:
-        """As many as it has in the cluster (topics of control have one); 0 while it is not there."""
+    def filled(self, names: Collection[str]) -> list[Spot]:
+        """Partitions of these topics that hold anything; topics that are not there hold nothing."""
         try:
-            return len(self._consumer.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic].partitions)
+            known = self._consumer.list_topics(timeout=_TIMEOUT_SECONDS).topics
         except KafkaException as error:
-            raise PushcastError(f"{topic}: {error.args[0].str()}") from error
+            raise PushcastError(f"the topics of Kafka cannot be listed: {error.args[0].str()}") from error
+        spots = [(topic, number) for topic in names if topic in known for number in sorted(known[topic].partitions)]
+        starts, ends = self._positions.starts(spots), self._positions.ends(spots)
+        return [spot for spot in spots if starts.get(spot, 0) < ends.get(spot, 0)]
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """First offset that is there, and where what is committed ends."""

@@ -1,10 +1,11 @@
 """Reads dead-letter topics and writes letters back to the topics that they came from. A tool, not a stage.
 
 What is never sent again: deliveries whose last receipt is anything but `dead`, deliveries past their expiry (their
-`dead` receipt stands), and, unless asked for, deliveries that may have arrived (`unknown_outcome`). Letters that the
-manifest holds, and letters of a run that was killed before it could note them, are left out: the source topics are read
-from where they ended before that run. Not covered: a delivery of an earlier redrive that is still under way, when the
-manifest is not used; notifications and device changes have no delivery yet, PLAN and REGISTER know their ids.
+`dead` receipt stands), records that are invalid themselves unless their reason is asked for, and, unless asked for,
+deliveries that may have arrived (`unknown_outcome`). Letters that the manifest holds, and letters of a run that was
+killed before it could note them, are left out: the source topics are read from where they ended before that run. Not
+covered: a delivery of an earlier redrive that is still under way, when the manifest is not used; notifications and
+device changes have no delivery yet, PLAN and REGISTER know their ids.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pushcast.kafka.headers import headers_of
 from pushcast.kafka.topics import load_topology
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Outcome
-from pushcast.settle.letters import Filter, Letter, offset_of, read_letter, redriven_headers
+from pushcast.settle.letters import INVALID, Filter, Letter, offset_of, read_letter, redriven_headers
 from pushcast.settle.logs import BLOCK_BYTES, BLOCK_RECORDS, Logs, raw_of
 from pushcast.settle.manifest import Manifest
 from pushcast.settle.remains import NO_RECEIPT, Last, what_is_left
@@ -55,6 +56,7 @@ class Report:
     deliveries: int = 0  # in redriven send batches
     left_out: Counter[str] = field(default_factory=Counter)  # deliveries by why
     before: int = 0  # letters that an earlier run has redriven
+    invalid: int = 0  # letters left out because their record itself is at fault
 
 
 def dead_letter_topics(wanted: Filter) -> list[str]:
@@ -83,14 +85,13 @@ class DeadLetters:
 
     def letters(self, wanted: Filter) -> Iterator[Letter]:
         """Letters that the filter takes, up to the ends that the topics have now; oldest first in each partition."""
-        for topic in dead_letter_topics(wanted):
-            for partition in range(self._logs.partitions_of(topic)):
-                for message in self._logs.read(topic, partition):
-                    if is_probe(message.value(), headers_of(message)):
-                        continue
-                    letter = read_letter(raw_of(message))
-                    if wanted.takes(letter):
-                        yield letter
+        for topic, partition in self._logs.filled(dead_letter_topics(wanted)):
+            for message in self._logs.read(topic, partition):
+                if is_probe(message.value(), headers_of(message)):
+                    continue
+                letter = read_letter(raw_of(message))
+                if wanted.takes(letter):
+                    yield letter
 
     def redrive(
         self,
@@ -117,6 +118,9 @@ class DeadLetters:
             raw = letter.raw
             if manifest.holds(raw.topic, raw.partition, raw.offset):
                 report.before += 1
+                continue
+            if letter.reason in INVALID and letter.reason not in wanted.reasons:
+                report.invalid += 1
                 continue
             same = not step or (step[0].raw.topic, step[0].raw.partition) == (raw.topic, raw.partition)
             if step and (not same or len(step) >= STEP_LETTERS or size >= STEP_BYTES):

@@ -11,6 +11,7 @@ from pushcast.model.device import AddressKind, DeviceChange, DeviceRow, Operatio
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform, Reason
 from pushcast.wire.addresses import Subscription, canonical_address
+from pushcast.wire.configured import unknown_app
 from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.keys import check_id
 from pushcast.wire.schemas import SchemaSource, avro_type
@@ -71,7 +72,7 @@ class DeviceChangeDecoder:
         if raw.app is None:
             raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs app", "app")
         if raw.app not in self._apps:
-            raise InvalidInput(Reason.UNKNOWN_APP, f"app {raw.app[:64]!r} is not configured", "app")
+            raise unknown_app(raw.app, self._apps)
         if raw.device is None:
             raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs device", "device")
         check_id(raw.device, "device")

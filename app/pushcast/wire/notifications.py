@@ -14,6 +14,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.locales import collision
 from pushcast.model.notification import Action, Content, LocalText, Notification, Options
 from pushcast.model.words import Reason
+from pushcast.wire.configured import unknown_app, unknown_class
 from pushcast.wire.content_rules import RESERVED_DATA_KEY, check_content, check_options, without_empty
 from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.keys import check_id
@@ -164,13 +165,13 @@ class NotificationDecoder:
         if claimed_user is not None and claimed_user != user:
             raise InvalidInput(Reason.INVALID_FIELD, "user differs from the record key", "user")
         if app is not None and app not in self._apps:
-            raise InvalidInput(Reason.UNKNOWN_APP, f"app {app[:64]!r} is not configured", "app")
+            raise unknown_app(app, self._apps)
 
     def _shared(self, raw: _Raw) -> _Shared:
         klass = raw.klass or DEFAULT_CLASS
         rule = self._classes.get(klass)
         if rule is None:
-            raise InvalidInput(Reason.UNKNOWN_CLASS, f"class {klass[:64]!r} is not configured", "class")
+            raise unknown_class(klass, self._classes)
         title, body, subtitle = raw.title or None, raw.body or None, raw.subtitle or None
         data, locales = raw.data or None, raw.locales or None
         options, ttl_ms = NO_OPTIONS, rule.ttl_ms

@@ -13,9 +13,11 @@ from typer.testing import CliRunner
 
 from pushcast.cli.dlq import app
 from pushcast.settle import redrive
-from pushcast.settle.letters import Filter, Letter, read_letter
+from pushcast.settle.letters import Filter, Letter, came_from, read_letter
+from pushcast.settle.manifest import Manifest
 from pushcast.settle.redrive import Report
 from pushcast.wire.batches import encode_batch
+from pushcast.wire.retries import CAME_FROM
 from unit.send.twin import T0, message, send_batch
 from unit.settle.test_letters import NOTES, SEND, raw
 
@@ -43,7 +45,7 @@ class TwinDeadLetters:
 
     def redrive(self, wanted: Filter, manifest: object, **options: Any) -> Report:
         self.asked |= {"wanted": wanted, **options}
-        return Report(letters=5, redriven=3, deliveries=7, left_out=Counter(accepted=2), before=1)
+        return Report(letters=5, redriven=3, deliveries=7, left_out=Counter(accepted=2), before=1, invalid=1)
 
 
 @pytest.fixture
@@ -96,6 +98,49 @@ def test_the_filters_are_topic_reason_app_and_time(dead: type[TwinDeadLetters]) 
     assert wanted.since_ms is None
 
 
+def test_letters_that_were_redriven_and_those_that_came_back_are_marked(
+    dead: type[TwinDeadLetters], tmp_path: Path
+) -> None:
+    """faults.md P3-24: a redriven letter that had failed again stood beside its original without a mark."""
+    first = dead.letters_there[0]
+    back = raw(
+        SEND, first.raw.value, ("push.errors.reason", b"rate_limited"), (CAME_FROM, came_from(first.raw).encode())
+    )
+    dead.letters_there.append(read_letter(back))
+    manifest = Manifest(tmp_path / ".pushcast" / "redrive.json")
+    manifest.add(first.raw.topic, first.raw.partition, [first.raw.offset])
+    manifest.save()
+    [row] = json.loads(run("list", "--reason", "rate_limited", "--output", "json"))["rows"]
+    assert (row["letters"], row["redriven"], row["came_back"]) == (3, 1, 1)
+    assert "       3         1         1         12  in all" in run("list", "--reason", "rate_limited")
+    shown = run("show", "--reason", "rate_limited")
+    assert shown.count("    was redriven") == 1
+    assert f"    came back after a redrive of {SEND}.dlq|3|1" in shown
+
+
+def test_letters_are_found_by_user_and_id_and_say_whose_they_are(dead: type[TwinDeadLetters]) -> None:
+    """faults.md P3-24: the text showed neither id nor user."""
+    event = raw(NOTES, b'{"id": "n7", "app": "news", "class": "brekaing"}', ("push.errors.reason", b"unknown_class"))
+    event.key = b"u7"
+    dead.letters_there.append(read_letter(event))
+    for filters in (("--user", "u7"), ("--id", "n7")):
+        assert json.loads(run("list", *filters, "--output", "json"))["letters"] == 1
+        assert "    user u7: id n7, app news, class brekaing" in run("show", *filters)
+    assert json.loads(run("list", "--user", "u1", "--output", "json"))["letters"] == 3, "two batches and an event of u1"
+
+
+def test_a_notification_is_written_out_to_be_mended_and_sent(dead: type[TwinDeadLetters]) -> None:
+    event = raw(NOTES, b'{"id": "n7", "titel": "Goal!", "body": null}', ("push.errors.reason", b"unknown_field"))
+    event.key = b"u7"
+    dead.letters_there.append(read_letter(event))
+    result = CliRunner().invoke(app, ["lines"])
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [
+        {"user": "u1", "id": 1},  # without what may be a token
+        {"user": "u7", "id": "n7", "titel": "Goal!"},
+    ]
+    assert "2 letters left out" in result.stderr
+
+
 def test_what_is_shown_holds_no_token(dead: type[TwinDeadLetters]) -> None:
     for output in ("json", "text"):
         shown = run("show", "--output", output)
@@ -119,6 +164,7 @@ def test_a_redrive_is_a_dry_run_unless_it_is_told_otherwise(dead: type[TwinDeadL
         "redriven": 3,
         "deliveries": 7,
         "redriven_before": 1,
+        "invalid": 1,
         "left_out": {"accepted": 2},
         "manifest": str(manifest),
     }

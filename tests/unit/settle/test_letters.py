@@ -4,7 +4,8 @@ import orjson
 import pytest
 
 from pushcast.model.errors import InvalidInput
-from pushcast.settle.letters import Filter, Raw, described, in_doubt, read_letter, redriven_headers
+from pushcast.settle.letters import Filter, Raw, in_doubt, read_letter, redriven_headers
+from pushcast.settle.shown import described
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.dead_letters import dead_letter
 from unit.send.twin import T0, message, record, send_batch

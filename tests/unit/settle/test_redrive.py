@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +79,8 @@ class TwinLogs:
     def close(self) -> None:
         return
 
-    def partitions_of(self, topic: str) -> int:
-        return 1
+    def filled(self, names: Collection[str]) -> list[tuple[str, int]]:
+        return [(topic, 0) for topic in names if self.logs.get(topic)]
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         return 0, len(self.logs.get(topic, ()))
@@ -169,6 +169,18 @@ def test_a_delivery_that_a_killed_sender_left_in_two_letters_goes_once(
         report = run(execute=execute)
         assert (report.deliveries, report.left_out) == (3, {"in_another_letter": 1})
     assert logs.users(SEND) == ["u0", "u1", "u2"]
+
+
+def test_a_record_that_is_invalid_itself_goes_only_when_its_reason_is_asked_for(
+    logs: TwinLogs, run: Callable[..., Report]
+) -> None:
+    """faults.md P3-24: letters that cannot succeed were counted as redriven."""
+    logs.append(NOTES + ".dlq", b"{", ("push.errors.reason", b"not_json"))
+    logs.append(NOTES + ".dlq", b"{}", ("push.errors.reason", b"unknown_class"))
+    report = run(wanted=Filter(topics=frozenset([NOTES])))
+    assert (report.letters, report.redriven, report.invalid) == (2, 1, 1)
+    report = run(wanted=Filter(topics=frozenset([NOTES]), reasons=frozenset(["not_json"])))
+    assert (report.redriven, report.invalid) == (1, 0)
 
 
 def test_only_so_many_deliveries_are_remembered(

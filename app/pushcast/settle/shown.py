@@ -1,0 +1,74 @@
+"""Dead letters as they are shown and written out again, without a token or an address. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from pushcast.settle.letters import Letter
+
+_NOTIFICATIONS = "push.notification."
+_SECRET_FIELDS = frozenset({"token", "subscription", "address", "token_hash"})
+
+
+def described(letter: Letter) -> dict[str, Any]:
+    """For people and programs: everything but tokens and addresses."""
+    raw = letter.raw
+    row: dict[str, Any] = {
+        "topic": raw.topic,
+        "partition": raw.partition,
+        "offset": raw.offset,
+        "reason": letter.reason,
+        "message": letter.message,
+        "stage": letter.stage,
+        "family": letter.family,
+        "source": {
+            "topic": letter.source_topic,
+            "partition": letter.source_partition,
+            "offset": letter.source_offset,
+        },
+        "attempts": letter.attempts,
+        "first_seen_at": letter.first_seen_at,
+        "apps": sorted(letter.apps),
+        "redriven_from": letter.redriven_from,
+        "value_bytes": None if raw.value is None else len(raw.value),
+    }
+    if letter.batch is not None:
+        row["deliveries"] = [
+            {
+                "app": message.app,
+                "notification": message.notification_ids[targets.notification[index]],
+                "user": user,
+                "device": targets.device[index],
+                "delivery_id": targets.delivery_id[index].hex(),
+                "attempts": targets.attempt[index],
+                "expires_at": targets.expires_at[index],
+            }
+            for message in letter.batch.messages
+            for targets in [message.targets]
+            for index, user in enumerate(targets.user)
+        ]
+    else:
+        event = letter.event
+        row["user"] = next(iter(letter.users), None)
+        # Only fields that are known to hold no secret by name; a broken event may hide a token anywhere else.
+        row["event"] = None if event is None else {k: _plain(v) for k, v in event.items() if k not in _SECRET_FIELDS}
+    return row
+
+
+def _plain(value: Any) -> Any:
+    return (
+        value if isinstance(value, str | int | float | bool | None) else orjson.loads(orjson.dumps(value, default=str))
+    )
+
+
+def line_of(letter: Letter) -> bytes | None:
+    """The notification as a line of `pushcast send`, to be mended and sent again; None when it is none, or has no user.
+
+    Lines keep the id: nothing was planned for it.
+    """
+    if letter.event is None or not letter.users or not letter.raw.topic.startswith(_NOTIFICATIONS):
+        return None
+    event = {name: value for name, value in letter.event.items() if value is not None and name not in _SECRET_FIELDS}
+    return orjson.dumps({"user": next(iter(letter.users)), **event}, default=str)
