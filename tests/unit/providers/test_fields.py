@@ -1,4 +1,5 @@
-"""What each field of a notification becomes on each platform: golden files, each of which the simulator takes.
+"""What each field of a notification becomes on each platform: golden files, each of which the simulator takes
+(and decrypts, for Web Push).
 
 After a wanted change: `python -m unit.providers.test_fields` in tests/, and read the difference.
 """
@@ -16,16 +17,17 @@ from pushcast.model.batch import Message
 from pushcast.providers.apns.message import render as render_apns
 from pushcast.providers.expo.message import Recipient, request_body
 from pushcast.providers.expo.message import render as render_expo
-from pushcast.providers.identity import HOLE
+from pushcast.providers.identity import filled
 from pushcast.providers.unsendable import Unsendable
+from pushcast.providers.webpush.encryption import encrypt
 from pushcast.providers.webpush.message import render as render_webpush
 from pushcast.simulators.apns.validation import refuse_payload
 from pushcast.simulators.expo.messages import parse as parse_expo
 from pushcast.simulators.fcm.messages import parse as parse_fcm
+from pushcast.simulators.webpush.subscriptions import BrowserKeys
 from unit.providers.fields import CASES, message_of
 from unit.providers.messages import fcm_bodies
 
-NAME = b"0" * 32
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -44,15 +46,19 @@ def fcm(message: Message) -> Any:
 
 
 def expo(message: Message) -> Any:
-    content = render_expo(message).replace(HOLE, NAME)
+    [content] = filled(render_expo(message), message, [0], "notification")
     body = request_body([Recipient(b"ExponentPushToken[a]", content, 1_800_003_600)])
     assert len(parse_expo(body, checks=True)) == 1
     return json.loads(body)
 
 
 def webpush(message: Message) -> Any:
-    rendered = render_webpush(message)
-    return {"payload": json.loads(rendered.plaintext.replace(HOLE, NAME)), "urgency": rendered.urgency.decode()}
+    """As the browser decrypts it, with the keys of the simulator's."""
+    rendered, browser = render_webpush(message), BrowserKeys(seed=1)
+    [plaintext] = filled(rendered.plaintext, message, [0], "notification")
+    _, public_key, secret = browser.of(b"phone")
+    payload = browser.decrypt(b"phone", encrypt(plaintext, public_key, secret))
+    return {"payload": json.loads(payload), "urgency": rendered.urgency.decode()}
 
 
 RENDERERS: dict[str, Callable[[Message], Any]] = {"apns": apns, "fcm": fcm, "expo": expo, "webpush": webpush}

@@ -34,7 +34,7 @@ async def test_an_offline_device_keeps_the_newest_per_app_and_nothing_that_expir
     for body in ("first", "second"):
         assert await push(apns, body) == 200
     assert await push(apns, "now or never", apns_expiration="0") == 200
-    assert apns.screen(TOKEN) == {"online": False, "shown": [], "alerts": 0, "stored": 1}
+    assert apns.screen(TOKEN) == {"online": False, "shown": [], "alerts": 0, "badge": None, "stored": 1}
     apns.set_device(TOKEN, online=True)
     assert [json.loads(row["body"])["aps"]["alert"] for row in apns.screen(TOKEN)["shown"]] == ["second"]
 

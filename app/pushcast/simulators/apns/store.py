@@ -10,6 +10,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pushcast.simulators.apns.appearance import appearance
+
 _MAX_STORE_SECONDS: Final = 30 * 24 * 3600.0
 _MAX_ON_SCREEN: Final = 50
 
@@ -33,6 +35,7 @@ class DeviceStore:
         self._offline: dict[bytes, dict[str, Shown]] = {}
         self._screens: OrderedDict[bytes, list[Shown]] = OrderedDict()
         self._alerts: dict[bytes, int] = {}
+        self._badges: dict[bytes, int] = {}
         self.dropped = 0
         self.replaced_in_store = 0
 
@@ -61,21 +64,30 @@ class DeviceStore:
             stored[bundle] = shown
 
     def _show(self, token: bytes, shown: Shown) -> None:
+        look = appearance(shown.body)
         screen = self._screens.pop(token, [])
-        if shown.collapse_id:
-            screen = [old for old in screen if (old.bundle, old.collapse_id) != (shown.bundle, shown.collapse_id)]
-        self._screens[token] = [*screen, shown][-_MAX_ON_SCREEN:]
-        self._alerts[token] = self._alerts.get(token, 0) + 1
+        if look.notification is not None:
+            if shown.collapse_id:
+                screen = [old for old in screen if (old.bundle, old.collapse_id) != (shown.bundle, shown.collapse_id)]
+            screen = [*screen, shown][-_MAX_ON_SCREEN:]
+        self._screens[token] = screen
+        if look.notification is not None or look.sound is not None:
+            self._alerts[token] = self._alerts.get(token, 0) + 1
+        if look.badge is not None:
+            self._badges[token] = look.badge
         if len(self._screens) > self._max_devices:
             gone, _ = self._screens.popitem(last=False)
             self._alerts.pop(gone, None)
+            self._badges.pop(gone, None)
 
     def screen(self, token: bytes) -> dict[str, Any]:
-        """`shown`: what is in the notification list, oldest first; `alerts`: how often the device made itself heard."""
+        """`shown`: what is in the notification list, oldest first, with the `appearance` of each payload; `alerts`: how
+        often the device made itself heard; `badge`: what stands on the app's icon."""
         rows = [
             {
                 "topic": shown.bundle,
                 "collapse_id": shown.collapse_id or None,
+                "appearance": appearance(shown.body).notification,
                 "body": shown.body.decode(errors="replace"),
             }
             for shown in self._screens.get(token, [])
@@ -84,5 +96,6 @@ class DeviceStore:
             "online": token not in self._offline,
             "shown": rows,
             "alerts": self._alerts.get(token, 0),
+            "badge": self._badges.get(token),
             "stored": len(self._offline.get(token, {})),
         }
