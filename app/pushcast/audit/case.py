@@ -10,7 +10,7 @@ import orjson
 from pushcast.handover.fences import Fences, author_of
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import is_user_row
-from pushcast.model.words import Lane, Platform
+from pushcast.model.words import Lane, Platform, Source
 from pushcast.wire import groups, topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.dead_letters import PUSH, STREAMS, PlainRecord
@@ -51,6 +51,14 @@ class Evidence(NamedTuple):
         return place | {"at": rfc3339(self.at_ms), "what": self.what}
 
 
+class SourceRecord(NamedTuple):
+    """A source record in the user's partition."""
+
+    lane: str
+    source: int
+    offset: int
+
+
 class Wait(NamedTuple):
     """A delivery in a topic that its group has not finished. `due_ms` 0: as soon as it is read."""
 
@@ -68,7 +76,7 @@ class Case:
         self.user, self.note, self.device = user, note, device
         self.events: dict[tuple[Lane, int], bool] = {}  # by lane and offset: whether it was forwarded
         self.dead: list[tuple[str, str]] = []  # reason and message
-        self.planned: dict[tuple[str, int], tuple[int, int, str]] = {}  # by event: run, deliveries, reason
+        self.planned: dict[SourceRecord, tuple[int, int, str]] = {}  # by source record: run, deliveries, reason
         self.receipts: dict[str, dict[str, Any]] = {}  # by delivery id, of the last run
         self.waits: dict[str, Wait] = {}  # by delivery id
         self.rows: dict[bytes, str] = {}  # by key: the device and its state
@@ -78,10 +86,12 @@ class Case:
         self._evidence: dict[object, Evidence] = {}
 
     @property
-    def planned_here(self) -> dict[tuple[str, int], tuple[int, int, str]]:
+    def planned_here(self) -> dict[SourceRecord, tuple[int, int, str]]:
         """Planned records name no user: those of the user's events, or of receipts whose events retention has taken."""
-        sources = {(str(lane), offset) for lane, offset in self.events}
-        sources |= {(receipt["lane"], receipt["source_offset"]) for receipt in self.receipts.values()}
+        sources = {SourceRecord(str(lane), Source.NOTIFICATION, offset) for lane, offset in self.events}
+        sources |= {
+            SourceRecord(each["lane"], each["source"], each["source_offset"]) for each in self.receipts.values()
+        }
         return {source: planned for source, planned in self.planned.items() if source in sources}
 
     @property
@@ -137,11 +147,12 @@ class Case:
     def _planned(self, record: PlainRecord, value: bytes) -> None:
         planned = decode_planned(value)
         for offset, note, total, reason in planned.rows():
-            known = self.planned.get((planned.lane, offset))
+            source = SourceRecord(planned.lane, planned.source, offset)
+            known = self.planned.get(source)
             if note == self.note and (known is None or planned.run >= known[0]):
-                self.planned[planned.lane, offset] = planned.run, total, reason
+                self.planned[source] = planned.run, total, reason
                 what = f"planned: deliveries {total}" + (f", {reason}" if reason else "")
-                self._note(record, (planned.lane, offset), what)
+                self._note(record, source, what)
 
     def _receipt(self, record: PlainRecord, value: bytes) -> None:
         receipt = decode_receipt(value)

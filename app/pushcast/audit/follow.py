@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import orjson
 from confluent_kafka import TopicPartition
@@ -26,6 +26,18 @@ REASON, MESSAGE = PUSH + "reason", STREAMS + "message"
 Headers = Sequence[tuple[str, bytes | None]]
 
 
+#: The account in a receipt.
+_ACCOUNT = ("lane", "source", "source_partition", "source_offset", "notification_id")
+
+
+class _Account(NamedTuple):
+    lane: str
+    source: int
+    partition: int
+    offset: int
+    notification: str
+
+
 class Followed:
     """Books of a few notifications, given as (user, id). Pure.
 
@@ -35,23 +47,23 @@ class Followed:
     def __init__(self, wanted: Collection[tuple[str, str]]) -> None:
         self._wanted = set(wanted)
         self._ids = {note for _, note in wanted}
-        self._planned: dict[tuple[str, int, int], int] = {}  # (lane, partition, source offset) to deliveries
-        self._ended: dict[tuple[str, int, int], set[str]] = {}
+        self._planned: dict[_Account, int] = {}  # to deliveries
+        self._ended: dict[_Account, set[str]] = {}
         self._receipts: dict[str, dict[str, Any]] = {}
         self._dead: dict[tuple[str, str], dict[str, Any]] = {}  # by (user, id)
 
     def planned(self, partition: int, planned: Planned) -> None:
-        """A planned record; for the same source offset the last one counts."""
+        """A planned record; for the same account the last one counts."""
         for offset, note, total, _ in planned.rows():
             if note in self._ids:
-                self._planned[planned.lane, partition, offset] = total
+                self._planned[_Account(planned.lane, planned.source, partition, offset, note)] = total
 
     def receipt(self, receipt: dict[str, Any]) -> None:
         """A terminal receipt, of whatever notification."""
         if receipt["notification_id"] not in self._ids:
             return
-        source = (receipt["lane"], receipt["source_partition"], receipt["source_offset"])
-        self._ended.setdefault(source, set()).add(receipt["delivery_id"])
+        account = _Account(*(receipt[name] for name in _ACCOUNT))
+        self._ended.setdefault(account, set()).add(receipt["delivery_id"])
         if (receipt["user"], receipt["notification_id"]) in self._wanted:
             self._receipts[receipt["delivery_id"]] = receipt
 
@@ -71,7 +83,7 @@ class Followed:
     def finished(self) -> bool:
         """Everything was planned or refused, and every planned delivery has its receipt."""
         return len(self._planned) + len(self._dead) >= len(self._wanted) and all(
-            len(self._ended.get(source, ())) >= total for source, total in self._planned.items()
+            len(self._ended.get(account, ())) >= total for account, total in self._planned.items()
         )
 
     @property
@@ -82,7 +94,7 @@ class Followed:
     @property
     def ended_count(self) -> int:
         """Of those, how many have a receipt."""
-        return sum(len(self._ended.get(source, ())) for source in self._planned)
+        return sum(len(self._ended.get(account, ())) for account in self._planned)
 
     @property
     def all_accepted(self) -> bool:

@@ -43,8 +43,9 @@ class Search:
         except InvalidInput:
             return
         for message in batch.messages:
-            for source_offset in message.targets.source_offset:
-                key = batch.lane, source_offset
+            targets, ids = message.targets, message.notification_ids
+            for offset, notification in zip(targets.source_offset, targets.notification, strict=True):
+                key = Key(batch.lane, batch.source, offset, ids[notification])
                 if key in self._left:
                     self._left.discard(key)
                     self.found[key] = _PLACE[topic]

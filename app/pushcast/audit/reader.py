@@ -9,9 +9,10 @@ from typing import Any, cast
 
 from confluent_kafka import KafkaException, Message, TopicPartition
 
+from pushcast.audit.case import event_id
 from pushcast.audit.overview import unfinished
 from pushcast.audit.places import PLACES, Search
-from pushcast.audit.reckoning import MAX_LISTED, MOVING, Key, PartitionAccounts, Totals
+from pushcast.audit.reckoning import MAX_LISTED, MOVING, Key, PartitionAccounts, Read, Totals
 from pushcast.audit.writers import Writers
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import author_of
@@ -19,7 +20,7 @@ from pushcast.kafka.clients import client_config, open_admin, open_consumer
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.positions import Positions, Spot
 from pushcast.kafka.topics import load_topology
-from pushcast.model.errors import PushcastError
+from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.wire import groups, topics
@@ -89,6 +90,7 @@ class Books:
         ends: dict[Spot, int] = {}
         for each in ORDER:
             ends |= self._positions.ends(self._spots(*each))
+        intake_ends = self._positions.ends(self._spots(*INTAKES))  # again: what was planned meanwhile lies before them
         judged_ms = {p: self._judged_from(p, since_ms, lows, ends) for p in range(self._partitions)}
         starts = self._starts(lows, ends, judged_ms)
         books = {spot: low for spot, low in lows.items() if spot[0] in BOOKS}
@@ -112,14 +114,17 @@ class Books:
                 elif topic in DEAD:
                     self._dead_letter(accounts, message)
                 else:
-                    accounts.intake(INTAKES[topic], _offset(message))
+                    accounts.intake(INTAKES[topic], _offset(message), _id_of(value))
                     if h.first(headers_of(message), h.FORWARDED) is None and self._is_foreign(message):
                         accounts.excuse(INTAKES[topic], _offset(message))
-            first = {str(lane): starts.get((topic, partition), 0) for topic, lane in INTAKES.items()}
+            read = {
+                str(lane): Read(starts.get((topic, partition), 0), intake_ends.get((topic, partition), 0))
+                for topic, lane in INTAKES.items()
+            }
             totals.void_records += sum(each.void for each in writers.values())
-            wanted_places = accounts.open(first, MAX_LISTED - len(totals.unbalanced))
+            wanted_places = accounts.open(read, MAX_LISTED - len(totals.unbalanced))
             places = self._places(partition, wanted_places, ends.get((topics.RECEIPT, partition), 0))
-            accounts.settle(totals, {str(lane): committed[lane][partition] for lane in Lane}, first, places)
+            accounts.settle(totals, {str(lane): committed[lane][partition] for lane in Lane}, read, places)
             progress(partition)
         return totals
 
@@ -250,6 +255,17 @@ class Books:
 def _of(partition: int, offsets: Mapping[Spot, int]) -> dict[str, int]:
     """Those of one partition, by topic."""
     return {topic: offset for (topic, number), offset in offsets.items() if number == partition}
+
+
+def _id_of(value: bytes | None) -> str | None:
+    """Of a notification; None where it cannot be read: the record is a dead letter, or about to be one."""
+    if value is None:
+        return None
+    try:
+        found = event_id(value)
+    except InvalidInput:
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _offset(message: Message) -> int:

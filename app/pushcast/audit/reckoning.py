@@ -1,7 +1,8 @@
 """Accounts of one partition. Pure: records go in, the balance comes out.
 
-Account key: the source record (lane, partition, offset). Distinct delivery ids count; copies are reported apart. Of a
-delivery that was redriven the last run counts.
+Account key: the source record (lane, source, partition, offset) together with the notification's id: a topic that was
+made anew uses its offsets again. Distinct delivery ids count; copies are reported apart. Of a delivery that was
+redriven the last run counts.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pushcast.model.words import Outcome
+from pushcast.model.words import Outcome, Source
 from pushcast.wire.receipts import Planned
 
 MAX_LISTED = 100
@@ -21,8 +22,24 @@ LAG, RETRY, PARKED, MOVING, LOST = "lag", "retry", "parked", "moving", "lost"
 OUTCOMES = tuple(str(outcome) for outcome in Outcome)
 
 
-#: (lane, source offset) of an account within its partition.
-Key = tuple[str, int]
+class Key(NamedTuple):
+    """An account within its partition."""
+
+    lane: str
+    source: int
+    offset: int
+    notification: str
+
+
+class Read(NamedTuple):
+    """Which offsets of a lane's intake were read. `end`: of the log, asked when everything was read; None: not asked,
+    and accounts whose records were not read are judged."""
+
+    first: int = 0
+    end: int | None = None
+
+
+EVERYTHING = Read()
 
 
 class End(NamedTuple):
@@ -36,7 +53,6 @@ class End(NamedTuple):
 class Account:
     """One notification's books."""
 
-    notification: str = ""
     planned: int | None = None  # None: no planned record was read
     run: int = 0  # of the planned record
     ended: dict[bytes, End] = field(default_factory=dict)  # by delivery id
@@ -92,15 +108,15 @@ class PartitionAccounts:
     def __init__(self, partition: int) -> None:
         self.partition = partition
         self._accounts: dict[Key, Account] = {}
-        self._taken: set[Key] = set()
-        self._excused: set[Key] = set()
-        self._letters: dict[Key, tuple[str, str]] = {}
+        self._taken: dict[tuple[str, int], str | None] = {}  # by lane and offset: the notification's id, where known
+        self._excused: set[tuple[str, int]] = set()
+        self._letters: dict[tuple[str, int], tuple[str, str]] = {}
         self._ends: dict[End, End] = {}
         self._copies = 0
 
-    def intake(self, lane: str, offset: int) -> None:
-        """A notification record at this offset exists."""
-        self._taken.add((lane, offset))
+    def intake(self, lane: str, offset: int, notification: str | None = None) -> None:
+        """A notification record at this offset exists; None: its id cannot be read."""
+        self._taken[lane, offset] = notification
 
     def excuse(self, lane: str, offset: int) -> None:
         """The record at this offset was forwarded: it owes no planned record."""
@@ -112,15 +128,16 @@ class PartitionAccounts:
         self._letters[lane, offset] = topic, reason
 
     def planned(self, planned: Planned) -> None:
-        """A planned record; for the same source offset the last one of the last run counts."""
+        """A planned record; for the same account the last one of the last run counts."""
         for offset, notification, total, _ in planned.rows():
-            account = self._account(planned.lane, offset)
+            account = self._account(Key(planned.lane, planned.source, offset, notification))
             if planned.run >= account.run:
-                account.notification, account.planned, account.run = notification, total, planned.run
+                account.planned, account.run = total, planned.run
 
     def receipt(self, receipt: dict[str, Any]) -> bool:
         """A terminal receipt; False when it is a copy. One of a later run takes the place of an earlier one's."""
-        account = self._account(receipt["lane"], receipt["source_offset"])
+        names = ("lane", "source", "source_offset", "notification_id")
+        account = self._account(Key(*(receipt[name] for name in names)))
         delivery = bytes.fromhex(receipt["delivery_id"])
         end, known = End(receipt["run"], receipt["outcome"]), account.ended.get(delivery)
         end = self._ends.setdefault(end, end)  # millions of deliveries share a few
@@ -129,43 +146,54 @@ class PartitionAccounts:
         # Within a run an acceptance is never taken back: the push is on its way.
         if known is None or new or (end.run == known.run and known.outcome != Outcome.ACCEPTED):
             account.ended[delivery] = end
-        account.notification = account.notification or receipt["notification_id"]
         return new
 
-    def open(self, first: Mapping[str, int], limit: int) -> set[Key]:
+    def open(self, intakes: Mapping[str, Read], limit: int) -> set[Key]:
         """At most so many accounts with deliveries that have not ended: `settle` wants to know where they are."""
         found: set[Key] = set()
-        for (lane, offset), account in self._accounts.items():
+        for key, account in self._accounts.items():
             if len(found) >= limit:
                 break
-            if account.open and offset >= first.get(lane, 0):
-                found.add((lane, offset))
+            if account.open and self._is_judgeable(key, intakes.get(key.lane, EVERYTHING)):
+                found.add(key)
         return found
 
-    def _account(self, lane: str, offset: int) -> Account:
-        account = self._accounts.get((lane, offset))
+    def _account(self, key: Key) -> Account:
+        account = self._accounts.get(key)
         if account is None:
-            account = self._accounts[lane, offset] = Account()
+            account = self._accounts[key] = Account()
         return account
+
+    def _is_judgeable(self, key: Key, read: Read) -> bool:
+        """Whether the account's source record is still there: without it, its other half may be gone as well."""
+        if key.source != Source.NOTIFICATION:
+            return True
+        if key.offset < read.first:
+            return False
+        if (key.lane, key.offset) in self._taken:
+            return self._taken[key.lane, key.offset] in (None, key.notification)
+        return read.end is None or key.offset < read.end  # beyond the log: of a topic that was made anew
 
     def settle(
         self,
         totals: Totals,
         committed: Mapping[str, int],
-        first: Mapping[str, int],
+        intakes: Mapping[str, Read],
         places: Mapping[Key, str] | None = None,
     ) -> None:
         """Adds this partition's balance to `totals`.
 
-        `committed`: per lane the planner group's committed offset; `first`: per lane the first source offset that
-        was read. Accounts from before it are not judgeable, because their other half may be gone. `places`: where the
-        deliveries of open accounts are, as far as that was asked.
+        `committed`: per lane the planner group's committed offset; `intakes`: per lane what was read. Accounts whose
+        source record is gone are not judgeable. `places`: where the deliveries of open accounts are, as far as that was
+        asked.
         """
         places = places or {}
         totals.copies_of_receipts += self._copies
-        totals.dead_letters.update(letter for key, letter in self._letters.items() if key[1] >= first.get(key[0], 0))
-        for (lane, offset), account in sorted(self._accounts.items()):
-            if offset < first.get(lane, 0):
+        for (lane, offset), letter in self._letters.items():
+            if offset >= intakes.get(lane, EVERYTHING).first:
+                totals.dead_letters[letter] += 1
+        for key, account in sorted(self._accounts.items()):
+            if not self._is_judgeable(key, intakes.get(key.lane, EVERYTHING)):
                 totals.not_judgeable += 1
                 continue
             totals.notifications += 1
@@ -173,27 +201,39 @@ class PartitionAccounts:
             totals.outcomes.update(end.outcome for end in account.ended.values())
             totals.unaccounted += account.open
             if account.planned is None:
-                behind = offset >= committed.get(lane, offset + 1)
-                self._list(totals, lane, offset, account, LAG if behind else "planned_missing")
+                behind = key.source == Source.NOTIFICATION and key.offset >= committed.get(key.lane, key.offset + 1)
+                self._list(totals, key, account, LAG if behind else "planned_missing")
             elif account.open:
-                self._list(totals, lane, offset, account, places.get((lane, offset), LOST))
+                self._list(totals, key, account, places.get(key, LOST))
             elif account.planned != len(account.ended):
-                self._list(totals, lane, offset, account, "surplus")
-        for lane, offset in sorted(self._taken - self._accounts.keys() - self._excused):
+                self._list(totals, key, account, "surplus")
+        known = {(key.lane, key.offset) for key in self._accounts if key.source == Source.NOTIFICATION}
+        for (lane, offset), notification in sorted(self._taken.items(), key=lambda item: item[0]):
+            key = Key(lane, Source.NOTIFICATION, offset, notification or "")
+            if (lane, offset) in self._excused or key in self._accounts:
+                continue
+            if notification is None and (lane, offset) in known:
+                continue
             totals.unaccounted += 1
             where = LAG if offset >= committed.get(lane, 0) else LOST
-            self._list(totals, lane, offset, Account(), where)
+            self._list(totals, key, Account(), where)
 
-    def _list(self, totals: Totals, lane: str, offset: int, account: Account, where: str) -> None:
+    def _list(self, totals: Totals, key: Key, account: Account, where: str) -> None:
         if len(totals.unbalanced) < MAX_LISTED:
             totals.unbalanced.append(
                 {
-                    "lane": lane,
+                    "lane": key.lane,
+                    "source": source_word(key.source),
                     "partition": self.partition,
-                    "offset": offset,
-                    "notification": account.notification,
+                    "offset": key.offset,
+                    "notification": key.notification,
                     "planned": account.planned,
                     "terminal": len(account.ended),
                     "where": where,
                 }
             )
+
+
+def source_word(source: int) -> str:
+    """notification, walk, due or keep; the number of a source that a later release knows."""
+    return Source(source).name.lower() if source in set(Source) else str(source)

@@ -53,7 +53,7 @@ def audit(
             typer.echo(f"  {row['topic']}: {counted(row['letters'], 'letter')}, {row['reason']}")
         for row in totals.unbalanced:
             typer.echo(
-                f"  {row['lane']}/{row['partition']}@{row['offset']} {row['notification']}: "
+                f"  {row['lane']}/{row['source']}/{row['partition']}@{row['offset']} {row['notification']}: "
                 f"planned {row['planned']}, ended {row['terminal']} ({row['where']})"
             )
     if not totals.balanced:

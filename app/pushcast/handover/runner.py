@@ -15,7 +15,7 @@ from pushcast.handover.fences import author_of
 from pushcast.handover.floors import FloorSearch
 from pushcast.handover.reading import Span, SpanReader, Spot
 from pushcast.handover.state import Takeover
-from pushcast.handover.tail import OwnTail
+from pushcast.handover.tail import OwnTail, Place
 from pushcast.kafka.headers import headers_of
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: (source offset, item) pairs of one output record, by its headers and value.
-Items = Callable[[h.Headers, bytes], Iterable[tuple[int, bytes]]]
+#: (source record, item) pairs of one output record, by its headers and value.
+Items = Callable[[h.Headers, bytes], Iterable[tuple[Place, bytes]]]
 #: Makes the state of a partition; called as `Takeover` is.
 Make = Callable[..., Takeover]
-#: Source offsets that one planned record closes.
-Offsets = Callable[[bytes], Iterable[int]]
+#: Source records that one planned record closes.
+Closed = Callable[[bytes], Iterable[Place]]
 
 
 class Claims(Protocol):
@@ -66,13 +66,13 @@ class Handover:
         stage: str,
         outputs: Mapping[str, Items],
         planned: str | None = None,
-        offsets: Offsets = lambda value: (),
+        closed: Closed = lambda value: (),
         *,
         outbox: PositionedOutbox,
         reader: SpanReader,
         clock: Clock,
         sources: Mapping[str, str] | None = None,
-        make: Make = Takeover,
+        make: Make | None = None,
     ) -> None:
         """`outputs`: topics and how to read what is there; `planned` is not among them when `offsets` reads it. The
         partition of every output is the source's. `sources`: for a stage of several source topics, what each is called
@@ -82,9 +82,9 @@ class Handover:
         self.counters: Counter[str] = Counter()  # claims, tail_records, tail_void
         self._items = dict(outputs)
         self._planned = planned
-        self._offsets = offsets
+        self._closed = closed
         self._topics = tuple(outputs) if planned is None or planned in outputs else (*outputs, planned)
-        self._make = make
+        self._make = make or Takeover
         self._sources = dict(sources or {})
         self._outbox = outbox
         self._reader = reader
@@ -193,7 +193,7 @@ class Handover:
             if topic in self._items:
                 takeover.tail.add_items(topic, self._items[topic](headers, value))
             else:
-                takeover.tail.add_planned(self._offsets(value))
+                takeover.tail.add_planned(self._closed(value))
 
         await self._reader.read(spans, fold)
         self.counters["tail_records"] += found

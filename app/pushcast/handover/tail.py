@@ -7,8 +7,15 @@ from collections.abc import Iterable
 from pushcast.handover.fences import Author, Fences
 from pushcast.handover.rules import ALL, Rules
 
-#: Items of one source offset that are in the outputs, by output topic: delivery ids, for PLAN.
+#: A source record: its offset, and what it is called where a topic that was made anew would mix two of one offset.
+Place = int | tuple[int, str]
+#: Items of one source record that are in the outputs, by output topic: delivery ids, for PLAN.
 There = dict[str, set[bytes]]
+
+
+def offset_of(place: Place) -> int:
+    """The offset of a source record."""
+    return place if isinstance(place, int) else place[0]
 
 
 class OwnTail:
@@ -18,8 +25,8 @@ class OwnTail:
     """
 
     def __init__(self, origin: str, committed_offset: int, fenced: int, rules: Rules = ALL) -> None:
-        self.there: dict[int, There] = {}
-        self.done: set[int] = set()  # source offsets whose planned record is there
+        self.there: dict[Place, There] = {}
+        self.done: set[Place] = set()  # source records whose planned record is there
         self.highest = -1  # source offset found, -1 for none
         self._origin = origin
         self._committed_offset = committed_offset
@@ -41,32 +48,34 @@ class OwnTail:
         """Records of fenced-off predecessors that were skipped."""
         return sum(fences.void for fences in self._fences.values())
 
-    def add_items(self, topic: str, items: Iterable[tuple[int, bytes]]) -> None:
-        """(source offset, item) pairs of an admitted record."""
-        for offset, item in items:
+    def add_items(self, topic: str, items: Iterable[tuple[Place, bytes]]) -> None:
+        """(source record, item) pairs of an admitted record."""
+        for place, item in items:
+            offset = offset_of(place)
             if offset >= self._committed_offset:
                 self.highest = max(self.highest, offset)
-                if offset not in self.done:  # outputs are read in any order among each other
-                    self.there.setdefault(offset, {}).setdefault(topic, set()).add(item)
+                if place not in self.done:  # outputs are read in any order among each other
+                    self.there.setdefault(place, {}).setdefault(topic, set()).add(item)
 
-    def add_planned(self, offsets: Iterable[int]) -> None:
-        """Source offsets that an admitted planned record closes."""
-        for offset in offsets:
+    def add_planned(self, places: Iterable[Place]) -> None:
+        """Source records that an admitted planned record closes."""
+        for place in places:
+            offset = offset_of(place)
             if offset >= self._committed_offset:
-                self.done.add(offset)
-                self.there.pop(offset, None)
+                self.done.add(place)
+                self.there.pop(place, None)
                 self.highest = max(self.highest, offset)
 
-    def is_done(self, offset: int) -> bool:
-        """Whether a predecessor finished this source offset. Forgets it: ask once, when it is first handled."""
-        if offset in self.done:
-            self.done.remove(offset)
+    def is_done(self, place: Place) -> bool:
+        """Whether a predecessor finished this source record. Forgets it: ask once, when it is first handled."""
+        if place in self.done:
+            self.done.remove(place)
             return True
         return False
 
-    def take(self, offset: int) -> There | None:
-        """What is there of a source offset that is not done; None for nothing. Forgets it, as `is_done` does."""
-        return self.there.pop(offset, None)
+    def take(self, place: Place) -> There | None:
+        """What is there of a source record that is not done; None for nothing. Forgets it, as `is_done` does."""
+        return self.there.pop(place, None)
 
     def __len__(self) -> int:
         return len(self.there) + len(self.done)

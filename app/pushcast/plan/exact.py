@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
 from pushcast.handover.runner import Handover, Items
-from pushcast.handover.tail import There
+from pushcast.handover.tail import Place, There
 from pushcast.model.clock import Clock
 from pushcast.model.ids import DELIVERY_ID_BYTES
-from pushcast.model.words import Lane, Platform
+from pushcast.model.words import Lane, Platform, Source
 from pushcast.plan.entry import Entry
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
@@ -40,19 +40,29 @@ def build_handover(settings: Settings, lane: Lane, outbox: PositionedOutbox, clo
     )
 
 
-def _deliveries(_: Headers, value: bytes) -> Iterable[tuple[int, bytes]]:
-    for message in decode_batch(value).messages:
-        yield from zip(message.targets.source_offset, message.targets.delivery_id, strict=True)
+def _deliveries(_: Headers, value: bytes) -> Iterable[tuple[Place, bytes]]:
+    batch = decode_batch(value)
+    if batch.source != Source.NOTIFICATION:
+        return
+    for message in batch.messages:
+        targets, ids = message.targets, message.notification_ids
+        for offset, index, delivery in zip(
+            targets.source_offset, targets.notification, targets.delivery_id, strict=True
+        ):
+            yield (offset, ids[index]), delivery
 
 
-def _receipts(_: Headers, value: bytes) -> Iterable[tuple[int, bytes]]:
+def _receipts(_: Headers, value: bytes) -> Iterable[tuple[Place, bytes]]:
     receipt = decode_receipt(value)
-    return ((receipt["source_offset"], bytes.fromhex(receipt["delivery_id"])),)
+    if receipt["source"] == Source.NOTIFICATION:
+        yield (receipt["source_offset"], receipt["notification_id"]), bytes.fromhex(receipt["delivery_id"])
 
 
-def _planned(lane: Lane, value: bytes) -> Iterable[int]:
+def _planned(lane: Lane, value: bytes) -> Iterable[Place]:
     planned = decode_planned(value)
-    return planned.source_offset if planned.lane == lane else ()
+    if (planned.lane, planned.source) != (lane, Source.NOTIFICATION):
+        return ()
+    return zip(planned.source_offset, planned.notification_id, strict=True)
 
 
 def resume(entry: Entry, lane: Lane, there: There, devices: Sequence[Device]) -> list[Device]:

@@ -98,14 +98,14 @@ class Intake:
         self._count("consumed", "", len(taken.records) + len(refused))
         tenure.pending.begun(len(taken.records) + len(refused))
         for note, record, rows in zip(taken.notes, taken.records, taken.rows, strict=True):
-            if tail and tail.is_done(record.offset):
+            if tail and tail.is_done((record.offset, note.id)):
                 is_duplicate(note.user, note.id)  # remembers it: the next event with this id is a duplicate
                 known.append(record.offset)
                 continue
             devices: Sequence[Device] = devices_of(rows, note.options.push_type, self._unreadable) if rows else ()
             if devices and note.content.locales:
                 devices = with_locales(devices, self._unreadable)
-            if tail and (there := tail.take(record.offset)):
+            if tail and (there := tail.take((record.offset, note.id))):
                 is_duplicate(note.user, note.id)
                 entry = Entry(batch, record.offset, record_bytes(record), note)
                 devices = resume(entry, self._lane, there, devices)

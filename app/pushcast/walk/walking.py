@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pushcast.handover.rules import ALL, Rules
 from pushcast.handover.standing import Standing
 from pushcast.handover.state import Takeover
+from pushcast.handover.tail import offset_of
 from pushcast.walk.legs import Leg, Mark, OrderWalk, Planned
 
 
@@ -62,10 +63,11 @@ class Walking(Takeover):
     def start(self) -> None:
         """The tail is folded: what predecessors did of each order is known."""
         super().start()
-        for offset in list(self.tail.there):
+        for place in list(self.tail.there):
+            offset = offset_of(place)
             there: dict[bytes, dict[bytes, Planned]] = {}
             marks: list[Mark] = []
-            for topic, items in (self.tail.take(offset) or {}).items():
+            for topic, items in (self.tail.take(place) or {}).items():
                 if topic == self._legs:
                     marks += map(self._read_mark, items)
                     continue

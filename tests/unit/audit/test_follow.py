@@ -20,6 +20,7 @@ def receipt(user: str, note: str, offset: int, delivery: str, partition: int = 1
         "user": user,
         "notification_id": note,
         "lane": "normal",
+        "source": 0,
         "source_partition": partition,
         "source_offset": offset,
         "delivery_id": delivery,
@@ -66,3 +67,15 @@ def test_receipts_of_others_are_not_shown() -> None:
     assert not followed.finished
     followed.receipt(receipt("ann", "n", 4, "x"))
     assert [each["user"] for each in followed.receipts] == ["ann"]
+
+
+def test_equal_offsets_of_two_sources_are_two_accounts() -> None:
+    followed = Followed({("ann", "n")})
+    record = Planned("normal", source=2)
+    record.add(4, "n", {"fcm": 1})
+    followed.planned(1, planned((4, "n", 1)))
+    followed.planned(1, record)
+    followed.receipt(receipt("ann", "n", 4, "x"))
+    assert not followed.finished
+    followed.receipt({**receipt("ann", "n", 4, "y"), "source": 2})
+    assert (followed.finished, followed.planned_count) == (True, 2)

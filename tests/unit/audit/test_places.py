@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pushcast.audit.places import PLACES, Search
+from pushcast.audit.reckoning import Key
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime.hosted import specs_of
@@ -15,22 +18,22 @@ BATCH = encode_batch(send_batch(message(2, first_user=0), lane="urgent"))  # of 
 
 
 def test_a_delivery_is_where_its_record_is_unfinished() -> None:
-    search = Search({("urgent", 7), ("bulk", 7), ("urgent", 9)})
+    search = Search({Key("urgent", 0, 7, "n"), Key("bulk", 0, 7, "n"), Key("urgent", 0, 9, "n")})
     search.record(topics.retry("5m"), 0, [], BATCH)
     search.record(topics.PARKED, 0, [], BATCH)
-    assert search.found == {("urgent", 7): "retry"}, "the first place found"
+    assert search.found == {Key("urgent", 0, 7, "n"): "retry"}, "the first place found"
     assert not search.over
 
 
 def test_a_search_is_over_when_everything_has_a_place() -> None:
-    search = Search({("urgent", 7), ("urgent", 8)})
+    search = Search({Key("urgent", 0, 7, "n"), Key("urgent", 0, 8, "n")})
     search.record(topics.send(Platform.APNS, Lane.URGENT), 0, [], BATCH)
-    assert search.found == {("urgent", 7): "lag", ("urgent", 8): "lag"}
+    assert search.found == {Key("urgent", 0, 7, "n"): "lag", Key("urgent", 0, 8, "n"): "lag"}
     assert search.over
 
 
 def test_void_records_fences_and_junk_are_no_place() -> None:
-    search = Search({("urgent", 7)})
+    search = Search({Key("urgent", 0, 7, "n")})
     origin = h.origin("settle-parked", 3, 5)
     search.record(topics.PARKED, 0, [*origin, (h.FENCE, b"1")], None)
     search.record(topics.PARKED, 1, h.origin("settle-parked", 3, 4), BATCH)
@@ -38,7 +41,7 @@ def test_void_records_fences_and_junk_are_no_place() -> None:
     search.record(topics.PARKED, 3, [], b"junk")
     assert search.found == {}
     search.record(topics.PARKED, 4, origin, BATCH)
-    assert search.found == {("urgent", 7): "parked"}
+    assert search.found == {Key("urgent", 0, 7, "n"): "parked"}
 
 
 def test_the_groups_are_those_of_the_stages() -> None:
@@ -50,3 +53,12 @@ def test_the_groups_are_those_of_the_stages() -> None:
     assert {groups.REGISTER, groups.SETTLE, groups.poll(Platform.EXPO)} <= hosted
     for lane in Lane:
         assert {groups.plan(lane), groups.send(Platform.FCM, lane)} <= hosted
+
+
+def test_a_record_of_another_source_or_of_another_notification_is_no_place() -> None:
+    search = Search({Key("urgent", 2, 7, "n"), Key("urgent", 0, 7, "other")})
+    search.record(topics.PARKED, 0, [], BATCH)
+    assert search.found == {}
+    from_due = encode_batch(replace(send_batch(message(1, first_user=0), lane="urgent"), source=2))
+    search.record(topics.PARKED, 1, [], from_due)
+    assert search.found == {Key("urgent", 2, 7, "n"): "parked"}

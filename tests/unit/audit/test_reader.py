@@ -85,3 +85,13 @@ def test_a_young_notification_is_judged_also_where_everything_old_is_gone(broker
     write(broker, topics.PLANNED, 0, b"", TOO_LARGE)
     write(broker, INTAKE, 0, b"{}", timestamp_ms=NOW_MS)
     assert [row["where"] for row in reckoned(broker).unbalanced] == ["lag"]
+
+
+def test_a_topic_that_was_made_anew_leaves_no_surplus_behind(broker: str) -> None:
+    """Faults, section 3 no 11: the offsets are used again, the accounts are not."""
+    for offset in range(3):
+        plan(broker, offset, NOW_MS)  # of n0 to n2, whose topic was deleted
+    write(broker, INTAKE, 0, b'{"id": "again"}', timestamp_ms=NOW_MS)
+    totals = reckoned(broker)
+    assert (totals.notifications, totals.not_judgeable, totals.unaccounted) == (0, 3, 1)
+    assert [(row["notification"], row["source"]) for row in totals.unbalanced] == [("again", "notification")]

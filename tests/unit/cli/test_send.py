@@ -125,7 +125,7 @@ def _planned(count: int) -> Planned:
 
 
 def _receipt(delivery: str, outcome: str) -> dict[str, Any]:
-    source = {"lane": "normal", "source_partition": 1, "source_offset": 4}
+    source = {"lane": "normal", "source": 0, "source_partition": 1, "source_offset": 4}
     return {"user": "u1", "notification_id": "n", "delivery_id": delivery, "outcome": outcome, **source}
 
 
