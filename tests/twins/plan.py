@@ -15,6 +15,7 @@ from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, partition_of, token_hash
 from pushcast.model.words import Lane
 from pushcast.plan.agent import PlanStage
+from pushcast.stream.cancelling import Cancels
 from pushcast.stream.batch import TP, Batch
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
@@ -60,9 +61,11 @@ class PlanHarness:
         partition: int = 3,
         outbox: TwinOutbox | None = None,
         exact: Exactness = Inexact(),  # noqa: B008 - immutable
+        cancels: Cancels | None = None,
     ) -> None:
         self.partition = partition
         self.exact = exact
+        self.cancels = cancels
         self.clock = ManualClock(T0)
         self.timers = ManualTimers(self.clock.monotonic_seconds)
         self.outbox = outbox or TwinOutbox()
@@ -90,6 +93,7 @@ class PlanHarness:
             fatal=lambda _, error: self.fatal.append(error),
             counters=self.counters,
             call_later=self.timers,
+            cancels=self.cancels,
         )
 
     def device(

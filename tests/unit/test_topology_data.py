@@ -61,6 +61,7 @@ def test_every_name_that_stages_use_is_in_the_topology_and_none_is_left_over() -
     used |= {names.TOKEN_HOLD}
     used |= {names.CONTROL, names.WHERE}
     used |= {name for lane in Lane for name in (names.broadcast(lane), names.walk(lane))}
+    used |= {names.CONTROL, names.CANCEL}
     used |= {names.notification(lane) for lane in Lane}
     used |= {names.send(platform, lane) for platform in Platform for lane in Lane}
     used |= {names.retry(delay) for delay in get_args(names.RetryDelay)}
@@ -94,6 +95,7 @@ def test_each_topic_that_a_stage_consumes_has_a_twin_with_room_for_the_headers()
         ("push.retry.30m.v1", "delete", 172_800_000),
         ("push.parked.v1", "delete", 172_800_000),
         ("push.control.v1", "compact", None),
+        ("push.cancel.v1", "delete", 604_800_000),
     ],
 )
 def test_cleanup_and_retention_are_those_of_the_contract(topic: str, cleanup: str, retention_ms: int | None) -> None:

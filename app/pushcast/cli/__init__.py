@@ -18,7 +18,7 @@ _KAFKA_ERRORS = (
     ("aiokafka.errors", "KafkaError"),
     ("pushcast.handover.reading", "TailUnreadable"),
 )
-COMMANDS = ("up", "down", "run", "sim", "send", "pause", "resume", "audit", "why", "status", "demo")
+COMMANDS = ("up", "down", "run", "sim", "send", "cancel", "pause", "resume", "audit", "why", "status", "demo")
 
 
 def build(nouns: Sequence[str]) -> typer.Typer:

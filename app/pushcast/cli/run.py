@@ -19,6 +19,7 @@ class Role(StrEnum):
     planner = "planner"
     sender = "sender"
     settler = "settler"
+    keeper = "keeper"
 
 
 def run(

@@ -63,6 +63,7 @@ class Reason(StrEnum):
     WRONG_PARTITION = "wrong_partition"
     TOO_LARGE = "too_large"
     UNKNOWN_SEGMENT = "unknown_segment"
+    TOO_MANY = "too_many"
     # planning: why nothing was planned
     EXPIRED = "expired"
     NO_DEVICES = "no_devices"

@@ -89,6 +89,17 @@ class ControlFigures(Protocol):
     def paused(self, app: str, platform: Any, lane: Any, /) -> bool: ...
 
 
+class CancelFigures(Protocol):
+    """`pushcast.wire.cancel_state.CancelState`."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def evicted(self) -> int: ...
+    @property
+    def ignored(self) -> Mapping[str, int]: ...
+
+
 class PollFigures(Protocol):
     """`pushcast.poll.figures.Figures`."""
 
@@ -217,6 +228,14 @@ def control(state: ControlFigures) -> Iterator[Sample]:
                 yield Sample(Name.PAUSED, 1, (app, platform, lane))
     for reason, count in state.ignored.items():
         yield Sample(Name.CONTROL_IGNORED, count, (reason,))
+
+
+def cancels(state: CancelFigures) -> Iterator[Sample]:
+    """What is called off, as far as this process follows it."""
+    yield Sample(Name.CANCELS, state.count)
+    yield Sample(Name.CANCELS_FORGOTTEN, state.evicted)
+    for reason, count in state.ignored.items():
+        yield Sample(Name.CANCELS_IGNORED, count, (reason,))
 
 
 def takeovers(role: str, lane: str, counters: Mapping[str, int]) -> Iterator[Sample]:

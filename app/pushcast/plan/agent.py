@@ -19,6 +19,7 @@ from pushcast.plan.tenure import PlanTenure
 from pushcast.plan.windows import Limits, PartitionWindows, WindowRule
 from pushcast.stream.batch import TP, Bounds, Committed, Record
 from pushcast.stream.callbacks import guarded
+from pushcast.stream.cancelling import Cancels, NothingCancelled
 from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import CallLater, Fatal
@@ -62,6 +63,7 @@ class PlanStage(Stage):
         counters: MutableMapping[tuple[str, str], int],
         schemas: SchemaSource | None = None,
         call_later: CallLater | None = None,
+        cancels: Cancels | None = None,
     ) -> None:
         self._settings = settings
         self._table = table
@@ -75,7 +77,8 @@ class PlanStage(Stage):
         self._edge = Edge(self._stage, outbox, count, FloodGuard(settings.flood, clock))
         step = guarded(f"{self._stage}: a step failed", fatal)
         self._outputs = Outputs(outbox, lane, clock, count, self._edge, step, settings.schemas.write)
-        self._intake = Intake(settings, lane, table, clock, self._outputs, count, schemas, exact)
+        self._cancels: Cancels = cancels or NothingCancelled()
+        self._intake = Intake(settings, lane, table, clock, self._outputs, count, schemas, exact, self._cancels.state)
         self._schemas = schemas
         seed = settings.plan.window_seed
         rng = random.Random(seed) if seed is not None else random.SystemRandom()
@@ -91,6 +94,7 @@ class PlanStage(Stage):
         """
         require_held(self._table, (tp.partition for tp in committed))
         self._tenures.forget(committed)
+        await self._cancels.follow(tp.partition for tp in committed)
         await self._exact.take_over(self.work, committed)
         self._tenures.begin(committed)
 

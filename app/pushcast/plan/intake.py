@@ -24,6 +24,7 @@ from pushcast.stream.batch import Record
 from pushcast.stream.edge import Count, Misplaced, check_place
 from pushcast.stream.tracker import record_bytes
 from pushcast.wire import headers as h
+from pushcast.wire.cancel_state import CancelState
 from pushcast.wire.keys import user_of
 from pushcast.wire.notifications import ClassRule, NotificationDecoder
 from pushcast.wire.row_reader import Device
@@ -56,7 +57,9 @@ class Intake:
         count: Count,
         schemas: SchemaSource | None,
         exact: Exactness,
+        cancels: CancelState,
     ) -> None:
+        self._cancels = cancels
         self._settings = settings
         self._lane = lane
         self._table = table
@@ -95,6 +98,7 @@ class Intake:
         tail = self._exact.tail(tenure.tp) or None
         known: list[int] = []
         resumed: list[Entry] = []
+        cancels = self._cancels.any(tenure.number)
         self._count("consumed", "", len(taken.records) + len(refused))
         tenure.pending.begun(len(taken.records) + len(refused))
         for note, record, rows in zip(taken.notes, taken.records, taken.rows, strict=True):
@@ -119,6 +123,8 @@ class Intake:
             entry = Entry(batch, record.offset, record_bytes(record), note)
             if is_duplicate(note.user, note.id):
                 duplicates.append(entry)
+            elif cancels and self._is_cancelled(tenure, note, now_ms):
+                nothing.append((entry, Outcome.CANCELLED, Reason.CANCELLED))
             elif note.is_over(now_ms, self._now_or_never_ms):
                 nothing.append((entry, Outcome.EXPIRED, Reason.EXPIRED))
             elif devices:
@@ -146,6 +152,17 @@ class Intake:
             return True
         return False
 
+    def _is_cancelled(self, tenure: PlanTenure, note: Notification, now_ms: int) -> bool:
+        return self._cancels.cancelled(
+            tenure.number,
+            note.user,
+            note.id,
+            app=note.app,
+            thread=note.options.thread_id,
+            created_at_ms=note.created_at,
+            now_ms=now_ms,
+        )
+
     def _is_young(self, record: Record, now_ms: int) -> bool:
         """A registration may be on its way: a young event's user is looked up once more, then there are no devices."""
         plan = self._settings.plan
@@ -163,7 +180,9 @@ class Intake:
             devices = devices_of(rows, note.options.push_type, self._unreadable)
             if note.content.locales:
                 devices = with_locales(devices, self._unreadable)
-            if note.is_over(now_ms, self._now_or_never_ms):
+            if self._is_cancelled(tenure, note, now_ms):
+                nothing.append((entry, Outcome.CANCELLED, Reason.CANCELLED))
+            elif note.is_over(now_ms, self._now_or_never_ms):
                 nothing.append((entry, Outcome.EXPIRED, Reason.EXPIRED))
             elif devices:
                 tenure.windows.add(entry, devices, now)

@@ -38,6 +38,7 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
             exact=handover,
             fatal=host.fatal,
             counters=counters,
+            cancels=host.cancels,
         )
 
     return StageSpec(

@@ -18,11 +18,13 @@ from pushcast.observe.vocabulary import Vocabulary
 from pushcast.runtime.roles import ROLES
 from pushcast.send.proof import outputs_of
 from pushcast.send.stage import ROLE
+from pushcast.stream.cancelling import Cancels, NothingCancelled
 from pushcast.stream.fatal import end_process
 from pushcast.stream.ports import PositionedOutbox
 from pushcast.stream.spec import Host, Resource, Specs, StageSpec
 from pushcast.transport.app import add_devices_table, add_stage, make_app
 from pushcast.transport.table import SourceTable
+from pushcast.wire.cancel_state import CancelState
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.schemas import SchemaSource
 
@@ -34,6 +36,7 @@ class Hosted:
     specs: list[StageSpec]
     metrics: Metrics
     control: ControlState  # whole before the Apps start
+    cancels: CancelState
     resources: list[Resource]  # opened before the Apps start
     apps: list[faust.App] = field(default_factory=list)
     tables: dict[str, list[SourceTable]] = field(default_factory=dict)  # by App name, in the order of the spec
@@ -50,6 +53,7 @@ def host(
     known: Mapping[str, Specs] = ROLES,
     topology: Topology | None = None,
     clock: Clock | None = None,
+    cancels: Cancels | None = None,
 ) -> Hosted:
     """Declares every App of these roles, held against the topology; connects to nothing.
 
@@ -69,11 +73,12 @@ def host(
         outbox=outbox,
         clock=clock or SystemClock(),
         control=ControlState(),
-        schemas=_schemas(settings),
+        schemas=schemas_of(settings),
         metrics=metrics,
         fatal=end_process,
+        cancels=cancels or NothingCancelled(),
     )
-    hosted = Hosted(specs, metrics, context.control, context.resources)
+    hosted = Hosted(specs, metrics, context.control, context.cancels.state, context.resources)
     for spec in specs:
         consumed = [topic for each in spec.subscriptions for topic in each.topics]
         check_edges(spec.role, consumed, spec.produces, topology)
@@ -131,7 +136,7 @@ def _app(settings: Settings, spec: StageSpec, slot: str | None) -> faust.App:
     )
 
 
-def _schemas(settings: Settings) -> SchemaSource | None:
+def schemas_of(settings: Settings) -> SchemaSource | None:
     """Confluent frames are readable only with a registry."""
     if settings.schemas.registry_url is None:
         return None

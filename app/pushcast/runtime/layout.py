@@ -28,11 +28,11 @@ class ProcessPlan:
 def processes(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[ProcessPlan]:
     """Planners and senders have a process per lane: an urgent record never waits behind another lane's work in its own.
 
-    What no lane has, registrar and settler, is one process.
+    What no lane has, registrar, settler and keeper, is one process.
     """
     senders = _sent_to(settings, platforms)
-    # Nothing waits for either within a second, so they share a process: each one more takes 40 MB.
-    background = ("registrar", *(("settler",) if senders else ()))
+    # Nothing waits for them within a second, so they share a process: each one more takes 40 MB.
+    background = ("registrar", *(("settler",) if senders else ()), "keeper")
     plans = [ProcessPlan("-".join(background), (*background, "--slot", SLOT), BACKGROUND_NICENESS)]
     for lane in lanes:
         nice = NICENESS[lane]
@@ -49,7 +49,7 @@ def compact(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platf
     It takes a third of the memory. Lanes then share a loop and an OS priority, and an error that ends a role ends all.
     """
     senders = _sent_to(settings, platforms)
-    roles = ("registrar", "planner", *(("sender", "settler") if senders else ()))
+    roles = ("registrar", "planner", *(("sender", "settler") if senders else ()), "keeper")
     chosen = tuple(part for lane in lanes for part in ("--lane", lane.value))
     return [ProcessPlan("-".join(roles), (*roles, "--slot", SLOT, *chosen, *_options(senders)))]
 

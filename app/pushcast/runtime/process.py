@@ -17,16 +17,18 @@ import uvloop
 
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
+from pushcast.kafka.cancels import CancelTail
 from pushcast.kafka.clients import client_config
 from pushcast.kafka.control import ControlTail
 from pushcast.kafka.outbox import Outbox
 from pushcast.kafka.reach import warn_without_broker
 from pushcast.kafka.topics.facts import ClusterFacts, check_cluster
+from pushcast.model.clock import SystemClock
 from pushcast.model.words import Lane, Platform
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.rate_limit import RateLimitFilter
 from pushcast.runtime import whereabouts
-from pushcast.runtime.hosted import Hosted, host, patient, producible
+from pushcast.runtime.hosted import Hosted, host, patient, producible, schemas_of
 from pushcast.runtime.limits import allow_open_files
 from pushcast.runtime.presence import Presence
 from pushcast.runtime.status import Status
@@ -36,6 +38,8 @@ from pushcast.transport.folders import FolderLocks
 from pushcast.transport.host import begin_anew, run_apps
 from pushcast.transport.stage_tasks import watch
 from pushcast.transport.watch import TopicWatch
+from pushcast.wire.cancel_state import CancelState
+from pushcast.wire.cancels import CancelDecoder
 from pushcast.wire.topics import WHERE
 from pushcast.wire.where import Where
 
@@ -73,7 +77,7 @@ def run_roles(
 def process_name(roles: Sequence[str], lanes: Sequence[Lane]) -> str:
     """`planner-urgent`, `registrar`, `planner-sender`: how the process is called in logs and in `<data_dir>/run`."""
     name = "-".join(roles)
-    if len(lanes) < len(Lane) and set(roles) - {"registrar", "settler"}:
+    if len(lanes) < len(Lane) and set(roles) - {"registrar", "settler", "keeper"}:
         name += "-" + "-".join(lanes)
     return name
 
@@ -110,6 +114,19 @@ def _presence(settings: Settings, hosted: Hosted, slot: str, outbox: Outbox, sin
     return presence
 
 
+def _cancels(settings: Settings) -> CancelTail:
+    """Follows nothing until a stage owns a partition."""
+    schemas = schemas_of(settings)
+    return CancelTail(
+        settings.kafka.bootstrap_servers,
+        settings.kafka.security,
+        CancelState(CancelDecoder(schemas)),
+        clock=SystemClock(),
+        fatal=end_process,
+        schemas=schemas,
+    )
+
+
 async def _run(
     settings: Settings,
     name: str,
@@ -132,7 +149,8 @@ async def _run(
         optional={WHERE},
         max_records=max(OUTBOX_RECORDS, settings.send.max_in_flight),  # an answer to everything in flight must fit
     )
-    hosted: Hosted = host(settings, roles, lanes, platforms, slot, outbox)
+    cancels = _cancels(settings)
+    hosted: Hosted = host(settings, roles, lanes, platforms, slot, outbox, cancels=cancels)
     # Without a slot a member has no name that another could have too.
     locks = FolderLocks(Path(app.conf.datadir) for app in hosted.apps if slot is not None)
     allow_open_files(settings.kafka.partitions, sum(len(tables) for tables in hosted.tables.values()))
@@ -162,6 +180,7 @@ async def _run(
         for task in watching:
             task.cancel()
         await control.close()
+        await cancels.close()
         path.unlink(missing_ok=True)
     for resource in hosted.resources:
         await resource.close()

@@ -38,9 +38,16 @@ def _settler(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Plat
     return [spec for stage in (settle, poll, spread) for spec in stage.specs(settings, lanes, platforms)]
 
 
+def _keeper(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
+    from pushcast.keep import stage
+
+    return stage.specs(settings, lanes, platforms)
+
+
 ROLES: Final[Mapping[str, Specs]] = {
     "registrar": _registrar,
     "planner": _planner,
     "sender": _sender,
     "settler": _settler,
+    "keeper": _keeper,
 }

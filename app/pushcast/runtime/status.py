@@ -107,6 +107,7 @@ class Status:
                     rows = sum(table.count(number) for number in {part.partition for part in group.partitions})
                     yield Sample(MetricName.TABLE_ROWS, rows, (group.name,))
         yield from sources.control(hosted.control)
+        yield from sources.cancels(hosted.cancels)
 
 
 def longest_wait_seconds(hosted: Hosted) -> float:

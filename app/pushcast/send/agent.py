@@ -24,6 +24,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Provider
 from pushcast.send.aside import Aside
 from pushcast.send.budget import Budget
+from pushcast.send.cancelling import Cancelling
 from pushcast.send.decide import Policy
 from pushcast.send.departures import Departures
 from pushcast.send.endings import Share
@@ -38,6 +39,7 @@ from pushcast.send.records import OpenRecord, SendTenure
 from pushcast.send.slowness import Slowness
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.callbacks import guarded, timers
+from pushcast.stream.cancelling import Cancels, NothingCancelled
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Batch, CallLater, Fatal, Outbox
 from pushcast.stream.stage import Stage
@@ -83,10 +85,12 @@ class SendStage(Stage):
         flood: FloodGuard | None = None,
         proof: Proof | None = None,
         schema_generation: int = NEWEST_GENERATION,
+        cancels: Cancels | None = None,
     ) -> None:
         """Without `isolation` no
         breaker opens, nothing is paused and nothing parked. Without `lease` it sends whatever the coordinator says.
-        Without `proof` it sends what it may not be able to write the outcome of."""
+        Without `proof` it sends what it may not be able to write the outcome of. Without `cancels` nothing is ever
+        cancelled."""
         self.platform = platform
         self.lane = lane
         self.figures = figures
@@ -101,6 +105,7 @@ class SendStage(Stage):
         self._isolation = isolation
         self._lease = lease
         self._proof = proof
+        self._cancels: Cancels = cancels or NothingCancelled()
         self._tenures = Tenures(self._new_tenure)
         self._crowd = max_open_targets // CROWD_PART
         self._later = timers(call_later)
@@ -138,12 +143,13 @@ class SendStage(Stage):
             clock=clock,
             outcomes=outcomes,
             isolation=isolation,
+            cancelling=Cancelling(self._cancels.state, clock, lane),
             parking=self._parking,
             slowness=Slowness(slow_seconds, max_open_targets // KEEP_PART, self._is_crowded) if isolated else None,
             is_fresh=self._is_fresh,
             may_leave=self._may_leave,
             is_ours=self._is_ours,
-            looks_again=isolation is not None or lease is not None or proof is not None,
+            looks_again=any(each is not None for each in (isolation, lease, proof, cancels)),
             fatal=fatal,
             guarded=self._guarded,
             later=self._later,
@@ -170,6 +176,7 @@ class SendStage(Stage):
         for app in providers:
             budget.register(self._key(app))
         budget.subscribe(self._departures.pump)
+        self._cancels.state.subscribe(self._recall)
         if isolation is not None:
             isolation.subscribe(self._departures.pump)
 
@@ -193,6 +200,7 @@ class SendStage(Stage):
         self._tenures.begin(committed)
         if self._isolation is not None:
             self._isolation.look(self._providers)
+        await self._cancels.follow(tp.partition for tp in committed)
         if self._proof is not None:
             await self._proof.take_over(committed)
         await self._exact.take_over(self.work, committed)
@@ -231,6 +239,9 @@ class SendStage(Stage):
             self._doors_closed = self._doors_closed and self._revoking > 0
             self._drop(self._of(partitions))
             self._departures.pump()
+
+    def _recall(self, partition: int, users: frozenset[str]) -> None:
+        self._guarded(partial(self._departures.recall, partition, users))
 
     def _close_doors(self) -> None:
         self._doors_closed = True

@@ -24,6 +24,7 @@ from pushcast.send.lease import Lease
 from pushcast.send.proof import Proof
 from pushcast.stream.assignment import REBALANCE_TIMEOUT_SECONDS, REVOKING_SHARE
 from pushcast.stream.batch import Bounds
+from pushcast.stream.cancelling import Cancels
 from pushcast.stream.fatal import end_process
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Fatal, Outbox
@@ -53,6 +54,7 @@ def build(
     fatal: Fatal = end_process,
     breakers: Breakers | None = None,
     proof: Proof | None = None,
+    cancels: Cancels | None = None,
 ) -> SendStage:
     """The stage for `topics.send(platform, lane)` in the group `groups.send(platform, lane)`.
 
@@ -83,6 +85,7 @@ def build(
         now_or_never_seconds=settings.send.now_or_never_seconds,
         proof=proof,
         schema_generation=settings.schemas.write,
+        cancels=cancels,
     )
 
 

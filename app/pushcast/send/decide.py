@@ -77,6 +77,7 @@ ACCEPTED = End(Outcome.ACCEPTED)
 #: Past its expiry before a try. A doubtful delivery is not called expired: it may have arrived.
 EXPIRED = End(Outcome.EXPIRED, Reason.EXPIRED)
 DOUBTFUL = End(Outcome.DEAD, Reason.UNKNOWN_OUTCOME)
+CANCELLED = End(Outcome.CANCELLED, Reason.CANCELLED)
 NOT_CONFIGURED = End(Outcome.REJECTED, Reason.NOT_CONFIGURED)
 
 # What a result is called when the provider's verdict table has no word for it.

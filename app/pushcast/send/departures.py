@@ -11,7 +11,8 @@ from functools import partial
 from pushcast.model.clock import Clock
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.budget import Budget
-from pushcast.send.decide import DOUBTFUL, EXPIRED, NOT_CONFIGURED
+from pushcast.send.cancelling import Cancelling
+from pushcast.send.decide import CANCELLED, DOUBTFUL, EXPIRED, NOT_CONFIGURED, End
 from pushcast.send.flights import Flights
 from pushcast.send.isolation import Isolation
 from pushcast.send.outcomes import Outcomes
@@ -47,6 +48,7 @@ class Departures:
         clock: Clock,
         outcomes: Outcomes,
         isolation: Isolation | None,
+        cancelling: Cancelling,
         parking: Parking,
         slowness: Slowness | None,
         is_fresh: Callable[[], bool],
@@ -63,6 +65,7 @@ class Departures:
         self._clock = clock
         self._outcomes = outcomes
         self._isolation = isolation
+        self._cancelling = cancelling
         self._parking = parking
         self._slowness = slowness
         self._is_fresh = is_fresh
@@ -95,7 +98,7 @@ class Departures:
             return
         self._pumping = True
         try:
-            moved = self._may_leave()
+            moved = self._may_leave() and self._cancelling.is_current()
             while moved or self._pump_again:
                 moved = self._pump_again = False
                 for key, queue in self.waiting.items():
@@ -219,14 +222,28 @@ class Departures:
         if parcel.earliest_end <= now_ms:
             ends_at = parcel.last_moments
             late = [target for target in job.indices if ends_at[target] <= now_ms]
-            if late:
-                self._outcomes.end([(parcel, late, DOUBTFUL if job.doubtful else EXPIRED)])
-                if job.probe and self._isolation is not None:
-                    self._isolation.forgo(parcel.app, len(late))
-                job.indices = [target for target in job.indices if ends_at[target] > now_ms]
-                if not job.indices:
-                    return
-        self._flights.add(job, now_ms)
+            if not self._without(job, late, EXPIRED):
+                return
+        if self._without(job, self._cancelling.among(job, job.indices), CANCELLED):
+            self._flights.add(job, now_ms)
+
+    def _without(self, job: Job, gone: list[int], end: End) -> bool:
+        """Ends these targets instead of handing them over; what may have arrived before is not called so. False when
+        nothing is left of the job."""
+        if not gone:
+            return True
+        self._outcomes.end([(job.parcel, gone, DOUBTFUL if job.doubtful else end)])
+        if job.probe and self._isolation is not None:
+            self._isolation.forgo(job.parcel.app, len(gone))
+        ended = frozenset(gone)
+        job.indices = [target for target in job.indices if target not in ended]
+        return bool(job.indices)
+
+    def recall(self, partition: int, users: frozenset[str]) -> None:
+        """More was cancelled of these users: what a provider has of them and has not written comes back."""
+        self._flights.recall(
+            lambda job: job.parcel.record.batch.partition == partition and self._cancelling.concerns(job, users)
+        )
 
     def _flush_soon(self) -> None:
         if not self._flush_due:
@@ -241,7 +258,7 @@ class Departures:
             self._budget.release(parcel.key, len(job.indices))
             self._budget.wake()
             return
-        if not self._may_leave():
+        if not (self._may_leave() and self._cancelling.is_current()):
             self._later[job] = self._timer(LOOK_AGAIN_SECONDS, partial(self._again, job))
             return
         blocked = None if self._isolation is None else self._isolation.blocked(parcel.app)

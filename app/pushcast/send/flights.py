@@ -11,6 +11,22 @@ from pushcast.send.records import Job, OpenRecord
 from pushcast.stream.ports import Fatal
 
 
+class _Flight:
+    """Jobs that one call of a provider takes. Recalled, nothing of them leaves any more: what is out is answered, the
+    rest comes back unsent."""
+
+    __slots__ = ("_may_leave", "jobs", "recalled")
+
+    def __init__(self, jobs: list[Job], may_leave: Callable[[], bool]) -> None:
+        self.jobs = jobs
+        self.recalled = False
+        self._may_leave = may_leave
+
+    def may_leave(self) -> bool:
+        """Asked before each write."""
+        return not self.recalled and self._may_leave()
+
+
 class Flights:
     """`changed` is called when something came back. Providers ask `may_leave` before each write. Nothing here waits per
     target: small messages leave together."""
@@ -22,6 +38,7 @@ class Flights:
         self._may_leave = may_leave
         self._leaving: dict[tuple[Hashable, int], list[Job]] = {}  # within one call: to be started at its end
         self._running: dict[Job, asyncio.Task[None]] = {}
+        self._flights: set[_Flight] = set()
         self._arrived: list[tuple[Job, Sequence[Result]]] = []
         self._returned: list[Job] = []
 
@@ -40,7 +57,8 @@ class Flights:
             assert provider is not None, "what has no provider was ended"
             together = [jobs] if isinstance(provider, ManyAtOnce) else [[job] for job in jobs]
             for some in together:
-                task = asyncio.create_task(self._run(some, provider))
+                flight = _Flight(some, self._may_leave)
+                task = asyncio.create_task(self._run(flight, provider))
                 self._running.update(dict.fromkeys(some, task))
 
     def take(self) -> tuple[list[tuple[Job, Sequence[Result]]], list[Job]]:
@@ -53,6 +71,14 @@ class Flights:
         """Of which something is at a provider."""
         return {job.parcel.record for job in self._running}
 
+    def recall(self, concerns: Callable[[Job], bool]) -> None:
+        """Brings back what has not left of the calls that hold a job which `concerns` says yes to."""
+        for flight in self._flights:
+            if not flight.recalled and any(concerns(job) for job in flight.jobs):
+                flight.recalled = True
+                for job in flight.jobs:
+                    job.recalled = True
+
     def cancel(self, gone: Set[OpenRecord]) -> list[Job]:
         """Cancels jobs of these records. Returns them; their open targets are the caller's to account for."""
         cancelled = [job for job in self._running if job.parcel.record in gone]
@@ -64,14 +90,16 @@ class Flights:
         """Waits for what is under way, cancelled or not."""
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    async def _run(self, jobs: list[Job], provider: Provider) -> None:
+    async def _run(self, flight: _Flight, provider: Provider) -> None:
+        jobs = flight.jobs
+        self._flights.add(flight)
         parts = [Part(job.parcel.message, job.indices, partial(self._on_results, job)) for job in jobs]
         try:
             if isinstance(provider, ManyAtOnce):
-                await provider.send_many(parts, self._may_leave)
+                await provider.send_many(parts, flight.may_leave)
             else:
                 for part in parts:
-                    await provider.send(*part, self._may_leave)
+                    await provider.send(*part, flight.may_leave)
         except Exception as error:
             # The port promises not to raise: this is a defect, and what it left behind is not known.
             self._fatal(f"{provider.engine} engine of {self._group}", error)
@@ -81,6 +109,7 @@ class Flights:
                 raise
             # Not by us: the provider was closed under way. What has no result is unknown.
         finally:
+            self._flights.discard(flight)
             for job in jobs:
                 del self._running[job]
         self._returned += jobs

@@ -158,7 +158,8 @@ class Outcomes:
             if target not in still_open:
                 continue
             still_open.discard(target)
-            attempts[target] += 1
+            if disposition is not Disposition.UNSENT or not job.recalled:
+                attempts[target] += 1
             if answered_at and sent_at:
                 seconds.append((answered_at - sent_at) / 1000)
             if disposition is not Disposition.ACCEPTED:
@@ -192,6 +193,9 @@ class Outcomes:
             verdict = self._decide(job, result, guard)
             if not ours and not (isinstance(verdict, End) and verdict.outcome is not Outcome.DEAD):
                 verdict = Again(0.0, job.doubtful or result.disposition is Disposition.UNKNOWN)
+            recalled = job.recalled and result.disposition is Disposition.UNSENT
+            if recalled:  # to be looked at again: what was cancelled ends, the others leave
+                verdict = Again(0.0, job.doubtful)
             if isinstance(verdict, End):
                 outcome, reason, token_invalid = verdict
                 words = (outcome, reason, result.provider_id, result.status, result.answered_at or now_ms)
@@ -210,7 +214,7 @@ class Outcomes:
                 self._parked.add(parcel, (target,), Why.BREAKER, verdict.doubtful, refused=True)
                 continue
             if isinstance(verdict, Again):
-                self._add_retry(again, job, target, verdict)
+                self._add_retry(again, job, target, verdict, job.tries + (not recalled))
                 ended -= 1
             else:
                 assert self._aside is not None, "a policy with a ladder has someone to pass on to"
@@ -243,10 +247,10 @@ class Outcomes:
         return Witness(targets.token_hash[target], targets.user[target], place, site, again)
 
     @staticmethod
-    def _add_retry(again: dict[bool, Retry], job: Job, target: int, verdict: Again) -> None:
+    def _add_retry(again: dict[bool, Retry], job: Job, target: int, verdict: Again, tries: int) -> None:
         """Targets of one message that failed together are tried together, after the longest of their delays."""
         retry, delay_seconds = again.get(verdict.doubtful) or (
-            Job(job.parcel, [], job.tries + 1, verdict.doubtful),
+            Job(job.parcel, [], tries, verdict.doubtful),
             0.0,
         )
         retry.indices.append(target)

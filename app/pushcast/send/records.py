@@ -151,7 +151,7 @@ class Parcel:
 class Job:
     """Targets of one message that are tried together. `open`: handed to the provider, no result yet."""
 
-    __slots__ = ("doubtful", "handed_at", "indices", "open", "parcel", "probe", "tries")
+    __slots__ = ("doubtful", "handed_at", "indices", "open", "parcel", "probe", "recalled", "tries")
 
     def __init__(self, parcel: Parcel, indices: list[int], tries: int = 0, doubtful: bool = False) -> None:
         self.parcel = parcel
@@ -160,4 +160,5 @@ class Job:
         self.doubtful = doubtful  # an earlier try may have reached the device
         self.open: set[int] = set()
         self.handed_at = 0  # milliseconds since the epoch
+        self.recalled = False  # one of its flight was cancelled: what comes back unsent was no try
         self.probe = False  # sent while the breaker of its app is open, to see whether it may close

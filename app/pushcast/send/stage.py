@@ -86,6 +86,7 @@ class Senders:
             exact=ledgers,
             breakers=self._breakers,
             proof=self._proof_of(platform, lane, host),
+            cancels=host.cancels,
         )
         for name, provider in providers.items():
             weights = getattr(getattr(self._settings.apps[name], platform), "lane_weights", None)

@@ -25,6 +25,7 @@ from pushcast.settle.passes import Intervals, Passes
 from pushcast.settle.queue import Queue, Waiting
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.callbacks import guarded
+from pushcast.stream.cancelling import Cancels, NothingCancelled
 from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Batch, CallLater, Fatal, Outbox, Record
@@ -64,10 +65,12 @@ class SettleStage(Stage):
         intervals: Intervals = Intervals(),  # noqa: B008 - immutable
         flood: Flood = Flood(),  # noqa: B008 - immutable
         schema_generation: int = NEWEST_GENERATION,
+        cancels: Cancels | None = None,
     ) -> None:
-        """Without `control` nothing holds."""
+        """Without `control` nothing holds; without `cancels` nothing is cancelled while it waits."""
         self.counters = counters
-        self._outputs = Outputs(outbox, clock, counters, schema_generation)
+        self._cancels: Cancels = cancels or NothingCancelled()
+        self._outputs = Outputs(outbox, clock, counters, self._cancels.state, schema_generation)
         self._edge = Edge("settle", outbox, counting(counters), FloodGuard(flood, clock))
         self._outbox = outbox
         self._clock = clock
@@ -146,6 +149,7 @@ class SettleStage(Stage):
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Forgets what waited before: Kafka hands it over again. Learns what predecessors passed on already."""
         self._queues.begin(committed)
+        await self._cancels.follow(tp.partition for tp in committed)
         await self._exact.take_over(self.work, committed)
         for tp in committed:
             passes = self._queues.of(tp).passes

@@ -11,6 +11,7 @@ from pushcast.settle.agent import SOURCES, SettleStage
 from pushcast.settle.outputs import Counters
 from pushcast.settle.passes import Intervals
 from pushcast.stream.batch import Bounds
+from pushcast.stream.cancelling import Cancels
 from pushcast.stream.fatal import end_process
 from pushcast.stream.ports import CallLater, Fatal, Outbox
 from pushcast.wire.control_state import ControlState
@@ -31,6 +32,7 @@ def build(
     fatal: Fatal = end_process,
     call_later: CallLater | None = None,
     control: ControlState | None = None,
+    cancels: Cancels | None = None,
 ) -> SettleStage:
     """The stage for `SOURCES` in the group `GROUP`. `control`: the process's own, kept up to date by its tail."""
     retry = settings.retry
@@ -46,6 +48,7 @@ def build(
         intervals=Intervals(settings.park.pass_seconds, settings.park.probe_seconds),
         flood=settings.flood,
         schema_generation=settings.schemas.write,
+        cancels=cancels,
     )
 
 

@@ -19,12 +19,13 @@ _LAST_MS = 2**53
 class Settled:
     """`again`: what is to be sent, None when nothing is left; the very batch when nothing of it has expired.
 
-    `expired`: messages whose targets all end now. `held`: what has still to wait, the very batch when nothing of it may
-    go and nothing has expired.
+    `expired`, `cancelled`: messages whose targets all end now. `held`: what has still to wait, the very batch when
+    nothing of it may go and nothing has ended.
     """
 
     again: SendBatch | None
     expired: list[Message]
+    cancelled: list[Message]
     held: SendBatch | None = None
 
 
@@ -76,32 +77,48 @@ def left_of(batch: SendBatch, there: Set[bytes]) -> SendBatch:
     return replace(batch, messages=messages)
 
 
-def settle(batch: SendBatch, now_ms: int, held: Callable[[Message], bool] = lambda message: False) -> Settled:
-    """Parts what is past its expiry, what has still to wait, and what is sent again. Order is kept within each.
+def settle(
+    batch: SendBatch,
+    now_ms: int,
+    held: Callable[[Message], bool] = lambda message: False,
+    cancelled: Callable[[Message], list[int]] = lambda message: [],
+) -> Settled:
+    """Parts what is cancelled, what is past its expiry, what has still to wait, and what is sent again. Order is kept
+    within each.
 
-    `held`: whether a message must not be sent now; what has expired ends all the same.
+    `held`: whether a message must not be sent now; what has expired ends all the same. `cancelled`: targets of a
+    message that must not be sent at all.
     """
     again: list[Message] = []
     waiting: list[Message] = []
     expired: list[Message] = []
+    gone: list[Message] = []
     for message in batch.messages:
-        expires_at = message.targets.expires_at
         left = message
+        if ended := cancelled(message):
+            gone.append(pick(message, ended))
+            left = pick(message, sorted(set(range(len(message.targets))).difference(ended)))
+        expires_at = left.targets.expires_at
         late = [index for index, at in enumerate(expires_at) if at <= now_ms]
         if late:
-            expired.append(pick(message, late))
-            left = pick(message, [index for index, at in enumerate(expires_at) if at > now_ms])
+            expired.append(pick(left, late))
+            left = pick(left, [index for index, at in enumerate(expires_at) if at > now_ms])
         if left.targets.delivery_id:
             (waiting if held(left) else again).append(left)
-    if not expired and not (again and waiting):
-        return Settled(batch if again else None, [], batch if waiting else None)
+    if not expired and not gone and not (again and waiting):
+        return Settled(batch if again else None, [], [], batch if waiting else None)
     return Settled(
         replace(batch, messages=again) if again else None,
         expired,
+        gone,
         replace(batch, messages=waiting) if waiting else None,
     )
 
 
-def end_of(doubtful: bool) -> tuple[Outcome, Reason]:
-    """Past its expiry. What may have arrived in an earlier round is not called expired (as in SEND)."""
-    return (Outcome.DEAD, Reason.UNKNOWN_OUTCOME) if doubtful else (Outcome.EXPIRED, Reason.EXPIRED)
+EXPIRED = (Outcome.EXPIRED, Reason.EXPIRED)
+CANCELLED = (Outcome.CANCELLED, Reason.CANCELLED)
+
+
+def end_of(end: tuple[Outcome, Reason], doubtful: bool) -> tuple[Outcome, Reason]:
+    """What may have arrived in an earlier round is called neither expired nor cancelled (as in SEND)."""
+    return (Outcome.DEAD, Reason.UNKNOWN_OUTCOME) if doubtful else end

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
-from pushcast.model.words import Lane, Platform
-from pushcast.settle.decide import end_of, left_of, settle
+from pushcast.model.words import Lane, Outcome, Platform, Reason
+from pushcast.settle.decide import CANCELLED, EXPIRED, end_of, left_of, settle
 from pushcast.stream.ports import Barrier, Outbox, Record
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
+from pushcast.wire.cancel_state import CancelState
 from pushcast.wire.headers import EPOCH, FENCE, ORIGIN, Headers
 from pushcast.wire.parked import OWN as PARKED_OWN
 from pushcast.wire.receipts import Receipt, encode_receipt
@@ -46,9 +47,15 @@ class Outputs:
     """Puts what becomes of a record; blocks never. `origin`: headers of whoever owns the record's partition."""
 
     def __init__(
-        self, outbox: Outbox, clock: Clock, counters: Counters, schema_generation: int = NEWEST_GENERATION
+        self,
+        outbox: Outbox,
+        clock: Clock,
+        counters: Counters,
+        cancels: CancelState,
+        schema_generation: int = NEWEST_GENERATION,
     ) -> None:
         self._generation = schema_generation
+        self._cancels = cancels
         self._outbox = outbox
         self._clock = clock
         self._counters = counters
@@ -71,10 +78,18 @@ class Outputs:
         left = left_of(batch, there)
         if left is not batch:
             self._counters["known", platform] += batch.target_count - left.target_count
-        settled = settle(left, self._clock.now_ms(), lambda message: holds(message, platform, lane))
-        for message in settled.expired:
-            self._end(barrier, record, batch, message, doubtful, own)
-        puts = sum(len(message.targets) for message in settled.expired)
+        now_ms = self._clock.now_ms()
+        settled = settle(
+            left,
+            now_ms,
+            lambda message: holds(message, platform, lane),
+            lambda message: self._cancels.among(record.partition, message, range(len(message.targets)), now_ms),
+        )
+        puts = 0
+        for end, messages in ((EXPIRED, settled.expired), (CANCELLED, settled.cancelled)):
+            for message in messages:
+                self._end(barrier, record, batch, message, end_of(end, doubtful), own)
+                puts += len(message.targets)
         sent_bytes = carried_bytes = 0
         if settled.again is not None:
             value = record.value if settled.again is batch else encode_batch(settled.again)
@@ -91,9 +106,15 @@ class Outputs:
         return Put(puts, sent_bytes, carried_bytes)
 
     def _end(
-        self, barrier: Barrier, record: Record, batch: SendBatch, message: Message, doubtful: bool, own: Headers
+        self,
+        barrier: Barrier,
+        record: Record,
+        batch: SendBatch,
+        message: Message,
+        end: tuple[Outcome, Reason],
+        own: Headers,
     ) -> None:
-        outcome, reason = end_of(doubtful)
+        outcome, reason = end
         targets, now_ms = message.targets, self._clock.now_ms()
         for index, user in enumerate(targets.user):
             notification = targets.notification[index]

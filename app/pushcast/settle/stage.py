@@ -25,7 +25,14 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
         handover = build_handover(settings, host.outbox, host.clock)
         host.metrics.add_source(lambda: sources.stage(ROLE, "", counters))
         host.metrics.add_source(lambda: sources.takeovers(ROLE, "", handover.counters))
-        return build(settings, host.outbox, exact=handover, counters=counters, control=host.control)
+        return build(
+            settings,
+            host.outbox,
+            exact=handover,
+            counters=counters,
+            control=host.control,
+            cancels=host.cancels,
+        )
 
     return [
         StageSpec(

@@ -14,6 +14,7 @@ from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform
 from pushcast.observe.metrics import Metrics
+from pushcast.stream.cancelling import Cancels, NothingCancelled
 from pushcast.stream.ports import Fatal, PositionedOutbox
 from pushcast.stream.stage import BatchStage
 from pushcast.stream.table import Table
@@ -43,6 +44,7 @@ class Host:
     schemas: SchemaSource | None  # None: Confluent frames are not readable
     metrics: Metrics
     fatal: Fatal
+    cancels: Cancels = field(default_factory=NothingCancelled)  # a stage follows its partitions of the cancels
     resources: list[Resource] = field(default_factory=list)
 
 

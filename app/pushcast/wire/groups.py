@@ -9,6 +9,7 @@ from pushcast.model.words import Lane, Platform
 REGISTER: Final = "pushcast-register"
 SETTLE: Final = "pushcast-settle"
 SPREAD: Final = "pushcast-spread"
+KEEP: Final = "pushcast-keep"
 
 
 def plan(lane: Lane) -> str:

@@ -13,7 +13,7 @@ APPS = {"news": {"expo": {}}}
 def test_every_lane_has_processes_of_its_own_and_bulk_yields() -> None:
     plans = {plan.name: plan for plan in processes(Settings(apps=APPS), list(Lane), list(Platform))}
     assert {f"{role}-{lane}" for role in ("planner", "sender") for lane in Lane} <= plans.keys()
-    assert plans["registrar-settler"].arguments[:2] == ("registrar", "settler")
+    assert plans["registrar-settler-keeper"].arguments[:3] == ("registrar", "settler", "keeper")
     assert {name for name, plan in plans.items() if not plan.niceness} == {"planner-urgent", "sender-urgent"}
     for role in ("planner", "sender"):
         assert plans[f"{role}-urgent"].niceness < plans[f"{role}-normal"].niceness < plans[f"{role}-bulk"].niceness
@@ -29,8 +29,8 @@ def test_senders_run_only_for_configured_platforms() -> None:
 
 def test_compact_is_one_process_with_every_role_under_the_name_that_it_gives_itself() -> None:
     (plan,) = compact(Settings(apps=APPS), list(Lane), list(Platform))
-    roles = ["registrar", "planner", "sender", "settler"]
-    assert list(plan.arguments[:4]) == roles
+    roles = ["registrar", "planner", "sender", "settler", "keeper"]
+    assert list(plan.arguments[:5]) == roles
     assert plan.name == process_name(roles, list(Lane))
     assert plan.niceness == 0
 

@@ -25,6 +25,7 @@ from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Breakers, Isolation
 from pushcast.send.lease import Lease
+from pushcast.stream.cancelling import Cancels
 from pushcast.stream.batch import TP, Batch
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
@@ -260,6 +261,7 @@ class Harness:
         control: ControlState | None = None,
         limits: Limits | None = None,
         lease: Lease | None = None,
+        cancels: Cancels | None = None,
     ) -> None:
         """With `control` apps are isolated; what breakers announce is put and, unlike in Kafka, not heard back."""
         self.outbox = TwinOutbox(acks)
@@ -288,6 +290,7 @@ class Harness:
             exact=exact,
             isolation=self.isolation,
             lease=lease,
+            cancels=cancels,
         )
         self.trackers: dict[int, Tracker] = {}
 

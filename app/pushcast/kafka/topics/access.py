@@ -15,6 +15,7 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     Role.PLANNER: ("pushcast-plan-*",),
     Role.SENDER: ("pushcast-send-*",),
     Role.SETTLER: ("pushcast-settle", "pushcast-poll-*", "pushcast-spread"),
+    Role.KEEPER: ("pushcast-keep",),
 }
 
 

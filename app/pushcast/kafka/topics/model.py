@@ -33,6 +33,7 @@ MANAGED_SETTINGS: Final = frozenset(
         "max.message.bytes",
         "min.cleanable.dirty.ratio",
         "message.timestamp.type",
+        "min.compaction.lag.ms",
         "min.insync.replicas",
         "retention.ms",
         "segment.ms",
@@ -41,12 +42,13 @@ MANAGED_SETTINGS: Final = frozenset(
 
 
 class Role(StrEnum):
-    """Who reads and writes topics. The first six are processes of ours."""
+    """Who reads and writes topics. The first seven are processes of ours."""
 
     REGISTRAR = "registrar"
     PLANNER = "planner"
     SENDER = "sender"
     SETTLER = "settler"
+    KEEPER = "keeper"
     REPORTER = "reporter"
     GATEWAY = "gateway"
     APPLICATIONS = "applications"  # programs of the product's users
@@ -54,7 +56,9 @@ class Role(StrEnum):
     AUDIT = "audit"
 
 
-AGENT_ROLES: Final = frozenset({Role.REGISTRAR, Role.PLANNER, Role.SENDER, Role.SETTLER, Role.REPORTER, Role.GATEWAY})
+AGENT_ROLES: Final = frozenset(
+    {Role.REGISTRAR, Role.PLANNER, Role.SENDER, Role.SETTLER, Role.KEEPER, Role.REPORTER, Role.GATEWAY}
+)
 
 
 class PersonalData(StrEnum):
@@ -100,6 +104,7 @@ class TopicFamily(BaseModel):
     delete_retention_seconds: int | None = Field(default=None, ge=3600)
     min_cleanable_dirty_ratio: float | None = Field(default=None, gt=0, le=1)
     max_compaction_lag_seconds: int | None = Field(default=None, ge=3600)
+    min_compaction_lag_seconds: int | None = Field(default=None, ge=60)  # compact: records so young stay as they are
     timestamps: Literal["producer", "broker"] = "producer"  # whose clock stamps the records
     max_message_bytes: int = Field(ge=1024)
     personal_data: tuple[PersonalData, ...]
@@ -126,6 +131,8 @@ class TopicFamily(BaseModel):
                 "cleanup: compact needs delete_retention_seconds, min_cleanable_dirty_ratio and"
                 " max_compaction_lag_seconds, and takes no retention_seconds"
             )
+        if self.min_compaction_lag_seconds is not None and self.cleanup != "compact":
+            raise ValueError("min_compaction_lag_seconds: belongs to cleanup: compact")
         if (self.partitioning is Partitioning.SINGLE) != (self.partitions == 1):
             raise ValueError("partitioning: single and partitions: 1 belong together")
         return self
@@ -165,6 +172,8 @@ class TopicFamily(BaseModel):
             settings["min.cleanable.dirty.ratio"] = str(self.min_cleanable_dirty_ratio)
         if self.max_compaction_lag_seconds is not None:
             settings["max.compaction.lag.ms"] = str(self.max_compaction_lag_seconds * 1000)
+        if self.min_compaction_lag_seconds is not None:
+            settings["min.compaction.lag.ms"] = str(self.min_compaction_lag_seconds * 1000)
         if self.timestamps == "broker":
             settings["message.timestamp.type"] = "LogAppendTime"
         return settings

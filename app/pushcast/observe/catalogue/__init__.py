@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pushcast.observe.catalogue import isolation, kafka, page, plan, process, provider, register, send, settle
+from pushcast.observe.catalogue import isolation, kafka, keep, page, plan, process, provider, register, send, settle
 from pushcast.observe.catalogue.metric import Kind, Label, Metric, MetricName
 
 __all__ = ["BY_NAME", "CATALOGUE", "Kind", "Label", "Metric", "MetricName", "render_docs"]
@@ -21,6 +21,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     *provider.METRICS,
     *isolation.METRICS,
     *settle.METRICS,
+    *keep.METRICS,
 )
 
 BY_NAME: Final = {metric.name: metric for metric in CATALOGUE}

@@ -1,0 +1,1 @@
+"""KEEP: what is waited for, and what was called off."""
