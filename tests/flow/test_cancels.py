@@ -12,6 +12,7 @@ import pytest
 from flow.kafka_tools import create_topic, ensure_topics, produce, read_all, running, until
 from flow.test_send import _message, _token, _value
 from pushcast.config.settings import Settings
+from pushcast.handover.exact import Inexact
 from pushcast.kafka.cancels import CancelsUnreadable, CancelTail
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
@@ -99,6 +100,7 @@ async def test_c1_what_is_cancelled_never_reaches_the_provider_and_has_one_recei
             providers={"news": provider},
             outbox=outbox,
             cancels=tail,
+            exact=Inexact(),
         )
         app = make_app(group, bootstrap_servers=kafka, partitions=PARTITIONS, data_dir=tmp_path, slot="0")
         add_batch_stage(app, [topic], stage, bounds=bounds(settings))
