@@ -15,8 +15,8 @@ from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, partition_of, token_hash
 from pushcast.model.words import Lane
 from pushcast.plan.agent import PlanStage
-from pushcast.stream.cancelling import Cancels
 from pushcast.stream.batch import TP, Batch
+from pushcast.stream.cancelling import Cancels
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch

@@ -6,11 +6,11 @@ from collections import Counter
 from typing import Any, cast
 
 import pytest
-from faust.types import TP
 
 from pushcast.config.settings import Flood
 from pushcast.keep.agent import KeepStage
 from pushcast.model.ids import partition_of
+from pushcast.stream.batch import TP
 from pushcast.stream.errors import Flooded
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.tracker import Record

@@ -25,8 +25,8 @@ from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Breakers, Isolation
 from pushcast.send.lease import Lease
-from pushcast.stream.cancelling import Cancels
 from pushcast.stream.batch import TP, Batch
+from pushcast.stream.cancelling import Cancels
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch, encode_batch

@@ -10,8 +10,8 @@ from pushcast.handover.exact import Inexact
 from pushcast.model.batch import SendBatch
 from pushcast.settle.agent import SettleStage
 from pushcast.settle.passes import Intervals
-from pushcast.stream.cancelling import Cancels
 from pushcast.stream.batch import TP
+from pushcast.stream.cancelling import Cancels
 from pushcast.stream.tracker import Record
 from pushcast.wire import topics
 from pushcast.wire.control_state import ControlState
