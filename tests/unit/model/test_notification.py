@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pushcast.model.notification import Content, LocalText
+from pushcast.model.notification import Action, Content, LocalText
 
 CONTENT = Content(
     title="Goal!",
@@ -41,3 +41,23 @@ def test_a_content_without_variants_has_none() -> None:
 )
 def test_what_a_variant_does_not_say_is_the_notification_s(variant: str | None, title: str, body: str) -> None:
     assert CONTENT.of_variant(variant) == Content(title=title, body=body, data={"match": "4711"})
+
+
+def test_a_variant_has_its_own_subtitle_image_and_titles_of_actions() -> None:
+    """Rulings I.39."""
+    actions = (Action("open", "Open", "https://example.com"), Action("mute", "Mute"))
+    content = Content(
+        title="Goal!",
+        subtitle="Final",
+        image="https://example.com/en.png",
+        actions=actions,
+        locales={
+            "de": LocalText(subtitle="Endspiel", image="https://example.com/de.png", actions={"open": "Öffnen"}),
+            "fr": LocalText(title="But !"),
+        },
+    )
+    german, french = content.of_variant("de"), content.of_variant("fr")
+    assert (german.title, german.subtitle, german.image) == ("Goal!", "Endspiel", "https://example.com/de.png")
+    assert german.actions == (Action("open", "Öffnen", "https://example.com"), Action("mute", "Mute"))
+    assert (french.title, french.subtitle, french.image) == ("But !", "Final", "https://example.com/en.png")
+    assert french.actions == actions

@@ -14,6 +14,7 @@ from pushcast.settle.letters import Filter, offset_of
 from pushcast.settle.manifest import Manifest
 from pushcast.settle.redrive import DeadLetters, Report, dead_letter_topics
 from pushcast.wire.batches import decode_batch, encode_batch
+from pushcast.wire.schemas import avro_type, lock, released_type
 from unit.send.twin import T0, message, send_batch
 from unit.settle.test_letters import NOTES, SEND
 
@@ -181,6 +182,17 @@ def test_a_record_that_is_invalid_itself_goes_only_when_its_reason_is_asked_for(
     assert (report.letters, report.redriven, report.invalid) == (2, 1, 1)
     report = run(wanted=Filter(topics=frozenset([NOTES]), reasons=frozenset(["not_json"])))
     assert (report.redriven, report.invalid) == (1, 0)
+
+
+@pytest.mark.parametrize("version", range(1, len(lock()["send_batch"]) + 1))
+def test_a_letter_of_every_release_is_redriven_whole(logs: TwinLogs, run: Callable[..., Report], version: int) -> None:
+    """Rulings I.39: letters whose schema is of an earlier release."""
+    batch = send_batch(message(3))
+    datum = avro_type("send_batch").decode(encode_batch(batch))
+    logs.append(SEND + ".dlq", released_type("send_batch", version).encode(datum), REASON)
+    assert run().deliveries == 3
+    [again] = map(decode_batch, (each.value() for each in logs.logs[SEND]))
+    assert again.messages == batch.messages
 
 
 def test_only_so_many_deliveries_are_remembered(

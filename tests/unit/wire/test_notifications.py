@@ -55,6 +55,22 @@ def test_every_field_is_the_same_in_avro_and_json(event: dict[str, Any]) -> None
     assert (avro.content, avro.options, avro.content_key) == (note.content, note.options, note.content_key)
 
 
+def test_every_part_of_a_variant_is_the_same_in_avro_and_json() -> None:
+    """Rulings I.39."""
+    german = {
+        "title": "Tor!",
+        "body": "eins zu null",
+        "subtitle": "Endspiel",
+        "image": "https://example.com/de.png",
+        "actions": {"open": "Öffnen"},
+    }
+    written = {**CASES["all"], "locales": {"de-AT": german}}
+    avro, note = fields.DECODER.decode("u-0", avro_of(written), NOW_MS), note_of(written)
+    assert avro.content == note.content
+    assert avro.content_key == note.content_key
+    assert note.content.of_variant("de-AT").actions[0].title == "Öffnen"
+
+
 def test_a_notification_of_the_release_before_is_read_as_before() -> None:
     before = released_type("notification", 2).encode({"id": "n-1", "app": "news", "title": "Goal!", "options": None})
     assert DECODER.decode("u", before, T0) == DECODER.decode("u", event(), T0)
