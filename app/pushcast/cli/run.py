@@ -28,6 +28,7 @@ def run(
     lane: Annotated[list[Lane] | None, typer.Option(help="Only these lanes.", show_default="all")] = None,
     slot: Annotated[str | None, typer.Option(help="Stable name: static group membership and data directory.")] = None,
     since: Annotated[int | None, typer.Option(hidden=True, help="Start of the supervisor, ms since the epoch.")] = None,
+    ready_fd: Annotated[int | None, typer.Option(hidden=True, help="Where to tell the supervisor.")] = None,
     one_process: Annotated[
         bool, typer.Option("--compact", help="all: in one process, for a laptop or a small container.")
     ] = False,
@@ -48,4 +49,4 @@ def run(
         raise typer.Exit(supervise(settings, plans))
     from pushcast.runtime.process import run_roles
 
-    raise typer.Exit(run_roles(settings, [role.value for role in roles], lanes, platforms, slot, since))
+    raise typer.Exit(run_roles(settings, [role.value for role in roles], lanes, platforms, slot, since, ready_fd))

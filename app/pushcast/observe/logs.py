@@ -17,6 +17,9 @@ from pushcast.observe.redaction import redact_event
 #: Their information is of use to their authors only.
 QUIET: Final = ("aiokafka", "asyncio", "hpack", "httpcore", "httpx", "faust", "mode", "urllib3")
 
+#: A line for each group at each rebalance: on a terminal they bury the one that says that all is ready.
+DETAILS: Final = ("pushcast.handover", "pushcast.spread", "pushcast.transport.consumer")
+
 _handler: logging.Handler | None = None
 
 
@@ -27,7 +30,7 @@ def configure_logging(
 
     Every line has `timestamp` (UTC), `level`, `logger`, `event`, `role` and `pid`; secrets are redacted, exceptions
     included, and Kafka clients' outage lines are limited. Writing blocks while `stream` (stderr) does. `json`: None
-    for text on a terminal and JSON lines elsewhere.
+    for text on a terminal and JSON lines elsewhere. Text has local time, and at level info no details of take-overs.
     """
     global _handler
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -39,7 +42,7 @@ def configure_logging(
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.PositionalArgumentsFormatter(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper("iso" if json else "%H:%M:%S", utc=json),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
     ]
@@ -53,7 +56,7 @@ def configure_logging(
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             add_process,
             redact_event,
-            _json_renderer() if json else _text_renderer(stream),
+            *([_json_renderer()] if json else [_for_people, _text_renderer(stream)]),
         ],
     )
     handler = logging.StreamHandler(stream)
@@ -69,6 +72,9 @@ def configure_logging(
     root.setLevel(number)
     for name in QUIET:
         logging.getLogger(name).setLevel(number if number <= logging.DEBUG else max(number, logging.WARNING))
+    if not json and number == logging.INFO:
+        for name in DETAILS:
+            logging.getLogger(name).setLevel(logging.WARNING)
     # A commit that takes longer than its interval is nothing to act on: the lag shows whether it matters.
     logging.getLogger("mode.timers").setLevel(logging.ERROR)
     logging.captureWarnings(True)
@@ -80,6 +86,12 @@ def configure_logging(
         cache_logger_on_first_use=True,
     )
     return limit
+
+
+def _for_people(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The process in front of what it says, and nothing that only programs read."""
+    kept = {name: value for name, value in event.items() if name not in {"logger", "pid", "role"}}
+    return {**kept, "event": f"{event['role']}: {event['event']}"}
 
 
 def _json_renderer() -> structlog.typing.Processor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import faust
 
@@ -13,8 +14,9 @@ from pushcast.kafka.topics.model import Topology
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
-from pushcast.observe.metrics import Metrics
+from pushcast.observe.metrics import Metrics, Sample
 from pushcast.observe.vocabulary import Vocabulary
+from pushcast.observe.zeros import of_sender, of_stage
 from pushcast.runtime.roles import ROLES
 from pushcast.send.proof import outputs_of
 from pushcast.send.stage import ROLE
@@ -24,6 +26,7 @@ from pushcast.stream.ports import PositionedOutbox
 from pushcast.stream.spec import Host, Resource, Specs, StageSpec
 from pushcast.transport.app import add_devices_table, add_stage, make_app
 from pushcast.transport.table import SourceTable
+from pushcast.wire import topics
 from pushcast.wire.cancel_state import CancelState
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.schemas import SchemaSource
@@ -90,9 +93,21 @@ def host(
                 table.guard(wanted.writer)
             tables.append(table)
         add_stage(app, spec.subscriptions, spec.build(context, tables))
+        metrics.add_source(partial(zeros, settings, spec))
         hosted.apps.append(app)
         hosted.tables[spec.group] = tables
     return hosted
+
+
+def zeros(settings: Settings, spec: StageSpec) -> Iterator[Sample]:
+    """Counters that stand at zero before anything happens."""
+    consumed = {topic for each in spec.subscriptions for topic in each.topics}
+    lanes = [lane for lane in Lane if any(f".{lane}." in topic for topic in consumed)]
+    lane = lanes[0] if len(lanes) == 1 else ""  # what reads several counts without
+    yield from of_stage(spec.role, lane)
+    for platform in Platform:
+        if lanes and topics.send(platform, lanes[0]) in consumed:
+            yield from of_sender((n for n, app in settings.apps.items() if platform in app.platforms()), platform, lane)
 
 
 def specs_of(

@@ -60,10 +60,12 @@ def run_roles(
     platforms: Sequence[Platform],
     slot: str | None,
     since_ms: int | None = None,
+    ready_fd: int | None = None,
 ) -> int:
     """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop, 70 when an App crashed.
 
     `since_ms`: when the supervisor of this process started, milliseconds since the epoch; None without one.
+    `ready_fd`: a descriptor that gets this process's id, a line, when everything is ready.
 
     Raises ConfigurationError (SlotTaken and PartitionsDiffer among them) and ControlUnreadable before anything is
     handled.
@@ -71,7 +73,7 @@ def run_roles(
     name = process_name(roles, lanes)
     logs = configure_logging(name, settings.observe.log_level, settings.observe.log_json)
     warn_without_broker(settings.kafka.bootstrap_servers)
-    return uvloop.run(_run(settings, name, roles, lanes, platforms, slot, since_ms, logs))
+    return uvloop.run(_run(settings, name, roles, lanes, platforms, slot, since_ms, logs, ready_fd))
 
 
 def process_name(roles: Sequence[str], lanes: Sequence[Lane]) -> str:
@@ -82,12 +84,14 @@ def process_name(roles: Sequence[str], lanes: Sequence[Lane]) -> str:
     return name
 
 
-def _ready() -> None:
+def _ready(began: float, url: str, ready_fd: int | None) -> None:
     # What is alive now lives as long as the process; collecting it again and again cost a third of REGISTER's CPU.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    log.info("ready")
+    log.info("ready", after_seconds=round(time.monotonic() - began, 1), url=url)
+    if ready_fd is not None:
+        os.write(ready_fd, b"%d\n" % os.getpid())
 
 
 def _watch(settings: Settings, hosted: Hosted, facts: ClusterFacts) -> TopicWatch:
@@ -136,7 +140,9 @@ async def _run(
     slot: str | None,
     since_ms: int | None,
     logs: RateLimitFilter,
+    ready_fd: int | None,
 ) -> int:
+    began = time.monotonic()
     outbox = Outbox(
         settings.kafka.bootstrap_servers,
         security=settings.kafka.security,
@@ -160,7 +166,7 @@ async def _run(
     await status.start()
     where = whereabouts.Whereabouts(name, os.getpid(), settings.observe.host, status.port)
     path = whereabouts.write(settings.data_dir, where)
-    log.info("listening", host=where.host, port=where.port, groups=[app.conf.id for app in hosted.apps])
+    log.debug("listening", host=where.host, port=where.port, groups=[app.conf.id for app in hosted.apps])
     control = ControlTail(settings.kafka.bootstrap_servers, settings.kafka.security, hosted.control, fatal=end_process)
     watching: list[asyncio.Task[None]] = []
     try:
@@ -175,7 +181,8 @@ async def _run(
             watching.append(asyncio.create_task(presence.run()))
         for task in watching:
             task.add_done_callback(watch)
-        code = await run_apps(hosted.apps, on_ready=_ready, stop=asyncio.Event(), stop_seconds=STOP_SECONDS)
+        on_ready = partial(_ready, began, f"http://{where.host}:{where.port}", ready_fd)
+        code = await run_apps(hosted.apps, on_ready=on_ready, stop=asyncio.Event(), stop_seconds=STOP_SECONDS)
     finally:
         for task in watching:
             task.cancel()

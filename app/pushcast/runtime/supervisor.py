@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import structlog
 from pushcast.config.settings import Settings
 from pushcast.kafka.reach import warn_without_broker
 from pushcast.observe.logs import configure_logging
+from pushcast.runtime import preflight
 from pushcast.runtime.forked import Forker
 from pushcast.runtime.layout import ProcessPlan
 from pushcast.stream.errors import Flooded
@@ -32,6 +34,7 @@ USAGE_EXIT: Final = 2
 FIRST_DELAY_SECONDS: Final = 0.5
 LONGEST_DELAY_SECONDS: Final = 15.0
 HEALTHY_AFTER_SECONDS: Final = 30.0
+_READ_BYTES: Final = 4096  # a pipe gives whole lines of this size and less: pipe(7), PIPE_BUF
 
 
 class Child(Protocol):
@@ -59,10 +62,12 @@ class Kept:
     started_at_seconds: float = 0.0
     delay_seconds: float = FIRST_DELAY_SECONDS
     due_at_seconds: float = 0.0
+    ready: bool = False
 
     def ended(self, code: int | None, now_seconds: float) -> float:
         """It has died: returns after how long it is started again. Longer each time, until it has lived for a while."""
         self.child = None
+        self.ready = False
         if code == Flooded.exit_code:
             self.delay_seconds = LONGEST_DELAY_SECONDS  # it stops again until its input is better
         elif now_seconds - self.started_at_seconds > HEALTHY_AFTER_SECONDS:
@@ -76,18 +81,22 @@ class Kept:
 def supervise(settings: Settings, plans: Sequence[ProcessPlan]) -> int:
     """Blocks until SIGTERM or SIGINT. Returns 0, or 2 when a role refuses its configuration or has another's slot.
 
-    Raises SlotTaken when another supervisor works in this data directory: its roles have the same slots.
+    Raises ConfigurationError with everything that the roles would refuse, before any of them starts, and SlotTaken when
+    another supervisor works in this data directory: its roles have the same slots.
     """
     configure_logging("supervisor", settings.observe.log_level, settings.observe.log_json)
+    preflight.require(settings)
     warn_without_broker(settings.kafka.bootstrap_servers)
     # A role that is started again is as old as the others: of two supervisors all roles of one are older.
     since = ("--since", str(time.time_ns() // 1_000_000))
-    plans = [replace(plan, arguments=(*plan.arguments, *since)) for plan in plans]
     locks = FolderLocks([settings.data_dir / "run"])
     try:
-        with _stop_signals() as stop:
+        with _stop_signals() as stop, _pipe() as (ready, told):
+            # Only a fork has the descriptor.
+            tell = ("--ready-fd", str(told)) if sys.platform == "linux" else ()
+            plans = [replace(plan, arguments=(*plan.arguments, *since, *tell)) for plan in plans]
             # A role that outlives a killed supervisor must not keep its lock.
-            return Supervisor(plans, Forker(in_child=locks.close).start, stop).run()
+            return Supervisor(plans, Forker(in_child=locks.close).start, stop, ready).run()
     finally:
         locks.close()
 
@@ -95,18 +104,26 @@ def supervise(settings: Settings, plans: Sequence[ProcessPlan]) -> int:
 class Supervisor:
     """Keeps the planned processes alive until the descriptor `stop` is readable."""
 
-    def __init__(self, plans: Sequence[ProcessPlan], start: Callable[[ProcessPlan], Child], stop: int) -> None:
+    def __init__(
+        self, plans: Sequence[ProcessPlan], start: Callable[[ProcessPlan], Child], stop: int, ready: int | None = None
+    ) -> None:
+        """`ready`: gives the ids of processes that have become ready, a line each; it does not block."""
         self._kept = [Kept(plan) for plan in plans]
         self._start = start
         self._stop = stop
+        self._ready = ready
+        self._began = time.monotonic()
 
     def run(self) -> int:
         """Returns when every process has ended, after a stop or because one refuses its configuration."""
         refused = False
         while not refused:
             self._start_what_is_due()
-            if self._stop in self._wait():
+            readable = self._wait()
+            if self._stop in readable:
                 break
+            if self._ready in readable:
+                self._hear()
             refused = self._bury() == USAGE_EXIT
         self._stop_all()
         return USAGE_EXIT if refused else 0
@@ -117,16 +134,26 @@ class Supervisor:
             if kept.child is None and kept.due_at_seconds <= now:
                 kept.child = self._start(kept.plan)
                 kept.started_at_seconds = now
-                log.info("role_started", process=kept.plan.name, child_pid=kept.child.pid)
+                log.debug("role_started", process=kept.plan.name, child_pid=kept.child.pid)
 
     def _wait(self) -> list[int]:
         """Descriptors that are readable: of a child that has ended, or of the stop. None when a start is due."""
         now = time.monotonic()
         due = [kept.due_at_seconds - now for kept in self._kept if kept.child is None]
         children = [kept.child.sentinel for kept in self._kept if kept.child is not None]
-        return [
-            each for each in wait([self._stop, *children], max(0.0, min(due)) if due else None) if type(each) is int
-        ]
+        watched = [self._stop, *children, *([] if self._ready is None else [self._ready])]
+        return [each for each in wait(watched, max(0.0, min(due)) if due else None) if type(each) is int]
+
+    def _hear(self) -> None:
+        """Says once that everything is ready, and again when a process that had ended is."""
+        assert self._ready is not None
+        told = {int(pid) for pid in os.read(self._ready, _READ_BYTES).split()}
+        for kept in self._kept:
+            if kept.child is not None and kept.child.pid in told:
+                kept.ready = True
+        if told and all(kept.ready for kept in self._kept):
+            seconds = round(time.monotonic() - self._began, 1)
+            log.info("all_ready", processes=len(self._kept), after_seconds=seconds)
 
     def _bury(self) -> int | None:
         """Takes note of children that have ended; returns 2 when one of them refused its configuration."""
@@ -159,18 +186,34 @@ class Supervisor:
 
 
 @contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    """Where to read and where to write; neither blocks."""
+    ends = os.pipe()
+    for end in ends:
+        os.set_blocking(end, False)
+    try:
+        yield ends
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+@contextmanager
 def _stop_signals() -> Iterator[int]:
     """A descriptor that is readable once SIGTERM or SIGINT has come."""
-    readable, writable = os.pipe()
-    os.set_blocking(writable, False)
+    with _pipe() as (readable, writable), _handled(writable):
+        yield readable
+
+
+@contextmanager
+def _handled(writable: int) -> Iterator[None]:
+    """Writes the number of each stop signal there."""
     before_fd = signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
     # A handler that does nothing: the signal's number is written to the descriptor for it.
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield readable
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(before_fd)
-        os.close(readable)
-        os.close(writable)

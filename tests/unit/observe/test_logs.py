@@ -131,3 +131,17 @@ def test_a_person_at_a_terminal_reads_text_unless_json_is_asked_for(stream: io.S
         shown = terminal.getvalue()
         assert "hello" in shown
         assert shown.startswith("{") is is_json
+
+
+def test_on_a_terminal_the_process_stands_before_what_it_says_and_details_stay_out(stream: io.StringIO) -> None:
+    """faults.md P3-22."""
+    configure_logging("planner-urgent", json=False, stream=stream)
+    structlog.get_logger("pushcast.runtime.process").info("ready", after_seconds=2.1)
+    logging.getLogger("pushcast.handover.runner").info("took 8 partitions over")
+    logging.getLogger("pushcast.handover.runner").warning("a tail is not readable")
+    ready, tail = stream.getvalue().splitlines()
+    assert "planner-urgent: ready" in ready
+    assert "after_seconds=2.1" in ready
+    assert "logger" not in ready
+    assert "pid" not in ready
+    assert "a tail is not readable" in tail

@@ -162,12 +162,16 @@ class _Loop:
         call()
 
 
-def test_the_longest_delay_of_the_loop_is_shown_once() -> None:
+def test_the_longest_delay_of_the_last_minute_is_shown_to_everybody_who_asks() -> None:
+    """faults.md P3-31: two Prometheus replicas each took half of what there was."""
     loop = _Loop()
     delay = sources.LoopDelay(loop)  # type: ignore[arg-type]
     for late in (0.0, 0.5, 0.125):
         loop.run_next(late)
-    assert delay() == [Sample(Name.LOOP_DELAY, 0.5)]
+    assert delay() == delay() == [Sample(Name.LOOP_DELAY, 0.5)]
+    loop.now += sources.LOOP_DELAY_SECONDS - 0.2
+    assert delay() == [Sample(Name.LOOP_DELAY, 0.125)], "the longer one is over a minute old"
+    loop.now += 1.0
     assert delay() == [Sample(Name.LOOP_DELAY, 0.0)]
 
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
+import yaml
+from structlog.testing import LogCapture
 
+from pushcast.config.settings import Settings
+from pushcast.model.errors import ConfigurationError
 from pushcast.runtime.forked import Forker
 from pushcast.runtime.layout import ProcessPlan
+from pushcast.runtime.preflight import problems
 from pushcast.runtime.supervisor import (
     FIRST_DELAY_SECONDS,
     HEALTHY_AFTER_SECONDS,
@@ -20,7 +29,11 @@ from pushcast.runtime.supervisor import (
     USAGE_EXIT,
     Kept,
     Supervisor,
+    supervise,
 )
+from pushcast.simulators import PLATFORMS
+from pushcast.simulators import start as start_simulator
+from pushcast.simulators.configuration import write_into
 from pushcast.stream.errors import Flooded
 
 PLAN = ProcessPlan("planner-urgent", ())
@@ -109,6 +122,62 @@ def test_one_that_dies_is_started_again(stop: tuple[int, Callable[[], None]]) ->
 
     assert Supervisor([PLAN], start, stop[0]).run() == 0
     assert [child.exitcode for child in children] == [-signal.SIGKILL, -signal.SIGTERM]
+
+
+def test_it_says_once_that_all_are_ready_and_again_after_one_was_started_again(
+    stop: tuple[int, Callable[[], None]], capture: LogCapture
+) -> None:
+    """faults.md P3-22: a terminal told a hundred things and not that everything was ready."""
+    readable, writable = os.pipe()
+    children: list[BaseProcess] = []
+
+    def start(plan: ProcessPlan) -> BaseProcess:
+        child = started(until_terminated)
+        children.append(child)
+        os.write(writable, b"%d\n" % (child.pid or 0))
+        if len(children) == 2:
+            children[0].kill()
+        if len(children) == 3:
+            stop[1]()
+        return child
+
+    Supervisor([PLAN, ProcessPlan("sender", ())], start, stop[0], readable).run()
+    said = [entry for entry in capture.entries if entry["event"] == "all_ready"]
+    assert [entry["processes"] for entry in said] in ([2], [2, 2]), "a stop may come before the second"
+    os.close(readable)
+    os.close(writable)
+
+
+@pytest.fixture
+def capture() -> Iterator[LogCapture]:
+    found = LogCapture()
+    structlog.configure(processors=[found])
+    yield found
+    structlog.reset_defaults()
+
+
+def test_every_fault_of_the_configuration_is_named_before_a_role_starts(tmp_path: Path) -> None:
+    apps = {"news": {"expo": {"endpoint": "http://a"}}, "chat": {"expo": {"endpoint": "http://b"}}}
+    settings = Settings.model_validate({"apps": apps, "data_dir": str(tmp_path / "data")})
+    with pytest.raises(ConfigurationError, match=r"(?s)apps\.news\.expo.*apps\.chat\.expo"):
+        supervise(settings, [PLAN])
+    assert not (tmp_path / "data").exists()
+
+
+def test_looking_for_faults_starts_no_thread(tmp_path: Path) -> None:
+    """A process with threads cannot fork its roles."""
+    for platform in PLATFORMS:
+        line = asyncio.run(_describe(platform, tmp_path / platform))
+        write_into(tmp_path / "pushcast.yaml", line)
+    before = threading.active_count()
+    tree = yaml.safe_load((tmp_path / "pushcast.yaml").read_text())
+    assert problems(Settings.model_validate({**tree, "data_dir": str(tmp_path)})) == []
+    assert threading.active_count() == before
+
+
+async def _describe(platform: str, folder: Path) -> dict[str, Any]:
+    async with start_simulator(platform, work_dir=folder) as simulator:
+        return simulator.describe()
 
 
 def test_nothing_is_forked_from_a_process_with_threads() -> None:

@@ -31,7 +31,7 @@ METRICS: Final = (
         "gauge",
         "seconds",
         (),
-        "Longest that the event loop was late since the last scrape.",
+        "Longest that the event loop was late within the last minute.",
         "Above 0.1: something blocks the loop, or the CPU is taken; urgent lanes suffer first.",
     ),
     Metric(
