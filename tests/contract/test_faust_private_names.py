@@ -25,6 +25,7 @@ import faust.transport.drivers.aiokafka as driver
 import mode
 import mode.threads
 import pytest
+from faust.assignor.partition_assignor import PartitionAssignor
 
 from pushcast.transport import consumer, store, table, thread, transport
 
@@ -198,6 +199,16 @@ WORDS: list[tuple[Any, str, str]] = [
     ),
     (faust.tables.recovery.Recovery._resume_streams, "consumer.perform_seek()", "streams start from perform_seek"),
     (faust.tables.recovery.Recovery._restart_recovery, "recovery_buffer_size == 1", "1 keeps the tail flowing"),
+    (
+        PartitionAssignor._perform_assignment,
+        "self._get_copartitioned_groups(",
+        "partitions that came later are left out by overriding the method",
+    ),
+    (
+        PartitionAssignor._get_copartitioned_groups,
+        "cluster.partitions_for_topic(topic)",
+        "it asks the cluster for nothing else",
+    ),
     (faust.app.base.App._on_partitions_revoked, "self._consumer_wait_empty", "wait_empty runs on revocation"),
     (faust.app.base.App._stop_consumer, "self._consumer_wait_empty", "wait_empty runs before the tables close"),
     (faust.app.base.App.on_rebalance_end, "self.rebalancing = False", "readiness is the end of the rebalance"),

@@ -14,16 +14,21 @@ import pytest
 import pytest_asyncio
 
 from flow.kafka_tools import committed, create_topic, produce, read_all, running, until
+from flow.test_read_committed import transactional, write
+from pushcast.handover import reading
 from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.reading import SpanReader, TailUnreadable
 from pushcast.handover.runner import ClaimRefused, Handover
 from pushcast.handover.standing import decode
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import ManualClock
+from pushcast.observe.probes import readiness
+from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import TP, Batch, Bounds, Committed
 from pushcast.stream.stage import Stage
 from pushcast.transport import commits
 from pushcast.transport.app import add_batch_stage, make_app
+from pushcast.transport.host import run_apps, state
 from pushcast.wire.headers import Headers
 
 
@@ -228,6 +233,32 @@ async def test_an_app_that_is_followed_by_another_writes_nothing_twice(
     offset, metadata = (await committed(lab.servers, group, source, 1))[0]
     assert offset == 20
     assert decode(metadata).fenced == decode(metadata).epoch
+
+
+async def test_a_take_over_that_an_open_transaction_holds_up_says_so_and_goes_on_when_it_ends(
+    lab: Lab, unique: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "SILENCE_SECONDS", 2.0)
+    source, beside = create_topic(lab.servers, unique("src"), 2), 1
+    produce(lab.servers, source, [(0, b"k", b"v"), (beside, b"k", b"v")])
+    unsure = await asyncio.to_thread(transactional, lab.servers, unique("t"))
+    await asyncio.to_thread(write, unsure, lab.planned, 0, b"a stranger's")
+    app = make_app(unique("group"), bootstrap_servers=lab.servers, partitions=2, data_dir=tmp_path)
+    stage = CopyStage(lab.handover(), lab.outbox, lab.sends, lab.planned, set())
+    add_batch_stage(app, [source], stage, bounds=Bounds())
+    stop = asyncio.Event()
+    run = asyncio.create_task(run_apps([app], stop=stop))
+    place = f"{lab.planned}[0]"
+    await until(lambda: place in state(app).held_seconds, "the transaction is found")
+    (problem,) = state(app).problems
+    assert problem == f"a take-over is held up, and tried again: waits for a transaction on {place}"
+    assert any(problem in told for told in readiness([state(app)], boottime_seconds(), 10.0))
+    assert stage.sent == []
+    await asyncio.to_thread(unsure.abort_transaction)
+    await until(lambda: len(stage.sent) == 2, "it goes on")
+    assert (state(app).problems, state(app).held_seconds) == ([], {})
+    stop.set()
+    assert await run == 0
 
 
 async def test_an_idle_partition_commits_how_far_others_have_written(

@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from confluent_kafka import Producer
 
 from flow.kafka_tools import committed, create_topic, lag, produce, running, until
 from flow.test_transport import Collect, app_with
-from pushcast.handover.reading import SpanReader
+from pushcast.handover import reading
+from pushcast.handover.reading import SpanReader, TailHeld
 from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.offsets import watermarks
+from pushcast.kafka.transactions import open_since
 
 PARTITIONS = 4
 
@@ -75,6 +78,7 @@ async def test_ends_and_spans_are_those_of_committed_records(kafka: str, unique:
     await asyncio.to_thread(write, unsure, topic, 0, b"open")
     reader = SpanReader(kafka)
     assert await reader.ends([(topic, spot)]) == {(topic, spot): 1}
+    assert await reader.written([(topic, spot)]) == {(topic, spot): 2}
     consumer = open_consumer(client_config(kafka, None), "reader")
     try:
         assert await asyncio.to_thread(watermarks, consumer, topic, 0) == (0, 1)
@@ -87,3 +91,23 @@ async def test_ends_and_spans_are_those_of_committed_records(kafka: str, unique:
     read: list[bytes | None] = []
     await reader.read({(topic, spot): (0, 3)}, lambda message: read.append(message.value()))
     assert read == [b"before"]
+
+
+async def test_a_tail_behind_a_strangers_open_transaction_is_waited_for_and_the_transaction_named(
+    kafka: str, unique: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "SILENCE_SECONDS", 2.0)
+    topic = create_topic(kafka, unique("out"), 1)
+    unsure = await asyncio.to_thread(transactional, kafka, unique("t"))
+    await asyncio.to_thread(write, unsure, topic, 0, b"open")
+    await asyncio.to_thread(produce, kafka, topic, [(0, None, b"ours")])
+    reader, read = SpanReader(kafka), list[bytes | None]()
+    spans = {(topic, 0): (0, (await reader.written([(topic, 0)]))[topic, 0])}
+    with pytest.raises(TailHeld, match=rf"waits for a transaction on {topic}\[0\]"):
+        await reader.read(spans, lambda message: read.append(message.value()))
+    assert read == []
+    since = await asyncio.to_thread(open_since, client_config(kafka, None), {(topic, 0): 0})
+    assert abs(since[topic, 0] - time.time() * 1000) < 60_000
+    await asyncio.to_thread(unsure.abort_transaction)
+    await reader.read(spans, lambda message: read.append(message.value()))
+    assert read == [b"ours"]

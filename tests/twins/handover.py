@@ -46,6 +46,9 @@ class Log:
     async def ends(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         return {spot: self.end(spot[0]) for spot in spots}
 
+    async def written(self, spots: Iterable[Spot]) -> dict[Spot, int]:
+        return await self.ends(spots)
+
     async def read(self, spans: Mapping[Spot, Span], on_record: Callable[[Any], None]) -> None:
         for (topic, _), (first, end) in spans.items():
             for message in self.messages(topic)[first:end]:

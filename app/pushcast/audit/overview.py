@@ -15,6 +15,8 @@ from pushcast.config.settings import Settings
 from pushcast.handover.reading import Span, SpanReader
 from pushcast.kafka.clients import client_config, open_admin
 from pushcast.kafka.positions import Members, Positions, Spot
+from pushcast.kafka.transactions import open_since
+from pushcast.observe.probes import TRANSACTION_SECONDS
 from pushcast.wire import topics
 from pushcast.wire.headers import is_data
 from pushcast.wire.times import rfc3339
@@ -51,6 +53,8 @@ class Overview:
 
     groups: list[GroupLag] = field(default_factory=list)
     dead_letters: Counter[str] = field(default_factory=Counter)  # of the last hour, by dead-letter topic
+    #: Partitions that wait for the end of a transaction, and about since when, in milliseconds since the epoch.
+    transactions: dict[Spot, int] = field(default_factory=dict)
 
     @property
     def parked(self) -> int:
@@ -63,6 +67,10 @@ class Overview:
             "groups": [each.to_dict() for each in self.groups],
             "parked": self.parked,
             "dead_letters_last_hour": dict(sorted(self.dead_letters.items())),
+            "open_transactions": [
+                {"topic": topic, "partition": partition, "since": rfc3339(since_ms)}
+                for (topic, partition), since_ms in sorted(self.transactions.items())
+            ],
         }
 
 
@@ -78,7 +86,8 @@ def overview(settings: Settings, groups: Mapping[str, Collection[str]], dead: Co
     Raises KafkaException, TailUnreadable.
     """
     kafka = settings.kafka
-    positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security, tool=True)))
+    client = client_config(kafka.bootstrap_servers, kafka.security, tool=True)
+    positions = Positions(open_admin(client))
     reader = SpanReader(kafka.bootstrap_servers, kafka.security)
     spots = [(topic, partition) for topic in {*dead, *_all(groups)} for partition in range(kafka.partitions)]
     starts, ends = positions.starts(spots), positions.ends(spots)
@@ -108,9 +117,19 @@ def overview(settings: Settings, groups: Mapping[str, Collection[str]], dead: Co
         if is_data(record.value, record.headers):
             found.dead_letters[record.topic] += 1
 
+    found.transactions = _held(client, ends, positions.written(ends), now_ms)
     since = positions.at({spot: now_ms - HOUR_MS for spot in ends if spot[0] in dead})
     asyncio.run(reader.read({spot: (since.get(spot, ends[spot]), ends[spot]) for spot in since}, count))
     return found
+
+
+def _held(
+    client: Mapping[str, Any], committed: Mapping[Spot, int], written: Mapping[Spot, int], now_ms: int
+) -> dict[Spot, int]:
+    """Shorter ones are the daily business of a transactional producer."""
+    held = {spot: end for spot, end in committed.items() if written.get(spot, end) > end}
+    since = open_since(client, held) if held else {}
+    return {spot: at for spot, at in since.items() if now_ms - at > TRANSACTION_SECONDS * 1000}
 
 
 def _all(groups: Mapping[str, Collection[str]]) -> set[str]:

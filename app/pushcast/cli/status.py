@@ -64,6 +64,10 @@ def page(found: dict[str, Any]) -> Iterator[str]:
             yield from (
                 f"  {topic}: {counted(records, 'record')}, no member" for topic, records in row["topics"].items()
             )
+    yield from (
+        f"{row['topic']}[{row['partition']}] waits for the end of a transaction that is open since {row['since']}"
+        for row in found["open_transactions"]
+    )
     yield from lines_in_force(found["pauses"], found["open_breakers"])
     yield f"{len(found['pauses'])} paused, {counted(len(found['open_breakers']), 'breaker')} open"
     yield f"{counted(found['parked'], 'record')} parked"

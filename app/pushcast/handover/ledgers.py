@@ -58,7 +58,7 @@ class Ledgers:
         any more. Raises ClaimRefused, TailUnreadable (both are tried again by the transport), UnreadableMetadata.
         """
         self._started -= committed.keys()
-        ends = await self._reader.ends([(topic, tp.partition) for tp in committed for topic in self._outputs])
+        ends = await self._reader.written([(topic, tp.partition) for tp in committed for topic in self._outputs])
         taken: dict[TP, Ledger] = {}
         for tp, at in committed.items():
             mine = {topic: ends[topic, tp.partition] for topic in self._outputs}
@@ -66,8 +66,9 @@ class Ledgers:
         self._ledgers.update(taken)
         if not await work.commit_now(taken):
             raise ClaimRefused(f"Kafka refused the claim of {len(taken)} partitions")
-        # What a predecessor had under way when it lost the partition may have landed until now.
-        ends = await self._reader.ends(ends)
+        # What a predecessor had under way when it lost the partition may have landed until now. If its outcomes stand
+        # behind a stranger's open transaction, they are waited for: their deliveries would be sent again.
+        ends = await self._reader.written(ends)
         by_partition = {tp.partition: ledger for tp, ledger in taken.items()}
         spans: dict[Spot, Span] = {
             (topic, partition): (ledger.starts[topic], ends[topic, partition])

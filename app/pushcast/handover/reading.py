@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pushcast.config.security import KafkaSecurity
-from pushcast.kafka.clients import client_config, open_consumer
+from pushcast.kafka.clients import client_config, open_admin, open_consumer
 from pushcast.kafka.offsets import watermarks
+from pushcast.kafka.positions import Positions
 from pushcast.model.errors import PushcastError
 
 #: Records between two looks at whether the caller still waits; also what holds the interpreter at a time.
@@ -29,12 +30,24 @@ class TailUnreadable(ConnectionError):
     """Kafka did not give what was asked; the transport calls the stage again with back-off."""
 
 
+class TailHeld(TailUnreadable):
+    """A transaction that is still open stands before what is to be read. It may be anybody's."""
+
+    def __init__(self, spots: Collection[Spot]) -> None:
+        """`spots`: the partitions that wait."""
+        self.spots = sorted(spots)
+        places = ", ".join(f"{topic}[{partition}]" for topic, partition in self.spots[:3])
+        more = len(self.spots) - 3
+        super().__init__(f"waits for a transaction on {places}" + (f" and {more} more" if more > 0 else ""))
+
+
 class SpanReader:
     """A short-lived plain consumer per call, on a thread. What it reads is bounded by the caller's spans."""
 
     def __init__(self, bootstrap_servers: str, security: KafkaSecurity | None = None) -> None:
+        self._servers = client_config(bootstrap_servers, security)
         self._client = {
-            **client_config(bootstrap_servers, security),
+            **self._servers,
             # A position below the log's start: retention took what was there, and what it took is over.
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
@@ -59,11 +72,26 @@ class SpanReader:
         finally:
             consumer.close()
 
+    async def written(self, spots: Iterable[Spot]) -> dict[Spot, int]:
+        """Next offset to be written in each partition, open transactions included: what is behind one may be ours, and
+        is read when it ends. For take-overs. Raises TailUnreadable."""
+        wanted = list(spots)
+        return await asyncio.to_thread(self._written, wanted) if wanted else {}
+
+    def _written(self, spots: list[Spot]) -> dict[Spot, int]:
+        try:
+            found = Positions(open_admin(self._servers)).written(spots)
+        except KafkaException as error:
+            raise TailUnreadable(str(error)) from error
+        if missing := sorted(set(spots) - found.keys()):
+            raise TailUnreadable(f"Kafka knows no end of {missing[:3]}")
+        return found
+
     async def read(self, spans: Mapping[Spot, Span], on_record: Callable[[Message], None]) -> None:
         """Every record of the spans, each partition in offset order. `on_record` runs on the reading thread.
 
         Returns when all spans are read. A cancelled caller ends the thread within one slice. Raises TailUnreadable,
-        and what `on_record` raises.
+        TailHeld among them, and what `on_record` raises.
         """
         left = {spot: span for spot, span in spans.items() if span[0] < span[1]}
         if not left:
@@ -102,11 +130,19 @@ class SpanReader:
                         del unread[spot]
                         consumer.incremental_unassign([TopicPartition(*spot)])
                 if unread and time.monotonic() > silent_at:
-                    raise TailUnreadable(f"no record within {SILENCE_SECONDS:.0f} s from {sorted(unread)[:3]}")
+                    raise self._unread(unread)
         except KafkaException as error:
             raise TailUnreadable(str(error)) from error
         finally:
             consumer.close()
+
+    def _unread(self, unread: Mapping[Spot, int]) -> TailUnreadable:
+        """Why nothing comes: `unread` has where each span ends."""
+        committed, written = self._ends(list(unread)), self._written(list(unread))
+        held = [spot for spot, end in unread.items() if committed[spot] < min(end, written[spot])]
+        if held:
+            return TailHeld(held)
+        return TailUnreadable(f"no record within {SILENCE_SECONDS:.0f} s from {sorted(unread)[:3]}")
 
 
 def _raise_unless_passing(error: KafkaError) -> None:

@@ -135,7 +135,7 @@ class Handover:
         origins: dict[int, list[str]] = {}
         for tp in unclaimed:
             origins.setdefault(tp.partition, []).append(self._origin(tp))
-        ends = await self._reader.ends([(topic, partition) for partition in origins for topic in topics])
+        ends = await self._reader.written([(topic, partition) for partition in origins for topic in topics])
         searches = {spot: FloorSearch(origins[spot[1]], end) for spot, end in ends.items()}
 
         def see(message: Message) -> None:

@@ -76,8 +76,16 @@ class TableClaims:
             for key, value in row_fences.records(f"{self._stage}/{partition}", epoch).items():
                 self._outbox.put(barrier, self._topic, partition, value, key, headers)
         await barrier.wait()
-        async with asyncio.timeout(FENCE_SECONDS):
-            await self._tables_fenced(epochs)
+        try:
+            async with asyncio.timeout(FENCE_SECONDS):
+                await self._tables_fenced(epochs)
+        except TimeoutError as error:
+            if isinstance(error, ClaimRefused):
+                raise
+            behind = [partition for partition, epoch in epochs.items() if self._table.fenced(partition) != epoch]
+            raise TimeoutError(
+                f"the table has not applied the fences in {self._topic}{behind} within {FENCE_SECONDS:.0f} s"
+            ) from None
         self._started |= epochs.keys()
 
     def let_go(self, partitions: Iterable[int]) -> None:

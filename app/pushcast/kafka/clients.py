@@ -57,6 +57,12 @@ def open_consumer(client: Mapping[str, Any], group: str, **settings: Any) -> Con
     )
 
 
+def open_peeker(client: Mapping[str, Any], group: str) -> Consumer:
+    """A consumer that sees records of open transactions: to find out since when one is open, and for nothing else."""
+    peeks = {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_uncommitted"}
+    return Consumer({**client, **peeks}, logger=ClientLog())
+
+
 def open_producer(client: Mapping[str, Any], **settings: Any) -> Producer:
     """An idempotent producer that waits for all replicas. `settings` as for `open_consumer`."""
     return Producer({**client, "acks": "all", "enable.idempotence": True, **_dotted(settings)}, logger=ClientLog())

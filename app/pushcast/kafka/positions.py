@@ -37,8 +37,12 @@ class Positions:
         return self._offsets(dict.fromkeys(spots, _SPEC.earliest()))
 
     def ends(self, spots: Iterable[Spot]) -> dict[Spot, int]:
-        """Next offset to be written. Partitions that do not exist are left out."""
+        """Where what is committed ends. Partitions that do not exist are left out."""
         return self._offsets(dict.fromkeys(spots, _SPEC.latest()))
+
+    def written(self, spots: Iterable[Spot]) -> dict[Spot, int]:
+        """Next offset to be written, open transactions included. Partitions that do not exist are left out."""
+        return self._offsets(dict.fromkeys(spots, _SPEC.latest()), IsolationLevel.READ_UNCOMMITTED)
 
     def at(self, times_ms: Mapping[Spot, int]) -> dict[Spot, int]:
         """First offset of each partition's time or later. Partitions that have none are left out."""
@@ -77,13 +81,16 @@ class Positions:
                 found[group] = Members(described.state.name.lower(), len(described.members))
         return found
 
-    def _offsets(self, specs: Mapping[Spot, Any]) -> dict[Spot, int]:
+    def _offsets(
+        self,
+        specs: Mapping[Spot, Any],
+        isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,  # what our readers see, too
+    ) -> dict[Spot, int]:
         wanted = {TopicPartition(*spot): spec for spot, spec in specs.items()}
         if not wanted:
             return {}
         found: dict[Spot, int] = {}
-        committed = IsolationLevel.READ_COMMITTED  # what our readers see, too
-        asked = self._admin.list_offsets(wanted, isolation_level=committed, request_timeout=TIMEOUT_SECONDS)
+        asked = self._admin.list_offsets(wanted, isolation_level=isolation, request_timeout=TIMEOUT_SECONDS)
         for at, future in asked.items():
             try:
                 found[at.topic, at.partition] = int(future.result().offset)

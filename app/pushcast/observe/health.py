@@ -46,6 +46,7 @@ class Response(NamedTuple):
 class HealthServer:
     """Serves until `close`. At most 8 connections at once, others are closed unheard; one request each, 8 KiB, 5 s.
 
+    `degraded`: what is wrong and leaves a ready process at its work; told in the body of /health/ready.
     A probe that raises is a failed one: it is logged and answered with 500, and the server goes on. A loop that no
     longer ticks shows as a request without an answer.
     """
@@ -57,6 +58,7 @@ class HealthServer:
         info: Callable[[], Mapping[str, Any]],
         live: Probe,
         ready: Probe,
+        degraded: Probe = tuple,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -64,6 +66,7 @@ class HealthServer:
         self._info = info
         self._live = live
         self._ready = ready
+        self._degraded = degraded
         self.host = host
         self.port = port
         self._server: asyncio.Server | None = None
@@ -127,7 +130,7 @@ class HealthServer:
                 case "/health/live":
                     return _health(self._live())
                 case "/health/ready":
-                    return _health(self._ready())
+                    return _health(self._ready(), self._degraded())
                 case "/_info":
                     return Response(200, JSON_TYPE, orjson.dumps(dict(self._info()), default=str))
         except Exception:
@@ -136,9 +139,10 @@ class HealthServer:
         return _problem(404, "there are /metrics, /health/live, /health/ready and /_info")
 
 
-def _health(problems: Sequence[str]) -> Response:
-    status = "failing" if problems else "ok"
-    return Response(503 if problems else 200, JSON_TYPE, orjson.dumps({"status": status, "problems": list(problems)}))
+def _health(problems: Sequence[str], degraded: Sequence[str] = ()) -> Response:
+    status = "failing" if problems else "degraded" if degraded else "ok"
+    body = orjson.dumps({"status": status, "problems": [*problems, *degraded]})
+    return Response(503 if problems else 200, JSON_TYPE, body)
 
 
 def _problem(status: int, text: str) -> Response:

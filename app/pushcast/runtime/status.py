@@ -51,6 +51,7 @@ class Status:
             info=self.info,
             live=lambda: self._liveness.problems(self._states()),
             ready=self._unready,
+            degraded=lambda: [] if self.watch is None else self.watch.degraded(),
             host=settings.observe.host,
             port=settings.observe.port,
         )

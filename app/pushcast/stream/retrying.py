@@ -16,10 +16,15 @@ FIRST_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0
 
 
-async def retried(what: str, call: Callable[[], Awaitable[None]], given_up: Callable[[], bool]) -> None:
+async def retried(
+    what: str,
+    call: Callable[[], Awaitable[None]],
+    given_up: Callable[[], bool],
+    on_error: Callable[[Exception], None] = lambda _: None,
+) -> None:
     """Calls until it returns; RETRIED errors are logged and tried again with back-off, others propagate.
 
-    Returns without success once `given_up` holds after an error.
+    Returns without success once `given_up` holds after an error. `on_error` is told of each error that is tried again.
     """
     delay = FIRST_BACKOFF_SECONDS
     while True:
@@ -30,6 +35,7 @@ async def retried(what: str, call: Callable[[], Awaitable[None]], given_up: Call
             if given_up():
                 logger.warning("%s is given up: %r", what, exc)
                 return
+            on_error(exc)
             logger.warning("%s is tried again in %.1f s: %r", what, delay, exc)
             await asyncio.sleep(delay)
             delay = min(delay * 2, MAX_BACKOFF_SECONDS)

@@ -17,6 +17,7 @@ from pushcast.stream.assignment import REBALANCE_TIMEOUT_SECONDS
 from pushcast.stream.spec import Subscription
 from pushcast.stream.stage import BatchStage
 from pushcast.stream.tracker import Bounds
+from pushcast.transport.assignor import KnownPartitions
 from pushcast.transport.entries import Entry
 from pushcast.transport.folders import private_folder
 from pushcast.transport.table import SourceTable
@@ -66,6 +67,7 @@ def make_app(
         store="rocksdb://",
         Table=SourceTable,
         TableManager=PromptTableManager,
+        PartitionAssignor=KnownPartitions,
         table_standby_replicas=0,
         topic_partitions=partitions,
         topic_allow_declare=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import faust
@@ -29,6 +29,7 @@ from pushcast.transport.recovery import Recovery
 from pushcast.transport.stage_tasks import cancelled, finished, revoke_stages, watch
 from pushcast.transport.thread import ConsumerThread
 from pushcast.transport.tps import ours, theirs
+from pushcast.transport.waits import Waits
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class BatchConsumer(Consumer):
         self._preparing: list[asyncio.Task[None]] = []
         self._seeked: set[TP] = set()  # plain agents' partitions that stand at their committed offset
         self.commits = Commits(self)
-        self._held_since: dict[TP, float] = {}
+        self.waits = Waits()
         self.jumped: Counter[str] = Counter()  # offsets that retention deleted before they were handled, by topic
         self._end_lock = asyncio.Lock()
         super().__init__(*args, **kwargs)
@@ -135,7 +136,7 @@ class BatchConsumer(Consumer):
                     for tp, records in fetched.records.items():
                         await self._take(tp, records)
                     self._pass(fetched.positions)
-                    self._hold(fetched.held)
+                    self.waits.hold(fetched.held, boottime_seconds())
                 if recovering:
                     await self._tables.check_end(bool(fetched.records))
         except ConsumerStoppedError:
@@ -185,15 +186,6 @@ class BatchConsumer(Consumer):
             await self._thread.commit_offsets(self.lease, mine)
         return sum(self.state_of(self.partitions[tp]).lag_records or 0 for tp in mine)
 
-    def _hold(self, held: Collection[TP]) -> None:
-        now = boottime_seconds()
-        self._held_since = {tp: self._held_since.get(tp, now) for tp in held}
-
-    def held_seconds(self) -> dict[TP, float]:
-        """Partitions that wait for the end of a transaction, and for how long by now."""
-        now = boottime_seconds()
-        return {tp: now - since for tp, since in self._held_since.items() if ours(tp) in self.partitions}
-
     def _pass(self, positions: Mapping[TP, int]) -> None:
         for tp, position in positions.items():
             partition = self.partitions.get(ours(tp))
@@ -212,7 +204,9 @@ class BatchConsumer(Consumer):
         """Faust calls it when tables are recovered: starts the partitions from what is committed."""
         lease = self.lease
         tables = self._tables
-        restored = await self._thread.restore([tp for tp in self.assignment() if not tables.holds(tp)])
+        # Groups without a table are dealt out by aiokafka, which knows nothing of `assignor.KnownPartitions`.
+        known = [tp for tp in self.assignment() if tp.partition < self.app.conf.topic_partitions]
+        restored = await self._thread.restore([tp for tp in known if not tables.holds(tp)])
         if lease is None or restored.lease is not lease or lease is not self.lease:
             return  # another rebalance: it comes here again
         by_stage: dict[int, tuple[BatchStage, dict[batch.TP, Committed]]] = {}
@@ -240,10 +234,18 @@ class BatchConsumer(Consumer):
         self._thread.wake()
 
     def _start(self, stage: BatchStage, committed: dict[batch.TP, Committed]) -> None:
+        takeover = object()
+
         async def prepare() -> None:
-            await retried(
-                f"assignment of {len(committed)} partitions", lambda: stage.assigned(committed), lambda: False
-            )
+            try:
+                await retried(
+                    f"assignment of {len(committed)} partitions",
+                    lambda: stage.assigned(committed),
+                    lambda: False,
+                    lambda error: self.waits.failed(takeover, error, boottime_seconds()),
+                )
+            finally:
+                self.waits.over(takeover)
 
         ready = asyncio.create_task(prepare())
         ready.add_done_callback(watch)
@@ -261,6 +263,7 @@ class BatchConsumer(Consumer):
         await self._end_partitions()
         self._seeked.clear()
         self.lease = None
+        self.waits.hold((), boottime_seconds())
         await super().on_partitions_revoked(revoked)
 
     async def wait_empty(self) -> None:

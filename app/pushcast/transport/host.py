@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import faust
 
+from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.fatal import EXIT_CODE, end_process
 from pushcast.stream.stage import PartitionState
 from pushcast.transport.consumer import BatchConsumer
@@ -64,13 +65,16 @@ def state(app: faust.App) -> AppState:
         last_heartbeat_at=consumer.thread.last_heartbeat_at,
         problems=_problems(consumer),
         jumped=consumer.jumped,
-        held_seconds={f"{tp.topic}[{tp.partition}]": seconds for tp, seconds in consumer.held_seconds().items()},
+        held_seconds={
+            f"{tp.topic}[{tp.partition}]": seconds
+            for tp, seconds in consumer.waits.held_seconds(boottime_seconds()).items()
+        },
     )
 
 
 def _problems(consumer: BatchConsumer) -> list[str]:
     refused = consumer.thread.refused
-    return [] if refused is None else [refused]
+    return [*([] if refused is None else [refused]), *consumer.waits.problems()]
 
 
 async def begin_anew(apps: Sequence[faust.App], topic: str) -> None:

@@ -42,7 +42,7 @@ class Fetched(NamedTuple):
 
     `positions`: next offset to be fetched of partitions that had a worker before the fetch. Below it everything was
     handed out, with this fetch or an earlier one; transaction markers and aborted records are passed in silence.
-    `held`: those of them that stand before an open transaction.
+    `held`: assigned partitions, those of tables too, that stand before an open transaction.
     `jumps`: positions that their log refused, and where it goes on.
     """
 
@@ -76,15 +76,17 @@ def retrieved(commit: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
     return begun
 
 
-def standing(assignment: Any, tps: Iterable[TP]) -> tuple[dict[TP, int], list[TP]]:
-    """Positions, and the partitions where the log goes on but what is committed does not: a transaction is open."""
+def standing(assignment: Any, owned: Container[TP]) -> tuple[dict[TP, int], list[TP]]:
+    """Positions of the partitions in `owned`; and of all that are assigned those where the log goes on but what is
+    committed does not: a transaction is open."""
     positions: dict[TP, int] = {}
     held: list[TP] = []
-    for tp in () if assignment is None else tps:
+    for tp in () if assignment is None else map(TP._make, assignment.tps):
         state = assignment.state_value(tp)
         if state is None or not state.has_valid_position:
             continue
-        positions[tp] = state.position
+        if tp in owned:
+            positions[tp] = state.position
         if state.lso is not None and state.highwater > state.lso <= state.position:
             held.append(tp)
     return positions, held
@@ -242,7 +244,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
         jumps = await self._jumps.settle(consumer)
         if jumps:
             return Fetched(self._lease(), {}, {}, (), jumps)
-        owned = tuple(self._taker.partitions)  # in one step: the loop may change it meanwhile
+        owned = frozenset(self._taker.partitions)  # in one step: the loop may change it meanwhile
         records = await self._fetch_records(consumer, cast("set[TP]", wanted), timeout_seconds, max_records)
         # No await between the hand-out and this line: the lease is that of the records.
         lease: Any = self._lease()

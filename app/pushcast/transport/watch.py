@@ -36,10 +36,20 @@ class TopicWatch:
         self._interval_seconds = interval_seconds
         self._ask = ask
         self._gone: dict[str, str] = {}  # topic: since when
+        self._counts = {topic: at_start.topics[topic].partitions for topic in self._known}
+        self._grown: dict[str, int] = {}  # topic: partitions that it has by now
 
     def problems(self) -> list[str]:
         """Topics that are not there; for /health/ready."""
         return [f"{topic} does not exist since {since}: it was deleted" for topic, since in self._gone.items()]
+
+    def degraded(self) -> list[str]:
+        """Topics that have more partitions than at the start; for the body of /health/ready."""
+        return [
+            f"{topic} has {count} partitions by now: what is written to those from {self._counts[topic]} on is not "
+            "read, and the next start is refused (docs/operations.md)"
+            for topic, count in self._grown.items()
+        ]
 
     async def run(self) -> None:
         """Until it is cancelled. A cluster that does not answer is asked again."""
@@ -61,5 +71,9 @@ class TopicWatch:
                     logger.error("%s was deleted; what comes after it is taken up when it is made again", topic)
                 continue
             self._gone.pop(topic, None)
+            count = facts.topics[topic].partitions
+            if count > self._counts[topic] and self._grown.get(topic) != count:
+                self._grown[topic] = count
+                logger.error("%s", self.degraded()[-1])
             if now != known:
                 await self._on_anew(topic)

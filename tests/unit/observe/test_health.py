@@ -15,6 +15,7 @@ class Process:
     def __init__(self) -> None:
         self.live: list[str] = []
         self.ready: list[str] = []
+        self.degraded: list[str] = []
         self.broken = False
 
     def metrics(self) -> bytes:
@@ -35,6 +36,7 @@ async def server(process: Process) -> AsyncIterator[HealthServer]:
         info=lambda: {"role": "planner", "position": 7},
         live=lambda: process.live,
         ready=lambda: process.ready,
+        degraded=lambda: process.degraded,
     )
     await server.start()
     yield server
@@ -71,6 +73,15 @@ async def test_info_is_json(server: HealthServer) -> None:
     status, headers, body = await _ask(server, _get("/_info?verbose=1"))
     assert (status, headers["content-type"]) == (200, "application/json")
     assert json.loads(body) == {"role": "planner", "position": 7}
+
+
+async def test_what_leaves_a_process_at_its_work_is_told_by_a_ready_one(process: Process, server: HealthServer) -> None:
+    process.degraded = ["push.notification.bulk.v1 has 12 partitions by now"]
+    status, _, body = await _ask(server, _get("/health/ready"))
+    assert (status, json.loads(body)) == (200, {"status": "degraded", "problems": process.degraded})
+    process.ready = ["tables are recovering"]
+    status, _, body = await _ask(server, _get("/health/ready"))
+    assert (status, json.loads(body)) == (503, {"status": "failing", "problems": process.ready + process.degraded})
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])

@@ -57,6 +57,9 @@ class Logs:
     async def ends(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         return {spot: len(self.of(spot[0])) for spot in spots}
 
+    async def written(self, spots: Iterable[Spot]) -> dict[Spot, int]:
+        return await self.ends(spots)
+
     async def read(self, spans: Mapping[Spot, Span], on_record: Callable[[Any], None]) -> None:
         for (topic, _), (first, end) in spans.items():
             for entry in self.of(topic)[first:end]:

@@ -58,14 +58,20 @@ class State:
 )
 def test_a_partition_is_held_where_the_log_goes_on_and_what_is_committed_does_not(state: State, held: bool) -> None:
     class Assignment:
+        tps = frozenset({TP("t", 0)})
+
         def state_value(self, tp: TP) -> State:
             return state
 
-    assert standing(Assignment(), [TP("t", 0)]) == ({TP("t", 0): state.position}, [TP("t", 0)] if held else [])
+    found = [TP("t", 0)] if held else []
+    assert standing(Assignment(), [TP("t", 0)]) == ({TP("t", 0): state.position}, found)
+    assert standing(Assignment(), []) == ({}, found), "that of a table has no worker"
 
 
 def test_a_partition_without_a_position_stands_nowhere() -> None:
     class Assignment:
+        tps = frozenset({TP("t", 0), TP("t", 1)})
+
         def state_value(self, tp: TP) -> State | None:
             return State(None, None, None) if tp.partition else None
 

@@ -55,3 +55,11 @@ async def test_a_deleted_topic_is_named_until_it_is_there_again() -> None:
 async def test_a_cluster_that_does_not_answer_changes_nothing() -> None:
     watch, anew = await watched(None, cluster(a="1", b="2"))
     assert (watch.problems(), anew) == ([], [])
+
+
+async def test_row_10_partitions_that_came_later_are_named_and_end_nothing() -> None:
+    grown = ClusterFacts("c", {"a": TopicFacts("1", 8), "b": TopicFacts("2", 12)})
+    watch, anew = await watched(grown, grown)
+    (told,) = watch.degraded()
+    assert told.startswith("b has 12 partitions by now: what is written to those from 8 on is not read")
+    assert (watch.problems(), anew) == ([], [])
