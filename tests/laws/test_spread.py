@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
 import pytest
-from faust.types import TP
 
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
@@ -23,7 +22,7 @@ from pushcast.model.clock import ManualClock
 from pushcast.spread.agent import SpreadStage
 from pushcast.spread.exact import SpreadHandover
 from pushcast.spread.register import Register
-from pushcast.stream.batch import Batch, Committed
+from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
 from pushcast.wire.broadcasts import Order, decode_order

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from pushcast.handover.rules import ALL, Rules
@@ -71,6 +71,20 @@ class Fences:
         ):
             return True
         self.void += 1
+        return False
+
+    def counts(
+        self, headers: Iterable[tuple[str, bytes | None]] | None, offset: int, on_void: Callable[[], None]
+    ) -> bool:
+        """`admit` by a record's headers; `on_void` is called for a record that is void and no fence.
+
+        Raises what `author_of` raises.
+        """
+        author = author_of(headers)
+        if self.admit(author, offset):
+            return True
+        if author is not None and not author.fence:
+            on_void()
         return False
 
     def _remember(self, origin: str, offset: int, epoch: int) -> None:

@@ -23,11 +23,11 @@ from pushcast.poll.figures import Figures
 from pushcast.poll.records import Due, Queue
 from pushcast.providers.expo.receipts import ReceiptSource
 from pushcast.providers.suspicion import Limits
-from pushcast.stream.batch import TP, Committed
+from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.callbacks import guarded
 from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
-from pushcast.stream.ports import Barrier, Batch, CallLater, Fatal, Outbox
+from pushcast.stream.ports import Barrier, CallLater, Fatal, Outbox
 from pushcast.stream.runner import Runner
 from pushcast.stream.stage import Stage
 from pushcast.stream.tenure import Tenures

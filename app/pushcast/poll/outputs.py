@@ -15,7 +15,8 @@ from pushcast.poll.figures import NO_RECEIPT, Figures
 from pushcast.poll.records import Asked
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
-from pushcast.stream.ports import Barrier, Outbox, Record
+from pushcast.stream.batch import Record
+from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.retries import DUE_AT

@@ -6,8 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pushcast.stream.batch import TP
-from pushcast.stream.ports import Batch, Record
+from pushcast.stream.batch import TP, Batch, Record
 from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
 from pushcast.wire.tickets import TicketBatch

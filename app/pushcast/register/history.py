@@ -11,7 +11,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import TOKEN_HASH_BYTES, device_row_key, is_user_row, split_device_row_key, token_hash
 from pushcast.register.names import Topics
 from pushcast.register.rows import HEALED, REASON, STEP
-from pushcast.stream.ports import Record
+from pushcast.wire.dead_letters import SourceRecord
 from pushcast.wire.devices import DeviceChangeDecoder, decode_row
 from pushcast.wire.headers import CE_ID, first, is_probe
 from pushcast.wire.keys import user_of
@@ -72,7 +72,7 @@ class Subject:
                 self.digest = bytes.fromhex(text)
         self._needles = [text.encode(), *([] if self.digest is None else [self.digest])]
 
-    def may_be_in(self, record: Record) -> bool:
+    def may_be_in(self, record: SourceRecord) -> bool:
         """Cheap; False for a record that cannot be about it. Avro has ids and hashes as they are."""
         value, key = record.value or b"", record.key or b""
         return any(needle in value or needle in key for needle in self._needles)
@@ -88,7 +88,7 @@ class Historian:
         self._changes = DeviceChangeDecoder(apps, schemas)
         self._names = names or Topics()
 
-    def step_of(self, record: Record) -> Step | None:
+    def step_of(self, record: SourceRecord) -> Step | None:
         """None for records that are about no device. Raises InvalidInput for what cannot be read."""
         if record.topic == self._names.device:
             return _row(record)
@@ -98,7 +98,7 @@ class Historian:
             return self._change(record)
         return _verdict(record, held=record.topic == self._names.hold)
 
-    def _change(self, record: Record) -> Step:
+    def _change(self, record: SourceRecord) -> Step:
         change: DeviceChange = self._changes.decode(user_of(record.key), record.value, record.timestamp)
         digest = None if change.address is None else token_hash(change.address).hex()
         device = Device(change.user, change.app, change.device)
@@ -119,7 +119,7 @@ def ordered(steps: Collection[Step], names: Topics | None = None) -> list[Step]:
     return sorted(steps, key=lambda step: (step.at, ranks[step.topic], step.partition, step.offset))
 
 
-def _verdict(record: Record, *, held: bool) -> Step:
+def _verdict(record: SourceRecord, *, held: bool) -> Step:
     if record.value is None:
         raise InvalidInput("tombstone", "a null value on an event topic means nothing")
     event = decode_token_invalid(record.value)
@@ -139,7 +139,7 @@ def _verdict(record: Record, *, held: bool) -> Step:
     return _step(record, step or "verdict", reason or event.reason, device, event.token_hash.hex(), details)
 
 
-def _row(record: Record) -> Step | None:
+def _row(record: SourceRecord) -> Step | None:
     key = record.key or b""
     try:
         device = Device(*split_device_row_key(key))
@@ -160,7 +160,7 @@ def _row(record: Record) -> Step | None:
 
 
 def _step(
-    record: Record, step: str, reason: str | None, device: Device, digest: str | None, details: Mapping[str, Any]
+    record: SourceRecord, step: str, reason: str | None, device: Device, digest: str | None, details: Mapping[str, Any]
 ) -> Step:
     return Step(record.timestamp, step, reason, device, digest, record.topic, record.partition, record.offset, details)
 

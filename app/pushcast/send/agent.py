@@ -37,11 +37,11 @@ from pushcast.send.parking import ParkedRecords, Parking
 from pushcast.send.proof import Proof
 from pushcast.send.records import OpenRecord, SendTenure
 from pushcast.send.slowness import Slowness
-from pushcast.stream.batch import TP, Committed
+from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.callbacks import guarded, timers
 from pushcast.stream.cancelling import Cancels, NothingCancelled
 from pushcast.stream.flood import FloodGuard
-from pushcast.stream.ports import Batch, CallLater, Fatal, Outbox
+from pushcast.stream.ports import CallLater, Fatal, Outbox
 from pushcast.stream.stage import Stage
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import groups
@@ -76,21 +76,18 @@ class SendStage(Stage):
         random: Random,
         figures: Figures,
         exact: Known,
+        isolation: Isolation,
+        lease: Lease,
+        proof: Proof,
         fatal: Fatal,
         call_later: CallLater | None = None,
-        isolation: Isolation | None = None,
-        lease: Lease | None = None,
         slow_seconds: float = 5.0,
         now_or_never_seconds: float = 10.0,
         flood: FloodGuard | None = None,
-        proof: Proof | None = None,
         schema_generation: int = NEWEST_GENERATION,
         cancels: Cancels | None = None,
     ) -> None:
-        """Without `isolation` no
-        breaker opens, nothing is paused and nothing parked. Without `lease` it sends whatever the coordinator says.
-        Without `proof` it sends what it may not be able to write the outcome of. Without `cancels` nothing is ever
-        cancelled."""
+        """Without `cancels` nothing is ever cancelled."""
         self.platform = platform
         self.lane = lane
         self.figures = figures
@@ -123,8 +120,8 @@ class SendStage(Stage):
             self._group,
             figures,
             self._on_acked,
-            aside,
             isolation,
+            aside,
             schema_generation,
         )
         self._parking = Parking(
@@ -134,9 +131,6 @@ class SendStage(Stage):
             on_parked=self._parked,
             fatal=fatal,
         )
-        isolated = (
-            isolation is not None and len(providers) > 1
-        )  # with a single app there is nobody to protect from its slowness
         self._departures = Departures(
             group=self._group,
             budget=budget,
@@ -145,11 +139,10 @@ class SendStage(Stage):
             isolation=isolation,
             cancelling=Cancelling(self._cancels.state, clock, lane),
             parking=self._parking,
-            slowness=Slowness(slow_seconds, max_open_targets // KEEP_PART, self._is_crowded) if isolated else None,
+            slowness=Slowness(slow_seconds, max_open_targets // KEEP_PART, self._is_crowded),
             is_fresh=self._is_fresh,
             may_leave=self._may_leave,
             is_ours=self._is_ours,
-            looks_again=any(each is not None for each in (isolation, lease, proof, cancels)),
             fatal=fatal,
             guarded=self._guarded,
             later=self._later,
@@ -177,8 +170,7 @@ class SendStage(Stage):
             budget.register(self._key(app))
         budget.subscribe(self._departures.pump)
         self._cancels.state.subscribe(self._recall)
-        if isolation is not None:
-            isolation.subscribe(self._departures.pump)
+        isolation.subscribe(self._departures.pump)
 
     def in_flight(self, app: str) -> int:
         """Deliveries of an app at its provider, or whose outcome Kafka has not acknowledged."""
@@ -198,19 +190,16 @@ class SendStage(Stage):
         """Forgets what was open before: Kafka hands it over again. Learns what predecessors brought to an end."""
         self._drop(self._of(committed))
         self._tenures.begin(committed)
-        if self._isolation is not None:
-            self._isolation.look(self._providers)
+        self._isolation.look(self._providers)
         await self._cancels.follow(tp.partition for tp in committed)
-        if self._proof is not None:
-            await self._proof.take_over(committed)
+        await self._proof.take_over(committed)
         await self._exact.take_over(self.work, committed)
 
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """The fences below the offset, and from where on the outcomes of what is not done are found."""
-        refused = () if self._proof is None else self._proof.refused(tp.partition)
         tenure = self._tenures.get(tp)
         origins = {} if tenure is None else tenure.fences.below(offset)
-        return self._exact.metadata(tp, offset, origins, refused)
+        return self._exact.metadata(tp, offset, origins, self._proof.refused(tp.partition))
 
     async def refresh(self) -> None:
         """Output positions of partitions where nothing happens."""
@@ -252,8 +241,7 @@ class SendStage(Stage):
         self._tenures.close(everywhere)
         self._drop(self._of(everywhere))
         self.budget.unsubscribe(self._departures.pump)
-        if self._isolation is not None:
-            self._isolation.unsubscribe(self._departures.pump)
+        self._isolation.unsubscribe(self._departures.pump)
         await self._parking.close()
         await self._departures.close()
 
@@ -270,16 +258,18 @@ class SendStage(Stage):
         return (app if app in self._providers else "", self.platform, self.lane)
 
     def _is_ours(self) -> bool:
-        return not self._doors_closed and (self._lease is None or self._lease.holds(self.work.last_heartbeat_at()))
+        return not self._doors_closed and self._lease.holds(self.work.last_heartbeat_at())
 
     def _may_leave(self) -> bool:
-        return self._is_ours() and (self._proof is None or self._proof.may_leave())
+        return self._is_ours() and self._proof.may_leave()
 
     def _is_crowded(self, tenure: SendTenure) -> bool:
-        return tenure.targets >= self._crowd
+        # With a single app there is nobody to protect from its slowness.
+        several = len(self._providers) > 1
+        return several and self._isolation.parks and tenure.targets >= self._crowd
 
     def _is_fresh(self) -> bool:
-        return self._lease is None or self._lease.is_fresh(self.work.last_heartbeat_at())
+        return self._lease.is_fresh(self.work.last_heartbeat_at())
 
     def _on_acked(self, shares: list[Share]) -> None:
         self._guarded(partial(self._acked, shares))

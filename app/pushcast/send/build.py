@@ -19,9 +19,9 @@ from pushcast.send.breaker import Limits
 from pushcast.send.budget import Budget
 from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures
-from pushcast.send.isolation import Breakers, Isolation
+from pushcast.send.isolation import Breakers, Isolation, Undisturbed
 from pushcast.send.lease import Lease
-from pushcast.send.proof import Proof
+from pushcast.send.proof import Proof, Unproven
 from pushcast.stream.assignment import REBALANCE_TIMEOUT_SECONDS, REVOKING_SHARE
 from pushcast.stream.batch import Bounds
 from pushcast.stream.cancelling import Cancels
@@ -79,11 +79,11 @@ def build(
         fatal=fatal,
         exact=exact,
         flood=FloodGuard(settings.flood, clock),
-        isolation=None if breakers is None else Isolation(breakers, clock, platform, lane),
+        isolation=Undisturbed() if breakers is None else Isolation(breakers, clock, platform, lane),
         lease=Lease(settings.kafka.session_timeout_seconds),
         slow_seconds=settings.send.slow_seconds,
         now_or_never_seconds=settings.send.now_or_never_seconds,
-        proof=proof,
+        proof=proof or Unproven(),
         schema_generation=settings.schemas.write,
         cancels=cancels,
     )

@@ -36,8 +36,8 @@ class Departures:
     `is_fresh`: without it nobody is judged slow, because what is not acknowledged may be Kafka's fault.
     `may_leave`: asked before anything is handed to a provider, which asks it again before each write; while it says no,
     everything waits, and what had not left comes back to wait here. `is_ours`: without it nothing that was answered is
-    passed on. `looks_again`: what waits is looked at every half
-    second, because nothing may come that moves it.
+    passed on. What waits is looked at every half second,
+    because nothing may come that moves it.
     """
 
     def __init__(
@@ -47,14 +47,13 @@ class Departures:
         budget: Budget,
         clock: Clock,
         outcomes: Outcomes,
-        isolation: Isolation | None,
+        isolation: Isolation,
         cancelling: Cancelling,
         parking: Parking,
-        slowness: Slowness | None,
+        slowness: Slowness,
         is_fresh: Callable[[], bool],
         may_leave: Callable[[], bool],
         is_ours: Callable[[], bool],
-        looks_again: bool,
         fatal: Fatal,
         guarded: Callable[[Callable[[], None]], None],
         later: CallLater,
@@ -71,7 +70,6 @@ class Departures:
         self._is_fresh = is_fresh
         self._may_leave = may_leave
         self._is_ours = is_ours
-        self._looks_again = looks_again
         self._guarded = guarded
         self._timers = later
         self._flights = Flights(group, fatal, self._flush_soon, may_leave)
@@ -83,7 +81,7 @@ class Departures:
 
     def queue(self, job: Job) -> None:
         """Waits for its turn; `pump` gives it."""
-        if self._slowness is not None and self._slowness.is_excess(job):
+        if self._slowness.is_excess(job):
             self._parking.add((job,), Why.BUDGET)
             return
         queue = self.waiting.get(job.parcel.key)
@@ -108,9 +106,9 @@ class Departures:
         finally:
             self._pumping = False
         stuck = any(self.waiting.values()) or self._parking.waiting
-        if stuck and self._looks_again and self._look is None:
+        if stuck and self._look is None:
             self._look = self._timer(LOOK_AGAIN_SECONDS, self._looked)
-        elif not stuck and self._slowness is not None:
+        elif not stuck:
             self._slowness.forget()
 
     def grounded(self) -> set[OpenRecord]:
@@ -129,7 +127,7 @@ class Departures:
             self._budget.release(job.parcel.key, len(job.indices))
         for job in self._flights.cancel(gone):
             self._budget.release(job.parcel.key, len(job.open))
-            if job.probe and self._isolation is not None:
+            if job.probe:
                 self._isolation.forgo(job.parcel.app, len(job.open))
             job.open.clear()
         self._budget.wake()
@@ -160,18 +158,16 @@ class Departures:
     def _looked(self) -> None:
         self._look = None
         self._parking.go_on()
-        if self._slowness is not None and not self._is_fresh():
+        if not self._is_fresh():
             self._slowness.forget()
-        elif self._slowness is not None:
-            excess = self._slowness.look(self.waiting, self._clock.monotonic_seconds())
-            if excess:
-                self._parking.add(excess, Why.BUDGET)
+        elif excess := self._slowness.look(self.waiting, self._clock.monotonic_seconds()):
+            self._parking.add(excess, Why.BUDGET)
         self.pump()
 
     def _hand_over(self, key: Hashable, queue: deque[Job]) -> bool:
         job = queue[0]
         parcel = job.parcel
-        blocked = None if self._isolation is None or parcel.provider is None else self._isolation.blocked(parcel.app)
+        blocked = None if parcel.provider is None else self._isolation.blocked(parcel.app)
         if blocked is not None and parcel.record.was_refused:
             job = _fresh_first(queue)
             parcel = job.parcel
@@ -196,8 +192,7 @@ class Departures:
             queue[0].indices = rest
         else:
             queue.popleft()
-        if self._slowness is not None:
-            self._slowness.left(key, granted)
+        self._slowness.left(key, granted)
         job.probe = blocked is not None
         record.started = True
         self._send(job)
@@ -205,7 +200,7 @@ class Departures:
 
     def _probes(self, key: Hashable, app: str, count: int, blocked: Why) -> int:
         """How many targets may leave all the same, to see whether the provider works again. They take their budget."""
-        if blocked is Why.PAUSED or self._isolation is None:
+        if blocked is Why.PAUSED:
             return 0
         wanted = self._isolation.probes(app, count)
         granted = self._budget.take(key, wanted) if wanted else 0
@@ -233,7 +228,7 @@ class Departures:
         if not gone:
             return True
         self._outcomes.end([(job.parcel, gone, DOUBTFUL if job.doubtful else end)])
-        if job.probe and self._isolation is not None:
+        if job.probe:
             self._isolation.forgo(job.parcel.app, len(gone))
         ended = frozenset(gone)
         job.indices = [target for target in job.indices if target not in ended]
@@ -261,7 +256,7 @@ class Departures:
         if not (self._may_leave() and self._cancelling.is_current()):
             self._later[job] = self._timer(LOOK_AGAIN_SECONDS, partial(self._again, job))
             return
-        blocked = None if self._isolation is None else self._isolation.blocked(parcel.app)
+        blocked = self._isolation.blocked(parcel.app)
         if blocked is not None:
             self._outcomes.park(job, blocked)
         else:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 
 from pushcast.handover.exact import Known
-from pushcast.handover.fences import author_of
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform
@@ -18,10 +17,10 @@ from pushcast.send.admit import admit
 from pushcast.send.exact import left_of
 from pushcast.send.figures import Figures
 from pushcast.send.records import Job, OpenRecord, Parcel, SendTenure
-from pushcast.stream.batch import TP
+from pushcast.stream.batch import TP, Batch, Record
 from pushcast.stream.edge import Edge
 from pushcast.stream.flood import FloodGuard
-from pushcast.stream.ports import Batch, Outbox, Record
+from pushcast.stream.ports import Outbox
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import ledger
 from pushcast.wire.receipt_writer import ReceiptWriter
@@ -118,7 +117,7 @@ class Intake:
         if batch.lost:
             return 0
         try:
-            if not self._counts(tenure, record):
+            if not tenure.fences.counts(record.headers, record.offset, self._void):
                 batch.done_many((record.offset,))
                 return 0
             send_batch = admit(record.value, self._platform, self._lane, record.headers)
@@ -131,14 +130,9 @@ class Intake:
         self._edge.note(tenure.tp, 1)
         return self._take(tenure, batch, record, send_batch, earlier)
 
-    def _counts(self, tenure: SendTenure, record: Record) -> bool:
-        """False for fences, and for what a planner wrote that had lost its partition: its successor planned it."""
-        author = author_of(record.headers)
-        if tenure.fences.admit(author, record.offset):
-            return True
-        if author is not None and not author.fence:
-            self._figures.void[self._platform, self._lane] += 1
-        return False
+    def _void(self) -> None:
+        """A planner wrote it that had lost its partition: its successor planned it."""
+        self._figures.void[self._platform, self._lane] += 1
 
     def _take(self, tenure: SendTenure, batch: Batch, source: Record, send_batch: SendBatch, earlier: Round) -> int:
         count, offset = send_batch.target_count, source.offset

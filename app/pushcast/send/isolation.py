@@ -144,6 +144,9 @@ class Breakers:
 class Isolation:
     """What the stage of one (platform, lane) asks about the way of an app's work."""
 
+    #: Whether waiting work of a slow app may be kept aside.
+    parks = True
+
     def __init__(self, breakers: Breakers, clock: Clock, platform: Platform, lane: Lane) -> None:
         self._breakers = breakers
         self._control = breakers.control
@@ -189,3 +192,35 @@ class Isolation:
         if breaker.closed:
             return Guard.CLOSED
         return Guard.DOUBTS_TOKENS if breaker.doubts_tokens else Guard.OPEN
+
+
+class Undisturbed(Isolation):
+    """The null object: no breaker opens, nothing is paused and nothing parked. For tests of other things."""
+
+    parks = False
+
+    def __init__(self) -> None:
+        """Knows no breakers."""
+
+    def look(self, apps: Iterable[str]) -> None:
+        """Learns nothing."""
+
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """Never calls back."""
+
+    def unsubscribe(self, callback: Callable[[], None]) -> None:
+        """Had no subscription."""
+
+    def blocked(self, app: str) -> Why | None:
+        """Never."""
+        return None
+
+    def forgo(self, app: str, probes: int) -> None:
+        """There are none."""
+
+    def note(self, app: str, tally: Tally, *, probes: bool) -> None:
+        """Draws no conclusion."""
+
+    def guard(self, app: str) -> Guard:
+        """None."""
+        return Guard.NONE

@@ -52,8 +52,8 @@ class Outcomes:
         group: str,
         figures: Figures,
         on_acked: Callable[[list[Share]], None],
+        isolation: Isolation,
         aside: Aside | None = None,
-        isolation: Isolation | None = None,
         schema_generation: int = NEWEST_GENERATION,
     ) -> None:
         self._outbox = outbox
@@ -93,21 +93,19 @@ class Outcomes:
                 shares.append((parcel.record, parcel.key, written))
             if rest:
                 others.append((job, rest))
-            if self._isolation is not None:
-                tally = tallies.setdefault((parcel.app, job.probe), Tally())
-                tally.sound += accepted
-                held_back = 0
-                for result in rest:
-                    if result.disposition is Disposition.UNSENT and (not ours or result.reason == NOT_SENT_IN_TIME):
-                        held_back += 1  # by our own lease or waiting: it says nothing about the provider
-                    else:
-                        tally.add(result, self._witness(job, result.target))
-                if job.probe:
-                    self._isolation.forgo(parcel.app, held_back)
-        if self._isolation is not None:
-            for (app, probes), tally in tallies.items():
-                if tally.bad or tally.sound or tally.slowed:
-                    self._isolation.note(app, tally, probes=probes)
+            tally = tallies.setdefault((parcel.app, job.probe), Tally())
+            tally.sound += accepted
+            held_back = 0
+            for result in rest:
+                if result.disposition is Disposition.UNSENT and (not ours or result.reason == NOT_SENT_IN_TIME):
+                    held_back += 1  # by our own lease or waiting: it says nothing about the provider
+                else:
+                    tally.add(result, self._witness(job, result.target))
+            if job.probe:
+                self._isolation.forgo(parcel.app, held_back)
+        for (app, probes), tally in tallies.items():
+            if tally.bad or tally.sound or tally.slowed:
+                self._isolation.note(app, tally, probes=probes)
         for job, rest in others:
             ended = self._judge(job, rest, barrier, now_ms, retries, ours)
             if ended:
@@ -184,7 +182,7 @@ class Outcomes:
         """Ends, passes on or keeps aside what was not accepted, or collects it in `retries`. Returns how many are over
         with what is under the barrier."""
         parcel = job.parcel
-        guard = Guard.NONE if self._isolation is None else self._isolation.guard(parcel.app)
+        guard = self._isolation.guard(parcel.app)
         write = self._receipts.writing(parcel, barrier)
         ended = len(results)
         again: dict[bool, Retry] = {}

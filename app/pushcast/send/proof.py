@@ -55,3 +55,21 @@ class Proof:
     def may_leave(self) -> bool:
         """Whether what is sent now can have an outcome."""
         return not self._outbox.refused()
+
+
+class Unproven(Proof):
+    """The null object: sends what it may not be able to write the outcome of. For tests of other things."""
+
+    def __init__(self) -> None:
+        """Asks nobody."""
+
+    async def take_over(self, committed: Mapping[TP, Committed]) -> None:
+        """Doubts nothing."""
+
+    def refused(self, partition: int) -> Sequence[str]:
+        """None."""
+        return ()
+
+    def may_leave(self) -> bool:
+        """Always."""
+        return True

@@ -10,8 +10,7 @@ from pushcast.model.batch import Message
 from pushcast.model.words import Source
 from pushcast.providers.port import Provider
 from pushcast.send.once import last_moments
-from pushcast.stream.batch import TP
-from pushcast.stream.ports import Batch, Record
+from pushcast.stream.batch import TP, Batch, Record
 from pushcast.stream.tenure import Pending
 from pushcast.stream.tracker import RECORD_OVERHEAD_BYTES
 from pushcast.wire.receipt_writer import ReceiptWriter

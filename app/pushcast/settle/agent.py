@@ -15,7 +15,7 @@ from itertools import islice
 from pushcast.config.settings import Flood
 from pushcast.handover import standing
 from pushcast.handover.exact import Exactness
-from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.settle.decide import read, wait_seconds
@@ -23,12 +23,12 @@ from pushcast.settle.holding import Holding
 from pushcast.settle.outputs import Counters, Outputs
 from pushcast.settle.passes import Intervals, Passes
 from pushcast.settle.queue import Queue, Waiting
-from pushcast.stream.batch import TP, Committed
+from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.callbacks import guarded
 from pushcast.stream.cancelling import Cancels, NothingCancelled
 from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
-from pushcast.stream.ports import Batch, CallLater, Fatal, Outbox, Record
+from pushcast.stream.ports import CallLater, Fatal, Outbox
 from pushcast.stream.retrying import retried
 from pushcast.stream.runner import Runner
 from pushcast.stream.stage import Stage
@@ -123,14 +123,12 @@ class SettleStage(Stage):
     def _counts(self, queue: Queue, record: Record) -> bool:
         """False for fences, and for what a settler carried over that had lost its partition."""
         try:
-            author = author_of(record.headers)
+            return queue.fences.counts(record.headers, record.offset, partial(self._void, queue))
         except InvalidInput:
             return True  # what is wrong with it is said when it is due
-        if queue.fences.admit(author, record.offset):
-            return True
-        if author is not None and not author.fence:
-            self.counters["void", queue.tp.topic] += 1
-        return False
+
+    def _void(self, queue: Queue) -> None:
+        self.counters["void", queue.tp.topic] += 1
 
     def _changed(self, change: Change) -> None:
         if change.event in (Event.RESUMED, Event.CLOSED):

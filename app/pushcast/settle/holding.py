@@ -10,7 +10,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.settle.outputs import Holds
 from pushcast.settle.passes import Passes
 from pushcast.settle.queue import Waiting
-from pushcast.stream.ports import Record
+from pushcast.stream.batch import Record
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.parked import Parked, Why, parked_of, was_refused
 

@@ -10,7 +10,8 @@ from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Outcome, Platform, Reason
 from pushcast.settle.decide import CANCELLED, EXPIRED, end_of, left_of, settle
-from pushcast.stream.ports import Barrier, Outbox, Record
+from pushcast.stream.batch import Record
+from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.cancel_state import CancelState

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from pushcast.handover.fences import Fences
 from pushcast.settle.passes import Passes
-from pushcast.stream.batch import TP
-from pushcast.stream.ports import Batch, Record
+from pushcast.stream.batch import TP, Batch, Record
 from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
 

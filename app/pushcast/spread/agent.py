@@ -12,10 +12,10 @@ from functools import partial
 from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock
 from pushcast.spread.exact import SpreadHandover
-from pushcast.stream.batch import TP, Committed
+from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
-from pushcast.stream.ports import Batch, Outbox, Record
+from pushcast.stream.ports import Outbox
 from pushcast.stream.stage import Stage
 from pushcast.wire.broadcasts import BroadcastDecoder
 from pushcast.wire.control_state import ControlState

@@ -14,10 +14,10 @@ from typing import Final
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Reason
-from pushcast.stream.batch import TP
+from pushcast.stream.batch import TP, Record
 from pushcast.stream.errors import RecordRefused
 from pushcast.stream.flood import FloodGuard
-from pushcast.stream.ports import Outbox, Record
+from pushcast.stream.ports import Outbox
 from pushcast.wire.dead_letters import REASON, DeadLetter, dead_letter, without_headers, without_value
 from pushcast.wire.headers import FORWARDED, first
 

@@ -6,25 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from pushcast.stream.errors import RecordRefused
-from pushcast.wire.dead_letters import SourceRecord
 from pushcast.wire.headers import Headers
-
-#: A consumed record (`aiokafka.ConsumerRecord`).
-Record = SourceRecord
-
-
-class Batch(Protocol):
-    """Records of one partition and their completion (`batch.Batch`)."""
-
-    topic: str
-    partition: int
-
-    @property
-    def records(self) -> Sequence[Record]: ...
-    @property
-    def lost(self) -> bool: ...
-    def done_many(self, offsets: Sequence[int]) -> None: ...
-    def weigh(self, offset: int, targets: int, size_bytes: int | None = None) -> None: ...
 
 
 class Barrier(Protocol):

@@ -80,6 +80,9 @@ class Owner:
         self.harness.stage.work = cast(Any, self)
         self.claimed = Committed(None, "")
 
+    def last_heartbeat_at(self) -> float:
+        return 0.0
+
     async def commit_now(self, partitions: Iterable[TP]) -> bool:
         assert list(partitions) == [HERE]
         self.claimed = Committed(self._offset, self.harness.stage.commit_metadata(HERE, self._offset))

@@ -23,8 +23,9 @@ from pushcast.send.breaker import Limits
 from pushcast.send.budget import Budget
 from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures
-from pushcast.send.isolation import Breakers, Isolation
+from pushcast.send.isolation import Breakers, Isolation, Undisturbed
 from pushcast.send.lease import Lease
+from pushcast.send.proof import Unproven
 from pushcast.stream.batch import TP, Batch
 from pushcast.stream.cancelling import Cancels
 from pushcast.stream.tracker import Record, Tracker
@@ -237,6 +238,10 @@ class Timer:
         self.cancelled = True
 
 
+#: A lease whose clock stands still, so that it never ends.
+UNLIMITED = Lease(45.0, now=lambda: 0.0)
+
+
 class Member:
     """The work of a member of the group whose coordinator has not answered yet."""
 
@@ -260,14 +265,14 @@ class Harness:
         exact: Known = Inexact(),  # noqa: B008 - immutable
         control: ControlState | None = None,
         limits: Limits | None = None,
-        lease: Lease | None = None,
+        lease: Lease = UNLIMITED,
         cancels: Cancels | None = None,
     ) -> None:
         """With `control` apps are isolated; what breakers announce is put and, unlike in Kafka, not heard back."""
         self.outbox = TwinOutbox(acks)
         self.clock = ManualClock(T0)
         self.figures = Figures()
-        self.isolation = None
+        self.isolation: Isolation = Undisturbed()
         if control is not None:
             breakers = Breakers(
                 control=control,
@@ -309,6 +314,9 @@ class Harness:
             "random": Random(1),
             "figures": self.figures,
             "exact": Inexact(),
+            "isolation": Undisturbed(),
+            "lease": UNLIMITED,
+            "proof": Unproven(),
             "fatal": lambda what, error: self.fatal.append((what, error)),
             "call_later": self._call_later,
         }

@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from faust.types import TP
-
 from pushcast.config.settings import Settings
 from pushcast.handover import standing
 from pushcast.model.audience import Topic
@@ -16,7 +14,7 @@ from pushcast.model.clock import ManualClock
 from pushcast.model.words import Lane
 from pushcast.spread.agent import SpreadStage
 from pushcast.spread.exact import SpreadHandover
-from pushcast.stream.batch import Batch, Committed
+from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import dead_letters, topics
 from pushcast.wire.broadcasts import BroadcastDecoder, Order, decode_order
