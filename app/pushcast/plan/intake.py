@@ -19,6 +19,7 @@ from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
 from pushcast.plan.match import Row, devices_of, with_locales
 from pushcast.plan.outputs import Outputs, Refused
+from pushcast.plan.rules import NO_DEVICES, End, end_of, is_young
 from pushcast.plan.tenure import PlanTenure
 from pushcast.stream.batch import Record
 from pushcast.stream.edge import Count, Misplaced, check_place
@@ -91,7 +92,7 @@ class Intake:
     def plan(self, tenure: PlanTenure, batch: Batch, taken: Taken) -> None:
         """Puts every record of a slice where it belongs; from then on it is under way."""
         now, now_ms = self._clock.monotonic_seconds(), self._clock.now_ms()
-        is_duplicate, add = tenure.recent.is_duplicate, tenure.windows.add
+        remember, add = tenure.recent.remember, tenure.windows.add
         refused = taken.refused
         duplicates: list[Entry] = []
         nothing: list[tuple[Entry, Outcome, Reason]] = []
@@ -103,14 +104,14 @@ class Intake:
         tenure.pending.begun(len(taken.records) + len(refused))
         for note, record, rows in zip(taken.notes, taken.records, taken.rows, strict=True):
             if tail and tail.is_done((record.offset, note.id)):
-                is_duplicate(note.user, note.id)  # remembers it: the next event with this id is a duplicate
+                remember(note.user, note.id)  # the next event with this id is a duplicate
                 known.append(record.offset)
                 continue
             devices: Sequence[Device] = devices_of(rows, note.options.push_type, self._unreadable) if rows else ()
             if devices and note.content.locales:
                 devices = with_locales(devices, self._unreadable)
             if tail and (there := tail.take((record.offset, note.id))):
-                is_duplicate(note.user, note.id)
+                remember(note.user, note.id)
                 entry = Entry(batch, record.offset, record_bytes(record), note)
                 devices = resume(entry, self._lane, there, devices)
                 if devices and not note.is_over(now_ms, self._now_or_never_ms):
@@ -121,18 +122,17 @@ class Intake:
             if not devices and not self._belongs(tenure, batch, record, refused):
                 continue
             entry = Entry(batch, record.offset, record_bytes(record), note)
-            if is_duplicate(note.user, note.id):
+            if remember(note.user, note.id):
                 duplicates.append(entry)
-            elif cancels and self._is_cancelled(tenure, note, now_ms):
-                nothing.append((entry, Outcome.CANCELLED, Reason.CANCELLED))
-            elif note.is_over(now_ms, self._now_or_never_ms):
-                nothing.append((entry, Outcome.EXPIRED, Reason.EXPIRED))
-            elif devices:
+                continue
+            cancelled = cancels and self._is_cancelled(tenure, note, now_ms)
+            end = self._end_of(note, devices, cancelled, now_ms)
+            if end is None:
                 add(entry, devices, now)
-            elif self._is_young(record, now_ms):
+            elif end is NO_DEVICES and self._is_young(record, now_ms):
                 tenure.later.append((now + self._settings.plan.lookup_again_seconds, entry))
             else:
-                nothing.append((entry, Outcome.SUPPRESSED, Reason.NO_DEVICES))
+                nothing.append((entry, *end))
         if refused:
             self._outputs.dead_letters(tenure, batch, refused)
         self._outputs.nothing(tenure, nothing)
@@ -152,6 +152,12 @@ class Intake:
             return True
         return False
 
+    def _end_of(self, note: Notification, devices: Sequence[Device], cancelled: bool, now_ms: int) -> End | None:
+        now_or_never_ms = self._now_or_never_ms
+        return end_of(
+            note, has_devices=bool(devices), cancelled=cancelled, now_ms=now_ms, now_or_never_ms=now_or_never_ms
+        )
+
     def _is_cancelled(self, tenure: PlanTenure, note: Notification, now_ms: int) -> bool:
         return self._cancels.cancelled(
             tenure.number,
@@ -164,11 +170,9 @@ class Intake:
         )
 
     def _is_young(self, record: Record, now_ms: int) -> bool:
-        """A registration may be on its way: a young event's user is looked up once more, then there are no devices."""
         plan = self._settings.plan
-        return (
-            plan.lookup_again_seconds > 0 and now_ms - record.timestamp < plan.lookup_again_younger_than_seconds * 1000
-        )
+        seconds = plan.lookup_again_younger_than_seconds
+        return is_young(record.timestamp, now_ms, again_seconds=plan.lookup_again_seconds, younger_than_seconds=seconds)
 
     def plan_again(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:
         """Looks users up once more who had no devices; now they have some, or it is said that they have none."""
@@ -180,14 +184,11 @@ class Intake:
             devices = devices_of(rows, note.options.push_type, self._unreadable)
             if note.content.locales:
                 devices = with_locales(devices, self._unreadable)
-            if self._is_cancelled(tenure, note, now_ms):
-                nothing.append((entry, Outcome.CANCELLED, Reason.CANCELLED))
-            elif note.is_over(now_ms, self._now_or_never_ms):
-                nothing.append((entry, Outcome.EXPIRED, Reason.EXPIRED))
-            elif devices:
+            end = self._end_of(note, devices, self._is_cancelled(tenure, note, now_ms), now_ms)
+            if end is None:
                 tenure.windows.add(entry, devices, now)
             else:
-                nothing.append((entry, Outcome.SUPPRESSED, Reason.NO_DEVICES))
+                nothing.append((entry, *end))
         self._outputs.nothing(tenure, nothing)
 
     def _unreadable(self, error: InvalidInput) -> None:

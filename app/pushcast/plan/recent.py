@@ -16,8 +16,8 @@ class Recent:
         self._young: set[str] = set()
         self._old: set[str] = set()
 
-    def is_duplicate(self, user: str, notification_id: str) -> bool:
-        """Whether it was seen before; remembers it."""
+    def remember(self, user: str, notification_id: str) -> bool:
+        """Remembers it from now on. True when it was remembered already: this one is a duplicate."""
         key = f"{user}\0{notification_id}"  # neither holds a NUL
         if key in self._young:
             return True

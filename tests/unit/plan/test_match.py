@@ -90,21 +90,21 @@ def test_a_value_that_is_no_row_is_told_and_left_out() -> None:
 
 def test_recent_knows_the_last_notifications_of_each_user_within_its_bound() -> None:
     recent = Recent(3)
-    assert not recent.is_duplicate("u", "1")
-    assert recent.is_duplicate("u", "1")
-    assert not recent.is_duplicate("v", "1")
+    assert not recent.remember("u", "1")
+    assert recent.remember("u", "1")
+    assert not recent.remember("v", "1")
     for number in range(100):
-        recent.is_duplicate("w", f"{number}")
+        recent.remember("w", f"{number}")
         assert len(recent) <= 6
         for before in range(max(0, number - 2), number):
-            assert recent.is_duplicate("w", f"{before}")
-    assert not recent.is_duplicate("u", "1"), "forgotten by now"
+            assert recent.remember("w", f"{before}")
+    assert not recent.remember("u", "1"), "forgotten by now"
 
 
 def test_the_border_between_user_and_id_cannot_be_moved() -> None:
     recent = Recent(10)
-    recent.is_duplicate("a", "bc")
-    assert not recent.is_duplicate("ab", "c")
+    recent.remember("a", "bc")
+    assert not recent.remember("ab", "c")
 
 
 @pytest.mark.parametrize("kept", range(1, 8))
