@@ -19,6 +19,7 @@ from pushcast.kafka.transactions import open_since
 from pushcast.observe.probes import TRANSACTION_SECONDS
 from pushcast.wire import topics
 from pushcast.wire.headers import is_data
+from pushcast.wire.newer import INTERNAL, newer_schema
 from pushcast.wire.times import rfc3339
 
 HOUR_MS = 3_600_000
@@ -55,6 +56,7 @@ class Overview:
     dead_letters: Counter[str] = field(default_factory=Counter)  # of the last hour, by dead-letter topic
     #: Partitions that wait for the end of a transaction, and about since when, in milliseconds since the epoch.
     transactions: dict[Spot, int] = field(default_factory=dict)
+    newer: dict[str, str] = field(default_factory=dict)  # unfinished records that this release cannot read: schemas
 
     @property
     def parked(self) -> int:
@@ -71,6 +73,7 @@ class Overview:
                 {"topic": topic, "partition": partition, "since": rfc3339(since_ms)}
                 for (topic, partition), since_ms in sorted(self.transactions.items())
             ],
+            "of_a_later_release": dict(sorted(self.newer.items())),
         }
 
 
@@ -97,6 +100,7 @@ def overview(settings: Settings, groups: Mapping[str, Collection[str]], dead: Co
         spans[group] = unfinished(starts, its_ends, positions.committed(group, its_ends))
     oldest: dict[Spot, int] = {}
     counted: Counter[Spot] = Counter()
+    newer: dict[str, str] = {}
 
     def note(message: Message) -> None:
         record = plain(message)
@@ -104,13 +108,15 @@ def overview(settings: Settings, groups: Mapping[str, Collection[str]], dead: Co
             spot = record.topic, record.partition
             oldest.setdefault(spot, record.timestamp)
             counted[spot] += 1
+            if record.topic in INTERNAL and (fingerprint := newer_schema(record.value)) is not None:
+                newer[f"{record.topic}[{record.partition}]@{record.offset}"] = fingerprint
 
     few = {spot: span for each in spans.values() for spot, span in each.items() if span[1] - span[0] <= COUNTED_RECORDS}
     many = {spot: (start, start + 1) for each in spans.values() for spot, (start, _) in each.items() if spot not in few}
     asyncio.run(reader.read({**few, **many}, note))
     records = {spot: counted[spot] for spot in few}
     members = positions.members(groups)
-    found = Overview([_lag(group, members[group], spans[group], records, oldest) for group in groups])
+    found = Overview([_lag(group, members[group], spans[group], records, oldest) for group in groups], newer=newer)
 
     def count(message: Message) -> None:
         record = plain(message)

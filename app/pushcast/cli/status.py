@@ -71,6 +71,8 @@ def page(found: dict[str, Any]) -> Iterator[str]:
     yield from lines_in_force(found["pauses"], found["open_breakers"])
     yield f"{len(found['pauses'])} paused, {counted(len(found['open_breakers']), 'breaker')} open"
     yield f"{counted(found['parked'], 'record')} parked"
+    for place, fingerprint in found["of_a_later_release"].items():
+        yield f"{place} has schema {fingerprint}, which this release does not know: whoever reads it waits"
     letters = found["dead_letters_last_hour"]
     yield f"{counted(sum(letters.values()), 'dead letter')} of the last hour"
     yield from (f"  {topic}: {count:,}" for topic, count in letters.items())

@@ -16,6 +16,7 @@ from pushcast.handover.runner import ClaimRefused, Claims, Ends
 from pushcast.kafka.headers import headers_of
 from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP, Committed
+from pushcast.wire.newer import waited_for
 
 if TYPE_CHECKING:
     from pushcast.stream.ports import PositionedOutbox
@@ -55,7 +56,8 @@ class Ledgers:
         """Returns when the outcomes of these partitions are known. May be called again after an error.
 
         The claim is a commit: it leaves positions to whoever comes next, and is refused to whoever is not the owner
-        any more. Raises ClaimRefused, TailUnreadable (both are tried again by the transport), UnreadableMetadata.
+        any more. Raises ClaimRefused, TailUnreadable, NewerSchema (which the transport tries again) and
+        UnreadableMetadata.
         """
         self._started -= committed.keys()
         ends = await self._reader.written([(topic, tp.partition) for tp in committed for topic in self._outputs])
@@ -82,7 +84,8 @@ class Ledgers:
             headers = headers_of(message)
             try:
                 ended = self._outputs[cast(str, message.topic())](headers, message.value())
-            except InvalidInput:
+            except InvalidInput as error:
+                waited_for(error, f"{message.topic()}[{message.partition()}]")
                 self.counters["unreadable"] += 1  # whoever wrote it: it must not keep the senders from starting
                 return
             if ended is not None:

@@ -21,6 +21,7 @@ from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP, Committed
 from pushcast.wire import headers as h
+from pushcast.wire.newer import waited_for
 
 if TYPE_CHECKING:
     from pushcast.stream.ports import PositionedOutbox
@@ -94,8 +95,8 @@ class Handover:
     async def take_over(self, work: Claims, committed: Mapping[TP, Committed]) -> None:
         """Returns when the partitions' predecessors are fenced off and their outputs are known.
 
-        May be called again after an error. Raises ClaimRefused, TailUnreadable (both are tried again by the transport)
-        and UnreadableMetadata (which ends the process).
+        May be called again after an error. Raises ClaimRefused, TailUnreadable, NewerSchema (which the transport tries
+        again) and UnreadableMetadata (which ends the process).
         """
         held = {tp: standing.decode(at.metadata) for tp, at in committed.items()}
         new = {(topic, tp.partition) for tp, at in held.items() for topic in self._topics if topic not in at.positions}
@@ -190,10 +191,14 @@ class Handover:
             if offset < takeover.starts[topic] or not takeover.tail.admit(topic, offset, author) or value is None:
                 return
             found += 1
-            if topic in self._items:
-                takeover.tail.add_items(topic, self._items[topic](headers, value))
-            else:
-                takeover.tail.add_planned(self._closed(value))
+            try:
+                if topic in self._items:
+                    takeover.tail.add_items(topic, self._items[topic](headers, value))
+                else:
+                    takeover.tail.add_planned(self._closed(value))
+            except InvalidInput as error:
+                waited_for(error, f"{topic}[{message.partition()}]@{offset}")
+                raise
 
         await self._reader.read(spans, fold)
         self.counters["tail_records"] += found

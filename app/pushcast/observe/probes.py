@@ -13,7 +13,7 @@ TRANSACTION_SECONDS = 10.0
 
 def readiness(groups: Iterable[GroupFigures], now_seconds: float, session_timeout_seconds: float) -> list[str]:
     """Why the process cannot do its work (yet): a group without assignment or heartbeat, tables in recovery, a lag not
-    known. `now_seconds`: CLOCK_BOOTTIME."""
+    known, a record of a later release. `now_seconds`: CLOCK_BOOTTIME."""
     problems = []
     for group in groups:
         problems += [f"{group.name}: {problem}" for problem in group.problems]
@@ -21,6 +21,11 @@ def readiness(groups: Iterable[GroupFigures], now_seconds: float, session_timeou
             f"{group.name}: {place} waits for the end of an open transaction, for {seconds:.0f} s by now"
             for place, seconds in group.held_seconds.items()
             if seconds > TRANSACTION_SECONDS
+        ]
+        problems += [
+            f"{group.name}: {waits_for}"
+            for waits_for in dict.fromkeys(partition.waits_for for partition in group.partitions)
+            if waits_for is not None
         ]
         silent_seconds = now_seconds - group.last_heartbeat_at
         if group.last_heartbeat_at and silent_seconds > session_timeout_seconds:
@@ -69,6 +74,8 @@ class Liveness:
             if now - group.last_heartbeat_at > self._session_timeout_seconds:
                 continue  # the broker is away, or never answered
             for partition in group.partitions:
+                if partition.waits_for is not None:
+                    continue  # for another release: the same process again would wait, too
                 if not partition.in_flight_records and not partition.lag_records:
                     continue
                 key = (group.name, partition.topic, partition.partition)

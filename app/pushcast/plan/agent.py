@@ -133,23 +133,37 @@ class PlanStage(Stage):
             fresh = [record for record in records[start:end] if record.offset >= tenure.taken_to]
             await self._outbox.room()
             if fresh:
-                taken = self._intake.read(tenure, fresh)
-                self._edge.note(tenure.tp, len(taken.records), [error for _, error in taken.refused])
-                self._exact.note(tenure.tp, fresh[0].offset, fresh[-1].offset)
-                tenure.taken_to = fresh[-1].offset + 1
-                self._intake.plan(tenure, batch, taken)
-                await self._close_due(tenure)
-                tenure.runner.wake()
+                await self._take(tenure, batch, fresh)
             start = end
 
+    async def _take(self, tenure: PlanTenure, batch: Batch, fresh: Sequence[Record]) -> None:
+        """Raises NewerSchema when the partition has to wait; what came before that is taken."""
+        taken = self._intake.read(tenure, fresh)
+        if taken.waits is not None:
+            offset, newer = taken.waits
+            if before := [record for record in fresh if record.offset < offset]:
+                await self._take(tenure, batch, before)
+            raise newer
+        self._edge.note(tenure.tp, len(taken.records), [error for _, error in taken.refused])
+        self._exact.note(tenure.tp, fresh[0].offset, fresh[-1].offset)
+        tenure.taken_to = fresh[-1].offset + 1
+        self._intake.plan(tenure, batch, taken)
+        await self._close_due(tenure)
+        tenure.runner.wake()
+
     async def _look_up_again(self, tenure: PlanTenure, now: float) -> None:
+        waiting: list[Entry] = []
         while tenure.later and tenure.later[0][0] <= now:
             await self._outbox.room()
             # No await from here on: an entry is in `later`, in a window or in the outbox.
             entries: list[Entry] = []
             while tenure.later and tenure.later[0][0] <= now and len(entries) < SLICE_RECORDS:
                 entries.append(tenure.later.popleft()[1])
-            self._intake.plan_again(tenure, entries)
+            waiting += self._intake.plan_again(tenure, entries)
+        if now == float("inf"):
+            tenure.pending.ended(len(waiting))  # not done: the next owner gets them
+        else:
+            tenure.later += [(now + self._settings.plan.lookup_again_seconds, entry) for entry in waiting]
 
     async def _turn(self, tenure: PlanTenure) -> None:
         """What is due by now, without a batch that brings it along."""

@@ -27,6 +27,7 @@ from pushcast.stream.tracker import record_bytes
 from pushcast.wire import headers as h
 from pushcast.wire.cancel_state import CancelState
 from pushcast.wire.keys import user_of
+from pushcast.wire.newer import NewerSchema, newer_row
 from pushcast.wire.notifications import ClassRule, NotificationDecoder
 from pushcast.wire.row_reader import Device
 from pushcast.wire.schemas import SchemaSource
@@ -43,6 +44,8 @@ class Taken(NamedTuple):
     notes: list[Notification]
     rows: list[list[Row]]
     refused: list[Refused]
+    #: The offset from which on it is not to be planned, and why: nothing of the slice is to be, as it is.
+    waits: tuple[int, NewerSchema] | None = None
 
 
 class Intake:
@@ -86,8 +89,11 @@ class Intake:
                 taken.refused.append((record, self._outputs.edge.refusal(record, error)))
             else:
                 valid.append(record)
+        if not notes:
+            return taken
         prefixes = [device_row_prefix(note.user, note.app) for note in notes]
-        return taken._replace(rows=self._table.multi_scan(tenure.number, prefixes)) if notes else taken
+        rows = self._table.multi_scan(tenure.number, prefixes)
+        return taken._replace(rows=rows, waits=_first_to_wait(valid, rows))
 
     def plan(self, tenure: PlanTenure, batch: Batch, taken: Taken) -> None:
         """Puts every record of a slice where it belongs; from then on it is under way."""
@@ -174,13 +180,20 @@ class Intake:
         seconds = plan.lookup_again_younger_than_seconds
         return is_young(record.timestamp, now_ms, again_seconds=plan.lookup_again_seconds, younger_than_seconds=seconds)
 
-    def plan_again(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:
-        """Looks users up once more who had no devices; now they have some, or it is said that they have none."""
+    def plan_again(self, tenure: PlanTenure, entries: Sequence[Entry]) -> list[Entry]:
+        """Looks users up once more who had no devices; now they have some, or it is said that they have none.
+
+        Returns those who have a row now that only a later release can read.
+        """
         waiting = [(entry, entry.note) for entry in entries if entry.note is not None]
         prefixes = [device_row_prefix(note.user, note.app) for _, note in waiting]
         now, now_ms = self._clock.monotonic_seconds(), self._clock.now_ms()
         nothing: list[tuple[Entry, Outcome, Reason]] = []
+        waiting_on: list[Entry] = []
         for (entry, note), rows in zip(waiting, self._table.multi_scan(tenure.number, prefixes), strict=True):
+            if newer_row(rows) is not None:
+                waiting_on.append(entry)
+                continue
             devices = devices_of(rows, note.options.push_type, self._unreadable)
             if note.content.locales:
                 devices = with_locales(devices, self._unreadable)
@@ -190,6 +203,17 @@ class Intake:
             else:
                 nothing.append((entry, *end))
         self._outputs.nothing(tenure, nothing)
+        if waiting_on:
+            self._count("unreadable_rows", Reason.UNKNOWN_SCHEMA, len(waiting_on))
+        return waiting_on
 
     def _unreadable(self, error: InvalidInput) -> None:
         self._count("unreadable_rows", error.reason, 1)
+
+
+def _first_to_wait(records: Sequence[Record], rows: Sequence[Sequence[Row]]) -> tuple[int, NewerSchema] | None:
+    """The first record of a user with a row that only a later release can read: it may be a device."""
+    for record, of_user in zip(records, rows, strict=True):
+        if (newer := newer_row(of_user)) is not None:
+            return record.offset, newer
+    return None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from pushcast.handover.table_claims import TableClaims
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Reason
 from pushcast.register.admit import Admission
 from pushcast.register.doubt import BreakerDoubts
 from pushcast.register.healing import Healing
@@ -28,13 +30,15 @@ from pushcast.stream.stage import Stage
 from pushcast.stream.table import AppliedRecord, Table, require_held
 from pushcast.stream.tenure import Tenures
 from pushcast.wire.control_state import Change, ControlState, Event
+from pushcast.wire.newer import NewerSchema
 from pushcast.wire.receipts import TokenInvalid
 from pushcast.wire.schemas import SchemaSource
 
 #: Handled without giving way to the event loop: about 20 ms of work.
 CHUNK_RECORDS = 500
+_LOOK_SECONDS = 0.01
 #: A record with where it goes instead: another partition of its topic, or the dead letters.
-Detour = tuple[Record, int | InvalidInput]
+Detour = tuple[Record, int | InvalidInput | NewerSchema]
 MAX_ROWS_IN_FLIGHT = 100_000
 
 
@@ -133,6 +137,9 @@ class RegisterStage(Stage):
             self._edge.note(TP(batch.topic, batch.partition), len(chunk) - len(errors), errors)
             for record, to in detours:
                 done = partial(batch.done_many, [record.offset])
+                if isinstance(to, NewerSchema):
+                    await _done_below(batch, record.offset)
+                    raise to
                 if isinstance(to, InvalidInput):
                     self._edge.bury(record, to, done)
                 else:
@@ -214,15 +221,23 @@ class RegisterStage(Stage):
         self._holding.add(self._tenure(batch.partition), batch, holds)
         return detours
 
-    def _end_holds(self, tenure: RegisterTenure, holds: Sequence[Hold]) -> None:
+    def _end_holds(self, tenure: RegisterTenure, holds: Sequence[Hold]) -> list[Hold]:
+        """Returns those whose row only a later release can read."""
         barrier = self._outbox.barrier()
         changes = Changes(self._context, tenure, barrier)
         offsets: dict[Batch, list[int]] = {}
+        waiting: list[Hold] = []
         for hold in holds:
-            changes.end_hold(hold.record, self._admission.verdict_of(hold.record))
-            offsets.setdefault(hold.batch, []).append(hold.record.offset)
+            try:
+                changes.end_hold(hold.record, self._admission.verdict_of(hold.record))
+            except NewerSchema:
+                self._counters["unreadable_rows", Reason.UNKNOWN_SCHEMA] += 1
+                waiting.append(hold)
+            else:
+                offsets.setdefault(hold.batch, []).append(hold.record.offset)
         for batch, mine in offsets.items():
             tenure.completions.add(batch, mine, barrier)
+        return waiting
 
     def _overwrite(self, tenure: RegisterTenure, void: Mapping[bytes, int]) -> None:
         barrier = self._outbox.barrier()
@@ -255,7 +270,16 @@ class RegisterStage(Stage):
                 apply(record, user, event, at)
             except InvalidInput as error:
                 detours.append((record, error))
+            except NewerSchema as newer:
+                detours.append((record, newer))
+                break  # this one waits, and so does what comes behind it
             else:
                 offsets.append(record.offset)
         tenure.completions.add(batch, offsets, barrier)
         return detours
+
+
+async def _done_below(batch: Batch, offset: int) -> None:
+    """Returns when what came before is done: it is handed over again otherwise."""
+    while not batch.lost and any(record.offset < offset for record in batch.unfinished()):
+        await asyncio.sleep(_LOOK_SECONDS)

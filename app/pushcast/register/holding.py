@@ -33,9 +33,12 @@ SILENT_SECONDS = 5.0
 GRACE_SECONDS = 30.0
 #: How often it is looked whether Kafka answers, while there are holds.
 PULSE_SECONDS = 2.0
+#: Until a hold is looked at again whose row only a later release can read.
+WAITING_SECONDS = 5.0
 
 #: Ends holds of a partition: decides and writes, in one step, and completes their records when Kafka has it.
-EndAll = Callable[[RegisterTenure, Sequence[Hold]], None]
+#: Returns those that nobody of this release can end.
+EndAll = Callable[[RegisterTenure, Sequence[Hold]], Sequence[Hold]]
 
 
 class Holding:
@@ -106,7 +109,10 @@ class Holding:
             if early:
                 queue.put_back(early)
             if len(early) < len(holds):
-                self._end_all(tenure, [hold for hold in holds if hold not in early])
+                waiting = self._end_all(tenure, [hold for hold in holds if hold not in early])
+                for hold in waiting:
+                    hold.due = now + WAITING_SECONDS
+                queue.put_back(waiting)
             await asyncio.sleep(0)
 
     def _is_doubted(self, hold: Hold) -> bool:

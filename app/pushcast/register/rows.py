@@ -16,6 +16,7 @@ from pushcast.stream.ports import Barrier, Outbox
 from pushcast.stream.table import Table
 from pushcast.wire import headers, row_fences
 from pushcast.wire.devices import decode_row
+from pushcast.wire.newer import waited_for
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.row_writer import RowWriter
 
@@ -200,8 +201,8 @@ class Changes:
         self._write(record, key, None, None, [*self._constant, (STEP, step.encode()), (REASON, reason.encode())])
 
     def _read(self, record: Record, key: bytes) -> tuple[DeviceRow | None, bool]:
-        """The row, and False when there is one that this release cannot read: it counts as absent, may be replaced
-        or removed, and is never a reason to refuse an event."""
+        """The row, and False when there is one that nobody can read: it counts as absent, may be replaced or removed,
+        and is never a reason to refuse an event. Raises NewerSchema for one that a later release wrote."""
         context = self._context
         entry = self._overlay.of_user(record.key or b"").get(key)
         if entry is not None:
@@ -212,6 +213,7 @@ class Changes:
         try:
             return decode_row(value), True
         except InvalidInput as error:
+            waited_for(error, f"a row of {context.device_topic}")
             self._counters["unreadable_rows", error.reason] += 1
             return None, False
 

@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from pushcast.wire.newer import NewerSchema
+
 logger = logging.getLogger(__name__)
 
 #: What a stage may raise to be called again: Kafka or the network is not well, the record is not to blame. Errors of
@@ -25,8 +27,10 @@ async def retried(
     """Calls until it returns; RETRIED errors are logged and tried again with back-off, others propagate.
 
     Returns without success once `given_up` holds after an error. `on_error` is told of each error that is tried again.
+    What waits until somebody is upgraded is logged once.
     """
     delay = FIRST_BACKOFF_SECONDS
+    said = ""
     while True:
         try:
             await call()
@@ -36,6 +40,10 @@ async def retried(
                 logger.warning("%s is given up: %r", what, exc)
                 return
             on_error(exc)
-            logger.warning("%s is tried again in %.1f s: %r", what, delay, exc)
+            if not isinstance(exc, NewerSchema):
+                logger.warning("%s is tried again in %.1f s: %r", what, delay, exc)
+            elif str(exc) != said:
+                said = str(exc)
+                logger.warning("%s waits: %s", what, said)
             await asyncio.sleep(delay)
             delay = min(delay * 2, MAX_BACKOFF_SECONDS)

@@ -21,6 +21,7 @@ class PartitionState:
     in_flight_bytes: int
     in_flight_targets: int
     paused: bool
+    waits_for: str | None = None  # what only a process of a later release can do here
 
 
 class Work(Protocol):

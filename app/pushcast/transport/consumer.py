@@ -234,7 +234,12 @@ class BatchConsumer(Consumer):
         self._thread.wake()
 
     def _start(self, stage: BatchStage, committed: dict[batch.TP, Committed]) -> None:
-        takeover = object()
+        takeover, mine = object(), [self.partitions[tp] for tp in committed]
+
+        def failed(error: Exception) -> None:
+            self.waits.failed(takeover, error, boottime_seconds())
+            for partition in mine:
+                partition.failed(error)
 
         async def prepare() -> None:
             try:
@@ -242,7 +247,7 @@ class BatchConsumer(Consumer):
                     f"assignment of {len(committed)} partitions",
                     lambda: stage.assigned(committed),
                     lambda: False,
-                    lambda error: self.waits.failed(takeover, error, boottime_seconds()),
+                    failed,
                 )
             finally:
                 self.waits.over(takeover)
@@ -344,4 +349,5 @@ class BatchConsumer(Consumer):
             in_flight_bytes=tracker.bytes,
             in_flight_targets=tracker.targets,
             paused=partition.paused,
+            waits_for=partition.waits_for,
         )

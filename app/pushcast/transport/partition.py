@@ -12,6 +12,7 @@ from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.retrying import retried
 from pushcast.stream.tracker import Bounds, Record, Tracker
 from pushcast.wire.headers import is_probe
+from pushcast.wire.newer import INTERNAL, NewerSchema, newer_at, newer_schema
 
 if TYPE_CHECKING:
     from pushcast.stream.stage import BatchStage
@@ -48,6 +49,9 @@ class Partition:
         self._arrived = asyncio.Event()
         self.next_arrival = start_offset  # offset that would be fed next
         self.last_timestamp_ms: int | None = None  # Kafka timestamp of the last record that was fed
+        self.waits_for: str | None = None  # a record that only a later release can read
+        self._internal = tp.topic in INTERNAL
+        self._newer_at: int | None = None  # offset of the first such record that was fed
         self._closed = False
         self._empty_waiters: list[asyncio.Future[None]] = []
 
@@ -59,10 +63,20 @@ class Partition:
             return
         self.next_arrival = records[-1].offset + 1
         self.last_timestamp_ms = records[-1].timestamp
-        self._queue.append((records, self.tracker.arrive(records)))
+        for part in self._parted(records):
+            self._queue.append((part, self.tracker.arrive(part)))
         self._arrived.set()
         if self.tracker.over:
             self.paused = True
+
+    def _parted(self, records: Sequence[Record]) -> list[Sequence[Record]]:
+        """Nearly always one part: a record that only a later release can read begins another."""
+        if self._internal and self._newer_at is None:
+            for index, record in enumerate(records):
+                if newer_schema(record.value) is not None:
+                    self._newer_at = record.offset
+                    return [records[:index], records[index:]] if index else [records]
+        return [records]
 
     def passed(self, position: int) -> None:
         """The log holds nothing below `position` that was not fed: markers and aborted records leave gaps."""
@@ -77,8 +91,9 @@ class Partition:
     async def run(self, ready: Awaitable[None]) -> None:
         """The worker: after `ready`, one batch after the other until closed or cancelled."""
         await ready
+        self.waits_for = None
         while not self._closed:
-            if not self._queue:
+            if not self._queue or self._stands_before_newer():
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
@@ -87,7 +102,25 @@ class Partition:
                 f"batch {self.tp.topic}[{self.tp.partition}]@{batch.records[0].offset}",
                 lambda batch=batch: self._handle(batch),  # type: ignore[misc]
                 lambda: self._closed,
+                self.failed,
             )
+            self.waits_for = None
+
+    def failed(self, error: Exception) -> None:
+        """The stage could not take the partition over, or not handle what it was given, and is asked again."""
+        self.waits_for = str(error) if isinstance(error, NewerSchema) else None
+
+    def _stands_before_newer(self) -> bool:
+        """Whether the next record is one that only a later release can read: nothing of it, or behind it, is handed
+        over, and what came before goes on."""
+        record = self._queue[0][0][0]
+        if record.offset != self._newer_at:
+            return False
+        if self.waits_for is None:
+            place = f"{self.tp.topic}[{self.tp.partition}]@{record.offset}"
+            self.waits_for = str(newer_at(place, newer_schema(record.value) or ""))
+            logger.warning("%s", self.waits_for)
+        return True
 
     async def _handle(self, batch: Batch) -> None:
         if batch.tried:
@@ -99,9 +132,9 @@ class Partition:
 
     def _next_batch(self) -> Batch:
         records, size = self._queue.popleft()
-        if self._queue and len(records) + len(self._queue[0][0]) <= self._max_batch_records:
+        if self._fits(len(records)):
             merged = list(records)
-            while self._queue and len(merged) + len(self._queue[0][0]) <= self._max_batch_records:
+            while self._fits(len(merged)):
                 more, more_size = self._queue.popleft()
                 merged += more
                 size += more_size
@@ -109,6 +142,13 @@ class Partition:
         segment = self.tracker.hand_over(records, size)
         self._skip_gap()
         return Batch(self.tp, self.tracker, segment, self._changed)
+
+    def _fits(self, count: int) -> bool:
+        """Whether the next list may join so many records."""
+        if not self._queue:
+            return False
+        records = self._queue[0][0]
+        return count + len(records) <= self._max_batch_records and records[0].offset != self._newer_at
 
     def close(self) -> None:
         """No further batch starts; what waits is forgotten and will be fetched again by the next owner."""

@@ -39,6 +39,7 @@ def test_a_group_without_members_names_the_topics_that_wait_for_it() -> None:
     )
     overview.dead_letters["x.dlq"] += 1
     overview.transactions["push.receipt.v1", 3] = 1000
+    overview.newer["push.parked.v1[3]@5"] = "abcd"
     found = overview.to_dict()
     assert (found["groups"][1]["lag"], found["groups"][1]["oldest_at"]) == (6000, "1970-01-01T00:00:01.000Z")
     lines = list(page({**found, "pauses": [], "open_breakers": []}))
@@ -47,4 +48,5 @@ def test_a_group_without_members_names_the_topics_that_wait_for_it() -> None:
     assert any("push.receipt.v1[3] waits for the end of a transaction" in line for line in lines)
     assert "1 dead letter of the last hour" in lines
     assert "  x.dlq: 1" in lines
+    assert "push.parked.v1[3]@5 has schema abcd, which this release does not know: whoever reads it waits" in lines
     assert not any("pushcast-plan" in line and "no member" in line for line in lines)

@@ -15,6 +15,7 @@ class Partition:
     in_flight_bytes: int = 0
     in_flight_targets: int = 0
     paused: bool = False
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pushcast.observe.probes import Liveness, readiness
@@ -40,6 +42,14 @@ def test_what_the_transport_knows_is_said_with_its_group() -> None:
     assert readiness([group], 100.0, 10.0)[0] == "pushcast-plan-bulk: a stranger is in the group"
 
 
+def test_a_record_of_a_later_release_is_named_once_for_all_partitions_that_wait_for_it() -> None:
+    waiting = [Partition(partition=1, waits_for="t[1]@5 has schema x"), Partition(), Partition(waits_for="a row")]
+    assert readiness([Group(name="g", partitions=[*waiting, waiting[0]])], 100.0, 10.0) == [
+        "g: t[1]@5 has schema x",
+        "g: a row",
+    ]
+
+
 class Watch:
     """Liveness with a clock set by hand, and a broker that answers unless told otherwise."""
 
@@ -53,6 +63,12 @@ class Watch:
 
 
 STUCK = Partition(lag_records=50, oldest_unfinished_at_ms=1, in_flight_records=5)
+
+
+def test_what_waits_for_another_release_is_not_killed_for_it() -> None:
+    watch = Watch()
+    waiting = replace(STUCK, waits_for="a record of a later release")
+    assert watch.after(0, waiting) == watch.after(1000, waiting) == []
 
 
 def test_a_partition_that_stands_for_too_long_is_named() -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from pushcast.config.settings import Class, Plan
 from pushcast.handover.exact import Inexact
-from pushcast.model.ids import partition_of
+from pushcast.model.ids import device_row_key, partition_of
 from pushcast.stream.batch import TP
 from pushcast.stream.errors import OutboxFailed
 from pushcast.wire import topics
 from pushcast.wire.headers import EPOCH, FORWARDED, ORIGIN, Headers, origin
+from pushcast.wire.newer import NewerSchema
 from twins.kafka import TwinOutbox, settled
 from twins.plan import PARTITIONS, TOPIC, PlanHarness, note, users_of
 
@@ -465,3 +466,54 @@ async def test_a_revoked_partition_begins_no_turn_although_one_was_waiting_for_r
     assert len(harness.batches()) == 1
     assert batch.unfinished() == []
     assert harness.fatal == []
+
+
+NEWER_ROW = b"\xc3\x01tomorrow"
+
+
+def newer_row(harness: PlanHarness, user: str) -> bytes:
+    """A row that a later release wrote; returns its key."""
+    key = device_row_key(user, "news", "d")
+    harness.table.rows[harness.partition][key] = NEWER_ROW
+    return key
+
+
+async def test_a_user_with_a_row_of_a_later_release_is_waited_for_and_what_came_before_is_planned() -> None:
+    """Rulings I.7: planned without that row, the device would never get it."""
+    harness = PlanHarness()
+    harness.device(ANN)
+    newer_row(harness, BOB)
+    harness.device(CEE)
+    batch = harness.batch((ANN, note(1)), (BOB, note(2)), (CEE, note(3)))
+    for _ in range(2):
+        with pytest.raises(NewerSchema, match=b"tomorrow".hex()):
+            await harness.stage.handle(batch)
+    await harness.acknowledge()
+    assert [target[1] for target in harness.targets()] == ["n-1"]
+    assert [each.offset for each in batch.unfinished()] == [1, 2]
+    harness.device(BOB)
+    await harness.stage.handle(batch)
+    await harness.acknowledge()
+    assert sorted(target[1] for target in harness.targets()) == ["n-1", "n-2", "n-3"]
+    assert harness.committable == 3
+
+
+async def test_a_row_of_a_later_release_that_comes_before_the_second_look_is_waited_for() -> None:
+    harness = PlanHarness()
+    await harness.feed((ANN, note()))
+    newer_row(harness, ANN)
+    for _ in range(3):
+        await harness.pass_time(2.5)
+    assert (harness.targets(), harness.receipts(), harness.committable) == ([], [], 0)
+    harness.device(ANN)
+    await harness.pass_time(2.5)
+    await harness.acknowledge()
+    assert (len(harness.targets()), harness.committable) == (1, 1)
+
+
+async def test_a_partition_goes_although_such_a_user_waits_for_the_second_look() -> None:
+    harness = PlanHarness()
+    await harness.feed((ANN, note()))
+    newer_row(harness, ANN)
+    await asyncio.wait_for(harness.stage.revoking({harness.tp}), 5)
+    assert (harness.outbox.log, harness.committable) == ([], 0)

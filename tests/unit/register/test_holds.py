@@ -9,7 +9,7 @@ import pytest
 
 from pushcast.model.ids import partition_of, token_hash
 from pushcast.model.words import Platform
-from pushcast.register.holding import GRACE_SECONDS, PULSE_SECONDS, SILENT_SECONDS
+from pushcast.register.holding import GRACE_SECONDS, PULSE_SECONDS, SILENT_SECONDS, WAITING_SECONDS
 from pushcast.register.rows import REASON, STEP
 from pushcast.stream.batch import TP
 from pushcast.wire.control import Breaker, Kind, Subject, encode
@@ -318,3 +318,19 @@ async def test_an_announcement_that_had_waited_for_kafka_still_rescues() -> None
     harness.work.silent_seconds = 0.0
     await harness.announce("open", T0 - 100, T0, None)
     assert states(harness) == {"d-1": "active"}
+
+
+async def test_a_hold_waits_while_only_a_later_release_can_read_its_row() -> None:
+    """Rulings I.7: the row is neither removed nor lifted by somebody who cannot read it, and other holds end."""
+    harness = Harness()
+    await suspended(harness, "d-1", "d-2")
+    readable = harness.row_values("user-1")[b"user-1\0news\0d-1"]
+    harness.kafka.append(record(DEVICE, HOME, 0, b"user-1\0news\0d-1", b"\xc3\x01tomorrow"))
+    harness.kafka.tail(HOME)
+    await harness.pass_time(HOLD_SECONDS + 1)
+    assert list(harness.row_values("user-1")) == [b"user-1\0news\0d-1"]
+    assert harness.stage.holds_waiting == 1
+    harness.kafka.append(record(DEVICE, HOME, 0, b"user-1\0news\0d-1", readable))
+    harness.kafka.tail(HOME)
+    await harness.pass_time(WAITING_SECONDS + 1)
+    assert (harness.row_values("user-1"), harness.stage.holds_waiting) == ({}, 0)

@@ -239,12 +239,33 @@ async def test_revoking_forgets_the_rows_of_the_partitions_that_go_even_when_the
     assert harness.stage.rows_in_flight == (0 if partition == HOME else 1)
 
 
-async def test_a_row_of_a_newer_release_is_replaced_or_removed_and_stops_nothing() -> None:
+def with_rows(value: bytes, *devices: str) -> Harness:
     harness = Harness()
-    for device in ("d-1", "d-2", "d-3"):
-        harness.kafka.append(record(DEVICE, HOME, 0, f"user-1\0news\0{device}".encode(), b"\xc3\x01unknown!"))
+    for device in devices:
+        harness.kafka.append(record(DEVICE, HOME, 0, f"user-1\0news\0{device}".encode(), value))
     harness.kafka.tail(HOME)
+    return harness
+
+
+async def test_a_row_that_nobody_can_read_is_replaced_or_removed_and_stops_nothing() -> None:
+    harness = with_rows(b"junk", "d-1", "d-2", "d-3")
     await harness.feed(TOKEN_INVALID, (USER, invalid(device="d-3")))
     await harness.change((USER, register("d-1")), (USER, unregister("d-2")))
     assert set(harness.row_values("user-1")) == {b"user-1\0news\0d-1", b"user-1\0news\0d-3"}
-    assert harness.counters["unreadable_rows", "unknown_schema"] == 3
+    assert harness.counters["unreadable_rows", "unknown_frame"] == 3
+
+
+NEWER_ROW = b"\xc3\x01tomorrow"
+
+
+@pytest.mark.parametrize("event", [register("d-2"), unregister("d-2"), forget(), invalid(device="d-2")])
+async def test_an_event_of_a_row_that_a_later_release_wrote_waits_and_what_came_before_is_done(event: bytes) -> None:
+    """Rulings I.7: what that release knew of the device would be lost with an overwritten row."""
+    harness = with_rows(NEWER_ROW, "d-2")
+    topic = DEVICE_CHANGED if event[:1] == b"{" else TOKEN_INVALID
+    first_event = register("d-1") if topic == DEVICE_CHANGED else invalid(device="d-9")
+    batch = harness.batch([record(topic, HOME, 0, USER, first_event), record(topic, HOME, 1, USER, event)])
+    with pytest.raises(RETRIED, match=b"tomorrow".hex()):
+        await harness.stage.handle(batch)
+    assert [each.offset for each in batch.unfinished()] == [1]
+    assert harness.row_values("user-1")[b"user-1\0news\0d-2"] == NEWER_ROW

@@ -8,6 +8,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.stream.batch import Committed
 from pushcast.wire import groups, topics
 from pushcast.wire.headers import LEDGER
+from pushcast.wire.newer import NewerSchema
 from pushcast.wire.parked import Why, parked_record
 from pushcast.wire.retries import SENT_FROM
 from unit.send.test_exact import Logs, Owner
@@ -58,3 +59,13 @@ async def test_a_target_that_is_parked_is_not_sent_again() -> None:
     await new.take_over(claimed)
     await new.harness.feed(send_batch(message(3)))
     assert provider.seen == ["u0", "u2"]
+
+
+async def test_a_retry_record_of_a_later_release_in_the_tail_is_waited_for() -> None:
+    """Rulings I.7: counted and left out, its deliveries would be sent once more."""
+    logs = Logs()
+    claimed = await Owner(logs, TwinProvider()).take_over(Committed(100, ""))
+    newer = record(topics.retry("1m"), 3, 0, b"\xc3\x01tomorrow", None, [(SENT_FROM, GROUP + b"|100")])
+    logs.entries.append(newer)
+    with pytest.raises(NewerSchema, match=r"push.retry.1m.v1\[3\]"):
+        await Owner(logs, TwinProvider()).take_over(claimed)

@@ -8,12 +8,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from pushcast.model.words import Lane, Platform
 from pushcast.stream import retrying
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.stage import Stage
 from pushcast.stream.tracker import Bounds
 from pushcast.transport import partition as module
 from pushcast.transport.partition import Partition
+from pushcast.wire import topics
+from pushcast.wire.newer import NewerSchema
+from pushcast.wire.schemas import SINGLE_OBJECT_MARKER
 from unit.kafka.records import record
 
 
@@ -220,3 +224,75 @@ async def test_markers_by_which_somebody_asks_whether_he_may_write_are_done_and_
         assert stage.seen == [[0, 2]], "a null value without the header is the stage's to judge"
         stage.batches[0].done_many([0, 2])
         assert partition.tracker.low == 3
+
+
+NEWER = SINGLE_OBJECT_MARKER + b"tomorrow" + b"body"
+SEND = topics.send(Platform.APNS, Lane.URGENT)
+
+
+@asynccontextmanager
+async def on(topic: str, stage: Stage) -> AsyncIterator[Partition]:
+    partition = Partition(TP(topic, 3), stage, Committed(None, ""), 0, OPEN, 100, lambda: None)
+    worker = asyncio.create_task(partition.run(nothing()))
+    try:
+        yield partition
+    finally:
+        partition.close()
+        await asyncio.wait_for(worker, 5)
+
+
+OPEN = Bounds(records=1000, bytes=1 << 20)
+INTERNAL_KINDS = [SEND, topics.PARKED, topics.retry("5m"), topics.TOKEN_INVALID, topics.TOKEN_HOLD]
+
+
+@pytest.mark.parametrize("topic", [*INTERNAL_KINDS, topics.ticket(Platform.EXPO)])
+async def test_a_record_of_a_later_release_is_waited_for_where_only_pushcast_writes(topic: str) -> None:
+    """Rulings I.7: what came before goes on, nothing behind it is handed over, and it is named."""
+    stage = Recorder()
+    async with on(topic, stage) as partition:
+        partition.feed([*offsets(0, 1), record(2, NEWER), *offsets(3)])
+        partition.feed(offsets(4))
+        await turns()
+        assert stage.seen == [[0, 1]]
+        assert partition.waits_for is not None
+        assert f"{topic}[3]@2 has schema {b'tomorrow'.hex()}" in partition.waits_for
+        for batch in stage.batches:
+            batch.done_all()
+        assert partition.tracker.low == 2, "so the next owner begins with it"
+
+
+async def test_lists_are_not_merged_over_a_record_of_a_later_release() -> None:
+    stage = Recorder()
+    stage.gate.clear()
+    async with on(SEND, stage) as partition:
+        partition.feed(offsets(0))
+        await turns()
+        partition.feed(offsets(1))
+        partition.feed([record(2, NEWER)])
+        partition.feed(offsets(3))
+        stage.gate.set()
+        await turns()
+        assert stage.seen == [[0], [1]]
+
+
+async def test_on_an_intake_topic_it_is_for_the_stage_to_refuse() -> None:
+    stage = Recorder()
+    async with on(topics.notification(Lane.URGENT), stage) as partition:
+        partition.feed([record(0, NEWER), *offsets(1)])
+        await turns()
+        assert stage.seen == [[0, 1]]
+        assert partition.waits_for is None
+
+
+async def test_what_a_stage_waits_for_is_told_until_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Recorder()
+    stage.errors = [NewerSchema("a row"), NewerSchema("a row"), NewerSchema("a row")]
+    async with on(SEND, stage) as partition:
+        stage.gate.clear()
+        partition.feed(offsets(0, 1, 2, 3))
+        stage.gate.set()
+        await turns()
+        assert partition.waits_for is None, "it is readable by now"
+    assert [each.getMessage() for each in caplog.records if "waits" in each.getMessage()] == [
+        f"batch {SEND}[3]@0 waits: a row"
+    ], "said once"

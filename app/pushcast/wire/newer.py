@@ -1,0 +1,64 @@
+"""Records of a later release: a schema's fingerprint that this one does not know.
+
+On a topic that only Pushcast writes such a record is good work, written by a process that was upgraded before its
+readers. It is waited for: a dead letter would cost the pushes in it. On an intake topic it is somebody's mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Lane, Platform, Reason
+from pushcast.wire import topics
+from pushcast.wire.schemas import FRAME_BYTES, SINGLE_OBJECT_MARKER, released
+
+_KNOWN: Final = frozenset(SINGLE_OBJECT_MARKER + fingerprint for fingerprint in released())
+#: Topics that only Pushcast writes, in Avro.
+INTERNAL: Final = frozenset(
+    {
+        *(topics.send(platform, lane) for platform in Platform for lane in Lane),
+        *map(topics.retry, topics.RETRY_DELAY_SECONDS),
+        *map(topics.ticket, topics.TICKET_PLATFORMS),
+        *map(topics.walk, Lane),
+        *(topics.PARKED, topics.TOKEN_INVALID, topics.TOKEN_HOLD, topics.DEVICE, topics.PLANNED, topics.RECEIPT),
+        topics.WALKED,
+    }
+)
+
+
+class NewerSchema(TimeoutError):
+    """A record that only a later release can read. Whoever meets it waits, and goes on when it is readable: a process
+    of that release has taken over, or the record was written again."""
+
+
+def newer_schema(value: bytes | None) -> str | None:
+    """The fingerprint of a framed value, in hex, when this release does not know it; None for every other value."""
+    if value is None or value[:FRAME_BYTES] in _KNOWN or len(value) < FRAME_BYTES:
+        return None
+    return value[2:FRAME_BYTES].hex() if value[:2] == SINGLE_OBJECT_MARKER else None
+
+
+def newer_at(place: str, fingerprint: str) -> NewerSchema:
+    """What is said of it. `place`: which record."""
+    return NewerSchema(
+        f"{place} has schema {fingerprint}, which this release does not know: waiting until a process of the release"
+        " that wrote it takes over (docs/operations.md, Upgrade)"
+    )
+
+
+def newer_row(rows: Iterable[tuple[bytes, bytes]]) -> NewerSchema | None:
+    """Of a user's rows in the devices topic: the first that this release cannot read. Its key is not said."""
+    for _, value in rows:
+        if value[:FRAME_BYTES] not in _KNOWN and (fingerprint := newer_schema(value)) is not None:
+            return newer_at(f"a row of {topics.DEVICE}", fingerprint)
+    return None
+
+
+def waited_for(error: InvalidInput, place: str) -> None:
+    """Raises NewerSchema when it was a later release that wrote what cannot be read; returns otherwise."""
+    if error.reason == Reason.UNKNOWN_SCHEMA:
+        raise NewerSchema(
+            f"{place}: {error}: waiting until a process of the release that wrote it takes over"
+        ) from error

@@ -1,0 +1,58 @@
+"""A schema of a later release: waited for on a topic that only Pushcast writes, a dead letter everywhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+from pushcast.kafka.topics import load_topology
+from pushcast.kafka.topics.model import AGENT_ROLES
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Reason
+from pushcast.wire.newer import INTERNAL, NewerSchema, newer_row, newer_schema, waited_for
+from pushcast.wire.schemas import NAMES, SINGLE_OBJECT_MARKER, avro_type, released
+
+NEWER = SINGLE_OBJECT_MARKER + b"tomorrow" + b"body"
+#: Its values carry no schema of ours in a frame: JSON, or keys that say it all.
+NOT_FRAMED = {"any"}
+
+
+def test_the_topics_are_those_that_only_stages_write() -> None:
+    """A topic that is added to the topology with a schema, and that nobody outside writes, must be waited on, too."""
+    only_ours = {
+        topic.name
+        for topic in load_topology().topics
+        if topic.source is None and topic.schema not in NOT_FRAMED and set(topic.family.producers) <= set(AGENT_ROLES)
+    }
+    assert only_ours == INTERNAL & load_topology().by_name.keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_released_schema_is_known(name: str) -> None:
+    assert newer_schema(avro_type(name).frame + b"body") is None
+    for fingerprint in released():
+        assert newer_schema(SINGLE_OBJECT_MARKER + fingerprint) is None
+
+
+@pytest.mark.parametrize(
+    "value", [None, b"", b"{}", b"\xc3\x01", SINGLE_OBJECT_MARKER + b"short", b"\x00\0\0\0\1abcdef"]
+)
+def test_what_is_no_frame_of_a_whole_fingerprint_is_not_of_a_later_release(value: bytes | None) -> None:
+    assert newer_schema(value) is None
+
+
+def test_a_fingerprint_that_is_not_in_the_lock_is_named() -> None:
+    assert newer_schema(NEWER) == b"tomorrow".hex()
+
+
+def test_a_users_rows_name_the_first_that_is_not_readable_without_its_key() -> None:
+    row = avro_type("device_row").frame
+    waits = newer_row([(b"user-1\0news\0d-1", row), (b"user-1\0news\0d-2", NEWER)])
+    assert b"tomorrow".hex() in str(waits)
+    assert "user-1" not in str(waits)
+    assert newer_row([(b"k", row), (b"k", avro_type("user_row").frame), (b"k", b"junk")]) is None
+
+
+def test_only_an_unknown_schema_is_waited_for() -> None:
+    with pytest.raises(NewerSchema, match=r"push.planned.v1\[3\]@5: .*not in this release"):
+        waited_for(InvalidInput(Reason.UNKNOWN_SCHEMA, "schema x is not in this release"), "push.planned.v1[3]@5")
+    waited_for(InvalidInput(Reason.UNDECODABLE, "junk"), "push.planned.v1[3]@5")
