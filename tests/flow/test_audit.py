@@ -87,10 +87,16 @@ async def test_what_does_not_balance_is_named_with_its_place(kafka: str, unique:
 
     def reckon() -> Any:
         with Books(settings) as books:
-            return books.reckon(since_ms)
+            totals = books.reckon(since_ms)
+            books.name_members(totals.unbalanced)
+            return totals
 
     totals = await asyncio.to_thread(reckon)
     mine = [row for row in totals.unbalanced if row["partition"] == writer.partition and row["lane"] == LANE]
     assert {row["offset"]: (row["notification"], row["where"]) for row in mine} == expected
+    waits = {row["notification"]: (row["topic"], row["members"]) for row in mine}
+    assert waits["lag"] == (topics.send(Platform.APNS, LANE), 0), "faults.md P2-20: nobody reads it"
+    assert waits["retry"] == (topics.retry("5m"), 0)
+    assert waits["lost"] == (None, None)
     assert totals.unaccounted >= len(expected)
     assert not totals.balanced

@@ -18,6 +18,7 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.positions import Positions
 from pushcast.model.words import Lane
 from pushcast.wire import topics
+from pushcast.wire.dead_letters import REASON, STREAMS
 from pushcast.wire.headers import FENCE
 from pushcast.wire.receipts import Planned, encode_planned
 
@@ -47,6 +48,20 @@ def test_a_notification_is_followed_through_the_topics(kafka: str, unique: Calla
         (INTAKE, writer.partition),
         (topics.PLANNED, writer.partition),
     ]
+
+
+def test_a_dead_letter_in_a_wrong_partition_is_found(kafka: str, unique: Callable[[str], str]) -> None:
+    ensure_topics(kafka, (*BOOKS, *WAITING), PARTITIONS)
+    settings = Settings.model_validate({"kafka": {"bootstrap_servers": kafka, "partitions": PARTITIONS}})
+    writer, note = Writer(kafka, unique("user")), unique("note")
+    wrong = writer.partition = (writer.partition + 1) % PARTITIONS
+    headers = [(REASON, b"unknown_field"), (STREAMS + "message", b"unknown field 'titel'")]
+    dead = topics.dead_letter(INTAKE)
+    writer.write(dead, json.dumps({"id": note, "titel": "x"}).encode(), writer.user.encode(), headers)
+    known, found = why(settings, writer.user, note)
+    assert known
+    assert found["answer"] == "no: its event became a dead letter, unknown_field: unknown field 'titel'"
+    assert [(row["topic"], row["partition"]) for row in found["evidence"]] == [(dead, wrong)]
 
 
 def test_the_status_counts_records_and_not_fences_of_a_group_without_members(

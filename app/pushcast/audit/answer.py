@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pushcast.audit.case import WAITING, Case, Wait, outcome
+from pushcast.model.plural import counted
 from pushcast.wire import groups, topics
 from pushcast.wire.times import rfc3339
 
@@ -37,7 +38,8 @@ def _unplanned(case: Case, progress: Progress) -> str:
     committed = progress.committed.get(topic, 0)
     if offset < committed:
         return f"no: {group} has read its event, but no planned record says so; `pushcast audit` judges that"
-    return f"not yet: its event waits in {topic}, {offset - committed} records before it{_alone(group, progress)}"
+    before = counted(offset - committed, "record")
+    return f"not yet: its event waits in {topic}, {before} before it{_alone(group, progress)}"
 
 
 def _deliveries(case: Case, progress: Progress) -> str:

@@ -25,6 +25,7 @@ class Search:
 
     def __init__(self, wanted: Iterable[Key]) -> None:
         self.found: dict[Key, str] = {}
+        self.topics: dict[Key, str] = {}  # where each was found
         self._left = set(wanted)
         self._fences: dict[str, Fences] = {}
 
@@ -49,3 +50,4 @@ class Search:
                 if key in self._left:
                     self._left.discard(key)
                     self.found[key] = _PLACE[topic]
+                    self.topics[key] = topic

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from confluent_kafka import KafkaException, Message, TopicPartition
+from confluent_kafka import Message
 
 from pushcast.audit.case import event_id
 from pushcast.audit.overview import unfinished
 from pushcast.audit.places import PLACES, Search
-from pushcast.audit.reckoning import MAX_LISTED, MOVING, Key, PartitionAccounts, Read, Totals
+from pushcast.audit.reckoning import LAG, MAX_LISTED, MOVING, Key, PartitionAccounts, Read, Totals, source_word
+from pushcast.audit.spans import offset_of, read_span
 from pushcast.audit.writers import Writers
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import author_of
@@ -20,17 +21,14 @@ from pushcast.kafka.clients import client_config, open_admin, open_consumer
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.positions import Positions, Spot
 from pushcast.kafka.topics import load_topology
-from pushcast.model.errors import InvalidInput, PushcastError
+from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
-from pushcast.model.words import Lane
+from pushcast.model.words import Lane, Source
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
 from pushcast.wire.dead_letters import REASON, STREAMS
 from pushcast.wire.receipts import decode_planned, decode_receipt
 
-_POLL_RECORDS = 5000
-_POLL_SECONDS = 0.2
-_TIMEOUT_SECONDS = 15.0
 #: Read before the first record that is judged, for the fences: a stopped process that wakes up writes within minutes.
 FENCES_BEFORE_MS = 15 * 60 * 1000
 #: A producer's clock may be ahead of a planner's, which would then seem to have planned before.
@@ -39,6 +37,7 @@ CLOCKS_DIFFER_MS = 15 * 60 * 1000
 BOOKS = (topics.PLANNED, topics.RECEIPT)
 INTAKES = {topics.notification(lane): lane for lane in Lane}
 DEAD = {topics.dead_letter(topic): lane for topic, lane in INTAKES.items()}
+INTAKE_OF = {(str(lane), source_word(Source.NOTIFICATION)): topic for topic, lane in INTAKES.items()}
 #: In the order in which their ends are asked: what an earlier one says is answered in a later one.
 ORDER: Sequence[Sequence[str]] = (tuple(INTAKES), tuple(DEAD), (topics.PLANNED,), (topics.RECEIPT,))
 
@@ -53,6 +52,8 @@ class Lag:
 
 
 planner_group = groups.plan
+#: An account in words: lane, source, offset, notification.
+Named = tuple[str, str, int, str]
 
 
 class Books:
@@ -99,11 +100,11 @@ class Books:
         for partition in range(self._partitions):
             accounts = PartitionAccounts(partition)
             writers = {topic: Writers() for topic in BOOKS}
-            for message in self._read(partition, _of(partition, read_from), _of(partition, ends)):
+            for message in read_span(self._consumer, partition, _of(partition, read_from), _of(partition, ends)):
                 topic, value = str(message.topic()), message.value()
-                if topic in writers and not writers[topic].admit(author_of(headers_of(message)), _offset(message)):
+                if topic in writers and not writers[topic].admit(author_of(headers_of(message)), offset_of(message)):
                     continue
-                if _offset(message) < starts[topic, partition]:
+                if offset_of(message) < starts[topic, partition]:
                     continue
                 if topic == topics.RECEIPT:
                     if value and accounts.receipt(receipt := decode_receipt(value)):
@@ -114,19 +115,32 @@ class Books:
                 elif topic in DEAD:
                     self._dead_letter(accounts, message)
                 else:
-                    accounts.intake(INTAKES[topic], _offset(message), _id_of(value))
+                    accounts.intake(INTAKES[topic], offset_of(message), _id_of(value))
                     if h.first(headers_of(message), h.FORWARDED) is None and self._is_foreign(message):
-                        accounts.excuse(INTAKES[topic], _offset(message))
+                        accounts.excuse(INTAKES[topic], offset_of(message))
             read = {
                 str(lane): Read(starts.get((topic, partition), 0), intake_ends.get((topic, partition), 0))
                 for topic, lane in INTAKES.items()
             }
             totals.void_records += sum(each.void for each in writers.values())
             wanted_places = accounts.open(read, MAX_LISTED - len(totals.unbalanced))
-            places = self._places(partition, wanted_places, ends.get((topics.RECEIPT, partition), 0))
+            places, found_in = self._places(partition, wanted_places, ends.get((topics.RECEIPT, partition), 0))
+            listed = len(totals.unbalanced)
             accounts.settle(totals, {str(lane): committed[lane][partition] for lane in Lane}, read, places)
+            for row in totals.unbalanced[listed:]:
+                intake = INTAKE_OF.get((row["lane"], row["source"])) if row["where"] == LAG else None
+                row["topic"] = found_in.get((row["lane"], row["source"], row["offset"], row["notification"]), intake)
             progress(partition)
         return totals
+
+    def name_members(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Adds to what `reckon` listed how many processes read the topic in which it waits: with none it waits for
+        ever."""
+        readers = {topic: group for group, topic, _ in PLACES}
+        readers |= {topic: planner_group(lane) for topic, lane in INTAKES.items()}
+        members = self._positions.members({readers[row["topic"]] for row in rows if row["topic"] is not None})
+        for row in rows:
+            row["members"] = None if row["topic"] is None else members[readers[row["topic"]]].alive
 
     def _dead_letter(self, accounts: PartitionAccounts, message: Message) -> None:
         headers = headers_of(message)
@@ -135,14 +149,14 @@ class Books:
             reason = (h.first(headers, REASON) or b"unknown").decode(errors="replace")
             accounts.dead_letter(DEAD[str(message.topic())], int(offset), str(message.topic()), reason)
 
-    def _places(self, partition: int, wanted: set[Key], read_to: int) -> dict[Key, str]:
-        """Where the deliveries of these accounts are; one that is nowhere is left out.
+    def _places(self, partition: int, wanted: set[Key], read_to: int) -> tuple[dict[Key, str], dict[Named, str]]:
+        """Where the deliveries of these accounts are, and in which topic; one that is nowhere is left out.
 
         `read_to`: of the receipts. While anything moves, what is not found may have gone from a topic that was not
         read yet to one that was.
         """
         if not wanted:
-            return {}
+            return {}, {}
         search = Search(wanted)
         by_group: dict[str, list[Spot]] = {}
         for group, topic, _ in PLACES:
@@ -153,13 +167,14 @@ class Books:
             committed |= self._positions.committed(group, its_spots)
         lows, ends = self._positions.starts(spots), self._positions.ends(spots)
         starts = {topic: start for (topic, _), (start, _) in unfinished(lows, ends, committed).items()}
-        for message in self._read(partition, starts, _of(partition, ends)):
-            search.record(str(message.topic()), _offset(message), headers_of(message), message.value())
+        for message in read_span(self._consumer, partition, starts, _of(partition, ends)):
+            search.record(str(message.topic()), offset_of(message), headers_of(message), message.value())
             if search.over:
-                return search.found
+                return search.found, _named(search.topics)
         ends[topics.RECEIPT, partition] = read_to
         moving = any(end > ends[spot] for spot, end in self._positions.ends(ends).items())
-        return {**dict.fromkeys(wanted, MOVING), **search.found} if moving else search.found
+        places = {**dict.fromkeys(wanted, MOVING), **search.found} if moving else search.found
+        return places, _named(search.topics)
 
     def _judged_from(
         self, partition: int, since_ms: int | None, lows: Mapping[Spot, int], ends: Mapping[Spot, int]
@@ -171,7 +186,7 @@ class Books:
             low, end = lows.get((topic, partition), 0), ends.get((topic, partition), 0)
             if low == 0:
                 continue
-            oldest = next(self._read(partition, {topic: low}, {topic: end}), None)
+            oldest = next(read_span(self._consumer, partition, {topic: low}, {topic: end}), None)
             if oldest is None:
                 retention_ms = int(load_topology().topic(topic).settings["retention.ms"])
                 oldest_ms = time.time_ns() // 1_000_000 - retention_ms
@@ -207,7 +222,7 @@ class Books:
         return sum(
             message.value() is None
             for partition in range(self._partitions)
-            for message in self._read(partition, _of(partition, lows), _of(partition, ends))
+            for message in read_span(self._consumer, partition, _of(partition, lows), _of(partition, ends))
         )
 
     def end_offsets(self, topic: str) -> list[int]:
@@ -224,32 +239,6 @@ class Books:
 
     def _spots(self, *names: str) -> list[Spot]:
         return [(topic, partition) for topic in names for partition in range(self._partitions)]
-
-    def _read(self, partition: int, starts: Mapping[str, int], ends: Mapping[str, int]) -> Iterator[Message]:
-        """Every record of this partition of several topics, from their starts to their ends."""
-        positions = {topic: start for topic, start in starts.items() if start < ends.get(topic, start)}
-        self._consumer.assign([TopicPartition(topic, partition, start) for topic, start in positions.items()])
-        silent_until = time.monotonic() + _TIMEOUT_SECONDS
-        while left := sum(ends[topic] - position for topic, position in positions.items()):
-            # `consume` waits for the whole number or the whole timeout: ask for what is there, and not for long
-            messages = self._consumer.consume(min(_POLL_RECORDS, left), timeout=_POLL_SECONDS)
-            if messages:
-                silent_until = time.monotonic() + _TIMEOUT_SECONDS
-            else:
-                # compaction or transaction markers may leave nothing behind the last records
-                for at in self._consumer.position([TopicPartition(topic, partition) for topic in positions]):
-                    positions[at.topic] = min(ends[at.topic], max(positions[at.topic], at.offset))
-                if time.monotonic() > silent_until:
-                    raise PushcastError(f"no records from partition {partition} within {_TIMEOUT_SECONDS:.0f} s")
-            for message in messages:
-                if message.error():
-                    raise KafkaException(message.error())
-                topic, position = str(message.topic()), _offset(message) + 1
-                if position <= ends[topic]:
-                    positions[topic] = position
-                    yield message
-                else:
-                    positions[topic] = ends[topic]
 
 
 def _of(partition: int, offsets: Mapping[Spot, int]) -> dict[str, int]:
@@ -268,6 +257,6 @@ def _id_of(value: bytes | None) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _offset(message: Message) -> int:
-    """A consumed record has an offset; the library's type allows None for produced ones."""
-    return cast(int, message.offset())
+def _named(found: Mapping[Key, str]) -> dict[Named, str]:
+    """By the words of a listed account."""
+    return {(key.lane, source_word(key.source), key.offset, key.notification): topic for key, topic in found.items()}

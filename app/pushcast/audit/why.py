@@ -8,7 +8,7 @@ from typing import Any, cast
 from confluent_kafka import Message
 
 from pushcast.audit.answer import Progress, answer
-from pushcast.audit.case import BOOKS, INTAKES, WAITING, Case
+from pushcast.audit.case import BOOKS, DEAD, INTAKES, WAITING, Case
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka.clients import client_config, open_admin
@@ -29,9 +29,12 @@ def why(settings: Settings, user: str, note: str, device: str | None = None) -> 
     readers = {**{topic: groups.plan(lane) for topic, lane in INTAKES.items()}, **WAITING}
     committed: dict[str, int] = {}
     for group in sorted(set(readers.values())):
-        asked = [(topic, partition) for topic, reader in readers.items() if reader == group]
-        committed |= {topic: offset for (topic, _), offset in positions.committed(group, asked).items()}
-    ends = positions.ends((topic, partition) for topic in (*BOOKS, *WAITING))
+        its_own = [(topic, partition) for topic, reader in readers.items() if reader == group]
+        committed |= {topic: offset for (topic, _), offset in positions.committed(group, its_own).items()}
+    asked = [(topic, partition) for topic in (*BOOKS, *WAITING)]
+    # What a producer with another partitioner has written is refused where it lies, before anybody moves it.
+    asked += [(topic, number) for topic in DEAD for number in range(kafka.partitions) if number != partition]
+    ends = positions.ends(asked)
     spans = {spot: (committed.get(spot[0], 0) if spot[0] in WAITING else 0, end) for spot, end in ends.items()}
     asyncio.run(SpanReader(kafka.bootstrap_servers, kafka.security).read(spans, lambda it: case.record(plain(it))))
     members = {group: found.alive for group, found in positions.members(set(readers.values())).items()}
@@ -39,7 +42,7 @@ def why(settings: Settings, user: str, note: str, device: str | None = None) -> 
     oldest = "none" if case.oldest_event_ms is None else rfc3339(case.oldest_event_ms)
     nothing = (
         f"nothing is known of notification {note} for user {user}: partition {partition} of the intake topics has no "
-        f"such event (the oldest there: {oldest})"
+        f"such event, and no partition such a dead letter (the oldest there: {oldest})"
     )
     return said is not None, {"answer": said or nothing, "evidence": [each.to_dict() for each in case.evidence]}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,6 +42,7 @@ def audit(
     start = None if since is None else since_ms(since, time.time())
     with Books(settings) as books:
         totals = books.reckon(start, lambda partition: say(f"partition {partition} of {settings.kafka.partitions}"))
+        books.name_members(totals.unbalanced)
     result = totals.to_dict()
     if output is Output.json:
         print_json(result)
@@ -54,7 +55,14 @@ def audit(
         for row in totals.unbalanced:
             typer.echo(
                 f"  {row['lane']}/{row['source']}/{row['partition']}@{row['offset']} {row['notification']}: "
-                f"planned {row['planned']}, ended {row['terminal']} ({row['where']})"
+                f"planned {row['planned']}, ended {row['terminal']} ({_place(row)})"
             )
     if not totals.balanced:
         raise typer.Exit(1)
+
+
+def _place(row: dict[str, Any]) -> str:
+    """`lag in push.send.fcm.normal.v1, no member`."""
+    if row["topic"] is None:
+        return str(row["where"])
+    return f"{row['where']} in {row['topic']}" + ("" if row["members"] else ", no member")

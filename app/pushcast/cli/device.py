@@ -10,7 +10,7 @@ import orjson
 import typer
 
 from pushcast.cli.lines import Lines, device_check
-from pushcast.cli.output import Output, OutputOption, print_json, say
+from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect_by_user
 
 app = typer.Typer(name="device", help="Devices of users.", no_args_is_help=True)
@@ -59,7 +59,7 @@ def show(user: str, output: OutputOption = Output.text) -> None:
     else:
         for row in rows:
             typer.echo(orjson.dumps(row, option=orjson.OPT_INDENT_2).decode())
-        say(f"{len(rows)} devices")
+        say(counted(len(rows), "device"))
     if not rows:
         raise typer.Exit(1)
 
@@ -86,13 +86,13 @@ def why(
             what = f"{step.step:14} {step.reason or '':24} {'/'.join(step.device):40} {(step.token_hash or '')[:12]:12}"
             typer.echo(f"{rfc3339(step.at)}  {what}  {step.topic}/{step.partition}/{step.offset}")
         if found.left_out:
-            say(f"{found.left_out} older steps are left out")
+            say(f"left out: {counted(found.left_out, 'older step')}")
         for topic, since in found.kept_since.items():
             if since is not None:
                 say(f"{topic}: what was before {rfc3339(since)} is beyond its retention")
         say("push.device.v1 is compacted: of rows that were replaced only those are shown that are still there")
         for reason, count in found.unreadable.items():
-            say(f"{count} records could not be read: {reason}")
+            say(f"{counted(count, 'record')} could not be read: {reason}")
     if not found.steps:
         say(f"nothing is known of {subject}")
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`pushcast kafka start|stop|status`: the embedded Kafka as a daemon."""
+"""`pushcast kafka start|stop|status|delete`: the embedded Kafka as a daemon."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pushcast.cli.output import Output, OutputOption, print_json
+from pushcast.cli.output import Output, OutputOption, print_json, say
+from pushcast.config.settings import Kafka, load
 from pushcast.kafka import embedded
+from pushcast.model.errors import ConfigurationError
 
 app = typer.Typer(
     name="kafka",
@@ -42,6 +44,11 @@ def start(
     """Start it (or leave it running) and return once it answers."""
     info = embedded.start(brokers=brokers, data_dir=data_dir, port=port, offline=offline, progress=_progress())
     _show(info, output)
+    if info.bootstrap_servers != (known := _configured()):
+        say(
+            f"note: other commands go to {known}, which is not this Kafka. To reach this one:\n"
+            f"  export PUSHCAST_KAFKA__BOOTSTRAP_SERVERS={info.bootstrap_servers}"
+        )
 
 
 @app.command()
@@ -52,6 +59,16 @@ def stop(data_dir: DataDir = None, output: OutputOption = Output.text) -> None:
         print_json({"stopped": stopped})
     else:
         typer.echo("stopped" if stopped else "it was not running")
+
+
+@app.command()
+def delete(data_dir: DataDir = None, output: OutputOption = Output.text) -> None:
+    """Stop it and remove its topics, records and logs. The downloaded jars stay in the cache."""
+    deleted = embedded.delete(data_dir, progress=_progress())
+    if output is Output.json:
+        print_json({"deleted": deleted})
+    else:
+        typer.echo("deleted" if deleted else "there was none")
 
 
 @app.command()
@@ -73,6 +90,14 @@ def _show(info: embedded.ClusterInfo, output: Output) -> None:
     typer.echo(f"data     {info.data_dir}")
     for path in info.log_files:
         typer.echo(f"log      {path}")
+
+
+def _configured() -> str:
+    """Where other commands look. A configuration that is refused says so when they are called."""
+    try:
+        return load().kafka.bootstrap_servers
+    except ConfigurationError:
+        return Kafka().bootstrap_servers
 
 
 def _progress() -> Callable[[str], None]:

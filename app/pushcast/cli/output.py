@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from pushcast.model.plural import counted as counted  # a part of how commands speak
+
 
 class Output(StrEnum):
     """Form of standard output."""
@@ -29,9 +31,3 @@ def print_json(value: Any) -> None:
 def say(text: str) -> None:
     """A line for people, on stderr."""
     typer.echo(text, err=True)
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 breaker`, `2 breakers`, `1,204 entries`."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
-    return f"{count:,} {noun if count == 1 else plural}"

@@ -18,8 +18,10 @@ from pushcast.wire.control import Breaker, Kind, Pause, Subject
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.times import rfc3339
 
-AppOption = Annotated[str | None, typer.Option("--app", help="An app of the configuration.")]
-PlatformOption = Annotated[Platform | None, typer.Option(help="Platform.")]
+AppOption = Annotated[
+    str | None, typer.Option("--app", help="An app of the configuration; needed.", show_default=False)
+]
+PlatformOption = Annotated[Platform | None, typer.Option(help="Needed.", show_default=False)]
 LaneOption = Annotated[Lane | None, typer.Option(help="Only this lane.", show_default="every lane")]
 
 
@@ -64,7 +66,7 @@ def in_force(state: ControlState) -> tuple[list[dict[str, Any]], list[dict[str, 
 def subject_of(settings: Settings, app: str | None, platform: Platform | None, lane: Lane | None) -> Subject:
     """What the options name. Raises ConfigurationError for an app that the configuration does not know."""
     if app is None or platform is None:
-        raise typer.BadParameter("--app and --platform are needed")
+        raise typer.BadParameter("--app and --platform are needed, both")
     require_app(settings, app)
     return Subject(Kind.PAUSE, app, platform, lane)
 

@@ -26,14 +26,23 @@ def run(
     roles: Annotated[list[Role], typer.Argument(help="Roles of this process, or all.")],
     platform: Annotated[list[Platform] | None, typer.Option(help="Senders: only these.", show_default="all")] = None,
     lane: Annotated[list[Lane] | None, typer.Option(help="Only these lanes.", show_default="all")] = None,
-    slot: Annotated[str | None, typer.Option(help="Stable name: static group membership and data directory.")] = None,
+    slot: Annotated[
+        str | None,
+        typer.Option(
+            help="Stable name of this process: a restart moves no partition, and its copy of the devices is kept."
+        ),
+    ] = None,
     since: Annotated[int | None, typer.Option(hidden=True, help="Start of the supervisor, ms since the epoch.")] = None,
     ready_fd: Annotated[int | None, typer.Option(hidden=True, help="Where to tell the supervisor.")] = None,
     one_process: Annotated[
         bool, typer.Option("--compact", help="all: in one process, for a laptop or a small container.")
     ] = False,
 ) -> None:
-    """Run roles until SIGTERM or Ctrl-C. Work that Kafka has not acknowledged is taken up by the next start."""
+    """Run roles until SIGTERM or Ctrl-C. Work that Kafka has not acknowledged is taken up by the next start.
+
+    Each process serves /metrics, /health/live, /health/ready and /_info on observe.host and observe.port (a free one
+    unless configured: see the line `ready`). Exit 0: stopped; 2: refused; 65: flood guard; 70: unexpected.
+    """
     settings = load()
     lanes = list(lane or Lane)
     platforms = list(platform or Platform)

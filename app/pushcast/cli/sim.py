@@ -7,31 +7,47 @@ import json
 import signal
 import sys
 import tempfile
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pushcast.model.errors import ConfigurationError
-from pushcast.simulators import PLATFORMS, AppSpec, Simulator, start
+from pushcast.model.words import Platform
+from pushcast.simulators import AppSpec, Simulator, start
 from pushcast.simulators.configuration import write_into
 
 
+class Checks(StrEnum):
+    """How strict a simulator is."""
+
+    on = "on"
+    off = "off"
+
+
+class Environment(StrEnum):
+    """Apple's two."""
+
+    production = "production"
+    sandbox = "sandbox"
+
+
 def sim(
-    platform: Annotated[str, typer.Argument(help=", ".join(PLATFORMS))],
+    platform: Annotated[Platform, typer.Argument(help="Whose provider is simulated.")],
     port: Annotated[int, typer.Option(help="TLS port; 0 takes a free one.")] = 0,
     control_port: Annotated[int, typer.Option(help="Port of the control API (plain HTTP); 0 takes a free one.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of everything random, and of key ids.")] = 0,
     checks: Annotated[
-        str, typer.Option(help="on: as strict as the provider; off: rules and token prefixes only.")
-    ] = "on",
+        Checks, typer.Option(help="on: as strict as the provider; off: rules and token prefixes only.")
+    ] = Checks.on,
     work_dir: Annotated[
         Path | None, typer.Option(help="Keeps CA and credentials; default a temporary directory.")
     ] = None,
     apps: Annotated[int, typer.Option(help="How many apps with credentials of their own.")] = 1,
     topic: Annotated[list[str] | None, typer.Option(help="apns: an app's bundle id, once per app.")] = None,
     project: Annotated[list[str] | None, typer.Option(help="fcm: an app's project id, once per app.")] = None,
-    environment: Annotated[str, typer.Option(help="apns: production or sandbox.")] = "production",
+    environment: Annotated[Environment, typer.Option(help="apns: which of Apple's.")] = Environment.production,
     mtls: Annotated[bool, typer.Option(help="apns: also take client certificates.")] = False,
     max_copies: Annotated[
         int, typer.Option(help="Accepted (token, body) pairs to count copies of; 0: none.")
@@ -41,12 +57,10 @@ def sim(
     ] = None,
     state: Annotated[str, typer.Option(help="Initial state as JSON, as PUT /state takes it.")] = "{}",
 ) -> None:
-    """Runs a simulated push provider; prints one line of JSON when it listens."""
+    """Run a simulated push provider; one line of JSON tells that it listens."""
     options: dict[str, Any] = {}
-    if checks not in {"on", "off"}:
-        raise typer.BadParameter(f"{checks!r} is not on or off", param_hint="--checks")
-    if platform == "apns":
-        options |= {"environment": environment, "mtls": mtls}
+    if platform is Platform.APNS:
+        options |= {"environment": environment.value, "mtls": mtls}
     specs = [AppSpec(name=text.rpartition(".")[2], topic=text) for text in topic or []]
     specs += [AppSpec(name=text, project=text) for text in project or []]
     try:
@@ -57,15 +71,14 @@ def sim(
                 port=port,
                 control_port=control_port,
                 seed=seed,
-                checks=checks == "on",
+                checks=checks is Checks.on,
                 apps=specs or apps,
                 max_copies=max_copies,
                 **options,
             )
             _run(simulator, json.loads(state), write_config)
     except (ValueError, OSError, ConfigurationError) as error:
-        typer.echo(f"pushcast sim {platform}: {error}", err=True)
-        raise typer.Exit(2) from None
+        raise ConfigurationError(f"sim {platform}: {error}") from None
 
 
 def _run(simulator: Simulator, state: dict[str, Any], write_config: Path | None) -> None:

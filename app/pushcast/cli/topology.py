@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pushcast.cli.output import Output, OutputOption, print_json, say
+from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect
 from pushcast.kafka.clients import client_config, open_admin
 from pushcast.kafka.topics import Action, Change, access, cluster, load_topology
@@ -38,7 +38,7 @@ def check(output: OutputOption = Output.text) -> None:
     else:
         for problem in found:
             typer.echo(problem)
-        typer.echo(f"{len(topology.topics)} topics, {len(found)} problems")
+        typer.echo(f"{counted(len(topology.topics), 'topic')}, {counted(len(found), 'problem')}")
     if found:
         raise typer.Exit(DRIFT)
 
@@ -105,12 +105,16 @@ def _show(changes: list[Change], output: Output, *, done: bool) -> None:
     if not changes:
         typer.echo("the cluster is as the topology says")
     elif done:
-        typer.echo(f"{len(changes)} changes applied")
+        typer.echo(f"{counted(len(changes), 'change')} applied")
 
 
 def _line(change: Change) -> str:
     if change.action is Action.CREATE:
-        return f"create {change.topic}: {change.partitions} partitions, {change.replication_factor} copies"
+        partitions, copies = (
+            counted(change.partitions or 0, "partition"),
+            counted(change.replication_factor or 0, "copy"),
+        )
+        return f"create {change.topic}: {partitions}, {copies}"
     if change.action is Action.ALTER:
         settings = (
             f"{name} {setting.before} -> {setting.after or 'the default'}"

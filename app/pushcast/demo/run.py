@@ -15,6 +15,7 @@ from pushcast.demo.result import Tally, per_lane, result_of
 from pushcast.demo.strikes import Strikes
 from pushcast.demo.world import World
 from pushcast.model.errors import PushcastError
+from pushcast.model.plural import counted
 from pushcast.model.words import Lane
 from pushcast.wire import groups, topics
 
@@ -101,7 +102,7 @@ def _drain(world: World, books: Books, progress: Progress, trickle: Trickle, pus
 
 def awaited(writing: bool, left: int, waiting: int) -> str:
     """What the demo waits for, in words."""
-    parts = [f"{left:,} records under way"] if left else []
+    parts = [f"{counted(left, 'record')} under way"] if left else []
     parts += [f"{waiting:,} wait for their retry"] if waiting else []
     parts += ["urgent events go on"] if writing else []
     return ", ".join(parts) or "all are through"

@@ -27,6 +27,7 @@ from pushcast.kafka import embedded
 from pushcast.kafka.clients import client_config
 from pushcast.kafka.topics import apply, load_topology
 from pushcast.model.errors import ConfigurationError, PushcastError
+from pushcast.model.plural import counted
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime import whereabouts
 from pushcast.runtime.child import child_command
@@ -122,7 +123,7 @@ class World:
             )
         client = client_config(servers, kafka.security)
         changes = apply(client, load_topology(), kafka.partitions, kafka.replication_factor)
-        self._say(f"topology applied: {len(changes)} changes")
+        self._say(f"topology applied: {counted(len(changes), 'change')}")
         if self.options.supervised:
             stack.callback(self.stop_roles)
             self.start_roles()
@@ -139,9 +140,9 @@ class World:
 
     def _kafka(self, stack: ExitStack) -> str:
         """Starts the world's own."""
-        self._say("starting Apache Kafka (the first time its jars are downloaded)")
+        self._say("starting Apache Kafka (the first time 111 MB of its jars are downloaded)")
         if self.options.home is None:
-            self.cluster = stack.enter_context(embedded.temporary_cluster(self.options.brokers))
+            self.cluster = stack.enter_context(embedded.temporary_cluster(self.options.brokers, progress=self._say))
             return self.cluster.bootstrap_servers
         data = kafka_folder(self.folder)
         stack.callback(embedded.stop, data)
@@ -172,7 +173,7 @@ class World:
         """Starts `pushcast run all` and waits until every role is ready."""
         settings = self.settings
         wanted = {plan.name for plan in processes(settings, list(Lane), list(Platform))}
-        self._say(f"starting {len(wanted)} processes, which takes about ten seconds")
+        self._say(f"starting {counted(len(wanted), 'process')}, which takes about ten seconds")
         command = child_command("run", "all")
         self._roles = subprocess.Popen(
             command,

@@ -14,6 +14,7 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.clients import client_config, open_consumer, open_producer
 from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.model.ids import device_row_prefix, is_user_row, partition_of
+from pushcast.model.plural import counted
 from pushcast.model.words import Reason
 from pushcast.wire import topics
 from pushcast.wire.devices import row_columns
@@ -64,7 +65,9 @@ class IntakeProducer:
     ) -> None:
         left = self._producer.flush(_FLUSH_SECONDS)
         if kind is None and (left or self._failed):
-            raise PushcastError(f"{left} events unacknowledged, refused: {'; '.join(self._failed) or 'none'}")
+            raise PushcastError(
+                f"{counted(left, 'event')} unacknowledged, refused: {'; '.join(self._failed) or 'none'}"
+            )
 
 
 def event_of(line: bytes) -> tuple[str, dict[str, Any], bytes]:

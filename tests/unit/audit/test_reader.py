@@ -9,6 +9,7 @@ import pytest
 
 from pushcast.audit.reader import Books
 from pushcast.audit.reckoning import Totals
+from pushcast.audit.spans import read_span
 from pushcast.config.settings import Settings
 from pushcast.kafka.positions import Positions, Spot
 from pushcast.kafka.topics import load_topology
@@ -38,7 +39,9 @@ def times(monkeypatch: pytest.MonkeyPatch, broker: str) -> None:
         with Books(settings) as books:
             for (topic, partition), time_ms in times_ms.items():
                 low, end = positions.starts([(topic, partition)]), positions.ends([(topic, partition)])
-                records = books._read(partition, {topic: low[topic, partition]}, {topic: end[topic, partition]})
+                records = read_span(
+                    books._consumer, partition, {topic: low[topic, partition]}, {topic: end[topic, partition]}
+                )
                 late = [each.offset() or 0 for each in records if each.timestamp()[1] >= time_ms]
                 if late:
                     found[topic, partition] = min(late)

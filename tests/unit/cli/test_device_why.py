@@ -43,7 +43,7 @@ def test_people_see_a_line_for_each_step_and_what_is_beyond_retention(monkeypatc
         assert part in line
     assert "push.token.invalid.v1: what was before 2027-01-03T18:13:20.000Z is beyond its retention" in result.stderr
     assert "push.token.hold.v1: what" not in result.stderr
-    assert "2 older steps are left out" in result.stderr
+    assert "left out: 2 older steps" in result.stderr
 
 
 def test_programs_get_the_steps_as_json(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from pushcast.audit.overview import GroupLag, Overview, unfinished
-from pushcast.cli.output import counted
 from pushcast.cli.status import page
 from pushcast.kafka.positions import Members
 from pushcast.wire import topics
@@ -20,13 +17,6 @@ def test_unfinished_is_what_lies_between_the_commit_and_the_end() -> None:
         ("t", 1): (50, 60),  # what retention took is over
         ("t", 2): (0, 10),  # a group that never committed has everything before it
     }
-
-
-@pytest.mark.parametrize(
-    ("count", "noun", "said"), [(1, "app", "1 app"), (2, "class", "2 classes"), (0, "entry", "0 entries")]
-)
-def test_what_is_counted_is_in_its_number(count: int, noun: str, said: str) -> None:
-    assert counted(count, noun) == said
 
 
 def test_a_group_without_members_names_the_topics_that_wait_for_it() -> None:

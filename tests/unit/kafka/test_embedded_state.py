@@ -78,7 +78,7 @@ def test_numbers_out_of_range_are_refused_before_anything_is_made(tmp_path: Path
 
 def test_a_directory_made_for_other_brokers_is_refused(tmp_path: Path) -> None:
     state.write(tmp_path, LAYOUT)
-    with pytest.raises(SettingError, match=r"was made for 2 broker\(s\), not 3"):
+    with pytest.raises(SettingError, match=r"was made for 2 brokers, not 3"):
         embedded.start(data_dir=tmp_path, brokers=3)
 
 

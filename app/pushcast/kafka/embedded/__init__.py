@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pushcast.kafka.embedded.cluster import start, status, stop
+from pushcast.kafka.embedded.cluster import delete, start, status, stop
 from pushcast.kafka.embedded.environment import ENVIRONMENT_NAMES, Environment
 from pushcast.kafka.embedded.errors import EmbeddedKafkaError
 from pushcast.kafka.embedded.handle import Cluster, temporary_cluster
@@ -16,6 +16,7 @@ __all__ = [
     "ClusterInfo",
     "EmbeddedKafkaError",
     "Environment",
+    "delete",
     "start",
     "status",
     "stop",

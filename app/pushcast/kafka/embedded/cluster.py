@@ -13,6 +13,7 @@ from pushcast.kafka.embedded.errors import BrokerFailedError, PortTakenError, Se
 from pushcast.kafka.embedded.members import STOP_TIMEOUT_SECONDS
 from pushcast.kafka.embedded.runtime import Progress, Runtime, silent
 from pushcast.kafka.embedded.state import ClusterInfo, Layout
+from pushcast.model.plural import counted
 
 MAX_BROKERS = 5
 #: How often a start takes other ports when another process was faster to bind the ones it chose.
@@ -48,7 +49,7 @@ def start(
         layout = state.read(directory)
         if layout is not None and brokers not in {None, layout.brokers}:
             raise SettingError(
-                f"{directory} was made for {layout.brokers} broker(s), not {brokers}: choose another --data-dir"
+                f"{directory} was made for {counted(layout.brokers, 'broker')}, not {brokers}: take another --data-dir"
             )
         living = {} if layout is None else members.living(directory, layout)
         if layout is not None and living and port not in {None, layout.ports[0]}:
@@ -85,6 +86,17 @@ def stop(
         for index in range(layout.brokers if layout else 0):
             (state.broker_dir(directory, index) / "pid").unlink(missing_ok=True)
         return bool(living)
+
+
+def delete(data_dir: Path | None = None, *, progress: Progress = silent) -> bool:
+    """Stops the brokers of `data_dir` and removes it. False when there was no cluster. Raises StorageError when
+    the directory holds something else, which stays."""
+    directory = (data_dir or Environment.read().data_dir).absolute()
+    if not directory.is_dir() or state.read(directory) is None:
+        return False
+    stop(directory, progress=progress)
+    shutil.rmtree(directory)
+    return True
 
 
 def status(data_dir: Path | None = None) -> ClusterInfo | None:
@@ -132,7 +144,7 @@ def _bring_up(
         for index in down:
             started[index] = runtime.spawn(state.broker_dir(directory, index), layout.brokers)
         if down:
-            progress(f"waiting for {len(down)} broker(s) at {layout.bootstrap_servers}, data in {directory}")
+            progress(f"waiting for {counted(len(down), 'broker')} at {layout.bootstrap_servers}, data in {directory}")
         try:
             members.wait_ready(directory, layout, living | started)
         except BrokerFailedError as error:
