@@ -11,10 +11,10 @@ from example_stage.decide import answer
 from pushcast.handover.exact import Exactness
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.callbacks import guarded
-from pushcast.stream.edge import Edge
+from pushcast.stream.edge import Edge, counting
 from pushcast.stream.ports import Fatal, Outbox
 from pushcast.stream.stage import Stage
-from pushcast.stream.tenure import Pending, Tenures
+from pushcast.stream.tenure import Passing, Tenures
 from pushcast.wire.headers import Headers
 from pushcast.wire.schemas import AvroType
 
@@ -28,16 +28,6 @@ def items(headers: Headers, value: bytes) -> Iterable[tuple[int, bytes]]:
     return ((ECHO.decode(value)["source_offset"], ANSWER),)
 
 
-class Held:
-    """A tenure of ECHO: it holds nothing back, so there is only what Kafka has not acknowledged."""
-
-    def __init__(self) -> None:
-        self.pending = Pending()
-
-    def close(self) -> None:
-        """Nothing waits here."""
-
-
 class EchoStage(Stage):
     """One answer for each note, in the note's partition."""
 
@@ -45,9 +35,9 @@ class EchoStage(Stage):
         self._outbox = outbox
         self._exact = exact
         self._guarded = guarded("echo: an acknowledgement failed", fatal)
-        self._held = Tenures(lambda tp, committed: Held())
+        self._held = Tenures(lambda tp, committed: Passing())
         self.counters: Counter[tuple[str, str]] = Counter()
-        self._edge = Edge("echo", outbox, self._count)
+        self._edge = Edge("echo", outbox, counting(self.counters))
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Fences predecessors off and learns what they have answered."""
@@ -73,17 +63,7 @@ class EchoStage(Stage):
         barrier.on_acked(self._when_acked(tp, batch, answered))
 
     def _when_acked(self, tp: TP, batch: Batch, offsets: list[int]) -> Callable[[], None]:
-        pending = self._held.of(tp).pending
-        pending.begun()
-
-        def acked() -> None:
-            pending.ended()
-            batch.done_many(offsets)
-
-        return partial(self._guarded, acked)
-
-    def _count(self, name: str, word: str, by: int) -> None:
-        self.counters[name, word] += by
+        return partial(self._guarded, self._held.of(tp).completing(batch, offsets))
 
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """Epoch and output positions."""

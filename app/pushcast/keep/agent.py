@@ -17,20 +17,10 @@ from pushcast.stream.edge import Edge, Misplaced, check_place, counting
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Fatal, Outbox
 from pushcast.stream.stage import Stage
-from pushcast.stream.tenure import Pending, Tenures
+from pushcast.stream.tenure import Passing, Tenures
 from pushcast.wire.cancels import CancelDecoder
 from pushcast.wire.keys import user_of
 from pushcast.wire.schemas import SchemaSource
-
-
-class Held:
-    """A tenure of KEEP: nothing waits yet, so there is only what Kafka has not acknowledged."""
-
-    def __init__(self) -> None:
-        self.pending = Pending()
-
-    def close(self) -> None:
-        """Nothing waits here."""
 
 
 class KeepStage(Stage):
@@ -54,7 +44,7 @@ class KeepStage(Stage):
         self._schemas = schemas
         self._decode = CancelDecoder(schemas).decode
         self._guarded = guarded("keep: an acknowledgement failed", fatal)
-        self._held = Tenures(lambda tp, committed: Held())
+        self._held = Tenures(lambda tp, committed: Passing())
         self._edge = Edge("keep", outbox, self._count, flood)
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
@@ -93,11 +83,4 @@ class KeepStage(Stage):
         self._decode(user, record.value, record.timestamp if record.timestamp > 0 else self._clock.now_ms())
 
     def _done(self, tp: TP, batch: Batch, record: Record) -> partial[None]:
-        pending = self._held.of(tp).pending
-        pending.begun()
-
-        def done() -> None:
-            pending.ended()
-            batch.done_many((record.offset,))
-
-        return partial(self._guarded, done)
+        return partial(self._guarded, self._held.of(tp).completing(batch, [record.offset]))

@@ -7,10 +7,10 @@ stage holds its tenures here instead of a dictionary for each thing that it know
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from pushcast.stream.batch import TP, Committed
+from pushcast.stream.batch import TP, Batch, Committed
 
 
 class Pending:
@@ -52,6 +52,26 @@ class Tenure(Protocol):
 
     def close(self) -> None:
         """Lets go of what is not begun: Kafka hands it to the next owner. No timer or task of it runs afterwards."""
+
+
+class Passing:
+    """A tenure of a stage that holds nothing back: all it knows is what Kafka has not acknowledged."""
+
+    def __init__(self) -> None:
+        self.pending = Pending()
+
+    def completing(self, batch: Batch, offsets: Sequence[int]) -> Callable[[], None]:
+        """To be called when Kafka has the outputs of these records: they are done. Until then they are pending."""
+        self.pending.begun()
+
+        def completed() -> None:
+            self.pending.ended()
+            batch.done_many(offsets)
+
+        return completed
+
+    def close(self) -> None:
+        """Nothing waits here."""
 
 
 T = TypeVar("T", bound=Tenure)

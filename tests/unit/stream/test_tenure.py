@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from pushcast.stream.batch import TP, Committed
-from pushcast.stream.tenure import Pending, Tenures
+from pushcast.stream.batch import TP, Batch, Committed
+from pushcast.stream.tenure import Passing, Pending, Tenures
+from pushcast.stream.tracker import Bounds, Tracker
+from twins.kafka import record
 
 FIRST, SECOND = TP("t", 0), TP("t", 1)
 NOTHING = Committed(None, "")
@@ -75,3 +77,17 @@ async def test_a_forgotten_tenure_is_closed_and_the_next_question_makes_another(
     assert tenures.get(FIRST) is None
     assert tenures.of(FIRST).committed == NOTHING
     assert not tenures.of(SECOND).closed
+
+
+async def test_records_of_a_stage_that_holds_nothing_back_are_pending_until_kafka_has_their_outputs() -> None:
+    tracker = Tracker(0, Bounds())
+    records = [record(FIRST.topic, 0, offset, None, b"v") for offset in range(3)]
+    batch = Batch(FIRST, tracker, tracker.hand_over(records, tracker.arrive(records)), lambda: None)
+    tenures = Tenures(lambda tp, committed: Passing())
+    completed = tenures.of(FIRST).completing(batch, [0, 1])
+    end = asyncio.ensure_future(tenures.end([FIRST]))
+    await asyncio.sleep(0)
+    assert (end.done(), tracker.low) == (False, 0)
+    completed()
+    await end
+    assert tracker.low == 2
