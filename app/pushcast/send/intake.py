@@ -161,19 +161,19 @@ class Intake:
         )
         tenure.add(record)
         batch.weigh(offset, count)
+        last = last_expiry(self._platform, self._clock.now_ms())
         for message in send_batch.messages:
             left_over = left_of(message, have)
             if left_over:
                 writer = self._writer(message, record)
                 provider = self._providers.get(message.app)
                 parcel = Parcel(record, message, self._key_of(message.app), provider, writer, self._now_or_never_ms)
-                self._count_cut(message)
+                self._count_cut(message, last)
                 self._queue(Job(parcel, left_over, 0, earlier.doubtful))
         return count
 
-    def _count_cut(self, message: Message) -> None:
+    def _count_cut(self, message: Message, last: int) -> None:
         """An expiry beyond what the provider takes is cut to that, and said."""
-        last = last_expiry(self._platform, self._clock.now_ms())
         expires_at = message.targets.expires_at
         if max(expires_at) <= last:
             return

@@ -6,7 +6,8 @@ what each of them means: a breaker that opens on them parks them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from random import Random
 
@@ -84,16 +85,21 @@ class Outcomes:
         retries: list[Retry] = []
         others: list[tuple[Job, list[Result]]] = []
         tallies: dict[tuple[str, bool], Tally] = {}
+        seconds: defaultdict[str, list[float]] = defaultdict(list)  # latencies by app
+        ends: defaultdict[str, int] = defaultdict(int)  # accepted by app
         for job, results in arrived:
             parcel = job.parcel
             if parcel.record.dropped:
                 continue
-            accepted, written, rest = self._accept(job, results, barrier, now_ms)
+            accepted, written, rest = self._accept(job, results, barrier, now_ms, seconds[parcel.app])
+            ends[parcel.app] += accepted
             if written:
                 shares.append((parcel.record, parcel.key, written))
             if rest:
                 others.append((job, rest))
-            tally = tallies.setdefault((parcel.app, job.probe), Tally())
+            tally = tallies.get((parcel.app, job.probe))
+            if tally is None:
+                tally = tallies[parcel.app, job.probe] = Tally()
             tally.sound += accepted
             held_back = 0
             for result in rest:
@@ -103,6 +109,7 @@ class Outcomes:
                     tally.add(result, self._witness(job, result.target))
             if job.probe:
                 self._isolation.forgo(parcel.app, held_back)
+        self._told(ends, seconds)
         for (app, probes), tally in tallies.items():
             if tally.bad or tally.sound or tally.slowed:
                 self._isolation.note(app, tally, probes=probes)
@@ -127,7 +134,7 @@ class Outcomes:
             write = self._receipts.writing(parcel, barrier)
             for target in indices:
                 write(target, outcome, reason, None, None, now_ms)
-            self._count(parcel, outcome, reason, len(indices))
+            self._count(parcel.app, outcome, reason, len(indices))
             shares.append((parcel.record, parcel.key, len(indices)))
         barrier.on_acked(partial(self._on_acked, shares))
 
@@ -139,10 +146,10 @@ class Outcomes:
         barrier.on_acked(partial(self._on_acked, [(parcel.record, parcel.key, len(job.indices))]))
 
     def _accept(
-        self, job: Job, results: Sequence[Result], barrier: Barrier, now_ms: int
+        self, job: Job, results: Sequence[Result], barrier: Barrier, now_ms: int, seconds: list[float]
     ) -> tuple[int, int, list[Result]]:
         """Ends what was accepted. Returns how many, how many of them have their receipt under the barrier, and the
-        other results of targets that were open."""
+        other results of targets that were open; adds latencies to `seconds`."""
         parcel = job.parcel
         attempts = parcel.message.targets.attempt
         still_open = job.open
@@ -150,7 +157,6 @@ class Outcomes:
         with_tickets = self._endings.with_tickets
         accepted = ticketed = 0
         others: list[Result] = []
-        seconds: list[float] = []
         for result in results:
             target, disposition, _, status, provider_id, _, _, sent_at, answered_at = result
             if target not in still_open:
@@ -170,10 +176,6 @@ class Outcomes:
                 ticketed += 1
                 continue
             write(target, _ACCEPTED, None, provider_id, status, answered_at or now_ms)
-        if accepted:
-            self._count(parcel, Outcome.ACCEPTED, None, accepted)
-        if seconds:
-            self._figures.latencies(parcel.app, self._platform, seconds)
         return accepted, accepted - ticketed, others
 
     def _judge(
@@ -197,7 +199,7 @@ class Outcomes:
             if isinstance(verdict, End):
                 outcome, reason, token_invalid = verdict
                 words = (outcome, reason, result.provider_id, result.status, result.answered_at or now_ms)
-                self._count(parcel, outcome, reason, 1)
+                self._count(parcel.app, outcome, reason, 1)
                 if token_invalid:
                     self._endings.token_invalid(job, result, words, reason or outcome, now_ms)
                     ended -= 1
@@ -254,6 +256,15 @@ class Outcomes:
         retry.indices.append(target)
         again[verdict.doubtful] = (retry, max(delay_seconds, verdict.delay_seconds))
 
-    def _count(self, parcel: Parcel, outcome: Outcome, reason: str | None, count: int) -> None:
+    def _told(self, accepted: Mapping[str, int], seconds: Mapping[str, list[float]]) -> None:
+        """Counts what one turn brought, once for each app and not for each of its messages."""
+        for app, count in accepted.items():
+            if count:
+                self._count(app, Outcome.ACCEPTED, None, count)
+        for app, latencies in seconds.items():
+            if latencies:
+                self._figures.latencies(app, self._platform, latencies)
+
+    def _count(self, app: str, outcome: Outcome, reason: str | None, count: int) -> None:
         # The words are enum members or provider reasons; both are strings, and a label is one either way.
-        self._figures.outcomes[parcel.app, self._platform, self._lane, outcome, reason or ""] += count
+        self._figures.outcomes[app, self._platform, self._lane, outcome, reason or ""] += count

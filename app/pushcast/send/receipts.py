@@ -37,7 +37,7 @@ class Receipts:
         prefix = parcel.record.ledger_prefix
         encode, put = parcel.writer.encode, self._outbox.put
         notes, versions = message.notes, targets.app_version
-        labelled = notes != NO_NOTES
+        labelled = notes is not NO_NOTES and notes != NO_NOTES
 
         def write(
             target: int, outcome: str, reason: str | None, provider_id: str | None, status: int | None, ended_at: int
