@@ -69,7 +69,9 @@ class BenchCluster:
 
 
 @contextmanager
-def bench_cluster(options: Options, configuration: Mapping[str, Any]) -> Iterator[BenchCluster]:
+def bench_cluster(
+    options: Options, configuration: Mapping[str, Any], partitions: int = PARTITIONS
+) -> Iterator[BenchCluster]:
     """A temporary embedded cluster, or the one that the options name, with the topology applied.
 
     `configuration` is merged into pushcast.yaml beside `kafka` and `data_dir`. While it is open this process, too, has
@@ -78,19 +80,19 @@ def bench_cluster(options: Options, configuration: Mapping[str, Any]) -> Iterato
     with tempfile.TemporaryDirectory(prefix="pushcast-bench-") as name:
         folder = Path(name)
         if options.bootstrap_servers is not None:
-            yield from _opened(options.bootstrap_servers, folder, configuration)
+            yield from _opened(options.bootstrap_servers, folder, configuration, partitions)
             return
         options.say("starting Apache Kafka (the first time its jars are downloaded)")
         with embedded.temporary_cluster(progress=options.say) as cluster:
             pids = [pid for pid in (cluster.pid(0),) if pid is not None]
-            yield from _opened(cluster.bootstrap_servers, folder, configuration, pids)
+            yield from _opened(cluster.bootstrap_servers, folder, configuration, partitions, pids)
 
 
 def _opened(
-    servers: str, folder: Path, configuration: Mapping[str, Any], broker_pids: Sequence[int] = ()
+    servers: str, folder: Path, configuration: Mapping[str, Any], partitions: int, broker_pids: Sequence[int] = ()
 ) -> Iterator[BenchCluster]:
     tree = {
-        "kafka": {"bootstrap_servers": servers, "partitions": PARTITIONS},
+        "kafka": {"bootstrap_servers": servers, "partitions": partitions},
         "data_dir": str(folder / "data"),
         **configuration,
     }

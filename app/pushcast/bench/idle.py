@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Final
 
 from pushcast.bench import meter
 from pushcast.bench.base import Options, Result, Row
-from pushcast.bench.cluster import bench_cluster
-from pushcast.bench.planning import APP
-from pushcast.bench.sink import simulator
-from pushcast.bench.whole import run_all
+from pushcast.bench.whole import every_platform, run_all
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime.layout import compact, processes
 
@@ -32,11 +26,7 @@ def run(options: Options) -> Result:
     """
     setup: dict[str, Any] = {"platforms": [*Platform], "memory": "PSS", "window_seconds": WINDOW_SECONDS}
     rows: list[Row] = []
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pushcast-bench-sim-")))
-        sims = {platform: stack.enter_context(simulator(platform, folder / platform)) for platform in Platform}
-        apps = {APP: {str(platform): sim.provider_settings() for platform, sim in sims.items()}}
-        cluster = stack.enter_context(bench_cluster(options, {"apps": apps}))
+    with every_platform(options) as cluster:
         setup["partitions"] = cluster.settings.kafka.partitions
         for name, (layout, arguments) in LAYOUTS.items():
             if options.wants(name):

@@ -26,6 +26,7 @@ BENCHES = {
     "exactness": Entry("pushcast.bench.exactness", "PLAN and SEND with hand-over and ledger, and without."),
     "pipeline": Entry("pushcast.bench.pipeline", "The whole chain, events to receipts: CPU of every process."),
     "idle": Entry("pushcast.bench.idle", "Memory and CPU of all roles while nothing happens."),
+    "start": Entry("pushcast.bench.start", "Until every role is ready, with 8 and with 64 partitions."),
     "send": Entry("pushcast.bench.send", "Every engine against the same sink, and the whole SEND stage."),
 }
 

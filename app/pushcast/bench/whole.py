@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from pushcast.bench import meter
-from pushcast.bench.base import Row
-from pushcast.bench.cluster import BenchCluster, ProcessUnderTest, ready_names
-from pushcast.bench.sink import Simulator
+from pushcast.bench.base import Options, Row
+from pushcast.bench.cluster import PARTITIONS, BenchCluster, ProcessUnderTest, bench_cluster, ready_names
+from pushcast.bench.planning import APP
+from pushcast.bench.sink import Simulator, simulator
 from pushcast.model.words import Platform
 from pushcast.runtime import whereabouts
 from pushcast.runtime.child import child_command
@@ -65,9 +68,9 @@ class Whole:
         self.roles = roles
         self._pids = {SUPERVISOR: roles.pid, LOAD: os.getpid()}
         self._pids |= {entry.name: entry.pid for entry in whereabouts.read_all(cluster.settings.data_dir)}
-        for platform, simulator in simulators.items():
-            if simulator.process is not None:
-                self._pids[f"{SIMULATOR}-{platform}"] = simulator.process.pid
+        for platform, each in simulators.items():
+            if each.process is not None:
+                self._pids[f"{SIMULATOR}-{platform}"] = each.process.pid
         for number, pid in enumerate(cluster.broker_pids):
             self._pids[BROKER if not number else f"{BROKER}-{number}"] = pid
 
@@ -84,6 +87,16 @@ def used(start: Mapping[str, meter.Reading], end: Mapping[str, meter.Reading]) -
         {name: round(reading.cpu_seconds - start[name].cpu_seconds, 3) for name, reading in end.items()},
         {name: reading.rss_bytes for name, reading in end.items()},
     )
+
+
+@contextmanager
+def every_platform(options: Options, partitions: int = PARTITIONS) -> Iterator[BenchCluster]:
+    """A cluster and a configuration of one app on all platforms, each with its simulator."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pushcast-bench-sim-")))
+        sims = {platform: stack.enter_context(simulator(platform, folder / platform)) for platform in Platform}
+        apps = {APP: {str(platform): sim.provider_settings() for platform, sim in sims.items()}}
+        yield stack.enter_context(bench_cluster(options, {"apps": apps}, partitions))
 
 
 @contextmanager

@@ -19,6 +19,8 @@ _TOKEN_HASH_BYTES: Final = 16
 _NEXT: Final = END + ONE  # a column ends, and the next one has one item too
 _FIRST: Final = long_of(0)  # index of the notification
 _KINDS: Final = {long_of(number): number for number in range(len(KINDS))}
+#: The bits of the first five bytes that say that another one follows.
+_MORE_BITS: Final = sum(0x80 << 7 * index for index in range(_TIME_BYTES - 1))
 #: A length of one byte: even, and without the bit that says that more follow. A longer text is left to Avro.
 _NO_LENGTH: Final = 0x81
 
@@ -112,17 +114,10 @@ def _layout(lengths: tuple[int, ...], behind_notes: bytes) -> tuple[Struct, tupl
 
 def _time(data: bytes) -> int:
     """The long in these six bytes."""
-    bits = int.from_bytes(data, "little")
-    if bits & 0x808080808080 != 0x008080808080:
+    first, second, third, fourth, fifth, last = data
+    if last > 0x7F or not first & second & third & fourth & fifth & 0x80:
         raise ValueError("a time of another size")
-    zigzag = (
-        bits & 0x7F
-        | bits >> 1 & 0x7F << 7
-        | bits >> 2 & 0x7F << 14
-        | bits >> 3 & 0x7F << 21
-        | bits >> 4 & 0x7F << 28
-        | bits >> 5 & 0x7F << 35
-    )
+    zigzag = first + (second << 7) + (third << 14) + (fourth << 21) + (fifth << 28) + (last << 35) - _MORE_BITS
     return (zigzag >> 1) ^ -(zigzag & 1)
 
 
