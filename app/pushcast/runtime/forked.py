@@ -68,7 +68,10 @@ def run_role(plan: ProcessPlan, parent: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     # Ctrl-C goes to the whole foreground group: only the supervisor shall hear it.
-    os.setpgid(0, 0)
+    if plan.apart:
+        os.setsid()
+    else:
+        os.setpgid(0, 0)
     end_with_parent(parent)
     if plan.niceness:
         os.nice(plan.niceness)

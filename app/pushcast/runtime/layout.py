@@ -9,8 +9,9 @@ from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
 
 SLOT = "local"
-#: Urgent work comes first, bulk work takes what the others leave. The processes of one supervisor stay in its session:
-#: kernels that group processes by session (sched_autogroup) weigh niceness within one only.
+#: Urgent work comes first, bulk work takes what the others leave. Kernels that group processes by session
+#: (sched_autogroup) weigh niceness within one only, and share the CPU among sessions: so normal and bulk processes stay
+#: in the supervisor's, and urgent ones leave it (`ProcessPlan.apart`) to wait for none of them.
 NICENESS = {Lane.URGENT: 0, Lane.NORMAL: 5, Lane.BULK: 10}
 #: Of what no push waits for: registrations, retries, parked work.
 BACKGROUND_NICENESS = 5
@@ -23,6 +24,7 @@ class ProcessPlan:
     name: str
     arguments: tuple[str, ...]  # after `pushcast run`
     niceness: int = 0
+    apart: bool = False  # in a session of its own
 
 
 def processes(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[ProcessPlan]:
@@ -35,11 +37,11 @@ def processes(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Pla
     background = ("registrar", *(("settler",) if senders else ()), "keeper")
     plans = [ProcessPlan("-".join(background), (*background, "--slot", SLOT), BACKGROUND_NICENESS)]
     for lane in lanes:
-        nice = NICENESS[lane]
+        nice, apart = NICENESS[lane], lane is Lane.URGENT
         common = ("--lane", lane.value, "--slot", SLOT)
-        plans.append(ProcessPlan(f"planner-{lane}", ("planner", *common), nice))
+        plans.append(ProcessPlan(f"planner-{lane}", ("planner", *common), nice, apart))
         if senders:
-            plans.append(ProcessPlan(f"sender-{lane}", ("sender", *common, *_options(senders)), nice))
+            plans.append(ProcessPlan(f"sender-{lane}", ("sender", *common, *_options(senders)), nice, apart))
     return plans
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -32,3 +33,19 @@ def test_a_role_does_not_keep_its_supervisors_lock(tmp_path: Path, monkeypatch: 
     process.join(30)
     assert process.exitcode == 0
     assert told.read_text() == "settler"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="roles are forked on Linux only")
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_role_that_stands_apart_has_a_session_of_its_own(
+    apart: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "told"
+
+    def role(*_: object, **__: object) -> None:
+        told.write_text(f"{os.getpgid(0) == os.getpid()} {os.getsid(0) == os.getpid()}")
+
+    monkeypatch.setattr(forked.runpy, "run_module", role)
+    process = Forker(in_child=lambda: None).start(ProcessPlan("sender-urgent", (), apart=apart))
+    process.join(30)
+    assert told.read_text() == f"True {apart}"

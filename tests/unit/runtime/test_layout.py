@@ -14,7 +14,9 @@ def test_every_lane_has_processes_of_its_own_and_bulk_yields() -> None:
     plans = {plan.name: plan for plan in processes(Settings(apps=APPS), list(Lane), list(Platform))}
     assert {f"{role}-{lane}" for role in ("planner", "sender") for lane in Lane} <= plans.keys()
     assert plans["registrar-settler-keeper"].arguments[:3] == ("registrar", "settler", "keeper")
-    assert {name for name, plan in plans.items() if not plan.niceness} == {"planner-urgent", "sender-urgent"}
+    urgent = {"planner-urgent", "sender-urgent"}
+    assert {name for name, plan in plans.items() if not plan.niceness} == urgent
+    assert {name for name, plan in plans.items() if plan.apart} == urgent
     for role in ("planner", "sender"):
         assert plans[f"{role}-urgent"].niceness < plans[f"{role}-normal"].niceness < plans[f"{role}-bulk"].niceness
 
