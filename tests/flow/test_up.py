@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import shutil
 import subprocess
@@ -134,6 +136,14 @@ def test_the_reader_of_docs_reading_reads_the_receipts(up: Folder) -> None:
     rows = (up.path / "receipts.ndjson").read_text().splitlines()
     assert len(rows) >= 4
     assert all('"outcome": "accepted"' in row for row in rows)
+
+
+def test_receipts_are_written_for_programs_that_read_no_avro(up: Folder) -> None:
+    up.shell("pushcast send --user u1 --app news --title csv --wait")
+    rows = list(csv.DictReader(io.StringIO(up.shell("pushcast receipts --since 5m --user u1 --output csv"))))
+    assert {row["platform"] for row in rows} == {"apns", "fcm", "expo", "webpush"}
+    assert len({row["delivery_id"] for row in rows}) == len(rows)
+    assert len(up.shell("pushcast receipts").splitlines()) >= len(rows)
 
 
 def test_the_pauses_of_docs_isolation_work_when_pasted_as_a_block(up: Folder) -> None:

@@ -13,7 +13,7 @@ from pushcast.audit.case import event_id
 from pushcast.audit.overview import unfinished
 from pushcast.audit.places import PLACES, Search
 from pushcast.audit.reckoning import LAG, MAX_LISTED, MOVING, Key, PartitionAccounts, Read, Totals, source_word
-from pushcast.audit.spans import offset_of, read_span
+from pushcast.audit.spans import fences_from, of_partition, offset_of, read_span, starts_from
 from pushcast.audit.writers import Writers
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import author_of
@@ -29,8 +29,6 @@ from pushcast.wire import headers as h
 from pushcast.wire.dead_letters import REASON, STREAMS
 from pushcast.wire.receipts import decode_planned, decode_receipt
 
-#: Read before the first record that is judged, for the fences: a stopped process that wakes up writes within minutes.
-FENCES_BEFORE_MS = 15 * 60 * 1000
 #: A producer's clock may be ahead of a planner's, which would then seem to have planned before.
 CLOCKS_DIFFER_MS = 15 * 60 * 1000
 #: The two sides of every account.
@@ -93,14 +91,15 @@ class Books:
             ends |= self._positions.ends(self._spots(*each))
         intake_ends = self._positions.ends(self._spots(*INTAKES))  # again: what was planned meanwhile lies before them
         judged_ms = {p: self._judged_from(p, since_ms, lows, ends) for p in range(self._partitions)}
-        starts = self._starts(lows, ends, judged_ms)
+        starts = starts_from(self._positions, lows, ends, judged_ms)
         books = {spot: low for spot, low in lows.items() if spot[0] in BOOKS}
-        early = {p: None if ms is None else max(0, ms - FENCES_BEFORE_MS) for p, ms in judged_ms.items()}
-        read_from = {**starts, **self._starts(books, ends, early)}
+        read_from = {**starts, **starts_from(self._positions, books, ends, fences_from(judged_ms))}
         for partition in range(self._partitions):
             accounts = PartitionAccounts(partition)
             writers = {topic: Writers() for topic in BOOKS}
-            for message in read_span(self._consumer, partition, _of(partition, read_from), _of(partition, ends)):
+            for message in read_span(
+                self._consumer, partition, of_partition(partition, read_from), of_partition(partition, ends)
+            ):
                 topic, value = str(message.topic()), message.value()
                 if topic in writers and not writers[topic].admit(author_of(headers_of(message)), offset_of(message)):
                     continue
@@ -167,7 +166,7 @@ class Books:
             committed |= self._positions.committed(group, its_spots)
         lows, ends = self._positions.starts(spots), self._positions.ends(spots)
         starts = {topic: start for (topic, _), (start, _) in unfinished(lows, ends, committed).items()}
-        for message in read_span(self._consumer, partition, starts, _of(partition, ends)):
+        for message in read_span(self._consumer, partition, starts, of_partition(partition, ends)):
             search.record(str(message.topic()), offset_of(message), headers_of(message), message.value())
             if search.over:
                 return search.found, _named(search.topics)
@@ -195,16 +194,6 @@ class Books:
             kept.append(oldest_ms + CLOCKS_DIFFER_MS)
         return max(kept, default=None)
 
-    def _starts(
-        self, lows: Mapping[Spot, int], ends: Mapping[Spot, int], times_ms: Mapping[int, int | None]
-    ) -> dict[Spot, int]:
-        """First offset from its partition's time on; the end where there is none; where there is no time, the first."""
-        asked = {spot: ms for spot in lows if (ms := times_ms[spot[1]]) is not None}
-        found = self._positions.at(asked)
-        return {
-            spot: max(low, found.get(spot, ends.get(spot, low))) if spot in asked else low for spot, low in lows.items()
-        }
-
     def _is_foreign(self, message: Message) -> bool:
         key = message.key()
         return bool(key) and partition_of(cast(bytes, key), self._partitions) != message.partition()
@@ -222,7 +211,9 @@ class Books:
         return sum(
             message.value() is None
             for partition in range(self._partitions)
-            for message in read_span(self._consumer, partition, _of(partition, lows), _of(partition, ends))
+            for message in read_span(
+                self._consumer, partition, of_partition(partition, lows), of_partition(partition, ends)
+            )
         )
 
     def end_offsets(self, topic: str) -> list[int]:
@@ -241,9 +232,9 @@ class Books:
         return [(topic, partition) for topic in names for partition in range(self._partitions)]
 
 
-def _of(partition: int, offsets: Mapping[Spot, int]) -> dict[str, int]:
-    """Those of one partition, by topic."""
-    return {topic: offset for (topic, number), offset in offsets.items() if number == partition}
+def _named(found: Mapping[Key, str]) -> dict[Named, str]:
+    """By the words of a listed account."""
+    return {(key.lane, source_word(key.source), key.offset, key.notification): topic for key, topic in found.items()}
 
 
 def _id_of(value: bytes | None) -> str | None:
@@ -255,8 +246,3 @@ def _id_of(value: bytes | None) -> str | None:
     except InvalidInput:
         return None
     return found if isinstance(found, str) else None
-
-
-def _named(found: Mapping[Key, str]) -> dict[Named, str]:
-    """By the words of a listed account."""
-    return {(key.lane, source_word(key.source), key.offset, key.notification): topic for key, topic in found.items()}

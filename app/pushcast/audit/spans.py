@@ -1,4 +1,4 @@
-"""Reads one partition of several topics, up to given ends."""
+"""Reads one partition of several topics at a time: from when on, and up to given ends."""
 
 from __future__ import annotations
 
@@ -8,11 +8,37 @@ from typing import cast
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
+from pushcast.kafka.positions import Positions, Spot
 from pushcast.model.errors import PushcastError
 
 _POLL_RECORDS = 5000
 _POLL_SECONDS = 0.2
 _TIMEOUT_SECONDS = 15.0
+
+
+#: Read before the first record that is wanted, for the fences: a stopped process that wakes up writes within minutes.
+FENCES_BEFORE_MS = 15 * 60 * 1000
+
+
+def starts_from(
+    positions: Positions, lows: Mapping[Spot, int], ends: Mapping[Spot, int], times_ms: Mapping[int, int | None]
+) -> dict[Spot, int]:
+    """First offset from its partition's time on; the end where there is none; where there is no time, the first."""
+    asked = {spot: ms for spot in lows if (ms := times_ms[spot[1]]) is not None}
+    found = positions.at(asked)
+    return {
+        spot: max(low, found.get(spot, ends.get(spot, low))) if spot in asked else low for spot, low in lows.items()
+    }
+
+
+def fences_from(times_ms: Mapping[int, int | None]) -> dict[int, int | None]:
+    """From when on fences are read, for what is wanted from these times on."""
+    return {partition: None if ms is None else max(0, ms - FENCES_BEFORE_MS) for partition, ms in times_ms.items()}
+
+
+def of_partition(partition: int, offsets: Mapping[Spot, int]) -> dict[str, int]:
+    """Those of one partition, by topic."""
+    return {topic: offset for (topic, number), offset in offsets.items() if number == partition}
 
 
 def read_span(

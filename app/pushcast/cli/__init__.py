@@ -18,7 +18,21 @@ _KAFKA_ERRORS = (
     ("aiokafka.errors", "KafkaError"),
     ("pushcast.handover.reading", "TailUnreadable"),
 )
-COMMANDS = ("up", "down", "run", "sim", "send", "cancel", "pause", "resume", "audit", "why", "status", "demo")
+COMMANDS = (
+    "up",
+    "down",
+    "run",
+    "sim",
+    "send",
+    "cancel",
+    "pause",
+    "resume",
+    "audit",
+    "why",
+    "status",
+    "receipts",
+    "demo",
+)
 
 
 def build(nouns: Sequence[str]) -> typer.Typer:
