@@ -97,6 +97,15 @@ class Pooled(Provider, Protocol):
 
 
 @runtime_checkable
+class GivesUpHosts(Provider, Protocol):
+    """A provider that ends deliveries to hosts that will never be reached."""
+
+    def tell_reached(self, told: Callable[[str], None]) -> None:
+        """From now on tells of each host that answers although it had been given up. On the loop; must be quick."""
+        ...
+
+
+@runtime_checkable
 class ManyAtOnce(Provider, Protocol):
     """A provider for which many small messages together are cheaper than each by itself."""
 

@@ -135,11 +135,12 @@ def suspension(event: TokenInvalid, row: DeviceRow | None, doubted: bool) -> Dev
     )
 
 
-def ending(event: TokenInvalid, row: DeviceRow | None, doubted: bool) -> Ending | Kept:
+def ending(event: TokenInvalid, row: DeviceRow | None, doubted: bool, reached: bool = False) -> Ending | Kept:
     """How the hold of this verdict ends, now: by ending its suspension, or by nothing when that is over.
 
-    `doubted`: the breaker of its (app, platform) opened meanwhile. What is not suspended by this very verdict is never
-    touched, so a hold that comes twice, or late, changes nothing.
+    `doubted`: the breaker of its (app, platform) opened meanwhile. `reached`: the push service that was given up
+    answered meanwhile. What is not suspended by this very verdict is never touched, so a hold that comes twice, or
+    late, changes nothing.
     """
     if row is None:
         return Kept.UNKNOWN
@@ -149,7 +150,7 @@ def ending(event: TokenInvalid, row: DeviceRow | None, doubted: bool) -> Ending 
         return Kept.ACTIVE
     if not _is_suspended_by(event, row):
         return Kept.SUSPENDED
-    if doubted or row.registered_at > _since(row):
+    if doubted or reached or row.registered_at > _since(row):
         return Ending.LIFTED
     return Ending.REMOVED
 

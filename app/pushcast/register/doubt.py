@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pushcast.model.words import Platform
+from pushcast.wire.addresses import host_of
+from pushcast.wire.control import reached
 from pushcast.wire.control_state import ControlState
 
 
@@ -24,3 +26,9 @@ class BreakerDoubts:
         if breaker is None:
             return False
         return breaker.is_open or breaker.opened_at_ms >= at_ms or self._control.abnormal(app, where, at_ms)
+
+    def reached(self, app: str, address: bytes, at_ms: int) -> bool:
+        """See `ports.Doubts`."""
+        host = host_of(address)
+        known = None if host is None else self._control.reached.get(reached(app, host).name)
+        return known is not None and known.at_ms >= at_ms

@@ -16,3 +16,7 @@ class Doubts(Protocol):
         """True when the breaker of (app, platform) is open, or opened after this time, or the time lies in one of its
         abnormal windows."""
         ...
+
+    def reached(self, app: str, address: bytes, at_ms: int) -> bool:
+        """True when the push service of a subscription answered after this time, although it had been given up."""
+        ...

@@ -31,8 +31,10 @@ HEALED = b"healed"
 #: Why a row was removed without a verdict.
 UNREGISTERED = "unregistered"
 USER_FORGOTTEN = "user_forgotten"
-#: Why a suspension was lifted: the provider's breaker opened meanwhile, or the token was registered later.
+#: Why a suspension was lifted: the provider's breaker opened meanwhile, the push service that was given up answered, or
+#: the token was registered later.
 BREAKER_OPENED = "breaker_opened"
+ENDPOINT_ANSWERED = "endpoint_answered"
 SOURCE = "/pushcast/register"
 
 
@@ -160,7 +162,12 @@ class Changes:
         key = device_row_key(event.user, event.app, event.device)
         row = self._read(record, key)[0]
         doubted = context.doubts.doubted(event.app, event.platform, event.at)
-        after = ending(event, row, doubted)
+        reached = (
+            event.reason == Reason.ENDPOINT_UNREACHABLE
+            and row is not None
+            and context.doubts.reached(event.app, row.address, event.at)
+        )
+        after = ending(event, row, doubted, reached)
         if isinstance(after, Kept):
             self._counters["holds_over", after] += 1
             return
@@ -170,7 +177,7 @@ class Changes:
             self._counters["removals", reason] += 1
         else:
             assert row is not None  # `ending` lifts nothing that is not there
-            reason = BREAKER_OPENED if doubted else Kept.REGISTERED_LATER
+            reason = BREAKER_OPENED if doubted else ENDPOINT_ANSWERED if reached else Kept.REGISTERED_LATER
             self._write_row(record, key, lifted(row), after, reason)
         self._counters["suspensions", after] += 1
         self._tell(record, event, after, reason)

@@ -7,11 +7,12 @@ from functools import partial
 
 from pushcast.config.settings import Settings
 from pushcast.kafka.permits import Permits
+from pushcast.model.clock import SystemClock
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.observe.catalogue import MetricName
 from pushcast.observe.metrics import Sample
-from pushcast.providers.port import Pooled, Provider
+from pushcast.providers.port import GivesUpHosts, Pooled, Provider
 from pushcast.send.agent import SendStage
 from pushcast.send.budget import Budget
 from pushcast.send.build import bounds, build, build_breakers
@@ -20,6 +21,7 @@ from pushcast.send.figures import Figures
 from pushcast.send.isolation import Breakers
 from pushcast.send.proof import Proof, outputs_of
 from pushcast.send.quota_shares import QuotaShares, Sending
+from pushcast.send.reached import ReachedHosts
 from pushcast.stream.ports import PatientOutbox
 from pushcast.stream.spec import Host, StageSpec, Subscription
 from pushcast.stream.table import Table
@@ -110,6 +112,10 @@ class Senders:
                 for name, app in self._settings.apps.items()
                 if platform in app.platforms()
             }
+            hosts = ReachedHosts(host.outbox, SystemClock())
+            for name, provider in made.items():
+                if isinstance(provider, GivesUpHosts):
+                    provider.tell_reached(partial(hosts.tell, name))
             host.resources.extend(made.values())
             self._providers[platform] = made
         return self._providers[platform]

@@ -9,6 +9,7 @@ import binascii
 import re
 from base64 import b64decode, urlsafe_b64encode
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 import orjson
@@ -114,6 +115,14 @@ def _subscription(raw: Subscription) -> bytes:
     if secret is None or len(secret) != AUTH_BYTES:
         raise _refused(f"{place}.auth must be {AUTH_BYTES} bytes in base64url", f"{place}.auth")
     return orjson.dumps({"endpoint": raw.endpoint, "p256dh": _base64url(key), "auth": _base64url(secret)})
+
+
+def host_of(address: bytes) -> str | None:
+    """The push service of a stored subscription, in lower case; None for an address that is none."""
+    try:
+        return urlsplit(str(orjson.loads(address)["endpoint"])).hostname
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _base64_bytes(text: str) -> bytes | None:

@@ -6,6 +6,7 @@ The key says what is controlled, the value (JSON) how; a record without a value 
 - `breaker/<app>/<platform>`: what senders announce when they find an app's provider broken, and when it works again.
 - `stop/<broadcast id>`, `hold/<broadcast id>`: the broadcast ends, or waits. Of every lane that has one of this id.
 - `segment/<name>`: what a named audience stands for.
+- `reached/<app>/<host>`: a push service that a sender had given up answers again.
 
 Each sender process has a breaker of its own; all senders share the record, and the last writer wins. An `open`
 makes the other senders careful; a `closed` comes from any sender whose probes got through, again from each that had
@@ -41,6 +42,7 @@ class Kind(StrEnum):
     STOP = "stop"
     HOLD = "hold"
     SEGMENT = "segment"
+    REACHED = "reached"
 
 
 class Subject(NamedTuple):
@@ -111,11 +113,30 @@ class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     comment: _Text = ""
 
 
-Entry = Pause | Breaker | Halt | Segment
+class Reached(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When the push service answered, in milliseconds since the epoch."""
+
+    at_ms: _TimeMs
+    by: _Text = ""
+
+
+def reached(app: str, host: str) -> Name:
+    """What a push service is called here. `host`: lower case, as in the subscription's endpoint."""
+    return Name(Kind.REACHED, f"{app}/{host}")
+
+
+Entry = Pause | Breaker | Halt | Segment | Reached
 _PAUSES = msgspec.json.Decoder(Pause)
 _BREAKERS = msgspec.json.Decoder(Breaker)
 _HALTS = msgspec.json.Decoder(Halt)
 _SEGMENTS = msgspec.json.Decoder(Segment)
+_REACHED = msgspec.json.Decoder(Reached)
+_OF_NAMES: Final[dict[Kind, msgspec.json.Decoder[Any]]] = {
+    Kind.STOP: _HALTS,
+    Kind.HOLD: _HALTS,
+    Kind.SEGMENT: _SEGMENTS,
+    Kind.REACHED: _REACHED,
+}
 
 
 def encode(entry: Entry) -> bytes:
@@ -130,7 +151,7 @@ def parse_key(key: bytes | None) -> Subject | Name:
     parts = key.decode("utf-8", "replace").split("/")
     try:
         kind = Kind(parts[0])
-        if kind in (Kind.STOP, Kind.HOLD, Kind.SEGMENT):
+        if kind in _OF_NAMES:
             name = key.decode().partition("/")[2]
             if kind is Kind.SEGMENT:
                 return Name(kind, check_segment_name(name, "key"))
@@ -143,7 +164,7 @@ def parse_key(key: bytes | None) -> Subject | Name:
     raise InvalidInput(
         Reason.KEY_INVALID,
         "the key is none of pause/<app>/<platform>/<lane>, breaker/<app>/<platform>, stop/<broadcast>,"
-        " hold/<broadcast>, segment/<name>",
+        " hold/<broadcast>, segment/<name>, reached/<app>/<host>",
         "key",
     )
 
@@ -152,7 +173,8 @@ def decode(subject: Subject | Name, value: bytes) -> Entry:
     """Raises InvalidInput (not_json, unknown_field, invalid_field)."""
     try:
         if isinstance(subject, Name):
-            return (_SEGMENTS if subject.kind is Kind.SEGMENT else _HALTS).decode(value)
+            entry: Entry = _OF_NAMES[subject.kind].decode(value)
+            return entry
         if subject.kind is Kind.PAUSE:
             return _PAUSES.decode(value)
         breaker = _BREAKERS.decode(value)

@@ -15,7 +15,19 @@ from pushcast.model.audience import Node
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.wire.audiences import parse_where
-from pushcast.wire.control import Breaker, Entry, Halt, Kind, Name, Pause, Segment, Subject, decode, parse_key
+from pushcast.wire.control import (
+    Breaker,
+    Entry,
+    Halt,
+    Kind,
+    Name,
+    Pause,
+    Reached,
+    Segment,
+    Subject,
+    decode,
+    parse_key,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +74,7 @@ class ControlState:
         self.stops: dict[str, Halt] = {}  # by broadcast id
         self.holds: dict[str, Halt] = {}
         self.segments: dict[str, Node] = {}
+        self.reached: dict[str, Reached] = {}  # by app and host: push services that answered after they were given up
         self._paused: set[tuple[str, str, str]] = set()  # app, platform, lane
         self._windows: dict[tuple[str, str], list[tuple[int, int | None]]] = {}  # began, ended
         self._callbacks: list[Callable[[Change], None]] = []
@@ -122,12 +135,21 @@ class ControlState:
         return self.segments.get(name)
 
     def _name(self, subject: Name, entry: Entry | None) -> None:
-        kinds: dict[Kind, dict[str, Any]] = {Kind.STOP: self.stops, Kind.HOLD: self.holds, Kind.SEGMENT: self.segments}
+        kinds: dict[Kind, dict[str, Any]] = {
+            Kind.STOP: self.stops,
+            Kind.HOLD: self.holds,
+            Kind.SEGMENT: self.segments,
+            Kind.REACHED: self.reached,
+        }
         known = kinds[subject.kind]
         if entry is None:
             known.pop(subject.name, None)
             return
         if subject.name not in known and len(known) >= MAX_NAMES:
+            if subject.kind is Kind.REACHED:  # what was announced long ago ends no hold any more
+                del known[next(iter(known))]
+                known[subject.name] = entry
+                return
             raise InvalidInput("too_many", f"more than {MAX_NAMES} records of {subject.kind}/ are not remembered")
         known[subject.name] = parse_where(entry.where, "where") if isinstance(entry, Segment) else entry
 

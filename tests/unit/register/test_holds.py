@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from base64 import urlsafe_b64encode
 
 import orjson
 import pytest
@@ -12,7 +13,8 @@ from pushcast.model.words import Platform
 from pushcast.register.holding import GRACE_SECONDS, PULSE_SECONDS, SILENT_SECONDS, WAITING_SECONDS
 from pushcast.register.rows import REASON, STEP
 from pushcast.stream.batch import TP
-from pushcast.wire.control import Breaker, Kind, Subject, encode
+from pushcast.wire.addresses import Subscription, canonical_address
+from pushcast.wire.control import Breaker, Kind, Reached, Subject, encode, reached
 from pushcast.wire.devices import decode_row
 from pushcast.wire.headers import CE_ID, first
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
@@ -22,6 +24,10 @@ from unit.register.twin import HOLD_SECONDS, PARTITIONS, T0, Harness, TwinKafka,
 TOKEN = "ab12" * 16
 USER = b"user-1"
 HOME = partition_of(USER, PARTITIONS)
+
+
+def base64url(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def register(device: str = "d-1", token: str = TOKEN, at: int = T0 - 1000) -> bytes:
@@ -110,6 +116,36 @@ async def test_a_replayed_registration_from_before_the_verdict_saves_nothing() -
     assert states(harness) == {"d-1": "suspended"}
     await harness.pass_time()
     assert states(harness) == {}
+
+
+@pytest.mark.parametrize(
+    ("app", "host", "at", "state"),
+    [
+        ("news", "push.example", T0 - 5, {"d-1": "active"}),
+        ("news", "push.example", T0 - 6, {}),
+        ("chat", "push.example", T0, {}),
+        ("news", "other.example", T0, {}),
+    ],
+    ids=["answered", "answered before the verdict", "another app's", "another host"],
+)
+async def test_a_push_service_that_answers_after_it_was_given_up_gets_its_devices_back(
+    app: str, host: str, at: int, state: dict[str, str]
+) -> None:
+    """Rulings I.9: put back by the first success."""
+    key = base64url(b"\4" + bytes(64))
+    subscription = {"endpoint": "https://push.example/x", "p256dh": key, "auth": base64url(bytes(16))}
+    address = canonical_address(Platform.WEBPUSH, None, None, Subscription(**subscription))[1]
+    event = {"op": "register", "app": "news", "device": "d-1", "platform": "webpush", "subscription": subscription}
+    harness = Harness()
+    await harness.change((USER, orjson.dumps({**event, "at": T0 - 1000})))
+    verdict = invalid(platform="webpush", token_hash=token_hash(address), reason="endpoint_unreachable")
+    await harness.feed(TOKEN_INVALID, (USER, verdict))
+    await harness.follow_holds(HOME)
+    assert states(harness) == {"d-1": "suspended"}
+    harness.control.apply(reached(app, host).key(), encode(Reached(at)))
+    await harness.pass_time()
+    assert states(harness) == state
+    assert told(harness)[-1] == (("lifted", "endpoint_answered") if state else ("removed", "endpoint_unreachable"))
 
 
 async def test_a_breaker_that_opens_lifts_every_suspension_of_its_app_and_platform_at_once() -> None:

@@ -13,7 +13,7 @@ from pushcast.model.device import AddressKind
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import token_hash
 from pushcast.model.words import Platform
-from pushcast.wire.addresses import Subscription, canonical_address
+from pushcast.wire.addresses import Subscription, canonical_address, host_of
 
 RAW = bytes(range(200, 232))
 POINT = b"\4" + b"\xfe" * 64
@@ -128,3 +128,19 @@ def test_what_is_no_subscription_is_refused_by_its_field(given: dict[str, Any], 
 def test_each_platform_names_what_it_takes(platform: Platform) -> None:
     with pytest.raises(InvalidInput, match=f"{platform} needs exactly one of"):
         canonical_address(platform, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        (b'{"endpoint":"https://Push.Example:8443/x?y"}', "push.example"),
+        (b'{"endpoint":"https://[::1]:1/x"}', "::1"),
+        (b'{"endpoint":"x"}', None),
+        (b'{"endpoint":"https://[/"}', None),
+        (b"{}", None),
+        (b"[1]", None),
+        (b"ab" * 32, None),
+    ],
+)
+def test_the_push_service_of_a_stored_subscription(address: bytes, host: str | None) -> None:
+    assert host_of(address) == host

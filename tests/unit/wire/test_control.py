@@ -7,7 +7,20 @@ import pytest
 from pushcast.model.audience import Locale
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
-from pushcast.wire.control import Breaker, Halt, Kind, Name, Pause, Segment, Subject, decode, encode, parse_key
+from pushcast.wire.control import (
+    Breaker,
+    Halt,
+    Kind,
+    Name,
+    Pause,
+    Reached,
+    Segment,
+    Subject,
+    decode,
+    encode,
+    parse_key,
+    reached,
+)
 from pushcast.wire.control_state import MAX_ENTRIES, MAX_WINDOWS, Change, ControlState, Event
 
 APNS = Platform.APNS
@@ -202,6 +215,16 @@ def test_stops_holds_and_segments_have_one_name_with_or_without_slashes() -> Non
     state.apply(b"segment/de", encode(Segment({"locale": "de"})))
     assert state.segment("de") == Locale("de")
     assert state.segment("fr") is None
+    assert not state.ignored
+
+
+def test_a_push_service_that_answers_again_is_known_by_app_and_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = ControlState()
+    state.apply(reached("news", "push.example:8443").key(), encode(Reached(7, "sender-1")))
+    assert state.reached == {"news/push.example:8443": Reached(7, "sender-1")}
+    monkeypatch.setattr("pushcast.wire.control_state.MAX_NAMES", 1)
+    state.apply(reached("news", "other.example").key(), encode(Reached(8)))
+    assert state.reached == {"news/other.example": Reached(8)}, "the one that was heard of longest ago is forgotten"
     assert not state.ignored
 
 

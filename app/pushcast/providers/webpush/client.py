@@ -45,6 +45,10 @@ _MAX_ID_CHARS: Final = 128
 OnFault = Callable[[ConnectionFault], None]
 
 
+def _nobody(host: str) -> None:
+    """Hears of hosts in a process that does not announce them (a benchmark, a test)."""
+
+
 class _Push(NamedTuple):
     target: int  # index into message.targets
     subscription: Subscription
@@ -96,11 +100,16 @@ class WebpushProvider:
         self._templates = Templates()
         self._collapse_by = collapse_by
         self._unreachable = Unreachable()
+        self._on_reached: Callable[[str], None] = _nobody
 
     @property
     def slow(self) -> bool:
         """Any of the push services in use is."""
         return self._listed.slow or self._others.slow
+
+    def tell_reached(self, told: Callable[[str], None]) -> None:
+        """See `port.GivesUpHosts`."""
+        self._on_reached = told
 
     def pools(self) -> list[PoolStats]:
         """One for each push service in use."""
@@ -211,7 +220,8 @@ class WebpushProvider:
             now = self._clock.monotonic_seconds()
             for position, (target, disposition, reason, status, *_) in enumerate(results):
                 if status is not None:
-                    self._unreachable.answered(host, now)
+                    if self._unreachable.answered(host, now):
+                        self._on_reached(host)
                     break
                 if (
                     disposition is Disposition.UNSENT

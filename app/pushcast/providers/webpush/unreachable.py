@@ -11,7 +11,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
-REASON: Final = "endpoint_unreachable"
+from pushcast.model.words import Reason
+
+REASON: Final = str(Reason.ENDPOINT_UNREACHABLE)
 LEAST_NOTIFICATIONS: Final = 5
 LEAST_SECONDS: Final = 86_400.0
 #: So long an answer of another host shows that our own network works.
@@ -37,6 +39,7 @@ class _Host:
     fails: bool  # the last that was heard of it is a refusal
     since: float | None = None  # the first failure that counts
     notifications: set[str] = field(default_factory=set)  # of the failures that count, at most LEAST_NOTIFICATIONS
+    given_up: bool = False
 
 
 class Unreachable:
@@ -53,9 +56,11 @@ class Unreachable:
         known.heard_at = now
         self._heard(host, known)
 
-    def answered(self, host: str, now: float) -> None:
-        """Any answer clears it."""
+    def answered(self, host: str, now: float) -> bool:
+        """Any answer clears it. True: the host had been given up, so what that cost is to be put back."""
+        known = self._hosts.get(host)
         self._heard(host, _Host(now, fails=False))
+        return known is not None and known.given_up
 
     def failed(self, host: str, notification_id: str, now: float) -> bool:
         """A push of this notification found no connection. True: no push ever will.
@@ -75,7 +80,9 @@ class Unreachable:
         if len(known.notifications) < LEAST_NOTIFICATIONS:
             known.notifications.add(notification_id)
         enough = len(known.notifications) >= LEAST_NOTIFICATIONS and now - known.since >= LEAST_SECONDS
-        return enough and failing < answering
+        given_up = enough and failing < answering
+        known.given_up |= given_up
+        return given_up
 
     def _others(self, but: str, now: float) -> tuple[int, int]:
         """How many other hosts answered and how many failed, of those that were heard of within WITNESS_SECONDS."""

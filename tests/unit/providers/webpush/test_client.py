@@ -91,6 +91,7 @@ class Lab:
         self.clock = ManualClock(NOW_MS)
         self.engines: dict[str, FakeEngine] = {}
         self.resolved: list[str] = []
+        self.addresses = addresses
 
         async def resolve(host: str, port: int) -> Sequence[tuple[int, Address]]:
             self.resolved.append(host)
@@ -165,7 +166,7 @@ async def test_a_name_that_does_not_resolve_is_for_later(key_file: Path) -> None
 async def test_connections_dial_with_the_checking_resolver(key_file: Path) -> None:
     names = {"push.other.example": "8.8.8.8"}
     lab = Lab(key_file, [answer(201)], names)
-    await lab.send([OTHER])
+    await lab.send([OTHER], expires_at=[NOW_MS + 10**9])
     names["push.other.example"] = "10.0.0.1"  # rebound after the first look
     with pytest.raises(AddressRefused):
         await lab.engines["push.other.example"].resolver("push.other.example", 443)
@@ -271,5 +272,10 @@ async def test_a_service_whose_name_does_not_exist_is_given_up_after_a_day(
         lab.clock.advance(86_400 / 5)
     found = [(result.disposition.value, result.reason) for result in results]
     assert found == [("unsent", "connection_failed")] * 5 + [last]
+    reached: list[str] = []
+    lab.provider.tell_reached(reached.append)
+    lab.addresses["push.other.example"] = "93.184.215.14"
+    await lab.send([OTHER], expires_at=[NOW_MS + 10**9])
+    assert reached == (["push.other.example"] if other_name else []), "what was given up answers: it is told"
     if other_name:  # REGISTER takes the time of the try for the provider's
         assert results[-1].sent_at == results[-1].answered_at > 0

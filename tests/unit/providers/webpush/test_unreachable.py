@@ -51,6 +51,16 @@ def test_an_answer_begins_it_anew() -> None:
     assert verdicts(hosts, [DAY, DAY + 1, DAY + 2, DAY + 3, DAY + 4, DAY + 5]) == [False] * 6
 
 
+def test_the_first_answer_of_a_host_that_was_given_up_is_told_once() -> None:
+    """Rulings I.9: put back by the first success."""
+    hosts = Unreachable()
+    assert not hosts.answered(GONE, 0)
+    verdicts(hosts, [1, 2, 3, 4, 5])
+    assert not hosts.answered(GONE, 6), "it had failed, and was not given up"
+    assert verdicts(hosts, [7, 8, 9, 10, 11, DAY + 7])[-1]
+    assert [hosts.answered(GONE, DAY + 8), hosts.answered(GONE, DAY + 9)] == [True, False]
+
+
 def test_without_another_host_that_answers_nothing_counts() -> None:
     hosts = Unreachable()
     assert verdicts(hosts, [hour * 3600.0 for hour in range(100)], witness=False) == [False] * 100
