@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -40,6 +41,7 @@ class Folder:
 
     path: Path
     process: subprocess.Popen[str]
+    said: str  # what `up` printed
 
     def shell(self, text: str) -> str:
         """Runs a block as pasted, each line for itself; fails with what it said. Returns its stdout."""
@@ -83,7 +85,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
     try:
         said = _until_up(process)
         assert "Everything is up" in said, process.stderr.read()
-        yield Folder(path, process)
+        yield Folder(path, process, said)
     finally:
         process.terminate()
         process.wait(UP_SECONDS)
@@ -107,6 +109,14 @@ def test_the_commands_that_the_readme_shows_beside_it_work_when_pasted_as_a_bloc
         assert f"{platform} u1-{platform}: accepted" in said
     assert "apns d1: accepted" in said
     assert "balanced             True" in said
+
+
+def test_the_curl_line_that_up_prints_reaches_the_first_user(up: Folder) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("no curl on the path: the line that `up` prints is not run")
+    said = json.loads(up.shell(up.said[up.said.index("  curl ") :].split("\n\n")[0]))
+    assert said["record"].startswith("push.notification.normal.v1/")
+    up.accepted(said["id"])
 
 
 def test_the_python_producer_of_the_readme_reaches_the_first_user(up: Folder) -> None:

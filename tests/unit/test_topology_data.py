@@ -61,7 +61,7 @@ def test_every_name_that_stages_use_is_in_the_topology_and_none_is_left_over() -
     used |= {names.TOKEN_HOLD}
     used |= {names.CONTROL, names.WHERE}
     used |= {name for lane in Lane for name in (names.broadcast(lane), names.walk(lane))}
-    used |= {names.CONTROL, names.CANCEL}
+    used |= {names.CONTROL, names.CANCEL, names.API_KEY}
     used |= {names.notification(lane) for lane in Lane}
     used |= {names.send(platform, lane) for platform in Platform for lane in Lane}
     used |= {names.retry(delay) for delay in get_args(names.RetryDelay)}
@@ -104,8 +104,8 @@ def test_cleanup_and_retention_are_those_of_the_contract(topic: str, cleanup: st
     assert settings.get("retention.ms") == (None if retention_ms is None else str(retention_ms))
 
 
-def test_only_control_whereabouts_and_broadcasts_are_not_co_partitioned() -> None:
-    single = {names.CONTROL, names.WHERE, *map(names.broadcast, Lane)}
+def test_only_what_is_read_whole_and_broadcasts_are_not_co_partitioned() -> None:
+    single = {names.CONTROL, names.WHERE, names.API_KEY, *map(names.broadcast, Lane)}
     found = {topic.name for topic in load_topology().topics if not topic.co_partitioned}
     assert found == single | set(map(names.dead_letter, single))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import typer
@@ -44,16 +44,9 @@ def import_(
 def show(user: str, output: OutputOption = Output.text) -> None:
     """The user's devices, read from the compacted topic. Tokens are shown by their hash only."""
     from pushcast.kafka.intake import rows_of_user
-    from pushcast.wire.times import rfc3339
+    from pushcast.wire.devices import shown
 
-    rows: list[dict[str, Any]] = rows_of_user(connect_by_user(), user)
-    for row in rows:
-        row.pop("address")
-        for name in ("token_hash", "token_hash_before", "content_key"):
-            row[name] = None if row[name] is None else row[name].hex()
-        for name in row:
-            if name.endswith(("_at", "_since")) and row[name] is not None:
-                row[name] = rfc3339(row[name])
+    rows = [shown(row) for row in rows_of_user(connect_by_user(), user)]
     if output is Output.json:
         print_json(rows)
     else:

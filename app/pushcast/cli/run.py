@@ -20,6 +20,7 @@ class Role(StrEnum):
     sender = "sender"
     settler = "settler"
     keeper = "keeper"
+    gateway = "gateway"
 
 
 def run(
@@ -56,6 +57,12 @@ def run(
 
         plans = (compact if one_process else processes)(settings, lanes, platforms)
         raise typer.Exit(supervise(settings, plans))
+    if Role.gateway in roles:
+        if roles != [Role.gateway]:
+            raise typer.BadParameter("the gateway has a process of its own: name no other role beside it")
+        from pushcast.runtime.gateway import run_gateway
+
+        raise typer.Exit(run_gateway(settings))
     from pushcast.runtime.process import run_roles
 
     raise typer.Exit(run_roles(settings, [role.value for role in roles], lanes, platforms, slot, since, ready_fd))

@@ -173,6 +173,26 @@ class Observe(Strict):
     log_json: bool | None = None  # None: JSON lines, text where stderr is a terminal
 
 
+class Gateway(Strict):
+    """The HTTP door. `run all` opens it where this section stands in the configuration."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)  # 0: a free one, shown in the log
+    certificate_file: Path | None = None  # PEM; without it the connection is plain: for loopback, or behind a balancer
+    key_file: Path | None = None
+    keys_file: Path | None = None  # API keys as JSON, for the first one: {"<key id>": {…}}
+    ack_seconds: float = Field(default=10.0, gt=0, le=60)  # how long an answer waits for Kafka
+    request_seconds: float = Field(default=10.0, gt=0, le=300)  # in which the head, and the body, must have come
+    max_connections: int = Field(default=2048, ge=1, le=100_000)
+    max_connections_per_address: int = Field(default=256, ge=1, le=100_000)
+
+    @model_validator(mode="after")
+    def _certificate_with_its_key(self) -> Self:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file belong together: set both")
+        return self
+
+
 class Settings(BaseSettings):
     """Everything a role needs to know. Immutable once loaded."""
 
@@ -192,6 +212,7 @@ class Settings(BaseSettings):
     classes: dict[Name, Class] = {}
     apps: dict[Name, App] = {}
     observe: Observe = Observe()
+    gateway: Gateway | None = None
     data_dir: Path = Path(".pushcast")
 
     @model_validator(mode="before")

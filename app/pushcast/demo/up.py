@@ -7,6 +7,7 @@ import random
 import shlex
 import shutil
 import signal
+import socket
 import sys
 import threading
 import time
@@ -25,6 +26,7 @@ from pushcast.kafka import embedded
 from pushcast.model.errors import ConfigurationError, PushcastError
 from pushcast.model.words import Lane
 from pushcast.transport.folders import FolderLocks, holder
+from pushcast.wire.api_keys import ApiKey, Hash, Scope, encode_record, new_key
 
 HOME: Final = Path(".pushcast/up")
 APP: Final = "news"
@@ -38,6 +40,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     }
 }
 CHECK_SECONDS: Final = 1.0
+GATEWAY_PORT: Final = 8080
 #: Roles, simulators and a broker end one after the other, each within its own bound.
 DOWN_SECONDS: Final = 180.0
 POLL_SECONDS: Final = 0.1
@@ -88,18 +91,19 @@ def up(place: Place, platforms: Sequence[str], say: Say, stop: threading.Event, 
         raise ConfigurationError(f"it is up in this folder already (pid {pid}); `pushcast down` stops it")
     place.require_ours()
     locks = FolderLocks([place.home])
+    door = open_door(place.home)
     options = Options(
         platforms=platforms,
         apps=[APP],
         transient_errors=0.0,
         home=place.home,
         config_file=place.config_file,
-        sections=SECTIONS,
+        sections={**SECTIONS, "gateway": {"port": door.port, "keys_file": str(door.keys_file)}},
     )
     try:
         with World(say, options) as world:
             _register_first_user(world)
-            sys.stdout.write(guide(command(), platforms, str(world.log_file.name)))
+            sys.stdout.write(guide(command(), platforms, str(world.log_file.name), door))
             sys.stdout.flush()
             started.set()
             while not stop.wait(CHECK_SECONDS):
@@ -122,7 +126,34 @@ def down(place: Place, data: bool, say: Say) -> bool:
     return any(stopped)
 
 
-def guide(command: str, platforms: Sequence[str], log_file: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where the HTTP gateway of `up` listens, and a key that may do everything."""
+
+    port: int
+    key: str
+    keys_file: Path
+
+
+def open_door(home: Path) -> Door:
+    """A free port, 8080 when it is, and a new key; the key's record is written to a file for the gateway."""
+    key_id, key, digest = new_key()
+    record = ApiKey(tuple(Scope), (Hash(digest, time.time_ns() // 1_000_000),), label="pushcast up")
+    keys_file = home / "keys.json"
+    keys_file.write_bytes(b'{"%b":%b}' % (key_id.encode(), encode_record(record)))
+    return Door(_free_port(), key, keys_file)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        for port in (GATEWAY_PORT, 0):
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                break
+        return int(probe.getsockname()[1])
+
+
+def guide(command: str, platforms: Sequence[str], log_file: str, door: Door) -> str:
     """What to try now. Each command works as it stands, in the same folder."""
     return f"""
 Everything is up. User {USER} has a device of app {APP} on {", ".join(platforms)}. In another terminal, in this folder:
@@ -130,6 +161,8 @@ Everything is up. User {USER} has a device of app {APP} on {", ".join(platforms)
   {command} send --user {USER} --app {APP} --title "Goal!" --body "1:0" --wait
   {command} status
   {command} audit
+  curl http://127.0.0.1:{door.port}/v1/notifications -H "Authorization: Bearer {door.key}" \\
+    -H "Content-Type: application/json" -d '{{"user":"{USER}","app":"{APP}","title":"Goal!"}}'
 
 Logs of the roles: {log_file}. Ctrl-C stops everything, and so does `{command} down`.
 """

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -22,7 +22,6 @@ from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.errors import KafkaLayerError
 from pushcast.stream.ports import Fatal
 from pushcast.wire import topics
-from pushcast.wire.control_state import ControlState
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +40,19 @@ _SLICE_RECORDS = 500
 Pair = tuple[bytes | None, bytes | None]
 
 
+class Followed(Protocol):
+    """What records amount to. `live`: everything that was there at the start is applied. `current_at`: when all that
+    was written was known, in CLOCK_BOOTTIME seconds."""
+
+    live: bool
+    current_at: float
+
+    def apply(self, key: bytes | None, value: bytes | None, /) -> object:
+        """Takes the next record."""
+
+
 class ControlUnreadable(KafkaLayerError):
-    """The control topic could not be read whole, so the process does not know what is paused and must not work."""
+    """The topic could not be read whole, so the process does not know what is paused, or valid, and must not work."""
 
 
 class ControlTail:
@@ -56,7 +66,7 @@ class ControlTail:
         self,
         bootstrap_servers: str,
         security: KafkaSecurity | None,
-        state: ControlState,
+        state: Followed,
         *,
         fatal: Fatal,
         topic: str = topics.CONTROL,
@@ -90,7 +100,7 @@ class ControlTail:
             await self.close()
             raise ControlUnreadable(
                 f"{self._topic} was not read within {timeout_seconds:.0f} s ({self._trouble or 'no answer'}): "
-                "without it the process does not know what is paused"
+                "without it the process does not know what holds"
             ) from None
         except ControlUnreadable:
             await self.close()

@@ -1,4 +1,4 @@
-"""What the command line does with the control topic: reads it whole, and writes single records."""
+"""What the command line does with topics that every process reads whole: reads them, and writes single records."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, Message
 
 from pushcast.config.settings import Settings
 from pushcast.kafka.clients import client_config, open_producer
-from pushcast.kafka.control import ControlTail
+from pushcast.kafka.control import ControlTail, Followed
 from pushcast.stream.errors import KafkaLayerError
 from pushcast.wire import topics
 from pushcast.wire.control import Pause, Subject, encode
@@ -20,12 +20,18 @@ WRITE_SECONDS: Final = 15.0
 
 
 class ControlNotWritten(KafkaLayerError):
-    """Kafka did not take the record in time: nothing is paused or resumed, or it is not known."""
+    """Kafka did not take the record in time: nothing has changed, or it is not known."""
 
 
 def read_state(settings: Settings, topic: str = topics.CONTROL) -> ControlState:
     """What holds now. Blocks. Raises ControlUnreadable."""
     state = ControlState()
+    read_whole(settings, topic, state)
+    return state
+
+
+def read_whole(settings: Settings, topic: str, state: Followed) -> None:
+    """Applies every record of a topic with one partition. Blocks. Raises ControlUnreadable."""
 
     def failed(_: str, error: BaseException) -> None:
         raise error
@@ -36,11 +42,15 @@ def read_state(settings: Settings, topic: str = topics.CONTROL) -> ControlState:
         await tail.close()
 
     asyncio.run(read())
-    return state
 
 
 def write(settings: Settings, subject: Subject, pause: Pause | None, topic: str = topics.CONTROL) -> None:
     """Pauses, or with None resumes. Blocks until Kafka has it. Raises ControlNotWritten."""
+    write_record(settings, topic, subject.key(), None if pause is None else encode(pause))
+
+
+def write_record(settings: Settings, topic: str, key: bytes, value: bytes | None) -> None:
+    """Writes one record to a topic with one partition. Blocks until Kafka has it. Raises ControlNotWritten."""
     refused: list[str] = []
 
     def delivered(error: KafkaError | None, _: Message) -> None:
@@ -49,8 +59,7 @@ def write(settings: Settings, subject: Subject, pause: Pause | None, topic: str 
 
     client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
     producer = open_producer(client, message_timeout_ms=int(WRITE_SECONDS * 1000))
-    value = None if pause is None else encode(pause)
-    producer.produce(topic, value, subject.key(), 0, on_delivery=delivered)
+    producer.produce(topic, value, key, 0, on_delivery=delivered)
     left = producer.flush(WRITE_SECONDS + 1)
     if left or refused:
         raise ControlNotWritten(f"{topic} did not take the record: {refused[0] if refused else 'no answer'}")

@@ -42,18 +42,24 @@ def processes(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Pla
         plans.append(ProcessPlan(f"planner-{lane}", ("planner", *common), nice, apart))
         if senders:
             plans.append(ProcessPlan(f"sender-{lane}", ("sender", *common, *_options(senders)), nice, apart))
-    return plans
+    return [*plans, *_doors(settings)]
 
 
 def compact(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[ProcessPlan]:
-    """One process for everything, with the slots of `processes`: a machine may change between both.
+    """One process for every stage, with the slots of `processes`: a machine may change between both.
 
     It takes a third of the memory. Lanes then share a loop and an OS priority, and an error that ends a role ends all.
     """
     senders = _sent_to(settings, platforms)
     roles = ("registrar", "planner", *(("sender", "settler") if senders else ()), "keeper")
     chosen = tuple(part for lane in lanes for part in ("--lane", lane.value))
-    return [ProcessPlan("-".join(roles), (*roles, "--slot", SLOT, *chosen, *_options(senders)))]
+    plan = ProcessPlan("-".join(roles), (*roles, "--slot", SLOT, *chosen, *_options(senders)))
+    return [plan, *_doors(settings)]
+
+
+def _doors(settings: Settings) -> list[ProcessPlan]:
+    """Where the configuration has them: they take memory, and whoever has Kafka needs none."""
+    return [] if settings.gateway is None else [ProcessPlan("gateway", ("gateway",))]
 
 
 def _sent_to(settings: Settings, platforms: Sequence[Platform]) -> list[Platform]:

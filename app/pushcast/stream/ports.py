@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pushcast.stream.errors import RecordRefused
 from pushcast.wire.headers import Headers
+
+
+class Written(NamedTuple):
+    """Where Kafka has put a record."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    @property
+    def record(self) -> str:
+        """As answers to people name it."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
 
 
 class Barrier(Protocol):
@@ -73,5 +86,7 @@ class TimerHandle(Protocol):
 
 
 CallLater = Callable[[float, Callable[[], None]], TimerHandle]
+
+
 #: Told of an error that must end the process unacknowledged (`fatal.end_process`).
 Fatal = Callable[[str, BaseException], None]

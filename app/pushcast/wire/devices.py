@@ -15,7 +15,7 @@ from pushcast.wire.configured import unknown_app
 from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.keys import check_id
 from pushcast.wire.schemas import SchemaSource, avro_type
-from pushcast.wire.times import check_event_time, to_ms
+from pushcast.wire.times import check_event_time, rfc3339, to_ms
 
 MAX_TOPICS = 200
 MAX_TAGS = 50
@@ -38,6 +38,10 @@ class _Raw(msgspec.Struct, forbid_unknown_fields=True):
     purpose: Purpose | None = None
     tags: dict[str, str] | None = None
     at: int | str | None = None
+
+
+#: The JSON form, for documents that are generated from it.
+JSON_FORM = _Raw
 
 
 class DeviceChangeDecoder:
@@ -132,3 +136,14 @@ def decode_row(value: bytes) -> DeviceRow:
 def row_columns(value: bytes) -> dict[str, Any]:
     """The row as a plain dict: what the planner's hot path reads."""
     return _ROW.decode(value)
+
+
+def shown(row: dict[str, Any]) -> dict[str, Any]:
+    """A row for people: without its address, hashes as hexadecimal, times as RFC 3339."""
+    told = {name: value for name, value in row.items() if name != "address"}
+    for name, value in told.items():
+        if isinstance(value, bytes):
+            told[name] = value.hex()
+        elif value is not None and name.endswith(("_at", "_since")):
+            told[name] = rfc3339(value)
+    return told

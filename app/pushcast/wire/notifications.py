@@ -61,6 +61,10 @@ class _Raw(msgspec.Struct, forbid_unknown_fields=True):
     platforms: dict[str, dict[str, Any]] = {}
 
 
+#: The JSON form, for documents that are generated from it.
+JSON_FORM = _Raw
+
+
 class _Shared(NamedTuple):
     """What notifications of one campaign have in common, valid."""
 

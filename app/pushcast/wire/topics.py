@@ -19,6 +19,7 @@ CONTROL: Final = "push.control.v1"
 WALKED: Final = "push.walked.v1"
 WHERE: Final = "push.where.v1"
 CANCEL: Final = "push.cancel.v1"
+API_KEY: Final = "push.key.v1"
 
 #: The retry ladder, shortest first: the rung's name in its topic, and how long a record waits there.
 RETRY_DELAY_SECONDS: Final[dict[RetryDelay, int]] = {"10s": 10, "1m": 60, "5m": 300, "30m": 1800}

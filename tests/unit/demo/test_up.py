@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from pushcast.demo.up import Place, down, guide, up
+from pushcast.demo.up import Door, Place, down, guide, up
 from pushcast.demo.world import WRITTEN
 from pushcast.model.errors import ConfigurationError
 from pushcast.transport.folders import FolderLocks
@@ -17,6 +17,9 @@ from pushcast.transport.folders import FolderLocks
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path / ".pushcast" / "up", tmp_path / "pushcast.yaml")
+
+
+DOOR = Door(8080, "pc_key", Path("keys.json"))
 
 
 def silent(_: str) -> None:
@@ -65,7 +68,7 @@ def test_the_place_is_this_folder_and_the_configuration_where_the_environment_na
 
 
 def test_the_guide_names_commands_that_a_shell_takes() -> None:
-    text = guide("'/a b/pushcast'", ["apns", "fcm"], "roles.log")
+    text = guide("'/a b/pushcast'", ["apns", "fcm"], "roles.log", DOOR)
     send = next(line for line in text.splitlines() if "send" in line)
     assert shlex.split(send)[:4] == ["/a b/pushcast", "send", "--user", "u1"]
     assert "on apns, fcm" in text

@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from pushcast.observe.catalogue import isolation, kafka, keep, page, plan, process, provider, register, send, settle
+from pushcast.observe.catalogue import (
+    gateway,
+    isolation,
+    kafka,
+    keep,
+    page,
+    plan,
+    process,
+    provider,
+    register,
+    send,
+    settle,
+)
 from pushcast.observe.catalogue.metric import Kind, Label, Metric, MetricName
 
 __all__ = ["BY_NAME", "CATALOGUE", "Kind", "Label", "Metric", "MetricName", "render_docs"]
@@ -22,6 +34,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     *isolation.METRICS,
     *settle.METRICS,
     *keep.METRICS,
+    *gateway.METRICS,
 )
 
 BY_NAME: Final = {metric.name: metric for metric in CATALOGUE}

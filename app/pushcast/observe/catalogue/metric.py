@@ -23,9 +23,12 @@ class Label(StrEnum):
     OPERATION = "operation"  # of a device change
     OUTCOME = "outcome"
     PLATFORM = "platform"
+    POLICY = "policy"  # of a quota
     REASON = "reason"  # the word of receipts and dead letters
     RESULT = "result"
     ROLE = "role"
+    ROUTE = "route"  # of the HTTP API, as /openapi.json names it
+    STATUS = "status"  # of HTTP
     TOPIC = "topic"
     VERSION = "version"
 
@@ -98,6 +101,14 @@ class MetricName(StrEnum):
     PROVIDER_LATENCY = "pushcast_provider_latency_seconds"
     PROVIDER_LIMITED = "pushcast_provider_limited_pools"
     PROVIDER_CONNECTIONS_ENDED = "pushcast_provider_connections_ended_total"
+    GATEWAY_REQUESTS = "pushcast_gateway_requests_total"
+    GATEWAY_REQUEST_SECONDS = "pushcast_gateway_request_seconds"
+    GATEWAY_LIMITED = "pushcast_gateway_limited_total"
+    GATEWAY_CONNECTIONS_REFUSED = "pushcast_gateway_connections_refused_total"
+    GATEWAY_UNCONFIRMED = "pushcast_gateway_unconfirmed_records"
+    GATEWAY_OLDEST_UNCONFIRMED = "pushcast_gateway_oldest_unconfirmed_seconds"
+    GATEWAY_KEYS = "pushcast_gateway_keys"
+    GATEWAY_KEYS_IGNORED = "pushcast_gateway_key_records_ignored_total"
     LOOP_DELAY = "pushcast_loop_delay_seconds"
     LOG_LINES_SUPPRESSED = "pushcast_log_lines_suppressed_total"
     LABELS_REFUSED = "pushcast_label_values_refused_total"

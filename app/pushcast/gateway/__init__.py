@@ -1,0 +1,1 @@
+"""The HTTP door: what clients send by HTTP is checked as the stages check it, and answered when Kafka has it."""

@@ -1,0 +1,117 @@
+"""Who asks, and what the key lets them do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from pushcast.gateway.keyring import Keyring
+from pushcast.gateway.limits import Standing, Window, Windows
+from pushcast.gateway.problems import Problem
+from pushcast.model.words import Lane
+from pushcast.wire.api_keys import ApiKey, Scope, parse_key
+
+#: RFC 6750 section 3
+CHALLENGE: Final = 'Bearer realm="pushcast"'
+#: Wrong keys of one address within a minute; more are refused without a look at them.
+WRONG_KEYS_PER_MINUTE: Final = 60
+#: https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ (revision 11)
+REQUESTS: Final = "requests"
+NOTIFICATIONS: Final = "notifications"
+
+
+class Caller(NamedTuple):
+    """A key that is valid."""
+
+    id: str
+    key: ApiKey
+
+    def may(self, scope: Scope) -> None:
+        """Raises Problem (scope_missing)."""
+        if scope not in self.key.scopes:
+            raise Problem("scope_missing", f"the key needs the scope {scope}")
+
+    def may_app(self, app: str | None) -> None:
+        """`app` None: every app of the user. Raises Problem (app_not_allowed)."""
+        if self.key.apps is not None and app not in self.key.apps:
+            wanted = "every app of the user" if app is None else f"app {app[:64]}"
+            raise Problem("app_not_allowed", f"the key is not for {wanted}; name one of its apps in `app`")
+
+    def may_send(self, app: str | None, klass: str, lane: Lane) -> None:
+        """Raises Problem (app_not_allowed, class_not_allowed, lane_not_allowed)."""
+        self.may_app(app)
+        if self.key.classes is not None and klass not in self.key.classes:
+            raise Problem("class_not_allowed", f"the key is not for class {klass[:64]}")
+        if self.key.lanes is not None and lane not in self.key.lanes:
+            raise Problem("lane_not_allowed", f"the key is not for lane {lane}, which class {klass[:64]} has")
+
+
+class Door:
+    """Lets callers in, and counts what they ask for."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._requests = Windows()
+        self._notifications = Windows()
+        self._wrong = Windows()
+        self.limited = {REQUESTS: 0, NOTIFICATIONS: 0, "address": 0}  # refusals by policy
+
+    def identify(self, authorization: str | None, address: str, now_ms: int, now_seconds: float) -> Caller:
+        """Raises Problem: no_key, key_refused, or quota_exceeded for an address that tries wrong keys."""
+        presented = None
+        if authorization is not None:
+            scheme, _, token = authorization.partition(" ")
+            presented = parse_key(token.strip()) if scheme.lower() == "bearer" else None
+        record = None if presented is None else self._keyring.find(presented, now_ms)
+        if presented is not None and record is not None:
+            return Caller(presented.id, record)
+        wrong = self._wrong.of(address, WRONG_KEYS_PER_MINUTE)
+        standing = wrong.standing(now_seconds)
+        if not standing.remaining:
+            self.limited["address"] += 1
+            raise _exceeded("address", standing)
+        wrong.take(1, now_seconds)
+        challenge = {"WWW-Authenticate": CHALLENGE}
+        if authorization is None:
+            raise Problem("no_key", "the header Authorization is missing", headers=challenge)
+        raise Problem("key_refused", "the key is unknown, disabled or expired", headers=challenge)
+
+    def admit(self, caller: Caller, notifications: int, now_seconds: float) -> dict[str, str]:
+        """Counts a request with so many notifications; returns the headers that tell what is left.
+
+        Raises Problem (quota_exceeded); nothing is counted then.
+        """
+        limits = caller.key.limits
+        windows = {REQUESTS: self._requests.of(caller.id, limits.requests_per_minute)}
+        wanted = {REQUESTS: 1}
+        if notifications:
+            windows[NOTIFICATIONS] = self._notifications.of(caller.id, limits.notifications_per_minute)
+            wanted[NOTIFICATIONS] = notifications
+        standings = {name: window.standing(now_seconds) for name, window in windows.items()}
+        for name, standing in standings.items():
+            if wanted[name] > standing.remaining:
+                self.limited[name] += 1
+                raise _exceeded(name, standing)
+        for name, window in windows.items():
+            window.take(wanted[name], now_seconds)
+        return _headers(windows, now_seconds)
+
+
+def _headers(windows: Mapping[str, Window], now_seconds: float) -> dict[str, str]:
+    standings = {name: window.standing(now_seconds) for name, window in windows.items()}
+    return {
+        "RateLimit-Policy": ", ".join(f'"{name}";q={found.quota};w=60' for name, found in standings.items()),
+        "RateLimit": ", ".join(
+            f'"{name}";r={found.remaining};t={found.reset_seconds}' for name, found in standings.items()
+        ),
+    }
+
+
+def _exceeded(policy: str, standing: Standing) -> Problem:
+    wait = max(1, standing.reset_seconds)
+    return Problem(
+        "quota_exceeded",
+        f"{policy}: {standing.quota} within 60 seconds, {standing.remaining} are left",
+        headers={"Retry-After": str(wait), "RateLimit": f'"{policy}";r={standing.remaining};t={wait}'},
+        more={"violated-policies": [policy]},
+    )

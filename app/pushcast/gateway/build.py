@@ -1,0 +1,136 @@
+"""The gateway's calls, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import orjson
+
+from pushcast.config.settings import Settings
+from pushcast.gateway.devices import Devices
+from pushcast.gateway.documents import Documents
+from pushcast.gateway.identity import Repeats
+from pushcast.gateway.notifications import Notifications, count_of
+from pushcast.gateway.openapi import document
+from pushcast.gateway.pauses import Pauses
+from pushcast.gateway.questions import Questions, Sources
+from pushcast.gateway.routes import BULK_BYTES, LINES_BYTES, SINGLE_BYTES, OpenRoute, Parameter, Route
+from pushcast.gateway.writing import Writer
+from pushcast.wire.api_keys import Scope
+from pushcast.wire.control_state import ControlState
+from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.notifications import ClassRule, NotificationDecoder
+
+
+class Calls(NamedTuple):
+    """Everything that the gateway answers."""
+
+    keyed: list[Route]
+    open: list[OpenRoute]
+
+
+def calls(
+    settings: Settings, writer: Writer, control: ControlState, sources: Sources, ready: Callable[[], list[str]]
+) -> Calls:
+    """Connects to nothing. `ready`: what is wrong with the process, one sentence each."""
+    rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
+    notes = Notifications(settings, NotificationDecoder(settings.apps, rules).decode, writer, Repeats())
+    devices = Devices(DeviceChangeDecoder(settings.apps).decode, writer)
+    pauses = Pauses(frozenset(settings.apps), control, writer)
+    keyed = [*_writes(notes, devices), *_control(pauses), *_reads(Questions(sources))]
+    documents = Documents(ready, cache(lambda: openapi(found)))
+    found = Calls(keyed, documents.routes())
+    return found
+
+
+def openapi(found: Calls) -> bytes:
+    """The document of these calls, one line for each member."""
+    return orjson.dumps(document(found.keyed, found.open), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _writes(notes: Notifications, devices: Devices) -> list[Route]:
+    send, write = Scope.NOTIFICATIONS_SEND, Scope.DEVICES_WRITE
+    bulk = {202: "All are written", 207: "Some are refused", 503: "Some are not confirmed; repeat with the same ids"}
+    return [
+        Route(
+            "POST", "/v1/notifications", "send", send, notes.send, "Sends a notification to a user's devices",
+            max_bytes=SINGLE_BYTES, body="Notification", notifications=lambda _: 1,
+        ),
+        Route(
+            "POST", "/v1/notifications/bulk", "send_bulk", send, notes.bulk, "Sends up to 1,000, or 10,000 as lines",
+            max_bytes=BULK_BYTES, max_lines_bytes=LINES_BYTES, body="NotificationList", answers=bulk,
+            query=(Parameter("atomic", "Write nothing unless all are valid.", type="boolean"),),
+            notifications=count_of,
+        ),
+        Route(
+            "POST", "/v1/notify/{user}", "notify", send, notes.notify, "Sends the text in the body",
+            max_bytes=SINGLE_BYTES, body="text", text=True, notifications=lambda _: 1,
+            query=(
+                Parameter("app", "App; absent: all apps of the user."),
+                Parameter("class", "Class; absent: default."),
+                Parameter("title", "First line."),
+            ),
+        ),
+        Route(
+            "PUT", "/v1/users/{user}/devices/{app}/{device}", "put_device", write, devices.put,
+            "Registers or refreshes a device", max_bytes=SINGLE_BYTES, body="Device",
+        ),
+        Route(
+            "DELETE", "/v1/users/{user}/devices/{app}/{device}", "delete_device", write, devices.delete,
+            "Logs a device out",
+        ),
+        Route("DELETE", "/v1/users/{user}", "forget_user", write, devices.forget, "Forgets a user's devices"),
+        Route(
+            "POST", "/v1/devices/bulk", "devices_bulk", write, devices.bulk, "Device changes, up to 1,000",
+            max_bytes=BULK_BYTES, max_lines_bytes=LINES_BYTES, body="DeviceList", answers=bulk,
+        ),
+    ]  # fmt: skip
+
+
+def _control(pauses: Pauses) -> list[Route]:
+    found = [
+        Route(
+            "GET",
+            "/v1/pauses",
+            "pauses",
+            Scope.CONTROL_READ,
+            pauses.list,
+            "Pauses and open breakers",
+            answers={200: "What holds now"},
+        )
+    ]
+    for path, name in (("/v1/pauses/{app}/{platform}", "pause"), ("/v1/pauses/{app}/{platform}/{lane}", "pause_lane")):
+        found += [
+            Route(
+                "PUT", path, name, Scope.CONTROL_WRITE, pauses.put, "Stops an app's pushes within 2 seconds",
+                max_bytes=SINGLE_BYTES, body="Comment", answers={200: "Paused"},
+            ),
+            Route(
+                "DELETE", path, f"{name}_end", Scope.CONTROL_WRITE, pauses.delete, "Resumes", answers={200: "Resumed"},
+            ),
+        ]  # fmt: skip
+    return found
+
+
+def _reads(questions: Questions) -> list[Route]:
+    return [
+        Route(
+            "GET", "/v1/users/{user}/why", "why", Scope.HISTORY_READ, questions.why,
+            "Why a push did or did not arrive, with its evidence", answers={200: "The answer"},
+            query=(
+                Parameter("notification", "Notification id.", required=True),
+                Parameter("device", "Only this device."),
+            ),
+        ),
+        Route(
+            "GET", "/v1/users/{user}/devices", "devices", Scope.HISTORY_READ, questions.devices,
+            "A user's devices, without tokens", answers={200: "The devices"},
+        ),
+        Route(
+            "GET", "/v1/dead-letters", "dead_letters", Scope.DLQ_READ, questions.letters,
+            "Dead letters, oldest first, without tokens", answers={200: "The letters"},
+            query=(Parameter("limit", "At most so many, 1 to 500.", type="integer"),),
+        ),
+    ]  # fmt: skip

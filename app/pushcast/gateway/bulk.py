@@ -1,0 +1,99 @@
+"""Many records in one request: each is checked and written by itself, and the worst decides the status."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from pushcast.gateway.events import Event, lines_of
+from pushcast.gateway.http import JSON, NDJSON, Answer, Request, answer
+from pushcast.gateway.problems import FieldError, Problem
+from pushcast.gateway.writing import Writer
+from pushcast.stream.ports import Written
+
+MAX_ITEMS: Final = 1000
+MAX_LINES: Final = 10_000
+
+
+@dataclass(slots=True)
+class Item:
+    """One of them on its way: checked (`event` and `topic`), put (`future`), or ended by a problem."""
+
+    index: int
+    id: str | None = None
+    topic: str = ""
+    event: Event | None = None
+    future: asyncio.Future[Written] | None = None
+    problem: Problem | None = None
+
+
+def require_type(request: Request, *types: str) -> None:
+    """Raises Problem (unsupported_media_type). A body without a type is taken for the first."""
+    if request.content_type not in ("", *types):
+        raise Problem("unsupported_media_type", f"the body is {request.content_type[:64]}; send {' or '.join(types)}")
+
+
+def items_of(request: Request, field: str) -> list[bytes]:
+    """The JSON of each: `{field: […]}` with at most 1,000, or lines of NDJSON, at most 10,000. Raises Problem."""
+    require_type(request, JSON, NDJSON)
+    if request.content_type == NDJSON:
+        found, limit = list(lines_of(request.body)), MAX_LINES
+    else:
+        found, limit = [bytes(raw) for raw in _array(request.body, field)], MAX_ITEMS
+    if len(found) > limit:
+        detail = f"{len(found)} {field}; at most {limit:,} in one request"
+        raise Problem("invalid_field", detail, errors=[FieldError(f"#/{field}", "invalid_field", detail)])
+    return found
+
+
+def _array(body: bytes, field: str) -> list[msgspec.Raw]:
+    try:
+        members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        if members.keys() != {field}:
+            raise Problem("bad_request", f'the body is not {{"{field}": […]}}')
+        return msgspec.json.decode(members[field], type=list[msgspec.Raw])
+    except msgspec.ValidationError:
+        raise Problem("bad_request", f'the body is not {{"{field}": […]}}') from None
+    except (msgspec.DecodeError, RecursionError):
+        raise Problem("invalid_json", "the body is not JSON") from None
+
+
+async def write_all(writer: Writer, items: Sequence[Item]) -> None:
+    """Writes those that are checked; returns when Kafka has confirmed them or the time is over.
+
+    Raises Problem when nothing should be written now; then nothing was.
+    """
+    writer.check()
+    for item in items:
+        if item.event is not None and item.problem is None:
+            try:
+                item.future = writer.put(item.topic, item.event.user, item.event.value)
+            except Problem as problem:
+                item.problem = problem
+    await writer.all_confirmed([item.future for item in items if item.future is not None])
+    for item in items:
+        if item.future is not None:
+            try:
+                writer.outcome(item.future)
+            except Problem as problem:
+                item.problem = problem
+
+
+def bulk_answer(items: Sequence[Item]) -> Answer:
+    """202: all confirmed. 207: some are refused. 503: some are not confirmed; they may be repeated with the same id."""
+    problems = [(item, item.problem) for item in items if item.problem is not None]
+    unknown = sum(1 for _, problem in problems if problem.status >= 500)
+    body: dict[str, Any] = {
+        "accepted": len(items) - len(problems),
+        "rejected": len(problems) - unknown,
+        "unknown": unknown,
+        "results": [
+            {"index": item.index, "id": item.id, "status": problem.status, "problem": problem.members()}
+            for item, problem in problems
+        ],
+    }
+    return answer(503, body, Retry_After="1") if unknown else answer(207 if problems else 202, body)

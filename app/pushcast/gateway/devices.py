@@ -1,0 +1,76 @@
+"""`/v1/users/{user}/devices/{app}/{device}`, `/v1/users/{user}`, `/v1/devices/bulk`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pushcast.gateway.access import Caller
+from pushcast.gateway.bulk import Item, bulk_answer, items_of, write_all
+from pushcast.gateway.events import Decode, Event, checked_user, decoded, plain_event, read_object, user_in
+from pushcast.gateway.http import Answer, Request, answer
+from pushcast.gateway.problems import FieldError, Problem
+from pushcast.gateway.writing import Writer
+from pushcast.model.device import DeviceChange, Operation
+from pushcast.wire import topics
+
+#: What the path says, and may not be said again otherwise.
+_OF_THE_PATH: Final = ("user", "app", "device", "op")
+
+
+class Devices:
+    """Writes device changes. The decoder is REGISTER's own."""
+
+    def __init__(self, decode: Decode, writer: Writer) -> None:
+        self._decode = decode
+        self._writer = writer
+
+    async def put(self, request: Request, caller: Caller) -> Answer:
+        """PUT /v1/users/{user}/devices/{app}/{device}: registers the device, or refreshes it."""
+        body = read_object(request.body)
+        for name in _OF_THE_PATH:
+            if name in body and body[name] != request.path.get(name, Operation.REGISTER):
+                detail = f"{name} differs from the path"
+                raise Problem("invalid_field", detail, errors=[FieldError(f"#/{name}", "invalid_field", detail)])
+        return await self._write(request, caller, body | {"op": Operation.REGISTER})
+
+    async def delete(self, request: Request, caller: Caller) -> Answer:
+        """DELETE /v1/users/{user}/devices/{app}/{device}: logs the device out."""
+        return await self._write(request, caller, {"op": Operation.UNREGISTER})
+
+    async def forget(self, request: Request, caller: Caller) -> Answer:
+        """DELETE /v1/users/{user}: all of the user's devices, in all apps."""
+        caller.may_app(None)
+        return await self._write(request, caller, {"op": Operation.FORGET_USER})
+
+    async def _write(self, request: Request, caller: Caller, fields: dict[str, Any]) -> Answer:
+        user = checked_user(request.path["user"])
+        where = {name: request.path[name] for name in ("app", "device") if name in request.path}
+        event = plain_event(user, where.get("device", ""), {**fields, **where})
+        change: DeviceChange = decoded(self._decode, event, request.now_ms)
+        if where:
+            caller.may_app(where["app"])
+        self._writer.check()
+        written = await self._writer.confirmed(self._writer.put(topics.DEVICE_CHANGED, user, event.value))
+        said = {"user": user, **where, "record": written.record}
+        return answer(202, said if change.topics is None else said | {"topics": list(change.topics)})
+
+    async def bulk(self, request: Request, caller: Caller) -> Answer:
+        """POST /v1/devices/bulk: objects as `pushcast device import` takes them."""
+        items = [
+            self._item(index, raw, caller, request.now_ms) for index, raw in enumerate(items_of(request, "devices"))
+        ]
+        await write_all(self._writer, items)
+        return bulk_answer(items)
+
+    def _item(self, index: int, raw: bytes, caller: Caller, now_ms: int) -> Item:
+        item = Item(index, topic=topics.DEVICE_CHANGED)
+        try:
+            body = read_object(raw)
+            item.id = str(body.get("device", ""))
+            event = Event(user_in(body), item.id, raw)
+            change: DeviceChange = decoded(self._decode, event, now_ms)
+            caller.may_app(change.app or None)
+            item.event = event
+        except Problem as problem:
+            item.problem = problem
+        return item

@@ -1,0 +1,75 @@
+"""Which keys are valid now: the records of `push.key.v1` and of the file for the first key. Pure."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from pushcast.model.errors import ConfigurationError, InvalidInput
+from pushcast.wire.api_keys import ApiKey, Presented, decode_id, decode_record
+
+logger = logging.getLogger(__name__)
+
+MAX_KEYS: Final = 10_000
+
+
+class Keyring:
+    """Apply records in their order. `ignored` counts records that change nothing, by reason; the first is logged.
+
+    `live`, `current_at`: as `kafka.control.ControlTail` keeps them.
+    """
+
+    def __init__(self, first: dict[str, ApiKey] | None = None) -> None:
+        """`first`: keys of the file; a record with the same id stands above them."""
+        self.live = False
+        self.current_at = math.inf
+        self.ignored: Counter[str] = Counter()
+        self._first = dict(first or {})
+        self._keys: dict[str, ApiKey] = {}
+
+    def __len__(self) -> int:
+        return len(self._first.keys() | self._keys.keys())
+
+    def records(self) -> dict[str, ApiKey]:
+        """Every key by its id."""
+        return self._first | self._keys
+
+    def apply(self, key: bytes | None, value: bytes | None) -> None:
+        """Takes the next record; one without a value ends the key."""
+        try:
+            key_id = decode_id(key)
+            if value is None:
+                self._keys.pop(key_id, None)
+                return
+            record = decode_record(value)
+            if len(self._keys) >= MAX_KEYS and key_id not in self._keys:
+                raise InvalidInput("too_many", f"more than {MAX_KEYS} keys are not remembered")
+        except InvalidInput as error:
+            if not self.ignored[error.reason]:
+                logger.warning("key records that are ignored: %s: %s", error.reason, error)
+            self.ignored[error.reason] += 1
+            return
+        self._keys[key_id] = record
+
+    def find(self, presented: Presented, now_ms: int) -> ApiKey | None:
+        """The key when its secret is right, and it is neither disabled nor expired."""
+        record = self._keys.get(presented.id) or self._first.get(presented.id)
+        return record if record is not None and record.verifies(presented.digest, now_ms) else None
+
+
+def read_first_keys(file: Path) -> dict[str, ApiKey]:
+    """Keys by id from a JSON file, in the form of the records of `push.key.v1`. Raises ConfigurationError."""
+    try:
+        records = msgspec.json.decode(file.read_bytes(), type=dict[str, msgspec.Raw])
+        return {decode_id(key_id.encode()): decode_record(bytes(raw)) for key_id, raw in records.items()}
+    except OSError as error:
+        raise ConfigurationError(f"gateway.keys_file: {file}: {error.strerror}") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise ConfigurationError(f"gateway.keys_file: {file} is not a JSON object of key ids and records") from None
+    except InvalidInput as error:
+        raise ConfigurationError(f"gateway.keys_file: {file}: {error}") from None

@@ -1,0 +1,139 @@
+"""`/v1/notifications`, `/v1/notifications/bulk`, `/v1/notify/{user}`."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from pushcast.config.settings import Settings
+from pushcast.gateway.access import Caller
+from pushcast.gateway.bulk import Item, bulk_answer, items_of, require_type, write_all
+from pushcast.gateway.events import Decode, Event, as_event, checked_user, decoded, plain_event, read_object
+from pushcast.gateway.http import JSON, Answer, Request, answer
+from pushcast.gateway.identity import MAX_IDEMPOTENCY_KEY_CHARS, Repeats, derived_id, fresh_id
+from pushcast.gateway.problems import FieldError, Problem
+from pushcast.gateway.sizes import Sizes
+from pushcast.gateway.writing import Writer
+from pushcast.model.notification import Notification
+from pushcast.model.words import Lane
+from pushcast.stream.ports import Written
+from pushcast.wire import topics
+from pushcast.wire.times import rfc3339
+
+IDEMPOTENCY_KEY: Final = "idempotency-key"
+
+
+class Checked(NamedTuple):
+    """A notification that may be written."""
+
+    event: Event
+    note: Notification
+    lane: Lane
+    replayed: bool
+
+
+class Notifications:
+    """Writes notifications. The decoder is PLAN's own."""
+
+    def __init__(self, settings: Settings, decode: Decode, writer: Writer, repeats: Repeats) -> None:
+        self._decode = decode
+        self._writer = writer
+        self._repeats = repeats
+        self._sizes = Sizes(settings)
+        self._lanes = {name: rule.lane for name, rule in settings.classes.items()}
+
+    async def send(self, request: Request, caller: Caller) -> Answer:
+        """POST /v1/notifications."""
+        require_type(request, JSON)
+        return await self._one(request, caller, read_object(request.body), request.body)
+
+    async def notify(self, request: Request, caller: Caller) -> Answer:
+        """POST /v1/notify/{user}: the body is the text."""
+        if request.content_type not in ("", "text/plain"):
+            raise Problem("unsupported_media_type", "send the text as text/plain, or JSON to /v1/notifications")
+        user = checked_user(request.path["user"])
+        try:
+            text = request.body.decode()
+        except UnicodeDecodeError as error:
+            raise Problem("bad_request", f"the text is not UTF-8 at byte {error.start}") from None
+        fields = {name: request.query[name] for name in ("app", "class", "title") if request.query.get(name)}
+        unknown = request.query.keys() - {"app", "class", "title"}
+        if unknown:
+            raise Problem("bad_request", f"there is no parameter {min(unknown)[:64]}; there are app, class, title")
+        body: dict[str, Any] = {"user": user, "body": text, **fields}
+        return await self._one(request, caller, body, plain_event(user, "", body).value)
+
+    async def _one(self, request: Request, caller: Caller, body: dict[str, Any], raw: bytes) -> Answer:
+        key = _idempotency_key(request)
+        note_id = fresh_id(request.now_ms) if key is None else derived_id(caller.id, key)
+        checked = self._check(as_event(body, raw, note_id), caller, request.now_ms)
+        event, note, lane = checked.event, checked.note, checked.lane
+        self._writer.check()
+        written = await self._writer.confirmed(self._writer.put(topics.notification(lane), event.user, event.value))
+        self._repeats.remember(caller.id, *event, request.now_ms)
+        said = _said(checked, written) | {"expires_at": rfc3339(note.expires_at), "replayed": checked.replayed}
+        return answer(202, said)
+
+    async def bulk(self, request: Request, caller: Caller) -> Answer:
+        """POST /v1/notifications/bulk. With `atomic=true` nothing is written unless all are valid."""
+        key = _idempotency_key(request)
+        atomic = _flag(request, "atomic")
+        items: list[Item] = []
+        for index, raw in enumerate(items_of(request, "notifications")):
+            note_id = fresh_id(request.now_ms) if key is None else derived_id(caller.id, key, index)
+            items.append(self._item(index, raw, note_id, caller, request.now_ms))
+        invalid = [(each.index, each.problem) for each in items if each.problem is not None]
+        if atomic and invalid:
+            detail = f"{len(invalid)} of {len(items)} are not valid; nothing was written"
+            errors = [FieldError(f"#/notifications/{index}", each.name, str(each)) for index, each in invalid]
+            raise Problem("invalid_field", detail, errors=errors)
+        await write_all(self._writer, items)
+        for item in items:
+            if item.event is not None and item.problem is None:
+                self._repeats.remember(caller.id, *item.event, request.now_ms)
+        return bulk_answer(items)
+
+    def _item(self, index: int, raw: bytes, note_id: str, caller: Caller, now_ms: int) -> Item:
+        item = Item(index)
+        try:
+            item.event = as_event(read_object(raw), raw, note_id)
+            item.id = item.event.id
+            item.topic = topics.notification(self._check(item.event, caller, now_ms).lane)
+        except Problem as problem:
+            item.problem = problem
+        return item
+
+    def _check(self, event: Event, caller: Caller, now_ms: int) -> Checked:
+        note: Notification = decoded(self._decode, event, now_ms)
+        lane = self._lanes[note.klass]
+        caller.may_send(note.app, note.klass, lane)
+        self._sizes.check(note)
+        same = self._repeats.seen(caller.id, *event, now_ms)
+        if same is False:
+            raise Problem("idempotency_key_reused", "the same id was sent with other content in the last 10 minutes")
+        return Checked(event, note, lane, bool(same))
+
+
+def count_of(request: Request) -> int:
+    """How many notifications a bulk asks for: what its quota pays. Raises Problem."""
+    return len(items_of(request, "notifications"))
+
+
+def _said(checked: Checked, written: Written) -> dict[str, Any]:
+    event = checked.event
+    return {"id": event.id, "user": event.user, "record": written.record, "lane": checked.lane}
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is None:
+        return None
+    if not 0 < len(key) <= MAX_IDEMPOTENCY_KEY_CHARS:
+        raise Problem("bad_request", f"Idempotency-Key has {len(key)} characters; 1 to {MAX_IDEMPOTENCY_KEY_CHARS}")
+    return key
+
+
+def _flag(request: Request, name: str) -> bool:
+    text = request.query.get(name, "false")
+    if text not in ("true", "false"):
+        raise Problem("bad_request", f"{name} is true or false")
+    return text == "true"

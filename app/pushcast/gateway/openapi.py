@@ -1,0 +1,164 @@
+"""The OpenAPI 3.1 document, from the route table and from what the decoders take. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from pushcast import __version__
+from pushcast.gateway.http import JSON, NDJSON
+from pushcast.gateway.problems import CONTENT_TYPE, KINDS
+from pushcast.gateway.routes import NO_BODY, PLACEHOLDERS, OpenRoute, Parameter, Route
+from pushcast.wire import devices, notifications
+
+_REFERENCE: Final = "#/components/schemas/{name}"
+_PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
+#: What every call with a key may answer besides its own.
+_COMMON: Final = (400, 401, 403, 404, 422, 429, 500, 503)
+_OF_BODIES: Final = (408, 413, 415)
+_KEY: Final = "key"
+
+
+def document(routes: Iterable[Route], open_routes: Iterable[OpenRoute]) -> dict[str, Any]:
+    """The whole document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    for each in open_routes:
+        answers = {"200": {"description": each.summary, "content": {JSON: {}}}}
+        if _placeholders(each.path):
+            answers["404"] = _problem(404)
+        if each.name == "health":
+            answers["503"] = {"description": "It does not", "content": {JSON: {}}}
+        paths[each.path] = {
+            "get": {
+                "operationId": each.name,
+                "summary": each.summary,
+                "security": [],
+                "parameters": _path_parameters(each.path),
+                "responses": answers,
+            }
+        }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Pushcast",
+            "version": __version__,
+            "description": "Push notifications as a Kafka stream. A 202 says that Kafka has the record.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "securitySchemes": {_KEY: {"type": "http", "scheme": "bearer", "description": "`pushcast key create`"}},
+            "schemas": _schemas(),
+        },
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    answers = {str(status): {"description": text, "content": {JSON: {}}} for status, text in route.answers.items()}
+    statuses = (*_COMMON, *(_OF_BODIES if route.max_bytes != NO_BODY else ()))
+    for status in sorted(statuses):
+        answers.setdefault(str(status), _problem(status))
+    found: dict[str, Any] = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "description": f"Needs the scope `{route.scope}`.",
+        "security": [{_KEY: []}],
+        "parameters": [*_path_parameters(route.path), *map(_query_parameter, route.query)],
+        "responses": dict(sorted(answers.items())),
+    }
+    if route.body is not None:
+        found["requestBody"] = {"required": True, "content": _content(route)}
+    return found
+
+
+def _content(route: Route) -> dict[str, Any]:
+    if route.text:
+        return {"text/plain": {"schema": {"type": "string"}}}
+    content = {JSON: {"schema": {"$ref": f"#/components/schemas/{route.body}"}}}
+    if route.max_lines_bytes:
+        content[NDJSON] = {"schema": {"type": "string"}}
+    return content
+
+
+def _placeholders(path: str) -> list[str]:
+    return re.findall(r"{([a-z]+)}", path)
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": PLACEHOLDERS[name],
+            "schema": {"type": "string", "minLength": 1},
+        }
+        for name in _placeholders(path)
+    ]
+
+
+def _query_parameter(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.required,
+        "description": parameter.meaning,
+        "schema": {"type": parameter.type},
+    }
+
+
+def _problem(status: int) -> dict[str, Any]:
+    names = ", ".join(name for name, kind in KINDS.items() if kind.status == status)
+    return {"description": f"Problem: {names}", "content": {CONTENT_TYPE: {"schema": _PROBLEM}}}
+
+
+def _schemas() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, form, required in (
+        ("Notification", notifications.JSON_FORM, ["user"]),
+        ("DeviceChange", devices.JSON_FORM, ["op", "user"]),
+    ):
+        _, components = msgspec.json.schema_components((form,), ref_template=_REFERENCE)
+        own = components.pop(form.__name__)
+        found |= components
+        found[name] = own | {"title": name, "required": required}
+    properties = {each: value for each, value in found["DeviceChange"]["properties"].items() if each != "op"}
+    found["Device"] = {"title": "Device", "type": "object", "required": ["platform"], "properties": properties}
+    found["NotificationList"] = _list_of("notifications", "Notification")
+    found["DeviceList"] = _list_of("devices", "DeviceChange")
+    found["Comment"] = {"type": "object", "properties": {"comment": {"type": "string", "maxLength": 500}}}
+    found["Problem"] = _PROBLEM_SCHEMA
+    return dict(sorted(found.items()))
+
+
+def _list_of(field: str, schema: str) -> dict[str, Any]:
+    items = {"type": "array", "maxItems": 1000, "items": {"$ref": f"#/components/schemas/{schema}"}}
+    return {"type": "object", "required": [field], "properties": {field: items}, "additionalProperties": False}
+
+
+_TEXT: Final = {"type": "string"}
+_PROBLEM_SCHEMA: Final = {
+    "type": "object",
+    "description": "RFC 9457. `type` resolves on the gateway to what it means and what to do.",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": _TEXT,
+        "title": _TEXT,
+        "status": {"type": "integer"},
+        "detail": _TEXT,
+        "instance": _TEXT,
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "code", "detail"],
+                "properties": {"pointer": _TEXT, "code": _TEXT, "detail": _TEXT},
+            },
+        },
+    },
+}

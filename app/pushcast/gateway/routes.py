@@ -1,0 +1,69 @@
+"""What the gateway answers: each call with the scope it needs. The server and `/openapi.json` are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, NamedTuple
+
+from pushcast.gateway.access import Caller
+from pushcast.gateway.http import Answer, Request
+from pushcast.wire.api_keys import Scope
+
+SINGLE_BYTES: Final = 65_536
+BULK_BYTES: Final = 4 << 20
+LINES_BYTES: Final = 16 << 20
+NO_BODY: Final = 0
+
+Handler = Callable[[Request, Caller], Awaitable[Answer]]
+Open = Callable[[Request], Answer]
+
+
+class Parameter(NamedTuple):
+    """Of a path or query."""
+
+    name: str
+    meaning: str
+    required: bool = False
+    type: str = "string"
+
+
+class Route(NamedTuple):
+    """A call that needs a key. `body`: schema of its body in the document, None for no body.
+
+    `max_lines_bytes`: of a body of lines (NDJSON), where those are taken.
+    """
+
+    method: str
+    path: str
+    name: str  # as the metrics and the document name it
+    scope: Scope
+    handler: Handler
+    summary: str
+    max_bytes: int = NO_BODY
+    max_lines_bytes: int = NO_BODY
+    body: str | None = None
+    answers: Mapping[int, str] = {202: "Written"}
+    query: tuple[Parameter, ...] = ()
+    text: bool = False  # the body is plain text
+    notifications: Callable[[Request], int] = lambda _: 0  # how many the quota pays for
+
+
+class OpenRoute(NamedTuple):
+    """A call without a key."""
+
+    path: str
+    name: str
+    handler: Open
+    summary: str
+
+
+#: What each placeholder of a path is.
+PLACEHOLDERS: Final = {
+    "user": "User id: 1 to 256 bytes of UTF-8 without NUL.",
+    "app": "App of the configuration.",
+    "device": "Device id: 1 to 256 bytes of UTF-8 without NUL.",
+    "platform": "apns, fcm, expo or webpush.",
+    "lane": "urgent, normal or bulk.",
+    "name": "Name of a problem type.",
+    "id": "Notification id.",
+}

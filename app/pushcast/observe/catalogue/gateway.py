@@ -1,0 +1,78 @@
+"""The HTTP door."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pushcast.observe.catalogue.metric import Label, Metric, MetricName
+
+L = Label
+N = MetricName
+
+METRICS: Final = (
+    Metric(
+        N.GATEWAY_REQUESTS,
+        "counter",
+        "requests",
+        (L.ROUTE, L.STATUS),
+        "Requests answered, by call and HTTP status. `none`: no call has this path.",
+        "503: Kafka does not confirm in time. 500: an error of ours; the log has it. 401 and 429: see the clients.",
+    ),
+    Metric(
+        N.GATEWAY_REQUEST_SECONDS,
+        "histogram",
+        "seconds",
+        (L.ROUTE,),
+        "From the head of a request to its answer, Kafka's confirmation included.",
+        "Far above 0.01 for `send`: Kafka is slow to confirm, or the process has no CPU left; start another one.",
+        (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    ),
+    Metric(
+        N.GATEWAY_LIMITED,
+        "counter",
+        "requests",
+        (L.POLICY,),
+        "Requests refused because a key's quota is used up, or an address sent too many wrong keys (`address`).",
+        "A key that needs more: make one with a larger `--requests-per-minute`. `address`: look who tries keys.",
+    ),
+    Metric(
+        N.GATEWAY_CONNECTIONS_REFUSED,
+        "counter",
+        "connections",
+        (),
+        "Connections closed unheard because too many were open, in all or from one address.",
+        "Grows: raise gateway.max_connections, start another process, or look which address opens so many.",
+    ),
+    Metric(
+        N.GATEWAY_UNCONFIRMED,
+        "gauge",
+        "records",
+        (),
+        "Records written to Kafka that it has not confirmed.",
+        "Thousands: Kafka is slow; at 10,000 requests are refused with 503 `overloaded`.",
+    ),
+    Metric(
+        N.GATEWAY_OLDEST_UNCONFIRMED,
+        "gauge",
+        "seconds",
+        (),
+        "How long the oldest of them waits.",
+        "Above 2 every write is refused with 503 `kafka_unavailable`: look after the brokers.",
+    ),
+    Metric(
+        N.GATEWAY_KEYS,
+        "gauge",
+        "keys",
+        (),
+        "API keys that this process knows, disabled ones included.",
+        "0: nobody can send; `pushcast key create` makes the first one.",
+    ),
+    Metric(
+        N.GATEWAY_KEYS_IGNORED,
+        "counter",
+        "records",
+        (L.REASON,),
+        "Records of push.key.v1 that change nothing because they are malformed or one too many.",
+        "Any: somebody writes there by hand, or a newer release does; the log names the first of each reason.",
+    ),
+)

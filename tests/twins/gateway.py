@@ -1,0 +1,132 @@
+"""A gateway on loopback without Kafka: a producer that confirms, waits or refuses as a test says."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import httpx
+
+from pushcast.config.settings import Settings
+from pushcast.gateway.access import Door
+from pushcast.gateway.build import Calls, calls
+from pushcast.gateway.connections import Bounds
+from pushcast.gateway.keyring import Keyring
+from pushcast.gateway.questions import Sources
+from pushcast.gateway.server import GatewayServer
+from pushcast.gateway.writing import Writer
+from pushcast.stream.ports import Written
+from pushcast.wire.api_keys import ApiKey, Hash, Scope, encode_record, new_key
+from pushcast.wire.control_state import ControlState
+from pushcast.wire.headers import Headers
+
+NOW_MS = 1_790_000_000_000
+PARTITIONS = 8
+ALL = tuple(Scope)
+
+
+class Put(NamedTuple):
+    """A record that the gateway wrote."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes | None
+
+
+@dataclass
+class ProducerTwin:
+    """Confirms every record at once, unless told otherwise."""
+
+    puts: list[Put] = field(default_factory=list)
+    confirms: bool = True
+    oldest: float = 0.0
+    refusal: Exception | None = None  # what `put` raises
+    failure: Exception | None = None  # what a record ends with
+    waiting: list[asyncio.Future[Written]] = field(default_factory=list)
+
+    def put(
+        self, topic: str, partition: int, key: bytes, value: bytes | None, headers: Headers | None = None
+    ) -> asyncio.Future[Written]:
+        if self.refusal is not None:
+            raise self.refusal
+        self.puts.append(Put(topic, partition, key, value))
+        future: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+        if self.failure is not None:
+            future.set_exception(self.failure)
+        elif self.confirms:
+            future.set_result(Written(topic, partition, len(self.puts) - 1))
+        else:
+            self.waiting.append(future)
+        return future
+
+    def oldest_seconds(self) -> float:
+        return self.oldest
+
+
+def settings_of(**more: Any) -> Settings:
+    """Apps news (all platforms) and shop (APNs), classes default, breaking (urgent), digest (bulk)."""
+    apns = {"key_file": "k.p8", "key_id": "ABC1234567", "team_id": "TEAM123456", "topic": "com.example"}
+    fcm = {"service_account_file": "sa.json", "project_id": "p"}
+    tree: dict[str, Any] = {
+        "kafka": {"partitions": PARTITIONS},
+        "apps": {"news": {"apns": apns, "fcm": fcm}, "shop": {"apns": apns}},
+        "classes": {"breaking": {"lane": "urgent", "ttl_seconds": 3600}, "digest": {"lane": "bulk"}},
+    }
+    return Settings.model_validate(tree | more)
+
+
+class Rig:
+    """A gateway that listens, and everything behind it."""
+
+    def __init__(self, *, ack_seconds: float = 5.0, request_seconds: float = 5.0, bounds: Bounds | None = None) -> None:
+        self.producer = ProducerTwin()
+        self.writer = Writer(self.producer, PARTITIONS, ack_seconds, lambda low, _: low)
+        self.keyring = Keyring()
+        self.control = ControlState()
+        self.door = Door(self.keyring)
+        self.unready: list[str] = []
+        self.observed: list[tuple[str, int]] = []
+        self.now_ms = NOW_MS
+        self.sources = Sources(
+            lambda user, note, device: (True, {"answer": f"{user} {note} {device}", "evidence": []}),
+            lambda user: [{"user": user, "app": "news"}, {"user": user, "app": "shop"}],
+            lambda limit: [{"reason": "invalid_field"}] * min(limit, 3),
+        )
+        self.calls: Calls = calls(settings_of(), self.writer, self.control, self.sources, lambda: self.unready)
+        self.server = GatewayServer(
+            self.calls.keyed,
+            self.calls.open,
+            self.door,
+            request_seconds=request_seconds,
+            observe=lambda route, status, _: self.observed.append((route, status)),
+            bounds=bounds,
+            now_ms=lambda: self.now_ms,
+        )
+
+    def key(self, *scopes: Scope, **more: Any) -> str:
+        """A new key that is valid here; every scope without `scopes`."""
+        key_id, text, digest = new_key()
+        record = ApiKey(scopes=scopes or ALL, hashes=(Hash(digest, NOW_MS),), **more)
+        self.keyring.apply(key_id.encode(), encode_record(record))
+        return text
+
+    def client(self, key: str | None = None) -> httpx.AsyncClient:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        return httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{self.server.port}", headers=headers, trust_env=False, verify=False
+        )
+
+
+@contextlib.asynccontextmanager
+async def gateway(**options: Any) -> AsyncIterator[Rig]:
+    """Listens until the block ends."""
+    rig = Rig(**options)
+    await rig.server.start("127.0.0.1", 0)
+    try:
+        yield rig
+    finally:
+        await rig.server.close()

@@ -1,0 +1,111 @@
+"""Everything else that the gateway answers."""
+
+from __future__ import annotations
+
+import json
+
+from openapi_spec_validator import validate
+
+from pushcast.gateway.problems import KINDS
+from pushcast.model.words import Platform
+from pushcast.wire.api_keys import Scope
+from pushcast.wire.control import Kind, Subject
+from twins.gateway import gateway
+
+
+async def test_health_tells_whether_it_is_well_and_nothing_else() -> None:
+    async with gateway() as rig, rig.client() as client:
+        well = await client.get("/v1/health")
+        rig.unready.append("Kafka has not confirmed a record for 3 s")
+        ill = await client.get("/v1/health")
+    assert (well.status_code, well.json()) == (200, {"status": "ok"})
+    assert (ill.status_code, ill.json()) == (503, {"status": "failing"})
+
+
+async def test_the_document_is_valid_and_has_every_call() -> None:
+    async with gateway() as rig, rig.client() as client:
+        document = (await client.get("/openapi.json")).json()
+    validate(document)
+    calls = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert calls == {(route.method, route.path) for route in rig.calls.keyed} | {
+        ("GET", route.path) for route in rig.calls.open
+    }
+    assert set(document["components"]["schemas"]["Notification"]["properties"]) >= {"user", "title", "options"}
+
+
+async def test_every_problem_type_resolves_to_what_to_do() -> None:
+    async with gateway() as rig, rig.client() as client:
+        for name, kind in KINDS.items():
+            page = (await client.get(f"/problems/{name}")).json()
+            assert (page["status"], page["remedy"]) == (kind.status, kind.remedy)
+        assert (await client.get("/problems/none")).status_code == 404
+
+
+async def test_a_path_or_method_that_is_not_there_is_a_problem() -> None:
+    async with gateway() as rig, rig.client(rig.key()) as client:
+        path = await client.get("/v2/notifications")
+        method = await client.patch("/v1/notifications")
+        traversal = await client.get("/v1/../../etc/passwd")
+    assert (path.status_code, path.json()["type"]) == (404, "/problems/not_found")
+    assert (method.status_code, method.headers["Allow"]) == (405, "POST")
+    assert traversal.status_code == 404
+    assert ("none", 404) in rig.observed
+
+
+async def test_an_error_of_ours_is_told_without_its_text() -> None:
+    async with gateway() as rig, rig.client(rig.key()) as client:
+        rig.producer.refusal = RuntimeError("a secret detail")
+        answer = await client.post("/v1/notifications", json={"user": "u", "title": "t"})
+    assert (answer.status_code, answer.json()["type"]) == (500, "/problems/internal_error")
+    assert "secret" not in answer.text
+
+
+async def test_a_stopping_process_takes_nothing_more() -> None:
+    async with gateway() as rig, rig.client(rig.key()) as client:
+        rig.writer.stopping = True
+        answer = await client.post("/v1/notifications", json={"user": "u", "title": "t"})
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/stopping")
+    assert answer.headers["connection"] == "close"
+
+
+async def test_an_app_is_paused_and_resumed() -> None:
+    path = "/v1/pauses/news/apns"
+    async with gateway() as rig, rig.client(rig.key()) as client:
+        paused = await client.put(path, json={"comment": "bad campaign"})
+        put = rig.producer.puts[0]
+        assert (put.topic, put.key) == ("push.control.v1", Subject(Kind.PAUSE, "news", Platform.APNS).key())
+        rig.control.apply(put.key, put.value)
+        listed = (await client.get("/v1/pauses")).json()
+        again = await client.put(path, json={})
+        resumed = await client.delete(path)
+        lane = await client.put(f"{path}/urgent")
+        unknown = [await client.put(each) for each in ("/v1/pauses/none/apns", "/v1/pauses/news/sms", f"{path}/fast")]
+    assert paused.json()["paused"] is True
+    assert [row["comment"] for row in listed["pauses"]] == ["bad campaign"]
+    assert again.json()["since"] == paused.json()["since"], "the pause that holds is the older one"
+    assert (resumed.json()["paused"], rig.producer.puts[2].value) == (False, None)
+    assert lane.json()["lane"] == "urgent"
+    assert [answer.status_code for answer in unknown] == [404, 404, 404]
+
+
+async def test_why_is_asked_with_a_key_that_may_read_histories() -> None:
+    async with gateway() as rig:
+        async with rig.client(rig.key(Scope.HISTORY_READ)) as client:
+            why = await client.get("/v1/users/u-1/why", params={"notification": "n-1", "device": "d"})
+            missing = await client.get("/v1/users/u-1/why")
+            devices = await client.get("/v1/users/u-1/devices")
+            letters = await client.get("/v1/dead-letters")
+        async with rig.client(rig.key(Scope.HISTORY_READ, apps=("shop",))) as client:
+            of_one_app = await client.get("/v1/users/u-1/devices")
+        async with rig.client(rig.key(Scope.DLQ_READ)) as client:
+            limited = await client.get("/v1/dead-letters", params={"limit": "2"})
+            wrong = [
+                await client.get("/v1/dead-letters", params={"limit": each}) for each in ("0", "x", "501", "9" * 99)
+            ]
+    assert why.json()["answer"] == "u-1 n-1 d"
+    assert missing.status_code == 400
+    assert [row["app"] for row in devices.json()["devices"]] == ["news", "shop"]
+    assert letters.status_code == 403
+    assert [row["app"] for row in of_one_app.json()["devices"]] == ["shop"]
+    assert len(json.loads(limited.content)["letters"]) == 2
+    assert {answer.status_code for answer in wrong} == {400}
