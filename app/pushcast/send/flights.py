@@ -12,13 +12,13 @@ from pushcast.stream.ports import Fatal
 
 
 class _Flight:
-    """Jobs that one call of a provider takes. Recalled, nothing of them leaves any more: what is out is answered, the
-    rest comes back unsent."""
+    """Jobs that leave in one turn. Recalled, nothing of them leaves any more: what is out is answered, the rest comes
+    back unsent. Providers gather small messages of calls that ask the same `may_leave`, so one turn has one flight."""
 
     __slots__ = ("_may_leave", "jobs", "recalled")
 
-    def __init__(self, jobs: list[Job], may_leave: Callable[[], bool]) -> None:
-        self.jobs = jobs
+    def __init__(self, may_leave: Callable[[], bool]) -> None:
+        self.jobs: set[Job] = set()  # at a provider
         self.recalled = False
         self._may_leave = may_leave
 
@@ -52,13 +52,16 @@ class Flights:
     def start(self) -> None:
         """Hands over what was added."""
         leaving, self._leaving = self._leaving, {}
+        if not leaving:
+            return
+        flight = _Flight(self._may_leave)
+        self._flights.add(flight)
         for jobs in leaving.values():
             provider = jobs[0].parcel.provider
             assert provider is not None, "what has no provider was ended"
-            together = [jobs] if isinstance(provider, ManyAtOnce) else [[job] for job in jobs]
-            for some in together:
-                flight = _Flight(some, self._may_leave)
-                task = asyncio.create_task(self._run(flight, provider))
+            flight.jobs.update(jobs)
+            for some in [jobs] if isinstance(provider, ManyAtOnce) else [[job] for job in jobs]:
+                task = asyncio.create_task(self._run(flight, some, provider))
                 self._running.update(dict.fromkeys(some, task))
 
     def take(self) -> tuple[list[tuple[Job, Sequence[Result]]], list[Job]]:
@@ -72,7 +75,7 @@ class Flights:
         return {job.parcel.record for job in self._running}
 
     def recall(self, concerns: Callable[[Job], bool]) -> None:
-        """Brings back what has not left of the calls that hold a job which `concerns` says yes to."""
+        """Brings back what has not left of the turns that hold a job which `concerns` says yes to."""
         for flight in self._flights:
             if not flight.recalled and any(concerns(job) for job in flight.jobs):
                 flight.recalled = True
@@ -90,9 +93,7 @@ class Flights:
         """Waits for what is under way, cancelled or not."""
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    async def _run(self, flight: _Flight, provider: Provider) -> None:
-        jobs = flight.jobs
-        self._flights.add(flight)
+    async def _run(self, flight: _Flight, jobs: list[Job], provider: Provider) -> None:
         parts = [Part(job.parcel.message, job.indices, partial(self._on_results, job)) for job in jobs]
         try:
             if isinstance(provider, ManyAtOnce):
@@ -109,7 +110,9 @@ class Flights:
                 raise
             # Not by us: the provider was closed under way. What has no result is unknown.
         finally:
-            self._flights.discard(flight)
+            flight.jobs.difference_update(jobs)
+            if not flight.jobs:
+                self._flights.discard(flight)
             for job in jobs:
                 del self._running[job]
         self._returned += jobs

@@ -19,8 +19,10 @@ class TwinOfMany(TwinProvider):
     def __init__(self, app: str = "news", **options: object) -> None:
         super().__init__(app, **options)  # type: ignore[arg-type]
         self.together: list[list[str]] = []  # first users
+        self.askers: set[MayLeave] = set()  # whoever says whether messages may leave
 
     async def send_many(self, parts: Sequence[Part], may_leave: MayLeave = always) -> None:
+        self.askers.add(may_leave)
         self.together.append([part.message.targets.user[part.indices[0]] for part in parts])
         await asyncio.gather(*(self.send(*part, may_leave) for part in parts))
 
@@ -51,6 +53,17 @@ async def test_partitions_and_apps_leave_apart() -> None:
     await harness.settle()
     assert news.together == [["u0", "u1"], ["u2", "u3"]]
     assert shop.together == [["u7"]]
+
+
+async def test_what_leaves_in_one_turn_asks_the_same_so_that_engines_gather_it_across_partitions() -> None:
+    provider = TwinOfMany(accept=True)
+    harness = Harness(provider)
+    batches = [harness.next_batch(send_batch(*chat(2, 2 * each)), partition=each) for each in (3, 4)]
+    for batch in batches:
+        await harness.stage.handle(batch)
+    await harness.settle()
+    assert len(provider.together) == 2
+    assert len(provider.askers) == 1
 
 
 async def test_one_that_fails_is_tried_again_by_itself() -> None:
