@@ -13,8 +13,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pushcast.http2.connection import Connection, State
+from pushcast.http2.connection import Connection
 from pushcast.http2.frames import CANCEL, INTERNAL_ERROR, REFUSED_STREAM
+from pushcast.http2.listener import State
 from pushcast.http2.options import ConnectionOptions
 from pushcast.http2.queue import WorkQueue
 from pushcast.http2.request import Kind, Template, Varying, Wrapped

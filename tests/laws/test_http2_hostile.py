@@ -5,7 +5,6 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushcast.http2.connection import State
 from pushcast.http2.errors import ConnectionFault
 from pushcast.http2.frames import (
     pack_data,
@@ -16,6 +15,7 @@ from pushcast.http2.frames import (
     pack_settings,
     pack_window_update,
 )
+from pushcast.http2.listener import State
 from unit.http2.wire import Sent, Wire, streams
 
 

@@ -6,7 +6,18 @@ from collections.abc import Iterable
 from typing import Final
 
 from pushcast.http2.flow import ReceiveWindow
-from pushcast.http2.frames import CANCEL, PROTOCOL_ERROR, pack_rst_stream, pack_window_update
+from pushcast.http2.frames import (
+    CANCEL,
+    DEFAULT_WINDOW_BYTES,
+    PREFACE,
+    PROTOCOL_ERROR,
+    SETTINGS_ENABLE_PUSH,
+    SETTINGS_HEADER_TABLE_SIZE,
+    SETTINGS_INITIAL_WINDOW_SIZE,
+    pack_rst_stream,
+    pack_settings,
+    pack_window_update,
+)
 from pushcast.http2.hpack import split_status
 from pushcast.http2.outbound import Outbound
 from pushcast.http2.request import Job, Kind, Response
@@ -16,6 +27,18 @@ STREAM_WINDOW_BYTES: Final = 262_144
 CONNECTION_WINDOW_BYTES: Final = 1 << 24
 UNAUTHENTICATED: Final = frozenset((401, 403))
 _HEADERLESS: Final = frozenset((200, 204))
+#: What a client says first: its SETTINGS, and a window for the whole connection.
+HELLO: Final = (
+    PREFACE
+    + pack_settings(
+        {
+            SETTINGS_HEADER_TABLE_SIZE: 0,
+            SETTINGS_ENABLE_PUSH: 0,
+            SETTINGS_INITIAL_WINDOW_SIZE: STREAM_WINDOW_BYTES,
+        }
+    )
+    + pack_window_update(0, CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES)
+)
 
 
 class Answer:

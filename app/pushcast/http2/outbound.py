@@ -17,8 +17,15 @@ from pushcast.http2.frames import (
     LARGEST_MAX_FRAME_BYTES,
     LARGEST_WINDOW_BYTES,
     PROTOCOL_ERROR,
+    SETTINGS_ENABLE_PUSH,
+    SETTINGS_HEADER_TABLE_SIZE,
+    SETTINGS_INITIAL_WINDOW_SIZE,
+    SETTINGS_MAX_CONCURRENT_STREAMS,
+    SETTINGS_MAX_FRAME_SIZE,
+    SETTINGS_MAX_HEADER_LIST_SIZE,
     frame_header,
     pack_headers,
+    unpack_settings,
 )
 from pushcast.http2.hpack import Compiled, EncoderTable, compile_template
 from pushcast.http2.request import Job, Template
@@ -148,6 +155,24 @@ class Outbound:
         rest = self.rests.get(stream_id)
         if rest is not None:
             rest.window = widen(rest.window, increment, "a stream")
+
+    def settings(self, payload: bytes) -> int | None:
+        """The peer's SETTINGS. Returns its limit of concurrent streams when it names one. Raises PeerViolation."""
+        most: int | None = None
+        for identifier, value in unpack_settings(payload):
+            if identifier == SETTINGS_MAX_CONCURRENT_STREAMS:
+                most = value
+            elif identifier == SETTINGS_INITIAL_WINDOW_SIZE:
+                self.set_stream_window(value)
+            elif identifier == SETTINGS_MAX_FRAME_SIZE:
+                self.set_max_frame(value)
+            elif identifier == SETTINGS_HEADER_TABLE_SIZE:
+                self.set_table_limit(value)
+            elif identifier == SETTINGS_MAX_HEADER_LIST_SIZE:
+                self.max_list_bytes = value
+            elif identifier == SETTINGS_ENABLE_PUSH and value:
+                raise PeerViolation("a server must not enable push", PROTOCOL_ERROR)
+        return most
 
     def set_stream_window(self, value: int) -> None:
         """SETTINGS_INITIAL_WINDOW_SIZE: moves the windows of open streams too, below zero if need be."""

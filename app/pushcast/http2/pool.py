@@ -8,12 +8,13 @@ import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from pushcast.http2.connection import Connection, State
+from pushcast.http2.connection import Connection
 from pushcast.http2.dial import Endpoint
 from pushcast.http2.dialer import Dialer
 from pushcast.http2.errors import ClosedByUs, ConnectionFault, PeerWentAway
 from pushcast.http2.frames import NO_ERROR
 from pushcast.http2.growth import Load, connections_to_add, one_too_many
+from pushcast.http2.listener import State
 from pushcast.http2.options import PoolOptions
 from pushcast.http2.pool_stats import LimitedBy, PoolStats
 from pushcast.http2.queue import WorkQueue

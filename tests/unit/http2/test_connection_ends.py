@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from pushcast.http2.connection import State
 from pushcast.http2.errors import PeerViolation, PeerWentAway
 from pushcast.http2.frames import (
     CANCEL,
@@ -29,6 +28,7 @@ from pushcast.http2.frames import (
     pack_window_update,
     unpack_goaway,
 )
+from pushcast.http2.listener import State
 from pushcast.http2.options import ConnectionOptions
 from pushcast.http2.request import Kind
 from unit.http2.wire import Wire, apns_template, goaways, make_job, streams

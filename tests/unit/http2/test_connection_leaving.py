@@ -70,7 +70,7 @@ def test_what_the_server_did_not_process_is_asked_for_again() -> None:
     wire, gate = Wire().settle(streams(10)), Gate()
     sent = wire.submit(4, may_leave=gate)
     gate.is_open = False
-    wire.connection._give_back([5, 7])
+    wire.connection._returns._give_back([5, 7])
     wire.connection.pump()
     wire.read()
     assert len(wire.requests) == 4

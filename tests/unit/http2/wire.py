@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from hpack import Decoder, Encoder
 
-from pushcast.http2.connection import Connection, State
+from pushcast.http2.connection import Connection
 from pushcast.http2.errors import ConnectionFault
 from pushcast.http2.frames import (
     CONTINUATION,
@@ -33,6 +33,7 @@ from pushcast.http2.frames import (
     unpack_u32,
 )
 from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.listener import State
 from pushcast.http2.options import ConnectionOptions
 from pushcast.http2.queue import WorkQueue
 from pushcast.http2.request import Job, Outcomes, Response, Template, Varying

@@ -9,7 +9,6 @@ from collections import Counter
 
 import pytest
 
-from pushcast.http2.connection import State
 from pushcast.http2.frames import (
     DATA,
     FLAG_END_HEADERS,
@@ -21,6 +20,7 @@ from pushcast.http2.frames import (
     pack_window_update,
 )
 from pushcast.http2.leave import MayLeave, always
+from pushcast.http2.listener import State
 from pushcast.http2.request import Job, Template
 from pushcast.model.clock import ManualClock
 from pushcast.providers.apns.client import ApnsProvider
