@@ -86,7 +86,7 @@ def read_all(bootstrap_servers: str, topic: str, partitions: int = 4) -> list[Me
                 continue
             error = message.error()
             if error is None:
-                found[message.partition()].append(message)
+                found[message.partition() or 0].append(message)
             elif error.code() == KafkaError._PARTITION_EOF:
                 unended.discard(message.partition())
             else:

@@ -41,7 +41,7 @@ def message(users: Sequence[str], lifetime_ms: int = HOUR_MS) -> Message:
     return Message("news", "default", Content("Goal!"), Options(), bytes(16), ["n"], [now_ms], [""], targets)
 
 
-def waiting(user: str, due_at: int, now_ms: int) -> tuple[bytes, list[tuple[str, bytes]]]:
+def waiting(user: str, due_at: int, now_ms: int) -> tuple[bytes, list[tuple[str, bytes | None]]]:
     """Value and headers of a retry record with one delivery, as SEND writes it."""
     return retry_record(
         lane="urgent",

@@ -59,8 +59,9 @@ class Writer:
         planned.add(offset, note, {"apns": 1})
         self.write(topics.PLANNED, encode_planned(planned, 1))
 
-    def deliver(self, topic: str, offset: int) -> None:
+    def deliver(self, topic: str, offset: int, note: str) -> None:
         part = message([self.user])
+        part.notification_ids = [note]
         part.targets.source_offset = [offset]
         self.write(topic, encode_batch(SendBatch(LANE, "apns", [part])))
 
@@ -80,7 +81,7 @@ async def test_what_does_not_balance_is_named_with_its_place(kafka: str, unique:
         offset = writer.notify()
         writer.plan(offset, note)
         if topic is not None:
-            writer.deliver(topic, offset)
+            writer.deliver(topic, offset, note)
         expected[offset] = (note, note)
     expected[writer.notify()] = ("", "lag")
     settings = Settings.model_validate({"kafka": {"bootstrap_servers": kafka, "partitions": PARTITIONS}})

@@ -15,6 +15,7 @@ from confluent_kafka import Message
 from flow.kafka_tools import produce, read_all
 from pushcast.bench.base import Options
 from pushcast.bench.cluster import PARTITIONS, BenchCluster, ProcessUnderTest, bench_cluster, role
+from pushcast.kafka.headers import headers_of
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, partition_of, token_hash
 from pushcast.model.words import Lane
@@ -75,7 +76,9 @@ class Story:
 
     def read(self, topic: str) -> list[Message]:
         found = read_all(self.cluster.settings.kafka.bootstrap_servers, topic, PARTITIONS)
-        return [message for message in found if first(message.headers(), FENCE) is None and message.value() is not None]
+        return [
+            message for message in found if first(headers_of(message), FENCE) is None and message.value() is not None
+        ]
 
     def targets(self) -> Counter[tuple[str, str]]:
         """(notification id, user) of every delivery in the send topic."""
@@ -145,5 +148,5 @@ def test_a_registration_a_moment_after_the_event_and_bad_records_beside_it(story
     receipts = [decode_receipt(message.value() or b"") for message in story.read(topics.RECEIPT)]
     assert [(each["user"], each["reason"]) for each in receipts if each["user"] in story.users] == [(bob, "no_devices")]
     dead = [m for m in story.read(topics.dead_letter(TOPIC)) if story.name.encode() in (m.value() or b"")]
-    reasons = Counter((first(message.headers(), "push.errors.reason") or b"").decode() for message in dead)
+    reasons = Counter((first(headers_of(message), "push.errors.reason") or b"").decode() for message in dead)
     assert reasons == {"not_json": 1, "key_missing": 1, "key_not_utf8": 1}

@@ -20,6 +20,7 @@ from flow.kafka_tools import committed, create_topic, produce, read_all, running
 from flow.processes import worker
 from pushcast.audit.device_history import history_of
 from pushcast.config.settings import Kafka, Settings
+from pushcast.kafka.headers import headers_of
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
 from pushcast.model.ids import partition_of, token_hash
@@ -151,7 +152,7 @@ def now_ms() -> int:
 
 
 def reasons(messages: list[Message]) -> list[str]:
-    return [(first(message.headers(), "push.errors.reason") or b"").decode() for message in messages]
+    return [(first(headers_of(message), "push.errors.reason") or b"").decode() for message in messages]
 
 
 async def test_rows_follow_the_events_and_the_table_that_is_tailed(ground: Ground) -> None:
@@ -253,7 +254,7 @@ async def test_a_record_of_a_wrong_partitioner_arrives_in_its_own_partition(grou
         await until(lambda: ground.counters["registrations", "written"] == 1, "the row is written")
     assert set(ground.rows()) == {b"user-1\0news\0d-1"}
     [forwarded] = [each for each in read_all(ground.kafka, ground.topics.changed) if each.partition() == HOME]
-    assert first(forwarded.headers(), FORWARDED) is not None
+    assert first(headers_of(forwarded), FORWARDED) is not None
     assert ground.dead(ground.topics.changed) == []
 
 
@@ -295,7 +296,7 @@ async def test_a_registrar_killed_at_work_loses_no_device(ground: Ground) -> Non
         else:
             expected.pop(key, None)
     ground.change(*events)
-    options = {
+    options: dict[str, Any] = {
         "bootstrap_servers": ground.kafka,
         "group": ground.group,
         "partitions": PARTITIONS,
@@ -348,7 +349,7 @@ async def test_a_registrar_that_wakes_up_after_its_partitions_went_to_another_ch
         events.append((partition_of(user.encode(), PARTITIONS), user.encode(), value))
     ground.change(*events)
     expected = {f"user-{n % 1000}\0news\0d-{n % 3}".encode(): past + n for n in range(20_000)}
-    options = {
+    options: dict[str, Any] = {
         "bootstrap_servers": ground.kafka,
         "group": ground.group,
         "partitions": PARTITIONS,

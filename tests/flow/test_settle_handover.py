@@ -37,7 +37,7 @@ async def test_a_killed_settler_and_a_zombie_pass_nothing_on_twice(
     for user in users[: RECORDS // 2]:
         wait(user)
     assert producer.flush(10) == 0
-    options = {
+    options: dict[str, Any] = {
         "bootstrap_servers": kafka,
         "partitions": PARTITIONS,
         "group": unique("settle"),

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest_asyncio
 import yaml
@@ -70,7 +71,7 @@ class Hosts:
         found = whereabouts.read_all(self.data(name)) if self.data(name).exists() else []
         return len(found) == PROCESSES and all(map(ready, found))
 
-    def write(self, topic: str, *events: tuple[str, dict[str, object]]) -> None:
+    def write(self, topic: str, *events: tuple[str, dict[str, Any]]) -> None:
         rows = [(partition_of(user.encode(), PARTITIONS), user.encode(), json.dumps(e).encode()) for user, e in events]
         produce(self.kafka, topic, rows)
 

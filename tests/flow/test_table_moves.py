@@ -90,7 +90,7 @@ async def test_a_table_survives_kills_moves_and_rebuilds(
         max_compaction_lag_ms="1000",
     )
     log = Log(kafka, devices)
-    options = {
+    options: dict[str, Any] = {
         "bootstrap_servers": kafka,
         "group": unique("table"),
         "source": create_topic(kafka, unique("events"), PARTITIONS),

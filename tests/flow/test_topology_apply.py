@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from flow.topology_tools import alter, settings_of
 from pushcast.kafka.topics import (

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import faust
 
@@ -118,7 +119,13 @@ async def test_an_unexpected_exception_ends_the_process_unacknowledged(
     topic, group = create_topic(kafka, unique("in"), PARTITIONS), unique("group")
     target = create_topic(kafka, unique("out"), PARTITIONS)
     produce(kafka, topic, [(0, None, b"a"), (0, None, b"bug"), (0, None, b"b")])
-    options = {"source": topic, "target": target, "partitions": PARTITIONS, "data_dir": str(tmp_path), "slot": "0"}
+    options: dict[str, Any] = {
+        "source": topic,
+        "target": target,
+        "partitions": PARTITIONS,
+        "data_dir": str(tmp_path),
+        "slot": "0",
+    }
     async with worker("transport_worker", bootstrap_servers=kafka, group=group, **options) as process:
         assert await asyncio.wait_for(process.process.wait(), 30) == 70
     assert (await committed(kafka, group, topic))[0][0] is None

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from flow.kafka_tools import committed, create_topic, produce, read_all
 from flow.processes import Worker, worker
@@ -26,7 +27,7 @@ def write(kafka: str, topic: str, records: list[bytes]) -> None:
 async def copied(kafka: str, topic: str, enough: Callable[[Counter[bytes]], bool]) -> Counter[bytes]:
     deadline = asyncio.get_running_loop().time() + 30
     while True:
-        found = Counter(message.value() for message in await asyncio.to_thread(read_all, kafka, topic))
+        found = Counter(message.value() or b"" for message in await asyncio.to_thread(read_all, kafka, topic))
         if enough(found):
             return found
         assert asyncio.get_running_loop().time() < deadline, f"{len(found)} copied"
@@ -47,7 +48,7 @@ async def test_records_finished_out_of_order_before_a_kill_are_not_lost(
     sent = values(RECORDS)
     held = {value for value in sent if value.startswith(b"hold")}
     write(kafka, source, sent)
-    options = {
+    options: dict[str, Any] = {
         "bootstrap_servers": kafka,
         "group": unique("copy"),
         "source": source,
@@ -74,7 +75,7 @@ async def test_a_worker_that_joins_and_leaves_loses_and_repeats_nothing(
     kafka: str, unique: Callable[[str], str], tmp_path: Path
 ) -> None:
     source, target = create_topic(kafka, unique("in"), PARTITIONS), create_topic(kafka, unique("out"), PARTITIONS)
-    options = {
+    options: dict[str, Any] = {
         "bootstrap_servers": kafka,
         "group": unique("copy"),
         "source": source,

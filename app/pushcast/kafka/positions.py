@@ -16,7 +16,7 @@ Spot = tuple[str, int]  # topic, partition
 _ABSENT = frozenset(
     {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError._NOENT}
 )
-_SPEC: Any = kafka_admin.OffsetSpec  # type: ignore[attr-defined]
+_SPEC: Any = kafka_admin.OffsetSpec
 
 
 class Members(NamedTuple):
