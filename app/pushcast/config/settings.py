@@ -63,6 +63,12 @@ class Schemas(Strict):
     write: Literal[1, 2] = 2
 
 
+class Sealing(Strict):
+    """Tokens under keys (docs/sealing.md). Registrars seal and senders open; each host's file holds its roles' part."""
+
+    keyring_file: Path | None = None
+
+
 class Plan(Strict):
     """Bounds of multicast batches and of what one partition may hold open."""
 
@@ -203,6 +209,7 @@ class Settings(BaseSettings):
     kafka: Kafka = Kafka()
     devices: Devices = Devices()
     schemas: Schemas = Schemas()
+    sealing: Sealing = Sealing()
     plan: Plan = Plan()
     send: Send = Send()
     retry: Retry = Retry()

@@ -74,6 +74,7 @@ class Reason(StrEnum):
     BROADCAST_HELD = "broadcast_held"
     # sending
     DEVICE_UNREGISTERED = "device_unregistered"
+    SEAL_BROKEN = "seal_broken"
     ENDPOINT_UNREACHABLE = "endpoint_unreachable"
     TOKEN_MALFORMED = "token_malformed"  # noqa: S105 - a reason, not a secret
     PAYLOAD_TOO_LARGE = "payload_too_large"

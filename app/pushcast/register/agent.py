@@ -11,6 +11,7 @@ from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.register.admit import Admission
+from pushcast.register.decide import PLAIN
 from pushcast.register.doubt import BreakerDoubts
 from pushcast.register.healing import Healing
 from pushcast.register.holding import Holding
@@ -20,6 +21,7 @@ from pushcast.register.overlay import InFlight, Overlay
 from pushcast.register.ports import Counters
 from pushcast.register.rows import Changes, Context
 from pushcast.register.tenure import RegisterTenure
+from pushcast.register.tokens import Tokens
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.edge import Edge, Misplaced, counting
@@ -63,6 +65,7 @@ class RegisterStage(Stage):
         max_rows_in_flight: int = MAX_ROWS_IN_FLIGHT,
         schemas: SchemaSource | None = None,
         schema_generation: int = 2,
+        tokens: Tokens = PLAIN,
         flood: FloodGuard | None = None,
         fatal: Fatal = end_process,
         call_later: CallLater | None = None,
@@ -79,7 +82,7 @@ class RegisterStage(Stage):
         self._hold_topic = names.hold
         self._in_flight = InFlight(max_rows_in_flight)
         doubts = BreakerDoubts(control)
-        self._context = Context(table, outbox, counters, doubts, names.device, names.hold, schema_generation)
+        self._context = Context(table, outbox, counters, doubts, names.device, names.hold, schema_generation, tokens)
         self._claims = TableClaims(STAGE, names.device, table, outbox, clock)
         self._holding = Holding(
             hold_seconds,

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
+
 from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock
 from pushcast.register.admit import Admission
 from pushcast.register.agent import RegisterStage
+from pushcast.register.decide import PLAIN
 from pushcast.register.names import Topics
 from pushcast.register.ports import Counters
+from pushcast.register.tokens import SealedTokens, Tokens
 from pushcast.stream.batch import Bounds
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Outbox
 from pushcast.stream.spec import Subscription
 from pushcast.stream.table import Table
+from pushcast.stream.token_keys import KeyringFile
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.keyring import Role
 from pushcast.wire.schemas import SchemaSource
 
 BOUNDS = Bounds(records=10_000, bytes=8 << 20)
@@ -51,8 +57,15 @@ def build(
         names=names,
         schemas=schemas,
         schema_generation=settings.schemas.write,
+        tokens=tokens_of(settings),
         flood=FloodGuard(settings.flood, clock),
     )
+
+
+def tokens_of(settings: Settings) -> Tokens:
+    """How tokens are kept. Raises ConfigurationError for a keyring that a registrar cannot seal with."""
+    file = settings.sealing.keyring_file
+    return PLAIN if file is None else SealedTokens(KeyringFile(file, Role.REGISTRAR).keys, os.urandom)
 
 
 def subscriptions(settings: Settings, names: Topics) -> tuple[Subscription, ...]:

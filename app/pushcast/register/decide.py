@@ -12,8 +12,11 @@ from typing import Any
 import msgspec
 
 from pushcast.model.device import DeviceChange, DeviceRow, DeviceState, Operation
-from pushcast.model.ids import token_hash
+from pushcast.register.tokens import PlainTokens, Tokens
 from pushcast.wire.receipts import TokenInvalid
+from pushcast.wire.seals import Place
+
+PLAIN = PlainTokens()
 
 
 class Kept(StrEnum):
@@ -36,8 +39,8 @@ class Ending(StrEnum):
     REMOVED = "removed"
 
 
-def upsert(change: DeviceChange, at: int, row: DeviceRow | None) -> DeviceRow | Kept:
-    """The row after a `register` or `refresh` at `at` (milliseconds). Idempotent.
+def upsert(change: DeviceChange, at: int, row: DeviceRow | None, tokens: Tokens = PLAIN) -> DeviceRow | Kept:
+    """The row after a `register` or `refresh` at `at` (milliseconds). Idempotent. `tokens`: how an address is kept.
 
     A newer `at` is always written, even when nothing else differs: `registered_at` decides whether a provider's later
     verdict is about this registration, and a time that is an hour old would cost good tokens.
@@ -53,7 +56,8 @@ def upsert(change: DeviceChange, at: int, row: DeviceRow | None) -> DeviceRow | 
     topics, tags = change.topics, change.tags
     purpose = None if change.purpose is None else change.purpose.value
     seen_at, suspended_at, suspended_reason, invalid_since = at, None, None, None
-    digest = token_hash(address)
+    place = Place(change.app, change.platform.value, change.kind.value, change.user, change.device)
+    stored = tokens.stored(address, place, row)
     if row is not None:
         if topics is None:
             topics = row.topics
@@ -67,16 +71,18 @@ def upsert(change: DeviceChange, at: int, row: DeviceRow | None) -> DeviceRow | 
         seen_at = max(at, row.seen_at)
         # A registration from before the provider's time says nothing against its verdict; a new token or a later one
         # does.
-        if row.state == DeviceState.SUSPENDED and digest == row.token_hash and at <= _since(row):
+        same = row.token_hash in (stored.token_hash, stored.hash_before)
+        if row.state == DeviceState.SUSPENDED and same and at <= _since(row):
             suspended_at, suspended_reason, invalid_since = row.suspended_at, row.suspended_reason, row.invalid_since
     said: dict[str, Any] = {
         "app": change.app,
         "device": change.device,
         "platform": change.platform.value,
         "kind": change.kind.value,
-        "address": address,
-        "key_id": "",
-        "token_hash": digest,
+        "address": stored.address,
+        "key_id": stored.key_id,
+        "token_hash": stored.token_hash,
+        "token_hash_before": stored.hash_before,
         "state": (DeviceState.ACTIVE if suspended_at is None else DeviceState.SUSPENDED).value,
         "registered_at": at,
         "seen_at": seen_at,
@@ -115,7 +121,7 @@ def suspension(event: TokenInvalid, row: DeviceRow | None, doubted: bool) -> Dev
     """
     if row is None:
         return Kept.UNKNOWN
-    if row.token_hash != event.token_hash:
+    if not _has_token(row, event):
         return Kept.OTHER_TOKEN
     since = valid_until(event)
     if row.registered_at > since:
@@ -144,7 +150,7 @@ def ending(event: TokenInvalid, row: DeviceRow | None, doubted: bool, reached: b
     """
     if row is None:
         return Kept.UNKNOWN
-    if row.token_hash != event.token_hash:
+    if not _has_token(row, event):
         return Kept.OTHER_TOKEN
     if row.state != DeviceState.SUSPENDED:
         return Kept.ACTIVE
@@ -160,6 +166,11 @@ def lifted(row: DeviceRow) -> DeviceRow:
     return msgspec.structs.replace(
         row, state=DeviceState.ACTIVE.value, suspended_at=None, suspended_reason=None, invalid_since=None
     )
+
+
+def _has_token(row: DeviceRow, event: TokenInvalid) -> bool:
+    """By either name: a push that was planned before the token was sealed knows its first."""
+    return event.token_hash in (row.token_hash, row.token_hash_before)
 
 
 def _since(row: DeviceRow) -> int:

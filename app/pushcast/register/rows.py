@@ -6,11 +6,12 @@ from pushcast.model.device import DeviceChange, DeviceRow, Operation
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key, device_row_prefix
 from pushcast.model.words import Reason
-from pushcast.register.decide import Ending, Kept, ending, lifted, removal, suspension, upsert
+from pushcast.register.decide import PLAIN, Ending, Kept, ending, lifted, removal, suspension, upsert
 from pushcast.register.names import STAGE
 from pushcast.register.overlay import Entry
 from pushcast.register.ports import Counters, Doubts
 from pushcast.register.tenure import Headers, RegisterTenure
+from pushcast.register.tokens import Tokens
 from pushcast.stream.batch import Record
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.stream.table import Table
@@ -19,6 +20,7 @@ from pushcast.wire.devices import decode_row
 from pushcast.wire.newer import waited_for
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.row_writer import RowWriter
+from pushcast.wire.seals import KeyUnknown, Place, SealBroken
 
 #: 200 topics of 256 bytes, the longest address and room to spare; far below what the devices topic takes.
 MAX_ROW_BYTES = 65_536
@@ -50,8 +52,10 @@ class Context:
         device_topic: str,
         hold_topic: str,
         schema_generation: int = 2,
+        tokens: Tokens = PLAIN,
     ) -> None:
         self.table = table
+        self.tokens = tokens
         self.doubts = doubts
         self.hold_topic = hold_topic
         self.outbox = outbox
@@ -121,7 +125,7 @@ class Changes:
 
     def _register(self, record: Record, event: DeviceChange, at: int) -> None:
         key = device_row_key(event.user, event.app, event.device)
-        row = upsert(event, at, self._read(record, key)[0])
+        row = upsert(event, at, self._read(record, key)[0], self._context.tokens)
         if isinstance(row, Kept):
             self._counters["registrations", row] += 1
             return
@@ -165,7 +169,7 @@ class Changes:
         reached = (
             event.reason == Reason.ENDPOINT_UNREACHABLE
             and row is not None
-            and context.doubts.reached(event.app, row.address, event.at)
+            and context.doubts.reached(event.app, self._address(event, row), event.at)
         )
         after = ending(event, row, doubted, reached)
         if isinstance(after, Kept):
@@ -181,6 +185,14 @@ class Changes:
             self._write_row(record, key, lifted(row), after, reason)
         self._counters["suspensions", after] += 1
         self._tell(record, event, after, reason)
+
+    def _address(self, event: TokenInvalid, row: DeviceRow) -> bytes:
+        """As the provider knows it; what cannot be opened is no push service's."""
+        place = Place(row.app, row.platform, row.kind, event.user, row.device)
+        try:
+            return self._context.tokens.opened(row, place)
+        except (KeyUnknown, SealBroken):
+            return b""
 
     def _tell(self, record: Record, event: TokenInvalid, step: str, reason: str) -> None:
         """Writes a step of a suspension to the hold topic; `suspended` is what the hold is later read from."""

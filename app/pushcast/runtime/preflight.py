@@ -14,6 +14,8 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.security import faust_credentials, librdkafka_config
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Platform
+from pushcast.stream.token_keys import read_keys
+from pushcast.wire.keyring import Role
 
 
 def require(settings: Settings) -> None:
@@ -32,6 +34,8 @@ def problems(settings: Settings) -> list[str]:
     for name, app in settings.apps.items():
         steps += [lambda n=name, p=platform: registry.build(n, p, settings) for platform in app.platforms()]  # type: ignore[misc]
     steps += [lambda p=platform: quiesce_seconds(settings, p) for platform in Platform]  # type: ignore[misc]
+    if (keyring := settings.sealing.keyring_file) is not None:
+        steps.append(lambda: read_keys(keyring, Role.SENDER))
     found: list[str] = []
     for step in steps:
         try:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from random import Random
 
@@ -32,6 +32,7 @@ from pushcast.send.figures import Figures
 from pushcast.send.intake import Intake
 from pushcast.send.isolation import Isolation
 from pushcast.send.lease import Lease
+from pushcast.send.opening import Opening
 from pushcast.send.outcomes import Outcomes
 from pushcast.send.parking import ParkedRecords, Parking
 from pushcast.send.proof import Proof
@@ -46,6 +47,7 @@ from pushcast.stream.stage import Stage
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import groups
 from pushcast.wire.schemas import NEWEST_GENERATION
+from pushcast.wire.seals import TokenKeys
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +88,9 @@ class SendStage(Stage):
         flood: FloodGuard | None = None,
         schema_generation: int = NEWEST_GENERATION,
         cancels: Cancels | None = None,
+        keys: Callable[[], TokenKeys] | None = None,
     ) -> None:
-        """Without `cancels` nothing is ever cancelled."""
+        """Without `cancels` nothing is ever cancelled, without `keys` no address is opened."""
         self.platform = platform
         self.lane = lane
         self.figures = figures
@@ -138,6 +141,7 @@ class SendStage(Stage):
             outcomes=outcomes,
             isolation=isolation,
             cancelling=Cancelling(self._cancels.state, clock, lane),
+            opening=Opening(platform, keys),
             parking=self._parking,
             slowness=Slowness(slow_seconds, max_open_targets // KEEP_PART, self._is_crowded),
             is_fresh=self._is_fresh,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 
 import structlog
@@ -30,6 +30,7 @@ from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Fatal, Outbox
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.retries import Ladder, rungs_of
+from pushcast.wire.seals import TokenKeys
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ def build(
     breakers: Breakers | None = None,
     proof: Proof | None = None,
     cancels: Cancels | None = None,
+    keys: Callable[[], TokenKeys] | None = None,
 ) -> SendStage:
     """The stage for `topics.send(platform, lane)` in the group `groups.send(platform, lane)`.
 
@@ -86,6 +88,7 @@ def build(
         proof=proof or Unproven(),
         schema_generation=settings.schemas.write,
         cancels=cancels,
+        keys=keys,
     )
 
 

@@ -78,6 +78,7 @@ ACCEPTED = End(Outcome.ACCEPTED)
 EXPIRED = End(Outcome.EXPIRED, Reason.EXPIRED)
 DOUBTFUL = End(Outcome.DEAD, Reason.UNKNOWN_OUTCOME)
 CANCELLED = End(Outcome.CANCELLED, Reason.CANCELLED)
+SEAL_BROKEN = End(Outcome.REJECTED, Reason.SEAL_BROKEN)
 NOT_CONFIGURED = End(Outcome.REJECTED, Reason.NOT_CONFIGURED)
 
 # What a result is called when the provider's verdict table has no word for it.

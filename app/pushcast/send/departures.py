@@ -12,9 +12,10 @@ from pushcast.model.clock import Clock
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.budget import Budget
 from pushcast.send.cancelling import Cancelling
-from pushcast.send.decide import CANCELLED, DOUBTFUL, EXPIRED, NOT_CONFIGURED, End
+from pushcast.send.decide import CANCELLED, DOUBTFUL, EXPIRED, NOT_CONFIGURED, SEAL_BROKEN, End
 from pushcast.send.flights import Flights
 from pushcast.send.isolation import Isolation
+from pushcast.send.opening import Opening
 from pushcast.send.outcomes import Outcomes
 from pushcast.send.parking import Parking
 from pushcast.send.records import Job, OpenRecord
@@ -49,6 +50,7 @@ class Departures:
         outcomes: Outcomes,
         isolation: Isolation,
         cancelling: Cancelling,
+        opening: Opening,
         parking: Parking,
         slowness: Slowness,
         is_fresh: Callable[[], bool],
@@ -65,6 +67,7 @@ class Departures:
         self._outcomes = outcomes
         self._isolation = isolation
         self._cancelling = cancelling
+        self._opening = opening
         self._parking = parking
         self._slowness = slowness
         self._is_fresh = is_fresh
@@ -219,8 +222,20 @@ class Departures:
             late = [target for target in job.indices if ends_at[target] <= now_ms]
             if not self._without(job, late, EXPIRED):
                 return
-        if self._without(job, self._cancelling.among(job, job.indices), CANCELLED):
+        if self._without(job, self._cancelling.among(job, job.indices), CANCELLED) and self._opened(job):
             self._flights.add(job, now_ms)
+
+    def _opened(self, job: Job) -> bool:
+        """Opens sealed addresses. What this process has no key for is kept aside, what does not open ends; False when
+        nothing is left of the job."""
+        opened = self._opening.open(job.parcel.message, job.indices)
+        if opened is None:
+            return True
+        job.opened = opened.message
+        if opened.unknown:
+            self._outcomes.park(Job(job.parcel, opened.unknown, job.tries, job.doubtful), Why.KEY_UNKNOWN)
+            self._leave_out(job, opened.unknown)
+        return self._without(job, opened.broken, SEAL_BROKEN) and bool(job.indices)
 
     def _without(self, job: Job, gone: list[int], end: End) -> bool:
         """Ends these targets instead of handing them over; what may have arrived before is not called so. False when
@@ -228,11 +243,14 @@ class Departures:
         if not gone:
             return True
         self._outcomes.end([(job.parcel, gone, DOUBTFUL if job.doubtful else end)])
+        self._leave_out(job, gone)
+        return bool(job.indices)
+
+    def _leave_out(self, job: Job, gone: list[int]) -> None:
         if job.probe:
             self._isolation.forgo(job.parcel.app, len(gone))
         ended = frozenset(gone)
         job.indices = [target for target in job.indices if target not in ended]
-        return bool(job.indices)
 
     def recall(self, partition: int, users: frozenset[str]) -> None:
         """More was cancelled of these users: what a provider has of them and has not written comes back."""

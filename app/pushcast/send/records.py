@@ -150,10 +150,11 @@ class Parcel:
 class Job:
     """Targets of one message that are tried together. `open`: handed to the provider, no result yet."""
 
-    __slots__ = ("doubtful", "handed_at", "indices", "open", "parcel", "probe", "recalled", "tries")
+    __slots__ = ("doubtful", "handed_at", "indices", "open", "opened", "parcel", "probe", "recalled", "tries")
 
     def __init__(self, parcel: Parcel, indices: list[int], tries: int = 0, doubtful: bool = False) -> None:
         self.parcel = parcel
+        self.opened: Message | None = None  # with addresses that were sealed: for the provider alone
         self.indices = indices
         self.tries = tries  # made in this process before this one
         self.doubtful = doubtful  # an earlier try may have reached the device
@@ -161,3 +162,8 @@ class Job:
         self.handed_at = 0  # milliseconds since the epoch
         self.recalled = False  # one of its flight was cancelled: what comes back unsent was no try
         self.probe = False  # sent while the breaker of its app is open, to see whether it may close
+
+    @property
+    def message(self) -> Message:
+        """As the provider gets it."""
+        return self.parcel.message if self.opened is None else self.opened

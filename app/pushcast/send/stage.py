@@ -25,7 +25,9 @@ from pushcast.send.reached import ReachedHosts
 from pushcast.stream.ports import PatientOutbox
 from pushcast.stream.spec import Host, StageSpec, Subscription
 from pushcast.stream.table import Table
+from pushcast.stream.token_keys import KeyringFile
 from pushcast.wire import groups, topics
+from pushcast.wire.keyring import Role
 
 ROLE = "sender"
 #: A send record holds up to 1,000 targets: few of them a poll, and many bytes a fetch.
@@ -60,6 +62,8 @@ class Senders:
         self._breakers: Breakers | None = None
         self._quota = QuotaShares(settings.kafka.partitions)
         self._permits: Permits | None = None
+        file = settings.sealing.keyring_file
+        self._keyring = None if file is None else KeyringFile(file, Role.SENDER)
         self._providers: dict[Platform, dict[str, Provider]] = {}
 
     def build(self, platform: Platform, lane: Lane, host: Host, tables: Sequence[Table]) -> SendStage:
@@ -89,6 +93,7 @@ class Senders:
             breakers=self._breakers,
             proof=self._proof_of(platform, lane, host),
             cancels=host.cancels,
+            keys=None if self._keyring is None else self._keyring.keys,
         )
         for name, provider in providers.items():
             weights = getattr(getattr(self._settings.apps[name], platform), "lane_weights", None)

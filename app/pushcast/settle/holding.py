@@ -28,17 +28,21 @@ class Holding:
     def may_go(self, record: Record) -> bool:
         """Whether nothing holds this parked record, as far as its headers say."""
         parked = _parked(record)
-        return parked is None or not self._control.held(parked.app, parked.platform, parked.lane)
+        if parked is None:
+            return True
+        # Whether senders have the key is not known here: the next pass finds out, and not one for each record.
+        held = self._control.held(parked.app, parked.platform, parked.lane)
+        return not held and parked.why is not Why.KEY_UNKNOWN
 
     def may_return(self, record: Record) -> bool:
-        """True when the sender will probably park it again: it was parked for lack of budget, or it was parked after
-        another sender had announced that the breaker closed."""
+        """True when the sender will probably park it again: it was parked for lack of budget or of a key, or it was
+        parked after another sender had announced that the breaker closed."""
         parked = _parked(record)
         if parked is None:
             return False
         breaker = self._control.breaker(parked.app, parked.platform)
         closed_at = None if breaker is None else breaker.closed_at_ms
-        return parked.why is Why.BUDGET or (
+        return parked.why in (Why.BUDGET, Why.KEY_UNKNOWN) or (
             parked.why is Why.BREAKER and closed_at is not None and record.timestamp > closed_at
         )
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pushcast.model.errors import PushcastError
 from pushcast.model.ids import TOKEN_HASH_BYTES
+from pushcast.model.words import Reason
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -27,13 +28,11 @@ _LABEL: Final = "pushcast/token/1"
 class KeyUnknown(PushcastError):
     """This process does not hold the key: the work waits for it. Never a verdict on the device."""
 
-    reason = "key_unknown"
-
 
 class SealBroken(PushcastError):
     """The bytes are not what was sealed for this place: altered, moved, or under another key of that name."""
 
-    reason = "seal_broken"
+    reason = str(Reason.SEAL_BROKEN)
 
 
 class Place(NamedTuple):

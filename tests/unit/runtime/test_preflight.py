@@ -46,6 +46,11 @@ def test_what_starts_has_no_problem_and_leaves_no_folder(tmp_path: Path) -> None
     assert not (tmp_path / "data").exists()
 
 
+def test_a_keyring_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    [said] = problems(settings(tmp_path, sealing={"keyring_file": str(tmp_path / "keyring.json")}))
+    assert said.startswith("sealing.keyring_file: cannot read")
+
+
 def test_a_secret_file_that_everybody_may_read_is_a_warning(tmp_path: Path) -> None:
     key, ca = tmp_path / "AuthKey.p8", tmp_path / "ca.pem"
     for file in (key, ca):

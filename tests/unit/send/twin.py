@@ -34,6 +34,7 @@ from pushcast.wire.batches import decode_batch, encode_batch
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.receipts import decode_receipt, decode_token_invalid
 from pushcast.wire.retries import Ladder
+from pushcast.wire.seals import TokenKeys
 from twins.kafka import OPEN, TwinBarrier
 
 T0 = 1_800_000_000_000
@@ -267,6 +268,7 @@ class Harness:
         limits: Limits | None = None,
         lease: Lease = UNLIMITED,
         cancels: Cancels | None = None,
+        keys: TokenKeys | None = None,
     ) -> None:
         """With `control` apps are isolated; what breakers announce is put and, unlike in Kafka, not heard back."""
         self.outbox = TwinOutbox(acks)
@@ -296,8 +298,10 @@ class Harness:
             isolation=self.isolation,
             lease=lease,
             cancels=cancels,
+            keys=None if keys is None else lambda: self.keys,
         )
         self.trackers: dict[int, Tracker] = {}
+        self.keys = keys or TokenKeys({}, None)
 
     def made(self, **chosen: Any) -> SendStage:
         """A stage on this harness: one attempt, without bounds, unless it is `chosen` otherwise."""

@@ -6,7 +6,7 @@ import pytest
 
 from pushcast.handover.standing import decode
 from pushcast.model.words import Lane, Platform
-from pushcast.settle.passes import BYTES_PER_SECOND
+from pushcast.settle.passes import BYTES_PER_SECOND, SOON_SECONDS, Intervals
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.tracker import Record
 from pushcast.wire import control, topics
@@ -115,6 +115,15 @@ async def test_work_that_nothing_holds_goes_back_soon() -> None:
     await lab.park(parked(100, why=Why.BUDGET))
     assert lab.sent() == []
     await lab.pass_time(1)
+    assert lab.sent() == ["u0"]
+
+
+async def test_work_that_waits_for_a_key_goes_back_with_the_next_pass_and_not_for_itself() -> None:
+    lab = Lab()
+    await lab.park(parked(100, why=Why.KEY_UNKNOWN))
+    await lab.pass_time(SOON_SECONDS)
+    assert lab.sent() == []
+    await lab.pass_time(Intervals().pass_seconds)
     assert lab.sent() == ["u0"]
 
 

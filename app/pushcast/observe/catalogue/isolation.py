@@ -15,8 +15,10 @@ METRICS: Final = (
         "counter",
         "targets",
         (L.APP, L.PLATFORM, L.LANE, L.REASON),
-        "Targets kept aside in push.parked.v1: `paused`, `breaker` (its provider is broken) or `budget` (it is slow).",
-        "breaker: see pushcast_breaker_open and the log. budget: the app's provider answers slowly; see its latency.",
+        "Targets kept aside in push.parked.v1: `paused`, `breaker` (its provider is broken), `budget` (it is slow) or "
+        "`key_unknown` (the address is sealed with a key that the sender does not hold).",
+        "breaker: see pushcast_breaker_open and the log. budget: the app's provider answers slowly; see its latency. "
+        "key_unknown: give the senders the keyring that has the key (docs/sealing.md).",
     ),
     Metric(
         N.BREAKER_OPEN,

@@ -1,0 +1,88 @@
+"""The keyring as a process holds it: read at the start, and anew when the file changes."""
+
+from __future__ import annotations
+
+import binascii
+import os
+import stat
+import time
+from base64 import b64decode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from pushcast.model.errors import ConfigurationError
+from pushcast.wire.keyring import Role, decode_keyring, unlocked
+from pushcast.wire.seals import KEY_BYTES, TokenKeys
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS: Final = 5.0
+_FILE_SCHEME: Final = "file:"
+
+
+class KeyringFile:
+    """One role's file. A change that cannot be read leaves the keys as they are and is logged once."""
+
+    def __init__(self, file: Path, role: Role, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Raises ConfigurationError: a file that is not there, that others may read, or that holds no usable keys."""
+        self._file = file
+        self._role = role
+        self._monotonic = monotonic
+        self._stamp = _stamp(file)
+        self._keys = read_keys(file, role)
+        self._looked_at = monotonic()
+
+    def keys(self) -> TokenKeys:
+        """The keys as the file has them, at most five seconds late. Cheap."""
+        now = self._monotonic()
+        if now - self._looked_at >= LOOK_SECONDS:
+            self._looked_at = now
+            self._look()
+        return self._keys
+
+    def _look(self) -> None:
+        stamp = _stamp(self._file)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._keys = read_keys(self._file, self._role)
+        except ConfigurationError as error:
+            log.warning("keyring_not_read", file=str(self._file), error=str(error))
+        else:
+            log.info("keyring_read", file=str(self._file), keys=sorted(self._keys.ids), sealing=self._keys.sealing)
+
+
+def read_keys(file: Path, role: Role) -> TokenKeys:
+    """Reads and unwraps. Raises ConfigurationError; nothing of a key is in its text."""
+    ring = decode_keyring(_secret(file, "sealing.keyring_file"))
+    outer_file = Path(ring.wrapped_by.removeprefix(_FILE_SCHEME))
+    try:
+        outer = b64decode(_secret(outer_file, "wrapped_by").strip(), validate=True)
+    except (binascii.Error, ValueError):
+        raise ConfigurationError(f"wrapped_by: {outer_file} is not base64") from None
+    if len(outer) != KEY_BYTES:
+        raise ConfigurationError(f"wrapped_by: {outer_file} has {len(outer)} bytes, a key has {KEY_BYTES}")
+    return unlocked(ring, outer, role)
+
+
+def _secret(file: Path, setting: str) -> bytes:
+    try:
+        mode = file.stat().st_mode
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise ConfigurationError(f"{setting}: {file} may be used by others than its owner; chmod 600 it")
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{setting}: cannot read {file}: {os.strerror(error.errno or 0)}") from None
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    """By which a change is noticed, also a file that was put in the place of another."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,93 @@
+"""How REGISTER keeps tokens: sealed, and the same bytes as long as nothing changes."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from pushcast.model.device import AddressKind, DeviceChange, DeviceRow, Operation
+from pushcast.model.ids import token_hash
+from pushcast.model.words import Platform
+from pushcast.register.decide import Ending, Kept, ending, suspension, upsert
+from pushcast.register.tokens import PlainTokens, SealedTokens
+from pushcast.wire.receipts import TokenInvalid
+from pushcast.wire.seals import Place, TokenKeys
+
+T = 1_800_000_000_000
+TOKEN, OTHER = b"ab" * 32, b"cd" * 32
+PLACE = Place("news", "apns", "token", "anna", "phone")
+KEYS = {"t1": bytes(32), "t2": bytes([1]) * 32}
+HASH = bytes([2]) * 32
+
+
+def sealing(key_id: str) -> SealedTokens:
+    nonces = itertools.count()
+    keys = TokenKeys(KEYS, key_id, HASH)
+    return SealedTokens(lambda: keys, lambda size: next(nonces).to_bytes(size, "big"))
+
+
+def change(token: bytes = TOKEN, op: Operation = Operation.REFRESH) -> DeviceChange:
+    return DeviceChange(op, "anna", "news", "phone", Platform.APNS, AddressKind.TOKEN, token, T)
+
+
+def row(made: DeviceRow | Kept) -> DeviceRow:
+    assert isinstance(made, DeviceRow)
+    return made
+
+
+def verdict(digest: bytes) -> TokenInvalid:
+    return TokenInvalid(
+        "anna", "news", "phone", "apns", digest, "device_unregistered", 410, T + 5, T + 5, T + 6, "0" * 32
+    )
+
+
+def test_a_row_holds_no_token_and_opens_to_it() -> None:
+    tokens = sealing("t1")
+    made = row(upsert(change(), T, None, tokens))
+    assert TOKEN not in made.address
+    assert (made.key_id, made.token_hash != token_hash(TOKEN)) == ("t1", True)
+    assert tokens.opened(made, PLACE) == TOKEN
+
+
+def test_a_refresh_with_the_same_token_leaves_the_address_bytes_alone() -> None:
+    """Acceptance fact 47."""
+    tokens = sealing("t1")
+    first = row(upsert(change(), T, None, tokens))
+    again = row(upsert(change(), T + 1, first, tokens))
+    assert (again.address, again.key_id, again.token_hash) == (first.address, first.key_id, first.token_hash)
+    assert row(upsert(change(OTHER), T + 1, first, tokens)).address != first.address
+
+
+def test_a_refresh_seals_anew_what_is_under_another_key() -> None:
+    first = row(upsert(change(), T, None, sealing("t1")))
+    again = row(upsert(change(), T + 1, first, sealing("t2")))
+    assert (again.key_id, again.token_hash) == ("t2", first.token_hash)
+    assert sealing("t1").opened(again, PLACE) == TOKEN
+
+
+def test_a_plain_row_keeps_the_name_that_pushes_under_way_know_it_by() -> None:
+    """Rulings II.22: compares accept either hash, so that turning sealing on cancels nothing and loses no verdict."""
+    plain = row(upsert(change(), T, None))
+    now = row(upsert(change(), T + 1, plain, sealing("t1")))
+    assert (now.key_id, now.token_hash_before) == ("t1", token_hash(TOKEN))
+    for digest in (now.token_hash, token_hash(TOKEN)):
+        suspended = row(suspension(verdict(digest), now, doubted=False))
+        assert suspended.state == "suspended"
+        assert ending(verdict(digest), suspended, doubted=False) is Ending.REMOVED
+    assert suspension(verdict(token_hash(OTHER)), now, doubted=False) is Kept.OTHER_TOKEN
+    later = row(upsert(change(), T + 2, now, sealing("t2")))
+    assert later.token_hash_before == token_hash(TOKEN)
+    assert row(upsert(change(OTHER), T + 3, later, sealing("t2"))).token_hash_before is None
+
+
+def test_turning_sealing_on_rehabilitates_nobody() -> None:
+    plain = row(upsert(change(), T, None))
+    suspended = row(suspension(verdict(token_hash(TOKEN)), plain, doubted=False))
+    replayed = row(upsert(change(), T + 1, suspended, sealing("t1")))
+    assert replayed.state == "suspended"
+
+
+@pytest.mark.parametrize("tokens", [PlainTokens(), sealing("t1")])
+def test_a_row_without_a_key_is_its_address(tokens: PlainTokens | SealedTokens) -> None:
+    assert tokens.opened(row(upsert(change(), T, None)), PLACE) == TOKEN
