@@ -7,24 +7,21 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence, Set
-from contextlib import suppress
 from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from pushcast.config.security import KafkaSecurity
 from pushcast.kafka.barrier import Barrier
+from pushcast.kafka.patience import Patience
 from pushcast.kafka.producer import MAX_RECORD_BYTES, open_producer, refusal_of
-from pushcast.kafka.refusals import OF_A_PLACE, Held, Place, Refusals
+from pushcast.kafka.refusals import Held, Place
+from pushcast.kafka.room import RECORD_OVERHEAD_BYTES, Room
 from pushcast.stream.errors import Full, OutboxFailed, RecordRefused, RecordTooLarge
-from pushcast.wire.headers import PROBE
 
 logger = logging.getLogger(__name__)
 
 Headers = Sequence[tuple[str, bytes | None]]
-
-#: Bytes counted per record on top of its value: librdkafka's message, key and headers.
-RECORD_OVERHEAD_BYTES = 200
 
 POLL_SECONDS = 0.1
 
@@ -65,22 +62,11 @@ class Outbox:
         self._loop = loop
         self._on_fatal = on_fatal
         self._topics = topics
-        self._patient = patient
         self._optional = optional
-        self._refusals = Refusals(mark=self._mark, again=self._put_again, call_later=loop.call_later)
-        self._refused = self._refusals.places
-        self._max_records = max_records
-        self._max_bytes = max_bytes
-        # Written by the loop.
-        self._put_records = 0
-        self._put_bytes = 0
-        self._room_waiters: deque[asyncio.Future[None]] = deque()
+        self._room = Room(loop, max_records, max_bytes, lambda: self._failure is not None)
         # Written by the poll thread.
-        self._acked_records = 0
-        self._acked_bytes = 0
         self._acked_ends: dict[tuple[str, int], int] = {}
         self._finished: deque[Barrier] = deque()
-        self._kept: deque[tuple[Place, str, Barrier, Message]] = deque()
         self._failure: BaseException | None = None
         self._failure_told = False
         self._scheduled = False
@@ -94,6 +80,7 @@ class Outbox:
             on_error=self._on_client_error,
             extra=extra,
         )
+        self._patience = Patience(patient, self._producer.produce, loop)
         self._thread = threading.Thread(target=self._poll, name="outbox", daemon=True)
         self._thread.start()
 
@@ -121,11 +108,6 @@ class Outbox:
         if limit is None:
             raise OutboxFailed(f"the topology does not say that this process produces {topic}")
         size = RECORD_OVERHEAD_BYTES if value is None else len(value) + RECORD_OVERHEAD_BYTES
-        if (
-            self._put_records - self._acked_records >= 2 * self._max_records
-            or self._put_bytes - self._acked_bytes >= 2 * self._max_bytes
-        ):
-            raise Full(f"the outbox holds {self._put_records - self._acked_records} unacknowledged records")
         # Exact only where it matters: keys and headers of small records are not counted one by one, but for records of
         # others, which alone keep a timestamp: their headers may be of any size.
         if (size > limit // 2 or timestamp_ms is not None) and (
@@ -134,13 +116,13 @@ class Outbox:
             barrier.refuse(RecordTooLarge(topic, partition, whole, f"more than {limit} bytes"))
             self._loop.call_soon(barrier.settle)
             return
-        self._put_records += 1
-        self._put_bytes += size
+        self._room.put(size)
         barrier.puts += 1
-        if self._refused and (place := Place(topic, partition)) in self._refused:
-            self._refusals.hold(place, Held(barrier, value, key, headers, timestamp_ms))
+        patience = self._patience
+        if patience.places and (place := Place(topic, partition)) in patience.places:
+            patience.refusals.hold(place, Held(barrier, value, key, headers, timestamp_ms))
             return
-        if topic in self._patient:
+        if topic in patience.topics:
             barrier.kept.append((topic, partition, value, headers, timestamp_ms))
         try:
             if timestamp_ms is None:
@@ -151,10 +133,10 @@ class Outbox:
                 )
         except KafkaException as exc:
             error = exc.args[0]
-            if error.code() in OF_A_PLACE and topic in self._patient:
+            if patience.waits(error, topic):
                 barrier.kept.pop()
                 held = Held(barrier, value, key, headers, timestamp_ms)
-                self._refusals.refuse(Place(topic, partition), error.str(), held)
+                patience.refusals.refuse(Place(topic, partition), error.str(), held)
                 return
             self._take_back(barrier, size)
             refusal = self._refusal_of(error, topic, partition, size)
@@ -167,61 +149,30 @@ class Outbox:
 
     def refused(self) -> list[str]:
         """Places that Kafka refuses for now, one sentence each."""
-        return self._refusals.told()
+        return self._patience.refusals.told()
 
     def refused_topics(self, partition: int) -> list[str]:
         """Topics of which this partition is refused for now."""
-        return self._refusals.topics(partition)
+        return self._patience.refusals.topics(partition)
 
     def doubt(self, topic: str, partition: int, reason: str) -> None:
         """Takes a place for refused until a marker is taken there. For `patient` topics."""
-        self._refusals.refuse(Place(topic, partition), reason)
-
-    def _put_again(self, place: Place, held: Held) -> None:
-        barrier, value, key, headers, timestamp_ms = held
-        barrier.kept.append((*place, value, headers, timestamp_ms))
-        arguments: dict[str, Any] = {} if timestamp_ms is None else {"timestamp": timestamp_ms}
-        try:
-            self._producer.produce(
-                place.topic, value, key, place.partition, barrier.delivered, headers=cast(Any, headers), **arguments
-            )
-        except KafkaException as exc:
-            barrier.kept.pop()
-            self._refusals.refuse(place, exc.args[0].str(), held)
-
-    def _mark(self, place: Place) -> None:
-        """Asks whether a refused place takes records again."""
-        loop, refusals = self._loop, self._refusals
-
-        def delivered(error: KafkaError | None, _: Message) -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(refusals.marked, place, None if error is None else error.str())
-
-        try:
-            self._producer.produce(place.topic, None, None, place.partition, delivered, headers=[(PROBE, b"1")])
-        except KafkaException as exc:
-            refusals.marked(place, exc.args[0].str())
+        self._patience.refusals.refuse(Place(topic, partition), reason)
 
     def _take_back(self, barrier: Barrier, size: int) -> None:
-        self._put_records -= 1
-        self._put_bytes -= size
+        self._room.take_back(size)
         barrier.puts -= 1
         # The last report may have come in between, when the count did not match.
         self._loop.call_soon(barrier.settle)
 
     async def room(self) -> None:
         """Returns when less than the bounds is unacknowledged: the way back-pressure reaches a stage."""
-        while not self._has_room() and self._failure is None:
-            waiter: asyncio.Future[None] = self._loop.create_future()
-            self._room_waiters.append(waiter)
-            if self._has_room():  # the poll thread may have looked before the waiter was there
-                self._wake_waiter()
-            await waiter
+        await self._room.wait()
 
     @property
     def unacknowledged(self) -> int:
         """Records that were put and are not acknowledged."""
-        return self._put_records - self._acked_records
+        return self._room.unacknowledged
 
     def acked_end(self, topic: str, partition: int) -> int | None:
         """Next offset after the highest acknowledged record; None before the first."""
@@ -232,7 +183,7 @@ class Outbox:
 
         Their barriers never resolve.
         """
-        self._refusals.close()
+        self._patience.refusals.close()
         deadline = self._loop.time() + timeout_seconds
         while self.unacknowledged and self._failure is None and self._loop.time() < deadline:
             await asyncio.sleep(0.005)
@@ -256,10 +207,9 @@ class Outbox:
 
     def holds(self, barrier: Barrier, error: KafkaError, message: Message) -> bool:
         """Whether the record waits for another time; for Barrier, on the poll thread."""
-        topic = message.topic() or ""
-        if error.code() not in OF_A_PLACE or topic not in self._patient:
+        if not self._patience.waits(error, message.topic() or ""):
             return False
-        self._kept.append((Place(topic, message.partition() or 0), error.str(), barrier, message))
+        self._patience.keep(error, barrier, message)
         if not self._scheduled:
             self._schedule()
         return True
@@ -269,9 +219,8 @@ class Outbox:
 
         Returns the refusal when the record is to blame.
         """
-        self._acked_records += 1
         size = len(message)
-        self._acked_bytes += size + RECORD_OVERHEAD_BYTES
+        self._room.acked(size + RECORD_OVERHEAD_BYTES)
         if error is None:
             offset = message.offset()
             if offset is None:
@@ -281,7 +230,7 @@ class Outbox:
                 raise OutboxFailed(f"{topic}[{partition}]: acknowledged without an offset")
             # Reports of a partition come in offset order.
             self._acked_ends[message.topic() or "", message.partition() or 0] = offset + 1
-            if self._room_waiters and not self._scheduled and self._has_room():
+            if self._room.waiters and not self._scheduled and self._room.has_room():
                 self._schedule()
             return None
         topic, partition = message.topic() or "", message.partition() or 0
@@ -329,43 +278,16 @@ class Outbox:
     def _drain(self) -> None:
         # Cleared first: whatever is appended from here on schedules again.
         self._scheduled = False
-        while self._kept:
-            place, reason, barrier, message = self._kept.popleft()
-            self._refusals.refuse(place, reason, _as_it_was_put(place, barrier, message))
+        self._patience.take_kept()
         while self._finished:
             self._finished.popleft().settle()
         if self._failure is not None and not self._failure_told:
             self._failure_told = True
             self._on_fatal(self._failure)
-        self._wake_waiter()
+        self._room.wake()
 
     def fatal(self, exc: BaseException) -> None:
         """Reports an error that ends the process; for Barrier, on the loop."""
         self._failure = self._failure or exc
         self._failure_told = True
         self._on_fatal(exc)
-
-    def _has_room(self) -> bool:
-        return (
-            self._put_records - self._acked_records < self._max_records
-            and self._put_bytes - self._acked_bytes < self._max_bytes
-        )
-
-    def _wake_waiter(self) -> None:
-        """One at a time: it puts its batch before the next one looks, so the bounds hold with any number of callers."""
-        while self._room_waiters and (self._has_room() or self._failure is not None):
-            waiter = self._room_waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                self._loop.call_soon(self._wake_waiter)
-                return
-
-
-def _as_it_was_put(place: Place, barrier: Barrier, message: Message) -> Held:
-    """A refused record whole: a delivery report has neither its headers nor its timestamp."""
-    value = message.value()
-    for at, (topic, partition, put, headers, timestamp_ms) in enumerate(barrier.kept):
-        if put == value and (topic, partition) == place:
-            del barrier.kept[at]
-            return Held(barrier, value, message.key(), headers, timestamp_ms)
-    raise OutboxFailed(f"{place.topic}[{place.partition}]: a refused record is not known here")

@@ -83,6 +83,7 @@ class World:
         )
         self.client = Client()
         self.outbox._producer = self.client  # type: ignore[assignment]
+        self.outbox._patience._produce = self.client.produce
         self.acked = 0
 
     def put(self, topic: str, value: bytes) -> None:
@@ -104,7 +105,7 @@ class World:
 async def world() -> AsyncIterator[World]:
     world = World()
     yield world
-    world.outbox._refusals.close()
+    world.outbox._patience.refusals.close()
     world.outbox._closed.set()
 
 
@@ -115,7 +116,7 @@ async def test_a_forbidden_record_waits_and_is_written_when_a_marker_is_taken(wo
     assert (world.failures, world.acked, world.outbox.unacknowledged) == ([], 0, 2)
     assert world.client.waiting == [], "nothing goes to a refused place"
     assert world.outbox.refused_topics(3) == ["receipts"]
-    world.outbox._mark(next(iter(world.outbox._refusals.places)))
+    world.outbox._patience.mark(next(iter(world.outbox._patience.refusals.places)))
     [marker] = await world.report(None)
     assert is_probe(marker.value(), marker.sent())
     again = await world.report(None)
@@ -126,7 +127,7 @@ async def test_a_forbidden_record_waits_and_is_written_when_a_marker_is_taken(wo
 async def test_a_marker_that_is_refused_leaves_everything_waiting(world: World) -> None:
     world.put("receipts", b"1")
     await world.report(FORBIDDEN)
-    world.outbox._mark(next(iter(world.outbox._refusals.places)))
+    world.outbox._patience.mark(next(iter(world.outbox._patience.refusals.places)))
     [marker] = await world.report(FORBIDDEN)
     assert dict(marker.sent()) == {PROBE: b"1"}
     assert (world.acked, world.outbox.unacknowledged, world.client.waiting) == (0, 1, [])
