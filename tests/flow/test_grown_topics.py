@@ -32,7 +32,8 @@ async def test_row_10_after_a_topic_has_grown_its_first_partitions_go_on_beside_
         add_batch_stage(app, [topic], stage, bounds=Bounds())
         apps.append(app)
     async with running(apps[0]):
-        grown = AdminClient({"bootstrap.servers": kafka}).create_partitions([NewPartitions(topic, GROWN)])
+        admin = AdminClient({"bootstrap.servers": kafka})  # lives as long as its question
+        grown = admin.create_partitions([NewPartitions(topic, GROWN)])
         await asyncio.to_thread(grown[topic].result, 10)
         async with running(apps[1]):  # it comes with the new number
             await asyncio.to_thread(produce, kafka, topic, [(at, None, b"%d" % at) for at in range(GROWN)])
