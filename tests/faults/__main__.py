@@ -59,7 +59,15 @@ def _together(chosen: Sequence[Scenario], size: Size, seeds: range, console: Con
     """In one world, as the short ones are: what a story leaves behind meets the next one."""
     brokers = max(scenario.brokers for scenario in chosen)
     overrides = {name: values for scenario in chosen for name, values in scenario.overrides.items()}
-    with rigged(size, seeds[0], brokers=brokers, overrides=overrides, say=partial(_say, console)) as rig:
+    properties = {name: value for scenario in chosen for name, value in scenario.broker_properties.items()}
+    with rigged(
+        size,
+        seeds[0],
+        brokers=brokers,
+        overrides=overrides,
+        broker_properties=properties,
+        say=partial(_say, console),
+    ) as rig:
         for scenario in chosen:
             console.rule(scenario.TITLE)
             for seed in seeds:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from faults.rig import Rig, Size, rigged
-from faults.scenarios import broker, clock, disk, kill, overload, poison, providers, storm, table, zombie
+from faults.scenarios import acl, broker, clock, disk, kill, overload, poison, providers, recreate, storm, table, zombie
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,18 @@ class Scenario:
     story: Callable[[Rig], None]
     brokers: int = 1
     overrides: dict[str, dict[str, Any]] = field(default_factory=dict)
+    broker_properties: dict[str, str] = field(default_factory=dict)
 
     def world(self, size: Size, seed: int, say: Callable[[str], None]) -> AbstractContextManager[Rig]:
         """Of its own."""
-        return rigged(size, seed, brokers=self.brokers, overrides=self.overrides, say=say)
+        return rigged(
+            size,
+            seed,
+            brokers=self.brokers,
+            overrides=self.overrides,
+            broker_properties=self.broker_properties,
+            say=say,
+        )
 
 
 SCENARIOS = (
@@ -37,5 +45,7 @@ SCENARIOS = (
     Scenario(poison.NAME, poison.TITLE, poison.story),
     Scenario(table.NAME, table.TITLE, table.story),
     Scenario(disk.NAME, disk.TITLE, disk.story),
+    Scenario(acl.NAME, acl.TITLE, acl.story, broker_properties=acl.BROKER_PROPERTIES),
+    Scenario(recreate.NAME, recreate.TITLE, recreate.story),
     Scenario(clock.NAME, clock.TITLE, clock.story),
 )

@@ -6,11 +6,14 @@ without our doing is counted with its exit code.
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -141,6 +144,17 @@ class Crew:
             if entry.name == member.plan.name and member.process is not None and entry.pid == member.process.pid:
                 return entry
         raise PushcastError(f"{name} does not listen")
+
+    def problems(self, name: str) -> list[str]:
+        """What its /health/ready tells. Raises OSError, PushcastError."""
+        page = self.page(name)
+        try:
+            with urllib.request.urlopen(f"http://{page.host}:{page.port}/health/ready", timeout=2) as answer:
+                body = answer.read()
+        except urllib.error.HTTPError as unready:
+            body = unready.read()
+        found: list[str] = json.loads(body)["problems"]
+        return found
 
     def listens(self, name: str) -> bool:
         """Whether it can be asked; before that it has joined no group."""

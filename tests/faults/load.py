@@ -69,6 +69,11 @@ class Load(threading.Thread):
         """Goes on at the same rate."""
         self._going.set()
 
+    @property
+    def idle(self) -> bool:
+        """Whether Kafka has all that was written so far."""
+        return self.acknowledged + len(self.failures) == self._number
+
     def give_up(self) -> None:
         """Ends it without waiting. Safe to repeat."""
         self._end.set()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 
 from confluent_kafka import KafkaException
 
-from faults.books import Auditor, Snapshot, Verdict
+from faults.books import NOTHING, Auditor, Lost, Snapshot, Verdict
 from faults.crew import Crew
 from faults.load import Load
 from pushcast.audit.reader import planner_group
@@ -93,20 +92,24 @@ class Rig:
         self.numbers: dict[str, Any] = {}
         self.failures: list[str] = []
         self.allowed_copies = 0  # that this scenario explains besides strikes against senders
+        self.lost = Lost()
         self._checks: list[Callable[[], None]] = []
         self._tick = threading.Event()
         self._audits = 0
         #: When the last story had come to its end; None after one that broke.
-        self._audited: Snapshot | None = Snapshot(Counter(), 0, 0, 0)
+        self._audited: Snapshot | None = NOTHING
+        self._before = self._kept = NOTHING
 
     def play(self, name: str, story: Callable[[Rig], None]) -> Verdict:
         """Load, story, restart, drain, audit. Raises only when the rig itself breaks."""
         self.rng = random.Random(f"story/{name}/{self.seed}")
         self.exposures, self.numbers, self.failures, self.allowed_copies, self._checks = [], {}, [], 0, []
+        self.lost = Lost()
         self.crew.deaths.clear()
         self._audits = 0
         started = time.monotonic()
-        before = self.auditor.snapshot() if self._audited is None else self._audited
+        self._before = self.auditor.snapshot() if self._audited is None else self._audited
+        self._kept = NOTHING
         self._audited = None
         seed = f"{name}/{self.seed}"
         self.load = Load(self.world.settings, self.devices, self.size.lanes, seed, self.size.rate)
@@ -114,7 +117,7 @@ class Rig:
         try:
             story(self)
             told = time.monotonic()
-            counts, produced = self._settle(before)
+            counts, produced = self._settle()
         finally:
             self.load.give_up()
         for check in self._checks:
@@ -131,6 +134,7 @@ class Rig:
             {**self.numbers, "settled_after_seconds": round(time.monotonic() - told, 1), "audits": self._audits},
             self.failures,
             self.allowed_copies,
+            self.lost,
         )
         verdict.judge()
         return verdict
@@ -182,7 +186,20 @@ class Rig:
         for simulator in self.world.simulators.values():
             simulator.control("/state", {"latency": latency_ms}, "PUT")
 
-    def _settle(self, before: Snapshot) -> tuple[Snapshot, int]:
+    def keep_books(self, unread: int) -> None:
+        """Takes stock now: what the topics say until here counts, whatever becomes of it. `unread`: events that stand
+        in the books without having been read, and are about to go."""
+        found = self.auditor.snapshot().since(self._before)
+        open_accounts = found.accounts["unaccounted"]
+        self.require(open_accounts == unread, f"{unread} events are unread, and the books have {open_accounts} open")
+        found.accounts["unaccounted"] = found.accounts["unaccounted_events"] = 0
+        self._kept = self._kept.plus(found)
+
+    def begin_books(self) -> None:
+        """From here on the topics say nothing any more of what was kept."""
+        self._before = self.auditor.snapshot()
+
+    def _settle(self) -> tuple[Snapshot, int]:
         """Everything runs again, nothing is written any more: waits for a balance, for a bounded time."""
         assert self.load is not None
         for simulator in self.world.simulators.values():
@@ -193,21 +210,27 @@ class Rig:
         self.crew.await_ready()
         deadline = time.monotonic() + self.size.drain_seconds
         counts: Snapshot | None = None
-        while counts is None or (not _balanced(counts, produced) and time.monotonic() < deadline):
+        while counts is None or (not self._balanced(counts, produced) and time.monotonic() < deadline):
             if counts is not None:
                 self.wait(PARKED_SECONDS)
-            self.until(self._drained, max(0.1, deadline - time.monotonic()))
+            self.until(self.drained, max(0.1, deadline - time.monotonic()))
             try:
                 self._audits += 1
                 now = self.auditor.snapshot()
-                counts = now.since(before)
+                counts = self._kept.plus(now.since(self._before))
             except (KafkaException, PushcastError, TimeoutError):
                 if time.monotonic() > deadline:
                     raise
         self._audited = now
         return counts, produced
 
-    def _drained(self) -> bool:
+    def _balanced(self, counts: Snapshot, produced: int) -> bool:
+        accounts = counts.accounts
+        unaccounted, missing = accounts["unaccounted"], produced - accounts["notifications"]
+        return unaccounted <= self.lost.deliveries and missing == self.lost.events
+
+    def drained(self) -> bool:
+        """Whether nothing waits for a stage."""
         try:
             return not self.lag()
         except (KafkaException, PushcastError):  # a broker may be coming back
@@ -222,11 +245,6 @@ class Rig:
         return sum(self.auditor.books.lag(group, topic).records for group, topic in pairs)
 
 
-def _balanced(counts: Snapshot, produced: int) -> bool:
-    accounts: Counter[str] = counts.accounts
-    return accounts["unaccounted"] == 0 and accounts["notifications"] == produced
-
-
 def silent(_: str) -> None:
     """Says nothing."""
 
@@ -238,6 +256,7 @@ def rigged(
     *,
     brokers: int = 1,
     overrides: dict[str, dict[str, Any]] | None = None,
+    broker_properties: dict[str, str] | None = None,
     transient_errors: float = 0.01,
     say: Callable[[str], None] = silent,
 ) -> Iterator[Rig]:
@@ -247,6 +266,7 @@ def rigged(
         merged[section] = {**merged.get(section, {}), **values}
     options = Options(
         brokers=brokers,
+        broker_properties=broker_properties or {},
         platforms=size.platforms,
         transient_errors=transient_errors,
         overrides=merged,

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from faults.rig import SHORT, Rig, rigged
-from faults.scenarios import broker, clock, disk, kill, overload, poison, providers, storm, table, zombie
+from faults.scenarios import acl, broker, clock, disk, kill, overload, poison, providers, recreate, storm, table, zombie
 
 SEED = 7
 pytestmark = pytest.mark.flow
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.flow
 
 @pytest.fixture(scope="module")
 def rig() -> Iterator[Rig]:
-    with rigged(SHORT, SEED) as made:
+    with rigged(SHORT, SEED, broker_properties=acl.BROKER_PROPERTIES) as made:
         yield made
 
 
@@ -52,6 +52,14 @@ def test_a_planner_without_room_for_its_table_loses_nothing(rig: Rig) -> None:
 
 def test_providers_that_misbehave_cost_no_delivery_and_no_good_device(rig: Rig) -> None:
     played(rig, providers)
+
+
+def test_senders_that_may_not_write_their_outcomes_send_no_more_than_was_in_flight(rig: Rig) -> None:
+    played(rig, acl)
+
+
+def test_topics_that_are_made_anew_are_taken_up_and_nothing_behind_is_lost(rig: Rig) -> None:
+    played(rig, recreate)
 
 
 def test_overload_makes_nothing_doubtful_and_nothing_double(rig: Rig) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from aiokafka import codec
@@ -17,7 +17,7 @@ from aiokafka.record.util import calc_crc32c
 
 NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)
 CODECS: Final = {"none": NONE, "gzip": GZIP, "snappy": SNAPPY, "lz4": LZ4, "zstd": ZSTD}
-_COMPRESS: Final = {
+_COMPRESS: Final[dict[int, Callable[[bytes], bytes]]] = {
     NONE: bytes,
     GZIP: codec.gzip_encode,
     SNAPPY: codec.snappy_encode,

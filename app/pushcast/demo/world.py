@@ -62,6 +62,7 @@ class Options:
     bootstrap_servers: str | None = None  # None: a temporary cluster
     keep: bool = False  # the folder, with configuration and logs
     brokers: int = 1
+    broker_properties: Mapping[str, str] = field(default_factory=dict)  # of a temporary cluster
     platforms: Sequence[str] = tuple(PLATFORM_SHARES)
     apps: Sequence[str] = APPS
     #: A folder that stays, and with it the Kafka of this world; None: both are temporary.
@@ -142,7 +143,10 @@ class World:
         """Starts the world's own."""
         self._say("starting Apache Kafka (the first time 111 MB of its jars are downloaded)")
         if self.options.home is None:
-            self.cluster = stack.enter_context(embedded.temporary_cluster(self.options.brokers, progress=self._say))
+            own = self.options.broker_properties
+            self.cluster = stack.enter_context(
+                embedded.temporary_cluster(self.options.brokers, properties=own, progress=self._say)
+            )
             return self.cluster.bootstrap_servers
         data = kafka_folder(self.folder)
         stack.callback(embedded.stop, data)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pushcast.kafka.embedded import members, ports, process, state, storage
@@ -92,8 +92,15 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def temporary_cluster(brokers: int = 1, *, offline: bool = False, progress: Progress = silent) -> Iterator[Cluster]:
-    """A fresh cluster on free ports in a directory of its own; killed and removed at exit.
+def temporary_cluster(
+    brokers: int = 1,
+    *,
+    properties: Mapping[str, str] | None = None,
+    offline: bool = False,
+    progress: Progress = silent,
+) -> Iterator[Cluster]:
+    """A fresh cluster on free ports in a directory of its own; killed and removed at exit. `properties`: more settings
+    of its brokers.
 
     When this process dies without leaving the context, a watchdog process does the same.
     """
@@ -109,6 +116,8 @@ def temporary_cluster(brokers: int = 1, *, offline: bool = False, progress: Prog
         # Never 9092: a client with default settings must not meet a cluster that is about to vanish.
         free = ports.choose(2 * brokers, random.SystemRandom())
         state.write(directory, Layout(storage.new_cluster_id(), tuple(free[:brokers]), tuple(free[brokers:])))
+        own = "".join(f"{name}={value}\n" for name, value in (properties or {}).items())
+        (directory / state.EXTRA_PROPERTIES).write_text(own)
         start(data_dir=directory, offline=offline, progress=progress)
         yield cluster
     finally:
