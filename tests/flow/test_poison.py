@@ -15,12 +15,11 @@ import orjson
 import pytest
 
 from flow.kafka_tools import read_all
+from flow.one_process import one_process
 from pushcast.bench.cluster import ProcessUnderTest
-from pushcast.demo.world import Options, World, ready
+from pushcast.demo.world import World
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
-from pushcast.runtime import whereabouts
-from pushcast.runtime.child import child_command
 from pushcast.wire import topics
 from pushcast.wire.headers import first
 from pushcast.wire.receipts import decode_planned
@@ -29,7 +28,6 @@ from twins.poison import NOTE, REGISTER, Poison
 from twins.raw_kafka import CODECS, GZIP, RawProducer, RawRecord
 
 PARTITIONS = 2
-START_SECONDS = 120.0
 HANDLED_SECONDS = 120.0
 USER = b"user-1"
 HOME = partition_of(USER, PARTITIONS)
@@ -124,22 +122,12 @@ class Roles:
 
 @pytest.fixture
 def roles() -> Iterator[Roles]:
-    options = Options(
-        platforms=("apns", "expo"),
-        transient_errors=0.0,
-        overrides={"kafka": {"partitions": PARTITIONS}, "flood": {"enabled": False}},
-        supervised=False,
-    )
-    command = child_command("run", "registrar", "planner", "sender", "settler")
-    with World(lambda _: None, options) as world, ProcessUnderTest(command, world.folder / "roles.log") as process:
-
-        def is_ready() -> bool:
-            found = whereabouts.read_all(world.settings.data_dir)
-            return any(entry.pid == process.pid and ready(entry) for entry in found)
-
-        process.until(is_ready, "the roles are ready", START_SECONDS)
-        with RawProducer(world.settings.kafka.bootstrap_servers) as producer:
-            yield Roles(world, process, producer)
+    overrides = {"kafka": {"partitions": PARTITIONS}, "flood": {"enabled": False}}
+    with (
+        one_process(platforms=("apns", "expo"), overrides=overrides) as (world, process),
+        RawProducer(world.settings.kafka.bootstrap_servers) as producer,
+    ):
+        yield Roles(world, process, producer)
 
 
 def untold(roles: Roles) -> list[str]:
