@@ -88,6 +88,9 @@ class RawProducer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._socket.close()
 
     def produce(self, topic: str, partition: int, records: Sequence[RawRecord], compression: int = NONE) -> int:

@@ -11,6 +11,8 @@ from faults.rig import Rig
 from pushcast.demo.produce import producer_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics
+from twins.poison import anywhere, notes
+from twins.raw_kafka import CODECS, RawProducer, RawRecord
 
 NAME = "poison"
 TITLE = "Malformed records among good ones"
@@ -70,7 +72,17 @@ KINDS: dict[str, Callable[[random.Random], Malformed]] = {
     "deep_state": lambda rng: (b"user-1", _with(_state(rng.randint(65, 900)))),
     "half_surrogate": lambda _: (b"user-1", rb'{"id": "poison", "app": "news", "title": "\ud800 and more"}'),
     "half_frame": lambda rng: (b"user-1", FRAME + rng.randbytes(rng.randint(0, 7))),
+    **{kind.name: lambda _, kind=kind: (b"user-1", kind.value) for kind in (*notes(), *anywhere())},  # type: ignore[misc]
 }
+
+#: Headers as other clients write them: names that are no UTF-8, long ones, null values.
+HEADERS: list[list[tuple[bytes, bytes | None]]] = [
+    [],
+    [(b"x", None)],
+    [(b"x-gr\xf6sse", b"1")],
+    [(b"n" * 40_000, b"1")],
+    [(b"h%d" % number, b"v") for number in range(100)],
+]
 
 
 def malformed(number: int, rng: random.Random) -> Malformed:
@@ -84,6 +96,7 @@ def story(rig: Rig) -> None:
     assert rig.load is not None
     load = rig.load
     producer = producer_of(rig.world.settings, log_level=0)
+    raw = RawProducer(rig.world.settings.kafka.bootstrap_servers)
     letters = sum(_letters(rig).values())
     written = 0
 
@@ -93,13 +106,19 @@ def story(rig: Rig) -> None:
             key, value = malformed(written, rig.rng)
             lane = rig.rng.choice(rig.size.lanes)
             partition = rig.rng.randrange(rig.world.settings.kafka.partitions)
-            producer.produce(topics.notification(lane), value, key, partition)
+            if written % 2:  # as no client of ours would: in any codec, with odd headers, without a time
+                at = rig.rng.choice([None, -1])
+                record = RawRecord(key, value, rig.rng.choice(HEADERS), at)
+                raw.produce(topics.notification(lane), partition, [record], rig.rng.choice(list(CODECS.values())))
+            else:
+                producer.produce(topics.notification(lane), value, key, partition)
             producer.poll(0)
             written += 1
         return load.acknowledged >= good
 
     rig.require(rig.until(mixed, GOOD_SECONDS), f"only {load.acknowledged} of {good} good events in time")
     rig.require(producer.flush(FLUSH_SECONDS) == 0, "not all malformed records were written")
+    raw.close()
     complete = rig.until(lambda: sum(_letters(rig).values()) - letters >= written, DEAD_LETTER_SECONDS)
     found = sum(_letters(rig).values()) - letters
     rig.require(complete and found == written, f"{written} malformed records, {found} dead letters")
