@@ -1,4 +1,4 @@
-"""Reports of people rebuilt from end to end, by their numbers in the list of faults: R2, R3, 5.2 and 5.3.
+"""Reports of people rebuilt from end to end, by their numbers in the list of faults: R1 to R3, 5.2 and 5.3.
 
 How long the good pushes take is a figure (`pushcast bench isolation`), not an assertion: here they arrive, while the
 bad ones are still there.
@@ -12,9 +12,11 @@ from typing import Any
 
 import orjson
 import pytest
+from confluent_kafka import Producer
 
 from flow.kafka_tools import produce, read_all
 from flow.one_process import one_process
+from pushcast.audit.reader import Books
 from pushcast.bench.cluster import ProcessUnderTest
 from pushcast.demo.world import World
 from pushcast.model.ids import partition_of
@@ -95,6 +97,30 @@ def pushcast() -> Iterator[Pushcast]:
     overrides = {"kafka": {"partitions": PARTITIONS}, "devices": {"hold_seconds": 600}}
     with one_process(platforms=("apns", "fcm"), overrides=overrides) as (world, process):
         yield Pushcast(world, process)
+
+
+@pytest.mark.timeout(300)
+def test_r1_what_a_producer_aborts_is_neither_pushed_nor_registered_nor_missed(pushcast: Pushcast) -> None:
+    pushcast.register("r1", "apns", "a1" * 32)
+    producer = Producer(
+        {"bootstrap.servers": pushcast.kafka, "partitioner": "murmur2_random", "transactional.id": "r1"}
+    )
+    producer.init_transactions()
+    producer.begin_transaction()
+    note = {"id": "aborted", "app": "news", "title": "never"}
+    device = {"op": "register", "app": "news", "device": "never", "platform": "apns", "token": "b1" * 32}
+    producer.produce(topics.notification(Lane.NORMAL), orjson.dumps(note), "r1")
+    producer.produce(topics.DEVICE_CHANGED, orjson.dumps(device), "r1")
+    assert producer.flush(DEADLINE_SECONDS) == 0
+    producer.abort_transaction()
+    pushcast.register("r1", "apns", "c1" * 32, "after")
+    pushcast.notify("r1", "after")
+    pushcast.until(lambda: len(pushcast.receipts("r1")) == 2, "both devices get what came after")
+    assert {name for name, _ in pushcast.receipts("r1")} == {"after"}
+    assert ("r1", "never") not in pushcast.states()
+    with Books(pushcast.world.settings) as books:
+        totals = books.reckon(None)
+    assert totals.balanced, totals.to_dict()
 
 
 @pytest.mark.timeout(300)
