@@ -28,8 +28,10 @@ class Ledger:
         rules: Rules = ALL,
     ) -> None:
         """`ends`: present ends of all topics that outcomes go to; where the tail is read to, and where a topic
-        without a committed position begins."""
-        self.starts: Positions = {topic: committed.positions.get(topic, ends[topic]) for topic in outputs}
+        without a committed position begins. A log that ends before its position was cut or made anew: it is read from
+        its beginning."""
+        positions = {topic: committed.positions.get(topic, ends[topic]) for topic in outputs}
+        self.starts: Positions = {topic: at if at <= ends[topic] else 0 for topic, at in positions.items()}
         self._committed_offset = committed_offset
         self._have: dict[int, set[bytes]] = {}
         self._highest = -1

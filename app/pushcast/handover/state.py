@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pushcast.handover import standing
-from pushcast.handover.notes import Notes, Positions
+from pushcast.handover.notes import Notes
 from pushcast.handover.rules import ALL, Rules
 from pushcast.handover.standing import Standing
 from pushcast.handover.tail import OwnTail
@@ -39,7 +39,7 @@ class Takeover:
         self.origin = origin
         self.epoch = standing.next_epoch(max(committed.epoch, floor if rules.floor else 0), now_seconds)
         self.outputs = tuple(outputs)
-        self.starts: Positions = {
+        self.starts: dict[str, int] = {
             topic: committed.positions[topic] if topic in committed.positions else ends[topic] for topic in outputs
         }
         self.tail = OwnTail(origin, committed_offset, committed.fenced, rules)
@@ -55,7 +55,12 @@ class Takeover:
         self.started = False
 
     def fenced(self, topic: str, end: int) -> None:
-        """The fence in this output is acknowledged; `end` is the offset after it, or later."""
+        """The fence in this output is acknowledged; `end` is the offset after it, or later.
+
+        A log that ends before the committed position was cut or made anew: it is read from its beginning.
+        """
+        if self.starts[topic] > end:
+            self.starts[topic] = 0
         self.fence_ends[topic] = self._ends[topic] = end
 
     def start(self) -> None:

@@ -42,6 +42,19 @@ def test_an_output_that_is_new_begins_at_its_present_end() -> None:
     assert takeover(Standing(3, 3, {"planned": 7})).starts == {"send": 40, "planned": 7}
 
 
+def test_an_output_that_ends_before_its_position_is_another_log_and_read_from_its_beginning() -> None:
+    own = takeover(Standing(3, 3, {"planned": 500, "send": 7}))
+    own.fenced("planned", 21)
+    own.fenced("send", 41)
+    assert own.starts == {"planned": 0, "send": 7}
+    own.start()
+    assert own.standing(0).positions["planned"] == 21
+
+
+def test_outcomes_of_a_log_that_was_made_anew_are_read_from_its_beginning() -> None:
+    assert Ledger(("r", "s"), Standing(0, 0, {"r": 500, "s": 7}), 0, {"r": 20, "s": 20}).starts == {"r": 0, "s": 7}
+
+
 def test_the_claim_carries_what_was_inherited_under_its_own_epoch() -> None:
     old = Standing(1500, 1400, {"send": 3, "planned": 4})
     assert takeover(old).standing(0) == Standing(1501, 1400, old.positions)
