@@ -172,7 +172,9 @@ class Auditor:
         self.totals = totals = self.books.reckon(None)
         found = totals.to_dict()
         accounts = Counter({key: value for key, value in found.items() if type(value) is int})
-        accounts["unaccounted_events"] = sum(row["where"] in {"lag", "lost"} for row in totals.unbalanced)
+        accounts["unaccounted_events"] = sum(
+            row["planned"] is None and row["where"] in {"lag", "lost"} for row in totals.unbalanced
+        )
         stats = self._world.simulator_stats().values()
         return Snapshot(
             accounts,

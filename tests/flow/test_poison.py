@@ -19,7 +19,7 @@ from flow.one_process import one_process
 from pushcast.bench.cluster import ProcessUnderTest
 from pushcast.demo.world import World
 from pushcast.model.ids import partition_of
-from pushcast.model.words import Lane
+from pushcast.model.words import Lane, Platform
 from pushcast.wire import topics
 from pushcast.wire.headers import first
 from pushcast.wire.receipts import decode_planned
@@ -46,10 +46,10 @@ ODD_HEADERS: dict[str, list[tuple[bytes, bytes | None]]] = {
 INTERNAL = [
     topics.TOKEN_INVALID,
     topics.TOKEN_HOLD,
-    topics.send("apns", Lane.NORMAL),
+    topics.send(Platform.APNS, Lane.NORMAL),
     topics.retry("10s"),
     topics.PARKED,
-    topics.ticket("expo"),
+    topics.ticket(Platform.EXPO),
 ]
 
 
@@ -122,7 +122,11 @@ class Roles:
 
 @pytest.fixture
 def roles() -> Iterator[Roles]:
-    overrides = {"kafka": {"partitions": PARTITIONS}, "flood": {"enabled": False}}
+    overrides = {
+        "kafka": {"partitions": PARTITIONS},
+        "flood": {"enabled": False},
+        "tickets": {"ask_after_seconds": 1},  # they are read when it is time to ask
+    }
     with (
         one_process(platforms=("apns", "expo"), overrides=overrides) as (world, process),
         RawProducer(world.settings.kafka.bootstrap_servers) as producer,

@@ -80,7 +80,7 @@ class KeepStage(Stage):
     def _admit(self, record: Record) -> None:
         user = user_of(record.key)
         check_place(record, self._partitions)
-        self._decode(user, record.value, record.timestamp if record.timestamp > 0 else self._clock.now_ms())
+        self._decode(user, record.value, record.timestamp if record.timestamp >= 0 else self._clock.now_ms())
 
     def _done(self, tp: TP, batch: Batch, record: Record) -> partial[None]:
         return partial(self._guarded, self._held.of(tp).completing(batch, [record.offset]))

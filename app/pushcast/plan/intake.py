@@ -83,7 +83,7 @@ class Intake:
         for record in records:
             try:
                 trace = h.first(record.headers, h.TRACEPARENT) if record.headers else None
-                written_at = record.timestamp if record.timestamp > 0 else now_ms
+                written_at = record.timestamp if record.timestamp >= 0 else now_ms
                 notes.append(decode(user_of(record.key), record.value, written_at, trace))
             except Exception as error:
                 taken.refused.append((record, self._outputs.edge.refusal(record, error)))

@@ -38,7 +38,7 @@ class Admission:
         if record.topic == self._verdict_topic:
             event = self._verdict(user, record.value)
             return user, event, event.at
-        written_at = record.timestamp if record.timestamp > 0 else self._clock.now_ms()
+        written_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
         change = self._decoder.decode(user, record.value, written_at)
         return user, change, min(change.at, written_at)
 

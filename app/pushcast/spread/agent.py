@@ -77,7 +77,7 @@ class SpreadStage(Stage):
         there = register.there(record.offset)
         if there is not None:
             return there
-        recorded_at = record.timestamp if record.timestamp > 0 else self._clock.now_ms()
+        recorded_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
         event = self._decoder.decode(record.key, record.value, recorded_at)
         frozen, expired = event.frozen(self._control.segment), event.broadcast.note.expires_at <= self._clock.now_ms()
         order, value = register.order(record.offset, recorded_at, event, frozen, expired=expired)
