@@ -13,11 +13,13 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, cast
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pushcast.config.security import KafkaSecurity
 from pushcast.kafka.clients import client_config, open_consumer
+from pushcast.kafka.offsets import ends
 from pushcast.model.clock import Clock
+from pushcast.model.errors import PushcastError
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.ports import Fatal
 from pushcast.wire import topics
@@ -141,10 +143,10 @@ class CancelTail:
             if now - asked_at < PULSE_SECONDS or not self._next:
                 continue
             asked_at = now
-            ends = self._ends(consumer, self._next)
-            if ends is None:
+            known = self._ends(consumer, self._next)
+            if known is None:
                 continue
-            if all(self._next[partition] >= end for partition, end in ends.items()):
+            if all(self._next[partition] >= end for partition, end in known.items()):
                 behind_at = None
                 self._call(loop, self._current, now)
             elif behind_at is None:
@@ -160,8 +162,8 @@ class CancelTail:
             wanted.append(self._requests.get())
         if not wanted:
             return
-        ends = self._ends(consumer, [each.partition for each in wanted])
-        if ends is None:
+        known = self._ends(consumer, [each.partition for each in wanted])
+        if known is None:
             refusal = CancelsUnreadable(
                 f"no answer about the ends of {self._topic}: is it there? `pushcast topology apply`"
             )
@@ -172,7 +174,7 @@ class CancelTail:
             if each.partition not in self._next:
                 self._next[each.partition] = OFFSET_BEGINNING
                 consumer.incremental_assign([TopicPartition(self._topic, each.partition, OFFSET_BEGINNING)])
-            self._waiting.append((each, ends[each.partition]))
+            self._waiting.append((each, known[each.partition]))
 
     def _take(self, loop: asyncio.AbstractEventLoop, messages: Sequence[Message]) -> None:
         found: dict[int, list[CancelRecord]] = {}
@@ -216,15 +218,11 @@ class CancelTail:
 
     def _ends(self, consumer: Consumer, partitions: Iterable[int]) -> dict[int, int] | None:
         """Asks all of them at once; None without an answer."""
-        asked = [TopicPartition(self._topic, partition, OFFSET_END) for partition in partitions]
         try:
-            found = consumer.offsets_for_times(asked, timeout=_ANSWER_SECONDS)
-        except KafkaException as error:
-            logger.warning("the ends of %s are not known: %s", self._topic, error.args[0].str())
+            return ends(consumer, self._topic, partitions, _ANSWER_SECONDS)
+        except PushcastError as error:
+            logger.warning("the ends of %s are not known: %s", self._topic, error)
             return None
-        if any(each.error is not None or each.offset < 0 for each in found):
-            return None
-        return {each.partition: each.offset for each in found}
 
     def _call(self, loop: asyncio.AbstractEventLoop, step: Callable[..., object], *arguments: object) -> None:
         try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
 from pushcast.model.errors import PushcastError
 
+T = TypeVar("T")
 TIMEOUT_SECONDS: Final = 15.0
 #: What a client answers that has kept leaders, or the want of one, from while brokers were away.
 _STALE: Final = frozenset(
@@ -27,17 +29,43 @@ def watermarks(
     client has to find the leader; raises PushcastError without an answer."""
     at = TopicPartition(topic, partition)
     try:
-        try:
-            found = consumer.get_watermark_offsets(at, timeout=timeout_seconds)
-        except KafkaException as error:
-            if error.args[0].code() not in _STALE:
-                raise
-            # librdkafka 2.16 asks nobody again about a partition that had no leader when it last heard of it: after
-            # brokers were away, a client refused for minutes what a new one was told at once.
-            consumer.list_topics(topic, timeout=timeout_seconds)
-            found = consumer.get_watermark_offsets(at, timeout=timeout_seconds)
+        found = _with_leaders(
+            consumer, topic, timeout_seconds, lambda: consumer.get_watermark_offsets(at, timeout=timeout_seconds)
+        )
     except KafkaException as error:
         raise PushcastError(f"{topic}[{partition}]: {error.args[0].str()}") from error
     if found is None:
         raise PushcastError(f"no answer from Kafka about {topic} within {timeout_seconds:.0f} s")
     return int(found[0]), int(found[1])
+
+
+def ends(consumer: Consumer, topic: str, partitions: Iterable[int], timeout_seconds: float) -> dict[int, int]:
+    """The next offset to be written of each partition, asked for together. Blocks and raises as `watermarks` does."""
+    asked = [TopicPartition(topic, partition, OFFSET_END) for partition in partitions]
+
+    def ask() -> list[TopicPartition]:
+        found = consumer.offsets_for_times(asked, timeout=timeout_seconds)
+        for each in found:
+            if each.error is not None:
+                raise KafkaException(each.error)
+        return found
+
+    try:
+        found = _with_leaders(consumer, topic, timeout_seconds, ask)
+    except KafkaException as error:
+        raise PushcastError(f"{topic}: {error.args[0].str()}") from error
+    if any(each.offset < 0 for each in found):
+        raise PushcastError(f"no answer from Kafka about {topic} within {timeout_seconds:.0f} s")
+    return {each.partition: each.offset for each in found}
+
+
+def _with_leaders(consumer: Consumer, topic: str, timeout_seconds: float, ask: Callable[[], T]) -> T:
+    """librdkafka 2.16 asks nobody again about a partition that had no leader when it last heard of it: after brokers
+    were away, or a topic was just made, a client refused for minutes what a new one was told at once."""
+    try:
+        return ask()
+    except KafkaException as error:
+        if error.args[0].code() not in _STALE:
+            raise
+        consumer.list_topics(topic, timeout=timeout_seconds)
+        return ask()

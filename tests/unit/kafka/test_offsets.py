@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from pushcast.kafka.offsets import watermarks
+from pushcast.kafka.offsets import ends, watermarks
 from pushcast.model.errors import PushcastError
 
 
@@ -22,12 +22,31 @@ class StaleConsumer:
             raise KafkaException(KafkaError(self._code))
         return 3, 7
 
+    def offsets_for_times(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        return [
+            TopicPartition(at.topic, at.partition, self.get_watermark_offsets(at, timeout)[1] + at.partition)
+            for at in partitions
+        ]
+
     def list_topics(self, topic: str, timeout: float) -> None:
         self.asked.append(topic)
 
 
 def marks_of(consumer: StaleConsumer) -> tuple[int, int]:
     return watermarks(cast(Consumer, consumer), "events", 0)
+
+
+def ends_of(consumer: StaleConsumer) -> dict[int, int]:
+    return ends(cast(Consumer, consumer), "events", [0, 3], 1.0)
+
+
+@pytest.mark.parametrize("code", [KafkaError._UNKNOWN_PARTITION, KafkaError.NOT_LEADER_FOR_PARTITION])
+def test_ends_of_many_partitions_are_asked_for_again_as_well(code: int) -> None:
+    consumer = StaleConsumer(code)
+    assert ends_of(consumer) == {0: 7, 3: 10}
+    assert consumer.asked == ["events"]
+    with pytest.raises(PushcastError, match="events"):
+        ends_of(StaleConsumer(code, mends=False))
 
 
 @pytest.mark.parametrize("code", [KafkaError._UNKNOWN_PARTITION, KafkaError.NOT_LEADER_FOR_PARTITION])
