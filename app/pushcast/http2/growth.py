@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -41,3 +42,45 @@ def backoff_seconds(failures: int, base_seconds: float, cap_seconds: float, rng:
     """The wait after the failure number `failures` (from 0) in a row: doubling, capped, its upper half jittered."""
     ceiling = min(cap_seconds, base_seconds * 2.0 ** min(failures, 32))
     return ceiling * (0.5 + rng.random() / 2)
+
+
+class Spare:
+    """Whether a connection has been one too many for so long that it is closed."""
+
+    def __init__(self, after_seconds: float) -> None:
+        self._after_seconds = after_seconds
+        self._since: float | None = None
+
+    def is_over(self, now: float, load: Load) -> bool:
+        """Ask at every tick."""
+        if not one_too_many(load):
+            self._since = None
+        elif self._since is None:
+            self._since = now
+        elif now - self._since >= self._after_seconds:
+            self._since = now
+            return True
+        return False
+
+
+class Ticks:
+    """When the last tick was, and what it has cost this thread since. `cpu_clock` in seconds."""
+
+    def __init__(self, now: float, cpu_clock: Callable[[], float]) -> None:
+        self._cpu_clock = cpu_clock
+        self.begin(now)
+
+    def begin(self, now: float) -> None:
+        """Ticking begins, or goes on after a pause."""
+        self._at, self._cpu = now, self._cpu_clock()
+
+    def late_seconds(self, now: float, every_seconds: float) -> float:
+        """How much later than it should this tick comes."""
+        return max(0.0, now - self._at - every_seconds)
+
+    def idle_share(self, now: float) -> float:
+        """The part of the time since the last tick in which this thread had nothing to do. This is the last tick from
+        here on."""
+        elapsed, cpu = now - self._at, self._cpu
+        self.begin(now)
+        return 1.0 - (self._cpu - cpu) / elapsed if elapsed > 0 else 0.0

@@ -13,12 +13,13 @@ from pushcast.http2.dial import Endpoint
 from pushcast.http2.dialer import Dialer
 from pushcast.http2.errors import ClosedByUs, ConnectionFault, PeerWentAway
 from pushcast.http2.frames import NO_ERROR
-from pushcast.http2.growth import Load, connections_to_add, one_too_many
+from pushcast.http2.growth import Load, Spare, Ticks, connections_to_add
 from pushcast.http2.listener import State
 from pushcast.http2.options import PoolOptions
-from pushcast.http2.pool_stats import LimitedBy, PoolStats
+from pushcast.http2.pool_stats import PoolStats, limited_by
 from pushcast.http2.queue import WorkQueue
 from pushcast.http2.request import Job, Response, Template
+from pushcast.http2.roster import Roster
 
 _ROOM_SOON_SECONDS = 0.003
 # A tick that comes so late found this process without CPU: what waits has not been given its time.
@@ -49,15 +50,13 @@ class Pool:
         self._rng = rng or random.Random()
         self._loop = asyncio.get_running_loop()
         self._clock = clock or self._loop.time
-        self._cpu_clock = cpu_clock
         self._limit = self._options.limit(self._options.max_in_flight)
         self._queue = WorkQueue(
             max_waiting=self._options.max_waiting,
             max_in_flight=self._limit.value,
             on_error=self._report,
         )
-        self._connections: list[Connection] = []
-        self._leaving: list[Connection] = []
+        self._roster = Roster()
         self._dialer = Dialer(
             endpoint,
             self._options,
@@ -74,41 +73,32 @@ class Pool:
         self._soon: asyncio.TimerHandle | None = None
         self._ticker: asyncio.TimerHandle | None = None
         self._closed = False
-        self._empty = asyncio.Event()
-        self._empty.set()
         self._answered_at = -math.inf
-        self._tick_at = self._clock()
-        self._tick_cpu = cpu_clock()
-        self._spare_since: float | None = None
+        self._ticks = Ticks(self._clock(), cpu_clock)
+        self._spare = Spare(self._options.shrink_after_seconds)
 
     @property
     def stats(self) -> PoolStats:
+        queue, limit = self._queue, self._limit
         return PoolStats(
-            connections=len(self._connections),
+            connections=len(self._roster.serving),
             opening=self._dialer.opening,
-            draining=sum(1 for connection in self._leaving if connection.state is State.DRAINING),
-            in_flight=self._queue.in_flight,
-            waiting=self._queue.waiting,
+            draining=self._roster.draining,
+            in_flight=queue.in_flight,
+            waiting=queue.waiting,
             opened=self._opened,
             ended=dict(self._ended),
-            limit=self._limit.value,
-            limited_by=self._limited_by(),
-            latency_seconds=self._limit.latency_seconds,
+            limit=limit.value,
+            limited_by=limited_by(
+                queue.waiting, queue.in_flight, limit.value, self._options.max_in_flight, slow=limit.slow
+            ),
+            latency_seconds=limit.latency_seconds,
         )
 
     @property
     def slow(self) -> bool:
         """What the server's answers take holds the limit down."""
         return self._limit.slow
-
-    def _limited_by(self) -> LimitedBy:
-        if not self._queue.waiting:
-            return LimitedBy.WORK
-        if self._queue.in_flight * 4 < self._limit.value * 3:
-            return LimitedBy.STREAMS
-        if self._limit.slow:
-            return LimitedBy.LATENCY
-        return LimitedBy.GROWTH if self._limit.value < self._options.max_in_flight else LimitedBy.SETTING
 
     @property
     def last_fault(self) -> ConnectionFault | None:
@@ -149,14 +139,14 @@ class Pool:
         "cancelled". Other requests are not touched."""
         out = self._queue.cancel(job, range(job.size) if indices is None else indices)
         if out:
-            for connection in [*self._connections, *self._leaving]:
+            for connection in self._roster:
                 connection.cancel(job, out)
 
     def rotate(self) -> None:
         """Replaces every connection (a new certificate, an expired provider token): those that are open take no more
         requests and end when theirs are answered."""
-        for connection in list(self._connections):
-            self._retire(connection)
+        for connection in list(self._roster.serving):
+            self._roster.retire(connection)
         self.has_work()
 
     async def close(self, grace_seconds: float = 0.0) -> None:
@@ -165,26 +155,17 @@ class Pool:
         self._closed = True
         self._queue.end_all(ClosedByUs.reason)
         await self._dialer.close()
-        for connection in list(self._connections):
-            self._retire(connection)
-        if grace_seconds > 0 and self._leaving:
-            await self._wait_empty(grace_seconds)
-        for connection in list(self._leaving):
+        for connection in list(self._roster.serving):
+            self._roster.retire(connection)
+        if grace_seconds > 0:
+            await self._roster.left(grace_seconds)
+        for connection in list(self._roster.leaving):
             connection.close()
-        await self._wait_empty(self._options.connect_timeout_seconds)
+        await self._roster.left(self._options.connect_timeout_seconds)
         for handle in (self._ticker, self._soon):
             if handle is not None:
                 handle.cancel()
         self._queue.end_all(ClosedByUs.reason)
-
-    async def _wait_empty(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                while self._leaving:
-                    self._empty.clear()
-                    await self._empty.wait()
-        except TimeoutError:
-            return
 
     def opened(self, connection: Connection) -> None:
         self.has_work()
@@ -208,16 +189,16 @@ class Pool:
 
     def _dispatch(self) -> None:
         self._dispatching = False
-        self._sort_out()
-        for connection in sorted(self._connections, key=_in_flight):
+        self._roster.sort_out()
+        for connection in self._roster.by_load():
             if not self._queue.waiting:
                 return
             connection.pump()
-        if not self._connections and not self._dialer.opening and self._queue.waiting:
+        if not self._roster.serving and not self._dialer.opening and self._queue.waiting:
             self._dialer.open(1)
 
     def ended(self, connection: Connection, fault: ConnectionFault) -> None:
-        self._sort_out()
+        self._roster.sort_out()
         if not isinstance(fault, ClosedByUs):
             graceful = isinstance(fault, PeerWentAway) and fault.error_code == NO_ERROR
             if not (graceful and connection.answered):
@@ -234,16 +215,11 @@ class Pool:
         if self._on_end is not None:
             self._on_end(fault)
 
-    def _retire(self, connection: Connection) -> None:
-        self._connections.remove(connection)
-        self._leaving.append(connection)
-        connection.drain()
-
     def _dialled(self, connection: Connection) -> None:
         self._opened += 1
-        self._connections.append(connection)
+        self._roster.serving.append(connection)
         if connection.state is State.CLOSED:
-            self._sort_out()
+            self._roster.sort_out()
         elif connection.state is State.OPEN:
             self.has_work()
 
@@ -255,8 +231,7 @@ class Pool:
 
     def _start_ticking(self) -> None:
         if self._ticker is None:
-            self._tick_at = self._clock()
-            self._tick_cpu = self._cpu_clock()
+            self._ticks.begin(self._clock())
             self._ticker = self._loop.call_later(self._options.tick_seconds, self._tick)
 
     def _tick(self) -> None:
@@ -265,73 +240,48 @@ class Pool:
 
     def tick(self, now: float) -> None:
         """One round of what time does. Runs by itself every `tick_seconds`."""
-        late_seconds = max(0.0, now - self._tick_at - self._options.tick_seconds)
+        late_seconds = self._ticks.late_seconds(now, self._options.tick_seconds)
         if late_seconds < _AWAY_SECONDS:
             # First: nothing late may take a stream that the same tick frees.
             self._queue.expire(now, self._answered_at)
-        for connection in [*self._connections, *self._leaving]:
+        for connection in self._roster:
             connection.sweep(now)
         queue = self._queue
         self._limit.look(now, queue.in_flight, queue.most_in_flight(), queue.waiting > 0, late_seconds)
         self._queue.max_in_flight = self._limit.value
-        self._sort_out()
-        self._leaving = [connection for connection in self._leaving if not connection.gone]
-        if not self._leaving:
-            self._empty.set()
-        self._dialer.worked(max((one.opened_at for one in self._connections if one.answered), default=-math.inf))
+        self._roster.sort_out()
+        self._roster.forget_gone()
+        self._dialer.worked(self._roster.worked_at())
         self._renew(now)
         self._resize(now)
         if self._queue.waiting:
             self.has_work()
 
-    def _sort_out(self) -> None:
-        """Connections that take no more requests make place for others."""
-        leaving = [connection for connection in self._connections if connection.state in (State.DRAINING, State.CLOSED)]
-        if leaving:
-            self._connections = [connection for connection in self._connections if connection not in leaving]
-            self._leaving += leaving
-
     def _renew(self, now: float) -> None:
         """Opens a successor in time, and retires a worn connection once a successor is there to take over."""
-        worn = [connection for connection in self._connections if connection.worn(now)]
-        fresh = sum(1 for connection in self._connections if connection.state is State.OPEN and connection not in worn)
-        coming = self._dialer.opening + sum(1 for connection in self._connections if connection.state is State.SETTLING)
+        serving = self._roster.serving
+        worn = [connection for connection in serving if connection.worn(now)]
+        fresh = sum(1 for connection in serving if connection.state is State.OPEN and connection not in worn)
+        coming = self._dialer.opening + sum(1 for connection in serving if connection.state is State.SETTLING)
         for connection in worn:
             if fresh or (not self._queue.waiting and not connection.in_flight) or not connection.ids_left:
-                self._retire(connection)
+                self._roster.retire(connection)
         if worn and not fresh and not coming and (self._queue.waiting or self._queue.in_flight):
             self._dialer.open(1)
 
     def _resize(self, now: float) -> None:
-        cpu = self._cpu_clock()
-        elapsed = now - self._tick_at
-        idle_share = 1.0 - (cpu - self._tick_cpu) / elapsed if elapsed > 0 else 0.0
-        self._tick_at, self._tick_cpu = now, cpu
+        serving = self._roster.serving
         load = Load(
             waiting=self._queue.waiting,
             in_flight=self._queue.in_flight,
-            stream_limits=[connection.stream_limit for connection in self._connections if not connection.serial],
-            short_of_streams=all(connection.short_of_streams for connection in self._connections),
-            settling=self._dialer.opening
-            + sum(1 for connection in self._connections if connection.serial or connection.state is State.SETTLING),
-            idle_share=idle_share,
+            stream_limits=[connection.stream_limit for connection in serving if not connection.serial],
+            short_of_streams=all(connection.short_of_streams for connection in serving),
+            settling=self._dialer.opening + self._roster.coming,
+            idle_share=self._ticks.idle_share(now),
         )
         self._dialer.open(connections_to_add(load, self._options.max_connections, self._options.grow_idle_share))
-        if not one_too_many(load):
-            self._spare_since = None
-        elif self._spare_since is None:
-            self._spare_since = now
-        elif now - self._spare_since >= self._options.shrink_after_seconds:
-            self._spare_since = now
-            self._retire(max(self._connections, key=_age_rank))
+        if self._spare.is_over(now, load):
+            self._roster.retire(self._roster.to_spare())
 
     def _report(self, error: Exception) -> None:
         self._loop.call_exception_handler({"message": "a job's on_outcomes raised", "exception": error})
-
-
-def _in_flight(connection: Connection) -> int:
-    return connection.in_flight
-
-
-def _age_rank(connection: Connection) -> float:
-    return connection.opened_at

@@ -34,3 +34,14 @@ class PoolStats:
     limited_by: LimitedBy
     latency_seconds: float
     """Mean of what answers took lately; 0 before the first."""
+
+
+def limited_by(waiting: int, in_flight: int, limit: int, setting: int, *, slow: bool) -> LimitedBy:
+    """`limit`: requests that may be out now, `setting`: at most. `slow`: what answers take holds the limit down."""
+    if not waiting:
+        return LimitedBy.WORK
+    if in_flight * 4 < limit * 3:
+        return LimitedBy.STREAMS
+    if slow:
+        return LimitedBy.LATENCY
+    return LimitedBy.GROWTH if limit < setting else LimitedBy.SETTING

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pushcast.http2.growth import Load, backoff_seconds, connections_to_add, one_too_many
+from pushcast.http2.growth import Load, Spare, Ticks, backoff_seconds, connections_to_add, one_too_many
 
 SHORT = Load(waiting=50, in_flight=400, stream_limits=[100] * 4, short_of_streams=True, settling=0, idle_share=0.5)
 
@@ -48,3 +48,20 @@ def test_backoff_doubles_to_its_cap_with_jitter() -> None:
         delays = [backoff_seconds(failures, 0.2, 30.0, rng) for _ in range(200)]
         assert ceiling / 2 <= min(delays) < max(delays) <= ceiling
         assert len(set(delays)) > 100
+
+
+def test_a_connection_is_closed_only_when_it_was_one_too_many_for_long() -> None:
+    quiet, busy = replace(SHORT, waiting=0, in_flight=0), replace(SHORT, waiting=1)
+    spare = Spare(after_seconds=10)
+    assert [spare.is_over(now, quiet) for now in (0, 9, 10, 11)] == [False, False, True, False]
+    assert not spare.is_over(20, busy)
+    assert [spare.is_over(now, quiet) for now in (21, 30, 31)] == [False, False, True]
+
+
+def test_a_tick_knows_how_late_it_is_and_what_the_thread_did_since_the_last_one() -> None:
+    cpu = iter([5.0, 5.25, 7.25])
+    ticks = Ticks(100.0, lambda: next(cpu))
+    assert ticks.late_seconds(100.9, 1.0) == 0
+    assert ticks.late_seconds(103.0, 1.0) == 2.0
+    assert ticks.idle_share(101.0) == 0.75
+    assert ticks.idle_share(103.0) == 0.0
