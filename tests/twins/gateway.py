@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from pushcast.gateway.keyring import Keyring
 from pushcast.gateway.questions import Sources
 from pushcast.gateway.server import GatewayServer
 from pushcast.gateway.writing import Writer
+from pushcast.report.answers import cursor_of, read_cursor
 from pushcast.stream.ports import Written
 from pushcast.wire.api_keys import ApiKey, Hash, Scope, encode_record, new_key
 from pushcast.wire.control_state import ControlState
@@ -67,6 +68,36 @@ class ProducerTwin:
         return self.oldest
 
 
+class ReportsTwin:
+    """Reports that a test puts there."""
+
+    def __init__(self) -> None:
+        self.all: dict[str, dict[str, Any]] = {}
+        self.history: list[dict[str, Any]] | None = []
+
+    async def report(self, note_id: str) -> dict[str, Any] | None:
+        return self.all.get(note_id)
+
+    async def listed(
+        self,
+        *,
+        from_ms: int | None,
+        to_ms: int | None,
+        limit: int,
+        cursor: str | None,
+        wanted: Callable[[dict[str, Any]], bool],
+    ) -> dict[str, Any]:
+        if cursor is not None:
+            read_cursor(cursor)
+        found = [each for each in self.all.values() if wanted(each)]
+        return {"reports": found[:limit], "next_cursor": None if len(found) <= limit else cursor_of(1, b"x")}
+
+    async def deliveries(self, user: str, *, limit: int, cursor: str | None) -> dict[str, Any] | None:
+        if self.history is None:
+            return None
+        return {"user": user, "deliveries": self.history[:limit], "next_cursor": None}
+
+
 def settings_of(**more: Any) -> Settings:
     """Apps news (all platforms) and shop (APNs), classes default, breaking (urgent), digest (bulk)."""
     apns = {"key_file": "k.p8", "key_id": "ABC1234567", "team_id": "TEAM123456", "topic": "com.example"}
@@ -91,10 +122,12 @@ class Rig:
         self.unready: list[str] = []
         self.observed: list[tuple[str, int]] = []
         self.now_ms = NOW_MS
+        self.reports = ReportsTwin()
         self.sources = Sources(
             lambda user, note, device: (True, {"answer": f"{user} {note} {device}", "evidence": []}),
             lambda user: [{"user": user, "app": "news"}, {"user": user, "app": "shop"}],
             lambda limit: [{"reason": "invalid_field"}] * min(limit, 3),
+            self.reports,
         )
         self.calls: Calls = calls(settings_of(), self.writer, self.control, self.sources, lambda: self.unready)
         self.server = GatewayServer(

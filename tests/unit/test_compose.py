@@ -95,7 +95,7 @@ def test_every_role_lane_and_simulated_platform_is_there_once(settings: Settings
     configured = sorted(settings.apps["news"].platforms())
     planners = [("planner", lane.value) for lane in Lane]
     senders = [("sender", platform.value) for platform in configured]
-    laneless = [("registrar", ""), ("settler", ""), ("keeper", ""), ("gateway", "")]
+    laneless = [("registrar", ""), ("settler", ""), ("keeper", ""), ("gateway", ""), ("reporter", "")]
     assert found == sorted([*laneless, *planners, *senders])
     assert {Role(role) for role, _ in found} == set(Role) - {Role.all}
     simulated = sorted(service["command"][1] for service in OURS.values() if service["command"][0] == "sim")

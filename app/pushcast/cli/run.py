@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pushcast.config.settings import load
+from pushcast.config.settings import Settings, load
 from pushcast.model.words import Lane, Platform
 
 
@@ -21,6 +21,7 @@ class Role(StrEnum):
     settler = "settler"
     keeper = "keeper"
     gateway = "gateway"
+    reporter = "reporter"
 
 
 def run(
@@ -57,12 +58,20 @@ def run(
 
         plans = (compact if one_process else processes)(settings, lanes, platforms)
         raise typer.Exit(supervise(settings, plans))
-    if Role.gateway in roles:
-        if roles != [Role.gateway]:
-            raise typer.BadParameter("the gateway has a process of its own: name no other role beside it")
-        from pushcast.runtime.gateway import run_gateway
-
-        raise typer.Exit(run_gateway(settings))
+    if not {Role.gateway, Role.reporter}.isdisjoint(roles):
+        if len(roles) > 1:
+            raise typer.BadParameter("gateway and reporter have a process of their own: name no other role beside them")
+        raise typer.Exit(_door(settings, roles[0], slot))
     from pushcast.runtime.process import run_roles
 
     raise typer.Exit(run_roles(settings, [role.value for role in roles], lanes, platforms, slot, since, ready_fd))
+
+
+def _door(settings: Settings, role: Role, slot: str | None) -> int:
+    if role is Role.gateway:
+        from pushcast.runtime.gateway import run_gateway
+
+        return run_gateway(settings)
+    from pushcast.runtime.reporter import run_reporter
+
+    return run_reporter(settings, slot)

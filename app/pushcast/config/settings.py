@@ -199,6 +199,22 @@ class Gateway(Strict):
         return self
 
 
+class Reports(Strict):
+    """What became of notifications: the reporter's store and port. `run all` starts one where this section stands."""
+
+    host: str = "127.0.0.1"  # where the gateway and `pushcast report` reach it; others need token_file
+    port: int = Field(default=0, ge=0, le=65535)  # 0: a free one
+    advertised_host: str | None = None  # the name by which others reach this host; absent: host
+    token_file: Path | None = None  # shared by reporters and those who ask them
+    keep_days: int = Field(default=30, ge=1, le=400)  # of single deliveries; sums are kept
+
+    @model_validator(mode="after")
+    def _a_token_beyond_loopback(self) -> Self:
+        if self.token_file is None and self.host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("token_file is needed where host is not this machine alone")
+        return self
+
+
 class Settings(BaseSettings):
     """Everything a role needs to know. Immutable once loaded."""
 
@@ -220,6 +236,7 @@ class Settings(BaseSettings):
     apps: dict[Name, App] = {}
     observe: Observe = Observe()
     gateway: Gateway | None = None
+    reports: Reports | None = None
     data_dir: Path = Path(".pushcast")
 
     @model_validator(mode="before")

@@ -16,6 +16,7 @@ from pushcast.gateway.notifications import Notifications, count_of
 from pushcast.gateway.openapi import document
 from pushcast.gateway.pauses import Pauses
 from pushcast.gateway.questions import Questions, Sources
+from pushcast.gateway.reports import STATES, ReportCalls
 from pushcast.gateway.routes import BULK_BYTES, LINES_BYTES, SINGLE_BYTES, OpenRoute, Parameter, Route
 from pushcast.gateway.writing import Writer
 from pushcast.wire.api_keys import Scope
@@ -39,7 +40,12 @@ def calls(
     notes = Notifications(settings, NotificationDecoder(settings.apps, rules).decode, writer, Repeats())
     devices = Devices(DeviceChangeDecoder(settings.apps).decode, writer)
     pauses = Pauses(frozenset(settings.apps), control, writer)
-    keyed = [*_writes(notes, devices), *_control(pauses), *_reads(Questions(sources))]
+    keyed = [
+        *_writes(notes, devices),
+        *_control(pauses),
+        *_reads(Questions(sources)),
+        *_reports(ReportCalls(sources.reports)),
+    ]
     documents = Documents(ready, cache(lambda: openapi(found)))
     found = Calls(keyed, documents.routes())
     return found
@@ -132,5 +138,36 @@ def _reads(questions: Questions) -> list[Route]:
             "GET", "/v1/dead-letters", "dead_letters", Scope.DLQ_READ, questions.letters,
             "Dead letters, oldest first, without tokens", answers={200: "The letters"},
             query=(Parameter("limit", "At most so many, 1 to 500.", type="integer"),),
+        ),
+    ]  # fmt: skip
+
+
+def _reports(reports: ReportCalls) -> list[Route]:
+    page = (
+        Parameter("limit", "At most so many, 1 to 500; 50 without it.", type="integer"),
+        Parameter("cursor", "`next_cursor` of the page before."),
+    )
+    return [
+        Route(
+            "GET", "/v1/reports", "reports", Scope.REPORTS_READ, reports.list,
+            "Reports of notifications and broadcasts, newest first", answers={200: "A page"},
+            query=(
+                *page,
+                Parameter("from", "Created since: RFC 3339 or milliseconds; 7 days ago without it."),
+                Parameter("to", "Created until: RFC 3339 or milliseconds."),
+                Parameter("app", "Only this app."),
+                Parameter("class", "Only this class."),
+                Parameter("campaign", "Only this campaign."),
+                Parameter("state", f"Only {', '.join(STATES)}."),
+                Parameter("dry_run", "true: dry runs, too.", type="boolean"),
+            ),
+        ),
+        Route(
+            "GET", "/v1/reports/{id}", "report", Scope.REPORTS_READ, reports.show,
+            "What became of a notification or broadcast", answers={200: "The report"},
+        ),
+        Route(
+            "GET", "/v1/users/{user}/deliveries", "deliveries", Scope.HISTORY_READ, reports.deliveries,
+            "How a user's deliveries ended, newest first", answers={200: "A page"}, query=page,
         ),
     ]  # fmt: skip

@@ -58,6 +58,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "Kafka has not confirmed it in time",
         "It may still be written. Repeat with the same id: nobody gets it twice.",
     ),
+    "reports_unavailable": Kind(503, "Reports are not there", "Start a reporter: `pushcast run reporter`."),
     "overloaded": Kind(503, "The gateway has no room", "Nothing was written. Repeat as Retry-After says."),
     "stopping": Kind(503, "The gateway is stopping", "Nothing was written. Repeat: another process will answer."),
 }

@@ -10,6 +10,7 @@ from pushcast.gateway.access import Caller
 from pushcast.gateway.events import checked_user
 from pushcast.gateway.http import Answer, Request, answer
 from pushcast.gateway.problems import Problem
+from pushcast.gateway.reports import Reports
 
 MAX_AT_ONCE: Final = 2
 MAX_WAITING: Final = 16
@@ -24,11 +25,13 @@ class Sources(NamedTuple):
 
     `why`: (user, notification, device) to (whether anything is known, the answer with its evidence).
     `devices`: rows of a user, without addresses. `letters`: dead letters, oldest first, at most so many.
+    `reports`: what the reporters know; it does not block.
     """
 
     why: Why
     devices: DevicesOf
     letters: Letters
+    reports: Reports
 
 
 class Questions:

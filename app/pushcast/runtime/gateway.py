@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import ssl
+import time
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Final
@@ -15,7 +16,7 @@ import uvloop
 
 from pushcast import __version__
 from pushcast.audit.why import why
-from pushcast.config.settings import Gateway, Settings
+from pushcast.config.settings import Gateway, Reports, Settings
 from pushcast.gateway.access import Door
 from pushcast.gateway.build import calls
 from pushcast.gateway.connections import Bounds
@@ -35,6 +36,8 @@ from pushcast.observe.health import HealthServer
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.metrics import Metrics, Sample
 from pushcast.observe.vocabulary import Vocabulary
+from pushcast.report.coordinator import Coordinator
+from pushcast.report.fetch import Fetcher, read_token
 from pushcast.runtime import whereabouts
 from pushcast.settle.letters import Filter
 from pushcast.settle.redrive import DeadLetters
@@ -44,6 +47,7 @@ from pushcast.stream.fatal import end_process
 from pushcast.wire import topics
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import shown
+from pushcast.wire.reporters import Reporters
 
 log = structlog.get_logger()
 
@@ -81,7 +85,10 @@ class Process:
         self.metrics = Metrics(Vocabulary(apps=settings.apps, topics=(topics.API_KEY,)))
         self.door = Door(self.keys)
         bounds = Bounds(options.max_connections, options.max_connections_per_address)
-        found = calls(settings, self.writer, self.control, _sources(settings), self.unready)
+        self.reporters = Reporters()
+        self.fetcher = Fetcher(read_token((settings.reports or Reports()).token_file))
+        reports = Coordinator(self.reporters.urls, kafka.partitions, self.fetcher, _now_ms)
+        found = calls(settings, self.writer, self.control, _sources(settings, reports), self.unready)
         self.server = GatewayServer(
             found.keyed, found.open, self.door,
             request_seconds=options.request_seconds, observe=self._observe, bounds=bounds,
@@ -115,6 +122,7 @@ class Process:
         await self.server.close()
         if left := await self.producer.close(CLOSE_SECONDS):
             log.warning("unconfirmed_at_stop", records=left)
+        await self.fetcher.close()
         self._delay.close()
         await self.page.close()
 
@@ -144,6 +152,7 @@ async def _run(settings: Settings, options: Gateway) -> int:
     tails = [
         ControlTail(kafka.bootstrap_servers, kafka.security, process.keys, fatal=end_process, topic=topics.API_KEY),
         ControlTail(kafka.bootstrap_servers, kafka.security, process.control, fatal=end_process),
+        ControlTail(kafka.bootstrap_servers, kafka.security, process.reporters, fatal=end_process, topic=topics.WHERE),
     ]
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -179,7 +188,7 @@ def _tls(options: Gateway) -> ssl.SSLContext | None:
     return context
 
 
-def _sources(settings: Settings) -> Sources:
+def _sources(settings: Settings, reports: Coordinator) -> Sources:
     def devices(user: str) -> list[dict[str, Any]]:
         return [shown(row) for row in rows_of_user(settings, user)]
 
@@ -187,4 +196,8 @@ def _sources(settings: Settings) -> Sources:
         with DeadLetters(settings) as dead:
             return [described(letter) for letter in islice(dead.letters(Filter()), limit)]
 
-    return Sources(lambda user, note, device: why(settings, user, note, device), devices, letters)
+    return Sources(lambda user, note, device: why(settings, user, note, device), devices, letters, reports)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -59,7 +59,10 @@ def compact(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platf
 
 def _doors(settings: Settings) -> list[ProcessPlan]:
     """Where the configuration has them: they take memory, and whoever has Kafka needs none."""
-    return [] if settings.gateway is None else [ProcessPlan("gateway", ("gateway",))]
+    plans = [] if settings.gateway is None else [ProcessPlan("gateway", ("gateway",))]
+    if settings.reports is not None:
+        plans.append(ProcessPlan("reporter", ("reporter", "--slot", SLOT), BACKGROUND_NICENESS))
+    return plans
 
 
 def _sent_to(settings: Settings, platforms: Sequence[Platform]) -> list[Platform]:

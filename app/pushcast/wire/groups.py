@@ -10,6 +10,7 @@ REGISTER: Final = "pushcast-register"
 SETTLE: Final = "pushcast-settle"
 SPREAD: Final = "pushcast-spread"
 KEEP: Final = "pushcast-keep"
+REPORT: Final = "pushcast-report"
 
 
 def plan(lane: Lane) -> str:

@@ -17,6 +17,7 @@ from pushcast.observe.catalogue import (
     process,
     provider,
     register,
+    report,
     send,
     settle,
 )
@@ -35,6 +36,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     *settle.METRICS,
     *keep.METRICS,
     *gateway.METRICS,
+    *report.METRICS,
 )
 
 BY_NAME: Final = {metric.name: metric for metric in CATALOGUE}

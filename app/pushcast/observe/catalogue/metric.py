@@ -109,6 +109,8 @@ class MetricName(StrEnum):
     GATEWAY_OLDEST_UNCONFIRMED = "pushcast_gateway_oldest_unconfirmed_seconds"
     GATEWAY_KEYS = "pushcast_gateway_keys"
     GATEWAY_KEYS_IGNORED = "pushcast_gateway_key_records_ignored_total"
+    REPORT_PARTITIONS = "pushcast_report_partitions"
+    REPORT_BEHIND = "pushcast_report_behind_records"
     LOOP_DELAY = "pushcast_loop_delay_seconds"
     LOG_LINES_SUPPRESSED = "pushcast_log_lines_suppressed_total"
     LABELS_REFUSED = "pushcast_label_values_refused_total"

@@ -1,0 +1,110 @@
+"""`pushcast report show|list`: what became of notifications and broadcasts, as the reporters know it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import typer
+
+from pushcast.cli.audit import since_ms
+from pushcast.cli.output import Output, OutputOption, counted, print_json, say
+from pushcast.cli.session import connect_by_user
+from pushcast.config.settings import Reports
+from pushcast.wire import topics
+
+app = typer.Typer(name="report", help="What became of notifications and broadcasts.")
+
+SinceOption = Annotated[str | None, typer.Option(help="Created since: 10m, 2h, 1d ago or RFC 3339.")]
+
+
+@app.command()
+def show(
+    note: Annotated[str, typer.Argument(help="Notification or broadcast id.")], output: OutputOption = Output.text
+) -> None:
+    """Show one report. Exit 1 when nothing is known of it."""
+    found = _ask(lambda reports: reports.report(note))
+    if found is None:
+        say(f"nothing is known of {note}")
+        raise typer.Exit(1)
+    if output is Output.json:
+        print_json(found)
+        return
+    for line in lines_of(found):
+        typer.echo(line)
+
+
+@app.command("list")
+def list_(
+    since: SinceOption = None,
+    app_name: Annotated[str | None, typer.Option("--app", help="Only this app.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many.")] = 50,
+    output: OutputOption = Output.text,
+) -> None:
+    """List the newest reports; of the last 7 days without --since."""
+    from_ms = None if since is None else since_ms(since, time.time())
+
+    def wanted(report: dict[str, Any]) -> bool:
+        return app_name is None or report["app"] == app_name
+
+    found = _ask(lambda reports: reports.listed(from_ms=from_ms, limit=limit, wanted=wanted))
+    if output is Output.json:
+        print_json(found)
+        return
+    for row in found["reports"]:
+        accepted = row["outcomes"]["accepted"]
+        typer.echo(
+            f"{row['created_at'] or '-':24}  {row['state']:8}  {accepted:>9} of {row['planned']:>9}  "
+            f"{row['app'] or '-'}  {row['class'] or '-'}  {row['id']}"
+        )
+    say(counted(len(found["reports"]), "report"))
+    if found["missing_partitions"]:
+        say(f"no reporter answers for partitions {', '.join(map(str, found['missing_partitions']))}")
+
+
+def lines_of(report: dict[str, Any]) -> list[str]:
+    """A report for people."""
+    if "planned" not in report:
+        return [f"{report['id']}: no reporter answers for partitions {report['missing_partitions']}"]
+    found = [
+        f"{report['id']}  {report['kind']} of {report['app'] or 'all apps'}, class {report['class'] or '-'}",
+        f"  {report['state']}: {report['planned']} planned, {report['open']} open, {report['held']} held",
+    ]
+    found += [f"  {count:>9} {outcome}" for outcome, count in report["outcomes"].items() if count]
+    for platform, row in sorted(report["platforms"].items()):
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(row["reasons"].items()))
+        found.append(f"  {platform}: {row['planned']} planned{f'; {reasons}' if reasons else ''}")
+    found += [f"  {count:>9} not planned: {reason}" for reason, count in sorted(report["not_planned"].items())]
+    latency = report["latency_ms"]
+    if latency["p50"] is not None:
+        found.append(f"  accepted after {latency['p50']} ms (p50), {latency['p90']} (p90), {latency['p99']} (p99)")
+    if not report["complete"]:
+        found.append(f"  without partitions {', '.join(map(str, report['missing_partitions']))}: nobody answered")
+    return found
+
+
+def _ask(question: Callable[[Any], Awaitable[Any]]) -> Any:
+    from pushcast.kafka.switchboard import read_whole
+    from pushcast.report.coordinator import Coordinator
+    from pushcast.report.fetch import Fetcher, read_token
+    from pushcast.wire.reporters import Reporters
+
+    settings = connect_by_user()
+    known = Reporters()
+    read_whole(settings, topics.WHERE, known)
+    token = read_token((settings.reports or Reports()).token_file)
+
+    async def ask() -> Any:
+        fetcher = Fetcher(token)
+        try:
+            return await question(Coordinator(known.urls, settings.kafka.partitions, fetcher, _now_ms))
+        finally:
+            await fetcher.close()
+
+    return asyncio.run(ask())
+
+
+def _now_ms() -> int:
+    return round(time.time() * 1000)

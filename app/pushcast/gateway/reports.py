@@ -1,0 +1,127 @@
+"""`/v1/reports` and `/v1/users/{user}/deliveries`: what the reporters know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from pushcast.gateway.access import Caller
+from pushcast.gateway.events import checked_user
+from pushcast.gateway.http import Answer, Request, answer
+from pushcast.gateway.problems import Problem, refused
+from pushcast.model.errors import InvalidInput
+from pushcast.wire.times import to_ms
+
+MAX_LIMIT: Final = 500
+DEFAULT_LIMIT: Final = 50
+STATES: Final = ("sending", "settled", "overdue", "held")
+FILTERS: Final = ("app", "class", "dry_run", "state", "campaign")
+
+
+class Reports(Protocol):
+    """What it needs of `report.coordinator.Coordinator`."""
+
+    async def report(self, note_id: str) -> dict[str, Any] | None: ...
+    async def listed(
+        self,
+        *,
+        from_ms: int | None,
+        to_ms: int | None,
+        limit: int,
+        cursor: str | None,
+        wanted: Callable[[dict[str, Any]], bool],
+    ) -> dict[str, Any]: ...
+    async def deliveries(self, user: str, *, limit: int, cursor: str | None) -> dict[str, Any] | None: ...
+
+
+class ReportCalls:
+    """A key that is for some apps sees reports of those apps only."""
+
+    def __init__(self, reports: Reports) -> None:
+        self._reports = reports
+
+    async def show(self, request: Request, caller: Caller) -> Answer:
+        """GET /v1/reports/{id}: of a notification or broadcast."""
+        found = await self._reports.report(request.path["id"])
+        if found is None or not _allowed(found, caller):
+            raise Problem("not_found", "nothing is known of this id: it is unknown, too old, or not yet planned")
+        return answer(200, found)
+
+    async def list(self, request: Request, caller: Caller) -> Answer:
+        """GET /v1/reports: newest first, of the last 7 days, without dry runs, unless the query says otherwise."""
+        query = request.query
+        unknown = query.keys() - {"from", "to", "limit", "cursor", *FILTERS}
+        if unknown:
+            raise Problem("bad_request", f"there is no parameter {min(unknown)[:64]}")
+        wanted = _filter(query, caller)
+        try:
+            found = await self._reports.listed(
+                from_ms=_time(query, "from"),
+                to_ms=_time(query, "to"),
+                limit=_limit(query),
+                cursor=query.get("cursor"),
+                wanted=wanted,
+            )
+        except InvalidInput as error:
+            raise refused(error) from None
+        return _paged(found, "/v1/reports", query)
+
+    async def deliveries(self, request: Request, caller: Caller) -> Answer:
+        """GET /v1/users/{user}/deliveries: newest first."""
+        caller.may_app(None)
+        user = checked_user(request.path["user"])
+        try:
+            found = await self._reports.deliveries(
+                user, limit=_limit(request.query), cursor=request.query.get("cursor")
+            )
+        except InvalidInput as error:
+            raise refused(error) from None
+        if found is None:
+            raise Problem("reports_unavailable", "the reporter that has this user does not answer")
+        return answer(200, found)
+
+
+def _paged(found: dict[str, Any], path: str, query: Mapping[str, str]) -> Answer:
+    if found["next_cursor"] is None:
+        return answer(200, found)
+    kept = "".join(f"&{name}={query[name]}" for name in ("limit",) if name in query)
+    return answer(200, found, Link=f'<{path}?cursor={found["next_cursor"]}{kept}>; rel="next"')
+
+
+def _allowed(report: dict[str, Any], caller: Caller) -> bool:
+    return caller.key.apps is None or report.get("app") in caller.key.apps
+
+
+def _filter(query: Mapping[str, str], caller: Caller) -> Callable[[dict[str, Any]], bool]:
+    if (state := query.get("state")) is not None and state not in STATES:
+        raise Problem("bad_request", f"state is one of {', '.join(STATES)}")
+    dry_run = query.get("dry_run", "false")
+    if dry_run not in ("true", "false"):
+        raise Problem("bad_request", "dry_run is true or false")
+    equal = {name: query[name] for name in ("app", "class", "campaign", "state") if name in query}
+
+    def wanted(report: dict[str, Any]) -> bool:
+        if not _allowed(report, caller) or (report["dry_run"] and dry_run == "false"):
+            return False
+        return all(report[name] == value for name, value in equal.items())
+
+    return wanted
+
+
+def _limit(query: Mapping[str, str]) -> int:
+    text = query.get("limit", str(DEFAULT_LIMIT))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_LIMIT:
+        raise Problem("bad_request", f"limit is a number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def _time(query: Mapping[str, str], name: str) -> int | None:
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        return to_ms(int(text) if text.isascii() and text.isdigit() else text, name, 0)
+    except InvalidInput as error:
+        raise Problem("bad_request", str(error)) from None
+    except ValueError:
+        raise Problem("bad_request", f"{name} is out of range") from None

@@ -1,0 +1,118 @@
+"""What is told of a note, of a list of notes and of a user's deliveries, as JSON has it. Pure."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Reason
+from pushcast.report.notes import WITHIN_SECONDS, Note, outcomes, split_ended
+from pushcast.report.rows import Delivery
+from pushcast.report.sketch import RELATIVE_ERROR, percentiles
+from pushcast.wire.times import rfc3339
+
+#: Retries and tickets may end a delivery a little after its expiry.
+OVERDUE_AFTER_MS: Final = 300_000
+SHARES: Final = (0.5, 0.9, 0.99)
+
+
+def report_of(note: Note, now_ms: int, missing: Sequence[int] = ()) -> dict[str, Any]:
+    """One report. `missing`: partitions of which nobody answered; their deliveries are not in it.
+
+    `planned` is the sum of all outcomes and of what is open, in every answer.
+    """
+    accepted = sum(note.latency.values())
+    p50, p90, p99 = percentiles(note.latency, SHARES)
+    planned, ended = note.planned_count, note.ended_count
+    return {
+        "id": note.id,
+        "kind": note.kind,
+        "app": note.app or None,
+        "class": note.klass or None,
+        "campaign": note.campaign or None,
+        "dry_run": note.dry_run,
+        "created_at": _time(note.created_at),
+        "first_planned_at": _time(note.first_planned_at),
+        "last_ended_at": _time(note.last_ended_at),
+        "state": state_of(note, now_ms),
+        "planned": planned,
+        "open": planned - ended,
+        "overdue": planned - ended if state_of(note, now_ms) == "overdue" else 0,
+        "held": note.held,
+        "outcomes": outcomes(note),
+        "platforms": _platforms(note),
+        "not_planned": note.not_planned,
+        **({"matched": note.matched, "held_out": note.held_out} if note.kind == "broadcast" else {}),
+        "latency_ms": {"p50": p50, "p90": p90, "p99": p99, "relative_error": round(RELATIVE_ERROR, 4)},
+        "within_seconds": {
+            str(seconds): round(count / accepted, 4) if accepted else None
+            for seconds, count in zip(WITHIN_SECONDS, note.within, strict=True)
+        },
+        "copies_of_receipts": note.copies,
+        "as_of": rfc3339(now_ms),
+        "complete": not missing,
+        "missing_partitions": list(missing),
+    }
+
+
+def state_of(note: Note, now_ms: int) -> str:
+    """`settled`: everything planned has ended. `overdue`: something should have ended by now. Computed, never kept."""
+    if note.planned_count == note.ended_count:
+        return "held" if note.held else "settled"
+    return "overdue" if note.expires_at and now_ms > note.expires_at + OVERDUE_AFTER_MS else "sending"
+
+
+def delivery_of(delivery_id: bytes, row: Delivery) -> dict[str, Any]:
+    """One line of a user's history."""
+    return {
+        "delivery": delivery_id.hex(),
+        "notification": row.notification,
+        "kind": row.kind,
+        "app": row.app,
+        "device": row.device,
+        "platform": row.platform,
+        "outcome": row.outcome,
+        "reason": row.reason,
+        "provider_status": row.provider_status,
+        "attempts": row.attempts,
+        "created_at": rfc3339(row.created_at),
+        "ended_at": rfc3339(row.ended_at),
+    }
+
+
+def cursor_of(*parts: int | bytes) -> str:
+    """A place in a list, which clients give back as they got it."""
+    text = ".".join(part.hex() if isinstance(part, bytes) else str(part) for part in parts)
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str) -> tuple[int, bytes]:
+    """(number, name) of `cursor_of`. Raises InvalidInput."""
+    try:
+        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        number, name = text.split(".")
+        return int(number), bytes.fromhex(name)
+    except (ValueError, binascii.Error):
+        raise InvalidInput(Reason.INVALID_FIELD, "cursor is none that was given out", "cursor") from None
+
+
+def _platforms(note: Note) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        name: {"planned": count, "outcomes": {}, "reasons": {}} for name, count in note.planned.items()
+    }
+    for key, count in note.ended.items():
+        platform, outcome, reason = split_ended(key)
+        if not platform:
+            continue
+        row = found.setdefault(platform, {"planned": 0, "outcomes": {}, "reasons": {}})
+        row["outcomes"][outcome] = row["outcomes"].get(outcome, 0) + count
+        if reason:
+            row["reasons"][reason] = row["reasons"].get(reason, 0) + count
+    return found
+
+
+def _time(at_ms: int) -> str | None:
+    return rfc3339(at_ms) if at_ms else None

@@ -1,0 +1,214 @@
+"""Records of the books applied to the rows of one partition. Pure: the rows are a mapping, what changes is returned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from pushcast.handover.fences import author_of
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Outcome, Source
+from pushcast.report import notes, rows
+from pushcast.report.notes import WITHIN_SECONDS, Note, add, ended_key, note_hash
+from pushcast.report.rows import Delivery, Meta, Plan
+from pushcast.report.sketch import bucket_of
+from pushcast.wire import topics
+from pushcast.wire.headers import Headers
+from pushcast.wire.legs import Leg, decode_leg
+from pushcast.wire.newer import waited_for
+from pushcast.wire.receipts import Planned, decode_planned, decode_receipt
+
+BOOKS: Final = (topics.PLANNED, topics.WALKED, topics.RECEIPT)
+Get = Callable[[bytes], bytes | None]
+
+
+class Entry(NamedTuple):
+    """A record of one of the books."""
+
+    offset: int
+    value: bytes | None
+    headers: Headers = ()
+
+
+class Changes:
+    """Rows over those that are stored: reads see what was written before, and a note is encoded once for all."""
+
+    def __init__(self, get: Get) -> None:
+        self._get = get
+        self._rows: dict[bytes, bytes | None] = {}
+        self._notes: dict[bytes, Note] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._rows[key] if key in self._rows else self._get(key)
+
+    def put(self, key: bytes, value: bytes | None) -> None:
+        """`value` None deletes."""
+        self._rows[key] = value
+
+    def note(self, kind: notes.Kind, note_id: str) -> Note:
+        """The note, to be changed in place."""
+        name = note_hash(kind, note_id)
+        found = self._notes.get(name)
+        if found is None:
+            stored = self.get(rows.note_key(name))
+            found = self._notes[name] = Note(note_id, kind) if stored is None else notes.decode(stored)
+        return found
+
+    def all(self) -> dict[bytes, bytes | None]:
+        """Everything to be written."""
+        return self._rows | {rows.note_key(name): notes.encode(note) for name, note in self._notes.items()}
+
+
+def apply(get: Get, topic: str, entries: Sequence[Entry]) -> dict[bytes, bytes | None]:
+    """What these records change; None deletes. Records below the stored offset are left out.
+
+    `entries`: in offset order, of the partition whose rows `get` reads. Raises NewerSchema: nothing is changed then.
+    """
+    changes = Changes(get)
+    meta = rows.meta_of(get(rows.meta_key(topic)))
+    take = {topics.PLANNED: _planned, topics.WALKED: _walked, topics.RECEIPT: _receipt}[topic]
+    for entry in entries:
+        if entry.offset < meta.offset:
+            continue
+        meta.offset = entry.offset + 1
+        try:
+            if entry.value is not None and _counts(meta, entry.headers):
+                take(changes, entry.value)
+            elif entry.value is None:
+                _counts(meta, entry.headers)
+        except InvalidInput as error:
+            waited_for(error, f"{topic}@{entry.offset}")
+            add(meta.unreadable, error.reason, 1)
+    changes.put(rows.meta_key(topic), rows.encode(meta))
+    return changes.all()
+
+
+def _counts(meta: Meta, headers: Headers) -> bool:
+    """Whether its writer had the partition. A record of an epoch proves that the fence of this epoch lies before it."""
+    author = author_of(headers)
+    if author is None:
+        return True
+    if author.epoch < meta.epochs.get(author.origin, -1):
+        meta.void += not author.fence
+        return False
+    meta.epochs[author.origin] = author.epoch
+    return not author.fence
+
+
+def _planned(changes: Changes, value: bytes) -> None:
+    planned: Planned = decode_planned(value)
+    for number, (offset, note_id, _, reason) in enumerate(planned.rows()):
+        facts = planned.facts[number]
+        note = changes.note("notification", note_id)
+        plan = Plan(
+            planned.run,
+            {name: column[number] for name, column in planned.platforms.items() if column[number]},
+            planned.other[number],
+            facts.held,
+            reason,
+            reasons={reason: 1} if reason and not facts.held else {},
+        )
+        account = f"{planned.lane}\0{planned.source}\0{offset}"
+        if not _replace(changes, note, rows.plan_key(facts.created_at, account, note_hash(note.kind, note.id)), plan):
+            continue
+        if facts.created_at:
+            _created(changes, note, facts.created_at, facts.app, facts.klass)
+            note.campaign, note.dry_run = note.campaign or facts.campaign, facts.dry_run
+            note.expires_at = max(note.expires_at, facts.expires_at)
+
+
+def _walked(changes: Changes, value: bytes) -> None:
+    leg: Leg = decode_leg(value)
+    if leg.count_only:
+        return
+    note = changes.note("broadcast", leg.broadcast)
+    platforms = {name: count for name in ("apns", "fcm", "expo", "webpush") if (count := getattr(leg, name))}
+    reasons = {reason: count for reason, count in leg.reasons.items() if count}
+    plan = Plan(0, platforms, 0, leg.held, leg.reason or "", leg.matched, leg.held_out, reasons)
+    account = f"{leg.lane}\0{leg.source}\0{leg.source_offset}\0{leg.leg}"
+    key = rows.plan_key(leg.elapsed_from, account, note_hash(note.kind, note.id))
+    if _replace(changes, note, key, plan):
+        _created(changes, note, leg.elapsed_from, "", "")
+
+
+def _replace(changes: Changes, note: Note, key: bytes, plan: Plan) -> bool:
+    """Counts a planned row in place of an earlier one of the same account. False: a later run stands there."""
+    stored = changes.get(key)
+    if stored is not None:
+        before = rows.plan_of(stored)
+        if before.run > plan.run:
+            return False
+        _count_plan(note, before, -1)
+    _count_plan(note, plan, 1)
+    changes.put(key, rows.encode(plan))
+    return True
+
+
+def _count_plan(note: Note, plan: Plan, sign: int) -> None:
+    for platform, count in plan.platforms.items():
+        add(note.planned, platform, sign * count)
+    for reason, count in plan.reasons.items():
+        add(note.not_planned, reason, sign * count)
+    note.other += sign * plan.other
+    note.held += sign * plan.held
+    note.matched += sign * plan.matched
+    note.held_out += sign * plan.held_out
+
+
+def _created(changes: Changes, note: Note, created_at: int, app: str, klass: str) -> None:
+    """The note's place in the list is that of its first creation."""
+    name = note_hash(note.kind, note.id)
+    if not note.created_at or created_at < note.created_at:
+        if note.created_at:
+            changes.put(rows.list_key(note.created_at, name), None)
+        changes.put(rows.list_key(created_at, name), b"")
+        note.created_at, note.app, note.klass = created_at, app, klass
+
+
+def _receipt(changes: Changes, value: bytes) -> None:
+    receipt = decode_receipt(value)
+    kind: notes.Kind = "broadcast" if receipt["source"] == Source.WALK else "notification"
+    note = changes.note(kind, receipt["notification_id"])
+    delivery = Delivery(
+        receipt["run"],
+        note.id,
+        kind,
+        receipt["app"],
+        receipt["device"],
+        receipt["platform"],
+        receipt["outcome"],
+        receipt["reason"],
+        receipt["provider_status"],
+        receipt["attempts"],
+        receipt["created_at"],
+        receipt["due_at"] or receipt["created_at"],
+        receipt["ended_at"],
+    )
+    key = rows.delivery_key(delivery.created_at, receipt["user"], bytes.fromhex(receipt["delivery_id"]))
+    stored = changes.get(key)
+    if stored is not None:
+        before = rows.delivery_of(stored)
+        if before.run >= delivery.run:
+            note.copies += 1
+        if before.run > delivery.run or (before.run == delivery.run and before.outcome == Outcome.ACCEPTED):
+            return  # a later run counts, and within a run an acceptance is never taken back: the push is on its way
+        _count_delivery(note, before, -1)
+    _count_delivery(note, delivery, 1)
+    note.last_ended_at = max(note.last_ended_at, delivery.ended_at)
+    changes.put(key, rows.encode(delivery))
+
+
+def _count_delivery(note: Note, delivery: Delivery, sign: int) -> None:
+    add(note.ended, ended_key(delivery.platform, delivery.outcome, delivery.reason), sign)
+    if delivery.outcome == Outcome.ACCEPTED:
+        latency_ms = delivery.ended_at - delivery.due_at
+        add(note.latency, str(bucket_of(latency_ms)), sign)
+        for place, seconds in enumerate(WITHIN_SECONDS):
+            if latency_ms <= seconds * 1000:
+                note.within[place] += sign
+
+
+def dropped_before(day: bytes) -> Iterable[tuple[bytes, bytes]]:
+    """Ranges of keys that belong to earlier days: [from, to) of each."""
+    for prefix in (rows.DELIVERY, rows.PLANNED):
+        yield prefix + b"\0\0", prefix + day

@@ -1,0 +1,169 @@
+"""Asks every reporter that has a partition, adds up what they say, and names the partitions without an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from pushcast.model.ids import partition_of
+from pushcast.report.answers import cursor_of, delivery_of, read_cursor, report_of
+from pushcast.report.notes import KINDS, Note, merged, note_hash
+from pushcast.report.questions import HISTORY, SAID, Said
+from pushcast.report.rows import DAY_MS, MINUTE_MS
+
+logger = logging.getLogger(__name__)
+
+#: Of all questions of an answer together.
+ANSWER_SECONDS: Final = 2.0
+DEFAULT_DAYS: Final = 7
+MAX_ROUNDS: Final = 20
+
+#: (url of a reporter, path, parameters) to its answer; raises OSError when there is none.
+Fetch = Callable[[str, str, Mapping[str, str]], Awaitable[bytes]]
+
+
+class Coordinator:
+    """`owners`: address of the reporter of each partition, as far as that is known."""
+
+    def __init__(
+        self, owners: Callable[[], Mapping[int, str]], partitions: int, fetch: Fetch, now_ms: Callable[[], int]
+    ) -> None:
+        self._owners = owners
+        self._partitions = partitions
+        self._fetch = fetch
+        self._now_ms = now_ms
+
+    async def report(self, note_id: str) -> dict[str, Any] | None:
+        """Of a notification, or of the broadcast with this id. None: nothing is known of it, and everybody answered."""
+        found, missing = await self._notes([note_id])
+        for kind in KINDS:
+            note = merged(each for each in found if each.kind == kind)
+            if note is not None:
+                return report_of(note, self._now_ms(), missing)
+        return None if not missing else {"id": note_id, "complete": False, "missing_partitions": missing}
+
+    async def listed(
+        self,
+        *,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        wanted: Callable[[dict[str, Any]], bool] = lambda _: True,
+    ) -> dict[str, Any]:
+        """Reports, newest first; each note once over all pages. Raises InvalidInput for a wrong cursor."""
+        now_ms = self._now_ms()
+        to_minute = (now_ms if to_ms is None else to_ms) // MINUTE_MS + 1
+        from_minute = (now_ms - DEFAULT_DAYS * DAY_MS if from_ms is None else from_ms) // MINUTE_MS
+        after = None if cursor is None else read_cursor(cursor)
+        reports: list[dict[str, Any]] = []
+        missing: list[int] = []
+        for _ in range(MAX_ROUNDS):
+            page, missing = await self._page(from_minute, to_minute, after, limit)
+            if not page:
+                return {"reports": reports, "next_cursor": None, "missing_partitions": missing}
+            whole = await self._whole(set(page.values()))
+            for minute, name in page:
+                after = minute, name
+                newest, note = whole.get(name, (None, None))
+                # A note stands where its newest part stands: on an older place it was shown before.
+                if note is None or newest != minute or not wanted(told := report_of(note, now_ms, missing)):
+                    continue
+                reports.append(told)
+                if len(reports) == limit:
+                    break
+            if len(reports) == limit:
+                break
+        return {
+            "reports": reports,
+            "next_cursor": None if after is None else cursor_of(*after),
+            "missing_partitions": missing,
+        }
+
+    async def deliveries(
+        self, user: str, *, limit: int = 50, cursor: str | None = None, keep_days: int = 30
+    ) -> dict[str, Any] | None:
+        """A user's history, newest first. None: the reporter of this user does not answer."""
+        now_ms = self._now_ms()
+        partition = partition_of(user.encode(), self._partitions)
+        after = None if cursor is None else read_cursor(cursor)
+        url = self._owners().get(partition)
+        since_ms = now_ms - keep_days * DAY_MS
+        parameters = {"user": user, "partition": str(partition), "from": str(since_ms), "to": str(now_ms + DAY_MS)}
+        parameters["limit"] = str(limit)
+        if after is not None:
+            parameters |= {"after": f"{after[0]}.{after[1].hex()}"}
+        said = None if url is None else await self._ask(url, "/history", parameters)
+        if said is None:
+            return None
+        history = HISTORY.decode(said)
+        if not history.found:
+            return None
+        rows = [delivery_of(delivery_id, row) for _, delivery_id, row in history.deliveries]
+        last = history.deliveries[-1] if len(history.deliveries) == limit else None
+        return {
+            "user": user,
+            "deliveries": rows,
+            "kept_days": keep_days,
+            "next_cursor": None if last is None else cursor_of(last[0], last[1]),
+        }
+
+    async def _notes(self, ids: list[str]) -> tuple[list[Note], list[int]]:
+        return self._together(await self._ask_all("/notes", {"ids": msgspec.json.encode(ids).decode()}))
+
+    async def _page(
+        self, from_minute: int, to_minute: int, after: tuple[int, bytes] | None, limit: int
+    ) -> tuple[dict[tuple[int, bytes], str], list[int]]:
+        """Ids by place (minute, note), newest first, at most `limit`; and the missing partitions."""
+        parameters = {"from": str(from_minute), "to": str(to_minute), "limit": str(limit)}
+        if after is not None:
+            parameters |= {"after": f"{after[0]}.{after[1].hex()}"}
+        found, missing = self._together(await self._ask_all("/list", parameters))
+        ids = {(note.created_at // MINUTE_MS, note_hash(note.kind, note.id)): note.id for note in found}
+        places = sorted(ids, key=lambda place: (-place[0], place[1]))[:limit]
+        return {place: ids[place] for place in places}, missing
+
+    async def _whole(self, ids: set[str]) -> dict[bytes, tuple[int, Note]]:
+        """(minute of its newest part, sum over all partitions) of each note."""
+        found, _ = await self._notes(sorted(ids))
+        parts: dict[bytes, list[Note]] = {}
+        for note in found:
+            parts.setdefault(note_hash(note.kind, note.id), []).append(note)
+        whole: dict[bytes, tuple[int, Note]] = {}
+        for name, notes in parts.items():
+            total = merged(notes)
+            assert total is not None
+            whole[name] = max(each.created_at for each in notes) // MINUTE_MS, total
+        return whole
+
+    async def _ask_all(self, path: str, parameters: Mapping[str, str]) -> list[Said]:
+        """Each reporter is asked for its own partitions, so that one which moves is not counted twice."""
+        owned: dict[str, list[int]] = {}
+        for partition, url in sorted(self._owners().items()):
+            owned.setdefault(url, []).append(partition)
+        asked = [
+            self._ask(url, path, {**parameters, "partitions": ",".join(map(str, partitions))})
+            for url, partitions in owned.items()
+        ]
+        return [SAID.decode(each) for each in await asyncio.gather(*asked) if each is not None]
+
+    async def _ask(self, url: str, path: str, parameters: Mapping[str, str]) -> bytes | None:
+        """None: it does not answer in time, or not in our words."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._fetch(url, path, parameters)
+        except (TimeoutError, OSError, msgspec.DecodeError) as error:
+            logger.warning("the reporter at %s does not answer: %r", url, error)
+            return None
+
+    def _together(self, said: list[Said]) -> tuple[list[Note], list[int]]:
+        """(notes, partitions of which nobody answered)."""
+        answered: set[int] = set()
+        for each in said:
+            answered.update(each.partitions)
+        missing = sorted(set(range(self._partitions)) - answered)
+        return [note for each in said for note in each.notes], missing

@@ -1,0 +1,177 @@
+"""Follows the books of the partitions that Kafka assigns, on a thread of its own, and keeps their stores open."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, cast
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from pushcast.kafka.clients import open_consumer
+from pushcast.kafka.headers import headers_of
+from pushcast.report.apply import Entry
+from pushcast.report.rows import DAY_MS
+from pushcast.report.store import PartitionStore
+from pushcast.stream.ports import Fatal
+from pushcast.wire.newer import NewerSchema
+
+logger = logging.getLogger(__name__)
+
+BATCH_RECORDS: Final = 2000
+POLL_SECONDS: Final = 0.2
+NEWER_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 10.0
+DROP_EVERY_SECONDS: Final = 3600.0
+
+
+class Follower:
+    """Stores of the assigned partitions. `stores` may be read on any thread; a store closes when its partition goes."""
+
+    def __init__(
+        self,
+        client: Mapping[str, Any],
+        group: str,
+        folder: Path,
+        logs: Mapping[str, str],
+        *,
+        keep_days: int,
+        fatal: Fatal,
+        moved: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`logs`: id of the log of each book that is there. `moved`: called on the thread after a change."""
+        self._client = client
+        self._group = group
+        self._folder = folder
+        self._logs = logs
+        self._keep_ms = keep_days * DAY_MS
+        self._fatal = fatal
+        self._moved = moved
+        self._clock = clock
+        self.stores: dict[int, PartitionStore] = {}
+        self.lock = threading.RLock()  # held by readers of stores, and while one is closed
+        self.waits: str | None = None  # why nothing is applied
+        self._behind: dict[tuple[str, int], int] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="report", daemon=True)
+
+    def start(self) -> None:
+        """Begins to follow."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Blocks until the thread has ended and the stores are closed."""
+        self._stop.set()
+        self._thread.join()
+
+    def behind(self) -> dict[tuple[str, int], int]:
+        """Records of each book and partition that are written and not applied, as far as was heard."""
+        return dict(self._behind)
+
+    def _run(self) -> None:
+        try:
+            # Range gives one member the same partition of every book.
+            consumer = open_consumer(
+                self._client,
+                self._group,
+                auto_offset_reset="earliest",
+                partition_assignment_strategy="range",
+                fetch_wait_max_ms=100,
+                queued_max_messages_kbytes=16_384,
+            )
+            consumer.subscribe(
+                sorted(self._logs), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+            )
+            try:
+                self._follow(consumer)
+            finally:
+                consumer.close()
+                self._close(list(self.stores))
+        except Exception as error:
+            self._fatal("reports", error)
+
+    def _follow(self, consumer: Consumer) -> None:
+        dropped_at = 0.0
+        while not self._stop.is_set():
+            messages = consumer.consume(BATCH_RECORDS, POLL_SECONDS)
+            now = time.monotonic()
+            if now - dropped_at > DROP_EVERY_SECONDS:
+                dropped_at = now
+                for store in self.stores.values():
+                    store.drop_before(round(self._clock() * 1000) - self._keep_ms)
+            if messages:
+                self._apply(consumer, messages)
+            self._ask_behind(consumer)
+
+    def _apply(self, consumer: Consumer, messages: Iterable[Message]) -> None:
+        runs: dict[tuple[str, int], list[Entry]] = {}
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                if error.code() == KafkaError._PARTITION_EOF or not error.fatal():
+                    logger.warning("books cannot be read: %s", error.str())
+                    continue
+                raise KafkaException(error)
+            place = cast(str, message.topic()), cast(int, message.partition())
+            entry = Entry(cast(int, message.offset()), message.value(), headers_of(message))
+            runs.setdefault(place, []).append(entry)
+        for (topic, partition), entries in runs.items():
+            store = self.stores.get(partition)
+            if store is not None:
+                self._apply_run(consumer, store, topic, partition, entries)
+
+    def _apply_run(
+        self, consumer: Consumer, store: PartitionStore, topic: str, partition: int, entries: list[Entry]
+    ) -> None:
+        try:
+            store.apply(topic, entries)
+        except NewerSchema as error:
+            self.waits = str(error)
+            logger.warning("%s", error)
+            self._stop.wait(NEWER_SECONDS)
+            consumer.seek(TopicPartition(topic, partition, entries[0].offset))
+            return
+        self.waits = None
+
+    def _ask_behind(self, consumer: Consumer) -> None:
+        for partition, store in self.stores.items():
+            for topic, offset in store.offsets().items():
+                # What the client was told with its last fetch: costs no request.
+                _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+                if end >= 0:
+                    self._behind[topic, partition] = max(0, end - offset)
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        starts: list[TopicPartition] = []
+        with self.lock:
+            for each in partitions:
+                store = self.stores.get(each.partition)
+                if store is None:
+                    path = self._folder / str(each.partition)
+                    store = self.stores[each.partition] = PartitionStore(path, self._logs)
+            for each in partitions:
+                store = self.stores[each.partition]
+                _, end = consumer.get_watermark_offsets(each, timeout=ANSWER_SECONDS)
+                if store.meta(each.topic).offset > end:
+                    store.make_anew(f"{each.topic}[{each.partition}] ends at {end}, and more of it was applied")
+            for each in partitions:
+                offset = self.stores[each.partition].meta(each.topic).offset
+                starts.append(TopicPartition(each.topic, each.partition, offset or OFFSET_BEGINNING))
+        consumer.assign(starts)
+        self._moved()
+
+    def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._close([each.partition for each in partitions])
+        self._moved()
+
+    def _close(self, partitions: Iterable[int]) -> None:
+        with self.lock:
+            for partition in set(partitions):
+                store = self.stores.pop(partition, None)
+                if store is not None:
+                    store.close()
+        self._behind = {place: count for place, count in self._behind.items() if place[1] in self.stores}

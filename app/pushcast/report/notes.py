@@ -1,0 +1,144 @@
+"""What is known of one notification or broadcast in one partition: sums that can be added across partitions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Final, Literal
+
+import msgspec
+
+from pushcast.model.words import Outcome
+
+Kind = Literal["notification", "broadcast"]
+KINDS: Final[tuple[Kind, ...]] = ("notification", "broadcast")
+#: Within how many seconds of its creation a delivery counts as accepted in time; counted exactly for each.
+WITHIN_SECONDS: Final = (10, 60, 120)
+HASH_BYTES: Final = 16
+_SEPARATOR: Final = "\0"
+
+
+class Note(msgspec.Struct, array_like=True):
+    """Times are milliseconds since the epoch, 0 where none is known. A dictionary holds no zeros.
+
+    What comes from one topic is never touched by another, so that the order between topics makes no difference.
+    """
+
+    id: str
+    kind: Kind
+    # from planned records and legs
+    app: str = ""
+    klass: str = ""
+    campaign: str = ""
+    dry_run: bool = False
+    created_at: int = 0
+    expires_at: int = 0
+    first_planned_at: int = 0
+    planned: dict[str, int] = {}  # by platform
+    other: int = 0  # receipts that the planner itself wrote
+    held: int = 0
+    not_planned: dict[str, int] = {}  # by reason
+    # from legs
+    matched: int = 0
+    held_out: int = 0
+    # from receipts
+    ended: dict[str, int] = {}  # by `ended_key`
+    latency: dict[str, int] = {}  # of accepted ones, by number of the bucket
+    within: list[int] = msgspec.field(default_factory=lambda: [0] * len(WITHIN_SECONDS))
+    last_ended_at: int = 0
+    copies: int = 0
+
+    @property
+    def ended_count(self) -> int:
+        """Distinct deliveries that have ended."""
+        return sum(self.ended.values())
+
+    @property
+    def planned_count(self) -> int:
+        """Deliveries planned. What has ended was planned, also when its planned record is yet to be read."""
+        return max(sum(self.planned.values()) + self.other, self.ended_count)
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
+_DECODER: Final = msgspec.msgpack.Decoder(Note)
+_MANY: Final = msgspec.msgpack.Decoder(list[Note])
+
+
+def encode(note: Note) -> bytes:
+    """Equal notes give equal bytes."""
+    return _ENCODER.encode(note)
+
+
+def decode(value: bytes) -> Note:
+    """Of `encode`."""
+    return _DECODER.decode(value)
+
+
+def encode_many(notes: Iterable[Note]) -> bytes:
+    """For the answer of one reporter to another process."""
+    return _ENCODER.encode(list(notes))
+
+
+def decode_many(value: bytes) -> list[Note]:
+    """Raises msgspec.DecodeError."""
+    return _MANY.decode(value)
+
+
+def note_hash(kind: str, note_id: str) -> bytes:
+    """16 bytes that stand for it in keys."""
+    return blake2b(f"{kind}\0{note_id}".encode(), digest_size=HASH_BYTES).digest()
+
+
+def ended_key(platform: str | None, outcome: str, reason: str | None) -> str:
+    """One counter of `ended`."""
+    return _SEPARATOR.join((platform or "", outcome, reason or ""))
+
+
+def split_ended(key: str) -> tuple[str, str, str]:
+    """(platform or empty, outcome, reason or empty)."""
+    platform, outcome, reason = key.split(_SEPARATOR)
+    return platform, outcome, reason
+
+
+def add(counts: dict[str, int], key: str, amount: int) -> None:
+    """Adds to a counter; one that comes to zero is forgotten."""
+    total = counts.get(key, 0) + amount
+    if total:
+        counts[key] = total
+    else:
+        counts.pop(key, None)
+
+
+def merged(notes: Iterable[Note]) -> Note | None:
+    """The sum over partitions; None for none. All are of one notification or broadcast."""
+    whole: Note | None = None
+    for note in notes:
+        if whole is None:
+            whole = decode(encode(note))
+        else:
+            _add_to(whole, note)
+    return whole
+
+
+def _add_to(whole: Note, note: Note) -> None:
+    if note.created_at and (not whole.created_at or note.created_at < whole.created_at):
+        for name in ("app", "klass", "campaign", "dry_run", "created_at"):
+            setattr(whole, name, getattr(note, name))
+    whole.first_planned_at = min(filter(None, (whole.first_planned_at, note.first_planned_at)), default=0)
+    whole.expires_at = max(whole.expires_at, note.expires_at)
+    whole.last_ended_at = max(whole.last_ended_at, note.last_ended_at)
+    for name in ("planned", "not_planned", "ended", "latency"):
+        counts = getattr(whole, name)
+        for key, count in getattr(note, name).items():
+            add(counts, key, count)
+    for name in ("other", "held", "matched", "held_out", "copies"):
+        setattr(whole, name, getattr(whole, name) + getattr(note, name))
+    whole.within = [a + b for a, b in zip(whole.within, note.within, strict=True)]
+
+
+def outcomes(note: Note) -> dict[str, int]:
+    """Deliveries by outcome, every outcome of the contract."""
+    found = {str(outcome): 0 for outcome in Outcome}
+    for key, count in note.ended.items():
+        found[split_ended(key)[1]] = found.get(split_ended(key)[1], 0) + count
+    return found

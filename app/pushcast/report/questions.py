@@ -1,0 +1,87 @@
+"""What one reporter answers other processes: of the partitions that it has, as msgpack. Blocks for a few gets."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection
+from typing import Final
+
+import msgspec
+
+from pushcast.report.follow import Follower
+from pushcast.report.notes import KINDS, Note
+from pushcast.report.rows import DAY_MS, Delivery
+from pushcast.report.store import PartitionStore
+
+MAX_LISTED: Final = 500
+
+
+class Said(msgspec.Struct, array_like=True):
+    """`partitions`: those that were asked here. `notes`: sums of each partition that has any."""
+
+    partitions: list[int]
+    notes: list[Note]
+
+
+class History(msgspec.Struct, array_like=True):
+    """Deliveries of a user, newest first: (created_at, delivery id, row)."""
+
+    partition: int
+    found: bool  # False: the partition is not here
+    deliveries: list[tuple[int, bytes, Delivery]]
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
+SAID: Final = msgspec.msgpack.Decoder(Said)
+HISTORY: Final = msgspec.msgpack.Decoder(History)
+
+
+class Questions:
+    """Reads the stores of a follower."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+
+    def notes(self, partitions: Collection[int], ids: list[str]) -> bytes:
+        """Sums of these notifications and broadcasts, of each of the partitions that is here."""
+        names = [(kind, note_id) for note_id in ids for kind in KINDS]
+        with self._follower.lock:
+            stores = self._stores(partitions)
+            found = [store.note(*name) for store in stores.values() for name in names]
+        return _ENCODER.encode(Said(sorted(stores), [note for note in found if note is not None]))
+
+    def listed(
+        self,
+        partitions: Collection[int],
+        from_minute: int,
+        to_minute: int,
+        after: tuple[int, bytes] | None,
+        limit: int,
+    ) -> bytes:
+        """The newest notes behind the place `after`, at most `limit` of each of the partitions that is here."""
+        limit = min(limit, MAX_LISTED)
+        with self._follower.lock:
+            stores = self._stores(partitions)
+            found = [note for store in stores.values() for note in store.listed(from_minute, to_minute, after, limit)]
+        return _ENCODER.encode(Said(sorted(stores), found))
+
+    def history(
+        self, partition: int, user: str, from_ms: int, to_ms: int, after: tuple[int, bytes] | None, limit: int
+    ) -> bytes:
+        """The newest deliveries of a user behind the place `after`."""
+        with self._follower.lock:
+            store = self._follower.stores.get(partition)
+            if store is None:
+                return _ENCODER.encode(History(partition, False, []))
+            if after is not None:
+                to_ms = min(to_ms, after[0])
+            found = (
+                (row.created_at, delivery_id, row)
+                for delivery_id, row in store.deliveries(user, from_ms, to_ms + DAY_MS)
+                if from_ms <= row.created_at <= to_ms and (after is None or (row.created_at, delivery_id) < after)
+            )
+            newest = heapq.nlargest(min(limit, MAX_LISTED), found, key=lambda each: each[:2])
+        return _ENCODER.encode(History(partition, True, newest))
+
+    def _stores(self, partitions: Collection[int]) -> dict[int, PartitionStore]:
+        return {each: store for each, store in self._follower.stores.items() if each in partitions}

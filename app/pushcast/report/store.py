@@ -1,0 +1,145 @@
+"""RocksDB under the reports: a database for each partition, written with the offsets that it was made from."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import rocksdict
+
+from pushcast.report import notes, rows
+from pushcast.report.apply import BOOKS, Entry, apply, dropped_before
+from pushcast.report.notes import Kind, Note, note_hash
+from pushcast.report.rows import DAY_MS, Delivery, Meta
+
+logger = logging.getLogger(__name__)
+
+BLOCK_CACHE_BYTES: Final = 64 << 20
+WRITE_BUFFER_BYTES: Final = 8 << 20
+_LOGS: Final = b"\xfflogs"  # which logs the rows were made from
+#: One for all partitions of the process, so that memory does not grow with them.
+_block_cache = rocksdict.Cache(BLOCK_CACHE_BYTES)
+
+
+def _options() -> rocksdict.Options:
+    options = rocksdict.Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    options.set_max_open_files(64)
+    options.set_keep_log_file_num(2)
+    options.set_compression_type(rocksdict.DBCompressionType.lz4())
+    blocks = rocksdict.BlockBasedOptions()
+    blocks.set_bloom_filter(10, False)
+    blocks.set_block_cache(_block_cache)
+    blocks.set_cache_index_and_filter_blocks(True)
+    options.set_block_based_table_factory(blocks)
+    return options
+
+
+class PartitionStore:
+    """The reports of one partition. One thread writes; any thread reads.
+
+    Not durable against power loss, but never ahead of its offsets: what is lost is read from Kafka again.
+    """
+
+    def __init__(self, path: Path, logs: Mapping[str, str]) -> None:
+        """`logs`: id of each book's log (`ClusterFacts.log_id`). A store of other logs is dropped with a warning."""
+        self._path = path
+        self._database = self._open()
+        made_from = "\n".join(f"{topic} {log}" for topic, log in sorted(logs.items())).encode()
+        stored = self._database.get(_LOGS)
+        self._made_from = made_from
+        if stored is not None and bytes(stored) != made_from:
+            self.make_anew("it was made from other topics of the same names")
+        self._database.put(_LOGS, made_from)
+
+    def make_anew(self, why: str) -> None:
+        """Drops everything: it will be read from Kafka again, as far as that is kept."""
+        logger.warning("%s is made anew: %s", self._path, why)
+        self._database.close()
+        shutil.rmtree(self._path)
+        self._database = self._open()
+        self._database.put(_LOGS, self._made_from)
+
+    def _open(self) -> rocksdict.Rdict:
+        options = _options()
+        if (self._path / "CURRENT").exists():
+            # Without `column_families` an existing database is opened with RocksDB's defaults.
+            return rocksdict.Rdict(str(self._path), options=options, column_families={"default": options})
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return rocksdict.Rdict(str(self._path), options=options)
+
+    def get(self, key: bytes) -> bytes | None:
+        """One row."""
+        value = self._database.get(key)
+        return None if value is None else bytes(value)
+
+    def apply(self, topic: str, entries: Sequence[Entry]) -> None:
+        """Rows and offset in one write. Raises NewerSchema; nothing is written then."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in apply(self.get, topic, entries).items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        self._database.write(batch)
+
+    def meta(self, topic: str) -> Meta:
+        """How far a book is applied."""
+        return rows.meta_of(self.get(rows.meta_key(topic)))
+
+    def offsets(self) -> dict[str, int]:
+        """Next offset of each book."""
+        return {topic: self.meta(topic).offset for topic in BOOKS}
+
+    def note(self, kind: Kind, note_id: str) -> Note | None:
+        """None: nothing is known of it in this partition."""
+        value = self.get(rows.note_key(note_hash(kind, note_id)))
+        return None if value is None else notes.decode(value)
+
+    def listed(self, from_minute: int, to_minute: int, after: tuple[int, bytes] | None, limit: int) -> list[Note]:
+        """Notes created in [from, to) minutes, newest first, behind the place `after`."""
+        start = rows.list_key((to_minute - 1) * rows.MINUTE_MS, b"")
+        if after is not None:
+            start = max(start, rows.list_key(after[0] * rows.MINUTE_MS, after[1] + b"\0"))
+        found: list[Note] = []
+        for key, _ in self._scan(start, rows.LIST):
+            if rows.minute_of(key) < from_minute or len(found) == limit:
+                break
+            value = self.get(rows.note_key(key[5:]))
+            if value is not None:
+                found.append(notes.decode(value))
+        return found
+
+    def deliveries(self, user: str, from_ms: int, to_ms: int) -> Iterator[tuple[bytes, Delivery]]:
+        """(delivery id, row) of a user, day by day, newest day first, in no order within a day."""
+        for at_ms in range(to_ms, from_ms - DAY_MS, -DAY_MS):
+            prefix = rows.deliveries_of(rows.day_of(at_ms), user)
+            for key, value in self._scan(prefix, prefix):
+                yield key[len(prefix) :], rows.delivery_of(value)
+
+    def rows(self) -> Iterator[tuple[bytes, bytes]]:
+        """Everything, in the order of the keys: two stores of the same logs are equal."""
+        yield from (row for row in self._scan(b"", b"") if row[0] != _LOGS)
+
+    def drop_before(self, at_ms: int) -> None:
+        """Drops deliveries and planned rows of the days before this one. Sums stay."""
+        for start, end in dropped_before(rows.day_of(at_ms)):
+            self._database.delete_range(start, end)
+
+    def close(self) -> None:
+        """The next owner on this machine needs its lock."""
+        self._database.close()
+
+    def _scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        iterator = self._database.iter()
+        iterator.seek(start)
+        while iterator.valid():
+            key = bytes(iterator.key())
+            if not key.startswith(prefix):
+                return
+            yield key, bytes(iterator.value())
+            iterator.next()

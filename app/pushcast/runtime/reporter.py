@@ -1,0 +1,175 @@
+"""The process of role `reporter`: reports of the partitions that Kafka assigns, and the port where they are asked."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import uvloop
+
+from pushcast import __version__
+from pushcast.config.settings import Reports, Settings
+from pushcast.kafka.acks import AckProducer
+from pushcast.kafka.clients import client_config
+from pushcast.kafka.reach import warn_without_broker
+from pushcast.kafka.topics.facts import check_cluster
+from pushcast.model.errors import ConfigurationError
+from pushcast.observe import sources
+from pushcast.observe.catalogue import MetricName
+from pushcast.observe.health import HealthServer
+from pushcast.observe.logs import configure_logging
+from pushcast.observe.metrics import Metrics, Sample
+from pushcast.observe.vocabulary import Vocabulary
+from pushcast.report.apply import BOOKS
+from pushcast.report.fetch import read_token
+from pushcast.report.follow import Follower
+from pushcast.report.questions import Questions
+from pushcast.report.server import ReportServer
+from pushcast.runtime import whereabouts
+from pushcast.stream.errors import Full, OutboxFailed
+from pushcast.stream.fatal import end_process
+from pushcast.transport.folders import FolderLocks
+from pushcast.wire import groups, reporters, topics
+
+log = structlog.get_logger()
+
+NAME: Final = "reporter"
+ANNOUNCE_SECONDS: Final = 60.0
+CLOSE_SECONDS: Final = 5.0
+
+
+def run_reporter(settings: Settings, slot: str | None) -> int:
+    """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop. Raises ConfigurationError and SlotTaken."""
+    configure_logging(NAME, settings.observe.log_level, settings.observe.log_json)
+    warn_without_broker(settings.kafka.bootstrap_servers)
+    return uvloop.run(_run(settings, settings.reports or Reports(), slot))
+
+
+class Process:
+    """What one reporter holds. Create it on the loop."""
+
+    def __init__(self, settings: Settings, options: Reports, folder: Path, logs: dict[str, str]) -> None:
+        loop = asyncio.get_running_loop()
+        kafka = settings.kafka
+        self._options = options
+        self._loop = loop
+        self.metrics = Metrics(Vocabulary(apps=settings.apps, topics=BOOKS, groups=(groups.REPORT,)))
+        self.follower = Follower(
+            client_config(kafka.bootstrap_servers, kafka.security),
+            groups.REPORT,
+            folder,
+            logs,
+            keep_days=options.keep_days,
+            fatal=end_process,
+            moved=self._moved,
+        )
+        self.producer = AckProducer(
+            kafka.bootstrap_servers, kafka.security, loop=loop, on_fatal=lambda error: end_process("producer", error)
+        )
+        self.server = ReportServer(Questions(self.follower), read_token(options.token_file))
+        self._delay = sources.LoopDelay(loop)
+        self.metrics.add_source(self._delay)
+        self.metrics.add_source(self._samples)
+        self.page = HealthServer(
+            metrics=self.metrics.exposition,
+            info=self._info,
+            live=list,
+            ready=self.unready,
+            host=settings.observe.host,
+            port=settings.observe.port,
+        )
+
+    def unready(self) -> list[str]:
+        """Why its answers would not be whole, one sentence each."""
+        if self.follower.waits is not None:
+            return [self.follower.waits]
+        return [] if self.follower.stores else ["no partition is assigned"]
+
+    def _moved(self) -> None:
+        self._loop.call_soon_threadsafe(self.announce)
+
+    def announce(self) -> None:
+        """Says in push.where.v1 which partitions are asked here."""
+        host = self._options.advertised_host or self._options.host
+        entry = reporters.encode(reporters.Reporter(f"http://{host}:{self.server.port}", _now_ms()))
+        for partition in list(self.follower.stores):
+            try:
+                self.producer.put(topics.WHERE, 0, reporters.key_of(partition), entry)
+            except (Full, OutboxFailed) as error:
+                log.warning("not_announced", error=str(error))
+                return
+
+    async def announce_again(self) -> None:
+        """Now and then: the topic keeps what is said for a day."""
+        while True:
+            await asyncio.sleep(ANNOUNCE_SECONDS)
+            self.announce()
+
+    async def close(self) -> None:
+        """Closes the stores last."""
+        await self.server.close()
+        await asyncio.to_thread(self.follower.close)
+        await self.producer.close(CLOSE_SECONDS)
+        self._delay.close()
+        await self.page.close()
+
+    def _info(self) -> dict[str, Any]:
+        behind = self.follower.behind()
+        return {
+            "version": __version__,
+            "name": NAME,
+            "groups": [groups.REPORT],
+            "partitions": sorted(self.follower.stores),
+            "behind": sum(behind.values()),
+        }
+
+    def _samples(self) -> Iterable[Sample]:
+        yield Sample(MetricName.INFO, 1, (NAME, __version__))
+        yield Sample(MetricName.REPORT_PARTITIONS, len(self.follower.stores))
+        behind = dict.fromkeys(BOOKS, 0)
+        for (topic, _), count in self.follower.behind().items():
+            behind[topic] += count
+        for topic, count in behind.items():
+            yield Sample(MetricName.REPORT_BEHIND, count, (topic,))
+
+
+async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
+    facts = await asyncio.to_thread(check_cluster, settings)
+    logs = {topic: log_id for topic in BOOKS if (log_id := facts.log_id(topic)) is not None}
+    # Broadcasts are younger than reports: without their topic there are none.
+    if missing := sorted({topics.PLANNED, topics.RECEIPT} - logs.keys()):
+        raise ConfigurationError(f"{', '.join(missing)}: not there; run `pushcast topology apply`")
+    folder = settings.data_dir / f"{groups.REPORT}-{slot or os.getpid()}"
+    locks = FolderLocks([folder])
+    process = Process(settings, options, folder, logs)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await process.page.start()
+    where = whereabouts.Whereabouts(NAME, os.getpid(), settings.observe.host, process.page.port)
+    path = whereabouts.write(settings.data_dir, where)
+    again = asyncio.create_task(process.announce_again())
+    try:
+        await process.server.start(options.host, options.port)
+        process.follower.start()
+        log.info("listening", host=options.host, port=process.server.port, groups=[groups.REPORT])
+        await stop.wait()
+    except OSError as error:
+        raise ConfigurationError(f"reports: {options.host}:{options.port}: {error.strerror}") from None
+    finally:
+        again.cancel()
+        await process.close()
+        path.unlink(missing_ok=True)
+        locks.close()
+    log.info("stopped", code=0)
+    return 0
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

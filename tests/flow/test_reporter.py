@@ -1,0 +1,150 @@
+"""Reporters on a real Kafka: killed, moved, started anew. Numbers are those of the acceptance facts (doors.md, D)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flow.kafka_tools import produce
+from pushcast.kafka.embedded import temporary_cluster
+from pushcast.model.ids import partition_of
+from pushcast.wire import topics
+from twins.books import planned, receipt
+
+PARTITIONS = 4
+DEADLINE_SECONDS = 60.0
+NOTES = 40
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cluster with the product's topics and books of 40 notifications."""
+
+    servers: str
+    folder: Path
+    environment: dict[str, str]
+
+    def pushcast(self, *arguments: str) -> Any:
+        ran = subprocess.run(
+            [sys.executable, "-m", "pushcast", *arguments, "--output", "json"],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(ran.stdout)
+
+    def until(self, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The list of reports, once it is so."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not true(found := self.pushcast("report", "list", "--since", "2020-01-01T00:00:00Z", "--limit", "100")):
+            assert time.monotonic() < deadline, found
+            time.sleep(0.3)
+        return found
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("reporter")
+    with temporary_cluster() as cluster:
+        tree = {"kafka": {"bootstrap_servers": cluster.bootstrap_servers, "partitions": PARTITIONS}}
+        (folder / "pushcast.yaml").write_text(yaml.safe_dump(tree | {"data_dir": str(folder / "data")}))
+        environment = os.environ | {"PUSHCAST_CONFIG": str(folder / "pushcast.yaml")}
+        found = Place(cluster.bootstrap_servers, folder, environment)
+        command = [sys.executable, "-m", "pushcast", "topology", "apply"]
+        ran = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert ran.returncode == 0, ran.stderr
+        write_books(found, range(NOTES))
+        yield found
+
+
+def write_books(place: Place, numbers: range) -> None:
+    """Each notification has two devices; one of ten delivered twice, one of ten with a copy of its receipt."""
+    plans: list[tuple[int, bytes | None, bytes | None]] = []
+    receipts: list[tuple[int, bytes | None, bytes | None]] = []
+    now_ms = time.time_ns() // 1_000_000
+    for number in numbers:
+        user = f"u-{number}"
+        partition = partition_of(user.encode(), PARTITIONS)
+        plans.append((partition, None, planned((number, f"n-{number}", {"apns": 2}, ""), created_at=now_ms)))
+        for device in ("a", "b"):
+            value = receipt(f"n-{number}", user, device, created_at=now_ms, ended_at=now_ms + number)
+            receipts += [(partition, user.encode(), value)] * (2 if number % 10 == 0 else 1)
+    produce(place.servers, topics.PLANNED, plans)
+    produce(place.servers, topics.RECEIPT, receipts)
+
+
+def whole(found: dict[str, Any], count: int) -> bool:
+    """Whether every reporter has answered and everything has ended."""
+    rows = found["reports"]
+    return len(rows) == count and not found["missing_partitions"] and all(row["open"] == 0 for row in rows)
+
+
+def lasting(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Without the time of the answer."""
+    return [{name: value for name, value in row.items() if name != "as_of"} for row in found["reports"]]
+
+
+@contextlib.asynccontextmanager
+async def reporter(place: Place, slot: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    command = ("-m", "pushcast", "run", "reporter", "--slot", slot)
+    with (place.folder / f"{slot}.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(sys.executable, *command, env=place.environment, stderr=log)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@pytest.mark.timeout(300)
+async def test_r2_r3_r5_reports_are_the_same_after_kills_copies_and_a_lost_disk(place: Place) -> None:
+    async with reporter(place, "one"):
+        before = await asyncio.to_thread(place.until, lambda found: whole(found, NOTES))
+    rows = {row["id"]: row for row in before["reports"]}
+    assert all(
+        (row["planned"], row["outcomes"]["accepted"], row["state"]) == (2, 2, "settled") for row in rows.values()
+    )
+    assert {note for note, row in rows.items() if row["copies_of_receipts"]} == {f"n-{n}" for n in range(0, NOTES, 10)}
+    for _ in range(3):
+        async with reporter(place, "one"):
+            await asyncio.sleep(1.0)  # killed while it takes over, or while it reads
+    async with reporter(place, "one"):
+        after = await asyncio.to_thread(place.until, lambda found: whole(found, NOTES))
+    assert lasting(after) == lasting(before)
+    shutil.rmtree(place.folder / "data" / "pushcast-report-one")
+    async with reporter(place, "one") as process:
+        anew = await asyncio.to_thread(place.until, lambda found: whole(found, NOTES))
+        process.terminate()
+        assert await process.wait() == 0
+    assert lasting(anew) == lasting(before)
+
+
+@pytest.mark.timeout(300)
+async def test_r6_two_reporters_answer_together_and_one_takes_over_from_the_other(place: Place) -> None:
+    async with reporter(place, "one"):
+        await asyncio.to_thread(place.until, lambda found: whole(found, NOTES))
+        async with reporter(place, "two") as second:
+            shared = await asyncio.to_thread(place.until, lambda found: whole(found, NOTES))
+            second.terminate()
+            assert await second.wait() == 0
+        alone = await asyncio.to_thread(place.until, lambda found: whole(found, NOTES))
+    assert lasting(shared) == lasting(alone)
+    shown = [place.folder / f"{slot}.log" for slot in ("one", "two")]
+    assert all("Traceback" not in each.read_text() for each in shown)

@@ -1,0 +1,112 @@
+"""The law of reports (doors.md B): a store is a function of its logs.
+
+However the logs are cut into batches, in whatever order the batches of different topics come, after any restarts and
+whatever is read again: equal prefixes give equal rows, byte by byte.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pushcast.model.words import Outcome
+from pushcast.report import rows
+from pushcast.report.apply import BOOKS, Entry
+from pushcast.report.store import PartitionStore
+from pushcast.wire import topics
+from twins.books import DAY_MS, by, leg, planned, receipt, walked
+
+LOGS = dict.fromkeys(BOOKS, "cluster/topic")
+OUTCOMES = [str(outcome) for outcome in Outcome]
+
+
+def logs_of(seed: int) -> dict[str, list[Entry]]:
+    """Books of a partition with copies, redrives, zombies, duplicates and unreadable records."""
+    source = random.Random(seed)
+    values: dict[str, list[bytes | None]] = {topic: [] for topic in BOOKS}
+    for _ in range(source.randint(1, 25)):
+        note, user, device = f"n{source.randint(0, 3)}", f"u{source.randint(0, 3)}", f"d{source.randint(0, 2)}"
+        created_at = 1_790_000_000_000 + source.randint(0, 2) * DAY_MS // 2
+        run = source.choice([0, 0, 0, 1, 2])
+        counts = {source.choice(["apns", "fcm"]): source.randint(1, 3)} if source.random() < 0.8 else {}
+        values[topics.PLANNED].append(
+            planned(
+                (source.randint(0, 5), note, counts, "" if counts else "no_devices"), run=run, created_at=created_at
+            )
+        )
+        outcome = source.choice(OUTCOMES)
+        ended_at = created_at + source.randint(0, 10**6)
+        of_a_walk = source.random() < 0.2
+        values[topics.RECEIPT].append(
+            walked(note, user, device, outcome)
+            if of_a_walk
+            else receipt(note, user, device, outcome, run=run, created_at=created_at, ended_at=ended_at)
+        )
+        values[topics.WALKED].append(leg(note, source.randint(0, 2), source.randint(0, 4)))
+        if source.random() < 0.1:
+            values[source.choice(BOOKS)].append(source.choice([None, b"weather"]))
+    for topic in BOOKS:
+        values[topic] += source.choices(values[topic], k=len(values[topic]) // 2)  # copies
+        source.shuffle(values[topic])
+    epochs = dict.fromkeys(BOOKS, 1)
+    logs: dict[str, list[Entry]] = {topic: [] for topic in BOOKS}
+    for topic, records in values.items():
+        for value in records:
+            if source.random() < 0.1:
+                epochs[topic] += 1
+                logs[topic].append(Entry(len(logs[topic]), None, by("stage/0", epochs[topic], fence=True)))
+            epoch = epochs[topic] - (source.random() < 0.1)
+            logs[topic].append(Entry(len(logs[topic]), value, by("stage/0", epoch)))
+    return logs
+
+
+def made(
+    path: Path, logs: dict[str, list[Entry]], source: random.Random, forgets: bool = False
+) -> list[tuple[bytes, bytes]]:
+    """A store that reads these logs in batches of its own, is closed now and then, and reads some records again.
+
+    `forgets`: its offsets are not those of its rows, as if they had been written apart.
+    """
+    store = PartitionStore(path, LOGS)
+    at = dict.fromkeys(BOOKS, 0)
+    while any(at[topic] < len(logs[topic]) for topic in BOOKS):
+        topic = source.choice(BOOKS)
+        start = max(0, at[topic] - source.choice([0, 0, 3]))  # what a restart reads again
+        end = min(len(logs[topic]), at[topic] + source.randint(0, 6))
+        if forgets:
+            meta = store.meta(topic)
+            meta.offset = start
+            store._database.put(rows.meta_key(topic), rows.encode(meta))
+        store.apply(topic, logs[topic][start:end])
+        at[topic] = end
+        if source.random() < 0.1:
+            store.close()
+            store = PartitionStore(path, LOGS)
+            assert store.offsets() == at
+    found = list(store.rows())
+    store.close()
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), ways=st.tuples(st.integers(0, 2**32), st.integers(0, 2**32)))
+def test_r2_equal_logs_make_equal_stores_byte_by_byte(
+    seed: int, ways: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("reports")
+    logs = logs_of(seed)
+    one, other = (made(folder / str(number), logs, random.Random(way)) for number, way in enumerate(ways))
+    assert one == other
+
+
+def test_rows_without_their_offsets_break_the_law(tmp_path: Path) -> None:
+    broken = 0
+    for seed in range(10):
+        logs = logs_of(seed)
+        ways = [made(tmp_path / f"{seed}-{way}", logs, random.Random(way), forgets=True) for way in (1, 2)]
+        broken += ways[0] != ways[1]
+    assert broken

@@ -1,0 +1,157 @@
+"""What records of the books do to the sums and rows of a partition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from pushcast.model.ids import delivery_id
+from pushcast.report import rows
+from pushcast.report.apply import Entry, apply
+from pushcast.report.notes import Kind, Note, decode, note_hash, outcomes
+from pushcast.wire import topics
+from pushcast.wire.newer import NewerSchema
+from twins.books import CREATED_MS, by, entries, leg, planned, receipt, walked
+
+
+class Rows(dict[bytes, bytes]):
+    """A store in memory."""
+
+    def apply(self, topic: str, records: Sequence[Entry]) -> None:
+        for key, value in apply(self.get, topic, records).items():
+            if value is None:
+                self.pop(key, None)
+            else:
+                self[key] = value
+
+    def note(self, note_id: str, kind: Kind = "notification") -> Note:
+        return decode(self[rows.note_key(note_hash(kind, note_id))])
+
+
+def test_planned_and_ended_deliveries_are_counted_by_platform_outcome_and_reason() -> None:
+    store = Rows()
+    store.apply(topics.PLANNED, entries(planned((7, "n", {"apns": 2, "fcm": 1}, ""))))
+    store.apply(
+        topics.RECEIPT,
+        entries(
+            receipt("n", "u", "a"), receipt("n", "u", "b", "invalid", reason="device_unregistered", ended_at=CREATED_MS)
+        ),
+    )
+    note = store.note("n")
+    assert (note.app, note.klass, note.campaign, note.created_at) == ("news", "breaking", "xmas", CREATED_MS)
+    assert (note.planned, note.planned_count, note.ended_count) == ({"apns": 2, "fcm": 1}, 3, 2)
+    assert note.ended == {"apns\0accepted\0": 1, "apns\0invalid\0device_unregistered": 1}
+    assert outcomes(note)["accepted"] == 1
+    assert note.within == [1, 1, 1]
+
+
+def test_r3_copies_of_receipts_are_told_and_not_counted() -> None:
+    store = Rows()
+    both = [receipt("n", "u", "a"), receipt("n", "u", "b", "dead")]
+    store.apply(topics.RECEIPT, entries(*both, *reversed(both)))
+    note = store.note("n")
+    assert (note.ended_count, note.copies) == (2, 2)
+
+
+def test_r4_a_redrive_moves_the_deliveries_and_their_latency() -> None:
+    store = Rows()
+    store.apply(topics.PLANNED, entries(planned((7, "n", {"apns": 2}, ""))))
+    store.apply(topics.RECEIPT, entries(receipt("n", "u", "a"), receipt("n", "u", "b", "dead")))
+    store.apply(topics.RECEIPT, entries(receipt("n", "u", "b", run=1, ended_at=CREATED_MS + 60_000), first=2))
+    note = store.note("n")
+    assert note.ended == {"apns\0accepted\0": 2}
+    assert (note.planned_count, note.copies, note.within) == (2, 0, [1, 2, 2])
+    assert sum(note.latency.values()) == 2
+
+
+def test_within_a_run_an_acceptance_is_never_taken_back() -> None:
+    store = Rows()
+    store.apply(topics.RECEIPT, entries(receipt("n", "u", "a"), receipt("n", "u", "a", "dead")))
+    assert store.note("n").ended == {"apns\0accepted\0": 1}
+    store.apply(topics.RECEIPT, entries(receipt("m", "u", "a", "dead"), receipt("m", "u", "a"), first=2))
+    assert store.note("m").ended == {"apns\0accepted\0": 1}
+
+
+def test_the_last_planned_row_of_the_highest_run_counts() -> None:
+    store = Rows()
+    first, again = planned((7, "n", {"apns": 2}, "")), planned((7, "n", {"apns": 3}, ""))
+    later, older = planned((7, "n", {"fcm": 1}, ""), run=1), planned((7, "n", {"apns": 9}, ""))
+    store.apply(topics.PLANNED, entries(first, again))
+    assert store.note("n").planned == {"apns": 3}
+    store.apply(topics.PLANNED, entries(later, older, first=2))
+    assert store.note("n").planned == {"fcm": 1}
+
+
+def test_one_id_at_two_offsets_is_planned_once_and_once_a_duplicate() -> None:
+    store = Rows()
+    store.apply(topics.PLANNED, entries(planned((7, "n", {"apns": 2}, ""), (8, "n", {}, "duplicate"))))
+    note = store.note("n")
+    assert (note.planned, note.other, note.not_planned) == ({"apns": 2}, 1, {"duplicate": 1})
+
+
+def test_legs_of_a_walk_are_summed_and_a_copy_of_one_is_not() -> None:
+    store = Rows()
+    store.apply(topics.WALKED, entries(leg("b", 0, 5), leg("b", 1, 3, last=True), leg("b", 1, 3, last=True)))
+    store.apply(topics.RECEIPT, entries(walked("b", "u", "a")))
+    note = store.note("b", "broadcast")
+    assert (note.planned, note.matched, note.ended_count) == ({"apns": 8}, 8, 1)
+
+
+def test_a_notification_and_a_broadcast_with_one_id_are_two() -> None:
+    store = Rows()
+    store.apply(topics.RECEIPT, entries(receipt("x", "u", "a"), walked("x", "u", "b")))
+    assert (store.note("x").ended_count, store.note("x", "broadcast").ended_count) == (1, 1)
+
+
+def test_records_of_a_writer_that_lost_its_partition_do_not_count() -> None:
+    store = Rows()
+    store.apply(
+        topics.RECEIPT,
+        [
+            Entry(0, receipt("n", "u", "a"), by("send/0", 5)),
+            Entry(1, None, by("send/0", 7, fence=True)),
+            Entry(2, receipt("n", "u", "b"), by("send/0", 5)),
+            Entry(3, receipt("n", "u", "c"), by("send/0", 7)),
+            Entry(4, receipt("n", "u", "d"), by("settle/0", 1)),
+        ],
+    )
+    meta = rows.meta_of(store[rows.meta_key(topics.RECEIPT)])
+    assert (store.note("n").ended_count, meta.void, meta.offset) == (3, 1, 5)
+
+
+def test_what_cannot_be_read_is_counted_by_reason_and_the_rest_goes_on() -> None:
+    store = Rows()
+    store.apply(topics.RECEIPT, entries(b"weather", receipt("n", "u", "a"), None))
+    meta = rows.meta_of(store[rows.meta_key(topics.RECEIPT)])
+    assert (sum(meta.unreadable.values()), meta.offset, store.note("n").ended_count) == (1, 3, 1)
+
+
+def test_a_record_of_a_later_release_is_waited_for_and_nothing_is_changed() -> None:
+    store = Rows()
+    with pytest.raises(NewerSchema):
+        store.apply(topics.RECEIPT, entries(receipt("n", "u", "a"), b"\xc3\x01" + b"12345678" + b"x"))
+    assert store == {}
+
+
+def test_a_record_that_was_applied_is_left_out_when_it_is_read_again() -> None:
+    store = Rows()
+    log = entries(receipt("n", "u", "a"), receipt("n", "u", "b"))
+    store.apply(topics.RECEIPT, log[:1])
+    store.apply(topics.RECEIPT, log)
+    note = store.note("n")
+    assert (note.ended_count, note.copies) == (2, 0)
+
+
+def test_what_has_ended_was_planned_also_before_its_planned_record_is_read() -> None:
+    store = Rows()
+    store.apply(topics.RECEIPT, entries(receipt("n", "u", "a")))
+    assert store.note("n").planned_count == 1
+
+
+def test_a_delivery_is_found_by_its_user_and_day() -> None:
+    store = Rows()
+    store.apply(topics.RECEIPT, entries(receipt("n", "ü", "a")))
+    key = rows.delivery_key(CREATED_MS, "ü", delivery_id("n", "ü", "news", "a"))
+    row = rows.delivery_of(store[key])
+    assert (row.notification, row.device, row.outcome, row.platform) == ("n", "a", "accepted", "apns")

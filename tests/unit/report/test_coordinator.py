@@ -1,0 +1,193 @@
+"""Several reporters answer one question. Numbers are those of the acceptance facts (doors.md, D)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import partition_of
+from pushcast.report.apply import BOOKS
+from pushcast.report.coordinator import Coordinator
+from pushcast.report.questions import Questions
+from pushcast.report.store import PartitionStore
+from pushcast.wire import topics
+from twins.books import CREATED_MS, DAY_MS, entries, planned, receipt
+
+PARTITIONS = 4
+LOGS = dict.fromkeys(BOOKS, "log")
+NOW_MS = CREATED_MS + 60_000
+
+
+class FollowerTwin:
+    """Stores without Kafka."""
+
+    def __init__(self, folder: Path, partitions: range) -> None:
+        self.stores = {each: PartitionStore(folder / str(each), LOGS) for each in partitions}
+        self.lock = threading.RLock()
+
+
+class Reporters:
+    """Two of them, with two partitions each. `silent`: urls that do not answer."""
+
+    def __init__(self, folder: Path) -> None:
+        self.followers = {"a": FollowerTwin(folder, range(2)), "b": FollowerTwin(folder, range(2, 4))}
+        self.silent: set[str] = set()
+        owners = {0: "a", 1: "a", 2: "b", 3: "b"}
+        self.coordinator = Coordinator(lambda: owners, PARTITIONS, self.fetch, lambda: NOW_MS)
+
+    def store(self, partition: int) -> PartitionStore:
+        return self.followers["a" if partition < 2 else "b"].stores[partition]
+
+    async def fetch(self, url: str, path: str, parameters: Mapping[str, str]) -> bytes:
+        if url in self.silent:
+            await asyncio.sleep(60)
+        questions = Questions(self.followers[url])  # type: ignore[arg-type]
+        after = None
+        if "after" in parameters:
+            number, name = parameters["after"].split(".")
+            after = int(number), bytes.fromhex(name)
+        if path == "/history":
+            times = int(parameters["from"]), int(parameters["to"])
+            partition, limit = int(parameters["partition"]), int(parameters["limit"])
+            return questions.history(partition, parameters["user"], *times, after, limit)
+        partitions = [int(each) for each in parameters["partitions"].split(",")]
+        if path == "/notes":
+            return questions.notes(partitions, msgspec.json.decode(parameters["ids"]))
+        minutes = int(parameters["from"]), int(parameters["to"])
+        return questions.listed(partitions, *minutes, after, int(parameters["limit"]))
+
+
+@pytest.fixture
+def reporters(tmp_path: Path) -> Iterator[Reporters]:
+    found = Reporters(tmp_path)
+    yield found
+    for follower in found.followers.values():
+        for store in follower.stores.values():
+            store.close()
+
+
+async def test_a_report_is_the_sum_over_all_partitions(reporters: Reporters) -> None:
+    for partition in range(PARTITIONS):
+        store = reporters.store(partition)
+        store.apply(topics.PLANNED, entries(planned((7, "n", {"apns": 2}, ""))))
+        store.apply(topics.RECEIPT, entries(receipt("n", f"u{partition}", "a")))
+    report = await reporters.coordinator.report("n")
+    assert report is not None
+    assert (report["planned"], report["open"], report["outcomes"]["accepted"]) == (8, 4, 4)
+    assert report["planned"] == report["open"] + sum(report["outcomes"].values())
+    assert (report["state"], report["complete"], report["missing_partitions"]) == ("sending", True, [])
+    assert report["platforms"]["apns"] == {"planned": 8, "outcomes": {"accepted": 4}, "reasons": {}}
+
+
+async def test_r6_a_silent_reporter_is_named_by_its_partitions(
+    reporters: Reporters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushcast.report.coordinator.ANSWER_SECONDS", 0.05)
+    for partition in range(PARTITIONS):
+        reporters.store(partition).apply(topics.PLANNED, entries(planned((7, "n", {"apns": 1}, ""))))
+    reporters.silent.add("b")
+    report = await reporters.coordinator.report("n")
+    assert report is not None
+    assert (report["planned"], report["complete"], report["missing_partitions"]) == (2, False, [2, 3])
+    unknown = await reporters.coordinator.report("other")
+    assert unknown == {"id": "other", "complete": False, "missing_partitions": [2, 3]}
+    users = {partition_of(f"u{number}".encode(), PARTITIONS): f"u{number}" for number in range(20)}
+    assert await reporters.coordinator.deliveries(users[0]) is not None
+    assert await reporters.coordinator.deliveries(users[3]) is None
+
+
+async def test_r7_each_report_is_listed_once_though_new_ones_arrive(reporters: Reporters) -> None:
+    for number in range(120):
+        created_at = CREATED_MS - number * 40_000
+        for partition in {number % PARTITIONS, (number * 7) % PARTITIONS}:
+            # The same campaign reaches partitions in different minutes.
+            value = planned((number, f"n{number}", {"apns": 1}, ""), created_at=created_at - partition * 90_000)
+            offset = reporters.store(partition).offsets()[topics.PLANNED]
+            reporters.store(partition).apply(topics.PLANNED, entries(value, first=offset))
+    listed: list[dict[str, Any]] = []
+    cursor = None
+    for page in range(10):
+        found = await reporters.coordinator.listed(limit=25, cursor=cursor)
+        listed += found["reports"]
+        cursor = found["next_cursor"]
+        if cursor is None:
+            break
+        value = planned((1000 + page, f"new{page}", {"apns": 1}, ""), created_at=CREATED_MS + 30_000 + page)
+        offset = reporters.store(0).offsets()[topics.PLANNED]
+        reporters.store(0).apply(topics.PLANNED, entries(value, first=offset))
+    old = [row["id"] for row in listed if not row["id"].startswith("new")]
+    assert sorted(old) == sorted(f"n{number}" for number in range(120))
+    assert all(
+        row["planned"] == len({int(row["id"][1:]) % 4, int(row["id"][1:]) * 7 % 4})
+        for row in listed
+        if row["id"] in old
+    )
+
+
+async def test_a_list_takes_only_what_is_wanted_and_ends(reporters: Reporters) -> None:
+    for number in range(30):
+        value = planned((number, f"n{number}", {"apns": number % 2}, ""), created_at=CREATED_MS - number * 60_000)
+        reporters.store(1).apply(topics.PLANNED, entries(value, first=number))
+    found = await reporters.coordinator.listed(limit=50, wanted=lambda report: report["planned"] == 1)
+    assert [row["id"] for row in found["reports"]] == [f"n{number}" for number in range(30) if number % 2]
+    assert found["next_cursor"] is None
+    with pytest.raises(InvalidInput, match="cursor"):
+        await reporters.coordinator.listed(cursor="nonsense")
+
+
+async def test_a_users_history_comes_newest_first_page_by_page_over_days(reporters: Reporters) -> None:
+    user = "u-1"
+    store = reporters.store(partition_of(user.encode(), PARTITIONS))
+    times = [CREATED_MS - number * DAY_MS // 3 for number in range(10)]
+    store.apply(topics.RECEIPT, entries(*(receipt(f"n{at}", user, "a", created_at=at) for at in times)))
+    store.apply(topics.RECEIPT, entries(receipt("other", "u-11", "a"), first=10))
+    listed: list[str] = []
+    cursor = None
+    for _ in range(5):
+        page = await reporters.coordinator.deliveries(user, limit=4, cursor=cursor)
+        assert page is not None
+        listed += [row["notification"] for row in page["deliveries"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert listed == [f"n{at}" for at in times]
+
+
+async def test_what_is_open_long_after_its_expiry_is_overdue(reporters: Reporters) -> None:
+    created_at = NOW_MS - 2 * DAY_MS
+    reporters.store(0).apply(topics.PLANNED, entries(planned((1, "n", {"apns": 2}, ""), created_at=created_at)))
+    reporters.store(0).apply(topics.RECEIPT, entries(receipt("n", "u", "a", created_at=created_at)))
+    report = await reporters.coordinator.report("n")
+    assert report is not None
+    assert (report["state"], report["open"], report["overdue"]) == ("overdue", 1, 1)
+
+
+def test_days_that_are_over_are_dropped_and_their_sums_stay(reporters: Reporters) -> None:
+    store = reporters.store(0)
+    old = CREATED_MS - 40 * DAY_MS
+    store.apply(topics.RECEIPT, entries(receipt("old", "u", "a", created_at=old), receipt("new", "u", "a")))
+    store.drop_before(CREATED_MS - 30 * DAY_MS)
+    assert [row.notification for _, row in store.deliveries("u", old, CREATED_MS)] == ["new"]
+    note = store.note("notification", "old")
+    assert note is not None
+    assert note.ended_count == 1
+
+
+def test_a_store_of_other_topics_of_the_same_names_is_made_anew(tmp_path: Path) -> None:
+    store = PartitionStore(tmp_path / "0", LOGS)
+    store.apply(topics.RECEIPT, entries(receipt("n", "u", "a")))
+    store.close()
+    again = PartitionStore(tmp_path / "0", LOGS)
+    assert again.offsets()[topics.RECEIPT] == 1
+    again.close()
+    other = PartitionStore(tmp_path / "0", {**LOGS, topics.RECEIPT: "another"})
+    assert other.offsets()[topics.RECEIPT] == 0
+    assert list(other.rows()) == []
+    other.close()
