@@ -5,15 +5,16 @@ A lane's senders together hold the lane's weight; a process holds its assigned p
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pushcast.model.words import Lane
 from pushcast.providers.pacing import LANE_WEIGHTS, share_of
 from pushcast.stream.fatal import end_process
-from pushcast.stream.ports import Fatal
+from pushcast.stream.ports import CallLater, Fatal
+from pushcast.stream.runner import Runner
 
 #: A new assignment is paced within this time; the ramp and 429s cover what happens in between.
 EVERY_SECONDS = 1.0
@@ -52,27 +53,20 @@ def shares(sending: Iterable[Sending], partitions: int) -> dict[int, tuple[Any, 
     return found
 
 
-async def keep(sending: Iterable[Sending], partitions: int) -> None:
-    """Tells the providers their shares until it is cancelled."""
-    told: dict[int, float] = {}
-    chosen = list(sending)
-    while True:
-        for key, (provider, share) in shares(chosen, partitions).items():
-            # Nothing assigned means nothing to send; a share of 0 would only hold up what is still under way.
-            if share and told.get(key) != share:
-                told[key] = share
-                provider.share(share)
-        await asyncio.sleep(EVERY_SECONDS)
-
-
 class QuotaShares:
-    """Keeps the providers of one process told, from `start` to `close`. An error of its task is fatal."""
+    """Keeps the providers of one process told, from `start` to `close`. An error is fatal."""
 
-    def __init__(self, partitions: int) -> None:
+    def __init__(
+        self, partitions: int, now: Callable[[], float] = time.monotonic, call_later: CallLater | None = None
+    ) -> None:
+        """`now` in seconds. `call_later` is the loop's unless a test has its own."""
         self.fatal: Fatal = end_process
         self._partitions = partitions
         self._sending: list[Sending] = []
-        self._task: asyncio.Task[None] | None = None
+        self._told: dict[int, float] = {}
+        self._now = now
+        self._due_at = now()
+        self._runner = Runner("quota shares", self._wait, self._work, self._failed, call_later)
 
     def add(self, sending: Sending) -> None:
         """Before `start`. A provider without a quota is left alone."""
@@ -81,14 +75,26 @@ class QuotaShares:
 
     async def start(self) -> None:
         """Begins to tell."""
-        self._task = asyncio.create_task(keep(self._sending, self._partitions))
-        self._task.add_done_callback(self._ended)
+        self._runner.wake()
 
     async def close(self) -> None:
         """Tells no more."""
-        if self._task is not None:
-            self._task.cancel()
+        self._runner.stop()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.fatal("quota shares", error)
+    def tell(self) -> None:
+        """Tells each provider its share when that has changed."""
+        for key, (provider, share) in shares(self._sending, self._partitions).items():
+            # Nothing assigned means nothing to send; a share of 0 would only hold up what is still under way.
+            if share and self._told.get(key) != share:
+                self._told[key] = share
+                provider.share(share)
+
+    def _wait(self) -> float:
+        return self._due_at - self._now()
+
+    async def _work(self) -> None:
+        self.tell()
+        self._due_at = self._now() + EVERY_SECONDS
+
+    def _failed(self, what: str, error: BaseException) -> None:
+        self.fatal(what, error)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 
 import pytest
 
+from pushcast.model.clock import ManualClock
 from pushcast.model.words import Lane
-from pushcast.send.quota_shares import Sending, keep, shares
+from pushcast.send.quota_shares import QuotaShares, Sending, shares
+from twins.kafka import ManualTimers, settled
 
 
 @dataclass
@@ -44,14 +45,39 @@ def test_two_processes_of_a_lane_share_its_weight() -> None:
     assert [share for _, share in shares(sending, 8).values()] == pytest.approx([0.3, 0.1])
 
 
-async def test_a_provider_is_told_when_its_share_changes_and_never_that_it_is_nothing() -> None:
+async def test_a_provider_is_told_every_second_when_its_share_has_changed_and_never_that_it_is_nothing() -> None:
+    clock = ManualClock(0)
+    timers = ManualTimers(clock.monotonic_seconds)
     provider, stage = Provider(), Stage(0)
-    task = asyncio.create_task(keep([Sending(provider, Lane.URGENT, stage)], 8))
-    await asyncio.sleep(0)
-    assert provider.told == []
-    task.cancel()
+    quota = QuotaShares(8, clock.monotonic_seconds, timers)
+    quota.add(Sending(provider, Lane.URGENT, stage))
+    await quota.start()
+    told: list[list[float]] = []
+    for owned in (0, 8, 8, 4):
+        stage.owned = owned
+        clock.advance(1.0)
+        timers.fire()
+        await settled()
+        told.append(list(provider.told))
+    assert told == [[], [pytest.approx(0.3)], [pytest.approx(0.3)], pytest.approx([0.3, 0.15])]
+    await quota.close()
     stage.owned = 8
-    task = asyncio.create_task(keep([Sending(provider, Lane.URGENT, stage)], 8))
-    await asyncio.sleep(0)
-    assert provider.told == pytest.approx([0.3])
-    task.cancel()
+    clock.advance(1.0)
+    timers.fire()
+    await settled()
+    assert len(provider.told) == 2
+
+
+async def test_an_error_of_a_provider_is_fatal() -> None:
+    class Broken(Provider):
+        def share(self, fraction: float) -> None:
+            raise RuntimeError("no pace")
+
+    told: list[tuple[str, BaseException]] = []
+    quota = QuotaShares(8)
+    quota.fatal = lambda what, error: told.append((what, error))
+    quota.add(Sending(Broken(), Lane.URGENT, Stage(8)))
+    await quota.start()
+    await settled()
+    assert [(what, str(error)) for what, error in told] == [("quota shares", "no pace")]
+    await quota.close()
