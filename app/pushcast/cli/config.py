@@ -16,7 +16,7 @@ app = typer.Typer(name="config", help="The configuration, as this process would 
 
 @app.command()
 def show(output: OutputOption = Output.text) -> None:
-    """The effective configuration. It names secret files and never what is in them, nor users of URLs."""
+    """Show the effective configuration. It names secret files and never what is in them, nor users of URLs."""
     tree: dict[str, Any] = without_user_info(load().model_dump(mode="json"))
     if output is Output.json:
         print_json(tree)
@@ -26,7 +26,7 @@ def show(output: OutputOption = Output.text) -> None:
 
 @app.command()
 def check() -> None:
-    """Does all that a start does with the configuration. Exit 2 with every fault named when a role would refuse it."""
+    """Do all that a start does with the configuration. Exit 2 with every fault named when a role would refuse it."""
     from pushcast.runtime import preflight
 
     settings = load()

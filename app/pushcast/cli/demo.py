@@ -30,7 +30,7 @@ def demo(
     faults: Annotated[bool, typer.Option("--faults", help="Kill a planner and a sender under load.")] = False,
     output: OutputOption = Output.text,
 ) -> None:
-    """Events in, HTTP/2 pushes out, receipts back, every device accounted for. Exit 0 only when it balances."""
+    """Run the main job: events in, HTTP/2 pushes out, receipts back. Exit 0 only when every device is accounted for."""
     from pushcast.demo.run import Plan, run
     from pushcast.demo.world import Options, World
 

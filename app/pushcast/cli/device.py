@@ -42,7 +42,7 @@ def import_(
 
 @app.command()
 def show(user: str, output: OutputOption = Output.text) -> None:
-    """The user's devices, read from the compacted topic. Tokens are shown by their hash only."""
+    """Show the user's devices, read from the compacted topic. Tokens are shown by their hash only."""
     from pushcast.kafka.intake import rows_of_user
     from pushcast.wire.devices import shown
 
@@ -64,7 +64,7 @@ def why(
     app: Annotated[str | None, typer.Option(help="Only devices of this app.")] = None,
     output: OutputOption = Output.text,
 ) -> None:
-    """Why a device is, or is not, reached: its verdicts, suspensions, removals and registrations in order of time.
+    """Tell why a device is, or is not, reached: its verdicts, suspensions, removals and registrations in order of time.
 
     Exit 1 when the topics have nothing of it. No token is shown.
     """

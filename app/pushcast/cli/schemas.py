@@ -16,7 +16,7 @@ app = typer.Typer(name="schemas", help="The Avro schemas of the topics.", no_arg
 
 @app.command("list")
 def list_(output: OutputOption = Output.text) -> None:
-    """Every schema with its version and fingerprint."""
+    """List every schema with its version and fingerprint."""
     rows = [
         {"name": name, "version": len(lock().get(name, [])), "fingerprint": avro_type(name).fingerprint.hex()}
         for name in NAMES
@@ -30,7 +30,7 @@ def list_(output: OutputOption = Output.text) -> None:
 
 @app.command()
 def check() -> None:
-    """Exit 3 when a schema is not what the lock froze, or cannot read what an earlier release wrote."""
+    """Check the schemas: exit 3 when one is not what the lock froze, or cannot read what an earlier release wrote."""
     found = releases.problems(lock())
     for problem in found:
         say(problem)

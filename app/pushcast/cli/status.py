@@ -21,7 +21,7 @@ def status(
     every_seconds: Annotated[float, typer.Option(min=0.5, help="With --watch: time between two looks.")] = 2.0,
     output: OutputOption = Output.text,
 ) -> None:
-    """Lag, members and oldest record of each group, then what is paused, broken, parked and dead."""
+    """Show lag, members and oldest record of each group, then what is paused, broken, parked and dead."""
     settings = connect()
     while True:
         found = look(settings)
