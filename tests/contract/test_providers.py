@@ -42,10 +42,10 @@ async def lab(request: pytest.FixtureRequest, work_dir: Path) -> AsyncIterator[L
     assert [task for task in others if "pushcast/providers" in str(task.get_coro())] == []
 
 
-def times_out_after(seconds: float, **engines: float):  # type: ignore[no-untyped-def]
+def times_out_after(seconds: float, **engines: float):
     """The lab's request timeout, for tests that wait for it."""
 
-    def mark(function):  # type: ignore[no-untyped-def]
+    def mark(function):
         function.request_timeouts_seconds = {"all": seconds, **engines}
         return function
 

@@ -112,13 +112,16 @@ async def test_c1_what_is_cancelled_never_reaches_the_provider_and_has_one_recei
             await until(lambda: cancelled(tail.state, 1, later), "the cancel is heard")
             produce(kafka, topic, [(1, None, _value(_message(later, [_token(n) for n in range(20)])))])
             await until(
-                lambda: stage.figures.outcomes["news", "apns", "urgent", "cancelled", "cancelled"] == 40, "ended"
+                lambda: stage.figures.outcomes["news", Platform.APNS, Lane.URGENT, "cancelled", "cancelled"] == 40,
+                "ended",
             )
         await provider.close()
         await tail.close()
         assert await outbox.close() == 0
         assert (failures, simulator.provider.recorder.accepted) == ([], 20)
     users = {gone.encode(), later.encode()}
-    receipts = [decode_receipt(each.value()) for each in read_all(kafka, topics.RECEIPT, 8) if each.key() in users]
+    receipts = [
+        decode_receipt(each.value() or b"") for each in read_all(kafka, topics.RECEIPT, 8) if each.key() in users
+    ]
     assert len({receipt["delivery_id"] for receipt in receipts}) == len(receipts) == 40
     assert {(receipt["outcome"], receipt["attempts"]) for receipt in receipts} == {("cancelled", 0)}

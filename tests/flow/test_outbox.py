@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -57,7 +58,7 @@ async def test_callbacks_come_once_per_barrier_on_the_loop(
         barrier = outbox.barrier()
         for _ in range(3):
             outbox.put(barrier, topic, 0, b"v")
-        barrier.on_acked(lambda number=number: called.append(number))
+        barrier.on_acked(partial(called.append, number))
     await until(lambda: len(called) == 200, "all barriers call back")
     empty = outbox.barrier()
     empty.on_acked(lambda: called.append(-1))

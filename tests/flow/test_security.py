@@ -169,7 +169,7 @@ def _rows(bootstrap_servers: str, key: bytes) -> list[bytes]:
         while time.monotonic() < deadline:
             message = consumer.poll(0.5)
             if message is not None and message.error() is None and message.key() == key and message.value():
-                return [message.value()]
+                return [message.value() or b""]
         return []
     finally:
         consumer.close()

@@ -12,6 +12,7 @@ import json
 import logging
 import random
 import sys
+from functools import partial
 from pathlib import Path
 
 from pushcast.kafka.outbox import Outbox
@@ -41,7 +42,7 @@ class Copy(Stage):
                 continue
             barrier = self.outbox.barrier()
             self.outbox.put(barrier, self.target, batch.partition, record.value)
-            barrier.on_acked(lambda offset=record.offset: batch.done(offset))
+            barrier.on_acked(partial(batch.done, record.offset))
         print(len(records), flush=True)
 
 

@@ -113,7 +113,7 @@ def _ends(harness: PlanHarness) -> Counter[int]:
     ends = Counter(offset for offset, *_ in harness.planned())
     for each in harness.outbox.log:
         if each.topic == topics.dead_letter(TOPIC):
-            ends[int(dict(each.headers)["__streams.errors.offset"])] += 1
+            ends[int(dict(each.headers)["__streams.errors.offset"] or 0)] += 1
         elif each.topic == TOPIC:
             ends[-1] += 1
     # A forwarded record does not say where it was: those without any other end are taken for the forwarded ones.

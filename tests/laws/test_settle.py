@@ -180,6 +180,6 @@ def _holds(harness: Harness, log: list[Record]) -> None:
         assert set(_users(entry)) <= acknowledged, "done before what it became was acknowledged"
     now_ms = harness.clock.now_ms()
     for entry in harness.outbox.of(SEND):
-        came = int(dict(entry.headers)["push-came-from"].rsplit(b"|", 1)[1])
-        due_at = int(dict(log[came - 100].headers)["push-due-at"])
+        came = int((dict(entry.headers)["push-came-from"] or b"").rsplit(b"|", 1)[1])
+        due_at = int(dict(log[came - 100].headers)["push-due-at"] or 0)
         assert due_at <= now_ms, "sent before it was due"

@@ -29,7 +29,7 @@ USER, NOTE = "u1", "n1"
 DUE_MS = 1_800_000_000_000
 
 
-def at(topic: str, offset: int, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()) -> PlainRecord:
+def at(topic: str, offset: int, value: bytes | None, headers: Sequence[tuple[str, bytes | None]] = ()) -> PlainRecord:
     return PlainRecord(topic, 3, offset, 1_000 + offset, USER.encode(), value, headers)
 
 

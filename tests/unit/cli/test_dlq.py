@@ -44,7 +44,7 @@ class TwinDeadLetters:
         return (letter for letter in self.letters_there if wanted.takes(letter))
 
     def redrive(self, wanted: Filter, manifest: object, **options: Any) -> Report:
-        self.asked |= {"wanted": wanted, **options}
+        self.asked.update({"wanted": wanted, **options})
         return Report(letters=5, redriven=3, deliveries=7, left_out=Counter(accepted=2), before=1, invalid=1)
 
 

@@ -146,4 +146,4 @@ def test_one_loads_default_class_is_not_in_the_next() -> None:
 def test_settings_do_not_change_once_loaded() -> None:
     settings = load()
     with pytest.raises(ValueError, match="frozen"):
-        settings.plan.max_targets = 3  # type: ignore[misc]
+        settings.plan.max_targets = 3

@@ -209,7 +209,7 @@ async def test_a_record_that_was_forwarded_before_is_a_dead_letter_that_says_how
     await harness.feed(harness.raw(stranger.encode(), b'{"id": "n", "title": "t"}', [(FORWARDED, b"1")]))
     await harness.acknowledge()
     assert harness.dead_letters() == [("wrong_partition", 3)]
-    assert b"murmur2_random" in dict(harness.outbox.log[0].headers)["__streams.errors.message"]
+    assert b"murmur2_random" in (dict(harness.outbox.log[0].headers)["__streams.errors.message"] or b"")
     assert harness.committable == 1
 
 

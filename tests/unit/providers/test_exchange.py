@@ -52,7 +52,7 @@ def two_parts() -> tuple[Requests, list[list[Result]], list[int]]:
     heard: list[list[Result]] = [[], []]
     calls = [0, 0]
 
-    def hearing(number: int):  # type: ignore[no-untyped-def]
+    def hearing(number: int):
         def on_results(results: list[Result]) -> None:
             heard[number] += results
             calls[number] += 1

@@ -7,11 +7,11 @@ from pushcast.model.words import Lane, Platform
 from pushcast.runtime.layout import compact, processes
 from pushcast.runtime.process import process_name
 
-APPS = {"news": {"expo": {}}}
+SETTINGS = Settings.model_validate({"apps": {"news": {"expo": {}}}})
 
 
 def test_every_lane_has_processes_of_its_own_and_bulk_yields() -> None:
-    plans = {plan.name: plan for plan in processes(Settings(apps=APPS), list(Lane), list(Platform))}
+    plans = {plan.name: plan for plan in processes(SETTINGS, list(Lane), list(Platform))}
     assert {f"{role}-{lane}" for role in ("planner", "sender") for lane in Lane} <= plans.keys()
     assert plans["registrar-settler-keeper"].arguments[:3] == ("registrar", "settler", "keeper")
     urgent = {"planner-urgent", "sender-urgent"}
@@ -24,13 +24,13 @@ def test_every_lane_has_processes_of_its_own_and_bulk_yields() -> None:
 def test_senders_run_only_for_configured_platforms() -> None:
     names = {plan.name for plan in processes(Settings(), list(Lane), list(Platform))}
     assert not any(name.startswith("sender") for name in names)
-    plans = processes(Settings(apps=APPS), [Lane.URGENT], list(Platform))
+    plans = processes(SETTINGS, [Lane.URGENT], list(Platform))
     sender = next(plan for plan in plans if plan.name == "sender-urgent")
     assert sender.arguments[-2:] == ("--platform", "expo")
 
 
 def test_compact_is_one_process_with_every_role_under_the_name_that_it_gives_itself() -> None:
-    (plan,) = compact(Settings(apps=APPS), list(Lane), list(Platform))
+    (plan,) = compact(SETTINGS, list(Lane), list(Platform))
     roles = ["registrar", "planner", "sender", "settler", "keeper"]
     assert list(plan.arguments[:5]) == roles
     assert plan.name == process_name(roles, list(Lane))

@@ -9,12 +9,11 @@ from pushcast.providers.port import Disposition
 from pushcast.send.decide import DOUBTFUL, EXPIRED, Again, End, Later, Park
 from pushcast.send.once import ended_now, last_moments
 from pushcast.wire.retries import Rung
-from pushcast.wire.topics import RetryDelay
 from unit.send.test_isolation import isolated, live, pause
 from unit.send.twin import T0, Harness, TwinProvider, failed, message, send_batch
 
 CREATED = T0 - 50  # of the twin's messages
-RUNG = Rung(next(iter(RetryDelay)), 10.0)
+RUNG = Rung("10s", 10.0)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import ssl
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
@@ -37,7 +38,7 @@ def key_file(tmp_path: Path, key: ec.EllipticCurvePrivateKey) -> Path:
 def claims(header: bytes, key: ec.EllipticCurvePrivateKey) -> dict[str, object]:
     token = header.removeprefix(b"bearer ").decode()
     assert jwt.get_unverified_header(token) == {"alg": "ES256", "kid": KEY_ID}
-    options = {"verify_iat": False}
+    options: Any = {"verify_iat": False}
     decoded: dict[str, object] = jwt.decode(token, key.public_key(), algorithms=["ES256"], options=options)
     return decoded
 
@@ -162,7 +163,7 @@ class Tls(ssl.SSLContext):
 
     loaded: list[Path]
 
-    def load_cert_chain(self, certfile, keyfile=None, password=None) -> None:  # type: ignore[no-untyped-def]
+    def load_cert_chain(self, certfile, keyfile=None, password=None) -> None:
         assert password == ""
         if b"broken" in Path(certfile).read_bytes():
             raise ssl.SSLError("no certificate")

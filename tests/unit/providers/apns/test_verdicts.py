@@ -21,7 +21,7 @@ def test_success_is_accepted_without_a_reason() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.answer)
-def test_every_documented_reason_has_the_verdict_of_its_row(row) -> None:  # type: ignore[no-untyped-def]
+def test_every_documented_reason_has_the_verdict_of_its_row(row) -> None:
     verdict = judge(answer(row.statuses[0], {"reason": row.answer}), NOW_MS)
     assert verdict[:4] == (row.disposition, row.reason, row.remedy, row.retry_after_seconds)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 import jwt
 import orjson
@@ -30,7 +31,7 @@ def account(**changes: object) -> bytes:
 def test_the_assertion_is_what_google_asks_for() -> None:
     assertion = ServiceAccount.parse(account(), "sa.json").assertion(1_800_000_000).decode()
     assert jwt.get_unverified_header(assertion) == {"alg": "RS256", "typ": "JWT", "kid": "k1"}
-    options = {"verify_exp": False, "verify_iat": False}
+    options: Any = {"verify_exp": False, "verify_iat": False}
     assert jwt.decode(assertion, KEY.public_key(), algorithms=["RS256"], audience=AUDIENCE, options=options) == {
         "iss": "push@p.example",
         "scope": SCOPE,
