@@ -71,7 +71,7 @@ class ApnsProvider(TemplateProvider):
             columns[3] += [collapse_id] * count
         elif collapses:
             columns[3] += automatic_names(message, sound, self.collapse_by)
-        columns[-1] += with_ids(rendered.body, message, sound)
+        columns[-1] += with_ids(rendered.body, message, sound) if rendered.has_ids else [rendered.body] * count
         return results
 
     def judge(self, response: Response, now_ms: int, key: Hashable) -> Verdict:

@@ -17,7 +17,7 @@ from pushcast.model.notification import Options
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.apns.live_activity import fields_of
 from pushcast.providers.apple import add_apple_fields, apple_sound
-from pushcast.providers.extras import data_of, overridden, too_large
+from pushcast.providers.extras import data_of, has_own_object, overridden, too_large
 from pushcast.providers.identity import size_with_ids
 from pushcast.providers.unsendable import Unsendable
 
@@ -62,7 +62,8 @@ class Rendered(NamedTuple):
     """What all targets share. `headers` are the same for many messages, so that these can share a template.
 
     `collapse_id`: the producer's; without one `collapses` says whether each target gets its own (`identity`).
-    `stored` False: apns-expiration is 0 whatever the target's expiry.
+    `stored` False: apns-expiration is 0 whatever the target's expiry. `has_ids`: the body has holes for the ids of its
+    notifications (`identity.with_ids`).
     """
 
     headers: Headers
@@ -70,6 +71,7 @@ class Rendered(NamedTuple):
     collapses: bool
     body: bytes
     stored: bool
+    has_ids: bool = False
 
 
 def render(message: Message, topic: str) -> Rendered:
@@ -111,12 +113,14 @@ def render(message: Message, topic: str) -> Rendered:
             "push_type",
         )
     body = orjson.dumps(payload)
-    size = size_with_ids(body, message)
+    has_ids = len(message.notification_ids) > 1 and has_own_object(message.content)
+    size = size_with_ids(body, message) if has_ids else len(body)
     if size > kind.max_payload_bytes:
         raise too_large(f"APNs payload of push type {push_type}", size, kind.max_payload_bytes)
     headers = _headers(push_type, options.priority, topic)
     collapse_id = _collapse_id(options)
-    return Rendered(headers, collapse_id, collapse_id is not None or push_type == "alert", body, kind.stored)
+    collapses = collapse_id is not None or push_type == "alert"
+    return Rendered(headers, collapse_id, collapses, body, kind.stored, has_ids)
 
 
 @lru_cache(maxsize=256)
