@@ -164,7 +164,7 @@ async def test_rows_follow_the_events_and_the_table_that_is_tailed(ground: Groun
             (HOME, USER, event("register", "d-3", past)),
         )
         await until(lambda: ground.counters["registrations", "written"] == 3, "three rows")
-        await until(lambda: stage.rows_in_flight == 0, "the table has applied them")
+        await until(lambda: len(stage._in_flight) == 0, "the table has applied them")
         # From here on only the table knows the rows.
         verdict = TokenInvalid(
             "user-1",

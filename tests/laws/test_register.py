@@ -157,7 +157,7 @@ def test_rows_are_those_of_the_events_one_by_one(plan: list[tuple[Event, tuple[i
 
     harness = asyncio.run(run())
     assert rows_of(harness.kafka) == oracle([event for event, _ in plan])
-    assert harness.stage.rows_in_flight == 0
+    assert harness.rows_in_flight == 0
     for tp, tracker in harness.trackers.items():
         assert tracker.low == tracker.next_offset, tp
 

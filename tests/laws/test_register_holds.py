@@ -239,7 +239,7 @@ def test_no_good_token_is_removed_and_every_suspension_ends(program: list[Op]) -
     for topic in SOURCES:
         if TP(topic, HOME) in world.harness.trackers:
             assert world.harness.committable(topic, HOME) == len(world.harness.kafka.log[topic, HOME])
-    assert world.harness.stage.holds_waiting == 0
+    assert world.harness.holds_waiting == 0
 
 
 @settings(max_examples=200, deadline=None)

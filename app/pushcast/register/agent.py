@@ -100,16 +100,6 @@ class RegisterStage(Stage):
         table.on_void(self._found_void)
         control.subscribe(self._changed)
 
-    @property
-    def rows_in_flight(self) -> int:
-        """Rows produced that the table has not applied yet."""
-        return len(self._in_flight)
-
-    @property
-    def holds_waiting(self) -> int:
-        """Suspensions whose hold is running in this process."""
-        return sum(len(tenure.holds) for tenure in self._tenures)
-
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Fences the predecessors off; nothing is decided before the table knows what they wrote until then.
 

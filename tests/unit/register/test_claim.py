@@ -161,7 +161,7 @@ async def test_what_was_in_flight_before_a_partition_was_lost_is_not_believed_wh
     zombie.kafka.tail(HOME)
     await settled()
     assert token(zombie) == b"cc" * 32
-    assert zombie.stage.rows_in_flight == 0
+    assert zombie.rows_in_flight == 0
 
 
 async def test_a_row_that_is_known_to_be_gone_is_removed_again() -> None:

@@ -248,11 +248,11 @@ async def test_a_successor_begins_the_hold_again_and_ends_it() -> None:
 async def test_holds_go_with_their_partition() -> None:
     harness = Harness()
     await suspended(harness)
-    assert harness.stage.holds_waiting == 1
+    assert harness.holds_waiting == 1
     await harness.stage.revoking({TP(TOKEN_HOLD, HOME)})
     await harness.pass_time()
     assert states(harness) == {"d-1": "suspended"}
-    assert harness.stage.holds_waiting == 0
+    assert harness.holds_waiting == 0
     assert harness.timers.waiting == []
 
 
@@ -263,7 +263,7 @@ async def test_a_batch_that_is_handed_over_again_holds_each_device_once() -> Non
     batch = harness.batch(harness.kafka.log[TOKEN_HOLD, HOME])
     await harness.stage.handle(batch)
     await harness.stage.handle(batch)
-    assert harness.stage.holds_waiting == 1
+    assert harness.holds_waiting == 1
 
 
 async def test_records_of_the_hold_topic_that_nobody_of_ours_wrote_are_dead_letters() -> None:
@@ -300,7 +300,7 @@ async def test_an_assignment_starts_without_the_holds_of_the_one_before() -> Non
     harness = Harness()
     await suspended(harness)
     await harness.take_over(HOME)
-    assert harness.stage.holds_waiting == 0
+    assert harness.holds_waiting == 0
 
 
 async def test_holds_of_a_doubted_provider_that_come_later_end_at_once_and_the_others_wait_on() -> None:
@@ -312,7 +312,7 @@ async def test_holds_of_a_doubted_provider_that_come_later_end_at_once_and_the_o
     copy = harness.kafka.log[TOKEN_HOLD, HOME][0]
     harness.kafka.append(copy)
     await harness.follow_holds(HOME)
-    assert harness.stage.holds_waiting == 1
+    assert harness.holds_waiting == 1
     assert states(harness) == {"d-1": "active", "d-2": "suspended"}
     assert harness.counters["holds_over", "active"] == 1
 
@@ -365,8 +365,8 @@ async def test_a_hold_waits_while_only_a_later_release_can_read_its_row() -> Non
     harness.kafka.tail(HOME)
     await harness.pass_time(HOLD_SECONDS + 1)
     assert list(harness.row_values("user-1")) == [b"user-1\0news\0d-1"]
-    assert harness.stage.holds_waiting == 1
+    assert harness.holds_waiting == 1
     harness.kafka.append(record(DEVICE, HOME, 0, b"user-1\0news\0d-1", readable))
     harness.kafka.tail(HOME)
     await harness.pass_time(WAITING_SECONDS + 1)
-    assert (harness.row_values("user-1"), harness.stage.holds_waiting) == ({}, 0)
+    assert (harness.row_values("user-1"), harness.holds_waiting) == ({}, 0)

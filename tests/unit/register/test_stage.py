@@ -185,11 +185,11 @@ async def test_a_batch_handled_again_after_an_error_does_not_overtake_its_own_ro
 async def test_rows_in_flight_are_forgotten_as_the_table_applies_them() -> None:
     harness = Harness()
     await harness.change(*[(USER, register(f"d-{number}")) for number in range(10)])
-    assert harness.stage.rows_in_flight == 10
+    assert harness.rows_in_flight == 10
     harness.kafka.tail(HOME, 4)
-    assert harness.stage.rows_in_flight == 6
+    assert harness.rows_in_flight == 6
     harness.kafka.tail(HOME)
-    assert harness.stage.rows_in_flight == 0
+    assert harness.rows_in_flight == 0
 
 
 async def test_a_table_that_lags_too_far_behind_stops_the_stage_until_it_catches_up() -> None:
@@ -236,7 +236,7 @@ async def test_revoking_forgets_the_rows_of_the_partitions_that_go_even_when_the
     await harness.change((USER, register()))
     with pytest.raises(TimeoutError):
         await harness.stage.revoking({TP(DEVICE_CHANGED, partition), TP(TOKEN_INVALID, partition)})
-    assert harness.stage.rows_in_flight == (0 if partition == HOME else 1)
+    assert harness.rows_in_flight == (0 if partition == HOME else 1)
 
 
 def with_rows(value: bytes, *devices: str) -> Harness:

@@ -207,6 +207,16 @@ class Harness:
         self.stage.work = self.work  # type: ignore[assignment]
         self.trackers: dict[TP, Tracker] = {}
 
+    @property
+    def rows_in_flight(self) -> int:
+        """Rows produced that the table has not applied yet."""
+        return len(self.stage._in_flight)
+
+    @property
+    def holds_waiting(self) -> int:
+        """Suspensions whose hold is running."""
+        return sum(len(tenure.holds) for tenure in self.stage._tenures)
+
     def batch(self, records: Sequence[Record]) -> Batch:
         """A batch under the real tracker."""
         tp = TP(records[0].topic, records[0].partition)
