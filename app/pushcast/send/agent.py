@@ -29,6 +29,7 @@ from pushcast.send.decide import Policy
 from pushcast.send.departures import Departures
 from pushcast.send.endings import Share
 from pushcast.send.figures import Figures
+from pushcast.send.gate import Gate
 from pushcast.send.intake import Intake
 from pushcast.send.isolation import Isolation
 from pushcast.send.lease import Lease
@@ -56,8 +57,6 @@ logger = logging.getLogger(__name__)
 KEEP_PART = 16
 #: Of a partition's open targets: with more, what comes behind them is about to be kept out.
 CROWD_PART = 2
-#: After the first notice that a partition goes. What has left by then is answered, or given up, before it is gone.
-LAST_LEAVING_SECONDS = 1.0
 
 
 class SendStage(Stage):
@@ -103,14 +102,12 @@ class SendStage(Stage):
         self._guarded = guarded(f"{self._group}: a step of the sender failed", fatal)
         self._exact = exact
         self._isolation = isolation
-        self._lease = lease
         self._proof = proof
         self._cancels: Cancels = cancels or NothingCancelled()
         self._tenures = Tenures(self._new_tenure)
         self._crowd = max_open_targets // CROWD_PART
-        self._later = timers(call_later)
-        self._revoking = 0
-        self._doors_closed = False
+        later = timers(call_later)
+        self._gate = gate = Gate(lease, proof, self._heartbeat_at, later)
         ladder = policy.ladder
         aside = None if ladder is None else Aside(outbox, ladder, random, platform, lane, self._group)
         outcomes = Outcomes(
@@ -130,7 +127,7 @@ class SendStage(Stage):
         self._parking = Parking(
             outbox,
             ParkedRecords(outbox, clock, platform, lane, self._group, figures),
-            may_leave=self._may_leave,
+            may_leave=gate.may_leave,
             on_parked=self._parked,
             fatal=fatal,
         )
@@ -144,12 +141,10 @@ class SendStage(Stage):
             opening=Opening(platform, keys),
             parking=self._parking,
             slowness=Slowness(slow_seconds, max_open_targets // KEEP_PART, self._is_crowded),
-            is_fresh=self._is_fresh,
-            may_leave=self._may_leave,
-            is_ours=self._is_ours,
+            gate=gate,
             fatal=fatal,
             guarded=self._guarded,
-            later=self._later,
+            later=later,
         )
         self._intake = Intake(
             platform=platform,
@@ -212,32 +207,23 @@ class SendStage(Stage):
     async def revoking(self, partitions: set[TP]) -> None:
         """Begins no further record, finishes those begun within the quiesce bound, and drops the rest.
 
-        A record that is half sent is finished rather than dropped: the next owner would send all of it. After a second
-        nothing of the stage leaves until this is over: what leaves late, because it waited for a slow provider, would
-        be cut off before its answer and be sent twice.
+        A record that is half sent is finished rather than dropped: the next owner would send all of it.
         """
         self._tenures.close(partitions)
         grounded = self._departures.grounded()
         self._drop([each for each in self._of(partitions) if not each.started or each in grounded])
-        closing = self._later(LAST_LEAVING_SECONDS, self._close_doors)
-        self._revoking += 1
         try:
-            async with asyncio.timeout(self._quiesce_seconds):
-                await self._tenures.settled(partitions)
+            with self._gate.closing():
+                async with asyncio.timeout(self._quiesce_seconds):
+                    await self._tenures.settled(partitions)
         except TimeoutError:
             logger.warning("%s: %d records not finished in time", self._group, len(self._of(partitions)))
         finally:  # also when the transport's own bound cancels the wait
-            closing.cancel()
-            self._revoking -= 1
-            self._doors_closed = self._doors_closed and self._revoking > 0
             self._drop(self._of(partitions))
             self._departures.pump()
 
     def _recall(self, partition: int, users: frozenset[str]) -> None:
         self._guarded(partial(self._departures.recall, partition, users))
-
-    def _close_doors(self) -> None:
-        self._doors_closed = True
 
     async def close(self) -> None:
         """Drops everything and waits for the cancelled sends. The providers may be closed afterwards."""
@@ -261,19 +247,13 @@ class SendStage(Stage):
         # Apps that are not configured share one place: their names come from outside.
         return (app if app in self._providers else "", self.platform, self.lane)
 
-    def _is_ours(self) -> bool:
-        return not self._doors_closed and self._lease.holds(self.work.last_heartbeat_at())
-
-    def _may_leave(self) -> bool:
-        return self._is_ours() and self._proof.may_leave()
+    def _heartbeat_at(self) -> float:
+        return self.work.last_heartbeat_at()  # `work` is set when the stage is declared on its App
 
     def _is_crowded(self, tenure: SendTenure) -> bool:
         # With a single app there is nobody to protect from its slowness.
         several = len(self._providers) > 1
         return several and self._isolation.parks and tenure.targets >= self._crowd
-
-    def _is_fresh(self) -> bool:
-        return self._lease.is_fresh(self.work.last_heartbeat_at())
 
     def _on_acked(self, shares: list[Share]) -> None:
         self._guarded(partial(self._acked, shares))

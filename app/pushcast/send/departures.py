@@ -14,6 +14,7 @@ from pushcast.send.budget import Budget
 from pushcast.send.cancelling import Cancelling
 from pushcast.send.decide import CANCELLED, DOUBTFUL, EXPIRED, NOT_CONFIGURED, SEAL_BROKEN, End
 from pushcast.send.flights import Flights
+from pushcast.send.gate import Gate
 from pushcast.send.isolation import Isolation
 from pushcast.send.opening import Opening
 from pushcast.send.outcomes import Outcomes
@@ -34,11 +35,9 @@ LOOK_AGAIN_SECONDS = 0.5
 class Departures:
     """Of one stage. Not thread safe: it belongs to the event loop.
 
-    `is_fresh`: without it nobody is judged slow, because what is not acknowledged may be Kafka's fault.
-    `may_leave`: asked before anything is handed to a provider, which asks it again before each write; while it says no,
-    everything waits, and what had not left comes back to wait here. `is_ours`: without it nothing that was answered is
-    passed on. What waits is looked at every half second,
-    because nothing may come that moves it.
+    The gate is asked before anything is handed to a provider, which asks it again before each write; while it says no,
+    everything waits, and what had not left comes back to wait here. What waits is looked at every half second, because
+    nothing may come that moves it.
     """
 
     def __init__(
@@ -53,9 +52,7 @@ class Departures:
         opening: Opening,
         parking: Parking,
         slowness: Slowness,
-        is_fresh: Callable[[], bool],
-        may_leave: Callable[[], bool],
-        is_ours: Callable[[], bool],
+        gate: Gate,
         fatal: Fatal,
         guarded: Callable[[Callable[[], None]], None],
         later: CallLater,
@@ -70,12 +67,10 @@ class Departures:
         self._opening = opening
         self._parking = parking
         self._slowness = slowness
-        self._is_fresh = is_fresh
-        self._may_leave = may_leave
-        self._is_ours = is_ours
+        self._gate = gate
         self._guarded = guarded
         self._timers = later
-        self._flights = Flights(group, fatal, self._flush_soon, may_leave)
+        self._flights = Flights(group, fatal, self._flush_soon, gate.may_leave)
         self._later: dict[Job, TimerHandle] = {}  # to be tried again; they keep their budget
         self._flush_due = False
         self._pumping = False
@@ -99,7 +94,7 @@ class Departures:
             return
         self._pumping = True
         try:
-            moved = self._may_leave() and self._cancelling.is_current()
+            moved = self._gate.may_leave() and self._cancelling.is_current()
             while moved or self._pump_again:
                 moved = self._pump_again = False
                 for key, queue in self.waiting.items():
@@ -117,7 +112,7 @@ class Departures:
     def grounded(self) -> set[OpenRecord]:
         """Records that cannot finish before the partition goes: nothing of them is at a provider, and their next try is
         barred by the lease."""
-        return set() if self._may_leave() else {job.parcel.record for job in self._later} - self._flights.records()
+        return set() if self._gate.may_leave() else {job.parcel.record for job in self._later} - self._flights.records()
 
     def drop(self, gone: Set[OpenRecord]) -> None:
         """Forgets these records, which are marked as dropped. Receipts under way still count."""
@@ -145,7 +140,7 @@ class Departures:
         """Settles what has arrived."""
         self._flush_due = False
         arrived, returned = self._flights.take()
-        ours = self._is_ours()
+        ours = self._gate.is_ours()
         retries = self._outcomes.settle(arrived, ours)
         for job in returned:
             if job.open and not job.parcel.record.dropped:
@@ -161,7 +156,7 @@ class Departures:
     def _looked(self) -> None:
         self._look = None
         self._parking.go_on()
-        if not self._is_fresh():
+        if not self._gate.is_fresh():
             self._slowness.forget()
         elif excess := self._slowness.look(self.waiting, self._clock.monotonic_seconds()):
             self._parking.add(excess, Why.BUDGET)
@@ -271,7 +266,7 @@ class Departures:
             self._budget.release(parcel.key, len(job.indices))
             self._budget.wake()
             return
-        if not (self._may_leave() and self._cancelling.is_current()):
+        if not (self._gate.may_leave() and self._cancelling.is_current()):
             self._later[job] = self._timer(LOOK_AGAIN_SECONDS, partial(self._again, job))
             return
         blocked = self._isolation.blocked(parcel.app)
