@@ -98,7 +98,7 @@ def up(place: Place, platforms: Sequence[str], say: Say, stop: threading.Event, 
         transient_errors=0.0,
         home=place.home,
         config_file=place.config_file,
-        sections={**SECTIONS, "gateway": {"port": door.port, "keys_file": str(door.keys_file)}},
+        sections={**SECTIONS, "gateway": {"port": door.port, "keys_file": str(door.keys_file)}, "reports": {}},
     )
     try:
         with World(say, options) as world:
@@ -161,6 +161,7 @@ Everything is up. User {USER} has a device of app {APP} on {", ".join(platforms)
   {command} send --user {USER} --app {APP} --title "Goal!" --body "1:0" --wait
   {command} status
   {command} audit
+  {command} report list
   curl http://127.0.0.1:{door.port}/v1/notifications -H "Authorization: Bearer {door.key}" \\
     -H "Content-Type: application/json" -d '{{"user":"{USER}","app":"{APP}","title":"Goal!"}}'
 

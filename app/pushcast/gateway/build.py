@@ -9,6 +9,8 @@ from typing import NamedTuple
 import orjson
 
 from pushcast.config.settings import Settings
+from pushcast.gateway.broadcasts import Broadcasts
+from pushcast.gateway.cancels import Cancels
 from pushcast.gateway.devices import Devices
 from pushcast.gateway.documents import Documents
 from pushcast.gateway.identity import Repeats
@@ -20,6 +22,8 @@ from pushcast.gateway.reports import STATES, ReportCalls
 from pushcast.gateway.routes import BULK_BYTES, LINES_BYTES, SINGLE_BYTES, OpenRoute, Parameter, Route
 from pushcast.gateway.writing import Writer
 from pushcast.wire.api_keys import Scope
+from pushcast.wire.broadcasts import BroadcastDecoder
+from pushcast.wire.cancels import CancelDecoder
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.notifications import ClassRule, NotificationDecoder
@@ -40,12 +44,13 @@ def calls(
     notes = Notifications(settings, NotificationDecoder(settings.apps, rules).decode, writer, Repeats())
     devices = Devices(DeviceChangeDecoder(settings.apps).decode, writer)
     pauses = Pauses(frozenset(settings.apps), control, writer)
-    keyed = [
-        *_writes(notes, devices),
-        *_control(pauses),
-        *_reads(Questions(sources)),
-        *_reports(ReportCalls(sources.reports)),
-    ]
+    cancels = Cancels(CancelDecoder().decode, writer, sources.reports)
+    spread = BroadcastDecoder(settings.apps, rules)
+    lanes = {name: rule.lane for name, rule in settings.classes.items()}
+    casts = Broadcasts(lambda key, value, now_ms: spread.decode(key, value, now_ms).broadcast, lanes, writer)
+    writes = [*_writes(notes, devices), *_ends(cancels), *_broadcasts(casts), *_control(pauses)]
+    reads = [*_reads(Questions(sources)), *_reports(ReportCalls(sources.reports))]
+    keyed = [*writes, *reads]
     documents = Documents(ready, cache(lambda: openapi(found)))
     found = Calls(keyed, documents.routes())
     return found
@@ -92,6 +97,36 @@ def _writes(notes: Notifications, devices: Devices) -> list[Route]:
             "POST", "/v1/devices/bulk", "devices_bulk", write, devices.bulk, "Device changes, up to 1,000",
             max_bytes=BULK_BYTES, max_lines_bytes=LINES_BYTES, body="DeviceList", answers=bulk,
         ),
+    ]  # fmt: skip
+
+
+def _ends(cancels: Cancels) -> list[Route]:
+    return [
+        Route(
+            "DELETE", "/v1/notifications/{id}", "cancel", Scope.NOTIFICATIONS_CANCEL, cancels.cancel,
+            "Cancels what has not left of a user's notification",
+            answers={202: "Written; `state` says what is known of it", 409: "All of it has ended; nothing was written"},
+            query=(
+                Parameter("user", "User id.", required=True),
+                Parameter("remove", "true: also from the screens that show it.", type="boolean"),
+            ),
+        )
+    ]  # fmt: skip
+
+
+def _broadcasts(casts: Broadcasts) -> list[Route]:
+    scope = Scope.BROADCASTS_SEND
+    return [
+        Route(
+            "POST", "/v1/broadcasts", "broadcast", scope, casts.send, "Sends to every device of an audience",
+            max_bytes=SINGLE_BYTES, body="Broadcast",
+        ),
+        Route("DELETE", "/v1/broadcasts/{id}", "stop_broadcast", scope, casts.stop, "Ends a broadcast"),
+        Route(
+            "PUT", "/v1/broadcasts/{id}/hold", "hold_broadcast", scope, casts.hold, "Holds a broadcast",
+            max_bytes=SINGLE_BYTES,
+        ),
+        Route("DELETE", "/v1/broadcasts/{id}/hold", "resume_broadcast", scope, casts.resume, "Lets it go on"),
     ]  # fmt: skip
 
 

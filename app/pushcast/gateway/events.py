@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 import orjson
 
@@ -15,7 +15,7 @@ from pushcast.gateway.problems import FieldError, Problem, refused
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import Notification
 from pushcast.model.words import Reason
-from pushcast.wire.keys import user_of
+from pushcast.wire.keys import check_id, user_of
 
 #: Users of ours: devices without a user, canaries, broadcasts by a provider's topic.
 RESERVED_USERS: Final = ("device:", "canary:", "broadcast:")
@@ -82,16 +82,29 @@ def checked_user(user: str) -> str:
 
 def as_event(body: dict[str, Any], raw: bytes, note_id: str) -> Event:
     """`body` is `raw` read; `note_id` stands in where it has no id of its own. Raises Problem."""
-    user = user_in(body)
+    return _with_id(user_in(body), body, raw, note_id)
+
+
+def as_broadcast(body: dict[str, Any], raw: bytes, broadcast_id: str) -> Event:
+    """As `as_event`, for an event without a user: that of the result is empty. Raises Problem."""
+    return _with_id("", body, raw, broadcast_id)
+
+
+def _with_id(user: str, body: dict[str, Any], raw: bytes, own_id: str) -> Event:
     if body.get("id") is not None:
-        if not isinstance(body["id"], str):
-            raise refused(InvalidInput(Reason.INVALID_FIELD, "id is not a text", "id"))
-        return Event(user, body["id"], raw)
+        try:
+            return Event(user, check_id(body["id"], "id") if isinstance(body["id"], str) else _no_text(), raw)
+        except InvalidInput as error:
+            raise refused(error) from None
     if "id" in body or len(body) == 0:
-        return Event(user, note_id, json.dumps(body | {"id": note_id}).encode())
+        return Event(user, own_id, json.dumps(body | {"id": own_id}).encode())
     # Nothing else is written anew: numbers and texts stay as the client wrote them.
     opening = raw.index(b"{") + 1
-    return Event(user, note_id, raw[:opening] + b'"id":"' + note_id.encode() + b'",' + raw[opening:])
+    return Event(user, own_id, raw[:opening] + b'"id":"' + own_id.encode() + b'",' + raw[opening:])
+
+
+def _no_text() -> NoReturn:
+    raise InvalidInput(Reason.INVALID_FIELD, "id is not a text", "id")
 
 
 def lines_of(body: bytes) -> Iterator[bytes]:

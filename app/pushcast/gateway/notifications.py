@@ -63,7 +63,7 @@ class Notifications:
         return await self._one(request, caller, body, plain_event(user, "", body).value)
 
     async def _one(self, request: Request, caller: Caller, body: dict[str, Any], raw: bytes) -> Answer:
-        key = _idempotency_key(request)
+        key = idempotency_key(request)
         note_id = fresh_id(request.now_ms) if key is None else derived_id(caller.id, key)
         checked = self._check(as_event(body, raw, note_id), caller, request.now_ms)
         event, note, lane = checked.event, checked.note, checked.lane
@@ -75,7 +75,7 @@ class Notifications:
 
     async def bulk(self, request: Request, caller: Caller) -> Answer:
         """POST /v1/notifications/bulk. With `atomic=true` nothing is written unless all are valid."""
-        key = _idempotency_key(request)
+        key = idempotency_key(request)
         atomic = _flag(request, "atomic")
         items: list[Item] = []
         for index, raw in enumerate(items_of(request, "notifications")):
@@ -123,7 +123,8 @@ def _said(checked: Checked, written: Written) -> dict[str, Any]:
     return {"id": event.id, "user": event.user, "record": written.record, "lane": checked.lane}
 
 
-def _idempotency_key(request: Request) -> str | None:
+def idempotency_key(request: Request) -> str | None:
+    """The header Idempotency-Key. Raises Problem for one that is empty or too long."""
     key = request.headers.get(IDEMPOTENCY_KEY)
     if key is None:
         return None

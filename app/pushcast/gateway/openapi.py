@@ -129,11 +129,19 @@ def _schemas() -> dict[str, Any]:
         found[name] = own | {"title": name, "required": required}
     properties = {each: value for each, value in found["DeviceChange"]["properties"].items() if each != "op"}
     found["Device"] = {"title": "Device", "type": "object", "required": ["platform"], "properties": properties}
+    found["Broadcast"] = _broadcast(found["Notification"]["properties"])
     found["NotificationList"] = _list_of("notifications", "Notification")
     found["DeviceList"] = _list_of("devices", "DeviceChange")
     found["Comment"] = {"type": "object", "properties": {"comment": {"type": "string", "maxLength": 500}}}
     found["Problem"] = _PROBLEM_SCHEMA
     return dict(sorted(found.items()))
+
+
+def _broadcast(fields: dict[str, Any]) -> dict[str, Any]:
+    """A notification without a user, with an audience (docs/audiences.md)."""
+    own = {name: {"type": "object"} for name in ("audience", "pace", "split")} | {"count_only": {"type": "boolean"}}
+    properties = {name: value for name, value in fields.items() if name != "user"} | own
+    return {"title": "Broadcast", "type": "object", "required": ["app", "audience"], "properties": properties}
 
 
 def _list_of(field: str, schema: str) -> dict[str, Any]:

@@ -33,8 +33,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "class_not_allowed": Kind(403, "The key is not for this class", "Use a class of the key."),
     "lane_not_allowed": Kind(403, "The key is not for this lane", "Use a class whose lane the key has."),
+    "topic_not_allowed": Kind(403, "The key is not for this topic", "Name topics of the key."),
     "not_found": Kind(404, "There is nothing here", "/openapi.json lists what there is."),
     "method_not_allowed": Kind(405, "The method does not fit", "The header Allow lists those that do."),
+    "already_ended": Kind(409, "It is too late", "Every delivery has ended. `remove=true` takes it off the screens."),
     "request_timeout": Kind(408, "The request came too slowly", "Send it whole within the time that the detail names."),
     "body_too_large": Kind(413, "The body is too large", "Send less at once; the detail names the limit."),
     "unsupported_media_type": Kind(

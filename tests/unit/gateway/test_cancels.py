@@ -1,0 +1,99 @@
+"""Cancels and broadcasts over real HTTP. Numbers are those of the acceptance facts (doors.md, D)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pushcast.report.answers import report_of
+from pushcast.report.notes import Note
+from pushcast.wire.api_keys import Scope
+from twins.gateway import NOW_MS, gateway
+
+BROADCAST = {"id": "b-1", "app": "news", "class": "digest", "title": "Goal!", "audience": {"topics": ["team/arsenal"]}}
+
+
+def report(ended: int) -> dict[str, Any]:
+    outcomes = {"apns\0accepted\0": ended} if ended else {}
+    return report_of(Note("n-1", "notification", "news", planned={"apns": 2}, ended=outcomes), NOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("ended", "history", "status", "state"),
+    [(0, 0, 202, "cancelled"), (1, 1, 202, "already_left"), (2, 2, 409, None), (None, 0, 202, "unknown")],
+)
+async def test_g30_a_cancel_is_written_unless_all_has_ended(
+    ended: int | None, history: int, status: int, state: str | None
+) -> None:
+    async with gateway() as rig, rig.client(rig.key(Scope.NOTIFICATIONS_CANCEL)) as client:
+        if ended is not None:
+            rig.reports.all["n-1"] = report(ended)
+        rig.reports.history = [{"notification": "n-1"}] * history
+        answer = await client.delete("/v1/notifications/n-1", params={"user": "u"})
+    assert answer.status_code == status, answer.text
+    assert answer.json().get("state") == state
+    written = [json.loads(put.value or b"") for put in rig.producer.puts]
+    assert [each["ids"] for each in written] == ([["n-1"]] if status == 202 else [])
+    assert {put.topic for put in rig.producer.puts} <= {"push.cancel.v1"}
+
+
+async def test_what_has_ended_may_still_be_removed_from_screens() -> None:
+    async with gateway() as rig, rig.client(rig.key()) as client:
+        rig.reports.all["n-1"], rig.reports.history = report(2), [{"notification": "n-1"}] * 2
+        answer = await client.delete("/v1/notifications/n-1", params={"user": "u", "remove": "true"})
+        wrong = await client.delete("/v1/notifications/n-1", params={"user": "u", "remove": "1"})
+        nobody = await client.delete("/v1/notifications/n-1")
+    assert (answer.status_code, wrong.status_code, nobody.status_code) == (202, 400, 422)
+    assert json.loads(rig.producer.puts[0].value or b"")["remove"] is True
+
+
+async def test_a_broadcast_is_written_under_its_id_in_the_lane_of_its_class() -> None:
+    async with gateway() as rig, rig.client(rig.key(Scope.BROADCASTS_SEND)) as client:
+        answer = await client.post("/v1/broadcasts", json=BROADCAST)
+        nameless = await client.post("/v1/broadcasts", json={k: v for k, v in BROADCAST.items() if k != "id"})
+    assert answer.status_code == 202, answer.text
+    put = rig.producer.puts[0]
+    assert (put.topic, put.partition, put.key) == ("push.broadcast.bulk.v1", 0, b"b-1")
+    assert (answer.json()["id"], answer.headers["Location"]) == ("b-1", "/v1/reports/b-1")
+    assert rig.producer.puts[1].key == nameless.json()["id"].encode()
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"audience": None}, "#/audience"),
+        ({"user": "u"}, "#/user"),
+        ({"app": None}, "#/app"),
+        ({"pace": {"over_seconds": 0}}, "#/pace/over_seconds"),
+        ({"id": ""}, "#/id"),
+        ({"id": "b" * 257}, "#/id"),
+    ],
+)
+async def test_a_broadcast_that_is_not_valid_is_refused_by_field(change: dict[str, Any], pointer: str) -> None:
+    async with gateway() as rig, rig.client(rig.key()) as client:
+        answer = await client.post("/v1/broadcasts", json=BROADCAST | change)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["pointer"] == pointer
+    assert rig.producer.puts == []
+
+
+async def test_a_key_for_some_topics_reaches_no_other_audience() -> None:
+    audiences: list[Any] = [{"topics": ["team/arsenal"]}, {"topics": ["team/arsenal", "vip"]}, {"all": True}]
+    async with gateway() as rig, rig.client(rig.key(Scope.BROADCASTS_SEND, topics=("team/*",))) as client:
+        answers = [await client.post("/v1/broadcasts", json=BROADCAST | {"audience": each}) for each in audiences]
+    assert [answer.status_code for answer in answers] == [202, 403, 403]
+    assert answers[2].json()["type"] == "/problems/topic_not_allowed"
+
+
+async def test_a_broadcast_is_held_resumed_and_stopped() -> None:
+    async with gateway() as rig, rig.client(rig.key(Scope.BROADCASTS_SEND)) as client:
+        answers = [
+            await client.put("/v1/broadcasts/b%2F1/hold"),
+            await client.delete("/v1/broadcasts/b%2F1/hold"),
+            await client.delete("/v1/broadcasts/b%2F1"),
+        ]
+    assert [answer.status_code for answer in answers] == [202, 202, 202]
+    assert [put.key for put in rig.producer.puts] == [b"hold/b/1", b"hold/b/1", b"stop/b/1"]
+    assert [put.value is None for put in rig.producer.puts] == [False, True, False]
