@@ -97,7 +97,8 @@ class Verdict:
         """Adds what breaks a promise: lost, planned twice, more copies than could be, receipts without a push."""
         counts, accounts = self.counts, self.counts.accounts
         handled = accounts["notifications"] + accounts["unaccounted_events"]
-        lost, gone = accounts["unaccounted"], self.lost
+        lost, gone = accounts["lost_with_topic"], self.lost
+        self._expect(accounts["unaccounted"] == 0, f"{accounts['unaccounted']} deliveries lost")
         self._expect(lost <= gone.deliveries, f"{lost} deliveries lost, {gone.deliveries} went with their topic")
         found = f"{handled} found in the books, {gone.events} went with their topic"
         self._expect(handled + gone.events == self.produced, f"{self.produced} events written, {found}")
@@ -123,6 +124,7 @@ class Verdict:
             "planned": accounts["planned"],
             **{name: accounts[name] for name in OUTCOMES if accounts[name]},
             "lost": accounts["unaccounted"],
+            "lost_with_topic": accounts["lost_with_topic"],
             "planned_twice": self.counts.planned_twice,
             "reached_twice": self.counts.reached_twice,
             "in_flight_at_provider": sum(each.in_flight_at_provider for each in self.exposures),

@@ -226,8 +226,7 @@ class Rig:
 
     def _balanced(self, counts: Snapshot, produced: int) -> bool:
         accounts = counts.accounts
-        unaccounted, missing = accounts["unaccounted"], produced - accounts["notifications"]
-        return unaccounted <= self.lost.deliveries and missing == self.lost.events
+        return accounts["unaccounted"] == 0 and produced - accounts["notifications"] == self.lost.events
 
     def drained(self) -> bool:
         """Whether nothing waits for a stage."""

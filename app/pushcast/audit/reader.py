@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from pushcast.kafka.positions import Positions, Spot
 from pushcast.kafka.topics import load_topology
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
-from pushcast.model.words import Lane, Source
+from pushcast.model.words import Lane, Platform, Source
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
 from pushcast.wire.dead_letters import REASON, STREAMS
@@ -110,7 +111,7 @@ class Books:
                         on_receipt(receipt)
                 elif topic == topics.PLANNED:
                     if value:
-                        accounts.planned(decode_planned(value))
+                        accounts.planned(decode_planned(value), message.timestamp()[1])
                 elif topic in DEAD:
                     self._dead_letter(accounts, message)
                 else:
@@ -124,13 +125,25 @@ class Books:
             totals.void_records += sum(each.void for each in writers.values())
             wanted_places = accounts.open(read, MAX_LISTED - len(totals.unbalanced))
             places, found_in = self._places(partition, wanted_places, ends.get((topics.RECEIPT, partition), 0))
+            begun = self._begun(partition) if wanted_places - places.keys() else {}
             listed = len(totals.unbalanced)
-            accounts.settle(totals, {str(lane): committed[lane][partition] for lane in Lane}, read, places)
+            accounts.settle(totals, {str(lane): committed[lane][partition] for lane in Lane}, read, places, begun)
             for row in totals.unbalanced[listed:]:
                 intake = INTAKE_OF.get((row["lane"], row["source"])) if row["where"] == LAG else None
                 row["topic"] = found_in.get((row["lane"], row["source"], row["offset"], row["notification"]), intake)
             progress(partition)
         return totals
+
+    def _begun(self, partition: int) -> dict[tuple[str, str], float]:
+        sends = {topics.send(platform, lane): (str(platform), str(lane)) for platform in Platform for lane in Lane}
+        spots = [(topic, partition) for topic in sends]
+        lows, ends = self._positions.starts(spots), self._positions.ends(spots)
+        whole = {spot[0]: ends[spot] for spot, low in lows.items() if low == 0}
+        begun = {sends[topic]: math.inf for topic in whole}
+        firsts = {topic: 1 for topic, end in whole.items() if end}
+        for message in read_span(self._consumer, partition, dict.fromkeys(firsts, 0), firsts):
+            begun[sends[str(message.topic())]] = message.timestamp()[1]
+        return begun
 
     def name_members(self, rows: Sequence[dict[str, Any]]) -> None:
         """Adds to what `reckon` listed how many processes read the topic in which it waits: with none it waits for

@@ -40,6 +40,9 @@ class Read(NamedTuple):
 
 
 EVERYTHING = Read()
+#: Kafka time, in milliseconds, of the first record of each send topic (platform, lane) whose log is there from its very
+#: beginning; infinite where such a log is empty.
+Begun = Mapping[tuple[str, str], float]
 
 
 class End(NamedTuple):
@@ -55,12 +58,19 @@ class Account:
 
     planned: int | None = None  # None: no planned record was read
     run: int = 0  # of the planned record
+    planned_at_ms: int = 0  # Kafka time of the planned record
+    platforms: tuple[str, ...] = ()  # that deliveries were planned for
     ended: dict[bytes, End] = field(default_factory=dict)  # by delivery id
 
     @property
     def open(self) -> int:
         """Planned deliveries without a terminal receipt."""
         return max(0, (self.planned or 0) - len(self.ended))
+
+    def went_with_its_topic(self, lane: str, begun: Begun) -> bool:
+        """Whether a send topic of it is another log than the one that its deliveries were written to: one that was made
+        anew begins later than they were planned. A log that lost its beginning to retention says nothing."""
+        return any(begun.get((platform, lane), 0) > self.planned_at_ms for platform in self.platforms)
 
 
 @dataclass(slots=True)
@@ -70,6 +80,7 @@ class Totals:
     planned: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     unaccounted: int = 0
+    lost_with_topic: int = 0  # deliveries that stood in a send topic which was deleted and made again
     copies_of_receipts: int = 0
     notifications: int = 0
     not_judgeable: int = 0
@@ -80,7 +91,8 @@ class Totals:
     @property
     def balanced(self) -> bool:
         """Everything planned has ended, and nothing ended that was not planned."""
-        return self.unaccounted == 0 and self.planned == sum(self.outcomes.values()) and not self.unbalanced
+        ended = sum(self.outcomes.values()) + self.lost_with_topic
+        return self.unaccounted == 0 and self.planned == ended and not self.unbalanced
 
     def to_dict(self) -> dict[str, Any]:
         """The contract's account keys."""
@@ -88,6 +100,7 @@ class Totals:
             "planned": self.planned,
             **{name: self.outcomes.get(name, 0) for name in OUTCOMES},
             "unaccounted": self.unaccounted,
+            "lost_with_topic": self.lost_with_topic,
             "copies_of_receipts": self.copies_of_receipts,
             "notifications": self.notifications,
             "not_judgeable": self.not_judgeable,
@@ -112,6 +125,7 @@ class PartitionAccounts:
         self._excused: set[tuple[str, int]] = set()
         self._letters: dict[tuple[str, int], tuple[str, str]] = {}
         self._ends: dict[End, End] = {}
+        self._platforms: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._copies = 0
 
     def intake(self, lane: str, offset: int, notification: str | None = None) -> None:
@@ -127,12 +141,15 @@ class PartitionAccounts:
         self.excuse(lane, offset)
         self._letters[lane, offset] = topic, reason
 
-    def planned(self, planned: Planned) -> None:
-        """A planned record; for the same account the last one of the last run counts."""
-        for offset, notification, total, _ in planned.rows():
+    def planned(self, planned: Planned, at_ms: int = 0) -> None:
+        """A planned record of this Kafka time; for the same account the last one of the last run counts."""
+        columns = planned.platforms.items()
+        for at, (offset, notification, total, _) in enumerate(planned.rows()):
             account = self._account(Key(planned.lane, planned.source, offset, notification))
             if planned.run >= account.run:
-                account.planned, account.run = total, planned.run
+                account.planned, account.run, account.planned_at_ms = total, planned.run, at_ms
+                sent_to = tuple([platform for platform, column in columns if column[at]])
+                account.platforms = self._platforms.setdefault(sent_to, sent_to)
 
     def receipt(self, receipt: dict[str, Any]) -> bool:
         """A terminal receipt; False when it is a copy. One of a later run takes the place of an earlier one's."""
@@ -180,14 +197,15 @@ class PartitionAccounts:
         committed: Mapping[str, int],
         intakes: Mapping[str, Read],
         places: Mapping[Key, str] | None = None,
+        begun: Begun | None = None,
     ) -> None:
         """Adds this partition's balance to `totals`.
 
         `committed`: per lane the planner group's committed offset; `intakes`: per lane what was read. Accounts whose
         source record is gone are not judgeable. `places`: where the deliveries of open accounts are, as far as that was
-        asked.
+        asked. `begun`: when the send topics' logs began; those left out are taken for whole.
         """
-        places = places or {}
+        places, begun = places or {}, begun or {}
         totals.copies_of_receipts += self._copies
         for (lane, offset), letter in self._letters.items():
             if offset >= intakes.get(lane, EVERYTHING).first:
@@ -199,6 +217,9 @@ class PartitionAccounts:
             totals.notifications += 1
             totals.planned += account.planned or 0
             totals.outcomes.update(end.outcome for end in account.ended.values())
+            if account.open and key not in places and account.went_with_its_topic(key.lane, begun):
+                totals.lost_with_topic += account.open
+                continue
             totals.unaccounted += account.open
             if account.planned is None:
                 behind = key.source == Source.NOTIFICATION and key.offset >= committed.get(key.lane, key.offset + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from pushcast.audit.reckoning import MAX_LISTED, Key, PartitionAccounts, Read, Totals
@@ -64,6 +65,7 @@ def test_what_was_planned_and_ended_balances() -> None:
         "cancelled": 0,
         "dead": 0,
         "unaccounted": 0,
+        "lost_with_topic": 0,
         "copies_of_receipts": 0,
         "notifications": 1,
         "dead_letters": 0,
@@ -330,3 +332,34 @@ def test_an_event_whose_id_cannot_be_read_is_found_by_its_offset() -> None:
     accounts.planned(planned(0, 1))
     accounts.receipt(receipt(0, 1))
     assert settled(accounts, intakes={"urgent": Read(0, end=1)}).balanced
+
+
+APNS = ("apns", "urgent")
+
+
+def lost(planned_at_ms: int, begun: dict[tuple[str, str], float], places: dict[Key, str] | None = None) -> Totals:
+    """Of two deliveries planned then, one has ended."""
+    accounts, totals = PartitionAccounts(0), Totals()
+    accounts.intake("urgent", 0)
+    accounts.planned(planned(0, 2), planned_at_ms)
+    accounts.receipt(receipt(0, 1))
+    accounts.settle(totals, {"urgent": 1}, {}, places, begun)
+    return totals
+
+
+def test_what_stood_in_a_topic_that_was_made_anew_is_counted_as_lost_with_it() -> None:
+    for begun in (1_001.0, math.inf):
+        totals = lost(1_000, {APNS: begun})
+        assert (totals.lost_with_topic, totals.unaccounted, totals.unbalanced) == (1, 0, [])
+        assert totals.balanced
+
+
+def test_a_log_that_began_before_explains_no_loss_nor_does_one_whose_beginning_is_gone() -> None:
+    for begun in ({APNS: 1_000.0}, {}, {("fcm", "urgent"): math.inf}, {("apns", "bulk"): math.inf}):
+        totals = lost(1_000, begun)
+        assert (totals.lost_with_topic, totals.unaccounted) == (0, 1)
+
+
+def test_what_is_found_elsewhere_is_not_lost() -> None:
+    totals = lost(1_000, {APNS: math.inf}, {Key("urgent", Source.NOTIFICATION, 0, "n"): "retry"})
+    assert (totals.lost_with_topic, totals.unaccounted) == (0, 1)
