@@ -158,6 +158,11 @@ async def test_c13_a_claim_without_metadata_outranks_a_predecessor_whose_clock_r
     assert decode(claimed.metadata).epoch == decode(first.metadata).epoch + 1
 
 
+async def test_a_first_owner_looks_for_no_predecessor(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SpanReader, "written", None)
+    await lab.take_over(Committed(None, ""))
+
+
 async def test_committed_work_is_not_read_again(lab: Lab) -> None:
     old, _ = await lab.take_over(Committed(0, ""))
     old.note(lab.tp, 0, 0)

@@ -101,7 +101,9 @@ class Handover:
         held = {tp: standing.decode(at.metadata) for tp, at in committed.items()}
         new = {(topic, tp.partition) for tp, at in held.items() for topic in self._topics if topic not in at.positions}
         ends = await self._reader.ends(new)
-        floors = await self._floors([tp for tp, at in held.items() if not at.epoch])
+        # An offset without a claim was set by an operator; without an offset nobody was here before.
+        reset = [tp for tp, at in held.items() if not at.epoch and committed[tp].offset is not None]
+        floors = await self._floors(reset) if reset else {}
         now_seconds = self._clock.now_ms() // 1000
         taken: dict[TP, Takeover] = {}
         for tp, at in held.items():
@@ -130,7 +132,7 @@ class Handover:
         return f"{self._sources.get(tp.topic, self.stage)}/{tp.partition}"
 
     async def _floors(self, unclaimed: Sequence[TP]) -> dict[TP, int]:
-        """Greatest epochs in the outputs of partitions whose metadata knows of no claim: it may be lost."""
+        """Greatest epochs in the outputs of partitions whose metadata is lost."""
         # Every claim is fenced in `planned` first, so it has all of them.
         topics = self._topics if self._planned is None else (self._planned,)
         origins: dict[int, list[str]] = {}
