@@ -83,11 +83,13 @@ class TolerantRecords(_OfPartition):  # type: ignore[misc]
                 raise
         place = (self._tp.topic, self._tp.partition, self.next_fetch_offset)
         logger.warning("%s[%d]: a header's name is not UTF-8, at or after offset %d; read with U+FFFD", *place)
-        # From the start of what was fetched: records below `next_fetch_offset` are passed over.
+        # From the start of what was fetched. aiokafka's position follows the batches that are read once more, so it
+        # does not tell which of their records were handed out.
         self._records = _LenientRecords(self._kept.data)
         self._aborted_transactions = sorted(self._aborted or [], key=lambda aborted: aborted[1])
         self._aborted_producers = set()
-        self._records_iterator = self._unpack_records()
+        handed_out_to = place[2]
+        self._records_iterator = (record for record in self._unpack_records() if record.offset >= handed_out_to)
         return next(self)
 
 

@@ -52,6 +52,14 @@ def test_a_name_in_latin_1_is_read_with_a_replacement_and_its_place_is_logged(
     assert len(caplog.records) == 1
 
 
+@pytest.mark.parametrize("odd_one", range(4))
+@pytest.mark.parametrize("at", range(2))  # a broker answers from the batch that holds the position
+def test_records_of_batches_before_the_odd_one_are_handed_out_once(odd_one: int, at: int) -> None:
+    batches = [batch(2 * number, 2) for number in range(4)]
+    batches[odd_one] = odd(batches[odd_one])
+    assert [each.offset for each in read(b"".join(batches), at)] == list(range(at, 8))
+
+
 @pytest.mark.parametrize("at", [0, 2, 3, 4])
 def test_records_below_the_position_are_passed_over(at: int) -> None:
     assert [each.offset for each in read(odd(batch(0, 5)), at)] == list(range(at, 5))
