@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pushcast.model.errors import PushcastError
 from pushcast.wire.keyring import HASH_KEY, Keyring, Role, decode_keyring, encode_keyring, part_of, unlocked, wrap
-from pushcast.wire.rotation import RotationRefused, Usage, add, promote, retire
+from pushcast.wire.rotation import RotationRefused, Usage, promote, retire, with_key
 from pushcast.wire.seals import Place, TokenKeys
 
 DAY_MS = 86_400_000
@@ -40,7 +40,7 @@ class World:
         self.off = off
         self.now_ms = 0
         self.made = 0
-        self.ring = add(
+        self.ring = with_key(
             Keyring("file:kek", 1, wrap(bytes(32), OUTER, HASH_KEY, self.nonce())), "t0", self.key("t0"), ""
         )
         self.registrars = {name: self.read(Role.REGISTRAR) for name in ("r1", "r2")}
@@ -77,7 +77,7 @@ class World:
         if len(self.ring.keys) < 3:
             self.made += 1
             name = f"t{self.made}"
-            self.ring = add(self.ring, name, self.key(name), "")
+            self.ring = with_key(self.ring, name, self.key(name), "")
 
     def promote(self) -> None:
         held = {name: keys.ids for name, keys in (self.registrars | self.senders).items()}

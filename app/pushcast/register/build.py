@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock
 from pushcast.register.admit import Admission
@@ -11,16 +9,14 @@ from pushcast.register.agent import RegisterStage
 from pushcast.register.decide import PLAIN
 from pushcast.register.names import Topics
 from pushcast.register.ports import Counters
-from pushcast.register.tokens import SealedTokens, Tokens
+from pushcast.register.tokens import Tokens
 from pushcast.stream.batch import Bounds
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Outbox
 from pushcast.stream.spec import Subscription
 from pushcast.stream.table import Table
-from pushcast.stream.token_keys import KeyringFile
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder
-from pushcast.wire.keyring import Role
 from pushcast.wire.schemas import SchemaSource
 
 BOUNDS = Bounds(records=10_000, bytes=8 << 20)
@@ -38,6 +34,7 @@ def build(
     counters: Counters | None = None,
     schemas: SchemaSource | None = None,
     names: Topics | None = None,
+    tokens: Tokens = PLAIN,
 ) -> RegisterStage:
     """The stage for `subscriptions`, beside the devices table, which must be guarded for `names.STAGE`.
 
@@ -57,15 +54,9 @@ def build(
         names=names,
         schemas=schemas,
         schema_generation=settings.schemas.write,
-        tokens=tokens_of(settings),
+        tokens=tokens,
         flood=FloodGuard(settings.flood, clock),
     )
-
-
-def tokens_of(settings: Settings) -> Tokens:
-    """How tokens are kept. Raises ConfigurationError for a keyring that a registrar cannot seal with."""
-    file = settings.sealing.keyring_file
-    return PLAIN if file is None else SealedTokens(KeyringFile(file, Role.REGISTRAR).keys, os.urandom)
 
 
 def subscriptions(settings: Settings, names: Topics) -> tuple[Subscription, ...]:

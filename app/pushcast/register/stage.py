@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from pushcast.config.settings import Settings
@@ -9,11 +10,16 @@ from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.register.agent import RegisterStage
 from pushcast.register.build import build, subscriptions
+from pushcast.register.decide import PLAIN
 from pushcast.register.names import STAGE, Topics
 from pushcast.register.ports import Counters
+from pushcast.register.tokens import SealedTokens, Tokens
+from pushcast.stream.keyring_heartbeat import KeyringHeartbeat
 from pushcast.stream.spec import Host, StageSpec, TableSpec
 from pushcast.stream.table import Table
+from pushcast.stream.token_keys import KeyringFile
 from pushcast.wire import groups
+from pushcast.wire.keyring import Role
 
 ROLE = "registrar"
 
@@ -25,6 +31,11 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
     def made(host: Host, tables: Sequence[Table]) -> RegisterStage:
         counters = Counters()
         host.metrics.add_source(lambda: sources.stage(ROLE, "", counters))
+        tokens: Tokens = PLAIN
+        if (file := settings.sealing.keyring_file) is not None:
+            keyring = KeyringFile(file, Role.REGISTRAR)
+            tokens = SealedTokens(keyring.keys, os.urandom)
+            host.resources.append(KeyringHeartbeat(Role.REGISTRAR, keyring.keys, host.outbox, host.clock))
         return build(
             settings,
             tables[0],
@@ -34,6 +45,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             counters=counters,
             schemas=host.schemas,
             names=names,
+            tokens=tokens,
         )
 
     return [

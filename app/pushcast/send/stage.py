@@ -22,6 +22,7 @@ from pushcast.send.isolation import Breakers
 from pushcast.send.proof import Proof, outputs_of
 from pushcast.send.quota_shares import QuotaShares, Sending
 from pushcast.send.reached import ReachedHosts
+from pushcast.stream.keyring_heartbeat import KeyringHeartbeat
 from pushcast.stream.ports import PatientOutbox
 from pushcast.stream.spec import Host, StageSpec, Subscription
 from pushcast.stream.table import Table
@@ -72,6 +73,8 @@ class Senders:
             self._breakers = build_breakers(self._settings, host.control, host.outbox, self._figures)
             self._quota.fatal = host.fatal
             host.resources.append(self._quota)
+            if self._keyring is not None:
+                host.resources.append(KeyringHeartbeat(Role.SENDER, self._keyring.keys, host.outbox, SystemClock()))
             host.metrics.add_source(lambda: sources.sender(self._figures))
             host.metrics.add_source(self._in_flight)
             host.metrics.add_source(self._pools)

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from pushcast.model.errors import ConfigurationError
-from pushcast.wire.keyring import Role, decode_keyring, unlocked
+from pushcast.wire.keyring import Keyring, Role, decode_keyring, unlocked
 from pushcast.wire.seals import KEY_BYTES, TokenKeys
 
 log = structlog.get_logger(__name__)
@@ -58,18 +58,29 @@ class KeyringFile:
 
 def read_keys(file: Path, role: Role) -> TokenKeys:
     """Reads and unwraps. Raises ConfigurationError; nothing of a key is in its text."""
-    ring = decode_keyring(_secret(file, "sealing.keyring_file"))
+    ring = read_ring(file)
+    return unlocked(ring, outer_key(ring), role)
+
+
+def read_ring(file: Path) -> Keyring:
+    """The file, its keys still wrapped. Raises ConfigurationError."""
+    return decode_keyring(read_secret(file, "sealing.keyring_file"))
+
+
+def outer_key(ring: Keyring) -> bytes:
+    """The key that wraps those of the ring. Raises ConfigurationError."""
     outer_file = Path(ring.wrapped_by.removeprefix(_FILE_SCHEME))
     try:
-        outer = b64decode(_secret(outer_file, "wrapped_by").strip(), validate=True)
+        outer = b64decode(read_secret(outer_file, "wrapped_by").strip(), validate=True)
     except (binascii.Error, ValueError):
         raise ConfigurationError(f"wrapped_by: {outer_file} is not base64") from None
     if len(outer) != KEY_BYTES:
         raise ConfigurationError(f"wrapped_by: {outer_file} has {len(outer)} bytes, a key has {KEY_BYTES}")
-    return unlocked(ring, outer, role)
+    return outer
 
 
-def _secret(file: Path, setting: str) -> bytes:
+def read_secret(file: Path, setting: str) -> bytes:
+    """Raises ConfigurationError for a file that is not there, or that others may use."""
     try:
         mode = file.stat().st_mode
         if mode & (stat.S_IRWXG | stat.S_IRWXO):

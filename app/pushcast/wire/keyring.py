@@ -40,13 +40,15 @@ class Role(StrEnum):
     PRODUCER = "producer"  # seals for REGISTER
 
 
-class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`wrapped`: base64 of the key under the outer one. `created_at`: RFC 3339."""
+class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`wrapped`: base64 of the key under the outer one. Times are RFC 3339. `empty_since`: when `seal
+    retire` first found no row under it."""
 
     id: KeyId
     state: KeyState
     wrapped: str
     created_at: str
+    empty_since: str | None = None
 
 
 class IntakeKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

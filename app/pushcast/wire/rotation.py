@@ -34,7 +34,7 @@ class Usage:
     rows_until_ms: int
 
 
-def add(ring: Keyring, key_id: str, wrapped: str, created_at: str) -> Keyring:
+def with_key(ring: Keyring, key_id: str, wrapped: str, created_at: str) -> Keyring:
     """With a new key that opens. The first one of a ring seals. Raises RotationRefused."""
     if ring.key(key_id) is not None:
         raise RotationRefused(f"the keyring has a key {key_id}")
@@ -55,6 +55,14 @@ def promote(ring: Keyring, key_id: str, held: Mapping[str, Set[str]]) -> Keyring
         raise RotationRefused(f"{len(without)} of {len(held)} processes do not hold {key_id}: {', '.join(without[:8])}")
     states = [KeyState.SEAL if key.id == key_id else KeyState.OPEN for key in ring.keys]
     keys = (msgspec.structs.replace(key, state=state) for key, state in zip(ring.keys, states, strict=True))
+    return msgspec.structs.replace(ring, keys=tuple(keys))
+
+
+def emptied(ring: Keyring, key_id: str, at: str | None) -> Keyring:
+    """With the time from when on no row is under this key; None: there are some. The first such time stays."""
+    key = _known(ring, key_id)
+    since = None if at is None else key.empty_since or at
+    keys = (msgspec.structs.replace(each, empty_since=since) if each is key else each for each in ring.keys)
     return msgspec.structs.replace(ring, keys=tuple(keys))
 
 

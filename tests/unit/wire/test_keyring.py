@@ -22,7 +22,7 @@ from pushcast.wire.keyring import (
     unlocked,
     wrap,
 )
-from pushcast.wire.rotation import COPIES_MS, RotationRefused, Usage, add, promote, retire
+from pushcast.wire.rotation import COPIES_MS, RotationRefused, Usage, promote, retire, with_key
 from pushcast.wire.seals import Place
 
 OUTER, NONCE = bytes(range(32)), bytes(12)
@@ -100,11 +100,11 @@ def test_a_producer_holds_public_keys_alone() -> None:
 
 
 def test_a_new_key_opens_and_the_first_one_seals() -> None:
-    first = add(Keyring("file:kek", 1), "t1", WRAPPED["t1"], "")
-    second = add(first, "t2", WRAPPED["t2"], "")
+    first = with_key(Keyring("file:kek", 1), "t1", WRAPPED["t1"], "")
+    second = with_key(first, "t2", WRAPPED["t2"], "")
     assert [(key.id, key.state) for key in second.keys] == [("t2", "open"), ("t1", "seal")]
     with pytest.raises(RotationRefused, match="has a key t1"):
-        add(second, "t1", WRAPPED["t1"], "")
+        with_key(second, "t1", WRAPPED["t1"], "")
 
 
 def test_a_key_is_promoted_when_every_process_holds_it() -> None:

@@ -1,0 +1,59 @@
+"""What the steps of a rotation look at: which processes hold which keys, and how many rows are under each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from hashlib import blake2b
+
+from pushcast.config.settings import Settings
+from pushcast.kafka.clients import client_config
+from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import is_user_row
+from pushcast.settle.logs import Logs
+from pushcast.wire import topics
+from pushcast.wire.devices import decode_row
+from pushcast.wire.keyring_holders import Holder, live
+
+
+def holders(settings: Settings, now_ms: int) -> list[Holder]:
+    """Live registrars and senders that have a keyring. Raises PushcastError when Kafka does not answer."""
+    logs = _logs(settings)
+    try:
+        spots = logs.filled([topics.WHERE])
+        records = [(record.key(), record.value()) for spot in spots for record in logs.read(*spot)]
+    finally:
+        logs.close()
+    return live(records, now_ms)
+
+
+def rows_by_key(settings: Settings) -> Counter[str]:
+    """How many device rows are under each key, "" being none. Reads the devices topic whole and remembers about 100
+    bytes a row. Raises PushcastError."""
+    last: dict[bytes, str] = {}
+    logs = _logs(settings)
+    try:
+        for spot in logs.filled([topics.DEVICE]):
+            for record in logs.read(*spot):
+                key, value = record.key(), record.value()
+                if key is None or key.startswith((b"\0", b"\xff")) or is_user_row(key):
+                    continue
+                name = blake2b(key, digest_size=12).digest()
+                last.pop(name, None)
+                if value is not None and (key_id := _key_id(value)) is not None:
+                    last[name] = key_id
+    finally:
+        logs.close()
+    return Counter(last.values())
+
+
+def _key_id(value: bytes) -> str | None:
+    """None of a row without an address, or that cannot be read: nobody opens it."""
+    try:
+        row = decode_row(value)
+    except InvalidInput:
+        return None
+    return row.key_id if row.address else None
+
+
+def _logs(settings: Settings) -> Logs:
+    return Logs(client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True))
