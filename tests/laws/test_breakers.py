@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pushcast.model.clock import ManualClock
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.breadth import Wanted, Witness
-from pushcast.send.breaker import Breaker, Limits, State, Turn
+from pushcast.send.abnormal import Limits
+from pushcast.send.breaker import Breaker, State, Turn
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Breakers
 from pushcast.send.tally import Tally

@@ -14,7 +14,7 @@ from pushcast.model.notification import Options
 from pushcast.model.words import Platform
 from pushcast.providers.breadth import Wanted
 from pushcast.providers.port import Disposition, Result
-from pushcast.send.breaker import Limits
+from pushcast.send.abnormal import Limits
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.control import Breaker, Kind, Pause, Subject, encode

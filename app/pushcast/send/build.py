@@ -14,8 +14,8 @@ from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Provider
 from pushcast.providers.waits import longest_wait
+from pushcast.send.abnormal import Limits
 from pushcast.send.agent import SendStage
-from pushcast.send.breaker import Limits
 from pushcast.send.budget import Budget
 from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures

@@ -13,7 +13,8 @@ import structlog
 
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform
-from pushcast.send.breaker import Breaker, Limits, Turn
+from pushcast.send.abnormal import Limits
+from pushcast.send.breaker import Breaker, Turn
 from pushcast.send.decide import Guard
 from pushcast.send.figures import Figures
 from pushcast.send.tally import Tally

@@ -6,7 +6,8 @@ import pytest
 
 from pushcast.providers.breadth import Witness
 from pushcast.providers.port import Disposition, Result
-from pushcast.send.breaker import Breaker, Limits, State, Turn
+from pushcast.send.abnormal import Limits
+from pushcast.send.breaker import Breaker, State, Turn
 from pushcast.send.tally import Tally
 
 LIMITS = Limits()

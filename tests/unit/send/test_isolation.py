@@ -10,7 +10,7 @@ from pushcast.model.batch import SendBatch
 from pushcast.model.notification import Options
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Disposition
-from pushcast.send.breaker import Limits
+from pushcast.send.abnormal import Limits
 from pushcast.stream.batch import TP, Committed
 from pushcast.wire import topics
 from pushcast.wire.control import Breaker, Kind, Pause, Subject, decode, encode, parse_key

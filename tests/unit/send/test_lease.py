@@ -10,7 +10,7 @@ from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Platform
 from pushcast.providers.breadth import Wanted
 from pushcast.providers.port import Disposition
-from pushcast.send.breaker import Limits
+from pushcast.send.abnormal import Limits
 from pushcast.send.build import quiesce_seconds
 from pushcast.send.lease import Lease
 from pushcast.stream.batch import TP

@@ -18,8 +18,8 @@ from pushcast.model.ids import delivery_id, token_hash
 from pushcast.model.notification import Content, Options
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Disposition, OnResults, Result
+from pushcast.send.abnormal import Limits
 from pushcast.send.agent import SendStage
-from pushcast.send.breaker import Limits
 from pushcast.send.budget import Budget
 from pushcast.send.decide import Policy
 from pushcast.send.figures import Figures
