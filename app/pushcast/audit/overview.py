@@ -14,7 +14,7 @@ from pushcast.audit.why import plain
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import Span, SpanReader
 from pushcast.kafka.clients import client_config, open_admin
-from pushcast.kafka.positions import Members, Positions, Spot
+from pushcast.kafka.positions import Members, Positions, Spot, unfinished
 from pushcast.kafka.transactions import open_since
 from pushcast.observe.probes import TRANSACTION_SECONDS
 from pushcast.wire import topics
@@ -75,12 +75,6 @@ class Overview:
             ],
             "of_a_later_release": dict(sorted(self.newer.items())),
         }
-
-
-def unfinished(starts: Mapping[Spot, int], ends: Mapping[Spot, int], committed: Mapping[Spot, int]) -> dict[Spot, Span]:
-    """Of each partition what its group has not finished; what retention took is over. Pure."""
-    spans = {spot: (max(starts.get(spot, 0), committed.get(spot, 0)), end) for spot, end in ends.items()}
-    return {spot: (first, end) for spot, (first, end) in spans.items() if first < end}
 
 
 def overview(settings: Settings, groups: Mapping[str, Collection[str]], dead: Collection[str], now_ms: int) -> Overview:

@@ -62,10 +62,7 @@ def audit(
 
 
 def _place(row: dict[str, Any]) -> str:
-    """`lag in push.send.fcm.normal.v1, no member`, and whether it may have been sent although it waits."""
+    """`lag in push.send.fcm.normal.v1, no member`."""
     if row["topic"] is None:
         return str(row["where"])
-    waits = f"{row['where']} in {row['topic']}" + ("" if row["members"] else ", no member")
-    if row["refused"]:
-        waits += f"; sent perhaps, receipt not written: Kafka refused {', '.join(row['refused'])}"
-    return waits
+    return f"{row['where']} in {row['topic']}" + ("" if row["members"] else ", no member")

@@ -18,9 +18,10 @@ import uvloop
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka.cancels import CancelTail
-from pushcast.kafka.clients import client_config
+from pushcast.kafka.clients import client_config, open_admin
 from pushcast.kafka.control import ControlTail
 from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.positions import Positions
 from pushcast.kafka.reach import warn_without_broker
 from pushcast.kafka.topics.facts import ClusterFacts, check_cluster
 from pushcast.model.clock import SystemClock
@@ -31,6 +32,7 @@ from pushcast.runtime import whereabouts
 from pushcast.runtime.hosted import Hosted, host, patient, producible, schemas_of
 from pushcast.runtime.limits import allow_open_files
 from pushcast.runtime.presence import Presence
+from pushcast.runtime.senders import SenderWatch
 from pushcast.runtime.status import Status
 from pushcast.stream.fatal import end_process
 from pushcast.transport.app import transport_of
@@ -176,6 +178,9 @@ async def _run(
             table.copy_of(facts.log_id(table.topic))
         status.watch = _watch(settings, hosted, facts)
         watching.append(asyncio.create_task(status.watch.run()))
+        if "planner" in roles:
+            positions = Positions(open_admin(client_config(settings.kafka.bootstrap_servers, settings.kafka.security)))
+            watching.append(asyncio.create_task(SenderWatch(positions, lanes, settings.kafka.partitions).run()))
         if slot is not None:
             presence = _presence(settings, hosted, slot, outbox, since_ms)
             watching.append(asyncio.create_task(presence.run()))

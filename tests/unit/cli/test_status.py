@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pushcast.audit.overview import GroupLag, Overview, unfinished
+from pushcast.audit.overview import GroupLag, Overview
 from pushcast.cli.status import page
-from pushcast.kafka.positions import Members
+from pushcast.kafka.positions import Members, unfinished
 from pushcast.wire import topics
 
 

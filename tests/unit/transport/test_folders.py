@@ -21,15 +21,13 @@ sys.stdin.read()
 
 def test_a_second_process_is_refused_with_the_pid_of_the_first_and_a_killed_one_leaves_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "pushcast-plan-normal-local"
-    first = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert first.stdout is not None
-    assert first.stdout.readline() == "held\n"
-    with pytest.raises(SlotTaken, match=rf"pushcast-plan-normal-local is in use by the process with pid {first.pid}"):
-        FolderLocks([folder])
-    first.kill()
-    first.wait()
+    held = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(held, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "held\n"
+        with pytest.raises(SlotTaken, match=rf"local is in use by the process with pid {first.pid}"):
+            FolderLocks([folder])
+        first.kill()
     FolderLocks([folder]).close()
 
 
