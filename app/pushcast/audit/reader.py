@@ -16,6 +16,7 @@ from pushcast.audit.reckoning import LAG, MAX_LISTED, MOVING, Key, PartitionAcco
 from pushcast.audit.spans import fences_from, of_partition, offset_of, read_span, starts_from
 from pushcast.audit.writers import Writers
 from pushcast.config.settings import Settings
+from pushcast.handover import standing
 from pushcast.handover.fences import author_of
 from pushcast.kafka.clients import client_config, open_admin, open_consumer
 from pushcast.kafka.headers import headers_of
@@ -34,6 +35,7 @@ CLOCKS_DIFFER_MS = 15 * 60 * 1000
 #: The two sides of every account.
 BOOKS = (topics.PLANNED, topics.RECEIPT)
 INTAKES = {topics.notification(lane): lane for lane in Lane}
+SENDERS = {topics.send(platform, lane): groups.send(platform, lane) for platform in Platform for lane in Lane}
 DEAD = {topics.dead_letter(topic): lane for topic, lane in INTAKES.items()}
 INTAKE_OF = {(str(lane), source_word(Source.NOTIFICATION)): topic for topic, lane in INTAKES.items()}
 #: In the order in which their ends are asked: what an earlier one says is answered in a later one.
@@ -146,12 +148,23 @@ class Books:
 
     def name_members(self, rows: Sequence[dict[str, Any]]) -> None:
         """Adds to what `reckon` listed how many processes read the topic in which it waits: with none it waits for
-        ever."""
+        ever. And which outputs Kafka refused its sender, which may have sent it then without writing its receipt."""
         readers = {topic: group for group, topic, _ in PLACES}
         readers |= {topic: planner_group(lane) for topic, lane in INTAKES.items()}
         members = self._positions.members({readers[row["topic"]] for row in rows if row["topic"] is not None})
+        refused = self._refused({(row["topic"], row["partition"]) for row in rows if row["topic"] in SENDERS})
         for row in rows:
             row["members"] = None if row["topic"] is None else members[readers[row["topic"]]].alive
+            spot = row["topic"], row["partition"]
+            row["refused"] = list(refused.get(spot, ()))
+
+    def _refused(self, spots: set[Spot]) -> dict[Spot, Sequence[str]]:
+        found: dict[Spot, Sequence[str]] = {}
+        for topic in {topic for topic, _ in spots}:
+            of_topic = [spot for spot in spots if spot[0] == topic]
+            for spot, metadata in self._positions.metadata(SENDERS[topic], of_topic).items():
+                found[spot] = refused_in(metadata)
+        return found
 
     def _dead_letter(self, accounts: PartitionAccounts, message: Message) -> None:
         headers = headers_of(message)
@@ -242,6 +255,14 @@ class Books:
 
     def _spots(self, *names: str) -> list[Spot]:
         return [(topic, partition) for topic in names for partition in range(self._partitions)]
+
+
+def refused_in(metadata: str) -> Sequence[str]:
+    """Outputs that Kafka refused a sender when it committed this; none in what somebody else has committed."""
+    try:
+        return standing.decode(metadata).refused
+    except standing.UnreadableMetadata:
+        return ()
 
 
 def _named(found: Mapping[Key, str]) -> dict[Named, str]:

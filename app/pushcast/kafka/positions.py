@@ -62,6 +62,13 @@ class Positions:
 
     def committed(self, group: str, spots: Iterable[Spot]) -> dict[Spot, int]:
         """Where the group goes on, for partitions in which it has committed; it needs no member for that."""
+        return {spot: at.offset for spot, at in self._commits(group, spots).items()}
+
+    def metadata(self, group: str, spots: Iterable[Spot]) -> dict[Spot, str]:
+        """What the group has committed beside its offsets, for the same partitions."""
+        return {spot: at.metadata or "" for spot, at in self._commits(group, spots).items()}
+
+    def _commits(self, group: str, spots: Iterable[Spot]) -> dict[Spot, TopicPartition]:
         wanted = [TopicPartition(*spot) for spot in spots]
         if not wanted:
             return {}
@@ -73,7 +80,7 @@ class Positions:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return {}
             raise
-        return {(at.topic, at.partition): at.offset for at in found if at.error is None and at.offset >= 0}
+        return {(at.topic, at.partition): at for at in found if at.error is None and at.offset >= 0}
 
     def members(self, groups: Collection[str]) -> dict[str, Members]:
         """State and members of each group; one that the cluster does not know is dead."""

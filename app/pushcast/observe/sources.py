@@ -51,6 +51,8 @@ class GroupFigures(Protocol):
     @property
     def problems(self) -> Iterable[str]: ...
     @property
+    def earlier(self) -> Mapping[str, int]: ...
+    @property
     def jumped(self) -> Mapping[str, int]: ...
     @property
     def held_seconds(self) -> Mapping[str, float]: ...
@@ -143,6 +145,8 @@ def transport(group: GroupFigures, now_ms: int, boottime_seconds: float) -> Iter
     if group.last_heartbeat_at:
         yield Sample(Name.HEARTBEAT_AGE, max(0.0, boottime_seconds - group.last_heartbeat_at), (group.name,))
     yield Sample(Name.TRANSACTION_WAIT, max(group.held_seconds.values(), default=0.0), (group.name,))
+    for topic, count in group.earlier.items():
+        yield Sample(Name.EARLIER_SCHEMAS, count, (group.name, topic))
     for topic, count in group.jumped.items():
         yield Sample(Name.LOG_JUMPED, count, (group.name, topic))
     for partition in group.partitions:
@@ -184,6 +188,7 @@ STAGE_COUNTERS: Final[dict[str, tuple[Name, _Labelled]]] = {
     "void": (Name.SETTLE_VOID, lambda _, __, topic: (topic,)),
     "ended": (Name.RETRIES_ENDED, lambda _, __, reason: (reason,)),
     "kept_tokens": (Name.TOKENS_KEPT, lambda _, __, reason: (reason,)),
+    "earlier_rows": (Name.EARLIER_SCHEMAS, lambda _, __, place: place.partition("|")[::2]),
     "unreadable_rows": (Name.ROWS_UNREADABLE, lambda _, __, reason: (reason,)),
 }
 

@@ -24,10 +24,11 @@ from pushcast.plan.tenure import PlanTenure
 from pushcast.stream.batch import Record
 from pushcast.stream.edge import Count, Misplaced, check_place
 from pushcast.stream.tracker import record_bytes
+from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
 from pushcast.wire.cancel_state import CancelState
 from pushcast.wire.keys import user_of
-from pushcast.wire.newer import NewerSchema, newer_row
+from pushcast.wire.newer import NewerSchema, look
 from pushcast.wire.notifications import ClassRule, NotificationDecoder
 from pushcast.wire.row_reader import Device
 from pushcast.wire.schemas import SchemaSource
@@ -66,6 +67,7 @@ class Intake:
         self._cancels = cancels
         self._settings = settings
         self._lane = lane
+        self._rows_read = f"{groups.plan(lane)}|{topics.DEVICE}"  # as the metric has it
         self._table = table
         self._clock = clock
         self._outputs = outputs
@@ -93,7 +95,7 @@ class Intake:
             return taken
         prefixes = [device_row_prefix(note.user, note.app) for note in notes]
         rows = self._table.multi_scan(tenure.number, prefixes)
-        return taken._replace(rows=rows, waits=_first_to_wait(valid, rows))
+        return taken._replace(rows=rows, waits=self._first_to_wait(valid, rows))
 
     def plan(self, tenure: PlanTenure, batch: Batch, taken: Taken) -> None:
         """Puts every record of a slice where it belongs; from then on it is under way."""
@@ -191,7 +193,7 @@ class Intake:
         nothing: list[tuple[Entry, Outcome, Reason]] = []
         waiting_on: list[Entry] = []
         for (entry, note), rows in zip(waiting, self._table.multi_scan(tenure.number, prefixes), strict=True):
-            if newer_row(rows) is not None:
+            if look([rows]).waits is not None:
                 waiting_on.append(entry)
                 continue
             devices = devices_of(rows, note.options.push_type, self._unreadable)
@@ -207,13 +209,17 @@ class Intake:
             self._count("unreadable_rows", Reason.UNKNOWN_SCHEMA, len(waiting_on))
         return waiting_on
 
+    def _first_to_wait(
+        self, records: Sequence[Record], rows: Sequence[Sequence[Row]]
+    ) -> tuple[int, NewerSchema] | None:
+        """The first record of a user with a row that only a later release can read: it may be a device."""
+        looked = look(rows)
+        if looked.earlier:
+            self._count("earlier_rows", self._rows_read, looked.earlier)
+        if looked.waits is None:
+            return None
+        place, newer = looked.waits
+        return records[place].offset, newer
+
     def _unreadable(self, error: InvalidInput) -> None:
         self._count("unreadable_rows", error.reason, 1)
-
-
-def _first_to_wait(records: Sequence[Record], rows: Sequence[Sequence[Row]]) -> tuple[int, NewerSchema] | None:
-    """The first record of a user with a row that only a later release can read: it may be a device."""
-    for record, of_user in zip(records, rows, strict=True):
-        if (newer := newer_row(of_user)) is not None:
-            return record.offset, newer
-    return None

@@ -69,6 +69,7 @@ class BatchConsumer(Consumer):
         self._seeked: set[TP] = set()  # plain agents' partitions that stand at their committed offset
         self.commits = Commits(self)
         self.waits = Waits()
+        self.earlier: Counter[str] = Counter()  # records in a schema of an earlier release, by topic
         self.jumped: Counter[str] = Counter()  # offsets that retention deleted before they were handled, by topic
         self._end_lock = asyncio.Lock()
         super().__init__(*args, **kwargs)
@@ -227,6 +228,7 @@ class BatchConsumer(Consumer):
                     entry.bounds,
                     self.app.conf.broker_max_poll_records,
                     self._thread.wake,
+                    self.earlier,
                 )
                 self.commits.begin(mine, committed)
         for stage, assigned in by_stage.values():

@@ -30,6 +30,7 @@ class AppState:
     partitions: list[PartitionState]
     last_heartbeat_at: float  # CLOCK_BOOTTIME seconds, 0 before the first
     problems: Sequence[str] = ()  # why the App cannot work, one sentence each
+    earlier: Mapping[str, int] = field(default_factory=dict)  # records in a schema of an earlier release, by topic
     jumped: Mapping[str, int] = field(default_factory=dict)  # offsets that retention took unhandled, by topic
     held_seconds: Mapping[str, float] = field(default_factory=dict)  # `topic[partition]` before an open transaction
 
@@ -64,6 +65,7 @@ def state(app: faust.App) -> AppState:
         partitions=[consumer.state_of(partition) for partition in consumer.partitions.values()],
         last_heartbeat_at=consumer.thread.last_heartbeat_at,
         problems=_problems(consumer),
+        earlier=consumer.earlier,
         jumped=consumer.jumped,
         held_seconds={
             f"{tp.topic}[{tp.partition}]": seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.retrying import retried
 from pushcast.stream.tracker import Bounds, Record, Tracker
 from pushcast.wire.headers import is_probe
-from pushcast.wire.newer import INTERNAL, NewerSchema, newer_at, newer_schema
+from pushcast.wire.newer import EARLIER, INTERNAL, NewerSchema, newer_at, newer_schema
+from pushcast.wire.schemas import FRAME_BYTES
 
 if TYPE_CHECKING:
     from pushcast.stream.stage import BatchStage
@@ -36,7 +37,9 @@ class Partition:
         bounds: Bounds,
         max_batch_records: int,
         on_resume: Callable[[], None],
+        earlier: Counter[str] | None = None,
     ) -> None:
+        """`earlier`: counts, by topic, records in a schema of an earlier release."""
         self.tp = tp
         self.stage = stage
         self.committed = committed
@@ -51,6 +54,7 @@ class Partition:
         self.last_timestamp_ms: int | None = None  # Kafka timestamp of the last record that was fed
         self.waits_for: str | None = None  # a record that only a later release can read
         self._internal = tp.topic in INTERNAL
+        self._earlier: Counter[str] = Counter() if earlier is None else earlier
         self._newer_at: int | None = None  # offset of the first such record that was fed
         self._closed = False
         self._empty_waiters: list[asyncio.Future[None]] = []
@@ -73,7 +77,9 @@ class Partition:
         """Nearly always one part: a record that only a later release can read begins another."""
         if self._internal and self._newer_at is None:
             for index, record in enumerate(records):
-                if newer_schema(record.value) is not None:
+                if record.value is not None and record.value[:FRAME_BYTES] in EARLIER:
+                    self._earlier[self.tp.topic] += 1
+                elif newer_schema(record.value) is not None:
                     self._newer_at = record.offset
                     return [records[:index], records[index:]] if index else [records]
         return [records]

@@ -7,14 +7,18 @@ readers. It is waited for: a dead letter would cost the pushes in it. On an inta
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform, Reason
 from pushcast.wire import topics
-from pushcast.wire.schemas import FRAME_BYTES, SINGLE_OBJECT_MARKER, released
+from pushcast.wire.schemas import FRAME_BYTES, NAMES, SINGLE_OBJECT_MARKER, avro_type, released, written_type
 
 _KNOWN: Final = frozenset(SINGLE_OBJECT_MARKER + fingerprint for fingerprint in released())
+#: What this release writes. A batch that says nothing beyond its plain schema is written in that one for good.
+_CURRENT: Final = frozenset(avro_type(name).frame for name in NAMES) | {written_type("send_batch", 1).frame}
+#: Frames that an earlier release wrote, or this one with `schemas.write: 1`.
+EARLIER: Final = _KNOWN - _CURRENT
 #: Topics that only Pushcast writes, in Avro.
 INTERNAL: Final = frozenset(
     {
@@ -48,12 +52,27 @@ def newer_at(place: str, fingerprint: str) -> NewerSchema:
     )
 
 
-def newer_row(rows: Iterable[tuple[bytes, bytes]]) -> NewerSchema | None:
-    """Of a user's rows in the devices topic: the first that this release cannot read. Its key is not said."""
-    for _, value in rows:
-        if value[:FRAME_BYTES] not in _KNOWN and (fingerprint := newer_schema(value)) is not None:
-            return newer_at(f"a row of {topics.DEVICE}", fingerprint)
-    return None
+class Looked(NamedTuple):
+    """What rows of the devices topic were written by. `waits`: the first user with a row that this release cannot read,
+    by place, and what is said of it; its key is not said."""
+
+    earlier: int  # rows in a schema of an earlier release
+    waits: tuple[int, NewerSchema] | None = None
+
+
+def look(users: Iterable[Iterable[tuple[bytes, bytes]]]) -> Looked:
+    """At the rows of some users. About 60 ns a row."""
+    earlier = 0
+    for place, rows in enumerate(users):
+        for _, value in rows:
+            frame = value[:FRAME_BYTES]
+            if frame in _CURRENT:
+                continue
+            if frame in EARLIER:
+                earlier += 1
+            elif (fingerprint := newer_schema(value)) is not None:
+                return Looked(earlier, (place, newer_at(f"a row of {topics.DEVICE}", fingerprint)))
+    return Looked(earlier)
 
 
 def waited_for(error: InvalidInput, place: str) -> None:

@@ -26,6 +26,7 @@ MADE_SECONDS = 30.0
 #: Of what is written after the topic is there again.
 DELIVERED_SECONDS = 60.0
 UNREAD_SECONDS = 1.0
+NOTICED_SECONDS = 30.0
 
 
 def story(rig: Rig) -> None:
@@ -64,7 +65,7 @@ def _send(rig: Rig, topic: str) -> None:
     assert load is not None
     senders = roles(rig, "sender")
     for name in senders:
-        rig.crew.freeze(name)
+        rig.strike(name, rig.crew.freeze)
     rig.wait(UNREAD_SECONDS)
     load.pause()
     rig.require(rig.until(lambda: load.idle, IDLE_SECONDS), "Kafka did not take all events")
@@ -72,6 +73,11 @@ def _send(rig: Rig, topic: str) -> None:
     _make_anew(rig, topic)
     for name in senders:
         rig.crew.thaw(name)
+    # A sender that notices ends as one that is killed: nothing is written before it has, so nothing more is in flight.
+    noticed = rig.until(lambda: any(name.startswith("sender") for name in rig.crew.deaths), NOTICED_SECONDS)
+    rig.require(noticed, f"no sender noticed that {topic} was made anew")
+    rig.wait(UNREAD_SECONDS)  # each of its partitions may end it once more
+    rig.crew.await_ready(*senders)
     _goes_on(rig, topic)
 
 

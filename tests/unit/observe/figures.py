@@ -26,5 +26,6 @@ class Group:
     partitions: list[Partition] = field(default_factory=list)
     last_heartbeat_at: float = 0.0
     problems: list[str] = field(default_factory=list)
+    earlier: dict[str, int] = field(default_factory=dict)
     jumped: dict[str, int] = field(default_factory=dict)
     held_seconds: dict[str, float] = field(default_factory=dict)

@@ -13,8 +13,10 @@ from pushcast.model.ids import device_row_key, partition_of
 from pushcast.stream.batch import TP
 from pushcast.stream.errors import OutboxFailed
 from pushcast.wire import topics
+from pushcast.wire.devices import decode_row
 from pushcast.wire.headers import EPOCH, FORWARDED, ORIGIN, Headers, origin
 from pushcast.wire.newer import NewerSchema
+from pushcast.wire.row_writer import RowWriter
 from twins.kafka import TwinOutbox, settled
 from twins.plan import PARTITIONS, TOPIC, PlanHarness, note, users_of
 
@@ -517,3 +519,16 @@ async def test_a_partition_goes_although_such_a_user_waits_for_the_second_look()
     newer_row(harness, ANN)
     await asyncio.wait_for(harness.stage.revoking({harness.tp}), 5)
     assert (harness.outbox.log, harness.committable) == ([], 0)
+
+
+async def test_rows_of_the_release_before_are_planned_and_counted() -> None:
+    """Rulings I.36 and I.39."""
+    harness = PlanHarness()
+    harness.device(ANN)
+    key = device_row_key(ANN, "news", "d")
+    row = decode_row(harness.table.rows[harness.partition][key])
+    harness.table.rows[harness.partition][key] = RowWriter(1).encode(row)
+    await harness.feed((ANN, note(1)), (BOB, note(2)))
+    await harness.acknowledge()
+    assert [target[1] for target in harness.targets()] == ["n-1"]
+    assert harness.counters["earlier_rows", "pushcast-plan-normal|push.device.v1"] == 1

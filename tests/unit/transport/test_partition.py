@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -17,7 +18,7 @@ from pushcast.transport import partition as module
 from pushcast.transport.partition import Partition
 from pushcast.wire import topics
 from pushcast.wire.newer import NewerSchema
-from pushcast.wire.schemas import SINGLE_OBJECT_MARKER
+from pushcast.wire.schemas import SINGLE_OBJECT_MARKER, avro_type, written_type
 from unit.kafka.records import record
 
 
@@ -296,3 +297,12 @@ async def test_what_a_stage_waits_for_is_told_until_it_is_over(caplog: pytest.Lo
     assert [each.getMessage() for each in caplog.records if "waits" in each.getMessage()] == [
         f"batch {SEND}[3]@0 waits: a row"
     ], "said once"
+
+
+async def test_records_of_an_earlier_release_are_counted_by_topic() -> None:
+    earlier: Counter[str] = Counter()
+    old, new = written_type("receipt", 1).frame, avro_type("receipt").frame
+    for topic in (topics.PARKED, topics.notification(Lane.URGENT)):
+        partition = Partition(TP(topic, 3), Recorder(), Committed(None, ""), 0, OPEN, 100, lambda: None, earlier)
+        partition.feed([record(0, old), record(1, new), record(2, old), record(3, None), record(4, b"junk")])
+    assert earlier == {topics.PARKED: 2}

@@ -8,8 +8,8 @@ from pushcast.kafka.topics import load_topology
 from pushcast.kafka.topics.model import AGENT_ROLES
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
-from pushcast.wire.newer import INTERNAL, NewerSchema, newer_row, newer_schema, waited_for
-from pushcast.wire.schemas import NAMES, SINGLE_OBJECT_MARKER, avro_type, released
+from pushcast.wire.newer import EARLIER, INTERNAL, Looked, NewerSchema, look, newer_schema, waited_for
+from pushcast.wire.schemas import NAMES, SINGLE_OBJECT_MARKER, avro_type, released, written_type
 
 NEWER = SINGLE_OBJECT_MARKER + b"tomorrow" + b"body"
 #: Its values carry no schema of ours in a frame: JSON, or keys that say it all.
@@ -44,12 +44,26 @@ def test_a_fingerprint_that_is_not_in_the_lock_is_named() -> None:
     assert newer_schema(NEWER) == b"tomorrow".hex()
 
 
-def test_a_users_rows_name_the_first_that_is_not_readable_without_its_key() -> None:
-    row = avro_type("device_row").frame
-    waits = newer_row([(b"user-1\0news\0d-1", row), (b"user-1\0news\0d-2", NEWER)])
-    assert b"tomorrow".hex() in str(waits)
-    assert "user-1" not in str(waits)
-    assert newer_row([(b"k", row), (b"k", avro_type("user_row").frame), (b"k", b"junk")]) is None
+def test_rows_name_the_first_user_that_is_not_readable_and_count_those_of_earlier_releases() -> None:
+    """Rulings I.39: how many rows of the release before are still read can be seen."""
+    row, before, user = avro_type("device_row").frame, written_type("device_row", 1).frame, avro_type("user_row").frame
+    key = b"user-1\0news\0d"
+    looked = look(
+        [[(key, row), (key, before)], [(key, user), (key, b"junk")], [(key, before), (key, NEWER)], [(key, row)]]
+    )
+    assert looked.waits is not None
+    assert (looked.earlier, looked.waits[0]) == (2, 2)
+    assert b"tomorrow".hex() in str(looked.waits[1])
+    assert "user-1" not in str(looked.waits[1])
+    assert look([[(key, row)], []]) == Looked(0)
+
+
+def test_what_this_release_writes_is_not_counted_as_earlier() -> None:
+    """A batch in the plain schema is written for good, whatever `schemas.write` is."""
+    assert avro_type("receipt").frame not in EARLIER
+    assert written_type("send_batch", 1).frame not in EARLIER
+    for name in ("receipt", "planned", "ticket_batch", "device_row"):
+        assert written_type(name, 1).frame in EARLIER
 
 
 def test_only_an_unknown_schema_is_waited_for() -> None:

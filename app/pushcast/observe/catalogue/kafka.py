@@ -43,6 +43,14 @@ METRICS: Final = (
         "Any growth is lost work: the group lags by more than the topic keeps. The log names partition and offsets.",
     ),
     Metric(
+        N.EARLIER_SCHEMAS,
+        "counter",
+        "records",
+        (L.GROUP, L.TOPIC),
+        "Records, and rows of the devices table as PLAN reads them, in a schema that an earlier release wrote.",
+        "At rest after an upgrade: nothing of the release before is read any more. Rows go as devices register again.",
+    ),
+    Metric(
         N.OLDEST_UNFINISHED,
         "gauge",
         "seconds",

@@ -42,6 +42,7 @@ class MetricName(StrEnum):
     LAG = "pushcast_lag_records"
     TRANSACTION_WAIT = "pushcast_transaction_wait_seconds"
     LOG_JUMPED = "pushcast_log_jumped_records_total"
+    EARLIER_SCHEMAS = "pushcast_earlier_schema_records_total"
     OLDEST_UNFINISHED = "pushcast_oldest_unfinished_seconds"
     UNFINISHED_RECORDS = "pushcast_unfinished_records"
     UNFINISHED_BYTES = "pushcast_unfinished_bytes"
