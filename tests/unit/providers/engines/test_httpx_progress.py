@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
+import pytest
+
+from pushcast.providers.engines import httpx_progress
 from pushcast.providers.engines.httpx_progress import Progress
 
 LEFT = "http11.send_request_body.complete"
@@ -45,3 +49,19 @@ async def test_without_an_answer_it_says_whether_a_byte_may_have_left() -> None:
     await progress.trace(LEFT, {})
     assert not await in_time(progress, asyncio.create_task(silence()), 0.01)
     assert progress.begun
+
+
+async def test_a_process_without_cpu_reads_on_before_it_calls_an_answer_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(httpx_progress, "_READ_SECONDS", 0.02)
+    progress = Progress()
+
+    async def answered() -> str:
+        await progress.trace(LEFT, {})
+        for _ in range(30):  # each turn of the loop comes late
+            await asyncio.sleep(0)
+            time.sleep(0.03)
+        return "answer"
+
+    assert await in_time(progress, asyncio.create_task(answered()), 0.01)
