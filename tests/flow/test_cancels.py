@@ -48,7 +48,7 @@ async def test_a_partition_is_known_whole_when_it_is_taken_over_and_followed_fro
     topic = create_topic(kafka, unique("cancel"), PARTITIONS, message_timestamp_type="LogAppendTime")
     produce(kafka, topic, [(0, b"a", CANCEL), (0, b"b", b"junk"), (1, b"c", CANCEL), (2, b"d", CANCEL)])
     tail, failures = tail_of(kafka, topic)
-    state, heard = tail.state, list[tuple[int, frozenset[str]]]()
+    state, heard = tail.state, list[tuple[int | None, frozenset[str]]]()
     state.subscribe(lambda partition, users: heard.append((partition, users)))
     await tail.follow([0, 1])
     assert [cancelled(state, 0, "a"), cancelled(state, 1, "c"), cancelled(state, 2, "d")] == [True, True, False]

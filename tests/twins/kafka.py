@@ -67,7 +67,12 @@ class TwinBarrier:
 
     async def wait(self) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.on_acked(lambda: done.set_result(None), done.set_exception)
+
+        def acked() -> None:
+            if not done.cancelled():  # whoever waited is gone
+                done.set_result(None)
+
+        self.on_acked(acked, done.set_exception)
         await done
 
     def on_acked(self, callback: Callable[[], None], on_refused: Callable[[RecordRefused], None] | None = None) -> None:
@@ -169,6 +174,9 @@ class TwinTable:
     rows: dict[int, dict[bytes, bytes]] = field(default_factory=lambda: defaultdict(dict))
     failures: list[Exception] = field(default_factory=list)  # raised by the next scans
     scans: int = 0
+
+    def held(self, partition: int) -> bool:
+        return True
 
     def multi_scan(self, partition: int, prefixes: Iterable[bytes]) -> list[list[tuple[bytes, bytes]]]:
         self.scans += 1

@@ -214,7 +214,7 @@ class PartitionAccounts:
             if not self._is_judgeable(key, intakes.get(key.lane, EVERYTHING)):
                 totals.not_judgeable += 1
                 continue
-            totals.notifications += 1
+            totals.notifications += key.source != Source.DUE  # what was held was counted as it came
             totals.planned += account.planned or 0
             totals.outcomes.update(end.outcome for end in account.ended.values())
             if account.open and key not in places and account.went_with_its_topic(key.lane, begun):

@@ -12,7 +12,20 @@ import typer
 from pushcast import __version__
 from pushcast.model.errors import ConfigurationError, PushcastError
 
-GROUPS = ("kafka", "topology", "schemas", "config", "device", "channel", "dlq", "seal", "key", "report", "bench")
+GROUPS = (
+    "kafka",
+    "topology",
+    "schemas",
+    "config",
+    "device",
+    "channel",
+    "dlq",
+    "schedule",
+    "seal",
+    "key",
+    "report",
+    "bench",
+)
 _KAFKA_ERRORS = (
     ("confluent_kafka", "KafkaException"),
     ("aiokafka.errors", "KafkaError"),

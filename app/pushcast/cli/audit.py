@@ -32,24 +32,31 @@ def audit(
     since: Annotated[str | None, typer.Option(help="Only notifications since then: 10m, 2h, 1d or RFC 3339.")] = None,
     output: OutputOption = Output.text,
 ) -> None:
-    """Compare what was planned with the receipts. Exit 1 when anything is unaccounted.
+    """Compare what was planned with the receipts. Exit 1 when anything is unaccounted, or a timer is lost.
 
     Events that became dead letters are counted apart: nothing was planned for them.
     """
     from pushcast.audit.reader import Books
+    from pushcast.audit.timers import timer_totals
 
     settings = connect_by_user()
     start = None if since is None else since_ms(since, time.time())
     with Books(settings) as books:
         totals = books.reckon(start, lambda partition: say(f"partition {partition} of {settings.kafka.partitions}"))
         books.name_members(totals.unbalanced)
-    result = totals.to_dict()
+    waiting = timer_totals(settings, round(time.time() * 1000))
+    result = totals.to_dict() | {"timers": waiting.to_dict()}
     if output is Output.json:
         print_json(result)
     else:
         for key, value in result.items():
-            if key not in {"unbalanced", "dead_letters_by_reason"}:
+            if key not in {"unbalanced", "dead_letters_by_reason", "timers"}:
                 typer.echo(f"{key:20} {value}")
+        for key, value in waiting.to_dict().items():
+            if key != "unbalanced":
+                typer.echo(f"{f'timers {key}':20} {value}")
+        for problem in waiting.unbalanced:
+            typer.echo(f"  {problem}")
         for row in result["dead_letters_by_reason"]:
             typer.echo(f"  {row['topic']}: {counted(row['letters'], 'letter')}, {row['reason']}")
         for row in totals.unbalanced:
@@ -57,7 +64,7 @@ def audit(
                 f"  {row['lane']}/{row['source']}/{row['partition']}@{row['offset']} {row['notification']}: "
                 f"planned {row['planned']}, ended {row['terminal']} ({_place(row)})"
             )
-    if not totals.balanced:
+    if not (totals.balanced and waiting.balanced):
         raise typer.Exit(1)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import socket
 import time
 from typing import Annotated
 
@@ -9,8 +11,10 @@ import orjson
 import typer
 
 from pushcast.cli.output import Output, OutputOption, print_json
-from pushcast.cli.session import connect_by_user
+from pushcast.cli.session import connect, connect_by_user
+from pushcast.wire import topics
 from pushcast.wire.cancels import CancelDecoder
+from pushcast.wire.control import CampaignCancel, Kind, Name, encode, parse_key
 
 
 def cancel(
@@ -18,24 +22,56 @@ def cancel(
     user: Annotated[str | None, typer.Option(help="User id.")] = None,
     app: Annotated[str | None, typer.Option(help="App of the thread.")] = None,
     thread: Annotated[str | None, typer.Option(help="Everything of this thread created until now.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why, for whoever looks at it later.")] = None,
+    campaign: Annotated[str | None, typer.Option(help="Everything of this campaign, of all users.")] = None,
+    end: Annotated[bool, typer.Option("--end", help="What comes of the campaign from now on leaves again.")] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Also take back what has arrived (not acted on yet).")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why, for whoever looks at it later.")] = "",
     output: OutputOption = Output.text,
 ) -> None:
-    """Cancel notifications of a user. What has not left ends as `cancelled`; what is at a provider ends as it says.
+    """Cancel notifications of a user, or a campaign. What has not left ends as `cancelled`; what is at a provider ends
+    as it says.
 
-    An id that is not known yet is cancelled, too: it may still come. The cancel holds for 7 days.
+    An id that is not known yet is cancelled, too: it may still come. The cancel of ids and threads holds for 7 days,
+    that of a campaign until --end.
     """
-    from pushcast.kafka.intake import IntakeProducer
-    from pushcast.wire import topics
+    if campaign is not None:
+        if ids or user or app or thread:
+            raise typer.BadParameter("--campaign stands alone")
+        _campaign(campaign, output, end=end, remove=remove, comment=reason)
+    elif user is None or not (ids or thread) or end:
+        raise typer.BadParameter("give --user, and IDs or --thread with --app; or --campaign")
+    else:
+        _of_user(user, ids or [], app, thread, reason, output, remove=remove)
 
-    if user is None or not (ids or thread):
-        raise typer.BadParameter("give --user, and IDs or --thread with --app")
-    event = {"ids": ids or [], "app": app, "thread": thread, "reason": reason}
+
+def _of_user(
+    user: str, ids: list[str], app: str | None, thread: str | None, reason: str, output: Output, *, remove: bool
+) -> None:
+    from pushcast.kafka.intake import IntakeProducer
+
+    event = {"ids": ids, "app": app, "thread": thread, "reason": reason, "remove": remove}
     value = orjson.dumps({name: given for name, given in event.items() if given})
     CancelDecoder().decode(user, value, round(time.time() * 1000))
     with IntakeProducer(connect_by_user()) as producer:
         producer.put(topics.CANCEL, user, value)
     if output is Output.json:
-        print_json({"user": user, "ids": ids or [], "app": app, "thread": thread})
+        print_json({"user": user, "ids": ids, "app": app, "thread": thread, "remove": remove})
     else:
-        typer.echo(f"cancelled for {user}: {', '.join(ids or [])}{f' thread {thread}' if thread else ''}".rstrip())
+        what = [*ids, *([f"thread {thread}"] if thread else [])]
+        typer.echo(f"cancelled for {user}: {', '.join(what)}")
+
+
+def _campaign(campaign: str, output: Output, *, end: bool, remove: bool, comment: str) -> None:
+    from pushcast.kafka.switchboard import write_record
+
+    subject = Name(Kind.CANCEL, campaign)
+    parse_key(subject.key())
+    by = f"{getpass.getuser()}@{socket.gethostname()}"[:500]
+    entry = None if end else encode(CampaignCancel(remove=remove, by=by, comment=comment[:500]))
+    write_record(connect(), topics.CONTROL, subject.key(), entry)
+    if output is Output.json:
+        print_json({"campaign": campaign, "cancelled": not end, "remove": remove})
+    else:
+        typer.echo(f"campaign {campaign} {'leaves again' if end else 'is cancelled'}")

@@ -105,6 +105,9 @@ def _show(console: Console, result: dict[str, Any]) -> None:
     accounts.add_column("count", justify="right")
     for name in _ACCOUNTS:
         accounts.add_row(name, f"{result[name]:,}")
+    timers = result["timers"]
+    accounts.add_row("scheduled, sent in time", f"{timers['released']:,}")
+    accounts.add_row("scheduled, then cancelled", f"{timers['closed_early']:,}")
     for fault in result.get("faults", ()):
         parts = [f"{name.replace('_', ' ')} {count:,}" for name, count in fault.items() if name != "role"]
         accounts.add_row(f"killed: {fault['role']}", ", ".join(parts))

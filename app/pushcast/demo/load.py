@@ -16,6 +16,9 @@ STRANGER_SHARE = 0.01
 CHAT_SHARE, URGENT_SHARE = 0.4, 0.1  # the rest goes to an app's many users at once
 URGENT_EVENTS = 1_000  # at most: they are a trickle beside the flood, and shall not outlast it by minutes
 CAMPAIGN_USERS = 5_000
+#: One chat in so many is scheduled, and one in four of these is called off again.
+SCHEDULED_EACH, CANCELLED_EACH = 100, 400
+SCHEDULED_SECONDS = 5.0
 WORDS = ("goal", "rain", "train", "vote", "storm", "match", "draw", "lead", "final", "start")
 
 
@@ -36,6 +39,8 @@ class Note:
     lane: str
     content: int  # number of the content: equal numbers have equal bodies
     event: dict[str, Any]
+    due_in_seconds: float = 0.0
+    cancelled: bool = False  # as soon as it is written
 
 
 def user_count(devices: int) -> int:
@@ -128,6 +133,8 @@ def make_flood(count: int, devices: list[DeviceOf], seed: int) -> Iterator[Note]
                 "body": f"{rng.choice(WORDS)} {rng.choice(WORDS)}? ({content})",
                 "options": {"thread_id": f"thread-{rng.randrange(500)}"},
             },
+            SCHEDULED_SECONDS if number % SCHEDULED_EACH == 0 else 0.0,
+            number % CANCELLED_EACH == 0,
         )
     sent = 0
     while sent < alerts:
@@ -166,5 +173,7 @@ class Expected:
 
     def of(self, note: Note) -> int:
         """For one event."""
+        if note.cancelled:
+            return 0
         app = note.event.get("app")
         return self._of_user[note.user] if app is None else self._of_app[note.user, app]

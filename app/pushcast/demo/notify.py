@@ -31,10 +31,17 @@ class Writer:
     def write(self, note: Note) -> None:
         """Blocks while the producer's queue is full."""
         at_ms = self._times.setdefault(note.content, time.time_ns() // 1_000_000)
+        due_ms = at_ms + round(note.due_in_seconds * 1000)
         # The simulators reckon arrivals from this time, by this group.
-        data = {"content": str(note.content), "pushcast_at_ms": str(at_ms), "pushcast_group": note.lane}
-        value = orjson.dumps({**note.event, "data": data})
+        data = {"content": str(note.content), "pushcast_at_ms": str(due_ms), "pushcast_group": note.lane}
+        event = {**note.event, "data": data}
+        if note.due_in_seconds:
+            event["deliver_at"] = due_ms
+        value = orjson.dumps(event)
         produce(self.producer, topics.notification(Lane(note.lane)), note.user, value, self._partitions, at_ms)
+        if note.cancelled:
+            cancel = orjson.dumps({"ids": [note.event["id"]]})
+            produce(self.producer, topics.CANCEL, note.user, cancel, self._partitions, at_ms)
 
 
 def flood(settings: Settings, notes: Iterable[Note], count: int, progress: Progress) -> None:

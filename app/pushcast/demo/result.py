@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pushcast.audit.reckoning import Totals
+from pushcast.audit.timer_ledger import TimerTotals
 from pushcast.simulators.latency import LatencyHistogram
 
 
@@ -36,9 +37,10 @@ def result_of(
     engines: dict[str, str],
     produced_from_ms: int,
     duplicates_bound: int = 0,
+    timers: TimerTotals = TimerTotals(),  # noqa: B008 - nobody changes it
 ) -> dict[str, Any]:
     """Contract 'demo'. `balanced` also demands that the simulators counted what the receipts say, and no copy more
-    than `duplicates_bound`, which is 0 unless a sender was killed."""
+    than `duplicates_bound`, which is 0 unless a sender was killed; and that every timer was released once."""
     seconds = max(0.001, (tally.last_ended_ms - produced_from_ms) / 1000)
     accounts = totals.to_dict()
     duplicates = sum(int(stats["duplicates"]) for stats in simulators.values())
@@ -46,6 +48,7 @@ def result_of(
     complete = all(stats["copies_complete"] for stats in simulators.values())
     true = accepted_there - duplicates == accounts["accepted"]
     balanced = totals.balanced and duplicates <= duplicates_bound and complete and true
+    balanced = balanced and timers.balanced and not timers.waiting
     pushes = sum(sum(counter.values()) for counter in tally.per_platform.values())
     return {
         **accounts,
@@ -57,6 +60,7 @@ def result_of(
         "seconds": round(seconds, 3),
         "pushes_per_second": round(pushes / seconds),
         "latency_ms": worst_latency(simulators),
+        "timers": timers.to_dict(),
         "per_lane": per_lane(simulators),
         "per_platform": {
             platform: {

@@ -8,6 +8,8 @@ from typing import Any
 
 from pushcast.audit.reader import Books, planner_group
 from pushcast.audit.reckoning import Totals
+from pushcast.audit.timer_ledger import TimerTotals
+from pushcast.audit.timers import timer_totals
 from pushcast.demo.load import DeviceOf, Expected, make_devices, make_flood, make_notes, make_trickle, urgent_count
 from pushcast.demo.notify import Trickle, flood
 from pushcast.demo.produce import Progress, register, subscribe
@@ -63,6 +65,7 @@ def run(world: World, plan: Plan, progress: Progress) -> dict[str, Any]:
         engines=_engines(world),
         produced_from_ms=produced_from_ms,
         duplicates_bound=struck.get("duplicates_bound", 0),
+        timers=_timers(world),
     )
     return {**result, **struck, "transient_errors": world.transient_errors()}
 
@@ -77,7 +80,8 @@ def _drain(world: World, books: Books, progress: Progress, trickle: Trickle, pus
     """Waits until every lane's planner and every sender has finished what there is."""
     deadline = time.monotonic() + DRAIN_SECONDS
     retries = [(groups.SETTLE, topics.retry(delay)) for delay in topics.RETRY_DELAY_SECONDS]
-    others = [(planner_group(lane), topics.notification(lane)) for lane in Lane]
+    others = [(planner_group(lane), topic(lane)) for lane in Lane for topic in (topics.notification, topics.due)]
+    others += [(groups.KEEP, topic) for topic in (*map(topics.keep, Lane), topics.CANCEL)]
     others += [
         (f"pushcast-send-{platform}-{lane}", topics.send(platform, lane))
         for platform in world.platforms()
@@ -92,12 +96,16 @@ def _drain(world: World, books: Books, progress: Progress, trickle: Trickle, pus
         waiting = sum(books.lag(group, topic).records for group, topic in retries)
         left = sum(books.lag(group, topic).records for group, topic in others)
         progress(f"pushes at the providers ({awaited(writing, left, waiting)})", min(arrived, pushes), pushes)
-        if not writing and not left and not waiting:
+        if not writing and not left and not waiting and not _timers(world).waiting:
             trickle.finish()
             return
         if time.monotonic() > deadline:
             raise PushcastError(f"{left + waiting} records still unfinished after {DRAIN_SECONDS:.0f} s")
         time.sleep(POLL_SECONDS)
+
+
+def _timers(world: World) -> TimerTotals:
+    return timer_totals(world.settings, round(time.time() * 1000))
 
 
 def awaited(writing: bool, left: int, waiting: int) -> str:

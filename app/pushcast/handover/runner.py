@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -21,6 +21,7 @@ from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP, Committed
 from pushcast.wire import headers as h
+from pushcast.wire import row_fences
 from pushcast.wire.newer import waited_for
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 #: (source record, item) pairs of one output record, by its headers and value.
 Items = Callable[[h.Headers, bytes], Iterable[tuple[Place, bytes]]]
+_UNKEYED: Mapping[bytes | None, bytes | None] = {None: None}
 #: Makes the state of a partition; called as `Takeover` is.
 Make = Callable[..., Takeover]
 #: Source records that one planned record closes.
@@ -74,11 +76,12 @@ class Handover:
         clock: Clock,
         sources: Mapping[str, str] | None = None,
         make: Make | None = None,
+        tables: Set[str] = frozenset(),
     ) -> None:
         """`outputs`: topics and how to read what is there; `planned` is not among them when `offsets` reads it. The
         partition of every output is the source's. `sources`: for a stage of several source topics, what each is called
         in the origin: origins of two sources must differ, because offsets do not. `make`: makes the state of a
-        partition."""
+        partition. `tables`: compacted ones among the outputs, where a fence has a key."""
         self.stage = stage
         self.counters: Counter[str] = Counter()  # claims, tail_records, tail_void
         self._items = dict(outputs)
@@ -86,6 +89,7 @@ class Handover:
         self._closed = closed
         self._topics = tuple(outputs) if planned is None or planned in outputs else (*outputs, planned)
         self._make = make or Takeover
+        self._tables = tables
         self._sources = dict(sources or {})
         self._outbox = outbox
         self._reader = reader
@@ -160,7 +164,9 @@ class Handover:
             for tp, takeover in taken.items():
                 headers = [*self.origin(tp), (h.FENCE, b"1")]
                 for topic in takeover.fence_rounds[number]:
-                    self._outbox.put(barrier, topic, tp.partition, None, None, headers)
+                    keyed = row_fences.records(takeover.origin, takeover.epoch) if topic in self._tables else _UNKEYED
+                    for key, value in keyed.items():
+                        self._outbox.put(barrier, topic, tp.partition, value, key, headers)
             await barrier.wait()
             for tp, takeover in taken.items():
                 for topic in takeover.fence_rounds[number]:

@@ -1,86 +1,275 @@
-"""Glue of KEEP. So far it is the edge of the cancels: every record is checked once, by whoever owns its partition.
+"""Glue of KEEP: what planners hold back comes in, waits in a table, and goes back to them when it is due.
 
-Planners, senders and settlers follow the topic themselves, without a group, and leave out what is malformed; that they
-need nobody in between is what makes a cancel quick.
+The table is a compacted topic that KEEP alone writes. Whatever becomes of a timer, it closes in one way: by a due
+record, after which its row is closed. Cancels are checked here for all stages, which follow them without a group; a
+timer that is called off is due at once.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from functools import partial
 
+from pushcast.handover import standing
+from pushcast.handover.fences import Fences, author_of
+from pushcast.keep import rules
+from pushcast.keep.exact import STAGE, KeepHandover
+from pushcast.keep.release import Release
+from pushcast.keep.rows import Rows
+from pushcast.keep.tenure import KeepTenure
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Lane
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.callbacks import guarded
+from pushcast.stream.cancelling import Cancels, NothingCancelled
 from pushcast.stream.edge import Edge, Misplaced, check_place, counting
 from pushcast.stream.flood import FloodGuard
-from pushcast.stream.ports import Fatal, Outbox
+from pushcast.stream.overlay import InFlight, Overlay
+from pushcast.stream.ports import Barrier, CallLater, Fatal, Outbox
 from pushcast.stream.stage import Stage
-from pushcast.stream.tenure import Passing, Tenures
+from pushcast.stream.table import AppliedRecord, Table, require_held
+from pushcast.stream.tenure import Tenures
+from pushcast.wire import topics
+from pushcast.wire.cancel_state import CancelRecord
 from pushcast.wire.cancels import CancelDecoder
+from pushcast.wire.headers import TRACEPARENT, first
+from pushcast.wire.held import held_of
 from pushcast.wire.keys import user_of
 from pushcast.wire.schemas import SchemaSource
+from pushcast.wire.timers import Timer, timer_key
+
+#: Source records handled without giving way to the event loop.
+CHUNK_RECORDS = 500
+_LANES = {topics.keep(lane): lane for lane in Lane}
 
 
 class KeepStage(Stage):
-    """Admits cancels; a malformed one becomes a dead letter, a misplaced one is moved to its partition once."""
+    """Decides from the table and from what is in flight; the only writer of timers. It belongs to the event loop.
+
+    A record is done when its own rows and all rows before it in its partition are acknowledged. Handling one again
+    changes nothing: its timer is there, waiting or released.
+    """
 
     def __init__(
         self,
+        table: Table,
         outbox: Outbox,
         clock: Clock,
+        exact: KeepHandover,
         *,
         partitions: int,
-        counters: Counter[tuple[str, str]],
+        counters: MutableMapping[tuple[str, str], int],
         fatal: Fatal,
         schemas: SchemaSource | None = None,
         flood: FloodGuard | None = None,
+        cancels: Cancels | None = None,
+        call_later: CallLater | None = None,
     ) -> None:
+        self._table = table
         self._outbox = outbox
         self._clock = clock
+        self._exact = exact
         self._partitions = partitions
-        self._count = counting(counters)
         self._schemas = schemas
+        self._count = counting(counters)
+        self._cancels: Cancels = cancels or NothingCancelled()
         self._decode = CancelDecoder(schemas).decode
-        self._guarded = guarded("keep: an acknowledgement failed", fatal)
-        self._held = Tenures(lambda tp, committed: Passing())
-        self._edge = Edge("keep", outbox, self._count, flood)
+        self._edge = Edge(STAGE, outbox, self._count, flood)
+        self._in_flight = InFlight()
+        self._rows = Rows(table, outbox)
+        self._fences: dict[TP, Fences] = {}  # of the keep topics: planners fence each other off there
+        self.release = Release(
+            self._rows,
+            table,
+            exact,
+            outbox,
+            clock,
+            self._count,
+            room=self._room,
+            guarded=guarded("keep: an acknowledgement failed", fatal),
+            fatal=fatal,
+            call_later=call_later,
+        )
+        self._tenures = Tenures(self._new_tenure)
+        table.on_applied(self._applied)
+        table.on_void(self._found_void)
+
+    # partitions come and go
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
-        """Nothing is known of a partition that is not in its topic."""
-        self._held.begin(committed)
+        """Fences the predecessors off and closes the rows of what they released; nothing is released before.
+
+        Raises TimeoutError, and is called again, while this process has no table for one of the partitions.
+        """
+        mine = _of_table(committed)
+        require_held(self._table, (tp.partition for tp in mine))
+        self._let_go(mine)
+        await self._cancels.follow(tp.partition for tp in mine)
+        await self._exact.take_over(
+            self.work, {tp: at for tp, at in committed.items() if tp.topic == topics.keep(Lane.URGENT)}
+        )
+        for tp, at in committed.items():
+            if tp.topic in _LANES:
+                self._fences[tp] = Fences(standing.decode(at.metadata).origins)
+        self._tenures.begin(dict.fromkeys(mine, Committed(None, "")))
+        await self._recover(mine)
+        for tp in mine:
+            self._exact.firings(tp.partition).recovered()
+            self._tenures.of(tp).runner.wake()
+
+    async def _recover(self, mine: Iterable[TP]) -> None:
+        """Closes the rows of timers that predecessors released without living to close them."""
+        await self._room()
+        barrier, now_ms = self._outbox.barrier(), self._clock.now_ms()
+        for tp in mine:
+            tenure = self._tenures.of(tp)
+            for name in self._exact.released(tp.partition):
+                lane, offset, key = name.split("|", 2)
+                timer = self._rows.get(tenure, key.encode())
+                if timer is not None and timer.waits and timer.name == f"{lane}|{offset}":
+                    self._rows.put(tenure, barrier, key.encode(), rules.released(timer, now_ms))
+                    self._count("void_timers", "completed", 1)
+        await barrier.wait()
+
+    async def revoking(self, partitions: set[TP]) -> None:
+        """Releases nothing more, and waits until Kafka has what was written."""
+        mine = _of_table(partitions)
+        self._tenures.close(mine)
+        try:
+            await super().revoking(partitions)
+            await self._tenures.settled(mine)
+        finally:
+            self._let_go(mine)
+
+    def commit_metadata(self, tp: TP, offset: int) -> str:
+        """On the urgent keep topic the claim and where releases are found; on all of them planners' fences."""
+        fences = self._fences.get(tp)
+        origins = {} if fences is None else fences.below(offset)
+        if tp.topic == topics.keep(Lane.URGENT):
+            return self._exact.metadata(tp, offset, origins)
+        return standing.encode(standing.Standing(origins=origins))
+
+    async def refresh(self) -> None:
+        """Output positions of partitions where nothing happens."""
+        await self._exact.refresh(self.work)
+
+    def _let_go(self, mine: Iterable[TP]) -> None:
+        for tp in mine:
+            if (tenure := self._tenures.get(tp)) is not None:
+                tenure.overlay.drop()
+        self._tenures.forget(mine)
+
+    def _new_tenure(self, tp: TP, _: Committed) -> KeepTenure:
+        origin = self._exact.origin(tp.partition)
+        return KeepTenure(tp.partition, origin, Overlay[Timer](self._in_flight), self.release.runner_of)
+
+    def _applied(self, partition: int, records: Sequence[AppliedRecord]) -> None:
+        if (tenure := self._tenures.get(TP(topics.USER, partition))) is not None:
+            tenure.overlay.applied(records)
+            tenure.runner.wake()
+
+    def _found_void(self, partition: int, count: int) -> None:
+        self._count("void_timers", "found", count)
+        if (tenure := self._tenures.get(TP(topics.USER, partition))) is not None:
+            tenure.runner.wake()
+
+    # records
 
     async def handle(self, batch: Batch) -> None:
-        """See `Stage`."""
-        records = batch.records
-        if self._schemas is not None:
+        """See `Stage`. Waits for the outbox, and for the table when it lags behind."""
+        tp, records = TP(batch.topic, batch.partition), batch.records
+        cancels = batch.topic == topics.CANCEL
+        if cancels and self._schemas is not None:
             await self._schemas.prepare([record.value for record in records])
-        await self._outbox.room()
-        tp, sound, errors = TP(batch.topic, batch.partition), list[int](), list[InvalidInput]()
+        take = self._cancel if cancels else partial(self._open, tp, _LANES[batch.topic])
+        self._count("consumed", "", len(records))
+        for start in range(0, len(records), CHUNK_RECORDS):
+            await self._room()
+            if batch.lost:
+                return
+            self._take(tp, batch, records[start : start + CHUNK_RECORDS], take)
+
+    def _take(
+        self,
+        tp: TP,
+        batch: Batch,
+        records: Sequence[Record],
+        take: Callable[[KeepTenure, Barrier, Record], None],
+    ) -> None:
+        """Nothing is awaited: another source's batch must not come between a decision and its write."""
+        tenure = self._tenures.of(TP(topics.USER, tp.partition))
+        barrier, sound, errors = self._outbox.barrier(), list[int](), list[InvalidInput]()
         for record in records:
+            done = partial(batch.done_many, [record.offset])
             try:
-                self._admit(record)
+                take(tenure, barrier, record)
             except Misplaced as misplaced:
-                self._edge.forward(record, misplaced.right, self._done(tp, batch, record))
+                self._edge.forward(record, misplaced.right, done)
             except Exception as error:  # whatever decoding raises: no record ends the process
                 refusal = self._edge.refusal(record, error)
                 errors.append(refusal)
-                self._edge.bury(record, refusal, self._done(tp, batch, record))
+                self._edge.bury(record, refusal, done)
             else:
                 sound.append(record.offset)
         self._edge.note(tp, len(records) - len(errors), errors)
-        self._count("consumed", "", len(records))
-        batch.done_many(sound)
+        tenure.completions.add(batch, sound, barrier)
 
-    async def revoking(self, partitions: set[TP]) -> None:
-        """Waits until Kafka has what was moved or buried."""
-        await self._held.end(partitions)
-
-    def _admit(self, record: Record) -> None:
+    def _open(self, tp: TP, lane: Lane, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
+        """A timer, unless the record was taken before, or was written by a planner that had been fenced off."""
+        if not self._fences.setdefault(tp, Fences()).admit(author_of(record.headers), record.offset):
+            return
         user = user_of(record.key)
         check_place(record, self._partitions)
-        self._decode(user, record.value, record.timestamp if record.timestamp >= 0 else self._clock.now_ms())
+        held = held_of(record.headers)
+        trace = first(record.headers, TRACEPARENT)
+        timer = Timer(
+            str(lane),
+            record.offset,
+            held.due_at,
+            held.written_at,
+            trace=None if trace is None else trace.decode("ascii", "ignore"),
+            event=record.value or b"",
+        )
+        key, other = timer_key(user, held.note_id), timer_key(user, held.note_id, timer.name)
+        known = self._rows.get(tenure, key)
+        if rules.is_known(timer.name, (known, self._rows.get(tenure, other))):
+            return
+        timers = self._rows.of_user(tenure, user).values()
+        is_cancelled = self._cancels.state.cancelled(
+            tp.partition,
+            user,
+            held.note_id,
+            app=None,
+            thread=None,
+            created_at_ms=held.written_at,
+            now_ms=self._clock.now_ms(),
+        )
+        row = rules.opened(timer, known, sum(each.waits for each in timers), cancelled=is_cancelled)
+        self._rows.put(tenure, barrier, key if known is None else other, row)
+        self._count("opened", str(lane), 1)
 
-    def _done(self, tp: TP, batch: Batch, record: Record) -> partial[None]:
-        return partial(self._guarded, self._held.of(tp).completing(batch, [record.offset]))
+    def _cancel(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
+        """Timers that are called off are due at once. What is held later finds the mark."""
+        user = user_of(record.key)
+        check_place(record, self._partitions)
+        written_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
+        cancel = self._decode(user, record.value, written_at)
+        # The tail may be behind: a timer that is opened from here on must find it.
+        self._cancels.state.apply(
+            tenure.number, [CancelRecord(record.key, record.value, written_at)], self._clock.now_ms()
+        )
+        for note_id in cancel.ids:
+            key = timer_key(user, note_id)
+            timer = None if key in tenure.firing else rules.cancelled(self._rows.get(tenure, key))
+            if timer is not None:
+                self._rows.put(tenure, barrier, key, timer)
+
+    async def _room(self) -> None:
+        await self._in_flight.room()
+        await self._outbox.room()
+
+
+def _of_table(sources: Iterable[TP]) -> list[TP]:
+    """The table's partitions: sources of the same number share one, and its tenure."""
+    return [TP(topics.USER, number) for number in sorted({tp.partition for tp in sources})]

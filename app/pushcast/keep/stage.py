@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pushcast.config.settings import Settings
 from pushcast.keep.agent import KeepStage
+from pushcast.keep.exact import STAGE, KeepHandover
+from pushcast.keep.index import entries_of
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
+from pushcast.observe.catalogue import MetricName
+from pushcast.observe.metrics import Sample
 from pushcast.stream.batch import Bounds
 from pushcast.stream.flood import FloodGuard
-from pushcast.stream.spec import Host, StageSpec, Subscription
+from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
 from pushcast.stream.table import Table
 from pushcast.wire import groups, topics
 
 ROLE = "keeper"
-BOUNDS = Bounds(records=2_000, bytes=1 << 20)
+BOUNDS = Bounds(records=10_000, bytes=4 << 20)
+SOURCES = (*(topics.keep(lane) for lane in Lane), topics.CANCEL)
 
 
 def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
@@ -24,22 +29,34 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
 
     def made(host: Host, tables: Sequence[Table]) -> KeepStage:
         counters: Counter[tuple[str, str]] = Counter()
-        host.metrics.add_source(lambda: sources.stage(ROLE, "", counters))
-        return KeepStage(
+        exact = KeepHandover(settings, tables[0], host.outbox, host.clock)
+        stage = KeepStage(
+            tables[0],
             host.outbox,
             host.clock,
+            exact,
             partitions=settings.kafka.partitions,
             counters=counters,
             fatal=host.fatal,
             schemas=host.schemas,
             flood=FloodGuard(settings.flood, host.clock),
+            cancels=host.cancels,
         )
+
+        def late() -> Iterator[Sample]:
+            yield Sample(MetricName.TIMER_LATE, stage.release.late_seconds())
+
+        host.metrics.add_source(lambda: sources.stage(ROLE, "", counters))
+        host.metrics.add_source(lambda: sources.takeovers(ROLE, "", exact.counters))
+        host.metrics.add_source(late)
+        return stage
 
     return [
         StageSpec(
             role=ROLE,
             group=groups.KEEP,
-            subscriptions=(Subscription((topics.CANCEL,), BOUNDS),),
+            subscriptions=(Subscription(SOURCES, BOUNDS),),
             build=made,
+            tables=(TableSpec(topics.USER, "users", writer=STAGE, index=entries_of),),
         )
     ]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from pushcast.model.locales import lookup
+from pushcast.model.timing import Timing
 
 #: Apple and Google keep a badge in 32 bits, and so does the Avro schema.
 MAX_BADGE: Final = 2**31 - 1
@@ -158,6 +159,10 @@ class Notification(msgspec.Struct, frozen=True):
     created_at: int
     expires_at: int
     trace: str | None = None  # W3C traceparent
+    due_at: int = 0  # not before; created_at when nothing delays it. Of a local time: of the zone that comes first
+    timing: Timing | None = None  # None: nothing delays it
+    campaign: str | None = None
+    ttl_ms: int = 0  # of a local time without an expiry of its own: how long it lives from when it is due
 
     def is_over(self, now_ms: int, now_or_never_ms: int) -> bool:
         """Whether it is too late to send it. One that expires as it was created is now or never: it may leave until

@@ -8,13 +8,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pushcast.config.settings import Settings
+from pushcast.handover import standing
 from pushcast.handover.exact import Exactness
+from pushcast.handover.fences import Fences, author_of
 from pushcast.model.clock import Clock
-from pushcast.model.words import Lane
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Lane, Source
 from pushcast.plan.entry import Entry
 from pushcast.plan.intake import Intake
 from pushcast.plan.outputs import Outputs
-from pushcast.plan.recent import Recent
+from pushcast.plan.recent import Recent, Unseen
 from pushcast.plan.tenure import PlanTenure
 from pushcast.plan.windows import Limits, PartitionWindows, WindowRule
 from pushcast.stream.batch import TP, Bounds, Committed, Record
@@ -28,6 +31,7 @@ from pushcast.stream.stage import Stage
 from pushcast.stream.table import Table, require_held
 from pushcast.stream.tenure import Tenures
 from pushcast.stream.tracker import record_bytes
+from pushcast.wire import topics
 from pushcast.wire.schemas import SchemaSource
 
 if TYPE_CHECKING:
@@ -73,6 +77,7 @@ class PlanStage(Stage):
         self._call_later = call_later
         self._exact = exact
         self._stage = f"plan-{lane}"
+        self._due_topic = topics.due(lane)
         count = counting(counters)
         self._edge = Edge(self._stage, outbox, count, FloodGuard(settings.flood, clock))
         step = guarded(f"{self._stage}: a step failed", fatal)
@@ -100,7 +105,8 @@ class PlanStage(Stage):
 
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """Epoch and output positions of the hand-over."""
-        return self._exact.metadata(tp, offset)
+        tenure = self._tenures.get(tp)
+        return self._exact.metadata(tp, offset, None if tenure is None else tenure.fences.below(offset))
 
     async def refresh(self) -> None:
         """Output positions of partitions where nothing happens."""
@@ -131,6 +137,8 @@ class PlanStage(Stage):
         while start < len(records):
             end = _slice_end(records, start)
             fresh = [record for record in records[start:end] if record.offset >= tenure.taken_to]
+            if tenure.source is Source.DUE:
+                fresh = self._counting(tenure, batch, fresh)
             await self._outbox.room()
             if fresh:
                 await self._take(tenure, batch, fresh)
@@ -150,6 +158,20 @@ class PlanStage(Stage):
         self._intake.plan(tenure, batch, taken)
         await self._close_due(tenure)
         tenure.runner.wake()
+
+    def _counting(self, tenure: PlanTenure, batch: Batch, records: Sequence[Record]) -> list[Record]:
+        """Without fences, and what a keeper let go that had lost its partition: its successor does."""
+        counting: list[Record] = []
+        for record in records:
+            try:
+                counts = tenure.fences.admit(author_of(record.headers), record.offset)
+            except InvalidInput:
+                counts = True  # what is wrong with it is said when it is read
+            if counts:
+                counting.append(record)
+            else:
+                batch.done_many((record.offset,))
+        return counting
 
     async def _look_up_again(self, tenure: PlanTenure, now: float) -> None:
         waiting: list[Entry] = []
@@ -181,10 +203,15 @@ class PlanStage(Stage):
             if tenure.windows.has_closed:  # another turn may have taken it meanwhile
                 self._outputs.window(tenure, tenure.windows.take_closed())
 
-    def _new_tenure(self, tp: TP, _: Committed) -> PlanTenure:
+    def _new_tenure(self, tp: TP, committed: Committed) -> PlanTenure:
         windows = PartitionWindows(self._rules, self._limits)
-        recent = Recent(self._settings.plan.max_open_records)
-        return PlanTenure(tp, windows, recent, self._exact.origin(tp), self._runner_of)
+        limit = self._settings.plan.max_open_records
+        is_due = tp.topic == self._due_topic
+        recent = Unseen(limit) if is_due else Recent(limit)
+        source = Source.DUE if is_due else Source.NOTIFICATION
+        tenure = PlanTenure(tp, windows, recent, self._exact.origin(tp), self._runner_of, source)
+        tenure.fences = Fences(standing.decode(committed.metadata).origins)
+        return tenure
 
     def _runner_of(self, tenure: PlanTenure) -> Runner:
         what = f"{self._stage}: windows of partition {tenure.number}"

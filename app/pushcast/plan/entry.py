@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pushcast.model.notification import Notification
 from pushcast.wire.avro_bytes import bytes_of, long_of
-from pushcast.wire.planned_writer import PlannedRow, planned_facts
+from pushcast.wire.planned_writer import PlannedRow, held, planned_facts
 from pushcast.wire.receipts import PLATFORMS
 
 if TYPE_CHECKING:
@@ -50,6 +50,11 @@ class Entry:
         index = _INDEX[platform]
         counts = self.counts
         self.counts = (*counts[:index], counts[index] + targets, *counts[index + 1 :])
+
+    def hold(self, reason: str) -> None:
+        """The keeper has it, or is about to."""
+        self.facts = held(self.facts)
+        self.reason = reason
 
     def planned(self) -> PlannedRow:
         return PlannedRow(self.offset_field, self.note_id, self.counts, self.other, self.reason, self.facts)

@@ -18,6 +18,7 @@ from pushcast.plan.entry import Entry
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.headers import Headers
+from pushcast.wire.held import event_of
 from pushcast.wire.receipts import decode_planned, decode_receipt
 
 if TYPE_CHECKING:
@@ -25,10 +26,17 @@ if TYPE_CHECKING:
     from pushcast.wire.row_reader import Device
 
 
+#: Each has an origin of its own, so outputs of the one are never folded into the tail of the other.
+_SOURCES = frozenset({Source.NOTIFICATION, Source.DUE})
+#: What an event that the keeper has is in the tail.
+HELD = b"held"
+
+
 def build_handover(settings: Settings, lane: Lane, outbox: PositionedOutbox, clock: Clock) -> Handover:
     """For the planner of one lane; connects to nothing before partitions are assigned."""
     outputs: dict[str, Items] = {topics.send(platform, lane): _deliveries for platform in Platform}
     outputs[topics.RECEIPT] = _receipts
+    outputs[topics.keep(lane)] = _kept
     return Handover(
         f"plan-{lane}",
         outputs,
@@ -37,12 +45,13 @@ def build_handover(settings: Settings, lane: Lane, outbox: PositionedOutbox, clo
         outbox=outbox,
         reader=SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security),
         clock=clock,
+        sources={topics.due(lane): f"due-{lane}"},
     )
 
 
 def _deliveries(_: Headers, value: bytes) -> Iterable[tuple[Place, bytes]]:
     batch = decode_batch(value)
-    if batch.source != Source.NOTIFICATION:
+    if batch.source not in _SOURCES:
         return
     for message in batch.messages:
         targets, ids = message.targets, message.notification_ids
@@ -54,13 +63,17 @@ def _deliveries(_: Headers, value: bytes) -> Iterable[tuple[Place, bytes]]:
 
 def _receipts(_: Headers, value: bytes) -> Iterable[tuple[Place, bytes]]:
     receipt = decode_receipt(value)
-    if receipt["source"] == Source.NOTIFICATION:
+    if receipt["source"] in _SOURCES:
         yield (receipt["source_offset"], receipt["notification_id"]), bytes.fromhex(receipt["delivery_id"])
+
+
+def _kept(headers: Headers, _: bytes) -> Iterable[tuple[Place, bytes]]:
+    yield event_of(headers), HELD
 
 
 def _planned(lane: Lane, value: bytes) -> Iterable[Place]:
     planned = decode_planned(value)
-    if (planned.lane, planned.source) != (lane, Source.NOTIFICATION):
+    if planned.lane != lane or planned.source not in _SOURCES:
         return ()
     return zip(planned.source_offset, planned.notification_id, strict=True)
 

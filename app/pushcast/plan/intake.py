@@ -14,7 +14,7 @@ from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_prefix
 from pushcast.model.notification import Notification
-from pushcast.model.words import Lane, Outcome, Reason
+from pushcast.model.words import Lane, Outcome, Reason, Source
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
 from pushcast.plan.match import Row, devices_of, with_locales
@@ -27,6 +27,7 @@ from pushcast.stream.tracker import record_bytes
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
 from pushcast.wire.cancel_state import CancelState
+from pushcast.wire.held import released_of
 from pushcast.wire.keys import user_of
 from pushcast.wire.newer import NewerSchema, look
 from pushcast.wire.notifications import ClassRule, NotificationDecoder
@@ -85,7 +86,10 @@ class Intake:
         for record in records:
             try:
                 trace = h.first(record.headers, h.TRACEPARENT) if record.headers else None
-                written_at = record.timestamp if record.timestamp >= 0 else now_ms
+                if tenure.source is Source.DUE:
+                    written_at = self._released(tenure, record)
+                else:
+                    written_at = record.timestamp if record.timestamp >= 0 else now_ms
                 notes.append(decode(user_of(record.key), record.value, written_at, trace))
             except Exception as error:
                 taken.refused.append((record, self._outputs.edge.refusal(record, error)))
@@ -107,6 +111,8 @@ class Intake:
         tail = self._exact.tail(tenure.tp) or None
         known: list[int] = []
         resumed: list[Entry] = []
+        held: list[tuple[Entry, Record, Reason]] = []
+        is_event = tenure.source is Source.NOTIFICATION
         cancels = self._cancels.any(tenure.number)
         self._count("consumed", "", len(taken.records) + len(refused))
         tenure.pending.begun(len(taken.records) + len(refused))
@@ -122,7 +128,10 @@ class Intake:
                 remember(note.user, note.id)
                 entry = Entry(batch, record.offset, record_bytes(record), note)
                 devices = resume(entry, self._lane, there, devices)
-                if devices and not note.is_over(now_ms, self._now_or_never_ms):
+                if topics.keep(self._lane) in there:
+                    entry.hold(_held_for(note))
+                    resumed.append(entry)
+                elif devices and not note.is_over(now_ms, self._now_or_never_ms):
                     add(entry, devices, now)
                 else:
                     resumed.append(entry)
@@ -133,9 +142,15 @@ class Intake:
             if remember(note.user, note.id):
                 duplicates.append(entry)
                 continue
+            if tenure.closes and record.offset in tenure.closes:
+                self._close(tenure.closes.pop(record.offset), entry, duplicates, nothing)
+                continue
             cancelled = cancels and self._is_cancelled(tenure, note, now_ms)
             end = self._end_of(note, devices, cancelled, now_ms)
-            if end is None:
+            waits = note.timing is not None and is_event and note.due_at > now_ms
+            if waits and (end is None or end is NO_DEVICES):
+                held.append((entry, record, _held_for(note)))
+            elif end is None:
                 add(entry, devices, now)
             elif end is NO_DEVICES and self._is_young(record, now_ms):
                 tenure.later.append((now + self._settings.plan.lookup_again_seconds, entry))
@@ -145,6 +160,7 @@ class Intake:
             self._outputs.dead_letters(tenure, batch, refused)
         self._outputs.nothing(tenure, nothing)
         self._outputs.duplicates(tenure, duplicates)
+        self._outputs.held(tenure, held)
         self._outputs.resumed(tenure, resumed)
         self._outputs.known(tenure, batch, known)
 
@@ -166,6 +182,26 @@ class Intake:
             note, has_devices=bool(devices), cancelled=cancelled, now_ms=now_ms, now_or_never_ms=now_or_never_ms
         )
 
+    @staticmethod
+    def _released(tenure: PlanTenure, record: Record) -> int:
+        """Kafka time of the event that a keeper let go; remembers why it ends, if it does. Raises InvalidInput."""
+        written_at, closes = released_of(record.headers)
+        if closes is not None:
+            tenure.closes[record.offset] = closes
+        return written_at
+
+    @staticmethod
+    def _close(
+        reason: Reason, entry: Entry, duplicates: list[Entry], nothing: list[tuple[Entry, Outcome, Reason]]
+    ) -> None:
+        """What the keeper has decided: it ends here, so that every account is closed by a planner."""
+        if reason is Reason.DUPLICATE:
+            duplicates.append(entry)
+        elif reason is Reason.CANCELLED:
+            nothing.append((entry, Outcome.CANCELLED, reason))
+        else:
+            nothing.append((entry, Outcome.REJECTED, reason))
+
     def _is_cancelled(self, tenure: PlanTenure, note: Notification, now_ms: int) -> bool:
         return self._cancels.cancelled(
             tenure.number,
@@ -175,6 +211,7 @@ class Intake:
             thread=note.options.thread_id,
             created_at_ms=note.created_at,
             now_ms=now_ms,
+            campaign=note.campaign,
         )
 
     def _is_young(self, record: Record, now_ms: int) -> bool:
@@ -223,3 +260,8 @@ class Intake:
 
     def _unreadable(self, error: InvalidInput) -> None:
         self._count("unreadable_rows", error.reason, 1)
+
+
+def _held_for(note: Notification) -> Reason:
+    spread_alone = note.timing is not None and note.timing.deliver_at is None and note.timing.reading is None
+    return Reason.SPREAD if spread_alone else Reason.SCHEDULED

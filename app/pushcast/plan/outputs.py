@@ -23,6 +23,7 @@ from pushcast.stream.batch import Record
 from pushcast.stream.callbacks import Guarded
 from pushcast.stream.edge import Count, Edge
 from pushcast.wire import topics
+from pushcast.wire.held import Held, held_headers
 from pushcast.wire.planned_writer import planned_of
 from pushcast.wire.receipts import Receipt, encode_receipt
 from pushcast.wire.schemas import NEWEST_GENERATION
@@ -57,6 +58,7 @@ class Outputs:
         self._lane = lane
         self._clock = clock
         self._count = count
+        self._keep_topic = topics.keep(lane)
         self._send_topics = {str(platform): topics.send(platform, lane) for platform in Platform}
 
     def dead_letters(self, tenure: PlanTenure, batch: Batch, refused: Sequence[Refused]) -> None:
@@ -108,6 +110,9 @@ class Outputs:
             source_offset=entry.offset,
             created_at=note.created_at,
             ended_at=now_ms,
+            source=tenure.source,
+            due_at=None if note.timing is None else note.due_at,
+            campaign=note.campaign,
         )
 
     def duplicates(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:
@@ -118,6 +123,26 @@ class Outputs:
             self._complete(tenure, entry)
         if entries:
             self._count("suppressed", Reason.DUPLICATE, len(entries))
+
+    def held(self, tenure: PlanTenure, entries: Sequence[tuple[Entry, Record, Reason]]) -> None:
+        """Notifications that are not due yet go to the keeper, as they came; each is one planned row without
+        deliveries."""
+        if not entries:
+            return
+        now_ms = self._clock.now_ms()
+        barrier = self._outbox.barrier()
+        for entry, record, reason in entries:
+            note = entry.note
+            if note is None:
+                raise ValueError("this entry is in its windows already")
+            written_at = record.timestamp if record.timestamp >= 0 else now_ms
+            headers = held_headers(tenure.origin, record.offset, Held(note.id, note.due_at, written_at), note.trace)
+            entry.hold(reason)
+            entry.open += 1
+            entry.note = None
+            self._outbox.put(barrier, self._keep_topic, tenure.number, record.value, record.key, headers)
+            self._count("held", reason, 1)
+        barrier.on_acked(partial(self._acknowledged, tenure, [entry for entry, _, _ in entries]))
 
     def resumed(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:
         """Notifications of which a predecessor wrote all that there is to write: only the planned record is missing."""
@@ -134,7 +159,7 @@ class Outputs:
         """The batch that a window closed into."""
         barrier = self._outbox.barrier()
         topic = self._send_topics[window.platform]
-        self._outbox.put(barrier, topic, tenure.number, window.encode(self._lane), None, tenure.origin)
+        self._outbox.put(barrier, topic, tenure.number, window.encode(self._lane, tenure.source), None, tenure.origin)
         barrier.on_acked(partial(self._acknowledged, tenure, window.entries))
         self._count("batches", window.platform, 1)
         self._count("targets", window.platform, window.targets)
@@ -156,7 +181,9 @@ class Outputs:
         entries, tenure.complete = iter(tenure.complete), []
         now_ms = self._clock.now_ms()
         while chunk := list(islice(entries, MAX_PLANNED_ROWS)):
-            value = planned_of(self._lane, [entry.planned() for entry in chunk], now_ms, self._generation)
+            value = planned_of(
+                self._lane, [entry.planned() for entry in chunk], now_ms, self._generation, tenure.source
+            )
             barrier = self._outbox.barrier()
             self._outbox.put(barrier, topics.PLANNED, tenure.number, value, None, tenure.origin)
             barrier.on_acked(partial(self._planned, tenure, chunk))

@@ -29,3 +29,13 @@ class Recent:
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
+
+
+class Unseen(Recent):
+    """For records that have an identity of their own: what was held is no duplicate of itself."""
+
+    __slots__ = ()
+
+    def is_duplicate(self, user: str, notification_id: str) -> bool:
+        """Never."""
+        return False

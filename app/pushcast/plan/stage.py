@@ -44,7 +44,7 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
     return StageSpec(
         role=ROLE,
         group=groups.plan(lane),
-        subscriptions=(Subscription((topics.notification(lane),), bounds(settings)),),
+        subscriptions=(Subscription((topics.notification(lane), topics.due(lane)), bounds(settings)),),
         build=made,
         tables=(TableSpec(topics.DEVICE),),
         waits_seconds=longest_window_seconds(settings),

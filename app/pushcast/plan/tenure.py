@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from pushcast.handover.fences import Fences
+from pushcast.model.words import Reason, Source
 from pushcast.plan.entry import Entry
 from pushcast.plan.recent import Recent
 from pushcast.plan.windows import PartitionWindows
@@ -24,12 +26,16 @@ class PlanTenure:
         recent: Recent,
         origin: Headers,
         runner: Callable[[PlanTenure], Runner],
+        source: Source = Source.NOTIFICATION,
     ) -> None:
+        self.source = source  # of the account of every record
         self.tp = tp
         self.number = tp.partition
         self.windows = windows
         self.recent = recent
         self.origin = origin  # headers of every output
+        self.fences = Fences()  # of the source itself: keepers fence each other off in what they release
+        self.closes: dict[int, Reason] = {}  # why released records end, by offset
         self.taken_to = 0  # records below this offset are under way: a batch that is handed over again skips them
         self.later: deque[tuple[float, Entry]] = deque()  # users without devices, to be looked up once more
         self.complete: list[Entry] = []  # all outputs acknowledged, the planned record not yet written

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from pushcast.config.settings import Class
+from pushcast.model.batch import NO_LABEL, Label
 from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.notification import Notification
+from pushcast.model.words import Source
 from pushcast.plan.entry import Entry
 from pushcast.wire.avro_bytes import bytes_of
 from pushcast.wire.batch_writer import (
@@ -31,7 +33,7 @@ from pushcast.wire.row_reader import Device, locale_of
 
 CONTENT_HASH_BYTES = 16
 _MessageKey = tuple[str, bytes, str | None]  # app, content key, variant
-_NOTE_BYTES = 16  # creation time, length of the trace, an index's growth
+_NOTE_BYTES = 32  # creation and due time, lengths of trace and campaign, an index's growth
 
 
 class Window:
@@ -62,7 +64,7 @@ class Window:
                 if message is None:
                     size += len(note.content_key) + MESSAGE_OVERHEAD_BYTES
                 if message is None or not message.holds(entry.note_id, note.created_at, note.trace or ""):
-                    size += len(entry.note_id) + len(note.trace or "") * 4 + _NOTE_BYTES
+                    size += len(entry.note_id) + len(note.trace or "") * 4 + len(note.campaign or "") * 4 + _NOTE_BYTES
         return size
 
     def add(self, entry: Entry, note: Notification, devices: Sequence[Device], cost: int) -> None:
@@ -70,6 +72,7 @@ class Window:
         user, expires_at = bytes_of(note.user.encode()), entry.facts.expires_at
         id_bytes = note.id.encode() + b"\0"
         localized = bool(note.content.locales)
+        label = NO_LABEL if note.timing is None and note.campaign is None else _label(note)
         for device in devices:
             key = (device.app, note.content_key, _variant(note, device) if localized else None)
             message = self.messages.get(key)
@@ -77,7 +80,7 @@ class Window:
                 message = self.messages[key] = MessageWriter(*_head(note, key))
             # As `model.ids.delivery_id` has it: a row's key is user NUL app NUL device.
             delivery = blake2b(id_bytes + device.key, digest_size=DELIVERY_ID_BYTES).digest()
-            index = message.index_of(entry.note_id, note.created_at, note.trace or "")
+            index = message.index_of(entry.note_id, note.created_at, note.trace or "", label)
             message.add(index, user, device, delivery, entry.offset_field, expires_at)
         self.targets += len(devices)
         self.bytes += cost
@@ -85,9 +88,13 @@ class Window:
         entry.add(self.platform, len(devices))
         self.entries.append(entry)
 
-    def encode(self, lane: str) -> bytes:
+    def encode(self, lane: str, source: Source = Source.NOTIFICATION) -> bytes:
         """The SendBatch record that this window closes into, messages in first-seen order."""
-        return batch_of(lane, self.platform, self.messages.values())
+        return batch_of(lane, self.platform, self.messages.values(), source)
+
+
+def _label(note: Notification) -> Label:
+    return Label(None if note.timing is None else note.due_at, note.campaign)
 
 
 def _variant(note: Notification, device: Device) -> str | None:

@@ -8,6 +8,7 @@ from functools import partial
 
 from pushcast.handover.table_claims import TableClaims
 from pushcast.model.clock import Clock
+from pushcast.model.device import DeviceRow
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.register.admit import Admission
@@ -17,7 +18,6 @@ from pushcast.register.healing import Healing
 from pushcast.register.holding import Holding
 from pushcast.register.holds import Hold
 from pushcast.register.names import STAGE, Topics
-from pushcast.register.overlay import InFlight, Overlay
 from pushcast.register.ports import Counters
 from pushcast.register.rows import Changes, Context
 from pushcast.register.tenure import RegisterTenure
@@ -27,6 +27,7 @@ from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.edge import Edge, Misplaced, counting
 from pushcast.stream.fatal import end_process
 from pushcast.stream.flood import FloodGuard
+from pushcast.stream.overlay import InFlight, Overlay
 from pushcast.stream.ports import CallLater, Fatal, Outbox
 from pushcast.stream.stage import Stage
 from pushcast.stream.table import AppliedRecord, Table, require_held
@@ -162,7 +163,7 @@ class RegisterStage(Stage):
 
     def _new_tenure(self, tp: TP, _: Committed) -> RegisterTenure:
         headers = self._context.row_headers(self._claims.origin(tp))
-        overlay = Overlay(self._in_flight)
+        overlay: Overlay[DeviceRow] = Overlay(self._in_flight)
         holding, healing = self._holding.runner_of, self._healing.runner_of
         return RegisterTenure(tp.partition, headers, overlay, holding=holding, healing=healing)
 

@@ -8,11 +8,11 @@ from pushcast.model.ids import device_row_key, device_row_prefix
 from pushcast.model.words import Reason
 from pushcast.register.decide import PLAIN, Ending, Kept, ending, lifted, removal, suspension, upsert
 from pushcast.register.names import STAGE
-from pushcast.register.overlay import Entry
 from pushcast.register.ports import Counters, Doubts
 from pushcast.register.tenure import Headers, RegisterTenure
 from pushcast.register.tokens import Tokens
 from pushcast.stream.batch import Record
+from pushcast.stream.overlay import Entry
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.stream.table import Table
 from pushcast.wire import headers, row_fences

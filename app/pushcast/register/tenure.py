@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pushcast.register.completions import Completions
+from pushcast.model.device import DeviceRow
 from pushcast.register.holds import HoldQueue
-from pushcast.register.overlay import Overlay
+from pushcast.stream.completions import Completions
+from pushcast.stream.overlay import Overlay
 from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
 
@@ -17,7 +18,9 @@ Running = Callable[["RegisterTenure"], Runner]
 class RegisterTenure:
     """Rows in flight, records that wait for them, suspensions that wait for their end, void rows that were healed."""
 
-    def __init__(self, number: int, headers: Headers, overlay: Overlay, *, holding: Running, healing: Running) -> None:
+    def __init__(
+        self, number: int, headers: Headers, overlay: Overlay[DeviceRow], *, holding: Running, healing: Running
+    ) -> None:
         self.number = number  # of the partition
         self.headers = headers  # of every row of this partition and claim
         self.overlay = overlay

@@ -81,6 +81,7 @@ def host(
         fatal=end_process,
         cancels=cancels or NothingCancelled(),
     )
+    context.cancels.state.follow_campaigns(context.control)
     hosted = Hosted(specs, metrics, context.control, context.cancels.state, context.resources)
     for spec in specs:
         consumed = [topic for each in spec.subscriptions for topic in each.topics]
@@ -91,6 +92,8 @@ def host(
             table = add_devices_table(app, wanted.topic, wanted.name)
             if wanted.writer:
                 table.guard(wanted.writer)
+            if wanted.index is not None:
+                table.index_by(wanted.index)
             tables.append(table)
         add_stage(app, spec.subscriptions, spec.build(context, tables))
         metrics.add_source(partial(zeros, settings, spec))

@@ -77,17 +77,18 @@ class Status:
 
     def info(self) -> dict[str, Any]:
         """For /_info: what the demo and operators need to know. `tables` is the next offset to apply per partition."""
-        devices: dict[str, int] = {}
+        tables: dict[str, dict[str, int]] = {"devices": {}}
         for app in self._hosted.apps:
             for table in self._hosted.tables[app.conf.id]:
+                positions = tables.setdefault(table.name, {})
                 for part in state(app).partitions:
                     key = str(part.partition)
-                    devices[key] = min(table.position(part.partition), devices.get(key, 1 << 62))
+                    positions[key] = min(table.position(part.partition), positions.get(key, 1 << 62))
         return {
             "version": __version__,
             "name": self._name,
             "groups": [app.conf.id for app in self._hosted.apps],
-            "tables": {"devices": devices},
+            "tables": tables,
             "outbox": self._outbox.unacknowledged,
         }
 

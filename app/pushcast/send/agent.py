@@ -222,7 +222,7 @@ class SendStage(Stage):
             self._drop(self._of(partitions))
             self._departures.pump()
 
-    def _recall(self, partition: int, users: frozenset[str]) -> None:
+    def _recall(self, partition: int | None, users: frozenset[str]) -> None:
         self._guarded(partial(self._departures.recall, partition, users))
 
     async def close(self) -> None:

@@ -28,9 +28,10 @@ class Cancelling:
         return self._state.among(job.parcel.record.batch.partition, job.parcel.message, targets, self._clock.now_ms())
 
     def concerns(self, job: Job, users: Collection[str]) -> bool:
-        """Whether a target without a result is cancelled, of these users. Quick where none of them is in the job."""
+        """Whether a target without a result is cancelled, of these users; nobody: of all. Quick where the job has none
+        of them."""
         columns = job.parcel.message.targets.user
-        theirs = [target for target in job.open if columns[target] in users]
+        theirs = [target for target in job.open if not users or columns[target] in users]
         return bool(theirs and self.among(job, theirs))
 
     def is_current(self) -> bool:

@@ -247,11 +247,15 @@ class Departures:
         ended = frozenset(gone)
         job.indices = [target for target in job.indices if target not in ended]
 
-    def recall(self, partition: int, users: frozenset[str]) -> None:
-        """More was cancelled of these users: what a provider has of them and has not written comes back."""
-        self._flights.recall(
-            lambda job: job.parcel.record.batch.partition == partition and self._cancelling.concerns(job, users)
-        )
+    def recall(self, partition: int | None, users: frozenset[str]) -> None:
+        """More was cancelled of these users, or of a campaign: what a provider has of it and has not written comes
+        back."""
+
+        def concerns(job: Job) -> bool:
+            mine = partition is None or job.parcel.record.batch.partition == partition
+            return mine and self._cancelling.concerns(job, users)
+
+        self._flights.recall(concerns)
 
     def _flush_soon(self) -> None:
         if not self._flush_due:

@@ -17,7 +17,7 @@ from pushcast.observe.metrics import Metrics
 from pushcast.stream.cancelling import Cancels, NothingCancelled
 from pushcast.stream.ports import Fatal, PositionedOutbox
 from pushcast.stream.stage import BatchStage
-from pushcast.stream.table import Table
+from pushcast.stream.table import Derive, Table
 from pushcast.stream.tracker import Bounds
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.schemas import SchemaSource
@@ -58,11 +58,13 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """A compacted topic that a stage reads as a table. `writer`: the stage whose fenced-off rows are kept out of it."""
+    """A compacted topic that a stage reads as a table. `writer`: the stage whose fenced-off rows are kept out of it.
+    `index`: the entries of a row in an index of the copy."""
 
     topic: str
     name: str = "devices"
     writer: str = ""
+    index: Derive | None = None  # of a table with a writer
 
 
 @dataclass(frozen=True, slots=True)

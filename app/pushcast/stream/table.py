@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 Row = tuple[bytes, bytes]
+#: Index entries of a row, from its key and value. In the local copy alone, rebuilt with it.
+Derive = Callable[[bytes, bytes], Iterable[bytes]]
 
 
 class AppliedRecord(Protocol):
@@ -50,6 +52,14 @@ class Table(Protocol):
     def void(self, partition: int) -> Mapping[bytes, int]:
         """Keys whose last record in the log is void, with its offset. Of a guarded table."""
         ...
+
+    def index(self, partition: int, first: bytes, before: bytes, limit: int) -> list[bytes]:
+        """Entries of the index from `first` on, below `before`, ascending; of a table with one. An entry may be older
+        than its row: whoever uses it looks at the row."""
+        ...
+
+    def forget_entries(self, partition: int, entries: Iterable[bytes]) -> None:
+        """Takes entries out of the index that say nothing any more."""
 
     def on_void(self, hook: Callable[[int, int], None]) -> None:
         """Calls `hook(partition, count)` on the loop after void records came by; it must not block or raise."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import faust
@@ -12,11 +12,15 @@ from faust.tables.table import Table
 from faust.types import TP
 
 from pushcast.handover.guard import INTERNAL, RowGuard
+from pushcast.stream.table import Derive
 from pushcast.stream.tracker import Record
 from pushcast.transport.store import OFFSET_KEY, BatchStore
 from pushcast.wire import row_fences
 
 logger = logging.getLogger(__name__)
+
+#: In the copy alone, like all that is internal: entries of the index.
+INDEX = INTERNAL + b"pushcast-index\0"
 
 Row = tuple[bytes, bytes]
 VoidHook = Callable[[int, int], None]
@@ -44,6 +48,7 @@ class SourceTable(Table[bytes, bytes]):
         self._guards: dict[int, RowGuard] | None = None
         self._guarded_stage = ""
         self._void_hooks: list[VoidHook] = []
+        self._derive: Derive | None = None
 
     def guard(self, stage: str) -> None:
         """From now on rows of `stage` that it wrote after it was fenced off stay out of the table, and out of
@@ -51,6 +56,28 @@ class SourceTable(Table[bytes, bytes]):
         about half a microsecond a row. Before the App starts."""
         self._guarded_stage = stage
         self._guards = {}
+
+    def index_by(self, derive: Derive) -> None:
+        """From now on the copy has an index: entries are written in one write with their row. Of a guarded table,
+        before the App starts."""
+        self._derive = derive
+
+    def index(self, partition: int, first: bytes, before: bytes, limit: int) -> list[bytes]:
+        """Entries of the index from `first` on, below `before`, ascending."""
+        found: list[bytes] = []
+        iterator = self._database(partition).iter()
+        iterator.seek(INDEX + first)
+        end = INDEX + before
+        while len(found) < limit and (key := iterator.key()) is not None and key < end:
+            found.append(key[len(INDEX) :])
+            iterator.next()
+        return found
+
+    def forget_entries(self, partition: int, entries: Iterable[bytes]) -> None:
+        """Takes entries out of the index that say nothing any more."""
+        database = self._database(partition)
+        for entry in entries:
+            database.delete(INDEX + entry)
 
     def fenced(self, partition: int) -> int:
         """Epoch of the last fence that was applied; 0 before the first. Of a guarded table."""
@@ -134,7 +161,8 @@ class SourceTable(Table[bytes, bytes]):
 
     def _apply_guarded(self, partition: int, records: Sequence[Record]) -> None:
         judged = self._guard_of(partition).judge(records)
-        self._store_of().apply_rows(partition, judged.rows, records[-1].offset)
+        rows = judged.rows if self._derive is None else [*judged.rows, *_entries(self._derive, judged.rows)]
+        self._store_of().apply_rows(partition, rows, records[-1].offset)
         self._applied[partition] = records[-1].offset
         admitted = [records[index] for index in judged.admitted] if judged.void else records
         for hook in self._applied_hooks:
@@ -158,7 +186,7 @@ class SourceTable(Table[bytes, bytes]):
         iterator = self._database(partition).iter()
         iterator.seek(INTERNAL)
         while (key := iterator.key()) is not None:
-            if key != OFFSET_KEY:
+            if key != OFFSET_KEY and not key.startswith(INDEX):
                 rows.append((key, iterator.value()))
             iterator.next()
         return rows
@@ -225,3 +253,10 @@ class SourceTable(Table[bytes, bytes]):
         if self._changelog_topic is not None:
             return self._changelog_topic.get_topic_name()
         return super()._changelog_topic_name()
+
+
+def _entries(derive: Derive, rows: Iterable[tuple[bytes, bytes | None]]) -> Iterator[tuple[bytes, bytes]]:
+    for key, value in rows:
+        if value is not None and row_fences.is_row(key):
+            for entry in derive(key, value):
+                yield INDEX + entry, b""

@@ -7,11 +7,13 @@ and device, so this is a good part of its cost; see docs/benchmarks.md.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import get_args
 
+from pushcast.model.batch import NO_LABEL, Label
 from pushcast.model.notification import Content, LiveActivity, LocalText, Options, Priority, PushType, Sound
+from pushcast.model.words import Source
 from pushcast.wire.avro_bytes import (
     END,
     FALSE,
@@ -41,7 +43,6 @@ BATCH_OVERHEAD_BYTES = 64
 
 _BATCH_FRAME = PLAIN_TYPE.frame
 _EXTENDED_FRAME = avro_type("send_batch").frame
-_FIRST_SOURCE = long_of(0)
 _NOT_COUNTED = FALSE + FALSE
 _NO_NOTE_COLUMNS = NULL * 5
 _NO_TARGET_COLUMNS = NULL * 2
@@ -143,7 +144,7 @@ class MessageWriter:
     `head`: see `message_head`; `more`: what the head has no place for (`wire.more`).
     """
 
-    __slots__ = ("_created_at", "_head", "_ids", "_targets", "_traces", "more")
+    __slots__ = ("_created_at", "_head", "_ids", "_labels", "_targets", "_traces", "more")
 
     def __init__(self, head: bytes, more: str | None = None) -> None:
         self._head = head
@@ -151,6 +152,7 @@ class MessageWriter:
         self._ids: list[bytes] = []
         self._created_at: list[int] = []
         self._traces: list[str] = []
+        self._labels: list[Label] = []
         self._targets: list[Target] = []
 
     def holds(self, notification_id: bytes, created_at: int, trace: str) -> bool:
@@ -162,12 +164,18 @@ class MessageWriter:
             and self._traces[-1] == trace
         )
 
-    def index_of(self, notification_id: bytes, created_at: int, trace: str) -> bytes:
+    @property
+    def labelled(self) -> bool:
+        """Whether a notification has what only the newest schema has columns for."""
+        return any(label != NO_LABEL for label in self._labels)
+
+    def index_of(self, notification_id: bytes, created_at: int, trace: str, label: Label = NO_LABEL) -> bytes:
         """Encoded index of a notification for its targets. The same one as before keeps its index."""
         if not self.holds(notification_id, created_at, trace):
             self._ids.append(notification_id)
             self._created_at.append(created_at)
             self._traces.append(trace)
+            self._labels.append(label)
         return long_of(len(self._ids) - 1)
 
     def add(
@@ -198,7 +206,7 @@ class MessageWriter:
         if extended:
             head = self._head + optional_of(self.more) + _NOT_COUNTED
             notes = self._note_columns()
-            return b"".join((head, *notes, _NO_NOTE_COLUMNS, *self._target_columns(), _NO_TARGET_COLUMNS))
+            return b"".join((head, *notes, self._label_columns(), *self._target_columns(), _NO_TARGET_COLUMNS))
         if len(rows) == 1:  # a chat: every column is a block of one
             trace = self._traces[0]
             note = (self._ids[0], long_of(self._created_at[0]), bytes_of(trace.encode()) if trace else _NO_TEXT)
@@ -212,6 +220,14 @@ class MessageWriter:
             array_of([bytes_of(trace.encode()) for trace in self._traces]),
         ]
 
+    def _label_columns(self) -> bytes:
+        """campaign, broadcast, variant, due_at, kind, each absent where no notification has a value."""
+        if not self.labelled:
+            return _NO_NOTE_COLUMNS
+        due, campaigns, variants = zip(*self._labels, strict=True)
+        texts = [_column([optional_of(text) for text in column], column) for column in (campaigns, variants)]
+        return texts[0] + NULL + texts[1] + _column([optional_long_of(at) for at in due], due) + NULL
+
     def _target_columns(self) -> list[bytes]:
         count = long_of(len(self._targets))
         parts: list[bytes] = []
@@ -220,10 +236,15 @@ class MessageWriter:
         return parts
 
 
-def batch_of(lane: str, platform: str, messages: Iterable[MessageWriter]) -> bytes:
+def _column(encoded: Sequence[bytes], values: Sequence[object]) -> bytes:
+    """A union of null and an array: null where nothing has a value."""
+    return NULL if all(value is None for value in values) else SECOND + array_of(encoded)
+
+
+def batch_of(lane: str, platform: str, messages: Iterable[MessageWriter], source: int = Source.NOTIFICATION) -> bytes:
     """Framed Avro for `push.send.<platform>.<lane>.v1`: first run, messages in the given order, each with targets."""
     messages = list(messages)
-    extended = any(message.more is not None for message in messages)
+    extended = bool(source) or any(message.more is not None or message.labelled for message in messages)
     head = bytes_of(lane.encode()) + _FIRST_RUN + bytes_of(platform.encode())
-    head = _EXTENDED_FRAME + head + _FIRST_SOURCE if extended else _BATCH_FRAME + head
+    head = _EXTENDED_FRAME + head + long_of(source) if extended else _BATCH_FRAME + head
     return head + array_of([message.encode(extended=extended) for message in messages])

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from pushcast.model.batch import Message
 from pushcast.model.errors import InvalidInput
 from pushcast.model.marks import Marks, mark_of, thread_mark_of
 from pushcast.wire.cancels import CancelDecoder
+from pushcast.wire.control import CampaignCancel
+from pushcast.wire.control_state import ControlState
 from pushcast.wire.keys import user_of
 
 logger = logging.getLogger(__name__)
@@ -37,11 +39,23 @@ class CancelState:
         self.ignored: Counter[str] = Counter()
         self._decoder = decoder or CancelDecoder()
         self._marks: dict[int, Marks] = {}
-        self._callbacks: list[Callable[[int, frozenset[str]], None]] = []
+        #: Campaigns that are cancelled, by name: the control state's own.
+        self.campaigns: Mapping[str, CampaignCancel] = {}
+        self._callbacks: list[Callable[[int | None, frozenset[str]], None]] = []
 
-    def subscribe(self, callback: Callable[[int, frozenset[str]], None]) -> None:
-        """Calls back with a partition and the users of whom something more was cancelled there. It must not raise."""
+    def subscribe(self, callback: Callable[[int | None, frozenset[str]], None]) -> None:
+        """Calls back with a partition and the users of whom something more was cancelled there; None and nobody: a
+        campaign was. It must not raise."""
         self._callbacks.append(callback)
+
+    def follow_campaigns(self, control: ControlState) -> None:
+        """From now on what the control topic cancels counts here, too."""
+        self.campaigns = control.campaigns
+        control.on_cancel(lambda: self._tell(None, frozenset()))
+
+    def _tell(self, partition: int | None, users: frozenset[str]) -> None:
+        for callback in self._callbacks:
+            callback(partition, users)
 
     def begin(self, partition: int) -> None:
         """Forgets what was known of a partition: it is read anew."""
@@ -73,12 +87,12 @@ class CancelState:
             if cancel.thread is not None and cancel.app is not None:
                 marks.add_thread(thread_mark_of(cancel.user, cancel.app, cancel.thread), cancel.at, cancel.until)
         if users:
-            told = frozenset(users)
-            for callback in self._callbacks:
-                callback(partition, told)
+            self._tell(partition, frozenset(users))
 
     def any(self, partition: int) -> bool:
-        """Whether anything of the partition is cancelled. Cheap: most partitions have nothing."""
+        """Whether anything of the partition may be cancelled. Cheap: most partitions have nothing."""
+        if self.campaigns:
+            return True
         marks = self._marks.get(partition)
         return marks is not None and len(marks) > 0
 
@@ -92,8 +106,15 @@ class CancelState:
         thread: str | None,
         created_at_ms: int,
         now_ms: int,
+        campaign: str | None = None,
     ) -> bool:
         """Whether this notification must not leave. About 2 µs where there are marks."""
+        if (
+            campaign is not None
+            and (cancel := self.campaigns.get(campaign)) is not None
+            and cancel.covers(created_at_ms)
+        ):
+            return True
         marks = self._marks.get(partition)
         if not marks:
             return False
@@ -107,7 +128,7 @@ class CancelState:
         """Those of a message's targets that must not leave. One look where the partition has no cancels."""
         if not self.any(partition):
             return []
-        columns, thread = message.targets, message.options.thread_id
+        columns, thread, campaigns = message.targets, message.options.thread_id, message.notes.campaign
         found: list[int] = []
         for target in targets:
             notification = columns.notification[target]
@@ -119,6 +140,7 @@ class CancelState:
                 thread=thread,
                 created_at_ms=message.created_at[notification],
                 now_ms=now_ms,
+                campaign=None if campaigns is None else campaigns[notification],
             ):
                 found.append(target)
         return found

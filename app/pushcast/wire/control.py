@@ -5,6 +5,7 @@ The key says what is controlled, the value (JSON) how; a record without a value 
 - `pause/<app>/<platform>/<lane>`, `*` for every lane: an operator's kill switch. Nothing of it leaves.
 - `breaker/<app>/<platform>`: what senders announce when they find an app's provider broken, and when it works again.
 - `stop/<broadcast id>`, `hold/<broadcast id>`: the broadcast ends, or waits. Of every lane that has one of this id.
+- `cancel/<campaign>`: no notification of the campaign leaves any more.
 - `segment/<name>`: what a named audience stands for.
 - `reached/<app>/<host>`: a push service that a sender had given up answers again.
 
@@ -41,6 +42,7 @@ class Kind(StrEnum):
     BREAKER = "breaker"
     STOP = "stop"
     HOLD = "hold"
+    CANCEL = "cancel"
     SEGMENT = "segment"
     REACHED = "reached"
 
@@ -106,6 +108,27 @@ class Halt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     comment: _Text = ""
 
 
+class CampaignCancel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Notifications of a campaign must not leave any more. Times are milliseconds since the epoch.
+
+    Of those created in [since_ms, until_ms); None: from the beginning, or to the end. `remove`: also take back what has
+    arrived. `remove_at`: when the record may go.
+    """
+
+    since_ms: _TimeMs | None = None
+    until_ms: _TimeMs | None = None
+    remove: bool = False
+    remove_at: _TimeMs | None = None
+    by: _Text = ""
+    comment: _Text = ""
+
+    def covers(self, created_at_ms: int) -> bool:
+        """Whether a notification that was created then is cancelled."""
+        return (self.since_ms is None or self.since_ms <= created_at_ms) and (
+            self.until_ms is None or created_at_ms < self.until_ms
+        )
+
+
 class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A named audience: a tree of conditions as a broadcast's `where` has it."""
 
@@ -125,15 +148,17 @@ def reached(app: str, host: str) -> Name:
     return Name(Kind.REACHED, f"{app}/{host}")
 
 
-Entry = Pause | Breaker | Halt | Segment | Reached
+Entry = Pause | Breaker | Halt | CampaignCancel | Segment | Reached
 _PAUSES = msgspec.json.Decoder(Pause)
 _BREAKERS = msgspec.json.Decoder(Breaker)
 _HALTS = msgspec.json.Decoder(Halt)
+_CANCELS = msgspec.json.Decoder(CampaignCancel)
 _SEGMENTS = msgspec.json.Decoder(Segment)
 _REACHED = msgspec.json.Decoder(Reached)
 _OF_NAMES: Final[dict[Kind, msgspec.json.Decoder[Any]]] = {
     Kind.STOP: _HALTS,
     Kind.HOLD: _HALTS,
+    Kind.CANCEL: _CANCELS,
     Kind.SEGMENT: _SEGMENTS,
     Kind.REACHED: _REACHED,
 }
@@ -164,7 +189,7 @@ def parse_key(key: bytes | None) -> Subject | Name:
     raise InvalidInput(
         Reason.KEY_INVALID,
         "the key is none of pause/<app>/<platform>/<lane>, breaker/<app>/<platform>, stop/<broadcast>,"
-        " hold/<broadcast>, segment/<name>, reached/<app>/<host>",
+        " hold/<broadcast>, cancel/<campaign>, segment/<name>, reached/<app>/<host>",
         "key",
     )
 

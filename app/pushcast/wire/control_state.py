@@ -17,6 +17,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.wire.audiences import parse_where
 from pushcast.wire.control import (
     Breaker,
+    CampaignCancel,
     Entry,
     Halt,
     Kind,
@@ -73,15 +74,21 @@ class ControlState:
         self.breakers: dict[tuple[str, Platform], Breaker] = {}
         self.stops: dict[str, Halt] = {}  # by broadcast id
         self.holds: dict[str, Halt] = {}
+        self.campaigns: dict[str, CampaignCancel] = {}  # that are cancelled, by name
         self.segments: dict[str, Node] = {}
         self.reached: dict[str, Reached] = {}  # by app and host: push services that answered after they were given up
         self._paused: set[tuple[str, str, str]] = set()  # app, platform, lane
         self._windows: dict[tuple[str, str], list[tuple[int, int | None]]] = {}  # began, ended
         self._callbacks: list[Callable[[Change], None]] = []
+        self._of_cancels: list[Callable[[], None]] = []
 
     def subscribe(self, callback: Callable[[Change], None]) -> None:
         """Calls back after every change that makes a difference."""
         self._callbacks.append(callback)
+
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        """Calls back when a campaign was cancelled, also before `live`. It must not raise."""
+        self._of_cancels.append(callback)
 
     def paused(self, app: str, platform: Platform, lane: Lane) -> bool:
         """Whether an operator has paused it. Cheap."""
@@ -138,6 +145,7 @@ class ControlState:
         kinds: dict[Kind, dict[str, Any]] = {
             Kind.STOP: self.stops,
             Kind.HOLD: self.holds,
+            Kind.CANCEL: self.campaigns,
             Kind.SEGMENT: self.segments,
             Kind.REACHED: self.reached,
         }
@@ -152,6 +160,9 @@ class ControlState:
                 return
             raise InvalidInput("too_many", f"more than {MAX_NAMES} records of {subject.kind}/ are not remembered")
         known[subject.name] = parse_where(entry.where, "where") if isinstance(entry, Segment) else entry
+        if subject.kind is Kind.CANCEL:
+            for callback in self._of_cancels:
+                callback()
 
     def _refuse_one_more(self, subject: Subject) -> None:
         if subject not in self.pauses and (subject.app, subject.platform) not in self.breakers:

@@ -26,8 +26,11 @@ INTERNAL: Final = frozenset(
         *map(topics.retry, topics.RETRY_DELAY_SECONDS),
         *map(topics.ticket, topics.TICKET_PLATFORMS),
         *map(topics.walk, Lane),
+        *map(topics.keep, Lane),
+        *map(topics.due, Lane),
         *(topics.PARKED, topics.TOKEN_INVALID, topics.TOKEN_HOLD, topics.DEVICE, topics.PLANNED, topics.RECEIPT),
         topics.WALKED,
+        topics.USER,
     }
 )
 

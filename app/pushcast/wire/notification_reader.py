@@ -12,9 +12,10 @@ from pushcast.model.notification import MAX_BADGE, Options, Priority, PushType
 from pushcast.wire.avro_bytes import long_at
 from pushcast.wire.schemas import FRAME_BYTES, avro_type, released_type
 
-_FRAME = avro_type("notification").frame
-_BEFORE = released_type("notification", 2).frame  # the same without the fields behind trace
-_NO_MORE = bytes(10)  # those fields, all absent
+#: Versions of the schema that are read here, by frame: the fields before trace are the same in all.
+_VERSIONS = {avro_type("notification").frame: 4, **{released_type("notification", each).frame: each for each in (2, 3)}}
+VERSIONS = tuple(_VERSIONS.values())
+_NO_MORE = {2: b"", 3: bytes(10), 4: bytes(19)}  # the fields behind trace, all absent
 _ABSENT = {0: True, 2: False}  # by the branch of a union with null, zigzag; KeyError: there is no such branch
 _PRIORITIES: dict[int, Priority] = {0: "high", 2: "normal"}
 _PUSH_TYPES: dict[str, PushType] = {name: name for name in get_args(PushType)}
@@ -26,14 +27,14 @@ _Unusual = (IndexError, KeyError, ValueError)  # UnicodeDecodeError is a ValueEr
 class Parts(NamedTuple):
     """An Avro notification; `rest` is what a campaign's notifications have in common, from class on.
 
-    `newest`: of this release's schema, where `rest` goes on behind trace.
+    `version`: of its schema; since the third, `rest` goes on behind trace.
     """
 
     id: str
     user: str | None
     app: str | None
     rest: bytes
-    newest: bool
+    version: int
 
 
 class Rest(NamedTuple):
@@ -51,8 +52,8 @@ class Rest(NamedTuple):
 
 def split(value: bytes) -> Parts | None:
     """Takes a notification apart."""
-    frame = value[:FRAME_BYTES]
-    if frame != _FRAME and frame != _BEFORE:
+    version = _VERSIONS.get(value[:FRAME_BYTES])
+    if version is None:
         return None
     try:
         note_id, at = _string(value, FRAME_BYTES)
@@ -60,15 +61,15 @@ def split(value: bytes) -> Parts | None:
         app, at = _optional(value, at)
     except _Unusual:
         return None
-    return Parts(note_id, user, app, value[at:], frame == _FRAME)
+    return Parts(note_id, user, app, value[at:], version)
 
 
-def read_rest(rest: bytes, newest: bool) -> Rest | None:
+def read_rest(rest: bytes, version: int) -> Rest | None:
     """Reads what `split` left."""
-    if newest:
-        if not rest.endswith(_NO_MORE):
-            return None
-        rest = rest[: -len(_NO_MORE)]
+    no_more = _NO_MORE[version]
+    if not rest.endswith(no_more):
+        return None
+    rest = rest[: len(rest) - len(no_more)]
     try:
         klass, at = _optional(rest, 0)
         title, at = _optional(rest, at)

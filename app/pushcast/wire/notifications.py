@@ -13,6 +13,7 @@ import msgspec
 from pushcast.model.errors import InvalidInput
 from pushcast.model.locales import collision
 from pushcast.model.notification import Action, Content, LocalText, Notification, Options
+from pushcast.model.timing import Timing
 from pushcast.model.words import Reason
 from pushcast.wire.configured import unknown_app, unknown_class
 from pushcast.wire.content_rules import RESERVED_DATA_KEY, check_content, check_options, without_empty
@@ -21,9 +22,10 @@ from pushcast.wire.keys import check_id
 from pushcast.wire.live_activities import normalized
 from pushcast.wire.more import more_of, text_of
 from pushcast.wire.notification_json import folded
-from pushcast.wire.notification_reader import read_rest, split
+from pushcast.wire.notification_reader import VERSIONS, read_rest, split
 from pushcast.wire.schemas import SchemaSource, avro_type
 from pushcast.wire.times import check_event_time, to_ms
+from pushcast.wire.timings import MAX_AHEAD_MS, campaign_of, due_and_expiry, refuse_later_fields, timing_of
 
 DEFAULT_CLASS = "default"
 MAX_COLLAPSE_ID_BYTES = 64  # apns-collapse-id, reference/providers.md §1.2
@@ -32,6 +34,7 @@ MAX_CONTENT_BYTES = 65_536
 MAX_QUOTED_TAG_CHARS = 64
 MAX_TRACE_CHARS = 128  # a W3C traceparent of version 00 has 55
 NO_OPTIONS = Options()
+_AT_ONCE = (None,) * 5
 _TEXT = {str}
 
 # What a campaign writes for each of its users is decoded once: 4 MiB of bytes at most.
@@ -59,6 +62,15 @@ class _Raw(msgspec.Struct, forbid_unknown_fields=True):
     category: str | None = None
     actions: tuple[Action, ...] = ()
     platforms: dict[str, dict[str, Any]] = {}
+    deliver_at: int | str | None = None
+    deliver_local_at: str | None = None
+    time_zone: str | None = None
+    if_past: str | None = None
+    spread_seconds: int | None = None
+    unless_read_seconds: int | None = None
+    campaign: str | None = None
+    digest_key: str | None = None
+    revision: int | None = None
 
 
 #: The JSON form, for documents that are generated from it.
@@ -76,6 +88,8 @@ class _Shared(NamedTuple):
     created_at: int | str | None
     expires_at: int | str | None
     trace: str | None
+    timing: Timing | None
+    campaign: str | None
 
 
 class _Known(NamedTuple):
@@ -99,15 +113,20 @@ class NotificationDecoder:
     """
 
     def __init__(
-        self, apps: Collection[str], classes: Mapping[str, ClassRule], schemas: SchemaSource | None = None
+        self,
+        apps: Collection[str],
+        classes: Mapping[str, ClassRule],
+        schemas: SchemaSource | None = None,
+        max_ahead_ms: int = MAX_AHEAD_MS,
     ) -> None:
+        self._max_ahead_ms = max_ahead_ms
         self._apps = frozenset(apps)
         self._classes = dict(classes)
         self._schemas = schemas
         self._json = msgspec.json.Decoder(_Raw).decode
         self._avro = avro_type("notification")
-        # By what follows the app in an Avro notification: of the release before, and of this one.
-        self._campaigns: tuple[dict[bytes, _Shared], dict[bytes, _Shared]] = ({}, {})
+        # By what follows the app in an Avro notification, by the version of its schema.
+        self._campaigns: dict[int, dict[bytes, _Shared]] = {version: {} for version in VERSIONS}
         self._events: dict[bytes, _Known] = {}  # by the whole JSON
         self._pack = msgspec.msgpack.Encoder(order="deterministic").encode
 
@@ -125,16 +144,16 @@ class NotificationDecoder:
                 known = self._from_json(value, user)
             else:
                 self._check(known.id, known.user, known.app, user)
-            return _note(known.id, user, known.app, known.shared, timestamp_ms, trace)
+            return self._note(known.id, user, known.app, known.shared, timestamp_ms, trace)
         parts = split(value)
         if parts is None:
             raw = self._from_avro(self._avro.decode(value, self._schemas))
             self._check(raw.id, raw.user, raw.app, user)
-            return _note(raw.id, user, raw.app, self._shared(raw), timestamp_ms, trace)
-        campaigns = self._campaigns[parts.newest]
+            return self._note(raw.id, user, raw.app, self._shared(raw), timestamp_ms, trace)
+        campaigns = self._campaigns[parts.version]
         shared = campaigns.get(parts.rest)
         if shared is None:
-            rest = read_rest(parts.rest, parts.newest)
+            rest = read_rest(parts.rest, parts.version)
             if rest is None:
                 raw = self._from_avro(self._avro.decode(value, self._schemas))
             else:
@@ -146,7 +165,7 @@ class NotificationDecoder:
             _remember(campaigns, parts.rest, shared)
         else:
             self._check(parts.id, parts.user, parts.app, user)
-        return _note(parts.id, user, parts.app, shared, timestamp_ms, trace)
+        return self._note(parts.id, user, parts.app, shared, timestamp_ms, trace)
 
     def _from_json(self, value: bytes, user: str) -> _Known:
         try:
@@ -234,7 +253,59 @@ class NotificationDecoder:
             raise InvalidInput(
                 Reason.TOO_LARGE, f"the content has {len(key)} bytes; at most {MAX_CONTENT_BYTES}", "body"
             )
-        return _Shared(klass, ttl_ms, content, options, key, raw.created_at, raw.expires_at, raw.trace)
+        refuse_later_fields(raw.unless_read_seconds, raw.digest_key, raw.revision)
+        when = raw.deliver_at, raw.deliver_local_at, raw.time_zone, raw.if_past, raw.spread_seconds
+        timing = None if when == _AT_ONCE else timing_of(*when)
+        campaign = campaign_of(raw.campaign)
+        return _Shared(
+            klass, ttl_ms, content, options, key, raw.created_at, raw.expires_at, raw.trace, timing, campaign
+        )
+
+    def _note(
+        self, note_id: str, user: str, app: str | None, shared: _Shared, timestamp_ms: int, trace: bytes | None
+    ) -> Notification:
+        klass, ttl_ms, content, options, key, created, expires, text, timing, campaign = shared
+        created_at = to_ms(created, "created_at", timestamp_ms)
+        check_event_time(created_at, "created_at")
+        expires_at = to_ms(expires, "expires_at", created_at + ttl_ms)
+        if expires_at < created_at:
+            raise InvalidInput(Reason.INVALID_FIELD, "expires_at is before created_at", "expires_at")
+        if text is None and trace is not None:
+            text = trace.decode("ascii", "ignore")[:64]
+        if timing is None:
+            return Notification(
+                note_id,
+                user,
+                app,
+                klass,
+                content,
+                options,
+                key,
+                created_at,
+                expires_at,
+                text,
+                created_at,
+                None,
+                campaign,
+            )
+        own = None if expires is None else expires_at
+        due, expires_at = due_and_expiry(timing, user, campaign or note_id, created_at, own, ttl_ms, self._max_ahead_ms)
+        return Notification(
+            note_id,
+            user,
+            app,
+            klass,
+            content,
+            options,
+            key,
+            created_at,
+            expires_at,
+            text,
+            due,
+            timing,
+            campaign,
+            0 if own is not None else ttl_ms,
+        )
 
 
 def _without_empty(options: Options) -> Options:
@@ -258,17 +329,3 @@ def _remember(known: dict[bytes, _Value], key: bytes, value: _Value) -> None:
         known.clear()
     if len(key) <= _MAX_KNOWN_BYTES:
         known[key] = value
-
-
-def _note(
-    note_id: str, user: str, app: str | None, shared: _Shared, timestamp_ms: int, trace: bytes | None
-) -> Notification:
-    klass, ttl_ms, content, options, key, created, expires, text = shared
-    created_at = to_ms(created, "created_at", timestamp_ms)
-    check_event_time(created_at, "created_at")
-    expires_at = to_ms(expires, "expires_at", created_at + ttl_ms)
-    if expires_at < created_at:
-        raise InvalidInput(Reason.INVALID_FIELD, "expires_at is before created_at", "expires_at")
-    if text is None and trace is not None:
-        text = trace.decode("ascii", "ignore")[:64]
-    return Notification(note_id, user, app, klass, content, options, key, created_at, expires_at, text)

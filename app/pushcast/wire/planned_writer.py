@@ -34,14 +34,22 @@ class EncodedFacts(NamedTuple):
 
 _NO_TEXT: Final = long_of(0)
 _NOT_HELD: Final = long_of(0)
+_HELD: Final = long_of(1)
 
 
 def planned_facts(note: Notification) -> EncodedFacts:
-    """Of a notification that was due when it was created and belongs to no campaign."""
+    """Of a notification that nobody holds."""
     created_at = long_of(note.created_at)
     app, klass = _texts(note.app or "", note.klass)
     flag = _FLAGS[note.options.dry_run]
-    return EncodedFacts(app, klass, created_at, created_at, long_of(note.expires_at), flag, _NO_TEXT, _NOT_HELD)
+    due_at = created_at if note.timing is None else long_of(note.due_at)
+    campaign = _NO_TEXT if note.campaign is None else bytes_of(note.campaign.encode())
+    return EncodedFacts(app, klass, created_at, due_at, long_of(note.expires_at), flag, campaign, _NOT_HELD)
+
+
+def held(facts: EncodedFacts) -> EncodedFacts:
+    """The same of one that the keeper holds."""
+    return facts._replace(held=_HELD)
 
 
 @lru_cache(maxsize=4096)

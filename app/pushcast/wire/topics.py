@@ -20,6 +20,7 @@ WALKED: Final = "push.walked.v1"
 WHERE: Final = "push.where.v1"
 CANCEL: Final = "push.cancel.v1"
 API_KEY: Final = "push.key.v1"
+USER: Final = "push.user.v1"
 
 #: The retry ladder, shortest first: the rung's name in its topic, and how long a record waits there.
 RETRY_DELAY_SECONDS: Final[dict[RetryDelay, int]] = {"10s": 10, "1m": 60, "5m": 300, "30m": 1800}
@@ -43,6 +44,16 @@ def broadcast(lane: Lane) -> str:
 def walk(lane: Lane) -> str:
     """Where SPREAD puts each partition's order of a broadcast."""
     return f"push.walk.{Lane(lane)}.v1"
+
+
+def keep(lane: Lane) -> str:
+    """Where PLAN puts what is to be held."""
+    return f"push.keep.{Lane(lane)}.v1"
+
+
+def due(lane: Lane) -> str:
+    """Where KEEP puts what is due, for PLAN."""
+    return f"push.due.{Lane(lane)}.v1"
 
 
 def send(platform: Platform, lane: Lane) -> str:

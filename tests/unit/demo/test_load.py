@@ -127,4 +127,14 @@ def test_expected_pushes_are_the_users_devices_in_the_events_app_or_in_all() -> 
     for note in make_notes(500, devices, 1):
         app = note.event.get("app")
         of_user = [device for device in devices if device.user == note.user]
-        assert expected.of(note) == sum(app is None or device.event["app"] == app for device in of_user)
+        reached = sum(app is None or device.event["app"] == app for device in of_user)
+        assert expected.of(note) == (0 if note.cancelled else reached)
+
+
+def test_some_chats_are_scheduled_and_some_of_these_called_off() -> None:
+    devices = make_devices(100, seed=1)
+    notes = list(make_notes(2_000, devices, seed=1))
+    scheduled = [note for note in notes if note.due_in_seconds]
+    assert (len(scheduled), sum(note.cancelled for note in notes)) == (8, 2)
+    assert all(note.due_in_seconds for note in notes if note.cancelled)
+    assert all(Expected(devices).of(note) == 0 for note in notes if note.cancelled)

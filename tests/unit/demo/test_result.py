@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pushcast.audit.reckoning import Totals
+from pushcast.audit.timer_ledger import TimerTotals
 from pushcast.demo.result import Tally, per_lane, result_of, worst_latency
 from pushcast.simulators.latency import LatencyHistogram
 
@@ -128,3 +129,11 @@ def test_copies_are_forgiven_up_to_the_bound_of_a_killed_sender_and_no_further()
 
 def test_a_receipt_that_no_provider_has_seen_is_no_balance_under_faults_either() -> None:
     assert not result(simulators={"apns": simulator(2), "fcm": simulator(0)}, duplicates_bound=10)["balanced"]
+
+
+@pytest.mark.parametrize(
+    "timers", [TimerTotals(held=1, lost=1), TimerTotals(held=1, twice=1), TimerTotals(1, waiting=1)]
+)
+def test_a_timer_that_is_lost_or_still_waits_is_no_balance(timers: TimerTotals) -> None:
+    assert result()["balanced"]
+    assert not result(timers=timers)["balanced"]

@@ -33,7 +33,7 @@ def test_outputs_name_offset_and_notification_of_their_source_records() -> None:
     assert list(_planned(Lane.URGENT, planned())) == [(7, "n")]
 
 
-@pytest.mark.parametrize("source", [Source.WALK, Source.DUE, Source.KEEP])
+@pytest.mark.parametrize("source", [Source.WALK, Source.KEEP])
 def test_outputs_of_another_source_are_not_of_the_notification_topic(source: int) -> None:
     found: list[Any] = [
         *_deliveries([], encode_batch(replace(BATCH, source=source))),

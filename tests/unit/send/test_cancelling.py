@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from pushcast.model.batch import Notes
 from pushcast.model.words import Lane
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import NOT_SENT_IN_TIME
@@ -11,6 +12,8 @@ from pushcast.send.cancelling import Cancelling
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.cancelling import NothingCancelled
 from pushcast.wire.cancel_state import CancelRecord, CancelState
+from pushcast.wire.control import CampaignCancel, Kind, Name, encode
+from pushcast.wire.control_state import ControlState
 from unit.send.twin import T0, Harness, TwinProvider, failed, message, ok, send_batch
 
 PARTITION = 3
@@ -134,6 +137,28 @@ async def test_a_redelivered_record_ends_a_cancelled_delivery_once() -> None:
     cancel(state, "u0", "n")
     await harness.feed(send_batch(message(1)))
     assert [r["outcome"] for r in harness.outbox.receipts()] == ["cancelled"]
+
+
+async def test_c7_a_campaign_that_is_cancelled_ends_wherever_it_is() -> None:
+    provider = TwinProvider()
+    harness, state = harness_of(provider)
+    control = ControlState()
+    state.follow_campaigns(control)
+    xmas = message(2)
+    xmas.notes = Notes(campaign=["xmas"])
+    await harness.feed(send_batch(xmas), send_batch(message(1, name="m", first_user=8)))
+    control.apply(Name(Kind.CANCEL, "xmas").key(), encode(CampaignCancel()))
+    provider.calls[0].answer(*[WITHDRAWN[0]._replace(target=target) for target in (0, 1)])
+    provider.calls[1].answer(ok(0))
+    await harness.settle()
+    harness.fire()
+    await harness.settle()
+    assert harness.outbox.outcomes() == {
+        "u0": ("cancelled", "cancelled"),
+        "u1": ("cancelled", "cancelled"),
+        "u8": ("accepted", None),
+    }
+    assert {r["campaign"] for r in harness.outbox.receipts()} == {"xmas", None}
 
 
 def test_only_the_urgent_lane_leaves_with_an_old_view_of_the_cancels() -> None:

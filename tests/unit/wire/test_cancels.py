@@ -8,6 +8,8 @@ import pytest
 from pushcast.model.errors import InvalidInput
 from pushcast.wire.cancel_state import CancelRecord, CancelState
 from pushcast.wire.cancels import LONGEST_MS, MAX_IDS, Cancel, CancelDecoder, encode_cancel
+from pushcast.wire.control import CampaignCancel, Kind, Name, encode
+from pushcast.wire.control_state import ControlState
 
 T0 = 1_800_000_000_000
 decode = CancelDecoder().decode
@@ -97,12 +99,30 @@ def test_what_is_malformed_is_counted_and_changes_nothing() -> None:
 
 
 def test_who_listens_hears_of_the_users_of_each_lot_once() -> None:
-    found, heard = CancelState(), list[tuple[int, frozenset[str]]]()
+    found, heard = CancelState(), list[tuple[int | None, frozenset[str]]]()
     found.begin(3)
     found.subscribe(lambda partition, users: heard.append((partition, users)))
     found.apply(3, [CancelRecord(b"u", cancel(ids=["a"]), T0), CancelRecord(b"v", cancel(ids=["b"]), T0)], T0)
     found.apply(3, [CancelRecord(b"u", b"{", T0)], T0)
     assert heard == [(3, frozenset({"u", "v"}))]
+
+
+def test_a_campaign_is_cancelled_for_what_was_created_within_its_bounds() -> None:
+    found, control, heard = CancelState(), ControlState(), list[tuple[int | None, frozenset[str]]]()
+    found.follow_campaigns(control)
+    found.subscribe(lambda partition, users: heard.append((partition, users)))
+    key = Name(Kind.CANCEL, "xmas/26").key()
+    assert key == b"cancel/xmas/26"
+    control.apply(key, encode(CampaignCancel(since_ms=T0 - 10, until_ms=T0)))
+    assert heard == [(None, frozenset())]
+    assert found.any(3)
+    for created_at_ms, cancelled in ((T0 - 11, False), (T0 - 10, True), (T0 - 1, True), (T0, False)):
+        assert is_cancelled(found, campaign="xmas/26", created_at_ms=created_at_ms) is cancelled
+    assert not is_cancelled(found, campaign="other")
+    assert not is_cancelled(found)
+    control.apply(key, None)
+    assert not is_cancelled(found, campaign="xmas/26")
+    assert not found.any(3)
 
 
 def test_a_partition_that_is_read_anew_forgets_what_it_knew() -> None:

@@ -11,6 +11,38 @@ N = MetricName
 
 METRICS: Final = (
     Metric(
+        N.TIMERS_OPENED,
+        "counter",
+        "notifications",
+        (L.LANE,),
+        "Notifications that this keeper took to hold.",
+        "Less pushcast_timers_closed_total, over all keepers and their restarts: what waits.",
+    ),
+    Metric(
+        N.TIMERS_CLOSED,
+        "counter",
+        "notifications",
+        (L.REASON,),
+        "Notifications that this keeper let go: released, cancelled, duplicate, too_many.",
+        "too_many: a user has 1,000 that wait; somebody schedules in a loop.",
+    ),
+    Metric(
+        N.TIMERS_VOID,
+        "counter",
+        "rows",
+        (L.RESULT,),
+        "Rows of keepers that had lost their partition: found, healed; releases completed at a take-over: completed.",
+        "Many: processes are stopped for longer than their session timeout.",
+    ),
+    Metric(
+        N.TIMER_LATE,
+        "gauge",
+        "seconds",
+        (),
+        "The longest that a notification waited beyond its time, since the last look.",
+        "Seconds, steadily: more is due than the keepers release. Minutes: no keeper had the partition.",
+    ),
+    Metric(
         N.CANCELS,
         "gauge",
         "ids and threads",

@@ -45,4 +45,12 @@ METRICS: Final = (
         "Notifications that were planned to nothing.",
         "Many no_devices: producers notify users who never registered, or REGISTER lags. Many expired: PLAN lags.",
     ),
+    Metric(
+        N.HELD,
+        "counter",
+        "notifications",
+        (L.LANE, L.REASON),
+        "Notifications that went to the keeper, by why they wait.",
+        "Nothing: they come back when they are due. pushcast_timers says how many wait.",
+    ),
 )

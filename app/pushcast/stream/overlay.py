@@ -1,6 +1,6 @@
-"""Rows that were produced but that the devices table has not tailed yet.
+"""Rows that were produced but that a table has not tailed yet.
 
-Decisions read the table through the overlay, so that two changes of one device in a row see each other. An entry
+Decisions read the table through the overlay, so that two changes of one row in a row see each other. An entry
 leaves when the table applies the record that carries its tag. The tag names one write, so a row that was written,
 replaced and written again is never mistaken for its later copy; and compaction in between takes nothing away: the
 last record of a key survives it.
@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-from pushcast.model.device import DeviceRow
 from pushcast.stream.table import AppliedRecord
 from pushcast.wire.headers import CE_ID, first
 
+T = TypeVar("T")
 
-class Entry(NamedTuple):
+
+class Entry(NamedTuple, Generic[T]):
     """The newest write of a key. `row` None: removed."""
 
-    row: DeviceRow | None
+    row: T | None
     tag: bytes
 
 
@@ -49,19 +50,19 @@ class InFlight:
         await self._room.wait()
 
 
-class Overlay:
+class Overlay(Generic[T]):
     """Entries of one partition. Belongs to the event loop."""
 
     def __init__(self, in_flight: InFlight) -> None:
         self._in_flight = in_flight
         # By user within the partition: `of_user` must not walk everything that is in flight.
-        self._users: dict[bytes, dict[bytes, Entry]] = {}
+        self._users: dict[bytes, dict[bytes, Entry[T]]] = {}
 
-    def of_user(self, user_key: bytes) -> dict[bytes, Entry]:
+    def of_user(self, user_key: bytes) -> dict[bytes, Entry[T]]:
         """The user's newest writes that the table may not know, by row key. Read only."""
         return self._users.get(user_key, {})
 
-    def put(self, user_key: bytes, key: bytes, entry: Entry) -> None:
+    def put(self, user_key: bytes, key: bytes, entry: Entry[T]) -> None:
         """Notes a write that is about to be produced. Never refuses: callers await room before a batch."""
         entries = self._users.setdefault(user_key, {})
         before = len(entries)

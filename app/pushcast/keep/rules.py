@@ -1,0 +1,47 @@
+"""What becomes of what KEEP reads. Pure; times are milliseconds since the epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from pushcast.model.words import Reason
+from pushcast.wire.timers import Timer
+
+#: Timers of one user that wait at a time. What comes on top ends at once.
+MAX_TIMERS: Final = 1_000
+#: Due before everything else.
+AT_ONCE: Final = 0
+
+
+def is_known(name: str, timers: Iterable[Timer | None]) -> bool:
+    """Whether a keep record was taken before: its timer is there, waiting or released. Rows outlive commits by far."""
+    return any(timer is not None and timer.name == name for timer in timers)
+
+
+def opened(timer: Timer, known: Timer | None, waiting: int, *, cancelled: bool) -> Timer:
+    """The row of a new timer. `known`: the one under the notification's id; `waiting`: how many the user has.
+
+    What is not to be sent is opened all the same, due at once: every timer closes in one way.
+    """
+    if known is not None:
+        return msgspec.structs.replace(timer, due_at=AT_ONCE, closes=Reason.DUPLICATE.value)
+    if cancelled:
+        return msgspec.structs.replace(timer, due_at=AT_ONCE, closes=Reason.CANCELLED.value)
+    if waiting >= MAX_TIMERS:
+        return msgspec.structs.replace(timer, due_at=AT_ONCE, closes=Reason.TOO_MANY.value)
+    return timer
+
+
+def cancelled(timer: Timer | None) -> Timer | None:
+    """The row of a timer that is called off; None: there is nothing to call off, or it ends already."""
+    if timer is None or not timer.waits or timer.closes:
+        return None
+    return msgspec.structs.replace(timer, due_at=AT_ONCE, closes=Reason.CANCELLED.value)
+
+
+def released(timer: Timer, now_ms: int) -> Timer:
+    """The row of one that was let go: without content, for whoever comes with the same id."""
+    return msgspec.structs.replace(timer, closed_at=now_ms, event=b"", trace=None)

@@ -1,0 +1,33 @@
+"""What KEEP holds of one partition while it owns it, over all its sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pushcast.stream.completions import Completions
+from pushcast.stream.overlay import Overlay
+from pushcast.stream.runner import Runner
+from pushcast.stream.tenure import Pending
+from pushcast.wire.headers import Headers
+from pushcast.wire.timers import Timer
+
+
+class KeepTenure:
+    """Rows in flight, records that wait for them, and timers that are being released."""
+
+    def __init__(
+        self, number: int, origin: Headers, overlay: Overlay[Timer], runner: Callable[[KeepTenure], Runner]
+    ) -> None:
+        self.number = number  # of the partition
+        self.origin = origin  # headers of every output of this partition and claim
+        self.overlay = overlay
+        self.completions = Completions()
+        self.firing: set[bytes] = set()  # rows whose due record or whose closing is not acknowledged
+        self.healed: dict[bytes, int] = {}  # offsets of void rows that were overwritten, by key
+        self.pending = Pending()  # releases
+        self.writes = 0  # rows so far: each has a tag of its own
+        self.runner = runner(self)
+
+    def close(self) -> None:
+        """Releases nothing any more: the next owner does."""
+        self.runner.stop()

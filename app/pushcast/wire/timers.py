@@ -1,0 +1,80 @@
+"""Rows of `push.user.v1` that wait for their time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from pushcast.model.errors import InvalidInput
+from pushcast.wire.row_fences import is_row
+from pushcast.wire.schemas import avro_type
+
+_TIMER: Final = avro_type("timer")
+_KIND: Final = b"\0t\0"
+
+
+class Timer(msgspec.Struct, frozen=True):
+    """Times are milliseconds since the epoch. `closed_at` None: it waits."""
+
+    lane: str
+    keep_offset: int
+    due_at: int
+    written_at: int
+    closes: str = ""
+    closed_at: int | None = None
+    trace: str | None = None
+    event: bytes = b""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it was not released yet."""
+        return self.closed_at is None
+
+    @property
+    def name(self) -> str:
+        """Its identity: the keep record that opened it."""
+        return f"{self.lane}|{self.keep_offset}"
+
+
+def timer_key(user: str, note_id: str, part: str = "") -> bytes:
+    """Row key. `part`: of a second one with the same id."""
+    return f"{user}\0t\0{note_id}{f'{chr(0)}{part}' if part else ''}".encode()
+
+
+def timers_prefix(user: str) -> bytes:
+    """Key prefix of all timers of a user."""
+    return f"{user}\0t\0".encode()
+
+
+def is_timer(key: bytes) -> bool:
+    """Whether a row under this key is a timer."""
+    return is_row(key) and _KIND in key
+
+
+def user_key(key: bytes) -> bytes:
+    """Whose row it is."""
+    return key.partition(b"\0")[0]
+
+
+def note_id_of(key: bytes) -> str:
+    """Of which notification a timer is."""
+    return key.partition(_KIND)[2].partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def encode_timer(timer: Timer) -> bytes:
+    """Value of a row."""
+    return _TIMER.encode(msgspec.structs.asdict(timer))
+
+
+def decode_timer(value: bytes) -> Timer:
+    """Raises InvalidInput: only KEEP writes rows, so that means a foreign writer or a newer release."""
+    return Timer(**_TIMER.decode(value))
+
+
+def readable(value: bytes) -> Timer | None:
+    """None for what `decode_timer` refuses."""
+    try:
+        return decode_timer(value)
+    except InvalidInput:
+        return None

@@ -1,0 +1,103 @@
+"""When an event is to be delivered, from what its producer wrote: one validator for whoever reads it."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Final, get_args
+
+from pushcast.model.errors import InvalidInput
+from pushcast.model.timing import IfPast, Timing, is_of_people, spread_of
+from pushcast.model.words import Reason
+from pushcast.model.zones import reading_of, zone_of
+from pushcast.wire.keys import check_id
+from pushcast.wire.times import to_ms
+
+#: How far ahead of its creation an event may be due, unless `keep.max_ahead_seconds` says otherwise.
+MAX_AHEAD_MS: Final = 90 * 86_400_000
+MAX_SPREAD_SECONDS: Final = 86_400
+_IF_PAST: Final = get_args(IfPast)
+
+
+def timing_of(
+    deliver_at: int | str | None,
+    deliver_local_at: str | None,
+    time_zone: str | None,
+    if_past: str | None,
+    spread_seconds: int | None,
+) -> Timing | None:
+    """None: nothing delays it. Raises InvalidInput with the field."""
+    if deliver_local_at is None:
+        for field, value in (("time_zone", time_zone), ("if_past", if_past)):
+            if value is not None:
+                raise _refusal(field, "belongs to deliver_local_at")
+    if spread_seconds is not None and not 0 <= spread_seconds <= MAX_SPREAD_SECONDS:
+        raise _refusal("spread_seconds", f"is not 0 to {MAX_SPREAD_SECONDS}")
+    spread_ms = (spread_seconds or 0) * 1000
+    if deliver_local_at is None:
+        if deliver_at is None:
+            return Timing(spread_ms=spread_ms) if spread_ms else None
+        return Timing(to_ms(deliver_at, "deliver_at", 0), spread_ms=spread_ms)
+    if deliver_at is not None:
+        raise _refusal("deliver_local_at", "and deliver_at exclude each other")
+    reading = reading_of(deliver_local_at)
+    if reading is None:
+        raise _refusal("deliver_local_at", "is no wall time without offset: 2026-12-24T09:00, or 09:00")
+    if if_past is not None and if_past not in _IF_PAST:
+        raise _refusal("if_past", f"is none of {', '.join(_IF_PAST)}")
+    past: IfPast = "next_day" if if_past == "next_day" else "drop" if if_past == "drop" else "send"
+    if time_zone is None or is_of_people(time_zone):
+        raise _refusal("time_zone", "must name a zone: the zones of devices and users are not in this release")
+    zone = zone_of(time_zone)
+    if zone is None:
+        raise _refusal("time_zone", "is neither device, user nor a zone of the pinned tzdata")
+    return Timing(None, reading, zone, False, past, spread_ms)
+
+
+def campaign_of(campaign: str | None) -> str | None:
+    """Raises InvalidInput."""
+    return None if campaign is None else check_id(campaign, "campaign")
+
+
+def refuse_later_fields(unless_read_seconds: int | None, digest_key: str | None, revision: int | None) -> None:
+    """Fields that the schema has and this release does not act on: sending at once instead would be wrong."""
+    for field, value in (
+        ("unless_read_seconds", unless_read_seconds),
+        ("digest_key", digest_key),
+        ("revision", revision),
+    ):
+        if value:
+            raise _refusal(field, "is not in this release")
+
+
+def due_and_expiry(
+    timing: Timing,
+    user: str,
+    name: str,
+    created_at: int,
+    expires_at: int | None,
+    ttl_ms: int,
+    max_ahead_ms: int,
+) -> tuple[int, int]:
+    """(due, expiry) of an event. `name`: campaign or id. A local time has them of its creation: the planner knows the
+    devices' zones. Raises InvalidInput: too_far_ahead, or invalid_field for an expiry that is not after what is due."""
+    due = timing.due(created_at)
+    if due is None:  # over, and to be dropped
+        return created_at, created_at
+    furthest = due
+    if timing.is_local:
+        furthest = timing.due_in(UTC, created_at) or created_at
+    if furthest > created_at + max_ahead_ms:
+        field = "deliver_at" if timing.reading is None else "deliver_local_at"
+        raise InvalidInput(
+            Reason.TOO_FAR_AHEAD, f"{field} is more than {max_ahead_ms // 86_400_000} days after created_at", field
+        )
+    end = due + ttl_ms if expires_at is None else expires_at
+    if expires_at is not None and expires_at <= due and not timing.is_local and timing.reading is None:
+        raise _refusal("expires_at", "is not after deliver_at")
+    if timing.spread_ms and due + timing.spread_ms >= end:
+        raise _refusal("spread_seconds", "reaches beyond the expiry")
+    return due + spread_of(user, name, timing.spread_ms), end
+
+
+def _refusal(field: str, problem: str) -> InvalidInput:
+    return InvalidInput(Reason.INVALID_FIELD, f"{field} {problem}", field)

@@ -1,0 +1,30 @@
+"""A keeper, to be killed by tests: `python -m flow.keep_worker JSON`. Prints `ready` once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+
+from pushcast.config.settings import Settings
+from pushcast.kafka.outbox import Outbox
+from pushcast.model.words import Lane, Platform
+from pushcast.runtime.hosted import host
+from pushcast.stream.fatal import end_process
+from pushcast.transport.host import run_apps
+
+
+async def main() -> int:
+    settings = Settings.model_validate(json.loads(sys.argv[1]))
+    servers = settings.kafka.bootstrap_servers
+    outbox = Outbox(servers, loop=asyncio.get_running_loop(), on_fatal=lambda exc: end_process("outbox", exc))
+    hosted = host(settings, ["keeper"], list(Lane), list(Platform), "0", outbox)
+    code = await run_apps(hosted.apps, on_ready=lambda: print("ready", flush=True), stop=asyncio.Event())
+    await outbox.close()
+    return code
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING)
+    sys.exit(asyncio.run(main()))

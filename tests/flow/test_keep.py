@@ -1,0 +1,167 @@
+"""What waits, on a real Kafka: from the event through the keeper, which is killed, to the send batch (S1, S17)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from confluent_kafka import Message
+
+from flow.kafka_tools import create_topic, ensure_topics, produce, read_all, running, seen
+from flow.processes import worker
+from pushcast.config.settings import Settings
+from pushcast.handover.fences import Fences, author_of
+from pushcast.kafka.embedded import temporary_cluster
+from pushcast.kafka.headers import headers_of
+from pushcast.kafka.outbox import Outbox
+from pushcast.model.device import DeviceRow
+from pushcast.model.ids import device_row_key, partition_of, token_hash
+from pushcast.model.words import Lane, Platform, Source
+from pushcast.runtime.hosted import host
+from pushcast.wire import topics
+from pushcast.wire.batches import decode_batch
+from pushcast.wire.devices import encode_row
+from pushcast.wire.receipts import decode_planned, decode_receipt
+
+PARTITIONS = 2
+NORMAL = Lane.NORMAL
+
+
+class World(NamedTuple):
+    kafka: str
+    options: dict[str, Any]
+
+    def write(self, topic: str, events: dict[str, dict[str, Any]]) -> None:
+        """Events by user."""
+        records = [
+            (partition_of(user.encode(), PARTITIONS), user.encode(), json.dumps(event).encode())
+            for user, event in events.items()
+        ]
+        produce(self.kafka, topic, records)
+
+    def register(self, *users: str) -> None:
+        """A device each."""
+        rows = []
+        for user in users:
+            address = user.encode()
+            row = DeviceRow("news", "d", "fcm", "token", address, "", token_hash(address), "active", 1, 1)
+            key = device_row_key(user, "news", "d")
+            rows.append((partition_of(user.encode(), PARTITIONS), key, encode_row(row)))
+        produce(self.kafka, topics.DEVICE, rows)
+
+    def valid(self, topic: str) -> list[Message]:
+        """Records that count."""
+        fences: dict[int, Fences] = {}
+        found = []
+        for message in read_all(self.kafka, topic, PARTITIONS):
+            author = author_of(headers_of(message))
+            if fences.setdefault(message.partition() or 0, Fences()).admit(author, message.offset() or 0):
+                found.append(message)
+        return found
+
+    def targets(self) -> Counter[str]:
+        """Deliveries in the send topic by user; all must come from a due record."""
+        found: Counter[str] = Counter()
+        for message in self.valid(topics.send(Platform.FCM, NORMAL)):
+            batch = decode_batch(message.value() or b"")
+            assert batch.source == Source.DUE
+            for part in batch.messages:
+                found.update(part.targets.user)
+        return found
+
+    def receipts(self) -> list[dict[str, Any]]:
+        return [decode_receipt(message.value() or b"") for message in self.valid(topics.RECEIPT)]
+
+    def planned(self, source: Source) -> list[tuple[str, int, str]]:
+        """(notification id, held, reason) of each account of a source."""
+        found = []
+        for message in self.valid(topics.PLANNED):
+            planned = decode_planned(message.value() or b"")
+            if planned.source == source:
+                rows = zip(planned.notification_id, planned.facts, planned.reason, strict=True)
+                found += [(note_id, facts.held, reason) for note_id, facts, reason in rows]
+        return found
+
+
+@asynccontextmanager
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """A planner of the normal lane on a cluster of its own; the keeper is the test's."""
+    async with AsyncExitStack() as stack:
+        cluster = stack.enter_context(temporary_cluster())
+        kafka = cluster.bootstrap_servers
+        names = [
+            *(topic(lane) for lane in Lane for topic in (topics.keep, topics.due)),
+            *(topics.send(platform, NORMAL) for platform in Platform),
+            *(topics.notification(NORMAL), topics.CANCEL, topics.RECEIPT, topics.PLANNED),
+        ]
+        await asyncio.to_thread(ensure_topics, kafka, names, PARTITIONS)
+        for name in (topics.DEVICE, topics.USER):
+            create_topic(kafka, name, PARTITIONS, cleanup_policy="compact")
+        options = {
+            "kafka": {"bootstrap_servers": kafka, "partitions": PARTITIONS, "commit_interval_seconds": 0.2},
+            "data_dir": str(tmp_path / "data"),
+            "classes": {"default": {"window_seconds": 0}},
+            "plan": {"lookup_again_seconds": 0},
+            "apps": {"news": {}},
+        }
+        failures: list[object] = []
+        outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
+        stack.push_async_callback(outbox.close)
+        hosted = host(Settings.model_validate(options), ["planner"], [NORMAL], [Platform.FCM], None, outbox)
+        async with running(*hosted.apps):
+            yield World(kafka, options)
+        assert failures == []
+
+
+async def test_what_is_due_later_waits_over_a_killed_keeper_and_comes_once(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        users = [f"user-{number}" for number in range(200)]
+        here.register(*users)
+        due_at = round(time.time() * 1000) + 12_000
+        event = {"id": "n", "title": "t", "deliver_at": due_at}
+        here.write(topics.notification(NORMAL), dict.fromkeys(users, event))
+        await seen(lambda: len(here.planned(Source.NOTIFICATION)) == 200, "all are held")
+        assert set(here.planned(Source.NOTIFICATION)) == {("n", 1, "scheduled")}
+        async with worker("keep_worker", **here.options) as first:
+            await first.ready()
+            await seen(lambda: len(here.valid(topics.USER)) >= 200, "the keeper has them")
+            assert here.targets() == Counter(), "nothing is due"
+            await first.kill()
+        async with worker("keep_worker", **here.options) as second:
+            await second.ready()
+            await seen(lambda: len(here.valid(topics.due(NORMAL))) >= 50, "some are let go")
+            await second.kill()
+        assert time.time() * 1000 >= due_at
+        async with worker("keep_worker", **here.options) as third:
+            await third.ready()
+            await seen(lambda: sum(here.targets().values()) >= 200, "all come")
+            assert await third.stop() == 0
+        assert here.targets() == Counter(users), "each once"
+        assert len(here.planned(Source.DUE)) == 200, "each timer closes by an account of its own"
+
+
+async def test_c1_what_is_called_off_while_it_waits_ends_as_cancelled(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        here.register("ann", "bob")
+        event = {"id": "n", "title": "t", "deliver_at": round(time.time() * 1000) + 3_600_000}
+        here.write(topics.notification(NORMAL), {"ann": event, "bob": event})
+        async with worker("keep_worker", **here.options) as keeper:
+            await keeper.ready()
+            await seen(lambda: len(here.valid(topics.USER)) >= 2, "both wait")
+            here.write(topics.CANCEL, {"ann": {"ids": ["n"]}})
+            await seen(lambda: len(here.receipts()) == 1, "it ends at once")
+        [receipt] = here.receipts()
+        assert (receipt["user"], receipt["outcome"], receipt["reason"], receipt["attempts"], receipt["source"]) == (
+            "ann",
+            "cancelled",
+            "cancelled",
+            0,
+            Source.DUE,
+        )
+        assert here.targets() == Counter()

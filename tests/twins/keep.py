@@ -1,0 +1,283 @@
+"""KEEP on one partition of a twin of Kafka: keepers that come and go, their tables, and a broker that compacts."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+from pushcast.config.settings import Settings
+from pushcast.handover.guard import RowGuard
+from pushcast.keep.agent import KeepStage
+from pushcast.keep.exact import STAGE, KeepHandover
+from pushcast.keep.index import entries_of
+from pushcast.model.clock import ManualClock
+from pushcast.model.ids import partition_of
+from pushcast.model.words import Lane
+from pushcast.stream.batch import TP, Batch, Committed
+from pushcast.stream.cancelling import NothingCancelled
+from pushcast.stream.tracker import Record, Tracker
+from pushcast.wire import topics
+from pushcast.wire.cancel_state import CancelRecord
+from pushcast.wire.headers import origin
+from pushcast.wire.held import Held, held_headers
+from pushcast.wire.row_fences import is_row
+from twins.handover import Log, Message, Process
+from twins.kafka import OPEN, ManualTimers, Produced, record, settled
+
+T0 = 1_800_000_000_000
+PARTITION = 3
+PARTITIONS = 8
+SOURCES = (*(TP(topics.keep(lane), PARTITION) for lane in Lane), TP(topics.CANCEL, PARTITION))
+USERS = [
+    user for user in (f"u{number}" for number in range(100)) if partition_of(user.encode(), PARTITIONS) == PARTITION
+]
+
+
+class Row(NamedTuple):
+    """A record of the table's topic, for the guard."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+class KeptTable:
+    """The keeper's table: applies the log when the test says so, from what the broker has left of it."""
+
+    def __init__(self, world: KeepWorld) -> None:
+        self._world = world
+        self._guard = RowGuard(f"{STAGE}/{PARTITION}")
+        self.rows: dict[bytes, bytes] = {}
+        self.entries: set[bytes] = set()
+        self._applied = 0
+        self._hooks: list[Callable[[int, Sequence[Any]], None]] = []
+        self._void_hooks: list[Callable[[int, int], None]] = []
+
+    def tail(self, count: int | None = None) -> None:
+        """Applies the next records."""
+        messages = self._world.messages(topics.USER)[self._applied :][:count]
+        self._applied += len(messages)
+        gone = self._world.compacted
+        records = [
+            Row(each.at, each.produced.key, each.value(), each.headers()) for each in messages if each.at not in gone
+        ]
+        judged = self._guard.judge(cast(Any, records))
+        for key, value in judged.rows:
+            if value is None:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = value
+                if is_row(key):
+                    self.entries.update(entries_of(key, value))
+        for hook in self._hooks:
+            hook(PARTITION, [records[index] for index in judged.admitted])
+        if judged.void:
+            for void_hook in self._void_hooks:
+                void_hook(PARTITION, judged.void)
+
+    def get(self, partition: int, key: bytes) -> bytes | None:
+        return self.rows.get(key)
+
+    def scan(self, partition: int, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        return sorted((key, value) for key, value in self.rows.items() if key.startswith(prefix))
+
+    def index(self, partition: int, first: bytes, before: bytes, limit: int) -> list[bytes]:
+        return sorted(entry for entry in self.entries if first <= entry < before)[:limit]
+
+    def forget_entries(self, partition: int, entries: Iterable[bytes]) -> None:
+        self.entries.difference_update(entries)
+
+    def held(self, partition: int) -> bool:
+        return True
+
+    def fenced(self, partition: int) -> int:
+        return self._guard.epoch
+
+    def void(self, partition: int) -> Mapping[bytes, int]:
+        return self._guard.void
+
+    def on_applied(self, hook: Callable[[int, Sequence[Any]], None]) -> None:
+        self._hooks.append(hook)
+
+    def on_void(self, hook: Callable[[int, int], None]) -> None:
+        self._void_hooks.append(hook)
+
+
+class KeepWorld(Log):
+    """Planners and people write; keepers hold and let go."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__(PARTITION)
+        self.rnd = random.Random(seed)
+        self.clock = ManualClock(T0)
+        self.committed = {tp: Committed(None, "") for tp in SOURCES}
+        self.keepers: list[Keeper] = []
+        self.dangerous = False  # keepers may be killed while they take over
+        self.compacted: set[int] = set()  # offsets of the table's topic that the broker has dropped
+
+    def hold(
+        self,
+        note_id: str = "n",
+        due_at: int = T0,
+        *,
+        user: str = USERS[0],
+        lane: Lane = Lane.NORMAL,
+        event: bytes = b'{"id": "n", "title": "t"}',
+        epoch: int = 1,
+    ) -> str:
+        """A planner holds a notification back. Returns the timer's name."""
+        topic = topics.keep(lane)
+        offset = self.end(topic)
+        headers = held_headers(origin(f"plan-{lane}", PARTITION, epoch), 7, Held(note_id, due_at, T0 - 5), "00-1")
+        self.log.append(Produced(topic, PARTITION, event, user.encode(), headers, T0))
+        return f"{lane}|{offset}"
+
+    def cancel(self, note_id: str, user: str = USERS[0]) -> None:
+        """Somebody calls it off; every keeper's tail hears of it."""
+        value = b'{"ids": ["%s"]}' % note_id.encode()
+        now_ms = self.clock.now_ms()
+        self.log.append(Produced(topics.CANCEL, PARTITION, value, user.encode(), [], now_ms))
+        for keeper in self.keepers:
+            keeper.hear(CancelRecord(user.encode(), value, now_ms))
+
+    def records(self, tp: TP, start: int) -> list[Record]:
+        return [
+            record(tp.topic, PARTITION, each.at, each.produced.key, each.value(), each.headers(), self.clock.now_ms())
+            for each in self.messages(tp.topic)[start:]
+        ]
+
+    def due(self, *, void: bool = True) -> list[Message]:
+        """What was let go, for a reader from the beginning."""
+        return [each for lane in Lane for each in self.valid(topics.due(lane), void=void)]
+
+    def compact(self) -> None:
+        """The broker keeps the last record of a key, whoever wrote it."""
+        last: dict[bytes | None, int] = {}
+        for message in self.messages(topics.USER):
+            if message.at in self.compacted:
+                continue
+            key = message.produced.key
+            if key in last:
+                self.compacted.add(last[key])
+            last[key] = message.at
+
+    async def take_over(self) -> Keeper:
+        while True:
+            keeper = Keeper(self)
+            self.keepers.append(keeper)
+            if await keeper.start():
+                return keeper
+
+
+class Keeper:
+    """One process."""
+
+    def __init__(self, world: KeepWorld) -> None:
+        self.world = world
+        self.clock = ManualClock(world.clock.now_ms())
+        self.timers = ManualTimers(self.clock.monotonic_seconds)
+        self.outbox = Process(world)
+        self.table = KeptTable(world)
+        self.fatal: list[tuple[str, BaseException]] = []
+        self.counters: Counter[tuple[str, str]] = Counter()
+        self.cancels = NothingCancelled()
+        self.cancels.state.begin(PARTITION)
+        for message in world.messages(topics.CANCEL):
+            self.hear(CancelRecord(message.produced.key, message.value(), message.produced.timestamp_ms or 0))
+        self.exact = KeepHandover(
+            Settings(), cast(Any, self.table), cast(Any, self.outbox), self.clock, reader=cast(Any, world)
+        )
+        self.stage = KeepStage(
+            cast(Any, self.table),
+            cast(Any, self.outbox),
+            self.clock,
+            self.exact,
+            partitions=PARTITIONS,
+            counters=self.counters,
+            fatal=lambda what, error: self.fatal.append((what, error)),
+            cancels=self.cancels,
+            call_later=self.timers,
+        )
+        self.stage.work = cast(Any, self)
+        self.trackers = {tp: Tracker(at.offset or 0, OPEN) for tp, at in world.committed.items()}
+        self.alive = True
+        self.mortal = world.dangerous
+
+    def hear(self, cancel: CancelRecord) -> None:
+        self.cancels.state.apply(PARTITION, [cancel], self.clock.now_ms())
+
+    def partitions(self) -> list[TP]:
+        return list(self.trackers)
+
+    async def drained(self, partitions: Iterable[TP]) -> None:
+        return
+
+    async def ends(self, partitions: Iterable[TP]) -> dict[TP, int]:
+        return {tp: self.world.end(tp.topic) for tp in partitions}
+
+    async def commit_now(self, partitions: Iterable[TP]) -> bool:
+        if self.world.keepers[-1] is not self:
+            return False
+        for tp in partitions:
+            low = self.trackers[tp].low
+            self.world.committed[tp] = Committed(low, self.stage.commit_metadata(tp, low))
+        return True
+
+    async def start(self) -> bool:
+        """Takes over. False when it was killed on the way, which happens once it has read what is there."""
+        self.table.tail()
+        assigned = asyncio.create_task(self.stage.assigned(dict(self.world.committed)))
+        await settled()
+        while not assigned.done():
+            for keeper in self.world.keepers[-3:]:
+                keeper.outbox.land(self.world.rnd)
+            self.table.tail()
+            await settled()
+            if self._has_read() and not assigned.done():
+                await self.commit_now(SOURCES[:1])
+                if self.mortal and self.world.rnd.random() < 0.2:
+                    assigned.cancel()
+                    await asyncio.wait([assigned])
+                    self.die()
+                    return False
+        await assigned
+        return True
+
+    def _has_read(self) -> bool:
+        firings = self.exact._firings.get(f"{STAGE}/{PARTITION}")
+        return firings is not None and firings.started
+
+    async def feed(self, count: int = 1000) -> None:
+        for tp, tracker in self.trackers.items():
+            records = self.world.records(tp, tracker.next_offset)[:count]
+            if records:
+                segment = tracker.hand_over(records, tracker.arrive(records))
+                await self.stage.handle(Batch(tp, tracker, segment, lambda: None))
+        await self.let_run()
+
+    async def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.timers.fire()
+        await self.let_run()
+
+    async def let_run(self) -> None:
+        for _ in range(6):
+            await settled()
+        assert not self.fatal, self.fatal
+
+    async def quiet(self) -> None:
+        """Kafka takes everything, and the table knows it."""
+        for _ in range(12):
+            await self.outbox.acknowledge_all()
+            self.table.tail()
+            await self.let_run()
+
+    def die(self) -> None:
+        self.alive = False
+        self.outbox.die(self.world.rnd)
+        for tracker in self.trackers.values():
+            tracker.lost = True

@@ -1,0 +1,188 @@
+"""What is not due yet: from the event to the keeper, and back (facts S1, S2 and C1 of reference/time.md)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from pushcast.handover.exact import Inexact
+from pushcast.handover.tail import OwnTail
+from pushcast.model.words import Lane, Platform, Source
+from pushcast.stream.batch import TP, Batch, Committed
+from pushcast.stream.tracker import Record, Tracker
+from pushcast.wire import topics
+from pushcast.wire.headers import FENCE, origin
+from pushcast.wire.held import Held, event_of, held_of, released_headers
+from twins.kafka import OPEN, Produced, record, settled
+from twins.plan import T0, PlanHarness, note, users_of
+
+(ANN,) = users_of(3, 1)
+KEEP, DUE = topics.keep(Lane.NORMAL), topics.due(Lane.NORMAL)
+LATER = T0 + 60_000
+
+
+def kept(harness: PlanHarness) -> list[Produced]:
+    return [each for each in harness.outbox.log if each.topic == KEEP]
+
+
+async def test_s1_what_is_due_later_goes_to_the_keeper_as_it_came_and_is_planned_as_held() -> None:
+    harness = PlanHarness()
+    harness.device(ANN)
+    event = note(1, deliver_at=LATER, campaign="xmas")
+    await harness.feed((ANN, event))
+    assert harness.committable == 0
+    await harness.acknowledge()
+    [sent] = kept(harness)
+    assert (sent.partition, sent.key, sent.value) == (3, ANN.encode(), json.dumps(event).encode())
+    assert held_of(sent.headers) == Held("n-1", LATER, T0)
+    assert event_of(sent.headers) == (0, "n-1")
+    assert (harness.batches(), harness.receipts()) == ([], [])
+    [planned] = harness.planned_records()
+    [facts] = planned.facts
+    assert (facts.held, facts.due_at, facts.campaign, planned.reason) == (1, LATER, "xmas", ["scheduled"])
+    assert sum(row[2] for row in planned.rows()) == 0
+    assert harness.committable == 1
+
+
+async def test_a_spread_says_so() -> None:
+    harness = PlanHarness()
+    await harness.feed((ANN, note(1, spread_seconds=3600)))
+    await harness.acknowledge()
+    assert [row[3] for row in harness.planned()] == ["spread"]
+
+
+async def test_s2_what_is_due_already_is_planned_at_once() -> None:
+    harness = PlanHarness()
+    harness.device(ANN)
+    await harness.feed((ANN, note(1, deliver_at=T0 - 3_600_000)))
+    await harness.acknowledge()
+    assert kept(harness) == []
+    [batch] = harness.batches()
+    assert batch.source == Source.NOTIFICATION
+    assert batch.messages[0].notes.due_at == [T0 - 3_600_000]
+
+
+async def test_a_held_notification_that_comes_twice_is_held_once() -> None:
+    harness = PlanHarness()
+    await harness.feed((ANN, note(1, deliver_at=LATER)), (ANN, note(1, deliver_at=LATER)))
+    await harness.acknowledge()
+    assert len(kept(harness)) == 1
+    assert sorted(row[3] for row in harness.planned()) == ["duplicate", "scheduled"]
+
+
+class Successor(Inexact):
+    """Of a planner that wrote the keep record of offset 0 and died."""
+
+    def tail(self, tp: TP) -> OwnTail:
+        found = OwnTail("", committed_offset=0, fenced=0)
+        found.add_items(KEEP, [((0, "n-1"), b"held")])
+        return found
+
+
+async def test_what_a_predecessor_has_given_to_the_keeper_is_not_given_again() -> None:
+    harness = PlanHarness(exact=Successor())
+    harness.device(ANN)
+    await harness.feed((ANN, note(1, deliver_at=LATER)))
+    await harness.acknowledge()
+    assert kept(harness) == []
+    [planned] = harness.planned_records()
+    assert (planned.facts[0].held, planned.reason) == (1, ["scheduled"])
+
+
+class Due:
+    """Records that a keeper let go, at the planner of the harness."""
+
+    def __init__(self, harness: PlanHarness) -> None:
+        self.harness = harness
+        self.tracker = Tracker(0, OPEN)
+
+    def record(
+        self, offset: int, event: dict[str, Any], *, closes: str = "", epoch: int = 1, user: str = ANN
+    ) -> Record:
+        headers = released_headers(origin("keep", 3, epoch), "normal|0|k", T0 - 5, closes, None)
+        return record(DUE, 3, offset, ANN.encode(), json.dumps(event).encode(), headers, T0)
+
+    async def feed(self, *records: Record) -> None:
+        tp = TP(DUE, 3)
+        segment = self.tracker.hand_over(records, self.tracker.arrive(records))
+        await self.harness.stage.handle(Batch(tp, self.tracker, segment, lambda: None))
+        await settled()
+        await self.harness.acknowledge()
+
+
+async def test_what_is_let_go_is_planned_with_an_account_of_its_own() -> None:
+    harness = PlanHarness()
+    harness.device(ANN)
+    await harness.feed((ANN, note(1, deliver_at=LATER)))
+    await harness.acknowledge()
+    due = Due(harness)
+    await due.feed(due.record(0, note(1, deliver_at=LATER)))
+    [batch] = harness.batches()
+    [part] = batch.messages
+    assert (batch.source, part.notes.due_at, part.created_at) == (Source.DUE, [LATER], [T0 - 5])
+    assert part.targets.expires_at == [LATER + 86_400_000]
+    assert (part.targets.source_offset, part.targets.user) == ([0], [ANN])
+    planned = harness.planned_records()[-1]
+    assert (planned.source, planned.platforms[str(Platform.APNS)], planned.facts[0].held) == (Source.DUE, [1], 0)
+    assert due.tracker.low == 1
+
+
+async def test_the_planners_clock_does_not_hold_again_what_a_keeper_let_go() -> None:
+    harness = PlanHarness()
+    harness.device(ANN)
+    due = Due(harness)
+    await due.feed(due.record(0, note(1, deliver_at=LATER)))
+    assert kept(harness) == []
+    assert len(harness.batches()) == 1
+
+
+async def test_what_a_keeper_closes_ends_with_its_reason() -> None:
+    harness = PlanHarness()
+    harness.device(ANN)
+    due = Due(harness)
+    reasons = ("cancelled", "too_many", "duplicate")
+    await due.feed(*(due.record(at, note(at), closes=reason) for at, reason in enumerate(reasons)))
+    ended = [(each["outcome"], each["reason"], each["source"], each["source_offset"]) for each in harness.receipts()]
+    assert ended == [
+        ("cancelled", "cancelled", Source.DUE, 0),
+        ("rejected", "too_many", Source.DUE, 1),
+    ]
+    assert sorted(row[3] for row in harness.planned()) == ["cancelled", "duplicate", "too_many"]
+    assert harness.batches() == []
+
+
+async def test_s14_who_has_no_device_when_it_is_due_gets_a_receipt() -> None:
+    harness = PlanHarness()
+    due = Due(harness)
+    await due.feed(due.record(0, note(1)))
+    await harness.pass_time(5)
+    await harness.acknowledge()
+    [receipt] = harness.receipts()
+    assert (receipt["outcome"], receipt["reason"], receipt["source"]) == ("suppressed", "no_devices", Source.DUE)
+
+
+async def test_what_a_keeper_let_go_after_it_was_fenced_off_does_not_count() -> None:
+    harness = PlanHarness()
+    harness.device(ANN)
+    due = Due(harness)
+    fence = record(DUE, 3, 0, None, None, [*origin("keep", 3, 2), (FENCE, b"1")], T0)
+    await due.feed(fence, due.record(1, note(1), epoch=1), due.record(2, note(2), epoch=2))
+    assert [id_ for _, id_, _, _ in harness.targets()] == ["n-2"]
+    assert due.tracker.low == 3
+    metadata = harness.stage.commit_metadata(TP(DUE, 3), 3)
+    heir = PlanHarness()
+    heir.device(ANN)
+    heir.stage.work = cast(Any, None)  # nobody is asked: there is no hand-over
+    await heir.stage.assigned({TP(DUE, 3): Committed(3, metadata)})
+    late = Due(heir)
+    late.tracker = Tracker(3, OPEN)
+    await late.feed(late.record(3, note(3), epoch=1))
+    assert heir.targets() == []
+
+
+async def test_a_due_record_that_no_keeper_wrote_is_a_dead_letter() -> None:
+    harness = PlanHarness()
+    due = Due(harness)
+    await due.feed(record(DUE, 3, 0, ANN.encode(), b'{"id": "n", "title": "t"}', [], T0))
+    [letter] = [each for each in harness.outbox.log if each.topic == topics.dead_letter(DUE)]
+    assert dict(letter.headers)["push.errors.reason"] == b"invalid_field"
