@@ -15,7 +15,7 @@ from pushcast.cli import build, schedule
 from pushcast.wire.timers import Timer
 
 NOW_MS = round(time.time() * 1000)
-SOON = Timer("normal", 1, NOW_MS + 60_000, NOW_MS, event=b'{"id": "n"}')
+SOON = Timer("normal", 1, NOW_MS + 86_400_000, NOW_MS, event=b'{"id": "n"}')
 LATE = Timer("bulk", 2, NOW_MS - 120_000, NOW_MS)
 GONE = Timer("normal", 0, NOW_MS - 500_000, NOW_MS, closed_at=NOW_MS - 400_000)
 
