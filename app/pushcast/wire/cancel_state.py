@@ -73,7 +73,7 @@ class CancelState:
 
     def apply(self, partition: int, records: Iterable[CancelRecord], now_ms: int) -> None:
         """Takes the next records of a partition. Malformed ones change nothing."""
-        marks = self._marks[partition]
+        marks = self._marks.setdefault(partition, Marks())
         users: set[str] = set()
         for record in records:
             try:
