@@ -89,7 +89,7 @@ def events(shape: str, form: str, items: int, users: int, run: str, partitions: 
         yield partition, key, event(shape, form, number, run, now_ms) if same is None else same
 
 
-def produce(cluster: BenchCluster, topic: str, records: Iterable[Produced]) -> None:
+def produce(cluster: BenchCluster, topic: str, records: Iterable[tuple[int, bytes | None, bytes]]) -> None:
     """Returns when all are acknowledged."""
     producer = Producer(
         {

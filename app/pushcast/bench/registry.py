@@ -27,6 +27,8 @@ BENCHES = {
     "pipeline": Entry("pushcast.bench.pipeline", "The whole chain, events to receipts: CPU of every process."),
     "idle": Entry("pushcast.bench.idle", "Memory and CPU of all roles while nothing happens."),
     "start": Entry("pushcast.bench.start", "Until every role is ready, with 8 and with 64 partitions."),
+    "gateway": Entry("pushcast.bench.gateway", "POSTs through the HTTP gateway, each answered when Kafka has it."),
+    "report": Entry("pushcast.bench.report", "Receipts and planned records into an empty report store."),
     "send": Entry("pushcast.bench.send", "Every engine against the same sink, and the whole SEND stage."),
 }
 

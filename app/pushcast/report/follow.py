@@ -54,6 +54,7 @@ class Follower:
         self._clock = clock
         self.stores: dict[int, PartitionStore] = {}
         self.lock = threading.RLock()  # held by readers of stores, and while one is closed
+        self.applied = 0  # records, since the start
         self.waits: str | None = None  # why nothing is applied
         self._behind: dict[tuple[str, int], int] = {}
         self._stop = threading.Event()
@@ -136,6 +137,7 @@ class Follower:
             consumer.seek(TopicPartition(topic, partition, entries[0].offset))
             return
         self.waits = None
+        self.applied += len(entries)
 
     def _ask_behind(self, consumer: Consumer) -> None:
         for partition, store in self.stores.items():

@@ -127,6 +127,7 @@ class Process:
             "groups": [groups.REPORT],
             "partitions": sorted(self.follower.stores),
             "behind": sum(behind.values()),
+            "applied": self.follower.applied,
         }
 
     def _samples(self) -> Iterable[Sample]:
