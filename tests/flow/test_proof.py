@@ -20,19 +20,21 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from flow.kafka_tools import DEADLINE_SECONDS, produce, read_all, running, until
+from flow.kafka_tools import DEADLINE_SECONDS, produce, read_all, running, seen, until
 from flow.test_isolation import APNS, PARTITIONS, SEND, TARGETS, URGENT, batch
+from pushcast.audit.places import refused_in
 from pushcast.config.settings import Settings
 from pushcast.kafka import embedded
 from pushcast.kafka.control import ControlTail
 from pushcast.kafka.embedded import ports
 from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.positions import Positions
 from pushcast.kafka.topics import load_topology
 from pushcast.kafka.topics.cluster import apply
 from pushcast.runtime.hosted import host, patient
 from pushcast.simulators import Simulator, start
 from pushcast.simulators.configuration import provider_settings
-from pushcast.wire import topics
+from pushcast.wire import groups, topics
 from pushcast.wire.headers import is_probe
 from pushcast.wire.receipts import decode_receipt
 
@@ -60,6 +62,12 @@ class World(NamedTuple):
         """How often each delivery ended."""
         values = [record.value() for record in read_all(self.kafka, topics.RECEIPT, PARTITIONS)]
         return Counter(decode_receipt(value)["delivery_id"] for value in values if value)
+
+    def told(self) -> bool:
+        """Whether the commits say how far was sent whose outcome could not be written."""
+        positions = Positions(AdminClient({"bootstrap.servers": self.kafka}))
+        told = positions.metadata(groups.send(APNS, URGENT), [(SEND, number) for number in range(PARTITIONS)])
+        return any(any(refused_in(metadata).values()) for metadata in told.values())
 
     def markers(self) -> int:
         records = read_all(self.kafka, topics.RECEIPT, PARTITIONS)
@@ -139,6 +147,7 @@ async def test_who_may_not_write_receipts_sends_no_more_than_is_in_flight_and_go
             await asyncio.sleep(2)
             assert here.pushes() <= TARGETS + IN_FLIGHT, "more left than one bound of what is in flight"
             assert topics.RECEIPT in outbox.refused()[0]
+            await seen(here.told, "audit can name what was sent without a receipt")
             await here.permit(None)
             await until(lambda: len(here.receipts()) == 9 * TARGETS, "every delivery has its receipt")
             assert here.pushes() == 9 * TARGETS

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 
-from pushcast.audit.reckoning import LAG, PARKED, RETRY, Key
+from pushcast.audit.reckoning import LAG, NOT_WRITTEN, PARKED, RETRY, Key
 from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.standing import NOT_REFUSED, Refused, UnreadableMetadata, decode
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import groups, topics
@@ -23,7 +25,9 @@ _PLACE = {topic: place for _, topic, place in PLACES}
 class Search:
     """Looks for deliveries of some accounts of one partition in records that are not finished."""
 
-    def __init__(self, wanted: Iterable[Key]) -> None:
+    def __init__(self, wanted: Iterable[Key], sent_to: Mapping[str, int] | None = None) -> None:
+        """`sent_to`: of send topics whose senders may not write, the offset below which something may have left."""
+        self._sent_to = sent_to or {}
         self.found: dict[Key, str] = {}
         self.topics: dict[Key, str] = {}  # where each was found
         self._left = set(wanted)
@@ -43,11 +47,22 @@ class Search:
             batch = decode_batch(value)
         except InvalidInput:
             return
+        place = NOT_WRITTEN if offset < self._sent_to.get(topic, 0) else _PLACE[topic]
         for message in batch.messages:
             targets, ids = message.targets, message.notification_ids
-            for offset, notification in zip(targets.source_offset, targets.notification, strict=True):
-                key = Key(batch.lane, batch.source, offset, ids[notification])
+            for source_offset, notification in zip(targets.source_offset, targets.notification, strict=True):
+                key = Key(batch.lane, batch.source, source_offset, ids[notification])
                 if key in self._left:
                     self._left.discard(key)
-                    self.found[key] = _PLACE[topic]
+                    self.found[key] = place
                     self.topics[key] = topic
+
+
+def refused_in(metadata: str) -> Refused:
+    """From a sender's commit: outputs that Kafka refused it, and below which send offset something may have left. None
+    in what somebody else has committed. The client may hand over bytes behind the metadata; they are left out."""
+    try:
+        _, end = json.JSONDecoder().raw_decode(metadata)
+        return decode(metadata[:end]).refused
+    except (json.JSONDecodeError, UnreadableMetadata):
+        return NOT_REFUSED

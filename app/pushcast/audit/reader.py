@@ -11,12 +11,11 @@ from typing import Any, cast
 from confluent_kafka import Message
 
 from pushcast.audit.case import event_id
-from pushcast.audit.places import PLACES, Search
+from pushcast.audit.places import PLACES, Search, refused_in
 from pushcast.audit.reckoning import LAG, MAX_LISTED, MOVING, Key, PartitionAccounts, Read, Totals, source_word
 from pushcast.audit.spans import fences_from, of_partition, offset_of, read_span, starts_from
 from pushcast.audit.writers import Writers
 from pushcast.config.settings import Settings
-from pushcast.handover import standing
 from pushcast.handover.fences import author_of
 from pushcast.kafka.clients import client_config, open_admin, open_consumer
 from pushcast.kafka.headers import headers_of
@@ -163,7 +162,7 @@ class Books:
         for topic in {topic for topic, _ in spots}:
             of_topic = [spot for spot in spots if spot[0] == topic]
             for spot, metadata in self._positions.metadata(SENDERS[topic], of_topic).items():
-                found[spot] = refused_in(metadata)
+                found[spot] = list(refused_in(metadata))
         return found
 
     def _dead_letter(self, accounts: PartitionAccounts, message: Message) -> None:
@@ -181,14 +180,18 @@ class Books:
         """
         if not wanted:
             return {}, {}
-        search = Search(wanted)
         by_group: dict[str, list[Spot]] = {}
         for group, topic, _ in PLACES:
             by_group.setdefault(group, []).append((topic, partition))
         spots = [spot for each in by_group.values() for spot in each]
         committed: dict[Spot, int] = {}
+        sent_to: dict[str, int] = {}
         for group, its_spots in by_group.items():
             committed |= self._positions.committed(group, its_spots)
+            if group != groups.SETTLE:
+                for (topic, _), metadata in self._positions.metadata(group, its_spots).items():
+                    sent_to[topic] = max(refused_in(metadata).values(), default=0)
+        search = Search(wanted, sent_to)
         lows, ends = self._positions.starts(spots), self._positions.ends(spots)
         starts = {topic: start for (topic, _), (start, _) in unfinished(lows, ends, committed).items()}
         for message in read_span(self._consumer, partition, starts, of_partition(partition, ends)):
@@ -255,14 +258,6 @@ class Books:
 
     def _spots(self, *names: str) -> list[Spot]:
         return [(topic, partition) for topic in names for partition in range(self._partitions)]
-
-
-def refused_in(metadata: str) -> Sequence[str]:
-    """Outputs that Kafka refused a sender when it committed this; none in what somebody else has committed."""
-    try:
-        return standing.decode(metadata).refused
-    except standing.UnreadableMetadata:
-        return ()
 
 
 def _named(found: Mapping[Key, str]) -> dict[Named, str]:

@@ -17,8 +17,9 @@ from pushcast.wire.receipts import Planned
 
 MAX_LISTED = 100
 #: Where what has not ended is: in the intake or a send topic, not handled yet; waiting on a rung; kept aside; moving
-#: while it was looked for; or nowhere.
+#: while it was looked for; sent, or about to be, by a sender whose outcome Kafka refuses; or nowhere.
 LAG, RETRY, PARKED, MOVING, LOST = "lag", "retry", "parked", "moving", "lost"
+NOT_WRITTEN = "sent, receipt not written"
 OUTCOMES = tuple(str(outcome) for outcome in Outcome)
 
 

@@ -69,10 +69,10 @@ def audit(
 
 
 def _place(row: dict[str, Any]) -> str:
-    """`lag in push.send.fcm.normal.v1, no member`, and whether it may have been sent although it waits."""
+    """`lag in push.send.fcm.normal.v1, no member`, and what Kafka refused the sender that it waits for."""
     if row["topic"] is None:
         return str(row["where"])
     waits = f"{row['where']} in {row['topic']}" + ("" if row["members"] else ", no member")
     if row["refused"]:
-        waits += f"; sent perhaps, receipt not written: Kafka refused {', '.join(row['refused'])}"
+        waits += f"; Kafka refused its sender {', '.join(row['refused'])}"
     return waits

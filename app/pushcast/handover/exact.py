@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from typing import Protocol
 
-from pushcast.handover.standing import Standing, encode
+from pushcast.handover.standing import NOT_REFUSED, Refused, Standing, encode
 from pushcast.handover.tail import OwnTail
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.stage import Work
@@ -22,7 +22,7 @@ class Takeovers(Protocol):
         """Looks up how far the outputs have been written by now. Raises OSError, TimeoutError among them."""
 
     def metadata(
-        self, tp: TP, offset: int, origins: Mapping[str, int] | None = None, refused: Sequence[str] = ()
+        self, tp: TP, offset: int, origins: Mapping[str, int] | None = None, refused: Refused = NOT_REFUSED
     ) -> str:
         """What the commit of `offset` carries. `origins`: the fences of the source itself below it. `refused`: outputs
         of this partition that Kafka does not take now."""
@@ -69,7 +69,7 @@ class Inexact:
         """Has no positions."""
 
     def metadata(
-        self, tp: TP, offset: int, origins: Mapping[str, int] | None = None, refused: Sequence[str] = ()
+        self, tp: TP, offset: int, origins: Mapping[str, int] | None = None, refused: Refused = NOT_REFUSED
     ) -> str:
         """Fences of the source and refused outputs alone."""
         return encode(Standing(origins=dict(origins or {}), refused=refused))

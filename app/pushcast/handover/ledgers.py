@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from confluent_kafka import Message
@@ -13,6 +13,7 @@ from pushcast.handover import standing
 from pushcast.handover.ledger import Ledger
 from pushcast.handover.reading import Span, SpanReader, Spot
 from pushcast.handover.runner import ClaimRefused, Claims, Ends
+from pushcast.handover.standing import NOT_REFUSED, Refused
 from pushcast.kafka.headers import headers_of
 from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP, Committed
@@ -121,7 +122,7 @@ class Ledgers:
         return have
 
     def metadata(
-        self, tp: TP, offset: int, origins: Mapping[str, int] | None = None, refused: Sequence[str] = ()
+        self, tp: TP, offset: int, origins: Mapping[str, int] | None = None, refused: Refused = NOT_REFUSED
     ) -> str:
         """What the commit of `offset` carries; `origins` are the fences below it, `refused` outputs of this partition
         that Kafka does not take now."""

@@ -14,6 +14,7 @@ from pushcast.handover import standing
 from pushcast.handover.fences import author_of
 from pushcast.handover.floors import FloorSearch
 from pushcast.handover.reading import Span, SpanReader, Spot
+from pushcast.handover.standing import NOT_REFUSED, Refused
 from pushcast.handover.state import Takeover
 from pushcast.handover.tail import OwnTail, Place
 from pushcast.kafka.headers import headers_of
@@ -257,7 +258,7 @@ class Handover:
         takeover.note(first, last)
 
     def metadata(
-        self, tp: TP, offset: int, origins: Mapping[str, int] | None = None, refused: Sequence[str] = ()
+        self, tp: TP, offset: int, origins: Mapping[str, int] | None = None, refused: Refused = NOT_REFUSED
     ) -> str:
         """What the commit of `offset` carries; `origins`: the fences of the source itself below it, if it has any;
         `refused`: outputs of this partition that Kafka does not take now."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -25,6 +26,12 @@ def next_epoch(known: int, now_seconds: int) -> int:
     return max(known + 1, now_seconds)
 
 
+#: Output topics that Kafka would not take when this was written, each with the source offset below which something may
+#: have been sent whose outcome could not be written.
+Refused = Mapping[str, int]
+NOT_REFUSED: Final[Refused] = MappingProxyType({})
+
+
 class Standing(NamedTuple):
     """Where a source partition stands besides its offset."""
 
@@ -32,7 +39,7 @@ class Standing(NamedTuple):
     fenced: int = 0  # epoch below which records of this partition's origin at `positions` are void
     positions: Mapping[str, int] = {}  # output topic -> next offset to be read by a new owner
     origins: Mapping[str, int] = {}  # as a reader: origin -> highest epoch fenced below the committed offset
-    refused: Sequence[str] = ()  # output topics that Kafka would not take when this was written
+    refused: Refused = NOT_REFUSED
     marks: Mapping[str, int] = {}  # how far the stage has come in logs that its source stands for
 
 
@@ -42,7 +49,7 @@ class _Stored(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     f: int = 0
     p: dict[str, int] = {}
     o: dict[str, int] = {}
-    x: list[str] = []
+    x: dict[str, int] = {}
     m: dict[str, int] = {}
 
 
@@ -52,7 +59,7 @@ _decoder = msgspec.json.Decoder(_Stored)
 def encode(standing: Standing) -> str:
     """Compact JSON. Raises ValueError above the 4096 bytes that Kafka takes."""
     positions, origins = dict(standing.positions), dict(standing.origins)
-    refused, marks = list(standing.refused), dict(standing.marks)
+    refused, marks = dict(standing.refused), dict(standing.marks)
     stored = _Stored(_VERSION, standing.epoch, standing.fenced, positions, origins, refused, marks)
     text = msgspec.json.encode(stored)
     if len(text) > METADATA_MAX_BYTES:
@@ -73,4 +80,4 @@ def decode(metadata: str) -> Standing:
         raise UnreadableMetadata(f"commit metadata is not ours: {error}") from None
     if stored.v != _VERSION:
         raise UnreadableMetadata(f"commit metadata of version {stored.v}; this release reads version {_VERSION}")
-    return Standing(stored.e, stored.f, stored.p, stored.o, tuple(stored.x), stored.m)
+    return Standing(stored.e, stored.f, stored.p, stored.o, stored.x, stored.m)

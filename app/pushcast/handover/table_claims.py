@@ -8,11 +8,11 @@ table keeps it out (`guard`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from pushcast.handover import standing
 from pushcast.handover.runner import ClaimRefused, Claims
-from pushcast.handover.standing import Standing
+from pushcast.handover.standing import NOT_REFUSED, Refused, Standing
 from pushcast.model.clock import Clock
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.ports import Outbox
@@ -42,7 +42,7 @@ class TableClaims:
         table.on_applied(lambda *_: self._moved.set())
 
     def metadata(
-        self, tp: TP, offset: int, origins: Mapping[str, int] | None = None, refused: Sequence[str] = ()
+        self, tp: TP, offset: int, origins: Mapping[str, int] | None = None, refused: Refused = NOT_REFUSED
     ) -> str:
         """For every commit of the partition, the last one after it was let go too."""
         return standing.encode(Standing(self._epoch(tp.partition), origins=dict(origins or {}), refused=refused))

@@ -65,7 +65,7 @@ class Positions:
         return {spot: at.offset for spot, at in self._commits(group, spots).items()}
 
     def metadata(self, group: str, spots: Iterable[Spot]) -> dict[Spot, str]:
-        """What the group has committed beside its offsets, for the same partitions."""
+        """What the group committed beside its offsets; bytes of no meaning may follow it, which the client adds."""
         return {spot: at.metadata or "" for spot, at in self._commits(group, spots).items()}
 
     def _commits(self, group: str, spots: Iterable[Spot]) -> dict[Spot, TopicPartition]:

@@ -198,7 +198,8 @@ class SendStage(Stage):
         """The fences below the offset, and from where on the outcomes of what is not done are found."""
         tenure = self._tenures.get(tp)
         origins = {} if tenure is None else tenure.fences.below(offset)
-        return self._exact.metadata(tp, offset, origins, self._proof.refused(tp.partition))
+        sent_to = 0 if tenure is None else tenure.sent_to()
+        return self._exact.metadata(tp, offset, origins, self._proof.refused(tp.partition, sent_to))
 
     async def refresh(self) -> None:
         """Output positions of partitions where nothing happens."""

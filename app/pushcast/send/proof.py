@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from pushcast.handover import standing
+from pushcast.handover.standing import NOT_REFUSED, Refused
 from pushcast.kafka.refusals import Place
 from pushcast.model.words import Lane, Platform
 from pushcast.stream.batch import TP, Committed
@@ -34,6 +35,7 @@ class Proof:
         self._outbox = outbox
         self._outputs = outputs
         self._ask = ask
+        self._sent_before: dict[int, int] = {}  # the same of predecessors, by partition, while an output is refused
 
     async def take_over(self, committed: Mapping[TP, Committed]) -> None:
         """Asks the brokers what may be written, and doubts what a predecessor was refused. Writes nothing.
@@ -44,13 +46,19 @@ class Proof:
             self._outbox.doubt(topic, partition, reason)
         known = set(self._outputs)
         for tp, at in committed.items():
-            for topic in standing.decode(at.metadata).refused:
+            refused = standing.decode(at.metadata).refused
+            self._sent_before[tp.partition] = max(refused.values(), default=0)
+            for topic in refused:
                 if topic in known:
                     self._outbox.doubt(topic, tp.partition, "refused to the process that had this partition before")
 
-    def refused(self, partition: int) -> Sequence[str]:
-        """Outputs of this partition that are refused now, for its commit metadata."""
-        return [topic for topic in self._outbox.refused_topics(partition) if topic in self._outputs]
+    def refused(self, partition: int, sent_to: int) -> Refused:
+        """Outputs of this partition that are refused now, for its commit metadata. `sent_to`: the offset below which
+        something may have left here."""
+        topics_refused = [topic for topic in self._outbox.refused_topics(partition) if topic in self._outputs]
+        if not topics_refused:
+            self._sent_before.pop(partition, None)
+        return dict.fromkeys(topics_refused, max(sent_to, self._sent_before.get(partition, 0)))
 
     def may_leave(self) -> bool:
         """Whether what is sent now can have an outcome."""
@@ -66,9 +74,9 @@ class Unproven(Proof):
     async def take_over(self, committed: Mapping[TP, Committed]) -> None:
         """Doubts nothing."""
 
-    def refused(self, partition: int) -> Sequence[str]:
+    def refused(self, partition: int, sent_to: int) -> Refused:
         """None."""
-        return ()
+        return NOT_REFUSED
 
     def may_leave(self) -> bool:
         """Always."""

@@ -114,6 +114,11 @@ class SendTenure:
         self.targets -= record.left
         self._forget(record)
 
+    def sent_to(self) -> int:
+        """The offset behind the last record of which a target may have left without an acknowledged outcome; 0: none
+        has."""
+        return max((offset + 1 for offset, record in self.records.items() if record.started), default=0)
+
     def close(self) -> None:
         """What is not decoded yet is not begun any more. The stage finishes or drops the records."""
         self.backlog.clear()

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pushcast.audit.places import PLACES, Search
+import pytest
+
+from pushcast.audit.places import PLACES, Search, refused_in
 from pushcast.audit.reckoning import Key
 from pushcast.config.settings import Settings
+from pushcast.handover.standing import Standing, encode
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime.hosted import specs_of
 from pushcast.runtime.roles import ROLES
@@ -62,3 +65,24 @@ def test_a_record_of_another_source_or_of_another_notification_is_no_place() -> 
     from_due = encode_batch(replace(send_batch(message(1, first_user=0), lane="urgent"), source=2))
     search.record(topics.PARKED, 1, [], from_due)
     assert search.found == {Key("urgent", 2, 7, "n"): "parked"}
+
+
+def test_what_left_a_sender_that_may_not_write_is_named_and_what_waits_behind_it_is_lag() -> None:
+    """Rulings I.16."""
+    send = topics.send(Platform.APNS, Lane.URGENT)
+    search = Search({Key("urgent", 0, 7, "n"), Key("urgent", 0, 8, "n"), Key("urgent", 0, 9, "n")}, {send: 5})
+    search.record(send, 4, [], encode_batch(send_batch(message(1, first_user=0), lane="urgent")))
+    search.record(send, 5, [], BATCH)
+    assert search.found == {Key("urgent", 0, 7, "n"): "sent, receipt not written", Key("urgent", 0, 8, "n"): "lag"}
+
+
+@pytest.mark.parametrize("behind", ["", "garbage", "\ufffd{", "}"])
+def test_how_far_a_refused_sender_has_sent_is_read_from_its_commit_whatever_follows_it(behind: str) -> None:
+    told = encode(Standing(positions={topics.RECEIPT: 7}, refused={topics.RECEIPT: 101, topics.PARKED: 101}))
+    assert refused_in(told + behind) == {topics.RECEIPT: 101, topics.PARKED: 101}
+    assert refused_in(encode(Standing(positions={topics.RECEIPT: 7})) + behind) == {}
+
+
+@pytest.mark.parametrize("text", ["", "garbage", "{", "7", '{"v":99}', '{"unknown":1}'])
+def test_metadata_of_somebody_else_says_nothing(text: str) -> None:
+    assert refused_in(text) == {}

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from pushcast.audit.reader import Books, refused_in
+from pushcast.audit.reader import Books
 from pushcast.audit.reckoning import Totals
 from pushcast.audit.spans import read_span
 from pushcast.config.settings import Settings
-from pushcast.handover.standing import Standing, encode
 from pushcast.kafka.positions import Positions, Spot
 from pushcast.kafka.topics import load_topology
 from pushcast.model.words import Lane
@@ -99,8 +98,3 @@ def test_a_topic_that_was_made_anew_leaves_no_surplus_behind(broker: str) -> Non
     totals = reckoned(broker)
     assert (totals.notifications, totals.not_judgeable, totals.unaccounted) == (0, 3, 1)
     assert [(row["notification"], row["source"]) for row in totals.unbalanced] == [("again", "notification")]
-
-
-def test_outputs_that_a_sender_was_refused_are_read_from_its_commit_and_a_strangers_says_nothing() -> None:
-    assert list(refused_in(encode(Standing(refused=["push.receipt.v1"])))) == ["push.receipt.v1"]
-    assert [*refused_in(""), *refused_in("a tool's"), *refused_in(encode(Standing(3)))] == []

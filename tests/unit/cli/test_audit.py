@@ -19,7 +19,7 @@ SEND = "push.send.apns.normal.v1"
         ({"where": "lag", "topic": SEND, "members": 0, "refused": []}, f"lag in {SEND}, no member"),
         (
             {"where": "lag", "topic": SEND, "members": 1, "refused": ["push.receipt.v1"]},
-            f"lag in {SEND}; sent perhaps, receipt not written: Kafka refused push.receipt.v1",
+            f"lag in {SEND}; Kafka refused its sender push.receipt.v1",
         ),
     ],
 )

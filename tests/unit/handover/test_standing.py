@@ -7,7 +7,7 @@ from pushcast.stream.batch import METADATA_MAX_BYTES
 
 
 def test_what_is_encoded_is_decoded() -> None:
-    standing = Standing(7, 6, {"push.planned.v1": 12}, {"plan-urgent/3": 5}, ("push.receipt.v1",))
+    standing = Standing(7, 6, {"push.planned.v1": 12}, {"plan-urgent/3": 5}, {"push.receipt.v1": 101})
     assert decode(encode(standing)) == standing
 
 

@@ -75,7 +75,7 @@ async def test_with_any_output_forbidden_nothing_leaves_and_the_next_process_is_
     await world.assigned()
     await world.harness.feed(send_batch(message(3)))
     assert world.provider.seen == []
-    assert decode(world.metadata()).refused == (topic,)
+    assert decode(world.metadata()).refused == {topic: 0}
 
 
 async def test_what_waited_leaves_when_the_output_is_taken_again() -> None:
@@ -86,12 +86,12 @@ async def test_what_waited_leaves_when_the_output_is_taken_again() -> None:
     world.harness.fire()
     await world.harness.settle()
     assert len(world.outbox.receipts()) == 3
-    assert decode(world.metadata()).refused == ()
+    assert decode(world.metadata()).refused == {}
 
 
 async def test_what_the_process_before_was_refused_is_doubted_although_brokers_permit_it() -> None:
     world = World()
-    await world.assigned(encode(Standing(refused=[topics.RECEIPT, "a.topic.of.another.release"])))
+    await world.assigned(encode(Standing(refused={topics.RECEIPT: 0, "a.topic.of.another.release": 0})))
     await world.harness.feed(send_batch(message(1)))
     assert world.provider.seen == []
     assert set(world.outbox.places) == {Place(topics.RECEIPT, 3)}
@@ -103,6 +103,25 @@ async def test_a_refusal_in_the_middle_stops_what_has_not_left() -> None:
     world.outbox.doubt(topics.RECEIPT, 3, "forbidden")
     await world.harness.feed(send_batch(message(3)))
     assert world.provider.seen == []
+
+
+async def test_what_may_have_left_before_a_refusal_is_told_until_the_output_is_taken_again() -> None:
+    """Rulings I.16: audit names those pushes, also after the process that sent them has died."""
+    world = World()
+    world.provider.accept = False
+    await world.assigned()
+    await world.harness.feed(send_batch(message(1)))  # at the provider, without an answer
+    world.outbox.doubt(topics.RECEIPT, 3, "forbidden")
+    await world.harness.feed(send_batch(message(1)))
+    told = world.metadata()
+    assert decode(told).refused == {topics.RECEIPT: 101}
+    heir = World()
+    await heir.assigned(told)
+    assert decode(heir.metadata()).refused == {topics.RECEIPT: 101}
+    heir.outbox.places.clear()
+    assert decode(heir.metadata()).refused == {}
+    heir.outbox.doubt(topics.RECEIPT, 3, "forbidden")
+    assert decode(heir.metadata()).refused == {topics.RECEIPT: 0}, "what the first one sent has ended by now"
 
 
 def test_senders_of_expo_write_tickets_too() -> None:
