@@ -119,6 +119,7 @@ class Intake:
         for note, record, rows in zip(taken.notes, taken.records, taken.rows, strict=True):
             if tail and tail.is_done((record.offset, note.id)):
                 remember(note.user, note.id)  # the next event with this id is a duplicate
+                tenure.closes.pop(record.offset, None)
                 known.append(record.offset)
                 continue
             devices: Sequence[Device] = devices_of(rows, note.options.push_type, self._unreadable) if rows else ()
@@ -128,9 +129,12 @@ class Intake:
                 remember(note.user, note.id)
                 entry = Entry(batch, record.offset, record_bytes(record), note)
                 devices = resume(entry, self._lane, there, devices)
+                tenure.closes.pop(record.offset, None)
                 if topics.keep(self._lane) in there:
                     entry.hold(_held_for(note))
                     resumed.append(entry)
+                elif topics.RECEIPT in there:
+                    resumed.append(entry)  # it ended as a whole, whoever has a device now
                 elif devices and not note.is_over(now_ms, self._now_or_never_ms):
                     add(entry, devices, now)
                 else:

@@ -151,6 +151,26 @@ async def test_what_a_keeper_closes_ends_with_its_reason() -> None:
     assert harness.batches() == []
 
 
+class SuccessorOfAnEnd(Inexact):
+    """Of a planner that wrote the receipt of offset 0 and died."""
+
+    def tail(self, tp: TP) -> OwnTail:
+        found = OwnTail("", committed_offset=0, fenced=0)
+        found.add_items(topics.RECEIPT, [((0, "n-0"), b"the receipt")])
+        return found
+
+
+async def test_what_a_predecessor_has_ended_is_not_sent_to_who_has_a_device_now() -> None:
+    harness = PlanHarness(exact=SuccessorOfAnEnd())
+    harness.device(ANN)
+    due = Due(harness)
+    await due.feed(due.record(0, note(0), closes="cancelled"))
+    assert (harness.batches(), harness.receipts()) == ([], [])
+    [planned] = harness.planned_records()
+    assert planned.other == [1]
+    assert due.tracker.low == 1
+
+
 async def test_s14_who_has_no_device_when_it_is_due_gets_a_receipt() -> None:
     harness = PlanHarness()
     due = Due(harness)
