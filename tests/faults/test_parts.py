@@ -28,9 +28,10 @@ from pushcast.model.device import AddressKind, DeviceRow, DeviceState
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import row_fences
+from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.devices import encode_row
 from pushcast.wire.keys import user_of
-from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.notifications import NotificationDecoder
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -25,8 +25,9 @@ from pushcast.model.ids import delivery_id, partition_of, token_hash
 from pushcast.model.notification import Notification
 from pushcast.model.words import Lane, Platform
 from pushcast.wire.batches import encode_batch
+from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.devices import decode_row
-from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.receipts import Planned, encode_planned
 from pushcast.wire.topics import PLANNED, send
 

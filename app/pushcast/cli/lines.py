@@ -10,8 +10,9 @@ from pushcast.cli.output import say
 from pushcast.config.settings import Settings
 from pushcast.kafka.intake import IntakeProducer, event_of
 from pushcast.model.errors import InvalidInput
+from pushcast.wire.class_rules import class_rules
 from pushcast.wire.devices import DeviceChangeDecoder
-from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.notifications import NotificationDecoder
 
 #: (user, value, milliseconds); raises InvalidInput, as the stage will, for what would become a dead letter.
 Check = Callable[[str, bytes, int], object]
@@ -19,7 +20,7 @@ Check = Callable[[str, bytes, int], object]
 
 def notification_check(settings: Settings) -> Check:
     """What PLAN says of a notification."""
-    rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
+    rules = class_rules(settings.classes)
     return NotificationDecoder(settings.apps, rules).decode
 
 

@@ -155,6 +155,15 @@ class Class(Strict):
     window_max_seconds: float | None = Field(default=None, gt=0, le=3600)
     # At most 28 days, the longest that FCM keeps; 0: now or never.
     ttl_seconds: int = Field(default=86_400, ge=0, le=2_419_200)
+    # ping: the provider learns that there is something, and not what; the app fetches it (docs/privacy.md).
+    privacy: Literal["none", "ping"] = "none"
+    generic_title: str | None = Field(default=None, min_length=1, max_length=64)  # what a ping shows
+
+    @model_validator(mode="after")
+    def _ping_has_a_title(self) -> Self:
+        if (self.privacy == "ping") != (self.generic_title is not None):
+            raise ValueError("privacy: ping and generic_title belong together: set both")
+        return self
 
     @model_validator(mode="after")
     def _one_kind_of_window(self) -> Self:

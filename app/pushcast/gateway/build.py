@@ -24,9 +24,10 @@ from pushcast.gateway.writing import Writer
 from pushcast.wire.api_keys import Scope
 from pushcast.wire.broadcasts import BroadcastDecoder
 from pushcast.wire.cancels import CancelDecoder
+from pushcast.wire.class_rules import class_rules
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder
-from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.notifications import NotificationDecoder
 
 
 class Calls(NamedTuple):
@@ -40,7 +41,7 @@ def calls(
     settings: Settings, writer: Writer, control: ControlState, sources: Sources, ready: Callable[[], list[str]]
 ) -> Calls:
     """Connects to nothing. `ready`: what is wrong with the process, one sentence each."""
-    rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
+    rules = class_rules(settings.classes)
     notes = Notifications(settings, NotificationDecoder(settings.apps, rules).decode, writer, Repeats())
     devices = Devices(DeviceChangeDecoder(settings.apps).decode, writer)
     pauses = Pauses(frozenset(settings.apps), control, writer)

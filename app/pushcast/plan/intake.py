@@ -27,10 +27,11 @@ from pushcast.stream.tracker import record_bytes
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
 from pushcast.wire.cancel_state import CancelState
+from pushcast.wire.class_rules import class_rules
 from pushcast.wire.held import released_of
 from pushcast.wire.keys import user_of
 from pushcast.wire.newer import NewerSchema, look
-from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.row_reader import Device
 from pushcast.wire.schemas import SchemaSource
 
@@ -75,7 +76,7 @@ class Intake:
         self._count = count
         self._exact = exact
         self._now_or_never_ms = round(settings.send.now_or_never_seconds * 1000)
-        rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
+        rules = class_rules(settings.classes)
         self._decoder = NotificationDecoder(settings.apps, rules, schemas)
 
     def read(self, tenure: PlanTenure, records: Sequence[Record]) -> Taken:

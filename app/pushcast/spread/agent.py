@@ -18,8 +18,8 @@ from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Outbox
 from pushcast.stream.stage import Stage
 from pushcast.wire.broadcasts import BroadcastDecoder
+from pushcast.wire.class_rules import class_rules
 from pushcast.wire.control_state import ControlState
-from pushcast.wire.notifications import ClassRule
 from pushcast.wire.schemas import SchemaSource
 
 
@@ -47,7 +47,7 @@ class SpreadStage(Stage):
         self._schemas = schemas
         self._count = counting(counters)
         self._edge = Edge("spread", outbox, self._count, FloodGuard(settings.flood, clock))
-        rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
+        rules = class_rules(settings.classes)
         self._decoder = BroadcastDecoder(settings.apps, rules, schemas)
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:

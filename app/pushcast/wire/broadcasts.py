@@ -17,10 +17,11 @@ from pushcast.model.ids import BUCKETS
 from pushcast.model.notification import Notification
 from pushcast.model.words import Reason
 from pushcast.wire.audiences import Segments, expanded, parse_audience, parse_where, where_of
+from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.keys import check_id
 from pushcast.wire.notification_json import folded
-from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.schemas import SchemaSource, avro_type
 
 MAX_LIFE_MS: Final = 7 * 86_400_000

@@ -15,6 +15,7 @@ from pushcast.model.locales import collision
 from pushcast.model.notification import Action, Content, LocalText, Notification, Options
 from pushcast.model.timing import Timing
 from pushcast.model.words import Reason
+from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.configured import unknown_app, unknown_class
 from pushcast.wire.content_rules import RESERVED_DATA_KEY, check_content, check_options, without_empty
 from pushcast.wire.json_errors import from_msgspec
@@ -23,6 +24,7 @@ from pushcast.wire.live_activities import normalized
 from pushcast.wire.more import more_of, text_of
 from pushcast.wire.notification_json import folded
 from pushcast.wire.notification_reader import VERSIONS, read_rest, split
+from pushcast.wire.pings import ping_content, ping_key, ping_options, refuse_unpingable
 from pushcast.wire.schemas import SchemaSource, avro_type
 from pushcast.wire.times import check_event_time, to_ms
 from pushcast.wire.timings import MAX_AHEAD_MS, campaign_of, due_and_expiry, refuse_later_fields, timing_of
@@ -77,6 +79,20 @@ class _Raw(msgspec.Struct, forbid_unknown_fields=True):
 JSON_FORM = _Raw
 
 
+class _Ping(NamedTuple):
+    """What a notification of a class with `privacy: ping` becomes, but for its id."""
+
+    title: str
+    shown: bool
+    options: Options
+
+    def made(self, note_id: str, klass: str) -> tuple[Content, Options, bytes]:
+        """Content, options and content key."""
+        title, shown, options = self
+        key = ping_key(note_id, klass, options, title, shown)
+        return ping_content(note_id, klass, title, shown), options, key
+
+
 class _Shared(NamedTuple):
     """What notifications of one campaign have in common, valid."""
 
@@ -90,6 +106,7 @@ class _Shared(NamedTuple):
     trace: str | None
     timing: Timing | None
     campaign: str | None
+    ping: _Ping | None  # in place of content, options and key
 
 
 class _Known(NamedTuple):
@@ -97,12 +114,6 @@ class _Known(NamedTuple):
     user: str | None
     app: str | None
     shared: _Shared
-
-
-class ClassRule(NamedTuple):
-    """What decoding needs of a configured class."""
-
-    ttl_ms: int
 
 
 class NotificationDecoder:
@@ -257,14 +268,16 @@ class NotificationDecoder:
         when = raw.deliver_at, raw.deliver_local_at, raw.time_zone, raw.if_past, raw.spread_seconds
         timing = None if when == _AT_ONCE else timing_of(*when)
         campaign = campaign_of(raw.campaign)
-        return _Shared(
-            klass, ttl_ms, content, options, key, raw.created_at, raw.expires_at, raw.trace, timing, campaign
-        )
+        times = raw.created_at, raw.expires_at
+        ping = None if rule.ping_title is None else _ping(rule.ping_title, klass, content, options)
+        return _Shared(klass, ttl_ms, content, options, key, *times, raw.trace, timing, campaign, ping)
 
     def _note(
         self, note_id: str, user: str, app: str | None, shared: _Shared, timestamp_ms: int, trace: bytes | None
     ) -> Notification:
-        klass, ttl_ms, content, options, key, created, expires, text, timing, campaign = shared
+        klass, ttl_ms, content, options, key, created, expires, text, timing, campaign, ping = shared
+        if ping is not None:
+            content, options, key = ping.made(note_id, klass)
         created_at = to_ms(created, "created_at", timestamp_ms)
         check_event_time(created_at, "created_at")
         expires_at = to_ms(expires, "expires_at", created_at + ttl_ms)
@@ -306,6 +319,12 @@ class NotificationDecoder:
             campaign,
             0 if own is not None else ttl_ms,
         )
+
+
+def _ping(title: str, klass: str, content: Content, options: Options) -> _Ping:
+    refuse_unpingable(klass, options)
+    shown = content.shown or options.heard
+    return _Ping(title, shown, ping_options(klass, options, shown))
 
 
 def _without_empty(options: Options) -> Options:

@@ -19,8 +19,9 @@ from pushcast.demo.load import (
     urgent_count,
     user_count,
 )
+from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.devices import DeviceChangeDecoder
-from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.notifications import NotificationDecoder
 
 T0 = 1_800_000_000_000
 

@@ -15,8 +15,9 @@ from pushcast.plan.entry import Entry
 from pushcast.plan.windows import Limits, PartitionWindows, WindowRule
 from pushcast.stream.batch import Batch
 from pushcast.wire.batches import decode_batch
+from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.devices import encode_row
-from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.row_reader import Device, active_device
 
 CLASSES = {

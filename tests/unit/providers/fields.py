@@ -7,7 +7,8 @@ from typing import Any
 
 from pushcast.model.batch import Message
 from pushcast.model.notification import Notification
-from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.class_rules import ClassRule
+from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.schemas import avro_type
 from unit.providers.messages import NOW_MS, message
 

@@ -18,10 +18,10 @@ from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import dead_letters, topics
 from pushcast.wire.broadcasts import BroadcastDecoder, Order, decode_order
+from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.control import Kind, Name, Segment, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.headers import FENCE, first
-from pushcast.wire.notifications import ClassRule
 from twins.kafka import OPEN, TwinOutbox, record
 
 INTAKE, WALK = topics.broadcast(Lane.BULK), topics.walk(Lane.BULK)

@@ -11,7 +11,7 @@ from pushcast.model.audience import EVERYBODY, And, Not, Or, Segment, Topic
 from pushcast.model.broadcast import Pace
 from pushcast.model.errors import InvalidInput
 from pushcast.wire.broadcasts import BroadcastDecoder, Event, Order, decode_order, encode_order
-from pushcast.wire.notifications import ClassRule
+from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.schemas import avro_type
 
 T0 = 1_790_000_000_000

@@ -11,7 +11,8 @@ from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import LiveActivity, Notification
 from pushcast.wire.batches import decode_batch, encode_batch
-from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.class_rules import ClassRule
+from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.schemas import avro_type
 
 T0 = 1_800_000_000_000

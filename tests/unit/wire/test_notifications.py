@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pushcast.model.errors import InvalidInput
-from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.class_rules import ClassRule
+from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.schemas import SINGLE_OBJECT_MARKER, SchemaSource, avro_type, released_type
 from unit.providers import fields
 from unit.providers.fields import CASES, avro_of, note_of

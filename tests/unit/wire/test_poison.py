@@ -14,8 +14,9 @@ from pushcast.model.notification import MAX_BADGE, Options
 from pushcast.model.words import Platform
 from pushcast.wire.avro_bytes import long_at, long_of
 from pushcast.wire.batches import check_message, decode_batch, encode_batch
+from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.devices import DeviceChangeDecoder
-from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.schemas import avro_type
 from pushcast.wire.tickets import TicketBatch, decode_tickets
 from unit.send.twin import message, send_batch

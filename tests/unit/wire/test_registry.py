@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from pushcast.model.errors import ConfigurationError, InvalidInput
-from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.class_rules import ClassRule
+from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.registry import RegistrySchemas
 from pushcast.wire.schemas import avro_type
 

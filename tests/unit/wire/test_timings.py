@@ -10,7 +10,8 @@ import pytest
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import Notification
-from pushcast.wire.notifications import ClassRule, NotificationDecoder
+from pushcast.wire.class_rules import ClassRule
+from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.schemas import avro_type
 
 DAY_MS = 86_400_000
