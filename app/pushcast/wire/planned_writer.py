@@ -32,6 +32,7 @@ class EncodedFacts(NamedTuple):
     held: bytes
 
 
+_tuple = tuple.__new__
 _NO_TEXT: Final = long_of(0)
 _NOT_HELD: Final = long_of(0)
 _HELD: Final = long_of(1)
@@ -44,7 +45,8 @@ def planned_facts(note: Notification) -> EncodedFacts:
     flag = _FLAGS[note.options.dry_run]
     due_at = created_at if note.timing is None else long_of(note.due_at)
     campaign = _NO_TEXT if note.campaign is None else bytes_of(note.campaign.encode())
-    return EncodedFacts(app, klass, created_at, due_at, long_of(note.expires_at), flag, campaign, _NOT_HELD)
+    facts = (app, klass, created_at, due_at, long_of(note.expires_at), flag, campaign, _NOT_HELD)
+    return _tuple(EncodedFacts, facts)  # at a third of the price of calling the class: one per notification
 
 
 def held(facts: EncodedFacts) -> EncodedFacts:
