@@ -22,7 +22,7 @@ from pushcast.wire.batches import decode_batch
 SILENT_POLLS = 20
 READ_AT_ONCE = 500
 POLL_SECONDS = 0.5
-PLANNER = "plan-"
+PLANNERS = ("plan-", "walk-")
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ class SentRecords:
     def _read(self, message: Any) -> None:
         fences = self._fences.setdefault((message.topic(), message.partition()), Fences())
         author = author_of(message.headers())
-        if not fences.admit(author, message.offset()) or author is None or not author.origin.startswith(PLANNER):
+        if not fences.admit(author, message.offset()) or author is None or not author.origin.startswith(PLANNERS):
             return
         for part in decode_batch(message.value()).messages:
             for delivery_id in part.targets.delivery_id:

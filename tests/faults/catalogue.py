@@ -8,7 +8,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from faults.rig import Rig, Size, rigged
-from faults.scenarios import acl, broker, clock, disk, kill, overload, poison, providers, recreate, storm, table, zombie
+from faults.scenarios import (
+    acl,
+    broadcast,
+    broker,
+    clock,
+    disk,
+    kill,
+    overload,
+    poison,
+    providers,
+    recreate,
+    storm,
+    table,
+    zombie,
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +50,7 @@ class Scenario:
 
 SCENARIOS = (
     Scenario(kill.NAME, kill.TITLE, kill.story),
+    Scenario(broadcast.NAME, broadcast.TITLE, broadcast.story),
     Scenario(broker.NAME, broker.TITLE, broker.story),
     Scenario("leaders", "Three brokers: leaders one after the other, then two at once", broker.leaders, brokers=3),
     Scenario(zombie.NAME, zombie.TITLE, zombie.story),

@@ -26,7 +26,7 @@ from pushcast.demo.world import PARTITIONS, Options, World
 from pushcast.kafka.embedded import Cluster
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane
-from pushcast.wire import topics
+from pushcast.wire import groups, topics
 
 TICK_SECONDS = 0.05
 #: Between two audits of what has drained and does not balance yet: parked work is not lag.
@@ -239,7 +239,8 @@ class Rig:
         """Records that planners, senders and settler have not finished. Raises KafkaException, PushcastError."""
         pairs = [("pushcast-settle", topics.retry(delay)) for delay in topics.RETRY_DELAY_SECONDS]
         for lane in self.size.lanes:
-            pairs.append((planner_group(lane), topics.notification(lane)))
+            pairs += [(planner_group(lane), topic) for topic in (topics.notification(lane), topics.walk(lane))]
+            pairs.append((groups.SPREAD, topics.broadcast(lane)))
             pairs += [(f"pushcast-send-{each}-{lane}", topics.send(each, lane)) for each in self.world.platforms()]
         return sum(self.auditor.books.lag(group, topic).records for group, topic in pairs)
 

@@ -9,7 +9,21 @@ from types import ModuleType
 import pytest
 
 from faults.rig import SHORT, Rig, rigged
-from faults.scenarios import acl, broker, clock, disk, kill, overload, poison, providers, recreate, storm, table, zombie
+from faults.scenarios import (
+    acl,
+    broadcast,
+    broker,
+    clock,
+    disk,
+    kill,
+    overload,
+    poison,
+    providers,
+    recreate,
+    storm,
+    table,
+    zombie,
+)
 
 SEED = 7
 pytestmark = pytest.mark.flow
@@ -28,6 +42,10 @@ def played(rig: Rig, scenario: ModuleType) -> None:
 
 def test_killed_roles_lose_nothing_and_double_no_more_than_was_under_way(rig: Rig) -> None:
     played(rig, kill)
+
+
+def test_broadcasts_whose_roles_are_killed_reach_every_device_once(rig: Rig) -> None:
+    played(rig, broadcast)
 
 
 def test_a_zombie_plans_nothing_and_sends_no_more_than_was_under_way(rig: Rig) -> None:

@@ -16,7 +16,7 @@ from pushcast.model.ids import device_row_key
 from pushcast.wire import row_reader
 from pushcast.wire.avro_bytes import bytes_of, long_of
 from pushcast.wire.devices import encode_row
-from pushcast.wire.row_reader import active_device, locale_of, registered_at_ms
+from pushcast.wire.row_reader import active_device, first_at_ms, locale_of, registered_at_ms
 from pushcast.wire.schemas import AvroType, lock
 
 PURPOSES = {None, *map(str, Purpose)}
@@ -36,7 +36,9 @@ rows = st.builds(
     seen_at=longs,
     locale=st.none() | text,
     topics=st.lists(text, max_size=3).map(tuple),
+    time_zone=st.none() | text | st.just("z" * 200),
     suspended_at=st.none() | longs,
+    first_at=st.none() | longs,
     country=st.none() | text,
     tags=st.dictionaries(text, text, max_size=2),
     token_hash_before=st.none() | st.binary(max_size=16),
@@ -66,6 +68,7 @@ def test_an_active_row_of_a_known_platform_and_kind_is_a_device_and_no_other(row
     assert sum(map(len, taken)) <= device.size
     assert device.purpose == row.purpose
     assert locale_of(device) == row.locale
+    assert first_at_ms(device) == row.first_at
 
 
 @settings(max_examples=300, deadline=None)

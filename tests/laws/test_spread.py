@@ -28,7 +28,7 @@ from pushcast.wire import topics
 from pushcast.wire.broadcasts import Order, decode_order
 from pushcast.wire.control import Kind, Name, Segment, encode
 from pushcast.wire.control_state import ControlState
-from twins.kafka import OPEN, Produced, TwinBarrier, TwinOutbox, record, settled
+from twins.kafka import OPEN, Produced, TwinOutbox, record, settled
 
 INTAKE, WALK = topics.broadcast("bulk"), topics.walk("bulk")  # type: ignore[arg-type]
 SOURCE = TP(INTAKE, 0)
@@ -192,11 +192,8 @@ async def world_of(seed: int, kind: type[SpreadStage], *, void: bool) -> str | N
             take_over()  # the former owner lives on
         elif dice < 0.07:
             current.task.cancel()
-            # Some of what it wrote still lands, and nobody waits for that.
-            lands = current.pending[: rnd.randint(0, len(current.pending))]
-            current.pending = [(TwinBarrier(), produced) for _, produced in lands]
-            for barrier, _ in current.pending:
-                barrier.puts += 1
+            del current.pending[rnd.randint(0, len(current.pending)) :]
+            current.nobody_waits()
             take_over()
         elif dice < 0.2:
             current.tick()

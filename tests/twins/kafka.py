@@ -149,6 +149,15 @@ class TwinOutbox:
         self.let_in() if not self.full else None
         return produced
 
+    def nobody_waits(self) -> None:
+        """The process is gone: what it had under way may still land, and nothing of it goes on."""
+        landing = [produced for _, produced in self.pending]
+        self.pending = []
+        for produced in landing:
+            barrier = TwinBarrier()
+            barrier.puts = 1
+            self.pending.append((barrier, produced))
+
     async def acknowledge_all(self) -> None:
         """Until nothing is pending, what callbacks put included."""
         await settled()
@@ -184,6 +193,12 @@ class TwinTable:
             raise self.failures.pop(0)
         rows = sorted(self.rows[partition].items())
         return [[row for row in rows if row[0].startswith(prefix)] for prefix in prefixes]
+
+    def rows_after(self, partition: int, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        return [row for row in sorted(self.rows[partition].items()) if row[0] > key][:limit]
+
+    def position(self, partition: int) -> int:
+        return 10**9
 
 
 class ManualTimers:

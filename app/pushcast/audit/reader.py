@@ -27,18 +27,19 @@ from pushcast.model.words import Lane, Platform, Source
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
 from pushcast.wire.dead_letters import REASON, STREAMS
+from pushcast.wire.legs import decode_leg
 from pushcast.wire.receipts import decode_planned, decode_receipt
 
 #: A producer's clock may be ahead of a planner's, which would then seem to have planned before.
 CLOCKS_DIFFER_MS = 15 * 60 * 1000
-#: The two sides of every account.
-BOOKS = (topics.PLANNED, topics.RECEIPT)
+#: The two sides of every account: what was planned, and how it ended.
+BOOKS = (topics.PLANNED, topics.WALKED, topics.RECEIPT)
 INTAKES = {topics.notification(lane): lane for lane in Lane}
 SENDERS = {topics.send(platform, lane): groups.send(platform, lane) for platform in Platform for lane in Lane}
 DEAD = {topics.dead_letter(topic): lane for topic, lane in INTAKES.items()}
 INTAKE_OF = {(str(lane), source_word(Source.NOTIFICATION)): topic for topic, lane in INTAKES.items()}
 #: In the order in which their ends are asked: what an earlier one says is answered in a later one.
-ORDER: Sequence[Sequence[str]] = (tuple(INTAKES), tuple(DEAD), (topics.PLANNED,), (topics.RECEIPT,))
+ORDER: Sequence[Sequence[str]] = (tuple(INTAKES), tuple(DEAD), (topics.PLANNED, topics.WALKED), (topics.RECEIPT,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,9 @@ class Books:
                 elif topic == topics.PLANNED:
                     if value:
                         accounts.planned(decode_planned(value), message.timestamp()[1])
+                elif topic == topics.WALKED:
+                    if value:
+                        accounts.leg(decode_leg(value), message.timestamp()[1])
                 elif topic in DEAD:
                     self._dead_letter(accounts, message)
                 else:

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pushcast.model.words import Outcome, Source
+from pushcast.model.words import Outcome, Platform, Source
+from pushcast.wire.legs import Leg
 from pushcast.wire.receipts import Planned
 
 MAX_LISTED = 100
@@ -55,9 +56,11 @@ class End(NamedTuple):
 
 @dataclass(slots=True)
 class Account:
-    """One notification's books."""
+    """One notification's books, or those of one partition of a broadcast."""
 
     planned: int | None = None  # None: no planned record was read
+    legs: dict[int, int] = field(default_factory=dict)  # of a walk: planned by leg
+    over: bool = True  # False: a walk whose last leg was not read
     run: int = 0  # of the planned record
     planned_at_ms: int = 0  # Kafka time of the planned record
     platforms: tuple[str, ...] = ()  # that deliveries were planned for
@@ -88,6 +91,7 @@ class Totals:
     void_records: int = 0  # written by stages that had lost their partition; they do not count
     dead_letters: Counter[tuple[str, str]] = field(default_factory=Counter)  # events never planned: topic and reason
     unbalanced: list[dict[str, Any]] = field(default_factory=list)
+    walking: list[dict[str, Any]] = field(default_factory=list)  # broadcasts that have not ended in a partition
 
     @property
     def balanced(self) -> bool:
@@ -112,6 +116,7 @@ class Totals:
                 for (topic, reason), count in sorted(self.dead_letters.items())
             ],
             "unbalanced": self.unbalanced,
+            "walking": self.walking,
             "balanced": self.balanced,
         }
 
@@ -152,6 +157,21 @@ class PartitionAccounts:
                 sent_to = tuple([platform for platform, column in columns if column[at]])
                 account.platforms = self._platforms.setdefault(sent_to, sent_to)
 
+    def leg(self, leg: Leg, at_ms: int = 0) -> None:
+        """A leg of a walk, of this Kafka time: an account's legs are summed. A count has no account."""
+        if leg.count_only:
+            return
+        account = self._account(Key(leg.lane, leg.source, leg.source_offset, leg.broadcast))
+        if not account.legs:
+            account.over = False
+        account.legs[leg.leg] = leg.planned
+        account.planned = sum(account.legs.values())
+        account.over = account.over or leg.last
+        account.planned_at_ms = max(account.planned_at_ms, at_ms)
+        sent_to = {str(platform) for platform in Platform if getattr(leg, platform)} | set(account.platforms)
+        platforms = tuple(sorted(sent_to))
+        account.platforms = self._platforms.setdefault(platforms, platforms)
+
     def receipt(self, receipt: dict[str, Any]) -> bool:
         """A terminal receipt; False when it is a copy. One of a later run takes the place of an earlier one's."""
         names = ("lane", "source", "source_offset", "notification_id")
@@ -172,7 +192,7 @@ class PartitionAccounts:
         for key, account in self._accounts.items():
             if len(found) >= limit:
                 break
-            if account.open and self._is_judgeable(key, intakes.get(key.lane, EVERYTHING)):
+            if account.open and account.over and self._is_judgeable(key, intakes.get(key.lane, EVERYTHING)):
                 found.add(key)
         return found
 
@@ -184,6 +204,9 @@ class PartitionAccounts:
 
     def _is_judgeable(self, key: Key, read: Read) -> bool:
         """Whether the account's source record is still there: without it, its other half may be gone as well."""
+        account = self._accounts[key]
+        if key.source == Source.WALK:
+            return not account.legs or 0 in account.legs  # a walk's first legs may be gone, or older than what is read
         if key.source != Source.NOTIFICATION:
             return True
         if key.offset < read.first:
@@ -215,7 +238,11 @@ class PartitionAccounts:
             if not self._is_judgeable(key, intakes.get(key.lane, EVERYTHING)):
                 totals.not_judgeable += 1
                 continue
-            totals.notifications += key.source != Source.DUE  # what was held was counted as it came
+            if not account.over:
+                self._entry(totals.walking, key, account, "walking")
+                continue
+            # What was held was counted as it came, and a broadcast has an account in every partition.
+            totals.notifications += key.source not in (Source.DUE, Source.WALK)
             totals.planned += account.planned or 0
             totals.outcomes.update(end.outcome for end in account.ended.values())
             if account.open and key not in places and account.went_with_its_topic(key.lane, begun):
@@ -241,8 +268,11 @@ class PartitionAccounts:
             self._list(totals, key, Account(), where)
 
     def _list(self, totals: Totals, key: Key, account: Account, where: str) -> None:
-        if len(totals.unbalanced) < MAX_LISTED:
-            totals.unbalanced.append(
+        self._entry(totals.unbalanced, key, account, where)
+
+    def _entry(self, entries: list[dict[str, Any]], key: Key, account: Account, where: str) -> None:
+        if len(entries) < MAX_LISTED:
+            entries.append(
                 {
                     "lane": key.lane,
                     "source": source_word(key.source),

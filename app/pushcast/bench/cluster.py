@@ -207,7 +207,7 @@ def ready_names(cluster: BenchCluster) -> set[str]:
 
 
 def _says_ready(entry: whereabouts.Whereabouts) -> bool:
-    with suppress(OSError):  # no answer, a late one, or one that is not ready
+    with suppress(urllib.error.URLError):
         urllib.request.urlopen(f"http://{entry.host}:{entry.port}/health/ready", timeout=2).close()
         return True
     return False

@@ -18,6 +18,8 @@ class Entry(NamedTuple):
 BENCHES = {
     "devices": Entry("pushcast.bench.devices", "Registrations through the registrar, rows acknowledged."),
     "plan": Entry("pushcast.bench.plan", "Notifications through a planner, outputs acknowledged and committed."),
+    "walk": Entry("pushcast.bench.walk", "Rows that a broadcast tests, and deliveries that it plans, without Kafka."),
+    "broadcast": Entry("pushcast.bench.broadcast", "One broadcast through the whole chain, event to last receipt."),
     "recovery": Entry("pushcast.bench.recovery", "The devices table rebuilt from its topic."),
     "latency": Entry("pushcast.bench.latency", "One urgent event on an idle system, produced to send batch readable."),
     "sim": Entry("pushcast.bench.sim", "What a simulator answers, with its checks and without."),

@@ -18,6 +18,7 @@ GROUPS = (
     "schemas",
     "config",
     "device",
+    "broadcast",
     "channel",
     "dlq",
     "schedule",

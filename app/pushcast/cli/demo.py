@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from typing import Annotated, Any
@@ -100,6 +101,14 @@ def _show(console: Console, result: dict[str, Any]) -> None:
             lane, f"{row['arrived']:,}", *(f"{row['latency_ms'][name]:,.0f}" for name in ("p50", "p95", "p99"))
         )
     console.print(lanes)
+    broadcasts = Table(title="broadcasts")
+    for column in ("audience", "planned", "accepted", "other", "seconds"):
+        broadcasts.add_column(column, justify="left" if column == "audience" else "right")
+    for row in result["broadcasts"]:
+        accepted = row["receipts"].get("accepted", 0)
+        counts = (row["planned"], accepted, sum(row["receipts"].values()) - accepted)
+        broadcasts.add_row(json.dumps(row["audience"]), *(f"{count:,}" for count in counts), f"{row['seconds']:.1f}")
+    console.print(broadcasts)
     accounts = Table(title="accounts")
     accounts.add_column("what")
     accounts.add_column("count", justify="right")

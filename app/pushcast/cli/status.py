@@ -46,7 +46,9 @@ def look(settings: Settings) -> dict[str, Any]:
 
     platforms = sorted({platform for app in settings.apps.values() for platform in app.platforms()})
     specs = [spec for role in ROLES for spec in specs_of(role, settings, list(Lane), platforms)]
-    groups = {spec.group: {topic for each in spec.subscriptions for topic in each.topics} for spec in specs}
+    groups: dict[str, set[str]] = {}
+    for spec in specs:
+        groups.setdefault(spec.group, set()).update(topic for each in spec.subscriptions for topic in each.topics)
     dead = [topic.name for topic in load_topology().all_topics if topic.name.endswith(DEAD_LETTER_SUFFIX)]
     pauses, breakers = in_force(read_state(settings))
     found = overview(settings, groups, dead, round(time.time() * 1000))

@@ -80,6 +80,19 @@ class Plan(Strict):
     window_seed: int | None = None  # of random windows; None: the system's randomness
 
 
+class Broadcast(Strict):
+    """How broadcasts share a planner with notifications, and how far they run ahead of the senders."""
+
+    max_open: int = Field(default=8, ge=1, le=64)  # broadcasts that a partition walks at once; others wait
+    slice_seconds: float = Field(default=0.001, gt=0, le=0.1)  # for which a walk keeps the event loop at a time
+    slice_rows: int = Field(default=2000, ge=16, le=20_000)  # at most, in one slice
+    leg_targets: int = Field(default=5000, ge=100, le=100_000)  # a leg ends after so many deliveries,
+    leg_seconds: float = Field(default=2.0, gt=0, le=60)  # or after this time
+    max_ahead_targets: int = Field(default=10_000, ge=100)  # of a partition and platform, not yet taken by senders
+    min_share: float = Field(default=0.1, gt=0, le=1)  # of the time that a walk has while notifications wait
+    restate_seconds: float = Field(default=60, gt=0, le=3600)  # an idle walk says its cursor again
+
+
 class Breaker(Strict):
     """When an app's provider counts as broken, in each sender process. Shares are of answers."""
 
@@ -236,6 +249,7 @@ class Settings(BaseSettings):
     schemas: Schemas = Schemas()
     sealing: Sealing = Sealing()
     plan: Plan = Plan()
+    broadcast: Broadcast = Broadcast()
     send: Send = Send()
     retry: Retry = Retry()
     tickets: Tickets = Tickets()

@@ -19,6 +19,8 @@ CAMPAIGN_USERS = 5_000
 #: One chat in so many is scheduled, and one in four of these is called off again.
 SCHEDULED_EACH, CANCELLED_EACH = 100, 400
 SCHEDULED_SECONDS = 5.0
+#: What every fifth device follows.
+TOPIC = "team/arsenal"
 WORDS = ("goal", "rain", "train", "vote", "storm", "match", "draw", "lead", "final", "start")
 
 
@@ -79,6 +81,7 @@ def _device(number: int, user: int, rng: random.Random) -> DeviceOf:
         "device": f"device-{number}",
         "platform": platform,
         "locale": rng.choice(("en-GB", "de-DE", "fr-FR")),
+        "topics": [TOPIC] if number % 5 == 0 else [],
     }
     if platform != "webpush":
         event["token"] = token_of(platform, app, number, dead, rng)

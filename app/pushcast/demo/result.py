@@ -8,6 +8,7 @@ from typing import Any
 
 from pushcast.audit.reckoning import Totals
 from pushcast.audit.timer_ledger import TimerTotals
+from pushcast.model.words import Source
 from pushcast.simulators.latency import LatencyHistogram
 
 
@@ -16,14 +17,18 @@ class Tally:
     """What the receipts say per platform, and when the last one ended."""
 
     per_platform: dict[str, Counter[str]] = field(default_factory=dict)
-    last_ended_ms: int = 0
+    last_ended_ms: int = 0  # of the notifications: broadcasts come after them
+    broadcast: int = 0  # deliveries of broadcasts
 
     def add(self, receipt: dict[str, Any]) -> None:
         """One distinct receipt."""
         platform = receipt["platform"]
         if platform is not None:
             self.per_platform.setdefault(platform, Counter())[receipt["outcome"]] += 1
-        self.last_ended_ms = max(self.last_ended_ms, receipt["ended_at"])
+        if receipt["source"] == Source.WALK:
+            self.broadcast += 1
+        else:
+            self.last_ended_ms = max(self.last_ended_ms, receipt["ended_at"])
 
 
 def result_of(
@@ -49,7 +54,7 @@ def result_of(
     true = accepted_there - duplicates == accounts["accepted"]
     balanced = totals.balanced and duplicates <= duplicates_bound and complete and true
     balanced = balanced and timers.balanced and not timers.waiting
-    pushes = sum(sum(counter.values()) for counter in tally.per_platform.values())
+    pushes = sum(sum(counter.values()) for counter in tally.per_platform.values()) - tally.broadcast
     return {
         **accounts,
         "duplicates_at_provider": duplicates,

@@ -10,6 +10,7 @@ from pushcast.audit.reader import Books, planner_group
 from pushcast.audit.reckoning import Totals
 from pushcast.audit.timer_ledger import TimerTotals
 from pushcast.audit.timers import timer_totals
+from pushcast.demo.broadcasts import broadcast
 from pushcast.demo.load import DeviceOf, Expected, make_devices, make_flood, make_notes, make_trickle, urgent_count
 from pushcast.demo.notify import Trickle, flood
 from pushcast.demo.produce import Progress, register, subscribe
@@ -52,6 +53,7 @@ def run(world: World, plan: Plan, progress: Progress) -> dict[str, Any]:
         flood(world.settings, notes, plan.notifications - urgent_count(plan.notifications), progress)
         struck = {} if strikes is None else strikes.result()
         _drain(world, books, progress, trickle, _expected(plan, devices))
+        broadcasts = broadcast(world, plan.seed, progress)
         totals, tally = _reckon(books, produced_from_ms, progress)
         progress("waiting for the removal of dead devices", 0, 0)
         removed = _await_removals(books)
@@ -67,7 +69,7 @@ def run(world: World, plan: Plan, progress: Progress) -> dict[str, Any]:
         duplicates_bound=struck.get("duplicates_bound", 0),
         timers=_timers(world),
     )
-    return {**result, **struck, "transient_errors": world.transient_errors()}
+    return {**result, **struck, "broadcasts": broadcasts, "transient_errors": world.transient_errors()}
 
 
 def _expected(plan: Plan, devices: list[DeviceOf]) -> int:

@@ -233,6 +233,10 @@ class Handover:
             for topic in self._topics:
                 takeover.ended(topic, ends[TP(topic, tp.partition)])
 
+    def state(self, tp: TP) -> Takeover:
+        """What `make` made. Raises KeyError for a partition that was not taken over."""
+        return self._takeovers[tp]
+
     def tail(self, tp: TP) -> OwnTail:
         """What predecessors wrote. Raises KeyError for a partition that was not taken over."""
         return self._takeovers[tp].tail

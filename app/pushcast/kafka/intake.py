@@ -70,6 +70,22 @@ class IntakeProducer:
             )
 
 
+def put_one(settings: Settings, topic: str, key: bytes, value: bytes) -> int:
+    """Writes one event to partition 0 of a topic and returns its offset. Raises PushcastError, and InvalidInput for a
+    value over 1 MiB."""
+    if len(value) > MAX_INTAKE_BYTES:
+        raise InvalidInput(
+            Reason.TOO_LARGE, f"the event has {len(value)} bytes; {topic} takes at most {MAX_INTAKE_BYTES}"
+        )
+    answers: list[tuple[KafkaError | None, Message]] = []
+    client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
+    producer = open_producer({**client, "message.max.bytes": MAX_INTAKE_BYTES + 65_536})
+    producer.produce(topic, value, key, 0, on_delivery=lambda error, message: answers.append((error, message)))
+    if producer.flush(_FLUSH_SECONDS) or answers[0][0] is not None:
+        raise PushcastError(f"{topic} did not take the event: {answers[0][0] if answers else 'no answer'}")
+    return answers[0][1].offset() or 0
+
+
 def event_of(line: bytes) -> tuple[str, dict[str, Any], bytes]:
     """(user, event, record value) of a line of JSON that names its `user`. Raises InvalidInput naming the field."""
     try:

@@ -12,7 +12,7 @@ from pushcast.kafka.clients import client_config, open_producer
 from pushcast.kafka.control import ControlTail, Followed
 from pushcast.stream.errors import KafkaLayerError
 from pushcast.wire import topics
-from pushcast.wire.control import Pause, Subject, encode
+from pushcast.wire.control import Entry, Name, Subject, encode
 from pushcast.wire.control_state import ControlState
 
 READ_SECONDS: Final = 15.0
@@ -44,9 +44,9 @@ def read_whole(settings: Settings, topic: str, state: Followed) -> None:
     asyncio.run(read())
 
 
-def write(settings: Settings, subject: Subject, pause: Pause | None, topic: str = topics.CONTROL) -> None:
-    """Pauses, or with None resumes. Blocks until Kafka has it. Raises ControlNotWritten."""
-    write_record(settings, topic, subject.key(), None if pause is None else encode(pause))
+def write(settings: Settings, subject: Subject | Name, entry: Entry | None, topic: str = topics.CONTROL) -> None:
+    """Says what holds, or with None that it is over. Blocks until Kafka has it. Raises ControlNotWritten."""
+    write_record(settings, topic, subject.key(), None if entry is None else encode(entry))
 
 
 def write_record(settings: Settings, topic: str, key: bytes, value: bytes | None) -> None:

@@ -26,12 +26,10 @@ from pushcast.wire.batch_writer import (
     TARGET_OVERHEAD_BYTES,
     MessageWriter,
     batch_of,
-    message_head,
+    head_of,
 )
-from pushcast.wire.more import more_of, text_of
 from pushcast.wire.row_reader import Device, locale_of
 
-CONTENT_HASH_BYTES = 16
 _MessageKey = tuple[str, bytes, str | None]  # app, content key, variant
 _NOTE_BYTES = 32  # creation and due time, lengths of trace and campaign, an index's growth
 
@@ -77,7 +75,7 @@ class Window:
             key = (device.app, note.content_key, _variant(note, device) if localized else None)
             message = self.messages.get(key)
             if message is None:
-                message = self.messages[key] = MessageWriter(*_head(note, key))
+                message = self.messages[key] = MessageWriter(*head_of(note, device.app, key[2]))
             # As `model.ids.delivery_id` has it: a row's key is user NUL app NUL device.
             delivery = blake2b(id_bytes + device.key, digest_size=DELIVERY_ID_BYTES).digest()
             index = message.index_of(entry.note_id, note.created_at, note.trace or "", label)
@@ -99,16 +97,6 @@ def _label(note: Notification) -> Label:
 
 def _variant(note: Notification, device: Device) -> str | None:
     return note.content.variant(locale_of(device))
-
-
-def _head(note: Notification, key: _MessageKey) -> tuple[bytes, str | None]:
-    """A message has one text for all its targets: each locale's variant is a message of its own."""
-    app, content_key, variant = key
-    content = note.content.of_variant(variant) if note.content.locales else note.content
-    hashed = content_key if variant is None else content_key + b"\0" + variant.encode()
-    content_hash = blake2b(hashed, digest_size=CONTENT_HASH_BYTES).digest()
-    more = text_of(more_of(content, note.options))
-    return message_head(app, note.klass, content, note.options, content_hash), more
 
 
 class WindowRule:

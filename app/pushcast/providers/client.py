@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Hashable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,7 +64,6 @@ class TemplateProvider(ABC):
         self._credential = setup.credential
         self._timeout_seconds = setup.timeout_seconds
         self._suspicion = setup.suspicion
-        self._warming: asyncio.Task[None] | None = None
 
     @abstractmethod
     def prepare(self, part: Part, shelf: Shelf) -> list[Result]:
@@ -88,17 +86,8 @@ class TemplateProvider(ABC):
 
     async def start(self) -> None:
         await self._engine.start()
-        self._warming = asyncio.create_task(self._warm())
-
-    async def _warm(self) -> None:
-        """What the first push would wait for. A credential that cannot be had is the first push's to tell."""
-        with suppress(CredentialUnavailable):
-            await self._credential.header()
 
     async def close(self) -> None:
-        if self._warming is not None:
-            self._warming.cancel()
-            await asyncio.gather(self._warming, return_exceptions=True)
         await self._engine.close()
         await self._credential.close()
 

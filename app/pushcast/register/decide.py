@@ -39,8 +39,18 @@ class Ending(StrEnum):
     REMOVED = "removed"
 
 
-def upsert(change: DeviceChange, at: int, row: DeviceRow | None, tokens: Tokens = PLAIN) -> DeviceRow | Kept:
+def upsert(
+    change: DeviceChange,
+    at: int,
+    row: DeviceRow | None,
+    tokens: Tokens = PLAIN,
+    *,
+    recorded_at: int | None = None,
+) -> DeviceRow | Kept:
     """The row after a `register` or `refresh` at `at` (milliseconds). Idempotent. `tokens`: how an address is kept.
+
+    `recorded_at`: Kafka's time of the event. It becomes the `first_at` of a new row, and no later event changes that:
+    phone clocks and refreshes say nothing about whether a device was there when a broadcast came.
 
     A newer `at` is always written, even when nothing else differs: `registered_at` decides whether a provider's later
     verdict is about this registration, and a time that is an hour old would cost good tokens.
@@ -96,7 +106,7 @@ def upsert(change: DeviceChange, at: int, row: DeviceRow | None, tokens: Tokens 
         "tags": tags or {},
         "purpose": purpose,
     }
-    new = DeviceRow(**said) if row is None else msgspec.structs.replace(row, **said)
+    new = DeviceRow(**said, first_at=recorded_at) if row is None else msgspec.structs.replace(row, **said)
     return Kept.UNCHANGED if new == row else new
 
 

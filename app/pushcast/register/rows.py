@@ -125,7 +125,8 @@ class Changes:
 
     def _register(self, record: Record, event: DeviceChange, at: int) -> None:
         key = device_row_key(event.user, event.app, event.device)
-        row = upsert(event, at, self._read(record, key)[0], self._context.tokens)
+        recorded_at = record.timestamp if record.timestamp > 0 else None
+        row = upsert(event, at, self._read(record, key)[0], self._context.tokens, recorded_at=recorded_at)
         if isinstance(row, Kept):
             self._counters["registrations", row] += 1
             return

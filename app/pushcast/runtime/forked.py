@@ -27,7 +27,6 @@ SHARED_MODULES: Final = (
     *(f"pushcast.{stage}.stage" for stage in ("register", "plan", "send", "settle", "poll", "keep")),
     *("faust.app.base", "faust.fixups.django", "faust.web.cache.cache", "faust.web.views", "faust.worker"),
     *("faust.tables.sets", "faust.transport.utils", "faust.utils.venusian", "httpcore", "h2.connection"),
-    *("anyio._backends._asyncio", "anyio.streams.tls", "anyio.to_thread", "encodings.idna"),
 )
 PR_SET_NAME: Final = 15  # prctl(2)
 

@@ -83,23 +83,30 @@ def host(
     )
     context.cancels.state.follow_campaigns(context.control)
     hosted = Hosted(specs, metrics, context.control, context.cancels.state, context.resources)
+    by_group: dict[str, faust.App] = {}
     for spec in specs:
         consumed = [topic for each in spec.subscriptions for topic in each.topics]
         check_edges(spec.role, consumed, spec.produces, topology)
-        app = _app(settings, spec, slot)
-        tables: list[SourceTable] = []
-        for wanted in spec.tables:
-            table = add_devices_table(app, wanted.topic, wanted.name)
-            if wanted.writer:
-                table.guard(wanted.writer)
-            if wanted.index is not None:
-                table.index_by(wanted.index)
-            tables.append(table)
-        add_stage(app, spec.subscriptions, spec.build(context, tables))
+        app = by_group.get(spec.group)
+        if app is None:
+            app = by_group[spec.group] = _app(settings, spec, slot)
+            hosted.tables[spec.group] = _tables(app, spec)
+            hosted.apps.append(app)
+        add_stage(app, spec.subscriptions, spec.build(context, hosted.tables[spec.group]))
         metrics.add_source(partial(zeros, settings, spec))
-        hosted.apps.append(app)
-        hosted.tables[spec.group] = tables
     return hosted
+
+
+def _tables(app: faust.App, spec: StageSpec) -> list[SourceTable]:
+    tables: list[SourceTable] = []
+    for wanted in spec.tables:
+        table = add_devices_table(app, wanted.topic, wanted.name)
+        if wanted.writer:
+            table.guard(wanted.writer)
+        if wanted.index is not None:
+            table.index_by(wanted.index)
+        tables.append(table)
+    return tables
 
 
 def zeros(settings: Settings, spec: StageSpec) -> Iterator[Sample]:

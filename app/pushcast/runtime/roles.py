@@ -19,9 +19,10 @@ def _registrar(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Pl
 
 
 def _planner(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
-    from pushcast.plan import stage
+    from pushcast.plan import stage as plan
+    from pushcast.walk import stage as walk
 
-    return stage.specs(settings, lanes, platforms)
+    return [spec for stage in (plan, walk) for spec in stage.specs(settings, lanes, platforms)]
 
 
 def _sender(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:

@@ -12,10 +12,10 @@ from pushcast.model.clock import Clock
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.budget import Budget
 from pushcast.send.cancelling import Cancelling
-from pushcast.send.decide import CANCELLED, DOUBTFUL, EXPIRED, NOT_CONFIGURED, SEAL_BROKEN, End
+from pushcast.send.decide import BROADCAST_STOPPED, CANCELLED, DOUBTFUL, EXPIRED, NOT_CONFIGURED, SEAL_BROKEN, End
 from pushcast.send.flights import Flights
 from pushcast.send.gate import Gate
-from pushcast.send.isolation import Isolation
+from pushcast.send.isolation import Halted, Isolation
 from pushcast.send.opening import Opening
 from pushcast.send.outcomes import Outcomes
 from pushcast.send.parking import Parking
@@ -217,8 +217,28 @@ class Departures:
             late = [target for target in job.indices if ends_at[target] <= now_ms]
             if not self._without(job, late, EXPIRED):
                 return
-        if self._without(job, self._cancelling.among(job, job.indices), CANCELLED) and self._opened(job):
+        if not self._without(job, self._cancelling.among(job, job.indices), CANCELLED):
+            return
+        if self._not_halted(job) and self._opened(job):
             self._flights.add(job, now_ms)
+
+    def _not_halted(self, job: Job) -> bool:
+        """Ends what belongs to a stopped broadcast, and keeps what belongs to a held one aside; False when nothing is
+        left of the job."""
+        message = job.parcel.message
+        broadcasts = message.notes.broadcast
+        if broadcasts is None:
+            return True
+        halted = {each: self._isolation.halted(each) for each in set(broadcasts) if each is not None}
+        if not any(halted.values()):
+            return True
+        of, notification = broadcasts, message.targets.notification
+        by_target = {target: halted.get(of[notification[target]] or "") for target in job.indices}
+        if held := [target for target, how in by_target.items() if how is Halted.HELD]:
+            self._outcomes.park(Job(job.parcel, held, job.tries, job.doubtful), Why.BROADCAST_HELD)
+            self._leave_out(job, held)
+        stopped = [target for target, how in by_target.items() if how is Halted.STOPPED]
+        return self._without(job, stopped, BROADCAST_STOPPED) and bool(job.indices)
 
     def _opened(self, job: Job) -> bool:
         """Opens sealed addresses. What this process has no key for is kept aside, what does not open ends; False when

@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 from random import Random
 from typing import Final
 
@@ -142,6 +143,13 @@ class Breakers:
             callback()
 
 
+class Halted(StrEnum):
+    """What an operator has done to a broadcast."""
+
+    STOPPED = "stopped"
+    HELD = "held"
+
+
 class Isolation:
     """What the stage of one (platform, lane) asks about the way of an app's work."""
 
@@ -173,6 +181,12 @@ class Isolation:
         if self._control.paused(app, self._platform, self._lane):
             return Why.PAUSED
         return None if self._breakers.of(app, self._platform).closed else Why.BREAKER
+
+    def halted(self, broadcast_id: str) -> Halted | None:
+        """Whether an operator has stopped or held this broadcast."""
+        if broadcast_id in self._control.stops:
+            return Halted.STOPPED
+        return Halted.HELD if broadcast_id in self._control.holds else None
 
     def probes(self, app: str, wanted: int) -> int:
         """How many targets may leave as probes."""
@@ -213,6 +227,10 @@ class Undisturbed(Isolation):
         """Had no subscription."""
 
     def blocked(self, app: str) -> Why | None:
+        """Never."""
+        return None
+
+    def halted(self, broadcast_id: str) -> Halted | None:
         """Never."""
         return None
 

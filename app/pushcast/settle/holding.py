@@ -30,19 +30,20 @@ class Holding:
         parked = _parked(record)
         if parked is None:
             return True
-        # Whether senders have the key is not known here: the next pass finds out, and not one for each record.
+        # Whether senders have the key, or a broadcast is still held, is not known from the headers: the next pass finds
+        # out, and not one for each record.
         held = self._control.held(parked.app, parked.platform, parked.lane)
-        return not held and parked.why is not Why.KEY_UNKNOWN
+        return not held and parked.why not in (Why.KEY_UNKNOWN, Why.BROADCAST_HELD)
 
     def may_return(self, record: Record) -> bool:
-        """True when the sender will probably park it again: it was parked for lack of budget or of a key, or it was
-        parked after another sender had announced that the breaker closed."""
+        """True when the sender will probably park it again: it was parked for lack of budget or of a key or with its
+        broadcast, or it was parked after another sender had announced that the breaker closed."""
         parked = _parked(record)
         if parked is None:
             return False
         breaker = self._control.breaker(parked.app, parked.platform)
         closed_at = None if breaker is None else breaker.closed_at_ms
-        return parked.why in (Why.BUDGET, Why.KEY_UNKNOWN) or (
+        return parked.why in (Why.BUDGET, Why.KEY_UNKNOWN, Why.BROADCAST_HELD) or (
             parked.why is Why.BREAKER and closed_at is not None and record.timestamp > closed_at
         )
 

@@ -70,7 +70,7 @@ class TableSpec:
 @dataclass(frozen=True, slots=True)
 class StageSpec:
     """One stage in one consumer group. `build` runs once in a process, before anything connects; the tables that it is
-    given are in the order of `tables`."""
+    given are in the order of `tables`. Stages of one group share an App and its tables: they name the same ones."""
 
     role: str
     group: str

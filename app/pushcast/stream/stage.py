@@ -46,6 +46,10 @@ class Work(Protocol):
         """Next offset to be written of each partition, of whatever topic. Raises OSError, TimeoutError among them."""
         ...
 
+    def waits_beside(self, partition: int) -> bool:
+        """Whether records of this partition of the App's other topics are fetched and wait to be handled."""
+        ...
+
     def last_heartbeat_at(self) -> float:
         """CLOCK_BOOTTIME seconds when the coordinator last called this member alive; 0 before the first time."""
         ...

@@ -33,6 +33,11 @@ class Table(Protocol):
         """`scan` for many prefixes at one moment of the table; the answers are in the order of the prefixes."""
         ...
 
+    def rows_after(self, partition: int, key: bytes, limit: int) -> list[Row]:
+        """The first `limit` rows whose key is above this one, by key; fewer at the end of the partition. Fences and
+        what a copy keeps for itself are left out."""
+        ...
+
     def position(self, partition: int) -> int:
         """Next offset of the topic to be applied; 0 when nothing was."""
         ...

@@ -59,6 +59,11 @@ class Partition:
         self._closed = False
         self._empty_waiters: list[asyncio.Future[None]] = []
 
+    @property
+    def waits(self) -> bool:
+        """Whether records were fetched that no batch holds yet."""
+        return bool(self._queue)
+
     def feed(self, records: Sequence[Record]) -> None:
         """Takes fetched records; those already seen (a fetch answered from an older position) are dropped."""
         if records[0].offset < self.next_arrival:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, Final, cast
 
 import faust
 import rocksdict
@@ -22,9 +23,23 @@ logger = logging.getLogger(__name__)
 #: In the copy alone, like all that is internal: entries of the index.
 INDEX = INTERNAL + b"pushcast-index\0"
 
+#: No row's key is below it.
+FIRST_ROW: Final = b"\x01"
+
 Row = tuple[bytes, bytes]
 VoidHook = Callable[[int, int], None]
 AppliedHook = Callable[[int, Sequence[Record]], None]
+
+
+def rows_after(database: rocksdict.Rdict, key: bytes, limit: int) -> list[Row]:
+    """`SourceTable.rows_after` of one copy. An iterator of its own each time: none may be held while the loop goes on,
+    because a revoke closes the database."""
+    # Fences sort below every user, behind a NUL.
+    from_key = max(key + b"\0", FIRST_ROW)
+    rows = cast(list[Row], list(islice(database.items(from_key=from_key), limit)))
+    while rows and rows[-1][0].startswith(INTERNAL):
+        rows.pop()
+    return rows
 
 
 class SourceTable(Table[bytes, bytes]):
@@ -122,6 +137,11 @@ class SourceTable(Table[bytes, bytes]):
                     rows.pop()
             found[index] = rows
         return found
+
+    def rows_after(self, partition: int, key: bytes, limit: int) -> list[Row]:
+        """The first `limit` rows whose key is above this one, by key; fewer at the end of the partition. Fences and
+        what a copy keeps for itself are left out."""
+        return rows_after(self._database(partition), key, limit)
 
     def position(self, partition: int) -> int:
         """Next offset of the topic to be applied; 0 when nothing was."""

@@ -59,6 +59,11 @@ class AppWork(Work):
             raise ConnectionError(f"Kafka does not say where its partitions end: {error!r}") from error
         return {TP(*tp): end for tp, end in found.items()}
 
+    def waits_beside(self, partition: int) -> bool:
+        """Whether records of this partition of the App's other topics are fetched and wait to be handled."""
+        owned = self._consumer.partitions.items()
+        return any(each.waits for tp, each in owned if tp.partition == partition and tp.topic not in self.topics)
+
     def last_heartbeat_at(self) -> float:
         """CLOCK_BOOTTIME seconds when the coordinator last called this member alive; 0 before the first time."""
         return self._consumer.thread.last_heartbeat_at

@@ -27,12 +27,14 @@ class Planned(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """What a leg record says to a successor. `rows`: tested up to its end; `last`: nothing of the order is left."""
+    """What a leg record says to a successor. `rows`: tested up to its end; `last`: nothing of the order is left.
+    `record`: the whole of it, for what a restated cursor repeats."""
 
     leg: int
     to_user: bytes
     rows: int
     last: bool
+    record: bytes = b""
 
 
 class Leg:
@@ -92,6 +94,7 @@ class OrderWalk:
         self.cursor = self.front = newest.to_user
         self.finished = newest.last
         self.known = newest.leg >= 0  # a leg record of it is in the log
+        self.inherited = newest.record  # the newest of a predecessor's
         self.rows = newest.rows
         self.record_at: int | None = None  # offset of its newest leg record that this process wrote
         self.open: deque[Leg] = deque()

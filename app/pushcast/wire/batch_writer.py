@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
 from itertools import product
 from typing import get_args
 
-from pushcast.model.batch import NO_LABEL, Label
-from pushcast.model.notification import Content, LiveActivity, LocalText, Options, Priority, PushType, Sound
+from pushcast.model.batch import NO_LABEL, Label, NoteKind
+from pushcast.model.notification import (
+    Content,
+    LiveActivity,
+    LocalText,
+    Notification,
+    Options,
+    Priority,
+    PushType,
+    Sound,
+)
 from pushcast.model.words import Source
 from pushcast.wire.avro_bytes import (
     END,
@@ -29,7 +39,8 @@ from pushcast.wire.avro_bytes import (
 )
 from pushcast.wire.batches import PLAIN_TYPE
 from pushcast.wire.live_activities import text_of
-from pushcast.wire.more import texts_only
+from pushcast.wire.more import more_of, texts_only
+from pushcast.wire.more import text_of as more_text_of
 from pushcast.wire.row_reader import Device
 from pushcast.wire.schemas import avro_type
 
@@ -48,6 +59,7 @@ _NO_NOTE_COLUMNS = NULL * 5
 _NO_TARGET_COLUMNS = NULL * 2
 _FIRST_RUN = long_of(0) + NULL  # run 0, no first_seen_at
 _NO_ATTEMPT = long_of(0)
+CONTENT_HASH_BYTES = 16
 _DELIVERY_SIZE = _HASH_SIZE = long_of(16)
 _NO_TEXT = long_of(0)
 _BETWEEN_SINGLES = END + ONE
@@ -83,6 +95,22 @@ def message_head(app: str, klass: str, content: Content, options: Options, conte
             content_hash,
         )
     )
+
+
+def head_of(note: Notification, app: str, variant: str | None) -> tuple[bytes, str | None]:
+    """`message_head` of a notification's text for one locale, and what has no place in it (`wire.more`)."""
+    content = note.content.of_variant(variant) if note.content.locales else note.content
+    hashed = note.content_key if variant is None else note.content_key + b"\0" + variant.encode()
+    content_hash = blake2b(hashed, digest_size=CONTENT_HASH_BYTES).digest()
+    more = more_text_of(more_of(content, note.options))
+    return message_head(app, note.klass, content, note.options, content_hash), more
+
+
+def broadcast_columns(broadcast_id: str, variant: str | None) -> bytes:
+    """The columns by notification of a message that is a broadcast's: campaign, broadcast, variant, due_at, kind."""
+    one_broadcast = SECOND + array_of([optional_of(broadcast_id)])
+    one_variant = NULL if variant is None else SECOND + array_of([optional_of(variant)])
+    return NULL + one_broadcast + one_variant + NULL + SECOND + array_of([long_of(NoteKind.BROADCAST)])
 
 
 def _texts(texts: Mapping[str, str]) -> bytes:
@@ -141,14 +169,16 @@ DEFAULT_OPTIONS = _options(_DEFAULTS)
 class MessageWriter:
     """One message of a batch, growing by notifications and their targets.
 
-    `head`: see `message_head`; `more`: what the head has no place for (`wire.more`).
+    `head`: see `message_head`; `more`: what the head has no place for (`wire.more`). `broadcast`: the columns of the
+    broadcast that its one notification is (`broadcast_columns`).
     """
 
-    __slots__ = ("_created_at", "_head", "_ids", "_labels", "_targets", "_traces", "more")
+    __slots__ = ("_broadcast", "_created_at", "_head", "_ids", "_labels", "_targets", "_traces", "more")
 
-    def __init__(self, head: bytes, more: str | None = None) -> None:
+    def __init__(self, head: bytes, more: str | None = None, broadcast: bytes | None = None) -> None:
         self._head = head
         self.more = more
+        self._broadcast = broadcast
         self._ids: list[bytes] = []
         self._created_at: list[int] = []
         self._traces: list[str] = []
@@ -222,6 +252,8 @@ class MessageWriter:
 
     def _label_columns(self) -> bytes:
         """campaign, broadcast, variant, due_at, kind, each absent where no notification has a value."""
+        if self._broadcast is not None:
+            return self._broadcast
         if not self.labelled:
             return _NO_NOTE_COLUMNS
         due, campaigns, variants = zip(*self._labels, strict=True)

@@ -31,6 +31,7 @@ class Why(StrEnum):
     PAUSED = "paused"  # by an operator
     BREAKER = "breaker"  # the app's breaker is open, or this answer helped to open it
     KEY_UNKNOWN = "key_unknown"  # the address is sealed with a key that this process does not hold
+    BROADCAST_HELD = "broadcast_held"  # by an operator
     BUDGET = "budget"  # the app's provider is so slow that its work held up the partition
 
 

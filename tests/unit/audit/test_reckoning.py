@@ -7,6 +7,7 @@ from typing import Any
 
 from pushcast.audit.reckoning import MAX_LISTED, Key, PartitionAccounts, Read, Totals
 from pushcast.model.words import Source
+from pushcast.wire.legs import Leg
 from pushcast.wire.receipts import Planned
 
 
@@ -73,6 +74,7 @@ def test_what_was_planned_and_ended_balances() -> None:
         "not_judgeable": 0,
         "void_records": 0,
         "unbalanced": [],
+        "walking": [],
         "balanced": True,
     }
 
@@ -364,3 +366,51 @@ def test_a_log_that_began_before_explains_no_loss_nor_does_one_whose_beginning_i
 def test_what_is_found_elsewhere_is_not_lost() -> None:
     totals = lost(1_000, {APNS: math.inf}, {Key("urgent", Source.NOTIFICATION, 0, "n"): "retry"})
     assert (totals.lost_with_topic, totals.unaccounted) == (0, 1)
+
+
+def leg(number: int, count: int, *, last: bool = False, offset: int = 0, count_only: bool = False) -> Leg:
+    return Leg("bulk", offset, "b-1", number, "", "", 0, 0, apns=count, last=last, count_only=count_only)
+
+
+def test_the_legs_of_a_walk_are_summed_and_met_by_its_receipts() -> None:
+    accounts = PartitionAccounts(2)
+    for number, count in ((0, 2), (1, 0), (2, 1)):
+        accounts.leg(leg(number, count, last=number == 2))
+    accounts.leg(leg(2, 1, last=True))  # read twice
+    for delivery in range(3):
+        accounts.receipt(receipt(0, delivery, lane="bulk", note="b-1", source=Source.WALK))
+    totals = settled(accounts)
+    assert (totals.balanced, totals.planned, totals.walking) == (True, 3, [])
+
+
+def test_a_walk_without_its_last_leg_is_open_and_not_unbalanced() -> None:
+    accounts = PartitionAccounts(2)
+    accounts.leg(leg(0, 2))
+    accounts.receipt(receipt(0, 0, lane="bulk", note="b-1", source=Source.WALK))
+    totals = settled(accounts)
+    assert (totals.balanced, totals.planned) == (True, 0)
+    assert [(entry["notification"], entry["planned"], entry["where"]) for entry in totals.walking] == [
+        ("b-1", 2, "walking")
+    ]
+
+
+def test_a_delivery_of_a_finished_walk_without_a_receipt_is_lost() -> None:
+    accounts = PartitionAccounts(2)
+    accounts.leg(leg(0, 2, last=True))
+    accounts.receipt(receipt(0, 0, lane="bulk", note="b-1", source=Source.WALK))
+    totals = settled(accounts)
+    assert (totals.balanced, totals.unaccounted) == (False, 1)
+    assert totals.unbalanced[0]["source"] == "walk"
+
+
+def test_a_walk_whose_first_legs_are_gone_is_not_judged() -> None:
+    accounts = PartitionAccounts(2)
+    accounts.leg(leg(7, 2, last=True))
+    totals = settled(accounts)
+    assert (totals.balanced, totals.not_judgeable) == (True, 1)
+
+
+def test_a_count_has_no_account() -> None:
+    accounts = PartitionAccounts(2)
+    accounts.leg(leg(0, 100_000, last=True, count_only=True))
+    assert settled(accounts).planned == 0

@@ -39,9 +39,15 @@ def arrived(*waits_ms: float) -> dict[str, Any]:
 def tally() -> Tally:
     made = Tally()
     for platform, outcome, at in (("apns", "accepted", 1500), ("apns", "accepted", 3000), ("fcm", "accepted", 2000)):
-        made.add({"platform": platform, "outcome": outcome, "ended_at": at, "created_at": 1000, "lane": "bulk"})
-    made.add({"platform": "fcm", "outcome": "invalid", "ended_at": 2500, "created_at": 2000, "lane": "urgent"})
-    made.add({"platform": None, "outcome": "suppressed", "ended_at": 2600, "created_at": 1, "lane": "bulk"})
+        made.add(
+            {"platform": platform, "outcome": outcome, "ended_at": at, "created_at": 1000, "lane": "bulk", "source": 0}
+        )
+    made.add(
+        {"platform": "fcm", "outcome": "invalid", "ended_at": 2500, "created_at": 2000, "lane": "urgent", "source": 0}
+    )
+    made.add(
+        {"platform": None, "outcome": "suppressed", "ended_at": 2600, "created_at": 1, "lane": "bulk", "source": 0}
+    )
     return made
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pushcast.model.clock import ManualClock
 from pushcast.providers.apns.client import ApnsProvider
 from pushcast.providers.client import Setup, _first
-from pushcast.providers.credential import CredentialUnavailable
 from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Disposition, Part, Result
 from unit.providers.messages import message
@@ -68,41 +64,3 @@ async def test_who_may_not_send_ends_its_wait_for_the_pace_and_gives_its_turn_ba
         assert sorted(result.target for result in found) == list(part.indices)
         assert {(result.disposition, result.reason) for result in found} == {(Disposition.UNSENT, "not_sent_in_time")}
     assert pace.take(100, clock.monotonic_seconds()) == (100, 0.0)
-
-
-class LateCredential(NoCredential):
-    """Has no header before it was waited for; `problem`: nor then."""
-
-    def __init__(self, problem: CredentialUnavailable | None = None) -> None:
-        self.asked = 0
-        self.problem = problem
-
-    async def header(self) -> bytes:
-        self.asked += 1
-        if self.problem is not None:
-            raise self.problem
-        return b"bearer x"
-
-
-@pytest.mark.parametrize(
-    "problem",
-    [None, CredentialUnavailable("no token", Disposition.UNSENT, "connection_failed")],
-    ids=["had", "missing"],
-)
-async def test_a_provider_asks_for_its_credential_before_the_first_push(problem: CredentialUnavailable | None) -> None:
-    credential = LateCredential(problem)
-    setup = Setup("news", "multicast", SilentEngine(), credential, 10.0, ManualClock())
-    provider = ApnsProvider(setup, topic="t", authority=b"push.example")
-    await provider.start()
-    await asyncio.sleep(0)
-    assert credential.asked == 1
-    await provider.close()
-
-
-async def test_a_provider_that_is_closed_does_not_wait_for_its_credential() -> None:
-    credential = LateCredential()
-    setup = Setup("news", "multicast", SilentEngine(), credential, 10.0, ManualClock())
-    provider = ApnsProvider(setup, topic="t", authority=b"push.example")
-    await provider.start()
-    await provider.close()
-    assert credential.asked == 0

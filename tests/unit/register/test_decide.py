@@ -196,3 +196,14 @@ def test_a_registration_after_the_providers_time_lifts_even_when_it_is_older_tha
     assert isinstance(after, DeviceRow)
     assert (before.state, before.invalid_since) == ("suspended", T + 20)
     assert (after.state, after.suspended_at, after.invalid_since) == ("active", None, None)
+
+
+def test_fact_18_the_row_remembers_kafkas_time_of_its_first_event_and_no_other() -> None:
+    first = upsert(change(), T, None, recorded_at=T + 5)
+    assert isinstance(first, DeviceRow)
+    assert first.first_at == T + 5
+    for op in (Operation.REFRESH, Operation.REGISTER):
+        later = upsert(change(op=op), T + 10, first, recorded_at=T + 15)
+        assert isinstance(later, DeviceRow)
+        assert later.first_at == T + 5
+    assert upsert(change(), T + 10, registered(T), recorded_at=T + 15).first_at is None  # type: ignore[union-attr]

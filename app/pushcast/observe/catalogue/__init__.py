@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from pushcast.observe.catalogue import (
+    broadcast,
     gateway,
     isolation,
     kafka,
@@ -30,6 +31,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     *kafka.METRICS,
     *register.METRICS,
     *plan.METRICS,
+    *broadcast.METRICS,
     *send.METRICS,
     *provider.METRICS,
     *isolation.METRICS,

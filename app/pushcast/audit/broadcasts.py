@@ -1,0 +1,156 @@
+"""Reads broadcasts from Kafka: which there are, and how one goes on, as its legs and receipts come in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple, cast
+
+from confluent_kafka import KafkaException, Message, TopicPartition
+
+from pushcast.audit.progress import Progress
+from pushcast.audit.writers import Writers
+from pushcast.config.settings import Settings
+from pushcast.handover.fences import author_of
+from pushcast.kafka.clients import client_config, open_admin, open_consumer
+from pushcast.kafka.headers import headers_of
+from pushcast.kafka.positions import Positions, Spot
+from pushcast.model.errors import PushcastError
+from pushcast.model.words import Lane, Reason
+from pushcast.wire import topics
+from pushcast.wire.broadcasts import Order, decode_order
+from pushcast.wire.legs import decode_leg
+from pushcast.wire.receipts import decode_receipt
+
+TIMEOUT_SECONDS: Final = 15.0
+_POLL_RECORDS: Final = 5_000
+
+
+class Found(NamedTuple):
+    """A broadcast in the register of its lane."""
+
+    lane: Lane
+    order: Order
+
+
+class Broadcasts:
+    """A reader of one cluster. Not thread-safe; close it. Raises KafkaException, PushcastError without an answer."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._partitions = settings.kafka.partitions
+        client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
+        self._positions = Positions(open_admin(client))
+        self._consumer = open_consumer(
+            {**client, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50}, "pushcast-broadcasts"
+        )
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def __enter__(self) -> Broadcasts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def spread(self, lanes: Sequence[Lane] = tuple(Lane)) -> list[Found]:
+        """Every order of partition 0 that counts, oldest first within its lane; duplicates and counts among them."""
+        return [Found(lane, order) for lane in lanes for _, order in self._orders(lane, [0])]
+
+    def find(self, broadcast_id: str, lanes: Sequence[Lane] = tuple(Lane)) -> Found | None:
+        """The broadcast of this id, else its newest count; None when it was not spread (yet)."""
+        mine = [found for found in self.spread(lanes) if found.order.broadcast == broadcast_id]
+        for found in mine:
+            if not found.order.count_only and found.order.reason != Reason.DUPLICATE:
+                return found
+        return mine[-1] if mine else None
+
+    def _orders(self, lane: Lane, partitions: Sequence[int]) -> Iterator[tuple[tuple[int, int], Order]]:
+        """((partition, offset), order), each broadcast event once."""
+        spots = [(topics.walk(lane), partition) for partition in partitions]
+        starts, ends = self._positions.starts(spots), self._positions.ends(spots)
+        high: dict[tuple[int, str], int] = {}
+        for message in self._between(starts, ends):
+            order = decode_order(message.value() or b"")
+            partition = cast(int, message.partition())
+            if order.intake_offset > high.get((partition, order.intake_id), -1):
+                high[partition, order.intake_id] = order.intake_offset
+                yield (partition, cast(int, message.offset())), order
+
+    def _between(self, starts: dict[Spot, int], ends: dict[Spot, int]) -> Iterator[Message]:
+        """Records that count, up to the ends."""
+        left = {spot: end for spot, end in ends.items() if starts.get(spot, 0) < end}
+        self._consumer.assign([TopicPartition(*spot, starts[spot]) for spot in left])
+        writers = {spot: Writers() for spot in left}
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while left:
+            messages = self._consumer.consume(_POLL_RECORDS, 0.1)
+            if messages:
+                deadline = time.monotonic() + TIMEOUT_SECONDS
+            elif time.monotonic() > deadline:
+                raise PushcastError(f"no records from {sorted(left)[:3]} within {TIMEOUT_SECONDS:.0f} s")
+            for message in messages:
+                if message.error():
+                    raise KafkaException(message.error())
+                spot = str(message.topic()), cast(int, message.partition())
+                counts = writers[spot].admit(author_of(headers_of(message)), cast(int, message.offset()))
+                if counts and message.value() is not None and cast(int, message.offset()) < ends[spot]:
+                    yield message
+            for at in self._consumer.position([TopicPartition(*spot) for spot in left]):
+                if at.offset >= left[at.topic, at.partition]:
+                    del left[at.topic, at.partition]
+
+    def follow(
+        self,
+        found: Found,
+        timeout_seconds: float,
+        on_change: Callable[[Progress], None] = lambda progress: None,
+        *,
+        once: bool = False,
+    ) -> Progress:
+        """Reads legs and receipts from the broadcast's time on. `once`: returns with what there is now; otherwise when
+        the broadcast has finished, or at the timeout. `on_change` is called about once a second."""
+        progress = Progress(found.order.broadcast, str(found.lane), self._partitions)
+        spots = [(topic, p) for topic in (topics.WALKED, topics.RECEIPT) for p in range(self._partitions)]
+        ends = self._positions.ends(spots)
+        # A minute before: the clocks of planners and of the broker differ.
+        since = self._positions.at(dict.fromkeys(spots, max(0, found.order.recorded_at - 60_000)))
+        starts = {spot: since.get(spot, ends[spot]) for spot in spots}
+        self._find_orders(found, progress)
+        if once:
+            for message in self._between(starts, ends):
+                _fold(progress, message)
+            return progress
+        self._consumer.assign([TopicPartition(*spot, start) for spot, start in starts.items()])
+        writers = {spot: Writers() for spot in spots}
+        deadline, told = time.monotonic() + timeout_seconds, 0.0
+        while not progress.finished and time.monotonic() < deadline:
+            for message in self._consumer.consume(_POLL_RECORDS, 0.2):
+                if message.error():
+                    continue  # a broker is away: the next poll goes on
+                spot = str(message.topic()), cast(int, message.partition())
+                if writers[spot].admit(author_of(headers_of(message)), cast(int, message.offset())):
+                    _fold(progress, message)
+            if time.monotonic() - told >= 1.0:
+                told = time.monotonic()
+                on_change(progress)
+        on_change(progress)
+        return progress
+
+    def _find_orders(self, found: Found, progress: Progress) -> None:
+        """Waits until SPREAD has written all of them, which takes milliseconds, or its successor has."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while len(progress.orders) < self._partitions and time.monotonic() < deadline:
+            for (partition, offset), order in self._orders(found.lane, range(self._partitions)):
+                if (order.intake_id, order.intake_offset) == (found.order.intake_id, found.order.intake_offset):
+                    progress.orders[partition] = offset
+
+
+def _fold(progress: Progress, message: Message) -> None:
+    value = message.value()
+    if value is None:
+        return
+    if message.topic() == topics.WALKED:
+        progress.leg(cast(int, message.partition()), decode_leg(value))
+    else:
+        progress.receipt(decode_receipt(value))

@@ -1,0 +1,376 @@
+"""Glue of WALK: orders in, send batches and legs out. One stage per lane, in the planner's App beside PLAN.
+
+A walk takes the event loop for slices of a millisecond. It waits while it is held, while it is ahead of its pace, and
+while the senders have too much of it; and it takes a tenth of the time while notifications of its partition wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
+from typing import Final, Protocol
+
+from pushcast.config.settings import Settings
+from pushcast.handover import standing
+from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.runner import Handover
+from pushcast.model.clock import Clock
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Lane, Platform, Reason
+from pushcast.stream.batch import TP, Batch, Committed, Record
+from pushcast.stream.callbacks import guarded
+from pushcast.stream.edge import Edge, counting
+from pushcast.stream.flood import FloodGuard
+from pushcast.stream.ports import CallLater, Fatal, PositionedOutbox
+from pushcast.stream.retrying import retried
+from pushcast.stream.runner import Runner
+from pushcast.stream.stage import Stage
+from pushcast.stream.table import Row, Table
+from pushcast.stream.tenure import Tenures
+from pushcast.walk.ahead import Ahead
+from pushcast.walk.course import Course
+from pushcast.walk.legs import START, Leg
+from pushcast.walk.outputs import Outputs
+from pushcast.walk.pace import Pacer
+from pushcast.walk.tenure import Underway, WalkTenure
+from pushcast.walk.walking import Walking
+from pushcast.wire import topics
+from pushcast.wire.broadcasts import BroadcastDecoder, Order, decode_order
+from pushcast.wire.control_state import ControlState
+from pushcast.wire.notifications import ClassRule
+
+logger = logging.getLogger(__name__)
+
+#: How often a walk that waits for others looks again.
+LOOK_SECONDS: Final = 0.25
+#: How long it waits for the devices table to come up to the order.
+TABLE_SECONDS: Final = 0.02
+COUNTED_ROWS: Final = 5_000  # at a time, when the rows of a partition are counted
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Senders(Protocol):
+    """Where the senders of a lane stand (`kafka.group_offsets`)."""
+
+    async def committed(self, partitions: list[int]) -> Mapping[int, Mapping[str, int]]:
+        """By partition and platform: the offset below which everything is taken. Raises ConnectionError."""
+        ...
+
+
+class WalkStage(Stage):
+    """One planner App's walks. `call_later` and `sleep` are the loop's unless a test has its own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        lane: Lane,
+        table: Table,
+        outbox: PositionedOutbox,
+        clock: Clock,
+        *,
+        handover: Handover,
+        control: ControlState,
+        senders: Senders,
+        fatal: Fatal,
+        counters: MutableMapping[tuple[str, str], int],
+        call_later: CallLater | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._settings = settings
+        self._limits = settings.broadcast
+        self._lane = lane
+        self._table = table
+        self._outbox = outbox
+        self._clock = clock
+        self._handover = handover
+        self._control = control
+        self._senders = senders
+        self._fatal = fatal
+        self._call_later = call_later
+        self._sleep = sleep
+        self._name = f"walk-{lane}"
+        self._count = counting(counters)
+        self._edge = Edge(self._name, outbox, self._count, FloodGuard(settings.flood, clock))
+        step = guarded(f"{self._name}: a step failed", fatal)
+        self._outputs = Outputs(outbox, lane, clock, handover, self._count, step)
+        rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
+        self._decoder = BroadcastDecoder(settings.apps, rules)
+        self._tenures = Tenures(self._new_tenure)
+        self._asking = Runner(f"{self._name}: senders", self._until_asking, self._ask_senders, fatal, call_later)
+        self._asked_at = -LOOK_SECONDS
+
+    def _new_tenure(self, tp: TP, committed: Committed) -> WalkTenure:
+        walking = self._handover.state(tp)
+        if not isinstance(walking, Walking):
+            raise TypeError(f"{self._name}: the hand-over has no walks")
+        fences = Fences(standing.decode(committed.metadata).origins)
+        ahead = Ahead(self._limits.max_ahead_targets)
+        return WalkTenure(tp, walking, fences, ahead, self._limits.slice_rows, self._new_runner)
+
+    def _new_runner(self, tenure: WalkTenure) -> Runner:
+        what = f"{self._name}: a walk of partition {tenure.number}"
+        return Runner(what, partial(self._wait, tenure), partial(self._work, tenure), self._fatal, self._call_later)
+
+    # partitions come and go
+
+    async def assigned(self, committed: dict[TP, Committed]) -> None:
+        """Fences predecessors off, learns what they planned, and says their cursors again.
+
+        Raises TimeoutError, and is called again, while this process has no table for one of the partitions.
+        """
+        missing = sorted(tp.partition for tp in committed if not self._table.held(tp.partition))
+        if missing:
+            raise TimeoutError(f"the devices table has no partition {missing}: its topic is not known to the group yet")
+        self._tenures.forget(committed)
+        await self._handover.take_over(self.work, committed)
+        self._tenures.begin(committed)
+        for tp in committed:
+            await self._restate(self._tenures.of(tp))
+
+    async def _restate(self, tenure: WalkTenure) -> None:
+        cursors = tenure.walking.to_restate()
+        await self._outbox.room()
+        at = self._outputs.positions(tenure)[topics.WALKED]
+        barrier = self._outbox.barrier()
+        for walk, leg in cursors:
+            self._outputs.inherited(barrier, tenure, walk, leg)
+        if cursors:
+            await barrier.wait()
+        for walk, leg in cursors:
+            tenure.walking.restated(walk, leg, at)
+
+    def commit_metadata(self, tp: TP, offset: int) -> str:
+        """Epoch and positions of the hand-over, fences of the orders' writer, and how far orders were taken."""
+        tenure = self._tenures.get(tp)
+        return self._handover.metadata(tp, offset, None if tenure is None else tenure.fences.below(offset))
+
+    async def refresh(self) -> None:
+        """Output positions of partitions where nothing happens."""
+        await self._handover.refresh(self.work)
+
+    async def revoking(self, partitions: set[TP]) -> None:
+        """Begins no slice any more, and waits until Kafka has what is under way."""
+        try:
+            await self._tenures.end(partitions)
+        finally:
+            self._tenures.forget(partitions)
+
+    # orders
+
+    async def handle(self, batch: Batch) -> None:
+        """Takes the orders over and returns; each is done when its last leg is acknowledged."""
+        tenure = self._tenures.of(TP(batch.topic, batch.partition))
+        for record in batch.records:
+            await self._outbox.room()
+            self._take(tenure, batch, record)
+        tenure.runner.wake()
+
+    def _take(self, tenure: WalkTenure, batch: Batch, record: Record) -> None:
+        done = partial(batch.done_many, (record.offset,))
+        try:
+            author = author_of(record.headers)
+            if not tenure.fences.admit(author, record.offset):
+                if author is not None and not author.fence:
+                    self._count("void_orders", "", 1)
+                done()
+                return
+            order = decode_order(record.value or b"")
+        except Exception as error:  # whatever decoding raises: no record ends the process
+            refusal = self._edge.refusal(record, error)
+            self._edge.note(tenure.tp, 0, (refusal,))
+            self._edge.bury(record, refusal, done)
+            return
+        if tenure.walking.is_new_intake(order.intake_id):
+            logger.warning("%s: orders come from another broadcast topic: %s", self._name, order.intake_id)
+        if tenure.walking.is_copy(record.offset, order.intake_id, order.intake_offset):
+            self._count("void_orders", "", 1)
+            done()
+            return
+        walk = tenure.walking.walk(record.offset)
+        if walk.finished:
+            done()
+            return
+        tenure.orders.append(self._underway(tenure, batch, record, order))
+
+    def _underway(self, tenure: WalkTenure, batch: Batch, record: Record, order: Order) -> Underway:
+        walk, plan, now = tenure.walking.walk(record.offset), self._settings.plan, self._clock.monotonic_seconds()
+        try:
+            broadcast = self._decoder.decode_frozen(order.event, order.recorded_at)
+        except InvalidInput as error:
+            # The settler took it: this process knows other apps or classes. The broadcast must end all the same.
+            self._edge.bury(record, error, lambda: None)
+            refused = Underway(walk, order, None, batch, now, None)
+            refused.ends_with = order.reason or error.reason
+            return refused
+        course = Course(self._lane, walk, order, broadcast, plan.max_targets, plan.max_batch_bytes)
+        pacer = None
+        if broadcast.pace is not None and not order.count_only:
+            partitions = self._settings.kafka.partitions
+            pacer = Pacer(broadcast.pace, partitions, began=order.recorded_at / 1000, since=now)
+        return Underway(walk, order, course, batch, now, pacer)
+
+    # slices
+
+    def _wait(self, tenure: WalkTenure) -> float | None:
+        waits = [self._blocked(tenure, order) for order in tenure.orders[: self._limits.max_open]]
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _blocked(self, tenure: WalkTenure, order: Underway) -> float | None:
+        """Seconds until this order may be looked at again: 0 now, None when an acknowledgement will say."""
+        walk, leg = order.walk, order.leg
+        if walk.finished or (leg is None and not walk.may_begin):
+            return None
+        if self._ending(order):
+            return 0.0
+        now = self._clock.monotonic_seconds()
+        wait = self._waits(tenure, order, now)
+        if not wait:
+            return 0.0
+        if leg is not None and now - order.leg_began >= self._limits.leg_seconds:
+            return 0.0  # what it holds is written, though it waits
+        if not walk.open and walk.known and now - order.said_at >= self._limits.restate_seconds:
+            return 0.0
+        return min(wait, LOOK_SECONDS)
+
+    def _waits(self, tenure: WalkTenure, order: Underway, now: float) -> float:
+        """Seconds for which rows must wait; 0: none."""
+        if order.table_end is not None and self._table.position(tenure.number) < order.table_end:
+            return TABLE_SECONDS
+        if order.order.count_only:
+            return 0.0
+        if order.order.broadcast in self._control.holds:
+            return LOOK_SECONDS
+        if tenure.ahead.holds(now) or tenure.ahead.all_gone(now):
+            self._asking.wake()
+            return LOOK_SECONDS
+        if order.pacer is not None:
+            scanned = order.walk.rows + (0 if order.leg is None else order.leg.scanned)
+            return order.pacer.wait_seconds(scanned, self._clock.now_ms() / 1000, now)
+        return 0.0
+
+    def _ending(self, order: Underway) -> str:
+        """Why nothing more is planned of it; empty: it goes on."""
+        if order.ends_with:
+            return order.ends_with
+        if order.order.broadcast in self._control.stops and not order.order.count_only:
+            return Reason.BROADCAST_STOPPED
+        if order.course is not None and order.course.broadcast.note.expires_at <= self._clock.now_ms():
+            return Reason.EXPIRED
+        return ""
+
+    async def _work(self, tenure: WalkTenure) -> None:
+        """One slice after the other, of each order in turn, while there is one that may go on."""
+        while not tenure.closed:
+            order = next(
+                (each for each in tenure.turns(self._limits.max_open) if self._blocked(tenure, each) == 0.0), None
+            )
+            if order is None:
+                return
+            await self._outbox.room()
+            if not self._ending(order):
+                if order.table_end is None:
+                    await retried(self._name, partial(self._look_at_table, tenure, order), lambda: tenure.closed)
+                    continue
+                if order.pacer is not None and order.pacer.counts_rows:
+                    order.pacer.rows = await self._count_rows(tenure)
+            if tenure.closed:
+                return
+            began = self._clock.monotonic_seconds()
+            self._slice(tenure, order, began)
+            self._asking.wake()
+            took = self._clock.monotonic_seconds() - began
+            beside = self.work.waits_beside(tenure.number)
+            await self._sleep(took * (1 / self._limits.min_share - 1) if beside else 0)
+
+    async def _look_at_table(self, tenure: WalkTenure, order: Underway) -> None:
+        """A registration that was acknowledged before the order came is in the table before it is walked."""
+        at = TP(topics.DEVICE, tenure.number)
+        order.table_end = (await self.work.ends([at]))[at]
+
+    async def _count_rows(self, tenure: WalkTenure) -> int:
+        count, key = 0, START
+        while rows := self._table.rows_after(tenure.number, key, COUNTED_ROWS):
+            count, key = count + len(rows), rows[-1][0]
+            await self._sleep(0)
+        return count
+
+    def _slice(self, tenure: WalkTenure, order: Underway, now: float) -> None:
+        walk, ends_with = order.walk, self._ending(order)
+        if not ends_with and self._waits(tenure, order, now):
+            if order.leg is not None:
+                self._end_leg(tenure, order, order.leg, last=False)
+            elif not walk.open and walk.known:
+                order.said_at = now
+                self._outputs.cursor(tenure, order)
+            return
+        if order.leg is None:
+            order.leg, order.leg_began = walk.begin(self._outputs.positions(tenure)), now
+        if ends_with or order.course is None:
+            self._end_leg(tenure, order, order.leg, last=True, reason=ends_with)
+        else:
+            self._test_rows(tenure, order, order.course, order.leg, now)
+
+    def _test_rows(self, tenure: WalkTenure, order: Underway, course: Course, leg: Leg, now: float) -> None:
+        limits = self._limits
+        rows, at_end = self._rows(tenure, leg.to_user)
+        before = leg.planned.total()
+        for full in course.take(leg, rows):
+            self._outputs.batch(tenure, order, leg, full)
+        if order.pacer is not None:
+            order.pacer.planned(leg.planned.total() - before)
+        took = self._clock.monotonic_seconds() - now
+        if took > 0:
+            fitting = max(16, max(1, len(rows)) * limits.slice_seconds / took)
+            tenure.slice_rows = round(min(limits.slice_rows, 2 * tenure.slice_rows, fitting))
+        if at_end or leg.planned.total() >= limits.leg_targets or now + took - order.leg_began >= limits.leg_seconds:
+            self._end_leg(tenure, order, leg, last=at_end)
+
+    def _rows(self, tenure: WalkTenure, after: bytes) -> tuple[list[Row], bool]:
+        """The next rows of whole users, and whether they are the last ones."""
+        key, limit = (after + b"\0\xff" if after else START), tenure.slice_rows
+        while True:
+            rows = self._table.rows_after(tenure.number, key, limit)
+            if len(rows) < limit:
+                return rows, True
+            last = rows[-1][0].partition(b"\0")[0] + b"\0"
+            while rows and rows[-1][0].startswith(last):
+                rows.pop()
+            if rows:
+                return rows, False
+            limit *= 4  # one user has more rows than a slice
+
+    def _end_leg(self, tenure: WalkTenure, order: Underway, leg: Leg, *, last: bool, reason: str = "") -> None:
+        if order.course is not None:
+            for full in order.course.close_all():
+                self._outputs.batch(tenure, order, leg, full)
+        order.walk.end(leg, leg.to_user, last=last, reason=reason)
+        order.leg = None
+        self._outputs.legs(tenure, order)
+
+    # senders
+
+    def _until_asking(self) -> float | None:
+        if not any(tenure.ahead.waits for tenure in self._tenures):
+            return None
+        return max(0.0, self._asked_at + LOOK_SECONDS - self._clock.monotonic_seconds())
+
+    async def _ask_senders(self) -> None:
+        self._asked_at = self._clock.monotonic_seconds()
+        tenures = {tenure.number: tenure for tenure in self._tenures if tenure.ahead.waits}
+        try:
+            found = await self._senders.committed(sorted(tenures))
+        except ConnectionError as error:
+            logger.warning("%s: where the senders stand is not known: %s", self._name, error)
+            return
+        now = self._clock.monotonic_seconds()
+        for number, offsets in found.items():
+            if number in tenures:
+                tenures[number].ahead.committed(offsets, now)
+                tenures[number].runner.wake()
+
+    def platforms_without_senders(self) -> list[str]:
+        """For `status`: platforms whose targets wait on Kafka and nobody takes."""
+        now = self._clock.monotonic_seconds()
+        return sorted({Platform(each) for tenure in self._tenures for each in tenure.ahead.without_senders(now)})

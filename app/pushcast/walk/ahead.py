@@ -1,0 +1,56 @@
+"""How far a walk is ahead of the senders, by platform: the bound that lets a stop take effect within seconds. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+#: A platform whose senders have not moved for so long no longer holds a walk: its targets wait on Kafka.
+GONE_SECONDS: Final = 60.0
+
+
+class Ahead:
+    """One partition of one lane."""
+
+    def __init__(self, max_targets: int) -> None:
+        self._max_targets = max_targets
+        self._batches: dict[str, deque[tuple[int, int]]] = {}  # end of the topic behind a batch, its targets
+        self._targets: dict[str, int] = {}
+        self._moved_at: dict[str, float] = {}  # when the senders last moved, or had nothing to do
+
+    def put(self, platform: str, end: int, targets: int, now: float) -> None:
+        """A batch is acknowledged; `end`: a known end of its topic, behind it."""
+        batches = self._batches.setdefault(platform, deque())
+        if not batches:
+            self._moved_at[platform] = now
+        batches.append((end, targets))
+        self._targets[platform] = self._targets.get(platform, 0) + targets
+
+    def committed(self, offsets: Mapping[str, int], now: float) -> None:
+        """Where the senders of each platform stand: they have taken what is below."""
+        for platform, offset in offsets.items():
+            batches = self._batches.get(platform)
+            while batches and batches[0][0] <= offset:
+                self._targets[platform] -= batches.popleft()[1]
+                self._moved_at[platform] = now
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is something that senders have not taken: their offsets are worth asking for."""
+        return any(self._batches.values())
+
+    def holds(self, now: float) -> list[str]:
+        """Platforms that hold a walk now: over the bound, and their senders work."""
+        return [platform for platform in self._over() if now - self._moved_at[platform] < GONE_SECONDS]
+
+    def without_senders(self, now: float) -> list[str]:
+        """Platforms over the bound whose senders have not moved for a minute."""
+        return [platform for platform in self._over() if now - self._moved_at[platform] >= GONE_SECONDS]
+
+    def all_gone(self, now: float) -> bool:
+        """Whether every platform that had targets is without senders: then nothing is gained by walking on."""
+        return bool(self._targets) and len(self.without_senders(now)) == len(self._targets)
+
+    def _over(self) -> list[str]:
+        return [platform for platform, targets in self._targets.items() if targets > self._max_targets]

@@ -1,0 +1,191 @@
+"""An order on its way through the rows of one partition: what each row becomes. Pure.
+
+It fills a leg, and hands out batches that are full. Rows come in key order, and a user's rows come
+together, so that a leg never divides a user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from pushcast.model.broadcast import Broadcast
+from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import broadcast_delivery_id
+from pushcast.model.notification import Notification
+from pushcast.model.words import Source
+from pushcast.stream.table import Row
+from pushcast.walk.legs import Leg, OrderWalk
+from pushcast.walk.predicate import Left, Predicate
+from pushcast.wire.avro_bytes import bytes_of, long_of
+from pushcast.wire.batch_writer import (
+    BATCH_OVERHEAD_BYTES,
+    MESSAGE_OVERHEAD_BYTES,
+    TARGET_OVERHEAD_BYTES,
+    MessageWriter,
+    batch_of,
+    broadcast_columns,
+    head_of,
+)
+from pushcast.wire.broadcasts import Order
+from pushcast.wire.devices import row_columns
+from pushcast.wire.row_reader import Device, active_device, locale_of, registered_at_ms
+
+#: Reasons of devices that match and are not planned, beside those of the predicate.
+SAME_TOKEN: Final = "same_token"  # noqa: S105 - a reason: another row of the user has the token, and is newer
+UNREADABLE: Final = "unreadable"  # a row of another release, or a broken one
+_MAX_HEADS: Final = 1_000  # of variants and locales that are kept encoded
+
+
+class Full(NamedTuple):
+    """A send batch that is ready to be written."""
+
+    platform: str
+    value: bytes
+    targets: int
+
+
+class _Batch:
+    """Targets of one platform that become one record."""
+
+    __slots__ = ("messages", "size", "targets")
+
+    def __init__(self) -> None:
+        self.messages: dict[tuple[str, str | None], MessageWriter] = {}  # by variant of the split, and locale
+        self.targets = 0
+        self.size = BATCH_OVERHEAD_BYTES
+
+
+class Course:
+    """One order of one lane. `max_targets`, `max_bytes`: of one send batch."""
+
+    def __init__(
+        self, lane: str, walk: OrderWalk, order: Order, broadcast: Broadcast, max_targets: int, max_bytes: int
+    ) -> None:
+        self.walk = walk
+        self.order = order
+        self.broadcast = broadcast
+        note = broadcast.note
+        self._predicate = Predicate(
+            broadcast.audience, app=broadcast.app, push_type=note.options.push_type, horizon_ms=order.recorded_at
+        )
+        self._lane = lane
+        self._max_targets = max_targets
+        self._max_bytes = max_bytes
+        self._app = broadcast.app.encode()
+        self._id = bytes_of(note.id.encode())
+        self._offset = long_of(walk.offset)
+        self._expires_at = long_of(note.expires_at)
+        self._open: dict[str, _Batch] = {}
+        self._heads: dict[tuple[str, str | None], tuple[bytes, str | None]] = {}
+
+    def take(self, leg: Leg, rows: Sequence[Row]) -> Iterator[Full]:
+        """Tests rows, in key order, whole users; the batches that they fill."""
+        leg.scanned += len(rows)
+        may_pass, app = self._predicate.may_pass, self._app
+        user: bytes | None = None
+        mine: list[Row] = []
+        for row in rows:
+            key, value = row
+            if not may_pass(value):
+                continue
+            owner, _, rest = key.partition(b"\0")
+            its_app, _, device = rest.partition(b"\0")
+            if its_app != app or not device:  # another app's, or a row of the user
+                continue
+            if owner != user:
+                if mine and user is not None:
+                    yield from self._plan(leg, user, mine)
+                user, mine = owner, []
+            mine.append(row)
+        if mine and user is not None:
+            yield from self._plan(leg, user, mine)
+        if rows:
+            leg.to_user = rows[-1][0].partition(b"\0")[0]
+
+    def _plan(self, leg: Leg, owner: bytes, rows: Sequence[Row]) -> Iterator[Full]:
+        user = owner.decode()
+        devices: list[Device] = []
+        for key, value in rows:
+            try:
+                device = active_device(key, value)
+                if device is not None and self._predicate.takes_quickly(device):
+                    leg.matched += 1
+                    devices.append(device)
+                    continue
+                left = self._predicate.left(user, row_columns(value))
+            except InvalidInput:
+                leg.left[UNREADABLE] += 1
+                leg.matched += 1
+                continue
+            if left is Left.AUDIENCE:
+                continue
+            leg.matched += 1
+            if device is None or left is not None:
+                leg.left[left or UNREADABLE] += 1
+            else:
+                devices.append(device)
+        if len(devices) > 1:
+            devices = self._each_token_once(leg, devices)
+        there = self.walk.there(owner)
+        served = {planned.token_hash for planned in there.values()} if there else ()
+        for device in devices:
+            delivery_id = broadcast_delivery_id(self.broadcast.id, device.key)
+            if there and (delivery_id in there or device.token_hash in served):
+                continue  # a predecessor has planned it, and the end of the leg counts it
+            yield from self._target(leg, owner, user, device, delivery_id)
+
+    def _each_token_once(self, leg: Leg, devices: list[Device]) -> list[Device]:
+        """Two device ids with one token are one phone: the newest row keeps it, as for a notification."""
+        newest: dict[bytes, Device] = {}
+        for device in sorted(devices, key=lambda each: (registered_at_ms(each), each.key)):
+            newest[device.token_hash] = device
+        leg.left[SAME_TOKEN] += len(devices) - len(newest)
+        keep = {device.key for device in newest.values()}
+        return [device for device in devices if device.key in keep]
+
+    def _target(self, leg: Leg, owner: bytes, user: str, device: Device, delivery_id: bytes) -> Iterator[Full]:
+        note, name = self.broadcast.note, ""
+        if self.broadcast.split is not None:
+            variant = self.broadcast.split.of(user, device.key)
+            if variant is None:
+                leg.held_out += 1
+                return
+            note, name = variant.note, variant.name
+            leg.variants[name] += 1
+        leg.planned[device.platform] += 1
+        if self.order.count_only:
+            return
+        batch = self._open.get(device.platform)
+        cost = len(owner) + TARGET_OVERHEAD_BYTES + device.size
+        if batch is not None and (batch.targets >= self._max_targets or batch.size + cost > self._max_bytes):
+            yield self._close(device.platform)
+            batch = None
+        if batch is None:
+            batch = self._open[device.platform] = _Batch()
+        locale = note.content.variant(locale_of(device)) if note.content.locales else None
+        message = batch.messages.get((name, locale))
+        if message is None:
+            message = batch.messages[name, locale] = self._message(note, name, locale)
+            batch.size += MESSAGE_OVERHEAD_BYTES + len(note.content_key) + len(self._id)
+        index = message.index_of(self._id, note.created_at, note.trace or "")
+        message.add(index, bytes_of(owner), device, delivery_id, self._offset, self._expires_at)
+        batch.targets += 1
+        batch.size += cost
+
+    def _message(self, note: Notification, name: str, locale: str | None) -> MessageWriter:
+        head = self._heads.get((name, locale))
+        if head is None:
+            head = head_of(note, self.broadcast.app, locale)
+            if len(self._heads) < _MAX_HEADS:
+                self._heads[name, locale] = head
+        return MessageWriter(*head, broadcast_columns(self.broadcast.id, name or None))
+
+    def _close(self, platform: str) -> Full:
+        batch = self._open.pop(platform)
+        value = batch_of(self._lane, platform, batch.messages.values(), Source.WALK)
+        return Full(platform, value, batch.targets)
+
+    def close_all(self) -> list[Full]:
+        """What is open, at the end of a leg."""
+        return [self._close(platform) for platform in list(self._open)]

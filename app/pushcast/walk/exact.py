@@ -1,0 +1,76 @@
+"""What WALK tells the hand-over of its outputs, and what it reads back of them at a take-over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pushcast.config.settings import Settings
+from pushcast.handover.reading import SpanReader
+from pushcast.handover.runner import Handover, Items
+from pushcast.model.clock import Clock
+from pushcast.model.words import Lane, Platform, Source
+from pushcast.walk.legs import Mark, Planned
+from pushcast.walk.walking import Found, Walking
+from pushcast.wire import topics
+from pushcast.wire.avro_bytes import bytes_of
+from pushcast.wire.batches import decode_batch
+from pushcast.wire.headers import Headers
+from pushcast.wire.legs import Leg, decode_leg
+
+if TYPE_CHECKING:
+    from pushcast.stream.ports import PositionedOutbox
+
+_PLATFORMS: Final = {topics.send(platform, lane): str(platform) for platform in Platform for lane in Lane}
+_ITEM = msgspec.msgpack.Decoder(tuple[bytes, bytes, bytes]).decode
+
+
+def origin_of(lane: Lane) -> str:
+    """What the walk of a lane is called in the origin of its outputs."""
+    return f"walk-{lane}"
+
+
+def build_handover(settings: Settings, lane: Lane, outbox: PositionedOutbox, clock: Clock) -> Handover:
+    """For the walks of one lane; connects to nothing before partitions are assigned. Its states are `Walking`."""
+    outputs: dict[str, Items] = {topics.send(platform, lane): deliveries for platform in Platform}
+    outputs[topics.WALKED] = partial(legs, lane)
+    return Handover(
+        origin_of(lane),
+        outputs,
+        topics.WALKED,
+        outbox=outbox,
+        reader=SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security),
+        clock=clock,
+        make=partial(Walking, read_item=read_item, read_mark=read_mark),
+    )
+
+
+def deliveries(_: Headers, value: bytes) -> Iterable[tuple[int, bytes]]:
+    """Items of a send topic: user, delivery and the hash of the token that it goes to."""
+    for message in decode_batch(value).messages:
+        targets = message.targets
+        rows = zip(targets.source_offset, targets.user, targets.delivery_id, targets.token_hash, strict=True)
+        for offset, user, delivery_id, token_hash in rows:
+            yield offset, msgspec.msgpack.encode((user.encode(), delivery_id, bytes_of(token_hash)))
+
+
+def legs(lane: Lane, _: Headers, value: bytes) -> Iterable[tuple[int, bytes]]:
+    """Items of the log of legs: the records themselves."""
+    leg = decode_leg(value)
+    return ((leg.source_offset, value),) if leg.lane == lane and leg.source == Source.WALK else ()
+
+
+def read_item(topic: str, item: bytes) -> Found:
+    """What `deliveries` wrote."""
+    user, delivery_id, token_hash = _ITEM(item)
+    return Found(user, delivery_id, Planned(_PLATFORMS[topic], token_hash))
+
+
+def read_mark(item: bytes) -> Mark:
+    """What `legs` wrote."""
+    leg: Leg = decode_leg(item)
+    rows = leg.rows_before + leg.scanned
+    return Mark(leg.leg, leg.to_user.encode(), rows, leg.last, item)

@@ -1,0 +1,151 @@
+"""What WALK writes, and what its acknowledgements complete.
+
+A leg's record is written when all of its batches are acknowledged, and an order is done when its last leg's record is.
+Callers await the outbox's room first; nothing here blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from pushcast.handover.exact import Exactness
+from pushcast.model.clock import Clock
+from pushcast.model.words import Lane, Platform
+from pushcast.stream.callbacks import Guarded
+from pushcast.stream.edge import Count
+from pushcast.stream.ports import Barrier, PositionedOutbox
+from pushcast.walk.course import Full
+from pushcast.walk.legs import Leg, OrderWalk
+from pushcast.walk.tenure import Underway, WalkTenure
+from pushcast.wire import topics
+from pushcast.wire.legs import Leg as LegRecord
+from pushcast.wire.legs import decode_leg, encode_leg
+
+
+class Outputs:
+    """One lane's writer."""
+
+    def __init__(
+        self, outbox: PositionedOutbox, lane: Lane, clock: Clock, exact: Exactness, count: Count, guarded: Guarded
+    ) -> None:
+        self._outbox = outbox
+        self._lane = lane
+        self._clock = clock
+        self._exact = exact
+        self._count = count
+        self._guarded = guarded
+
+    def batch(self, tenure: WalkTenure, order: Underway, leg: Leg, full: Full) -> None:
+        """A batch of the open leg."""
+        leg.unacked += 1
+        topic = topics.send(Platform(full.platform), self._lane)
+        barrier = self._put(tenure, topic, full.value)
+        self._when_acked(tenure, barrier, partial(self._batch_acked, tenure, order, leg, topic, full))
+        self._count("batches", full.platform, 1)
+        self._count("targets", full.platform, full.targets)
+
+    def _batch_acked(self, tenure: WalkTenure, order: Underway, leg: Leg, topic: str, full: Full) -> None:
+        leg.unacked -= 1
+        end = self._outbox.acked_end(topic, tenure.number)
+        if end is not None:
+            tenure.ahead.put(full.platform, end, full.targets, self._clock.monotonic_seconds())
+        self.legs(tenure, order)
+
+    def legs(self, tenure: WalkTenure, order: Underway) -> None:
+        """The record of the oldest leg, when it may be written."""
+        walk = order.walk
+        leg = walk.to_write()
+        if leg is not None:
+            value = encode_leg(self._record(order, leg))
+            self._leg(tenure, walk, leg, value, partial(self._leg_acked, tenure, order, leg))
+
+    def cursor(self, tenure: WalkTenure, order: Underway) -> None:
+        """The cursor of an idle walk again: so no successor has to read far to find it."""
+        walk = order.walk
+        leg = walk.restated()
+        self._leg(tenure, walk, leg, encode_leg(self._record(order, leg)), lambda: None)
+
+    def inherited(self, tenure_pending: Barrier, tenure: WalkTenure, walk: OrderWalk, leg: Leg) -> None:
+        """A predecessor's cursor, under the epoch of this process."""
+        record = decode_leg(walk.inherited)
+        again = msgspec.structs.replace(
+            LegRecord(record.lane, record.source_offset, record.broadcast, leg.number, "", "", 0, 0),
+            from_user=record.to_user,
+            to_user=record.to_user,
+            rows_before=leg.rows_before,
+            elapsed_from=record.elapsed_from,
+            last=record.last,
+            count_only=record.count_only,
+            reason=record.reason,
+            at=self._clock.now_ms(),
+        )
+        self._outbox.put(
+            tenure_pending, topics.WALKED, tenure.number, encode_leg(again), None, list(self._exact.origin(tenure.tp))
+        )
+
+    def _leg(self, tenure: WalkTenure, walk: OrderWalk, leg: Leg, value: bytes, acked: Callable[[], None]) -> None:
+        at = self.positions(tenure)[topics.WALKED]  # before the record, so the record is not below it
+        barrier = self._put(tenure, topics.WALKED, value)
+
+        def written() -> None:
+            walk.written(leg, at)
+            acked()
+
+        self._when_acked(tenure, barrier, written)
+
+    def _leg_acked(self, tenure: WalkTenure, order: Underway, leg: Leg) -> None:
+        order.said_at = self._clock.monotonic_seconds()
+        self._count("legs", "", 1)
+        if order.walk.finished:
+            if order in tenure.orders:
+                tenure.orders.remove(order)
+            order.batch.done_many((order.offset,))
+        else:
+            self.legs(tenure, order)
+        tenure.runner.wake()
+
+    def positions(self, tenure: WalkTenure) -> dict[str, int]:
+        """Ends of the outputs as they are known now."""
+        self._exact.note(tenure.tp, 0, 0)
+        return dict(tenure.walking.positions())
+
+    def _record(self, order: Underway, leg: Leg) -> LegRecord:
+        source = order.order
+        return LegRecord(
+            lane=self._lane,
+            source_offset=order.offset,
+            broadcast=source.broadcast,
+            leg=leg.number,
+            from_user=leg.from_user.decode(),
+            to_user=leg.to_user.decode(),
+            elapsed_from=source.recorded_at,
+            at=self._clock.now_ms(),
+            rows_before=leg.rows_before,
+            scanned=leg.scanned,
+            matched=leg.matched,
+            **{str(platform): leg.planned[platform] for platform in Platform},
+            held_out=leg.held_out,
+            other=leg.left.total(),
+            reasons={str(reason): count for reason, count in leg.left.items() if count},
+            variants=dict(leg.variants),
+            last=leg.last,
+            count_only=source.count_only,
+            reason=leg.reason or None,
+        )
+
+    def _put(self, tenure: WalkTenure, topic: str, value: bytes) -> Barrier:
+        barrier = self._outbox.barrier()
+        self._outbox.put(barrier, topic, tenure.number, value, None, list(self._exact.origin(tenure.tp)))
+        return barrier
+
+    def _when_acked(self, tenure: WalkTenure, barrier: Barrier, then: Callable[[], None]) -> None:
+        tenure.pending.begun()
+
+        def acked() -> None:
+            tenure.pending.ended()
+            then()
+
+        barrier.on_acked(partial(self._guarded, acked))

@@ -1,0 +1,36 @@
+"""How far a paced walk may have come by now. Pure; times in seconds."""
+
+from __future__ import annotations
+
+from pushcast.model.broadcast import Pace
+
+
+class Pacer:
+    """One order in one partition. `began`: when the broadcast began, for `over_seconds`; `since`: when this process
+    took the walk up, for `per_second`: a rate needs no memory of what was sent before."""
+
+    def __init__(self, pace: Pace, partitions: int, *, began: float, since: float) -> None:
+        self._over = pace.over_seconds
+        self._rate = None if pace.per_second is None else pace.per_second / partitions
+        self._began = began
+        self._since = since
+        self._planned = 0
+        self.rows: int | None = None  # of the partition; needed for `over_seconds`
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether `rows` must be known before the walk goes on."""
+        return self._over is not None and self.rows is None
+
+    def planned(self, targets: int) -> None:
+        """So many more deliveries were planned."""
+        self._planned += targets
+
+    def wait_seconds(self, scanned: int, now: float, monotonic: float) -> float:
+        """Until the next row may be tested; 0: now. When the time is up the rest goes at once."""
+        if self._over is not None and self.rows:
+            due = self._began + self._over * min(1.0, scanned / self.rows)
+            return max(0.0, due - now)
+        if self._rate is not None:
+            return max(0.0, self._planned / self._rate - (monotonic - self._since))
+        return 0.0

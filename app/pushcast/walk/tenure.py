@@ -1,0 +1,77 @@
+"""What WALK holds of one partition while it owns it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pushcast.handover.fences import Fences
+from pushcast.stream.batch import TP, Batch
+from pushcast.stream.runner import Runner
+from pushcast.stream.tenure import Pending
+from pushcast.walk.ahead import Ahead
+from pushcast.walk.course import Course
+from pushcast.walk.legs import Leg, OrderWalk
+from pushcast.walk.pace import Pacer
+from pushcast.walk.walking import Walking
+from pushcast.wire.broadcasts import Order
+
+
+class Underway:
+    """An order that is walked, or waits for its turn."""
+
+    def __init__(
+        self, walk: OrderWalk, order: Order, course: Course | None, batch: Batch, now: float, pacer: Pacer | None
+    ) -> None:
+        """`course` None: nothing can be planned of it, `ends_with` says why."""
+        self.walk = walk
+        self.order = order
+        self.course = course
+        self.batch = batch
+        self.leg: Leg | None = None  # the one that rows go to
+        self.pacer = pacer
+        self.ends_with = order.reason  # why nothing more is planned of it
+        self.table_end: int | None = None  # the devices topic's end, asked before the first slice; None: not yet
+        self.leg_began = now
+        self.said_at = now  # when its cursor was last written
+
+    @property
+    def offset(self) -> int:
+        """Of its record."""
+        return self.walk.offset
+
+
+class WalkTenure:
+    """Orders of one partition during one assignment, oldest first."""
+
+    def __init__(
+        self,
+        tp: TP,
+        walking: Walking,
+        fences: Fences,
+        ahead: Ahead,
+        slice_rows: int,
+        runner: Callable[[WalkTenure], Runner],
+    ) -> None:
+        self.tp = tp
+        self.number = tp.partition
+        self.walking = walking
+        self.fences = fences
+        self.ahead = ahead
+        self.orders: list[Underway] = []
+        self.slice_rows = slice_rows  # what a slice takes now; it follows how long slices last
+        self.pending = Pending()  # outputs that Kafka has not acknowledged
+        self.closed = False
+        self._turn = 0
+        self.runner = runner(self)
+
+    def turns(self, max_open: int) -> Iterator[Underway]:
+        """Orders that may be walked now, each time from the next one on."""
+        opened = self.orders[:max_open]
+        self._turn += 1
+        for place in range(len(opened)):
+            yield opened[(self._turn + place) % len(opened)]
+
+    def close(self) -> None:
+        """No slice begins any more: the next owner goes on from the cursor."""
+        self.closed = True
+        self.runner.stop()

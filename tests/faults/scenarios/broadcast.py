@@ -1,0 +1,64 @@
+"""SIGKILL of planner, settler and senders in the middle of broadcasts: every device once, every sum exact."""
+
+from __future__ import annotations
+
+import time
+
+import orjson
+
+from faults.rig import Rig, roles
+from pushcast.audit.broadcasts import Broadcasts
+from pushcast.kafka.intake import put_one
+from pushcast.wire import topics
+
+NAME = "broadcast"
+TITLE = "SIGKILL planner, settler, each sender in the middle of broadcasts"
+BREATH_SECONDS = (0.1, 1.5)
+LATENCY_MS = 20
+APP = "news"
+#: Long enough for the blows of a cycle to fall into its walk.
+OVER_SECONDS = 6
+FOLLOW_SECONDS = 60.0
+
+
+def story(rig: Rig) -> None:
+    rig.slow_providers(LATENCY_MS)
+    lane = rig.size.lanes[-1]
+    sent: list[str] = []
+    kills = 0
+    for cycle in range(rig.size.cycles):
+        name = f"b-{rig.seed}-{cycle}-{time.time_ns()}"
+        event = {
+            "id": name,
+            "app": APP,
+            "title": name,
+            "audience": {"all": True},
+            "pace": {"over_seconds": OVER_SECONDS},
+        }
+        put_one(rig.world.settings, topics.broadcast(lane), name.encode(), orjson.dumps(event))
+        sent.append(name)
+        # The settler first, and at once: it may have written some of the orders.
+        for victim in dict.fromkeys((*roles(rig, "settler"), *roles(rig, "planner", "sender"))):
+            rig.strike(victim, rig.crew.kill)
+            kills += 1
+            rig.crew.start(victim)
+            rig.wait(*BREATH_SECONDS)
+        rig.crew.await_ready()
+
+    def every_one_has_ended() -> None:
+        planned = 0
+        with Broadcasts(rig.world.settings) as broadcasts:
+            for name in sent:
+                found = broadcasts.find(name, [lane])
+                if found is None:
+                    rig.require(False, f"{name} was never spread")
+                    continue
+                stood = broadcasts.follow(found, FOLLOW_SECONDS)
+                planned += stood.planned
+                rig.require(stood.finished, f"{name} has not ended: {stood.to_dict()}")
+                rig.require(stood.planned == stood.ended, f"{name}: {stood.planned} planned, {stood.ended} ended")
+                rig.require(stood.planned > 0, f"{name} reached nobody")
+        rig.numbers["planned_by_broadcasts"] = planned
+
+    rig.afterwards(every_one_has_ended)
+    rig.numbers |= {"cycles": rig.size.cycles, "kills": kills, "broadcasts": len(sent)}

@@ -1,0 +1,193 @@
+"""Broadcasts through a whole Pushcast: every device of the audience once, and the books closed per partition."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+import pytest
+
+from pushcast.audit.broadcasts import Broadcasts
+from pushcast.audit.progress import Progress
+from pushcast.audit.reader import Books
+from pushcast.demo.load import DeviceOf, make_devices
+from pushcast.demo.produce import register
+from pushcast.demo.world import Options, World
+from pushcast.kafka.intake import put_one
+from pushcast.kafka.switchboard import write
+from pushcast.model.words import Lane
+from pushcast.runtime import whereabouts
+from pushcast.wire import topics
+from pushcast.wire.control import Halt, Kind, Name
+
+DEVICES = 3_000
+LANE = Lane.BULK
+SECONDS = 120.0
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with World(lambda text: None, Options(platforms=("apns", "fcm"), transient_errors=0.0)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def devices(world: World) -> list[DeviceOf]:
+    """Live devices of APNs and FCM; every third follows a topic."""
+    found = [each for each in make_devices(DEVICES, 1) if each.event["platform"] in ("apns", "fcm") and not each.dead]
+    for number, device in enumerate(found):
+        device.event["topics"] = ["team/arsenal"] if number % 3 == 0 else []
+    with Books(world.settings) as books:
+        register(world, books, found, lambda step, done, of: None, planners=len(Lane))
+    return found
+
+
+@pytest.fixture
+def name(unique: Callable[[str], str]) -> str:
+    return unique("b")
+
+
+def send(world: World, name: str, **fields: Any) -> int:
+    event = {"id": name, "app": "news", "title": "Goal!", "audience": {"all": True}, **fields}
+    return put_one(world.settings, topics.broadcast(LANE), name.encode(), orjson.dumps(event))
+
+
+def followed(world: World, name: str, offset: int) -> Progress:
+    deadline = time.monotonic() + SECONDS
+    with Broadcasts(world.settings) as broadcasts:
+        while True:
+            spread = broadcasts.spread([LANE])
+            mine = [each for each in spread if (each.order.broadcast, each.order.intake_offset) == (name, offset)]
+            if mine:
+                progress = broadcasts.follow(mine[0], SECONDS)
+                assert progress.finished, progress.to_dict()
+                return progress
+            assert time.monotonic() < deadline, world.log_tail()
+
+
+def of_app(devices: list[DeviceOf], topic: str | None = None) -> int:
+    mine = [each.event for each in devices if each.event["app"] == "news"]
+    return sum(topic is None or topic in event["topics"] for event in mine)
+
+
+def balanced(world: World) -> Any:
+    with Books(world.settings) as books:
+        totals = books.reckon(None)
+    assert totals.balanced, totals.to_dict()
+    assert not totals.walking
+    return totals
+
+
+def accepted_at_providers(world: World) -> tuple[int, int]:
+    stats = world.simulator_stats().values()
+    return sum(each["accepted"] for each in stats), sum(int(each["duplicates"]) for each in stats)
+
+
+def test_fact_12_every_device_of_the_app_gets_it_once(world: World, devices: list[DeviceOf], name: str) -> None:
+    before, _ = accepted_at_providers(world)
+    found = followed(world, name, send(world, name)).to_dict()
+    expected = of_app(devices)
+    assert (found["state"], found["partitions_done"], found["planned"], found["ended"]) == (
+        "done",
+        8,
+        expected,
+        expected,
+    )
+    assert found["receipts"] == {"accepted": expected}
+    after, duplicates = accepted_at_providers(world)
+    assert (after - before, duplicates) == (expected, 0)
+    balanced(world)
+
+
+def test_facts_2_and_10_a_topic_reaches_its_followers_and_one_that_nobody_follows_is_no_error(
+    world: World, devices: list[DeviceOf], name: str
+) -> None:
+    audience = {"topics": ["team/arsenal", "team/nobody"]}
+    found = followed(world, name, send(world, name, audience=audience)).to_dict()
+    assert found["planned"] == found["ended"] == of_app(devices, "team/arsenal")
+    nobody = f"{name}-nobody"
+    empty = followed(world, nobody, send(world, nobody, audience={"topics": ["team/nobody"]})).to_dict()
+    assert (empty["state"], empty["planned"], empty["receipts"]) == ("done", 0, {})
+    balanced(world)
+
+
+def test_fact_17_the_same_id_again_is_planned_to_nothing(world: World, devices: list[DeviceOf], name: str) -> None:
+    audience = {"where": {"platform": "fcm"}}
+    assert followed(world, name, send(world, name, audience=audience)).planned > 0
+    again = followed(world, name, send(world, name, audience=audience, title="other")).to_dict()
+    assert (again["state"], again["planned"]) == ("duplicate", 0)
+
+
+def test_fact_21_a_count_is_what_a_broadcast_plans(world: World, devices: list[DeviceOf], name: str) -> None:
+    accepted, _ = accepted_at_providers(world)
+    counted = followed(world, name, send(world, name, count_only=True)).to_dict()
+    assert (counted["planned"], counted["receipts"]) == (of_app(devices), {})
+    assert accepted_at_providers(world)[0] == accepted
+    assert followed(world, name, send(world, name)).planned == of_app(devices)
+    balanced(world)
+
+
+def test_fact_22_a_stop_before_the_event_plans_nothing(world: World, devices: list[DeviceOf], name: str) -> None:
+    write(world.settings, Name(Kind.STOP, name), Halt(since_ms=1))
+    time.sleep(2.5)  # the control topic is known to every process within 2 s
+    stopped = followed(world, name, send(world, name)).to_dict()
+    assert (stopped["state"], stopped["planned"]) == ("stopped", 0)
+    balanced(world)
+
+
+def test_fact_30_the_held_out_have_no_receipt(world: World, devices: list[DeviceOf], name: str) -> None:
+    variants = [{"name": "a", "share": 4000}, {"name": "b", "share": 4000, "title": "Goal for Arsenal"}]
+    found = followed(world, name, send(world, name, split={"variants": variants, "holdout": 2000})).to_dict()
+    assert found["held_out"] > 0
+    assert found["planned"] + found["held_out"] == of_app(devices)
+    assert sum(found["per_variant"].values()) == found["planned"] == found["ended"]
+    balanced(world)
+
+
+def test_fact_23_a_held_broadcast_goes_on_with_the_same_sums(world: World, devices: list[DeviceOf], name: str) -> None:
+    write(world.settings, Name(Kind.HOLD, name), Halt(since_ms=1))
+    time.sleep(2.5)  # the control topic is known to every process within 2 s
+    offset = send(world, name)
+    time.sleep(2.0)
+    before, _ = accepted_at_providers(world)
+    time.sleep(1.0)
+    assert accepted_at_providers(world)[0] == before, "nothing leaves while it is held"
+    write(world.settings, Name(Kind.HOLD, name), None)
+    found = followed(world, name, offset)
+    assert (found.state, found.planned) == ("done", of_app(devices))
+    balanced(world)
+
+
+def test_fact_13_a_planner_that_is_killed_in_mid_walk_loses_and_doubles_nothing(
+    world: World, devices: list[DeviceOf], name: str
+) -> None:
+    before, duplicates_before = accepted_at_providers(world)
+    offset = send(world, name, pace={"over_seconds": 15})
+    for _ in range(3):
+        time.sleep(4.0)
+        os.kill(planner_of(world), signal.SIGKILL)
+    found = followed(world, name, offset).to_dict()
+    expected = of_app(devices)
+    assert (found["state"], found["planned"], found["receipts"]) == ("done", expected, {"accepted": expected})
+    after, duplicates = accepted_at_providers(world)
+    assert (after - before, duplicates) == (expected, duplicates_before)
+    balanced(world)
+
+
+def planner_of(world: World) -> int:
+    """Process id of the lane's planner, which the supervisor starts again when it is killed."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        found = [
+            entry.pid for entry in whereabouts.read_all(world.settings.data_dir) if entry.name == f"planner-{LANE}"
+        ]
+        if found:
+            return found[0]
+        assert time.monotonic() < deadline, world.log_tail()
+        time.sleep(0.1)

@@ -1,0 +1,78 @@
+"""How a broadcast stands: from its legs and receipts, whatever order they come in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pushcast.audit.progress import Progress
+from pushcast.model.words import Source
+from pushcast.wire.legs import Leg
+
+PARTITIONS = 2
+
+
+def progress() -> Progress:
+    return Progress("b-1", "bulk", PARTITIONS, {0: 7, 1: 4})
+
+
+def leg(number: int, partition: int = 0, **fields: Any) -> tuple[int, Leg]:
+    order = {0: 7, 1: 4}[partition]
+    return partition, Leg("bulk", fields.pop("order", order), "b-1", number, "", "", 0, 1_000, **fields)
+
+
+def receipt(delivery: int, outcome: str = "accepted", run: int = 0, **fields: Any) -> dict[str, Any]:
+    made = {"notification_id": "b-1", "lane": "bulk", "source": Source.WALK, "source_partition": 0, "source_offset": 7}
+    return {**made, "delivery_id": f"{delivery:032x}", "outcome": outcome, "run": run, **fields}
+
+
+def test_every_figure_is_so_far_until_every_partition_has_its_last_leg() -> None:
+    stood = progress()
+    stood.leg(*leg(0, apns=2, scanned=10, matched=3, other=1, reasons={"inactive": 1}, last=True))
+    assert (stood.state, stood.partitions_done, stood.walked) == ("walking", 1, False)
+    stood.held = True
+    assert stood.state == "held"
+    stood.leg(*leg(0, 1, fcm=1, last=True))
+    assert (stood.state, stood.walked, stood.finished) == ("done", True, False)
+    for delivery in range(3):
+        stood.receipt(receipt(delivery))
+    assert stood.finished
+    told = stood.to_dict()
+    assert (told["planned"], told["ended"], told["receipts"]) == (3, 3, {"accepted": 3})
+    assert (told["per_platform"], told["left_out"], told["scanned"]) == ({"apns": 2, "fcm": 1}, {"inactive": 1}, 10)
+
+
+def test_a_leg_read_twice_counts_once_and_another_orders_not_at_all() -> None:
+    stood = progress()
+    for _ in range(2):
+        stood.leg(*leg(0, apns=2))
+    stood.leg(*leg(1, apns=1))
+    stood.leg(*leg(0, apns=5, order=8))  # the same id again: a duplicate's leg
+    assert stood.planned == 3
+
+
+def test_of_a_delivery_the_last_run_counts_and_a_notification_of_the_id_is_another() -> None:
+    stood = progress()
+    stood.receipt(receipt(1, "dead"))
+    stood.receipt(receipt(1, "accepted", run=1))
+    stood.receipt(receipt(2, source=Source.NOTIFICATION))
+    stood.receipt(receipt(3, source_offset=8))
+    assert stood.to_dict()["receipts"] == {"accepted": 1}
+
+
+def test_why_a_walk_ended_is_its_state() -> None:
+    for reason, state in (("broadcast_stopped", "stopped"), ("expired", "expired"), ("duplicate", "duplicate")):
+        stood = progress()
+        stood.leg(*leg(0, last=True))
+        stood.leg(*leg(0, 1, last=True, reason=reason))
+        assert stood.state == state
+
+
+def test_a_count_has_finished_without_receipts() -> None:
+    stood = progress()
+    for partition in range(PARTITIONS):
+        stood.leg(*leg(0, partition, apns=50, last=True, count_only=True))
+    assert (stood.finished, stood.planned, stood.to_dict()["size_class"]) == (True, 100, "S")
+
+
+def test_before_it_is_spread() -> None:
+    assert Progress("b-1", "bulk", PARTITIONS).state == "spreading"

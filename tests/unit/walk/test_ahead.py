@@ -1,0 +1,44 @@
+"""The bound that lets a stop take effect within seconds, and does not stop everybody for one platform."""
+
+from __future__ import annotations
+
+from pushcast.walk.ahead import GONE_SECONDS, Ahead
+
+
+def test_fact_27_a_walk_waits_above_the_bound_and_goes_on_when_senders_have_taken_enough() -> None:
+    ahead = Ahead(max_targets=1_000)
+    ahead.put("apns", 1, 600, 0.0)
+    assert not ahead.holds(0.0)
+    ahead.put("apns", 2, 500, 0.0)
+    assert ahead.holds(0.0) == ["apns"]
+    ahead.committed({"apns": 1}, 1.0)
+    assert not ahead.holds(1.0)
+    assert ahead.waits
+    ahead.committed({"apns": 2}, 1.0)
+    assert not ahead.waits
+
+
+def test_a_platform_without_senders_holds_a_walk_for_a_minute_and_no_longer() -> None:
+    ahead = Ahead(max_targets=100)
+    ahead.put("apns", 1, 50, 0.0)
+    ahead.put("expo", 1, 500, 0.0)
+    assert ahead.holds(GONE_SECONDS - 1) == ["expo"]
+    assert (ahead.holds(GONE_SECONDS), ahead.without_senders(GONE_SECONDS)) == ([], ["expo"])
+    assert not ahead.all_gone(GONE_SECONDS), "APNs is below its bound"
+
+
+def test_without_any_senders_the_walk_is_held() -> None:
+    ahead = Ahead(max_targets=100)
+    ahead.put("apns", 1, 500, 0.0)
+    ahead.put("fcm", 1, 500, 0.0)
+    assert ahead.all_gone(GONE_SECONDS)
+    ahead.committed({"apns": 1}, GONE_SECONDS)
+    assert not ahead.all_gone(GONE_SECONDS), "the senders of APNs are back"
+
+
+def test_senders_that_move_slowly_are_not_gone() -> None:
+    ahead = Ahead(max_targets=100)
+    for number in range(1, 6):
+        ahead.put("apns", number, 100, 0.0)
+    ahead.committed({"apns": 2}, 50.0)
+    assert ahead.holds(100.0) == ["apns"]
