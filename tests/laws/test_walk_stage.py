@@ -115,7 +115,7 @@ class Planner(Process):
         self.fatal: list[tuple[str, BaseException]] = []
         handover = build_handover(SETTINGS, LANE, cast(Any, self), world.clock)
         handover._reader = cast(Any, world)
-        make = handover._make
+        make: Any = handover._make
         handover._make = lambda *args, **options: make(*args, rules, **options)
         self.stage = WalkStage(
             SETTINGS,
