@@ -179,7 +179,7 @@ class Course:
             head = head_of(note, self.broadcast.app, locale)
             if len(self._heads) < _MAX_HEADS:
                 self._heads[name, locale] = head
-        return MessageWriter(*head, broadcast_columns(self.broadcast.id, name or None))
+        return MessageWriter(*head, broadcast_columns(self.broadcast.id, name or None, note.campaign))
 
     def _close(self, platform: str) -> Full:
         batch = self._open.pop(platform)

@@ -106,11 +106,10 @@ def head_of(note: Notification, app: str, variant: str | None) -> tuple[bytes, s
     return message_head(app, note.klass, content, note.options, content_hash), more
 
 
-def broadcast_columns(broadcast_id: str, variant: str | None) -> bytes:
+def broadcast_columns(broadcast_id: str, variant: str | None, campaign: str | None) -> bytes:
     """The columns by notification of a message that is a broadcast's: campaign, broadcast, variant, due_at, kind."""
-    one_broadcast = SECOND + array_of([optional_of(broadcast_id)])
-    one_variant = NULL if variant is None else SECOND + array_of([optional_of(variant)])
-    return NULL + one_broadcast + one_variant + NULL + SECOND + array_of([long_of(NoteKind.BROADCAST)])
+    texts = b"".join([_column([optional_of(text)], (text,)) for text in (campaign, broadcast_id, variant)])
+    return texts + NULL + SECOND + array_of([long_of(NoteKind.BROADCAST)])
 
 
 def _texts(texts: Mapping[str, str]) -> bytes:

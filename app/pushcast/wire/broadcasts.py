@@ -137,6 +137,8 @@ class BroadcastDecoder:
         note = self._note(noted, timestamp_ms)
         if note.expires_at - note.created_at > MAX_LIFE_MS:
             _refuse("expires_at", "is more than 7 days after created_at")
+        if note.timing is not None:
+            _refuse("deliver_at", "and other times to wait for are not for broadcasts in this release")
         audience: Node = audience_of(own.audience)
         split = None if own.split is None else self._split(own.split, note.id, noted, timestamp_ms)
         _check_pace(own.pace, (note.expires_at - note.created_at) / 1000)

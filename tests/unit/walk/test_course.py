@@ -48,13 +48,14 @@ def users(full: list[Full]) -> list[str]:
 
 
 def test_a_target_has_what_a_sender_needs_and_says_that_it_is_a_broadcasts() -> None:
-    leg, [full] = taken(course(trace="00-1"), row("u-1"))
+    leg, [full] = taken(course(trace="00-1", campaign="sale"), row("u-1"))
     batch = decode_batch(full.value)
     [message] = batch.messages
     assert (batch.lane, batch.platform, batch.source, full.targets) == ("bulk", "apns", 1, 1)
     assert (message.app, message.klass, message.content.title) == ("news", "default", "Goal!")
     assert (message.notification_ids, message.created_at, message.traces) == (["b-1"], [T0], ["00-1"])
-    assert (message.notes.broadcast, message.notes.kind) == (["b-1"], [NoteKind.BROADCAST])
+    notes = message.notes
+    assert (notes.broadcast, notes.kind, notes.campaign) == (["b-1"], [NoteKind.BROADCAST], ["sale"])
     targets = message.targets
     assert (targets.user, targets.device, targets.source_offset) == (["u-1"], ["d"], [7])
     assert targets.delivery_id == [broadcast_delivery_id("b-1", device_row_key("u-1", "news", "d"))]

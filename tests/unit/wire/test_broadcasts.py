@@ -59,6 +59,7 @@ def test_what_only_a_broadcast_can_get_wrong_is_refused() -> None:
     refused("user", "has an audience", user="u-1")
     refused("id", "record key", key=b"other")
     refused("expires_at", "7 days", expires_at=T0 + 7 * 24 * HOUR_MS + 1)
+    refused("deliver_at", "not for broadcasts", deliver_at=T0 + HOUR_MS)
     refused("via", "Invalid enum", via="fcm_topic")
     refused("pace", "over_seconds or per_second", pace={})
     refused("pace.per_second", "1 to", pace={"per_second": 0})
