@@ -20,8 +20,9 @@ from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.model.ids import bucket as bucket_of
 from pushcast.model.words import Lane
 from pushcast.wire.broadcasts import MAX_LIFE_MS, BroadcastDecoder
+from pushcast.wire.class_rules import class_rules
 from pushcast.wire.control import Halt, Kind, Name
-from pushcast.wire.notifications import DEFAULT_CLASS, ClassRule
+from pushcast.wire.notifications import DEFAULT_CLASS
 
 app = typer.Typer(help="One event for every device of an audience.", no_args_is_help=True)
 
@@ -163,7 +164,7 @@ def _checked(file: Path, lane: Lane | None) -> tuple[Settings, dict[str, Any], L
     """The event, held against the configuration as the settler will. Raises InvalidInput as exit 1."""
     settings = connect_by_user()
     text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
+    rules = class_rules(settings.classes)
     try:
         event = BroadcastDecoder(settings.apps, rules).decode(None, text, round(time.time() * 1000))
     except InvalidInput as error:

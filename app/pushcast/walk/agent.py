@@ -38,8 +38,8 @@ from pushcast.walk.tenure import Underway, WalkTenure
 from pushcast.walk.walking import Walking
 from pushcast.wire import topics
 from pushcast.wire.broadcasts import BroadcastDecoder, Order, decode_order
+from pushcast.wire.class_rules import class_rules
 from pushcast.wire.control_state import ControlState
-from pushcast.wire.notifications import ClassRule
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class WalkStage(Stage):
         self._edge = Edge(self._name, outbox, self._count, FloodGuard(settings.flood, clock))
         step = guarded(f"{self._name}: a step failed", fatal)
         self._outputs = Outputs(outbox, lane, clock, handover, self._count, step)
-        rules = {name: ClassRule(rule.ttl_seconds * 1000) for name, rule in settings.classes.items()}
+        rules = class_rules(settings.classes)
         self._decoder = BroadcastDecoder(settings.apps, rules)
         self._tenures = Tenures(self._new_tenure)
         self._asking = Runner(f"{self._name}: senders", self._until_asking, self._ask_senders, fatal, call_later)

@@ -13,8 +13,8 @@ from pushcast.walk.legs import Leg, OrderWalk, Planned
 from pushcast.wire.avro_bytes import bytes_of
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.broadcasts import BroadcastDecoder, Order
+from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.devices import encode_row
-from pushcast.wire.notifications import ClassRule
 
 T0 = 1_790_000_000_000
 Row = tuple[bytes, bytes]
