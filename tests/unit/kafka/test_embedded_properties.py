@@ -41,3 +41,7 @@ def test_no_path_needs_escaping() -> None:
     values = parsed(1, 1)
     assert values["log.dirs"] == "data"
     assert not any("\\" in value or "/" in value.replace("://", "") for value in values.values())
+
+
+def test_a_lone_broker_is_not_fenced_for_want_of_a_core_for_some_seconds() -> None:
+    assert int(parsed(1, 1)["broker.session.timeout.ms"]) > int(parsed(1, 3)["broker.session.timeout.ms"])

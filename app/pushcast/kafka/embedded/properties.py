@@ -10,11 +10,14 @@ from pushcast.kafka.embedded.ports import HOST
 MESSAGE_MAX_BYTES = 1_048_588
 #: Few partitions make a fresh cluster ready sooner: each has to be created, elected and loaded.
 INTERNAL_PARTITIONS = 8
+#: A killed broker can register again only when its old session has ended.
+SESSION_TIMEOUT_MS = 3000
+#: Nobody takes a lone broker's place. On a busy machine it may have no core for seconds, and is then fenced by itself:
+#: all its partitions are without a leader until it comes back. This is Kafka's own default.
+LONE_SESSION_TIMEOUT_MS = 9000
 
 
-def server_properties(
-    node: int, ports: Sequence[int], controller_ports: Sequence[int], *, session_timeout_ms: int = 3000
-) -> str:
+def server_properties(node: int, ports: Sequence[int], controller_ports: Sequence[int]) -> str:
     """server.properties of node `node` (1-based) of a cluster whose brokers are controllers too.
 
     Replication factor 3 and min.insync.replicas 2 from three brokers up. Paths are relative: the broker runs in its own
@@ -22,6 +25,7 @@ def server_properties(
     """
     replicas = min(3, len(ports))
     in_sync = max(1, replicas - 1)
+    session_timeout_ms = SESSION_TIMEOUT_MS if len(ports) > 1 else LONE_SESSION_TIMEOUT_MS
     voters = ",".join(f"{index}@{HOST}:{port}" for index, port in enumerate(controller_ports, start=1))
     values: dict[str, object] = {
         "process.roles": "broker,controller",
@@ -50,7 +54,6 @@ def server_properties(
         "transaction.max.timeout.ms": 60_000,
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1000,
-        # A killed broker can register again only when its old session has ended (default 9000).
         "broker.session.timeout.ms": session_timeout_ms,
         "broker.heartbeat.interval.ms": session_timeout_ms // 3,
         # Compaction is part of what tests look at; the default back-off is 15 s, the default buffer 128 MiB of heap.
