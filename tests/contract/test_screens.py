@@ -37,6 +37,7 @@ def ring(*notification_ids: str) -> Message:
 async def test_a_notification_replaces_nothing_but_itself(
     messages: list[Message], collapse_by: str, shown: int, work_dir: Path
 ) -> None:
+    """Reproduction 5.4: two rings of a doorbell are two on the screen."""
     async with start("apns", work_dir=work_dir) as simulator:
         simulator.set_device(TOKEN, online=True)
         provider = provider_for(simulator, "multicast", send={"collapse_by": collapse_by})

@@ -31,6 +31,7 @@ TAGS = ("zh-Hant", "zh-Hans", "sr-Latn", "de-AT", "de", "en", "pt_BR")
     ],
 )
 def test_subtags_fall_from_the_right_until_a_tag_fits(locale: str, tag: str) -> None:
+    """Reproduction 5.7: zh-Hant-TW gets the text of zh-Hant."""
     assert lookup(TAGS, locale) == tag
 
 

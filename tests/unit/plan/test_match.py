@@ -58,6 +58,7 @@ def test_a_platform_of_a_later_release_is_left_alone() -> None:
 
 @pytest.mark.parametrize("push_type", get_args(PushType))
 def test_a_purpose_takes_its_push_type_and_none_takes_every_one(push_type: str) -> None:
+    """Reproduction 5.11: an alert leaves the PushKit token alone."""
     rows = [row(purpose, purpose, purpose=purpose) for purpose in Purpose]
     wanted = "alert" if push_type == "background" else push_type
     assert names(row("any", "any"), *rows, push_type=push_type) == ["any", wanted]

@@ -64,6 +64,7 @@ def test_only_what_expires_when_it_was_created_is_now_or_never() -> None:
 
 
 def test_now_or_never_is_a_ttl_of_0_on_every_platform() -> None:
+    """Reproduction 5.18: now or never."""
     now = message(TOKENS, expires_at=[NOW_MS, NOW_MS])
     assert _expirations(expiries(now), [0, 1]) == [b"0", b"0"]
     times = fcm_bodies(now, NOW_MS - 5_000)[0]  # our clock is behind the producer's

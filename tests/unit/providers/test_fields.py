@@ -73,6 +73,7 @@ def rendered(platform: str, event: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("platform", RENDERERS)
 def test_every_field_alone_and_all_together_are_rendered_as_the_golden_file_says(platform: str) -> None:
+    """Reproductions 5.12 to 5.16: rich pushes, channels, parts for a platform, nested data, badge or sound alone."""
     file = GOLDEN / f"{platform}.json"
     made = {name: rendered(platform, event) for name, event in CASES.items()}
     assert made == json.loads(file.read_text())

@@ -101,6 +101,7 @@ def test_fcm_takes_a_token_or_a_fid_and_keeps_them_apart() -> None:
     ],
 )
 def test_a_subscription_as_the_browser_gives_it_is_the_flat_one(given: dict[str, Any]) -> None:
+    """Reproduction 5.17: `PushSubscription.toJSON()` as it is."""
     assert json.loads(subscription(given)) == {"endpoint": ENDPOINT, **URLSAFE}
 
 

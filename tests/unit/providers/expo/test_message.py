@@ -39,6 +39,7 @@ def test_a_collapse_id_goes_everywhere_it_can() -> None:
 @pytest.mark.parametrize("push_type", ["background", "alert"])
 @pytest.mark.parametrize("text", [None, ""])
 def test_what_shows_nothing_wakes_the_app(push_type: str, text: str | None) -> None:
+    """Reproductions 5.8 and 5.9: empty texts are absent, and data alone wakes an app behind Expo."""
     rendered = render(message(title=text, body=text, data={"sync": "1"}, push_type=push_type))
     assert json.loads(rendered) == {"data": {"sync": "1"}, "contentAvailable": True, "priority": "normal"}
 

@@ -221,6 +221,7 @@ async def test_only_listed_services_can_make_us_doubt_our_key(key_file: Path) ->
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 async def test_any_2xx_is_taken_once_and_its_kind_is_told(key_file: Path, status: int) -> None:
+    """Reproduction 5.6: a push service that answers 204."""
     lab = Lab(key_file, [answer(status)], {})
     results: list[Result] = []
     address = orjson.dumps({"endpoint": "https://listed.example/a", "p256dh": P256DH, "auth": SECRET})
