@@ -9,6 +9,7 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.clients import client_config
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import is_user_row
+from pushcast.model.words import Reason
 from pushcast.settle.logs import Logs
 from pushcast.wire import topics
 from pushcast.wire.devices import decode_row
@@ -47,10 +48,13 @@ def rows_by_key(settings: Settings) -> Counter[str]:
 
 
 def _key_id(value: bytes) -> str | None:
-    """None of a row without an address, or that cannot be read: nobody opens it."""
+    """None of a row without an address, or that cannot be read: nobody opens it. Raises InvalidInput for a row that a
+    later release wrote: its processes open it."""
     try:
         row = decode_row(value)
-    except InvalidInput:
+    except InvalidInput as error:
+        if error.reason == Reason.UNKNOWN_SCHEMA:
+            raise
         return None
     return row.key_id if row.address else None
 

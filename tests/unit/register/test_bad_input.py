@@ -43,6 +43,8 @@ BAD = {
     "an APNs token that is not hex": (USER, register(token="xyz0"), "invalid_field"),
     "an empty token": (USER, register(token=""), "invalid_field"),
     "another user inside": (USER, register(user="user-2"), "invalid_field"),
+    "an empty app, which keys of users have": (USER, register(app=""), "unknown_app"),
+    "an empty device, which keys of users have": (USER, register(device=""), "invalid_field"),
     "a device with NUL": (USER, register(device="a\0b"), "invalid_field"),
     "a row beyond the limit": (USER, register(topics=["x" * 1000] * 100), "too_large"),
     "no key": (None, register(), "key_missing"),
