@@ -1,7 +1,7 @@
 # Needs only Python >= 3.11 and make. Everything else is fetched into .venv and .cache.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench faults graph lock clean
+.PHONY: help demo test coverage lint bench faults graph lock clean
 VENV := .venv
 BOOT := .cache/boot
 # The first of these that is >= 3.11; choose another with `make PYTHON=python3.12 ...`
@@ -20,6 +20,7 @@ STAMP := $(VENV)/.ready
 help:
 	@echo "make demo   the main job end to end on a real Kafka; ARGS=\"--devices 2000 --output json\""
 	@echo "make test   all tests; ARGS=\"-k ledger\" picks some"
+	@echo "make coverage  unit tests with their branch coverage; fails below the threshold"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make bench  ARGS=\"plan --shape alert\"; see docs/benchmarks.md"
 	@echo "make faults kills, zombies, outages, poison and more under load; ONLY=zombie; see docs/faults.md"
@@ -45,6 +46,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@$(VENV)/bin/python -m pytest $(ARGS)
+
+# The branches that the unit tests reach; the threshold is in pyproject.toml.
+coverage: $(STAMP)
+	@$(VENV)/bin/python -m pytest tests/unit --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: $(STAMP)
 	@$(VENV)/bin/ruff check .
