@@ -148,7 +148,7 @@ def provider_for(
         **own,
         **settings,
     }
-    tree = Settings(send=send or {}, apps={"news": {simulator.platform: chosen}})  # type: ignore[dict-item]
+    tree = Settings.model_validate({"send": send or {}, "apps": {"news": {simulator.platform: chosen}}})
     return build("news", simulator.platform, tree, clock)
 
 

@@ -163,7 +163,7 @@ def test_a_moved_clock_moves_the_running_process_and_nobody_else(tmp_path: Path)
 
 
 def test_members_are_found_by_each_of_their_roles_and_once(tmp_path: Path) -> None:
-    world = SimpleNamespace(settings=Settings(apps={"news": {"expo": {}}}), folder=tmp_path)
+    world = SimpleNamespace(settings=Settings.model_validate({"apps": {"news": {"expo": {}}}}), folder=tmp_path)
     crew = Crew(cast(World, world), [Lane.URGENT])
     assert crew.names("settler") == crew.names("registrar") == ["registrar-settler-keeper"]
     rig = cast(Rig, SimpleNamespace(crew=crew))

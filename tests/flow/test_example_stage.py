@@ -41,7 +41,11 @@ async def test_every_note_is_answered_once_though_its_owners_are_killed(kafka: s
         produce(kafka, SOURCE, notes)
         async with worker("worker", package="example_stage", **options) as owner:
             await owner.ready()
-            await seen(lambda done=first: len(answers(kafka)) > done, "it answers")
+
+            def more(done: int = first) -> bool:
+                return len(answers(kafka)) > done
+
+            await seen(more, "it answers")
             await owner.kill()  # with answers written whose offsets are not committed
     produce(kafka, SOURCE, [(0, b"u", b"\xff not UTF-8"), (0, b"u", b"the last")])
     async with worker("worker", package="example_stage", **options) as owner:

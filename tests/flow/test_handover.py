@@ -34,7 +34,7 @@ from pushcast.wire.headers import Headers
 
 def items_of(_: Headers, value: bytes) -> Iterable[tuple[int, bytes]]:
     """A send record of these tests: `source offset:item`."""
-    offset, _, item = value.partition(b":")
+    offset, item = value.split(b":", 1)
     return [(int(offset), item)]
 
 

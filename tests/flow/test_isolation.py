@@ -13,6 +13,7 @@ from flow.kafka_tools import DEADLINE_SECONDS, produce, read_all, running, seen,
 from pushcast.config.settings import Settings
 from pushcast.kafka.control import ControlTail
 from pushcast.kafka.embedded import temporary_cluster
+from pushcast.kafka.headers import headers_of
 from pushcast.kafka.outbox import Outbox
 from pushcast.kafka.switchboard import read_state, write
 from pushcast.kafka.topics import load_topology
@@ -68,7 +69,7 @@ class World(NamedTuple):
         for record in read_all(self.kafka, topics.PARKED, PARTITIONS):
             headers = record.headers()
             if record.value() is not None and headers is not None:
-                app = parked_of([(name, value or b"") for name, value in headers]).app  # type: ignore[misc]
+                app = parked_of([(name, value or b"") for name, value in headers_of(record)]).app
                 found[app] += decode_batch(record.value() or b"").target_count
         return found
 

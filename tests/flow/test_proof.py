@@ -79,11 +79,12 @@ class World(NamedTuple):
         pattern = (ResourceType.TOPIC, topics.RECEIPT, ResourcePatternType.LITERAL, EVERYBODY, "*")
         if permission is None:
             any_of = AclBindingFilter(*pattern, AclOperation.ANY, AclPermissionType.ANY)
-            done = admin.delete_acls([any_of])
+            done = list(admin.delete_acls([any_of]).values())
         else:
             allowed = AclBinding(*pattern, AclOperation.ALL, AclPermissionType.ALLOW)
-            done = admin.create_acls([allowed, AclBinding(*pattern, AclOperation.WRITE, permission)])
-        for future in done.values():
+            denied = AclBinding(*pattern, AclOperation.WRITE, permission)
+            done = list(admin.create_acls([allowed, denied]).values())
+        for future in done:
             await asyncio.wrap_future(future)
 
     @asynccontextmanager

@@ -59,7 +59,7 @@ class Ground:
 
     def rows(self) -> dict[bytes, bytes]:
         """What the devices topic holds once compacted."""
-        last = {message.key(): message.value() for message in read_all(self.kafka, self.topics.device)}
+        last = {message.key() or b"": message.value() for message in read_all(self.kafka, self.topics.device)}
         return {key: value for key, value in last.items() if value is not None and is_row(key)}
 
     def dead(self, topic: str) -> list[Message]:
@@ -323,8 +323,9 @@ async def test_a_row_that_a_superseded_registrar_writes_late_is_overwritten(grou
         known = ground.rows()
         late = msgspec.structs.replace(decode_row(known[key]), address=b"late", registered_at=past + 5)
         writer = Producer({"bootstrap.servers": ground.kafka})
-        writer.produce(ground.topics.device, encode_row(late), key, HOME, headers=origin(STAGE, HOME, 1))
-        writer.produce(ground.topics.device, None, key, HOME, headers=origin(STAGE, HOME, 1))
+        headers: dict[str, str | bytes | None] = dict(origin(STAGE, HOME, 1))
+        writer.produce(ground.topics.device, encode_row(late), key, HOME, headers=headers)
+        writer.produce(ground.topics.device, None, key, HOME, headers=headers)
         assert writer.flush(30) == 0
         await until(lambda: ground.counters["void_rows", "healed"] > 0, "the void rows are overwritten")
         await until(lambda: ground.rows() == known, "the log has healed")

@@ -15,6 +15,7 @@ from flow.kafka_tools import committed, create_topic, produce, read_all, running
 from pushcast.config.settings import Settings
 from pushcast.handover.exact import Inexact
 from pushcast.http2.leave import MayLeave, always
+from pushcast.kafka.headers import headers_of
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.clock import SystemClock
@@ -31,6 +32,7 @@ from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch, encode_batch
 from pushcast.wire.ledger import parse
 from pushcast.wire.receipts import decode_receipt, decode_token_invalid
+from twins.steady import Steady
 
 PARTITIONS = 4
 HOUR_MS = 3_600_000
@@ -136,7 +138,7 @@ async def test_batches_become_pushes_receipts_and_token_reports_and_bad_records_
     assert outcomes[two, "d1"][0::2] == outcomes[two, "d2"][0::2] == ("dead", 1)
     for record, receipt in zip(records, receipts, strict=True):
         assert record.partition() == receipt["source_partition"] == (2 if receipt["user"] == two else 1)
-        entry = parse(dict(record.headers() or [])["push-ledger"])
+        entry = parse(dict(headers_of(record))["push-ledger"] or b"")
         assert (entry.group, entry.send_offset) == ("pushcast-send-apns-urgent", 0)
         assert entry.delivery_id.hex() == receipt["delivery_id"]
     [report] = [decode_token_invalid(r.value() or b"") for r in _of(read_all(kafka, topics.TOKEN_INVALID, 8), users)]
@@ -149,7 +151,7 @@ async def test_batches_become_pushes_receipts_and_token_reports_and_bad_records_
     assert dict(letter.headers() or [])["push.errors.reason"] == b"unknown_frame"
 
 
-class Gated:
+class Gated(Steady):
     """A provider that answers a target only when the test lets it."""
 
     app = "news"

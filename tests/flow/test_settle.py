@@ -31,6 +31,7 @@ from pushcast.transport.app import add_batch_stage, make_app
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch, encode_batch
 from pushcast.wire.receipts import decode_receipt
+from twins.steady import Steady
 
 
 def receipts_of(kafka: str, users: set[str]) -> list[dict[str, Any]]:
@@ -38,7 +39,7 @@ def receipts_of(kafka: str, users: set[str]) -> list[dict[str, Any]]:
     return [decode_receipt(each.value() or b"") for each in records if (each.key() or b"").decode() in users]
 
 
-class Moody:
+class Moody(Steady):
     """A provider that answers the users in `fails` with 503 so many times first."""
 
     app = "news"

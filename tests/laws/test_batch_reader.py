@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -42,12 +43,15 @@ options = st.just(Options()) | st.builds(
 )
 
 
+MISSING: list[Any] = [None, None]
+
+
 @st.composite
 def messages(draw: st.DrawFn) -> Message:
     """Nearly all of one notification and one target, and what `check_message` refuses among them."""
     count, notes = draw(st.sampled_from([(1, 1), (1, 1), (1, 1), (1, 2), (2, 1), (3, 3), (0, 0)]))
 
-    def column(values: st.SearchStrategy[object], size: int = count) -> list[object]:
+    def column(values: st.SearchStrategy[Any], size: int = count) -> list[Any]:
         return draw(st.lists(values, min_size=size, max_size=size))
 
     return Message(
@@ -72,8 +76,8 @@ def messages(draw: st.DrawFn) -> Message:
             column(times | st.integers(0, 70_000)),
             column(times),
             column(st.sampled_from([0, 0, 1, 63, 64, -1, 2**31 - 1])),
-            draw(st.sampled_from([None, None, [None] * count])),
-            draw(st.sampled_from([None, None, ["2.0.1"] * count])),
+            draw(st.sampled_from([*MISSING, [None] * count])),
+            draw(st.sampled_from([*MISSING, ["2.0.1"] * count])),
         ),
         draw(st.sampled_from([NO_NOTES, NO_NOTES, Notes(campaign=["spring"] * notes)])),
         draw(st.sampled_from([False, False, True])),

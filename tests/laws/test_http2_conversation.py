@@ -100,10 +100,10 @@ class Conversation(RuleBasedStateMachine):
         ids = [b"%d" % number for number in range(serial, serial + count)]
         sizes = [0, 1, 50, 400, 20_000, 9_000]
         pieces = [b"p" * sizes[number * 7 % len(sizes)] for number in range(serial, serial + count)]
-        body: bytes | Wrapped = {"shared": b"shared body", "around": Wrapped(b"<", b">"), "own": Wrapped()}[shape]
+        bodies: dict[str, bytes | Wrapped] = {"shared": b"shared body", "around": Wrapped(b"<", b">"), "own": Wrapped()}
         headers = [(b"apns-topic", b"com.example"), (b"x-%d" % (serial % 5), b"y" * (serial % 40))]
         template = Template(
-            authority=b"example", path=b"/send", headers=headers, varying=[Varying(b"apns-id")], body=body
+            authority=b"example", path=b"/send", headers=headers, varying=[Varying(b"apns-id")], body=bodies[shape]
         )
         for key, piece in zip(ids, pieces, strict=True):
             self.bodies[key] = {"shared": b"shared body", "around": b"<" + piece + b">", "own": piece}[shape]

@@ -31,7 +31,7 @@ SOURCE = TP(DEVICE_CHANGED, HOME)
 class Op(NamedTuple):
     name: str
     who: int = 0  # which of the processes that live
-    count: int = 1
+    count: int = 1  # type: ignore[assignment]  # a tuple has a method of this name
     event: Event | None = None
 
 

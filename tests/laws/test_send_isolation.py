@@ -19,6 +19,7 @@ from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.control import Breaker, Kind, Pause, Subject, encode
 from pushcast.wire.control_state import ControlState
+from pushcast.wire.headers import Headers
 from pushcast.wire.parked import parked_of
 from pushcast.wire.receipts import decode_token_invalid
 from pushcast.wire.retries import ATTEMPT, DEFAULT_RUNGS, REFUSED, Ladder, round_of
@@ -229,7 +230,9 @@ async def rounds_until_ended(random: Random, *, told: bool) -> int:
         control=control,
     )
     carried = [topics.PARKED, *map(topics.retry, topics.RETRY_DELAY_SECONDS)]
-    waiting = [(send_batch(message(1, first_user=n, name=f"n{n}")), ()) for n in range(users)]
+    waiting: list[tuple[SendBatch, Headers]] = [
+        (send_batch(message(1, first_user=n, name=f"n{n}")), ()) for n in range(users)
+    ]
     for number in range(MOST_ROUNDS + 1):
         batch = harness.next_batch(*[each for each, _ in waiting])
         for record, (_, headers) in zip(batch.records, waiting, strict=True):

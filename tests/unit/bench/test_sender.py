@@ -13,9 +13,10 @@ from pushcast.http2.leave import MayLeave, always
 from pushcast.model.batch import Message
 from pushcast.model.words import Platform
 from pushcast.providers.port import Disposition, OnResults, Result
+from twins.steady import Steady
 
 
-class FakeProvider:
+class FakeProvider(Steady):
     """Accepts everything, a turn of the loop later; remembers the most that was open at once."""
 
     app = "news"

@@ -126,7 +126,7 @@ async def test_names_are_resolved_for_each_connection_and_other_addresses_are_tr
 
     async def resolver(host: str, port: int) -> list[tuple[int, Address]]:
         asked.append(host)
-        return [(socket.AF_INET, ("127.0.0.1", port))] + [(socket.AF_INET, ("127.0.0.1", dead))] * 3
+        return [(int(socket.AF_INET), ("127.0.0.1", each)) for each in (port, dead, dead, dead)]
 
     async with serving() as server:
         pass_on = Endpoint(host="push.example", port=server.port, resolver=resolver)

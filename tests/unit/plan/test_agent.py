@@ -378,7 +378,7 @@ async def test_a_batch_handed_over_again_after_an_error_plans_nothing_twice() ->
             raise OSError("the disk is away")
         return scan(*arguments)
 
-    table.multi_scan = failing  # type: ignore[method-assign]
+    table.multi_scan = failing  # type: ignore[method-assign, assignment]
     with pytest.raises(OSError, match="away"):
         await harness.stage.handle(batch)
     batch.records = batch.unfinished()

@@ -51,7 +51,7 @@ def record(
     data = encode_tickets(value) if isinstance(value, TicketBatch) else value
     key = value.app.encode() if isinstance(value, TicketBatch) and key is None else key
     sizes = [-1 if part is None else len(part) for part in (key, data)]
-    return ConsumerRecord(TOPIC, partition, offset, timestamp, 0, key, data, None, *sizes, tuple(headers))
+    return ConsumerRecord(TOPIC, partition, offset, timestamp, 0, key, data, None, sizes[0], sizes[1], tuple(headers))
 
 
 class TwinSource:
@@ -119,7 +119,7 @@ class Harness(TimedStage):
     def again(self) -> list[tuple[int, TicketBatch]]:
         """What went to the end of its partition: due time in milliseconds after T0, and the tickets."""
         found = self.outbox.of(TOPIC)
-        return [(int(dict(each.headers)[DUE_AT]) - T0, decode_tickets(each.value)) for each in found]
+        return [(int(dict(each.headers)[DUE_AT] or 0) - T0, decode_tickets(each.value)) for each in found]
 
     def invalid(self) -> list[TokenInvalid]:
         return [decode_token_invalid(each.value or b"") for each in self.outbox.of(topics.TOKEN_INVALID)]

@@ -10,6 +10,7 @@ from pushcast.providers.apns.client import ApnsProvider
 from pushcast.providers.client import Setup, _first
 from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Disposition, Part, Result
+from twins.steady import Steady
 from unit.providers.messages import message
 from unit.providers.test_memory import NoCredential
 
@@ -35,7 +36,7 @@ def test_every_target_leaves_once_in_its_order_and_pieces_are_as_large_as_grante
     assert gone == [(id(MESSAGES[number]), index) for number, size in enumerate(sizes) for index in range(size)]
 
 
-class SilentEngine:
+class SilentEngine(Steady):
     """Is asked for nothing in these tests."""
 
     async def start(self) -> None:

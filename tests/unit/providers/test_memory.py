@@ -27,6 +27,7 @@ from pushcast.providers.apns.client import ApnsProvider
 from pushcast.providers.client import Setup
 from pushcast.providers.engines.engine import Columns, OnOutcomes
 from pushcast.providers.port import Disposition, Result
+from twins.steady import Steady
 from unit.http2.wire import Wire
 from unit.providers.messages import message
 
@@ -35,7 +36,7 @@ _ERROR = b'{"reason":"Unregistered","timestamp":1700000000000}'
 _ERROR_HEADERS = b"\x08\x03410"
 
 
-class MemoryEngine:
+class MemoryEngine(Steady):
     """A real connection on a transport made of lists, whose peer refuses every tenth token and accepts the others."""
 
     def __init__(self) -> None:

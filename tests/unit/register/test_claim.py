@@ -241,7 +241,7 @@ async def test_an_error_while_healing_is_fatal() -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("disk")
 
-    heir.kafka.get = broken  # type: ignore[method-assign]
+    heir.kafka.get = broken  # type: ignore[method-assign, assignment]
     zombie.kafka.acknowledge()
     heir.kafka.tail(HOME)
     await settled()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from base64 import urlsafe_b64encode
+from typing import Any
 
 import orjson
 import pytest
@@ -133,7 +134,7 @@ async def test_a_push_service_that_answers_after_it_was_given_up_gets_its_device
 ) -> None:
     """Rulings I.9: put back by the first success."""
     key = base64url(b"\4" + bytes(64))
-    subscription = {"endpoint": "https://push.example/x", "p256dh": key, "auth": base64url(bytes(16))}
+    subscription: dict[str, Any] = {"endpoint": "https://push.example/x", "p256dh": key, "auth": base64url(bytes(16))}
     address = canonical_address(Platform.WEBPUSH, None, None, Subscription(**subscription))[1]
     event = {"op": "register", "app": "news", "device": "d-1", "platform": "webpush", "subscription": subscription}
     harness = Harness()

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pushcast.handover.guard import RowGuard
 from pushcast.model.clock import ManualClock
@@ -89,7 +89,7 @@ class TwinKafka:
         taken, self._pending = self._pending[:count], self._pending[len(self._pending[:count]) :]
         for barrier, produced in taken:
             size = len(produced.key or b"") + len(produced.value or b"")
-            size += sum(len(name) + len(value) for name, value in produced.headers)
+            size += sum(len(name) + len(value or b"") for name, value in produced.headers)
             if size > self.limits.get(produced.topic, size):
                 barrier.refusal = RecordTooLarge(produced.topic, produced.partition, size, "Message size too large")
             else:
@@ -193,7 +193,7 @@ class Harness:
         admission = Admission(DeviceChangeDecoder({"news", "chat"}), TOKEN_INVALID, PARTITIONS, self.clock)
         self.stage = RegisterStage(
             admission,
-            self.kafka,
+            cast(Any, self.kafka),
             self.kafka,
             self.clock,
             self.counters,

@@ -45,7 +45,7 @@ def test_a_role_that_stands_apart_has_a_session_of_its_own(
     def role(*_: object, **__: object) -> None:
         told.write_text(f"{os.getpgid(0) == os.getpid()} {os.getsid(0) == os.getpid()}")
 
-    monkeypatch.setattr(forked.runpy, "run_module", role)
+    monkeypatch.setattr("runpy.run_module", role)
     process = Forker(in_child=lambda: None).start(ProcessPlan("sender-urgent", (), apart=apart))
     process.join(30)
     assert told.read_text() == f"True {apart}"

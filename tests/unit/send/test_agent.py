@@ -30,7 +30,7 @@ async def test_a_receipt_says_all_that_is_known_of_its_delivery() -> None:
     produced = harness.outbox.of(topics.RECEIPT)[1]
     delivery = sent.targets.delivery_id[1]
     assert (produced.partition, produced.key) == (3, b"u1")
-    assert [(name, parse(value)) for name, value in produced.headers] == [
+    assert [(name, parse(value or b"")) for name, value in produced.headers] == [
         ("push-ledger", Entry("pushcast-send-apns-urgent", 100, delivery))
     ]
     assert harness.outbox.receipts()[1] == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from pushcast.model.batch import Notes
 from pushcast.model.words import Lane
@@ -20,7 +21,7 @@ PARTITION = 3
 WITHDRAWN = [failed(Disposition.UNSENT, NOT_SENT_IN_TIME)]
 
 
-def harness_of(provider: TwinProvider, **options: int) -> tuple[Harness, CancelState]:
+def harness_of(provider: TwinProvider, **options: Any) -> tuple[Harness, CancelState]:
     cancels = NothingCancelled()
     cancels.state.begin(PARTITION)
     return Harness(provider, cancels=cancels, **options), cancels.state

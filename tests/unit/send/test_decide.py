@@ -6,7 +6,7 @@ import pytest
 
 from pushcast.model.words import Outcome
 from pushcast.providers.port import Disposition, Result
-from pushcast.send.decide import Again, End, Policy, decide
+from pushcast.send.decide import Again, End, Later, Park, Policy, decide
 
 POLICY = Policy(attempts=2)
 
@@ -21,7 +21,7 @@ def verdict(
     dry_run: bool = False,
     retry_after: float | None = None,
     policy: Policy = POLICY,
-) -> End | Again:
+) -> End | Again | Later | Park:
     result = Result(0, disposition, reason, retry_after_seconds=retry_after)
     return decide(
         result,

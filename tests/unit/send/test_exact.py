@@ -37,7 +37,7 @@ class Message(NamedTuple):
     def value(self) -> bytes | None:
         return self.entry.value
 
-    def headers(self) -> list[tuple[str, bytes]]:
+    def headers(self) -> list[tuple[str, bytes | None]]:
         return list(self.entry.headers)
 
 

@@ -10,7 +10,7 @@ import pytest
 from pushcast.model.batch import SendBatch
 from pushcast.model.words import Outcome
 from pushcast.providers.port import Disposition, Result
-from pushcast.send.decide import Again, End, Later, Policy, decide
+from pushcast.send.decide import Again, End, Later, Park, Policy, decide
 from pushcast.stream.tracker import Record
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch, encode_batch
@@ -21,7 +21,7 @@ LADDER = Ladder(DEFAULT_RUNGS)
 RETRY_10S = topics.retry("10s")
 
 
-def verdict(disposition: Disposition, tries: int = 1, **kw: Any) -> End | Again | Later:
+def verdict(disposition: Disposition, tries: int = 1, **kw: Any) -> End | Again | Later | Park:
     given = {"doubtful": False, "at_most_once": False, "dry_run": False, "rounds_made": 0} | kw
     retry_after = given.pop("retry_after", None)
     result = Result(0, disposition, None, retry_after_seconds=retry_after)
@@ -77,7 +77,7 @@ async def test_only_the_failed_targets_wait_with_their_whole_content_and_a_raise
     )
     assert batch.first_seen_at == T0
     headers = dict(waiting.headers)
-    due_at = int(headers.pop("push-due-at"))
+    due_at = int(headers.pop("push-due-at") or 0)
     assert T0 + 10_000 <= due_at <= T0 + 11_000
     assert headers == {
         "traceparent": b"00-1",

@@ -46,7 +46,7 @@ def record(
 ) -> Record:
     """As aiokafka hands it over."""
     sizes = [-1 if part is None else len(part) for part in (key, value)]
-    return ConsumerRecord(topic, partition, offset, T0, 0, key, value, None, *sizes, tuple(headers))
+    return ConsumerRecord(topic, partition, offset, T0, 0, key, value, None, sizes[0], sizes[1], tuple(headers))
 
 
 def message(
@@ -290,6 +290,7 @@ class Harness:
         self.timers: list[Timer] = []
         self.fatal: list[tuple[str, BaseException]] = []
         self.providers = {provider.app: provider for provider in providers}
+        self.keys = keys or TokenKeys({}, None)
         self.stage = self.made(
             policy=Policy(attempts, ladder),
             max_open_targets=max_open_targets,
@@ -301,7 +302,6 @@ class Harness:
             keys=None if keys is None else lambda: self.keys,
         )
         self.trackers: dict[int, Tracker] = {}
-        self.keys = keys or TokenKeys({}, None)
 
     def made(self, **chosen: Any) -> SendStage:
         """A stage on this harness: one attempt, without bounds, unless it is `chosen` otherwise."""

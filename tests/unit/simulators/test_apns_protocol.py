@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from unit.simulators.h2_client import BODY, H2Client, device, eventually, push_h
 MAX_STREAMS = f.SETTINGS_MAX_CONCURRENT_STREAMS
 
 
-async def authenticated(simulator: Simulator, **options: object) -> H2Client:
+async def authenticated(simulator: Simulator, **options: Any) -> H2Client:
     client = await H2Client.connect(simulator, **options)
     assert (await client.call(device("aa"), push_headers(simulator), BODY)).status == 200
     await client.until(lambda: len(client.settings) > 1)

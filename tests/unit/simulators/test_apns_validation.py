@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ async def refused(simulator: Simulator, path: str, body: bytes = BODY, **changes
     ],
 )
 async def test_headers_are_judged_as_apple_does(
-    apns: Simulator, changes: dict[str, str], expected: tuple[int, str]
+    apns: Simulator, changes: dict[str, Any], expected: tuple[int, str]
 ) -> None:
     assert await refused(apns, device("aa"), **changes) == expected
 
@@ -76,7 +77,7 @@ async def test_headers_are_judged_as_apple_does(
     ],
 )
 async def test_path_and_payload_are_judged_as_apple_does(
-    apns: Simulator, path: str, body: bytes, changes: dict[str, str], expected: tuple[int, str]
+    apns: Simulator, path: str, body: bytes, changes: dict[str, Any], expected: tuple[int, str]
 ) -> None:
     assert await refused(apns, path, body, **changes) == expected
 
@@ -138,9 +139,7 @@ async def test_a_connection_is_bound_to_the_team_and_key_of_its_first_push(apns:
         ({"iat": "now"}, "InvalidProviderToken"),
     ],
 )
-async def test_claims_that_do_not_fit_the_key_are_refused(
-    apns: Simulator, claims: dict[str, object], reason: str
-) -> None:
+async def test_claims_that_do_not_fit_the_key_are_refused(apns: Simulator, claims: dict[str, Any], reason: str) -> None:
     token = provider_token(apns, **claims)
     assert await refused(apns, device("aa"), authorization=token) == (403, reason)
 
@@ -232,7 +231,7 @@ async def test_with_checks_off_only_rules_and_prefixes_decide(work_dir: Path) ->
 async def test_a_token_that_was_taken_for_alerts_is_refused_under_a_topic_of_another_kind_and_the_other_way_round(
     apns: Simulator,
 ) -> None:
-    voip = {"apns_topic": "com.example.news.voip", "apns_push_type": "voip"}
+    voip: dict[str, Any] = {"apns_topic": "com.example.news.voip", "apns_push_type": "voip"}
     assert await refused(apns, device("aa")) == (200, "accepted")
     assert await refused(apns, device("aa"), **voip) == (400, "DeviceTokenNotForTopic")
     assert await refused(apns, device("ab"), **voip) == (200, "accepted")

@@ -115,9 +115,7 @@ async def test_a_body_that_cannot_be_decrypted_is_taken_and_told_to_the_tester(w
         ("mozilla", {"content_encoding": "aesgcm"}, 400),
     ],
 )
-async def test_headers_are_judged(
-    webpush: Simulator, personality: str, changes: dict[str, str | None], status: int
-) -> None:
+async def test_headers_are_judged(webpush: Simulator, personality: str, changes: dict[str, Any], status: int) -> None:
     answer = await push(webpush, webpush.subscribe(personality=personality), **changes)
     assert answer.status_code == status
     assert webpush.stats()["accepted"] == 0

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from aiokafka.structs import OffsetAndTimestamp, TopicPartition
+from faust.types import TP
 
-from pushcast.stream.batch import TP
 from pushcast.transport.jumps import Jump, Jumps, decide
 
 HERE = TP("t", 0)

@@ -11,10 +11,9 @@ import pytest
 
 from pushcast.model.words import Lane, Platform
 from pushcast.stream import retrying
-from pushcast.stream.batch import TP, Batch, Committed
+from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.stage import Stage
 from pushcast.stream.tracker import Bounds
-from pushcast.transport import partition as module
 from pushcast.transport.partition import Partition
 from pushcast.wire import topics
 from pushcast.wire.newer import NewerSchema
@@ -45,7 +44,7 @@ async def nothing() -> None:
     """A partition that needs no preparation."""
 
 
-def offsets(*numbers: int) -> list[module.Record]:
+def offsets(*numbers: int) -> list[Record]:
     return [record(number) for number in numbers]
 
 

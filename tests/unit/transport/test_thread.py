@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import GroupCoordinatorNotAvailableError
+from faust.types import TP
 
-from pushcast.stream.batch import TP
 from pushcast.transport.thread import retrieved, standing
 
 

@@ -22,7 +22,7 @@ def test_a_partition_counts_from_the_first_fetch_that_found_it_held_until_one_do
 def test_a_take_over_before_a_transaction_names_it_and_counts_from_its_first_attempt() -> None:
     waits, takeover = Waits(), object()
     for at in (10.0, 26.0):
-        waits.failed(takeover, TailHeld([tuple(TAIL)]), at)
+        waits.failed(takeover, TailHeld([(TAIL.topic, TAIL.partition)]), at)
     assert waits.problems() == [
         "a take-over is held up, and tried again: waits for a transaction on push.receipt.v1[3]"
     ]
@@ -33,7 +33,7 @@ def test_a_take_over_before_a_transaction_names_it_and_counts_from_its_first_att
 
 def test_another_error_is_told_and_no_transaction_any_more() -> None:
     waits, takeover = Waits(), object()
-    waits.failed(takeover, TailHeld([tuple(TAIL)]), 10.0)
+    waits.failed(takeover, TailHeld([(TAIL.topic, TAIL.partition)]), 10.0)
     waits.failed(takeover, TimeoutError(), 20.0)
     assert waits.problems() == ["a take-over is held up, and tried again: TimeoutError"]
     assert waits.held_seconds(30.0) == {}

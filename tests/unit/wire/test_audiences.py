@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pushcast.model.audience import EVERYBODY, And, Not, Or, Segment, Topic
+from pushcast.model.audience import EVERYBODY, And, Node, Not, Or, Segment, Topic
 from pushcast.model.errors import InvalidInput
 from pushcast.wire.audiences import expanded, parse_audience, parse_where, where_of
 
@@ -144,7 +144,7 @@ def test_what_is_written_is_read_as_the_same_tree(leaf: dict[str, Any]) -> None:
 
 
 def test_segments_are_replaced_by_what_they_stand_for() -> None:
-    known = {"both": And((Segment("a"), Not(Segment("b")))), "a": Topic("a"), "b": Topic("b")}
+    known: dict[str, Node] = {"both": And((Segment("a"), Not(Segment("b")))), "a": Topic("a"), "b": Topic("b")}
     assert expanded(Or((Segment("both"), Topic("c"))), known.get) == Or(
         (And((Topic("a"), Not(Topic("b")))), Topic("c"))
     )
@@ -152,12 +152,12 @@ def test_segments_are_replaced_by_what_they_stand_for() -> None:
 
 def test_fact_9_an_unknown_segment_is_named() -> None:
     with pytest.raises(InvalidInput, match="no segment 'x'") as caught:
-        expanded(Not(Segment("x")), {}.get)
+        expanded(Not(Segment("x")), lambda _: None)
     assert caught.value.reason == "unknown_segment"
 
 
 def test_a_segment_that_needs_itself_is_refused() -> None:
-    known = {"a": Segment("b"), "b": Not(Segment("a"))}
+    known: dict[str, Node] = {"a": Segment("b"), "b": Not(Segment("a"))}
     with pytest.raises(InvalidInput, match=r"a needs b needs a") as caught:
         expanded(Segment("a"), known.get)
     assert caught.value.reason == "invalid_field"

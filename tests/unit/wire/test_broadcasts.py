@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pushcast.model.audience import EVERYBODY, And, Not, Or, Segment, Topic
+from pushcast.model.audience import EVERYBODY, And, Node, Not, Or, Segment, Topic
 from pushcast.model.broadcast import Pace
 from pushcast.model.errors import InvalidInput
 from pushcast.wire.broadcasts import BroadcastDecoder, Event, Order, decode_order, encode_order
@@ -35,9 +35,12 @@ def refused(field: str, says: str, reason: str = "invalid_field", **fields: Any)
 
 
 def test_a_broadcast_has_a_notifications_content_and_times() -> None:
-    broadcast = decoded(
-        **{"class": "breaking", "options": {"collapse_id": "g"}, "locales": {"de": {"title": "Tor!"}}}
-    ).broadcast
+    fields: dict[str, Any] = {
+        "class": "breaking",
+        "options": {"collapse_id": "g"},
+        "locales": {"de": {"title": "Tor!"}},
+    }
+    broadcast = decoded(**fields).broadcast
     note = broadcast.note
     assert (broadcast.id, broadcast.app, broadcast.audience) == ("b-1", "news", EVERYBODY)
     assert (note.content.title, note.options.collapse_id, note.klass) == ("Goal!", "g", "breaking")
@@ -147,6 +150,7 @@ def test_a_frozen_event_is_the_same_broadcast_without_names(audience: dict[str, 
 
 
 def test_an_order_is_read_as_it_was_written() -> None:
+    segments: dict[str, Node] = {"s": Segment("t"), "t": Topic("a")}
     order = Order(
         "b-1",
         "cluster/topic",
@@ -154,7 +158,7 @@ def test_an_order_is_read_as_it_was_written() -> None:
         T0,
         False,
         "",
-        decoded(audience={"segment": "s"}).frozen({"s": Segment("t"), "t": Topic("a")}.get),
+        decoded(audience={"segment": "s"}).frozen(lambda name: segments.get(name)),
     )
     assert decode_order(encode_order(order)) == order
     assert DECODER.decode_frozen(order.event, T0).audience == Topic("a")

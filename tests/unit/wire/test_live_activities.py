@@ -17,7 +17,7 @@ from pushcast.wire.schemas import avro_type
 
 T0 = 1_800_000_000_000
 DECODER = NotificationDecoder(["news"], {"default": ClassRule(86_400_000)})
-UPDATE = {"event": "update", "content_state": {"score": "1:0"}, "timestamp": "2027-01-15T08:00:00Z"}
+UPDATE: dict[str, Any] = {"event": "update", "content_state": {"score": "1:0"}, "timestamp": "2027-01-15T08:00:00Z"}
 
 
 def decode(push_type: str = "liveactivity", **activity: Any) -> Notification:

@@ -77,7 +77,7 @@ def test_empty_texts_are_absent() -> None:
 
 @pytest.mark.parametrize("alone", [{"badge": 0}, {"sound": "bell.caf"}])
 def test_a_badge_or_a_sound_alone_is_an_alert_on_ios_and_no_empty_notification_on_android(
-    alone: dict[str, object],
+    alone: dict[str, Any],
 ) -> None:
     sent = body(title=None, body=None, **alone)["message"]
     assert "notification" not in sent

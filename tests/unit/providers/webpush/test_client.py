@@ -19,6 +19,7 @@ from pushcast.providers.webpush.client import OnFault, WebpushProvider
 from pushcast.providers.webpush.credentials import Vapid
 from pushcast.providers.webpush.encryptor import Encryptor
 from pushcast.providers.webpush.endpoints import AddressRefused, EndpointPolicy, Origin
+from twins.steady import Steady
 from unit.providers.messages import NOW_MS, message
 from unit.providers.webpush.test_credentials import claims, key_file
 from unit.providers.webpush.test_subscription import P256DH, SECRET
@@ -26,7 +27,7 @@ from unit.providers.webpush.test_subscription import P256DH, SECRET
 __all__ = ["key_file"]
 
 
-class FakeEngine:
+class FakeEngine(Steady):
     """Answers every request with the next of `answers`, the last for ever; None: never."""
 
     def __init__(self, origin: Origin, resolver: Resolver, answers: list[Response | None]) -> None:
@@ -75,7 +76,7 @@ class SlowEncryptor(Encryptor):
         self._clock = clock
         self._seconds = seconds
 
-    async def encrypt(self, plaintext: bytes, receivers: Sequence[tuple[bytes, bytes]]) -> list[bytes | None]:
+    async def encrypt(self, plaintext: Sequence[bytes], receivers: Sequence[tuple[bytes, bytes]]) -> list[bytes | None]:
         self._clock.advance(self._seconds)
         return await super().encrypt(plaintext, receivers)
 

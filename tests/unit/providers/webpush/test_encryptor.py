@@ -55,7 +55,12 @@ async def test_the_loop_has_its_turn_between_a_dozen_and_the_next(monkeypatch: p
 
 async def test_what_was_cancelled_is_not_encrypted(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[bytes] = []
-    monkeypatch.setattr(module, "encrypt", lambda plaintext, point, secret: made.append(plaintext) or b"body")
+
+    def encrypt(plaintext: bytes, _point: bytes, _secret: bytes) -> bytes:
+        made.append(plaintext)
+        return b"body"
+
+    monkeypatch.setattr(module, "encrypt", encrypt)
     encryptor = Encryptor(0)
     first = asyncio.create_task(encryptor.encrypt([b"first"] * 100, [(POINT, AUTH)] * 100))
     second = asyncio.create_task(encryptor.encrypt([b"second"] * 3, [(POINT, AUTH)] * 3))

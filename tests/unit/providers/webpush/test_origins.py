@@ -7,9 +7,10 @@ from pushcast.http2.request import Template
 from pushcast.providers.engines.engine import Columns, OnOutcomes
 from pushcast.providers.webpush.endpoints import Origin
 from pushcast.providers.webpush.origins import Origins
+from twins.steady import Steady
 
 
-class FakeEngine:
+class FakeEngine(Steady):
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
         self.state = "new"
