@@ -17,6 +17,7 @@ from pushcast.gateway.connections import Bounds
 from pushcast.gateway.keyring import Keyring
 from pushcast.gateway.questions import Sources
 from pushcast.gateway.server import GatewayServer
+from pushcast.gateway.user_tokens import UserTokens
 from pushcast.gateway.writing import Writer
 from pushcast.report.answers import cursor_of, read_cursor
 from pushcast.stream.ports import Written
@@ -113,7 +114,14 @@ def settings_of(**more: Any) -> Settings:
 class Rig:
     """A gateway that listens, and everything behind it."""
 
-    def __init__(self, *, ack_seconds: float = 5.0, request_seconds: float = 5.0, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        ack_seconds: float = 5.0,
+        request_seconds: float = 5.0,
+        bounds: Bounds | None = None,
+        user_keys: Any = None,
+    ) -> None:
         self.producer = ProducerTwin()
         self.writer = Writer(self.producer, PARTITIONS, ack_seconds, lambda low, _: low)
         self.keyring = Keyring()
@@ -134,6 +142,7 @@ class Rig:
             self.calls.keyed,
             self.calls.open,
             self.door,
+            UserTokens(user_keys or {}),
             request_seconds=request_seconds,
             observe=lambda route, status, _: self.observed.append((route, status)),
             bounds=bounds,

@@ -14,7 +14,7 @@ from pushcast.config.settings import Settings
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.api_keys import ApiKey, Hash, Limits, Scope, decode_id, encode_record, new_key
+from pushcast.wire.api_keys import ApiKey, Hash, Limits, Scope, app_key, decode_id, encode_record, new_key
 from pushcast.wire.times import rfc3339
 
 app = typer.Typer(name="key", help="Keys of the HTTP API: what each may do. The secret is shown once.")
@@ -76,6 +76,26 @@ def create(
     )
     _write(settings, key_id, record)
     _show_secret(key_id, text, output)
+
+
+@app.command("create-app")
+def create_app(
+    app_name: Annotated[str, typer.Argument(metavar="APP", help="An app of the configuration.")],
+    label: Annotated[str, typer.Option(help="For people.")] = "",
+    requests_per_minute: Annotated[int, typer.Option(min=1, help="Of each gateway process.")] = 100_000,
+    output: OutputOption = Output.text,
+) -> None:
+    """Make the public key that an app carries. It is no secret: users prove themselves by a token of your back end."""
+    settings = connect()
+    require_app(settings, app_name)
+    key_id, _, _ = new_key()
+    limits = Limits(requests_per_minute, requests_per_minute)
+    record = ApiKey((Scope.DEVICES_WRITE,), (), kind="app", label=label, apps=(app_name,), limits=limits)
+    _write(settings, key_id, record)
+    if output is Output.json:
+        print_json({"id": key_id, "key": app_key(app_name, key_id)})
+    else:
+        typer.echo(app_key(app_name, key_id))
 
 
 @app.command("list")

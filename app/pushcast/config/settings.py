@@ -201,6 +201,12 @@ class Observe(Strict):
     log_json: bool | None = None  # None: JSON lines, text where stderr is a terminal
 
 
+class Identity(Strict):
+    """How users of an app prove who they are to the gateway."""
+
+    jwks_file: Path  # public keys of your back end, as a JSON Web Key Set
+
+
 class Gateway(Strict):
     """The HTTP door. `run all` opens it where this section stands in the configuration."""
 
@@ -209,6 +215,7 @@ class Gateway(Strict):
     certificate_file: Path | None = None  # PEM; without it the connection is plain: for loopback, or behind a balancer
     key_file: Path | None = None
     keys_file: Path | None = None  # API keys as JSON, for the first one: {"<key id>": {…}}
+    identity: dict[Name, Identity] = {}  # by app
     ack_seconds: float = Field(default=10.0, gt=0, le=60)  # how long an answer waits for Kafka
     request_seconds: float = Field(default=10.0, gt=0, le=300)  # in which the head, and the body, must have come
     max_connections: int = Field(default=2048, ge=1, le=100_000)

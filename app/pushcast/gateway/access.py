@@ -9,10 +9,11 @@ from pushcast.gateway.keyring import Keyring
 from pushcast.gateway.limits import Standing, Window, Windows
 from pushcast.gateway.problems import Problem
 from pushcast.model.words import Lane
-from pushcast.wire.api_keys import ApiKey, Scope, parse_key
+from pushcast.wire.api_keys import ApiKey, Scope, parse_app_key, parse_key
 
 #: RFC 6750 section 3
 CHALLENGE: Final = 'Bearer realm="pushcast"'
+APP_HEADER: Final = "Pushcast-App"
 #: Wrong keys of one address within a minute; more are refused without a look at them.
 WRONG_KEYS_PER_MINUTE: Final = 60
 #: https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ (revision 11)
@@ -65,16 +66,30 @@ class Door:
         record = None if presented is None else self._keyring.find(presented, now_ms)
         if presented is not None and record is not None:
             return Caller(presented.id, record)
+        self._count_wrong(address, now_seconds)
+        challenge = {"WWW-Authenticate": CHALLENGE}
+        if authorization is None:
+            raise Problem("no_key", "the header Authorization is missing", headers=challenge)
+        raise Problem("key_refused", "the key is unknown, disabled or expired", headers=challenge)
+
+    def app_of(self, header: str | None, address: str, now_seconds: float) -> tuple[Caller, str]:
+        """Who an app says it is: (its public key, the app). Raises Problem as `identify`."""
+        parsed = None if header is None else parse_app_key(header.strip())
+        record = None if parsed is None else self._keyring.app_of(*parsed)
+        if parsed is not None and record is not None:
+            return Caller(parsed[1], record), parsed[0]
+        self._count_wrong(address, now_seconds)
+        if header is None:
+            raise Problem("no_key", f"the header {APP_HEADER} is missing", headers={"WWW-Authenticate": CHALLENGE})
+        raise Problem("key_refused", "the key is unknown or disabled", headers={"WWW-Authenticate": CHALLENGE})
+
+    def _count_wrong(self, address: str, now_seconds: float) -> None:
         wrong = self._wrong.of(address, WRONG_KEYS_PER_MINUTE)
         standing = wrong.standing(now_seconds)
         if not standing.remaining:
             self.limited["address"] += 1
             raise _exceeded("address", standing)
         wrong.take(1, now_seconds)
-        challenge = {"WWW-Authenticate": CHALLENGE}
-        if authorization is None:
-            raise Problem("no_key", "the header Authorization is missing", headers=challenge)
-        raise Problem("key_refused", "the key is unknown, disabled or expired", headers=challenge)
 
     def admit(self, caller: Caller, notifications: int, now_seconds: float) -> dict[str, str]:
         """Counts a request with so many notifications; returns the headers that tell what is left.

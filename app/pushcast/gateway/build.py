@@ -93,6 +93,14 @@ def _writes(notes: Notifications, devices: Devices) -> list[Route]:
             "DELETE", "/v1/users/{user}/devices/{app}/{device}", "delete_device", write, devices.delete,
             "Logs a device out",
         ),
+        Route(
+            "PUT", "/v1/me/devices/{device}", "put_my_device", write, devices.put,
+            "Registers or refreshes a device of the app's user", max_bytes=SINGLE_BYTES, body="Device", by_app=True,
+        ),
+        Route(
+            "DELETE", "/v1/me/devices/{device}", "delete_my_device", write, devices.delete,
+            "Logs a device of the app's user out", by_app=True,
+        ),
         Route("DELETE", "/v1/users/{user}", "forget_user", write, devices.forget, "Forgets a user's devices"),
         Route(
             "POST", "/v1/devices/bulk", "devices_bulk", write, devices.bulk, "Device changes, up to 1,000",

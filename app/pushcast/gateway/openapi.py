@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from pushcast import __version__
+from pushcast.gateway.access import APP_HEADER
 from pushcast.gateway.http import JSON, NDJSON
 from pushcast.gateway.problems import CONTENT_TYPE, KINDS
 from pushcast.gateway.routes import NO_BODY, PLACEHOLDERS, OpenRoute, Parameter, Route
@@ -20,6 +21,9 @@ _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 _COMMON: Final = (400, 401, 403, 404, 422, 429, 500, 503)
 _OF_BODIES: Final = (408, 413, 415)
 _KEY: Final = "key"
+_APP: Final = "app"
+_USER: Final = "user"
+_BY_APP: Final = "For apps: their public key, and a token of the user that the customer's back end has signed."
 
 
 def document(routes: Iterable[Route], open_routes: Iterable[OpenRoute]) -> dict[str, Any]:
@@ -52,7 +56,16 @@ def document(routes: Iterable[Route], open_routes: Iterable[OpenRoute]) -> dict[
         },
         "paths": paths,
         "components": {
-            "securitySchemes": {_KEY: {"type": "http", "scheme": "bearer", "description": "`pushcast key create`"}},
+            "securitySchemes": {
+                _KEY: {"type": "http", "scheme": "bearer", "description": "`pushcast key create`"},
+                _APP: {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": APP_HEADER,
+                    "description": "`pushcast key create-app`",
+                },
+                _USER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            },
             "schemas": _schemas(),
         },
     }
@@ -66,8 +79,8 @@ def _operation(route: Route) -> dict[str, Any]:
     found: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
-        "description": f"Needs the scope `{route.scope}`.",
-        "security": [{_KEY: []}],
+        "description": _BY_APP if route.by_app else f"Needs the scope `{route.scope}`.",
+        "security": [{_USER: [], _APP: []}] if route.by_app else [{_KEY: []}],
         "parameters": [*_path_parameters(route.path), *map(_query_parameter, route.query)],
         "responses": dict(sorted(answers.items())),
     }

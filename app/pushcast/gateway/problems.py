@@ -27,6 +27,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "bad_request": Kind(400, "The request is malformed", "See the detail; docs/http.md has an example of each call."),
     "no_key": Kind(401, "No key was sent", "Send `Authorization: Bearer pc_…`; `pushcast key create` makes a key."),
     "key_refused": Kind(401, "The key is refused", "It is unknown, disabled or expired. `pushcast key list` tells."),
+    "token_refused": Kind(401, "The user's token is refused", "Let your back end sign a new one (docs/http.md)."),
     "scope_missing": Kind(403, "The key may not do this", "Make a key with the scope that the detail names."),
     "app_not_allowed": Kind(
         403, "The key is not for this app", "Name an app of the key; without `app` it must be for all."

@@ -45,6 +45,7 @@ class Route(NamedTuple):
     answers: Mapping[int, str] = {202: "Written"}
     query: tuple[Parameter, ...] = ()
     text: bool = False  # the body is plain text
+    by_app: bool = False  # an app's public key and its user's token instead of a key with scopes
     notifications: Callable[[Request], int] = lambda _: 0  # how many the quota pays for
 
 

@@ -11,18 +11,20 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from pushcast.gateway.access import Door
+from pushcast.gateway.access import APP_HEADER, Caller, Door
 from pushcast.gateway.connections import BoundedServer, Bounds, address_of
 from pushcast.gateway.http import NDJSON, Answer, Request
 from pushcast.gateway.problems import CONTENT_TYPE, Problem, encoded
 from pushcast.gateway.reading import Bodies
 from pushcast.gateway.routes import NO_BODY, OpenRoute, Route
+from pushcast.gateway.user_tokens import UserTokens
 
 logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS: Final = 30.0
 MAX_HEAD_BYTES: Final = 8190
 STOP_SECONDS: Final = 15.0
+NOTHING_TOLD: Final[Mapping[str, str]] = {}
 
 #: (route, status, seconds) of every request.
 Observe = Callable[[str, int, float], None]
@@ -36,6 +38,7 @@ class GatewayServer:
         routes: Iterable[Route],
         open_routes: Iterable[OpenRoute],
         door: Door,
+        tokens: UserTokens,
         *,
         request_seconds: float,
         observe: Observe,
@@ -43,6 +46,7 @@ class GatewayServer:
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._door = door
+        self._tokens = tokens
         self._observe = observe
         self._now_ms = now_ms
         self._request_seconds = request_seconds
@@ -77,12 +81,11 @@ class GatewayServer:
             try:
                 now_ms = self._now_ms()
                 address = address_of(request.transport)
-                caller = self._door.identify(request.headers.get("Authorization"), address, now_ms, began)
-                caller.may(route.scope)
+                caller, told = self._identify(route, request, address, now_ms, began)
                 if route.max_bytes != NO_BODY:
                     limit = route.max_lines_bytes if request.content_type == NDJSON else route.max_bytes
                     body = await self.bodies.read(request, limit)
-                asked = _asked(request, body, now_ms)
+                asked = _asked(request, body, now_ms, told)
                 limits = self._door.admit(caller, route.notifications(asked), began)
                 answered = await route.handler(asked, caller)
                 response = _response(answered, limits)
@@ -96,6 +99,19 @@ class GatewayServer:
             return response
 
         return handle
+
+    def _identify(
+        self, route: Route, request: web.Request, address: str, now_ms: int, now_seconds: float
+    ) -> tuple[Caller, Mapping[str, str]]:
+        """Who asks, and what of the path follows from it. Raises Problem."""
+        authorization = request.headers.get("Authorization")
+        if not route.by_app:
+            caller = self._door.identify(authorization, address, now_ms, now_seconds)
+            caller.may(route.scope)
+            return caller, {}
+        caller, app = self._door.app_of(request.headers.get(APP_HEADER), address, now_seconds)
+        token = (authorization or "").removeprefix("Bearer ")
+        return caller, {"app": app, "user": self._tokens.user_of(token, app, now_ms / 1000)}
 
     def _opened(self, route: OpenRoute) -> Callable[[web.Request], Any]:
         async def handle(request: web.Request) -> web.Response:
@@ -152,11 +168,11 @@ class _Runner(web.AppRunner):
         )
 
 
-def _asked(request: web.Request, body: bytes, now_ms: int) -> Request:
+def _asked(request: web.Request, body: bytes, now_ms: int, told: Mapping[str, str] = NOTHING_TOLD) -> Request:
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
         headers[name.lower()] = value
-    return Request(request.method, body, request.match_info, _query(request), headers, now_ms)
+    return Request(request.method, body, {**request.match_info, **told}, _query(request), headers, now_ms)
 
 
 def _query(request: web.Request) -> Mapping[str, str]:

@@ -23,6 +23,7 @@ from pushcast.gateway.connections import Bounds
 from pushcast.gateway.keyring import Keyring, read_first_keys
 from pushcast.gateway.questions import Sources
 from pushcast.gateway.server import GatewayServer
+from pushcast.gateway.user_tokens import UserTokens, read_keys
 from pushcast.gateway.writing import Writer
 from pushcast.kafka.acks import AckProducer
 from pushcast.kafka.control import ControlTail
@@ -91,6 +92,7 @@ class Process:
         found = calls(settings, self.writer, self.control, _sources(settings, reports), self.unready)
         self.server = GatewayServer(
             found.keyed, found.open, self.door,
+            UserTokens(read_keys({app: each.jwks_file for app, each in options.identity.items()})),
             request_seconds=options.request_seconds, observe=self._observe, bounds=bounds,
         )  # fmt: skip
         self._delay = sources.LoopDelay(asyncio.get_running_loop())

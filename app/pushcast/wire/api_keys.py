@@ -24,6 +24,7 @@ from pushcast.model.words import Lane, Reason
 from pushcast.wire.json_errors import from_msgspec
 
 PREFIX: Final = "pc_"
+APP_PREFIX: Final = "pk_"
 ID_CHARS: Final = 8
 SECRET_CHARS: Final = 43
 CHECKSUM_CHARS: Final = 6
@@ -71,11 +72,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a key may do. A list that is null allows every value; an empty one allows none."""
+    """What a key may do. One of kind `app` is public and has no secret: it names an app, whose users prove themselves.
+    A list that is null allows every value; an empty one allows none."""
 
     scopes: tuple[Scope, ...]
     hashes: Annotated[tuple[Hash, ...], msgspec.Meta(max_length=MAX_HASHES)]
-    kind: Literal["server"] = "server"
+    kind: Literal["server", "app"] = "server"
     label: Annotated[str, msgspec.Meta(max_length=200)] = ""
     apps: tuple[_Name, ...] | None = None
     classes: tuple[_Name, ...] | None = None
@@ -121,6 +123,19 @@ def parse_key(text: str) -> Presented | None:
     if between != "_" or last != "_" or not set(key_id) <= _ID or _checksum(body) != checksum:
         return None
     return Presented(key_id, _digest(secret))
+
+
+def app_key(app: str, key_id: str) -> str:
+    """A key that an app carries: everybody can read it there, so it proves nothing."""
+    return f"{APP_PREFIX}{app}_{key_id}"
+
+
+def parse_app_key(text: str) -> tuple[str, str] | None:
+    """(app, key id); None for what is no key of this form."""
+    app, between, key_id = text.removeprefix(APP_PREFIX).rpartition("_")
+    if not text.startswith(APP_PREFIX) or not between or not app or len(key_id) != ID_CHARS or not set(key_id) <= _ID:
+        return None
+    return app, key_id
 
 
 def encode_record(key: ApiKey) -> bytes:
