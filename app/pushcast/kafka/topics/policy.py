@@ -14,9 +14,6 @@ MAX_PERSONAL_RETENTION_SECONDS: Final = 7 * DAY_SECONDS
 #: A copy of a compacted topic that was away for longer than this may keep rows whose tombstone it never saw.
 MIN_TOMBSTONE_RETENTION_SECONDS: Final = 7 * DAY_SECONDS
 
-#: Schemas that are released before the topic that carries them: readers come before writers.
-AWAITED: Final = frozenset[str]()
-
 _NAME = re.compile(r"push(\.([a-z0-9]+|<[a-z]+>))+\.v[1-9][0-9]*")
 _FIELDS = {
     "user": PersonalData.USER_ID,
@@ -45,8 +42,7 @@ def problems(topology: Topology, schemas: Mapping[str, Mapping[str, Any]]) -> li
         for name in (family.schema_name, family.fence_schema_name, *family.also)
         if name is not None
     }
-    found += [f"schemas: no topic carries {name}" for name in sorted(schemas.keys() - used - AWAITED)]
-    found += [f"schemas: a topic carries {name}, so AWAITED must not name it" for name in sorted(AWAITED & used)]
+    found += [f"schemas: no topic carries {name}" for name in sorted(schemas.keys() - used)]
     return found
 
 
