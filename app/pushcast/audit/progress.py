@@ -66,6 +66,11 @@ class Progress:
         return len(self._outcomes)
 
     @property
+    def outcomes(self) -> dict[str, str]:
+        """How deliveries ended, by delivery id in hex."""
+        return {delivery: outcome for delivery, (_, outcome) in self._outcomes.items()}
+
+    @property
     def finished(self) -> bool:
         """Every partition's walk is over and every delivery has ended."""
         count_only = any(leg.count_only for leg in self._legs.values())

@@ -95,6 +95,36 @@ def status(broadcast_id: IdArgument, lane: LaneOption = None, output: OutputOpti
     _answer(output, progress.to_dict(), _lines(progress.to_dict()))
 
 
+@app.command()
+def why(
+    broadcast_id: IdArgument,
+    user: Annotated[str, typer.Option(help="User id.")],
+    lane: LaneOption = None,
+    output: OutputOption = Output.text,
+) -> None:
+    """Tell of each device of a user whether a broadcast was for it, what decided that, and how its delivery ended.
+
+    It asks the predicate of the walk about the device's row as it is now. Exit 1 when the user has no device.
+    """
+    from pushcast.audit.broadcast_why import verdict_of
+    from pushcast.audit.broadcasts import Broadcasts
+    from pushcast.kafka.intake import raw_rows_of_user
+
+    settings = connect_by_user()
+    with Broadcasts(settings) as broadcasts:
+        found = broadcasts.find(broadcast_id, [lane] if lane else tuple(Lane))
+        if found is None:
+            raise PushcastError(f"no broadcast {broadcast_id!r} was spread within the last 7 days")
+        ended = broadcasts.follow(found, 0, once=True).outcomes
+    decoder = BroadcastDecoder(settings.apps, class_rules(settings.classes))
+    sent = decoder.decode_frozen(found.order.event, found.order.recorded_at)
+    verdicts = [verdict_of(*row, found.order, sent, ended) for row in raw_rows_of_user(settings, user)]
+    answer = [{**each._asdict(), "answer": each.sentence()} for each in verdicts]
+    _answer(output, answer, [each.sentence() for each in verdicts] or [f"{user} has no device"])
+    if not verdicts:
+        raise typer.Exit(1)
+
+
 @app.command("list")
 def list_broadcasts(lane: LaneOption = None, output: OutputOption = Output.text) -> None:
     """Broadcasts of the last 7 days, counts and duplicates among them."""

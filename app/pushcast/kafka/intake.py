@@ -111,6 +111,11 @@ def lines_of(source: Path | BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 def rows_of_user(settings: Settings, user: str) -> list[dict[str, Any]]:
     """The user's devices as the compacted topic has them now. Reads the user's whole partition."""
+    return [{"user": user, **row_columns(value)} for _, value in raw_rows_of_user(settings, user)]
+
+
+def raw_rows_of_user(settings: Settings, user: str) -> list[tuple[bytes, bytes]]:
+    """`rows_of_user` as keys and encoded rows, by key."""
     prefix = device_row_prefix(user)
     partition = partition_of(user.encode(), settings.kafka.partitions)
     client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
@@ -124,7 +129,7 @@ def rows_of_user(settings: Settings, user: str) -> list[dict[str, Any]]:
                 raise PushcastError(f"no answer from Kafka about {topics.DEVICE} within 15 s")
             if (error := message.error()) is not None:
                 if error.code() == KafkaError._PARTITION_EOF:
-                    return [{"user": user, **row_columns(value)} for _, value in sorted(rows.items())]
+                    return sorted(rows.items())
                 raise KafkaException(error)
             key, value = message.key(), message.value()
             if key is not None and key.startswith(prefix) and not is_user_row(key):

@@ -17,8 +17,10 @@ from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Outbox
 from pushcast.stream.stage import Stage
+from pushcast.wire import topics
 from pushcast.wire.broadcasts import BroadcastDecoder
 from pushcast.wire.class_rules import class_rules
+from pushcast.wire.control import Kind, Name
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.schemas import SchemaSource
 
@@ -92,6 +94,25 @@ class SpreadStage(Stage):
             for partition in partitions:
                 self._outbox.put(barrier, topic, partition, value, None, list(origin))
             await barrier.wait()
+
+    async def refresh(self) -> None:
+        """Removes stops and holds whose broadcasts can no longer be alive. Every lane's owner does: twice is once."""
+        if not self.work.partitions():
+            return
+        now_ms = self._clock.now_ms()
+        over = [
+            Name(kind, name)
+            for kind, known in ((Kind.STOP, self._control.stops), (Kind.HOLD, self._control.holds))
+            for name, halt in known.items()
+            if halt.remove_at is not None and halt.remove_at <= now_ms
+        ]
+        if not over:
+            return
+        await self._outbox.room()
+        barrier = self._outbox.barrier()
+        for subject in over:
+            self._outbox.put(barrier, topics.CONTROL, 0, None, subject.key())
+        await barrier.wait()
 
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """The epoch of the claim."""

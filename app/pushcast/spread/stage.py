@@ -59,7 +59,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             group=groups.SPREAD,
             subscriptions=(Subscription(tuple(WALK_TOPICS), BOUNDS),),
             build=made,
-            produces=tuple(WALK_TOPICS.values()),
+            produces=(*WALK_TOPICS.values(), topics.CONTROL),
         )
     ]
 

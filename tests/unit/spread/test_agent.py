@@ -19,7 +19,7 @@ from pushcast.stream.tracker import Tracker
 from pushcast.wire import dead_letters, topics
 from pushcast.wire.broadcasts import BroadcastDecoder, Order, decode_order
 from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.control import Kind, Name, Segment, encode
+from pushcast.wire.control import Halt, Kind, Name, Segment, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.headers import FENCE, first
 from twins.kafka import OPEN, TwinOutbox, record
@@ -61,6 +61,9 @@ class Harness:
 
     async def log_id(self, topic: str) -> str:
         return f"cluster/{topic}"
+
+    def partitions(self) -> list[TP]:
+        return [SOURCE]
 
     async def commit_now(self, partitions: Iterable[TP]) -> bool:
         return True
@@ -181,3 +184,17 @@ async def test_facts_1_3_4_8_what_is_refused_is_a_dead_letter_and_the_next_goes_
 async def test_a_commit_carries_the_epoch_of_the_claim() -> None:
     harness = await Harness().start()
     assert standing.decode(harness.stage.commit_metadata(SOURCE, 0)).epoch == T0 // 1000
+
+
+async def test_stops_and_holds_go_when_no_broadcast_of_theirs_can_be_alive() -> None:
+    harness = await Harness().start()
+    for kind, name, remove_at in (
+        (Kind.STOP, "old", T0),
+        (Kind.STOP, "new", T0 + 1),
+        (Kind.HOLD, "old", T0 - 1),
+        (Kind.HOLD, "for ever", None),
+    ):
+        harness.control.apply(Name(kind, name).key(), encode(Halt(since_ms=1, remove_at=remove_at)))
+    await harness.stage.refresh()
+    removed = [(each.key, each.value) for each in harness.outbox.log if each.topic == topics.CONTROL]
+    assert removed == [(b"stop/old", None), (b"hold/old", None)]
