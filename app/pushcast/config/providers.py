@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pushcast.model.words import Lane, Platform
+from pushcast.model.zones import zone_of
 
 
 class Proxy(BaseModel):
@@ -173,10 +174,18 @@ class App(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    time_zone: str = "UTC"  # of devices that have none, for local times
     apns: Apns | None = None
     fcm: Fcm | None = None
     expo: Expo | None = None
     webpush: Webpush | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if zone_of(name) is None:
+            raise ValueError(f"there is no time zone {name!r}")
+        return name
 
     def platforms(self) -> list[Platform]:
         """Platforms that are configured."""

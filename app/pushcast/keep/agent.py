@@ -37,7 +37,7 @@ from pushcast.wire.headers import TRACEPARENT, first
 from pushcast.wire.held import held_of
 from pushcast.wire.keys import user_of
 from pushcast.wire.schemas import SchemaSource
-from pushcast.wire.timers import Timer, timer_key
+from pushcast.wire.timers import Timer, part_key, timer_key
 
 #: Source records handled without giving way to the event loop.
 CHUNK_RECORDS = 500
@@ -230,8 +230,10 @@ class KeepStage(Stage):
             held.written_at,
             trace=None if trace is None else trace.decode("ascii", "ignore"),
             event=record.value or b"",
+            part=held.part,
+            done=held.done,
         )
-        key, other = timer_key(user, held.note_id), timer_key(user, held.note_id, timer.name)
+        key, other = part_key(user, held.note_id, held.part), timer_key(user, held.note_id, timer.name)
         known = self._rows.get(tenure, key)
         if rules.is_known(timer.name, (known, self._rows.get(tenure, other))):
             return
@@ -260,10 +262,12 @@ class KeepStage(Stage):
             tenure.number, [CancelRecord(record.key, record.value, written_at)], self._clock.now_ms()
         )
         for note_id in cancel.ids:
-            key = timer_key(user, note_id)
-            timer = None if key in tenure.firing else rules.cancelled(self._rows.get(tenure, key))
-            if timer is not None:
-                self._rows.put(tenure, barrier, key, timer)
+            part = 0
+            while (known := self._rows.get(tenure, key := part_key(user, note_id, part))) is not None:
+                timer = None if key in tenure.firing else rules.cancelled(known)
+                if timer is not None:
+                    self._rows.put(tenure, barrier, key, timer)
+                part += 1
 
     async def _room(self) -> None:
         await self._in_flight.room()

@@ -131,7 +131,16 @@ class Release:
         if timer.due_at:
             self._late_ms = max(self._late_ms, now_ms - timer.due_at)
         name = f"{timer.name}|{key.decode()}"
-        headers = released_headers(tenure.origin, name, timer.written_at, timer.closes, timer.trace)
+        headers = released_headers(
+            tenure.origin,
+            name,
+            timer.written_at,
+            timer.closes,
+            timer.trace,
+            timer.part,
+            timer.done,
+            timer.due_at,
+        )
         barrier = self._outbox.barrier()
         topic = topics.due(Lane(timer.lane))
         self._outbox.put(barrier, topic, tenure.number, timer.event, user_key(key), headers)

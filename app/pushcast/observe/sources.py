@@ -172,6 +172,7 @@ STAGE_COUNTERS: Final[dict[str, tuple[Name, _Labelled]]] = {
     "decoder_errors": (Name.DECODER_ERRORS, lambda role, lane, _: (role, lane)),
     "forwarded": (Name.FORWARDED, lambda role, lane, _: (role, lane)),
     "suppressed": (Name.NOT_PLANNED, lambda _, lane, reason: (lane, reason)),
+    "zones_assumed": (Name.ZONES_ASSUMED, lambda _, lane, __: (lane,)),
     "held": (Name.HELD, lambda _, lane, reason: (lane, reason)),
     "opened": (Name.TIMERS_OPENED, lambda _, __, lane: (lane,)),
     "closed": (Name.TIMERS_CLOSED, lambda _, __, reason: (reason,)),

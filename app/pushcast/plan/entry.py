@@ -51,6 +51,11 @@ class Entry:
         counts = self.counts
         self.counts = (*counts[:index], counts[index] + targets, *counts[index + 1 :])
 
+    def date(self, note: Notification) -> None:
+        """It is planned as this: due at another time than the event says, and living from then on."""
+        self.note = note
+        self.facts = planned_facts(note)
+
     def hold(self, reason: str) -> None:
         """The keeper has it, or is about to."""
         self.facts = held(self.facts)

@@ -18,7 +18,7 @@ from pushcast.plan.entry import Entry
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.headers import Headers
-from pushcast.wire.held import event_of
+from pushcast.wire.held import event_of, parted_of
 from pushcast.wire.receipts import decode_planned, decode_receipt
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _receipts(_: Headers, value: bytes) -> Iterable[tuple[Place, bytes]]:
 
 
 def _kept(headers: Headers, _: bytes) -> Iterable[tuple[Place, bytes]]:
-    yield event_of(headers), HELD
+    yield event_of(headers), parted_of(headers)[1] or HELD
 
 
 def _planned(lane: Lane, value: bytes) -> Iterable[Place]:

@@ -17,6 +17,7 @@ from pushcast.model.notification import Notification
 from pushcast.model.words import Lane, Outcome, Reason, Source
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
+from pushcast.plan.local_intake import LocalIntake
 from pushcast.plan.match import Row, devices_of, with_locales
 from pushcast.plan.outputs import Outputs, Refused
 from pushcast.plan.rules import NO_DEVICES, End, end_of, is_young
@@ -76,6 +77,7 @@ class Intake:
         self._count = count
         self._exact = exact
         self._now_or_never_ms = round(settings.send.now_or_never_seconds * 1000)
+        self._local = LocalIntake(settings, lane, outputs, count, self._now_or_never_ms)
         rules = class_rules(settings.classes)
         self._decoder = NotificationDecoder(settings.apps, rules, schemas)
 
@@ -121,6 +123,7 @@ class Intake:
             if tail and tail.is_done((record.offset, note.id)):
                 remember(note.user, note.id)  # the next event with this id is a duplicate
                 tenure.closes.pop(record.offset, None)
+                tenure.released.pop(record.offset, None)
                 known.append(record.offset)
                 continue
             devices: Sequence[Device] = devices_of(rows, note.options.push_type, self._unreadable) if rows else ()
@@ -128,6 +131,12 @@ class Intake:
                 devices = with_locales(devices, self._unreadable)
             if tail and (there := tail.take((record.offset, note.id))):
                 remember(note.user, note.id)
+                if note.timing is not None and note.timing.is_local:
+                    tenure.closes.pop(record.offset, None)
+                    over = self._local.plan(tenure, batch, record, note, devices, (now, now_ms), there)
+                    if over is not None:
+                        resumed.append(over[0])
+                    continue
                 entry = Entry(batch, record.offset, record_bytes(record), note)
                 devices = resume(entry, self._lane, there, devices)
                 tenure.closes.pop(record.offset, None)
@@ -151,6 +160,14 @@ class Intake:
                 self._close(tenure.closes.pop(record.offset), entry, duplicates, nothing)
                 continue
             cancelled = cancels and self._is_cancelled(tenure, note, now_ms)
+            if note.timing is not None and note.timing.is_local and not cancelled:
+                over = self._local.plan(tenure, batch, record, note, devices, (now, now_ms))
+                if over is not None and over[1] is not None:
+                    nothing.append((over[0], *over[1]))
+                elif over is not None:
+                    resumed.append(over[0])
+                continue
+            tenure.released.pop(record.offset, None)
             end = self._end_of(note, devices, cancelled, now_ms)
             waits = note.timing is not None and is_event and note.due_at > now_ms
             if waits and (end is None or end is NO_DEVICES):
@@ -190,10 +207,11 @@ class Intake:
     @staticmethod
     def _released(tenure: PlanTenure, record: Record) -> int:
         """Kafka time of the event that a keeper let go; remembers why it ends, if it does. Raises InvalidInput."""
-        written_at, closes = released_of(record.headers)
-        if closes is not None:
-            tenure.closes[record.offset] = closes
-        return written_at
+        released = released_of(record.headers)
+        if released.closes is not None:
+            tenure.closes[record.offset] = released.closes
+        tenure.released[record.offset] = released
+        return released.written_at
 
     @staticmethod
     def _close(

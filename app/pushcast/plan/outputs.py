@@ -130,19 +130,34 @@ class Outputs:
         if not entries:
             return
         now_ms = self._clock.now_ms()
-        barrier = self._outbox.barrier()
         for entry, record, reason in entries:
             note = entry.note
             if note is None:
                 raise ValueError("this entry is in its windows already")
             written_at = record.timestamp if record.timestamp >= 0 else now_ms
-            headers = held_headers(tenure.origin, record.offset, Held(note.id, note.due_at, written_at), note.trace)
-            entry.hold(reason)
-            entry.open += 1
+            self.hold(tenure, entry, record, Held(note.id, note.due_at, written_at), note.trace, reason)
+
+    def hold(
+        self,
+        tenure: PlanTenure,
+        entry: Entry,
+        record: Record,
+        held: Held,
+        trace: str | None,
+        reason: Reason = Reason.SCHEDULED,
+        *,
+        lets_go: bool = True,
+    ) -> None:
+        """Gives a notification, or what of it is not due, to the keeper. `lets_go`: none of it is planned now."""
+        headers = held_headers(tenure.origin, record.offset, held, trace)
+        entry.hold(reason)
+        entry.open += 1
+        if lets_go:
             entry.note = None
-            self._outbox.put(barrier, self._keep_topic, tenure.number, record.value, record.key, headers)
-            self._count("held", reason, 1)
-        barrier.on_acked(partial(self._acknowledged, tenure, [entry for entry, _, _ in entries]))
+        barrier = self._outbox.barrier()
+        self._outbox.put(barrier, self._keep_topic, tenure.number, record.value, record.key, headers)
+        self._count("held", reason, 1)
+        barrier.on_acked(partial(self._acknowledged, tenure, [entry]))
 
     def resumed(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:
         """Notifications of which a predecessor wrote all that there is to write: only the planned record is missing."""

@@ -36,6 +36,6 @@ class Unseen(Recent):
 
     __slots__ = ()
 
-    def is_duplicate(self, user: str, notification_id: str) -> bool:
-        """Never."""
+    def remember(self, user: str, notification_id: str) -> bool:
+        """Never known."""
         return False

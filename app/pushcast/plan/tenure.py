@@ -14,6 +14,7 @@ from pushcast.stream.batch import TP
 from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
 from pushcast.wire.headers import Headers
+from pushcast.wire.held import Released
 
 
 class PlanTenure:
@@ -35,6 +36,7 @@ class PlanTenure:
         self.recent = recent
         self.origin = origin  # headers of every output
         self.fences = Fences()  # of the source itself: keepers fence each other off in what they release
+        self.released: dict[int, Released] = {}  # what the keeper says of parts of a local time, by offset
         self.closes: dict[int, Reason] = {}  # why released records end, by offset
         self.taken_to = 0  # records below this offset are under way: a batch that is handed over again skips them
         self.later: deque[tuple[float, Entry]] = deque()  # users without devices, to be looked up once more

@@ -166,6 +166,15 @@ def _locale(row: bytes) -> str | None:
     return row[at : at + size].decode()
 
 
+def time_zone_of(device: Device) -> str | None:
+    """The device's zone as it was registered. Decodes the row: only for notifications with a local time."""
+    try:
+        zone: str | None = row_columns(device.row)["time_zone"]
+    except InvalidInput:
+        return None
+    return zone
+
+
 def registered_at_ms(device: Device) -> int:
     """When the device was last registered, milliseconds since the epoch."""
     return long_at(device.registered_at, 0)[0]

@@ -25,6 +25,8 @@ class Timer(msgspec.Struct, frozen=True):
     closed_at: int | None = None
     trace: str | None = None
     event: bytes = b""
+    part: int = 0
+    done: bytes = b""
 
     @property
     def waits(self) -> bool:
@@ -40,6 +42,11 @@ class Timer(msgspec.Struct, frozen=True):
 def timer_key(user: str, note_id: str, part: str = "") -> bytes:
     """Row key. `part`: of a second one with the same id."""
     return f"{user}\0t\0{note_id}{f'{chr(0)}{part}' if part else ''}".encode()
+
+
+def part_key(user: str, note_id: str, part: int) -> bytes:
+    """Row key of a part of a notification; the first one has none."""
+    return timer_key(user, note_id, f"+{part}" if part else "")
 
 
 def timers_prefix(user: str) -> bytes:

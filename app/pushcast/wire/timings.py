@@ -46,7 +46,7 @@ def timing_of(
         raise _refusal("if_past", f"is none of {', '.join(_IF_PAST)}")
     past: IfPast = "next_day" if if_past == "next_day" else "drop" if if_past == "drop" else "send"
     if time_zone is None or is_of_people(time_zone):
-        raise _refusal("time_zone", "must name a zone: the zones of devices and users are not in this release")
+        return Timing(None, reading, None, time_zone == "user", past, spread_ms)
     zone = zone_of(time_zone)
     if zone is None:
         raise _refusal("time_zone", "is neither device, user nor a zone of the pinned tzdata")

@@ -13,7 +13,7 @@ from pushcast.model.words import Lane
 from pushcast.stream.batch import TP
 from pushcast.wire import topics
 from pushcast.wire.headers import FENCE, FORWARDED, TRACEPARENT, first
-from pushcast.wire.held import CLOSES, TIMER, released_of
+from pushcast.wire.held import CLOSES, TIMER, Released, released_of
 from twins.handover import Message
 from twins.kafka import Produced
 from twins.keep import PARTITION, PARTITIONS, SOURCES, T0, USERS, Keeper, KeepWorld
@@ -49,7 +49,7 @@ async def test_s1_a_timer_is_let_go_at_its_time_and_not_a_millisecond_before() -
     await keeper.quiet()
     [sent] = world.due()
     assert (names([sent]), sent.value(), sent.produced.key) == ([name], b"the event", ANN.encode())
-    assert released_of(sent.headers()) == (T0 - 5, None)
+    assert released_of(sent.headers()) == Released(T0 - 5, None, due_at=T0 + 60_000)
     assert first(sent.headers(), TRACEPARENT) == b"00-1"
     await keeper.pass_time(600)
     await keeper.quiet()

@@ -91,6 +91,7 @@ class MetricName(StrEnum):
     CONTROL_IGNORED = "pushcast_control_records_ignored_total"
     CANCELS = "pushcast_cancels"
     HELD = "pushcast_held_notifications_total"
+    ZONES_ASSUMED = "pushcast_zones_assumed_total"
     TIMERS_OPENED = "pushcast_timers_opened_total"
     TIMERS_CLOSED = "pushcast_timers_closed_total"
     TIMERS_VOID = "pushcast_timers_void_total"

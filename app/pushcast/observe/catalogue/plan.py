@@ -46,6 +46,14 @@ METRICS: Final = (
         "Many no_devices: producers notify users who never registered, or REGISTER lags. Many expired: PLAN lags.",
     ),
     Metric(
+        N.ZONES_ASSUMED,
+        "counter",
+        "devices",
+        (L.LANE,),
+        "Devices without a time zone, or with one that there is not, that a local time was asked for.",
+        "Let the app register its zone; until then `apps.<app>.time_zone` counts, UTC unless it is set.",
+    ),
+    Metric(
         N.HELD,
         "counter",
         "notifications",
