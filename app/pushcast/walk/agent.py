@@ -18,7 +18,7 @@ from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.runner import Handover
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
-from pushcast.model.words import Lane, Platform, Reason
+from pushcast.model.words import Lane, Reason
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.callbacks import guarded
 from pushcast.stream.edge import Edge, counting
@@ -314,22 +314,26 @@ class WalkStage(Stage):
 
     def _test_rows(self, tenure: WalkTenure, order: Underway, course: Course, leg: Leg, now: float) -> None:
         limits = self._limits
-        rows, at_end = self._rows(tenure, leg.to_user)
+        limit = tenure.slice_rows
+        if order.pacer is not None:
+            scanned = order.walk.rows + leg.scanned
+            limit = order.pacer.rows_at_most(limit, scanned, self._clock.now_ms() / 1000, now)
+        rows, at_end = self._rows(tenure, leg.to_user, limit)
         before = leg.planned.total()
         for full in course.take(leg, rows):
             self._outputs.batch(tenure, order, leg, full)
         if order.pacer is not None:
             order.pacer.planned(leg.planned.total() - before)
         took = self._clock.monotonic_seconds() - now
-        if took > 0:
+        if took > 0 and limit == tenure.slice_rows:
             fitting = max(16, max(1, len(rows)) * limits.slice_seconds / took)
             tenure.slice_rows = round(min(limits.slice_rows, 2 * tenure.slice_rows, fitting))
         if at_end or leg.planned.total() >= limits.leg_targets or now + took - order.leg_began >= limits.leg_seconds:
             self._end_leg(tenure, order, leg, last=at_end)
 
-    def _rows(self, tenure: WalkTenure, after: bytes) -> tuple[list[Row], bool]:
+    def _rows(self, tenure: WalkTenure, after: bytes, limit: int) -> tuple[list[Row], bool]:
         """The next rows of whole users, and whether they are the last ones."""
-        key, limit = (after + b"\0\xff" if after else START), tenure.slice_rows
+        key = after + b"\0\xff" if after else START
         while True:
             rows = self._table.rows_after(tenure.number, key, limit)
             if len(rows) < limit:
@@ -369,8 +373,3 @@ class WalkStage(Stage):
             if number in tenures:
                 tenures[number].ahead.committed(offsets, now)
                 tenures[number].runner.wake()
-
-    def platforms_without_senders(self) -> list[str]:
-        """For `status`: platforms whose targets wait on Kafka and nobody takes."""
-        now = self._clock.monotonic_seconds()
-        return sorted({Platform(each) for tenure in self._tenures for each in tenure.ahead.without_senders(now)})
