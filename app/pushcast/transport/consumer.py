@@ -153,7 +153,7 @@ class BatchConsumer(Consumer):
     def leased(self) -> bool:
         """Whether nobody else can own the assigned partitions yet, by the last heartbeat."""
         timeout = self.app.conf.broker_session_timeout
-        return holds(self._thread.last_heartbeat_at, boottime_seconds(), timeout)
+        return holds(self._thread.membership.last_heartbeat_at, boottime_seconds(), timeout)
 
     async def _leased_or_lost(self, handed_out_under: object | None) -> None:
         """Holds records back while it is not known whose they are: the next heartbeat tells, or a rebalance."""

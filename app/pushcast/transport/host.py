@@ -63,7 +63,7 @@ def state(app: faust.App) -> AppState:
         assigned=True,
         recovered=consumer.restored,
         partitions=[consumer.state_of(partition) for partition in consumer.partitions.values()],
-        last_heartbeat_at=consumer.thread.last_heartbeat_at,
+        last_heartbeat_at=consumer.thread.membership.last_heartbeat_at,
         problems=_problems(consumer),
         earlier=consumer.earlier,
         jumped=consumer.jumped,
@@ -75,7 +75,7 @@ def state(app: faust.App) -> AppState:
 
 
 def _problems(consumer: BatchConsumer) -> list[str]:
-    refused = consumer.thread.refused
+    refused = consumer.thread.membership.refused
     return [*([] if refused is None else [refused]), *consumer.waits.problems()]
 
 

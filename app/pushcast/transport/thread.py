@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Container, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import IllegalStateError, InconsistentGroupProtocolError, KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
 from pushcast.kafka.clients import ISOLATION_LEVEL
 from pushcast.stream import batch
-from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import Committed
 from pushcast.stream.tracker import Record
 from pushcast.transport import records
 from pushcast.transport.jumps import Jump, Jumps, Known
+from pushcast.transport.membership import Membership
 
 if TYPE_CHECKING:
     from faust.transport.drivers.aiokafka import Transport
@@ -29,9 +29,6 @@ logger = logging.getLogger(__name__)
 #: A commit that takes longer is given up and made again with the next tick. On revocation one may be under way and one
 #: follows, after at most half the rebalance timeout: together they stay below it.
 COMMIT_TIMEOUT_SECONDS = 5.0
-
-#: Between two attempts to join a group that holds a member of another kind.
-REFUSED_SECONDS = 2.0
 
 #: Long-poll of a fetch that leaves paused partitions out.
 PAUSED_FETCH_MAX_WAIT_MS = 50
@@ -59,21 +56,6 @@ class Restored(NamedTuple):
     lease: object | None
     committed: dict[TP, Committed]
     start: dict[TP, int]
-
-
-def retrieved(commit: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., asyncio.Task[None]]:
-    """Wraps a commit so that its exception is not logged as "never retrieved" when we stop waiting for it.
-
-    aiokafka shields its commits: one that we gave up after COMMIT_TIMEOUT_SECONDS goes on, and its end would be a
-    traceback in the log of every role whenever a broker goes away.
-    """
-
-    def begun(*arguments: Any) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(commit(*arguments))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return task
-
-    return begun
 
 
 def standing(assignment: Any, owned: Container[TP]) -> tuple[dict[TP, int], list[TP]]:
@@ -116,12 +98,9 @@ class Taker(Protocol):
 class ConsumerThread(AIOKafkaConsumerThread):
     """Adds to Faust's thread: fetches tagged with their assignment, one-request restore, commits with metadata."""
 
-    #: CLOCK_BOOTTIME seconds when the last heartbeat that the coordinator accepted was sent, or of the last join; 0
-    #: before the first. Boot time, because it goes on while the machine sleeps: a sleeper has lost its partitions.
-    last_heartbeat_at: float = 0.0
-    #: Why the group does not take this member; None while it does.
-    refused: str | None = None
-    _id_lost: bool = False
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.membership = Membership(self._taker.id_lost)
 
     @property
     def _taker(self) -> Taker:
@@ -139,64 +118,8 @@ class ConsumerThread(AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Starts the consumer and begins to note its heartbeats."""
         await super().on_start()
-        self._note_heartbeats()
-        self._retrieve_abandoned_commits()
-        self._note_lost_ids()
-        self._join_again_when_refused()
+        self.membership.follow(self._ensure_consumer()._coordinator)
         self._fetch_past_paused_partitions()
-
-    def _retrieve_abandoned_commits(self) -> None:
-        coordinator: Any = self._ensure_consumer()._coordinator
-        coordinator._do_commit_offsets = retrieved(coordinator._do_commit_offsets)
-
-    def _note_lost_ids(self) -> None:
-        coordinator: Any = self._ensure_consumer()._coordinator
-        reset: Callable[[], None] = coordinator.reset_generation
-
-        def noted() -> None:
-            self._id_lost = coordinator._group_instance_id is not None
-            reset()
-
-        coordinator.reset_generation = noted
-
-    def _join_again_when_refused(self) -> None:
-        """aiokafka gives up for ever when a member of another protocol is in the group, a tool that uses its id."""
-        coordinator: Any = self._ensure_consumer()._coordinator
-        join: Callable[[Any], Awaitable[bool]] = coordinator._do_rejoin_group
-
-        async def joined(subscription: Any) -> bool:
-            if self._id_lost:
-                self._id_lost = False
-                await self._taker.id_lost()
-            try:
-                done = await join(subscription)
-            except InconsistentGroupProtocolError:
-                if self.refused is None:
-                    self.refused = (
-                        "a client of another kind is a member of the group (a tool that uses its id): "
-                        "this process joins when it has left"
-                    )
-                    logger.warning("group %s: %s", coordinator.group_id, self.refused)
-                await asyncio.sleep(REFUSED_SECONDS)
-                return False
-            self.refused = None
-            return done
-
-        coordinator._do_rejoin_group = joined
-
-    def _note_heartbeats(self) -> None:
-        coordinator: Any = self._ensure_consumer()._coordinator
-        beat: Callable[[], Awaitable[bool]] = coordinator._do_heartbeat
-
-        async def noted() -> bool:
-            # The sending counts: a process that was stopped meanwhile finds the answer waiting, however old it is.
-            sent_at = boottime_seconds()
-            alive = await beat()
-            if alive:
-                self.last_heartbeat_at = max(self.last_heartbeat_at, sent_at)
-            return alive
-
-        coordinator._do_heartbeat = noted
 
     def _fetch_past_paused_partitions(self) -> None:
         """Without this, one full partition delays every other one by up to 100 ms.
@@ -225,7 +148,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
         The generation id would not do: a static member may rejoin without a new one.
         """
-        self.last_heartbeat_at = boottime_seconds()
+        self.membership.joined()
         self._taker.lease = self._lease()
         await super().on_partitions_assigned(assigned, generation_id)
 

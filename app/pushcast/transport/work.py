@@ -66,7 +66,7 @@ class AppWork(Work):
 
     def last_heartbeat_at(self) -> float:
         """CLOCK_BOOTTIME seconds when the coordinator last called this member alive; 0 before the first time."""
-        return self._consumer.thread.last_heartbeat_at
+        return self._consumer.thread.membership.last_heartbeat_at
 
     def states(self) -> list[PartitionState]:
         """Figures per owned partition."""
