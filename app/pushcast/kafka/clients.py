@@ -58,7 +58,7 @@ def open_consumer(client: Mapping[str, Any], group: str, **settings: Any) -> Con
 
 
 def open_peeker(client: Mapping[str, Any], group: str) -> Consumer:
-    """A consumer that sees records of open transactions: to find out since when one is open, and for nothing else."""
+    """A consumer that sees records of open transactions: to find out where one is and since when, for nothing else."""
     peeks = {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_uncommitted"}
     return Consumer({**client, **peeks}, logger=ClientLog())
 

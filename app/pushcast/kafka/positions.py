@@ -66,7 +66,7 @@ class Positions:
 
     def metadata(self, group: str, spots: Iterable[Spot]) -> dict[Spot, str]:
         """What the group committed beside its offsets; bytes of no meaning may follow it, which the client adds."""
-        return {spot: at.metadata or "" for spot, at in self._commits(group, spots).items()}
+        return {spot: _metadata(at) for spot, at in self._commits(group, spots).items()}
 
     def _commits(self, group: str, spots: Iterable[Spot]) -> dict[Spot, TopicPartition]:
         wanted = [TopicPartition(*spot) for spot in spots]
@@ -116,3 +116,12 @@ class Positions:
                 if error.args[0].code() not in _ABSENT:
                     raise
         return found
+
+
+def _metadata(at: TopicPartition) -> str:
+    """confluent-kafka 2.16 reads what an admin client was told up to the next zero byte, wherever that is, so what
+    follows the metadata may be no UTF-8."""
+    try:
+        return at.metadata or ""
+    except UnicodeDecodeError as error:
+        return error.object.decode(errors="replace")
