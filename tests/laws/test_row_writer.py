@@ -39,6 +39,7 @@ rows = st.builds(
     suspended_reason=optional,
     invalid_since=st.none() | times,
     first_at=st.none() | times,
+    topics_at=st.none() | times,
     removed_at=st.none() | times,
     country=optional,
     region=optional,
@@ -52,6 +53,10 @@ rows = st.builds(
 )
 
 
+#: What REGISTER notes by itself: every new row has some of it, and would be unreadable for the release before.
+NOTED = {"first_at", "topics_at", "zone_before", "zone_at"}
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.lists(rows, min_size=1, max_size=8))
 def test_a_writer_gives_the_bytes_of_the_schema_whatever_it_wrote_before(batch: list[DeviceRow]) -> None:
@@ -63,14 +68,14 @@ def test_a_writer_gives_the_bytes_of_the_schema_whatever_it_wrote_before(batch: 
 
 @settings(max_examples=300, deadline=None)
 @given(rows)
-def test_the_first_generation_loses_nothing_and_is_as_the_release_before_wrote_it(row: DeviceRow) -> None:
+def test_the_first_generation_loses_nothing_that_was_said_and_is_as_the_release_before_wrote_it(row: DeviceRow) -> None:
     value = RowWriter(1).encode(row)
-    assert decode_row(value) == row
     known = {field["name"] for field in BEFORE.source["fields"]}
     columns = msgspec.structs.asdict(row)
-    later = any(value not in (None, {}) for name, value in columns.items() if name not in known)
+    said = any(value not in (None, {}) for name, value in columns.items() if name not in known | NOTED)
     before = {name: value for name, value in columns.items() if name in known}
-    assert value == (encode_row(row) if later else BEFORE.encode(before))
+    assert value == (encode_row(row) if said else BEFORE.encode(before))
+    assert decode_row(value) == (row if said else msgspec.structs.replace(row, **dict.fromkeys(NOTED)))
 
 
 def test_what_a_writer_remembers_is_bounded() -> None:

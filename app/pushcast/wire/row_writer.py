@@ -36,14 +36,15 @@ class RowWriter:
     """Encodes rows; remembers what many rows share: names, locales, topics, times. Bounded.
 
     `generation` 1 writes a row as the release before did, unless it says what that release could not: nothing that a
-    registration says is lost, and readers of that release leave such a row out.
+    registration says is lost, and readers of that release leave such a row out. What REGISTER notes by itself (when the
+    row, its topics or its zone were new) is left out then: every new row has it, and old planners would see none.
     """
 
-    __slots__ = ("_frame", "_optional", "_shared", "_tail", "_times", "_topics")
+    __slots__ = ("_before", "_frame", "_optional", "_shared", "_tail", "_times", "_topics")
 
     def __init__(self, generation: int = NEWEST_GENERATION) -> None:
-        later = generation >= NEWEST_GENERATION
-        self._frame, self._tail = (_FRAME, _NOTHING_LATER_BYTES + NULL) if later else (_BEFORE_FRAME, b"")
+        self._before = generation < NEWEST_GENERATION
+        self._frame, self._tail = (_BEFORE_FRAME, b"") if self._before else (_FRAME, _NOTHING_LATER_BYTES + NULL)
         self._shared: dict[tuple[str, ...], bytes] = {}
         self._optional: dict[tuple[str | None, ...], bytes] = {}
         self._topics: dict[tuple[str, ...], bytes] = {}
@@ -57,7 +58,7 @@ class RowWriter:
         at, reason, since = row.suspended_at, row.suspended_reason, row.invalid_since
         if at is not None or reason is not None or since is not None:
             end = optional_long_of(at) + self._optional_of((reason,)) + optional_long_of(since)
-        later = _later_columns(row)
+        later = None if self._before and not _is_said(row) else _later_columns(row)
         return b"".join(
             (
                 self._frame if later is None else _FRAME,
@@ -96,6 +97,12 @@ class RowWriter:
         made = long_of(at)
         _keep(self._times, at, made)
         return made
+
+
+def _is_said(row: DeviceRow) -> bool:
+    """Whether a registration, or the row's state, says something that the release before has no column for."""
+    said = (row.country, row.region, row.content_key, row.content_key_id, row.purpose)
+    return bool(row.tags) or row.removed_at is not None or row.token_hash_before is not None or said != (None,) * 5
 
 
 def _later_columns(row: DeviceRow) -> bytes | None:
