@@ -39,8 +39,10 @@ def run(options: Options) -> Result:
         with every_platform(options, partitions) as cluster:
             load_devices(cluster, range(devices), time.time_ns() // 1_000_000)
             options.say(f"{name}: until every role is ready")
-            rows += _started(name, cluster)
-            rows += _started(f"{name}/again", cluster, f"{name}/killed")
+            for each, killed in ((name, None), (f"{name}/again", f"{name}/killed")):
+                found = _started(each, cluster, killed)
+                options.say(", ".join(f"{row.name} {row.seconds:.1f} s" for row in found))
+                rows += found
     return Result(rows, setup)
 
 

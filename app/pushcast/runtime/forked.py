@@ -24,9 +24,18 @@ from pushcast.wire.schemas import NAMES, avro_type
 #: What roles import sooner or later, each in its own memory unless it is here. None of it starts a thread.
 SHARED_MODULES: Final = (
     *("pushcast.cli.run", "pushcast.runtime.process", "pushcast.providers.registry"),
-    *(f"pushcast.{stage}.stage" for stage in ("register", "plan", "send", "settle", "poll", "keep")),
+    *(f"pushcast.{stage}.stage" for stage in ("register", "plan", "send", "settle", "poll", "keep", "spread")),
     *("faust.app.base", "faust.fixups.django", "faust.web.cache.cache", "faust.web.views", "faust.worker"),
-    *("faust.tables.sets", "faust.transport.utils", "faust.utils.venusian", "httpcore", "h2.connection"),
+    *(
+        "faust.app.router",
+        "faust.events",
+        "faust.topics",
+        "faust.tables.sets",
+        "faust.transport.utils",
+        "faust.utils.venusian",
+        "httpcore",
+        "h2.connection",
+    ),
 )
 PR_SET_NAME: Final = 15  # prctl(2)
 
