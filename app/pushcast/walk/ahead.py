@@ -19,13 +19,15 @@ class Ahead:
         self._targets: dict[str, int] = {}
         self._moved_at: dict[str, float] = {}  # when the senders last moved, or had nothing to do
 
-    def put(self, platform: str, end: int, targets: int, now: float) -> None:
-        """A batch is acknowledged; `end`: a known end of its topic, behind it."""
-        batches = self._batches.setdefault(platform, deque())
-        if not batches:
+    def put(self, platform: str, targets: int, now: float) -> None:
+        """A batch is on its way to Kafka."""
+        if not self._targets.get(platform):
             self._moved_at[platform] = now
-        batches.append((end, targets))
         self._targets[platform] = self._targets.get(platform, 0) + targets
+
+    def acked(self, platform: str, end: int, targets: int) -> None:
+        """It is acknowledged; `end`: a known end of its topic, behind it."""
+        self._batches.setdefault(platform, deque()).append((end, targets))
 
     def committed(self, offsets: Mapping[str, int], now: float) -> None:
         """Where the senders of each platform stand: they have taken what is below."""

@@ -41,6 +41,7 @@ class Outputs:
     def batch(self, tenure: WalkTenure, order: Underway, leg: Leg, full: Full) -> None:
         """A batch of the open leg."""
         leg.unacked += 1
+        tenure.ahead.put(full.platform, full.targets, self._clock.monotonic_seconds())
         topic = topics.send(Platform(full.platform), self._lane)
         barrier = self._put(tenure, topic, full.value)
         self._when_acked(tenure, barrier, partial(self._batch_acked, tenure, order, leg, topic, full))
@@ -51,7 +52,7 @@ class Outputs:
         leg.unacked -= 1
         end = self._outbox.acked_end(topic, tenure.number)
         if end is not None:
-            tenure.ahead.put(full.platform, end, full.targets, self._clock.monotonic_seconds())
+            tenure.ahead.acked(full.platform, end, full.targets)
         self.legs(tenure, order)
 
     def legs(self, tenure: WalkTenure, order: Underway) -> None:

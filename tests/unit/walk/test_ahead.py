@@ -5,11 +5,23 @@ from __future__ import annotations
 from pushcast.walk.ahead import GONE_SECONDS, Ahead
 
 
+def planned(ahead: Ahead, platform: str, end: int, targets: int) -> None:
+    ahead.put(platform, targets, 0.0)
+    ahead.acked(platform, end, targets)
+
+
+def test_what_kafka_has_not_acknowledged_counts() -> None:
+    ahead = Ahead(max_targets=1_000)
+    ahead.put("apns", 1_001, 0.0)
+    assert ahead.holds(0.0) == ["apns"]
+    assert not ahead.waits, "senders cannot have taken it"
+
+
 def test_fact_27_a_walk_waits_above_the_bound_and_goes_on_when_senders_have_taken_enough() -> None:
     ahead = Ahead(max_targets=1_000)
-    ahead.put("apns", 1, 600, 0.0)
+    planned(ahead, "apns", 1, 600)
     assert not ahead.holds(0.0)
-    ahead.put("apns", 2, 500, 0.0)
+    planned(ahead, "apns", 2, 500)
     assert ahead.holds(0.0) == ["apns"]
     ahead.committed({"apns": 1}, 1.0)
     assert not ahead.holds(1.0)
@@ -20,8 +32,8 @@ def test_fact_27_a_walk_waits_above_the_bound_and_goes_on_when_senders_have_take
 
 def test_a_platform_without_senders_holds_a_walk_for_a_minute_and_no_longer() -> None:
     ahead = Ahead(max_targets=100)
-    ahead.put("apns", 1, 50, 0.0)
-    ahead.put("expo", 1, 500, 0.0)
+    planned(ahead, "apns", 1, 50)
+    planned(ahead, "expo", 1, 500)
     assert ahead.holds(GONE_SECONDS - 1) == ["expo"]
     assert (ahead.holds(GONE_SECONDS), ahead.without_senders(GONE_SECONDS)) == ([], ["expo"])
     assert not ahead.all_gone(GONE_SECONDS), "APNs is below its bound"
@@ -29,8 +41,8 @@ def test_a_platform_without_senders_holds_a_walk_for_a_minute_and_no_longer() ->
 
 def test_without_any_senders_the_walk_is_held() -> None:
     ahead = Ahead(max_targets=100)
-    ahead.put("apns", 1, 500, 0.0)
-    ahead.put("fcm", 1, 500, 0.0)
+    planned(ahead, "apns", 1, 500)
+    planned(ahead, "fcm", 1, 500)
     assert ahead.all_gone(GONE_SECONDS)
     ahead.committed({"apns": 1}, GONE_SECONDS)
     assert not ahead.all_gone(GONE_SECONDS), "the senders of APNs are back"
@@ -39,6 +51,6 @@ def test_without_any_senders_the_walk_is_held() -> None:
 def test_senders_that_move_slowly_are_not_gone() -> None:
     ahead = Ahead(max_targets=100)
     for number in range(1, 6):
-        ahead.put("apns", number, 100, 0.0)
+        planned(ahead, "apns", number, 100)
     ahead.committed({"apns": 2}, 50.0)
     assert ahead.holds(100.0) == ["apns"]

@@ -1,0 +1,282 @@
+"""WALK as a stage: what ends, holds and slows a walk, and what its leg records say."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from pushcast.config.settings import Settings
+from pushcast.model.clock import ManualClock
+from pushcast.model.device import DeviceRow
+from pushcast.model.ids import device_row_key
+from pushcast.model.words import Lane, Platform
+from pushcast.stream.batch import TP, Batch, Committed
+from pushcast.stream.tracker import Tracker
+from pushcast.walk.agent import LOOK_SECONDS, WalkStage
+from pushcast.walk.exact import build_handover
+from pushcast.wire import headers as h
+from pushcast.wire import topics
+from pushcast.wire.broadcasts import Order, encode_order
+from pushcast.wire.control import Halt, Kind, Name, encode
+from pushcast.wire.control_state import ControlState
+from pushcast.wire.devices import encode_row
+from pushcast.wire.legs import Leg, decode_leg
+from twins.handover import Log, Process
+from twins.kafka import OPEN, ManualTimers, TwinTable, record, settled
+
+PARTITION, LANE = 3, Lane.BULK
+SOURCE = TP(topics.walk(LANE), PARTITION)
+T0 = 1_790_000_000_000
+USERS = 40
+ORIGIN = h.origin("spread-bulk", 0, 7)
+
+
+class Harness(Process):
+    """A planner's walks over 40 devices; what it writes is acknowledged at once, and senders take all or nothing."""
+
+    def __init__(self, **limits: Any) -> None:
+        super().__init__(Log(PARTITION))
+        broadcast = {"slice_rows": 16, "leg_targets": 100, **limits}
+        sections = {
+            "apps": {"news": {}},
+            "plan": {"max_targets": 5},
+            "kafka": {"partitions": 1},
+            "broadcast": broadcast,
+        }
+        settings = Settings.model_validate(sections)
+        self.clock = ManualClock(T0)
+        self.control = ControlState()
+        self.table = TwinTable()
+        self.register(0, USERS)
+        self.timers = ManualTimers(self.clock.monotonic_seconds)
+        self.fatal: list[tuple[str, BaseException]] = []
+        self.counters: Counter[tuple[str, str]] = Counter()
+        self.taken = 10**9  # where the senders stand
+        self.busy = False  # notifications wait
+        self.slept: list[float] = []
+        handover = build_handover(settings, LANE, cast(Any, self), self.clock)
+        handover._reader = cast(Any, self.world)
+        self.stage = WalkStage(
+            settings,
+            LANE,
+            cast(Any, self.table),
+            cast(Any, self),
+            self.clock,
+            handover=handover,
+            control=self.control,
+            senders=cast(Any, self),
+            fatal=lambda what, error: self.fatal.append((what, error)),
+            counters=self.counters,
+            call_later=self.timers,
+            sleep=self.sleep,
+        )
+        self.stage.work = cast(Any, self)
+        self.tracker = Tracker(0, OPEN)
+        self.orders = 0
+
+    def register(self, first: int, end: int) -> None:
+        for user in range(first, end):
+            fixed = ("news", "d", "apns", "token", b"t%d" % user, "", b"%016d" % user, "active", T0 - 5, T0 - 5)
+            self.table.rows[PARTITION][device_row_key(f"u-{user:03}", "news", "d")] = encode_row(DeviceRow(*fixed))
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await asyncio.sleep(0)
+
+    async def commit_now(self, partitions: Iterable[TP]) -> bool:
+        return True
+
+    async def committed(self, partitions: list[int]) -> Mapping[int, Mapping[str, int]]:
+        return {PARTITION: {str(platform): self.taken for platform in Platform}}
+
+    async def ends(self, partitions: Iterable[Any]) -> dict[Any, int]:
+        return dict.fromkeys(partitions, 0)
+
+    def waits_beside(self, partition: int) -> bool:
+        return self.busy
+
+    async def start(self) -> Harness:
+        task = asyncio.create_task(self.stage.assigned({SOURCE: Committed(None, "")}))
+        while not task.done():
+            await self.settle()
+        await task
+        return self
+
+    async def settle(self) -> None:
+        for _ in range(40):
+            await settled()
+            while self.pending:
+                self.acknowledge()
+                await settled()
+        assert not self.fatal, self.fatal
+
+    async def order(self, *, reason: str = "", headers: Any = ORIGIN, count_only: bool = False, **fields: Any) -> None:
+        times = {"created_at": T0, "expires_at": T0 + 3_600_000}
+        event = {"id": "b-1", "app": "news", "title": "x", "audience": {"all": True}, **times, **fields}
+        order = Order("b-1", "cluster/topic", self.orders, T0, count_only, reason, json.dumps(event).encode())
+        await self.feed(encode_order(order), headers)
+
+    async def feed(self, value: bytes, headers: Any = ORIGIN) -> None:
+        source = record(SOURCE.topic, PARTITION, self.orders, None, value, headers, T0)
+        self.orders += 1
+        segment = self.tracker.hand_over([source], self.tracker.arrive([source]))
+        await self.stage.handle(Batch(SOURCE, self.tracker, segment, lambda: None))
+        await self.settle()
+
+    async def pass_time(self, seconds: float, steps: int = 1) -> None:
+        for _ in range(steps):
+            self.clock.advance(seconds / steps)
+            self.timers.fire()
+            await self.settle()
+
+    def legs(self) -> list[Leg]:
+        return [decode_leg(each.value() or b"") for each in self.world.valid(topics.WALKED)]
+
+    def planned(self) -> int:
+        return sum(leg.planned for leg in self.legs())
+
+    def halt(self, kind: Kind, *, over: bool = False) -> None:
+        self.control.apply(Name(kind, "b-1").key(), None if over else encode(Halt(since_ms=1)))
+
+
+async def test_a_walk_is_done_when_its_last_leg_is_acknowledged() -> None:
+    harness = await Harness().start()
+    await harness.order()
+    assert harness.tracker.low == 1
+    [leg] = harness.legs()
+    assert (leg.planned, leg.scanned, leg.matched, leg.last, leg.reason) == (USERS, USERS, USERS, True, None)
+    assert (leg.from_user, leg.to_user, leg.elapsed_from) == ("", "u-039", T0)
+    assert harness.counters["targets", "apns"] == USERS
+
+
+async def test_a_leg_ends_after_so_many_deliveries() -> None:
+    harness = await Harness(leg_targets=100).start()
+    harness.register(USERS, 250)
+    await harness.order()
+    legs = harness.legs()
+    assert len(legs) == 3
+    assert [leg.leg for leg in legs] == [0, 1, 2]
+    assert [leg.from_user for leg in legs[1:]] == [leg.to_user for leg in legs[:-1]]
+    assert [leg.rows_before for leg in legs] == [0, legs[0].scanned, legs[0].scanned + legs[1].scanned]
+    assert harness.planned() == 250
+
+
+async def test_fact_17_an_order_with_a_reason_is_planned_to_nothing() -> None:
+    harness = await Harness().start()
+    await harness.order(reason="duplicate")
+    [leg] = harness.legs()
+    assert (leg.planned, leg.scanned, leg.last, leg.reason) == (0, 0, True, "duplicate")
+    assert harness.tracker.low == 1
+
+
+async def test_an_expired_broadcast_ends_as_expired() -> None:
+    harness = await Harness().start()
+    harness.clock.advance(3_600)
+    await harness.order()
+    [leg] = harness.legs()
+    assert (leg.planned, leg.last, leg.reason) == (0, True, "expired")
+
+
+async def test_fact_22_a_stop_ends_a_held_walk_with_what_was_planned() -> None:
+    harness = await Harness().start()
+    harness.halt(Kind.HOLD)
+    await harness.order()
+    assert harness.tracker.low == 0
+    harness.halt(Kind.STOP)
+    await harness.pass_time(LOOK_SECONDS)
+    [leg] = harness.legs()
+    assert (leg.planned, leg.last, leg.reason) == (0, True, "broadcast_stopped")
+    assert harness.tracker.low == 1
+
+
+async def test_fact_23_a_hold_that_is_over_leaves_the_same_sums() -> None:
+    harness = await Harness().start()
+    harness.halt(Kind.HOLD)
+    await harness.order()
+    await harness.pass_time(60, steps=30)
+    assert harness.planned() == 0
+    harness.halt(Kind.HOLD, over=True)
+    await harness.pass_time(LOOK_SECONDS)
+    assert (harness.planned(), harness.tracker.low) == (USERS, 1)
+
+
+async def test_fact_23_a_hold_past_the_expiry_ends_as_expired() -> None:
+    harness = await Harness().start()
+    harness.halt(Kind.HOLD)
+    await harness.order(expires_at=T0 + 10_000)
+    await harness.pass_time(11, steps=20)
+    assert [(leg.last, leg.reason) for leg in harness.legs()] == [(True, "expired")]
+
+
+async def test_fact_27_a_walk_waits_for_the_senders_and_goes_on() -> None:
+    harness = await Harness(max_ahead_targets=100, leg_targets=1_000).start()
+    harness.register(USERS, 400)
+    harness.taken = 0
+    await harness.order()
+    await harness.pass_time(5, steps=10)
+    assert 100 < harness.counters["targets", "apns"] <= 130, "and what one slice planned beyond the bound"
+    assert harness.tracker.low == 0
+    harness.taken = 10**9
+    await harness.pass_time(10, steps=40)
+    assert (harness.planned(), harness.tracker.low) == (400, 1)
+
+
+async def test_a_paced_walk_is_as_far_as_its_time() -> None:
+    harness = await Harness().start()
+    await harness.order(pace={"over_seconds": 40})
+    await harness.pass_time(20, steps=200)
+    planned = harness.counters["targets", "apns"]
+    assert USERS // 2 - 5 <= planned <= USERS // 2 + 5
+    await harness.pass_time(21, steps=100)
+    assert (harness.planned(), harness.tracker.low) == (USERS, 1)
+
+
+async def test_fact_21_a_count_writes_legs_and_nothing_else_and_waits_for_nobody() -> None:
+    harness = await Harness().start()
+    harness.halt(Kind.STOP)
+    await harness.order(count_only=True)
+    [leg] = harness.legs()
+    assert (leg.planned, leg.count_only, leg.last) == (USERS, True, True)
+    assert not [each for each in harness.world.log if each.topic.startswith("push.send") and each.value is not None]
+
+
+async def test_an_order_that_this_process_cannot_read_ends_and_is_a_dead_letter() -> None:
+    harness = await Harness().start()
+    unknown: dict[str, Any] = {"class": "unknown here"}
+    await harness.order(**unknown)
+    [leg] = harness.legs()
+    assert (leg.planned, leg.last, leg.reason) == (0, True, "unknown_class")
+    await harness.feed(b"\xff nobody's")
+    letters = [each for each in harness.world.log if each.topic == SOURCE.topic + ".dlq"]
+    assert (len(letters), harness.tracker.low) == (2, 2)
+
+
+async def test_copies_and_void_orders_are_walked_past() -> None:
+    harness = await Harness().start()
+    await harness.order(headers=[*ORIGIN, (h.FENCE, b"1")])  # a fence has no value, but an epoch
+    await harness.order(headers=h.origin("spread-bulk", 0, 6))
+    harness.orders = 2
+    assert harness.legs() == []
+    assert (harness.counters["void_orders", ""], harness.tracker.low) == (1, 2)
+
+
+async def test_while_notifications_wait_a_walk_has_a_tenth_of_the_time() -> None:
+    harness = await Harness(min_share=0.1).start()
+    read = harness.table.rows_after
+
+    def slowly(partition: int, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        harness.clock.advance(0.002)
+        return read(partition, key, limit)
+
+    harness.table.rows_after = slowly  # type: ignore[method-assign]
+    harness.busy = True
+    await harness.order()
+    assert harness.planned() == USERS
+    assert {round(seconds, 6) for seconds in harness.slept} == {0.018}
+    harness.slept.clear()
+    harness.busy = False
+    await harness.order(id="b-2")
+    assert set(harness.slept) == {0}
