@@ -125,12 +125,3 @@ def _metadata(at: TopicPartition) -> str:
         return at.metadata or ""
     except UnicodeDecodeError as error:
         return error.object.decode(errors="replace")
-
-
-def metadata_of(at: TopicPartition) -> str:
-    """Of a commit. The client reads it up to a zero byte, which an answer need not have behind it: what it read beyond
-    the end follows, and makes it raise where that is no UTF-8."""
-    try:
-        return at.metadata or ""
-    except UnicodeDecodeError as error:
-        return error.object.decode(errors="replace")

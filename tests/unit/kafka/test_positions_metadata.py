@@ -8,7 +8,7 @@ import pytest
 
 from pushcast.audit.places import refused_in
 from pushcast.handover.standing import Standing, encode
-from pushcast.kafka.positions import metadata_of
+from pushcast.kafka.positions import _metadata
 
 TOLD = encode(Standing(refused={"push.receipt.v1": 7}))
 
@@ -26,9 +26,9 @@ class Commit:
 
 @pytest.mark.parametrize("behind", [b"", b"\xd1 garbage", b"\x01}", b"\xff\xfe"])
 def test_what_was_committed_is_read_whatever_the_client_read_behind_it(behind: bytes) -> None:
-    text = metadata_of(cast(Any, Commit(TOLD.encode() + behind)))
+    text = _metadata(cast(Any, Commit(TOLD.encode() + behind)))
     assert refused_in(text) == {"push.receipt.v1": 7}
 
 
 def test_a_commit_without_metadata_has_none() -> None:
-    assert metadata_of(cast(Any, Commit(None))) == ""
+    assert _metadata(cast(Any, Commit(None))) == ""
