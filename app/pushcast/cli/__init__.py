@@ -19,6 +19,7 @@ GROUPS = (
     "config",
     "device",
     "broadcast",
+    "segment",
     "channel",
     "dlq",
     "schedule",
