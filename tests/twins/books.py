@@ -15,12 +15,18 @@ CREATED_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
 
 
-def planned(*notes: tuple[int, str, dict[str, int], str], run: int = 0, created_at: int = CREATED_MS) -> bytes:
+def planned(
+    *notes: tuple[int, str, dict[str, int], str],
+    run: int = 0,
+    created_at: int = CREATED_MS,
+    source: int = Source.NOTIFICATION,
+    held: int = 0,
+) -> bytes:
     """(offset, id, deliveries by platform, reason) of each."""
-    record = Planned("normal", run)
+    record = Planned("normal", run, source)
     for offset, note, counts, reason in notes:
-        facts = Facts("news", "breaking", created_at, created_at, created_at + DAY_MS, False, "xmas", 0)
-        record.add(offset, note, counts, 1 if reason else 0, reason, facts)
+        facts = Facts("news", "breaking", created_at, created_at, created_at + DAY_MS, False, "xmas", held)
+        record.add(offset, note, counts, 1 if reason and not held else 0, reason, facts)
     return encode_planned(record, created_at + 5)
 
 

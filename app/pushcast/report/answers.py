@@ -41,7 +41,7 @@ def report_of(note: Note, now_ms: int, missing: Sequence[int] = ()) -> dict[str,
         "planned": planned,
         "open": planned - ended,
         "overdue": planned - ended if state_of(note, now_ms) == "overdue" else 0,
-        "held": note.held,
+        "held": max(0, note.held),
         "outcomes": outcomes(note),
         "platforms": _platforms(note),
         "not_planned": note.not_planned,
@@ -61,7 +61,7 @@ def report_of(note: Note, now_ms: int, missing: Sequence[int] = ()) -> dict[str,
 def state_of(note: Note, now_ms: int) -> str:
     """`settled`: everything planned has ended. `overdue`: something should have ended by now. Computed, never kept."""
     if note.planned_count == note.ended_count:
-        return "held" if note.held else "settled"
+        return "held" if note.held > 0 else "settled"
     return "overdue" if note.expires_at and now_ms > note.expires_at + OVERDUE_AFTER_MS else "sending"
 
 

@@ -104,7 +104,8 @@ def _planned(changes: Changes, value: bytes) -> None:
             planned.run,
             {name: column[number] for name, column in planned.platforms.items() if column[number]},
             planned.other[number],
-            facts.held,
+            # What the keeper releases or closes has a row of its own, with another source.
+            facts.held - (planned.source in (Source.DUE, Source.KEEP)),
             reason,
             reasons={reason: 1} if reason and not facts.held else {},
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from pushcast.model.ids import delivery_id
+from pushcast.model.words import Source
 from pushcast.report import rows
 from pushcast.report.apply import Entry, apply
 from pushcast.report.notes import Kind, Note, decode, note_hash, outcomes
@@ -88,6 +89,18 @@ def test_one_id_at_two_offsets_is_planned_once_and_once_a_duplicate() -> None:
     store.apply(topics.PLANNED, entries(planned((7, "n", {"apns": 2}, ""), (8, "n", {}, "duplicate"))))
     note = store.note("n")
     assert (note.planned, note.other, note.not_planned) == ({"apns": 2}, 1, {"duplicate": 1})
+
+
+def test_what_the_keeper_holds_is_held_until_it_is_released_or_closed() -> None:
+    store = Rows()
+    held = planned((7, "n", {}, "scheduled"), (8, "m", {}, "scheduled"), held=1)
+    store.apply(topics.PLANNED, entries(held))
+    assert (store.note("n").held, store.note("n").other, store.note("n").not_planned) == (1, 0, {})
+    released = planned((0, "n", {"apns": 2}, ""), source=Source.DUE)
+    closed = planned((3, "m", {}, "cancelled"), source=Source.KEEP)
+    store.apply(topics.PLANNED, entries(released, closed, first=1))
+    note = store.note("n")
+    assert (note.held, note.planned, store.note("m").held) == (0, {"apns": 2}, 0)
 
 
 def test_legs_of_a_walk_are_summed_and_a_copy_of_one_is_not() -> None:
