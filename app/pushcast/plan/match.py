@@ -12,10 +12,11 @@ Row = tuple[bytes, bytes]
 
 
 def devices_of(rows: Sequence[Row], push_type: str, unreadable: Callable[[InvalidInput], None]) -> list[Device]:
-    """Active devices in the rows of one user that take this type of push, each address of an app once.
+    """Active devices in the rows of one user that take this type of push, each token of an app once.
 
-    Two device ids with one token are one phone that was registered anew; it must not ring twice. The newest row keeps
-    the token, and says what it takes. Rows that this release cannot read are told to `unreadable` and left out.
+    Two device ids with one token are one phone that was registered anew; it must not ring twice. Tokens are compared by
+    their hash: sealed, one token has another address each time. The newest row keeps the token, and says what it takes.
+    Rows that this release cannot read are told to `unreadable` and left out.
     """
     found: list[Device] = []
     for key, value in rows:
@@ -27,7 +28,7 @@ def devices_of(rows: Sequence[Row], push_type: str, unreadable: Callable[[Invali
         if device is not None:
             found.append(device)
     if len(found) > 1:
-        found = _each_address_once(found)
+        found = _each_token_once(found)
     return [device for device in found if device.purpose is None or takes(device.purpose, push_type)]
 
 
@@ -44,11 +45,11 @@ def with_locales(devices: Sequence[Device], unreadable: Callable[[InvalidInput],
     return found
 
 
-def _each_address_once(found: list[Device]) -> list[Device]:
-    if len({(device.app, device.address) for device in found}) == len(found):
+def _each_token_once(found: list[Device]) -> list[Device]:
+    if len({(device.app, device.token_hash) for device in found}) == len(found):
         return found
     newest: dict[tuple[str, bytes], Device] = {}
     for device in sorted(found, key=registered_at_ms):
-        newest[device.app, device.address] = device
+        newest[device.app, device.token_hash] = device
     keep = {device.key for device in newest.values()}
     return [device for device in found if device.key in keep]

@@ -48,6 +48,15 @@ def test_one_token_under_two_device_ids_is_the_newest_of_them() -> None:
     assert names(row("a", "1", registered_at=9), row("b", "1", registered_at=5), row("c", "2")) == ["a", "c"]
 
 
+def test_fact_41_one_token_that_was_sealed_twice_is_one_phone() -> None:
+    def sealed(device: str, at: int) -> tuple[bytes, bytes]:
+        address = f"sealed for {device}".encode()
+        fixed = ("news", device, "fcm", "token", address, "t2026a", token_hash(b"1"), "active", at, at)
+        return device_row_key("u", "news", device), encode_row(DeviceRow(*fixed))
+
+    assert names(sealed("a", 5), sealed("b", 9)) == ["b"]
+
+
 def test_a_suspended_row_neither_counts_nor_hides_another() -> None:
     assert names(row("a", "1", registered_at=9, state="suspended"), row("b", "1", registered_at=5)) == ["b"]
 
