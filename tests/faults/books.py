@@ -14,6 +14,7 @@ from pushcast.audit.reckoning import Totals
 from pushcast.demo.strikes import Exposure
 from pushcast.demo.world import World
 from pushcast.handover.fences import Fences, author_of
+from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.offsets import watermarks
 from pushcast.model.words import Lane
 from pushcast.wire import topics
@@ -22,6 +23,7 @@ from pushcast.wire.batches import decode_batch
 SILENT_POLLS = 20
 READ_AT_ONCE = 500
 POLL_SECONDS = 0.5
+ANSWER_SECONDS = 15.0
 PLANNERS = ("plan-", "walk-")
 
 
@@ -160,10 +162,29 @@ class Auditor:
         self.books = Books(world.settings)
         self._sent = SentRecords(world, lanes)
         self.totals = Totals()
+        self._consumers: dict[str, Consumer] = {}  # by group, which they never join
 
     def close(self) -> None:
         self.books.close()
         self._sent.close()
+        for consumer in self._consumers.values():
+            consumer.close()
+
+    def lag(self, group: str, topic: str) -> int:
+        """Records that the group has not finished. Asked of a consumer of our own, because librdkafka 2.16 was seen to
+        abort in an admin client while its only broker was away. Raises KafkaException, PushcastError."""
+        consumer = self._consumers.get(group)
+        if consumer is None:
+            kafka = self._world.settings.kafka
+            client = {**client_config(kafka.bootstrap_servers, kafka.security), "log_level": 0}
+            consumer = self._consumers[group] = open_consumer(client, group)
+        partitions = range(self._world.settings.kafka.partitions)
+        committed = consumer.committed([TopicPartition(topic, each) for each in partitions], timeout=ANSWER_SECONDS)
+        unread = 0
+        for at in committed:
+            low, end = watermarks(consumer, topic, at.partition)
+            unread += end - max(low, at.offset)
+        return unread
 
     def begin_anew(self, topic: str) -> None:
         """It was deleted and made again: its offsets belong to another log."""

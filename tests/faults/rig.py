@@ -242,7 +242,7 @@ class Rig:
             pairs += [(planner_group(lane), topic) for topic in (topics.notification(lane), topics.walk(lane))]
             pairs.append((groups.SPREAD, topics.broadcast(lane)))
             pairs += [(f"pushcast-send-{each}-{lane}", topics.send(each, lane)) for each in self.world.platforms()]
-        return sum(self.auditor.books.lag(group, topic).records for group, topic in pairs)
+        return sum(self.auditor.lag(group, topic) for group, topic in pairs)
 
 
 def silent(_: str) -> None:

@@ -47,7 +47,7 @@ def _intake(rig: Rig, lane: Lane) -> None:
     rig.wait(UNREAD_SECONDS)
     load.pause()
     rig.require(rig.until(lambda: load.idle, IDLE_SECONDS), "Kafka did not take all events")
-    unread = rig.auditor.books.lag(planner_group(lane), topic).records
+    unread = rig.auditor.lag(planner_group(lane), topic)
     rig.require(unread > 0, "nothing was unread in the old log")
     rig.require(rig.until(lambda: rig.lag() == unread, DELIVERED_SECONDS), "not all the rest was ended before")
     rig.keep_books(unread)
