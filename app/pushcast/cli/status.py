@@ -50,9 +50,13 @@ def look(settings: Settings) -> dict[str, Any]:
     for spec in specs:
         groups.setdefault(spec.group, set()).update(topic for each in spec.subscriptions for topic in each.topics)
     dead = [topic.name for topic in load_topology().all_topics if topic.name.endswith(DEAD_LETTER_SUFFIX)]
-    pauses, breakers = in_force(read_state(settings))
+    control = read_state(settings)
+    pauses, breakers = in_force(control)
     found = overview(settings, groups, dead, round(time.time() * 1000))
-    return {**found.to_dict(), "pauses": pauses, "open_breakers": breakers}
+    cancelled = [
+        {"campaign": name, "by": each.by, "comment": each.comment} for name, each in sorted(control.campaigns.items())
+    ]
+    return {**found.to_dict(), "pauses": pauses, "open_breakers": breakers, "cancelled_campaigns": cancelled}
 
 
 def page(found: dict[str, Any]) -> Iterator[str]:
@@ -72,6 +76,9 @@ def page(found: dict[str, Any]) -> Iterator[str]:
     )
     yield from lines_in_force(found["pauses"], found["open_breakers"])
     yield f"{len(found['pauses'])} paused, {counted(len(found['open_breakers']), 'breaker')} open"
+    for row in found["cancelled_campaigns"]:
+        comment = f": {row['comment']}" if row["comment"] else ""
+        yield f"campaign {row['campaign']} is cancelled by {row['by']}{comment}"
     yield f"{counted(found['parked'], 'record')} parked"
     for place, fingerprint in found["of_a_later_release"].items():
         yield f"{place} has schema {fingerprint}, which this release does not know: whoever reads it waits"
