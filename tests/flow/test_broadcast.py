@@ -54,7 +54,8 @@ def name(unique: Callable[[str], str]) -> str:
 
 
 def send(world: World, name: str, **fields: Any) -> int:
-    event = {"id": name, "app": "news", "title": "Goal!", "audience": {"all": True}, **fields}
+    # A text of its own: the simulators know a copy by its token and body.
+    event = {"id": name, "app": "news", "title": f"Goal! {name}", "audience": {"all": True}, **fields}
     return put_one(world.settings, topics.broadcast(LANE), name.encode(), orjson.dumps(event))
 
 
