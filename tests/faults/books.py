@@ -16,6 +16,7 @@ from pushcast.demo.world import World
 from pushcast.handover.fences import Fences, author_of
 from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.offsets import watermarks
+from pushcast.kafka.topics import load_topology
 from pushcast.model.words import Lane
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
@@ -178,7 +179,7 @@ class Auditor:
             kafka = self._world.settings.kafka
             client = {**client_config(kafka.bootstrap_servers, kafka.security), "log_level": 0}
             consumer = self._consumers[group] = open_consumer(client, group)
-        partitions = range(self._world.settings.kafka.partitions)
+        partitions = range(load_topology().topic(topic).partitions(self._world.settings.kafka.partitions))
         committed = consumer.committed([TopicPartition(topic, each) for each in partitions], timeout=ANSWER_SECONDS)
         unread = 0
         for at in committed:
