@@ -21,6 +21,8 @@ from pushcast.kafka.embedded import jars
 from pushcast.kafka.embedded.environment import Environment
 from snippets import ROOT, blocks
 
+#: The first test waits for everything to start.
+pytestmark = pytest.mark.timeout(300)
 README = ROOT / "README.md"
 UP_SECONDS = 180
 COMMAND_SECONDS = 100
