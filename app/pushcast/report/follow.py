@@ -13,6 +13,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from pushcast.kafka.clients import open_consumer
 from pushcast.kafka.headers import headers_of
+from pushcast.kafka.offsets import watermarks
+from pushcast.model.errors import PushcastError
 from pushcast.report.apply import Entry
 from pushcast.report.rows import DAY_MS
 from pushcast.report.store import PartitionStore
@@ -157,14 +159,22 @@ class Follower:
                     store = self.stores[each.partition] = PartitionStore(path, self._logs)
             for each in partitions:
                 store = self.stores[each.partition]
-                _, end = consumer.get_watermark_offsets(each, timeout=ANSWER_SECONDS)
-                if store.meta(each.topic).offset > end:
+                end = self._end(consumer, each)
+                if end is not None and store.meta(each.topic).offset > end:
                     store.make_anew(f"{each.topic}[{each.partition}] ends at {end}, and more of it was applied")
             for each in partitions:
                 offset = self.stores[each.partition].meta(each.topic).offset
                 starts.append(TopicPartition(each.topic, each.partition, offset or OFFSET_BEGINNING))
         consumer.assign(starts)
         self._moved()
+
+    def _end(self, consumer: Consumer, place: TopicPartition) -> int | None:
+        """None: Kafka does not say now. A log that was cut shows when its records are read, or at the next start."""
+        try:
+            return watermarks(consumer, place.topic, place.partition, ANSWER_SECONDS)[1]
+        except PushcastError as error:
+            logger.warning("%s", error)
+            return None
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._close([each.partition for each in partitions])
