@@ -12,11 +12,13 @@ from pushcast.model.errors import PushcastError
 T = TypeVar("T")
 TIMEOUT_SECONDS: Final = 15.0
 #: What a client answers that has kept leaders, or the want of one, from while brokers were away.
-_STALE: Final = frozenset(
+STALE: Final = frozenset(
     {
         KafkaError._UNKNOWN_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
     }
 )
@@ -65,7 +67,7 @@ def _with_leaders(consumer: Consumer, topic: str, timeout_seconds: float, ask: C
     try:
         return ask()
     except KafkaException as error:
-        if error.args[0].code() not in _STALE:
+        if error.args[0].code() not in STALE:
             raise
         consumer.list_topics(topic, timeout=timeout_seconds)
         return ask()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import admin as kafka_admin
 from confluent_kafka.admin import AdminClient
 
-from pushcast.kafka.offsets import TIMEOUT_SECONDS
+from pushcast.kafka.offsets import STALE, TIMEOUT_SECONDS
+
+logger = logging.getLogger(__name__)
 
 Spot = tuple[str, int]  # topic, partition
 #: Topics that the cluster does not have (yet) hold nothing.
@@ -17,6 +21,8 @@ _ABSENT = frozenset(
     {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC, KafkaError._NOENT}
 )
 _SPEC: Any = kafka_admin.OffsetSpec
+#: An admin client keeps leaders and their epochs, also of a topic that was made anew and of a broker that came back.
+STALE_PAUSES_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 4.0)
 
 
 def unfinished(
@@ -107,6 +113,18 @@ class Positions:
         wanted = {TopicPartition(*spot): spec for spot, spec in specs.items()}
         if not wanted:
             return {}
+        for pause_seconds in STALE_PAUSES_SECONDS:
+            try:
+                return self._ask(wanted, isolation)
+            except KafkaException as error:
+                if error.args[0].code() not in STALE:
+                    raise
+                logger.info("asked again with fresh leaders: %s", error.args[0].str())
+            time.sleep(pause_seconds)
+            self._admin.list_topics(timeout=TIMEOUT_SECONDS)
+        return self._ask(wanted, isolation)
+
+    def _ask(self, wanted: dict[TopicPartition, Any], isolation: IsolationLevel) -> dict[Spot, int]:
         found: dict[Spot, int] = {}
         asked = self._admin.list_offsets(wanted, isolation_level=isolation, request_timeout=TIMEOUT_SECONDS)
         for at, future in asked.items():
