@@ -14,6 +14,7 @@ from pushcast.report import notes, rows
 from pushcast.report.apply import BOOKS, Entry, apply, dropped_before
 from pushcast.report.notes import Kind, Note, note_hash
 from pushcast.report.rows import DAY_MS, Delivery, Meta
+from pushcast.stream.rocks import open_database, rocks_options
 
 logger = logging.getLogger(__name__)
 
@@ -22,21 +23,6 @@ WRITE_BUFFER_BYTES: Final = 8 << 20
 _LOGS: Final = b"\xfflogs"  # which logs the rows were made from
 #: One for all partitions of the process, so that memory does not grow with them.
 _block_cache = rocksdict.Cache(BLOCK_CACHE_BYTES)
-
-
-def _options() -> rocksdict.Options:
-    options = rocksdict.Options(raw_mode=True)
-    options.create_if_missing(True)
-    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
-    options.set_max_open_files(64)
-    options.set_keep_log_file_num(2)
-    options.set_compression_type(rocksdict.DBCompressionType.lz4())
-    blocks = rocksdict.BlockBasedOptions()
-    blocks.set_bloom_filter(10, False)
-    blocks.set_block_cache(_block_cache)
-    blocks.set_cache_index_and_filter_blocks(True)
-    options.set_block_based_table_factory(blocks)
-    return options
 
 
 class PartitionStore:
@@ -65,12 +51,8 @@ class PartitionStore:
         self._database.put(_LOGS, self._made_from)
 
     def _open(self) -> rocksdict.Rdict:
-        options = _options()
-        if (self._path / "CURRENT").exists():
-            # Without `column_families` an existing database is opened with RocksDB's defaults.
-            return rocksdict.Rdict(str(self._path), options=options, column_families={"default": options})
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        return rocksdict.Rdict(str(self._path), options=options)
+        return open_database(self._path, rocks_options(_block_cache, WRITE_BUFFER_BYTES))
 
     def get(self, key: bytes) -> bytes | None:
         """One row."""

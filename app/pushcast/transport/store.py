@@ -14,6 +14,7 @@ import rocksdict
 from faust.stores import rocksdb
 from faust.types import TP
 
+from pushcast.stream.rocks import open_database, rocks_options
 from pushcast.stream.tracker import Record
 
 logger = logging.getLogger(__name__)
@@ -39,19 +40,8 @@ _block_cache = rocksdict.Cache(BLOCK_CACHE_BYTES)
 
 
 def table_options() -> rocksdict.Options:
-    """Options of a table's database; given again at every opening, because rocksdict forgets them."""
-    options = rocksdict.Options(raw_mode=True)
-    options.create_if_missing(True)
-    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
-    options.set_max_open_files(64)
-    options.set_keep_log_file_num(2)
-    options.set_compression_type(rocksdict.DBCompressionType.lz4())
-    blocks = rocksdict.BlockBasedOptions()
-    blocks.set_bloom_filter(10, False)
-    blocks.set_block_cache(_block_cache)
-    blocks.set_cache_index_and_filter_blocks(True)
-    options.set_block_based_table_factory(blocks)
-    return options
+    """Options of a table's database."""
+    return rocks_options(_block_cache, WRITE_BUFFER_BYTES)
 
 
 class BatchStore(rocksdb.Store):
@@ -171,11 +161,7 @@ class BatchStore(rocksdb.Store):
 
 
 def _open(path: Path) -> rocksdict.Rdict:
-    options = table_options()
-    if (path / "CURRENT").exists():
-        # Without `column_families` an existing database is opened with RocksDB's defaults.
-        return rocksdict.Rdict(str(path), options=options, column_families={"default": options})
-    return rocksdict.Rdict(str(path), options=options)
+    return open_database(path, table_options())
 
 
 def _stored(database: rocksdict.Rdict) -> tuple[int, int] | None:
