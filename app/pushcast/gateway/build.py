@@ -14,7 +14,7 @@ from pushcast.gateway.cancels import Cancels
 from pushcast.gateway.devices import Devices
 from pushcast.gateway.documents import Documents
 from pushcast.gateway.identity import Repeats
-from pushcast.gateway.notifications import Notifications, count_of
+from pushcast.gateway.notifications import Notifications, notifications_of
 from pushcast.gateway.openapi import document
 from pushcast.gateway.pauses import Pauses
 from pushcast.gateway.questions import Questions, Sources
@@ -68,17 +68,17 @@ def _writes(notes: Notifications, devices: Devices) -> list[Route]:
     return [
         Route(
             "POST", "/v1/notifications", "send", send, notes.send, "Sends a notification to a user's devices",
-            max_bytes=SINGLE_BYTES, body="Notification", notifications=lambda _: 1,
+            max_bytes=SINGLE_BYTES, body="Notification", notifications=1,
         ),
         Route(
             "POST", "/v1/notifications/bulk", "send_bulk", send, notes.bulk, "Sends up to 1,000, or 10,000 as lines",
             max_bytes=BULK_BYTES, max_lines_bytes=LINES_BYTES, body="NotificationList", answers=bulk,
             query=(Parameter("atomic", "Write nothing unless all are valid.", type="boolean"),),
-            notifications=count_of,
+            items=notifications_of,
         ),
         Route(
             "POST", "/v1/notify/{user}", "notify", send, notes.notify, "Sends the text in the body",
-            max_bytes=SINGLE_BYTES, body="text", text=True, notifications=lambda _: 1,
+            max_bytes=SINGLE_BYTES, body="text", text=True, notifications=1,
             query=(
                 Parameter("app", "App; absent: all apps of the user."),
                 Parameter("class", "Class; absent: default."),

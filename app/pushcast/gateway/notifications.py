@@ -78,7 +78,7 @@ class Notifications:
         key = idempotency_key(request)
         atomic = _flag(request, "atomic")
         items: list[Item] = []
-        for index, raw in enumerate(items_of(request, "notifications")):
+        for index, raw in enumerate(request.items):
             note_id = fresh_id(request.now_ms) if key is None else derived_id(caller.id, key, index)
             items.append(self._item(index, raw, note_id, caller, request.now_ms))
         invalid = [(each.index, each.problem) for each in items if each.problem is not None]
@@ -113,9 +113,9 @@ class Notifications:
         return Checked(event, note, lane, bool(same))
 
 
-def count_of(request: Request) -> int:
-    """How many notifications a bulk asks for: what its quota pays. Raises Problem."""
-    return len(items_of(request, "notifications"))
+def notifications_of(request: Request) -> list[bytes]:
+    """The notifications of a bulk: its quota pays for each. Raises Problem."""
+    return items_of(request, "notifications")
 
 
 def _said(checked: Checked, written: Written) -> dict[str, Any]:

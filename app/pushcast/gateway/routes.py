@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pushcast.gateway.access import Caller
@@ -46,7 +46,8 @@ class Route(NamedTuple):
     query: tuple[Parameter, ...] = ()
     text: bool = False  # the body is plain text
     by_app: bool = False  # an app's public key and its user's token instead of a key with scopes
-    notifications: Callable[[Request], int] = lambda _: 0  # how many the quota pays for
+    notifications: int = 0  # how many the quota pays for; of a bulk as many as it has items
+    items: Callable[[Request], Sequence[bytes]] | None = None
 
 
 class OpenRoute(NamedTuple):

@@ -7,6 +7,7 @@ import secrets
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp import web
@@ -86,7 +87,9 @@ class GatewayServer:
                     limit = route.max_lines_bytes if request.content_type == NDJSON else route.max_bytes
                     body = await self.bodies.read(request, limit)
                 asked = _asked(request, body, now_ms, told)
-                limits = self._door.admit(caller, route.notifications(asked), began)
+                if route.items is not None:
+                    asked = replace(asked, items=route.items(asked))
+                limits = self._door.admit(caller, len(asked.items) or route.notifications, began)
                 answered = await route.handler(asked, caller)
                 response = _response(answered, limits)
             except Problem as problem:
