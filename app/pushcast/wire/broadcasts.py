@@ -18,6 +18,7 @@ from pushcast.model.notification import Notification
 from pushcast.model.words import Reason
 from pushcast.wire.audiences import Segments, expanded, parse_audience, parse_where, where_of
 from pushcast.wire.class_rules import ClassRule
+from pushcast.wire.event_forms import is_json
 from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.keys import check_id
 from pushcast.wire.notification_json import folded
@@ -106,7 +107,7 @@ class BroadcastDecoder:
         return self._event(self._fields(value), timestamp_ms, _frozen_audience).broadcast
 
     def _fields(self, value: bytes) -> dict[str, Any]:
-        if value[:1] == b"{" or value[:1] in b" \t\r\n":
+        if is_json(value):
             try:
                 return self._json(value)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -8,7 +8,7 @@ import msgspec
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
-from pushcast.wire.json_errors import from_msgspec
+from pushcast.wire.event_forms import read_event
 from pushcast.wire.keys import check_id
 from pushcast.wire.schemas import SchemaSource, avro_type
 from pushcast.wire.times import check_event_time, to_ms
@@ -58,13 +58,7 @@ class CancelDecoder:
         """`user` is the record key's, `timestamp_ms` the record's. Raises InvalidInput with reason and field."""
         if value is None:
             raise InvalidInput(Reason.TOMBSTONE, "a null value on an event topic means nothing")
-        try:
-            if value[:1] == b"{" or value[:1] in b" \t\r\n":
-                raw = self._json(value)
-            else:
-                raw = msgspec.convert(self._avro.decode(value, self._schemas), _Raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise from_msgspec(error, value) from error
+        raw = read_event(value, _Raw, self._json, self._avro, self._schemas)
         return _validated(raw, user, timestamp_ms)
 
 

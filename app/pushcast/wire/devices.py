@@ -12,7 +12,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform, Reason
 from pushcast.wire.addresses import Subscription, canonical_address
 from pushcast.wire.configured import unknown_app
-from pushcast.wire.json_errors import from_msgspec
+from pushcast.wire.event_forms import read_event
 from pushcast.wire.keys import check_id
 from pushcast.wire.schemas import SchemaSource, avro_type
 from pushcast.wire.times import check_event_time, rfc3339, to_ms
@@ -57,13 +57,7 @@ class DeviceChangeDecoder:
         """`user` is the record key's. Raises InvalidInput with the reason; its message never holds a token."""
         if value is None:
             raise InvalidInput(Reason.TOMBSTONE, "a null value on an event topic means nothing; write op forget_user")
-        try:
-            if value[:1] == b"{" or value[:1] in b" \t\r\n":
-                raw = self._json(value)
-            else:
-                raw = msgspec.convert(self._avro.decode(value, self._schemas), _Raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise from_msgspec(error, value) from error
+        raw = read_event(value, _Raw, self._json, self._avro, self._schemas)
         return self._validate(raw, user, timestamp_ms)
 
     def _validate(self, raw: _Raw, user: str, timestamp_ms: int) -> DeviceChange:
