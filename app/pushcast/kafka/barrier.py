@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pushcast.stream.errors import RecordRefused
@@ -15,17 +16,21 @@ if TYPE_CHECKING:
 class Accounts(Protocol):
     """What a barrier tells the outbox whose records it counts (`outbox.Outbox`)."""
 
+    @property
+    def reporting(self) -> Lock:
+        """Held while a report is counted: the outbox may have several poll threads."""
+
     def holds(self, barrier: Barrier, error: KafkaError, message: Message) -> bool:
-        """On the poll thread: whether the record is kept for another time, because its place is refused for now."""
+        """On a poll thread: whether the record is kept for another time, because its place is refused for now."""
 
     def acknowledged(self, error: KafkaError | None, message: Message) -> RecordRefused | None:
-        """On the poll thread: counts a delivery report. Returns the refusal when the record is to blame."""
+        """On a poll thread: counts a delivery report. Returns the refusal when the record is to blame."""
 
     def finished(self, barrier: Barrier) -> None:
-        """On the poll thread: has the barrier settled on the loop."""
+        """On a poll thread: has the barrier settled on the loop."""
 
     def failed_on_poll_thread(self, exc: BaseException) -> None:
-        """On the poll thread: a delivery report could not be counted."""
+        """On a poll thread: a delivery report could not be counted."""
 
     def fatal(self, exc: BaseException) -> None:
         """On the loop: an error that ends the process."""
@@ -34,8 +39,8 @@ class Accounts(Protocol):
 class Barrier:
     """Counts the records that were put under it, and those that Kafka has acknowledged.
 
-    Never reports success with an unacknowledged record. Counters are written by one thread each: `puts` by the loop,
-    `reports` by the poll thread, so no lock is needed. `kept`, by the loop: topic, partition, value, headers and
+    Never reports success with an unacknowledged record. `puts` is written by the loop alone, `reports` by poll threads
+    under the outbox's lock, so the loop needs none. `kept`, by the loop: topic, partition, value, headers and
     timestamp of records that may be refused for a time, because a delivery report does not say all of that.
     """
 
@@ -81,9 +86,10 @@ class Barrier:
             asyncio.get_running_loop().call_soon(self.settle)
 
     def delivered(self, error: KafkaError | None, message: Message) -> None:
-        """Delivery report of one record, on the poll thread. Raises nothing into the C client, which mishandles it."""
+        """Delivery report of one record, on a poll thread. Raises nothing into the C client, which mishandles it."""
         try:
-            self._delivered(error, message)
+            with self._outbox.reporting:
+                self._delivered(error, message)
         except Exception as exc:
             self._outbox.failed_on_poll_thread(exc)
 

@@ -1,4 +1,4 @@
-"""Everything a process writes to Kafka goes through one idempotent producer with bounds and barriers."""
+"""Everything a process writes to Kafka goes through one outbox of idempotent producers, with bounds and barriers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from pushcast.kafka.patience import Patience
 from pushcast.kafka.producer import MAX_RECORD_BYTES, open_producer, refusal_of
 from pushcast.kafka.refusals import Held, Place
 from pushcast.kafka.room import RECORD_OVERHEAD_BYTES, Room
+from pushcast.kafka.writers import Writers
 from pushcast.stream.errors import Full, OutboxFailed, RecordRefused, RecordTooLarge
 
 logger = logging.getLogger(__name__)
 
 Headers = Sequence[tuple[str, bytes | None]]
-
-POLL_SECONDS = 0.1
 
 
 def _beside_the_value(key: bytes | None, headers: Headers | None) -> int:
@@ -32,7 +31,7 @@ def _beside_the_value(key: bytes | None, headers: Headers | None) -> int:
 
 
 class Outbox:
-    """One producer for a process: acks=all, idempotent, explicit partitions, records are retried for ever.
+    """What a process writes: acks=all, idempotent, explicit partitions, records are retried for ever.
 
     `topics`: the only ones that may be written (None: any), so that a running process cannot leave the topology, each
     with its `max.message.bytes`. A larger record is refused here, before the client: the broker refuses whole requests,
@@ -42,6 +41,7 @@ class Outbox:
     given to `on_fatal` once, on the loop: end the process unacknowledged then. `patient`: topics whose records wait in
     such a case when another time may mend it (`refusals`); they may land behind what was put after them. `optional`:
     topics that the process can do without; whatever Kafka says of their records is told to the barrier alone.
+    `producers`: how many share the partitions (`Writers`); the bounds are of all together.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Outbox:
         topics: Mapping[str, int] | None = None,
         patient: Set[str] = frozenset(),
         optional: Set[str] = frozenset(),
+        producers: int = 1,
         extra: dict[str, Any] | None = None,
     ) -> None:
         self._loop = loop
@@ -64,25 +65,30 @@ class Outbox:
         self._topics = topics
         self._optional = optional
         self._room = Room(loop, max_records, max_bytes, lambda: self._failure is not None)
-        # Written by the poll thread.
+        #: Held by a poll thread while it counts a report: several may have one at once.
+        self.reporting = threading.Lock()
+        # Written by the poll threads.
         self._acked_ends: dict[tuple[str, int], int] = {}
         self._finished: deque[Barrier] = deque()
         self._failure: BaseException | None = None
         self._failure_told = False
         self._scheduled = False
-        self._closed = threading.Event()
-        self._producer = open_producer(
-            bootstrap_servers,
-            security=security,
-            linger_seconds=linger_seconds,
-            max_records=max_records,
-            max_bytes=max_bytes,
-            on_error=self._on_client_error,
-            extra=extra,
-        )
-        self._patience = Patience(patient, self._producer.produce, loop)
-        self._thread = threading.Thread(target=self._poll, name="outbox", daemon=True)
-        self._thread.start()
+        opened = [
+            open_producer(
+                bootstrap_servers,
+                security=security,
+                linger_seconds=linger_seconds,
+                max_records=max_records,
+                max_bytes=max_bytes,
+                on_error=self._on_client_error,
+                extra=extra,
+            )
+            for _ in range(producers)
+        ]
+        self._writers = Writers(opened, self._on_poll_failure)
+        self._produce = self._writers.produce
+        self._patience = Patience(patient, self._produce, loop)
+        self._writers.start()
 
     def barrier(self) -> Barrier:
         """A new set of records to wait for."""
@@ -126,9 +132,9 @@ class Outbox:
             barrier.kept.append((topic, partition, value, headers, timestamp_ms))
         try:
             if timestamp_ms is None:
-                self._producer.produce(topic, value, key, partition, barrier.delivered, headers=cast(Any, headers))
+                self._produce(topic, value, key, partition, barrier.delivered, headers=cast(Any, headers))
             else:
-                self._producer.produce(
+                self._produce(
                     topic, value, key, partition, barrier.delivered, timestamp=timestamp_ms, headers=cast(Any, headers)
                 )
         except KafkaException as exc:
@@ -187,26 +193,18 @@ class Outbox:
         deadline = self._loop.time() + timeout_seconds
         while self.unacknowledged and self._failure is None and self._loop.time() < deadline:
             await asyncio.sleep(0.005)
-        self._closed.set()
-        await asyncio.to_thread(self._thread.join)
+        self._writers.close()
+        await asyncio.to_thread(self._writers.join)
         self._drain()
         return self.unacknowledged
 
-    # poll thread
+    # poll threads
 
-    def _poll(self) -> None:
-        poll = self._producer.poll
-        while not self._closed.is_set():
-            try:
-                poll(POLL_SECONDS)
-            except Exception as exc:
-                # A report may be lost with it: without this the process would wait for ever. Seen once: a SystemError
-                # of confluent-kafka 2.16 in its own hand-over of exceptions between threads.
-                self._fail(OutboxFailed(f"the poll thread failed: {exc!r}"))
-                return
+    def _on_poll_failure(self, exc: BaseException) -> None:
+        self._fail(OutboxFailed(f"the poll thread failed: {exc!r}"))
 
     def holds(self, barrier: Barrier, error: KafkaError, message: Message) -> bool:
-        """Whether the record waits for another time; for Barrier, on the poll thread."""
+        """Whether the record waits for another time; for Barrier, on a poll thread."""
         if not self._patience.waits(error, message.topic() or ""):
             return False
         self._patience.keep(error, barrier, message)
@@ -215,7 +213,7 @@ class Outbox:
         return True
 
     def acknowledged(self, error: KafkaError | None, message: Message) -> RecordRefused | None:
-        """Counts a delivery report; for Barrier, on the poll thread.
+        """Counts a delivery report; for Barrier, on a poll thread.
 
         Returns the refusal when the record is to blame.
         """
@@ -245,7 +243,7 @@ class Outbox:
         return refusal_of(error, topic, partition, size)
 
     def finished(self, barrier: Barrier) -> None:
-        """Has the barrier settled on the loop; for Barrier, on the poll thread."""
+        """Has the barrier settled on the loop; for Barrier, on a poll thread."""
         self._finished.append(barrier)
         if not self._scheduled:
             self._schedule()
@@ -256,7 +254,7 @@ class Outbox:
             self._loop.call_soon_threadsafe(self._drain)
         except RuntimeError:
             # The loop is closed: the process is on its way out and nobody waits any more.
-            self._closed.set()
+            self._writers.close()
 
     def _on_client_error(self, error: KafkaError) -> None:
         if error.fatal():

@@ -25,18 +25,18 @@ class Patience:
         self.places = self.refusals.places
         self._produce = produce
         self._loop = loop
-        self._kept: deque[tuple[Place, str, Barrier, Message]] = deque()  # from the poll thread, for the loop
+        self._kept: deque[tuple[Place, str, Barrier, Message]] = deque()  # from the poll threads, for the loop
 
     def waits(self, error: KafkaError, topic: str) -> bool:
         """Whether another time may mend it, and the topic's records wait for that."""
         return error.code() in OF_A_PLACE and topic in self.topics
 
     def keep(self, error: KafkaError, barrier: Barrier, message: Message) -> None:
-        """On the poll thread: a record that was refused waits."""
+        """On a poll thread: a record that was refused waits."""
         self._kept.append((Place(message.topic() or "", message.partition() or 0), error.str(), barrier, message))
 
     def take_kept(self) -> None:
-        """On the loop: what the poll thread kept is held from here on."""
+        """On the loop: what the poll threads kept is held from here on."""
         while self._kept:
             place, reason, barrier, message = self._kept.popleft()
             self.refusals.refuse(place, reason, _as_it_was_put(place, barrier, message))

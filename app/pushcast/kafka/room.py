@@ -13,7 +13,7 @@ RECORD_OVERHEAD_BYTES = 200
 
 
 class Room:
-    """What was put is counted by the loop, and what is acknowledged by the poll thread, so no lock is needed.
+    """What was put is counted by the loop, what is acknowledged by poll threads one at a time: the loop needs no lock.
 
     Callers wait for room before they put, one batch at a time, so what is unacknowledged stays below twice the bounds.
     `waiters` is for reading alone. `failed`: whether the outbox is beyond repair; nobody waits then.
@@ -65,7 +65,7 @@ class Room:
         self._put_bytes -= size_bytes
 
     def acked(self, size_bytes: int) -> None:
-        """On the poll thread: a record is acknowledged, or refused."""
+        """On a poll thread, one at a time: a record is acknowledged, or refused."""
         self._acked_records += 1
         self._acked_bytes += size_bytes
 
@@ -74,7 +74,7 @@ class Room:
         while not self.has_room() and not self._failed():
             waiter: asyncio.Future[None] = self._loop.create_future()
             self.waiters.append(waiter)
-            if self.has_room():  # the poll thread may have looked before the waiter was there
+            if self.has_room():  # a poll thread may have looked before the waiter was there
                 self.wake()
             await waiter
 

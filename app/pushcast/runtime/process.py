@@ -52,6 +52,8 @@ STOP_SECONDS = 25.0
 CLOSE_SECONDS = 10.0
 OUTBOX_RECORDS = 100_000
 SMALL_RECORDS_LINGER_SECONDS = 0.005
+#: A planner sends urgent events to some forty partitions, one in a request (`kafka.writers`). Nobody waits for others.
+URGENT_PRODUCERS = 4
 GC_THRESHOLDS = (50_000, 20, 50)
 
 
@@ -155,6 +157,7 @@ async def _run(
         topics=producible(roles),
         patient=patient(roles, platforms, lanes),
         optional={WHERE},
+        producers=URGENT_PRODUCERS if "planner" in roles and Lane.URGENT in lanes else 1,
         max_records=max(OUTBOX_RECORDS, settings.send.max_in_flight),  # an answer to everything in flight must fit
     )
     cancels = _cancels(settings)

@@ -19,14 +19,10 @@ async def test_a_poll_that_fails_ends_the_process_instead_of_waiting_for_ever() 
     told: asyncio.Queue[BaseException] = asyncio.Queue()
     outbox = Outbox("127.0.0.1:1", loop=asyncio.get_running_loop(), on_fatal=told.put_nowait, extra={"log_level": 0})
     try:
-        outbox._producer = BrokenProducer()  # type: ignore[assignment]
-        outbox._closed.set()
-        await asyncio.to_thread(outbox._thread.join)
-        outbox._closed.clear()
-        outbox._poll()
+        outbox._writers._poll(BrokenProducer())  # type: ignore[arg-type]
         error = await asyncio.wait_for(told.get(), 5)
     finally:
-        outbox._closed.set()
+        outbox._writers.close()
     assert isinstance(error, OutboxFailed)
     assert "poll thread" in str(error)
 
@@ -57,4 +53,4 @@ async def test_an_acknowledgement_without_an_offset_proves_nothing_and_ends_the_
         assert "without an offset" in str(await asyncio.wait_for(told.get(), 5))
         assert barrier.reports == 0
     finally:
-        outbox._closed.set()
+        outbox._writers.close()

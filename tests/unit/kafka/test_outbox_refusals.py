@@ -82,7 +82,7 @@ class World:
             extra={"log_level": 0},
         )
         self.client = Client()
-        self.outbox._producer = self.client  # type: ignore[assignment]
+        self.outbox._produce = self.client.produce
         self.outbox._patience._produce = self.client.produce
         self.acked = 0
 
@@ -106,7 +106,7 @@ async def world() -> AsyncIterator[World]:
     world = World()
     yield world
     world.outbox._patience.refusals.close()
-    world.outbox._closed.set()
+    world.outbox._writers.close()
 
 
 async def test_a_forbidden_record_waits_and_is_written_when_a_marker_is_taken(world: World) -> None:
