@@ -1,0 +1,220 @@
+"""A process that lets people or programs in: the keys, pauses and reporters that it follows, its writer, its page.
+
+Gateway and console are such processes; each adds its own server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol
+
+import structlog
+
+from pushcast import __version__
+from pushcast.audit.why import why
+from pushcast.config.settings import Gateway, Reports, Settings
+from pushcast.gateway.access import Door
+from pushcast.gateway.build import Calls, calls
+from pushcast.gateway.connections import Bounds
+from pushcast.gateway.keyring import Keyring, read_first_keys
+from pushcast.gateway.questions import Sources
+from pushcast.gateway.writing import Writer
+from pushcast.kafka.acks import AckProducer
+from pushcast.kafka.control import ControlTail
+from pushcast.kafka.intake import rows_of_user
+from pushcast.kafka.topics.facts import check_cluster
+from pushcast.model.errors import ConfigurationError
+from pushcast.observe import sources
+from pushcast.observe.catalogue import MetricName
+from pushcast.observe.health import HealthServer
+from pushcast.observe.metrics import Metrics, Sample
+from pushcast.observe.vocabulary import Vocabulary
+from pushcast.report.coordinator import Coordinator
+from pushcast.report.fetch import Fetcher, read_token
+from pushcast.runtime import whereabouts
+from pushcast.settle.letters import Filter
+from pushcast.settle.redrive import DeadLetters
+from pushcast.settle.shown import described
+from pushcast.stream.assignment import boottime_seconds
+from pushcast.stream.fatal import end_process
+from pushcast.wire import topics
+from pushcast.wire.control_state import ControlState
+from pushcast.wire.devices import shown
+from pushcast.wire.reporters import Reporters
+
+log = structlog.get_logger()
+
+#: A view of the keys that is older than this is not to be trusted: a revoked key might still open.
+STALE_SECONDS: Final = 10.0
+CLOSE_SECONDS: Final = 8.0
+
+
+class Listen(NamedTuple):
+    """Where it is reached. `section`: of the configuration, as errors name it."""
+
+    section: str
+    host: str
+    port: int
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+
+class Server(Protocol):
+    """What a door adds. `port` is the real one once it was started."""
+
+    port: int
+
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None: ...
+    async def close(self) -> None: ...
+
+
+class DoorProcess:
+    """What one process holds. Create it on the loop. Whoever inherits from it sets `server`."""
+
+    server: Server
+
+    def __init__(self, settings: Settings, name: str, bounds: Bounds) -> None:
+        self.settings = settings
+        self.name = name
+        self.bounds = bounds
+        options, kafka = settings.gateway or Gateway(), settings.kafka
+        self.keys = Keyring(read_first_keys(options.keys_file) if options.keys_file is not None else None)
+        self.control = ControlState()
+        self.producer = AckProducer(
+            kafka.bootstrap_servers,
+            kafka.security,
+            loop=asyncio.get_running_loop(),
+            on_fatal=lambda error: end_process("producer", error),
+        )
+        self.writer = Writer(self.producer, kafka.partitions, options.ack_seconds)
+        self.metrics = Metrics(Vocabulary(apps=settings.apps, topics=(topics.API_KEY,)))
+        self.door = Door(self.keys)
+        self.reporters = Reporters()
+        self.fetcher = Fetcher(read_token((settings.reports or Reports()).token_file))
+        self.reports = Coordinator(self.reporters.urls, kafka.partitions, self.fetcher, now_ms)
+        self.calls: Calls = calls(settings, self.writer, self.control, _sources(settings, self.reports), self.unready)
+        self._delay = sources.LoopDelay(asyncio.get_running_loop())
+        self.metrics.add_source(self._delay)
+        self.metrics.add_source(self._samples)
+        self.page = HealthServer(
+            metrics=self.metrics.exposition,
+            info=self._info,
+            live=list,
+            ready=self.unready,
+            host=settings.observe.host,
+            port=settings.observe.port,
+        )
+
+    def tails(self) -> list[ControlTail]:
+        """What it follows. They are started before it listens: it must know which keys are valid."""
+        kafka = self.settings.kafka
+        return [
+            ControlTail(kafka.bootstrap_servers, kafka.security, state, fatal=end_process, topic=topic)
+            for topic, state in (
+                (topics.API_KEY, self.keys),
+                (topics.CONTROL, self.control),
+                (topics.WHERE, self.reporters),
+            )
+        ]
+
+    def unready(self) -> list[str]:
+        """Why requests would be refused, one sentence each."""
+        found = []
+        if (age := self.producer.oldest_seconds()) > 2.0:
+            found.append(f"Kafka has not confirmed a record for {age:.0f} s")
+        if (behind := boottime_seconds() - self.keys.current_at) > STALE_SECONDS:
+            found.append(f"{topics.API_KEY} was last read {behind:.0f} s ago: revoked keys may still open")
+        if self.writer.stopping:
+            found.append("the process is stopping")
+        return found
+
+    def observe(self, route: str, status: int, seconds: float) -> None:
+        """Counts a request that was answered."""
+        self.metrics.count(MetricName.GATEWAY_REQUESTS, 1, (route, str(status)))
+        self.metrics.observe(MetricName.GATEWAY_REQUEST_SECONDS, (seconds,), (route,))
+
+    async def close(self) -> None:
+        """Answers what is in progress, then waits for Kafka."""
+        self.writer.stopping = True
+        await self.server.close()
+        if left := await self.producer.close(CLOSE_SECONDS):
+            log.warning("unconfirmed_at_stop", records=left)
+        await self.fetcher.close()
+        self._delay.close()
+        await self.page.close()
+
+    def _info(self) -> dict[str, Any]:
+        return {"version": __version__, "name": self.name, "groups": [], "url": f"port {self.server.port}"}
+
+    def _samples(self) -> Iterable[Sample]:
+        yield Sample(MetricName.INFO, 1, (self.name, __version__))
+        yield Sample(MetricName.GATEWAY_UNCONFIRMED, self.producer.unacknowledged)
+        yield Sample(MetricName.GATEWAY_OLDEST_UNCONFIRMED, self.producer.oldest_seconds())
+        yield Sample(MetricName.GATEWAY_CONNECTIONS_REFUSED, self.bounds.refused)
+        yield Sample(MetricName.GATEWAY_KEYS, len(self.keys))
+        for reason, count in self.keys.ignored.items():
+            yield Sample(MetricName.GATEWAY_KEYS_IGNORED, count, (reason,))
+        for policy, count in self.door.limited.items():
+            yield Sample(MetricName.GATEWAY_LIMITED, count, (policy,))
+
+
+async def serve(settings: Settings, make: Callable[[], Awaitable[DoorProcess]], listen: Listen) -> int:
+    """Until SIGTERM or SIGINT. Returns 0. Raises ConfigurationError and ControlUnreadable before it listens."""
+    await asyncio.to_thread(check_cluster, settings)
+    process = await make()
+    tails = process.tails()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for tail in tails:
+        await tail.start()
+    await process.page.start()
+    where = whereabouts.Whereabouts(process.name, os.getpid(), settings.observe.host, process.page.port)
+    path = whereabouts.write(settings.data_dir, where)
+    try:
+        await process.server.start(listen.host, listen.port, _tls(listen))
+        log.info("listening", host=listen.host, port=process.server.port, keys=len(process.keys))
+        await stop.wait()
+    except OSError as error:
+        raise ConfigurationError(f"{listen.section}: {listen.host}:{listen.port}: {error.strerror}") from None
+    finally:
+        await process.close()
+        for tail in tails:
+            await tail.close()
+        path.unlink(missing_ok=True)
+    log.info("stopped", code=0)
+    return 0
+
+
+def _tls(listen: Listen) -> ssl.SSLContext | None:
+    if listen.certificate_file is None or listen.key_file is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(listen.certificate_file, listen.key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"{listen.section}.certificate_file: {listen.certificate_file}: {error}") from None
+    return context
+
+
+def _sources(settings: Settings, reports: Coordinator) -> Sources:
+    def devices(user: str) -> list[dict[str, Any]]:
+        return [shown(row) for row in rows_of_user(settings, user)]
+
+    def letters(limit: int) -> list[dict[str, Any]]:
+        with DeadLetters(settings) as dead:
+            return [described(letter) for letter in islice(dead.letters(Filter()), limit)]
+
+    return Sources(lambda user, note, device: why(settings, user, note, device), devices, letters, reports)
+
+
+def now_ms() -> int:
+    """The clock of a door."""
+    return time.time_ns() // 1_000_000
