@@ -1,7 +1,7 @@
 # Needs only Python >= 3.11 and make. Everything else is fetched into .venv and .cache.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint bench faults graph lock clean
+.PHONY: help demo test coverage lint bench faults graph dashboards lock clean
 VENV := .venv
 BOOT := .cache/boot
 # The first of these that is >= 3.11; choose another with `make PYTHON=python3.12 ...`
@@ -25,6 +25,7 @@ help:
 	@echo "make bench  ARGS=\"plan --shape alert\"; see docs/benchmarks.md"
 	@echo "make faults kills, zombies, outages, poison and more under load; ONLY=zombie; see docs/faults.md"
 	@echo "make graph  writes topology/GRAPH.md again"
+	@echo "make dashboards  writes deploy/grafana and deploy/prometheus again"
 	@echo "make lock   resolves requirements/*.txt again"
 
 $(BOOT)/bin/uv:
@@ -67,6 +68,9 @@ faults: $(STAMP)
 
 graph: $(STAMP)
 	@$(VENV)/bin/pushcast topology graph --write
+
+dashboards: $(STAMP)
+	@$(VENV)/bin/python -m pushcast.observe.dashboards
 
 # No index URL may land in the lock: --no-emit-index-url, and hashes name the files.
 lock: | $(UV)

@@ -26,7 +26,7 @@ from pushcast.stream.ports import PositionedOutbox
 from pushcast.stream.spec import Host, Resource, Specs, StageSpec
 from pushcast.transport.app import add_devices_table, add_stage, make_app
 from pushcast.transport.table import SourceTable
-from pushcast.wire import topics
+from pushcast.wire import groups, topics
 from pushcast.wire.cancel_state import CancelState
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.schemas import SchemaSource
@@ -68,7 +68,7 @@ def host(
         Vocabulary(
             apps=settings.apps,
             topics=[topic.name for topic in topology.topics],
-            groups=[spec.group for spec in specs],
+            groups=[spec.group for spec in specs] + [each.group for each in groups.readings()],
         )
     )
     context = Host(

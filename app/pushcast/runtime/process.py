@@ -29,6 +29,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.rate_limit import RateLimitFilter
 from pushcast.runtime import whereabouts
+from pushcast.runtime.group_watch import GroupWatch
 from pushcast.runtime.hosted import Hosted, host, patient, producible, schemas_of
 from pushcast.runtime.limits import allow_open_files
 from pushcast.runtime.presence import Presence
@@ -40,6 +41,7 @@ from pushcast.transport.folders import FolderLocks
 from pushcast.transport.host import begin_anew, run_apps
 from pushcast.transport.stage_tasks import watch
 from pushcast.transport.watch import TopicWatch
+from pushcast.wire import groups
 from pushcast.wire.cancel_state import CancelState
 from pushcast.wire.cancels import CancelDecoder
 from pushcast.wire.topics import WHERE
@@ -103,6 +105,17 @@ def _watch(settings: Settings, hosted: Hosted, facts: ClusterFacts) -> TopicWatc
     copied = {table.topic for tables in hosted.tables.values() for table in tables}
     client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security)
     return TopicWatch(client, facts, sorted(consumed | copied), lambda topic: begin_anew(hosted.apps, topic))
+
+
+def _group_watch(settings: Settings, hosted: Hosted) -> GroupWatch:
+    kafka = settings.kafka
+    platforms = {platform for app in settings.apps.values() for platform in app.platforms()}
+    # A platform that no app has needs no senders; its topics hold the planners' fences all the same.
+    readings = groups.readings(sorted(platforms))
+    positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security)))
+    found = GroupWatch(positions, readings, kafka.partitions, kafka.bootstrap_servers)
+    hosted.metrics.add_source(found.samples)
+    return found
 
 
 def _presence(settings: Settings, hosted: Hosted, slot: str, outbox: Outbox, since_ms: int | None) -> Presence:
@@ -184,6 +197,8 @@ async def _run(
         if "planner" in roles:
             positions = Positions(open_admin(client_config(settings.kafka.bootstrap_servers, settings.kafka.security)))
             watching.append(asyncio.create_task(SenderWatch(positions, lanes, settings.kafka.partitions).run()))
+        if "settler" in roles:
+            watching.append(asyncio.create_task(_group_watch(settings, hosted).run()))
         if slot is not None:
             presence = _presence(settings, hosted, slot, outbox, since_ms)
             watching.append(asyncio.create_task(presence.run()))

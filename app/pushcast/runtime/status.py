@@ -99,6 +99,7 @@ class Status:
         hosted = self._hosted
         yield Sample(MetricName.INFO, 1, (self._name, __version__))
         yield Sample(MetricName.OUTBOX_RECORDS, self._outbox.unacknowledged)
+        yield Sample(MetricName.PARTITIONS_EXPECTED, self._settings.kafka.partitions)
         if self._logs is not None:
             yield Sample(MetricName.LOG_LINES_SUPPRESSED, self._logs.total)
         now_ms, now_seconds = time.time_ns() // 1_000_000, boottime_seconds()

@@ -1,16 +1,26 @@
-"""Names of the consumer groups: for the stages themselves, and for tools that ask how far they have come."""
+"""Consumer groups: for the stages themselves, and for tools that ask how far they have come."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from pushcast.model.words import Lane, Platform
+from pushcast.wire import topics
 
 REGISTER: Final = "pushcast-register"
 SETTLE: Final = "pushcast-settle"
 SPREAD: Final = "pushcast-spread"
 KEEP: Final = "pushcast-keep"
 REPORT: Final = "pushcast-report"
+
+
+class Reading(NamedTuple):
+    """What the processes of a role read in one group."""
+
+    role: str
+    group: str
+    topics: tuple[str, ...]
 
 
 def plan(lane: Lane) -> str:
@@ -26,3 +36,20 @@ def send(platform: Platform, lane: Lane) -> str:
 def poll(platform: Platform) -> str:
     """Those who ask about a platform's tickets."""
     return f"pushcast-poll-{platform}"
+
+
+def readings(platforms: Iterable[Platform] = tuple(Platform)) -> list[Reading]:
+    """Every group of the stages, for these platforms. A new stage is entered here; a test holds it against its spec."""
+    kinds = list(platforms)
+    return [
+        Reading("registrar", REGISTER, (topics.DEVICE_CHANGED, topics.TOKEN_INVALID, topics.TOKEN_HOLD)),
+        *(
+            Reading("planner", plan(lane), (topics.notification(lane), topics.due(lane), topics.walk(lane)))
+            for lane in Lane
+        ),
+        *(Reading("sender", send(each, lane), (topics.send(each, lane),)) for each in kinds for lane in Lane),
+        Reading("settler", SETTLE, (*map(topics.retry, topics.RETRY_DELAY_SECONDS), topics.PARKED)),
+        *(Reading("settler", poll(each), (topics.ticket(each),)) for each in kinds if each in topics.TICKET_PLATFORMS),
+        Reading("settler", SPREAD, tuple(map(topics.broadcast, Lane))),
+        Reading("keeper", KEEP, (*map(topics.keep, Lane), topics.CANCEL)),
+    ]

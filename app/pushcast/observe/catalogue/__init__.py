@@ -5,6 +5,7 @@ A file for each stage or concern; a new metric is a name in `metric.py` and an e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from pushcast.observe.catalogue import (
@@ -24,22 +25,25 @@ from pushcast.observe.catalogue import (
 )
 from pushcast.observe.catalogue.metric import Kind, Label, Metric, MetricName
 
-__all__ = ["BY_NAME", "CATALOGUE", "Kind", "Label", "Metric", "MetricName", "render_docs"]
+__all__ = ["BY_NAME", "CATALOGUE", "SECTIONS", "Kind", "Label", "Metric", "MetricName", "render_docs"]
 
-CATALOGUE: Final[tuple[Metric, ...]] = (
-    *process.METRICS,
-    *kafka.METRICS,
-    *register.METRICS,
-    *plan.METRICS,
-    *broadcast.METRICS,
-    *send.METRICS,
-    *provider.METRICS,
-    *isolation.METRICS,
-    *settle.METRICS,
-    *keep.METRICS,
-    *gateway.METRICS,
-    *report.METRICS,
-)
+#: Each file with a title: a row of the dashboard `runtime`, in this order.
+SECTIONS: Final[Mapping[str, tuple[Metric, ...]]] = {
+    "Process": process.METRICS,
+    "Kafka": kafka.METRICS,
+    "Devices": register.METRICS,
+    "Planning": plan.METRICS,
+    "Broadcasts": broadcast.METRICS,
+    "Sending": send.METRICS,
+    "Providers": provider.METRICS,
+    "Isolation": isolation.METRICS,
+    "Retries": settle.METRICS,
+    "Timers": keep.METRICS,
+    "Gateway": gateway.METRICS,
+    "Reports": report.METRICS,
+}
+
+CATALOGUE: Final[tuple[Metric, ...]] = tuple(metric for section in SECTIONS.values() for metric in section)
 
 BY_NAME: Final = {metric.name: metric for metric in CATALOGUE}
 

@@ -27,6 +27,22 @@ METRICS: Final = (
         "Alert on growth over minutes, not on a value. Start more processes of the role, at most one per partition.",
     ),
     Metric(
+        N.GROUP_LAG,
+        "gauge",
+        "records",
+        (L.GROUP, L.TOPIC),
+        "Records that a group has not finished, also while no process of it runs. Each settler asks every 30 s.",
+        "With pushcast_group_members at 0 nobody takes them: start the role. Over processes take the largest.",
+    ),
+    Metric(
+        N.GROUP_MEMBERS,
+        "gauge",
+        "members",
+        (L.GROUP,),
+        "Processes that Kafka has in a group; 0 when it is down. Each settler asks every 30 s.",
+        "0 while pushcast_group_lag_records is above 0: start the role. Over processes take the largest.",
+    ),
+    Metric(
         N.TRANSACTION_WAIT,
         "gauge",
         "seconds",
@@ -89,6 +105,14 @@ METRICS: Final = (
         (L.GROUP, L.TOPIC),
         "Partitions that this process owns.",
         "The sum over all processes must be kafka.partitions for each topic; less: a process is missing.",
+    ),
+    Metric(
+        N.PARTITIONS_EXPECTED,
+        "gauge",
+        "partitions",
+        (),
+        "`kafka.partitions`: how many partitions each topic of the way has.",
+        "Compare with the sum of pushcast_assigned_partitions. Over processes take the largest.",
     ),
     Metric(
         N.PARTITIONS_PAUSED,

@@ -1,0 +1,154 @@
+"""When somebody must be told, as rules for Prometheus. docs/operations.md says what to do then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pushcast.observe.catalogue import MetricName as Name
+
+Severity = Literal["page", "ticket"]
+#: What a reader is sent to; each alert is a heading of it.
+RUNBOOK: Final = "docs/operations.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One rule. `metric` is the one whose remedy the annotation repeats."""
+
+    name: str
+    expression: str
+    for_: str  # as Prometheus writes durations
+    severity: Severity
+    summary: str
+    metric: Name
+
+
+_INVALID: Final = f'sum by (app, platform) (rate({Name.OUTCOMES}{{outcome="invalid"}}[15m]))'
+_ALL: Final = f"sum by (app, platform) (rate({Name.OUTCOMES}[15m]))"
+_ERRORS: Final = f'sum(rate({Name.GATEWAY_REQUESTS}{{status=~"5.."}}[5m])) / sum(rate({Name.GATEWAY_REQUESTS}[5m]))'
+
+ALERTS: Final[tuple[Alert, ...]] = (
+    Alert(
+        "PushLate",
+        f'max by (group) ({Name.OLDEST_UNFINISHED}{{topic=~"push.notification.urgent.*"}}) > 30',
+        "1m",
+        "page",
+        "An urgent notification has waited for {{ $value }} s in {{ $labels.group }}.",
+        Name.OLDEST_UNFINISHED,
+    ),
+    Alert(
+        "GroupDown",
+        f"max by (group) ({Name.GROUP_MEMBERS}) == 0 and on (group) sum by (group) ({Name.GROUP_LAG}) > 0",
+        "2m",
+        "page",
+        "{{ $labels.group }} has no member, and records wait for it.",
+        Name.GROUP_MEMBERS,
+    ),
+    Alert(
+        "LagUnknown",
+        f"absent({Name.GROUP_LAG})",
+        "5m",
+        "ticket",
+        "No settler tells the lag of the groups: either none runs or Kafka does not answer it.",
+        Name.GROUP_LAG,
+    ),
+    Alert(
+        "PartitionsMissing",
+        f'sum by (group, topic) ({Name.PARTITIONS}{{topic!~"push.broadcast.*"}})'
+        f" < scalar(max({Name.PARTITIONS_EXPECTED}))",
+        "2m",
+        "page",
+        "{{ $labels.group }} owns {{ $value }} partitions of {{ $labels.topic }}: a process is missing.",
+        Name.PARTITIONS,
+    ),
+    Alert(
+        "NotReady",
+        f"min by (group, instance) ({Name.READY}) == 0",
+        "5m",
+        "page",
+        "{{ $labels.group }} at {{ $labels.instance }} is not ready.",
+        Name.READY,
+    ),
+    Alert(
+        "HeartbeatOld",
+        # 0.8 of the shortest session timeout that the settings allow by default.
+        f"max by (group, instance) ({Name.HEARTBEAT_AGE}) > 8",
+        "30s",
+        "page",
+        "Kafka has not called {{ $labels.group }} at {{ $labels.instance }} alive for {{ $value }} s.",
+        Name.HEARTBEAT_AGE,
+    ),
+    Alert(
+        "OutboxStuck",
+        f"max by (instance) ({Name.OUTBOX_RECORDS}) > 5000",
+        "1m",
+        "page",
+        "{{ $value }} records of {{ $labels.instance }} wait for Kafka's acknowledgement.",
+        Name.OUTBOX_RECORDS,
+    ),
+    Alert(
+        "BreakerOpen",
+        f"max by (app, platform) ({Name.BREAKER_OPEN}) == 1",
+        "2m",
+        "page",
+        "Nothing goes to {{ $labels.platform }} for {{ $labels.app }}: its breaker is open.",
+        Name.BREAKER_OPEN,
+    ),
+    Alert(
+        "PausedLong",
+        f"max by (app, platform, lane) ({Name.PAUSED}) == 1",
+        "4h",
+        "ticket",
+        "{{ $labels.app }} on {{ $labels.platform }} has been paused for 4 hours.",
+        Name.PAUSED,
+    ),
+    Alert(
+        "DeadLetters",
+        f"sum by (role, lane, reason) (increase({Name.DEAD_LETTERS}[10m])) > 0",
+        "0m",
+        "ticket",
+        "{{ $labels.role }} wrote dead letters with the reason {{ $labels.reason }}.",
+        Name.DEAD_LETTERS,
+    ),
+    Alert(
+        "DeadLettersLost",
+        f"sum by (role, lane, reason) (increase({Name.DEAD_LETTERS_LOST}[10m])) > 0",
+        "0m",
+        "page",
+        "Kafka takes not even the dead letters of {{ $labels.role }}.",
+        Name.DEAD_LETTERS_LOST,
+    ),
+    Alert(
+        "RestartLoop",
+        "changes(process_start_time_seconds[10m]) > 2",
+        "2m",
+        "page",
+        "{{ $labels.instance }} ends and starts again and again; exit code 65 is the flood guard.",
+        Name.INFO,
+    ),
+    Alert(
+        "LogJumped",
+        f"sum by (group, topic) (increase({Name.LOG_JUMPED}[10m])) > 0",
+        "0m",
+        "page",
+        "Retention deleted records of {{ $labels.topic }} before {{ $labels.group }} had handled them.",
+        Name.LOG_JUMPED,
+    ),
+    Alert(
+        "InvalidShare",
+        f"{_INVALID} / {_ALL} > 0.2",
+        "15m",
+        "ticket",
+        "{{ $value | humanizePercentage }} of the tokens of {{ $labels.app }} on {{ $labels.platform }} are dead.",
+        Name.OUTCOMES,
+    ),
+    Alert(
+        "GatewayErrors",
+        f"{_ERRORS} > 0.05",
+        "2m",
+        "page",
+        "The gateway answers {{ $value | humanizePercentage }} of its requests with 5xx.",
+        Name.GATEWAY_REQUESTS,
+    ),
+)

@@ -1,0 +1,172 @@
+"""For each alert a course of its series that fires it: `promtool test rules deploy/prometheus/tests.yml`. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pushcast.observe.catalogue import MetricName as Name
+from pushcast.observe.dashboards.alerts import ALERTS, Alert
+from pushcast.observe.dashboards.rules import texts
+
+BY_NAME: Final = {alert.name: alert for alert in ALERTS}
+_AT: Final = 'group="pushcast-send-apns-urgent", instance="a"'
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`series` in promtool's notation, a value a minute. At `at` the alert fires once, with `labels` and this value
+    in its text; `quiet_at` is a time at which it does not."""
+
+    alert: str
+    series: Mapping[str, str]
+    at: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    value: str = ""
+    quiet_at: str = "0m"
+
+
+def _urgent(name: Name, more: str = "") -> str:
+    return f'{name}{{group="pushcast-plan-urgent", topic="push.notification.urgent.v1"{more}}}'
+
+
+CASES: Final[Sequence[Case]] = (
+    Case(
+        "PushLate",
+        {_urgent(Name.OLDEST_UNFINISHED): "0 5 31 91 151 211"},
+        "4m",
+        {"group": "pushcast-plan-urgent"},
+        "151",
+        "2m",
+    ),
+    Case(
+        "GroupDown",
+        {
+            f'{Name.GROUP_MEMBERS}{{group="pushcast-settle"}}': "1 1 0x10",
+            f'{Name.GROUP_LAG}{{group="pushcast-settle", topic="push.parked.v1"}}': "0 0 3x10",
+        },
+        "5m",
+        {"group": "pushcast-settle"},
+        quiet_at="1m",
+    ),
+    Case("LagUnknown", {f'{Name.GROUP_LAG}{{group="pushcast-settle", topic="push.parked.v1"}}': "0 0 stale"}, "8m"),
+    Case(
+        "PartitionsMissing",
+        {
+            _urgent(Name.PARTITIONS, ', instance="a"'): "4x10",
+            _urgent(Name.PARTITIONS, ', instance="b"'): "4 4 stale",
+            f'{Name.PARTITIONS_EXPECTED}{{instance="a"}}': "8x10",
+        },
+        "5m",
+        {"group": "pushcast-plan-urgent", "topic": "push.notification.urgent.v1"},
+        "4",
+        "1m",
+    ),
+    Case(
+        "NotReady",
+        {f"{Name.READY}{{{_AT}}}": "1 0x10"},
+        "7m",
+        {"group": "pushcast-send-apns-urgent", "instance": "a"},
+        quiet_at="4m",
+    ),
+    Case(
+        "HeartbeatOld",
+        {f"{Name.HEARTBEAT_AGE}{{{_AT}}}": "1 9 69 129"},
+        "2m",
+        {"group": "pushcast-send-apns-urgent", "instance": "a"},
+        "69",
+    ),
+    Case("OutboxStuck", {f'{Name.OUTBOX_RECORDS}{{instance="a"}}': "0 6000x5"}, "3m", {"instance": "a"}, "6000"),
+    Case(
+        "BreakerOpen",
+        {f'{Name.BREAKER_OPEN}{{app="news", platform="apns"}}': "0 1x10"},
+        "4m",
+        {"app": "news", "platform": "apns"},
+        quiet_at="2m",
+    ),
+    Case(
+        "PausedLong",
+        {f'{Name.PAUSED}{{app="news", platform="fcm", lane="bulk"}}': "1x300"},
+        "245m",
+        {"app": "news", "platform": "fcm", "lane": "bulk"},
+        quiet_at="230m",
+    ),
+    Case(
+        "DeadLetters",
+        {f'{Name.DEAD_LETTERS}{{role="planner", lane="bulk", reason="invalid_field"}}': "0 0 5 5 5"},
+        "3m",
+        {"role": "planner", "lane": "bulk", "reason": "invalid_field"},
+        quiet_at="1m",
+    ),
+    Case(
+        "DeadLettersLost",
+        {f'{Name.DEAD_LETTERS_LOST}{{role="planner", lane="bulk", reason="too_large"}}': "0 0 1 1 1"},
+        "3m",
+        {"role": "planner", "lane": "bulk", "reason": "too_large"},
+        quiet_at="1m",
+    ),
+    Case(
+        "RestartLoop",
+        {'process_start_time_seconds{instance="a"}': "10 10 70 130 190 250 310"},
+        "6m",
+        {"instance": "a"},
+        quiet_at="3m",
+    ),
+    Case(
+        "LogJumped",
+        {f'{Name.LOG_JUMPED}{{group="pushcast-settle", topic="push.parked.v1"}}': "0 0 700 700"},
+        "3m",
+        {"group": "pushcast-settle", "topic": "push.parked.v1"},
+        quiet_at="1m",
+    ),
+    Case(
+        "InvalidShare",
+        {
+            f'{Name.OUTCOMES}{{app="news", platform="apns", lane="bulk", outcome="accepted", reason=""}}': "0+60x60",
+            f'{Name.OUTCOMES}{{app="news", platform="apns", lane="bulk", outcome="invalid", reason="x"}}': "0+60x60",
+        },
+        "40m",
+        {"app": "news", "platform": "apns"},
+        "50%",
+        "10m",
+    ),
+    Case(
+        "GatewayErrors",
+        {
+            f'{Name.GATEWAY_REQUESTS}{{route="send", status="202"}}': "0+60x20",
+            f'{Name.GATEWAY_REQUESTS}{{route="send", status="503"}}': "0+60x20",
+        },
+        "10m",
+        value="50%",
+    ),
+)
+
+
+def case_file(cases: Iterable[Case]) -> dict[str, Any]:
+    """The file for promtool."""
+    return {
+        "rule_files": ["alerts.yml"],
+        "evaluation_interval": "1m",
+        "tests": [_case(case, BY_NAME[case.alert]) for case in cases],
+    }
+
+
+def _case(case: Case, alert: Alert) -> dict[str, Any]:
+    said = {name: _filled(text, case) for name, text in texts(alert).items()}
+    fires = {"exp_labels": {"severity": alert.severity, **case.labels}, "exp_annotations": said}
+    return {
+        "interval": "1m",
+        "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
+        "alert_rule_test": [
+            {"eval_time": case.quiet_at, "alertname": alert.name, "exp_alerts": []},
+            {"eval_time": case.at, "alertname": alert.name, "exp_alerts": [fires]},
+        ],
+    }
+
+
+def _filled(text: str, case: Case) -> str:
+    """As Prometheus fills its templates, of which we use these three forms."""
+    text = re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda found: case.labels[found[1]], text)
+    return re.sub(r"\{\{ \$value( \| humanizePercentage)? \}\}", case.value, text)

@@ -1,0 +1,48 @@
+"""deploy/prometheus: rules that parse, name what there is, and send to a runbook that exists."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pushcast.observe.dashboards.alerts import ALERTS, RUNBOOK, Alert
+
+pytest.importorskip("promql_parser", reason="promql-parser is not installed: PromQL of alerts is not judged")
+from unit.observe.dashboards.promql import unknown
+
+ROOT = Path(__file__).parents[4]
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+HEADINGS = re.findall(r"^#+ (.+)$", (ROOT / RUNBOOK).read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_an_alert_names_only_what_the_catalogue_has(alert: Alert) -> None:
+    assert unknown(alert.expression) == []
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_an_alerts_runbook_is_a_heading_of_the_operations_page(alert: Alert) -> None:
+    assert alert.name in HEADINGS
+
+
+def test_every_alert_has_a_name_of_its_own_and_a_case_that_fires_it() -> None:
+    assert len({alert.name for alert in ALERTS}) == len(ALERTS)
+    cases = yaml.safe_load((PROMETHEUS / "tests.yml").read_text(encoding="utf-8"))["tests"]
+    fired = {
+        check["alertname"] for case in cases for check in case.get("alert_rule_test", ()) if check.get("exp_alerts")
+    }
+    assert {alert.name for alert in ALERTS} <= fired
+
+
+def test_promtool_takes_the_rules_and_their_cases() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not here (Debian: prometheus): rules are not judged by Prometheus itself")
+    for words in (["check", "rules", "alerts.yml"], ["test", "rules", "tests.yml"]):
+        done = subprocess.run([promtool, *words], cwd=PROMETHEUS, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
