@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushcast.model.words import Outcome
-from pushcast.report import rows
-from pushcast.report.apply import BOOKS, Entry
+from pushcast.report import engaged, rows
+from pushcast.report.apply import BOOKS, Changes, Entry
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
-from twins.books import DAY_MS, by, leg, planned, receipt, walked
+from twins.books import DAY_MS, by, engagement, leg, planned, receipt, walked
 
 LOGS = dict.fromkeys(BOOKS, "cluster/topic")
 OUTCOMES = [str(outcome) for outcome in Outcome]
@@ -28,6 +28,7 @@ def logs_of(seed: int) -> dict[str, list[Entry]]:
     """Books of a partition with copies, redrives, zombies, duplicates and unreadable records."""
     source = random.Random(seed)
     values: dict[str, list[bytes | None]] = {topic: [] for topic in BOOKS}
+    told: list[Entry] = []
     for _ in range(source.randint(1, 25)):
         note, user, device = f"n{source.randint(0, 3)}", f"u{source.randint(0, 3)}", f"d{source.randint(0, 2)}"
         created_at = 1_790_000_000_000 + source.randint(0, 2) * DAY_MS // 2
@@ -47,6 +48,8 @@ def logs_of(seed: int) -> dict[str, list[Entry]]:
             else receipt(note, user, device, outcome, run=run, created_at=created_at, ended_at=ended_at)
         )
         values[topics.WALKED].append(leg(note, source.randint(0, 2), source.randint(0, 4)))
+        told_at = created_at + source.randint(-2 * DAY_MS, 40 * DAY_MS if source.random() < 0.2 else 10**6)
+        told.append(engagement(source.choice(["received", "opened", "opened"]), note, user, device, told_at))
         if source.random() < 0.1:
             values[source.choice(BOOKS)].append(source.choice([None, b"weather"]))
     for topic in BOOKS:
@@ -61,6 +64,10 @@ def logs_of(seed: int) -> dict[str, list[Entry]]:
                 logs[topic].append(Entry(len(logs[topic]), None, by("stage/0", epochs[topic], fence=True)))
             epoch = epochs[topic] - (source.random() < 0.1)
             logs[topic].append(Entry(len(logs[topic]), value, by("stage/0", epoch)))
+    told += source.choices(told, k=len(told) // 2)
+    source.shuffle(told)
+    first = len(logs[topics.ENGAGEMENT])
+    logs[topics.ENGAGEMENT] += [each._replace(offset=first + place) for place, each in enumerate(told)]
     return logs
 
 
@@ -101,6 +108,19 @@ def test_r2_equal_logs_make_equal_stores_byte_by_byte(
     logs = logs_of(seed)
     one, other = (made(folder / str(number), logs, random.Random(way)) for number, way in enumerate(ways))
     assert one == other
+
+
+def test_deliveries_that_do_not_look_for_what_was_told_before_break_the_law(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Changes, "told", lambda *_: engaged.NOTHING)
+    broken = 0
+    for seed in range(10):
+        logs = logs_of(seed)
+        broken += made(tmp_path / f"{seed}-1", logs, random.Random(1)) != made(
+            tmp_path / f"{seed}-2", logs, random.Random(2)
+        )
+    assert broken
 
 
 def test_rows_without_their_offsets_break_the_law(tmp_path: Path) -> None:

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pushcast.model.ids import delivery_id
 from pushcast.model.words import Source
-from pushcast.report.apply import Entry
+from pushcast.report import rows
+from pushcast.report.apply import Entry, apply
+from pushcast.report.notes import Kind, Note, decode, note_hash
 from pushcast.wire import headers as h
+from pushcast.wire.engagement import Engagement, Event, encode_engagement
 from pushcast.wire.legs import Leg, encode_leg
 from pushcast.wire.receipts import Facts, Planned, Receipt, encode_planned, encode_receipt
 
 CREATED_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
+
+
+class Rows(dict[bytes, bytes]):
+    """A store in memory."""
+
+    def apply(self, topic: str, records: Sequence[Entry]) -> None:
+        for key, value in apply(self.get, topic, records).items():
+            if value is None:
+                self.pop(key, None)
+            else:
+                self[key] = value
+
+    def note(self, note_id: str, kind: Kind = "notification") -> Note:
+        return decode(self[rows.note_key(note_hash(kind, note_id))])
+
+    def unreadable(self, topic: str) -> dict[str, int]:
+        return rows.meta_of(self[rows.meta_key(topic)]).unreadable
 
 
 def planned(
@@ -66,6 +87,12 @@ def leg(broadcast: str, number: int, apns: int, last: bool = False, **more: Any)
 def walked(broadcast: str, user: str, device: str, outcome: str = "accepted") -> bytes:
     """A receipt of a broadcast."""
     return receipt(broadcast, user, device, outcome, source=Source.WALK, lane="bulk")
+
+
+def engagement(event: str, note: str, user: str, device: str, at: int, offset: int = 0) -> Entry:
+    """What the user's app told."""
+    told = Engagement(Event(event), user, (note,), "news", device, None, None, None, at)
+    return Entry(offset, encode_engagement(told), key=user.encode(), timestamp_ms=at)
 
 
 def entries(*values: bytes | None, first: int = 0) -> list[Entry]:

@@ -13,6 +13,7 @@ from pushcast.gateway.broadcasts import Broadcasts
 from pushcast.gateway.cancels import Cancels
 from pushcast.gateway.devices import Devices
 from pushcast.gateway.documents import Documents
+from pushcast.gateway.engagement import Engagements
 from pushcast.gateway.identity import Repeats
 from pushcast.gateway.notifications import Notifications, notifications_of
 from pushcast.gateway.openapi import document
@@ -27,6 +28,7 @@ from pushcast.wire.cancels import CancelDecoder
 from pushcast.wire.class_rules import class_rules
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.engagement import EngagementDecoder
 from pushcast.wire.notifications import NotificationDecoder
 
 
@@ -49,7 +51,8 @@ def calls(
     spread = BroadcastDecoder(settings.apps, rules)
     lanes = {name: rule.lane for name, rule in settings.classes.items()}
     casts = Broadcasts(lambda key, value, now_ms: spread.decode(key, value, now_ms).broadcast, lanes, writer)
-    writes = [*_writes(notes, devices), *_ends(cancels), *_broadcasts(casts), *_control(pauses)]
+    told = Engagements(EngagementDecoder().decode, writer)
+    writes = [*_writes(notes, devices), *_engagement(told), *_ends(cancels), *_broadcasts(casts), *_control(pauses)]
     reads = [*_reads(Questions(sources)), *_reports(ReportCalls(sources.reports))]
     keyed = [*writes, *reads]
     documents = Documents(ready, cache(lambda: openapi(found)))
@@ -105,6 +108,19 @@ def _writes(notes: Notifications, devices: Devices) -> list[Route]:
         Route(
             "POST", "/v1/devices/bulk", "devices_bulk", write, devices.bulk, "Device changes, up to 1,000",
             max_bytes=BULK_BYTES, max_lines_bytes=LINES_BYTES, body="DeviceList", answers=bulk,
+        ),
+    ]  # fmt: skip
+
+
+def _engagement(told: Engagements) -> list[Route]:
+    return [
+        Route(
+            "POST", "/v1/engagement", "engagement", Scope.ENGAGEMENT_WRITE, told.tell,
+            "What an app told of a user's pushes: received, opened, read", max_bytes=SINGLE_BYTES, body="Engagement",
+        ),
+        Route(
+            "POST", "/v1/me/engagement", "my_engagement", Scope.ENGAGEMENT_WRITE, told.tell,
+            "What happened to the pushes of the app's user", max_bytes=SINGLE_BYTES, body="MyEngagement", by_app=True,
         ),
     ]  # fmt: skip
 

@@ -10,10 +10,11 @@ import msgspec
 
 from pushcast import __version__
 from pushcast.gateway.access import APP_HEADER
+from pushcast.gateway.engagement import MAX_EVENTS
 from pushcast.gateway.http import JSON, NDJSON
 from pushcast.gateway.problems import CONTENT_TYPE, KINDS
 from pushcast.gateway.routes import NO_BODY, PLACEHOLDERS, OpenRoute, Parameter, Route
-from pushcast.wire import devices, notifications
+from pushcast.wire import devices, engagement, notifications
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
@@ -135,6 +136,7 @@ def _schemas() -> dict[str, Any]:
     for name, form, required in (
         ("Notification", notifications.JSON_FORM, ["user"]),
         ("DeviceChange", devices.JSON_FORM, ["op", "user"]),
+        ("EngagementEvent", engagement.JSON_FORM, ["event"]),
     ):
         _, components = msgspec.json.schema_components((form,), ref_template=_REFERENCE)
         own = components.pop(form.__name__)
@@ -143,6 +145,10 @@ def _schemas() -> dict[str, Any]:
     properties = {each: value for each, value in found["DeviceChange"]["properties"].items() if each != "op"}
     found["Device"] = {"title": "Device", "type": "object", "required": ["platform"], "properties": properties}
     found["Broadcast"] = _broadcast(found["Notification"]["properties"])
+    event = found.pop("EngagementEvent")
+    event["properties"] |= {"notification": _TEXT}
+    found["Engagement"] = _engagement(event, ["user"])
+    found["MyEngagement"] = _engagement(event, [])
     found["NotificationList"] = _list_of("notifications", "Notification")
     found["DeviceList"] = _list_of("devices", "DeviceChange")
     found["Comment"] = {"type": "object", "properties": {"comment": {"type": "string", "maxLength": 500}}}
@@ -155,6 +161,14 @@ def _broadcast(fields: dict[str, Any]) -> dict[str, Any]:
     own = {name: {"type": "object"} for name in ("audience", "pace", "split")} | {"count_only": {"type": "boolean"}}
     properties = {name: value for name, value in fields.items() if name != "user"} | own
     return {"title": "Broadcast", "type": "object", "required": ["app", "audience"], "properties": properties}
+
+
+def _engagement(event: dict[str, Any], of_whom: list[str]) -> dict[str, Any]:
+    """Events of one user. App and device may be said once for all; `notification` stands for `ids` with one."""
+    events = {"type": "array", "minItems": 1, "maxItems": MAX_EVENTS, "items": event}
+    properties = {**dict.fromkeys(("user", "app", "device"), _TEXT), "events": events}
+    required = [*of_whom, "events"]
+    return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
 
 
 def _list_of(field: str, schema: str) -> dict[str, Any]:

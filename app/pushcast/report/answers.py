@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
+from pushcast.report.engaged import NOTHING, Told
 from pushcast.report.notes import WITHIN_SECONDS, Note, outcomes, split_ended
 from pushcast.report.rows import Delivery
 from pushcast.report.sketch import RELATIVE_ERROR, percentiles
@@ -47,9 +48,11 @@ def report_of(note: Note, now_ms: int, missing: Sequence[int] = ()) -> dict[str,
         "not_planned": note.not_planned,
         **({"matched": note.matched, "held_out": note.held_out} if note.kind == "broadcast" else {}),
         "latency_ms": {"p50": p50, "p90": p90, "p99": p99, "relative_error": round(RELATIVE_ERROR, 4)},
-        "within_seconds": {
-            str(seconds): round(count / accepted, 4) if accepted else None
-            for seconds, count in zip(WITHIN_SECONDS, note.within, strict=True)
+        "within_seconds": _shares(note.within, accepted),
+        "engagement": {
+            "received": note.received,
+            "received_within_seconds": _shares(note.received_within, note.received),
+            "opened": note.opened,
         },
         "copies_of_receipts": note.copies,
         "as_of": rfc3339(now_ms),
@@ -65,7 +68,7 @@ def state_of(note: Note, now_ms: int) -> str:
     return "overdue" if note.expires_at and now_ms > note.expires_at + OVERDUE_AFTER_MS else "sending"
 
 
-def delivery_of(delivery_id: bytes, row: Delivery) -> dict[str, Any]:
+def delivery_of(delivery_id: bytes, row: Delivery, told: Told = NOTHING) -> dict[str, Any]:
     """One line of a user's history."""
     return {
         "delivery": delivery_id.hex(),
@@ -80,6 +83,8 @@ def delivery_of(delivery_id: bytes, row: Delivery) -> dict[str, Any]:
         "attempts": row.attempts,
         "created_at": rfc3339(row.created_at),
         "ended_at": rfc3339(row.ended_at),
+        "received_at": _time(told.received_at),
+        "opened_at": _time(told.opened_at),
     }
 
 
@@ -97,6 +102,11 @@ def read_cursor(cursor: str) -> tuple[int, bytes]:
         return int(number), bytes.fromhex(name)
     except (ValueError, binascii.Error):
         raise InvalidInput(Reason.INVALID_FIELD, "cursor is none that was given out", "cursor") from None
+
+
+def _shares(counts: Sequence[int], of: int) -> dict[str, float | None]:
+    limits = zip(map(str, WITHIN_SECONDS), counts, strict=True)
+    return {seconds: round(count / of, 4) if of else None for seconds, count in limits}
 
 
 def _platforms(note: Note) -> dict[str, Any]:

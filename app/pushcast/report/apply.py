@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple, cast
 
 from pushcast.handover.fences import author_of
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Outcome, Source
-from pushcast.report import notes, rows
+from pushcast.report import engaged, notes, rows
+from pushcast.report.engaged import Told
 from pushcast.report.notes import WITHIN_SECONDS, Note, add, ended_key, note_hash
 from pushcast.report.rows import Delivery, Meta, Plan
 from pushcast.report.sketch import bucket_of
 from pushcast.wire import topics
+from pushcast.wire.engagement import EngagementDecoder
 from pushcast.wire.headers import Headers
+from pushcast.wire.keys import user_of
 from pushcast.wire.legs import Leg, decode_leg
 from pushcast.wire.newer import waited_for
 from pushcast.wire.receipts import Planned, decode_planned, decode_receipt
 
-BOOKS: Final = (topics.PLANNED, topics.WALKED, topics.RECEIPT)
+BOOKS: Final = (topics.PLANNED, topics.WALKED, topics.RECEIPT, topics.ENGAGEMENT)
+#: Those that users' apps write: their records have a user as key, and a time that counts.
+OF_USERS: Final = frozenset({topics.ENGAGEMENT})
 Get = Callable[[bytes], bytes | None]
 
 
 class Entry(NamedTuple):
-    """A record of one of the books."""
+    """A record of one of the books. Only those of users need a key and a time."""
 
     offset: int
     value: bytes | None
     headers: Headers = ()
+    key: bytes | None = None
+    timestamp_ms: int = 0
 
 
 class Changes:
@@ -37,6 +44,8 @@ class Changes:
         self._get = get
         self._rows: dict[bytes, bytes | None] = {}
         self._notes: dict[bytes, Note] = {}
+        # Whoever has no apps that tell anything pays no look-ups for it.
+        self._engaged = get(rows.meta_key(topics.ENGAGEMENT)) is not None
 
     def get(self, key: bytes) -> bytes | None:
         return self._rows[key] if key in self._rows else self._get(key)
@@ -54,6 +63,10 @@ class Changes:
             found = self._notes[name] = Note(note_id, kind) if stored is None else notes.decode(stored)
         return found
 
+    def told(self, user: str, delivery: bytes, created_at: int) -> Told:
+        """What apps told of a delivery."""
+        return engaged.told_of(self.get, user, delivery, created_at) if self._engaged else engaged.NOTHING
+
     def all(self) -> dict[bytes, bytes | None]:
         """Everything to be written."""
         return self._rows | {rows.note_key(name): notes.encode(note) for name, note in self._notes.items()}
@@ -66,14 +79,14 @@ def apply(get: Get, topic: str, entries: Sequence[Entry]) -> dict[bytes, bytes |
     """
     changes = Changes(get)
     meta = rows.meta_of(get(rows.meta_key(topic)))
-    take = {topics.PLANNED: _planned, topics.WALKED: _walked, topics.RECEIPT: _receipt}[topic]
+    take = _TAKES[topic]
     for entry in entries:
         if entry.offset < meta.offset:
             continue
         meta.offset = entry.offset + 1
         try:
             if entry.value is not None and _counts(meta, entry.headers):
-                take(changes, entry.value)
+                take(changes, entry, entry.value)
             elif entry.value is None:
                 _counts(meta, entry.headers)
         except InvalidInput as error:
@@ -95,7 +108,7 @@ def _counts(meta: Meta, headers: Headers) -> bool:
     return not author.fence
 
 
-def _planned(changes: Changes, value: bytes) -> None:
+def _planned(changes: Changes, _entry: Entry, value: bytes) -> None:
     planned: Planned = decode_planned(value)
     for number, (offset, note_id, _, reason) in enumerate(planned.rows()):
         facts = planned.facts[number]
@@ -118,7 +131,7 @@ def _planned(changes: Changes, value: bytes) -> None:
             note.expires_at = max(note.expires_at, facts.expires_at)
 
 
-def _walked(changes: Changes, value: bytes) -> None:
+def _walked(changes: Changes, _entry: Entry, value: bytes) -> None:
     leg: Leg = decode_leg(value)
     if leg.count_only:
         return
@@ -166,7 +179,7 @@ def _created(changes: Changes, note: Note, created_at: int, app: str, klass: str
         note.created_at, note.app, note.klass = created_at, app, klass
 
 
-def _receipt(changes: Changes, value: bytes) -> None:
+def _receipt(changes: Changes, _entry: Entry, value: bytes) -> None:
     receipt = decode_receipt(value)
     kind: notes.Kind = "broadcast" if receipt["source"] == Source.WALK else "notification"
     note = changes.note(kind, receipt["notification_id"])
@@ -185,7 +198,9 @@ def _receipt(changes: Changes, value: bytes) -> None:
         receipt["due_at"] or receipt["created_at"],
         receipt["ended_at"],
     )
-    key = rows.delivery_key(delivery.created_at, receipt["user"], bytes.fromhex(receipt["delivery_id"]))
+    name = bytes.fromhex(receipt["delivery_id"])
+    key = rows.delivery_key(delivery.created_at, receipt["user"], name)
+    told = changes.told(receipt["user"], name, delivery.created_at)
     stored = changes.get(key)
     if stored is not None:
         before = rows.delivery_of(stored)
@@ -193,13 +208,14 @@ def _receipt(changes: Changes, value: bytes) -> None:
             note.copies += 1
         if before.run > delivery.run or (before.run == delivery.run and before.outcome == Outcome.ACCEPTED):
             return  # a later run counts, and within a run an acceptance is never taken back: the push is on its way
-        _count_delivery(note, before, -1)
-    _count_delivery(note, delivery, 1)
+        _count_delivery(changes.note(cast(notes.Kind, before.kind), note.id), before, told, -1)
+    _count_delivery(note, delivery, told, 1)
     note.last_ended_at = max(note.last_ended_at, delivery.ended_at)
     changes.put(key, rows.encode(delivery))
 
 
-def _count_delivery(note: Note, delivery: Delivery, sign: int) -> None:
+def _count_delivery(note: Note, delivery: Delivery, told: Told, sign: int) -> None:
+    engaged.count(note, delivery, told, sign)
     add(note.ended, ended_key(delivery.platform, delivery.outcome, delivery.reason), sign)
     if delivery.outcome == Outcome.ACCEPTED:
         latency_ms = delivery.ended_at - delivery.due_at
@@ -209,7 +225,28 @@ def _count_delivery(note: Note, delivery: Delivery, sign: int) -> None:
                 note.within[place] += sign
 
 
-def dropped_before(day: bytes) -> Iterable[tuple[bytes, bytes]]:
-    """Ranges of keys that belong to earlier days: [from, to) of each."""
+def _engagement(changes: Changes, entry: Entry, value: bytes) -> None:
+    event = _engagements.decode(user_of(entry.key), value, entry.timestamp_ms)
+    for key, told, changed in engaged.applied(changes.get, event):
+        changes.put(key, told)
+        for row_key, before, now in changed:
+            delivery = rows.delivery_of(changes.get(row_key) or b"")
+            note = changes.note(cast(notes.Kind, delivery.kind), delivery.notification)
+            engaged.count(note, delivery, before, -1)
+            engaged.count(note, delivery, now, 1)
+
+
+_engagements: Final = EngagementDecoder()
+_TAKES: Final[Mapping[str, Callable[[Changes, Entry, bytes], None]]] = {
+    topics.PLANNED: _planned,
+    topics.WALKED: _walked,
+    topics.RECEIPT: _receipt,
+    topics.ENGAGEMENT: _engagement,
+}
+
+
+def dropped_before(at_ms: int) -> Iterable[tuple[bytes, bytes]]:
+    """Ranges of keys that belong to days before that of `at_ms`: [from, to) of each."""
     for prefix in (rows.DELIVERY, rows.PLANNED):
-        yield prefix + b"\0\0", prefix + day
+        yield prefix + b"\0\0", prefix + rows.day_of(at_ms)
+    yield rows.ENGAGED + b"\0\0", rows.ENGAGED + engaged.first_bucket_of(at_ms)

@@ -11,6 +11,7 @@ import msgspec
 
 from pushcast.model.ids import partition_of
 from pushcast.report.answers import cursor_of, delivery_of, read_cursor, report_of
+from pushcast.report.engaged import NOTHING
 from pushcast.report.notes import KINDS, Note, merged, note_hash
 from pushcast.report.questions import HISTORY, SAID, Said
 from pushcast.report.rows import DAY_MS, MINUTE_MS
@@ -103,7 +104,11 @@ class Coordinator:
         history = HISTORY.decode(said)
         if not history.found:
             return None
-        rows = [delivery_of(delivery_id, row) for _, delivery_id, row in history.deliveries]
+        told = history.told or [NOTHING] * len(history.deliveries)
+        rows = [
+            delivery_of(delivery_id, row, each)
+            for (_, delivery_id, row), each in zip(history.deliveries, told, strict=True)
+        ]
         last = history.deliveries[-1] if len(history.deliveries) == limit else None
         return {
             "user": user,

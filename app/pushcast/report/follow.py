@@ -15,7 +15,7 @@ from pushcast.kafka.clients import open_consumer
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.offsets import watermarks
 from pushcast.model.errors import PushcastError
-from pushcast.report.apply import Entry
+from pushcast.report.apply import OF_USERS, Entry
 from pushcast.report.rows import DAY_MS
 from pushcast.report.store import PartitionStore
 from pushcast.stream.ports import Fatal
@@ -120,7 +120,7 @@ class Follower:
                     continue
                 raise KafkaException(error)
             place = cast(str, message.topic()), cast(int, message.partition())
-            entry = Entry(cast(int, message.offset()), message.value(), headers_of(message))
+            entry = _entry(place[0], message)
             runs.setdefault(place, []).append(entry)
         for (topic, partition), entries in runs.items():
             store = self.stores.get(partition)
@@ -187,3 +187,10 @@ class Follower:
                 if store is not None:
                     store.close()
         self._behind = {place: count for place, count in self._behind.items() if place[1] in self.stores}
+
+
+def _entry(topic: str, message: Message) -> Entry:
+    offset, value, headers = cast(int, message.offset()), message.value(), headers_of(message)
+    if topic not in OF_USERS:
+        return Entry(offset, value, headers)
+    return Entry(offset, value, headers, message.key(), message.timestamp()[1])

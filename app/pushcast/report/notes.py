@@ -47,6 +47,10 @@ class Note(msgspec.Struct, array_like=True):
     within: list[int] = msgspec.field(default_factory=lambda: [0] * len(WITHIN_SECONDS))
     last_ended_at: int = 0
     copies: int = 0
+    # from deliveries of which an app told something
+    received: int = 0
+    received_within: list[int] = msgspec.field(default_factory=lambda: [0] * len(WITHIN_SECONDS))
+    opened: int = 0
 
     @property
     def ended_count(self) -> int:
@@ -131,9 +135,10 @@ def _add_to(whole: Note, note: Note) -> None:
         counts = getattr(whole, name)
         for key, count in getattr(note, name).items():
             add(counts, key, count)
-    for name in ("other", "held", "matched", "held_out", "copies"):
+    for name in ("other", "held", "matched", "held_out", "copies", "received", "opened"):
         setattr(whole, name, getattr(whole, name) + getattr(note, name))
-    whole.within = [a + b for a, b in zip(whole.within, note.within, strict=True)]
+    for name in ("within", "received_within"):
+        setattr(whole, name, [a + b for a, b in zip(getattr(whole, name), getattr(note, name), strict=True)])
 
 
 def outcomes(note: Note) -> dict[str, int]:

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from pushcast.report.engaged import Told
 from pushcast.report.follow import Follower
 from pushcast.report.notes import KINDS, Note
 from pushcast.report.rows import DAY_MS, Delivery
@@ -29,6 +30,7 @@ class History(msgspec.Struct, array_like=True):
     partition: int
     found: bool  # False: the partition is not here
     deliveries: list[tuple[int, bytes, Delivery]]
+    told: list[Told] = []  # what apps told of each
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
@@ -81,7 +83,8 @@ class Questions:
                 if from_ms <= row.created_at <= to_ms and (after is None or (row.created_at, delivery_id) < after)
             )
             newest = heapq.nlargest(min(limit, MAX_LISTED), found, key=lambda each: each[:2])
-        return _ENCODER.encode(History(partition, True, newest))
+            told = [store.told(user, delivery_id, created_at) for created_at, delivery_id, _ in newest]
+        return _ENCODER.encode(History(partition, True, newest, told))
 
     def _stores(self, partitions: Collection[int]) -> dict[int, PartitionStore]:
         return {each: store for each, store in self._follower.stores.items() if each in partitions}

@@ -6,6 +6,7 @@
 | `p` day lane source offset note | one planned row, or one leg |
 | `n` note | sums of a notification or broadcast (`notes`) |
 | `l` minute, newest first, note | nothing: the list of notes |
+| `e` bucket user NUL delivery id | what apps told of a delivery (`engaged`) |
 | `m` topic | next offset and highest epochs |
 
 A day is the UTC day of creation, so that old ones are dropped by one range.
@@ -23,6 +24,7 @@ DELIVERY: Final = b"d"
 PLANNED: Final = b"p"
 NOTE: Final = b"n"
 LIST: Final = b"l"
+ENGAGED: Final = b"e"
 META: Final = b"m"
 _LAST_MINUTE: Final = 2**32 - 1
 

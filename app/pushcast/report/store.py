@@ -12,6 +12,7 @@ import rocksdict
 
 from pushcast.report import notes, rows
 from pushcast.report.apply import BOOKS, Entry, apply, dropped_before
+from pushcast.report.engaged import Told, told_of
 from pushcast.report.notes import Kind, Note, note_hash
 from pushcast.report.rows import DAY_MS, Delivery, Meta
 from pushcast.stream.rocks import open_database, rocks_options
@@ -35,12 +36,13 @@ class PartitionStore:
         """`logs`: id of each book's log (`ClusterFacts.log_id`). A store of other logs is dropped with a warning."""
         self._path = path
         self._database = self._open()
-        made_from = "\n".join(f"{topic} {log}" for topic, log in sorted(logs.items())).encode()
-        stored = self._database.get(_LOGS)
-        self._made_from = made_from
-        if stored is not None and bytes(stored) != made_from:
-            self.make_anew("it was made from other topics of the same names")
-        self._database.put(_LOGS, made_from)
+        stored = _read_logs(self._database.get(_LOGS))
+        others = sorted(topic for topic, log in stored.items() if logs.get(topic, log) != log)
+        # A topic that came later has nothing in the rows yet.
+        self._made_from = _write_logs({**stored, **logs})
+        if others:
+            self.make_anew(f"it was made from other topics of the names {', '.join(others)}")
+        self._database.put(_LOGS, self._made_from)
 
     def make_anew(self, why: str) -> None:
         """Drops everything: it will be read from Kafka again, as far as that is kept."""
@@ -103,13 +105,17 @@ class PartitionStore:
             for key, value in self._scan(prefix, prefix):
                 yield key[len(prefix) :], rows.delivery_of(value)
 
+    def told(self, user: str, delivery_id: bytes, created_at: int) -> Told:
+        """What apps told of a delivery."""
+        return told_of(self.get, user, delivery_id, created_at)
+
     def rows(self) -> Iterator[tuple[bytes, bytes]]:
         """Everything, in the order of the keys: two stores of the same logs are equal."""
         yield from (row for row in self._scan(b"", b"") if row[0] != _LOGS)
 
     def drop_before(self, at_ms: int) -> None:
         """Drops deliveries and planned rows of the days before this one. Sums stay."""
-        for start, end in dropped_before(rows.day_of(at_ms)):
+        for start, end in dropped_before(at_ms):
             self._database.delete_range(start, end)
 
     def close(self) -> None:
@@ -125,3 +131,12 @@ class PartitionStore:
                 return
             yield key, bytes(iterator.value())
             iterator.next()
+
+
+def _write_logs(logs: Mapping[str, str]) -> bytes:
+    return "\n".join(f"{topic} {log}" for topic, log in sorted(logs.items())).encode()
+
+
+def _read_logs(value: bytes | None) -> dict[str, str]:
+    lines = [] if value is None else bytes(value).decode().splitlines()
+    return dict(line.split(" ", 1) for line in lines)

@@ -19,6 +19,7 @@ CONTROL: Final = "push.control.v1"
 WALKED: Final = "push.walked.v1"
 WHERE: Final = "push.where.v1"
 CANCEL: Final = "push.cancel.v1"
+ENGAGEMENT: Final = "push.engagement.v1"
 API_KEY: Final = "push.key.v1"
 USER: Final = "push.user.v1"
 

@@ -140,3 +140,18 @@ def test_a_key_file_that_proves_nobody_is_refused_at_the_start(text: str, tmp_pa
         read_keys({"news": file})
     with pytest.raises(ConfigurationError, match="No such file"):
         read_keys({"news": tmp_path / "none.json"})
+
+
+async def test_an_app_tells_of_its_own_users_pushes_only(keys: Any) -> None:
+    body = {"device": "d-1", "events": [{"event": "opened", "notification": "n"}]}
+    async with gateway(user_keys=keys) as rig, rig.client(token()) as client:
+        headers = {"Pushcast-App": public_key(rig)}
+        told = await client.post("/v1/me/engagement", json=body, headers=headers)
+        written = len(rig.producer.puts)
+        other = [
+            await client.post("/v1/me/engagement", json=body | more, headers=headers)
+            for more in ({"user": "user-43"}, {"app": "shop"})
+        ]
+    assert (told.status_code, told.json()) == (202, {"user": "user-42", "accepted": 1})
+    assert [answer.json()["errors"][0]["pointer"] for answer in other] == ["#/user", "#/app"]
+    assert len(rig.producer.puts) == written == 1

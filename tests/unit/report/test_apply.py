@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
 from pushcast.model.ids import delivery_id
 from pushcast.model.words import Source
 from pushcast.report import rows
-from pushcast.report.apply import Entry, apply
-from pushcast.report.notes import Kind, Note, decode, note_hash, outcomes
+from pushcast.report.apply import Entry
+from pushcast.report.notes import outcomes
 from pushcast.wire import topics
 from pushcast.wire.newer import NewerSchema
-from twins.books import CREATED_MS, by, entries, leg, planned, receipt, walked
-
-
-class Rows(dict[bytes, bytes]):
-    """A store in memory."""
-
-    def apply(self, topic: str, records: Sequence[Entry]) -> None:
-        for key, value in apply(self.get, topic, records).items():
-            if value is None:
-                self.pop(key, None)
-            else:
-                self[key] = value
-
-    def note(self, note_id: str, kind: Kind = "notification") -> Note:
-        return decode(self[rows.note_key(note_hash(kind, note_id))])
+from twins.books import CREATED_MS, Rows, by, entries, leg, planned, receipt, walked
 
 
 def test_planned_and_ended_deliveries_are_counted_by_platform_outcome_and_reason() -> None:
