@@ -75,6 +75,16 @@ class Reason(StrEnum):
     DUPLICATE = "duplicate"
     BROADCAST_STOPPED = "broadcast_stopped"
     BROADCAST_HELD = "broadcast_held"
+    OPTED_OUT = "opted_out"
+    MUTED = "muted"
+    READ = "read"
+    QUIET_HOURS = "quiet_hours"
+    # why the keeper holds it, beside quiet hours
+    UNLESS_READ = "unless_read"
+    READ_GATE = "read_gate"
+    DIGEST = "digest"
+    FREQUENCY_CAP = "frequency_cap"
+    PACE = "pace"
     # sending
     DEVICE_UNREGISTERED = "device_unregistered"
     SEAL_BROKEN = "seal_broken"

@@ -12,6 +12,7 @@ from pushcast.config.settings import Settings
 from pushcast.handover.exact import Exactness
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
+from pushcast.model.gates import NO_DEVICES, Ends, Known, Verdict, Waits, judge
 from pushcast.model.ids import device_row_prefix
 from pushcast.model.notification import Notification
 from pushcast.model.words import Lane, Outcome, Reason, Source
@@ -20,7 +21,7 @@ from pushcast.plan.exact import resume
 from pushcast.plan.local_intake import LocalIntake
 from pushcast.plan.match import Row, devices_of, with_locales
 from pushcast.plan.outputs import Outputs, Refused
-from pushcast.plan.rules import NO_DEVICES, End, end_of, is_young
+from pushcast.plan.rules import is_young
 from pushcast.plan.tenure import PlanTenure
 from pushcast.stream.batch import Record
 from pushcast.stream.edge import Count, Misplaced, check_place
@@ -168,16 +169,18 @@ class Intake:
                     resumed.append(over[0])
                 continue
             tenure.released.pop(record.offset, None)
-            end = self._end_of(note, devices, cancelled, now_ms)
-            waits = note.timing is not None and is_event and note.due_at > now_ms
-            if waits and (end is None or end is NO_DEVICES):
-                held.append((entry, record, _held_for(note)))
-            elif end is None:
+            if devices and not cancelled and note.timing is None and note.expires_at > now_ms:
+                add(entry, devices, now)  # as `judge` says of it, which most notifications need not ask
+                continue
+            verdict = self._judge(note, devices, cancelled, now_ms, is_event=is_event)
+            if verdict is None:
                 add(entry, devices, now)
-            elif end is NO_DEVICES and self._is_young(record, now_ms):
+            elif isinstance(verdict, Waits):
+                held.append((entry, record, verdict.reason))
+            elif verdict is NO_DEVICES and self._is_young(record, now_ms):
                 tenure.later.append((now + self._settings.plan.lookup_again_seconds, entry))
             else:
-                nothing.append((entry, *end))
+                nothing.append((entry, *verdict))
         if refused:
             self._outputs.dead_letters(tenure, batch, refused)
         self._outputs.nothing(tenure, nothing)
@@ -198,11 +201,19 @@ class Intake:
             return True
         return False
 
-    def _end_of(self, note: Notification, devices: Sequence[Device], cancelled: bool, now_ms: int) -> End | None:
-        now_or_never_ms = self._now_or_never_ms
-        return end_of(
-            note, has_devices=bool(devices), cancelled=cancelled, now_ms=now_ms, now_or_never_ms=now_or_never_ms
+    def _judge(
+        self, note: Notification, devices: Sequence[Device], cancelled: bool, now_ms: int, *, is_event: bool
+    ) -> Verdict:
+        """What the keeper let go is due, whatever this machine's clock says."""
+        known = Known(
+            now_ms,
+            self._now_or_never_ms,
+            cancelled=cancelled,
+            due_ms=note.due_at if is_event and note.timing is not None else 0,
+            waits_for=_held_for(note),
+            has_devices=bool(devices),
         )
+        return judge(note, known)
 
     @staticmethod
     def _released(tenure: PlanTenure, record: Record) -> int:
@@ -259,11 +270,11 @@ class Intake:
             devices = devices_of(rows, note.options.push_type, self._unreadable)
             if note.content.locales:
                 devices = with_locales(devices, self._unreadable)
-            end = self._end_of(note, devices, self._is_cancelled(tenure, note, now_ms), now_ms)
-            if end is None:
-                tenure.windows.add(entry, devices, now)
+            verdict = self._judge(note, devices, self._is_cancelled(tenure, note, now_ms), now_ms, is_event=False)
+            if isinstance(verdict, Ends):
+                nothing.append((entry, *verdict))
             else:
-                nothing.append((entry, *end))
+                tenure.windows.add(entry, devices, now)
         self._outputs.nothing(tenure, nothing)
         if waiting_on:
             self._count("unreadable_rows", Reason.UNKNOWN_SCHEMA, len(waiting_on))

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from pushcast.config.settings import Settings
 from pushcast.handover.tail import There
+from pushcast.model.gates import EXPIRED, NO_DEVICES, Ends
 from pushcast.model.notification import Notification
 from pushcast.model.words import Lane, Reason, Source
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
 from pushcast.plan.local import Share, dated, name_of, names_in, nobody, share, zone_or_utc
 from pushcast.plan.outputs import Outputs
-from pushcast.plan.rules import EXPIRED, NO_DEVICES, End
 from pushcast.plan.tenure import PlanTenure
 from pushcast.stream.batch import Record
 from pushcast.stream.edge import Count
@@ -51,7 +51,7 @@ class LocalIntake:
         devices: Sequence[Device],
         times: tuple[float, int],
         there: There | None = None,
-    ) -> tuple[Entry, End | None] | None:
+    ) -> tuple[Entry, Ends | None] | None:
         """None: it is under way. Otherwise the entry, and how it ends (None: all of it is there already).
 
         `times`: monotonic seconds, and milliseconds since the epoch. `there`: what a predecessor wrote of it.
@@ -95,7 +95,7 @@ class LocalIntake:
 
     def _for_nobody(
         self, tenure: PlanTenure, entry: Entry, record: Record, note: Notification, now_ms: int
-    ) -> tuple[Entry, End | None] | None:
+    ) -> tuple[Entry, Ends | None] | None:
         """Somebody may register until then."""
         at = nobody(note, self._zone(note.app or ""))
         if at is None:
@@ -114,7 +114,7 @@ class LocalIntake:
         there: There,
         released: Released,
         times: tuple[float, int],
-    ) -> tuple[Entry, End | None] | None:
+    ) -> tuple[Entry, Ends | None] | None:
         """A keep record that is there is the decision, whatever clocks and zones say now: exactly those devices are
         planned that it names, less what is there."""
         entry.hold(Reason.SCHEDULED)

@@ -1,30 +1,6 @@
-"""What becomes of a notification whose user was looked up. Pure.
-
-The first rule that applies decides. A new rule per notification belongs here: it needs a word in `Reason`, and a
-setting if it can be configured.
-"""
+"""Whether PLAN looks a user up once more. Pure."""
 
 from __future__ import annotations
-
-from typing import Final
-
-from pushcast.model.notification import Notification
-from pushcast.model.words import Outcome, Reason
-
-#: How a notification ends without a delivery.
-End = tuple[Outcome, Reason]
-CANCELLED: Final[End] = (Outcome.CANCELLED, Reason.CANCELLED)
-EXPIRED: Final[End] = (Outcome.EXPIRED, Reason.EXPIRED)
-NO_DEVICES: Final[End] = (Outcome.SUPPRESSED, Reason.NO_DEVICES)
-
-
-def end_of(note: Notification, *, has_devices: bool, cancelled: bool, now_ms: int, now_or_never_ms: int) -> End | None:
-    """None when the user's devices get it. `now_or_never_ms`: how long one without a time to live may take."""
-    if cancelled:
-        return CANCELLED
-    if note.is_over(now_ms, now_or_never_ms):
-        return EXPIRED
-    return None if has_devices else NO_DEVICES
 
 
 def is_young(written_at_ms: int, now_ms: int, *, again_seconds: float, younger_than_seconds: float) -> bool:

@@ -1,0 +1,115 @@
+"""Quiet hours: when they begin and end where a device is. Pure; instants are milliseconds since the epoch.
+
+A window opens at the earliest and closes at the latest instant at which the zone's clock passes the reading. A reading
+that the clocks jump over counts as passed at the jump. Days are counted by the date, never by 24 hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final
+
+from pushcast.model.user import QuietHours
+
+DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MAX_WINDOWS: Final = 14
+#: Windows that leave no hour of the week open are looked at again after so many days.
+_HORIZON_DAYS: Final = 8
+#: Dates that are looked at beyond an instant's own.
+_AROUND: Final = 2
+_DAY: Final = timedelta(days=1)
+_DAY_MS: Final = 86_400_000
+_EPOCH: Final = date(1970, 1, 1)
+
+
+def quiet_until(windows: Sequence[QuietHours], zone: tzinfo, at_ms: int, later_ms: int = 0) -> int | None:
+    """When the quiet hours of this instant are over; None: it lies in none. Half-open: at the end it is over.
+
+    `later_ms`: so long after their end they still count, for one user always the same: what was held leaves spread over
+    this time, and nothing that comes meanwhile overtakes it. Windows that touch or overlap are one.
+    """
+    end = _end(windows, zone, at_ms, later_ms)
+    if end is None:
+        return None
+    horizon = at_ms + _HORIZON_DAYS * _DAY_MS
+    while end < horizon and (further := _end(windows, zone, end, 0)) is not None:
+        end = further
+    return end + later_ms
+
+
+def next_quiet(windows: Sequence[QuietHours], zone: tzinfo, at_ms: int) -> int | None:
+    """When the next quiet hours begin, after this instant; None: not within a week."""
+    windows, day = tuple(windows), at_ms // _DAY_MS
+    spans = (span for number in range(0, _HORIZON_DAYS, _AROUND) for span in _around(windows, zone, day + number))
+    return min((opens for opens, _ in spans if opens > at_ms), default=None)
+
+
+def spread_after(user: str, spread_ms: int) -> int:
+    """How long after the end of quiet hours a user's notifications leave: even over users, the same after any
+    restart."""
+    if not spread_ms:
+        return 0
+    drawn = blake2b(user.encode(), digest_size=8, person=b"quiet").digest()
+    return int.from_bytes(drawn, "big") % spread_ms
+
+
+def _end(windows: Sequence[QuietHours], zone: tzinfo, at_ms: int, later_ms: int) -> int | None:
+    """The latest end of the windows that this instant lies in, without `later_ms`."""
+    spans = _around(tuple(windows), zone, at_ms // _DAY_MS)
+    return max((closes for opens, closes in spans if opens <= at_ms < closes + later_ms), default=None)
+
+
+@lru_cache(maxsize=4096)
+def _around(windows: tuple[QuietHours, ...], zone: tzinfo, day: int) -> tuple[tuple[int, int], ...]:
+    """(opens, closes) of the windows around a day since the epoch, by UTC: dates of a zone differ by at most one, and a
+    window ends at most a day after the one on which it begins."""
+    first = _EPOCH + day * _DAY
+    spans = [_spans(windows, zone, first + number * _DAY) for number in range(-3, _AROUND + 1)]
+    return tuple([span for each in spans for span in each])
+
+
+def _spans(windows: tuple[QuietHours, ...], zone: tzinfo, day: date) -> list[tuple[int, int]]:
+    """Of the windows that begin on this date."""
+    found: list[tuple[int, int]] = []
+    name = DAYS[day.weekday()]
+    for window in windows:
+        if name in window.days:
+            begins, ends = time.fromisoformat(window.begins), time.fromisoformat(window.ends)
+            opens = _passes(day, begins, zone)[0]
+            closes = _passes(day if ends > begins else day + _DAY, ends, zone)[1]
+            if opens < closes:
+                found.append((opens, closes))
+    return found
+
+
+def _passes(day: date, at: time, zone: tzinfo) -> tuple[int, int]:
+    """The first and the last instant at which the clock passes a reading."""
+    reading = datetime.combine(day, at, zone)
+    first, last = _ms(reading), _ms(reading.replace(fold=1))
+    if first <= last:
+        return first, last
+    jump = _jump(zone, last, first)
+    return jump, jump
+
+
+def _jump(zone: tzinfo, before: int, after: int) -> int:
+    """The instant between these two at which the clocks jump."""
+    offset = _offset(zone, before)
+    while after - before > 1:
+        middle = (before + after) // 2
+        if _offset(zone, middle) == offset:
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def _offset(zone: tzinfo, at_ms: int) -> timedelta | None:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone).utcoffset()
+
+
+def _ms(reading: datetime) -> int:
+    return round(reading.timestamp() * 1000)
