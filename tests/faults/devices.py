@@ -10,7 +10,9 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
 from pushcast.kafka.offsets import watermarks
+from pushcast.model.ids import is_user_row
 from pushcast.wire import topics
+from pushcast.wire.devices import is_gone
 from pushcast.wire.headers import Headers
 from pushcast.wire.row_reader import active_device
 
@@ -36,7 +38,8 @@ class Rows:
 
     def known(self) -> set[tuple[str, str]]:
         """(user, device) of every row, suspended ones too."""
-        return _owners(key for key, value in self._values.items() if value is not None)
+        rows = [(key, value) for key, value in self._values.items() if value is not None and not is_user_row(key)]
+        return _owners(key for key, value in rows if not is_gone(value))
 
 
 def _owners(keys: Iterable[bytes]) -> set[tuple[str, str]]:

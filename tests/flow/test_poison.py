@@ -18,9 +18,10 @@ from flow.kafka_tools import read_all
 from flow.one_process import one_process
 from pushcast.bench.cluster import ProcessUnderTest
 from pushcast.demo.world import World
-from pushcast.model.ids import partition_of
+from pushcast.model.ids import is_user_row, partition_of
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import topics
+from pushcast.wire.devices import is_gone
 from pushcast.wire.headers import first
 from pushcast.wire.receipts import decode_planned
 from twins import poison
@@ -107,8 +108,12 @@ class Roles:
 
     def rows(self) -> set[str]:
         """Devices of the user."""
-        keys = [record.key() or b"" for record in read_all(self.kafka, topics.DEVICE, PARTITIONS)]
-        return {key.split(b"\0")[2].decode() for key in keys if key.startswith(USER + b"\0")}
+        records = read_all(self.kafka, topics.DEVICE, PARTITIONS)
+        mine = [record for record in records if (record.key() or b"").startswith(USER + b"\0")]
+        keys = [
+            key for record in mine if not is_user_row(key := record.key() or b"") and not is_gone(record.value() or b"")
+        ]
+        return {key.split(b"\0")[2].decode() for key in keys}
 
     def letters(self, topic: str) -> dict[tuple[int, int], list[Any]]:
         """Headers of the dead letters by partition and offset of their record."""

@@ -23,7 +23,7 @@ from pushcast.config.settings import Kafka, Settings
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
-from pushcast.model.ids import partition_of, token_hash
+from pushcast.model.ids import is_user_row, partition_of, token_hash
 from pushcast.register.agent import RegisterStage
 from pushcast.register.build import build, subscriptions
 from pushcast.register.names import STAGE, Topics
@@ -31,7 +31,7 @@ from pushcast.register.ports import Counters
 from pushcast.stream.fatal import end_process
 from pushcast.transport.app import add_devices_table, add_stage, make_app
 from pushcast.wire.control_state import ControlState
-from pushcast.wire.devices import decode_row, encode_row
+from pushcast.wire.devices import decode_row, encode_row, is_gone
 from pushcast.wire.headers import FORWARDED, first, origin
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.row_fences import is_row
@@ -58,9 +58,9 @@ class Ground:
     hold_seconds: float = 0.2
 
     def rows(self) -> dict[bytes, bytes]:
-        """What the devices topic holds once compacted."""
+        """Devices that the topic holds once compacted."""
         last = {message.key() or b"": message.value() for message in read_all(self.kafka, self.topics.device)}
-        return {key: value for key, value in last.items() if value is not None and is_row(key)}
+        return {key: value for key, value in last.items() if value is not None and _is_device(key, value)}
 
     def dead(self, topic: str) -> list[Message]:
         return read_all(self.kafka, f"{topic}.dlq")
@@ -112,6 +112,10 @@ class Ground:
             yield stage
             await until(lambda: self.behind() == 0, "all events are handled")
         assert await outbox.close() == 0
+
+
+def _is_device(key: bytes, value: bytes) -> bool:
+    return is_row(key) and not is_user_row(key) and not is_gone(value)
 
 
 def parts(topic: str) -> list[TopicPartition]:

@@ -188,7 +188,12 @@ class Case:
             self._evidence.pop(key, None)
             return
         row = decode_row(record.value)
-        if self._asked(row.device):
+        if row.is_gone:
+            self.rows.pop(key, None)
+            if self._asked(row.device):
+                since = "" if row.removed_at is None else f" at {rfc3339(row.removed_at)}"
+                self._note(record, key, f"device {row.device} of {row.app} was removed{since}: {row.suspended_reason}")
+        elif self._asked(row.device):
             state = f"{row.state}, registered at {rfc3339(row.registered_at)}"
             if row.suspended_at is not None:
                 state += f", suspended at {rfc3339(row.suspended_at)}: {row.suspended_reason}"

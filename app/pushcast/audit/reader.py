@@ -22,13 +22,15 @@ from pushcast.kafka.headers import headers_of
 from pushcast.kafka.positions import Positions, Spot, unfinished
 from pushcast.kafka.topics import load_topology
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import partition_of
+from pushcast.model.ids import is_user_row, partition_of
 from pushcast.model.words import Lane, Platform, Source
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
 from pushcast.wire.dead_letters import REASON, STREAMS
+from pushcast.wire.devices import is_gone
 from pushcast.wire.legs import decode_leg
 from pushcast.wire.receipts import decode_planned, decode_receipt
+from pushcast.wire.row_fences import is_row
 
 #: A producer's clock may be ahead of a planner's, which would then seem to have planned before.
 CLOCKS_DIFFER_MS = 15 * 60 * 1000
@@ -237,11 +239,11 @@ class Books:
         spans = unfinished(self._positions.starts(spots), self._positions.ends(spots), committed)
         return Lag(group, topic, sum(end - start for start, end in spans.values()))
 
-    def tombstones(self, topic: str) -> int:
-        """Null records that a compacted topic still holds."""
+    def removed_devices(self, topic: str) -> int:
+        """Removals of devices that the devices topic still holds: markers of gone devices and tombstones."""
         lows, ends = self._positions.starts(self._spots(topic)), self._positions.ends(self._spots(topic))
         return sum(
-            message.value() is None
+            (value := message.value()) is None or (_is_device(message.key()) and is_gone(value))
             for partition in range(self._partitions)
             for message in read_span(
                 self._consumer, partition, of_partition(partition, lows), of_partition(partition, ends)
@@ -278,3 +280,7 @@ def _id_of(value: bytes | None) -> str | None:
     except InvalidInput:
         return None
     return found if isinstance(found, str) else None
+
+
+def _is_device(key: bytes | None) -> bool:
+    return key is not None and is_row(key) and not is_user_row(key)

@@ -138,7 +138,7 @@ def _await_removals(books: Books) -> int:
         books.lag(groups.REGISTER, topic).records for topic in (topics.TOKEN_INVALID, topics.TOKEN_HOLD)
     ):
         time.sleep(POLL_SECONDS)
-    return books.tombstones(topics.DEVICE)
+    return books.removed_devices(topics.DEVICE)
 
 
 def _engines(world: World) -> dict[str, str]:

@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from pushcast.config.settings import Settings
 from pushcast.kafka.clients import client_config, open_consumer, open_producer
+from pushcast.model.device import DeviceState
 from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.model.ids import device_row_prefix, is_user_row, partition_of
 from pushcast.model.plural import counted
@@ -111,11 +112,12 @@ def lines_of(source: Path | BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 def rows_of_user(settings: Settings, user: str) -> list[dict[str, Any]]:
     """The user's devices as the compacted topic has them now. Reads the user's whole partition."""
-    return [{"user": user, **row_columns(value)} for _, value in raw_rows_of_user(settings, user)]
+    rows = [{"user": user, **row_columns(value)} for _, value in raw_rows_of_user(settings, user)]
+    return [row for row in rows if row["state"] != DeviceState.GONE]
 
 
 def raw_rows_of_user(settings: Settings, user: str) -> list[tuple[bytes, bytes]]:
-    """`rows_of_user` as keys and encoded rows, by key."""
+    """Keys and encoded rows, by key; with those of removed devices."""
     prefix = device_row_prefix(user)
     partition = partition_of(user.encode(), settings.kafka.partitions)
     client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)

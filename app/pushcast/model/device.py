@@ -18,6 +18,7 @@ class Operation(StrEnum):
     REFRESH = "refresh"
     UNREGISTER = "unregister"
     FORGET_USER = "forget_user"
+    TOPICS = "topics"
 
 
 class DeviceState(StrEnum):
@@ -77,6 +78,10 @@ class DeviceChange(msgspec.Struct, frozen=True):
     topics: tuple[str, ...] | None = None
     purpose: Purpose | None = None
     tags: dict[str, str] | None = None
+    country: str | None = None
+    region: str | None = None
+    add: tuple[str, ...] = ()  # topics to follow from now on; of op `topics`
+    remove: tuple[str, ...] = ()  # topics to follow no longer
 
 
 class DeviceRow(msgspec.Struct, frozen=True):
@@ -100,7 +105,7 @@ class DeviceRow(msgspec.Struct, frozen=True):
     suspended_reason: str | None = None
     invalid_since: int | None = None  # from when that verdict holds: a registration after it lifts the suspension
     first_at: int | None = None  # Kafka time of the event that created the row
-    topics_at: int | None = None
+    topics_at: int | None = None  # when topics were last said, by the event's `at`
     removed_at: int | None = None
     country: str | None = None
     region: str | None = None
@@ -111,3 +116,8 @@ class DeviceRow(msgspec.Struct, frozen=True):
     zone_at: int | None = None
     token_hash_before: bytes | None = None
     purpose: str | None = None  # of Purpose; None: takes every push type
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the device was removed: the row is there against late events alone."""
+        return self.state == DeviceState.GONE

@@ -6,11 +6,12 @@ from pushcast.model.clock import Clock
 from pushcast.model.device import DeviceChange
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform, Reason
-from pushcast.register.rows import STEP, SUSPENDED
+from pushcast.register.context import STEP
+from pushcast.register.suspending import SUSPENDED
 from pushcast.stream.batch import Record
 from pushcast.stream.edge import check_place
 from pushcast.wire.devices import DeviceChangeDecoder
-from pushcast.wire.headers import first
+from pushcast.wire.headers import appended_at, first
 from pushcast.wire.keys import check_id, user_of
 from pushcast.wire.receipts import TokenInvalid, decode_token_invalid
 
@@ -28,8 +29,8 @@ class Admission:
         self._partitions = partitions
         self._clock = clock
 
-    def admit(self, record: Record) -> tuple[str, DeviceChange | TokenInvalid, int]:
-        """(user, event, when it happened in milliseconds). Raises InvalidInput or Misplaced.
+    def admit(self, record: Record) -> tuple[DeviceChange | TokenInvalid, int]:
+        """(event, when it happened in milliseconds). Raises InvalidInput or Misplaced.
 
         A change cannot have happened after its record was written: a device whose clock runs ahead would otherwise
         outrank its own unregistration, and every verdict of its provider, for as long as its clock is wrong.
@@ -37,10 +38,12 @@ class Admission:
         user = self._at_home(record)
         if record.topic == self._verdict_topic:
             event = self._verdict(user, record.value)
-            return user, event, event.at
-        written_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
+            return event, event.at
+        written_at = appended_at(record)
+        if written_at is None:
+            written_at = self._clock.now_ms()
         change = self._decoder.decode(user, record.value, written_at)
-        return user, change, min(change.at, written_at)
+        return change, min(change.at, written_at)
 
     def admit_hold(self, record: Record) -> TokenInvalid | None:
         """The verdict whose suspension waits; None for a step that was only told. Raises InvalidInput or Misplaced."""

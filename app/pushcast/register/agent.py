@@ -8,20 +8,23 @@ from functools import partial
 
 from pushcast.handover.table_claims import TableClaims
 from pushcast.model.clock import Clock
-from pushcast.model.device import DeviceRow
+from pushcast.model.device import DeviceChange
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.register.admit import Admission
-from pushcast.register.decide import PLAIN
+from pushcast.register.context import Context
 from pushcast.register.doubt import BreakerDoubts
 from pushcast.register.healing import Healing
 from pushcast.register.holding import Holding
 from pushcast.register.holds import Hold
 from pushcast.register.names import STAGE, Topics
 from pushcast.register.ports import Counters
-from pushcast.register.rows import Changes, Context
-from pushcast.register.tenure import RegisterTenure
-from pushcast.register.tokens import Tokens
+from pushcast.register.rows import Changes
+from pushcast.register.suspending import Suspending
+from pushcast.register.tenure import RegisterTenure, Row
+from pushcast.register.tokens import PLAIN, Tokens
+from pushcast.register.view import View
+from pushcast.register.writing import Writing
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.edge import Edge, Misplaced, counting
@@ -83,7 +86,7 @@ class RegisterStage(Stage):
         self._hold_topic = names.hold
         self._in_flight = InFlight(max_rows_in_flight)
         doubts = BreakerDoubts(control)
-        self._context = Context(table, outbox, counters, doubts, names.device, names.hold, schema_generation, tokens)
+        self._context = Context(table, outbox, counters, doubts, names, schema_generation, tokens)
         self._claims = TableClaims(STAGE, names.device, table, outbox, clock)
         self._holding = Holding(
             hold_seconds,
@@ -163,7 +166,7 @@ class RegisterStage(Stage):
 
     def _new_tenure(self, tp: TP, _: Committed) -> RegisterTenure:
         headers = self._context.row_headers(self._claims.origin(tp))
-        overlay: Overlay[DeviceRow] = Overlay(self._in_flight)
+        overlay: Overlay[Row] = Overlay(self._in_flight)
         holding, healing = self._holding.runner_of, self._healing.runner_of
         return RegisterTenure(tp.partition, headers, overlay, holding=holding, healing=healing)
 
@@ -218,12 +221,12 @@ class RegisterStage(Stage):
     def _end_holds(self, tenure: RegisterTenure, holds: Sequence[Hold]) -> list[Hold]:
         """Returns those whose row only a later release can read."""
         barrier = self._outbox.barrier()
-        changes = Changes(self._context, tenure, barrier)
+        changes = Suspending(self._context, tenure, barrier, View(self._context, tenure))
         offsets: dict[Batch, list[int]] = {}
         waiting: list[Hold] = []
         for hold in holds:
             try:
-                changes.end_hold(hold.record, self._admission.verdict_of(hold.record))
+                changes.end(hold.record, self._admission.verdict_of(hold.record))
             except NewerSchema:
                 self._counters["unreadable_rows", Reason.UNKNOWN_SCHEMA] += 1
                 waiting.append(hold)
@@ -235,9 +238,9 @@ class RegisterStage(Stage):
 
     def _overwrite(self, tenure: RegisterTenure, void: Mapping[bytes, int]) -> None:
         barrier = self._outbox.barrier()
-        changes = Changes(self._context, tenure, barrier)
+        write = Writing(self._context, tenure, barrier)
         for key, offset in void.items():
-            changes.overwrite(key, offset)
+            write.over(key, offset)
         barrier.on_acked(lambda: None)  # a refusal ends the process: the log would stay wrong
 
     def _apply(self, batch: Batch, records: Sequence[Record]) -> list[Detour]:
@@ -247,21 +250,26 @@ class RegisterStage(Stage):
         """
         tenure = self._tenure(batch.partition)
         barrier = self._outbox.barrier()
-        changes = Changes(self._context, tenure, barrier)
-        admit, apply = self._admission.admit, changes.apply
         detours: list[Detour] = []
-        offsets: list[int] = []
+        admitted: list[tuple[Record, DeviceChange | TokenInvalid, int]] = []
         for record in records:
             try:
-                user, event, at = admit(record)
+                admitted.append((record, *self._admission.admit(record)))
             except Misplaced as misplaced:
                 detours.append((record, misplaced.right))
-                continue
             except Exception as error:
                 detours.append((record, self._edge.refusal(record, error)))
-                continue
+        view = View(self._context, tenure)
+        view.expect(event.user.encode() for _, event, _ in admitted)
+        changes = Changes(self._context, tenure, barrier, view)
+        verdicts = Suspending(self._context, tenure, barrier, view)
+        offsets: list[int] = []
+        for record, event, at in admitted:
             try:
-                apply(record, user, event, at)
+                if isinstance(event, TokenInvalid):
+                    verdicts.suspend(record, event)
+                else:
+                    changes.apply(record, event, at)
             except InvalidInput as error:
                 detours.append((record, error))
             except NewerSchema as newer:

@@ -6,10 +6,9 @@ from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock
 from pushcast.register.admit import Admission
 from pushcast.register.agent import RegisterStage
-from pushcast.register.decide import PLAIN
 from pushcast.register.names import Topics
 from pushcast.register.ports import Counters
-from pushcast.register.tokens import Tokens
+from pushcast.register.tokens import PLAIN, Tokens
 from pushcast.stream.batch import Bounds
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Outbox

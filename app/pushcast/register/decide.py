@@ -1,7 +1,7 @@
 """What becomes of a device row. Pure: the current row and an event in, the new row or the reason to keep the old one.
 
 Newer wins by the event's `at`, so that a replay, or a record that was moved to its partition, undoes nothing newer.
-Of two events with one `at` the later in the log wins.
+Of two events with one `at` a removal wins, whichever comes first; of two registrations the later in the log.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from pushcast.model.device import DeviceChange, DeviceRow, DeviceState, Operation
-from pushcast.register.tokens import PlainTokens, Tokens
+from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Reason
+from pushcast.register.tokens import PLAIN, Tokens
+from pushcast.wire.devices import MAX_TOPICS
 from pushcast.wire.receipts import TokenInvalid
 from pushcast.wire.seals import Place
-
-PLAIN = PlainTokens()
 
 
 class Kept(StrEnum):
@@ -54,23 +55,30 @@ def upsert(
 
     A newer `at` is always written, even when nothing else differs: `registered_at` decides whether a provider's later
     verdict is about this registration, and a time that is an hour old would cost good tokens.
-    `topics` or `tags` None keeps them. A refresh keeps whatever it does not say, a register replaces the rest.
+    `topics` or `tags` None keeps them. A refresh keeps whatever it does not say, a register replaces the rest. Topics
+    that were said later than `at` stay. A removed device that is registered after its removal begins a new life.
     Columns that no registration says are kept.
     """
+    if row is not None and row.is_gone:
+        if at <= row.registered_at:
+            return Kept.OUTDATED
+        row = None  # a new life
     if row is not None and at < row.registered_at:
         return Kept.OUTDATED
     address = change.address
     if address is None or change.platform is None:
         raise ValueError(f"{change.op} without platform or address passed validation")
     locale, time_zone, app_version = change.locale, change.time_zone, change.app_version
+    country, region = change.country, change.region
     topics, tags = change.topics, change.tags
+    topics_at: int | None = at
     purpose = None if change.purpose is None else change.purpose.value
     seen_at, suspended_at, suspended_reason, invalid_since = at, None, None, None
     place = Place(change.app, change.platform.value, change.kind.value, change.user, change.device)
     stored = tokens.stored(address, place, row)
     if row is not None:
-        if topics is None:
-            topics = row.topics
+        if topics is None or (row.topics_at is not None and at < row.topics_at):
+            topics, topics_at = row.topics, row.topics_at
         if tags is None:
             tags = row.tags
         if change.op is Operation.REFRESH:
@@ -78,6 +86,8 @@ def upsert(
             time_zone = row.time_zone if time_zone is None else time_zone
             app_version = row.app_version if app_version is None else app_version
             purpose = row.purpose if purpose is None else purpose
+            country = row.country if country is None else country
+            region = row.region if region is None else region
         seen_at = max(at, row.seen_at)
         # A registration from before the provider's time says nothing against its verdict; a new token or a later one
         # does.
@@ -100,6 +110,9 @@ def upsert(
         "time_zone": time_zone,
         "app_version": app_version,
         "topics": topics or (),
+        "topics_at": topics_at,
+        "country": country,
+        "region": region,
         "suspended_at": suspended_at,
         "suspended_reason": suspended_reason,
         "invalid_since": invalid_since,
@@ -110,10 +123,33 @@ def upsert(
     return Kept.UNCHANGED if new == row else new
 
 
+def following(change: DeviceChange, at: int, row: DeviceRow | None) -> DeviceRow | Kept:
+    """The row after an op `topics` at `at` (milliseconds). Idempotent. What was said of topics later stays as it is.
+
+    Raises InvalidInput (invalid_field) when the device would follow too many.
+    """
+    if row is None or row.is_gone:
+        return Kept.UNKNOWN
+    if row.topics_at is not None and at < row.topics_at:
+        return Kept.OUTDATED
+    topics = tuple(dict.fromkeys([*[name for name in row.topics if name not in change.remove], *change.add]))
+    if len(topics) > MAX_TOPICS:
+        raise InvalidInput(
+            Reason.INVALID_FIELD, f"the device would follow {len(topics)} topics; at most {MAX_TOPICS}", "add"
+        )
+    new = msgspec.structs.replace(row, topics=topics, topics_at=at)
+    return Kept.UNCHANGED if new == row else new
+
+
 def removal(at: int, row: DeviceRow | None) -> Kept | None:
-    """None when an `unregister` or `forget_user` at `at` (milliseconds) removes the row."""
+    """None when an `unregister` or `forget_user` at `at` (milliseconds) removes the row.
+
+    UNKNOWN: there is none, but the removal must be remembered; what it removes may still come.
+    """
     if row is None:
         return Kept.UNKNOWN
+    if row.is_gone:
+        return Kept.UNCHANGED if at <= row.registered_at else Kept.UNKNOWN
     return Kept.OUTDATED if at < row.registered_at else None
 
 
@@ -129,7 +165,7 @@ def suspension(event: TokenInvalid, row: DeviceRow | None, doubted: bool) -> Dev
     It suspends only a row that still has that token, registered at or before the provider's time of invalidation.
     `doubted`: the provider is not to be believed about that time.
     """
-    if row is None:
+    if row is None or row.is_gone:
         return Kept.UNKNOWN
     if not _has_token(row, event):
         return Kept.OTHER_TOKEN
@@ -158,7 +194,7 @@ def ending(event: TokenInvalid, row: DeviceRow | None, doubted: bool, reached: b
     answered meanwhile. What is not suspended by this very verdict is never touched, so a hold that comes twice, or
     late, changes nothing.
     """
-    if row is None:
+    if row is None or row.is_gone:
         return Kept.UNKNOWN
     if not _has_token(row, event):
         return Kept.OTHER_TOKEN

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from pushcast.model.device import DeviceChange, Operation
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import TOKEN_HASH_BYTES, device_row_key, is_user_row, split_device_row_key, token_hash
+from pushcast.register.context import REASON, STEP
 from pushcast.register.names import Topics
-from pushcast.register.rows import HEALED, REASON, STEP
+from pushcast.register.writing import HEALED
 from pushcast.wire.dead_letters import SourceRecord
 from pushcast.wire.devices import DeviceChangeDecoder, decode_row
 from pushcast.wire.headers import CE_ID, first, is_probe
@@ -24,6 +25,7 @@ _CHANGES = {
     Operation.REFRESH: "refreshed",
     Operation.UNREGISTER: "unregistered",
     Operation.FORGET_USER: "user_forgotten",
+    Operation.TOPICS: "topics_changed",
 }
 
 
@@ -155,6 +157,9 @@ def _row(record: SourceRecord) -> Step | None:
         return _step(record, "row_removed", reason, device, None, cause)
     row = decode_row(record.value)
     assert device_row_key(*device) == key
+    if row.is_gone:
+        removed = {"outdated_until_at": row.registered_at, "removed_at": row.removed_at, **cause}
+        return _step(record, "row_removed", reason or row.suspended_reason, device, None, removed)
     details = {"registered_at": row.registered_at, "suspended_at": row.suspended_at, "purpose": row.purpose, **cause}
     return _step(record, f"row_{row.state}", reason, device, row.token_hash.hex(), details)
 

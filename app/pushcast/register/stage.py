@@ -10,10 +10,9 @@ from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.register.agent import RegisterStage
 from pushcast.register.build import build, subscriptions
-from pushcast.register.decide import PLAIN
 from pushcast.register.names import STAGE, Topics
 from pushcast.register.ports import Counters
-from pushcast.register.tokens import SealedTokens, Tokens
+from pushcast.register.tokens import PLAIN, SealedTokens, Tokens
 from pushcast.stream.keyring_heartbeat import KeyringHeartbeat
 from pushcast.stream.spec import Host, StageSpec, TableSpec
 from pushcast.stream.table import Table

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pushcast.model.device import DeviceRow
+from pushcast.model.user import UserRow
 from pushcast.register.holds import HoldQueue
 from pushcast.stream.completions import Completions
 from pushcast.stream.overlay import Overlay
@@ -12,6 +13,8 @@ from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
 
 Headers = list[tuple[str, bytes | None]]
+#: What the devices topic holds: of a device, or of a user.
+Row = DeviceRow | UserRow
 Running = Callable[["RegisterTenure"], Runner]
 
 
@@ -19,7 +22,7 @@ class RegisterTenure:
     """Rows in flight, records that wait for them, suspensions that wait for their end, void rows that were healed."""
 
     def __init__(
-        self, number: int, headers: Headers, overlay: Overlay[DeviceRow], *, holding: Running, healing: Running
+        self, number: int, headers: Headers, overlay: Overlay[Row], *, holding: Running, healing: Running
     ) -> None:
         self.number = number  # of the partition
         self.headers = headers  # of every row of this partition and claim

@@ -31,6 +31,10 @@ class Tokens(Protocol):
         """The address of a row. Raises KeyUnknown, SealBroken."""
         ...
 
+    def names(self, address: bytes) -> tuple[bytes, ...]:
+        """The hashes that a row with this address may have."""
+        ...
+
 
 class PlainTokens:
     """Without a keyring."""
@@ -42,6 +46,12 @@ class PlainTokens:
 
     def opened(self, row: DeviceRow, place: Place) -> bytes:
         return row.address
+
+    def names(self, address: bytes) -> tuple[bytes, ...]:
+        return (token_hash(address),)
+
+
+PLAIN = PlainTokens()
 
 
 class SealedTokens:
@@ -66,3 +76,6 @@ class SealedTokens:
 
     def opened(self, row: DeviceRow, place: Place) -> bytes:
         return self._keys().open(row.key_id, row.address, place)
+
+    def names(self, address: bytes) -> tuple[bytes, ...]:
+        return self._keys().hash(address), token_hash(address)

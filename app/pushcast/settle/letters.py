@@ -18,7 +18,7 @@ from pushcast.model.words import Reason
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.dead_letters import PUSH, STREAMS
-from pushcast.wire.headers import RUN
+from pushcast.wire.headers import APPENDED, RUN
 from pushcast.wire.keys import user_of
 from pushcast.wire.retries import CAME_FROM, DOUBTFUL, MAX_COUNT, foreign, number
 from pushcast.wire.schemas import avro_type
@@ -233,6 +233,8 @@ def redriven_headers(letter: Letter) -> tuple[list[tuple[str, bytes | None]], in
     kept = [header for header in foreign(headers) if not header[0].startswith(_ERRORS)]
     if any(name == DOUBTFUL for name, _ in headers):
         kept.append((DOUBTFUL, b"1"))
+    if not any(name == APPENDED for name, _ in kept):
+        kept.append((APPENDED, b"%d" % letter.first_seen_at))
     return [*kept, (RUN, str(run + 1).encode()), (CAME_FROM, came_from(letter.raw).encode())], run + 1
 
 

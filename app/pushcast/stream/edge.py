@@ -19,7 +19,7 @@ from pushcast.stream.errors import RecordRefused
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Outbox
 from pushcast.wire.dead_letters import REASON, DeadLetter, dead_letter, without_headers, without_value
-from pushcast.wire.headers import FORWARDED, first
+from pushcast.wire.headers import APPENDED, FORWARDED, first
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +103,8 @@ class Edge:
         """Moves a record to the partition of its key; it is a dead letter when one more header makes it too large."""
         barrier = self._outbox.barrier()
         headers = [*record.headers, (FORWARDED, b"%d" % record.partition)]
+        if record.timestamp > 0 and first(record.headers, APPENDED) is None:
+            headers.append((APPENDED, b"%d" % record.timestamp))
         timestamp = max(0, record.timestamp)
         self._outbox.put(barrier, record.topic, right, record.value, record.key, headers, timestamp)
         self._count("forwarded", record.topic, 1)

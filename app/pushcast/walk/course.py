@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from pushcast.model.broadcast import Broadcast
+from pushcast.model.device import DeviceState
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import broadcast_delivery_id
 from pushcast.model.notification import Notification
@@ -113,7 +114,10 @@ class Course:
                     leg.matched += 1
                     devices.append(device)
                     continue
-                left = self._predicate.left(user, row_columns(value))
+                columns = row_columns(value)
+                if columns["state"] == DeviceState.GONE:
+                    continue  # no device any more
+                left = self._predicate.left(user, columns)
             except InvalidInput:
                 leg.left[UNREADABLE] += 1
                 leg.matched += 1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
 
-from pushcast.model.device import AddressKind, DeviceChange, DeviceRow, Operation, Purpose
+from pushcast.model.device import AddressKind, DeviceChange, DeviceRow, DeviceState, Operation, Purpose
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform, Reason
 from pushcast.wire.addresses import Subscription, canonical_address
@@ -19,6 +19,9 @@ from pushcast.wire.times import check_event_time, rfc3339, to_ms
 
 MAX_TOPICS = 200
 MAX_TAGS = 50
+COUNTRY_CHARS = 2
+MAX_REGION_CHARS = 64
+MAX_SHOWN_CHARS = 64  # of what an error repeats
 MAX_TAGS_BYTES = 4096  # of names and values
 
 
@@ -37,6 +40,10 @@ class _Raw(msgspec.Struct, forbid_unknown_fields=True):
     topics: list[str] | None = None
     purpose: Purpose | None = None
     tags: dict[str, str] | None = None
+    country: str | None = None
+    region: str | None = None
+    add: list[str] | None = None
+    remove: list[str] | None = None
     at: int | str | None = None
 
 
@@ -71,37 +78,72 @@ class DeviceChangeDecoder:
             raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs app", "app")
         if raw.app not in self._apps:
             raise unknown_app(raw.app, self._apps)
+        if raw.op is not Operation.TOPICS and (raw.add is not None or raw.remove is not None):
+            field = "remove" if raw.add is None else "add"
+            raise InvalidInput(Reason.INVALID_FIELD, f"{field} belongs to op topics", field)
+        if raw.op is Operation.UNREGISTER:
+            return _unregistration(raw, user, raw.app, at)
         if raw.device is None:
             raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs device", "device")
         check_id(raw.device, "device")
-        if raw.op is Operation.UNREGISTER:
-            return DeviceChange(raw.op, user, raw.app, raw.device, raw.platform, AddressKind.TOKEN, None, at)
-        if raw.platform is None:
-            raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs platform", "platform")
-        kind, address = canonical_address(raw.platform, raw.token, raw.fid, raw.subscription)
-        topics = raw.topics
-        if topics is not None and len(topics) > MAX_TOPICS:
-            raise InvalidInput(
-                Reason.INVALID_FIELD, f"topics has {len(topics)} entries; at most {MAX_TOPICS}", "topics"
-            )
-        if raw.tags:
-            _check_tags(raw.tags)
-        return DeviceChange(
-            raw.op,
-            user,
-            raw.app,
-            raw.device,
-            raw.platform,
-            kind,
-            address,
-            at,
-            raw.locale,
-            raw.time_zone,
-            raw.app_version,
-            None if topics is None else tuple(topics),
-            raw.purpose,
-            raw.tags,
-        )
+        if raw.op is Operation.TOPICS:
+            return _following(raw, user, raw.app, raw.device, at)
+        return _registration(raw, user, raw.app, raw.device, at)
+
+
+def _registration(raw: _Raw, user: str, app: str, device: str, at: int) -> DeviceChange:
+    if raw.platform is None:
+        raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs platform", "platform")
+    kind, address = canonical_address(raw.platform, raw.token, raw.fid, raw.subscription)
+    if raw.tags:
+        _check_tags(raw.tags)
+    for field, said, limit in (("country", raw.country, COUNTRY_CHARS), ("region", raw.region, MAX_REGION_CHARS)):
+        if said is not None and len(said) > limit:
+            raise InvalidInput(Reason.INVALID_FIELD, f"{field} has {len(said)} characters; at most {limit}", field)
+    return DeviceChange(
+        raw.op,
+        user,
+        app,
+        device,
+        raw.platform,
+        kind,
+        address,
+        at,
+        raw.locale,
+        raw.time_zone,
+        raw.app_version,
+        None if raw.topics is None else _topics(raw.topics, "topics"),
+        raw.purpose,
+        raw.tags,
+        raw.country,
+        raw.region,
+    )
+
+
+def _unregistration(raw: _Raw, user: str, app: str, at: int) -> DeviceChange:
+    """By device id, or by what the provider knows the device by."""
+    if raw.device is not None:
+        check_id(raw.device, "device")
+        return DeviceChange(raw.op, user, app, raw.device, raw.platform, AddressKind.TOKEN, None, at)
+    if raw.platform is None or (raw.token, raw.fid, raw.subscription) == (None, None, None):
+        raise InvalidInput(Reason.INVALID_FIELD, "unregister needs device, or platform and its token", "device")
+    kind, address = canonical_address(raw.platform, raw.token, raw.fid, raw.subscription)
+    return DeviceChange(raw.op, user, app, "", raw.platform, kind, address, at)
+
+
+def _following(raw: _Raw, user: str, app: str, device: str, at: int) -> DeviceChange:
+    if not raw.add and not raw.remove:
+        raise InvalidInput(Reason.INVALID_FIELD, "topics needs add or remove, with at least one topic", "add")
+    add, remove = _topics(raw.add or (), "add"), _topics(raw.remove or (), "remove")
+    if both := sorted(set(add).intersection(remove)):
+        raise InvalidInput(Reason.INVALID_FIELD, f"add and remove both name {both[0][:MAX_SHOWN_CHARS]!r}", "remove")
+    return DeviceChange(raw.op, user, app, device, raw.platform, AddressKind.TOKEN, None, at, add=add, remove=remove)
+
+
+def _topics(names: Sequence[str], field: str) -> tuple[str, ...]:
+    if len(names) > MAX_TOPICS:
+        raise InvalidInput(Reason.INVALID_FIELD, f"{field} has {len(names)} entries; at most {MAX_TOPICS}", field)
+    return tuple(names)
 
 
 def _check_tags(tags: dict[str, str]) -> None:
@@ -130,6 +172,11 @@ def decode_row(value: bytes) -> DeviceRow:
 def row_columns(value: bytes) -> dict[str, Any]:
     """The row as a plain dict: what the planner's hot path reads."""
     return _ROW.decode(value)
+
+
+def is_gone(value: bytes) -> bool:
+    """Whether a row is but the marker of a removed device. Raises InvalidInput for what is no row."""
+    return bool(_ROW.decode(value)["state"] == DeviceState.GONE)
 
 
 def shown(row: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 #: Kafka allows a header without a value (KIP-82), so every record from outside may have one.
 Headers = Sequence[tuple[str, bytes | None]]
@@ -26,6 +27,8 @@ EPOCH = "push-epoch"  # epoch of the writer's claim on that partition, decimal
 FENCE = "push-fence"  # present: the record is a fence, not data
 PROBE = "push-probe"  # present, with a null value: a marker by which a process asks whether it may write here
 LEDGER = "push-ledger"  # receipts: group, send offset, delivery id, so that readers skip others' without decoding
+#: When the record was first appended, milliseconds: kept where it is moved or redriven. Its new time says nothing.
+APPENDED = "push-appended"
 FORWARDED = "push-forwarded"  # present: moved once to the partition of its key
 RUN = "push-run"  # redrive count, decimal
 
@@ -49,6 +52,25 @@ def first(headers: Iterable[tuple[str, bytes | None]] | None, name: str) -> byte
         if key == name:
             return b"" if value is None else value
     return None
+
+
+class Stamped(Protocol):
+    """A record with Kafka's time of it, in milliseconds."""
+
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+def appended_at(record: Stamped) -> int | None:
+    """When a record first came to Kafka, in milliseconds, also after it was moved or redriven; None: nobody knows.
+
+    By the broker's clock on topics that it stamps (`timestamps: broker`).
+    """
+    if record.headers and (first_at := first(record.headers, APPENDED)) is not None and first_at.isdigit():
+        return int(first_at)
+    return record.timestamp if record.timestamp > 0 else None
 
 
 def is_probe(value: bytes | None, headers: Iterable[tuple[str, bytes | None]] | None) -> bool:

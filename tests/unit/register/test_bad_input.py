@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from pushcast.register.rows import MAX_ROW_BYTES
+from pushcast.register.writing import MAX_ROW_BYTES
 from pushcast.stream.tracker import Record
 from pushcast.wire.dead_letters import STRIPPED
 from pushcast.wire.headers import FORWARDED, first

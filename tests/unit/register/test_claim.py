@@ -11,7 +11,8 @@ from pushcast.handover import standing
 from pushcast.handover.runner import ClaimRefused
 from pushcast.handover.standing import Standing, UnreadableMetadata
 from pushcast.model.ids import partition_of
-from pushcast.register.rows import HEALED, STEP
+from pushcast.register.context import STEP
+from pushcast.register.writing import HEALED
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.retrying import RETRIED
 from pushcast.wire.devices import decode_row

@@ -37,7 +37,7 @@ def test_a_first_registration_becomes_an_active_row_with_the_hash_of_its_token()
     row = registered(T, locale="de-DE", topics=("team/arsenal",))
     assert row == DeviceRow(
         "news", "d", "apns", "token", b"ab12", "", token_hash(b"ab12"), "active", T, T, "de-DE", None, None,
-        ("team/arsenal",),
+        ("team/arsenal",), topics_at=T,
     )  # fmt: skip
 
 
@@ -89,7 +89,12 @@ def test_a_purpose_is_kept_by_a_refresh_and_replaced_by_a_register() -> None:
 
 
 def test_what_no_registration_says_is_kept() -> None:
-    unsaid: dict[str, Any] = {"first_at": 1, "country": "DE", "zone_before": "Asia/Tokyo", "token_hash_before": b"h"}
+    unsaid: dict[str, Any] = {
+        "first_at": 1,
+        "content_key_id": "k1",
+        "zone_before": "Asia/Tokyo",
+        "token_hash_before": b"h",
+    }
     row = upsert(change(), T + 1, msgspec.structs.replace(registered(T), **unsaid))
     assert isinstance(row, DeviceRow)
     assert {name: getattr(row, name) for name in unsaid} == unsaid

@@ -11,8 +11,8 @@ import pytest
 
 from pushcast.model.ids import partition_of, token_hash
 from pushcast.model.words import Platform
+from pushcast.register.context import REASON, STEP
 from pushcast.register.holding import GRACE_SECONDS, PULSE_SECONDS, SILENT_SECONDS, WAITING_SECONDS
-from pushcast.register.rows import REASON, STEP
 from pushcast.stream.batch import TP
 from pushcast.wire.addresses import Subscription, canonical_address
 from pushcast.wire.control import Breaker, Kind, Reached, Subject, encode, reached
@@ -287,11 +287,11 @@ async def test_an_unexpected_error_at_the_end_of_a_hold_is_fatal() -> None:
     harness = Harness()
     await suspended(harness)
 
-    def broken(partition: int, key: bytes) -> bytes | None:
+    def broken(partition: int, prefixes: object) -> Any:
         raise RuntimeError("disk")
 
     harness.kafka.tail(HOME)
-    harness.kafka.get = broken  # type: ignore[method-assign]
+    harness.kafka.multi_scan = broken  # type: ignore[method-assign]
     with pytest.raises(AssertionError):
         await harness.pass_time()
     assert [str(error) for error in harness.failures] == ["disk"]

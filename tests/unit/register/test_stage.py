@@ -8,15 +8,17 @@ from typing import Any
 import orjson
 import pytest
 
-from pushcast.model.ids import partition_of, token_hash
+from pushcast.model.ids import partition_of, token_hash, user_row_key
+from pushcast.model.user import UserRow
 from pushcast.register.agent import CHUNK_RECORDS
-from pushcast.register.rows import REASON, STEP
+from pushcast.register.context import REASON, STEP
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.retrying import RETRIED
 from pushcast.wire.devices import decode_row
-from pushcast.wire.headers import CE_ID, ORIGIN, TRACEPARENT, first
+from pushcast.wire.headers import APPENDED, CE_ID, ORIGIN, TRACEPARENT, first
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
+from pushcast.wire.user_rows import decode_user_row, encode_user_row
 from unit.register.twin import PARTITIONS, T0, Harness, TwinKafka, record
 
 TOKEN = b"ab12" * 16
@@ -116,9 +118,122 @@ async def test_forgetting_a_user_removes_rows_of_the_table_and_rows_in_flight() 
 async def test_unregistering_or_forgetting_what_is_unknown_is_no_error() -> None:
     harness = Harness()
     await harness.change((USER, unregister()), (USER, forget()))
-    assert not harness.kafka.log[DEVICE, HOME]
+    assert harness.row_values("user-1") == {}
     assert harness.counters == {("unregistrations", "unknown"): 1, ("users_forgotten", "unknown"): 1}
     assert harness.committable(DEVICE_CHANGED, HOME) == 2
+
+
+@pytest.mark.parametrize("tailed", [False, True])
+async def test_fact_35_an_unregistration_stands_against_an_earlier_registration_that_comes_late(tailed: bool) -> None:
+    harness = Harness()
+
+    async def happens(event: bytes) -> list[bytes]:
+        await harness.change((USER, event))
+        if tailed:
+            harness.kafka.tail(HOME)
+        return list(harness.row_values("user-1"))
+
+    assert await happens(unregister(at=T0 - 10)) == []
+    assert await happens(register(at=T0 - 15)) == []
+    assert await happens(register(at=T0 - 10)) == []
+    assert harness.counters["registrations", "outdated"] == 2
+    assert await happens(register(at=T0 - 9)) == [b"user-1\0news\0d-1"]
+    assert await happens(unregister(at=T0 - 5)) == []
+    [marker] = harness.gone_rows("user-1").values()
+    assert (marker.registered_at, marker.removed_at, marker.platform) == (T0 - 5, T0, "apns")
+    assert (marker.address, marker.token_hash, marker.topics) == (b"", b"", ())
+
+
+async def test_fact_35_a_forgotten_user_does_not_come_back_with_a_late_event() -> None:
+    harness = Harness()
+    await harness.change((USER, register("d-1", at=T0 - 20)), (USER, unregister("d-2", at=T0 - 20)))
+    await harness.change((USER, forget(at=T0 - 10)))
+    await harness.change((USER, register("d-1", at=T0 - 15)), (USER, register("d-9", at=T0 - 15)))
+    await harness.change((USER, unregister("d-3", at=T0 - 12)))
+    harness.kafka.tail(HOME)
+    await harness.change((USER, register("d-2", at=T0 - 10)))
+    left = harness.kafka.compacted(HOME)
+    assert list(left) == [b"user-1\0\0"]
+    assert decode_user_row(left[b"user-1\0\0"]) == UserRow(forgotten_at=T0 - 10)
+    await harness.change((USER, register("d-2", at=T0 - 9)))
+    assert list(harness.row_values("user-1")) == [b"user-1\0news\0d-2"]
+
+
+async def test_forgetting_a_user_erases_preferences_from_before_it_and_keeps_later_ones() -> None:
+    harness = Harness()
+    for app, at in (("", T0 - 5), ("news", T0 - 20), ("chat", T0 - 5)):
+        row = UserRow(at=at, classes={"digest": "off"})
+        harness.kafka.append(record(DEVICE, HOME, 0, user_row_key("user-1", app), encode_user_row(row)))
+    harness.kafka.tail(HOME)
+    await harness.change((USER, forget(at=T0 - 10)))
+    left = {key: decode_user_row(value) for key, value in harness.kafka.compacted(HOME).items()}
+    assert set(left) == {b"user-1\0\0", b"user-1\0chat\0"}
+    assert (left[b"user-1\0\0"].forgotten_at, left[b"user-1\0\0"].classes) == (T0 - 10, {"digest": "off"})
+
+
+async def test_a_device_is_unregistered_by_its_token() -> None:
+    harness = Harness()
+    await harness.change((USER, register("d-1")), (USER, register("d-2", "cd34" * 16)))
+    by_token = {"op": "unregister", "app": "news", "platform": "apns", "token": "CD34" * 16, "at": T0 - 500}
+    await harness.change((USER, orjson.dumps(by_token)), (USER, orjson.dumps({**by_token, "token": "ef" * 32})))
+    assert list(harness.row_values("user-1")) == [b"user-1\0news\0d-1"]
+    assert harness.counters["unregistrations", "removed"] == 1
+    assert harness.counters["unregistrations", "unknown"] == 1
+
+
+async def test_topics_are_added_and_removed_one_by_one() -> None:
+    harness = Harness()
+
+    def topics(at: int, **said: list[str]) -> tuple[bytes, bytes]:
+        return USER, orjson.dumps({"op": "topics", "app": "news", "device": "d-1", "at": at, **said})
+
+    def followed() -> tuple[str, ...]:
+        [row] = harness.row_values("user-1").values()
+        return decode_row(row).topics
+
+    await harness.change((USER, register(at=T0 - 30, topics=["a", "b"])), topics(T0 - 20, add=["c"], remove=["a"]))
+    assert followed() == ("b", "c")
+    await harness.change(topics(T0 - 25, add=["late"]), (USER, register(at=T0 - 22, topics=["x"])))
+    assert followed() == ("b", "c")
+    await harness.change((USER, register(at=T0 - 10, topics=["x"])), topics(T0 - 5, add=["x", "y"]))
+    assert followed() == ("x", "y")
+    assert harness.counters["topic_changes", "written"] == 2
+    assert harness.counters["topic_changes", "outdated"] == 1
+
+
+async def test_a_201st_topic_is_a_dead_letter_that_names_field_and_limit() -> None:
+    harness = Harness()
+    await harness.change((USER, register(topics=[f"t-{number}" for number in range(200)])))
+    event = {"op": "topics", "app": "news", "device": "d-1", "add": ["one-more"], "at": T0 - 5}
+    await harness.change((USER, orjson.dumps(event)))
+    [letter] = harness.kafka.log[f"{DEVICE_CHANGED}.dlq", HOME]
+    told = {name: value for name, value in letter.headers if name.startswith("push.errors.")}
+    assert (told["push.errors.reason"], told["push.errors.field"]) == (b"invalid_field", b"add")
+    assert b"201 topics; at most 200" in (first(letter.headers, "__streams.errors.message") or b"")
+
+
+async def test_a_clock_that_is_far_ahead_is_counted_and_one_that_is_not_is_only_clamped() -> None:
+    harness = Harness()
+    await harness.change((USER, register("d-1", at=T0 + 299_999)), (USER, register("d-2", at=T0 + 300_001)))
+    assert {decode_row(row).registered_at for row in harness.row_values("user-1").values()} == {T0}
+    assert harness.counters["at_in_future", ""] == 1
+
+
+async def test_a_moved_record_counts_from_when_it_was_first_appended() -> None:
+    harness = Harness()
+    moved = record(DEVICE_CHANGED, HOME, 0, USER, register(at=T0 + 50), [(APPENDED, b"%d" % (T0 - 50))], T0)
+    await harness.change(moved)
+    [row] = [decode_row(value) for value in harness.row_values("user-1").values()]
+    assert (row.registered_at, row.first_at) == (T0 - 50, T0 - 50)
+
+
+async def test_a_device_that_comes_back_after_its_removal_begins_a_new_life() -> None:
+    harness = Harness()
+    await harness.change((USER, register(at=T0 - 30, topics=["a"])), (USER, unregister(at=T0 - 20)))
+    again = record(DEVICE_CHANGED, HOME, 2, USER, register(at=T0 - 10), timestamp=T0 + 7)
+    await harness.change(again)
+    [row] = [decode_row(value) for value in harness.row_values("user-1").values()]
+    assert (row.first_at, row.topics, row.removed_at) == (T0 + 7, (), None)
 
 
 async def test_a_device_clock_that_runs_ahead_does_not_outrank_what_happens_later() -> None:

@@ -10,7 +10,8 @@ from typing import Any, Literal, cast
 
 from pushcast.handover.guard import RowGuard
 from pushcast.model.clock import ManualClock
-from pushcast.model.ids import partition_of
+from pushcast.model.device import DeviceRow
+from pushcast.model.ids import is_user_row, partition_of
 from pushcast.model.words import Platform
 from pushcast.register.admit import Admission
 from pushcast.register.agent import RegisterStage
@@ -23,7 +24,8 @@ from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import row_fences
 from pushcast.wire.control import Breaker, Kind, Subject, encode
 from pushcast.wire.control_state import ControlState
-from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.devices import DeviceChangeDecoder, decode_row
+from pushcast.wire.schemas import released
 from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
 from twins.kafka import OPEN, Headers, ManualTimers, TwinBarrier, settled
 from twins.kafka import record as twin_record
@@ -31,6 +33,7 @@ from twins.kafka import record as twin_record
 PARTITIONS = 8
 T0 = 1_800_000_000_000
 HOLD_SECONDS = 600
+KNOWN = frozenset(b"\xc3\x01" + fingerprint for fingerprint in released())
 
 
 def record(
@@ -150,6 +153,9 @@ class TwinKafka:
 
     def scan(self, partition: int, prefix: bytes) -> list[tuple[bytes, bytes]]:
         return sorted(item for item in self.rows[partition].items() if item[0].startswith(prefix))
+
+    def multi_scan(self, partition: int, prefixes: Sequence[bytes]) -> list[list[tuple[bytes, bytes]]]:
+        return [self.scan(partition, prefix) for prefix in prefixes]
 
     def on_applied(self, callback: Callable[[int, Sequence[Any]], None]) -> None:
         self._hooks.append(callback)
@@ -284,6 +290,18 @@ class Harness:
         return self.trackers[TP(topic, partition)].low
 
     def row_values(self, user: str) -> dict[bytes, bytes]:
-        """The user's rows once everything is applied."""
+        """The user's devices once everything is applied; without those that are gone."""
         compacted = self.kafka.compacted(partition_of(user.encode(), PARTITIONS))
-        return {key: value for key, value in compacted.items() if key.startswith(user.encode() + b"\0")}
+        mine = {key: value for key, value in compacted.items() if key.startswith(user.encode() + b"\0")}
+        return {key: value for key, value in mine.items() if not is_user_row(key) and not is_gone(value)}
+
+    def gone_rows(self, user: str) -> dict[bytes, DeviceRow]:
+        """The markers of the user's removed devices."""
+        compacted = self.kafka.compacted(partition_of(user.encode(), PARTITIONS))
+        mine = {key: value for key, value in compacted.items() if key.startswith(user.encode() + b"\0")}
+        return {key: decode_row(value) for key, value in mine.items() if not is_user_row(key) and is_gone(value)}
+
+
+def is_gone(value: bytes) -> bool:
+    """Of a row's value, whatever it is."""
+    return value[:2] == b"\xc3\x01" and value[:10] in KNOWN and decode_row(value).is_gone

@@ -52,7 +52,7 @@ def test_forget_user_needs_no_device() -> None:
 
 
 def test_avro_and_json_give_the_same_change() -> None:
-    more: dict[str, Any] = {"topics": ["a/b"], "purpose": "voip", "tags": {"plan": "pro"}}
+    more: dict[str, Any] = {"topics": ["a/b"], "purpose": "voip", "tags": {"plan": "pro"}, "country": "DE"}
     avro = avro_type("device_change").encode(
         {"op": "register", "app": "news", "device": "d-1", "platform": "apns", "token": "AB12" * 16, **more}
     )
@@ -70,6 +70,17 @@ def test_avro_and_json_give_the_same_change() -> None:
         (change(app="nws"), "unknown_app", "app"),
         (change(app=None), "invalid_field", "app"),
         (change(device=None), "invalid_field", "device"),
+        (change(op="unregister", device=None, token=None), "invalid_field", "device"),
+        (change(op="unregister", device=None, platform=None), "invalid_field", "device"),
+        (change(op="unregister", device=None, token="xyz1"), "invalid_field", "token"),
+        (change(op="topics"), "invalid_field", "add"),
+        (change(op="topics", add=[], remove=[]), "invalid_field", "add"),
+        (change(op="topics", add=["a"], remove=["b", "a"]), "invalid_field", "remove"),
+        (change(op="topics", add=["a"] * 201), "invalid_field", "add"),
+        (change(op="topics", add=["a"], device=None), "invalid_field", "device"),
+        (change(add=["a"]), "invalid_field", "add"),
+        (change(country="DEU"), "invalid_field", "country"),
+        (change(region="x" * 65), "invalid_field", "region"),
         (change(device="a\0b"), "invalid_field", "device"),
         (change(platform=None), "invalid_field", "platform"),
         (change(platform="blackberry"), "invalid_field", "platform"),

@@ -60,6 +60,7 @@ class MetricName(StrEnum):
     DECODER_ERRORS = "pushcast_decoder_errors_total"
     FORWARDED = "pushcast_records_forwarded_total"
     DEVICE_CHANGES = "pushcast_device_changes_total"
+    CLOCKS_AHEAD = "pushcast_device_clocks_ahead_total"
     DEVICES_REMOVED = "pushcast_devices_removed_total"
     SUSPENSIONS = "pushcast_suspensions_total"
     HOLDS_OVER = "pushcast_holds_over_total"

@@ -19,6 +19,14 @@ METRICS: Final = (
         "Many that change nothing: apps register at every start; harmless, but `refresh` is cheaper.",
     ),
     Metric(
+        N.CLOCKS_AHEAD,
+        "counter",
+        "changes",
+        (),
+        "Device changes whose `at` was more than five minutes ahead of Kafka's time. They count from Kafka's time.",
+        "Some phones have wrong clocks. Many at once: an app, or a back end, writes times in another unit or zone.",
+    ),
+    Metric(
         N.SUSPENSIONS,
         "counter",
         "devices",

@@ -1,0 +1,56 @@
+"""What all changes of one registrar share: the table, where to write, what to count."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pushcast.register.names import Topics
+from pushcast.register.ports import Counters, Doubts
+from pushcast.register.tokens import PLAIN, Tokens
+from pushcast.stream.ports import Outbox
+from pushcast.stream.table import Table
+from pushcast.wire import headers
+from pushcast.wire.row_writer import RowWriter
+
+#: On a row or tombstone, and on a record of the hold topic: the step in a suspension's life, and why.
+STEP: Final = "push-step"
+REASON: Final = "push-reason"
+SOURCE: Final = "/pushcast/register"
+
+Headers = list[tuple[str, bytes | None]]
+
+
+class Context:
+    """One per stage."""
+
+    def __init__(
+        self,
+        table: Table,
+        outbox: Outbox,
+        counters: Counters,
+        doubts: Doubts,
+        names: Topics,
+        schema_generation: int = 2,
+        tokens: Tokens = PLAIN,
+    ) -> None:
+        self.table = table
+        self.tokens = tokens
+        self.doubts = doubts
+        self.outbox = outbox
+        self.counters = counters
+        self.names = names
+        self.encode = RowWriter(schema_generation).encode
+        self._event_headers = _without_id(headers.event("device_row", "", SOURCE))
+        self._hold_headers = _without_id(headers.event("token_invalid", "", SOURCE))
+
+    def row_headers(self, origin: headers.Headers) -> Headers:
+        """What every row of one partition and claim carries."""
+        return [*self._event_headers, *origin]
+
+    def hold_headers(self, tag: bytes, step: str, reason: str) -> Headers:
+        """What a record of the hold topic carries: `tag` names the record that caused it."""
+        return [(headers.CE_ID, tag), *self._hold_headers, (STEP, step.encode()), (REASON, reason.encode())]
+
+
+def _without_id(event: headers.Headers) -> Headers:
+    return [header for header in event if header[0] != headers.CE_ID]

@@ -1,0 +1,79 @@
+"""The rows of one partition as they will be once all that is in flight is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pushcast.model.device import DeviceRow
+from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import is_user_row, user_row_key
+from pushcast.model.user import UserRow
+from pushcast.register.context import Context
+from pushcast.register.tenure import RegisterTenure, Row
+from pushcast.wire.devices import decode_row
+from pushcast.wire.newer import waited_for
+from pushcast.wire.user_rows import decode_user_row
+
+
+class View:
+    """Reads the table once for each user. So it is good for one stretch without an await: nothing is applied then."""
+
+    def __init__(self, context: Context, tenure: RegisterTenure) -> None:
+        self._context = context
+        self._partition = tenure.number
+        self._overlay = tenure.overlay
+        self._stored: dict[bytes, dict[bytes, bytes]] = {}
+
+    def expect(self, users: Iterable[bytes]) -> None:
+        """Reads the rows of these users (record keys) at once, which is cheaper than one by one."""
+        wanted = [user for user in dict.fromkeys(users) if user not in self._stored]
+        found = self._context.table.multi_scan(self._partition, [user + b"\0" for user in wanted])
+        for user, rows in zip(wanted, found, strict=True):
+            self._stored[user] = dict(rows)
+
+    def keys(self, user: bytes) -> set[bytes]:
+        """Keys of all rows of a user: devices, gone ones among them, and the user's own rows."""
+        keys = set(self._of(user))
+        for key, entry in self._overlay.of_user(user).items():
+            if entry.row is None:
+                keys.discard(key)
+            else:
+                keys.add(key)
+        return keys
+
+    def device(self, user: bytes, key: bytes) -> tuple[DeviceRow | None, bool]:
+        """The row, and False when there is one that nobody can read: it counts as absent, may be replaced or removed,
+        and is never a reason to refuse an event. Raises NewerSchema for one that a later release wrote."""
+        row, readable = self._row(user, key)
+        return row if isinstance(row, DeviceRow) else None, readable
+
+    def user_row(self, user: bytes, app: str = "") -> UserRow | None:
+        """The user's own row, for all apps or for one. Raises NewerSchema."""
+        row, _ = self._row(user, user_row_key(user.decode(), app))
+        return row if isinstance(row, UserRow) else None
+
+    def forgotten_at(self, user: bytes) -> int | None:
+        """When the user was forgotten, milliseconds since the epoch: no event up to then counts any more."""
+        row = self.user_row(user)
+        return None if row is None else row.forgotten_at
+
+    def _row(self, user: bytes, key: bytes) -> tuple[Row | None, bool]:
+        entry = self._overlay.of_user(user).get(key)
+        if entry is not None:
+            return entry.row, True
+        value = self._of(user).get(key)
+        if value is None:
+            return None, True
+        try:
+            return (decode_user_row(value) if is_user_row(key) else decode_row(value)), True
+        except InvalidInput as error:
+            waited_for(error, f"a row of {self._context.names.device}")
+            self._context.counters["unreadable_rows", error.reason] += 1
+            return None, False
+
+    def _of(self, user: bytes) -> dict[bytes, bytes]:
+        stored = self._stored.get(user)
+        if stored is None:
+            self.expect((user,))
+            stored = self._stored[user]
+        return stored

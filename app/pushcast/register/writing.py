@@ -1,0 +1,105 @@
+"""Writes rows of one partition, all outputs under one barrier, and notes them as in flight."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pushcast.model.device import DeviceRow
+from pushcast.model.errors import InvalidInput
+from pushcast.model.user import UserRow
+from pushcast.model.words import Reason
+from pushcast.register.context import REASON, STEP, Context, Headers
+from pushcast.register.decide import Ending
+from pushcast.register.names import STAGE
+from pushcast.register.tenure import RegisterTenure, Row
+from pushcast.stream.batch import Record
+from pushcast.stream.overlay import Entry
+from pushcast.stream.ports import Barrier
+from pushcast.wire import headers, row_fences
+from pushcast.wire.user_rows import encode_user_row
+
+#: 200 topics of 256 bytes, the longest address and room to spare; far below what the devices topic takes.
+MAX_ROW_BYTES: Final = 65_536
+#: On a row that was written over a void one.
+HEALED: Final = b"healed"
+
+
+class Writing:
+    """For one stretch without an await: reading a row and writing it are one step."""
+
+    def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier) -> None:
+        self._context = context
+        self._partition = tenure.number
+        self._overlay = tenure.overlay
+        self._constant = tenure.headers
+        self._barrier = barrier
+
+    def device(self, record: Record, key: bytes, row: DeviceRow, field: str, step: str = "", reason: str = "") -> None:
+        """Raises InvalidInput (too_large) naming `field`, then without output."""
+        value = self._context.encode(row)
+        if len(value) > MAX_ROW_BYTES:
+            raise InvalidInput(
+                Reason.TOO_LARGE, f"the device's row would have {len(value)} bytes; at most {MAX_ROW_BYTES}", field
+            )
+        self._row(record, key, row, value, _why(step, reason))
+
+    def gone(self, record: Record, key: bytes, row: DeviceRow, reason: str, step: str = Ending.REMOVED) -> None:
+        """The marker of a removed device. It is below every limit: it has an id and times alone."""
+        self._row(record, key, row, self._context.encode(row), _why(step, reason))
+
+    def user(self, record: Record, key: bytes, row: UserRow) -> None:
+        """A user's own row."""
+        self._row(record, key, row, encode_user_row(row), [])
+
+    def nothing(self, record: Record, key: bytes, reason: str) -> None:
+        """A tombstone: nothing of the row is kept."""
+        self._row(record, key, None, None, _why(Ending.REMOVED, reason))
+
+    def tell(self, record: Record, value: bytes, step: str, reason: str) -> None:
+        """A step of a suspension, for the hold topic; `suspended` is what the hold is later read from."""
+        told = self._context.hold_headers(_tag(record), step, reason)
+        self._put(self._context.names.hold, value, record.key, told)
+
+    def over(self, key: bytes, void_offset: int) -> None:
+        """Writes what is known of a key over a void row, which lies at this offset of the devices topic.
+
+        Uses its own tag and skips the overlay: any write of this key that is in flight carries the same value already.
+        """
+        context = self._context
+        added: Headers = [(STEP, HEALED)]
+        value: bytes | None
+        if key in row_fences.KEYS:
+            value = row_fences.records(f"{STAGE}/{self._partition}", context.table.fenced(self._partition))[key]
+            added.append((headers.FENCE, b"1"))
+        else:
+            entry = self._overlay.of_user(key.partition(b"\0")[0]).get(key)
+            value = context.table.get(self._partition, key) if entry is None else self._encoded(entry.row)
+        tag = f"{context.names.device}/{self._partition}/{void_offset}".encode()
+        self._put(context.names.device, value, key, [(headers.CE_ID, tag), *self._constant, *added])
+
+    def _encoded(self, row: Row | None) -> bytes | None:
+        if row is None:
+            return None
+        return encode_user_row(row) if isinstance(row, UserRow) else self._context.encode(row)
+
+    def _row(self, record: Record, key: bytes, row: Row | None, value: bytes | None, why: Headers) -> None:
+        tag = _tag(record)
+        added = [(headers.CE_ID, tag), *self._constant, *why]
+        if record.headers:
+            trace = headers.first(record.headers, headers.TRACEPARENT)
+            if trace is not None:
+                added.append((headers.TRACEPARENT, trace))
+        self._overlay.put(record.key or b"", key, Entry(row, tag))
+        self._put(self._context.names.device, value, key, added)
+
+    def _put(self, topic: str, value: bytes | None, key: bytes | None, added: Headers) -> None:
+        self._context.outbox.put(self._barrier, topic, self._partition, value, key=key, headers=added)
+
+
+def _why(step: str, reason: str) -> Headers:
+    return [(name, word.encode()) for name, word in ((STEP, step), (REASON, reason)) if word]
+
+
+def _tag(record: Record) -> bytes:
+    """Names what this record writes, for ever: an event writes a key at most once."""
+    return f"{record.topic}/{record.partition}/{record.offset}".encode()
