@@ -233,7 +233,7 @@ def redriven_headers(letter: Letter) -> tuple[list[tuple[str, bytes | None]], in
     kept = [header for header in foreign(headers) if not header[0].startswith(_ERRORS)]
     if any(name == DOUBTFUL for name, _ in headers):
         kept.append((DOUBTFUL, b"1"))
-    if not any(name == APPENDED for name, _ in kept):
+    if letter.batch is None and not any(name == APPENDED for name, _ in kept):
         kept.append((APPENDED, b"%d" % letter.first_seen_at))
     return [*kept, (RUN, str(run + 1).encode()), (CAME_FROM, came_from(letter.raw).encode())], run + 1
 

@@ -159,6 +159,12 @@ def test_a_redriven_record_counts_its_run_and_climbs_the_ladder_anew() -> None:
     ]
 
 
+def test_a_redriven_event_says_when_it_was_first_appended() -> None:
+    moved = raw(NOTES, b'{"id": 1}', ("push-appended", b"77"))
+    assert ("push-appended", b"%d" % T0) in redriven_headers(read_letter(raw(NOTES, b'{"id": 1}')))[0]
+    assert [value for name, value in redriven_headers(read_letter(moved))[0] if name == "push-appended"] == [b"77"]
+
+
 @pytest.mark.parametrize(("run", "then"), [(b"4", 5), (b"many", 1)])
 def test_an_event_has_its_run_in_the_header(run: bytes, then: int) -> None:
     assert redriven_headers(read_letter(raw(NOTES, b"{}", ("push-run", run))))[1] == then
