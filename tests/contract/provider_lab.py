@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import orjson
+
 from pushcast.config.settings import Settings
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
@@ -118,6 +120,17 @@ def outcomes(results: list[Result]) -> Counter[tuple[str, str | None]]:
 
 #: Some tests look at many requests that are out at the same time, before the first answer.
 ALL_AT_ONCE = {"limit": "fixed"}
+
+
+def address_at(simulator: Simulator) -> bytes:
+    """Of a new device that this simulator accepts."""
+    if simulator.platform == "webpush":
+        made = simulator.subscribe()
+        return orjson.dumps({"endpoint": made.endpoint, "p256dh": made.p256dh, "auth": made.auth})
+    made_up = uuid4().hex
+    return {"apns": made_up * 2, "fcm": f"tok:APA91b{made_up}", "expo": f"ExponentPushToken[{made_up}]"}[
+        simulator.platform
+    ].encode()
 
 
 def provider_for(

@@ -11,6 +11,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from contract.provider_lab import address_at
 from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError
 from pushcast.providers.port import Provider, Result
@@ -31,16 +32,6 @@ ENGINES = [
 SUBSCRIPTION = 2
 
 
-def address(simulator: Simulator) -> bytes:
-    if simulator.platform == "webpush":
-        made = simulator.subscribe()
-        return orjson.dumps({"endpoint": made.endpoint, "p256dh": made.p256dh, "auth": made.auth})
-    made_up = uuid4().hex
-    return {"apns": made_up * 2, "fcm": f"tok:APA91b{made_up}", "expo": f"ExponentPushToken[{made_up}]"}[
-        simulator.platform
-    ].encode()
-
-
 def provider_behind(simulator: Simulator, engine: str, proxy: dict[str, Any]) -> Provider:
     chosen = provider_settings(simulator.describe()) | {"engine": engine, "proxy": proxy}
     chosen["request_timeout_seconds"] = 5.0
@@ -49,7 +40,7 @@ def provider_behind(simulator: Simulator, engine: str, proxy: dict[str, Any]) ->
 
 async def sent(simulator: Simulator, provider: Provider) -> Result:
     kind = SUBSCRIPTION if simulator.platform == "webpush" else 0
-    push = message([address(simulator)], kinds=[kind], expires_at=[int(time.time() * 1000) + 3_600_000])
+    push = message([address_at(simulator)], kinds=[kind], expires_at=[int(time.time() * 1000) + 3_600_000])
     push.targets.delivery_id = [uuid4().bytes]
     results: list[Result] = []
     await provider.start()

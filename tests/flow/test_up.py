@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flow.kafka_tools import read_all
 from pushcast.kafka.embedded import jars
 from pushcast.kafka.embedded.environment import Environment
 from snippets import ROOT, blocks
@@ -45,6 +46,11 @@ class Folder:
     process: subprocess.Popen[str]
     said: str  # what `up` printed
 
+    @property
+    def bootstrap_servers(self) -> str:
+        """Of the Kafka that `up` started."""
+        return str(yaml.safe_load((self.path / "pushcast.yaml").read_text())["kafka"]["bootstrap_servers"])
+
     def shell(self, text: str) -> str:
         """Runs a block as pasted, each line for itself; fails with what it said. Returns its stdout."""
         environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
@@ -63,8 +69,7 @@ class Folder:
 
     def here(self, text: str) -> str:
         """A program of the documents, with the port that this Kafka got."""
-        written = yaml.safe_load((self.path / "pushcast.yaml").read_text())
-        return text.replace("127.0.0.1:9092", written["kafka"]["bootstrap_servers"])
+        return text.replace("127.0.0.1:9092", self.bootstrap_servers)
 
     def accepted(self, note: str) -> None:
         """Waits until `why` says that it reached the user's devices."""
@@ -141,7 +146,10 @@ def test_the_java_producer_of_the_readme_reaches_the_first_user(up: Folder) -> N
     up.accepted("match-4711-goal-2")
 
 
-def test_the_reader_of_docs_reading_reads_the_receipts(up: Folder) -> None:
+def test_the_reader_of_docs_reading_reads_the_receipts_and_passes_the_fences_5_10(up: Folder) -> None:
+    """Reproduction 5.10: a fence has no value, and a reader that follows the page does not fail on it."""
+    records = read_all(up.bootstrap_servers, "push.receipt.v1", 8)
+    assert any(record.value() is None for record in records), "each start of the settler leaves a fence"
     up.shell("pushcast send --user u1 --app news --title read --wait")
     [program] = blocks(ROOT / "docs" / "reading.md", "python")
     _run_python(up, up.here(program.text))

@@ -12,8 +12,11 @@ from pushcast.simulators.apns.service import ApnsProvider
 from pushcast.simulators.clock import SimulatorClock
 from pushcast.simulators.connection import Connection
 from pushcast.simulators.effects import Rule
+from pushcast.simulators.expo.service import ExpoProvider
+from pushcast.simulators.fcm.service import FcmProvider
 from pushcast.simulators.listener import Listener
 from pushcast.simulators.provider import Provider
+from pushcast.simulators.screens import Screens
 from pushcast.simulators.webpush.service import WebPushProvider
 from pushcast.simulators.webpush.subscriptions import Subscription
 
@@ -188,8 +191,12 @@ class Simulator:
         self._apns().set_device(token, online=online)
 
     def screen(self, token: str) -> dict[str, Any]:
-        """apns only: what the user of a device sees (`shown`, `alerts`, `stored`, `online`). Raises ValueError."""
-        return self._apns().screen(token)
+        """What the user of a device sees: `shown`, `alerts`, `badge`; for apns also `stored` and `online`. webpush: by
+        endpoint. Raises ValueError while the store is off."""
+        if isinstance(self.provider, ApnsProvider):
+            return self.provider.screen(token)
+        address = token.rpartition("/")[2] if isinstance(self.provider, WebPushProvider) else token
+        return self._screens().screen(address.encode())
 
     def subscribe(self, vapid_public_key: bytes | None = None, **options: str) -> Subscription:
         """webpush only: a subscription whose browser the simulator is; see WebPushProvider.subscribe."""
@@ -198,6 +205,10 @@ class Simulator:
     def messages(self, endpoint: str) -> list[dict[str, Any]]:
         """webpush only: what the browser behind an endpoint received, decrypted. Raises ValueError elsewhere."""
         return self._webpush().messages(endpoint)
+
+    def _screens(self) -> Screens:
+        assert isinstance(self.provider, FcmProvider | ExpoProvider | WebPushProvider)
+        return self.provider.screens
 
     def _webpush(self) -> WebPushProvider:
         if not isinstance(self.provider, WebPushProvider):

@@ -50,8 +50,10 @@ async def test_what_expired_while_the_device_was_offline_is_never_shown(apns: Si
 async def test_the_view_of_devices_is_off_until_it_is_asked_for(apns: Simulator, fcm: Simulator) -> None:
     with pytest.raises(ValueError, match="switch the store on"):
         apns.screen(TOKEN)
-    with pytest.raises(ValueError, match="fcm has no view"):
+    with pytest.raises(ValueError, match="switch the store on"):
         fcm.screen(TOKEN)
+    with pytest.raises(ValueError, match="fcm has no view"):
+        fcm.set_device(TOKEN, online=True)
 
 
 async def channel(client: H2Client, simulator: Simulator, method: str, **extra: str) -> Answer:

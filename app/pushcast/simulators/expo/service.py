@@ -13,10 +13,12 @@ from pushcast.simulators.clock import SimulatorClock
 from pushcast.simulators.connection import Connection
 from pushcast.simulators.effects import Effect
 from pushcast.simulators.expo import messages
+from pushcast.simulators.expo.appearance import look_of
 from pushcast.simulators.expo.messages import BadRequest, Push
 from pushcast.simulators.expo.receipts import Receipts, error_entry
 from pushcast.simulators.provider import Provider, json_body, retry_after_field
 from pushcast.simulators.recorder import Recorder
+from pushcast.simulators.screens import Screens
 from pushcast.simulators.wheel import Answer
 
 SETTINGS: Final = ServerSettings(max_concurrent_streams=100, max_body_bytes=2 * 1024 * 1024)
@@ -45,6 +47,7 @@ class ExpoProvider(Provider):
         """`access_tokens` by project. A token named `other-project-…` or `<project>/…` belongs to that project."""
         self.access_tokens = access_tokens
         self.receipts = Receipts()
+        self.screens = Screens(look_of)
         self._sent: dict[str, deque[tuple[float, int]]] = {}
         super().__init__(clock=clock, random=random, recorder=recorder, checks=checks, settings=SETTINGS)
 
@@ -58,6 +61,7 @@ class ExpoProvider(Provider):
     def _setters(self) -> dict[str, Any]:
         return {
             **super()._setters(),
+            "store": self.screens.switch,
             "per_second": lambda value: setattr(self, "per_second", value),
             "receipt_delay_seconds": lambda value: setattr(self, "receipt_delay_seconds", float(value)),
             "enforce_access_token": lambda value: setattr(self, "enforce_access_token", bool(value)),
@@ -67,6 +71,7 @@ class ExpoProvider(Provider):
     def state(self) -> dict[str, Any]:
         return {
             **super().state(),
+            "store": self.screens.on,
             "per_second": self.per_second,
             "receipt_delay_seconds": self.receipt_delay_seconds,
             "enforce_access_token": self.enforce_access_token,
@@ -76,6 +81,7 @@ class ExpoProvider(Provider):
     def reset(self) -> None:
         super().reset()
         self.receipts.clear()
+        self.screens.switch(False)
         self._sent.clear()
 
     def project_of(self, token: str) -> str:
@@ -210,6 +216,7 @@ class ExpoProvider(Provider):
         copies = 2 if self.deliver_twice and self.random.random() < self.deliver_twice else 1
         for _ in range(copies):
             marker = self.recorder.accept(token.encode(), push.content)
+            self.screens.accept(token.encode(), push.content)
         self.recorder.apps[self.project_of(token)] += 1
         if marker:
             markers.append(marker)

@@ -13,6 +13,7 @@ from pushcast.simulators.clock import SimulatorClock
 from pushcast.simulators.connection import Connection
 from pushcast.simulators.effects import Effect
 from pushcast.simulators.fcm import errors, messages
+from pushcast.simulators.fcm.appearance import look_of
 from pushcast.simulators.fcm.lives import Life, Lives
 from pushcast.simulators.fcm.oauth import TokenEndpoint
 from pushcast.simulators.fcm.prefixes import effect_of
@@ -20,6 +21,7 @@ from pushcast.simulators.fcm.quota import Quota, QuotaKeeper
 from pushcast.simulators.fcm.target import Target, target_of
 from pushcast.simulators.provider import Provider, json_body, retry_after_field
 from pushcast.simulators.recorder import Recorder
+from pushcast.simulators.screens import Screens
 from pushcast.simulators.wheel import Answer
 
 # Observed by Bloomberg's Pushiko.
@@ -47,6 +49,7 @@ class FcmProvider(Provider):
         self.oauth = oauth
         self.projects = projects
         self.quota = QuotaKeeper()
+        self.screens = Screens(look_of)
         self._ids = random.getrandbits(48)
         self.lives = Lives(self)
         super().__init__(clock=clock, random=random, recorder=recorder, checks=checks, settings=SETTINGS)
@@ -60,11 +63,13 @@ class FcmProvider(Provider):
     def reset(self) -> None:
         super().reset()
         self.quota.clear()
+        self.screens.switch(False)
         self.oauth.reset()
 
     def _setters(self) -> dict[str, Any]:
         return {
             **super()._setters(),
+            "store": self.screens.switch,
             "quota": lambda value: setattr(self.quota, "limits", Quota.parse(value)),
             "idle_seconds": lambda value: setattr(self.lives, "idle_seconds", value),
             "max_age_seconds": lambda value: setattr(self.lives, "max_age_seconds", value),
@@ -86,6 +91,7 @@ class FcmProvider(Provider):
         limits = self.quota.limits
         return {
             **super().state(),
+            "store": self.screens.on,
             "quota": {name: getattr(limits, name) for name in limits.__slots__},
             "idle_seconds": self.lives.idle_seconds,
             "max_age_seconds": self.lives.max_age_seconds,
@@ -190,6 +196,7 @@ class FcmProvider(Provider):
             # What a retry sends again differs only in the time that is left.
             marker, label = self.recorder.accept(parsed.address, _TIME_LEFT.sub(b"", body)), "200"
             self.recorder.apps[project] += 1
+            self.screens.accept(parsed.address, body)
             self._ids += 1
             name = f"0:{self.clock.now_ms() * 1000}%{self._ids:016x}"
         answer = b'{\n  "name": "projects/%b/messages/%b"\n}\n' % (project.encode(), name.encode())

@@ -18,6 +18,8 @@ from pushcast.simulators.connection import Connection
 from pushcast.simulators.effects import Effect
 from pushcast.simulators.provider import Provider, retry_after_field
 from pushcast.simulators.recorder import Recorder
+from pushcast.simulators.screens import Screens
+from pushcast.simulators.webpush.appearance import look_of
 from pushcast.simulators.webpush.mailbox import Mailbox, Message
 from pushcast.simulators.webpush.personalities import PERSONALITIES, Refusal, by_status, refusal
 from pushcast.simulators.webpush.subscriptions import BrowserKeys, Subscription, Undecryptable, base64url
@@ -41,6 +43,7 @@ class WebPushProvider(Provider):
     def __init__(self, *, clock: SimulatorClock, random: Random, recorder: Recorder, checks: bool, seed: int) -> None:
         self.keys = BrowserKeys(seed)
         self.mailbox = Mailbox()
+        self.screens = Screens(look_of)
         self.origin = ""
         self._vapid = VapidVerifier()
         self._made = 0
@@ -51,14 +54,19 @@ class WebPushProvider(Provider):
         self.decrypts = self.checks
 
     def _setters(self) -> dict[str, Any]:
-        return {**super()._setters(), "decrypt": lambda value: setattr(self, "decrypts", bool(value))}
+        return {
+            **super()._setters(),
+            "decrypt": lambda value: setattr(self, "decrypts", bool(value)),
+            "store": self.screens.switch,
+        }
 
     def state(self) -> dict[str, Any]:
-        return {**super().state(), "decrypt": self.decrypts}
+        return {**super().state(), "decrypt": self.decrypts, "store": self.screens.on}
 
     def reset(self) -> None:
         super().reset()
         self.mailbox.clear()
+        self.screens.switch(False)
 
     def subscribe(
         self, vapid_public_key: bytes | None = None, *, personality: str = "mozilla", verdict: str = "ok"
@@ -127,6 +135,7 @@ class WebPushProvider(Provider):
             return refused.label
         plain = self._open(subscription_id, headers, body)
         marker = self.recorder.accept(subscription_id, plain)
+        self.screens.accept(subscription_id, plain)
         self.recorder.apps[personality] += 1
         location = f"{self.origin}/m/{self.recorder.accepted}".encode()
         block = status_field(201) + literal(b"location", location) + literal(b"ttl", headers.get(b"ttl", b"0"))
