@@ -18,15 +18,14 @@ from pushcast.stream import batch
 from pushcast.stream.assignment import REVOKING_SHARE, boottime_seconds, holds
 from pushcast.stream.batch import Committed
 from pushcast.stream.fatal import end_process
-from pushcast.stream.retrying import retried
 from pushcast.stream.stage import BatchStage, PartitionState
 from pushcast.stream.tracker import Record
 from pushcast.transport.commits import Commits
-from pushcast.transport.entries import Entries
+from pushcast.transport.entries import Entries, Entry
+from pushcast.transport.holding import Holding
 from pushcast.transport.jumps import Jump, LogCut, log_jump
 from pushcast.transport.partition import Partition
 from pushcast.transport.recovery import Recovery
-from pushcast.transport.stage_tasks import cancelled, finished, revoke_stages, watch
 from pushcast.transport.thread import ConsumerThread
 from pushcast.transport.tps import ours, theirs
 from pushcast.transport.waits import Waits
@@ -63,17 +62,19 @@ class BatchConsumer(Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.lease: object | None = None
-        self.partitions: dict[batch.TP, Partition] = {}
-        self._workers: dict[batch.TP, asyncio.Task[None]] = {}
-        self._preparing: list[asyncio.Task[None]] = []
         self._seeked: set[TP] = set()  # plain agents' partitions that stand at their committed offset
         self.commits = Commits(self)
         self.waits = Waits()
+        self._holding = Holding(self.waits)
         self.earlier: Counter[str] = Counter()  # records in a schema of an earlier release, by topic
         self.jumped: Counter[str] = Counter()  # offsets that retention deleted before they were handled, by topic
-        self._end_lock = asyncio.Lock()
         super().__init__(*args, **kwargs)
         self._tables = Recovery(cast(faust.App, self.app), self)
+
+    @property
+    def partitions(self) -> dict[batch.TP, Partition]:
+        """Of batch stages, as long as they are ours."""
+        return self._holding.partitions
 
     @property
     def thread(self) -> ConsumerThread:
@@ -82,7 +83,7 @@ class BatchConsumer(Consumer):
     @property
     def restored(self) -> bool:
         """Partitions are assigned, tables recovered, stages prepared: records flow."""
-        return self.lease is not None and not self.app.rebalancing and all(task.done() for task in self._preparing)
+        return self.lease is not None and not self.app.rebalancing and self._holding.prepared
 
     @property
     def _transport(self) -> Entries:
@@ -210,7 +211,7 @@ class BatchConsumer(Consumer):
         restored = await self._thread.restore([tp for tp in known if not tables.holds(tp)])
         if lease is None or restored.lease is not lease or lease is not self.lease:
             return  # another rebalance: it comes here again
-        by_stage: dict[int, tuple[BatchStage, dict[batch.TP, Committed]]] = {}
+        by_stage: dict[int, tuple[BatchStage, dict[batch.TP, tuple[Partition, Committed]]]] = {}
         for tp, committed in restored.committed.items():
             entry = self._transport.stages.get(tp.topic)
             if entry is None:
@@ -219,48 +220,24 @@ class BatchConsumer(Consumer):
                 if committed.offset:
                     self._committed_offset[tp] = committed.offset
             elif (mine := ours(tp)) not in self.partitions:
-                by_stage.setdefault(id(entry.stage), (entry.stage, {}))[1][mine] = committed
-                self.partitions[mine] = Partition(
-                    mine,
-                    entry.stage,
-                    committed,
-                    restored.start[tp],
-                    entry.bounds,
-                    self.app.conf.broker_max_poll_records,
-                    self._thread.wake,
-                    self.earlier,
-                )
+                partition = self._partition(mine, entry, committed, restored.start[tp])
+                by_stage.setdefault(id(entry.stage), (entry.stage, {}))[1][mine] = partition, committed
                 self.commits.begin(mine, committed)
         for stage, assigned in by_stage.values():
-            self._start(stage, assigned)
+            self._holding.begin(stage, assigned)
         self._thread.wake()
 
-    def _start(self, stage: BatchStage, committed: dict[batch.TP, Committed]) -> None:
-        takeover, mine = object(), [self.partitions[tp] for tp in committed]
-
-        def failed(error: Exception) -> None:
-            self.waits.failed(takeover, error, boottime_seconds())
-            for partition in mine:
-                partition.failed(error)
-
-        async def prepare() -> None:
-            try:
-                await retried(
-                    f"assignment of {len(committed)} partitions",
-                    lambda: stage.assigned(committed),
-                    lambda: False,
-                    failed,
-                )
-            finally:
-                self.waits.over(takeover)
-
-        ready = asyncio.create_task(prepare())
-        ready.add_done_callback(watch)
-        self._preparing.append(ready)
-        for tp in committed:
-            worker = asyncio.create_task(self.partitions[tp].run(asyncio.shield(ready)))
-            worker.add_done_callback(watch)
-            self._workers[tp] = worker
+    def _partition(self, tp: batch.TP, entry: Entry, committed: Committed, start_offset: int) -> Partition:
+        return Partition(
+            tp,
+            entry.stage,
+            committed,
+            start_offset,
+            entry.bounds,
+            self.app.conf.broker_max_poll_records,
+            self._thread.wake,
+            self.earlier,
+        )
 
     # rebalance and stop
 
@@ -279,32 +256,8 @@ class BatchConsumer(Consumer):
         await super().wait_empty()
 
     async def _end_partitions(self) -> None:
-        """Bounded by half the rebalance timeout: a handler that hangs on a dead broker must not block the join."""
-        async with self._end_lock:
-            if self.partitions:
-                await self._end_owned_partitions()
-
-    async def _end_owned_partitions(self) -> None:
-        loop = asyncio.get_running_loop()
-        limit = self.app.conf.broker_rebalance_timeout * REVOKING_SHARE
-        deadline = loop.time() + limit
-        partitions, workers = dict(self.partitions), dict(self._workers)
-        for partition in partitions.values():
-            partition.close()
-        unprepared = [task for task in self._preparing if not task.done()]
-        await cancelled(unprepared)
-        self._preparing.clear()
-        await finished(workers.values(), limit * 0.5)
-        if not unprepared:
-            await revoke_stages(partitions, deadline)
-        await self.commits.commit_partitions(partitions)
-        for tp, partition in partitions.items():
-            if partition.tracker.records:
-                logger.info("%s[%d] goes with %d unfinished records", *tp, partition.tracker.records)
-            partition.tracker.lost = True
-            self.partitions.pop(tp, None)
-            self._workers.pop(tp, None)
-            self.commits.forget(tp)
+        """Bounded by half the rebalance timeout: others wait for us with the join."""
+        await self._holding.end(self.commits, self.app.conf.broker_rebalance_timeout * REVOKING_SHARE)
 
     # commits
 
