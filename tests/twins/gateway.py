@@ -91,7 +91,11 @@ class ReportsTwin:
         if cursor is not None:
             read_cursor(cursor)
         found = [each for each in self.all.values() if wanted(each)]
-        return {"reports": found[:limit], "next_cursor": None if len(found) <= limit else cursor_of(1, b"x")}
+        return {
+            "reports": found[:limit],
+            "next_cursor": None if len(found) <= limit else cursor_of(1, b"x"),
+            "missing_partitions": [],
+        }
 
     async def deliveries(self, user: str, *, limit: int, cursor: str | None) -> dict[str, Any] | None:
         if self.history is None:
@@ -131,12 +135,7 @@ class Rig:
         self.observed: list[tuple[str, int]] = []
         self.now_ms = NOW_MS
         self.reports = ReportsTwin()
-        self.sources = Sources(
-            lambda user, note, device: (True, {"answer": f"{user} {note} {device}", "evidence": []}),
-            lambda user: [{"user": user, "app": "news"}, {"user": user, "app": "shop"}],
-            lambda limit: [{"reason": "invalid_field"}] * min(limit, 3),
-            self.reports,
-        )
+        self.sources = self.sources_of()
         self.calls: Calls = calls(settings_of(), self.writer, self.control, self.sources, lambda: self.unready)
         self.server = GatewayServer(
             self.calls.keyed,
@@ -147,6 +146,14 @@ class Rig:
             observe=lambda route, status, _: self.observed.append((route, status)),
             bounds=bounds,
             now_ms=lambda: self.now_ms,
+        )
+
+    def sources_of(self) -> Sources:
+        return Sources(
+            lambda user, note, device: (True, {"answer": f"{user} {note} {device}", "evidence": []}),
+            lambda user: [{"user": user, "app": "news"}, {"user": user, "app": "shop"}],
+            lambda limit: [{"reason": "invalid_field"}] * min(limit, 3),
+            self.reports,
         )
 
     def key(self, *scopes: Scope, **more: Any) -> str:

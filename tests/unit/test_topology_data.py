@@ -63,7 +63,7 @@ def test_every_name_that_stages_use_is_in_the_topology_and_none_is_left_over() -
     used |= {name for lane in Lane for name in (names.broadcast(lane), names.walk(lane))}
     used |= {names.WALKED}
     used |= {names.CONTROL, names.CANCEL, names.API_KEY, names.ENGAGEMENT}
-    used |= {names.USER}
+    used |= {names.USER, names.ACTION}
     used |= {topic for lane in Lane for topic in (names.keep(lane), names.due(lane))}
     used |= {names.notification(lane) for lane in Lane}
     used |= {names.send(platform, lane) for platform in Platform for lane in Lane}
@@ -108,7 +108,7 @@ def test_cleanup_and_retention_are_those_of_the_contract(topic: str, cleanup: st
 
 
 def test_only_what_is_read_whole_and_broadcasts_are_not_co_partitioned() -> None:
-    single = {names.CONTROL, names.WHERE, names.API_KEY, *map(names.broadcast, Lane)}
+    single = {names.CONTROL, names.WHERE, names.API_KEY, names.ACTION, *map(names.broadcast, Lane)}
     found = {topic.name for topic in load_topology().topics if not topic.co_partitioned}
     assert found == single | set(map(names.dead_letter, single))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -22,6 +22,11 @@ class Role(StrEnum):
     keeper = "keeper"
     gateway = "gateway"
     reporter = "reporter"
+    console = "console"
+
+
+#: Each has a process of its own.
+DOORS: Final = frozenset({Role.gateway, Role.reporter, Role.console})
 
 
 def run(
@@ -58,9 +63,11 @@ def run(
 
         plans = (compact if one_process else processes)(settings, lanes, platforms)
         raise typer.Exit(supervise(settings, plans))
-    if not {Role.gateway, Role.reporter}.isdisjoint(roles):
+    if not DOORS.isdisjoint(roles):
         if len(roles) > 1:
-            raise typer.BadParameter("gateway and reporter have a process of their own: name no other role beside them")
+            raise typer.BadParameter(
+                f"{', '.join(sorted(DOORS))} have a process of their own: name no role beside them"
+            )
         raise typer.Exit(_door(settings, roles[0], slot))
     from pushcast.runtime.process import run_roles
 
@@ -72,6 +79,10 @@ def _door(settings: Settings, role: Role, slot: str | None) -> int:
         from pushcast.runtime.gateway import run_gateway
 
         return run_gateway(settings)
+    if role is Role.console:
+        from pushcast.runtime.console import run_console
+
+        return run_console(settings)
     from pushcast.runtime.reporter import run_reporter
 
     return run_reporter(settings, slot)

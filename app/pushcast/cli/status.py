@@ -13,7 +13,6 @@ from pushcast.cli.output import Output, OutputOption, counted, print_json
 from pushcast.cli.pause import in_force, lines_in_force
 from pushcast.cli.session import connect
 from pushcast.config.settings import Settings
-from pushcast.model.words import Lane
 
 
 def status(
@@ -37,26 +36,15 @@ def status(
 
 def look(settings: Settings) -> dict[str, Any]:
     """All of it, for JSON. Blocks."""
-    from pushcast.audit.overview import overview
     from pushcast.kafka.switchboard import read_state
-    from pushcast.kafka.topics import load_topology
-    from pushcast.runtime.hosted import specs_of
-    from pushcast.runtime.roles import ROLES
-    from pushcast.wire.topics import DEAD_LETTER_SUFFIX
+    from pushcast.runtime.standing import standing
 
-    platforms = sorted({platform for app in settings.apps.values() for platform in app.platforms()})
-    specs = [spec for role in ROLES for spec in specs_of(role, settings, list(Lane), platforms)]
-    groups: dict[str, set[str]] = {}
-    for spec in specs:
-        groups.setdefault(spec.group, set()).update(topic for each in spec.subscriptions for topic in each.topics)
-    dead = [topic.name for topic in load_topology().all_topics if topic.name.endswith(DEAD_LETTER_SUFFIX)]
     control = read_state(settings)
     pauses, breakers = in_force(control)
-    found = overview(settings, groups, dead, round(time.time() * 1000))
     cancelled = [
         {"campaign": name, "by": each.by, "comment": each.comment} for name, each in sorted(control.campaigns.items())
     ]
-    return {**found.to_dict(), "pauses": pauses, "open_breakers": breakers, "cancelled_campaigns": cancelled}
+    return {**standing(settings), "pauses": pauses, "open_breakers": breakers, "cancelled_campaigns": cancelled}
 
 
 def page(found: dict[str, Any]) -> Iterator[str]:

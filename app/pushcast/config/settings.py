@@ -25,6 +25,7 @@ OTHER_VARIABLES = frozenset(
     {CONFIG_VARIABLE, "PUSHCAST_JAVA", "PUSHCAST_CACHE_DIR", "PUSHCAST_MAVEN_MIRROR", "PUSHCAST_CA_FILE"}
 )
 
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
@@ -228,6 +229,28 @@ class Gateway(Strict):
         return self
 
 
+class Console(Strict):
+    """Pages for people. `run all` serves them where this section stands in the configuration."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8081, ge=0, le=65535)  # 0: a free one, shown in the log
+    certificate_file: Path | None = None  # PEM; without it for this machine alone, or with behind_tls
+    key_file: Path | None = None
+    behind_tls: bool = False  # something in front ends TLS, so browsers reach it by https
+    session_seconds: float = Field(default=28_800.0, gt=0, le=2_592_000)  # how long somebody stays signed in
+    secret_file: Path | None = None  # 32 bytes or more that sign cookies, for several consoles; absent: one in data_dir
+    processes: tuple[str, ...] = ()  # host:port of processes on other machines (observe.port), for Now and Health
+
+    @model_validator(mode="after")
+    def _reached_by_tls(self) -> Self:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file belong together: set both")
+        plain = self.certificate_file is None and not self.behind_tls
+        if plain and self.host not in LOOPBACK:
+            raise ValueError("certificate_file, or behind_tls, is needed where host is not this machine alone")
+        return self
+
+
 class Reports(Strict):
     """What became of notifications: the reporter's store and port. `run all` starts one where this section stands."""
 
@@ -239,7 +262,7 @@ class Reports(Strict):
 
     @model_validator(mode="after")
     def _a_token_beyond_loopback(self) -> Self:
-        if self.token_file is None and self.host not in ("127.0.0.1", "::1", "localhost"):
+        if self.token_file is None and self.host not in LOOPBACK:
             raise ValueError("token_file is needed where host is not this machine alone")
         return self
 
@@ -266,6 +289,7 @@ class Settings(BaseSettings):
     apps: dict[Name, App] = {}
     observe: Observe = Observe()
     gateway: Gateway | None = None
+    console: Console | None = None
     reports: Reports | None = None
     data_dir: Path = Path(".pushcast")
 

@@ -9,7 +9,7 @@ from pushcast.gateway.keyring import Keyring
 from pushcast.gateway.limits import Standing, Window, Windows
 from pushcast.gateway.problems import Problem
 from pushcast.model.words import Lane
-from pushcast.wire.api_keys import ApiKey, Scope, parse_app_key, parse_key
+from pushcast.wire.api_keys import ApiKey, Presented, Scope, parse_app_key, parse_key
 
 #: RFC 6750 section 3
 CHALLENGE: Final = 'Bearer realm="pushcast"'
@@ -59,18 +59,26 @@ class Door:
 
     def identify(self, authorization: str | None, address: str, now_ms: int, now_seconds: float) -> Caller:
         """Raises Problem: no_key, key_refused, or quota_exceeded for an address that tries wrong keys."""
-        presented = None
-        if authorization is not None:
-            scheme, _, token = authorization.partition(" ")
-            presented = parse_key(token.strip()) if scheme.lower() == "bearer" else None
-        record = None if presented is None else self._keyring.find(presented, now_ms)
-        if presented is not None and record is not None:
-            return Caller(presented.id, record)
-        self._count_wrong(address, now_seconds)
-        challenge = {"WWW-Authenticate": CHALLENGE}
         if authorization is None:
-            raise Problem("no_key", "the header Authorization is missing", headers=challenge)
-        raise Problem("key_refused", "the key is unknown, disabled or expired", headers=challenge)
+            self._count_wrong(address, now_seconds)
+            raise Problem("no_key", "the header Authorization is missing", headers={"WWW-Authenticate": CHALLENGE})
+        scheme, _, token = authorization.partition(" ")
+        return self.enter(token.strip() if scheme.lower() == "bearer" else "", address, now_ms, now_seconds)[0]
+
+    def enter(self, key: str, address: str, now_ms: int, now_seconds: float) -> tuple[Caller, Presented]:
+        """Who has this key. Raises Problem (key_refused), or quota_exceeded for an address that tries wrong keys."""
+        presented = parse_key(key)
+        caller = None if presented is None else self.known(presented, now_ms)
+        if presented is not None and caller is not None:
+            return caller, presented
+        self._count_wrong(address, now_seconds)
+        detail = "the key is unknown, disabled or expired"
+        raise Problem("key_refused", detail, headers={"WWW-Authenticate": CHALLENGE})
+
+    def known(self, presented: Presented, now_ms: int) -> Caller | None:
+        """Whose key it is, as long as it is valid."""
+        record = self._keyring.find(presented, now_ms)
+        return None if record is None else Caller(presented.id, record)
 
     def app_of(self, header: str | None, address: str, now_seconds: float) -> tuple[Caller, str]:
         """Who an app says it is: (its public key, the app). Raises Problem as `identify`."""

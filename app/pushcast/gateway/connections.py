@@ -16,6 +16,9 @@ from pushcast.gateway.problems import CONTENT_TYPE, Problem, encoded
 
 MAX_CONNECTIONS: Final = 2048
 MAX_CONNECTIONS_PER_ADDRESS: Final = 256
+KEEP_ALIVE_SECONDS: Final = 30.0
+MAX_HEAD_BYTES: Final = 8190
+STOP_SECONDS: Final = 15.0
 
 
 class Bounds:
@@ -123,6 +126,30 @@ class BoundedServer(web.Server):
 
     def __call__(self) -> RequestHandler:
         return Connection(self, bounds=self._bounds, head_seconds=self._head_seconds, loop=self._loop, **self._kwargs)
+
+
+class BoundedRunner(web.AppRunner):
+    """An AppRunner whose connections are bounded."""
+
+    def __init__(self, app: web.Application, bounds: Bounds, head_seconds: float) -> None:
+        super().__init__(app, access_log=None, shutdown_timeout=STOP_SECONDS)
+        self._bounds = bounds
+        self._head_seconds = head_seconds
+
+    async def _make_server(self) -> web.Server:
+        plain = await super()._make_server()
+        return BoundedServer(
+            plain.request_handler,
+            request_factory=plain.request_factory,
+            bounds=self._bounds,
+            head_seconds=self._head_seconds,
+            access_log=None,
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
+            max_line_size=MAX_HEAD_BYTES,
+            max_field_size=MAX_HEAD_BYTES,
+            max_headers=64,
+            lingering_time=1.0,
+        )
 
 
 def address_of(transport: asyncio.BaseTransport | None) -> str:

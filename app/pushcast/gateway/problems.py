@@ -34,6 +34,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "class_not_allowed": Kind(403, "The key is not for this class", "Use a class of the key."),
     "lane_not_allowed": Kind(403, "The key is not for this lane", "Use a class whose lane the key has."),
+    "foreign_form": Kind(403, "The form came from elsewhere", "Open the page in the console again and send its form."),
     "topic_not_allowed": Kind(403, "The key is not for this topic", "Name topics of the key."),
     "not_found": Kind(404, "There is nothing here", "/openapi.json lists what there is."),
     "method_not_allowed": Kind(405, "The method does not fit", "The header Allow lists those that do."),

@@ -13,7 +13,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from pushcast.gateway.access import APP_HEADER, Caller, Door
-from pushcast.gateway.connections import BoundedServer, Bounds, address_of
+from pushcast.gateway.connections import BoundedRunner, Bounds, address_of
 from pushcast.gateway.http import NDJSON, Answer, Request
 from pushcast.gateway.problems import CONTENT_TYPE, Problem, encoded
 from pushcast.gateway.reading import Bodies
@@ -22,9 +22,6 @@ from pushcast.gateway.user_tokens import UserTokens
 
 logger = logging.getLogger(__name__)
 
-KEEP_ALIVE_SECONDS: Final = 30.0
-MAX_HEAD_BYTES: Final = 8190
-STOP_SECONDS: Final = 15.0
 NOTHING_TOLD: Final[Mapping[str, str]] = {}
 
 #: (route, status, seconds) of every request.
@@ -58,12 +55,12 @@ class GatewayServer:
             self._app.router.add_route(route.method, route.path, self._keyed(route))
         for each in open_routes:
             self._app.router.add_get(each.path, self._opened(each))
-        self._runner: _Runner | None = None
+        self._runner: BoundedRunner | None = None
         self.port = 0
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Listens; `port` is the real one afterwards. Raises OSError when the port is taken."""
-        self._runner = _Runner(self._app, self.bounds, self._request_seconds)
+        self._runner = BoundedRunner(self._app, self.bounds, self._request_seconds)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, ssl_context=tls, backlog=1024)
         await site.start()
@@ -145,30 +142,6 @@ class GatewayServer:
             return found
         self._observe("none", found.status, 0.0)
         return found
-
-
-class _Runner(web.AppRunner):
-    """An AppRunner whose connections are bounded."""
-
-    def __init__(self, app: web.Application, bounds: Bounds, head_seconds: float) -> None:
-        super().__init__(app, access_log=None, shutdown_timeout=STOP_SECONDS)
-        self._bounds = bounds
-        self._head_seconds = head_seconds
-
-    async def _make_server(self) -> web.Server:
-        plain = await super()._make_server()
-        return BoundedServer(
-            plain.request_handler,
-            request_factory=plain.request_factory,
-            bounds=self._bounds,
-            head_seconds=self._head_seconds,
-            access_log=None,
-            keepalive_timeout=KEEP_ALIVE_SECONDS,
-            max_line_size=MAX_HEAD_BYTES,
-            max_field_size=MAX_HEAD_BYTES,
-            max_headers=64,
-            lingering_time=1.0,
-        )
 
 
 def _asked(request: web.Request, body: bytes, now_ms: int, told: Mapping[str, str] = NOTHING_TOLD) -> Request:

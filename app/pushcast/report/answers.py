@@ -12,7 +12,7 @@ from pushcast.model.words import Reason
 from pushcast.report.engaged import NOTHING, Told
 from pushcast.report.notes import WITHIN_SECONDS, Note, outcomes, split_ended
 from pushcast.report.rows import Delivery
-from pushcast.report.sketch import RELATIVE_ERROR, percentiles
+from pushcast.report.sketch import RELATIVE_ERROR, histogram, percentiles
 from pushcast.wire.times import rfc3339
 
 #: Retries and tickets may end a delivery a little after its expiry.
@@ -54,6 +54,7 @@ def report_of(note: Note, now_ms: int, missing: Sequence[int] = ()) -> dict[str,
             "received_within_seconds": _shares(note.received_within, note.received),
             "opened": note.opened,
         },
+        "latency_histogram": histogram(note.latency),
         "copies_of_receipts": note.copies,
         "as_of": rfc3339(now_ms),
         "complete": not missing,

@@ -26,6 +26,14 @@ def value_of(bucket: int) -> float:
     return float(2 ** ((bucket + 0.5) / BUCKETS_PER_OCTAVE))
 
 
+def histogram(counts: Mapping[str, int]) -> list[dict[str, float]]:
+    """How many latencies lie in each bucket that has any, the shortest first: its upper bound in milliseconds."""
+    buckets = sorted((int(name), count) for name, count in counts.items() if count)
+    return [
+        {"up_to_ms": round(2 ** ((bucket + 1) / BUCKETS_PER_OCTAVE), 1), "count": count} for bucket, count in buckets
+    ]
+
+
 def percentiles(counts: Mapping[str, int], shares: tuple[float, ...]) -> list[float | None]:
     """Milliseconds below which these shares of the latencies lie; None of each when there are none.
 

@@ -60,6 +60,8 @@ def compact(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platf
 def _doors(settings: Settings) -> list[ProcessPlan]:
     """Where the configuration has them: they take memory, and whoever has Kafka needs none."""
     plans = [] if settings.gateway is None else [ProcessPlan("gateway", ("gateway",))]
+    if settings.console is not None:
+        plans.append(ProcessPlan("console", ("console",), BACKGROUND_NICENESS))
     if settings.reports is not None:
         plans.append(ProcessPlan("reporter", ("reporter", "--slot", SLOT), BACKGROUND_NICENESS))
     return plans

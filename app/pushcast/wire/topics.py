@@ -21,6 +21,7 @@ WHERE: Final = "push.where.v1"
 CANCEL: Final = "push.cancel.v1"
 ENGAGEMENT: Final = "push.engagement.v1"
 API_KEY: Final = "push.key.v1"
+ACTION: Final = "push.action.v1"
 USER: Final = "push.user.v1"
 
 #: The retry ladder, shortest first: the rung's name in its topic, and how long a record waits there.

@@ -42,7 +42,7 @@ MANAGED_SETTINGS: Final = frozenset(
 
 
 class Role(StrEnum):
-    """Who reads and writes topics. The first seven are processes of ours."""
+    """Who reads and writes topics. The first eight are processes of ours."""
 
     REGISTRAR = "registrar"
     PLANNER = "planner"
@@ -51,13 +51,23 @@ class Role(StrEnum):
     KEEPER = "keeper"
     REPORTER = "reporter"
     GATEWAY = "gateway"
+    CONSOLE = "console"
     APPLICATIONS = "applications"  # programs of the product's users
     OPERATORS = "operators"  # people with `pushcast send`, `device import`, `device show`, dead-letter tools
     AUDIT = "audit"
 
 
 AGENT_ROLES: Final = frozenset(
-    {Role.REGISTRAR, Role.PLANNER, Role.SENDER, Role.SETTLER, Role.KEEPER, Role.REPORTER, Role.GATEWAY}
+    {
+        Role.REGISTRAR,
+        Role.PLANNER,
+        Role.SENDER,
+        Role.SETTLER,
+        Role.KEEPER,
+        Role.REPORTER,
+        Role.GATEWAY,
+        Role.CONSOLE,
+    }
 )
 
 

@@ -1,0 +1,44 @@
+"""Writes down what people did, and what they were refused."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from pushcast.gateway.access import Caller
+from pushcast.gateway.problems import Problem
+from pushcast.gateway.writing import Writer
+from pushcast.wire import topics
+from pushcast.wire.actions import MAX_TEXT_CHARS, Action, encode
+
+logger = logging.getLogger(__name__)
+
+_PARTITION = 0
+
+
+class Deeds:
+    """Each is a record of `push.action.v1`. Where Kafka does not take it, the log has it."""
+
+    def __init__(self, writer: Writer, now_ms: Callable[[], int]) -> None:
+        self._writer = writer
+        self._now_ms = now_ms
+
+    async def done(self, caller: Caller, did: str, what: str, address: str) -> None:
+        """After it was done."""
+        await self._write(self._action(caller, did, what, address))
+
+    async def refused(self, caller: Caller, did: str, what: str, problem: Problem, address: str) -> None:
+        """Nothing was done."""
+        await self._write(self._action(caller, did, what, address, problem.name))
+
+    def _action(self, caller: Caller, did: str, what: str, address: str, refused: str = "") -> Action:
+        label = caller.key.label[:MAX_TEXT_CHARS]
+        return Action(self._now_ms(), caller.id, label, did, what[:MAX_TEXT_CHARS], refused, address)
+
+    async def _write(self, action: Action) -> None:
+        try:
+            self._writer.check()
+            future = self._writer.put_at(topics.ACTION, _PARTITION, action.by.encode(), encode(action))
+            await self._writer.confirmed(future)
+        except Problem as problem:
+            logger.warning("an action is not in %s (%s): %s", topics.ACTION, problem, action)

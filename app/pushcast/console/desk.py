@@ -1,0 +1,26 @@
+"""What the pages ask and do with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pushcast.console.api import Api
+from pushcast.console.watch import Watch
+from pushcast.gateway.keyring import Keyring
+from pushcast.model.words import Lane, Platform
+from pushcast.wire.actions import Actions
+from pushcast.wire.control_state import ControlState
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """`apps`: the platforms of each. `classes`: the lane of each."""
+
+    api: Api
+    watch: Watch
+    control: ControlState
+    keys: Keyring
+    actions: Actions
+    apps: Mapping[str, tuple[Platform, ...]]
+    classes: Mapping[str, Lane]

@@ -1,0 +1,143 @@
+"""`/`: what is going on, and what needs somebody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from pushcast.console.desk import Desk
+from pushcast.console.figures import STEP_SECONDS, oldest_of
+from pushcast.console.plots import rates
+from pushcast.console.visit import View, Visit
+from pushcast.console.words import clock, duration, number
+from pushcast.gateway.problems import Problem
+from pushcast.model.plural import counted
+from pushcast.model.words import Lane
+
+#: The way of a notification; groups of a stage begin with its prefix.
+STAGES: Final = (
+    ("Register", "pushcast-register", "keeps the devices"),
+    ("Plan", "pushcast-plan", "finds the devices of each notification"),
+    ("Keep", "pushcast-keep", "holds what is not yet due"),
+    ("Send", "pushcast-send", "hands batches to the providers"),
+    ("Settle", "pushcast-settle", "tries again, parks, gives up"),
+)
+RECENT: Final = 6
+
+
+class Need(NamedTuple):
+    """What somebody should look at. `link`: the page where it is mended."""
+
+    what: str
+    remedy: str
+    link: str
+
+
+class Stage(NamedTuple):
+    """One box of the strip. `members`: processes in its groups."""
+
+    name: str
+    does: str
+    groups: int
+    members: int
+    lag: int
+    oldest_at: str | None
+
+
+async def show(desk: Desk, visit: Visit) -> View:
+    """GET /."""
+    standing, recent, pauses = await asyncio.gather(
+        desk.watch.standing(), _recent(desk, visit), desk.api.ask("pauses", visit.caller)
+    )
+    watch = desk.watch
+    ends = [clock(at) for at in watch.rates.ends()]
+    found = stages(standing)
+    return View(
+        "now.html",
+        {
+            "needs": list(needs(standing, pauses, watch.figures)),
+            "known": standing is not None,
+            "stages": found,
+            "parked": 0 if standing is None else standing["parked"],
+            "rates": rates(ends, watch.rates.series(), STEP_SECONDS) if len(ends) > 1 else None,
+            "urgent_seconds": oldest_of(watch.figures.values(), Lane.URGENT),
+            "processes": len(watch.figures),
+            "recent": recent,
+            "pauses": pauses,
+        },
+    )
+
+
+async def _recent(desk: Desk, visit: Visit) -> Sequence[Mapping[str, Any]]:
+    try:
+        found = await desk.api.ask("reports", visit.caller, query={"limit": str(RECENT), "dry_run": "true"})
+    except Problem:
+        return []
+    return list(found["reports"])
+
+
+def stages(standing: Mapping[str, Any] | None) -> list[Stage]:
+    """Sums of the groups of each stage."""
+    found = []
+    for name, prefix, does in STAGES:
+        rows = [] if standing is None else [row for row in standing["groups"] if row["group"].startswith(prefix)]
+        oldest = min((row["oldest_at"] for row in rows if row["oldest_at"] is not None), default=None)
+        members, lag = sum(row["members"] for row in rows), sum(row["lag"] for row in rows)
+        found.append(Stage(name, does, len(rows), members, lag, oldest))
+    return found
+
+
+def needs(standing: Mapping[str, Any] | None, pauses: Mapping[str, Any], figures: Mapping[str, Any]) -> Iterable[Need]:
+    """In the order in which they should be looked at."""
+    if standing is None:
+        yield Need(
+            "Kafka does not answer.",
+            "Look after the brokers; nothing is lost meanwhile, and nothing leaves.",
+            "/health",
+        )
+        return
+    for row in standing["groups"]:
+        if row["lag"] and not row["members"]:
+            role = row["group"].removeprefix("pushcast-")
+            yield Need(
+                f"{counted(row['lag'], 'record')} wait for {role}, and no process of it runs.",
+                "Start one: `pushcast run`, or look why it ended.",
+                "/health",
+            )
+    for each in pauses["open_breakers"]:
+        yield Need(
+            f"{each['platform']} of {each['app']} is broken: {each['reason'].replace('_', ' ')}.",
+            "Its work is kept aside and leaves when the provider answers again; nothing is to be done but to mend a "
+            "credential that was refused.",
+            "/control",
+        )
+    for each in pauses["pauses"]:
+        lane = "" if each["lane"] is None else f", lane {each['lane']}"
+        yield Need(
+            f"{each['platform']} of {each['app']}{lane} is paused.",
+            each["comment"] or "No reason was given.",
+            "/control",
+        )
+    for each in standing["open_transactions"]:
+        yield Need(
+            f"{each['topic']}[{each['partition']}] waits for a producer's open transaction.",
+            "End that producer, or abort its transaction.",
+            "/health",
+        )
+    dead = sum(standing["dead_letters_last_hour"].values())
+    if dead:
+        yield Need(
+            f"{counted(dead, 'dead letter')} in the last hour.", "See why, mend, and send them again.", "/dead-letters"
+        )
+    urgent = oldest_of(figures.values(), Lane.URGENT)
+    if urgent is not None and urgent > 10:
+        yield Need(
+            f"An urgent record waits for {duration(urgent)}.", "Start more senders, or see the breakers.", "/health"
+        )
+    if standing["parked"]:
+        yield Need(
+            f"{number(standing['parked'])} records are parked.",
+            "They leave when their pause or breaker ends.",
+            "/control",
+        )

@@ -1,0 +1,52 @@
+"""`/people`: a user's devices and deliveries, and why a push did or did not arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from pushcast.console.desk import Desk
+from pushcast.console.visit import View, Visit
+from pushcast.gateway.problems import Problem
+
+
+async def show(desk: Desk, visit: Visit) -> View:
+    """GET /people?user=U[&notification=ID][&device=D][&cursor=]."""
+    asked = {name: visit.query.get(name, "").strip() for name in ("user", "notification", "device")}
+    user, note = asked["user"], asked["notification"]
+    context: dict[str, Any] = {"asked": asked, "devices": None, "history": None, "why": None, "problems": []}
+    if not user:
+        return View("person.html", context)
+    at_user = {"user": user}
+    devices, history, why = await asyncio.gather(
+        _tried(context, desk.api.ask("devices", visit.caller, path=at_user)),
+        _tried(context, desk.api.ask("deliveries", visit.caller, path=at_user, query=_page(visit))),
+        _tried(context, desk.api.ask("why", visit.caller, path=at_user, query=_why(asked))) if note else _nothing(),
+    )
+    found = {
+        "devices": None if devices is None else devices["devices"],
+        "history": history,
+        "why": why,
+    }
+    return View("person.html", {**context, **found})
+
+
+async def _tried(context: dict[str, Any], question: Any) -> Any:
+    """The answer; a problem is put on the page, which shows what else is known."""
+    try:
+        return await question
+    except Problem as problem:
+        context["problems"].append(problem)
+        return None
+
+
+async def _nothing() -> None:
+    return None
+
+
+def _page(visit: Visit) -> dict[str, str]:
+    return {"limit": "50", **({"cursor": visit.query["cursor"]} if visit.query.get("cursor") else {})}
+
+
+def _why(asked: dict[str, str]) -> dict[str, str]:
+    return {"notification": asked["notification"], **({"device": asked["device"]} if asked["device"] else {})}

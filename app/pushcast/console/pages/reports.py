@@ -1,0 +1,133 @@
+"""`/reports`, `/reports/{id}`, `/campaigns/{label}`: what became of notifications and broadcasts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from pushcast.console.desk import Desk
+from pushcast.console.plots import Part, arrival, parts_of
+from pushcast.console.visit import Away, View, Visit
+from pushcast.console.words import OUTCOMES
+from pushcast.gateway.reports import FILTERS, STATES
+
+#: Reports that a campaign's page sums up.
+MAX_SUMMED: Final = 500
+SLO_SECONDS: Final = "120"
+
+
+async def listed(desk: Desk, visit: Visit) -> View | Away:
+    """GET /reports, or one of them with `?id=`."""
+    if note_id := visit.query.get("id", "").strip():
+        return Away(f"/reports/{quote(note_id, safe='')}", note_id)
+    kept = {name: text for name, text in visit.query.items() if text and name in (*FILTERS, "cursor")}
+    found = await desk.api.ask("reports", visit.caller, query=kept)
+    return View(
+        "reports.html",
+        {
+            "reports": [_row(each) for each in found["reports"]],
+            "next": found["next_cursor"],
+            "missing": found["missing_partitions"],
+            "asked": {name: kept.get(name, "") for name in (*FILTERS, "cursor")},
+            "apps": sorted(desk.apps),
+            "classes": sorted(desk.classes),
+            "states": STATES,
+        },
+    )
+
+
+async def show(desk: Desk, visit: Visit) -> View:
+    """GET /reports/{id}."""
+    report = await desk.api.ask("report", visit.caller, path={"id": visit.path["id"]})
+    if "planned" not in report:
+        return View("report_missing.html", {"report": report}, 503)
+    name = report["id"]
+    return View(
+        "report.html",
+        {
+            "report": report,
+            "whole": _bar(report),
+            "platforms": _platforms(report),
+            "reasons": _reasons(report),
+            "funnel": funnel(report),
+            "arrival": arrival(report["latency_histogram"], report["outcomes"].get("accepted", 0), report["planned"]),
+            "slo": report["within_seconds"].get(SLO_SECONDS),
+            "stopped": name in desk.control.stops,
+            "held": name in desk.control.holds,
+            "cancelled": report["campaign"] in desk.control.campaigns if report["campaign"] else False,
+        },
+    )
+
+
+async def campaign(desk: Desk, visit: Visit) -> View:
+    """GET /campaigns/{label}: the sum of its reports."""
+    label = visit.path["label"]
+    query = {"campaign": label, "limit": str(MAX_SUMMED), "dry_run": "true"}
+    found = await desk.api.ask("reports", visit.caller, query=query)
+    total: Counter[str] = Counter()
+    for each in found["reports"]:
+        total.update(each["outcomes"])
+        total["open"] += each["open"]
+    return View(
+        "campaign.html",
+        {
+            "label": label,
+            "reports": [_row(each) for each in found["reports"]],
+            "more": found["next_cursor"] is not None,
+            "planned": sum(total.values()),
+            "whole": parts_of(_ordered(total)),
+            "cancelled": desk.control.campaigns.get(label),
+        },
+    )
+
+
+def funnel(report: Mapping[str, Any]) -> list[Part]:
+    """From the audience to those who opened it: each a share of the first. What is not known is left out."""
+    steps: dict[str, int] = {}
+    if "matched" in report:
+        steps["matched"] = report["matched"]
+    steps["planned"] = report["planned"]
+    steps["ended"] = report["planned"] - report["open"]
+    steps["accepted"] = report["outcomes"].get("accepted", 0)
+    for name in ("received", "opened"):
+        if (count := (report.get("engagement") or {}).get(name)) is not None:
+            steps[name] = count
+    whole = max(1, *steps.values())
+    return [
+        Part(
+            name, "accepted" if name == "accepted" else "step", count, count / whole, 0.0, round(count / whole * 100, 3)
+        )
+        for name, count in steps.items()
+    ]
+
+
+def _row(report: Mapping[str, Any]) -> dict[str, Any]:
+    return {**report, "bar": _bar(report)}
+
+
+def _bar(report: Mapping[str, Any]) -> list[Part]:
+    return parts_of(_ordered({**report["outcomes"], "open": report["open"]}))
+
+
+def _ordered(counts: Mapping[str, int]) -> dict[str, int]:
+    return {str(name): counts.get(name, 0) for name in (*OUTCOMES, "open")}
+
+
+def _platforms(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for name, row in sorted(report["platforms"].items()):
+        ended = sum(row["outcomes"].values())
+        counts = _ordered({**row["outcomes"], "open": max(0, row["planned"] - ended)})
+        found.append({"name": name, **row, "bar": parts_of(counts)})
+    return found
+
+
+def _reasons(report: Mapping[str, Any]) -> Iterable[tuple[str, str, int]]:
+    """(reason, where, how many), the most frequent first."""
+    rows = [
+        (reason, name, count) for name, row in report["platforms"].items() for reason, count in row["reasons"].items()
+    ]
+    rows += [(reason, "not planned", count) for reason, count in report["not_planned"].items()]
+    return sorted(rows, key=lambda row: -row[2])

@@ -1,0 +1,172 @@
+"""Plots as geometry: points, ticks and a sentence. Templates draw them as SVG. Pure.
+
+Each has the numbers as a table, too, for those who cannot see it or would rather read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+from pushcast.console.words import duration, number, percent
+
+WIDTH: Final = 720
+HEIGHT: Final = 220
+LEFT: Final = 60
+RIGHT: Final = 12
+TOP: Final = 14
+BOTTOM: Final = 28
+#: Rows of the table behind a plot.
+MAX_ROWS: Final = 24
+
+
+class Tick(NamedTuple):
+    """A place on an axis in the plot's units, and what stands there."""
+
+    at: float
+    text: str
+
+
+class Shape(NamedTuple):
+    """One series. `path`: of SVG. `tone`: the class that colours it."""
+
+    name: str
+    tone: str
+    path: str
+
+
+class Plot(NamedTuple):
+    """`says`: the plot in a sentence. `columns`, `rows`: its numbers; `places`: where on the x axis each row stands.
+    `marks`: upright lines with a word."""
+
+    title: str
+    says: str
+    shapes: Sequence[Shape]
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    places: Sequence[float]
+    marks: Sequence[Tick] = ()
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = WIDTH - RIGHT
+    top: int = TOP
+    bottom: int = HEIGHT - BOTTOM
+
+
+class Part(NamedTuple):
+    """A part of a bar: where it begins, and its size, in percent of the bar."""
+
+    name: str
+    tone: str
+    amount: int
+    share: float
+    begin: float
+    size: float
+
+
+def parts_of(counts: Mapping[str, int], whole: int | None = None) -> list[Part]:
+    """A bar of these counts in their order, none of them left out. `whole`: what the bar stands for."""
+    total = sum(counts.values()) if whole is None else max(whole, sum(counts.values()))
+    begin, parts = 0.0, []
+    for name, count in counts.items():
+        if count <= 0:
+            continue
+        share = count / total
+        parts.append(Part(name, name, count, share, round(begin * 100, 3), round(share * 100, 3)))
+        begin += share
+    return parts
+
+
+def rates(ends: Sequence[str], series: Mapping[str, Sequence[float]], step_seconds: float) -> Plot:
+    """Deliveries per second, stacked: `ends` says when each step ended, newest last."""
+    count = len(ends)
+    total = [sum(values) for values in zip(*series.values(), strict=True)] if series else [0.0] * count
+    top = _round_up(max(total, default=0.0))
+    x = [LEFT + (WIDTH - RIGHT - LEFT) * index / max(1, count - 1) for index in range(count)]
+    below = [0.0] * count
+    shapes = []
+    for name, values in series.items():
+        above = [low + value for low, value in zip(below, values, strict=True)]
+        if any(values):
+            shapes.append(
+                Shape(name, name, _area(x, [_y(each, top) for each in above], [_y(each, top) for each in below]))
+            )
+        below = above
+    newest = total[-1] if total else 0.0
+    span = duration(step_seconds * max(0, count - 1))
+    says = f"{number(newest)} deliveries a second now, at most {number(max(total, default=0.0))} in the last {span}."
+    names = list(series)
+    kept = range(count)[:: -max(1, math.ceil(count / MAX_ROWS))]
+    rows = [[ends[index], *(number(series[name][index]) for name in names)] for index in kept]
+    ticks = [Tick(x[index], ends[index][:5]) for index in range(0, count, max(1, (count - 1) // 5))]
+    return Plot(
+        "Deliveries a second", says, shapes, ticks, _y_ticks(top), ["until", *names], rows, [x[index] for index in kept]
+    )
+
+
+def arrival(histogram: Sequence[Mapping[str, float]], accepted: int, planned: int) -> Plot | None:
+    """Share of the planned deliveries that were taken by a time after they were due; the time axis is logarithmic.
+
+    `histogram`: {"up_to_ms", "count"}, in order. None without any.
+    """
+    bounds = [max(1.0, float(each["up_to_ms"])) for each in histogram]
+    if not bounds or not planned:
+        return None
+    sums = list(accumulate(int(each["count"]) for each in histogram))
+    low, high = math.floor(math.log10(bounds[0])), math.ceil(math.log10(max(bounds[-1], 150_000)))
+
+    def place(value: float) -> float:
+        return LEFT + (WIDTH - RIGHT - LEFT) * (math.log10(value) - low) / (high - low)
+
+    xs, ys = [place(10.0**low)], [_y(0, 1)]
+    for bound, count in zip(bounds, sums, strict=True):
+        xs.append(place(bound))
+        ys.append(_y(count / planned, 1))
+    xs.append(float(WIDTH - RIGHT))
+    ys.append(ys[-1])
+    half = next((bound for bound, count in zip(bounds, sums, strict=True) if count * 2 >= accepted), None)
+    taken = f"{percent(accepted / planned)} of {number(planned)} were taken"
+    says = f"{taken}, half of these within {duration((half or 0) / 1000)}."
+    step = max(1, math.ceil(len(bounds) / MAX_ROWS))
+    indices = sorted({*range(0, len(bounds), step), len(bounds) - 1})
+    rows = [[duration(bounds[i] / 1000), number(sums[i]), percent(sums[i] / planned)] for i in indices]
+    floor = [_y(0, 1)] * len(xs)
+    places = [place(bounds[i]) for i in indices]
+    return Plot(
+        "How fast it arrived",
+        says,
+        [Shape("accepted", "accepted", _area(xs, ys, floor))],
+        [Tick(place(10.0**power), duration(10.0**power / 1000)) for power in range(low, high + 1)],
+        [Tick(_y(share, 1), percent(share)) for share in (0, 0.25, 0.5, 0.75, 1)],
+        ["within", "taken", "share"],
+        rows,
+        places,
+        [Tick(place(120_000), "2 min")],
+    )
+
+
+def _y(value: float, top: float) -> float:
+    return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * value / top
+
+
+def _y_ticks(top: float) -> list[Tick]:
+    return [Tick(_y(top * share, top), number(top * share)) for share in (0, 0.5, 1)]
+
+
+def _round_up(value: float) -> float:
+    """To 1, 2 or 5 times a power of ten, at least 1."""
+    if value <= 1:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= value)
+
+
+def _area(x: Sequence[float], above: Sequence[float], below: Sequence[float]) -> str:
+    there = [f"{a:.1f},{b:.1f}" for a, b in zip(x, above, strict=True)]
+    back = [f"{a:.1f},{b:.1f}" for a, b in zip(reversed(x), reversed(below), strict=True)]
+    return f"M{' '.join([*there, *back])}Z"

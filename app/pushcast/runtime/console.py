@@ -1,0 +1,136 @@
+"""The process of role `console`: a door with pages for people."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import uvloop
+
+from pushcast.config.settings import Console, Settings
+from pushcast.console.api import Api
+from pushcast.console.build import pages
+from pushcast.console.deeds import Deeds
+from pushcast.console.desk import Desk
+from pushcast.console.server import ConsoleServer
+from pushcast.console.session import Sessions
+from pushcast.console.watch import Process, Watch
+from pushcast.gateway.connections import Bounds
+from pushcast.kafka.control import ControlTail
+from pushcast.kafka.reach import warn_without_broker
+from pushcast.model.errors import ConfigurationError
+from pushcast.observe.logs import configure_logging
+from pushcast.runtime import whereabouts
+from pushcast.runtime.door import DoorProcess, Listen, now_ms, serve
+from pushcast.runtime.standing import standing
+from pushcast.stream.fatal import end_process
+from pushcast.wire import topics
+from pushcast.wire.actions import Actions
+
+NAME: Final = "console"
+#: Browsers open six connections each, and a stream takes one.
+MAX_CONNECTIONS: Final = 1024
+REQUEST_SECONDS: Final = 10.0
+MIN_SECRET_BYTES: Final = 32
+SECRET: Final = "console.secret"  # noqa: S105 - a file's name
+
+
+def run_console(settings: Settings) -> int:
+    """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop.
+
+    Raises ConfigurationError and ControlUnreadable before it listens.
+    """
+    configure_logging(NAME, settings.observe.log_level, settings.observe.log_json)
+    warn_without_broker(settings.kafka.bootstrap_servers)
+    options = settings.console or Console()
+    listen = Listen(NAME, options.host, options.port, options.certificate_file, options.key_file)
+
+    async def make() -> DoorProcess:
+        return ConsoleProcess(settings, options)
+
+    return uvloop.run(serve(settings, make, listen))
+
+
+class ConsoleProcess(DoorProcess):
+    """A door with pages, the actions that it follows, and a watch over the other processes."""
+
+    def __init__(self, settings: Settings, options: Console) -> None:
+        super().__init__(settings, NAME, Bounds(MAX_CONNECTIONS, MAX_CONNECTIONS))
+        self._options = options
+        self.actions = Actions()
+        # No proxy of the environment: processes are reached directly.
+        self._client = httpx.AsyncClient(trust_env=False, verify=False)  # noqa: S501 - plain HTTP
+        self._watch = Watch(self._processes, self._fetch, self._standing, now_ms)
+        self._watching = asyncio.ensure_future(self._watch.run())
+        desk = Desk(
+            Api(self.calls.keyed, now_ms),
+            self._watch,
+            self.control,
+            self.keys,
+            self.actions,
+            {name: tuple(app.platforms()) for name, app in settings.apps.items()},
+            {name: rule.lane for name, rule in settings.classes.items()},
+        )
+        self.server = ConsoleServer(
+            pages(desk),
+            self.door,
+            Sessions(read_secret(options.secret_file, settings.data_dir), options.session_seconds),
+            Deeds(self.writer, now_ms),
+            secure=options.certificate_file is not None or options.behind_tls,
+            request_seconds=REQUEST_SECONDS,
+            observe=self.observe,
+            bounds=self.bounds,
+        )
+
+    def tails(self) -> list[ControlTail]:
+        """Those of every door, and the actions."""
+        kafka = self.settings.kafka
+        actions = ControlTail(
+            kafka.bootstrap_servers, kafka.security, self.actions, fatal=end_process, topic=topics.ACTION
+        )
+        return [*super().tails(), actions]
+
+    async def close(self) -> None:
+        """Ends the streams first."""
+        self._watching.cancel()
+        await super().close()
+        await self._client.aclose()
+
+    def _processes(self) -> list[Process]:
+        here = [
+            Process(each.name, f"http://{each.host}:{each.port}", f"{each.name}:{each.pid}")
+            for each in whereabouts.read_all(self.settings.data_dir)
+        ]
+        return [*here, *(Process(place, f"http://{place}", place) for place in self._options.processes)]
+
+    async def _fetch(self, url: str) -> tuple[int, bytes]:
+        try:
+            answer = await self._client.get(url)
+        except httpx.HTTPError as error:
+            raise OSError(f"{type(error).__name__}: {error}") from error
+        return answer.status_code, answer.content
+
+    async def _standing(self) -> dict[str, Any]:
+        return await asyncio.to_thread(standing, self.settings)
+
+
+def read_secret(file: Path | None, data_dir: Path) -> bytes:
+    """What signs cookies: of the file, or one that is made once and kept in `data_dir`, so that a restart signs nobody
+    out. Raises ConfigurationError."""
+    place = file or data_dir / SECRET
+    try:
+        if file is None and not place.exists():
+            data_dir.mkdir(parents=True, exist_ok=True)
+            made = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(made, "wb") as opened:
+                opened.write(secrets.token_bytes(MIN_SECRET_BYTES))
+        found = place.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"console.secret_file: {place}: {error.strerror}") from None
+    if len(found) < MIN_SECRET_BYTES:
+        raise ConfigurationError(f"console.secret_file: {place} has {len(found)} bytes; at least {MIN_SECRET_BYTES}")
+    return found
