@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 
+import orjson
 import pytest
 
 from pushcast.handover.rules import Rules
-from pushcast.keep import exact, release
+from pushcast.keep import exact, release, removals
 from pushcast.keep.firings import Firings
 from pushcast.model.words import Lane
 from pushcast.wire.headers import first
@@ -33,12 +34,18 @@ class World(KeepWorld):
         self.lag = lag
         self.dangerous = True
         self.names: set[str] = set()
+        self.shown: set[str] = set()  # what is to be taken back, each by one push
 
     def write(self) -> None:
         rnd = self.rnd
         user, note_id = rnd.choice(USERS[:2]), f"n{rnd.randint(0, 5)}"
         if rnd.random() < 0.25:
-            self.cancel(note_id, user)
+            self.cancel(note_id, user=user)
+            return
+        if rnd.random() < 0.15:
+            shown = f"shown-{len(self.shown)}"
+            self.shown.add(shown)
+            self.cancel(shown, user=user, remove=True)
             return
         due_at = T0 + rnd.choice((0, 2_000, 10_000, 30_000))
         self.names.add(self.hold(note_id, due_at, user=user, lane=rnd.choice(list(Lane))))
@@ -94,7 +101,7 @@ async def run(seed: int, *, void: bool = True, lag: bool = True) -> None:
         await keeper.outbox.acknowledge_all()
     for _ in range(30):
         await last.feed()
-        await last.pass_time(10.0)
+        await last.pass_time(1_000.0)  # removals beyond the hour's budget wait long
         await last.quiet()
         await last.commit_now(SOURCES)
     judge(world, void=void)
@@ -104,8 +111,11 @@ def judge(world: World, *, void: bool) -> None:
     found: Counter[str] = Counter()
     for sent in world.due(void=void):
         name = (first(sent.headers(), TIMER) or b"").decode()
-        found["|".join(name.split("|")[:2])] += 1
-    assert found.keys() == world.names, f"lost: {world.names - found.keys()}"
+        if name.startswith("remove|"):
+            found.update(orjson.loads(sent.value() or b"")["data"]["ids"])
+        else:
+            found["|".join(name.split("|")[:2])] += 1
+    assert found.keys() == world.names | world.shown, f"lost: {(world.names | world.shown) - found.keys()}"
     twice = [name for name, count in found.items() if count > 1]
     assert not twice, f"let go twice: {twice}"
 
@@ -136,6 +146,13 @@ async def test_a_reader_that_ignores_fences_sees_doubles() -> None:
 
 async def test_without_the_lag_of_the_topic_compaction_eats_a_timer() -> None:
     assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), lag=False) is not None
+
+
+async def test_without_a_look_at_what_was_taken_before_a_removal_goes_out_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(removals, "is_taken", lambda *_: False)
+    assert await violation(range(MOST_WORLDS_TO_A_VIOLATION)) is not None
 
 
 async def test_with_the_row_closed_before_the_due_record_is_there_a_timer_is_lost(

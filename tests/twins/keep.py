@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
+import orjson
+
 from pushcast.config.settings import Settings
 from pushcast.handover.guard import RowGuard
 from pushcast.keep.agent import KeepStage
@@ -136,9 +138,9 @@ class KeepWorld(Log):
         self.log.append(Produced(topic, PARTITION, event, user.encode(), headers, T0))
         return f"{lane}|{offset}"
 
-    def cancel(self, note_id: str, user: str = USERS[0]) -> None:
-        """Somebody calls it off; every keeper's tail hears of it."""
-        value = b'{"ids": ["%s"]}' % note_id.encode()
+    def cancel(self, *note_ids: str, user: str = USERS[0], **fields: Any) -> None:
+        """Somebody calls them off; every keeper's tail hears of it."""
+        value = orjson.dumps({"ids": note_ids, **fields})
         now_ms = self.clock.now_ms()
         self.log.append(Produced(topics.CANCEL, PARTITION, value, user.encode(), [], now_ms))
         for keeper in self.keepers:

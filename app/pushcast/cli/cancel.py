@@ -25,7 +25,7 @@ def cancel(
     campaign: Annotated[str | None, typer.Option(help="Everything of this campaign, of all users.")] = None,
     end: Annotated[bool, typer.Option("--end", help="What comes of the campaign from now on leaves again.")] = False,
     remove: Annotated[
-        bool, typer.Option("--remove", help="Also take back what has arrived (not acted on yet).")
+        bool, typer.Option("--remove", help="Also take back what devices show; of a campaign not acted on yet.")
     ] = False,
     reason: Annotated[str, typer.Option(help="Why, for whoever looks at it later.")] = "",
     output: OutputOption = Output.text,

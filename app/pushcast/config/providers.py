@@ -69,6 +69,7 @@ class Apns(_Guarded):
     certificate_file: Path | None = None
     channels_endpoint: str | None = None  # of channel management
     broadcast_endpoint: str | None = None  # of publishing; None: the endpoint
+    removal: Literal["background", "off"] = "background"  # how what is shown is taken back
 
     @model_validator(mode="after")
     def _one_credential(self) -> Self:
@@ -165,6 +166,8 @@ class Webpush(ProviderSettings):
         "*.push.apple.com",
     )
     allow_loopback: bool = False  # for the simulator only
+    # How what is shown is taken back. A message that shows nothing costs a site its permission in some browsers.
+    removal: Literal["off", "message"] = "off"
     # Beside the sender; 0 encrypts in it alone, None takes what cores are left over beside two, at most four.
     encryption_processes: int | None = Field(default=None, ge=0, le=64)
 

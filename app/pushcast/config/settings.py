@@ -16,6 +16,7 @@ from pushcast.config.reading import read_tree, with_seconds
 from pushcast.config.refusals import sentences
 from pushcast.config.security import KafkaSecurity
 from pushcast.model.errors import ConfigurationError
+from pushcast.model.own import OwnClass
 from pushcast.model.words import Lane
 
 CONFIG_VARIABLE = "PUSHCAST_CONFIG"
@@ -154,6 +155,13 @@ class Flood(Strict):
     window_seconds: float = Field(default=600.0, gt=0, le=86_400)  # within this time
 
 
+class Keep(Strict):
+    """What the keeper makes itself: pushes that take back what is shown."""
+
+    removal_wait_seconds: float = Field(default=30.0, ge=0, le=3600)  # for more that is to be taken back with it
+    removals_per_hour: int = Field(default=2, ge=1, le=60)  # of a user in an app: Apple lets no more through
+
+
 class Tickets(Strict):
     """Providers that take a push with a ticket and are asked later what became of it: Expo."""
 
@@ -282,6 +290,7 @@ class Settings(BaseSettings):
     broadcast: Broadcast = Broadcast()
     send: Send = Send()
     retry: Retry = Retry()
+    keep: Keep = Keep()
     tickets: Tickets = Tickets()
     park: Park = Park()
     flood: Flood = Flood()
@@ -302,6 +311,9 @@ class Settings(BaseSettings):
     def _default_class(self) -> Self:
         if "default" not in self.classes:
             self.classes["default"] = Class(window_seconds=0.05)
+        for name in OwnClass:
+            if name in self.classes:
+                raise ValueError(f"classes.{name}: this class is Pushcast's own; choose another name")
         return self
 
     @classmethod

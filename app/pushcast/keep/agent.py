@@ -15,6 +15,8 @@ from pushcast.handover.fences import Fences, author_of
 from pushcast.keep import rules
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.release import Release
+from pushcast.keep.removals import USUAL, RemovalRules
+from pushcast.keep.removing import Removing
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.clock import Clock
@@ -65,6 +67,7 @@ class KeepStage(Stage):
         flood: FloodGuard | None = None,
         cancels: Cancels | None = None,
         call_later: CallLater | None = None,
+        removals: RemovalRules = USUAL,
     ) -> None:
         self._table = table
         self._outbox = outbox
@@ -78,6 +81,7 @@ class KeepStage(Stage):
         self._edge = Edge(STAGE, outbox, self._count, flood)
         self._in_flight = InFlight()
         self._rows = Rows(table, outbox)
+        self._removing = Removing(self._rows, removals, self._count)
         self._fences: dict[TP, Fences] = {}  # of the keep topics: planners fence each other off there
         self.release = Release(
             self._rows,
@@ -261,6 +265,8 @@ class KeepStage(Stage):
         self._cancels.state.apply(
             tenure.number, [CancelRecord(record.key, record.value, written_at)], self._clock.now_ms()
         )
+        if cancel.remove:
+            self._removing.ask(tenure, barrier, cancel, record.offset, written_at)
         for note_id in cancel.ids:
             part = 0
             while (known := self._rows.get(tenure, key := part_key(user, note_id, part))) is not None:

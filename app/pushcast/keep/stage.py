@@ -9,6 +9,7 @@ from pushcast.config.settings import Settings
 from pushcast.keep.agent import KeepStage
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.index import entries_of
+from pushcast.keep.removals import RemovalRules
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.observe.catalogue import MetricName
@@ -22,6 +23,11 @@ from pushcast.wire import groups, topics
 ROLE = "keeper"
 BOUNDS = Bounds(records=10_000, bytes=4 << 20)
 SOURCES = (*(topics.keep(lane) for lane in Lane), topics.CANCEL)
+
+
+def removal_rules(settings: Settings) -> RemovalRules:
+    """As the configuration has them."""
+    return RemovalRules(round(settings.keep.removal_wait_seconds * 1000), settings.keep.removals_per_hour)
 
 
 def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
@@ -41,6 +47,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             schemas=host.schemas,
             flood=FloodGuard(settings.flood, host.clock),
             cancels=host.cancels,
+            removals=removal_rules(settings),
         )
 
         def late() -> Iterator[Sample]:

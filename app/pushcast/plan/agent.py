@@ -7,12 +7,13 @@ from collections.abc import MutableMapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pushcast.config.settings import Settings
+from pushcast.config.settings import Class, Settings
 from pushcast.handover import standing
 from pushcast.handover.exact import Exactness
 from pushcast.handover.fences import Fences, author_of
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
+from pushcast.model.own import OwnClass
 from pushcast.model.words import Lane, Source
 from pushcast.plan.entry import Entry
 from pushcast.plan.intake import Intake
@@ -88,6 +89,7 @@ class PlanStage(Stage):
         seed = settings.plan.window_seed
         rng = random.Random(seed) if seed is not None else random.SystemRandom()
         self._rules = {name: WindowRule(rule, rng) for name, rule in settings.classes.items()}
+        self._rules |= {str(name): WindowRule(Class(window_seconds=0.05), rng) for name in OwnClass}
         plan = settings.plan
         self._limits = Limits(plan.max_targets, plan.max_batch_bytes, plan.max_open_records, MAX_OPEN_BYTES)
         self._tenures = Tenures(self._new_tenure)

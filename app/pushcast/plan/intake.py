@@ -15,12 +15,14 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.gates import NO_DEVICES, Ends, Known, Verdict, Waits, judge
 from pushcast.model.ids import device_row_prefix
 from pushcast.model.notification import Notification
+from pushcast.model.own import RESERVED_ID_PREFIXES, OwnClass
 from pushcast.model.words import Lane, Outcome, Reason, Source
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
 from pushcast.plan.local_intake import LocalIntake
 from pushcast.plan.match import Row, devices_of, with_locales
 from pushcast.plan.outputs import Outputs, Refused
+from pushcast.plan.removals import removals_of
 from pushcast.plan.rules import is_young
 from pushcast.plan.tenure import PlanTenure
 from pushcast.stream.batch import Record
@@ -29,7 +31,7 @@ from pushcast.stream.tracker import record_bytes
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
 from pushcast.wire.cancel_state import CancelState
-from pushcast.wire.class_rules import class_rules
+from pushcast.wire.class_rules import OWN_RULES, class_rules
 from pushcast.wire.held import released_of
 from pushcast.wire.keys import user_of
 from pushcast.wire.newer import NewerSchema, look
@@ -81,20 +83,26 @@ class Intake:
         self._local = LocalIntake(settings, lane, outputs, count, self._now_or_never_ms)
         rules = class_rules(settings.classes)
         self._decoder = NotificationDecoder(settings.apps, rules, schemas)
+        self._of_keeper = NotificationDecoder(settings.apps, {**rules, **OWN_RULES}, schemas)
+        self._removals = removals_of(settings.apps)
 
     def read(self, tenure: PlanTenure, records: Sequence[Record]) -> Taken:
         """Decodes, and looks the users up."""
-        decode, now_ms = self._decoder.decode, self._clock.now_ms()
+        is_event, now_ms = tenure.source is Source.NOTIFICATION, self._clock.now_ms()
+        decode = (self._decoder if is_event else self._of_keeper).decode
         taken = Taken([], [], [], [])
         notes, valid = taken.notes, taken.records
         for record in records:
             try:
                 trace = h.first(record.headers, h.TRACEPARENT) if record.headers else None
-                if tenure.source is Source.DUE:
-                    written_at = self._released(tenure, record)
-                else:
+                if is_event:
                     written_at = record.timestamp if record.timestamp >= 0 else now_ms
-                notes.append(decode(user_of(record.key), record.value, written_at, trace))
+                else:
+                    written_at = self._released(tenure, record)
+                note = decode(user_of(record.key), record.value, written_at, trace)
+                if is_event and note.id.startswith(RESERVED_ID_PREFIXES):
+                    raise InvalidInput(Reason.INVALID_FIELD, f"id: {', '.join(RESERVED_ID_PREFIXES)} are ours", "id")
+                notes.append(note)
             except Exception as error:
                 taken.refused.append((record, self._outputs.edge.refusal(record, error)))
             else:
@@ -130,6 +138,8 @@ class Intake:
             devices: Sequence[Device] = devices_of(rows, note.options.push_type, self._unreadable) if rows else ()
             if devices and note.content.locales:
                 devices = with_locales(devices, self._unreadable)
+            if not is_event and note.klass == OwnClass.REMOVE:
+                devices = [device for device in devices if (device.app, device.platform) in self._removals]
             if tail and (there := tail.take((record.offset, note.id))):
                 remember(note.user, note.id)
                 if note.timing is not None and note.timing.is_local:
@@ -270,6 +280,8 @@ class Intake:
             devices = devices_of(rows, note.options.push_type, self._unreadable)
             if note.content.locales:
                 devices = with_locales(devices, self._unreadable)
+            if note.klass == OwnClass.REMOVE:
+                devices = [device for device in devices if (device.app, device.platform) in self._removals]
             verdict = self._judge(note, devices, self._is_cancelled(tenure, note, now_ms), now_ms, is_event=False)
             if isinstance(verdict, Ends):
                 nothing.append((entry, *verdict))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
+
+from pushcast.model.own import OWN_TTL_SECONDS, OwnClass
 
 
 class ClassRule(NamedTuple):
@@ -30,3 +32,7 @@ def class_rules(classes: Mapping[str, Configured]) -> dict[str, ClassRule]:
         name: ClassRule(each.ttl_seconds * 1000, each.generic_title if each.privacy == "ping" else None)
         for name, each in classes.items()
     }
+
+
+#: Of what Pushcast makes itself. Decoders of producers' events do without them.
+OWN_RULES: Final[Mapping[str, ClassRule]] = {str(name): ClassRule(OWN_TTL_SECONDS * 1000) for name in OwnClass}

@@ -27,6 +27,10 @@ class Timer(msgspec.Struct, frozen=True):
     event: bytes = b""
     part: int = 0
     done: bytes = b""
+    kind: str = ""  # remove, badge: made by the keeper itself; empty: a planner's
+    app: str = ""
+    badge: str = ""
+    pace: str = ""
 
     @property
     def waits(self) -> bool:
@@ -35,8 +39,8 @@ class Timer(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Its identity: the keep record that opened it."""
-        return f"{self.lane}|{self.keep_offset}"
+        """Its identity: the record that opened it, or that it was changed by last."""
+        return f"{self.kind or self.lane}|{self.keep_offset}"
 
 
 def timer_key(user: str, note_id: str, part: str = "") -> bytes:

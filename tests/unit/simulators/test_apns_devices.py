@@ -47,6 +47,27 @@ async def test_what_expired_while_the_device_was_offline_is_never_shown(apns: Si
     assert apns.screen(TOKEN)["shown"] == []
 
 
+async def test_an_app_takes_off_its_screen_what_a_removal_names(apns: Simulator) -> None:
+    apns.set_device(TOKEN, online=True)
+    client = await H2Client.connect(apns)
+    shown = {
+        "by its id": {"aps": {"alert": "a"}, "pc": {"id": "n-1"}},
+        "by its thread": {"aps": {"alert": "b", "thread-id": "t1"}},
+        "neither": {"aps": {"alert": "c"}, "pc": {"id": "n-2"}},
+    }
+    for payload in shown.values():
+        await client.call(device(TOKEN), push_headers(apns), json.dumps(payload).encode())
+    await push(apns, "d", apns_collapse_id="n-3")
+    removal = {"aps": {"content-available": 1}, "event": "remove", "ids": ["n-1", "n-3"], "threads": ["t1"], "seq": 1}
+    background = {"apns_push_type": "background", "apns_priority": "5"}
+    answer = await client.call(device(TOKEN), push_headers(apns, **background), json.dumps(removal).encode())
+    client.close()
+    assert answer.status == 200
+    screen = apns.screen(TOKEN)
+    assert [json.loads(row["body"])["aps"]["alert"] for row in screen["shown"]] == ["c"]
+    assert screen["alerts"] == 4
+
+
 async def test_the_view_of_devices_is_off_until_it_is_asked_for(apns: Simulator, fcm: Simulator) -> None:
     with pytest.raises(ValueError, match="switch the store on"):
         apns.screen(TOKEN)

@@ -43,6 +43,14 @@ METRICS: Final = (
         "Seconds, steadily: more is due than the keepers release. Minutes: no keeper had the partition.",
     ),
     Metric(
+        N.REMOVAL_PUSHES,
+        "counter",
+        "cancels",
+        (L.RESULT,),
+        "Cancels with remove, by what they did: opened a push that takes back what is shown, or merged into one.",
+        "Compare with the receipts of class remove. Few opened and many merged: what is taken back comes in bursts.",
+    ),
+    Metric(
         N.CANCELS,
         "gauge",
         "ids and threads",

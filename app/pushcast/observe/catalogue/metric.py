@@ -100,6 +100,7 @@ class MetricName(StrEnum):
     TIMERS_CLOSED = "pushcast_timers_closed_total"
     TIMERS_VOID = "pushcast_timers_void_total"
     TIMER_LATE = "pushcast_timer_late_seconds"
+    REMOVAL_PUSHES = "pushcast_removal_pushes_total"
     CANCELS_FORGOTTEN = "pushcast_cancels_forgotten_total"
     CANCELS_IGNORED = "pushcast_cancels_ignored_total"
     TAKEOVERS = "pushcast_takeovers_total"

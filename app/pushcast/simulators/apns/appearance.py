@@ -19,11 +19,27 @@ _OURS: Final = ("image", "link", "actions")
 
 
 class Appearance(NamedTuple):
-    """`notification` None: nothing comes to the list. `badge` None: the app's icon keeps its own."""
+    """`notification` None: nothing comes to the list. `badge` None: the app's icon keeps its own. `name`: what the app
+    knows it by. `removal` None: it takes nothing back."""
 
     notification: dict[str, Any] | None
     sound: str | dict[str, Any] | None
     badge: int | None
+    name: str | None = None
+    removal: Removal | None = None
+
+
+class Removal(NamedTuple):
+    """What a removal push asks of the app. `seq`: milliseconds since the epoch."""
+
+    ids: frozenset[str]
+    threads: frozenset[str]
+    seq: int
+
+    def covers(self, collapse_id: str, look: Appearance) -> bool:
+        """Whether the app takes this notification off the screen."""
+        thread = (look.notification or {}).get("thread")
+        return not self.ids.isdisjoint((look.name, collapse_id)) or (thread is not None and thread in self.threads)
 
 
 def appearance(body: bytes) -> Appearance:
@@ -38,11 +54,20 @@ def appearance(body: bytes) -> Appearance:
     alert = aps.get("alert")
     texts = {"body": alert} if isinstance(alert, str) else alert if isinstance(alert, dict) else {}
     notification = {name: texts[name] for name in _TEXTS if texts.get(name)}
+    own = payload.get("pc") if isinstance(payload.get("pc"), dict) else {}
     if notification:
         notification |= {name: aps[key] for key, name in _MANNERS if key in aps}
-        own = payload.get("pc")
-        if isinstance(own, dict):
-            notification |= {name: own[name] for name in _OURS if name in own}
-            if not aps.get("mutable-content"):
-                notification.pop("image", None)
-    return Appearance(notification or None, aps.get("sound"), aps.get("badge"))
+        notification |= {name: own[name] for name in _OURS if name in own}
+        if not aps.get("mutable-content"):
+            notification.pop("image", None)
+    return Appearance(notification or None, aps.get("sound"), aps.get("badge"), own.get("id"), _removal(payload))
+
+
+def _removal(payload: dict[str, Any]) -> Removal | None:
+    """Of a push with `"event": "remove"` beside `aps`: our apps know what to do with it."""
+    ids, threads, seq = payload.get("ids"), payload.get("threads", []), payload.get("seq")
+    if payload.get("event") != "remove" or not isinstance(seq, int):
+        return None
+    if not isinstance(ids, list) or not isinstance(threads, list):
+        return None
+    return Removal(frozenset(map(str, ids)), frozenset(map(str, threads)), seq)

@@ -66,6 +66,12 @@ class DeviceStore:
     def _show(self, token: bytes, shown: Shown) -> None:
         look = appearance(shown.body)
         screen = self._screens.pop(token, [])
+        if look.removal is not None:  # what a background push wakes the app for
+            screen = [
+                old
+                for old in screen
+                if old.bundle != shown.bundle or not look.removal.covers(old.collapse_id, appearance(old.body))
+            ]
         if look.notification is not None:
             if shown.collapse_id:
                 screen = [old for old in screen if (old.bundle, old.collapse_id) != (shown.bundle, shown.collapse_id)]

@@ -1,0 +1,117 @@
+"""Which shown notifications are taken back, and when: one push for all that was asked for lately. Pure.
+
+A removal is a notification of class `remove` that KEEP writes itself. It waits as a timer, so that cancels that come
+meanwhile join it, and it is released, planned and accounted for as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import orjson
+
+from pushcast.model.own import OWN_TTL_SECONDS, OwnClass
+from pushcast.model.words import Lane
+from pushcast.wire.timers import Timer
+
+#: Ids of one push; the newest count.
+MAX_IDS: Final = 200
+#: Of their JSON: with what else it has, a removal stays below APNs' 4,096 bytes.
+MAX_ID_BYTES: Final = 3_000
+MAX_THREADS: Final = 20
+HOUR_MS: Final = 3_600_000
+_ID_HASH_BYTES: Final = 12
+
+
+class RemovalRules(NamedTuple):
+    """`wait_ms`: for more to join. `per_hour`: pushes of a user and app in any hour, as Apple's budget asks."""
+
+    wait_ms: int
+    per_hour: int
+
+
+#: Of a configuration that says nothing of it.
+USUAL: Final = RemovalRules(wait_ms=30_000, per_hour=2)
+
+
+class Asked(NamedTuple):
+    """What one cancel asks to take back. `offset`: the cancel's; `at_ms`: its record's time."""
+
+    app: str | None
+    ids: tuple[str, ...]
+    thread: str | None
+    offset: int
+    at_ms: int
+
+
+def removal_id(asked: Asked) -> str:
+    """Its notification id: the same whenever that cancel is read again."""
+    name = f"{asked.app or ''}\0{asked.offset}\0{asked.at_ms}".encode()
+    return f"{OwnClass.REMOVE}:{blake2b(name, digest_size=_ID_HASH_BYTES).hexdigest()}"
+
+
+def has_left(rows: Iterable[Timer]) -> bool:
+    """Whether any of a notification may be on a device. `rows`: its timers; without one KEEP never held it."""
+    known = list(rows)
+    return not known or any(not row.waits and not row.closes for row in known)
+
+
+def is_taken(removals: Iterable[Timer], offset: int) -> bool:
+    """Whether this cancel is in a removal already: it is being read again."""
+    return any(row.keep_offset >= offset for row in removals)
+
+
+def opened(asked: Asked, removals: Iterable[Timer], rules: RemovalRules) -> Timer:
+    """A new removal. `removals`: the user's others, released ones too."""
+    app = asked.app or ""
+    due_at = asked.at_ms + rules.wait_ms
+    released = sorted(row.closed_at for row in removals if row.closed_at is not None and row.app == app)
+    if len(released) >= rules.per_hour:
+        due_at = max(due_at, released[-rules.per_hour] + HOUR_MS)
+    timer = Timer(str(Lane.NORMAL), asked.offset, due_at, asked.at_ms, kind=OwnClass.REMOVE.value, app=app, event=b"{}")
+    return merged(timer, asked, removal_id(asked))
+
+
+def merged(timer: Timer, asked: Asked, note_id: str) -> Timer:
+    """A removal that waits, with one more cancel: what came last stands last, and the newest stay."""
+    data = orjson.loads(timer.event).get("data", {})
+    ids = _newest([*data.get("ids", ()), *asked.ids], MAX_IDS, MAX_ID_BYTES)
+    threads = _newest(
+        [*data.get("threads", ()), *([] if asked.thread is None else [asked.thread])], MAX_THREADS, MAX_ID_BYTES // 4
+    )
+    return msgspec.structs.replace(
+        timer,
+        keep_offset=asked.offset,
+        written_at=asked.at_ms,
+        event=orjson.dumps(_event(timer, note_id, asked.at_ms, ids, threads)),
+    )
+
+
+def _event(timer: Timer, note_id: str, at_ms: int, ids: list[str], threads: list[str]) -> Mapping[str, Any]:
+    data: dict[str, Any] = {"event": OwnClass.REMOVE.value, "ids": ids, "seq": at_ms}
+    if threads:
+        data["threads"] = threads
+    return {
+        "id": note_id,
+        "app": timer.app or None,
+        "class": OwnClass.REMOVE.value,
+        "data": data,
+        "options": {"push_type": "background", "priority": "normal", "collapse_id": OwnClass.REMOVE.value},
+        "created_at": at_ms,
+        "expires_at": max(timer.due_at, at_ms) + OWN_TTL_SECONDS * 1000,
+    }
+
+
+def _newest(names: list[str], most: int, most_bytes: int) -> list[str]:
+    """The last ones, each once, that fit; in their order."""
+    found: list[str] = []
+    size = 0
+    for name in dict.fromkeys(reversed(names)):
+        size += len(orjson.dumps(name)) + 1
+        if len(found) == most or size > most_bytes:
+            break
+        found.append(name)
+    return found[::-1]

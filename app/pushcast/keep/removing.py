@@ -1,0 +1,46 @@
+"""Glue of removals: a cancel with `remove` joins the user's removal that waits, or opens one."""
+
+from __future__ import annotations
+
+from pushcast.keep import removals
+from pushcast.keep.removals import Asked, RemovalRules
+from pushcast.keep.rows import Rows
+from pushcast.keep.tenure import KeepTenure
+from pushcast.model.own import OwnClass
+from pushcast.model.words import Lane
+from pushcast.stream.edge import Count
+from pushcast.stream.ports import Barrier
+from pushcast.wire.cancels import Cancel
+from pushcast.wire.timers import Timer, note_id_of, part_key
+
+
+class Removing:
+    """Never awaits: what is read and what is written are one step."""
+
+    def __init__(self, rows: Rows, rules: RemovalRules, count: Count) -> None:
+        self._rows = rows
+        self._rules = rules
+        self._count = count
+
+    def ask(self, tenure: KeepTenure, barrier: Barrier, cancel: Cancel, offset: int, written_at: int) -> None:
+        """Takes what a cancel names off the devices, but for what never left. `offset`, `written_at`: of its record."""
+        timers = self._rows.of_user(tenure, cancel.user)
+        mine = {key: row for key, row in timers.items() if row.kind == OwnClass.REMOVE}
+        if removals.is_taken(mine.values(), offset):
+            return
+        held: dict[str, list[Timer]] = {}
+        for key, row in timers.items():
+            held.setdefault(note_id_of(key), []).append(row)
+        left = tuple(note_id for note_id in cancel.ids if removals.has_left(held.get(note_id, ())))
+        if not left and cancel.thread is None:
+            return
+        asked = Asked(cancel.app, left, cancel.thread, offset, written_at)
+        for key, row in mine.items():
+            if row.waits and row.app == (cancel.app or "") and key not in tenure.firing:
+                self._rows.put(tenure, barrier, key, removals.merged(row, asked, note_id_of(key)))
+                self._count("removal_pushes", "merged", 1)
+                return
+        key = part_key(cancel.user, removals.removal_id(asked), 0)
+        self._rows.put(tenure, barrier, key, removals.opened(asked, mine.values(), self._rules))
+        self._count("opened", str(Lane.NORMAL), 1)
+        self._count("removal_pushes", "opened", 1)

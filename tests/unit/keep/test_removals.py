@@ -1,0 +1,153 @@
+"""What takes shown notifications back: facts R1 and R2 of reference/time.md at the keeper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from pushcast.keep.removals import HOUR_MS, MAX_ID_BYTES, Asked, RemovalRules, has_left, merged, opened, removal_id
+from pushcast.keep.rules import released
+from pushcast.model.words import Lane
+from pushcast.wire import topics
+from pushcast.wire.timers import Timer
+from twins.keep import T0, USERS, Keeper, KeepWorld
+
+ANN = USERS[0]
+RULES = RemovalRules(wait_ms=30_000, per_hour=2)
+
+
+async def keeper_of(world: KeepWorld) -> Keeper:
+    keeper = await world.take_over()
+    await told(keeper)
+    return keeper
+
+
+async def told(keeper: Keeper, seconds: float = 0.0) -> None:
+    """It hears what was written, and time passes."""
+    await keeper.feed()
+    await keeper.quiet()
+    if seconds:
+        keeper.world.clock.advance(seconds)
+        await keeper.pass_time(seconds)
+        await keeper.quiet()
+
+
+def pushes(world: KeepWorld) -> list[dict[str, Any]]:
+    return [orjson.loads(each.value() or b"") for each in world.due() if each.topic() == topics.due(Lane.NORMAL)]
+
+
+async def test_r1_a_cancel_with_remove_becomes_one_push_with_the_newest_200_ids() -> None:
+    world = KeepWorld()
+    keeper = await keeper_of(world)
+    names = [f"n{number}" for number in range(250)]
+    world.cancel(*names, remove=True)
+    await told(keeper, 29.999)
+    assert pushes(world) == []
+    await told(keeper, 0.001)
+    [push] = pushes(world)
+    assert push["id"].startswith("remove:")
+    assert (push["class"], push["app"]) == ("remove", None)
+    assert push["options"] == {"push_type": "background", "priority": "normal", "collapse_id": "remove"}
+    assert push["data"] == {"event": "remove", "ids": names[50:], "seq": T0}
+    assert push["expires_at"] == T0 + 30_000 + 3_600_000
+    assert keeper.cancels.state.count == 250, "all of them must not leave any more"
+
+
+async def test_r2_three_removals_in_ten_seconds_are_one_push_and_the_next_ones_wait_for_their_hour() -> None:
+    world = KeepWorld()
+    keeper = await keeper_of(world)
+    for name in "abc":
+        world.cancel(name, remove=True)
+        await told(keeper, 3)
+    await told(keeper, 30)
+    assert [push["data"]["ids"] for push in pushes(world)] == [["a", "b", "c"]]
+    world.cancel("d", remove=True)
+    await told(keeper, 600)
+    assert len(pushes(world)) == 2
+    for name in "ef":
+        world.cancel(name, remove=True)
+        await told(keeper, 600)
+    assert len(pushes(world)) == 2, "two in this hour"
+    await told(keeper, 3600)
+    assert [push["data"]["ids"] for push in pushes(world)] == [["a", "b", "c"], ["d"], ["e", "f"]]
+
+
+async def test_removals_of_two_apps_are_two_pushes() -> None:
+    world = KeepWorld()
+    keeper = await keeper_of(world)
+    world.cancel("a", app="news", remove=True)
+    world.cancel("b", app="chat", remove=True)
+    await told(keeper, 30)
+    assert sorted((push["app"], *push["data"]["ids"]) for push in pushes(world)) == [("chat", "b"), ("news", "a")]
+
+
+async def test_a_thread_is_taken_back_as_a_whole() -> None:
+    world = KeepWorld()
+    keeper = await keeper_of(world)
+    world.cancel(app="news", thread="t1", remove=True)
+    await told(keeper, 30)
+    [push] = pushes(world)
+    assert push["data"] == {"event": "remove", "ids": [], "seq": T0, "threads": ["t1"]}
+
+
+async def test_what_never_left_needs_no_removal() -> None:
+    """R3, for what the keeper holds: the cancel is enough."""
+    world = KeepWorld()
+    world.hold("n", T0 + 60_000)
+    keeper = await keeper_of(world)
+    world.cancel("n", remove=True)
+    await told(keeper, 60)
+    assert [each["id"] for each in pushes(world)] == ["n"]
+
+
+async def test_a_cancel_that_is_read_again_takes_nothing_back_twice() -> None:
+    world = KeepWorld()
+    world.cancel("a", remove=True)
+    first = await keeper_of(world)
+    await told(first, 30)
+    assert len(pushes(world)) == 1
+    first.die()  # nothing is committed: the cancel comes again
+    second = await keeper_of(world)
+    await told(second, 60)
+    assert len(pushes(world)) == 1
+    world.cancel("b", remove=True)
+    await told(second, 60)
+    assert [push["data"]["ids"] for push in pushes(world)] == [["a"], ["b"]]
+
+
+def test_the_id_of_a_removal_is_that_of_its_first_cancel() -> None:
+    asked = Asked("news", ("a",), None, 7, T0)
+    later = Asked("news", ("b",), None, 8, T0 + 5)
+    assert removal_id(asked) == removal_id(asked) != removal_id(later)
+    timer = merged(opened(asked, [], RULES), later, removal_id(asked))
+    event = orjson.loads(timer.event)
+    assert (event["id"], event["data"]["ids"], event["data"]["seq"]) == (removal_id(asked), ["a", "b"], T0 + 5)
+    assert (timer.keep_offset, timer.due_at) == (8, T0 + 30_000), "when it is due does not move"
+
+
+def test_what_is_named_again_counts_as_new_and_long_ids_are_fewer() -> None:
+    asked = Asked(None, ("a", "b", "a"), None, 7, T0)
+    assert orjson.loads(opened(asked, [], RULES).event)["data"]["ids"] == ["b", "a"]
+    long = tuple(f"{number:0256}" for number in range(100))
+    ids = orjson.loads(opened(Asked(None, long, None, 7, T0), [], RULES).event)["data"]["ids"]
+    assert ids == list(long[-len(ids) :])
+    assert len(orjson.dumps(ids)) <= MAX_ID_BYTES + 2
+
+
+@pytest.mark.parametrize(("minutes_ago", "waits_minutes"), [((50, 10), 10), ((70, 10), 0.5), ((10,), 0.5), ((), 0.5)])
+def test_r2_no_hour_has_more_than_two(minutes_ago: tuple[int, ...], waits_minutes: float) -> None:
+    others = [released(Timer("normal", 1, 0, 0), T0 - minutes * 60_000) for minutes in minutes_ago]
+    assert opened(Asked(None, ("a",), None, 7, T0), others, RULES).due_at == T0 + waits_minutes * 60_000
+    assert HOUR_MS == 3_600_000
+
+
+def test_a_notification_has_left_unless_all_of_it_is_held_or_called_off() -> None:
+    waits = Timer("normal", 1, T0, T0)
+    called_off = released(Timer("normal", 1, T0, T0, closes="cancelled"), T0)
+    assert has_left([])
+    assert has_left([released(waits, T0)])
+    assert has_left([released(waits, T0), waits]), "a part of it"
+    assert not has_left([waits])
+    assert not has_left([called_off])

@@ -1,0 +1,93 @@
+"""Pushes that take back what is shown, at the planner: fact R1 of reference/time.md."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from pushcast.config.providers import App
+from pushcast.config.settings import Settings
+from pushcast.keep.removals import Asked, RemovalRules, opened
+from pushcast.model.words import Lane, Platform
+from pushcast.plan.removals import removals_of
+from pushcast.stream.batch import TP, Batch
+from pushcast.stream.tracker import Tracker
+from pushcast.wire import topics
+from pushcast.wire.headers import origin
+from pushcast.wire.held import released_headers
+from twins.kafka import OPEN, record, settled
+from twins.plan import T0, PlanHarness, note, users_of
+
+(ANN,) = users_of(3, 1)
+DUE = TP(topics.due(Lane.NORMAL), 3)
+VAPID: dict[str, Any] = {"vapid_key_file": "key.pem", "subject": "mailto:ops@example.com"}
+
+
+async def release(harness: PlanHarness) -> None:
+    """The keeper lets a removal of two ids go."""
+    event = opened(Asked(None, ("n-1", "n-2"), None, 0, T0), [], RemovalRules(0, 2)).event
+    headers = released_headers(origin("keep", 3, 1), "remove|0|k", T0, None, None, due_at=T0)
+    tracker = Tracker(0, OPEN)
+    due = record(DUE.topic, 3, 0, ANN.encode(), event, headers, T0)
+    await harness.stage.handle(Batch(DUE, tracker, tracker.hand_over([due], tracker.arrive([due])), lambda: None))
+    await settled()
+    await harness.pass_time(2.5)  # its window, or the second look for devices
+    await harness.acknowledge()
+
+
+async def test_r1_a_removal_goes_to_phones_and_to_no_browser() -> None:
+    harness = PlanHarness()
+    for platform in Platform:
+        harness.device(ANN, device=f"d-{platform}", platform=platform)
+    await release(harness)
+    found = {batch.platform: batch.messages[0] for batch in harness.batches()}
+    assert sorted(found) == ["apns", "expo", "fcm"]
+    message = found["apns"]
+    assert (message.klass, message.options.push_type, message.options.priority) == ("remove", "background", "normal")
+    assert message.content.data == {"event": "remove", "ids": ["n-1", "n-2"], "seq": T0}
+    [(_, _, planned, _)] = harness.planned()
+    assert planned == 3
+
+
+async def test_r1_a_user_with_browsers_alone_has_no_device_for_it() -> None:
+    harness = PlanHarness()
+    harness.device(ANN, device="d-web", platform=Platform.WEBPUSH)
+    await release(harness)
+    assert harness.batches() == []
+    [receipt] = harness.receipts()
+    assert (receipt["outcome"], receipt["reason"], receipt["class"]) == ("suppressed", "no_devices", "remove")
+
+
+@pytest.mark.parametrize("name", ["remove:1", "badge:1", "digest:1", "canary-1"])
+async def test_producers_do_not_use_our_ids(name: str) -> None:
+    harness = PlanHarness()
+    harness.device(ANN)
+    await harness.feed((ANN, {**note(1), "id": name}))
+    await harness.acknowledge()
+    assert harness.dead_letters() == [("invalid_field", 3)]
+
+
+async def test_producers_do_not_use_our_class() -> None:
+    harness = PlanHarness()
+    await harness.feed((ANN, {**note(1), "class": "remove"}))
+    await harness.acknowledge()
+    assert harness.dead_letters() == [("unknown_class", 3)]
+
+
+def test_no_class_of_the_configuration_has_our_name() -> None:
+    with pytest.raises(ValueError, match=r"classes\.remove: this class is Pushcast's own"):
+        Settings(classes=cast(Any, {"remove": {}}))
+
+
+def test_an_app_says_where_removals_go() -> None:
+    apns = {"topic": "com.example", "certificate_file": "c.pem"}
+    apps = {
+        "plain": App(apns=cast(Any, apns), webpush=cast(Any, VAPID)),
+        "other": App(apns=cast(Any, {**apns, "removal": "off"}), webpush=cast(Any, {**VAPID, "removal": "message"})),
+    }
+    found = removals_of(apps)
+    assert ("plain", "apns") in found
+    assert ("other", "apns") not in found
+    assert ("plain", "webpush") not in found
+    assert ("other", "webpush") in found
