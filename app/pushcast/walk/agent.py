@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from pushcast.config.settings import Settings
 from pushcast.handover import standing
@@ -18,7 +18,7 @@ from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.runner import Handover
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
-from pushcast.model.words import Lane, Reason
+from pushcast.model.words import Lane
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.callbacks import guarded
 from pushcast.stream.edge import Edge, counting
@@ -27,14 +27,17 @@ from pushcast.stream.ports import CallLater, Fatal, PositionedOutbox
 from pushcast.stream.retrying import retried
 from pushcast.stream.runner import Runner
 from pushcast.stream.stage import Stage
-from pushcast.stream.table import Row, Table
+from pushcast.stream.table import Table
 from pushcast.stream.tenure import Tenures
 from pushcast.walk.ahead import Ahead
 from pushcast.walk.course import Course
-from pushcast.walk.legs import START, Leg
+from pushcast.walk.legs import START
 from pushcast.walk.outputs import Outputs
 from pushcast.walk.pace import Pacer
+from pushcast.walk.senders import Asking, Senders
+from pushcast.walk.slices import Slices
 from pushcast.walk.tenure import Underway, WalkTenure
+from pushcast.walk.waits import Waits
 from pushcast.walk.walking import Walking
 from pushcast.wire import topics
 from pushcast.wire.broadcasts import BroadcastDecoder, Order, decode_order
@@ -43,20 +46,8 @@ from pushcast.wire.control_state import ControlState
 
 logger = logging.getLogger(__name__)
 
-#: How often a walk that waits for others looks again.
-LOOK_SECONDS: Final = 0.25
-#: How long it waits for the devices table to come up to the order.
-TABLE_SECONDS: Final = 0.02
 COUNTED_ROWS: Final = 5_000  # at a time, when the rows of a partition are counted
 Sleep = Callable[[float], Awaitable[None]]
-
-
-class Senders(Protocol):
-    """Where the senders of a lane stand (`kafka.group_offsets`)."""
-
-    async def committed(self, partitions: list[int]) -> Mapping[int, Mapping[str, int]]:
-        """By partition and platform: the offset below which everything is taken. Raises ConnectionError."""
-        ...
 
 
 class WalkStage(Stage):
@@ -85,8 +76,6 @@ class WalkStage(Stage):
         self._outbox = outbox
         self._clock = clock
         self._handover = handover
-        self._control = control
-        self._senders = senders
         self._fatal = fatal
         self._call_later = call_later
         self._sleep = sleep
@@ -98,8 +87,9 @@ class WalkStage(Stage):
         rules = class_rules(settings.classes)
         self._decoder = BroadcastDecoder(settings.apps, rules)
         self._tenures = Tenures(self._new_tenure)
-        self._asking = Runner(f"{self._name}: senders", self._until_asking, self._ask_senders, fatal, call_later)
-        self._asked_at = -LOOK_SECONDS
+        self._waits = Waits(self._limits, table, control, clock)
+        self._slices = Slices(self._limits, table, self._outputs, self._waits, clock)
+        self._asking = Asking(self._name, senders, self._tenures, clock, fatal, call_later)
 
     def _new_tenure(self, tp: TP, committed: Committed) -> WalkTenure:
         walking = self._handover.state(tp)
@@ -218,47 +208,10 @@ class WalkStage(Stage):
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _blocked(self, tenure: WalkTenure, order: Underway) -> float | None:
-        """Seconds until this order may be looked at again: 0 now, None when an acknowledgement will say."""
-        walk, leg = order.walk, order.leg
-        if walk.finished or (leg is None and not walk.may_begin):
-            return None
-        if self._ending(order):
-            return 0.0
-        now = self._clock.monotonic_seconds()
-        wait = self._waits(tenure, order, now)
-        if not wait:
-            return 0.0
-        if leg is not None and now - order.leg_began >= self._limits.leg_seconds:
-            return 0.0  # what it holds is written, though it waits
-        if not walk.open and walk.known and now - order.said_at >= self._limits.restate_seconds:
-            return 0.0
-        return min(wait, LOOK_SECONDS)
-
-    def _waits(self, tenure: WalkTenure, order: Underway, now: float) -> float:
-        """Seconds for which rows must wait; 0: none."""
-        if order.table_end is not None and self._table.position(tenure.number) < order.table_end:
-            return TABLE_SECONDS
-        if order.order.count_only:
-            return 0.0
-        if order.order.broadcast in self._control.holds:
-            return LOOK_SECONDS
-        if tenure.ahead.holds(now) or tenure.ahead.all_gone(now):
+        wait = self._waits.blocked(tenure, order)
+        if wait and self._waits.too_far_ahead(tenure, self._clock.monotonic_seconds()):
             self._asking.wake()
-            return LOOK_SECONDS
-        if order.pacer is not None:
-            scanned = order.walk.rows + (0 if order.leg is None else order.leg.scanned)
-            return order.pacer.wait_seconds(scanned, self._clock.now_ms() / 1000, now)
-        return 0.0
-
-    def _ending(self, order: Underway) -> str:
-        """Why nothing more is planned of it; empty: it goes on."""
-        if order.ends_with:
-            return order.ends_with
-        if order.order.broadcast in self._control.stops and not order.order.count_only:
-            return Reason.BROADCAST_STOPPED
-        if order.course is not None and order.course.broadcast.note.expires_at <= self._clock.now_ms():
-            return Reason.EXPIRED
-        return ""
+        return wait
 
     async def _work(self, tenure: WalkTenure) -> None:
         """One slice after the other, of each order in turn, while there is one that may go on."""
@@ -269,7 +222,7 @@ class WalkStage(Stage):
             if order is None:
                 return
             await self._outbox.room()
-            if not self._ending(order):
+            if not self._waits.ending(order):
                 if order.table_end is None:
                     await retried(self._name, partial(self._look_at_table, tenure, order), lambda: tenure.closed)
                     continue
@@ -278,7 +231,7 @@ class WalkStage(Stage):
             if tenure.closed:
                 return
             began = self._clock.monotonic_seconds()
-            self._slice(tenure, order, began)
+            self._slices.take(tenure, order, began)
             self._asking.wake()
             took = self._clock.monotonic_seconds() - began
             beside = self.work.waits_beside(tenure.number)
@@ -295,81 +248,3 @@ class WalkStage(Stage):
             count, key = count + len(rows), rows[-1][0]
             await self._sleep(0)
         return count
-
-    def _slice(self, tenure: WalkTenure, order: Underway, now: float) -> None:
-        walk, ends_with = order.walk, self._ending(order)
-        if not ends_with and self._waits(tenure, order, now):
-            if order.leg is not None:
-                self._end_leg(tenure, order, order.leg, last=False)
-            elif not walk.open and walk.known:
-                order.said_at = now
-                self._outputs.cursor(tenure, order)
-            return
-        if order.leg is None:
-            order.leg, order.leg_began = walk.begin(self._outputs.positions(tenure)), now
-        if ends_with or order.course is None:
-            self._end_leg(tenure, order, order.leg, last=True, reason=ends_with)
-        else:
-            self._test_rows(tenure, order, order.course, order.leg, now)
-
-    def _test_rows(self, tenure: WalkTenure, order: Underway, course: Course, leg: Leg, now: float) -> None:
-        limits = self._limits
-        limit = tenure.slice_rows
-        if order.pacer is not None:
-            scanned = order.walk.rows + leg.scanned
-            limit = order.pacer.rows_at_most(limit, scanned, self._clock.now_ms() / 1000, now)
-        rows, at_end = self._rows(tenure, leg.to_user, limit)
-        before = leg.planned.total()
-        for full in course.take(leg, rows):
-            self._outputs.batch(tenure, order, leg, full)
-        if order.pacer is not None:
-            order.pacer.planned(leg.planned.total() - before)
-        took = self._clock.monotonic_seconds() - now
-        if took > 0 and limit == tenure.slice_rows:
-            fitting = max(16, max(1, len(rows)) * limits.slice_seconds / took)
-            tenure.slice_rows = round(min(limits.slice_rows, 2 * tenure.slice_rows, fitting))
-        if at_end or leg.planned.total() >= limits.leg_targets or now + took - order.leg_began >= limits.leg_seconds:
-            self._end_leg(tenure, order, leg, last=at_end)
-
-    def _rows(self, tenure: WalkTenure, after: bytes, limit: int) -> tuple[list[Row], bool]:
-        """The next rows of whole users, and whether they are the last ones."""
-        key = after + b"\0\xff" if after else START
-        while True:
-            rows = self._table.rows_after(tenure.number, key, limit)
-            if len(rows) < limit:
-                return rows, True
-            last = rows[-1][0].partition(b"\0")[0] + b"\0"
-            while rows and rows[-1][0].startswith(last):
-                rows.pop()
-            if rows:
-                return rows, False
-            limit *= 4  # one user has more rows than a slice
-
-    def _end_leg(self, tenure: WalkTenure, order: Underway, leg: Leg, *, last: bool, reason: str = "") -> None:
-        if order.course is not None:
-            for full in order.course.close_all():
-                self._outputs.batch(tenure, order, leg, full)
-        order.walk.end(leg, leg.to_user, last=last, reason=reason)
-        order.leg = None
-        self._outputs.legs(tenure, order)
-
-    # senders
-
-    def _until_asking(self) -> float | None:
-        if not any(tenure.ahead.waits for tenure in self._tenures):
-            return None
-        return max(0.0, self._asked_at + LOOK_SECONDS - self._clock.monotonic_seconds())
-
-    async def _ask_senders(self) -> None:
-        self._asked_at = self._clock.monotonic_seconds()
-        tenures = {tenure.number: tenure for tenure in self._tenures if tenure.ahead.waits}
-        try:
-            found = await self._senders.committed(sorted(tenures))
-        except ConnectionError as error:
-            logger.warning("%s: where the senders stand is not known: %s", self._name, error)
-            return
-        now = self._clock.monotonic_seconds()
-        for number, offsets in found.items():
-            if number in tenures:
-                tenures[number].ahead.committed(offsets, now)
-                tenures[number].runner.wake()

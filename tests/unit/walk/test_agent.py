@@ -15,8 +15,9 @@ from pushcast.model.ids import device_row_key
 from pushcast.model.words import Lane, Platform
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Tracker
-from pushcast.walk.agent import LOOK_SECONDS, WalkStage
+from pushcast.walk.agent import WalkStage
 from pushcast.walk.exact import build_handover
+from pushcast.walk.waits import LOOK_SECONDS
 from pushcast.wire import headers as h
 from pushcast.wire import topics
 from pushcast.wire.broadcasts import Order, encode_order

@@ -1,0 +1,81 @@
+"""A slice of a walk: the next rows of a partition, tested and planned, and the end of a leg."""
+
+from __future__ import annotations
+
+from pushcast.config.settings import Broadcast as Limits
+from pushcast.model.clock import Clock
+from pushcast.stream.table import Row, Table
+from pushcast.walk.course import Course
+from pushcast.walk.legs import START, Leg
+from pushcast.walk.outputs import Outputs
+from pushcast.walk.tenure import Underway, WalkTenure
+from pushcast.walk.waits import Waits
+
+
+class Slices:
+    """One lane's. Nothing here blocks: callers await the outbox's room first."""
+
+    def __init__(self, limits: Limits, table: Table, outputs: Outputs, waits: Waits, clock: Clock) -> None:
+        self._limits = limits
+        self._table = table
+        self._outputs = outputs
+        self._waits = waits
+        self._clock = clock
+
+    def take(self, tenure: WalkTenure, order: Underway, now: float) -> None:
+        """One slice of an order that is not blocked; the end of its leg, or its cursor again, when it waits or ends."""
+        walk, ends_with = order.walk, self._waits.ending(order)
+        if not ends_with and self._waits.seconds(tenure, order, now):
+            if order.leg is not None:
+                self._end_leg(tenure, order, order.leg, last=False)
+            elif not walk.open and walk.known:
+                order.said_at = now
+                self._outputs.cursor(tenure, order)
+            return
+        if order.leg is None:
+            order.leg, order.leg_began = walk.begin(self._outputs.positions(tenure)), now
+        if ends_with or order.course is None:
+            self._end_leg(tenure, order, order.leg, last=True, reason=ends_with)
+        else:
+            self._test_rows(tenure, order, order.course, order.leg, now)
+
+    def _test_rows(self, tenure: WalkTenure, order: Underway, course: Course, leg: Leg, now: float) -> None:
+        limits = self._limits
+        limit = tenure.slice_rows
+        if order.pacer is not None:
+            scanned = order.walk.rows + leg.scanned
+            limit = order.pacer.rows_at_most(limit, scanned, self._clock.now_ms() / 1000, now)
+        rows, at_end = self._rows(tenure, leg.to_user, limit)
+        before = leg.planned.total()
+        for full in course.take(leg, rows):
+            self._outputs.batch(tenure, order, leg, full)
+        if order.pacer is not None:
+            order.pacer.planned(leg.planned.total() - before)
+        took = self._clock.monotonic_seconds() - now
+        if took > 0 and limit == tenure.slice_rows:
+            fitting = max(16, max(1, len(rows)) * limits.slice_seconds / took)
+            tenure.slice_rows = round(min(limits.slice_rows, 2 * tenure.slice_rows, fitting))
+        if at_end or leg.planned.total() >= limits.leg_targets or now + took - order.leg_began >= limits.leg_seconds:
+            self._end_leg(tenure, order, leg, last=at_end)
+
+    def _rows(self, tenure: WalkTenure, after: bytes, limit: int) -> tuple[list[Row], bool]:
+        """The next rows of whole users, and whether they are the last ones."""
+        key = after + b"\0\xff" if after else START
+        while True:
+            rows = self._table.rows_after(tenure.number, key, limit)
+            if len(rows) < limit:
+                return rows, True
+            last = rows[-1][0].partition(b"\0")[0] + b"\0"
+            while rows and rows[-1][0].startswith(last):
+                rows.pop()
+            if rows:
+                return rows, False
+            limit *= 4  # one user has more rows than a slice
+
+    def _end_leg(self, tenure: WalkTenure, order: Underway, leg: Leg, *, last: bool, reason: str = "") -> None:
+        if order.course is not None:
+            for full in order.course.close_all():
+                self._outputs.batch(tenure, order, leg, full)
+        order.walk.end(leg, leg.to_user, last=last, reason=reason)
+        order.leg = None
+        self._outputs.legs(tenure, order)
