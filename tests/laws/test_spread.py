@@ -1,7 +1,8 @@
 """SPREAD through crashes and zombies: every broadcast once in every partition, in one order, with one audience.
 
 Random worlds with the real stage and the real hand-over on a twin of Kafka. Segments are edited all the time; an order
-that is frozen in one partition must be the same in every other. With a rule off a violation must turn up.
+that is frozen in one partition must be the same in every other. Some broadcasts go in steps, and whether a step begins
+is judged differently by whoever is asked: one decision must hold everywhere. With a rule off a violation must turn up.
 """
 
 from __future__ import annotations
@@ -20,18 +21,22 @@ from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.reading import Span, Spot
 from pushcast.model.clock import ManualClock
 from pushcast.spread.agent import SpreadStage
+from pushcast.spread.books import Books
 from pushcast.spread.exact import SpreadHandover
 from pushcast.spread.register import Register
+from pushcast.spread.steps import Tally
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
-from pushcast.wire.broadcasts import Order, decode_order
 from pushcast.wire.control import Kind, Name, Segment, encode
 from pushcast.wire.control_state import ControlState
+from pushcast.wire.orders import STEPS_SUFFIX, Order, decode_order, steps_of
 from twins.kafka import OPEN, Produced, TwinOutbox, record, settled
 
 INTAKE, WALK = topics.broadcast("bulk"), topics.walk("bulk")  # type: ignore[arg-type]
 SOURCE = TP(INTAKE, 0)
+LOG = "cluster/topic"
+STEPS = [{"share": 100}, {"share": 5_000}, {"share": 10_000}]
 PARTITIONS = 3
 T0 = 1_790_000_000_000
 WORLDS = 150
@@ -62,6 +67,7 @@ class World:
         self.owner: Spreader | None = None
         self.ids = [f"b-{self.rnd.randint(1, 4)}" for _ in range(self.rnd.randint(2, 6))]
         self.counts = [self.rnd.random() < 0.2 for _ in self.ids]
+        self.stepped = [self.rnd.random() < 0.5 for _ in self.ids]
         self.edits = 0
         self.clock = ManualClock(T0)
 
@@ -69,16 +75,19 @@ class World:
         found = []
         for at in range(start, len(self.ids)):
             event = {"id": self.ids[at], "app": "news", "title": "x", "audience": {"segment": "s"}}
-            value = json.dumps({**event, "count_only": self.counts[at]}).encode()
+            steps = {"steps": STEPS} if self.stepped[at] else {}
+            value = json.dumps({**event, **steps, "count_only": self.counts[at]}).encode()
             found.append(record(INTAKE, 0, at, self.ids[at].encode(), value, timestamp=T0 + at))
         return found
 
     def partition(self, number: int) -> list[Message]:
-        return [Message(each, at) for at, each in enumerate(e for e in self.log if e.partition == number)]
+        mine = (each for each in self.log if (each.topic, each.partition) == (WALK, number))
+        return [Message(each, at) for at, each in enumerate(mine)]
 
     def valid(self, number: int, *, void: bool) -> list[Order]:
-        """What a planner takes: not void, and above every order before."""
-        fences, high, found = Fences(), -1, []
+        """What a planner takes: not void, and above every order of its log before."""
+        fences, found = Fences(), []
+        high: dict[str, int] = {}
         for message in self.partition(number):
             author = author_of(message.headers())
             counts = fences.admit(author, message.at) or not (void or author is None or author.fence)
@@ -86,8 +95,8 @@ class World:
             if value is None or not counts:
                 continue
             order = decode_order(value)
-            if order.intake_offset > high:
-                high = order.intake_offset
+            if order.intake_offset > high.get(order.intake_id, -1):
+                high[order.intake_id] = order.intake_offset
                 found.append(order)
         return found
 
@@ -100,6 +109,19 @@ class World:
                 on_record(message)
 
 
+class Whims(Books):
+    """Judges at random, and another time differently."""
+
+    def __init__(self, world: World) -> None:
+        self.rnd = world.rnd
+
+    async def judged(self, lane: str, order: Order) -> tuple[bool | None, Tally]:
+        return self.rnd.choice((True, True, False, None)), Tally(lane, order, PARTITIONS)
+
+    def forget(self, lane: str, order: Order) -> None:
+        pass
+
+
 class Spreader(TwinOutbox):
     """One process."""
 
@@ -108,10 +130,14 @@ class Spreader(TwinOutbox):
         self.world = world
         self.control = ControlState()
         self.edit()
+        for each in world.log:
+            if each.topic == topics.CONTROL and world.rnd.random() < 0.8:
+                self.control.apply(each.key, each.value)
+        self.refreshing: asyncio.Task[None] | None = None
         settings = Settings.model_validate({"apps": {"news": {}}, "kafka": {"partitions": PARTITIONS}})
 
         async def log_ids(topic: str) -> str:
-            return "cluster/topic"
+            return LOG
 
         walk_topics = {INTAKE: WALK}
         handover = SpreadHandover(
@@ -130,6 +156,7 @@ class Spreader(TwinOutbox):
             handover=handover,
             control=self.control,
             counters=Counter(),
+            books=Whims(world),
         )
         self.stage.work = cast(Any, self)
         self.tracker: Tracker | None = None
@@ -166,11 +193,27 @@ class Spreader(TwinOutbox):
     def land(self) -> None:
         """One write reaches Kafka; writes to one partition in order."""
         if self.pending:
-            number = self.world.rnd.choice(sorted({produced.partition for _, produced in self.pending}))
-            self.acknowledge(next(at for at, (_, each) in enumerate(self.pending) if each.partition == number))
+            spots = sorted({(produced.topic, produced.partition) for _, produced in self.pending})
+            spot = self.world.rnd.choice(spots)
+            landed = (at for at, (_, each) in enumerate(self.pending) if (each.topic, each.partition) == spot)
+            self.acknowledge(next(landed))
+
+    def partitions(self) -> list[TP]:
+        return [SOURCE]
+
+    def refresh(self) -> None:
+        """As the transport: one at a time, beside the batches."""
+        if self.refreshing is None or self.refreshing.done():
+            self.refreshing = asyncio.create_task(self.stage.refresh())
+
+    def kill(self) -> None:
+        self.task.cancel()
+        if self.refreshing is not None:
+            self.refreshing.cancel()
 
     def tick(self) -> None:
         self.edit()
+        self.refresh()
         if self.tracker is not None and self.world.rnd.random() < 0.5:
             self.commit(self.tracker.low)
 
@@ -191,7 +234,7 @@ async def world_of(seed: int, kind: type[SpreadStage], *, void: bool) -> str | N
         if dice < 0.03:
             take_over()  # the former owner lives on
         elif dice < 0.07:
-            current.task.cancel()
+            current.kill()
             del current.pending[rnd.randint(0, len(current.pending)) :]
             current.nobody_waits()
             take_over()
@@ -204,37 +247,58 @@ async def world_of(seed: int, kind: type[SpreadStage], *, void: bool) -> str | N
     last = spreaders[-1]
     for _ in range(5_000):
         last.land()
+        last.refresh()
         rnd.choice(spreaders).land()
         await settled()
         if (
             last.tracker is not None
             and last.tracker.low == len(world.ids)
+            and SOURCE in last.stage._stepping._resumed
+            and not last.stage._handover.register(SOURCE).unfinished()
             and not any(each.pending for each in spreaders)
         ):
             break
     else:
         return "no progress"
     for each in spreaders:
-        each.task.cancel()
-    await asyncio.gather(*[each.task for each in spreaders], return_exceptions=True)
+        each.kill()
+    tasks = [task for each in spreaders for task in (each.task, each.refreshing) if task is not None]
+    await asyncio.gather(*tasks, return_exceptions=True)
     return judged(world, void=void)
 
 
 def judged(world: World, *, void: bool) -> str | None:
-    first = world.valid(0, void=void)
+    every = world.valid(0, void=void)
+    first = [order for order in every if order.intake_id == LOG]
     if [order.intake_offset for order in first] != list(range(len(world.ids))):
         return f"partition 0 has {[order.intake_offset for order in first]}"
     for number in range(1, PARTITIONS):
         found = world.valid(number, void=void)
-        if found != first:
-            return f"partition {number} has other orders than partition 0"
+        for log in (LOG, LOG + STEPS_SUFFIX):
+            if [each for each in found if each.intake_id == log] != [each for each in every if each.intake_id == log]:
+                return f"partition {number} has other orders of {log} than partition 0"
     seen: set[str] = set()
     for order in first:
         expected = "duplicate" if order.broadcast in seen and not order.count_only else ""
         if order.reason != expected:
             return f"order {order.intake_offset} has the reason {order.reason!r}, not {expected!r}"
-        if not order.count_only:
+        if not order.count_only and not expected:
             seen.add(order.broadcast)
+            mine = [each for each in every if each.intake_id != LOG and each.broadcast == order.broadcast]
+            if fault := steps_fault(mine, len(steps_of(order).steps)):
+                return f"{order.broadcast}: {fault}"
+    return None
+
+
+def steps_fault(later: list[Order], steps: int) -> str | None:
+    """Every step once, in their order, up to the last one or one that plans nothing."""
+    numbers = [steps_of(each).step for each in later]
+    if numbers != list(range(1, len(numbers) + 1)) or len(numbers) > max(0, steps - 1):
+        return f"has the steps {numbers} of {steps}"
+    if any(each.reason for each in later[:-1]):
+        return "goes on behind a step that ends it"
+    if len(numbers) < steps - 1 and not (later and later[-1].reason):
+        return f"ends behind step {numbers} of {steps}"
     return None
 
 
@@ -245,8 +309,7 @@ def violation(seed: int, kind: type[SpreadStage] = SpreadStage, *, void: bool = 
 class AllAtOnce(SpreadStage):
     """Partition 0 is not awaited."""
 
-    async def _spread(self, source: Record, value: bytes) -> None:
-        tp = TP(source.topic, source.partition)
+    async def _write(self, tp: TP, value: bytes, rounds: tuple[range, ...]) -> None:
         barrier = self._outbox.barrier()
         for partition in reversed(range(PARTITIONS)):
             self._outbox.put(barrier, WALK, partition, value, None, list(self._handover.origin(tp)))
@@ -256,9 +319,9 @@ class AllAtOnce(SpreadStage):
 class Forgetful(SpreadStage):
     """What a predecessor froze is frozen anew."""
 
-    def _order(self, source: Record) -> bytes:
-        self._handover._registers[SOURCE] = Register("cluster/topic")
-        return super()._order(source)
+    async def _order(self, source: Record) -> bytes:
+        self._handover._registers[SOURCE] = Register(LOG)
+        return await super()._order(source)
 
 
 def test_every_partition_has_every_broadcast_once_with_one_audience() -> None:
@@ -271,7 +334,15 @@ def test_a_register_that_is_fenced_first_misses_what_counts_elsewhere(monkeypatc
     assert any(violation(seed) for seed in range(MOST_WORLDS_TO_A_VIOLATION))
 
 
-@pytest.mark.parametrize("kind", [AllAtOnce, Forgetful])
+class Unresumed(SpreadStage):
+    """A step that a predecessor has begun to write is not written to the end."""
+
+    async def assigned(self, committed: dict[TP, Committed]) -> None:
+        await super().assigned(committed)
+        self._stepping._resumed.update(committed)
+
+
+@pytest.mark.parametrize("kind", [AllAtOnce, Forgetful, Unresumed])
 def test_without_the_rule_partitions_differ(kind: type[SpreadStage]) -> None:
     assert any(violation(seed, kind) for seed in range(MOST_WORLDS_TO_A_VIOLATION))
 

@@ -16,6 +16,7 @@ import pytest
 
 from pushcast.config.settings import Settings
 from pushcast.handover.rules import ALL, Rules
+from pushcast.model.broadcast import NotTo
 from pushcast.model.clock import ManualClock
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import broadcast_delivery_id, device_row_key
@@ -27,11 +28,11 @@ from pushcast.walk.exact import build_handover
 from pushcast.wire import headers as h
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
-from pushcast.wire.broadcasts import Order, encode_order
 from pushcast.wire.control import Halt, Kind, Name, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import encode_row
 from pushcast.wire.legs import decode_leg
+from pushcast.wire.orders import Order, encode_order
 from twins.handover import Log, Process
 from twins.kafka import OPEN, ManualTimers, Produced, TwinTable, record, settled
 
@@ -126,6 +127,7 @@ class Planner(Process):
             handover=handover,
             control=self.control,
             senders=cast(Any, self),
+            served=self.served,
             fatal=lambda what, error: self.fatal.append((what, error)),
             counters=defaultdict(int),
             call_later=self.timers,
@@ -154,6 +156,9 @@ class Planner(Process):
             await self.stage.handle(Batch(SOURCE, self.tracker, segment, lambda: None))
 
     # `stream.stage.Work`, and where the senders stand
+
+    async def served(self, partition: int, not_to: NotTo) -> frozenset[bytes]:
+        return frozenset()
 
     async def commit_now(self, partitions: Iterable[TP]) -> bool:
         return self.commit(cast(World, self.world).committed.offset or 0)

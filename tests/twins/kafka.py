@@ -183,6 +183,7 @@ class TwinTable:
     rows: dict[int, dict[bytes, bytes]] = field(default_factory=lambda: defaultdict(dict))
     failures: list[Exception] = field(default_factory=list)  # raised by the next scans
     scans: int = 0
+    at: int = 10**9  # how far the copy has come
 
     def held(self, partition: int) -> bool:
         return True
@@ -198,7 +199,7 @@ class TwinTable:
         return [row for row in sorted(self.rows[partition].items()) if row[0] > key][:limit]
 
     def position(self, partition: int) -> int:
-        return 10**9
+        return self.at
 
 
 class ManualTimers:

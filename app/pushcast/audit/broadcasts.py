@@ -9,17 +9,17 @@ from typing import Final, NamedTuple, cast
 from confluent_kafka import KafkaException, Message, TopicPartition
 
 from pushcast.audit.progress import Progress
-from pushcast.audit.writers import Writers
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import author_of
+from pushcast.handover.writers import Writers
 from pushcast.kafka.clients import client_config, open_admin, open_consumer
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.positions import Positions, Spot
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane, Reason
 from pushcast.wire import topics
-from pushcast.wire.broadcasts import Order, decode_order
 from pushcast.wire.legs import decode_leg
+from pushcast.wire.orders import Order, base_log, decode_order, steps_of
 from pushcast.wire.receipts import decode_receipt
 
 TIMEOUT_SECONDS: Final = 15.0
@@ -40,9 +40,8 @@ class Broadcasts:
         self._partitions = settings.kafka.partitions
         client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
         self._positions = Positions(open_admin(client))
-        self._consumer = open_consumer(
-            {**client, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50}, "pushcast-broadcasts"
-        )
+        reading = {**client, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50}
+        self._consumer = open_consumer(reading, "pushcast-broadcasts")
 
     def close(self) -> None:
         self._consumer.close()
@@ -54,8 +53,13 @@ class Broadcasts:
         self.close()
 
     def spread(self, lanes: Sequence[Lane] = tuple(Lane)) -> list[Found]:
-        """Every order of partition 0 that counts, oldest first within its lane; duplicates and counts among them."""
-        return [Found(lane, order) for lane in lanes for _, order in self._orders(lane, [0])]
+        """The order of every event in partition 0, oldest first within its lane; duplicates and counts among them."""
+        return [
+            Found(lane, order)
+            for lane in lanes
+            for _, order in self._orders(lane, [0])
+            if order.intake_id == base_log(order.intake_id)
+        ]
 
     def find(self, broadcast_id: str, lanes: Sequence[Lane] = tuple(Lane)) -> Found | None:
         """The broadcast of this id, else its newest count; None when it was not spread (yet)."""
@@ -110,8 +114,10 @@ class Broadcasts:
     ) -> Progress:
         """Reads legs and receipts from the broadcast's time on. `once`: returns with what there is now; otherwise when
         the broadcast has finished, or at the timeout. `on_change` is called about once a second."""
-        progress = Progress(found.order.broadcast, str(found.lane), self._partitions)
-        spots = [(topic, p) for topic in (topics.WALKED, topics.RECEIPT) for p in range(self._partitions)]
+        steps = steps_of(found.order).steps
+        progress = Progress(found.order.broadcast, str(found.lane), self._partitions, steps=len(steps) or 1)
+        followed = (topics.WALKED, topics.RECEIPT, *([topics.walk(found.lane)] if steps else []))
+        spots = [(topic, p) for topic in followed for p in range(self._partitions)]
         ends = self._positions.ends(spots)
         # A minute before: the clocks of planners and of the broker differ.
         since = self._positions.at(dict.fromkeys(spots, max(0, found.order.recorded_at - 60_000)))
@@ -119,7 +125,7 @@ class Broadcasts:
         self._find_orders(found, progress)
         if once:
             for message in self._between(starts, ends):
-                _fold(progress, message)
+                _fold(found, progress, message)
             return progress
         self._consumer.assign([TopicPartition(*spot, start) for spot, start in starts.items()])
         writers = {spot: Writers() for spot in spots}
@@ -130,7 +136,7 @@ class Broadcasts:
                     continue  # a broker is away: the next poll goes on
                 spot = str(message.topic()), cast(int, message.partition())
                 if writers[spot].admit(author_of(headers_of(message)), cast(int, message.offset())):
-                    _fold(progress, message)
+                    _fold(found, progress, message)
             if time.monotonic() - told >= 1.0:
                 told = time.monotonic()
                 on_change(progress)
@@ -142,15 +148,29 @@ class Broadcasts:
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while len(progress.orders) < self._partitions and time.monotonic() < deadline:
             for (partition, offset), order in self._orders(found.lane, range(self._partitions)):
-                if (order.intake_id, order.intake_offset) == (found.order.intake_id, found.order.intake_offset):
-                    progress.orders[partition] = offset
+                _fold_order(found, progress, partition, offset, order)
 
 
-def _fold(progress: Progress, message: Message) -> None:
-    value = message.value()
+def _fold(found: Found, progress: Progress, message: Message) -> None:
+    value, partition = message.value(), cast(int, message.partition())
     if value is None:
         return
     if message.topic() == topics.WALKED:
-        progress.leg(cast(int, message.partition()), decode_leg(value))
-    else:
+        progress.leg(partition, decode_leg(value))
+    elif message.topic() == topics.RECEIPT:
         progress.receipt(decode_receipt(value))
+    else:
+        _fold_order(found, progress, partition, cast(int, message.offset()), decode_order(value))
+
+
+def _fold_order(found: Found, progress: Progress, partition: int, offset: int, order: Order) -> None:
+    """An order of whatever broadcast. A copy is not above the first of its step, and is left out."""
+    first = found.order
+    if order.broadcast != first.broadcast or base_log(order.intake_id) != base_log(first.intake_id):
+        return
+    later = order.intake_id != base_log(order.intake_id)
+    if not later and order.intake_offset != first.intake_offset:
+        return  # the same id again
+    step = steps_of(order).step if later else 0
+    if all((at, known) != (partition, step) for (at, _), known in progress.orders.items()):
+        progress.order(partition, offset, step)

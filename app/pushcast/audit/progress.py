@@ -3,62 +3,125 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pushcast.model.words import Platform, Reason, Source
+from pushcast.model.words import Outcome, Platform, Reason, Source
 from pushcast.wire.legs import Leg
 from pushcast.wire.times import rfc3339
 
 #: What `pushcast broadcast` calls the state when a partition's walk ended for this reason.
-_ENDED = {Reason.BROADCAST_STOPPED: "stopped", Reason.EXPIRED: "expired"}
+_ENDED: Mapping[str, str] = {
+    Reason.BROADCAST_STOPPED: "stopped",
+    Reason.STOP_IF: "stopped",
+    Reason.EXPIRED: "expired",
+}
 _SIZES = ((1_000, "S"), (50_000, "M"), (1_000_000, "L"))
 
 
 @dataclass(slots=True)
 class Progress:
-    """One broadcast of one lane. `intake_offset`: which event of that id; legs of copies and duplicates are another's.
+    """One broadcast of one lane. Legs and receipts may come before the orders that they belong to.
 
-    `orders`: by partition, the offset of its order, as far as it was read.
+    `orders`: by partition and offset, the step of each of its orders; those of copies and duplicates are another's.
+    `steps`: how many it goes in; 1 for one without.
     """
 
     id: str
     lane: str
     partitions: int
-    orders: dict[int, int] = field(default_factory=dict)
+    orders: dict[tuple[int, int], int] = field(default_factory=dict)
+    steps: int = 1
     held: bool = False
-    _legs: dict[tuple[int, int], Leg] = field(default_factory=dict)  # by partition and number
+    _legs: dict[tuple[int, int, int], Leg] = field(default_factory=dict)  # by partition, order and number
     _outcomes: dict[str, tuple[int, str]] = field(default_factory=dict)  # by delivery: run, outcome
+    _counts: Counter[str] = field(default_factory=Counter)  # of the outcomes
+    _early: dict[tuple[int, int], list[Leg | dict[str, Any]]] = field(default_factory=dict)
+
+    def order(self, partition: int, offset: int, step: int) -> None:
+        """An order of it."""
+        self.orders[partition, offset] = step
+        for early in self._early.pop((partition, offset), ()):
+            if isinstance(early, Leg):
+                self.leg(partition, early)
+            else:
+                self.receipt(early)
 
     def leg(self, partition: int, leg: Leg) -> None:
         """A leg of whatever walk."""
-        if leg.lane == self.lane and self.orders.get(partition) == leg.source_offset and leg.source == Source.WALK:
-            self._legs[partition, leg.leg] = leg
+        if leg.lane != self.lane or leg.broadcast != self.id or leg.source != Source.WALK:
+            return
+        place = partition, leg.source_offset
+        if place in self.orders:
+            self._legs[*place, leg.leg] = leg
+        else:
+            self._early.setdefault(place, []).append(leg)
 
     def receipt(self, receipt: dict[str, Any]) -> None:
         """A receipt of whatever delivery; of a delivery the last run counts."""
         if receipt["notification_id"] != self.id or receipt["lane"] != self.lane or receipt["source"] != Source.WALK:
             return
-        if self.orders.get(receipt["source_partition"]) != receipt["source_offset"]:
+        place = receipt["source_partition"], receipt["source_offset"]
+        if place not in self.orders:
+            self._early.setdefault(place, []).append(receipt)
             return
-        run, _ = self._outcomes.get(receipt["delivery_id"], (-1, ""))
+        run, outcome = self._outcomes.get(receipt["delivery_id"], (-1, ""))
         if receipt["run"] >= run:
+            if run >= 0:
+                self._counts[outcome] -= 1
+            self._counts[receipt["outcome"]] += 1
             self._outcomes[receipt["delivery_id"]] = receipt["run"], receipt["outcome"]
 
     @property
+    def step(self) -> int:
+        """The newest step that has orders."""
+        return max(self.orders.values(), default=0)
+
+    @property
+    def _last(self) -> dict[int, Leg]:
+        """By partition, the last leg of the newest step."""
+        step = self.step
+        return {
+            partition: leg
+            for (partition, offset, _), leg in self._legs.items()
+            if leg.last and self.orders[partition, offset] == step
+        }
+
+    @property
     def partitions_done(self) -> int:
-        """Partitions whose walk is over."""
-        return len({partition for (partition, _), leg in self._legs.items() if leg.last})
+        """Partitions whose walk is over, of the newest step."""
+        return len(self._last)
 
     @property
     def walked(self) -> bool:
-        """Whether every partition's walk is over: before that every figure is `so far`."""
-        return self.partitions_done == self.partitions
+        """Whether every partition's walk is over, of every step: before that every figure is `so far`."""
+        last = self._last
+        if len(last) < self.partitions:
+            return False
+        return self.step + 1 >= self.steps or any(leg.reason for leg in last.values())
+
+    def passed_at(self, partition: int, user: str) -> int | None:
+        """When the cursor passed a user, in milliseconds; None: it has not, or not in a step that takes the user in.
+
+        The order of users is that of their UTF-8 bytes, as the walk's."""
+        place = user.encode()
+        found = [
+            leg.at
+            for (at, _, _), leg in self._legs.items()
+            if at == partition and leg.from_user.encode() < place and (leg.last or place <= leg.to_user.encode())
+        ]
+        return max(found, default=None)
 
     @property
     def planned(self) -> int:
         """Deliveries; of a count, those that a broadcast would make."""
         return sum(leg.planned for leg in self._legs.values())
+
+    @property
+    def accepted(self) -> int:
+        """Deliveries that providers took."""
+        return self._counts[Outcome.ACCEPTED]
 
     @property
     def ended(self) -> int:
@@ -83,10 +146,8 @@ class Progress:
             if not self.orders:
                 return "spreading"
             return "held" if self.held else "walking"
-        for leg in self._legs.values():
-            if leg.last and leg.reason:
-                return _ENDED.get(Reason(leg.reason), leg.reason) if leg.reason in set(Reason) else leg.reason
-        return "done"
+        reason = next((leg.reason for leg in self._last.values() if leg.reason), None)
+        return "done" if reason is None else _ENDED.get(reason, reason)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -103,6 +164,9 @@ class Progress:
             "id": self.id,
             "lane": self.lane,
             "state": self.state,
+            "reason": next((leg.reason for leg in self._last.values() if leg.reason), None),
+            "step": self.step + 1,
+            "steps": self.steps,
             "partitions_done": self.partitions_done,
             "partitions": self.partitions,
             "planned": self.planned,
@@ -114,6 +178,6 @@ class Progress:
             "scanned": sums["scanned"],
             "size_class": next((name for limit, name in _SIZES if self.planned < limit), "XL"),
             "ended": self.ended,
-            "receipts": dict(sorted(Counter(outcome for _, outcome in self._outcomes.values()).items())),
+            "receipts": {outcome: count for outcome, count in sorted(self._counts.items()) if count},
             "at": None if at is None else rfc3339(at),
         }

@@ -14,9 +14,9 @@ from pushcast.audit.case import event_id
 from pushcast.audit.places import PLACES, Search, refused_in
 from pushcast.audit.reckoning import LAG, MAX_LISTED, MOVING, Key, PartitionAccounts, Read, Totals, source_word
 from pushcast.audit.spans import fences_from, of_partition, offset_of, read_span, starts_from
-from pushcast.audit.writers import Writers
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import author_of
+from pushcast.handover.writers import Writers
 from pushcast.kafka.clients import client_config, open_admin, open_consumer
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.positions import Positions, Spot, unfinished

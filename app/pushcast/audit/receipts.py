@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from pushcast.audit.spans import fences_from, of_partition, offset_of, read_span, starts_from
-from pushcast.audit.writers import Writers
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import author_of
+from pushcast.handover.writers import Writers
 from pushcast.kafka.clients import client_config, open_admin, open_consumer
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.positions import Positions

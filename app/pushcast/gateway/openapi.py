@@ -158,7 +158,9 @@ def _schemas() -> dict[str, Any]:
 
 def _broadcast(fields: dict[str, Any]) -> dict[str, Any]:
     """A notification without a user, with an audience (docs/audiences.md)."""
-    own = {name: {"type": "object"} for name in ("audience", "pace", "split")} | {"count_only": {"type": "boolean"}}
+    own: dict[str, Any] = {name: {"type": "object"} for name in ("audience", "pace", "split", "not_to")}
+    own |= {"steps": {"type": "array", "items": {"type": "object"}}}
+    own |= {name: {"type": "boolean"} for name in ("count_only", "quick")}
     properties = {name: value for name, value in fields.items() if name != "user"} | own
     return {"title": "Broadcast", "type": "object", "required": ["app", "audience"], "properties": properties}
 

@@ -75,6 +75,25 @@ class SpanReader:
         finally:
             consumer.close()
 
+    async def since(self, spots: Iterable[Spot], at_ms: int) -> dict[Spot, int]:
+        """First offset of this time or later in each partition; its end where all is older. Raises TailUnreadable."""
+        wanted = [TopicPartition(*spot, at_ms) for spot in spots]
+        return await asyncio.to_thread(self._since, wanted) if wanted else {}
+
+    def _since(self, wanted: list[TopicPartition]) -> dict[Spot, int]:
+        consumer = self._consumer()
+        try:
+            found = consumer.offsets_for_times(wanted, timeout=SILENCE_SECONDS)
+            for each in found:
+                if each.error is not None:
+                    raise KafkaException(each.error)
+            offsets = {(each.topic, each.partition): each.offset for each in found}
+        except KafkaException as error:
+            consumer.close()
+            raise TailUnreadable(str(error)) from error
+        later = self._asked(consumer, [spot for spot, offset in offsets.items() if offset < 0])
+        return offsets | later
+
     async def written(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         """Next offset to be written in each partition, open transactions included: what is behind one may be ours, and
         is read when it ends. For take-overs. Raises TailUnreadable."""

@@ -12,6 +12,8 @@ from pushcast.model.notification import Notification
 
 #: A held-out device in the counts of variants.
 HELD_OUT: Final = ""
+#: How a delivery stands that has no receipt.
+UNFINISHED: Final = "unfinished"
 
 
 class Pace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,8 +49,38 @@ class Split(msgspec.Struct, frozen=True):
         return None
 
 
+class NotTo(msgspec.Struct, frozen=True):
+    """Devices that had an earlier broadcast are left out: those whose delivery stands so.
+
+    `outcomes`: of receipts, and UNFINISHED for a delivery without one. `since_ms`: Kafka's time of the earlier one.
+    """
+
+    broadcast: str
+    outcomes: frozenset[str]
+    since_ms: int
+
+
+class StopIf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Shares, of the deliveries of a step that have ended, above which no further step begins."""
+
+    invalid_share: float | None = None
+    rejected_share: float | None = None
+
+
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A pass over the audience. `share`: of 10,000 buckets of users, up to where it goes; it begins where the one
+    before ended. `wait_seconds`: from its last leg to the decision about the next one."""
+
+    share: int
+    wait_seconds: int = 0
+    stop_if: StopIf = StopIf()
+
+
 class Broadcast(msgspec.Struct, frozen=True):
-    """A valid broadcast. `note` is what it sends, as a notification without a user; its times are the broadcast's."""
+    """A valid broadcast. `note` is what it sends, as a notification without a user; its times are the broadcast's.
+
+    `quick`: of a count, one partition is walked. `step`: which of the steps an order is about.
+    """
 
     note: Notification
     app: str
@@ -56,6 +88,20 @@ class Broadcast(msgspec.Struct, frozen=True):
     count_only: bool = False
     pace: Pace | None = None
     split: Split | None = None
+    not_to: NotTo | None = None
+    steps: tuple[Step, ...] = ()
+    quick: bool = False
+    step: int = 0
+
+    @property
+    def stepped(self) -> bool:
+        """Whether an order is about a part of the audience; a count goes through all of it at once."""
+        return bool(self.steps) and not self.count_only
+
+    def in_step(self, user: str) -> bool:
+        """Whether a user belongs to this order's step. Steps have a salt of their own: a split mixes in each."""
+        first = self.steps[self.step - 1].share if self.step else 0
+        return first <= bucket(f"{self.id}\0step", user) < self.steps[self.step].share
 
     @property
     def id(self) -> str:

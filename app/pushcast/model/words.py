@@ -75,6 +75,7 @@ class Reason(StrEnum):
     DUPLICATE = "duplicate"
     BROADCAST_STOPPED = "broadcast_stopped"
     BROADCAST_HELD = "broadcast_held"
+    STOP_IF = "stop_if"  # receipts of a step were as `stop_if` of the broadcast says
     OPTED_OUT = "opted_out"
     MUTED = "muted"
     READ = "read"

@@ -11,7 +11,9 @@ from functools import partial
 
 from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock
+from pushcast.spread.books import Books
 from pushcast.spread.exact import SpreadHandover
+from pushcast.spread.stepping import Stepping
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
@@ -20,7 +22,7 @@ from pushcast.stream.stage import Stage
 from pushcast.wire import topics
 from pushcast.wire.broadcasts import BroadcastDecoder
 from pushcast.wire.class_rules import class_rules
-from pushcast.wire.control import Kind, Name
+from pushcast.wire.control import Halt, Kind, Name, StepDecision
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.schemas import SchemaSource
 
@@ -38,10 +40,12 @@ class SpreadStage(Stage):
         handover: SpreadHandover,
         control: ControlState,
         counters: MutableMapping[tuple[str, str], int],
+        books: Books,
         schemas: SchemaSource | None = None,
     ) -> None:
         self._walk_topics = dict(walk_topics)
         self._partitions = settings.kafka.partitions
+        self._rounds = (range(1), range(1, self._partitions))
         self._outbox = outbox
         self._clock = clock
         self._handover = handover
@@ -51,10 +55,22 @@ class SpreadStage(Stage):
         self._edge = Edge("spread", outbox, self._count, FloodGuard(settings.flood, clock))
         rules = class_rules(settings.classes)
         self._decoder = BroadcastDecoder(settings.apps, rules, schemas)
+        self._books = books
+        self._stepping = Stepping(
+            self._partitions,
+            outbox=outbox,
+            clock=clock,
+            control=control,
+            books=books,
+            write=self._write,
+            count=self._count,
+        )
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Fences predecessors off and reads what they spread; nothing is spread before."""
         await self._handover.take_over(self.work, committed)
+        for tp in committed:
+            self._stepping.began(tp)
 
     async def handle(self, batch: Batch) -> None:
         """Spreads the events of the batch, each done when every partition has its order."""
@@ -63,17 +79,19 @@ class SpreadStage(Stage):
         for record in batch.records:
             await self._outbox.room()
             try:
-                value = self._order(record)
+                value = await self._order(record)
+            except OSError:
+                raise  # Kafka is not well, and the record is not to blame
             except Exception as error:  # whatever decoding raises: no record ends the process
                 refusal = self._edge.refusal(record, error)
                 self._edge.note(TP(batch.topic, batch.partition), 0, (refusal,))
                 self._edge.bury(record, refusal, partial(batch.done_many, (record.offset,)))
                 continue
             self._edge.note(TP(batch.topic, batch.partition), 1)
-            await self._spread(record, value)
+            await self._write(TP(batch.topic, batch.partition), value, self._rounds)
             batch.done_many((record.offset,))
 
-    def _order(self, record: Record) -> bytes:
+    async def _order(self, record: Record) -> bytes:
         tp = TP(record.topic, record.partition)
         register = self._handover.register(tp)
         there = register.there(record.offset)
@@ -81,30 +99,46 @@ class SpreadStage(Stage):
             return there
         recorded_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
         event = self._decoder.decode(record.key, record.value, recorded_at)
-        frozen, expired = event.frozen(self._control.segment), event.broadcast.note.expires_at <= self._clock.now_ms()
+        not_to, since_ms = event.broadcast.not_to, 0
+        if not_to is not None:
+            since_ms = await self._books.ended_at(tp.topic.split(".")[2], register, not_to.broadcast)
+        frozen = event.frozen(self._control.segment, since_ms)
+        expired = event.broadcast.note.expires_at <= self._clock.now_ms()
         order, value = register.order(record.offset, recorded_at, event, frozen, expired=expired)
         self._count("spread", order.reason or ("count" if order.count_only else "broadcast"), 1)
         return value
 
-    async def _spread(self, record: Record, value: bytes) -> None:
-        tp = TP(record.topic, record.partition)
-        topic, origin = self._walk_topics[record.topic], self._handover.origin(tp)
-        for partitions in (range(1), range(1, self._partitions)):
+    async def _write(self, tp: TP, value: bytes, rounds: tuple[range, ...]) -> None:
+        topic, origin = self._walk_topics[tp.topic], self._handover.origin(tp)
+        for partitions in rounds:
+            await self._outbox.room()
             barrier = self._outbox.barrier()
             for partition in partitions:
                 self._outbox.put(barrier, topic, partition, value, None, list(origin))
             await barrier.wait()
 
     async def refresh(self) -> None:
-        """Removes stops and holds whose broadcasts can no longer be alive. Every lane's owner does: twice is once."""
-        if not self.work.partitions():
-            return
+        """Goes on with broadcasts in steps, and removes control records of broadcasts that can no longer be alive.
+        Every lane's owner does that: twice is once."""
+        for tp in self.work.partitions():
+            register = self._handover.taken(tp)
+            if register is not None:
+                await self._stepping.look(tp, register)
+        if self.work.partitions():
+            await self._clean_up()
+
+    async def _clean_up(self) -> None:
         now_ms = self._clock.now_ms()
+        known: tuple[tuple[Kind, Mapping[str, Halt | StepDecision]], ...] = (
+            (Kind.STOP, self._control.stops),
+            (Kind.HOLD, self._control.holds),
+            (Kind.STEP, self._control.steps),
+        )
         over = [
             Name(kind, name)
-            for kind, known in ((Kind.STOP, self._control.stops), (Kind.HOLD, self._control.holds))
-            for name, halt in known.items()
-            if halt.remove_at is not None and halt.remove_at <= now_ms
+            for kind, entries in known
+            for name, entry in entries.items()
+            if entry.remove_at is not None and entry.remove_at <= now_ms
         ]
         if not over:
             return

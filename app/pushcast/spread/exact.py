@@ -21,8 +21,8 @@ from pushcast.spread.register import Register
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.ports import Outbox
 from pushcast.wire import headers as h
-from pushcast.wire.broadcasts import decode_order
 from pushcast.wire.headers import Headers
+from pushcast.wire.orders import decode_order
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +108,10 @@ class SpreadHandover:
     def register(self, tp: TP) -> Register:
         """Raises KeyError for a lane that was not taken over."""
         return self._registers[tp]
+
+    def taken(self, tp: TP) -> Register | None:
+        """None for a lane that is not taken over yet."""
+        return self._registers.get(tp)
 
     def origin(self, tp: TP) -> Headers:
         """Headers of every order of this lane while it is ours."""

@@ -1,13 +1,14 @@
 """Which broadcasts of a lane have been spread, and what an event becomes. Pure.
 
 Partition 0 of the walk topic is the register: it has every order first. An order that is there is written to the other
-partitions as it is, so a successor spreads the very audience that its predecessor froze.
+partitions as it is, so a successor spreads the very audience that its predecessor froze, and obeys its steps.
 """
 
 from __future__ import annotations
 
 from pushcast.model.words import Reason
-from pushcast.wire.broadcasts import Event, Order, encode_order
+from pushcast.wire.broadcasts import Event
+from pushcast.wire.orders import STEPS_SUFFIX, Order, encode_order, next_step, steps_of
 
 
 class Register:
@@ -16,15 +17,23 @@ class Register:
     def __init__(self, intake_id: str) -> None:
         """`intake_id`: Kafka's id of the intake topic."""
         self._intake_id = intake_id
+        self._steps_id = intake_id + STEPS_SUFFIX
         self._first: dict[str, tuple[str, int]] = {}  # by broadcast id: the log and offset that claimed it
+        self._newest: dict[str, Order] = {}  # by broadcast id: of its steps
         self._written: dict[int, tuple[Order, bytes]] = {}  # by intake offset of this log
+        self._steps: list[tuple[Order, bytes]] = []
 
     def fold(self, order: Order, value: bytes) -> None:
         """A valid order of partition 0, in the order of its offsets."""
         if order.intake_id == self._intake_id:
             self._written[order.intake_offset] = (order, value)
+        elif order.intake_id == self._steps_id:
+            self._steps.append((order, value))
+            self._newest[order.broadcast] = order
+            return
         if not order.count_only and not order.reason:
             self._first.setdefault(order.broadcast, (order.intake_id, order.intake_offset))
+            self._newest.setdefault(order.broadcast, order)
 
     def there(self, offset: int) -> bytes | None:
         """The order that was made of this event already."""
@@ -53,3 +62,30 @@ class Register:
         value = encode_order(order)
         self.fold(order, value)
         return order, value
+
+    def newest(self, broadcast: str) -> Order | None:
+        """The order of a broadcast that was spread, of its newest step; None: there was none of this id."""
+        return self._newest.get(broadcast)
+
+    def unfinished(self) -> list[Order]:
+        """Orders with a step behind them that is not decided."""
+        of_this_log = (self._intake_id, self._steps_id)
+        return [
+            order
+            for order in self._newest.values()
+            if not order.reason and order.intake_id in of_this_log and steps_of(order).more
+        ]
+
+    @property
+    def later_steps(self) -> list[bytes]:
+        """Orders of later steps. A predecessor may have written several of them to partition 0 alone: it was fenced
+        off in the others first."""
+        return [value for _, value in self._steps]
+
+    def step(self, order: Order, now_ms: int, reason: str) -> bytes:
+        """The order of the step behind an unfinished one. Their numbers grow, whatever the clock does."""
+        number = max(now_ms, *(each.intake_offset + 1 for each, _ in self._steps[-1:]), 0)
+        following = next_step(order, number, reason)
+        value = encode_order(following)
+        self.fold(following, value)
+        return value

@@ -15,6 +15,7 @@ from pushcast.kafka.topics.facts import cluster_facts
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.spread.agent import SpreadStage
+from pushcast.spread.books import Books
 from pushcast.spread.exact import LogIds, SpreadHandover
 from pushcast.stream.batch import Bounds
 from pushcast.stream.spec import Host, StageSpec, Subscription
@@ -34,11 +35,12 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
     def made(host: Host, tables: Sequence[Table]) -> SpreadStage:
         counters: Counter[tuple[str, str]] = Counter()
         host.metrics.add_source(lambda: sources.stage(ROLE, "", counters))
+        reader = SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security)
         handover = SpreadHandover(
             WALK_TOPICS,
             settings.kafka.partitions,
             outbox=host.outbox,
-            reader=SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security),
+            reader=reader,
             clock=host.clock,
             log_ids=log_ids(settings),
         )
@@ -50,6 +52,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             handover=handover,
             control=host.control,
             counters=counters,
+            books=Books(reader, settings.kafka.partitions, host.clock),
             schemas=host.schemas,
         )
 

@@ -35,14 +35,16 @@ from pushcast.walk.legs import START
 from pushcast.walk.outputs import Outputs
 from pushcast.walk.pace import Pacer
 from pushcast.walk.senders import Asking, Senders
+from pushcast.walk.served import Served
 from pushcast.walk.slices import Slices
 from pushcast.walk.tenure import Underway, WalkTenure
 from pushcast.walk.waits import Waits
 from pushcast.walk.walking import Walking
 from pushcast.wire import topics
-from pushcast.wire.broadcasts import BroadcastDecoder, Order, decode_order
+from pushcast.wire.broadcasts import BroadcastDecoder
 from pushcast.wire.class_rules import class_rules
 from pushcast.wire.control_state import ControlState
+from pushcast.wire.orders import Order, began_at, decode_order, sampled
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +66,7 @@ class WalkStage(Stage):
         handover: Handover,
         control: ControlState,
         senders: Senders,
+        served: Served,
         fatal: Fatal,
         counters: MutableMapping[tuple[str, str], int],
         call_later: CallLater | None = None,
@@ -76,6 +79,7 @@ class WalkStage(Stage):
         self._outbox = outbox
         self._clock = clock
         self._handover = handover
+        self._served = served
         self._fatal = fatal
         self._call_later = call_later
         self._sleep = sleep
@@ -194,11 +198,13 @@ class WalkStage(Stage):
             refused = Underway(walk, order, None, batch, now, None)
             refused.ends_with = order.reason or error.reason
             return refused
+        if broadcast.quick and tenure.number != sampled(order.broadcast, self._settings.kafka.partitions):
+            return Underway(walk, order, None, batch, now, None)
         course = Course(self._lane, walk, order, broadcast, plan.max_targets, plan.max_batch_bytes)
         pacer = None
         if broadcast.pace is not None and not order.count_only:
             partitions = self._settings.kafka.partitions
-            pacer = Pacer(broadcast.pace, partitions, began=order.recorded_at / 1000, since=now)
+            pacer = Pacer(broadcast.pace, partitions, began=began_at(order) / 1000, since=now)
         return Underway(walk, order, course, batch, now, pacer)
 
     # slices
@@ -226,6 +232,9 @@ class WalkStage(Stage):
                 if order.table_end is None:
                     await retried(self._name, partial(self._look_at_table, tenure, order), lambda: tenure.closed)
                     continue
+                if order.course is not None and order.course.served is None:
+                    await retried(self._name, partial(self._read_served, tenure, order.course), lambda: tenure.closed)
+                    continue
                 if order.pacer is not None and order.pacer.counts_rows:
                     order.pacer.rows = await self._count_rows(tenure)
             if tenure.closed:
@@ -241,6 +250,11 @@ class WalkStage(Stage):
         """A registration that was acknowledged before the order came is in the table before it is walked."""
         at = TP(topics.DEVICE, tenure.number)
         order.table_end = (await self.work.ends([at]))[at]
+
+    async def _read_served(self, tenure: WalkTenure, course: Course) -> None:
+        """Read again by every owner: what a predecessor knew is not written down."""
+        if course.broadcast.not_to is not None:
+            course.served = await self._served(tenure.number, course.broadcast.not_to)
 
     async def _count_rows(self, tenure: WalkTenure) -> int:
         count, key = 0, START

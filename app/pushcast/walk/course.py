@@ -28,13 +28,14 @@ from pushcast.wire.batch_writer import (
     broadcast_columns,
     head_of,
 )
-from pushcast.wire.broadcasts import Order
 from pushcast.wire.devices import row_columns
+from pushcast.wire.orders import Order
 from pushcast.wire.row_reader import Device, active_device, locale_of, registered_at_ms
 
 #: Reasons of devices that match and are not planned, beside those of the predicate.
 SAME_TOKEN: Final = "same_token"  # noqa: S105 - a reason: another row of the user has the token, and is newer
 UNREADABLE: Final = "unreadable"  # a row of another release, or a broken one
+NOT_TO: Final = "not_to"  # it had the broadcast that this one leaves out
 _MAX_HEADS: Final = 1_000  # of variants and locales that are kept encoded
 
 
@@ -66,6 +67,7 @@ class Course:
         self.walk = walk
         self.order = order
         self.broadcast = broadcast
+        self.served: frozenset[bytes] | None = None if broadcast.not_to else frozenset()  # None: to be read first
         note = broadcast.note
         self._predicate = Predicate(
             broadcast.audience, app=broadcast.app, push_type=note.options.push_type, horizon_ms=order.recorded_at
@@ -106,6 +108,8 @@ class Course:
 
     def _plan(self, leg: Leg, owner: bytes, rows: Sequence[Row]) -> Iterator[Full]:
         user = owner.decode()
+        if self.broadcast.stepped and not self.broadcast.in_step(user):
+            return
         devices: list[Device] = []
         for key, value in rows:
             try:
@@ -131,6 +135,8 @@ class Course:
                 devices.append(device)
         if len(devices) > 1:
             devices = self._each_token_once(leg, devices)
+        if self.served:
+            devices = self._not_served(leg, devices, self.served)
         there = self.walk.there(owner)
         served = {planned.token_hash for planned in there.values()} if there else ()
         for device in devices:
@@ -147,6 +153,12 @@ class Course:
         leg.left[SAME_TOKEN] += len(devices) - len(newest)
         keep = {device.key for device in newest.values()}
         return [device for device in devices if device.key in keep]
+
+    def _not_served(self, leg: Leg, devices: list[Device], served: frozenset[bytes]) -> list[Device]:
+        earlier = self.broadcast.not_to.broadcast if self.broadcast.not_to else ""
+        left = [device for device in devices if broadcast_delivery_id(earlier, device.key) not in served]
+        leg.left[NOT_TO] += len(devices) - len(left)
+        return left
 
     def _target(self, leg: Leg, owner: bytes, user: str, device: Device, delivery_id: bytes) -> Iterator[Full]:
         note, name = self.broadcast.note, ""

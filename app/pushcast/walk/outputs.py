@@ -23,6 +23,7 @@ from pushcast.walk.tenure import Underway, WalkTenure
 from pushcast.wire import topics
 from pushcast.wire.legs import Leg as LegRecord
 from pushcast.wire.legs import decode_leg, encode_leg
+from pushcast.wire.orders import began_at, steps_of
 
 
 class Outputs:
@@ -78,6 +79,7 @@ class Outputs:
             to_user=record.to_user,
             rows_before=leg.rows_before,
             elapsed_from=record.elapsed_from,
+            step=record.step,
             last=record.last,
             count_only=record.count_only,
             reason=record.reason,
@@ -122,7 +124,8 @@ class Outputs:
             leg=leg.number,
             from_user=leg.from_user.decode(),
             to_user=leg.to_user.decode(),
-            elapsed_from=source.recorded_at,
+            elapsed_from=began_at(source),
+            step=steps_of(source).step,
             at=self._clock.now_ms(),
             rows_before=leg.rows_before,
             scanned=leg.scanned,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pushcast.config.settings import Settings
+from pushcast.handover.reading import SpanReader
 from pushcast.kafka.group_offsets import GroupOffsets
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
@@ -15,6 +16,7 @@ from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
 from pushcast.stream.table import Table
 from pushcast.walk.agent import WalkStage
 from pushcast.walk.exact import build_handover
+from pushcast.walk.served import served_by
 from pushcast.wire import groups, topics
 
 ROLE: Final = "planner"
@@ -44,6 +46,7 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
             handover=handover,
             control=host.control,
             senders=GroupOffsets(kafka.bootstrap_servers, kafka.security, senders),
+            served=served_by(SpanReader(kafka.bootstrap_servers, kafka.security), lane),
             fatal=host.fatal,
             counters=counters,
         )

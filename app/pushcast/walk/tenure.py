@@ -13,7 +13,7 @@ from pushcast.walk.course import Course
 from pushcast.walk.legs import Leg, OrderWalk
 from pushcast.walk.pace import Pacer
 from pushcast.walk.walking import Walking
-from pushcast.wire.broadcasts import Order
+from pushcast.wire.orders import Order
 
 
 class Underway:

@@ -15,6 +15,7 @@ from pushcast.handover.standing import Standing
 from pushcast.handover.state import Takeover
 from pushcast.handover.tail import offset_of
 from pushcast.walk.legs import Leg, Mark, OrderWalk, Planned
+from pushcast.wire.orders import base_log
 
 
 class Found(NamedTuple):
@@ -105,13 +106,15 @@ class Walking(Takeover):
         high = self._high[-1][1]
         if intake_id in high and intake_offset <= high[intake_id]:
             return True
-        self._high.append((offset, {intake_id: intake_offset}))
+        log = base_log(intake_id)
+        kept = {each: mark for each, mark in high.items() if base_log(each) == log}
+        self._high.append((offset, {**kept, intake_id: intake_offset}))
         return False
 
     def is_new_intake(self, intake_id: str) -> bool:
         """Whether orders came from another log until now: the intake topic was made anew."""
         high = self._high[-1][1]
-        return bool(high) and intake_id not in high
+        return bool(high) and base_log(intake_id) not in map(base_log, high)
 
     def _high_below(self, offset: int) -> Mapping[str, int]:
         """Of the orders that a successor will not read again."""

@@ -1,4 +1,4 @@
-"""Broadcast events, JSON and Avro, as one validated model; and the orders that they become, one for each partition.
+"""Broadcast events, JSON and Avro, as one validated model, and what the orders of them carry.
 
 Content, options and times are a notification's: `NotificationDecoder` reads and refuses them.
 """
@@ -6,17 +6,18 @@ Content, options and times are a notification's: `NotificationDecoder` reads and
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final, Literal, NamedTuple, NoReturn
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from pushcast.model.audience import EVERYBODY, Node
-from pushcast.model.broadcast import Broadcast, Pace, Split, Variant
+from pushcast.model.broadcast import Broadcast, Pace, Split, Step, Variant
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import BUCKETS
 from pushcast.model.notification import Notification
 from pushcast.model.words import Reason
 from pushcast.wire.audiences import Segments, expanded, parse_audience, parse_where, where_of
+from pushcast.wire.broadcast_parts import RawNotTo, check_pace, check_steps, not_to_of, refuse
 from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.event_forms import is_json
 from pushcast.wire.json_errors import from_msgspec
@@ -26,8 +27,6 @@ from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.schemas import SchemaSource, avro_type
 
 MAX_LIFE_MS: Final = 7 * 86_400_000
-MAX_PACE_SECONDS: Final = 86_400
-MAX_PER_SECOND: Final = 1_000_000
 MAX_VARIANTS: Final = 100
 MAX_VARIANT_NAME_BYTES: Final = 64
 _TEXTS: Final = ("title", "body", "data", "locales")
@@ -57,9 +56,14 @@ class _Own(msgspec.Struct, forbid_unknown_fields=True):
     pace: Pace | None = None
     split: _RawSplit | None = None
     via: Literal["devices"] = "devices"
+    not_to: RawNotTo | None = None
+    steps: list[Step] | None = None
+    quick: bool = False
+    step: int | None = None
 
 
 _OWN_FIELDS: Final = frozenset(_Own.__struct_fields__)
+_OBJECTS: Final = ("audience", "pace", "split", "not_to", "steps")  # JSON texts in the Avro form
 
 
 class Event(NamedTuple):
@@ -68,14 +72,19 @@ class Event(NamedTuple):
     broadcast: Broadcast
     fields: Mapping[str, Any]
 
-    def frozen(self, segments: Segments) -> bytes:
+    def frozen(self, segments: Segments, not_to_since_ms: int = 0) -> bytes:
         """What the orders of it carry: the event with every segment replaced by what it stands for now.
 
-        Raises InvalidInput: unknown_segment, or invalid_field.
+        `not_to_since_ms`: Kafka's time of the broadcast that `not_to` names. Raises InvalidInput: unknown_segment, or
+        invalid_field.
         """
         audience = expanded(self.broadcast.audience, segments)
-        form = {"all": True} if audience == EVERYBODY else {"where": where_of(audience)}
-        return msgspec.json.encode({**self.fields, "audience": form})
+        frozen: dict[str, Any] = {"audience": {"all": True} if audience == EVERYBODY else {"where": where_of(audience)}}
+        if self.broadcast.not_to is not None:
+            frozen["not_to"] = {**self.fields["not_to"], "since_ms": not_to_since_ms}
+        if self.broadcast.stepped:
+            frozen["step"] = 0
+        return msgspec.json.encode({**self.fields, **frozen})
 
 
 class BroadcastDecoder:
@@ -97,14 +106,14 @@ class BroadcastDecoder:
         if value is None:
             raise InvalidInput(Reason.TOMBSTONE, "a null value on an event topic means nothing")
         fields = self._fields(value)
-        event = self._event(fields, timestamp_ms, parse_audience)
+        event = self._event(fields, timestamp_ms, parse_audience, frozen=False)
         if key is not None and key != event.broadcast.id.encode():
-            _refuse("id", "differs from the record key")
+            refuse("id", "differs from the record key")
         return event
 
     def decode_frozen(self, value: bytes, timestamp_ms: int) -> Broadcast:
         """What `Event.frozen` wrote. Raises InvalidInput: this process knows another configuration."""
-        return self._event(self._fields(value), timestamp_ms, _frozen_audience).broadcast
+        return self._event(self._fields(value), timestamp_ms, _frozen_audience, frozen=True).broadcast
 
     def _fields(self, value: bytes) -> dict[str, Any]:
         if is_json(value):
@@ -113,17 +122,17 @@ class BroadcastDecoder:
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise from_msgspec(error, value) from error
         datum = self._avro.decode(value, self._schemas)
-        own = {name: datum.pop(f"{name}_json") for name in ("audience", "pace", "split")}
+        own = {name: datum.pop(f"{name}_json") for name in _OBJECTS}
         texts = {name: self._text(text, name) for name, text in own.items() if text is not None}
         return {name: given for name, given in folded(datum).items() if given is not None} | texts
 
-    def _text(self, text: str, field: str) -> dict[str, Any]:
+    def _text(self, text: str, field: str) -> Any:
         try:
-            return self._json(text)
+            return msgspec.json.decode(text)
         except (msgspec.MsgspecError, RecursionError):
-            _refuse(f"{field}_json", "is no JSON object")
+            refuse(f"{field}_json", "is no JSON")
 
-    def _event(self, fields: dict[str, Any], timestamp_ms: int, audience_of: Any) -> Event:
+    def _event(self, fields: dict[str, Any], timestamp_ms: int, audience_of: Any, *, frozen: bool) -> Event:
         given = {name: fields[name] for name in fields if name in _OWN_FIELDS}
         noted = {name: fields[name] for name in fields if name not in _OWN_FIELDS}
         try:
@@ -131,19 +140,34 @@ class BroadcastDecoder:
         except msgspec.ValidationError as error:
             raise from_msgspec(error) from error
         if noted.get("user") is not None:
-            _refuse("user", "belongs to a notification; a broadcast has an audience")
+            refuse("user", "belongs to a notification; a broadcast has an audience")
         app = noted.get("app")
         if not isinstance(app, str):
-            _refuse("app", "is required: a broadcast is for the devices of one app")
+            refuse("app", "is required: a broadcast is for the devices of one app")
         note = self._note(noted, timestamp_ms)
         if note.expires_at - note.created_at > MAX_LIFE_MS:
-            _refuse("expires_at", "is more than 7 days after created_at")
+            refuse("expires_at", "is more than 7 days after created_at")
         if note.timing is not None:
-            _refuse("deliver_at", "and other times to wait for are not for broadcasts in this release")
+            refuse("deliver_at", "and other times to wait for are not for broadcasts in this release")
         audience: Node = audience_of(own.audience)
-        split = None if own.split is None else self._split(own.split, note.id, noted, timestamp_ms)
-        _check_pace(own.pace, (note.expires_at - note.created_at) / 1000)
-        broadcast = Broadcast(note, app, audience, own.count_only, own.pace, split)
+        if own.quick and not own.count_only:
+            refuse("quick", "is for counts: it needs count_only")
+        if own.step is not None and not frozen:
+            refuse("step", "is not for producers")
+        life_seconds = (note.expires_at - note.created_at) / 1000
+        check_pace(own.pace, life_seconds)
+        broadcast = Broadcast(
+            note,
+            app,
+            audience,
+            own.count_only,
+            own.pace,
+            None if own.split is None else self._split(own.split, note.id, noted, timestamp_ms),
+            None if own.not_to is None else not_to_of(own.not_to, note.id, frozen=frozen),
+            () if own.steps is None else check_steps(own.steps, life_seconds),
+            own.quick,
+            own.step or 0,
+        )
         return Event(broadcast, {**fields, "created_at": note.created_at, "expires_at": note.expires_at})
 
     def _note(self, fields: Mapping[str, Any], timestamp_ms: int) -> Notification:
@@ -151,18 +175,16 @@ class BroadcastDecoder:
 
     def _split(self, raw: _RawSplit, broadcast_id: str, noted: Mapping[str, Any], timestamp_ms: int) -> Split:
         if not 1 <= len(raw.variants) <= MAX_VARIANTS:
-            _refuse("split.variants", f"has {len(raw.variants)} entries; 1 to {MAX_VARIANTS}")
+            refuse("split.variants", f"has {len(raw.variants)} entries; 1 to {MAX_VARIANTS}")
         shares = [each.share for each in raw.variants]
         if min(*shares, raw.holdout) < 0 or sum(shares) + raw.holdout != BUCKETS:
-            _refuse(
-                "split", f"has shares and a holdout of {sum(shares) + raw.holdout} together; they must be {BUCKETS}"
-            )
+            refuse("split", f"has shares and a holdout of {sum(shares) + raw.holdout} together; they must be {BUCKETS}")
         if len({each.name for each in raw.variants}) < len(raw.variants):
-            _refuse("split.variants", "has a name twice")
+            refuse("split.variants", "has a name twice")
         variants = []
         for place, each in enumerate(raw.variants):
             if not 1 <= len(each.name.encode()) <= MAX_VARIANT_NAME_BYTES:
-                _refuse(f"split.variants[{place}].name", f"takes 1 to {MAX_VARIANT_NAME_BYTES} bytes")
+                refuse(f"split.variants[{place}].name", f"takes 1 to {MAX_VARIANT_NAME_BYTES} bytes")
             texts = {name: text for name in _TEXTS if (text := getattr(each, name)) is not None}
             variants.append(Variant(each.name, each.share, self._note({**noted, **texts}, timestamp_ms)))
         salt = broadcast_id if raw.salt is None else check_id(raw.salt, "split.salt")
@@ -174,49 +196,3 @@ def _frozen_audience(given: Mapping[str, Any] | None) -> Node:
     if given is not None and "where" in given:
         return parse_where(given["where"], "audience.where", max_bytes=None)
     return parse_audience(given)
-
-
-def _check_pace(pace: Pace | None, life_seconds: float) -> None:
-    if pace is None:
-        return
-    over, rate = pace.over_seconds, pace.per_second
-    if (over is None) is (rate is None):
-        _refuse("pace", "takes over_seconds or per_second")
-    if over is not None and not 1 <= over <= MAX_PACE_SECONDS:
-        _refuse("pace.over_seconds", f"is {over}; 1 to {MAX_PACE_SECONDS}")
-    if over is not None and over > life_seconds:
-        _refuse("pace.over_seconds", f"is {over}, and the broadcast expires after {life_seconds:.0f} s")
-    if rate is not None and not 1 <= rate <= MAX_PER_SECOND:
-        _refuse("pace.per_second", f"is {rate}; 1 to {MAX_PER_SECOND}")
-
-
-def _refuse(field: str, problem: str) -> NoReturn:
-    raise InvalidInput(Reason.INVALID_FIELD, f"{field} {problem}", field)
-
-
-_ORDER = avro_type("walk_order")
-
-
-class Order(NamedTuple):
-    """One partition's part of a broadcast, as `push.walk.<lane>.v1` has it. Times are milliseconds since the epoch.
-
-    `reason`: why nothing is to be planned; empty: something is. `event`: what `Event.frozen` wrote.
-    """
-
-    broadcast: str
-    intake_id: str
-    intake_offset: int
-    recorded_at: int
-    count_only: bool
-    reason: str
-    event: bytes
-
-
-def encode_order(order: Order) -> bytes:
-    """Framed Avro; equal orders have equal bytes."""
-    return _ORDER.encode(order._asdict())
-
-
-def decode_order(value: bytes) -> Order:
-    """Raises InvalidInput for what SPREAD of this or an earlier release has not written."""
-    return Order(**_ORDER.decode(value))

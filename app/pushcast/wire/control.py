@@ -5,6 +5,7 @@ The key says what is controlled, the value (JSON) how; a record without a value 
 - `pause/<app>/<platform>/<lane>`, `*` for every lane: an operator's kill switch. Nothing of it leaves.
 - `breaker/<app>/<platform>`: what senders announce when they find an app's provider broken, and when it works again.
 - `stop/<broadcast id>`, `hold/<broadcast id>`: the broadcast ends, or waits. Of every lane that has one of this id.
+- `step/<broadcast id>`: whether the next step of a broadcast in steps begins. SPREAD decides, its successor obeys.
 - `cancel/<campaign>`: no notification of the campaign leaves any more.
 - `segment/<name>`: what a named audience stands for.
 - `reached/<app>/<host>`: a push service that a sender had given up answers again.
@@ -42,6 +43,7 @@ class Kind(StrEnum):
     BREAKER = "breaker"
     STOP = "stop"
     HOLD = "hold"
+    STEP = "step"
     CANCEL = "cancel"
     SEGMENT = "segment"
     REACHED = "reached"
@@ -108,6 +110,18 @@ class Halt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     comment: _Text = ""
 
 
+class StepDecision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A step of a broadcast begins, or it and all behind it do not. Times are milliseconds since the epoch."""
+
+    lane: str
+    step: int
+    go: bool
+    since_ms: _TimeMs
+    remove_at: _TimeMs | None = None
+    by: _Text = ""
+    comment: _Text = ""
+
+
 class CampaignCancel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Notifications of a campaign must not leave any more. Times are milliseconds since the epoch.
 
@@ -148,7 +162,7 @@ def reached(app: str, host: str) -> Name:
     return Name(Kind.REACHED, f"{app}/{host}")
 
 
-Entry = Pause | Breaker | Halt | CampaignCancel | Segment | Reached
+Entry = Pause | Breaker | Halt | StepDecision | CampaignCancel | Segment | Reached
 _PAUSES = msgspec.json.Decoder(Pause)
 _BREAKERS = msgspec.json.Decoder(Breaker)
 _HALTS = msgspec.json.Decoder(Halt)
@@ -158,6 +172,7 @@ _REACHED = msgspec.json.Decoder(Reached)
 _OF_NAMES: Final[dict[Kind, msgspec.json.Decoder[Any]]] = {
     Kind.STOP: _HALTS,
     Kind.HOLD: _HALTS,
+    Kind.STEP: msgspec.json.Decoder(StepDecision),
     Kind.CANCEL: _CANCELS,
     Kind.SEGMENT: _SEGMENTS,
     Kind.REACHED: _REACHED,
@@ -189,7 +204,7 @@ def parse_key(key: bytes | None) -> Subject | Name:
     raise InvalidInput(
         Reason.KEY_INVALID,
         "the key is none of pause/<app>/<platform>/<lane>, breaker/<app>/<platform>, stop/<broadcast>,"
-        " hold/<broadcast>, cancel/<campaign>, segment/<name>, reached/<app>/<host>",
+        " hold/<broadcast>, step/<broadcast>, cancel/<campaign>, segment/<name>, reached/<app>/<host>",
         "key",
     )
 

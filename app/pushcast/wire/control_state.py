@@ -25,6 +25,7 @@ from pushcast.wire.control import (
     Pause,
     Reached,
     Segment,
+    StepDecision,
     Subject,
     decode,
     parse_key,
@@ -74,6 +75,7 @@ class ControlState:
         self.breakers: dict[tuple[str, Platform], Breaker] = {}
         self.stops: dict[str, Halt] = {}  # by broadcast id
         self.holds: dict[str, Halt] = {}
+        self.steps: dict[str, StepDecision] = {}
         self.campaigns: dict[str, CampaignCancel] = {}  # that are cancelled, by name
         self.segments: dict[str, Node] = {}
         self.reached: dict[str, Reached] = {}  # by app and host: push services that answered after they were given up
@@ -145,6 +147,7 @@ class ControlState:
         kinds: dict[Kind, dict[str, Any]] = {
             Kind.STOP: self.stops,
             Kind.HOLD: self.holds,
+            Kind.STEP: self.steps,
             Kind.CANCEL: self.campaigns,
             Kind.SEGMENT: self.segments,
             Kind.REACHED: self.reached,

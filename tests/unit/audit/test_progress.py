@@ -12,7 +12,7 @@ PARTITIONS = 2
 
 
 def progress() -> Progress:
-    return Progress("b-1", "bulk", PARTITIONS, {0: 7, 1: 4})
+    return Progress("b-1", "bulk", PARTITIONS, {(0, 7): 0, (1, 4): 0})
 
 
 def leg(number: int, partition: int = 0, **fields: Any) -> tuple[int, Leg]:
@@ -76,3 +76,33 @@ def test_a_count_has_finished_without_receipts() -> None:
 
 def test_before_it_is_spread() -> None:
     assert Progress("b-1", "bulk", PARTITIONS).state == "spreading"
+
+
+def test_a_broadcast_in_steps_goes_on_until_its_last_step() -> None:
+    stood = Progress("b-1", "bulk", PARTITIONS, {(0, 7): 0, (1, 4): 0}, steps=2)
+    for partition in range(PARTITIONS):
+        stood.leg(*leg(0, partition, apns=1, last=True))
+    assert (stood.state, stood.partitions_done, stood.walked) == ("walking", 2, False)
+    stood.leg(*leg(0, 1, order=9, apns=2, last=True, step=1))  # before its order is read
+    stood.order(1, 9, 1)
+    assert (stood.step, stood.partitions_done, stood.planned) == (1, 1, 4)
+    stood.order(0, 12, 1)
+    stood.leg(*leg(0, order=12, last=True, step=1))
+    assert (stood.state, stood.walked) == ("done", True)
+
+
+def test_a_step_that_plans_nothing_ends_a_broadcast_in_steps() -> None:
+    orders = {(0, 7): 0, (1, 4): 0, (0, 12): 1, (1, 9): 1}
+    stood = Progress("b-1", "bulk", PARTITIONS, orders, steps=3)
+    for partition, order in ((0, 12), (1, 9)):
+        stood.leg(*leg(0, partition, order=order, last=True, step=1, reason="stop_if"))
+    assert (stood.walked, stood.state, stood.to_dict()["reason"]) == (True, "stopped", "stop_if")
+
+
+def test_when_the_cursor_passed_a_user_is_told() -> None:
+    stood = progress()
+    stood.leg(0, Leg("bulk", 7, "b-1", 0, "", "u-5", 0, 1_000))
+    stood.leg(0, Leg("bulk", 7, "b-1", 1, "u-5", "u-5", 0, 2_000))  # the cursor again
+    assert [stood.passed_at(0, user) for user in ("u-1", "u-5", "u-6")] == [1_000, 1_000, None]
+    stood.leg(0, Leg("bulk", 7, "b-1", 2, "u-5", "u-7", 0, 3_000, last=True))
+    assert [stood.passed_at(0, user) for user in ("u-5", "u-6", "u-9")] == [1_000, 3_000, 3_000]

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from pushcast.audit.progress import Progress
 from pushcast.cli import build
+from pushcast.cli.broadcast_progress import Speed, account_line, live_line
 from pushcast.config.settings import Settings
 from pushcast.wire.control import Entry, Name, Subject, encode
 from pushcast.wire.control_state import ControlState
+from pushcast.wire.legs import Leg
 
 EVENT: dict[str, Any] = {
     "id": "b-1",
@@ -94,3 +97,32 @@ def test_one_stop_too_many_is_refused(state: ControlState, monkeypatch: pytest.M
 def test_fact_28_buckets_are_printed(state: ControlState) -> None:
     result = run("bucket", "--salt", "b-1", "u-1", "u-2", "--output", "json")
     assert json.loads(result.stdout) == {"u-1": 1432, "u-2": 6983}
+
+
+def test_a_quick_count_asks_for_one_partition(written: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    stood = Progress("b-1", "urgent", 4, {(partition, 0): 0 for partition in range(4)})
+    for partition in range(4):
+        planned = 250 if partition == 1 else 0
+        stood.leg(partition, Leg("urgent", 0, "b-1", 0, "", "", 0, 1, apns=planned, last=True, count_only=True))
+    monkeypatch.setattr("pushcast.cli.broadcast.follow", lambda *_: stood)
+    found = json.loads(run("count", "-", "--quick", "--output", "json", given=json.dumps(EVENT)).stdout)
+    assert (written[0][2]["count_only"], written[0][2]["quick"]) == (True, True)
+    assert (found["devices"], found["exact"], found["error"]) == (1_000, False, 0.0548)
+
+
+def test_progress_says_partitions_planned_accepted_rate_and_time_left() -> None:
+    stood = Progress("b-1", "urgent", 1, {(0, 0): 0})
+    speed = Speed()
+    stood.leg(0, Leg("urgent", 0, "b-1", 0, "", "u", 0, 1, apns=90))
+    speed.note(5.0, 0)
+    assert live_line(stood, speed.rate()) == ("walking: 0 of 1 partitions, 90 planned so far, 0 accepted, 0 ended, 0/s")
+    stood.leg(0, Leg("urgent", 0, "b-1", 1, "u", "v", 0, 1, apns=10, last=True))
+    receipt = {"notification_id": "b-1", "lane": "urgent", "source": 1, "source_partition": 0, "source_offset": 0}
+    for delivery in range(50):
+        ended = "accepted" if delivery else "invalid"
+        stood.receipt({**receipt, "delivery_id": str(delivery), "outcome": ended, "run": 0})
+    speed.note(10.0, 50)
+    assert live_line(stood, speed.rate()) == (
+        "done: 1 of 1 partitions, 100 planned, 49 accepted, 50 ended, 10/s, 5 s left"
+    )
+    assert account_line(stood) == "100 planned = 49 accepted + 1 invalid + 50 not ended"

@@ -10,18 +10,24 @@ from typing import Any, cast
 from pushcast.config.settings import Settings
 from pushcast.handover import standing
 from pushcast.model.audience import Topic
+from pushcast.model.broadcast import NotTo
 from pushcast.model.clock import ManualClock
+from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane
 from pushcast.spread.agent import SpreadStage
+from pushcast.spread.books import Books
 from pushcast.spread.exact import SpreadHandover
+from pushcast.spread.register import Register
+from pushcast.spread.steps import Tally
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import dead_letters, topics
-from pushcast.wire.broadcasts import BroadcastDecoder, Order, decode_order
+from pushcast.wire.broadcasts import BroadcastDecoder
 from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.control import Halt, Kind, Name, Segment, encode
+from pushcast.wire.control import Halt, Kind, Name, Segment, StepDecision, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.headers import FENCE, first
+from pushcast.wire.orders import STEPS_SUFFIX, Order, decode_order, steps_of
 from twins.kafka import OPEN, TwinOutbox, record
 
 INTAKE, WALK = topics.broadcast(Lane.BULK), topics.walk(Lane.BULK)
@@ -36,6 +42,26 @@ class Eager(TwinOutbox):
     def put(self, *args: Any, **options: Any) -> None:
         super().put(*args, **options)
         self.acknowledge()
+
+
+class Judge(Books):
+    """What legs and receipts say, as the test has it."""
+
+    def __init__(self) -> None:
+        self.go: bool | None = None
+        self.asked = 0
+
+    async def judged(self, lane: str, order: Order) -> tuple[bool | None, Tally]:
+        self.asked += 1
+        return self.go, Tally(lane, order, 4)
+
+    async def ended_at(self, lane: str, register: Register, broadcast: str) -> int:
+        if register.newest(broadcast) is None:
+            raise InvalidInput("invalid_field", "not_to.broadcast is unknown", "not_to.broadcast")
+        return T0 - 7
+
+    def forget(self, lane: str, order: Order) -> None:
+        pass
 
 
 class Empty:
@@ -57,6 +83,7 @@ class Harness:
         self.control = ControlState()
         self.counters: Counter[tuple[str, str]] = Counter()
         self.tracker = Tracker(0, OPEN)
+        self.books = Judge()
         self.decoder = BroadcastDecoder({"news"}, {"default": ClassRule(1)})
 
     async def log_id(self, topic: str) -> str:
@@ -81,6 +108,7 @@ class Harness:
             handover=handover,
             control=self.control,
             counters=self.counters,
+            books=self.books,
         )
         self.stage.work = cast(Any, self)
         await self.stage.assigned({SOURCE: Committed(None, "")})
@@ -198,3 +226,90 @@ async def test_stops_and_holds_go_when_no_broadcast_of_theirs_can_be_alive() -> 
     await harness.stage.refresh()
     removed = [(each.key, each.value) for each in harness.outbox.log if each.topic == topics.CONTROL]
     assert removed == [(b"stop/old", None), (b"hold/old", None)]
+
+
+STEPS = [{"share": 100, "wait_seconds": 300, "stop_if": {"invalid_share": 0.05}}, {"share": 10_000}]
+
+
+async def test_the_next_step_begins_when_it_is_judged_and_is_written_like_any_order() -> None:
+    harness = await Harness().start()
+    await harness.feed(event(steps=STEPS))
+    await harness.stage.refresh()
+    assert [steps_of(order).step for order in harness.orders(0)] == [0]
+    harness.books.go = True
+    await harness.stage.refresh()
+    await harness.stage.refresh()
+    for partition in range(4):
+        found = harness.orders(partition)
+        assert [(order.intake_id, steps_of(order).step, order.reason) for order in found] == [
+            (f"cluster/{INTAKE}", 0, ""),
+            (f"cluster/{INTAKE}{STEPS_SUFFIX}", 1, ""),
+        ]
+    [said] = [each for each in harness.outbox.log if each.topic == topics.CONTROL]
+    assert said.key == b"step/b-1"
+    assert harness.decoder.decode_frozen(harness.orders(2)[1].event, T0).step == 1
+
+
+async def test_a_step_whose_receipts_are_bad_ends_the_broadcast() -> None:
+    harness = await Harness().start()
+    await harness.feed(event(steps=STEPS))
+    harness.books.go = False
+    await harness.stage.refresh()
+    harness.books.go = True
+    await harness.stage.refresh()
+    assert [(steps_of(order).step, order.reason) for order in harness.orders(1)] == [(0, ""), (1, "stop_if")]
+
+
+async def test_a_decision_of_a_predecessor_is_obeyed() -> None:
+    harness = await Harness().start()
+    await harness.feed(event(steps=STEPS))
+    decided = StepDecision("bulk", 1, go=False, since_ms=T0)
+    harness.control.apply(Name(Kind.STEP, "b-1").key(), encode(decided))
+    await harness.stage.refresh()
+    assert [order.reason for order in harness.orders(3)] == ["", "stop_if"]
+    assert harness.books.asked == 0
+
+
+async def test_a_decision_about_another_lane_or_step_is_nobodys() -> None:
+    harness = await Harness().start()
+    await harness.feed(event(steps=STEPS))
+    for lane, step in (("urgent", 1), ("bulk", 2)):
+        decided = StepDecision(lane, step, go=True, since_ms=T0)
+        harness.control.apply(Name(Kind.STEP, "b-1").key(), encode(decided))
+        await harness.stage.refresh()
+    assert len(harness.orders(0)) == 1
+
+
+async def test_stop_and_expiry_end_the_steps_and_a_hold_lets_them_wait() -> None:
+    for ends_with in ("broadcast_stopped", "expired"):
+        harness = await Harness().start()
+        await harness.feed(event(steps=STEPS, expires_at=T0 + 600_000))
+        harness.books.go = True
+        harness.control.apply(Name(Kind.HOLD, "b-1").key(), encode(Halt(since_ms=1)))
+        await harness.stage.refresh()
+        assert len(harness.orders(0)) == 1
+        if ends_with == "expired":
+            harness.clock.advance(600)
+        else:
+            harness.control.apply(Name(Kind.STOP, "b-1").key(), encode(Halt(since_ms=1)))
+        await harness.stage.refresh()
+        assert [order.reason for order in harness.orders(0)] == ["", ends_with]
+
+
+async def test_a_count_of_a_broadcast_in_steps_has_none() -> None:
+    harness = await Harness().start()
+    await harness.feed(event(steps=STEPS, count_only=True))
+    harness.books.go = True
+    await harness.stage.refresh()
+    assert len(harness.orders(0)) == 1
+
+
+async def test_not_to_carries_the_time_of_the_broadcast_that_it_names() -> None:
+    harness = await Harness().start()
+    await harness.feed(
+        event(id="b-0"), event(not_to={"broadcast": "b-0"}), event(id="b-2", not_to={"broadcast": "b-9"})
+    )
+    [_, order] = harness.orders(0)
+    expected = NotTo("b-0", frozenset({"accepted", "unfinished"}), T0 - 7)
+    assert harness.decoder.decode_frozen(order.event, T0).not_to == expected
+    assert harness.letters() == [("invalid_field", "not_to.broadcast is unknown")]

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from pushcast.config.settings import Settings
+from pushcast.model.broadcast import NotTo
 from pushcast.model.clock import ManualClock
 from pushcast.model.device import DeviceRow
-from pushcast.model.ids import device_row_key
+from pushcast.model.ids import broadcast_delivery_id, device_row_key
 from pushcast.model.words import Lane, Platform
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Tracker
@@ -20,11 +21,11 @@ from pushcast.walk.exact import build_handover
 from pushcast.walk.waits import LOOK_SECONDS
 from pushcast.wire import headers as h
 from pushcast.wire import topics
-from pushcast.wire.broadcasts import Order, encode_order
 from pushcast.wire.control import Halt, Kind, Name, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import encode_row
 from pushcast.wire.legs import Leg, decode_leg
+from pushcast.wire.orders import Order, encode_order, next_step, sampled
 from twins.handover import Log, Process
 from twins.kafka import OPEN, ManualTimers, TwinTable, record, settled
 
@@ -38,13 +39,13 @@ ORIGIN = h.origin("spread-bulk", 0, 7)
 class Harness(Process):
     """A planner's walks over 40 devices; what it writes is acknowledged at once, and senders take all or nothing."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, *, partitions: int = 1, **limits: Any) -> None:
         super().__init__(Log(PARTITION))
         broadcast = {"slice_rows": 16, "leg_targets": 100, **limits}
         sections = {
             "apps": {"news": {}},
             "plan": {"max_targets": 5},
-            "kafka": {"partitions": 1},
+            "kafka": {"partitions": partitions},
             "broadcast": broadcast,
         }
         settings = Settings.model_validate(sections)
@@ -56,6 +57,8 @@ class Harness(Process):
         self.fatal: list[tuple[str, BaseException]] = []
         self.counters: Counter[tuple[str, str]] = Counter()
         self.taken = 10**9  # where the senders stand
+        self.had: frozenset[bytes] = frozenset()  # deliveries of the broadcast that `not_to` names
+        self.table_end = 0  # of the devices topic
         self.busy = False  # notifications wait
         self.slept: list[float] = []
         handover = build_handover(settings, LANE, cast(Any, self), self.clock)
@@ -69,6 +72,7 @@ class Harness(Process):
             handover=handover,
             control=self.control,
             senders=cast(Any, self),
+            served=self.served,
             fatal=lambda what, error: self.fatal.append((what, error)),
             counters=self.counters,
             call_later=self.timers,
@@ -87,6 +91,9 @@ class Harness(Process):
         self.slept.append(seconds)
         await asyncio.sleep(0)
 
+    async def served(self, partition: int, not_to: NotTo) -> frozenset[bytes]:
+        return self.had
+
     async def commit_now(self, partitions: Iterable[TP]) -> bool:
         return True
 
@@ -94,7 +101,7 @@ class Harness(Process):
         return {PARTITION: {str(platform): self.taken for platform in Platform}}
 
     async def ends(self, partitions: Iterable[Any]) -> dict[Any, int]:
-        return dict.fromkeys(partitions, 0)
+        return dict.fromkeys(partitions, self.table_end)
 
     def waits_beside(self, partition: int) -> bool:
         return self.busy
@@ -117,6 +124,7 @@ class Harness(Process):
     async def order(self, *, reason: str = "", headers: Any = ORIGIN, count_only: bool = False, **fields: Any) -> None:
         times = {"created_at": T0, "expires_at": T0 + 3_600_000}
         event = {"id": "b-1", "app": "news", "title": "x", "audience": {"all": True}, **times, **fields}
+        event["count_only"] = count_only
         order = Order("b-1", "cluster/topic", self.orders, T0, count_only, reason, json.dumps(event).encode())
         await self.feed(encode_order(order), headers)
 
@@ -281,3 +289,47 @@ async def test_while_notifications_wait_a_walk_has_a_tenth_of_the_time() -> None
     harness.busy = False
     await harness.order(id="b-2")
     assert set(harness.slept) == {0}
+
+
+async def test_a_resend_waits_for_who_had_the_first_one() -> None:
+    harness = await Harness().start()
+    harness.had = frozenset(
+        broadcast_delivery_id("b-0", device_row_key(f"u-{user:03}", "news", "d")) for user in range(10)
+    )
+    await harness.order(not_to={"broadcast": "b-0", "since_ms": T0})
+    [leg] = harness.legs()
+    assert (leg.matched, leg.planned, leg.reasons) == (USERS, USERS - 10, {"not_to": 10})
+
+
+async def test_the_legs_of_a_step_say_so_and_count_from_its_decision() -> None:
+    harness = await Harness().start()
+    steps = [{"share": 5_000}, {"share": 10_000}]
+    times = {"created_at": T0, "expires_at": T0 + 3_600_000}
+    event = {"id": "b-1", "app": "news", "title": "x", "audience": {"all": True}, **times, "steps": steps, "step": 0}
+    first = Order("b-1", "cluster/topic", 0, T0, False, "", json.dumps(event).encode())
+    for order in (first, next_step(first, T0 + 7, ""), next_step(first, T0 + 7, "")):
+        await harness.feed(encode_order(order))
+    legs = harness.legs()
+    assert [(leg.step, leg.elapsed_from, leg.last) for leg in legs] == [(0, T0, True), (1, T0 + 7, True)]
+    assert harness.planned() == USERS
+    assert harness.tracker.low == 3  # the copy of the second step is walked past
+
+
+async def test_a_quick_count_walks_one_partition() -> None:
+    this_one = next(partitions for partitions in range(4, 100) if sampled("b-1", partitions) == PARTITION)
+    for partitions, scanned in ((1, 0), (this_one, USERS)):
+        harness = await Harness(partitions=partitions).start()
+        await harness.order(count_only=True, quick=True)
+        [leg] = harness.legs()
+        assert (leg.last, leg.reason, leg.scanned) == (True, None, scanned)
+
+
+async def test_bad_input_a_table_that_is_rebuilt_is_waited_for() -> None:
+    harness = await Harness().start()
+    harness.table_end, harness.table.at = 1_000, 999
+    await harness.order()
+    await harness.pass_time(10, steps=20)
+    assert harness.legs() == []
+    harness.table.at = 1_000
+    await harness.pass_time(1)
+    assert harness.planned() == USERS

@@ -2,49 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+import msgspec
 
 from pushcast.model.batch import NoteKind
-from pushcast.model.device import DeviceRow
 from pushcast.model.ids import broadcast_delivery_id, device_row_key
-from pushcast.walk.course import Course, Full
-from pushcast.walk.legs import Leg, OrderWalk, Planned
+from pushcast.walk.legs import OrderWalk, Planned
 from pushcast.wire.avro_bytes import bytes_of
 from pushcast.wire.batches import decode_batch
-from pushcast.wire.broadcasts import BroadcastDecoder, Order
-from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.devices import encode_row
-
-T0 = 1_790_000_000_000
-Row = tuple[bytes, bytes]
-
-
-def row(user: str, device: str = "d", *, app: str = "news", token: str = "", **changes: Any) -> Row:
-    address = (token or f"{user}/{device}").encode()
-    fields: dict[str, Any] = {"platform": "apns", "state": "active", "registered_at": T0 - 5, "first_at": T0 - 5}
-    fields |= {"kind": "token", "key_id": "", "seen_at": T0 - 5, "token_hash": address.ljust(16)[:16]}
-    value = encode_row(DeviceRow(**{**fields, "app": app, "device": device, "address": address, **changes}))
-    return device_row_key(user, app, device), value
-
-
-def course(walk: OrderWalk | None = None, *, max_targets: int = 500, count_only: bool = False, **fields: Any) -> Course:
-    event = {"id": "b-1", "app": "news", "title": "Goal!", "audience": {"all": True}, **fields}
-    found = BroadcastDecoder({"news", "chat"}, {"default": ClassRule(60_000)}).decode(
-        None, json.dumps(event).encode(), T0
-    )
-    order = Order("b-1", "cluster/topic", 0, T0, count_only, "", b"")
-    return Course("bulk", walk or OrderWalk(7, {}), order, found.broadcast, max_targets, 524_288)
-
-
-def taken(made: Course, *rows: Row) -> tuple[Leg, list[Full]]:
-    leg = made.walk.begin({})
-    full = list(made.take(leg, rows))
-    return leg, [*full, *made.close_all()]
-
-
-def users(full: list[Full]) -> list[str]:
-    return [user for each in full for message in decode_batch(each.value).messages for user in message.targets.user]
+from unit.walk.twin import T0, course, row, taken, users
 
 
 def test_a_target_has_what_a_sender_needs_and_says_that_it_is_a_broadcasts() -> None:
@@ -134,3 +99,33 @@ def test_fact_21_a_count_writes_nothing() -> None:
     leg, full = taken(course(count_only=True), row("u-1"), row("u-2", platform="fcm"))
     assert full == []
     assert leg.planned == {"apns": 1, "fcm": 1}
+
+
+def test_who_had_the_broadcast_that_is_left_out_is_counted_and_not_planned() -> None:
+    rows = [row("u-1"), row("u-2"), row("u-2", "d-2")]
+    made = course(not_to={"broadcast": "b-0"})
+    assert made.served is None  # it has to be read
+    made.served = frozenset({broadcast_delivery_id("b-0", rows[1][0])})
+    leg, full = taken(made, *rows)
+    assert users(full) == ["u-1", "u-2"]
+    assert (leg.matched, leg.left["not_to"], leg.planned.total()) == (3, 1, 2)
+
+
+def test_a_step_takes_its_users_and_leaves_the_others_uncounted() -> None:
+    rows = [row(f"u-{number:03}") for number in range(200)]
+    steps = [{"share": 3_000}, {"share": 10_000}]
+    first = course(steps=steps)
+    second = course(steps=steps)
+    second.broadcast = msgspec.structs.replace(second.broadcast, step=1)
+    legs_and_full = [taken(made, *rows) for made in (first, second)]
+    found = [users(full) for _, full in legs_and_full]
+    assert sorted(found[0] + found[1]) == [key.split(b"\0")[0].decode() for key, _ in rows]
+    assert 30 < len(found[0]) < 90
+    assert [leg.matched for leg, _ in legs_and_full] == [len(each) for each in found]
+
+
+def test_a_count_goes_through_all_steps_at_once() -> None:
+    leg, _ = taken(
+        course(steps=[{"share": 1}, {"share": 10_000}], count_only=True), *(row(f"u-{n}") for n in range(50))
+    )
+    assert leg.planned.total() == 50

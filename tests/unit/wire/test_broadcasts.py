@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from pushcast.model.audience import EVERYBODY, And, Node, Not, Or, Segment, Topic
-from pushcast.model.broadcast import Pace
+from pushcast.model.broadcast import NotTo, Pace, Step, StopIf
 from pushcast.model.errors import InvalidInput
-from pushcast.wire.broadcasts import BroadcastDecoder, Event, Order, decode_order, encode_order
+from pushcast.wire.broadcasts import BroadcastDecoder, Event
 from pushcast.wire.class_rules import ClassRule
+from pushcast.wire.orders import Order, began_at, decode_order, encode_order, next_step, steps_of
 from pushcast.wire.schemas import avro_type
 
 T0 = 1_790_000_000_000
@@ -74,6 +76,68 @@ def test_fact_25_a_pace_longer_than_the_life_is_refused() -> None:
     assert decoded(pace={"over_seconds": 3600}).broadcast.pace == Pace(over_seconds=3600)
 
 
+STEPS: list[dict[str, Any]] = [
+    {"share": 100, "wait_seconds": 300, "stop_if": {"invalid_share": 0.05}},
+    {"share": 10_000},
+]
+
+
+def test_steps_grow_to_the_whole_audience_and_all_but_the_last_may_wait() -> None:
+    broadcast = decoded(steps=STEPS).broadcast
+    assert broadcast.steps == (Step(100, 300, StopIf(invalid_share=0.05)), Step(10_000))
+    refused("steps", "has 1 entries; 2 to 10", steps=[{"share": 10_000}])
+    refused("steps", "grow from step to step, up to 10000", steps=[{"share": 100}, {"share": 9_999}])
+    refused("steps", "grow from step to step", steps=[{"share": 100}, {"share": 100}, {"share": 10_000}])
+    refused("steps", "grow from step to step", steps=[{"share": 0}, {"share": 10_000}])
+    refused("steps[0].wait_seconds", "negative", steps=[{"share": 1, "wait_seconds": -1}, {"share": 10_000}])
+    bad = {"share": 1, "stop_if": {"rejected_share": 1.5}}
+    refused("steps[0].stop_if.rejected_share", "is 1.5; 0 to 1", steps=[bad, {"share": 10_000}])
+    refused("steps[1]", "no step behind it", steps=[{"share": 1}, {"share": 10_000, "wait_seconds": 1}])
+    refused("steps", "expires after 3600 s", steps=[{"share": 1, "wait_seconds": 3600}, {"share": 10_000}])
+    refused("step", "not for producers", step=1)
+
+
+def test_every_user_is_in_one_step_whatever_the_split_says() -> None:
+    split = {"variants": [{"name": "a", "share": 100}], "holdout": 9_900}
+    first = decoded(steps=STEPS, split=split).broadcast
+    second = msgspec.structs.replace(first, step=1)
+    users = [f"u-{number}" for number in range(5_000)]
+    in_first = [user for user in users if first.in_step(user)]
+    assert in_first
+    assert [user for user in users if not second.in_step(user)] == in_first
+    assert first.split is not None
+    in_variant = [user for user in in_first if first.split.of(user, b"") is not None]
+    assert len(in_variant) < len(in_first)  # salts differ, so a step is no variant
+
+
+def test_not_to_names_another_broadcast_and_outcomes() -> None:
+    assert decoded(not_to={"broadcast": "b-0", "outcomes": ["dead"]}).broadcast.not_to == NotTo(
+        "b-0", frozenset({"dead"}), 0
+    )
+    refused("not_to.broadcast", "is the broadcast itself", not_to={"broadcast": "b-1"})
+    refused("not_to.outcomes", "accepted, invalid", not_to={"broadcast": "b-0", "outcomes": []})
+    refused("not_to.outcomes", "unfinished", not_to={"broadcast": "b-0", "outcomes": ["lost"]})
+    refused("not_to.since_ms", "not for producers", not_to={"broadcast": "b-0", "since_ms": 1})
+
+
+def test_only_a_count_is_quick() -> None:
+    assert decoded(quick=True, count_only=True).broadcast.quick
+    refused("quick", "needs count_only", quick=True)
+
+
+def test_an_order_of_a_later_step_says_the_same_and_its_step() -> None:
+    event = decoded(steps=STEPS, not_to={"broadcast": "b-0"})
+    first = Order("b-1", "log", 4, T0, False, "", event.frozen(lambda name: None, 99))
+    second = next_step(first, T0 + 5, "")
+    assert (steps_of(first).step, steps_of(first).more, began_at(first)) == (0, True, T0)
+    assert (steps_of(second).step, steps_of(second).more, began_at(second)) == (1, False, T0 + 5)
+    assert second.recorded_at == T0
+    broadcast = DECODER.decode_frozen(second.event, T0)
+    assert broadcast == msgspec.structs.replace(DECODER.decode_frozen(first.event, T0), step=1)
+    assert broadcast.not_to is not None
+    assert broadcast.not_to.since_ms == 99
+
+
 def test_fact_30_shares_and_holdout_are_ten_thousand() -> None:
     variants = [{"name": "a", "share": 4750}, {"name": "b", "share": 4749, "title": "Goal for Arsenal"}]
     refused("split", "9999 together", split={"variants": variants, "holdout": 500})
@@ -120,7 +184,7 @@ def test_avro_and_json_say_the_same() -> None:
         decoded(audience={"topics": ["a", "b"]}, pace={"over_seconds": 60}, body="1:0", data={"m": "1"}),
     )
     assert from_avro.broadcast == from_json.broadcast
-    with pytest.raises(InvalidInput, match="audience_json is no JSON object"):
+    with pytest.raises(InvalidInput, match=r"\$\.audience"):
         DECODER.decode(b"b-1", avro_type("broadcast").encode({**fields, **own, "audience_json": "[]"}), T0)
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from pushcast.audit.writers import Writers
 from pushcast.handover.fences import Author
+from pushcast.handover.writers import Writers
 
 OLD, NEW = Author("plan-urgent/3", 10, fence=False), Author("plan-urgent/3", 12, fence=False)
 

@@ -1,0 +1,110 @@
+"""Glue of broadcasts in steps: decides about each next step, says so on `push.control.v1`, and writes its orders."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from pushcast.model.clock import Clock
+from pushcast.model.words import Outcome, Reason
+from pushcast.spread.books import Books
+from pushcast.spread.register import Register
+from pushcast.spread.steps import Tally
+from pushcast.stream.batch import TP
+from pushcast.stream.edge import Count
+from pushcast.stream.ports import Outbox
+from pushcast.wire import topics
+from pushcast.wire.broadcasts import MAX_LIFE_MS
+from pushcast.wire.control import Kind, Name, StepDecision, encode
+from pushcast.wire.control_state import ControlState
+from pushcast.wire.orders import Order, steps_of
+
+logger = logging.getLogger(__name__)
+
+#: Writes an order of a lane to partitions, round by round, each round awaited.
+Write = Callable[[TP, bytes, tuple[range, ...]], Awaitable[None]]
+
+
+class Stepping:
+    """All lanes of one SPREAD. `write` and `books` raise OSError: the next look goes on."""
+
+    def __init__(
+        self,
+        partitions: int,
+        *,
+        outbox: Outbox,
+        clock: Clock,
+        control: ControlState,
+        books: Books,
+        write: Write,
+        count: Count,
+    ) -> None:
+        self._partitions = partitions
+        self._outbox = outbox
+        self._clock = clock
+        self._control = control
+        self._books = books
+        self._write = write
+        self._count = count
+        self._resumed: set[TP] = set()
+
+    def began(self, tp: TP) -> None:
+        """A lane was taken over: what predecessors have begun to write is written to the end first."""
+        self._resumed.discard(tp)
+
+    async def look(self, tp: TP, register: Register) -> None:
+        """Decides what can be decided. One call at a time."""
+        if tp not in self._resumed:
+            for value in register.later_steps:
+                await self._write(tp, value, (range(1, self._partitions),))
+            self._resumed.add(tp)
+        for order in register.unfinished():
+            reason = await self._reason(tp, order)
+            if reason is None:
+                continue
+            self._books.forget(_lane(tp), order)
+            value = register.step(order, self._clock.now_ms(), reason)
+            await self._write(tp, value, (range(1), range(1, self._partitions)))
+            self._count("spread", reason or "step", 1)
+
+    async def _reason(self, tp: TP, order: Order) -> str | None:
+        """Why the next step plans nothing; empty: it is walked; None: not decided."""
+        lane, steps = _lane(tp), steps_of(order)
+        if order.broadcast in self._control.stops:
+            return Reason.BROADCAST_STOPPED
+        if steps.expires_at <= self._clock.now_ms():
+            return Reason.EXPIRED
+        if order.broadcast in self._control.holds:
+            return None
+        known = self._control.steps.get(order.broadcast)
+        if known is None or (known.lane, known.step) != (lane, steps.step + 1):
+            go, tally = await self._books.judged(lane, order)
+            if go is None:
+                return None
+            known = _decision(lane, order, go=go, tally=tally, now_ms=self._clock.now_ms())
+            await self._say(order.broadcast, known)
+            logger.info("%s: step %d %s", order.broadcast, known.step, known.comment)
+        return "" if known.go else Reason.STOP_IF
+
+    async def _say(self, broadcast: str, decision: StepDecision) -> None:
+        await self._outbox.room()
+        barrier = self._outbox.barrier()
+        self._outbox.put(barrier, topics.CONTROL, 0, encode(decision), Name(Kind.STEP, broadcast).key())
+        await barrier.wait()
+
+
+def _decision(lane: str, order: Order, *, go: bool, tally: Tally, now_ms: int) -> StepDecision:
+    shares = f"{tally.share(Outcome.INVALID):.4f} invalid, {tally.share(Outcome.REJECTED):.4f} rejected"
+    return StepDecision(
+        lane=lane,
+        step=steps_of(order).step + 1,
+        go=go,
+        since_ms=now_ms,
+        remove_at=now_ms + 2 * MAX_LIFE_MS,
+        by="spread",
+        comment=f"{'begins' if go else 'does not begin'}: {tally.ended} of {tally.planned} have ended, {shares}",
+    )
+
+
+def _lane(tp: TP) -> str:
+    return tp.topic.split(".")[2]
