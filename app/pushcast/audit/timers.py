@@ -18,6 +18,7 @@ from pushcast.handover.reading import SpanReader
 from pushcast.kafka.clients import client_config, open_admin
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.positions import Positions, Spot
+from pushcast.model.forecast import Forecast
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.wire import groups, topics
@@ -73,6 +74,25 @@ def timers_of(settings: Settings, user: str | None = None) -> list[Waiting]:
         if is_timer(key) and key.startswith(prefix) and (timer := readable(value)) is not None
     ]
     return sorted(found, key=lambda each: (each.timer.due_at, each.timer.keep_offset))
+
+
+def forecast_of(settings: Settings, now_ms: int, most_records: int | None = None) -> Forecast | None:
+    """What waits, by when it is due. Reads a whole partition at a time; blocks. None: there is more to be read than
+    `most_records`. Raises TailUnreadable."""
+    kafka = settings.kafka
+    if most_records is not None:
+        positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security, tool=True)))
+        spots = [(topics.USER, partition) for partition in range(kafka.partitions)]
+        starts, ends = positions.starts(spots), positions.ends(spots)
+        if sum(ends[spot] - starts.get(spot, 0) for spot in ends) > most_records:
+            return None
+    found = Forecast(now_ms)
+    for partition in range(kafka.partitions):
+        for key, value in asyncio.run(_rows(settings, (partition,))).items():
+            timer = readable(value) if is_timer(key) else None
+            if timer is not None and timer.waits:
+                found.add(timer.due_at)
+    return found
 
 
 def timer_totals(settings: Settings, now_ms: int) -> TimerTotals:

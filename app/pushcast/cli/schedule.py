@@ -8,6 +8,7 @@ from typing import Annotated
 import orjson
 import typer
 
+from pushcast.cli import forecast
 from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect_by_user
 from pushcast.model.errors import PushcastError
@@ -61,6 +62,24 @@ def show(
         state = f"released {row['released_at']}" if row["released_at"] else f"due {row['due_at'] or 'at once'}"
         closes = f", ends as {row['closes']}" if row["closes"] else ""
         typer.echo(f"{notification} for {user}: {state}, lane {row['lane']}{closes}")
+
+
+@app.command("forecast")
+def forecast_(output: OutputOption = Output.text) -> None:
+    """How much is due by hour, and whether FCM takes the fullest minute in time. Reads the keeper's whole topic."""
+    from pushcast.audit.timers import forecast_of
+
+    settings = connect_by_user()
+    due = forecast_of(settings, round(time.time() * 1000))
+    assert due is not None, "there is no limit"
+    found = forecast.to_dict(due, forecast.quotas_of(settings.apps))
+    if output is Output.json:
+        print_json(found)
+        return
+    for row in found["hours"]:
+        typer.echo(f"{row['at']}  {row['due']:>12,}")
+    for line in forecast.lines(found):
+        typer.echo(line)
 
 
 def _event(value: bytes) -> object:

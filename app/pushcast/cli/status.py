@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pushcast.cli import forecast
 from pushcast.cli.output import Output, OutputOption, counted, print_json
 from pushcast.cli.pause import in_force, lines_in_force
 from pushcast.cli.session import connect
@@ -36,15 +37,23 @@ def status(
 
 def look(settings: Settings) -> dict[str, Any]:
     """All of it, for JSON. Blocks."""
+    from pushcast.audit.timers import forecast_of
     from pushcast.kafka.switchboard import read_state
     from pushcast.runtime.standing import standing
 
     control = read_state(settings)
     pauses, breakers = in_force(control)
+    due = forecast_of(settings, round(time.time() * 1000), forecast.MOST_RECORDS)
     cancelled = [
         {"campaign": name, "by": each.by, "comment": each.comment} for name, each in sorted(control.campaigns.items())
     ]
-    return {**standing(settings), "pauses": pauses, "open_breakers": breakers, "cancelled_campaigns": cancelled}
+    return {
+        **standing(settings),
+        "pauses": pauses,
+        "open_breakers": breakers,
+        "cancelled_campaigns": cancelled,
+        "forecast": None if due is None else forecast.to_dict(due, forecast.quotas_of(settings.apps)),
+    }
 
 
 def page(found: dict[str, Any]) -> Iterator[str]:
@@ -67,6 +76,7 @@ def page(found: dict[str, Any]) -> Iterator[str]:
     for row in found["cancelled_campaigns"]:
         comment = f": {row['comment']}" if row["comment"] else ""
         yield f"campaign {row['campaign']} is cancelled by {row['by']}{comment}"
+    yield from forecast.lines(found["forecast"])
     yield f"{counted(found['parked'], 'record')} parked"
     for place, fingerprint in found["of_a_later_release"].items():
         yield f"{place} has schema {fingerprint}, which this release does not know: whoever reads it waits"

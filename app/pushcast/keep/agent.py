@@ -13,6 +13,7 @@ from functools import partial
 from pushcast.handover import standing
 from pushcast.handover.fences import Fences, author_of
 from pushcast.keep import rules
+from pushcast.keep.census import Census
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.release import Release
 from pushcast.keep.removals import USUAL, RemovalRules
@@ -21,6 +22,7 @@ from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
+from pushcast.model.forecast import Forecast
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.callbacks import guarded
@@ -95,9 +97,18 @@ class KeepStage(Stage):
             fatal=fatal,
             call_later=call_later,
         )
+        self._census = Census(table, clock, fatal, call_later)
         self._tenures = Tenures(self._new_tenure)
         table.on_applied(self._applied)
         table.on_void(self._found_void)
+
+    def forecast(self) -> Forecast:
+        """What is due within a day in the partitions of this process, as it was counted last."""
+        found = Forecast(self._clock.now_ms())
+        for tenure in self._tenures:
+            if tenure.forecast is not None:
+                found.merge(tenure.forecast)
+        return found
 
     # partitions come and go
 
@@ -121,6 +132,7 @@ class KeepStage(Stage):
         for tp in mine:
             self._exact.firings(tp.partition).recovered()
             self._tenures.of(tp).runner.wake()
+            self._tenures.of(tp).counter.wake()
 
     async def _recover(self, mine: Iterable[TP]) -> None:
         """Closes the rows of timers that predecessors released without living to close them."""
@@ -166,7 +178,8 @@ class KeepStage(Stage):
 
     def _new_tenure(self, tp: TP, _: Committed) -> KeepTenure:
         origin = self._exact.origin(tp.partition)
-        return KeepTenure(tp.partition, origin, Overlay[Timer](self._in_flight), self.release.runner_of)
+        overlay = Overlay[Timer](self._in_flight)
+        return KeepTenure(tp.partition, origin, overlay, self.release.runner_of, self._census.runner_of)
 
     def _applied(self, partition: int, records: Sequence[AppliedRecord]) -> None:
         if (tenure := self._tenures.get(TP(topics.USER, partition))) is not None:

@@ -50,12 +50,17 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             removals=removal_rules(settings),
         )
 
-        def late() -> Iterator[Sample]:
+        def times() -> Iterator[Sample]:
             yield Sample(MetricName.TIMER_LATE, stage.release.late_seconds())
+            found = stage.forecast()
+            yield Sample(MetricName.TIMERS_DUE_MINUTE, found.within_a_minute)
+            yield Sample(MetricName.TIMERS_DUE_HOUR, found.within_an_hour)
+            yield Sample(MetricName.TIMERS_DUE_DAY, found.within_a_day)
+            yield Sample(MetricName.TIMERS_PEAK, 0 if found.peak is None else found.peak.due)
 
         host.metrics.add_source(lambda: sources.stage(ROLE, "", counters))
         host.metrics.add_source(lambda: sources.takeovers(ROLE, "", exact.counters))
-        host.metrics.add_source(late)
+        host.metrics.add_source(times)
         return stage
 
     return [

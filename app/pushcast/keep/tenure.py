@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pushcast.model.forecast import Forecast
 from pushcast.stream.completions import Completions
 from pushcast.stream.overlay import Overlay
 from pushcast.stream.runner import Runner
@@ -16,7 +17,12 @@ class KeepTenure:
     """Rows in flight, records that wait for them, and timers that are being released."""
 
     def __init__(
-        self, number: int, origin: Headers, overlay: Overlay[Timer], runner: Callable[[KeepTenure], Runner]
+        self,
+        number: int,
+        origin: Headers,
+        overlay: Overlay[Timer],
+        runner: Callable[[KeepTenure], Runner],
+        counter: Callable[[KeepTenure], Runner],
     ) -> None:
         self.number = number  # of the partition
         self.origin = origin  # headers of every output of this partition and claim
@@ -26,8 +32,12 @@ class KeepTenure:
         self.healed: dict[bytes, int] = {}  # offsets of void rows that were overwritten, by key
         self.pending = Pending()  # releases
         self.writes = 0  # rows so far: each has a tag of its own
+        self.forecast: Forecast | None = None  # once it was counted
+        self.count_again_at = 0.0  # monotonic seconds
         self.runner = runner(self)
+        self.counter = counter(self)  # makes the forecast
 
     def close(self) -> None:
         """Releases nothing any more: the next owner does."""
         self.runner.stop()
+        self.counter.stop()

@@ -33,7 +33,7 @@ def test_a_group_without_members_names_the_topics_that_wait_for_it() -> None:
     found = overview.to_dict()
     assert (found["groups"][1]["lag"], found["groups"][1]["oldest_at"]) == (6000, "1970-01-01T00:00:01.000Z")
     cancelled = [{"campaign": "xmas-26", "by": "ann@host", "comment": "called off"}]
-    lines = list(page({**found, "pauses": [], "open_breakers": [], "cancelled_campaigns": cancelled}))
+    lines = list(page({**found, "pauses": [], "open_breakers": [], "cancelled_campaigns": cancelled, "forecast": None}))
     assert "campaign xmas-26 is cancelled by ann@host: called off" in lines
     assert "  push.send.fcm.bulk.v1: 6,000 records, no member" in lines
     assert "1 record parked" in lines

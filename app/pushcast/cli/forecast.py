@@ -1,0 +1,56 @@
+"""How much is due soon, and whether providers take it in time: for `pushcast status` and `pushcast schedule`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from pushcast.config.providers import App
+from pushcast.model.forecast import HOUR_MS, Forecast
+from pushcast.wire.times import rfc3339
+
+#: Of `push.user.v1`: with more, `pushcast status` leaves the forecast out.
+MOST_RECORDS: Final = 500_000
+
+
+def quotas_of(apps: Mapping[str, App]) -> dict[str, int]:
+    """Pushes that FCM takes in a minute, by app; apps without a quota are left out."""
+    found = {name: app.fcm.pushes_per_minute for name, app in apps.items() if app.fcm is not None}
+    return {name: quota for name, quota in found.items() if quota is not None}
+
+
+def to_dict(found: Forecast, quotas: Mapping[str, int]) -> dict[str, Any]:
+    """For JSON. `hours`: those with something due, by when they begin. `takes_minutes`: of the fullest minute, at least,
+    if all of it went to FCM in that app; where it is longer than the minute itself."""
+    peak = found.peak
+    hour = found.now_ms // HOUR_MS
+    return {
+        "overdue": found.overdue,
+        "within_minute": found.within_a_minute,
+        "within_hour": found.within_an_hour,
+        "within_day": found.within_a_day,
+        "later": found.later,
+        "hours": [
+            {"at": rfc3339((hour + number) * HOUR_MS), "due": count}
+            for number, count in enumerate(found.hours)
+            if count
+        ],
+        "fullest_minute": None if peak is None else {"at": rfc3339(peak.at_ms), "due": peak.due},
+        "takes_minutes": {
+            app: round(peak.due / quota, 1) for app, quota in quotas.items() if peak is not None and peak.due > quota
+        },
+    }
+
+
+def lines(found: dict[str, Any] | None) -> Iterator[str]:
+    """For people. `found`: of `to_dict`; None: it was left out."""
+    if found is None:
+        yield f"forecast: push.user.v1 has over {MOST_RECORDS:,} records, `pushcast schedule forecast` reads them"
+        return
+    yield (
+        f"due: {found['within_minute']:,} within a minute, {found['within_hour']:,} within an hour, "
+        f"{found['within_day']:,} within a day, {found['later']:,} later; {found['overdue']:,} overdue"
+    )
+    peak = found["fullest_minute"]
+    for app, minutes in found["takes_minutes"].items():
+        yield f"  {peak['due']:,} in the minute of {peak['at']}: FCM takes at least {minutes} minutes for them ({app})"

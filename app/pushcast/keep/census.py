@@ -1,0 +1,53 @@
+"""Counts what is due within a day in each partition, again and again, without holding anything up."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Final
+
+from pushcast.keep.index import QUEUES, place_of, until
+from pushcast.keep.tenure import KeepTenure
+from pushcast.model.clock import Clock
+from pushcast.model.forecast import HORIZON_MS, Forecast
+from pushcast.stream.ports import CallLater, Fatal
+from pushcast.stream.runner import Runner
+from pushcast.stream.table import Table
+
+EVERY_SECONDS: Final = 30.0
+#: Entries between two turns of the loop for others; and of one count: beyond them it says that there is more.
+SLICE_ENTRIES: Final = 500
+MAX_ENTRIES: Final = 2_000_000
+
+
+class Census:
+    """Of all partitions of one stage. It belongs to the event loop."""
+
+    def __init__(self, table: Table, clock: Clock, fatal: Fatal, call_later: CallLater | None = None) -> None:
+        self._table = table
+        self._clock = clock
+        self._fatal = fatal
+        self._call_later = call_later
+
+    def runner_of(self, tenure: KeepTenure) -> Runner:
+        """Runs every half a minute from when it is first woken."""
+        what = f"keep: forecast of partition {tenure.number}"
+        return Runner(what, partial(self._wait, tenure), partial(self._count, tenure), self._fatal, self._call_later)
+
+    def _wait(self, tenure: KeepTenure) -> float:
+        return tenure.count_again_at - self._clock.monotonic_seconds()
+
+    async def _count(self, tenure: KeepTenure) -> None:
+        now_ms = self._clock.now_ms()
+        found, left = Forecast(now_ms), MAX_ENTRIES
+        for queue in QUEUES:
+            first, last = queue, until(queue, now_ms + HORIZON_MS)
+            while left > 0 and (entries := self._table.index(tenure.number, first, last, SLICE_ENTRIES)):
+                for entry in entries:
+                    found.add(place_of(entry).at_ms)
+                first = entries[-1] + b"\0"
+                left -= len(entries)
+                await asyncio.sleep(0)
+        found.complete = left > 0
+        tenure.forecast = found
+        tenure.count_again_at = self._clock.monotonic_seconds() + EVERY_SECONDS
