@@ -22,6 +22,19 @@ from pushcast.wire.times import rfc3339
 
 def why(settings: Settings, user: str, note: str, device: str | None = None) -> tuple[bool, dict[str, Any]]:
     """(whether anything is known, `{answer, evidence}`). Blocks. Raises KafkaException, TailUnreadable."""
+    case, progress = case_of(settings, user, note, device)
+    said = answer(case, progress)
+    oldest = "none" if case.oldest_event_ms is None else rfc3339(case.oldest_event_ms)
+    nothing = (
+        f"nothing is known of notification {note} for user {user}: partition "
+        f"{partition_of(user.encode(), settings.kafka.partitions)} of the intake topics has no "
+        f"such event, and no partition such a dead letter (the oldest there: {oldest})"
+    )
+    return said is not None, {"answer": said or nothing, "evidence": [each.to_dict() for each in case.evidence]}
+
+
+def case_of(settings: Settings, user: str, note: str, device: str | None = None) -> tuple[Case, Progress]:
+    """Everything that the topics have of it. Blocks. Raises KafkaException, TailUnreadable."""
     partition = partition_of(user.encode(), settings.kafka.partitions)
     case = Case(user, note, device)
     kafka = settings.kafka
@@ -38,13 +51,7 @@ def why(settings: Settings, user: str, note: str, device: str | None = None) -> 
     spans = {spot: (committed.get(spot[0], 0) if spot[0] in WAITING else 0, end) for spot, end in ends.items()}
     asyncio.run(SpanReader(kafka.bootstrap_servers, kafka.security).read(spans, lambda it: case.record(plain(it))))
     members = {group: found.alive for group, found in positions.members(set(readers.values())).items()}
-    said = answer(case, Progress(committed, members))
-    oldest = "none" if case.oldest_event_ms is None else rfc3339(case.oldest_event_ms)
-    nothing = (
-        f"nothing is known of notification {note} for user {user}: partition {partition} of the intake topics has no "
-        f"such event, and no partition such a dead letter (the oldest there: {oldest})"
-    )
-    return said is not None, {"answer": said or nothing, "evidence": [each.to_dict() for each in case.evidence]}
+    return case, Progress(committed, members)
 
 
 def plain(message: Message) -> PlainRecord:

@@ -27,6 +27,9 @@ def cancel(
     remove: Annotated[
         bool, typer.Option("--remove", help="Also take back what devices show; of a campaign not acted on yet.")
     ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Cancel nothing: tell what was stopped, and what had left already.")
+    ] = False,
     reason: Annotated[str, typer.Option(help="Why, for whoever looks at it later.")] = "",
     output: OutputOption = Output.text,
 ) -> None:
@@ -39,11 +42,36 @@ def cancel(
     if campaign is not None:
         if ids or user or app or thread:
             raise typer.BadParameter("--campaign stands alone")
+        if report:
+            _tell(output, campaign, "", [])
+            return
         _campaign(campaign, output, end=end, remove=remove, comment=reason)
     elif user is None or not (ids or thread) or end:
         raise typer.BadParameter("give --user, and IDs or --thread with --app; or --campaign")
+    elif report:
+        if not ids:
+            raise typer.BadParameter("--report needs IDs, or --campaign")
+        _tell(output, None, user, ids)
     else:
         _of_user(user, ids or [], app, thread, reason, output, remove=remove)
+
+
+def _tell(output: Output, campaign: str | None, user: str, ids: list[str]) -> None:
+    from pushcast.audit import cancel_reading
+
+    settings = connect_by_user()
+    if campaign is None:
+        report = cancel_reading.of_user(settings, user, ids)
+    else:
+        report = cancel_reading.of_campaign(settings, campaign)
+    found = report.to_dict()
+    if output is Output.json:
+        print_json(found)
+        return
+    typer.echo(
+        f"{found['cancelled']} stopped, {found['already_left']} too late, {found['ended_before']} ended before; "
+        f"{found['open']} on the way, {found['waiting']} waiting for their time"
+    )
 
 
 def _of_user(

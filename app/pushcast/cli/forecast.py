@@ -20,8 +20,8 @@ def quotas_of(apps: Mapping[str, App]) -> dict[str, int]:
 
 
 def to_dict(found: Forecast, quotas: Mapping[str, int]) -> dict[str, Any]:
-    """For JSON. `hours`: those with something due, by when they begin. `takes_minutes`: of the fullest minute, at least,
-    if all of it went to FCM in that app; where it is longer than the minute itself."""
+    """For JSON. `hours`: those with something due, by when they begin. `takes_minutes`: how long FCM takes for the
+    fullest minute at least, if all of it is for that app; left out where it is in time."""
     peak = found.peak
     hour = found.now_ms // HOUR_MS
     return {

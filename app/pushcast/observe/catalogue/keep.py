@@ -63,7 +63,7 @@ METRICS: Final = (
         "gauge",
         "notifications",
         (),
-        "What this keeper releases within a day, overdue ones included; beyond 2,000,000 a partition it is not counted.",
+        "What this keeper releases within a day, overdue ones included; at most 2,000,000 a partition are counted.",
         "Plan with it: `pushcast status` has it by hour.",
     ),
     Metric(
@@ -72,8 +72,8 @@ METRICS: Final = (
         "notifications",
         (),
         "The most that is due in one minute of the next hour.",
-        "Its sum over keepers above what a provider takes in a minute (FCM: 600,000 a project) leaves late, and expires "
-        "when its time to live is shorter than that: spread it (spread_seconds).",
+        "What of its sum over keepers is above what a provider takes in a minute (FCM: 600,000 a project) leaves late, "
+        "and expires when its time to live is shorter than that: spread it (spread_seconds).",
     ),
     Metric(
         N.REMOVAL_PUSHES,
