@@ -8,9 +8,11 @@ from typing import Final, Literal
 
 import msgspec
 
-from pushcast.model.zones import Reading, due_at, next_day
+from pushcast.model.zones import Reading, due_at, local_time, next_day
 
 IfPast = Literal["send", "next_day", "drop"]
+#: As `deliver_local_at`: the time of the day at which a device was seen last.
+LAST_ACTIVE: Final = "last_active"
 _ZONES_OF_PEOPLE: Final = frozenset({"device", "user"})
 
 
@@ -26,11 +28,16 @@ class Timing(msgspec.Struct, frozen=True):
     of_user: bool = False
     if_past: IfPast = "send"
     spread_ms: int = 0
+    last_active: bool = False  # the reading is that at which each device was seen last (`at_last_seen`)
 
     @property
     def is_local(self) -> bool:
         """Whether the due time differs from device to device."""
         return self.reading is not None and self.zone is None
+
+    def at_last_seen(self, seen_at: int, zone: tzinfo) -> Timing:
+        """The same with the time of the day at which a device was seen last, where it is."""
+        return msgspec.structs.replace(self, reading=Reading(None, local_time(seen_at, zone)), last_active=False)
 
     def due_in(self, zone: tzinfo, created_at: int) -> int | None:
         """When the reading comes in a zone; None: it is over, and nothing is to be sent."""

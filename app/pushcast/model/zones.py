@@ -92,3 +92,8 @@ def next_day(reading: Reading, zone: tzinfo, created_at_ms: int) -> int:
 def local_day(at_ms: int, zone: tzinfo) -> date:
     """The date that calendars in the zone show."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone).date()
+
+
+def local_time(at_ms: int, zone: tzinfo) -> time:
+    """What clocks in the zone show, to the second."""
+    return datetime.fromtimestamp(at_ms // 1000, UTC).astimezone(zone).time()

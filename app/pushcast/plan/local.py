@@ -16,7 +16,7 @@ import msgspec
 from pushcast.model.notification import Notification
 from pushcast.model.timing import spread_of
 from pushcast.model.zones import zone_of
-from pushcast.wire.row_reader import Device, registered_at_ms, time_zone_of
+from pushcast.wire.row_reader import Device, registered_at_ms, seen_at_ms, time_zone_of
 
 NAME_BYTES: Final = 8
 
@@ -61,7 +61,8 @@ def share(
         zone = of_user or _zone(device)
         if zone is None:
             zone, assumed = default(device.app), assumed + 1
-        due = timing.due_in(zone, note.created_at)
+        its_own = timing.at_last_seen(seen_at_ms(device), zone) if timing.last_active else timing
+        due = its_own.due_in(zone, note.created_at)
         if due is None:
             continue
         due += spread_of(note.user, note.campaign or note.id, timing.spread_ms)
@@ -75,7 +76,9 @@ def share(
 
 def nobody(note: Notification, zone: tzinfo) -> int | None:
     """When it is due for a user without devices: some may come until then. None: it is over."""
-    return None if note.timing is None else note.timing.due_in(zone, note.created_at)
+    if note.timing is None:
+        return None
+    return note.created_at if note.timing.last_active else note.timing.due_in(zone, note.created_at)
 
 
 def dated(note: Notification, due_at: int) -> Notification:

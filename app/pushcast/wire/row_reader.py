@@ -175,6 +175,15 @@ def time_zone_of(device: Device) -> str | None:
     return zone
 
 
+def seen_at_ms(device: Device) -> int:
+    """When the device was last heard of, milliseconds since the epoch. Decodes the row, as `time_zone_of` does."""
+    try:
+        seen_at: int = row_columns(device.row)["seen_at"]
+    except InvalidInput:
+        return registered_at_ms(device)
+    return seen_at
+
+
 def registered_at_ms(device: Device) -> int:
     """When the device was last registered, milliseconds since the epoch."""
     return long_at(device.registered_at, 0)[0]

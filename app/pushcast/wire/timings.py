@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, time
 from typing import Final, get_args
 
 from pushcast.model.errors import InvalidInput
-from pushcast.model.timing import IfPast, Timing, is_of_people, spread_of
+from pushcast.model.timing import LAST_ACTIVE, IfPast, Timing, is_of_people, spread_of
 from pushcast.model.words import Reason
-from pushcast.model.zones import reading_of, zone_of
+from pushcast.model.zones import Reading, reading_of, zone_of
 from pushcast.wire.keys import check_id
 from pushcast.wire.times import to_ms
 
@@ -39,9 +39,14 @@ def timing_of(
         return Timing(to_ms(deliver_at, "deliver_at", 0), spread_ms=spread_ms)
     if deliver_at is not None:
         raise _refusal("deliver_local_at", "and deliver_at exclude each other")
+    if deliver_local_at == LAST_ACTIVE:
+        for field, value in (("time_zone", time_zone), ("if_past", if_past)):
+            if value is not None:
+                raise _refusal(field, f"does not go with {LAST_ACTIVE}: it is the device's, and always ahead")
+        return Timing(None, Reading(None, time()), spread_ms=spread_ms, last_active=True)
     reading = reading_of(deliver_local_at)
     if reading is None:
-        raise _refusal("deliver_local_at", "is no wall time without offset: 2026-12-24T09:00, or 09:00")
+        raise _refusal("deliver_local_at", "is no wall time without offset: 2026-12-24T09:00, 09:00 or last_active")
     if if_past is not None and if_past not in _IF_PAST:
         raise _refusal("if_past", f"is none of {', '.join(_IF_PAST)}")
     past: IfPast = "next_day" if if_past == "next_day" else "drop" if if_past == "drop" else "send"

@@ -66,11 +66,10 @@ class World:
         self.twice: Counter[str] = Counter()
         self.seen = 0
 
-    def device(self, name: str, zone: str | None, registered_at: int = 1, app: str = "news") -> None:
-        address = name.encode()
-        row = DeviceRow(
-            app, name, "apns", "token", address, "", token_hash(address), "active", registered_at, 1, time_zone=zone
-        )
+    def device(self, name: str, zone: str | None, registered_at: int = 1, app: str = "news", seen_at: int = 1) -> None:
+        address, hashed = name.encode(), token_hash(name.encode())
+        times = registered_at, seen_at
+        row = DeviceRow(app, name, "apns", "token", address, "", hashed, "active", *times, time_zone=zone)
         self.harness.table.rows[3][device_row_key(ANN, app, name)] = encode_row(row)
 
     async def send(self, **fields: Any) -> None:
@@ -173,6 +172,36 @@ async def test_s12_who_travels_west_gets_it_later_and_who_had_it_not_again() -> 
     world.device("tablet", "America/New_York")
     await world.release_all()
     assert world.arrived == {"tablet": "24T00:00Z", "phone": "24T14:00Z"}
+    assert set(world.twice.values()) == {1}
+
+
+async def test_d11_each_device_gets_it_at_the_time_of_the_day_at_which_it_was_seen_last() -> None:
+    world = World()
+    seen = ms("2026-12-19T17:30:00Z")
+    world.device("berlin", "Europe/Berlin", seen_at=seen)
+    world.device("tokyo", "Asia/Tokyo", seen_at=seen + 3_600_000)
+    world.device("just now", "Europe/Berlin", seen_at=ms("2026-12-19T23:59:00Z"))
+    await world.send(deliver_local_at="last_active")
+    await world.release_all()
+    assert world.arrived == {"berlin": "20T17:30Z", "tokyo": "20T18:30Z", "just now": "20T23:59Z"}
+    assert set(world.twice.values()) == {1}
+
+
+async def test_d11_it_keeps_to_the_clock_on_the_wall_when_clocks_change() -> None:
+    world = World("2027-03-27T20:00:00Z")
+    world.device("berlin", "Europe/Berlin", seen_at=ms("2027-03-27T08:00:00Z"))  # 09:00 there
+    await world.send(deliver_local_at="last_active")
+    await world.release_all()
+    assert world.arrived == {"berlin": "28T07:00Z"}
+
+
+async def test_d11_who_is_seen_again_meanwhile_is_due_by_then_and_gets_it_once() -> None:
+    world = World()
+    world.device("phone", "UTC", seen_at=ms("2026-12-19T09:00:00Z"))
+    await world.send(deliver_local_at="last_active")
+    world.device("phone", "UTC", seen_at=ms("2026-12-20T08:30:00Z"))
+    await world.release_all()
+    assert world.arrived == {"phone": "20T09:00Z"}
     assert set(world.twice.values()) == {1}
 
 

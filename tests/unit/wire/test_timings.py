@@ -58,6 +58,8 @@ def test_s5_the_expiry_counts_from_what_is_due() -> None:
         ({"time_zone": "Europe/Berlin"}, "time_zone"),
         ({"deliver_local_at": "09:00", "if_past": "maybe"}, "if_past"),
         ({"deliver_at": "2026-12-24T18:00:00Z", "if_past": "drop"}, "if_past"),
+        ({"deliver_local_at": "last_active", "time_zone": "Europe/Berlin"}, "time_zone"),
+        ({"deliver_local_at": "last_active", "if_past": "drop"}, "if_past"),
         ({"spread_seconds": 86_401}, "spread_seconds"),
         ({"spread_seconds": -1}, "spread_seconds"),
         ({"campaign": ""}, "campaign"),
