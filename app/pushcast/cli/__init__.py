@@ -26,6 +26,7 @@ GROUPS = (
     "seal",
     "key",
     "report",
+    "webhook",
     "bench",
 )
 _KAFKA_ERRORS = (

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -17,7 +19,7 @@ from pushcast.config.refusals import sentences
 from pushcast.config.security import KafkaSecurity
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.own import OwnClass
-from pushcast.model.words import Lane
+from pushcast.model.words import Lane, Outcome
 
 CONFIG_VARIABLE = "PUSHCAST_CONFIG"
 DEFAULT_FILE = Path("pushcast.yaml")
@@ -28,6 +30,9 @@ OTHER_VARIABLES = frozenset(
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+EndpointName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+#: A name with a dot whose last label is no number: nothing that a resolver takes for an address.
+_HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 
 
 class Strict(BaseModel):
@@ -275,6 +280,30 @@ class Reports(Strict):
         return self
 
 
+class Webhook(Strict):
+    """An endpoint that is told what became of deliveries. A reporter posts to it (docs/webhooks.md)."""
+
+    url: str  # https, with a host of allowed_hosts
+    secret_file: Path  # whsec_…, one a line: all of them sign; read again when it changes
+    events: tuple[Literal["deliveries.ended", "tokens.invalid"], ...] = Field(min_length=1)
+    allowed_hosts: tuple[str, ...] = Field(min_length=1)
+    apps: tuple[Name, ...] | None = None  # only these; absent: every app
+    classes: tuple[Name, ...] | None = None
+    outcomes: tuple[Outcome, ...] | None = None  # of deliveries
+    reasons: tuple[str, ...] | None = None
+    timeout_seconds: float = Field(default=15.0, gt=0, le=30)  # of a request and its answer
+
+    @model_validator(mode="after")
+    def _a_public_name_by_https(self) -> Self:
+        parts = urlsplit(self.url)
+        host = parts.hostname or ""
+        if parts.scheme != "https" or not _HOST.fullmatch(host) or parts.username is not None or parts.fragment:
+            raise ValueError("url must be https:// and the name of a host, without user, password, fragment or address")
+        if host not in self.allowed_hosts:
+            raise ValueError(f"the host of url, {host}, is not in allowed_hosts")
+        return self
+
+
 class Settings(BaseSettings):
     """Everything a role needs to know. Immutable once loaded."""
 
@@ -300,6 +329,7 @@ class Settings(BaseSettings):
     gateway: Gateway | None = None
     console: Console | None = None
     reports: Reports | None = None
+    webhooks: dict[EndpointName, Webhook] = Field(default={}, max_length=20)
     data_dir: Path = Path(".pushcast")
 
     @model_validator(mode="before")

@@ -62,7 +62,7 @@ def _doors(settings: Settings) -> list[ProcessPlan]:
     plans = [] if settings.gateway is None else [ProcessPlan("gateway", ("gateway",))]
     if settings.console is not None:
         plans.append(ProcessPlan("console", ("console",), BACKGROUND_NICENESS))
-    if settings.reports is not None:
+    if settings.reports is not None or settings.webhooks:
         plans.append(ProcessPlan("reporter", ("reporter", "--slot", SLOT), BACKGROUND_NICENESS))
     return plans
 

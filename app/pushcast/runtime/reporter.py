@@ -32,6 +32,7 @@ from pushcast.report.follow import Follower
 from pushcast.report.questions import Questions
 from pushcast.report.server import ReportServer
 from pushcast.runtime import whereabouts
+from pushcast.runtime.webhooks import Webhooks
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.stream.fatal import end_process
 from pushcast.transport.folders import FolderLocks
@@ -54,7 +55,9 @@ def run_reporter(settings: Settings, slot: str | None) -> int:
 class Process:
     """What one reporter holds. Create it on the loop."""
 
-    def __init__(self, settings: Settings, options: Reports, folder: Path, logs: dict[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, options: Reports, folder: Path, logs: dict[str, str], slot: str | None
+    ) -> None:
         loop = asyncio.get_running_loop()
         kafka = settings.kafka
         self._options = options
@@ -72,6 +75,7 @@ class Process:
         self.producer = AckProducer(
             kafka.bootstrap_servers, kafka.security, loop=loop, on_fatal=lambda error: end_process("producer", error)
         )
+        self.webhooks = Webhooks(settings, self.producer, slot)
         self.server = ReportServer(Questions(self.follower), read_token(options.token_file))
         self._delay = sources.LoopDelay(loop)
         self.metrics.add_source(self._delay)
@@ -114,6 +118,7 @@ class Process:
     async def close(self) -> None:
         """Closes the stores last."""
         await self.server.close()
+        await self.webhooks.close()
         await asyncio.to_thread(self.follower.close)
         await self.producer.close(CLOSE_SECONDS)
         self._delay.close()
@@ -128,6 +133,7 @@ class Process:
             "partitions": sorted(self.follower.stores),
             "behind": sum(behind.values()),
             "applied": self.follower.applied,
+            "webhooks": self.webhooks.info(),
         }
 
     def _samples(self) -> Iterable[Sample]:
@@ -138,6 +144,7 @@ class Process:
             behind[topic] += count
         for topic, count in behind.items():
             yield Sample(MetricName.REPORT_BEHIND, count, (topic,))
+        yield from self.webhooks.samples()
 
 
 async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
@@ -148,7 +155,7 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
         raise ConfigurationError(f"{', '.join(missing)}: not there; run `pushcast topology apply`")
     folder = settings.data_dir / f"{groups.REPORT}-{slot or os.getpid()}"
     locks = FolderLocks([folder])
-    process = Process(settings, options, folder, logs)
+    process = Process(settings, options, folder, logs, slot)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -159,6 +166,7 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
     try:
         await process.server.start(options.host, options.port)
         process.follower.start()
+        await process.webhooks.start()
         log.info("listening", host=options.host, port=process.server.port, groups=[groups.REPORT])
         await stop.wait()
     except OSError as error:

@@ -8,6 +8,7 @@ The key says what is controlled, the value (JSON) how; a record without a value 
 - `step/<broadcast id>`: whether the next step of a broadcast in steps begins. SPREAD decides, its successor obeys.
 - `cancel/<campaign>`: no notification of the campaign leaves any more.
 - `segment/<name>`: what a named audience stands for.
+- `webhook/<name>`: an endpoint is given up, or taken up again.
 - `reached/<app>/<host>`: a push service that a sender had given up answers again.
 
 Each sender process has a breaker of its own; all senders share the record, and the last writer wins. An `open`
@@ -47,6 +48,7 @@ class Kind(StrEnum):
     CANCEL = "cancel"
     SEGMENT = "segment"
     REACHED = "reached"
+    WEBHOOK = "webhook"
 
 
 class Subject(NamedTuple):
@@ -157,12 +159,25 @@ class Reached(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: _Text = ""
 
 
+class WebhookOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether an endpoint is posted to. Times are milliseconds since the epoch.
+
+    `from_ms`: of an endpoint that is on again, what was recorded since then is posted once more; None: it goes on.
+    """
+
+    state: Literal["disabled", "on"]
+    at_ms: _TimeMs
+    from_ms: _TimeMs | None = None
+    reason: _Text = ""
+    by: _Text = ""
+
+
 def reached(app: str, host: str) -> Name:
     """What a push service is called here. `host`: lower case, as in the subscription's endpoint."""
     return Name(Kind.REACHED, f"{app}/{host}")
 
 
-Entry = Pause | Breaker | Halt | StepDecision | CampaignCancel | Segment | Reached
+Entry = Pause | Breaker | Halt | StepDecision | CampaignCancel | Segment | Reached | WebhookOrder
 _PAUSES = msgspec.json.Decoder(Pause)
 _BREAKERS = msgspec.json.Decoder(Breaker)
 _HALTS = msgspec.json.Decoder(Halt)
@@ -176,6 +191,7 @@ _OF_NAMES: Final[dict[Kind, msgspec.json.Decoder[Any]]] = {
     Kind.CANCEL: _CANCELS,
     Kind.SEGMENT: _SEGMENTS,
     Kind.REACHED: _REACHED,
+    Kind.WEBHOOK: msgspec.json.Decoder(WebhookOrder),
 }
 
 
@@ -204,7 +220,8 @@ def parse_key(key: bytes | None) -> Subject | Name:
     raise InvalidInput(
         Reason.KEY_INVALID,
         "the key is none of pause/<app>/<platform>/<lane>, breaker/<app>/<platform>, stop/<broadcast>,"
-        " hold/<broadcast>, step/<broadcast>, cancel/<campaign>, segment/<name>, reached/<app>/<host>",
+        " hold/<broadcast>, step/<broadcast>, cancel/<campaign>, segment/<name>, reached/<app>/<host>,"
+        " webhook/<name>",
         "key",
     )
 

@@ -27,6 +27,7 @@ from pushcast.wire.control import (
     Segment,
     StepDecision,
     Subject,
+    WebhookOrder,
     decode,
     parse_key,
 )
@@ -79,6 +80,7 @@ class ControlState:
         self.campaigns: dict[str, CampaignCancel] = {}  # that are cancelled, by name
         self.segments: dict[str, Node] = {}
         self.reached: dict[str, Reached] = {}  # by app and host: push services that answered after they were given up
+        self.webhooks: dict[str, WebhookOrder] = {}
         self._paused: set[tuple[str, str, str]] = set()  # app, platform, lane
         self._windows: dict[tuple[str, str], list[tuple[int, int | None]]] = {}  # began, ended
         self._callbacks: list[Callable[[Change], None]] = []
@@ -151,6 +153,7 @@ class ControlState:
             Kind.CANCEL: self.campaigns,
             Kind.SEGMENT: self.segments,
             Kind.REACHED: self.reached,
+            Kind.WEBHOOK: self.webhooks,
         }
         known = kinds[subject.kind]
         if entry is None:

@@ -23,6 +23,11 @@ class Reading(NamedTuple):
     topics: tuple[str, ...]
 
 
+def webhook(endpoint: str) -> str:
+    """Those who post to an endpoint of the configuration."""
+    return f"pushcast-webhook-{endpoint}"
+
+
 def plan(lane: Lane) -> str:
     """The planners of a lane."""
     return f"pushcast-plan-{lane}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from pushcast.config.settings import CONFIG_VARIABLE, OTHER_VARIABLES, Class, Settings, load
 from pushcast.kafka.embedded.environment import ENVIRONMENT_NAMES
@@ -147,3 +149,33 @@ def test_settings_do_not_change_once_loaded() -> None:
     settings = load()
     with pytest.raises(ValueError, match="frozen"):
         settings.plan.max_targets = 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"url": "http://crm.example/push"}, "url must be https"),
+        ({"url": "https://127.0.0.1/", "allowed_hosts": ["127.0.0.1"]}, "url must be https"),
+        ({"url": "https://[::ffff:10.0.0.1]/", "allowed_hosts": ["::ffff:10.0.0.1"]}, "url must be https"),
+        ({"url": "https://169.254.169.254/latest", "allowed_hosts": ["169.254.169.254"]}, "url must be https"),
+        ({"url": "https://0x7f000001/", "allowed_hosts": ["0x7f000001"]}, "url must be https"),
+        ({"url": "https://2130706433/", "allowed_hosts": ["2130706433"]}, "url must be https"),
+        ({"url": "https://localhost/", "allowed_hosts": ["localhost"]}, "url must be https"),
+        ({"url": "https://user@crm.example/"}, "url must be https"),
+        ({"url": "https://other.example/"}, "not in allowed_hosts"),
+        ({"url": "https://crm.example.evil.example/"}, "not in allowed_hosts"),
+        ({"events": []}, "events"),
+        ({"events": ["deliveries.begun"]}, "events"),
+        ({"timeout_seconds": 31}, "timeout_seconds"),
+    ],
+)
+def test_w3_a_webhook_that_could_reach_ours_is_refused(changed: dict[str, Any], said: str) -> None:
+    tree = {
+        "url": "https://crm.example/push",
+        "secret_file": "crm.whsec",
+        "events": ["deliveries.ended"],
+        "allowed_hosts": ["crm.example"],
+    }
+    assert Settings.model_validate({"webhooks": {"crm": tree}}).webhooks["crm"].timeout_seconds == 15
+    with pytest.raises(ValidationError, match=said):
+        Settings.model_validate({"webhooks": {"crm": tree | changed}})

@@ -45,3 +45,15 @@ def test_compact_has_the_slot_of_the_other_layout_so_that_each_takes_over_the_ot
 def test_compact_without_a_platform_hosts_no_sender() -> None:
     (plan,) = compact(Settings(), list(Lane), list(Platform))
     assert not {"sender", "settler"} & set(plan.arguments)
+
+
+def test_a_reporter_runs_where_there_are_reports_or_webhooks() -> None:
+    hook = {
+        "url": "https://a.example/",
+        "secret_file": "s",
+        "events": ["tokens.invalid"],
+        "allowed_hosts": ["a.example"],
+    }
+    for more, runs in (({}, False), ({"reports": {}}, True), ({"webhooks": {"crm": hook}}, True)):
+        plans = processes(Settings.model_validate(more), [Lane.URGENT], [])
+        assert ("reporter" in {plan.name for plan in plans}) is runs

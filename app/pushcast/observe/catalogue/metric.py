@@ -17,6 +17,7 @@ class Label(StrEnum):
 
     APP = "app"  # a key of `apps` in the configuration
     DISPOSITION = "disposition"  # what an attempt came to that was not the last
+    ENDPOINT = "endpoint"  # a key of `webhooks` in the configuration
     GROUP = "group"  # consumer group
     KIND = "kind"
     LANE = "lane"
@@ -120,6 +121,11 @@ class MetricName(StrEnum):
     PROVIDER_LATENCY = "pushcast_provider_latency_seconds"
     PROVIDER_LIMITED = "pushcast_provider_limited_pools"
     PROVIDER_CONNECTIONS_ENDED = "pushcast_provider_connections_ended_total"
+    WEBHOOK_REQUESTS = "pushcast_webhook_requests_total"
+    WEBHOOK_LAG = "pushcast_webhook_lag_records"
+    WEBHOOK_DISABLED = "pushcast_webhook_disabled"
+    WEBHOOK_LOST = "pushcast_webhook_lost_records_total"
+    WEBHOOK_UNREADABLE = "pushcast_webhook_unreadable_records_total"
     GATEWAY_REQUESTS = "pushcast_gateway_requests_total"
     GATEWAY_REQUEST_SECONDS = "pushcast_gateway_request_seconds"
     GATEWAY_LIMITED = "pushcast_gateway_limited_total"

@@ -1,0 +1,114 @@
+"""One partition's way to one endpoint: which records go into the next request, and what is committed before it. Pure.
+
+What goes into a request is decided once. The decision (a cut: first and last offset) is committed before the first try,
+so that whoever tries again after a kill posts the same bytes under the same id, and the receiver knows it again. The
+offset moves on when the endpoint has taken it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import Any, Final, NamedTuple
+
+MAX_EVENTS: Final = 500
+#: How long the first event waits for others.
+WAIT_SECONDS: Final = 1.0
+Event = dict[str, Any]
+_METADATA: Final = re.compile(r"(\d*):(\d*):(\d*)")
+
+
+class Mark(NamedTuple):
+    """What stands in the metadata of a commit.
+
+    `last`: of the cut that begins at the committed offset, which may have been posted; None: there is none.
+    `resumed_at`: time of the order to begin elsewhere that was obeyed last. `failing_since`: since when nothing is
+    taken. Both are milliseconds since the epoch, 0 for never.
+    """
+
+    last: int | None = None
+    resumed_at: int = 0
+    failing_since: int = 0
+
+    def text(self) -> str:
+        """Of the commit."""
+        return f"{'' if self.last is None else self.last}:{self.resumed_at}:{self.failing_since}"
+
+
+def read_mark(text: str) -> Mark:
+    """Of `Mark.text`. What it does not know is an empty mark: nothing was tried yet."""
+    found = _METADATA.fullmatch(text)
+    if found is None:
+        return Mark()
+    last, resumed_at, failing_since = found.groups()
+    return Mark(int(last) if last else None, int(resumed_at or 0), int(failing_since or 0))
+
+
+class Cut(NamedTuple):
+    """What goes into one request: the events of the records [first, last]."""
+
+    first: int
+    last: int
+    events: list[Event]
+
+
+class Line:
+    """The partition from its committed offset on. Give it every record once, in order."""
+
+    def __init__(self, first: int, mark: Mark = Mark()) -> None:  # noqa: B008 - immutable
+        self.first = first  # of what is not yet taken by the endpoint
+        self.mark = mark
+        self.read = first  # next offset to come
+        self.committed = first, mark
+        self._events: deque[tuple[int, Event]] = deque()
+        self._oldest_at = 0.0
+
+    def take(self, offset: int, event: Event | None, now: float) -> None:
+        """The next record. `event` None: the endpoint does not want it."""
+        self.read = offset + 1
+        if event is not None:
+            if not self._events:
+                self._oldest_at = now
+            self._events.append((offset, event))
+
+    @property
+    def held(self) -> int:
+        """Events in memory."""
+        return len(self._events)
+
+    @property
+    def full(self) -> bool:
+        """Whether it has all that the next request takes: nothing more need be read meanwhile."""
+        return len(self._events) >= MAX_EVENTS if self.mark.last is None else self.read > self.mark.last
+
+    def cut(self, now: float) -> Cut | None:
+        """What is to be posted now, the same until `taken`; commit `position` first. None: nothing yet."""
+        if self.mark.last is None:
+            if len(self._events) >= MAX_EVENTS:
+                self.mark = self.mark._replace(last=self._events[MAX_EVENTS - 1][0])
+            elif self._events and now - self._oldest_at >= WAIT_SECONDS:
+                self.mark = self.mark._replace(last=self.read - 1)
+        last = self.mark.last
+        if last is None or self.read <= last:
+            return None
+        return Cut(self.first, last, [event for offset, event in self._events if offset <= last])
+
+    def taken(self, now: float) -> None:
+        """The endpoint has taken the cut, or there was nothing in it."""
+        last = self.mark.last
+        assert last is not None
+        while self._events and self._events[0][0] <= last:
+            self._events.popleft()
+        self.first = last + 1
+        self._oldest_at = now
+        self.mark = self.mark._replace(last=None, failing_since=0)
+
+    def failed(self, at_ms: int) -> None:
+        """The endpoint did not take it: remembers since when."""
+        if not self.mark.failing_since:
+            self.mark = self.mark._replace(failing_since=at_ms)
+
+    @property
+    def position(self) -> tuple[int, Mark]:
+        """What a commit says now: nothing before it is wanted any more."""
+        return self.read if self.mark.last is None and not self._events else self.first, self.mark

@@ -1,0 +1,166 @@
+"""An endpoint over a broker and a receiver of ours: order, standing still, being given up, beginning again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pushcast.webhook import cut
+from pushcast.webhook.patience import Said
+from pushcast.wire import topics
+from pushcast.wire.control import WebhookOrder
+from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
+from twins.books import receipt
+from twins.webhooks import Broker, Receiver, Rig
+
+ENDED, DEAD_TOKENS = (topics.RECEIPT, 0), (topics.TOKEN_INVALID, 0)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cut, "WAIT_SECONDS", 0.0)
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as found:
+        yield found
+
+
+def log(*notes: str, **more: Any) -> list[bytes | None]:
+    return [receipt(note, "u", "d", **more) for note in notes]
+
+
+def names(receiver: Receiver) -> list[str]:
+    return [event["notification"] for event in receiver.events()]
+
+
+def test_w1_a_failing_endpoint_stands_still_and_then_gets_everything_in_order(
+    tmp_path: Path, runner: asyncio.Runner
+) -> None:
+    broker = Broker({ENDED: log(*"abc")}, {ENDED: (0, "")})
+    failing, other = Receiver(answers=[Said("http_500")] * 3), Receiver()
+    rig, fine = Rig(tmp_path, broker, failing), Rig(tmp_path, Broker({ENDED: log(*"abc")}, {ENDED: (0, "")}), other)
+    for each in (rig, fine):
+        each.read()
+        each.post(runner)
+    broker.logs[ENDED] += log(*"de")
+    assert rig.endpoint.failures == 1
+    rig.post(runner, later=False)
+    assert len(failing.requests) == 1, "it waits"
+    assert rig.member.read(ENDED, 9) == [], "nothing is read meanwhile"
+    for _ in range(6):
+        rig.post(runner)
+        rig.read()
+    assert (names(failing), names(other)) == (list("abcde"), list("abc"))
+    assert len({body for _, body in failing.requests[:4]}) == 1, "the same bytes in every try"
+    rig.endpoint._commit(rig.member, rig.endpoint._lines)
+    rig.endpoint._ask_lag(rig.member)
+    assert (rig.endpoint.lag, broker.committed[ENDED][0], rig.endpoint.failures) == (0, 5, 0)
+
+
+def test_a_request_says_what_it_is_and_holds_at_most_500_events(tmp_path: Path, runner: asyncio.Runner) -> None:
+    broker = Broker({ENDED: [None, *log(*map(str, range(600)))]}, {ENDED: (0, "")})
+    receiver = Receiver()
+    rig = Rig(tmp_path, broker, receiver)
+    rig.read()
+    rig.post(runner)
+    rig.post(runner)
+    (first_id, body), (second_id, _) = receiver.requests
+    assert (first_id, second_id) == ("crm_0_0_500", "crm_0_501_600")
+    told = json.loads(body)
+    assert (told["type"], told["data"]["cursor"], len(told["data"]["deliveries"])) == (
+        *("deliveries.ended", "0:0-500"),
+        500,
+    )
+    event = told["data"]["deliveries"][0]
+    assert (event["user"], event["device"], event["outcome"], event["ended_at"]) == (
+        "u",
+        "d",
+        "accepted",
+        told["timestamp"],
+    )
+
+
+def test_an_endpoint_gets_what_it_wants_and_passes_by_the_rest(tmp_path: Path, runner: asyncio.Runner) -> None:
+    token = TokenInvalid("u", "news", "d", "fcm", b"h" * 16, "device_unregistered", 404, None, 5, 7, "ab")
+    records = [*log("a"), *log("b", outcome="dead"), *log("c", app="shop", outcome="dead"), b"weather"]
+    logs: dict[Any, list[bytes | None]] = {ENDED: records, DEAD_TOKENS: [encode_token_invalid(token)]}
+    broker, receiver = Broker(logs, {ENDED: (0, ""), DEAD_TOKENS: (0, "")}), Receiver()
+    rig = Rig(
+        tmp_path, broker, receiver, events=["deliveries.ended", "tokens.invalid"], apps=["news"], outcomes=["dead"]
+    )
+    for spot in broker.logs:
+        rig.read(spot=spot)
+    rig.post(runner)
+    rig.endpoint._commit(rig.member, rig.endpoint._lines)
+    bodies = {request_id: json.loads(body) for request_id, body in receiver.requests}
+    assert [each["notification"] for each in bodies["crm_0_0_3"]["data"]["deliveries"]] == ["b"]
+    assert bodies["crm_tokens_0_0_0"]["data"]["tokens"][0]["token_hash"] == (b"h" * 16).hex()
+    assert {spot: at[0] for spot, at in broker.committed.items()} == {ENDED: 4, DEAD_TOKENS: 1}
+    assert rig.endpoint.unreadable == {"unknown_frame": 1}
+
+
+def test_w5_an_endpoint_that_is_gone_is_given_up_until_an_operator_says_so(
+    tmp_path: Path, runner: asyncio.Runner
+) -> None:
+    broker, receiver = Broker({ENDED: log(*"abc")}, {ENDED: (0, "")}), Receiver(answers=[Said("http_410")])
+    rig = Rig(tmp_path, broker, receiver)
+    rig.read()
+    rig.post(runner)
+    assert rig.reasons == ["the endpoint answered 410 Gone"]
+    assert rig.endpoint.disabled
+    rig.post(runner)
+    assert len(receiver.requests) == 1
+    rig.order = WebhookOrder("disabled", rig.endpoint._given_up_at)
+    successor = Rig(tmp_path, broker, receiver)
+    successor.order = rig.order
+    successor.read()
+    successor.post(runner)
+    assert len(receiver.requests) == 1, "nobody else posts either"
+    successor.order = WebhookOrder("on", rig.endpoint._given_up_at + 1)
+    successor.post(runner)
+    assert names(receiver) == list("abc")
+
+
+def test_an_order_to_begin_at_an_earlier_time_holds_once(tmp_path: Path, runner: asyncio.Runner) -> None:
+    broker, receiver = Broker({ENDED: log(*"abcd")}, {ENDED: (4, "")}), Receiver()
+    rig = Rig(tmp_path, broker, receiver)
+    rig.order = WebhookOrder("on", 99, from_ms=2)
+    rig.post(runner)
+    rig.read()
+    rig.post(runner)
+    rig.endpoint._commit(rig.member, rig.endpoint._lines)
+    assert (names(receiver), broker.committed[ENDED]) == (["c", "d"], (4, ":99:0"))
+    successor = Rig(tmp_path, broker, receiver)
+    successor.order = rig.order
+    successor.post(runner)
+    successor.read()
+    successor.post(runner)
+    assert names(receiver) == ["c", "d"]
+    successor.order = WebhookOrder("on", 100, from_ms=50)
+    successor.post(runner)
+    assert successor.endpoint._lines[ENDED].read == 4, "nothing was recorded since then"
+
+
+def test_a_new_endpoint_begins_now_and_one_that_was_away_too_long_tells_what_is_lost(
+    tmp_path: Path, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker, receiver = Broker({ENDED: log(*"abcdef")}), Receiver()
+    rig = Rig(tmp_path, broker, receiver)
+    assert rig.endpoint._lines[ENDED].read == 6
+    broker.committed[ENDED] = 1, "2:0:0"
+    monkeypatch.setattr("twins.webhooks.Member.get_watermark_offsets", lambda *_, **__: (4, 6))
+    late = Rig(tmp_path, broker, receiver)
+    late.read()
+    for _ in range(2):
+        late.post(runner)
+    assert (late.endpoint.lost, names(receiver)) == (3, ["e", "f"])
+    broker.committed[ENDED] = 9, "12:7:0"
+    anew = Rig(tmp_path, broker, receiver)
+    assert (anew.endpoint._lines[ENDED].read, anew.endpoint._lines[ENDED].mark.resumed_at) == (4, 7)
