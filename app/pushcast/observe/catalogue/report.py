@@ -56,7 +56,7 @@ METRICS: Final = (
         "records",
         (L.ENDPOINT,),
         "Records that Kafka had removed before they were posted.",
-        "The endpoint failed for longer than its topics keep. `pushcast report export` has what became of deliveries.",
+        "The endpoint failed for longer than its topics keep. `pushcast receipts` has what became of deliveries.",
     ),
     Metric(
         N.WEBHOOK_UNREADABLE,
