@@ -62,6 +62,8 @@ class PlanHarness:
         outbox: TwinOutbox | None = None,
         exact: Exactness = Inexact(),  # noqa: B008 - immutable
         cancels: Cancels | None = None,
+        apps: Mapping[str, Any] | None = None,
+        keep: Mapping[str, Any] | None = None,
     ) -> None:
         self.partition = partition
         self.exact = exact
@@ -75,7 +77,8 @@ class PlanHarness:
             kafka=Kafka(partitions=PARTITIONS),
             plan=plan or Plan(window_seed=1),
             classes=dict(classes),
-            apps=cast(Any, {"news": {}, "chat": {}, "foo": {}, "bar": {}}),
+            apps=cast(Any, {"news": {}, "chat": {}, "foo": {}, "bar": {}} | dict(apps or {})),
+            keep=cast(Any, dict(keep or {})),
         )
         self.fatal: list[BaseException] = []
         self.stage = self.new_stage()

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pushcast.config.quiet import QuietWindows
 from pushcast.model.words import Lane, Platform
 from pushcast.model.zones import zone_of
 
@@ -178,6 +179,9 @@ class App(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     time_zone: str = "UTC"  # of devices that have none, for local times
+    quiet_hours: QuietWindows = ()  # of users who have chosen none
+    # Android's channel of what a class with `quiet: passive` sends in quiet hours: there the channel decides the sound.
+    silent_channel_id: str | None = Field(default=None, min_length=1)
     apns: Apns | None = None
     fcm: Fcm | None = None
     expo: Expo | None = None

@@ -18,6 +18,7 @@ from pushcast.config.reading import read_tree, with_seconds
 from pushcast.config.refusals import sentences
 from pushcast.config.security import KafkaSecurity
 from pushcast.model.errors import ConfigurationError
+from pushcast.model.gates import Quiet
 from pushcast.model.own import OwnClass
 from pushcast.model.words import Lane, Outcome
 
@@ -161,8 +162,10 @@ class Flood(Strict):
 
 
 class Keep(Strict):
-    """What the keeper makes itself: pushes that take back what is shown."""
+    """What waits for its time, and what the keeper makes itself: pushes that take back what is shown."""
 
+    # What was held for quiet hours leaves within this time after them, each user always at the same instant of it.
+    quiet_release_spread_seconds: float = Field(default=300, ge=0, le=7200)
     removal_wait_seconds: float = Field(default=30.0, ge=0, le=3600)  # for more that is to be taken back with it
     removals_per_hour: int = Field(default=2, ge=1, le=60)  # of a user in an app: Apple lets no more through
 
@@ -185,6 +188,24 @@ class Class(Strict):
     # ping: the provider learns that there is something, and not what; the app fetches it (docs/privacy.md).
     privacy: Literal["none", "ping"] = "none"
     generic_title: str | None = Field(default=None, min_length=1, max_length=64)  # what a ping shows
+    # In quiet hours. None: ignore where lane is urgent, otherwise hold.
+    quiet: Literal["hold", "drop", "passive", "ignore"] | None = None
+    may_override: tuple[Literal["quiet_hours"], ...] = ()  # what an event may pass with options.override
+    mandatory: bool = False  # nobody can opt out of it
+    opt_in: bool = False  # only for users who have said on
+
+    @property
+    def in_quiet_hours(self) -> Quiet:
+        """By the class, not by the topic: no producer gets out of it by the urgent one."""
+        if self.quiet is not None:
+            return Quiet(self.quiet)
+        return Quiet.IGNORE if self.lane is Lane.URGENT else Quiet.HOLD
+
+    @model_validator(mode="after")
+    def _opting_is_one_way(self) -> Self:
+        if self.mandatory and self.opt_in:
+            raise ValueError("mandatory and opt_in exclude each other")
+        return self
 
     @model_validator(mode="after")
     def _ping_has_a_title(self) -> Self:

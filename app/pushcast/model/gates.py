@@ -48,6 +48,13 @@ class Quiet(StrEnum):
     IGNORE = "ignore"
 
 
+class Override(StrEnum):
+    """Gates that an event passes when it says so and its class allows it."""
+
+    QUIET_HOURS = "quiet_hours"
+    FREQUENCY_CAP = "frequency_cap"
+
+
 class Known(NamedTuple):
     """What one pass knows of a notification. Times are milliseconds since the epoch.
 

@@ -82,6 +82,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     channel_id: str | None = None
     analytics_label: str | None = None
     ttl_seconds: int | None = None  # as producers write it; a decoded notification has it in its expires_at
+    override: tuple[str, ...] = ()  # as producers write it; a decoded notification has it beside its options
 
     @property
     def sound_name(self) -> str | None:
@@ -163,6 +164,7 @@ class Notification(msgspec.Struct, frozen=True):
     timing: Timing | None = None  # None: nothing delays it
     campaign: str | None = None
     ttl_ms: int = 0  # of a local time without an expiry of its own: how long it lives from when it is due
+    override: tuple[str, ...] = ()  # gates that it passes (`gates.Override`); its class allows it
 
     def is_over(self, now_ms: int, now_or_never_ms: int) -> bool:
         """Whether it is too late to send it. One that expires as it was created is now or never: it may leave until

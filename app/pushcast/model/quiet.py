@@ -6,12 +6,14 @@ that the clocks jump over counts as passed at the jump. Days are counted by the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
+from pushcast.model.preferences import Wishes
 from pushcast.model.user import QuietHours
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -20,9 +22,24 @@ MAX_WINDOWS: Final = 14
 _HORIZON_DAYS: Final = 8
 #: Dates that are looked at beyond an instant's own.
 _AROUND: Final = 2
+_CLOCK: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _DAY: Final = timedelta(days=1)
 _DAY_MS: Final = 86_400_000
 _EPOCH: Final = date(1970, 1, 1)
+
+
+def problem_of(windows: Sequence[QuietHours]) -> str | None:
+    """What is wrong with what somebody chose; None: nothing."""
+    if len(windows) > MAX_WINDOWS:
+        return f"has {len(windows)} windows; at most {MAX_WINDOWS}"
+    for window in windows:
+        if not window.days or not set(window.days) <= set(DAYS):
+            return f"days are some of {', '.join(DAYS)}"
+        if not _CLOCK.fullmatch(window.begins) or not _CLOCK.fullmatch(window.ends):
+            return "from and to are times of the day, HH:MM"
+        if window.begins == window.ends:
+            return "from and to are the same: a window has a beginning and another end"
+    return None
 
 
 def quiet_until(windows: Sequence[QuietHours], zone: tzinfo, at_ms: int, later_ms: int = 0) -> int | None:
@@ -54,6 +71,31 @@ def spread_after(user: str, spread_ms: int) -> int:
         return 0
     drawn = blake2b(user.encode(), digest_size=8, person=b"quiet").digest()
     return int.from_bytes(drawn, "big") % spread_ms
+
+
+class AppTimes(NamedTuple):
+    """Of an app: for devices without a zone, and users who have chosen no quiet hours."""
+
+    zone: tzinfo
+    quiet_hours: tuple[QuietHours, ...] = ()
+
+
+class QuietRule:
+    """Quiet hours by the configuration and by what users have chosen. One for all paths that a notification takes."""
+
+    def __init__(self, apps: Mapping[str, AppTimes], spread_ms: int) -> None:
+        self._windows = {name: app.quiet_hours for name, app in apps.items()}
+        self._spread_ms = spread_ms
+        #: Whether a user without preferences may have quiet hours.
+        self.everywhere = any(self._windows.values())
+
+    def windows(self, wishes: Wishes, app: str) -> tuple[QuietHours, ...]:
+        """The user's in the app, for all apps, or the app's own."""
+        return wishes.quiet_hours(app) or self._windows.get(app, ())
+
+    def until(self, windows: tuple[QuietHours, ...], zone: tzinfo, user: str, at_ms: int) -> int | None:
+        """When a device of the user may get something again; None: now."""
+        return quiet_until(windows, zone, at_ms, spread_after(user, self._spread_ms)) if windows else None
 
 
 def _end(windows: Sequence[QuietHours], zone: tzinfo, at_ms: int, later_ms: int) -> int | None:

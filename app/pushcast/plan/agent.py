@@ -15,11 +15,10 @@ from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.own import OwnClass
 from pushcast.model.words import Lane, Source
-from pushcast.plan.entry import Entry
 from pushcast.plan.intake import Intake
 from pushcast.plan.outputs import Outputs
 from pushcast.plan.recent import Recent, Unseen
-from pushcast.plan.tenure import PlanTenure
+from pushcast.plan.tenure import Later, PlanTenure
 from pushcast.plan.windows import Limits, PartitionWindows, WindowRule
 from pushcast.stream.batch import TP, Bounds, Committed, Record
 from pushcast.stream.callbacks import guarded
@@ -176,18 +175,19 @@ class PlanStage(Stage):
         return counting
 
     async def _look_up_again(self, tenure: PlanTenure, now: float) -> None:
-        waiting: list[Entry] = []
-        while tenure.later and tenure.later[0][0] <= now:
+        waiting: list[Later] = []
+        while tenure.later and tenure.later[0].at <= now:
             await self._outbox.room()
             # No await from here on: an entry is in `later`, in a window or in the outbox.
-            entries: list[Entry] = []
-            while tenure.later and tenure.later[0][0] <= now and len(entries) < SLICE_RECORDS:
-                entries.append(tenure.later.popleft()[1])
-            waiting += self._intake.plan_again(tenure, entries)
+            looked: list[Later] = []
+            while tenure.later and tenure.later[0].at <= now and len(looked) < SLICE_RECORDS:
+                looked.append(tenure.later.popleft())
+            waiting += self._intake.plan_again(tenure, looked)
         if now == float("inf"):
             tenure.pending.ended(len(waiting))  # not done: the next owner gets them
         else:
-            tenure.later += [(now + self._settings.plan.lookup_again_seconds, entry) for entry in waiting]
+            again_at = now + self._settings.plan.lookup_again_seconds
+            tenure.later += [each._replace(at=again_at) for each in waiting]
 
     async def _turn(self, tenure: PlanTenure) -> None:
         """What is due by now, without a batch that brings it along."""

@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pushcast.config.settings import Settings
 from pushcast.handover.exact import Exactness
+from pushcast.handover.tail import There
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.gates import NO_DEVICES, Ends, Known, Verdict, Waits, judge
 from pushcast.model.ids import device_row_prefix
 from pushcast.model.notification import Notification
 from pushcast.model.own import RESERVED_ID_PREFIXES, OwnClass
+from pushcast.model.preferences import NO_WISHES
 from pushcast.model.words import Lane, Outcome, Reason, Source
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
-from pushcast.plan.local_intake import LocalIntake
-from pushcast.plan.match import Row, devices_of, with_locales
+from pushcast.plan.match import NO_ROWS, Row, split_rows, with_locales
 from pushcast.plan.outputs import Outputs, Refused
 from pushcast.plan.removals import removals_of
+from pushcast.plan.part_intake import THERE, PartIntake
 from pushcast.plan.rules import is_young
-from pushcast.plan.tenure import PlanTenure
+from pushcast.plan.tenure import Later, PlanTenure
+from pushcast.plan.wanted import Wanted
 from pushcast.stream.batch import Record
 from pushcast.stream.edge import Count, Misplaced, check_place
 from pushcast.stream.tracker import record_bytes
@@ -38,6 +41,7 @@ from pushcast.wire.newer import NewerSchema, look
 from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.row_reader import Device
 from pushcast.wire.schemas import SchemaSource
+from pushcast.wire.user_rows import wishes_of
 
 if TYPE_CHECKING:
     from pushcast.stream.batch import Batch
@@ -53,6 +57,14 @@ class Taken(NamedTuple):
     refused: list[Refused]
     #: The offset from which on it is not to be planned, and why: nothing of the slice is to be, as it is.
     waits: tuple[int, NewerSchema] | None = None
+
+
+class _Found(NamedTuple):
+    """What becomes of notifications that are not in windows."""
+
+    nothing: list[tuple[Entry, Outcome, Reason]]
+    held: list[tuple[Entry, Record, Reason]]
+    resumed: list[Entry]
 
 
 class Intake:
@@ -80,7 +92,8 @@ class Intake:
         self._count = count
         self._exact = exact
         self._now_or_never_ms = round(settings.send.now_or_never_seconds * 1000)
-        self._local = LocalIntake(settings, lane, outputs, count, self._now_or_never_ms)
+        self._parts = PartIntake(settings, lane, outputs, count, self._now_or_never_ms)
+        self._wanted = Wanted(settings)
         rules = class_rules(settings.classes)
         self._decoder = NotificationDecoder(settings.apps, rules, schemas)
         self._of_keeper = NotificationDecoder(settings.apps, {**rules, **OWN_RULES}, schemas)
@@ -109,21 +122,20 @@ class Intake:
                 valid.append(record)
         if not notes:
             return taken
-        prefixes = [device_row_prefix(note.user, note.app) for note in notes]
+        prefixes = [device_row_prefix(note.user) for note in notes]
         rows = self._table.multi_scan(tenure.number, prefixes)
         return taken._replace(rows=rows, waits=self._first_to_wait(valid, rows))
 
     def plan(self, tenure: PlanTenure, batch: Batch, taken: Taken) -> None:
         """Puts every record of a slice where it belongs; from then on it is under way."""
-        now, now_ms = self._clock.monotonic_seconds(), self._clock.now_ms()
+        now, now_ms = times = self._clock.monotonic_seconds(), self._clock.now_ms()
         remember, add = tenure.recent.remember, tenure.windows.add
+        unreadable, asked = self._unreadable, self._wanted.asked
         refused = taken.refused
         duplicates: list[Entry] = []
-        nothing: list[tuple[Entry, Outcome, Reason]] = []
+        found = _Found([], [], [])
         tail = self._exact.tail(tenure.tp) or None
         known: list[int] = []
-        resumed: list[Entry] = []
-        held: list[tuple[Entry, Record, Reason]] = []
         is_event = tenure.source is Source.NOTIFICATION
         cancels = self._cancels.any(tenure.number)
         self._count("consumed", "", len(taken.records) + len(refused))
@@ -135,31 +147,18 @@ class Intake:
                 tenure.released.pop(record.offset, None)
                 known.append(record.offset)
                 continue
-            devices: Sequence[Device] = devices_of(rows, note.options.push_type, self._unreadable) if rows else ()
+            devices: Sequence[Device]
+            devices, own = split_rows(rows, note.app, note.options.push_type, unreadable) if rows else NO_ROWS
             if devices and note.content.locales:
-                devices = with_locales(devices, self._unreadable)
+                devices = with_locales(devices, unreadable)
             if not is_event and note.klass == OwnClass.REMOVE:
-                devices = [device for device in devices if (device.app, device.platform) in self._removals]
+                devices = self._that_take_removals(devices)
             if tail and (there := tail.take((record.offset, note.id))):
                 remember(note.user, note.id)
-                if note.timing is not None and note.timing.is_local:
-                    tenure.closes.pop(record.offset, None)
-                    over = self._local.plan(tenure, batch, record, note, devices, (now, now_ms), there)
-                    if over is not None:
-                        resumed.append(over[0])
-                    continue
-                entry = Entry(batch, record.offset, record_bytes(record), note)
-                devices = resume(entry, self._lane, there, devices)
                 tenure.closes.pop(record.offset, None)
-                if topics.keep(self._lane) in there:
-                    entry.hold(_held_for(note))
-                    resumed.append(entry)
-                elif topics.RECEIPT in there:
-                    resumed.append(entry)  # it ended as a whole, whoever has a device now
-                elif devices and not note.is_over(now_ms, self._now_or_never_ms):
-                    add(entry, devices, now)
-                else:
-                    resumed.append(entry)
+                entry = Entry(batch, record.offset, record_bytes(record), note)
+                if self._go_on(tenure, entry, record, note, devices, own, there, times):
+                    found.resumed.append(entry)
                 continue
             if not devices and not self._belongs(tenure, batch, record, refused):
                 continue
@@ -168,36 +167,98 @@ class Intake:
                 duplicates.append(entry)
                 continue
             if tenure.closes and record.offset in tenure.closes:
-                self._close(tenure.closes.pop(record.offset), entry, duplicates, nothing)
+                self._close(tenure.closes.pop(record.offset), entry, duplicates, found.nothing)
                 continue
             cancelled = cancels and self._is_cancelled(tenure, note, now_ms)
-            if note.timing is not None and note.timing.is_local and not cancelled:
-                over = self._local.plan(tenure, batch, record, note, devices, (now, now_ms))
-                if over is not None and over[1] is not None:
-                    nothing.append((over[0], *over[1]))
-                elif over is not None:
-                    resumed.append(over[0])
-                continue
-            tenure.released.pop(record.offset, None)
-            if devices and not cancelled and note.timing is None and note.expires_at > now_ms:
+            if (own or note.klass in asked) and not cancelled:
+                self._ask(tenure, entry, record, note, devices, own, times, found)
+            elif devices and not cancelled and note.timing is None and note.expires_at > now_ms:
+                tenure.released.pop(record.offset, None)
                 add(entry, devices, now)  # as `judge` says of it, which most notifications need not ask
-                continue
-            verdict = self._judge(note, devices, cancelled, now_ms, is_event=is_event)
-            if verdict is None:
-                add(entry, devices, now)
-            elif isinstance(verdict, Waits):
-                held.append((entry, record, verdict.reason))
-            elif verdict is NO_DEVICES and self._is_young(record, now_ms):
-                tenure.later.append((now + self._settings.plan.lookup_again_seconds, entry))
             else:
-                nothing.append((entry, *verdict))
+                self._ask(tenure, entry, record, note, devices, own, times, found, cancelled=cancelled)
         if refused:
             self._outputs.dead_letters(tenure, batch, refused)
-        self._outputs.nothing(tenure, nothing)
+        self._outputs.nothing(tenure, found.nothing)
         self._outputs.duplicates(tenure, duplicates)
-        self._outputs.held(tenure, held)
-        self._outputs.resumed(tenure, resumed)
+        self._outputs.held(tenure, found.held)
+        self._outputs.resumed(tenure, found.resumed)
         self._outputs.known(tenure, batch, known)
+
+    def _go_on(
+        self,
+        tenure: PlanTenure,
+        entry: Entry,
+        record: Record,
+        note: Notification,
+        devices: Sequence[Device],
+        own: Sequence[Row],
+        there: There,
+        times: tuple[float, int],
+    ) -> bool:
+        """Plans what a predecessor has not; True: there is nothing of it left."""
+        if topics.keep(self._lane) in there or own or self._wanted.differs(note):
+            wishes = wishes_of(own, self._unreadable)
+            devices, _ = self._wanted.of(note, devices, wishes, times[1])
+            return self._parts.plan(tenure, entry, record, note, devices, times, wishes, there) is not None
+        tenure.released.pop(record.offset, None)
+        devices = resume(entry, self._lane, there, devices)
+        if topics.RECEIPT in there or not devices or note.is_over(times[1], self._now_or_never_ms):
+            return True  # it ended as a whole, whoever has a device now; or it is over
+        tenure.windows.add(entry, devices, times[0])
+        return False
+
+    def _ask(
+        self,
+        tenure: PlanTenure,
+        entry: Entry,
+        record: Record,
+        note: Notification,
+        devices: Sequence[Device],
+        own: Sequence[Row],
+        times: tuple[float, int],
+        found: _Found,
+        *,
+        cancelled: bool = False,
+        again: bool = False,
+    ) -> None:
+        """Asks every gate. `again`: it was looked up before, without devices."""
+        now, now_ms = times
+        wishes = wishes_of(own, self._unreadable) if own else NO_WISHES
+        devices, unwanted = self._wanted.of(note, devices, wishes, now_ms)
+        is_local = note.timing is not None and note.timing.is_local
+        verdict: Verdict
+        if is_local and not cancelled:  # each part of it expires by itself
+            verdict = None if unwanted is None else Ends(Outcome.SUPPRESSED, unwanted)
+        else:
+            is_event = tenure.source is Source.NOTIFICATION and not again
+            known = Known(
+                now_ms,
+                self._now_or_never_ms,
+                cancelled=cancelled,
+                unwanted=unwanted,
+                # What the keeper let go is due, whatever this machine's clock says.
+                due_ms=note.due_at if is_event and note.timing is not None else 0,
+                waits_for=_held_for(note),
+                has_devices=bool(devices),
+            )
+            verdict = judge(note, known)
+        if verdict is None and (own or self._wanted.differs(note)):
+            settled = self._parts.plan(tenure, entry, record, note, devices, times, wishes)
+            if settled is THERE:
+                found.resumed.append(entry)
+            elif settled is not None:
+                found.nothing.append((entry, *settled))
+            return
+        tenure.released.pop(record.offset, None)
+        if verdict is None:
+            tenure.windows.add(entry, devices, now)
+        elif isinstance(verdict, Waits):
+            found.held.append((entry, record, verdict.reason))
+        elif verdict is NO_DEVICES and not again and self._is_young(record, now_ms):
+            tenure.later.append(Later(now + self._settings.plan.lookup_again_seconds, entry, record))
+        else:
+            found.nothing.append((entry, *verdict))
 
     def _belongs(self, tenure: PlanTenure, batch: Batch, record: Record, refused: list[Refused]) -> bool:
         """Whether the record is in its key's partition; if not, it is forwarded once, then a dead letter."""
@@ -210,20 +271,6 @@ class Intake:
         else:
             return True
         return False
-
-    def _judge(
-        self, note: Notification, devices: Sequence[Device], cancelled: bool, now_ms: int, *, is_event: bool
-    ) -> Verdict:
-        """What the keeper let go is due, whatever this machine's clock says."""
-        known = Known(
-            now_ms,
-            self._now_or_never_ms,
-            cancelled=cancelled,
-            due_ms=note.due_at if is_event and note.timing is not None else 0,
-            waits_for=_held_for(note),
-            has_devices=bool(devices),
-        )
-        return judge(note, known)
 
     @staticmethod
     def _released(tenure: PlanTenure, record: Record) -> int:
@@ -263,34 +310,38 @@ class Intake:
         seconds = plan.lookup_again_younger_than_seconds
         return is_young(record.timestamp, now_ms, again_seconds=plan.lookup_again_seconds, younger_than_seconds=seconds)
 
-    def plan_again(self, tenure: PlanTenure, entries: Sequence[Entry]) -> list[Entry]:
+    def plan_again(self, tenure: PlanTenure, looked: Sequence[Later]) -> list[Later]:
         """Looks users up once more who had no devices; now they have some, or it is said that they have none.
 
         Returns those who have a row now that only a later release can read.
         """
-        waiting = [(entry, entry.note) for entry in entries if entry.note is not None]
-        prefixes = [device_row_prefix(note.user, note.app) for _, note in waiting]
-        now, now_ms = self._clock.monotonic_seconds(), self._clock.now_ms()
-        nothing: list[tuple[Entry, Outcome, Reason]] = []
-        waiting_on: list[Entry] = []
-        for (entry, note), rows in zip(waiting, self._table.multi_scan(tenure.number, prefixes), strict=True):
+        waiting = [(each, each.entry.note) for each in looked if each.entry.note is not None]
+        prefixes = [device_row_prefix(note.user) for _, note in waiting]
+        times = self._clock.monotonic_seconds(), self._clock.now_ms()
+        found = _Found([], [], [])
+        waiting_on: list[Later] = []
+        for (each, note), rows in zip(waiting, self._table.multi_scan(tenure.number, prefixes), strict=True):
             if look([rows]).waits is not None:
-                waiting_on.append(entry)
+                waiting_on.append(each)
                 continue
-            devices = devices_of(rows, note.options.push_type, self._unreadable)
+            devices, own = split_rows(rows, note.app, note.options.push_type, self._unreadable)
             if note.content.locales:
                 devices = with_locales(devices, self._unreadable)
             if note.klass == OwnClass.REMOVE:
-                devices = [device for device in devices if (device.app, device.platform) in self._removals]
-            verdict = self._judge(note, devices, self._is_cancelled(tenure, note, now_ms), now_ms, is_event=False)
-            if isinstance(verdict, Ends):
-                nothing.append((entry, *verdict))
-            else:
-                tenure.windows.add(entry, devices, now)
-        self._outputs.nothing(tenure, nothing)
+                devices = self._that_take_removals(devices)
+            cancelled = self._is_cancelled(tenure, note, times[1])
+            self._ask(
+                tenure, each.entry, each.record, note, devices, own, times, found, cancelled=cancelled, again=True
+            )
+        self._outputs.nothing(tenure, found.nothing)
+        self._outputs.held(tenure, found.held)
+        self._outputs.resumed(tenure, found.resumed)
         if waiting_on:
             self._count("unreadable_rows", Reason.UNKNOWN_SCHEMA, len(waiting_on))
         return waiting_on
+
+    def _that_take_removals(self, devices: Sequence[Device]) -> list[Device]:
+        return [device for device in devices if (device.app, device.platform) in self._removals]
 
     def _first_to_wait(
         self, records: Sequence[Record], rows: Sequence[Sequence[Row]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from pushcast.model.device import takes
 from pushcast.model.errors import InvalidInput
@@ -11,25 +12,38 @@ from pushcast.wire.row_reader import Device, active_device, locale_of, registere
 Row = tuple[bytes, bytes]
 
 
-def devices_of(rows: Sequence[Row], push_type: str, unreadable: Callable[[InvalidInput], None]) -> list[Device]:
-    """Active devices in the rows of one user that take this type of push, each token of an app once.
+#: As `split_rows` says of a user without rows.
+NO_ROWS: Final[tuple[Sequence[Device], Sequence[Row]]] = ((), ())
+
+
+def split_rows(
+    rows: Sequence[Row], app: str | None, push_type: str, unreadable: Callable[[InvalidInput], None]
+) -> tuple[list[Device], Sequence[Row]]:
+    """Of the rows of one user: active devices in the app (None: in all) that take this type of push, each token of an
+    app once; and the user's own rows.
 
     Two device ids with one token are one phone that was registered anew; it must not ring twice. Tokens are compared by
     their hash: sealed, one token has another address each time. The newest row keeps the token, and says what it takes.
     Rows that this release cannot read are told to `unreadable` and left out.
     """
     found: list[Device] = []
+    own: list[Row] | None = None
     for key, value in rows:
+        if key[-1] == 0:  # `ids.is_user_row`, without the call: asked of every row of every notification
+            own = own or []
+            own.append((key, value))
+            continue
         try:
             device = active_device(key, value)
         except InvalidInput as error:
             unreadable(error)
             continue
-        if device is not None:
+        if device is not None and (app is None or device.app == app):
             found.append(device)
     if len(found) > 1:
         found = _each_token_once(found)
-    return [device for device in found if device.purpose is None or takes(device.purpose, push_type)]
+    devices = [device for device in found if device.purpose is None or takes(device.purpose, push_type)]
+    return devices, own or ()
 
 
 def with_locales(devices: Sequence[Device], unreadable: Callable[[InvalidInput], None]) -> list[Device]:

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from pushcast.handover.fences import Fences
 from pushcast.model.words import Reason, Source
 from pushcast.plan.entry import Entry
 from pushcast.plan.recent import Recent
 from pushcast.plan.windows import PartitionWindows
-from pushcast.stream.batch import TP
+from pushcast.stream.batch import TP, Record
 from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
 from pushcast.wire.headers import Headers
 from pushcast.wire.held import Released
+
+
+class Later(NamedTuple):
+    """A notification of a user without devices, to be looked up once more at `at` (monotonic seconds)."""
+
+    at: float
+    entry: Entry
+    record: Record
 
 
 class PlanTenure:
@@ -39,7 +48,7 @@ class PlanTenure:
         self.released: dict[int, Released] = {}  # what the keeper says of parts of a local time, by offset
         self.closes: dict[int, Reason] = {}  # why released records end, by offset
         self.taken_to = 0  # records below this offset are under way: a batch that is handed over again skips them
-        self.later: deque[tuple[float, Entry]] = deque()  # users without devices, to be looked up once more
+        self.later: deque[Later] = deque()  # users without devices, to be looked up once more
         self.complete: list[Entry] = []  # all outputs acknowledged, the planned record not yet written
         self.pending = Pending()  # source records that were taken and are not done
         self.runner = runner(self)
@@ -47,8 +56,8 @@ class PlanTenure:
     def wait_seconds(self, now: float) -> float | None:
         """Until the next window closes or the next user is looked up once more; None when nothing waits."""
         due = self.windows.next_due()
-        if self.later and (due is None or self.later[0][0] < due):
-            due = self.later[0][0]
+        if self.later and (due is None or self.later[0].at < due):
+            due = self.later[0].at
         return None if due is None else due - now
 
     def close(self) -> None:

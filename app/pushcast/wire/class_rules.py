@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple, Protocol
 
+from pushcast.model.errors import InvalidInput
 from pushcast.model.own import OWN_TTL_SECONDS, OwnClass
+from pushcast.model.words import Reason
 
 
 class ClassRule(NamedTuple):
@@ -13,6 +16,7 @@ class ClassRule(NamedTuple):
 
     ttl_ms: int
     ping_title: str | None = None
+    may_override: frozenset[str] = frozenset()  # gates that its notifications pass when they ask for it
 
 
 class Configured(Protocol):
@@ -24,15 +28,33 @@ class Configured(Protocol):
     def privacy(self) -> str: ...
     @property
     def generic_title(self) -> str | None: ...
+    @property
+    def may_override(self) -> Sequence[str]: ...
 
 
 def class_rules(classes: Mapping[str, Configured]) -> dict[str, ClassRule]:
     """By class name."""
     return {
-        name: ClassRule(each.ttl_seconds * 1000, each.generic_title if each.privacy == "ping" else None)
+        name: ClassRule(
+            each.ttl_seconds * 1000,
+            each.generic_title if each.privacy == "ping" else None,
+            frozenset(each.may_override),
+        )
         for name, each in classes.items()
     }
 
 
 #: Of what Pushcast makes itself. Decoders of producers' events do without them.
 OWN_RULES: Final[Mapping[str, ClassRule]] = {str(name): ClassRule(OWN_TTL_SECONDS * 1000) for name in OwnClass}
+
+
+def overrides_of(asked: tuple[str, ...], klass: str, allowed: AbstractSet[str]) -> tuple[str, ...]:
+    """Gates that an event passes. Raises InvalidInput: not all producers can be urgent."""
+    refused = sorted(set(asked) - allowed)
+    if refused:
+        raise InvalidInput(
+            Reason.INVALID_FIELD,
+            f"options.override: class {klass} does not allow {refused[0][:64]!r} (classes.{klass}.may_override)",
+            "options.override",
+        )
+    return asked

@@ -20,7 +20,7 @@ WRITTEN_AT: Final = "push-written-at"
 EVENT: Final = "push-event"
 #: On both: how many parts of it were planned before this one, decimal; absent: none.
 PART: Final = "push-part"
-#: On both: names of the devices that were planned, 8 bytes each (`plan.local`); absent: none.
+#: On both: names of the devices that were planned, 8 bytes each (`plan.parts`); absent: none.
 DONE: Final = "push-done"
 #: On a due record: which timer it closes, `lane|keep offset`.
 TIMER: Final = "push-timer"

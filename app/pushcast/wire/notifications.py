@@ -15,7 +15,7 @@ from pushcast.model.locales import collision
 from pushcast.model.notification import Action, Content, LocalText, Notification, Options
 from pushcast.model.timing import Timing
 from pushcast.model.words import Reason
-from pushcast.wire.class_rules import ClassRule
+from pushcast.wire.class_rules import ClassRule, overrides_of
 from pushcast.wire.configured import unknown_app, unknown_class
 from pushcast.wire.content_rules import RESERVED_DATA_KEY, check_content, check_options, without_empty
 from pushcast.wire.json_errors import from_msgspec
@@ -107,6 +107,7 @@ class _Shared(NamedTuple):
     timing: Timing | None
     campaign: str | None
     ping: _Ping | None  # in place of content, options and key
+    override: tuple[str, ...] = ()
 
 
 class _Known(NamedTuple):
@@ -209,6 +210,7 @@ class NotificationDecoder:
         title, body, subtitle = raw.title or None, raw.body or None, raw.subtitle or None
         data, locales = raw.data or None, raw.locales or None
         options, ttl_ms = NO_OPTIONS, rule.ttl_ms
+        override: tuple[str, ...] = ()
         if raw.options is not None:
             options = _without_empty(raw.options)
         if not (title or body or subtitle or data or raw.platforms) and not _acts(options):
@@ -238,6 +240,9 @@ class NotificationDecoder:
             if options.ttl_seconds is not None:
                 ttl_ms = options.ttl_seconds * 1000
                 options = msgspec.structs.replace(options, ttl_seconds=None)
+            if options.override:
+                override = overrides_of(options.override, klass, rule.may_override)
+                options = msgspec.structs.replace(options, override=())
         if options.collapse_id is not None and len(options.collapse_id.encode()) > MAX_COLLAPSE_ID_BYTES:
             raise InvalidInput(
                 Reason.INVALID_FIELD,
@@ -270,12 +275,12 @@ class NotificationDecoder:
         campaign = campaign_of(raw.campaign)
         times = raw.created_at, raw.expires_at
         ping = None if rule.ping_title is None else _ping(rule.ping_title, klass, content, options)
-        return _Shared(klass, ttl_ms, content, options, key, *times, raw.trace, timing, campaign, ping)
+        return _Shared(klass, ttl_ms, content, options, key, *times, raw.trace, timing, campaign, ping, override)
 
     def _note(
         self, note_id: str, user: str, app: str | None, shared: _Shared, timestamp_ms: int, trace: bytes | None
     ) -> Notification:
-        klass, ttl_ms, content, options, key, created, expires, text, timing, campaign, ping = shared
+        klass, ttl_ms, content, options, key, created, expires, text, timing, campaign, ping, override = shared
         if ping is not None:
             content, options, key = ping.made(note_id, klass)
         created_at = to_ms(created, "created_at", timestamp_ms)
@@ -300,6 +305,8 @@ class NotificationDecoder:
                 created_at,
                 None,
                 campaign,
+                0,
+                override,
             )
         own = None if expires is None else expires_at
         due, expires_at = due_and_expiry(timing, user, campaign or note_id, created_at, own, ttl_ms, self._max_ahead_ms)
@@ -318,6 +325,7 @@ class NotificationDecoder:
             timing,
             campaign,
             0 if own is not None else ttl_ms,
+            override,
         )
 
 

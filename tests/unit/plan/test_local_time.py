@@ -4,30 +4,19 @@ lets every part go at its time."""
 from __future__ import annotations
 
 import json
-from collections import Counter
-from datetime import datetime
-from typing import Any
 
 import pytest
 
 from pushcast.handover.exact import Inexact
 from pushcast.handover.tail import OwnTail
-from pushcast.model.device import DeviceRow
-from pushcast.model.ids import device_row_key, token_hash
 from pushcast.model.words import Lane, Platform, Source
-from pushcast.plan.local import name_of, names_in
-from pushcast.stream.batch import TP, Batch
-from pushcast.stream.tracker import Tracker
+from pushcast.plan.parts import name_of, names_in
+from pushcast.stream.batch import TP
 from pushcast.wire import topics
-from pushcast.wire.devices import encode_row
-from pushcast.wire.headers import origin
-from pushcast.wire.held import held_of, released_headers
+from pushcast.wire.held import held_of
 from pushcast.wire.row_reader import active_device
-from twins.kafka import OPEN, Produced, record, settled
-from twins.plan import PlanHarness, note, users_of
+from twins.holding import DUE, KEEP, World, at, ms
 
-(ANN,) = users_of(3, 1)
-KEEP, DUE = topics.keep(Lane.NORMAL), topics.due(Lane.NORMAL)
 ZONES = {
     "Pacific/Kiritimati": "2026-12-23T19:00:00Z",
     "Pacific/Chatham": "2026-12-23T19:15:00Z",
@@ -46,81 +35,11 @@ ZONES = {
 }
 
 
-def ms(text: str) -> int:
-    return round(datetime.fromisoformat(text).timestamp() * 1000)
-
-
-def at(text: str) -> str:
-    return datetime.fromisoformat(text).strftime("%dT%H:%MZ")
-
-
-class World:
-    """A planner, and a keeper that is as simple as can be."""
-
-    def __init__(self, now: str = "2026-12-20T00:00:00Z", exact: Any = None) -> None:
-        self.harness = PlanHarness() if exact is None else PlanHarness(exact=exact)
-        self.harness.clock.jump_wall((ms(now) - self.harness.clock.now_ms()) / 1000)
-        self.tracker = Tracker(0, OPEN)
-        self.released = 0
-        self.arrived: dict[str, str] = {}  # device to when it was planned
-        self.twice: Counter[str] = Counter()
-        self.seen = 0
-
-    def device(self, name: str, zone: str | None, registered_at: int = 1, app: str = "news", seen_at: int = 1) -> None:
-        address, hashed = name.encode(), token_hash(name.encode())
-        times = registered_at, seen_at
-        row = DeviceRow(app, name, "apns", "token", address, "", hashed, "active", *times, time_zone=zone)
-        self.harness.table.rows[3][device_row_key(ANN, app, name)] = encode_row(row)
-
-    async def send(self, **fields: Any) -> None:
-        event = note(1, **({"deliver_local_at": "2026-12-24T09:00", "created_at": self.harness.now_ms} | fields))
-        await self.harness.feed((ANN, event))
-        await self._settle()
-
-    @property
-    def kept(self) -> list[Produced]:
-        return [each for each in self.harness.outbox.log if each.topic == KEEP]
-
-    async def release(self, *, skew_seconds: float = 0.0) -> None:
-        """Lets the next part go at its time, by the keeper's clock."""
-        sent = self.kept[self.released]
-        held = held_of(sent.headers)
-        wait = (held.due_at - self.harness.now_ms) / 1000 + skew_seconds
-        if wait > 0:
-            self.harness.clock.advance(wait)
-        headers = released_headers(
-            origin("keep", 3, 1), "normal|0|k", held.written_at, "", None, held.part, held.done, held.due_at
-        )
-        due = record(DUE, 3, self.released, ANN.encode(), sent.value, headers, self.harness.now_ms)
-        self.released += 1
-        segment = self.tracker.hand_over([due], self.tracker.arrive([due]))
-        await self.harness.stage.handle(Batch(TP(DUE, 3), self.tracker, segment, lambda: None))
-        await self._settle()
-
-    async def release_all(self) -> None:
-        while self.released < len(self.kept):
-            await self.release()
-
-    async def _settle(self) -> None:
-        await settled()
-        await self.harness.acknowledge()
-        now = datetime.fromtimestamp(self.harness.now_ms / 1000).astimezone(
-            datetime.fromisoformat("2026-01-01T00:00:00+00:00").tzinfo
-        )
-        batches = self.harness.batches()
-        for batch in batches[self.seen :]:
-            for part in batch.messages:
-                for name in part.targets.device:
-                    self.twice[name] += 1
-                    self.arrived[name] = now.strftime("%dT%H:%MZ")
-        self.seen = len(batches)
-
-
 async def test_s6_each_device_gets_it_when_its_own_clock_shows_the_time_and_none_twice() -> None:
     world = World()
     for zone in ZONES:
         world.device(zone, zone)
-    await world.send()
+    await world.send_locally()
     assert world.arrived == {}
     await world.release_all()
     assert world.arrived == {zone: at(instant) for zone, instant in ZONES.items()}
@@ -133,7 +52,7 @@ async def test_a_part_lives_from_when_it_is_due() -> None:
     world = World()
     world.device("tokyo", "Asia/Tokyo")
     world.device("berlin", "Europe/Berlin")
-    await world.send()
+    await world.send_locally()
     await world.release_all()
     expiries = [part.targets.expires_at for batch in world.harness.batches() for part in batch.messages]
     assert expiries == [[ms("2026-12-25T00:00:00Z")], [ms("2026-12-25T08:00:00Z")]]
@@ -145,7 +64,7 @@ async def test_s10_a_device_without_a_zone_has_that_of_its_app() -> None:
     world = World()
     world.device("nowhere", None)
     world.device("mars", "Mars/Phobos")
-    await world.send()
+    await world.send_locally()
     await world.release_all()
     assert world.arrived == {"nowhere": "24T09:00Z", "mars": "24T09:00Z"}
     assert world.harness.counters["zones_assumed", ""] > 0
@@ -156,7 +75,7 @@ async def test_the_zone_of_the_user_is_that_of_the_device_that_was_registered_la
     world.device("old", "America/New_York", registered_at=1)
     world.device("new", "Asia/Tokyo", registered_at=2)
     world.device("none", None, registered_at=3)
-    await world.send(time_zone="user")
+    await world.send_locally(time_zone="user")
     await world.release_all()
     assert world.arrived == dict.fromkeys(("old", "new", "none"), "24T00:00Z")
 
@@ -165,7 +84,7 @@ async def test_s12_who_travels_west_gets_it_later_and_who_had_it_not_again() -> 
     world = World()
     world.device("phone", "Europe/Berlin")
     world.device("tablet", "Asia/Tokyo")
-    await world.send()
+    await world.send_locally()
     await world.release()
     assert world.arrived == {"tablet": "24T00:00Z"}
     world.device("phone", "America/New_York")
@@ -181,7 +100,7 @@ async def test_d11_each_device_gets_it_at_the_time_of_the_day_at_which_it_was_se
     world.device("berlin", "Europe/Berlin", seen_at=seen)
     world.device("tokyo", "Asia/Tokyo", seen_at=seen + 3_600_000)
     world.device("just now", "Europe/Berlin", seen_at=ms("2026-12-19T23:59:00Z"))
-    await world.send(deliver_local_at="last_active")
+    await world.send_locally(deliver_local_at="last_active")
     await world.release_all()
     assert world.arrived == {"berlin": "20T17:30Z", "tokyo": "20T18:30Z", "just now": "20T23:59Z"}
     assert set(world.twice.values()) == {1}
@@ -190,7 +109,7 @@ async def test_d11_each_device_gets_it_at_the_time_of_the_day_at_which_it_was_se
 async def test_d11_it_keeps_to_the_clock_on_the_wall_when_clocks_change() -> None:
     world = World("2027-03-27T20:00:00Z")
     world.device("berlin", "Europe/Berlin", seen_at=ms("2027-03-27T08:00:00Z"))  # 09:00 there
-    await world.send(deliver_local_at="last_active")
+    await world.send_locally(deliver_local_at="last_active")
     await world.release_all()
     assert world.arrived == {"berlin": "28T07:00Z"}
 
@@ -198,7 +117,7 @@ async def test_d11_it_keeps_to_the_clock_on_the_wall_when_clocks_change() -> Non
 async def test_d11_who_is_seen_again_meanwhile_is_due_by_then_and_gets_it_once() -> None:
     world = World()
     world.device("phone", "UTC", seen_at=ms("2026-12-19T09:00:00Z"))
-    await world.send(deliver_local_at="last_active")
+    await world.send_locally(deliver_local_at="last_active")
     world.device("phone", "UTC", seen_at=ms("2026-12-20T08:30:00Z"))
     await world.release_all()
     assert world.arrived == {"phone": "20T09:00Z"}
@@ -207,7 +126,7 @@ async def test_d11_who_is_seen_again_meanwhile_is_due_by_then_and_gets_it_once()
 
 async def test_s14_who_registers_before_it_is_due_gets_it() -> None:
     world = World()
-    await world.send()
+    await world.send_locally()
     assert len(world.kept) == 1, "it waits for a user without devices, too"
     world.device("late", "America/New_York")
     await world.release_all()
@@ -216,7 +135,7 @@ async def test_s14_who_registers_before_it_is_due_gets_it() -> None:
 
 async def test_s14_without_a_device_then_it_ends_as_no_devices() -> None:
     world = World()
-    await world.send()
+    await world.send_locally()
     await world.release_all()
     await world.harness.pass_time(5)
     await world.harness.acknowledge()
@@ -237,7 +156,7 @@ async def test_s22_what_is_over_in_one_zone_and_not_in_another(
     world = World("2026-12-24T10:00:00Z")
     world.device("berlin", "Europe/Berlin")
     world.device("york", "America/New_York")
-    await world.send(if_past=if_past)
+    await world.send_locally(if_past=if_past)
     await world.release_all()
     assert world.arrived == arrived
     assert [receipt["reason"] for receipt in world.harness.receipts()] == reasons
@@ -246,7 +165,7 @@ async def test_s22_what_is_over_in_one_zone_and_not_in_another(
 async def test_s22_what_is_over_everywhere_and_to_be_dropped_is_expired() -> None:
     world = World("2026-12-24T10:00:00Z")
     world.device("berlin", "Europe/Berlin")
-    await world.send(if_past="drop")
+    await world.send_locally(if_past="drop")
     await world.harness.acknowledge()
     assert [receipt["reason"] for receipt in world.harness.receipts()] == ["expired"]
     assert world.kept == []
@@ -256,7 +175,7 @@ async def test_s24_an_event_for_all_apps_reaches_each_device_once() -> None:
     world = World()
     world.device("one", "Europe/Berlin", app="news")
     world.device("two", "Europe/Berlin", app="chat")
-    await world.send()
+    await world.send_locally()
     await world.release_all()
     assert world.twice == {"one": 1, "two": 1}
 
@@ -264,7 +183,7 @@ async def test_s24_an_event_for_all_apps_reaches_each_device_once() -> None:
 async def test_a_planner_whose_clock_is_behind_the_keepers_plans_what_was_let_go() -> None:
     world = World()
     world.device("berlin", "Europe/Berlin")
-    await world.send()
+    await world.send_locally()
     await world.release(skew_seconds=-3)
     assert list(world.arrived) == ["berlin"]
     assert len(world.kept) == 1
@@ -298,7 +217,7 @@ async def test_a_keep_record_that_is_there_is_the_decision_whatever_the_zones_sa
     world = World(exact=Successor(names["tokyo"]))
     world.device("tokyo", "Asia/Tokyo")
     world.device("berlin", "Europe/Berlin")
-    await world.send()
+    await world.send_locally()
     world.device("tokyo", "America/New_York")
     world.device("berlin", "Asia/Tokyo")
     await world.release()
@@ -312,7 +231,7 @@ async def test_parts_are_named_in_what_is_given_back() -> None:
     world = World()
     world.device("tokyo", "Asia/Tokyo")
     world.device("berlin", "Europe/Berlin")
-    await world.send()
+    await world.send_locally()
     await world.release()
     [_, back] = world.kept
     held = held_of(back.headers)

@@ -10,7 +10,7 @@ from pushcast.model.device import DeviceRow, Purpose
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key, token_hash
 from pushcast.model.notification import PushType
-from pushcast.plan.match import devices_of, with_locales
+from pushcast.plan.match import split_rows, with_locales
 from pushcast.plan.recent import Recent
 from pushcast.wire.devices import encode_row
 from pushcast.wire.row_reader import active_device
@@ -34,7 +34,7 @@ def row(
 
 def names(*rows: tuple[bytes, bytes], push_type: str = "alert") -> list[str]:
     unreadable: list[InvalidInput] = []
-    found = [device.key.decode().split("\0")[2] for device in devices_of(rows, push_type, unreadable.append)]
+    found = [device.key.decode().split("\0")[2] for device in split_rows(rows, None, push_type, unreadable.append)[0]]
     assert unreadable == []
     return found
 
@@ -93,7 +93,7 @@ def test_no_rows_are_no_devices() -> None:
 
 def test_a_value_that_is_no_row_is_told_and_left_out() -> None:
     told: list[InvalidInput] = []
-    found = devices_of([row("a", "1"), (b"u\0news\0b", b"\x00")], "alert", told.append)
+    found = split_rows([row("a", "1"), (b"u\0news\0b", b"\x00")], None, "alert", told.append)[0]
     assert len(found) == 1
     assert [error.reason for error in told] == ["unknown_frame"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pushcast.model.ids import device_row_key, device_row_prefix, is_user_row, user_row_key
 from pushcast.model.user import QuietHours, UserRow
-from pushcast.plan.match import devices_of
+from pushcast.plan.match import split_rows
 from pushcast.wire.legs import Leg, decode_leg, encode_leg
 from pushcast.wire.user_rows import decode_user_row, encode_user_row
 
@@ -37,7 +37,7 @@ def test_plan_leaves_user_rows_out_and_counts_nothing() -> None:
     refused: list[Exception] = []
     value = encode_user_row(ROW)
     rows = [(user_row_key("u"), value), (user_row_key("u", "news"), value)]
-    assert devices_of(rows, "alert", refused.append) == []
+    assert split_rows(rows, None, "alert", refused.append)[0] == []
     assert refused == []
 
 

@@ -1,0 +1,200 @@
+"""What becomes of a notification that a user's devices may get at different times: planned for those that are due, held
+for the others. Local times and quiet hours make them differ, and preferences leave some out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, tzinfo
+from enum import Enum
+from typing import Final
+
+from pushcast.config.quiet import app_times
+from pushcast.config.settings import Settings
+from pushcast.handover import tail
+from pushcast.model.gates import EXPIRED, NO_DEVICES, Ends, Override, Quiet
+from pushcast.model.notification import Notification
+from pushcast.model.preferences import NO_WISHES, Wishes
+from pushcast.model.quiet import QuietRule
+from pushcast.model.words import Lane, Reason, Source
+from pushcast.plan.entry import Entry
+from pushcast.plan.exact import resume
+from pushcast.plan.outputs import Outputs
+from pushcast.plan.parts import Around, Share, dated, held_until, name_of, names_in, nobody, share, silenced
+from pushcast.plan.tenure import PlanTenure
+from pushcast.stream.batch import Record
+from pushcast.stream.edge import Count
+from pushcast.wire import topics
+from pushcast.wire.held import MAX_PARTS, Held, Released
+from pushcast.wire.row_reader import Device
+
+
+class There(Enum):
+    """All that is to be written of it is there."""
+
+    THERE = "there"
+
+
+#: None: it is under way.
+Settled = Ends | There | None
+THERE: Final = There.THERE
+#: What an event that the keeper let go the first time was planned to before.
+_FIRST = Released(0, None)
+
+
+class PartIntake:
+    """Of one lane. Nothing here waits: callers await the outbox's room first."""
+
+    def __init__(self, settings: Settings, lane: Lane, outputs: Outputs, count: Count, now_or_never_ms: int) -> None:
+        times = app_times(settings.apps)
+        self._zones = {name: each.zone for name, each in times.items()}
+        self._rule = QuietRule(times, round(settings.keep.quiet_release_spread_seconds * 1000))
+        self._quiet = {name: each.in_quiet_hours for name, each in settings.classes.items()}
+        self._silent_channels = {name: app.silent_channel_id for name, app in settings.apps.items()}
+        self._keep_topic = topics.keep(lane)
+        self._lane = lane
+        self._outputs = outputs
+        self._count = count
+        self._now_or_never_ms = now_or_never_ms
+
+    def plan(
+        self,
+        tenure: PlanTenure,
+        entry: Entry,
+        record: Record,
+        note: Notification,
+        devices: Sequence[Device],
+        times: tuple[float, int],
+        wishes: Wishes = NO_WISHES,
+        there: tail.There | None = None,
+    ) -> Settled:
+        """What of it is due is planned, and the rest held.
+
+        `devices`: those that the user wants it on. `times`: monotonic seconds, and milliseconds since the epoch.
+        `there`: what a predecessor wrote of it.
+        """
+        now_ms = times[1]
+        released = tenure.released.pop(record.offset, _FIRST)
+        is_event = tenure.source is Source.NOTIFICATION
+        sent = b""
+        if there is not None:
+            left = resume(entry, self._lane, there, devices)
+            sent = b"".join(name_of(device) for device in devices if device not in left)
+            if self._keep_topic in there:
+                return self._as_decided(tenure, entry, note, left, there, released, times, wishes)
+            if topics.RECEIPT in there:
+                return THERE
+            devices = left
+        if not devices and not sent and not released.done:
+            return self._for_nobody(tenure, entry, record, note, now_ms)
+        at_ms = now_ms if is_event else max(now_ms, released.due_at)
+        found = self._share(note, devices, released.done, at_ms, wishes)
+        leaving = found.leaving
+        if is_event and not sent:
+            if found.later_at is not None:  # the parts are planned as the keeper lets them go
+                at = found.due_at if leaving else found.later_at
+                self._hold(tenure, entry, record, note, at, Released(0, None), found.waits_for)
+                return None
+            if not leaving:
+                return found.ends or EXPIRED
+        part = self._part(note, found.due_at, released)
+        leaves = bool(leaving) and not part.is_over(now_ms, self._now_or_never_ms)
+        if leaves:
+            entry.date(part)
+        if found.later_at is not None and released.part < MAX_PARTS:
+            done = released.done + sent + b"".join(map(name_of, leaving))
+            rest = released._replace(done=done)
+            self._hold(tenure, entry, record, note, found.later_at, rest, found.waits_for, lets_go=not leaves)
+        if leaves:
+            self._add(tenure, entry, part, found, times[0])
+        if leaves or found.later_at is not None:
+            return None
+        return THERE if released.done or sent else found.ends or EXPIRED
+
+    def _part(self, note: Notification, due_at: int, released: Released) -> Notification:
+        """What of it is due then, as it is planned."""
+        if note.timing is not None and note.timing.is_local:
+            return dated(note, due_at)
+        return held_until(note, released.due_at) if released.due_at > note.due_at else note
+
+    def _add(self, tenure: PlanTenure, entry: Entry, part: Notification, found: Share, now: float) -> None:
+        for app, devices in _by_app(found.silent).items():
+            entry.note = silenced(part, self._silent_channels.get(app))
+            tenure.windows.add(entry, devices, now)
+        if found.now:
+            entry.note = part
+            tenure.windows.add(entry, found.now, now)
+
+    def _for_nobody(self, tenure: PlanTenure, entry: Entry, record: Record, note: Notification, now_ms: int) -> Settled:
+        """Somebody may register until then."""
+        if note.timing is None or not note.timing.is_local:
+            return NO_DEVICES
+        at = nobody(note, self._zone(note.app or ""))
+        if at is None:
+            return EXPIRED
+        if at <= now_ms or tenure.source is not Source.NOTIFICATION:
+            return NO_DEVICES
+        self._hold(tenure, entry, record, note, at, Released(0, None))
+        return None
+
+    def _as_decided(
+        self,
+        tenure: PlanTenure,
+        entry: Entry,
+        note: Notification,
+        left: Sequence[Device],
+        there: tail.There,
+        released: Released,
+        times: tuple[float, int],
+        wishes: Wishes,
+    ) -> Settled:
+        """A keep record that is there is the decision, whatever clocks and zones say now: exactly those devices are
+        planned that it names, less what is there."""
+        entry.hold(Reason.SCHEDULED)
+        decided = set[bytes]().union(*(names_in(blob) for blob in there[self._keep_topic])) - names_in(released.done)
+        devices = [device for device in left if name_of(device) in decided]
+        if not devices:
+            return THERE
+        found = self._share(note, devices, b"", times[1], wishes)
+        part = self._part(note, found.due_at or times[1], released)
+        if part.is_over(times[1], self._now_or_never_ms):
+            return THERE
+        entry.date(part)
+        entry.hold(Reason.SCHEDULED)
+        tenure.windows.add(entry, devices, times[0])
+        return None
+
+    def _share(self, note: Notification, devices: Sequence[Device], done: bytes, now_ms: int, wishes: Wishes) -> Share:
+        found = share(note, devices, done, now_ms, Around(wishes, self._zone, self._rule, self._quiet_of(note)))
+        if found.assumed:
+            self._count("zones_assumed", "", found.assumed)
+        return found
+
+    def _quiet_of(self, note: Notification) -> Quiet:
+        return Quiet.IGNORE if Override.QUIET_HOURS in note.override else self._quiet.get(note.klass, Quiet.IGNORE)
+
+    def _zone(self, app: str) -> tzinfo:
+        return self._zones.get(app, UTC)
+
+    def _hold(
+        self,
+        tenure: PlanTenure,
+        entry: Entry,
+        record: Record,
+        note: Notification,
+        due_at: int,
+        released: Released,
+        reason: Reason = Reason.SCHEDULED,
+        *,
+        lets_go: bool = True,
+    ) -> None:
+        part = released.part + 1 if tenure.source is Source.DUE else 0
+        written_at = released.written_at if part else max(0, record.timestamp)
+        held = Held(note.id, due_at, written_at, part, released.done)
+        self._outputs.hold(tenure, entry, record, held, note.trace, reason, lets_go=lets_go)
+
+
+def _by_app(devices: Sequence[Device]) -> dict[str, list[Device]]:
+    found: dict[str, list[Device]] = {}
+    for device in devices:
+        found.setdefault(device.app, []).append(device)
+    return found

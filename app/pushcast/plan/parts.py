@@ -1,0 +1,165 @@
+"""Which of a user's devices get a notification now, and when the others do: by local times and quiet hours, where each
+device is. Pure; times are milliseconds since the epoch.
+
+A notification that some devices get later wakes when the first of them is due. Those that are due by then are planned,
+and the rest waits on, with the names of all that were planned: no device gets it twice, wherever it travels meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import tzinfo
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+import msgspec
+
+from pushcast.model.gates import Ends, Quiet, Verdict, in_quiet_hours
+from pushcast.model.notification import Notification
+from pushcast.model.preferences import Wishes
+from pushcast.model.quiet import QuietRule
+from pushcast.model.timing import Timing, spread_of
+from pushcast.model.words import Reason
+from pushcast.model.zones import zone_of
+from pushcast.wire.row_reader import Device, registered_at_ms, seen_at_ms, time_zone_of
+
+NAME_BYTES: Final = 8
+
+
+class Around(NamedTuple):
+    """What decides beside the notification itself. `default`: zone of an app's devices that have none."""
+
+    wishes: Wishes
+    default: Callable[[str], tzinfo]
+    rule: QuietRule
+    quiet: Quiet  # what its class does in quiet hours
+
+
+class Share(NamedTuple):
+    """`now`: devices that are due; `silent`: those of them that are in quiet hours, and get it without sound. `due_at`:
+    the latest of their times. `later_at`: when the next of the others is due, and `waits_for` why; None: no other
+    waits. `ends`: what becomes of those that never get it. `assumed`: devices whose zone is not known."""
+
+    now: list[Device]
+    silent: list[Device]
+    due_at: int
+    later_at: int | None
+    waits_for: Reason
+    ends: Ends | None
+    assumed: int
+
+    @property
+    def leaving(self) -> list[Device]:
+        """All that get it now."""
+        return [*self.now, *self.silent]
+
+
+def name_of(device: Device) -> bytes:
+    """8 bytes that stand for a device of the user among those that were planned."""
+    return blake2b(device.key, digest_size=NAME_BYTES).digest()
+
+
+def names_in(done: bytes) -> set[bytes]:
+    """Devices that were planned already."""
+    return {done[at : at + NAME_BYTES] for at in range(0, len(done), NAME_BYTES)}
+
+
+def share(note: Notification, devices: Sequence[Device], done: bytes, now_ms: int, around: Around) -> Share:
+    """`done`: names of the devices that were planned before."""
+    timing, wishes = note.timing, around.wishes
+    is_local = timing is not None and timing.is_local
+    planned = names_in(done)
+    now, silent, latest, assumed = list[Device](), list[Device](), 0, 0
+    later: list[tuple[int, Reason]] = []
+    ends: Ends | None = None
+    seen_last = zone_of_user(devices) if is_local or around.quiet is not Quiet.IGNORE else None
+    for device in devices:
+        if planned and name_of(device) in planned:
+            continue
+        windows = () if around.quiet is Quiet.IGNORE else around.rule.windows(wishes, device.app)
+        due, part, zone = note.due_at, note, None
+        if is_local or windows:
+            of_user = is_local and timing is not None and timing.of_user
+            zone, known = _zone(device, wishes, seen_last, around.default, of_user=of_user)
+            assumed += not known
+        if is_local and timing is not None and zone is not None:
+            its_own = timing.at_last_seen(seen_at_ms(device), zone) if timing.last_active else timing
+            local = its_own.due_in(zone, note.created_at)
+            if local is None:
+                continue
+            due = local + spread_of(note.user, note.campaign or note.id, timing.spread_ms)
+            if due > now_ms:
+                later.append((due, Reason.SCHEDULED))
+                continue
+            part = dated(note, due)
+        until = None if zone is None else around.rule.until(windows, zone, note.user, now_ms)
+        verdict: Verdict = None if until is None else in_quiet_hours(around.quiet, until, part.expires_at)
+        if isinstance(verdict, Ends):
+            ends = verdict
+        elif until is not None and verdict is not None:
+            later.append((until, Reason.QUIET_HOURS))
+        else:
+            (now if until is None else silent).append(device)
+            latest = max(latest, due)
+    later_at, waits_for = min(later, default=(None, Reason.SCHEDULED))
+    return Share(now, silent, latest, later_at, waits_for, ends, assumed)
+
+
+def nobody(note: Notification, zone: tzinfo) -> int | None:
+    """When it is due for a user without devices: some may come until then. None: it is over."""
+    if note.timing is None:
+        return None
+    return note.created_at if note.timing.last_active else note.timing.due_in(zone, note.created_at)
+
+
+def held_until(note: Notification, due_at: int) -> Notification:
+    """The notification as it is after a hold until then, which lengthens no expiry: receipts say how late it is from
+    there on."""
+    return msgspec.structs.replace(note, due_at=due_at, timing=note.timing or Timing(due_at))
+
+
+def silenced(note: Notification, channel_id: str | None) -> Notification:
+    """The notification without sound. `channel_id`: Android's, which alone decides there; None: the event's own."""
+    options = msgspec.structs.replace(
+        note.options,
+        sound=None,
+        interruption_level="passive",
+        channel_id=channel_id or note.options.channel_id,
+    )
+    key = note.content_key + b"\0silent\0" + (channel_id or "").encode()
+    return msgspec.structs.replace(note, options=options, content_key=key)
+
+
+def dated(note: Notification, due_at: int) -> Notification:
+    """The notification as it is for devices that are due then: a time to live counts from there."""
+    expires_at = due_at + note.ttl_ms if note.ttl_ms else note.expires_at
+    return msgspec.structs.replace(note, due_at=due_at, expires_at=expires_at)
+
+
+def _zone(
+    device: Device, wishes: Wishes, seen_last: tzinfo | None, default: Callable[[str], tzinfo], *, of_user: bool
+) -> tuple[tzinfo, bool]:
+    """Where a device is: where it says, where its user says, where the user's last device is, or where the app is; and
+    whether it or its user said so. `of_user`: where the user is, wherever the device."""
+    own = None if of_user else _own_zone(device)
+    if own is not None:
+        return own, True
+    chosen = wishes.time_zone(device.app)
+    if chosen is not None and (zone := zone_of(chosen)) is not None:
+        return zone, True
+    if seen_last is not None:
+        return seen_last, of_user
+    return default(device.app), False
+
+
+def _own_zone(device: Device) -> tzinfo | None:
+    name = time_zone_of(device)
+    return None if name is None else zone_of(name)
+
+
+def zone_of_user(devices: Sequence[Device]) -> tzinfo | None:
+    """That of the device that was registered last and has one."""
+    for device in sorted(devices, key=registered_at_ms, reverse=True):
+        if (zone := _own_zone(device)) is not None:
+            return zone
+    return None

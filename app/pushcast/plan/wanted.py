@@ -1,0 +1,56 @@
+"""Which notifications are judged by more than their class and expiry, and on which devices their users want them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pushcast.config.quiet import app_times
+from pushcast.config.settings import Settings
+from pushcast.model.gates import Quiet
+from pushcast.model.notification import Notification
+from pushcast.model.own import OwnClass
+from pushcast.model.preferences import Wishes
+from pushcast.model.words import Reason
+from pushcast.wire.row_reader import Device
+
+_USER_APP: Final = ""
+
+
+class Wanted:
+    """By one configuration. `asked`: classes of which every notification is to be asked for here; of the others only
+    those of users with preferences."""
+
+    def __init__(self, settings: Settings) -> None:
+        classes = settings.classes
+        quiet = any(times.quiet_hours for times in app_times(settings.apps).values())
+        self._mandatory = {name for name, each in classes.items() if each.mandatory} | set(OwnClass)
+        self._opt_in = {name for name, each in classes.items() if each.opt_in}
+        self._quiet = {name for name, each in classes.items() if quiet and each.in_quiet_hours is not Quiet.IGNORE}
+        self.asked = frozenset(self._opt_in | self._quiet)
+
+    def differs(self, note: Notification) -> bool:
+        """Whether devices of a user without preferences may get it at different times."""
+        return note.klass in self._quiet or (note.timing is not None and note.timing.is_local)
+
+    def of(
+        self, note: Notification, devices: Sequence[Device], wishes: Wishes, now_ms: int
+    ) -> tuple[Sequence[Device], Reason | None]:
+        """The devices that the user wants it on; and why it is unwanted altogether, if it is."""
+        if note.app is not None:
+            return devices, self._unwanted(note, note.app, wishes, now_ms)
+        reasons = {app: self._unwanted(note, app, wishes, now_ms) for app in {device.app for device in devices}}
+        if not any(reasons.values()):
+            return devices, None if devices else self._unwanted(note, _USER_APP, wishes, now_ms)
+        left = [device for device in devices if reasons[device.app] is None]
+        return left, None if left else next(filter(None, (reasons[device.app] for device in devices)))
+
+    def _unwanted(self, note: Notification, app: str, wishes: Wishes, now_ms: int) -> Reason | None:
+        return wishes.unwanted(
+            app,
+            note.klass,
+            note.options.thread_id,
+            now_ms,
+            mandatory=note.klass in self._mandatory,
+            opt_in=note.klass in self._opt_in,
+        )

@@ -1,0 +1,95 @@
+"""What users want, at the planner: fact P1 of reference/time.md and ruling II.9."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pushcast.config.settings import Class
+from twins.holding import World, ms
+
+NOW = "2026-12-01T12:00:00Z"
+OPTED_OUT, MUTED = [("suppressed", "opted_out")], [("suppressed", "muted")]
+
+
+def world(promo: Class | None = None) -> World:
+    made = World(NOW, promo=promo or Class(window_seconds=0))
+    made.device("phone", None)
+    return made
+
+
+async def send(it: World, number: int = 1, **fields: Any) -> None:
+    await it.send(number, "promo", **fields)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "ends"),
+    [
+        ({"classes": {"promo": "off"}}, OPTED_OUT),
+        ({"classes": {"other": "off"}}, []),
+        ({"threads": {"t1": "off"}}, OPTED_OUT),
+        ({"muted_until": ms(NOW) + 1}, MUTED),
+        ({"muted_until": ms(NOW)}, []),
+    ],
+)
+async def test_p1_an_opt_out_for_all_apps_counts_for_an_event_that_names_one(
+    wishes: dict[str, Any], ends: list[tuple[str, str]]
+) -> None:
+    it = world()
+    it.wishes(**wishes)
+    await send(it, app="news", options={"thread_id": "t1"})
+    assert it.ends == ends
+    assert bool(it.arrived) is not bool(ends)
+
+
+async def test_p1_who_opts_out_after_scheduling_does_not_get_it() -> None:
+    it = world()
+    await send(it, deliver_at="2026-12-01T18:00:00Z")
+    it.wishes(classes={"promo": "off"})
+    await it.release_all()
+    assert (it.arrived, it.ends) == ({}, OPTED_OUT)
+
+
+async def test_p1_nobody_opts_out_of_a_mandatory_class() -> None:
+    it = world(Class(window_seconds=0, mandatory=True))
+    it.wishes(classes={"promo": "off"})
+    await send(it)
+    assert it.arrived == {"phone": "01T12:00Z"}
+
+
+async def test_a_class_with_opt_in_is_for_those_who_have_said_on() -> None:
+    it = world(Class(window_seconds=0, opt_in=True))
+    await send(it, 1)
+    assert it.ends == OPTED_OUT
+    it.wishes(classes={"promo": "on"})
+    await send(it, 2)
+    assert it.arrived == {"phone": "01T12:00Z"}
+
+
+async def test_an_opt_out_in_one_app_leaves_its_devices_out_of_an_event_for_all() -> None:
+    it = world()
+    it.device("desk", None, app="chat")
+    it.wishes("chat", classes={"promo": "off"})
+    await send(it, 1, app=None)
+    assert it.arrived == {"phone": "01T12:00Z"}
+    it.wishes("news", classes={"promo": "off"})
+    await send(it, 2, app=None)
+    assert it.ends == OPTED_OUT
+
+
+async def test_an_event_of_one_app_reaches_no_device_of_another() -> None:
+    it = world()
+    it.device("desk", None, app="chat")
+    await send(it, app="chat")
+    assert it.arrived == {"desk": "01T12:00Z"}
+
+
+async def test_who_opts_out_in_vain_of_a_second_look_up_is_not_sent_to() -> None:
+    it = World(NOW, promo=Class(window_seconds=0))
+    await send(it)
+    it.device("phone", None)
+    it.wishes(classes={"promo": "off"})
+    await it.harness.pass_time(5)
+    await it.harness.acknowledge()
+    assert (it.arrived, it.ends) == ({}, OPTED_OUT)
