@@ -23,6 +23,7 @@ GROUPS = (
     "channel",
     "dlq",
     "schedule",
+    "prefer",
     "seal",
     "key",
     "report",

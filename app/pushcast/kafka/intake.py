@@ -117,7 +117,16 @@ def rows_of_user(settings: Settings, user: str) -> list[dict[str, Any]]:
 
 
 def raw_rows_of_user(settings: Settings, user: str) -> list[tuple[bytes, bytes]]:
-    """Keys and encoded rows, by key; with those of removed devices."""
+    """Keys and encoded rows of devices, by key; with those of removed devices."""
+    return [row for row in _all_rows_of_user(settings, user) if not is_user_row(row[0])]
+
+
+def own_rows_of_user(settings: Settings, user: str) -> list[tuple[bytes, bytes]]:
+    """Keys and encoded rows of what the user has chosen, by key."""
+    return [row for row in _all_rows_of_user(settings, user) if is_user_row(row[0])]
+
+
+def _all_rows_of_user(settings: Settings, user: str) -> list[tuple[bytes, bytes]]:
     prefix = device_row_prefix(user)
     partition = partition_of(user.encode(), settings.kafka.partitions)
     client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
@@ -134,7 +143,7 @@ def raw_rows_of_user(settings: Settings, user: str) -> list[tuple[bytes, bytes]]
                     return sorted(rows.items())
                 raise KafkaException(error)
             key, value = message.key(), message.value()
-            if key is not None and key.startswith(prefix) and not is_user_row(key):
+            if key is not None and key.startswith(prefix):
                 if value is None:
                     rows.pop(key, None)
                 else:

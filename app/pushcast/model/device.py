@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from pushcast.model.user import UserRow
 from pushcast.model.words import Platform
 
 MAX_TOKEN_CHARS = 4096
@@ -19,6 +20,7 @@ class Operation(StrEnum):
     UNREGISTER = "unregister"
     FORGET_USER = "forget_user"
     TOPICS = "topics"
+    PREFER = "prefer"
 
 
 class DeviceState(StrEnum):
@@ -62,7 +64,10 @@ def takes(purpose: str | None, push_type: str) -> bool:
 
 
 class DeviceChange(msgspec.Struct, frozen=True):
-    """A valid change. `address` is canonical (`wire.addresses`); None for operations that need none."""
+    """A valid change. `address` is canonical (`wire.addresses`); None for operations that need none.
+
+    `app` is empty where it is for all apps: of `forget_user`, and of a `prefer` that names none.
+    """
 
     op: Operation
     user: str
@@ -82,6 +87,7 @@ class DeviceChange(msgspec.Struct, frozen=True):
     region: str | None = None
     add: tuple[str, ...] = ()  # topics to follow from now on; of op `topics`
     remove: tuple[str, ...] = ()  # topics to follow no longer
+    preferences: UserRow | None = None  # of op `prefer`
 
 
 class DeviceRow(msgspec.Struct, frozen=True):

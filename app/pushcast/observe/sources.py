@@ -187,6 +187,7 @@ STAGE_COUNTERS: Final[dict[str, tuple[Name, _Labelled]]] = {
     "unregistrations": (Name.DEVICE_CHANGES, lambda _, __, result: ("unregister", result)),
     "users_forgotten": (Name.DEVICE_CHANGES, lambda _, __, result: ("forget_user", result)),
     "topic_changes": (Name.DEVICE_CHANGES, lambda _, __, result: ("topics", result)),
+    "preferences": (Name.DEVICE_CHANGES, lambda _, __, result: ("prefer", result)),
     "at_in_future": (Name.CLOCKS_AHEAD, lambda _, __, ___: ()),
     "suspensions": (Name.SUSPENSIONS, lambda _, __, step: (step,)),
     "holds_over": (Name.HOLDS_OVER, lambda _, __, reason: (reason,)),

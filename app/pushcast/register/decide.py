@@ -13,6 +13,7 @@ import msgspec
 
 from pushcast.model.device import DeviceChange, DeviceRow, DeviceState, Operation
 from pushcast.model.errors import InvalidInput
+from pushcast.model.user import UserRow
 from pushcast.model.words import Reason
 from pushcast.register.tokens import PLAIN, Tokens
 from pushcast.wire.devices import MAX_TOPICS
@@ -138,6 +139,15 @@ def following(change: DeviceChange, at: int, row: DeviceRow | None) -> DeviceRow
             Reason.INVALID_FIELD, f"the device would follow {len(topics)} topics; at most {MAX_TOPICS}", "add"
         )
     new = msgspec.structs.replace(row, topics=topics, topics_at=at)
+    return Kept.UNCHANGED if new == row else new
+
+
+def preferred(chosen: UserRow, at: int, row: UserRow | None) -> UserRow | Kept:
+    """The user's row after a `prefer` at `at` (milliseconds): it replaces all that was chosen before. Idempotent. When
+    the user was forgotten stays known."""
+    if row is not None and row.at is not None and at < row.at:
+        return Kept.OUTDATED
+    new = msgspec.structs.replace(chosen, at=at, forgotten_at=None if row is None else row.forgotten_at)
     return Kept.UNCHANGED if new == row else new
 
 

@@ -100,8 +100,10 @@ class Historian:
             return self._change(record)
         return _verdict(record, held=record.topic == self._names.hold)
 
-    def _change(self, record: SourceRecord) -> Step:
+    def _change(self, record: SourceRecord) -> Step | None:
         change: DeviceChange = self._changes.decode(user_of(record.key), record.value, record.timestamp)
+        if change.op is Operation.PREFER:
+            return None
         digest = None if change.address is None else token_hash(change.address).hex()
         device = Device(change.user, change.app, change.device)
         return _step(record, _CHANGES[change.op], None, device, digest, {"reported_at": change.at})

@@ -6,8 +6,9 @@ from typing import Final
 
 from pushcast.model.device import DeviceChange, DeviceRow, Operation
 from pushcast.model.ids import device_row_key, is_user_row, user_row_key
+from pushcast.model.user import UserRow
 from pushcast.register.context import Context
-from pushcast.register.decide import Kept, following, removal, upsert
+from pushcast.register.decide import Kept, following, preferred, removal, upsert
 from pushcast.register.removals import UNREGISTERED, USER_FORGOTTEN, forgotten, gone
 from pushcast.register.tenure import RegisterTenure
 from pushcast.register.view import View
@@ -46,6 +47,8 @@ class Changes:
                 self._unregister(record, event, at)
             case Operation.TOPICS:
                 self._follow(record, event, at)
+            case Operation.PREFER:
+                self._prefer(record, event, at)
             case _:
                 self._register(record, event, at)
 
@@ -76,6 +79,18 @@ class Changes:
             return
         self._write.device(record, key, after, "add")
         self._counters["topic_changes", "written"] += 1
+
+    def _prefer(self, record: Record, event: DeviceChange, at: int) -> None:
+        user = event.user.encode()
+        forgotten_at = self._view.forgotten_at(user)
+        after: UserRow | Kept = Kept.OUTDATED
+        if event.preferences is not None and (forgotten_at is None or at > forgotten_at):
+            after = preferred(event.preferences, at, self._view.user_row(user, event.app))
+        if isinstance(after, Kept):
+            self._counters["preferences", after] += 1
+            return
+        self._write.user(record, user_row_key(event.user, event.app), after)
+        self._counters["preferences", "written"] += 1
 
     def _unregister(self, record: Record, event: DeviceChange, at: int) -> None:
         user = event.user.encode()

@@ -48,8 +48,13 @@ class Writing:
         self._row(record, key, row, self._context.encode(row), _why(step, reason))
 
     def user(self, record: Record, key: bytes, row: UserRow) -> None:
-        """A user's own row."""
-        self._row(record, key, row, encode_user_row(row), [])
+        """A user's own row. Raises InvalidInput (too_large), then without output."""
+        value = encode_user_row(row)
+        if len(value) > MAX_ROW_BYTES:
+            raise InvalidInput(
+                Reason.TOO_LARGE, f"the user's row would have {len(value)} bytes; at most {MAX_ROW_BYTES}", "threads"
+            )
+        self._row(record, key, row, value, [])
 
     def nothing(self, record: Record, key: bytes, reason: str) -> None:
         """A tombstone: nothing of the row is kept."""

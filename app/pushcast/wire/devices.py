@@ -14,6 +14,7 @@ from pushcast.wire.addresses import Subscription, canonical_address
 from pushcast.wire.configured import unknown_app
 from pushcast.wire.event_forms import read_event
 from pushcast.wire.keys import check_id
+from pushcast.wire.preferences import Choices, preferences_of, refuse_choices
 from pushcast.wire.schemas import SchemaSource, avro_type
 from pushcast.wire.times import check_event_time, rfc3339, to_ms
 
@@ -25,7 +26,7 @@ MAX_SHOWN_CHARS = 64  # of what an error repeats
 MAX_TAGS_BYTES = 4096  # of names and values
 
 
-class _Raw(msgspec.Struct, forbid_unknown_fields=True):
+class _Raw(Choices, forbid_unknown_fields=True):
     op: Operation
     user: str | None = None
     app: str | None = None
@@ -72,12 +73,16 @@ class DeviceChangeDecoder:
             raise InvalidInput(Reason.INVALID_FIELD, "user differs from the record key", "user")
         at = to_ms(raw.at, "at", timestamp_ms)
         check_event_time(at, "at")
+        if raw.op is not Operation.PREFER:
+            refuse_choices(raw, raw.op)
         if raw.op is Operation.FORGET_USER:
             return DeviceChange(raw.op, user, "", "", None, AddressKind.TOKEN, None, at)
+        if raw.app is not None and raw.app not in self._apps:
+            raise unknown_app(raw.app, self._apps)
+        if raw.op is Operation.PREFER:
+            return _preference(raw, user, at)
         if raw.app is None:
             raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs app", "app")
-        if raw.app not in self._apps:
-            raise unknown_app(raw.app, self._apps)
         if raw.op is not Operation.TOPICS and (raw.add is not None or raw.remove is not None):
             field = "remove" if raw.add is None else "add"
             raise InvalidInput(Reason.INVALID_FIELD, f"{field} belongs to op topics", field)
@@ -118,6 +123,15 @@ def _registration(raw: _Raw, user: str, app: str, device: str, at: int) -> Devic
         raw.country,
         raw.region,
     )
+
+
+def _preference(raw: _Raw, user: str, at: int) -> DeviceChange:
+    of_devices = {name: getattr(raw, name) for name in ("device", "platform", "token", "fid", "subscription", "topics")}
+    for field, value in of_devices.items():
+        if value is not None:
+            raise InvalidInput(Reason.INVALID_FIELD, f"{field} is a device's; prefer is a user's", field)
+    chosen = preferences_of(raw, raw.time_zone, at)
+    return DeviceChange(raw.op, user, raw.app or "", "", None, AddressKind.TOKEN, None, at, preferences=chosen)
 
 
 def _unregistration(raw: _Raw, user: str, app: str, at: int) -> DeviceChange:

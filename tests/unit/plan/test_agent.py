@@ -14,7 +14,7 @@ from pushcast.stream.batch import TP
 from pushcast.stream.errors import OutboxFailed
 from pushcast.wire import topics
 from pushcast.wire.devices import decode_row
-from pushcast.wire.headers import EPOCH, FORWARDED, ORIGIN, Headers, origin
+from pushcast.wire.headers import APPENDED, EPOCH, FORWARDED, ORIGIN, Headers, origin
 from pushcast.wire.newer import NewerSchema
 from pushcast.wire.row_writer import RowWriter
 from twins.kafka import TwinOutbox, settled
@@ -199,7 +199,7 @@ async def test_a_record_in_a_wrong_partition_is_forwarded_as_it_came() -> None:
     await harness.acknowledge()
     (sent,) = harness.outbox.log
     assert (sent.topic, sent.partition, sent.key, sent.value) == (TOPIC, 6, foreign.key, foreign.value)
-    assert sent.headers == [("x", b"y"), (FORWARDED, b"3")]
+    assert sent.headers == [("x", b"y"), (FORWARDED, b"3"), (APPENDED, b"%d" % foreign.timestamp)]
     assert sent.timestamp_ms == foreign.timestamp
     assert harness.planned() == []
     assert harness.committable == 1
