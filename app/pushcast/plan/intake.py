@@ -23,8 +23,8 @@ from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
 from pushcast.plan.match import NO_ROWS, Row, split_rows, with_locales
 from pushcast.plan.outputs import Outputs, Refused
-from pushcast.plan.removals import removals_of
 from pushcast.plan.part_intake import THERE, PartIntake
+from pushcast.plan.removals import removals_of
 from pushcast.plan.rules import is_young
 from pushcast.plan.tenure import Later, PlanTenure
 from pushcast.plan.wanted import Wanted
