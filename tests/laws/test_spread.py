@@ -31,14 +31,15 @@ from pushcast.wire import topics
 from pushcast.wire.control import Kind, Name, Segment, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.orders import STEPS_SUFFIX, Order, decode_order, steps_of
-from twins.kafka import OPEN, Produced, TwinOutbox, record, settled
+from twins.kafka import OPEN, ManualTimers, Produced, TwinOutbox, record, settled
 
 INTAKE, WALK = topics.broadcast("bulk"), topics.walk("bulk")  # type: ignore[arg-type]
 SOURCE = TP(INTAKE, 0)
 LOG = "cluster/topic"
+T0 = 1_790_000_000_000
+AT = {"deliver_at": T0 + 1_500}
 STEPS = [{"share": 100}, {"share": 5_000}, {"share": 10_000}]
 PARTITIONS = 3
-T0 = 1_790_000_000_000
 WORLDS = 150
 MOST_WORLDS_TO_A_VIOLATION = 600
 
@@ -67,7 +68,7 @@ class World:
         self.owner: Spreader | None = None
         self.ids = [f"b-{self.rnd.randint(1, 4)}" for _ in range(self.rnd.randint(2, 6))]
         self.counts = [self.rnd.random() < 0.2 for _ in self.ids]
-        self.stepped = [self.rnd.random() < 0.5 for _ in self.ids]
+        self.parts = [self.rnd.choice(({}, {"steps": STEPS}, AT)) for _ in self.ids]
         self.edits = 0
         self.clock = ManualClock(T0)
 
@@ -75,8 +76,7 @@ class World:
         found = []
         for at in range(start, len(self.ids)):
             event = {"id": self.ids[at], "app": "news", "title": "x", "audience": {"segment": "s"}}
-            steps = {"steps": STEPS} if self.stepped[at] else {}
-            value = json.dumps({**event, **steps, "count_only": self.counts[at]}).encode()
+            value = json.dumps({**event, **self.parts[at], "count_only": self.counts[at]}).encode()
             found.append(record(INTAKE, 0, at, self.ids[at].encode(), value, timestamp=T0 + at))
         return found
 
@@ -148,6 +148,10 @@ class Spreader(TwinOutbox):
             clock=world.clock,
             log_ids=log_ids,
         )
+
+        def fatal(what: str, error: BaseException) -> None:
+            raise AssertionError(what) from error
+
         self.stage = kind(
             settings,
             walk_topics,
@@ -157,6 +161,8 @@ class Spreader(TwinOutbox):
             control=self.control,
             counters=Counter(),
             books=Whims(world),
+            fatal=fatal,
+            call_later=ManualTimers(world.clock.monotonic_seconds),  # refreshes come often enough
         )
         self.stage.work = cast(Any, self)
         self.tracker: Tracker | None = None
@@ -247,6 +253,7 @@ async def world_of(seed: int, kind: type[SpreadStage], *, void: bool) -> str | N
     last = spreaders[-1]
     for _ in range(5_000):
         last.land()
+        world.clock.advance(60)
         last.refresh()
         rnd.choice(spreaders).land()
         await settled()
@@ -279,13 +286,14 @@ def judged(world: World, *, void: bool) -> str | None:
                 return f"partition {number} has other orders of {log} than partition 0"
     seen: set[str] = set()
     for order in first:
-        expected = "duplicate" if order.broadcast in seen and not order.count_only else ""
+        waits = "scheduled" if steps_of(order).instants else ""
+        expected = "duplicate" if order.broadcast in seen and not order.count_only else waits
         if order.reason != expected:
             return f"order {order.intake_offset} has the reason {order.reason!r}, not {expected!r}"
-        if not order.count_only and not expected:
+        if not order.count_only and expected != "duplicate":
             seen.add(order.broadcast)
             mine = [each for each in every if each.intake_id != LOG and each.broadcast == order.broadcast]
-            if fault := steps_fault(mine, len(steps_of(order).steps)):
+            if fault := steps_fault(mine, steps_of(order).count):
                 return f"{order.broadcast}: {fault}"
     return None
 
@@ -293,7 +301,7 @@ def judged(world: World, *, void: bool) -> str | None:
 def steps_fault(later: list[Order], steps: int) -> str | None:
     """Every step once, in their order, up to the last one or one that plans nothing."""
     numbers = [steps_of(each).step for each in later]
-    if numbers != list(range(1, len(numbers) + 1)) or len(numbers) > max(0, steps - 1):
+    if numbers != list(range(1, len(numbers) + 1)) or len(numbers) >= steps:
         return f"has the steps {numbers} of {steps}"
     if any(each.reason for each in later[:-1]):
         return "goes on behind a step that ends it"

@@ -17,6 +17,8 @@ _ENDED: Mapping[str, str] = {
     Reason.STOP_IF: "stopped",
     Reason.EXPIRED: "expired",
 }
+#: Last legs behind which more of the broadcast comes.
+_GOES_ON = (None, Reason.SCHEDULED)
 _SIZES = ((1_000, "S"), (50_000, "M"), (1_000_000, "L"))
 
 
@@ -99,7 +101,7 @@ class Progress:
         last = self._last
         if len(last) < self.partitions:
             return False
-        return self.step + 1 >= self.steps or any(leg.reason for leg in last.values())
+        return self.step + 1 >= self.steps or any(leg.reason not in _GOES_ON for leg in last.values())
 
     def passed_at(self, partition: int, user: str) -> int | None:
         """When the cursor passed a user, in milliseconds; None: it has not, or not in a step that takes the user in.
@@ -145,7 +147,9 @@ class Progress:
         if not self.walked:
             if not self.orders:
                 return "spreading"
-            return "held" if self.held else "walking"
+            if self.held:
+                return "held"
+            return "scheduled" if any(leg.reason == Reason.SCHEDULED for leg in self._last.values()) else "walking"
         reason = next((leg.reason for leg in self._last.values() if leg.reason), None)
         return "done" if reason is None else _ENDED.get(reason, reason)
 

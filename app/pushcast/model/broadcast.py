@@ -76,10 +76,23 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stop_if: StopIf = StopIf()
 
 
+class Instant(msgspec.Struct, frozen=True, array_like=True):
+    """When a broadcast with a time goes to a part of its devices. Times are milliseconds since the epoch.
+
+    `zones`: of the devices that it goes to; None: to all. `others`: also to those whose zone nobody knows.
+    """
+
+    at: int
+    expires_at: int
+    zones: list[str] | None = None
+    others: bool = False
+
+
 class Broadcast(msgspec.Struct, frozen=True):
     """A valid broadcast. `note` is what it sends, as a notification without a user; its times are the broadcast's.
 
-    `quick`: of a count, one partition is walked. `step`: which of the steps an order is about.
+    `quick`: of a count, one partition is walked. `step`: which of the steps an order is about; of a broadcast with a
+    time which of the instants, from 1 on.
     """
 
     note: Notification
@@ -92,6 +105,7 @@ class Broadcast(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...] = ()
     quick: bool = False
     step: int = 0
+    instants: tuple[Instant, ...] = ()
 
     @property
     def stepped(self) -> bool:

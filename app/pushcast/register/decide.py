@@ -7,7 +7,7 @@ Of two events with one `at` a removal wins, whichever comes first; of two regist
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -19,6 +19,9 @@ from pushcast.register.tokens import PLAIN, Tokens
 from pushcast.wire.devices import MAX_TOPICS
 from pushcast.wire.receipts import TokenInvalid
 from pushcast.wire.seals import Place
+
+#: A change of zone so soon after another keeps what was before both.
+ZONE_KEPT_MS: Final = 30 * 3_600_000
 
 
 class Kept(StrEnum):
@@ -119,9 +122,21 @@ def upsert(
         "invalid_since": invalid_since,
         "tags": tags or {},
         "purpose": purpose,
+        **_zones(row, time_zone, recorded_at),
     }
     new = DeviceRow(**said, first_at=recorded_at) if row is None else msgspec.structs.replace(row, **said)
     return Kept.UNCHANGED if new == row else new
+
+
+def _zones(row: DeviceRow | None, time_zone: str | None, recorded_at: int | None) -> dict[str, Any]:
+    """A device keeps one zone for one broadcast by local time: the one that it had before a change. `recorded_at`:
+    Kafka's time of the change. A broadcast takes little more than a day around the world, so a change within 30 hours
+    of another keeps what was before both."""
+    if row is None or recorded_at is None or time_zone == row.time_zone:
+        return {}
+    if row.zone_at is not None and recorded_at - row.zone_at < ZONE_KEPT_MS:
+        return {}
+    return {"zone_before": row.time_zone, "zone_at": recorded_at}
 
 
 def following(change: DeviceChange, at: int, row: DeviceRow | None) -> DeviceRow | Kept:

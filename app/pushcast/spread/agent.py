@@ -10,14 +10,19 @@ from collections.abc import Mapping, MutableMapping
 from functools import partial
 
 from pushcast.config.settings import Settings
+from pushcast.model.broadcast import Broadcast, Instant
 from pushcast.model.clock import Clock
+from pushcast.model.instants import instants_of
+from pushcast.model.words import Reason
 from pushcast.spread.books import Books
 from pushcast.spread.exact import SpreadHandover
 from pushcast.spread.stepping import Stepping
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
-from pushcast.stream.ports import Outbox
+from pushcast.stream.ports import CallLater, Fatal, Outbox
+from pushcast.stream.retrying import retried
+from pushcast.stream.runner import Runner
 from pushcast.stream.stage import Stage
 from pushcast.wire import topics
 from pushcast.wire.broadcasts import BroadcastDecoder
@@ -41,7 +46,9 @@ class SpreadStage(Stage):
         control: ControlState,
         counters: MutableMapping[tuple[str, str], int],
         books: Books,
+        fatal: Fatal,
         schemas: SchemaSource | None = None,
+        call_later: CallLater | None = None,
     ) -> None:
         self._walk_topics = dict(walk_topics)
         self._partitions = settings.kafka.partitions
@@ -56,6 +63,9 @@ class SpreadStage(Stage):
         rules = class_rules(settings.classes)
         self._decoder = BroadcastDecoder(settings.apps, rules, schemas)
         self._books = books
+        self._zones = {name: app.time_zone for name, app in settings.apps.items()}
+        self._looked_ms = 0
+        self._due = Runner("spread: due", self._until_due, self._look_again, fatal, call_later)
         self._stepping = Stepping(
             self._partitions,
             outbox=outbox,
@@ -90,6 +100,7 @@ class SpreadStage(Stage):
             self._edge.note(TP(batch.topic, batch.partition), 1)
             await self._write(TP(batch.topic, batch.partition), value, self._rounds)
             batch.done_many((record.offset,))
+        self._due.wake()
 
     async def _order(self, record: Record) -> bytes:
         tp = TP(record.topic, record.partition)
@@ -102,11 +113,38 @@ class SpreadStage(Stage):
         not_to, since_ms = event.broadcast.not_to, 0
         if not_to is not None:
             since_ms = await self._books.ended_at(tp.topic.split(".")[2], register, not_to.broadcast)
-        frozen = event.frozen(self._control.segment, since_ms)
-        expired = event.broadcast.note.expires_at <= self._clock.now_ms()
-        order, value = register.order(record.offset, recorded_at, event, frozen, expired=expired)
+        instants = self._instants(event.broadcast)
+        frozen = event.frozen(self._control.segment, since_ms, instants or ())
+        ends = [each.expires_at for each in instants] if instants is not None else [event.broadcast.note.expires_at]
+        over = max(ends, default=0) <= self._clock.now_ms()
+        reason = Reason.EXPIRED if over else "" if instants is None else Reason.SCHEDULED
+        order, value = register.order(record.offset, recorded_at, event, frozen, reason=reason)
         self._count("spread", order.reason or ("count" if order.count_only else "broadcast"), 1)
         return value
+
+    def _instants(self, broadcast: Broadcast) -> list[Instant] | None:
+        """None: it goes at once. A count does, too."""
+        if broadcast.note.timing is None or broadcast.count_only:
+            return None
+        return instants_of(broadcast.note, self._zones[broadcast.app])
+
+    def _until_due(self) -> float | None:
+        due = [at for tp in self.work.partitions() for at in self._due_of(tp) if at > self._looked_ms]
+        return (min(due) - self._clock.now_ms()) / 1000 if due else None
+
+    def _due_of(self, tp: TP) -> list[int]:
+        register = self._handover.taken(tp)
+        return [] if register is None else self._stepping.due_ms(register)
+
+    async def _look(self) -> None:
+        self._looked_ms = self._clock.now_ms()
+        for tp in self.work.partitions():
+            register = self._handover.taken(tp)
+            if register is not None:
+                await self._stepping.look(tp, register)
+
+    async def _look_again(self) -> None:
+        await retried("spread: broadcasts that are due", self._look, lambda: not self.work.partitions())
 
     async def _write(self, tp: TP, value: bytes, rounds: tuple[range, ...]) -> None:
         topic, origin = self._walk_topics[tp.topic], self._handover.origin(tp)
@@ -120,12 +158,15 @@ class SpreadStage(Stage):
     async def refresh(self) -> None:
         """Goes on with broadcasts in steps, and removes control records of broadcasts that can no longer be alive.
         Every lane's owner does that: twice is once."""
-        for tp in self.work.partitions():
-            register = self._handover.taken(tp)
-            if register is not None:
-                await self._stepping.look(tp, register)
+        await self._look()
+        self._due.wake()
         if self.work.partitions():
             await self._clean_up()
+
+    async def revoking(self, partitions: set[TP]) -> None:
+        """Decides nothing more about these lanes."""
+        await super().revoking(partitions)
+        self._handover.let_go(partitions)
 
     async def _clean_up(self) -> None:
         now_ms = self._clock.now_ms()

@@ -34,14 +34,14 @@ class Books:
         order = register.newest(broadcast)
         if order is None:
             _refuse(f"{broadcast!r}, and no broadcast of this id was spread in {lane} within 7 days")
-        if not order.reason:
+        if order.reason in ("", Reason.SCHEDULED):
             if steps_of(order).more:
-                _refuse(f"{broadcast!r}, which has steps before it")
+                _refuse(f"{broadcast!r}, which has steps or times before it")
             watched = _Watched(self._reader, Tally(lane, order, self._partitions), order, self._partitions)
             await watched.legs()
             if not watched.tally.walked:
                 _refuse(f"{broadcast!r}, which is still walked or held")
-        return order.recorded_at
+        return register.began(broadcast)
 
     async def judged(self, lane: str, order: Order) -> tuple[bool | None, Tally]:
         """Whether the step behind this order begins, as `steps.judged` says; and what it was judged by."""

@@ -6,7 +6,7 @@ Unlike other stages it writes to all partitions from one, so it fences all of th
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from pushcast.handover import standing
@@ -112,6 +112,11 @@ class SpreadHandover:
     def taken(self, tp: TP) -> Register | None:
         """None for a lane that is not taken over yet."""
         return self._registers.get(tp)
+
+    def let_go(self, partitions: Iterable[TP]) -> None:
+        """Lanes that another process takes over."""
+        for tp in partitions:
+            self._registers.pop(tp, None)
 
     def origin(self, tp: TP) -> Headers:
         """Headers of every order of this lane while it is ours."""

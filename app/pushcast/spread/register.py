@@ -20,6 +20,7 @@ class Register:
         self._steps_id = intake_id + STEPS_SUFFIX
         self._first: dict[str, tuple[str, int]] = {}  # by broadcast id: the log and offset that claimed it
         self._newest: dict[str, Order] = {}  # by broadcast id: of its steps
+        self._began: dict[str, int] = {}  # by broadcast id: Kafka's time of its event
         self._written: dict[int, tuple[Order, bytes]] = {}  # by intake offset of this log
         self._steps: list[tuple[Order, bytes]] = []
 
@@ -31,9 +32,10 @@ class Register:
             self._steps.append((order, value))
             self._newest[order.broadcast] = order
             return
-        if not order.count_only and not order.reason:
+        if not order.count_only and order.reason in ("", Reason.SCHEDULED):
             self._first.setdefault(order.broadcast, (order.intake_id, order.intake_offset))
             self._newest.setdefault(order.broadcast, order)
+            self._began.setdefault(order.broadcast, order.recorded_at)
 
     def there(self, offset: int) -> bytes | None:
         """The order that was made of this event already."""
@@ -41,13 +43,12 @@ class Register:
         return None if found is None else found[1]
 
     def order(
-        self, offset: int, recorded_at: int, event: Event, frozen: bytes, *, expired: bool
+        self, offset: int, recorded_at: int, event: Event, frozen: bytes, *, reason: str = ""
     ) -> tuple[Order, bytes]:
-        """The order of an event that has none. An id that was spread before, and what has expired, is planned to
-        nothing; a count claims no id and is refused none."""
+        """The order of an event that has none. `reason`: why nothing is planned of it now. An id that was spread before
+        is planned to nothing; a count claims no id and is refused none."""
         broadcast = event.broadcast
         known = self._first.get(broadcast.id)
-        reason = Reason.EXPIRED if expired else ""
         if known is not None and not broadcast.count_only:
             reason = Reason.DUPLICATE
         order = Order(
@@ -67,14 +68,22 @@ class Register:
         """The order of a broadcast that was spread, of its newest step; None: there was none of this id."""
         return self._newest.get(broadcast)
 
+    def began(self, broadcast: str) -> int:
+        """Kafka's time of a broadcast that was spread."""
+        return self._began[broadcast]
+
     def unfinished(self) -> list[Order]:
-        """Orders with a step behind them that is not decided."""
+        """Orders with a step or an instant behind them that is not decided."""
         of_this_log = (self._intake_id, self._steps_id)
         return [
             order
             for order in self._newest.values()
-            if not order.reason and order.intake_id in of_this_log and steps_of(order).more
+            if order.reason in ("", Reason.SCHEDULED) and order.intake_id in of_this_log and steps_of(order).more
         ]
+
+    def scheduled(self) -> list[bytes]:
+        """Orders that wait for their first instant. The log keeps a week: they must be written again before."""
+        return [encode_order(order) for order in self._newest.values() if order.reason == Reason.SCHEDULED]
 
     @property
     def later_steps(self) -> list[bytes]:

@@ -52,6 +52,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             handover=handover,
             control=host.control,
             counters=counters,
+            fatal=host.fatal,
             books=Books(reader, settings.kafka.partitions, host.clock),
             schemas=host.schemas,
         )

@@ -1,9 +1,14 @@
-"""Glue of broadcasts in steps: decides about each next step, says so on `push.control.v1`, and writes its orders."""
+"""Glue of broadcasts in steps and of those with a time: decides when each next part begins, and writes its orders.
+
+Decisions about steps are said on `push.control.v1` first. Those about times need no word: a time is over for everybody.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from pushcast.model.clock import Clock
 from pushcast.model.words import Outcome, Reason
@@ -21,6 +26,8 @@ from pushcast.wire.orders import Order, steps_of
 
 logger = logging.getLogger(__name__)
 
+#: How often an order that waits for its time is written to the register again.
+RESTATE_MS: Final = 86_400_000
 #: Writes an order of a lane to partitions, round by round, each round awaited.
 Write = Callable[[TP, bytes, tuple[range, ...]], Awaitable[None]]
 
@@ -47,17 +54,39 @@ class Stepping:
         self._write = write
         self._count = count
         self._resumed: set[TP] = set()
+        self._restated_at: dict[TP, int] = {}
+        self._one_at_a_time = asyncio.Lock()
 
     def began(self, tp: TP) -> None:
         """A lane was taken over: what predecessors have begun to write is written to the end first."""
         self._resumed.discard(tp)
+        self._restated_at.pop(tp, None)
+
+    def due_ms(self, register: Register) -> list[int]:
+        """When broadcasts with a time go on, in milliseconds since the epoch; without those that are held."""
+        waiting = [order for order in register.unfinished() if order.broadcast not in self._control.holds]
+        return [steps.instants[steps.step].at for order in waiting if (steps := steps_of(order)).instants]
 
     async def look(self, tp: TP, register: Register) -> None:
-        """Decides what can be decided. One call at a time."""
+        """Decides what can be decided."""
+        async with self._one_at_a_time:
+            await self._resume(tp, register)
+            while await self._decide(tp, register):
+                pass
+
+    async def _resume(self, tp: TP, register: Register) -> None:
         if tp not in self._resumed:
             for value in register.later_steps:
                 await self._write(tp, value, (range(1, self._partitions),))
             self._resumed.add(tp)
+        if self._clock.now_ms() - self._restated_at.get(tp, 0) >= RESTATE_MS:
+            for value in register.scheduled():
+                await self._write(tp, value, (range(1),))
+            self._restated_at[tp] = self._clock.now_ms()
+
+    async def _decide(self, tp: TP, register: Register) -> bool:
+        """Whether something was decided: of a broadcast several instants may be due."""
+        decided = False
         for order in register.unfinished():
             reason = await self._reason(tp, order)
             if reason is None:
@@ -65,7 +94,9 @@ class Stepping:
             self._books.forget(_lane(tp), order)
             value = register.step(order, self._clock.now_ms(), reason)
             await self._write(tp, value, (range(1), range(1, self._partitions)))
-            self._count("spread", reason or "step", 1)
+            self._count("spread", reason or ("due" if steps_of(order).instants else "step"), 1)
+            decided = True
+        return decided
 
     async def _reason(self, tp: TP, order: Order) -> str | None:
         """Why the next step plans nothing; empty: it is walked; None: not decided."""
@@ -76,6 +107,8 @@ class Stepping:
             return Reason.EXPIRED
         if order.broadcast in self._control.holds:
             return None
+        if steps.instants:
+            return "" if steps.instants[steps.step].at <= self._clock.now_ms() else None
         known = self._control.steps.get(order.broadcast)
         if known is None or (known.lane, known.step) != (lane, steps.step + 1):
             go, tally = await self._books.judged(lane, order)

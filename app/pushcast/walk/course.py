@@ -13,6 +13,7 @@ from pushcast.model.broadcast import Broadcast
 from pushcast.model.device import DeviceState
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import broadcast_delivery_id
+from pushcast.model.instants import Zones
 from pushcast.model.notification import Notification
 from pushcast.model.words import Source
 from pushcast.stream.table import Row
@@ -68,6 +69,7 @@ class Course:
         self.order = order
         self.broadcast = broadcast
         self.served: frozenset[bytes] | None = None if broadcast.not_to else frozenset()  # None: to be read first
+        self._zones = Zones(broadcast) if broadcast.instants and broadcast.step else None
         note = broadcast.note
         self._predicate = Predicate(
             broadcast.audience, app=broadcast.app, push_type=note.options.push_type, horizon_ms=order.recorded_at
@@ -113,6 +115,8 @@ class Course:
         devices: list[Device] = []
         for key, value in rows:
             try:
+                if self._zones is not None and not self._zones.takes(row_columns(value)):
+                    continue
                 device = active_device(key, value)
                 if device is not None and self._predicate.takes_quickly(device):
                     leg.matched += 1

@@ -5,16 +5,18 @@ Content, options and times are a notification's: `NotificationDecoder` reads and
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from pushcast.model.audience import EVERYBODY, Node
-from pushcast.model.broadcast import Broadcast, Pace, Split, Step, Variant
+from pushcast.model.broadcast import Broadcast, Instant, Pace, Split, Step, Variant
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import BUCKETS
+from pushcast.model.instants import first_due
 from pushcast.model.notification import Notification
+from pushcast.model.timing import Timing
 from pushcast.model.words import Reason
 from pushcast.wire.audiences import Segments, expanded, parse_audience, parse_where, where_of
 from pushcast.wire.broadcast_parts import RawNotTo, check_pace, check_steps, not_to_of, refuse
@@ -60,6 +62,7 @@ class _Own(msgspec.Struct, forbid_unknown_fields=True):
     steps: list[Step] | None = None
     quick: bool = False
     step: int | None = None
+    instants: list[Instant] | None = None
 
 
 _OWN_FIELDS: Final = frozenset(_Own.__struct_fields__)
@@ -72,11 +75,11 @@ class Event(NamedTuple):
     broadcast: Broadcast
     fields: Mapping[str, Any]
 
-    def frozen(self, segments: Segments, not_to_since_ms: int = 0) -> bytes:
+    def frozen(self, segments: Segments, not_to_since_ms: int = 0, instants: Sequence[Instant] = ()) -> bytes:
         """What the orders of it carry: the event with every segment replaced by what it stands for now.
 
-        `not_to_since_ms`: Kafka's time of the broadcast that `not_to` names. Raises InvalidInput: unknown_segment, or
-        invalid_field.
+        `not_to_since_ms`: Kafka's time of the broadcast that `not_to` names. `instants`: when it is due. Raises
+        InvalidInput: unknown_segment, or invalid_field.
         """
         audience = expanded(self.broadcast.audience, segments)
         frozen: dict[str, Any] = {"audience": {"all": True} if audience == EVERYBODY else {"where": where_of(audience)}}
@@ -84,6 +87,8 @@ class Event(NamedTuple):
             frozen["not_to"] = {**self.fields["not_to"], "since_ms": not_to_since_ms}
         if self.broadcast.stepped:
             frozen["step"] = 0
+        if instants:
+            frozen |= {"step": 0, "instants": instants, "expires_at": max(each.expires_at for each in instants)}
         return msgspec.json.encode({**self.fields, **frozen})
 
 
@@ -145,16 +150,18 @@ class BroadcastDecoder:
         if not isinstance(app, str):
             refuse("app", "is required: a broadcast is for the devices of one app")
         note = self._note(noted, timestamp_ms)
-        if note.expires_at - note.created_at > MAX_LIFE_MS:
-            refuse("expires_at", "is more than 7 days after created_at")
+        life_ms = note.ttl_ms or note.expires_at - first_due(note)
+        if life_ms > MAX_LIFE_MS and not frozen:
+            refuse("expires_at", "is more than 7 days after what is due, which is created_at without a time")
         if note.timing is not None:
-            refuse("deliver_at", "and other times to wait for are not for broadcasts in this release")
+            _check_timing(note.timing, own)
         audience: Node = audience_of(own.audience)
         if own.quick and not own.count_only:
             refuse("quick", "is for counts: it needs count_only")
-        if own.step is not None and not frozen:
-            refuse("step", "is not for producers")
-        life_seconds = (note.expires_at - note.created_at) / 1000
+        for field in ("step", "instants"):
+            if getattr(own, field) is not None and not frozen:
+                refuse(field, "is not for producers")
+        life_seconds = life_ms / 1000
         check_pace(own.pace, life_seconds)
         broadcast = Broadcast(
             note,
@@ -167,6 +174,7 @@ class BroadcastDecoder:
             () if own.steps is None else check_steps(own.steps, life_seconds),
             own.quick,
             own.step or 0,
+            tuple(own.instants or ()),
         )
         return Event(broadcast, {**fields, "created_at": note.created_at, "expires_at": note.expires_at})
 
@@ -189,6 +197,16 @@ class BroadcastDecoder:
             variants.append(Variant(each.name, each.share, self._note({**noted, **texts}, timestamp_ms)))
         salt = broadcast_id if raw.salt is None else check_id(raw.salt, "split.salt")
         return Split(raw.unit, salt, raw.holdout, tuple(variants))
+
+
+def _check_timing(timing: Timing, own: _Own) -> None:
+    """What a time of a broadcast cannot be, and what does not go with one."""
+    if timing.spread_ms:
+        refuse("spread_seconds", "is not for broadcasts, which have a pace")
+    if timing.of_user:
+        refuse("time_zone", "user is not for broadcasts: device, or one zone for all")
+    if own.steps is not None:
+        refuse("steps", "do not go with deliver_at and deliver_local_at")
 
 
 def _frozen_audience(given: Mapping[str, Any] | None) -> Node:

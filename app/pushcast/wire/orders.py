@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from pushcast.model.broadcast import Step
+from pushcast.model.broadcast import Instant, Step
 from pushcast.model.ids import partition_of
 from pushcast.wire.schemas import avro_type
 
@@ -46,16 +46,22 @@ def base_log(intake_id: str) -> str:
 
 
 class Steps(msgspec.Struct):
-    """What an order says of its broadcast's steps. Times are milliseconds since the epoch."""
+    """What an order says of its broadcast's steps, or of its instants. Times are milliseconds since the epoch."""
 
     expires_at: int
     step: int = 0
     steps: list[Step] = []
+    instants: list[Instant] = []
+
+    @property
+    def count(self) -> int:
+        """Orders that the broadcast has in each partition, when nothing ends it early."""
+        return len(self.instants) + 1 if self.instants else len(self.steps) or 1
 
     @property
     def more(self) -> bool:
-        """Whether steps come behind this one."""
-        return self.step + 1 < len(self.steps)
+        """Whether orders come behind this one."""
+        return self.step + 1 < self.count
 
 
 _STEPS: Final = msgspec.json.Decoder(Steps)
@@ -76,13 +82,16 @@ def began_at(order: Order) -> int:
 def next_step(order: Order, number: int, reason: str) -> Order:
     """The order of the step behind this one. `number`: its place in the log of steps, a time in milliseconds.
 
-    `reason`: why nothing is to be planned of it, and nothing of the steps behind it; empty: it is walked.
+    `reason`: why nothing is to be planned of it, and nothing of the steps behind it; empty: it is walked. Each
+    instant has an expiry of its own.
     """
     fields = _EVENT.decode(order.event)
-    event = msgspec.json.encode({**fields, "step": fields["step"] + 1})
-    return order._replace(
-        intake_id=base_log(order.intake_id) + STEPS_SUFFIX, intake_offset=number, reason=reason, event=event
-    )
+    step = fields["step"] + 1
+    due = {"expires_at": fields["instants"][step - 1][1]} if fields.get("instants") else {}
+    event = msgspec.json.encode({**fields, **due, "step": step})
+    horizon = number if due else order.recorded_at  # who registered while a broadcast waited for its time is in
+    log = base_log(order.intake_id) + STEPS_SUFFIX
+    return order._replace(intake_id=log, intake_offset=number, recorded_at=horizon, reason=reason, event=event)
 
 
 def sampled(broadcast: str, partitions: int) -> int:

@@ -106,3 +106,15 @@ def test_when_the_cursor_passed_a_user_is_told() -> None:
     assert [stood.passed_at(0, user) for user in ("u-1", "u-5", "u-6")] == [1_000, 1_000, None]
     stood.leg(0, Leg("bulk", 7, "b-1", 2, "u-5", "u-7", 0, 3_000, last=True))
     assert [stood.passed_at(0, user) for user in ("u-5", "u-6", "u-9")] == [1_000, 3_000, 3_000]
+
+
+def test_a_broadcast_that_waits_for_its_time_is_scheduled() -> None:
+    stood = Progress("b-1", "bulk", PARTITIONS, {(0, 7): 0, (1, 4): 0}, steps=2)
+    for partition in range(PARTITIONS):
+        stood.leg(*leg(0, partition, last=True, reason="scheduled"))
+    assert (stood.state, stood.walked, stood.finished) == ("scheduled", False, False)
+    for partition, order in ((0, 12), (1, 9)):
+        stood.order(partition, order, 1)
+        assert not stood.walked
+        stood.leg(*leg(0, partition, order=order, last=True, step=1))
+    assert (stood.state, stood.finished) == ("done", True)

@@ -212,3 +212,30 @@ def test_fact_18_the_row_remembers_kafkas_time_of_its_first_event_and_no_other()
         assert isinstance(later, DeviceRow)
         assert later.first_at == T + 5
     assert upsert(change(), T + 10, registered(T), recorded_at=T + 15).first_at is None  # type: ignore[union-attr]
+
+
+HOUR = 3_600_000
+
+
+def moved(row: DeviceRow, zone: str, at: int) -> DeviceRow:
+    after = upsert(change(Operation.REFRESH, time_zone=zone), at, row, recorded_at=at)
+    assert isinstance(after, DeviceRow)
+    return after
+
+
+def test_rulings_5_the_zone_before_a_change_is_kept_with_the_time_of_the_change() -> None:
+    row = registered(T, time_zone="Asia/Tokyo")
+    assert (row.zone_before, row.zone_at) == (None, None)
+    row = moved(row, "Asia/Tokyo", T + HOUR)
+    assert row.zone_at is None
+    row = moved(row, "America/New_York", T + 2 * HOUR)
+    assert (row.time_zone, row.zone_before, row.zone_at) == ("America/New_York", "Asia/Tokyo", T + 2 * HOUR)
+    assert upsert(change(Operation.REFRESH, time_zone="America/New_York"), T + 2 * HOUR, row) is Kept.UNCHANGED
+
+
+def test_rulings_5_a_change_within_30_hours_of_another_keeps_what_was_before_both() -> None:
+    row = moved(registered(T, time_zone="Asia/Tokyo"), "America/New_York", T + HOUR)
+    row = moved(row, "America/Denver", T + 30 * HOUR)
+    assert (row.time_zone, row.zone_before, row.zone_at) == ("America/Denver", "Asia/Tokyo", T + HOUR)
+    row = moved(row, "Europe/Berlin", T + 31 * HOUR)
+    assert (row.zone_before, row.zone_at) == ("America/Denver", T + 31 * HOUR)

@@ -28,7 +28,7 @@ from pushcast.wire.control import Halt, Kind, Name, Segment, StepDecision, encod
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.headers import FENCE, first
 from pushcast.wire.orders import STEPS_SUFFIX, Order, decode_order, steps_of
-from twins.kafka import OPEN, TwinOutbox, record
+from twins.kafka import OPEN, ManualTimers, TwinOutbox, record, settled
 
 INTAKE, WALK = topics.broadcast(Lane.BULK), topics.walk(Lane.BULK)
 SOURCE = TP(INTAKE, 0)
@@ -84,6 +84,8 @@ class Harness:
         self.counters: Counter[tuple[str, str]] = Counter()
         self.tracker = Tracker(0, OPEN)
         self.books = Judge()
+        self.fatal: list[tuple[str, BaseException]] = []
+        self.timers = ManualTimers(self.clock.monotonic_seconds)
         self.decoder = BroadcastDecoder({"news"}, {"default": ClassRule(1)})
 
     async def log_id(self, topic: str) -> str:
@@ -109,9 +111,12 @@ class Harness:
             control=self.control,
             counters=self.counters,
             books=self.books,
+            fatal=lambda what, error: self.fatal.append((what, error)),
+            call_later=self.timers,
         )
         self.stage.work = cast(Any, self)
         await self.stage.assigned({SOURCE: Committed(None, "")})
+        await self.stage.refresh()
         return self
 
     async def feed(self, *events: dict[str, Any] | bytes | None) -> None:
@@ -313,3 +318,69 @@ async def test_not_to_carries_the_time_of_the_broadcast_that_it_names() -> None:
     expected = NotTo("b-0", frozenset({"accepted", "unfinished"}), T0 - 7)
     assert harness.decoder.decode_frozen(order.event, T0).not_to == expected
     assert harness.letters() == [("invalid_field", "not_to.broadcast is unknown")]
+
+
+async def test_s1_a_broadcast_with_a_time_waits_for_it_and_is_walked_then() -> None:
+    harness = await Harness().start()
+    await harness.feed(event(deliver_at=T0 + 60_000))
+    assert [order.reason for order in harness.orders(3)] == ["scheduled"]
+    harness.clock.advance(59.999)
+    harness.timers.fire()
+    await settled()
+    assert len(harness.orders(0)) == 1
+    harness.clock.advance(0.001)
+    harness.timers.fire()
+    await settled()
+    for partition in range(4):
+        [_, order] = harness.orders(partition)
+        assert (order.reason, steps_of(order).step, order.recorded_at) == ("", 1, T0 + 60_000)
+    assert harness.fatal == []
+    await harness.stage.refresh()
+    assert len(harness.orders(0)) == 2
+
+
+async def test_s14_the_horizon_is_the_time_that_it_is_due() -> None:
+    harness = await Harness().start()
+    await harness.feed(event(deliver_at=T0 + 60_000))
+    harness.clock.advance(61)
+    await harness.stage.refresh()
+    assert harness.orders(0)[1].recorded_at == T0 + 61_000
+
+
+async def test_local_times_become_an_order_for_each_instant_and_all_that_are_due_go_at_once() -> None:
+    harness = await Harness().start()
+    await harness.feed(event(deliver_local_at="2026-12-10T09:00"))
+    instants = steps_of(harness.orders(0)[0]).instants
+    assert len(instants) > 30
+    harness.clock.advance((instants[2].at - T0) / 1000)
+    await harness.stage.refresh()
+    assert [steps_of(order).step for order in harness.orders(2)] == [0, 1, 2, 3]
+
+
+async def test_a_time_does_not_save_an_id_that_was_spread_and_a_count_needs_none() -> None:
+    harness = await Harness().start()
+    await harness.feed(event(deliver_at=T0 + 60_000), event(deliver_at=T0 + 70_000), event(), event(count_only=True))
+    await harness.feed(event(id="b-2", deliver_at=T0 + 60_000, count_only=True))
+    assert [order.reason for order in harness.orders(1)] == ["scheduled", "duplicate", "duplicate", "", ""]
+
+
+async def test_a_stop_ends_a_broadcast_before_its_time() -> None:
+    harness = await Harness().start()
+    await harness.feed(event(deliver_at=T0 + 60_000))
+    harness.control.apply(Name(Kind.STOP, "b-1").key(), encode(Halt(since_ms=1)))
+    await harness.stage.refresh()
+    assert [order.reason for order in harness.orders(1)] == ["scheduled", "broadcast_stopped"]
+
+
+async def test_what_waits_for_its_time_is_written_to_the_register_again_each_day() -> None:
+    harness = await Harness().start()
+    await harness.feed(event(deliver_at=T0 + 30 * 86_400_000))
+    for _ in range(3):
+        await harness.stage.refresh()
+    assert len(harness.orders(0)) == 1
+    harness.clock.advance(86_400)
+    for _ in range(2):
+        await harness.stage.refresh()
+    [first, again] = harness.orders(0)
+    assert first == again
+    assert harness.orders(1) == [first]

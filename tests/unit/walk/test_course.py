@@ -6,6 +6,8 @@ import msgspec
 
 from pushcast.model.batch import NoteKind
 from pushcast.model.ids import broadcast_delivery_id, device_row_key
+from pushcast.model.instants import instants_of
+from pushcast.walk.course import Course
 from pushcast.walk.legs import OrderWalk, Planned
 from pushcast.wire.avro_bytes import bytes_of
 from pushcast.wire.batches import decode_batch
@@ -129,3 +131,16 @@ def test_a_count_goes_through_all_steps_at_once() -> None:
         course(steps=[{"share": 1}, {"share": 10_000}], count_only=True), *(row(f"u-{n}") for n in range(50))
     )
     assert leg.planned.total() == 50
+
+
+def test_an_order_of_an_instant_takes_the_devices_of_its_zones() -> None:
+    rows = [row("u-1", time_zone="Asia/Tokyo"), row("u-2", time_zone="Europe/Berlin"), row("u-3")]
+    made = course(deliver_local_at="2026-12-10T09:00", created_at=T0)
+    instants = tuple(instants_of(made.broadcast.note, "UTC"))
+    found = []
+    for step in range(1, len(instants) + 1):
+        broadcast = msgspec.structs.replace(made.broadcast, instants=instants, step=step)
+        leg, full = taken(Course("bulk", OrderWalk(7, {}), made.order, broadcast, 500, 524_288), *rows)
+        assert leg.matched == leg.planned.total() == len(users(full))
+        found += users(full)
+    assert found == ["u-1", "u-2", "u-3"]  # in the order of their mornings

@@ -11,6 +11,7 @@ import pytest
 from pushcast.model.audience import EVERYBODY, And, Node, Not, Or, Segment, Topic
 from pushcast.model.broadcast import NotTo, Pace, Step, StopIf
 from pushcast.model.errors import InvalidInput
+from pushcast.model.instants import instants_of
 from pushcast.wire.broadcasts import BroadcastDecoder, Event
 from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.orders import Order, began_at, decode_order, encode_order, next_step, steps_of
@@ -64,7 +65,6 @@ def test_what_only_a_broadcast_can_get_wrong_is_refused() -> None:
     refused("user", "has an audience", user="u-1")
     refused("id", "record key", key=b"other")
     refused("expires_at", "7 days", expires_at=T0 + 7 * 24 * HOUR_MS + 1)
-    refused("deliver_at", "not for broadcasts", deliver_at=T0 + HOUR_MS)
     refused("via", "Invalid enum", via="fcm_topic")
     refused("pace", "over_seconds or per_second", pace={})
     refused("pace.per_second", "1 to", pace={"per_second": 0})
@@ -118,6 +118,32 @@ def test_not_to_names_another_broadcast_and_outcomes() -> None:
     refused("not_to.outcomes", "accepted, invalid", not_to={"broadcast": "b-0", "outcomes": []})
     refused("not_to.outcomes", "unfinished", not_to={"broadcast": "b-0", "outcomes": ["lost"]})
     refused("not_to.since_ms", "not for producers", not_to={"broadcast": "b-0", "since_ms": 1})
+
+
+def test_a_time_of_a_broadcast_is_one_for_all_or_of_each_device() -> None:
+    fixed = decoded(deliver_at=T0 + 30 * 24 * HOUR_MS).broadcast.note
+    assert (fixed.due_at, fixed.expires_at) == (T0 + 30 * 24 * HOUR_MS, T0 + 30 * 24 * HOUR_MS + HOUR_MS)
+    local = decoded(deliver_local_at="2026-12-10T09:00").broadcast.note
+    assert local.timing is not None
+    assert local.timing.is_local
+    refused("spread_seconds", "have a pace", spread_seconds=60)
+    refused("time_zone", "device, or one zone", deliver_local_at="2026-12-10T09:00", time_zone="user")
+    refused("steps", "do not go with", deliver_at=T0 + HOUR_MS, steps=STEPS)
+    refused("expires_at", "7 days after what is due", deliver_at=T0 + HOUR_MS, expires_at=T0 + 200 * HOUR_MS)
+    refused("instants", "not for producers", instants=[])
+
+
+def test_an_order_of_an_instant_has_its_expiry_and_its_horizon() -> None:
+    event = decoded(deliver_local_at="2026-12-10T09:00")
+    instants = instants_of(event.broadcast.note, "UTC")
+    first = Order("b-1", "log", 4, T0, False, "scheduled", event.frozen(lambda name: None, 0, instants))
+    assert steps_of(first).count == len(instants) + 1
+    assert steps_of(first).expires_at == instants[-1].at + HOUR_MS
+    third = next_step(next_step(first, T0 + 5, ""), T0 + 9, "")
+    broadcast = DECODER.decode_frozen(third.event, third.recorded_at)
+    assert (third.recorded_at, broadcast.step) == (T0 + 9, 2)
+    assert broadcast.note.expires_at == instants[1].at + HOUR_MS
+    assert broadcast.instants == tuple(instants)
 
 
 def test_only_a_count_is_quick() -> None:
