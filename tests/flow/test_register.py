@@ -129,8 +129,9 @@ def _leaders(reader: Consumer, topic: str) -> int:
 
 @pytest.fixture
 def ground(kafka: str, unique: Callable[[str], str], tmp_path: Path) -> Iterator[Ground]:
-    topics = Topics(unique("changed"), unique("invalid"), unique("device"), unique("hold"))
-    for topic in (topics.changed, topics.invalid, topics.hold):
+    names = ("changed", "invalid", "device", "hold", "claim", "evict")
+    topics = Topics(*map(unique, names))
+    for topic in (topics.changed, topics.invalid, topics.hold, topics.claim, topics.evict):
         create_topic(kafka, topic, PARTITIONS, max_message_bytes=str(INTAKE_BYTES))
         create_topic(kafka, f"{topic}.dlq", PARTITIONS, max_message_bytes=str(INTAKE_BYTES + 65_536))
     create_topic(kafka, topics.device, PARTITIONS, cleanup_policy="compact")

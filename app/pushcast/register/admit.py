@@ -5,40 +5,48 @@ from __future__ import annotations
 from pushcast.model.clock import Clock
 from pushcast.model.device import DeviceChange
 from pushcast.model.errors import InvalidInput
+from pushcast.model.ownership import Evict
 from pushcast.model.words import Platform, Reason
 from pushcast.register.context import STEP
+from pushcast.register.names import Topics
 from pushcast.register.suspending import SUSPENDED
 from pushcast.stream.batch import Record
 from pushcast.stream.edge import check_place
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.headers import appended_at, first
 from pushcast.wire.keys import check_id, user_of
+from pushcast.wire.ownership import decode_evict
 from pushcast.wire.receipts import TokenInvalid, decode_token_invalid
 
 MAX_DELIVERY_ID_CHARS = 64  # 32 hex digits, and room for another form
 MAX_STATUS = 2**31 - 1  # an Avro int
 _PLATFORMS = frozenset(map(str, Platform))
+#: What REGISTER reads, but for its own holds.
+Admitted = DeviceChange | TokenInvalid | Evict
 
 
 class Admission:
-    """Checks and decodes records of the two topics that REGISTER reads, and of its own."""
+    """Checks and decodes records of the topics that REGISTER reads, and of its own."""
 
-    def __init__(self, decoder: DeviceChangeDecoder, verdict_topic: str, partitions: int, clock: Clock) -> None:
+    def __init__(self, decoder: DeviceChangeDecoder, names: Topics, partitions: int, clock: Clock) -> None:
         self._decoder = decoder
-        self._verdict_topic = verdict_topic
-        self._partitions = partitions
+        self._names = names
+        self.partitions = partitions
         self._clock = clock
 
-    def admit(self, record: Record) -> tuple[DeviceChange | TokenInvalid, int]:
+    def admit(self, record: Record) -> tuple[Admitted, int]:
         """(event, when it happened in milliseconds). Raises InvalidInput or Misplaced.
 
         A change cannot have happened after its record was written: a device whose clock runs ahead would otherwise
         outrank its own unregistration, and every verdict of its provider, for as long as its clock is wrong.
         """
         user = self._at_home(record)
-        if record.topic == self._verdict_topic:
+        if record.topic == self._names.invalid:
             event = self._verdict(user, record.value)
             return event, event.at
+        if record.topic == self._names.evict:
+            evict = decode_evict(user, record.value)
+            return evict, evict.winner.at
         written_at = appended_at(record)
         if written_at is None:
             written_at = self._clock.now_ms()
@@ -61,7 +69,7 @@ class Admission:
     def _at_home(self, record: Record) -> str:
         """The user, of a record that lies in its key's partition. Raises InvalidInput or Misplaced."""
         user = user_of(record.key)
-        check_place(record, self._partitions)
+        check_place(record, self.partitions)
         return user
 
     @staticmethod

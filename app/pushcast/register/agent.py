@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
+from pushcast.handover.healing import Healing
 from pushcast.handover.table_claims import TableClaims
 from pushcast.model.clock import Clock
-from pushcast.model.device import DeviceChange
 from pushcast.model.errors import InvalidInput
+from pushcast.model.ownership import Evict
 from pushcast.model.words import Reason
-from pushcast.register.admit import Admission
+from pushcast.register.admit import Admission, Admitted
 from pushcast.register.context import Context
 from pushcast.register.doubt import BreakerDoubts
-from pushcast.register.healing import Healing
+from pushcast.register.evicting import Evicting
 from pushcast.register.holding import Holding
 from pushcast.register.holds import Hold
 from pushcast.register.names import STAGE, Topics
@@ -86,7 +87,7 @@ class RegisterStage(Stage):
         self._hold_topic = names.hold
         self._in_flight = InFlight(max_rows_in_flight)
         doubts = BreakerDoubts(control)
-        self._context = Context(table, outbox, counters, doubts, names, schema_generation, tokens)
+        self._context = Context(table, outbox, counters, doubts, names, admission.partitions, schema_generation, tokens)
         self._claims = TableClaims(STAGE, names.device, table, outbox, clock)
         self._holding = Holding(
             hold_seconds,
@@ -98,7 +99,9 @@ class RegisterStage(Stage):
             fatal=fatal,
             call_later=call_later,
         )
-        self._healing = Healing(table, self._claims, counters, room=self._room, overwrite=self._overwrite, fatal=fatal)
+        self._healing: Healing[RegisterTenure] = Healing(
+            table, self._claims, counters, room=self._room, overwrite=self._overwrite, fatal=fatal
+        )
         self._tenures = Tenures(self._new_tenure)
         table.on_applied(self._applied)
         table.on_void(self._found_void)
@@ -251,7 +254,7 @@ class RegisterStage(Stage):
         tenure = self._tenure(batch.partition)
         barrier = self._outbox.barrier()
         detours: list[Detour] = []
-        admitted: list[tuple[Record, DeviceChange | TokenInvalid, int]] = []
+        admitted: list[tuple[Record, Admitted, int]] = []
         for record in records:
             try:
                 admitted.append((record, *self._admission.admit(record)))
@@ -260,14 +263,17 @@ class RegisterStage(Stage):
             except Exception as error:
                 detours.append((record, self._edge.refusal(record, error)))
         view = View(self._context, tenure)
-        view.expect(event.user.encode() for _, event, _ in admitted)
+        view.expect(record.key or b"" for record, _, _ in admitted)
         changes = Changes(self._context, tenure, barrier, view)
         verdicts = Suspending(self._context, tenure, barrier, view)
+        evicting = Evicting(self._context, tenure, barrier, view)
         offsets: list[int] = []
         for record, event, at in admitted:
             try:
                 if isinstance(event, TokenInvalid):
                     verdicts.suspend(record, event)
+                elif isinstance(event, Evict):
+                    evicting.apply(record, event)
                 else:
                     changes.apply(record, event, at)
             except InvalidInput as error:

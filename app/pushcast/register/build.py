@@ -43,7 +43,7 @@ def build(
     names = names or Topics()
     decoder = DeviceChangeDecoder(settings.apps, schemas)
     return RegisterStage(
-        Admission(decoder, names.invalid, settings.kafka.partitions, clock),
+        Admission(decoder, names, settings.kafka.partitions, clock),
         table,
         outbox,
         clock,
@@ -62,6 +62,6 @@ def subscriptions(settings: Settings, names: Topics) -> tuple[Subscription, ...]
     """What REGISTER reads, and how much of it may be unfinished."""
     hold_bytes = max(1 << 20, HOLDS_BYTES // settings.kafka.partitions)
     return (
-        Subscription((names.changed, names.invalid), BOUNDS),
+        Subscription((names.changed, names.invalid, names.evict), BOUNDS),
         Subscription((names.hold,), Bounds(records=BOUNDS.records, bytes=hold_bytes)),
     )

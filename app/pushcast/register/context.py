@@ -30,6 +30,7 @@ class Context:
         counters: Counters,
         doubts: Doubts,
         names: Topics,
+        partitions: int,
         schema_generation: int = 2,
         tokens: Tokens = PLAIN,
     ) -> None:
@@ -39,8 +40,10 @@ class Context:
         self.outbox = outbox
         self.counters = counters
         self.names = names
+        self.partitions = partitions
         self.encode = RowWriter(schema_generation).encode
         self._event_headers = _without_id(headers.event("device_row", "", SOURCE))
+        self.claim_headers = _without_id(headers.event("token_claim", "", SOURCE))
         self._hold_headers = _without_id(headers.event("token_invalid", "", SOURCE))
 
     def row_headers(self, origin: headers.Headers) -> Headers:

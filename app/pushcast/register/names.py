@@ -17,3 +17,5 @@ class Topics(NamedTuple):
     invalid: str = topics.TOKEN_INVALID
     device: str = topics.DEVICE
     hold: str = topics.TOKEN_HOLD
+    claim: str = topics.TOKEN_CLAIM
+    evict: str = topics.TOKEN_EVICT

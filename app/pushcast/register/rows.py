@@ -6,7 +6,9 @@ from typing import Final
 
 from pushcast.model.device import DeviceChange, DeviceRow, Operation
 from pushcast.model.ids import device_row_key, is_user_row, user_row_key
+from pushcast.model.ownership import Token
 from pushcast.model.user import UserRow
+from pushcast.register.claims import given_up, held, registered, too_late
 from pushcast.register.context import Context
 from pushcast.register.decide import Kept, following, preferred, removal, upsert
 from pushcast.register.removals import UNREGISTERED, USER_FORGOTTEN, forgotten, gone
@@ -58,11 +60,22 @@ class Changes:
         after: DeviceRow | Kept = Kept.OUTDATED
         if not self._is_forgotten(user, before, at):
             after = upsert(event, at, before, self._tokens, recorded_at=appended_at(record))
+        if after is Kept.OUTDATED:
+            self._write.claims(record, too_late(key, before, self._token(event), at))
+        elif after is Kept.UNCHANGED:
+            # The row's claim again: a kill may have come between the row and its claim.
+            self._write.claims(record, [claim for claim in (held(key, before),) if claim is not None])
         if isinstance(after, Kept):
             self._counters["registrations", after] += 1
             return
         self._write.device(record, key, after, "topics")
+        self._write.claims(record, registered(key, before, after))
         self._counters["registrations", "written"] += 1
+
+    def _token(self, event: DeviceChange) -> Token:
+        assert event.address is not None  # a registration has a token
+        assert event.platform is not None
+        return Token(event.app, event.platform.value, self._tokens.names(event.address)[0])
 
     def _is_forgotten(self, user: bytes, before: DeviceRow | None, at: int) -> bool:
         """Whether an event comes from before its user was forgotten. A row that is there was registered later."""
@@ -118,6 +131,7 @@ class Changes:
         if kept in (None, Kept.UNKNOWN) and not self._is_forgotten(user, row, at):
             marker = gone(key, row, at, appended_at(record) or at, UNREGISTERED, platform)
             self._write.gone(record, key, marker, UNREGISTERED)
+            self._write.claims(record, given_up(key, row))
         return kept or "removed"
 
     def _forget(self, record: Record, user: str, at: int) -> None:
@@ -140,4 +154,5 @@ class Changes:
         if readable and row is not None and row.registered_at > at:
             return False
         self._write.nothing(record, key, USER_FORGOTTEN)
+        self._write.claims(record, given_up(key, row))
         return not (row is not None and row.is_gone)

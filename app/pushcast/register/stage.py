@@ -54,7 +54,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             subscriptions=subscriptions(settings, names),
             build=made,
             tables=(TableSpec(names.device, writer=STAGE),),
-            produces=(names.device, names.hold),
+            produces=(names.device, names.hold, names.claim),
             waits_seconds=settings.devices.hold_seconds,
         )
     ]

@@ -7,6 +7,7 @@ from typing import Final
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key
 from pushcast.model.words import Reason
+from pushcast.register.claims import given_up
 from pushcast.register.context import Context
 from pushcast.register.decide import Ending, Kept, ending, lifted, suspension
 from pushcast.register.removals import gone
@@ -71,6 +72,7 @@ class Suspending:
             # The provider's word outranks no later registration: the marker has the row's own time.
             marker = gone(key, row, row.registered_at, appended_at(record) or event.at, reason)
             self._write.gone(record, key, marker, reason, after)
+            self._write.claims(record, given_up(key, row))
             self._counters["removals", reason] += 1
         else:
             reason = BREAKER_OPENED if doubted else ENDPOINT_ANSWERED if reached else Kept.REGISTERED_LATER

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from pushcast.model.device import DeviceRow
 from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import partition_of
+from pushcast.model.ownership import Claim
 from pushcast.model.user import UserRow
 from pushcast.model.words import Reason
 from pushcast.register.context import REASON, STEP, Context, Headers
@@ -16,6 +19,7 @@ from pushcast.stream.batch import Record
 from pushcast.stream.overlay import Entry
 from pushcast.stream.ports import Barrier
 from pushcast.wire import headers, row_fences
+from pushcast.wire.ownership import encode_claim
 from pushcast.wire.user_rows import encode_user_row
 
 #: 200 topics of 256 bytes, the longest address and room to spare; far below what the devices topic takes.
@@ -59,6 +63,15 @@ class Writing:
     def nothing(self, record: Record, key: bytes, reason: str) -> None:
         """A tombstone: nothing of the row is kept."""
         self._row(record, key, None, None, _why(Ending.REMOVED, reason))
+
+    def claims(self, record: Record, claims: Iterable[Claim]) -> None:
+        """For OWN, in the partitions of their tokens."""
+        context = self._context
+        added = [(headers.CE_ID, _tag(record)), *context.claim_headers]
+        for claim in claims:
+            digest = claim.token.digest
+            partition = partition_of(digest, context.partitions)
+            context.outbox.put(self._barrier, context.names.claim, partition, encode_claim(claim), digest, added)
 
     def tell(self, record: Record, value: bytes, step: str, reason: str) -> None:
         """A step of a suspension, for the hold topic; `suspended` is what the hold is later read from."""

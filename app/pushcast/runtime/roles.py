@@ -13,9 +13,10 @@ from pushcast.stream.spec import Specs, StageSpec
 
 
 def _registrar(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
-    from pushcast.register import stage
+    from pushcast.own import stage as own
+    from pushcast.register import stage as register
 
-    return stage.specs(settings, lanes, platforms)
+    return [spec for stage in (register, own) for spec in stage.specs(settings, lanes, platforms)]
 
 
 def _planner(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:

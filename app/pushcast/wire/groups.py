@@ -9,6 +9,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.wire import topics
 
 REGISTER: Final = "pushcast-register"
+OWN: Final = "pushcast-own"
 SETTLE: Final = "pushcast-settle"
 SPREAD: Final = "pushcast-spread"
 KEEP: Final = "pushcast-keep"
@@ -47,7 +48,10 @@ def readings(platforms: Iterable[Platform] = tuple(Platform)) -> list[Reading]:
     """Every group of the stages, for these platforms. A new stage is entered here; a test holds it against its spec."""
     kinds = list(platforms)
     return [
-        Reading("registrar", REGISTER, (topics.DEVICE_CHANGED, topics.TOKEN_INVALID, topics.TOKEN_HOLD)),
+        Reading(
+            "registrar", REGISTER, (topics.DEVICE_CHANGED, topics.TOKEN_INVALID, topics.TOKEN_EVICT, topics.TOKEN_HOLD)
+        ),
+        Reading("registrar", OWN, (topics.TOKEN_CLAIM,)),
         *(
             Reading("planner", plan(lane), (topics.notification(lane), topics.due(lane), topics.walk(lane)))
             for lane in Lane

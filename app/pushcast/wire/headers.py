@@ -40,6 +40,9 @@ TYPES = {
     "planned": b"dev.pushcast.planned.v1",
     "receipt": b"dev.pushcast.receipt.v1",
     "token_invalid": b"dev.pushcast.token.invalid.v1",
+    "token_claim": b"dev.pushcast.token.claim.v1",
+    "token_owner": b"dev.pushcast.token.owner.v1",
+    "token_evict": b"dev.pushcast.token.evict.v1",
 }
 
 

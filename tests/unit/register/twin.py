@@ -15,7 +15,7 @@ from pushcast.model.ids import is_user_row, partition_of
 from pushcast.model.words import Platform
 from pushcast.register.admit import Admission
 from pushcast.register.agent import RegisterStage
-from pushcast.register.names import STAGE
+from pushcast.register.names import STAGE, Topics
 from pushcast.register.ports import Counters
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import TP, Batch, Committed
@@ -51,11 +51,16 @@ def record(
 
 @dataclass
 class TwinKafka:
-    """Log, outbox and devices table in one. `limits`: largest value plus key plus headers in bytes, by topic."""
+    """Log, outbox and table in one. `limits`: largest value plus key plus headers in bytes, by topic.
+
+    The table is that of `stage`, over `table`.
+    """
 
     acks: bool = True  # acknowledge at once; otherwise the test calls `acknowledge`
     limits: dict[str, int] = field(default_factory=dict)
     log: dict[tuple[str, int], list[Record]] = field(default_factory=lambda: defaultdict(list))
+    table: str = DEVICE
+    stage: str = STAGE
     missing: set[int] = field(default_factory=set)  # partitions that this process has no table for
     rows: dict[int, dict[bytes, bytes]] = field(default_factory=lambda: defaultdict(dict))
     _pending: list[tuple[TwinBarrier, Record]] = field(default_factory=list)
@@ -118,7 +123,7 @@ class TwinKafka:
     def tail(self, partition: int, count: int | None = None) -> None:
         """Lets the table apply the next `count` records of the devices topic."""
         start = self._applied[partition]
-        records = self.log[DEVICE, partition][start : None if count is None else start + count]
+        records = self.log[self.table, partition][start : None if count is None else start + count]
         self._applied[partition] += len(records)
         judged = self._guard(partition).judge(records)
         rows = self.rows[partition]
@@ -134,7 +139,7 @@ class TwinKafka:
                 void_hook(partition, judged.void)
 
     def _guard(self, partition: int) -> RowGuard:
-        return self._guards.setdefault(partition, RowGuard(f"{STAGE}/{partition}"))
+        return self._guards.setdefault(partition, RowGuard(f"{self.stage}/{partition}"))
 
     def held(self, partition: int) -> bool:
         return partition not in self.missing
@@ -161,8 +166,8 @@ class TwinKafka:
         self._hooks.append(callback)
 
     def compacted(self, partition: int) -> dict[bytes, bytes]:
-        """What the devices topic holds once compacted."""
-        last = {entry.key or b"": entry.value for entry in self.log[DEVICE, partition]}
+        """What the table's topic holds once compacted."""
+        last = {entry.key or b"": entry.value for entry in self.log[self.table, partition]}
         return {key: value for key, value in last.items() if value is not None and row_fences.is_row(key)}
 
 
@@ -196,7 +201,7 @@ class Harness:
         self.control.live = True
         self.timers = ManualTimers(self.clock.monotonic_seconds)
         self.failures: list[BaseException] = []
-        admission = Admission(DeviceChangeDecoder({"news", "chat"}), TOKEN_INVALID, PARTITIONS, self.clock)
+        admission = Admission(DeviceChangeDecoder({"news", "chat"}), Topics(), PARTITIONS, self.clock)
         self.stage = RegisterStage(
             admission,
             cast(Any, self.kafka),

@@ -61,6 +61,9 @@ class MetricName(StrEnum):
     DECODER_ERRORS = "pushcast_decoder_errors_total"
     FORWARDED = "pushcast_records_forwarded_total"
     DEVICE_CHANGES = "pushcast_device_changes_total"
+    EVICTIONS = "pushcast_token_evictions_total"
+    TOKEN_CLAIMS = "pushcast_token_claims_total"  # noqa: S105 - a metric
+    TOKENS_CONTESTED = "pushcast_tokens_contested_total"
     CLOCKS_AHEAD = "pushcast_device_clocks_ahead_total"
     DEVICES_REMOVED = "pushcast_devices_removed_total"
     SUSPENSIONS = "pushcast_suspensions_total"

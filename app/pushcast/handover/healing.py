@@ -1,4 +1,4 @@
-"""Overwrites what fenced-off owners still write into the devices topic.
+"""Overwrites what fenced-off owners still write into the topic of a stage's own table.
 
 The table keeps such a row out. It is overwritten at once with what the table says, so that the log heals for those who
 do not look at fences: planners, and copies that are rebuilt after compaction.
@@ -7,12 +7,11 @@ do not look at fences: planners, and copies that are rebuilt after compaction.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
+from typing import Generic, Protocol, TypeVar
 
 from pushcast.handover.table_claims import TableClaims
-from pushcast.register.ports import Counters
-from pushcast.register.tenure import RegisterTenure
 from pushcast.stream.ports import Fatal
 from pushcast.stream.runner import Runner
 from pushcast.stream.table import Table
@@ -22,11 +21,20 @@ CHUNK_ROWS = 500
 
 logger = logging.getLogger(__name__)
 
+
+class Healed(Protocol):
+    """What the healing needs of a tenure."""
+
+    number: int  # of the partition
+    healed: dict[bytes, int]  # offsets of void rows that were overwritten, by key
+
+
+T = TypeVar("T", bound=Healed)
 #: Puts what is known of these keys, and calls back when Kafka has it: (tenure, key -> offset of the void record).
-Overwrite = Callable[[RegisterTenure, Mapping[bytes, int]], None]
+Overwrite = Callable[[T, Mapping[bytes, int]], None]
 
 
-class Healing:
+class Healing(Generic[T]):
     """Of all partitions of one stage. It belongs to the event loop.
 
     Heals while our fence is the newest: a fenced-off owner would overwrite good rows with its stale ones.
@@ -36,10 +44,10 @@ class Healing:
         self,
         table: Table,
         claims: TableClaims,
-        counters: Counters,
+        counters: MutableMapping[tuple[str, str], int],
         *,
         room: Callable[[], Awaitable[None]],
-        overwrite: Overwrite,
+        overwrite: Overwrite[T],
         fatal: Fatal,
     ) -> None:
         """`room` is awaited before every call of `overwrite`."""
@@ -50,15 +58,15 @@ class Healing:
         self._overwrite = overwrite
         self._fatal = fatal
 
-    def runner_of(self, tenure: RegisterTenure) -> Runner:
+    def runner_of(self, tenure: T) -> Runner:
         """Runs while there are void rows of a partition that are not overwritten; wake it when some are found."""
         what = f"void rows of partition {tenure.number}"
         return Runner(what, partial(self._wait, tenure), partial(self._overwrite_all, tenure), self._fatal)
 
-    def _wait(self, tenure: RegisterTenure) -> float | None:
+    def _wait(self, tenure: T) -> float | None:
         return 0.0 if self._unhealed(tenure) else None
 
-    def _unhealed(self, tenure: RegisterTenure) -> dict[bytes, int]:
+    def _unhealed(self, tenure: T) -> dict[bytes, int]:
         if not self._claims.is_last(tenure.number):
             return {}
         void, healed = self._table.void(tenure.number), tenure.healed
@@ -66,7 +74,7 @@ class Healing:
             healed = tenure.healed = {key: at for key, at in healed.items() if key in void}
         return {key: offset for key, offset in void.items() if healed.get(key) != offset}
 
-    async def _overwrite_all(self, tenure: RegisterTenure) -> None:
+    async def _overwrite_all(self, tenure: T) -> None:
         while unhealed := self._unhealed(tenure):
             logger.warning("%d void rows in partition %d are overwritten", len(unhealed), tenure.number)
             keys = list(unhealed)
@@ -79,4 +87,4 @@ class Healing:
                 chosen = {key: void[key] for key in keys[start : start + CHUNK_ROWS] if key in void}
                 self._overwrite(tenure, chosen)
                 tenure.healed.update(chosen)
-                self._counters["void_rows", "healed"] += len(chosen)
+                self._counters["void_rows", "healed"] = self._counters.get(("void_rows", "healed"), 0) + len(chosen)

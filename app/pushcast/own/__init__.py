@@ -1,0 +1,1 @@
+"""OWN: claims of tokens in, whose each token is, and evictions of the others out."""

@@ -1,0 +1,50 @@
+"""OWN as the runtime hosts it: one App over the claims, beside the owners table, in the registrar's processes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from pushcast.config.settings import Settings
+from pushcast.model.words import Lane, Platform
+from pushcast.observe import sources
+from pushcast.own.agent import STAGE, Names, OwnStage
+from pushcast.stream.batch import Bounds
+from pushcast.stream.flood import FloodGuard
+from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
+from pushcast.stream.table import Table
+from pushcast.wire import groups
+
+ROLE: Final = "registrar"
+BOUNDS: Final = Bounds(records=10_000, bytes=4 << 20)
+
+
+def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
+    """The owners' one App: it has no lanes."""
+    names = Names()
+
+    def made(host: Host, tables: Sequence[Table]) -> OwnStage:
+        counters: Counter[tuple[str, str]] = Counter()
+        host.metrics.add_source(lambda: sources.stage(ROLE, "", counters))
+        return OwnStage(
+            tables[0],
+            host.outbox,
+            host.clock,
+            counters,
+            partitions=settings.kafka.partitions,
+            names=names,
+            flood=FloodGuard(settings.flood, host.clock),
+            fatal=host.fatal,
+        )
+
+    return [
+        StageSpec(
+            role=ROLE,
+            group=groups.OWN,
+            subscriptions=(Subscription((names.claim,), BOUNDS),),
+            build=made,
+            tables=(TableSpec(names.owner, name="owners", writer=STAGE),),
+            produces=(names.owner, names.evict),
+        )
+    ]

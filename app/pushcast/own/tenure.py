@@ -1,0 +1,35 @@
+"""What OWN holds of one partition of the claims while it owns it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pushcast.model.ownership import Mark
+from pushcast.stream.completions import Completions
+from pushcast.stream.overlay import Overlay
+from pushcast.stream.runner import Runner
+from pushcast.stream.tenure import Pending
+from pushcast.wire.headers import Headers
+
+
+class OwnTenure:
+    """Marks in flight, claims that wait for them, and void rows that were healed."""
+
+    def __init__(
+        self, number: int, origin: Headers, overlay: Overlay[Mark], *, healing: Callable[[OwnTenure], Runner]
+    ) -> None:
+        self.number = number  # of the partition
+        self.origin = origin  # headers of every row of this partition and claim
+        self.overlay = overlay
+        self.completions = Completions()
+        self.healed: dict[bytes, int] = {}
+        self.healing = healing(self)  # overwrites void rows
+
+    @property
+    def pending(self) -> Pending:
+        """Parts of batches whose rows Kafka has not acknowledged."""
+        return self.completions.pending
+
+    def close(self) -> None:
+        """Heals nothing any more: the next owner does."""
+        self.healing.stop()

@@ -1,0 +1,45 @@
+"""What OWN's evictions change in the rows of one partition: devices that lost their token to a newer registration."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pushcast.model.ownership import Evict, Registration
+from pushcast.register.context import Context
+from pushcast.register.decide import Kept
+from pushcast.register.removals import gone
+from pushcast.register.tenure import RegisterTenure
+from pushcast.register.view import View
+from pushcast.register.writing import Writing
+from pushcast.stream.batch import Record
+from pushcast.stream.ports import Barrier
+from pushcast.wire.headers import appended_at
+
+TOKEN_MOVED: Final = "token_moved"  # noqa: S105 - a reason, not a secret
+
+
+class Evicting:
+    """All outputs under one barrier. It never awaits: reading a row and writing it are one step."""
+
+    def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier, view: View) -> None:
+        self._counters = context.counters
+        self._view = view
+        self._write = Writing(context, tenure, barrier)
+
+    def apply(self, record: Record, evict: Evict) -> None:
+        """Removes the registration that lost, or an older one of the same device; never a newer one, nor one with
+        another token. Raises NewerSchema."""
+        user = record.key or b""
+        row = self._view.device(user, evict.key)[0]
+        if row is None or row.is_gone:
+            self._counters["evictions", Kept.UNKNOWN] += 1
+        elif evict.token.digest not in (row.token_hash, row.token_hash_before):
+            self._counters["evictions", Kept.OTHER_TOKEN] += 1
+        elif Registration(row.registered_at, evict.key) >= evict.winner:
+            self._counters["evictions", Kept.REGISTERED_LATER] += 1
+        else:
+            # The row's time, not the winner's: the device may have registered another token in between.
+            marker = gone(evict.key, row, row.registered_at, appended_at(record) or evict.winner.at, TOKEN_MOVED)
+            self._write.gone(record, evict.key, marker, TOKEN_MOVED)
+            self._counters["evictions", "removed"] += 1
+            self._counters["removals", TOKEN_MOVED] += 1
