@@ -22,7 +22,7 @@ from pushcast.stream.stage import BatchStage, PartitionState
 from pushcast.stream.tracker import Record
 from pushcast.transport.commits import Commits
 from pushcast.transport.entries import Entries, Entry
-from pushcast.transport.holding import Holding
+from pushcast.transport.owned import OwnedPartitions
 from pushcast.transport.jumps import Jump, LogCut, log_jump
 from pushcast.transport.partition import Partition
 from pushcast.transport.recovery import Recovery
@@ -65,7 +65,7 @@ class BatchConsumer(Consumer):
         self._seeked: set[TP] = set()  # plain agents' partitions that stand at their committed offset
         self.commits = Commits(self)
         self.waits = Waits()
-        self._holding = Holding(self.waits)
+        self._owned = OwnedPartitions(self.waits)
         self.earlier: Counter[str] = Counter()  # records in a schema of an earlier release, by topic
         self.jumped: Counter[str] = Counter()  # offsets that retention deleted before they were handled, by topic
         super().__init__(*args, **kwargs)
@@ -74,7 +74,7 @@ class BatchConsumer(Consumer):
     @property
     def partitions(self) -> dict[batch.TP, Partition]:
         """Of batch stages, as long as they are ours."""
-        return self._holding.partitions
+        return self._owned.partitions
 
     @property
     def thread(self) -> ConsumerThread:
@@ -83,7 +83,7 @@ class BatchConsumer(Consumer):
     @property
     def restored(self) -> bool:
         """Partitions are assigned, tables recovered, stages prepared: records flow."""
-        return self.lease is not None and not self.app.rebalancing and self._holding.prepared
+        return self.lease is not None and not self.app.rebalancing and self._owned.prepared
 
     @property
     def _transport(self) -> Entries:
@@ -224,7 +224,7 @@ class BatchConsumer(Consumer):
                 by_stage.setdefault(id(entry.stage), (entry.stage, {}))[1][mine] = partition, committed
                 self.commits.begin(mine, committed)
         for stage, assigned in by_stage.values():
-            self._holding.begin(stage, assigned)
+            self._owned.begin(stage, assigned)
         self._thread.wake()
 
     def _partition(self, tp: batch.TP, entry: Entry, committed: Committed, start_offset: int) -> Partition:
@@ -257,7 +257,7 @@ class BatchConsumer(Consumer):
 
     async def _end_partitions(self) -> None:
         """Bounded by half the rebalance timeout: others wait for us with the join."""
-        await self._holding.end(self.commits, self.app.conf.broker_rebalance_timeout * REVOKING_SHARE)
+        await self._owned.end(self.commits, self.app.conf.broker_rebalance_timeout * REVOKING_SHARE)
 
     # commits
 

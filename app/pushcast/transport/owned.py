@@ -18,7 +18,7 @@ from pushcast.transport.waits import Waits
 logger = logging.getLogger(__name__)
 
 
-class Holding:
+class OwnedPartitions:
     """Of one consumer, on its loop. `partitions` is for reading alone.
 
     A partition is fed from `begin` on; its worker hands records to the stage once the stage has taken it over.
