@@ -120,10 +120,11 @@ def test_a_record_is_read_as_avro_reads_it(batch: SendBatch) -> None:
     assert_same(encode_batch(batch))
 
 
-def chat(number: int, how: Options) -> Message:
+def chat(number: int, how: Options, version: str | None = None) -> Message:
     targets = Targets(
         *([0], [f"user-{number}"], ["phone"], [b"d" * 16], [0], [b"a" * 64], ["key-1"], [b"h" * 16]),
         *([1_800_000_000_000 + number], [number], [1_800_000_100_000], [0]),
+        app_version=None if version is None else [version],
     )
     return Message(
         *("shop", "chat", Content("Anna", f"hello {number}", {"room": "7"}), how, b"c" * 16),
@@ -134,9 +135,9 @@ def chat(number: int, how: Options) -> Message:
 WAYS = [Options(), Options(thread_id="t", badge=3, sound="bell"), Options(channel_id="chats")]
 
 
-@pytest.mark.parametrize("how", WAYS)
-def test_a_record_that_is_broken_anywhere_is_refused_as_avro_refuses_it(how: Options) -> None:
-    value = encode_batch(SendBatch("normal", "apns", [chat(1, how), chat(2, how)]))
+@pytest.mark.parametrize(("how", "version"), [(WAYS[0], None), (WAYS[1], None), (WAYS[2], None), (WAYS[0], "7.1")])
+def test_a_record_that_is_broken_anywhere_is_refused_as_avro_refuses_it(how: Options, version: str | None) -> None:
+    value = encode_batch(SendBatch("normal", "apns", [chat(1, how, version), chat(2, how, version)]))
     for at in range(10, len(value)):
         byte = value[at]
         for other in (b"", *(bytes([byte ^ bits]) for bits in (1, 2, 3, 4, 0x80, 0x81)), bytes([byte, 0])):
@@ -144,9 +145,10 @@ def test_a_record_that_is_broken_anywhere_is_refused_as_avro_refuses_it(how: Opt
         assert_same(value[:at])
 
 
+@pytest.mark.parametrize("version", [None, "7.1.0"])
 @pytest.mark.parametrize("how", WAYS)
-def test_a_chat_does_not_need_avro(how: Options, monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = SendBatch("normal", "apns", [chat(number, how) for number in range(50)])
+def test_a_chat_does_not_need_avro(how: Options, version: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = SendBatch("normal", "apns", [chat(number, how, version) for number in range(50)])
     value = encode_batch(batch)
     monkeypatch.delattr(batch_reader, "decode_batch")
     monkeypatch.delattr(batch_reader, "schemaless_reader")

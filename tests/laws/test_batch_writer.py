@@ -72,6 +72,7 @@ rows = st.builds(
     state=st.just("active"),
     registered_at=longs,
     seen_at=longs,
+    app_version=st.none() | st.just("7.1.0") | names,
 )
 notes = st.tuples(names, longs, st.sampled_from(["", "00-ab-cd-01"]))
 targets = st.tuples(names, rows, notes, st.integers(0, 2**62), longs)
@@ -84,11 +85,13 @@ targets = st.tuples(names, rows, notes, st.integers(0, 2**62), longs)
     st.lists(
         st.tuples(names, names, contents, options, st.lists(targets, min_size=1, max_size=4)), min_size=0, max_size=3
     ),
+    st.sampled_from([1, 2]),
 )
 def test_a_batch_from_encoded_parts_has_the_bytes_of_the_schema(
     lane: str,
     platform: str,
     drawn: list[tuple[str, str, Content, Options, list[tuple[str, DeviceRow, tuple[str, int, str], int, int]]]],
+    generation: int,
 ) -> None:
     messages, writers = [], []
     for app, klass, content, option, asked in drawn:
@@ -96,6 +99,7 @@ def test_a_batch_from_encoded_parts_has_the_bytes_of_the_schema(
         head = message_head(app, klass, content, option, content_hash)
         writer = MessageWriter(head, text_of(more_of(content, option)))
         plain = Message(app, klass, content, option, content_hash, [], [], [], Targets())
+        versions: list[str | None] = []
         for user, row, (note_id, created_at, trace), offset, expires_at in asked:
             if (plain.notification_ids[-1:], plain.created_at[-1:], plain.traces[-1:]) != (
                 [note_id],
@@ -122,13 +126,20 @@ def test_a_batch_from_encoded_parts_has_the_bytes_of_the_schema(
             )
             for column, value in zip(plain.targets.columns(), values, strict=True):
                 column.append(value)
+            versions.append(row.app_version)
             device = active_device(device_row_key(user, row.app, row.device), encode_row(row))
             assert device is not None
             index = writer.index_of(bytes_of(note_id.encode()), created_at, trace)
             writer.add(index, bytes_of(user.encode()), device, delivery, long_of(offset), long_of(expires_at))
+        plain.targets.app_version = versions if generation == 2 and any(map(_is_known, versions)) else None
         messages.append(plain)
         writers.append(writer)
-    assert batch_of(lane, platform, writers) == encode_batch(SendBatch(lane, platform, messages))
+    written = batch_of(lane, platform, writers, generation=generation)
+    assert written == encode_batch(SendBatch(lane, platform, messages))
+
+
+def _is_known(version: str | None) -> bool:
+    return version is not None
 
 
 planned_rows = st.tuples(

@@ -14,7 +14,7 @@ from pushcast.model.device import DeviceRow, Purpose
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key
 from pushcast.wire import row_reader
-from pushcast.wire.avro_bytes import bytes_of, long_of
+from pushcast.wire.avro_bytes import bytes_of, long_of, optional_of
 from pushcast.wire.devices import encode_row
 from pushcast.wire.row_reader import active_device, first_at_ms, locale_of, registered_at_ms
 from pushcast.wire.schemas import AvroType, lock
@@ -37,6 +37,7 @@ rows = st.builds(
     locale=st.none() | text,
     topics=st.lists(text, max_size=3).map(tuple),
     time_zone=st.none() | text | st.just("z" * 200),
+    app_version=st.none() | text | st.just("7.1.0") | st.just("v" * 200),
     suspended_at=st.none() | longs,
     first_at=st.none() | longs,
     country=st.none() | text,
@@ -57,6 +58,7 @@ def test_an_active_row_of_a_known_platform_and_kind_is_a_device_and_no_other(row
         return
     assert device is not None
     assert (device.app, device.platform, device.key) == (row.app, row.platform, key)
+    assert device.app_version == optional_of(row.app_version)
     assert device.device == bytes_of(row.device.encode())
     assert device.kind == long_of(KIND_NUMBERS[row.kind])
     assert device.address == bytes_of(row.address)

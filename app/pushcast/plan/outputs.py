@@ -174,7 +174,8 @@ class Outputs:
         """The batch that a window closed into."""
         barrier = self._outbox.barrier()
         topic = self._send_topics[window.platform]
-        self._outbox.put(barrier, topic, tenure.number, window.encode(self._lane, tenure.source), None, tenure.origin)
+        value = window.encode(self._lane, tenure.source, self._generation)
+        self._outbox.put(barrier, topic, tenure.number, value, None, tenure.origin)
         barrier.on_acked(partial(self._acknowledged, tenure, window.entries))
         self._count("batches", window.platform, 1)
         self._count("targets", window.platform, window.targets)

@@ -29,6 +29,7 @@ from pushcast.wire.batch_writer import (
     head_of,
 )
 from pushcast.wire.row_reader import Device, locale_of
+from pushcast.wire.schemas import NEWEST_GENERATION
 
 _MessageKey = tuple[str, bytes, str | None]  # app, content key, variant
 _NOTE_BYTES = 32  # creation and due time, lengths of trace and campaign, an index's growth
@@ -86,9 +87,9 @@ class Window:
         entry.add(self.platform, len(devices))
         self.entries.append(entry)
 
-    def encode(self, lane: str, source: Source = Source.NOTIFICATION) -> bytes:
+    def encode(self, lane: str, source: Source = Source.NOTIFICATION, generation: int = NEWEST_GENERATION) -> bytes:
         """The SendBatch record that this window closes into, messages in first-seen order."""
-        return batch_of(lane, self.platform, self.messages.values(), source)
+        return batch_of(lane, self.platform, self.messages.values(), source, generation)
 
 
 def _label(note: Notification) -> Label:

@@ -22,8 +22,8 @@ from pushcast.stream.stage import BatchStage, PartitionState
 from pushcast.stream.tracker import Record
 from pushcast.transport.commits import Commits
 from pushcast.transport.entries import Entries, Entry
-from pushcast.transport.owned import OwnedPartitions
 from pushcast.transport.jumps import Jump, LogCut, log_jump
+from pushcast.transport.owned import OwnedPartitions
 from pushcast.transport.partition import Partition
 from pushcast.transport.recovery import Recovery
 from pushcast.transport.thread import ConsumerThread

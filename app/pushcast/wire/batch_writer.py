@@ -42,7 +42,7 @@ from pushcast.wire.live_activities import text_of
 from pushcast.wire.more import more_of, texts_only
 from pushcast.wire.more import text_of as more_text_of
 from pushcast.wire.row_reader import Device
-from pushcast.wire.schemas import avro_type
+from pushcast.wire.schemas import NEWEST_GENERATION, avro_type
 
 #: What a message adds to a batch beyond its content and its targets, at most: app, class, options' fixed part, hash,
 #: and the block counts and ends of fifteen arrays.
@@ -56,7 +56,6 @@ _BATCH_FRAME = PLAIN_TYPE.frame
 _EXTENDED_FRAME = avro_type("send_batch").frame
 _NOT_COUNTED = FALSE + FALSE
 _NO_NOTE_COLUMNS = NULL * 5
-_NO_TARGET_COLUMNS = NULL * 2
 _FIRST_RUN = long_of(0) + NULL  # run 0, no first_seen_at
 _NO_ATTEMPT = long_of(0)
 CONTENT_HASH_BYTES = 16
@@ -172,7 +171,18 @@ class MessageWriter:
     broadcast that its one notification is (`broadcast_columns`).
     """
 
-    __slots__ = ("_broadcast", "_created_at", "_head", "_ids", "_labels", "_targets", "_traces", "more")
+    __slots__ = (
+        "_broadcast",
+        "_created_at",
+        "_head",
+        "_ids",
+        "_labels",
+        "_targets",
+        "_traces",
+        "_versions",
+        "more",
+        "versioned",
+    )
 
     def __init__(self, head: bytes, more: str | None = None, broadcast: bytes | None = None) -> None:
         self._head = head
@@ -183,6 +193,8 @@ class MessageWriter:
         self._traces: list[str] = []
         self._labels: list[Label] = []
         self._targets: list[Target] = []
+        self._versions: list[bytes] = []  # of the app, one for each target
+        self.versioned = False  # whether any of them is known
 
     def holds(self, notification_id: bytes, created_at: int, trace: str) -> bool:
         """Whether the notification (its id encoded) is the last one added."""
@@ -211,7 +223,10 @@ class MessageWriter:
         self, index: bytes, user: bytes, device: Device, delivery_id: bytes, source_offset: bytes, expires_at: bytes
     ) -> None:
         """One target. All but the delivery id are encoded."""
-        _, _, _, _, name, kind, address, key_id, token_hash, registered_at, _, _ = device
+        _, _, _, _, name, kind, address, key_id, token_hash, registered_at, version, _, _, _ = device
+        self._versions.append(version)
+        if version != NULL:
+            self.versioned = True
         self._targets.append(
             (
                 index,
@@ -229,13 +244,15 @@ class MessageWriter:
             )
         )
 
-    def encode(self, *, extended: bool) -> bytes:
-        """The message, without what a batch adds. `extended`: in the newest schema, not the plain one."""
+    def encode(self, *, extended: bool, versions: bool = True) -> bytes:
+        """The message, without what a batch adds. `extended`: in the newest schema, not the plain one, and there with
+        the versions of the targets' apps or without."""
         rows = self._targets
         if extended:
             head = self._head + optional_of(self.more) + _NOT_COUNTED
             notes = self._note_columns()
-            return b"".join((head, *notes, self._label_columns(), *self._target_columns(), _NO_TARGET_COLUMNS))
+            end = NULL + (SECOND + array_of(self._versions) if versions and self.versioned else NULL)  # no not_after
+            return b"".join((head, *notes, self._label_columns(), *self._target_columns(), end))
         if len(rows) == 1:  # a chat: every column is a block of one
             trace = self._traces[0]
             note = (self._ids[0], long_of(self._created_at[0]), bytes_of(trace.encode()) if trace else _NO_TEXT)
@@ -272,10 +289,22 @@ def _column(encoded: Sequence[bytes], values: Sequence[object]) -> bytes:
     return NULL if all(value is None for value in values) else SECOND + array_of(encoded)
 
 
-def batch_of(lane: str, platform: str, messages: Iterable[MessageWriter], source: int = Source.NOTIFICATION) -> bytes:
-    """Framed Avro for `push.send.<platform>.<lane>.v1`: first run, messages in the given order, each with targets."""
+def batch_of(
+    lane: str,
+    platform: str,
+    messages: Iterable[MessageWriter],
+    source: int = Source.NOTIFICATION,
+    generation: int = NEWEST_GENERATION,
+) -> bytes:
+    """Framed Avro for `push.send.<platform>.<lane>.v1`: first run, messages in the given order, each with targets.
+
+    An earlier generation is written without the versions of apps, so that senders of the release before can read it.
+    """
     messages = list(messages)
-    extended = bool(source) or any(message.more is not None or message.labelled for message in messages)
+    versions = generation >= NEWEST_GENERATION
+    extended = bool(source) or any(
+        message.more is not None or message.labelled or (versions and message.versioned) for message in messages
+    )
     head = bytes_of(lane.encode()) + _FIRST_RUN + bytes_of(platform.encode())
     head = _EXTENDED_FRAME + head + long_of(source) if extended else _BATCH_FRAME + head
-    return head + array_of([message.encode(extended=extended) for message in messages])
+    return head + array_of([message.encode(extended=extended, versions=versions) for message in messages])

@@ -13,7 +13,7 @@ from pushcast.model.device import DeviceState, Purpose
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import is_user_row
 from pushcast.model.words import Platform, Reason
-from pushcast.wire.avro_bytes import SECOND, bytes_of, long_at, long_of, optional_of
+from pushcast.wire.avro_bytes import NULL, SECOND, bytes_of, long_at, long_of, optional_of
 from pushcast.wire.devices import row_columns
 from pushcast.wire.schemas import FRAME_BYTES, SINGLE_OBJECT_MARKER, avro_type, lock
 
@@ -33,7 +33,6 @@ _PURPOSES = {optional_of(purpose): str(purpose) for purpose in Purpose}
 _ACTIVE = bytes_of(DeviceState.ACTIVE.encode())
 _PLATFORMS = {bytes_of(platform.encode()): str(platform) for platform in Platform}
 _KINDS = {bytes_of(kind.encode()): long_of(number) for kind, number in KIND_NUMBERS.items()}
-_KIND_CHARS = {long_of(number): len(kind) for kind, number in KIND_NUMBERS.items()}
 _LONGEST_LONG = 10
 
 
@@ -50,6 +49,8 @@ class Device(NamedTuple):
     key_id: bytes
     token_hash: bytes
     registered_at: bytes
+    app_version: bytes  # null or a text
+    seen_at: int | None  # where it begins in the row; None: not looked for
     row: bytes  # the whole of it, for what few notifications ask of it
     purpose: str | None  # None: takes every push type
 
@@ -87,7 +88,8 @@ def active_device(key: bytes, value: bytes) -> Device | None:
         while value[end - 1] > 0x7F:
             end += 1
         name = value[start + 1 : app].decode()
-    except (IndexError, UnicodeDecodeError):
+        version = _version(value, end)
+    except (IndexError, ValueError):
         return _decoded(key, value)  # says what is wrong
     if value[start] > 0x7F or end - at > _LONGEST_LONG:
         return _decoded(key, value)
@@ -98,13 +100,15 @@ def active_device(key: bytes, value: bytes) -> Device | None:
         name,
         known,
         key,
-        token_hash - app + _LONGEST_LONG,
+        token_hash - app + _LONGEST_LONG + len(version),
         value[app:device],
         number,
         value[kind:address],
         value[address:key_id],
         value[key_id:token_hash],
         value[at:end],
+        version,
+        end,
         value,
         purpose,
     )
@@ -122,20 +126,48 @@ def _decoded(key: bytes, value: bytes) -> Device | None:
         return None
     device, address = bytes_of(row["device"].encode()), bytes_of(row["address"])
     key_id, token_hash = bytes_of(row["key_id"].encode()), bytes_of(row["token_hash"])
+    version = optional_of(row["app_version"])
     return Device(
         row["app"],
         row["platform"],
         key,
-        len(device) + 1 + len(address) + len(key_id) + len(token_hash) + _LONGEST_LONG,
+        len(device) + 1 + len(address) + len(key_id) + len(token_hash) + _LONGEST_LONG + len(version),
         device,
         long_of(kind),
         address,
         key_id,
         token_hash,
         long_of(row["registered_at"]),
+        version,
+        None,
         value,
         purpose,
     )
+
+
+def _version(row: bytes, at: int) -> bytes:
+    """`app_version` of a row whose `seen_at` begins at `at`. Raises IndexError, ValueError when it is unusual."""
+    while row[at] > 0x7F:
+        at += 1
+    at += 1
+    size = 0
+    if row[at]:  # locale
+        size = row[at + 1]
+        at += 1 + (size >> 1)
+    at += 1
+    if row[at]:  # time_zone
+        size |= row[at + 1]
+        at += 1 + (row[at + 1] >> 1)
+    at += 1
+    if size > 0x7F:
+        raise ValueError("a text of more than 63 bytes")
+    if not row[at]:
+        return NULL
+    size = row[at + 1]
+    end = at + 2 + (size >> 1)
+    if size > 0x7F or end >= len(row):
+        raise ValueError("a text of more than 63 bytes, or one that is cut off")
+    return row[at:end]
 
 
 def locale_of(device: Device) -> str | None:
@@ -195,23 +227,13 @@ def first_at_ms(device: Device) -> int | None:
     Raises InvalidInput (undecodable) when the row is broken.
     """
     row = device.row
-    if row[:FRAME_BYTES] == _FRAME:
+    if row[:FRAME_BYTES] == _FRAME and device.seen_at is not None:
         try:
-            return _first_at(row, _seen_at_begins(device))
+            return _first_at(row, device.seen_at)
         except (IndexError, ValueError):
             pass  # unusual, or broken: Avro says which
     first_at: int | None = row_columns(row)["first_at"]
     return first_at
-
-
-def _seen_at_begins(device: Device) -> int:
-    """The sum of the fields before it. Raises ValueError."""
-    app = len(device.app.encode())
-    if app > 0x3F:
-        raise ValueError("an app whose length may need a second byte")
-    texts = 3 + app + len(device.platform) + _KIND_CHARS[device.kind]  # each with its length
-    columns = len(device.device) + len(device.address) + len(device.key_id) + len(device.token_hash)
-    return FRAME_BYTES + texts + columns + len(_ACTIVE) + len(device.registered_at)
 
 
 def _first_at(row: bytes, at: int) -> int | None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from pushcast.model.batch import KINDS, Targets
 from pushcast.model.ids import DELIVERY_ID_BYTES
-from pushcast.wire.avro_bytes import END, NULL, ONE, long_at, long_of
+from pushcast.wire.avro_bytes import END, NULL, ONE, SECOND, long_at, long_of
 
 #: Of the long that a time is: every millisecond from 1987 to 2039.
 _TIME_BYTES: Final = 6
@@ -19,6 +19,7 @@ _TOKEN_HASH_BYTES: Final = 16
 _NEXT: Final = END + ONE  # a column ends, and the next one has one item too
 _FIRST: Final = long_of(0)  # index of the notification
 _KINDS: Final = {long_of(number): number for number in range(len(KINDS))}
+_ONE_TEXT: Final = SECOND + ONE + SECOND  # a column that is there, of one item, which is there
 #: The bits of the first five bytes that say that another one follows.
 _MORE_BITS: Final = sum(0x80 << 7 * index for index in range(_TIME_BYTES - 1))
 #: A length of one byte: even, and without the bit that says that more follow. A longer text is left to Avro.
@@ -26,13 +27,14 @@ _NO_LENGTH: Final = 0x81
 
 
 class SingleColumns:
-    """Of one schema of send records. `extended`: the newest one, whose columns beyond the plain ones must be null."""
+    """Of one schema of send records. `extended`: the newest one, of whose columns beyond the plain ones only
+    `app_version` may be there."""
 
-    __slots__ = ("_behind_notes", "_end")
+    __slots__ = ("_behind_notes", "_extended")
 
     def __init__(self, *, extended: bool) -> None:
         self._behind_notes = NULL * 5 if extended else b""
-        self._end = END + NULL * 2 if extended else END
+        self._extended = extended
 
     def read(self, value: bytes, at: int) -> tuple[str, int, str, Targets, int] | None:
         """Id, creation and trace of the notification, its target, and where the columns that start at `at` end.
@@ -62,14 +64,21 @@ class SingleColumns:
         source_offset, at = long_at(value, at + columns.size)
         expires = value[at + 2 : at + 2 + _TIME_BYTES]
         attempt_at = at + 4 + _TIME_BYTES
-        attempt, end = value[attempt_at], attempt_at + 1 + len(self._end)
+        attempt, end = value[attempt_at], attempt_at + 2
         if (
             value[at : at + 2] != _NEXT
             or value[attempt_at - 2 : attempt_at] != _NEXT
             or attempt & _NO_LENGTH
-            or value[attempt_at + 1 : end] != self._end
+            or value[end - 1 : end] != END
         ):
             return None
+        versions = None
+        if self._extended:
+            if value[end : end + 1] != NULL:  # not_after
+                return None
+            versions, end = _versions(value, end + 1)
+            if end < 0:
+                return None
         targets = Targets(
             [0],
             [fields[7].decode()],
@@ -83,9 +92,25 @@ class SingleColumns:
             [source_offset],
             [_recent(expires)],
             [attempt >> 1],
+            app_version=versions,
         )
         created_at = _recent(fields[3])
         return fields[1].decode(), created_at, fields[5].decode(), targets, end
+
+
+def _versions(value: bytes, at: int) -> tuple[list[str | None] | None, int]:
+    """The column of app versions at `at`, and where it ends; -1 when it is unusual. Raises IndexError, ValueError."""
+    if value[at : at + 1] == NULL:
+        return None, at + 1
+    size = value[at + 3]
+    end = at + 4 + (size >> 1)
+    if value[at : at + 3] != _ONE_TEXT or size & _NO_LENGTH or value[end : end + 1] != END:
+        return None, -1
+    return [_version(value[at + 4 : end])], end + 1
+
+
+#: Few differ: each is one object for many targets.
+_version = lru_cache(1024)(bytes.decode)
 
 
 @lru_cache(1024)

@@ -14,7 +14,7 @@ from pushcast.model.notification import Notification
 from pushcast.plan.entry import Entry
 from pushcast.plan.windows import Limits, PartitionWindows, WindowRule
 from pushcast.stream.batch import Batch
-from pushcast.wire.batches import decode_batch
+from pushcast.wire.batches import PLAIN_TYPE, decode_batch
 from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.devices import encode_row
 from pushcast.wire.notifications import NotificationDecoder
@@ -48,10 +48,8 @@ def note(user: str = "u", note_id: str = "n", **fields: Any) -> Notification:
     return DECODER.decode(user, json.dumps(event).encode(), 1_800_000_000_000)
 
 
-def device(
-    user: str, name: str, app: str = "news", platform: str = "apns", token: bytes = b"a", locale: str | None = None
-) -> Device:
-    row = DeviceRow(app, name, platform, "token", token, "", token_hash(token), "active", 1, 1, locale)
+def device(user: str, name: str, app: str = "news", platform: str = "apns", token: bytes = b"a", **more: Any) -> Device:
+    row = DeviceRow(app, name, platform, "token", token, "", token_hash(token), "active", 1, 1, **more)
     found = active_device(device_row_key(user, app, name), encode_row(row))
     assert found is not None
     return found
@@ -164,6 +162,24 @@ def test_one_campaign_for_many_users_is_named_once() -> None:
         open_windows.add(entry(note(user, created_at=T2000, expires_at=T2000 + 9), offset), [device(user, "d")], 0.0)
     open_windows.close_all()
     assert taken(open_windows)[0].messages[0].notification_ids == ["n"]
+
+
+def test_each_target_says_which_version_of_the_app_it_is_so_that_its_receipt_can() -> None:
+    open_windows = windows()
+    found = [device("u", "a", app_version="7.1"), device("u", "b"), device("u", "c", app_version="ü" * 70)]
+    open_windows.add(entry(note()), found, 0.0)
+    open_windows.close_all()
+    [batch] = taken(open_windows)
+    assert batch.messages[0].targets.app_version == ["7.1", None, "ü" * 70]
+
+
+def test_an_earlier_generation_has_no_versions_because_senders_of_that_release_cannot_read_them() -> None:
+    open_windows = windows()
+    open_windows.add(entry(note()), [device("u", "a", app_version="7.1")], 0.0)
+    open_windows.close_all()
+    value = open_windows.take_closed().encode("normal", generation=1)
+    assert value.startswith(PLAIN_TYPE.frame)
+    assert decode_batch(value).messages[0].targets.app_version is None
 
 
 def test_a_window_closes_at_its_time_and_not_before() -> None:
