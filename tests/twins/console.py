@@ -124,6 +124,9 @@ class ConsoleRig(Rig):
             lambda user: self.people.get(user, []),
             lambda limit: self.letters[:limit],
             self.reports,
+            lambda topic, partition, offset: None,
+            lambda _: [],
+            lambda *_: {},
         )
 
     async def fetch(self, url: str) -> tuple[int, bytes]:

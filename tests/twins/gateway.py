@@ -135,6 +135,10 @@ class Rig:
         self.observed: list[tuple[str, int]] = []
         self.now_ms = NOW_MS
         self.reports = ReportsTwin()
+        self.records: dict[tuple[str, int, int], tuple[str, str]] = {}
+        self.timers: list[dict[str, Any]] = []
+        self.redrives: list[Any] = []
+        self.redrive: Callable[..., dict[str, Any]] = self._redrive
         self.sources = self.sources_of()
         self.calls: Calls = calls(settings_of(), self.writer, self.control, self.sources, lambda: self.unready)
         self.server = GatewayServer(
@@ -154,7 +158,14 @@ class Rig:
             lambda user: [{"user": user, "app": "news"}, {"user": user, "app": "shop"}],
             lambda limit: [{"reason": "invalid_field"}] * min(limit, 3),
             self.reports,
+            lambda topic, partition, offset: self.records.get((topic, partition, offset)),
+            lambda _: self.timers,
+            lambda wanted, *times: self.redrive(wanted, *times),
         )
+
+    def _redrive(self, wanted: Any, since: int | None, until: int | None) -> dict[str, Any]:
+        self.redrives.append((wanted, since, until))
+        return {"letters": 1}
 
     def key(self, *scopes: Scope, **more: Any) -> str:
         """A new key that is valid here; every scope without `scopes`."""

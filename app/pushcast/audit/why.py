@@ -14,9 +14,13 @@ from pushcast.handover.reading import SpanReader
 from pushcast.kafka.clients import client_config, open_admin
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.positions import Positions
+from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.wire import groups
+from pushcast.wire.class_rules import class_rules
 from pushcast.wire.dead_letters import PlainRecord
+from pushcast.wire.keys import user_of
+from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.times import rfc3339
 
 
@@ -31,6 +35,29 @@ def why(settings: Settings, user: str, note: str, device: str | None = None) -> 
         f"such event, and no partition such a dead letter (the oldest there: {oldest})"
     )
     return said is not None, {"answer": said or nothing, "evidence": [each.to_dict() for each in case.evidence]}
+
+
+def note_at(settings: Settings, topic: str, partition: int, offset: int) -> tuple[str, str] | None:
+    """(user, notification id) of an intake record. None: it is gone, was never there, or is no valid notification.
+
+    Blocks. Raises KafkaException, TailUnreadable."""
+    kafka = settings.kafka
+    if topic not in INTAKES or partition >= kafka.partitions:
+        return None
+    positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security, tool=True)))
+    spot = topic, partition
+    if not positions.starts([spot]).get(spot, 0) <= offset < positions.ends([spot])[spot]:
+        return None
+    found: list[Message] = []
+    asyncio.run(SpanReader(kafka.bootstrap_servers, kafka.security).read({spot: (offset, offset + 1)}, found.append))
+    for message in found:
+        try:
+            user = user_of(message.key())
+            decode = NotificationDecoder(settings.apps, class_rules(settings.classes)).decode
+            return user, decode(user, message.value(), message.timestamp()[1]).id
+        except InvalidInput:
+            return None
+    return None
 
 
 def case_of(settings: Settings, user: str, note: str, device: str | None = None) -> tuple[Case, Progress]:

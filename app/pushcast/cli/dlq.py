@@ -14,10 +14,10 @@ from pushcast.cli.dlq_pages import paragraph, table
 from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect_by_user
 from pushcast.settle.letters import Filter
+from pushcast.settle.manifest import FILE, Manifest
 
 app = typer.Typer(name="dlq", help="Dead letters: what is there, why, and back to where it came from.")
 
-MANIFEST = "redrive.json"
 
 TopicOption = Annotated[list[str] | None, typer.Option("--topic", help="Source topic; repeat for several.")]
 ReasonOption = Annotated[list[str] | None, typer.Option("--reason", help="Reason; repeat for several.")]
@@ -61,12 +61,11 @@ def list_(
     output: OutputOption = Output.text,
 ) -> None:
     """Count dead letters by topic, reason and app, also those redriven from here and those that came back after it."""
-    from pushcast.settle.manifest import Manifest
     from pushcast.settle.redrive import DeadLetters
 
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     settings = connect_by_user()
-    done = Manifest(settings.data_dir / MANIFEST)
+    done = Manifest(settings.data_dir / FILE)
     with DeadLetters(settings) as dead:
         for letter in dead.letters(_filter(topic, reason, app_name, user, note, since, until)):
             raw = letter.raw
@@ -111,13 +110,12 @@ def show(
     output: OutputOption = Output.text,
 ) -> None:
     """Show single dead letters: where they were, why they are here, what they hold. Never a token or an address."""
-    from pushcast.settle.manifest import Manifest
     from pushcast.settle.redrive import DeadLetters
     from pushcast.settle.shown import described
 
     rows: list[dict[str, Any]] = []
     settings = connect_by_user()
-    done = Manifest(settings.data_dir / MANIFEST)
+    done = Manifest(settings.data_dir / FILE)
     with DeadLetters(settings) as dead:
         for letter in dead.letters(_filter(topic, reason, app_name, user, note, since, until)):
             raw = letter.raw
@@ -175,7 +173,7 @@ def redrive(
     ] = False,
     per_second: Annotated[float, typer.Option(min=0.1, help="At most so many records per second.")] = 100.0,
     manifest: Annotated[
-        Path | None, typer.Option(help="Where it is noted what was redriven.", show_default=f"<data_dir>/{MANIFEST}")
+        Path | None, typer.Option(help="Where it is noted what was redriven.", show_default=f"<data_dir>/{FILE}")
     ] = None,
     output: OutputOption = Output.text,
 ) -> None:
@@ -183,11 +181,10 @@ def redrive(
 
     May be stopped and run again: it goes on where it was. Exit 1 when Kafka does not take a record.
     """
-    from pushcast.settle.manifest import Manifest
     from pushcast.settle.redrive import DeadLetters
 
     settings = connect_by_user()
-    noted = Manifest(manifest or settings.data_dir / MANIFEST)
+    noted = Manifest(manifest or settings.data_dir / FILE)
     terminal = sys.stderr.isatty()
 
     def progress(redriven: int, letters: int) -> None:
@@ -203,16 +200,7 @@ def redrive(
             include_in_doubt=in_doubt,
             progress=progress,
         )
-    result = {
-        "executed": execute,
-        "letters": report.letters,
-        "redriven": report.redriven,
-        "deliveries": report.deliveries,
-        "redriven_before": report.before,
-        "invalid": report.invalid,
-        "left_out": dict(sorted(report.left_out.items())),
-        "manifest": str(noted.path),
-    }
+    result = {"executed": execute, **report.to_dict(), "manifest": str(noted.path)}
     if output is Output.json:
         print_json(result)
         return

@@ -15,12 +15,14 @@ from pushcast.gateway.devices import Devices
 from pushcast.gateway.documents import Documents
 from pushcast.gateway.engagement import Engagements
 from pushcast.gateway.identity import Repeats
+from pushcast.gateway.letters import DeadLetterCalls
 from pushcast.gateway.notifications import Notifications, notifications_of
 from pushcast.gateway.openapi import document
 from pushcast.gateway.pauses import Pauses
 from pushcast.gateway.questions import Questions, Sources
 from pushcast.gateway.reports import STATES, ReportCalls
 from pushcast.gateway.routes import BULK_BYTES, LINES_BYTES, SINGLE_BYTES, OpenRoute, Parameter, Route
+from pushcast.gateway.schedules import Schedules
 from pushcast.gateway.writing import Writer
 from pushcast.wire.api_keys import Scope
 from pushcast.wire.broadcasts import BroadcastDecoder
@@ -53,7 +55,10 @@ def calls(
     casts = Broadcasts(lambda key, value, now_ms: spread.decode(key, value, now_ms).broadcast, lanes, writer)
     told = Engagements(EngagementDecoder().decode, writer)
     writes = [*_writes(notes, devices), *_engagement(told), *_ends(cancels), *_broadcasts(casts), *_control(pauses)]
-    reads = [*_reads(Questions(sources)), *_reports(ReportCalls(sources.reports))]
+    questions = Questions(sources)
+    waits = Schedules(CancelDecoder().decode, writer, questions, sources)
+    letters = DeadLetterCalls(questions, sources)
+    reads = [*_reads(questions), *_schedules(waits), *_letters(letters), *_reports(ReportCalls(sources.reports))]
     keyed = [*writes, *reads]
     documents = Documents(ready, cache(lambda: openapi(found)))
     found = Calls(keyed, documents.routes())
@@ -186,7 +191,8 @@ def _reads(questions: Questions) -> list[Route]:
             "GET", "/v1/users/{user}/why", "why", Scope.HISTORY_READ, questions.why,
             "Why a push did or did not arrive, with its evidence", answers={200: "The answer"},
             query=(
-                Parameter("notification", "Notification id.", required=True),
+                Parameter("notification", "Notification id; this or `record`."),
+                Parameter("record", "The event's record, as the answer to its request named it."),
                 Parameter("device", "Only this device."),
             ),
         ),
@@ -194,10 +200,39 @@ def _reads(questions: Questions) -> list[Route]:
             "GET", "/v1/users/{user}/devices", "devices", Scope.HISTORY_READ, questions.devices,
             "A user's devices, without tokens", answers={200: "The devices"},
         ),
+    ]  # fmt: skip
+
+
+def _letters(letters: DeadLetterCalls) -> list[Route]:
+    return [
         Route(
-            "GET", "/v1/dead-letters", "dead_letters", Scope.DLQ_READ, questions.letters,
+            "GET", "/v1/dead-letters", "dead_letters", Scope.DLQ_READ, letters.list,
             "Dead letters, oldest first, without tokens", answers={200: "The letters"},
             query=(Parameter("limit", "At most so many, 1 to 500.", type="integer"),),
+        ),
+        Route(
+            "POST", "/v1/dead-letters/redrive", "redrive", Scope.DLQ_WRITE, letters.redrive,
+            "Writes dead letters back to their topics, or counts them", max_bytes=SINGLE_BYTES, body="Redrive",
+            answers={200: "What was done, or would be"},
+        ),
+    ]  # fmt: skip
+
+
+def _schedules(waits: Schedules) -> list[Route]:
+    path, one = "/v1/users/{user}/scheduled", "/v1/users/{user}/scheduled/{id}"
+    return [
+        Route(
+            "GET", path, "scheduled", Scope.HISTORY_READ, waits.all, "What waits for its time, by when it is due",
+            answers={200: "The timers"},
+        ),
+        Route(
+            "GET", one, "scheduled_one", Scope.HISTORY_READ, waits.show, "One notification that waits",
+            answers={200: "Its timers"},
+        ),
+        Route("DELETE", path, "cancel_scheduled", Scope.NOTIFICATIONS_CANCEL, waits.cancel, "Cancels all that waits"),
+        Route(
+            "DELETE", one, "cancel_scheduled_one", Scope.NOTIFICATIONS_CANCEL, waits.cancel,
+            "Cancels a notification that waits",
         ),
     ]  # fmt: skip
 

@@ -12,6 +12,7 @@ from pushcast import __version__
 from pushcast.gateway.access import APP_HEADER
 from pushcast.gateway.engagement import MAX_EVENTS
 from pushcast.gateway.http import JSON, NDJSON
+from pushcast.gateway.letters import Redrive
 from pushcast.gateway.problems import CONTENT_TYPE, KINDS
 from pushcast.gateway.routes import NO_BODY, PLACEHOLDERS, OpenRoute, Parameter, Route
 from pushcast.wire import devices, engagement, notifications
@@ -151,6 +152,7 @@ def _schemas() -> dict[str, Any]:
     found["MyEngagement"] = _engagement(event, [])
     found["NotificationList"] = _list_of("notifications", "Notification")
     found["DeviceList"] = _list_of("devices", "DeviceChange")
+    found["Redrive"] = msgspec.json.schema_components((Redrive,), ref_template=_REFERENCE)[1]["Redrive"]
     found["Comment"] = {"type": "object", "properties": {"comment": {"type": "string", "maxLength": 500}}}
     found["Problem"] = _PROBLEM_SCHEMA
     return dict(sorted(found.items()))

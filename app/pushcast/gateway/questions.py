@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -12,11 +13,14 @@ from pushcast.gateway.http import Answer, Request, answer
 from pushcast.gateway.problems import Problem
 from pushcast.gateway.reports import Reports
 
+logger = logging.getLogger(__name__)
+
 MAX_AT_ONCE: Final = 2
 MAX_WAITING: Final = 16
 
 Why = Callable[[str, str, str | None], tuple[bool, dict[str, Any]]]
 DevicesOf = Callable[[str], list[dict[str, Any]]]
+NoteAt = Callable[[str, int, int], tuple[str, str] | None]
 Letters = Callable[[int], list[dict[str, Any]]]
 
 
@@ -24,6 +28,9 @@ class Sources(NamedTuple):
     """Functions that read topics. They block.
 
     `why`: (user, notification, device) to (whether anything is known, the answer with its evidence).
+    `note_at`: (topic, partition, offset) to (user, notification id) of an intake record; None: there is none.
+    `timers`: what waits of a user, by when it is due. `redrive`: (`letters.Redrive`, since,
+    until) writes dead letters back, or counts them; times are milliseconds since the epoch.
     `devices`: rows of a user, without addresses. `letters`: dead letters, oldest first, at most so many.
     `reports`: what the reporters know; it does not block.
     """
@@ -32,6 +39,9 @@ class Sources(NamedTuple):
     devices: DevicesOf
     letters: Letters
     reports: Reports
+    note_at: NoteAt
+    timers: DevicesOf
+    redrive: Callable[[Any, int | None, int | None], dict[str, Any]]
 
 
 class Questions:
@@ -41,32 +51,31 @@ class Questions:
         self._sources = sources
         self._turn = asyncio.Semaphore(MAX_AT_ONCE)
         self._waiting = 0
+        self._busy = False
 
     async def why(self, request: Request, caller: Caller) -> Answer:
-        """GET /v1/users/{user}/why?notification=ID[&device=D]."""
+        """GET /v1/users/{user}/why?notification=ID[&device=D], or ?record=TOPIC/PARTITION/OFFSET."""
         caller.may_app(None)
         user = checked_user(request.path["user"])
         note = request.query.get("notification", "")
+        if record := request.query.get("record"):
+            found = await self.ask(self._sources.note_at, *read_record(record))
+            if found is None or found[0] != user or note not in ("", found[1]):
+                raise Problem("not_found", "there is no such record of the user: it is gone, or was never there")
+            note = found[1]
         if not note:
-            raise Problem("bad_request", "the parameter notification is required: the id to ask for")
-        _, found = await self._ask(self._sources.why, user, note, request.query.get("device"))
+            raise Problem("bad_request", "a parameter notification or record is required: what to ask for")
+        _, found = await self.ask(self._sources.why, user, note, request.query.get("device"))
         return answer(200, found)
 
     async def devices(self, request: Request, caller: Caller) -> Answer:
         """GET /v1/users/{user}/devices: without tokens; of the key's apps."""
-        rows = await self._ask(self._sources.devices, checked_user(request.path["user"]))
+        rows = await self.ask(self._sources.devices, checked_user(request.path["user"]))
         allowed = caller.key.apps
         return answer(200, {"devices": [row for row in rows if allowed is None or row["app"] in allowed]})
 
-    async def letters(self, request: Request, caller: Caller) -> Answer:
-        """GET /v1/dead-letters?limit=."""
-        caller.may_app(None)
-        text = request.query.get("limit", "50")
-        if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= 500:
-            raise Problem("bad_request", "limit is a number from 1 to 500")
-        return answer(200, {"letters": await self._ask(self._sources.letters, int(text))})
-
-    async def _ask(self, source: Callable[..., Any], *arguments: object) -> Any:
+    async def ask(self, source: Callable[..., Any], *arguments: object) -> Any:
+        """What a source answers, in its turn. Raises Problem (overloaded)."""
         if self._waiting >= MAX_WAITING:
             raise Problem("overloaded", f"{MAX_WAITING} questions are waiting", headers={"Retry-After": "5"})
         self._waiting += 1
@@ -75,3 +84,26 @@ class Questions:
                 return await asyncio.to_thread(source, *arguments)
         finally:
             self._waiting -= 1
+
+    async def alone(self, source: Callable[..., Any], *arguments: object) -> Any:
+        """As `ask`, for what takes long and may not run beside itself. It goes on when nobody waits any more."""
+        if self._busy:
+            raise Problem("overloaded", "another one is running", headers={"Retry-After": "5"})
+        self._busy = True
+        running = asyncio.ensure_future(asyncio.to_thread(source, *arguments))
+        running.add_done_callback(self._free)
+        return await asyncio.shield(running)
+
+    def _free(self, done: asyncio.Future[Any]) -> None:
+        self._busy = False
+        if not done.cancelled() and (error := done.exception()) is not None:
+            logger.warning("a question failed: %r", error)
+
+
+def read_record(text: str) -> tuple[str, int, int]:
+    """(topic, partition, offset) of what answers call `record`. Raises Problem."""
+    topic, _, rest = text.rpartition("/")
+    topic, _, partition = topic.rpartition("/")
+    if not topic or not all(each.isascii() and each.isdigit() and len(each) < 19 for each in (partition, rest)):
+        raise Problem("bad_request", "a record is TOPIC/PARTITION/OFFSET, as answers name it")
+    return topic, int(partition), int(rest)

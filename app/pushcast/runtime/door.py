@@ -11,24 +11,20 @@ import signal
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 
 from pushcast import __version__
-from pushcast.audit.why import why
 from pushcast.config.settings import Gateway, Reports, Settings
 from pushcast.gateway.access import Door
 from pushcast.gateway.build import Calls, calls
 from pushcast.gateway.connections import Bounds
 from pushcast.gateway.keyring import Keyring, read_first_keys
-from pushcast.gateway.questions import Sources
 from pushcast.gateway.writing import Writer
 from pushcast.kafka.acks import AckProducer
 from pushcast.kafka.control import ControlTail
-from pushcast.kafka.intake import rows_of_user
 from pushcast.kafka.topics.facts import check_cluster
 from pushcast.model.errors import ConfigurationError
 from pushcast.observe import sources
@@ -39,14 +35,11 @@ from pushcast.observe.vocabulary import Vocabulary
 from pushcast.report.coordinator import Coordinator
 from pushcast.report.fetch import Fetcher, read_token
 from pushcast.runtime import whereabouts
-from pushcast.settle.letters import Filter
-from pushcast.settle.redrive import DeadLetters
-from pushcast.settle.shown import described
+from pushcast.runtime.lookups import sources_of
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.fatal import end_process
 from pushcast.wire import topics
 from pushcast.wire.control_state import ControlState
-from pushcast.wire.devices import shown
 from pushcast.wire.reporters import Reporters
 
 log = structlog.get_logger()
@@ -99,7 +92,7 @@ class DoorProcess:
         self.reporters = Reporters()
         self.fetcher = Fetcher(read_token((settings.reports or Reports()).token_file))
         self.reports = Coordinator(self.reporters.urls, kafka.partitions, self.fetcher, now_ms)
-        self.calls: Calls = calls(settings, self.writer, self.control, _sources(settings, self.reports), self.unready)
+        self.calls: Calls = calls(settings, self.writer, self.control, sources_of(settings, self.reports), self.unready)
         self._delay = sources.LoopDelay(asyncio.get_running_loop())
         self.metrics.add_source(self._delay)
         self.metrics.add_source(self._samples)
@@ -202,17 +195,6 @@ def _tls(listen: Listen) -> ssl.SSLContext | None:
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(f"{listen.section}.certificate_file: {listen.certificate_file}: {error}") from None
     return context
-
-
-def _sources(settings: Settings, reports: Coordinator) -> Sources:
-    def devices(user: str) -> list[dict[str, Any]]:
-        return [shown(row) for row in rows_of_user(settings, user)]
-
-    def letters(limit: int) -> list[dict[str, Any]]:
-        with DeadLetters(settings) as dead:
-            return [described(letter) for letter in islice(dead.letters(Filter()), limit)]
-
-    return Sources(lambda user, note, device: why(settings, user, note, device), devices, letters, reports)
 
 
 def now_ms() -> int:

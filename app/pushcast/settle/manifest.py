@@ -11,6 +11,8 @@ import msgspec
 from pushcast.model.errors import ConfigurationError
 
 VERSION = 1
+#: Below `data_dir`.
+FILE = "redrive.json"
 
 
 class _Stored(msgspec.Struct, forbid_unknown_fields=True):

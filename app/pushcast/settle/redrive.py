@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import cast
+from typing import Any, cast
 
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
@@ -57,6 +57,17 @@ class Report:
     left_out: Counter[str] = field(default_factory=Counter)  # deliveries by why
     before: int = 0  # letters that an earlier run has redriven
     invalid: int = 0  # letters left out because their record itself is at fault
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "letters": self.letters,
+            "redriven": self.redriven,
+            "deliveries": self.deliveries,
+            "redriven_before": self.before,
+            "invalid": self.invalid,
+            "left_out": dict(sorted(self.left_out.items())),
+        }
 
 
 def dead_letter_topics(wanted: Filter) -> list[str]:
