@@ -18,8 +18,8 @@ from pushcast.config.reading import read_tree, with_seconds
 from pushcast.config.refusals import sentences
 from pushcast.config.security import KafkaSecurity
 from pushcast.model.errors import ConfigurationError
-from pushcast.model.gates import Quiet
 from pushcast.model.own import OwnClass
+from pushcast.model.quiet import Quiet
 from pushcast.model.words import Lane, Outcome
 
 CONFIG_VARIABLE = "PUSHCAST_CONFIG"

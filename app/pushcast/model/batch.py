@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from pushcast.model.device import AddressKind
 from pushcast.model.notification import Content, Options
+from pushcast.model.quiet import QuietTerms
 from pushcast.model.words import Source
 
 T = TypeVar("T")
@@ -136,6 +137,7 @@ class Message:
     notes: Notes = NO_NOTES
     counted: bool = False  # frequency caps want to hear how its deliveries ended
     removable: bool = False  # removals want to
+    quiet: QuietTerms | None = None  # of its devices; None: they have none that count
 
     def has_now_or_never(self) -> bool:
         """Whether a target may be now or never; False is certain. Cheap: asked once for each message."""

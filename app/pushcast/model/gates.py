@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from pushcast.model.notification import Notification
+from pushcast.model.quiet import Quiet
 from pushcast.model.words import Outcome, Reason
 
 
@@ -37,15 +38,6 @@ EXPIRED: Final = Ends(Outcome.EXPIRED, Reason.EXPIRED)
 READ: Final = Ends(Outcome.SUPPRESSED, Reason.READ)
 NO_DEVICES: Final = Ends(Outcome.SUPPRESSED, Reason.NO_DEVICES)
 IN_QUIET_HOURS: Final = Ends(Outcome.SUPPRESSED, Reason.QUIET_HOURS)
-
-
-class Quiet(StrEnum):
-    """What a class does in quiet hours."""
-
-    HOLD = "hold"  # until they are over
-    DROP = "drop"
-    PASSIVE = "passive"  # it is sent at once, without sound
-    IGNORE = "ignore"
 
 
 class Override(StrEnum):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from pushcast.model.locales import lookup
+from pushcast.model.quiet import QuietTerms
 from pushcast.model.timing import Timing
 
 #: Apple and Google keep a badge in 32 bits, and so does the Avro schema.
@@ -165,6 +166,7 @@ class Notification(msgspec.Struct, frozen=True):
     campaign: str | None = None
     ttl_ms: int = 0  # of a local time without an expiry of its own: how long it lives from when it is due
     override: tuple[str, ...] = ()  # gates that it passes (`gates.Override`); its class allows it
+    quiet: QuietTerms | None = None  # of the devices that it is planned for; None: they have none that count
 
     def is_over(self, now_ms: int, now_or_never_ms: int) -> bool:
         """Whether it is too late to send it. One that expires as it was created is now or never: it may leave until

@@ -9,12 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
+import msgspec
+
 from pushcast.model.preferences import Wishes
 from pushcast.model.user import QuietHours
+from pushcast.model.zones import zone_of
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MAX_WINDOWS: Final = 14
@@ -26,6 +30,29 @@ _CLOCK: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _DAY: Final = timedelta(days=1)
 _DAY_MS: Final = 86_400_000
 _EPOCH: Final = date(1970, 1, 1)
+
+
+class Quiet(StrEnum):
+    """What a class does in quiet hours."""
+
+    HOLD = "hold"  # until they are over
+    DROP = "drop"
+    PASSIVE = "passive"  # it is sent at once, without sound
+    IGNORE = "ignore"
+
+
+class QuietTerms(msgspec.Struct, frozen=True):
+    """Quiet hours of devices that are alike in this, as a message takes them along: what is tried again is judged by
+    them, in a process that knows no user."""
+
+    policy: Quiet
+    zone: str
+    windows: tuple[QuietHours, ...]
+
+    def until(self, user: str, spread_ms: int, at_ms: int) -> int | None:
+        """When the quiet hours of this instant are over for the user; None: it lies in none. A zone that is in this
+        process's tzdata no more counts as UTC."""
+        return quiet_until(self.windows, zone_of(self.zone) or UTC, at_ms, spread_after(user, spread_ms))
 
 
 def problem_of(windows: Sequence[QuietHours]) -> str | None:

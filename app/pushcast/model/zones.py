@@ -61,6 +61,11 @@ def zone_of(name: str) -> tzinfo | None:
         return None
 
 
+def name_of(zone: tzinfo) -> str:
+    """The name by which `zone_of` finds it."""
+    return zone.key if isinstance(zone, zoneinfo.ZoneInfo) and zone.key else str(zone.tzname(None))
+
+
 def point(day: date, at: time, zone: tzinfo) -> int:
     """The instant of a reading, in milliseconds since the epoch (RFC 5545, section 3.3.5).
 

@@ -3,29 +3,32 @@ for the others. Local times and quiet hours make them differ, and preferences le
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, tzinfo
 from enum import Enum
-from typing import Final
+from operator import attrgetter
+from typing import Final, TypeVar
 
 from pushcast.config.quiet import app_times
 from pushcast.config.settings import Settings
 from pushcast.handover import tail
-from pushcast.model.gates import EXPIRED, NO_DEVICES, Ends, Override, Quiet
+from pushcast.model.gates import EXPIRED, NO_DEVICES, Ends, Override
 from pushcast.model.notification import Notification
 from pushcast.model.preferences import NO_WISHES, Wishes
-from pushcast.model.quiet import QuietRule
+from pushcast.model.quiet import Quiet, QuietRule
 from pushcast.model.words import Lane, Reason, Source
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
 from pushcast.plan.outputs import Outputs
-from pushcast.plan.parts import Around, Share, dated, held_until, name_of, names_in, nobody, share, silenced
+from pushcast.plan.parts import Around, Share, dated, held_until, judged_by, name_of, names_in, nobody, share, silenced
 from pushcast.plan.tenure import PlanTenure
 from pushcast.stream.batch import Record
 from pushcast.stream.edge import Count
 from pushcast.wire import topics
 from pushcast.wire.held import MAX_PARTS, Held, Released
 from pushcast.wire.row_reader import Device
+
+Key = TypeVar("Key")
 
 
 class There(Enum):
@@ -117,12 +120,12 @@ class PartIntake:
         return held_until(note, released.due_at) if released.due_at > note.due_at else note
 
     def _add(self, tenure: PlanTenure, entry: Entry, part: Notification, found: Share, now: float) -> None:
-        for app, devices in _by_app(found.silent).items():
+        for app, devices in _grouped(found.silent, attrgetter("app")).items():
             entry.note = silenced(part, self._silent_channels.get(app))
             tenure.windows.add(entry, devices, now)
-        if found.now:
-            entry.note = part
-            tenure.windows.add(entry, found.now, now)
+        for terms, devices in _grouped(found.now, lambda device: found.terms.get(device.key)).items():
+            entry.note = judged_by(part, terms)
+            tenure.windows.add(entry, devices, now)
 
     def _for_nobody(self, tenure: PlanTenure, entry: Entry, record: Record, note: Notification, now_ms: int) -> Settled:
         """Somebody may register until then."""
@@ -193,8 +196,8 @@ class PartIntake:
         self._outputs.hold(tenure, entry, record, held, note.trace, reason, lets_go=lets_go)
 
 
-def _by_app(devices: Sequence[Device]) -> dict[str, list[Device]]:
-    found: dict[str, list[Device]] = {}
+def _grouped(devices: Sequence[Device], key: Callable[[Device], Key]) -> dict[Key, list[Device]]:
+    found: dict[Key, list[Device]] = {}
     for device in devices:
-        found.setdefault(device.app, []).append(device)
+        found.setdefault(key(device), []).append(device)
     return found

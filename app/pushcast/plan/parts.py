@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import msgspec
 
-from pushcast.model.gates import Ends, Quiet, Verdict, in_quiet_hours
+from pushcast.model.gates import Ends, Verdict, in_quiet_hours
 from pushcast.model.notification import Notification
 from pushcast.model.preferences import Wishes
-from pushcast.model.quiet import QuietRule
+from pushcast.model.quiet import Quiet, QuietRule, QuietTerms
 from pushcast.model.timing import Timing, spread_of
 from pushcast.model.words import Reason
+from pushcast.model.zones import name_of as name_of_zone
 from pushcast.model.zones import zone_of
 from pushcast.wire.row_reader import Device, registered_at_ms, seen_at_ms, time_zone_of
 
@@ -36,12 +38,14 @@ class Around(NamedTuple):
 
 
 class Share(NamedTuple):
-    """`now`: devices that are due; `silent`: those of them that are in quiet hours, and get it without sound. `due_at`:
-    the latest of their times. `later_at`: when the next of the others is due, and `waits_for` why; None: no other
-    waits. `ends`: what becomes of those that never get it. `assumed`: devices whose zone is not known."""
+    """`now`: devices that are due. `silent`: due ones in quiet hours, which get it without sound. `terms`: by row key,
+    the quiet hours that a later try is judged by. `due_at`: the latest of their times. `later_at`: when the next of the
+    others is due, and `waits_for` why; None: no other waits. `ends`: what becomes of those that never get it.
+    `assumed`: devices whose zone is not known."""
 
     now: list[Device]
     silent: list[Device]
+    terms: dict[bytes, QuietTerms]
     due_at: int
     later_at: int | None
     waits_for: Reason
@@ -71,6 +75,7 @@ def share(note: Notification, devices: Sequence[Device], done: bytes, now_ms: in
     planned = names_in(done)
     now, silent, latest, assumed = list[Device](), list[Device](), 0, 0
     later: list[tuple[int, Reason]] = []
+    terms: dict[bytes, QuietTerms] = {}
     ends: Ends | None = None
     seen_last = zone_of_user(devices) if is_local or around.quiet is not Quiet.IGNORE else None
     for device in devices:
@@ -101,8 +106,10 @@ def share(note: Notification, devices: Sequence[Device], done: bytes, now_ms: in
         else:
             (now if until is None else silent).append(device)
             latest = max(latest, due)
+            if zone is not None and windows and around.quiet is not Quiet.PASSIVE:
+                terms[device.key] = QuietTerms(around.quiet, name_of_zone(zone), windows)
     later_at, waits_for = min(later, default=(None, Reason.SCHEDULED))
-    return Share(now, silent, latest, later_at, waits_for, ends, assumed)
+    return Share(now, silent, terms, latest, later_at, waits_for, ends, assumed)
 
 
 def nobody(note: Notification, zone: tzinfo) -> int | None:
@@ -128,6 +135,18 @@ def silenced(note: Notification, channel_id: str | None) -> Notification:
     )
     key = note.content_key + b"\0silent\0" + (channel_id or "").encode()
     return msgspec.structs.replace(note, options=options, content_key=key)
+
+
+def judged_by(note: Notification, terms: QuietTerms | None) -> Notification:
+    """The notification for devices whose later tries are judged by these quiet hours."""
+    if terms is None:
+        return note
+    return msgspec.structs.replace(note, quiet=terms, content_key=note.content_key + b"\0quiet\0" + _text_of(terms))
+
+
+@lru_cache(maxsize=1024)
+def _text_of(terms: QuietTerms) -> bytes:
+    return msgspec.json.encode(terms)
 
 
 def dated(note: Notification, due_at: int) -> Notification:

@@ -7,10 +7,10 @@ from typing import Final
 
 from pushcast.config.quiet import app_times
 from pushcast.config.settings import Settings
-from pushcast.model.gates import Quiet
 from pushcast.model.notification import Notification
 from pushcast.model.own import OwnClass
 from pushcast.model.preferences import Wishes
+from pushcast.model.quiet import Quiet
 from pushcast.model.words import Reason
 from pushcast.wire.row_reader import Device
 

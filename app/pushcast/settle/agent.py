@@ -35,6 +35,7 @@ from pushcast.stream.stage import Stage
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import groups, topics
 from pushcast.wire.control_state import Change, ControlState, Event
+from pushcast.wire.parked import time_of
 from pushcast.wire.schemas import NEWEST_GENERATION
 
 GROUP = groups.SETTLE
@@ -66,11 +67,12 @@ class SettleStage(Stage):
         flood: Flood = Flood(),  # noqa: B008 - immutable
         schema_generation: int = NEWEST_GENERATION,
         cancels: Cancels | None = None,
+        quiet_spread_ms: int = 0,
     ) -> None:
         """Without `control` nothing holds; without `cancels` nothing is cancelled while it waits."""
         self.counters = counters
         self._cancels: Cancels = cancels or NothingCancelled()
-        self._outputs = Outputs(outbox, clock, counters, self._cancels.state, schema_generation)
+        self._outputs = Outputs(outbox, clock, counters, self._cancels.state, schema_generation, quiet_spread_ms)
         self._edge = Edge("settle", outbox, counting(counters), FloodGuard(flood, clock))
         self._outbox = outbox
         self._clock = clock
@@ -103,6 +105,8 @@ class SettleStage(Stage):
                 queue.records.append(Waiting(batch, record, now))
                 if self._holding.may_go(record):
                     queue.passes.may_go(now)
+                elif (until_ms := time_of(record.headers)) is not None:
+                    queue.passes.may_go_at(now + max(0.0, (until_ms - now_ms) / 1000))
             else:
                 wait = wait_seconds(record.headers, record.timestamp, now_ms, self._longest_seconds)
                 queue.records.append(Waiting(batch, record, now + wait))

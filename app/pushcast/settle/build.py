@@ -49,6 +49,7 @@ def build(
         flood=settings.flood,
         schema_generation=settings.schemas.write,
         cancels=cancels,
+        quiet_spread_ms=round(settings.keep.quiet_release_spread_seconds * 1000),
     )
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
+from pushcast.model.gates import Ends, Verdict, in_quiet_hours
+from pushcast.model.quiet import QuietTerms
 from pushcast.model.words import Lane, Outcome, Platform, Reason
 from pushcast.wire.batches import check_message, check_size, decode_batch
 from pushcast.wire.headers import Headers
 from pushcast.wire.retries import DUE_AT, number, pick, round_of
 
+End = tuple[Outcome, Reason]
 _LAST_MS = 2**53
 
 
@@ -19,14 +22,18 @@ _LAST_MS = 2**53
 class Settled:
     """`again`: what is to be sent, None when nothing is left; the very batch when nothing of it has expired.
 
-    `expired`, `cancelled`: messages whose targets all end now. `held`: what has still to wait, the very batch when
-    nothing of it may go and nothing has ended.
+    `expired`, `cancelled`: messages whose targets all end now; `ended`: others, each with its end. `held`: what has
+    still to wait, the very batch when nothing of it may go and nothing has ended. `quiet`: what waits for the end of
+    quiet hours, the first of it until `quiet_until_ms`.
     """
 
     again: SendBatch | None
     expired: list[Message]
     cancelled: list[Message]
     held: SendBatch | None = None
+    ended: list[tuple[End, Message]] = field(default_factory=list)
+    quiet: SendBatch | None = None
+    quiet_until_ms: int = 0
 
 
 def wait_seconds(headers: Headers, timestamp_ms: int, now_ms: int, longest_seconds: float) -> float:
@@ -55,9 +62,9 @@ def read(value: bytes | None, headers: Headers) -> tuple[SendBatch, bool]:
     number(headers, DUE_AT, _LAST_MS)
     check_size(value, headers)
     batch = decode_batch(value)
-    for field, found, known in (("platform", batch.platform, Platform), ("lane", batch.lane, Lane)):
+    for name, found, known in (("platform", batch.platform, Platform), ("lane", batch.lane, Lane)):
         if found not in [str(word) for word in known]:
-            raise InvalidInput(Reason.INVALID_FIELD, f"{field} is none of {', '.join(known)}", field)
+            raise InvalidInput(Reason.INVALID_FIELD, f"{name} is none of {', '.join(known)}", name)
     for message in batch.messages:
         check_message(message)
     return batch, round_of(headers).doubtful
@@ -82,17 +89,19 @@ def settle(
     now_ms: int,
     held: Callable[[Message], bool] = lambda message: False,
     cancelled: Callable[[Message], list[int]] = lambda message: [],
+    quiet_spread_ms: int = 0,
 ) -> Settled:
     """Parts what is cancelled, what is past its expiry, what has still to wait, and what is sent again. Order is kept
     within each.
 
     `held`: whether a message must not be sent now; what has expired ends all the same. `cancelled`: targets of a
-    message that must not be sent at all.
+    message that must not be sent at all. `quiet_spread_ms`: see `quiet.spread_after`.
     """
     again: list[Message] = []
     waiting: list[Message] = []
     expired: list[Message] = []
     gone: list[Message] = []
+    calm = _Calm(now_ms, quiet_spread_ms)
     for message in batch.messages:
         left = message
         if ended := cancelled(message):
@@ -103,22 +112,62 @@ def settle(
         if late:
             expired.append(pick(left, late))
             left = pick(left, [index for index, at in enumerate(expires_at) if at > now_ms])
+        if left.quiet is not None and left.targets.delivery_id:
+            left = calm.passing(left, left.quiet)
         if left.targets.delivery_id:
             (waiting if held(left) else again).append(left)
-    if not expired and not gone and not (again and waiting):
+    if not expired and not gone and not calm.stopped and not (again and waiting):
         return Settled(batch if again else None, [], [], batch if waiting else None)
     return Settled(
         replace(batch, messages=again) if again else None,
         expired,
         gone,
         replace(batch, messages=waiting) if waiting else None,
+        calm.ended,
+        replace(batch, messages=calm.waiting) if calm.waiting else None,
+        calm.until_ms,
     )
+
+
+class _Calm:
+    """The gate of quiet hours: what it stops of one batch."""
+
+    def __init__(self, now_ms: int, spread_ms: int) -> None:
+        self._now_ms = now_ms
+        self._spread_ms = spread_ms
+        self.waiting: list[Message] = []
+        self.ended: list[tuple[End, Message]] = []
+        self.until_ms = 0
+
+    @property
+    def stopped(self) -> bool:
+        return bool(self.waiting or self.ended)
+
+    def passing(self, message: Message, terms: QuietTerms) -> Message:
+        """What of a message may be sent now."""
+        targets = message.targets
+        by_verdict: dict[Verdict, list[int]] = {}
+        for index, (user, expires_at) in enumerate(zip(targets.user, targets.expires_at, strict=True)):
+            until = terms.until(user, self._spread_ms, self._now_ms)
+            verdict = None if until is None else in_quiet_hours(terms.policy, until, expires_at)
+            by_verdict.setdefault(verdict, []).append(index)
+        passing = by_verdict.pop(None, [])
+        if not by_verdict:
+            return message
+        for verdict, indices in by_verdict.items():
+            stopped = pick(message, indices)
+            if isinstance(verdict, Ends):
+                self.ended.append((verdict, stopped))
+            elif verdict is not None and verdict.until_ms is not None:
+                self.waiting.append(stopped)
+                self.until_ms = min(self.until_ms or verdict.until_ms, verdict.until_ms)
+        return pick(message, passing)
 
 
 EXPIRED = (Outcome.EXPIRED, Reason.EXPIRED)
 CANCELLED = (Outcome.CANCELLED, Reason.CANCELLED)
 
 
-def end_of(end: tuple[Outcome, Reason], doubtful: bool) -> tuple[Outcome, Reason]:
+def end_of(end: End, doubtful: bool) -> End:
     """What may have arrived in an earlier round is called neither expired nor cancelled (as in SEND)."""
     return (Outcome.DEAD, Reason.UNKNOWN_OUTCOME) if doubtful else end

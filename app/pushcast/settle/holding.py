@@ -33,7 +33,7 @@ class Holding:
         # Whether senders have the key, or a broadcast is still held, is not known from the headers: the next pass finds
         # out, and not one for each record.
         held = self._control.held(parked.app, parked.platform, parked.lane)
-        return not held and parked.why not in (Why.KEY_UNKNOWN, Why.BROADCAST_HELD)
+        return not held and parked.why not in (Why.KEY_UNKNOWN, Why.BROADCAST_HELD, Why.QUIET_HOURS)
 
     def may_return(self, record: Record) -> bool:
         """True when the sender will probably park it again: it was parked for lack of budget or of a key or with its

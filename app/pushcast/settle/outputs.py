@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Set
+from dataclasses import replace
 from typing import NamedTuple
 
 from pushcast.model.batch import Message, SendBatch
@@ -17,8 +18,9 @@ from pushcast.wire.batches import encode_batch
 from pushcast.wire.cancel_state import CancelState
 from pushcast.wire.headers import EPOCH, FENCE, ORIGIN, Headers
 from pushcast.wire.parked import OWN as PARKED_OWN
+from pushcast.wire.parked import Why, parking_headers
 from pushcast.wire.receipts import Receipt, encode_receipt
-from pushcast.wire.retries import CAME_FROM, DUE_AT, SENT_FROM
+from pushcast.wire.retries import APP, CAME_FROM, DUE_AT, LANE, PARKED_FOR, PLATFORM, SENT_FROM
 from pushcast.wire.schemas import NEWEST_GENERATION
 
 #: What happened, by (name, word): ("settled", platform), ("carried", platform), ("ended", reason),
@@ -28,6 +30,7 @@ Counters = Counter[tuple[str, str]]
 Holds = Callable[[Message, Platform, Lane], bool]
 
 _WRITER = frozenset({CAME_FROM, ORIGIN, EPOCH, FENCE})
+_OF_PARKING = frozenset({APP, PLATFORM, LANE, PARKED_FOR, DUE_AT})
 _NOT_SENT = _WRITER | PARKED_OWN | {DUE_AT, SENT_FROM}
 
 
@@ -54,8 +57,10 @@ class Outputs:
         counters: Counters,
         cancels: CancelState,
         schema_generation: int = NEWEST_GENERATION,
+        quiet_spread_ms: int = 0,
     ) -> None:
         self._generation = schema_generation
+        self._quiet_spread_ms = quiet_spread_ms
         self._cancels = cancels
         self._outbox = outbox
         self._clock = clock
@@ -85,12 +90,13 @@ class Outputs:
             now_ms,
             lambda message: holds(message, platform, lane),
             lambda message: self._cancels.among(record.partition, message, range(len(message.targets)), now_ms),
+            self._quiet_spread_ms,
         )
         puts = 0
-        for end, messages in ((EXPIRED, settled.expired), (CANCELLED, settled.cancelled)):
-            for message in messages:
-                self._end(barrier, record, batch, message, end_of(end, doubtful), own)
-                puts += len(message.targets)
+        ended = [(EXPIRED, each) for each in settled.expired] + [(CANCELLED, each) for each in settled.cancelled]
+        for end, message in (*ended, *settled.ended):
+            self._end(barrier, record, batch, message, end_of(end, doubtful), own)
+            puts += len(message.targets)
         sent_bytes = carried_bytes = 0
         if settled.again is not None:
             value = record.value if settled.again is batch else encode_batch(settled.again)
@@ -104,7 +110,23 @@ class Outputs:
             self._outbox.put(barrier, topics.PARKED, record.partition, value, None, [*headers, *own])
             self._counters["carried", platform] += settled.held.target_count
             puts, carried_bytes = puts + 1, len(value or b"")
+        if settled.quiet is not None:
+            puts += self._park_quiet(barrier, record, settled.quiet, settled.quiet_until_ms, own)
         return Put(puts, sent_bytes, carried_bytes)
+
+    def _park_quiet(self, barrier: Barrier, record: Record, batch: SendBatch, until_ms: int, own: Headers) -> int:
+        """Keeps what quiet hours stop aside until they are over, by app; returns how many records."""
+        by_app: dict[str, list[Message]] = {}
+        for message in batch.messages:
+            by_app.setdefault(message.app, []).append(message)
+        carried = [header for header in record.headers if header[0] not in _WRITER | _OF_PARKING]
+        for app, messages in by_app.items():
+            value = encode_batch(replace(batch, messages=messages))
+            parking = parking_headers(app, batch.platform, batch.lane, Why.QUIET_HOURS, until_ms)
+            headers = [*carried, *parking, *own]
+            self._outbox.put(barrier, topics.PARKED, record.partition, value, None, headers)
+            self._counters["carried", batch.platform] += sum(len(message.targets) for message in messages)
+        return len(by_app)
 
     def _end(
         self,

@@ -40,6 +40,7 @@ class Passes:
         self._probe_at = now + intervals.probe_seconds
         self._cost_bytes = 0
         self._resumed = False
+        self._timed_at = float("inf")  # when something may go that knows its time
         self._probed: set[tuple[str, str]] = set()
         self._fresh: frozenset[tuple[str, str]] = frozenset()
 
@@ -51,6 +52,10 @@ class Passes:
         """A record came that nothing holds."""
         self._next_at = min(self._next_at, max(now + SOON_SECONDS, self._began_at + self._cost_seconds()))
 
+    def may_go_at(self, at: float) -> None:
+        """A record came that may go then, and not before."""
+        self._timed_at = min(self._timed_at, at)
+
     def wait_seconds(self, head: int, now: float, probing: bool) -> float:
         """Until the record at the head is handled; 0 when it belongs to the pass, or `due` or `probe_due` holds.
 
@@ -58,12 +63,12 @@ class Passes:
         """
         if head < self.end or self._resumed:
             return 0.0
-        at = min(self._next_at, self._probe_at) if probing else self._next_at
+        at = min(self._next_at, self._timed_at, *((self._probe_at,) if probing else ()))
         return max(0.0, at - now)
 
     def due(self, now: float) -> bool:
         """Whether a pass is to begin, when none is under way."""
-        return self._resumed or self._next_at <= now
+        return self._resumed or min(self._next_at, self._timed_at) <= now
 
     def probe_due(self, now: float) -> bool:
         """Whether a probe is to leave between passes."""
@@ -82,6 +87,7 @@ class Passes:
         self._fresh = fresh
         self._began_at = now
         self._next_at = now + self._intervals.pass_seconds
+        self._timed_at = float("inf")  # what is carried over comes again, and says its time
         self._cost_bytes = 0
         self._probes_from(now)
 

@@ -16,6 +16,7 @@ from fastavro import parse_schema, schemaless_reader
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import MAX_BADGE, Content, Options
+from pushcast.model.quiet import QuietTerms
 from pushcast.model.words import Source
 from pushcast.wire.avro_bytes import FALSE, NULL, SECOND, long_at
 from pushcast.wire.batch_writer import DEFAULT_OPTIONS, MANNERS
@@ -113,20 +114,22 @@ class _Reader:
         content_hash = value[at + 1 : at + 1 + _HASH_BYTES]
         content = Content(title, body, data)
         at += 1 + _HASH_BYTES
+        quiet: QuietTerms | None = None
         if self._extended:
             more, at = _optional(value, at)
             if value[at : at + 2] != _NOT_COUNTED:
                 return None
             at += 2
             if more is not None:
-                content, options = joined(content, options, more)
+                content, options, quiet = joined(content, options, more)
         columns = self._columns.read(value, at)
         if columns is None:
             return None
         notification_id, created_at, trace, targets, at = columns
-        return Message(
-            app, klass, content, options, content_hash, [notification_id], [created_at], [trace], targets
-        ), at
+        message = Message(
+            app, klass, content, options, content_hash, [notification_id], [created_at], [trace], targets, quiet=quiet
+        )
+        return message, at
 
 
 @lru_cache(1024)

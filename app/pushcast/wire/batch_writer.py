@@ -101,7 +101,7 @@ def head_of(note: Notification, app: str, variant: str | None) -> tuple[bytes, s
     content = note.content.of_variant(variant) if note.content.locales else note.content
     hashed = note.content_key if variant is None else note.content_key + b"\0" + variant.encode()
     content_hash = blake2b(hashed, digest_size=CONTENT_HASH_BYTES).digest()
-    more = more_text_of(more_of(content, note.options))
+    more = more_text_of(more_of(content, note.options, note.quiet))
     return message_head(app, note.klass, content, note.options, content_hash), more
 
 

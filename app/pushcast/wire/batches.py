@@ -124,7 +124,7 @@ def _message(message: Message) -> dict[str, Any]:
         },
         "options": _options(options),
         "content_hash": message.content_hash,
-        "more": text_of(more_of(content, options)),
+        "more": text_of(more_of(content, options, message.quiet)),
         "counted": message.counted,
         "removable": message.removable,
         "notifications": {
@@ -159,10 +159,10 @@ def message_of(datum: dict[str, Any]) -> Message:
         content["data"],
         {k: LocalText(**v) for k, v in locales.items()} if locales else {},
     )
-    how = Options(**options)
+    how, quiet = Options(**options), None
     if more is not None:
         try:
-            read, how = joined(read, how, more)
+            read, how, quiet = joined(read, how, more)
         except msgspec.MsgspecError as error:
             raise InvalidInput(Reason.UNDECODABLE, "not a send_batch record: more is not what it should be") from error
     return Message(
@@ -178,6 +178,7 @@ def message_of(datum: dict[str, Any]) -> Message:
         _notes(notes),
         datum.get("counted", False),
         datum.get("removable", False),
+        quiet,
     )
 
 

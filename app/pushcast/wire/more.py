@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from pushcast.model.notification import Action, Content, InterruptionLevel, Options, Sound
+from pushcast.model.quiet import QuietTerms
 
 
 class More(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -29,6 +30,7 @@ class More(msgspec.Struct, frozen=True, omit_defaults=True):
     mutable_content: bool = False
     channel_id: str | None = None
     analytics_label: str | None = None
+    quiet: QuietTerms | None = None
 
 
 NOTHING = More()
@@ -37,7 +39,7 @@ _decode = msgspec.json.Decoder(More).decode
 _OF_OPTIONS = ("interruption_level", "relevance_score", "mutable_content", "channel_id", "analytics_label")
 
 
-def more_of(content: Content, options: Options) -> More:
+def more_of(content: Content, options: Options, quiet: QuietTerms | None = None) -> More:
     """What of these the columns have no place for."""
     return More(
         {key: value for key, value in content.data.items() if type(value) is not str},
@@ -53,6 +55,7 @@ def more_of(content: Content, options: Options) -> More:
         options.mutable_content,
         options.channel_id,
         options.analytics_label,
+        quiet,
     )
 
 
@@ -66,8 +69,9 @@ def texts_only(data: dict[str, Any]) -> dict[str, str]:
     return {key: value for key, value in data.items() if type(value) is str}
 
 
-def joined(content: Content, options: Options, text: str) -> tuple[Content, Options]:
-    """Content and options with what `text_of` gave. Raises msgspec.MsgspecError for a text that it never gave."""
+def joined(content: Content, options: Options, text: str) -> tuple[Content, Options, QuietTerms | None]:
+    """Content and options with what `text_of` gave, and quiet hours. Raises msgspec.MsgspecError for a text that it
+    never gave."""
     more = _decode(text)
     whole = Content(
         content.title,
@@ -84,4 +88,4 @@ def joined(content: Content, options: Options, text: str) -> tuple[Content, Opti
     changes = {name: getattr(more, name) for name in _OF_OPTIONS}
     if more.sound is not None:
         changes["sound"] = more.sound
-    return whole, msgspec.structs.replace(options, **changes)
+    return whole, msgspec.structs.replace(options, **changes), more.quiet

@@ -12,17 +12,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform, Reason, Source
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.headers import RUN, Headers, first
-from pushcast.wire.retries import APP, ATTEMPT, DOUBTFUL, FIRST_SEEN, LANE, PARKED_FOR, PLATFORM, REFUSED, SENT_FROM
+from pushcast.wire.retries import (
+    APP,
+    ATTEMPT,
+    DOUBTFUL,
+    DUE_AT,
+    FIRST_SEEN,
+    LANE,
+    PARKED_FOR,
+    PLATFORM,
+    REFUSED,
+    SENT_FROM,
+    number,
+)
 
 #: Headers that belong to the parking and do not travel back to the send topic.
 OWN = frozenset({APP, PARKED_FOR, SENT_FROM})
+
+
+_LAST_MS: Final = 2**53
 
 
 class Why(StrEnum):
@@ -32,6 +47,7 @@ class Why(StrEnum):
     BREAKER = "breaker"  # the app's breaker is open, or this answer helped to open it
     KEY_UNKNOWN = "key_unknown"  # the address is sealed with a key that this process does not hold
     BROADCAST_HELD = "broadcast_held"  # by an operator
+    QUIET_HOURS = "quiet_hours"  # of the user: it was to be tried again within them
     BUDGET = "budget"  # the app's provider is so slow that its work held up the partition
 
 
@@ -69,10 +85,7 @@ def parked_record(
     value = encode_batch(SendBatch(lane, platform, messages, run, first_seen_at, source))
     headers = [
         *carried,
-        (APP, app.encode()),
-        (PLATFORM, platform.encode()),
-        (LANE, lane.encode()),
-        (PARKED_FOR, why.encode()),
+        *parking_headers(app, platform, lane, why),
         (FIRST_SEEN, str(first_seen_at).encode()),
         (SENT_FROM, sent_from.encode()),
     ]
@@ -85,6 +98,28 @@ def parked_record(
     if run:
         headers.append((RUN, str(run).encode()))
     return value, headers
+
+
+def parking_headers(
+    app: str, platform: str, lane: str, why: Why, until_ms: int | None = None
+) -> list[tuple[str, bytes | None]]:
+    """`until_ms`: nothing of it may leave before; None: nobody knows when it may."""
+    headers: list[tuple[str, bytes | None]] = [
+        (APP, app.encode()),
+        (PLATFORM, platform.encode()),
+        (LANE, lane.encode()),
+        (PARKED_FOR, why.encode()),
+    ]
+    return headers if until_ms is None else [*headers, (DUE_AT, b"%d" % until_ms)]
+
+
+def time_of(headers: Headers | None) -> int | None:
+    """Before when nothing of a record may leave; None: nobody knows, or the header is broken, which is said when the
+    record is read."""
+    try:
+        return number(headers or (), DUE_AT, _LAST_MS)
+    except InvalidInput:
+        return None
 
 
 def was_refused(headers: Headers | None) -> bool:

@@ -16,13 +16,13 @@ from pushcast.model.gates import (
     READ,
     Ends,
     Known,
-    Quiet,
     Verdict,
     Waits,
     in_quiet_hours,
     judge,
 )
 from pushcast.model.notification import Content, Notification, Options
+from pushcast.model.quiet import Quiet
 from pushcast.model.words import Outcome, Reason
 
 NOW: Final = 1_000_000

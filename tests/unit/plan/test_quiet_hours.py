@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pushcast.config.settings import Class
-from pushcast.model.quiet import DAYS, spread_after
+from pushcast.model.quiet import DAYS, Quiet, QuietTerms, spread_after
 from pushcast.model.user import QuietHours
 from pushcast.model.words import Lane, Source
 from twins.holding import ANN, World, ms
@@ -145,6 +145,18 @@ async def test_a_device_without_a_zone_is_where_its_user_says_or_was_last_or_whe
     it.device("york", "Mars/Gone")
     await it.send(3, klass="promo")
     assert it.reasons[-1] == "quiet_hours", "the app says Berlin; a zone that tzdata has no more is none"
+
+
+async def test_q9_a_message_takes_the_quiet_hours_of_its_devices_along_for_later_tries() -> None:
+    it = world("2026-12-01T12:00:00Z")
+    it.device("york", "America/New_York")
+    await it.send(klass="promo")
+    [batch] = it.harness.batches()
+    terms = {name: message.quiet for message in batch.messages for name in message.targets.device}
+    assert terms == {
+        "berlin": QuietTerms(Quiet.HOLD, "Europe/Berlin", NIGHT),
+        "york": QuietTerms(Quiet.HOLD, "America/New_York", NIGHT),
+    }
 
 
 async def test_hours_that_are_changed_while_it_is_held_count_when_it_is_released() -> None:
