@@ -15,12 +15,13 @@ from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.headers import headers_of
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
-from pushcast.model.words import Lane, Outcome
+from pushcast.model.words import Lane, Outcome, Source
 from pushcast.wire import topics
 from pushcast.wire.dead_letters import PUSH, STREAMS
 from pushcast.wire.headers import first
 from pushcast.wire.keys import user_of
 from pushcast.wire.receipts import Planned, decode_planned, decode_receipt
+from pushcast.wire.times import rfc3339
 
 REASON, MESSAGE = PUSH + "reason", STREAMS + "message"
 Headers = Sequence[tuple[str, bytes | None]]
@@ -48,15 +49,22 @@ class Followed:
         self._wanted = set(wanted)
         self._ids = {note for _, note in wanted}
         self._planned: dict[_Account, int] = {}  # to deliveries
+        self._held: dict[str, int] = {}  # by id: when the keeper lets it go, in milliseconds since the epoch
+        self._let_go: set[str] = set()
         self._ended: dict[_Account, set[str]] = {}
         self._receipts: dict[str, dict[str, Any]] = {}
         self._dead: dict[tuple[str, str], dict[str, Any]] = {}  # by (user, id)
 
     def planned(self, partition: int, planned: Planned) -> None:
         """A planned record; for the same account the last one counts."""
-        for offset, note, total, _ in planned.rows():
-            if note in self._ids:
-                self._planned[_Account(planned.lane, planned.source, partition, offset, note)] = total
+        for (offset, note, total, _), facts in zip(planned.rows(), planned.facts, strict=True):
+            if note not in self._ids:
+                continue
+            self._planned[_Account(planned.lane, planned.source, partition, offset, note)] = total
+            if facts.held:
+                self._held[note] = facts.due_at
+            elif planned.source == Source.DUE:
+                self._let_go.add(note)
 
     def receipt(self, receipt: dict[str, Any]) -> None:
         """A terminal receipt, of whatever notification."""
@@ -81,10 +89,17 @@ class Followed:
 
     @property
     def finished(self) -> bool:
-        """Everything was planned or refused, and every planned delivery has its receipt."""
-        return len(self._planned) + len(self._dead) >= len(self._wanted) and all(
-            len(self._ended.get(account, ())) >= total for account, total in self._planned.items()
+        """Everything was planned or refused, nothing is held any more, and every planned delivery has its receipt."""
+        return (
+            not self.held
+            and len(self._planned) + len(self._dead) >= len(self._wanted)
+            and all(len(self._ended.get(account, ())) >= total for account, total in self._planned.items())
         )
+
+    @property
+    def held(self) -> dict[str, int]:
+        """What the keeper holds, or a part of it: by id, when it is due, in milliseconds since the epoch."""
+        return {note: due_at for note, due_at in self._held.items() if note not in self._let_go}
 
     @property
     def planned_count(self) -> int:
@@ -113,6 +128,7 @@ class Followed:
             "finished": self.finished,
             "planned": self.planned_count,
             "ended": self.ended_count,
+            "held": {note: rfc3339(due_at) for note, due_at in self.held.items()},
             "receipts": self.receipts,
             "dead_letters": list(self._dead.values()),
         }

@@ -39,6 +39,7 @@ def send(
     from pushcast.audit.follow import follow
     from pushcast.kafka.intake import IntakeProducer, lines_of
     from pushcast.wire import topics
+    from pushcast.wire.times import rfc3339
 
     if file is not None and (user, app, title, body, klass) != (None,) * 5:
         raise typer.BadParameter("a FILE says user, app, class, title and body in its lines; leave the options out")
@@ -63,7 +64,12 @@ def send(
         followed = follow(settings, set(written), started_ms, timeout_seconds)
         result |= followed.to_dict()
         failed = failed or not followed.all_accepted
-        if not followed.finished:
+        if held := followed.held:
+            say(
+                f"{len(held)} held, the first until {rfc3339(min(held.values()))}; "
+                "`pushcast schedule list` shows them, and --timeout-seconds may be longer"
+            )
+        elif not followed.finished:
             say(
                 f"not finished within {timeout_seconds:.0f} s: {followed.planned_count} planned, "
                 f"{followed.ended_count} ended; `pushcast audit` tells where the rest is"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pushcast.audit.follow import Followed
-from pushcast.wire.receipts import Planned
+from pushcast.model.words import Source
+from pushcast.wire.receipts import Facts, Planned
 
 
 def planned(*rows: tuple[int, str, int], lane: str = "normal") -> Planned:
@@ -50,6 +51,30 @@ def test_one_id_for_two_users_is_two_notifications() -> None:
     assert not followed.finished
     followed.receipt(receipt("bob", "n", 4, "y", partition=2))
     assert followed.finished
+
+
+def test_what_the_keeper_holds_has_not_ended_until_it_is_let_go_and_delivered() -> None:
+    followed = Followed({("ann", "n")})
+    record = Planned("normal")
+    record.add(4, "n", {}, reason="scheduled", facts=Facts(due_at=1_800_000_000_000, held=1))
+    followed.planned(1, record)
+    assert not followed.finished
+    assert followed.to_dict()["held"] == {"n": "2027-01-15T08:00:00.000Z"}
+    due = Planned("normal", source=Source.DUE)
+    due.add(9, "n", {"fcm": 1})
+    followed.planned(1, due)
+    assert (followed.held, followed.finished) == ({}, False)
+    followed.receipt(receipt("ann", "n", 9, "x") | {"source": Source.DUE})
+    assert followed.finished
+
+
+def test_what_is_held_again_by_its_quiet_hours_has_not_ended() -> None:
+    followed = Followed({("ann", "n")})
+    for source, due_at in ((Source.NOTIFICATION, 1_800_000_000_000), (Source.DUE, 1_800_000_060_000)):
+        record = Planned("normal", source=source)
+        record.add(4, "n", {}, facts=Facts(due_at=due_at, held=1))
+        followed.planned(1, record)
+    assert (followed.held, followed.finished) == ({"n": 1_800_000_060_000}, False)
 
 
 def test_what_is_planned_to_nothing_has_ended() -> None:
