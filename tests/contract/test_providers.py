@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from contract.provider_lab import ALL_AT_ONCE, ENGINES, Lab, outcomes, provider_for
+from pushcast.model.batch import KINDS
+from pushcast.model.device import AddressKind
 from pushcast.providers.port import Result
 from pushcast.simulators import start
 
@@ -288,3 +290,24 @@ async def test_each_target_has_its_own_expiry(lab: Lab) -> None:
             sent = json.loads(delivery["body"])["message"]
             seen[sent["token"]] = int(sent["apns"]["headers"]["apns-expiration"])
     assert seen == expected
+
+
+TOPIC, CONDITION = KINDS.index(AddressKind.TOPIC), KINDS.index(AddressKind.CONDITION)
+TO_MANY = [(TOPIC, "topic", b"news-uk"), (CONDITION, "condition", b"'a' in topics || !('b' in topics)")]
+
+
+@pytest.mark.parametrize(("kind", "field", "address"), TO_MANY)
+async def test_fact_52_a_topic_and_a_condition_are_one_request_of_fcm(
+    work_dir: Path, kind: int, field: str, address: bytes
+) -> None:
+    async with start("fcm", work_dir=work_dir) as simulator:
+        provider = provider_for(simulator, "multicast", send=ALL_AT_ONCE)
+        await provider.start()
+        lab = Lab("fcm", "multicast", simulator, provider)
+        batch, large = lab.message([address]), lab.message([address], body="x" * 2_100)
+        batch.targets.kind = large.targets.kind = [kind]
+        assert outcomes(await lab.send_message(batch)) == {("accepted", None): 1}
+        assert outcomes(await lab.send_message(large)) == {("rejected", "payload_too_large"): 1}
+        [delivery] = simulator.deliveries()
+        assert json.loads(delivery["body"])["message"][field] == address.decode()
+        await provider.close()

@@ -118,6 +118,11 @@ def leaves(node: Node) -> Iterator[Leaf]:
         yield node
 
 
+def topics_of(node: Node) -> list[str]:
+    """Names of the topics that the tree asks for, each as often as it does."""
+    return [leaf.name for leaf in leaves(node) if isinstance(leaf, Topic)]
+
+
 def depth(node: Node) -> int:
     """Levels of the tree; a single condition has one."""
     if isinstance(node, And | Or):

@@ -14,7 +14,13 @@ from pushcast.model.words import Source
 T = TypeVar("T")
 MAX_TARGETS = 1000
 MAX_BATCH_BYTES = 524_288
-KINDS = (AddressKind.TOKEN, AddressKind.FID, AddressKind.SUBSCRIPTION)
+KINDS = (
+    AddressKind.TOKEN,
+    AddressKind.FID,
+    AddressKind.SUBSCRIPTION,
+    AddressKind.TOPIC,
+    AddressKind.CONDITION,
+)
 KIND_NUMBERS = {str(kind): number for number, kind in enumerate(KINDS)}
 
 

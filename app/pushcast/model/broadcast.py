@@ -7,8 +7,10 @@ from typing import Final, Literal
 import msgspec
 
 from pushcast.model.audience import Node
+from pushcast.model.device import AddressKind
 from pushcast.model.ids import bucket
 from pushcast.model.notification import Notification
+from pushcast.model.words import Platform
 
 #: A held-out device in the counts of variants.
 HELD_OUT: Final = ""
@@ -88,11 +90,19 @@ class Instant(msgspec.Struct, frozen=True, array_like=True):
     others: bool = False
 
 
+class Via(msgspec.Struct, frozen=True):
+    """The provider itself knows who is meant: one request, and one delivery. `address`: what the request names."""
+
+    platform: Platform
+    kind: AddressKind
+    address: str
+
+
 class Broadcast(msgspec.Struct, frozen=True):
     """A valid broadcast. `note` is what it sends, as a notification without a user; its times are the broadcast's.
 
     `quick`: of a count, one partition is walked. `step`: which of the steps an order is about; of a broadcast with a
-    time which of the instants, from 1 on.
+    time which of the instants, from 1 on. `via` None: each device of the audience is sent to.
     """
 
     note: Notification
@@ -106,6 +116,7 @@ class Broadcast(msgspec.Struct, frozen=True):
     quick: bool = False
     step: int = 0
     instants: tuple[Instant, ...] = ()
+    via: Via | None = None
 
     @property
     def stepped(self) -> bool:

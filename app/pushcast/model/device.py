@@ -38,6 +38,9 @@ class AddressKind(StrEnum):
     TOKEN = "token"  # noqa: S105 - a kind, not a secret
     FID = "fid"  # Firebase Installation ID
     SUBSCRIPTION = "subscription"  # Web Push: JSON {endpoint, p256dh, auth}
+    # Not a device's: FCM itself knows who follows, and sends to them.
+    TOPIC = "topic"
+    CONDITION = "condition"
 
 
 class Purpose(StrEnum):

@@ -31,6 +31,7 @@ from pushcast.stream.table import Table
 from pushcast.stream.tenure import Tenures
 from pushcast.walk.ahead import Ahead
 from pushcast.walk.course import Course
+from pushcast.walk.errand import Errand
 from pushcast.walk.legs import START
 from pushcast.walk.outputs import Outputs
 from pushcast.walk.pace import Pacer
@@ -198,9 +199,11 @@ class WalkStage(Stage):
             refused = Underway(walk, order, None, batch, now, None)
             refused.ends_with = order.reason or error.reason
             return refused
-        if broadcast.quick and tenure.number != sampled(order.broadcast, self._settings.kafka.partitions):
+        in_one = broadcast.quick or broadcast.via is not None
+        if in_one and tenure.number != sampled(order.broadcast, self._settings.kafka.partitions):
             return Underway(walk, order, None, batch, now, None)
-        course = Course(self._lane, walk, order, broadcast, plan.max_targets, plan.max_batch_bytes)
+        make = Course if broadcast.via is None else Errand
+        course = make(self._lane, walk, order, broadcast, plan.max_targets, plan.max_batch_bytes)
         pacer = None
         if broadcast.pace is not None and not order.count_only:
             partitions = self._settings.kafka.partitions

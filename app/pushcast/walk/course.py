@@ -84,6 +84,11 @@ class Course:
         self._open: dict[str, _Batch] = {}
         self._heads: dict[tuple[str, str | None], tuple[bytes, str | None]] = {}
 
+    @property
+    def looks_at_rows(self) -> bool:
+        """False: one call of `take` is all of it."""
+        return self.broadcast.via is None
+
     def take(self, leg: Leg, rows: Sequence[Row]) -> Iterator[Full]:
         """Tests rows, in key order, whole users; the batches that they fill."""
         leg.scanned += len(rows)

@@ -45,7 +45,7 @@ class Slices:
         if order.pacer is not None:
             scanned = order.walk.rows + leg.scanned
             limit = order.pacer.rows_at_most(limit, scanned, self._clock.now_ms() / 1000, now)
-        rows, at_end = self._rows(tenure, leg.to_user, limit)
+        rows, at_end = self._rows(tenure, leg.to_user, limit) if course.looks_at_rows else ([], True)
         before = leg.planned.total()
         for full in course.take(leg, rows):
             self._outputs.batch(tenure, order, leg, full)

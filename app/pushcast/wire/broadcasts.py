@@ -19,7 +19,7 @@ from pushcast.model.notification import Notification
 from pushcast.model.timing import Timing
 from pushcast.model.words import Reason
 from pushcast.wire.audiences import Segments, expanded, parse_audience, parse_where, where_of
-from pushcast.wire.broadcast_parts import RawNotTo, check_pace, check_steps, not_to_of, refuse
+from pushcast.wire.broadcast_parts import RawNotTo, check_pace, check_steps, not_to_of, refuse, via_of
 from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.event_forms import is_json
 from pushcast.wire.json_errors import from_msgspec
@@ -57,7 +57,7 @@ class _Own(msgspec.Struct, forbid_unknown_fields=True):
     count_only: bool = False
     pace: Pace | None = None
     split: _RawSplit | None = None
-    via: Literal["devices"] = "devices"
+    via: Literal["devices", "fcm_topic"] = "devices"
     not_to: RawNotTo | None = None
     steps: list[Step] | None = None
     quick: bool = False
@@ -81,8 +81,10 @@ class Event(NamedTuple):
         `not_to_since_ms`: Kafka's time of the broadcast that `not_to` names. `instants`: when it is due. Raises
         InvalidInput: unknown_segment, or invalid_field.
         """
-        audience = expanded(self.broadcast.audience, segments)
-        frozen: dict[str, Any] = {"audience": {"all": True} if audience == EVERYBODY else {"where": where_of(audience)}}
+        frozen: dict[str, Any] = {}
+        if self.broadcast.via is None:
+            audience = expanded(self.broadcast.audience, segments)
+            frozen["audience"] = {"all": True} if audience == EVERYBODY else {"where": where_of(audience)}
         if self.broadcast.not_to is not None:
             frozen["not_to"] = {**self.fields["not_to"], "since_ms": not_to_since_ms}
         if self.broadcast.stepped:
@@ -175,6 +177,7 @@ class BroadcastDecoder:
             own.quick,
             own.step or 0,
             tuple(own.instants or ()),
+            None if own.via == "devices" else via_of(own.audience or {}, _needs_devices(own, note)),
         )
         return Event(broadcast, {**fields, "created_at": note.created_at, "expires_at": note.expires_at})
 
@@ -197,6 +200,14 @@ class BroadcastDecoder:
             variants.append(Variant(each.name, each.share, self._note({**noted, **texts}, timestamp_ms)))
         salt = broadcast_id if raw.salt is None else check_id(raw.salt, "split.salt")
         return Split(raw.unit, salt, raw.holdout, tuple(variants))
+
+
+def _needs_devices(own: _Own, note: Notification) -> list[str]:
+    """Fields of an event that only devices which Pushcast knows can fulfil."""
+    local = note.timing is not None and note.timing.is_local
+    parts: dict[str, object] = {"split": own.split, "pace": own.pace, "not_to": own.not_to, "steps": own.steps}
+    parts |= {"count_only": own.count_only, "deliver_local_at": local}
+    return [name for name, value in parts.items() if value]
 
 
 def _check_timing(timing: Timing, own: _Own) -> None:

@@ -95,5 +95,6 @@ def next_step(order: Order, number: int, reason: str) -> Order:
 
 
 def sampled(broadcast: str, partitions: int) -> int:
-    """The partition that a quick count walks: users are spread evenly, so it stands for all."""
+    """The partition that works for all: a quick count walks it, because users are spread evenly, and what the provider
+    fans out leaves from there."""
     return partition_of(broadcast.encode(), partitions)

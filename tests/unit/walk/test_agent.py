@@ -333,3 +333,12 @@ async def test_bad_input_a_table_that_is_rebuilt_is_waited_for() -> None:
     harness.table.at = 1_000
     await harness.pass_time(1)
     assert harness.planned() == USERS
+
+
+async def test_fact_52_one_partition_sends_to_a_topic_and_the_others_end_empty() -> None:
+    this_one = next(partitions for partitions in range(4, 100) if sampled("b-1", partitions) == PARTITION)
+    for partitions, planned in ((1, 0), (this_one, 1)):
+        harness = await Harness(partitions=partitions).start()
+        await harness.order(via="fcm_topic", audience={"topics": ["a"]})
+        [leg] = harness.legs()
+        assert (leg.last, leg.reason, leg.planned, leg.scanned) == (True, None, planned, 0)

@@ -9,9 +9,11 @@ import msgspec
 import pytest
 
 from pushcast.model.audience import EVERYBODY, And, Node, Not, Or, Segment, Topic
-from pushcast.model.broadcast import NotTo, Pace, Step, StopIf
+from pushcast.model.broadcast import NotTo, Pace, Step, StopIf, Via
+from pushcast.model.device import AddressKind
 from pushcast.model.errors import InvalidInput
 from pushcast.model.instants import instants_of
+from pushcast.model.words import Platform
 from pushcast.wire.broadcasts import BroadcastDecoder, Event
 from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.orders import Order, began_at, decode_order, encode_order, next_step, steps_of
@@ -65,7 +67,7 @@ def test_what_only_a_broadcast_can_get_wrong_is_refused() -> None:
     refused("user", "has an audience", user="u-1")
     refused("id", "record key", key=b"other")
     refused("expires_at", "7 days", expires_at=T0 + 7 * 24 * HOUR_MS + 1)
-    refused("via", "Invalid enum", via="fcm_topic")
+    refused("via", "Invalid enum", via="pigeon")
     refused("pace", "over_seconds or per_second", pace={})
     refused("pace.per_second", "1 to", pace={"per_second": 0})
     refused("pace.over_seconds", "1 to 86400", pace={"over_seconds": 86_401})
@@ -254,3 +256,31 @@ def test_an_order_is_read_as_it_was_written() -> None:
     assert DECODER.decode_frozen(order.event, T0).audience == Topic("a")
     with pytest.raises(InvalidInput):
         decode_order(b"\xc3\x01nothing of ours")
+
+
+def via_fcm(audience: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"via": "fcm_topic", "audience": audience, **fields}
+
+
+def test_fact_52_via_fcm_topic_takes_one_topic_or_a_condition_and_nothing_that_needs_devices() -> None:
+    one = decoded(**via_fcm({"topics": ["news-uk"]})).broadcast.via
+    assert one == Via(Platform.FCM, AddressKind.TOPIC, "news-uk")
+    text = "'a' in topics && !('b' in topics)"
+    assert decoded(**via_fcm({"condition": text})).broadcast.via == Via(Platform.FCM, AddressKind.CONDITION, text)
+    split = {"variants": [{"name": "a", "share": 10_000}]}
+    others = {"split": split, "pace": {"per_second": 1}, "not_to": {"broadcast": "b-0"}, "steps": STEPS}
+    for field, value in {**others, "count_only": True, "deliver_local_at": "2026-12-10T09:00"}.items():
+        fields: dict[str, Any] = {field: value}
+        refused(field, "does not go with via", **via_fcm({"topics": ["a"]}), **fields)
+    refused("audience", "one topic, or a condition", **via_fcm({"topics": ["a", "b"]}))
+    refused("audience", "one topic, or a condition", **via_fcm({"all": True}))
+    refused("audience.topics", "letters, digits", **via_fcm({"topics": ["team/arsenal"]}))
+    six = " || ".join(f"'{name}' in topics" for name in "abcdef")
+    refused("audience.condition", "has 6 topics; FCM takes 5", **via_fcm({"condition": six}))
+    refused("audience.condition", "printable ASCII", **via_fcm({"condition": '"a" in topics'}))
+
+
+def test_an_order_via_fcm_keeps_the_text_that_fcm_reads() -> None:
+    event = decoded(**via_fcm({"condition": "'a' in topics"}))
+    frozen = DECODER.decode_frozen(event.frozen(lambda name: None), T0)
+    assert frozen.via == event.broadcast.via

@@ -12,7 +12,8 @@ from pushcast.providers.identity import HOLE, ID_HOLE, CollapseBy, automatic_nam
 
 TTL_HOLE: Final = b"\1"
 EXPIRATION_HOLE: Final = b"\2"
-TARGET_PREFIX: Final = {0: b',"token":"', 1: b',"fid":"'}  # by index into model.batch.KINDS
+#: By index into model.batch.KINDS.
+TARGET_PREFIX: Final = {0: b',"token":"', 1: b',"fid":"', 3: b',"topic":"', 4: b',"condition":"'}
 _END: Final = b'"}}'
 
 

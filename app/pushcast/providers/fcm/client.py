@@ -8,7 +8,8 @@ from typing import Final
 import orjson
 
 from pushcast.http2.request import Response, Template, Wrapped
-from pushcast.model.batch import Message
+from pushcast.model.batch import KINDS, Message
+from pushcast.model.device import AddressKind
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.client import Setup, TemplateProvider
 from pushcast.providers.fcm.bodies import TARGET_PREFIX, bodies
@@ -21,6 +22,7 @@ from pushcast.providers.verdict import Verdict
 
 # What may stand between the quotes of a JSON text as it is; every real token does.
 _PLAIN: Final = bytes(byte for byte in range(33, 127) if byte not in b'"\\')
+_CONDITION: Final = KINDS.index(AddressKind.CONDITION)
 _NAME_BEGINS: Final = b'"projects/'
 _JSON: Final = (b"content-type", b"application/json")
 
@@ -79,7 +81,12 @@ def _sound_tokens(message: Message, indices: Sequence[int]) -> tuple[list[int], 
     sound = [
         index
         for index in indices
-        if kinds[index] in TARGET_PREFIX and addresses[index] and not addresses[index].translate(None, _PLAIN)
+        if kinds[index] in TARGET_PREFIX
+        and addresses[index]
+        and (
+            not addresses[index].translate(None, _PLAIN)
+            or (kinds[index] == _CONDITION and not addresses[index].translate(None, _PLAIN + b" "))
+        )
     ]
     if len(sound) == len(indices):
         return sound, []

@@ -23,7 +23,7 @@ from pushcast.providers.extras import (
     refuse_background_with_something,
 )
 from pushcast.providers.fcm.bodies import EXPIRATION_HOLE, TTL_HOLE
-from pushcast.providers.fcm.size import MAX_PAYLOAD_BYTES, check_size
+from pushcast.providers.fcm.size import check_size, limit_of
 from pushcast.providers.identity import HOLE, ID_HOLE, NAME, filled_size, quoted
 from pushcast.providers.unsendable import Unsendable
 
@@ -73,13 +73,13 @@ def render(message: Message) -> Rendered:
         fields = _texts_and_data(message)
         text = orjson.dumps(fields)
         rest = _rest(options, "notification" in fields)
-        if len(text) + len(rest) > MAX_PAYLOAD_BYTES:
+        if len(text) + len(rest) > limit_of(message):
             check_size(_fields(message), message)
         return Rendered(head + text[:-1] + b"," if fields else head + b"{", rest)
     fields = overridden(_fields(message), message, Platform.FCM)
     _settle_kind(fields, options)
     text = orjson.dumps(fields)
-    if filled_size(text, message) > MAX_PAYLOAD_BYTES:  # as JSON and with all else; what counts is less
+    if filled_size(text, message) > limit_of(message):  # as JSON and with all else; what counts is less
         check_size(fields, message)
     first_hole = min(at for hole in _HOLES if (at := text.find(hole)) >= 0)
     return Rendered(head + text[:first_hole], text[first_hole:-1])

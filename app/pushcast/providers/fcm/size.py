@@ -10,11 +10,20 @@ from typing import Any, Final
 
 import orjson
 
-from pushcast.model.batch import Message
+from pushcast.model.batch import KINDS, Message
+from pushcast.model.device import AddressKind
 from pushcast.providers.extras import OWN_KEY, json_text, own_object, too_large
 from pushcast.providers.identity import NAME, NAME_CHARS, quoted
 
 MAX_PAYLOAD_BYTES: Final = 4096
+MAX_TOPIC_PAYLOAD_BYTES: Final = 2048  # the same page
+_OF_MANY: Final = frozenset((KINDS.index(AddressKind.TOPIC), KINDS.index(AddressKind.CONDITION)))
+
+
+def limit_of(message: Message) -> int:
+    """A message to a topic has no other targets."""
+    kinds = message.targets.kind
+    return MAX_TOPIC_PAYLOAD_BYTES if kinds and kinds[0] in _OF_MANY else MAX_PAYLOAD_BYTES
 
 
 def check_size(fields: dict[str, Any], message: Message) -> None:
@@ -30,9 +39,10 @@ def check_size(fields: dict[str, Any], message: Message) -> None:
             notification | _object(block, "notification")
         ) + _counted(_object(block, "data") or data)
     sizes["FCM apns.payload"] = len(orjson.dumps(_object(_object(fields, "apns"), "payload")))
+    limit = limit_of(message)
     for what, size in sizes.items():
-        if size > MAX_PAYLOAD_BYTES:
-            raise too_large(what, size, MAX_PAYLOAD_BYTES)
+        if size > limit:
+            raise too_large(what, size, limit)
 
 
 def _object(parent: dict[str, Any], name: str) -> dict[str, Any]:
