@@ -54,11 +54,13 @@ class Kafka(Strict):
 
 
 class Devices(Strict):
-    """What becomes of devices that a provider calls dead."""
+    """How many devices a user may have, and what becomes of those that a provider calls dead."""
 
     # How long a suspended device waits for its removal. Above the time in which a sender notices that verdicts are
     # abnormal, and far below the 7 days that the hold topic keeps.
     hold_seconds: float = Field(default=600, gt=0, le=86_400)
+    # In one app. The device that was registered longest ago makes room for a new one; null: no limit.
+    max_per_user: int | None = Field(default=20, ge=1, le=1_000)
 
 
 class Schemas(Strict):

@@ -71,6 +71,7 @@ class RegisterStage(Stage):
         schemas: SchemaSource | None = None,
         schema_generation: int = 2,
         tokens: Tokens = PLAIN,
+        max_per_user: int | None = None,
         flood: FloodGuard | None = None,
         fatal: Fatal = end_process,
         call_later: CallLater | None = None,
@@ -87,7 +88,9 @@ class RegisterStage(Stage):
         self._hold_topic = names.hold
         self._in_flight = InFlight(max_rows_in_flight)
         doubts = BreakerDoubts(control)
-        self._context = Context(table, outbox, counters, doubts, names, admission.partitions, schema_generation, tokens)
+        self._context = Context(
+            table, outbox, counters, doubts, names, admission.partitions, schema_generation, tokens, max_per_user
+        )
         self._claims = TableClaims(STAGE, names.device, table, outbox, clock)
         self._holding = Holding(
             hold_seconds,

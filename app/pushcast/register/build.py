@@ -54,6 +54,7 @@ def build(
         schemas=schemas,
         schema_generation=settings.schemas.write,
         tokens=tokens,
+        max_per_user=settings.devices.max_per_user,
         flood=FloodGuard(settings.flood, clock),
     )
 

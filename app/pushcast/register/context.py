@@ -33,7 +33,9 @@ class Context:
         partitions: int,
         schema_generation: int = 2,
         tokens: Tokens = PLAIN,
+        max_per_user: int | None = None,
     ) -> None:
+        """`max_per_user`: devices that a user may have in an app; None: no limit."""
         self.table = table
         self.tokens = tokens
         self.doubts = doubts
@@ -41,6 +43,7 @@ class Context:
         self.counters = counters
         self.names = names
         self.partitions = partitions
+        self.max_per_user = max_per_user
         self.encode = RowWriter(schema_generation).encode
         self._event_headers = _without_id(headers.event("device_row", "", SOURCE))
         self.claim_headers = _without_id(headers.event("token_claim", "", SOURCE))

@@ -8,6 +8,7 @@ from pushcast.model.device import DeviceChange, DeviceRow, Operation
 from pushcast.model.ids import device_row_key, is_user_row, user_row_key
 from pushcast.model.ownership import Token
 from pushcast.model.user import UserRow
+from pushcast.register.cap import OVER_CAP, over_cap
 from pushcast.register.claims import given_up, held, registered, too_late
 from pushcast.register.context import Context
 from pushcast.register.decide import Kept, following, preferred, removal, upsert
@@ -31,6 +32,7 @@ class Changes:
 
     def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier, view: View) -> None:
         self._tokens = context.tokens
+        self._max_per_user = context.max_per_user
         self._counters = context.counters
         self._view = view
         self._write = Writing(context, tenure, barrier)
@@ -67,10 +69,33 @@ class Changes:
             self._write.claims(record, [claim for claim in (held(key, before),) if claim is not None])
         if isinstance(after, Kept):
             self._counters["registrations", after] += 1
-            return
-        self._write.device(record, key, after, "topics")
-        self._write.claims(record, registered(key, before, after))
-        self._counters["registrations", "written"] += 1
+        elif (before is None or before.is_gone) and not self._make_room(record, user, key, after):
+            self._write.claims(record, too_late(key, before, self._token(event), at))
+            self._counters["registrations", OVER_CAP] += 1
+        else:
+            self._write.device(record, key, after, "topics")
+            self._write.claims(record, registered(key, before, after))
+            self._counters["registrations", "written"] += 1
+
+    def _make_room(self, record: Record, user: bytes, key: bytes, new: DeviceRow) -> bool:
+        """Removes the oldest devices of the user in the app where there would be too many. False: `new` is the oldest,
+        and leaves but a marker."""
+        if self._max_per_user is None:
+            return True
+        prefix = key[: key.rindex(b"\0") + 1]
+        there = [other for other in self._view.keys(user) if other.startswith(prefix) and not is_user_row(other)]
+        if len(there) < self._max_per_user:
+            return True
+        rows = {other: row for other in there if (row := self._view.device(user, other)[0]) is not None}
+        going = over_cap(rows, key, new, self._max_per_user)
+        for other in going:
+            row = new if other == key else rows[other]
+            marker = gone(other, row, row.registered_at, appended_at(record) or new.registered_at, OVER_CAP)
+            self._write.gone(record, other, marker, OVER_CAP)
+            if other != key:
+                self._write.claims(record, given_up(other, row))
+                self._counters["removals", OVER_CAP] += 1
+        return key not in going
 
     def _token(self, event: DeviceChange) -> Token:
         assert event.address is not None  # a registration has a token

@@ -193,7 +193,9 @@ class TwinWork:
 class Harness:
     """A stage on the twin, fed by user, topic and value; offsets count up per partition of a topic."""
 
-    def __init__(self, kafka: TwinKafka | None = None, max_rows_in_flight: int = 100_000) -> None:
+    def __init__(
+        self, kafka: TwinKafka | None = None, max_rows_in_flight: int = 100_000, max_per_user: int | None = None
+    ) -> None:
         self.kafka = kafka or TwinKafka()
         self.counters = Counters()
         self.clock = ManualClock(T0)
@@ -211,6 +213,7 @@ class Harness:
             control=self.control,
             hold_seconds=HOLD_SECONDS,
             max_rows_in_flight=max_rows_in_flight,
+            max_per_user=max_per_user,
             fatal=lambda _, error: self.failures.append(error),
             call_later=self.timers,
         )

@@ -1,0 +1,38 @@
+"""Which device has to go when a user has as many in an app as are allowed. Pure.
+
+The oldest registration goes, suspended ones before all others. A new device that is itself older than all others is
+refused, so that a late event costs no live device; a device that is there already costs nobody anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from pushcast.model.device import DeviceRow, DeviceState
+from pushcast.model.ownership import Registration
+
+OVER_CAP: Final = "over_cap"
+
+
+def over_cap(known: Mapping[bytes, DeviceRow], key: bytes, new: DeviceRow, limit: int) -> list[bytes]:
+    """Keys of the devices that go when `new` comes, oldest first; `key` among them: it is refused.
+
+    `known`: the user's rows in the app, by key. A device that has the new one's token is on its way out, and counts no
+    more.
+    """
+    counted = [(other, row) for other, row in known.items() if other != key and not row.is_gone]
+    others = {other: row for other, row in counted if not _is_overtaken(other, row, key, new)}
+    too_many = len(others) + 1 - limit
+    if too_many <= 0:
+        return []
+    rows = {**others, key: new}
+    order = sorted(rows, key=lambda each: (rows[each].state != DeviceState.SUSPENDED, rows[each].registered_at, each))
+    going = order[:too_many]
+    return [key] if key in going else going
+
+
+def _is_overtaken(other: bytes, row: DeviceRow, key: bytes, new: DeviceRow) -> bool:
+    if row.token_hash != new.token_hash:
+        return False
+    return Registration(row.registered_at, other) < Registration(new.registered_at, key)
