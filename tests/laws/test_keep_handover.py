@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from typing import Any
 
+import msgspec
 import orjson
 import pytest
 
 from pushcast.handover.rules import Rules
-from pushcast.keep import exact, release, removals
+from pushcast.keep import agent, digests, exact, intake, removals
+from pushcast.keep.due import DueRecord, DueRecords, Put
 from pushcast.keep.firings import Firings
+from pushcast.keep.flushing import Flushes
+from pushcast.keep.rows import Rows
+from pushcast.keep.tenure import KeepTenure
 from pushcast.model.words import Lane
+from pushcast.stream.ports import Barrier
+from pushcast.wire.digests import Head, closed_by
 from pushcast.wire.headers import first
-from pushcast.wire.held import TIMER
+from pushcast.wire.held import LEFT_AS, TIMER
 from twins.keep import SOURCES, T0, USERS, Keeper, KeepWorld
 
 WORLDS = 40
@@ -29,9 +37,10 @@ MOST_WORLDS_TO_A_VIOLATION = 600
 class World(KeepWorld):
     """Timers of two users, some with one id twice."""
 
-    def __init__(self, seed: int, *, lag: bool) -> None:
+    def __init__(self, seed: int, *, lag: bool, gathered: float) -> None:
         super().__init__(seed)
         self.lag = lag
+        self.gathered = gathered  # share that waits in digests
         self.dangerous = True
         self.names: set[str] = set()
         self.shown: set[str] = set()  # what is to be taken back, each by one push
@@ -47,6 +56,12 @@ class World(KeepWorld):
             self.shown.add(shown)
             self.cancel(shown, user=user, remove=True)
             return
+        if rnd.random() < self.gathered:
+            note_id, lane = f"d{rnd.randint(0, 9)}", rnd.choice(list(Lane))
+            expires_at = self.clock.now_ms() + rnd.choice((4_000, 86_400_000))
+            window_ms = rnd.choice((2_000, 10_000))
+            self.names.add(self.gather(note_id, window_ms=window_ms, expires_at=expires_at, user=user, lane=lane))
+            return
         due_at = T0 + rnd.choice((0, 2_000, 10_000, 30_000))
         self.names.add(self.hold(note_id, due_at, user=user, lane=rnd.choice(list(Lane))))
 
@@ -60,8 +75,8 @@ class World(KeepWorld):
 _USER = next(iter(SOURCES))._replace(topic="push.user.v1")
 
 
-async def run(seed: int, *, void: bool = True, lag: bool = True) -> None:
-    world = World(seed, lag=lag)
+async def run(seed: int, *, void: bool = True, lag: bool = True, gathered: float = 0.4) -> None:
+    world = World(seed, lag=lag, gathered=gathered)
     rnd: random.Random = world.rnd
     for _ in range(rnd.randint(1, 4)):
         world.write()
@@ -95,6 +110,39 @@ async def run(seed: int, *, void: bool = True, lag: bool = True) -> None:
         else:
             rnd.choice(world.keepers[-3:]).outbox.land(rnd)
             await current.let_run()
+    await finish(world)
+    judge(world, void=void)
+
+
+async def late_member(seed: int) -> None:
+    """A digest leaves while one more of its members comes, and its keeper may be killed right then."""
+    world = World(seed, lag=True, gathered=1.0)
+    rnd: random.Random = world.rnd
+    world.names.update(world.gather(note_id, window_ms=2_000) for note_id in ("d0", "d1"))
+    current = await world.take_over()
+    await current.feed()
+    await current.quiet()
+    world.names.add(world.gather("d2", window_ms=2_000))
+    if rnd.random() < 0.5:
+        await current.pass_time(2.0)  # the push is put, and then the member comes
+        await current.feed()
+    else:
+        current.clock.advance(2.0)
+        await current.feed()
+        current.outbox.land(rnd)  # its head, and perhaps not itself
+        current.table.tail()
+        await current.pass_time(0)
+    world.clock.advance(2.0)
+    current.outbox.land(rnd)
+    await current.let_run()
+    if rnd.random() < 0.7:
+        current.die()
+    await finish(world)
+    judge(world, void=True)
+
+
+async def finish(world: World) -> None:
+    """Everything that waits becomes due, and a last keeper lets it go."""
     world.dangerous = False
     last = await world.take_over()
     for keeper in world.keepers:
@@ -104,27 +152,36 @@ async def run(seed: int, *, void: bool = True, lag: bool = True) -> None:
         await last.pass_time(1_000.0)  # removals beyond the hour's budget wait long
         await last.quiet()
         await last.commit_now(SOURCES)
-    judge(world, void=void)
 
 
 def judge(world: World, *, void: bool) -> None:
     found: Counter[str] = Counter()
+    counted: dict[str, int] = {}
+    left: Counter[str] = Counter()
     for sent in world.due(void=void):
         name = (first(sent.headers(), TIMER) or b"").decode()
+        if closed_by(name) is not None:
+            push = orjson.loads(sent.value() or b"")
+            assert push["id"] not in counted, f"{push['id']} left twice"
+            counted[push["id"]] = push["data"]["digest_count"]
+            continue
         if name.startswith("remove|"):
             found.update(orjson.loads(sent.value() or b"")["data"]["ids"])
         else:
             found["|".join(name.split("|")[:2])] += 1
+            left[(first(sent.headers(), LEFT_AS) or b"").decode()] += 1
     assert found.keys() == world.names | world.shown, f"lost: {(world.names | world.shown) - found.keys()}"
     twice = [name for name, count in found.items() if count > 1]
     assert not twice, f"let go twice: {twice}"
+    del left[""]
+    assert dict(left) == counted, "a digest counts what did not leave in it, or not what did"
 
 
-async def violation(seeds: Iterable[int], **options: bool) -> str | None:
+async def violation(seeds: Iterable[int], life: Callable[..., Awaitable[None]] = run, **options: Any) -> str | None:
     """What went wrong in the first world where something did."""
     for seed in seeds:
         try:
-            await run(seed, **options)
+            await life(seed, **options)
         except AssertionError as error:
             return f"seed {seed}: {error}"
     return None
@@ -132,6 +189,10 @@ async def violation(seeds: Iterable[int], **options: bool) -> str | None:
 
 async def test_every_timer_closes_once_through_crashes_and_zombies() -> None:
     assert await violation(range(WORLDS)) is None
+
+
+async def test_a_member_that_comes_while_its_digest_leaves_is_counted_in_one() -> None:
+    assert await violation(range(WORLDS), late_member) is None
 
 
 @pytest.mark.parametrize("rule", ["planned_first", "tail", "note", "inherit", "fenced_at"])
@@ -159,11 +220,46 @@ async def test_with_the_row_closed_before_the_due_record_is_there_a_timer_is_los
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The rule row_first of the model."""
-    fire = release.Release._fire
+    close = DueRecords.close
 
-    def close_first(self: release.Release, tenure: object, key: bytes, timer: object, now_ms: int) -> None:
-        self._let_go(tenure, key, timer, self._exact.begin(tenure.number))  # type: ignore[attr-defined, arg-type]
-        fire(self, tenure, key, timer, now_ms)  # type: ignore[arg-type]
+    def close_first(self: DueRecords, tenure: KeepTenure, key: bytes, record: DueRecord, put: Put) -> None:
+        put(self._outbox.barrier())
+        close(self, tenure, key, record, put)
 
-    monkeypatch.setattr(release.Release, "_fire", close_first)
+    monkeypatch.setattr(DueRecords, "close", close_first)
     assert await violation(range(MOST_WORLDS_TO_A_VIOLATION)) is not None
+
+
+async def test_with_a_digest_that_takes_members_while_it_leaves_it_counts_wrongly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ruling II.13: from its putting on the head is closed, and members beyond `upto` did not leave with it."""
+    left = digests.left
+    monkeypatch.setattr(intake, "is_leaving", lambda *_: False)
+    monkeypatch.setattr(digests, "is_open", lambda head, _: head.flushed_at is None)
+    monkeypatch.setattr(digests, "left", lambda head, each: left(msgspec.structs.replace(head, upto=1_000), each))
+    assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), late_member) is not None
+
+
+async def test_without_the_push_that_a_predecessor_put_a_digest_leaves_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "closed_by", lambda name: (b"", 0, 0) if closed_by(name) else None)
+    assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), gathered=0.9) is not None
+
+
+async def test_with_members_that_no_table_has_yet_a_digest_counts_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rows, "gathering", lambda *_: False)
+    assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), late_member) is not None
+
+
+async def test_with_the_head_removed_before_its_members_are_closed_some_never_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def head_first(
+        self: Flushes, tenure: KeepTenure, key: bytes, head: Head, members: list[digests.Member], barrier: Barrier
+    ) -> None:
+        self._rows.put(tenure, barrier, key, None)
+        for member in members:
+            self._rows.put(tenure, barrier, member.key, digests.left(head, member))
+
+    monkeypatch.setattr(Flushes, "_close_members", head_first)
+    assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), gathered=0.9) is not None

@@ -18,7 +18,7 @@ from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
 from pushcast.wire.devices import encode_row
 from pushcast.wire.headers import origin
-from pushcast.wire.held import held_of, released_headers
+from pushcast.wire.held import Released, held_of, released_headers
 from pushcast.wire.user_rows import encode_user_row
 from twins.kafka import OPEN, Produced, record, settled
 from twins.plan import CLASSES, PlanHarness, note, users_of
@@ -103,9 +103,8 @@ class World:
         wait = (held.due_at - self.harness.now_ms) / 1000 + skew_seconds
         if wait > 0:
             self.harness.clock.advance(wait)
-        headers = released_headers(
-            origin("keep", 3, 1), "normal|0|k", held.written_at, "", None, held.part, held.done, held.due_at
-        )
+        let_go = Released(held.written_at, None, held.part, held.done, held.due_at, held.passed)
+        headers = released_headers(origin("keep", 3, 1), "normal|0|k", let_go, "", None)
         due = record(DUE, 3, self.released, ANN.encode(), sent.value, headers, self.harness.now_ms)
         self.released += 1
         segment = self.tracker.hand_over([due], self.tracker.arrive([due]))

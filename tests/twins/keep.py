@@ -16,13 +16,15 @@ from pushcast.keep.agent import KeepStage
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.index import entries_of
 from pushcast.model.clock import ManualClock
+from pushcast.model.digest import DigestRule
 from pushcast.model.ids import partition_of
-from pushcast.model.words import Lane
+from pushcast.model.words import Lane, Reason
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.cancelling import NothingCancelled
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
 from pushcast.wire.cancel_state import CancelRecord
+from pushcast.wire.facts import Facts, encode_facts
 from pushcast.wire.headers import origin
 from pushcast.wire.held import Held, held_headers
 from pushcast.wire.row_fences import is_row
@@ -118,6 +120,7 @@ class KeepWorld(Log):
         self.clock = ManualClock(T0)
         self.committed = {tp: Committed(None, "") for tp in SOURCES}
         self.keepers: list[Keeper] = []
+        self.digests = {"posts": DigestRule(86_400_000)}
         self.dangerous = False  # keepers may be killed while they take over
         self.compacted: set[int] = set()  # offsets of the table's topic that the broker has dropped
 
@@ -130,13 +133,32 @@ class KeepWorld(Log):
         lane: Lane = Lane.NORMAL,
         event: bytes = b'{"id": "n", "title": "t"}',
         epoch: int = 1,
+        facts: Facts | None = None,
+        written_at: int = T0 - 5,
     ) -> str:
         """A planner holds a notification back. Returns the timer's name."""
         topic = topics.keep(lane)
         offset = self.end(topic)
-        headers = held_headers(origin(f"plan-{lane}", PARTITION, epoch), 7, Held(note_id, due_at, T0 - 5), "00-1")
+        held = Held(note_id, due_at, written_at, facts=b"" if facts is None else encode_facts(facts))
+        headers = held_headers(origin(f"plan-{lane}", PARTITION, epoch), 7, held, "00-1")
         self.log.append(Produced(topic, PARTITION, event, user.encode(), headers, T0))
         return f"{lane}|{offset}"
+
+    def gather(
+        self,
+        note_id: str,
+        *,
+        window_ms: int = 600_000,
+        expires_at: int = T0 + 86_400_000,
+        user: str = USERS[0],
+        lane: Lane = Lane.NORMAL,
+        key: str = "",
+    ) -> str:
+        """A planner gives a notification of the class `posts` to a digest, written now. Returns the timer's name."""
+        now_ms = self.clock.now_ms()
+        facts = Facts(Reason.DIGEST, "posts", expires_at, "news", key, f"title of {note_id}")
+        event = b'{"id": "%s"}' % note_id.encode()
+        return self.hold(note_id, now_ms + window_ms, user=user, lane=lane, event=event, facts=facts, written_at=now_ms)
 
     def cancel(self, *note_ids: str, user: str = USERS[0], **fields: Any) -> None:
         """Somebody calls them off; every keeper's tail hears of it."""
@@ -202,6 +224,7 @@ class Keeper:
             counters=self.counters,
             fatal=lambda what, error: self.fatal.append((what, error)),
             cancels=self.cancels,
+            digests=world.digests,
             call_later=self.timers,
         )
         self.stage.work = cast(Any, self)

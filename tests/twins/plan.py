@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+import msgspec
+
 from pushcast.config.settings import Class, Kafka, Plan, Settings
 from pushcast.handover.exact import Exactness, Inexact
 from pushcast.model.batch import SendBatch
@@ -108,11 +110,13 @@ class PlanHarness:
         token: str | bytes | None = None,
         state: str = "active",
         registered_at: int = T0,
+        time_zone: str | None = None,
     ) -> None:
         """A row of the devices table."""
         address = (f"{user}/{app}/{device}" if token is None else token) if not isinstance(token, bytes) else token
         raw = address.encode() if isinstance(address, str) else address
         row = DeviceRow(app, device, platform, "token", raw, "", token_hash(raw), state, registered_at, registered_at)
+        row = msgspec.structs.replace(row, time_zone=time_zone)
         self.table.rows[self.partition][device_row_key(user, app, device)] = encode_row(row)
 
     def batch(self, *events: tuple[str, Mapping[str, Any]] | Record) -> Batch:

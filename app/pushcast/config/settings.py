@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pushcast.config.digests import Digest
 from pushcast.config.providers import App
 from pushcast.config.reading import read_tree, with_seconds
 from pushcast.config.refusals import sentences
@@ -190,6 +191,7 @@ class Class(Strict):
     # ping: the provider learns that there is something, and not what; the app fetches it (docs/privacy.md).
     privacy: Literal["none", "ping"] = "none"
     generic_title: str | None = Field(default=None, min_length=1, max_length=64)  # what a ping shows
+    digest: Digest | None = None  # its notifications leave together (docs/time.md)
     # In quiet hours. None: ignore where lane is urgent, otherwise hold.
     quiet: Literal["hold", "drop", "passive", "ignore"] | None = None
     may_override: tuple[Literal["quiet_hours"], ...] = ()  # what an event may pass with options.override

@@ -7,27 +7,30 @@ timer that is called off is due at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from functools import partial
 
 from pushcast.handover import standing
-from pushcast.handover.fences import Fences, author_of
+from pushcast.handover.fences import Fences
 from pushcast.keep import rules
 from pushcast.keep.census import Census
+from pushcast.keep.digests import flushed
 from pushcast.keep.exact import STAGE, KeepHandover
+from pushcast.keep.intake import Intake
 from pushcast.keep.release import Release
 from pushcast.keep.removals import USUAL, RemovalRules
 from pushcast.keep.removing import Removing
 from pushcast.keep.rows import Rows
-from pushcast.keep.tenure import KeepTenure
+from pushcast.keep.tenure import KeepTenure, Row
 from pushcast.model.clock import Clock
+from pushcast.model.digest import DigestRule
 from pushcast.model.errors import InvalidInput
 from pushcast.model.forecast import Forecast
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.callbacks import guarded
 from pushcast.stream.cancelling import Cancels, NothingCancelled
-from pushcast.stream.edge import Edge, Misplaced, check_place, counting
+from pushcast.stream.edge import Edge, Misplaced, counting
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.overlay import InFlight, Overlay
 from pushcast.stream.ports import Barrier, CallLater, Fatal, Outbox
@@ -35,17 +38,13 @@ from pushcast.stream.stage import Stage
 from pushcast.stream.table import AppliedRecord, Table, require_held
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import topics
-from pushcast.wire.cancel_state import CancelRecord
-from pushcast.wire.cancels import CancelDecoder
-from pushcast.wire.headers import TRACEPARENT, first
-from pushcast.wire.held import held_of
-from pushcast.wire.keys import user_of
+from pushcast.wire.digests import closed_by
 from pushcast.wire.schemas import SchemaSource
-from pushcast.wire.timers import Timer, part_key, timer_key
 
 #: Source records handled without giving way to the event loop.
 CHUNK_RECORDS = 500
 _LANES = {topics.keep(lane): lane for lane in Lane}
+Take = Callable[[KeepTenure, Barrier, Record], None]
 
 
 class KeepStage(Stage):
@@ -68,6 +67,7 @@ class KeepStage(Stage):
         schemas: SchemaSource | None = None,
         flood: FloodGuard | None = None,
         cancels: Cancels | None = None,
+        digests: Mapping[str, DigestRule] | None = None,
         call_later: CallLater | None = None,
         removals: RemovalRules = USUAL,
     ) -> None:
@@ -75,15 +75,23 @@ class KeepStage(Stage):
         self._outbox = outbox
         self._clock = clock
         self._exact = exact
-        self._partitions = partitions
         self._schemas = schemas
         self._count = counting(counters)
         self._cancels: Cancels = cancels or NothingCancelled()
-        self._decode = CancelDecoder(schemas).decode
         self._edge = Edge(STAGE, outbox, self._count, flood)
         self._in_flight = InFlight()
         self._rows = Rows(table, outbox)
-        self._removing = Removing(self._rows, removals, self._count)
+        digest_rules = digests or {}
+        self._intake = Intake(
+            self._rows,
+            clock,
+            self._cancels,
+            self._count,
+            partitions=partitions,
+            schemas=schemas,
+            digests=digest_rules,
+            removing=Removing(self._rows, removals, self._count),
+        )
         self._fences: dict[TP, Fences] = {}  # of the keep topics: planners fence each other off there
         self.release = Release(
             self._rows,
@@ -95,6 +103,7 @@ class KeepStage(Stage):
             room=self._room,
             guarded=guarded("keep: an acknowledgement failed", fatal),
             fatal=fatal,
+            digests=digest_rules,
             call_later=call_later,
         )
         self._census = Census(table, clock, fatal, call_later)
@@ -141,12 +150,23 @@ class KeepStage(Stage):
         for tp in mine:
             tenure = self._tenures.of(tp)
             for name in self._exact.released(tp.partition):
-                lane, offset, key = name.split("|", 2)
-                timer = self._rows.get(tenure, key.encode())
-                if timer is not None and timer.waits and timer.name == f"{lane}|{offset}":
-                    self._rows.put(tenure, barrier, key.encode(), rules.released(timer, now_ms))
+                if (found := self._closed_by(tenure, name, now_ms)) is not None:
+                    self._rows.put(tenure, barrier, *found)
                     self._count("void_timers", "completed", 1)
         await barrier.wait()
+
+    def _closed_by(self, tenure: KeepTenure, name: str, now_ms: int) -> tuple[bytes, Row] | None:
+        """(key, row as it is to be) of what a due record closes; None: it is closed."""
+        push = closed_by(name)
+        if push is not None:
+            key, upto, at = push
+            head = self._rows.head(tenure, key)
+            return None if head is None or head.flushed_at else (key, flushed(head, at, upto, is_push=True))
+        lane, offset, row_key = name.split("|", 2)
+        timer = self._rows.timer(tenure, row_key.encode())
+        if timer is None or not timer.waits or timer.name != f"{lane}|{offset}":
+            return None
+        return row_key.encode(), rules.released(timer, now_ms)
 
     async def revoking(self, partitions: set[TP]) -> None:
         """Releases nothing more, and waits until Kafka has what was written."""
@@ -178,7 +198,7 @@ class KeepStage(Stage):
 
     def _new_tenure(self, tp: TP, _: Committed) -> KeepTenure:
         origin = self._exact.origin(tp.partition)
-        overlay = Overlay[Timer](self._in_flight)
+        overlay = Overlay[Row](self._in_flight)
         return KeepTenure(tp.partition, origin, overlay, self.release.runner_of, self._census.runner_of)
 
     def _applied(self, partition: int, records: Sequence[AppliedRecord]) -> None:
@@ -199,7 +219,7 @@ class KeepStage(Stage):
         cancels = batch.topic == topics.CANCEL
         if cancels and self._schemas is not None:
             await self._schemas.prepare([record.value for record in records])
-        take = self._cancel if cancels else partial(self._open, tp, _LANES[batch.topic])
+        take = self._intake.cancel if cancels else self._holding(tp)
         self._count("consumed", "", len(records))
         for start in range(0, len(records), CHUNK_RECORDS):
             await self._room()
@@ -207,12 +227,15 @@ class KeepStage(Stage):
                 return
             self._take(tp, batch, records[start : start + CHUNK_RECORDS], take)
 
+    def _holding(self, tp: TP) -> Take:
+        return partial(self._intake.hold, _LANES[tp.topic], self._fences.setdefault(tp, Fences()))
+
     def _take(
         self,
         tp: TP,
         batch: Batch,
         records: Sequence[Record],
-        take: Callable[[KeepTenure, Barrier, Record], None],
+        take: Take,
     ) -> None:
         """Nothing is awaited: another source's batch must not come between a decision and its write."""
         tenure = self._tenures.of(TP(topics.USER, tp.partition))
@@ -231,62 +254,6 @@ class KeepStage(Stage):
                 sound.append(record.offset)
         self._edge.note(tp, len(records) - len(errors), errors)
         tenure.completions.add(batch, sound, barrier)
-
-    def _open(self, tp: TP, lane: Lane, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
-        """A timer, unless the record was taken before, or was written by a planner that had been fenced off."""
-        if not self._fences.setdefault(tp, Fences()).admit(author_of(record.headers), record.offset):
-            return
-        user = user_of(record.key)
-        check_place(record, self._partitions)
-        held = held_of(record.headers)
-        trace = first(record.headers, TRACEPARENT)
-        timer = Timer(
-            str(lane),
-            record.offset,
-            held.due_at,
-            held.written_at,
-            trace=None if trace is None else trace.decode("ascii", "ignore"),
-            event=record.value or b"",
-            part=held.part,
-            done=held.done,
-        )
-        key, other = part_key(user, held.note_id, held.part), timer_key(user, held.note_id, timer.name)
-        known = self._rows.get(tenure, key)
-        if rules.is_known(timer.name, (known, self._rows.get(tenure, other))):
-            return
-        timers = self._rows.of_user(tenure, user).values()
-        is_cancelled = self._cancels.state.cancelled(
-            tp.partition,
-            user,
-            held.note_id,
-            app=None,
-            thread=None,
-            created_at_ms=held.written_at,
-            now_ms=self._clock.now_ms(),
-        )
-        row = rules.opened(timer, known, sum(each.waits for each in timers), cancelled=is_cancelled)
-        self._rows.put(tenure, barrier, key if known is None else other, row)
-        self._count("opened", str(lane), 1)
-
-    def _cancel(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
-        """Timers that are called off are due at once. What is held later finds the mark."""
-        user = user_of(record.key)
-        check_place(record, self._partitions)
-        written_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
-        cancel = self._decode(user, record.value, written_at)
-        # The tail may be behind: a timer that is opened from here on must find it.
-        self._cancels.state.apply(
-            tenure.number, [CancelRecord(record.key, record.value, written_at)], self._clock.now_ms()
-        )
-        if cancel.remove:
-            self._removing.ask(tenure, barrier, cancel, record.offset, written_at)
-        for note_id in cancel.ids:
-            part = 0
-            while (known := self._rows.get(tenure, key := part_key(user, note_id, part))) is not None:
-                timer = None if key in tenure.firing else rules.cancelled(known)
-                if timer is not None:
-                    self._rows.put(tenure, barrier, key, timer)
-                part += 1
 
     async def _room(self) -> None:
         await self._in_flight.room()

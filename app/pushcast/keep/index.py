@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from pushcast.model.words import Lane
+from pushcast.wire.digests import Head, is_head, readable_head
 from pushcast.wire.timers import Timer, is_timer, readable
 
 #: A released timer is remembered so long: the same id again is a duplicate.
@@ -27,18 +28,21 @@ class Place(NamedTuple):
 
 
 def entries_of(key: bytes, value: bytes) -> Iterable[bytes]:
-    """The entries of a row: one for a timer, none for anything else."""
-    if not is_timer(key):
-        return ()
-    timer = readable(value)
-    return () if timer is None else (entry_of(key, timer),)
+    """The entries of a row: one for what has a time of its own, none for anything else."""
+    row = readable(value) if is_timer(key) else readable_head(value) if is_head(key) else None
+    entry = None if row is None else entry_of(key, row)
+    return () if entry is None else (entry,)
 
 
-def entry_of(key: bytes, timer: Timer) -> bytes:
-    """The entry of a timer as it is now."""
-    if timer.closed_at is not None:
-        return _FORGET + _time(timer.closed_at + REMEMBER_MS) + key
-    return _LANES.get(timer.lane, QUEUES[-1]) + _time(timer.due_at) + key
+def entry_of(key: bytes, row: Timer | Head) -> bytes | None:
+    """The entry of a row as it is now; None: it waits for another row."""
+    if isinstance(row, Head):
+        return _queue(row.lane) + _time(row.due_at if row.flushed_at is None else 0) + key
+    if row.closed_at is not None:
+        return _FORGET + _time(row.closed_at + REMEMBER_MS) + key
+    if row.digest and not row.closes:
+        return None
+    return _queue(row.lane) + _time(row.due_at) + key
 
 
 def until(queue: bytes, at_ms: int) -> bytes:
@@ -54,6 +58,10 @@ def behind(queue: bytes) -> bytes:
 def place_of(entry: bytes) -> Place:
     """What an entry says."""
     return Place(int.from_bytes(entry[1 : 1 + _TIME_BYTES], "big"), entry[1 + _TIME_BYTES :], entry)
+
+
+def _queue(lane: str) -> bytes:
+    return _LANES.get(lane, QUEUES[-1])
 
 
 def _time(at_ms: int) -> bytes:

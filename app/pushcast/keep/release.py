@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
 
+from pushcast.keep import rules
+from pushcast.keep.due import DueRecord, DueRecords
 from pushcast.keep.exact import KeepHandover
+from pushcast.keep.flushing import Flushes
 from pushcast.keep.index import ALL, QUEUES, Place, behind, entry_of, place_of, until
 from pushcast.keep.rows import Rows
-from pushcast.keep.rules import released
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.clock import Clock
+from pushcast.model.digest import DigestRule
 from pushcast.model.words import Lane
 from pushcast.stream.callbacks import Guarded
 from pushcast.stream.edge import Count
-from pushcast.stream.ports import CallLater, Fatal, Outbox
+from pushcast.stream.ports import Barrier, CallLater, Fatal, Outbox
 from pushcast.stream.runner import Runner
 from pushcast.stream.table import Table
-from pushcast.wire import topics
-from pushcast.wire.held import released_headers
+from pushcast.wire.digests import Head, is_head, name_of
+from pushcast.wire.held import Released, released_headers
 from pushcast.wire.timers import Timer, user_key
 
 logger = logging.getLogger(__name__)
@@ -48,16 +51,17 @@ class Release:
         room: Callable[[], Awaitable[None]],
         guarded: Guarded,
         fatal: Fatal,
+        digests: Mapping[str, DigestRule],
         call_later: CallLater | None = None,
     ) -> None:
         self._rows = rows
         self._table = table
-        self._exact = exact
+        self._due = DueRecords(exact, outbox, guarded)
+        self._flushes = Flushes(rows, self._due, digests, count)
         self._outbox = outbox
         self._clock = clock
         self._count = count
         self._room = room
-        self._guarded = guarded
         self._fatal = fatal
         self._call_later = call_later
         self._late_ms = 0
@@ -92,7 +96,10 @@ class Release:
         return None
 
     def _under_way(self, tenure: KeepTenure, key: bytes) -> bool:
-        return key in tenure.firing or self._rows.in_flight(tenure, key)
+        if key in tenure.firing or self._rows.in_flight(tenure, key):
+            return True
+        # A member that no table has yet would be counted, and could still be lost.
+        return is_head(key) and self._rows.gathering(tenure, user_key(key), name_of(key))
 
     async def _work(self, tenure: KeepTenure) -> None:
         self._heal(tenure)
@@ -115,62 +122,32 @@ class Release:
         yet be void, and the entry would be missed."""
         if self._under_way(tenure, place.key):
             return True
-        timer = self._rows.get(tenure, place.key)
-        if timer is None or entry_of(place.key, timer) != place.entry:
+        row = self._rows.get(tenure, place.key)
+        if row is None or entry_of(place.key, row) != place.entry:
             return False
-        if timer.waits:
-            self._fire(tenure, place.key, timer, now_ms)
+        if isinstance(row, Head):
+            self._flushes.take(tenure, place.key, row, now_ms)
+        elif row.waits:
+            self._fire(tenure, place.key, row, now_ms)
         else:
-            self._close(tenure, place.key, None)
+            self._due.write(tenure, place.key, partial(self._put, tenure, place.key, None))
         return True
 
     def _fire(self, tenure: KeepTenure, key: bytes, timer: Timer, now_ms: int) -> None:
-        number = self._exact.begin(tenure.number)
-        tenure.firing.add(key)
-        tenure.pending.begun()
         if timer.due_at:
             self._late_ms = max(self._late_ms, now_ms - timer.due_at)
         name = f"{timer.name}|{key.decode()}"
-        headers = released_headers(
-            tenure.origin,
-            name,
-            timer.written_at,
-            timer.closes,
-            timer.trace,
-            timer.part,
-            timer.done,
-            timer.due_at,
-        )
-        barrier = self._outbox.barrier()
-        topic = topics.due(Lane(timer.lane))
-        self._outbox.put(barrier, topic, tenure.number, timer.event, user_key(key), headers)
-        barrier.on_acked(partial(self._guarded, partial(self._let_go, tenure, key, timer, number)))
+        released = Released(timer.written_at, None, timer.part, timer.done, timer.due_at, timer.passed, timer.left_as)
+        headers = released_headers(tenure.origin, name, released, timer.closes, timer.trace)
+        closed = partial(self._put_released, tenure, key, timer)
+        self._due.close(tenure, key, DueRecord(timer.lane, timer.event, headers), closed)
         self._count("closed", timer.closes or "released", 1)
 
-    def _let_go(self, tenure: KeepTenure, key: bytes, timer: Timer, number: int) -> None:
-        """Kafka has the due record: the timer is closed."""
-        firings = self._exact.firings(tenure.number)
+    def _put_released(self, tenure: KeepTenure, key: bytes, timer: Timer, barrier: Barrier) -> None:
+        self._rows.put(tenure, barrier, key, rules.released(timer, self._clock.now_ms()))
 
-        def closed() -> None:
-            firings.end(number)
-            self._ended(tenure, key)
-
-        barrier = self._outbox.barrier()
-        self._rows.put(tenure, barrier, key, released(timer, self._clock.now_ms()))
-        barrier.on_acked(partial(self._guarded, closed))
-
-    def _close(self, tenure: KeepTenure, key: bytes, timer: Timer | None) -> None:
-        """Writes a row that nothing waits for."""
-        tenure.firing.add(key)
-        tenure.pending.begun()
-        barrier = self._outbox.barrier()
-        self._rows.put(tenure, barrier, key, timer)
-        barrier.on_acked(partial(self._guarded, partial(self._ended, tenure, key)))
-
-    def _ended(self, tenure: KeepTenure, key: bytes) -> None:
-        tenure.firing.discard(key)
-        tenure.pending.ended()
-        tenure.runner.wake()
+    def _put(self, tenure: KeepTenure, key: bytes, row: Timer | None, barrier: Barrier) -> None:
+        self._rows.put(tenure, barrier, key, row)
 
     def _unhealed(self, tenure: KeepTenure) -> dict[bytes, int]:
         void = self._table.void(tenure.number)

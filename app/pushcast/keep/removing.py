@@ -24,7 +24,7 @@ class Removing:
 
     def ask(self, tenure: KeepTenure, barrier: Barrier, cancel: Cancel, offset: int, written_at: int) -> None:
         """Takes what a cancel names off the devices, but for what never left. `offset`, `written_at`: of its record."""
-        timers = self._rows.of_user(tenure, cancel.user)
+        timers = self._rows.timers_of(tenure, cancel.user)
         mine = {key: row for key, row in timers.items() if row.kind == OwnClass.REMOVE}
         if removals.is_taken(mine.values(), offset):
             return

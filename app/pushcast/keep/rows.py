@@ -1,15 +1,18 @@
-"""The timers of one partition as they will be once all that is in flight is applied: reads and writes them."""
+"""The rows of one partition as they will be once all that is in flight is applied: reads and writes them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pushcast.keep.exact import STAGE
-from pushcast.keep.tenure import KeepTenure
+from pushcast.keep.tenure import KeepTenure, Row
 from pushcast.stream.overlay import Entry
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.stream.table import Table
 from pushcast.wire import row_fences, topics
+from pushcast.wire.digests import Head, encode_head, is_head, readable_head
 from pushcast.wire.headers import CE_ID, FENCE
-from pushcast.wire.timers import Timer, encode_timer, readable, timers_prefix, user_key
+from pushcast.wire.timers import Timer, encode_timer, is_timer, readable, timers_prefix, user_key
 
 #: Tag of a row that was written over a void one: no write of ours has it.
 _HEALED = b"healed"
@@ -22,33 +25,40 @@ class Rows:
         self._table = table
         self._outbox = outbox
 
-    def get(self, tenure: KeepTenure, key: bytes) -> Timer | None:
-        """The newest write of a timer, acknowledged or not."""
-        entry = tenure.overlay.of_user(user_key(key)).get(key)
-        if entry is not None:
-            return entry.row
-        value = self._table.get(tenure.number, key)
-        return None if value is None else readable(value)
+    def timer(self, tenure: KeepTenure, key: bytes) -> Timer | None:
+        """`get` of what is a timer."""
+        row = self.get(tenure, key)
+        return row if isinstance(row, Timer) else None
+
+    def head(self, tenure: KeepTenure, key: bytes) -> Head | None:
+        """`get` of what is a digest."""
+        row = self.get(tenure, key)
+        return row if isinstance(row, Head) else None
 
     def in_flight(self, tenure: KeepTenure, key: bytes) -> bool:
         """Whether a write of it was not applied by the table yet."""
         return key in tenure.overlay.of_user(user_key(key))
 
-    def of_user(self, tenure: KeepTenure, user: str) -> dict[bytes, Timer]:
-        """All timers of a user, released ones too, by row key."""
-        found: dict[bytes, Timer | None] = {
-            key: readable(value) for key, value in self._table.scan(tenure.number, timers_prefix(user))
-        }
-        for key, entry in tenure.overlay.of_user(user.encode()).items():
-            found[key] = entry.row
-        return {key: timer for key, timer in found.items() if timer is not None}
+    def gathering(self, tenure: KeepTenure, user: bytes, digest: str) -> bool:
+        """Whether a write of a member of this digest was not applied by the table yet."""
+        entries = tenure.overlay.of_user(user).values()
+        return any(isinstance(entry.row, Timer) and entry.row.digest == digest for entry in entries)
 
-    def put(self, tenure: KeepTenure, barrier: Barrier, key: bytes, timer: Timer | None) -> None:
+    def timers_of(self, tenure: KeepTenure, user: str) -> dict[bytes, Timer]:
+        """All timers of a user, released ones too, by row key."""
+        rows = self._scan(tenure, user, timers_prefix(user))
+        return {key: row for key, row in rows if isinstance(row, Timer)}
+
+    def heads_of(self, tenure: KeepTenure, user: str, prefix: bytes) -> dict[bytes, Head]:
+        """Digests of a user under a prefix, by row key."""
+        return {key: row for key, row in self._scan(tenure, user, prefix) if isinstance(row, Head)}
+
+    def put(self, tenure: KeepTenure, barrier: Barrier, key: bytes, row: Row | None) -> None:
         """Writes a row; None removes it."""
         tenure.writes += 1
         tag = b"%d" % tenure.writes
-        tenure.overlay.put(user_key(key), key, Entry(timer, tag))
-        self._write(tenure, barrier, key, timer, tag)
+        tenure.overlay.put(user_key(key), key, Entry(row, tag))
+        self._write(tenure, barrier, key, row, tag)
 
     def overwrite(self, tenure: KeepTenure, barrier: Barrier, key: bytes) -> None:
         """Writes what is known of a key over a void row, which compaction would keep instead. Skips the overlay: a
@@ -61,6 +71,31 @@ class Rows:
         else:
             self._write(tenure, barrier, key, self.get(tenure, key), _HEALED)
 
-    def _write(self, tenure: KeepTenure, barrier: Barrier, key: bytes, timer: Timer | None, tag: bytes) -> None:
-        value = None if timer is None else encode_timer(timer)
+    def get(self, tenure: KeepTenure, key: bytes) -> Row | None:
+        """The newest write of a row, acknowledged or not."""
+        entry = tenure.overlay.of_user(user_key(key)).get(key)
+        if entry is not None:
+            return entry.row
+        value = self._table.get(tenure.number, key)
+        return None if value is None else _decoded(key, value)
+
+    def _scan(self, tenure: KeepTenure, user: str, prefix: bytes) -> Iterable[tuple[bytes, Row | None]]:
+        found = {key: _decoded(key, value) for key, value in self._table.scan(tenure.number, prefix)}
+        for key, entry in tenure.overlay.of_user(user.encode()).items():
+            if key.startswith(prefix):
+                found[key] = entry.row
+        return found.items()
+
+    def _write(self, tenure: KeepTenure, barrier: Barrier, key: bytes, row: Row | None, tag: bytes) -> None:
+        value = None if row is None else _encoded(row)
         self._outbox.put(barrier, topics.USER, tenure.number, value, key, [(CE_ID, tag), *tenure.origin])
+
+
+def _decoded(key: bytes, value: bytes) -> Row | None:
+    if is_timer(key):
+        return readable(value)
+    return readable_head(value) if is_head(key) else None
+
+
+def _encoded(row: Row) -> bytes:
+    return encode_timer(row) if isinstance(row, Timer) else encode_head(row)

@@ -44,4 +44,4 @@ def cancelled(timer: Timer | None) -> Timer | None:
 
 def released(timer: Timer, now_ms: int) -> Timer:
     """The row of one that was let go: without content, for whoever comes with the same id."""
-    return msgspec.structs.replace(timer, closed_at=now_ms, event=b"", trace=None, done=b"")
+    return msgspec.structs.replace(timer, closed_at=now_ms, event=b"", trace=None, done=b"", facts=b"")

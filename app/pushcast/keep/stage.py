@@ -48,6 +48,9 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             flood=FloodGuard(settings.flood, host.clock),
             cancels=host.cancels,
             removals=removal_rules(settings),
+            digests={
+                name: each.digest.rule(each.ttl_seconds) for name, each in settings.classes.items() if each.digest
+            },
         )
 
         def times() -> Iterator[Sample]:

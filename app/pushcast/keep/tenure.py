@@ -9,8 +9,12 @@ from pushcast.stream.completions import Completions
 from pushcast.stream.overlay import Overlay
 from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
+from pushcast.wire.digests import Head
 from pushcast.wire.headers import Headers
 from pushcast.wire.timers import Timer
+
+#: What KEEP writes of a user.
+Row = Timer | Head
 
 
 class KeepTenure:
@@ -20,7 +24,7 @@ class KeepTenure:
         self,
         number: int,
         origin: Headers,
-        overlay: Overlay[Timer],
+        overlay: Overlay[Row],
         runner: Callable[[KeepTenure], Runner],
         counter: Callable[[KeepTenure], Runner],
     ) -> None:

@@ -164,6 +164,7 @@ class Notification(msgspec.Struct, frozen=True):
     due_at: int = 0  # not before; created_at when nothing delays it. Of a local time: of the zone that comes first
     timing: Timing | None = None  # None: nothing delays it
     campaign: str | None = None
+    digest_key: str | None = None  # what it shares with others of its digest
     ttl_ms: int = 0  # of a local time without an expiry of its own: how long it lives from when it is due
     override: tuple[str, ...] = ()  # gates that it passes (`gates.Override`); its class allows it
     quiet: QuietTerms | None = None  # of the devices that it is planned for; None: they have none that count

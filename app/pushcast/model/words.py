@@ -72,6 +72,7 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
     SCHEDULED = "scheduled"
     SPREAD = "spread"
+    DIGESTED = "digested"  # it left as part of a digest
     DUPLICATE = "duplicate"
     BROADCAST_STOPPED = "broadcast_stopped"
     BROADCAST_HELD = "broadcast_held"

@@ -24,7 +24,7 @@ class Entry:
 
     __slots__ = (
         *("batch", "counts", "facts", "note", "note_id", "offset", "offset_field", "open", "other", "reason"),
-        "weight",
+        *("provider_id", "weight"),
     )
 
     def __init__(self, batch: Batch, offset: int, weight: int, note: Notification) -> None:
@@ -39,6 +39,7 @@ class Entry:
         self.counts: tuple[int, ...] = NOTHING  # deliveries by platform
         self.other = 0  # receipts that the planner itself wrote
         self.reason = ""
+        self.provider_id: str | None = None  # of its receipt: the digest that it left in
 
     def add(self, platform: str, targets: int) -> None:
         """A window took this many targets."""

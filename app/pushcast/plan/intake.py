@@ -6,6 +6,7 @@ Nothing here waits: callers await the outbox's room first.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import tzinfo
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushcast.config.settings import Settings
@@ -21,6 +22,7 @@ from pushcast.model.preferences import NO_WISHES
 from pushcast.model.words import Lane, Outcome, Reason, Source
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
+from pushcast.plan.gathered import Gathered
 from pushcast.plan.match import NO_ROWS, Row, split_rows, with_locales
 from pushcast.plan.outputs import Outputs, Refused
 from pushcast.plan.part_intake import THERE, PartIntake
@@ -35,7 +37,8 @@ from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
 from pushcast.wire.cancel_state import CancelState
 from pushcast.wire.class_rules import OWN_RULES, class_rules
-from pushcast.wire.held import released_of
+from pushcast.wire.facts import encode_facts
+from pushcast.wire.held import Held, Released, released_of
 from pushcast.wire.keys import user_of
 from pushcast.wire.newer import NewerSchema, look
 from pushcast.wire.notifications import NotificationDecoder
@@ -63,7 +66,7 @@ class _Found(NamedTuple):
     """What becomes of notifications that are not in windows."""
 
     nothing: list[tuple[Entry, Outcome, Reason]]
-    held: list[tuple[Entry, Record, Reason]]
+    held: list[tuple[Entry, Record, Held, Reason]]
     resumed: list[Entry]
 
 
@@ -94,6 +97,8 @@ class Intake:
         self._now_or_never_ms = round(settings.send.now_or_never_seconds * 1000)
         self._parts = PartIntake(settings, lane, outputs, count, self._now_or_never_ms)
         self._wanted = Wanted(settings)
+        self._gathered = Gathered(settings.classes)
+        self._asked = self._wanted.asked | self._gathered.classes
         rules = class_rules(settings.classes)
         self._decoder = NotificationDecoder(settings.apps, rules, schemas)
         self._of_keeper = NotificationDecoder(settings.apps, {**rules, **OWN_RULES}, schemas)
@@ -130,7 +135,7 @@ class Intake:
         """Puts every record of a slice where it belongs; from then on it is under way."""
         now, now_ms = times = self._clock.monotonic_seconds(), self._clock.now_ms()
         remember, add = tenure.recent.remember, tenure.windows.add
-        unreadable, asked = self._unreadable, self._wanted.asked
+        unreadable, asked = self._unreadable, self._asked
         refused = taken.refused
         duplicates: list[Entry] = []
         found = _Found([], [], [])
@@ -167,7 +172,12 @@ class Intake:
                 duplicates.append(entry)
                 continue
             if tenure.closes and record.offset in tenure.closes:
-                self._close(tenure.closes.pop(record.offset), entry, duplicates, found.nothing)
+                closing = tenure.closes.pop(record.offset)
+                entry.provider_id = tenure.released.pop(record.offset).left_as or None
+                if closing.outcome is None:
+                    duplicates.append(entry)
+                else:
+                    found.nothing.append((entry, closing.outcome, closing.reason))
                 continue
             cancelled = cancels and self._is_cancelled(tenure, note, now_ms)
             if (own or note.klass in asked) and not cancelled:
@@ -197,6 +207,10 @@ class Intake:
         times: tuple[float, int],
     ) -> bool:
         """Plans what a predecessor has not; True: there is nothing of it left."""
+        released = tenure.released.get(record.offset)
+        if topics.keep(self._lane) in there and self._gathered.takes(note, released):
+            entry.hold(Reason.DIGEST)
+            return True
         if topics.keep(self._lane) in there or own or self._wanted.differs(note):
             wishes = wishes_of(own, self._unreadable)
             devices, _ = self._wanted.of(note, devices, wishes, times[1])
@@ -227,6 +241,7 @@ class Intake:
         wishes = wishes_of(own, self._unreadable) if own else NO_WISHES
         devices, unwanted = self._wanted.of(note, devices, wishes, now_ms)
         is_local = note.timing is not None and note.timing.is_local
+        gathers = self._gathered.takes(note, tenure.released.get(record.offset))
         verdict: Verdict
         if is_local and not cancelled:  # each part of it expires by itself
             verdict = None if unwanted is None else Ends(Outcome.SUPPRESSED, unwanted)
@@ -240,7 +255,9 @@ class Intake:
                 # What the keeper let go is due, whatever this machine's clock says.
                 due_ms=note.due_at if is_event and note.timing is not None else 0,
                 waits_for=_held_for(note),
-                has_devices=bool(devices),
+                # One that gathers need not be looked up again: its digest is.
+                has_devices=bool(devices) or (gathers and self._is_young(record, now_ms)),
+                digest=gathers,
             )
             verdict = judge(note, known)
         if verdict is None and (own or self._wanted.differs(note)):
@@ -250,15 +267,28 @@ class Intake:
             elif settled is not None:
                 found.nothing.append((entry, *settled))
             return
-        tenure.released.pop(record.offset, None)
+        released = tenure.released.pop(record.offset, None)
         if verdict is None:
             tenure.windows.add(entry, devices, now)
         elif isinstance(verdict, Waits):
-            found.held.append((entry, record, verdict.reason))
+            zone = self._parts.zone_of(note, devices, wishes)
+            found.held.append((entry, record, self._held(note, record, released, zone, verdict), verdict.reason))
         elif verdict is NO_DEVICES and not again and self._is_young(record, now_ms):
             tenure.later.append(Later(now + self._settings.plan.lookup_again_seconds, entry, record))
         else:
             found.nothing.append((entry, *verdict))
+
+    def _held(self, note: Notification, record: Record, released: Released | None, zone: tzinfo, waits: Waits) -> Held:
+        """What the keeper has to know of one that waits: for its time, or for others. `zone`: the user's."""
+        written_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
+        from_ms, part, passed = written_at, 0, ""
+        if released is not None:  # let go once, and held for another reason
+            written_at, part, passed = released.written_at, released.part + 1, released.passed
+            from_ms = max(written_at, released.due_at)
+        if waits.reason is not Reason.DIGEST:
+            return Held(note.id, note.due_at, written_at, part, passed=passed)
+        facts = encode_facts(self._gathered.facts(note))
+        return Held(note.id, self._gathered.until(note, from_ms, zone), written_at, part, passed=passed, facts=facts)
 
     def _belongs(self, tenure: PlanTenure, batch: Batch, record: Record, refused: list[Refused]) -> bool:
         """Whether the record is in its key's partition; if not, it is forwarded once, then a dead letter."""
@@ -280,18 +310,6 @@ class Intake:
             tenure.closes[record.offset] = released.closes
         tenure.released[record.offset] = released
         return released.written_at
-
-    @staticmethod
-    def _close(
-        reason: Reason, entry: Entry, duplicates: list[Entry], nothing: list[tuple[Entry, Outcome, Reason]]
-    ) -> None:
-        """What the keeper has decided: it ends here, so that every account is closed by a planner."""
-        if reason is Reason.DUPLICATE:
-            duplicates.append(entry)
-        elif reason is Reason.CANCELLED:
-            nothing.append((entry, Outcome.CANCELLED, reason))
-        else:
-            nothing.append((entry, Outcome.REJECTED, reason))
 
     def _is_cancelled(self, tenure: PlanTenure, note: Notification, now_ms: int) -> bool:
         return self._cancels.cancelled(

@@ -101,7 +101,7 @@ class Outputs:
             klass=note.klass,
             outcome=outcome,
             reason=reason,
-            provider_id=None,
+            provider_id=entry.provider_id,
             provider_status=None,
             attempts=0,
             dry_run=note.options.dry_run,
@@ -124,18 +124,12 @@ class Outputs:
         if entries:
             self._count("suppressed", Reason.DUPLICATE, len(entries))
 
-    def held(self, tenure: PlanTenure, entries: Sequence[tuple[Entry, Record, Reason]]) -> None:
-        """Notifications that are not due yet go to the keeper, as they came; each is one planned row without
-        deliveries."""
-        if not entries:
-            return
-        now_ms = self._clock.now_ms()
-        for entry, record, reason in entries:
-            note = entry.note
-            if note is None:
+    def held(self, tenure: PlanTenure, entries: Sequence[tuple[Entry, Record, Held, Reason]]) -> None:
+        """Notifications that wait go to the keeper, as they came; each is one planned row without deliveries."""
+        for entry, record, held, reason in entries:
+            if entry.note is None:
                 raise ValueError("this entry is in its windows already")
-            written_at = record.timestamp if record.timestamp >= 0 else now_ms
-            self.hold(tenure, entry, record, Held(note.id, note.due_at, written_at), note.trace, reason)
+            self.hold(tenure, entry, record, held, entry.note.trace, reason)
 
     def hold(
         self,

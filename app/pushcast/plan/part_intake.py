@@ -17,10 +17,23 @@ from pushcast.model.notification import Notification
 from pushcast.model.preferences import NO_WISHES, Wishes
 from pushcast.model.quiet import Quiet, QuietRule
 from pushcast.model.words import Lane, Reason, Source
+from pushcast.model.zones import zone_of
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
 from pushcast.plan.outputs import Outputs
-from pushcast.plan.parts import Around, Share, dated, held_until, judged_by, name_of, names_in, nobody, share, silenced
+from pushcast.plan.parts import (
+    Around,
+    Share,
+    dated,
+    held_until,
+    judged_by,
+    name_of,
+    names_in,
+    nobody,
+    share,
+    silenced,
+    zone_of_user,
+)
 from pushcast.plan.tenure import PlanTenure
 from pushcast.stream.batch import Record
 from pushcast.stream.edge import Count
@@ -175,6 +188,12 @@ class PartIntake:
     def _quiet_of(self, note: Notification) -> Quiet:
         return Quiet.IGNORE if Override.QUIET_HOURS in note.override else self._quiet.get(note.klass, Quiet.IGNORE)
 
+    def zone_of(self, note: Notification, devices: Sequence[Device], wishes: Wishes) -> tzinfo:
+        """Where the user is: as the user says, or else the device that was seen last, or else the app."""
+        app = note.app or ""
+        wished = wishes.time_zone(app)
+        return (wished and zone_of(wished)) or zone_of_user(devices) or self._zone(app)
+
     def _zone(self, app: str) -> tzinfo:
         return self._zones.get(app, UTC)
 
@@ -192,7 +211,7 @@ class PartIntake:
     ) -> None:
         part = released.part + 1 if tenure.source is Source.DUE else 0
         written_at = released.written_at if part else max(0, record.timestamp)
-        held = Held(note.id, due_at, written_at, part, released.done)
+        held = Held(note.id, due_at, written_at, part, released.done, released.passed)
         self._outputs.hold(tenure, entry, record, held, note.trace, reason, lets_go=lets_go)
 
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pushcast.handover.fences import Fences
-from pushcast.model.words import Reason, Source
+from pushcast.model.words import Source
 from pushcast.plan.entry import Entry
 from pushcast.plan.recent import Recent
 from pushcast.plan.windows import PartitionWindows
 from pushcast.stream.batch import TP, Record
 from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
+from pushcast.wire.closings import Closing
 from pushcast.wire.headers import Headers
 from pushcast.wire.held import Released
 
@@ -46,7 +47,7 @@ class PlanTenure:
         self.origin = origin  # headers of every output
         self.fences = Fences()  # of the source itself: keepers fence each other off in what they release
         self.released: dict[int, Released] = {}  # what the keeper says of parts of a local time, by offset
-        self.closes: dict[int, Reason] = {}  # why released records end, by offset
+        self.closes: dict[int, Closing] = {}  # how released records end, by offset
         self.taken_to = 0  # records below this offset are under way: a batch that is handed over again skips them
         self.later: deque[Later] = deque()  # users without devices, to be looked up once more
         self.complete: list[Entry] = []  # all outputs acknowledged, the planned record not yet written

@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.wire import headers as h
+from pushcast.wire.closings import CLOSINGS, Closing
+from pushcast.wire.facts import FACTS
 from pushcast.wire.headers import Headers, first
 from pushcast.wire.retries import DUE_AT, number
 
@@ -22,14 +24,17 @@ EVENT: Final = "push-event"
 PART: Final = "push-part"
 #: On both: names of the devices that were planned, 8 bytes each (`plan.parts`); absent: none.
 DONE: Final = "push-done"
-#: On a due record: which timer it closes, `lane|keep offset`.
+#: On both: gates behind it, words with commas between (`passing`); absent: none.
+PASSED: Final = "push-passed"
+#: On a due record: which timer it closes, `lane|keep offset|row key`; of a digest's push `wire.digests.closing_name`.
 TIMER: Final = "push-timer"
-#: On a due record: the reason why it ends instead of being sent.
+#: On a due record: how it ends instead of being sent (`wire.closings`).
 CLOSES: Final = "push-closes"
+#: On a due record that ends as part of a digest: that digest's id.
+LEFT_AS: Final = "push-left-as"
 _LAST_MS: Final = 2**53
 #: Of one notification: at most one for each zone on earth.
 MAX_PARTS: Final = 1_000
-_ENDINGS: Final = frozenset({Reason.CANCELLED, Reason.DUPLICATE, Reason.TOO_MANY})
 
 
 class Held(NamedTuple):
@@ -40,16 +45,20 @@ class Held(NamedTuple):
     written_at: int
     part: int = 0
     done: bytes = b""
+    passed: str = ""
+    facts: bytes = b""
 
 
 class Released(NamedTuple):
-    """What the headers of a due record say. `closes`: why it ends; None: it is to be sent."""
+    """What the headers of a due record say. `closes`: how it ends; None: it is to be sent."""
 
     written_at: int
-    closes: Reason | None
+    closes: Closing | None
     part: int = 0
     done: bytes = b""
     due_at: int = 0
+    passed: str = ""
+    left_as: str = ""
 
 
 def held_headers(origin: Headers, offset: int, held: Held, trace: str | None) -> list[tuple[str, bytes | None]]:
@@ -61,6 +70,10 @@ def held_headers(origin: Headers, offset: int, held: Held, trace: str | None) ->
         (EVENT, b"%d|%s" % (offset, held.note_id.encode())),
         *_parted(held.part, held.done),
     ]
+    if held.passed:
+        found.append((PASSED, held.passed.encode()))
+    if held.facts:
+        found.append((FACTS, held.facts))
     if trace:
         found.append((h.TRACEPARENT, trace.encode()))
     return found
@@ -79,31 +92,24 @@ def held_of(headers: Headers) -> Held:
     due_at, written_at = number(headers, DUE_AT, _LAST_MS), number(headers, WRITTEN_AT, _LAST_MS)
     if due_at is None or written_at is None:
         raise InvalidInput(Reason.INVALID_FIELD, f"no header {DUE_AT} or {WRITTEN_AT}", DUE_AT)
-    return Held(event_of(headers)[1], due_at, written_at, *parted_of(headers))
+    facts = first(headers, FACTS) or b""
+    return Held(event_of(headers)[1], due_at, written_at, *parted_of(headers), _text(headers, PASSED), facts)
 
 
 def released_headers(
-    origin: Headers,
-    timer: str,
-    written_at: int,
-    closes: str | None,
-    trace: str | None,
-    part: int = 0,
-    done: bytes = b"",
-    due_at: int = 0,
+    origin: Headers, timer: str, released: Released, word: str, trace: str | None
 ) -> list[tuple[str, bytes | None]]:
-    """Of a due record."""
+    """Of a due record. `word`: how it ends instead of being sent (`wire.closings`); empty: it is sent."""
     found: list[tuple[str, bytes | None]] = [
         *origin,
         (TIMER, timer.encode()),
-        (WRITTEN_AT, b"%d" % written_at),
-        (DUE_AT, b"%d" % due_at),
-        *_parted(part, done),
+        (WRITTEN_AT, b"%d" % released.written_at),
+        (DUE_AT, b"%d" % released.due_at),
+        *_parted(released.part, released.done),
     ]
-    if closes:
-        found.append((CLOSES, closes.encode()))
-    if trace:
-        found.append((h.TRACEPARENT, trace.encode()))
+    for name, text in ((PASSED, released.passed), (CLOSES, word), (LEFT_AS, released.left_as), (h.TRACEPARENT, trace)):
+        if text:
+            found.append((name, text.encode()))
     return found
 
 
@@ -126,9 +132,25 @@ def released_of(headers: Headers) -> Released:
     written_at, closes = number(headers, WRITTEN_AT, _LAST_MS), first(headers, CLOSES)
     if written_at is None:
         raise InvalidInput(Reason.INVALID_FIELD, f"no header {WRITTEN_AT}: no keeper wrote this record", WRITTEN_AT)
+    parted, due_at = parted_of(headers), number(headers, DUE_AT, _LAST_MS) or 0
+    passed, left_as = _text(headers, PASSED), _text(headers, LEFT_AS)
     if closes is None:
-        return Released(written_at, None, *parted_of(headers), number(headers, DUE_AT, _LAST_MS) or 0)
-    for reason in _ENDINGS:
-        if closes == reason.encode():
-            return Released(written_at, reason, *parted_of(headers))
-    raise InvalidInput(Reason.INVALID_FIELD, f"{CLOSES} is none of {', '.join(sorted(_ENDINGS))}", CLOSES)
+        return Released(written_at, None, *parted, due_at, passed)
+    closing = CLOSINGS.get(closes.decode("utf-8", "replace"))
+    if closing is None:
+        raise InvalidInput(Reason.INVALID_FIELD, f"{CLOSES} is none of {', '.join(sorted(CLOSINGS))}", CLOSES)
+    return Released(written_at, closing, *parted, due_at, passed, left_as)
+
+
+def passing(passed: str, gate: str) -> str:
+    """Gates behind it, with one more."""
+    return f"{passed},{gate}" if passed else str(gate)
+
+
+def has_passed(passed: str, gate: str) -> bool:
+    """Whether the keeper has let it through that gate."""
+    return bool(passed) and gate in passed.split(",")
+
+
+def _text(headers: Headers, name: str) -> str:
+    return (first(headers, name) or b"").decode("utf-8", "replace")

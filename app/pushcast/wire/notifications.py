@@ -107,6 +107,7 @@ class _Shared(NamedTuple):
     timing: Timing | None
     campaign: str | None
     ping: _Ping | None  # in place of content, options and key
+    digest_key: str | None = None
     override: tuple[str, ...] = ()
 
 
@@ -269,18 +270,22 @@ class NotificationDecoder:
             raise InvalidInput(
                 Reason.TOO_LARGE, f"the content has {len(key)} bytes; at most {MAX_CONTENT_BYTES}", "body"
             )
-        refuse_later_fields(raw.unless_read_seconds, raw.digest_key, raw.revision)
+        refuse_later_fields(raw.unless_read_seconds, raw.revision)
         when = raw.deliver_at, raw.deliver_local_at, raw.time_zone, raw.if_past, raw.spread_seconds
         timing = None if when == _AT_ONCE else timing_of(*when)
         campaign = campaign_of(raw.campaign)
+        digest_key = None if raw.digest_key is None else check_id(raw.digest_key, "digest_key")
         times = raw.created_at, raw.expires_at
         ping = None if rule.ping_title is None else _ping(rule.ping_title, klass, content, options)
-        return _Shared(klass, ttl_ms, content, options, key, *times, raw.trace, timing, campaign, ping, override)
+        content_of = klass, ttl_ms, content, options, key, *times, raw.trace
+        return _Shared(*content_of, timing, campaign, ping, digest_key, override)
 
     def _note(
         self, note_id: str, user: str, app: str | None, shared: _Shared, timestamp_ms: int, trace: bytes | None
     ) -> Notification:
-        klass, ttl_ms, content, options, key, created, expires, text, timing, campaign, ping, override = shared
+        klass, ttl_ms, content, options, key, created, expires, text, timing, campaign, ping, together, override = (
+            shared
+        )
         if ping is not None:
             content, options, key = ping.made(note_id, klass)
         created_at = to_ms(created, "created_at", timestamp_ms)
@@ -305,6 +310,7 @@ class NotificationDecoder:
                 created_at,
                 None,
                 campaign,
+                together,
                 0,
                 override,
             )
@@ -324,6 +330,7 @@ class NotificationDecoder:
             due,
             timing,
             campaign,
+            together,
             0 if own is not None else ttl_ms,
             override,
         )

@@ -31,6 +31,11 @@ class Timer(msgspec.Struct, frozen=True):
     app: str = ""
     badge: str = ""
     pace: str = ""
+    facts: bytes = b""
+    passed: str = ""
+    digest: str = ""
+    number: int = 0
+    left_as: str = ""
 
     @property
     def waits(self) -> bool:

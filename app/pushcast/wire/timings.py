@@ -63,11 +63,10 @@ def campaign_of(campaign: str | None) -> str | None:
     return None if campaign is None else check_id(campaign, "campaign")
 
 
-def refuse_later_fields(unless_read_seconds: int | None, digest_key: str | None, revision: int | None) -> None:
+def refuse_later_fields(unless_read_seconds: int | None, revision: int | None) -> None:
     """Fields that the schema has and this release does not act on: sending at once instead would be wrong."""
     for field, value in (
         ("unless_read_seconds", unless_read_seconds),
-        ("digest_key", digest_key),
         ("revision", revision),
     ):
         if value:

@@ -12,7 +12,7 @@ from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
 from pushcast.wire.headers import FENCE, origin
-from pushcast.wire.held import Held, event_of, held_of, released_headers
+from pushcast.wire.held import Held, Released, event_of, held_of, released_headers
 from twins.kafka import OPEN, Produced, record, settled
 from twins.plan import T0, PlanHarness, note, users_of
 
@@ -99,7 +99,7 @@ class Due:
     def record(
         self, offset: int, event: dict[str, Any], *, closes: str = "", epoch: int = 1, user: str = ANN
     ) -> Record:
-        headers = released_headers(origin("keep", 3, epoch), "normal|0|k", T0 - 5, closes, None)
+        headers = released_headers(origin("keep", 3, epoch), "normal|0|k", Released(T0 - 5, None), closes, None)
         return record(DUE, 3, offset, ANN.encode(), json.dumps(event).encode(), headers, T0)
 
     async def feed(self, *records: Record) -> None:

@@ -15,7 +15,7 @@ from pushcast.stream.batch import TP, Batch
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
 from pushcast.wire.headers import origin
-from pushcast.wire.held import released_headers
+from pushcast.wire.held import Released, released_headers
 from twins.kafka import OPEN, record, settled
 from twins.plan import T0, PlanHarness, note, users_of
 
@@ -27,7 +27,7 @@ VAPID: dict[str, Any] = {"vapid_key_file": "key.pem", "subject": "mailto:ops@exa
 async def release(harness: PlanHarness) -> None:
     """The keeper lets a removal of two ids go."""
     event = opened(Asked(None, ("n-1", "n-2"), None, 0, T0), [], RemovalRules(0, 2)).event
-    headers = released_headers(origin("keep", 3, 1), "remove|0|k", T0, None, None, due_at=T0)
+    headers = released_headers(origin("keep", 3, 1), "remove|0|k", Released(T0, None, due_at=T0), "", None)
     tracker = Tracker(0, OPEN)
     due = record(DUE.topic, 3, 0, ANN.encode(), event, headers, T0)
     await harness.stage.handle(Batch(DUE, tracker, tracker.hand_over([due], tracker.arrive([due])), lambda: None))

@@ -63,7 +63,6 @@ def test_s5_the_expiry_counts_from_what_is_due() -> None:
         ({"spread_seconds": 86_401}, "spread_seconds"),
         ({"spread_seconds": -1}, "spread_seconds"),
         ({"campaign": ""}, "campaign"),
-        ({"digest_key": "post-17"}, "digest_key"),
         ({"unless_read_seconds": 60}, "unless_read_seconds"),
         ({"revision": 1}, "revision"),
     ],

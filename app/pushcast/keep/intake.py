@@ -1,0 +1,157 @@
+"""What becomes of a source record: the rows that it opens or changes. Nothing here waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from pushcast.handover.fences import Fences, author_of
+from pushcast.keep import digests, rules
+from pushcast.keep.removing import Removing
+from pushcast.keep.rows import Rows
+from pushcast.keep.tenure import KeepTenure
+from pushcast.model.clock import Clock
+from pushcast.model.digest import NO_RULE, DigestRule
+from pushcast.model.words import Lane, Reason
+from pushcast.stream.batch import Record
+from pushcast.stream.cancelling import Cancels
+from pushcast.stream.edge import Count, check_place
+from pushcast.stream.ports import Barrier
+from pushcast.wire.cancel_state import CancelRecord
+from pushcast.wire.cancels import CancelDecoder
+from pushcast.wire.digests import Head, head_key, heads_prefix
+from pushcast.wire.facts import Facts, decode_facts
+from pushcast.wire.headers import TRACEPARENT, first
+from pushcast.wire.held import Held, held_of, passing
+from pushcast.wire.keys import user_of
+from pushcast.wire.schemas import SchemaSource
+from pushcast.wire.timers import Timer, part_key, timer_key
+
+
+class Intake:
+    """Of all partitions of one stage; it keeps nothing of them. `digests`: by class.
+
+    Both `hold` and `cancel` raise what decoding raises, and `Misplaced`.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        clock: Clock,
+        cancels: Cancels,
+        count: Count,
+        *,
+        partitions: int,
+        schemas: SchemaSource | None,
+        digests: Mapping[str, DigestRule],
+        removing: Removing,
+    ) -> None:
+        self._removing = removing
+        self._rows = rows
+        self._clock = clock
+        self._cancels = cancels
+        self._count = count
+        self._partitions = partitions
+        self._decode = CancelDecoder(schemas).decode
+        self._digests = digests
+
+    def hold(self, lane: Lane, fences: Fences, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
+        """A timer, unless the record was taken before, or was written by a planner that had been fenced off."""
+        if not fences.admit(author_of(record.headers), record.offset):
+            return
+        user = user_of(record.key)
+        check_place(record, self._partitions)
+        held = held_of(record.headers)
+        facts = decode_facts(held.facts) if held.facts else None
+        timer = _timer(lane, record, held)
+        key, other = part_key(user, held.note_id, held.part), timer_key(user, held.note_id, timer.name)
+        known = self._rows.timer(tenure, key)
+        if rules.is_known(timer.name, (known, self._rows.timer(tenure, other))):
+            return
+        timers = self._rows.timers_of(tenure, user).values()
+        is_cancelled = self._is_cancelled(tenure, user, held)
+        row = rules.opened(timer, known, sum(each.waits for each in timers), cancelled=is_cancelled)
+        if facts is not None and facts.gate == Reason.DIGEST and not row.closes:
+            row = self._join(tenure, barrier, user, row, facts)
+        self._rows.put(tenure, barrier, key if known is None else other, row)
+        self._count("opened", str(lane), 1)
+
+    def _join(self, tenure: KeepTenure, barrier: Barrier, user: str, timer: Timer, facts: Facts) -> Timer:
+        """The head goes first: a member without one would never leave."""
+        rule = self._digests.get(facts.klass, NO_RULE)
+        heads = self._rows.heads_of(tenure, user, heads_prefix(user, facts))
+        for key, head in heads.items():
+            if not is_leaving(tenure, key) and digests.is_open(head, timer.written_at):
+                break
+        else:
+            head = digests.opened(timer.name, timer.lane, facts, timer.written_at, timer.due_at)
+            key = head_key(user, facts, timer.name)
+            if rule.first_leaves:
+                self._rows.put(tenure, barrier, key, head)
+                passed = passing(timer.passed, Reason.DIGEST)
+                return msgspec.structs.replace(timer, due_at=timer.written_at, passed=passed)
+        head, member = digests.joined(head, timer, rule)
+        self._rows.put(tenure, barrier, key, head)
+        return member
+
+    def _is_cancelled(self, tenure: KeepTenure, user: str, held: Held) -> bool:
+        return self._cancels.state.cancelled(
+            tenure.number,
+            user,
+            held.note_id,
+            app=None,
+            thread=None,
+            created_at_ms=held.written_at,
+            now_ms=self._clock.now_ms(),
+        )
+
+    def cancel(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
+        """Timers that are called off are due at once. What is held later finds the mark."""
+        user = user_of(record.key)
+        check_place(record, self._partitions)
+        written_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
+        cancel = self._decode(user, record.value, written_at)
+        # The tail may be behind: a timer that is opened from here on must find it.
+        self._cancels.state.apply(
+            tenure.number, [CancelRecord(record.key, record.value, written_at)], self._clock.now_ms()
+        )
+        if cancel.remove:
+            self._removing.ask(tenure, barrier, cancel, record.offset, written_at)
+        for note_id in cancel.ids:
+            part = 0
+            while (known := self._rows.timer(tenure, key := part_key(user, note_id, part))) is not None:
+                leaves = is_leaving(tenure, key) or self._leaves_in_digest(tenure, user, known)
+                timer = None if leaves else rules.cancelled(known)
+                if timer is not None:
+                    self._rows.put(tenure, barrier, key, timer)
+                part += 1
+
+    def _leaves_in_digest(self, tenure: KeepTenure, user: str, timer: Timer) -> bool:
+        """Whether a push counts it that left, or may have."""
+        if not timer.digest or not timer.facts:
+            return False
+        key = head_key(user, decode_facts(timer.facts), timer.digest)
+        head = self._rows.head(tenure, key)
+        return is_leaving(tenure, key) or (isinstance(head, Head) and bool(head.left_as))
+
+
+def is_leaving(tenure: KeepTenure, key: bytes) -> bool:
+    """Whether the due record of a row is put: nothing joins it, and no cancel reaches it."""
+    return key in tenure.firing
+
+
+def _timer(lane: Lane, record: Record, held: Held) -> Timer:
+    trace = first(record.headers, TRACEPARENT)
+    return Timer(
+        str(lane),
+        record.offset,
+        held.due_at,
+        held.written_at,
+        trace=None if trace is None else trace.decode("ascii", "ignore"),
+        event=record.value or b"",
+        part=held.part,
+        done=held.done,
+        facts=held.facts,
+        passed=held.passed,
+    )
