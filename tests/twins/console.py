@@ -13,6 +13,7 @@ from pushcast.console.api import Api
 from pushcast.console.build import pages
 from pushcast.console.deeds import Deeds
 from pushcast.console.desk import Desk
+from pushcast.console.preview import Previews
 from pushcast.console.server import ConsoleServer
 from pushcast.console.session import Sessions
 from pushcast.console.watch import Process, Watch
@@ -100,6 +101,7 @@ class ConsoleRig(Rig):
         self.desk = Desk(
             Api(self.calls.keyed, lambda: self.now_ms),
             self.watch,
+            Previews(settings),
             self.control,
             self.keyring,
             self.actions,

@@ -7,12 +7,13 @@ from functools import partial
 from typing import Final
 
 from pushcast.console.desk import Desk
-from pushcast.console.pages import control, health, keys, letters, now, people, reports
+from pushcast.console.pages import control, health, keys, letters, now, people, reports, send
 from pushcast.console.visit import Away, Page, View, Visit
 from pushcast.wire.api_keys import Scope
 
 _VIEW: Final = (Scope.CONSOLE_VIEW, Scope.CONSOLE_OPERATE, Scope.CONSOLE_SEND)
 _OPERATE: Final = (Scope.CONSOLE_OPERATE,)
+_SEND: Final = (Scope.CONSOLE_SEND,)
 
 AtDesk = Callable[[Desk, Visit], Awaitable[View | Away]]
 
@@ -30,6 +31,8 @@ def pages(desk: Desk) -> list[Page]:
         _shown("/health", "health", health.show, desk, live=True),
         _shown("/keys", "keys", keys.keys, desk),
         _shown("/actions", "actions", keys.actions, desk),
+        _shown("/send", "send", send.show, desk),
+        _form("/send", "send", send.send, desk, _SEND),
         _form("/control/pause", "pause", control.pause, desk),
         _form("/control/resume", "resume", control.resume, desk),
         _form("/control/broadcast", "switch_broadcast", control.broadcast, desk),

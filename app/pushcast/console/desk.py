@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pushcast.console.api import Api
+from pushcast.console.preview import Previews
 from pushcast.console.watch import Watch
 from pushcast.gateway.keyring import Keyring
 from pushcast.model.words import Lane, Platform
@@ -19,6 +20,7 @@ class Desk:
 
     api: Api
     watch: Watch
+    previews: Previews
     control: ControlState
     keys: Keyring
     actions: Actions

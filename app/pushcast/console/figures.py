@@ -52,6 +52,7 @@ class Rates:
     def add(self, at_ms: int, processes: Mapping[str, Figures]) -> None:
         """Figures of one look at all processes, by a name that a process keeps while it lives."""
         step: dict[str, float] = {}
+        first = not self._last
         for name, figures in processes.items():
             last = self._last.get(name)
             for outcome, total in figures.outcomes.items():
@@ -61,7 +62,8 @@ class Rates:
             self._last[name] = figures.outcomes
         for gone in self._last.keys() - processes.keys():
             del self._last[gone]
-        self._steps.append((at_ms, step))
+        if not first:  # there was nothing to compare with
+            self._steps.append((at_ms, step))
 
     def ends(self) -> list[int]:
         """When each step ended, oldest first."""

@@ -13,11 +13,13 @@ from typing import Final, NamedTuple
 from pushcast.console.words import duration, number, percent
 
 WIDTH: Final = 720
-HEIGHT: Final = 220
-LEFT: Final = 60
+HEIGHT: Final = 226
+LEFT: Final = 66
 RIGHT: Final = 12
 TOP: Final = 14
-BOTTOM: Final = 28
+BOTTOM: Final = 34
+#: Where a logarithmic time axis has its ticks: milliseconds.
+TIMES_MS: Final = (1, 10, 100, 1000, 10_000, 60_000, 600_000, 3_600_000, 6 * 3_600_000, 86_400_000, 7 * 86_400_000)
 #: Rows of the table behind a plot.
 MAX_ROWS: Final = 24
 
@@ -30,11 +32,12 @@ class Tick(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """One series. `path`: of SVG. `tone`: the class that colours it."""
+    """One series. `tone`: the class that colours it. `area`, `edge`: paths of SVG, of it and of its upper side."""
 
     name: str
     tone: str
-    path: str
+    area: str
+    edge: str
 
 
 class Plot(NamedTuple):
@@ -93,9 +96,7 @@ def rates(ends: Sequence[str], series: Mapping[str, Sequence[float]], step_secon
     for name, values in series.items():
         above = [low + value for low, value in zip(below, values, strict=True)]
         if any(values):
-            shapes.append(
-                Shape(name, name, _area(x, [_y(each, top) for each in above], [_y(each, top) for each in below]))
-            )
+            shapes.append(_shape(name, x, *([_y(each, top) for each in line] for line in (above, below))))
         below = above
     newest = total[-1] if total else 0.0
     span = duration(step_seconds * max(0, count - 1))
@@ -118,12 +119,13 @@ def arrival(histogram: Sequence[Mapping[str, float]], accepted: int, planned: in
     if not bounds or not planned:
         return None
     sums = list(accumulate(int(each["count"]) for each in histogram))
-    low, high = math.floor(math.log10(bounds[0])), math.ceil(math.log10(max(bounds[-1], 150_000)))
+    low = next(tick for tick in reversed(TIMES_MS) if tick <= bounds[0])
+    high = next((tick for tick in TIMES_MS if tick >= max(bounds[-1], 150_000)), TIMES_MS[-1])
 
     def place(value: float) -> float:
-        return LEFT + (WIDTH - RIGHT - LEFT) * (math.log10(value) - low) / (high - low)
+        return LEFT + (WIDTH - RIGHT - LEFT) * math.log(value / low) / math.log(high / low)
 
-    xs, ys = [place(10.0**low)], [_y(0, 1)]
+    xs, ys = [place(low)], [_y(0, 1)]
     for bound, count in zip(bounds, sums, strict=True):
         xs.append(place(bound))
         ys.append(_y(count / planned, 1))
@@ -140,8 +142,8 @@ def arrival(histogram: Sequence[Mapping[str, float]], accepted: int, planned: in
     return Plot(
         "How fast it arrived",
         says,
-        [Shape("accepted", "accepted", _area(xs, ys, floor))],
-        [Tick(place(10.0**power), duration(10.0**power / 1000)) for power in range(low, high + 1)],
+        [_shape("accepted", xs, ys, floor)],
+        [Tick(place(tick), duration(tick / 1000)) for tick in TIMES_MS if low <= tick <= high],
         [Tick(_y(share, 1), percent(share)) for share in (0, 0.25, 0.5, 0.75, 1)],
         ["within", "taken", "share"],
         rows,
@@ -159,14 +161,14 @@ def _y_ticks(top: float) -> list[Tick]:
 
 
 def _round_up(value: float) -> float:
-    """To 1, 2 or 5 times a power of ten, at least 1."""
+    """To a number with one digit, or 15 and its like; at least 1."""
     if value <= 1:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= value)
+    return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= value)
 
 
-def _area(x: Sequence[float], above: Sequence[float], below: Sequence[float]) -> str:
-    there = [f"{a:.1f},{b:.1f}" for a, b in zip(x, above, strict=True)]
-    back = [f"{a:.1f},{b:.1f}" for a, b in zip(reversed(x), reversed(below), strict=True)]
-    return f"M{' '.join([*there, *back])}Z"
+def _shape(name: str, x: Sequence[float], above: Sequence[float], below: Sequence[float]) -> Shape:
+    there = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, above, strict=True))
+    back = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(reversed(x), reversed(below), strict=True))
+    return Shape(name, name, f"M{there} {back}Z", f"M{there}")

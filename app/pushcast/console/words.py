@@ -36,7 +36,7 @@ def number(value: float | None) -> str:
     """1234567 as 1,234,567; a dash for nothing known."""
     if value is None:
         return DASH
-    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 100 else f"{value:,.1f}"
+    return f"{value:,.0f}" if value == round(value) or abs(value) >= 100 else f"{value:,.1f}"
 
 
 def percent(share: float | None) -> str:

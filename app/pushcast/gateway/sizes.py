@@ -3,27 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from pushcast.config.settings import Settings
 from pushcast.gateway.problems import Problem
 from pushcast.model.batch import Message, Targets
 from pushcast.model.notification import Content, Notification
 from pushcast.model.words import Platform, Reason
-from pushcast.providers.apns.message import render as render_apns
-from pushcast.providers.expo.message import render as render_expo
-from pushcast.providers.fcm.message import render as render_fcm
+from pushcast.providers.apns import message as apns
+from pushcast.providers.expo import message as expo
+from pushcast.providers.fcm import message as fcm
+from pushcast.providers.fcm.size import MAX_PAYLOAD_BYTES as FCM_BYTES
 from pushcast.providers.unsendable import Unsendable
-from pushcast.providers.webpush.message import render as render_webpush
+from pushcast.providers.webpush import message as webpush
+from pushcast.providers.webpush.encryption import MAX_PLAINTEXT_BYTES as WEBPUSH_BYTES
 
 #: Below it no platform's smallest limit (3,993 bytes, Web Push) can be passed: rendering writes no text twice.
 ALWAYS_FITS_BYTES: Final = 1500
 _RENDERERS: Final[Mapping[Platform, Callable[[Message], object]]] = {
-    Platform.APNS: lambda message: render_apns(message, "topic"),
-    Platform.FCM: render_fcm,
-    Platform.EXPO: render_expo,
-    Platform.WEBPUSH: render_webpush,
+    Platform.APNS: lambda message: apns.render(message, "topic"),
+    Platform.FCM: fcm.render,
+    Platform.EXPO: expo.render,
+    Platform.WEBPUSH: webpush.render,
 }
+
+
+_LIMITS: Final[Mapping[Platform, int]] = {
+    Platform.APNS: apns.MAX_PAYLOAD_BYTES,
+    Platform.FCM: FCM_BYTES,
+    Platform.EXPO: expo.MAX_PAYLOAD_BYTES,
+    Platform.WEBPUSH: WEBPUSH_BYTES,
+}
+
+
+class Measured(NamedTuple):
+    """What a platform would make of a notification: its size in bytes, about, or why it would refuse it."""
+
+    platform: Platform
+    size: int
+    limit: int
+    problem: str | None
 
 
 class Sizes:
@@ -37,7 +56,7 @@ class Sizes:
         """Raises Problem (payload_too_large) that names the platform and its limit, for any language variant."""
         if len(note.content_key) < ALWAYS_FITS_BYTES:
             return
-        platforms = self._all if note.app is None else self._platforms.get(note.app, ())
+        platforms = self._platforms_of(note)
         for variant in (None, *note.content.locales):
             message = _message(note, note.content.of_variant(variant))
             for platform in platforms:
@@ -47,6 +66,23 @@ class Sizes:
                     if error.reason == Reason.PAYLOAD_TOO_LARGE:
                         where = "" if variant is None else f" (locales.{variant})"
                         raise Problem("payload_too_large", f"{platform}: {error}{where}") from None
+
+    def measure(self, note: Notification) -> list[Measured]:
+        """For each platform of the notification's app, without its language variants."""
+        message = _message(note, note.content)
+        return [_measured(platform, message) for platform in self._platforms_of(note)]
+
+    def _platforms_of(self, note: Notification) -> tuple[Platform, ...]:
+        return self._all if note.app is None else self._platforms.get(note.app, ())
+
+
+def _measured(platform: Platform, message: Message) -> Measured:
+    try:
+        rendered = _RENDERERS[platform](message)
+    except Unsendable as error:
+        return Measured(platform, 0, _LIMITS[platform], str(error))
+    parts = rendered if isinstance(rendered, tuple) else (rendered,)
+    return Measured(platform, sum(len(part) for part in parts if isinstance(part, bytes)), _LIMITS[platform], None)
 
 
 def _message(note: Notification, content: Content) -> Message:

@@ -16,6 +16,7 @@ from pushcast.console.api import Api
 from pushcast.console.build import pages
 from pushcast.console.deeds import Deeds
 from pushcast.console.desk import Desk
+from pushcast.console.preview import Previews
 from pushcast.console.server import ConsoleServer
 from pushcast.console.session import Sessions
 from pushcast.console.watch import Process, Watch
@@ -69,6 +70,7 @@ class ConsoleProcess(DoorProcess):
         desk = Desk(
             Api(self.calls.keyed, now_ms),
             self._watch,
+            Previews(settings),
             self.control,
             self.keys,
             self.actions,

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from pushcast.console.desk import Desk
 from pushcast.console.figures import STEP_SECONDS, oldest_of
+from pushcast.console.pages.reports import with_bar
 from pushcast.console.plots import rates
 from pushcast.console.visit import View, Visit
 from pushcast.console.words import clock, duration, number
@@ -27,11 +28,12 @@ RECENT: Final = 6
 
 
 class Need(NamedTuple):
-    """What somebody should look at. `link`: the page where it is mended."""
+    """What somebody should look at. `link`: the page where it is mended. `grave`: something stands still."""
 
     what: str
     remedy: str
     link: str
+    grave: bool = False
 
 
 class Stage(NamedTuple):
@@ -74,7 +76,7 @@ async def _recent(desk: Desk, visit: Visit) -> Sequence[Mapping[str, Any]]:
         found = await desk.api.ask("reports", visit.caller, query={"limit": str(RECENT), "dry_run": "true"})
     except Problem:
         return []
-    return list(found["reports"])
+    return [with_bar(each) for each in found["reports"]]
 
 
 def stages(standing: Mapping[str, Any] | None) -> list[Stage]:
@@ -95,6 +97,7 @@ def needs(standing: Mapping[str, Any] | None, pauses: Mapping[str, Any], figures
             "Kafka does not answer.",
             "Look after the brokers; nothing is lost meanwhile, and nothing leaves.",
             "/health",
+            True,
         )
         return
     for row in standing["groups"]:
@@ -102,15 +105,16 @@ def needs(standing: Mapping[str, Any] | None, pauses: Mapping[str, Any], figures
             role = row["group"].removeprefix("pushcast-")
             yield Need(
                 f"{counted(row['lag'], 'record')} wait for {role}, and no process of it runs.",
-                "Start one: `pushcast run`, or look why it ended.",
+                "Start one with pushcast run, or look why it ended.",
                 "/health",
+                True,
             )
     for each in pauses["open_breakers"]:
         yield Need(
             f"{each['platform']} of {each['app']} is broken: {each['reason'].replace('_', ' ')}.",
-            "Its work is kept aside and leaves when the provider answers again; nothing is to be done but to mend a "
-            "credential that was refused.",
+            "Its work is kept aside until the provider answers again. A credential that was refused has to be mended.",
             "/control",
+            True,
         )
     for each in pauses["pauses"]:
         lane = "" if each["lane"] is None else f", lane {each['lane']}"

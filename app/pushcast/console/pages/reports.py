@@ -11,6 +11,7 @@ from pushcast.console.desk import Desk
 from pushcast.console.plots import Part, arrival, parts_of
 from pushcast.console.visit import Away, View, Visit
 from pushcast.console.words import OUTCOMES
+from pushcast.gateway.problems import Problem
 from pushcast.gateway.reports import FILTERS, STATES
 
 #: Reports that a campaign's page sums up.
@@ -27,7 +28,7 @@ async def listed(desk: Desk, visit: Visit) -> View | Away:
     return View(
         "reports.html",
         {
-            "reports": [_row(each) for each in found["reports"]],
+            "reports": [with_bar(each) for each in found["reports"]],
             "next": found["next_cursor"],
             "missing": found["missing_partitions"],
             "asked": {name: kept.get(name, "") for name in (*FILTERS, "cursor")},
@@ -40,9 +41,14 @@ async def listed(desk: Desk, visit: Visit) -> View | Away:
 
 async def show(desk: Desk, visit: Visit) -> View:
     """GET /reports/{id}."""
-    report = await desk.api.ask("report", visit.caller, path={"id": visit.path["id"]})
+    try:
+        report = await desk.api.ask("report", visit.caller, path={"id": visit.path["id"]})
+    except Problem as problem:
+        if problem.status != 404:
+            raise
+        return View("report_missing.html", {"id": visit.path["id"], "missing": 0}, 404)
     if "planned" not in report:
-        return View("report_missing.html", {"report": report}, 503)
+        return View("report_missing.html", {"id": report["id"], "missing": len(report["missing_partitions"])}, 503)
     name = report["id"]
     return View(
         "report.html",
@@ -74,7 +80,7 @@ async def campaign(desk: Desk, visit: Visit) -> View:
         "campaign.html",
         {
             "label": label,
-            "reports": [_row(each) for each in found["reports"]],
+            "reports": [with_bar(each) for each in found["reports"]],
             "more": found["next_cursor"] is not None,
             "planned": sum(total.values()),
             "whole": parts_of(_ordered(total)),
@@ -103,7 +109,8 @@ def funnel(report: Mapping[str, Any]) -> list[Part]:
     ]
 
 
-def _row(report: Mapping[str, Any]) -> dict[str, Any]:
+def with_bar(report: Mapping[str, Any]) -> dict[str, Any]:
+    """A report as lists show it."""
     return {**report, "bar": _bar(report)}
 
 

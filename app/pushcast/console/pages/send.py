@@ -1,0 +1,101 @@
+"""`/send`: one notification for a user, or for everybody who has a topic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import orjson
+
+from pushcast.console.desk import Desk
+from pushcast.console.plots import parts_of
+from pushcast.console.preview import SOMEBODY
+from pushcast.console.visit import Away, View, Visit
+from pushcast.gateway.identity import fresh_id
+from pushcast.gateway.problems import Problem
+
+#: Fields of the form that are fields of the notification.
+TEXTS: Final = ("app", "class", "campaign", "title", "subtitle", "body", "image", "link")
+FIELDS: Final = ("id", "to", "user", "topics", "dry_run", "confirm", *TEXTS)
+USER: Final = "user"
+TOPICS: Final = "topics"
+
+
+async def show(desk: Desk, visit: Visit) -> View:
+    """GET /send. The page carries an id: a form that is sent twice is one notification."""
+    first = {"id": fresh_id(visit.now_ms), "to": USER, "user": visit.query.get("user", ""), "dry_run": "true"}
+    return _page(desk, visit, first)
+
+
+async def send(desk: Desk, visit: Visit) -> View | Away:
+    """POST /send: `do=check` shows what it would look like, `do=send` sends it."""
+    form = {name: visit.form.get(name, "").strip() for name in FIELDS}
+    try:
+        event = event_of(form)
+        sizes = desk.previews.of({"user": SOMEBODY, **event}, visit.now_ms)
+        if visit.form.get("do") != "send":
+            return _page(desk, visit, form, sizes=sizes)
+        return await _send(desk, visit, form, event)
+    except Problem as problem:
+        if problem.status not in (400, 409, 422):
+            raise
+        return _page(desk, visit, form, problem=problem)
+
+
+async def _send(desk: Desk, visit: Visit, form: Mapping[str, str], event: dict[str, Any]) -> Away:
+    if form["to"] == USER:
+        sent = await desk.api.ask("send", visit.caller, body={"user": form["user"], **event})
+        question = urlencode({"user": form["user"], "notification": sent["id"]})
+        return Away(f"/people?{question}", f"notification {sent['id']}")
+    topics = topics_of(form["topics"])
+    if form["confirm"] != form["topics"]:
+        raise Problem("bad_request", "a broadcast is sent when its topics are typed a second time, as they stand above")
+    sent = await desk.api.ask("broadcast", visit.caller, body={"audience": {"topics": topics}, **event})
+    return Away(f"/reports/{sent['id']}", f"broadcast {sent['id']} to {', '.join(topics)}")
+
+
+def event_of(form: Mapping[str, str]) -> dict[str, Any]:
+    """The event without its user or audience. What is empty is left out. Raises Problem."""
+    if form["to"] not in (USER, TOPICS):
+        raise Problem("bad_request", f"to is {USER} or {TOPICS}")
+    if not form[form["to"]]:
+        raise Problem("bad_request", "a user, or topics, are needed: who shall get it?")
+    event: dict[str, Any] = {"id": form["id"], **{name: form[name] for name in TEXTS if form[name]}}
+    if form["dry_run"] == "true":
+        event["options"] = {"dry_run": True}
+    return event
+
+
+def topics_of(text: str) -> list[str]:
+    """Separated by commas or white space."""
+    return [topic for topic in text.replace(",", " ").split() if topic]
+
+
+def _page(
+    desk: Desk, visit: Visit, form: Mapping[str, str], *, sizes: Any = None, problem: Problem | None = None
+) -> View:
+    filled = {name: form.get(name, "") for name in FIELDS}
+    return View(
+        "send.html",
+        {
+            "form": filled,
+            "sizes": None
+            if sizes is None
+            else [{**each._asdict(), "bar": parts_of({"accepted": each.size}, each.limit)} for each in sizes],
+            "problem": problem,
+            "apps": sorted(desk.apps),
+            "classes": sorted(desk.classes.items()),
+            "curl": None if sizes is None else curl_of(filled),
+        },
+        200 if problem is None else problem.status,
+    )
+
+
+def curl_of(form: Mapping[str, str]) -> str:
+    """The same by HTTP, as the body of its request."""
+    event = event_of(form)
+    who: dict[str, Any] = (
+        {"user": form["user"]} if form["to"] == USER else {"audience": {"topics": topics_of(form["topics"])}}
+    )
+    return orjson.dumps({**who, **event}, option=orjson.OPT_INDENT_2).decode()

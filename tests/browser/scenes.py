@@ -1,0 +1,254 @@
+"""A console with something on every page, as a busy evening has it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from pushcast.model.words import Lane, Platform
+from pushcast.wire.actions import Action, encode
+from pushcast.wire.control import Breaker, Halt, Kind, Name, Pause, Subject
+from pushcast.wire.control import encode as encode_control
+from twins.console import METRICS, ConsoleRig, report_of, standing_of
+from twins.gateway import NOW_MS
+
+USER: Final = "u-1042"
+GOAL: Final = "match-4711-goal-1"
+#: Every page with something on it.
+PATHS: Final = {
+    "sign-in": "/sign-in",
+    "now": "/",
+    "reports": "/reports",
+    "report": f"/reports/{GOAL}",
+    "broadcast": "/reports/weekend-preview",
+    "campaign": "/campaigns/cup-final",
+    "person": f"/people?user={USER}&notification={GOAL}",
+    "send": "/send",
+    "control": "/control",
+    "dead-letters": "/dead-letters",
+    "health": "/health",
+    "keys": "/keys",
+    "actions": "/actions",
+}
+
+
+def histogram(total: int, middle_ms: float) -> list[dict[str, float]]:
+    """So many latencies around a middle, as a report tells them."""
+    found, left = [], total
+    for step in range(-20, 21):
+        count = min(left, round(total * math.exp(-(step**2) / 60) / 13.7))
+        left -= count
+        found.append({"up_to_ms": round(middle_ms * 2 ** (step / 8), 1), "count": count})
+    found[-1]["count"] += left
+    return [each for each in found if each["count"]]
+
+
+def goal(**more: Any) -> dict[str, Any]:
+    """The report of a goal that went to 812,345 devices."""
+    outcomes = {"accepted": 797_102, "invalid": 2201, "rejected": 12, "expired": 1030}
+    platforms = {
+        "apns": {
+            "planned": 501_000,
+            "outcomes": {"accepted": 490_102, "invalid": 1801, "expired": 430},
+            "reasons": {"device_unregistered": 1801, "expired": 430},
+        },
+        "fcm": {
+            "planned": 288_345,
+            "outcomes": {"accepted": 284_000, "invalid": 400, "rejected": 12, "expired": 600},
+            "reasons": {"device_unregistered": 400, "payload_too_large": 12, "expired": 600},
+        },
+        "webpush": {"planned": 23_000, "outcomes": {"accepted": 23_000}, "reasons": {}},
+    }
+    return report_of(
+        GOAL,
+        campaign="cup-final",
+        planned=812_345,
+        open=12_000,
+        state="sending",
+        outcomes=outcomes,
+        platforms=platforms,
+        not_planned={"no_devices": 51, "duplicate": 3},
+        latency_ms={"p50": 842.0, "p90": 1903.0, "p99": 7211.0, "relative_error": 0.0443},
+        latency_histogram=histogram(797_102, 842),
+        within_seconds={"10": 0.9971, "60": 1.0, "120": 1.0},
+        **more,
+    )
+
+
+async def fill(rig: ConsoleRig) -> None:
+    """Ten minutes of an evening. Afterwards it is 14:13 on the rig's clock."""
+    reports = rig.reports.all
+    reports[GOAL] = goal()
+    reports["weekend-preview"] = report_of(
+        "weekend-preview",
+        kind="broadcast",
+        campaign="cup-final",
+        matched=20_000,
+        held_out=400,
+        planned=19_100,
+        outcomes={"accepted": 18_400, "invalid": 600, "dead": 100},
+        platforms={
+            "apns": {"planned": 19_100, "outcomes": {"accepted": 18_400, "invalid": 600, "dead": 100}, "reasons": {}}
+        },
+        latency_histogram=histogram(18_400, 5200),
+    )
+    for number, words in enumerate(("chat-9f21", "order-456-shipped", "two-factor-77", "digest-tuesday")):
+        reports[words] = report_of(words, planned=4 - number, outcomes={"accepted": 4 - number}, platforms={})
+    accepted = invalid = 0
+    rig.now_ms = NOW_MS - 600_000
+    for step in range(120):
+        burst = 2600 * math.exp(-((step - 78) ** 2) / 40) if step > 60 else 0.0
+        accepted += round(5 * (340 + 120 * math.sin(step / 11) + 25 * (step % 5) + burst))
+        invalid += round(5 * (9 + burst / 60))
+        rig.told["http://sender/metrics"] = 200, (METRICS % (accepted, invalid, 0.2)).encode()
+        rig.now_ms += 5000
+        await rig.watch.look()
+    rig.told["http://sender/health/ready"] = 200, b'{"status":"ok","problems":[]}'
+    rig.told["http://sender/_info"] = 200, b'{"version":"0.1"}'
+    rig.groups = standing_of(parked=412, dead_letters_last_hour={"push.notification.normal.v1.dlq": 3})
+    rig.groups["groups"][2] |= {
+        "lag": 1840,
+        "oldest_at": "2026-09-21T14:13:18.000Z",
+        "topics": {"push.notification.normal.v1": 1840},
+    }
+    _control(rig)
+    _person(rig)
+    _letters(rig)
+    for at, did, what, refused in (
+        (4, "pause", "news/fcm", ""),
+        (9, "switch_broadcast", "hold weekend-preview", ""),
+        (12, "pause", "/control/pause", "foreign_form"),
+    ):
+        rig.actions.apply(
+            b"k", encode(Action(NOW_MS - at * 60_000, "k7Qm2xA9", "anna", did, what, refused, "127.0.0.1"))
+        )
+
+
+def _control(rig: ConsoleRig) -> None:
+    for subject, entry in (
+        (
+            Subject(Kind.PAUSE, "news", Platform.FCM, Lane.BULK),
+            Pause(NOW_MS - 240_000, "key k7Qm2xA9", "wrong title in the digest"),
+        ),
+        (
+            Subject(Kind.BREAKER, "shop", Platform.APNS),
+            Breaker("open", "credential_refused", NOW_MS - 130_000, NOW_MS - 120_000),
+        ),
+        (Name(Kind.HOLD, "weekend-preview"), Halt(NOW_MS - 540_000, None, "key k7Qm2xA9", "")),
+    ):
+        rig.control.apply(subject.key(), encode_control(entry))
+
+
+def _person(rig: ConsoleRig) -> None:
+    device = {
+        "user": USER,
+        "app": "news",
+        "locale": "de-DE",
+        "time_zone": "Europe/Berlin",
+        "app_version": "7.1",
+        "updated_at": NOW_MS - 86_400_000,
+    }
+    rig.people[USER] = [
+        device | {"device": "iPhone-1", "platform": "apns", "suspended_at": None},
+        device | {"device": "Pixel-8", "platform": "fcm", "suspended_at": NOW_MS - 240_000},
+    ]
+    delivery = {
+        "kind": "notification",
+        "app": "news",
+        "provider_status": 200,
+        "attempts": 1,
+        "reason": None,
+        "created_at": "2026-09-21T14:13:00.000Z",
+    }
+    rig.reports.history = [
+        delivery
+        | {
+            "notification": GOAL,
+            "device": "iPhone-1",
+            "platform": "apns",
+            "outcome": "accepted",
+            "ended_at": "2026-09-21T14:13:00.742Z",
+        },
+        delivery
+        | {
+            "notification": "digest-tuesday",
+            "device": "Pixel-8",
+            "platform": "fcm",
+            "outcome": "invalid",
+            "reason": "device_unregistered",
+            "provider_status": 404,
+            "ended_at": "2026-09-21T14:13:04.100Z",
+        },
+        delivery
+        | {
+            "notification": "two-factor-77",
+            "device": "iPhone-1",
+            "platform": "apns",
+            "outcome": "accepted",
+            "ended_at": "2026-09-21T14:13:00.212Z",
+        },
+    ]
+    rig.answer = {
+        "answer": "iPhone-1 was reached: Apple accepted it 742 ms after the event. Pixel-8 was not tried: it had been "
+        "suspended 4 minutes before, because Google answered 404 UNREGISTERED.",
+        "evidence": [
+            {
+                "at": "2026-09-21T14:09:02.000Z",
+                "what": "Pixel-8 is suspended: device unregistered",
+                "topic": "push.token.hold.v1",
+                "partition": 3,
+                "offset": 77,
+            },
+            {
+                "at": "2026-09-21T14:13:00.000Z",
+                "what": "the event",
+                "topic": "push.notification.urgent.v1",
+                "partition": 3,
+                "offset": 18872,
+            },
+            {
+                "at": "2026-09-21T14:13:00.031Z",
+                "what": "planned for 1 device",
+                "topic": "push.planned.v1",
+                "partition": 3,
+                "offset": 18890,
+            },
+            {
+                "at": "2026-09-21T14:13:00.742Z",
+                "what": "accepted by apns for iPhone-1",
+                "topic": "push.receipt.v1",
+                "partition": 3,
+                "offset": 44012,
+            },
+        ],
+    }
+
+
+def _letters(rig: ConsoleRig) -> None:
+    letter = {
+        "topic": "push.notification.normal.v1.dlq",
+        "partition": 3,
+        "offset": 11,
+        "reason": "unknown_field",
+        "stage": "planner",
+        "family": "notification",
+        "message": "usr: no such field; did you mean user?",
+        "source": {"topic": "push.notification.normal.v1", "partition": 3, "offset": 902},
+        "attempts": None,
+        "first_seen_at": NOW_MS - 1_500_000,
+        "apps": ["news"],
+        "redriven_from": None,
+        "value_bytes": 212,
+        "user": USER,
+        "event": {"id": "n-77", "usr": "u-9", "title": "Goal!"},
+    }
+    rig.letters = [
+        letter,
+        letter | {"offset": 12, "user": "u-3"},
+        letter
+        | {
+            "offset": 13,
+            "reason": "payload_too_large",
+            "message": "APNs payload of push type alert has 4,310 bytes, at most 4,096",
+        },
+    ]

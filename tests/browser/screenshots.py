@@ -1,0 +1,33 @@
+"""`python -m browser.screenshots FOLDER`, in tests/: every page at two widths and in two schemes, for docs/console/."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from browser.scenes import PATHS, fill
+from browser.visitor import NARROW, WIDE, visiting
+from twins.console import console
+
+
+async def take(folder: Path) -> list[Path]:
+    """Writes the pictures and returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = []
+    async with console() as rig:
+        await fill(rig)
+        for scheme in ("light", "dark"):
+            for size in (WIDE, NARROW):
+                async with visiting(rig, size=size, scheme=scheme) as visitor:
+                    for name, path in PATHS.items():
+                        if name == "now":
+                            await visitor.sign_in()
+                        await visitor.open(path)
+                        taken.append(folder / f"{name}-{size[0]}-{scheme}.png")
+                        await visitor.page.screenshot(path=taken[-1], full_page=True)
+    return taken
+
+
+if __name__ == "__main__":
+    asyncio.run(take(Path(sys.argv[1])))

@@ -1,0 +1,254 @@
+"""The console in a real Chromium. Numbers are those of the acceptance facts (doors.md, D)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from browser.scenes import GOAL, PATHS, USER, fill, goal, histogram
+from browser.visitor import NARROW, WIDE, Visitor, visiting
+from pushcast.model.words import Platform
+from pushcast.wire import topics
+from pushcast.wire.api_keys import encode_record
+from pushcast.wire.control import Halt, Kind, Name, Pause, Subject
+from pushcast.wire.control import encode as encode_control
+from twins.console import ConsoleRig, console, report_of
+
+ATTACK = " ".join(
+    (
+        "<script>document.title='owned'</script>",
+        '"><img src=x onerror="document.title=\'owned\'">',
+        "'-alert(1)-'",
+        "{{7*7}}${7*7}",
+        "</title><svg onload=document.title='owned'>",
+        "javascript:alert(1)",
+        "\r\nevent: page\r\ndata: <b>owned</b>",
+    )
+)
+#: Pages on which it stands.
+WRITTEN = (
+    "/",
+    "/reports",
+    f"/reports/{GOAL}",
+    "/campaigns/x",
+    f"/people?user={USER}&notification=n",
+    "/control",
+    "/dead-letters",
+    "/health",
+    "/actions",
+    "/keys",
+)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_no_barrier_on_any_page(scheme: str) -> None:
+    axe = pytest.importorskip(
+        "axe_playwright_python.async_playwright", reason="axe is not installed: barriers are not looked for"
+    )
+    async with console() as rig, visiting(rig, scheme=scheme) as visitor:
+        await fill(rig)
+        await visitor.sign_in()
+        for name, path in PATHS.items():
+            await visitor.open(path)
+            found = await axe.Axe().run(visitor.page)
+            told = [
+                (each["id"], node["html"][:120], node.get("failureSummary", "")[:300])
+                for each in found.response["violations"]
+                for node in each["nodes"][:3]
+            ]
+            assert told == [], name
+        assert visitor.complaints == []
+
+
+async def test_c1_what_producers_and_apps_write_shows_as_text_and_the_policy_is_never_broken() -> None:
+    async with console() as rig, visiting(rig) as visitor:
+        await fill(rig)
+        await visitor.sign_in()
+        _write_everywhere(rig, ATTACK)
+        for path in WRITTEN:
+            await visitor.open(path)
+            await visitor.page.get_by_text("Sign out").wait_for()
+            assert await visitor.page.title() != "owned", path
+            assert await visitor.page.locator("img, script:not([src]), svg[onload]").count() == 0, path
+        await visitor.open("/dead-letters")
+        assert " ".join(ATTACK.split()) in " ".join((await visitor.page.locator("main").inner_text()).split())
+        assert visitor.complaints == []
+
+
+def _write_everywhere(rig: ConsoleRig, attack: str) -> None:
+    rig.reports.all = {
+        GOAL: report_of(attack, app=attack, campaign=attack, not_planned={attack: 1}, **{"class": attack}),
+    }
+    rig.people[USER] = [
+        {
+            "user": attack,
+            "device": attack,
+            "app": attack,
+            "platform": attack,
+            "locale": attack,
+            "time_zone": attack,
+            "app_version": attack,
+            "updated_at": None,
+        }
+    ]
+    rig.reports.history = [
+        {
+            "notification": attack,
+            "device": attack,
+            "platform": attack,
+            "outcome": attack,
+            "reason": attack,
+            "provider_status": 410,
+            "created_at": None,
+            "ended_at": None,
+        }
+    ]
+    rig.answer = {
+        "answer": attack,
+        "evidence": [{"at": None, "what": attack, "topic": attack, "partition": 0, "offset": 0}],
+    }
+    for letter in rig.letters:
+        letter |= {
+            "reason": attack,
+            "message": attack,
+            "user": attack,
+            "event": {"id": attack, attack: attack},
+            "stage": attack,
+        }
+    pause = Pause(1, attack, attack)
+    rig.control.apply(Subject(Kind.PAUSE, "news", Platform.APNS).key(), encode_control(pause))
+    rig.control.apply(Name(Kind.HOLD, attack).key(), encode_control(Halt(1, None, attack, attack)))
+    assert rig.groups is not None
+    rig.groups["groups"][0] |= {"group": f"pushcast-register{attack}", "lag": 3, "members": 0, "topics": {attack: 3}}
+
+
+async def test_a_live_campaign_reaches_its_end_without_a_reload() -> None:
+    async with console() as rig, visiting(rig) as visitor:
+        await fill(rig)
+        await visitor.sign_in()
+        await visitor.open(f"/reports/{GOAL}")
+        await visitor.page.evaluate("window.sameDocument = true")
+        await visitor.page.get_by_text("on its way").wait_for()
+        await visitor.page.get_by_text("The numbers").click()
+        rig.reports.all[GOAL] = goal() | {"state": "settled", "open": 0, "outcomes": {"accepted": 812_345}}
+        await visitor.page.get_by_text("812,345 of 812,345 ended").wait_for()
+        assert await visitor.page.evaluate("window.sameDocument")
+        assert await visitor.page.locator("details[data-key=arrival-numbers]").get_attribute("open") is not None
+        assert visitor.complaints == []
+
+
+async def test_a_console_that_is_gone_is_told_and_found_again() -> None:
+    first, second = ConsoleRig(), ConsoleRig()
+    await first.console.start("127.0.0.1", 0)
+    async with visiting(first) as visitor:
+        await visitor.sign_in()
+        live = visitor.page.get_by_text("Live.", exact=True)
+        await live.wait_for()
+        await first.console.close()
+        await visitor.page.get_by_text("Not live since").wait_for()
+        for key_id, key in first.keyring.records().items():
+            second.keyring.apply(key_id.encode(), encode_record(key))
+        await second.console.start("127.0.0.1", first.console.port)
+        try:
+            await live.wait_for()
+        finally:
+            await second.console.close()
+
+
+async def test_an_operator_pauses_and_resumes_an_app() -> None:
+    async with console() as rig, visiting(rig) as visitor:
+        await _pauses_and_resumes(rig, visitor)
+        assert visitor.complaints == []
+
+
+async def test_without_javascript_every_page_is_whole_and_every_form_works() -> None:
+    async with console() as rig, visiting(rig, javascript=False) as visitor:
+        await fill(rig)
+        await visitor.sign_in()
+        for name, path in PATHS.items():
+            await visitor.open(path)
+            assert len(await visitor.page.locator("main").inner_text()) > 80, name
+        await visitor.open(f"/reports/{GOAL}")
+        assert await visitor.page.locator(".plot svg path").count() == 2
+        await visitor.page.get_by_text("The numbers").click()
+        assert await visitor.page.locator(".plot tbody tr").first.is_visible()
+        rig.control.apply(Subject(Kind.PAUSE, "news", Platform.APNS).key(), None)
+        await _pauses_and_resumes(rig, visitor)
+
+
+async def _pauses_and_resumes(rig: ConsoleRig, visitor: Visitor) -> None:
+    if "/sign-in" in visitor.page.url or visitor.page.url == "about:blank":
+        await visitor.sign_in()
+    await visitor.open("/control")
+    await visitor.page.get_by_label("App").select_option("news")
+    await visitor.page.get_by_label("Platform").select_option("apns")
+    await visitor.page.get_by_label("Reason").fill("wrong picture")
+    _follow(rig)
+    await visitor.page.get_by_role("button", name="Pause").click()
+    card = visitor.page.locator(".cards li", has_text="wrong picture")
+    await card.wait_for()
+    assert [(each.did, each.what) for each in rig.acted()] == [("pause", "news/apns")]
+    await card.get_by_role("button", name="Resume").click()
+    await card.wait_for(state="detached")
+    assert [each.did for each in rig.acted()] == ["pause", "resume"]
+
+
+def _follow(rig: ConsoleRig) -> None:
+    """As `ControlTail` does: what is written is known."""
+    put = rig.producer.put
+
+    def followed(topic: str, partition: int, key: bytes, value: bytes | None, headers: Any = None) -> Any:
+        if topic == topics.CONTROL:
+            rig.control.apply(key, value)
+        return put(topic, partition, key, value, headers)
+
+    rig.producer.put = followed  # type: ignore[method-assign]
+
+
+async def test_a_notification_is_checked_shown_and_sent() -> None:
+    async with console() as rig, visiting(rig) as visitor:
+        await visitor.sign_in()
+        await visitor.open("/send")
+        page = visitor.page
+        await page.get_by_label("User id").fill("u-1")
+        await page.get_by_label("App", exact=True).select_option("news")
+        await page.get_by_label("Title").first.fill("Goal!")
+        await page.get_by_label("Body", exact=True).fill("1:0 <b>in the 88th minute</b>")
+        await page.get_by_label("Dry run").uncheck()
+        await page.get_by_role("button", name="Check").click()
+        await page.locator(".phone.apns", has_text="1:0 <b>in the 88th minute</b>").wait_for()
+        assert rig.producer.puts == []
+        note_id = await page.locator("input[name=id]").input_value()
+        await page.get_by_role("button", name="Send", exact=True).click()
+        await page.wait_for_url(f"**/people?user=u-1&notification={note_id}")
+        sent = [json.loads(put.value or b"") for put in rig.producer.puts if put.topic.startswith("push.notification.")]
+        assert [each["id"] for each in sent] == [note_id]
+        assert (sent[0]["title"], sent[0]["body"]) == ("Goal!", "1:0 <b>in the 88th minute</b>")
+        assert visitor.complaints == []
+
+
+async def test_a_plot_is_read_with_the_arrow_keys() -> None:
+    async with console() as rig, visiting(rig) as visitor:
+        await fill(rig)
+        await visitor.sign_in()
+        await visitor.open(f"/reports/{GOAL}")
+        await visitor.page.locator(".plot svg").focus()
+        await visitor.page.keyboard.press("ArrowRight")
+        first = await visitor.page.locator(".readout").inner_text()
+        await visitor.page.keyboard.press("ArrowRight")
+        second = await visitor.page.locator(".readout").inner_text()
+    assert first.startswith("within ")
+    assert first != second
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_no_page_is_wider_than_its_window(size: tuple[int, int]) -> None:
+    async with console() as rig, visiting(rig, size=size) as visitor:
+        await fill(rig)
+        rig.reports.all["x" * 256] = report_of("x" * 256, latency_histogram=histogram(990, 100))
+        await visitor.sign_in()
+        for name, path in {**PATHS, "long": f"/reports/{'x' * 256}"}.items():
+            await visitor.open(path)
+            assert await visitor.page.evaluate("document.documentElement.scrollWidth") <= size[0], name

@@ -1,0 +1,181 @@
+"""What the pages show and do."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pushcast.wire.api_keys import Scope
+from pushcast.wire.control import Halt, Kind, Name, encode
+from twins.console import METRICS, console, report_of, standing_of, token_in
+
+NOTE = {"id": "n-1", "to": "user", "user": "u-1", "app": "news", "class": "default", "title": "Goal!", "body": "1:0"}
+
+
+async def test_now_says_that_everything_flows() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        assert "Everything flows." in (await client.get("/")).text
+
+
+async def test_now_says_what_needs_somebody() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        groups = standing_of(parked=7, dead_letters_last_hour={"push.notification.bulk.v1.dlq": 2})
+        groups["groups"][1] |= {"members": 0, "lag": 40}
+        rig.groups = groups
+        page = (await client.get("/")).text
+    assert "3 things need you." in page
+    assert "40 records wait for plan-urgent, and no process of it runs." in page
+    assert "2 dead letters in the last hour." in page
+    assert "7 records are parked." in page
+
+
+async def test_now_says_when_kafka_does_not_answer_and_shows_what_else_is_known() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        rig.groups = None
+        rig.reports.all["n-1"] = report_of("n-1")
+        page = (await client.get("/")).text
+    assert "Kafka does not answer." in page
+    assert "/reports/n-1" in page
+
+
+async def test_now_plots_what_the_processes_count() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        for step in range(3):
+            rig.told["http://sender/metrics"] = 200, (METRICS % (step * 500, step * 10, 12.0)).encode()
+            rig.now_ms += 5000
+            await rig.watch.look()
+        page = (await client.get("/")).text
+    assert "102 deliveries a second now" in page
+    assert "An urgent record waits for 12 s." in page
+
+
+async def test_a_report_tells_how_far_and_how_fast_it_came() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        rig.reports.all["n/1"] = report_of("n/1", campaign="cup")
+        page = (await client.get("/reports/n%2F1")).text
+    assert "1,000 of 1,000 ended." in page
+    assert "99 % of 1,000 were taken, half of these within 430 ms." in page
+    assert 'href="/campaigns/cup"' in page
+    assert "device unregistered" in page
+    assert "no devices" in page
+
+
+async def test_a_report_says_what_is_missing() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        rig.reports.all["n-1"] = report_of("n-1", complete=False, missing_partitions=[1, 4])
+        rig.reports.all["n-2"] = {"id": "n-2", "complete": False, "missing_partitions": [1]}
+        assert "The reporters of 2 partitions do not answer" in (await client.get("/reports/n-1")).text
+        unknown = await client.get("/reports/n-2")
+    assert (unknown.status_code, "1 partition do" in unknown.text) == (503, True)
+
+
+async def test_a_campaign_is_the_sum_of_its_reports() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        rig.reports.all["n-1"] = report_of("n-1", campaign="cup")
+        rig.reports.all["n-2"] = report_of("n-2", campaign="cup", open=5, outcomes={"accepted": 7})
+        rig.reports.all["n-3"] = report_of("n-3", campaign="league")
+        page = (await client.get("/campaigns/cup")).text
+    assert "1,012 deliveries in 2 reports." in page
+    assert "n-3" not in page
+
+
+async def test_a_person_has_devices_deliveries_and_an_answer_to_why() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        rig.people["u 1"] = [
+            {"device": "d-1", "app": "news", "platform": "apns", "locale": None, "app_version": None, "updated_at": 0}
+        ]
+        rig.answer = {"answer": "It waits in Kafka.", "evidence": []}
+        page = (await client.get("/people", params={"user": "u 1", "notification": "n-1"})).text
+    assert "It waits in Kafka." in page
+    assert "d-1" in page
+
+
+async def test_what_is_not_known_of_a_person_does_not_hide_the_rest() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        rig.reports.history = None
+        page = await client.get("/people", params={"user": "u-1"})
+    assert page.status_code == 200
+    assert "No device is registered for this user." in page.text
+    assert "the reporter that has this user does not answer" in page.text
+
+
+async def test_a_notification_is_checked_without_being_sent() -> None:
+    async with console() as rig, rig.browser() as client:
+        token = await rig.signed_in(client)
+        checked = await client.post("/send", data={**NOTE, "_token": token, "do": "check"})
+        wrong = await client.post("/send", data={**NOTE, "title": "", "body": "", "_token": token, "do": "check"})
+        large = await client.post("/send", data={**NOTE, "body": "x" * 4090, "_token": token, "do": "check"})
+        assert rig.producer.puts == []
+    assert "of 4,096 bytes" in checked.text
+    assert (wrong.status_code, checked.status_code, large.status_code) == (422, 200, 200)
+    assert 'class="bad"' in large.text
+
+
+async def test_a_form_that_is_sent_twice_is_one_notification() -> None:
+    async with console() as rig, rig.browser() as client:
+        token = await rig.signed_in(client)
+        for _ in range(2):
+            answer = await client.post("/send", data={**NOTE, "_token": token, "do": "send", "dry_run": "true"})
+            assert answer.headers["location"] == "/people?user=u-1&notification=n-1"
+        sent = [json.loads(put.value or b"") for put in rig.producer.puts if put.topic.startswith("push.notification")]
+        assert [(each["id"], each["options"]) for each in sent] == [("n-1", {"dry_run": True})] * 2
+        assert [each.what for each in rig.acted()] == ["notification n-1"] * 2
+
+
+async def test_a_broadcast_is_sent_when_its_topics_are_typed_again() -> None:
+    form = {**NOTE, "to": "topics", "topics": "team/arsenal, team/chelsea", "do": "send"}
+    async with console() as rig, rig.browser() as client:
+        token = await rig.signed_in(client)
+        refused = await client.post("/send", data={**form, "_token": token, "confirm": "team/arsenal"})
+        assert (refused.status_code, rig.producer.puts) == (400, [])
+        answer = await client.post("/send", data={**form, "_token": token, "confirm": form["topics"]})
+        assert answer.headers["location"] == "/reports/n-1"
+        (event,) = [put for put in rig.producer.puts if put.topic == "push.broadcast.normal.v1"]
+        assert json.loads(event.value or b"")["audience"] == {"topics": ["team/arsenal", "team/chelsea"]}
+
+
+async def test_sending_needs_its_own_scope() -> None:
+    async with console() as rig, rig.browser() as client:
+        token = await rig.signed_in(client, Scope.CONSOLE_OPERATE)
+        answer = await client.post("/send", data={**NOTE, "_token": token, "do": "send"})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(("do", "value"), [("hold", True), ("stop", True), ("resume", False)])
+async def test_a_broadcast_is_held_stopped_and_resumed(do: str, value: bool) -> None:
+    async with console() as rig, rig.browser() as client:
+        token = await rig.signed_in(client)
+        form = {"id": "b-1", "do": do, "_token": token, "then": "/reports/b-1"}
+        answer = await client.post("/control/broadcast", data=form)
+        assert answer.headers["location"] == "/reports/b-1"
+        control, _ = rig.producer.puts
+        assert control.key == Name(Kind.STOP if do == "stop" else Kind.HOLD, "b-1").key()
+        assert (control.value is not None) is value
+
+
+async def test_a_viewer_sees_what_is_held_and_no_switch() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client, Scope.CONSOLE_VIEW)
+        rig.control.apply(Name(Kind.HOLD, "b-1").key(), encode(Halt(1, None, "anna", "too early")))
+        page = (await client.get("/control")).text
+    assert "too early" in page
+    assert "/control/" not in page
+
+
+async def test_a_page_carries_the_token_of_its_session_in_every_form() -> None:
+    async with console() as rig, rig.browser() as client:
+        token = await rig.signed_in(client)
+        for path in ("/control", "/send"):
+            page = (await client.get(path)).text
+            assert page.count('method="post"') == page.count(f'name="_token" value="{token}"'), path
+            assert token_in(page) == token

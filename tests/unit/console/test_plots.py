@@ -1,0 +1,103 @@
+"""Figures of processes, and plots as geometry."""
+
+from __future__ import annotations
+
+import pytest
+
+from pushcast.console.figures import Figures, Rates, oldest_of, read_figures
+from pushcast.console.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, arrival, parts_of, rates
+from pushcast.console.words import duration, number, percent, when
+from twins.console import METRICS
+
+
+def test_figures_are_read_from_the_metrics_of_a_process() -> None:
+    figures = read_figures(METRICS % (7, 2, 1.5))
+    assert figures == Figures({"accepted": 7.0, "invalid": 2.0}, {"pushcast-plan-urgent": 1.5})
+    assert oldest_of([figures], "urgent") == 1.5
+    assert oldest_of([figures], "bulk") is None
+
+
+def test_rates_are_differences_over_all_processes() -> None:
+    found = Rates()
+    found.add(0, {"a": Figures({"accepted": 100}, {})})
+    found.add(5000, {"a": Figures({"accepted": 150}, {}), "b": Figures({"accepted": 1000}, {})})
+    found.add(10_000, {"a": Figures({"accepted": 150}, {}), "b": Figures({"accepted": 1005}, {})})
+    assert found.series()["accepted"] == [10.0, 1.0]
+    assert found.ends() == [5000, 10_000]
+
+
+def test_a_process_that_starts_again_counts_from_nothing_again() -> None:
+    found = Rates()
+    for at, total in ((0, 100), (5000, 105), (10_000, 10)):
+        found.add(at, {"a": Figures({"accepted": total}, {})})
+    assert found.series()["accepted"] == [1.0, 2.0]
+
+
+def test_rates_keep_ten_minutes() -> None:
+    found = Rates()
+    for step in range(300):
+        found.add(step * 5000, {"a": Figures({"accepted": step}, {})})
+    assert len(found.ends()) == 120
+
+
+def test_a_bar_is_as_long_as_what_it_stands_for() -> None:
+    parts = parts_of({"accepted": 3, "invalid": 0, "dead": 1})
+    assert [(part.name, part.begin, part.size) for part in parts] == [("accepted", 0.0, 75.0), ("dead", 75.0, 25.0)]
+    assert parts_of({"accepted": 0}) == []
+    assert parts_of({"accepted": 1}, 4)[0].size == 25.0
+
+
+def _points(path: str) -> list[tuple[float, float]]:
+    pairs = (point.split(",") for point in path.strip("MZ").split(" "))
+    return [(float(x), float(y)) for x, y in pairs]
+
+
+@pytest.mark.parametrize("top", [0.0, 0.4, 12, 3154, 999_999])
+def test_a_plot_stays_in_its_frame(top: float) -> None:
+    plot = rates(["12:00:00", "12:00:05"], {"accepted": [0.0, top], "dead": [0.0, top]}, 5.0)
+    for shape in plot.shapes:
+        for x, y in _points(shape.area):
+            assert LEFT <= x <= WIDTH - RIGHT
+            assert TOP <= y <= HEIGHT - BOTTOM
+
+
+def test_the_curve_of_arrivals_rises_to_the_share_that_was_taken() -> None:
+    histogram = [{"up_to_ms": 100.0, "count": 5}, {"up_to_ms": 1000.0, "count": 4}]
+    plot = arrival(histogram, accepted=9, planned=10)
+    assert plot is not None
+    heights = [y for _, y in _points(plot.shapes[0].edge)]
+    assert heights == sorted(heights, reverse=True)
+    assert heights[-1] == pytest.approx(HEIGHT - BOTTOM - 0.9 * (HEIGHT - BOTTOM - TOP), abs=0.1)
+    assert list(plot.rows) == [["100 ms", "5", "50 %"], ["1 s", "9", "90 %"]]
+    assert arrival([], 0, 10) is None
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0, "0 %"),
+        (1, "100 %"),
+        (0.5, "50 %"),
+        (0.9996, "99.96 %"),
+        (0.0000147, "0.001 %"),
+        (0.012, "1 %"),
+        (None, "\N{EN DASH}"),
+    ],
+)
+def test_a_share_has_the_digits_that_tell_it_from_none_and_from_all(share: float | None, text: str) -> None:
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0421, "42 ms"), (1, "1 s"), (90, "1.5 min"), (7200, "2 h"), (172_800, "2 d")]
+)
+def test_a_duration_has_the_unit_that_fits(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_numbers_and_times_are_written_for_people() -> None:
+    assert [number(value) for value in (0.0, 1234567, 12.34, 331.4)] == ["0", "1,234,567", "12.3", "331"]
+    now = 1_790_000_000_000
+    assert when("2026-09-21T14:13:20.000Z", now) == "14:13:20"
+    assert when("2026-09-20T14:13:20.000Z", now) == "20 Sep, 14:13"
+    assert when("2025-09-20T14:13:20.000Z", now) == "20 Sep 2025, 14:13"
