@@ -172,7 +172,7 @@ async def test_what_goes_wrong_is_a_page_that_says_what_to_do() -> None:
         await rig.signed_in(client)
         for path, status, words in (
             ("/nowhere", 404, "there is no such page"),
-            ("/reports/unknown", 404, "nothing is known of this id"),
+            ("/reports/unknown", 404, "No reporter knows anything of unknown"),
             ("/reports?cursor=%21", 422, "cursor"),
             ("/reports?app=a&app=b", 400, "twice"),
         ):
