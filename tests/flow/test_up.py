@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -83,7 +85,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
     path = tmp_path_factory.mktemp("up")
     (path / ".venv").symlink_to(Path(sys.executable).parents[1])
     (path / "schemas").symlink_to(ROOT / "schemas")
-    [command, _] = blocks(README, "sh")[1:]
+    [command, _, _] = blocks(README, "sh")[1:]
     process = subprocess.Popen(
         ["sh", "-c", f"exec {command.text}"], cwd=path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -111,7 +113,7 @@ def _until_up(process: subprocess.Popen[str]) -> str:
 
 
 def test_the_commands_that_the_readme_shows_beside_it_work_when_pasted_as_a_block(up: Folder) -> None:
-    said = up.shell(blocks(README, "sh")[2].text)
+    said = up.shell(blocks(README, "sh")[3].text)
     for platform in ("apns", "fcm", "expo", "webpush"):
         assert f"{platform} u1-{platform}: accepted" in said
     assert "apns d1: accepted" in said
@@ -124,6 +126,36 @@ def test_the_curl_line_that_up_prints_reaches_the_first_user(up: Folder) -> None
     said = json.loads(up.shell(up.said[up.said.index("  curl ") :].split("\n\n")[0]))
     assert said["record"].startswith("push.notification.normal.v1/")
     up.accepted(said["id"])
+
+
+def test_the_curl_line_of_the_readme_reaches_the_first_user_with_the_key_that_up_prints(up: Folder) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("no curl on the path: the line of the README is not run")
+    key = re.search(r"First key  (pc_\S+)", up.said)
+    port = re.search(r"curl http://127.0.0.1:(\d+)", up.said)
+    assert key is not None
+    assert port is not None
+    text = blocks(README, "sh")[2].text.replace(":8080/", f":{port[1]}/")
+    up.accepted(json.loads(up.shell(f"KEY={key[1]}\n{text}"))["id"])
+
+
+def test_the_console_that_up_names_opens_with_its_key_and_shows_what_became_of_a_notification(up: Folder) -> None:
+    url, key = re.search(r"Console    (\S+)", up.said), re.search(r"First key  (pc_\S+)", up.said)
+    assert url is not None
+    assert key is not None
+    headers = {"Sec-Fetch-Site": "same-origin"}
+    with httpx.Client(base_url=url[1], headers=headers, trust_env=False, timeout=COMMAND_SECONDS) as client:
+        assert client.post("/sign-in", data={"key": key[1]}).status_code == 303
+        up.shell("""echo '{"user":"u1","app":"news","id":"console-1","title":"Goal!"}' | pushcast send - --wait""")
+        why = client.get("/people", params={"user": "u1", "notification": "console-1"}).text
+        assert "accepted" in why
+        deadline = time.monotonic() + COMMAND_SECONDS
+        while "4 of 4 ended" not in (report := client.get("/reports/console-1").text):
+            assert time.monotonic() < deadline, report
+            time.sleep(0.5)
+        now = client.get("/").text
+        assert "console-1" in now
+        assert "planner" in client.get("/health").text
 
 
 def test_the_python_producer_of_the_readme_reaches_the_first_user(up: Folder) -> None:

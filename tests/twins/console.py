@@ -87,11 +87,11 @@ def report_of(note_id: str, **more: Any) -> dict[str, Any]:
 class ConsoleRig(Rig):
     """A console that listens, and everything behind it."""
 
-    def __init__(self, *, secure: bool = False, bounds: Bounds | None = None) -> None:
+    def __init__(self, *, secure: bool = False, bounds: Bounds | None = None, reports: Any = None) -> None:
         self.people: dict[str, list[dict[str, Any]]] = {}
         self.answer: dict[str, Any] = {"answer": "It was accepted.", "evidence": []}
         self.letters: list[dict[str, Any]] = []
-        super().__init__()
+        super().__init__(reports=reports)
         self.processes = [Process("sender-urgent", "http://sender", "sender-urgent:1")]
         self.told: dict[str, tuple[int, bytes]] = {}
         self.groups: dict[str, Any] | None = standing_of()

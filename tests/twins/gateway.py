@@ -125,6 +125,7 @@ class Rig:
         request_seconds: float = 5.0,
         bounds: Bounds | None = None,
         user_keys: Any = None,
+        reports: Any = None,
     ) -> None:
         self.producer = ProducerTwin()
         self.writer = Writer(self.producer, PARTITIONS, ack_seconds, lambda low, _: low)
@@ -134,7 +135,7 @@ class Rig:
         self.unready: list[str] = []
         self.observed: list[tuple[str, int]] = []
         self.now_ms = NOW_MS
-        self.reports = ReportsTwin()
+        self.reports = reports or ReportsTwin()
         self.records: dict[tuple[str, int, int], tuple[str, str]] = {}
         self.timers: list[dict[str, Any]] = []
         self.redrives: list[Any] = []

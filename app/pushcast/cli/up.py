@@ -20,8 +20,8 @@ def up(
 ) -> None:
     """Start a whole Pushcast in this folder, to be tried by hand; Ctrl-C stops it. Providers are simulated.
 
-    Kafka, topics, simulators, all roles, and a first user with a device. It writes ./pushcast.yaml, which the other
-    commands then use, and keeps everything else in ./.pushcast/up.
+    Kafka, topics, simulators, all roles, the console, and a first user with a device. It writes ./pushcast.yaml, which
+    the other commands then use, and keeps everything else in ./.pushcast/up.
     """
     from pushcast.demo.up import Place
     from pushcast.demo.up import up as start

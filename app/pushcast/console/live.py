@@ -51,7 +51,10 @@ class Streams:
         try:
             first = await recent.get()
             response = web.StreamResponse(headers={**headers, "Content-Type": "text/event-stream; charset=utf-8"})
-            await response.prepare(request)
+            try:
+                await response.prepare(request)
+            except ConnectionError:  # it left meanwhile
+                return response
             await self._follow(response, recent, first)
         finally:
             recent, count = self._open[shows]

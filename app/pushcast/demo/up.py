@@ -41,6 +41,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 CHECK_SECONDS: Final = 1.0
 GATEWAY_PORT: Final = 8080
+CONSOLE_PORT: Final = 8081
 #: Roles, simulators and a broker end one after the other, each within its own bound.
 DOWN_SECONDS: Final = 180.0
 POLL_SECONDS: Final = 0.1
@@ -98,7 +99,12 @@ def up(place: Place, platforms: Sequence[str], say: Say, stop: threading.Event, 
         transient_errors=0.0,
         home=place.home,
         config_file=place.config_file,
-        sections={**SECTIONS, "gateway": {"port": door.port, "keys_file": str(door.keys_file)}, "reports": {}},
+        sections={
+            **SECTIONS,
+            "gateway": {"port": door.port, "keys_file": str(door.keys_file)},
+            "console": {"port": door.console_port},
+            "reports": {},
+        },
     )
     try:
         with World(say, options) as world:
@@ -128,42 +134,51 @@ def down(place: Place, data: bool, say: Say) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where the HTTP gateway of `up` listens, and a key that may do everything."""
+    """Where the HTTP gateway and the console of `up` listen, and a key that may do everything."""
 
     port: int
+    console_port: int
     key: str
     keys_file: Path
 
 
 def open_door(home: Path) -> Door:
-    """A free port, 8080 when it is, and a new key; the key's record is written to a file for the gateway."""
+    """Free ports, 8080 and 8081 when they are, and a new key; the key's record is written to a file for both."""
     key_id, key, digest = new_key()
     record = ApiKey(tuple(Scope), (Hash(digest, time.time_ns() // 1_000_000),), label="pushcast up")
     keys_file = home / "keys.json"
     keys_file.write_bytes(b'{"%b":%b}' % (key_id.encode(), encode_record(record)))
-    return Door(_free_port(), key, keys_file)
+    with _free_port(GATEWAY_PORT) as gateway, _free_port(CONSOLE_PORT) as console:
+        return Door(gateway.getsockname()[1], console.getsockname()[1], key, keys_file)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        for port in (GATEWAY_PORT, 0):
-            with suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                break
-        return int(probe.getsockname()[1])
+def _free_port(wanted: int) -> socket.socket:
+    """Bound to it, or to another when it is taken: no second one is given out until it is closed."""
+    probe = socket.socket()
+    for port in (wanted, 0):
+        with suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            break
+    return probe
 
 
 def guide(command: str, platforms: Sequence[str], log_file: str, door: Door) -> str:
     """What to try now. Each command works as it stands, in the same folder."""
     return f"""
-Everything is up. User {USER} has a device of app {APP} on {", ".join(platforms)}. In another terminal, in this folder:
+Everything is up.
+
+  Console    http://127.0.0.1:{door.console_port}
+  First key  {door.key}
+
+User {USER} has a device of app {APP} on {", ".join(platforms)}. In another terminal, in this folder:
+
+  curl http://127.0.0.1:{door.port}/v1/notifications -H "Authorization: Bearer {door.key}" \\
+    -H "Content-Type: application/json" -d '{{"user":"{USER}","app":"{APP}","title":"Goal!"}}'
 
   {command} send --user {USER} --app {APP} --title "Goal!" --body "1:0" --wait
   {command} status
   {command} audit
   {command} report list
-  curl http://127.0.0.1:{door.port}/v1/notifications -H "Authorization: Bearer {door.key}" \\
-    -H "Content-Type: application/json" -d '{{"user":"{USER}","app":"{APP}","title":"Goal!"}}'
 
 Logs of the roles: {log_file}. Ctrl-C stops everything, and so does `{command} down`.
 """

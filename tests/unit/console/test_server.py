@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from importlib.resources import files
+from typing import Any
 
 import httpx
 import pytest
 
 from pushcast.console.guard import CONTENT_SECURITY_POLICY
 from pushcast.wire.api_keys import Scope
-from twins.console import ConsoleRig, console, report_of
+from twins.console import ConsoleRig, console, report_of, standing_of
 
 PAUSE = {"app": "news", "platform": "apns", "lane": "", "comment": "bad campaign"}
 PAGES = ("/", "/reports", "/people", "/send", "/control", "/dead-letters", "/health", "/keys", "/actions")
@@ -240,3 +242,28 @@ async def test_a_stopping_console_ends_its_streams() -> None:
             await rig.console.close()
             async for _ in pieces:
                 pass
+
+
+async def test_a_visitor_who_leaves_before_the_first_value_is_no_error(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> dict[str, Any]:
+            asked.set()
+            await answer.wait()
+            return standing_of()
+
+        monkeypatch.setattr(rig.watch, "standing", slow)
+        cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+        _, writer = await asyncio.open_connection("127.0.0.1", rig.console.port)
+        writer.write(f"GET /live/ HTTP/1.1\r\nHost: x\r\nCookie: {cookies}\r\n\r\n".encode())
+        await asked.wait()
+        writer.transport.abort()
+        await asyncio.sleep(0.05)
+        answer.set()
+        while "live_now" not in dict(rig.observed):
+            await asyncio.sleep(0.01)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import socket
 from pathlib import Path
 from threading import Event
 
 import pytest
 
-from pushcast.demo.up import Door, Place, down, guide, up
+from pushcast.demo.up import Door, Place, down, guide, open_door, up
 from pushcast.demo.world import WRITTEN
 from pushcast.model.errors import ConfigurationError
 from pushcast.transport.folders import FolderLocks
@@ -19,7 +20,7 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path / ".pushcast" / "up", tmp_path / "pushcast.yaml")
 
 
-DOOR = Door(8080, "pc_key", Path("keys.json"))
+DOOR = Door(8080, 8081, "pc_key", Path("keys.json"))
 
 
 def silent(_: str) -> None:
@@ -72,3 +73,15 @@ def test_the_guide_names_commands_that_a_shell_takes() -> None:
     send = next(line for line in text.splitlines() if "send" in line)
     assert shlex.split(send)[:4] == ["/a b/pushcast", "send", "--user", "u1"]
     assert "on apns, fcm" in text
+
+
+def test_the_guide_begins_with_the_console_and_a_key_that_opens_it() -> None:
+    lines = guide("pushcast", ["apns"], "roles.log", DOOR).split("\n")
+    assert lines[1:5] == ["Everything is up.", "", "  Console    http://127.0.0.1:8081", "  First key  pc_key"]
+
+
+def test_the_gateway_and_the_console_get_different_ports_also_when_both_are_taken(tmp_path: Path) -> None:
+    first = open_door(tmp_path)
+    with socket.create_server(("127.0.0.1", first.port)), socket.create_server(("127.0.0.1", first.console_port)):
+        second = open_door(tmp_path)
+    assert len({first.port, first.console_port, second.port, second.console_port}) == 4
