@@ -1,8 +1,13 @@
-"""`python -m browser.screenshots FOLDER`, in tests/: every page at two widths and in two schemes, for docs/console/."""
+"""`python -m browser.screenshots FOLDER`, in tests/: every page at two widths and in two schemes, for docs/console/.
+
+With the font Inter and with pngquant where they are installed (Debian: fonts-inter, pngquant), as those there were.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -26,6 +31,8 @@ async def take(folder: Path) -> list[Path]:
                         await visitor.open(path)
                         taken.append(folder / f"{name}-{size[0]}-{scheme}.png")
                         await visitor.page.screenshot(path=taken[-1], full_page=True)
+    if (smaller := shutil.which("pngquant")) is not None:
+        subprocess.run([smaller, "--force", "--ext", ".png", "--strip", "160", *taken], check=True)
     return taken
 
 
