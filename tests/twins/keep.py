@@ -18,12 +18,14 @@ from pushcast.keep.index import entries_of
 from pushcast.model.clock import ManualClock
 from pushcast.model.digest import DigestRule
 from pushcast.model.ids import partition_of
+from pushcast.model.pacing import Rates
 from pushcast.model.words import Lane, Reason
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.cancelling import NothingCancelled
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
 from pushcast.wire.cancel_state import CancelRecord
+from pushcast.wire.control import Rate
 from pushcast.wire.facts import Facts, encode_facts
 from pushcast.wire.headers import origin
 from pushcast.wire.held import Held, held_headers
@@ -34,7 +36,8 @@ from twins.kafka import OPEN, ManualTimers, Produced, record, settled
 T0 = 1_800_000_000_000
 PARTITION = 3
 PARTITIONS = 8
-SOURCES = (*(TP(topics.keep(lane), PARTITION) for lane in Lane), TP(topics.CANCEL, PARTITION))
+BY_PEOPLE = (topics.CANCEL, topics.ENGAGEMENT)
+SOURCES = tuple(TP(topic, PARTITION) for topic in (*(topics.keep(lane) for lane in Lane), *BY_PEOPLE))
 USERS = [
     user for user in (f"u{number}" for number in range(100)) if partition_of(user.encode(), PARTITIONS) == PARTITION
 ]
@@ -121,6 +124,7 @@ class KeepWorld(Log):
         self.committed = {tp: Committed(None, "") for tp in SOURCES}
         self.keepers: list[Keeper] = []
         self.digests = {"posts": DigestRule(86_400_000)}
+        self.live: dict[str, Rate] = {}  # rates of campaigns, by the control topic
         self.dangerous = False  # keepers may be killed while they take over
         self.compacted: set[int] = set()  # offsets of the table's topic that the broker has dropped
 
@@ -135,11 +139,14 @@ class KeepWorld(Log):
         epoch: int = 1,
         facts: Facts | None = None,
         written_at: int = T0 - 5,
+        badge: str = "",
+        pace: str = "",
     ) -> str:
-        """A planner holds a notification back. Returns the timer's name."""
+        """A planner holds a notification of the app news back. Returns the timer's name."""
         topic = topics.keep(lane)
         offset = self.end(topic)
-        held = Held(note_id, due_at, written_at, facts=b"" if facts is None else encode_facts(facts))
+        said = b"" if facts is None else encode_facts(facts)
+        held = Held(note_id, due_at, written_at, facts=said, app="news", badge=badge, pace=pace)
         headers = held_headers(origin(f"plan-{lane}", PARTITION, epoch), 7, held, "00-1")
         self.log.append(Produced(topic, PARTITION, event, user.encode(), headers, T0))
         return f"{lane}|{offset}"
@@ -167,6 +174,11 @@ class KeepWorld(Log):
         self.log.append(Produced(topics.CANCEL, PARTITION, value, user.encode(), [], now_ms))
         for keeper in self.keepers:
             keeper.hear(CancelRecord(user.encode(), value, now_ms))
+
+    def engage(self, event: str, user: str = USERS[0], **fields: Any) -> None:
+        """An app tells something of its user."""
+        value = orjson.dumps({"event": event, "app": "news", **fields})
+        self.log.append(Produced(topics.ENGAGEMENT, PARTITION, value, user.encode(), [], self.clock.now_ms()))
 
     def records(self, tp: TP, start: int) -> list[Record]:
         return [
@@ -225,6 +237,7 @@ class Keeper:
             fatal=lambda what, error: self.fatal.append((what, error)),
             cancels=self.cancels,
             digests=world.digests,
+            rates=Rates({}, {}, world.live),
             call_later=self.timers,
         )
         self.stage.work = cast(Any, self)

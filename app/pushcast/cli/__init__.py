@@ -42,6 +42,7 @@ COMMANDS = (
     "sim",
     "send",
     "cancel",
+    "pace",
     "pause",
     "resume",
     "audit",

@@ -182,6 +182,8 @@ class App(BaseModel):
     quiet_hours: QuietWindows = ()  # of users who have chosen none
     # Android's channel of what a class with `quiet: passive` sends in quiet hours: there the channel decides the sound.
     silent_channel_id: str | None = Field(default=None, min_length=1)
+    # counted: a number in options.badge is also what "+1" adds to; its notifications pass the keeper then.
+    badges: Literal["passed", "counted"] = "passed"
     apns: Apns | None = None
     fcm: Fcm | None = None
     expo: Expo | None = None

@@ -20,6 +20,7 @@ from pushcast.config.refusals import sentences
 from pushcast.config.security import KafkaSecurity
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.own import OwnClass
+from pushcast.model.pacing import MAX_PER_MINUTE
 from pushcast.model.quiet import Quiet
 from pushcast.model.words import Lane, Outcome
 
@@ -35,6 +36,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 EndpointName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 #: A name with a dot whose last label is no number: nothing that a resolver takes for an address.
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
+
+
+Label = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class Strict(BaseModel):
@@ -165,12 +169,14 @@ class Flood(Strict):
 
 
 class Keep(Strict):
-    """What waits for its time, and what the keeper makes itself: pushes that take back what is shown."""
+    """What waits for its time, and what the keeper makes itself: pushes that take back what is shown, or set badges."""
 
     # What was held for quiet hours leaves within this time after them, each user always at the same instant of it.
     quiet_release_spread_seconds: float = Field(default=300, ge=0, le=7200)
     removal_wait_seconds: float = Field(default=30.0, ge=0, le=3600)  # for more that is to be taken back with it
     removals_per_hour: int = Field(default=2, ge=1, le=60)  # of a user in an app: Apple lets no more through
+    badge_wait_seconds: float = Field(default=30.0, ge=0, le=3600)  # for a push that takes the new number along
+    badges_per_hour: int = Field(default=2, ge=1, le=60)  # pushes for the number alone, of a user in an app
 
 
 class Tickets(Strict):
@@ -211,6 +217,8 @@ class Class(Strict):
             raise ValueError("mandatory and opt_in exclude each other")
         return self
 
+    per_minute: int | None = Field(default=None, ge=1, le=MAX_PER_MINUTE)  # at most, of all users together
+
     @model_validator(mode="after")
     def _ping_has_a_title(self) -> Self:
         if (self.privacy == "ping") != (self.generic_title is not None):
@@ -229,6 +237,12 @@ class Class(Strict):
         if (self.window_max_seconds or 0) < (self.window_min_seconds or 0):
             raise ValueError("window_max_seconds is less than window_min_seconds")
         return self
+
+
+class Campaign(Strict):
+    """How fast the notifications leave that carry this label."""
+
+    per_minute: int = Field(ge=1, le=MAX_PER_MINUTE)  # of all users together; `pushcast pace` changes it while it runs
 
 
 class Observe(Strict):
@@ -350,6 +364,7 @@ class Settings(BaseSettings):
     flood: Flood = Flood()
     classes: dict[Name, Class] = {}
     apps: dict[Name, App] = {}
+    campaigns: dict[Label, Campaign] = {}
     observe: Observe = Observe()
     gateway: Gateway | None = None
     console: Console | None = None

@@ -13,6 +13,8 @@ from functools import partial
 from pushcast.handover import standing
 from pushcast.handover.fences import Fences
 from pushcast.keep import rules
+from pushcast.keep.badging import USUAL as USUAL_BADGES
+from pushcast.keep.badging import BadgeRules
 from pushcast.keep.census import Census
 from pushcast.keep.digests import flushed
 from pushcast.keep.exact import STAGE, KeepHandover
@@ -26,6 +28,7 @@ from pushcast.model.clock import Clock
 from pushcast.model.digest import DigestRule
 from pushcast.model.errors import InvalidInput
 from pushcast.model.forecast import Forecast
+from pushcast.model.pacing import Rates
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.callbacks import guarded
@@ -40,6 +43,7 @@ from pushcast.stream.tenure import Tenures
 from pushcast.wire import topics
 from pushcast.wire.digests import closed_by
 from pushcast.wire.schemas import SchemaSource
+from pushcast.wire.timers import Timer, user_key
 
 #: Source records handled without giving way to the event loop.
 CHUNK_RECORDS = 500
@@ -70,6 +74,8 @@ class KeepStage(Stage):
         digests: Mapping[str, DigestRule] | None = None,
         call_later: CallLater | None = None,
         removals: RemovalRules = USUAL,
+        badges: BadgeRules = USUAL_BADGES,
+        rates: Rates | None = None,
     ) -> None:
         self._table = table
         self._outbox = outbox
@@ -82,16 +88,6 @@ class KeepStage(Stage):
         self._in_flight = InFlight()
         self._rows = Rows(table, outbox)
         digest_rules = digests or {}
-        self._intake = Intake(
-            self._rows,
-            clock,
-            self._cancels,
-            self._count,
-            partitions=partitions,
-            schemas=schemas,
-            digests=digest_rules,
-            removing=Removing(self._rows, removals, self._count),
-        )
         self._fences: dict[TP, Fences] = {}  # of the keep topics: planners fence each other off there
         self.release = Release(
             self._rows,
@@ -104,8 +100,27 @@ class KeepStage(Stage):
             guarded=guarded("keep: an acknowledgement failed", fatal),
             fatal=fatal,
             digests=digest_rules,
+            rates=rates or Rates({}, {}),
+            partitions=partitions,
+            badges=badges,
             call_later=call_later,
         )
+        self._intake = Intake(
+            self._rows,
+            clock,
+            self._cancels,
+            self._count,
+            partitions=partitions,
+            schemas=schemas,
+            digests=digest_rules,
+            removing=Removing(self._rows, removals, self._count),
+            badging=self.release.badges,
+        )
+        #: What others than planners write.
+        self._by_people: dict[str, Take] = {
+            topics.CANCEL: self._intake.cancel,
+            topics.ENGAGEMENT: self._intake.engage,
+        }
         self._census = Census(table, clock, fatal, call_later)
         self._tenures = Tenures(self._new_tenure)
         table.on_applied(self._applied)
@@ -151,7 +166,10 @@ class KeepStage(Stage):
             tenure = self._tenures.of(tp)
             for name in self._exact.released(tp.partition):
                 if (found := self._closed_by(tenure, name, now_ms)) is not None:
-                    self._rows.put(tenure, barrier, *found)
+                    key, row = found
+                    self._rows.put(tenure, barrier, key, row)
+                    if isinstance(row, Timer):
+                        self.release.badges.recovered(tenure, barrier, row, user_key(key).decode())
                     self._count("void_timers", "completed", 1)
         await barrier.wait()
 
@@ -216,10 +234,9 @@ class KeepStage(Stage):
     async def handle(self, batch: Batch) -> None:
         """See `Stage`. Waits for the outbox, and for the table when it lags behind."""
         tp, records = TP(batch.topic, batch.partition), batch.records
-        cancels = batch.topic == topics.CANCEL
-        if cancels and self._schemas is not None:
+        if batch.topic in self._by_people and self._schemas is not None:
             await self._schemas.prepare([record.value for record in records])
-        take = self._intake.cancel if cancels else self._holding(tp)
+        take = self._by_people.get(batch.topic) or self._holding(tp)
         self._count("consumed", "", len(records))
         for start in range(0, len(records), CHUNK_RECORDS):
             await self._room()

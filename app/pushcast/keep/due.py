@@ -70,5 +70,6 @@ class DueRecords:
     @staticmethod
     def _ended(tenure: KeepTenure, key: bytes) -> None:
         tenure.firing.discard(key)
+        tenure.blocked.clear()
         tenure.pending.ended()
         tenure.runner.wake()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from pushcast.model.words import Lane
@@ -16,6 +16,8 @@ _LANES: Final = {str(lane): bytes((number,)) for number, lane in enumerate(Lane)
 #: In the order in which they are released.
 QUEUES: Final = tuple(_LANES.values())
 ALL: Final = (*QUEUES, _FORGET)
+#: Behind it the name of a rate, and a NUL: a queue of its own.
+_PACED: Final = b"\xe0"
 _TIME_BYTES: Final = 8
 
 
@@ -34,6 +36,25 @@ def entries_of(key: bytes, value: bytes) -> Iterable[bytes]:
     return () if entry is None else (entry,)
 
 
+def is_paced(queue: bytes) -> bool:
+    """Whether what waits in this queue keeps to a rate."""
+    return queue[:1] == _PACED
+
+
+def rate_of(queue: bytes) -> str:
+    """The name of that rate."""
+    return queue[1:-1].decode("utf-8", "replace")
+
+
+def paced_queues(first_in: Callable[[bytes, bytes], bytes | None]) -> Iterator[bytes]:
+    """Those in which something waits. `first_in`: the first entry that is not below the one and below the other."""
+    first = _PACED
+    while (entry := first_in(first, behind(_PACED))) is not None:
+        queue = entry[: entry.index(b"\0") + 1]
+        yield queue
+        first = behind(queue)
+
+
 def entry_of(key: bytes, row: Timer | Head) -> bytes | None:
     """The entry of a row as it is now; None: it waits for another row."""
     if isinstance(row, Head):
@@ -42,6 +63,8 @@ def entry_of(key: bytes, row: Timer | Head) -> bytes | None:
         return _FORGET + _time(row.closed_at + REMEMBER_MS) + key
     if row.digest and not row.closes:
         return None
+    if row.pace and not row.closes:
+        return _PACED + row.pace.encode() + b"\0" + _time(row.due_at) + key
     return _queue(row.lane) + _time(row.due_at) + key
 
 
@@ -52,12 +75,13 @@ def until(queue: bytes, at_ms: int) -> bytes:
 
 def behind(queue: bytes) -> bytes:
     """Entries of a queue are below this one."""
-    return bytes((queue[0] + 1,))
+    return queue[:-1] + bytes((queue[-1] + 1,))
 
 
 def place_of(entry: bytes) -> Place:
     """What an entry says."""
-    return Place(int.from_bytes(entry[1 : 1 + _TIME_BYTES], "big"), entry[1 + _TIME_BYTES :], entry)
+    start = entry.index(b"\0") + 1 if entry[:1] == _PACED else 1
+    return Place(int.from_bytes(entry[start : start + _TIME_BYTES], "big"), entry[start + _TIME_BYTES :], entry)
 
 
 def _queue(lane: str) -> bytes:

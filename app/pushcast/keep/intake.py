@@ -8,6 +8,7 @@ import msgspec
 
 from pushcast.handover.fences import Fences, author_of
 from pushcast.keep import digests, rules
+from pushcast.keep.badging import Badging
 from pushcast.keep.removing import Removing
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
@@ -21,6 +22,7 @@ from pushcast.stream.ports import Barrier
 from pushcast.wire.cancel_state import CancelRecord
 from pushcast.wire.cancels import CancelDecoder
 from pushcast.wire.digests import Head, head_key, heads_prefix
+from pushcast.wire.engagement import EngagementDecoder
 from pushcast.wire.facts import Facts, decode_facts
 from pushcast.wire.headers import TRACEPARENT, first
 from pushcast.wire.held import Held, held_of, passing
@@ -46,7 +48,10 @@ class Intake:
         schemas: SchemaSource | None,
         digests: Mapping[str, DigestRule],
         removing: Removing,
+        badging: Badging,
     ) -> None:
+        self._badging = badging
+        self._engagements = EngagementDecoder(schemas).decode
         self._removing = removing
         self._rows = rows
         self._clock = clock
@@ -116,6 +121,7 @@ class Intake:
         self._cancels.state.apply(
             tenure.number, [CancelRecord(record.key, record.value, written_at)], self._clock.now_ms()
         )
+        self._badging.cancelled(tenure, barrier, cancel, record.offset, written_at)
         if cancel.remove:
             self._removing.ask(tenure, barrier, cancel, record.offset, written_at)
         for note_id in cancel.ids:
@@ -126,6 +132,14 @@ class Intake:
                 if timer is not None:
                     self._rows.put(tenure, barrier, key, timer)
                 part += 1
+
+    def engage(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
+        """What an app tells of its user: what was read or opened counts no more in the badge."""
+        user = user_of(record.key)
+        check_place(record, self._partitions)
+        written_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
+        engagement = self._engagements(user, record.value, written_at)
+        self._badging.engaged(tenure, barrier, engagement, record.offset, written_at)
 
     def _leaves_in_digest(self, tenure: KeepTenure, user: str, timer: Timer) -> bool:
         """Whether a push counts it that left, or may have."""
@@ -154,4 +168,7 @@ def _timer(lane: Lane, record: Record, held: Held) -> Timer:
         done=held.done,
         facts=held.facts,
         passed=held.passed,
+        app=held.app,
+        badge=held.badge,
+        pace=held.pace,
     )

@@ -9,20 +9,24 @@ from functools import partial
 from typing import Final
 
 from pushcast.keep import rules
+from pushcast.keep.badging import BadgeRules, Badging, number_of
 from pushcast.keep.due import DueRecord, DueRecords
 from pushcast.keep.exact import KeepHandover
 from pushcast.keep.flushing import Flushes
-from pushcast.keep.index import ALL, QUEUES, Place, behind, entry_of, place_of, until
+from pushcast.keep.index import ALL, QUEUES, Place, behind, entry_of, is_paced, paced_queues, place_of, rate_of, until
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.clock import Clock
 from pushcast.model.digest import DigestRule
+from pushcast.model.own import OwnClass
+from pushcast.model.pacing import Bucket, Rates
 from pushcast.model.words import Lane
 from pushcast.stream.callbacks import Guarded
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier, CallLater, Fatal, Outbox
 from pushcast.stream.runner import Runner
 from pushcast.stream.table import Table
+from pushcast.wire.badge_rows import Badge
 from pushcast.wire.digests import Head, is_head, name_of
 from pushcast.wire.held import Released, released_headers
 from pushcast.wire.timers import Timer, user_key
@@ -52,12 +56,18 @@ class Release:
         guarded: Guarded,
         fatal: Fatal,
         digests: Mapping[str, DigestRule],
+        rates: Rates,
+        partitions: int,
+        badges: BadgeRules,
         call_later: CallLater | None = None,
     ) -> None:
         self._rows = rows
         self._table = table
         self._due = DueRecords(exact, outbox, guarded)
         self._flushes = Flushes(rows, self._due, digests, count)
+        self.badges = Badging(rows, self._due, clock, badges, count)
+        self._rates = rates
+        self._partitions = partitions
         self._outbox = outbox
         self._clock = clock
         self._count = count
@@ -81,8 +91,31 @@ class Release:
             return 0.0
         if len(tenure.firing) >= MAX_FIRING:
             return None  # an acknowledgement wakes
-        found = [place.at_ms for queue in ALL if (place := self._first(tenure, queue)) is not None]
-        return (min(found) - self._clock.now_ms()) / 1000 if found else None
+        now_ms, found = self._clock.now_ms(), list[int]()
+        for queue in self._queues(tenure):
+            if (place := self._first(tenure, queue)) is not None:
+                found.append(max(place.at_ms, now_ms + self._held_back(tenure, queue, now_ms)))
+        return (min(found) - now_ms) / 1000 if found else None
+
+    def _queues(self, tenure: KeepTenure) -> list[bytes]:
+        def first_in(first: bytes, before: bytes) -> bytes | None:
+            return next(iter(self._table.index(tenure.number, first, before, 1)), None)
+
+        return [*ALL, *paced_queues(first_in)]
+
+    def _held_back(self, tenure: KeepTenure, queue: bytes, now_ms: int) -> int:
+        """For so many milliseconds nothing of a queue may go, because of its rate."""
+        rate = self._rates.per_minute(rate_of(queue)) if is_paced(queue) else None
+        if rate is None:
+            return 0
+        bucket = self._bucket(tenure, queue, now_ms)
+        return 0 if bucket.allowed(rate, now_ms) else bucket.wait_ms(rate)
+
+    def _bucket(self, tenure: KeepTenure, queue: bytes, now_ms: int) -> Bucket:
+        bucket = tenure.buckets.get(queue)
+        if bucket is None:
+            bucket = tenure.buckets[queue] = Bucket(self._partitions, now_ms)
+        return bucket
 
     def _first(self, tenure: KeepTenure, queue: bytes) -> Place | None:
         """The first entry of a queue whose row is not under way: when it is, the table's hook or an acknowledgement
@@ -96,26 +129,45 @@ class Release:
         return None
 
     def _under_way(self, tenure: KeepTenure, key: bytes) -> bool:
-        if key in tenure.firing or self._rows.in_flight(tenure, key):
+        if key in tenure.firing or key in tenure.blocked or self._rows.in_flight(tenure, key):
             return True
         # A member that no table has yet would be counted, and could still be lost.
         return is_head(key) and self._rows.gathering(tenure, user_key(key), name_of(key))
 
     async def _work(self, tenure: KeepTenure) -> None:
         self._heal(tenure)
-        for queue in ALL:
+        queues = self._queues(tenure)
+        for gone in tenure.buckets.keys() - set(queues):  # a rate with nothing that waits for it begins anew
+            del tenure.buckets[gone]
+        for queue in queues:
             first = queue
             while True:
                 await self._room()
                 now_ms = self._clock.now_ms()
+                if self._held_back(tenure, queue, now_ms):
+                    break
                 entries = self._table.index(tenure.number, first, until(queue, now_ms), SLICE_TIMERS)
                 if not entries or len(tenure.firing) >= MAX_FIRING:
                     break
                 first = entries[-1] + b"\0"
-                stale = [place.entry for place in map(place_of, entries) if not self._take(tenure, place, now_ms)]
+                stale = [
+                    place.entry for place in map(place_of, entries) if not self._may_take(tenure, queue, place, now_ms)
+                ]
                 if stale:
                     self._table.forget_entries(tenure.number, stale)
                 await asyncio.sleep(0)
+
+    def _may_take(self, tenure: KeepTenure, queue: bytes, place: Place, now_ms: int) -> bool:
+        """`_take`, unless a rate has no room for it: then its entry stays as it is."""
+        rate = self._rates.per_minute(rate_of(queue)) if is_paced(queue) else None
+        if rate is None:
+            return self._take(tenure, place, now_ms)
+        bucket, before = self._bucket(tenure, queue, now_ms), tenure.fired
+        if not bucket.allowed(rate, now_ms):
+            return True
+        known = self._take(tenure, place, now_ms)
+        bucket.take(tenure.fired - before)
+        return known
 
     def _take(self, tenure: KeepTenure, place: Place, now_ms: int) -> bool:
         """False for an entry that says nothing any more: only the table's own row decides that. What is in flight may
@@ -123,13 +175,15 @@ class Release:
         if self._under_way(tenure, place.key):
             return True
         row = self._rows.get(tenure, place.key)
-        if row is None or entry_of(place.key, row) != place.entry:
+        if row is None or isinstance(row, Badge) or entry_of(place.key, row) != place.entry:
             return False
         if isinstance(row, Head):
             self._flushes.take(tenure, place.key, row, now_ms)
-        elif row.waits:
+        elif row.waits and row.kind == OwnClass.BADGE:
+            self.badges.put_right(tenure, place.key, row)
+        elif row.waits and self.badges.is_counted(tenure, place.key, row):
             self._fire(tenure, place.key, row, now_ms)
-        else:
+        elif not row.waits:
             self._due.write(tenure, place.key, partial(self._put, tenure, place.key, None))
         return True
 
@@ -137,7 +191,11 @@ class Release:
         if timer.due_at:
             self._late_ms = max(self._late_ms, now_ms - timer.due_at)
         name = f"{timer.name}|{key.decode()}"
-        released = Released(timer.written_at, None, timer.part, timer.done, timer.due_at, timer.passed, timer.left_as)
+        tenure.fired += 1
+        parted = timer.part, timer.done
+        released = Released(
+            timer.written_at, None, *parted, timer.due_at, timer.passed, timer.left_as, number_of(timer)
+        )
         headers = released_headers(tenure.origin, name, released, timer.closes, timer.trace)
         closed = partial(self._put_released, tenure, key, timer)
         self._due.close(tenure, key, DueRecord(timer.lane, timer.event, headers), closed)

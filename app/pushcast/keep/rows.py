@@ -10,6 +10,7 @@ from pushcast.stream.overlay import Entry
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.stream.table import Table
 from pushcast.wire import row_fences, topics
+from pushcast.wire.badge_rows import Badge, badges_prefix, encode_badge, is_badge, readable_badge
 from pushcast.wire.digests import Head, encode_head, is_head, readable_head
 from pushcast.wire.headers import CE_ID, FENCE
 from pushcast.wire.timers import Timer, encode_timer, is_timer, readable, timers_prefix, user_key
@@ -34,6 +35,15 @@ class Rows:
         """`get` of what is a digest."""
         row = self.get(tenure, key)
         return row if isinstance(row, Head) else None
+
+    def badge(self, tenure: KeepTenure, key: bytes) -> Badge | None:
+        """`get` of what is a badge."""
+        row = self.get(tenure, key)
+        return row if isinstance(row, Badge) else None
+
+    def badges_of(self, tenure: KeepTenure, user: str) -> dict[bytes, Badge]:
+        """A user's badges in all apps, by row key."""
+        return {key: row for key, row in self._scan(tenure, user, badges_prefix(user)) if isinstance(row, Badge)}
 
     def in_flight(self, tenure: KeepTenure, key: bytes) -> bool:
         """Whether a write of it was not applied by the table yet."""
@@ -94,8 +104,12 @@ class Rows:
 def _decoded(key: bytes, value: bytes) -> Row | None:
     if is_timer(key):
         return readable(value)
+    if is_badge(key):
+        return readable_badge(value)
     return readable_head(value) if is_head(key) else None
 
 
 def _encoded(row: Row) -> bytes:
-    return encode_timer(row) if isinstance(row, Timer) else encode_head(row)
+    if isinstance(row, Timer):
+        return encode_timer(row)
+    return encode_badge(row) if isinstance(row, Badge) else encode_head(row)

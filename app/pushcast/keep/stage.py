@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pushcast.config.settings import Settings
 from pushcast.keep.agent import KeepStage
+from pushcast.keep.badging import BadgeRules
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.index import entries_of
 from pushcast.keep.removals import RemovalRules
+from pushcast.model.pacing import Rated, Rates
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.observe.catalogue import MetricName
@@ -22,12 +24,23 @@ from pushcast.wire import groups, topics
 
 ROLE = "keeper"
 BOUNDS = Bounds(records=10_000, bytes=4 << 20)
-SOURCES = (*(topics.keep(lane) for lane in Lane), topics.CANCEL)
+SOURCES = (*(topics.keep(lane) for lane in Lane), topics.CANCEL, topics.ENGAGEMENT)
 
 
 def removal_rules(settings: Settings) -> RemovalRules:
     """As the configuration has them."""
     return RemovalRules(round(settings.keep.removal_wait_seconds * 1000), settings.keep.removals_per_hour)
+
+
+def badge_rules(settings: Settings) -> BadgeRules:
+    """As the configuration has them."""
+    return BadgeRules(round(settings.keep.badge_wait_seconds * 1000), settings.keep.badges_per_hour)
+
+
+def rates_of(settings: Settings, live: Mapping[str, Rated]) -> Rates:
+    """As the configuration has them, and the control topic."""
+    classes = {name: each.per_minute for name, each in settings.classes.items() if each.per_minute is not None}
+    return Rates(settings.campaigns, classes, live)
 
 
 def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
@@ -48,6 +61,8 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             flood=FloodGuard(settings.flood, host.clock),
             cancels=host.cancels,
             removals=removal_rules(settings),
+            badges=badge_rules(settings),
+            rates=rates_of(settings, host.control.paces),
             digests={
                 name: each.digest.rule(each.ttl_seconds) for name, each in settings.classes.items() if each.digest
             },

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pushcast.model.forecast import Forecast
+from pushcast.model.pacing import Bucket
 from pushcast.stream.completions import Completions
 from pushcast.stream.overlay import Overlay
 from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
+from pushcast.wire.badge_rows import Badge
 from pushcast.wire.digests import Head
 from pushcast.wire.headers import Headers
 from pushcast.wire.timers import Timer
 
 #: What KEEP writes of a user.
-Row = Timer | Head
+Row = Timer | Head | Badge
 
 
 class KeepTenure:
@@ -36,6 +38,9 @@ class KeepTenure:
         self.healed: dict[bytes, int] = {}  # offsets of void rows that were overwritten, by key
         self.pending = Pending()  # releases
         self.writes = 0  # rows so far: each has a tag of its own
+        self.blocked: set[bytes] = set()  # timers that wait for the end of another one
+        self.fired = 0  # timers that were let go
+        self.buckets: dict[bytes, Bucket] = {}  # of rates, by queue
         self.forecast: Forecast | None = None  # once it was counted
         self.count_again_at = 0.0  # monotonic seconds
         self.runner = runner(self)

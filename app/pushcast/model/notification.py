@@ -13,6 +13,8 @@ from pushcast.model.timing import Timing
 #: Apple and Google keep a badge in 32 bits, and so does the Avro schema.
 MAX_BADGE: Final = 2**31 - 1
 Badge = Annotated[int, msgspec.Meta(ge=0, le=MAX_BADGE)]
+#: A badge that counts up: the keeper knows the number.
+ONE_MORE: Final = "+1"
 Priority = Literal["high", "normal"]
 PushType = Literal[
     "alert",
@@ -71,7 +73,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     collapse_id: str | None = None  # <= 64 bytes, APNs' limit
     thread_id: str | None = None
     sound: str | Sound | None = None
-    badge: Badge | None = None
+    badge: Badge | Literal["+1"] | None = None  # of what is sent always a number
     priority: Priority = "high"
     push_type: PushType = "alert"
     dry_run: bool = False
@@ -89,6 +91,11 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     def sound_name(self) -> str | None:
         """What to play, without what only Apple knows."""
         return self.sound.name if isinstance(self.sound, Sound) else self.sound
+
+    @property
+    def number(self) -> int | None:
+        """What the icon is to show; of one that counts up only the keeper knows it."""
+        return self.badge if isinstance(self.badge, int) else None
 
     @property
     def heard(self) -> bool:

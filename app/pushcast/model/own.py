@@ -10,6 +10,7 @@ class OwnClass(StrEnum):
     """Classes that no configuration has: neither preference nor quiet hours nor a cap holds them up."""
 
     REMOVE = "remove"  # takes back what a device shows
+    BADGE = "badge"  # puts the number on an icon right
 
 
 #: How long one lives from when it is due.

@@ -87,6 +87,7 @@ class Reason(StrEnum):
     DIGEST = "digest"
     FREQUENCY_CAP = "frequency_cap"
     PACE = "pace"
+    BADGE = "badge"
     # sending
     DEVICE_UNREGISTERED = "device_unregistered"
     SEAL_BROKEN = "seal_broken"

@@ -176,6 +176,7 @@ STAGE_COUNTERS: Final[dict[str, tuple[Name, _Labelled]]] = {
     "held": (Name.HELD, lambda _, lane, reason: (lane, reason)),
     "opened": (Name.TIMERS_OPENED, lambda _, __, lane: (lane,)),
     "closed": (Name.TIMERS_CLOSED, lambda _, __, reason: (reason,)),
+    "badges": (Name.BADGES, lambda _, __, result: (result,)),
     "removal_pushes": (Name.REMOVAL_PUSHES, lambda _, __, result: (result,)),
     "void_timers": (Name.TIMERS_VOID, lambda _, __, what: (what,)),
     "batches": (Name.BATCHES, lambda _, lane, platform: (platform, lane)),

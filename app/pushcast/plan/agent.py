@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,9 @@ from pushcast.handover.fences import Fences, author_of
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.own import OwnClass
+from pushcast.model.pacing import Rated
 from pushcast.model.words import Lane, Source
+from pushcast.plan.carried import Carried
 from pushcast.plan.intake import Intake
 from pushcast.plan.outputs import Outputs
 from pushcast.plan.recent import Recent, Unseen
@@ -68,7 +70,9 @@ class PlanStage(Stage):
         schemas: SchemaSource | None = None,
         call_later: CallLater | None = None,
         cancels: Cancels | None = None,
+        paces: Mapping[str, Rated] | None = None,
     ) -> None:
+        """`paces`: of campaigns, by the control topic."""
         self._settings = settings
         self._table = table
         self._outbox = outbox
@@ -81,9 +85,12 @@ class PlanStage(Stage):
         count = counting(counters)
         self._edge = Edge(self._stage, outbox, count, FloodGuard(settings.flood, clock))
         step = guarded(f"{self._stage}: a step failed", fatal)
-        self._outputs = Outputs(outbox, lane, clock, count, self._edge, step, settings.schemas.write)
+        carried = Carried(settings, paces)
+        generation = settings.schemas.write
+        self._outputs = Outputs(outbox, lane, clock, count, self._edge, step, generation, carried=carried)
         self._cancels: Cancels = cancels or NothingCancelled()
-        self._intake = Intake(settings, lane, table, clock, self._outputs, count, schemas, exact, self._cancels.state)
+        state = self._cancels.state
+        self._intake = Intake(settings, lane, table, clock, self._outputs, count, schemas, exact, state, carried)
         self._schemas = schemas
         seed = settings.plan.window_seed
         rng = random.Random(seed) if seed is not None else random.SystemRandom()

@@ -17,16 +17,17 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.gates import NO_DEVICES, Ends, Known, Verdict, Waits, judge
 from pushcast.model.ids import device_row_prefix
 from pushcast.model.notification import Notification
-from pushcast.model.own import RESERVED_ID_PREFIXES, OwnClass
+from pushcast.model.own import RESERVED_ID_PREFIXES
 from pushcast.model.preferences import NO_WISHES
 from pushcast.model.words import Lane, Outcome, Reason, Source
+from pushcast.plan.carried import Carried, numbered
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
 from pushcast.plan.gathered import Gathered
 from pushcast.plan.match import NO_ROWS, Row, split_rows, with_locales
 from pushcast.plan.outputs import Outputs, Refused
 from pushcast.plan.part_intake import THERE, PartIntake
-from pushcast.plan.removals import removals_of
+from pushcast.plan.removals import takers_of
 from pushcast.plan.rules import is_young
 from pushcast.plan.tenure import Later, PlanTenure
 from pushcast.plan.wanted import Wanted
@@ -84,7 +85,9 @@ class Intake:
         schemas: SchemaSource | None,
         exact: Exactness,
         cancels: CancelState,
+        carried: Carried,
     ) -> None:
+        self._carried = carried
         self._cancels = cancels
         self._settings = settings
         self._lane = lane
@@ -95,14 +98,14 @@ class Intake:
         self._count = count
         self._exact = exact
         self._now_or_never_ms = round(settings.send.now_or_never_seconds * 1000)
-        self._parts = PartIntake(settings, lane, outputs, count, self._now_or_never_ms)
+        self._parts = PartIntake(settings, lane, outputs, count, self._now_or_never_ms, carried)
         self._wanted = Wanted(settings)
         self._gathered = Gathered(settings.classes)
-        self._asked = self._wanted.asked | self._gathered.classes
+        self._asked = self._wanted.asked | self._gathered.classes | self._carried.classes
         rules = class_rules(settings.classes)
         self._decoder = NotificationDecoder(settings.apps, rules, schemas)
         self._of_keeper = NotificationDecoder(settings.apps, {**rules, **OWN_RULES}, schemas)
-        self._removals = removals_of(settings.apps)
+        self._own = takers_of(settings.apps)
 
     def read(self, tenure: PlanTenure, records: Sequence[Record]) -> Taken:
         """Decodes, and looks the users up."""
@@ -120,6 +123,8 @@ class Intake:
                 note = decode(user_of(record.key), record.value, written_at, trace)
                 if is_event and note.id.startswith(RESERVED_ID_PREFIXES):
                     raise InvalidInput(Reason.INVALID_FIELD, f"id: {', '.join(RESERVED_ID_PREFIXES)} are ours", "id")
+                if note.options.badge is not None:
+                    note = self._numbered(tenure, record, note)
                 notes.append(note)
             except Exception as error:
                 taken.refused.append((record, self._outputs.edge.refusal(record, error)))
@@ -156,8 +161,8 @@ class Intake:
             devices, own = split_rows(rows, note.app, note.options.push_type, unreadable) if rows else NO_ROWS
             if devices and note.content.locales:
                 devices = with_locales(devices, unreadable)
-            if not is_event and note.klass == OwnClass.REMOVE:
-                devices = self._that_take_removals(devices)
+            if not is_event and (takers := self._own.get(note.klass)) is not None:
+                devices = [device for device in devices if (device.app, device.platform) in takers]
             if tail and (there := tail.take((record.offset, note.id))):
                 remember(note.user, note.id)
                 tenure.closes.pop(record.offset, None)
@@ -180,7 +185,9 @@ class Intake:
                     found.nothing.append((entry, closing.outcome, closing.reason))
                 continue
             cancelled = cancels and self._is_cancelled(tenure, note, now_ms)
-            if (own or note.klass in asked) and not cancelled:
+            special = note.campaign is not None or note.options.badge is not None
+            carried = is_event and special and self._carried.waits_for(note) is not None
+            if (own or carried or note.klass in asked) and not cancelled:
                 self._ask(tenure, entry, record, note, devices, own, times, found)
             elif devices and not cancelled and note.timing is None and note.expires_at > now_ms:
                 tenure.released.pop(record.offset, None)
@@ -268,6 +275,9 @@ class Intake:
                 found.nothing.append((entry, *settled))
             return
         released = tenure.released.pop(record.offset, None)
+        carried = self._carried.waits_for(note) if tenure.source is Source.NOTIFICATION else None
+        if verdict is None and carried is not None:
+            verdict = Waits(carried, now_ms)
         if verdict is None:
             tenure.windows.add(entry, devices, now)
         elif isinstance(verdict, Waits):
@@ -285,10 +295,19 @@ class Intake:
         if released is not None:  # let go once, and held for another reason
             written_at, part, passed = released.written_at, released.part + 1, released.passed
             from_ms = max(written_at, released.due_at)
+        if waits.reason in (Reason.BADGE, Reason.PACE):
+            return Held(note.id, waits.until_ms or from_ms, written_at, part, passed=passed)
         if waits.reason is not Reason.DIGEST:
             return Held(note.id, note.due_at, written_at, part, passed=passed)
         facts = encode_facts(self._gathered.facts(note))
         return Held(note.id, self._gathered.until(note, from_ms, zone), written_at, part, passed=passed, facts=facts)
+
+    def _numbered(self, tenure: PlanTenure, record: Record, note: Notification) -> Notification:
+        """With the badge as devices show it: of what the keeper let go the keeper's number, else as the event says. One
+        that counts up in a dry run counts nothing."""
+        if tenure.source is Source.DUE:
+            return numbered(note, tenure.released[record.offset].badge)
+        return numbered(note, None) if note.options.dry_run else note
 
     def _belongs(self, tenure: PlanTenure, batch: Batch, record: Record, refused: list[Refused]) -> bool:
         """Whether the record is in its key's partition; if not, it is forwarded once, then a dead letter."""
@@ -345,8 +364,8 @@ class Intake:
             devices, own = split_rows(rows, note.app, note.options.push_type, self._unreadable)
             if note.content.locales:
                 devices = with_locales(devices, self._unreadable)
-            if note.klass == OwnClass.REMOVE:
-                devices = self._that_take_removals(devices)
+            if (takers := self._own.get(note.klass)) is not None:
+                devices = [device for device in devices if (device.app, device.platform) in takers]
             cancelled = self._is_cancelled(tenure, note, times[1])
             self._ask(
                 tenure, each.entry, each.record, note, devices, own, times, found, cancelled=cancelled, again=True
@@ -357,9 +376,6 @@ class Intake:
         if waiting_on:
             self._count("unreadable_rows", Reason.UNKNOWN_SCHEMA, len(waiting_on))
         return waiting_on
-
-    def _that_take_removals(self, devices: Sequence[Device]) -> list[Device]:
-        return [device for device in devices if (device.app, device.platform) in self._removals]
 
     def _first_to_wait(
         self, records: Sequence[Record], rows: Sequence[Sequence[Row]]

@@ -16,6 +16,7 @@ from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import delivery_id
 from pushcast.model.words import Lane, Outcome, Platform, Reason
+from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry
 from pushcast.plan.tenure import PlanTenure
 from pushcast.plan.windows import Window
@@ -50,7 +51,10 @@ class Outputs:
         edge: Edge,
         guarded: Guarded,
         schema_generation: int = NEWEST_GENERATION,
+        *,
+        carried: Carried,
     ) -> None:
+        self._carried = carried
         self._generation = schema_generation
         self.edge = edge
         self._guarded = guarded
@@ -143,6 +147,8 @@ class Outputs:
         lets_go: bool = True,
     ) -> None:
         """Gives a notification, or what of it is not due, to the keeper. `lets_go`: none of it is planned now."""
+        if entry.note is not None:
+            held = self._carried.marked(held, entry.note)
         headers = held_headers(tenure.origin, record.offset, held, trace)
         entry.hold(reason)
         entry.open += 1

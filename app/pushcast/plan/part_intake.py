@@ -18,6 +18,7 @@ from pushcast.model.preferences import NO_WISHES, Wishes
 from pushcast.model.quiet import Quiet, QuietRule
 from pushcast.model.words import Lane, Reason, Source
 from pushcast.model.zones import zone_of
+from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
 from pushcast.plan.outputs import Outputs
@@ -60,7 +61,16 @@ _FIRST = Released(0, None)
 class PartIntake:
     """Of one lane. Nothing here waits: callers await the outbox's room first."""
 
-    def __init__(self, settings: Settings, lane: Lane, outputs: Outputs, count: Count, now_or_never_ms: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        lane: Lane,
+        outputs: Outputs,
+        count: Count,
+        now_or_never_ms: int,
+        carried: Carried,
+    ) -> None:
+        self._carried = carried
         times = app_times(settings.apps)
         self._zones = {name: each.zone for name, each in times.items()}
         self._rule = QuietRule(times, round(settings.keep.quiet_release_spread_seconds * 1000))
@@ -106,9 +116,11 @@ class PartIntake:
         found = self._share(note, devices, released.done, at_ms, wishes)
         leaving = found.leaving
         if is_event and not sent:
-            if found.later_at is not None:  # the parts are planned as the keeper lets them go
-                at = found.due_at if leaving else found.later_at
-                self._hold(tenure, entry, record, note, at, Released(0, None), found.waits_for)
+            carried = self._carried.waits_for(note) if leaving else None
+            if found.later_at is not None or carried is not None:  # its parts are planned as the keeper lets them go
+                at = found.due_at if leaving else found.later_at or 0
+                reason = found.waits_for if found.later_at is not None else carried or Reason.SCHEDULED
+                self._hold(tenure, entry, record, note, at, Released(0, None), reason)
                 return None
             if not leaving:
                 return found.ends or EXPIRED

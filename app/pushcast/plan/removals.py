@@ -1,11 +1,18 @@
-"""Which devices a removal is for. Pure."""
+"""Which devices get what Pushcast makes itself. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from pushcast.config.providers import App
+from pushcast.model.own import OwnClass
 from pushcast.model.words import Platform
+
+
+def takers_of(apps: Mapping[str, App]) -> dict[str, frozenset[tuple[str, str]]]:
+    """(app, platform) of the devices that get what Pushcast makes itself, by its class. Browsers have no badge."""
+    phones = frozenset((name, str(each)) for name in apps for each in Platform if each is not Platform.WEBPUSH)
+    return {OwnClass.REMOVE: removals_of(apps), OwnClass.BADGE: phones}
 
 
 def removals_of(apps: Mapping[str, App]) -> frozenset[tuple[str, str]]:

@@ -39,6 +39,7 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
             fatal=host.fatal,
             counters=counters,
             cancels=host.cancels,
+            paces=host.control.paces,
         )
 
     return StageSpec(

@@ -133,7 +133,7 @@ def _options(options: Options) -> bytes:
             optional_of(options.collapse_id),
             optional_of(options.thread_id),
             optional_of(None if isinstance(options.sound, Sound) else options.sound),
-            optional_long_of(options.badge),
+            optional_long_of(options.number),
             MANNERS[options.priority, options.push_type, options.dry_run, options.at_most_once],
             NULL if options.live_activity is None else SECOND + _live_activity(options.live_activity),
         )

@@ -76,7 +76,7 @@ def check_message(message: Message) -> None:
     if {len(column) for column in columns} != {notifications}:
         raise InvalidInput(Reason.INVALID_FIELD, "the columns of notifications differ in length", "notifications")
     badge = message.options.badge
-    if badge is not None and not 0 <= badge <= MAX_BADGE:
+    if badge is not None and not (isinstance(badge, int) and 0 <= badge <= MAX_BADGE):
         raise InvalidInput(Reason.INVALID_FIELD, f"badge is not 0 to {MAX_BADGE}", "badge")
     if not count:
         return

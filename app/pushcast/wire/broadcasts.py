@@ -15,7 +15,7 @@ from pushcast.model.broadcast import Broadcast, Instant, Pace, Split, Step, Vari
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import BUCKETS
 from pushcast.model.instants import first_due
-from pushcast.model.notification import Notification
+from pushcast.model.notification import ONE_MORE, Notification
 from pushcast.model.timing import Timing
 from pushcast.model.words import Reason
 from pushcast.wire.audiences import Segments, expanded, parse_audience, parse_where, where_of
@@ -152,6 +152,8 @@ class BroadcastDecoder:
         if not isinstance(app, str):
             refuse("app", "is required: a broadcast is for the devices of one app")
         note = self._note(noted, timestamp_ms)
+        if note.options.badge == ONE_MORE:
+            refuse("options.badge", "+1 is of one user: a broadcast sets a number, or none")
         life_ms = note.ttl_ms or note.expires_at - first_due(note)
         if life_ms > MAX_LIFE_MS and not frozen:
             refuse("expires_at", "is more than 7 days after what is due, which is created_at without a time")

@@ -7,6 +7,7 @@ The key says what is controlled, the value (JSON) how; a record without a value 
 - `stop/<broadcast id>`, `hold/<broadcast id>`: the broadcast ends, or waits. Of every lane that has one of this id.
 - `step/<broadcast id>`: whether the next step of a broadcast in steps begins. SPREAD decides, its successor obeys.
 - `cancel/<campaign>`: no notification of the campaign leaves any more.
+- `pace/<campaign>`: how many notifications of the campaign leave in a minute.
 - `segment/<name>`: what a named audience stands for.
 - `webhook/<name>`: an endpoint is given up, or taken up again.
 - `reached/<app>/<host>`: a push service that a sender had given up answers again.
@@ -25,6 +26,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import msgspec
 
 from pushcast.model.errors import InvalidInput
+from pushcast.model.pacing import MAX_PER_MINUTE
 from pushcast.model.words import Lane, Platform, Reason
 from pushcast.wire.audiences import check_segment_name
 from pushcast.wire.json_errors import from_msgspec
@@ -46,6 +48,7 @@ class Kind(StrEnum):
     HOLD = "hold"
     STEP = "step"
     CANCEL = "cancel"
+    PACE = "pace"
     SEGMENT = "segment"
     REACHED = "reached"
     WEBHOOK = "webhook"
@@ -145,6 +148,14 @@ class CampaignCancel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
+class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How fast a campaign leaves: at most so many notifications a minute, of all users together."""
+
+    per_minute: Annotated[int, msgspec.Meta(ge=1, le=MAX_PER_MINUTE)]
+    by: _Text = ""
+    comment: _Text = ""
+
+
 class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A named audience: a tree of conditions as a broadcast's `where` has it."""
 
@@ -177,11 +188,12 @@ def reached(app: str, host: str) -> Name:
     return Name(Kind.REACHED, f"{app}/{host}")
 
 
-Entry = Pause | Breaker | Halt | StepDecision | CampaignCancel | Segment | Reached | WebhookOrder
+Entry = Pause | Breaker | Halt | StepDecision | CampaignCancel | Rate | Segment | Reached | WebhookOrder
 _PAUSES = msgspec.json.Decoder(Pause)
 _BREAKERS = msgspec.json.Decoder(Breaker)
 _HALTS = msgspec.json.Decoder(Halt)
 _CANCELS = msgspec.json.Decoder(CampaignCancel)
+_RATES = msgspec.json.Decoder(Rate)
 _SEGMENTS = msgspec.json.Decoder(Segment)
 _REACHED = msgspec.json.Decoder(Reached)
 _OF_NAMES: Final[dict[Kind, msgspec.json.Decoder[Any]]] = {
@@ -189,6 +201,7 @@ _OF_NAMES: Final[dict[Kind, msgspec.json.Decoder[Any]]] = {
     Kind.HOLD: _HALTS,
     Kind.STEP: msgspec.json.Decoder(StepDecision),
     Kind.CANCEL: _CANCELS,
+    Kind.PACE: _RATES,
     Kind.SEGMENT: _SEGMENTS,
     Kind.REACHED: _REACHED,
     Kind.WEBHOOK: msgspec.json.Decoder(WebhookOrder),
@@ -220,7 +233,7 @@ def parse_key(key: bytes | None) -> Subject | Name:
     raise InvalidInput(
         Reason.KEY_INVALID,
         "the key is none of pause/<app>/<platform>/<lane>, breaker/<app>/<platform>, stop/<broadcast>,"
-        " hold/<broadcast>, step/<broadcast>, cancel/<campaign>, segment/<name>, reached/<app>/<host>,"
+        " hold/<broadcast>, step/<broadcast>, cancel/<campaign>, pace/<campaign>, segment/<name>, reached/<app>/<host>,"
         " webhook/<name>",
         "key",
     )

@@ -23,6 +23,7 @@ from pushcast.wire.control import (
     Kind,
     Name,
     Pause,
+    Rate,
     Reached,
     Segment,
     StepDecision,
@@ -78,6 +79,7 @@ class ControlState:
         self.holds: dict[str, Halt] = {}
         self.steps: dict[str, StepDecision] = {}
         self.campaigns: dict[str, CampaignCancel] = {}  # that are cancelled, by name
+        self.paces: dict[str, Rate] = {}  # of campaigns, by name
         self.segments: dict[str, Node] = {}
         self.reached: dict[str, Reached] = {}  # by app and host: push services that answered after they were given up
         self.webhooks: dict[str, WebhookOrder] = {}
@@ -151,6 +153,7 @@ class ControlState:
             Kind.HOLD: self.holds,
             Kind.STEP: self.steps,
             Kind.CANCEL: self.campaigns,
+            Kind.PACE: self.paces,
             Kind.SEGMENT: self.segments,
             Kind.REACHED: self.reached,
             Kind.WEBHOOK: self.webhooks,

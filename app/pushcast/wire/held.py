@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from pushcast.model.errors import InvalidInput
+from pushcast.model.notification import MAX_BADGE
 from pushcast.model.words import Reason
 from pushcast.wire import headers as h
 from pushcast.wire.closings import CLOSINGS, Closing
@@ -32,6 +33,12 @@ TIMER: Final = "push-timer"
 CLOSES: Final = "push-closes"
 #: On a due record that ends as part of a digest: that digest's id.
 LEFT_AS: Final = "push-left-as"
+#: On a keep record: app of the notification, and what its release does to the user's badge there (`Timer.badge`).
+APP: Final = "push-app"
+#: On both; on a due record the number that the icon is to show.
+BADGE: Final = "push-badge"
+#: On a keep record: whose rate its release keeps to (`model.pacing`); absent: nobody's.
+PACE: Final = "push-pace"
 _LAST_MS: Final = 2**53
 #: Of one notification: at most one for each zone on earth.
 MAX_PARTS: Final = 1_000
@@ -47,6 +54,9 @@ class Held(NamedTuple):
     done: bytes = b""
     passed: str = ""
     facts: bytes = b""
+    app: str = ""
+    badge: str = ""
+    pace: str = ""
 
 
 class Released(NamedTuple):
@@ -59,6 +69,7 @@ class Released(NamedTuple):
     due_at: int = 0
     passed: str = ""
     left_as: str = ""
+    badge: int | None = None  # what the icon is to show, where the keeper counts it
 
 
 def held_headers(origin: Headers, offset: int, held: Held, trace: str | None) -> list[tuple[str, bytes | None]]:
@@ -74,6 +85,10 @@ def held_headers(origin: Headers, offset: int, held: Held, trace: str | None) ->
         found.append((PASSED, held.passed.encode()))
     if held.facts:
         found.append((FACTS, held.facts))
+    if held.badge:
+        found += (APP, held.app.encode()), (BADGE, held.badge.encode())
+    if held.pace:
+        found.append((PACE, held.pace.encode()))
     if trace:
         found.append((h.TRACEPARENT, trace.encode()))
     return found
@@ -93,7 +108,8 @@ def held_of(headers: Headers) -> Held:
     if due_at is None or written_at is None:
         raise InvalidInput(Reason.INVALID_FIELD, f"no header {DUE_AT} or {WRITTEN_AT}", DUE_AT)
     facts = first(headers, FACTS) or b""
-    return Held(event_of(headers)[1], due_at, written_at, *parted_of(headers), _text(headers, PASSED), facts)
+    own = [_text(headers, name) for name in (APP, BADGE, PACE)]
+    return Held(event_of(headers)[1], due_at, written_at, *parted_of(headers), _text(headers, PASSED), facts, *own)
 
 
 def released_headers(
@@ -107,6 +123,8 @@ def released_headers(
         (DUE_AT, b"%d" % released.due_at),
         *_parted(released.part, released.done),
     ]
+    if released.badge is not None:
+        found.append((BADGE, b"%d" % released.badge))
     for name, text in ((PASSED, released.passed), (CLOSES, word), (LEFT_AS, released.left_as), (h.TRACEPARENT, trace)):
         if text:
             found.append((name, text.encode()))
@@ -135,7 +153,7 @@ def released_of(headers: Headers) -> Released:
     parted, due_at = parted_of(headers), number(headers, DUE_AT, _LAST_MS) or 0
     passed, left_as = _text(headers, PASSED), _text(headers, LEFT_AS)
     if closes is None:
-        return Released(written_at, None, *parted, due_at, passed)
+        return Released(written_at, None, *parted, due_at, passed, badge=number(headers, BADGE, MAX_BADGE))
     closing = CLOSINGS.get(closes.decode("utf-8", "replace"))
     if closing is None:
         raise InvalidInput(Reason.INVALID_FIELD, f"{CLOSES} is none of {', '.join(sorted(CLOSINGS))}", CLOSES)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from pushcast.model.errors import InvalidInput
+from pushcast.model.notification import ONE_MORE
 from pushcast.model.words import Reason
 
 _object = msgspec.json.Decoder(dict[str, Any]).decode
@@ -21,8 +22,7 @@ def folded(datum: dict[str, Any]) -> dict[str, Any]:
     datum = dict(datum)
     data_json, sound_json = datum.pop("data_json", None), datum.pop("sound_json", None)
     more, platforms = datum.pop("more", None), datum.pop("platforms", None)
-    if datum.pop("badge_add", None) is not None:
-        raise _refusal("badge_add", "badges that count up are not in this release")
+    badge_add = datum.pop("badge_add", None)
     if data_json is not None:
         data, values = datum.get("data") or {}, _read(data_json, "data_json")
         twice = data.keys() & values.keys()
@@ -36,6 +36,11 @@ def folded(datum: dict[str, Any]) -> dict[str, Any]:
                 raise _refusal("sound_json", "options.sound is given, too")
             options["sound"] = _read(sound_json, "sound_json")
         datum["options"] = {**options, **(more or {})}
+    if badge_add is not None:
+        options = dict(datum.get("options") or {})
+        if badge_add != 1 or options.get("badge") is not None:
+            raise _refusal("badge_add", "is 1, and options.badge is absent then")
+        datum["options"] = {**options, "badge": ONE_MORE}
     datum["platforms"] = {name: _read(text, f"platforms.{name[:64]}") for name, text in (platforms or {}).items()}
     return datum
 

@@ -12,7 +12,7 @@ import msgspec
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.locales import collision
-from pushcast.model.notification import Action, Content, LocalText, Notification, Options
+from pushcast.model.notification import ONE_MORE, Action, Content, LocalText, Notification, Options
 from pushcast.model.timing import Timing
 from pushcast.model.words import Reason
 from pushcast.wire.class_rules import ClassRule, overrides_of
@@ -288,6 +288,8 @@ class NotificationDecoder:
         )
         if ping is not None:
             content, options, key = ping.made(note_id, klass)
+        if app is None and options.badge == ONE_MORE:
+            raise InvalidInput(Reason.INVALID_FIELD, "options.badge +1 needs app: each has a number", "options.badge")
         created_at = to_ms(created, "created_at", timestamp_ms)
         check_event_time(created_at, "created_at")
         expires_at = to_ms(expires, "expires_at", created_at + ttl_ms)

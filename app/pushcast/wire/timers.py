@@ -29,7 +29,7 @@ class Timer(msgspec.Struct, frozen=True):
     done: bytes = b""
     kind: str = ""  # remove, badge: made by the keeper itself; empty: a planner's
     app: str = ""
-    badge: str = ""
+    badge: str = ""  # what its release does: +1, a number that it sets, and =N once N is what its push shows
     pace: str = ""
     facts: bytes = b""
     passed: str = ""

@@ -88,13 +88,21 @@ def test_a_notification_of_the_release_before_is_read_as_before() -> None:
         ({"data_json": "[1]"}, "data_json"),
         ({"sound_json": "{"}, "sound_json"),
         ({"sound_json": '{"name": "a"}', "options": {"sound": "b"}}, "sound_json"),
-        ({"badge_add": 1}, "badge_add"),
+        ({"badge_add": 2}, "badge_add"),
+        ({"badge_add": 1, "options": {"badge": 3}}, "badge_add"),
         ({"platforms": {"fcm": "5"}}, "platforms.fcm"),
     ],
 )
 def test_json_inside_avro_is_refused_by_its_field(changes: dict[str, Any], field: str) -> None:
     refused = refusal(avro_type("notification").encode({"id": "n-1", "app": "news", "title": "Goal!", **changes}))
     assert (refused.reason, refused.field) == ("invalid_field", field)
+
+
+def test_a_badge_that_counts_up_is_the_same_in_avro_and_json() -> None:
+    avro = avro_type("notification").encode({"id": "n-1", "app": "news", "title": "Goal!", "badge_add": 1})
+    note = DECODER.decode("u", avro, T0)
+    assert note.options.badge == "+1"
+    assert note.content_key == DECODER.decode("u", event(options={"badge": "+1"}), T0).content_key
 
 
 def test_ttl_seconds_of_the_event_stands_above_the_class() -> None:
@@ -152,7 +160,7 @@ def test_equal_content_and_options_have_equal_keys_and_others_do_not() -> None:
         (event(platforms={"sms": {}}), "invalid_field", "platforms.sms"),
         (event(options={"badge": -1}), "invalid_field", "options.badge"),
         (event(options={"badge": 2**31}), "invalid_field", "options.badge"),
-        (event(options={"badge": "+1"}), "invalid_field", "options.badge"),
+        (event(options={"badge": "+2"}), "invalid_field", "options.badge"),
         (event(options={"relevance_score": 1.1}), "invalid_field", "options.relevance_score"),
         (event(options={"analytics_label": "a b"}), "invalid_field", "options.analytics_label"),
         (event(options={"sound": {"volume": 0.5}}), "invalid_field", "options.sound.volume"),

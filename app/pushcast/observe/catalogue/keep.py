@@ -76,6 +76,14 @@ METRICS: Final = (
         "and expires when its time to live is shorter than that: spread it (spread_seconds).",
     ),
     Metric(
+        N.BADGES,
+        "counter",
+        "badges",
+        (L.RESULT,),
+        "Numbers on icons: counted for a notification, put_right by a push of their own, settled without one.",
+        "Many put_right: users read elsewhere. They cost a push each, at most keep.badges_per_hour for a user and app.",
+    ),
+    Metric(
         N.REMOVAL_PUSHES,
         "counter",
         "cancels",

@@ -108,6 +108,7 @@ class MetricName(StrEnum):
     TIMERS_DUE_HOUR = "pushcast_timers_due_within_hour"
     TIMERS_DUE_DAY = "pushcast_timers_due_within_day"
     TIMERS_PEAK = "pushcast_timers_due_in_fullest_minute"
+    BADGES = "pushcast_badges_total"
     REMOVAL_PUSHES = "pushcast_removal_pushes_total"
     CANCELS_FORGOTTEN = "pushcast_cancels_forgotten_total"
     CANCELS_IGNORED = "pushcast_cancels_ignored_total"

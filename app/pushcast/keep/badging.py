@@ -1,0 +1,207 @@
+"""Glue of badges: what a release, a read or a cancel does to the number on an icon, and the push that puts it right.
+
+A number is decided before its push is released: the row of the badge and the timer with its number are in Kafka first,
+so that whoever takes the partition over sends the same number, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import orjson
+
+from pushcast.keep import badges
+from pushcast.keep.due import DueRecord, DueRecords
+from pushcast.keep.removals import HOUR_MS
+from pushcast.keep.rows import Rows
+from pushcast.keep.rules import released
+from pushcast.keep.tenure import KeepTenure
+from pushcast.model.clock import Clock
+from pushcast.model.own import OWN_TTL_SECONDS, OwnClass
+from pushcast.model.words import Lane
+from pushcast.stream.edge import Count
+from pushcast.stream.ports import Barrier
+from pushcast.wire.badge_rows import Badge, app_of, badge_key
+from pushcast.wire.cancels import Cancel
+from pushcast.wire.engagement import Engagement, Event
+from pushcast.wire.held import Released, released_headers
+from pushcast.wire.timers import Timer, note_id_of, part_key, user_key
+
+_DECIDED: Final = "="
+
+
+class BadgeRules(NamedTuple):
+    """`wait_ms`: for another push that takes the number along. `per_hour`: pushes for the badge alone, of a user and
+    app in any hour."""
+
+    wait_ms: int
+    per_hour: int
+
+
+#: Of a configuration that says nothing of it.
+USUAL: Final = BadgeRules(wait_ms=30_000, per_hour=2)
+
+
+def number_of(timer: Timer) -> int | None:
+    """What the icon shows with the push of a timer; None: it is not the keeper's affair, or not decided yet."""
+    return int(timer.badge[1:]) if timer.badge.startswith(_DECIDED) else None
+
+
+class Badging:
+    """Of all partitions of one stage. Never awaits: what is read and what is written are one step."""
+
+    def __init__(self, rows: Rows, due: DueRecords, clock: Clock, rules: BadgeRules, count: Count) -> None:
+        self._rows = rows
+        self._due = due
+        self._clock = clock
+        self._rules = rules
+        self._count = count
+
+    def is_counted(self, tenure: KeepTenure, key: bytes, timer: Timer) -> bool:
+        """Whether a timer may be released: the number of its push is decided. Otherwise that is done first."""
+        if not timer.badge or timer.closes or number_of(timer) is not None:
+            return True
+        user, note_id = user_key(key).decode(), note_id_of(key)
+        if self._waits_for_another(tenure, key, user, timer.app):
+            return False
+        badge = badges.sent(badges.changed(self._of(tenure, user, timer.app), note_id, timer.badge))
+        decided = _with_number(timer, badge)
+
+        def put(barrier: Barrier) -> None:
+            self._rows.put(tenure, barrier, badge_key(user, timer.app), badge)
+            self._rows.put(tenure, barrier, key, decided)
+
+        self._due.write(tenure, key, put)
+        self._count("badges", "counted", 1)
+        return False
+
+    def put_right(self, tenure: KeepTenure, key: bytes, timer: Timer) -> None:
+        """The push for a badge alone is due: it leaves unless another one has taken the number along."""
+        user, badge = user_key(key).decode(), self._of(tenure, user_key(key).decode(), timer.app)
+        number = number_of(timer)
+        if number is None and not badges.differs(badge):
+            self._due.write(tenure, key, lambda barrier: self._rows.put(tenure, barrier, key, None))
+            self._count("badges", "settled", 1)
+        elif number is None and self._waits_for_another(tenure, key, user, timer.app):
+            return
+        elif number is None:
+            decided = _with_number(timer, badge)
+            self._due.write(tenure, key, lambda barrier: self._rows.put(tenure, barrier, key, decided))
+        else:
+            now_ms = self._clock.now_ms()
+            name = f"{timer.name}|{key.decode()}"
+            headers = released_headers(
+                tenure.origin, name, Released(timer.written_at, None, due_at=timer.due_at), "", None
+            )
+            event = orjson.dumps(_event(note_id_of(key), timer.app, number, now_ms))
+            close = partial(self._shown, tenure, key, timer, user, now_ms)
+            self._due.close(tenure, key, DueRecord(timer.lane, event, headers), close)
+            self._count("badges", "put_right", 1)
+
+    def _waits_for_another(self, tenure: KeepTenure, key: bytes, user: str, app: str) -> bool:
+        """Whether another push has its number and has not left: this one comes behind it, or the device would show the
+        older number in the end. The end of that one clears `blocked`."""
+        for other, row in self._rows.timers_of(tenure, user).items():
+            if other != key and row.app == app and row.waits and number_of(row) is not None:
+                tenure.blocked.add(key)
+                return True
+        return False
+
+    def _shown(self, tenure: KeepTenure, key: bytes, timer: Timer, user: str, now_ms: int, barrier: Barrier) -> None:
+        self._rows.put(tenure, barrier, key, released(timer, now_ms))
+        self.recovered(tenure, barrier, timer, user)
+
+    def recovered(self, tenure: KeepTenure, barrier: Barrier, timer: Timer, user: str) -> None:
+        """Notes what was sent, for a timer whose push a predecessor released without living to note it."""
+        number = number_of(timer)
+        if timer.kind == OwnClass.BADGE and number is not None:
+            key = badge_key(user, timer.app)
+            badge = self._rows.badge(tenure, key)
+            if badge is not None:
+                self._rows.put(tenure, barrier, key, msgspec.structs.replace(badge, sent=number))
+
+    def engaged(self, tenure: KeepTenure, barrier: Barrier, engagement: Engagement, offset: int, now_ms: int) -> None:
+        """What apps tell: something was read or opened, or the app shows a number itself."""
+        if engagement.event is Event.BADGE:
+            key = badge_key(engagement.user, engagement.app or "")
+            badge = self._rows.badge(tenure, key) or Badge()
+            if badge.engaged <= offset:
+                reset = badges.reset(badge, engagement.count or 0)
+                self._rows.put(tenure, barrier, key, msgspec.structs.replace(reset, engaged=offset + 1))
+        elif engagement.event in (Event.READ, Event.OPENED):
+            for key, badge in self._badges(tenure, engagement.user, engagement.app, begun=True):
+                if badge.engaged <= offset:
+                    less = msgspec.structs.replace(badges.read(badge, engagement.ids), engaged=offset + 1)
+                    self._change(tenure, barrier, key, badge, less, f"e{offset}", now_ms)
+
+    def cancelled(self, tenure: KeepTenure, barrier: Barrier, cancel: Cancel, offset: int, now_ms: int) -> None:
+        """What is called off or taken back counts no more."""
+        for key, badge in self._badges(tenure, cancel.user, cancel.app):
+            if badge.cancelled <= offset:
+                less = msgspec.structs.replace(badges.read(badge, cancel.ids), cancelled=offset + 1)
+                self._change(tenure, barrier, key, badge, less, f"c{offset}", now_ms)
+
+    def _change(
+        self,
+        tenure: KeepTenure,
+        barrier: Barrier,
+        key: bytes,
+        badge: Badge,
+        less: Badge,
+        because: str,
+        now_ms: int,
+    ) -> None:
+        """The timer goes first: a badge that says that it was changed is not looked at again."""
+        if badges.differs(less) and less.number != badge.number:
+            self._open(tenure, barrier, user_key(key).decode(), app_of(key), because, now_ms)
+        self._rows.put(tenure, barrier, key, less)
+
+    def _open(self, tenure: KeepTenure, barrier: Barrier, user: str, app: str, because: str, now_ms: int) -> None:
+        timers = self._rows.timers_of(tenure, user)
+        mine = {key: row for key, row in timers.items() if row.kind == OwnClass.BADGE and row.app == app}
+        if any(row.waits and number_of(row) is None and key not in tenure.firing for key, row in mine.items()):
+            return
+        done = sorted(row.closed_at for row in mine.values() if row.closed_at is not None)
+        due_at = now_ms + self._rules.wait_ms
+        if len(done) >= self._rules.per_hour:
+            due_at = max(due_at, done[-self._rules.per_hour] + HOUR_MS)
+        name = blake2b(f"{app}\0{because}\0{now_ms}".encode(), digest_size=12).hexdigest()
+        key = part_key(user, f"{OwnClass.BADGE}:{name}", 0)
+        timer = Timer(str(Lane.NORMAL), int(because[1:]), due_at, now_ms, kind=OwnClass.BADGE.value, app=app)
+        self._rows.put(tenure, barrier, key, timer)
+        self._count("opened", str(Lane.NORMAL), 1)
+
+    def _of(self, tenure: KeepTenure, user: str, app: str) -> Badge:
+        return self._rows.badge(tenure, badge_key(user, app)) or Badge()
+
+    def _badges(
+        self, tenure: KeepTenure, user: str, app: str | None, *, begun: bool = False
+    ) -> Iterable[tuple[bytes, Badge]]:
+        """A user's in one app, or in all. `begun`: also where the first one that counts still waits."""
+        found = self._rows.badges_of(tenure, user)
+        if begun:
+            for timer in self._rows.timers_of(tenure, user).values():
+                if timer.badge and timer.waits:
+                    found.setdefault(badge_key(user, timer.app), Badge())
+        return [(key, badge) for key, badge in found.items() if app in (None, app_of(key))]
+
+
+def _with_number(timer: Timer, badge: Badge) -> Timer:
+    return msgspec.structs.replace(timer, badge=f"{_DECIDED}{badge.number}")
+
+
+def _event(note_id: str, app: str, number: int, now_ms: int) -> dict[str, Any]:
+    """A notification that shows nothing but a number: on Apple devices the icon's, elsewhere the app's affair."""
+    return {
+        "id": note_id,
+        "app": app,
+        "class": OwnClass.BADGE.value,
+        "data": {"event": OwnClass.BADGE.value, "badge": number},
+        "options": {"badge": number, "priority": "normal", "collapse_id": OwnClass.BADGE.value},
+        "created_at": now_ms,
+        "expires_at": now_ms + OWN_TTL_SECONDS * 1000,
+    }

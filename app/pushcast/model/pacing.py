@@ -1,0 +1,75 @@
+"""How fast notifications leave: rates a minute of all users together, shared by the partitions. Pure.
+
+A rate is a sender's wish. What a provider takes is another matter, and stays with the senders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+MAX_PER_MINUTE: Final = 100_000_000
+_MINUTE_MS: Final = 60_000
+_SECOND_MS: Final = 1_000
+
+
+class Rated(Protocol):
+    """`wire.control.Rate`, `config.settings.Campaign`."""
+
+    @property
+    def per_minute(self) -> int: ...
+
+
+class Rates:
+    """The rates that there are, and whose a notification keeps to: its campaign's before its class's."""
+
+    def __init__(
+        self, campaigns: Mapping[str, Rated], classes: Mapping[str, int], live: Mapping[str, Rated] | None = None
+    ) -> None:
+        """`live`: of campaigns, by the control topic; they count before `campaigns`, which the configuration has."""
+        self._campaigns = campaigns
+        self._classes = classes
+        self._live: Mapping[str, Rated] = {} if live is None else live
+
+    def of(self, campaign: str | None, klass: str) -> str:
+        """The name of the rate that a notification keeps to; empty: it keeps to none."""
+        if campaign is not None and (campaign in self._live or campaign in self._campaigns):
+            return f"campaign/{campaign}"
+        return f"class/{klass}" if klass in self._classes else ""
+
+    def per_minute(self, name: str) -> int | None:
+        """What a name of `of` stands for now; None: nothing holds it back any more."""
+        kind, _, label = name.partition("/")
+        if kind == "class":
+            return self._classes.get(label)
+        rated = self._live.get(label) or self._campaigns.get(label)
+        return None if rated is None else rated.per_minute
+
+
+class Bucket:
+    """One partition's share of a rate: exact to one in a minute, with the remainder carried on and a second of burst.
+
+    It is empty at first: whoever takes a partition over begins anew. Times are milliseconds; credit is counted in parts
+    of a notification, so that nothing is rounded.
+    """
+
+    def __init__(self, partitions: int, now_ms: int) -> None:
+        self._cost = _MINUTE_MS * partitions  # of one notification, at one credit for each millisecond and 1/minute
+        self._credit = 0
+        self._at = now_ms
+
+    def allowed(self, per_minute: int, now_ms: int) -> int:
+        """How many may go now."""
+        self._credit += max(0, now_ms - self._at) * per_minute
+        self._at = max(self._at, now_ms)
+        self._credit = min(self._credit, max(self._cost, per_minute * _SECOND_MS))
+        return self._credit // self._cost
+
+    def take(self, count: int) -> None:
+        """So many go, of those that are allowed."""
+        self._credit -= count * self._cost
+
+    def wait_ms(self, per_minute: int) -> int:
+        """Until the next one may go, from when it was asked last."""
+        missing = self._cost - self._credit
+        return 0 if missing <= 0 else -(-missing // per_minute)

@@ -1,0 +1,52 @@
+"""What only the keeper can do for a notification: count its badge, and keep it to a rate. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from pushcast.config.settings import Settings
+from pushcast.model.notification import ONE_MORE, Notification
+from pushcast.model.pacing import Rated, Rates
+from pushcast.model.words import Reason
+from pushcast.wire.held import Held
+
+
+class Carried:
+    """Of one configuration. `live`: rates by the control topic."""
+
+    def __init__(self, settings: Settings, live: Mapping[str, Rated] | None = None) -> None:
+        self._counted = frozenset(name for name, app in settings.apps.items() if app.badges == "counted")
+        classes = {name: each.per_minute for name, each in settings.classes.items() if each.per_minute is not None}
+        self.classes = frozenset(classes)  # with a rate
+        self._rates = Rates(settings.campaigns, classes, live)
+
+    def waits_for(self, note: Notification) -> Reason | None:
+        """Why it goes to the keeper although nothing holds it up; None: it does not. Cheap: most have neither."""
+        if (note.campaign is not None or note.klass in self.classes) and self._rates.of(note.campaign, note.klass):
+            return Reason.PACE
+        return None if note.options.badge is None or not self._badge(note) else Reason.BADGE
+
+    def marked(self, held: Held, note: Notification) -> Held:
+        """With what the keeper has to do when it lets it go."""
+        badge, pace = self._badge(note), self._rates.of(note.campaign, note.klass)
+        if badge:
+            held = held._replace(app=note.app or "", badge=badge)
+        return held._replace(pace=pace) if pace else held
+
+    def _badge(self, note: Notification) -> str:
+        """What it does to the user's number in its app; empty: nothing. A dry run does nothing."""
+        badge = note.options.badge
+        if badge is None or note.options.dry_run or note.app is None:
+            return ""
+        return ONE_MORE if badge == ONE_MORE else str(badge) if note.app in self._counted else ""
+
+
+def numbered(note: Notification, number: int | None) -> Notification:
+    """With the number that the keeper counted. Without one, what counts up shows none."""
+    if number is None and note.options.badge != ONE_MORE:
+        return note
+    options = msgspec.structs.replace(note.options, badge=number)
+    key = note.content_key + b"\0badge" + (b"" if number is None else b"%d" % number)
+    return msgspec.structs.replace(note, options=options, content_key=key)

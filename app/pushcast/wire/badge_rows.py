@@ -1,0 +1,73 @@
+"""Rows of `push.user.v1` that hold the number on an app's icon."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from pushcast.model.errors import InvalidInput
+from pushcast.wire.row_fences import is_row
+from pushcast.wire.schemas import avro_type
+
+_BADGE: Final = avro_type("badge")
+_KIND: Final = b"\0b\0"
+NAME_BYTES: Final = 8
+
+
+class Badge(msgspec.Struct, frozen=True):
+    """Names of notifications are `name_of`, one behind the other."""
+
+    base: int = 0
+    unread: bytes = b""
+    beyond: int = 0
+    read: bytes = b""
+    set_by: bytes = b""
+    sent: int | None = None
+    engaged: int = 0
+    cancelled: int = 0
+
+    @property
+    def number(self) -> int:
+        """What the icon is to show."""
+        return self.base + self.beyond + len(self.unread) // NAME_BYTES
+
+
+def name_of(note_id: str) -> bytes:
+    """8 bytes that stand for a notification among those of its user."""
+    return blake2b(note_id.encode(), digest_size=NAME_BYTES).digest()
+
+
+def badge_key(user: str, app: str) -> bytes:
+    """Row key."""
+    return f"{user}\0b\0{app}".encode()
+
+
+def badges_prefix(user: str) -> bytes:
+    """Key prefix of a user's badges in all apps."""
+    return f"{user}\0b\0".encode()
+
+
+def is_badge(key: bytes) -> bool:
+    """Whether a row under this key is a badge."""
+    user, kind, _ = key.partition(b"\0")[0], key.partition(b"\0")[2][:2], key
+    return is_row(key) and bool(user) and kind == _KIND[1:]
+
+
+def app_of(key: bytes) -> str:
+    """In which app a badge is."""
+    return key.partition(_KIND)[2].decode("utf-8", "replace")
+
+
+def encode_badge(badge: Badge) -> bytes:
+    """Value of a row."""
+    return _BADGE.encode(msgspec.structs.asdict(badge))
+
+
+def readable_badge(value: bytes) -> Badge | None:
+    """None for what this release cannot read: only KEEP writes rows."""
+    try:
+        return Badge(**_BADGE.decode(value))
+    except InvalidInput:
+        return None

@@ -1,0 +1,132 @@
+"""Badges through crashes and zombies: what a device shows in the end is what its user has not read (fact B2)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+import orjson
+import pytest
+
+from pushcast.keep import badges
+from pushcast.model.words import Lane
+from pushcast.wire.badge_rows import badge_key, readable_badge
+from pushcast.wire.headers import first
+from pushcast.wire.held import CLOSES, released_of
+from twins.keep import SOURCES, T0, USERS, Keeper, KeepWorld
+
+WORLDS = 25
+MOST_WORLDS_TO_A_VIOLATION = 400
+ANN = USERS[0]
+
+
+class World(KeepWorld):
+    """One user, whose notifications count one each, and who reads some of them."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.dangerous = True
+        self.sent: list[str] = []
+        self.was_read: set[str] = set()
+
+    def write(self) -> None:
+        rnd = self.rnd
+        if self.sent and rnd.random() < 0.4:
+            name = rnd.choice(self.sent)
+            self.was_read.add(name)
+            self.engage("read", ids=[name])
+        else:
+            name = f"n{rnd.getrandbits(40):x}"  # timers of one time leave in the order of their names
+            self.sent.append(name)
+            event = orjson.dumps({"id": name, "options": {"badge": "+1"}})
+            due_at = T0 + rnd.choice((0, 0, 2_000))
+            self.hold(name, due_at, user=ANN, lane=Lane.NORMAL, badge="+1", event=event)
+
+
+async def run(seed: int) -> None:
+    world = World(seed)
+    rnd: random.Random = world.rnd
+    world.write()  # from then on the keeper knows that this user has a badge
+    current = await world.take_over()
+    await current.feed()
+    await current.quiet()
+    for _ in range(rnd.randint(20, 80)):
+        dice = rnd.random()
+        if dice < 0.12:
+            if dice < 0.06:
+                current.die()
+            current = await world.take_over()
+        elif dice < 0.25:
+            world.write()
+        elif dice < 0.4:
+            await current.feed(rnd.randint(1, 3))
+        elif dice < 0.55:
+            await advance(world, rnd.choice((0.5, 3.0, 31.0)))
+        elif dice < 0.65:
+            await current.commit_now([rnd.choice(SOURCES)])
+        elif dice < 0.8:
+            rnd.choice(world.keepers[-2:]).table.tail(rnd.choice((1, 3, None)))
+            await current.let_run()
+        else:
+            rnd.choice(world.keepers[-3:]).outbox.land(rnd)
+            await current.let_run()
+    world.dangerous = False
+    last = await world.take_over()
+    for keeper in world.keepers:
+        await keeper.outbox.acknowledge_all()
+    for _ in range(12):
+        await last.feed()
+        await advance(world, 1_000)
+        await last.quiet()
+        await last.commit_now(SOURCES)
+    judge(world, last)
+
+
+async def advance(world: World, seconds: float) -> None:
+    world.clock.advance(seconds)
+    for keeper in world.keepers[-2:]:
+        if keeper.alive:
+            await keeper.pass_time(seconds)
+
+
+def judge(world: World, last: Keeper) -> None:
+    due = [each for each in world.due() if not first(each.headers(), CLOSES)]
+    ids = [orjson.loads(each.value() or b"")["id"] for each in due]
+    alone = [note_id for note_id in ids if note_id.startswith("badge:")]
+    assert len(alone) == len(set(alone)), "a push for the number left twice"
+    assert len(due) - len(alone) == len(world.sent), "one that counts was lost, or left twice"
+    unread = len(set(world.sent) - world.was_read)
+    value = last.table.rows.get(badge_key(ANN, "news"))
+    badge = None if value is None else readable_badge(value)
+    if badge is None:
+        assert not world.sent
+        return
+    assert badge.number == unread, f"{badge.number} counted, {unread} unread"
+    shown = [number for each in due if (number := number_in(each)) is not None]
+    assert shown[-1] == unread, f"the device shows {shown[-1]}, {unread} are unread"
+
+
+def number_in(sent: object) -> int | None:
+    """What a push puts on the icon: counted by the keeper, or of a push for the number alone."""
+    counted = released_of(sent.headers()).badge  # type: ignore[attr-defined]
+    number: int | None = orjson.loads(sent.value() or b"")["options"].get("badge") if counted is None else counted  # type: ignore[attr-defined]
+    return number
+
+
+async def violation(seeds: Iterable[int]) -> str | None:
+    """What went wrong in the first world where something did."""
+    for seed in seeds:
+        try:
+            await run(seed)
+        except AssertionError as error:
+            return f"seed {seed}: {error}"
+    return None
+
+
+async def test_b2_what_a_device_shows_in_the_end_is_what_was_not_read() -> None:
+    assert await violation(range(WORLDS)) is None
+
+
+async def test_without_a_look_at_what_counts_already_one_counts_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(badges, "_has", lambda *_: False)
+    assert await violation(range(MOST_WORLDS_TO_A_VIOLATION)) is not None

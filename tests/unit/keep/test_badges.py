@@ -1,0 +1,100 @@
+"""The number on an app's icon: fact B1 of reference/time.md, and what may happen in another order."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pushcast.keep.badges import MAX_READ, MAX_UNREAD, changed, counts, differs, read, reset, sent
+from pushcast.model.notification import MAX_BADGE, ONE_MORE
+from pushcast.wire.badge_rows import NAME_BYTES, Badge, app_of, badge_key, encode_badge, is_badge, readable_badge
+from pushcast.wire.timers import is_timer, timer_key
+
+
+def after(*ids: str, badge: Badge = Badge()) -> Badge:  # noqa: B008 - immutable
+    for note_id in ids:
+        badge = sent(changed(badge, note_id, ONE_MORE))
+    return badge
+
+
+def test_b1_three_that_add_one_are_one_two_three_and_one_that_is_read_makes_two() -> None:
+    badge = Badge()
+    for number, note_id in enumerate("abc", 1):
+        badge = sent(changed(badge, note_id, ONE_MORE))
+        assert badge.sent == number
+    badge = read(badge, ["b"])
+    assert (badge.number, differs(badge)) == (2, True)
+    assert read(badge, ["b"]) == badge, "read twice"
+    assert sent(changed(badge, "d", "7")).number == 7
+
+
+def test_what_a_number_sets_is_what_the_next_one_adds_to() -> None:
+    badge = changed(after("a", "b"), "c", "7")
+    assert changed(badge, "d", ONE_MORE).number == 8
+    assert read(badge, ["a"]).number == 7, "what was counted before is in the number"
+
+
+def test_b2_a_release_that_is_done_again_changes_nothing() -> None:
+    badge = after("a")
+    assert counts(badge, "a", ONE_MORE)
+    assert changed(badge, "a", ONE_MORE) == badge
+    badge = changed(badge, "b", "7")
+    assert counts(badge, "b", "7")
+    assert not counts(badge, "c", "7")
+
+
+def test_what_was_read_before_it_was_released_does_not_count() -> None:
+    badge = changed(read(after("a"), ["b"]), "b", ONE_MORE)
+    assert badge.number == 1
+    assert counts(badge, "b", ONE_MORE)
+
+
+def test_an_app_that_shows_a_number_itself_is_believed() -> None:
+    badge = reset(after("a", "b"), 0)
+    assert (badge.number, differs(badge)) == (0, False)
+    assert changed(badge, "c", ONE_MORE).number == 1
+
+
+def test_nothing_is_put_right_where_nothing_was_sent() -> None:
+    assert not differs(Badge())
+    assert not differs(read(Badge(), ["a"]))
+
+
+def test_the_row_keeps_256_names_and_counts_on_without_them() -> None:
+    ids = [f"n{number}" for number in range(MAX_UNREAD + 3)]
+    badge = after(*ids)
+    assert (badge.number, badge.beyond, len(badge.unread)) == (len(ids), 3, MAX_UNREAD * NAME_BYTES)
+    assert read(badge, ids[:3]).number == len(ids), "they are not known by name any more"
+    assert read(badge, ids[3:5]).number == len(ids) - 2
+    assert len(read(badge, ids).read) == MAX_READ * NAME_BYTES
+
+
+def test_no_number_is_beyond_what_devices_take() -> None:
+    badge = changed(Badge(), "a", str(MAX_BADGE))
+    assert changed(badge, "b", ONE_MORE).number == MAX_BADGE
+
+
+def test_a_row_is_read_as_it_was_written_and_has_a_key_of_its_own() -> None:
+    badge = read(after("a", "b"), ["a"])
+    assert readable_badge(encode_badge(badge)) == badge
+    assert readable_badge(b"x") is None
+    key = badge_key("ann", "news")
+    assert is_badge(key)
+    assert app_of(key) == "news"
+    assert not is_timer(key)
+    assert not is_badge(timer_key("ann", "b\0b"))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["add", "read"]), st.sampled_from("abcdef")), max_size=40))
+def test_the_number_is_that_of_what_was_added_and_not_read(steps: list[tuple[str, str]]) -> None:
+    badge, unread, seen = Badge(), set[str](), set[str]()
+    for step, note_id in steps:
+        if step == "add":
+            badge = changed(badge, note_id, ONE_MORE)
+            if note_id not in seen:
+                unread.add(note_id)
+        else:
+            badge = read(badge, [note_id])
+            unread.discard(note_id)
+            seen.add(note_id)
+        assert badge.number == len(unread)
