@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from pushcast.cli.output import Output, OutputOption, print_json, say
 from pushcast.cli.session import connect
 from pushcast.config.settings import Settings, load
 from pushcast.model.errors import ConfigurationError
 from pushcast.stream.token_keys import outer_key, read_ring, read_secret
-from pushcast.wire.keyring import HASH_KEY, VERSION, Keyring, KeyState, Role, encode_keyring, part_of, wrap
+from pushcast.wire.keyring import HASH_KEY, VERSION, IntakeKey, Keyring, KeyState, Role, encode_keyring, part_of, wrap
 from pushcast.wire.keyring_holders import Holder
-from pushcast.wire.rotation import Usage, emptied, promote, retire, with_key
+from pushcast.wire.rotation import Usage, emptied, promote, retire, with_intake, with_key
 from pushcast.wire.seals import KEY_BYTES, NONCE_BYTES
 from pushcast.wire.times import rfc3339, to_ms
 
@@ -43,6 +44,18 @@ def add_(
     wrapped = wrap(secrets.token_bytes(KEY_BYTES), outer_key(ring), key_id, secrets.token_bytes(NONCE_BYTES))
     _write(file, with_key(ring, key_id, wrapped, rfc3339(_now_ms())))
     typer.echo(f"{key_id} is in {file}: give every role its part (`pushcast seal part`), then promote it")
+
+
+@app.command("intake")
+def intake_(key_id: KeyArgument, keyring: KeyringOption = None) -> None:
+    """Put a new key pair into the keyring, for which producers seal. Prints the public key."""
+    file = _file(keyring)
+    ring, pair = read_ring(file), X25519PrivateKey.generate()
+    wrapped = wrap(pair.private_bytes_raw(), outer_key(ring), key_id, secrets.token_bytes(NONCE_BYTES))
+    public = b64encode(pair.public_key().public_bytes_raw()).decode()
+    _write(file, with_intake(ring, IntakeKey(key_id, public, wrapped)))
+    typer.echo(public)
+    say(f"{key_id} is in {file}: give registrars their part before a producer seals for it")
 
 
 @app.command("part")

@@ -82,6 +82,7 @@ class Sealing(Strict):
     """Tokens under keys (docs/sealing.md). Registrars seal and senders open; each host's file holds its roles' part."""
 
     keyring_file: Path | None = None
+    require: bool = False  # device changes with an address in clear are refused; the file then needs intake keys
 
 
 class Plan(Strict):

@@ -91,6 +91,7 @@ class Reason(StrEnum):
     # sending
     DEVICE_UNREGISTERED = "device_unregistered"
     SEAL_BROKEN = "seal_broken"
+    KEY_UNKNOWN = "key_unknown"
     ENDPOINT_UNREACHABLE = "endpoint_unreachable"
     TOKEN_MALFORMED = "token_malformed"  # noqa: S105 - a reason, not a secret
     PAYLOAD_TOO_LARGE = "payload_too_large"

@@ -193,6 +193,7 @@ STAGE_COUNTERS: Final[dict[str, tuple[Name, _Labelled]]] = {
     "evictions": (Name.EVICTIONS, lambda _, __, result: (result,)),
     "token_claims": (Name.TOKEN_CLAIMS, lambda _, __, result: (result,)),
     "token_contested": (Name.TOKENS_CONTESTED, lambda _, __, ___: ()),
+    "resealed": (Name.RESEALED, lambda _, __, result: (result,)),
     "suspensions": (Name.SUSPENSIONS, lambda _, __, step: (step,)),
     "holds_over": (Name.HOLDS_OVER, lambda _, __, reason: (reason,)),
     "void_rows": (Name.VOID_ROWS, lambda _, __, result: (result,)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from pushcast.handover.healing import Healing
@@ -20,6 +20,7 @@ from pushcast.register.holding import Holding
 from pushcast.register.holds import Hold
 from pushcast.register.names import STAGE, Topics
 from pushcast.register.ports import Counters
+from pushcast.register.resealing import Resealing
 from pushcast.register.rows import Changes
 from pushcast.register.suspending import Suspending
 from pushcast.register.tenure import RegisterTenure, Row
@@ -72,6 +73,7 @@ class RegisterStage(Stage):
         schema_generation: int = 2,
         tokens: Tokens = PLAIN,
         max_per_user: int | None = None,
+        withholds: Callable[[Record], bool] | None = None,
         flood: FloodGuard | None = None,
         fatal: Fatal = end_process,
         call_later: CallLater | None = None,
@@ -79,7 +81,7 @@ class RegisterStage(Stage):
         """`control` must be whole when the first batch comes, and is followed from then on."""
         names = names or Topics()
         self._schemas = schemas
-        self._edge = Edge(STAGE, outbox, counting(counters), flood)
+        self._edge = Edge(STAGE, outbox, counting(counters), flood, withholds)
         self._admission = admission
         self._outbox = outbox
         self._counters = counters
@@ -91,6 +93,7 @@ class RegisterStage(Stage):
         self._context = Context(
             table, outbox, counters, doubts, names, admission.partitions, schema_generation, tokens, max_per_user
         )
+        self._resealing = Resealing(self._context)
         self._claims = TableClaims(STAGE, names.device, table, outbox, clock)
         self._holding = Holding(
             hold_seconds,
@@ -148,6 +151,14 @@ class RegisterStage(Stage):
                 else:
                     self._edge.forward(record, to, done)
 
+    async def refresh(self) -> None:
+        """Goes on with sealing rows anew."""
+        for tenure in list(self._tenures):
+            await self._resealing.look(tenure, self._room, partial(self._is_ours, tenure))
+
+    def _is_ours(self, tenure: RegisterTenure) -> bool:
+        return self._tenures.get(TP(self._device_topic, tenure.number)) is tenure
+
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """The epoch of the claim."""
         return self._claims.metadata(tp, offset)
@@ -178,6 +189,7 @@ class RegisterStage(Stage):
 
     def _let_go(self, mine: Iterable[TP]) -> None:
         for tp in mine:
+            self._resealing.forget(tp.partition)
             if (tenure := self._tenures.get(tp)) is not None:
                 tenure.overlay.drop()
         self._tenures.forget(mine)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
 from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock
 from pushcast.register.admit import Admission
 from pushcast.register.agent import RegisterStage
+from pushcast.register.clear import in_clear
 from pushcast.register.names import Topics
 from pushcast.register.ports import Counters
 from pushcast.register.tokens import PLAIN, Tokens
@@ -17,6 +23,7 @@ from pushcast.stream.table import Table
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.schemas import SchemaSource
+from pushcast.wire.sealed_intake import open_from_intake
 
 BOUNDS = Bounds(records=10_000, bytes=8 << 20)
 #: Of all holds in one process; what is beyond it waits in Kafka.
@@ -34,6 +41,7 @@ def build(
     schemas: SchemaSource | None = None,
     names: Topics | None = None,
     tokens: Tokens = PLAIN,
+    intake: Callable[[], Mapping[str, X25519PrivateKey]] | None = None,
 ) -> RegisterStage:
     """The stage for `subscriptions`, beside the devices table, which must be guarded for `names.STAGE`.
 
@@ -41,7 +49,14 @@ def build(
     `control` up to date.
     """
     names = names or Topics()
-    decoder = DeviceChangeDecoder(settings.apps, schemas)
+    require = settings.sealing.require
+    keys = intake or dict  # without a keyring there are none, and what is sealed is a dead letter
+    decoder = DeviceChangeDecoder(
+        settings.apps,
+        schemas,
+        opening=lambda sealed, place: open_from_intake(sealed, place, keys()),
+        require_sealed=require,
+    )
     return RegisterStage(
         Admission(decoder, names, settings.kafka.partitions, clock),
         table,
@@ -55,6 +70,7 @@ def build(
         schema_generation=settings.schemas.write,
         tokens=tokens,
         max_per_user=settings.devices.max_per_user,
+        withholds=partial(in_clear, names.changed) if require else None,
         flood=FloodGuard(settings.flood, clock),
     )
 

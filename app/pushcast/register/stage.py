@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
@@ -31,9 +34,11 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
         counters = Counters()
         host.metrics.add_source(lambda: sources.stage(ROLE, "", counters))
         tokens: Tokens = PLAIN
+        intake: Callable[[], Mapping[str, X25519PrivateKey]] | None = None
         if (file := settings.sealing.keyring_file) is not None:
             keyring = KeyringFile(file, Role.REGISTRAR)
             tokens = SealedTokens(keyring.keys, os.urandom)
+            intake = partial(_intake, keyring)
             host.resources.append(KeyringHeartbeat(Role.REGISTRAR, keyring.keys, host.outbox, host.clock))
         return build(
             settings,
@@ -45,6 +50,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             schemas=host.schemas,
             names=names,
             tokens=tokens,
+            intake=intake,
         )
 
     return [
@@ -58,3 +64,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             waits_seconds=settings.devices.hold_seconds,
         )
     ]
+
+
+def _intake(keyring: KeyringFile) -> Mapping[str, X25519PrivateKey]:
+    return keyring.keys().intake

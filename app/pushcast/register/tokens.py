@@ -23,6 +23,11 @@ class Stored(NamedTuple):
 class Tokens(Protocol):
     """Of one registrar."""
 
+    @property
+    def sealing(self) -> str | None:
+        """The key that rows are to be under; None: addresses are kept as they came."""
+        ...
+
     def stored(self, address: bytes, place: Place, row: DeviceRow | None) -> Stored:
         """How to keep an address. A row's own bytes are kept when they are the same token, as it would be kept now."""
         ...
@@ -38,6 +43,8 @@ class Tokens(Protocol):
 
 class PlainTokens:
     """Without a keyring."""
+
+    sealing = None
 
     def stored(self, address: bytes, place: Place, row: DeviceRow | None) -> Stored:
         digest = token_hash(address)
@@ -60,6 +67,10 @@ class SealedTokens:
     def __init__(self, keys: Callable[[], TokenKeys], random: Callable[[int], bytes]) -> None:
         self._keys = keys
         self._random = random
+
+    @property
+    def sealing(self) -> str | None:
+        return self._keys().sealing
 
     def stored(self, address: bytes, place: Place, row: DeviceRow | None) -> Stored:
         keys = self._keys()

@@ -15,10 +15,10 @@ from pushcast.register.context import REASON, STEP, Context, Headers
 from pushcast.register.decide import Ending
 from pushcast.register.names import STAGE
 from pushcast.register.tenure import RegisterTenure, Row
-from pushcast.stream.batch import Record
 from pushcast.stream.overlay import Entry
 from pushcast.stream.ports import Barrier
 from pushcast.wire import headers, row_fences
+from pushcast.wire.dead_letters import SourceRecord
 from pushcast.wire.ownership import encode_claim
 from pushcast.wire.user_rows import encode_user_row
 
@@ -38,7 +38,9 @@ class Writing:
         self._constant = tenure.headers
         self._barrier = barrier
 
-    def device(self, record: Record, key: bytes, row: DeviceRow, field: str, step: str = "", reason: str = "") -> None:
+    def device(
+        self, record: SourceRecord, key: bytes, row: DeviceRow, field: str, step: str = "", reason: str = ""
+    ) -> None:
         """Raises InvalidInput (too_large) naming `field`, then without output."""
         value = self._context.encode(row)
         if len(value) > MAX_ROW_BYTES:
@@ -47,11 +49,11 @@ class Writing:
             )
         self._row(record, key, row, value, _why(step, reason))
 
-    def gone(self, record: Record, key: bytes, row: DeviceRow, reason: str, step: str = Ending.REMOVED) -> None:
+    def gone(self, record: SourceRecord, key: bytes, row: DeviceRow, reason: str, step: str = Ending.REMOVED) -> None:
         """The marker of a removed device. It is below every limit: it has an id and times alone."""
         self._row(record, key, row, self._context.encode(row), _why(step, reason))
 
-    def user(self, record: Record, key: bytes, row: UserRow) -> None:
+    def user(self, record: SourceRecord, key: bytes, row: UserRow) -> None:
         """A user's own row. Raises InvalidInput (too_large), then without output."""
         value = encode_user_row(row)
         if len(value) > MAX_ROW_BYTES:
@@ -60,11 +62,11 @@ class Writing:
             )
         self._row(record, key, row, value, [])
 
-    def nothing(self, record: Record, key: bytes, reason: str) -> None:
+    def nothing(self, record: SourceRecord, key: bytes, reason: str) -> None:
         """A tombstone: nothing of the row is kept."""
         self._row(record, key, None, None, _why(Ending.REMOVED, reason))
 
-    def claims(self, record: Record, claims: Iterable[Claim]) -> None:
+    def claims(self, record: SourceRecord, claims: Iterable[Claim]) -> None:
         """For OWN, in the partitions of their tokens."""
         context = self._context
         added = [(headers.CE_ID, _tag(record)), *context.claim_headers]
@@ -73,7 +75,7 @@ class Writing:
             partition = partition_of(digest, context.partitions)
             context.outbox.put(self._barrier, context.names.claim, partition, encode_claim(claim), digest, added)
 
-    def tell(self, record: Record, value: bytes, step: str, reason: str) -> None:
+    def tell(self, record: SourceRecord, value: bytes, step: str, reason: str) -> None:
         """A step of a suspension, for the hold topic; `suspended` is what the hold is later read from."""
         told = self._context.hold_headers(_tag(record), step, reason)
         self._put(self._context.names.hold, value, record.key, told)
@@ -100,7 +102,7 @@ class Writing:
             return None
         return encode_user_row(row) if isinstance(row, UserRow) else self._context.encode(row)
 
-    def _row(self, record: Record, key: bytes, row: Row | None, value: bytes | None, why: Headers) -> None:
+    def _row(self, record: SourceRecord, key: bytes, row: Row | None, value: bytes | None, why: Headers) -> None:
         tag = _tag(record)
         added = [(headers.CE_ID, tag), *self._constant, *why]
         if record.headers:
@@ -118,6 +120,6 @@ def _why(step: str, reason: str) -> Headers:
     return [(name, word.encode()) for name, word in ((STEP, step), (REASON, reason)) if word]
 
 
-def _tag(record: Record) -> bytes:
+def _tag(record: SourceRecord) -> bytes:
     """Names what this record writes, for ever: an event writes a key at most once."""
     return f"{record.topic}/{record.partition}/{record.offset}".encode()

@@ -72,11 +72,20 @@ class Edge:
     `done` of a record is called once Kafka has what became of it; callers await the outbox's room first.
     """
 
-    def __init__(self, stage: str, outbox: Outbox, count: Count, flood: FloodGuard | None = None) -> None:
+    def __init__(
+        self,
+        stage: str,
+        outbox: Outbox,
+        count: Count,
+        flood: FloodGuard | None = None,
+        withholds: Callable[[Record], bool] | None = None,
+    ) -> None:
+        """`withholds`: whether the value of a record must not be in its dead letter; None: never."""
         self._stage = stage
         self._outbox = outbox
         self._count = count
         self._flood = flood
+        self._withholds = withholds
         self._told: set[type[Exception]] = set()
 
     def refusal(self, record: Record, error: Exception) -> InvalidInput:
@@ -118,7 +127,10 @@ class Edge:
         """Puts the dead letter: whole, else without its value, else its error headers alone, which say where the
         original lies."""
         self._count("dead_letters", error.reason, 1)
-        self._put(record, dead_letter(record, error, stage=self._stage), _LESS, done)
+        letter = dead_letter(record, error, stage=self._stage)
+        if self._withholds is not None and self._withholds(record):
+            letter = without_value(letter, len(record.value or b""))
+        self._put(record, letter, _LESS, done)
 
     def _put(self, record: Record, letter: DeadLetter, less: Sequence[_Less], done: Done) -> None:
         barrier = self._outbox.barrier()

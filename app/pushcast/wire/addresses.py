@@ -53,6 +53,14 @@ class Subscription(msgspec.Struct):
     auth: str | None = None
 
 
+class Given(msgspec.Struct, forbid_unknown_fields=True):
+    """One of the forms in which a client hands out an address."""
+
+    token: str | None = None
+    fid: str | None = None
+    subscription: Subscription | None = None
+
+
 def canonical_address(
     platform: Platform, token: str | None, fid: str | None, subscription: Subscription | None
 ) -> tuple[AddressKind, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -10,12 +10,14 @@ import msgspec
 from pushcast.model.device import AddressKind, DeviceChange, DeviceRow, DeviceState, Operation, Purpose
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform, Reason
-from pushcast.wire.addresses import Subscription, canonical_address
+from pushcast.wire.addresses import Given, Subscription, canonical_address
 from pushcast.wire.configured import unknown_app
 from pushcast.wire.event_forms import read_event
 from pushcast.wire.keys import check_id
 from pushcast.wire.preferences import Choices, preferences_of, refuse_choices
 from pushcast.wire.schemas import SchemaSource, avro_type
+from pushcast.wire.sealed_intake import Sealed, intake_place
+from pushcast.wire.seals import Place
 from pushcast.wire.times import check_event_time, rfc3339, to_ms
 
 MAX_TOPICS = 200
@@ -35,6 +37,7 @@ class _Raw(Choices, forbid_unknown_fields=True):
     token: str | None = None
     fid: str | None = None
     subscription: Subscription | None = None
+    sealed: Sealed | None = None
     locale: str | None = None
     time_zone: str | None = None
     app_version: str | None = None
@@ -48,15 +51,30 @@ class _Raw(Choices, forbid_unknown_fields=True):
     at: int | str | None = None
 
 
+#: Opens what a producer sealed for a device. Raises InvalidInput.
+Opening = Callable[[Sealed, Place], Given]
 #: The JSON form, for documents that are generated from it.
 JSON_FORM = _Raw
 
 
 class DeviceChangeDecoder:
-    """Decodes `push.device.changed.v1` for one set of app names."""
+    """Decodes `push.device.changed.v1` for one set of app names.
 
-    def __init__(self, apps: Collection[str], schemas: SchemaSource | None = None) -> None:
+    `opening` None: what is sealed is not looked into, which is for whoever hands the event on; its change has an empty
+    address. `require_sealed`: addresses in clear are refused (`sealing.require`).
+    """
+
+    def __init__(
+        self,
+        apps: Collection[str],
+        schemas: SchemaSource | None = None,
+        *,
+        opening: Opening | None = None,
+        require_sealed: bool = False,
+    ) -> None:
         self._apps = frozenset(apps)
+        self._opening = opening
+        self._require_sealed = require_sealed
         self._schemas = schemas
         self._json = msgspec.json.Decoder(_Raw).decode
         self._avro = avro_type("device_change")
@@ -87,19 +105,45 @@ class DeviceChangeDecoder:
             field = "remove" if raw.add is None else "add"
             raise InvalidInput(Reason.INVALID_FIELD, f"{field} belongs to op topics", field)
         if raw.op is Operation.UNREGISTER:
-            return _unregistration(raw, user, raw.app, at)
+            return self._unregistration(raw, user, raw.app, at)
         if raw.device is None:
             raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs device", "device")
         check_id(raw.device, "device")
         if raw.op is Operation.TOPICS:
             return _following(raw, user, raw.app, raw.device, at)
-        return _registration(raw, user, raw.app, raw.device, at)
+        if raw.platform is None:
+            raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs platform", "platform")
+        address = self._address(raw, raw.platform, user, raw.app, raw.device)
+        return _registration(raw, user, raw.app, raw.device, at, *address)
+
+    def _address(self, raw: _Raw, platform: Platform, user: str, app: str, device: str) -> tuple[AddressKind, bytes]:
+        clear = raw.token, raw.fid, raw.subscription
+        if raw.sealed is None:
+            if self._require_sealed:
+                problem = "is needed: addresses in clear are refused (sealing.require)"
+                raise InvalidInput(Reason.INVALID_FIELD, f"sealed {problem}", "sealed")
+            return canonical_address(platform, *clear)
+        if clear != (None, None, None):
+            raise InvalidInput(Reason.INVALID_FIELD, "sealed stands in place of an address, not beside one", "sealed")
+        if self._opening is None:
+            return AddressKind.TOKEN, b""
+        given = self._opening(raw.sealed, intake_place(app, platform, user, device))
+        return canonical_address(platform, given.token, given.fid, given.subscription)
+
+    def _unregistration(self, raw: _Raw, user: str, app: str, at: int) -> DeviceChange:
+        """By device id, or by what the provider knows the device by."""
+        if raw.device is not None:
+            check_id(raw.device, "device")
+            return DeviceChange(raw.op, user, app, raw.device, raw.platform, AddressKind.TOKEN, None, at)
+        if raw.platform is None or (raw.token, raw.fid, raw.subscription, raw.sealed) == (None, None, None, None):
+            raise InvalidInput(Reason.INVALID_FIELD, "unregister needs device, or platform and its token", "device")
+        kind, address = self._address(raw, raw.platform, user, app, "")
+        return DeviceChange(raw.op, user, app, "", raw.platform, kind, address, at)
 
 
-def _registration(raw: _Raw, user: str, app: str, device: str, at: int) -> DeviceChange:
-    if raw.platform is None:
-        raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs platform", "platform")
-    kind, address = canonical_address(raw.platform, raw.token, raw.fid, raw.subscription)
+def _registration(
+    raw: _Raw, user: str, app: str, device: str, at: int, kind: AddressKind, address: bytes
+) -> DeviceChange:
     if raw.tags:
         _check_tags(raw.tags)
     for field, said, limit in (("country", raw.country, COUNTRY_CHARS), ("region", raw.region, MAX_REGION_CHARS)):
@@ -126,23 +170,13 @@ def _registration(raw: _Raw, user: str, app: str, device: str, at: int) -> Devic
 
 
 def _preference(raw: _Raw, user: str, at: int) -> DeviceChange:
-    of_devices = {name: getattr(raw, name) for name in ("device", "platform", "token", "fid", "subscription", "topics")}
+    names = ("device", "platform", "token", "fid", "subscription", "sealed", "topics")
+    of_devices = {name: getattr(raw, name) for name in names}
     for field, value in of_devices.items():
         if value is not None:
             raise InvalidInput(Reason.INVALID_FIELD, f"{field} is a device's; prefer is a user's", field)
     chosen = preferences_of(raw, raw.time_zone, at)
     return DeviceChange(raw.op, user, raw.app or "", "", None, AddressKind.TOKEN, None, at, preferences=chosen)
-
-
-def _unregistration(raw: _Raw, user: str, app: str, at: int) -> DeviceChange:
-    """By device id, or by what the provider knows the device by."""
-    if raw.device is not None:
-        check_id(raw.device, "device")
-        return DeviceChange(raw.op, user, app, raw.device, raw.platform, AddressKind.TOKEN, None, at)
-    if raw.platform is None or (raw.token, raw.fid, raw.subscription) == (None, None, None):
-        raise InvalidInput(Reason.INVALID_FIELD, "unregister needs device, or platform and its token", "device")
-    kind, address = canonical_address(raw.platform, raw.token, raw.fid, raw.subscription)
-    return DeviceChange(raw.op, user, app, "", raw.platform, kind, address, at)
 
 
 def _following(raw: _Raw, user: str, app: str, device: str, at: int) -> DeviceChange:

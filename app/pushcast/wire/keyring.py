@@ -118,7 +118,8 @@ def unlocked(ring: Keyring, outer: bytes, role: Role) -> TokenKeys:
         raise ConfigurationError(f"keyring: {len(sealing)} keys have the state seal, a registrar needs one")
     if ring.hash_key is None:
         raise ConfigurationError("keyring: hash_key is missing, a registrar needs it")
-    return TokenKeys(keys, sealing[0], unwrap(ring.hash_key, outer, HASH_KEY))
+    intake = {key.id: unwrap(key.wrapped_private, outer, key.id) for key in ring.intake if key.wrapped_private}
+    return TokenKeys(keys, sealing[0], unwrap(ring.hash_key, outer, HASH_KEY), intake)
 
 
 def wrap(key: bytes, outer: bytes, name: str, nonce: bytes) -> str:

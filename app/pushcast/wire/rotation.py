@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from pushcast.model.errors import PushcastError
-from pushcast.wire.keyring import Key, Keyring, KeyState
+from pushcast.wire.keyring import IntakeKey, Key, Keyring, KeyState
 
 #: How long after its planning a copy of a sealed address may have to be opened: the longest time to live. A dead letter
 #: lies for 14 days, but one that was written on day 13 is redriven on day 27, and sent if it has not expired.
@@ -42,6 +42,15 @@ def with_key(ring: Keyring, key_id: str, wrapped: str, created_at: str) -> Keyri
         raise RotationRefused(f"the keyring has {len(ring.keys)} keys, at most {MAX_KEYS}: retire one")
     state = KeyState.OPEN if ring.keys else KeyState.SEAL
     return msgspec.structs.replace(ring, keys=(Key(key_id, state, wrapped, created_at), *ring.keys))
+
+
+def with_intake(ring: Keyring, key: IntakeKey) -> Keyring:
+    """With one more key pair for producers. Raises RotationRefused."""
+    if any(each.id == key.id for each in ring.intake):
+        raise RotationRefused(f"the keyring has an intake key {key.id}")
+    if len(ring.intake) >= MAX_KEYS:
+        raise RotationRefused(f"the keyring has {len(ring.intake)} intake keys, at most {MAX_KEYS}")
+    return msgspec.structs.replace(ring, intake=(key, *ring.intake))
 
 
 def promote(ring: Keyring, key_id: str, held: Mapping[str, Set[str]]) -> Keyring:

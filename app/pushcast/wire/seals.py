@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pushcast.model.errors import PushcastError
@@ -23,6 +25,7 @@ NONCE_BYTES: Final = 12
 #: What sealing adds: nonce and tag.
 OVERHEAD_BYTES: Final = NONCE_BYTES + 16
 _LABEL: Final = "pushcast/token/1"
+NO_KEYS: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 class KeyUnknown(PushcastError):
@@ -53,11 +56,18 @@ class TokenKeys:
     """What one process seals and opens with. Building one is the dear part: about 2 µs a key.
 
     `sealing`: the id of the key that seals; None: this process opens only. `hash_key`: None where no hashes are made.
+    `intake`: private keys that open what producers sealed.
     """
 
-    def __init__(self, keys: Mapping[str, bytes], sealing: str | None, hash_key: bytes | None = None) -> None:
+    def __init__(
+        self,
+        keys: Mapping[str, bytes],
+        sealing: str | None,
+        hash_key: bytes | None = None,
+        intake: Mapping[str, bytes] = NO_KEYS,
+    ) -> None:
         """Raises ValueError for a key of another length, or a `sealing` that is none of `keys`."""
-        for name, key in {**keys, **({} if hash_key is None else {"hash_key": hash_key})}.items():
+        for name, key in {**keys, **intake, **({} if hash_key is None else {"hash_key": hash_key})}.items():
             if len(key) != KEY_BYTES:
                 raise ValueError(f"key {name}: {len(key)} bytes, a key has {KEY_BYTES}")
         if sealing is not None and sealing not in keys:
@@ -65,6 +75,7 @@ class TokenKeys:
         self.sealing = sealing
         self._ciphers = {name: AESGCM(key) for name, key in keys.items()}
         self._hash_key = hash_key
+        self.intake = {name: X25519PrivateKey.from_private_bytes(key) for name, key in intake.items()}
 
     @property
     def ids(self) -> frozenset[str]:

@@ -17,6 +17,7 @@ from pushcast.register.admit import Admission
 from pushcast.register.agent import RegisterStage
 from pushcast.register.names import STAGE, Topics
 from pushcast.register.ports import Counters
+from pushcast.register.tokens import PLAIN, Tokens
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.errors import RecordTooLarge
@@ -159,6 +160,9 @@ class TwinKafka:
     def scan(self, partition: int, prefix: bytes) -> list[tuple[bytes, bytes]]:
         return sorted(item for item in self.rows[partition].items() if item[0].startswith(prefix))
 
+    def rows_after(self, partition: int, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        return sorted(item for item in self.rows[partition].items() if item[0] > key)[:limit]
+
     def multi_scan(self, partition: int, prefixes: Sequence[bytes]) -> list[list[tuple[bytes, bytes]]]:
         return [self.scan(partition, prefix) for prefix in prefixes]
 
@@ -194,7 +198,14 @@ class Harness:
     """A stage on the twin, fed by user, topic and value; offsets count up per partition of a topic."""
 
     def __init__(
-        self, kafka: TwinKafka | None = None, max_rows_in_flight: int = 100_000, max_per_user: int | None = None
+        self,
+        kafka: TwinKafka | None = None,
+        max_rows_in_flight: int = 100_000,
+        max_per_user: int | None = None,
+        *,
+        tokens: Tokens = PLAIN,
+        decoder: DeviceChangeDecoder | None = None,
+        withholds: Callable[[Record], bool] | None = None,
     ) -> None:
         self.kafka = kafka or TwinKafka()
         self.counters = Counters()
@@ -203,7 +214,8 @@ class Harness:
         self.control.live = True
         self.timers = ManualTimers(self.clock.monotonic_seconds)
         self.failures: list[BaseException] = []
-        admission = Admission(DeviceChangeDecoder({"news", "chat"}), Topics(), PARTITIONS, self.clock)
+        decoder = decoder or DeviceChangeDecoder({"news", "chat"})
+        admission = Admission(decoder, Topics(), PARTITIONS, self.clock)
         self.stage = RegisterStage(
             admission,
             cast(Any, self.kafka),
@@ -212,6 +224,8 @@ class Harness:
             self.counters,
             control=self.control,
             hold_seconds=HOLD_SECONDS,
+            tokens=tokens,
+            withholds=withholds,
             max_rows_in_flight=max_rows_in_flight,
             max_per_user=max_per_user,
             fatal=lambda _, error: self.failures.append(error),

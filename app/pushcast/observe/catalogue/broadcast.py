@@ -15,7 +15,7 @@ METRICS: Final = (
         "counter",
         "broadcasts",
         (L.RESULT,),
-        "Broadcast events that were spread: broadcast, count, duplicate or expired.",
+        "What was spread: broadcast, count, scheduled, duplicate or expired; later a step, due, or why none came.",
         "Many duplicates: a producer uses ids again. Expired ones: the settler was away, or created_at is wrong.",
     ),
     Metric(

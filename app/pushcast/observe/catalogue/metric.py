@@ -64,6 +64,7 @@ class MetricName(StrEnum):
     EVICTIONS = "pushcast_token_evictions_total"
     TOKEN_CLAIMS = "pushcast_token_claims_total"  # noqa: S105 - a metric
     TOKENS_CONTESTED = "pushcast_tokens_contested_total"
+    RESEALED = "pushcast_rows_sealed_anew_total"
     CLOCKS_AHEAD = "pushcast_device_clocks_ahead_total"
     DEVICES_REMOVED = "pushcast_devices_removed_total"
     SUSPENSIONS = "pushcast_suspensions_total"

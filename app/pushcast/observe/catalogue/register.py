@@ -51,6 +51,14 @@ METRICS: Final = (
         "Nothing: those that are not `removed` came late or twice. `device why` shows `token_moved` for the others.",
     ),
     Metric(
+        N.RESEALED,
+        "counter",
+        "rows",
+        (L.RESULT,),
+        "Rows that a pass sealed under the key that seals now (`written`), or why not (`KeyUnknown`, `SealBroken`).",
+        "`KeyUnknown`: give the registrar its whole part of the keyring; until then these rows stay under the old key.",
+    ),
+    Metric(
         N.SUSPENSIONS,
         "counter",
         "devices",

@@ -1,0 +1,26 @@
+"""Which events hold an address in clear: their dead letters must not, where `sealing.require` is on. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from pushcast.stream.batch import Record
+from pushcast.wire.event_forms import is_json
+
+_FIELDS: Final = frozenset(("token", "fid", "subscription"))
+_DECODE: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def in_clear(topic: str, record: Record) -> bool:
+    """Whether a record of this topic may hold one. What cannot be read may, and so may all that is no JSON."""
+    value = record.value
+    if record.topic != topic or not value:
+        return False
+    if not is_json(value):
+        return True
+    try:
+        return not _FIELDS.isdisjoint(_DECODE(value))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return True
