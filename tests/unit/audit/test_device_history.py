@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pushcast.audit.device_history import kept_since
 from pushcast.register.names import Topics
-from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
+from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_CLAIM, TOKEN_EVICT, TOKEN_HOLD, TOKEN_INVALID
 
 
 def test_a_topic_is_whole_until_retention_has_taken_its_beginning() -> None:
@@ -19,6 +19,8 @@ def test_a_topic_is_whole_until_retention_has_taken_its_beginning() -> None:
         DEVICE_CHANGED: 400,
         TOKEN_INVALID: None,
         TOKEN_HOLD: None,
+        TOKEN_CLAIM: None,
+        TOKEN_EVICT: None,
         DEVICE: None,
     }
 
