@@ -20,7 +20,7 @@ STAMP := $(VENV)/.ready
 help:
 	@echo "make demo   the main job end to end on a real Kafka; ARGS=\"--devices 2000 --output json\""
 	@echo "make test   all tests; ARGS=\"-k ledger\" picks some"
-	@echo "make coverage  unit tests with their branch coverage; fails below the threshold"
+	@echo "make coverage  unit tests and laws with their branch coverage; fails below the threshold"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make bench  ARGS=\"plan --shape alert\"; see docs/benchmarks.md"
 	@echo "make faults kills, zombies, outages, poison and more under load; ONLY=zombie; see docs/faults.md"
@@ -48,9 +48,9 @@ demo: $(STAMP)
 test: $(STAMP)
 	@$(VENV)/bin/python -m pytest $(ARGS)
 
-# The branches that the unit tests reach; the threshold is in pyproject.toml.
+# The branches that unit tests and laws reach; the threshold is in pyproject.toml.
 coverage: $(STAMP)
-	@$(VENV)/bin/python -m pytest tests/unit --cov --cov-report=term:skip-covered $(ARGS)
+	@$(VENV)/bin/python -m pytest tests/unit tests/laws --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: $(STAMP)
 	@$(VENV)/bin/ruff check .
