@@ -64,7 +64,8 @@ def test_the_schema_finds_typing_mistakes(path: tuple[str, ...], value: object) 
 
 def test_images_are_pinned_to_exact_versions_and_the_broker_is_the_embedded_one() -> None:
     foreign = {service["image"] for name, service in SERVICES.items() if name not in OURS}
-    assert foreign == {f"apache/kafka:{KAFKA_VERSION}", "kafbat/kafka-ui:v1.5.0"}
+    broker = f"apache/kafka:{KAFKA_VERSION}"
+    assert foreign == {broker, "kafbat/kafka-ui:v1.5.0", "prom/prometheus:v3.5.0", "grafana/grafana:12.1.1"}
     bases = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert len(bases) == 2
     assert all(re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", base) for base in bases)
@@ -72,7 +73,7 @@ def test_images_are_pinned_to_exact_versions_and_the_broker_is_the_embedded_one(
 
 def test_published_ports_are_on_loopback_and_can_be_moved() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(ports) == 3
+    assert len(ports) == 5
     assert all(re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z_]+:-\d+\}:\d+", port) for port in ports)
     # A shell that sets them must still be able to run `pushcast`, which refuses unknown PUSHCAST_* names.
     assert not any("PUSHCAST" in port for port in ports)
@@ -122,15 +123,31 @@ def test_what_a_service_names_is_declared() -> None:
     for name, service in SERVICES.items():
         assert set(service.get("depends_on", {})) <= SERVICES.keys(), name
         mounted = {volume.split(":")[0] for volume in service.get("volumes", [])}
-        assert mounted <= COMPOSE["volumes"].keys(), name
+        folders = {source for source in mounted if source.startswith("./")}
+        assert all((ROOT / folder).is_dir() for folder in folders), name
+        assert mounted - folders <= COMPOSE["volumes"].keys(), name
         assert {each["source"] for each in service.get("configs", [])} <= COMPOSE["configs"].keys(), name
     used = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
-    assert used == set(COMPOSE["volumes"])
+    assert {volume for volume in used if not volume.startswith("./")} == set(COMPOSE["volumes"])
 
 
 def test_no_two_roles_share_a_data_directory() -> None:
     private = [volume for service in OURS.values() for volume in service.get("volumes", []) if "/var/lib" in volume]
     assert len(private) == len(set(private)) == sum(1 for service in OURS.values() if service["command"][0] == "run")
+
+
+def test_prometheus_scrapes_every_process_of_ours_where_it_listens() -> None:
+    tree = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    [job] = tree["scrape_configs"]
+    [targets] = [each["targets"] for each in job["static_configs"]]
+    listening = {}
+    for name, service in OURS.items():
+        if service["command"][0] == "run":
+            host = service.get("network_mode", f"service:{name}").removeprefix("service:")
+            listening[name] = f"{host}:{service['environment'].get('PUSHCAST_OBSERVE__PORT', '9464')}"
+    assert len(set(listening.values())) == len(listening), "two processes in one network need ports of their own"
+    assert set(targets) == set(listening.values())
+    assert all((ROOT / "deploy" / "prometheus" / name).is_file() for name in tree["rule_files"])
 
 
 def test_our_services_run_without_rights_they_do_not_need() -> None:

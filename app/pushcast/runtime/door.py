@@ -36,6 +36,10 @@ from pushcast.report.coordinator import Coordinator
 from pushcast.report.fetch import Fetcher, read_token
 from pushcast.runtime import whereabouts
 from pushcast.runtime.lookups import sources_of
+from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
+from pushcast.settle.letters import Filter
+from pushcast.settle.redrive import DeadLetters
+from pushcast.settle.shown import described
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.fatal import end_process
 from pushcast.wire import topics
@@ -168,16 +172,21 @@ async def serve(settings: Settings, make: Callable[[], Awaitable[DoorProcess]], 
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     for tail in tails:
         await tail.start()
+    manager = ServiceManager.of(os.environ)
+    alive = asyncio.create_task(manager.keep_alive(list))
     await process.page.start()
     where = whereabouts.Whereabouts(process.name, os.getpid(), settings.observe.host, process.page.port)
     path = whereabouts.write(settings.data_dir, where)
     try:
         await process.server.start(listen.host, listen.port, _tls(listen))
         log.info("listening", host=listen.host, port=process.server.port, keys=len(process.keys))
+        manager.tell(READY)
         await stop.wait()
     except OSError as error:
         raise ConfigurationError(f"{listen.section}: {listen.host}:{listen.port}: {error.strerror}") from None
     finally:
+        manager.tell(STOPPING)
+        alive.cancel()
         await process.close()
         for tail in tails:
             await tail.close()

@@ -35,6 +35,7 @@ from pushcast.runtime.limits import allow_open_files
 from pushcast.runtime.presence import Presence
 from pushcast.runtime.senders import SenderWatch
 from pushcast.runtime.status import Status
+from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
 from pushcast.stream.fatal import end_process
 from pushcast.transport.app import transport_of
 from pushcast.transport.folders import FolderLocks
@@ -79,7 +80,8 @@ def run_roles(
     name = process_name(roles, lanes)
     logs = configure_logging(name, settings.observe.log_level, settings.observe.log_json)
     warn_without_broker(settings.kafka.bootstrap_servers)
-    return uvloop.run(_run(settings, name, roles, lanes, platforms, slot, since_ms, logs, ready_fd))
+    manager = ServiceManager.of(os.environ)
+    return uvloop.run(_run(settings, name, roles, lanes, platforms, slot, since_ms, logs, ready_fd, manager))
 
 
 def process_name(roles: Sequence[str], lanes: Sequence[Lane]) -> str:
@@ -90,7 +92,7 @@ def process_name(roles: Sequence[str], lanes: Sequence[Lane]) -> str:
     return name
 
 
-def _ready(began: float, url: str, ready_fd: int | None) -> None:
+def _ready(began: float, url: str, ready_fd: int | None, manager: ServiceManager) -> None:
     # What is alive now lives as long as the process; collecting it again and again cost a third of REGISTER's CPU.
     gc.collect()
     gc.freeze()
@@ -98,6 +100,7 @@ def _ready(began: float, url: str, ready_fd: int | None) -> None:
     log.info("ready", after_seconds=round(time.monotonic() - began, 1), url=url)
     if ready_fd is not None:
         os.write(ready_fd, b"%d\n" % os.getpid())
+    manager.tell(READY)
 
 
 def _watch(settings: Settings, hosted: Hosted, facts: ClusterFacts) -> TopicWatch:
@@ -158,6 +161,7 @@ async def _run(
     since_ms: int | None,
     logs: RateLimitFilter,
     ready_fd: int | None,
+    manager: ServiceManager,
 ) -> int:
     began = time.monotonic()
     outbox = Outbox(
@@ -194,6 +198,7 @@ async def _run(
             table.copy_of(facts.log_id(table.topic))
         status.watch = _watch(settings, hosted, facts)
         watching.append(asyncio.create_task(status.watch.run()))
+        watching.append(asyncio.create_task(manager.keep_alive(status.problems)))
         if "planner" in roles:
             positions = Positions(open_admin(client_config(settings.kafka.bootstrap_servers, settings.kafka.security)))
             watching.append(asyncio.create_task(SenderWatch(positions, lanes, settings.kafka.partitions).run()))
@@ -204,9 +209,10 @@ async def _run(
             watching.append(asyncio.create_task(presence.run()))
         for task in watching:
             task.add_done_callback(watch)
-        on_ready = partial(_ready, began, f"http://{where.host}:{where.port}", ready_fd)
+        on_ready = partial(_ready, began, f"http://{where.host}:{where.port}", ready_fd, manager)
         code = await run_apps(hosted.apps, on_ready=on_ready, stop=asyncio.Event(), stop_seconds=STOP_SECONDS)
     finally:
+        manager.tell(STOPPING)
         for task in watching:
             task.cancel()
         await control.close()

@@ -33,6 +33,7 @@ from pushcast.report.questions import Questions
 from pushcast.report.server import ReportServer
 from pushcast.runtime import whereabouts
 from pushcast.runtime.webhooks import Webhooks
+from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.stream.fatal import end_process
 from pushcast.transport.folders import FolderLocks
@@ -159,6 +160,8 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    manager = ServiceManager.of(os.environ)
+    alive = asyncio.create_task(manager.keep_alive(list))
     await process.page.start()
     where = whereabouts.Whereabouts(NAME, os.getpid(), settings.observe.host, process.page.port)
     path = whereabouts.write(settings.data_dir, where)
@@ -168,10 +171,13 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
         process.follower.start()
         await process.webhooks.start()
         log.info("listening", host=options.host, port=process.server.port, groups=[groups.REPORT])
+        manager.tell(READY)
         await stop.wait()
     except OSError as error:
         raise ConfigurationError(f"reports: {options.host}:{options.port}: {error.strerror}") from None
     finally:
+        manager.tell(STOPPING)
+        alive.cancel()
         again.cancel()
         await process.close()
         path.unlink(missing_ok=True)

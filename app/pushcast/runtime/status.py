@@ -49,12 +49,16 @@ class Status:
         self._server = HealthServer(
             metrics=self.metrics.exposition,
             info=self.info,
-            live=lambda: self._liveness.problems(self._states()),
+            live=self.problems,
             ready=self._unready,
             degraded=lambda: [] if self.watch is None else self.watch.degraded(),
             host=settings.observe.host,
             port=settings.observe.port,
         )
+
+    def problems(self) -> list[str]:
+        """Why the process cannot go on by itself, one sentence each."""
+        return self._liveness.problems(self._states())
 
     def _unready(self) -> list[str]:
         timeout = self._settings.kafka.session_timeout_seconds

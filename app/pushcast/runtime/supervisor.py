@@ -24,6 +24,7 @@ from pushcast.observe.logs import configure_logging
 from pushcast.runtime import preflight
 from pushcast.runtime.forked import Forker
 from pushcast.runtime.layout import ProcessPlan
+from pushcast.runtime.systemd import ALIVE, READY, STOPPING, ServiceManager
 from pushcast.stream.errors import Flooded
 from pushcast.transport.folders import FolderLocks
 
@@ -84,6 +85,7 @@ def supervise(settings: Settings, plans: Sequence[ProcessPlan]) -> int:
     Raises ConfigurationError with everything that the roles would refuse, before any of them starts, and SlotTaken when
     another supervisor works in this data directory: its roles have the same slots.
     """
+    manager = ServiceManager.of(os.environ)
     configure_logging("supervisor", settings.observe.log_level, settings.observe.log_json)
     preflight.require(settings)
     warn_without_broker(settings.kafka.bootstrap_servers)
@@ -96,7 +98,7 @@ def supervise(settings: Settings, plans: Sequence[ProcessPlan]) -> int:
             tell = ("--ready-fd", str(told)) if sys.platform == "linux" else ()
             plans = [replace(plan, arguments=(*plan.arguments, *since, *tell)) for plan in plans]
             # A role that outlives a killed supervisor must not keep its lock.
-            return Supervisor(plans, Forker(in_child=locks.close).start, stop, ready).run()
+            return Supervisor(plans, Forker(in_child=locks.close).start, stop, ready, manager).run()
     finally:
         locks.close()
 
@@ -105,13 +107,19 @@ class Supervisor:
     """Keeps the planned processes alive until the descriptor `stop` is readable."""
 
     def __init__(
-        self, plans: Sequence[ProcessPlan], start: Callable[[ProcessPlan], Child], stop: int, ready: int | None = None
+        self,
+        plans: Sequence[ProcessPlan],
+        start: Callable[[ProcessPlan], Child],
+        stop: int,
+        ready: int | None = None,
+        manager: ServiceManager | None = None,
     ) -> None:
         """`ready`: gives the ids of processes that have become ready, a line each; it does not block."""
         self._kept = [Kept(plan) for plan in plans]
         self._start = start
         self._stop = stop
         self._ready = ready
+        self._manager = manager or ServiceManager(None, None)
         self._began = time.monotonic()
 
     def run(self) -> int:
@@ -120,6 +128,8 @@ class Supervisor:
         while not refused:
             self._start_what_is_due()
             readable = self._wait()
+            if self._manager.every_seconds is not None:
+                self._manager.tell(ALIVE)
             if self._stop in readable:
                 break
             if self._ready in readable:
@@ -140,6 +150,8 @@ class Supervisor:
         """Descriptors that are readable: of a child that has ended, or of the stop. None when a start is due."""
         now = time.monotonic()
         due = [kept.due_at_seconds - now for kept in self._kept if kept.child is None]
+        if self._manager.every_seconds is not None:
+            due.append(self._manager.every_seconds)
         children = [kept.child.sentinel for kept in self._kept if kept.child is not None]
         watched = [self._stop, *children, *([] if self._ready is None else [self._ready])]
         return [each for each in wait(watched, max(0.0, min(due)) if due else None) if type(each) is int]
@@ -153,6 +165,7 @@ class Supervisor:
                 kept.ready = True
         if told and all(kept.ready for kept in self._kept):
             seconds = round(time.monotonic() - self._began, 1)
+            self._manager.tell(READY)
             log.info("all_ready", processes=len(self._kept), after_seconds=seconds)
 
     def _bury(self) -> int | None:
@@ -172,6 +185,7 @@ class Supervisor:
         return None
 
     def _stop_all(self) -> None:
+        self._manager.tell(STOPPING)
         left = [(kept.plan.name, kept.child) for kept in self._kept if kept.child is not None]
         for _, child in left:
             child.terminate()
