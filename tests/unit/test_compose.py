@@ -73,7 +73,7 @@ def test_images_are_pinned_to_exact_versions_and_the_broker_is_the_embedded_one(
 
 def test_published_ports_are_on_loopback_and_can_be_moved() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(ports) == 5
+    assert len(ports) == 6
     assert all(re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z_]+:-\d+\}:\d+", port) for port in ports)
     # A shell that sets them must still be able to run `pushcast`, which refuses unknown PUSHCAST_* names.
     assert not any("PUSHCAST" in port for port in ports)
@@ -96,7 +96,7 @@ def test_every_role_lane_and_simulated_platform_is_there_once(settings: Settings
     configured = sorted(settings.apps["news"].platforms())
     planners = [("planner", lane.value) for lane in Lane]
     senders = [("sender", platform.value) for platform in configured]
-    laneless = [("registrar", ""), ("settler", ""), ("keeper", ""), ("gateway", ""), ("reporter", "")]
+    laneless = [("registrar", ""), ("settler", ""), ("keeper", ""), ("gateway", ""), ("reporter", ""), ("console", "")]
     assert found == sorted([*laneless, *planners, *senders])
     assert {Role(role) for role, _ in found} == set(Role) - {Role.all}
     simulated = sorted(service["command"][1] for service in OURS.values() if service["command"][0] == "sim")

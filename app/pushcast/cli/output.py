@@ -11,6 +11,9 @@ import typer
 
 from pushcast.model.plural import counted as counted  # a part of how commands speak
 
+#: Exit code: something differs from what it should be.
+DRIFT = 3
+
 
 class Output(StrEnum):
     """Form of standard output."""

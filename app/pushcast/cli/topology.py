@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pushcast.cli.output import Output, OutputOption, counted, print_json, say
+from pushcast.cli.output import DRIFT, Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect
 from pushcast.kafka.clients import client_config, open_admin
 from pushcast.kafka.topics import Action, Change, access, cluster, load_topology
@@ -18,7 +18,6 @@ from pushcast.resources import data_dir
 
 app = typer.Typer(name="topology", help="The topics: files, cluster and what lies between.", no_args_is_help=True)
 
-DRIFT = 3
 
 BootstrapServers = Annotated[
     str | None, typer.Option(help="Instead of kafka.bootstrap_servers of the configuration.", show_default=False)

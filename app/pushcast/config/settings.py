@@ -396,12 +396,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        path = _config_file()
+        path = config_file()
         file = InitSettingsSource(settings_cls, {} if path is None else read_tree(path))
         return init_settings, env_settings, file
 
 
-def _config_file() -> Path | None:
+def config_file() -> Path | None:
+    """The file that is named or lies here; None for neither."""
     named = os.environ.get(CONFIG_VARIABLE)
     if named:
         return Path(named)
@@ -426,7 +427,7 @@ def load(**overrides: Any) -> Settings:
     Raises ConfigurationError naming each wrong key; values are not shown, they may be secrets.
     """
     _refuse_unknown_variables()
-    file = _config_file()
+    file = config_file()
     if file is not None and not file.is_file():
         raise ConfigurationError(f"{CONFIG_VARIABLE}: {file} is not a file")
     try:

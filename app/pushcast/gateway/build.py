@@ -39,6 +39,7 @@ class Calls(NamedTuple):
 
     keyed: list[Route]
     open: list[OpenRoute]
+    decoders: tuple[NotificationDecoder | BroadcastDecoder, ...]  # by whose classes requests are judged
 
 
 def calls(
@@ -48,6 +49,9 @@ def calls(
     rules = class_rules(settings.classes)
     notes = Notifications(settings, NotificationDecoder(settings.apps, rules).decode, writer, Repeats())
     devices = Devices(DeviceChangeDecoder(settings.apps, require_sealed=settings.sealing.require).decode, writer)
+    noted = NotificationDecoder(settings.apps, rules)
+    notes = Notifications(settings, noted.decode, writer, Repeats())
+    devices = Devices(DeviceChangeDecoder(settings.apps).decode, writer)
     pauses = Pauses(frozenset(settings.apps), control, writer)
     cancels = Cancels(CancelDecoder().decode, writer, sources.reports)
     spread = BroadcastDecoder(settings.apps, rules)
@@ -61,7 +65,7 @@ def calls(
     reads = [*_reads(questions), *_schedules(waits), *_letters(letters), *_reports(ReportCalls(sources.reports))]
     keyed = [*writes, *reads]
     documents = Documents(ready, cache(lambda: openapi(found)))
-    found = Calls(keyed, documents.routes())
+    found = Calls(keyed, documents.routes(), (noted, spread))
     return found
 
 

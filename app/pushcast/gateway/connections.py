@@ -30,6 +30,10 @@ class Bounds:
         self._open: Counter[str] = Counter()
         self.refused = 0
 
+    def change(self, most: int, most_per_address: int) -> None:
+        """From the next connection on; those that are open stay."""
+        self._most, self._most_per_address = most, most_per_address
+
     def enter(self, address: str) -> bool:
         """False: one too many."""
         if self._open.total() >= self._most or self._open[address] >= self._most_per_address:

@@ -40,7 +40,7 @@ class Writer:
         """`ack_seconds`: how long an answer waits for Kafka. `pick`: of Retry-After, both ends included."""
         self._producer = producer
         self._partitions = partitions
-        self._ack_seconds = ack_seconds
+        self.ack_seconds = ack_seconds
         self._pick = pick
         self.stopping = False
 
@@ -68,19 +68,19 @@ class Writer:
     async def confirmed(self, future: asyncio.Future[Written]) -> Written:
         """Where the record is. Raises Problem (ack_timeout, payload_too_large, kafka_unavailable)."""
         if not future.done():
-            await asyncio.wait((future,), timeout=self._ack_seconds)
+            await asyncio.wait((future,), timeout=self.ack_seconds)
         return self.outcome(future)
 
     async def all_confirmed(self, futures: Sequence[asyncio.Future[Written]]) -> None:
         """Returns when all are confirmed or the time is over; ask `outcome` of each."""
         waiting = [future for future in futures if not future.done()]
         if waiting:
-            await asyncio.wait(waiting, timeout=self._ack_seconds)
+            await asyncio.wait(waiting, timeout=self.ack_seconds)
 
     def outcome(self, future: asyncio.Future[Written]) -> Written:
         """Of a record that was waited for. Raises Problem."""
         if not future.done():
-            raise self._later("ack_timeout", f"Kafka has not confirmed it within {self._ack_seconds:.0f} s")
+            raise self._later("ack_timeout", f"Kafka has not confirmed it within {self.ack_seconds:.0f} s")
         error = future.exception()
         if error is None:
             return future.result()

@@ -21,6 +21,7 @@ QUIET: Final = ("aiokafka", "asyncio", "hpack", "httpcore", "httpx", "faust", "m
 DETAILS: Final = ("pushcast.handover", "pushcast.spread", "pushcast.transport.consumer")
 
 _handler: logging.Handler | None = None
+_details = True
 
 
 def configure_logging(
@@ -33,7 +34,6 @@ def configure_logging(
     for text on a terminal and JSON lines elsewhere. Text has local time, and at level info no details of take-overs.
     """
     global _handler
-    number = logging.getLevelNamesMapping()[level.upper()]
     stream = stream or sys.stderr
     if json is None:
         json = not stream.isatty()
@@ -69,12 +69,7 @@ def configure_logging(
         root.removeHandler(_handler)
     root.addHandler(handler)
     _handler = handler
-    root.setLevel(number)
-    for name in QUIET:
-        logging.getLogger(name).setLevel(number if number <= logging.DEBUG else max(number, logging.WARNING))
-    if not json and number == logging.INFO:
-        for name in DETAILS:
-            logging.getLogger(name).setLevel(logging.WARNING)
+    set_level(level, details=json)
     # A commit that takes longer than its interval is nothing to act on: the lag shows whether it matters.
     logging.getLogger("mode.timers").setLevel(logging.ERROR)
     logging.captureWarnings(True)
@@ -86,6 +81,19 @@ def configure_logging(
         cache_logger_on_first_use=True,
     )
     return limit
+
+
+def set_level(level: str, *, details: bool | None = None) -> None:
+    """From now on. `details`: of take-overs at level info; None: as it was."""
+    global _details
+    _details = _details if details is None else details
+    number = logging.getLevelNamesMapping()[level.upper()]
+    logging.getLogger().setLevel(number)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(number if number <= logging.DEBUG else max(number, logging.WARNING))
+    hidden = not _details and number == logging.INFO
+    for name in DETAILS:
+        logging.getLogger(name).setLevel(logging.WARNING if hidden else logging.NOTSET)
 
 
 def _for_people(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -94,11 +94,17 @@ class PlanStage(Stage):
         self._schemas = schemas
         seed = settings.plan.window_seed
         rng = random.Random(seed) if seed is not None else random.SystemRandom()
+        self._rng = rng
         self._rules = {name: WindowRule(rule, rng) for name, rule in settings.classes.items()}
         self._rules |= {str(name): WindowRule(Class(window_seconds=0.05), rng) for name in OwnClass}
         plan = settings.plan
         self._limits = Limits(plan.max_targets, plan.max_batch_bytes, plan.max_open_records, MAX_OPEN_BYTES)
         self._tenures = Tenures(self._new_tenure)
+
+    def reload(self, settings: Settings) -> None:
+        """Windows that open and notifications that come from now on go by these classes."""
+        self._rules.update({name: WindowRule(rule, self._rng) for name, rule in settings.classes.items()})
+        self._intake.reload(settings)
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Fences the predecessors off and reads what they wrote; nothing is planned before.

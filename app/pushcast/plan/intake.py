@@ -389,6 +389,11 @@ class Intake:
         place, newer = looked.waits
         return records[place].offset, newer
 
+    def reload(self, settings: Settings) -> None:
+        """Notifications that come from now on go by these classes."""
+        for decoder in (self._decoder, self._of_keeper):
+            decoder.change(class_rules(settings.classes))
+
     def _unreadable(self, error: InvalidInput) -> None:
         self._count("unreadable_rows", error.reason, 1)
 

@@ -16,7 +16,7 @@ from pushcast.http2.request import Response, Template
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
-from pushcast.providers.credential import Credential, CredentialUnavailable
+from pushcast.providers.credential import Credential, CredentialUnavailable, Expiring
 from pushcast.providers.engines.engine import MAX_GATHERED, Engine
 from pushcast.providers.exchange import Exchange
 from pushcast.providers.identity import CollapseBy
@@ -97,6 +97,10 @@ class TemplateProvider(ABC):
 
     def pools(self) -> list[PoolStats]:
         return self._engine.pools()
+
+    def credential_expires_at(self) -> float | None:
+        """Seconds since the epoch; None for a credential without an end."""
+        return self._credential.expires_at_seconds if isinstance(self._credential, Expiring) else None
 
     @property
     def suspicious(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from pushcast.model.errors import PushcastError
 from pushcast.providers.port import Disposition
@@ -41,6 +41,16 @@ class Credential(Protocol):
 
     async def close(self) -> None:
         """Ends what runs in the background."""
+        ...
+
+
+@runtime_checkable
+class Expiring(Protocol):
+    """A credential that ends at a known time."""
+
+    @property
+    def expires_at_seconds(self) -> float | None:
+        """Since the epoch; None when its file does not say."""
         ...
 
 

@@ -97,6 +97,15 @@ class Pooled(Provider, Protocol):
 
 
 @runtime_checkable
+class WithCredential(Provider, Protocol):
+    """A provider whose credential may end."""
+
+    def credential_expires_at(self) -> float | None:
+        """Seconds since the epoch; None for one without an end."""
+        ...
+
+
+@runtime_checkable
 class GivesUpHosts(Provider, Protocol):
     """A provider that ends deliveries to hosts that will never be reached."""
 

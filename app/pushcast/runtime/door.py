@@ -36,6 +36,7 @@ from pushcast.report.coordinator import Coordinator
 from pushcast.report.fetch import Fetcher, read_token
 from pushcast.runtime import whereabouts
 from pushcast.runtime.lookups import sources_of
+from pushcast.runtime.reload import Reloader
 from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
 from pushcast.settle.letters import Filter
 from pushcast.settle.redrive import DeadLetters
@@ -43,6 +44,7 @@ from pushcast.settle.shown import described
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.fatal import end_process
 from pushcast.wire import topics
+from pushcast.wire.class_rules import class_rules
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.reporters import Reporters
 
@@ -109,6 +111,14 @@ class DoorProcess:
             port=settings.observe.port,
         )
 
+    def reload(self, settings: Settings) -> None:
+        """Requests and connections that come from now on go by these."""
+        options = settings.gateway or Gateway()
+        self.writer.ack_seconds = options.ack_seconds
+        self.bounds.change(options.max_connections, options.max_connections_per_address)
+        for decoder in self.calls.decoders:
+            decoder.change(class_rules(settings.classes))
+
     def tails(self) -> list[ControlTail]:
         """What it follows. They are started before it listens: it must know which keys are valid."""
         kafka = self.settings.kafka
@@ -173,7 +183,9 @@ async def serve(settings: Settings, make: Callable[[], Awaitable[DoorProcess]], 
     for tail in tails:
         await tail.start()
     manager = ServiceManager.of(os.environ)
-    alive = asyncio.create_task(manager.keep_alive(list))
+    reloader = Reloader(settings, [process])
+    process.metrics.add_source(reloader.samples)
+    beside = [asyncio.create_task(manager.keep_alive(list)), asyncio.create_task(reloader.run())]
     await process.page.start()
     where = whereabouts.Whereabouts(process.name, os.getpid(), settings.observe.host, process.page.port)
     path = whereabouts.write(settings.data_dir, where)
@@ -186,7 +198,8 @@ async def serve(settings: Settings, make: Callable[[], Awaitable[DoorProcess]], 
         raise ConfigurationError(f"{listen.section}: {listen.host}:{listen.port}: {error.strerror}") from None
     finally:
         manager.tell(STOPPING)
-        alive.cancel()
+        for task in beside:
+            task.cancel()
         await process.close()
         for tail in tails:
             await tail.close()

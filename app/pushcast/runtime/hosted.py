@@ -17,6 +17,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.observe.metrics import Metrics, Sample
 from pushcast.observe.vocabulary import Vocabulary
 from pushcast.observe.zeros import of_sender, of_stage
+from pushcast.runtime.reload import Reloads
 from pushcast.runtime.roles import ROLES
 from pushcast.send.proof import outputs_of
 from pushcast.send.stage import ROLE
@@ -41,6 +42,7 @@ class Hosted:
     control: ControlState  # whole before the Apps start
     cancels: CancelState
     resources: list[Resource]  # opened before the Apps start
+    reloading: list[Reloads] = field(default_factory=list)  # stages that take changed settings
     apps: list[faust.App] = field(default_factory=list)
     tables: dict[str, list[SourceTable]] = field(default_factory=dict)  # by App name, in the order of the spec
 
@@ -92,7 +94,10 @@ def host(
             app = by_group[spec.group] = _app(settings, spec, slot)
             hosted.tables[spec.group] = _tables(app, spec)
             hosted.apps.append(app)
-        add_stage(app, spec.subscriptions, spec.build(context, hosted.tables[spec.group]))
+        stage = spec.build(context, hosted.tables[spec.group])
+        if isinstance(stage, Reloads):
+            hosted.reloading.append(stage)
+        add_stage(app, spec.subscriptions, stage)
         metrics.add_source(partial(zeros, settings, spec))
     return hosted
 

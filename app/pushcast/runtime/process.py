@@ -33,6 +33,7 @@ from pushcast.runtime.group_watch import GroupWatch
 from pushcast.runtime.hosted import Hosted, host, patient, producible, schemas_of
 from pushcast.runtime.limits import allow_open_files
 from pushcast.runtime.presence import Presence
+from pushcast.runtime.reload import Reloader
 from pushcast.runtime.senders import SenderWatch
 from pushcast.runtime.status import Status
 from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
@@ -199,6 +200,9 @@ async def _run(
         status.watch = _watch(settings, hosted, facts)
         watching.append(asyncio.create_task(status.watch.run()))
         watching.append(asyncio.create_task(manager.keep_alive(status.problems)))
+        reloader = Reloader(settings, hosted.reloading)
+        hosted.metrics.add_source(reloader.samples)
+        watching.append(asyncio.create_task(reloader.run()))
         if "planner" in roles:
             positions = Positions(open_admin(client_config(settings.kafka.bootstrap_servers, settings.kafka.security)))
             watching.append(asyncio.create_task(SenderWatch(positions, lanes, settings.kafka.partitions).run()))

@@ -32,8 +32,9 @@ from pushcast.report.follow import Follower
 from pushcast.report.questions import Questions
 from pushcast.report.server import ReportServer
 from pushcast.runtime import whereabouts
-from pushcast.runtime.webhooks import Webhooks
+from pushcast.runtime.reload import Reloader
 from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
+from pushcast.runtime.webhooks import Webhooks
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.stream.fatal import end_process
 from pushcast.transport.folders import FolderLocks
@@ -161,7 +162,9 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     manager = ServiceManager.of(os.environ)
-    alive = asyncio.create_task(manager.keep_alive(list))
+    reloader = Reloader(settings)
+    process.metrics.add_source(reloader.samples)
+    beside = [asyncio.create_task(manager.keep_alive(list)), asyncio.create_task(reloader.run())]
     await process.page.start()
     where = whereabouts.Whereabouts(NAME, os.getpid(), settings.observe.host, process.page.port)
     path = whereabouts.write(settings.data_dir, where)
@@ -177,7 +180,8 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
         raise ConfigurationError(f"reports: {options.host}:{options.port}: {error.strerror}") from None
     finally:
         manager.tell(STOPPING)
-        alive.cancel()
+        for task in beside:
+            task.cancel()
         again.cancel()
         await process.close()
         path.unlink(missing_ok=True)

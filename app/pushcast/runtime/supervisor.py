@@ -30,6 +30,7 @@ from pushcast.transport.folders import FolderLocks
 
 log = structlog.get_logger()
 
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 STOP_SECONDS: Final = 30.0  # a role's own quiesce bound is half the rebalance timeout: 15 s
 USAGE_EXIT: Final = 2
 FIRST_DELAY_SECONDS: Final = 0.5
@@ -131,12 +132,24 @@ class Supervisor:
             if self._manager.every_seconds is not None:
                 self._manager.tell(ALIVE)
             if self._stop in readable:
-                break
+                if not self._hangup():
+                    break
+                self._pass_on()
             if self._ready in readable:
                 self._hear()
             refused = self._bury() == USAGE_EXIT
         self._stop_all()
         return USAGE_EXIT if refused else 0
+
+    def _hangup(self) -> bool:
+        """Takes the signals that have come; True when all of them ask for a reload."""
+        return set(os.read(self._stop, _READ_BYTES)) == {signal.SIGHUP}
+
+    def _pass_on(self) -> None:
+        for kept in self._kept:
+            # One that is not ready yet has just read the configuration, and may not know the signal yet.
+            if kept.child is not None and kept.child.pid is not None and kept.ready:
+                os.kill(kept.child.pid, signal.SIGHUP)
 
     def _start_what_is_due(self) -> None:
         now = time.monotonic()
@@ -214,17 +227,17 @@ def _pipe() -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def _stop_signals() -> Iterator[int]:
-    """A descriptor that is readable once SIGTERM or SIGINT has come."""
+    """A descriptor that is readable once SIGTERM, SIGINT or SIGHUP has come, and gives their numbers."""
     with _pipe() as (readable, writable), _handled(writable):
         yield readable
 
 
 @contextmanager
 def _handled(writable: int) -> Iterator[None]:
-    """Writes the number of each stop signal there."""
+    """Writes the number of each signal there."""
     before_fd = signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
     # A handler that does nothing: the signal's number is written to the descriptor for it.
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.observe.catalogue import MetricName
 from pushcast.observe.metrics import Sample
-from pushcast.providers.port import GivesUpHosts, Pooled, Provider
+from pushcast.providers.port import GivesUpHosts, Pooled, Provider, WithCredential
 from pushcast.send.agent import SendStage
 from pushcast.send.budget import Budget
 from pushcast.send.build import bounds, build, build_breakers
@@ -140,3 +140,5 @@ class Senders:
             for name, provider in providers.items():
                 if isinstance(provider, Pooled):
                     yield from sources.pools(name, platform, provider.pools())
+                if isinstance(provider, WithCredential) and (ends := provider.credential_expires_at()) is not None:
+                    yield Sample(MetricName.CREDENTIAL_EXPIRES, ends, (name, platform))

@@ -76,6 +76,10 @@ class SpreadStage(Stage):
             count=self._count,
         )
 
+    def reload(self, settings: Settings) -> None:
+        """Broadcasts that come from now on go by these classes."""
+        self._decoder.change(class_rules(settings.classes))
+
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Fences predecessors off and reads what they spread; nothing is spread before."""
         await self._handover.take_over(self.work, committed)

@@ -96,6 +96,10 @@ class WalkStage(Stage):
         self._slices = Slices(self._limits, table, self._outputs, self._waits, clock)
         self._asking = Asking(self._name, senders, self._tenures, clock, fatal, call_later)
 
+    def reload(self, settings: Settings) -> None:
+        """Broadcasts that come from now on go by these classes."""
+        self._decoder.change(class_rules(settings.classes))
+
     def _new_tenure(self, tp: TP, committed: Committed) -> WalkTenure:
         walking = self._handover.state(tp)
         if not isinstance(walking, Walking):

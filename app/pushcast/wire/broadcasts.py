@@ -105,6 +105,10 @@ class BroadcastDecoder:
         self._avro = avro_type("broadcast")
         self._json = msgspec.json.Decoder(dict[str, Any]).decode
 
+    def change(self, classes: Mapping[str, ClassRule]) -> None:
+        """As of `NotificationDecoder`."""
+        self._notes.change(classes)
+
     def decode(self, key: bytes | None, value: bytes | None, timestamp_ms: int) -> Event:
         """`key` is the record's: the broadcast's id, or nothing. `timestamp_ms`: Kafka's time of the event.
 

@@ -143,6 +143,10 @@ class NotificationDecoder:
         self._events: dict[bytes, _Known] = {}  # by the whole JSON
         self._pack = msgspec.msgpack.Encoder(order="deterministic").encode
 
+    def change(self, classes: Mapping[str, ClassRule]) -> None:
+        """Records from now on go by these, and by those from before that are not among them."""
+        self._classes.update(classes)
+
     def decode(self, user: str, value: bytes | None, timestamp_ms: int, trace: bytes | None = None) -> Notification:
         """`user` is the record key's; `timestamp_ms` the record's, or now when it has none.
 

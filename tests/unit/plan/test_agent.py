@@ -532,3 +532,20 @@ async def test_rows_of_the_release_before_are_planned_and_counted() -> None:
     await harness.acknowledge()
     assert [target[1] for target in harness.targets()] == ["n-1"]
     assert harness.counters["earlier_rows", "pushcast-plan-normal|push.device.v1"] == 1
+
+
+async def test_o1_a_changed_ttl_holds_for_notifications_that_come_from_then_on() -> None:
+    harness = PlanHarness()
+    harness.device(ANN)
+    await harness.feed((ANN, note(1)))
+    classes = {**harness.settings.classes, "default": Class(window_seconds=0, ttl_seconds=60)}
+    harness.stage.reload(harness.settings.model_copy(update={"classes": classes}))
+    await harness.feed((ANN, note(2)))
+    await harness.acknowledge()
+    expiries = {
+        note_id: message.targets.expires_at[index]
+        for batch in harness.batches()
+        for message in batch.messages
+        for index, note_id in enumerate(message.notification_ids)
+    }
+    assert expiries["n-1"] - expiries["n-2"] == (86_400 - 60) * 1000

@@ -148,6 +148,43 @@ def test_it_says_once_that_all_are_ready_and_again_after_one_was_started_again(
     os.close(writable)
 
 
+def until_hung_up() -> None:
+    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    os.write(READY[1], b"%d\n" % os.getpid())
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        os._exit(7)
+
+
+READY = os.pipe()
+
+
+def test_a_hangup_is_passed_on_to_those_that_are_ready_and_ends_nothing() -> None:
+    """doors.md O1: `kill -HUP` of `run all` reaches every role."""
+    readable, writable = os.pipe()
+    children: list[BaseProcess] = []
+
+    def start(_: ProcessPlan) -> BaseProcess:
+        if children:
+            os.write(writable, bytes([signal.SIGTERM]))
+            return started(until_terminated)
+        children.append(started(until_hung_up))
+        os.set_blocking(READY[0], True)
+        told = os.read(READY[0], 100)
+        os.write(READY[1], told)
+        return children[0]
+
+    supervisor = Supervisor([PLAN], start, readable, READY[0])
+    hangup = threading.Timer(0.2, os.write, (writable, bytes([signal.SIGHUP])))
+    hangup.start()
+    assert supervisor.run() == 0
+    hangup.join()
+    assert children[0].exitcode == 7
+    os.close(readable)
+    os.close(writable)
+
+
 @pytest.fixture
 def capture() -> Iterator[LogCapture]:
     found = LogCapture()

@@ -50,4 +50,28 @@ METRICS: Final = (
         "Values seen at scrapes that are not in the vocabulary, by label: they count as `other`. `counter`: no metric.",
         "A word is missing in the code's vocabulary: report it.",
     ),
+    Metric(
+        N.CONFIG_RELOADED,
+        "gauge",
+        "0 or 1",
+        (),
+        "0 when the configuration was read again and refused; the settings before it are in force.",
+        "The log names every fault, with line and column for broken YAML. `pushcast config check` says the same.",
+    ),
+    Metric(
+        N.CONFIG_READ_AT,
+        "gauge",
+        "seconds",
+        (),
+        "When the settings in force were read, in seconds since the epoch.",
+        "Older than your last change: the file that the process reads is another one, see PUSHCAST_CONFIG.",
+    ),
+    Metric(
+        N.CONFIG_RESTART_NEEDED,
+        "gauge",
+        "settings",
+        (),
+        "Settings that differ in the file and are taken only by a restart.",
+        "Restart the processes of the role one after another; `pushcast config diff` names such settings beforehand.",
+    ),
 )

@@ -79,4 +79,12 @@ METRICS: Final = (
         "Connections that are no more.",
         "Rotation is normal; refused or reset ones in numbers are the network's or the provider's.",
     ),
+    Metric(
+        N.CREDENTIAL_EXPIRES,
+        "gauge",
+        "seconds",
+        (L.APP, L.PLATFORM),
+        "When a certificate ends, in seconds since the epoch. Keys and tokens without an end have no series.",
+        "Within two weeks: put a new certificate in place of the file; senders take it within 6 s, without a restart.",
+    ),
 )

@@ -151,4 +151,20 @@ ALERTS: Final[tuple[Alert, ...]] = (
         "The gateway answers {{ $value | humanizePercentage }} of its requests with 5xx.",
         Name.GATEWAY_REQUESTS,
     ),
+    Alert(
+        "ConfigNotReloaded",
+        f"min by (instance) ({Name.CONFIG_RELOADED}) == 0",
+        "1m",
+        "ticket",
+        "{{ $labels.instance }} refused the changed configuration and works by the one before.",
+        Name.CONFIG_RELOADED,
+    ),
+    Alert(
+        "CertificateEnds",
+        f"min by (app, platform) ({Name.CREDENTIAL_EXPIRES}) - time() < 14 * 86400",
+        "1h",
+        "ticket",
+        "The certificate of {{ $labels.app }} for {{ $labels.platform }} ends in {{ $value | humanizeDuration }}.",
+        Name.CREDENTIAL_EXPIRES,
+    ),
 )

@@ -141,6 +141,15 @@ CASES: Final[Sequence[Case]] = (
         "10m",
         value="50%",
     ),
+    Case("ConfigNotReloaded", {f'{Name.CONFIG_RELOADED}{{instance="a"}}': "1 1 0x5"}, "4m", {"instance": "a"}),
+    Case(
+        "CertificateEnds",
+        # promtool's clock begins at 0: ten days and 90 minutes from there, looked at after 90 minutes.
+        {f'{Name.CREDENTIAL_EXPIRES}{{app="news", platform="apns"}}': "869400x100"},
+        "90m",
+        {"app": "news", "platform": "apns"},
+        "10d 0h 0m 0s",
+    ),
 )
 
 
@@ -169,4 +178,4 @@ def _case(case: Case, alert: Alert) -> dict[str, Any]:
 def _filled(text: str, case: Case) -> str:
     """As Prometheus fills its templates, of which we use these three forms."""
     text = re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda found: case.labels[found[1]], text)
-    return re.sub(r"\{\{ \$value( \| humanizePercentage)? \}\}", case.value, text)
+    return re.sub(r"\{\{ \$value( \| humanize\w+)? \}\}", case.value, text)

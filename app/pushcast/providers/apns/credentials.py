@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate
 
 from pushcast.model.clock import Clock
 from pushcast.model.errors import ConfigurationError
@@ -123,6 +124,14 @@ class ProviderToken:
         self._header = b""
 
 
+def end_of(content: bytes) -> float | None:
+    """When the first certificate of a PEM file ends, seconds since the epoch; None where there is none to read."""
+    try:
+        return load_pem_x509_certificate(content).not_valid_after_utc.timestamp()
+    except ValueError:
+        return None
+
+
 class ClientCertificate:
     """Certificate authentication: TLS tells who we are, no header does.
 
@@ -135,16 +144,17 @@ class ClientCertificate:
         self._tls = tls
         self._clock = clock
         try:
-            self._file.read()
+            self.expires_at_seconds = end_of(self._file.read())
         except OSError as error:
             raise ConfigurationError(f"certificate_file {certificate_file}: {error.strerror}") from error
 
     def current(self) -> bytes:
         if self._file.changed(self._clock.monotonic_seconds()):
             try:
-                self._file.read()
+                content = self._file.read()
                 # An empty password: an encrypted key is refused instead of asked for on the terminal.
                 self._tls.load_cert_chain(self._file.path, password="")
+                self.expires_at_seconds = end_of(content)
             except OSError as error:  # SSLError is one
                 log.warning("apns_certificate_not_reloaded", problem=str(error), file=str(self._file.path))
         return b""

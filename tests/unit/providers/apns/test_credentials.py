@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import os
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,6 +118,7 @@ async def test_a_refused_token_is_renewed_once_and_not_within_twenty_minutes(
 
 
 async def test_a_changed_key_file_is_used_within_seconds(key_file: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    """doors.md O2; the header of every request is asked of `current`, so none is lost meanwhile."""
     clock = ManualClock()
     token = ProviderToken(key_file, KEY_ID, TEAM_ID, clock)
     claims(await token.header(), key)
@@ -183,6 +188,28 @@ async def test_a_certificate_sends_no_header_and_is_loaded_again_when_it_changes
         clock.advance(6)
         assert certificate.current() == b""
         assert len(tls.loaded) == loads
+
+
+def certificate(ends: datetime) -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Apple Push Services: com.example.news")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, ends - timedelta(days=365), ends)
+    return made.sign(key, SHA256()).public_bytes(Encoding.PEM)
+
+
+def test_a_certificate_says_when_it_ends_also_after_it_was_replaced(tmp_path: Path) -> None:
+    clock = ManualClock()
+    tls = Tls(ssl.PROTOCOL_TLS_CLIENT)
+    tls.loaded = []
+    path = tmp_path / "push.pem"
+    first, second = datetime(2027, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
+    path.write_bytes(certificate(first))
+    credential = ClientCertificate(path, tls, clock)
+    assert credential.expires_at_seconds == first.timestamp()
+    path.write_bytes(certificate(second))
+    clock.advance(6)
+    credential.current()
+    assert credential.expires_at_seconds == second.timestamp()
 
 
 def test_a_missing_certificate_is_a_configuration_error(tmp_path: Path) -> None:

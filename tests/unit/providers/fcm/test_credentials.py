@@ -107,3 +107,27 @@ def test_only_a_refusal_is_a_credential_problem(status: int, content: bytes, dis
 def test_what_the_endpoint_says_is_not_repeated_unless_it_is_an_error_word() -> None:
     with pytest.raises(CredentialUnavailable, match="400 refused"):
         token_of(400, b'{"error":"assertion=eyJ..."}', 0.0)
+
+
+async def test_a_replaced_service_account_is_used_within_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """doors.md O2: a request waits for the new account's token; none leaves with the old one."""
+    clock = ManualClock()
+
+    async def request(token: AccessToken) -> Any:
+        answer = orjson.dumps({"access_token": token._account.key_id, "expires_in": 3600})
+        return token_of(200, answer, clock.monotonic_seconds())
+
+    monkeypatch.setattr(AccessToken, "_request", request)
+    file = tmp_path / "sa.json"
+    file.write_bytes(account())
+    token = AccessToken(file, "https://x.example/token", ssl.create_default_context(), clock)
+    assert await token.header() == b"Bearer k1"
+    file.write_bytes(account(private_key_id="k2-new"))
+    clock.advance(6)
+    assert token.current() is None
+    assert await token.header() == b"Bearer k2-new"
+    file.write_bytes(b"broken")
+    clock.advance(6)
+    assert token.current() == b"Bearer k2-new"
