@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import httpx
 import pytest
 import yaml
 
+from flow.examples import COMMANDS, EXAMPLES, run
 from flow.kafka_tools import read_all
 from pushcast.kafka.embedded import jars
 from pushcast.kafka.embedded.environment import Environment
@@ -156,6 +158,22 @@ def test_the_console_that_up_names_opens_with_its_key_and_shows_what_became_of_a
         now = client.get("/").text
         assert "console-1" in now
         assert "planner" in client.get("/health").text
+@pytest.mark.parametrize("language", [*COMMANDS, "curl"])
+def test_o7_an_example_reaches_the_first_user_once_by_kafka_and_once_by_http(up: Folder, language: str) -> None:
+    """doors.md O7."""
+    [(url, key)] = re.findall(r"curl (http://[^/]+)/v1.*?Bearer (\S+?)\"", up.said, re.DOTALL)
+    event = {"user": "u1", "app": "news", "title": f"From {language}"}
+    by_http = json.dumps({**event, "id": f"{language}-http"})
+    if language == "curl":
+        up.shell(f"echo {shlex.quote(by_http)} | {EXAMPLES}/curl/send.sh {url} {key}")
+    else:
+        line = json.dumps({**event, "id": f"{language}-kafka"})
+        ran = run(language, "produce", up.bootstrap_servers, "push.notification.urgent.v1", stdin=line)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        ran = run(language, "call", url, key, stdin=by_http)
+        assert (ran.returncode, ran.stdout[:3]) == (0, "202"), ran.stdout + ran.stderr
+        up.accepted(f"{language}-kafka")
+    up.accepted(f"{language}-http")
 
 
 def test_the_python_producer_of_the_readme_reaches_the_first_user(up: Folder) -> None:
