@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pushcast import __version__
+from pushcast.config.settings import CONFIG_VARIABLE
 from pushcast.model.errors import ConfigurationError, PushcastError
 
 GROUPS = (
@@ -68,8 +71,14 @@ def build(nouns: Sequence[str]) -> typer.Typer:
         version: Annotated[
             bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
         ] = False,
+        config: Annotated[
+            Path | None,
+            typer.Option(exists=True, dir_okay=False, help=f"Instead of {CONFIG_VARIABLE} and of pushcast.yaml here."),
+        ] = None,
     ) -> None:
         """Push notifications as a Kafka stream."""
+        if config is not None:
+            os.environ[CONFIG_VARIABLE] = str(config.absolute())  # processes that this one starts read it as well
 
     for noun in nouns:
         module = import_module(f"pushcast.cli.{noun}")
@@ -86,11 +95,18 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+def noun_of(words: Sequence[str]) -> str | None:
+    """The noun or command that is asked for, behind `--config FILE` or not; None: none, or one that does not exist."""
+    rest = list(words)
+    while rest and rest[0].split("=")[0] == "--config":
+        del rest[: 1 if "=" in rest[0] else 2]
+    return rest[0] if rest and rest[0] in {*GROUPS, *COMMANDS} else None
+
+
 def main() -> None:
     """Entry point: errors that are ours become one sentence on stderr and their exit code."""
-    every = (*GROUPS, *COMMANDS)
-    asked = sys.argv[1] if len(sys.argv) > 1 else ""
-    app = build([asked] if asked in every else every)
+    asked = noun_of(sys.argv[1:])
+    app = build([*GROUPS, *COMMANDS] if asked is None else [asked])
     try:
         app()
     except ConfigurationError as error:

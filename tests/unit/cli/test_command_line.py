@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
 from pushcast import __version__
-from pushcast.cli import build
+from pushcast.cli import build, noun_of
 
 
 def test_the_version_is_told_without_a_command() -> None:
@@ -23,3 +26,36 @@ def test_h_is_help_everywhere(arguments: list[str]) -> None:
 
 def test_a_shell_can_complete_it() -> None:
     assert "--install-completion" in CliRunner().invoke(build(["audit"]), ["--help"]).stdout
+
+
+def test_a_configuration_is_named_before_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """faults.md P3-27."""
+    monkeypatch.setenv("PUSHCAST_CONFIG", "elsewhere.yaml")
+    (tmp_path / "mine.yaml").write_text("kafka: {partitions: 5}\n")
+    monkeypatch.chdir(tmp_path)
+    shown = CliRunner().invoke(build(["config"]), ["--config", "mine.yaml", "config", "show"])
+    assert shown.exit_code == 0, shown.output
+    assert "partitions: 5" in shown.stdout
+    assert os.environ["PUSHCAST_CONFIG"] == str(tmp_path / "mine.yaml"), "what it starts reads it as well"
+
+
+def test_a_configuration_that_is_not_there_is_refused_by_name() -> None:
+    result = CliRunner().invoke(build(["config"]), ["--config", "none.yaml", "config", "show"])
+    assert result.exit_code == 2
+    assert "none.yaml" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "noun"),
+    [
+        (["run", "all"], "run"),
+        (["--config", "a.yaml", "run"], "run"),
+        (["--config=a.yaml", "audit"], "audit"),
+        (["--config", "run"], None),
+        (["--help"], None),
+        (["rum"], None),
+        ([], None),
+    ],
+)
+def test_only_the_command_that_is_asked_for_is_imported(words: list[str], noun: str | None) -> None:
+    assert noun_of(words) == noun
