@@ -38,9 +38,6 @@ from pushcast.runtime import whereabouts
 from pushcast.runtime.lookups import sources_of
 from pushcast.runtime.reload import Reloader
 from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
-from pushcast.settle.letters import Filter
-from pushcast.settle.redrive import DeadLetters
-from pushcast.settle.shown import described
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.fatal import end_process
 from pushcast.wire import topics
