@@ -158,6 +158,8 @@ def test_the_console_that_up_names_opens_with_its_key_and_shows_what_became_of_a
         now = client.get("/").text
         assert "console-1" in now
         assert "planner" in client.get("/health").text
+
+
 @pytest.mark.parametrize("language", [*COMMANDS, "curl"])
 def test_o7_an_example_reaches_the_first_user_once_by_kafka_and_once_by_http(up: Folder, language: str) -> None:
     """doors.md O7."""
