@@ -47,11 +47,9 @@ def calls(
 ) -> Calls:
     """Connects to nothing. `ready`: what is wrong with the process, one sentence each."""
     rules = class_rules(settings.classes)
-    notes = Notifications(settings, NotificationDecoder(settings.apps, rules).decode, writer, Repeats())
     devices = Devices(DeviceChangeDecoder(settings.apps, require_sealed=settings.sealing.require).decode, writer)
     noted = NotificationDecoder(settings.apps, rules)
     notes = Notifications(settings, noted.decode, writer, Repeats())
-    devices = Devices(DeviceChangeDecoder(settings.apps).decode, writer)
     pauses = Pauses(frozenset(settings.apps), control, writer)
     cancels = Cancels(CancelDecoder().decode, writer, sources.reports)
     spread = BroadcastDecoder(settings.apps, rules)
