@@ -96,14 +96,15 @@ class World:
     def kept(self) -> list[Produced]:
         return [each for each in self.harness.outbox.log if each.topic == KEEP]
 
-    async def release(self, *, skew_seconds: float = 0.0) -> None:
-        """Lets the next part go at its time, by the keeper's clock."""
+    async def release(self, *, skew_seconds: float = 0.0, zoned: bool = False) -> None:
+        """Lets the next part go at its time, by the keeper's clock. `zoned`: at once, because zones were changed."""
         sent = self.kept[self.released]
         held = held_of(sent.headers)
         wait = (held.due_at - self.harness.now_ms) / 1000 + skew_seconds
-        if wait > 0:
+        if wait > 0 and not zoned:
             self.harness.clock.advance(wait)
-        let_go = Released(held.written_at, None, held.part, held.done, held.due_at, held.passed)
+        due_at = 0 if zoned else held.due_at
+        let_go = Released(held.written_at, None, held.part, held.done, due_at, held.passed, zoned=zoned and held.zoned)
         headers = released_headers(origin("keep", 3, 1), "normal|0|k", let_go, "", None)
         due = record(DUE, 3, self.released, ANN.encode(), sent.value, headers, self.harness.now_ms)
         self.released += 1

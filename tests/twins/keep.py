@@ -50,6 +50,7 @@ class Row(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]]
+    timestamp: int
 
 
 class KeptTable:
@@ -70,7 +71,9 @@ class KeptTable:
         self._applied += len(messages)
         gone = self._world.compacted
         records = [
-            Row(each.at, each.produced.key, each.value(), each.headers()) for each in messages if each.at not in gone
+            Row(each.at, each.produced.key, each.value(), each.headers(), self._world.stamp(each.at))
+            for each in messages
+            if each.at not in gone
         ]
         judged = self._guard.judge(cast(Any, records))
         for key, value in judged.rows:
@@ -127,6 +130,13 @@ class KeepWorld(Log):
         self.live: dict[str, Rate] = {}  # rates of campaigns, by the control topic
         self.dangerous = False  # keepers may be killed while they take over
         self.compacted: set[int] = set()  # offsets of the table's topic that the broker has dropped
+        self.broker_ahead_ms = 0  # of the clocks of keepers
+        self._stamps: dict[int, int] = {}  # broker's time of records of the table's topic, by offset
+
+    def stamp(self, offset: int) -> int:
+        """When the broker took a record: here when the first keeper reads it. No clock on a wall moves it."""
+        now_ms = max([self.clock.now_ms(), *(keeper.true_ms() for keeper in self.keepers[-1:])])
+        return self._stamps.setdefault(offset, now_ms + self.broker_ahead_ms)
 
     def hold(
         self,
@@ -141,12 +151,14 @@ class KeepWorld(Log):
         written_at: int = T0 - 5,
         badge: str = "",
         pace: str = "",
+        zoned: bool = False,
     ) -> str:
         """A planner holds a notification of the app news back. Returns the timer's name."""
         topic = topics.keep(lane)
         offset = self.end(topic)
         said = b"" if facts is None else encode_facts(facts)
         held = Held(note_id, due_at, written_at, facts=said, app="news", badge=badge, pace=pace)
+        held = held._replace(zoned=zoned)
         headers = held_headers(origin(f"plan-{lane}", PARTITION, epoch), 7, held, "00-1")
         self.log.append(Produced(topic, PARTITION, event, user.encode(), headers, T0))
         return f"{lane}|{offset}"
@@ -201,9 +213,9 @@ class KeepWorld(Log):
                 self.compacted.add(last[key])
             last[key] = message.at
 
-    async def take_over(self) -> Keeper:
+    async def take_over(self, **options: Any) -> Keeper:
         while True:
-            keeper = Keeper(self)
+            keeper = Keeper(self, **options)
             self.keepers.append(keeper)
             if await keeper.start():
                 return keeper
@@ -212,9 +224,10 @@ class KeepWorld(Log):
 class Keeper:
     """One process."""
 
-    def __init__(self, world: KeepWorld) -> None:
+    def __init__(self, world: KeepWorld, *, tzdata: str | None = None, hold_on_disagreement: bool = False) -> None:
         self.world = world
         self.clock = ManualClock(world.clock.now_ms())
+        self._began = self.clock.now_ms(), self.clock.monotonic_seconds()
         self.timers = ManualTimers(self.clock.monotonic_seconds)
         self.outbox = Process(world)
         self.table = KeptTable(world)
@@ -239,11 +252,18 @@ class Keeper:
             digests=world.digests,
             rates=Rates({}, {}, world.live),
             call_later=self.timers,
+            tzdata=tzdata,
+            hold_on_disagreement=hold_on_disagreement,
         )
         self.stage.work = cast(Any, self)
         self.trackers = {tp: Tracker(at.offset or 0, OPEN) for tp, at in world.committed.items()}
         self.alive = True
         self.mortal = world.dangerous
+
+    def true_ms(self) -> int:
+        """The time by a clock that nobody has set meanwhile."""
+        began_ms, began_at = self._began
+        return began_ms + round((self.clock.monotonic_seconds() - began_at) * 1000)
 
     def hear(self, cancel: CancelRecord) -> None:
         self.cancels.state.apply(PARTITION, [cancel], self.clock.now_ms())

@@ -174,6 +174,8 @@ class Keep(Strict):
 
     # What was held for quiet hours leaves within this time after them, each user always at the same instant of it.
     quiet_release_spread_seconds: float = Field(default=300, ge=0, le=7200)
+    # Partitions whose broker's clock is more than 2 s ahead of another one's let nothing go until they agree.
+    hold_on_disagreement: bool = False
     removal_wait_seconds: float = Field(default=30.0, ge=0, le=3600)  # for more that is to be taken back with it
     removals_per_hour: int = Field(default=2, ge=1, le=60)  # of a user in an app: Apple lets no more through
     badge_wait_seconds: float = Field(default=30.0, ge=0, le=3600)  # for a push that takes the new number along

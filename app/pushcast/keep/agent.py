@@ -15,6 +15,7 @@ from pushcast.handover.fences import Fences
 from pushcast.keep import rules
 from pushcast.keep.badging import USUAL as USUAL_BADGES
 from pushcast.keep.badging import BadgeRules
+from pushcast.keep.broker_time import BrokerTime, Disagreement, too_far_ahead
 from pushcast.keep.census import Census
 from pushcast.keep.digests import flushed
 from pushcast.keep.exact import STAGE, KeepHandover
@@ -24,6 +25,7 @@ from pushcast.keep.removals import USUAL, RemovalRules
 from pushcast.keep.removing import Removing
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure, Row
+from pushcast.keep.ticking import Ticking
 from pushcast.model.clock import Clock
 from pushcast.model.digest import DigestRule
 from pushcast.model.errors import InvalidInput
@@ -76,7 +78,11 @@ class KeepStage(Stage):
         removals: RemovalRules = USUAL,
         badges: BadgeRules = USUAL_BADGES,
         rates: Rates | None = None,
+        hold_on_disagreement: bool = False,
+        tzdata: str | None = None,
     ) -> None:
+        """`hold_on_disagreement`: partitions whose broker is ahead of another one's let nothing go. `tzdata`: the
+        version of the zones, this process's own unless a test has another."""
         self._table = table
         self._outbox = outbox
         self._clock = clock
@@ -104,6 +110,7 @@ class KeepStage(Stage):
             partitions=partitions,
             badges=badges,
             call_later=call_later,
+            held=lambda tenure: hold_on_disagreement and tenure.time in too_far_ahead(self._times()),
         )
         self._intake = Intake(
             self._rows,
@@ -121,6 +128,17 @@ class KeepStage(Stage):
             topics.CANCEL: self._intake.cancel,
             topics.ENGAGEMENT: self._intake.engage,
         }
+        self._ticking = Ticking(
+            self._rows,
+            table,
+            outbox,
+            self._count,
+            room=self._room,
+            fatal=fatal,
+            call_later=call_later,
+            tzdata=tzdata,
+        )
+        self._disagreement = Disagreement()
         self._census = Census(table, clock, fatal, call_later)
         self._tenures = Tenures(self._new_tenure)
         table.on_applied(self._applied)
@@ -133,6 +151,13 @@ class KeepStage(Stage):
             if tenure.forecast is not None:
                 found.merge(tenure.forecast)
         return found
+
+    def disagreement_seconds(self) -> float:
+        """The largest difference between the clocks of this machine and of the brokers of its partitions."""
+        return self._disagreement.seconds(self._times())
+
+    def _times(self) -> list[BrokerTime]:
+        return [tenure.time for tenure in self._tenures]
 
     # partitions come and go
 
@@ -157,6 +182,7 @@ class KeepStage(Stage):
             self._exact.firings(tp.partition).recovered()
             self._tenures.of(tp).runner.wake()
             self._tenures.of(tp).counter.wake()
+            self._tenures.of(tp).ticker.wake()
 
     async def _recover(self, mine: Iterable[TP]) -> None:
         """Closes the rows of timers that predecessors released without living to close them."""
@@ -171,6 +197,7 @@ class KeepStage(Stage):
                     if isinstance(row, Timer):
                         self.release.badges.recovered(tenure, barrier, row, user_key(key).decode())
                     self._count("void_timers", "completed", 1)
+            self._ticking.begin(tenure, barrier)
         await barrier.wait()
 
     def _closed_by(self, tenure: KeepTenure, name: str, now_ms: int) -> tuple[bytes, Row] | None:
@@ -217,11 +244,14 @@ class KeepStage(Stage):
     def _new_tenure(self, tp: TP, _: Committed) -> KeepTenure:
         origin = self._exact.origin(tp.partition)
         overlay = Overlay[Row](self._in_flight)
-        return KeepTenure(tp.partition, origin, overlay, self.release.runner_of, self._census.runner_of)
+        running = self.release.runner_of, self._census.runner_of, self._ticking.runner_of
+        return KeepTenure(tp.partition, origin, overlay, *running, BrokerTime(self._clock))
 
     def _applied(self, partition: int, records: Sequence[AppliedRecord]) -> None:
         if (tenure := self._tenures.get(TP(topics.USER, partition))) is not None:
             tenure.overlay.applied(records)
+            if records and (stamped_ms := records[-1].timestamp) > 0:
+                tenure.time.heard(stamped_ms)
             tenure.runner.wake()
 
     def _found_void(self, partition: int, count: int) -> None:

@@ -171,4 +171,5 @@ def _timer(lane: Lane, record: Record, held: Held) -> Timer:
         app=held.app,
         badge=held.badge,
         pace=held.pace,
+        zoned=held.zoned,
     )

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 #: Timers between two looks at the outbox, and turns of the loop for others.
 SLICE_TIMERS: Final = 500
+#: Until a partition that lets nothing go is looked at again.
+HELD_SECONDS: Final = 1.0
 #: Of one partition, under way at a time.
 MAX_FIRING: Final = 5_000
 
@@ -60,7 +62,10 @@ class Release:
         partitions: int,
         badges: BadgeRules,
         call_later: CallLater | None = None,
+        held: Callable[[KeepTenure], bool] = lambda _: False,
     ) -> None:
+        """`held`: whether a partition lets nothing go now, however long."""
+        self._held = held
         self._rows = rows
         self._table = table
         self._due = DueRecords(exact, outbox, guarded)
@@ -69,7 +74,6 @@ class Release:
         self._rates = rates
         self._partitions = partitions
         self._outbox = outbox
-        self._clock = clock
         self._count = count
         self._room = room
         self._fatal = fatal
@@ -91,11 +95,15 @@ class Release:
             return 0.0
         if len(tenure.firing) >= MAX_FIRING:
             return None  # an acknowledgement wakes
-        now_ms, found = self._clock.now_ms(), list[int]()
+        now_ms, found = tenure.time.now_ms(), list[int]()
+        if now_ms is None:
+            return None  # what the table applies wakes
         for queue in self._queues(tenure):
             if (place := self._first(tenure, queue)) is not None:
                 found.append(max(place.at_ms, now_ms + self._held_back(tenure, queue, now_ms)))
-        return (min(found) - now_ms) / 1000 if found else None
+        if not found:
+            return None
+        return HELD_SECONDS if self._held(tenure) else (min(found) - now_ms) / 1000
 
     def _queues(self, tenure: KeepTenure) -> list[bytes]:
         def first_in(first: bytes, before: bytes) -> bytes | None:
@@ -143,7 +151,9 @@ class Release:
             first = queue
             while True:
                 await self._room()
-                now_ms = self._clock.now_ms()
+                now_ms = tenure.time.now_ms()
+                if now_ms is None or self._held(tenure):
+                    return
                 if self._held_back(tenure, queue, now_ms):
                     break
                 entries = self._table.index(tenure.number, first, until(queue, now_ms), SLICE_TIMERS)
@@ -196,13 +206,15 @@ class Release:
         released = Released(
             timer.written_at, None, *parted, timer.due_at, timer.passed, timer.left_as, number_of(timer)
         )
+        if timer.zoned and not timer.due_at and not timer.closes:
+            released = released._replace(zoned=True)
         headers = released_headers(tenure.origin, name, released, timer.closes, timer.trace)
         closed = partial(self._put_released, tenure, key, timer)
         self._due.close(tenure, key, DueRecord(timer.lane, timer.event, headers), closed)
         self._count("closed", timer.closes or "released", 1)
 
     def _put_released(self, tenure: KeepTenure, key: bytes, timer: Timer, barrier: Barrier) -> None:
-        self._rows.put(tenure, barrier, key, rules.released(timer, self._clock.now_ms()))
+        self._rows.put(tenure, barrier, key, rules.released(timer, tenure.time.now_ms() or timer.due_at))
 
     def _put(self, tenure: KeepTenure, key: bytes, row: Timer | None, barrier: Barrier) -> None:
         self._rows.put(tenure, barrier, key, row)

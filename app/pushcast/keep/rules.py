@@ -42,6 +42,14 @@ def cancelled(timer: Timer | None) -> Timer | None:
     return msgspec.structs.replace(timer, due_at=AT_ONCE, closes=Reason.CANCELLED.value)
 
 
+def looked_at_again(timer: Timer | None) -> Timer | None:
+    """The row of a timer whose due time depends on a zone, when zones were changed: its planner finds it anew. None:
+    there is nothing to find."""
+    if timer is None or not timer.waits or not timer.zoned or timer.closes:
+        return None
+    return msgspec.structs.replace(timer, due_at=AT_ONCE)
+
+
 def released(timer: Timer, now_ms: int) -> Timer:
     """The row of one that was let go: without content, for whoever comes with the same id."""
     return msgspec.structs.replace(timer, closed_at=now_ms, event=b"", trace=None, done=b"", facts=b"")

@@ -66,10 +66,12 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             digests={
                 name: each.digest.rule(each.ttl_seconds) for name, each in settings.classes.items() if each.digest
             },
+            hold_on_disagreement=settings.keep.hold_on_disagreement,
         )
 
         def times() -> Iterator[Sample]:
             yield Sample(MetricName.TIMER_LATE, stage.release.late_seconds())
+            yield Sample(MetricName.CLOCK_DISAGREEMENT, stage.disagreement_seconds())
             found = stage.forecast()
             yield Sample(MetricName.TIMERS_DUE_MINUTE, found.within_a_minute)
             yield Sample(MetricName.TIMERS_DUE_HOUR, found.within_an_hour)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pushcast.keep.broker_time import BrokerTime
 from pushcast.model.forecast import Forecast
 from pushcast.model.pacing import Bucket
 from pushcast.stream.completions import Completions
@@ -29,6 +30,8 @@ class KeepTenure:
         overlay: Overlay[Row],
         runner: Callable[[KeepTenure], Runner],
         counter: Callable[[KeepTenure], Runner],
+        ticker: Callable[[KeepTenure], Runner],
+        time: BrokerTime,
     ) -> None:
         self.number = number  # of the partition
         self.origin = origin  # headers of every output of this partition and claim
@@ -43,10 +46,14 @@ class KeepTenure:
         self.buckets: dict[bytes, Bucket] = {}  # of rates, by queue
         self.forecast: Forecast | None = None  # once it was counted
         self.count_again_at = 0.0  # monotonic seconds
+        self.time = time
+        self.tzdata = ""  # the version by which due times of its timers were found
         self.runner = runner(self)
+        self.ticker = ticker(self)  # hears the time again
         self.counter = counter(self)  # makes the forecast
 
     def close(self) -> None:
         """Releases nothing any more: the next owner does."""
         self.runner.stop()
         self.counter.stop()
+        self.ticker.stop()

@@ -178,6 +178,7 @@ STAGE_COUNTERS: Final[dict[str, tuple[Name, _Labelled]]] = {
     "closed": (Name.TIMERS_CLOSED, lambda _, __, reason: (reason,)),
     "badges": (Name.BADGES, lambda _, __, result: (result,)),
     "removal_pushes": (Name.REMOVAL_PUSHES, lambda _, __, result: (result,)),
+    "zones_changed": (Name.TIMERS_REZONED, lambda _, __, ___: ()),
     "void_timers": (Name.TIMERS_VOID, lambda _, __, what: (what,)),
     "batches": (Name.BATCHES, lambda _, lane, platform: (platform, lane)),
     "targets": (Name.TARGETS, lambda _, lane, platform: (platform, lane)),

@@ -253,14 +253,15 @@ class Intake:
         if is_local and not cancelled:  # each part of it expires by itself
             verdict = None if unwanted is None else Ends(Outcome.SUPPRESSED, unwanted)
         else:
-            is_event = tenure.source is Source.NOTIFICATION and not again
+            released = tenure.released.get(record.offset)
+            is_new = (tenure.source is Source.NOTIFICATION and not again) or (released is not None and released.zoned)
             known = Known(
                 now_ms,
                 self._now_or_never_ms,
                 cancelled=cancelled,
                 unwanted=unwanted,
-                # What the keeper let go is due, whatever this machine's clock says.
-                due_ms=note.due_at if is_event and note.timing is not None else 0,
+                # What the keeper let go is due, whatever this machine's clock says, unless zones were changed.
+                due_ms=note.due_at if is_new and note.timing is not None else 0,
                 waits_for=_held_for(note),
                 # One that gathers need not be looked up again: its digest is.
                 has_devices=bool(devices) or (gathers and self._is_young(record, now_ms)),
@@ -298,7 +299,8 @@ class Intake:
         if waits.reason in (Reason.BADGE, Reason.PACE):
             return Held(note.id, waits.until_ms or from_ms, written_at, part, passed=passed)
         if waits.reason is not Reason.DIGEST:
-            return Held(note.id, note.due_at, written_at, part, passed=passed)
+            is_zoned = note.timing is not None and note.timing.reading is not None
+            return Held(note.id, note.due_at, written_at, part, passed=passed, zoned=is_zoned)
         facts = encode_facts(self._gathered.facts(note))
         return Held(note.id, self._gathered.until(note, from_ms, zone), written_at, part, passed=passed, facts=facts)
 

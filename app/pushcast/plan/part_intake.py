@@ -223,7 +223,7 @@ class PartIntake:
     ) -> None:
         part = released.part + 1 if tenure.source is Source.DUE else 0
         written_at = released.written_at if part else max(0, record.timestamp)
-        held = Held(note.id, due_at, written_at, part, released.done, released.passed)
+        held = Held(note.id, due_at, written_at, part, released.done, released.passed, zoned=True)
         self._outputs.hold(tenure, entry, record, held, note.trace, reason, lets_go=lets_go)
 
 

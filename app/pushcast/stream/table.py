@@ -17,6 +17,10 @@ class AppliedRecord(Protocol):
     def key(self) -> bytes | None: ...
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
+    @property
+    def timestamp(self) -> int:
+        """As Kafka has it, milliseconds; -1: it has none."""
+        ...
 
 
 class Table(Protocol):

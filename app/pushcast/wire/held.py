@@ -39,6 +39,9 @@ APP: Final = "push-app"
 BADGE: Final = "push-badge"
 #: On a keep record: whose rate its release keeps to (`model.pacing`); absent: nobody's.
 PACE: Final = "push-pace"
+#: On a keep record, present: its due time depends on a zone. On a due record, present: zones were changed, and whether
+#: it is due is to be found anew.
+ZONED: Final = "push-zoned"
 _LAST_MS: Final = 2**53
 #: Of one notification: at most one for each zone on earth.
 MAX_PARTS: Final = 1_000
@@ -57,6 +60,7 @@ class Held(NamedTuple):
     app: str = ""
     badge: str = ""
     pace: str = ""
+    zoned: bool = False  # the due time depends on a zone
 
 
 class Released(NamedTuple):
@@ -70,6 +74,7 @@ class Released(NamedTuple):
     passed: str = ""
     left_as: str = ""
     badge: int | None = None  # what the icon is to show, where the keeper counts it
+    zoned: bool = False  # zones were changed: it may be due later now
 
 
 def held_headers(origin: Headers, offset: int, held: Held, trace: str | None) -> list[tuple[str, bytes | None]]:
@@ -89,6 +94,8 @@ def held_headers(origin: Headers, offset: int, held: Held, trace: str | None) ->
         found += (APP, held.app.encode()), (BADGE, held.badge.encode())
     if held.pace:
         found.append((PACE, held.pace.encode()))
+    if held.zoned:
+        found.append((ZONED, b"1"))
     if trace:
         found.append((h.TRACEPARENT, trace.encode()))
     return found
@@ -108,8 +115,9 @@ def held_of(headers: Headers) -> Held:
     if due_at is None or written_at is None:
         raise InvalidInput(Reason.INVALID_FIELD, f"no header {DUE_AT} or {WRITTEN_AT}", DUE_AT)
     facts = first(headers, FACTS) or b""
-    own = [_text(headers, name) for name in (APP, BADGE, PACE)]
-    return Held(event_of(headers)[1], due_at, written_at, *parted_of(headers), _text(headers, PASSED), facts, *own)
+    app, badge, pace, passed = (_text(headers, name) for name in (APP, BADGE, PACE, PASSED))
+    note_id, is_zoned = event_of(headers)[1], first(headers, ZONED) is not None
+    return Held(note_id, due_at, written_at, *parted_of(headers), passed, facts, app, badge, pace, is_zoned)
 
 
 def released_headers(
@@ -125,6 +133,8 @@ def released_headers(
     ]
     if released.badge is not None:
         found.append((BADGE, b"%d" % released.badge))
+    if released.zoned:
+        found.append((ZONED, b"1"))
     for name, text in ((PASSED, released.passed), (CLOSES, word), (LEFT_AS, released.left_as), (h.TRACEPARENT, trace)):
         if text:
             found.append((name, text.encode()))
@@ -153,7 +163,8 @@ def released_of(headers: Headers) -> Released:
     parted, due_at = parted_of(headers), number(headers, DUE_AT, _LAST_MS) or 0
     passed, left_as = _text(headers, PASSED), _text(headers, LEFT_AS)
     if closes is None:
-        return Released(written_at, None, *parted, due_at, passed, badge=number(headers, BADGE, MAX_BADGE))
+        own = number(headers, BADGE, MAX_BADGE), first(headers, ZONED) is not None
+        return Released(written_at, None, *parted, due_at, passed, "", *own)
     closing = CLOSINGS.get(closes.decode("utf-8", "replace"))
     if closing is None:
         raise InvalidInput(Reason.INVALID_FIELD, f"{CLOSES} is none of {', '.join(sorted(CLOSINGS))}", CLOSES)

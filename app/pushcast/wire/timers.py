@@ -36,6 +36,7 @@ class Timer(msgspec.Struct, frozen=True):
     digest: str = ""
     number: int = 0
     left_as: str = ""
+    zoned: bool = False  # its due time depends on a zone
 
     @property
     def waits(self) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import Any, cast
 
 import pytest
 
+from pushcast.keep.broker_time import BrokerTime
 from pushcast.keep.index import REMEMBER_MS
 from pushcast.keep.rules import MAX_TIMERS
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP
-from pushcast.wire import topics
+from pushcast.wire import clock_rows, topics
 from pushcast.wire.headers import FENCE, FORWARDED, TRACEPARENT, first
 from pushcast.wire.held import CLOSES, TIMER, Released, released_of
 from twins.handover import Message
@@ -243,3 +245,100 @@ async def test_a_revoked_partition_is_left_with_everything_written() -> None:
     await keeper.stage.revoking(set(SOURCES))
     await keeper.let_run()
     assert keeper.outbox.pending == []
+
+
+async def test_s19_a_step_of_the_machines_clock_moves_nothing_and_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    world = KeepWorld()
+    world.hold("n", T0 + 60_000)
+    keeper = await keeper_of(world)
+    assert keeper.stage.disagreement_seconds() < 2
+    for step in (3600, -7200):
+        keeper.clock.jump_wall(step)
+        await keeper.pass_time(10)
+        await keeper.quiet()
+        assert keeper.stage.disagreement_seconds() > 3590
+    assert world.due() == []
+    assert sum("clock_disagrees" in record.message for record in caplog.records) == 1
+    await keeper.pass_time(40)
+    await keeper.quiet()
+    assert names(world.due()) == ["normal|0"]
+    assert keeper.stage.release.late_seconds() < 1
+
+
+async def test_nothing_is_let_go_before_the_broker_has_said_what_time_it_is() -> None:
+    world = KeepWorld()
+    world.hold("n", T0 - 1)
+    keeper = await world.take_over()
+    await keeper.feed()
+    await keeper.outbox.acknowledge_all()
+    await keeper.pass_time(100)
+    assert world.due() == [], "its table has applied nothing since the take-over"
+    await keeper.quiet()
+    assert names(world.due()) == ["normal|0"]
+
+
+async def test_a_broker_that_is_an_hour_ahead_lets_go_early_and_is_told() -> None:
+    world = KeepWorld()
+    world.broker_ahead_ms = 3_600_000
+    world.hold("n", T0 + 60_000)
+    keeper = await keeper_of(world)
+    assert names(world.due()) == ["normal|0"]
+    assert keeper.stage.disagreement_seconds() == 3600
+
+
+async def test_its_partition_lets_nothing_go_when_that_is_wanted_and_another_one_disagrees() -> None:
+    world = KeepWorld()
+    world.broker_ahead_ms = 3_600_000
+    world.hold("n", T0 + 60_000)
+    keeper = await world.take_over(hold_on_disagreement=True)
+    right = BrokerTime(keeper.clock)
+    right.heard(T0)
+    stage = cast(Any, keeper.stage)
+    (own,) = stage._times()
+    stage._times = lambda: [own, right]
+    await keeper.feed()
+    await keeper.quiet()
+    await keeper.pass_time(5)
+    assert world.due() == []
+    right.heard(T0 + 3_605_000)
+    await keeper.pass_time(5)
+    await keeper.quiet()
+    assert names(world.due()) == ["normal|0"]
+
+
+async def test_the_time_is_asked_for_where_nothing_else_is_written() -> None:
+    world = KeepWorld()
+    keeper = await keeper_of(world)
+    before = world.end(topics.USER)
+    for _ in range(4):
+        await keeper.pass_time(5)
+        await keeper.quiet()
+    asked = [each for each in world.messages(topics.USER)[before:] if each.produced.key == clock_rows.KEY]
+    assert len(asked) == 4
+
+
+async def test_s23_other_zones_send_what_waits_for_a_zone_to_its_planner_and_leave_instants_alone() -> None:
+    world = KeepWorld()
+    local, instant = world.hold("local", T0 + 60_000, zoned=True), world.hold("instant", T0 + 60_000)
+    before = await world.take_over(tzdata="2026.5")
+    await before.feed()
+    await before.quiet()
+    before.die()
+    same = await world.take_over(tzdata="2026.5")
+    await same.feed()
+    await same.quiet()
+    assert world.due() == []
+    same.die()
+    after = await world.take_over(tzdata="2026.6")
+    await after.feed()
+    await after.quiet()
+    assert names(world.due()) == [local]
+    assert released_of(world.due()[0].headers()).due_at == 0, "the planner finds its time anew"
+    assert after.counters["zones_changed", ""] == 1
+    await after.pass_time(60)
+    await after.quiet()
+    assert names(world.due()) == [local, instant]
+    after.die()
+    again = await world.take_over(tzdata="2026.6")
+    await again.quiet()
+    assert again.counters["zones_changed", ""] == 0

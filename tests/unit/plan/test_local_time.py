@@ -10,9 +10,11 @@ import pytest
 from pushcast.handover.exact import Inexact
 from pushcast.handover.tail import OwnTail
 from pushcast.model.words import Lane, Platform, Source
+from pushcast.model.zones import zone_of
+from pushcast.plan import parts
 from pushcast.plan.parts import name_of, names_in
 from pushcast.stream.batch import TP
-from pushcast.wire import topics
+from pushcast.wire import timings, topics
 from pushcast.wire.held import held_of
 from pushcast.wire.row_reader import active_device
 from twins.holding import DUE, KEEP, World, at, ms
@@ -237,3 +239,32 @@ async def test_parts_are_named_in_what_is_given_back() -> None:
     held = held_of(back.headers)
     assert (held.part, held.due_at, len(names_in(held.done))) == (1, ms("2026-12-24T08:00:00Z"), 1)
     assert json.loads(back.value or b"")["id"] == "n-1"
+
+
+@pytest.mark.parametrize("zone", ["device", "Europe/Berlin"])
+async def test_s23_by_other_zones_it_is_due_at_another_instant_and_by_the_same_ones_it_waits_on(
+    zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    world.device("berlin", "Europe/Berlin")
+    await world.send_locally(time_zone=zone)
+    assert [held_of(each.headers).zoned for each in world.kept] == [True]
+    await world.release(zoned=True)
+    assert world.arrived == {}
+    assert held_of(world.kept[1].headers).due_at == ms("2026-12-24T08:00Z")
+    law = {"Europe/Berlin": "UTC+02:00"}
+    for module in (timings, parts):
+        monkeypatch.setattr(module, "zone_of", lambda name: zone_of(law.get(name, name)))
+    world.harness.stage = world.harness.new_stage()
+    await world.release(zoned=True)
+    assert held_of(world.kept[2].headers).due_at == ms("2026-12-24T07:00Z")
+    await world.release_all()
+    assert world.arrived == {"berlin": "24T07:00Z"}
+    assert set(world.twice.values()) == {1}
+
+
+async def test_s23_an_instant_depends_on_no_zone() -> None:
+    world = World()
+    world.device("berlin", "Europe/Berlin")
+    await world.send(deliver_at="2026-12-24T18:00:00Z")
+    assert [held_of(each.headers).zoned for each in world.kept] == [False]

@@ -43,6 +43,24 @@ METRICS: Final = (
         "Seconds, steadily: more is due than the keepers release. Minutes: no keeper had the partition.",
     ),
     Metric(
+        N.CLOCK_DISAGREEMENT,
+        "gauge",
+        "seconds",
+        (),
+        "The largest difference between the clocks of this machine and of the brokers of its partitions. Notifications "
+        "leave by the brokers'.",
+        "Alert above 2: somebody's clock is wrong. When it is a broker's, its partitions let go early or late: set it "
+        "right, or hold them back with keep.hold_on_disagreement.",
+    ),
+    Metric(
+        N.TIMERS_REZONED,
+        "counter",
+        "notifications",
+        (),
+        "Waiting notifications whose due time was found anew because zones were changed: another version of tzdata.",
+        "Many after an upgrade are as it should be. At each start: keepers have different versions of tzdata.",
+    ),
+    Metric(
         N.TIMERS_DUE_MINUTE,
         "gauge",
         "notifications",

@@ -105,6 +105,8 @@ class MetricName(StrEnum):
     TIMERS_CLOSED = "pushcast_timers_closed_total"
     TIMERS_VOID = "pushcast_timers_void_total"
     TIMER_LATE = "pushcast_timer_late_seconds"
+    CLOCK_DISAGREEMENT = "pushcast_clock_disagreement_seconds"
+    TIMERS_REZONED = "pushcast_timers_rezoned_total"
     TIMERS_DUE_MINUTE = "pushcast_timers_due_within_minute"
     TIMERS_DUE_HOUR = "pushcast_timers_due_within_hour"
     TIMERS_DUE_DAY = "pushcast_timers_due_within_day"
