@@ -128,6 +128,9 @@ class ConsoleRig(Rig):
             self.reports,
             lambda topic, partition, offset: None,
             lambda _: [],
+            lambda _: {},
+            lambda *_: None,
+            lambda _: None,
             lambda *_: {},
         )
 

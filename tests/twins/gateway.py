@@ -139,6 +139,10 @@ class Rig:
         self.records: dict[tuple[str, int, int], tuple[str, str]] = {}
         self.timers: list[dict[str, Any]] = []
         self.redrives: list[Any] = []
+        self.choices: dict[str, dict[str, Any]] = {}
+        self.counts: list[Any] = []
+        self.counted: dict[str, Any] | None = {"devices": 100, "exact": False}
+        self.progress: dict[str, dict[str, Any]] = {}
         self.redrive: Callable[..., dict[str, Any]] = self._redrive
         self.sources = self.sources_of()
         self.calls: Calls = calls(settings_of(), self.writer, self.control, self.sources, lambda: self.unready)
@@ -161,8 +165,15 @@ class Rig:
             self.reports,
             lambda topic, partition, offset: self.records.get((topic, partition, offset)),
             lambda _: self.timers,
+            lambda user: self.choices,
+            self._count,
+            lambda broadcast: self.progress.get(broadcast),
             lambda wanted, *times: self.redrive(wanted, *times),
         )
+
+    def _count(self, *asked: object) -> dict[str, Any] | None:
+        self.counts.append(asked)
+        return self.counted
 
     def _redrive(self, wanted: Any, since: int | None, until: int | None) -> dict[str, Any]:
         self.redrives.append((wanted, since, until))

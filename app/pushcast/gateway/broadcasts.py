@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+import orjson
+
 from pushcast.gateway.access import Caller
 from pushcast.gateway.bulk import require_type
-from pushcast.gateway.events import as_broadcast, read_object
+from pushcast.gateway.events import Event, as_broadcast, read_object
 from pushcast.gateway.http import JSON, Answer, Request, answer
 from pushcast.gateway.identity import derived_id, fresh_id
 from pushcast.gateway.notifications import idempotency_key
 from pushcast.gateway.problems import Problem, refused
+from pushcast.gateway.questions import Questions, Sources
 from pushcast.gateway.writing import Writer
 from pushcast.model.broadcast import Broadcast
 from pushcast.model.errors import InvalidInput
@@ -22,6 +25,8 @@ from pushcast.wire.control import Halt, Kind, Name, encode
 from pushcast.wire.keys import check_id
 from pushcast.wire.times import rfc3339
 
+#: What is added to a quick count before it is held against a key's largest audience.
+QUICK_ERROR: Final = 0.03
 _PARTITION: Final = 0  # a broadcast's topic has one
 #: Of stop and hold: longer than any broadcast lives.
 _HALT_MS: Final = 8 * 86_400_000
@@ -33,10 +38,14 @@ Decode = Callable[[bytes | None, bytes, int], Broadcast]
 class Broadcasts:
     """The decoder is SPREAD's own."""
 
-    def __init__(self, decode: Decode, lanes: Mapping[str, Lane], writer: Writer) -> None:
+    def __init__(
+        self, decode: Decode, lanes: Mapping[str, Lane], writer: Writer, questions: Questions, sources: Sources
+    ) -> None:
         self._decode = decode
         self._lanes = lanes
         self._writer = writer
+        self._questions = questions
+        self._sources = sources
 
     async def send(self, request: Request, caller: Caller) -> Answer:
         """POST /v1/broadcasts: the body is the event."""
@@ -53,6 +62,8 @@ class Broadcasts:
         lane = self._lanes[note.klass]
         caller.may_send(broadcast.app, note.klass, lane)
         _may_reach(caller, body.get("audience"))
+        if (largest := caller.key.max_audience) is not None:
+            await self._check_size(event, lane, largest)
         self._writer.check()
         future = self._writer.put_at(topics.broadcast(lane), _PARTITION, event.id.encode(), event.value)
         written = await self._writer.confirmed(future)
@@ -61,6 +72,51 @@ class Broadcasts:
             {"id": event.id, "record": written.record, "lane": lane, "expires_at": rfc3339(note.expires_at)},
             Location=f"/v1/reports/{event.id}",
         )
+
+    async def count(self, request: Request, caller: Caller) -> Answer:
+        """POST /v1/broadcasts/count[?quick=true]: how many devices the broadcast in the body would reach."""
+        require_type(request, JSON)
+        quick = request.query.get("quick", "false")
+        if quick not in ("true", "false"):
+            raise Problem("bad_request", "quick is true or false")
+        body = read_object(request.body)
+        event = as_broadcast(body, request.body, fresh_id(request.now_ms))
+        try:
+            broadcast = self._decode(event.id.encode(), event.value, request.now_ms)
+        except InvalidInput as error:
+            raise refused(error) from None
+        lane = self._lanes[broadcast.note.klass]
+        caller.may_send(broadcast.app, broadcast.note.klass, lane)
+        _may_reach(caller, body.get("audience"))
+        return answer(200, {"id": event.id, **await self._counted(event, lane, quick == "true")})
+
+    async def status(self, request: Request, caller: Caller) -> Answer:
+        """GET /v1/broadcasts/{id}: how far it has come."""
+        caller.may_app(None)
+        found = await self._questions.ask(self._sources.progress, request.path["id"])
+        if found is None:
+            raise Problem("not_found", "no broadcast of this id was spread within the last 7 days")
+        return answer(200, found)
+
+    async def _check_size(self, event: Event, lane: Lane, largest: int) -> None:
+        """Raises Problem (audience_too_large) when a quick count and its error are above the key's largest audience."""
+        found = await self._counted(event, lane, True)
+        if found["devices"] * (1 + QUICK_ERROR) > largest:
+            detail = f"about {found['devices']:,} devices; the key may reach {largest:,}"
+            raise Problem("audience_too_large", detail)
+
+    async def _counted(self, event: Event, lane: Lane, quick: bool) -> dict[str, Any]:
+        fields = {**orjson.loads(event.value), "count_only": True, "quick": quick}
+        fields.pop("pace", None)
+        self._writer.check()
+        future = self._writer.put_at(topics.broadcast(lane), _PARTITION, event.id.encode(), orjson.dumps(fields))
+        written = await self._writer.confirmed(future)
+        found: dict[str, Any] | None = await self._questions.ask(
+            self._sources.audience, event.id, lane, written.offset, quick
+        )
+        if found is None:
+            raise Problem("count_unavailable", "the audience was not counted in time", headers={"Retry-After": "5"})
+        return found
 
     async def stop(self, request: Request, caller: Caller) -> Answer:
         """DELETE /v1/broadcasts/{id}: what has not left ends as `cancelled`."""
@@ -89,8 +145,6 @@ class Broadcasts:
 
 def _may_reach(caller: Caller, audience: Any) -> None:
     """Raises Problem for an audience that the key may not reach."""
-    if caller.key.max_audience is not None:
-        raise Problem("not_yet_available", "the key has a largest audience, which this release cannot count beforehand")
     if caller.key.topics is None:
         return
     asked = audience.get("topics") if isinstance(audience, dict) and audience.keys() == {"topics"} else None

@@ -16,6 +16,7 @@ from pushcast.gateway.letters import Redrive
 from pushcast.gateway.problems import CONTENT_TYPE, KINDS
 from pushcast.gateway.routes import NO_BODY, PLACEHOLDERS, OpenRoute, Parameter, Route
 from pushcast.wire import devices, engagement, notifications
+from pushcast.wire.preferences import Choices
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
@@ -145,6 +146,7 @@ def _schemas() -> dict[str, Any]:
         found[name] = own | {"title": name, "required": required}
     properties = {each: value for each, value in found["DeviceChange"]["properties"].items() if each != "op"}
     found["Device"] = {"title": "Device", "type": "object", "required": ["platform"], "properties": properties}
+    found["Preferences"] = _preferences(properties)
     found["Broadcast"] = _broadcast(found["Notification"]["properties"])
     event = found.pop("EngagementEvent")
     event["properties"] |= {"notification": _TEXT}
@@ -165,6 +167,13 @@ def _broadcast(fields: dict[str, Any]) -> dict[str, Any]:
     own |= {name: {"type": "boolean"} for name in ("count_only", "quick")}
     properties = {name: value for name, value in fields.items() if name != "user"} | own
     return {"title": "Broadcast", "type": "object", "required": ["app", "audience"], "properties": properties}
+
+
+def _preferences(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a device change that belong to a user's choices."""
+    names = (*Choices.__struct_fields__, "time_zone", "at")
+    properties = {name: fields[name] for name in names}
+    return {"title": "Preferences", "type": "object", "properties": properties, "additionalProperties": False}
 
 
 def _engagement(event: dict[str, Any], of_whom: list[str]) -> dict[str, Any]:

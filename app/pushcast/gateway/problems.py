@@ -36,6 +36,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "lane_not_allowed": Kind(403, "The key is not for this lane", "Use a class whose lane the key has."),
     "foreign_form": Kind(403, "The form came from elsewhere", "Open the page in the console again and send its form."),
     "topic_not_allowed": Kind(403, "The key is not for this topic", "Name topics of the key."),
+    "audience_too_large": Kind(
+        403, "The key may not reach so many", "Choose a smaller audience, or a key with a larger max_audience."
+    ),
     "not_found": Kind(404, "There is nothing here", "/openapi.json lists what there is."),
     "method_not_allowed": Kind(405, "The method does not fit", "The header Allow lists those that do."),
     "already_ended": Kind(409, "It is too late", "Every delivery has ended. `remove=true` takes it off the screens."),
@@ -62,6 +65,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "Kafka has not confirmed it in time",
         "It may still be written. Repeat with the same id: nobody gets it twice.",
     ),
+    "count_unavailable": Kind(503, "The audience was not counted", "Start a planner and a settler; then repeat."),
     "reports_unavailable": Kind(503, "Reports are not there", "Start a reporter: `pushcast run reporter`."),
     "overloaded": Kind(503, "The gateway has no room", "Nothing was written. Repeat as Retry-After says."),
     "stopping": Kind(503, "The gateway is stopping", "Nothing was written. Repeat: another process will answer."),

@@ -12,6 +12,7 @@ from pushcast.gateway.events import checked_user
 from pushcast.gateway.http import Answer, Request, answer
 from pushcast.gateway.problems import Problem
 from pushcast.gateway.reports import Reports
+from pushcast.model.words import Lane
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,9 @@ class Sources(NamedTuple):
     `note_at`: (topic, partition, offset) to (user, notification id) of an intake record; None: there is none.
     `timers`: what waits of a user, by when it is due. `redrive`: (`letters.Redrive`, since,
     until) writes dead letters back, or counts them; times are milliseconds since the epoch.
+    `preferences`: of a user, by app; those for all apps under the empty name. `progress`: of a broadcast; None: it was
+    not spread. `audience`: (broadcast id, lane, offset of the event, whether one partition stands for all) to a count;
+    None: it was not counted in time.
     `devices`: rows of a user, without addresses. `letters`: dead letters, oldest first, at most so many.
     `reports`: what the reporters know; it does not block.
     """
@@ -41,6 +45,9 @@ class Sources(NamedTuple):
     reports: Reports
     note_at: NoteAt
     timers: DevicesOf
+    preferences: Callable[[str], dict[str, dict[str, Any]]]
+    audience: Callable[[str, Lane, int, bool], dict[str, Any] | None]
+    progress: Callable[[str], dict[str, Any] | None]
     redrive: Callable[[Any, int | None, int | None], dict[str, Any]]
 
 

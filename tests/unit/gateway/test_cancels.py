@@ -97,3 +97,38 @@ async def test_a_broadcast_is_held_resumed_and_stopped() -> None:
     assert [answer.status_code for answer in answers] == [202, 202, 202]
     assert [put.key for put in rig.producer.puts] == [b"hold/b/1", b"hold/b/1", b"stop/b/1"]
     assert [put.value is None for put in rig.producer.puts] == [False, True, False]
+
+
+async def test_an_audience_is_counted_and_nothing_is_sent() -> None:
+    async with gateway() as rig, rig.client(rig.key(Scope.BROADCASTS_SEND)) as client:
+        exact = await client.post("/v1/broadcasts/count", json=BROADCAST | {"pace": {"per_second": 10}})
+        quick = await client.post("/v1/broadcasts/count", params={"quick": "true"}, json=BROADCAST)
+        rig.counted = None
+        late = await client.post("/v1/broadcasts/count", json=BROADCAST)
+    assert (exact.json()["devices"], quick.status_code) == (100, 200)
+    assert (late.status_code, late.json()["type"]) == (503, "/problems/count_unavailable")
+    values = [json.loads(put.value or b"") for put in rig.producer.puts]
+    assert [(each["count_only"], each["quick"], "pace" in each) for each in values[:2]] == [
+        (True, False, False),
+        (True, True, False),
+    ]
+    assert [asked[1:] for asked in rig.counts[:2]] == [("bulk", 0, False), ("bulk", 1, True)]
+
+
+@pytest.mark.parametrize(("devices", "status"), [(970, 202), (971, 403)])
+async def test_a_key_with_a_largest_audience_counts_first_with_three_percent_more(devices: int, status: int) -> None:
+    async with gateway() as rig, rig.client(rig.key(max_audience=1000)) as client:
+        rig.counted = {"devices": devices}
+        answer = await client.post("/v1/broadcasts", json=BROADCAST)
+        rig.counted = None
+        unknown = await client.post("/v1/broadcasts", json=BROADCAST)
+    assert (answer.status_code, unknown.status_code) == (status, 503)
+    sent = [each for put in rig.producer.puts if "count_only" not in (each := json.loads(put.value or b""))]
+    assert len(sent) == (1 if status == 202 else 0)
+
+
+async def test_how_far_a_broadcast_has_come() -> None:
+    async with gateway() as rig, rig.client(rig.key(Scope.REPORTS_READ)) as client:
+        rig.progress["b-1"] = {"planned": 7}
+        found, unknown = await client.get("/v1/broadcasts/b-1"), await client.get("/v1/broadcasts/b-2")
+    assert (found.json(), unknown.status_code) == ({"planned": 7}, 404)

@@ -1,0 +1,256 @@
+"""The calls of the gateway by what they are about: path, scope, body and handler of each."""
+
+from __future__ import annotations
+
+from pushcast.gateway.broadcasts import Broadcasts
+from pushcast.gateway.cancels import Cancels
+from pushcast.gateway.devices import Devices
+from pushcast.gateway.engagement import Engagements
+from pushcast.gateway.letters import DeadLetterCalls
+from pushcast.gateway.notifications import Notifications, notifications_of
+from pushcast.gateway.pauses import Pauses
+from pushcast.gateway.preferences import Preferences
+from pushcast.gateway.questions import Questions
+from pushcast.gateway.reports import STATES, ReportCalls
+from pushcast.gateway.routes import BULK_BYTES, LINES_BYTES, SINGLE_BYTES, Parameter, Route
+from pushcast.gateway.schedules import Schedules
+from pushcast.wire.api_keys import Scope
+
+
+def writes_routes(notes: Notifications, devices: Devices) -> list[Route]:
+    """Notifications and devices."""
+    send, write = Scope.NOTIFICATIONS_SEND, Scope.DEVICES_WRITE
+    bulk = {202: "All are written", 207: "Some are refused", 503: "Some are not confirmed; repeat with the same ids"}
+    return [
+        Route(
+            "POST", "/v1/notifications", "send", send, notes.send, "Sends a notification to a user's devices",
+            max_bytes=SINGLE_BYTES, body="Notification", notifications=1,
+        ),
+        Route(
+            "POST", "/v1/notifications/bulk", "send_bulk", send, notes.bulk, "Sends up to 1,000, or 10,000 as lines",
+            max_bytes=BULK_BYTES, max_lines_bytes=LINES_BYTES, body="NotificationList", answers=bulk,
+            query=(Parameter("atomic", "Write nothing unless all are valid.", type="boolean"),),
+            items=notifications_of,
+        ),
+        Route(
+            "POST", "/v1/notify/{user}", "notify", send, notes.notify, "Sends the text in the body",
+            max_bytes=SINGLE_BYTES, body="text", text=True, notifications=1,
+            query=(
+                Parameter("app", "App; absent: all apps of the user."),
+                Parameter("class", "Class; absent: default."),
+                Parameter("title", "First line."),
+            ),
+        ),
+        Route(
+            "PUT", "/v1/users/{user}/devices/{app}/{device}", "put_device", write, devices.put,
+            "Registers or refreshes a device", max_bytes=SINGLE_BYTES, body="Device",
+        ),
+        Route(
+            "DELETE", "/v1/users/{user}/devices/{app}/{device}", "delete_device", write, devices.delete,
+            "Logs a device out",
+        ),
+        Route(
+            "PUT", "/v1/me/devices/{device}", "put_my_device", write, devices.put,
+            "Registers or refreshes a device of the app's user", max_bytes=SINGLE_BYTES, body="Device", by_app=True,
+        ),
+        Route(
+            "DELETE", "/v1/me/devices/{device}", "delete_my_device", write, devices.delete,
+            "Logs a device of the app's user out", by_app=True,
+        ),
+        Route("DELETE", "/v1/users/{user}", "forget_user", write, devices.forget, "Forgets a user's devices"),
+        Route(
+            "POST", "/v1/devices/bulk", "devices_bulk", write, devices.bulk, "Device changes, up to 1,000",
+            max_bytes=BULK_BYTES, max_lines_bytes=LINES_BYTES, body="DeviceList", answers=bulk,
+        ),
+    ]  # fmt: skip
+
+
+def engagement_routes(told: Engagements) -> list[Route]:
+    """What apps tell."""
+    return [
+        Route(
+            "POST", "/v1/engagement", "engagement", Scope.ENGAGEMENT_WRITE, told.tell,
+            "What an app told of a user's pushes: received, opened, read", max_bytes=SINGLE_BYTES, body="Engagement",
+        ),
+        Route(
+            "POST", "/v1/me/engagement", "my_engagement", Scope.ENGAGEMENT_WRITE, told.tell,
+            "What happened to the pushes of the app's user", max_bytes=SINGLE_BYTES, body="MyEngagement", by_app=True,
+        ),
+    ]  # fmt: skip
+
+
+def preferences_routes(chosen: Preferences) -> list[Route]:
+    """What users choose."""
+    everywhere, of_app, mine = (
+        "/v1/users/{user}/preferences",
+        "/v1/users/{user}/preferences/{app}",
+        "/v1/me/preferences",
+    )
+    found: list[Route] = []
+    for path, name, by_app in ((everywhere, "", False), (of_app, "app_", False), (mine, "my_", True)):
+        found += [
+            Route(
+                "PUT", path, f"put_{name}preferences", Scope.DEVICES_WRITE, chosen.put,
+                "Replaces what a user has chosen", max_bytes=SINGLE_BYTES, body="Preferences", by_app=by_app,
+            ),
+            Route(
+                "GET", path, f"{name}preferences", Scope.HISTORY_READ, chosen.show, "What a user has chosen",
+                answers={200: "The choices"}, by_app=by_app,
+            ),
+        ]  # fmt: skip
+    return found
+
+
+def ends_routes(cancels: Cancels) -> list[Route]:
+    """Cancels."""
+    return [
+        Route(
+            "DELETE", "/v1/notifications/{id}", "cancel", Scope.NOTIFICATIONS_CANCEL, cancels.cancel,
+            "Cancels what has not left of a user's notification",
+            answers={202: "Written; `state` says what is known of it", 409: "All of it has ended; nothing was written"},
+            query=(
+                Parameter("user", "User id.", required=True),
+                Parameter("remove", "true: also from the screens that show it.", type="boolean"),
+            ),
+        )
+    ]  # fmt: skip
+
+
+def broadcasts_routes(casts: Broadcasts) -> list[Route]:
+    """Broadcasts: sent, counted, stopped, held."""
+    scope = Scope.BROADCASTS_SEND
+    return [
+        Route(
+            "POST", "/v1/broadcasts", "broadcast", scope, casts.send, "Sends to every device of an audience",
+            max_bytes=SINGLE_BYTES, body="Broadcast",
+        ),
+        Route(
+            "POST", "/v1/broadcasts/count", "count_broadcast", scope, casts.count,
+            "Counts an audience; nothing is sent", max_bytes=SINGLE_BYTES, body="Broadcast",
+            answers={200: "How many devices it would reach"},
+            query=(Parameter("quick", "true: one partition stands for all.", type="boolean"),),
+        ),
+        Route(
+            "GET", "/v1/broadcasts/{id}", "broadcast_status", Scope.REPORTS_READ, casts.status,
+            "How far a broadcast has come", answers={200: "Its progress"},
+        ),
+        Route("DELETE", "/v1/broadcasts/{id}", "stop_broadcast", scope, casts.stop, "Ends a broadcast"),
+        Route(
+            "PUT", "/v1/broadcasts/{id}/hold", "hold_broadcast", scope, casts.hold, "Holds a broadcast",
+            max_bytes=SINGLE_BYTES,
+        ),
+        Route("DELETE", "/v1/broadcasts/{id}/hold", "resume_broadcast", scope, casts.resume, "Lets it go on"),
+    ]  # fmt: skip
+
+
+def control_routes(pauses: Pauses) -> list[Route]:
+    """The kill switch."""
+    found = [
+        Route(
+            "GET",
+            "/v1/pauses",
+            "pauses",
+            Scope.CONTROL_READ,
+            pauses.list,
+            "Pauses and open breakers",
+            answers={200: "What holds now"},
+        )
+    ]
+    for path, name in (("/v1/pauses/{app}/{platform}", "pause"), ("/v1/pauses/{app}/{platform}/{lane}", "pause_lane")):
+        found += [
+            Route(
+                "PUT", path, name, Scope.CONTROL_WRITE, pauses.put, "Stops an app's pushes within 2 seconds",
+                max_bytes=SINGLE_BYTES, body="Comment", answers={200: "Paused"},
+            ),
+            Route(
+                "DELETE", path, f"{name}_end", Scope.CONTROL_WRITE, pauses.delete, "Resumes", answers={200: "Resumed"},
+            ),
+        ]  # fmt: skip
+    return found
+
+
+def reads_routes(questions: Questions) -> list[Route]:
+    """Questions about a user."""
+    return [
+        Route(
+            "GET", "/v1/users/{user}/why", "why", Scope.HISTORY_READ, questions.why,
+            "Why a push did or did not arrive, with its evidence", answers={200: "The answer"},
+            query=(
+                Parameter("notification", "Notification id; this or `record`."),
+                Parameter("record", "The event's record, as the answer to its request named it."),
+                Parameter("device", "Only this device."),
+            ),
+        ),
+        Route(
+            "GET", "/v1/users/{user}/devices", "devices", Scope.HISTORY_READ, questions.devices,
+            "A user's devices, without tokens", answers={200: "The devices"},
+        ),
+    ]  # fmt: skip
+
+
+def letters_routes(letters: DeadLetterCalls) -> list[Route]:
+    """Dead letters."""
+    return [
+        Route(
+            "GET", "/v1/dead-letters", "dead_letters", Scope.DLQ_READ, letters.list,
+            "Dead letters, oldest first, without tokens", answers={200: "The letters"},
+            query=(Parameter("limit", "At most so many, 1 to 500.", type="integer"),),
+        ),
+        Route(
+            "POST", "/v1/dead-letters/redrive", "redrive", Scope.DLQ_WRITE, letters.redrive,
+            "Writes dead letters back to their topics, or counts them", max_bytes=SINGLE_BYTES, body="Redrive",
+            answers={200: "What was done, or would be"},
+        ),
+    ]  # fmt: skip
+
+
+def schedules_routes(waits: Schedules) -> list[Route]:
+    """What waits for its time."""
+    path, one = "/v1/users/{user}/scheduled", "/v1/users/{user}/scheduled/{id}"
+    return [
+        Route(
+            "GET", path, "scheduled", Scope.HISTORY_READ, waits.all, "What waits for its time, by when it is due",
+            answers={200: "The timers"},
+        ),
+        Route(
+            "GET", one, "scheduled_one", Scope.HISTORY_READ, waits.show, "One notification that waits",
+            answers={200: "Its timers"},
+        ),
+        Route("DELETE", path, "cancel_scheduled", Scope.NOTIFICATIONS_CANCEL, waits.cancel, "Cancels all that waits"),
+        Route(
+            "DELETE", one, "cancel_scheduled_one", Scope.NOTIFICATIONS_CANCEL, waits.cancel,
+            "Cancels a notification that waits",
+        ),
+    ]  # fmt: skip
+
+
+def reports_routes(reports: ReportCalls) -> list[Route]:
+    """What became of notifications."""
+    page = (
+        Parameter("limit", "At most so many, 1 to 500; 50 without it.", type="integer"),
+        Parameter("cursor", "`next_cursor` of the page before."),
+    )
+    return [
+        Route(
+            "GET", "/v1/reports", "reports", Scope.REPORTS_READ, reports.list,
+            "Reports of notifications and broadcasts, newest first", answers={200: "A page"},
+            query=(
+                *page,
+                Parameter("from", "Created since: RFC 3339 or milliseconds; 7 days ago without it."),
+                Parameter("to", "Created until: RFC 3339 or milliseconds."),
+                Parameter("app", "Only this app."),
+                Parameter("class", "Only this class."),
+                Parameter("campaign", "Only this campaign."),
+                Parameter("state", f"Only {', '.join(STATES)}."),
+                Parameter("dry_run", "true: dry runs, too.", type="boolean"),
+            ),
+        ),
+        Route(
+            "GET", "/v1/reports/{id}", "report", Scope.REPORTS_READ, reports.show,
+            "What became of a notification or broadcast", answers={200: "The report"},
+        ),
+        Route(
+            "GET", "/v1/users/{user}/deliveries", "deliveries", Scope.HISTORY_READ, reports.deliveries,
+            "How a user's deliveries ended, newest first", answers={200: "A page"}, query=page,
+        ),
+    ]  # fmt: skip
