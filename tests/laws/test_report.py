@@ -64,6 +64,11 @@ def logs_of(seed: int) -> dict[str, list[Entry]]:
                 logs[topic].append(Entry(len(logs[topic]), None, by("stage/0", epochs[topic], fence=True)))
             epoch = epochs[topic] - (source.random() < 0.1)
             logs[topic].append(Entry(len(logs[topic]), value, by("stage/0", epoch)))
+    for offset in range(source.randint(0, 5)):
+        value = source.choice([b'{"op":"forget_user"}', b'{"op":"forget"}', b"weather", b'{"op":"register"}'])
+        at = 1_790_000_000_000 + source.randint(0, DAY_MS)
+        first = len(logs[topics.DEVICE_CHANGED])
+        logs[topics.DEVICE_CHANGED].append(Entry(first, value, (), f"u{offset % 2}".encode(), at))
     told += source.choices(told, k=len(told) // 2)
     source.shuffle(told)
     first = len(logs[topics.ENGAGEMENT])

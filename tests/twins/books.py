@@ -32,8 +32,8 @@ class Rows(dict[bytes, bytes]):
     def note(self, note_id: str, kind: Kind = "notification") -> Note:
         return decode(self[rows.note_key(note_hash(kind, note_id))])
 
-    def unreadable(self, topic: str) -> dict[str, int]:
-        return rows.meta_of(self[rows.meta_key(topic)]).unreadable
+    def meta(self, topic: str) -> rows.Meta:
+        return rows.meta_of(self[rows.meta_key(topic)])
 
 
 def planned(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -74,6 +74,7 @@ class ReportsTwin:
 
     def __init__(self) -> None:
         self.all: dict[str, dict[str, Any]] = {}
+        self.waited: list[tuple[str, int, int]] = []
         self.history: list[dict[str, Any]] | None = []
 
     async def report(self, note_id: str) -> dict[str, Any] | None:
@@ -96,6 +97,10 @@ class ReportsTwin:
             "next_cursor": None if len(found) <= limit else cursor_of(1, b"x"),
             "missing_partitions": [],
         }
+
+    async def caught_up(self, lane: str, partition: int, offset: int) -> bool:
+        self.waited.append((lane, partition, offset))
+        return True
 
     async def deliveries(self, user: str, *, limit: int, cursor: str | None) -> dict[str, Any] | None:
         if self.history is None:
@@ -126,6 +131,7 @@ class Rig:
         bounds: Bounds | None = None,
         user_keys: Any = None,
         reports: Any = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.producer = ProducerTwin()
         self.writer = Writer(self.producer, PARTITIONS, ack_seconds, lambda low, _: low)
@@ -138,6 +144,7 @@ class Rig:
         self.reports = reports or ReportsTwin()
         self.records: dict[tuple[str, int, int], tuple[str, str]] = {}
         self.timers: list[dict[str, Any]] = []
+        self.people: dict[str, list[dict[str, Any]]] | None = None  # devices by user; None: two of whoever is asked for
         self.redrives: list[Any] = []
         self.choices: dict[str, dict[str, Any]] = {}
         self.counts: list[Any] = []
@@ -145,12 +152,15 @@ class Rig:
         self.progress: dict[str, dict[str, Any]] = {}
         self.redrive: Callable[..., dict[str, Any]] = self._redrive
         self.sources = self.sources_of()
-        self.calls: Calls = calls(settings_of(), self.writer, self.control, self.sources, lambda: self.unready)
+        self.calls: Calls = calls(
+            settings_of(**options or {}), self.writer, self.control, self.sources, lambda: self.unready
+        )
         self.server = GatewayServer(
             self.calls.keyed,
             self.calls.open,
             self.door,
             UserTokens(user_keys or {}),
+            self.calls.anonymous,
             request_seconds=request_seconds,
             observe=lambda route, status, _: self.observed.append((route, status)),
             bounds=bounds,
@@ -160,7 +170,7 @@ class Rig:
     def sources_of(self) -> Sources:
         return Sources(
             lambda user, note, device: (True, {"answer": f"{user} {note} {device}", "evidence": []}),
-            lambda user: [{"user": user, "app": "news"}, {"user": user, "app": "shop"}],
+            self._devices,
             lambda limit: [{"reason": "invalid_field"}] * min(limit, 3),
             self.reports,
             lambda topic, partition, offset: self.records.get((topic, partition, offset)),
@@ -170,6 +180,11 @@ class Rig:
             lambda broadcast: self.progress.get(broadcast),
             lambda wanted, *times: self.redrive(wanted, *times),
         )
+
+    def _devices(self, user: str) -> list[dict[str, Any]]:
+        if self.people is not None:
+            return self.people.get(user, [])
+        return [{"user": user, "app": "news"}, {"user": user, "app": "shop"}]
 
     def _count(self, *asked: object) -> dict[str, Any] | None:
         self.counts.append(asked)

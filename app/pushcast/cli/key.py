@@ -53,6 +53,10 @@ def create(
     app_name: Annotated[list[str] | None, typer.Option("--app", help="Only these apps.", show_default="all")] = None,
     klass: Annotated[list[str] | None, typer.Option("--class", help="Only these classes.", show_default="all")] = None,
     lane: Annotated[list[Lane] | None, typer.Option(help="Only these lanes.", show_default="all")] = None,
+    max_audience: Annotated[
+        int | None,
+        typer.Option(min=1, help="Largest audience of a broadcast: counted first.", show_default="any"),
+    ] = None,
     requests_per_minute: Annotated[int, typer.Option(min=1, help="Of each gateway process.")] = 10_000,
     notifications_per_minute: Annotated[int, typer.Option(min=1, help="Of each gateway process.")] = 1_000_000,
     output: OutputOption = Output.text,
@@ -72,6 +76,7 @@ def create(
         apps=_tuple(app_name),
         classes=_tuple(klass),
         lanes=_tuple(lane),
+        max_audience=max_audience,
         limits=Limits(requests_per_minute, notifications_per_minute),
     )
     _write(settings, key_id, record)

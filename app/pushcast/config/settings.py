@@ -272,6 +272,7 @@ class Gateway(Strict):
     key_file: Path | None = None
     keys_file: Path | None = None  # API keys as JSON, for the first one: {"<key id>": {…}}
     identity: dict[Name, Identity] = {}  # by app
+    device_key_file: Path | None = None  # at least 32 random bytes: devices without a user may register, too
     ack_seconds: float = Field(default=10.0, gt=0, le=60)  # how long an answer waits for Kafka
     request_seconds: float = Field(default=10.0, gt=0, le=300)  # in which the head, and the body, must have come
     max_connections: int = Field(default=2048, ge=1, le=100_000)

@@ -10,6 +10,7 @@ import orjson
 
 from pushcast.config.settings import Settings
 from pushcast.gateway import table
+from pushcast.gateway.anonymous import AnonymousDevices, read_device_key
 from pushcast.gateway.broadcasts import Broadcasts
 from pushcast.gateway.cancels import Cancels
 from pushcast.gateway.devices import Devices
@@ -41,17 +42,21 @@ class Calls(NamedTuple):
     keyed: list[Route]
     open: list[OpenRoute]
     decoders: tuple[NotificationDecoder | BroadcastDecoder, ...]  # by whose classes requests are judged
+    anonymous: AnonymousDevices
 
 
 def calls(
     settings: Settings, writer: Writer, control: ControlState, sources: Sources, ready: Callable[[], list[str]]
 ) -> Calls:
-    """Connects to nothing. `ready`: what is wrong with the process, one sentence each."""
+    """Connects to nothing. `ready`: what is wrong with the process, one sentence each. Raises ConfigurationError."""
     rules = class_rules(settings.classes)
     questions = Questions(sources)
-    devices = Devices(DeviceChangeDecoder(settings.apps, require_sealed=settings.sealing.require).decode, writer)
     noted = NotificationDecoder(settings.apps, rules)
     notes = Notifications(settings, noted.decode, writer, Repeats())
+    key_file = None if settings.gateway is None else settings.gateway.device_key_file
+    anonymous = AnonymousDevices(read_device_key(key_file))
+    changes = DeviceChangeDecoder(settings.apps, require_sealed=settings.sealing.require).decode
+    devices = Devices(changes, writer, anonymous, questions, sources)
     pauses = Pauses(frozenset(settings.apps), control, writer)
     cancels = Cancels(CancelDecoder().decode, writer, sources.reports)
     spread = BroadcastDecoder(settings.apps, rules)
@@ -59,7 +64,7 @@ def calls(
     casts = Broadcasts(
         lambda key, value, now_ms: spread.decode(key, value, now_ms).broadcast, lanes, writer, questions, sources
     )
-    chosen = Preferences(DeviceChangeDecoder(settings.apps).decode, writer, questions, sources)
+    chosen = Preferences(changes, writer, questions, sources)
     told = Engagements(EngagementDecoder().decode, writer)
     writes = [
         *table.writes_routes(notes, devices),
@@ -79,7 +84,7 @@ def calls(
     ]
     keyed = [*writes, *reads]
     documents = Documents(ready, cache(lambda: openapi(found)))
-    found = Calls(keyed, documents.routes(), (noted, spread))
+    found = Calls(keyed, documents.routes(), (noted, spread), anonymous)
     return found
 
 

@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pushcast.gateway.access import Caller
+from pushcast.gateway.anonymous import ANONYMOUS, UNPROVEN, AnonymousDevices, not_yours
 from pushcast.gateway.bulk import Item, bulk_answer, items_of, write_all
-from pushcast.gateway.events import Decode, Event, checked_user, decoded, plain_event, read_object, user_in
+from pushcast.gateway.events import (
+    Decode,
+    Event,
+    checked_form,
+    checked_user,
+    decoded,
+    plain_event,
+    read_object,
+    user_in,
+)
 from pushcast.gateway.http import Answer, Request, answer
 from pushcast.gateway.problems import FieldError, Problem
+from pushcast.gateway.questions import Questions, Sources
 from pushcast.gateway.writing import Writer
 from pushcast.model.device import DeviceChange, Operation
 from pushcast.wire import topics
 
 #: What the path says, and may not be said again otherwise.
+_NOTHING: Final[Mapping[str, str]] = {}
 _OF_THE_PATH: Final = ("user", "app", "device", "op")
 
 
 class Devices:
     """Writes device changes. The decoder is REGISTER's own."""
 
-    def __init__(self, decode: Decode, writer: Writer) -> None:
+    def __init__(
+        self, decode: Decode, writer: Writer, anonymous: AnonymousDevices, questions: Questions, sources: Sources
+    ) -> None:
         self._decode = decode
         self._writer = writer
+        self._anonymous = anonymous
+        self._questions = questions
+        self._sources = sources
 
     async def put(self, request: Request, caller: Caller) -> Answer:
         """PUT /v1/users/{user}/devices/{app}/{device}: registers the device, or refreshes it."""
@@ -31,10 +49,24 @@ class Devices:
             if name in body and body[name] != request.path.get(name, Operation.REGISTER):
                 detail = f"{name} differs from the path"
                 raise Problem("invalid_field", detail, errors=[FieldError(f"#/{name}", "invalid_field", detail)])
+        if request.path.get(ANONYMOUS) == UNPROVEN:
+            return await self._first(request, caller, body)
         return await self._write(request, caller, body | {"op": Operation.REGISTER})
+
+    async def _first(self, request: Request, caller: Caller, body: dict[str, Any]) -> Answer:
+        """The first registration of a device without a user: the answer has its secret."""
+        app, device = request.path["app"], request.path["device"]
+        rows = await self._questions.ask(self._sources.devices, request.path["user"])
+        if self._anonymous.remembers(app, device) or any(row["app"] == app for row in rows):
+            raise not_yours()
+        self._anonymous.remember(app, device)
+        more = {"secret": self._anonymous.secret_of(app, device)}
+        return await self._write(request, caller, body | {"op": Operation.REGISTER}, more)
 
     async def delete(self, request: Request, caller: Caller) -> Answer:
         """DELETE /v1/users/{user}/devices/{app}/{device}: logs the device out."""
+        if request.path.get(ANONYMOUS) == UNPROVEN:
+            raise not_yours()
         return await self._write(request, caller, {"op": Operation.UNREGISTER})
 
     async def forget(self, request: Request, caller: Caller) -> Answer:
@@ -42,8 +74,12 @@ class Devices:
         caller.may_app(None)
         return await self._write(request, caller, {"op": Operation.FORGET_USER})
 
-    async def _write(self, request: Request, caller: Caller, fields: dict[str, Any]) -> Answer:
-        user = checked_user(request.path["user"])
+    async def _write(
+        self, request: Request, caller: Caller, fields: dict[str, Any], more: Mapping[str, str] = _NOTHING
+    ) -> Answer:
+        user = request.path["user"]
+        # No client gives a user in the path of an anonymous call: it follows from the device.
+        user = checked_form(user) if ANONYMOUS in request.path else checked_user(user)
         where = {name: request.path[name] for name in ("app", "device") if name in request.path}
         event = plain_event(user, where.get("device", ""), {**fields, **where})
         change: DeviceChange = decoded(self._decode, event, request.now_ms)
@@ -51,7 +87,7 @@ class Devices:
             caller.may_app(where["app"])
         self._writer.check()
         written = await self._writer.confirmed(self._writer.put(topics.DEVICE_CHANGED, user, event.value))
-        said = {"user": user, **where, "record": written.record}
+        said = {"user": user, **where, "record": written.record, **more}
         return answer(202, said if change.topics is None else said | {"topics": list(change.topics)})
 
     async def bulk(self, request: Request, caller: Caller) -> Answer:

@@ -5,8 +5,18 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pushcast.gateway.access import Caller
+from pushcast.gateway.anonymous import ANONYMOUS, UNPROVEN, not_yours
 from pushcast.gateway.bulk import Item, require_type, write_all
-from pushcast.gateway.events import Decode, Event, checked_user, decoded, plain_event, read_object, user_in
+from pushcast.gateway.events import (
+    Decode,
+    Event,
+    checked_form,
+    checked_user,
+    decoded,
+    plain_event,
+    read_object,
+    user_in,
+)
 from pushcast.gateway.http import JSON, Answer, Request, answer
 from pushcast.gateway.problems import FieldError, Problem
 from pushcast.gateway.writing import Writer
@@ -30,14 +40,19 @@ class Engagements:
         """POST /v1/engagement, or /v1/me/engagement where user and app follow from who asks."""
         require_type(request, JSON)
         body = read_object(request.body)
-        of_the_path = {name: request.path[name] for name in ("user", "app") if name in request.path}
+        if request.path.get(ANONYMOUS) == UNPROVEN:
+            raise not_yours()
+        of_the_path = {name: request.path[name] for name in ("user", *_SHARED) if name in request.path}
         for name, value in of_the_path.items():
             if name in body and body[name] != value:
-                raise _refused(f"#/{name}", f"{name} differs from the token's")
+                raise _refused(f"#/{name}", f"{name} differs from that of who asks")
         body |= of_the_path
         if unknown := body.keys() - {"user", "events", *_SHARED}:
             raise Problem("unknown_field", f"there is no field {min(unknown)[:64]}")
-        user = checked_user(of_the_path["user"]) if of_the_path else user_in(body)
+        if ANONYMOUS in request.path:
+            user = checked_form(of_the_path["user"])
+        else:
+            user = checked_user(of_the_path["user"]) if of_the_path else user_in(body)
         items = self._items(user, body, caller, request.now_ms)
         await write_all(self._writer, items)
         for item in items:

@@ -10,6 +10,7 @@ import msgspec
 
 from pushcast import __version__
 from pushcast.gateway.access import APP_HEADER
+from pushcast.gateway.anonymous import SECRET_HEADER
 from pushcast.gateway.engagement import MAX_EVENTS
 from pushcast.gateway.http import JSON, NDJSON
 from pushcast.gateway.letters import Redrive
@@ -26,6 +27,7 @@ _OF_BODIES: Final = (408, 413, 415)
 _KEY: Final = "key"
 _APP: Final = "app"
 _USER: Final = "user"
+_DEVICE: Final = "device"
 _BY_APP: Final = "For apps: their public key, and a token of the user that the customer's back end has signed."
 
 
@@ -67,6 +69,7 @@ def document(routes: Iterable[Route], open_routes: Iterable[OpenRoute]) -> dict[
                     "name": APP_HEADER,
                     "description": "`pushcast key create-app`",
                 },
+                _DEVICE: {"type": "apiKey", "in": "header", "name": SECRET_HEADER},
                 _USER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
             },
             "schemas": _schemas(),
@@ -83,13 +86,20 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": route.name,
         "summary": route.summary,
         "description": _BY_APP if route.by_app else f"Needs the scope `{route.scope}`.",
-        "security": [{_USER: [], _APP: []}] if route.by_app else [{_KEY: []}],
+        "security": _security(route),
         "parameters": [*_path_parameters(route.path), *map(_query_parameter, route.query)],
         "responses": dict(sorted(answers.items())),
     }
     if route.body is not None:
         found["requestBody"] = {"required": True, "content": _content(route)}
     return found
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    if not route.by_app:
+        return [{_KEY: []}]
+    device: list[dict[str, list[str]]] = [{_APP: [], _DEVICE: []}] if route.anonymous else []
+    return [{_USER: [], _APP: []}, *device]
 
 
 def _content(route: Route) -> dict[str, Any]:

@@ -36,6 +36,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "lane_not_allowed": Kind(403, "The key is not for this lane", "Use a class whose lane the key has."),
     "foreign_form": Kind(403, "The form came from elsewhere", "Open the page in the console again and send its form."),
     "topic_not_allowed": Kind(403, "The key is not for this topic", "Name topics of the key."),
+    "not_your_device": Kind(403, "The device is not yours", "Send the secret of its first registration."),
     "audience_too_large": Kind(
         403, "The key may not reach so many", "Choose a smaller audience, or a key with a larger max_audience."
     ),

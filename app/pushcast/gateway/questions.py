@@ -11,6 +11,7 @@ from pushcast.gateway.access import Caller
 from pushcast.gateway.events import checked_user
 from pushcast.gateway.http import Answer, Request, answer
 from pushcast.gateway.problems import Problem
+from pushcast.gateway.records import read_record
 from pushcast.gateway.reports import Reports
 from pushcast.model.words import Lane
 
@@ -105,12 +106,3 @@ class Questions:
         self._busy = False
         if not done.cancelled() and (error := done.exception()) is not None:
             logger.warning("a question failed: %r", error)
-
-
-def read_record(text: str) -> tuple[str, int, int]:
-    """(topic, partition, offset) of what answers call `record`. Raises Problem."""
-    topic, _, rest = text.rpartition("/")
-    topic, _, partition = topic.rpartition("/")
-    if not topic or not all(each.isascii() and each.isdigit() and len(each) < 19 for each in (partition, rest)):
-        raise Problem("bad_request", "a record is TOPIC/PARTITION/OFFSET, as answers name it")
-    return topic, int(partition), int(rest)

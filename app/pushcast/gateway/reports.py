@@ -9,12 +9,16 @@ from pushcast.gateway.access import Caller
 from pushcast.gateway.events import checked_user
 from pushcast.gateway.http import Answer, Request, answer
 from pushcast.gateway.problems import Problem, refused
+from pushcast.gateway.records import read_record
 from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Lane
+from pushcast.wire import topics
 from pushcast.wire.times import to_ms
 
 MAX_LIMIT: Final = 500
 DEFAULT_LIMIT: Final = 50
 STATES: Final = ("sending", "settled", "overdue", "held")
+_LANES: Final = {topics.notification(lane): str(lane) for lane in Lane}
 FILTERS: Final = ("app", "class", "dry_run", "state", "campaign")
 
 
@@ -32,6 +36,7 @@ class Reports(Protocol):
         wanted: Callable[[dict[str, Any]], bool],
     ) -> dict[str, Any]: ...
     async def deliveries(self, user: str, *, limit: int, cursor: str | None) -> dict[str, Any] | None: ...
+    async def caught_up(self, lane: str, partition: int, offset: int) -> bool: ...
 
 
 class ReportCalls:
@@ -42,6 +47,7 @@ class ReportCalls:
 
     async def show(self, request: Request, caller: Caller) -> Answer:
         """GET /v1/reports/{id}: of a notification or broadcast."""
+        await self._wait(request.query)
         found = await self._reports.report(request.path["id"])
         if found is None or not _allowed(found, caller):
             raise Problem("not_found", "nothing is known of this id: it is unknown, too old, or not yet planned")
@@ -70,6 +76,7 @@ class ReportCalls:
         """GET /v1/users/{user}/deliveries: newest first."""
         caller.may_app(None)
         user = checked_user(request.path["user"])
+        await self._wait(request.query)
         try:
             found = await self._reports.deliveries(
                 user, limit=_limit(request.query), cursor=request.query.get("cursor")
@@ -79,6 +86,16 @@ class ReportCalls:
         if found is None:
             raise Problem("reports_unavailable", "the reporter that has this user does not answer")
         return answer(200, found)
+
+    async def _wait(self, query: Mapping[str, str]) -> None:
+        """`?after=RECORD`: for what a client has just written. After 2 seconds it gets what there is."""
+        if (record := query.get("after")) is None:
+            return
+        topic, partition, offset = read_record(record)
+        lane = _LANES.get(topic)
+        if lane is None:
+            raise Problem("bad_request", "after is the record of a notification, as the answer to its request named it")
+        await self._reports.caught_up(lane, partition, offset)
 
 
 def _paged(found: dict[str, Any], path: str, query: Mapping[str, str]) -> Answer:

@@ -46,6 +46,7 @@ class Route(NamedTuple):
     query: tuple[Parameter, ...] = ()
     text: bool = False  # the body is plain text
     by_app: bool = False  # an app's public key and its user's token instead of a key with scopes
+    anonymous: bool = False  # of those by app: a device without a user may call it, too
     notifications: int = 0  # how many the quota pays for; of a bulk as many as it has items
     items: Callable[[Request], Sequence[bytes]] | None = None
 

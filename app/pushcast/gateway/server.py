@@ -13,6 +13,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from pushcast.gateway.access import APP_HEADER, Caller, Door
+from pushcast.gateway.anonymous import DEVICE_HEADER, SECRET_HEADER, AnonymousDevices
 from pushcast.gateway.connections import BoundedRunner, Bounds, address_of
 from pushcast.gateway.http import NDJSON, Answer, Request
 from pushcast.gateway.problems import CONTENT_TYPE, Problem, encoded
@@ -37,6 +38,7 @@ class GatewayServer:
         open_routes: Iterable[OpenRoute],
         door: Door,
         tokens: UserTokens,
+        anonymous: AnonymousDevices,
         *,
         request_seconds: float,
         observe: Observe,
@@ -45,6 +47,7 @@ class GatewayServer:
     ) -> None:
         self._door = door
         self._tokens = tokens
+        self._anonymous = anonymous
         self._observe = observe
         self._now_ms = now_ms
         self._request_seconds = request_seconds
@@ -110,6 +113,9 @@ class GatewayServer:
             caller.may(route.scope)
             return caller, {}
         caller, app = self._door.app_of(request.headers.get(APP_HEADER), address, now_seconds)
+        if route.anonymous and authorization is None and self._anonymous.taken:
+            device = request.match_info.get("device") or request.headers.get(DEVICE_HEADER)
+            return caller, self._anonymous.identify(app, device, request.headers.get(SECRET_HEADER))
         token = (authorization or "").removeprefix("Bearer ")
         return caller, {"app": app, "user": self._tokens.user_of(token, app, now_ms / 1000)}
 

@@ -52,10 +52,11 @@ def writes_routes(notes: Notifications, devices: Devices) -> list[Route]:
         Route(
             "PUT", "/v1/me/devices/{device}", "put_my_device", write, devices.put,
             "Registers or refreshes a device of the app's user", max_bytes=SINGLE_BYTES, body="Device", by_app=True,
+            anonymous=True,
         ),
         Route(
             "DELETE", "/v1/me/devices/{device}", "delete_my_device", write, devices.delete,
-            "Logs a device of the app's user out", by_app=True,
+            "Logs a device of the app's user out", by_app=True, anonymous=True,
         ),
         Route("DELETE", "/v1/users/{user}", "forget_user", write, devices.forget, "Forgets a user's devices"),
         Route(
@@ -75,6 +76,7 @@ def engagement_routes(told: Engagements) -> list[Route]:
         Route(
             "POST", "/v1/me/engagement", "my_engagement", Scope.ENGAGEMENT_WRITE, told.tell,
             "What happened to the pushes of the app's user", max_bytes=SINGLE_BYTES, body="MyEngagement", by_app=True,
+            anonymous=True,
         ),
     ]  # fmt: skip
 
@@ -230,6 +232,7 @@ def reports_routes(reports: ReportCalls) -> list[Route]:
         Parameter("limit", "At most so many, 1 to 500; 50 without it.", type="integer"),
         Parameter("cursor", "`next_cursor` of the page before."),
     )
+    after = Parameter("after", "Record of a notification: waits up to 2 seconds until its planning is known.")
     return [
         Route(
             "GET", "/v1/reports", "reports", Scope.REPORTS_READ, reports.list,
@@ -247,10 +250,10 @@ def reports_routes(reports: ReportCalls) -> list[Route]:
         ),
         Route(
             "GET", "/v1/reports/{id}", "report", Scope.REPORTS_READ, reports.show,
-            "What became of a notification or broadcast", answers={200: "The report"},
+            "What became of a notification or broadcast", answers={200: "The report"}, query=(after,),
         ),
         Route(
             "GET", "/v1/users/{user}/deliveries", "deliveries", Scope.HISTORY_READ, reports.deliveries,
-            "How a user's deliveries ended, newest first", answers={200: "A page"}, query=page,
+            "How a user's deliveries ended, newest first", answers={200: "A page"}, query=(*page, after),
         ),
     ]  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, cast
 
 from pushcast.handover.fences import author_of
+from pushcast.model.device import Operation
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Outcome, Source
 from pushcast.report import engaged, notes, rows
@@ -14,6 +15,7 @@ from pushcast.report.notes import WITHIN_SECONDS, Note, add, ended_key, note_has
 from pushcast.report.rows import Delivery, Meta, Plan
 from pushcast.report.sketch import bucket_of
 from pushcast.wire import topics
+from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.engagement import EngagementDecoder
 from pushcast.wire.headers import Headers
 from pushcast.wire.keys import user_of
@@ -21,9 +23,9 @@ from pushcast.wire.legs import Leg, decode_leg
 from pushcast.wire.newer import waited_for
 from pushcast.wire.receipts import Planned, decode_planned, decode_receipt
 
-BOOKS: Final = (topics.PLANNED, topics.WALKED, topics.RECEIPT, topics.ENGAGEMENT)
+BOOKS: Final = (topics.PLANNED, topics.WALKED, topics.RECEIPT, topics.ENGAGEMENT, topics.DEVICE_CHANGED)
 #: Those that users' apps write: their records have a user as key, and a time that counts.
-OF_USERS: Final = frozenset({topics.ENGAGEMENT})
+OF_USERS: Final = frozenset({topics.ENGAGEMENT, topics.DEVICE_CHANGED})
 Get = Callable[[bytes], bytes | None]
 
 
@@ -44,6 +46,7 @@ class Changes:
         self._get = get
         self._rows: dict[bytes, bytes | None] = {}
         self._notes: dict[bytes, Note] = {}
+        self.planned: dict[str, int] = {}
         # Whoever has no apps that tell anything pays no look-ups for it.
         self._engaged = get(rows.meta_key(topics.ENGAGEMENT)) is not None
 
@@ -66,6 +69,11 @@ class Changes:
     def told(self, user: str, delivery: bytes, created_at: int) -> Told:
         """What apps told of a delivery."""
         return engaged.told_of(self.get, user, delivery, created_at) if self._engaged else engaged.NOTHING
+
+    def passed(self, intake: str, offsets: Sequence[int]) -> None:
+        """These offsets of an intake topic are planned."""
+        if offsets:
+            self.planned[intake] = max(self.planned.get(intake, 0), max(offsets) + 1)
 
     def all(self) -> dict[bytes, bytes | None]:
         """Everything to be written."""
@@ -92,6 +100,8 @@ def apply(get: Get, topic: str, entries: Sequence[Entry]) -> dict[bytes, bytes |
         except InvalidInput as error:
             waited_for(error, f"{topic}@{entry.offset}")
             add(meta.unreadable, error.reason, 1)
+    for intake, offset in changes.planned.items():
+        meta.passed[intake] = max(offset, meta.passed.get(intake, 0))
     changes.put(rows.meta_key(topic), rows.encode(meta))
     return changes.all()
 
@@ -110,6 +120,7 @@ def _counts(meta: Meta, headers: Headers) -> bool:
 
 def _planned(changes: Changes, _entry: Entry, value: bytes) -> None:
     planned: Planned = decode_planned(value)
+    changes.passed(f"{planned.lane}/{planned.source}", planned.source_offset)
     for number, (offset, note_id, _, reason) in enumerate(planned.rows()):
         facts = planned.facts[number]
         note = changes.note("notification", note_id)
@@ -236,12 +247,26 @@ def _engagement(changes: Changes, entry: Entry, value: bytes) -> None:
             engaged.count(note, delivery, now, 1)
 
 
+def _device_change(changes: Changes, entry: Entry, value: bytes) -> None:
+    """Who is forgotten has no history before it; sums stay. Other changes mean nothing here."""
+    if Operation.FORGET_USER.encode() not in value:
+        return
+    change = _device_changes.decode(user_of(entry.key), value, entry.timestamp_ms)
+    if change.op is not Operation.FORGET_USER:
+        return
+    key = rows.forgotten_key(change.user)
+    until = max(change.at, int.from_bytes(changes.get(key) or b""))
+    changes.put(key, until.to_bytes(8))
+
+
 _engagements: Final = EngagementDecoder()
+_device_changes: Final = DeviceChangeDecoder(())
 _TAKES: Final[Mapping[str, Callable[[Changes, Entry, bytes], None]]] = {
     topics.PLANNED: _planned,
     topics.WALKED: _walked,
     topics.RECEIPT: _receipt,
     topics.ENGAGEMENT: _engagement,
+    topics.DEVICE_CHANGED: _device_change,
 }
 
 

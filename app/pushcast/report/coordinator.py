@@ -10,10 +10,11 @@ from typing import Any, Final
 import msgspec
 
 from pushcast.model.ids import partition_of
+from pushcast.model.words import Source
 from pushcast.report.answers import cursor_of, delivery_of, read_cursor, report_of
 from pushcast.report.engaged import NOTHING
 from pushcast.report.notes import KINDS, Note, merged, note_hash
-from pushcast.report.questions import HISTORY, SAID, Said
+from pushcast.report.questions import HISTORY, PASSED, SAID, Said
 from pushcast.report.rows import DAY_MS, MINUTE_MS
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 #: Of all questions of an answer together.
 ANSWER_SECONDS: Final = 2.0
 DEFAULT_DAYS: Final = 7
+#: Between two questions whether something has arrived.
+AGAIN_SECONDS: Final = 0.1
 MAX_ROUNDS: Final = 20
 
 #: (url of a reporter, path, parameters) to its answer; raises OSError when there is none.
@@ -114,8 +117,23 @@ class Coordinator:
             "user": user,
             "deliveries": rows,
             "kept_days": keep_days,
+            "complete": history.whole,
             "next_cursor": None if last is None else cursor_of(last[0], last[1]),
         }
+
+    async def caught_up(self, lane: str, partition: int, offset: int) -> bool:
+        """Whether reports know what was planned of this event of an intake topic. Waits for it, at most 2 seconds."""
+        intake = f"{lane}/{int(Source.NOTIFICATION)}"
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                while True:
+                    url = self._owners().get(partition)
+                    said = None if url is None else await self._ask(url, "/passed", {"partition": str(partition)})
+                    if said is not None and PASSED.decode(said).get(intake, 0) > offset:
+                        return True
+                    await asyncio.sleep(AGAIN_SECONDS)
+        except TimeoutError:
+            return False
 
     async def _notes(self, ids: list[str]) -> tuple[list[Note], list[int]]:
         return self._together(await self._ask_all("/notes", {"ids": msgspec.json.encode(ids).decode()}))

@@ -59,6 +59,7 @@ class Follower:
         self.applied = 0  # records, since the start
         self.waits: str | None = None  # why nothing is applied
         self._behind: dict[tuple[str, int], int] = {}
+        self._catching_up: set[tuple[str, int]] = set()  # books whose end was not reached since the assignment
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="report", daemon=True)
 
@@ -75,6 +76,10 @@ class Follower:
         """Records of each book and partition that are written and not applied, as far as was heard."""
         return dict(self._behind)
 
+    def whole(self, partition: int) -> bool:
+        """Whether its store has had everything that there was when it came here. Until then answers are of a part."""
+        return not any(each == partition for _, each in self._catching_up)
+
     def _run(self) -> None:
         try:
             # Range gives one member the same partition of every book.
@@ -84,6 +89,7 @@ class Follower:
                 auto_offset_reset="earliest",
                 partition_assignment_strategy="range",
                 fetch_wait_max_ms=100,
+                enable_partition_eof=True,
                 queued_max_messages_kbytes=16_384,
             )
             consumer.subscribe(
@@ -112,10 +118,14 @@ class Follower:
 
     def _apply(self, consumer: Consumer, messages: Iterable[Message]) -> None:
         runs: dict[tuple[str, int], list[Entry]] = {}
+        ended: list[tuple[str, int]] = []
         for message in messages:
             error = message.error()
             if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF or not error.fatal():
+                if error.code() == KafkaError._PARTITION_EOF:
+                    ended.append((cast(str, message.topic()), cast(int, message.partition())))
+                    continue
+                if not error.fatal():
                     logger.warning("books cannot be read: %s", error.str())
                     continue
                 raise KafkaException(error)
@@ -126,6 +136,8 @@ class Follower:
             store = self.stores.get(partition)
             if store is not None:
                 self._apply_run(consumer, store, topic, partition, entries)
+        if self.waits is None:
+            self._catching_up.difference_update(ended)
 
     def _apply_run(
         self, consumer: Consumer, store: PartitionStore, topic: str, partition: int, entries: list[Entry]
@@ -162,6 +174,7 @@ class Follower:
                 end = self._end(consumer, each)
                 if end is not None and store.meta(each.topic).offset > end:
                     store.make_anew(f"{each.topic}[{each.partition}] ends at {end}, and more of it was applied")
+            self._catching_up |= {(each.topic, each.partition) for each in partitions}
             for each in partitions:
                 offset = self.stores[each.partition].meta(each.topic).offset
                 starts.append(TopicPartition(each.topic, each.partition, offset or OFFSET_BEGINNING))
@@ -186,6 +199,7 @@ class Follower:
                 store = self.stores.pop(partition, None)
                 if store is not None:
                     store.close()
+        self._catching_up = {place for place in self._catching_up if place[1] in self.stores}
         self._behind = {place: count for place, count in self._behind.items() if place[1] in self.stores}
 
 

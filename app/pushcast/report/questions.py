@@ -13,12 +13,13 @@ from pushcast.report.follow import Follower
 from pushcast.report.notes import KINDS, Note
 from pushcast.report.rows import DAY_MS, Delivery
 from pushcast.report.store import PartitionStore
+from pushcast.wire import topics
 
 MAX_LISTED: Final = 500
 
 
 class Said(msgspec.Struct, array_like=True):
-    """`partitions`: those that were asked here. `notes`: sums of each partition that has any."""
+    """`partitions`: those that were asked here and have caught up. `notes`: sums of each partition that has any."""
 
     partitions: list[int]
     notes: list[Note]
@@ -31,10 +32,12 @@ class History(msgspec.Struct, array_like=True):
     found: bool  # False: the partition is not here
     deliveries: list[tuple[int, bytes, Delivery]]
     told: list[Told] = []  # what apps told of each
+    whole: bool = True  # False: the partition has not caught up
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
 SAID: Final = msgspec.msgpack.Decoder(Said)
+PASSED: Final = msgspec.msgpack.Decoder(dict[str, int])
 HISTORY: Final = msgspec.msgpack.Decoder(History)
 
 
@@ -50,7 +53,7 @@ class Questions:
         with self._follower.lock:
             stores = self._stores(partitions)
             found = [store.note(*name) for store in stores.values() for name in names]
-        return _ENCODER.encode(Said(sorted(stores), [note for note in found if note is not None]))
+        return _ENCODER.encode(Said(self._whole(stores), [note for note in found if note is not None]))
 
     def listed(
         self,
@@ -65,7 +68,7 @@ class Questions:
         with self._follower.lock:
             stores = self._stores(partitions)
             found = [note for store in stores.values() for note in store.listed(from_minute, to_minute, after, limit)]
-        return _ENCODER.encode(Said(sorted(stores), found))
+        return _ENCODER.encode(Said(self._whole(stores), found))
 
     def history(
         self, partition: int, user: str, from_ms: int, to_ms: int, after: tuple[int, bytes] | None, limit: int
@@ -77,6 +80,7 @@ class Questions:
                 return _ENCODER.encode(History(partition, False, []))
             if after is not None:
                 to_ms = min(to_ms, after[0])
+            from_ms = max(from_ms, store.forgotten_until(user) + 1)
             found = (
                 (row.created_at, delivery_id, row)
                 for delivery_id, row in store.deliveries(user, from_ms, to_ms + DAY_MS)
@@ -84,7 +88,16 @@ class Questions:
             )
             newest = heapq.nlargest(min(limit, MAX_LISTED), found, key=lambda each: each[:2])
             told = [store.told(user, delivery_id, created_at) for created_at, delivery_id, _ in newest]
-        return _ENCODER.encode(History(partition, True, newest, told))
+        return _ENCODER.encode(History(partition, True, newest, told, self._follower.whole(partition)))
+
+    def passed(self, partition: int) -> bytes:
+        """Up to which offset each intake of a partition is planned, as the books say; empty where it is not here."""
+        with self._follower.lock:
+            store = self._follower.stores.get(partition)
+            return _ENCODER.encode({} if store is None else store.meta(topics.PLANNED).passed)
+
+    def _whole(self, stores: Collection[int]) -> list[int]:
+        return sorted(each for each in stores if self._follower.whole(each))
 
     def _stores(self, partitions: Collection[int]) -> dict[int, PartitionStore]:
         return {each: store for each, store in self._follower.stores.items() if each in partitions}

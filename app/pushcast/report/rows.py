@@ -7,6 +7,7 @@
 | `n` note | sums of a notification or broadcast (`notes`) |
 | `l` minute, newest first, note | nothing: the list of notes |
 | `e` bucket user NUL delivery id | what apps told of a delivery (`engaged`) |
+| `f` user | until when the user is forgotten |
 | `m` topic | next offset and highest epochs |
 
 A day is the UTC day of creation, so that old ones are dropped by one range.
@@ -25,6 +26,7 @@ PLANNED: Final = b"p"
 NOTE: Final = b"n"
 LIST: Final = b"l"
 ENGAGED: Final = b"e"
+FORGOTTEN: Final = b"f"
 META: Final = b"m"
 _LAST_MINUTE: Final = 2**32 - 1
 
@@ -67,6 +69,7 @@ class Meta(msgspec.Struct, array_like=True):
     epochs: dict[str, int] = {}
     void: int = 0
     unreadable: dict[str, int] = {}
+    passed: dict[str, int] = {}  # of planned records: next offset of each intake, by lane and source
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
@@ -128,6 +131,11 @@ def list_key(created_at: int, note: bytes) -> bytes:
 def minute_of(key: bytes) -> int:
     """Minute since the epoch of a `list_key`."""
     return _LAST_MINUTE - int.from_bytes(key[1:5])
+
+
+def forgotten_key(user: str) -> bytes:
+    """Where it lies until when a user is forgotten: 8 bytes, milliseconds since the epoch."""
+    return FORGOTTEN + user.encode()
 
 
 def meta_key(topic: str) -> bytes:

@@ -17,13 +17,14 @@ MAX_IDS: Final = 500
 
 
 class ReportServer:
-    """GET /notes, /list, /history. `token`: demanded as a bearer token; None: nobody is asked, for loopback."""
+    """GET /notes, /list, /history, /passed. `token`: a bearer token that is demanded; None: for loopback."""
 
     def __init__(self, questions: Questions, token: str | None) -> None:
         self._questions = questions
         self._expected = None if token is None else f"Bearer {token}".encode()
         self._app = web.Application()
-        for path, answer in (("/notes", self._notes), ("/list", self._list), ("/history", self._history)):
+        answers = {"/notes": self._notes, "/list": self._list, "/history": self._history, "/passed": self._passed}
+        for path, answer in answers.items():
             self._app.router.add_get(path, self._guarded(answer))
         self._runner = web.AppRunner(self._app, access_log=None)
         self.port = 0
@@ -59,6 +60,9 @@ class ReportServer:
         query = request.query
         minutes = int(query["from"]), int(query["to"])
         return self._questions.listed(_partitions(request), *minutes, _after(request), int(query["limit"]))
+
+    def _passed(self, request: web.Request) -> bytes:
+        return self._questions.passed(int(request.query["partition"]))
 
     def _history(self, request: web.Request) -> bytes:
         query = request.query

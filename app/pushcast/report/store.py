@@ -109,6 +109,10 @@ class PartitionStore:
         """What apps told of a delivery."""
         return told_of(self.get, user, delivery_id, created_at)
 
+    def forgotten_until(self, user: str) -> int:
+        """What was created until then is not to be told; milliseconds since the epoch, 0 for never."""
+        return int.from_bytes(self.get(rows.forgotten_key(user)) or b"")
+
     def rows(self) -> Iterator[tuple[bytes, bytes]]:
         """Everything, in the order of the keys: two stores of the same logs are equal."""
         yield from (row for row in self._scan(b"", b"") if row[0] != _LOGS)
@@ -117,6 +121,9 @@ class PartitionStore:
         """Drops deliveries and planned rows of the days before this one. Sums stay."""
         for start, end in dropped_before(at_ms):
             self._database.delete_range(start, end)
+        for key, value in list(self._scan(rows.FORGOTTEN, rows.FORGOTTEN)):
+            if int.from_bytes(value) < at_ms:
+                self._database.delete(key)
 
     def close(self) -> None:
         """The next owner on this machine needs its lock."""

@@ -43,6 +43,7 @@ class GatewayProcess(DoorProcess):
             self.calls.open,
             self.door,
             UserTokens(read_keys({app: each.jwks_file for app, each in options.identity.items()})),
+            self.calls.anonymous,
             request_seconds=options.request_seconds,
             observe=self.observe,
             bounds=self.bounds,

@@ -56,6 +56,21 @@ async def test_a_page_links_to_the_next() -> None:
         assert (await client.get("/v1/reports", params={"cursor": cursor})).status_code == 200
 
 
+async def test_what_a_client_has_just_written_is_waited_for() -> None:
+    async with gateway() as rig, rig.client(rig.key()) as client:
+        fill(rig)
+        after = {"after": "push.notification.urgent.v1/3/18872"}
+        found = await client.get("/v1/reports/n-1", params=after)
+        history = await client.get("/v1/users/u/deliveries", params=after)
+        wrong = [
+            await client.get("/v1/reports/n-1", params={"after": each})
+            for each in ("push.cancel.v1/0/1", "push.notification.urgent.v1/x/1", "7")
+        ]
+    assert (found.status_code, history.status_code) == (200, 200)
+    assert rig.reports.waited == [("urgent", 3, 18872)] * 2
+    assert [answer.status_code for answer in wrong] == [400] * 3
+
+
 async def test_wrong_parameters_are_refused_by_name() -> None:
     wrong = [{"limit": "0"}, {"state": "sent"}, {"from": "yesterday"}, {"dry_run": "1"}, {"ap": "x"}, {"to": "9" * 30}]
     async with gateway() as rig, rig.client(rig.key()) as client:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from pushcast.model.ids import delivery_id
 from pushcast.model.words import Source
 from pushcast.report import rows
+from pushcast.report.answers import report_of
 from pushcast.report.apply import Entry
 from pushcast.report.notes import outcomes
+from pushcast.report.questions import HISTORY, Questions
+from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
 from pushcast.wire.newer import NewerSchema
-from twins.books import CREATED_MS, Rows, by, entries, leg, planned, receipt, walked
+from twins.books import CREATED_MS, DAY_MS, Rows, by, entries, leg, planned, receipt, walked
 
 
 def test_planned_and_ended_deliveries_are_counted_by_platform_outcome_and_reason() -> None:
@@ -48,6 +58,51 @@ def test_r4_a_redrive_moves_the_deliveries_and_their_latency() -> None:
     assert note.ended == {"apns\0accepted\0": 2}
     assert (note.planned_count, note.copies, note.within) == (2, 0, [1, 2, 2])
     assert sum(note.latency.values()) == 2
+
+
+def test_r12_a_forgotten_user_has_no_history_before_it_and_sums_stay(tmp_path: Path) -> None:
+    store = PartitionStore(tmp_path / "0", {})
+    store.apply(topics.RECEIPT, entries(receipt("n", "u", "a"), receipt("m", "u", "a", created_at=CREATED_MS + 2)))
+    forget = [Entry(0, b'{"op":"forget_user"}', (), b"u", CREATED_MS + 1)]
+    forget += [Entry(1, b'{"op":"forget_user"}', (), b"u", CREATED_MS), Entry(2, b'{"op":"forget_user"', (), b"u", 0)]
+    store.apply(topics.DEVICE_CHANGED, forget)
+    follower: Any = SimpleNamespace(lock=nullcontext(), stores={0: store}, whole=lambda _: True)
+    shown = HISTORY.decode(Questions(follower).history(0, "u", 0, CREATED_MS * 2, None, 50))
+    assert [row.notification for _, _, row in shown.deliveries] == ["m"]
+    note = store.note("notification", "n")
+    assert note is not None
+    assert (note.ended_count, store.forgotten_until("u"), store.forgotten_until("v")) == (1, CREATED_MS + 1, 0)
+    store.drop_before(CREATED_MS + DAY_MS)
+    assert store.forgotten_until("u") == 0
+    store.close()
+
+
+def test_r1_every_answer_adds_up_and_no_count_falls_while_a_campaign_is_sent() -> None:
+    source = random.Random(11)
+    users = [f"u{number}" for number in range(200)]
+    plans = [planned((number, "n", {"apns": 1}, "")) for number in range(len(users))]
+    receipts = [receipt("n", user, "d", source.choice(["accepted", "accepted", "invalid"])) for user in users]
+    store, at, before = Rows(), {topics.PLANNED: 0, topics.RECEIPT: 0}, Counter[str]()
+    logs = {topics.PLANNED: plans, topics.RECEIPT: receipts}
+    while any(at[topic] < len(users) for topic in logs):
+        topic = source.choice(list(logs))
+        some = logs[topic][at[topic] : at[topic] + source.randint(1, 9)]
+        store.apply(topic, entries(*some, first=at[topic]))
+        at[topic] += len(some)
+        told = report_of(store.note("n"), CREATED_MS)
+        assert told["planned"] == told["open"] + sum(told["outcomes"].values())
+        counts = Counter(told["outcomes"]) + Counter(planned=told["planned"])
+        assert not before - counts
+        before = counts
+    assert (told["state"], told["open"], told["planned"]) == ("settled", 0, len(users))
+
+
+def test_what_was_planned_last_of_each_intake_is_known() -> None:
+    store = Rows()
+    store.apply(topics.PLANNED, entries(planned((7, "n", {"apns": 1}, ""), (5, "m", {}, "no_devices"))))
+    store.apply(topics.PLANNED, entries(planned((3, "o", {"apns": 1}, ""), source=Source.DUE), first=1))
+    store.apply(topics.PLANNED, entries(planned((6, "n", {"apns": 1}, "")), first=2))
+    assert store.meta(topics.PLANNED).passed == {"normal/0": 8, "normal/2": 4}
 
 
 def test_within_a_run_an_acceptance_is_never_taken_back() -> None:

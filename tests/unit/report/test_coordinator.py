@@ -31,6 +31,10 @@ class FollowerTwin:
     def __init__(self, folder: Path, partitions: range) -> None:
         self.stores = {each: PartitionStore(folder / str(each), LOGS) for each in partitions}
         self.lock = threading.RLock()
+        self.catching_up: set[int] = set()
+
+    def whole(self, partition: int) -> bool:
+        return partition not in self.catching_up
 
 
 class Reporters:
@@ -57,6 +61,8 @@ class Reporters:
             times = int(parameters["from"]), int(parameters["to"])
             partition, limit = int(parameters["partition"]), int(parameters["limit"])
             return questions.history(partition, parameters["user"], *times, after, limit)
+        if path == "/passed":
+            return questions.passed(int(parameters["partition"]))
         partitions = [int(each) for each in parameters["partitions"].split(",")]
         if path == "/notes":
             return questions.notes(partitions, msgspec.json.decode(parameters["ids"]))
@@ -191,3 +197,33 @@ def test_a_store_of_other_topics_of_the_same_names_is_made_anew(tmp_path: Path) 
     assert other.offsets()[topics.RECEIPT] == 0
     assert list(other.rows()) == []
     other.close()
+
+
+async def test_r5_a_partition_that_is_read_anew_is_named_until_it_has_caught_up(reporters: Reporters) -> None:
+    for partition in range(PARTITIONS):
+        reporters.store(partition).apply(topics.PLANNED, entries(planned((7, "n", {"apns": 1}, ""))))
+    reporters.followers["b"].catching_up = {3}
+    user = next(name for number in range(50) if partition_of((name := f"u{number}").encode(), PARTITIONS) == 3)
+    report, history = await reporters.coordinator.report("n"), await reporters.coordinator.deliveries(user)
+    listed = await reporters.coordinator.listed()
+    assert report is not None
+    assert history is not None
+    assert (report["complete"], report["missing_partitions"], listed["missing_partitions"]) == (False, [3], [3])
+    assert (report["planned"], history["complete"]) == (4, False), "what it has is told all the same"
+    reporters.followers["b"].catching_up.clear()
+    after, history = await reporters.coordinator.report("n"), await reporters.coordinator.deliveries(user)
+    assert after is not None
+    assert history is not None
+    assert (after["complete"], after["missing_partitions"], history["complete"]) == (True, [], True)
+
+
+async def test_a_client_waits_until_what_it_wrote_is_planned(
+    reporters: Reporters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushcast.report.coordinator.ANSWER_SECONDS", 0.3)
+    store = reporters.store(1)
+    store.apply(topics.PLANNED, entries(planned((7, "n", {"apns": 1}, ""))))
+    assert await reporters.coordinator.caught_up("normal", 1, 7)
+    assert not await reporters.coordinator.caught_up("normal", 1, 8)
+    assert not await reporters.coordinator.caught_up("urgent", 1, 7)
+    assert not await reporters.coordinator.caught_up("normal", 9, 7)

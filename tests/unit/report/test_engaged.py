@@ -51,7 +51,7 @@ def test_what_nobody_sent_and_what_is_no_push_counts_nowhere() -> None:
         ),
     )
     assert (store.note("n").received, store.note("n").opened) == (0, 0)
-    assert store.unreadable(topics.ENGAGEMENT) == {"invalid_field": 1, "key_missing": 1}
+    assert store.meta(topics.ENGAGEMENT).unreadable == {"invalid_field": 1, "key_missing": 1}
 
 
 def test_a_delivery_keeps_what_was_told_when_a_redrive_or_a_broadcast_takes_its_place() -> None:
