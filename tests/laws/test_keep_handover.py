@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -17,28 +18,32 @@ import orjson
 import pytest
 
 from pushcast.handover.rules import Rules
-from pushcast.keep import agent, digests, exact, intake, removals
+from pushcast.keep import agent, capping, digests, exact, intake, joining, removals
 from pushcast.keep.due import DueRecord, DueRecords, Put
 from pushcast.keep.firings import Firings
 from pushcast.keep.flushing import Flushes
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
+from pushcast.model.caps import CapRule
 from pushcast.model.words import Lane
 from pushcast.stream.ports import Barrier
 from pushcast.wire.digests import Head, closed_by
 from pushcast.wire.headers import first
-from pushcast.wire.held import LEFT_AS, TIMER
+from pushcast.wire.held import CLOSES, LEFT_AS, PASSED, TIMER
 from twins.keep import SOURCES, T0, USERS, Keeper, KeepWorld
 
 WORLDS = 40
+LIMIT = 2
 MOST_WORLDS_TO_A_VIOLATION = 600
 
 
 class World(KeepWorld):
     """Timers of two users, some with one id twice."""
 
-    def __init__(self, seed: int, *, lag: bool, gathered: float) -> None:
+    def __init__(self, seed: int, *, lag: bool, gathered: float, limited: float = 0.15) -> None:
         super().__init__(seed)
+        self.caps = [CapRule("two", LIMIT, window_ms=2**50)]
+        self.limited = limited  # share that takes slots
         self.lag = lag
         self.gathered = gathered  # share that waits in digests
         self.dangerous = True
@@ -55,6 +60,10 @@ class World(KeepWorld):
             shown = f"shown-{len(self.shown)}"
             self.shown.add(shown)
             self.cancel(shown, user=user, remove=True)
+            return
+        if rnd.random() < self.limited:
+            note_id = f"c{rnd.randint(0, 9)}"
+            self.names.add(self.limit(note_id, user=user, lane=rnd.choice(list(Lane)), expires_at=2**50))
             return
         if rnd.random() < self.gathered:
             note_id, lane = f"d{rnd.randint(0, 9)}", rnd.choice(list(Lane))
@@ -75,8 +84,8 @@ class World(KeepWorld):
 _USER = next(iter(SOURCES))._replace(topic="push.user.v1")
 
 
-async def run(seed: int, *, void: bool = True, lag: bool = True, gathered: float = 0.4) -> None:
-    world = World(seed, lag=lag, gathered=gathered)
+async def run(seed: int, *, void: bool = True, lag: bool = True, gathered: float = 0.4, limited: float = 0.15) -> None:
+    world = World(seed, lag=lag, gathered=gathered, limited=limited)
     rnd: random.Random = world.rnd
     for _ in range(rnd.randint(1, 4)):
         world.write()
@@ -173,8 +182,23 @@ def judge(world: World, *, void: bool) -> None:
     assert found.keys() == world.names | world.shown, f"lost: {(world.names | world.shown) - found.keys()}"
     twice = [name for name, count in found.items() if count > 1]
     assert not twice, f"let go twice: {twice}"
+    for user, (got, dropped) in capped(world, void=void).items():
+        assert got <= LIMIT, f"{user} got {got}"
+        assert got == LIMIT or not dropped, f"{user} got {got}, and a slot is lost"
     del left[""]
     assert dict(left) == counted, "a digest counts what did not leave in it, or not what did"
+
+
+def capped(world: World, *, void: bool) -> dict[str, tuple[int, int]]:
+    """(let go, ended) of what took slots, by user."""
+    found: dict[str, tuple[int, int]] = {}
+    for each in world.due(void=void):
+        if first(each.headers(), PASSED) == b"frequency_cap" or first(each.headers(), CLOSES) == b"frequency_cap":
+            ends = first(each.headers(), CLOSES) is not None
+            user = (each.produced.key or b"").decode()
+            sent, dropped = found.get(user, (0, 0))
+            found[user] = (sent + (not ends), dropped + ends)
+    return found
 
 
 async def violation(seeds: Iterable[int], life: Callable[..., Awaitable[None]] = run, **options: Any) -> str | None:
@@ -222,9 +246,11 @@ async def test_with_the_row_closed_before_the_due_record_is_there_a_timer_is_los
     """The rule row_first of the model."""
     close = DueRecords.close
 
-    def close_first(self: DueRecords, tenure: KeepTenure, key: bytes, record: DueRecord, put: Put) -> None:
+    def close_first(
+        self: DueRecords, tenure: KeepTenure, key: bytes, record: DueRecord, put: Put, before: Put | None = None
+    ) -> None:
         put(self._outbox.barrier())
-        close(self, tenure, key, record, put)
+        close(self, tenure, key, record, put, before)
 
     monkeypatch.setattr(DueRecords, "close", close_first)
     assert await violation(range(MOST_WORLDS_TO_A_VIOLATION)) is not None
@@ -236,6 +262,7 @@ async def test_with_a_digest_that_takes_members_while_it_leaves_it_counts_wrongl
     """Ruling II.13: from its putting on the head is closed, and members beyond `upto` did not leave with it."""
     left = digests.left
     monkeypatch.setattr(intake, "is_leaving", lambda *_: False)
+    monkeypatch.setattr(joining, "is_leaving", lambda *_: False)
     monkeypatch.setattr(digests, "is_open", lambda head, _: head.flushed_at is None)
     monkeypatch.setattr(digests, "left", lambda head, each: left(msgspec.structs.replace(head, upto=1_000), each))
     assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), late_member) is not None
@@ -263,3 +290,36 @@ async def test_with_the_head_removed_before_its_members_are_closed_some_never_le
 
     monkeypatch.setattr(Flushes, "_close_members", head_first)
     assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), gathered=0.9) is not None
+
+
+async def test_without_the_reservation_a_user_gets_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slot that is taken when its due record is acknowledged: the next ones have left meanwhile."""
+    close = DueRecords.close
+
+    def reserve_late(
+        self: DueRecords, tenure: KeepTenure, key: bytes, record: DueRecord, put: Put, before: Put | None = None
+    ) -> None:
+        def both(barrier: Barrier) -> None:
+            if before is not None:
+                before(barrier)
+            put(barrier)
+
+        close(self, tenure, key, record, both)
+
+    monkeypatch.setattr(DueRecords, "close", reserve_late)
+    assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), limited=0.9) is not None
+
+
+async def test_with_a_slot_without_identity_a_user_gets_too_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ruling II.11: what is let go again takes the slot that it has."""
+    numbers = count()
+    monkeypatch.setattr(capping, "slot_id", lambda *_: next(numbers).to_bytes(8, "big"))
+    assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), limited=0.9) is not None
+
+
+async def test_without_slots_for_what_a_predecessor_let_go_a_user_gets_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The slot of a zombie may be void, and its due record not: the table is fenced first."""
+    monkeypatch.setattr(capping.Capping, "left", lambda *_: None)
+    assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), limited=0.9) is not None

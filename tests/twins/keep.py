@@ -15,6 +15,7 @@ from pushcast.handover.guard import RowGuard
 from pushcast.keep.agent import KeepStage
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.index import entries_of
+from pushcast.model.caps import CapRule
 from pushcast.model.clock import ManualClock
 from pushcast.model.digest import DigestRule
 from pushcast.model.ids import partition_of
@@ -128,6 +129,7 @@ class KeepWorld(Log):
         self.keepers: list[Keeper] = []
         self.digests = {"posts": DigestRule(86_400_000)}
         self.live: dict[str, Rate] = {}  # rates of campaigns, by the control topic
+        self.caps: list[CapRule] = []
         self.dangerous = False  # keepers may be killed while they take over
         self.compacted: set[int] = set()  # offsets of the table's topic that the broker has dropped
         self.broker_ahead_ms = 0  # of the clocks of keepers
@@ -152,12 +154,13 @@ class KeepWorld(Log):
         badge: str = "",
         pace: str = "",
         zoned: bool = False,
+        part: int = 0,
     ) -> str:
         """A planner holds a notification of the app news back. Returns the timer's name."""
         topic = topics.keep(lane)
         offset = self.end(topic)
         said = b"" if facts is None else encode_facts(facts)
-        held = Held(note_id, due_at, written_at, facts=said, app="news", badge=badge, pace=pace)
+        held = Held(note_id, due_at, written_at, part, facts=said, app="news", badge=badge, pace=pace)
         held = held._replace(zoned=zoned)
         headers = held_headers(origin(f"plan-{lane}", PARTITION, epoch), 7, held, "00-1")
         self.log.append(Produced(topic, PARTITION, event, user.encode(), headers, T0))
@@ -178,6 +181,22 @@ class KeepWorld(Log):
         facts = Facts(Reason.DIGEST, "posts", expires_at, "news", key, f"title of {note_id}")
         event = b'{"id": "%s"}' % note_id.encode()
         return self.hold(note_id, now_ms + window_ms, user=user, lane=lane, event=event, facts=facts, written_at=now_ms)
+
+    def limit(
+        self,
+        note_id: str,
+        *,
+        expires_at: int = T0 + 86_400_000,
+        user: str = USERS[0],
+        lane: Lane = Lane.NORMAL,
+        klass: str = "promo",
+        part: int = 0,
+    ) -> str:
+        """A planner asks whether a user may get a notification now. Returns the timer's name."""
+        now_ms = self.clock.now_ms()
+        facts = Facts(Reason.FREQUENCY_CAP, klass, expires_at, "news", title=f"title of {note_id}")
+        event = b'{"id": "%s"}' % note_id.encode()
+        return self.hold(note_id, now_ms, user=user, lane=lane, event=event, facts=facts, written_at=now_ms, part=part)
 
     def cancel(self, *note_ids: str, user: str = USERS[0], **fields: Any) -> None:
         """Somebody calls them off; every keeper's tail hears of it."""
@@ -251,6 +270,7 @@ class Keeper:
             cancels=self.cancels,
             digests=world.digests,
             rates=Rates({}, {}, world.live),
+            caps=world.caps,
             call_later=self.timers,
             tzdata=tzdata,
             hold_on_disagreement=hold_on_disagreement,

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
+from pushcast.config.caps import Cap
 from pushcast.config.settings import Class, Kafka, Plan, Settings
 from pushcast.handover.exact import Exactness, Inexact
 from pushcast.model.batch import SendBatch
@@ -23,7 +24,8 @@ from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.devices import encode_row
-from pushcast.wire.headers import Headers, first
+from pushcast.wire.headers import Headers, first, origin
+from pushcast.wire.held import Released, released_headers
 from pushcast.wire.receipts import Planned, decode_planned, decode_receipt
 from twins.kafka import OPEN, ManualTimers, TwinOutbox, TwinTable, record, settled
 
@@ -66,6 +68,7 @@ class PlanHarness:
         cancels: Cancels | None = None,
         apps: Mapping[str, Any] | None = None,
         keep: Mapping[str, Any] | None = None,
+        caps: Sequence[Cap] = (),
     ) -> None:
         self.partition = partition
         self.exact = exact
@@ -81,6 +84,7 @@ class PlanHarness:
             classes=dict(classes),
             apps=cast(Any, {"news": {}, "chat": {}, "foo": {}, "bar": {}} | dict(apps or {})),
             keep=cast(Any, dict(keep or {})),
+            caps=tuple(caps),
         )
         self.fatal: list[BaseException] = []
         self.stage = self.new_stage()
@@ -142,6 +146,19 @@ class PlanHarness:
         """A record at the next offset, or `index` further."""
         offset = self.tracker.next_offset + index
         return record(TOPIC, self.partition, offset, key, value, headers, self.now_ms)
+
+    async def let_go(
+        self, user: str, event: Mapping[str, Any], *, closes: str = "", left_as: str = "", passed: str = ""
+    ) -> None:
+        """The keeper lets one go, the first of its due records."""
+        tp, tracker = TP(topics.due(Lane.NORMAL), self.partition), Tracker(0, OPEN)
+        released = Released(T0, None, 0, b"", T0 + 1_000, passed, left_as)
+        headers = released_headers(origin("keep", self.partition, 1), "normal|0|k", released, closes, None)
+        due = record(tp.topic, tp.partition, 0, user.encode(), json.dumps(event).encode(), headers, T0)
+        segment = tracker.hand_over([due], tracker.arrive([due]))
+        await self.stage.handle(Batch(tp, tracker, segment, lambda: None))
+        await settled()
+        await self.acknowledge()
 
     @property
     def now_ms(self) -> int:

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pushcast.config.caps import MAX_CAPS, Cap, refuse_wrong
 from pushcast.config.digests import Digest
 from pushcast.config.providers import App
 from pushcast.config.reading import read_tree, with_seconds
@@ -200,12 +201,19 @@ class Class(Strict):
     # ping: the provider learns that there is something, and not what; the app fetches it (docs/privacy.md).
     privacy: Literal["none", "ping"] = "none"
     generic_title: str | None = Field(default=None, min_length=1, max_length=64)  # what a ping shows
+    # Whether frequency caps hold it up. None: ignore where lane is urgent, otherwise apply.
+    caps: Literal["apply", "ignore"] | None = None
     digest: Digest | None = None  # its notifications leave together (docs/time.md)
     # In quiet hours. None: ignore where lane is urgent, otherwise hold.
     quiet: Literal["hold", "drop", "passive", "ignore"] | None = None
     may_override: tuple[Literal["quiet_hours"], ...] = ()  # what an event may pass with options.override
     mandatory: bool = False  # nobody can opt out of it
     opt_in: bool = False  # only for users who have said on
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether frequency caps hold it up: by the class, not by the topic."""
+        return self.caps == "apply" if self.caps is not None else self.lane is not Lane.URGENT
 
     @property
     def in_quiet_hours(self) -> Quiet:
@@ -367,6 +375,7 @@ class Settings(BaseSettings):
     park: Park = Park()
     flood: Flood = Flood()
     classes: dict[Name, Class] = {}
+    caps: tuple[Cap, ...] = Field(default=(), max_length=MAX_CAPS)
     apps: dict[Name, App] = {}
     campaigns: dict[Label, Campaign] = {}
     observe: Observe = Observe()
@@ -388,6 +397,11 @@ class Settings(BaseSettings):
         for name in OwnClass:
             if name in self.classes:
                 raise ValueError(f"classes.{name}: this class is Pushcast's own; choose another name")
+        return self
+
+    @model_validator(mode="after")
+    def _caps_name_what_there_is(self) -> Self:
+        refuse_wrong(self.caps, self.classes, self.apps)
         return self
 
     @classmethod

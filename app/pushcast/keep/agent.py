@@ -20,12 +20,14 @@ from pushcast.keep.census import Census
 from pushcast.keep.digests import flushed
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.intake import Intake
+from pushcast.keep.joining import Joining
 from pushcast.keep.release import Release
 from pushcast.keep.removals import USUAL, RemovalRules
 from pushcast.keep.removing import Removing
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure, Row
 from pushcast.keep.ticking import Ticking
+from pushcast.model.caps import CapRule
 from pushcast.model.clock import Clock
 from pushcast.model.digest import DigestRule
 from pushcast.model.errors import InvalidInput
@@ -45,7 +47,7 @@ from pushcast.stream.tenure import Tenures
 from pushcast.wire import topics
 from pushcast.wire.digests import closed_by
 from pushcast.wire.schemas import SchemaSource
-from pushcast.wire.timers import Timer, user_key
+from pushcast.wire.timers import user_key
 
 #: Source records handled without giving way to the event loop.
 CHUNK_RECORDS = 500
@@ -74,6 +76,7 @@ class KeepStage(Stage):
         flood: FloodGuard | None = None,
         cancels: Cancels | None = None,
         digests: Mapping[str, DigestRule] | None = None,
+        caps: Sequence[CapRule] = (),
         call_later: CallLater | None = None,
         removals: RemovalRules = USUAL,
         badges: BadgeRules = USUAL_BADGES,
@@ -93,7 +96,7 @@ class KeepStage(Stage):
         self._edge = Edge(STAGE, outbox, self._count, flood)
         self._in_flight = InFlight()
         self._rows = Rows(table, outbox)
-        digest_rules = digests or {}
+        joining = Joining(self._rows, digests or {})
         self._fences: dict[TP, Fences] = {}  # of the keep topics: planners fence each other off there
         self.release = Release(
             self._rows,
@@ -105,10 +108,12 @@ class KeepStage(Stage):
             room=self._room,
             guarded=guarded("keep: an acknowledgement failed", fatal),
             fatal=fatal,
-            digests=digest_rules,
+            digests=digests or {},
             rates=rates or Rates({}, {}),
             partitions=partitions,
             badges=badges,
+            caps=caps,
+            joining=joining,
             call_later=call_later,
             held=lambda tenure: hold_on_disagreement and tenure.time in too_far_ahead(self._times()),
         )
@@ -119,7 +124,7 @@ class KeepStage(Stage):
             self._count,
             partitions=partitions,
             schemas=schemas,
-            digests=digest_rules,
+            joining=joining,
             removing=Removing(self._rows, removals, self._count),
             badging=self.release.badges,
         )
@@ -191,27 +196,30 @@ class KeepStage(Stage):
         for tp in mine:
             tenure = self._tenures.of(tp)
             for name in self._exact.released(tp.partition):
-                if (found := self._closed_by(tenure, name, now_ms)) is not None:
-                    key, row = found
-                    self._rows.put(tenure, barrier, key, row)
-                    if isinstance(row, Timer):
-                        self.release.badges.recovered(tenure, barrier, row, user_key(key).decode())
-                    self._count("void_timers", "completed", 1)
+                self._complete(tenure, barrier, name, now_ms)
             self._ticking.begin(tenure, barrier)
         await barrier.wait()
 
-    def _closed_by(self, tenure: KeepTenure, name: str, now_ms: int) -> tuple[bytes, Row] | None:
-        """(key, row as it is to be) of what a due record closes; None: it is closed."""
+    def _complete(self, tenure: KeepTenure, barrier: Barrier, name: str, now_ms: int) -> None:
+        """Closes the row of what a due record of this name closes, unless it is closed."""
         push = closed_by(name)
         if push is not None:
             key, upto, at = push
             head = self._rows.head(tenure, key)
-            return None if head is None or head.flushed_at else (key, flushed(head, at, upto, is_push=True))
-        lane, offset, row_key = name.split("|", 2)
-        timer = self._rows.timer(tenure, row_key.encode())
-        if timer is None or not timer.waits or timer.name != f"{lane}|{offset}":
-            return None
-        return row_key.encode(), rules.released(timer, now_ms)
+            if head is None or head.flushed_at:
+                return
+            self._rows.put(tenure, barrier, key, flushed(head, at, upto, is_push=True))
+        else:
+            lane, offset, row_key = name.split("|", 2)
+            key = row_key.encode()
+            timer = self._rows.timer(tenure, key)
+            if timer is None or not timer.waits or timer.name != f"{lane}|{offset}":
+                return
+            self.release.capping.left(tenure, barrier, key, timer, now_ms)
+            row = rules.released(timer, now_ms)
+            self._rows.put(tenure, barrier, key, row)
+            self.release.badges.recovered(tenure, barrier, row, user_key(key).decode())
+        self._count("void_timers", "completed", 1)
 
     async def revoking(self, partitions: set[TP]) -> None:
         """Releases nothing more, and waits until Kafka has what was written."""

@@ -15,7 +15,7 @@ import msgspec
 import orjson
 
 from pushcast.keep import badges
-from pushcast.keep.due import DueRecord, DueRecords
+from pushcast.keep.due import DueRecord, DueRecords, Put
 from pushcast.keep.removals import HOUR_MS
 from pushcast.keep.rows import Rows
 from pushcast.keep.rules import released
@@ -61,8 +61,9 @@ class Badging:
         self._rules = rules
         self._count = count
 
-    def is_counted(self, tenure: KeepTenure, key: bytes, timer: Timer) -> bool:
-        """Whether a timer may be released: the number of its push is decided. Otherwise that is done first."""
+    def is_counted(self, tenure: KeepTenure, key: bytes, timer: Timer, before: Put | None = None) -> bool:
+        """Whether a timer may be released: the number of its push is decided. Otherwise that is done first, and before
+        that what it is told to write."""
         if not timer.badge or timer.closes or number_of(timer) is not None:
             return True
         user, note_id = user_key(key).decode(), note_id_of(key)
@@ -72,6 +73,8 @@ class Badging:
         decided = _with_number(timer, badge)
 
         def put(barrier: Barrier) -> None:
+            if before is not None:
+                before(barrier)
             self._rows.put(tenure, barrier, badge_key(user, timer.app), badge)
             self._rows.put(tenure, barrier, key, decided)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pushcast.keep.rules import AT_ONCE
+from pushcast.keep.rules import AT_ONCE, closed_as
 from pushcast.model.digest import DigestRule
 from pushcast.model.words import Reason
 from pushcast.wire.closings import EXPIRED_DIGEST
@@ -88,13 +88,9 @@ def left(head: Head, member: Member) -> Timer:
     if head.flushed_at is None:
         raise ValueError("this digest is open")
     if member.facts.expires_at <= head.flushed_at:
-        return _closed(timer, EXPIRED_DIGEST)
+        return closed_as(timer, EXPIRED_DIGEST)
     if head.left_as and timer.number <= head.upto:
-        return msgspec.structs.replace(_closed(timer, Reason.DIGESTED.value), left_as=head.left_as)
+        return msgspec.structs.replace(closed_as(timer, Reason.DIGESTED), left_as=head.left_as)
     return msgspec.structs.replace(
         timer, digest="", due_at=head.flushed_at, passed=passing(timer.passed, Reason.DIGEST)
     )
-
-
-def _closed(timer: Timer, word: str) -> Timer:
-    return msgspec.structs.replace(timer, due_at=AT_ONCE, closes=word)

@@ -35,11 +35,13 @@ class DueRecords:
         self._outbox = outbox
         self._guarded = guarded
 
-    def close(self, tenure: KeepTenure, key: bytes, record: DueRecord, put: Put) -> None:
-        """Puts the record; `put` writes the rows that it closes, once Kafka has it."""
+    def close(self, tenure: KeepTenure, key: bytes, record: DueRecord, put: Put, before: Put | None = None) -> None:
+        """Puts the record; `put` writes the rows that it closes, once Kafka has it; `before` those that count it."""
         number = self._exact.begin(tenure.number)
         self._begun(tenure, key)
         barrier = self._outbox.barrier()
+        if before is not None:
+            before(barrier)
         topic = topics.due(Lane(record.lane))
         self._outbox.put(barrier, topic, tenure.number, record.value, user_key(key), record.headers)
         barrier.on_acked(partial(self._guarded, partial(self._close_rows, tenure, key, number, put)))

@@ -18,7 +18,8 @@ QUEUES: Final = tuple(_LANES.values())
 ALL: Final = (*QUEUES, _FORGET)
 #: Behind it the name of a rate, and a NUL: a queue of its own.
 _PACED: Final = b"\xe0"
-_TIME_BYTES: Final = 8
+_NUMBER_BYTES: Final = 8
+_NO_OFFSET: Final = bytes(_NUMBER_BYTES)
 
 
 class Place(NamedTuple):
@@ -56,21 +57,22 @@ def paced_queues(first_in: Callable[[bytes, bytes], bytes | None]) -> Iterator[b
 
 
 def entry_of(key: bytes, row: Timer | Head) -> bytes | None:
-    """The entry of a row as it is now; None: it waits for another row."""
+    """The entry of a row as it is now; None: it waits for another row. What is due at one time leaves as it came."""
     if isinstance(row, Head):
-        return _queue(row.lane) + _time(row.due_at if row.flushed_at is None else 0) + key
+        return _queue(row.lane) + _number(row.due_at if row.flushed_at is None else 0) + _NO_OFFSET + key
     if row.closed_at is not None:
-        return _FORGET + _time(row.closed_at + REMEMBER_MS) + key
+        return _FORGET + _number(row.closed_at + REMEMBER_MS) + _NO_OFFSET + key
     if row.digest and not row.closes:
         return None
+    number = _number(row.due_at) + _number(row.keep_offset)
     if row.pace and not row.closes:
-        return _PACED + row.pace.encode() + b"\0" + _time(row.due_at) + key
-    return _queue(row.lane) + _time(row.due_at) + key
+        return _PACED + row.pace.encode() + b"\0" + number + key
+    return _queue(row.lane) + number + key
 
 
 def until(queue: bytes, at_ms: int) -> bytes:
     """Entries of a queue below this one are due at or before `at_ms`."""
-    return queue + _time(at_ms + 1)
+    return queue + _number(at_ms + 1)
 
 
 def behind(queue: bytes) -> bytes:
@@ -81,12 +83,13 @@ def behind(queue: bytes) -> bytes:
 def place_of(entry: bytes) -> Place:
     """What an entry says."""
     start = entry.index(b"\0") + 1 if entry[:1] == _PACED else 1
-    return Place(int.from_bytes(entry[start : start + _TIME_BYTES], "big"), entry[start + _TIME_BYTES :], entry)
+    at_ms = int.from_bytes(entry[start : start + _NUMBER_BYTES], "big")
+    return Place(at_ms, entry[start + 2 * _NUMBER_BYTES :], entry)
 
 
 def _queue(lane: str) -> bytes:
     return _LANES.get(lane, QUEUES[-1])
 
 
-def _time(at_ms: int) -> bytes:
-    return max(0, at_ms).to_bytes(_TIME_BYTES, "big")
+def _number(number: int) -> bytes:
+    return max(0, number).to_bytes(_NUMBER_BYTES, "big")

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import msgspec
-
 from pushcast.handover.fences import Fences, author_of
-from pushcast.keep import digests, rules
+from pushcast.keep import rules
 from pushcast.keep.badging import Badging
+from pushcast.keep.joining import Joining, is_leaving
 from pushcast.keep.removing import Removing
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.clock import Clock
-from pushcast.model.digest import NO_RULE, DigestRule
 from pushcast.model.words import Lane, Reason
 from pushcast.stream.batch import Record
 from pushcast.stream.cancelling import Cancels
@@ -21,18 +17,17 @@ from pushcast.stream.edge import Count, check_place
 from pushcast.stream.ports import Barrier
 from pushcast.wire.cancel_state import CancelRecord
 from pushcast.wire.cancels import CancelDecoder
-from pushcast.wire.digests import Head, head_key, heads_prefix
 from pushcast.wire.engagement import EngagementDecoder
-from pushcast.wire.facts import Facts, decode_facts
+from pushcast.wire.facts import decode_facts
 from pushcast.wire.headers import TRACEPARENT, first
-from pushcast.wire.held import Held, held_of, passing
+from pushcast.wire.held import Held, held_of
 from pushcast.wire.keys import user_of
 from pushcast.wire.schemas import SchemaSource
 from pushcast.wire.timers import Timer, part_key, timer_key
 
 
 class Intake:
-    """Of all partitions of one stage; it keeps nothing of them. `digests`: by class.
+    """Of all partitions of one stage; it keeps nothing of them.
 
     Both `hold` and `cancel` raise what decoding raises, and `Misplaced`.
     """
@@ -46,7 +41,7 @@ class Intake:
         *,
         partitions: int,
         schemas: SchemaSource | None,
-        digests: Mapping[str, DigestRule],
+        joining: Joining,
         removing: Removing,
         badging: Badging,
     ) -> None:
@@ -59,7 +54,7 @@ class Intake:
         self._count = count
         self._partitions = partitions
         self._decode = CancelDecoder(schemas).decode
-        self._digests = digests
+        self._joining = joining
 
     def hold(self, lane: Lane, fences: Fences, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
         """A timer, unless the record was taken before, or was written by a planner that had been fenced off."""
@@ -78,27 +73,9 @@ class Intake:
         is_cancelled = self._is_cancelled(tenure, user, held)
         row = rules.opened(timer, known, sum(each.waits for each in timers), cancelled=is_cancelled)
         if facts is not None and facts.gate == Reason.DIGEST and not row.closes:
-            row = self._join(tenure, barrier, user, row, facts)
+            row = self._joining.join(tenure, barrier, user, row, facts)
         self._rows.put(tenure, barrier, key if known is None else other, row)
         self._count("opened", str(lane), 1)
-
-    def _join(self, tenure: KeepTenure, barrier: Barrier, user: str, timer: Timer, facts: Facts) -> Timer:
-        """The head goes first: a member without one would never leave."""
-        rule = self._digests.get(facts.klass, NO_RULE)
-        heads = self._rows.heads_of(tenure, user, heads_prefix(user, facts))
-        for key, head in heads.items():
-            if not is_leaving(tenure, key) and digests.is_open(head, timer.written_at):
-                break
-        else:
-            head = digests.opened(timer.name, timer.lane, facts, timer.written_at, timer.due_at)
-            key = head_key(user, facts, timer.name)
-            if rule.first_leaves:
-                self._rows.put(tenure, barrier, key, head)
-                passed = passing(timer.passed, Reason.DIGEST)
-                return msgspec.structs.replace(timer, due_at=timer.written_at, passed=passed)
-        head, member = digests.joined(head, timer, rule)
-        self._rows.put(tenure, barrier, key, head)
-        return member
 
     def _is_cancelled(self, tenure: KeepTenure, user: str, held: Held) -> bool:
         return self._cancels.state.cancelled(
@@ -127,7 +104,7 @@ class Intake:
         for note_id in cancel.ids:
             part = 0
             while (known := self._rows.timer(tenure, key := part_key(user, note_id, part))) is not None:
-                leaves = is_leaving(tenure, key) or self._leaves_in_digest(tenure, user, known)
+                leaves = is_leaving(tenure, key) or self._joining.leaves(tenure, user, known)
                 timer = None if leaves else rules.cancelled(known)
                 if timer is not None:
                     self._rows.put(tenure, barrier, key, timer)
@@ -140,19 +117,6 @@ class Intake:
         written_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
         engagement = self._engagements(user, record.value, written_at)
         self._badging.engaged(tenure, barrier, engagement, record.offset, written_at)
-
-    def _leaves_in_digest(self, tenure: KeepTenure, user: str, timer: Timer) -> bool:
-        """Whether a push counts it that left, or may have."""
-        if not timer.digest or not timer.facts:
-            return False
-        key = head_key(user, decode_facts(timer.facts), timer.digest)
-        head = self._rows.head(tenure, key)
-        return is_leaving(tenure, key) or (isinstance(head, Head) and bool(head.left_as))
-
-
-def is_leaving(tenure: KeepTenure, key: bytes) -> bool:
-    """Whether the due record of a row is put: nothing joins it, and no cancel reaches it."""
-    return key in tenure.firing
 
 
 def _timer(lane: Lane, record: Record, held: Held) -> Timer:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 from pushcast.keep import rules
 from pushcast.keep.badging import BadgeRules, Badging, number_of
-from pushcast.keep.due import DueRecord, DueRecords
+from pushcast.keep.capping import Capping, asks_caps
+from pushcast.keep.due import DueRecord, DueRecords, Put
 from pushcast.keep.exact import KeepHandover
 from pushcast.keep.flushing import Flushes
 from pushcast.keep.index import ALL, QUEUES, Place, behind, entry_of, is_paced, paced_queues, place_of, rate_of, until
+from pushcast.keep.joining import Joining
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
+from pushcast.model.caps import CapRule, Usage
 from pushcast.model.clock import Clock
 from pushcast.model.digest import DigestRule
 from pushcast.model.own import OwnClass
@@ -61,6 +64,8 @@ class Release:
         rates: Rates,
         partitions: int,
         badges: BadgeRules,
+        caps: Sequence[CapRule],
+        joining: Joining,
         call_later: CallLater | None = None,
         held: Callable[[KeepTenure], bool] = lambda _: False,
     ) -> None:
@@ -73,6 +78,7 @@ class Release:
         self.badges = Badging(rows, self._due, clock, badges, count)
         self._rates = rates
         self._partitions = partitions
+        self.capping = Capping(rows, self._due, joining, caps, count, self._leave)
         self._outbox = outbox
         self._count = count
         self._room = room
@@ -185,19 +191,21 @@ class Release:
         if self._under_way(tenure, place.key):
             return True
         row = self._rows.get(tenure, place.key)
-        if row is None or isinstance(row, Badge) or entry_of(place.key, row) != place.entry:
+        if row is None or isinstance(row, Badge | Usage) or entry_of(place.key, row) != place.entry:
             return False
         if isinstance(row, Head):
             self._flushes.take(tenure, place.key, row, now_ms)
         elif row.waits and row.kind == OwnClass.BADGE:
             self.badges.put_right(tenure, place.key, row)
+        elif row.waits and (facts := asks_caps(row)) is not None:
+            self.capping.take(tenure, place.key, row, facts, now_ms)
         elif row.waits and self.badges.is_counted(tenure, place.key, row):
             self._fire(tenure, place.key, row, now_ms)
         elif not row.waits:
             self._due.write(tenure, place.key, partial(self._put, tenure, place.key, None))
         return True
 
-    def _fire(self, tenure: KeepTenure, key: bytes, timer: Timer, now_ms: int) -> None:
+    def _fire(self, tenure: KeepTenure, key: bytes, timer: Timer, now_ms: int, before: Put | None = None) -> None:
         if timer.due_at:
             self._late_ms = max(self._late_ms, now_ms - timer.due_at)
         name = f"{timer.name}|{key.decode()}"
@@ -210,8 +218,13 @@ class Release:
             released = released._replace(zoned=True)
         headers = released_headers(tenure.origin, name, released, timer.closes, timer.trace)
         closed = partial(self._put_released, tenure, key, timer)
-        self._due.close(tenure, key, DueRecord(timer.lane, timer.event, headers), closed)
+        self._due.close(tenure, key, DueRecord(timer.lane, timer.event, headers), closed, before)
         self._count("closed", timer.closes or "released", 1)
+
+    def _leave(self, tenure: KeepTenure, key: bytes, timer: Timer, now_ms: int, put_slot: Put) -> None:
+        """Lets one go that has a slot, once its badge is counted."""
+        if self.badges.is_counted(tenure, key, timer, put_slot):
+            self._fire(tenure, key, timer, now_ms, put_slot)
 
     def _put_released(self, tenure: KeepTenure, key: bytes, timer: Timer, barrier: Barrier) -> None:
         self._rows.put(tenure, barrier, key, rules.released(timer, tenure.time.now_ms() or timer.due_at))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pushcast.keep.exact import STAGE
 from pushcast.keep.tenure import KeepTenure, Row
+from pushcast.model.caps import Usage
 from pushcast.stream.overlay import Entry
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.stream.table import Table
@@ -14,6 +15,7 @@ from pushcast.wire.badge_rows import Badge, badges_prefix, encode_badge, is_badg
 from pushcast.wire.digests import Head, encode_head, is_head, readable_head
 from pushcast.wire.headers import CE_ID, FENCE
 from pushcast.wire.timers import Timer, encode_timer, is_timer, readable, timers_prefix, user_key
+from pushcast.wire.usage import encode_usage, is_usage, readable_usage
 
 #: Tag of a row that was written over a void one: no write of ours has it.
 _HEALED = b"healed"
@@ -44,6 +46,11 @@ class Rows:
     def badges_of(self, tenure: KeepTenure, user: str) -> dict[bytes, Badge]:
         """A user's badges in all apps, by row key."""
         return {key: row for key, row in self._scan(tenure, user, badges_prefix(user)) if isinstance(row, Badge)}
+
+    def usage(self, tenure: KeepTenure, key: bytes) -> Usage | None:
+        """`get` of what a user has got."""
+        row = self.get(tenure, key)
+        return row if isinstance(row, Usage) else None
 
     def in_flight(self, tenure: KeepTenure, key: bytes) -> bool:
         """Whether a write of it was not applied by the table yet."""
@@ -106,10 +113,14 @@ def _decoded(key: bytes, value: bytes) -> Row | None:
         return readable(value)
     if is_badge(key):
         return readable_badge(value)
+    if is_usage(key):
+        return readable_usage(value)
     return readable_head(value) if is_head(key) else None
 
 
 def _encoded(row: Row) -> bytes:
     if isinstance(row, Timer):
         return encode_timer(row)
-    return encode_badge(row) if isinstance(row, Badge) else encode_head(row)
+    if isinstance(row, Badge):
+        return encode_badge(row)
+    return encode_head(row) if isinstance(row, Head) else encode_usage(row)

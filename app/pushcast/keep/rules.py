@@ -27,11 +27,11 @@ def opened(timer: Timer, known: Timer | None, waiting: int, *, cancelled: bool) 
     What is not to be sent is opened all the same, due at once: every timer closes in one way.
     """
     if known is not None:
-        return msgspec.structs.replace(timer, due_at=AT_ONCE, closes=Reason.DUPLICATE.value)
+        return closed_as(timer, Reason.DUPLICATE)
     if cancelled:
-        return msgspec.structs.replace(timer, due_at=AT_ONCE, closes=Reason.CANCELLED.value)
+        return closed_as(timer, Reason.CANCELLED)
     if waiting >= MAX_TIMERS:
-        return msgspec.structs.replace(timer, due_at=AT_ONCE, closes=Reason.TOO_MANY.value)
+        return closed_as(timer, Reason.TOO_MANY)
     return timer
 
 
@@ -39,7 +39,12 @@ def cancelled(timer: Timer | None) -> Timer | None:
     """The row of a timer that is called off; None: there is nothing to call off, or it ends already."""
     if timer is None or not timer.waits or timer.closes:
         return None
-    return msgspec.structs.replace(timer, due_at=AT_ONCE, closes=Reason.CANCELLED.value)
+    return closed_as(timer, Reason.CANCELLED)
+
+
+def closed_as(timer: Timer, word: str) -> Timer:
+    """The row of one that ends instead of being sent, as soon as may be (`wire.closings`)."""
+    return msgspec.structs.replace(timer, due_at=AT_ONCE, closes=str(word))
 
 
 def looked_at_again(timer: Timer | None) -> Timer | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pushcast.keep.broker_time import BrokerTime
+from pushcast.model.caps import Usage
 from pushcast.model.forecast import Forecast
 from pushcast.model.pacing import Bucket
 from pushcast.stream.completions import Completions
@@ -17,7 +18,7 @@ from pushcast.wire.headers import Headers
 from pushcast.wire.timers import Timer
 
 #: What KEEP writes of a user.
-Row = Timer | Head | Badge
+Row = Timer | Head | Badge | Usage
 
 
 class KeepTenure:

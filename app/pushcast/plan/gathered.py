@@ -26,7 +26,6 @@ class Gathered:
 
     def __init__(self, classes: Mapping[str, Class]) -> None:
         self._rules = {name: _rule(each.digest) for name, each in classes.items() if each.digest is not None}
-
         self.classes = frozenset(self._rules)
 
     def takes(self, note: Notification, released: Released | None) -> bool:

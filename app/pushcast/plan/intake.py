@@ -20,6 +20,7 @@ from pushcast.model.notification import Notification
 from pushcast.model.own import RESERVED_ID_PREFIXES
 from pushcast.model.preferences import NO_WISHES
 from pushcast.model.words import Lane, Outcome, Reason, Source
+from pushcast.plan.capped import Limited
 from pushcast.plan.carried import Carried, numbered
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
@@ -101,7 +102,8 @@ class Intake:
         self._parts = PartIntake(settings, lane, outputs, count, self._now_or_never_ms, carried)
         self._wanted = Wanted(settings)
         self._gathered = Gathered(settings.classes)
-        self._asked = self._wanted.asked | self._gathered.classes | self._carried.classes
+        self._limited = Limited(settings)
+        self._asked = self._wanted.asked | self._gathered.classes | self._carried.classes | self._limited.classes
         rules = class_rules(settings.classes)
         self._decoder = NotificationDecoder(settings.apps, rules, schemas)
         self._of_keeper = NotificationDecoder(settings.apps, {**rules, **OWN_RULES}, schemas)
@@ -214,9 +216,9 @@ class Intake:
         times: tuple[float, int],
     ) -> bool:
         """Plans what a predecessor has not; True: there is nothing of it left."""
-        released = tenure.released.get(record.offset)
-        if topics.keep(self._lane) in there and self._gathered.takes(note, released):
-            entry.hold(Reason.DIGEST)
+        if topics.keep(self._lane) in there and (gate := self._gate_of(note, tenure.released.get(record.offset), own)):
+            tenure.released.pop(record.offset, None)
+            entry.hold(gate)
             return True
         if topics.keep(self._lane) in there or own or self._wanted.differs(note):
             wishes = wishes_of(own, self._unreadable)
@@ -248,7 +250,7 @@ class Intake:
         wishes = wishes_of(own, self._unreadable) if own else NO_WISHES
         devices, unwanted = self._wanted.of(note, devices, wishes, now_ms)
         is_local = note.timing is not None and note.timing.is_local
-        gathers = self._gathered.takes(note, tenure.released.get(record.offset))
+        gate = self._gate_of(note, tenure.released.get(record.offset), own)
         verdict: Verdict
         if is_local and not cancelled:  # each part of it expires by itself
             verdict = None if unwanted is None else Ends(Outcome.SUPPRESSED, unwanted)
@@ -264,8 +266,9 @@ class Intake:
                 due_ms=note.due_at if is_new and note.timing is not None else 0,
                 waits_for=_held_for(note),
                 # One that gathers need not be looked up again: its digest is.
-                has_devices=bool(devices) or (gathers and self._is_young(record, now_ms)),
-                digest=gathers,
+                has_devices=bool(devices) or (gate is Reason.DIGEST and self._is_young(record, now_ms)),
+                digest=gate is Reason.DIGEST,
+                capped=gate is Reason.FREQUENCY_CAP,
             )
             verdict = judge(note, known)
         if verdict is None and (own or self._wanted.differs(note)):
@@ -289,6 +292,14 @@ class Intake:
         else:
             found.nothing.append((entry, *verdict))
 
+    def _gate_of(self, note: Notification, released: Released | None, own: Sequence[Row]) -> Reason | None:
+        """Which of the keeper's gates is before it. A cap is asked here of what all devices get at one time; else as
+        soon as one of them is due."""
+        if self._gathered.takes(note, released):
+            return Reason.DIGEST
+        in_parts = own or self._wanted.differs(note)
+        return Reason.FREQUENCY_CAP if not in_parts and self._limited.takes(note, released) else None
+
     def _held(self, note: Notification, record: Record, released: Released | None, zone: tzinfo, waits: Waits) -> Held:
         """What the keeper has to know of one that waits: for its time, or for others. `zone`: the user's."""
         written_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
@@ -298,6 +309,9 @@ class Intake:
             from_ms = max(written_at, released.due_at)
         if waits.reason in (Reason.BADGE, Reason.PACE):
             return Held(note.id, waits.until_ms or from_ms, written_at, part, passed=passed)
+        if waits.reason is Reason.FREQUENCY_CAP:
+            facts = encode_facts(self._limited.facts(note, zone))
+            return Held(note.id, from_ms, written_at, part, passed=passed, facts=facts)
         if waits.reason is not Reason.DIGEST:
             is_zoned = note.timing is not None and note.timing.reading is not None
             return Held(note.id, note.due_at, written_at, part, passed=passed, zoned=is_zoned)

@@ -18,6 +18,7 @@ from pushcast.model.preferences import NO_WISHES, Wishes
 from pushcast.model.quiet import Quiet, QuietRule
 from pushcast.model.words import Lane, Reason, Source
 from pushcast.model.zones import zone_of
+from pushcast.plan.capped import Limited
 from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
@@ -39,6 +40,7 @@ from pushcast.plan.tenure import PlanTenure
 from pushcast.stream.batch import Record
 from pushcast.stream.edge import Count
 from pushcast.wire import topics
+from pushcast.wire.facts import encode_facts
 from pushcast.wire.held import MAX_PARTS, Held, Released
 from pushcast.wire.row_reader import Device
 
@@ -76,6 +78,7 @@ class PartIntake:
         self._rule = QuietRule(times, round(settings.keep.quiet_release_spread_seconds * 1000))
         self._quiet = {name: each.in_quiet_hours for name, each in settings.classes.items()}
         self._silent_channels = {name: app.silent_channel_id for name, app in settings.apps.items()}
+        self._limited = Limited(settings)
         self._keep_topic = topics.keep(lane)
         self._lane = lane
         self._outputs = outputs
@@ -115,6 +118,10 @@ class PartIntake:
         at_ms = now_ms if is_event else max(now_ms, released.due_at)
         found = self._share(note, devices, released.done, at_ms, wishes)
         leaving = found.leaving
+        if leaving and not sent and self._limited.takes(note, released):
+            facts = encode_facts(self._limited.facts(note, self.zone_of(note, devices, wishes)))
+            self._hold(tenure, entry, record, note, at_ms, released, Reason.FREQUENCY_CAP, facts=facts)
+            return None
         if is_event and not sent:
             carried = self._carried.waits_for(note) if leaving else None
             if found.later_at is not None or carried is not None:  # its parts are planned as the keeper lets them go
@@ -220,10 +227,11 @@ class PartIntake:
         reason: Reason = Reason.SCHEDULED,
         *,
         lets_go: bool = True,
+        facts: bytes = b"",
     ) -> None:
         part = released.part + 1 if tenure.source is Source.DUE else 0
         written_at = released.written_at if part else max(0, record.timestamp)
-        held = Held(note.id, due_at, written_at, part, released.done, released.passed, zoned=True)
+        held = Held(note.id, due_at, written_at, part, released.done, released.passed, facts, zoned=not facts)
         self._outputs.hold(tenure, entry, record, held, note.trace, reason, lets_go=lets_go)
 
 

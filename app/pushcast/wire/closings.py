@@ -15,6 +15,7 @@ class Closing(NamedTuple):
 
 
 EXPIRED_DIGEST: Final = "expired/digest"
+EXPIRED_CAP: Final = "expired/frequency_cap"
 #: By the word.
 CLOSINGS: Final = {
     Reason.DUPLICATE.value: Closing(None, Reason.DUPLICATE),
@@ -22,4 +23,6 @@ CLOSINGS: Final = {
     Reason.TOO_MANY.value: Closing(Outcome.REJECTED, Reason.TOO_MANY),
     Reason.DIGESTED.value: Closing(Outcome.SUPPRESSED, Reason.DIGESTED),
     EXPIRED_DIGEST: Closing(Outcome.EXPIRED, Reason.DIGEST),
+    Reason.FREQUENCY_CAP.value: Closing(Outcome.SUPPRESSED, Reason.FREQUENCY_CAP),
+    EXPIRED_CAP: Closing(Outcome.EXPIRED, Reason.FREQUENCY_CAP),
 }

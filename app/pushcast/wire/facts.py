@@ -16,8 +16,8 @@ MAX_TITLE_CHARS: Final = 200
 
 
 class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`gate`: what holds it, a word of `Reason`. `key`: what a digest's members share besides app and class. Times are
-    milliseconds since the epoch."""
+    """`gate`: what holds it, a word of `Reason`. `key`: what a digest's members share besides app and class. `zone`: of
+    the user. Times are milliseconds since the epoch."""
 
     gate: str
     klass: str
@@ -26,6 +26,7 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     key: str = ""
     title: str = ""
     dry_run: bool = False
+    zone: str = "UTC"
 
 
 _ENCODE: Final = msgspec.json.Encoder().encode

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -12,13 +11,11 @@ from pushcast.config.settings import Class
 from pushcast.handover.exact import Inexact
 from pushcast.handover.tail import OwnTail
 from pushcast.model.words import Lane, Reason, Source
-from pushcast.stream.batch import TP, Batch
-from pushcast.stream.tracker import Tracker
+from pushcast.stream.batch import TP
 from pushcast.wire import topics
 from pushcast.wire.facts import Facts, decode_facts
-from pushcast.wire.headers import origin
-from pushcast.wire.held import Released, held_of, released_headers
-from twins.kafka import OPEN, Produced, record, settled
+from pushcast.wire.held import held_of
+from twins.kafka import Produced
 from twins.plan import T0, PlanHarness, note, users_of
 
 (ANN,) = users_of(3, 1)
@@ -32,19 +29,6 @@ def classes(**digest: Any) -> dict[str, Class]:
 
 def kept(harness: PlanHarness) -> list[Produced]:
     return [each for each in harness.outbox.log if each.topic == KEEP]
-
-
-async def let_go(
-    harness: PlanHarness, event: dict[str, Any], *, closes: str = "", left_as: str = "", passed: str = "", part: int = 0
-) -> None:
-    tracker = Tracker(0, OPEN)
-    released = Released(T0, None, part, b"", T0 + 1_000, passed, left_as)
-    headers = released_headers(origin("keep", 3, 1), "normal|0|k", released, closes, None)
-    due = record(DUE, 3, 0, ANN.encode(), json.dumps(event).encode(), headers, T0)
-    segment = tracker.hand_over([due], tracker.arrive([due]))
-    await harness.stage.handle(Batch(TP(DUE, 3), tracker, segment, lambda: None))
-    await settled()
-    await harness.acknowledge()
 
 
 async def test_it_is_given_to_the_keeper_with_what_its_digest_shows() -> None:
@@ -92,7 +76,7 @@ async def test_for_a_user_without_devices_who_may_be_registering_it_waits_all_th
 async def test_what_was_scheduled_joins_a_digest_when_it_is_due() -> None:
     harness = PlanHarness(classes=classes())
     harness.device(ANN)
-    await let_go(harness, note(1, **POSTS, deliver_at=T0 + 1_000))
+    await harness.let_go(ANN, note(1, **POSTS, deliver_at=T0 + 1_000))
     [sent] = kept(harness)
     held = held_of(sent.headers)
     assert (held.due_at, held.part, held.written_at) == (T0 + 601_000, 1, T0)
@@ -101,7 +85,7 @@ async def test_what_was_scheduled_joins_a_digest_when_it_is_due() -> None:
 async def test_what_its_digest_let_go_leaves() -> None:
     harness = PlanHarness(classes=classes())
     harness.device(ANN)
-    await let_go(harness, note(1, **POSTS), passed="digest")
+    await harness.let_go(ANN, note(1, **POSTS), passed="digest")
     assert kept(harness) == []
     [batch] = harness.batches()
     assert batch.source == Source.DUE
@@ -110,7 +94,7 @@ async def test_what_its_digest_let_go_leaves() -> None:
 async def test_d1_a_member_ends_as_digested_and_names_the_digest() -> None:
     harness = PlanHarness(classes=classes())
     harness.device(ANN)
-    await let_go(harness, note(1, **POSTS), closes="digested", left_as="digest:abc")
+    await harness.let_go(ANN, note(1, **POSTS), closes="digested", left_as="digest:abc")
     [receipt] = harness.receipts()
     assert (receipt["outcome"], receipt["reason"], receipt["provider_id"]) == ("suppressed", "digested", "digest:abc")
 
@@ -118,7 +102,7 @@ async def test_d1_a_member_ends_as_digested_and_names_the_digest() -> None:
 async def test_d4_a_member_that_expired_says_so() -> None:
     harness = PlanHarness(classes=classes())
     harness.device(ANN)
-    await let_go(harness, note(1, **POSTS), closes="expired/digest")
+    await harness.let_go(ANN, note(1, **POSTS), closes="expired/digest")
     [receipt] = harness.receipts()
     assert (receipt["outcome"], receipt["reason"], receipt["provider_id"]) == ("expired", "digest", None)
 
@@ -150,5 +134,5 @@ async def test_a_producer_may_not_use_the_ids_of_digests() -> None:
     await harness.acknowledge()
     [letter] = [each for each in harness.outbox.log if each.topic.endswith(".dlq")]
     assert b"digest:" in b"".join(value or b"" for _, value in letter.headers)
-    await let_go(harness, {**note(1, **POSTS), "id": "digest:abc"}, passed="digest")
+    await harness.let_go(ANN, {**note(1, **POSTS), "id": "digest:abc"}, passed="digest")
     assert len(harness.batches()) == 1

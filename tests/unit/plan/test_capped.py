@@ -1,0 +1,157 @@
+"""Notifications that a frequency cap counts: the keeper is asked before they leave (fact K2 of reference/time.md)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pushcast.config.caps import Cap
+from pushcast.config.settings import Class, Settings
+from pushcast.model.caps import CapRule
+from pushcast.model.ids import user_row_key
+from pushcast.model.quiet import DAYS
+from pushcast.model.user import QuietHours, UserRow
+from pushcast.model.words import Lane, Reason, Source
+from pushcast.wire import topics
+from pushcast.wire.facts import decode_facts
+from pushcast.wire.held import held_of
+from pushcast.wire.user_rows import encode_user_row
+from twins.kafka import Produced
+from twins.plan import T0, PlanHarness, note, users_of
+
+(ANN,) = users_of(3, 1)
+KEEP = topics.keep(Lane.NORMAL)
+CLASSES = {
+    "promo": Class(window_seconds=0),
+    "alarm": Class(window_seconds=0, lane=Lane.URGENT),
+    "asked": Class(window_seconds=0, lane=Lane.URGENT, caps="apply"),
+    "free": Class(window_seconds=0, caps="ignore"),
+}
+CAP = Cap(name="three", limit=3, window_seconds=86_400)
+
+
+def harness_of(*caps: Cap) -> PlanHarness:
+    harness = PlanHarness(classes=CLASSES, caps=caps or (CAP,))
+    harness.device(ANN, time_zone="Europe/Berlin")
+    return harness
+
+
+def kept(harness: PlanHarness) -> list[Produced]:
+    return [each for each in harness.outbox.log if each.topic == KEEP]
+
+
+async def fed(harness: PlanHarness, event: dict[str, Any]) -> None:
+    await harness.feed((ANN, event))
+    await harness.acknowledge()
+
+
+async def test_the_keeper_is_asked_with_what_a_cap_has_to_know() -> None:
+    harness = harness_of()
+    await fed(harness, note(1, **{"class": "promo", "app": "news"}))
+    [sent] = kept(harness)
+    held = held_of(sent.headers)
+    facts = decode_facts(held.facts)
+    assert (held.due_at, facts.gate, facts.klass, facts.app, facts.zone) == (
+        T0,
+        Reason.FREQUENCY_CAP,
+        "promo",
+        "news",
+        "Europe/Berlin",
+    )
+    [planned] = harness.planned_records()
+    assert (planned.facts[0].held, planned.reason) == (1, ["frequency_cap"])
+    assert harness.batches() == []
+
+
+@pytest.mark.parametrize("klass", ["alarm", "free"])
+async def test_k2_classes_that_ignore_caps_leave_at_once(klass: str) -> None:
+    harness = harness_of()
+    await fed(harness, note(1, **{"class": klass}))
+    assert kept(harness) == []
+    assert len(harness.batches()) == 1
+
+
+async def test_an_urgent_class_may_be_capped() -> None:
+    harness = harness_of()
+    await fed(harness, note(1, **{"class": "asked"}))
+    assert len(kept(harness)) == 1
+
+
+async def test_what_no_cap_counts_leaves_at_once() -> None:
+    harness = harness_of(Cap(name="free", classes=("free",), limit=1, window_seconds=60))
+    await fed(harness, note(1, **{"class": "promo"}))
+    assert len(harness.batches()) == 1
+
+
+async def test_k3_a_dry_run_is_not_counted() -> None:
+    harness = harness_of()
+    await fed(harness, note(1, **{"class": "promo"}, options={"dry_run": True}))
+    assert len(harness.batches()) == 1
+
+
+async def test_what_got_a_slot_leaves() -> None:
+    harness = harness_of()
+    await harness.let_go(ANN, note(1, **{"class": "promo"}), passed="frequency_cap")
+    assert kept(harness) == []
+    [batch] = harness.batches()
+    assert batch.source == Source.DUE
+
+
+async def test_a_digest_is_asked_for_as_one() -> None:
+    harness = harness_of()
+    await harness.let_go(ANN, {**note(1, **{"class": "promo"}), "id": "digest:1"}, passed="digest")
+    [sent] = kept(harness)
+    held = held_of(sent.headers)
+    assert (held.note_id, held.part, held.passed) == ("digest:1", 1, "digest")
+
+
+@pytest.mark.parametrize(("closes", "outcome"), [("frequency_cap", "suppressed"), ("expired/frequency_cap", "expired")])
+async def test_one_too_many_says_so(closes: str, outcome: str) -> None:
+    harness = harness_of()
+    await harness.let_go(ANN, note(1, **{"class": "promo"}), closes=closes)
+    [receipt] = harness.receipts()
+    assert (receipt["outcome"], receipt["reason"]) == (outcome, "frequency_cap")
+
+
+async def test_in_quiet_hours_no_slot_is_taken() -> None:
+    """Caps come after quiet hours: a slot is taken when it is used."""
+    harness = harness_of()
+    row = UserRow(at=1, quiet_hours=(QuietHours(DAYS, "00:00", "23:59"),))
+    harness.table.rows[3][user_row_key(ANN, "")] = encode_user_row(row)
+    await fed(harness, note(1, **{"class": "promo"}))
+    [sent] = kept(harness)
+    assert held_of(sent.headers).facts == b""
+    assert [row[3] for row in harness.planned()] == ["quiet_hours"]
+
+
+@pytest.mark.parametrize(
+    ("tree", "problem"),
+    [
+        ({"limit": 0}, "greater than or equal to 1"),
+        ({"limit": 101}, "less than or equal to 100"),
+        ({"window_seconds": None}, "either window_seconds or calendar"),
+        ({"calendar": "day"}, "either window_seconds or calendar"),
+        ({"classes": ["promos"]}, "names the class promos"),
+        ({"app": "newz"}, "names the app newz"),
+    ],
+)
+def test_a_cap_that_cannot_be_is_refused(tree: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        Settings.model_validate({"caps": [{"name": "one", "limit": 1, "window_seconds": 60, **tree}]})
+
+
+def test_two_caps_have_two_names_and_there_are_at_most_ten() -> None:
+    cap = {"name": "one", "limit": 1, "window_seconds": 60}
+    with pytest.raises(ValueError, match="two are called one"):
+        Settings.model_validate({"caps": [cap, cap]})
+    with pytest.raises(ValueError, match="at most 10"):
+        Settings.model_validate({"caps": [{**cap, "name": f"c{number}"} for number in range(11)]})
+
+
+def test_a_cap_is_a_rule() -> None:
+    assert CAP.rule == CapRule("three", 3, window_ms=86_400_000)
+    week = Cap(name="w", classes=("promo",), app="news", limit=2, calendar="week", on_exceed="hold")
+    assert week.rule == CapRule("w", 2, frozenset({"promo"}), "news", 0, "week", "hold")
+    assert json.loads(week.model_dump_json())["on_exceed"] == "hold"
