@@ -23,7 +23,7 @@ from pushcast.model.errors import ConfigurationError
 from pushcast.model.own import OwnClass
 from pushcast.model.pacing import MAX_PER_MINUTE
 from pushcast.model.quiet import Quiet
-from pushcast.model.words import Lane, Outcome
+from pushcast.model.words import Lane, Outcome, Platform
 
 CONFIG_VARIABLE = "PUSHCAST_CONFIG"
 DEFAULT_FILE = Path("pushcast.yaml")
@@ -67,6 +67,25 @@ class Devices(Strict):
     hold_seconds: float = Field(default=600, gt=0, le=86_400)
     # In one app. The device that was registered longest ago makes room for a new one; null: no limit.
     max_per_user: int | None = Field(default=20, ge=1, le=1_000)
+
+
+class Sweep(Strict):
+    """Registrars look through their rows and remove devices that were not seen for long, and old markers."""
+
+    every_seconds: float = Field(default=86_400, ge=60, le=2_592_000)
+    rows_per_second: int = Field(default=2_000, ge=100, le=1_000_000)
+    # Days without a registration or refresh, by platform. FCM's own tokens expire after 270.
+    stale_days: dict[Platform | Literal["default"], Annotated[int, Field(ge=30, le=3_650)]] = Field(
+        default={Platform.FCM: 270, "default": 300}, validate_default=True
+    )
+    # More than this share of a partition's devices: nothing is removed until `pushcast device sweep --confirm`.
+    max_share: float = Field(default=0.05, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _has_default(self) -> Self:
+        if "default" not in self.stale_days:
+            raise ValueError("stale_days: needs default, for platforms that it does not name")
+        return self
 
 
 class Schemas(Strict):
@@ -364,6 +383,7 @@ class Settings(BaseSettings):
 
     kafka: Kafka = Kafka()
     devices: Devices = Devices()
+    sweep: Sweep = Sweep()
     schemas: Schemas = Schemas()
     sealing: Sealing = Sealing()
     plan: Plan = Plan()

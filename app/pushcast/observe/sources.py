@@ -191,6 +191,7 @@ STAGE_COUNTERS: Final[dict[str, tuple[Name, _Labelled]]] = {
     "topic_changes": (Name.DEVICE_CHANGES, lambda _, __, result: ("topics", result)),
     "preferences": (Name.DEVICE_CHANGES, lambda _, __, result: ("prefer", result)),
     "at_in_future": (Name.CLOCKS_AHEAD, lambda _, __, ___: ()),
+    "sweeps": (Name.SWEEPS, lambda _, __, result: (result,)),
     "evictions": (Name.EVICTIONS, lambda _, __, result: (result,)),
     "token_claims": (Name.TOKEN_CLAIMS, lambda _, __, result: (result,)),
     "token_contested": (Name.TOKENS_CONTESTED, lambda _, __, ___: ()),
@@ -268,6 +269,12 @@ def takeovers(role: str, lane: str, counters: Mapping[str, int]) -> Iterator[Sam
     yield Sample(Name.TAKEOVERS, counters.get("claims", 0) + counters.get("takeovers", 0), (role, lane))
     yield Sample(Name.TAIL_RECORDS, counters.get("tail_records", 0), (role, lane))
     yield Sample(Name.TAIL_VOID, counters.get("tail_void", 0), (role, lane))
+
+
+def sweeps(figures: Mapping[str, int]) -> Iterator[Sample]:
+    """What a registrar's sweeps have found."""
+    yield Sample(Name.DEVICES_OVERDUE, figures["overdue"], ())
+    yield Sample(Name.SWEEPS_BRAKED, figures["braked"], ())
 
 
 def poller(figures: PollFigures) -> Iterator[Sample]:

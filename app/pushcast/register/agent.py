@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
@@ -23,6 +24,9 @@ from pushcast.register.ports import Counters
 from pushcast.register.resealing import Resealing
 from pushcast.register.rows import Changes
 from pushcast.register.suspending import Suspending
+from pushcast.register.sweep import DEFAULT_RULES, Rules
+from pushcast.register.sweeping import DEFAULT_PACE, Pace, Sweeping
+from pushcast.register.swept import SweptRows
 from pushcast.register.tenure import RegisterTenure, Row
 from pushcast.register.tokens import PLAIN, Tokens
 from pushcast.register.view import View
@@ -74,6 +78,8 @@ class RegisterStage(Stage):
         tokens: Tokens = PLAIN,
         max_per_user: int | None = None,
         withholds: Callable[[Record], bool] | None = None,
+        rules: Rules = DEFAULT_RULES,
+        pace: Pace = DEFAULT_PACE,
         flood: FloodGuard | None = None,
         fatal: Fatal = end_process,
         call_later: CallLater | None = None,
@@ -108,6 +114,20 @@ class RegisterStage(Stage):
         self._healing: Healing[RegisterTenure] = Healing(
             table, self._claims, counters, room=self._room, overwrite=self._overwrite, fatal=fatal
         )
+        self._sweeping = Sweeping(
+            table,
+            rules,
+            pace,
+            clock=clock,
+            counters=counters,
+            confirmed=control.sweeps.__contains__,
+            may_write=self._claims.is_last,
+            room=self._room,
+            end_all=self._end_swept,
+            fatal=fatal,
+            call_later=call_later,
+        )
+        self._clock = clock
         self._tenures = Tenures(self._new_tenure)
         table.on_applied(self._applied)
         table.on_void(self._found_void)
@@ -125,7 +145,9 @@ class RegisterStage(Stage):
         self._counters["claims", ""] += len(mine)
         self._tenures.begin(dict.fromkeys(mine, Committed(None, "")))
         for tp in mine:
-            self._tenures.of(tp).healing.wake()
+            tenure = self._tenures.of(tp)
+            tenure.healing.wake()
+            tenure.sweeping.wake()
 
     async def handle(self, batch: Batch) -> None:
         """See `Stage`. Waits for the outbox, and for the table when it lags behind."""
@@ -184,8 +206,14 @@ class RegisterStage(Stage):
     def _new_tenure(self, tp: TP, _: Committed) -> RegisterTenure:
         headers = self._context.row_headers(self._claims.origin(tp))
         overlay: Overlay[Row] = Overlay(self._in_flight)
-        holding, healing = self._holding.runner_of, self._healing.runner_of
-        return RegisterTenure(tp.partition, headers, overlay, holding=holding, healing=healing)
+        return RegisterTenure(
+            tp.partition,
+            headers,
+            overlay,
+            holding=self._holding.runner_of,
+            healing=self._healing.runner_of,
+            sweeping=self._sweeping.runner_of,
+        )
 
     def _let_go(self, mine: Iterable[TP]) -> None:
         for tp in mine:
@@ -253,6 +281,17 @@ class RegisterStage(Stage):
         for batch, mine in offsets.items():
             tenure.completions.add(batch, mine, barrier)
         return waiting
+
+    def _end_swept(self, tenure: RegisterTenure, keys: Sequence[bytes]) -> None:
+        barrier = self._outbox.barrier()
+        ending = SweptRows(self._context, tenure, barrier, self._sweeping.rules, self._clock.now_ms())
+        for key in keys:
+            ending.end(key)
+        barrier.on_acked(lambda: None)  # a refusal ends the process: rows of this size are never refused
+
+    def figures(self) -> Counter[str]:
+        """What sweeps have found: see `Sweeping.figures`."""
+        return self._sweeping.figures(self._tenures)
 
     def _overwrite(self, tenure: RegisterTenure, void: Mapping[bytes, int]) -> None:
         barrier = self._outbox.barrier()

@@ -8,12 +8,15 @@ from functools import partial
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from pushcast.config.settings import Settings
+from pushcast.config.settings import Sweep as SweepSettings
 from pushcast.model.clock import Clock
 from pushcast.register.admit import Admission
 from pushcast.register.agent import RegisterStage
 from pushcast.register.clear import in_clear
 from pushcast.register.names import Topics
 from pushcast.register.ports import Counters
+from pushcast.register.sweep import DAY_MS, Rules
+from pushcast.register.sweeping import Pace
 from pushcast.register.tokens import PLAIN, Tokens
 from pushcast.stream.batch import Bounds
 from pushcast.stream.flood import FloodGuard
@@ -71,8 +74,15 @@ def build(
         tokens=tokens,
         max_per_user=settings.devices.max_per_user,
         withholds=partial(in_clear, names.changed) if require else None,
+        rules=rules_of(settings.sweep),
+        pace=Pace(settings.sweep.rows_per_second, settings.sweep.every_seconds),
         flood=FloodGuard(settings.flood, clock),
     )
+
+
+def rules_of(sweep: SweepSettings) -> Rules:
+    """When a sweep ends a row."""
+    return Rules({platform: days * DAY_MS for platform, days in sweep.stale_days.items()}, sweep.max_share)
 
 
 def subscriptions(settings: Settings, names: Topics) -> tuple[Subscription, ...]:

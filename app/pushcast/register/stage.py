@@ -40,7 +40,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             tokens = SealedTokens(keyring.keys, os.urandom)
             intake = partial(_intake, keyring)
             host.resources.append(KeyringHeartbeat(Role.REGISTRAR, keyring.keys, host.outbox, host.clock))
-        return build(
+        stage = build(
             settings,
             tables[0],
             host.outbox,
@@ -52,6 +52,8 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             tokens=tokens,
             intake=intake,
         )
+        host.metrics.add_source(lambda: sources.sweeps(stage.figures()))
+        return stage
 
     return [
         StageSpec(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from pushcast.model.device import DeviceRow
 from pushcast.model.user import UserRow
 from pushcast.register.holds import HoldQueue
+from pushcast.register.sweep import Sweep
 from pushcast.stream.completions import Completions
 from pushcast.stream.overlay import Overlay
 from pushcast.stream.runner import Runner
@@ -22,7 +24,14 @@ class RegisterTenure:
     """Rows in flight, records that wait for them, suspensions that wait for their end, void rows that were healed."""
 
     def __init__(
-        self, number: int, headers: Headers, overlay: Overlay[Row], *, holding: Running, healing: Running
+        self,
+        number: int,
+        headers: Headers,
+        overlay: Overlay[Row],
+        *,
+        holding: Running,
+        healing: Running,
+        sweeping: Running,
     ) -> None:
         self.number = number  # of the partition
         self.headers = headers  # of every row of this partition and claim
@@ -30,8 +39,10 @@ class RegisterTenure:
         self.completions = Completions()
         self.holds = HoldQueue()
         self.healed: dict[bytes, int] = {}  # offsets of void rows that were overwritten, by key
+        self.sweep = Sweep(math.inf)
         self.holding = holding(self)  # ends suspensions
         self.healing = healing(self)  # overwrites void rows
+        self.sweeping = sweeping(self)  # ends rows whose time has come
 
     @property
     def pending(self) -> Pending:
@@ -39,6 +50,7 @@ class RegisterTenure:
         return self.completions.pending
 
     def close(self) -> None:
-        """Ends no suspension any more and heals nothing: the next owner does."""
+        """Ends no suspension any more, heals and sweeps nothing: the next owner does."""
         self.holding.stop()
         self.healing.stop()
+        self.sweeping.stop()

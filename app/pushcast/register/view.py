@@ -57,6 +57,10 @@ class View:
         row = self.user_row(user)
         return None if row is None else row.forgotten_at
 
+    def row(self, user: bytes, key: bytes) -> Row | None:
+        """Whatever row is there; None for one that nobody can read. Raises NewerSchema."""
+        return self._row(user, key)[0]
+
     def _row(self, user: bytes, key: bytes) -> tuple[Row | None, bool]:
         entry = self._overlay.of_user(user).get(key)
         if entry is not None:

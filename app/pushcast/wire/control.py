@@ -10,6 +10,7 @@ The key says what is controlled, the value (JSON) how; a record without a value 
 - `pace/<campaign>`: how many notifications of the campaign leave in a minute.
 - `segment/<name>`: what a named audience stands for.
 - `webhook/<name>`: an endpoint is given up, or taken up again.
+- `sweep/<day>`: sweeps of that day may remove more devices than the brake lets them.
 - `reached/<app>/<host>`: a push service that a sender had given up answers again.
 
 Each sender process has a breaker of its own; all senders share the record, and the last writer wins. An `open`
@@ -52,6 +53,7 @@ class Kind(StrEnum):
     SEGMENT = "segment"
     REACHED = "reached"
     WEBHOOK = "webhook"
+    SWEEP = "sweep"
 
 
 class Subject(NamedTuple):
@@ -204,6 +206,7 @@ _OF_NAMES: Final[dict[Kind, msgspec.json.Decoder[Any]]] = {
     Kind.PACE: _RATES,
     Kind.SEGMENT: _SEGMENTS,
     Kind.REACHED: _REACHED,
+    Kind.SWEEP: _HALTS,
     Kind.WEBHOOK: msgspec.json.Decoder(WebhookOrder),
 }
 
@@ -234,7 +237,7 @@ def parse_key(key: bytes | None) -> Subject | Name:
         Reason.KEY_INVALID,
         "the key is none of pause/<app>/<platform>/<lane>, breaker/<app>/<platform>, stop/<broadcast>,"
         " hold/<broadcast>, step/<broadcast>, cancel/<campaign>, pace/<campaign>, segment/<name>, reached/<app>/<host>,"
-        " webhook/<name>",
+        " webhook/<name>, sweep/<day>",
         "key",
     )
 

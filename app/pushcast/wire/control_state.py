@@ -83,6 +83,7 @@ class ControlState:
         self.segments: dict[str, Node] = {}
         self.reached: dict[str, Reached] = {}  # by app and host: push services that answered after they were given up
         self.webhooks: dict[str, WebhookOrder] = {}
+        self.sweeps: dict[str, Halt] = {}  # that may remove whatever they find, by day
         self._paused: set[tuple[str, str, str]] = set()  # app, platform, lane
         self._windows: dict[tuple[str, str], list[tuple[int, int | None]]] = {}  # began, ended
         self._callbacks: list[Callable[[Change], None]] = []
@@ -157,6 +158,7 @@ class ControlState:
             Kind.SEGMENT: self.segments,
             Kind.REACHED: self.reached,
             Kind.WEBHOOK: self.webhooks,
+            Kind.SWEEP: self.sweeps,
         }
         known = kinds[subject.kind]
         if entry is None:

@@ -61,6 +61,9 @@ class MetricName(StrEnum):
     DECODER_ERRORS = "pushcast_decoder_errors_total"
     FORWARDED = "pushcast_records_forwarded_total"
     DEVICE_CHANGES = "pushcast_device_changes_total"
+    DEVICES_OVERDUE = "pushcast_devices_overdue"
+    SWEEPS = "pushcast_sweeps_total"
+    SWEEPS_BRAKED = "pushcast_sweeps_braked"
     EVICTIONS = "pushcast_token_evictions_total"
     TOKEN_CLAIMS = "pushcast_token_claims_total"  # noqa: S105 - a metric
     TOKENS_CONTESTED = "pushcast_tokens_contested_total"
