@@ -1,4 +1,4 @@
-"""`pushcast device import|show|why`."""
+"""`pushcast device import|export|show|why|unregister|forget|sweep`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Annotated
 import orjson
 import typer
 
+from pushcast.cli import device_ends
 from pushcast.cli.lines import Lines, device_check
 from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect_by_user
 
 app = typer.Typer(name="device", help="Devices of users.", no_args_is_help=True)
+for command in (device_ends.unregister, device_ends.forget, device_ends.sweep):
+    app.command()(command)
 
 
 @app.command("import")

@@ -40,6 +40,10 @@ class IntakeProducer:
         """Blocks while the producer's queue is full. Raises InvalidInput for a bad user id or a value over 1 MiB."""
         key = user.encode()
         user_of(key)
+        self.put_keyed(topic, key, value)
+
+    def put_keyed(self, topic: str, key: bytes, value: bytes) -> None:
+        """`put` for a record key that is no user's."""
         if len(value) > MAX_INTAKE_BYTES:
             raise InvalidInput(
                 Reason.TOO_LARGE, f"the event has {len(value)} bytes; {topic} takes at most {MAX_INTAKE_BYTES}"
