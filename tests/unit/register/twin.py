@@ -166,10 +166,6 @@ class TwinKafka:
     def multi_scan(self, partition: int, prefixes: Sequence[bytes]) -> list[list[tuple[bytes, bytes]]]:
         return [self.scan(partition, prefix) for prefix in prefixes]
 
-    def rows_after(self, partition: int, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        rows = sorted(item for item in self.rows[partition].items() if item[0] > key and row_fences.is_row(item[0]))
-        return rows[:limit]
-
     def on_applied(self, callback: Callable[[int, Sequence[Any]], None]) -> None:
         self._hooks.append(callback)
 
