@@ -9,7 +9,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.wire.actions import Action, encode
 from pushcast.wire.control import Breaker, Halt, Kind, Name, Pause, Subject
 from pushcast.wire.control import encode as encode_control
-from twins.console import METRICS, ConsoleRig, report_of, standing_of
+from twins.console import METRICS, ConsoleRig, device_of, report_of, standing_of
 from twins.gateway import NOW_MS
 
 USER: Final = "u-1042"
@@ -140,17 +140,23 @@ def _control(rig: ConsoleRig) -> None:
 
 
 def _person(rig: ConsoleRig) -> None:
-    device = {
-        "user": USER,
-        "app": "news",
-        "locale": "de-DE",
-        "time_zone": "Europe/Berlin",
-        "app_version": "7.1",
-        "updated_at": NOW_MS - 86_400_000,
-    }
     rig.people[USER] = [
-        device | {"device": "iPhone-1", "platform": "apns", "suspended_at": None},
-        device | {"device": "Pixel-8", "platform": "fcm", "suspended_at": NOW_MS - 240_000},
+        device_of("iPhone-1"),
+        device_of(
+            "Pixel-8", platform="fcm", suspended_at="2026-09-21T14:09:02.000Z", suspended_reason="device_unregistered"
+        ),
+    ]
+    rig.waiting[USER] = [
+        {
+            "user": USER,
+            "notification": "weekly-digest",
+            "lane": "bulk",
+            "due_at": "2026-09-22T07:00:00.000Z",
+            "written_at": "2026-09-21T09:12:00.000Z",
+            "closes": None,
+            "released_at": None,
+            "keep_offset": 12,
+        }
     ]
     delivery = {
         "kind": "notification",

@@ -14,7 +14,7 @@ from pushcast.wire import topics
 from pushcast.wire.api_keys import encode_record
 from pushcast.wire.control import Halt, Kind, Name, Pause, Subject
 from pushcast.wire.control import encode as encode_control
-from twins.console import ConsoleRig, console, report_of
+from twins.console import ConsoleRig, console, device_of, report_of
 
 ATTACK = " ".join(
     (
@@ -81,18 +81,8 @@ def _write_everywhere(rig: ConsoleRig, attack: str) -> None:
     rig.reports.all = {
         GOAL: report_of(attack, app=attack, campaign=attack, not_planned={attack: 1}, **{"class": attack}),
     }
-    rig.people[USER] = [
-        {
-            "user": attack,
-            "device": attack,
-            "app": attack,
-            "platform": attack,
-            "locale": attack,
-            "time_zone": attack,
-            "app_version": attack,
-            "updated_at": None,
-        }
-    ]
+    words = ("app", "platform", "purpose", "locale", "time_zone", "app_version", "suspended_reason")
+    rig.people[USER] = [device_of(attack, suspended_at=1, **dict.fromkeys(words, attack))]
     rig.reports.history = [
         {
             "notification": attack,

@@ -76,10 +76,32 @@ def report_of(note_id: str, **more: Any) -> dict[str, Any]:
         "latency_ms": {"p50": 420.0, "p90": 1200.0, "p99": 4100.0, "relative_error": 0.0443},
         "latency_histogram": [{"up_to_ms": 430.5, "count": 500}, {"up_to_ms": 4305.4, "count": 490}],
         "within_seconds": {"10": 1.0, "60": 1.0, "120": 1.0},
+        "engagement": {"received": 0, "opened": 0},
         "copies_of_receipts": 0,
         "as_of": "2026-09-21T14:13:30.000Z",
         "complete": True,
         "missing_partitions": [],
+    }
+    return found | more
+
+
+def device_of(device: str, **more: Any) -> dict[str, Any]:
+    """A device as `/v1/users/{user}/devices` answers it."""
+    found = {
+        "user": "u-1",
+        "device": device,
+        "app": "news",
+        "platform": "apns",
+        "purpose": None,
+        "state": "active",
+        "locale": "de-DE",
+        "time_zone": "Europe/Berlin",
+        "app_version": "7.1",
+        "registered_at": "2026-09-20T14:13:20.000Z",
+        "seen_at": "2026-09-21T09:40:02.000Z",
+        "suspended_at": None,
+        "suspended_reason": None,
+        "removed_at": None,
     }
     return found | more
 
@@ -91,6 +113,7 @@ class ConsoleRig(Rig):
         self.people: dict[str, list[dict[str, Any]]] = {}
         self.answer: dict[str, Any] = {"answer": "It was accepted.", "evidence": []}
         self.letters: list[dict[str, Any]] = []
+        self.waiting: dict[str, list[dict[str, Any]]] = {}
         super().__init__(reports=reports)
         self.processes = [Process("sender-urgent", "http://sender", "sender-urgent:1")]
         self.told: dict[str, tuple[int, bytes]] = {}
@@ -121,18 +144,20 @@ class ConsoleRig(Rig):
         )
 
     def sources_of(self) -> Sources:
-        return Sources(
-            lambda user, note, device: (True, self.answer),
-            lambda user: self.people.get(user, []),
-            lambda limit: self.letters[:limit],
-            self.reports,
-            lambda topic, partition, offset: None,
-            lambda _: [],
-            lambda _: {},
-            lambda *_: None,
-            lambda _: None,
-            lambda *_: {},
+        return (
+            super()
+            .sources_of()
+            ._replace(
+                why=lambda user, note, device: (True, self.answer),
+                devices=lambda user: self.people.get(user, []),
+                letters=lambda limit: self.letters[:limit],
+                timers=lambda user: self.waiting.get(user, []),
+            )
         )
+
+    def _redrive(self, wanted: Any, since: int | None, until: int | None) -> dict[str, Any]:
+        super()._redrive(wanted, since, until)
+        return {"letters": 1, "redriven": 1, "deliveries": 1, "redriven_before": 0, "invalid": 0, "left_out": {}}
 
     async def fetch(self, url: str) -> tuple[int, bytes]:
         if url not in self.told:

@@ -26,10 +26,6 @@ class Api:
         self._routes = {route.name: route for route in routes}
         self._now_ms = now_ms
 
-    def has(self, name: str) -> bool:
-        """Whether this release has the call."""
-        return name in self._routes
-
     async def ask(
         self,
         name: str,

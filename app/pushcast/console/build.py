@@ -33,6 +33,8 @@ def pages(desk: Desk) -> list[Page]:
         _shown("/actions", "actions", keys.actions, desk),
         _shown("/send", "send", send.show, desk),
         _form("/send", "send", send.send, desk, _SEND),
+        _form("/people/cancel", "cancel", people.cancel, desk),
+        _form("/dead-letters/redrive", "redrive", letters.redrive, desk),
         _form("/control/pause", "pause", control.pause, desk),
         _form("/control/resume", "resume", control.resume, desk),
         _form("/control/broadcast", "switch_broadcast", control.broadcast, desk),

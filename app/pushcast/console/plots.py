@@ -20,6 +20,8 @@ TOP: Final = 14
 BOTTOM: Final = 34
 #: Where a logarithmic time axis has its ticks: milliseconds.
 TIMES_MS: Final = (1, 10, 100, 1000, 10_000, 60_000, 600_000, 3_600_000, 6 * 3_600_000, 86_400_000, 7 * 86_400_000)
+#: Ticks of a shorter plot tell seconds.
+SHORT_SECONDS: Final = 300
 #: Rows of the table behind a plot.
 MAX_ROWS: Final = 24
 
@@ -102,9 +104,10 @@ def rates(ends: Sequence[str], series: Mapping[str, Sequence[float]], step_secon
     span = duration(step_seconds * max(0, count - 1))
     says = f"{number(newest)} deliveries a second now, at most {number(max(total, default=0.0))} in the last {span}."
     names = list(series)
+    chars = 5 if count * step_seconds > SHORT_SECONDS else 8  # with seconds or without
     kept = range(count)[:: -max(1, math.ceil(count / MAX_ROWS))]
     rows = [[ends[index], *(number(series[name][index]) for name in names)] for index in kept]
-    ticks = [Tick(x[index], ends[index][:5]) for index in range(0, count, max(1, (count - 1) // 5))]
+    ticks = [Tick(x[index], ends[index][:chars]) for index in range(0, count, max(1, (count - 1) // 5))]
     return Plot(
         "Deliveries a second", says, shapes, ticks, _y_ticks(top), ["until", *names], rows, [x[index] for index in kept]
     )

@@ -145,7 +145,7 @@ class ConsoleServer:
         except Problem as problem:
             await self._deeds.refused(caller, page.does, what, problem, address)
             raise
-        if isinstance(view, Away):
+        if view.what:
             await self._deeds.done(caller, page.does, view.what, address)
         return self._said(view, request, page, session, caller)
 

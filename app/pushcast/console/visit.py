@@ -24,11 +24,12 @@ class Visit(NamedTuple):
 
 
 class View(NamedTuple):
-    """A page: its template and what that needs."""
+    """A page: its template and what that needs. `what`: what a form did, if it did something."""
 
     template: str
     context: Mapping[str, Any] = {}
     status: int = 200
+    what: str = ""
 
 
 class Away(NamedTuple):

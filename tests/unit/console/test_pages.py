@@ -8,8 +8,20 @@ import pytest
 
 from pushcast.wire.api_keys import Scope
 from pushcast.wire.control import Halt, Kind, Name, encode
-from twins.console import METRICS, console, report_of, standing_of, token_in
+from twins.console import METRICS, console, device_of, report_of, standing_of, token_in
 
+LETTER = {
+    "topic": "push.notification.normal.v1.dlq",
+    "partition": 3,
+    "offset": 1,
+    "reason": "unknown_field",
+    "message": "usr: no such field",
+    "stage": "planner",
+    "source": {"topic": "push.notification.normal.v1", "partition": 3, "offset": 9},
+    "attempts": None,
+    "first_seen_at": 1_790_000_000_000,
+    "value_bytes": 212,
+}
 NOTE = {"id": "n-1", "to": "user", "user": "u-1", "app": "news", "class": "default", "title": "Goal!", "body": "1:0"}
 
 
@@ -90,9 +102,7 @@ async def test_a_campaign_is_the_sum_of_its_reports() -> None:
 async def test_a_person_has_devices_deliveries_and_an_answer_to_why() -> None:
     async with console() as rig, rig.browser() as client:
         await rig.signed_in(client)
-        rig.people["u 1"] = [
-            {"device": "d-1", "app": "news", "platform": "apns", "locale": None, "app_version": None, "updated_at": 0}
-        ]
+        rig.people["u 1"] = [device_of("d-1")]
         rig.answer = {"answer": "It waits in Kafka.", "evidence": []}
         page = (await client.get("/people", params={"user": "u 1", "notification": "n-1"})).text
     assert "It waits in Kafka." in page
@@ -179,3 +189,35 @@ async def test_a_page_carries_the_token_of_its_session_in_every_form() -> None:
             page = (await client.get(path)).text
             assert page.count('method="post"') == page.count(f'name="_token" value="{token}"'), path
             assert token_in(page) == token
+
+
+async def test_dead_letters_are_counted_before_they_are_sent_again() -> None:
+    async with console() as rig, rig.browser() as client:
+        token = await rig.signed_in(client)
+        rig.letters = [LETTER, LETTER | {"offset": 2, "reason": "too_large"}]
+        page = (await client.get("/dead-letters", params={"reason": "unknown_field"})).text
+        assert page.count("<details") == 1
+        form = {"topic": "", "reason": "unknown_field", "_token": token}
+        counted = (await client.post("/dead-letters/redrive", data={**form, "do": "count"})).text
+        assert "1 of 1 letter would go back" in counted
+        assert rig.acted() == []
+        sent = (await client.post("/dead-letters/redrive", data={**form, "do": "execute", "in_doubt": "true"})).text
+        assert "1 of 1 letter went back" in sent
+        asked = [(each.execute, each.reasons, each.in_doubt) for each, *_ in rig.redrives]
+        reasons = frozenset({"unknown_field"})
+        assert asked == [(False, reasons, False), (True, reasons, True)]
+        assert [(each.did, each.what) for each in rig.acted()] == [("redrive", "1 of 1 letters: unknown_field")]
+
+
+async def test_what_waits_for_its_time_is_shown_and_cancelled() -> None:
+    timer = {"notification": "n-1", "lane": "bulk", "due_at": None, "written_at": None, "released_at": None}
+    async with console() as rig, rig.browser() as client:
+        token = await rig.signed_in(client)
+        rig.waiting["u-1"] = [timer, timer | {"notification": "n-0", "released_at": "2026-09-21T14:00:00Z"}]
+        page = (await client.get("/people?user=u-1")).text
+        assert "n-1" in page
+        assert "n-0" not in page
+        form = {"user": "u-1", "notification": "n-1", "_token": token}
+        answer = await client.post("/people/cancel", data=form)
+        assert answer.headers["location"] == "/people?user=u-1&notification=n-1"
+        assert [put.topic for put in rig.producer.puts] == ["push.cancel.v1", "push.action.v1"]

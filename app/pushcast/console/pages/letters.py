@@ -11,13 +11,32 @@ from pushcast.console.visit import View, Visit
 from pushcast.console.words import DASH
 
 SHOWN: Final = 200
-REDRIVE: Final = "redrive"
 
 
 async def show(desk: Desk, visit: Visit) -> View:
     """GET /dead-letters[?topic=&reason=]."""
+    return await _page(desk, visit, visit.query)
+
+
+async def redrive(desk: Desk, visit: Visit) -> View:
+    """POST /dead-letters/redrive: `do=count` says what would go back, `do=execute` sends it."""
+    form = visit.form
+    execute, in_doubt = form.get("do") == "execute", form.get("in_doubt") == "true"
+    body: dict[str, Any] = {"execute": execute, "in_doubt": in_doubt}
+    for field, name in (("topic", "topics"), ("reason", "reasons")):
+        if value := form.get(field, ""):
+            body[name] = [value]
+    done = await desk.api.ask("redrive", visit.caller, body=body)
+    about = ", ".join(value for name in ("topic", "reason") if (value := form.get(name))) or "all"
+    what = f"{done['redriven']} of {done['letters']} letters: {about}" if execute else ""
+    return await _page(desk, visit, form, {**done, "in_doubt": in_doubt}, what)
+
+
+async def _page(
+    desk: Desk, visit: Visit, asked: Mapping[str, str], done: Mapping[str, Any] | None = None, what: str = ""
+) -> View:
     found = await desk.api.ask("dead_letters", visit.caller, query={"limit": str(SHOWN)})
-    topic, reason = visit.query.get("topic", ""), visit.query.get("reason", "")
+    topic, reason = asked.get("topic", ""), asked.get("reason", "")
     letters = [
         letter
         for letter in found["letters"]
@@ -30,8 +49,9 @@ async def show(desk: Desk, visit: Visit) -> View:
             "letters": letters,
             "asked": {"topic": topic, "reason": reason},
             "more": len(found["letters"]) == SHOWN,
-            "can_redrive": desk.api.has(REDRIVE),
+            "done": done,
         },
+        what=what,
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import urlencode
 
 from pushcast.console.desk import Desk
-from pushcast.console.visit import View, Visit
+from pushcast.console.visit import Away, View, Visit
 from pushcast.gateway.problems import Problem
 
 
@@ -14,21 +15,37 @@ async def show(desk: Desk, visit: Visit) -> View:
     """GET /people?user=U[&notification=ID][&device=D][&cursor=]."""
     asked = {name: visit.query.get(name, "").strip() for name in ("user", "notification", "device")}
     user, note = asked["user"], asked["notification"]
-    context: dict[str, Any] = {"asked": asked, "devices": None, "history": None, "why": None, "problems": []}
+    context: dict[str, Any] = {
+        "asked": asked,
+        "devices": None,
+        "history": None,
+        "why": None,
+        "timers": None,
+        "problems": [],
+    }
     if not user:
         return View("person.html", context)
     at_user = {"user": user}
-    devices, history, why = await asyncio.gather(
+    devices, history, timers, why = await asyncio.gather(
         _tried(context, desk.api.ask("devices", visit.caller, path=at_user)),
         _tried(context, desk.api.ask("deliveries", visit.caller, path=at_user, query=_page(visit))),
+        _tried(context, desk.api.ask("scheduled", visit.caller, path=at_user)),
         _tried(context, desk.api.ask("why", visit.caller, path=at_user, query=_why(asked))) if note else _nothing(),
     )
     found = {
         "devices": None if devices is None else devices["devices"],
         "history": history,
+        "timers": None if timers is None else [each for each in timers["timers"] if each["released_at"] is None],
         "why": why,
     }
     return View("person.html", {**context, **found})
+
+
+async def cancel(desk: Desk, visit: Visit) -> Away:
+    """POST /people/cancel: a notification that waits for its time leaves no more."""
+    user, note = (visit.form.get(name, "") for name in ("user", "notification"))
+    await desk.api.ask("cancel_scheduled_one", visit.caller, path={"user": user, "id": note})
+    return Away(f"/people?{urlencode({'user': user, 'notification': note})}", f"notification {note}")
 
 
 async def _tried(context: dict[str, Any], question: Any) -> Any:

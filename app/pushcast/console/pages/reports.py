@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from pushcast.console.desk import Desk
-from pushcast.console.plots import Part, arrival, parts_of
+from pushcast.console.plots import Part, Plot, arrival, parts_of
 from pushcast.console.visit import Away, View, Visit
 from pushcast.console.words import OUTCOMES
 from pushcast.gateway.problems import Problem
@@ -17,6 +17,8 @@ from pushcast.gateway.reports import FILTERS, STATES
 #: Reports that a campaign's page sums up.
 MAX_SUMMED: Final = 500
 SLO_SECONDS: Final = "120"
+#: Fewer are no curve.
+MIN_PLOTTED: Final = 10
 
 
 async def listed(desk: Desk, visit: Visit) -> View | Away:
@@ -58,7 +60,7 @@ async def show(desk: Desk, visit: Visit) -> View:
             "platforms": _platforms(report),
             "reasons": _reasons(report),
             "funnel": funnel(report),
-            "arrival": arrival(report["latency_histogram"], report["outcomes"].get("accepted", 0), report["planned"]),
+            "arrival": _arrival(report),
             "slo": report["within_seconds"].get(SLO_SECONDS),
             "stopped": name in desk.control.stops,
             "held": name in desk.control.holds,
@@ -90,16 +92,14 @@ async def campaign(desk: Desk, visit: Visit) -> View:
 
 
 def funnel(report: Mapping[str, Any]) -> list[Part]:
-    """From the audience to those who opened it: each a share of the first. What is not known is left out."""
+    """From the audience to those who opened it, each a share of the first. What no app told is left out."""
     steps: dict[str, int] = {}
     if "matched" in report:
         steps["matched"] = report["matched"]
     steps["planned"] = report["planned"]
     steps["ended"] = report["planned"] - report["open"]
     steps["accepted"] = report["outcomes"].get("accepted", 0)
-    for name in ("received", "opened"):
-        if (count := (report.get("engagement") or {}).get(name)) is not None:
-            steps[name] = count
+    steps |= {name: count for name in ("received", "opened") if (count := report["engagement"][name])}
     whole = max(1, *steps.values())
     return [
         Part(
@@ -107,6 +107,13 @@ def funnel(report: Mapping[str, Any]) -> list[Part]:
         )
         for name, count in steps.items()
     ]
+
+
+def _arrival(report: Mapping[str, Any]) -> Plot | None:
+    accepted = report["outcomes"].get("accepted", 0)
+    if accepted < MIN_PLOTTED:
+        return None
+    return arrival(report["latency_histogram"], accepted, report["planned"])
 
 
 def with_bar(report: Mapping[str, Any]) -> dict[str, Any]:
