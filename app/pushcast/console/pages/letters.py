@@ -27,7 +27,7 @@ async def redrive(desk: Desk, visit: Visit) -> View:
         if value := form.get(field, ""):
             body[name] = [value]
     done = await desk.api.ask("redrive", visit.caller, body=body)
-    about = ", ".join(value for name in ("topic", "reason") if (value := form.get(name))) or "all"
+    about = ", ".join(filter(None, (form.get("topic"), form.get("reason")))) or "all"
     what = f"{done['redriven']} of {done['letters']} letters: {about}" if execute else ""
     return await _page(desk, visit, form, {**done, "in_doubt": in_doubt}, what)
 
