@@ -23,6 +23,7 @@ PATHS: Final = {
     "broadcast": "/reports/weekend-preview",
     "campaign": "/campaigns/cup-final",
     "person": f"/people?user={USER}&notification={GOAL}",
+    "device": f"/devices?device=Pixel-8&user={USER}",
     "send": "/send",
     "control": "/control",
     "dead-letters": "/dead-letters",
@@ -140,6 +141,23 @@ def _control(rig: ConsoleRig) -> None:
 
 
 def _person(rig: ConsoleRig) -> None:
+    step = {"app": "news", "device": "Pixel-8", "user": USER, "token_hash": "9f31c0de" * 8}
+    rig.stories["Pixel-8"] = {
+        "steps": [
+            step
+            | {"at": "2026-09-20T14:13:20.000Z", "step": "registered", "reason": None, "record": "push.device.v1/3/12"},
+            step
+            | {
+                "at": "2026-09-21T14:09:02.000Z",
+                "step": "suspended",
+                "reason": "device_unregistered",
+                "record": "push.token.hold.v1/3/77",
+            },
+        ],
+        "kept_since": {},
+        "left_out": 0,
+        "unreadable": {},
+    }
     rig.people[USER] = [
         device_of("iPhone-1"),
         device_of(

@@ -113,6 +113,7 @@ class ConsoleRig(Rig):
         self.people: dict[str, list[dict[str, Any]]] = {}
         self.answer: dict[str, Any] = {"answer": "It was accepted.", "evidence": []}
         self.letters: list[dict[str, Any]] = []
+        self.stories: dict[str, dict[str, Any]] = {}
         self.waiting: dict[str, list[dict[str, Any]]] = {}
         super().__init__(reports=reports)
         self.processes = [Process("sender-urgent", "http://sender", "sender-urgent:1")]
@@ -126,6 +127,7 @@ class ConsoleRig(Rig):
             self.watch,
             Previews(settings),
             self.control,
+            self.story,
             self.keyring,
             self.actions,
             {name: tuple(app.platforms()) for name, app in settings.apps.items()},
@@ -163,6 +165,11 @@ class ConsoleRig(Rig):
         if url not in self.told:
             raise OSError("refused")
         return self.told[url]
+
+    async def story(self, device: str, user: str | None) -> dict[str, Any]:
+        if device not in self.stories:
+            return {"steps": [], "kept_since": {}, "left_out": 0, "unreadable": {}}
+        return self.stories[device]
 
     async def standing(self) -> dict[str, Any]:
         if self.groups is None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from pushcast.console.desk import Desk
-from pushcast.console.pages import control, health, keys, letters, now, people, reports, send
+from pushcast.console.pages import control, devices, health, keys, letters, now, people, reports, send
 from pushcast.console.visit import Away, Page, View, Visit
 from pushcast.wire.api_keys import Scope
 
@@ -26,6 +26,7 @@ def pages(desk: Desk) -> list[Page]:
         _shown("/reports/{id}", "report", reports.show, desk, live=True),
         _shown("/campaigns/{label}", "campaign", reports.campaign, desk, live=True),
         _shown("/people", "people", people.show, desk),
+        _shown("/devices", "device", devices.show, desk),
         _shown("/control", "control", control.show, desk),
         _shown("/dead-letters", "letters", letters.show, desk),
         _shown("/health", "health", health.show, desk, live=True),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pushcast.console.api import Api
 from pushcast.console.preview import Previews
@@ -12,6 +13,10 @@ from pushcast.gateway.keyring import Keyring
 from pushcast.model.words import Lane, Platform
 from pushcast.wire.actions import Actions
 from pushcast.wire.control_state import ControlState
+
+#: (device id or hash of a token, user) to its steps, as `pushcast device why --output json` has them. Raises
+#: PushcastError.
+Story = Callable[[str, str | None], Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,7 @@ class Desk:
     watch: Watch
     previews: Previews
     control: ControlState
+    story: Story
     keys: Keyring
     actions: Actions
     apps: Mapping[str, tuple[Platform, ...]]

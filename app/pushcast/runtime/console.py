@@ -11,6 +11,7 @@ from typing import Any, Final
 import httpx
 import uvloop
 
+from pushcast.audit.device_history import history_of
 from pushcast.config.settings import Console, Settings
 from pushcast.console.api import Api
 from pushcast.console.build import pages
@@ -62,6 +63,7 @@ class ConsoleProcess(DoorProcess):
     def __init__(self, settings: Settings, options: Console) -> None:
         super().__init__(settings, NAME, Bounds(MAX_CONNECTIONS, MAX_CONNECTIONS))
         self._options = options
+        self._one_story = asyncio.Semaphore(1)  # it may read every partition
         self.actions = Actions()
         # No proxy of the environment: processes are reached directly.
         self._client = httpx.AsyncClient(trust_env=False, verify=False)  # noqa: S501 - plain HTTP
@@ -72,6 +74,7 @@ class ConsoleProcess(DoorProcess):
             self._watch,
             Previews(settings),
             self.control,
+            self._story,
             self.keys,
             self.actions,
             {name: tuple(app.platforms()) for name, app in settings.apps.items()},
@@ -115,6 +118,11 @@ class ConsoleProcess(DoorProcess):
         except httpx.HTTPError as error:
             raise OSError(f"{type(error).__name__}: {error}") from error
         return answer.status_code, answer.content
+
+    async def _story(self, device: str, user: str | None) -> dict[str, Any]:
+        async with self._one_story:
+            found = await asyncio.to_thread(history_of, self.settings, device, user=user)
+        return found.to_dict()
 
     async def _standing(self) -> dict[str, Any]:
         return await asyncio.to_thread(standing, self.settings)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pushcast.audit.device_history import History
+from pushcast.register.history import Device, Step
 from pushcast.report import answers
 from pushcast.report.notes import Note, ended_key
 from pushcast.report.rows import Delivery
@@ -56,3 +58,26 @@ async def test_a_dead_letter() -> None:
         answer = await client.get("/dead-letters")
     assert answer.status_code == 200
     assert "titel" in answer.text
+
+
+async def test_the_story_of_a_device() -> None:
+    step = Step(
+        NOW_MS,
+        "suspended",
+        "device_unregistered",
+        Device("u-1", "news", "d-1"),
+        "ab" * 32,
+        "push.token.hold.v1",
+        3,
+        77,
+        {},
+    )
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        rig.stories["d-1"] = History([step], {"push.token.hold.v1": NOW_MS}).to_dict()
+        page = (await client.get("/devices?device=d-1&user=u-1")).text
+        unknown = (await client.get("/devices?device=d-2")).text
+        assert (await client.get("/devices")).status_code == 200
+    assert "device unregistered" in page
+    assert "push.token.hold.v1/3/77" in page
+    assert "The topics have nothing of it." in unknown

@@ -20,6 +20,7 @@ async def show(desk: Desk, visit: Visit) -> View:
         {
             "pauses": found["pauses"],
             "breakers": found["open_breakers"],
+            "chosen": visit.query.get("app", ""),
             "switches": [(app, platform) for app, platforms in sorted(desk.apps.items()) for platform in platforms],
             "stops": sorted(desk.control.stops.items()),
             "holds": sorted(desk.control.holds.items()),

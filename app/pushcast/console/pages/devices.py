@@ -1,0 +1,21 @@
+"""`/devices`: the story of one device: registrations, verdicts, suspensions, removals."""
+
+from __future__ import annotations
+
+from pushcast.console.desk import Desk
+from pushcast.console.visit import View, Visit
+from pushcast.gateway.problems import Problem
+from pushcast.model.errors import PushcastError
+
+
+async def show(desk: Desk, visit: Visit) -> View:
+    """GET /devices?device=ID[&user=U]; the id may be the hash of a token. Without the user every partition is read."""
+    visit.caller.may_app(None)
+    asked = {name: visit.query.get(name, "").strip() for name in ("device", "user")}
+    if not asked["device"]:
+        return View("device.html", {"asked": asked, "story": None})
+    try:
+        story = await desk.story(asked["device"], asked["user"] or None)
+    except PushcastError as error:
+        raise Problem("bad_request", str(error)) from None
+    return View("device.html", {"asked": asked, "story": story})
