@@ -158,7 +158,7 @@ def _person(rig: ConsoleRig) -> None:
         "left_out": 0,
         "unreadable": {},
     }
-    rig.people[USER] = [
+    rig.owned[USER] = [
         device_of("iPhone-1"),
         device_of(
             "Pixel-8", platform="fcm", suspended_at="2026-09-21T14:09:02.000Z", suspended_reason="device_unregistered"

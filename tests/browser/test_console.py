@@ -82,7 +82,7 @@ def _write_everywhere(rig: ConsoleRig, attack: str) -> None:
         GOAL: report_of(attack, app=attack, campaign=attack, not_planned={attack: 1}, **{"class": attack}),
     }
     words = ("app", "platform", "purpose", "locale", "time_zone", "app_version", "suspended_reason")
-    rig.people[USER] = [device_of(attack, suspended_at=1, **dict.fromkeys(words, attack))]
+    rig.owned[USER] = [device_of(attack, suspended_at=1, **dict.fromkeys(words, attack))]
     rig.reports.history = [
         {
             "notification": attack,

@@ -110,7 +110,7 @@ class ConsoleRig(Rig):
     """A console that listens, and everything behind it."""
 
     def __init__(self, *, secure: bool = False, bounds: Bounds | None = None, reports: Any = None) -> None:
-        self.people: dict[str, list[dict[str, Any]]] = {}
+        self.owned: dict[str, list[dict[str, Any]]] = {}
         self.answer: dict[str, Any] = {"answer": "It was accepted.", "evidence": []}
         self.letters: list[dict[str, Any]] = []
         self.stories: dict[str, dict[str, Any]] = {}
@@ -151,7 +151,7 @@ class ConsoleRig(Rig):
             .sources_of()
             ._replace(
                 why=lambda user, note, device: (True, self.answer),
-                devices=lambda user: self.people.get(user, []),
+                devices=lambda user: self.owned.get(user, []),
                 letters=lambda limit: self.letters[:limit],
                 timers=lambda user: self.waiting.get(user, []),
             )

@@ -102,7 +102,7 @@ async def test_a_campaign_is_the_sum_of_its_reports() -> None:
 async def test_a_person_has_devices_deliveries_and_an_answer_to_why() -> None:
     async with console() as rig, rig.browser() as client:
         await rig.signed_in(client)
-        rig.people["u 1"] = [device_of("d-1")]
+        rig.owned["u 1"] = [device_of("d-1")]
         rig.answer = {"answer": "It waits in Kafka.", "evidence": []}
         page = (await client.get("/people", params={"user": "u 1", "notification": "n-1"})).text
     assert "It waits in Kafka." in page

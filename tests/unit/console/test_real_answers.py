@@ -42,7 +42,7 @@ async def test_a_device_and_a_delivery() -> None:
     )
     async with console() as rig, rig.browser() as client:
         await rig.signed_in(client)
-        rig.people["u-1"] = [{"user": "u-1", **shown(row)}]
+        rig.owned["u-1"] = [{"user": "u-1", **shown(row)}]
         rig.reports.history = [answers.delivery_of(b"x" * 16, delivery)]
         page = (await client.get("/people?user=u-1")).text
     assert str(row["device"]) in page
