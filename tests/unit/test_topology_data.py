@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from pushcast.kafka.producer import BATCH_BYTES
 from pushcast.kafka.topics import Topology, load_topology
 from pushcast.kafka.topics.graph import GRAPH_FILE, render
 from pushcast.kafka.topics.model import AGENT_ROLES, TopicFamily
@@ -127,3 +128,8 @@ def test_examples_belong_to_a_schema() -> None:
 def test_the_generated_graph_is_fresh() -> None:
     page = (data_dir("topology") / GRAPH_FILE).read_text(encoding="utf-8")
     assert page == render(load_topology()), "run `make graph`"
+
+
+def test_every_topic_takes_a_whole_batch_of_our_producers() -> None:
+    for family in load_topology().families:
+        assert family.max_message_bytes >= 2 * BATCH_BYTES, family.name

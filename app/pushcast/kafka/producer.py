@@ -13,6 +13,9 @@ from pushcast.stream.errors import RecordRefused, RecordTooLarge
 
 #: Larger records are refused here. Smaller ones leave the process, so that the topic's own limit is what refuses them.
 MAX_RECORD_BYTES = 8 << 20
+#: A batch must fit the smallest `max.message.bytes` of our topics (1 MiB): Kafka refuses it as a whole, and then every
+#: record in it, however small, is too large.
+BATCH_BYTES = 512 << 10
 
 #: Errors that blame the record; all others blame the cluster or the configuration.
 REFUSALS = {KafkaError.MSG_SIZE_TOO_LARGE: "record_too_large", KafkaError.INVALID_RECORD: "invalid_record"}
@@ -37,8 +40,7 @@ def open_producer(
             **clients.client_config(bootstrap_servers, security),
             "message.timeout.ms": 0,
             "linger.ms": linger_seconds * 1000,
-            # A batch must fit the smallest `max.message.bytes` of our topics (1 MiB): it is refused as a whole.
-            "batch.size": 512 << 10,
+            "batch.size": BATCH_BYTES,
             "message.max.bytes": MAX_RECORD_BYTES,
             "queue.buffering.max.messages": max_records * 2 + 10_000,
             "queue.buffering.max.kbytes": max_bytes * 4 // 1024,
