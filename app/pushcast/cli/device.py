@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
 
-from pushcast.cli import device_ends
-from pushcast.cli.lines import Lines, device_check
+from pushcast.cli import device_ends, device_files
 from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect_by_user
 
 app = typer.Typer(name="device", help="Devices of users.", no_args_is_help=True)
-for command in (device_ends.unregister, device_ends.forget, device_ends.sweep):
+app.command("import")(device_files.import_)
+for command in (device_files.export, device_ends.unregister, device_ends.forget, device_ends.sweep):
     app.command()(command)
-
-
-@app.command("import")
-def import_(
-    file: Annotated[Path, typer.Argument(help="Lines of JSON, each a DeviceChange plus `user`; - reads stdin.")],
-    check: Annotated[bool, typer.Option("--check/--no-check", help="Refuse what would become a dead letter.")] = True,
-    output: OutputOption = Output.text,
-) -> None:
-    """Write device changes; returns when Kafka has all of them. Exit 1 when a line was refused."""
-    from pushcast.kafka.intake import IntakeProducer, lines_of
-    from pushcast.wire import topics
-
-    settings = connect_by_user()
-    with IntakeProducer(settings) as producer:
-        intake = Lines(producer, device_check(settings) if check else None)
-        lines = lines_of(sys.stdin.buffer if str(file) == "-" else file)
-        sent = sum(1 for _ in intake.write(lines, lambda _: topics.DEVICE_CHANGED))
-    refused = intake.refused
-    if output is Output.json:
-        print_json({"sent": sent, "refused": refused})
-    else:
-        typer.echo(f"{sent} sent, {refused} refused")
-    if refused:
-        raise typer.Exit(1)
 
 
 @app.command()

@@ -44,10 +44,7 @@ class IntakeProducer:
 
     def put_keyed(self, topic: str, key: bytes, value: bytes) -> None:
         """`put` for a record key that is no user's."""
-        if len(value) > MAX_INTAKE_BYTES:
-            raise InvalidInput(
-                Reason.TOO_LARGE, f"the event has {len(value)} bytes; {topic} takes at most {MAX_INTAKE_BYTES}"
-            )
+        _check_size(topic, value)
         partition = partition_of(key, self._partitions)
         while True:
             try:
@@ -75,13 +72,22 @@ class IntakeProducer:
             )
 
 
+class NoProducer(IntakeProducer):
+    """Takes what an `IntakeProducer` takes, refuses what it refuses, and writes nothing."""
+
+    def __init__(self) -> None: ...
+
+    def put_keyed(self, topic: str, key: bytes, value: bytes) -> None:
+        """Checks the size alone."""
+        _check_size(topic, value)
+
+    def __exit__(self, *_: object) -> None: ...
+
+
 def put_one(settings: Settings, topic: str, key: bytes, value: bytes) -> int:
     """Writes one event to partition 0 of a topic and returns its offset. Raises PushcastError, and InvalidInput for a
     value over 1 MiB."""
-    if len(value) > MAX_INTAKE_BYTES:
-        raise InvalidInput(
-            Reason.TOO_LARGE, f"the event has {len(value)} bytes; {topic} takes at most {MAX_INTAKE_BYTES}"
-        )
+    _check_size(topic, value)
     answers: list[tuple[KafkaError | None, Message]] = []
     client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
     producer = open_producer({**client, "message.max.bytes": MAX_INTAKE_BYTES + 65_536})
@@ -89,6 +95,13 @@ def put_one(settings: Settings, topic: str, key: bytes, value: bytes) -> int:
     if producer.flush(_FLUSH_SECONDS) or answers[0][0] is not None:
         raise PushcastError(f"{topic} did not take the event: {answers[0][0] if answers else 'no answer'}")
     return answers[0][1].offset() or 0
+
+
+def _check_size(topic: str, value: bytes) -> None:
+    if len(value) > MAX_INTAKE_BYTES:
+        raise InvalidInput(
+            Reason.TOO_LARGE, f"the event has {len(value)} bytes; {topic} takes at most {MAX_INTAKE_BYTES}"
+        )
 
 
 def event_of(line: bytes) -> tuple[str, dict[str, Any], bytes]:

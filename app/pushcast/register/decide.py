@@ -83,6 +83,8 @@ def upsert(
     if row is not None:
         if topics is None or (row.topics_at is not None and at < row.topics_at):
             topics, topics_at = row.topics, row.topics_at
+        elif at == row.registered_at and tuple(topics) == row.topics:
+            topics_at = row.topics_at  # an export of the row, imported again
         if tags is None:
             tags = row.tags
         if change.op is Operation.REFRESH:

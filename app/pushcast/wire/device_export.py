@@ -1,0 +1,47 @@
+"""A device row as the registration that makes it, for `pushcast device export`. Pure."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any, Final
+
+import orjson
+
+from pushcast.model.device import AddressKind, DeviceRow
+from pushcast.wire.times import rfc3339
+
+#: In the order of their columns in CSV, where what is no text is JSON.
+COLUMNS: Final = (
+    *("user", "op", "app", "device", "platform", "token", "fid", "subscription", "address", "key_id"),
+    *("locale", "time_zone", "app_version", "country", "region", "purpose", "topics", "tags", "at"),
+)
+
+
+def registration_of(user: str, row: DeviceRow, address: bytes | None) -> dict[str, Any]:
+    """A line for `pushcast device import`. `address` None: it stays sealed, and only the same keyring can read it.
+
+    Imported where the row is, it changes nothing: `at` is the row's own time.
+    """
+    said: dict[str, Any] = {"user": user, "op": "register", "app": row.app, "device": row.device}
+    said["platform"] = row.platform
+    if address is None:
+        said |= {"address": b64encode(row.address).decode(), "key_id": row.key_id}
+    elif row.kind == AddressKind.SUBSCRIPTION:
+        said["subscription"] = orjson.loads(address)
+    else:
+        said[row.kind] = address.decode()
+    optional = {
+        "locale": row.locale,
+        "time_zone": row.time_zone,
+        "app_version": row.app_version,
+        "country": row.country,
+        "region": row.region,
+        "purpose": row.purpose,
+    }
+    said |= {name: value for name, value in optional.items() if value is not None}
+    return {**said, "topics": list(row.topics), "tags": row.tags, "at": rfc3339(row.registered_at)}
+
+
+def as_csv(line: dict[str, Any]) -> dict[str, str]:
+    """The same as texts."""
+    return {name: value if isinstance(value, str) else orjson.dumps(value).decode() for name, value in line.items()}
