@@ -68,7 +68,7 @@ def _walk(database: rocksdict.Rdict, audience: dict[str, Any]) -> int:
     broadcast = decoder.decode(None, orjson.dumps(event), T0).broadcast
     walk = OrderWalk(0, {})
     order = Order("b-1", "cluster/topic", 0, T0, False, "", b"")
-    course = Course("bulk", walk, order, broadcast, MAX_TARGETS, MAX_BYTES)
+    course = Course("bulk", walk, order, broadcast, MAX_TARGETS, MAX_BYTES, now_ms=lambda: T0)
     leg, planned, key = walk.begin({}), 0, START
     while rows := rows_after(database, key, SLICE_ROWS):
         planned += sum(full.targets for full in course.take(leg, rows))

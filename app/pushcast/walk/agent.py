@@ -30,7 +30,7 @@ from pushcast.stream.stage import Stage
 from pushcast.stream.table import Table
 from pushcast.stream.tenure import Tenures
 from pushcast.walk.ahead import Ahead
-from pushcast.walk.course import Course
+from pushcast.walk.course import NO_OPTING, Course, Opting
 from pushcast.walk.errand import Errand
 from pushcast.walk.legs import START
 from pushcast.walk.outputs import Outputs
@@ -91,6 +91,7 @@ class WalkStage(Stage):
         self._outputs = Outputs(outbox, lane, clock, handover, self._count, step)
         rules = class_rules(settings.classes)
         self._decoder = BroadcastDecoder(settings.apps, rules)
+        self._opting = {name: Opting(each.mandatory, each.opt_in) for name, each in settings.classes.items()}
         self._tenures = Tenures(self._new_tenure)
         self._waits = Waits(self._limits, table, control, clock)
         self._slices = Slices(self._limits, table, self._outputs, self._waits, clock)
@@ -207,7 +208,9 @@ class WalkStage(Stage):
         if in_one and tenure.number != sampled(order.broadcast, self._settings.kafka.partitions):
             return Underway(walk, order, None, batch, now, None)
         make = Course if broadcast.via is None else Errand
-        course = make(self._lane, walk, order, broadcast, plan.max_targets, plan.max_batch_bytes)
+        opting = self._opting.get(broadcast.note.klass, NO_OPTING)
+        limits = plan.max_targets, plan.max_batch_bytes
+        course = make(self._lane, walk, order, broadcast, *limits, now_ms=self._clock.now_ms, opting=opting)
         pacer = None
         if broadcast.pace is not None and not order.count_only:
             partitions = self._settings.kafka.partitions

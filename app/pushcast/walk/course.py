@@ -6,7 +6,7 @@ together, so that a leg never divides a user.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from pushcast.model.broadcast import Broadcast
@@ -15,7 +15,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import broadcast_delivery_id
 from pushcast.model.instants import Zones
 from pushcast.model.notification import Notification
-from pushcast.model.words import Source
+from pushcast.model.words import Reason, Source
 from pushcast.stream.table import Row
 from pushcast.walk.legs import Leg, OrderWalk
 from pushcast.walk.predicate import Left, Predicate
@@ -32,12 +32,25 @@ from pushcast.wire.batch_writer import (
 from pushcast.wire.devices import row_columns
 from pushcast.wire.orders import Order
 from pushcast.wire.row_reader import Device, active_device, locale_of, registered_at_ms
+from pushcast.wire.user_rows import wishes_of
 
 #: Reasons of devices that match and are not planned, beside those of the predicate.
 SAME_TOKEN: Final = "same_token"  # noqa: S105 - a reason: another row of the user has the token, and is newer
 UNREADABLE: Final = "unreadable"  # a row of another release, or a broken one
 NOT_TO: Final = "not_to"  # it had the broadcast that this one leaves out
 _MAX_HEADS: Final = 1_000  # of variants and locales that are kept encoded
+
+
+class Opting(NamedTuple):
+    """What a class says of opt-outs: nobody can opt out of it, or it is only for who has said on."""
+
+    mandatory: bool = False
+    opt_in: bool = False
+
+
+NO_OPTING: Final = Opting()
+#: Milliseconds since the epoch.
+NowMs = Callable[[], int]
 
 
 class Full(NamedTuple):
@@ -63,7 +76,16 @@ class Course:
     """One order of one lane. `max_targets`, `max_bytes`: of one send batch."""
 
     def __init__(
-        self, lane: str, walk: OrderWalk, order: Order, broadcast: Broadcast, max_targets: int, max_bytes: int
+        self,
+        lane: str,
+        walk: OrderWalk,
+        order: Order,
+        broadcast: Broadcast,
+        max_targets: int,
+        max_bytes: int,
+        *,
+        now_ms: NowMs,
+        opting: Opting = NO_OPTING,
     ) -> None:
         self.walk = walk
         self.order = order
@@ -81,6 +103,8 @@ class Course:
         self._id = bytes_of(note.id.encode())
         self._offset = long_of(walk.offset)
         self._expires_at = long_of(note.expires_at)
+        self._opting = opting
+        self._now_ms = now_ms
         self._open: dict[str, _Batch] = {}
         self._heads: dict[tuple[str, str | None], tuple[bytes, str | None]] = {}
 
@@ -95,25 +119,33 @@ class Course:
         may_pass, app = self._predicate.may_pass, self._app
         user: bytes | None = None
         mine: list[Row] = []
+        noted, own_rows = b"", list[Row]()  # of a user itself: they come before those of its devices
+        wishes: Sequence[Row] = ()
         for row in rows:
             key, value = row
+            if not key[-1]:  # of the user, not of a device
+                owner, _, rest = key.partition(b"\0")
+                if rest[:-1] in (b"", app):
+                    own_rows = [*own_rows, row] if owner == noted else [row]
+                    noted = owner
+                continue
             if not may_pass(value):
                 continue
             owner, _, rest = key.partition(b"\0")
             its_app, _, device = rest.partition(b"\0")
-            if its_app != app or not device:  # another app's, or a row of the user
+            if its_app != app or not device:  # another app's, or a row of none
                 continue
             if owner != user:
                 if mine and user is not None:
-                    yield from self._plan(leg, user, mine)
-                user, mine = owner, []
+                    yield from self._plan(leg, user, mine, wishes)
+                user, mine, wishes = owner, [], own_rows if owner == noted else ()
             mine.append(row)
         if mine and user is not None:
-            yield from self._plan(leg, user, mine)
+            yield from self._plan(leg, user, mine, wishes)
         if rows:
             leg.to_user = rows[-1][0].partition(b"\0")[0]
 
-    def _plan(self, leg: Leg, owner: bytes, rows: Sequence[Row]) -> Iterator[Full]:
+    def _plan(self, leg: Leg, owner: bytes, rows: Sequence[Row], own_rows: Sequence[Row]) -> Iterator[Full]:
         user = owner.decode()
         if self.broadcast.stepped and not self.broadcast.in_step(user):
             return
@@ -142,6 +174,9 @@ class Course:
                 leg.left[left or UNREADABLE] += 1
             else:
                 devices.append(device)
+        if devices and (unwanted := self._unwanted(leg, own_rows)) is not None:
+            leg.left[unwanted] += len(devices)
+            return
         if len(devices) > 1:
             devices = self._each_token_once(leg, devices)
         if self.served:
@@ -153,6 +188,21 @@ class Course:
             if there and (delivery_id in there or device.token_hash in served):
                 continue  # a predecessor has planned it, and the end of the leg counts it
             yield from self._target(leg, owner, user, device, delivery_id)
+
+    def _unwanted(self, leg: Leg, own_rows: Sequence[Row]) -> Reason | None:
+        """Why the user does not want it. What nobody can read says nothing, and is counted."""
+        if not own_rows and not self._opting.opt_in:
+            return None
+        wishes = wishes_of(own_rows, lambda _: leg.left.update((UNREADABLE,)))
+        note, opting = self.broadcast.note, self._opting
+        return wishes.unwanted(
+            self.broadcast.app,
+            note.klass,
+            note.options.thread_id,
+            self._now_ms(),
+            mandatory=opting.mandatory,
+            opt_in=opting.opt_in,
+        )
 
     def _each_token_once(self, leg: Leg, devices: list[Device]) -> list[Device]:
         """Two device ids with one token are one phone: the newest row keeps it, as for a notification."""

@@ -101,6 +101,7 @@ class BroadcastDecoder:
         self, apps: Collection[str], classes: Mapping[str, ClassRule], schemas: SchemaSource | None = None
     ) -> None:
         self._notes = NotificationDecoder(apps, classes, schemas)
+        self._gathering = {name for name, rule in classes.items() if rule.gathers}
         self._schemas = schemas
         self._avro = avro_type("broadcast")
         self._json = msgspec.json.Decoder(dict[str, Any]).decode
@@ -158,6 +159,8 @@ class BroadcastDecoder:
         note = self._note(noted, timestamp_ms)
         if note.options.badge == ONE_MORE:
             refuse("options.badge", "+1 is of one user: a broadcast sets a number, or none")
+        if note.klass in self._gathering:
+            refuse("class", f"{note.klass} has a digest, which is for notifications alone")
         life_ms = note.ttl_ms or note.expires_at - first_due(note)
         if life_ms > MAX_LIFE_MS and not frozen:
             refuse("expires_at", "is more than 7 days after what is due, which is created_at without a time")

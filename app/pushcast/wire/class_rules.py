@@ -17,6 +17,7 @@ class ClassRule(NamedTuple):
     ttl_ms: int
     ping_title: str | None = None
     may_override: frozenset[str] = frozenset()  # gates that its notifications pass when they ask for it
+    gathers: bool = False  # its notifications leave together
 
 
 class Configured(Protocol):
@@ -30,6 +31,8 @@ class Configured(Protocol):
     def generic_title(self) -> str | None: ...
     @property
     def may_override(self) -> Sequence[str]: ...
+    @property
+    def digest(self) -> object | None: ...
 
 
 def class_rules(classes: Mapping[str, Configured]) -> dict[str, ClassRule]:
@@ -39,6 +42,7 @@ def class_rules(classes: Mapping[str, Configured]) -> dict[str, ClassRule]:
             each.ttl_seconds * 1000,
             each.generic_title if each.privacy == "ping" else None,
             frozenset(each.may_override),
+            each.digest is not None,
         )
         for name, each in classes.items()
     }

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from pushcast.model.batch import NoteKind
-from pushcast.model.ids import broadcast_delivery_id, device_row_key
+from pushcast.model.ids import broadcast_delivery_id, device_row_key, user_row_key
 from pushcast.model.instants import instants_of
-from pushcast.walk.course import Course
+from pushcast.model.user import UserRow
+from pushcast.walk.course import Course, Opting
 from pushcast.walk.legs import OrderWalk, Planned
 from pushcast.wire.avro_bytes import bytes_of
 from pushcast.wire.batches import decode_batch
-from unit.walk.twin import T0, course, row, taken, users
+from pushcast.wire.user_rows import encode_user_row
+from unit.walk.twin import T0, Row, course, row, taken, users
 
 
 def test_a_target_has_what_a_sender_needs_and_says_that_it_is_a_broadcasts() -> None:
@@ -140,7 +144,48 @@ def test_an_order_of_an_instant_takes_the_devices_of_its_zones() -> None:
     found = []
     for step in range(1, len(instants) + 1):
         broadcast = msgspec.structs.replace(made.broadcast, instants=instants, step=step)
-        leg, full = taken(Course("bulk", OrderWalk(7, {}), made.order, broadcast, 500, 524_288), *rows)
+        leg, full = taken(
+            Course("bulk", OrderWalk(7, {}), made.order, broadcast, 500, 524_288, now_ms=lambda: T0), *rows
+        )
         assert leg.matched == leg.planned.total() == len(users(full))
         found += users(full)
     assert found == ["u-1", "u-2", "u-3"]  # in the order of their mornings
+
+
+def wish(user: str, app: str = "", **said: Any) -> Row:
+    return user_row_key(user, app), encode_user_row(UserRow(**said))
+
+
+def with_wishes(opting: Opting, **fields: Any) -> tuple[list[str], dict[str, int]]:
+    """Who gets it of six users, and why the others do not."""
+    rows = [
+        row("u-1"),
+        *(wish("u-2", classes={"default": "off"}), row("u-2"), row("u-2", "d-2")),
+        *(wish("u-3", muted_until=T0 + 1), row("u-3")),
+        *(wish("u-4", muted_until=T0), row("u-4")),
+        *(wish("u-5", classes={"default": "off"}), wish("u-5", "news", classes={"default": "on"}), row("u-5")),
+        *(wish("u-6", "chat", classes={"default": "off"}), row("u-6")),
+    ]
+    made = course(**fields)
+    found = Course("bulk", OrderWalk(7, {}), made.order, made.broadcast, 500, 524_288, now_ms=lambda: T0, opting=opting)
+    leg, full = taken(found, *sorted(rows))
+    return users(full), {reason: count for reason, count in leg.left.items() if count}
+
+
+def test_who_does_not_want_it_is_counted_and_not_planned() -> None:
+    found, left = with_wishes(Opting())
+    assert found == ["u-1", "u-4", "u-5", "u-6"]
+    assert left == {"opted_out": 2, "muted": 1}
+    found, left = with_wishes(Opting(), audience={"where": {"platform": "apns"}})
+    assert (len(found), left) == (4, {"opted_out": 2, "muted": 1})  # whatever the prefilter looks for
+
+
+def test_a_mandatory_class_reaches_everybody_and_one_by_opting_in_those_who_said_on() -> None:
+    assert with_wishes(Opting(mandatory=True)) == (["u-1", "u-2", "u-2", "u-3", "u-4", "u-5", "u-6"], {})
+    assert with_wishes(Opting(opt_in=True)) == (["u-5"], {"opted_out": 5, "muted": 1})
+
+
+def test_the_threads_of_a_user_count() -> None:
+    made = course(options={"thread_id": "match-1"})
+    leg, full = taken(made, wish("u-1", threads={"match-1": "off"}), row("u-1"), row("u-2"))
+    assert (users(full), leg.left["opted_out"]) == (["u-2"], 1)

@@ -25,7 +25,7 @@ def errand(audience: dict[str, Any], walk: OrderWalk | None = None) -> Errand:
     event = {"id": "b-1", "app": "news", "title": "Goal!", "audience": audience, "via": "fcm_topic"}
     found = BroadcastDecoder({"news"}, {"default": ClassRule(60_000)}).decode(None, json.dumps(event).encode(), T0)
     order = Order("b-1", "cluster/topic", 0, T0, False, "", b"")
-    return Errand("bulk", walk or OrderWalk(7, {}), order, found.broadcast, 500, 524_288)
+    return Errand("bulk", walk or OrderWalk(7, {}), order, found.broadcast, 500, 524_288, now_ms=lambda: T0)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def course(walk: OrderWalk | None = None, *, max_targets: int = 500, count_only:
         None, json.dumps(event).encode(), T0
     )
     order = Order("b-1", "cluster/topic", 0, T0, count_only, "", b"")
-    return Course("bulk", walk or OrderWalk(7, {}), order, found.broadcast, max_targets, 524_288)
+    return Course("bulk", walk or OrderWalk(7, {}), order, found.broadcast, max_targets, 524_288, now_ms=lambda: T0)
 
 
 def taken(made: Course, *rows: Row) -> tuple[Leg, list[Full]]:

@@ -284,3 +284,10 @@ def test_an_order_via_fcm_keeps_the_text_that_fcm_reads() -> None:
     event = decoded(**via_fcm({"condition": "'a' in topics"}))
     frozen = DECODER.decode_frozen(event.frozen(lambda name: None), T0)
     assert frozen.via == event.broadcast.via
+
+
+def test_a_class_with_a_digest_is_not_for_broadcasts() -> None:
+    decoder = BroadcastDecoder({"news"}, {"default": ClassRule(HOUR_MS, gathers=True)})
+    with pytest.raises(InvalidInput, match="has a digest") as caught:
+        decoder.decode(None, json.dumps(event()).encode(), T0)
+    assert caught.value.field == "class"
