@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, cast
@@ -330,6 +331,39 @@ class Forgetful(SpreadStage):
     async def _order(self, source: Record) -> bytes:
         self._handover._registers[SOURCE] = Register(LOG)
         return await super()._order(source)
+
+
+async def killed_after(orders: int) -> World:
+    """SPREAD is killed after so many orders of one broadcast, and another process takes over."""
+    world = World(0)
+    world.ids, world.counts, world.parts = ["b-1"], [False], [{}]
+    first = world.owner = Spreader(world, SpreadStage)
+    while sum(each.value is not None for each in world.log) < orders:
+        await settled()
+        if first.pending:
+            first.acknowledge()
+    first.kill()
+    first.pending.clear()
+    first.nobody_waits()
+    world.clock.advance(1)
+    last = world.owner = Spreader(world, SpreadStage)
+    while last.tracker is None or last.tracker.low < 1 or last.pending:
+        await settled()
+        if last.pending:
+            last.acknowledge()
+    for each in (first, last):
+        each.kill()
+    return world
+
+
+@pytest.mark.parametrize("orders", range(1, 8))
+def test_fact_16_a_spread_that_is_killed_after_some_orders_leaves_each_partition_one(
+    monkeypatch: pytest.MonkeyPatch, orders: int
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "PARTITIONS", 8)
+    world = asyncio.run(killed_after(orders))
+    for number in range(8):
+        assert [order.broadcast for order in world.valid(number, void=True)] == ["b-1"]
 
 
 def test_every_partition_has_every_broadcast_once_with_one_audience() -> None:

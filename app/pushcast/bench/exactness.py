@@ -64,7 +64,7 @@ def _plan(cluster: BenchCluster, items: int, options: Options) -> list[Row]:
 def _send(cluster: BenchCluster, sim: dict[str, Any], items: int, options: Options) -> list[Row]:
     def measure(process: ProcessUnderTest, name: str, _: int) -> Row:
         stage_send.load(cluster, process, min(items, stage_send.WARM_UP_ITEMS), False)
-        return stage_send.measured(cluster, process, sim, name, items, False, options)
+        return stage_send.measured(cluster, process, sim, name, items, options, False, None)
 
     arguments = ("sender", "--platform", "apns", "--lane", "bulk", "--slot", "b")
     return list(_best("send", cluster, arguments, measure, options))

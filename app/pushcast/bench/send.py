@@ -132,7 +132,7 @@ def run(options: Options) -> Result:
         "apns_payload_bytes": len(_rendered("com.example.news").body),
         "calibration_us_before_row": calibration,
     }
-    if any(options.wants(name) for name in (stage_send.ROW, stage_send.CHAT_ROW)):
+    if any(map(options.wants, stage_send.SHAPES)):
         stage = stage_send.run(options)
         rows += stage.rows
         setup["stage"] = stage.setup

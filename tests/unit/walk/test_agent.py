@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
+import pytest
+
 from pushcast.config.settings import Settings
 from pushcast.model.broadcast import NotTo
 from pushcast.model.clock import ManualClock
@@ -342,3 +344,47 @@ async def test_fact_52_one_partition_sends_to_a_topic_and_the_others_end_empty()
         await harness.order(via="fcm_topic", audience={"topics": ["a"]})
         [leg] = harness.legs()
         assert (leg.last, leg.reason, leg.planned, leg.scanned) == (True, None, planned, 0)
+
+
+def topic_row(user: int, *topics_of_it: str) -> tuple[bytes, bytes]:
+    fixed = ("news", "d", "apns", "token", b"t%d" % user, "", b"%016d" % user, "active", T0 - 5, T0 - 5)
+    row = DeviceRow(*fixed, topics=topics_of_it, first_at=T0 - 5)
+    return device_row_key(f"u-{user:03}", "news", "d"), encode_row(row)
+
+
+async def test_fact_19_who_leaves_before_the_cursor_comes_is_out_and_who_leaves_after_it_is_in() -> None:
+    harness = await Harness().start()
+    rows = harness.table.rows[PARTITION]
+    rows.clear()
+    rows.update(topic_row(user, "a") for user in range(USERS))
+    await harness.order(pace={"over_seconds": 40}, audience={"topics": ["a"]})
+    await harness.pass_time(20, steps=200)
+    passed = harness.counters["targets", "apns"]
+    assert 10 < passed < 30
+    rows.update(topic_row(user) for user in (0, 1, USERS - 2))  # two that were passed, one that was not
+    del rows[topic_row(USERS - 1)[0]]
+    rows.update([topic_row(USERS - 3, "a", "b")])  # another topic beside: once
+    await harness.pass_time(25, steps=100)
+    assert (harness.planned(), harness.tracker.low) == (USERS - 2, 1)
+
+
+async def test_bad_input_a_device_that_follows_five_of_the_topics_gets_it_once() -> None:
+    harness = await Harness().start()
+    harness.table.rows[PARTITION].clear()
+    harness.table.rows[PARTITION].update([topic_row(1, "a", "b", "c", "d", "e")])
+    await harness.order(audience={"topics": ["a", "b", "c", "d", "e"]})
+    assert (harness.planned(), harness.counters["targets", "apns"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("where", "planned"),
+    [
+        ({"and": [{"topic": "a"}, {"not": {"topic": "a"}}]}, 0),
+        ({"or": [{"topic": "a"}, {"not": {"topic": "a"}}]}, USERS),
+    ],
+)
+async def test_bad_input_an_audience_of_nobody_and_one_of_everybody(where: dict[str, Any], planned: int) -> None:
+    harness = await Harness().start()
+    await harness.order(audience={"where": where})
+    [leg] = harness.legs()
+    assert (leg.planned, leg.last, leg.reason, harness.tracker.low) == (planned, True, None, 1)

@@ -189,3 +189,9 @@ def test_the_threads_of_a_user_count() -> None:
     made = course(options={"thread_id": "match-1"})
     leg, full = taken(made, wish("u-1", threads={"match-1": "off"}), row("u-1"), row("u-2"))
     assert (users(full), leg.left["opted_out"]) == (["u-2"], 1)
+
+
+def test_fact_32_a_dry_run_is_planned_like_any_and_its_targets_say_so() -> None:
+    leg, [full] = taken(course(options={"dry_run": True}), row("u-1"))
+    [message] = decode_batch(full.value).messages
+    assert (message.options.dry_run, leg.planned.total()) == (True, 1)

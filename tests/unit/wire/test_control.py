@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from pushcast.model.audience import Locale
+from pushcast.model.audience import Locale, Topic
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.wire.control import (
@@ -249,3 +249,13 @@ def test_no_more_than_10000_of_a_kind_are_remembered(monkeypatch: pytest.MonkeyP
     for name in ("a", "b", "c", "a"):
         state.apply(Name(Kind.STOP, name).key(), encode(Halt(since_ms=1)))
     assert (set(state.stops), state.ignored) == ({"a", "b"}, {"too_many": 1})
+
+
+def test_bad_input_ten_thousand_segments_are_taken_and_one_more_is_told() -> None:
+    state = ControlState()
+    for number in range(10_001):
+        state.apply(Name(Kind.SEGMENT, f"s-{number}").key(), encode(Segment({"topic": "a"})))
+    assert (len(state.segments), state.ignored) == (10_000, {"too_many": 1})
+    state.apply(Name(Kind.SEGMENT, "s-0").key(), None)
+    state.apply(Name(Kind.SEGMENT, "s-10001").key(), encode(Segment({"topic": "b"})))
+    assert state.segment("s-10001") == Topic("b")
