@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pushcast.bench.cluster import ProcessUnderTest
@@ -15,10 +15,10 @@ START_SECONDS = 120.0
 
 
 @contextmanager
-def one_process(**options: object) -> Iterator[tuple[World, ProcessUnderTest]]:
+def one_process(roles: Sequence[str] = ROLES, **options: object) -> Iterator[tuple[World, ProcessUnderTest]]:
     """From when it is ready. `options`: of the world; its providers fail only when told."""
     chosen = Options(transient_errors=0.0, supervised=False, **options)  # type: ignore[arg-type]
-    command = child_command("run", *ROLES)
+    command = child_command("run", *roles)
     with World(lambda _: None, chosen) as world, ProcessUnderTest(command, world.folder / "process.log") as process:
 
         def is_ready() -> bool:
