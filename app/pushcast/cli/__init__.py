@@ -50,6 +50,7 @@ COMMANDS = (
     "resume",
     "audit",
     "why",
+    "whatif",
     "status",
     "receipts",
     "demo",
