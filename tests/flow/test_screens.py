@@ -1,9 +1,11 @@
-"""What a phone shows in the end, on a running Pushcast: badges that count up and are put right (B1), and notifications
-that are taken back (R1). Numbers 3 and 2 follow each other on the icon, and the screen is empty at last."""
+"""What devices show in the end, on a running Pushcast: badges that count up and are put right (B1), notifications that
+are taken back (R1), and a push that its service deletes before the browser has it (D8)."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from flow.kafka_tools import produce
 from flow.one_process import ROLES, one_process
 from flow.test_reproductions import PARTITIONS, Pushcast
+from pushcast.demo.world import World
 from pushcast.model.ids import partition_of
 from pushcast.wire import topics
 
@@ -25,16 +28,22 @@ class Phone(Pushcast):
         found: dict[str, Any] = self.world.simulators["apns"].control(f"/screen?token={TOKEN}")
         return found
 
-    def tell(self, topic: str, event: dict[str, Any]) -> None:
-        key = b"ann"
+    def subscribe(self, user: str, subscription: dict[str, str]) -> None:
+        event = {"op": "register", "app": "news", "device": "d", "platform": "webpush", "subscription": subscription}
+        self.tell(topics.DEVICE_CHANGED, event, user)
+        self.until(lambda: (user, "d") in self.states(), f"{user} is registered")
+
+    def tell(self, topic: str, event: dict[str, Any], user: str = "ann") -> None:
+        key = user.encode()
         produce(self.kafka, topic, [(partition_of(key, PARTITIONS), key, orjson.dumps(event))])
 
 
 @pytest.mark.timeout(300)
 def test_b1_r1_the_number_on_the_icon_follows_what_is_read_and_the_screen_what_is_taken_back() -> None:
-    keep = {"removal_wait_seconds": 1, "badge_wait_seconds": 1, "badges_per_hour": 60}
-    overrides = {"kafka": {"partitions": PARTITIONS}, "keep": keep}
-    with one_process((*ROLES, "keeper"), platforms=("apns",), overrides=overrides) as (world, process):
+    keep = {"removal_wait_seconds": 1, "removals_per_hour": 60, "badge_wait_seconds": 1, "badges_per_hour": 60}
+    classes = {"chat": {"removable": True}}
+    overrides = {"kafka": {"partitions": PARTITIONS}, "keep": keep, "classes": classes}
+    with one_process((*ROLES, "keeper"), platforms=("apns", "webpush"), overrides=overrides) as (world, process):
         phone = Phone(world, process)
         world.simulators["apns"].control("/devices", {"token": TOKEN, "online": True})
         phone.register("ann", "apns", TOKEN)
@@ -50,3 +59,21 @@ def test_b1_r1_the_number_on_the_icon_follows_what_is_read_and_the_screen_what_i
         found = phone.receipts("ann")
         assert {row["outcome"] for row in found.values()} == {"accepted"}
         assert {row["class"] for row in found.values()} == {"default", "badge", "remove"}
+        browser = world.subscribe("news", False, 1)[0]
+        waiting = partial(messages_of, world, browser["endpoint"])
+        phone.subscribe("ben", browser)
+        for name in ("kept", "gone"):
+            phone.notify("ben", name, **{"class": "chat"})
+        phone.until(lambda: len(waiting()) == 2, "the push service has both")
+        phone.until(phone.accepted("ben", "gone"), "the sender has told")
+        phone.tell(topics.CANCEL, {"ids": ["gone"], "remove": True}, "ben")
+        phone.until(lambda: len(waiting()) == 1, "D8: it is deleted at the push service")
+        assert "kept" in waiting()[0]["body"]
+
+
+def messages_of(world: World, endpoint: str) -> list[dict[str, str]]:
+    """What the browser has not read yet."""
+    found: list[dict[str, str]] = world.simulators["webpush"].control(f"/messages?endpoint={quote(endpoint)}")[
+        "messages"
+    ]
+    return found

@@ -30,6 +30,7 @@ from pushcast.wire.control import Rate
 from pushcast.wire.facts import Facts, encode_facts
 from pushcast.wire.headers import origin
 from pushcast.wire.held import Held, held_headers
+from pushcast.wire.recall_offers import RecallOffer, encode_offer
 from pushcast.wire.row_fences import is_row
 from twins.handover import Log, Message, Process
 from twins.kafka import OPEN, ManualTimers, Produced, record, settled
@@ -37,7 +38,7 @@ from twins.kafka import OPEN, ManualTimers, Produced, record, settled
 T0 = 1_800_000_000_000
 PARTITION = 3
 PARTITIONS = 8
-BY_PEOPLE = (topics.CANCEL, topics.ENGAGEMENT)
+BY_PEOPLE = (topics.CANCEL, topics.ENGAGEMENT, topics.RECALLABLE)
 SOURCES = tuple(TP(topic, PARTITION) for topic in (*(topics.keep(lane) for lane in Lane), *BY_PEOPLE))
 USERS = [
     user for user in (f"u{number}" for number in range(100)) if partition_of(user.encode(), PARTITIONS) == PARTITION
@@ -210,6 +211,12 @@ class KeepWorld(Log):
         """An app tells something of its user."""
         value = orjson.dumps({"event": event, "app": "news", **fields})
         self.log.append(Produced(topics.ENGAGEMENT, PARTITION, value, user.encode(), [], self.clock.now_ms()))
+
+    def offer(self, note_id: str, device: str, message: str, user: str = USERS[0]) -> None:
+        """A sender tells of a push that its service has named."""
+        now_ms = self.clock.now_ms()
+        value = encode_offer(RecallOffer("00", note_id, "news", device, "webpush", "accepted", message, now_ms))
+        self.log.append(Produced(topics.RECALLABLE, PARTITION, value, user.encode(), [], now_ms))
 
     def records(self, tp: TP, start: int) -> list[Record]:
         return [

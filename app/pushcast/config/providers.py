@@ -70,7 +70,9 @@ class Apns(_Guarded):
     certificate_file: Path | None = None
     channels_endpoint: str | None = None  # of channel management
     broadcast_endpoint: str | None = None  # of publishing; None: the endpoint
-    removal: Literal["background", "off"] = "background"  # how what is shown is taken back
+    # How what is shown is taken back. alert_filtered: an alert for apps whose service extension may hide one, which
+    # needs Apple's entitlement com.apple.developer.usernotifications.filtering.
+    removal: Literal["background", "alert_filtered", "off"] = "background"
 
     @model_validator(mode="after")
     def _one_credential(self) -> Self:

@@ -248,6 +248,8 @@ class Class(Strict):
         return self
 
     per_minute: int | None = Field(default=None, ge=1, le=MAX_PER_MINUTE)  # at most, of all users together
+    # Undelivered Web Push of it can be taken back from its service where that is known to delete (Mozilla).
+    removable: bool = False
 
     @model_validator(mode="after")
     def _ping_has_a_title(self) -> Self:

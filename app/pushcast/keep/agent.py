@@ -132,6 +132,7 @@ class KeepStage(Stage):
         self._by_people: dict[str, Take] = {
             topics.CANCEL: self._intake.cancel,
             topics.ENGAGEMENT: self._intake.engage,
+            topics.RECALLABLE: self._intake.offered,
         }
         self._ticking = Ticking(
             self._rows,

@@ -22,6 +22,7 @@ from pushcast.wire.facts import decode_facts
 from pushcast.wire.headers import TRACEPARENT, first
 from pushcast.wire.held import Held, held_of
 from pushcast.wire.keys import user_of
+from pushcast.wire.recall_offers import decode_offer
 from pushcast.wire.schemas import SchemaSource
 from pushcast.wire.timers import Timer, part_key, timer_key
 
@@ -117,6 +118,11 @@ class Intake:
         written_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
         engagement = self._engagements(user, record.value, written_at)
         self._badging.engaged(tenure, barrier, engagement, record.offset, written_at)
+
+    def offered(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
+        """What a sender tells of a push that can be taken back."""
+        check_place(record, self._partitions)
+        self._removing.offered(tenure, barrier, user_of(record.key), decode_offer(record.value or b""))
 
 
 def _timer(lane: Lane, record: Record, held: Held) -> Timer:

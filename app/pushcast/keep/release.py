@@ -32,6 +32,7 @@ from pushcast.stream.table import Table
 from pushcast.wire.badge_rows import Badge
 from pushcast.wire.digests import Head, is_head, name_of
 from pushcast.wire.held import Released, released_headers
+from pushcast.wire.recallable import Recallable
 from pushcast.wire.timers import Timer, user_key
 
 logger = logging.getLogger(__name__)
@@ -191,7 +192,7 @@ class Release:
         if self._under_way(tenure, place.key):
             return True
         row = self._rows.get(tenure, place.key)
-        if row is None or isinstance(row, Badge | Usage) or entry_of(place.key, row) != place.entry:
+        if row is None or isinstance(row, Badge | Usage | Recallable) or entry_of(place.key, row) != place.entry:
             return False
         if isinstance(row, Head):
             self._flushes.take(tenure, place.key, row, now_ms)

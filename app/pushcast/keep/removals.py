@@ -6,7 +6,7 @@ meanwhile join it, and it is released, planned and accounted for as any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +14,9 @@ import msgspec
 import orjson
 
 from pushcast.model.own import OWN_TTL_SECONDS, OwnClass
+from pushcast.model.recalls import recalled_of, recalling
 from pushcast.model.words import Lane
+from pushcast.wire.recallable import Push
 from pushcast.wire.timers import Timer
 
 #: Ids of one push; the newest count.
@@ -22,6 +24,8 @@ MAX_IDS: Final = 200
 #: Of their JSON: with what else it has, a removal stays below APNs' 4,096 bytes.
 MAX_ID_BYTES: Final = 3_000
 MAX_THREADS: Final = 20
+#: Pushes that services are asked to delete; the newest.
+MAX_RECALLED: Final = 32
 HOUR_MS: Final = 3_600_000
 _ID_HASH_BYTES: Final = 12
 
@@ -45,6 +49,7 @@ class Asked(NamedTuple):
     thread: str | None
     offset: int
     at_ms: int
+    recall: tuple[Push, ...] = ()  # what push services may still have of it
 
 
 def removal_id(asked: Asked) -> str:
@@ -77,8 +82,11 @@ def opened(asked: Asked, removals: Iterable[Timer], rules: RemovalRules) -> Time
 
 def merged(timer: Timer, asked: Asked, note_id: str) -> Timer:
     """A removal that waits, with one more cancel: what came last stands last, and the newest stay."""
-    data = orjson.loads(timer.event).get("data", {})
+    event = orjson.loads(timer.event)
+    data = event.get("data", {})
     ids = _newest([*data.get("ids", ()), *asked.ids], MAX_IDS, MAX_ID_BYTES)
+    recall = [{"device": push.device, "message": push.message} for push in asked.recall]
+    recall = [*recalled_of(event.get("platforms", {})), *recall][-MAX_RECALLED:]
     threads = _newest(
         [*data.get("threads", ()), *([] if asked.thread is None else [asked.thread])], MAX_THREADS, MAX_ID_BYTES // 4
     )
@@ -86,11 +94,11 @@ def merged(timer: Timer, asked: Asked, note_id: str) -> Timer:
         timer,
         keep_offset=asked.offset,
         written_at=asked.at_ms,
-        event=orjson.dumps(_event(timer, note_id, asked.at_ms, ids, threads)),
+        event=orjson.dumps(_event(timer, note_id, asked.at_ms, ids, threads) | recalling(recall)),
     )
 
 
-def _event(timer: Timer, note_id: str, at_ms: int, ids: list[str], threads: list[str]) -> Mapping[str, Any]:
+def _event(timer: Timer, note_id: str, at_ms: int, ids: list[str], threads: list[str]) -> dict[str, Any]:
     data: dict[str, Any] = {"event": OwnClass.REMOVE.value, "ids": ids, "seq": at_ms}
     if threads:
         data["threads"] = threads

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pushcast.keep import removals
 from pushcast.keep.removals import Asked, RemovalRules
 from pushcast.keep.rows import Rows
@@ -11,6 +13,8 @@ from pushcast.model.words import Lane
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
 from pushcast.wire.cancels import Cancel
+from pushcast.wire.recall_offers import RecallOffer
+from pushcast.wire.recallable import Push, Recallable, app_of, recallable_key
 from pushcast.wire.timers import Timer, note_id_of, part_key
 
 
@@ -21,6 +25,21 @@ class Removing:
         self._rows = rows
         self._rules = rules
         self._count = count
+
+    def offered(self, tenure: KeepTenure, barrier: Barrier, user: str, offer: RecallOffer) -> None:
+        """Remembers a push that its service deletes on request. Told twice, it is known once."""
+        if offer.provider_id is None:
+            return
+        key = recallable_key(user, offer.app)
+        known = self._rows.recallables_of(tenure, user).get(key, Recallable())
+        push = Push(offer.notification_id, offer.device, offer.provider_id)
+        if push not in known.pushes:
+            self._rows.put(tenure, barrier, key, known.having(push))
+
+    def _recall(self, tenure: KeepTenure, user: str, app: str | None, ids: Collection[str]) -> tuple[Push, ...]:
+        rows = self._rows.recallables_of(tenure, user)
+        found = [row.pushes for key, row in rows.items() if app in (None, app_of(key))]
+        return tuple(push for pushes in found for push in pushes if push.notification in ids)
 
     def ask(self, tenure: KeepTenure, barrier: Barrier, cancel: Cancel, offset: int, written_at: int) -> None:
         """Takes what a cancel names off the devices, but for what never left. `offset`, `written_at`: of its record."""
@@ -34,7 +53,8 @@ class Removing:
         left = tuple(note_id for note_id in cancel.ids if removals.has_left(held.get(note_id, ())))
         if not left and cancel.thread is None:
             return
-        asked = Asked(cancel.app, left, cancel.thread, offset, written_at)
+        recall = self._recall(tenure, cancel.user, cancel.app, frozenset(left))
+        asked = Asked(cancel.app, left, cancel.thread, offset, written_at, recall)
         for key, row in mine.items():
             if row.waits and row.app == (cancel.app or "") and key not in tenure.firing:
                 self._rows.put(tenure, barrier, key, removals.merged(row, asked, note_id_of(key)))

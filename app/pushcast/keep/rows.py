@@ -14,6 +14,13 @@ from pushcast.wire import row_fences, topics
 from pushcast.wire.badge_rows import Badge, badges_prefix, encode_badge, is_badge, readable_badge
 from pushcast.wire.digests import Head, encode_head, is_head, readable_head
 from pushcast.wire.headers import CE_ID, FENCE
+from pushcast.wire.recallable import (
+    Recallable,
+    encode_recallable,
+    is_recallable,
+    readable_recallable,
+    recallables_prefix,
+)
 from pushcast.wire.timers import Timer, encode_timer, is_timer, readable, timers_prefix, user_key
 from pushcast.wire.usage import encode_usage, is_usage, readable_usage
 
@@ -51,6 +58,11 @@ class Rows:
         """`get` of what a user has got."""
         row = self.get(tenure, key)
         return row if isinstance(row, Usage) else None
+
+    def recallables_of(self, tenure: KeepTenure, user: str) -> dict[bytes, Recallable]:
+        """What may be taken back from push services, by row key: in each app."""
+        rows = self._scan(tenure, user, recallables_prefix(user))
+        return {key: row for key, row in rows if isinstance(row, Recallable)}
 
     def in_flight(self, tenure: KeepTenure, key: bytes) -> bool:
         """Whether a write of it was not applied by the table yet."""
@@ -115,12 +127,16 @@ def _decoded(key: bytes, value: bytes) -> Row | None:
         return readable_badge(value)
     if is_usage(key):
         return readable_usage(value)
+    if is_recallable(key):
+        return readable_recallable(value)
     return readable_head(value) if is_head(key) else None
 
 
 def _encoded(row: Row) -> bytes:
     if isinstance(row, Timer):
         return encode_timer(row)
+    if isinstance(row, Recallable):
+        return encode_recallable(row)
     if isinstance(row, Badge):
         return encode_badge(row)
     return encode_head(row) if isinstance(row, Head) else encode_usage(row)

@@ -24,7 +24,7 @@ from pushcast.wire import groups, topics
 
 ROLE = "keeper"
 BOUNDS = Bounds(records=10_000, bytes=4 << 20)
-SOURCES = (*(topics.keep(lane) for lane in Lane), topics.CANCEL, topics.ENGAGEMENT)
+SOURCES = (*(topics.keep(lane) for lane in Lane), topics.CANCEL, topics.ENGAGEMENT, topics.RECALLABLE)
 
 
 def removal_rules(settings: Settings) -> RemovalRules:

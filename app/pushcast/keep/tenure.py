@@ -15,10 +15,11 @@ from pushcast.stream.tenure import Pending
 from pushcast.wire.badge_rows import Badge
 from pushcast.wire.digests import Head
 from pushcast.wire.headers import Headers
+from pushcast.wire.recallable import Recallable
 from pushcast.wire.timers import Timer
 
 #: What KEEP writes of a user.
-Row = Timer | Head | Badge | Usage
+Row = Timer | Head | Badge | Usage | Recallable
 
 
 class KeepTenure:

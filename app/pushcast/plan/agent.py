@@ -98,7 +98,9 @@ class PlanStage(Stage):
         self._rules = {name: WindowRule(rule, rng) for name, rule in settings.classes.items()}
         self._rules |= {str(name): WindowRule(Class(window_seconds=0.05), rng) for name in OwnClass}
         plan = settings.plan
-        self._limits = Limits(plan.max_targets, plan.max_batch_bytes, plan.max_open_records, MAX_OPEN_BYTES)
+        removable = frozenset(name for name, each in settings.classes.items() if each.removable)
+        bounds = plan.max_targets, plan.max_batch_bytes, plan.max_open_records, MAX_OPEN_BYTES
+        self._limits = Limits(*bounds, removable)
         self._tenures = Tenures(self._new_tenure)
 
     def reload(self, settings: Settings) -> None:

@@ -28,7 +28,7 @@ from pushcast.plan.gathered import Gathered
 from pushcast.plan.match import NO_ROWS, Row, split_rows, with_locales
 from pushcast.plan.outputs import Outputs, Refused
 from pushcast.plan.part_intake import THERE, PartIntake
-from pushcast.plan.removals import takers_of
+from pushcast.plan.removals import takers_of, takes
 from pushcast.plan.rules import is_young
 from pushcast.plan.tenure import Later, PlanTenure
 from pushcast.plan.wanted import Wanted
@@ -164,7 +164,7 @@ class Intake:
             if devices and note.content.locales:
                 devices = with_locales(devices, unreadable)
             if not is_event and (takers := self._own.get(note.klass)) is not None:
-                devices = [device for device in devices if (device.app, device.platform) in takers]
+                devices = [device for device in devices if takes(note, device, takers)]
             if tail and (there := tail.take((record.offset, note.id))):
                 remember(note.user, note.id)
                 tenure.closes.pop(record.offset, None)
@@ -381,7 +381,7 @@ class Intake:
             if note.content.locales:
                 devices = with_locales(devices, self._unreadable)
             if (takers := self._own.get(note.klass)) is not None:
-                devices = [device for device in devices if (device.app, device.platform) in takers]
+                devices = [device for device in devices if takes(note, device, takers)]
             cancelled = self._is_cancelled(tenure, note, times[1])
             self._ask(
                 tenure, each.entry, each.record, note, devices, own, times, found, cancelled=cancelled, again=True

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from pushcast.config.providers import App
+from pushcast.model.ids import split_device_row_key
+from pushcast.model.notification import Notification
 from pushcast.model.own import OwnClass
+from pushcast.model.recalls import messages_of
 from pushcast.model.words import Platform
+from pushcast.wire.row_reader import Device
 
 
 def takers_of(apps: Mapping[str, App]) -> dict[str, frozenset[tuple[str, str]]]:
     """(app, platform) of the devices that get what Pushcast makes itself, by its class. Browsers have no badge."""
     phones = frozenset((name, str(each)) for name in apps for each in Platform if each is not Platform.WEBPUSH)
     return {OwnClass.REMOVE: removals_of(apps), OwnClass.BADGE: phones}
+
+
+def takes(note: Notification, device: Device, takers: Container[tuple[str, str]]) -> bool:
+    """Whether a device gets what Pushcast made itself: one of which a push service may have something, always."""
+    if (device.app, device.platform) in takers:
+        return True
+    platforms = note.content.platforms
+    return bool(platforms) and bool(messages_of(platforms, split_device_row_key(device.key)[2]))
 
 
 def removals_of(apps: Mapping[str, App]) -> frozenset[tuple[str, str]]:

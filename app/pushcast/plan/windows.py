@@ -38,10 +38,11 @@ _NOTE_BYTES = 32  # creation and due time, lengths of trace and campaign, an ind
 class Window:
     """Open work of one (partition, class, platform)."""
 
-    __slots__ = ("bytes", "closes_at", "entries", "messages", "platform", "targets", "weight")
+    __slots__ = ("bytes", "closes_at", "entries", "messages", "platform", "removable", "targets", "weight")
 
-    def __init__(self, platform: str, closes_at: float) -> None:
+    def __init__(self, platform: str, closes_at: float, *, removable: bool = False) -> None:
         self.platform = platform
+        self.removable = removable
         self.closes_at = closes_at
         self.messages: dict[_MessageKey, MessageWriter] = {}  # in first-seen order
         self.entries: list[Entry] = []
@@ -76,7 +77,9 @@ class Window:
             key = (device.app, note.content_key, _variant(note, device) if localized else None)
             message = self.messages.get(key)
             if message is None:
-                message = self.messages[key] = MessageWriter(*head_of(note, device.app, key[2]))
+                message = self.messages[key] = MessageWriter(
+                    *head_of(note, device.app, key[2]), removable=self.removable
+                )
             # As `model.ids.delivery_id` has it: a row's key is user NUL app NUL device.
             delivery = blake2b(id_bytes + device.key, digest_size=DELIVERY_ID_BYTES).digest()
             index = message.index_of(entry.note_id, note.created_at, note.trace or "", label)
@@ -126,6 +129,7 @@ class Limits:
     max_batch_bytes: int
     max_open_records: int
     max_open_bytes: int  # of source records, as the transport counts them, and of what they became
+    removable: frozenset[str] = frozenset()  # classes whose deliveries the keeper wants to hear of
 
 
 class PartitionWindows:
@@ -192,7 +196,9 @@ class PartitionWindows:
                 self._close(key)
                 window = None
         if window is None:
-            window = self._open[key] = Window(platform, now + self._rules[note.klass].draw())
+            window = self._open[key] = Window(
+                platform, now + self._rules[note.klass].draw(), removable=note.klass in self._limits.removable
+            )
             self._open_bytes += window.bytes
             cost = window.cost(entry, note, devices)
         window.add(entry, note, devices, cost)

@@ -111,7 +111,8 @@ def _apns(app_name: str, chosen: Apns, settings: Settings, clock: Clock) -> Prov
         options = ConnectionOptions(serial_until_answered=with_token)
         engine = _engine(chosen, place, settings, options, alpn_required=False)
     setup = _setup(app_name, chosen, settings, engine, credential, clock)
-    return ApnsProvider(setup, topic=chosen.topic, authority=place.address.authority)
+    filters = chosen.removal == "alert_filtered"
+    return ApnsProvider(setup, topic=chosen.topic, authority=place.address.authority, filters_removals=filters)
 
 
 def _fcm(app_name: str, chosen: Fcm, settings: Settings, clock: Clock) -> Provider:

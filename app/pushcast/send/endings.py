@@ -12,12 +12,14 @@ from functools import partial
 
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Result
+from pushcast.providers.webpush.recalls import is_recallable
 from pushcast.send.aside import Aside
 from pushcast.send.receipts import Receipts
 from pushcast.send.records import Job, OpenRecord, Parcel
 from pushcast.send.tickets import Tickets
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
+from pushcast.wire.recall_offers import RecallOffer, encode_offer
 from pushcast.wire.schemas import NEWEST_GENERATION
 
 #: Outcomes of one record that Kafka acknowledged: record, budget key, how many.
@@ -44,6 +46,7 @@ class Endings:
         schema_generation: int = NEWEST_GENERATION,
     ) -> None:
         self._outbox = outbox
+        self._platform = platform
         self._receipts = receipts
         self._aside = aside  # who writes dead letters; None: deliveries die without one
         self._tickets = (
@@ -62,6 +65,31 @@ class Endings:
         """A push that was taken with a ticket, on a platform with tickets."""
         assert self._tickets is not None, "no platform of tickets"
         self._tickets.add(self._companions(), parcel, target, ticket_id, sent_at)
+        self._waiting.setdefault(parcel, []).append((target, words))
+
+    def offers(self, parcel: Parcel, target: int) -> bool:
+        """Whether the keeper wants to hear of a push: its class is removable, and its service can take it back."""
+        message = parcel.message
+        if not message.removable or self._platform is not Platform.WEBPUSH:
+            return False
+        return is_recallable(message.targets.address[target])
+
+    def offered(self, parcel: Parcel, target: int, words: Words) -> None:
+        """A removable push that was taken, and whose service has named it."""
+        message, (outcome, _, provider_id, _, ended_at) = parcel.message, words
+        targets = message.targets
+        offer = RecallOffer(
+            targets.delivery_id[target].hex(),
+            message.notification_ids[targets.notification[target]],
+            message.app,
+            targets.device[target],
+            str(self._platform),
+            outcome,
+            provider_id,
+            ended_at,
+        )
+        partition, key = parcel.record.batch.partition, targets.user[target].encode()
+        self._outbox.put(self._companions(), topics.RECALLABLE, partition, encode_offer(offer), key)
         self._waiting.setdefault(parcel, []).append((target, words))
 
     def dead(self, parcel: Parcel, target: int, words: Words, reason: str) -> None:

@@ -22,6 +22,7 @@ def outputs_of(platform: Platform, lane: Lane) -> tuple[str, ...]:
         topics.RECEIPT,
         topics.TOKEN_INVALID,
         topics.PARKED,
+        *([topics.RECALLABLE] if platform is Platform.WEBPUSH else []),
         *map(topics.retry, topics.RETRY_DELAY_SECONDS),
         *([topics.ticket(platform)] if platform in topics.TICKET_PLATFORMS else []),
         topics.dead_letter(topics.send(platform, lane)),

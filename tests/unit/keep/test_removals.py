@@ -11,6 +11,15 @@ from pushcast.keep.removals import HOUR_MS, MAX_ID_BYTES, Asked, RemovalRules, h
 from pushcast.keep.rules import released
 from pushcast.model.words import Lane
 from pushcast.wire import topics
+from pushcast.wire.recallable import (
+    MAX_PUSHES,
+    Push,
+    Recallable,
+    encode_recallable,
+    is_recallable,
+    readable_recallable,
+    recallable_key,
+)
 from pushcast.wire.timers import Timer
 from twins.keep import T0, USERS, Keeper, KeepWorld
 
@@ -115,6 +124,35 @@ async def test_a_cancel_that_is_read_again_takes_nothing_back_twice() -> None:
     world.cancel("b", remove=True)
     await told(second, 60)
     assert [push["data"]["ids"] for push in pushes(world)] == [["a"], ["b"]]
+
+
+async def test_d8_a_removal_names_what_push_services_may_still_have() -> None:
+    world = KeepWorld()
+    world.offer("a", "d-1", "m1")
+    world.offer("a", "d-1", "m1")
+    world.offer("b", "d-2", "m2")
+    keeper = await keeper_of(world)
+    world.cancel("a", remove=True)
+    await told(keeper, 10)
+    world.cancel("b", "c", remove=True)
+    await told(keeper, 30)
+    [push] = pushes(world)
+    assert push["data"]["ids"] == ["a", "b", "c"]
+    recall = [{"device": "d-1", "message": "m1"}, {"device": "d-2", "message": "m2"}]
+    assert push["platforms"] == {"webpush": {"recall": recall}}
+
+
+def test_what_can_be_taken_back_is_bounded_and_known_once_for_each_device() -> None:
+    row = Recallable()
+    for number in range(MAX_PUSHES + 3):
+        row = row.having(Push(f"n{number}", "d", f"m{number}"))
+    assert [row.pushes[0].notification, len(row.pushes)] == ["n3", MAX_PUSHES]
+    assert row.having(Push("n9", "d", "again")).pushes[-1].message == "again"
+    assert len(row.having(Push("n9", "d", "again")).pushes) == MAX_PUSHES
+    assert readable_recallable(encode_recallable(row)) == row
+    assert readable_recallable(b"x") is None
+    assert is_recallable(recallable_key("ann", "news"))
+    assert not is_recallable(b"ann\0t\0r")
 
 
 def test_the_id_of_a_removal_is_that_of_its_first_cancel() -> None:

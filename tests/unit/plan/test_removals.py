@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from pushcast.config.providers import App
-from pushcast.config.settings import Settings
+from pushcast.config.settings import Class, Settings
 from pushcast.keep.removals import Asked, RemovalRules, opened
 from pushcast.model.words import Lane, Platform
 from pushcast.plan.removals import removals_of
@@ -16,17 +16,18 @@ from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
 from pushcast.wire.headers import origin
 from pushcast.wire.held import Released, released_headers
+from pushcast.wire.recallable import Push
 from twins.kafka import OPEN, record, settled
-from twins.plan import T0, PlanHarness, note, users_of
+from twins.plan import CLASSES, T0, PlanHarness, note, users_of
 
 (ANN,) = users_of(3, 1)
 DUE = TP(topics.due(Lane.NORMAL), 3)
 VAPID: dict[str, Any] = {"vapid_key_file": "key.pem", "subject": "mailto:ops@example.com"}
 
 
-async def release(harness: PlanHarness) -> None:
+async def release(harness: PlanHarness, recall: tuple[Push, ...] = ()) -> None:
     """The keeper lets a removal of two ids go."""
-    event = opened(Asked(None, ("n-1", "n-2"), None, 0, T0), [], RemovalRules(0, 2)).event
+    event = opened(Asked(None, ("n-1", "n-2"), None, 0, T0, recall), [], RemovalRules(0, 2)).event
     headers = released_headers(origin("keep", 3, 1), "remove|0|k", Released(T0, None, due_at=T0), "", None)
     tracker = Tracker(0, OPEN)
     due = record(DUE.topic, 3, 0, ANN.encode(), event, headers, T0)
@@ -91,3 +92,21 @@ def test_an_app_says_where_removals_go() -> None:
     assert ("other", "apns") not in found
     assert ("plain", "webpush") not in found
     assert ("other", "webpush") in found
+
+
+async def test_d8_only_messages_of_removable_classes_say_so() -> None:
+    classes = {**CLASSES, "chat": Class(window_seconds=0, removable=True)}
+    harness = PlanHarness(classes=classes)
+    harness.device(ANN)
+    await harness.feed((ANN, note(1)), (ANN, note(2, **{"class": "chat"})))
+    await harness.acknowledge()
+    found = {batch.messages[0].klass: batch.messages[0].removable for batch in harness.batches()}
+    assert found == {"default": False, "chat": True}
+
+
+async def test_d8_a_browser_whose_service_may_still_have_it_gets_the_removal_all_the_same() -> None:
+    harness = PlanHarness()
+    for name in ("d-1", "d-2"):
+        harness.device(ANN, device=name, platform=Platform.WEBPUSH)
+    await release(harness, recall=(Push("n-1", "d-1", "m1"),))
+    assert [device for _, _, _, device in harness.targets()] == ["d-1"]

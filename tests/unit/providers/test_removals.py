@@ -9,6 +9,7 @@ import orjson
 from pushcast.model.batch import Message
 from pushcast.model.notification import Content
 from pushcast.providers.apns.message import render as render_apns
+from pushcast.providers.apns.message import to_be_filtered
 from pushcast.providers.expo.message import render as render_expo
 from pushcast.providers.webpush.message import render as render_webpush
 from unit.providers.messages import fcm_bodies, message
@@ -29,6 +30,15 @@ def test_r1_apns_gets_a_background_push_of_priority_5() -> None:
         b"apns-priority": b"5",
     }
     assert orjson.loads(rendered.body) == {"aps": {"content-available": 1}, **DATA}
+
+
+def test_r1_an_app_that_may_filter_gets_an_alert_for_its_extension_to_hide() -> None:
+    rendered = render_apns(to_be_filtered(removal()), "com.example.news")
+    assert dict(rendered.headers)[b"apns-push-type"] == b"alert"
+    payload = orjson.loads(rendered.body)
+    assert payload["aps"]["mutable-content"] == 1
+    assert payload["aps"]["alert"] == {"title": "…"}
+    assert payload["ids"] == ["n-1", "n-2"]
 
 
 def test_r1_fcm_gets_data_of_normal_priority_in_texts() -> None:

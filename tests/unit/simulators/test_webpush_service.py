@@ -92,6 +92,20 @@ async def test_a_topic_replaces_the_message_that_waits(webpush: Simulator) -> No
     assert webpush.messages(subscription.endpoint) == []
 
 
+async def test_a_message_that_waits_is_deleted_by_the_name_it_was_given(webpush: Simulator) -> None:
+    subscription = webpush.subscribe()
+    answer = await push(webpush, subscription)
+    kept = await push(webpush, subscription, b"kept")
+    context = ssl.create_default_context(cafile=str(webpush.ca_file))
+    async with httpx.AsyncClient(http2=True, verify=context, trust_env=False) as client:
+        headers = {"authorization": vapid(webpush)}
+        statuses = [(await client.delete(answer.headers["location"], headers=headers)).status_code for _ in range(2)]
+        refused = await client.delete(kept.headers["location"], headers={"authorization": "vapid t=a.b.c, k=d"})
+    assert statuses == [204, 404]
+    assert refused.status_code == 401
+    assert [each["body"] for each in webpush.messages(subscription.endpoint)] == ["kept"]
+
+
 async def test_a_body_that_cannot_be_decrypted_is_taken_and_told_to_the_tester(webpush: Simulator) -> None:
     subscription, other = webpush.subscribe(), webpush.subscribe()
     wrong = Subscription(subscription.endpoint, other.p256dh, other.auth)

@@ -7,8 +7,9 @@ from typing import Final, cast
 
 from pushcast.http2.request import Response, Template, Varying, Wrapped
 from pushcast.model.batch import Message
+from pushcast.model.own import OwnClass
 from pushcast.model.words import Platform, Reason
-from pushcast.providers.apns.message import Headers, apns_id, render
+from pushcast.providers.apns.message import Headers, apns_id, render, to_be_filtered
 from pushcast.providers.apns.verdicts import judge
 from pushcast.providers.client import Setup, TemplateProvider
 from pushcast.providers.expiry import epoch_seconds, expiries
@@ -37,8 +38,10 @@ class ApnsProvider(TemplateProvider):
 
     platform = Platform.APNS
 
-    def __init__(self, setup: Setup, *, topic: str, authority: bytes) -> None:
+    def __init__(self, setup: Setup, *, topic: str, authority: bytes, filters_removals: bool = False) -> None:
+        """`filters_removals`: the app's extension hides an alert that takes something back."""
         super().__init__(setup)
+        self._filters_removals = filters_removals
         self._topic = topic
         self._own_topic = topic.encode()
         self._authority = authority
@@ -46,7 +49,10 @@ class ApnsProvider(TemplateProvider):
 
     def prepare(self, part: Part, shelf: Shelf) -> list[Result]:
         message, indices = part.message, part.indices
-        rendered = render_or_refuse(render, message, self._topic)
+        shown = message
+        if self._filters_removals and message.klass == OwnClass.REMOVE:
+            shown = to_be_filtered(message)
+        rendered = render_or_refuse(render, shown, self._topic)
         sound, results = _sound_tokens(message, indices)
         if message.options.dry_run:
             now = self.clock.now_ms()

@@ -6,10 +6,12 @@ https://developer.apple.com/documentation/usernotifications/sending-notification
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import orjson
 
 from pushcast.model.batch import Message
@@ -52,6 +54,8 @@ PUSH_KINDS: Final[dict[str, PushKind]] = {
 }
 
 
+#: APNs wants an alert to say something.
+_FILTERED_TITLE: Final = "…"
 _CONTENT_CHANGED: Final = frozenset(("widgets", "controls"))
 
 
@@ -121,6 +125,13 @@ def render(message: Message, topic: str) -> Rendered:
     collapse_id = _collapse_id(options)
     collapses = collapse_id is not None or push_type == "alert"
     return Rendered(headers, collapse_id, collapses, body, kind.stored, has_ids)
+
+
+def to_be_filtered(message: Message) -> Message:
+    """A removal as an alert that the app's service extension hides: it runs where no background push would wake the
+    app. An app without the entitlement shows the alert."""
+    options = msgspec.structs.replace(message.options, push_type="alert", mutable_content=True)
+    return replace(message, content=msgspec.structs.replace(message.content, title=_FILTERED_TITLE), options=options)
 
 
 @lru_cache(maxsize=256)

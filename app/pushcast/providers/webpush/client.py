@@ -14,6 +14,8 @@ from pushcast.http2.pool_stats import PoolStats
 from pushcast.http2.request import Outcomes, Response
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
+from pushcast.model.own import OwnClass
+from pushcast.model.recalls import messages_of
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.doubt import Doubt
 from pushcast.providers.engines.engine import Columns, Engine
@@ -28,6 +30,8 @@ from pushcast.providers.webpush.encryptor import Encryptor
 from pushcast.providers.webpush.endpoints import AddressRefused, EndpointPolicy, Origin
 from pushcast.providers.webpush.message import Rendered, render
 from pushcast.providers.webpush.origins import Origins
+from pushcast.providers.webpush.recalls import deletes, template_of
+from pushcast.providers.webpush.recalls import judge as judge_recall
 from pushcast.providers.webpush.subscription import EndpointForbidden, Malformed, Subscription, parse
 from pushcast.providers.webpush.templates import Templates
 from pushcast.providers.webpush.unreachable import REASON as UNREACHABLE
@@ -38,7 +42,7 @@ MAX_LISTED_ORIGINS: Final = 64
 # Hosts that no operator named have a budget of their own: clients choose them, and they must not crowd out the others.
 MAX_OTHER_ORIGINS: Final = 64
 _SUBSCRIPTION_KIND: Final = 2
-_MAX_ID_CHARS: Final = 128
+_MAX_ID_CHARS: Final = 512  # Mozilla's are sealed texts of some 200
 
 
 #: Told why a connection did not come to be or ended.
@@ -131,6 +135,10 @@ class WebpushProvider:
     async def send(
         self, message: Message, indices: Sequence[int], on_results: OnResults, may_leave: MayLeave = always
     ) -> None:
+        if message.klass == OwnClass.REMOVE:
+            indices = await self._recalled(message, indices, on_results, may_leave)
+            if not indices:
+                return
         try:
             rendered = render_or_refuse(render, message)
         except Unsendable as refusal:
@@ -157,6 +165,73 @@ class WebpushProvider:
             async with asyncio.TaskGroup() as group:
                 for send in sends:
                     group.create_task(send)
+
+    async def _recalled(
+        self, message: Message, indices: Sequence[int], on_results: OnResults, may_leave: MayLeave
+    ) -> list[int]:
+        """Deletes at their services what these targets have not got yet. Returns those that get the removal itself:
+        whose app shows it, and for whom nothing is known to wait."""
+        left: list[int] = []
+        results: list[Result] = []
+        wanted: dict[Origin, list[tuple[int, str]]] = {}
+        for index in indices:
+            names = messages_of(message.content.platforms, message.targets.device[index])
+            origin = self._deleting(message, index) if names else None
+            if not names:
+                left.append(index)
+            elif origin is None:
+                results.append(Result(index, Disposition.REJECTED, "not_recallable"))
+            else:
+                wanted.setdefault(origin, []).extend((index, name) for name in names)
+        verdicts: dict[int, tuple[Verdict, int | None]] = {}
+        for origin, pairs in wanted.items():
+            await self._delete(origin, pairs, verdicts, may_leave)
+        now = self._clock.now_ms()
+        for index, (verdict, status) in verdicts.items():
+            after = verdict.retry_after_seconds
+            results.append(Result(index, verdict.disposition, verdict.reason, status, None, None, after, now, now))
+        if results:
+            on_results(results)
+        return left
+
+    def _deleting(self, message: Message, index: int) -> Origin | None:
+        """The service of a target, where it deletes undelivered messages."""
+        try:
+            origin = self._policy.origin(parse(message.targets.address[index]).authority)
+        except (Malformed, EndpointForbidden):
+            return None
+        return origin if origin is not None and origin.listed and deletes(origin.host) else None
+
+    async def _delete(
+        self,
+        origin: Origin,
+        pairs: list[tuple[int, str]],
+        verdicts: dict[int, tuple[Verdict, int | None]],
+        may_leave: MayLeave,
+    ) -> None:
+        """Of a target with several messages, the verdict that is no success counts."""
+
+        def note(outcomes: Outcomes) -> None:
+            for position, response in outcomes:
+                verdict = judge_recall(response)
+                index = pairs[position][0]
+                if verdict.disposition is not Disposition.ACCEPTED or index not in verdicts:
+                    verdicts[index] = verdict, response.status or None
+
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                engine = await self._listed.acquire(origin)
+        except OSError:
+            unsent = Verdict(Disposition.UNSENT, str(Reason.CONNECTION_FAILED))
+            verdicts.update((index, (unsent, None)) for index, _ in pairs)
+            return
+        try:
+            authorization = self._vapid.header(f"https://{origin.authority}")
+            columns: Columns = [[name.encode() for _, name in pairs]]
+            template = template_of(origin.authority, authorization)
+            await engine.exchange(template, columns, len(pairs), self._timeout_seconds, note, may_leave)
+        finally:
+            self._listed.release(origin)
 
     def _sorted(
         self, message: Message, indices: Sequence[int], plaintext: bytes

@@ -18,6 +18,7 @@ class Message:
     ttl_seconds: int
     plaintext: bytes
     at: float
+    name: str = ""  # the service's
 
 
 class Mailbox:
@@ -38,6 +39,15 @@ class Mailbox:
         self._messages[subscription_id] = [*queued, message][-_MAX_PER_SUBSCRIPTION:]
         if len(self._messages) > self._max:
             self._messages.popitem(last=False)
+
+    def delete(self, name: str) -> bool:
+        """Takes one back that the browser has not read; False: it is not there."""
+        for queued in self._messages.values():
+            for message in queued:
+                if message.name == name:
+                    queued.remove(message)
+                    return True
+        return False
 
     def of(self, subscription_id: bytes, now: float) -> list[dict[str, Any]]:
         """Oldest first, without those whose TTL has passed."""

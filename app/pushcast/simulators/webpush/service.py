@@ -30,6 +30,7 @@ SETTINGS: Final = ServerSettings(max_concurrent_streams=100)
 # RFC 8030 §5.2 leaves the maximum to the service; Mozilla: 30 days and an hour are cut to 30 days.
 MAX_BODY_BYTES: Final = 4_096
 _PATH: Final = re.compile(rb"/wp/(ok|\d{3})/(([a-z]+)\.([0-9a-f]{16}|any)\.[\w-]{1,64})")
+_MESSAGE: Final = re.compile(rb"/m/(\d{1,20})")
 _TOPIC: Final = re.compile(rb"[A-Za-z0-9_-]{1,32}")
 _URGENCIES: Final = {b"", b"very-low", b"low", b"normal", b"high"}
 _HUGE: Final = b"x" * (1 << 20)
@@ -95,7 +96,9 @@ class WebPushProvider(Provider):
         path = headers.get(b":path", b"")
         delay = self.delay_seconds()
         found = _PATH.fullmatch(path)
-        if found is None:
+        if headers.get(b":method") == b"DELETE":
+            label = self._delete(connection, stream_id, headers, _MESSAGE.fullmatch(path), delay)
+        elif found is None:
             label = self._probe(connection, stream_id, path)
         else:
             label = self._push(connection, stream_id, headers, found, body, delay)
@@ -133,7 +136,7 @@ class WebPushProvider(Provider):
             self.send(connection, stream_id, _answer(refused), delay)
             self.recorder.verdict(refused.label)
             return refused.label
-        plain = self._open(subscription_id, headers, body)
+        plain = self._open(subscription_id, headers, body, f"{self.recorder.accepted + 1}")
         marker = self.recorder.accept(subscription_id, plain)
         self.screens.accept(subscription_id, plain)
         self.recorder.apps[personality] += 1
@@ -142,8 +145,29 @@ class WebPushProvider(Provider):
         self.send(connection, stream_id, Answer(block), delay, marker)
         return "200"
 
-    def _open(self, subscription_id: bytes, headers: dict[bytes, bytes], body: bytes) -> bytes:
-        """The plaintext where we decrypt and can, else the body. No service tells the sender that it cannot."""
+    def _delete(
+        self,
+        connection: Connection,
+        stream_id: int,
+        headers: dict[bytes, bytes],
+        found: re.Match[bytes] | None,
+        delay: float,
+    ) -> str:
+        """Mozilla's `DELETE /m/<id>`: 204, or 404 for what is not there any more."""
+        status = 404
+        if self.checks and self._vapid_faults(headers.get(b"authorization"), b"any"):
+            status = 401
+        elif found is not None and self.mailbox.delete(found[1].decode()):
+            status = 204
+        self.send(connection, stream_id, Answer(status_field(status)), delay)
+        self.recorder.verdict(f"delete {status}")
+        return "delete"
+
+    def _open(self, subscription_id: bytes, headers: dict[bytes, bytes], body: bytes, name: str = "") -> bytes:
+        """The plaintext where we decrypt and can, else the body. No service tells the sender that it cannot.
+
+        `name`: ours of the message.
+        """
         if not self.decrypts or not body:
             return body
         try:
@@ -158,6 +182,7 @@ class WebPushProvider(Provider):
             int(ttl) if ttl.isdigit() else 0,
             plain,
             self.clock.now(),
+            name,
         )
         self.mailbox.put(subscription_id, message)
         return plain

@@ -88,6 +88,7 @@ class Lab:
         answers: list[Response | None],
         addresses: dict[str, str],
         encryption_seconds: float = 0.0,
+        hosts: Sequence[str] = ("listed.example",),
     ) -> None:
         self.clock = ManualClock(NOW_MS)
         self.engines: dict[str, FakeEngine] = {}
@@ -108,7 +109,7 @@ class Lab:
             "news",
             "multicast",
             Vapid(key_file, "mailto:push@example.com", self.clock),
-            EndpointPolicy(["listed.example"], allow_loopback=False),
+            EndpointPolicy(hosts, allow_loopback=False),
             make_engine,
             0.2,
             self.clock,

@@ -1,0 +1,53 @@
+"""What the keeper hears of removable pushes: rulings II.12, for services that delete what they have not delivered."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from pushcast.model.words import Platform
+from pushcast.send.decide import Policy
+from pushcast.wire import topics
+from pushcast.wire.recall_offers import decode_offer
+from pushcast.wire.retries import DEFAULT_RUNGS, Ladder
+from unit.send.twin import Harness, TwinProvider, message, ok, send_batch
+
+MOZILLA = "https://updates.push.services.mozilla.com/wpush/v2/abc"
+KEYS = {
+    "p256dh": "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM",
+    "auth": "tBHItJI5svbpez7KI4CCXg",
+}
+
+
+async def written(endpoint: str, *, removable: bool = True, named: bool = True) -> Harness:
+    answer = ok(0)._replace(provider_id="m1" if named else None)
+    harness = Harness(TwinProvider(script={"u0": [answer]}), acks=False)
+    harness.stage = harness.made(platform=Platform.WEBPUSH, policy=Policy(1, Ladder(DEFAULT_RUNGS, attempts=1)))
+    part = message(1)
+    part.removable = removable
+    part.targets.address[0] = orjson.dumps({"endpoint": endpoint, **KEYS})
+    await harness.feed(send_batch(part, platform="webpush"))
+    return harness
+
+
+async def test_the_keeper_hears_of_it_before_its_receipt_is_written() -> None:
+    harness = await written(MOZILLA)
+    harness.outbox.acknowledge()
+    [record] = harness.outbox.log
+    assert (record.topic, record.key) == (topics.RECALLABLE, b"u0")
+    offer = decode_offer(record.value or b"")
+    assert (offer.notification_id, offer.app, offer.device) == ("n", "news", "d0")
+    assert (offer.platform, offer.outcome) == ("webpush", "accepted")
+    harness.outbox.acknowledge()
+    await harness.settle()
+    [receipt] = harness.outbox.receipts()
+    assert (receipt["delivery_id"], receipt["provider_id"]) == (offer.delivery_id, offer.provider_id)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "removable", "named"),
+    [(MOZILLA, False, True), (MOZILLA, True, False), ("https://fcm.googleapis.com/fcm/send/x", True, True)],
+)
+async def test_of_what_cannot_be_taken_back_it_hears_nothing(endpoint: str, removable: bool, named: bool) -> None:
+    harness = await written(endpoint, removable=removable, named=named)
+    assert [record.topic for _, record in harness.outbox.pending] == [topics.RECEIPT]
