@@ -23,6 +23,7 @@ LETTER = {
     "value_bytes": 212,
 }
 NOTE = {"id": "n-1", "to": "user", "user": "u-1", "app": "news", "class": "default", "title": "Goal!", "body": "1:0"}
+CAST = {**NOTE, "to": "topics", "topics": "team/arsenal, team/chelsea"}
 
 
 async def test_now_says_that_everything_flows() -> None:
@@ -142,13 +143,36 @@ async def test_a_form_that_is_sent_twice_is_one_notification() -> None:
         assert [each.what for each in rig.acted()] == ["notification n-1"] * 2
 
 
-async def test_a_broadcast_is_sent_when_its_topics_are_typed_again() -> None:
-    form = {**NOTE, "to": "topics", "topics": "team/arsenal, team/chelsea", "do": "send"}
+@pytest.mark.parametrize(
+    ("counted", "typed", "sent"),
+    [(1000, "", True), (1001, "", False), (1001, "1001", True), (120_000, "120,000", True), (120_000, "12,000", False)],
+)
+async def test_a_broadcast_to_more_than_a_thousand_is_sent_when_their_number_is_typed(
+    counted: int, typed: str, sent: bool
+) -> None:
     async with console() as rig, rig.browser() as client:
         token = await rig.signed_in(client)
-        refused = await client.post("/send", data={**form, "_token": token, "confirm": "team/arsenal"})
-        assert (refused.status_code, rig.producer.puts) == (400, [])
-        answer = await client.post("/send", data={**form, "_token": token, "confirm": form["topics"]})
+        rig.counted = {"devices": counted}
+        checked = await client.post("/send", data={**CAST, "_token": token, "do": "check"})
+        assert f"It reaches about <b>{counted:,} devices</b>" in checked.text
+        assert ('name="confirm"' in checked.text) is (counted > 1000)
+        rig.producer.puts.clear()
+        form = {**CAST, "_token": token, "do": "send", "counted": str(counted), "confirm": typed}
+        answer = await client.post("/send", data=form)
+        events = [put for put in rig.producer.puts if put.topic == "push.broadcast.normal.v1"]
+    assert (answer.status_code, len(events)) == ((303, 1) if sent else (400, 0))
+
+
+async def test_a_broadcast_that_nobody_counts_is_sent_when_its_topics_are_typed_again() -> None:
+    async with console() as rig, rig.browser() as client:
+        token = await rig.signed_in(client)
+        rig.counted = None
+        checked = await client.post("/send", data={**CAST, "_token": token, "do": "check"})
+        assert "How many it reaches is not known" in checked.text
+        rig.producer.puts.clear()
+        form = {**CAST, "_token": token, "do": "send"}
+        assert (await client.post("/send", data={**form, "confirm": "team/arsenal"})).status_code == 400
+        answer = await client.post("/send", data={**form, "confirm": CAST["topics"]})
         assert answer.headers["location"] == "/reports/n-1"
         (event,) = [put for put in rig.producer.puts if put.topic == "push.broadcast.normal.v1"]
         assert json.loads(event.value or b"")["audience"] == {"topics": ["team/arsenal", "team/chelsea"]}

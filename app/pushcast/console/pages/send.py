@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 
@@ -17,9 +18,11 @@ from pushcast.gateway.problems import Problem
 
 #: Fields of the form that are fields of the notification.
 TEXTS: Final = ("app", "class", "campaign", "title", "subtitle", "body", "image", "link")
-FIELDS: Final = ("id", "to", "user", "topics", "dry_run", "confirm", *TEXTS)
+FIELDS: Final = ("id", "to", "user", "topics", "dry_run", "confirm", "counted", *TEXTS)
 USER: Final = "user"
 TOPICS: Final = "topics"
+#: A broadcast to so many devices, or fewer, is sent without a number being typed.
+FREELY: Final = 1000
 
 
 async def show(desk: Desk, visit: Visit) -> View:
@@ -31,16 +34,18 @@ async def show(desk: Desk, visit: Visit) -> View:
 async def send(desk: Desk, visit: Visit) -> View | Away:
     """POST /send: `do=check` shows what it would look like, `do=send` sends it."""
     form = {name: visit.form.get(name, "").strip() for name in FIELDS}
+    sizes = None
     try:
         event = event_of(form)
         sizes = desk.previews.of({"user": SOMEBODY, **event}, visit.now_ms)
-        if visit.form.get("do") != "send":
-            return _page(desk, visit, form, sizes=sizes)
-        return await _send(desk, visit, form, event)
+        if visit.form.get("do") == "send":
+            return await _send(desk, visit, form, event)
+        form["counted"] = "" if form["to"] == USER else await _counted(desk, visit, form, event)
+        return _page(desk, visit, form, sizes=sizes)
     except Problem as problem:
         if problem.status not in (400, 409, 422):
             raise
-        return _page(desk, visit, form, problem=problem)
+        return _page(desk, visit, form, sizes=sizes, problem=problem)
 
 
 async def _send(desk: Desk, visit: Visit, form: Mapping[str, str], event: dict[str, Any]) -> Away:
@@ -48,17 +53,52 @@ async def _send(desk: Desk, visit: Visit, form: Mapping[str, str], event: dict[s
         sent = await desk.api.ask("send", visit.caller, body={"user": form["user"], **event})
         question = urlencode({"user": form["user"], "notification": sent["id"]})
         return Away(f"/people?{question}", f"notification {sent['id']}")
-    topics = topics_of(form["topics"])
-    if form["confirm"] != form["topics"]:
-        raise Problem("bad_request", "a broadcast is sent when its topics are typed a second time, as they stand above")
-    sent = await desk.api.ask("broadcast", visit.caller, body={"audience": {"topics": topics}, **event})
-    return Away(f"/reports/{sent['id']}", f"broadcast {sent['id']} to {', '.join(topics)}")
+    if not is_confirmed(form):
+        raise Problem("bad_request", f"type {to_confirm(form)} to send it; nothing was sent")
+    sent = await desk.api.ask("broadcast", visit.caller, body={"audience": audience_of(form), **event})
+    reached = f", about {form['counted']} devices" if form["counted"] else ""
+    return Away(f"/reports/{quote(sent['id'], safe='')}", f"broadcast {sent['id']} to {form['topics']}{reached}")
+
+
+async def _counted(desk: Desk, visit: Visit, form: Mapping[str, str], event: Mapping[str, Any]) -> str:
+    """About how many devices it would reach; empty when nobody counts. The count has an id of its own."""
+    body = {name: value for name, value in event.items() if name != "id"}
+    try:
+        found = await desk.api.ask(
+            "count_broadcast", visit.caller, body={"audience": audience_of(form), **body}, query={"quick": "true"}
+        )
+    except Problem as problem:
+        if problem.status != 503:
+            raise
+        return ""
+    return str(found["devices"])
+
+
+def to_confirm(form: Mapping[str, str]) -> str | None:
+    """What has to be typed before a broadcast is sent: the number of devices, or the topics when that is not known.
+    None: it is for few."""
+    if not form["counted"]:
+        return form["topics"]
+    return form["counted"] if int(form["counted"]) > FREELY else None
+
+
+def is_confirmed(form: Mapping[str, str]) -> bool:
+    """A number may be typed with commas, points or spaces."""
+    wanted, typed = to_confirm(form), form["confirm"]
+    return wanted in (None, typed, re.sub(r"[,. ]", "", typed))
+
+
+def audience_of(form: Mapping[str, str]) -> dict[str, Any]:
+    """Everybody who has one of the topics."""
+    return {"topics": topics_of(form["topics"])}
 
 
 def event_of(form: Mapping[str, str]) -> dict[str, Any]:
     """The event without its user or audience. What is empty is left out. Raises Problem."""
     if form["to"] not in (USER, TOPICS):
         raise Problem("bad_request", f"to is {USER} or {TOPICS}")
+    if form["counted"] and not (form["counted"].isascii() and form["counted"].isdigit() and len(form["counted"]) < 12):
+        raise Problem("bad_request", "counted is a number")
     if not form[form["to"]]:
         raise Problem("bad_request", "a user, or topics, are needed: who shall get it?")
     event: dict[str, Any] = {"id": form["id"], **{name: form[name] for name in TEXTS if form[name]}}
@@ -76,6 +116,7 @@ def _page(
     desk: Desk, visit: Visit, form: Mapping[str, str], *, sizes: Any = None, problem: Problem | None = None
 ) -> View:
     filled = {name: form.get(name, "") for name in FIELDS}
+    broadcast = sizes is not None and filled["to"] == TOPICS
     return View(
         "send.html",
         {
@@ -84,6 +125,7 @@ def _page(
             if sizes is None
             else [{**each._asdict(), "bar": parts_of({"accepted": each.size}, each.limit)} for each in sizes],
             "problem": problem,
+            "to_confirm": to_confirm(filled) if broadcast else None,
             "apps": sorted(desk.apps),
             "classes": sorted(desk.classes.items()),
             "curl": None if sizes is None else curl_of(filled),
@@ -95,7 +137,5 @@ def _page(
 def curl_of(form: Mapping[str, str]) -> str:
     """The same by HTTP, as the body of its request."""
     event = event_of(form)
-    who: dict[str, Any] = (
-        {"user": form["user"]} if form["to"] == USER else {"audience": {"topics": topics_of(form["topics"])}}
-    )
+    who: dict[str, Any] = {"user": form["user"]} if form["to"] == USER else {"audience": audience_of(form)}
     return orjson.dumps({**who, **event}, option=orjson.OPT_INDENT_2).decode()
