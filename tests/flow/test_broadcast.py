@@ -6,27 +6,19 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
-import orjson
 import pytest
 
-from pushcast.audit.broadcasts import Broadcasts
-from pushcast.audit.progress import Progress
+from flow.broadcast_tools import accepted_at_providers, balanced, followed, planner_of, second_planner, send
 from pushcast.audit.reader import Books
 from pushcast.demo.load import DeviceOf, make_devices
 from pushcast.demo.produce import register
 from pushcast.demo.world import Options, World
-from pushcast.kafka.intake import put_one
 from pushcast.kafka.switchboard import write
 from pushcast.model.words import Lane
-from pushcast.runtime import whereabouts
-from pushcast.wire import topics
 from pushcast.wire.control import Halt, Kind, Name
 
 DEVICES = 3_000
-LANE = Lane.BULK
-SECONDS = 120.0
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -53,41 +45,9 @@ def name(unique: Callable[[str], str]) -> str:
     return unique("b")
 
 
-def send(world: World, name: str, **fields: Any) -> int:
-    # A text of its own: the simulators know a copy by its token and body.
-    event = {"id": name, "app": "news", "title": f"Goal! {name}", "audience": {"all": True}, **fields}
-    return put_one(world.settings, topics.broadcast(LANE), name.encode(), orjson.dumps(event))
-
-
-def followed(world: World, name: str, offset: int) -> Progress:
-    deadline = time.monotonic() + SECONDS
-    with Broadcasts(world.settings) as broadcasts:
-        while True:
-            spread = broadcasts.spread([LANE])
-            mine = [each for each in spread if (each.order.broadcast, each.order.intake_offset) == (name, offset)]
-            if mine:
-                progress = broadcasts.follow(mine[0], SECONDS)
-                assert progress.finished, progress.to_dict()
-                return progress
-            assert time.monotonic() < deadline, world.log_tail()
-
-
 def of_app(devices: list[DeviceOf], topic: str | None = None) -> int:
     mine = [each.event for each in devices if each.event["app"] == "news"]
     return sum(topic is None or topic in event["topics"] for event in mine)
-
-
-def balanced(world: World) -> Any:
-    with Books(world.settings) as books:
-        totals = books.reckon(None)
-    assert totals.balanced, totals.to_dict()
-    assert not totals.walking
-    return totals
-
-
-def accepted_at_providers(world: World) -> tuple[int, int]:
-    stats = world.simulator_stats().values()
-    return sum(each["accepted"] for each in stats), sum(int(each["duplicates"]) for each in stats)
 
 
 def test_fact_12_every_device_of_the_app_gets_it_once(world: World, devices: list[DeviceOf], name: str) -> None:
@@ -181,14 +141,46 @@ def test_fact_13_a_planner_that_is_killed_in_mid_walk_loses_and_doubles_nothing(
     balanced(world)
 
 
-def planner_of(world: World) -> int:
-    """Process id of the lane's planner, which the supervisor starts again when it is killed."""
-    deadline = time.monotonic() + SECONDS
-    while True:
-        found = [
-            entry.pid for entry in whereabouts.read_all(world.settings.data_dir) if entry.name == f"planner-{LANE}"
-        ]
-        if found:
-            return found[0]
-        assert time.monotonic() < deadline, world.log_tail()
-        time.sleep(0.1)
+def test_fact_14_a_planner_that_sleeps_and_one_that_joins_in_mid_walk_change_no_sum(
+    world: World, devices: list[DeviceOf], name: str
+) -> None:
+    before, duplicates_before = accepted_at_providers(world)
+    offset = send(world, name, pace={"over_seconds": 40})
+    first = planner_of(world)
+    with second_planner(world):  # half of the partitions move to it
+        os.kill(first, signal.SIGSTOP)
+        time.sleep(world.settings.kafka.session_timeout_seconds + 5)  # and now the others
+        os.kill(first, signal.SIGCONT)
+        found = followed(world, name, offset).to_dict()
+    expected = of_app(devices)
+    assert (found["state"], found["planned"], found["receipts"]) == ("done", expected, {"accepted": expected})
+    after, duplicates = accepted_at_providers(world)
+    assert (after - before, duplicates) == (expected, duplicates_before)
+    balanced(world)
+
+
+def test_steps_reach_everybody_and_the_rest_gets_what_it_had_not(
+    world: World, devices: list[DeviceOf], name: str
+) -> None:
+    steps = [{"share": 3_000, "wait_seconds": 1, "stop_if": {"invalid_share": 0.5}}, {"share": 10_000}]
+    audience = {"topics": ["team/arsenal"]}
+    stepped = followed(world, name, send(world, name, steps=steps, audience=audience)).to_dict()
+    followers = of_app(devices, "team/arsenal")
+    assert (stepped["state"], stepped["step"], stepped["planned"]) == ("done", 2, followers)
+    rest = f"{name}-rest"
+    resent = followed(world, rest, send(world, rest, not_to={"broadcast": name})).to_dict()
+    assert (resent["planned"], resent["left_out"]) == (of_app(devices) - followers, {"not_to": followers})
+    balanced(world)
+
+
+def test_a_time_is_waited_for_and_a_topic_of_fcm_is_one_delivery(
+    world: World, devices: list[DeviceOf], name: str
+) -> None:
+    due_ms = round(time.time() * 1000) + 4_000
+    timed = followed(world, name, send(world, name, deliver_at=due_ms)).to_dict()
+    assert time.time() * 1000 >= due_ms
+    assert (timed["state"], timed["planned"], timed["ended"]) == ("done", of_app(devices), of_app(devices))
+    topic = f"{name}-topic"
+    via = followed(world, topic, send(world, topic, via="fcm_topic", audience={"topics": ["news-uk"]})).to_dict()
+    assert (via["state"], via["per_platform"], via["receipts"]) == ("done", {"fcm": 1}, {"accepted": 1})
+    balanced(world)

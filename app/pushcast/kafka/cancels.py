@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 #: How often the ends of the partitions are asked for, and how long an answer may take.
 PULSE_SECONDS: Final = 1.0
 _ANSWER_SECONDS: Final = 2.0
+#: At a take-over nothing is known yet, and a new client has to find the leaders first.
+_FIRST_ANSWER_SECONDS: Final = 10.0
 _REGISTRY_SECONDS: Final = 10.0
 #: How long a take-over waits until a partition is read: seven days of cancels may lie there.
 FOLLOW_SECONDS: Final = 30.0
@@ -162,7 +164,7 @@ class CancelTail:
             wanted.append(self._requests.get())
         if not wanted:
             return
-        known = self._ends(consumer, [each.partition for each in wanted])
+        known = self._ends(consumer, [each.partition for each in wanted], _FIRST_ANSWER_SECONDS)
         if known is None:
             refusal = CancelsUnreadable(
                 f"no answer about the ends of {self._topic}: is it there? `pushcast topology apply`"
@@ -216,10 +218,12 @@ class CancelTail:
             else:
                 self._waiting.append((each, end))
 
-    def _ends(self, consumer: Consumer, partitions: Iterable[int]) -> dict[int, int] | None:
+    def _ends(
+        self, consumer: Consumer, partitions: Iterable[int], timeout_seconds: float = _ANSWER_SECONDS
+    ) -> dict[int, int] | None:
         """Asks all of them at once; None without an answer."""
         try:
-            return ends(consumer, self._topic, partitions, _ANSWER_SECONDS)
+            return ends(consumer, self._topic, partitions, timeout_seconds)
         except PushcastError as error:
             logger.warning("the ends of %s are not known: %s", self._topic, error)
             return None

@@ -1,0 +1,87 @@
+"""What tests of broadcasts do with a whole Pushcast."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+
+from pushcast.audit.broadcasts import Broadcasts
+from pushcast.audit.progress import Progress
+from pushcast.audit.reader import Books
+from pushcast.demo.world import World, ready
+from pushcast.kafka.intake import put_one
+from pushcast.model.words import Lane
+from pushcast.runtime import whereabouts
+from pushcast.runtime.child import child_command
+from pushcast.wire import topics
+
+LANE = Lane.BULK
+SECONDS = 120.0
+
+
+def send(world: World, name: str, **fields: Any) -> int:
+    # A text of its own: the simulators know a copy by its token and body.
+    event = {"id": name, "app": "news", "title": f"Goal! {name}", "audience": {"all": True}, **fields}
+    return put_one(world.settings, topics.broadcast(LANE), name.encode(), orjson.dumps(event))
+
+
+def followed(world: World, name: str, offset: int) -> Progress:
+    deadline = time.monotonic() + SECONDS
+    with Broadcasts(world.settings) as broadcasts:
+        while True:
+            spread = broadcasts.spread([LANE])
+            mine = [each for each in spread if (each.order.broadcast, each.order.intake_offset) == (name, offset)]
+            if mine:
+                progress = broadcasts.follow(mine[0], SECONDS)
+                assert progress.finished, progress.to_dict()
+                return progress
+            assert time.monotonic() < deadline, world.log_tail()
+
+
+def balanced(world: World) -> Any:
+    with Books(world.settings) as books:
+        totals = books.reckon(None)
+    assert totals.balanced, totals.to_dict()
+    assert not totals.walking
+    return totals
+
+
+def accepted_at_providers(world: World) -> tuple[int, int]:
+    stats = world.simulator_stats().values()
+    return sum(each["accepted"] for each in stats), sum(int(each["duplicates"]) for each in stats)
+
+
+def planner_of(world: World) -> int:
+    """Process id of the lane's planner, which the supervisor starts again when it is killed."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        found = [
+            entry.pid for entry in whereabouts.read_all(world.settings.data_dir) if entry.name == f"planner-{LANE}"
+        ]
+        if found:
+            return found[0]
+        assert time.monotonic() < deadline, world.log_tail()
+        time.sleep(0.1)
+
+
+@contextmanager
+def second_planner(world: World) -> Iterator[int]:
+    """One more planner of the lane, ready; yields its process id."""
+    command = child_command("run", "planner", "--lane", LANE, "--slot", "second")
+    process = subprocess.Popen(command, stdout=world.log_file, stderr=world.log_file, env=world.environment)
+    try:
+        deadline = time.monotonic() + SECONDS
+        while not any(
+            each.pid == process.pid and ready(each) for each in whereabouts.read_all(world.settings.data_dir)
+        ):
+            assert time.monotonic() < deadline, world.log_tail()
+            time.sleep(0.2)
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(30)
