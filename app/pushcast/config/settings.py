@@ -173,6 +173,13 @@ class Retry(Strict):
         return self
 
 
+class Settle(Strict):
+    """What is asked before work that has waited is passed on."""
+
+    # Whether the device is still there, with its token: a copy of the devices table for each settler.
+    recheck: bool = False
+
+
 class Park(Strict):
     """Work kept aside because its app is paused, its breaker open or its provider slow."""
 
@@ -395,6 +402,7 @@ class Settings(BaseSettings):
     keep: Keep = Keep()
     tickets: Tickets = Tickets()
     park: Park = Park()
+    settle: Settle = Settle()
     flood: Flood = Flood()
     classes: dict[Name, Class] = {}
     caps: tuple[Cap, ...] = Field(default=(), max_length=MAX_CAPS)

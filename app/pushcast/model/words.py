@@ -76,6 +76,9 @@ class Reason(StrEnum):
     DUPLICATE = "duplicate"
     BROADCAST_STOPPED = "broadcast_stopped"
     BROADCAST_HELD = "broadcast_held"
+    # waiting: why a delivery is not sent when its time has come
+    TOKEN_MOVED = "token_moved"  # noqa: S105 - a reason, not a secret
+    DEVICE_GONE = "device_gone"
     STOP_IF = "stop_if"  # receipts of a step were as `stop_if` of the broadcast says
     OPTED_OUT = "opted_out"
     MUTED = "muted"

@@ -23,6 +23,7 @@ from pushcast.settle.holding import Holding
 from pushcast.settle.outputs import Counters, Outputs
 from pushcast.settle.passes import Intervals, Passes
 from pushcast.settle.queue import Queue, Waiting
+from pushcast.settle.recheck import Recheck
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.callbacks import guarded
 from pushcast.stream.cancelling import Cancels, NothingCancelled
@@ -68,11 +69,14 @@ class SettleStage(Stage):
         schema_generation: int = NEWEST_GENERATION,
         cancels: Cancels | None = None,
         quiet_spread_ms: int = 0,
+        recheck: Recheck | None = None,
     ) -> None:
         """Without `control` nothing holds; without `cancels` nothing is cancelled while it waits."""
         self.counters = counters
         self._cancels: Cancels = cancels or NothingCancelled()
-        self._outputs = Outputs(outbox, clock, counters, self._cancels.state, schema_generation, quiet_spread_ms)
+        self._outputs = Outputs(
+            outbox, clock, counters, self._cancels.state, schema_generation, quiet_spread_ms, recheck
+        )
         self._edge = Edge("settle", outbox, counting(counters), FloodGuard(flood, clock))
         self._outbox = outbox
         self._clock = clock

@@ -10,6 +10,7 @@ from pushcast.model.clock import Clock, SystemClock
 from pushcast.settle.agent import SOURCES, SettleStage
 from pushcast.settle.outputs import Counters
 from pushcast.settle.passes import Intervals
+from pushcast.settle.recheck import Recheck
 from pushcast.stream.batch import Bounds
 from pushcast.stream.cancelling import Cancels
 from pushcast.stream.fatal import end_process
@@ -33,6 +34,7 @@ def build(
     call_later: CallLater | None = None,
     control: ControlState | None = None,
     cancels: Cancels | None = None,
+    recheck: Recheck | None = None,
 ) -> SettleStage:
     """The stage for `SOURCES` in the group `GROUP`. `control`: the process's own, kept up to date by its tail."""
     retry = settings.retry
@@ -49,6 +51,7 @@ def build(
         flood=settings.flood,
         schema_generation=settings.schemas.write,
         cancels=cancels,
+        recheck=recheck,
         quiet_spread_ms=round(settings.keep.quiet_release_spread_seconds * 1000),
     )
 

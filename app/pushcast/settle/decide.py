@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from pushcast.model.batch import Message, SendBatch
@@ -90,23 +90,29 @@ def settle(
     held: Callable[[Message], bool] = lambda message: False,
     cancelled: Callable[[Message], list[int]] = lambda message: [],
     quiet_spread_ms: int = 0,
+    gone: Callable[[Message], Mapping[int, End]] = lambda message: {},
 ) -> Settled:
     """Parts what is cancelled, what is past its expiry, what has still to wait, and what is sent again. Order is kept
     within each.
 
     `held`: whether a message must not be sent now; what has expired ends all the same. `cancelled`: targets of a
-    message that must not be sent at all. `quiet_spread_ms`: see `quiet.spread_after`.
+    message that must not be sent at all; `gone`: others, each with its end. `quiet_spread_ms`: see
+    `quiet.spread_after`.
     """
     again: list[Message] = []
     waiting: list[Message] = []
     expired: list[Message] = []
-    gone: list[Message] = []
+    stopped: list[Message] = []
+    ended_else: list[tuple[End, Message]] = []
     calm = _Calm(now_ms, quiet_spread_ms)
     for message in batch.messages:
         left = message
         if ended := cancelled(message):
-            gone.append(pick(message, ended))
-            left = pick(message, sorted(set(range(len(message.targets))).difference(ended)))
+            stopped.append(pick(message, ended))
+            left = _without(message, ended)
+        if others := gone(left):
+            ended_else += [(end, pick(left, [index])) for index, end in others.items()]
+            left = _without(left, others)
         expires_at = left.targets.expires_at
         late = [index for index, at in enumerate(expires_at) if at <= now_ms]
         if late:
@@ -116,17 +122,21 @@ def settle(
             left = calm.passing(left, left.quiet)
         if left.targets.delivery_id:
             (waiting if held(left) else again).append(left)
-    if not expired and not gone and not calm.stopped and not (again and waiting):
+    if not expired and not stopped and not ended_else and not calm.stopped and not (again and waiting):
         return Settled(batch if again else None, [], [], batch if waiting else None)
     return Settled(
         replace(batch, messages=again) if again else None,
         expired,
-        gone,
+        stopped,
         replace(batch, messages=waiting) if waiting else None,
-        calm.ended,
+        [*ended_else, *calm.ended],
         replace(batch, messages=calm.waiting) if calm.waiting else None,
         calm.until_ms,
     )
+
+
+def _without(message: Message, indices: Iterable[int]) -> Message:
+    return pick(message, sorted(set(range(len(message.targets))).difference(indices)))
 
 
 class _Calm:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Outcome, Platform, Reason
-from pushcast.settle.decide import CANCELLED, EXPIRED, end_of, left_of, settle
+from pushcast.settle.decide import CANCELLED, EXPIRED, End, end_of, left_of, settle
+from pushcast.settle.recheck import LEAST_WAIT_MS, Recheck
 from pushcast.stream.batch import Record
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
@@ -58,7 +60,10 @@ class Outputs:
         cancels: CancelState,
         schema_generation: int = NEWEST_GENERATION,
         quiet_spread_ms: int = 0,
+        recheck: Recheck | None = None,
     ) -> None:
+        """Without `recheck` nobody asks whether a device is still there."""
+        self._recheck = recheck
         self._generation = schema_generation
         self._quiet_spread_ms = quiet_spread_ms
         self._cancels = cancels
@@ -91,6 +96,7 @@ class Outputs:
             lambda message: holds(message, platform, lane),
             lambda message: self._cancels.among(record.partition, message, range(len(message.targets)), now_ms),
             self._quiet_spread_ms,
+            partial(self._gone, record, now_ms),
         )
         puts = 0
         ended = [(EXPIRED, each) for each in settled.expired] + [(CANCELLED, each) for each in settled.cancelled]
@@ -113,6 +119,12 @@ class Outputs:
         if settled.quiet is not None:
             puts += self._park_quiet(barrier, record, settled.quiet, settled.quiet_until_ms, own)
         return Put(puts, sent_bytes, carried_bytes)
+
+    def _gone(self, record: Record, now_ms: int, message: Message) -> Mapping[int, End]:
+        """Targets whose device has gone, or has another token, while the record waited."""
+        if self._recheck is None or now_ms - record.timestamp < LEAST_WAIT_MS:
+            return {}
+        return self._recheck.ended(record.partition, message)
 
     def _park_quiet(self, barrier: Barrier, record: Record, batch: SendBatch, until_ms: int, own: Headers) -> int:
         """Keeps what quiet hours stop aside until they are over, by app; returns how many records."""

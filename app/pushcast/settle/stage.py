@@ -11,8 +11,10 @@ from pushcast.observe import sources
 from pushcast.settle.agent import GROUP, SOURCES, SettleStage
 from pushcast.settle.build import FETCH_BYTES, bounds, build
 from pushcast.settle.exact import build_handover
-from pushcast.stream.spec import Host, StageSpec, Subscription
+from pushcast.settle.recheck import Recheck
+from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
 from pushcast.stream.table import Table
+from pushcast.wire import topics
 
 ROLE = "settler"
 
@@ -32,6 +34,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             counters=counters,
             control=host.control,
             cancels=host.cancels,
+            recheck=Recheck(tables[0]) if tables else None,
         )
 
     return [
@@ -40,6 +43,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             group=GROUP,
             subscriptions=(Subscription(tuple(SOURCES), bounds(settings)),),
             build=made,
+            tables=(TableSpec(topics.DEVICE),) if settings.settle.recheck else (),
             waits_seconds=max(settings.retry.rungs_seconds) * (1 + settings.retry.jitter),
             fetch={"max_partition_fetch_bytes": FETCH_BYTES},
         )

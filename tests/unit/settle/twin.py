@@ -10,6 +10,7 @@ from pushcast.handover.exact import Inexact
 from pushcast.model.batch import SendBatch
 from pushcast.settle.agent import SettleStage
 from pushcast.settle.passes import Intervals
+from pushcast.settle.recheck import Recheck
 from pushcast.stream.batch import TP
 from pushcast.stream.cancelling import Cancels
 from pushcast.stream.tracker import Record
@@ -48,7 +49,13 @@ class Harness(TimedStage):
 
     stage: SettleStage
 
-    def __init__(self, acks: bool = True, control: ControlState | None = None, cancels: Cancels | None = None) -> None:
+    def __init__(
+        self,
+        acks: bool = True,
+        control: ControlState | None = None,
+        cancels: Cancels | None = None,
+        recheck: Recheck | None = None,
+    ) -> None:
         super().__init__(T0)
         self.outbox = TwinOutbox(acks)
         self.counters: Counter[tuple[str, str]] = Counter()
@@ -63,6 +70,7 @@ class Harness(TimedStage):
             control=control,
             intervals=Intervals(PASS_SECONDS, PROBE_SECONDS),
             cancels=cancels,
+            recheck=recheck,
         )
         self.stage.work = cast(Any, self)
         self.end = 0  # of every parked partition, when a pass begins

@@ -1,0 +1,129 @@
+"""Waiting work asks whether its device is still there, with its token (audience fact 42)."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from pushcast.model.device import DeviceRow
+from pushcast.model.ids import device_row_key
+from pushcast.settle.recheck import LEAST_WAIT_MS, Recheck
+from pushcast.wire import topics
+from pushcast.wire.batches import decode_batch
+from pushcast.wire.devices import encode_row
+from unit.send.twin import T0, message, send_batch
+from unit.settle.twin import Harness, waiting
+
+RUNG = topics.retry("5m")
+MINUTES_MS = 300_000
+
+
+class Devices:
+    """The table: rows by key."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, bytes] = {}
+        self.here = True
+
+    def held(self, partition: int) -> bool:
+        return self.here
+
+    def get(self, partition: int, key: bytes) -> bytes | None:
+        assert partition == 3
+        return self.rows.get(key)
+
+
+class World:
+    """Three targets of one message, whose devices are as they were planned."""
+
+    def __init__(self) -> None:
+        self.devices = Devices()
+        self.harness = Harness(recheck=Recheck(cast(Any, self.devices)))
+        self.batch = send_batch(message(3))
+        targets = self.batch.messages[0].targets
+        self.keys = [
+            device_row_key(user, self.batch.messages[0].app, device)
+            for user, device in zip(targets.user, targets.device, strict=True)
+        ]
+        for key, digest in zip(self.keys, targets.token_hash, strict=True):
+            _, app, device = key.decode().split("\0")
+            row = DeviceRow(app, device, "apns", "token", b"a", "", digest, "active", T0, T0)
+            self.put(key, row)
+
+    def put(self, key: bytes, row: DeviceRow) -> None:
+        self.rows = {**getattr(self, "rows", {}), key: row}
+        self.devices.rows[key] = encode_row(row)
+
+    def change(self, number: int, **fields: Any) -> None:
+        key = self.keys[number]
+        self.put(key, msgspec.structs.replace(self.rows[key], **fields))
+
+    async def wait(self, milliseconds: int = MINUTES_MS) -> None:
+        await self.harness.feed(waiting(100, self.batch, T0 + milliseconds, topic=RUNG))
+        await self.harness.pass_time(milliseconds / 1000)
+
+    def ended(self) -> dict[str, tuple[str, str]]:
+        return {each["user"]: (each["outcome"], each["reason"]) for each in self.harness.outbox.receipts()}
+
+    def sent(self) -> list[str]:
+        batches = [decode_batch(each.value or b"") for each in self.harness.outbox.of("push.send.apns.urgent.v1")]
+        return [user for batch in batches for each in batch.messages for user in each.targets.user]
+
+
+async def test_fact_42_a_retry_whose_device_moved_meanwhile_is_cancelled_without_a_request() -> None:
+    world = World()
+    world.change(0, state="gone", suspended_reason="token_moved", address=b"", token_hash=b"")
+    world.change(1, token_hash=b"another token   ")
+    await world.wait()
+    assert world.ended() == {"u0": ("cancelled", "token_moved"), "u1": ("cancelled", "token_moved")}
+    assert world.sent() == ["u2"]
+    assert world.harness.counters["ended", "token_moved"] == 2
+    assert world.harness.low(RUNG) == 101
+
+
+async def test_a_device_that_was_removed_or_is_unknown_ends_as_gone() -> None:
+    world = World()
+    world.change(0, state="gone", suspended_reason="unregistered")
+    del world.devices.rows[world.keys[1]]
+    await world.wait()
+    assert set(world.ended().values()) == {("cancelled", "device_gone")}
+    assert world.sent() == ["u2"]
+
+
+async def test_a_token_that_was_sealed_meanwhile_is_the_same_token() -> None:
+    """Rulings II.22: turning sealing on gives every row another hash."""
+    world = World()
+    for number, key in enumerate(world.keys):
+        before = world.rows[key].token_hash
+        world.change(number, token_hash=b"keyed hash of it", token_hash_before=before)
+    await world.wait()
+    assert world.sent() == ["u0", "u1", "u2"]
+
+
+async def test_what_has_waited_for_less_than_a_minute_is_passed_on_unasked() -> None:
+    world = World()
+    world.devices.rows.clear()
+    await world.wait(LEAST_WAIT_MS - 1000)
+    assert world.sent() == ["u0", "u1", "u2"]
+
+
+@pytest.mark.parametrize("trouble", ["no table", "a row nobody can read"])
+async def test_without_a_readable_row_nothing_ends(trouble: str) -> None:
+    world = World()
+    if trouble == "no table":
+        world.devices.rows.clear()
+        world.devices.here = False
+    else:
+        world.devices.rows = dict.fromkeys(world.keys, b"\xc3\x01tomorrow")
+    await world.wait()
+    assert world.sent() == ["u0", "u1", "u2"]
+
+
+async def test_a_delivery_to_a_topic_of_the_provider_has_no_row() -> None:
+    world = World()
+    world.devices.rows.clear()
+    world.batch.messages[0].targets.device[:] = ["topic:news"] * 3
+    await world.wait()
+    assert world.ended() == {}
