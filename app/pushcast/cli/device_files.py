@@ -6,9 +6,10 @@ import csv
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import orjson
 import typer
@@ -25,6 +26,7 @@ class From(StrEnum):
 
     pushcast = "pushcast"
     onesignal = "onesignal"
+    csv = "csv"
 
 
 class Form(StrEnum):
@@ -36,7 +38,9 @@ class Form(StrEnum):
 
 def import_(
     file: Annotated[Path, typer.Argument(help="Lines of JSON, each a DeviceChange plus `user`; - reads stdin.")],
-    source: Annotated[From, typer.Option("--from", help="Whose file it is. OneSignal's is CSV.")] = From.pushcast,
+    source: Annotated[
+        From, typer.Option("--from", help="Whose file it is; csv: as `device export --format csv`.")
+    ] = From.pushcast,
     app: Annotated[str | None, typer.Option(help="Of which app the devices are; of files that do not say it.")] = None,
     check: Annotated[bool, typer.Option("--check/--no-check", help="Refuse what would become a dead letter.")] = True,
     new_only: Annotated[
@@ -127,20 +131,28 @@ def _lines(
     if source is From.pushcast:
         yield from lines_of(sys.stdin.buffer if str(file) == "-" else file)
         return
-    if app is None:
-        raise ConfigurationError(f"--from {source} needs --app")
-    require_app(settings, app)
-    if str(file) == "-":
-        yield from _from_onesignal(sys.stdin, app, told)
-        return
-    with file.open(encoding="utf-8-sig", newline="") as text:
-        yield from _from_onesignal(text, app, told)
+    if source is From.onesignal:
+        if app is None:
+            raise ConfigurationError(f"--from {source} needs --app")
+        require_app(settings, app)
+    with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8-sig", newline="") as text:
+        rows = enumerate(csv.DictReader(text), 2)
+        yield from _own_csv(rows) if app is None or source is From.csv else _from_onesignal(rows, app, told)
 
 
-def _from_onesignal(text: TextIO, app: str, told: Counter[str]) -> Iterator[tuple[int, bytes]]:
+def _own_csv(rows: Iterable[tuple[int, dict[str, str]]]) -> Iterator[tuple[int, bytes]]:
+    from pushcast.wire.device_export import from_csv
+
+    for number, row in rows:
+        yield number, orjson.dumps(from_csv(row))
+
+
+def _from_onesignal(
+    rows: Iterable[tuple[int, dict[str, str]]], app: str, told: Counter[str]
+) -> Iterator[tuple[int, bytes]]:
     from pushcast.wire.onesignal import Skipped, change_of
 
-    for number, row in enumerate(csv.DictReader(text), 2):
+    for number, row in rows:
         found = change_of(row, app)
         if isinstance(found, Skipped):
             told[f"skipped {found}"] += 1

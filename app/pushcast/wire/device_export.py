@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -15,6 +16,9 @@ COLUMNS: Final = (
     *("user", "op", "app", "device", "platform", "token", "fid", "subscription", "address", "key_id"),
     *("locale", "time_zone", "app_version", "country", "region", "purpose", "topics", "tags", "at"),
 )
+
+
+_JSON: Final = frozenset(("subscription", "topics", "tags"))
 
 
 def registration_of(user: str, row: DeviceRow, address: bytes | None) -> dict[str, Any]:
@@ -45,3 +49,18 @@ def registration_of(user: str, row: DeviceRow, address: bytes | None) -> dict[st
 def as_csv(line: dict[str, Any]) -> dict[str, str]:
     """The same as texts."""
     return {name: value if isinstance(value, str) else orjson.dumps(value).decode() for name, value in line.items()}
+
+
+def from_csv(row: Mapping[str, str | None]) -> dict[str, Any]:
+    """A line of `as_csv` as it was. An empty cell says nothing; one that is no JSON where JSON stands is left as text,
+    which the decoder refuses by name."""
+    return {name: _value(name, text) for name, text in row.items() if text}
+
+
+def _value(name: str, text: str) -> Any:
+    if name not in _JSON:
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text

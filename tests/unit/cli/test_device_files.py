@@ -107,6 +107,20 @@ def test_an_export_has_the_apps_devices_without_those_that_are_gone(
     assert dict(zip(header, row, strict=True))["device"] == "d"
 
 
+def test_fact_51_an_export_as_csv_is_imported_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: list[tuple[str, bytes, bytes]]
+) -> None:
+    there(monkeypatch, row_of("u-1", "d", ACTIVE_MS, topics=("a",), tags={"plan": "pro"}))
+    file = tmp_path / "devices.csv"
+    file.write_text(run("export", "--app", "news", "--format", "csv"))
+    told = orjson.loads(run("import", str(file), "--from", "csv", "--output", "json"))
+    assert (told["sent"], told["unchanged"], written) == (0, 1, [])
+    there(monkeypatch)
+    assert orjson.loads(run("import", str(file), "--from", "csv", "--output", "json"))["sent"] == 1
+    [(_, user, value)] = written
+    assert (user, orjson.loads(value)["topics"], orjson.loads(value)["tags"]) == (b"u-1", ["a"], {"plan": "pro"})
+
+
 def test_a_sealed_token_is_not_in_an_export_without_the_keyring(
     monkeypatch: pytest.MonkeyPatch, written: list[tuple[str, bytes, bytes]]
 ) -> None:

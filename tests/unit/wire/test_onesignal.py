@@ -11,7 +11,7 @@ import pytest
 
 from pushcast.model.device import DeviceRow
 from pushcast.register.decide import Kept, upsert
-from pushcast.wire.device_export import COLUMNS, as_csv, registration_of
+from pushcast.wire.device_export import COLUMNS, as_csv, from_csv, registration_of
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.onesignal import Skipped, change_of
 
@@ -123,3 +123,5 @@ def test_an_export_as_csv_has_a_column_for_each_field() -> None:
     writer.writerow(as_csv(line))
     [row] = csv.DictReader(io.StringIO(text.getvalue()))
     assert (row["user"], row["token"], row["topics"]) == ("u-1", "ab12", '["a"]')
+    assert from_csv(row) == line
+    assert from_csv({"topics": "a, b"}) == {"topics": "a, b"}
