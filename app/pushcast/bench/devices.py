@@ -63,7 +63,7 @@ def _load(cluster: BenchCluster, process: ProcessUnderTest, prefix: str, items: 
 
 def registrations(prefix: str, items: int, now_ms: int) -> Iterator[tuple[bytes, bytes]]:
     """(record key, JSON) of new devices, the same for the same arguments."""
-    rng = random.Random(SEED)
+    rng = random.Random(f"{SEED} {prefix}")  # other tokens than those of the warm-up: a token has one owner
     for number in range(items):
         user = f"{prefix}-{number // DEVICES_PER_USER}"
         if number % 2:
