@@ -6,6 +6,7 @@ from pushcast.handover.fences import Fences, author_of
 from pushcast.keep import rules
 from pushcast.keep.badging import Badging
 from pushcast.keep.joining import Joining, is_leaving
+from pushcast.keep.reading import Reading
 from pushcast.keep.removing import Removing
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
@@ -24,6 +25,7 @@ from pushcast.wire.held import Held, held_of
 from pushcast.wire.keys import user_of
 from pushcast.wire.recall_offers import decode_offer
 from pushcast.wire.schemas import SchemaSource
+from pushcast.wire.threads import ThreadReader
 from pushcast.wire.timers import Timer, part_key, timer_key
 
 
@@ -48,6 +50,7 @@ class Intake:
     ) -> None:
         self._badging = badging
         self._engagements = EngagementDecoder(schemas).decode
+        self._reading = Reading(rows, ThreadReader(schemas))
         self._removing = removing
         self._rows = rows
         self._clock = clock
@@ -72,7 +75,9 @@ class Intake:
             return
         timers = self._rows.timers_of(tenure, user).values()
         is_cancelled = self._is_cancelled(tenure, user, held)
-        row = rules.opened(timer, known, sum(each.waits for each in timers), cancelled=is_cancelled)
+        is_read = self._reading.is_read(tenure, user, held.note_id, timer, self._clock.now_ms())
+        waiting = sum(each.waits for each in timers)
+        row = rules.opened(timer, known, waiting, cancelled=is_cancelled, read=is_read)
         if facts is not None and facts.gate == Reason.DIGEST and not row.closes:
             row = self._joining.join(tenure, barrier, user, row, facts)
         self._rows.put(tenure, barrier, key if known is None else other, row)
@@ -112,12 +117,13 @@ class Intake:
                 part += 1
 
     def engage(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
-        """What an app tells of its user: what was read or opened counts no more in the badge."""
+        """What an app tells of its user: what was read ends, and counts no more in the badge."""
         user = user_of(record.key)
         check_place(record, self._partitions)
         written_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
         engagement = self._engagements(user, record.value, written_at)
         self._badging.engaged(tenure, barrier, engagement, record.offset, written_at)
+        self._reading.heard(tenure, barrier, engagement)
 
     def offered(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
         """What a sender tells of a push that can be taken back."""

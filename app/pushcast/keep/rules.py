@@ -21,7 +21,7 @@ def is_known(name: str, timers: Iterable[Timer | None]) -> bool:
     return any(timer is not None and timer.name == name for timer in timers)
 
 
-def opened(timer: Timer, known: Timer | None, waiting: int, *, cancelled: bool) -> Timer:
+def opened(timer: Timer, known: Timer | None, waiting: int, *, cancelled: bool, read: bool = False) -> Timer:
     """The row of a new timer. `known`: the one under the notification's id; `waiting`: how many the user has.
 
     What is not to be sent is opened all the same, due at once: every timer closes in one way.
@@ -30,6 +30,8 @@ def opened(timer: Timer, known: Timer | None, waiting: int, *, cancelled: bool) 
         return closed_as(timer, Reason.DUPLICATE)
     if cancelled:
         return closed_as(timer, Reason.CANCELLED)
+    if read:
+        return closed_as(timer, Reason.READ)
     if waiting >= MAX_TIMERS:
         return closed_as(timer, Reason.TOO_MANY)
     return timer
@@ -37,9 +39,18 @@ def opened(timer: Timer, known: Timer | None, waiting: int, *, cancelled: bool) 
 
 def cancelled(timer: Timer | None) -> Timer | None:
     """The row of a timer that is called off; None: there is nothing to call off, or it ends already."""
+    return _ended(timer, Reason.CANCELLED)
+
+
+def read(timer: Timer | None) -> Timer | None:
+    """The same of one that was read meanwhile."""
+    return _ended(timer, Reason.READ)
+
+
+def _ended(timer: Timer | None, reason: Reason) -> Timer | None:
     if timer is None or not timer.waits or timer.closes:
         return None
-    return closed_as(timer, Reason.CANCELLED)
+    return closed_as(timer, reason)
 
 
 def closed_as(timer: Timer, word: str) -> Timer:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pushcast.keep.broker_time import BrokerTime
 from pushcast.model.caps import Usage
 from pushcast.model.forecast import Forecast
+from pushcast.model.marks import Marks
 from pushcast.model.pacing import Bucket
 from pushcast.stream.completions import Completions
 from pushcast.stream.overlay import Overlay
@@ -50,6 +51,7 @@ class KeepTenure:
         self.count_again_at = 0.0  # monotonic seconds
         self.time = time
         self.tzdata = ""  # the version by which due times of its timers were found
+        self.read = Marks()  # what users have read
         self.runner = runner(self)
         self.ticker = ticker(self)  # hears the time again
         self.counter = counter(self)  # makes the forecast

@@ -265,6 +265,7 @@ class Intake:
                 # What the keeper let go is due, whatever this machine's clock says, unless zones were changed.
                 due_ms=note.due_at if is_new and note.timing is not None else 0,
                 waits_for=_held_for(note),
+                asks_reader=tenure.source is Source.NOTIFICATION and not again and self._wanted.asks_reader(note),
                 # One that gathers need not be looked up again: its digest is.
                 has_devices=bool(devices) or (gate is Reason.DIGEST and self._is_young(record, now_ms)),
                 digest=gate is Reason.DIGEST,
@@ -415,5 +416,7 @@ class Intake:
 
 
 def _held_for(note: Notification) -> Reason:
-    spread_alone = note.timing is not None and note.timing.deliver_at is None and note.timing.reading is None
-    return Reason.SPREAD if spread_alone else Reason.SCHEDULED
+    timing = note.timing
+    if timing is None or timing.deliver_at is not None or timing.reading is not None:
+        return Reason.SCHEDULED
+    return Reason.UNLESS_READ if timing.wait_ms else Reason.SPREAD

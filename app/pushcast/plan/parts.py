@@ -92,7 +92,7 @@ def share(note: Notification, devices: Sequence[Device], done: bytes, now_ms: in
             local = its_own.due_in(zone, note.created_at)
             if local is None:
                 continue
-            due = local + spread_of(note.user, note.campaign or note.id, timing.spread_ms)
+            due = local + spread_of(note.user, note.campaign or note.id, timing.spread_ms) + timing.wait_ms
             if due > now_ms:
                 later.append((due, Reason.SCHEDULED))
                 continue

@@ -27,11 +27,16 @@ class Wanted:
         self._mandatory = {name for name, each in classes.items() if each.mandatory} | set(OwnClass)
         self._opt_in = {name for name, each in classes.items() if each.opt_in}
         self._quiet = {name for name, each in classes.items() if quiet and each.in_quiet_hours is not Quiet.IGNORE}
-        self.asked = frozenset(self._opt_in | self._quiet)
+        self._read_gate = {name for name, each in classes.items() if each.read_gate}
+        self.asked = frozenset(self._opt_in | self._quiet | self._read_gate)
 
     def differs(self, note: Notification) -> bool:
         """Whether devices of a user without preferences may get it at different times."""
         return note.klass in self._quiet or (note.timing is not None and note.timing.is_local)
+
+    def asks_reader(self, note: Notification) -> bool:
+        """Whether its class wants to know if it was read, which the keeper does."""
+        return note.klass in self._read_gate
 
     def of(
         self, note: Notification, devices: Sequence[Device], wishes: Wishes, now_ms: int

@@ -16,6 +16,7 @@ class ClassRule(NamedTuple):
 
     ttl_ms: int
     ping_title: str | None = None
+    unless_read_seconds: int = 0  # of events that say nothing of it
     may_override: frozenset[str] = frozenset()  # gates that its notifications pass when they ask for it
     gathers: bool = False  # its notifications leave together
 
@@ -33,6 +34,8 @@ class Configured(Protocol):
     def may_override(self) -> Sequence[str]: ...
     @property
     def digest(self) -> object | None: ...
+    @property
+    def unless_read_seconds(self) -> int: ...
 
 
 def class_rules(classes: Mapping[str, Configured]) -> dict[str, ClassRule]:
@@ -41,6 +44,7 @@ def class_rules(classes: Mapping[str, Configured]) -> dict[str, ClassRule]:
         name: ClassRule(
             each.ttl_seconds * 1000,
             each.generic_title if each.privacy == "ping" else None,
+            each.unless_read_seconds,
             frozenset(each.may_override),
             each.digest is not None,
         )

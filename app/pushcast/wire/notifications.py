@@ -27,7 +27,14 @@ from pushcast.wire.notification_reader import VERSIONS, read_rest, split
 from pushcast.wire.pings import ping_content, ping_key, ping_options, refuse_unpingable
 from pushcast.wire.schemas import SchemaSource, avro_type
 from pushcast.wire.times import check_event_time, to_ms
-from pushcast.wire.timings import MAX_AHEAD_MS, campaign_of, due_and_expiry, refuse_later_fields, timing_of
+from pushcast.wire.timings import (
+    MAX_AHEAD_MS,
+    campaign_of,
+    due_and_expiry,
+    refuse_later_fields,
+    timing_of,
+    waiting_to_be_read,
+)
 
 DEFAULT_CLASS = "default"
 MAX_COLLAPSE_ID_BYTES = 64  # apns-collapse-id, reference/providers.md §1.2
@@ -274,9 +281,12 @@ class NotificationDecoder:
             raise InvalidInput(
                 Reason.TOO_LARGE, f"the content has {len(key)} bytes; at most {MAX_CONTENT_BYTES}", "body"
             )
-        refuse_later_fields(raw.unless_read_seconds, raw.revision)
+        refuse_later_fields(raw.revision)
         when = raw.deliver_at, raw.deliver_local_at, raw.time_zone, raw.if_past, raw.spread_seconds
         timing = None if when == _AT_ONCE else timing_of(*when)
+        unless_read = rule.unless_read_seconds if raw.unless_read_seconds is None else raw.unless_read_seconds
+        if unless_read:
+            timing = waiting_to_be_read(timing, unless_read)
         campaign = campaign_of(raw.campaign)
         digest_key = None if raw.digest_key is None else check_id(raw.digest_key, "digest_key")
         times = raw.created_at, raw.expires_at

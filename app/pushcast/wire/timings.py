@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, time
 from typing import Final, get_args
 
+import msgspec
+
 from pushcast.model.errors import InvalidInput
 from pushcast.model.timing import LAST_ACTIVE, IfPast, Timing, is_of_people, spread_of
 from pushcast.model.words import Reason
@@ -15,6 +17,7 @@ from pushcast.wire.times import to_ms
 #: How far ahead of its creation an event may be due, unless `keep.max_ahead_seconds` says otherwise.
 MAX_AHEAD_MS: Final = 90 * 86_400_000
 MAX_SPREAD_SECONDS: Final = 86_400
+MAX_UNLESS_READ_SECONDS: Final = 3_600
 _IF_PAST: Final = get_args(IfPast)
 
 
@@ -63,14 +66,17 @@ def campaign_of(campaign: str | None) -> str | None:
     return None if campaign is None else check_id(campaign, "campaign")
 
 
-def refuse_later_fields(unless_read_seconds: int | None, revision: int | None) -> None:
-    """Fields that the schema has and this release does not act on: sending at once instead would be wrong."""
-    for field, value in (
-        ("unless_read_seconds", unless_read_seconds),
-        ("revision", revision),
-    ):
-        if value:
-            raise _refusal(field, "is not in this release")
+def refuse_later_fields(revision: int | None) -> None:
+    """A field that the schema has and this release does not act on: sending at once instead would be wrong."""
+    if revision:
+        raise _refusal("revision", "is not in this release")
+
+
+def waiting_to_be_read(timing: Timing | None, seconds: int) -> Timing | None:
+    """The timing of an event that waits so long for its user to read it elsewhere. Raises InvalidInput."""
+    if not 0 <= seconds <= MAX_UNLESS_READ_SECONDS:
+        raise _refusal("unless_read_seconds", f"is not 0 to {MAX_UNLESS_READ_SECONDS}")
+    return msgspec.structs.replace(timing or Timing(), wait_ms=seconds * 1000) if seconds else timing
 
 
 def due_and_expiry(
@@ -100,7 +106,9 @@ def due_and_expiry(
         raise _refusal("expires_at", "is not after deliver_at")
     if timing.spread_ms and due + timing.spread_ms >= end:
         raise _refusal("spread_seconds", "reaches beyond the expiry")
-    return due + spread_of(user, name, timing.spread_ms), end
+    if timing.wait_ms and due + timing.spread_ms + timing.wait_ms >= end:
+        raise _refusal("unless_read_seconds", "reaches beyond the expiry")
+    return due + spread_of(user, name, timing.spread_ms) + timing.wait_ms, end
 
 
 def _refusal(field: str, problem: str) -> InvalidInput:

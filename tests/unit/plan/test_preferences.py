@@ -93,3 +93,30 @@ async def test_who_opts_out_in_vain_of_a_second_look_up_is_not_sent_to() -> None
     await it.harness.pass_time(5)
     await it.harness.acknowledge()
     assert (it.arrived, it.ends) == ({}, OPTED_OUT)
+
+
+async def test_p2_an_event_waits_to_be_read_elsewhere_and_is_sent_if_it_was_not() -> None:
+    it = world()
+    await send(it, unless_read_seconds=60)
+    assert (it.arrived, it.reasons) == ({}, ["unless_read"])
+    await it.release_all()
+    assert it.arrived == {"phone": "01T12:01Z"}
+    [batch] = it.harness.batches()
+    assert batch.messages[0].targets.expires_at == [ms("2026-12-02T12:00:00Z")], "the wait lengthens no expiry"
+
+
+async def test_p2_a_class_may_say_so_for_all_of_its_events() -> None:
+    it = world(Class(window_seconds=0, unless_read_seconds=120))
+    await send(it)
+    await it.release_all()
+    assert it.arrived == {"phone": "01T12:02Z"}
+    await send(it, 2, unless_read_seconds=0)
+    assert it.reasons == ["unless_read", "", ""]
+
+
+async def test_a_class_with_a_read_gate_asks_the_keeper_at_once() -> None:
+    it = world(Class(window_seconds=0, read_gate=True))
+    await send(it)
+    assert (it.arrived, it.reasons) == ({}, ["read_gate"])
+    await it.release_all()
+    assert it.arrived == {"phone": "01T12:00Z"}

@@ -63,7 +63,9 @@ def test_s5_the_expiry_counts_from_what_is_due() -> None:
         ({"spread_seconds": 86_401}, "spread_seconds"),
         ({"spread_seconds": -1}, "spread_seconds"),
         ({"campaign": ""}, "campaign"),
-        ({"unless_read_seconds": 60}, "unless_read_seconds"),
+        ({"unless_read_seconds": 3_601}, "unless_read_seconds"),
+        ({"unless_read_seconds": -1}, "unless_read_seconds"),
+        ({"unless_read_seconds": 60, "options": {"ttl_seconds": 60}}, "unless_read_seconds"),
         ({"revision": 1}, "revision"),
     ],
 )

@@ -1,0 +1,64 @@
+"""What users have read: it ends what is held of it, and what is held later."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pushcast.keep import rules
+from pushcast.keep.rows import Rows
+from pushcast.keep.tenure import KeepTenure
+from pushcast.model.errors import InvalidInput
+from pushcast.model.marks import mark_of, thread_mark_of
+from pushcast.stream.ports import Barrier
+from pushcast.wire.engagement import Engagement, Event
+from pushcast.wire.threads import ThreadReader
+from pushcast.wire.timers import Timer, note_id_of
+
+#: So long what is held meanwhile is known to be read.
+REMEMBER_MS: Final = 86_400_000
+
+
+class Reading:
+    """Of all partitions of one stage. Never awaits: what is read and what is written are one step.
+
+    Marks live in memory: a keeper that takes a partition over knows of what was read since then, and of what is held
+    when it is read. Rows of timers are what is exact.
+    """
+
+    def __init__(self, rows: Rows, threads: ThreadReader) -> None:
+        self._rows = rows
+        self._threads = threads
+
+    def heard(self, tenure: KeepTenure, barrier: Barrier, engagement: Engagement) -> None:
+        """Ends what the keeper holds of it, unless it is leaving."""
+        if engagement.event is not Event.READ:
+            return
+        user, until_ms = engagement.user, engagement.at + REMEMBER_MS
+        for note_id in engagement.ids:
+            tenure.read.add(mark_of(user, note_id), until_ms, engagement.at)
+        if engagement.thread is not None:
+            mark = thread_mark_of(user, engagement.app or "", engagement.thread)
+            tenure.read.add_thread(mark, engagement.up_to or engagement.at, until_ms)
+        for key, timer in self._rows.timers_of(tenure, user).items():
+            ended = rules.read(timer)
+            if ended is None or key in tenure.firing or timer.digest:
+                continue  # what gathers leaves its digest when that is flushed
+            if self.is_read(tenure, user, note_id_of(key), timer, engagement.at):
+                self._rows.put(tenure, barrier, key, ended)
+
+    def is_read(self, tenure: KeepTenure, user: str, note_id: str, timer: Timer, now_ms: int) -> bool:
+        """Whether a notification that is held, or is about to be, was read."""
+        if timer.kind:
+            return False  # what the keeper makes itself
+        if tenure.read.covers(mark_of(user, note_id), now_ms):
+            return True
+        if not tenure.read.has_threads:
+            return False
+        try:
+            found = self._threads.read(timer.event)
+        except InvalidInput:
+            return False  # its planner could read it; a keeper of an earlier release cannot
+        if found is None:
+            return False
+        created_at = timer.written_at if found.created_at is None else found.created_at
+        return tenure.read.covers_thread(thread_mark_of(user, found.app, found.thread), created_at, now_ms)
