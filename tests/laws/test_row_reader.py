@@ -16,7 +16,7 @@ from pushcast.model.ids import device_row_key
 from pushcast.wire import row_reader
 from pushcast.wire.avro_bytes import bytes_of, long_of, optional_of
 from pushcast.wire.devices import encode_row
-from pushcast.wire.row_reader import active_device, first_at_ms, locale_of, registered_at_ms
+from pushcast.wire.row_reader import active_device, first_at_ms, locale_of, registered_at_ms, time_zone_of
 from pushcast.wire.schemas import AvroType, lock
 
 PURPOSES = {None, *map(str, Purpose)}
@@ -70,6 +70,7 @@ def test_an_active_row_of_a_known_platform_and_kind_is_a_device_and_no_other(row
     assert sum(map(len, taken)) <= device.size
     assert device.purpose == row.purpose
     assert locale_of(device) == row.locale
+    assert time_zone_of(device) == row.time_zone
     assert first_at_ms(device) == row.first_at
 
 
@@ -86,6 +87,7 @@ def test_a_row_of_an_earlier_release_is_the_device_that_it_was(row: DeviceRow, r
         return
     assert old._replace(row=b"") == new._replace(row=b"")
     assert locale_of(old) == locale_of(new) == row.locale
+    assert time_zone_of(old) == time_zone_of(new) == row.time_zone
 
 
 def test_rows_of_every_release_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:

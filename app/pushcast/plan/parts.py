@@ -77,7 +77,6 @@ def share(note: Notification, devices: Sequence[Device], done: bytes, now_ms: in
     later: list[tuple[int, Reason]] = []
     terms: dict[bytes, QuietTerms] = {}
     ends: Ends | None = None
-    seen_last = zone_of_user(devices) if is_local or around.quiet is not Quiet.IGNORE else None
     for device in devices:
         if planned and name_of(device) in planned:
             continue
@@ -85,7 +84,7 @@ def share(note: Notification, devices: Sequence[Device], done: bytes, now_ms: in
         due, part, zone = note.due_at, note, None
         if is_local or windows:
             of_user = is_local and timing is not None and timing.of_user
-            zone, known = _zone(device, wishes, seen_last, around.default, of_user=of_user)
+            zone, known = _zone(device, devices, around, of_user=of_user)
             assumed += not known
         if is_local and timing is not None and zone is not None:
             its_own = timing.at_last_seen(seen_at_ms(device), zone) if timing.last_active else timing
@@ -155,20 +154,19 @@ def dated(note: Notification, due_at: int) -> Notification:
     return msgspec.structs.replace(note, due_at=due_at, expires_at=expires_at)
 
 
-def _zone(
-    device: Device, wishes: Wishes, seen_last: tzinfo | None, default: Callable[[str], tzinfo], *, of_user: bool
-) -> tuple[tzinfo, bool]:
+def _zone(device: Device, devices: Sequence[Device], around: Around, *, of_user: bool) -> tuple[tzinfo, bool]:
     """Where a device is: where it says, where its user says, where the user's last device is, or where the app is; and
     whether it or its user said so. `of_user`: where the user is, wherever the device."""
     own = None if of_user else _own_zone(device)
     if own is not None:
         return own, True
-    chosen = wishes.time_zone(device.app)
+    chosen = around.wishes.time_zone(device.app)
     if chosen is not None and (zone := zone_of(chosen)) is not None:
         return zone, True
+    seen_last = zone_of_user(devices)
     if seen_last is not None:
         return seen_last, of_user
-    return default(device.app), False
+    return around.default(device.app), False
 
 
 def _own_zone(device: Device) -> tzinfo | None:

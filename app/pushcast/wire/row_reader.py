@@ -199,12 +199,39 @@ def _locale(row: bytes) -> str | None:
 
 
 def time_zone_of(device: Device) -> str | None:
-    """The device's zone as it was registered. Decodes the row: only for notifications with a local time."""
+    """The device's zone as it was registered; None as well for a row that is broken behind what `active_device` reads.
+    Reads on in the row: only for notifications with a local time, or where there are quiet hours."""
+    row = device.row
+    if device.seen_at is not None:
+        try:
+            return _time_zone(row, device.seen_at)
+        except (IndexError, ValueError):
+            pass  # unusual, or broken: Avro says which
     try:
-        zone: str | None = row_columns(device.row)["time_zone"]
+        zone: str | None = row_columns(row)["time_zone"]
     except InvalidInput:
         return None
     return zone
+
+
+def _time_zone(row: bytes, at: int) -> str | None:
+    """`at`: where seen_at begins. Raises IndexError, ValueError."""
+    _, at = long_at(row, at)
+    if row[at] == SECOND[0]:  # the locale
+        size, at = long_at(row, at + 1)
+        at += size
+    elif row[at]:
+        raise ValueError("a union of two has no such branch")
+    else:
+        at += 1
+    if not row[at]:
+        return None
+    if row[at] != SECOND[0]:
+        raise ValueError("a union of two has no such branch")
+    size, at = long_at(row, at + 1)
+    if size < 0 or at + size > len(row):
+        raise ValueError("a text that is cut off")
+    return row[at : at + size].decode()
 
 
 def seen_at_ms(device: Device) -> int:

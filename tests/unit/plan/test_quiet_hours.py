@@ -11,6 +11,9 @@ from pushcast.config.settings import Class
 from pushcast.model.quiet import DAYS, Quiet, QuietTerms, spread_after
 from pushcast.model.user import QuietHours
 from pushcast.model.words import Lane, Source
+from pushcast.wire.class_rules import ClassRule
+from pushcast.wire.notifications import NotificationDecoder
+from pushcast.wire.schemas import avro_type
 from twins.holding import ANN, World, ms
 
 NIGHT = (QuietHours(DAYS, "22:00", "07:00"),)
@@ -175,3 +178,10 @@ async def test_a_local_time_within_them_waits_for_their_end() -> None:
     await it.release_all()
     assert it.arrived == {"berlin": "02T06:00Z"}
     assert it.reasons == ["scheduled", "quiet_hours", ""]
+
+
+def test_q6_an_override_is_said_in_avro_as_in_json() -> None:
+    rules = {"default": ClassRule(60_000, may_override=frozenset({"quiet_hours"}))}
+    decode = NotificationDecoder({"news"}, rules).decode
+    event = {"id": "n", "app": "news", "title": "t", "more": {"override": ["quiet_hours"]}}
+    assert decode("u", avro_type("notification").encode(event), ms(EVENING)).override == ("quiet_hours",)
