@@ -48,6 +48,7 @@ class QuietTerms(msgspec.Struct, frozen=True):
     policy: Quiet
     zone: str
     windows: tuple[QuietHours, ...]
+    first_try: bool = False  # the first try is judged, too: whoever planned it has not done so
 
     def until(self, user: str, spread_ms: int, at_ms: int) -> int | None:
         """When the quiet hours of this instant are over for the user; None: it lies in none. A zone that is in this
@@ -112,6 +113,7 @@ class QuietRule:
 
     def __init__(self, apps: Mapping[str, AppTimes], spread_ms: int) -> None:
         self._windows = {name: app.quiet_hours for name, app in apps.items()}
+        self._zones = {name: app.zone for name, app in apps.items()}
         self._spread_ms = spread_ms
         #: Whether a user without preferences may have quiet hours.
         self.everywhere = any(self._windows.values())
@@ -119,6 +121,10 @@ class QuietRule:
     def windows(self, wishes: Wishes, app: str) -> tuple[QuietHours, ...]:
         """The user's in the app, for all apps, or the app's own."""
         return wishes.quiet_hours(app) or self._windows.get(app, ())
+
+    def zone(self, app: str) -> tzinfo:
+        """Of an app's devices that have none."""
+        return self._zones.get(app, UTC)
 
     def until(self, windows: tuple[QuietHours, ...], zone: tzinfo, user: str, at_ms: int) -> int | None:
         """When a device of the user may get something again; None: now."""

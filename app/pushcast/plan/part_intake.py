@@ -16,6 +16,7 @@ from pushcast.model.gates import EXPIRED, NO_DEVICES, Ends, Override
 from pushcast.model.notification import Notification
 from pushcast.model.preferences import NO_WISHES, Wishes
 from pushcast.model.quiet import Quiet, QuietRule
+from pushcast.model.quiet_notes import judged_by, silenced
 from pushcast.model.words import Lane, Reason, Source
 from pushcast.model.zones import zone_of
 from pushcast.plan.capped import Limited
@@ -28,12 +29,10 @@ from pushcast.plan.parts import (
     Share,
     dated,
     held_until,
-    judged_by,
     name_of,
     names_in,
     nobody,
     share,
-    silenced,
     zone_of_user,
 )
 from pushcast.plan.tenure import PlanTenure

@@ -88,6 +88,7 @@ class SendStage(Stage):
         schema_generation: int = NEWEST_GENERATION,
         cancels: Cancels | None = None,
         keys: Callable[[], TokenKeys] | None = None,
+        quiet_spread_ms: int = 0,
     ) -> None:
         """Without `cancels` nothing is ever cancelled, without `keys` no address is opened."""
         self.platform = platform
@@ -145,6 +146,7 @@ class SendStage(Stage):
             fatal=fatal,
             guarded=self._guarded,
             later=later,
+            quiet_spread_ms=quiet_spread_ms,
         )
         self._intake = Intake(
             platform=platform,

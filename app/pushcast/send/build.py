@@ -89,6 +89,7 @@ def build(
         schema_generation=settings.schemas.write,
         cancels=cancels,
         keys=keys,
+        quiet_spread_ms=round(settings.keep.quiet_release_spread_seconds * 1000),
     )
 
 

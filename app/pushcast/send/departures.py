@@ -56,9 +56,11 @@ class Departures:
         fatal: Fatal,
         guarded: Callable[[Callable[[], None]], None],
         later: CallLater,
+        quiet_spread_ms: int = 0,
     ) -> None:
         self.waiting: dict[Hashable, deque[Job]] = {}  # budget key -> not handed over, oldest first
         self._group = group
+        self._quiet_spread_ms = quiet_spread_ms
         self._budget = budget
         self._clock = clock
         self._outcomes = outcomes
@@ -219,7 +221,7 @@ class Departures:
                 return
         if not self._without(job, self._cancelling.among(job, job.indices), CANCELLED):
             return
-        if self._not_halted(job) and self._opened(job):
+        if self._not_halted(job) and self._may_ring(job, now_ms) and self._opened(job):
             self._flights.add(job, now_ms)
 
     def _not_halted(self, job: Job) -> bool:
@@ -239,6 +241,19 @@ class Departures:
             self._leave_out(job, held)
         stopped = [target for target, how in by_target.items() if how is Halted.STOPPED]
         return self._without(job, stopped, BROADCAST_STOPPED) and bool(job.indices)
+
+    def _may_ring(self, job: Job, now_ms: int) -> bool:
+        """Keeps aside what nobody has judged by the quiet hours of its devices yet, and lies within them; False when
+        nothing is left of the job."""
+        message = job.parcel.message
+        terms = message.quiet
+        if terms is None or not terms.first_try:
+            return True
+        users, spread_ms = message.targets.user, self._quiet_spread_ms
+        if quiet := [target for target in job.indices if terms.until(users[target], spread_ms, now_ms) is not None]:
+            self._outcomes.park(Job(job.parcel, quiet, job.tries, job.doubtful), Why.QUIET_HOURS)
+            self._leave_out(job, quiet)
+        return bool(job.indices)
 
     def _opened(self, job: Job) -> bool:
         """Opens sealed addresses. What this process has no key for is kept aside, what does not open ends; False when

@@ -2,8 +2,9 @@
 
 A pass takes every record below the end that the partition had when it began: what may go is sent, what has expired
 ends, and what is still held is written to the end of the partition again, where this pass does not come. It begins when
-something resumes, soon after a record came that may go, and rarely for what expires meanwhile. Rewriting is paid for
-with time: the more a pass carried over, the longer until the next one that no resumption asks for.
+something resumes, when the quiet hours of a record are over, soon after a record came that may go, and rarely for what
+expires meanwhile. Rewriting is paid for with time: the more a pass carried over, the longer until the next one that no
+resumption asks for.
 
 A breaker closes only when probes get through, and probes are deliveries: each pass sends one record of each app whose
 breaker is open, and between passes a probe goes from the head of the partition.
@@ -63,12 +64,12 @@ class Passes:
         """
         if head < self.end or self._resumed:
             return 0.0
-        at = min(self._next_at, self._timed_at, *((self._probe_at,) if probing else ()))
+        at = min(self._next_at, self._timed(), *((self._probe_at,) if probing else ()))
         return max(0.0, at - now)
 
     def due(self, now: float) -> bool:
         """Whether a pass is to begin, when none is under way."""
-        return self._resumed or min(self._next_at, self._timed_at) <= now
+        return self._resumed or min(self._next_at, self._timed()) <= now
 
     def probe_due(self, now: float) -> bool:
         """Whether a probe is to leave between passes."""
@@ -120,6 +121,10 @@ class Passes:
         """A record of the pass was written to the end again, or may come back because its sender is still too busy."""
         self._cost_bytes += size_bytes
         self._next_at = max(self._next_at, self._began_at + min(self._cost_seconds(), LONGEST_SECONDS))
+
+    def _timed(self) -> float:
+        """When to look for what knows its time: many such records do not make a pass each."""
+        return max(self._timed_at, self._began_at + max(SOON_SECONDS, self._cost_seconds()))
 
     def _cost_seconds(self) -> float:
         return self._cost_bytes / BYTES_PER_SECOND

@@ -12,12 +12,14 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Final
 
+from pushcast.config.quiet import app_times
 from pushcast.config.settings import Settings
 from pushcast.handover import standing
 from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.runner import Handover
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
+from pushcast.model.quiet import Quiet, QuietRule
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.callbacks import guarded
@@ -92,6 +94,8 @@ class WalkStage(Stage):
         rules = class_rules(settings.classes)
         self._decoder = BroadcastDecoder(settings.apps, rules)
         self._opting = {name: Opting(each.mandatory, each.opt_in) for name, each in settings.classes.items()}
+        self._quiet = QuietRule(app_times(settings.apps), 0)
+        self._policies = {name: each.in_quiet_hours for name, each in settings.classes.items()}
         self._tenures = Tenures(self._new_tenure)
         self._waits = Waits(self._limits, table, control, clock)
         self._slices = Slices(self._limits, table, self._outputs, self._waits, clock)
@@ -210,7 +214,18 @@ class WalkStage(Stage):
         make = Course if broadcast.via is None else Errand
         opting = self._opting.get(broadcast.note.klass, NO_OPTING)
         limits = plan.max_targets, plan.max_batch_bytes
-        course = make(self._lane, walk, order, broadcast, *limits, now_ms=self._clock.now_ms, opting=opting)
+        policy = self._policies.get(broadcast.note.klass, Quiet.IGNORE)
+        course = make(
+            self._lane,
+            walk,
+            order,
+            broadcast,
+            *limits,
+            now_ms=self._clock.now_ms,
+            opting=opting,
+            quiet=self._quiet,
+            policy=policy,
+        )
         pacer = None
         if broadcast.pace is not None and not order.count_only:
             partitions = self._settings.kafka.partitions

@@ -15,7 +15,11 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import broadcast_delivery_id
 from pushcast.model.instants import Zones
 from pushcast.model.notification import Notification
+from pushcast.model.preferences import NO_WISHES
+from pushcast.model.quiet import Quiet, QuietRule, QuietTerms
+from pushcast.model.quiet_notes import judged_by
 from pushcast.model.words import Reason, Source
+from pushcast.model.zones import name_of, zone_of
 from pushcast.stream.table import Row
 from pushcast.walk.legs import Leg, OrderWalk
 from pushcast.walk.predicate import Left, Predicate
@@ -31,7 +35,7 @@ from pushcast.wire.batch_writer import (
 )
 from pushcast.wire.devices import row_columns
 from pushcast.wire.orders import Order
-from pushcast.wire.row_reader import Device, active_device, locale_of, registered_at_ms
+from pushcast.wire.row_reader import Device, active_device, locale_of, registered_at_ms, time_zone_of
 from pushcast.wire.user_rows import wishes_of
 
 #: Reasons of devices that match and are not planned, beside those of the predicate.
@@ -49,6 +53,10 @@ class Opting(NamedTuple):
 
 
 NO_OPTING: Final = Opting()
+#: Of a configuration without quiet hours.
+NO_QUIET_HOURS: Final = QuietRule({}, 0)
+#: Variant of the split, locale, and quiet hours: targets that are alike in these share a message.
+_Kind = tuple[str, str | None, QuietTerms | None]
 #: Milliseconds since the epoch.
 NowMs = Callable[[], int]
 
@@ -67,7 +75,7 @@ class _Batch:
     __slots__ = ("messages", "size", "targets")
 
     def __init__(self) -> None:
-        self.messages: dict[tuple[str, str | None], MessageWriter] = {}  # by variant of the split, and locale
+        self.messages: dict[_Kind, MessageWriter] = {}
         self.targets = 0
         self.size = BATCH_OVERHEAD_BYTES
 
@@ -86,7 +94,10 @@ class Course:
         *,
         now_ms: NowMs,
         opting: Opting = NO_OPTING,
+        quiet: QuietRule = NO_QUIET_HOURS,
+        policy: Quiet = Quiet.IGNORE,
     ) -> None:
+        """`policy`: what its class does in quiet hours."""
         self.walk = walk
         self.order = order
         self.broadcast = broadcast
@@ -104,9 +115,11 @@ class Course:
         self._offset = long_of(walk.offset)
         self._expires_at = long_of(note.expires_at)
         self._opting = opting
+        self._quiet = quiet
+        self._policy = policy if policy in (Quiet.HOLD, Quiet.DROP) else Quiet.IGNORE
         self._now_ms = now_ms
         self._open: dict[str, _Batch] = {}
-        self._heads: dict[tuple[str, str | None], tuple[bytes, str | None]] = {}
+        self._heads: dict[_Kind, tuple[bytes, str | None]] = {}
 
     @property
     def looks_at_rows(self) -> bool:
@@ -187,7 +200,19 @@ class Course:
             delivery_id = broadcast_delivery_id(self.broadcast.id, device.key)
             if there and (delivery_id in there or device.token_hash in served):
                 continue  # a predecessor has planned it, and the end of the leg counts it
-            yield from self._target(leg, owner, user, device, delivery_id)
+            terms = None if self._policy is Quiet.IGNORE else self._terms(device, own_rows)
+            yield from self._target(leg, owner, user, device, delivery_id, terms)
+
+    def _terms(self, device: Device, own_rows: Sequence[Row]) -> QuietTerms | None:
+        """By which a sender holds it back in quiet hours: when it comes to it, and not when this row is walked past."""
+        wishes = wishes_of(own_rows, lambda _: None) if own_rows else NO_WISHES  # what cannot be read was counted
+        app = self.broadcast.app
+        windows = self._quiet.windows(wishes, app)
+        if not windows:
+            return None
+        names = time_zone_of(device), wishes.time_zone(app)
+        zone = next((name for name in names if name is not None and zone_of(name) is not None), None)
+        return QuietTerms(self._policy, zone or name_of(self._quiet.zone(app)), windows, first_try=True)
 
     def _unwanted(self, leg: Leg, own_rows: Sequence[Row]) -> Reason | None:
         """Why the user does not want it. What nobody can read says nothing, and is counted."""
@@ -219,7 +244,15 @@ class Course:
         leg.left[NOT_TO] += len(devices) - len(left)
         return left
 
-    def _target(self, leg: Leg, owner: bytes, user: str, device: Device, delivery_id: bytes) -> Iterator[Full]:
+    def _target(
+        self,
+        leg: Leg,
+        owner: bytes,
+        user: str,
+        device: Device,
+        delivery_id: bytes,
+        terms: QuietTerms | None = None,
+    ) -> Iterator[Full]:
         note, name = self.broadcast.note, ""
         if self.broadcast.split is not None:
             variant = self.broadcast.split.of(user, device.key)
@@ -239,21 +272,21 @@ class Course:
         if batch is None:
             batch = self._open[device.platform] = _Batch()
         locale = note.content.variant(locale_of(device)) if note.content.locales else None
-        message = batch.messages.get((name, locale))
+        message = batch.messages.get((name, locale, terms))
         if message is None:
-            message = batch.messages[name, locale] = self._message(note, name, locale)
+            message = batch.messages[name, locale, terms] = self._message(note, name, locale, terms)
             batch.size += MESSAGE_OVERHEAD_BYTES + len(note.content_key) + len(self._id)
         index = message.index_of(self._id, note.created_at, note.trace or "")
         message.add(index, bytes_of(owner), device, delivery_id, self._offset, self._expires_at)
         batch.targets += 1
         batch.size += cost
 
-    def _message(self, note: Notification, name: str, locale: str | None) -> MessageWriter:
-        head = self._heads.get((name, locale))
+    def _message(self, note: Notification, name: str, locale: str | None, terms: QuietTerms | None) -> MessageWriter:
+        head = self._heads.get((name, locale, terms))
         if head is None:
-            head = head_of(note, self.broadcast.app, locale)
+            head = head_of(judged_by(note, terms), self.broadcast.app, locale)
             if len(self._heads) < _MAX_HEADS:
-                self._heads[name, locale] = head
+                self._heads[name, locale, terms] = head
         return MessageWriter(*head, broadcast_columns(self.broadcast.id, name or None, note.campaign))
 
     def _close(self, platform: str) -> Full:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from pushcast.model.batch import NoteKind
 from pushcast.model.ids import broadcast_delivery_id, device_row_key, user_row_key
 from pushcast.model.instants import instants_of
-from pushcast.model.user import UserRow
+from pushcast.model.quiet import DAYS, AppTimes, Quiet, QuietRule, QuietTerms
+from pushcast.model.user import QuietHours, UserRow
 from pushcast.walk.course import Course, Opting
 from pushcast.walk.legs import OrderWalk, Planned
 from pushcast.wire.avro_bytes import bytes_of
@@ -195,3 +197,32 @@ def test_fact_32_a_dry_run_is_planned_like_any_and_its_targets_say_so() -> None:
     leg, [full] = taken(course(options={"dry_run": True}), row("u-1"))
     [message] = decode_batch(full.value).messages
     assert (message.options.dry_run, leg.planned.total()) == (True, 1)
+
+
+def test_devices_with_quiet_hours_take_them_along_for_their_sender_to_judge() -> None:
+    night = (QuietHours(DAYS, "22:00", "07:00"),)
+    rule = QuietRule({"news": AppTimes(ZoneInfo("Asia/Tokyo"))}, 0)
+    berlin, nowhere = UserRow(at=1, quiet_hours=night, time_zone="Europe/Berlin"), UserRow(at=1, quiet_hours=night)
+    rows = [
+        (user_row_key("u-1"), encode_user_row(berlin)),
+        row("u-1", "a", time_zone="America/New_York"),
+        row("u-1", "b"),
+        (user_row_key("u-2"), encode_user_row(nowhere)),
+        row("u-2", "c", time_zone="Mars/Gone"),
+        row("u-3", "d"),
+    ]
+
+    def terms_by(policy: Quiet) -> dict[str, QuietTerms | None]:
+        made = course()
+        limits = 500, 524_288
+        judged = Course(
+            "bulk", OrderWalk(7, {}), made.order, made.broadcast, *limits, now_ms=lambda: T0, quiet=rule, policy=policy
+        )
+        _, full = taken(judged, *rows)
+        messages = [message for each in full for message in decode_batch(each.value).messages]
+        return {device: message.quiet for message in messages for device in message.targets.device}
+
+    zones = {"a": "America/New_York", "b": "Europe/Berlin", "c": "Asia/Tokyo"}
+    terms = {name: QuietTerms(Quiet.HOLD, zone, night, first_try=True) for name, zone in zones.items()}
+    assert terms_by(Quiet.HOLD) == {**terms, "d": None}
+    assert set(terms_by(Quiet.IGNORE).values()) == {None}
