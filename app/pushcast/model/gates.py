@@ -1,9 +1,9 @@
 """The one order in which a notification is judged: by planners at every pass, by the keeper when it lets go, and for
 work that is retried or parked. Pure.
 
-valid, duplicate: before it comes here. Then cancelled, expired, preference, read, not due yet, no devices, digest,
-quiet hours, cap, pace; then the window. The first gate that does not let it pass decides. Caps come after quiet hours:
-a slot is taken when it is used, not when it is held.
+valid, duplicate: before it comes here. Then cancelled, forgotten, expired, preference, read, not due yet, no devices,
+digest, quiet hours, cap, pace; then the window. The first gate that does not let it pass decides. Caps come after quiet
+hours: a slot is taken when it is used, not when it is held.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Waits(NamedTuple):
 Verdict = Ends | Waits | None
 
 CANCELLED: Final = Ends(Outcome.CANCELLED, Reason.CANCELLED)
+FORGOTTEN: Final = Ends(Outcome.CANCELLED, Reason.USER_FORGOTTEN)
 EXPIRED: Final = Ends(Outcome.EXPIRED, Reason.EXPIRED)
 READ: Final = Ends(Outcome.SUPPRESSED, Reason.READ)
 NO_DEVICES: Final = Ends(Outcome.SUPPRESSED, Reason.NO_DEVICES)
@@ -57,6 +58,7 @@ class Known(NamedTuple):
     now_ms: int
     now_or_never_ms: int
     cancelled: bool = False
+    forgotten: bool = False  # the user was, after it was written
     unwanted: Reason | None = None  # by the user's preferences, in all apps that it is for
     is_read: bool = False
     asks_reader: bool = False  # only the keeper knows whether it was read
@@ -74,6 +76,8 @@ def judge(note: Notification, known: Known) -> Verdict:
     """The verdict of the first gate that does not let it pass."""
     if known.cancelled:
         return CANCELLED
+    if known.forgotten:
+        return FORGOTTEN
     if note.is_over(known.now_ms, known.now_or_never_ms):
         return EXPIRED
     if known.unwanted is not None:

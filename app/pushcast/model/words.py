@@ -80,6 +80,7 @@ class Reason(StrEnum):
     TOKEN_MOVED = "token_moved"  # noqa: S105 - a reason, not a secret
     DEVICE_GONE = "device_gone"
     STOP_IF = "stop_if"  # receipts of a step were as `stop_if` of the broadcast says
+    USER_FORGOTTEN = "user_forgotten"
     OPTED_OUT = "opted_out"
     MUTED = "muted"
     READ = "read"

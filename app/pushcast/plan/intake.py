@@ -18,7 +18,7 @@ from pushcast.model.gates import NO_DEVICES, Ends, Known, Verdict, Waits, judge
 from pushcast.model.ids import device_row_prefix
 from pushcast.model.notification import Notification
 from pushcast.model.own import RESERVED_ID_PREFIXES
-from pushcast.model.preferences import NO_WISHES
+from pushcast.model.preferences import NO_WISHES, Wishes
 from pushcast.model.words import Lane, Outcome, Reason, Source
 from pushcast.plan.capped import Limited
 from pushcast.plan.carried import Carried, numbered
@@ -250,9 +250,10 @@ class Intake:
         wishes = wishes_of(own, self._unreadable) if own else NO_WISHES
         devices, unwanted = self._wanted.of(note, devices, wishes, now_ms)
         is_local = note.timing is not None and note.timing.is_local
+        forgotten = self._is_forgotten(wishes, record, tenure.released.get(record.offset))
         gate = self._gate_of(note, tenure.released.get(record.offset), own)
         verdict: Verdict
-        if is_local and not cancelled:  # each part of it expires by itself
+        if is_local and not cancelled and not forgotten:  # each part of it expires by itself
             verdict = None if unwanted is None else Ends(Outcome.SUPPRESSED, unwanted)
         else:
             released = tenure.released.get(record.offset)
@@ -261,6 +262,7 @@ class Intake:
                 now_ms,
                 self._now_or_never_ms,
                 cancelled=cancelled,
+                forgotten=forgotten,
                 unwanted=unwanted,
                 # What the keeper let go is due, whatever this machine's clock says, unless zones were changed.
                 due_ms=note.due_at if is_new and note.timing is not None else 0,
@@ -292,6 +294,13 @@ class Intake:
             tenure.later.append(Later(now + self._settings.plan.lookup_again_seconds, entry, record))
         else:
             found.nothing.append((entry, *verdict))
+
+    @staticmethod
+    def _is_forgotten(wishes: Wishes, record: Record, released: Released | None) -> bool:
+        """Whether the user was forgotten after it was written: what was held until now is not for who came since."""
+        forgotten_at = wishes.everywhere.forgotten_at
+        written_at = record.timestamp if released is None else released.written_at
+        return forgotten_at is not None and written_at <= forgotten_at
 
     def _gate_of(self, note: Notification, released: Released | None, own: Sequence[Row]) -> Reason | None:
         """Which of the keeper's gates is before it. A cap is asked here of what all devices get at one time; else as

@@ -11,6 +11,7 @@ import pytest
 from pushcast.model.gates import (
     CANCELLED,
     EXPIRED,
+    FORGOTTEN,
     IN_QUIET_HOURS,
     NO_DEVICES,
     READ,
@@ -32,6 +33,7 @@ LAST: Final = NOW + 3_600_000
 #: By gate, in their order: what makes it stop a notification, and its verdict.
 GATES: Final[Mapping[str, tuple[dict[str, Any], Verdict]]] = {
     "cancelled": ({"cancelled": True}, CANCELLED),
+    "forgotten": ({"forgotten": True}, FORGOTTEN),
     "expired": ({}, EXPIRED),
     "preference": ({"unwanted": Reason.OPTED_OUT}, Ends(Outcome.SUPPRESSED, Reason.OPTED_OUT)),
     "read": ({"is_read": True}, READ),

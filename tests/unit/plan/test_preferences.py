@@ -120,3 +120,16 @@ async def test_a_class_with_a_read_gate_asks_the_keeper_at_once() -> None:
     assert (it.arrived, it.reasons) == ({}, ["read_gate"])
     await it.release_all()
     assert it.arrived == {"phone": "01T12:00Z"}
+
+
+async def test_p4_what_was_scheduled_before_its_user_was_forgotten_is_not_for_who_comes_since() -> None:
+    it = world()
+    await send(it, 1, deliver_at="2026-12-01T18:00:00Z")
+    await send(it, 2, deliver_local_at="18:00")
+    it.wishes(forgotten_at=ms(NOW) + 1)
+    it.device("new phone", None)
+    await it.release_all()
+    assert (it.arrived, it.ends) == ({}, [("cancelled", "user_forgotten")] * 2)
+    it.move_to("2026-12-01T18:00:01Z")
+    await send(it, 3)
+    assert set(it.arrived) == {"phone", "new phone"}
