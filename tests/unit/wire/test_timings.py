@@ -115,7 +115,7 @@ def test_t3_a_spread_within_the_life_of_the_event_or_not_at_all() -> None:
     assert note.expires_at == note.created_at + 3_600_000, "a spread lengthens no life"
 
 
-def test_a_spread_is_the_same_after_any_restart_and_even_over_users() -> None:
+def test_t1_a_spread_is_the_same_after_any_restart_and_even_over_users() -> None:
     decoder = NotificationDecoder((), {"default": ClassRule(DAY_MS)})
     event = b'{"id": "n", "title": "t", "created_at": 1800000000000, "spread_seconds": 3600, "campaign": "xmas"}'
     minutes = [0] * 60
