@@ -7,47 +7,22 @@ from typing import Any
 
 import pytest
 
-from browser.scenes import GOAL, PATHS, USER, fill, goal, histogram
+from browser.hostile import ATTACK, WRITTEN, write_everywhere
+from browser.scenes import GOAL, PATHS, fill, goal, histogram
 from browser.visitor import NARROW, WIDE, Visitor, visiting
 from pushcast.model.words import Platform
 from pushcast.wire import topics
 from pushcast.wire.api_keys import encode_record
-from pushcast.wire.control import Halt, Kind, Name, Pause, Subject
-from pushcast.wire.control import encode as encode_control
-from twins.console import ConsoleRig, console, device_of, report_of
-
-ATTACK = " ".join(
-    (
-        "<script>document.title='owned'</script>",
-        '"><img src=x onerror="document.title=\'owned\'">',
-        "'-alert(1)-'",
-        "{{7*7}}${7*7}",
-        "</title><svg onload=document.title='owned'>",
-        "javascript:alert(1)",
-        "\r\nevent: page\r\ndata: <b>owned</b>",
-    )
-)
-#: Pages on which it stands.
-WRITTEN = (
-    "/",
-    "/reports",
-    f"/reports/{GOAL}",
-    "/campaigns/x",
-    f"/people?user={USER}&notification=n",
-    "/control",
-    "/dead-letters",
-    "/health",
-    "/actions",
-    "/keys",
-)
+from pushcast.wire.control import Kind, Subject
+from twins.console import ConsoleRig, console, report_of
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_no_barrier_on_any_page(scheme: str) -> None:
+@pytest.mark.parametrize(("scheme", "size"), [("light", WIDE), ("dark", NARROW)])
+async def test_axe_finds_no_barrier_on_any_page(scheme: str, size: tuple[int, int]) -> None:
     axe = pytest.importorskip(
         "axe_playwright_python.async_playwright", reason="axe is not installed: barriers are not looked for"
     )
-    async with console() as rig, visiting(rig, scheme=scheme) as visitor:
+    async with console() as rig, visiting(rig, scheme=scheme, size=size) as visitor:
         await fill(rig)
         await visitor.sign_in()
         for name, path in PATHS.items():
@@ -66,7 +41,7 @@ async def test_c1_what_producers_and_apps_write_shows_as_text_and_the_policy_is_
     async with console() as rig, visiting(rig) as visitor:
         await fill(rig)
         await visitor.sign_in()
-        _write_everywhere(rig, ATTACK)
+        write_everywhere(rig, ATTACK)
         for path in WRITTEN:
             await visitor.open(path)
             await visitor.page.get_by_text("Sign out").wait_for()
@@ -75,43 +50,6 @@ async def test_c1_what_producers_and_apps_write_shows_as_text_and_the_policy_is_
         await visitor.open("/dead-letters")
         assert " ".join(ATTACK.split()) in " ".join((await visitor.page.locator("main").inner_text()).split())
         assert visitor.complaints == []
-
-
-def _write_everywhere(rig: ConsoleRig, attack: str) -> None:
-    rig.reports.all = {
-        GOAL: report_of(attack, app=attack, campaign=attack, not_planned={attack: 1}, **{"class": attack}),
-    }
-    words = ("app", "platform", "purpose", "locale", "time_zone", "app_version", "suspended_reason")
-    rig.owned[USER] = [device_of(attack, suspended_at=1, **dict.fromkeys(words, attack))]
-    rig.reports.history = [
-        {
-            "notification": attack,
-            "device": attack,
-            "platform": attack,
-            "outcome": attack,
-            "reason": attack,
-            "provider_status": 410,
-            "created_at": None,
-            "ended_at": None,
-        }
-    ]
-    rig.answer = {
-        "answer": attack,
-        "evidence": [{"at": None, "what": attack, "topic": attack, "partition": 0, "offset": 0}],
-    }
-    for letter in rig.letters:
-        letter |= {
-            "reason": attack,
-            "message": attack,
-            "user": attack,
-            "event": {"id": attack, attack: attack},
-            "stage": attack,
-        }
-    pause = Pause(1, attack, attack)
-    rig.control.apply(Subject(Kind.PAUSE, "news", Platform.APNS).key(), encode_control(pause))
-    rig.control.apply(Name(Kind.HOLD, attack).key(), encode_control(Halt(1, None, attack, attack)))
-    assert rig.groups is not None
-    rig.groups["groups"][0] |= {"group": f"pushcast-register{attack}", "lag": 3, "members": 0, "topics": {attack: 3}}
 
 
 async def test_a_live_campaign_reaches_its_end_without_a_reload() -> None:
@@ -233,12 +171,11 @@ async def test_a_plot_is_read_with_the_arrow_keys() -> None:
     assert first != second
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW])
-async def test_no_page_is_wider_than_its_window(size: tuple[int, int]) -> None:
-    async with console() as rig, visiting(rig, size=size) as visitor:
+async def test_no_page_is_wider_than_a_phone() -> None:
+    async with console() as rig, visiting(rig, size=NARROW) as visitor:
         await fill(rig)
         rig.reports.all["x" * 256] = report_of("x" * 256, latency_histogram=histogram(990, 100))
         await visitor.sign_in()
         for name, path in {**PATHS, "long": f"/reports/{'x' * 256}"}.items():
             await visitor.open(path)
-            assert await visitor.page.evaluate("document.documentElement.scrollWidth") <= size[0], name
+            assert await visitor.page.evaluate("document.documentElement.scrollWidth") <= NARROW[0], name

@@ -14,6 +14,7 @@ from pushcast.console.build import pages
 from pushcast.console.deeds import Deeds
 from pushcast.console.desk import Desk
 from pushcast.console.preview import Previews
+from pushcast.console.proxy import Proxy
 from pushcast.console.server import ConsoleServer
 from pushcast.console.session import Sessions
 from pushcast.console.watch import Process, Watch
@@ -109,7 +110,9 @@ def device_of(device: str, **more: Any) -> dict[str, Any]:
 class ConsoleRig(Rig):
     """A console that listens, and everything behind it."""
 
-    def __init__(self, *, secure: bool = False, bounds: Bounds | None = None, reports: Any = None) -> None:
+    def __init__(
+        self, *, secure: bool = False, proxy: Proxy | None = None, bounds: Bounds | None = None, reports: Any = None
+    ) -> None:
         self.owned: dict[str, list[dict[str, Any]]] = {}
         self.answer: dict[str, Any] = {"answer": "It was accepted.", "evidence": []}
         self.letters: list[dict[str, Any]] = []
@@ -139,6 +142,7 @@ class ConsoleRig(Rig):
             Sessions(SECRET, 3600),
             Deeds(self.writer, lambda: self.now_ms),
             secure=secure,
+            proxy=proxy,
             request_seconds=5.0,
             observe=lambda page, status, _: self.observed.append((page, status)),
             bounds=bounds,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -333,6 +334,9 @@ class Console(Strict):
     behind_tls: bool = False  # something in front ends TLS, so browsers reach it by https
     session_seconds: float = Field(default=28_800.0, gt=0, le=2_592_000)  # how long somebody stays signed in
     secret_file: Path | None = None  # 32 bytes or more that sign cookies, for several consoles; absent: one in data_dir
+    trusted_header: str | None = None  # in which a proxy in front says who has signed in there: X-Forwarded-User
+    trusted_addresses: tuple[str, ...] = ()  # of that proxy, or its networks: nobody else's header is read
+    trusted_key: str | None = None  # id of the key whose rights those people have
     processes: tuple[str, ...] = ()  # host:port of processes on other machines (observe.port), for Now and Health
 
     @model_validator(mode="after")
@@ -342,6 +346,10 @@ class Console(Strict):
         plain = self.certificate_file is None and not self.behind_tls
         if plain and self.host not in LOOPBACK:
             raise ValueError("certificate_file, or behind_tls, is needed where host is not this machine alone")
+        if len({self.trusted_header is None, not self.trusted_addresses, self.trusted_key is None}) > 1:
+            raise ValueError("trusted_header, trusted_addresses and trusted_key belong together: set all or none")
+        for address in self.trusted_addresses:
+            ip_network(address)  # raises ValueError
         return self
 
 

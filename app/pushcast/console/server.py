@@ -16,6 +16,7 @@ from pushcast.console import guard
 from pushcast.console.deeds import Deeds
 from pushcast.console.forms import MAX_FORM_BYTES, read_form
 from pushcast.console.live import Streams
+from pushcast.console.proxy import Proxy
 from pushcast.console.render import Asset, Renderer
 from pushcast.console.session import Session, Sessions, is_token
 from pushcast.console.visit import Away, Page, View, Visit
@@ -47,6 +48,7 @@ class ConsoleServer:
         deeds: Deeds,
         *,
         secure: bool,
+        proxy: Proxy | None = None,
         request_seconds: float,
         observe: Observe,
         bounds: Bounds | None = None,
@@ -57,6 +59,7 @@ class ConsoleServer:
         self._sessions = sessions
         self._deeds = deeds
         self._secure = secure
+        self._proxy = proxy
         self._cookie = "__Host-pc" if secure else "pc"
         self._observe = observe
         self._now_ms = now_ms
@@ -157,7 +160,7 @@ class ConsoleServer:
             session, _ = found
 
             async def make() -> str:
-                caller = self._door.known(session.presented, self._now_ms())
+                caller = self._caller(session)
                 if caller is None:
                     raise Problem("key_refused", "the key is disabled or expired")
                 _require(page, caller)
@@ -212,10 +215,21 @@ class ConsoleServer:
         return response
 
     def _signed_in(self, request: web.Request) -> tuple[Session, Caller] | None:
-        now_ms = self._now_ms()
-        session = self._sessions.read(request.cookies.get(self._cookie), now_ms)
-        caller = None if session is None else self._door.known(session.presented, now_ms)
+        session = self._session(request)
+        caller = None if session is None else self._caller(session)
         return None if session is None or caller is None else (session, caller)
+
+    def _session(self, request: web.Request) -> Session | None:
+        if (proxy := self._proxy) is not None:
+            person = proxy.who(address_of(request.transport), request.headers.getall(proxy.header, []))
+            if person is not None:
+                return self._sessions.of_person(person, proxy.key_id)
+        return self._sessions.read(request.cookies.get(self._cookie), self._now_ms())
+
+    def _caller(self, session: Session) -> Caller | None:
+        if session.person:
+            return self._door.trusted(session.presented.id, session.person)
+        return self._door.known(session.presented, self._now_ms())
 
     async def _form(self, request: web.Request) -> dict[str, str]:
         body = await self._bodies.read(request, MAX_FORM_BYTES)

@@ -15,14 +15,19 @@ from pushcast.wire.api_keys import Presented
 #: What the two MACs are for: one must not stand for the other.
 _COOKIE: Final = b"cookie\0"
 _FORM: Final = b"form\0"
+_PERSON: Final = b"person\0"
 MAX_COOKIE_CHARS: Final = 256
 
 
 class Session(NamedTuple):
-    """A cookie that is genuine and has not expired. `token`: what the session's forms carry."""
+    """A cookie that is genuine and has not expired, or a person whom a proxy has signed in.
+
+    `token`: what the session's forms carry. `person`: the name that the proxy gave; empty with a cookie.
+    """
 
     presented: Presented
     token: str
+    person: str = ""
 
 
 class Sessions:
@@ -48,6 +53,10 @@ class Sessions:
         if now_ms >= int(until_ms):
             return None
         return Session(Presented(key_id, digest), self._mac(_FORM, cookie))
+
+    def of_person(self, person: str, key_id: str) -> Session:
+        """Of somebody whom a proxy has signed in, with the rights of a key."""
+        return Session(Presented(key_id, ""), self._mac(_PERSON, person), person)
 
     def _mac(self, purpose: bytes, text: str) -> str:
         return hmac.new(self._secret, purpose + text.encode(), sha256).hexdigest()

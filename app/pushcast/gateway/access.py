@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+import msgspec
+
 from pushcast.gateway.keyring import Keyring
 from pushcast.gateway.limits import Standing, Window, Windows
 from pushcast.gateway.problems import Problem
@@ -79,6 +81,13 @@ class Door:
         """Whose key it is, as long as it is valid."""
         record = self._keyring.find(presented, now_ms)
         return None if record is None else Caller(presented.id, record)
+
+    def trusted(self, key_id: str, person: str) -> Caller | None:
+        """Somebody whom another has identified, with the rights of a key that is not disabled."""
+        record = self._keyring.record(key_id)
+        if record is None or record.disabled or record.kind != "server":
+            return None
+        return Caller(key_id, msgspec.structs.replace(record, label=person))
 
     def app_of(self, header: str | None, address: str, now_seconds: float) -> tuple[Caller, str]:
         """Who an app says it is: (its public key, the app). Raises Problem as `identify`."""

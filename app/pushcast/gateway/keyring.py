@@ -56,16 +56,20 @@ class Keyring:
             return
         self._keys[key_id] = record
 
+    def record(self, key_id: str) -> ApiKey | None:
+        """The key with this id, whatever became of it."""
+        return self._keys.get(key_id) or self._first.get(key_id)
+
     def app_of(self, app: str, key_id: str) -> ApiKey | None:
         """The public key of this app when it is one, and not disabled."""
-        record = self._keys.get(key_id) or self._first.get(key_id)
+        record = self.record(key_id)
         if record is None or record.kind != "app" or record.disabled or record.apps != (app,):
             return None
         return record
 
     def find(self, presented: Presented, now_ms: int) -> ApiKey | None:
         """The key when its secret is right, and it is neither disabled nor expired."""
-        record = self._keys.get(presented.id) or self._first.get(presented.id)
+        record = self.record(presented.id)
         if record is None or record.kind != "server":
             return None
         return record if record.verifies(presented.digest, now_ms) else None

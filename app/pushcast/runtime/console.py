@@ -18,6 +18,7 @@ from pushcast.console.build import pages
 from pushcast.console.deeds import Deeds
 from pushcast.console.desk import Desk
 from pushcast.console.preview import Previews
+from pushcast.console.proxy import Proxy
 from pushcast.console.server import ConsoleServer
 from pushcast.console.session import Sessions
 from pushcast.console.watch import Process, Watch
@@ -85,6 +86,7 @@ class ConsoleProcess(DoorProcess):
             self.door,
             Sessions(read_secret(options.secret_file, settings.data_dir), options.session_seconds),
             Deeds(self.writer, now_ms),
+            proxy=_proxy(options),
             secure=options.certificate_file is not None or options.behind_tls,
             request_seconds=REQUEST_SECONDS,
             observe=self.observe,
@@ -126,6 +128,12 @@ class ConsoleProcess(DoorProcess):
 
     async def _standing(self) -> dict[str, Any]:
         return await asyncio.to_thread(standing, self.settings)
+
+
+def _proxy(options: Console) -> Proxy | None:
+    if options.trusted_header is None or options.trusted_key is None:
+        return None
+    return Proxy(options.trusted_header, options.trusted_addresses, options.trusted_key)
 
 
 def read_secret(file: Path | None, data_dir: Path) -> bytes:
