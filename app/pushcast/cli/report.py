@@ -1,16 +1,19 @@
-"""`pushcast report show|list`: what became of notifications and broadcasts, as the reporters know it."""
+"""`pushcast report show|list|export`: what became of notifications and broadcasts, as the reporters know it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pushcast.cli.audit import since_ms
 from pushcast.cli.output import Output, OutputOption, counted, print_json, say
+from pushcast.cli.receipts import Format
 from pushcast.cli.session import connect_by_user
 from pushcast.config.settings import Reports
 from pushcast.wire import topics
@@ -62,6 +65,34 @@ def list_(
     say(counted(len(found["reports"]), "report"))
     if found["missing_partitions"]:
         say(f"no reporter answers for partitions {', '.join(map(str, found['missing_partitions']))}")
+
+
+@app.command()
+def export(
+    day: Annotated[
+        str | None, typer.Option(help="A day that is over (UTC), like 2026-11-28.", show_default="yesterday")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where files and manifest.json are.")] = Path("export"),
+    form: Annotated[Format, typer.Option("--format", help="Form of the files.")] = Format.jsonl,
+    output: OutputOption = Output.text,
+) -> None:
+    """Write the receipts of a day to files: every record of the log once. Again: the same files with the same bytes."""
+    from pushcast.audit.export import day_of, export_day
+    from pushcast.cli.receipt_files import WRITERS
+
+    now = datetime.now(UTC)
+    found = export_day(connect_by_user(), day_of(day, now), folder, WRITERS[form.value], form.value, lambda: now)
+    rows = [
+        {"file": str(each.path), "rows": each.rows, "gone": each.gone, "unreadable": each.unreadable} for each in found
+    ]
+    if output is Output.json:
+        print_json(rows)
+        return
+    for row in rows:
+        lost = f", {row['gone']} gone from Kafka" if row["gone"] else ""
+        unread = f", {row['unreadable']} unreadable" if row["unreadable"] else ""
+        typer.echo(f"{row['rows']:>9}  {row['path']}{lost}{unread}")
+    say(f"{counted(sum(each.rows for each in found), 'receipt')} in {counted(len(rows), 'file')}")
 
 
 def lines_of(report: dict[str, Any]) -> list[str]:
