@@ -1,8 +1,8 @@
 """Receipts of whole days as files: each record of the log in one file of one day, however often it is exported.
 
-A day of a partition goes from the first record at or after its midnight (UTC) to that of the next. Where it began and
-ended stands in `manifest.json`, so a day that is exported again has the same files with the same bytes, and the next one
-begins where it ended.
+A day of a partition goes from the first record at or after its midnight (UTC) to that of the next. Where it ended is
+written to `manifest.json`: a day that is exported again has the same files with the same bytes, and the next one begins
+there.
 """
 
 from __future__ import annotations

@@ -238,6 +238,9 @@ class Class(Strict):
     read_gate: bool = False  # the keeper is asked whether it was read, which costs a few milliseconds
     mandatory: bool = False  # nobody can opt out of it
     opt_in: bool = False  # only for users who have said on
+    # What reporters keep. full: sums, published to push.report.v1 too; history: deliveries of users alone, for traffic
+    # with an id for each recipient; absent: sums. Broadcasts have full.
+    report: Literal["full", "history"] | None = None
 
     @property
     def is_capped(self) -> bool:

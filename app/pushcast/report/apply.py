@@ -11,6 +11,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Outcome, Source
 from pushcast.report import engaged, notes, rows
 from pushcast.report.engaged import Told
+from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import WITHIN_SECONDS, Note, add, ended_key, note_hash
 from pushcast.report.rows import Delivery, Meta, Plan
 from pushcast.report.sketch import bucket_of
@@ -42,7 +43,8 @@ class Entry(NamedTuple):
 class Changes:
     """Rows over those that are stored: reads see what was written before, and a note is encoded once for all."""
 
-    def __init__(self, get: Get) -> None:
+    def __init__(self, get: Get, modes: Modes = EVERYTHING) -> None:
+        self._modes = modes
         self._get = get
         self._rows: dict[bytes, bytes | None] = {}
         self._notes: dict[bytes, Note] = {}
@@ -57,14 +59,22 @@ class Changes:
         """`value` None deletes."""
         self._rows[key] = value
 
-    def note(self, kind: notes.Kind, note_id: str) -> Note:
-        """The note, to be changed in place."""
+    def note(self, kind: notes.Kind, note_id: str, klass: str = "") -> Note:
+        """The note, to be changed in place. One that is not kept is there for one record only."""
+        if not self._modes.keeps(kind, klass):
+            return Note(note_id, kind)
         name = note_hash(kind, note_id)
         found = self._notes.get(name)
         if found is None:
             stored = self.get(rows.note_key(name))
             found = self._notes[name] = Note(note_id, kind) if stored is None else notes.decode(stored)
         return found
+
+    def known(self, kind: notes.Kind, note_id: str) -> Note:
+        """The note of a delivery that has ended; one that is not kept is there for one record only."""
+        name = note_hash(kind, note_id)
+        kept = name in self._notes or self.get(rows.note_key(name)) is not None
+        return self.note(kind, note_id) if kept else Note(note_id, kind)
 
     def told(self, user: str, delivery: bytes, created_at: int) -> Told:
         """What apps told of a delivery."""
@@ -77,15 +87,16 @@ class Changes:
 
     def all(self) -> dict[bytes, bytes | None]:
         """Everything to be written."""
-        return self._rows | {rows.note_key(name): notes.encode(note) for name, note in self._notes.items()}
+        changed = {rows.CHANGED + name: b"" for name, note in self._notes.items() if self._modes.publishes(note)}
+        return self._rows | {rows.note_key(name): notes.encode(note) for name, note in self._notes.items()} | changed
 
 
-def apply(get: Get, topic: str, entries: Sequence[Entry]) -> dict[bytes, bytes | None]:
+def apply(get: Get, topic: str, entries: Sequence[Entry], modes: Modes = EVERYTHING) -> dict[bytes, bytes | None]:
     """What these records change; None deletes. Records below the stored offset are left out.
 
     `entries`: in offset order, of the partition whose rows `get` reads. Raises NewerSchema: nothing is changed then.
     """
-    changes = Changes(get)
+    changes = Changes(get, modes)
     meta = rows.meta_of(get(rows.meta_key(topic)))
     take = _TAKES[topic]
     for entry in entries:
@@ -123,7 +134,7 @@ def _planned(changes: Changes, _entry: Entry, value: bytes) -> None:
     changes.passed(f"{planned.lane}/{planned.source}", planned.source_offset)
     for number, (offset, note_id, _, reason) in enumerate(planned.rows()):
         facts = planned.facts[number]
-        note = changes.note("notification", note_id)
+        note = changes.note("notification", note_id, facts.klass)
         plan = Plan(
             planned.run,
             {name: column[number] for name, column in planned.platforms.items() if column[number]},
@@ -193,7 +204,8 @@ def _created(changes: Changes, note: Note, created_at: int, app: str, klass: str
 def _receipt(changes: Changes, _entry: Entry, value: bytes) -> None:
     receipt = decode_receipt(value)
     kind: notes.Kind = "broadcast" if receipt["source"] == Source.WALK else "notification"
-    note = changes.note(kind, receipt["notification_id"])
+    klass = receipt["class"]
+    note = changes.note(kind, receipt["notification_id"], klass)
     delivery = Delivery(
         receipt["run"],
         note.id,
@@ -219,7 +231,7 @@ def _receipt(changes: Changes, _entry: Entry, value: bytes) -> None:
             note.copies += 1
         if before.run > delivery.run or (before.run == delivery.run and before.outcome == Outcome.ACCEPTED):
             return  # a later run counts, and within a run an acceptance is never taken back: the push is on its way
-        _count_delivery(changes.note(cast(notes.Kind, before.kind), note.id), before, told, -1)
+        _count_delivery(changes.note(cast(notes.Kind, before.kind), note.id, klass), before, told, -1)
     _count_delivery(note, delivery, told, 1)
     note.last_ended_at = max(note.last_ended_at, delivery.ended_at)
     changes.put(key, rows.encode(delivery))
@@ -242,7 +254,7 @@ def _engagement(changes: Changes, entry: Entry, value: bytes) -> None:
         changes.put(key, told)
         for row_key, before, now in changed:
             delivery = rows.delivery_of(changes.get(row_key) or b"")
-            note = changes.note(cast(notes.Kind, delivery.kind), delivery.notification)
+            note = changes.known(cast(notes.Kind, delivery.kind), delivery.notification)
             engaged.count(note, delivery, before, -1)
             engaged.count(note, delivery, now, 1)
 

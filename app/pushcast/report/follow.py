@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -16,6 +17,8 @@ from pushcast.kafka.headers import headers_of
 from pushcast.kafka.offsets import watermarks
 from pushcast.model.errors import PushcastError
 from pushcast.report.apply import OF_USERS, Entry
+from pushcast.report.modes import EVERYTHING, Modes
+from pushcast.report.notes import Note
 from pushcast.report.rows import DAY_MS
 from pushcast.report.store import PartitionStore
 from pushcast.stream.ports import Fatal
@@ -30,6 +33,15 @@ ANSWER_SECONDS: Final = 10.0
 DROP_EVERY_SECONDS: Final = 3600.0
 
 
+class Sums(NamedTuple):
+    """What is published of a note. `version` grows with what was read of the books."""
+
+    partition: int
+    name: bytes
+    note: Note
+    version: int
+
+
 class Follower:
     """Stores of the assigned partitions. `stores` may be read on any thread; a store closes when its partition goes."""
 
@@ -41,6 +53,7 @@ class Follower:
         logs: Mapping[str, str],
         *,
         keep_days: int,
+        modes: Modes = EVERYTHING,
         fatal: Fatal,
         moved: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
@@ -50,6 +63,7 @@ class Follower:
         self._group = group
         self._folder = folder
         self._logs = logs
+        self._modes = modes
         self._keep_ms = keep_days * DAY_MS
         self._fatal = fatal
         self._moved = moved
@@ -60,6 +74,7 @@ class Follower:
         self.waits: str | None = None  # why nothing is applied
         self._behind: dict[tuple[str, int], int] = {}
         self._catching_up: set[tuple[str, int]] = set()  # books whose end was not reached since the assignment
+        self._done: deque[Sums] = deque()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="report", daemon=True)
 
@@ -79,6 +94,27 @@ class Follower:
     def whole(self, partition: int) -> bool:
         """Whether its store has had everything that there was when it came here. Until then answers are of a part."""
         return not any(each == partition for _, each in self._catching_up)
+
+    def unpublished(self, limit: int) -> list[Sums]:
+        """Sums that have changed since they were published, at most so many of a partition."""
+        with self.lock:
+            found = []
+            for partition, store in self.stores.items():
+                version = sum(store.offsets().values())
+                found += [Sums(partition, name, note, version) for name, note in store.unpublished(limit)]
+            return found
+
+    def published(self, sums: Iterable[Sums]) -> None:
+        """Kafka has them. Those that have changed meanwhile are published again."""
+        self._done.extend(sums)
+
+    def _note_published(self) -> None:
+        """On the thread that applies: nothing changes between the comparison and the deletion."""
+        while self._done:
+            each = self._done.popleft()
+            store = self.stores.get(each.partition)
+            if store is not None and store.note(each.note.kind, each.note.id) == each.note:
+                store.published(each.name)
 
     def _run(self) -> None:
         try:
@@ -114,6 +150,7 @@ class Follower:
                     store.drop_before(round(self._clock() * 1000) - self._keep_ms)
             if messages:
                 self._apply(consumer, messages)
+            self._note_published()
             self._ask_behind(consumer)
 
     def _apply(self, consumer: Consumer, messages: Iterable[Message]) -> None:
@@ -168,7 +205,7 @@ class Follower:
                 store = self.stores.get(each.partition)
                 if store is None:
                     path = self._folder / str(each.partition)
-                    store = self.stores[each.partition] = PartitionStore(path, self._logs)
+                    store = self.stores[each.partition] = PartitionStore(path, self._logs, self._modes)
             for each in partitions:
                 store = self.stores[each.partition]
                 end = self._end(consumer, each)

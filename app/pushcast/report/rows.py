@@ -8,6 +8,7 @@
 | `l` minute, newest first, note | nothing: the list of notes |
 | `e` bucket user NUL delivery id | what apps told of a delivery (`engaged`) |
 | `f` user | until when the user is forgotten |
+| `s` note | its sums changed since they were published; no part of what the logs make |
 | `m` topic | next offset and highest epochs |
 
 A day is the UTC day of creation, so that old ones are dropped by one range.
@@ -27,6 +28,7 @@ NOTE: Final = b"n"
 LIST: Final = b"l"
 ENGAGED: Final = b"e"
 FORGOTTEN: Final = b"f"
+CHANGED: Final = b"s"
 META: Final = b"m"
 _LAST_MINUTE: Final = 2**32 - 1
 

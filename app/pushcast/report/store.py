@@ -13,6 +13,7 @@ import rocksdict
 from pushcast.report import notes, rows
 from pushcast.report.apply import BOOKS, Entry, apply, dropped_before
 from pushcast.report.engaged import Told, told_of
+from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import Kind, Note, note_hash
 from pushcast.report.rows import DAY_MS, Delivery, Meta
 from pushcast.stream.rocks import open_database, rocks_options
@@ -32,9 +33,10 @@ class PartitionStore:
     Not durable against power loss, but never ahead of its offsets: what is lost is read from Kafka again.
     """
 
-    def __init__(self, path: Path, logs: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, logs: Mapping[str, str], modes: Modes = EVERYTHING) -> None:
         """`logs`: id of each book's log (`ClusterFacts.log_id`). A store of other logs is dropped with a warning."""
         self._path = path
+        self._modes = modes
         self._database = self._open()
         stored = _read_logs(self._database.get(_LOGS))
         others = sorted(topic for topic, log in stored.items() if logs.get(topic, log) != log)
@@ -64,7 +66,7 @@ class PartitionStore:
     def apply(self, topic: str, entries: Sequence[Entry]) -> None:
         """Rows and offset in one write. Raises NewerSchema; nothing is written then."""
         batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in apply(self.get, topic, entries).items():
+        for key, value in apply(self.get, topic, entries, self._modes).items():
             if value is None:
                 batch.delete(key)
             else:
@@ -115,7 +117,22 @@ class PartitionStore:
 
     def rows(self) -> Iterator[tuple[bytes, bytes]]:
         """Everything, in the order of the keys: two stores of the same logs are equal."""
-        yield from (row for row in self._scan(b"", b"") if row[0] != _LOGS)
+        yield from (row for row in self._scan(b"", b"") if row[0] != _LOGS and row[0][:1] != rows.CHANGED)
+
+    def unpublished(self, limit: int) -> list[tuple[bytes, Note]]:
+        """(name, sums) of notes that have changed since they were published."""
+        found: list[tuple[bytes, Note]] = []
+        for key, _ in self._scan(rows.CHANGED, rows.CHANGED):
+            value = self.get(rows.note_key(key[1:]))
+            if value is not None:
+                found.append((key[1:], notes.decode(value)))
+            if len(found) == limit:
+                break
+        return found
+
+    def published(self, name: bytes) -> None:
+        """Its sums, as they are now, are in Kafka."""
+        self._database.delete(rows.CHANGED + name)
 
     def drop_before(self, at_ms: int) -> None:
         """Drops deliveries and planned rows of the days before this one. Sums stay."""

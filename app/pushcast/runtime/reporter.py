@@ -26,9 +26,11 @@ from pushcast.observe.health import HealthServer
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.metrics import Metrics, Sample
 from pushcast.observe.vocabulary import Vocabulary
+from pushcast.report import published
 from pushcast.report.apply import BOOKS
 from pushcast.report.fetch import read_token
-from pushcast.report.follow import Follower
+from pushcast.report.follow import Follower, Sums
+from pushcast.report.modes import modes_of
 from pushcast.report.questions import Questions
 from pushcast.report.server import ReportServer
 from pushcast.runtime import whereabouts
@@ -37,6 +39,7 @@ from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
 from pushcast.runtime.webhooks import Webhooks
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.stream.fatal import end_process
+from pushcast.stream.ports import Written
 from pushcast.transport.folders import FolderLocks
 from pushcast.wire import groups, reporters, topics
 
@@ -45,6 +48,9 @@ log = structlog.get_logger()
 NAME: Final = "reporter"
 ANNOUNCE_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 5.0
+PUBLISH_SECONDS: Final = 5.0
+#: Sums of a partition, within 5 seconds.
+PUBLISHED_AT_ONCE: Final = 500
 
 
 def run_reporter(settings: Settings, slot: str | None) -> int:
@@ -71,6 +77,7 @@ class Process:
             folder,
             logs,
             keep_days=options.keep_days,
+            modes=modes_of(settings.classes),
             fatal=end_process,
             moved=self._moved,
         )
@@ -116,6 +123,24 @@ class Process:
         while True:
             await asyncio.sleep(ANNOUNCE_SECONDS)
             self.announce()
+
+    async def publish_again(self) -> None:
+        """Writes sums that have changed to push.report.v1, every 5 seconds; what fails is written the next time."""
+        while True:
+            await asyncio.sleep(PUBLISH_SECONDS)
+            sums = await asyncio.to_thread(self.follower.unpublished, PUBLISHED_AT_ONCE)
+            written: list[tuple[Sums, asyncio.Future[Written]]] = []
+            try:
+                for each in sums:
+                    value = published.value_of(each.note, each.partition, each.version, _now_ms())
+                    key = published.key_of(each.note, each.partition)
+                    written.append((each, self.producer.put(topics.REPORT, each.partition, key, value)))
+            except (Full, OutboxFailed) as error:
+                log.warning("not_published", error=str(error))
+            if written:
+                await asyncio.wait([future for _, future in written], timeout=PUBLISH_SECONDS)
+            done = [each for each, future in written if future.done() and future.exception() is None]
+            self.follower.published(done)
 
     async def close(self) -> None:
         """Closes the stores last."""
@@ -168,7 +193,9 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
     await process.page.start()
     where = whereabouts.Whereabouts(NAME, os.getpid(), settings.observe.host, process.page.port)
     path = whereabouts.write(settings.data_dir, where)
-    again = asyncio.create_task(process.announce_again())
+    tasks = [asyncio.create_task(process.announce_again())]
+    if facts.log_id(topics.REPORT) is not None:  # younger than reports
+        tasks.append(asyncio.create_task(process.publish_again()))
     try:
         await process.server.start(options.host, options.port)
         process.follower.start()
@@ -182,7 +209,8 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
         manager.tell(STOPPING)
         for task in beside:
             task.cancel()
-        again.cancel()
+        for task in tasks:
+            task.cancel()
         await process.close()
         path.unlink(missing_ok=True)
         locks.close()

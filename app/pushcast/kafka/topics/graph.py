@@ -89,8 +89,10 @@ def _partition(family: TopicFamily) -> str:
 
 
 def _cleanup(family: TopicFamily) -> str:
+    if family.cleanup == "delete":
+        return f"delete after {_days(family.retention_seconds or 0)}"
     if family.retention_seconds is not None:
-        return f"delete after {_days(family.retention_seconds)}"
+        return f"compact, delete after {_days(family.retention_seconds)}"
     return f"compact, tombstones kept {_days(family.delete_retention_seconds or 0)}"
 
 

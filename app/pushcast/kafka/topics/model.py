@@ -109,7 +109,7 @@ class TopicFamily(BaseModel):
     producers: Annotated[tuple[Role, ...], Field(min_length=1)]
     consumers: Annotated[tuple[Role, ...], Field(min_length=1)]
     partitions: Literal["kafka.partitions"] | Annotated[int, Field(ge=1, strict=True)]
-    cleanup: Literal["delete", "compact"]
+    cleanup: Literal["delete", "compact", "compact,delete"]
     retention_seconds: int | None = Field(default=None, ge=3600)
     delete_retention_seconds: int | None = Field(default=None, ge=3600)
     min_cleanable_dirty_ratio: float | None = Field(default=None, gt=0, le=1)
@@ -141,7 +141,9 @@ class TopicFamily(BaseModel):
                 "cleanup: compact needs delete_retention_seconds, min_cleanable_dirty_ratio and"
                 " max_compaction_lag_seconds, and takes no retention_seconds"
             )
-        if self.min_compaction_lag_seconds is not None and self.cleanup != "compact":
+        if self.cleanup == "compact,delete" and (self.retention_seconds is None or None in compaction):
+            raise ValueError("cleanup: compact,delete needs the settings of both")
+        if self.min_compaction_lag_seconds is not None and self.cleanup == "delete":
             raise ValueError("min_compaction_lag_seconds: belongs to cleanup: compact")
         if (self.partitioning is Partitioning.SINGLE) != (self.partitions == 1):
             raise ValueError("partitioning: single and partitions: 1 belong together")
