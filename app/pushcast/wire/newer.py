@@ -32,6 +32,7 @@ INTERNAL: Final = frozenset(
         *(topics.TOKEN_OWNER, topics.TOKEN_EVICT),
         topics.WALKED,
         topics.USER,
+        topics.RECALLABLE,
     }
 )
 
