@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
@@ -94,6 +94,16 @@ class Follower:
     def whole(self, partition: int) -> bool:
         """Whether its store has had everything that there was when it came here. Until then answers are of a part."""
         return not any(each == partition for _, each in self._catching_up)
+
+    def unreadable(self) -> Counter[tuple[str, str]]:
+        """Records that were left out, by book and reason."""
+        found: Counter[tuple[str, str]] = Counter()
+        with self.lock:
+            for store in self.stores.values():
+                for topic in self._logs:
+                    for reason, count in store.meta(topic).unreadable.items():
+                        found[topic, reason] += count
+        return found
 
     def unpublished(self, limit: int) -> list[Sums]:
         """Sums that have changed since they were published, at most so many of a partition."""

@@ -171,6 +171,8 @@ class Process:
             behind[topic] += count
         for topic, count in behind.items():
             yield Sample(MetricName.REPORT_BEHIND, count, (topic,))
+        for place, count in self.follower.unreadable().items():
+            yield Sample(MetricName.REPORT_UNREADABLE, count, place)
         yield from self.webhooks.samples()
 
 

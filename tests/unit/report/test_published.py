@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from pushcast.config.settings import Class
-from pushcast.report.apply import apply
+from pushcast.report.apply import Entry, apply
+from pushcast.report.follow import Follower
 from pushcast.report.modes import Modes, modes_of
 from pushcast.report.published import key_of, value_of
 from pushcast.report.store import PartitionStore
@@ -77,3 +78,16 @@ def test_a_record_has_flat_sums_of_one_partition_under_a_key_of_its_own() -> Non
     }
     assert (value["accepted"], value["dead"], value["class"]) == (1, 0, "breaking")
     assert not any(isinstance(each, dict | list) for each in value.values())
+
+
+def test_records_that_cannot_be_read_are_counted_by_book_and_reason(tmp_path: Path) -> None:
+    logs = {topics.RECEIPT: "log", topics.ENGAGEMENT: "log"}
+    follower = Follower({}, "group", tmp_path, logs, keep_days=30, fatal=lambda *_: None)
+    for partition in range(2):
+        store = follower.stores[partition] = PartitionStore(tmp_path / str(partition), logs)
+        store.apply(topics.RECEIPT, entries(b"weather"))
+        store.apply(topics.ENGAGEMENT, [Entry(0, b'{"event":"opened"}', (), b"u", CREATED_MS)])
+    found = follower.unreadable()
+    for each in follower.stores.values():
+        each.close()
+    assert found == {(topics.RECEIPT, "unknown_frame"): 2, (topics.ENGAGEMENT, "invalid_field"): 2}

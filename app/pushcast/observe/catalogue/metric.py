@@ -131,6 +131,7 @@ class MetricName(StrEnum):
     PROVIDER_LATENCY = "pushcast_provider_latency_seconds"
     PROVIDER_LIMITED = "pushcast_provider_limited_pools"
     PROVIDER_CONNECTIONS_ENDED = "pushcast_provider_connections_ended_total"
+    REPORT_UNREADABLE = "pushcast_report_unreadable_records"
     WEBHOOK_REQUESTS = "pushcast_webhook_requests_total"
     WEBHOOK_LAG = "pushcast_webhook_lag_records"
     WEBHOOK_DISABLED = "pushcast_webhook_disabled"

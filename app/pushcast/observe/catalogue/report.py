@@ -27,6 +27,14 @@ METRICS: Final = (
         "Grows for minutes: reports are old; start another reporter. After a start on a new disk it falls for a while.",
     ),
     Metric(
+        N.REPORT_UNREADABLE,
+        "gauge",
+        "records",
+        (L.TOPIC, L.REASON),
+        "Records of the books that were left out because they could not be read, in the stores of this process.",
+        "push.engagement.v1: an app sends events with an error; `reason` says which. Others: see the log.",
+    ),
+    Metric(
         N.WEBHOOK_REQUESTS,
         "counter",
         "requests",
