@@ -1,24 +1,31 @@
-"""SIGKILL of planner, settler and senders in the middle of broadcasts: every device once, every sum exact."""
+"""SIGKILL of planner, settler, senders and the broker in the middle of broadcasts: every device once, every sum exact.
+
+SPREAD lives in the settler. The first broadcast and every second one go in steps; the settler is killed around their
+decisions.
+"""
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import orjson
 
 from faults.rig import Rig, roles
+from faults.scenarios.broker import BACK_SECONDS, answers
 from pushcast.audit.broadcasts import Broadcasts
 from pushcast.kafka.intake import put_one
 from pushcast.wire import topics
 
 NAME = "broadcast"
-TITLE = "SIGKILL planner, settler, each sender in the middle of broadcasts"
+TITLE = "SIGKILL planner, settler, each sender and the broker in the middle of broadcasts"
 BREATH_SECONDS = (0.1, 1.5)
 LATENCY_MS = 20
 APP = "news"
 #: Long enough for the blows of a cycle to fall into its walk.
 OVER_SECONDS = 6
-FOLLOW_SECONDS = 60.0
+FOLLOW_SECONDS = 90.0
+STEPS = [{"share": 2_000, "wait_seconds": 1}, {"share": 10_000}]
 
 
 def story(rig: Rig) -> None:
@@ -28,13 +35,15 @@ def story(rig: Rig) -> None:
     kills = 0
     for cycle in range(rig.size.cycles):
         name = f"b-{rig.seed}-{cycle}-{time.time_ns()}"
-        event = {
+        event: dict[str, Any] = {
             "id": name,
             "app": APP,
             "title": name,
             "audience": {"all": True},
             "pace": {"over_seconds": OVER_SECONDS},
         }
+        if cycle % 2 == 0:
+            event["steps"] = STEPS
         put_one(rig.world.settings, topics.broadcast(lane), name.encode(), orjson.dumps(event))
         sent.append(name)
         # The settler first, and at once: it may have written some of the orders.
@@ -44,6 +53,11 @@ def story(rig: Rig) -> None:
             rig.crew.start(victim)
             rig.wait(*BREATH_SECONDS)
         rig.crew.await_ready()
+        if not rig.size.short and cycle == rig.size.cycles - 1:  # this walk goes on without its log for a while
+            rig.cluster.kill_broker(0)
+            rig.wait(*BREATH_SECONDS)
+            rig.cluster.start_broker(0, wait=False)
+            rig.require(rig.until(lambda: answers(rig), BACK_SECONDS), "the broker did not come back")
 
     def every_one_has_ended() -> None:
         planned = 0
