@@ -38,7 +38,7 @@ from twins.kafka import OPEN, ManualTimers, Produced, record, settled
 T0 = 1_800_000_000_000
 PARTITION = 3
 PARTITIONS = 8
-BY_PEOPLE = (topics.CANCEL, topics.ENGAGEMENT, topics.RECALLABLE)
+BY_PEOPLE = (topics.CANCEL, topics.ENGAGEMENT, topics.RECALLABLE, topics.COUNTED)
 SOURCES = tuple(TP(topic, PARTITION) for topic in (*(topics.keep(lane) for lane in Lane), *BY_PEOPLE))
 USERS = [
     user for user in (f"u{number}" for number in range(100)) if partition_of(user.encode(), PARTITIONS) == PARTITION

@@ -230,6 +230,7 @@ class Class(Strict):
     generic_title: str | None = Field(default=None, min_length=1, max_length=64)  # what a ping shows
     # Whether frequency caps hold it up. None: ignore where lane is urgent, otherwise apply.
     caps: Literal["apply", "ignore"] | None = None
+    counted: bool = True  # takes slots of the caps, even where they do not hold it up
     digest: Digest | None = None  # its notifications leave together (docs/time.md)
     # In quiet hours. None: ignore where lane is urgent, otherwise hold.
     quiet: Literal["hold", "drop", "passive", "ignore"] | None = None
@@ -441,6 +442,12 @@ class Settings(BaseSettings):
             if name in self.classes:
                 raise ValueError(f"classes.{name}: this class is Pushcast's own; choose another name")
         return self
+
+    @property
+    def counted_classes(self) -> frozenset[str]:
+        """Classes whose notifications take slots of a frequency cap."""
+        named = [name for name, each in self.classes.items() if each.counted or each.is_capped]
+        return frozenset(name for name in named if any(cap.classes == "*" or name in cap.classes for cap in self.caps))
 
     @model_validator(mode="after")
     def _caps_name_what_there_is(self) -> Self:

@@ -127,12 +127,14 @@ class KeepStage(Stage):
             joining=joining,
             removing=Removing(self._rows, removals, self._count),
             badging=self.release.badges,
+            capping=self.release.capping,
         )
-        #: What others than planners write.
-        self._by_people: dict[str, Take] = {
+        #: Beside the keep topics.
+        self._by_topic: dict[str, Take] = {
             topics.CANCEL: self._intake.cancel,
             topics.ENGAGEMENT: self._intake.engage,
             topics.RECALLABLE: self._intake.offered,
+            topics.COUNTED: self._intake.count,
         }
         self._ticking = Ticking(
             self._rows,
@@ -273,9 +275,9 @@ class KeepStage(Stage):
     async def handle(self, batch: Batch) -> None:
         """See `Stage`. Waits for the outbox, and for the table when it lags behind."""
         tp, records = TP(batch.topic, batch.partition), batch.records
-        if batch.topic in self._by_people and self._schemas is not None:
+        if batch.topic in self._by_topic and self._schemas is not None:
             await self._schemas.prepare([record.value for record in records])
-        take = self._by_people.get(batch.topic) or self._holding(tp)
+        take = self._by_topic.get(batch.topic) or self._holding(tp)
         self._count("consumed", "", len(records))
         for start in range(0, len(records), CHUNK_RECORDS):
             await self._room()

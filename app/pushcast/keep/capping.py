@@ -13,12 +13,13 @@ from pushcast.keep.joining import Joining
 from pushcast.keep.rows import Rows
 from pushcast.keep.rules import closed_as
 from pushcast.keep.tenure import KeepTenure
-from pushcast.model.caps import Asked, Capped, CapRule, Usage, slot_id, take, taken_by
+from pushcast.model.caps import Asked, Capped, CapRule, Ended, Planned, Usage, slot_id, take, taken_by, told
 from pushcast.model.words import Reason
 from pushcast.model.zones import zone_of
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
 from pushcast.wire.closings import EXPIRED_CAP
+from pushcast.wire.counted import Counted
 from pushcast.wire.facts import Facts, decode_facts
 from pushcast.wire.held import has_passed, passing
 from pushcast.wire.timers import Timer, note_id_of, user_key
@@ -62,6 +63,21 @@ class Capping:
         passed = msgspec.structs.replace(timer, passed=passing(timer.passed, Reason.FREQUENCY_CAP))
         self._fire(tenure, key, passed, now_ms, partial(self._put, tenure, of_user, before, after))
 
+    def told(self, tenure: KeepTenure, barrier: Barrier, user: str, counted: Counted, now_ms: int) -> None:
+        """What became of a notification: its slot is kept, or comes back."""
+        name = slot_id(counted.notification_id)
+        word: Planned | Ended
+        if counted.planned is not None:
+            word = Planned(name, counted.about, counted.planned)
+        else:
+            word = Ended(name, counted.about, counted.accepted, counted.at, counted.klass, counted.app)
+        of_user = usage_key(user)
+        before = self._rows.usage(tenure, of_user) or Usage()
+        after = told(before, word, self._rules, now_ms)
+        self._put(tenure, of_user, before, after, barrier)
+        if len(after.slots) < len(before.slots) and before.slot(name) is not None:
+            self._count("slots", "given_back", 1)
+
     def _put(self, tenure: KeepTenure, of_user: bytes, before: Usage, after: Usage, barrier: Barrier) -> None:
         if after != before:
             self._rows.put(tenure, barrier, of_user, after)
@@ -93,5 +109,5 @@ class Capping:
 
 
 def _asked(key: bytes, facts: Facts) -> Asked:
-    name = slot_id(note_id_of(key), facts.app)
+    name = slot_id(note_id_of(key))
     return Asked(name, facts.klass, facts.app or "", facts.expires_at, zone_of(facts.zone) or UTC)

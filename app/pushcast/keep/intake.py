@@ -5,6 +5,7 @@ from __future__ import annotations
 from pushcast.handover.fences import Fences, author_of
 from pushcast.keep import rules
 from pushcast.keep.badging import Badging
+from pushcast.keep.capping import Capping
 from pushcast.keep.joining import Joining, is_leaving
 from pushcast.keep.reading import Reading
 from pushcast.keep.removing import Removing
@@ -18,6 +19,7 @@ from pushcast.stream.edge import Count, check_place
 from pushcast.stream.ports import Barrier
 from pushcast.wire.cancel_state import CancelRecord
 from pushcast.wire.cancels import CancelDecoder
+from pushcast.wire.counted import decode_counted
 from pushcast.wire.engagement import EngagementDecoder
 from pushcast.wire.facts import decode_facts
 from pushcast.wire.headers import TRACEPARENT, first
@@ -47,7 +49,9 @@ class Intake:
         joining: Joining,
         removing: Removing,
         badging: Badging,
+        capping: Capping,
     ) -> None:
+        self._capping = capping
         self._badging = badging
         self._engagements = EngagementDecoder(schemas).decode
         self._reading = Reading(rows, ThreadReader(schemas))
@@ -115,6 +119,12 @@ class Intake:
                 if timer is not None:
                     self._rows.put(tenure, barrier, key, timer)
                 part += 1
+
+    def count(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
+        """What became of a notification that caps count."""
+        user = user_of(record.key)
+        check_place(record, self._partitions)
+        self._capping.told(tenure, barrier, user, decode_counted(record.value), self._clock.now_ms())
 
     def engage(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
         """What an app tells of its user: what was read ends, and counts no more in the badge."""

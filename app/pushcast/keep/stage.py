@@ -24,7 +24,8 @@ from pushcast.wire import groups, topics
 
 ROLE = "keeper"
 BOUNDS = Bounds(records=10_000, bytes=4 << 20)
-SOURCES = (*(topics.keep(lane) for lane in Lane), topics.CANCEL, topics.ENGAGEMENT, topics.RECALLABLE)
+_BESIDE = (topics.CANCEL, topics.ENGAGEMENT, topics.RECALLABLE, topics.COUNTED)
+SOURCES = (*(topics.keep(lane) for lane in Lane), *_BESIDE)
 
 
 def removal_rules(settings: Settings) -> RemovalRules:

@@ -87,9 +87,9 @@ class Asked(NamedTuple):
     zone: tzinfo
 
 
-def slot_id(note_id: str, app: str | None) -> bytes:
-    """What users see as one notification."""
-    return blake2b(f"{note_id}\0{app or ''}".encode(), digest_size=ID_BYTES).digest()
+def slot_id(note_id: str) -> bytes:
+    """Of a notification of one user."""
+    return blake2b(note_id.encode(), digest_size=ID_BYTES).digest()
 
 
 def take(usage: Usage, rules: Sequence[CapRule], asked: Asked, now_ms: int) -> Usage | Capped:

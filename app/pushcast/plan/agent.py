@@ -95,7 +95,7 @@ class PlanStage(Stage):
         seed = settings.plan.window_seed
         rng = random.Random(seed) if seed is not None else random.SystemRandom()
         self._rng = rng
-        self._rules = {name: WindowRule(rule, rng) for name, rule in settings.classes.items()}
+        self._rules = _window_rules(settings, rng)
         self._rules |= {str(name): WindowRule(Class(window_seconds=0.05), rng) for name in OwnClass}
         plan = settings.plan
         removable = frozenset(name for name, each in settings.classes.items() if each.removable)
@@ -105,7 +105,7 @@ class PlanStage(Stage):
 
     def reload(self, settings: Settings) -> None:
         """Windows that open and notifications that come from now on go by these classes."""
-        self._rules.update({name: WindowRule(rule, self._rng) for name, rule in settings.classes.items()})
+        self._rules.update(_window_rules(settings, self._rng))
         self._intake.reload(settings)
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
@@ -236,6 +236,11 @@ class PlanStage(Stage):
 
     def _wait(self, tenure: PlanTenure) -> float | None:
         return tenure.wait_seconds(self._clock.monotonic_seconds())
+
+
+def _window_rules(settings: Settings, rng: random.Random) -> dict[str, WindowRule]:
+    counted = settings.counted_classes
+    return {name: WindowRule(rule, rng, counted=name in counted) for name, rule in settings.classes.items()}
 
 
 def _slice_end(records: Sequence[Record], start: int) -> int:

@@ -16,11 +16,7 @@ class Limited:
 
     def __init__(self, settings: Settings) -> None:
         self._rules = [cap.rule for cap in settings.caps]
-        self.classes = frozenset(
-            name
-            for name, each in settings.classes.items()
-            if each.is_capped and any(rule.classes is None or name in rule.classes for rule in self._rules)
-        )
+        self.classes = frozenset(name for name in settings.counted_classes if settings.classes[name].is_capped)
 
     def takes(self, note: Notification, released: Released | None) -> bool:
         """Whether the keeper has to be asked. Dry runs count in no cap."""

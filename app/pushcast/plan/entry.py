@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pushcast.model.notification import Notification
 from pushcast.wire.avro_bytes import bytes_of, long_of
-from pushcast.wire.planned_writer import PlannedRow, held, planned_facts
+from pushcast.wire.planned_writer import PlannedRow, held, is_held, planned_facts
 from pushcast.wire.receipts import PLATFORMS
 
 if TYPE_CHECKING:
@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 NOTHING = (0,) * len(PLATFORMS)
 _INDEX = {name: index for index, name in enumerate(PLATFORMS)}
+
+
+class Slot(NamedTuple):
+    """Whose slot of the frequency caps a planned row is told for."""
+
+    user: str
+    notification_id: str
+    app: str
+    klass: str
 
 
 class Entry:
@@ -24,7 +33,7 @@ class Entry:
 
     __slots__ = (
         *("batch", "counts", "facts", "note", "note_id", "offset", "offset_field", "open", "other", "reason"),
-        *("provider_id", "weight"),
+        *("provider_id", "slot", "weight"),
     )
 
     def __init__(self, batch: Batch, offset: int, weight: int, note: Notification) -> None:
@@ -39,6 +48,7 @@ class Entry:
         self.counts: tuple[int, ...] = NOTHING  # deliveries by platform
         self.other = 0  # receipts that the planner itself wrote
         self.reason = ""
+        self.slot: Slot | None = None  # that the keeper took for it
         self.provider_id: str | None = None  # of its receipt: the digest that it left in
 
     def add(self, platform: str, targets: int) -> None:
@@ -61,6 +71,11 @@ class Entry:
         """The keeper has it, or is about to."""
         self.facts = held(self.facts)
         self.reason = reason
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the keeper has what of it is not planned here."""
+        return is_held(self.facts)
 
     def planned(self) -> PlannedRow:
         return PlannedRow(self.offset_field, self.note_id, self.counts, self.other, self.reason, self.facts)

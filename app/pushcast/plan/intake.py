@@ -22,7 +22,7 @@ from pushcast.model.preferences import NO_WISHES, Wishes
 from pushcast.model.words import Lane, Outcome, Reason, Source
 from pushcast.plan.capped import Limited
 from pushcast.plan.carried import Carried, numbered
-from pushcast.plan.entry import Entry
+from pushcast.plan.entry import Entry, Slot
 from pushcast.plan.exact import resume
 from pushcast.plan.gathered import Gathered
 from pushcast.plan.match import NO_ROWS, Row, split_rows, with_locales
@@ -40,7 +40,7 @@ from pushcast.wire import headers as h
 from pushcast.wire.cancel_state import CancelState
 from pushcast.wire.class_rules import OWN_RULES, class_rules
 from pushcast.wire.facts import encode_facts
-from pushcast.wire.held import Held, Released, released_of
+from pushcast.wire.held import Held, Released, has_passed, released_of
 from pushcast.wire.keys import user_of
 from pushcast.wire.newer import NewerSchema, look
 from pushcast.wire.notifications import NotificationDecoder
@@ -169,12 +169,16 @@ class Intake:
                 remember(note.user, note.id)
                 tenure.closes.pop(record.offset, None)
                 entry = Entry(batch, record.offset, record_bytes(record), note)
+                if not is_event:
+                    self._note_slot(tenure, entry, record, note)
                 if self._go_on(tenure, entry, record, note, devices, own, there, times):
                     found.resumed.append(entry)
                 continue
             if not devices and not self._belongs(tenure, batch, record, refused):
                 continue
             entry = Entry(batch, record.offset, record_bytes(record), note)
+            if not is_event:
+                self._note_slot(tenure, entry, record, note)
             if remember(note.user, note.id):
                 duplicates.append(entry)
                 continue
@@ -301,6 +305,11 @@ class Intake:
         forgotten_at = wishes.everywhere.forgotten_at
         written_at = record.timestamp if released is None else released.written_at
         return forgotten_at is not None and written_at <= forgotten_at
+
+    def _note_slot(self, tenure: PlanTenure, entry: Entry, record: Record, note: Notification) -> None:
+        released = tenure.released.get(record.offset)
+        if released is not None and has_passed(released.passed, Reason.FREQUENCY_CAP):
+            entry.slot = Slot(note.user, note.id, note.app or "", note.klass)
 
     def _gate_of(self, note: Notification, released: Released | None, own: Sequence[Row]) -> Reason | None:
         """Which of the keeper's gates is before it. A cap is asked here of what all devices get at one time; else as

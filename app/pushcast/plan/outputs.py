@@ -17,13 +17,14 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import delivery_id
 from pushcast.model.words import Lane, Outcome, Platform, Reason
 from pushcast.plan.carried import Carried
-from pushcast.plan.entry import Entry
+from pushcast.plan.entry import Entry, Slot
 from pushcast.plan.tenure import PlanTenure
 from pushcast.plan.windows import Window
 from pushcast.stream.batch import Record
 from pushcast.stream.callbacks import Guarded
 from pushcast.stream.edge import Count, Edge
 from pushcast.wire import topics
+from pushcast.wire.counted import Counted, account_of, encode_counted
 from pushcast.wire.held import Held, held_headers
 from pushcast.wire.planned_writer import planned_of
 from pushcast.wire.receipts import Receipt, encode_receipt
@@ -31,7 +32,7 @@ from pushcast.wire.schemas import NEWEST_GENERATION
 
 if TYPE_CHECKING:
     from pushcast.stream.batch import Batch
-    from pushcast.stream.ports import Outbox
+    from pushcast.stream.ports import Barrier, Outbox
 
 #: Entries of one planned record: with ids of 256 bytes it stays far below the topic's 1 MiB.
 MAX_PLANNED_ROWS = 1000
@@ -201,8 +202,17 @@ class Outputs:
                 self._lane, [entry.planned() for entry in chunk], now_ms, self._generation, tenure.source
             )
             barrier = self._outbox.barrier()
+            for entry in chunk:
+                if entry.slot is not None and not entry.is_held:
+                    self._tell(tenure, barrier, entry, entry.slot, now_ms)
             self._outbox.put(barrier, topics.PLANNED, tenure.number, value, None, tenure.origin)
             barrier.on_acked(partial(self._planned, tenure, chunk))
+
+    def _tell(self, tenure: PlanTenure, barrier: Barrier, entry: Entry, slot: Slot, now_ms: int) -> None:
+        """How many deliveries there are of a notification with a slot: when all of them failed, it comes back."""
+        account = account_of(self._lane, tenure.number, tenure.source, entry.offset)
+        counted = Counted(slot.notification_id, slot.app, slot.klass, account, now_ms, planned=sum(entry.counts))
+        self._outbox.put(barrier, topics.COUNTED, tenure.number, encode_counted(counted), slot.user.encode())
 
     def _planned(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:
         by_batch: dict[Batch, list[int]] = {}

@@ -38,12 +38,13 @@ _NOTE_BYTES = 32  # creation and due time, lengths of trace and campaign, an ind
 class Window:
     """Open work of one (partition, class, platform)."""
 
-    __slots__ = ("bytes", "closes_at", "entries", "messages", "platform", "removable", "targets", "weight")
+    __slots__ = ("bytes", "closes_at", "counted", "entries", "messages", "platform", "removable", "targets", "weight")
 
-    def __init__(self, platform: str, closes_at: float, *, removable: bool = False) -> None:
+    def __init__(self, platform: str, closes_at: float, *, removable: bool = False, counted: bool = False) -> None:
         self.platform = platform
         self.removable = removable
         self.closes_at = closes_at
+        self.counted = counted  # by frequency caps
         self.messages: dict[_MessageKey, MessageWriter] = {}  # in first-seen order
         self.entries: list[Entry] = []
         self.targets = 0
@@ -78,7 +79,9 @@ class Window:
             message = self.messages.get(key)
             if message is None:
                 message = self.messages[key] = MessageWriter(
-                    *head_of(note, device.app, key[2]), removable=self.removable
+                    *head_of(note, device.app, key[2]),
+                    removable=self.removable,
+                    counted=self.counted and not note.options.dry_run,
                 )
             # As `model.ids.delivery_id` has it: a row's key is user NUL app NUL device.
             delivery = blake2b(id_bytes + device.key, digest_size=DELIVERY_ID_BYTES).digest()
@@ -104,9 +107,10 @@ def _variant(note: Notification, device: Device) -> str | None:
 
 
 class WindowRule:
-    """How long windows of one class stay open."""
+    """How long windows of one class stay open. `counted`: frequency caps count it."""
 
-    def __init__(self, rule: Class, rng: random.Random) -> None:
+    def __init__(self, rule: Class, rng: random.Random, *, counted: bool = False) -> None:
+        self.counted = counted
         self._low = rule.window_min_seconds
         self._high = rule.window_max_seconds
         self._fixed = rule.window_seconds if rule.window_seconds is not None else 0.05
@@ -196,9 +200,9 @@ class PartitionWindows:
                 self._close(key)
                 window = None
         if window is None:
-            window = self._open[key] = Window(
-                platform, now + self._rules[note.klass].draw(), removable=note.klass in self._limits.removable
-            )
+            rule, removable = self._rules[note.klass], note.klass in self._limits.removable
+            window = Window(platform, now + rule.draw(), removable=removable, counted=rule.counted)
+            self._open[key] = window
             self._open_bytes += window.bytes
             cost = window.cost(entry, note, devices)
         window.add(entry, note, devices, cost)

@@ -21,6 +21,7 @@ def outputs_of(platform: Platform, lane: Lane) -> tuple[str, ...]:
     return (
         topics.RECEIPT,
         topics.TOKEN_INVALID,
+        topics.COUNTED,
         topics.PARKED,
         *([topics.RECALLABLE] if platform is Platform.WEBPUSH else []),
         *map(topics.retry, topics.RETRY_DELAY_SECONDS),

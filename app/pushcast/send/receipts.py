@@ -10,6 +10,7 @@ from pushcast.providers.port import Result
 from pushcast.send.records import Job, Parcel
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
+from pushcast.wire.counted import ended
 from pushcast.wire.headers import LEDGER
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 
@@ -36,6 +37,7 @@ class Receipts:
         partition = parcel.record.batch.partition
         prefix = parcel.record.ledger_prefix
         encode, put = parcel.writer.encode, self._outbox.put
+        counted, app, klass = message.counted, message.app, message.klass
         notes, versions = message.notes, targets.app_version
         labelled = notes is not NO_NOTES and notes != NO_NOTES
 
@@ -61,6 +63,9 @@ class Receipts:
                 notes.label(notification) if labelled else NO_LABEL,
                 None if versions is None else versions[target],
             )
+            if counted:
+                about = notification_ids[notification], app, klass, delivery_ids[target]
+                put(barrier, topics.COUNTED, partition, ended(*about, outcome, reason, ended_at), user)
             put(barrier, _RECEIPT, partition, value, user, [(LEDGER, prefix + delivery_hex)])
 
         return write

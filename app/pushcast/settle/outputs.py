@@ -18,6 +18,7 @@ from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.cancel_state import CancelState
+from pushcast.wire.counted import ended
 from pushcast.wire.headers import EPOCH, FENCE, ORIGIN, Headers
 from pushcast.wire.parked import OWN as PARKED_OWN
 from pushcast.wire.parked import Why, parking_headers
@@ -180,6 +181,11 @@ class Outputs:
                 variant=variant,
                 app_version=None if targets.app_version is None else targets.app_version[index],
             )
+            if message.counted:
+                counted = ended(
+                    receipt.notification_id, message.app, message.klass, receipt.delivery_id, outcome, reason, now_ms
+                )
+                self._outbox.put(barrier, topics.COUNTED, record.partition, counted, user.encode())
             value = encode_receipt(receipt, self._generation)
             self._outbox.put(barrier, topics.RECEIPT, record.partition, value, user.encode(), own)
         self._counters["ended", reason] += len(targets)

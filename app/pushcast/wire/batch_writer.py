@@ -54,8 +54,6 @@ BATCH_OVERHEAD_BYTES = 64
 
 _BATCH_FRAME = PLAIN_TYPE.frame
 _EXTENDED_FRAME = avro_type("send_batch").frame
-_NOT_COUNTED = FALSE + FALSE
-_REMOVABLE = FALSE + TRUE
 _NO_NOTE_COLUMNS = NULL * 5
 _FIRST_RUN = long_of(0) + NULL  # run 0, no first_seen_at
 _NO_ATTEMPT = long_of(0)
@@ -181,16 +179,24 @@ class MessageWriter:
         "_targets",
         "_traces",
         "_versions",
+        "counted",
         "more",
         "removable",
         "versioned",
     )
 
     def __init__(
-        self, head: bytes, more: str | None = None, broadcast: bytes | None = None, *, removable: bool = False
+        self,
+        head: bytes,
+        more: str | None = None,
+        broadcast: bytes | None = None,
+        *,
+        removable: bool = False,
+        counted: bool = False,
     ) -> None:
         self._head = head
         self.removable = removable  # removals want to hear how its deliveries ended
+        self.counted = counted  # frequency caps want to
         self.more = more
         self._broadcast = broadcast
         self._ids: list[bytes] = []
@@ -254,7 +260,8 @@ class MessageWriter:
         the versions of the targets' apps or without."""
         rows = self._targets
         if extended:
-            head = self._head + optional_of(self.more) + (_REMOVABLE if self.removable else _NOT_COUNTED)
+            told = _FLAGS[self.counted] + _FLAGS[self.removable]
+            head = self._head + optional_of(self.more) + told
             notes = self._note_columns()
             end = NULL + (SECOND + array_of(self._versions) if versions and self.versioned else NULL)  # no not_after
             return b"".join((head, *notes, self._label_columns(), *self._target_columns(), end))
@@ -308,7 +315,11 @@ def batch_of(
     messages = list(messages)
     versions = generation >= NEWEST_GENERATION
     extended = bool(source) or any(
-        message.more is not None or message.labelled or message.removable or (versions and message.versioned)
+        message.more is not None
+        or message.labelled
+        or message.removable
+        or message.counted
+        or (versions and message.versioned)
         for message in messages
     )
     head = bytes_of(lane.encode()) + _FIRST_RUN + bytes_of(platform.encode())

@@ -54,6 +54,11 @@ def held(facts: EncodedFacts) -> EncodedFacts:
     return facts._replace(held=_HELD)
 
 
+def is_held(facts: EncodedFacts) -> bool:
+    """Whether they say so."""
+    return facts.held == _HELD
+
+
 @lru_cache(maxsize=4096)
 def _texts(app: str, klass: str) -> tuple[bytes, bytes]:
     return bytes_of(app.encode()), bytes_of(klass.encode())

@@ -28,6 +28,7 @@ API_KEY: Final = "push.key.v1"
 ACTION: Final = "push.action.v1"
 USER: Final = "push.user.v1"
 RECALLABLE: Final = "push.recallable.v1"
+COUNTED: Final = "push.counted.v1"
 
 #: The retry ladder, shortest first: the rung's name in its topic, and how long a record waits there.
 RETRY_DELAY_SECONDS: Final[dict[RetryDelay, int]] = {"10s": 10, "1m": 60, "5m": 300, "30m": 1800}

@@ -1,4 +1,4 @@
-"""Frequency caps on a twin of Kafka: facts K1, K2, K8 of reference/time.md. Law: tests/laws/test_keep_handover.py."""
+"""Frequency caps on a twin of Kafka: facts K1, K2, K3, K8 of reference/time.md."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import pytest
 
 from pushcast.model.caps import CapRule
 from pushcast.model.words import Lane
+from pushcast.wire import topics
+from pushcast.wire.counted import Counted, encode_counted
 from pushcast.wire.headers import first
 from pushcast.wire.held import CLOSES, PASSED
-from twins.keep import T0, USERS, Keeper, KeepWorld
+from twins.kafka import Produced
+from twins.keep import PARTITION, T0, USERS, Keeper, KeepWorld
 
 ANN, BOB = USERS[:2]
 HOUR = 3_600.0
@@ -34,6 +37,10 @@ class Capped(KeepWorld):
         for note_id in note_ids:
             self.limit(note_id, **options)
         await self.settle()
+
+    def tell(self, counted: Counted) -> None:
+        """A planner or a sender."""
+        self.log.append(Produced(topics.COUNTED, PARTITION, encode_counted(counted), ANN.encode(), [], T0))
 
     async def wait(self, hours: float) -> None:
         self.clock.advance(hours * HOUR)
@@ -166,3 +173,41 @@ async def test_a_user_without_traffic_costs_nothing_and_slots_leave_when_no_rule
     assert len(world.let_go()) == 5
     [row] = [value for key, value in world.keeper.table.rows.items() if b"\0n\0" in key]
     assert len(row) < 100
+
+
+async def test_k3_a_slot_comes_back_when_the_only_delivery_had_an_invalid_token() -> None:
+    world = Capped(CapRule("one", 1, window_ms=DAY_MS))
+    keeper = await world.start()
+    await world.ask("n1", "n2")
+    assert world.ended() == {"n2": "frequency_cap"}
+    for counted in (planned("n1", 1), ended("n1", accepted=False), ended("n1", accepted=False)):
+        world.tell(counted)
+    await world.settle()
+    await world.ask("n3")
+    assert world.let_go() == ["n1", "n3"]
+    assert keeper.counters["slots", "given_back"] == 1
+
+
+async def test_k2_what_ignores_caps_counts_when_it_was_accepted() -> None:
+    world = Capped(CapRule("one", 1, window_ms=DAY_MS))
+    await world.start()
+    world.tell(ended("urgent", accepted=True))
+    await world.settle()
+    await world.ask("n1")
+    assert world.ended() == {"n1": "frequency_cap"}
+
+
+async def test_a_word_that_is_none_is_a_dead_letter() -> None:
+    world = Capped(THREE)
+    await world.start()
+    world.log.append(Produced(topics.COUNTED, PARTITION, b"{}", ANN.encode(), [], T0))
+    await world.settle()
+    assert [each.topic for each in world.log if each.topic.endswith(".dlq")] == ["push.counted.v1.dlq"]
+
+
+def planned(note_id: str, deliveries: int) -> Counted:
+    return Counted(note_id, "news", "promo", bytes(8), T0, planned=deliveries)
+
+
+def ended(note_id: str, *, accepted: bool) -> Counted:
+    return Counted(note_id, "news", "promo", bytes(8), T0, accepted=accepted)

@@ -32,7 +32,7 @@ class User:
         self.zone = zone_of(zone) or UTC
 
     def asks(self, name: str, now_ms: int, *, klass: str = "promo", app: str = "news") -> Capped | None:
-        asked = AskedFor(slot_id(name, app), klass, app, now_ms + DAY, self.zone)
+        asked = AskedFor(slot_id(name), klass, app, now_ms + DAY, self.zone)
         answer = take(self.usage, self.rules, asked, now_ms)
         if isinstance(answer, Capped):
             return answer
@@ -48,11 +48,11 @@ class User:
 
 
 def ended(name: str, delivery: int = 0, *, accepted: bool = False, at_ms: int = T0) -> Ended:
-    return Ended(slot_id(name, "news"), bytes([delivery] * 8), accepted, at_ms, "promo", "news")
+    return Ended(slot_id(name), bytes([delivery] * 8), accepted, at_ms, "promo", "news")
 
 
 def planned(name: str, count: int, account: int = 0) -> Planned:
-    return Planned(slot_id(name, "news"), bytes([account] * 8), count)
+    return Planned(slot_id(name), bytes([account] * 8), count)
 
 
 def test_k1_a_slot_is_free_again_to_the_millisecond() -> None:

@@ -15,6 +15,7 @@ from pushcast.model.quiet import DAYS
 from pushcast.model.user import QuietHours, UserRow
 from pushcast.model.words import Lane, Reason, Source
 from pushcast.wire import topics
+from pushcast.wire.counted import decode_counted
 from pushcast.wire.facts import decode_facts
 from pushcast.wire.held import held_of
 from pushcast.wire.user_rows import encode_user_row
@@ -28,6 +29,7 @@ CLASSES = {
     "alarm": Class(window_seconds=0, lane=Lane.URGENT),
     "asked": Class(window_seconds=0, lane=Lane.URGENT, caps="apply"),
     "free": Class(window_seconds=0, caps="ignore"),
+    "silent": Class(window_seconds=0, caps="ignore", counted=False),
 }
 CAP = Cap(name="three", limit=3, window_seconds=86_400)
 
@@ -97,6 +99,47 @@ async def test_what_got_a_slot_leaves() -> None:
     assert kept(harness) == []
     [batch] = harness.batches()
     assert batch.source == Source.DUE
+
+
+def told(harness: PlanHarness) -> list[tuple[str, int | None]]:
+    """(notification, how many deliveries) of what the keeper is told."""
+    found = [decode_counted(each.value) for each in harness.outbox.log if each.topic == topics.COUNTED]
+    return [(each.notification_id, each.planned) for each in found]
+
+
+async def test_k3_the_keeper_is_told_how_many_deliveries_there_are_of_what_has_a_slot() -> None:
+    harness = harness_of()
+    harness.device(ANN, "tablet")
+    await harness.let_go(ANN, note(1, **{"class": "promo"}), passed="frequency_cap")
+    assert told(harness) == [("n-1", 2)]
+    [batch] = harness.batches()
+    assert batch.messages[0].counted
+
+
+async def test_k3_what_ends_at_the_planner_gives_its_slot_back() -> None:
+    harness = PlanHarness(classes=CLASSES, caps=(CAP,))
+    await harness.let_go(ANN, note(1, **{"class": "promo"}), passed="frequency_cap")
+    await harness.pass_time(3)
+    await harness.acknowledge()
+    assert told(harness) == [("n-1", 0)]
+
+
+@pytest.mark.parametrize(("klass", "counted"), [("alarm", True), ("silent", False)])
+async def test_k2_a_class_that_ignores_caps_is_counted_when_it_is_accepted_unless_it_says_no(
+    klass: str, counted: bool
+) -> None:
+    harness = harness_of()
+    await fed(harness, note(1, **{"class": klass}))
+    [batch] = harness.batches()
+    assert batch.messages[0].counted is counted
+    assert told(harness) == []
+
+
+async def test_k3_a_dry_run_is_counted_by_nobody() -> None:
+    harness = harness_of()
+    await fed(harness, note(1, **{"class": "promo"}, options={"dry_run": True}))
+    [batch] = harness.batches()
+    assert not batch.messages[0].counted
 
 
 async def test_a_digest_is_asked_for_as_one() -> None:

@@ -6,6 +6,7 @@ from pushcast.stream.cancelling import NothingCancelled
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.cancel_state import CancelRecord
+from pushcast.wire.counted import decode_counted
 from unit.send.twin import T0, message, send_batch
 from unit.settle.twin import Harness, waiting
 
@@ -63,3 +64,16 @@ async def test_what_is_cancelled_and_expired_ends_once() -> None:
     cancel(cancels, "u0")
     await harness.feed(waiting(100, send_batch(message(2, expires_at=T0 - 1)), T0 - 1))
     assert harness.outbox.outcomes() == {"u0": ("cancelled", "cancelled"), "u1": ("expired", "expired")}
+
+
+async def test_k3_the_keeper_hears_of_what_ends_here_when_caps_count_it() -> None:
+    harness, cancels = harness_of()
+    batch = send_batch(message(2))
+    batch.messages[0].counted = True
+    cancel(cancels, "u1")
+    await harness.feed(waiting(100, batch, T0 - 1))
+    [told] = harness.outbox.of(topics.COUNTED)
+    said = decode_counted(told.value)
+    assert (told.key, said.notification_id, said.accepted) == (b"u1", "n", False)
+    [sent] = harness.outbox.of("push.send.apns.urgent.v1")
+    assert decode_batch(sent.value or b"").messages[0].counted
