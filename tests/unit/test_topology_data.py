@@ -63,8 +63,17 @@ def test_every_name_that_stages_use_is_in_the_topology_and_none_is_left_over() -
     used |= {names.CONTROL, names.WHERE}
     used |= {name for lane in Lane for name in (names.broadcast(lane), names.walk(lane))}
     used |= {names.WALKED}
-    used |= {names.CONTROL, names.CANCEL, names.API_KEY, names.ENGAGEMENT, names.REPORT}
-    used |= {names.USER, names.ACTION, names.RECALLABLE}
+    used |= {
+        names.ACTION,
+        names.API_KEY,
+        names.CANCEL,
+        names.CONTROL,
+        names.COUNTED,
+        names.ENGAGEMENT,
+        names.RECALLABLE,
+        names.REPORT,
+        names.USER,
+    }
     used |= {topic for lane in Lane for topic in (names.keep(lane), names.due(lane))}
     used |= {names.notification(lane) for lane in Lane}
     used |= {names.send(platform, lane) for platform in Platform for lane in Lane}

@@ -40,7 +40,7 @@ def run(options: Options) -> Result:
         partitions = setup["partitions"] = cluster.settings.kafka.partitions
         load_devices(cluster, range(USERS), now_ms)
         with role(cluster, "planner", "--lane", LANE, "--slot", "b") as process:
-            probe = _Probe(cluster)
+            probe = Probe(cluster)
             try:
                 made = list(events("chat", "json", WARM_UP_ITEMS + items, USERS, "l", partitions, now_ms))
                 options.say(f"{items} events, one at a time")
@@ -53,15 +53,16 @@ def run(options: Options) -> Result:
                 probe.close()
 
 
-class _Probe:
+class Probe:
     """Produces an event and reads the send topics until its batch is there, in one process and on one clock."""
 
-    def __init__(self, cluster: BenchCluster) -> None:
+    def __init__(self, cluster: BenchCluster, lane: Lane = LANE) -> None:
+        self._topic = notification(lane)
         self._producer = Producer({**cluster.client, "acks": "all", "linger.ms": 0, "log_level": 0})
         self._consumer = Consumer({**cluster.client, "group.id": "pushcast-bench-latency", "enable.auto.commit": False})
         self._consumer.assign(
             [
-                TopicPartition(send(platform, LANE), number, OFFSET_END)
+                TopicPartition(send(platform, lane), number, OFFSET_END)
                 for platform in (Platform.APNS, Platform.FCM)
                 for number in range(cluster.settings.kafka.partitions)
             ]
@@ -72,7 +73,7 @@ class _Probe:
         """From just before the event is produced until its batch was read; then a pause."""
         partition, key, value = produced
         began = time.perf_counter()
-        self._producer.produce(notification(LANE), value, key, partition)
+        self._producer.produce(self._topic, value, key, partition)
         self._producer.poll(0)
         while True:
             message = self._consumer.poll(ANSWER_SECONDS)

@@ -76,7 +76,7 @@ class Capping:
         after = told(before, word, self._rules, now_ms)
         self._put(tenure, of_user, before, after, barrier)
         if len(after.slots) < len(before.slots) and before.slot(name) is not None:
-            self._count("slots", "given_back", 1)
+            self._count("given_back", "", 1)
 
     def _put(self, tenure: KeepTenure, of_user: bytes, before: Usage, after: Usage, barrier: Barrier) -> None:
         if after != before:

@@ -77,10 +77,9 @@ class Intake:
         known = self._rows.timer(tenure, key)
         if rules.is_known(timer.name, (known, self._rows.timer(tenure, other))):
             return
-        timers = self._rows.timers_of(tenure, user).values()
         is_cancelled = self._is_cancelled(tenure, user, held)
         is_read = self._reading.is_read(tenure, user, held.note_id, timer, self._clock.now_ms())
-        waiting = sum(each.waits for each in timers)
+        waiting = self._rows.waiting(tenure, user)
         row = rules.opened(timer, known, waiting, cancelled=is_cancelled, read=is_read)
         if facts is not None and facts.gate == Reason.DIGEST and not row.closes:
             row = self._joining.join(tenure, barrier, user, row, facts)

@@ -78,15 +78,29 @@ class Rows:
         rows = self._scan(tenure, user, timers_prefix(user))
         return {key: row for key, row in rows if isinstance(row, Timer)}
 
+    def waiting(self, tenure: KeepTenure, user: str) -> int:
+        """How many timers of a user wait."""
+        name = user.encode()
+        if name in tenure.waiting:
+            return tenure.waiting.of(name)
+        timers = self.timers_of(tenure, user).values()
+        found = sum(timer.waits for timer in timers)
+        tenure.waiting.scanned(name, len(timers), found)
+        return found
+
     def heads_of(self, tenure: KeepTenure, user: str, prefix: bytes) -> dict[bytes, Head]:
         """Digests of a user under a prefix, by row key."""
         return {key: row for key, row in self._scan(tenure, user, prefix) if isinstance(row, Head)}
 
     def put(self, tenure: KeepTenure, barrier: Barrier, key: bytes, row: Row | None) -> None:
         """Writes a row; None removes it."""
+        user = user_key(key)
+        if user in tenure.waiting and is_timer(key):
+            after = row if isinstance(row, Timer) else None
+            tenure.waiting.changed(user, self.timer(tenure, key), after)
         tenure.writes += 1
         tag = b"%d" % tenure.writes
-        tenure.overlay.put(user_key(key), key, Entry(row, tag))
+        tenure.overlay.put(user, key, Entry(row, tag))
         self._write(tenure, barrier, key, row, tag)
 
     def overwrite(self, tenure: KeepTenure, barrier: Barrier, key: bytes) -> None:

@@ -173,6 +173,34 @@ async def test_beyond_a_thousand_of_a_user_they_close_as_too_many() -> None:
     assert names(world.due()) == ["normal|1000", "normal|1001"]
 
 
+async def test_a_user_with_very_many_timers_is_not_scanned_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million timers of one user: bad input of issue 14."""
+    world = KeepWorld()
+    keeper = await world.take_over()
+    scans = 0
+    scan = keeper.table.scan
+
+    def counted(partition: int, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        nonlocal scans
+        scans += 1
+        return scan(partition, prefix)
+
+    monkeypatch.setattr(keeper.table, "scan", counted)
+    for number in range(3 * MAX_TIMERS):
+        world.hold(f"n{number}", T0 + 60_000 * (1 + number // 10))
+    await keeper.feed(10_000)
+    await keeper.quiet()
+    assert scans < 100
+    assert closes(world.due()) == ["too_many"] * 2 * MAX_TIMERS
+    await keeper.pass_time(60)
+    await keeper.quiet()
+    for number in range(12):
+        world.hold(f"again{number}", T0 + 9_000_000)
+    await keeper.feed()
+    await keeper.quiet()
+    assert closes(world.due())[2 * MAX_TIMERS :] == [""] * 10 + ["too_many"] * 2
+
+
 async def test_what_a_planner_wrote_that_had_been_fenced_off_is_not_held() -> None:
     world = KeepWorld()
     topic = topics.keep(Lane.NORMAL)

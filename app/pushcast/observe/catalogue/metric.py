@@ -16,6 +16,7 @@ class Label(StrEnum):
     """Labels and what their values are. Each has few values; one that is not known becomes `other`."""
 
     APP = "app"  # a key of `apps` in the configuration
+    CAP = "cap"  # a name in `caps` of the configuration
     DISPOSITION = "disposition"  # what an attempt came to that was not the last
     ENDPOINT = "endpoint"  # a key of `webhooks` in the configuration
     GROUP = "group"  # consumer group
@@ -116,6 +117,9 @@ class MetricName(StrEnum):
     TIMERS_PEAK = "pushcast_timers_due_in_fullest_minute"
     BADGES = "pushcast_badges_total"
     REMOVAL_PUSHES = "pushcast_removal_pushes_total"
+    DIGESTS = "pushcast_digests_total"
+    CAPS_REACHED = "pushcast_caps_reached_total"
+    SLOTS_GIVEN_BACK = "pushcast_slots_given_back_total"
     CANCELS_FORGOTTEN = "pushcast_cancels_forgotten_total"
     CANCELS_IGNORED = "pushcast_cancels_ignored_total"
     TAKEOVERS = "pushcast_takeovers_total"
