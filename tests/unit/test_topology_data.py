@@ -15,6 +15,8 @@ from pushcast.kafka.topics.model import AGENT_ROLES, TopicFamily
 from pushcast.kafka.topics.policy import problems
 from pushcast.model.words import Lane, Platform
 from pushcast.resources import data_dir
+from pushcast.runtime.hosted import producible
+from pushcast.runtime.roles import ROLES
 from pushcast.wire import topics as names
 
 ROOT = Path(__file__).parents[2]
@@ -142,3 +144,9 @@ def test_the_generated_graph_is_fresh() -> None:
 def test_every_topic_takes_a_whole_batch_of_our_producers() -> None:
     for family in load_topology().families:
         assert family.max_message_bytes >= 2 * BATCH_BYTES, family.name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_with_stages_may_say_where_it_runs(role: str) -> None:
+    """One that may not ends with exit code 70 as soon as it is ready."""
+    assert names.WHERE in producible([role])
