@@ -98,6 +98,10 @@ class ReportsTwin:
             "missing_partitions": [],
         }
 
+    async def report_of_user(self, note_id: str, user: str) -> dict[str, Any] | None:
+        found = self.all.get(note_id)
+        return None if found is None else {**found, "user": user}
+
     async def caught_up(self, lane: str, partition: int, offset: int) -> bool:
         self.waited.append((lane, partition, offset))
         return True

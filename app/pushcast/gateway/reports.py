@@ -36,6 +36,7 @@ class Reports(Protocol):
         wanted: Callable[[dict[str, Any]], bool],
     ) -> dict[str, Any]: ...
     async def deliveries(self, user: str, *, limit: int, cursor: str | None) -> dict[str, Any] | None: ...
+    async def report_of_user(self, note_id: str, user: str) -> dict[str, Any] | None: ...
     async def caught_up(self, lane: str, partition: int, offset: int) -> bool: ...
 
 
@@ -46,9 +47,13 @@ class ReportCalls:
         self._reports = reports
 
     async def show(self, request: Request, caller: Caller) -> Answer:
-        """GET /v1/reports/{id}: of a notification or broadcast."""
+        """GET /v1/reports/{id}: of a notification or broadcast. `?user=`: of what this user got of it."""
         await self._wait(request.query)
-        found = await self._reports.report(request.path["id"])
+        user = request.query.get("user")
+        if user is None:
+            found = await self._reports.report(request.path["id"])
+        else:
+            found = await self._reports.report_of_user(request.path["id"], checked_user(user))
         if found is None or not _allowed(found, caller):
             raise Problem("not_found", "nothing is known of this id: it is unknown, too old, or not yet planned")
         return answer(200, found)

@@ -250,7 +250,8 @@ def reports_routes(reports: ReportCalls) -> list[Route]:
         ),
         Route(
             "GET", "/v1/reports/{id}", "report", Scope.REPORTS_READ, reports.show,
-            "What became of a notification or broadcast", answers={200: "The report"}, query=(after,),
+            "What became of a notification or broadcast", answers={200: "The report"},
+            query=(after, Parameter("user", "Only what this user got; for classes with `report: history`.")),
         ),
         Route(
             "GET", "/v1/users/{user}/deliveries", "deliveries", Scope.HISTORY_READ, reports.deliveries,

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from pushcast.model.ids import partition_of
-from pushcast.model.words import Source
+from pushcast.model.words import Outcome, Source
 from pushcast.report.answers import cursor_of, delivery_of, read_cursor, report_of
 from pushcast.report.engaged import NOTHING
 from pushcast.report.notes import KINDS, Note, merged, note_hash
@@ -24,6 +24,8 @@ ANSWER_SECONDS: Final = 2.0
 DEFAULT_DAYS: Final = 7
 #: Between two questions whether something has arrived.
 AGAIN_SECONDS: Final = 0.1
+#: Of a user, among which those of one notification are looked for.
+USER_DELIVERIES: Final = 500
 MAX_ROUNDS: Final = 20
 
 #: (url of a reporter, path, parameters) to its answer; raises OSError when there is none.
@@ -134,6 +136,28 @@ class Coordinator:
                     await asyncio.sleep(AGAIN_SECONDS)
         except TimeoutError:
             return False
+
+    async def report_of_user(self, note_id: str, user: str) -> dict[str, Any] | None:
+        """Of what a user got of it, from the newest deliveries of the user: for classes whose sums are not kept.
+
+        None: there is none among them, or the reporter of this user does not answer."""
+        found = await self.deliveries(user, limit=USER_DELIVERIES)
+        mine = [] if found is None else [row for row in found["deliveries"] if row["notification"] == note_id]
+        if found is None or not mine:
+            return None
+        outcomes = dict.fromkeys(map(str, Outcome), 0)
+        for row in mine:
+            outcomes[row["outcome"]] += 1
+        return {
+            "id": note_id,
+            "kind": mine[0]["kind"],
+            "user": user,
+            "app": mine[0]["app"],
+            "created_at": mine[-1]["created_at"],
+            "outcomes": outcomes,
+            "deliveries": mine,
+            "complete": found["complete"],
+        }
 
     async def _notes(self, ids: list[str]) -> tuple[list[Note], list[int]]:
         return self._together(await self._ask_all("/notes", {"ids": msgspec.json.encode(ids).decode()}))

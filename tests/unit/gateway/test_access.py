@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pushcast.gateway.access import WRONG_KEYS_PER_MINUTE
 from pushcast.model.words import Lane
+from pushcast.wire import api_keys
 from pushcast.wire.api_keys import ApiKey, Hash, Limits, Scope, encode_record, new_key, parse_key
 from twins.gateway import NOW_MS, Rig, gateway
 
@@ -143,3 +146,22 @@ def test_a_key_with_one_wrong_character_is_known_without_a_look_up() -> None:
         other = "A" if text[place] != "A" else "B"
         assert parse_key(text[:place] + other + text[place + 1 :]) is None
     assert parse_key("ü" * len(text)) is None
+
+
+@pytest.mark.parametrize("right", [0, 1, None])
+def test_every_secret_of_a_key_is_compared_whichever_is_right(
+    right: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 15, attacks: how long a comparison takes tells nothing of a secret."""
+    compared: list[tuple[str, str]] = []
+
+    def compare(one: str, other: str) -> bool:
+        compared.append((one, other))
+        return hmac.compare_digest(one, other)
+
+    monkeypatch.setattr(api_keys, "hmac", SimpleNamespace(compare_digest=compare))
+    digests = ["a" * 64, "b" * 64]
+    key = ApiKey((), tuple(Hash(each, 0) for each in digests), disabled=right is None)
+    presented = digests[right or 0]
+    assert key.verifies(presented, 1) is (right is not None)
+    assert compared == [(each, presented) for each in digests]

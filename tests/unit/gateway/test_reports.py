@@ -71,6 +71,16 @@ async def test_what_a_client_has_just_written_is_waited_for() -> None:
     assert [answer.status_code for answer in wrong] == [400] * 3
 
 
+async def test_what_one_user_got_is_asked_for_by_user() -> None:
+    async with gateway() as rig, rig.client(rig.key(apps=("news",))) as client:
+        fill(rig)
+        found = await client.get("/v1/reports/n-1", params={"user": "u"})
+        others = [await client.get(f"/v1/reports/{note}", params={"user": "u"}) for note in ("n-2", "n-9")]
+        reserved = await client.get("/v1/reports/n-1", params={"user": "device:d"})
+    assert (found.status_code, found.json()["user"], reserved.status_code) == (200, "u", 422)
+    assert [answer.status_code for answer in others] == [404, 404]
+
+
 async def test_wrong_parameters_are_refused_by_name() -> None:
     wrong = [{"limit": "0"}, {"state": "sent"}, {"from": "yesterday"}, {"dry_run": "1"}, {"ap": "x"}, {"to": "9" * 30}]
     async with gateway() as rig, rig.client(rig.key()) as client:

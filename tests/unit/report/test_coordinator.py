@@ -227,3 +227,14 @@ async def test_a_client_waits_until_what_it_wrote_is_planned(
     assert not await reporters.coordinator.caught_up("normal", 1, 8)
     assert not await reporters.coordinator.caught_up("urgent", 1, 7)
     assert not await reporters.coordinator.caught_up("normal", 9, 7)
+
+
+async def test_what_one_user_got_is_told_where_no_sums_are_kept(reporters: Reporters) -> None:
+    user = next(name for number in range(50) if partition_of((name := f"u{number}").encode(), PARTITIONS) == 2)
+    both = (receipt("n", user, "a"), receipt("n", user, "b", "dead"), receipt("m", user, "a"))
+    reporters.store(2).apply(topics.RECEIPT, entries(*both))
+    found = await reporters.coordinator.report_of_user("n", user)
+    assert found is not None
+    assert {name: count for name, count in found["outcomes"].items() if count} == {"accepted": 1, "dead": 1}
+    assert (found["app"], len(found["deliveries"]), found["complete"]) == ("news", 2, True)
+    assert await reporters.coordinator.report_of_user("other", user) is None
