@@ -135,6 +135,7 @@ def _planned(changes: Changes, _entry: Entry, value: bytes) -> None:
     for number, (offset, note_id, _, reason) in enumerate(planned.rows()):
         facts = planned.facts[number]
         note = changes.note("notification", note_id, facts.klass)
+        _first_planned(note, planned.at)
         plan = Plan(
             planned.run,
             {name: column[number] for name, column in planned.platforms.items() if column[number]},
@@ -158,6 +159,7 @@ def _walked(changes: Changes, _entry: Entry, value: bytes) -> None:
     if leg.count_only:
         return
     note = changes.note("broadcast", leg.broadcast)
+    _first_planned(note, leg.at)
     platforms = {name: count for name in ("apns", "fcm", "expo", "webpush") if (count := getattr(leg, name))}
     reasons = {reason: count for reason, count in leg.reasons.items() if count}
     plan = Plan(0, platforms, 0, leg.held, leg.reason or "", leg.matched, leg.held_out, reasons)
@@ -178,6 +180,11 @@ def _replace(changes: Changes, note: Note, key: bytes, plan: Plan) -> bool:
     _count_plan(note, plan, 1)
     changes.put(key, rows.encode(plan))
     return True
+
+
+def _first_planned(note: Note, at: int) -> None:
+    """Also by a row that a later run has replaced already: the order of the two makes no difference."""
+    note.first_planned_at = min(note.first_planned_at or at, at)
 
 
 def _count_plan(note: Note, plan: Plan, sign: int) -> None:

@@ -93,6 +93,7 @@ class Planned:
     other: list[int] = field(default_factory=list)
     reason: list[str] = field(default_factory=list)
     facts: list[Facts] = field(default_factory=list)
+    at: int = field(default=0, compare=False)  # when it was written, as read; what is written says it apart
 
     def add(
         self,
@@ -160,6 +161,7 @@ def decode_planned(value: bytes) -> Planned:
         datum["other"],
         datum["reason"],
         [Facts(*row) for row in zip(*facts, strict=True)] if said else [_NOT_SAID] * count,
+        datum["at"],
     )
 
 

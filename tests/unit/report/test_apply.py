@@ -123,6 +123,20 @@ def test_the_last_planned_row_of_the_highest_run_counts() -> None:
     assert store.note("n").planned == {"fcm": 1}
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_report_says_when_it_was_planned_first_whatever_order_the_rows_come_in(turned: bool) -> None:
+    store = Rows()
+    rows_of = [
+        planned((7, "n", {"apns": 2}, ""), created_at=CREATED_MS + 90),
+        planned((7, "n", {"apns": 3}, ""), run=1, created_at=CREATED_MS),
+    ]
+    store.apply(topics.PLANNED, entries(*(reversed(rows_of) if turned else rows_of)))
+    note = store.note("n")
+    assert (note.planned, note.first_planned_at) == ({"apns": 3}, CREATED_MS + 5)
+    store.apply(topics.WALKED, entries(leg("b", 0, 4)))
+    assert store.note("b", "broadcast").first_planned_at == CREATED_MS
+
+
 def test_one_id_at_two_offsets_is_planned_once_and_once_a_duplicate() -> None:
     store = Rows()
     store.apply(topics.PLANNED, entries(planned((7, "n", {"apns": 2}, ""), (8, "n", {}, "duplicate"))))
