@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pushcast.model.batch import Message
+from pushcast.model.batch import KINDS, Message
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.send.admit import admit
@@ -52,7 +52,7 @@ def _set(column: str, value: object) -> Callable[[Message], None]:
         (lambda m: m.traces.append(""), "notifications"),
         (_set("notification", 1), "notification"),
         (_set("notification", -1), "notification"),
-        (_set("kind", 3), "kind"),
+        (_set("kind", len(KINDS)), "kind"),
         (_set("delivery_id", b"short"), "delivery_id"),
         (_set("attempt", -1), "attempt"),
     ],
