@@ -10,6 +10,7 @@ from pushcast.model.words import Source
 from pushcast.report import rows
 from pushcast.report.apply import Entry, apply
 from pushcast.report.notes import Kind, Note, decode, note_hash
+from pushcast.report.slo import Seen
 from pushcast.wire import headers as h
 from pushcast.wire.engagement import Engagement, Event, encode_engagement
 from pushcast.wire.legs import Leg, encode_leg
@@ -22,12 +23,14 @@ DAY_MS = 86_400_000
 class Rows(dict[bytes, bytes]):
     """A store in memory."""
 
-    def apply(self, topic: str, records: Sequence[Entry]) -> None:
-        for key, value in apply(self.get, topic, records).items():
+    def apply(self, topic: str, records: Sequence[Entry]) -> Seen:
+        seen: Seen = []
+        for key, value in apply(self.get, topic, records, seen).items():
             if value is None:
                 self.pop(key, None)
             else:
                 self[key] = value
+        return seen
 
     def note(self, note_id: str, kind: Kind = "notification") -> Note:
         return decode(self[rows.note_key(note_hash(kind, note_id))])

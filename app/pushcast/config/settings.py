@@ -397,6 +397,13 @@ class Webhook(Strict):
         return self
 
 
+class Slo(Strict):
+    """The service level that alerts go by: the share of planned deliveries that a provider accepts in time."""
+
+    within_seconds: int = Field(default=120, ge=1, le=3600)  # of a delivery's due time
+    target: float = Field(default=0.9, gt=0, lt=1)  # of each class
+
+
 class Settings(BaseSettings):
     """Everything a role needs to know. Immutable once loaded."""
 
@@ -426,6 +433,7 @@ class Settings(BaseSettings):
     gateway: Gateway | None = None
     console: Console | None = None
     reports: Reports | None = None
+    slo: Slo = Slo()
     webhooks: dict[EndpointName, Webhook] = Field(default={}, max_length=20)
     data_dir: Path = Path(".pushcast")
 
@@ -453,6 +461,14 @@ class Settings(BaseSettings):
     def _caps_name_what_there_is(self) -> Self:
         refuse_wrong(self.caps, self.classes, self.apps)
         return self
+
+    def waiting_classes(self) -> set[str]:
+        """Classes whose window may be longer than the service level allows: they are late on purpose."""
+        return {
+            name
+            for name, each in self.classes.items()
+            if max(each.window_seconds or 0, each.window_max_seconds or 0) > self.slo.within_seconds
+        }
 
     @classmethod
     def settings_customise_sources(

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from pushcast.handover.fences import author_of
 from pushcast.model.device import Operation
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Outcome, Source
-from pushcast.report import engaged, notes, rows
+from pushcast.report import engaged, notes, rows, slo
 from pushcast.report.engaged import Told
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import WITHIN_SECONDS, Note, add, ended_key, note_hash
 from pushcast.report.rows import Delivery, Meta, Plan
 from pushcast.report.sketch import bucket_of
+from pushcast.report.slo import Seen
 from pushcast.wire import topics
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.engagement import EngagementDecoder
@@ -27,6 +28,8 @@ from pushcast.wire.receipts import Planned, decode_planned, decode_receipt
 BOOKS: Final = (topics.PLANNED, topics.WALKED, topics.RECEIPT, topics.ENGAGEMENT, topics.DEVICE_CHANGED)
 #: Those that users' apps write: their records have a user as key, and a time that counts.
 OF_USERS: Final = frozenset({topics.ENGAGEMENT, topics.DEVICE_CHANGED})
+#: Those whose records' times count.
+TIMED: Final = OF_USERS | {topics.PLANNED}
 Get = Callable[[bytes], bytes | None]
 
 
@@ -46,6 +49,7 @@ class Changes:
     def __init__(self, get: Get, modes: Modes = EVERYTHING) -> None:
         self._modes = modes
         self._get = get
+        self.seen: Seen = []  # for the service level
         self._rows: dict[bytes, bytes | None] = {}
         self._notes: dict[bytes, Note] = {}
         self.planned: dict[str, int] = {}
@@ -91,10 +95,13 @@ class Changes:
         return self._rows | {rows.note_key(name): notes.encode(note) for name, note in self._notes.items()} | changed
 
 
-def apply(get: Get, topic: str, entries: Sequence[Entry], modes: Modes = EVERYTHING) -> dict[bytes, bytes | None]:
+def apply(
+    get: Get, topic: str, entries: Sequence[Entry], modes: Modes = EVERYTHING, seen: Seen | None = None
+) -> dict[bytes, bytes | None]:
     """What these records change; None deletes. Records below the stored offset are left out.
 
-    `entries`: in offset order, of the partition whose rows `get` reads. Raises NewerSchema: nothing is changed then.
+    `seen` gets what they say about the service level. `entries`: in offset order, of the partition whose rows `get`
+    reads. Raises NewerSchema: nothing is changed then.
     """
     changes = Changes(get, modes)
     meta = rows.meta_of(get(rows.meta_key(topic)))
@@ -114,6 +121,8 @@ def apply(get: Get, topic: str, entries: Sequence[Entry], modes: Modes = EVERYTH
     for intake, offset in changes.planned.items():
         meta.passed[intake] = max(offset, meta.passed.get(intake, 0))
     changes.put(rows.meta_key(topic), rows.encode(meta))
+    if seen is not None:
+        seen += changes.seen
     return changes.all()
 
 
@@ -129,7 +138,7 @@ def _counts(meta: Meta, headers: Headers) -> bool:
     return not author.fence
 
 
-def _planned(changes: Changes, _entry: Entry, value: bytes) -> None:
+def _planned(changes: Changes, entry: Entry, value: bytes) -> None:
     planned: Planned = decode_planned(value)
     changes.passed(f"{planned.lane}/{planned.source}", planned.source_offset)
     for number, (offset, note_id, _, reason) in enumerate(planned.rows()):
@@ -146,8 +155,12 @@ def _planned(changes: Changes, _entry: Entry, value: bytes) -> None:
             reasons={reason: 1} if reason and not facts.held else {},
         )
         account = f"{planned.lane}\0{planned.source}\0{offset}"
-        if not _replace(changes, note, rows.plan_key(facts.created_at, account, note_hash(note.kind, note.id)), plan):
+        more = _replace(changes, note, rows.plan_key(facts.created_at, account, note_hash(note.kind, note.id)), plan)
+        if more is None:
             continue
+        if more and not facts.dry_run:
+            due_at = facts.due_at or facts.created_at
+            changes.seen.append(slo.Planned(facts.klass, due_at, entry.timestamp_ms, more))
         if facts.created_at:
             _created(changes, note, facts.created_at, facts.app, facts.klass)
             note.campaign, note.dry_run = note.campaign or facts.campaign, facts.dry_run
@@ -165,21 +178,28 @@ def _walked(changes: Changes, _entry: Entry, value: bytes) -> None:
     plan = Plan(0, platforms, 0, leg.held, leg.reason or "", leg.matched, leg.held_out, reasons)
     account = f"{leg.lane}\0{leg.source}\0{leg.source_offset}\0{leg.leg}"
     key = rows.plan_key(leg.elapsed_from, account, note_hash(note.kind, note.id))
-    if _replace(changes, note, key, plan):
+    if _replace(changes, note, key, plan) is not None:
         _created(changes, note, leg.elapsed_from, "", "")
 
 
-def _replace(changes: Changes, note: Note, key: bytes, plan: Plan) -> bool:
-    """Counts a planned row in place of an earlier one of the same account. False: a later run stands there."""
+def _replace(changes: Changes, note: Note, key: bytes, plan: Plan) -> int | None:
+    """Counts a planned row in place of an earlier one of the same account: how many deliveries more that are. None: a
+    later run stands there."""
     stored = changes.get(key)
+    more = _deliveries(plan)
     if stored is not None:
         before = rows.plan_of(stored)
         if before.run > plan.run:
-            return False
+            return None
         _count_plan(note, before, -1)
+        more -= _deliveries(before)
     _count_plan(note, plan, 1)
     changes.put(key, rows.encode(plan))
-    return True
+    return more
+
+
+def _deliveries(plan: Plan) -> int:
+    return sum(plan.platforms.values()) + plan.other
 
 
 def _first_planned(note: Note, at: int) -> None:
@@ -239,9 +259,17 @@ def _receipt(changes: Changes, _entry: Entry, value: bytes) -> None:
         if before.run > delivery.run or (before.run == delivery.run and before.outcome == Outcome.ACCEPTED):
             return  # a later run counts, and within a run an acceptance is never taken back: the push is on its way
         _count_delivery(changes.note(cast(notes.Kind, before.kind), note.id, klass), before, told, -1)
+        _seen(changes, receipt, before, -1)
     _count_delivery(note, delivery, told, 1)
+    _seen(changes, receipt, delivery, 1)
     note.last_ended_at = max(note.last_ended_at, delivery.ended_at)
     changes.put(key, rows.encode(delivery))
+
+
+def _seen(changes: Changes, receipt: dict[str, Any], delivery: Delivery, sign: int) -> None:
+    if receipt["source"] != Source.WALK and not receipt["dry_run"]:
+        outcome = str(delivery.outcome)
+        changes.seen.append(slo.Ended(receipt["class"], delivery.due_at, delivery.ended_at, outcome, sign))
 
 
 def _count_delivery(note: Note, delivery: Delivery, told: Told, sign: int) -> None:

@@ -16,10 +16,11 @@ from pushcast.kafka.clients import open_consumer
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.offsets import watermarks
 from pushcast.model.errors import PushcastError
-from pushcast.report.apply import OF_USERS, Entry
+from pushcast.report.apply import OF_USERS, TIMED, Entry
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import Note
 from pushcast.report.rows import DAY_MS
+from pushcast.report.slo import ServiceLevel
 from pushcast.report.store import PartitionStore
 from pushcast.stream.ports import Fatal
 from pushcast.wire.newer import NewerSchema
@@ -31,6 +32,8 @@ POLL_SECONDS: Final = 0.2
 NEWER_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 10.0
 DROP_EVERY_SECONDS: Final = 3600.0
+#: With fewer records to read, what has no receipt is late; with more, its receipt may not have been read yet.
+CAUGHT_UP_RECORDS: Final = 10_000
 
 
 class Sums(NamedTuple):
@@ -53,6 +56,7 @@ class Follower:
         logs: Mapping[str, str],
         *,
         keep_days: int,
+        level: ServiceLevel,
         modes: Modes = EVERYTHING,
         fatal: Fatal,
         moved: Callable[[], None] = lambda: None,
@@ -68,6 +72,7 @@ class Follower:
         self._fatal = fatal
         self._moved = moved
         self._clock = clock
+        self.level = level
         self.stores: dict[int, PartitionStore] = {}
         self.lock = threading.RLock()  # held by readers of stores, and while one is closed
         self.applied = 0  # records, since the start
@@ -162,6 +167,8 @@ class Follower:
                 self._apply(consumer, messages)
             self._note_published()
             self._ask_behind(consumer)
+            if sum(self._behind.values()) < CAUGHT_UP_RECORDS:
+                self.level.decide(round(self._clock() * 1000))
 
     def _apply(self, consumer: Consumer, messages: Iterable[Message]) -> None:
         runs: dict[tuple[str, int], list[Entry]] = {}
@@ -190,7 +197,7 @@ class Follower:
         self, consumer: Consumer, store: PartitionStore, topic: str, partition: int, entries: list[Entry]
     ) -> None:
         try:
-            store.apply(topic, entries)
+            seen = store.apply(topic, entries)
         except NewerSchema as error:
             self.waits = str(error)
             logger.warning("%s", error)
@@ -199,6 +206,7 @@ class Follower:
             return
         self.waits = None
         self.applied += len(entries)
+        self.level.take(seen, round(self._clock() * 1000))
 
     def _ask_behind(self, consumer: Consumer) -> None:
         for partition, store in self.stores.items():
@@ -252,6 +260,7 @@ class Follower:
 
 def _entry(topic: str, message: Message) -> Entry:
     offset, value, headers = cast(int, message.offset()), message.value(), headers_of(message)
-    if topic not in OF_USERS:
+    if topic not in TIMED:
         return Entry(offset, value, headers)
-    return Entry(offset, value, headers, message.key(), message.timestamp()[1])
+    key = message.key() if topic in OF_USERS else None
+    return Entry(offset, value, headers, key, message.timestamp()[1])

@@ -16,6 +16,7 @@ from pushcast.report.engaged import Told, told_of
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import Kind, Note, note_hash
 from pushcast.report.rows import DAY_MS, Delivery, Meta
+from pushcast.report.slo import Seen
 from pushcast.stream.rocks import open_database, rocks_options
 
 logger = logging.getLogger(__name__)
@@ -63,15 +64,18 @@ class PartitionStore:
         value = self._database.get(key)
         return None if value is None else bytes(value)
 
-    def apply(self, topic: str, entries: Sequence[Entry]) -> None:
-        """Rows and offset in one write. Raises NewerSchema; nothing is written then."""
+    def apply(self, topic: str, entries: Sequence[Entry]) -> Seen:
+        """Rows and offset in one write; what they say about the service level. Raises NewerSchema; nothing is written
+        then."""
+        seen: Seen = []
         batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in apply(self.get, topic, entries, self._modes).items():
+        for key, value in apply(self.get, topic, entries, self._modes, seen).items():
             if value is None:
                 batch.delete(key)
             else:
                 batch.put(key, value)
         self._database.write(batch)
+        return seen
 
     def meta(self, topic: str) -> Meta:
         """How far a book is applied."""

@@ -117,7 +117,15 @@ def _group_watch(settings: Settings, hosted: Hosted) -> GroupWatch:
     # A platform that no app has needs no senders; its topics hold the planners' fences all the same.
     readings = groups.readings(sorted(platforms))
     positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security)))
-    found = GroupWatch(positions, readings, kafka.partitions, kafka.bootstrap_servers)
+    waiting = {settings.classes[name].lane for name in settings.waiting_classes()}
+    found = GroupWatch(
+        positions,
+        readings,
+        kafka.partitions,
+        kafka.bootstrap_servers,
+        within_seconds=settings.slo.within_seconds,
+        prompt=[lane for lane in Lane if lane not in waiting],
+    )
     hosted.metrics.add_source(found.samples)
     return found
 

@@ -33,6 +33,7 @@ from pushcast.report.follow import Follower, Sums
 from pushcast.report.modes import modes_of
 from pushcast.report.questions import Questions
 from pushcast.report.server import ReportServer
+from pushcast.report.slo import ServiceLevel
 from pushcast.runtime import whereabouts
 from pushcast.runtime.reload import Reloader
 from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
@@ -70,13 +71,16 @@ class Process:
         kafka = settings.kafka
         self._options = options
         self._loop = loop
-        self.metrics = Metrics(Vocabulary(apps=settings.apps, topics=BOOKS, groups=(groups.REPORT,)))
+        self.metrics = Metrics(
+            Vocabulary(apps=settings.apps, classes=settings.classes, topics=BOOKS, groups=(groups.REPORT,))
+        )
         self.follower = Follower(
             client_config(kafka.bootstrap_servers, kafka.security),
             groups.REPORT,
             folder,
             logs,
             keep_days=options.keep_days,
+            level=ServiceLevel(settings.slo.within_seconds, _now_ms(), settings.waiting_classes()),
             modes=modes_of(settings.classes),
             fatal=end_process,
             moved=self._moved,
@@ -166,6 +170,10 @@ class Process:
     def _samples(self) -> Iterable[Sample]:
         yield Sample(MetricName.INFO, 1, (NAME, __version__))
         yield Sample(MetricName.REPORT_PARTITIONS, len(self.follower.stores))
+        level = self.follower.level
+        for name, counted in ((MetricName.SLO_PLANNED, level.planned), (MetricName.SLO_LATE, level.late)):
+            for klass, count in dict(counted).items():
+                yield Sample(name, count, (klass,))
         behind = dict.fromkeys(BOOKS, 0)
         for (topic, _), count in self.follower.behind().items():
             behind[topic] += count

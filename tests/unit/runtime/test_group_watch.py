@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 from pushcast.config.settings import Settings
 from pushcast.kafka.positions import Members, Spot
 from pushcast.kafka.reach import Unreachable
+from pushcast.model.clock import ManualClock
 from pushcast.model.words import Lane, Platform
 from pushcast.observe.catalogue import MetricName as Name
 from pushcast.observe.metrics import Sample
@@ -19,9 +20,10 @@ from pushcast.runtime import group_watch
 from pushcast.runtime.group_watch import GroupWatch
 from pushcast.runtime.hosted import specs_of
 from pushcast.runtime.roles import ROLES
-from pushcast.wire import groups
+from pushcast.wire import groups, topics
 from pushcast.wire.groups import Reading, readings
 
+NOW_MS = 1_800_000_000_000
 SENDERS = Reading("sender", "pushcast-send-apns-bulk", ("push.send.apns.bulk.v1",))
 SETTLERS = Reading("settler", "pushcast-settle", ("push.retry.10s.v1", "push.parked.v1"))
 
@@ -31,6 +33,7 @@ class TwinPositions:
 
     def __init__(self) -> None:
         self.error: KafkaException | None = None
+        self.handled: dict[str, int] = {}
 
     def members(self, groups: Sequence[str]) -> dict[str, Members]:
         return {group: Members("empty", 0) if "send" in group else Members("stable", 2) for group in groups}
@@ -43,8 +46,12 @@ class TwinPositions:
     def ends(self, spots: Sequence[Spot]) -> dict[Spot, int]:
         return {spot: 1001 if spot[0] == SENDERS.topics[0] else 7 for spot in spots}
 
+    def at(self, times_ms: Mapping[Spot, int]) -> dict[Spot, int]:
+        assert set(times_ms.values()) <= {NOW_MS - 120_000}
+        return {spot: 5 for spot in times_ms if spot[1] == 0}  # in the other partition all records are older
+
     def committed(self, group: str, spots: Sequence[Spot]) -> dict[Spot, int]:
-        return {} if "send" in group else dict.fromkeys(spots, 7)
+        return {} if "send" in group else dict.fromkeys(spots, self.handled.get(group, 7))
 
 
 @pytest.fixture
@@ -53,7 +60,17 @@ def reachable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def watch(positions: Any) -> GroupWatch:
-    return GroupWatch(positions, [SENDERS, SETTLERS], 2, "nowhere:1")
+    return GroupWatch(positions, [SENDERS, SETTLERS], 2, "nowhere:1", prompt=(), clock=ManualClock(NOW_MS))
+
+
+def test_o4_notifications_that_wait_for_a_planner_longer_than_the_service_level_are_counted() -> None:
+    positions = TwinPositions()
+    planners = Reading("planner", "pushcast-plan-bulk", (topics.notification(Lane.BULK), topics.due(Lane.BULK)))
+    positions.handled[planners.group] = 3
+    found = GroupWatch(positions, [planners], 2, "nowhere:1", prompt=[Lane.BULK], clock=ManualClock(NOW_MS))
+    found.look()
+    # Of partition 0 what lies between 3 and 5 is old, of partition 1 all that is there: 3 to 7.
+    assert Sample(Name.SLO_UNPLANNED, 2 + 4, (Lane.BULK,)) in set(found.samples())
 
 
 def test_a_group_without_members_has_the_lag_of_all_that_is_still_there() -> None:

@@ -17,6 +17,7 @@ class Label(StrEnum):
 
     APP = "app"  # a key of `apps` in the configuration
     CAP = "cap"  # a name in `caps` of the configuration
+    CLASS = "class"  # a key of `classes` in the configuration
     DISPOSITION = "disposition"  # what an attempt came to that was not the last
     ENDPOINT = "endpoint"  # a key of `webhooks` in the configuration
     GROUP = "group"  # consumer group
@@ -155,6 +156,9 @@ class MetricName(StrEnum):
     CONFIG_READ_AT = "pushcast_config_reload_timestamp_seconds"
     CONFIG_RESTART_NEEDED = "pushcast_config_restart_needed_settings"
     CREDENTIAL_EXPIRES = "pushcast_credential_expires_timestamp_seconds"
+    SLO_PLANNED = "pushcast_slo_planned_total"
+    SLO_LATE = "pushcast_slo_late_total"
+    SLO_UNPLANNED = "pushcast_slo_unplanned_late_records"
     LOOP_DELAY = "pushcast_loop_delay_seconds"
     LOG_LINES_SUPPRESSED = "pushcast_log_lines_suppressed_total"
     LABELS_REFUSED = "pushcast_label_values_refused_total"

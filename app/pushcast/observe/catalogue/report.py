@@ -74,4 +74,31 @@ METRICS: Final = (
         "Records that could not be read and were passed by.",
         "Somebody else writes to the topic, or the process is older than the writer: see the log.",
     ),
+    Metric(
+        N.SLO_PLANNED,
+        "counter",
+        "deliveries",
+        (L.CLASS,),
+        "Deliveries that should have been accepted by now: planned ones, when their time is over. "
+        "Broadcasts, dry runs and classes with windows longer than `slo.within_seconds` are not counted.",
+        "With pushcast_slo_late_total it is the service level; the rules of deploy/prometheus/rules.yml divide them.",
+    ),
+    Metric(
+        N.SLO_LATE,
+        "counter",
+        "deliveries",
+        (L.CLASS,),
+        "Of those, the ones that no provider accepted within `slo.within_seconds` and whose end nothing excuses "
+        "(invalid, suppressed, cancelled). What nobody sends is late as well.",
+        "Look at pushcast_group_lag_records: the first stage with a lag is the one that is slow or down.",
+    ),
+    Metric(
+        N.SLO_UNPLANNED,
+        "gauge",
+        "records",
+        (L.LANE,),
+        "Notifications older than `slo.within_seconds` that no planner has planned. Each settler asks every 30 s; "
+        "lanes with a class whose window is longer are not looked at.",
+        "Planners of the lane are down or slow: `pushcast status`. Over processes take the largest.",
+    ),
 )

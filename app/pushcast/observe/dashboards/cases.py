@@ -17,8 +17,8 @@ _AT: Final = 'group="pushcast-send-apns-urgent", instance="a"'
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`series` in promtool's notation, a value a minute. At `at` the alert fires once, with `labels` and this value
-    in its text; `quiet_at` is a time at which it does not."""
+    """`series` in promtool's notation, a value each `interval`. At `at` the alert fires once, with `labels` and this
+    value in its text; at `quiet_at` it does not."""
 
     alert: str
     series: Mapping[str, str]
@@ -26,6 +26,7 @@ class Case:
     labels: Mapping[str, str] = field(default_factory=dict)
     value: str = ""
     quiet_at: str = "0m"
+    interval: str = "1m"  # between two values
 
 
 def _urgent(name: Name, more: str = "") -> str:
@@ -142,6 +143,40 @@ CASES: Final[Sequence[Case]] = (
         value="50%",
     ),
     Case("ConfigNotReloaded", {f'{Name.CONFIG_RELOADED}{{instance="a"}}': "1 1 0x5"}, "4m", {"instance": "a"}),
+    # O4: senders stop at 20 min; what is due from then on is late 2 min 20 s later. 8 minutes after the stop it pages.
+    Case(
+        "SloBurnFast",
+        {
+            f'{Name.SLO_PLANNED}{{class="chat"}}': "0+300x120",
+            f'{Name.SLO_LATE}{{class="chat"}}': "0x44 100+300x80",
+        },
+        "28m",
+        {"class": "chat"},
+        quiet_at="22m",
+        interval="30s",
+    ),
+    # O4: planners stop at 20 min; nothing more is planned, and so nothing of it late.
+    Case(
+        "SloBurnFast",
+        {
+            f'{Name.SLO_PLANNED}{{class="chat"}}': "0+600x20 12000x40",
+            f'{Name.SLO_LATE}{{class="chat"}}': "0x60",
+            f'{Name.SLO_UNPLANNED}{{lane="normal"}}': "0x22 600+600x40",
+        },
+        "23m",
+        {"lane": "normal"},
+        quiet_at="22m",
+    ),
+    Case(
+        "SloBurnSlow",
+        {
+            f'{Name.SLO_PLANNED}{{class="chat"}}': "0+100x420",
+            f'{Name.SLO_LATE}{{class="chat"}}': "0+25x420",
+        },
+        "400m",
+        {"class": "chat"},
+        "25%",
+    ),
     Case(
         "CertificateEnds",
         # promtool's clock begins at 0: ten days and 90 minutes from there, looked at after 90 minutes.
@@ -156,8 +191,8 @@ CASES: Final[Sequence[Case]] = (
 def case_file(cases: Iterable[Case]) -> dict[str, Any]:
     """The file for promtool."""
     return {
-        "rule_files": ["alerts.yml"],
-        "evaluation_interval": "1m",
+        "rule_files": ["rules.yml", "alerts.yml"],
+        "evaluation_interval": "15s",
         "tests": [_case(case, BY_NAME[case.alert]) for case in cases],
     }
 
@@ -166,7 +201,7 @@ def _case(case: Case, alert: Alert) -> dict[str, Any]:
     said = {name: _filled(text, case) for name, text in texts(alert).items()}
     fires = {"exp_labels": {"severity": alert.severity, **case.labels}, "exp_annotations": said}
     return {
-        "interval": "1m",
+        "interval": case.interval,
         "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
         "alert_rule_test": [
             {"eval_time": case.quiet_at, "alertname": alert.name, "exp_alerts": []},
@@ -177,5 +212,5 @@ def _case(case: Case, alert: Alert) -> dict[str, Any]:
 
 def _filled(text: str, case: Case) -> str:
     """As Prometheus fills its templates, of which we use these three forms."""
-    text = re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda found: case.labels[found[1]], text)
+    text = re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda found: case.labels.get(found[1], ""), text)
     return re.sub(r"\{\{ \$value( \| humanize\w+)? \}\}", case.value, text)

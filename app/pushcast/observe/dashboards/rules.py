@@ -6,12 +6,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from pushcast.observe.catalogue import BY_NAME
-from pushcast.observe.dashboards.alerts import RUNBOOK, Alert
+from pushcast.observe.dashboards.alerts import RUNBOOK, WINDOWS, Alert, late_expression, late_ratio
 
 
 def alert_groups(alerts: Iterable[Alert]) -> dict[str, Any]:
     """A rule file."""
     return {"groups": [{"name": "pushcast", "rules": [_rule(alert) for alert in alerts]}]}
+
+
+def recorded() -> dict[str, Any]:
+    """A rule file with the share of late deliveries over each window."""
+    rules = [{"record": late_ratio(window), "expr": late_expression(window)} for window in WINDOWS]
+    return {"groups": [{"name": "pushcast-slo", "rules": rules}]}
 
 
 def _rule(alert: Alert) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import promql_parser as promql
 
 from pushcast.observe.catalogue import CATALOGUE
+from pushcast.observe.dashboards.alerts import WINDOWS, late_ratio
 
 #: What Prometheus or its Python client adds, and what our own rules record.
 FOREIGN = {"process_start_time_seconds", "up"}
@@ -25,7 +26,7 @@ def series() -> dict[str, set[str]]:
             found[f"{metric.name}_count"] = labels
         else:
             found[str(metric.name)] = labels
-    return found
+    return found | {late_ratio(window): {"class"} for window in WINDOWS}
 
 
 def selectors(expression: str) -> Iterator[tuple[str, set[str]]]:

@@ -1,0 +1,108 @@
+"""The service level: which share of the planned deliveries a provider accepts in time. Pure.
+
+Deliveries are counted by the span of 10 s in which they became due, and a span is decided when its last delivery's time
+is over. So what nobody sends is late although it has no receipt.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from pushcast.model.words import Outcome
+
+#: Short enough that a stall shows in the alerts within 8 minutes.
+SPAN_MS: Final = 10_000
+#: Ends that are not the sender's fault: they count neither as in time nor as late.
+EXCUSED: Final = frozenset({Outcome.INVALID, Outcome.SUPPRESSED, Outcome.CANCELLED})
+#: A planned record that is read so much later than it was written is history: a store that is made anew.
+FRESH_MS: Final = 300_000
+#: After a span's last delivery had its time: receipts on their way from sender to store.
+GRACE_MS: Final = 10_000
+
+
+@dataclass(slots=True)
+class _Span:
+    planned: int = 0
+    settled: int = 0  # accepted in time, or excused
+
+
+class Planned(NamedTuple):
+    """Deliveries of a class were planned, or taken back where `deliveries` is negative. Times are milliseconds."""
+
+    klass: str
+    due_at: int
+    planned_at: int
+    deliveries: int
+
+
+class Ended(NamedTuple):
+    """A delivery of a class has ended; with sign -1 it has not, after all."""
+
+    klass: str
+    due_at: int
+    ended_at: int
+    outcome: str
+    sign: int
+
+
+Seen = list[Planned | Ended]
+
+
+class ServiceLevel:
+    """Counts by class, of one process since its start. Used on one thread.
+
+    Counted are notifications; broadcasts and dry runs are not. What was planned before the start is not counted: a
+    restart may show fewer late deliveries than there were.
+    """
+
+    def __init__(self, within_seconds: int, now_ms: int, without: Collection[str] = ()) -> None:
+        """`without`: classes that are not counted."""
+        self.planned: Counter[str] = Counter()  # of decided spans
+        self.late: Counter[str] = Counter()
+        self._within_ms = within_seconds * 1000
+        self._without = frozenset(without)
+        self._open: dict[tuple[str, int], _Span] = {}
+        self._decided = self._over(now_ms)  # spans below are decided
+
+    def take(self, seen: Seen, now_ms: int) -> None:
+        """What the books say, each record once."""
+        for each in seen:
+            if type(each) is Planned:
+                self.plan(each.klass, each.due_at, each.planned_at, now_ms, each.deliveries)
+            elif type(each) is Ended:
+                self.end(*each)
+
+    def plan(self, klass: str, due_at: int, planned_at: int, now_ms: int, count: int) -> None:
+        """`count` deliveries were planned, or taken back where it is negative. Times are milliseconds."""
+        if now_ms - planned_at > FRESH_MS or klass in self._without:
+            return
+        if due_at // SPAN_MS < self._decided:  # the planner came too late
+            self.planned[klass] += max(count, 0)
+            self.late[klass] += max(count, 0)
+        else:
+            self._span(klass, due_at).planned += count
+
+    def end(self, klass: str, due_at: int, ended_at: int, outcome: str, sign: int) -> None:
+        """A delivery has ended; with sign -1 it has not, after all. Its planned record may come later."""
+        if due_at // SPAN_MS < self._decided or klass in self._without:
+            return
+        if outcome in EXCUSED or (outcome == Outcome.ACCEPTED and ended_at - due_at <= self._within_ms):
+            self._span(klass, due_at).settled += sign
+
+    def decide(self, now_ms: int) -> None:
+        """Decides every span whose time is over. Call it when everything that is written has been read."""
+        self._decided = max(self._decided, self._over(now_ms))
+        for key in [key for key in self._open if key[1] < self._decided]:
+            span, klass = self._open.pop(key), key[0]
+            planned = max(span.planned, 0)
+            self.planned[klass] += planned
+            self.late[klass] += max(0, planned - span.settled)
+
+    def _over(self, now_ms: int) -> int:
+        return (now_ms - self._within_ms - GRACE_MS) // SPAN_MS
+
+    def _span(self, klass: str, due_at: int) -> _Span:
+        return self._open.setdefault((klass, due_at // SPAN_MS), _Span())

@@ -1,0 +1,130 @@
+"""The service level (doors.md A6, O4): what nobody sends is late although it has no receipt."""
+
+from __future__ import annotations
+
+import pytest
+
+from pushcast.model.words import Source
+from pushcast.report.apply import Entry
+from pushcast.report.slo import FRESH_MS, GRACE_MS, SPAN_MS, ServiceLevel
+from pushcast.wire import topics
+from twins.books import CREATED_MS, Rows, entries, planned, receipt
+
+MINUTE_MS = 60_000
+START = 1_800_000_000_000 // SPAN_MS * SPAN_MS
+DECIDED = START + SPAN_MS + 120_000 + GRACE_MS  # when the span that begins at START is over
+
+
+def level() -> ServiceLevel:
+    return ServiceLevel(120, START, without=("digest",))
+
+
+def counts(found: ServiceLevel, klass: str = "chat") -> tuple[int, int]:
+    return found.planned[klass], found.late[klass]
+
+
+def test_what_is_accepted_in_time_is_planned_and_not_late() -> None:
+    found = level()
+    found.plan("chat", START + 5, START + 6, START + 6, 2)
+    found.end("chat", START + 5, START + 120_005, "accepted", 1)
+    found.end("chat", START + 5, START + 120_006, "accepted", 1)
+    found.decide(DECIDED - 1)
+    assert counts(found) == (0, 0), "its time is not over"
+    found.decide(DECIDED)
+    assert counts(found) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "late"),
+    [("invalid", 0), ("suppressed", 0), ("cancelled", 0), ("rejected", 1), ("expired", 1), ("dead", 1)],
+)
+def test_ends_that_are_not_the_senders_fault_are_excused(outcome: str, late: int) -> None:
+    found = level()
+    found.plan("chat", START, START, START, 1)
+    found.end("chat", START, START + 1, outcome, 1)
+    found.decide(DECIDED)
+    assert counts(found) == (1, late)
+
+
+def test_a_receipt_may_be_read_before_the_planned_record_and_be_taken_back() -> None:
+    found = level()
+    found.end("chat", START, START + 1, "accepted", 1)
+    found.end("chat", START, START + 1, "accepted", 1)
+    found.end("chat", START, START + 1, "accepted", -1)
+    found.plan("chat", START, START, START, 2)
+    found.decide(DECIDED)
+    assert counts(found) == (2, 1)
+
+
+def test_o4_without_senders_everything_is_late_soon_after_its_time() -> None:
+    found = level()
+    late = []
+    for span in range(30):
+        now = START + span * SPAN_MS
+        found.plan("chat", now, now, now, 100)
+        found.decide(now + SPAN_MS - 1)
+        late.append(found.late["chat"])
+    first = (120_000 + GRACE_MS) // SPAN_MS + 1
+    assert late == [0] * first + [100 * number for number in range(1, 30 - first + 1)]
+    assert found.planned == found.late
+
+
+def test_o4_what_a_stopped_planner_plans_later_is_late_at_once() -> None:
+    found = level()
+    found.decide(DECIDED + 10 * MINUTE_MS)
+    now = DECIDED + 10 * MINUTE_MS
+    found.plan("chat", START, now, now, 7)
+    assert counts(found) == (7, 7)
+    found.end("chat", START, now, "accepted", 1)
+    assert counts(found) == (7, 7)
+
+
+def test_a_store_that_is_made_anew_counts_nothing_of_the_past() -> None:
+    found = level()
+    now = START + FRESH_MS + 1
+    found.plan("chat", START, START, now, 1000)
+    found.end("chat", START - 86_400_000, START, "expired", 1)
+    found.decide(now + 10 * MINUTE_MS)
+    assert counts(found) == (0, 0)
+
+
+def test_receipts_of_what_was_planned_before_a_restart_make_nothing_negative() -> None:
+    found = level()
+    for _ in range(5):
+        found.end("chat", START, START + 1, "accepted", 1)
+    found.decide(DECIDED)
+    assert counts(found) == (0, 0)
+
+
+def test_a_class_that_waits_on_purpose_is_not_counted() -> None:
+    found = level()
+    found.plan("digest", START, START, START, 10)
+    found.decide(DECIDED)
+    assert counts(found, "digest") == (0, 0)
+
+
+def test_a_plan_that_another_replaces_is_counted_once() -> None:
+    found = level()
+    for count in (3, -3, 2):
+        found.plan("chat", START, START, START, count)
+    found.decide(DECIDED)
+    assert counts(found) == (2, 2)
+
+
+def test_the_books_say_each_delivery_once_whatever_comes_twice() -> None:
+    store, found = Rows(), ServiceLevel(120, CREATED_MS)
+    plan = planned((7, "n", {"apns": 2, "fcm": 1}, ""))
+    for offset, value in enumerate((plan, plan, planned((7, "n", {"apns": 2}, ""), run=1))):
+        found.take(store.apply(topics.PLANNED, [Entry(offset, value, timestamp_ms=CREATED_MS)]), CREATED_MS)
+    ends = [receipt("n", "u", "a"), receipt("n", "u", "a"), receipt("n", "u", "b", "dead")]
+    found.take(store.apply(topics.RECEIPT, entries(*ends)), CREATED_MS)
+    found.decide(CREATED_MS + 10 * MINUTE_MS)
+    assert counts(found, "breaking") == (2, 1)
+
+
+def test_dry_runs_and_broadcasts_are_not_counted() -> None:
+    store = Rows()
+    seen = store.apply(
+        topics.RECEIPT, entries(receipt("n", "u", "a", dry_run=True), receipt("b", "u", "a", source=Source.WALK))
+    )
+    assert seen == []
