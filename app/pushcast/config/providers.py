@@ -38,12 +38,23 @@ class Proxy(BaseModel):
         return self
 
 
+class CanarySettings(BaseModel):
+    """A push to a device of yours, all the way, again and again: `pushcast_canary_last_success_timestamp_seconds`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    token_file: Path  # the device's token; for Web Push its subscription as JSON
+    every_seconds: float = Field(default=3600, ge=60, le=3600)
+    mode: Literal["dry", "real"] = "dry"  # dry: as options.dry_run; FCM validates, others are not asked
+
+
 class ProviderSettings(BaseModel):
     """What every provider has. Environment variables like HTTPS_PROXY are not looked at."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     ca_file: Path | None = None  # None: the system's certificates
+    canary: CanarySettings | None = None
     proxy: Proxy | None = None
     request_timeout_seconds: float | None = Field(default=None, gt=0, le=60)
     max_connections: int = Field(default=16, ge=1, le=1000)

@@ -15,5 +15,13 @@ class OwnClass(StrEnum):
 
 #: How long one lives from when it is due.
 OWN_TTL_SECONDS: Final = 3_600
+#: Of the canaries, which reporters send (`report/canary.py`).
+CANARY_ID: Final = "canary-"
+CANARY_USER: Final = "canary:"
 #: Ids that begin with one of these are ours.
-RESERVED_ID_PREFIXES: Final = ("remove:", "badge:", "digest:", "canary-")
+RESERVED_ID_PREFIXES: Final = ("remove:", "badge:", "digest:", CANARY_ID)
+
+
+def is_canary(note_id: str, user: str) -> bool:
+    """Whether a notification is one of a reporter's canaries; such users are refused at the gateway."""
+    return note_id.startswith(CANARY_ID) and user.startswith(CANARY_USER)

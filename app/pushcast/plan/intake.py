@@ -17,7 +17,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.gates import NO_DEVICES, Ends, Known, Verdict, Waits, judge
 from pushcast.model.ids import device_row_prefix
 from pushcast.model.notification import Notification
-from pushcast.model.own import RESERVED_ID_PREFIXES
+from pushcast.model.own import RESERVED_ID_PREFIXES, is_canary
 from pushcast.model.preferences import NO_WISHES, Wishes
 from pushcast.model.words import Lane, Outcome, Reason, Source
 from pushcast.plan.capped import Limited
@@ -123,7 +123,7 @@ class Intake:
                 else:
                     written_at = self._released(tenure, record)
                 note = decode(user_of(record.key), record.value, written_at, trace)
-                if is_event and note.id.startswith(RESERVED_ID_PREFIXES):
+                if is_event and note.id.startswith(RESERVED_ID_PREFIXES) and not is_canary(note.id, note.user):
                     raise InvalidInput(Reason.INVALID_FIELD, f"id: {', '.join(RESERVED_ID_PREFIXES)} are ours", "id")
                 if note.options.badge is not None:
                     note = self._numbered(tenure, record, note)

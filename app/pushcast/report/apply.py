@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, cast
 from pushcast.handover.fences import author_of
 from pushcast.model.device import Operation
 from pushcast.model.errors import InvalidInput
+from pushcast.model.own import CANARY_ID
 from pushcast.model.words import Outcome, Source
 from pushcast.report import engaged, notes, rows, slo
 from pushcast.report.engaged import Told
@@ -158,7 +159,7 @@ def _planned(changes: Changes, entry: Entry, value: bytes) -> None:
         more = _replace(changes, note, rows.plan_key(facts.created_at, account, note_hash(note.kind, note.id)), plan)
         if more is None:
             continue
-        if more and not facts.dry_run:
+        if more and not facts.dry_run and not note_id.startswith(CANARY_ID):
             due_at = facts.due_at or facts.created_at
             changes.seen.append(slo.Planned(facts.klass, due_at, entry.timestamp_ms, more))
         if facts.created_at:
@@ -221,6 +222,8 @@ def _count_plan(note: Note, plan: Plan, sign: int) -> None:
 def _created(changes: Changes, note: Note, created_at: int, app: str, klass: str) -> None:
     """The note's place in the list is that of its first creation."""
     name = note_hash(note.kind, note.id)
+    if note.id.startswith(CANARY_ID):
+        return  # nobody looks for it in a list of campaigns
     if not note.created_at or created_at < note.created_at:
         if note.created_at:
             changes.put(rows.list_key(note.created_at, name), None)
@@ -267,7 +270,8 @@ def _receipt(changes: Changes, _entry: Entry, value: bytes) -> None:
 
 
 def _seen(changes: Changes, receipt: dict[str, Any], delivery: Delivery, sign: int) -> None:
-    if receipt["source"] != Source.WALK and not receipt["dry_run"]:
+    is_note = receipt["source"] != Source.WALK and not receipt["dry_run"]
+    if is_note and not receipt["notification_id"].startswith(CANARY_ID):
         outcome = str(delivery.outcome)
         changes.seen.append(slo.Ended(receipt["class"], delivery.due_at, delivery.ended_at, outcome, sign))
 

@@ -35,6 +35,7 @@ from pushcast.report.questions import Questions
 from pushcast.report.server import ReportServer
 from pushcast.report.slo import ServiceLevel
 from pushcast.runtime import whereabouts
+from pushcast.runtime.canaries import Canaries, canaries_of
 from pushcast.runtime.reload import Reloader
 from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
 from pushcast.runtime.webhooks import Webhooks
@@ -89,6 +90,8 @@ class Process:
             kafka.bootstrap_servers, kafka.security, loop=loop, on_fatal=lambda error: end_process("producer", error)
         )
         self.webhooks = Webhooks(settings, self.producer, slot)
+        self.canaries = Canaries(canaries_of(settings), kafka.partitions, self.producer, self.follower)
+        self.metrics.add_source(self.canaries.samples)
         self.server = ReportServer(Questions(self.follower), read_token(options.token_file))
         self._delay = sources.LoopDelay(loop)
         self.metrics.add_source(self._delay)
@@ -200,6 +203,7 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
     reloader = Reloader(settings)
     process.metrics.add_source(reloader.samples)
     beside = [asyncio.create_task(manager.keep_alive(list)), asyncio.create_task(reloader.run())]
+    beside.append(asyncio.create_task(process.canaries.run()))
     await process.page.start()
     where = whereabouts.Whereabouts(NAME, os.getpid(), settings.observe.host, process.page.port)
     path = whereabouts.write(settings.data_dir, where)

@@ -549,3 +549,13 @@ async def test_o1_a_changed_ttl_holds_for_notifications_that_come_from_then_on()
         for index, note_id in enumerate(message.notification_ids)
     }
     assert expiries["n-1"] - expiries["n-2"] == (86_400 - 60) * 1000
+
+
+async def test_a_canary_of_a_reporter_is_planned_and_one_of_anybody_else_is_refused() -> None:
+    users = (f"canary:news{number}:apns" for number in range(99))
+    canary = next(user for user in users if partition_of(user.encode(), PARTITIONS) == 3)
+    harness = PlanHarness()
+    harness.device(canary)
+    await harness.feed((canary, note(1, id="canary-news-apns-1")), (ANN, note(2, id="canary-news-apns-2")))
+    await harness.acknowledge()
+    assert [note_id for _, note_id, _, _ in harness.targets()] == ["canary-news-apns-1"]

@@ -156,6 +156,8 @@ class MetricName(StrEnum):
     CONFIG_READ_AT = "pushcast_config_reload_timestamp_seconds"
     CONFIG_RESTART_NEEDED = "pushcast_config_restart_needed_settings"
     CREDENTIAL_EXPIRES = "pushcast_credential_expires_timestamp_seconds"
+    CANARY_SUCCESS = "pushcast_canary_last_success_timestamp_seconds"
+    CANARY_SECONDS = "pushcast_canary_seconds"
     SLO_PLANNED = "pushcast_slo_planned_total"
     SLO_LATE = "pushcast_slo_late_total"
     SLO_UNPLANNED = "pushcast_slo_unplanned_late_records"

@@ -101,4 +101,20 @@ METRICS: Final = (
         "lanes with a class whose window is longer are not looked at.",
         "Planners of the lane are down or slow: `pushcast status`. Over processes take the largest.",
     ),
+    Metric(
+        N.CANARY_SUCCESS,
+        "gauge",
+        "seconds",
+        (L.APP, L.PLATFORM),
+        "When a canary's push was last accepted by its provider, in seconds since the epoch.",
+        "Older than two periods: `pushcast why canary-<app>-<platform>-<number> --user canary:<app>:<platform>`.",
+    ),
+    Metric(
+        N.CANARY_SECONDS,
+        "gauge",
+        "seconds",
+        (L.APP, L.PLATFORM),
+        "From the creation of the canary's last accepted push to the provider's answer.",
+        "The time that every urgent push takes now, when nothing else of it is known.",
+    ),
 )

@@ -59,6 +59,7 @@ def thresholds(target: float) -> tuple[float, float, float, float]:
 
 
 _FAST, _HOUR, _SIX_HOURS, _DAYS = (round(each, 6) for each in thresholds(Slo().target))
+_CANARY: Final = f"max by (app, platform) ({Name.CANARY_SUCCESS})"
 _INVALID: Final = f'sum by (app, platform) (rate({Name.OUTCOMES}{{outcome="invalid"}}[15m]))'
 _ALL: Final = f"sum by (app, platform) (rate({Name.OUTCOMES}[15m]))"
 _ERRORS: Final = f'sum(rate({Name.GATEWAY_REQUESTS}{{status=~"5.."}}[5m])) / sum(rate({Name.GATEWAY_REQUESTS}[5m]))'
@@ -218,5 +219,14 @@ ALERTS: Final[tuple[Alert, ...]] = (
         "ticket",
         "{{ $value | humanizePercentage }} of the notifications of {{ $labels.class }} are accepted late, or never.",
         Name.SLO_LATE,
+    ),
+    Alert(
+        "CanaryMissing",
+        f"{_CANARY} < time() - 7200"
+        f" or (max by (app, platform) (last_over_time({Name.CANARY_SUCCESS}[1d])) unless {_CANARY})",
+        "5m",
+        "page",
+        "No push has reached the canary of {{ $labels.app }} on {{ $labels.platform }} for two hours.",
+        Name.CANARY_SUCCESS,
     ),
 )

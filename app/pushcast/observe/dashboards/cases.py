@@ -177,6 +177,22 @@ CASES: Final[Sequence[Case]] = (
         {"class": "chat"},
         "25%",
     ),
+    # O3: the provider is dead from minute 10 on, and no push is accepted any more.
+    Case(
+        "CanaryMissing",
+        {f'{Name.CANARY_SUCCESS}{{app="news", platform="apns"}}': "0+60x10 600x200"},
+        "140m",
+        {"app": "news", "platform": "apns"},
+        quiet_at="120m",
+    ),
+    # O3: the reporter that sends it is gone from minute 10 on.
+    Case(
+        "CanaryMissing",
+        {f'{Name.CANARY_SUCCESS}{{app="news", platform="fcm", instance="a"}}': "0+60x10 stale"},
+        "20m",
+        {"app": "news", "platform": "fcm"},
+        quiet_at="10m",
+    ),
     Case(
         "CertificateEnds",
         # promtool's clock begins at 0: ten days and 90 minutes from there, looked at after 90 minutes.
