@@ -36,6 +36,10 @@ def problems(settings: Settings) -> list[str]:
     steps += [lambda p=platform: quiesce_seconds(settings, p) for platform in Platform]  # type: ignore[misc]
     if (keyring := settings.sealing.keyring_file) is not None:
         steps.append(lambda: read_keys(keyring, Role.SENDER))
+    if any(getattr(app, platform).canary for app in settings.apps.values() for platform in app.platforms()):
+        from pushcast.runtime.canaries import canaries_of
+
+        steps.append(lambda: canaries_of(settings))
     found: list[str] = []
     for step in steps:
         try:

@@ -62,3 +62,15 @@ def readings(platforms: Iterable[Platform] = tuple(Platform)) -> list[Reading]:
         Reading("settler", SPREAD, tuple(map(topics.broadcast, Lane))),
         Reading("keeper", KEEP, (*map(topics.keep, Lane), topics.CANCEL, topics.ENGAGEMENT)),
     ]
+
+
+def patterns() -> dict[str, list[str]]:
+    """By role its groups, as Kafka's prefixed ACLs have them: those of several lanes or platforms in one."""
+    found: dict[str, list[str]] = {}
+    for each in readings():
+        stem, _, rest = each.group.removeprefix("pushcast-").partition("-")
+        pattern = f"pushcast-{stem}-*" if rest else each.group
+        names = found.setdefault(each.role, [])
+        if pattern not in names:
+            names.append(pattern)
+    return found
