@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -216,6 +217,35 @@ def test_receipts_are_written_for_programs_that_read_no_avro(up: Folder) -> None
     assert {row["platform"] for row in rows} == {"apns", "fcm", "expo", "webpush"}
     assert len({row["delivery_id"] for row in rows}) == len(rows)
     assert len(up.shell("pushcast receipts").splitlines()) >= len(rows)
+
+
+def test_o1_a_running_process_takes_a_changed_configuration_and_refuses_a_broken_one(up: Folder) -> None:
+    """doors.md O1, and faults.md P2-15: a settler tells members and lag of every group."""
+    [settler] = [json.loads(path.read_text()) for path in up.path.glob("**/run/settler*.json")]
+
+    def metrics() -> dict[str, float]:
+        page = httpx.get(f"http://{settler['host']}:{settler['port']}/metrics").text
+        rows = (line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in rows}
+
+    def until(name: str, wanted: float) -> None:
+        deadline = time.monotonic() + COMMAND_SECONDS
+        while (found := metrics().get(name)) != wanted:
+            assert time.monotonic() < deadline, (name, found)
+            time.sleep(0.5)
+
+    until('pushcast_group_members{group="pushcast-plan-normal"}', 1)
+    until('pushcast_group_lag_records{group="pushcast-send-apns-normal",topic="push.send.apns.normal.v1"}', 0)
+    file = up.path / "pushcast.yaml"
+    good = file.read_text()
+    try:
+        file.write_text(good + "\nclasses: [")
+        os.kill(settler["pid"], signal.SIGHUP)
+        until("pushcast_config_last_reload_successful", 0)
+    finally:
+        file.write_text(good)
+    until("pushcast_config_last_reload_successful", 1)
+    up.shell("pushcast send --user u1 --app news --title reloaded --wait")
 
 
 def test_the_pauses_of_docs_isolation_work_when_pasted_as_a_block(up: Folder) -> None:

@@ -297,6 +297,7 @@ class Observe(Strict):
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65535)  # 0: a free one, shown in the log
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    tracing: bool = False  # spans of pushes whose events are sampled, to OTEL_EXPORTER_OTLP_…; needs pushcast[otel]
     log_json: bool | None = None  # None: JSON lines, text where stderr is a terminal
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pushcast.model.words import Lane, Platform
+from pushcast.observe.tracing import Spans
 
 #: Told the provider latencies of one app in seconds, many at once: (app, platform, seconds of each answer).
 Latencies = Callable[[str, Platform, list[float]], None]
@@ -41,3 +42,4 @@ class Figures:
     #: Openings by what this process saw: (app, platform, reason).
     breakers_opened: Counter[tuple[str, Platform, str]] = field(default_factory=Counter)
     latencies: Latencies = _unobserved
+    spans: Spans | None = None  # of sampled events; None: nobody traces

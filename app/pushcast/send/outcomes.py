@@ -87,10 +87,14 @@ class Outcomes:
         tallies: dict[tuple[str, bool], Tally] = {}
         seconds: defaultdict[str, list[float]] = defaultdict(list)  # latencies by app
         ends: defaultdict[str, int] = defaultdict(int)  # accepted by app
+        spans = self._figures.spans
         for job, results in arrived:
             parcel = job.parcel
             if parcel.record.dropped:
                 continue
+            if spans is not None:
+                message = parcel.message
+                spans(parcel.app, self._platform, message.traces, message.targets.notification, results)
             accepted, written, rest = self._accept(job, results, barrier, now_ms, seconds[parcel.app])
             ends[parcel.app] += accepted
             if written:

@@ -12,6 +12,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.observe.catalogue import MetricName
 from pushcast.observe.metrics import Sample
+from pushcast.observe.tracing import spans_of, tracer
 from pushcast.providers.port import GivesUpHosts, Pooled, Provider, WithCredential
 from pushcast.send.agent import SendStage
 from pushcast.send.budget import Budget
@@ -78,6 +79,8 @@ class Senders:
             host.metrics.add_source(lambda: sources.sender(self._figures))
             host.metrics.add_source(self._in_flight)
             host.metrics.add_source(self._pools)
+            if self._settings.observe.tracing:
+                self._figures.spans = spans_of(tracer())
             self._figures.latencies = lambda app, sent_by, seconds: host.metrics.observe(
                 MetricName.PROVIDER_SECONDS, seconds, (app, sent_by)
             )

@@ -467,3 +467,15 @@ async def test_two_stages_of_one_process_share_a_budget_and_wake_each_other() ->
     one.calls[0].answer(*[ok(i) for i in range(10)])
     await first.settle()
     assert len(other.seen) == 10
+
+
+async def test_whoever_traces_is_told_of_every_answer_with_the_traces_of_its_message() -> None:
+    harness = Harness(TwinProvider(accept=True))
+    told: list[tuple[str, str, int]] = []
+    harness.figures.spans = lambda app, platform, traces, notification, answers: told.append(
+        (app, traces[notification[answers[0].target]], len(answers))
+    )
+    sent = message(3)
+    sent.traces = ["00-trace"]
+    await harness.feed(send_batch(sent))
+    assert told == [("news", "00-trace", 3)]

@@ -1,0 +1,83 @@
+"""Spans of sampled pushes, as OpenTelemetry's own SDK sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pushcast.model.errors import ConfigurationError
+from pushcast.observe import tracing
+from pushcast.observe.tracing import sampled, spans_of
+from pushcast.providers.port import Disposition, Result
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+SAMPLED = f"00-{TRACE}-{SPAN}-01"
+T = 1_800_000_000_000
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    [
+        f"00-{TRACE}-{SPAN}-00",
+        f"01-{TRACE}-{SPAN}-01",
+        f"00-{'0' * 32}-{SPAN}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"00-{TRACE.upper()}-{SPAN}-01",
+        SAMPLED + "-more",
+        "",
+        "nonsense",
+    ],
+)
+def test_what_is_not_sampled_or_no_traceparent_has_no_parent(traceparent: str) -> None:
+    assert sampled(traceparent) is None
+
+
+def test_a_sampled_traceparent_names_trace_and_span_also_with_other_flags() -> None:
+    assert sampled(SAMPLED) == sampled(SAMPLED[:-2] + "03") == (int(TRACE, 16), int(SPAN, 16))
+
+
+def written(traces: list[str], notification: list[int], answers: list[Result]) -> Any:
+    pytest.importorskip("opentelemetry.sdk", reason="opentelemetry-sdk is not installed: spans are not judged")
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    spans_of(provider.get_tracer("test"))("news", "apns", traces, notification, answers)
+    return exporter.get_finished_spans()
+
+
+def test_each_answer_of_a_sampled_event_is_a_child_of_the_producers_span() -> None:
+    answers = [
+        Result(0, Disposition.ACCEPTED, None, 200, sent_at=T, answered_at=T + 40),
+        Result(1, Disposition.INVALID, "device_unregistered", 410, sent_at=T, answered_at=T + 50),
+        Result(2, Disposition.ACCEPTED, None, 200, sent_at=T, answered_at=T + 60),
+        Result(3, Disposition.UNSENT, "not_sent_in_time"),
+    ]
+    accepted, refused = written([SAMPLED, ""], [0, 0, 1, 0], answers)
+    for span in (accepted, refused):
+        assert (span.parent.trace_id, span.parent.span_id) == (int(TRACE, 16), int(SPAN, 16))
+        assert (span.name, span.kind.name) == ("push apns", "CLIENT")
+        assert span.start_time == T * 1_000_000
+    assert accepted.end_time == (T + 40) * 1_000_000
+    assert dict(accepted.attributes) == {
+        "pushcast.app": "news",
+        "pushcast.platform": "apns",
+        "http.response.status_code": 200,
+    }
+    assert (refused.attributes["error.type"], refused.status.status_code.name) == ("device_unregistered", "ERROR")
+
+
+def test_a_batch_without_a_sampled_event_writes_nothing() -> None:
+    assert written(["", f"00-{TRACE}-{SPAN}-00"], [0, 1], [Result(0, Disposition.ACCEPTED, sent_at=T)]) == ()
+
+
+def test_without_the_extra_the_setting_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    with pytest.raises(ConfigurationError, match=r"observe\.tracing: install pushcast\[otel\]"):
+        tracing.tracer()
