@@ -221,7 +221,7 @@ def test_receipts_are_written_for_programs_that_read_no_avro(up: Folder) -> None
 
 def test_o1_a_running_process_takes_a_changed_configuration_and_refuses_a_broken_one(up: Folder) -> None:
     """doors.md O1, and faults.md P2-15: a settler tells members and lag of every group."""
-    [settler] = [json.loads(path.read_text()) for path in up.path.glob("**/run/settler*.json")]
+    [settler] = [json.loads(path.read_text()) for path in up.path.glob("**/run/*settler*.json")]
 
     def metrics() -> dict[str, float]:
         page = httpx.get(f"http://{settler['host']}:{settler['port']}/metrics").text
