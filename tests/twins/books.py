@@ -25,7 +25,7 @@ class Rows(dict[bytes, bytes]):
 
     def apply(self, topic: str, records: Sequence[Entry]) -> Seen:
         seen: Seen = []
-        for key, value in apply(self.get, topic, records, seen).items():
+        for key, value in apply(self.get, topic, records, seen=seen).items():
             if value is None:
                 self.pop(key, None)
             else:
