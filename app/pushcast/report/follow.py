@@ -18,7 +18,7 @@ from pushcast.kafka.offsets import watermarks
 from pushcast.model.errors import PushcastError
 from pushcast.report.apply import OF_USERS, TIMED, Entry
 from pushcast.report.modes import EVERYTHING, Modes
-from pushcast.report.notes import Note
+from pushcast.report.notes import WITHIN_SECONDS, Note
 from pushcast.report.rows import DAY_MS
 from pushcast.report.slo import ServiceLevel
 from pushcast.report.store import PartitionStore
@@ -56,7 +56,7 @@ class Follower:
         logs: Mapping[str, str],
         *,
         keep_days: int,
-        level: ServiceLevel,
+        level: ServiceLevel | None = None,
         modes: Modes = EVERYTHING,
         fatal: Fatal,
         moved: Callable[[], None] = lambda: None,
@@ -72,7 +72,7 @@ class Follower:
         self._fatal = fatal
         self._moved = moved
         self._clock = clock
-        self.level = level
+        self.level = level or ServiceLevel(WITHIN_SECONDS[-1], round(clock() * 1000))
         self.stores: dict[int, PartitionStore] = {}
         self.lock = threading.RLock()  # held by readers of stores, and while one is closed
         self.applied = 0  # records, since the start
