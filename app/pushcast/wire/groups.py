@@ -60,7 +60,11 @@ def readings(platforms: Iterable[Platform] = tuple(Platform)) -> list[Reading]:
         Reading("settler", SETTLE, (*map(topics.retry, topics.RETRY_DELAY_SECONDS), topics.PARKED)),
         *(Reading("settler", poll(each), (topics.ticket(each),)) for each in kinds if each in topics.TICKET_PLATFORMS),
         Reading("settler", SPREAD, tuple(map(topics.broadcast, Lane))),
-        Reading("keeper", KEEP, (*map(topics.keep, Lane), topics.CANCEL, topics.ENGAGEMENT, topics.RECALLABLE)),
+        Reading(
+            "keeper",
+            KEEP,
+            (*map(topics.keep, Lane), topics.CANCEL, topics.ENGAGEMENT, topics.RECALLABLE, topics.COUNTED),
+        ),
     ]
 
 
