@@ -33,6 +33,7 @@ INTERNAL: Final = frozenset(
         topics.WALKED,
         topics.USER,
         topics.RECALLABLE,
+        topics.COUNTED,
     }
 )
 
