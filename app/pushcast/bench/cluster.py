@@ -207,7 +207,7 @@ def ready_names(cluster: BenchCluster) -> set[str]:
 
 
 def _says_ready(entry: whereabouts.Whereabouts) -> bool:
-    with suppress(urllib.error.URLError):
+    with suppress(OSError):  # not listening yet, or too busy to answer
         urllib.request.urlopen(f"http://{entry.host}:{entry.port}/health/ready", timeout=2).close()
         return True
     return False
