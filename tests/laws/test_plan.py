@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushcast.config.settings import Plan
+from pushcast.config.stages import Plan
 from pushcast.model.batch import MAX_BATCH_BYTES
 from pushcast.wire import topics
 from twins.kafka import settled

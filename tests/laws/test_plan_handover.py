@@ -16,7 +16,9 @@ from typing import Any, cast
 
 import pytest
 
-from pushcast.config.settings import Class, Kafka, Plan, Settings
+from pushcast.config.classes import Class
+from pushcast.config.settings import Kafka, Settings
+from pushcast.config.stages import Plan
 from pushcast.handover import runner
 from pushcast.handover.rules import Rules
 from pushcast.handover.runner import Handover

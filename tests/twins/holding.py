@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pushcast.config.settings import Class
+from pushcast.config.classes import Class
 from pushcast.handover.exact import Exactness, Inexact
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, token_hash, user_row_key

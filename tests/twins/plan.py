@@ -10,7 +10,9 @@ from typing import Any, cast
 import msgspec
 
 from pushcast.config.caps import Cap
-from pushcast.config.settings import Class, Kafka, Plan, Settings
+from pushcast.config.classes import Class
+from pushcast.config.settings import Kafka, Settings
+from pushcast.config.stages import Plan
 from pushcast.handover.exact import Exactness, Inexact
 from pushcast.model.batch import SendBatch
 from pushcast.model.clock import ManualClock

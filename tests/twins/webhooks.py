@@ -12,7 +12,7 @@ from typing import Any
 
 from confluent_kafka import TopicPartition
 
-from pushcast.config.settings import Webhook
+from pushcast.config.doors import Webhook
 from pushcast.webhook.endpoint import Endpoint, Membership, Ports
 from pushcast.webhook.patience import TAKEN, Said
 from pushcast.wire import topics

@@ -15,7 +15,7 @@ from pushcast.cli.audit import since_ms
 from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.receipts import Format
 from pushcast.cli.session import connect_by_user
-from pushcast.config.settings import Reports
+from pushcast.config.doors import Reports
 from pushcast.wire import topics
 
 app = typer.Typer(name="report", help="What became of notifications and broadcasts.")

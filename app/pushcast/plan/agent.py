@@ -7,7 +7,8 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pushcast.config.settings import Class, Settings
+from pushcast.config.classes import Class
+from pushcast.config.settings import Settings
 from pushcast.handover import standing
 from pushcast.handover.exact import Exactness
 from pushcast.handover.fences import Fences, author_of

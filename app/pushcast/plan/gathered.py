@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import NamedTuple
 
+from pushcast.config.classes import Class
 from pushcast.config.digests import Digest
-from pushcast.config.settings import Class
 from pushcast.model.notification import Notification
 from pushcast.model.words import Reason
 from pushcast.model.zones import Reading, due_at, reading_of

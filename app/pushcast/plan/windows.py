@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from pushcast.config.settings import Class
+from pushcast.config.classes import Class
 from pushcast.model.batch import NO_LABEL, Label
 from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.notification import Notification

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from random import Random
 
-from pushcast.config.settings import Flood
+from pushcast.config.stages import Flood
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform

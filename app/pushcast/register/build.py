@@ -8,7 +8,7 @@ from functools import partial
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from pushcast.config.settings import Settings
-from pushcast.config.settings import Sweep as SweepSettings
+from pushcast.config.stages import Sweep as SweepSettings
 from pushcast.model.clock import Clock
 from pushcast.register.admit import Admission
 from pushcast.register.agent import RegisterStage

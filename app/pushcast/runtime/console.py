@@ -12,7 +12,8 @@ import httpx
 import uvloop
 
 from pushcast.audit.device_history import history_of
-from pushcast.config.settings import Console, Settings
+from pushcast.config.doors import Console
+from pushcast.config.settings import Settings
 from pushcast.console.api import Api
 from pushcast.console.build import pages
 from pushcast.console.deeds import Deeds

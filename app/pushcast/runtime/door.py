@@ -17,7 +17,8 @@ from typing import Any, Final, NamedTuple, Protocol
 import structlog
 
 from pushcast import __version__
-from pushcast.config.settings import Gateway, Reports, Settings
+from pushcast.config.doors import Gateway, Reports
+from pushcast.config.settings import Settings
 from pushcast.gateway.access import Door
 from pushcast.gateway.build import Calls, calls
 from pushcast.gateway.connections import Bounds

@@ -6,7 +6,8 @@ from typing import Final
 
 import uvloop
 
-from pushcast.config.settings import Gateway, Settings
+from pushcast.config.doors import Gateway
+from pushcast.config.settings import Settings
 from pushcast.gateway.connections import Bounds
 from pushcast.gateway.server import GatewayServer
 from pushcast.gateway.user_tokens import UserTokens, read_keys

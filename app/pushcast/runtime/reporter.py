@@ -14,7 +14,8 @@ import structlog
 import uvloop
 
 from pushcast import __version__
-from pushcast.config.settings import Reports, Settings
+from pushcast.config.doors import Reports
+from pushcast.config.settings import Settings
 from pushcast.kafka.acks import AckProducer
 from pushcast.kafka.clients import client_config
 from pushcast.kafka.reach import warn_without_broker

@@ -12,7 +12,7 @@ import asyncio
 from functools import partial
 from itertools import islice
 
-from pushcast.config.settings import Flood
+from pushcast.config.stages import Flood
 from pushcast.handover import standing
 from pushcast.handover.exact import Exactness
 from pushcast.handover.fences import Fences

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from pushcast.config.settings import Flood
+from pushcast.config.stages import Flood
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.stream.batch import TP

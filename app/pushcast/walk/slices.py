@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pushcast.config.settings import Broadcast as Limits
+from pushcast.config.stages import Broadcast as Limits
 from pushcast.model.clock import Clock
 from pushcast.stream.table import Row, Table
 from pushcast.walk.course import Course

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pushcast.config.settings import Broadcast as Limits
+from pushcast.config.stages import Broadcast as Limits
 from pushcast.model.clock import Clock
 from pushcast.model.words import Reason
 from pushcast.stream.table import Table

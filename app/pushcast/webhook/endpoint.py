@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, cast
 import httpx
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from pushcast.config.settings import Webhook
+from pushcast.config.doors import Webhook
 from pushcast.kafka.clients import open_consumer
 from pushcast.kafka.offsets import watermarks
 from pushcast.model.errors import InvalidInput, PushcastError

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from pushcast.config.settings import Webhook
+from pushcast.config.doors import Webhook
 from pushcast.webhook.cut import Cut, Event
 from pushcast.wire import topics
 from pushcast.wire.receipts import decode_receipt, decode_token_invalid

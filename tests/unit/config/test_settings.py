@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pushcast.config.settings import CONFIG_VARIABLE, OTHER_VARIABLES, Class, Settings, load
+from pushcast.config.classes import Class
+from pushcast.config.settings import CONFIG_VARIABLE, OTHER_VARIABLES, Settings, load
 from pushcast.kafka.embedded.environment import ENVIRONMENT_NAMES
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from pushcast.config.settings import Console
+from pushcast.config.doors import Console
 from pushcast.console.proxy import Proxy
 from pushcast.wire.api_keys import ApiKey, Hash, Scope, encode_record
 from twins.console import ConsoleRig, console, token_in

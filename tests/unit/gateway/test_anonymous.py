@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pushcast.config.settings import Gateway
+from pushcast.config.doors import Gateway
 from pushcast.gateway.anonymous import AnonymousDevices, read_device_key
 from pushcast.model.errors import ConfigurationError
 from pushcast.wire.api_keys import ApiKey, app_key, encode_record, new_key

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pushcast.config.settings import Class, Plan
+from pushcast.config.classes import Class
+from pushcast.config.stages import Plan
 from pushcast.handover.exact import Inexact
 from pushcast.model.ids import device_row_key, partition_of
 from pushcast.stream.batch import TP

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pushcast.config.caps import Cap
-from pushcast.config.settings import Class, Settings
+from pushcast.config.classes import Class
+from pushcast.config.settings import Settings
 from pushcast.model.caps import CapRule
 from pushcast.model.ids import user_row_key
 from pushcast.model.quiet import DAYS

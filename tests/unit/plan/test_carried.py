@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from pushcast.config.settings import Campaign, Class, Kafka, Settings
+from pushcast.config.classes import Campaign, Class
+from pushcast.config.settings import Kafka, Settings
 from pushcast.model.words import Lane, Source
 from pushcast.plan.carried import Carried
 from pushcast.stream.batch import TP, Batch

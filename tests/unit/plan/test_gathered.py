@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from pushcast.config.classes import Class
 from pushcast.config.digests import Digest
-from pushcast.config.settings import Class
 from pushcast.handover.exact import Inexact
 from pushcast.handover.tail import OwnTail
 from pushcast.model.words import Lane, Reason, Source

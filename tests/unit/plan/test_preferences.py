@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pushcast.config.settings import Class
+from pushcast.config.classes import Class
 from twins.holding import World, ms
 
 NOW = "2026-12-01T12:00:00Z"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pushcast.config.settings import Class
+from pushcast.config.classes import Class
 from pushcast.model.quiet import DAYS, Quiet, QuietTerms, spread_after
 from pushcast.model.user import QuietHours
 from pushcast.model.words import Lane, Source

@@ -6,8 +6,9 @@ from typing import Any, cast
 
 import pytest
 
+from pushcast.config.classes import Class
 from pushcast.config.providers import App
-from pushcast.config.settings import Class, Settings
+from pushcast.config.settings import Settings
 from pushcast.keep.removals import Asked, RemovalRules, opened
 from pushcast.model.words import Lane, Platform
 from pushcast.plan.removals import removals_of

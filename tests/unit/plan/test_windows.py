@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from pushcast.config.settings import Class
+from pushcast.config.classes import Class
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import delivery_id, device_row_key, token_hash
 from pushcast.model.notification import Notification

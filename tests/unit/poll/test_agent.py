@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from pushcast.config.settings import Flood
+from pushcast.config.stages import Flood
 from pushcast.model.ids import delivery_id
 from pushcast.model.words import Platform
 from pushcast.poll.asker import MAX_DELAY_SECONDS, MAX_PARTS, PAUSE_SECONDS, TRIES

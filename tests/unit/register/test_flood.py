@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pushcast.config.settings import Flood
+from pushcast.config.stages import Flood
 from pushcast.stream.errors import Flooded
 from pushcast.stream.flood import FloodGuard
 from pushcast.wire.topics import DEVICE_CHANGED

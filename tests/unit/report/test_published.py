@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pushcast.config.settings import Class
+from pushcast.config.classes import Class
 from pushcast.report.apply import Entry, apply
 from pushcast.report.follow import Follower
 from pushcast.report.modes import Modes, modes_of

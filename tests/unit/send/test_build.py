@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from pushcast.config.settings import Kafka, Retry, Send, Settings
+from pushcast.config.settings import Kafka, Settings
+from pushcast.config.stages import Retry, Send
 from pushcast.handover.exact import Inexact
 from pushcast.model.batch import MAX_BATCH_BYTES, MAX_TARGETS
 from pushcast.model.words import Lane, Platform

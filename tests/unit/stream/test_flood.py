@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from pushcast.config.settings import Flood
+from pushcast.config.stages import Flood
 from pushcast.model.clock import ManualClock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pushcast.config.settings import Class
+from pushcast.config.classes import Class
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import Notification
 from pushcast.providers.apns.message import render as render_apns

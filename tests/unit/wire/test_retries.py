@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from pushcast.config.settings import Retry
+from pushcast.config.stages import Retry
 from pushcast.model.batch import Message, Targets
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import Content, Options
