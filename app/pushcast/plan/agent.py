@@ -20,6 +20,7 @@ from pushcast.model.words import Lane, Source
 from pushcast.plan.carried import Carried
 from pushcast.plan.intake import Intake
 from pushcast.plan.outputs import Outputs
+from pushcast.plan.reading import Reading
 from pushcast.plan.recent import Recent, Unseen
 from pushcast.plan.tenure import Later, PlanTenure
 from pushcast.plan.windows import Limits, PartitionWindows, WindowRule
@@ -91,7 +92,8 @@ class PlanStage(Stage):
         self._outputs = Outputs(outbox, lane, clock, count, self._edge, step, generation, carried=carried)
         self._cancels: Cancels = cancels or NothingCancelled()
         state = self._cancels.state
-        self._intake = Intake(settings, lane, table, clock, self._outputs, count, schemas, exact, state, carried)
+        self._reading = Reading(settings, lane, table, clock, self._outputs, count, schemas)
+        self._intake = Intake(settings, lane, table, clock, self._outputs, count, exact, state, carried)
         self._schemas = schemas
         seed = settings.plan.window_seed
         rng = random.Random(seed) if seed is not None else random.SystemRandom()
@@ -107,7 +109,7 @@ class PlanStage(Stage):
     def reload(self, settings: Settings) -> None:
         """Windows that open and notifications that come from now on go by these classes."""
         self._rules.update(_window_rules(settings, self._rng))
-        self._intake.reload(settings)
+        self._reading.reload(settings)
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Fences the predecessors off and reads what they wrote; nothing is planned before.
@@ -163,7 +165,7 @@ class PlanStage(Stage):
 
     async def _take(self, tenure: PlanTenure, batch: Batch, fresh: Sequence[Record]) -> None:
         """Raises NewerSchema when the partition has to wait; what came before that is taken."""
-        taken = self._intake.read(tenure, fresh)
+        taken = self._reading.read(tenure, fresh)
         if taken.waits is not None:
             offset, newer = taken.waits
             if before := [record for record in fresh if record.offset < offset]:

@@ -17,17 +17,17 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.gates import NO_DEVICES, Ends, Known, Verdict, Waits, judge
 from pushcast.model.ids import device_row_prefix
 from pushcast.model.notification import Notification
-from pushcast.model.own import RESERVED_ID_PREFIXES, is_canary
 from pushcast.model.preferences import NO_WISHES, Wishes
 from pushcast.model.words import Lane, Outcome, Reason, Source
 from pushcast.plan.capped import Limited
-from pushcast.plan.carried import Carried, numbered
+from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry, Slot
 from pushcast.plan.exact import resume
 from pushcast.plan.gathered import Gathered
 from pushcast.plan.match import NO_ROWS, Row, split_rows, with_locales
 from pushcast.plan.outputs import Outputs, Refused
 from pushcast.plan.part_intake import THERE, PartIntake
+from pushcast.plan.reading import Taken
 from pushcast.plan.removals import takers_of, takes
 from pushcast.plan.rules import is_young
 from pushcast.plan.tenure import Later, PlanTenure
@@ -35,33 +35,17 @@ from pushcast.plan.wanted import Wanted
 from pushcast.stream.batch import Record
 from pushcast.stream.edge import Count, Misplaced, check_place
 from pushcast.stream.tracker import record_bytes
-from pushcast.wire import groups, topics
-from pushcast.wire import headers as h
+from pushcast.wire import topics
 from pushcast.wire.cancel_state import CancelState
-from pushcast.wire.class_rules import OWN_RULES, class_rules
 from pushcast.wire.facts import encode_facts
-from pushcast.wire.held import Held, Released, has_passed, released_of
-from pushcast.wire.keys import user_of
-from pushcast.wire.newer import NewerSchema, look
-from pushcast.wire.notifications import NotificationDecoder
+from pushcast.wire.held import Held, Released, has_passed
+from pushcast.wire.newer import look
 from pushcast.wire.row_reader import Device
-from pushcast.wire.schemas import SchemaSource
 from pushcast.wire.user_rows import wishes_of
 
 if TYPE_CHECKING:
     from pushcast.stream.batch import Batch
     from pushcast.stream.table import Table
-
-
-class Taken(NamedTuple):
-    """A slice of a batch, read. Nothing was written for it yet."""
-
-    records: list[Record]
-    notes: list[Notification]
-    rows: list[list[Row]]
-    refused: list[Refused]
-    #: The offset from which on it is not to be planned, and why: nothing of the slice is to be, as it is.
-    waits: tuple[int, NewerSchema] | None = None
 
 
 class _Found(NamedTuple):
@@ -73,7 +57,7 @@ class _Found(NamedTuple):
 
 
 class Intake:
-    """One lane's reader and sorter of records; it keeps nothing of them."""
+    """One lane's sorter of notifications that were read (`reading.Reading`); it keeps nothing of them."""
 
     def __init__(
         self,
@@ -83,7 +67,6 @@ class Intake:
         clock: Clock,
         outputs: Outputs,
         count: Count,
-        schemas: SchemaSource | None,
         exact: Exactness,
         cancels: CancelState,
         carried: Carried,
@@ -92,7 +75,6 @@ class Intake:
         self._cancels = cancels
         self._settings = settings
         self._lane = lane
-        self._rows_read = f"{groups.plan(lane)}|{topics.DEVICE}"  # as the metric has it
         self._table = table
         self._clock = clock
         self._outputs = outputs
@@ -104,39 +86,7 @@ class Intake:
         self._gathered = Gathered(settings.classes)
         self._limited = Limited(settings)
         self._asked = self._wanted.asked | self._gathered.classes | self._carried.classes | self._limited.classes
-        rules = class_rules(settings.classes)
-        self._decoder = NotificationDecoder(settings.apps, rules, schemas)
-        self._of_keeper = NotificationDecoder(settings.apps, {**rules, **OWN_RULES}, schemas)
         self._own = takers_of(settings.apps)
-
-    def read(self, tenure: PlanTenure, records: Sequence[Record]) -> Taken:
-        """Decodes, and looks the users up."""
-        is_event, now_ms = tenure.source is Source.NOTIFICATION, self._clock.now_ms()
-        decode = (self._decoder if is_event else self._of_keeper).decode
-        taken = Taken([], [], [], [])
-        notes, valid = taken.notes, taken.records
-        for record in records:
-            try:
-                trace = h.first(record.headers, h.TRACEPARENT) if record.headers else None
-                if is_event:
-                    written_at = record.timestamp if record.timestamp >= 0 else now_ms
-                else:
-                    written_at = self._released(tenure, record)
-                note = decode(user_of(record.key), record.value, written_at, trace)
-                if is_event and note.id.startswith(RESERVED_ID_PREFIXES) and not is_canary(note.id, note.user):
-                    raise InvalidInput(Reason.INVALID_FIELD, f"id: {', '.join(RESERVED_ID_PREFIXES)} are ours", "id")
-                if note.options.badge is not None:
-                    note = self._numbered(tenure, record, note)
-                notes.append(note)
-            except Exception as error:
-                taken.refused.append((record, self._outputs.edge.refusal(record, error)))
-            else:
-                valid.append(record)
-        if not notes:
-            return taken
-        prefixes = [device_row_prefix(note.user) for note in notes]
-        rows = self._table.multi_scan(tenure.number, prefixes)
-        return taken._replace(rows=rows, waits=self._first_to_wait(valid, rows))
 
     def plan(self, tenure: PlanTenure, batch: Batch, taken: Taken) -> None:
         """Puts every record of a slice where it belongs; from then on it is under way."""
@@ -337,13 +287,6 @@ class Intake:
         facts = encode_facts(self._gathered.facts(note))
         return Held(note.id, self._gathered.until(note, from_ms, zone), written_at, part, passed=passed, facts=facts)
 
-    def _numbered(self, tenure: PlanTenure, record: Record, note: Notification) -> Notification:
-        """With the badge as devices show it: of what the keeper let go the keeper's number, else as the event says. One
-        that counts up in a dry run counts nothing."""
-        if tenure.source is Source.DUE:
-            return numbered(note, tenure.released[record.offset].badge)
-        return numbered(note, None) if note.options.dry_run else note
-
     def _belongs(self, tenure: PlanTenure, batch: Batch, record: Record, refused: list[Refused]) -> bool:
         """Whether the record is in its key's partition; if not, it is forwarded once, then a dead letter."""
         try:
@@ -355,15 +298,6 @@ class Intake:
         else:
             return True
         return False
-
-    @staticmethod
-    def _released(tenure: PlanTenure, record: Record) -> int:
-        """Kafka time of the event that a keeper let go; remembers why it ends, if it does. Raises InvalidInput."""
-        released = released_of(record.headers)
-        if released.closes is not None:
-            tenure.closes[record.offset] = released.closes
-        tenure.released[record.offset] = released
-        return released.written_at
 
     def _is_cancelled(self, tenure: PlanTenure, note: Notification, now_ms: int) -> bool:
         return self._cancels.cancelled(
@@ -411,23 +345,6 @@ class Intake:
         if waiting_on:
             self._count("unreadable_rows", Reason.UNKNOWN_SCHEMA, len(waiting_on))
         return waiting_on
-
-    def _first_to_wait(
-        self, records: Sequence[Record], rows: Sequence[Sequence[Row]]
-    ) -> tuple[int, NewerSchema] | None:
-        """The first record of a user with a row that only a later release can read: it may be a device."""
-        looked = look(rows)
-        if looked.earlier:
-            self._count("earlier_rows", self._rows_read, looked.earlier)
-        if looked.waits is None:
-            return None
-        place, newer = looked.waits
-        return records[place].offset, newer
-
-    def reload(self, settings: Settings) -> None:
-        """Notifications that come from now on go by these classes."""
-        for decoder in (self._decoder, self._of_keeper):
-            decoder.change(class_rules(settings.classes))
 
     def _unreadable(self, error: InvalidInput) -> None:
         self._count("unreadable_rows", error.reason, 1)

@@ -73,7 +73,7 @@ async def test_a_number_goes_its_own_way_unless_the_app_counts() -> None:
     assert kept(harness) == []
     assert harness.batches()[0].messages[0].options.badge == 7
     settings = Settings(apps=cast(Any, {"news": {"badges": "counted"}}), kafka=Kafka(partitions=8))
-    event = PlanHarness().stage._intake._decoder.decode(ANN, json.dumps(badge(7)).encode(), T0)
+    event = PlanHarness().stage._reading._decoder.decode(ANN, json.dumps(badge(7)).encode(), T0)
     assert Carried(settings).marked(Held("n-1", T0, T0), event) == Held("n-1", T0, T0, app="news", badge="7")
 
 
@@ -122,7 +122,7 @@ async def test_a_campaign_keeps_to_its_rate_and_others_pay_nothing() -> None:
     settings = Settings(campaigns={"xmas": Campaign(per_minute=100)}, classes=dict(PROMO))
     live: dict[str, Rate] = {}
     carried = Carried(settings, live)
-    decode = PlanHarness(classes=PROMO).stage._intake._decoder.decode
+    decode = PlanHarness(classes=PROMO).stage._reading._decoder.decode
     xmas, easter, plain = (
         decode(ANN, json.dumps(note(1, **fields)).encode(), T0)
         for fields in ({"campaign": "xmas"}, {"campaign": "easter"}, {})
