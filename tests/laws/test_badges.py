@@ -90,11 +90,13 @@ async def advance(world: World, seconds: float) -> None:
 
 
 def judge(world: World, last: Keeper) -> None:
+    closed = [orjson.loads(each.value() or b"")["id"] for each in world.due() if first(each.headers(), CLOSES)]
+    assert set(closed) <= world.was_read, "only what was read before it left does not leave"
     due = [each for each in world.due() if not first(each.headers(), CLOSES)]
     ids = [orjson.loads(each.value() or b"")["id"] for each in due]
     alone = [note_id for note_id in ids if note_id.startswith("badge:")]
     assert len(alone) == len(set(alone)), "a push for the number left twice"
-    assert len(due) - len(alone) == len(world.sent), "one that counts was lost, or left twice"
+    assert len(due) - len(alone) + len(closed) == len(world.sent), "one that counts was lost, or left twice"
     unread = len(set(world.sent) - world.was_read)
     value = last.table.rows.get(badge_key(ANN, "news"))
     badge = None if value is None else readable_badge(value)
