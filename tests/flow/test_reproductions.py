@@ -94,7 +94,7 @@ def fcm(prefix: str) -> str:
 
 @pytest.fixture(scope="module")
 def pushcast() -> Iterator[Pushcast]:
-    overrides = {"kafka": {"partitions": PARTITIONS}, "devices": {"hold_seconds": 600}}
+    overrides = {"kafka": {"partitions": PARTITIONS}, "devices": {"hold_seconds": 600, "max_per_user": OLD_TOKENS}}
     with one_process(platforms=("apns", "fcm"), overrides=overrides) as (world, process):
         yield Pushcast(world, process)
 
