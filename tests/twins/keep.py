@@ -366,3 +366,20 @@ class Keeper:
         self.outbox.die(self.world.rnd)
         for tracker in self.trackers.values():
             tracker.lost = True
+
+
+async def keeper_of(world: KeepWorld) -> Keeper:
+    """A keeper that has taken over and heard what was written."""
+    keeper = await world.take_over()
+    await told(keeper)
+    return keeper
+
+
+async def told(keeper: Keeper, seconds: float = 0.0) -> None:
+    """It hears what was written, and time passes."""
+    await keeper.feed()
+    await keeper.quiet()
+    if seconds:
+        keeper.world.clock.advance(seconds)
+        await keeper.pass_time(seconds)
+        await keeper.quiet()

@@ -18,18 +18,11 @@ from pushcast.wire.headers import FENCE, FORWARDED, TRACEPARENT, first
 from pushcast.wire.held import CLOSES, TIMER, Released, released_of
 from twins.handover import Message
 from twins.kafka import Produced
-from twins.keep import PARTITION, PARTITIONS, SOURCES, T0, USERS, Keeper, KeepWorld
+from twins.keep import PARTITION, PARTITIONS, SOURCES, T0, USERS, KeepWorld, keeper_of
 
 ANN, BOB = USERS[:2]
 AWAY = next(f"u{number}" for number in range(100) if partition_of(f"u{number}".encode(), PARTITIONS) == 4).encode()
 CANCEL = TP(topics.CANCEL, PARTITION)
-
-
-async def keeper_of(world: KeepWorld) -> Keeper:
-    keeper = await world.take_over()
-    await keeper.feed()
-    await keeper.quiet()
-    return keeper
 
 
 def names(sent: list[Message]) -> list[str]:

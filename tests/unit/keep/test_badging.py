@@ -8,25 +8,9 @@ import orjson
 import pytest
 
 from pushcast.wire.held import released_of
-from twins.keep import T0, USERS, Keeper, KeepWorld
+from twins.keep import T0, USERS, KeepWorld, keeper_of, told
 
 ANN, BOB = USERS[:2]
-
-
-async def keeper_of(world: KeepWorld) -> Keeper:
-    keeper = await world.take_over()
-    await told(keeper)
-    return keeper
-
-
-async def told(keeper: Keeper, seconds: float = 0.0) -> None:
-    """It hears what was written, and time passes."""
-    await keeper.feed()
-    await keeper.quiet()
-    if seconds:
-        keeper.world.clock.advance(seconds)
-        await keeper.pass_time(seconds)
-        await keeper.quiet()
 
 
 def numbers(world: KeepWorld) -> list[int | None]:

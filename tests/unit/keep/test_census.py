@@ -7,14 +7,7 @@ import pytest
 from pushcast.keep import census
 from pushcast.keep.census import EVERY_SECONDS
 from pushcast.model.words import Lane
-from twins.keep import T0, Keeper, KeepWorld
-
-
-async def keeper_of(world: KeepWorld) -> Keeper:
-    keeper = await world.take_over()
-    await keeper.feed()
-    await keeper.quiet()
-    return keeper
+from twins.keep import T0, KeepWorld, keeper_of
 
 
 async def test_a_keeper_knows_what_is_due_within_a_minute_an_hour_and_a_day() -> None:

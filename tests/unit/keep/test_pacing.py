@@ -8,7 +8,7 @@ from pushcast.wire.control import Rate
 from pushcast.wire.headers import first
 from pushcast.wire.held import TIMER
 from pushcast.wire.timers import Timer
-from twins.keep import PARTITIONS, T0, Keeper, KeepWorld
+from twins.keep import PARTITIONS, T0, Keeper, KeepWorld, keeper_of
 
 
 def paced(world: KeepWorld, count: int, campaign: str = "xmas") -> None:
@@ -29,13 +29,6 @@ async def minutes(keeper: Keeper, count: int, step: float = 1.0) -> list[int]:
         await keeper.quiet()
         found.append(len(keeper.world.due()) - before)
     return found
-
-
-async def keeper_of(world: KeepWorld) -> Keeper:
-    keeper = await world.take_over()
-    await keeper.feed()
-    await keeper.quiet()
-    return keeper
 
 
 async def test_a_campaign_leaves_at_its_rate_and_the_rest_waits() -> None:

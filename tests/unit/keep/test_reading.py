@@ -11,16 +11,9 @@ from pushcast.wire.headers import first
 from pushcast.wire.held import CLOSES, released_of
 from pushcast.wire.schemas import avro_type
 from pushcast.wire.threads import Thread, ThreadReader
-from twins.keep import T0, USERS, Keeper, KeepWorld
+from twins.keep import T0, USERS, Keeper, KeepWorld, keeper_of
 
 ANN, BOB = USERS[:2]
-
-
-async def keeper_of(world: KeepWorld) -> Keeper:
-    keeper = await world.take_over()
-    await keeper.feed()
-    await keeper.quiet()
-    return keeper
 
 
 async def read(keeper: Keeper, **fields: Any) -> None:

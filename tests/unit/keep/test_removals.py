@@ -21,26 +21,10 @@ from pushcast.wire.recallable import (
     recallable_key,
 )
 from pushcast.wire.timers import Timer
-from twins.keep import T0, USERS, Keeper, KeepWorld
+from twins.keep import T0, USERS, KeepWorld, keeper_of, told
 
 ANN = USERS[0]
 RULES = RemovalRules(wait_ms=30_000, per_hour=2)
-
-
-async def keeper_of(world: KeepWorld) -> Keeper:
-    keeper = await world.take_over()
-    await told(keeper)
-    return keeper
-
-
-async def told(keeper: Keeper, seconds: float = 0.0) -> None:
-    """It hears what was written, and time passes."""
-    await keeper.feed()
-    await keeper.quiet()
-    if seconds:
-        keeper.world.clock.advance(seconds)
-        await keeper.pass_time(seconds)
-        await keeper.quiet()
 
 
 def pushes(world: KeepWorld) -> list[dict[str, Any]]:
