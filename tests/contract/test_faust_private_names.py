@@ -137,7 +137,13 @@ ASSIGNED: list[tuple[Any, list[str]]] = [
     (driver.AIOKafkaConsumerThread, ["self._consumer ="]),
     (
         aiokafka.AIOKafkaConsumer,
-        ["self._coordinator =", "self._fetcher =", "self._subscription =", "self._fetch_max_wait_ms ="],
+        [
+            "self._coordinator =",
+            "self._fetcher =",
+            "self._subscription =",
+            "self._fetch_max_wait_ms =",
+            "self._group_instance_id =",
+        ],
     ),
     (aiokafka.consumer.fetcher.Fetcher, ["self._fetch_waiters =", "self._records =", "self._fetch_max_wait_ms ="]),
     (aiokafka.consumer.fetcher.FetchResult, ["self._backoff ="]),
@@ -179,6 +185,11 @@ WORDS: list[tuple[Any, str, str]] = [
         "a container that is never falsy selects",
     ),
     (aiokafka.consumer.fetcher.Fetcher.fetched_records, "while True", "a woken waiter looks again"),
+    (
+        aiokafka.AIOKafkaConsumer.start,
+        "group_instance_id=self._group_instance_id",
+        "the static id is read when the consumer starts",
+    ),
     (Coordinator._heartbeat_routine, "await self._do_heartbeat()", "heartbeats are noted by replacing the method"),
     (Coordinator.ensure_active_group, "await self._do_rejoin_group(", "joins are held back by replacing the method"),
     (Coordinator._do_heartbeat, "self.reset_generation()", "a static id that is lost is noted by replacing the method"),

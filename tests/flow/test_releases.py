@@ -87,17 +87,15 @@ class World:
         self.settings = Settings.model_validate(self._base)
 
     async def replace(self, replaced: Mapping[str, int | None]) -> None:
-        """Stops the processes of these roles in order and starts another release's, each with its data folder.
+        """Stops the processes of these roles in order and starts another release's at once, each with its data folder.
 
-        In between the group forgets their slots, as docs/operations.md says for a release that reads other topics.
+        The releases read other topics: a process that took the old one's place in the group would get none of them.
         """
         stopped = [(role, process) for role in replaced if (process := self._processes.pop(role, None)) is not None]
         for _, process in stopped:
             process.terminate()
         for role, process in stopped:
             assert await asyncio.to_thread(process.wait, START_SECONDS) == 0, self.log(role)
-        if stopped:
-            await asyncio.sleep(self.settings.kafka.session_timeout_seconds + 1)
         for role, write in replaced.items():
             self._start(role, write)
 

@@ -90,6 +90,10 @@ class BatchConsumer(Consumer):
         return cast(Entries, self.transport)
 
     @property
+    def subscribed(self) -> set[str]:
+        return self._transport.stages.keys() | self.app.tables.changelog_topics
+
+    @property
     def fetch_max_wait_ms(self) -> int:
         return self._transport.fetch_max_wait_ms
 

@@ -14,6 +14,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
 from pushcast.kafka.clients import ISOLATION_LEVEL
+from pushcast.kafka.static_id import static_id
 from pushcast.stream import batch
 from pushcast.stream.batch import Committed
 from pushcast.stream.tracker import Record
@@ -81,6 +82,10 @@ class Taker(Protocol):
     flow_active: bool
 
     @property
+    def subscribed(self) -> Collection[str]:
+        """The topics of stages and tables."""
+
+    @property
     def partitions(self) -> Mapping[TP, Known]:
         """Those with a worker. Asked from the thread while the loop may change it."""
 
@@ -113,6 +118,8 @@ class ConsumerThread(AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = self._taker.fetch_max_wait_ms  # Faust: 1500, hard-coded
         # Faust: only with its own transactions. What a producer aborts was never there, whoever the producer is.
         consumer._isolation_level = ISOLATION_LEVEL
+        if consumer._group_instance_id is not None:
+            consumer._group_instance_id = static_id(consumer._group_instance_id, self._taker.subscribed)
         return consumer
 
     async def on_start(self) -> None:

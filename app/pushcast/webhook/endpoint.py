@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from pushcast.config.doors import Webhook
 from pushcast.kafka.clients import open_consumer
 from pushcast.kafka.offsets import watermarks
+from pushcast.kafka.static_id import static_id
 from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.stream.ports import Fatal
 from pushcast.webhook.cut import MAX_EVENTS, Cut, Line, Mark, read_mark
@@ -39,9 +40,9 @@ Spot = tuple[str, int]  # topic, partition
 
 
 class Membership(NamedTuple):
-    """How it belongs to its group. `instance`: its stable name there; None: every start is a new member."""
+    """How it belongs to its group. `slot`: its stable name there; None: every start is a new member."""
 
-    instance: str | None
+    slot: str | None
     session_timeout_seconds: float
 
 
@@ -66,13 +67,13 @@ class Endpoint:
         """Raises ConfigurationError for a file of secrets that cannot be used."""
         self.name = name
         self._wanted = wanted
+        self._streams: dict[str, Stream] = {STREAMS[each].topic: STREAMS[each] for each in wanted.events}
         self._client = {
             **client,
             "session.timeout.ms": round(member.session_timeout_seconds * 1000),
-            **({} if member.instance is None else {"group.instance.id": member.instance}),
+            **({} if member.slot is None else {"group.instance.id": static_id(member.slot, self._streams)}),
         }
         self._ports = ports
-        self._streams: dict[str, Stream] = {STREAMS[each].topic: STREAMS[each] for each in wanted.events}
         self._secrets = SecretsFile(wanted.secret_file)
         self._patience = Patience(ports.spread)
         self._lines: dict[Spot, Line] = {}
