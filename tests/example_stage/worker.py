@@ -7,15 +7,16 @@ import json
 import sys
 from pathlib import Path
 
-from example_stage.stage import ROLE, specs
+from example_stage.echo.reads import ROLE
 from pushcast.config.settings import Settings
 from pushcast.kafka.outbox import Outbox
 from pushcast.kafka.topics import load_topology
 from pushcast.runtime.hosted import host, producible
+from pushcast.runtime.roles import roles_of
 from pushcast.stream.fatal import end_process
 from pushcast.transport.host import run_apps
 
-TOPOLOGY = load_topology(Path(__file__).parent / "topics")
+TOPOLOGY = load_topology(Path(__file__).parent / "echo" / "topics")
 
 
 async def main() -> int:
@@ -26,7 +27,7 @@ async def main() -> int:
         on_fatal=lambda error: end_process("outbox", error),
         topics=producible([ROLE], TOPOLOGY),
     )
-    hosted = host(settings, [ROLE], [], [], "0", outbox, known={ROLE: specs}, topology=TOPOLOGY)
+    hosted = host(settings, [ROLE], [], [], "0", outbox, known=roles_of("example_stage"), topology=TOPOLOGY)
     code = await run_apps(hosted.apps, on_ready=lambda: print("ready", flush=True), stop=asyncio.Event())
     await outbox.close()
     return code

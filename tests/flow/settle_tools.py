@@ -15,7 +15,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import delivery_id, token_hash
 from pushcast.model.notification import Content, Options
 from pushcast.model.words import Lane, Platform
-from pushcast.settle.agent import RUNGS, SOURCES
+from pushcast.settle.reads import RUNGS, SOURCES
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.retries import retry_record

@@ -12,8 +12,8 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
 from pushcast.settle import build as settle
-from pushcast.settle.agent import SOURCES
 from pushcast.settle.exact import build_handover
+from pushcast.settle.reads import SOURCES
 from pushcast.stream.fatal import end_process
 from pushcast.transport.app import add_batch_stage, make_app
 from pushcast.transport.host import run_apps

@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, cast
 
-from example_stage.agent import ECHO, OUTPUT, SOURCE
+from example_stage.echo.agent import ECHO, OUTPUT
+from example_stage.echo.reads import SOURCE
 from example_stage.worker import TOPOLOGY
 from flow.kafka_tools import ensure_topics, produce, read_all, seen
 from flow.processes import worker
@@ -56,7 +57,7 @@ async def test_every_note_is_answered_once_though_its_owners_are_killed(kafka: s
 
 
 def test_a_stage_is_one_folder_with_its_schema_and_topic_files() -> None:
-    folder = Path(__file__).parents[1] / "example_stage"
+    folder = Path(__file__).parents[1] / "example_stage" / "echo"
     files = [path for path in folder.rglob("*.*") if path.suffix in {".py", ".yaml", ".avsc"}]
     assert len(files) <= FILES
     assert {SOURCE, OUTPUT} <= {topic.name for topic in TOPOLOGY.topics}

@@ -22,10 +22,11 @@ from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.send.build import bounds as send_bounds
 from pushcast.send.build import build as build_send
 from pushcast.settle import build as settle
-from pushcast.settle.agent import RUNGS, SettleStage
+from pushcast.settle.agent import SettleStage
 from pushcast.settle.letters import Filter, read_letter
 from pushcast.settle.logs import raw_of
 from pushcast.settle.manifest import Manifest
+from pushcast.settle.reads import RUNGS
 from pushcast.settle.redrive import DeadLetters, Report
 from pushcast.transport.app import add_batch_stage, make_app
 from pushcast.wire import topics

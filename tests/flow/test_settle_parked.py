@@ -17,8 +17,8 @@ from pushcast.kafka.outbox import Outbox
 from pushcast.model.clock import SystemClock
 from pushcast.model.words import Lane, Platform
 from pushcast.settle import build as settle
-from pushcast.settle.agent import SOURCES
 from pushcast.settle.exact import build_handover
+from pushcast.settle.reads import SOURCES
 from pushcast.transport.app import add_batch_stage, make_app
 from pushcast.wire import control, topics
 from pushcast.wire.batches import decode_batch

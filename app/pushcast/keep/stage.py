@@ -10,6 +10,7 @@ from pushcast.keep.agent import KeepStage
 from pushcast.keep.badging import BadgeRules
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.index import entries_of
+from pushcast.keep.reads import ROLE, SOURCES
 from pushcast.keep.removals import RemovalRules
 from pushcast.model.pacing import Rated, Rates
 from pushcast.model.words import Lane, Platform
@@ -22,10 +23,7 @@ from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
 from pushcast.stream.table import Table
 from pushcast.wire import groups, topics
 
-ROLE = "keeper"
 BOUNDS = Bounds(records=10_000, bytes=4 << 20)
-_BESIDE = (topics.CANCEL, topics.ENGAGEMENT, topics.RECALLABLE, topics.COUNTED)
-SOURCES = (*(topics.keep(lane) for lane in Lane), *_BESIDE)
 
 
 def removal_rules(settings: Settings) -> RemovalRules:

@@ -10,13 +10,13 @@ from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.own.agent import STAGE, Names, OwnStage
+from pushcast.own.reads import ROLE
 from pushcast.stream.batch import Bounds
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
 from pushcast.stream.table import Table
 from pushcast.wire import groups
 
-ROLE: Final = "registrar"
 BOUNDS: Final = Bounds(records=10_000, bytes=4 << 20)
 
 

@@ -10,11 +10,11 @@ from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.plan.agent import PlanStage, bounds
 from pushcast.plan.exact import build_handover
+from pushcast.plan.reads import ROLE
+from pushcast.plan.reads import sources as topics_of
 from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
 from pushcast.stream.table import Table
 from pushcast.wire import groups, topics
-
-ROLE = "planner"
 
 
 def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
@@ -45,7 +45,7 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
     return StageSpec(
         role=ROLE,
         group=groups.plan(lane),
-        subscriptions=(Subscription((topics.notification(lane), topics.due(lane)), bounds(settings)),),
+        subscriptions=(Subscription(topics_of(lane), bounds(settings)),),
         build=made,
         tables=(TableSpec(topics.DEVICE),),
         waits_seconds=longest_window_seconds(settings),

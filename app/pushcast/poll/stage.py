@@ -11,11 +11,10 @@ from pushcast.observe import sources
 from pushcast.poll.agent import PollStage
 from pushcast.poll.build import FETCH_BYTES, bounds, build
 from pushcast.poll.figures import Figures
+from pushcast.poll.reads import ROLE
 from pushcast.stream.spec import Host, StageSpec, Subscription
 from pushcast.stream.table import Table
 from pushcast.wire import groups, topics
-
-ROLE = "settler"
 
 
 def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:

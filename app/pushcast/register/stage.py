@@ -15,6 +15,7 @@ from pushcast.register.agent import RegisterStage
 from pushcast.register.build import build, subscriptions
 from pushcast.register.names import STAGE, Topics
 from pushcast.register.ports import Counters
+from pushcast.register.reads import ROLE
 from pushcast.register.tokens import PLAIN, SealedTokens, Tokens
 from pushcast.stream.keyring_heartbeat import KeyringHeartbeat
 from pushcast.stream.spec import Host, StageSpec, TableSpec
@@ -22,8 +23,6 @@ from pushcast.stream.table import Table
 from pushcast.stream.token_keys import KeyringFile
 from pushcast.wire import groups
 from pushcast.wire.keyring import Role
-
-ROLE = "registrar"
 
 
 def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:

@@ -20,14 +20,15 @@ from pushcast.observe.zeros import of_sender, of_stage
 from pushcast.runtime.reload import Reloads
 from pushcast.runtime.roles import ROLES
 from pushcast.send.proof import outputs_of
-from pushcast.send.stage import ROLE
+from pushcast.send.reads import ROLE
 from pushcast.stream.cancelling import Cancels, NothingCancelled
 from pushcast.stream.fatal import end_process
 from pushcast.stream.ports import PositionedOutbox
 from pushcast.stream.spec import Host, Resource, Specs, StageSpec
+from pushcast.stream.stages import readings
 from pushcast.transport.app import add_devices_table, add_stage, make_app
 from pushcast.transport.table import SourceTable
-from pushcast.wire import groups, topics
+from pushcast.wire import topics
 from pushcast.wire.cancel_state import CancelState
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.schemas import SchemaSource
@@ -70,7 +71,7 @@ def host(
         Vocabulary(
             apps=settings.apps,
             topics=[topic.name for topic in topology.topics],
-            groups=[spec.group for spec in specs] + [each.group for each in groups.readings()],
+            groups=[spec.group for spec in specs] + [each.group for each in readings()],
         )
     )
     context = Host(

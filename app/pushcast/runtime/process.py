@@ -38,12 +38,12 @@ from pushcast.runtime.senders import SenderWatch
 from pushcast.runtime.status import Status
 from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
 from pushcast.stream.fatal import end_process
+from pushcast.stream.stages import readings
 from pushcast.transport.app import transport_of
 from pushcast.transport.folders import FolderLocks
 from pushcast.transport.host import begin_anew, run_apps
 from pushcast.transport.stage_tasks import watch
 from pushcast.transport.watch import TopicWatch
-from pushcast.wire import groups
 from pushcast.wire.cancel_state import CancelState
 from pushcast.wire.cancels import CancelDecoder
 from pushcast.wire.topics import WHERE
@@ -115,12 +115,11 @@ def _group_watch(settings: Settings, hosted: Hosted) -> GroupWatch:
     kafka = settings.kafka
     platforms = {platform for app in settings.apps.values() for platform in app.platforms()}
     # A platform that no app has needs no senders; its topics hold the planners' fences all the same.
-    readings = groups.readings(sorted(platforms))
     positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security)))
     waiting = {settings.classes[name].lane for name in settings.waiting_classes()}
     found = GroupWatch(
         positions,
-        readings,
+        readings(sorted(platforms)),
         kafka.partitions,
         kafka.bootstrap_servers,
         within_seconds=settings.slo.within_seconds,

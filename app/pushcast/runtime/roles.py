@@ -1,55 +1,35 @@
-"""Which stages a role runs. Its spec is all that hosting, metrics, health and checks need to know of a stage."""
+"""Which stages a role runs: those whose folders say so (`stream.stages`). Lists no stage itself."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib import import_module
 from typing import Final
 
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
 from pushcast.stream.spec import Specs, StageSpec
-
-# Stages are imported by the processes that run them: engines cost half a second of CPU.
-
-
-def _registrar(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
-    from pushcast.own import stage as own
-    from pushcast.register import stage as register
-
-    return [spec for stage in (register, own) for spec in stage.specs(settings, lanes, platforms)]
+from pushcast.stream.stages import PACKAGE, stages
 
 
-def _planner(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
-    from pushcast.plan import stage as plan
-    from pushcast.walk import stage as walk
-
-    return [spec for stage in (plan, walk) for spec in stage.specs(settings, lanes, platforms)]
-
-
-def _sender(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
-    from pushcast.send import stage
-
-    return stage.specs(settings, lanes, platforms)
+def roles_of(package: str = PACKAGE) -> dict[str, Specs]:
+    """By role the specs of its stages. A stage is imported when its specs are asked for: engines cost half a second of
+    CPU, and a process runs few of them."""
+    packages: dict[str, list[str]] = {}
+    for stage in stages(package):
+        packages.setdefault(stage.role, []).append(stage.package)
+    return {role: partial(_specs, names) for role, names in packages.items()}
 
 
-def _settler(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
-    from pushcast.poll import stage as poll
-    from pushcast.settle import stage as settle
-    from pushcast.spread import stage as spread
-
-    return [spec for stage in (settle, poll, spread) for spec in stage.specs(settings, lanes, platforms)]
-
-
-def _keeper(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
-    from pushcast.keep import stage
-
-    return stage.specs(settings, lanes, platforms)
+def _specs(
+    packages: Sequence[str], settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]
+) -> list[StageSpec]:
+    found: list[StageSpec] = []
+    for name in packages:
+        specs: Specs = import_module(f"{name}.stage").specs
+        found += specs(settings, lanes, platforms)
+    return found
 
 
-ROLES: Final[Mapping[str, Specs]] = {
-    "registrar": _registrar,
-    "planner": _planner,
-    "sender": _sender,
-    "settler": _settler,
-    "keeper": _keeper,
-}
+ROLES: Final[Mapping[str, Specs]] = roles_of()

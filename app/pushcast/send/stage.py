@@ -23,6 +23,7 @@ from pushcast.send.isolation import Breakers
 from pushcast.send.proof import Proof, outputs_of
 from pushcast.send.quota_shares import QuotaShares, Sending
 from pushcast.send.reached import ReachedHosts
+from pushcast.send.reads import ROLE
 from pushcast.stream.keyring_heartbeat import KeyringHeartbeat
 from pushcast.stream.ports import PatientOutbox
 from pushcast.stream.spec import Host, StageSpec, Subscription
@@ -31,7 +32,6 @@ from pushcast.stream.token_keys import KeyringFile
 from pushcast.wire import groups, topics
 from pushcast.wire.keyring import Role
 
-ROLE = "sender"
 #: A send record holds up to 1,000 targets: few of them a poll, and many bytes a fetch.
 FETCH = {"max_poll_records": 50, "max_partition_fetch_bytes": 1 << 20}
 

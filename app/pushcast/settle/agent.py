@@ -23,6 +23,7 @@ from pushcast.settle.holding import Holding
 from pushcast.settle.outputs import Counters, Outputs
 from pushcast.settle.passes import Intervals, Passes
 from pushcast.settle.queue import Queue, Waiting
+from pushcast.settle.reads import GROUP
 from pushcast.settle.recheck import Recheck
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.callbacks import guarded
@@ -34,14 +35,11 @@ from pushcast.stream.retrying import retried
 from pushcast.stream.runner import Runner
 from pushcast.stream.stage import Stage
 from pushcast.stream.tenure import Tenures
-from pushcast.wire import groups, topics
+from pushcast.wire import topics
 from pushcast.wire.control_state import Change, ControlState, Event
 from pushcast.wire.parked import time_of
 from pushcast.wire.schemas import NEWEST_GENERATION
 
-GROUP = groups.SETTLE
-RUNGS: tuple[str, ...] = tuple(topics.retry(delay) for delay in topics.RETRY_DELAY_SECONDS)
-SOURCES: tuple[str, ...] = (*RUNGS, topics.PARKED)
 #: Outputs, and bytes of records, before the loop gets a turn and the outbox is asked for room. One record adds at most
 #: 1,000 receipts.
 OUTPUTS_PER_TURN = 500

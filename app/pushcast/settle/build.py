@@ -7,9 +7,10 @@ from collections import Counter
 from pushcast.config.settings import Settings
 from pushcast.handover.exact import Exactness
 from pushcast.model.clock import Clock, SystemClock
-from pushcast.settle.agent import SOURCES, SettleStage
+from pushcast.settle.agent import SettleStage
 from pushcast.settle.outputs import Counters
 from pushcast.settle.passes import Intervals
+from pushcast.settle.reads import SOURCES
 from pushcast.settle.recheck import Recheck
 from pushcast.stream.batch import Bounds
 from pushcast.stream.cancelling import Cancels

@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
-from pushcast.settle.agent import GROUP, SOURCES, SettleStage
+from pushcast.settle.agent import SettleStage
 from pushcast.settle.build import FETCH_BYTES, bounds, build
 from pushcast.settle.exact import build_handover
+from pushcast.settle.reads import GROUP, ROLE, SOURCES
 from pushcast.settle.recheck import Recheck
 from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
 from pushcast.stream.table import Table
 from pushcast.wire import topics
-
-ROLE = "settler"
 
 
 def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
@@ -41,7 +40,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
         StageSpec(
             role=ROLE,
             group=GROUP,
-            subscriptions=(Subscription(tuple(SOURCES), bounds(settings)),),
+            subscriptions=(Subscription(SOURCES, bounds(settings)),),
             build=made,
             tables=(TableSpec(topics.DEVICE),) if settings.settle.recheck else (),
             waits_seconds=max(settings.retry.rungs_seconds) * (1 + settings.retry.jitter),

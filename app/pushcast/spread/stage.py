@@ -17,12 +17,12 @@ from pushcast.observe import sources
 from pushcast.spread.agent import SpreadStage
 from pushcast.spread.books import Books
 from pushcast.spread.exact import LogIds, SpreadHandover
+from pushcast.spread.reads import ROLE, SOURCES
 from pushcast.stream.batch import Bounds
 from pushcast.stream.spec import Host, StageSpec, Subscription
 from pushcast.stream.table import Table
 from pushcast.wire import groups, topics
 
-ROLE: Final = "settler"
 #: By intake topic, where its orders go.
 WALK_TOPICS: Final = {topics.broadcast(lane): topics.walk(lane) for lane in Lane}
 #: Broadcasts are few, and up to 1 MiB each.
@@ -61,7 +61,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
         StageSpec(
             role=ROLE,
             group=groups.SPREAD,
-            subscriptions=(Subscription(tuple(WALK_TOPICS), BOUNDS),),
+            subscriptions=(Subscription(SOURCES, BOUNDS),),
             build=made,
             produces=(*WALK_TOPICS.values(), topics.CONTROL),
         )

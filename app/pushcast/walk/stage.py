@@ -16,10 +16,10 @@ from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
 from pushcast.stream.table import Table
 from pushcast.walk.agent import WalkStage
 from pushcast.walk.exact import build_handover
+from pushcast.walk.reads import ROLE
 from pushcast.walk.served import served_by
 from pushcast.wire import groups, topics
 
-ROLE: Final = "planner"
 #: Orders are few; one is up to 2 MiB, and those that wait for their turn wait in memory.
 BOUNDS: Final = Bounds(records=1_000, bytes=16 << 20)
 

@@ -11,7 +11,7 @@ from pushcast.handover.standing import Standing, encode
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime.hosted import specs_of
 from pushcast.runtime.roles import ROLES
-from pushcast.settle.agent import GROUP, SOURCES
+from pushcast.settle.reads import GROUP, SOURCES
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
 from pushcast.wire.batches import encode_batch

@@ -17,7 +17,7 @@ import yaml
 from pushcast.cli.run import Role
 from pushcast.config.settings import Settings, load
 from pushcast.model.words import Platform
-from pushcast.wire import groups
+from pushcast.stream.stages import readings
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "deploy" / "helm" / "pushcast"
@@ -144,7 +144,7 @@ def test_o6_every_member_of_a_group_has_a_slot_and_probes_that_never_ask_kafka_f
 def test_o6_a_scaled_role_asks_for_a_group_and_a_topic_that_it_reads(
     rendered: list[dict[str, Any]], values: Path
 ) -> None:
-    reads = {each.group: each.topics for each in groups.readings(Platform)}
+    reads = {each.group: each.topics for each in readings(Platform)}
     for each in rendered:
         if each["kind"] == "ScaledObject":
             kafka, prometheus = (trigger["metadata"] for trigger in each["spec"]["triggers"])

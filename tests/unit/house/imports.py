@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3] / "app"
@@ -34,6 +35,18 @@ def imports(name: str, path: Path, known: Mapping[str, Path]) -> set[str]:
     return {each for each in found if each in known and each != name}
 
 
+def foreign(path: Path) -> set[str]:
+    """Top-level packages that a module imports anywhere in its source: `confluent_kafka` for a part of it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+@cache
 def graph(root: Path = ROOT) -> dict[str, set[str]]:
     """Module -> modules it imports."""
     known = modules(root)

@@ -10,11 +10,26 @@ from typing import Any
 
 import pytest
 
-from unit.house.imports import ROOT, graph
+from pushcast.config.settings import Settings
+from pushcast.runtime.roles import roles_of
+from pushcast.stream.stages import group_patterns, readings, stages
+from unit.house.imports import ROOT, foreign, graph
 
-STAGES = sorted(path.parent.name for path in (ROOT / "pushcast").glob("*/stage.py") if path.parent.name != "stream")
 PYPROJECT: dict[str, Any] = tomllib.loads((Path(ROOT).parent / "pyproject.toml").read_text())
 CONTRACTS = {each["name"]: each for each in PYPROJECT["tool"]["importlinter"]["contracts"]}
+#: Packages of a layer, from the highest layer to the lowest.
+LAYERS = [
+    [name.strip(" ()") for name in row.split("|")]
+    for row in CONTRACTS["layers"]["layers"]  # `(a) | (b)`: of one height
+]
+#: What stages stand beside: they may import what is below it, and what is above may import them.
+BESIDE = next(number for number, row in enumerate(LAYERS) if "gateway" in row)
+BELOW = {name for row in LAYERS[BESIDE + 1 :] for name in row} - {"transport"}
+ABOVE = {name for row in LAYERS[:BESIDE] for name in row}
+STAGES = [each.package.rpartition(".")[2] for each in stages()]
+KAFKA = {"faust", "aiokafka", "confluent_kafka"}
+#: The dead-letter tool reads logs itself.
+READS_LOGS = {"settle/logs.py"}
 
 
 #: What only `stream.runner` calls for a stage.
@@ -58,17 +73,64 @@ def test_a_stage_that_imports_another_is_found() -> None:
     assert across(edges, ["plan", "send"]) == {("pushcast.plan.agent", "pushcast.send.agent")}
 
 
+def beyond(edges: Mapping[str, Iterable[str]], stage: str) -> set[tuple[str, str]]:
+    """(importer, imported) where a stage needs what is not below it, the transport included."""
+    return {
+        (name, other)
+        for name, others in edges.items()
+        for other in others
+        if folder(name) == stage and folder(other) not in BELOW | {stage, ""}
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_imports_only_what_is_below_it_and_not_the_transport(stage: str) -> None:
+    assert beyond(graph(), stage) == set()
+
+
+def test_a_stage_that_imports_the_transport_or_the_runtime_is_found() -> None:
+    edges = {"pushcast.plan.agent": {"pushcast.transport.app", "pushcast.runtime.process", "pushcast.kafka.outbox"}}
+    assert {other for _, other in beyond(edges, "plan")} == {"pushcast.transport.app", "pushcast.runtime.process"}
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_stage_reaches_kafka_through_ports_alone(stage: str) -> None:
-    contract = CONTRACTS["stages reach Kafka through ports"]
-    assert f"pushcast.{stage}" in contract["source_modules"], "add it to the contract in pyproject.toml"
-    assert {"pushcast.transport", "faust", "aiokafka", "confluent_kafka"} <= set(contract["forbidden_modules"])
+    package = ROOT / "pushcast"
+    found = {
+        name: names
+        for path in sorted((package / stage).rglob("*.py"))
+        if (names := foreign(path) & KAFKA) and (name := str(path.relative_to(package))) not in READS_LOGS
+    }
+    assert found == {}
+
+
+def test_nothing_below_the_stages_and_no_door_imports_one() -> None:
+    found = {
+        (name, other)
+        for name, others in graph().items()
+        for other in others
+        if folder(other) in STAGES and folder(name) not in {*STAGES, *ABOVE}
+    }
+    assert found == set()
+
+
+def test_every_stage_is_found_by_its_folder_and_run_by_a_role() -> None:
+    folders = {path.parent.name for path in (ROOT / "pushcast").glob("*/stage.py")} - {"stream"}
+    assert set(STAGES) == folders, "a stage has a reads.py and a stage.py"
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_role_runs_every_stage(stage: str) -> None:
-    roles = graph()["pushcast.runtime.roles"]
-    assert f"pushcast.{stage}.stage" in roles, "add it to runtime/roles.py"
+def test_what_a_stage_reads_is_told_without_its_engine(stage: str) -> None:
+    assert {folder(other) for other in graph()[f"pushcast.{stage}.reads"]} <= {"model", "wire"}
+
+
+def test_a_stage_is_added_by_its_folder_alone() -> None:
+    """docs/adding-a-stage.md: the example is found in its own package by what finds the product's stages."""
+    assert [each.package for each in stages("example_stage")] == ["example_stage.echo"]
+    assert [(each.role, each.group) for each in readings(package="example_stage")] == [("settler", "pushcast-echo")]
+    assert group_patterns("example_stage") == {"settler": ["pushcast-echo"]}
+    (spec,) = roles_of("example_stage")["settler"](Settings(), [], [])
+    assert (spec.role, spec.group, spec.subscriptions[0].topics) == ("settler", "pushcast-echo", ("push.note.v1",))
 
 
 @pytest.mark.parametrize("stage", STAGES)

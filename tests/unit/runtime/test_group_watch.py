@@ -20,8 +20,9 @@ from pushcast.runtime import group_watch
 from pushcast.runtime.group_watch import GroupWatch
 from pushcast.runtime.hosted import specs_of
 from pushcast.runtime.roles import ROLES
+from pushcast.stream.stages import readings
 from pushcast.wire import groups, topics
-from pushcast.wire.groups import Reading, readings
+from pushcast.wire.groups import Reading
 
 NOW_MS = 1_800_000_000_000
 SENDERS = Reading("sender", "pushcast-send-apns-bulk", ("push.send.apns.bulk.v1",))

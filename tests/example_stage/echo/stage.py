@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from example_stage.agent import OUTPUT, SOURCE, EchoStage, items
+from example_stage.echo.agent import OUTPUT, EchoStage, items
+from example_stage.echo.reads import GROUP, ROLE, SOURCE
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
 from pushcast.handover.runner import Handover
@@ -13,9 +14,6 @@ from pushcast.observe import sources
 from pushcast.stream.batch import Bounds
 from pushcast.stream.spec import Host, StageSpec, Subscription
 from pushcast.stream.table import Table
-
-ROLE = "settler"
-GROUP = "pushcast-echo"
 
 
 def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:

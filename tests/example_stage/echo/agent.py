@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from example_stage.decide import answer
+from example_stage.echo.decide import answer
 from pushcast.handover.exact import Exactness
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.callbacks import guarded
@@ -18,7 +18,7 @@ from pushcast.stream.tenure import Passing, Tenures
 from pushcast.wire.headers import Headers
 from pushcast.wire.schemas import AvroType
 
-SOURCE, OUTPUT = "push.note.v1", "push.echo.v1"
+OUTPUT = "push.echo.v1"
 ECHO = AvroType("echo", (Path(__file__).parent / "echo.avsc").read_text())
 ANSWER = b"answer"
 
