@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
@@ -15,11 +16,15 @@ from typer.testing import CliRunner
 from contract.provider_lab import Lab, outcomes, provider_for
 from pushcast.cli.channel import app as channel_command
 from pushcast.config.settings import Settings
+from pushcast.model.batch import KINDS
+from pushcast.model.device import AddressKind
 from pushcast.model.notification import LiveActivity
 from pushcast.providers.apns.channels import Channel, ChannelRefused, Channels
+from pushcast.providers.port import Disposition, Result
 from pushcast.providers.registry import build_channels
 from pushcast.providers.unsendable import Unsendable
 from pushcast.simulators import Simulator, start
+from unit.providers.messages import message
 
 UPDATE = LiveActivity(event="update", content_state='{"score":"1:0"}', timestamp=1_800_000_000_000)
 
@@ -100,6 +105,59 @@ async def test_a_host_that_is_away_is_said_so(simulator: Simulator) -> None:
     await simulator.set_state({"network": "refuse"})
     assert (await refused(channels.every()))[0] in {"connection_failed", "not_sent_in_time"}
     await channels.close()
+
+
+CHANNEL, STORING = KINDS.index(AddressKind.CHANNEL), KINDS.index(AddressKind.STORING_CHANNEL)
+
+
+async def sent(simulator: Simulator, channel: str, kind: int, engine: str = "multicast", **changes: Any) -> Result:
+    """What becomes of a broadcast with `via: apns_channel` at this simulator."""
+    provider = provider_for(simulator, engine)
+    await provider.start()
+    results: list[Result] = []
+    options = {"push_type": "liveactivity", "live_activity": UPDATE, **changes}
+    made = message([channel.encode()], kinds=[kind], **options)
+    await provider.send(made, [0], results.extend)
+    await provider.close()
+    [result] = results
+    return result
+
+
+@pytest.mark.parametrize("engine", ["multicast", "httpx"])
+async def test_a_broadcast_via_apns_channel_is_one_request_to_the_channel(
+    simulator: Simulator, channels: Channels, engine: str
+) -> None:
+    plain, storing = await channels.create(), await channels.create(stores_newest=True)
+    for channel, kind, expiration in ((plain, CHANNEL, "0"), (storing, STORING, "1800003600")):
+        result = await sent(simulator, channel, kind, engine)
+        delivery = simulator.deliveries()[-1]
+        headers = delivery["headers"]
+        assert result.disposition is Disposition.ACCEPTED
+        assert UUID(result.provider_id or ""), "APNs' own id of the request"
+        assert (headers["apns-channel-id"], headers["apns-expiration"]) == (channel, expiration)
+        assert not {"apns-topic", "apns-id", "apns-collapse-id"} & set(headers)
+        assert json.loads(delivery["body"])["aps"]["content-state"] == {"score": "1:0"}
+
+
+async def test_a_channel_that_is_gone_or_of_another_kind_costs_one_rejected_delivery(
+    simulator: Simulator, channels: Channels
+) -> None:
+    plain = await channels.create()
+    wrong = await sent(simulator, plain, STORING)
+    assert (wrong.disposition, wrong.reason) == (Disposition.REJECTED, "bad_request")
+    await channels.delete(plain)
+    gone = await sent(simulator, plain, CHANNEL)
+    assert (gone.disposition, gone.reason) == (Disposition.REJECTED, "channel_gone")
+
+
+async def test_a_dry_run_for_a_channel_asks_apns_nothing(simulator: Simulator) -> None:
+    assert (await sent(simulator, "dHQ=", CHANNEL, dry_run=True)).disposition is Disposition.ACCEPTED
+    assert simulator.deliveries() == []
+
+
+async def test_an_engine_without_broadcasts_says_that_it_is_not_configured(simulator: Simulator) -> None:
+    result = await sent(simulator, "dHQ=", CHANNEL, "aioapns")
+    assert (result.disposition, result.reason) == (Disposition.REJECTED, "not_configured")
 
 
 async def test_the_command_manages_channels(

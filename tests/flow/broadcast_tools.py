@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pushcast.audit.reader import Books
 from pushcast.demo.world import World, ready
 from pushcast.kafka.intake import put_one
 from pushcast.model.words import Lane
+from pushcast.providers.registry import build_channels
 from pushcast.runtime import whereabouts
 from pushcast.runtime.child import child_command
 from pushcast.wire import topics
@@ -28,6 +30,23 @@ def send(world: World, name: str, **fields: Any) -> int:
     # A text of its own: the simulators know a copy by its token and body.
     event = {"id": name, "app": "news", "title": f"Goal! {name}", "audience": {"all": True}, **fields}
     return put_one(world.settings, topics.broadcast(LANE), name.encode(), orjson.dumps(event))
+
+
+def made_channel(world: World) -> str:
+    """A channel of Live Activities at the simulator, which serves Apple's hosts on one port."""
+    settings = world.settings.model_copy(deep=True)
+    apns = settings.apps["news"].apns
+    assert apns is not None
+    apns.channels_endpoint = apns.endpoint
+
+    async def create() -> str:
+        channels = build_channels("news", settings)
+        try:
+            return await channels.create()
+        finally:
+            await channels.close()
+
+    return asyncio.run(create())
 
 
 def followed(world: World, name: str, offset: int) -> Progress:

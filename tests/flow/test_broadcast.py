@@ -9,7 +9,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from flow.broadcast_tools import accepted_at_providers, balanced, followed, planner_of, second_planner, send
+from flow.broadcast_tools import (
+    accepted_at_providers,
+    balanced,
+    followed,
+    made_channel,
+    planner_of,
+    second_planner,
+    send,
+)
 from pushcast.audit.reader import Books
 from pushcast.demo.load import DeviceOf, make_devices
 from pushcast.demo.produce import register
@@ -173,7 +181,7 @@ def test_steps_reach_everybody_and_the_rest_gets_what_it_had_not(
     balanced(world)
 
 
-def test_a_time_is_waited_for_and_a_topic_of_fcm_is_one_delivery(
+def test_a_time_is_waited_for_and_a_topic_of_fcm_and_a_channel_of_apns_are_one_delivery(
     world: World, devices: list[DeviceOf], name: str
 ) -> None:
     due_ms = round(time.time() * 1000) + 4_000
@@ -183,4 +191,9 @@ def test_a_time_is_waited_for_and_a_topic_of_fcm_is_one_delivery(
     topic = f"{name}-topic"
     via = followed(world, topic, send(world, topic, via="fcm_topic", audience={"topics": ["news-uk"]})).to_dict()
     assert (via["state"], via["per_platform"], via["receipts"]) == ("done", {"fcm": 1}, {"accepted": 1})
+    score = f"{name}-score"
+    channel, live = made_channel(world), {"event": "update", "content_state": {"score": "1:0"}}
+    to_channel = {"audience": {"channel": channel}, "options": {"push_type": "liveactivity", "live_activity": live}}
+    via = followed(world, score, send(world, score, via="apns_channel", **to_channel)).to_dict()
+    assert (via["state"], via["per_platform"], via["receipts"]) == ("done", {"apns": 1}, {"accepted": 1})
     balanced(world)

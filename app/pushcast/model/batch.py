@@ -20,6 +20,8 @@ KINDS = (
     AddressKind.SUBSCRIPTION,
     AddressKind.TOPIC,
     AddressKind.CONDITION,
+    AddressKind.CHANNEL,
+    AddressKind.STORING_CHANNEL,
 )
 KIND_NUMBERS = {str(kind): number for number, kind in enumerate(KINDS)}
 

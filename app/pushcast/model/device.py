@@ -41,6 +41,9 @@ class AddressKind(StrEnum):
     # Not a device's: FCM itself knows who follows, and sends to them.
     TOPIC = "topic"
     CONDITION = "condition"
+    # Nor a device's: APNs' channel of a Live Activity, which stores nothing, or its newest update for who is away.
+    CHANNEL = "channel"
+    STORING_CHANNEL = "storing_channel"
 
 
 class Purpose(StrEnum):

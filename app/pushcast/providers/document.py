@@ -67,7 +67,7 @@ texts are both shown.
 - Live Activities: `push_type: liveactivity` with `options.live_activity` {{event: start, update or end, \
 content_state, timestamp, stale_at, dismissal_at, relevance_score, attributes_type, attributes, input_push_token, \
 input_push_channel}}; title, body and sound are the alert; an absent timestamp is `created_at`. Broadcast channels: \
-`pushcast channel create|show|list|delete|publish --app APP`.
+`via: apns_channel` (docs/audiences.md), `pushcast channel create|show|list|delete|publish --app APP`.
 - {_SUSPICION}""",
         (*apns.ROWS, *apns.OTHER_ROWS),
     ),

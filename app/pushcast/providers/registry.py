@@ -112,7 +112,13 @@ def _apns(app_name: str, chosen: Apns, settings: Settings, clock: Clock) -> Prov
         engine = _engine(chosen, place, settings, options, alpn_required=False)
     setup = _setup(app_name, chosen, settings, engine, credential, clock)
     filters = chosen.removal == "alert_filtered"
-    return ApnsProvider(setup, topic=chosen.topic, authority=place.address.authority, filters_removals=filters)
+    return ApnsProvider(
+        setup,
+        topic=chosen.topic,
+        authority=place.address.authority,
+        filters_removals=filters,
+        publishes=chosen.engine != "aioapns" and chosen.broadcast_url == chosen.url,
+    )
 
 
 def _fcm(app_name: str, chosen: Fcm, settings: Settings, clock: Clock) -> Provider:

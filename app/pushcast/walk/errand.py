@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pushcast.model.broadcast import Broadcast, Via
 from pushcast.model.device import DeviceRow, DeviceState
 from pushcast.model.ids import broadcast_delivery_id, device_row_key, token_hash
+from pushcast.model.words import Platform
 from pushcast.stream.table import Row
 from pushcast.walk.course import Course, Full
 from pushcast.walk.legs import Leg
@@ -16,7 +17,7 @@ from pushcast.wire.row_reader import Device, active_device
 
 class Errand(Course):
     """Of the partition that `orders.sampled` names. The delivery is that of a user `broadcast:<id>` and a device
-    `topic:<address>`, whom nobody has."""
+    `topic:<address>` or `channel:<address>`, whom nobody has."""
 
     def take(self, leg: Leg, rows: Sequence[Row]) -> Iterator[Full]:
         """The one delivery, unless a predecessor has planned it. Asks for no rows."""
@@ -34,7 +35,8 @@ class Errand(Course):
 
 def _device(broadcast: Broadcast, via: Via, user: str, at: int) -> Device:
     """What a sender needs of a device, as if it had a row."""
-    name, address = f"topic:{via.address}", via.address.encode()
+    word = "channel" if via.platform is Platform.APNS else "topic"
+    name, address = f"{word}:{via.address}", via.address.encode()
     row = DeviceRow(
         app=broadcast.app,
         device=name,

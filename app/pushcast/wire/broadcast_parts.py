@@ -3,26 +3,19 @@ field and limit."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import msgspec
 
-from pushcast.model.audience import topics_of
-from pushcast.model.broadcast import UNFINISHED, NotTo, Pace, Step, Via
-from pushcast.model.device import AddressKind
+from pushcast.model.broadcast import UNFINISHED, NotTo, Pace, Step
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import BUCKETS
-from pushcast.model.words import Outcome, Platform, Reason
-from pushcast.wire.audiences import parse_audience
+from pushcast.model.words import Outcome, Reason
 from pushcast.wire.keys import check_id
 
 MAX_PACE_SECONDS: Final = 86_400
 MAX_PER_SECOND: Final = 1_000_000
 MAX_STEPS: Final = 10
-MAX_FCM_TOPICS: Final = 5
-_FCM_TOPIC: Final = re.compile(r"[a-zA-Z0-9\-_.~%]{1,900}")
 OUTCOMES: Final = (*map(str, Outcome), UNFINISHED)
 #: Who is left out by default: who has it, and who may still get it.
 _LEFT_OUT: Final = [str(Outcome.ACCEPTED), UNFINISHED]
@@ -67,31 +60,6 @@ def check_steps(steps: list[Step], life_seconds: float) -> tuple[Step, ...]:
     if waits >= life_seconds:
         refuse("steps", f"wait {waits} s together, and the broadcast expires after {life_seconds:.0f} s")
     return tuple(steps)
-
-
-def via_of(audience: Mapping[str, Any], given: Collection[str]) -> Via:
-    """FCM's target of an audience of one topic, or of a condition. `given`: fields of the event that need the devices.
-
-    Raises InvalidInput (invalid_field).
-    """
-    for field in given:
-        refuse(field, "does not go with via: fcm_topic, which reaches no device that Pushcast knows")
-    if "condition" in audience:
-        node, field, kind, address = parse_audience(audience), "audience.condition", AddressKind.CONDITION, ""
-        address = str(audience["condition"])
-        if len(topics_of(node)) > MAX_FCM_TOPICS:
-            refuse(field, f"has {len(topics_of(node))} topics; FCM takes {MAX_FCM_TOPICS}")
-        if not address.isprintable() or not address.isascii() or set(address) & set('"\\'):
-            refuse(field, "takes printable ASCII and topics in single quotes for FCM")
-    else:
-        node, field, kind = parse_audience(audience), "audience.topics", AddressKind.TOPIC
-        if "topics" not in audience or len(audience["topics"]) != 1:
-            refuse("audience", "must be one topic, or a condition, for via: fcm_topic")
-        address = audience["topics"][0]
-    for name in topics_of(node):
-        if not _FCM_TOPIC.fullmatch(name):
-            refuse(field, f"has {name!r}; FCM takes 1 to 900 letters, digits and -_.~%")
-    return Via(Platform.FCM, kind, address)
 
 
 def check_pace(pace: Pace | None, life_seconds: float) -> None:

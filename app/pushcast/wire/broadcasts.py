@@ -17,9 +17,10 @@ from pushcast.model.ids import BUCKETS
 from pushcast.model.instants import first_due
 from pushcast.model.notification import ONE_MORE, Notification
 from pushcast.model.timing import Timing
-from pushcast.model.words import Reason
+from pushcast.model.words import Platform, Reason
 from pushcast.wire.audiences import Segments, expanded, parse_audience, parse_where, where_of
-from pushcast.wire.broadcast_parts import RawNotTo, check_pace, check_steps, not_to_of, refuse, via_of
+from pushcast.wire.broadcast_parts import RawNotTo, check_pace, check_steps, not_to_of, refuse
+from pushcast.wire.broadcast_via import ViaWord, via_of
 from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.event_forms import is_json
 from pushcast.wire.json_errors import from_msgspec
@@ -57,7 +58,7 @@ class _Own(msgspec.Struct, forbid_unknown_fields=True):
     count_only: bool = False
     pace: Pace | None = None
     split: _RawSplit | None = None
-    via: Literal["devices", "fcm_topic"] = "devices"
+    via: ViaWord = "devices"
     not_to: RawNotTo | None = None
     steps: list[Step] | None = None
     quick: bool = False
@@ -166,7 +167,9 @@ class BroadcastDecoder:
             refuse("expires_at", "is more than 7 days after what is due, which is created_at without a time")
         if note.timing is not None:
             _check_timing(note.timing, own)
-        audience: Node = audience_of(own.audience)
+        via = via_of(own.via, own.audience or {}, _needs_devices(own, note), note.options)
+        channel = via is not None and via.platform is Platform.APNS  # which is no condition on devices
+        audience: Node = EVERYBODY if channel else audience_of(own.audience)
         if own.quick and not own.count_only:
             refuse("quick", "is for counts: it needs count_only")
         for field in ("step", "instants"):
@@ -186,7 +189,7 @@ class BroadcastDecoder:
             own.quick,
             own.step or 0,
             tuple(own.instants or ()),
-            None if own.via == "devices" else via_of(own.audience or {}, _needs_devices(own, note)),
+            via,
         )
         return Event(broadcast, {**fields, "created_at": note.created_at, "expires_at": note.expires_at})
 

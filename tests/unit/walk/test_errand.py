@@ -21,8 +21,8 @@ from unit.walk.twin import T0
 USER = "broadcast:b-1"
 
 
-def errand(audience: dict[str, Any], walk: OrderWalk | None = None) -> Errand:
-    event = {"id": "b-1", "app": "news", "title": "Goal!", "audience": audience, "via": "fcm_topic"}
+def errand(audience: dict[str, Any], walk: OrderWalk | None = None, **fields: Any) -> Errand:
+    event = {"id": "b-1", "app": "news", "title": "Goal!", "audience": audience, "via": "fcm_topic", **fields}
     found = BroadcastDecoder({"news"}, {"default": ClassRule(60_000)}).decode(None, json.dumps(event).encode(), T0)
     order = Order("b-1", "cluster/topic", 0, T0, False, "", b"")
     return Errand("bulk", walk or OrderWalk(7, {}), order, found.broadcast, 500, 524_288, now_ms=lambda: T0)
@@ -48,6 +48,17 @@ def test_fact_52_a_topic_is_one_target_of_its_own_user(
     assert (full.platform, targets.user, targets.device) == ("fcm", [USER], [f"topic:{address}"])
     assert (targets.address, targets.kind) == ([address.encode()], [KINDS.index(kind)])
     assert (leg.planned["fcm"], leg.planned.total(), leg.matched) == (1, 1, 1)
+
+
+def test_a_channel_is_one_target_of_its_own_user() -> None:
+    activity = {"push_type": "liveactivity", "live_activity": {"event": "end"}}
+    made = errand({"channel": "dHQ="}, via="apns_channel", options=activity)
+    leg = made.walk.begin({})
+    assert list(made.take(leg, [])) == []
+    [full] = made.close_all()
+    targets = decode_batch(full.value).messages[0].targets
+    assert (full.platform, targets.user, targets.device) == ("apns", [USER], ["channel:dHQ="])
+    assert (targets.address, targets.kind) == ([b"dHQ="], [KINDS.index(AddressKind.CHANNEL)])
 
 
 def test_what_a_predecessor_planned_is_not_planned_again_and_counts() -> None:

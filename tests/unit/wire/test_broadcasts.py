@@ -286,6 +286,35 @@ def test_an_order_via_fcm_keeps_the_text_that_fcm_reads() -> None:
     assert frozen.via == event.broadcast.via
 
 
+UPDATE = {"push_type": "liveactivity", "live_activity": {"event": "update", "content_state": {"score": "1:0"}}}
+
+
+def via_channel(audience: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"via": "apns_channel", "audience": audience, "options": UPDATE, **fields}
+
+
+@pytest.mark.parametrize(("stores", "kind"), [(False, AddressKind.CHANNEL), (True, AddressKind.STORING_CHANNEL)])
+def test_via_apns_channel_names_one_channel_and_what_it_stores(stores: bool, kind: AddressKind) -> None:
+    event = decoded(**via_channel({"channel": "dHQ=", "stores_newest": stores}))
+    assert event.broadcast.via == Via(Platform.APNS, kind, "dHQ=")
+    frozen = DECODER.decode_frozen(event.frozen(lambda name: None), T0)
+    assert frozen.via == event.broadcast.via
+
+
+def test_via_apns_channel_takes_a_live_activity_for_a_channel_and_nothing_that_needs_devices() -> None:
+    for audience in ({"all": True}, {"channel": "dHQ=", "all": True}, {"topics": ["a"]}, {}):
+        refused("audience", "must be", **via_channel(audience))
+    for channel in ("", "no base64!", "A" * 260, 7):
+        refused("audience.channel", "base64, at most 256 bytes", **via_channel({"channel": channel}))
+    refused("audience.stores_newest", "true or false", **via_channel({"channel": "dHQ=", "stores_newest": 1}))
+    refused("options.push_type", "must be liveactivity", **via_channel({"channel": "dHQ="}, options={}))
+    start = {"event": "start", "attributes_type": "Match", "attributes": {}, "content_state": {}}
+    starting = {"push_type": "liveactivity", "live_activity": start}
+    refused("options.live_activity.event", "update or end", **via_channel({"channel": "dHQ="}, options=starting))
+    refused("count_only", "apns_channel", **via_channel({"channel": "dHQ="}, count_only=True))
+    refused("audience", "takes exactly one of", audience={"channel": "dHQ="})
+
+
 def test_a_class_with_a_digest_is_not_for_broadcasts() -> None:
     decoder = BroadcastDecoder({"news"}, {"default": ClassRule(HOUR_MS, gathers=True)})
     with pytest.raises(InvalidInput, match="has a digest") as caught:

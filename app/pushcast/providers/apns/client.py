@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from pushcast.http2.request import Response, Template, Varying, Wrapped
-from pushcast.model.batch import Message
+from pushcast.model.batch import KINDS, Message
+from pushcast.model.device import AddressKind
 from pushcast.model.own import OwnClass
 from pushcast.model.words import Platform, Reason
+from pushcast.providers.apns.channels import MAX_BROADCAST_BYTES
 from pushcast.providers.apns.message import Headers, apns_id, render, to_be_filtered
 from pushcast.providers.apns.verdicts import judge
 from pushcast.providers.client import Setup, TemplateProvider
@@ -27,6 +29,17 @@ _EXPIRATION: Final = Varying(b"apns-expiration")
 _COLLAPSE_ID: Final = Varying(b"apns-collapse-id")
 _WHOLE_BODY: Final = Wrapped()
 _MAX_TEMPLATES: Final = 32
+_STORING_CHANNEL: Final = KINDS.index(AddressKind.STORING_CHANNEL)
+_CHANNELS: Final = frozenset((KINDS.index(AddressKind.CHANNEL), _STORING_CHANNEL))
+_CHANNEL_ID: Final = Varying(b"apns-channel-id")
+
+
+class _Key(NamedTuple):
+    """Of a template. `channel`: its requests are for who listens to a broadcast channel, not for a device."""
+
+    headers: Headers
+    collapses: bool
+    channel: bool = False
 
 
 class ApnsProvider(TemplateProvider):
@@ -38,9 +51,19 @@ class ApnsProvider(TemplateProvider):
 
     platform = Platform.APNS
 
-    def __init__(self, setup: Setup, *, topic: str, authority: bytes, filters_removals: bool = False) -> None:
-        """`filters_removals`: the app's extension hides an alert that takes something back."""
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        topic: str,
+        authority: bytes,
+        filters_removals: bool = False,
+        publishes: bool = True,
+    ) -> None:
+        """`filters_removals`: the app's extension hides an alert that takes something back. `publishes` False: what is
+        for a broadcast channel is refused, because it goes to a host or by an engine that this provider has not."""
         super().__init__(setup)
+        self._publishes = publishes
         self._filters_removals = filters_removals
         self._topic = topic
         self._own_topic = topic.encode()
@@ -49,6 +72,8 @@ class ApnsProvider(TemplateProvider):
 
     def prepare(self, part: Part, shelf: Shelf) -> list[Result]:
         message, indices = part.message, part.indices
+        if message.targets.kind[indices[0]] in _CHANNELS:  # then all are: a broadcast shares messages with nothing
+            return self._publish(part, shelf)
         shown = message
         if self._filters_removals and message.klass == OwnClass.REMOVE:
             shown = to_be_filtered(message)
@@ -60,7 +85,7 @@ class ApnsProvider(TemplateProvider):
         if not sound:
             return results
         collapse_id, collapses = rendered.collapse_id, rendered.collapses
-        key = (rendered.headers, collapses)
+        key = _Key(rendered.headers, collapses)
         requests = shelf.requests(key, 5 if collapses else 4, len(sound))
         targets = message.targets
         delivery_ids, attempts, addresses = targets.delivery_id, targets.attempt, targets.address
@@ -80,12 +105,36 @@ class ApnsProvider(TemplateProvider):
         columns[-1] += with_ids(rendered.body, message, sound) if rendered.has_ids else [rendered.body] * count
         return results
 
+    def _publish(self, part: Part, shelf: Shelf) -> list[Result]:
+        """Requests to broadcast channels, which have no device's token and nothing to collapse."""
+        message, indices = part.message, part.indices
+        if not self._publishes:
+            return [Result(index, Disposition.REJECTED, str(Reason.NOT_CONFIGURED)) for index in indices]
+        rendered = render_or_refuse(render, message, self._topic, max_bytes=MAX_BROADCAST_BYTES)
+        if message.options.dry_run:
+            now = self.clock.now_ms()
+            return [Result(index, Disposition.ACCEPTED, sent_at=now, answered_at=now) for index in indices]
+        headers = tuple([header for header in rendered.headers if header[0] != b"apns-topic"])
+        requests = shelf.requests(_Key(headers, collapses=False, channel=True), 3, len(indices))
+        targets, expires_at = message.targets, expiries(message)
+        for index in indices:
+            requests.owners.append(part)
+            requests.targets.append(index)
+            stores = targets.kind[index] == _STORING_CHANNEL
+            values = (targets.address[index], b"%d" % epoch_seconds(expires_at[index]) if stores else b"0")
+            for column, value in zip(requests.columns, (*values, rendered.body), strict=True):
+                column.append(value)
+        return []
+
     def judge(self, response: Response, now_ms: int, key: Hashable) -> Verdict:
-        headers, _ = cast("tuple[Headers, bool]", key)
+        headers = cast("_Key", key).headers
         return judge(response, now_ms, own_topic=(b"apns-topic", self._own_topic) in headers)
 
-    def provider_id(self, requests: Requests, position: int, response: Response) -> str:
-        return requests.names[position]
+    def provider_id(self, requests: Requests, position: int, response: Response) -> str | None:
+        if not cast("_Key", requests.key).channel:
+            return requests.names[position]
+        request_id = response.header(b"apns-request-id")
+        return None if request_id is None else request_id.decode("latin-1")
 
     def template(self, key: Hashable, authorization: bytes) -> Template:
         """One object for equal headers: a connection encodes it once, and messages that share it travel together."""
@@ -93,13 +142,22 @@ class ApnsProvider(TemplateProvider):
         if template is None:
             if len(self._templates) >= _MAX_TEMPLATES:
                 self._templates.clear()
-            shared, collapses = cast("tuple[Headers, bool]", key)
-            headers = [*shared, *([(b"authorization", authorization)] if authorization else [])]
-            varying = [_APNS_ID, _EXPIRATION, *([_COLLAPSE_ID] if collapses else [])]
-            template = self._templates[key, authorization] = Template(
-                path=_PATH, headers=headers, varying=varying, body=_WHOLE_BODY, authority=self._authority
-            )
+            template = self._templates[key, authorization] = self._template(cast("_Key", key), authorization)
         return template
+
+    def _template(self, key: _Key, authorization: bytes) -> Template:
+        headers = [*key.headers, *([(b"authorization", authorization)] if authorization else [])]
+        if key.channel:
+            return Template(
+                path=b"/4/broadcasts/apps/" + self._own_topic,
+                headers=headers,
+                varying=[_CHANNEL_ID, _EXPIRATION],
+                body=_WHOLE_BODY,
+                authority=self._authority,
+                wants_headers=True,
+            )
+        varying = [_APNS_ID, _EXPIRATION, *([_COLLAPSE_ID] if key.collapses else [])]
+        return Template(path=_PATH, headers=headers, varying=varying, body=_WHOLE_BODY, authority=self._authority)
 
 
 def _expirations(expires_at: Sequence[int], indices: list[int]) -> list[bytes]:

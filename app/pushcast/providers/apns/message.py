@@ -78,13 +78,13 @@ class Rendered(NamedTuple):
     has_ids: bool = False
 
 
-def render(message: Message, topic: str) -> Rendered:
+def render(message: Message, topic: str, *, max_bytes: int | None = None) -> Rendered:
     """Headers (without authorization, apns-id and apns-expiration) and payload of a message.
 
     A message that shows nothing (no title, body, sound or badge) goes as a background push whatever its push type
     `alert` says, because APNs delays or drops an alert without anything to alert with. Alerts without a collapse id
     get one per delivery, so that one that is sent twice is shown once. Title, body and sound of a Live Activity are its
-    alert. Empty texts are absent ones.
+    alert. Empty texts are absent ones. `max_bytes`: of the payload; None: what the push type may have.
     Raises Unsendable: payload_too_large, reserved_data_key, background_shows_something, invalid_field,
     push_type_unsupported.
     """
@@ -119,8 +119,9 @@ def render(message: Message, topic: str) -> Rendered:
     body = orjson.dumps(payload)
     has_ids = len(message.notification_ids) > 1 and has_own_object(message.content)
     size = size_with_ids(body, message) if has_ids else len(body)
-    if size > kind.max_payload_bytes:
-        raise too_large(f"APNs payload of push type {push_type}", size, kind.max_payload_bytes)
+    limit = max_bytes or kind.max_payload_bytes
+    if size > limit:
+        raise too_large(f"APNs payload of push type {push_type}", size, limit)
     headers = _headers(push_type, options.priority, topic)
     collapse_id = _collapse_id(options)
     collapses = collapse_id is not None or push_type == "alert"
