@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import delivery_id
 from pushcast.model.words import Lane, Outcome, Platform, Reason
 from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry, Slot
@@ -23,11 +22,12 @@ from pushcast.plan.windows import Window
 from pushcast.stream.batch import Record
 from pushcast.stream.callbacks import Guarded
 from pushcast.stream.edge import Count, Edge
+from pushcast.stream.receipts import EndOfNote, SourcePlace, receipt_of
 from pushcast.wire import topics
 from pushcast.wire.counted import Counted, account_of, encode_counted
 from pushcast.wire.held import Held, held_headers
 from pushcast.wire.planned_writer import planned_of
-from pushcast.wire.receipts import Receipt, encode_receipt
+from pushcast.wire.receipts import encode_receipt
 from pushcast.wire.schemas import NEWEST_GENERATION
 
 if TYPE_CHECKING:
@@ -82,7 +82,11 @@ class Outputs:
         now_ms = self._clock.now_ms()
         barrier = self._outbox.barrier()
         for entry, outcome, reason in entries:
-            receipt = self._receipt(tenure, entry, outcome, reason, now_ms)
+            if entry.note is None:
+                raise ValueError("this entry is in its windows already")
+            account = SourcePlace(self._lane, tenure.source, tenure.number, entry.offset)
+            end = EndOfNote(outcome, reason, now_ms, entry.provider_id)
+            receipt = receipt_of(entry.note, account, end)
             entry.other, entry.reason = 1, reason
             entry.open += 1
             entry.note = None
@@ -90,35 +94,6 @@ class Outputs:
             self._outbox.put(barrier, topics.RECEIPT, tenure.number, value, key, tenure.origin)
             self._count("suppressed", reason, 1)
         barrier.on_acked(partial(self._acknowledged, tenure, [entry for entry, _, _ in entries]))
-
-    def _receipt(self, tenure: PlanTenure, entry: Entry, outcome: Outcome, reason: Reason, now_ms: int) -> Receipt:
-        note = entry.note
-        if note is None:
-            raise ValueError("this entry is in its windows already")
-        return Receipt(
-            delivery_id=delivery_id(note.id, note.user, note.app or "", ""),
-            notification_id=note.id,
-            user=note.user,
-            app=note.app,
-            device=None,
-            platform=None,
-            lane=self._lane,
-            klass=note.klass,
-            outcome=outcome,
-            reason=reason,
-            provider_id=entry.provider_id,
-            provider_status=None,
-            attempts=0,
-            dry_run=note.options.dry_run,
-            run=0,
-            source_partition=tenure.number,
-            source_offset=entry.offset,
-            created_at=note.created_at,
-            ended_at=now_ms,
-            source=tenure.source,
-            due_at=None if note.timing is None else note.due_at,
-            campaign=note.campaign,
-        )
 
     def duplicates(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:
         """Notifications seen before: planned to nothing, without a receipt."""

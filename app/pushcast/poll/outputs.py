@@ -17,8 +17,8 @@ from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
 from pushcast.stream.batch import Record
 from pushcast.stream.ports import Barrier, Outbox
+from pushcast.stream.receipts import DeadToken, report_token
 from pushcast.wire import topics
-from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.retries import DUE_AT
 from pushcast.wire.schemas import NEWEST_GENERATION
 from pushcast.wire.tickets import TicketBatch, encode_tickets
@@ -97,21 +97,17 @@ class Outputs:
     def _token_invalid(
         self, barrier: Barrier, partition: int, tickets: TicketBatch, index: int, verdict: Verdict, now_ms: int
     ) -> None:
-        user = tickets.user[index]
-        event = TokenInvalid(
-            user=user,
+        reason = verdict.reason or str(Reason.DEVICE_UNREGISTERED)
+        report_token(
+            self._outbox,
+            barrier,
+            partition,
+            tickets,
+            index,
             app=self._app,
-            device=tickets.device[index],
             platform=self._platform,
-            token_hash=tickets.token_hash[index],
-            reason=verdict.reason or str(Reason.DEVICE_UNREGISTERED),
-            provider_status=_OK_STATUS,
-            invalid_since=verdict.invalid_since,
-            sent_at=tickets.sent_at,
-            at=now_ms,
-            delivery_id=tickets.delivery_id[index].hex(),
+            dead=DeadToken(reason, _OK_STATUS, verdict.invalid_since, tickets.sent_at, now_ms),
         )
-        self._outbox.put(barrier, topics.TOKEN_INVALID, partition, encode_token_invalid(event), user.encode())
 
     def _count_unknown(self, count: int, reason: str) -> None:
         self._figures.receipts[self._app, self._platform, Disposition.UNKNOWN, reason] += count

@@ -14,7 +14,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Result
 from pushcast.providers.webpush.recalls import is_recallable
 from pushcast.send.aside import Aside
-from pushcast.send.receipts import Receipts
+from pushcast.send.receipts import ParcelReceipts
 from pushcast.send.records import Job, OpenRecord, Parcel
 from pushcast.send.tickets import Tickets
 from pushcast.stream.ports import Barrier, Outbox
@@ -40,7 +40,7 @@ class Endings:
         outbox: Outbox,
         platform: Platform,
         lane: Lane,
-        receipts: Receipts,
+        receipts: ParcelReceipts,
         aside: Aside | None,
         on_acked: Callable[[list[Share]], None],
         schema_generation: int = NEWEST_GENERATION,

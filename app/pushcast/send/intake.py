@@ -21,16 +21,15 @@ from pushcast.stream.batch import TP, Batch, Record
 from pushcast.stream.edge import Edge
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Outbox
+from pushcast.stream.receipts import ReceiptWriters, SentFrom
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import ledger
-from pushcast.wire.receipt_writer import ReceiptWriter
 from pushcast.wire.retries import Round, round_of
 
 logger = logging.getLogger(__name__)
 
 #: Targets decoded before the loop gets a turn: 1 ms when they share a message, 15 ms when each has its own.
 TARGETS_PER_TURN = 500
-_MAX_WRITERS = 1024
 
 
 class Intake:
@@ -76,8 +75,7 @@ class Intake:
         self._fed = fed
         self._guarded = guarded
         self._feed_due = False
-        self._generation = schema_generation
-        self._writers: dict[tuple[str, str, bool, int, int, int], ReceiptWriter] = {}
+        self._writers = ReceiptWriters(schema_generation)
 
     def add(self, batch: Batch) -> None:
         """Takes records over; never fails."""
@@ -161,11 +159,12 @@ class Intake:
         )
         tenure.add(record)
         batch.weigh(offset, count)
+        origin = SentFrom(self._platform, self._lane, record.run, record.source, batch.partition)
         last = last_expiry(self._platform, self._clock.now_ms())
         for message in send_batch.messages:
             left_over = left_of(message, have)
             if left_over:
-                writer = self._writer(message, record)
+                writer = self._writers.of(origin, message)
                 provider = self._providers.get(message.app)
                 parcel = Parcel(record, message, self._key_of(message.app), provider, writer, self._now_or_never_ms)
                 self._count_cut(message, last)
@@ -182,26 +181,6 @@ class Intake:
                 "%s: expiries beyond what %s takes are cut (app %s)", self._group, self._platform, message.app
             )
         self._figures.expiries_cut[self._platform, self._lane] += sum(at > last for at in expires_at)
-
-    def _writer(self, message: Message, record: OpenRecord) -> ReceiptWriter:
-        dry_run, partition = message.options.dry_run, record.batch.partition
-        key = (message.app, message.klass, dry_run, record.run, record.source, partition)
-        writer = self._writers.get(key)
-        if writer is None:
-            if len(self._writers) >= _MAX_WRITERS:
-                self._writers.clear()
-            writer = self._writers[key] = ReceiptWriter(
-                app=message.app,
-                klass=message.klass,
-                platform=self._platform,
-                lane=self._lane,
-                dry_run=dry_run,
-                run=record.run,
-                source_partition=partition,
-                source=record.source,
-                generation=self._generation,
-            )
-        return writer
 
     def _count(self, name: str, reason: str, by: int) -> None:
         self._figures.edge[self._lane, name, reason] += by

@@ -24,7 +24,7 @@ from pushcast.send.figures import Figures
 from pushcast.send.isolation import Isolation
 from pushcast.send.once import ended_now
 from pushcast.send.parking import ParkedRecords
-from pushcast.send.receipts import Receipts
+from pushcast.send.receipts import ParcelReceipts
 from pushcast.send.records import Job, Parcel
 from pushcast.send.tally import Tally
 from pushcast.stream.ports import Barrier, Outbox
@@ -65,7 +65,7 @@ class Outcomes:
         self._lane = lane
         self._figures = figures
         self._on_acked = on_acked
-        self._receipts = Receipts(outbox, platform)
+        self._receipts = ParcelReceipts(outbox, platform)
         self._aside = aside  # when the policy has a ladder
         self._isolation = isolation
         self._parked = ParkedRecords(outbox, clock, platform, lane, group, figures)

@@ -10,7 +10,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.send.decide import DOUBTFUL, EXPIRED, End
 from pushcast.send.figures import Figures
 from pushcast.send.once import parted
-from pushcast.send.receipts import Receipts
+from pushcast.send.receipts import ParcelReceipts
 from pushcast.send.records import Job, OpenRecord, Parcel
 from pushcast.stream.ports import Barrier, Fatal, Outbox
 from pushcast.stream.runner import Runner
@@ -38,7 +38,7 @@ class ParkedRecords:
         self._group = group
         self._figures = figures
         self._clock = clock
-        self._receipts = Receipts(outbox, platform)
+        self._receipts = ParcelReceipts(outbox, platform)
         self._ended: list[tuple[Parcel, list[int], End]] = []
         self._targets: dict[tuple[OpenRecord, str, Why, bool, bool], dict[Parcel, list[int]]] = {}
 

@@ -15,14 +15,13 @@ from pushcast.settle.decide import CANCELLED, EXPIRED, End, end_of, left_of, set
 from pushcast.settle.recheck import LEAST_WAIT_MS, Recheck
 from pushcast.stream.batch import Record
 from pushcast.stream.ports import Barrier, Outbox
+from pushcast.stream.receipts import Receipts, ReceiptWriters, SentFrom
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.cancel_state import CancelState
-from pushcast.wire.counted import ended
 from pushcast.wire.headers import EPOCH, FENCE, ORIGIN, Headers
 from pushcast.wire.parked import OWN as PARKED_OWN
 from pushcast.wire.parked import Why, parking_headers
-from pushcast.wire.receipts import Receipt, encode_receipt
 from pushcast.wire.retries import APP, CAME_FROM, DUE_AT, LANE, PARKED_FOR, PLATFORM, SENT_FROM
 from pushcast.wire.schemas import NEWEST_GENERATION
 
@@ -65,7 +64,8 @@ class Outputs:
     ) -> None:
         """Without `recheck` nobody asks whether a device is still there."""
         self._recheck = recheck
-        self._generation = schema_generation
+        self._receipts = Receipts(outbox)
+        self._writers = ReceiptWriters(schema_generation)
         self._quiet_spread_ms = quiet_spread_ms
         self._cancels = cancels
         self._outbox = outbox
@@ -152,40 +152,9 @@ class Outputs:
     ) -> None:
         outcome, reason = end
         targets, now_ms = message.targets, self._clock.now_ms()
-        for index, user in enumerate(targets.user):
-            notification = targets.notification[index]
-            due_at, campaign, variant = message.notes.label(notification)
-            receipt = Receipt(
-                delivery_id=targets.delivery_id[index],
-                notification_id=message.notification_ids[notification],
-                user=user,
-                app=message.app,
-                device=targets.device[index],
-                platform=batch.platform,
-                lane=batch.lane,
-                klass=message.klass,
-                outcome=outcome,
-                reason=reason,
-                provider_id=None,
-                provider_status=None,
-                attempts=targets.attempt[index],
-                dry_run=message.options.dry_run,
-                run=batch.run,
-                source_partition=record.partition,
-                source_offset=targets.source_offset[index],
-                created_at=message.created_at[notification],
-                ended_at=now_ms,
-                source=batch.source,
-                due_at=due_at,
-                campaign=campaign,
-                variant=variant,
-                app_version=None if targets.app_version is None else targets.app_version[index],
-            )
-            if message.counted:
-                counted = ended(
-                    receipt.notification_id, message.app, message.klass, receipt.delivery_id, outcome, reason, now_ms
-                )
-                self._outbox.put(barrier, topics.COUNTED, record.partition, counted, user.encode())
-            value = encode_receipt(receipt, self._generation)
-            self._outbox.put(barrier, topics.RECEIPT, record.partition, value, user.encode(), own)
+        origin = SentFrom(batch.platform, batch.lane, batch.run, batch.source, record.partition)
+        writer = self._writers.of(origin, message)
+        write = self._receipts.writing(barrier, record.partition, message, writer, own)
+        for index in range(len(targets)):
+            write(index, outcome, reason, None, None, now_ms)
         self._counters["ended", reason] += len(targets)
