@@ -24,6 +24,7 @@ CONNECTIONS = 32
 HALF = 0.5
 LATENCY_SECONDS = 5.0
 PORT = 18_080
+MAX_SHOWN_BYTES = 500
 
 
 def run(options: Options) -> Result:
@@ -118,8 +119,8 @@ class _Load:
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> None:
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n", 1)[0])
+        body = await reader.readexactly(length)
         if not head.startswith(b"HTTP/1.1 202"):
             line = head.split(b"\r\n", 1)[0].decode()
-            raise PushcastError(f"the gateway answered {line}")
-        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n", 1)[0])
-        await reader.readexactly(length)
+            raise PushcastError(f"the gateway answered {line}: {body[:MAX_SHOWN_BYTES].decode(errors='replace')}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,8 +11,7 @@ import msgspec
 from pushcast.gateway.events import Event, lines_of
 from pushcast.gateway.http import JSON, NDJSON, Answer, Request, answer
 from pushcast.gateway.problems import FieldError, Problem
-from pushcast.gateway.writing import Writer
-from pushcast.stream.ports import Written
+from pushcast.gateway.writing import Record, Writer
 
 MAX_ITEMS: Final = 1000
 MAX_LINES: Final = 10_000
@@ -21,13 +19,12 @@ MAX_LINES: Final = 10_000
 
 @dataclass(slots=True)
 class Item:
-    """One of them on its way: checked (`event` and `topic`), put (`future`), or ended by a problem."""
+    """One of them on its way: checked (`event` and `topic`), or ended by a problem."""
 
     index: int
     id: str | None = None
     topic: str = ""
     event: Event | None = None
-    future: asyncio.Future[Written] | None = None
     problem: Problem | None = None
 
 
@@ -68,19 +65,10 @@ async def write_all(writer: Writer, items: Sequence[Item]) -> None:
     Raises Problem when nothing should be written now; then nothing was.
     """
     writer.check()
-    for item in items:
-        if item.event is not None and item.problem is None:
-            try:
-                item.future = writer.put(item.topic, item.event.user, item.event.value)
-            except Problem as problem:
-                item.problem = problem
-    await writer.all_confirmed([item.future for item in items if item.future is not None])
-    for item in items:
-        if item.future is not None:
-            try:
-                writer.outcome(item.future)
-            except Problem as problem:
-                item.problem = problem
+    valid = [(item, item.event) for item in items if item.event is not None and item.problem is None]
+    records = [Record(item.topic, event.user, event.value) for item, event in valid]
+    for place, problem in (await writer.write_all(records)).items():
+        valid[place][0].problem = problem
 
 
 def bulk_answer(items: Sequence[Item]) -> Answer:

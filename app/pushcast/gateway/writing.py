@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from contextlib import suppress
+from typing import Final, NamedTuple, Protocol
 
 from pushcast.gateway.problems import Problem
 from pushcast.model.ids import partition_of
@@ -16,6 +17,24 @@ from pushcast.wire.headers import Headers
 #: Older than this, the oldest unconfirmed record says that Kafka is away: nothing more is written.
 AWAY_SECONDS: Final = 2.0
 RETRY_AFTER_SECONDS: Final = (1, 5)
+#: Records of one request that are put together. Requests with many take turns, so that each of them gets on.
+GROUP_RECORDS: Final = 500
+
+
+class Record(NamedTuple):
+    """A record of a user, to be written with others."""
+
+    topic: str
+    user: str
+    value: bytes
+
+
+class Group(Protocol):
+    """What it needs of `kafka.acks.Group`: whether each record was answered for, and which were refused."""
+
+    future: asyncio.Future[None]
+    answered: list[bool]
+    errors: dict[int, BaseException]
 
 
 class Producer(Protocol):
@@ -24,6 +43,7 @@ class Producer(Protocol):
     def put(
         self, topic: str, partition: int, key: bytes, value: bytes | None, headers: Headers | None = None
     ) -> asyncio.Future[Written]: ...
+    async def put_all(self, records: Sequence[tuple[str, int, bytes, bytes | None]]) -> Group: ...
     def oldest_seconds(self) -> float: ...
 
 
@@ -71,22 +91,50 @@ class Writer:
             await asyncio.wait((future,), timeout=self.ack_seconds)
         return self.outcome(future)
 
-    async def all_confirmed(self, futures: Sequence[asyncio.Future[Written]]) -> None:
-        """Returns when all are confirmed or the time is over; ask `outcome` of each."""
-        waiting = [future for future in futures if not future.done()]
-        if waiting:
-            await asyncio.wait(waiting, timeout=self.ack_seconds)
+    async def write_all(self, records: Sequence[Record]) -> dict[int, Problem]:
+        """Returns when Kafka has confirmed them or the time is over: why some are not confirmed, by their place.
+
+        Records wait for room: whoever sends many is slowed down, and refused (overloaded) when the time is over.
+        """
+        placed = [
+            (topic, partition_of(key := user.encode(), self._partitions), key, value) for topic, user, value in records
+        ]
+        groups: list[Group] = []
+        unput = self._later("overloaded", f"there was no room within {self.ack_seconds:.0f} s; it was not written")
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.ack_seconds):
+                    for start in range(0, len(placed), GROUP_RECORDS):
+                        groups.append(await self._producer.put_all(placed[start : start + GROUP_RECORDS]))
+                    for group in groups:
+                        await asyncio.shield(group.future)
+        except OutboxFailed as error:
+            unput = self._later("kafka_unavailable", f"{error}; it was not written")
+        found: dict[int, Problem] = {}
+        for number, group in enumerate(groups):
+            first = number * GROUP_RECORDS
+            found |= {first + place: self._unconfirmed(error) for place, error in group.errors.items()}
+            if not group.future.done():
+                late = self._late()
+                found |= {first + place: late for place, answered in enumerate(group.answered) if not answered}
+        return found | dict.fromkeys(range(len(groups) * GROUP_RECORDS, len(placed)), unput)
 
     def outcome(self, future: asyncio.Future[Written]) -> Written:
         """Of a record that was waited for. Raises Problem."""
         if not future.done():
-            raise self._later("ack_timeout", f"Kafka has not confirmed it within {self.ack_seconds:.0f} s")
+            raise self._late()
         error = future.exception()
-        if error is None:
-            return future.result()
+        if error is not None:
+            raise self._unconfirmed(error) from None
+        return future.result()
+
+    def _late(self) -> Problem:
+        return self._later("ack_timeout", f"Kafka has not confirmed it within {self.ack_seconds:.0f} s")
+
+    def _unconfirmed(self, error: BaseException) -> Problem:
         if isinstance(error, RecordRefused):
-            raise Problem("payload_too_large", str(error)) from None
-        raise self._later("ack_timeout", f"Kafka did not confirm it: {error}")
+            return Problem("payload_too_large", str(error))
+        return self._later("ack_timeout", f"Kafka did not confirm it: {error}")
 
     def _later(self, name: str, detail: str) -> Problem:
         return Problem(name, detail, headers={"Retry-After": str(self._pick(*RETRY_AFTER_SECONDS))})

@@ -6,6 +6,7 @@ import gzip
 import json
 from typing import Any
 
+from pushcast.stream.errors import Full
 from twins.gateway import Rig, gateway
 
 BULK = "/v1/notifications/bulk"
@@ -116,3 +117,21 @@ async def test_devices_come_in_bulk_as_the_import_takes_them() -> None:
     assert (answer.status_code, answer.json()["accepted"]) == (207, 1)
     assert [each["index"] for each in answer.json()["results"]] == [1, 2]
     assert rig.producer.puts[0].topic == "push.device.changed.v1"
+
+
+async def test_a_bulk_that_finds_no_room_in_time_is_overloaded_and_may_be_repeated() -> None:
+    async with gateway(ack_seconds=0.05) as rig:
+        rig.producer.refusal = Full("10000 records")
+        answer = await post(rig, listed(note(1), note(2)))
+    said = answer.json()
+    assert (answer.status_code, said["accepted"], said["unknown"]) == (503, 0, 2)
+    assert said["results"][0]["problem"]["type"] == "/problems/overloaded"
+    assert "Retry-After" in answer.headers
+
+
+async def test_of_a_bulk_that_kafka_does_not_confirm_each_is_named() -> None:
+    async with gateway(ack_seconds=0.05) as rig:
+        rig.producer.confirms = False
+        answer = await post(rig, listed(note(1), note(2)))
+    problems = [each["problem"]["type"] for each in answer.json()["results"]]
+    assert (answer.status_code, problems) == (503, ["/problems/ack_timeout"] * 2)

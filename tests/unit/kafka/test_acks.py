@@ -1,0 +1,172 @@
+"""The producer of the doors: bounds, turns of groups, what becomes of what Kafka refuses. On a client of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError
+
+from pushcast.kafka import acks
+from pushcast.kafka.acks import AckProducer, Group, Record
+from pushcast.stream.errors import Full, OutboxFailed, RecordTooLarge
+
+
+class Report:
+    """What a client tells of a record."""
+
+    def __init__(self, topic: str, partition: int, offset: int | None) -> None:
+        self._place = topic, partition, offset
+
+    def __len__(self) -> int:
+        return 5
+
+    def topic(self) -> str:
+        return self._place[0]
+
+    def partition(self) -> int:
+        return self._place[1]
+
+    def offset(self) -> int | None:
+        return self._place[2]
+
+
+class Client:
+    """Confirms what it was told to at the next poll."""
+
+    def __init__(self) -> None:
+        self.puts: list[tuple[str, int, Callable[[Any, Any], None]]] = []
+        self.confirmed = 0
+        self.failure: Exception | None = None
+
+    def produce(
+        self, topic: str, value: bytes, key: bytes, partition: int, delivered: Callable[[Any, Any], None], **_: Any
+    ) -> None:
+        self.puts.append((topic, partition, delivered))
+
+    def poll(self, _seconds: float) -> int:
+        if self.failure is not None:
+            raise self.failure
+        return 0
+
+    def confirm(self, count: int, error: KafkaError | None = None, offset: int | None = 7) -> None:
+        for topic, partition, delivered in self.puts[self.confirmed : self.confirmed + count]:
+            delivered(error, Report(topic, partition, offset))
+        self.confirmed += count
+
+
+class Rig:
+    def __init__(self, client: Client, producer: AckProducer, fatal: list[BaseException]) -> None:
+        self.client, self.producer, self.fatal = client, producer, fatal
+
+
+@pytest.fixture
+async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+    client, fatal = Client(), list[BaseException]()
+    monkeypatch.setattr(acks, "open_producer", lambda *_, **__: client)
+    producer = AckProducer("", None, loop=asyncio.get_running_loop(), on_fatal=fatal.append, max_records=10)
+    yield Rig(client, producer, fatal)
+    await producer.close(0)
+
+
+def records(count: int) -> list[Record]:
+    return [("t", 0, b"u", b"v")] * count
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_a_record_resolves_to_its_place(rig: Rig) -> None:
+    future = rig.producer.put("t", 3, b"u", b"v")
+    assert rig.producer.unacknowledged == 1
+    rig.client.confirm(1)
+    assert (await future).record == "t/3/7"
+    assert (rig.producer.unacknowledged, rig.producer.oldest_seconds()) == (0, 0.0)
+
+
+async def test_a_single_record_beyond_the_bound_is_refused(rig: Rig) -> None:
+    for _ in range(10):
+        rig.producer.put("t", 0, b"u", b"v")
+    with pytest.raises(Full):
+        rig.producer.put("t", 0, b"u", b"v")
+
+
+async def test_a_group_waits_for_room_and_leaves_some_for_single_records(rig: Rig) -> None:
+    first = await rig.producer.put_all(records(8))
+    second = asyncio.create_task(rig.producer.put_all(records(4)))
+    await settled()
+    assert not second.done()
+    rig.producer.put("t", 0, b"u", b"v")  # a single record finds room beside groups
+    rig.client.confirm(8)
+    assert first.future.done()
+    await settled()
+    assert second.done()
+    assert rig.producer.unacknowledged == 5
+
+
+async def test_groups_take_turns_in_their_order(rig: Rig) -> None:
+    await rig.producer.put_all(records(8))
+    order: list[int] = []
+
+    async def put(number: int, count: int) -> None:
+        await rig.producer.put_all(records(count))
+        order.append(number)
+
+    tasks = [asyncio.create_task(put(number, count)) for number, count in enumerate((8, 1, 1))]
+    await settled()
+    assert order == []
+    for _ in range(3):
+        rig.client.confirm(8)
+        await settled()
+    assert order == [0, 1, 2]
+    await asyncio.gather(*tasks)
+
+
+async def test_a_group_above_the_bound_goes_when_nothing_else_waits(rig: Rig) -> None:
+    group = await rig.producer.put_all(records(50))
+    assert group.answered == [False] * 50
+
+
+async def test_a_refused_record_of_a_group_ends_alone(rig: Rig) -> None:
+    group: Group = await rig.producer.put_all(records(3))
+    rig.client.confirm(1)
+    rig.client.confirm(1, KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+    assert group.answered == [True, True, False]
+    rig.client.confirm(1)
+    assert group.future.done()
+    assert isinstance(group.errors.pop(1), RecordTooLarge)
+    assert not group.errors
+
+
+async def test_an_acknowledgement_without_an_offset_proves_nothing(rig: Rig) -> None:
+    single = rig.producer.put("t", 0, b"u", b"v")
+    group = await rig.producer.put_all(records(1))
+    rig.client.confirm(2, None, None)
+    with pytest.raises(OutboxFailed, match="without an offset"):
+        await single
+    assert isinstance(group.errors[0], OutboxFailed)
+
+
+async def test_a_group_that_gives_up_waiting_lets_the_next_have_its_turn(rig: Rig) -> None:
+    await rig.producer.put_all(records(8))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(rig.producer.put_all(records(2)), 0.01)
+    rig.client.confirm(8)
+    await rig.producer.put_all(records(2))
+    assert rig.producer.unacknowledged == 2
+
+
+async def test_a_poll_that_fails_ends_the_process_and_whoever_waits_for_room(rig: Rig) -> None:
+    await rig.producer.put_all(records(8))
+    waiting = asyncio.create_task(rig.producer.put_all(records(8)))
+    await settled()
+    rig.client.failure = SystemError("inside the library")
+    with pytest.raises(OutboxFailed):
+        await asyncio.wait_for(waiting, 5)
+    assert len(rig.fatal) == 1
+    with pytest.raises(OutboxFailed):
+        rig.producer.put("t", 0, b"u", b"v")
