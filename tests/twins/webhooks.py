@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import OFFSET_END, TopicPartition
 
 from pushcast.config.doors import Webhook
 from pushcast.webhook.endpoint import Endpoint, Membership, Ports
@@ -83,7 +83,8 @@ class Member:
         found = []
         for each in asked:
             end = len(self.broker.logs[each.topic, each.partition])
-            found.append(TopicPartition(each.topic, each.partition, each.offset if each.offset < end else -1))
+            offset = end if each.offset == OFFSET_END else each.offset if each.offset < end else OFFSET_END
+            found.append(TopicPartition(each.topic, each.partition, offset))
         return found
 
     def assign(self, places: Sequence[TopicPartition]) -> None:

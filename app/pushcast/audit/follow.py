@@ -13,6 +13,7 @@ from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
 from pushcast.kafka.clients import client_config, open_consumer
 from pushcast.kafka.headers import headers_of
+from pushcast.kafka.offsets import since
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane, Outcome, Source
@@ -139,7 +140,10 @@ def _text(headers: Headers, name: str) -> str:
 
 
 def follow(settings: Settings, wanted: set[tuple[str, str]], since_ms: int, timeout_seconds: float) -> Followed:
-    """What became of the notifications `wanted`, given as (user, id). Blocks until all are finished, or the timeout."""
+    """What became of the notifications `wanted`, given as (user, id). Blocks until all are finished, or the timeout.
+
+    Raises PushcastError when Kafka does not say where to begin.
+    """
     partitions = sorted({partition_of(user.encode(), settings.kafka.partitions) for user, _ in wanted})
     client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
     consumer = open_consumer(client, "pushcast-follow", fetch_wait_max_ms=50)
@@ -147,8 +151,13 @@ def follow(settings: Settings, wanted: set[tuple[str, str]], since_ms: int, time
     followed = Followed(wanted)
     try:
         dead = {topics.dead_letter(topics.notification(lane)) for lane in Lane}
-        since = [TopicPartition(t, p, since_ms) for t in (topics.PLANNED, topics.RECEIPT, *dead) for p in partitions]
-        consumer.assign(consumer.offsets_for_times(since, timeout=15.0))
+        consumer.assign(
+            [
+                TopicPartition(topic, partition, offset)
+                for topic in (topics.PLANNED, topics.RECEIPT, *dead)
+                for partition, offset in since(consumer, topic, dict.fromkeys(partitions, since_ms)).items()
+            ]
+        )
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
             for message in consumer.consume(1000, 0.1):

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pushcast.config.security import KafkaSecurity
 from pushcast.kafka.clients import client_config, open_consumer, open_peeker
-from pushcast.kafka.offsets import watermarks
+from pushcast.kafka.offsets import since, watermarks
 from pushcast.model.errors import PushcastError
 
 #: Records between two looks at whether the caller still waits; also what holds the interpreter at a time.
@@ -77,22 +77,20 @@ class SpanReader:
 
     async def since(self, spots: Iterable[Spot], at_ms: int) -> dict[Spot, int]:
         """First offset of this time or later in each partition; its end where all is older. Raises TailUnreadable."""
-        wanted = [TopicPartition(*spot, at_ms) for spot in spots]
-        return await asyncio.to_thread(self._since, wanted) if wanted else {}
+        wanted = list(spots)
+        return await asyncio.to_thread(self._since, wanted, at_ms) if wanted else {}
 
-    def _since(self, wanted: list[TopicPartition]) -> dict[Spot, int]:
+    def _since(self, spots: list[Spot], at_ms: int) -> dict[Spot, int]:
         consumer = self._consumer()
         try:
-            found = consumer.offsets_for_times(wanted, timeout=SILENCE_SECONDS)
-            for each in found:
-                if each.error is not None:
-                    raise KafkaException(each.error)
-            offsets = {(each.topic, each.partition): each.offset for each in found}
-        except KafkaException as error:
-            consumer.close()
+            return {
+                (topic, partition): since(consumer, topic, {partition: at_ms}, SILENCE_SECONDS)[partition]
+                for topic, partition in spots
+            }
+        except PushcastError as error:
             raise TailUnreadable(str(error)) from error
-        later = self._asked(consumer, [spot for spot, offset in offsets.items() if offset < 0])
-        return offsets | later
+        finally:
+            consumer.close()
 
     async def written(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         """Next offset to be written in each partition, open transactions included: what is behind one may be ours, and

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
@@ -43,7 +43,30 @@ def watermarks(
 
 def ends(consumer: Consumer, topic: str, partitions: Iterable[int], timeout_seconds: float) -> dict[int, int]:
     """The next offset to be written of each partition, asked for together. Blocks and raises as `watermarks` does."""
-    asked = [TopicPartition(topic, partition, OFFSET_END) for partition in partitions]
+    found = _list_offsets(consumer, topic, dict.fromkeys(partitions, OFFSET_END), timeout_seconds)
+    if any(offset < 0 for offset in found.values()):
+        raise PushcastError(f"no answer from Kafka about {topic} within {timeout_seconds:.0f} s")
+    return found
+
+
+def since(
+    consumer: Consumer, topic: str, times_ms: Mapping[int, int], timeout_seconds: float = TIMEOUT_SECONDS
+) -> dict[int, int]:
+    """By partition, the first offset written at its time of `times_ms` (milliseconds since the epoch) or later.
+
+    Where there is none, it is the end: nothing is written before it from now on.
+    Blocks and raises as `watermarks` does. The ends are asked for first: Kafka answers with no number where every
+    record is older, and what is written between that answer and a question for the end would be passed by.
+    """
+    before = ends(consumer, topic, times_ms, timeout_seconds)
+    found = _list_offsets(consumer, topic, times_ms, timeout_seconds)
+    return {partition: offset if offset >= 0 else before[partition] for partition, offset in found.items()}
+
+
+def _list_offsets(consumer: Consumer, topic: str, wanted: Mapping[int, int], timeout_seconds: float) -> dict[int, int]:
+    asked = [TopicPartition(topic, partition, at) for partition, at in wanted.items()]
+    if not asked:
+        return {}
 
     def ask() -> list[TopicPartition]:
         found = consumer.offsets_for_times(asked, timeout=timeout_seconds)
@@ -56,8 +79,6 @@ def ends(consumer: Consumer, topic: str, partitions: Iterable[int], timeout_seco
         found = _with_leaders(consumer, topic, timeout_seconds, ask)
     except KafkaException as error:
         raise PushcastError(f"{topic}: {error.args[0].str()}") from error
-    if any(each.offset < 0 for each in found):
-        raise PushcastError(f"no answer from Kafka about {topic} within {timeout_seconds:.0f} s")
     return {each.partition: each.offset for each in found}
 
 

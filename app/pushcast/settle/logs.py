@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from pushcast.kafka.clients import open_admin, open_consumer
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.offsets import watermarks
+from pushcast.kafka.offsets import since, watermarks
 from pushcast.kafka.positions import Positions, Spot
 from pushcast.model.errors import PushcastError
 from pushcast.settle.letters import Raw
@@ -36,10 +36,7 @@ class Logs:
 
     def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
         """Offset of the first record from this time on; the end when there is none."""
-        [found] = self._consumer.offsets_for_times(
-            [TopicPartition(topic, partition, timestamp_ms)], timeout=_TIMEOUT_SECONDS
-        )
-        return int(found.offset) if found.offset >= 0 else self.end(topic, partition)
+        return since(self._consumer, topic, {partition: timestamp_ms})[partition]
 
     def filled(self, names: Collection[str]) -> list[Spot]:
         """Partitions of these topics that hold anything; topics that are not there hold nothing."""

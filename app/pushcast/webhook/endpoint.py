@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pushcast.config.doors import Webhook
 from pushcast.kafka.clients import open_consumer
-from pushcast.kafka.offsets import watermarks
+from pushcast.kafka.offsets import since, watermarks
 from pushcast.kafka.static_id import static_id
 from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.stream.ports import Fatal
@@ -232,12 +232,9 @@ class Endpoint:
                 line = self._lines[spot]
                 line.mark = line.mark._replace(resumed_at=order.at_ms, failing_since=0)
             return
-        asked = [TopicPartition(*spot, order.from_ms) for spot in behind]
-        for each in consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS):
-            spot = each.topic, each.partition
-            offset = each.offset
-            if offset < 0:  # nothing was recorded since then
-                offset = watermarks(consumer, *spot, ANSWER_SECONDS)[1]
+        for spot in behind:
+            topic, partition = spot
+            offset = since(consumer, topic, {partition: order.from_ms}, ANSWER_SECONDS)[partition]
             self._lines[spot] = Line(offset, Mark(resumed_at=order.at_ms))
             consumer.seek(TopicPartition(*spot, offset))
         self._commit(consumer, behind)

@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
-from pushcast.kafka.offsets import ends, watermarks
+from pushcast.kafka.offsets import ends, since, watermarks
 from pushcast.model.errors import PushcastError
 
 
@@ -66,3 +66,30 @@ def test_a_refusal_that_no_metadata_mends_is_not_asked_about_again() -> None:
     with pytest.raises(PushcastError):
         marks_of(consumer)
     assert not consumer.asked
+
+
+class GrowingLog:
+    """One record is written at time 50 after each answer."""
+
+    def __init__(self) -> None:
+        self.times = [10, 20]
+
+    def offsets_for_times(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        found = [TopicPartition(at.topic, at.partition, self._offset(at.offset)) for at in partitions]
+        self.times.append(50)
+        return found
+
+    def _offset(self, at: int) -> int:
+        if at == OFFSET_END:
+            return len(self.times)
+        return next((offset for offset, written in enumerate(self.times) if written >= at), OFFSET_END)
+
+
+@pytest.mark.parametrize(("at_ms", "first"), [(15, 1), (20, 1), (0, 0), (50, 2), (51, 2)])
+def test_what_is_written_while_it_is_asked_where_to_begin_is_read(at_ms: int, first: int) -> None:
+    """`send --wait` passed the planned record by that came between the question and its first fetch."""
+    assert since(cast(Consumer, GrowingLog()), "events", {4: at_ms}) == {4: first}
+
+
+def test_nothing_is_asked_about_no_partition() -> None:
+    assert since(cast(Consumer, StaleConsumer(KafkaError._UNKNOWN_PARTITION, mends=False)), "events", {}) == {}
