@@ -1,4 +1,4 @@
-"""What waits, on a real Kafka: from the event through the keeper, which is killed, to the send batch (S1, S17)."""
+"""What waits, on a real Kafka: from the event through the keeper, which is killed, to the send batch."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class World(NamedTuple):
     kafka: str
     options: dict[str, Any]
 
-    def write(self, topic: str, events: dict[str, dict[str, Any]]) -> None:
-        """Events by user."""
+    def write(self, topic: str, *events: tuple[str, dict[str, Any]]) -> None:
+        """Events with their users."""
         records = [
             (partition_of(user.encode(), PARTITIONS), user.encode(), json.dumps(event).encode())
-            for user, event in events.items()
+            for user, event in events
         ]
         produce(self.kafka, topic, records)
 
@@ -90,8 +90,9 @@ class World(NamedTuple):
 
 
 @asynccontextmanager
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    """A planner of the normal lane on a cluster of its own; the keeper is the test's."""
+async def world(tmp_path: Path, **sections: Any) -> AsyncIterator[World]:
+    """A planner of the normal lane on a cluster of its own; the keeper is the test's. `sections`: of the configuration,
+    beside those of every test."""
     async with AsyncExitStack() as stack:
         cluster = stack.enter_context(temporary_cluster())
         kafka = cluster.bootstrap_servers
@@ -109,6 +110,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "classes": {"default": {"window_seconds": 0}},
             "plan": {"lookup_again_seconds": 0},
             "apps": {"news": {}},
+            **sections,
         }
         failures: list[object] = []
         outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
@@ -125,7 +127,7 @@ async def test_what_is_due_later_waits_over_a_killed_keeper_and_comes_once(tmp_p
         here.register(*users)
         due_at = round(time.time() * 1000) + 12_000
         event = {"id": "n", "title": "t", "deliver_at": due_at}
-        here.write(topics.notification(NORMAL), dict.fromkeys(users, event))
+        here.write(topics.notification(NORMAL), *((user, event) for user in users))
         await seen(lambda: len(here.planned(Source.NOTIFICATION)) == 200, "all are held")
         assert set(here.planned(Source.NOTIFICATION)) == {("n", 1, "scheduled")}
         async with worker("keep_worker", **here.options) as first:
@@ -150,11 +152,11 @@ async def test_c1_what_is_called_off_while_it_waits_ends_as_cancelled(tmp_path: 
     async with world(tmp_path) as here:
         here.register("ann", "bob")
         event = {"id": "n", "title": "t", "deliver_at": round(time.time() * 1000) + 3_600_000}
-        here.write(topics.notification(NORMAL), {"ann": event, "bob": event})
+        here.write(topics.notification(NORMAL), ("ann", event), ("bob", event))
         async with worker("keep_worker", **here.options) as keeper:
             await keeper.ready()
             await seen(lambda: len(here.valid(topics.USER)) >= 2, "both wait")
-            here.write(topics.CANCEL, {"ann": {"ids": ["n"]}})
+            here.write(topics.CANCEL, ("ann", {"ids": ["n"]}))
             await seen(lambda: len(here.receipts()) == 1, "it ends at once")
         [receipt] = here.receipts()
         assert (receipt["user"], receipt["outcome"], receipt["reason"], receipt["attempts"], receipt["source"]) == (
@@ -165,3 +167,39 @@ async def test_c1_what_is_called_off_while_it_waits_ends_as_cancelled(tmp_path: 
             Source.DUE,
         )
         assert here.targets() == Counter()
+
+
+async def test_d3_k2_a_digest_and_a_cap_are_exact_over_a_killed_keeper(tmp_path: Path) -> None:
+    sections = {
+        "classes": {
+            "default": {"window_seconds": 0},
+            "likes": {"window_seconds": 0, "digest": {"window_seconds": 8, "body": "{count} likes"}},
+            "promo": {"window_seconds": 0},
+        },
+        "caps": [{"name": "promo-day", "classes": ["promo"], "limit": 2, "window_seconds": 86_400}],
+    }
+    async with world(tmp_path, **sections) as here:
+        here.register("ann", "bob")
+        likes = [("ann", {"id": f"like-{n}", "app": "news", "class": "likes", "title": f"t{n}"}) for n in range(4)]
+        offers = [("bob", {"id": f"offer-{n}", "app": "news", "class": "promo", "title": "t"}) for n in range(5)]
+        here.write(topics.notification(NORMAL), *likes[:2], *offers[:3])
+        await seen(lambda: len(here.planned(Source.NOTIFICATION)) == 5, "all are held")
+        assert Counter(reason for _, _, reason in here.planned(Source.NOTIFICATION)) == {
+            "digest": 2,
+            "frequency_cap": 3,
+        }
+        async with worker("keep_worker", **here.options) as first:
+            await first.ready()
+            await seen(lambda: len(here.valid(topics.due(NORMAL))) >= 1, "a slot is taken")
+            await first.kill()
+        here.write(topics.notification(NORMAL), *likes[2:], *offers[3:])
+        async with worker("keep_worker", **here.options) as second:
+            await second.ready()
+            await seen(lambda: len(here.receipts()) >= 7, "members end, and so does what is too much")
+            await seen(lambda: sum(here.targets().values()) >= 3, "the digest leaves")
+            assert await second.stop() == 0
+        assert here.targets() == Counter(ann=1, bob=2)
+        ends = Counter((receipt["user"], receipt["reason"]) for receipt in here.receipts())
+        assert ends == {("ann", "digested"): 4, ("bob", "frequency_cap"): 3}
+        [digest] = {note_id for note_id, _, _ in here.planned(Source.DUE) if note_id.startswith("digest:")}
+        assert {receipt["provider_id"] for receipt in here.receipts() if receipt["user"] == "ann"} == {digest}

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from pushcast.cli.output import Output, OutputOption, print_json
+from pushcast.model.words import Reason
 
 _ACCOUNTS = (
     *("notifications", "planned", "accepted", "invalid", "rejected", "expired", "suppressed", "cancelled", "dead"),
@@ -80,6 +81,21 @@ class _Bars:
         self._progress.update(task, completed=done, description=step)
 
 
+def _waited(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """What waited with the keeper, and that each of it was let go once or ended."""
+    timers, reasons = result["timers"], result["suppressed_by_reason"]
+    rows = [
+        ("waited", timers["held"]),
+        ("of these let go", timers["released"]),
+        ("of these ended", timers["closed_early"]),
+        ("of these gathered in digests", reasons.get(Reason.DIGESTED, 0)),
+        ("of these beyond a cap", reasons.get(Reason.FREQUENCY_CAP, 0)),
+        ("of these cancelled", result["cancelled"]),
+    ]
+    closes = timers["held"] == timers["released"] + timers["closed_early"] and not (timers["twice"] or timers["lost"])
+    return [*((what, f"{count:,}") for what, count in rows), ("timer ledger", "closes" if closes else "does NOT close")]
+
+
 def _show(console: Console, result: dict[str, Any]) -> None:
     table = Table(title="per platform")
     for column in ("platform", "engine", "accepted", "invalid", "other", "p50 ms", "p95 ms", "p99 ms"):
@@ -114,9 +130,8 @@ def _show(console: Console, result: dict[str, Any]) -> None:
     accounts.add_column("count", justify="right")
     for name in _ACCOUNTS:
         accounts.add_row(name, f"{result[name]:,}")
-    timers = result["timers"]
-    accounts.add_row("scheduled, sent in time", f"{timers['released']:,}")
-    accounts.add_row("scheduled, then cancelled", f"{timers['closed_early']:,}")
+    for what, count in _waited(result):
+        accounts.add_row(what, count)
     for fault in result.get("faults", ()):
         parts = [f"{name.replace('_', ' ')} {count:,}" for name, count in fault.items() if name != "role"]
         accounts.add_row(f"killed: {fault['role']}", ", ".join(parts))

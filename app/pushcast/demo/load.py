@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pushcast.demo.notes import Note
+from pushcast.demo.timed import groups_of, make_timed, timed_count
+
 APPS = ("news", "chat")
 USERS_PER_DEVICE = 0.4  # 8,000 users own 20,000 devices
 PLATFORM_SHARES = {"apns": 0.46, "fcm": 0.44, "webpush": 0.06, "expo": 0.04}
@@ -31,18 +34,6 @@ class DeviceOf:
     user: str
     event: dict[str, Any]
     dead: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One notification event. Events of one campaign share `content` and their time; others have their own."""
-
-    user: str
-    lane: str
-    content: int  # number of the content: equal numbers have equal bodies
-    event: dict[str, Any]
-    due_in_seconds: float = 0.0
-    cancelled: bool = False  # as soon as it is written
 
 
 def user_count(devices: int) -> int:
@@ -109,7 +100,8 @@ def urgent_count(count: int) -> int:
 
 
 def make_flood(count: int, devices: list[DeviceOf], seed: int) -> Iterator[Note]:
-    """All but the urgent ones of `count` events: chat-like (own content each), alert-like (one content, many users).
+    """All but the urgent ones of `count` events: chat-like (own content each, those that wait first), alert-like (one
+    content, many users).
 
     Both go to users of their app, and one chat in a hundred to anybody: some have no device for it.
     """
@@ -122,8 +114,10 @@ def make_flood(count: int, devices: list[DeviceOf], seed: int) -> Iterator[Note]
 
     chats = round(count * CHAT_SHARE)
     alerts = count - chats - urgent_count(count)
-    content = 0
-    for number in range(chats):
+    groups = groups_of(chats, len(owners["chat"]))
+    content = timed_count(groups)
+    yield from make_timed(groups, owners["chat"], 1, seed)
+    for number in range(chats - content):
         content += 1
         yield Note(
             someone("chat"),
@@ -168,7 +162,7 @@ def make_trickle(count: int, devices: list[DeviceOf], seed: int) -> Iterator[Not
 
 
 class Expected:
-    """How many pushes events make: a device of the user in the event's app is one."""
+    """How many pushes events make by themselves: a device of the user in the event's app is one."""
 
     def __init__(self, devices: list[DeviceOf]) -> None:
         self._of_user = Counter(device.user for device in devices)
@@ -176,7 +170,7 @@ class Expected:
 
     def of(self, note: Note) -> int:
         """For one event."""
-        if note.cancelled:
+        if note.cancelled or not note.arrives:
             return 0
         app = note.event.get("app")
         return self._of_user[note.user] if app is None else self._of_app[note.user, app]

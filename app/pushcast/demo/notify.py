@@ -11,7 +11,7 @@ import orjson
 from confluent_kafka import Producer
 
 from pushcast.config.settings import Settings
-from pushcast.demo.load import Note
+from pushcast.demo.notes import Note
 from pushcast.demo.produce import Progress, produce, producer_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics

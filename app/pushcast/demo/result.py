@@ -8,7 +8,7 @@ from typing import Any
 
 from pushcast.audit.reckoning import Totals
 from pushcast.audit.timer_ledger import TimerTotals
-from pushcast.model.words import Source
+from pushcast.model.words import Outcome, Source
 from pushcast.simulators.latency import LatencyHistogram
 
 
@@ -19,12 +19,15 @@ class Tally:
     per_platform: dict[str, Counter[str]] = field(default_factory=dict)
     last_ended_ms: int = 0  # of the notifications: broadcasts come after them
     broadcast: int = 0  # deliveries of broadcasts
+    reasons: Counter[str] = field(default_factory=Counter)  # of notifications that ended as suppressed
 
     def add(self, receipt: dict[str, Any]) -> None:
         """One distinct receipt."""
         platform = receipt["platform"]
         if platform is not None:
             self.per_platform.setdefault(platform, Counter())[receipt["outcome"]] += 1
+        if receipt["outcome"] == Outcome.SUPPRESSED:
+            self.reasons[receipt["reason"]] += 1
         if receipt["source"] == Source.WALK:
             self.broadcast += 1
         else:
@@ -66,6 +69,7 @@ def result_of(
         "pushes_per_second": round(pushes / seconds),
         "latency_ms": worst_latency(simulators),
         "timers": timers.to_dict(),
+        "suppressed_by_reason": dict(sorted(tally.reasons.items())),
         "per_lane": per_lane(simulators),
         "per_platform": {
             platform: {

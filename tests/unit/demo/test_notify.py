@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pushcast.config.settings import Settings
-from pushcast.demo.load import Note
+from pushcast.demo.notes import Note
 from pushcast.demo.notify import Trickle
 
 

@@ -46,7 +46,7 @@ def tally() -> Tally:
         {"platform": "fcm", "outcome": "invalid", "ended_at": 2500, "created_at": 2000, "lane": "urgent", "source": 0}
     )
     made.add(
-        {"platform": None, "outcome": "suppressed", "ended_at": 2600, "created_at": 1, "lane": "bulk", "source": 0}
+        {"platform": None, "outcome": "suppressed", "reason": "digested", "ended_at": 2600, "lane": "bulk", "source": 0}
     )
     return made
 
@@ -106,6 +106,10 @@ def test_what_agrees_everywhere_is_balanced() -> None:
 )
 def test_anything_that_does_not_agree_is_not_balanced(changes: dict[str, Any]) -> None:
     assert result(**changes)["balanced"] is False
+
+
+def test_what_was_suppressed_is_told_by_its_reason() -> None:
+    assert result()["suppressed_by_reason"] == {"digested": 1}
 
 
 def test_lanes_show_the_time_from_event_to_arrival_over_the_arrivals_of_all_simulators() -> None:
