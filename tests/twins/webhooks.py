@@ -29,6 +29,7 @@ class Record:
     at: Spot
     number: int
     content: bytes | None
+    name: bytes | None = None
 
     def error(self) -> None:
         return None
@@ -42,16 +43,21 @@ class Record:
     def offset(self) -> int:
         return self.number
 
+    def key(self) -> bytes | None:
+        return self.name
+
     def value(self) -> bytes | None:
         return self.content
 
 
 @dataclass
 class Broker:
-    """Partitions and what a group has committed. `refuse`: commits that it does not take."""
+    """Partitions and what a group has committed. `refuse`: commits that it does not take. `keys`: of records, by
+    partition, where they have any."""
 
     logs: dict[Spot, list[bytes | None]] = field(default_factory=dict)
     committed: dict[Spot, tuple[int, str]] = field(default_factory=dict)
+    keys: dict[Spot, list[bytes]] = field(default_factory=dict)
     refuse: Callable[[TopicPartition], bool] = lambda _: False
 
 
@@ -103,9 +109,10 @@ class Member:
         """The next records of a partition that is not paused."""
         if spot in self.paused:
             return []
-        first = self.at[spot]
-        self.at[spot] = min(first + count, len(self.broker.logs[spot]))
-        return [Record(spot, number, self.broker.logs[spot][number]) for number in range(first, self.at[spot])]
+        first, log, keys = self.at[spot], self.broker.logs[spot], self.broker.keys.get(spot)
+        self.at[spot] = min(first + count, len(log))
+        numbers = range(first, self.at[spot])
+        return [Record(spot, number, log[number], None if keys is None else keys[number]) for number in numbers]
 
 
 @dataclass

@@ -105,7 +105,9 @@ class Webhook(Strict):
 
     url: str  # https, with a host of allowed_hosts
     secret_file: Path  # whsec_…, one a line: all of them sign; read again when it changes
-    events: tuple[Literal["deliveries.ended", "tokens.invalid"], ...] = Field(min_length=1)
+    events: tuple[
+        Literal["deliveries.ended", "tokens.invalid", "report.settled", "breaker.changed", "canary.failed"], ...
+    ] = Field(min_length=1)
     allowed_hosts: tuple[str, ...] = Field(min_length=1)
     apps: tuple[Name, ...] | None = None  # only these; absent: every app
     classes: tuple[Name, ...] | None = None

@@ -70,6 +70,33 @@ class Success(NamedTuple):
     seconds: float  # from creation to the provider's answer
 
 
+class Verdict(NamedTuple):
+    """How a canary fares. `reason`: why it has failed; empty where it has not."""
+
+    failed: bool
+    reason: str = ""
+
+
+#: Periods without an accepted push after which a canary has failed, whatever became of its pushes.
+SILENT_PERIODS: Final = 2
+SILENT: Final = "silent"
+
+
+def verdict(deliveries: Iterable[Delivery], since_ms: int, every_ms: int, now_ms: int) -> Verdict | None:
+    """Of a canary's deliveries, in any order. None: it is too early to tell.
+
+    A push that ended without being accepted is a failure at once; a canary of which nothing is heard, after two
+    periods. `since_ms`: when somebody began to look: what was not sent before that is nobody's failure.
+    """
+    newest = max(deliveries, key=lambda each: each.ended_at, default=None)
+    heard_at = since_ms if newest is None else max(since_ms, newest.ended_at)
+    if now_ms - heard_at > SILENT_PERIODS * every_ms:
+        return Verdict(True, SILENT)
+    if newest is None:
+        return None
+    return Verdict(False) if newest.outcome == Outcome.ACCEPTED else Verdict(True, newest.reason or newest.outcome)
+
+
 def last_success(deliveries: Iterable[Delivery]) -> Success | None:
     """Of a canary's deliveries, in any order; None: none was accepted."""
     accepted = [each for each in deliveries if each.outcome == Outcome.ACCEPTED]

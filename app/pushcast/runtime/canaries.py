@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -17,10 +19,11 @@ from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
 from pushcast.observe.catalogue import MetricName as Name
 from pushcast.observe.metrics import Sample
-from pushcast.report.canary import Canary, Success, last_success
+from pushcast.report.canary import Canary, Success, Verdict, last_success, verdict
 from pushcast.report.follow import Follower
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.wire import topics
+from pushcast.wire.control import CanaryWord, Kind, Subject, encode
 
 log = structlog.get_logger()
 
@@ -72,27 +75,60 @@ class Canaries:
         self._clock = clock or SystemClock()
         self._sent: dict[str, int] = {}  # by user: the last period
         self._fared: dict[str, Success] = {}
+        self._since: dict[str, int] = {}  # by user: when we began to look
+        self._said: dict[str, Verdict] = {}
 
     async def run(self, every_seconds: float = EVERY_SECONDS) -> None:
         """Until it is cancelled; ends at once without canaries."""
         while self._canaries:
-            await asyncio.to_thread(self.look)
+            self.say(await asyncio.to_thread(self.look))
             self.send()
             await asyncio.sleep(every_seconds)
 
-    def look(self) -> None:
-        """Reads how the canaries of our partitions have fared. Blocks."""
+    def look(self) -> list[tuple[Canary, Verdict]]:
+        """Reads how the canaries of our partitions have fared. Returns those of which that is known. Blocks."""
         now_ms = self._clock.now_ms()
+        found = []
         for canary in self._canaries:
             with self._follower.lock:
                 store = self._follower.stores.get(canary.partition(self._partitions))
                 if store is None:
-                    self._fared.pop(canary.user, None)  # another reporter tells it from now on
+                    for known in (self._fared, self._since, self._said):  # another reporter tells it from now on
+                        known.pop(canary.user, None)
                     continue
                 rows = [row for _, row in store.deliveries(canary.user, now_ms - LOOK_BACK_MS, now_ms)]
             success = last_success(rows)
             if success is not None:
                 self._fared[canary.user] = success
+            since_ms = self._since.setdefault(canary.user, now_ms)
+            judged = verdict(rows, since_ms, canary.every_ms, now_ms)
+            if judged is not None:
+                found.append((canary, judged))
+        return found
+
+    def say(self, found: Iterable[tuple[Canary, Verdict]]) -> None:
+        """Writes to push.control.v1 what this process has not said yet: webhooks and the console read it."""
+        now_ms = self._clock.now_ms()
+        for canary, judged in found:
+            if self._said.get(canary.user) == judged:
+                continue
+            success = self._fared.get(canary.user)
+            word = CanaryWord(
+                "failed" if judged.failed else "ok",
+                now_ms,
+                None if success is None else success.at_ms,
+                judged.reason,
+                f"reporter {os.getpid()}@{socket.gethostname()}"[:500],
+            )
+            key = Subject(Kind.CANARY, canary.app, canary.platform).key()
+            try:
+                self._producer.put(topics.CONTROL, 0, key, encode(word))
+            except (Full, OutboxFailed) as error:  # the next look tries again
+                log.warning("canary_unsaid", app=canary.app, platform=str(canary.platform), problem=str(error))
+                continue
+            self._said[canary.user] = judged
+            if judged.failed:
+                log.error("canary_failed", app=canary.app, platform=str(canary.platform), reason=judged.reason)
 
     def send(self) -> None:
         """Writes the registration and the notification of each period that has begun, once."""

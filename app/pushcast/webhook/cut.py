@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Iterator
+from itertools import islice, takewhile
 from typing import Any, Final, NamedTuple
 
 MAX_EVENTS: Final = 500
@@ -44,11 +46,20 @@ def read_mark(text: str) -> Mark:
     return Mark(int(last) if last else None, int(resumed_at or 0), int(failing_since or 0))
 
 
+class Held(NamedTuple):
+    """An event that waits. `type`: of a `Stream`."""
+
+    offset: int
+    type: str
+    event: Event
+
+
 class Cut(NamedTuple):
-    """What goes into one request: the events of the records [first, last]."""
+    """What goes into one request: the events of the records [first, last], all of one type."""
 
     first: int
     last: int
+    type: str
     events: list[Event]
 
 
@@ -60,16 +71,16 @@ class Line:
         self.mark = mark
         self.read = first  # next offset to come
         self.committed = first, mark
-        self._events: deque[tuple[int, Event]] = deque()
+        self._events: deque[Held] = deque()
         self._oldest_at = 0.0
 
-    def take(self, offset: int, event: Event | None, now: float) -> None:
-        """The next record. `event` None: the endpoint does not want it."""
+    def take(self, offset: int, event: tuple[str, Event] | None, now: float) -> None:
+        """The next record, as its type and its event. None: the endpoint does not want it."""
         self.read = offset + 1
         if event is not None:
             if not self._events:
                 self._oldest_at = now
-            self._events.append((offset, event))
+            self._events.append(Held(offset, *event))
 
     @property
     def held(self) -> int:
@@ -83,21 +94,28 @@ class Line:
 
     def cut(self, now: float) -> Cut | None:
         """What is to be posted now, the same until `taken`; commit `position` first. None: nothing yet."""
-        if self.mark.last is None:
-            if len(self._events) >= MAX_EVENTS:
-                self.mark = self.mark._replace(last=self._events[MAX_EVENTS - 1][0])
-            elif self._events and now - self._oldest_at >= WAIT_SECONDS:
+        if self.mark.last is None and self._events:
+            alike = list(self._alike())
+            if len(alike) >= MAX_EVENTS or len(alike) < len(self._events):
+                self.mark = self.mark._replace(last=alike[-1].offset)
+            elif now - self._oldest_at >= WAIT_SECONDS:
                 self.mark = self.mark._replace(last=self.read - 1)
         last = self.mark.last
         if last is None or self.read <= last:
             return None
-        return Cut(self.first, last, [event for offset, event in self._events if offset <= last])
+        events = [held for held in self._events if held.offset <= last]
+        return Cut(self.first, last, events[0].type if events else "", [held.event for held in events])
+
+    def _alike(self) -> Iterator[Held]:
+        """What one request may hold: events in a row of the type of the first, as many as it takes."""
+        first = self._events[0].type
+        return takewhile(lambda held: held.type == first, islice(self._events, MAX_EVENTS))
 
     def taken(self, now: float) -> None:
         """The endpoint has taken the cut, or there was nothing in it."""
         last = self.mark.last
         assert last is not None
-        while self._events and self._events[0][0] <= last:
+        while self._events and self._events[0].offset <= last:
             self._events.popleft()
         self.first = last + 1
         self._oldest_at = now

@@ -19,7 +19,7 @@ from pushcast.kafka.offsets import since, watermarks
 from pushcast.kafka.static_id import static_id
 from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.stream.ports import Fatal
-from pushcast.webhook.cut import MAX_EVENTS, Cut, Line, Mark, read_mark
+from pushcast.webhook.cut import MAX_EVENTS, Cut, Event, Line, Mark, read_mark
 from pushcast.webhook.events import STREAMS, Stream, body_of, request_id
 from pushcast.webhook.patience import TAKEN, Patience, Said, given_up
 from pushcast.webhook.post import Poster
@@ -67,7 +67,9 @@ class Endpoint:
         """Raises ConfigurationError for a file of secrets that cannot be used."""
         self.name = name
         self._wanted = wanted
-        self._streams: dict[str, Stream] = {STREAMS[each].topic: STREAMS[each] for each in wanted.events}
+        self._streams: dict[str, list[Stream]] = {}  # by topic
+        for each in wanted.events:
+            self._streams.setdefault(STREAMS[each].topic, []).append(STREAMS[each])
         self._client = {
             **client,
             "session.timeout.ms": round(member.session_timeout_seconds * 1000),
@@ -166,18 +168,20 @@ class Endpoint:
             topic = cast(str, message.topic())
             line = self._lines.get((topic, cast(int, message.partition())))
             if line is not None and cast(int, message.offset()) >= line.read:
-                line.take(cast(int, message.offset()), self._event(topic, message.value()), now)
+                line.take(cast(int, message.offset()), self._event(topic, message.key(), message.value()), now)
 
-    def _event(self, topic: str, value: bytes | None) -> dict[str, Any] | None:
+    def _event(self, topic: str, key: bytes | None, value: bytes | None) -> tuple[str, Event] | None:
         if value is None:
-            return None  # a fence
+            return None  # a fence, or a tombstone
         try:
-            return self._streams[topic].read(self._wanted, value)
+            for stream in self._streams[topic]:
+                if (event := stream.read(self._wanted, key, value)) is not None:
+                    return stream.type, event
         except InvalidInput as error:
             if not self.unreadable[error.reason]:
                 logger.warning("webhook %s passes by records of %s: %s", self.name, topic, error)
             self.unreadable[error.reason] += 1
-            return None
+        return None
 
     def _post(self, consumer: Consumer, runner: asyncio.Runner, poster: Poster) -> None:
         """Every cut that is ready, each in its turn, until one is not taken."""
@@ -202,7 +206,7 @@ class Endpoint:
             line.taken(time.monotonic())
 
     async def _try(self, poster: Poster, spot: Spot, cut: Cut) -> Said:
-        stream = self._streams[spot[0]]
+        stream = STREAMS[cut.type]
         body = body_of(stream, spot[1], cut)
         return await poster.post(request_id(self.name, stream, spot[1], cut), body, self._secrets.now(), time.time())
 

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from pushcast.config.doors import Webhook
 from pushcast.webhook.cut import Cut, Event
 from pushcast.wire import topics
+from pushcast.wire.control import Breaker, CanaryWord, Kind, Subject, decode, parse_key
+from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.receipts import decode_receipt, decode_token_invalid
 from pushcast.wire.times import rfc3339
 
 DELIVERIES: Final = "deliveries.ended"
 TOKENS: Final = "tokens.invalid"
 
-#: A record's value to an event; None: this endpoint does not want it. Raises InvalidInput.
-Read = Callable[[Webhook, bytes], Event | None]
+SETTLED: Final = "report.settled"
+BREAKERS: Final = "breaker.changed"
+CANARIES: Final = "canary.failed"
+
+#: A record's key and value to an event; None: this endpoint does not want it. Raises InvalidInput.
+Read = Callable[[Webhook, bytes | None, bytes], Event | None]
 
 
-def _delivery(wanted: Webhook, value: bytes) -> Event | None:
+def _delivery(wanted: Webhook, _: bytes | None, value: bytes) -> Event | None:
     receipt = decode_receipt(value)
     if not (
         _in(wanted.apps, receipt["app"])
@@ -49,7 +55,7 @@ def _delivery(wanted: Webhook, value: bytes) -> Event | None:
     }
 
 
-def _token(wanted: Webhook, value: bytes) -> Event | None:
+def _token(wanted: Webhook, _: bytes | None, value: bytes) -> Event | None:
     told = decode_token_invalid(value)
     if not (_in(wanted.apps, told.app) and _in(wanted.reasons, told.reason)):
         return None
@@ -63,6 +69,66 @@ def _token(wanted: Webhook, value: bytes) -> Event | None:
         "provider_status": told.provider_status,
         "delivery": told.delivery_id,
         "at": rfc3339(told.at),
+    }
+
+
+class _Sums(msgspec.Struct):
+    """What a record of `push.report.v1` must say to be chosen by; the rest of it is passed on."""
+
+    state: str
+    at: str
+    app: str | None
+    klass: str | None = msgspec.field(name="class")
+
+
+def _settled(wanted: Webhook, _: bytes | None, value: bytes) -> Event | None:
+    try:
+        sums = msgspec.json.decode(value, type=dict[str, Any])
+        about = msgspec.convert(sums, _Sums)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise from_msgspec(error) from None
+    if about.state != "settled" or not (_in(wanted.apps, about.app) and _in(wanted.classes, about.klass)):
+        return None
+    return sums
+
+
+def _breaker(wanted: Webhook, key: bytes | None, value: bytes) -> Event | None:
+    subject = parse_key(key)
+    if not isinstance(subject, Subject) or subject.kind is not Kind.BREAKER or not _in(wanted.apps, subject.app):
+        return None
+    breaker = decode(subject, value)
+    assert isinstance(breaker, Breaker)
+    if not _in(wanted.reasons, breaker.reason):
+        return None
+    closed_at = breaker.closed_at_ms
+    return {
+        "app": subject.app,
+        "platform": subject.platform,
+        "state": breaker.state,
+        "reason": breaker.reason,
+        "opened_at": rfc3339(breaker.opened_at_ms),
+        "closed_at": None if closed_at is None else rfc3339(closed_at),
+        "at": rfc3339(breaker.opened_at_ms if closed_at is None else closed_at),
+        "by": breaker.by,
+    }
+
+
+def _canary(wanted: Webhook, key: bytes | None, value: bytes) -> Event | None:
+    subject = parse_key(key)
+    if not isinstance(subject, Subject) or subject.kind is not Kind.CANARY or not _in(wanted.apps, subject.app):
+        return None
+    canary = decode(subject, value)
+    assert isinstance(canary, CanaryWord)
+    if canary.state != "failed" or not _in(wanted.reasons, canary.reason):
+        return None
+    accepted_at = canary.accepted_at_ms
+    return {
+        "app": subject.app,
+        "platform": subject.platform,
+        "reason": canary.reason,
+        "last_accepted_at": None if accepted_at is None else rfc3339(accepted_at),
+        "at": rfc3339(canary.at_ms),
+        "by": canary.by,
     }
 
 
@@ -82,6 +148,9 @@ STREAMS: Final[Mapping[str, Stream]] = {
     for each in (
         Stream(DELIVERIES, topics.RECEIPT, "", "deliveries", "ended_at", _delivery),
         Stream(TOKENS, topics.TOKEN_INVALID, "tokens_", "tokens", "at", _token),
+        Stream(SETTLED, topics.REPORT, "reports_", "reports", "at", _settled),
+        Stream(BREAKERS, topics.CONTROL, "breakers_", "breakers", "at", _breaker),
+        Stream(CANARIES, topics.CONTROL, "canaries_", "canaries", "at", _canary),
     )
 }
 

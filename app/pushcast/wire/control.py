@@ -4,6 +4,7 @@ The key says what is controlled, the value (JSON) how; a record without a value 
 
 - `pause/<app>/<platform>/<lane>`, `*` for every lane: an operator's kill switch. Nothing of it leaves.
 - `breaker/<app>/<platform>`: what senders announce when they find an app's provider broken, and when it works again.
+- `canary/<app>/<platform>`: whether the last pushes of a canary were accepted. The reporter that sends it says so.
 - `stop/<broadcast id>`, `hold/<broadcast id>`: the broadcast ends, or waits. Of every lane that has one of this id.
 - `step/<broadcast id>`: whether the next step of a broadcast in steps begins. SPREAD decides, its successor obeys.
 - `cancel/<campaign>`: no notification of the campaign leaves any more.
@@ -45,6 +46,7 @@ class Kind(StrEnum):
 
     PAUSE = "pause"
     BREAKER = "breaker"
+    CANARY = "canary"
     STOP = "stop"
     HOLD = "hold"
     STEP = "step"
@@ -57,7 +59,7 @@ class Kind(StrEnum):
 
 
 class Subject(NamedTuple):
-    """What a record controls. `lane` None: every lane; always None for a breaker."""
+    """What a record controls. `lane` None: every lane; always None for a breaker and a canary."""
 
     kind: Kind
     app: str
@@ -66,7 +68,7 @@ class Subject(NamedTuple):
 
     def key(self) -> bytes:
         """The record key."""
-        lane = () if self.kind is Kind.BREAKER else (self.lane or ALL_LANES,)
+        lane = (self.lane or ALL_LANES,) if self.kind is Kind.PAUSE else ()
         return "/".join((self.kind, self.app, self.platform, *lane)).encode()
 
 
@@ -106,6 +108,21 @@ class Breaker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def is_open(self) -> bool:
         return self.state == "open"
+
+
+class CanaryWord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a canary fares. Times are milliseconds since the epoch.
+
+    `at_ms`: since when it has fared so. `accepted_at_ms`: of its last accepted push; None: none is known. `reason`: of
+    one that has failed, an outcome or a reason of its delivery, or `silent`; empty otherwise. `by`: the process that
+    says so.
+    """
+
+    state: Literal["ok", "failed"]
+    at_ms: _TimeMs
+    accepted_at_ms: _TimeMs | None = None
+    reason: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{0,64}$")] = ""
+    by: _Text = ""
 
 
 class Halt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -190,9 +207,10 @@ def reached(app: str, host: str) -> Name:
     return Name(Kind.REACHED, f"{app}/{host}")
 
 
-Entry = Pause | Breaker | Halt | StepDecision | CampaignCancel | Rate | Segment | Reached | WebhookOrder
+Entry = Pause | Breaker | CanaryWord | Halt | StepDecision | CampaignCancel | Rate | Segment | Reached | WebhookOrder
 _PAUSES = msgspec.json.Decoder(Pause)
 _BREAKERS = msgspec.json.Decoder(Breaker)
+_CANARIES = msgspec.json.Decoder(CanaryWord)
 _HALTS = msgspec.json.Decoder(Halt)
 _CANCELS = msgspec.json.Decoder(CampaignCancel)
 _RATES = msgspec.json.Decoder(Rate)
@@ -229,15 +247,15 @@ def parse_key(key: bytes | None) -> Subject | Name:
                 return Name(kind, check_segment_name(name, "key"))
             return Name(kind, check_id(name, "key"))
         if len(parts) == (4 if kind is Kind.PAUSE else 3) and _APP.fullmatch(parts[1]):
-            lane = None if kind is Kind.BREAKER or parts[3] == ALL_LANES else Lane(parts[3])
+            lane = None if kind is not Kind.PAUSE or parts[3] == ALL_LANES else Lane(parts[3])
             return Subject(kind, parts[1], Platform(parts[2]), lane)
     except (ValueError, InvalidInput):
         pass  # a word that is none of ours: refused below like any other wrong form
     raise InvalidInput(
         Reason.KEY_INVALID,
-        "the key is none of pause/<app>/<platform>/<lane>, breaker/<app>/<platform>, stop/<broadcast>,"
-        " hold/<broadcast>, step/<broadcast>, cancel/<campaign>, pace/<campaign>, segment/<name>, reached/<app>/<host>,"
-        " webhook/<name>, sweep/<day>",
+        "the key is none of pause/<app>/<platform>/<lane>, breaker/<app>/<platform>, canary/<app>/<platform>,"
+        " stop/<broadcast>, hold/<broadcast>, step/<broadcast>, cancel/<campaign>, pace/<campaign>, segment/<name>,"
+        " reached/<app>/<host>, webhook/<name>, sweep/<day>",
         "key",
     )
 
@@ -250,6 +268,8 @@ def decode(subject: Subject | Name, value: bytes) -> Entry:
             return entry
         if subject.kind is Kind.PAUSE:
             return _PAUSES.decode(value)
+        if subject.kind is Kind.CANARY:
+            return _CANARIES.decode(value)
         breaker = _BREAKERS.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise from_msgspec(error) from None

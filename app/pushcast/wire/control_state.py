@@ -18,6 +18,7 @@ from pushcast.wire.audiences import parse_where
 from pushcast.wire.control import (
     Breaker,
     CampaignCancel,
+    CanaryWord,
     Entry,
     Halt,
     Kind,
@@ -35,7 +36,7 @@ from pushcast.wire.control import (
 
 logger = logging.getLogger(__name__)
 
-#: Pauses and breakers that are remembered; further ones are ignored. Apps times platforms is far below.
+#: Pauses and breakers that are remembered, and canaries; further ones are ignored. Apps times platforms is far below.
 MAX_ENTRIES: Final = 10_000
 #: Stops, holds and segments that are remembered, of each kind. The command line refuses one more.
 MAX_NAMES: Final = 10_000
@@ -75,6 +76,7 @@ class ControlState:
         self.ignored: Counter[str] = Counter()
         self.pauses: dict[Subject, Pause] = {}
         self.breakers: dict[tuple[str, Platform], Breaker] = {}
+        self.canaries: dict[tuple[str, Platform], CanaryWord] = {}
         self.stops: dict[str, Halt] = {}  # by broadcast id
         self.holds: dict[str, Halt] = {}
         self.steps: dict[str, StepDecision] = {}
@@ -128,6 +130,9 @@ class ControlState:
             if isinstance(subject, Name):
                 self._name(subject, entry)
                 return None
+            if subject.kind is Kind.CANARY:
+                self._canary(subject, entry)
+                return None
             if entry is not None and len(self.pauses) + len(self.breakers) >= MAX_ENTRIES:
                 self._refuse_one_more(subject)
         except InvalidInput as error:
@@ -174,6 +179,15 @@ class ControlState:
         if subject.kind is Kind.CANCEL:
             for callback in self._of_cancels:
                 callback()
+
+    def _canary(self, subject: Subject, entry: Entry | None) -> None:
+        where = subject.app, subject.platform
+        if isinstance(entry, CanaryWord):
+            if where not in self.canaries and len(self.canaries) >= MAX_ENTRIES:
+                raise InvalidInput("too_many", f"more than {MAX_ENTRIES} canaries are not remembered")
+            self.canaries[where] = entry
+        else:
+            self.canaries.pop(where, None)
 
     def _refuse_one_more(self, subject: Subject) -> None:
         if subject not in self.pauses and (subject.app, subject.platform) not in self.breakers:

@@ -17,13 +17,14 @@ from pushcast.model.own import is_canary
 from pushcast.model.words import Platform
 from pushcast.observe.catalogue import MetricName as Name
 from pushcast.observe.metrics import Sample
-from pushcast.report.canary import Canary, last_success
+from pushcast.report.canary import Canary, Verdict, last_success, verdict
 from pushcast.report.follow import Follower
 from pushcast.report.rows import Delivery
 from pushcast.runtime.canaries import Canaries, canaries_of
 from pushcast.stream.errors import Full
 from pushcast.wire import topics
 from pushcast.wire.class_rules import ClassRule
+from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.notifications import NotificationDecoder
 
@@ -133,6 +134,50 @@ def test_o3_only_an_accepted_push_is_a_success() -> None:
         Sample(Name.CANARY_SECONDS, 1.5, labels),
     ]
     assert last_success([]) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "hours", "expected"),
+    [
+        ([], 2.0, None),
+        ([], 2.1, Verdict(True, "silent")),
+        ([("accepted", 0)], 2.0, Verdict(False)),
+        ([("accepted", 0)], 2.1, Verdict(True, "silent")),
+        ([("dead", 1), ("accepted", 0)], 1.5, Verdict(True, "dead")),
+        ([("dead", 0), ("accepted", 1)], 1.5, Verdict(False)),
+        ([("accepted", -9)], 1.5, Verdict(False)),
+    ],
+)
+def test_a_canary_has_failed_when_a_push_ends_otherwise_or_nothing_is_heard_for_two_periods(
+    rows: list[tuple[str, int]], hours: float, expected: Verdict | None
+) -> None:
+    deliveries = [delivery(outcome, START_MS, START_MS + hour * HOUR_MS) for outcome, hour in rows]
+    assert verdict(deliveries, START_MS, HOUR_MS, START_MS + round(hours * HOUR_MS)) == expected
+
+
+def test_how_a_canary_fares_is_said_when_it_changes_and_again_when_kafka_did_not_take_it() -> None:
+    rig = Rig()
+    store = rig.follower.stores[P]
+    store.rows = [delivery("accepted", START_MS, START_MS + 900)]
+    rig.producer.full = True
+    rig.canaries.say(rig.canaries.look())
+    rig.producer.full = False
+    for rows in ([], [], [delivery("dead", START_MS, START_MS + 9000)]):
+        store.rows += rows
+        rig.canaries.say(rig.canaries.look())
+    assert [(topic, partition, key) for topic, partition, key, _ in rig.producer.puts] == [
+        (topics.CONTROL, 0, b"canary/news/apns")
+    ] * 2
+    state = ControlState()
+    words = []
+    for _, _, key, value in rig.producer.puts:
+        state.apply(key, json.dumps(value).encode())
+        word = state.canaries["news", Platform.APNS]
+        words.append((word.state, word.reason, word.accepted_at_ms))
+    assert words == [("ok", "", START_MS + 900), ("failed", "dead", START_MS + 900)]
+    assert not state.ignored
+    assert state.apply(b"canary/news/apns", None) is None
+    assert state.canaries == {}
 
 
 def test_what_it_writes_is_what_the_stages_read() -> None:

@@ -10,14 +10,18 @@ from typing import Any
 
 import pytest
 
+from pushcast.model.words import Platform
+from pushcast.report.notes import Note
+from pushcast.report.published import value_of
 from pushcast.webhook import cut
 from pushcast.webhook.patience import Said
 from pushcast.wire import topics
-from pushcast.wire.control import WebhookOrder
+from pushcast.wire.control import Breaker, CanaryWord, Kind, Pause, Subject, WebhookOrder, encode
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from twins.books import receipt
 from twins.webhooks import Broker, Receiver, Rig
 
+CONTROL, SUMS = (topics.CONTROL, 0), (topics.REPORT, 0)
 ENDED, DEAD_TOKENS = (topics.RECEIPT, 0), (topics.TOKEN_INVALID, 0)
 
 
@@ -104,6 +108,50 @@ def test_an_endpoint_gets_what_it_wants_and_passes_by_the_rest(tmp_path: Path, r
     assert bodies["crm_tokens_0_0_0"]["data"]["tokens"][0]["token_hash"] == (b"h" * 16).hex()
     assert {spot: at[0] for spot, at in broker.committed.items()} == {ENDED: 4, DEAD_TOKENS: 1}
     assert rig.endpoint.unreadable == {"unknown_frame": 1}
+
+
+def test_breakers_canaries_and_settled_reports_are_told_each_type_in_requests_of_its_own(
+    tmp_path: Path, runner: asyncio.Runner
+) -> None:
+    apns = Subject(Kind.BREAKER, "news", Platform.APNS)
+    canary = Subject(Kind.CANARY, "news", Platform.APNS)
+    said: list[tuple[bytes, bytes | None]] = [
+        (apns.key(), encode(Breaker("open", "provider_unavailable", 4000, 5000, by="sender 1"))),
+        (canary.key(), encode(CanaryWord("ok", 5500, 5400))),
+        (Subject(Kind.BREAKER, "shop", Platform.FCM).key(), encode(Breaker("open", "timeout", 4000, 5000))),
+        (apns.key(), encode(Breaker("closed", "provider_unavailable", 4000, 5000, 6000))),
+        (canary.key(), encode(CanaryWord("failed", 7000, 5400, "silent"))),
+        (apns.key(), None),
+        (b"pause/news/apns/*", encode(Pause(7))),
+        (b"moon/news/apns", b"{}"),
+    ]
+    note = Note(id="n", kind="notification", app="news", klass="breaking")
+    sums = [value_of(note, 3, 9, 8000)]
+    note.planned = {"apns": 1}
+    sums.append(value_of(note, 3, 10, 9000))
+    broker = Broker(
+        {CONTROL: [value for _, value in said], SUMS: [*sums, b"{}"]},
+        {CONTROL: (0, ""), SUMS: (0, "")},
+        {CONTROL: [key for key, _ in said]},
+    )
+    receiver = Receiver()
+    wanted = ["report.settled", "breaker.changed", "canary.failed"]
+    rig = Rig(tmp_path, broker, receiver, events=wanted, apps=["news"])
+    for spot in broker.logs:
+        rig.read(spot=spot)
+    for _ in range(3):
+        rig.post(runner)
+    told = [(request_id, json.loads(body)) for request_id, body in receiver.requests]
+    assert [(each, body["type"], body["timestamp"]) for each, body in told] == [
+        ("crm_breakers_0_0_3", "breaker.changed", "1970-01-01T00:00:06.000Z"),
+        ("crm_reports_0_0_2", "report.settled", "1970-01-01T00:00:08.000Z"),
+        ("crm_canaries_0_4_7", "canary.failed", "1970-01-01T00:00:07.000Z"),
+    ]
+    assert [event["state"] for event in told[0][1]["data"]["breakers"]] == ["open", "closed"]
+    assert told[1][1]["data"]["reports"] == [json.loads(sums[0])]
+    [failed] = told[2][1]["data"]["canaries"]
+    assert (failed["reason"], failed["last_accepted_at"]) == ("silent", "1970-01-01T00:00:05.400Z")
+    assert rig.endpoint.unreadable == {"key_invalid": 1, "invalid_field": 1}
 
 
 def test_w5_an_endpoint_that_is_gone_is_given_up_until_an_operator_says_so(
