@@ -12,6 +12,7 @@ from aiokafka import ConsumerRecord
 
 from pushcast.stream.batch import Bounds
 from pushcast.stream.errors import Full, RecordRefused, RecordTooLarge
+from pushcast.stream.ports import Barrier
 from pushcast.stream.tracker import Record
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -121,7 +122,7 @@ class TwinOutbox:
 
     def put(
         self,
-        barrier: TwinBarrier,
+        barrier: Barrier,
         topic: str,
         partition: int,
         value: bytes | None,
@@ -131,6 +132,7 @@ class TwinOutbox:
     ) -> None:
         if len(self.pending) >= 2 * self.max_records:
             raise Full("room was not awaited")
+        assert isinstance(barrier, TwinBarrier), "of another outbox"
         assert headers is None or isinstance(headers, list), "confluent-kafka takes no other sequence"
         barrier.puts += 1
         self.pending.append((barrier, Produced(topic, partition, value, key, headers or (), timestamp_ms)))

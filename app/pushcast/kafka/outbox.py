@@ -18,6 +18,7 @@ from pushcast.kafka.producer import MAX_RECORD_BYTES, open_producer, refusal_of
 from pushcast.kafka.refusals import Held, Place
 from pushcast.kafka.room import RECORD_OVERHEAD_BYTES, Room
 from pushcast.kafka.writers import Writers
+from pushcast.stream import ports
 from pushcast.stream.errors import Full, OutboxFailed, RecordRefused, RecordTooLarge
 
 logger = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class Outbox:
 
     def put(
         self,
-        barrier: Barrier,
+        barrier: ports.Barrier,
         topic: str,
         partition: int,
         value: bytes | None,
@@ -106,8 +107,11 @@ class Outbox:
     ) -> None:
         """Takes a record to be written; the bytes are copied.
 
-        Raises Full beyond twice the bounds (await `room()` before each batch), OutboxFailed after a fatal error.
+        Raises Full beyond twice the bounds (await `room()` before each batch), OutboxFailed after a fatal error,
+        TypeError for a barrier of another kind of outbox.
         """
+        if type(barrier) is not Barrier:
+            raise TypeError(f"{type(barrier).__name__} counts the records of another kind of outbox")
         if self._failure is not None:
             raise OutboxFailed(str(self._failure)) from self._failure
         limit = MAX_RECORD_BYTES if self._topics is None else self._topics.get(topic)

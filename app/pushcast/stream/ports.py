@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from pushcast.stream.errors import RecordRefused
 from pushcast.wire.headers import Headers
@@ -38,13 +38,13 @@ class Barrier(Protocol):
 
 
 class Outbox(Protocol):
-    """Outputs (`outbox.Outbox`). `put` takes the barriers that `barrier` made, and no others."""
+    """Outputs (`outbox.Outbox`). `put` takes the barriers that `barrier` made; another one is a TypeError."""
 
     async def room(self) -> None: ...
     def barrier(self) -> Barrier: ...
     def put(
         self,
-        barrier: Any,
+        barrier: Barrier,
         topic: str,
         partition: int,
         value: bytes | None,

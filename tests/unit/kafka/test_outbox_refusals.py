@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError
 from pushcast.kafka.outbox import Outbox
 from pushcast.stream.errors import OutboxFailed, RecordRefused
 from pushcast.wire.headers import PROBE, is_probe
+from twins.kafka import TwinBarrier
 
 FORBIDDEN = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
@@ -154,3 +155,9 @@ async def test_an_error_of_the_producer_ends_the_process_whatever_the_topic(worl
     world.put("receipts", b"1")
     await world.report(KafkaError(KafkaError.INVALID_PRODUCER_EPOCH))
     assert isinstance(world.failures[0], OutboxFailed)
+
+
+async def test_a_barrier_of_another_outbox_is_refused_before_anything_is_counted(world: World) -> None:
+    with pytest.raises(TypeError, match="TwinBarrier counts the records of another kind of outbox"):
+        world.outbox.put(TwinBarrier(), "receipts", 3, b"1")
+    assert (world.client.waiting, world.outbox.unacknowledged) == ([], 0)

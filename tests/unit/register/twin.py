@@ -21,6 +21,7 @@ from pushcast.register.tokens import PLAIN, Tokens
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.errors import RecordTooLarge
+from pushcast.stream.ports import Barrier
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import row_fences
 from pushcast.wire.control import Breaker, Kind, Subject, encode
@@ -78,7 +79,7 @@ class TwinKafka:
 
     def put(
         self,
-        barrier: Any,
+        barrier: Barrier,
         topic: str,
         partition: int,
         value: bytes | None,
@@ -86,6 +87,7 @@ class TwinKafka:
         headers: Headers | None = None,
         timestamp_ms: int | None = None,
     ) -> None:
+        assert isinstance(barrier, TwinBarrier), "of another outbox"
         barrier.puts += 1
         written_at = T0 if timestamp_ms is None else timestamp_ms
         produced = record(topic, partition, -1, key, value, headers or (), written_at)

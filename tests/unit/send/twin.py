@@ -28,6 +28,7 @@ from pushcast.send.lease import Lease
 from pushcast.send.proof import Unproven
 from pushcast.stream.batch import TP, Batch
 from pushcast.stream.cancelling import Cancels
+from pushcast.stream.ports import Barrier
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch, encode_batch
@@ -100,7 +101,7 @@ class TwinOutbox:
 
     def put(
         self,
-        barrier: Any,
+        barrier: Barrier,
         topic: str,
         partition: int,
         value: bytes | None,
@@ -109,6 +110,7 @@ class TwinOutbox:
         timestamp_ms: int | None = None,
     ) -> None:
         assert headers is None or isinstance(headers, list), "confluent-kafka takes no other sequence"
+        assert isinstance(barrier, TwinBarrier), "of another outbox"
         barrier.puts += 1
         self.pending.append((barrier, record(topic, partition, -1, value, key, headers or ())))
         if self.acks:
