@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from browser.scenes import GOAL, USER
 from pushcast.model.words import Platform
-from pushcast.wire.actions import Action
+from pushcast.wire.actions import OperatorAction
 from pushcast.wire.actions import encode as encode_action
 from pushcast.wire.control import Halt, Kind, Name, Pause, Subject
 from pushcast.wire.control import encode as encode_control
@@ -72,4 +72,4 @@ def write_everywhere(rig: ConsoleRig, attack: str) -> None:
     rig.control.apply(Name(Kind.HOLD, attack).key(), encode_control(Halt(1, None, attack, attack)))
     assert rig.groups is not None
     rig.groups["groups"][0] |= {"group": f"pushcast-register{attack}", "lag": 3, "members": 0, "topics": {attack: 3}}
-    rig.actions.apply(b"k", encode_action(Action(1, attack, attack, attack, attack, attack)))
+    rig.actions.apply(b"k", encode_action(OperatorAction(1, attack, attack, attack, attack, attack)))

@@ -19,15 +19,15 @@ from typing import Any, Final, cast
 from browser.visitor import visiting
 from pushcast.model.ids import delivery_id, partition_of
 from pushcast.model.words import Lane
-from pushcast.report.apply import Entry
+from pushcast.report.apply import BookEntry
 from pushcast.report.coordinator import Coordinator
 from pushcast.report.fetch import Fetcher
 from pushcast.report.follow import Follower
-from pushcast.report.questions import Questions
+from pushcast.report.questions import ReportQuestions
 from pushcast.report.server import ReportServer
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
-from pushcast.wire.receipts import Facts, Planned, Receipt, encode_planned, encode_receipt
+from pushcast.wire.receipts import Planned, PlannedFacts, Receipt, encode_planned, encode_receipt
 from twins.console import ConsoleRig
 from twins.gateway import NOW_MS, PARTITIONS
 
@@ -56,7 +56,7 @@ def fill(folder: Path, deliveries: int) -> Stores:
     """One notification with so many deliveries, all of them accepted or gone."""
     logs = {topics.PLANNED: "a", topics.RECEIPT: "b"}
     found = Stores({number: PartitionStore(folder / str(number), logs) for number in range(PARTITIONS)})
-    facts = Facts("news", "default", NOW_MS, NOW_MS, NOW_MS + 86_400_000, False, "", 0)
+    facts = PlannedFacts("news", "default", NOW_MS, NOW_MS, NOW_MS + 86_400_000, False, "", 0)
     waiting: dict[int, list[Receipt]] = {number: [] for number in range(PARTITIONS)}
     offsets = dict.fromkeys(range(PARTITIONS), 0)
     for number in range(deliveries):
@@ -94,15 +94,15 @@ def fill(folder: Path, deliveries: int) -> Stores:
     return found
 
 
-def _apply(store: PartitionStore, offset: int, receipts: list[Receipt], facts: Facts) -> None:
+def _apply(store: PartitionStore, offset: int, receipts: list[Receipt], facts: PlannedFacts) -> None:
     if not receipts:
         return
     planned = Planned(Lane.BULK)
     for receipt in receipts:
         planned.add(receipt.source_offset, NOTE, {"apns": 1}, facts=facts)
-    store.apply(topics.PLANNED, [Entry(offset // BATCH, encode_planned(planned, NOW_MS))])
+    store.apply(topics.PLANNED, [BookEntry(offset // BATCH, encode_planned(planned, NOW_MS))])
     entries = [
-        Entry(offset + index, encode_receipt(each), (), each.user.encode()) for index, each in enumerate(receipts)
+        BookEntry(offset + index, encode_receipt(each), (), each.user.encode()) for index, each in enumerate(receipts)
     ]
     store.apply(topics.RECEIPT, entries)
 
@@ -113,7 +113,7 @@ async def measure(deliveries: int) -> dict[str, Any]:
         began = time.monotonic()
         stores = fill(Path(folder), deliveries)
         filled = time.monotonic() - began
-        server = ReportServer(Questions(cast(Follower, stores)), None)
+        server = ReportServer(ReportQuestions(cast(Follower, stores)), None)
         await server.start("127.0.0.1", 0)
         fetcher = Fetcher(None)
         urls = dict.fromkeys(range(PARTITIONS), f"http://127.0.0.1:{server.port}")

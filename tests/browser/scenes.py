@@ -6,8 +6,8 @@ import math
 from typing import Any, Final
 
 from pushcast.model.words import Lane, Platform
-from pushcast.wire.actions import Action, encode
-from pushcast.wire.control import Breaker, Halt, Kind, Name, Pause, Subject
+from pushcast.wire.actions import OperatorAction, encode
+from pushcast.wire.control import BreakerRecord, Halt, Kind, Name, Pause, Subject
 from pushcast.wire.control import encode as encode_control
 from twins.console import METRICS, ConsoleRig, device_of, report_of, standing_of
 from twins.gateway import NOW_MS
@@ -121,7 +121,7 @@ async def fill(rig: ConsoleRig) -> None:
         (12, "pause", "/control/pause", "foreign_form"),
     ):
         rig.actions.apply(
-            b"k", encode(Action(NOW_MS - at * 60_000, "k7Qm2xA9", "anna", did, what, refused, "127.0.0.1"))
+            b"k", encode(OperatorAction(NOW_MS - at * 60_000, "k7Qm2xA9", "anna", did, what, refused, "127.0.0.1"))
         )
 
 
@@ -133,7 +133,7 @@ def _control(rig: ConsoleRig) -> None:
         ),
         (
             Subject(Kind.BREAKER, "shop", Platform.APNS),
-            Breaker("open", "credential_refused", NOW_MS - 130_000, NOW_MS - 120_000),
+            BreakerRecord("open", "credential_refused", NOW_MS - 130_000, NOW_MS - 120_000),
         ),
         (Name(Kind.HOLD, "weekend-preview"), Halt(NOW_MS - 540_000, None, "key k7Qm2xA9", "")),
     ):

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from pushcast.wire.api_keys import Limits
+from pushcast.wire.api_keys import KeyLimits
 from twins.gateway import Rig
 
 
@@ -32,7 +32,7 @@ class Running:
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
         self.rig: Rig = asyncio.run_coroutine_threadsafe(self._start(), self.loop).result(30)
-        self.key = self.rig.key(limits=Limits(10_000_000, 1_000_000_000))
+        self.key = self.rig.key(limits=KeyLimits(10_000_000, 1_000_000_000))
         self.url = f"http://127.0.0.1:{self.rig.server.port}"
 
     async def _start(self) -> Rig:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from example_stage.echo.reads import ROLE
 from pushcast.config.settings import Settings
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.kafka.topics import load_topology
 from pushcast.runtime.hosted import host, producible
 from pushcast.runtime.roles import roles_of
@@ -21,7 +21,7 @@ TOPOLOGY = load_topology(Path(__file__).parent / "echo" / "topics")
 
 async def main() -> int:
     settings = Settings.model_validate(json.loads(sys.argv[1]))
-    outbox = Outbox(
+    outbox = KafkaOutbox(
         settings.kafka.bootstrap_servers,
         loop=asyncio.get_running_loop(),
         on_fatal=lambda error: end_process("outbox", error),

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from pushcast.audit.broadcasts import Broadcasts
+from pushcast.audit.broadcasts import BroadcastBooks
 from pushcast.audit.progress import Progress
 from pushcast.audit.reader import Books
 from pushcast.demo.world import World, ready
@@ -51,7 +51,7 @@ def made_channel(world: World) -> str:
 
 def followed(world: World, name: str, offset: int) -> Progress:
     deadline = time.monotonic() + SECONDS
-    with Broadcasts(world.settings) as broadcasts:
+    with BroadcastBooks(world.settings) as broadcasts:
         while True:
             spread = broadcasts.spread([LANE])
             mine = [each for each in spread if (each.order.broadcast, each.order.intake_offset) == (name, offset)]

@@ -8,7 +8,7 @@ import logging
 import sys
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime.hosted import host
 from pushcast.stream.fatal import end_process
@@ -18,7 +18,7 @@ from pushcast.transport.host import run_apps
 async def main() -> int:
     settings = Settings.model_validate(json.loads(sys.argv[1]))
     servers = settings.kafka.bootstrap_servers
-    outbox = Outbox(servers, loop=asyncio.get_running_loop(), on_fatal=lambda exc: end_process("outbox", exc))
+    outbox = KafkaOutbox(servers, loop=asyncio.get_running_loop(), on_fatal=lambda exc: end_process("outbox", exc))
     hosted = host(settings, ["keeper"], list(Lane), list(Platform), "0", outbox)
     code = await run_apps(hosted.apps, on_ready=lambda: print("ready", flush=True), stop=asyncio.Event())
     await outbox.close()

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from pushcast.config.settings import Kafka, Settings
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.model.clock import SystemClock
 from pushcast.register.build import build, subscriptions
 from pushcast.register.names import STAGE, Topics
@@ -23,7 +23,7 @@ async def main() -> int:
     options = json.loads(sys.argv[1])
     kafka = Kafka(bootstrap_servers=options["bootstrap_servers"], partitions=options["partitions"])
     settings = Settings.model_validate({"kafka": kafka, "apps": {"news": {}}})
-    outbox = Outbox(
+    outbox = KafkaOutbox(
         kafka.bootstrap_servers,
         loop=asyncio.get_running_loop(),
         on_fatal=lambda error: end_process("outbox", error),

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from pushcast.config.settings import Settings
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.model.clock import SystemClock
 from pushcast.settle import build as settle
 from pushcast.settle.exact import build_handover
@@ -23,7 +23,7 @@ async def main() -> int:
     options = json.loads(sys.argv[1])
     servers, partitions = options["bootstrap_servers"], options["partitions"]
     settings = Settings.model_validate({"kafka": {"bootstrap_servers": servers, "partitions": partitions}})
-    outbox = Outbox(servers, loop=asyncio.get_running_loop(), on_fatal=lambda exc: end_process("outbox", exc))
+    outbox = KafkaOutbox(servers, loop=asyncio.get_running_loop(), on_fatal=lambda exc: end_process("outbox", exc))
     app = make_app(
         options["group"],
         bootstrap_servers=servers,

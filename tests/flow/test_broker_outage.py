@@ -11,14 +11,14 @@ import pytest
 
 from flow.kafka_tools import committed, create_topic, lag, produce, read_all, running, until
 from pushcast.kafka.embedded import temporary_cluster
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.stream.batch import Batch, Bounds
 from pushcast.stream.stage import Stage
 from pushcast.transport.app import add_batch_stage, make_app
 
 
 class Copy(Stage):
-    def __init__(self, outbox: Outbox, target: str) -> None:
+    def __init__(self, outbox: KafkaOutbox, target: str) -> None:
         self.outbox = outbox
         self.target = target
         self.handled = 0
@@ -41,7 +41,7 @@ async def test_a_stage_goes_on_after_the_broker_was_killed_and_came_back(
         kafka = cluster.bootstrap_servers
         source, target, group = create_topic(kafka, "in"), create_topic(kafka, "out"), unique("copy")
         failures: list[BaseException] = []
-        outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
+        outbox = KafkaOutbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
         stage = Copy(outbox, target)
         app = make_app(
             group,

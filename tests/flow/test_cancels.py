@@ -14,7 +14,7 @@ from flow.test_send import _message, _token, _value
 from pushcast.config.settings import Settings
 from pushcast.handover.exact import Inexact
 from pushcast.kafka.cancels import CancelsUnreadable, CancelTail
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.model.clock import SystemClock
 from pushcast.model.words import Lane, Platform
 from pushcast.providers import registry
@@ -91,7 +91,7 @@ async def test_c1_what_is_cancelled_never_reaches_the_provider_and_has_one_recei
         settings = Settings.model_validate({"kafka": {"partitions": PARTITIONS}, "apps": {"news": {"apns": apns}}})
         provider = registry.build("news", Platform.APNS, settings)
         await provider.start()
-        outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=lambda error: None)
+        outbox = KafkaOutbox(kafka, loop=asyncio.get_running_loop(), on_fatal=lambda error: None)
         tail, failures = tail_of(kafka, cancels)
         stage = build(
             settings,

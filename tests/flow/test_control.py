@@ -11,7 +11,7 @@ from flow.kafka_tools import create_topic, produce, until
 from pushcast.kafka.control import ControlTail, ControlUnreadable
 from pushcast.kafka.embedded import temporary_cluster
 from pushcast.model.words import Lane, Platform
-from pushcast.wire.control import Breaker, Kind, Pause, Subject, encode
+from pushcast.wire.control import BreakerRecord, Kind, Pause, Subject, encode
 from pushcast.wire.control_state import ControlState
 
 NEWS = Subject(Kind.PAUSE, "news", Platform.APNS)
@@ -27,7 +27,7 @@ class Failures:
         self.all.append(error)
 
 
-def write(kafka: str, topic: str, *records: tuple[Subject, Pause | Breaker | None]) -> None:
+def write(kafka: str, topic: str, *records: tuple[Subject, Pause | BreakerRecord | None]) -> None:
     values = [(0, subject.key(), None if entry is None else encode(entry)) for subject, entry in records]
     produce(kafka, topic, values)
 
@@ -37,7 +37,7 @@ async def test_a_process_knows_everything_before_it_starts_and_hears_of_every_ch
 ) -> None:
     topic = create_topic(kafka, unique("control"), 1, cleanup_policy="compact")
     produce(kafka, topic, [(0, b"weather", b"rain")])
-    write(kafka, topic, (NEWS, Pause(1)), (CHAT, Pause(2)), (CHAT, None), (BREAKER, Breaker("open", "x", 1, 2)))
+    write(kafka, topic, (NEWS, Pause(1)), (CHAT, Pause(2)), (CHAT, None), (BREAKER, BreakerRecord("open", "x", 1, 2)))
     state, failures = ControlState(), Failures()
     heard: list[object] = []
     state.subscribe(heard.append)

@@ -20,7 +20,7 @@ from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.reading import SpanReader, TailUnreadable
 from pushcast.handover.runner import ClaimRefused, Handover
 from pushcast.handover.standing import decode
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.model.clock import ManualClock
 from pushcast.observe.probes import readiness
 from pushcast.stream.assignment import boottime_seconds
@@ -60,7 +60,7 @@ class Coordinator:
 class Lab:
     """Two output topics with one partition of source topic `src`, and as many planners as a test wants."""
 
-    def __init__(self, servers: str, sends: str, planned: str, outbox: Outbox) -> None:
+    def __init__(self, servers: str, sends: str, planned: str, outbox: KafkaOutbox) -> None:
         self.servers, self.sends, self.planned, self.outbox = servers, sends, planned, outbox
         self.clock = ManualClock()
         self.tp = TP("src", 1)
@@ -103,7 +103,7 @@ class Lab:
 @pytest_asyncio.fixture
 async def lab(kafka: str, unique: Callable[[str], str]) -> AsyncIterator[Lab]:
     failures: list[BaseException] = []
-    outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
+    outbox = KafkaOutbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
     lab = Lab(kafka, create_topic(kafka, unique("sends")), create_topic(kafka, unique("planned")), outbox)
     reader, ready = SpanReader(kafka), False
     async with asyncio.timeout(30):
@@ -176,7 +176,7 @@ async def test_committed_work_is_not_read_again(lab: Lab) -> None:
 class CopyStage(Stage):
     """Writes `offset:0` for every source record, then states it as planned. Holds back what `hold` names."""
 
-    def __init__(self, handover: Handover, outbox: Outbox, sends: str, planned: str, hold: set[int]) -> None:
+    def __init__(self, handover: Handover, outbox: KafkaOutbox, sends: str, planned: str, hold: set[int]) -> None:
         self.handover, self.outbox, self.sends, self.planned, self.hold = handover, outbox, sends, planned, hold
         self.sent: list[int] = []
 

@@ -14,7 +14,7 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.control import ControlTail
 from pushcast.kafka.embedded import temporary_cluster
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.kafka.switchboard import read_state, write
 from pushcast.kafka.topics import load_topology
 from pushcast.kafka.topics.cluster import apply
@@ -104,7 +104,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             }
         )
         failures: list[object] = []
-        outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
+        outbox = KafkaOutbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
         stack.push_async_callback(outbox.close)
         hosted = host(settings, ["sender", "settler"], [URGENT], [APNS], None, outbox)
         for resource in hosted.resources:

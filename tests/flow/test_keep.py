@@ -19,7 +19,7 @@ from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
 from pushcast.kafka.embedded import temporary_cluster
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, partition_of, token_hash
 from pushcast.model.words import Lane, Platform, Source
@@ -113,7 +113,7 @@ async def world(tmp_path: Path, **sections: Any) -> AsyncIterator[World]:
             **sections,
         }
         failures: list[object] = []
-        outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
+        outbox = KafkaOutbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
         stack.push_async_callback(outbox.close)
         hosted = host(Settings.model_validate(options), ["planner"], [NORMAL], [Platform.FCM], None, outbox)
         async with running(*hosted.apps):

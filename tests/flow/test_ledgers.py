@@ -11,11 +11,11 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from flow.kafka_tools import create_topic, produce
-from pushcast.handover.ledgers import Ended, Ledgers
+from pushcast.handover.ledgers import LedgerEnd, Ledgers
 from pushcast.handover.reading import SpanReader, TailUnreadable
 from pushcast.handover.runner import ClaimRefused
 from pushcast.handover.standing import decode
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.stream.batch import TP, Committed
 from pushcast.wire import ledger
 from pushcast.wire.headers import LEDGER, first
@@ -24,9 +24,9 @@ GROUP, HERE = "senders", TP("send", 1)
 A, B, C = bytes(16), b"\1" * 16, b"\2" * 16
 
 
-def read(headers: Iterable[tuple[str, bytes | None]], _: bytes | None) -> Ended | None:
+def read(headers: Iterable[tuple[str, bytes | None]], _: bytes | None) -> LedgerEnd | None:
     found = ledger.parse(first(headers, LEDGER) or b"")
-    return Ended(found.send_offset, (found.delivery_id,)) if found.group == GROUP else None
+    return LedgerEnd(found.send_offset, (found.delivery_id,)) if found.group == GROUP else None
 
 
 class Coordinator:
@@ -47,7 +47,7 @@ async def test_a_new_owner_knows_the_outcomes_of_what_is_not_committed(
 ) -> None:
     receipts, retries = create_topic(kafka, unique("receipts")), create_topic(kafka, unique("retries"))
     failures: list[BaseException] = []
-    outbox, reader = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append), SpanReader(kafka)
+    outbox, reader = KafkaOutbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append), SpanReader(kafka)
     ready = False
     async with asyncio.timeout(30):
         while not ready:  # a topic just made has no leader for a moment; in an App the transport tries again

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from flow.kafka_tools import create_topic, read_all, until
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.stream.errors import Full, OutboxFailed, RecordRefused, RecordTooLarge
 
 
@@ -21,9 +21,9 @@ def failures() -> list[BaseException]:
 
 
 @pytest_asyncio.fixture
-async def outbox(kafka: str, failures: list[BaseException]) -> AsyncIterator[Outbox]:
+async def outbox(kafka: str, failures: list[BaseException]) -> AsyncIterator[KafkaOutbox]:
     """A small one: 1,000 records, 1 MiB."""
-    outbox = Outbox(
+    outbox = KafkaOutbox(
         kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append, max_records=1000, max_bytes=1 << 20
     )
     yield outbox
@@ -31,7 +31,7 @@ async def outbox(kafka: str, failures: list[BaseException]) -> AsyncIterator[Out
 
 
 async def test_a_barrier_resolves_when_its_records_can_be_read(
-    kafka: str, unique: Callable[[str], str], outbox: Outbox
+    kafka: str, unique: Callable[[str], str], outbox: KafkaOutbox
 ) -> None:
     topic = create_topic(kafka, unique("out"))
     barrier = outbox.barrier()
@@ -50,7 +50,7 @@ async def test_a_barrier_resolves_when_its_records_can_be_read(
 
 
 async def test_callbacks_come_once_per_barrier_on_the_loop(
-    kafka: str, unique: Callable[[str], str], outbox: Outbox
+    kafka: str, unique: Callable[[str], str], outbox: KafkaOutbox
 ) -> None:
     topic = create_topic(kafka, unique("out"))
     called: list[int] = []
@@ -72,7 +72,7 @@ async def test_a_record_above_the_topics_limit_fails_its_barrier_alone(
 ) -> None:
     topic = create_topic(kafka, unique("out"), max_message_bytes="600000")
     loop = asyncio.get_running_loop()
-    outbox = Outbox(kafka, loop=loop, on_fatal=failures.append, topics={topic: 600_000})
+    outbox = KafkaOutbox(kafka, loop=loop, on_fatal=failures.append, topics={topic: 600_000})
     too_large = b"x" * 700_000
     bad, worse, good = outbox.barrier(), outbox.barrier(), outbox.barrier()
     outbox.put(good, topic, 0, b"small")
@@ -101,7 +101,7 @@ async def test_a_record_just_below_the_topics_limit_is_taken_by_the_broker(
     kafka: str, unique: Callable[[str], str], failures: list[BaseException]
 ) -> None:
     topic = create_topic(kafka, unique("out"), max_message_bytes="600000")
-    outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append, topics={topic: 600_000})
+    outbox = KafkaOutbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append, topics={topic: 600_000})
     key, headers = b"k" * 256, [(f"header-{number}", b"v" * 50) for number in range(20)]
     beside = 200 + len(key) + sum(len(name) + len(value) + 10 for name, value in headers)
     outbox.put(fits := outbox.barrier(), topic, 0, b"x" * (600_000 - beside), key, headers)
@@ -114,7 +114,7 @@ async def test_a_record_just_below_the_topics_limit_is_taken_by_the_broker(
 
 
 async def test_a_refusal_that_nobody_handles_is_fatal(
-    kafka: str, unique: Callable[[str], str], outbox: Outbox, failures: list[BaseException]
+    kafka: str, unique: Callable[[str], str], outbox: KafkaOutbox, failures: list[BaseException]
 ) -> None:
     topic = create_topic(kafka, unique("out"), max_message_bytes="10000")
     outbox.put(barrier := outbox.barrier(), topic, 0, b"x" * 20_000)
@@ -124,7 +124,7 @@ async def test_a_refusal_that_nobody_handles_is_fatal(
 
 
 async def test_a_partition_that_is_not_there_is_refused_at_once(
-    kafka: str, unique: Callable[[str], str], outbox: Outbox, failures: list[BaseException]
+    kafka: str, unique: Callable[[str], str], outbox: KafkaOutbox, failures: list[BaseException]
 ) -> None:
     topic = create_topic(kafka, unique("out"))
     outbox.put(first := outbox.barrier(), topic, 0, b"v")
@@ -136,7 +136,7 @@ async def test_a_partition_that_is_not_there_is_refused_at_once(
 
 
 async def test_callers_that_wait_for_room_stay_within_the_bounds(
-    kafka: str, unique: Callable[[str], str], outbox: Outbox
+    kafka: str, unique: Callable[[str], str], outbox: KafkaOutbox
 ) -> None:
     topic = create_topic(kafka, unique("out"))
     most = 0
@@ -157,7 +157,7 @@ async def test_callers_that_wait_for_room_stay_within_the_bounds(
 
 
 async def test_putting_without_room_is_refused_at_twice_the_bound(
-    kafka: str, unique: Callable[[str], str], outbox: Outbox
+    kafka: str, unique: Callable[[str], str], outbox: KafkaOutbox
 ) -> None:
     topic = create_topic(kafka, unique("out"))
     barrier = outbox.barrier()

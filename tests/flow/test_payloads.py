@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from pushcast.audit.follow import Followed, follow
+from pushcast.audit.follow import FollowedNotes, follow
 from pushcast.audit.reader import Books
 from pushcast.demo.load import DeviceOf
 from pushcast.demo.produce import produce, producer_of, register
@@ -59,7 +59,7 @@ class Scene:
         keys = {"p256dh": made["p256dh"], "auth": made["auth"]}
         return {"endpoint": made["endpoint"], "expirationTime": None, "keys": keys}
 
-    def send(self, user: str, event: Mapping[str, Any]) -> Followed:
+    def send(self, user: str, event: Mapping[str, Any]) -> FollowedNotes:
         """A notification, followed to its end."""
         note = {"id": uuid4().hex, "app": "news", **event}
         now_ms = round(time.time() * 1000)

@@ -10,7 +10,7 @@ from typing import Any
 from flow.kafka_tools import committed, ensure_topics, produce, read_all, running, until
 from pushcast.config.settings import Settings
 from pushcast.handover.exact import Inexact
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.clock import ManualClock, SystemClock
 from pushcast.model.ids import delivery_id, token_hash
@@ -18,7 +18,7 @@ from pushcast.model.notification import Content, Options
 from pushcast.model.words import Lane, Platform
 from pushcast.poll import build as poll
 from pushcast.poll.agent import PollStage
-from pushcast.poll.figures import Figures
+from pushcast.poll.figures import PollCounters
 from pushcast.providers.expo.client import ExpoProvider
 from pushcast.providers.registry import build as build_provider
 from pushcast.send.build import bounds as send_bounds
@@ -89,7 +89,7 @@ async def test_a_device_that_expo_finds_dead_later_is_reported_although_the_poll
     tokens = {user: f"ExponentPushToken[{prefix}{unique('t')}]".encode() for user, prefix in prefixes.items()}
     now_ms = SystemClock().now_ms()
     failures: list[BaseException] = []
-    outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
+    outbox = KafkaOutbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
     group = unique("poll")
 
     async with start("expo", work_dir=tmp_path / "expo") as simulator:
@@ -119,7 +119,7 @@ async def test_a_device_that_expo_finds_dead_later_is_reported_although_the_poll
         [written] = waiting_of(kafka, users)
         assert set(written.user) == users
 
-        figures = Figures()
+        figures = PollCounters()
 
         def poller(name: str, seconds_later: float) -> tuple[PollStage, Any]:
             """Of the same group, at a time of its own."""

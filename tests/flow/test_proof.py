@@ -27,7 +27,7 @@ from pushcast.config.settings import Settings
 from pushcast.kafka import embedded
 from pushcast.kafka.control import ControlTail
 from pushcast.kafka.embedded import ports
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.kafka.positions import Positions
 from pushcast.kafka.topics import load_topology
 from pushcast.kafka.topics.cluster import apply
@@ -88,10 +88,10 @@ class World(NamedTuple):
             await asyncio.wrap_future(future)
 
     @asynccontextmanager
-    async def sender(self) -> AsyncIterator[Outbox]:
+    async def sender(self) -> AsyncIterator[KafkaOutbox]:
         """One in this process, as `pushcast run sender` puts it together."""
         failures: list[object] = []
-        outbox = Outbox(
+        outbox = KafkaOutbox(
             self.kafka,
             loop=asyncio.get_running_loop(),
             on_fatal=failures.append,

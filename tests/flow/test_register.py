@@ -21,7 +21,7 @@ from flow.processes import worker
 from pushcast.audit.device_history import history_of
 from pushcast.config.settings import Kafka, Settings
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.model.clock import SystemClock
 from pushcast.model.ids import is_user_row, partition_of, token_hash
 from pushcast.register.agent import RegisterStage
@@ -94,7 +94,7 @@ class Ground:
     async def registrar(self) -> AsyncIterator[RegisterStage]:
         """A registrar in this process; at the end of the block all events are handled."""
         settings = self.settings()
-        outbox = Outbox(
+        outbox = KafkaOutbox(
             self.kafka,
             loop=asyncio.get_running_loop(),
             on_fatal=lambda error: end_process("outbox", error),

@@ -16,7 +16,7 @@ from pushcast.config.settings import Settings
 from pushcast.handover.exact import Inexact
 from pushcast.http2.leave import MayLeave, always
 from pushcast.kafka.headers import headers_of
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.clock import SystemClock
 from pushcast.model.ids import delivery_id, token_hash
@@ -99,7 +99,7 @@ async def test_batches_become_pushes_receipts_and_token_reports_and_bad_records_
         provider = registry.build("news", Platform.APNS, settings)
         await provider.start()
         failures: list[BaseException] = []
-        outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
+        outbox = KafkaOutbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
         stage = build(
             settings,
             platform=Platform.APNS,
@@ -181,7 +181,7 @@ async def test_a_stop_under_way_finishes_what_has_begun_so_that_the_next_owner_s
     _ensure(kafka, topics.RECEIPT)
     users = [unique(f"u{n}") for n in range(6)]
     settings = Settings.model_validate({"kafka": {"partitions": PARTITIONS}, "send": {"max_in_flight": 150}})
-    outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=lambda error: None)
+    outbox = KafkaOutbox(kafka, loop=asyncio.get_running_loop(), on_fatal=lambda error: None)
     produce(kafka, topic, [(0, None, _value(_message(user, [_token(n) for n in range(100)]))) for user in users])
 
     def app_with(provider: Gated, name: str) -> Any:

@@ -14,7 +14,7 @@ from flow.settle_tools import PARTITIONS, SEND, ensure, message, values_of, wait
 from pushcast.config.settings import Settings
 from pushcast.handover.exact import Inexact
 from pushcast.http2.leave import MayLeave, always
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.model.batch import Message, SendBatch, Targets
 from pushcast.model.clock import SystemClock
 from pushcast.model.words import Lane, Platform
@@ -91,7 +91,7 @@ async def test_a_failed_delivery_climbs_the_ladder_and_a_dead_one_is_redriven_on
         }
     )
     failures: list[BaseException] = []
-    outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
+    outbox = KafkaOutbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
     options: dict[str, Any] = {"bootstrap_servers": kafka, "partitions": PARTITIONS, "data_dir": tmp_path}
     sender, settler = make_app(unique("send"), **options), make_app(unique("settle"), **options)
     stage = build_send(
@@ -184,7 +184,7 @@ async def test_what_waits_when_a_settler_stops_is_passed_on_once_by_the_next(
     ensure(kafka)
     due, later = unique("due"), unique("later")
     settings = Settings.model_validate({"kafka": {"bootstrap_servers": kafka, "partitions": PARTITIONS}})
-    outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=lambda error: None)
+    outbox = KafkaOutbox(kafka, loop=asyncio.get_running_loop(), on_fatal=lambda error: None)
     group, rung = unique("settle"), topics.retry("5m")
     producer, now_ms = Producer({"bootstrap.servers": kafka}), SystemClock().now_ms()
     ends = (await asyncio.to_thread(read_all, kafka, rung, PARTITIONS)) or []

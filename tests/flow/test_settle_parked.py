@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 from flow.kafka_tools import committed, read_all, running, seen, until
 from flow.settle_tools import EVERY, PARTITION, PARTITIONS, ensure, message, passed_on
 from pushcast.config.settings import Settings
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.model.clock import SystemClock
 from pushcast.model.words import Lane, Platform
 from pushcast.settle import build as settle
@@ -42,7 +42,7 @@ async def test_what_is_paused_is_carried_over_and_sent_once_when_it_resumes(
         {"kafka": {"bootstrap_servers": kafka, "partitions": PARTITIONS}, "park": {"pass_seconds": 0.5}}
     )
     failures: list[BaseException] = []
-    outbox = Outbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
+    outbox = KafkaOutbox(kafka, loop=asyncio.get_running_loop(), on_fatal=failures.append)
     handover = build_handover(settings, outbox, SystemClock())
     counters: Counter[tuple[str, str]] = Counter()
     stage = settle.build(settings, outbox, exact=handover, counters=counters, control=state)

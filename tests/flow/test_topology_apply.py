@@ -11,8 +11,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from flow.topology_tools import alter, settings_of
 from pushcast.kafka.topics import (
-    Action,
     ClusterUnavailable,
+    TopicAction,
     Topology,
     TopologyConflict,
     apply,
@@ -88,8 +88,8 @@ def test_a_topic_and_its_twin_are_created_with_their_settings(
     changes = apply(client, _topology(tmp_path, _family(name)), 3, 1)
 
     assert [(change.action, change.topic) for change in changes] == [
-        (Action.CREATE, name),
-        (Action.CREATE, f"{name}.dlq"),
+        (TopicAction.CREATE, name),
+        (TopicAction.CREATE, f"{name}.dlq"),
     ]
     settings = settings_of(admin, f"{name}.dlq")
     assert settings["max.message.bytes"] == str(4096 + 65536)
@@ -105,7 +105,7 @@ def test_another_value_on_the_cluster_is_planned_and_put_right(
 
     (change,) = apply(client, topology, 2, 1)
 
-    assert change.action is Action.ALTER
+    assert change.action is TopicAction.ALTER
     assert change.settings == {"retention.ms": ("1000", "86400000"), "delete.retention.ms": ("1000", None)}
     assert plan(admin, topology, 2, 1) == []
     assert settings_of(admin, name)["compression.type"] == "lz4", "a setting that Pushcast does not manage stays"

@@ -15,7 +15,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.stream.batch import Batch, Bounds
 from pushcast.stream.fatal import end_process
 from pushcast.stream.stage import Stage
@@ -24,7 +24,7 @@ from pushcast.transport.host import run_apps
 
 
 class Copy(Stage):
-    def __init__(self, outbox: Outbox, target: str, hold: bool) -> None:
+    def __init__(self, outbox: KafkaOutbox, target: str, hold: bool) -> None:
         self.outbox = outbox
         self.target = target
         self.hold = hold
@@ -48,7 +48,7 @@ class Copy(Stage):
 
 async def main() -> int:
     options = json.loads(sys.argv[1])
-    outbox = Outbox(
+    outbox = KafkaOutbox(
         options["bootstrap_servers"],
         loop=asyncio.get_running_loop(),
         on_fatal=lambda exc: end_process("outbox", exc),

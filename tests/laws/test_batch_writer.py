@@ -17,7 +17,7 @@ from pushcast.wire.batches import encode_batch
 from pushcast.wire.devices import encode_row
 from pushcast.wire.more import more_of, text_of
 from pushcast.wire.planned_writer import PlannedRow, planned_facts, planned_of
-from pushcast.wire.receipts import PLATFORMS, Facts, Planned, decode_planned, encode_planned
+from pushcast.wire.receipts import PLATFORMS, Planned, PlannedFacts, decode_planned, encode_planned
 from pushcast.wire.row_reader import active_device
 
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -162,9 +162,9 @@ planned_rows = st.tuples(
 )
 
 
-def facts_of(note: Notification) -> Facts:
+def facts_of(note: Notification) -> PlannedFacts:
     times = note.created_at, note.created_at, note.expires_at
-    return Facts(note.app or "", note.klass, *times, note.options.dry_run)
+    return PlannedFacts(note.app or "", note.klass, *times, note.options.dry_run)
 
 
 @settings(max_examples=150, deadline=None)

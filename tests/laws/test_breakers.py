@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from pushcast.model.clock import ManualClock
 from pushcast.model.words import Lane, Platform
-from pushcast.providers.breadth import Wanted, Witness
+from pushcast.providers.breadth import WantedBreadth, Witness
 from pushcast.send.abnormal import Limits
-from pushcast.send.breaker import Breaker, State, Turn
+from pushcast.send.breaker import Breaker, BreakerState, Turn
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Breakers
 from pushcast.send.tally import Tally
@@ -114,7 +114,7 @@ def test_once_the_provider_works_for_all_every_breaker_closes_and_so_does_the_co
             sender.traffic(True, 40)
     for sender in senders:
         sender.hear(len(log))
-        assert sender.breaker.state is State.CLOSED
+        assert sender.breaker.state is BreakerState.CLOSED
         assert not sender.control.held("news", APNS, Lane.URGENT)
     opened = [sender.control.breaker("news", APNS) for sender in senders]
     assert len(set(map(repr, opened))) == 1, "they read different things from one topic"
@@ -122,15 +122,15 @@ def test_once_the_provider_works_for_all_every_breaker_closes_and_so_does_the_co
 
 
 #: What somebody small has, and the rule that keeps him from opening an app's breaker.
-SMALL: list[tuple[dict[str, int], Wanted]] = [
-    ({"users": 9}, Wanted(users=1)),
-    ({"sites": 2}, Wanted(sites=1)),
+SMALL: list[tuple[dict[str, int], WantedBreadth]] = [
+    ({"users": 9}, WantedBreadth(users=1)),
+    ({"sites": 2}, WantedBreadth(sites=1)),
 ]
 #: The same of kinds in which the number of tokens and records counts too.
-SMALL_OF_TOKENS: list[tuple[dict[str, int], Wanted]] = [
+SMALL_OF_TOKENS: list[tuple[dict[str, int], WantedBreadth]] = [
     *SMALL,
-    ({"tokens": 19}, Wanted(tokens=1)),
-    ({"records": 2}, Wanted(records=1)),
+    ({"tokens": 19}, WantedBreadth(tokens=1)),
+    ({"records": 2}, WantedBreadth(records=1)),
 ]
 CASES = [
     *[(kind, has, off) for kind in ("invalid", "doubted") for has, off in SMALL_OF_TOKENS],
@@ -141,16 +141,18 @@ CASES = [
 @pytest.mark.parametrize(("kind", "has", "off"), CASES)
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_what_somebody_small_can_cause_opens_nothing(kind: str, has: dict[str, int], off: Wanted, seed: int) -> None:
-    assert not opens(kind, has, Wanted(), Random(seed))
+def test_what_somebody_small_can_cause_opens_nothing(
+    kind: str, has: dict[str, int], off: WantedBreadth, seed: int
+) -> None:
+    assert not opens(kind, has, WantedBreadth(), Random(seed))
 
 
 @pytest.mark.parametrize(("kind", "has", "off"), CASES)
-def test_without_that_rule_he_would_open_it(kind: str, has: dict[str, int], off: Wanted) -> None:
+def test_without_that_rule_he_would_open_it(kind: str, has: dict[str, int], off: WantedBreadth) -> None:
     assert any(opens(kind, has, off, Random(seed)) for seed in range(20))
 
 
-def opens(kind: str, has: dict[str, int], wanted: Wanted, random: Random) -> bool:
+def opens(kind: str, has: dict[str, int], wanted: WantedBreadth, random: Random) -> bool:
     """Whether a few minutes of nothing but his bad answers open a breaker."""
     breaker = Breaker(Limits(wanted=wanted), random)
     now = 1000.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushcast.model.batch import NO_LABEL, Label
+from pushcast.model.batch import NO_LABEL, ReceiptLabel
 from pushcast.model.words import Source
 from pushcast.wire.receipt_writer import ReceiptWriter
 from pushcast.wire.receipts import Receipt, encode_receipt
@@ -33,7 +33,7 @@ ANY_LONG = LONG | st.integers(-(2**40), -1)
             LONG,
             ANY_LONG,
             ANY_LONG,
-            st.just(NO_LABEL) | st.builds(Label, st.none() | ANY_LONG, st.none() | TEXT, st.none() | TEXT),
+            st.just(NO_LABEL) | st.builds(ReceiptLabel, st.none() | ANY_LONG, st.none() | TEXT, st.none() | TEXT),
             st.none() | TEXT,
         ),
         min_size=1,
@@ -125,7 +125,7 @@ def test_caches_stay_bounded_and_right_with_more_words_than_they_hold() -> None:
     def both(number: int) -> tuple[bytes, bytes]:
         fast = writer.encode(
             *(b"00" * 16, b"n", b"u", b"d", "dead", f"r{number}", None, number, 1, 2, number, number + 7),
-            label=Label(campaign=f"c{number}"),
+            label=ReceiptLabel(campaign=f"c{number}"),
         )
         slow = Receipt(
             bytes(16),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pushcast.model.words import Outcome
 from pushcast.report import engaged, rows
-from pushcast.report.apply import BOOKS, Changes, Entry
+from pushcast.report.apply import BOOKS, BookEntry, PendingRows
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
 from twins.books import DAY_MS, by, engagement, leg, planned, receipt, walked
@@ -24,11 +24,11 @@ LOGS = dict.fromkeys(BOOKS, "cluster/topic")
 OUTCOMES = [str(outcome) for outcome in Outcome]
 
 
-def logs_of(seed: int) -> dict[str, list[Entry]]:
+def logs_of(seed: int) -> dict[str, list[BookEntry]]:
     """Books of a partition with copies, redrives, zombies, duplicates and unreadable records."""
     source = random.Random(seed)
     values: dict[str, list[bytes | None]] = {topic: [] for topic in BOOKS}
-    told: list[Entry] = []
+    told: list[BookEntry] = []
     for _ in range(source.randint(1, 25)):
         note, user, device = f"n{source.randint(0, 3)}", f"u{source.randint(0, 3)}", f"d{source.randint(0, 2)}"
         created_at = 1_790_000_000_000 + source.randint(0, 2) * DAY_MS // 2
@@ -56,19 +56,19 @@ def logs_of(seed: int) -> dict[str, list[Entry]]:
         values[topic] += source.choices(values[topic], k=len(values[topic]) // 2)  # copies
         source.shuffle(values[topic])
     epochs = dict.fromkeys(BOOKS, 1)
-    logs: dict[str, list[Entry]] = {topic: [] for topic in BOOKS}
+    logs: dict[str, list[BookEntry]] = {topic: [] for topic in BOOKS}
     for topic, records in values.items():
         for value in records:
             if source.random() < 0.1:
                 epochs[topic] += 1
-                logs[topic].append(Entry(len(logs[topic]), None, by("stage/0", epochs[topic], fence=True)))
+                logs[topic].append(BookEntry(len(logs[topic]), None, by("stage/0", epochs[topic], fence=True)))
             epoch = epochs[topic] - (source.random() < 0.1)
-            logs[topic].append(Entry(len(logs[topic]), value, by("stage/0", epoch)))
+            logs[topic].append(BookEntry(len(logs[topic]), value, by("stage/0", epoch)))
     for offset in range(source.randint(0, 5)):
         value = source.choice([b'{"op":"forget_user"}', b'{"op":"forget"}', b"weather", b'{"op":"register"}'])
         at = 1_790_000_000_000 + source.randint(0, DAY_MS)
         first = len(logs[topics.DEVICE_CHANGED])
-        logs[topics.DEVICE_CHANGED].append(Entry(first, value, (), f"u{offset % 2}".encode(), at))
+        logs[topics.DEVICE_CHANGED].append(BookEntry(first, value, (), f"u{offset % 2}".encode(), at))
     told += source.choices(told, k=len(told) // 2)
     source.shuffle(told)
     first = len(logs[topics.ENGAGEMENT])
@@ -77,7 +77,7 @@ def logs_of(seed: int) -> dict[str, list[Entry]]:
 
 
 def made(
-    path: Path, logs: dict[str, list[Entry]], source: random.Random, forgets: bool = False
+    path: Path, logs: dict[str, list[BookEntry]], source: random.Random, forgets: bool = False
 ) -> list[tuple[bytes, bytes]]:
     """A store that reads these logs in batches of its own, is closed now and then, and reads some records again.
 
@@ -118,7 +118,7 @@ def test_r2_equal_logs_make_equal_stores_byte_by_byte(
 def test_deliveries_that_do_not_look_for_what_was_told_before_break_the_law(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Changes, "told", lambda *_: engaged.NOTHING)
+    monkeypatch.setattr(PendingRows, "told", lambda *_: engaged.NOTHING)
     broken = 0
     for seed in range(10):
         logs = logs_of(seed)

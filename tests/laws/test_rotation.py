@@ -14,8 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushcast.model.errors import PushcastError
-from pushcast.wire.keyring import HASH_KEY, Keyring, Role, decode_keyring, encode_keyring, part_of, unlocked, wrap
-from pushcast.wire.rotation import RotationRefused, Usage, promote, retire, with_key
+from pushcast.wire.keyring import (
+    HASH_KEY,
+    Keyring,
+    KeyringRole,
+    decode_keyring,
+    encode_keyring,
+    part_of,
+    unlocked,
+    wrap,
+)
+from pushcast.wire.rotation import KeyUsage, RotationRefused, promote, retire, with_key
 from pushcast.wire.seals import Place, TokenKeys
 
 DAY_MS = 86_400_000
@@ -43,8 +52,8 @@ class World:
         self.ring = with_key(
             Keyring("file:kek", 1, wrap(bytes(32), OUTER, HASH_KEY, self.nonce())), "t0", self.key("t0"), ""
         )
-        self.registrars = {name: self.read(Role.REGISTRAR) for name in ("r1", "r2")}
-        self.senders = {name: self.read(Role.SENDER) for name in ("s1", "s2")}
+        self.registrars = {name: self.read(KeyringRole.REGISTRAR) for name in ("r1", "r2")}
+        self.senders = {name: self.read(KeyringRole.SENDER) for name in ("s1", "s2")}
         self.rows: dict[str, Sealed] = {}
         self.rows_until_ms: dict[str, int] = {}
         self.copies: list[tuple[str, Sealed]] = []
@@ -55,7 +64,7 @@ class World:
     def key(self, name: str) -> str:
         return wrap(self.random.randbytes(32), OUTER, name, self.nonce())
 
-    def read(self, role: Role) -> TokenKeys:
+    def read(self, role: KeyringRole) -> TokenKeys:
         """The role's own file, as it stands now."""
         return unlocked(decode_keyring(encode_keyring(part_of(self.ring, role))), OUTER, role)
 
@@ -88,7 +97,7 @@ class World:
     def retire(self) -> None:
         name = self.random.choice(self.ring.keys).id
         rows = sum(row.key_id == name for row in self.rows.values())
-        usage = Usage(
+        usage = KeyUsage(
             0 if self.off == "no rows" else rows,
             -99 * DAY_MS if self.off == "no copies" else self.rows_until_ms.get(name, -99 * DAY_MS),
         )
@@ -101,7 +110,7 @@ class World:
             self.ring = retire(ring, name, usage, {} if self.off == "sealed by none" else sealing, self.now_ms)
 
     def read_anew(self) -> None:
-        group, role = self.random.choice(((self.registrars, Role.REGISTRAR), (self.senders, Role.SENDER)))
+        group, role = self.random.choice(((self.registrars, KeyringRole.REGISTRAR), (self.senders, KeyringRole.SENDER)))
         group[self.random.choice(list(group))] = self.read(role)
 
     def register(self) -> None:

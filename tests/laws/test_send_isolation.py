@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from pushcast.model.batch import SendBatch
 from pushcast.model.notification import Options
 from pushcast.model.words import Platform
-from pushcast.providers.breadth import Wanted
+from pushcast.providers.breadth import WantedBreadth
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.abnormal import Limits
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
-from pushcast.wire.control import Breaker, Kind, Pause, Subject, encode
+from pushcast.wire.control import BreakerRecord, Kind, Pause, Subject, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.headers import Headers
 from pushcast.wire.parked import parked_of
@@ -32,7 +32,7 @@ LIMITS = Limits(
     least_tokens=5,
     open_seconds=1.0,
     probes=3,
-    wanted=Wanted(tokens=5, users=5, records=2),
+    wanted=WantedBreadth(tokens=5, users=5, records=2),
 )
 BAD = [
     failed(Disposition.CREDENTIAL, "expired_key", status=403),
@@ -118,7 +118,9 @@ class World:
         self.heard = len(written)
         if self.random.random() < 0.2:
             now = self.harness.clock.now_ms()
-            other = self.random.choice([Breaker("open", "x", now, now), Breaker("closed", "x", T0, T0, now)])
+            other = self.random.choice(
+                [BreakerRecord("open", "x", now, now), BreakerRecord("closed", "x", T0, T0, now)]
+            )
             self.control.apply(Subject(Kind.BREAKER, self.random.choice(APPS), Platform.APNS).key(), encode(other))
 
     def operate(self) -> None:

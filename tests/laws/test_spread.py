@@ -22,14 +22,14 @@ from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.reading import Span, Spot
 from pushcast.model.clock import ManualClock
 from pushcast.spread.agent import SpreadStage
-from pushcast.spread.books import Books
+from pushcast.spread.books import SpreadBooks
 from pushcast.spread.exact import SpreadHandover
 from pushcast.spread.register import Register
-from pushcast.spread.steps import Tally
+from pushcast.spread.steps import StepTally
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
-from pushcast.wire.control import Kind, Name, Segment, encode
+from pushcast.wire.control import Kind, Name, SegmentRecord, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.orders import STEPS_SUFFIX, Order, decode_order, steps_of
 from twins.kafka import OPEN, ManualTimers, Produced, TwinOutbox, record, settled
@@ -110,14 +110,14 @@ class World:
                 on_record(message)
 
 
-class Whims(Books):
+class Whims(SpreadBooks):
     """Judges at random, and another time differently."""
 
     def __init__(self, world: World) -> None:
         self.rnd = world.rnd
 
-    async def judged(self, lane: str, order: Order) -> tuple[bool | None, Tally]:
-        return self.rnd.choice((True, True, False, None)), Tally(lane, order, PARTITIONS)
+    async def judged(self, lane: str, order: Order) -> tuple[bool | None, StepTally]:
+        return self.rnd.choice((True, True, False, None)), StepTally(lane, order, PARTITIONS)
 
     def forget(self, lane: str, order: Order) -> None:
         pass
@@ -172,7 +172,7 @@ class Spreader(TwinOutbox):
     def edit(self) -> None:
         self.world.edits += 1
         where = {"topic": f"t-{self.world.edits}"}
-        self.control.apply(Name(Kind.SEGMENT, "s").key(), encode(Segment(where)))
+        self.control.apply(Name(Kind.SEGMENT, "s").key(), encode(SegmentRecord(where)))
 
     async def run(self) -> None:
         while True:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushcast.providers.webpush.unreachable import LEAST_NOTIFICATIONS, LEAST_SECONDS, WITNESS_SECONDS, Unreachable
+from pushcast.providers.webpush.unreachable import LEAST_NOTIFICATIONS, LEAST_SECONDS, WITNESS_SECONDS, UnreachableHosts
 
 HOSTS = ("a", "b", "c")
 
@@ -31,7 +31,7 @@ steps = st.builds(
 @settings(max_examples=600, deadline=None)
 @given(st.lists(steps, max_size=60))
 def test_a_host_is_given_up_only_on_what_the_record_shows(program: list[Step]) -> None:
-    hosts, now = Unreachable(), 0.0
+    hosts, now = UnreachableHosts(), 0.0
     last: dict[str, tuple[float, bool]] = {}  # host -> when it was heard of, whether it failed
     counted: dict[str, list[tuple[float, int]]] = {host: [] for host in HOSTS}
     for step in program:

@@ -18,8 +18,8 @@ import pytest
 from pushcast.handover.fences import Author, Fences
 from pushcast.handover.rules import ALL, Rules
 from pushcast.handover.standing import decode
-from pushcast.walk.legs import Leg, Mark, OrderWalk, Planned
-from pushcast.walk.walking import Found, Walking
+from pushcast.walk.legs import LegMark, OpenLeg, OrderWalk, PlannedDelivery
+from pushcast.walk.walking import Walking, WrittenDelivery
 
 ORIGIN = "walk-bulk/0"
 SENDS = ("send-a", "send-b")
@@ -31,14 +31,14 @@ MOST_WORLDS_TO_A_VIOLATION = 6000
 Device = tuple[bytes, int]  # user, number
 
 
-def read_item(topic: str, item: bytes) -> Found:
+def read_item(topic: str, item: bytes) -> WrittenDelivery:
     user, number = item.split(b"\0")
-    return Found(user, item, Planned(topic, number))
+    return WrittenDelivery(user, item, PlannedDelivery(topic, number))
 
 
-def read_mark(item: bytes) -> Mark:
+def read_mark(item: bytes) -> LegMark:
     leg, to_user, rows, last = item.split(b"\0")
-    return Mark(int(leg), to_user, int(rows), last == b"1")
+    return LegMark(int(leg), to_user, int(rows), last == b"1")
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Written:
     author: Author
     order: int = -1  # -1 in a fence
     items: tuple[bytes, ...] = ()
-    mark: Mark | None = None
+    mark: LegMark | None = None
     count: int = 0
 
     @property
@@ -194,7 +194,7 @@ class Planner:
             return
         self.running = True
 
-    def restated(self, state: Walking, walk: OrderWalk, leg: Leg, at: int) -> None:
+    def restated(self, state: Walking, walk: OrderWalk, leg: OpenLeg, at: int) -> None:
         self.awaited -= 1
         state.restated(walk, leg, at)
 
@@ -227,7 +227,7 @@ class Planner:
         walk.end(leg, to_user, last=last)
         self.close(state, walk)
 
-    def acked(self, state: Walking, walk: OrderWalk, leg: Leg) -> None:
+    def acked(self, state: Walking, walk: OrderWalk, leg: OpenLeg) -> None:
         leg.unacked -= 1
         self.close(state, walk)
 
@@ -236,11 +236,11 @@ class Planner:
         if leg is not None:
             self.write(state, walk, leg, partial(self.written, state, walk, leg))
 
-    def write(self, state: Walking, walk: OrderWalk, leg: Leg, acked: Callable[[int], None]) -> None:
+    def write(self, state: Walking, walk: OrderWalk, leg: OpenLeg, acked: Callable[[int], None]) -> None:
         record = Written(self.author(state), walk.offset, mark=leg.mark, count=leg.planned.total())
         self.produce(LEGS, record, partial(acked, state.positions()[LEGS]))
 
-    def written(self, state: Walking, walk: OrderWalk, leg: Leg, at: int) -> None:
+    def written(self, state: Walking, walk: OrderWalk, leg: OpenLeg, at: int) -> None:
         walk.written(leg, at)
         self.close(state, walk)
 

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from pushcast.model.words import Platform
 from pushcast.webhook import cut
-from pushcast.webhook.cut import Line, Mark
+from pushcast.webhook.cut import CommitMark, Line
 from pushcast.webhook.patience import Said
 from pushcast.wire import topics
-from pushcast.wire.control import Breaker, CanaryWord, Kind, Subject, encode
+from pushcast.wire.control import BreakerRecord, CanaryWord, Kind, Subject, encode
 from pushcast.wire.times import rfc3339
 from twins.books import receipt
 from twins.webhooks import Broker, Receiver, Rig
@@ -87,7 +87,7 @@ def words(source: random.Random) -> World:
         chance = source.random()
         if chance < 0.4:
             keys.append(breaker.key())
-            values.append(encode(Breaker("open", "timeout", at_ms, at_ms)))
+            values.append(encode(BreakerRecord("open", "timeout", at_ms, at_ms)))
             expected.append(("breaker.changed", rfc3339(at_ms)))
         elif chance < 0.8:
             keys.append(canary.key())
@@ -176,7 +176,7 @@ def test_a_cut_that_is_not_committed_before_the_first_try_breaks_the_law(
 
 
 def test_a_successor_that_decides_anew_breaks_the_law(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pushcast.webhook.endpoint.read_mark", lambda _: Mark())
+    monkeypatch.setattr("pushcast.webhook.endpoint.read_mark", lambda _: CommitMark())
     assert broken(tmp_path)
 
 

@@ -8,13 +8,13 @@ from typing import Any
 from pushcast.model.ids import delivery_id
 from pushcast.model.words import Source
 from pushcast.report import rows
-from pushcast.report.apply import Entry, apply
+from pushcast.report.apply import BookEntry, apply
 from pushcast.report.notes import Kind, Note, decode, note_hash
 from pushcast.report.slo import Seen
 from pushcast.wire import headers as h
 from pushcast.wire.engagement import Engagement, Event, encode_engagement
 from pushcast.wire.legs import Leg, encode_leg
-from pushcast.wire.receipts import Facts, Planned, Receipt, encode_planned, encode_receipt
+from pushcast.wire.receipts import Planned, PlannedFacts, Receipt, encode_planned, encode_receipt
 
 CREATED_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
@@ -23,7 +23,7 @@ DAY_MS = 86_400_000
 class Rows(dict[bytes, bytes]):
     """A store in memory."""
 
-    def apply(self, topic: str, records: Sequence[Entry]) -> Seen:
+    def apply(self, topic: str, records: Sequence[BookEntry]) -> Seen:
         seen: Seen = []
         for key, value in apply(self.get, topic, records, seen=seen).items():
             if value is None:
@@ -49,7 +49,7 @@ def planned(
     """(offset, id, deliveries by platform, reason) of each."""
     record = Planned("normal", run, source)
     for offset, note, counts, reason in notes:
-        facts = Facts("news", "breaking", created_at, created_at, created_at + DAY_MS, False, "xmas", held)
+        facts = PlannedFacts("news", "breaking", created_at, created_at, created_at + DAY_MS, False, "xmas", held)
         record.add(offset, note, counts, 1 if reason and not held else 0, reason, facts)
     return encode_planned(record, created_at + 5)
 
@@ -92,15 +92,15 @@ def walked(broadcast: str, user: str, device: str, outcome: str = "accepted") ->
     return receipt(broadcast, user, device, outcome, source=Source.WALK, lane="bulk")
 
 
-def engagement(event: str, note: str, user: str, device: str, at: int, offset: int = 0) -> Entry:
+def engagement(event: str, note: str, user: str, device: str, at: int, offset: int = 0) -> BookEntry:
     """What the user's app told."""
     told = Engagement(Event(event), user, (note,), "news", device, None, None, None, at)
-    return Entry(offset, encode_engagement(told), key=user.encode(), timestamp_ms=at)
+    return BookEntry(offset, encode_engagement(told), key=user.encode(), timestamp_ms=at)
 
 
-def entries(*values: bytes | None, first: int = 0) -> list[Entry]:
+def entries(*values: bytes | None, first: int = 0) -> list[BookEntry]:
     """Records in the order of a log, from this offset on."""
-    return [Entry(first + place, value) for place, value in enumerate(values)]
+    return [BookEntry(first + place, value) for place, value in enumerate(values)]
 
 
 def by(origin: str, epoch: int, fence: bool = False) -> list[tuple[str, bytes]]:

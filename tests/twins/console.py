@@ -14,15 +14,15 @@ from pushcast.console.build import pages
 from pushcast.console.deeds import Deeds
 from pushcast.console.desk import Desk
 from pushcast.console.preview import Previews
-from pushcast.console.proxy import Proxy
+from pushcast.console.proxy import TrustedProxy
 from pushcast.console.server import ConsoleServer
 from pushcast.console.session import Sessions
 from pushcast.console.watch import Process, Watch
-from pushcast.gateway.connections import Bounds
+from pushcast.gateway.connections import ConnectionBounds
 from pushcast.gateway.questions import Sources
 from pushcast.model.errors import PushcastError
 from pushcast.wire import topics
-from pushcast.wire.actions import Action, Actions, decode
+from pushcast.wire.actions import Actions, OperatorAction, decode
 from pushcast.wire.api_keys import Scope
 from twins.gateway import Rig, settings_of
 
@@ -111,7 +111,12 @@ class ConsoleRig(Rig):
     """A console that listens, and everything behind it."""
 
     def __init__(
-        self, *, secure: bool = False, proxy: Proxy | None = None, bounds: Bounds | None = None, reports: Any = None
+        self,
+        *,
+        secure: bool = False,
+        proxy: TrustedProxy | None = None,
+        bounds: ConnectionBounds | None = None,
+        reports: Any = None,
     ) -> None:
         self.owned: dict[str, list[dict[str, Any]]] = {}
         self.answer: dict[str, Any] = {"answer": "It was accepted.", "evidence": []}
@@ -180,7 +185,7 @@ class ConsoleRig(Rig):
             raise PushcastError("no broker answers")
         return self.groups
 
-    def acted(self) -> list[Action]:
+    def acted(self) -> list[OperatorAction]:
         """Actions that were written down."""
         return [decode(put.value) for put in self.producer.puts if put.topic == topics.ACTION and put.value is not None]
 

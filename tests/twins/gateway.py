@@ -13,8 +13,8 @@ import httpx
 from pushcast.config.settings import Settings
 from pushcast.gateway.access import Door
 from pushcast.gateway.build import Calls, calls
-from pushcast.gateway.connections import Bounds
-from pushcast.gateway.keyring import Keyring
+from pushcast.gateway.connections import ConnectionBounds
+from pushcast.gateway.keyring import ApiKeyring
 from pushcast.gateway.questions import Sources
 from pushcast.gateway.server import GatewayServer
 from pushcast.gateway.user_tokens import UserTokens
@@ -147,14 +147,14 @@ class Rig:
         *,
         ack_seconds: float = 5.0,
         request_seconds: float = 5.0,
-        bounds: Bounds | None = None,
+        bounds: ConnectionBounds | None = None,
         user_keys: Any = None,
         reports: Any = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self.producer = ProducerTwin()
         self.writer = Writer(self.producer, PARTITIONS, ack_seconds, lambda low, _: low)
-        self.keyring = Keyring()
+        self.keyring = ApiKeyring()
         self.control = ControlState()
         self.door = Door(self.keyring)
         self.unready: list[str] = []

@@ -58,7 +58,7 @@ class Produced(NamedTuple):
 
 
 class TwinBarrier:
-    """Calls back when everything put under it is acknowledged; as `pushcast.kafka.barrier.Barrier`."""
+    """Calls back when everything put under it is acknowledged; as `pushcast.kafka.barrier.KafkaBarrier`."""
 
     def __init__(self) -> None:
         self.puts = 0

@@ -13,7 +13,7 @@ from typing import Any
 from confluent_kafka import OFFSET_END, TopicPartition
 
 from pushcast.config.doors import Webhook
-from pushcast.webhook.endpoint import Endpoint, Membership, Ports
+from pushcast.webhook.endpoint import GroupMembership, Ports, WebhookEndpoint
 from pushcast.webhook.patience import TAKEN, Said
 from pushcast.wire import topics
 from pushcast.wire.control import WebhookOrder
@@ -157,7 +157,7 @@ class Rig:
         self.order: WebhookOrder | None = None
         self.reasons: list[str] = []
         ports = Ports(lambda: self.order, self.reasons.append, lambda: NO_WAY, lambda low, _: low, _raise)
-        self.endpoint = Endpoint("crm", webhook(folder, **more), {}, Membership(None, 10.0), ports)
+        self.endpoint = WebhookEndpoint("crm", webhook(folder, **more), {}, GroupMembership(None, 10.0), ports)
         self.receiver = receiver
         self.member = Member(broker)
         places = [TopicPartition(*spot) for spot in broker.logs]

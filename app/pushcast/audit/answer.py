@@ -13,14 +13,14 @@ from pushcast.wire.times import rfc3339
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class GroupProgress:
     """How far the groups have come in the user's partition, and how many members each has."""
 
     committed: Mapping[str, int] = field(default_factory=dict)  # by topic; 0 where nothing was
     members: Mapping[str, int] = field(default_factory=dict)  # by group
 
 
-def answer(case: Case, progress: Progress) -> str | None:
+def answer(case: Case, progress: GroupProgress) -> str | None:
     """Why the user, or the device, did or did not get it; None: the topics know nothing of it."""
     if case.receipts or case.planned_here:
         return _deliveries(case, progress)
@@ -32,7 +32,7 @@ def answer(case: Case, progress: Progress) -> str | None:
     return None
 
 
-def _unplanned(case: Case, progress: Progress) -> str:
+def _unplanned(case: Case, progress: GroupProgress) -> str:
     lane, offset = max(case.events, key=lambda event: event[1])
     topic, group = topics.notification(lane), groups.plan(lane)
     committed = progress.committed.get(topic, 0)
@@ -42,7 +42,7 @@ def _unplanned(case: Case, progress: Progress) -> str:
     return f"not yet: its event waits in {topic}, {before} before it{_alone(group, progress)}"
 
 
-def _deliveries(case: Case, progress: Progress) -> str:
+def _deliveries(case: Case, progress: GroupProgress) -> str:
     total = sum(count for _, count, _ in case.planned_here.values())
     open_waits = {delivery: wait for delivery, wait in case.waits.items() if delivery not in case.receipts}
     ended = Counter(outcome(receipt) for receipt in case.receipts.values())
@@ -70,7 +70,7 @@ def _verdict(case: Case, open_waits: Mapping[str, Wait]) -> str:
     return "not yet" if open_waits or not accepted else "no"
 
 
-def _wait(wait: Wait, progress: Progress) -> str:
+def _wait(wait: Wait, progress: GroupProgress) -> str:
     text = f"waiting in {wait.topic}"
     if wait.why:
         text += f" ({wait.why})"
@@ -79,5 +79,5 @@ def _wait(wait: Wait, progress: Progress) -> str:
     return text + _alone(WAITING[wait.topic], progress)
 
 
-def _alone(group: str, progress: Progress) -> str:
+def _alone(group: str, progress: GroupProgress) -> str:
     return f", and {group} has no member" if progress.members.get(group) == 0 else ""

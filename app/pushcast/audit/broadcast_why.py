@@ -16,7 +16,7 @@ from pushcast.wire.orders import Order
 from pushcast.wire.times import rfc3339
 
 
-class Verdict(NamedTuple):
+class DeviceVerdict(NamedTuple):
     """One device. `receipt`: how its delivery ended; None: no receipt was found."""
 
     device: str
@@ -51,7 +51,7 @@ def verdict_of(
     receipts: Mapping[str, str],
     earlier: Mapping[str, str],
     passed_at: int | None,
-) -> Verdict:
+) -> DeviceVerdict:
     """`receipts`: by delivery id in hex, the outcome; `earlier`: the same of the broadcast that `not_to` names.
 
     `passed_at`: when the cursor passed the user. Raises InvalidInput for a row that cannot be read.
@@ -80,4 +80,4 @@ def verdict_of(
     steps = range(len(broadcast.steps))
     step = next((at + 1 for at in steps if msgspec.structs.replace(broadcast, step=at).in_step(user)), None)
     receipt = receipts.get(delivery)
-    return Verdict(f"{app}/{device}", delivery, str(reason), condition, place, variant, step, passed_at, receipt)
+    return DeviceVerdict(f"{app}/{device}", delivery, str(reason), condition, place, variant, step, passed_at, receipt)

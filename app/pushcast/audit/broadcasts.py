@@ -26,14 +26,14 @@ TIMEOUT_SECONDS: Final = 15.0
 _POLL_RECORDS: Final = 5_000
 
 
-class Found(NamedTuple):
+class FoundBroadcast(NamedTuple):
     """A broadcast in the register of its lane."""
 
     lane: Lane
     order: Order
 
 
-class Broadcasts:
+class BroadcastBooks:
     """A reader of one cluster. Not thread-safe; close it. Raises KafkaException, PushcastError without an answer."""
 
     def __init__(self, settings: Settings) -> None:
@@ -46,22 +46,22 @@ class Broadcasts:
     def close(self) -> None:
         self._consumer.close()
 
-    def __enter__(self) -> Broadcasts:
+    def __enter__(self) -> BroadcastBooks:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def spread(self, lanes: Sequence[Lane] = tuple(Lane)) -> list[Found]:
+    def spread(self, lanes: Sequence[Lane] = tuple(Lane)) -> list[FoundBroadcast]:
         """The order of every event in partition 0, oldest first within its lane; duplicates and counts among them."""
         return [
-            Found(lane, order)
+            FoundBroadcast(lane, order)
             for lane in lanes
             for _, order in self._orders(lane, [0])
             if order.intake_id == base_log(order.intake_id)
         ]
 
-    def find(self, broadcast_id: str, lanes: Sequence[Lane] = tuple(Lane)) -> Found | None:
+    def find(self, broadcast_id: str, lanes: Sequence[Lane] = tuple(Lane)) -> FoundBroadcast | None:
         """The broadcast of this id, else its newest count; None when it was not spread (yet)."""
         mine = [found for found in self.spread(lanes) if found.order.broadcast == broadcast_id]
         for found in mine:
@@ -106,7 +106,7 @@ class Broadcasts:
 
     def follow(
         self,
-        found: Found,
+        found: FoundBroadcast,
         timeout_seconds: float,
         on_change: Callable[[Progress], None] = lambda progress: None,
         *,
@@ -143,7 +143,7 @@ class Broadcasts:
         on_change(progress)
         return progress
 
-    def _find_orders(self, found: Found, progress: Progress) -> None:
+    def _find_orders(self, found: FoundBroadcast, progress: Progress) -> None:
         """Waits until SPREAD has written all of them, which takes milliseconds, or its successor has."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         scheduled = found.order.reason == Reason.SCHEDULED  # of a week ago: the other partitions forgot it
@@ -154,7 +154,7 @@ class Broadcasts:
                 _fold_order(found, progress, partition, offset, order)
 
 
-def _fold(found: Found, progress: Progress, message: Message) -> None:
+def _fold(found: FoundBroadcast, progress: Progress, message: Message) -> None:
     value, partition = message.value(), cast(int, message.partition())
     if value is None:
         return
@@ -166,7 +166,7 @@ def _fold(found: Found, progress: Progress, message: Message) -> None:
         _fold_order(found, progress, partition, cast(int, message.offset()), decode_order(value))
 
 
-def _fold_order(found: Found, progress: Progress, partition: int, offset: int, order: Order) -> None:
+def _fold_order(found: FoundBroadcast, progress: Progress, partition: int, offset: int, order: Order) -> None:
     """An order of whatever broadcast. A copy is not above the first of its step, and is left out."""
     first = found.order
     if order.broadcast != first.broadcast or base_log(order.intake_id) != base_log(first.intake_id):

@@ -51,7 +51,7 @@ class Evidence(NamedTuple):
         return place | {"at": rfc3339(self.at_ms), "what": self.what}
 
 
-class SourceRecord(NamedTuple):
+class CaseRecord(NamedTuple):
     """A source record in the user's partition."""
 
     lane: str
@@ -76,7 +76,7 @@ class Case:
         self.user, self.note, self.device = user, note, device
         self.events: dict[tuple[Lane, int], bool] = {}  # by lane and offset: whether it was forwarded
         self.dead: list[tuple[str, str]] = []  # reason and message
-        self.planned: dict[SourceRecord, tuple[int, int, str]] = {}  # by source record: run, deliveries, reason
+        self.planned: dict[CaseRecord, tuple[int, int, str]] = {}  # by source record: run, deliveries, reason
         self.receipts: dict[str, dict[str, Any]] = {}  # by delivery id, of the last run
         self.waits: dict[str, Wait] = {}  # by delivery id
         self.rows: dict[bytes, str] = {}  # by key: the device and its state
@@ -86,12 +86,10 @@ class Case:
         self._evidence: dict[object, Evidence] = {}
 
     @property
-    def planned_here(self) -> dict[SourceRecord, tuple[int, int, str]]:
+    def planned_here(self) -> dict[CaseRecord, tuple[int, int, str]]:
         """Planned records name no user: those of the user's events, or of receipts whose events retention has taken."""
-        sources = {SourceRecord(str(lane), Source.NOTIFICATION, offset) for lane, offset in self.events}
-        sources |= {
-            SourceRecord(each["lane"], each["source"], each["source_offset"]) for each in self.receipts.values()
-        }
+        sources = {CaseRecord(str(lane), Source.NOTIFICATION, offset) for lane, offset in self.events}
+        sources |= {CaseRecord(each["lane"], each["source"], each["source_offset"]) for each in self.receipts.values()}
         return {source: planned for source, planned in self.planned.items() if source in sources}
 
     @property
@@ -147,7 +145,7 @@ class Case:
     def _planned(self, record: PlainRecord, value: bytes) -> None:
         planned = decode_planned(value)
         for offset, note, total, reason in planned.rows():
-            source = SourceRecord(planned.lane, planned.source, offset)
+            source = CaseRecord(planned.lane, planned.source, offset)
             known = self.planned.get(source)
             if note == self.note and (known is None or planned.run >= known[0]):
                 self.planned[source] = planned.run, total, reason

@@ -16,7 +16,7 @@ from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader, Spot
 from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.model.ids import partition_of
-from pushcast.register.history import Device, Historian, Step, Subject, concerns, ordered
+from pushcast.register.history import Historian, HistoryStep, HistorySubject, KnownDevice, concerns, ordered
 from pushcast.register.names import Topics
 from pushcast.wire.dead_letters import PlainRecord
 from pushcast.wire.times import rfc3339
@@ -35,7 +35,7 @@ class TooManyDevices(PushcastError):
 class History:
     """What was found. `kept_since`: by topic, from when on it is whole; None: from its beginning."""
 
-    steps: list[Step] = field(default_factory=list)
+    steps: list[HistoryStep] = field(default_factory=list)
     kept_since: dict[str, int | None] = field(default_factory=dict)
     left_out: int = 0  # older steps than the newest `MAX_STEPS`
     unreadable: Counter[str] = field(default_factory=Counter)  # records that may be about it, by reason
@@ -59,11 +59,13 @@ def history_of(
 
     Blocks. Raises TooManyDevices, and TailUnreadable (an OSError) when Kafka does not answer.
     """
-    return asyncio.run(_Search(settings, Subject(subject), user, app, names or Topics()).run())
+    return asyncio.run(_Search(settings, HistorySubject(subject), user, app, names or Topics()).run())
 
 
 class _Search:
-    def __init__(self, settings: Settings, subject: Subject, user: str | None, app: str | None, names: Topics) -> None:
+    def __init__(
+        self, settings: Settings, subject: HistorySubject, user: str | None, app: str | None, names: Topics
+    ) -> None:
         self._names = names
         self._partitions = settings.kafka.partitions
         self._subject = subject
@@ -73,7 +75,7 @@ class _Search:
         self._historian = Historian(settings.apps, names)
 
     async def run(self) -> History:
-        devices: set[Device] = set()
+        devices: set[KnownDevice] = set()
         found = History()
 
         def look(record: PlainRecord) -> None:
@@ -93,7 +95,7 @@ class _Search:
             found = await self._tell(devices)
         return found
 
-    async def _tell(self, devices: set[Device]) -> History:
+    async def _tell(self, devices: set[KnownDevice]) -> History:
         found = History()
 
         def collect(record: PlainRecord) -> None:
@@ -109,14 +111,14 @@ class _Search:
         _keep_newest(found, self._names)
         return found
 
-    def _step(self, record: PlainRecord, found: History) -> Step | None:
+    def _step(self, record: PlainRecord, found: History) -> HistoryStep | None:
         try:
             return self._historian.step_of(record)
         except InvalidInput as error:
             found.unreadable[error.reason] += 1
             return None
 
-    def _wanted(self, device: Device) -> bool:
+    def _wanted(self, device: KnownDevice) -> bool:
         return self._user in (None, device.user) and self._app in (None, device.app)
 
     def _home(self, user: str) -> int:

@@ -40,7 +40,7 @@ class _Account(NamedTuple):
     notification: str
 
 
-class Followed:
+class FollowedNotes:
     """Books of a few notifications, given as (user, id). Pure.
 
     A planned record names no user, so one of another user with the same id counts too: it ends like the others.
@@ -139,7 +139,7 @@ def _text(headers: Headers, name: str) -> str:
     return (first(headers, name) or b"").decode(errors="replace")
 
 
-def follow(settings: Settings, wanted: set[tuple[str, str]], since_ms: int, timeout_seconds: float) -> Followed:
+def follow(settings: Settings, wanted: set[tuple[str, str]], since_ms: int, timeout_seconds: float) -> FollowedNotes:
     """What became of the notifications `wanted`, given as (user, id). Blocks until all are finished, or the timeout.
 
     Raises PushcastError when Kafka does not say where to begin.
@@ -148,7 +148,7 @@ def follow(settings: Settings, wanted: set[tuple[str, str]], since_ms: int, time
     client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True)
     consumer = open_consumer(client, "pushcast-follow", fetch_wait_max_ms=50)
     fences: dict[tuple[str, int], Fences] = {}
-    followed = Followed(wanted)
+    followed = FollowedNotes(wanted)
     try:
         dead = {topics.dead_letter(topics.notification(lane)) for lane in Lane}
         consumer.assign(

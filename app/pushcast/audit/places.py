@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from pushcast.audit.reckoning import LAG, NOT_WRITTEN, PARKED, RETRY, Key
+from pushcast.audit.reckoning import LAG, NOT_WRITTEN, PARKED, RETRY, AccountKey
 from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.standing import NOT_REFUSED, Refused, UnreadableMetadata, decode
 from pushcast.model.errors import InvalidInput
@@ -25,11 +25,11 @@ _PLACE = {topic: place for _, topic, place in PLACES}
 class Search:
     """Looks for deliveries of some accounts of one partition in records that are not finished."""
 
-    def __init__(self, wanted: Iterable[Key], sent_to: Mapping[str, int] | None = None) -> None:
+    def __init__(self, wanted: Iterable[AccountKey], sent_to: Mapping[str, int] | None = None) -> None:
         """`sent_to`: of send topics whose senders may not write, the offset below which something may have left."""
         self._sent_to = sent_to or {}
-        self.found: dict[Key, str] = {}
-        self.topics: dict[Key, str] = {}  # where each was found
+        self.found: dict[AccountKey, str] = {}
+        self.topics: dict[AccountKey, str] = {}  # where each was found
         self._left = set(wanted)
         self._fences: dict[str, Fences] = {}
 
@@ -51,7 +51,7 @@ class Search:
         for message in batch.messages:
             targets, ids = message.targets, message.notification_ids
             for source_offset, notification in zip(targets.source_offset, targets.notification, strict=True):
-                key = Key(batch.lane, batch.source, source_offset, ids[notification])
+                key = AccountKey(batch.lane, batch.source, source_offset, ids[notification])
                 if key in self._left:
                     self._left.discard(key)
                     self.found[key] = place

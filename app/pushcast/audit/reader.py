@@ -12,7 +12,7 @@ from confluent_kafka import Message
 
 from pushcast.audit.case import event_id
 from pushcast.audit.places import PLACES, Search, refused_in
-from pushcast.audit.reckoning import LAG, MAX_LISTED, MOVING, Key, PartitionAccounts, Read, Totals, source_word
+from pushcast.audit.reckoning import LAG, MAX_LISTED, MOVING, AccountKey, PartitionAccounts, Read, Totals, source_word
 from pushcast.audit.spans import fences_from, of_partition, offset_of, read_span, starts_from
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import author_of
@@ -178,7 +178,9 @@ class Books:
             reason = (h.first(headers, REASON) or b"unknown").decode(errors="replace")
             accounts.dead_letter(DEAD[str(message.topic())], int(offset), str(message.topic()), reason)
 
-    def _places(self, partition: int, wanted: set[Key], read_to: int) -> tuple[dict[Key, str], dict[Named, str]]:
+    def _places(
+        self, partition: int, wanted: set[AccountKey], read_to: int
+    ) -> tuple[dict[AccountKey, str], dict[Named, str]]:
         """Where the deliveries of these accounts are, and in which topic; one that is nowhere is left out.
 
         `read_to`: of the receipts. While anything moves, what is not found may have gone from a topic that was not
@@ -266,7 +268,7 @@ class Books:
         return [(topic, partition) for topic in names for partition in range(self._partitions)]
 
 
-def _named(found: Mapping[Key, str]) -> dict[Named, str]:
+def _named(found: Mapping[AccountKey, str]) -> dict[Named, str]:
     """By the words of a listed account."""
     return {(key.lane, source_word(key.source), key.offset, key.notification): topic for key, topic in found.items()}
 

@@ -24,7 +24,7 @@ NOT_WRITTEN = "sent, receipt not written"
 OUTCOMES = tuple(str(outcome) for outcome in Outcome)
 
 
-class Key(NamedTuple):
+class AccountKey(NamedTuple):
     """An account within its partition."""
 
     lane: str
@@ -47,7 +47,7 @@ EVERYTHING = Read()
 Begun = Mapping[tuple[str, str], float]
 
 
-class End(NamedTuple):
+class DeliveryEnd(NamedTuple):
     """How a delivery ended in a run."""
 
     run: int
@@ -64,7 +64,7 @@ class Account:
     run: int = 0  # of the planned record
     planned_at_ms: int = 0  # Kafka time of the planned record
     platforms: tuple[str, ...] = ()  # that deliveries were planned for
-    ended: dict[bytes, End] = field(default_factory=dict)  # by delivery id
+    ended: dict[bytes, DeliveryEnd] = field(default_factory=dict)  # by delivery id
 
     @property
     def open(self) -> int:
@@ -126,11 +126,11 @@ class PartitionAccounts:
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
-        self._accounts: dict[Key, Account] = {}
+        self._accounts: dict[AccountKey, Account] = {}
         self._taken: dict[tuple[str, int], str | None] = {}  # by lane and offset: the notification's id, where known
         self._excused: set[tuple[str, int]] = set()
         self._letters: dict[tuple[str, int], tuple[str, str]] = {}
-        self._ends: dict[End, End] = {}
+        self._ends: dict[DeliveryEnd, DeliveryEnd] = {}
         self._platforms: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._copies = 0
 
@@ -151,7 +151,7 @@ class PartitionAccounts:
         """A planned record of this Kafka time; for the same account the last one of the last run counts."""
         columns = planned.platforms.items()
         for at, (offset, notification, total, _) in enumerate(planned.rows()):
-            account = self._account(Key(planned.lane, planned.source, offset, notification))
+            account = self._account(AccountKey(planned.lane, planned.source, offset, notification))
             if planned.run >= account.run:
                 account.planned, account.run, account.planned_at_ms = total, planned.run, at_ms
                 sent_to = tuple([platform for platform, column in columns if column[at]])
@@ -161,7 +161,7 @@ class PartitionAccounts:
         """A leg of a walk, of this Kafka time: an account's legs are summed. A count has no account."""
         if leg.count_only:
             return
-        account = self._account(Key(leg.lane, leg.source, leg.source_offset, leg.broadcast))
+        account = self._account(AccountKey(leg.lane, leg.source, leg.source_offset, leg.broadcast))
         if not account.legs:
             account.over = False
         account.legs[leg.leg] = leg.planned
@@ -175,9 +175,9 @@ class PartitionAccounts:
     def receipt(self, receipt: dict[str, Any]) -> bool:
         """A terminal receipt; False when it is a copy. One of a later run takes the place of an earlier one's."""
         names = ("lane", "source", "source_offset", "notification_id")
-        account = self._account(Key(*(receipt[name] for name in names)))
+        account = self._account(AccountKey(*(receipt[name] for name in names)))
         delivery = bytes.fromhex(receipt["delivery_id"])
-        end, known = End(receipt["run"], receipt["outcome"]), account.ended.get(delivery)
+        end, known = DeliveryEnd(receipt["run"], receipt["outcome"]), account.ended.get(delivery)
         end = self._ends.setdefault(end, end)  # millions of deliveries share a few
         new = known is None or end.run > known.run
         self._copies += not new
@@ -186,9 +186,9 @@ class PartitionAccounts:
             account.ended[delivery] = end
         return new
 
-    def open(self, intakes: Mapping[str, Read], limit: int) -> set[Key]:
+    def open(self, intakes: Mapping[str, Read], limit: int) -> set[AccountKey]:
         """At most so many accounts with deliveries that have not ended: `settle` wants to know where they are."""
-        found: set[Key] = set()
+        found: set[AccountKey] = set()
         for key, account in self._accounts.items():
             if len(found) >= limit:
                 break
@@ -196,13 +196,13 @@ class PartitionAccounts:
                 found.add(key)
         return found
 
-    def _account(self, key: Key) -> Account:
+    def _account(self, key: AccountKey) -> Account:
         account = self._accounts.get(key)
         if account is None:
             account = self._accounts[key] = Account()
         return account
 
-    def _is_judgeable(self, key: Key, read: Read) -> bool:
+    def _is_judgeable(self, key: AccountKey, read: Read) -> bool:
         """Whether the account's source record is still there: without it, its other half may be gone as well."""
         account = self._accounts[key]
         if key.source == Source.WALK:
@@ -220,7 +220,7 @@ class PartitionAccounts:
         totals: Totals,
         committed: Mapping[str, int],
         intakes: Mapping[str, Read],
-        places: Mapping[Key, str] | None = None,
+        places: Mapping[AccountKey, str] | None = None,
         begun: Begun | None = None,
     ) -> None:
         """Adds this partition's balance to `totals`.
@@ -258,7 +258,7 @@ class PartitionAccounts:
                 self._list(totals, key, account, "surplus")
         known = {(key.lane, key.offset) for key in self._accounts if key.source == Source.NOTIFICATION}
         for (lane, offset), notification in sorted(self._taken.items(), key=lambda item: item[0]):
-            key = Key(lane, Source.NOTIFICATION, offset, notification or "")
+            key = AccountKey(lane, Source.NOTIFICATION, offset, notification or "")
             if (lane, offset) in self._excused or key in self._accounts:
                 continue
             if notification is None and (lane, offset) in known:
@@ -267,10 +267,10 @@ class PartitionAccounts:
             where = LAG if offset >= committed.get(lane, 0) else LOST
             self._list(totals, key, Account(), where)
 
-    def _list(self, totals: Totals, key: Key, account: Account, where: str) -> None:
+    def _list(self, totals: Totals, key: AccountKey, account: Account, where: str) -> None:
         self._entry(totals.unbalanced, key, account, where)
 
-    def _entry(self, entries: list[dict[str, Any]], key: Key, account: Account, where: str) -> None:
+    def _entry(self, entries: list[dict[str, Any]], key: AccountKey, account: Account, where: str) -> None:
         if len(entries) < MAX_LISTED:
             entries.append(
                 {

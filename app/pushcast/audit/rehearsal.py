@@ -44,7 +44,7 @@ class Past(NamedTuple):
 
 
 @dataclass(slots=True)
-class Fate:
+class EventFate:
     """What becomes of one event: deliveries by when they leave, and the words of those that end otherwise."""
 
     user: str = ""
@@ -144,7 +144,7 @@ class _Record:
 class _Waiting(NamedTuple):
     due_at: int
     number: int  # in the order in which it was held
-    fate: Fate
+    fate: EventFate
     held: Held
     put: _Put
 
@@ -184,12 +184,12 @@ class Rehearsal:
         self._waiting: list[_Waiting] = []
         self._number = 0
 
-    async def fates(self, events: Iterable[Past]) -> list[Fate]:
+    async def fates(self, events: Iterable[Past]) -> list[EventFate]:
         """One for each event, in their order; what waits at the end is let go, whenever that is."""
-        found: list[Fate] = []
+        found: list[EventFate] = []
         for event in events:
             await self._let_go(event.at_ms)
-            found.append(Fate(notification=f"@{event.offset}"))
+            found.append(EventFate(notification=f"@{event.offset}"))
             await self._judge(
                 found[-1], topics.notification(self._lane), event.key, event.value, event.headers, event.at_ms
             )
@@ -207,7 +207,7 @@ class Rehearsal:
             await self._judge(fate, topics.due(self._lane), put.key, put.value, headers, due_at)
 
     async def _judge(
-        self, fate: Fate, topic: str, key: bytes | None, value: bytes | None, headers: Headers, now_ms: int
+        self, fate: EventFate, topic: str, key: bytes | None, value: bytes | None, headers: Headers, now_ms: int
     ) -> None:
         later = (max(now_ms, self._clock.now_ms()) - self._clock.now_ms()) / 1000
         self._clock.advance(later)
@@ -222,7 +222,7 @@ class Rehearsal:
         for put in self._memory.taken():
             self._note(fate, put)
 
-    def _note(self, fate: Fate, put: _Put) -> None:
+    def _note(self, fate: EventFate, put: _Put) -> None:
         if put.topic.endswith(topics.DEAD_LETTER_SUFFIX):
             fate.ends.append("dead_letter")
         elif put.topic == topics.keep(self._lane):

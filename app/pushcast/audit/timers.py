@@ -30,7 +30,7 @@ from pushcast.wire.times import rfc3339
 _WRITER = "keep"
 
 
-class Waiting(NamedTuple):
+class WaitingTimer(NamedTuple):
     """A timer and whose it is."""
 
     user: str
@@ -60,7 +60,7 @@ class _Record:
     headers: Headers
 
 
-def timers_of(settings: Settings, user: str | None = None) -> list[Waiting]:
+def timers_of(settings: Settings, user: str | None = None) -> list[WaitingTimer]:
     """Timers of a user, or of all, by when they are due; released ones too, for a day. Reads whole partitions; blocks.
     Raises TailUnreadable."""
     partitions: Iterable[int] = range(settings.kafka.partitions)
@@ -69,7 +69,7 @@ def timers_of(settings: Settings, user: str | None = None) -> list[Waiting]:
     rows = asyncio.run(_rows(settings, partitions))
     prefix = b"" if user is None else timers_prefix(user)
     found = [
-        Waiting(user_key(key).decode("utf-8", "replace"), note_id_of(key), timer)
+        WaitingTimer(user_key(key).decode("utf-8", "replace"), note_id_of(key), timer)
         for key, value in rows.items()
         if is_timer(key) and key.startswith(prefix) and (timer := readable(value)) is not None
     ]

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from confluent_kafka import Message
 
-from pushcast.audit.rehearsal import Fate, Past, Rehearsal
+from pushcast.audit.rehearsal import EventFate, Past, Rehearsal
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka.clients import client_config, open_admin
@@ -39,7 +39,7 @@ class Comparison:
     fates: Counter[tuple[str, str]] = field(default_factory=Counter)
     changed: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, before: Sequence[Fate], after: Sequence[Fate]) -> None:
+    def add(self, before: Sequence[EventFate], after: Sequence[EventFate]) -> None:
         """The same events under both configurations, in the same order."""
         for old, new in zip(before, after, strict=True):
             words = old.words(), new.words()

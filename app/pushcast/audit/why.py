@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from confluent_kafka import Message
 
-from pushcast.audit.answer import Progress, answer
+from pushcast.audit.answer import GroupProgress, answer
 from pushcast.audit.case import BOOKS, DEAD, INTAKES, WAITING, Case
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
@@ -60,7 +60,7 @@ def note_at(settings: Settings, topic: str, partition: int, offset: int) -> tupl
     return None
 
 
-def case_of(settings: Settings, user: str, note: str, device: str | None = None) -> tuple[Case, Progress]:
+def case_of(settings: Settings, user: str, note: str, device: str | None = None) -> tuple[Case, GroupProgress]:
     """Everything that the topics have of it. Blocks. Raises KafkaException, TailUnreadable."""
     partition = partition_of(user.encode(), settings.kafka.partitions)
     case = Case(user, note, device)
@@ -78,7 +78,7 @@ def case_of(settings: Settings, user: str, note: str, device: str | None = None)
     spans = {spot: (committed.get(spot[0], 0) if spot[0] in WAITING else 0, end) for spot, end in ends.items()}
     asyncio.run(SpanReader(kafka.bootstrap_servers, kafka.security).read(spans, lambda it: case.record(plain(it))))
     members = {group: found.alive for group, found in positions.members(set(readers.values())).items()}
-    return case, Progress(committed, members)
+    return case, GroupProgress(committed, members)
 
 
 def plain(message: Message) -> PlainRecord:

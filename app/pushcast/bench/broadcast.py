@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from pushcast.audit.broadcasts import Broadcasts, Found
+from pushcast.audit.broadcasts import BroadcastBooks, FoundBroadcast
 from pushcast.audit.progress import Progress
 from pushcast.bench.base import Options, Result
 from pushcast.bench.cluster import BenchCluster, bench_cluster
@@ -72,8 +72,8 @@ def _through(cluster: BenchCluster, name: str, audience: dict[str, Any], timeout
     event = {"id": name, "app": APP, "title": "Goal!", "body": "1:0 in the 88th minute", "audience": audience}
     put_one(cluster.settings, topics.broadcast(LANE), name.encode(), orjson.dumps(event))
     deadline = time.monotonic() + timeout_seconds
-    with Broadcasts(cluster.settings) as broadcasts:
-        found: Found | None = None
+    with BroadcastBooks(cluster.settings) as broadcasts:
+        found: FoundBroadcast | None = None
         while found is None:
             found = broadcasts.find(name, [LANE])
             if time.monotonic() > deadline:

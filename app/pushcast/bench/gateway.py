@@ -14,7 +14,7 @@ import yaml
 from pushcast.bench.base import Options, Result, Row, percentiles
 from pushcast.bench.cluster import ProcessUnderTest, bench_cluster, role
 from pushcast.model.errors import PushcastError
-from pushcast.wire.api_keys import ApiKey, Hash, Limits, Scope, encode_record, new_key
+from pushcast.wire.api_keys import ApiKey, Hash, KeyLimits, Scope, encode_record, new_key
 
 SINGLE, BULK = "gateway/single", "gateway/bulk"
 ITEMS = 20_000
@@ -53,7 +53,7 @@ def run(options: Options) -> Result:
 def _gateway(options: Options) -> Iterator[tuple[ProcessUnderTest, str]]:
     with bench_cluster(options, {"apps": {"news": {}}}) as cluster:
         key_id, key, digest = new_key()
-        limits = Limits(10_000_000, 1_000_000_000)
+        limits = KeyLimits(10_000_000, 1_000_000_000)
         record = ApiKey((Scope.NOTIFICATIONS_SEND,), (Hash(digest, 0),), limits=limits)
         keys_file = cluster.folder / "keys.json"
         keys_file.write_bytes(b'{"%b":%b}' % (key_id.encode(), encode_record(record)))

@@ -15,7 +15,7 @@ from pushcast.model.ids import delivery_id, partition_of
 from pushcast.model.words import Lane
 from pushcast.runtime import whereabouts
 from pushcast.wire import topics
-from pushcast.wire.receipts import Facts, Planned, Receipt, encode_planned, encode_receipt
+from pushcast.wire.receipts import Planned, PlannedFacts, Receipt, encode_planned, encode_receipt
 
 RECEIPTS, REBUILD = "report/receipts", "report/rebuild"
 ITEMS = 400_000
@@ -57,7 +57,7 @@ def _place(number: int, partitions: int) -> tuple[str, int]:
 
 def _planned(items: int, partitions: int, now_ms: int) -> Iterator[tuple[int, None, bytes]]:
     open_records = [Planned(Lane.BULK) for _ in range(partitions)]
-    facts = Facts("news", "default", now_ms, now_ms, now_ms + 86_400_000, False, "", 0)
+    facts = PlannedFacts("news", "default", now_ms, now_ms, now_ms + 86_400_000, False, "", 0)
     for number in range(items):
         _, partition = _place(number, partitions)
         record = open_records[partition]

@@ -80,10 +80,10 @@ def count(
 @app.command()
 def status(broadcast_id: IdArgument, lane: LaneOption = None, output: OutputOption = Output.text) -> None:
     """How a broadcast stands now."""
-    from pushcast.audit.broadcasts import Broadcasts
+    from pushcast.audit.broadcasts import BroadcastBooks
 
     settings = connect_by_user()
-    with Broadcasts(settings) as broadcasts:
+    with BroadcastBooks(settings) as broadcasts:
         found = broadcasts.find(broadcast_id, [lane] if lane else tuple(Lane))
         if found is None:
             raise PushcastError(f"no broadcast {broadcast_id!r} was spread within the last 7 days")
@@ -104,11 +104,11 @@ def why(
     It asks the predicate of the walk about the device's row as it is now. Exit 1 when the user has no device.
     """
     from pushcast.audit.broadcast_why import verdict_of
-    from pushcast.audit.broadcasts import Broadcasts
+    from pushcast.audit.broadcasts import BroadcastBooks
     from pushcast.kafka.intake import raw_rows_of_user
 
     settings = connect_by_user()
-    with Broadcasts(settings) as broadcasts:
+    with BroadcastBooks(settings) as broadcasts:
         found = broadcasts.find(broadcast_id, [lane] if lane else tuple(Lane))
         if found is None:
             raise PushcastError(f"no broadcast {broadcast_id!r} was spread within the last 7 days")
@@ -129,11 +129,11 @@ def why(
 @app.command("list")
 def list_broadcasts(lane: LaneOption = None, output: OutputOption = Output.text) -> None:
     """Broadcasts of the last 7 days, counts and duplicates among them."""
-    from pushcast.audit.broadcasts import Broadcasts
+    from pushcast.audit.broadcasts import BroadcastBooks
     from pushcast.wire.times import rfc3339
 
     settings = connect_by_user()
-    with Broadcasts(settings) as broadcasts:
+    with BroadcastBooks(settings) as broadcasts:
         found = [
             {
                 "id": each.order.broadcast,

@@ -55,11 +55,11 @@ def write(settings: Settings, lane: Lane, event: dict[str, Any]) -> int:
 
 def follow(settings: Settings, broadcast_id: str, lane: Lane, timeout_seconds: float, offset: int | None) -> Progress:
     """Follows a broadcast to its end. `offset`: of the event, when it is not the first of its id."""
-    from pushcast.audit.broadcasts import Broadcasts, Found
+    from pushcast.audit.broadcasts import BroadcastBooks, FoundBroadcast
 
     began = time.monotonic()
-    with Broadcasts(settings) as broadcasts:
-        found: Found | None = None
+    with BroadcastBooks(settings) as broadcasts:
+        found: FoundBroadcast | None = None
         while found is None:
             mine = [each for each in broadcasts.spread([lane]) if each.order.broadcast == broadcast_id]
             if offset is None:

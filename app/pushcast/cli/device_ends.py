@@ -100,15 +100,15 @@ def sweep(
 def _count(output: Output) -> None:
     from pushcast.audit.device_rows import device_rows
     from pushcast.register.build import rules_of
-    from pushcast.register.sweep import Tally
+    from pushcast.register.sweep import SweepTally
 
     settings = connect_by_user()
     rules, now_ms = rules_of(settings.sweep), _now_ms()
-    tallies: dict[int, Tally] = {}
+    tallies: dict[int, SweepTally] = {}
     for found in device_rows(settings):
         if found.row is not None:
             fate = rules.fate(found.row, now_ms)
-            tallies.setdefault(found.partition, Tally()).add(found.row, fate, now_ms)
+            tallies.setdefault(found.partition, SweepTally()).add(found.row, fate, now_ms)
     partitions = [
         {
             "partition": number,
@@ -152,12 +152,12 @@ def _retire(settings: Any, app: str, platform: Platform, token: str) -> None:
     from pushcast.stream.token_keys import read_keys
     from pushcast.wire import topics
     from pushcast.wire.addresses import canonical_address
-    from pushcast.wire.keyring import Role
+    from pushcast.wire.keyring import KeyringRole
     from pushcast.wire.ownership import encode_claim
 
     _, address = canonical_address(platform, token, None, None)
     file = settings.sealing.keyring_file
-    digest = token_hash(address) if file is None else read_keys(file, Role.REGISTRAR).hash(address)
+    digest = token_hash(address) if file is None else read_keys(file, KeyringRole.REGISTRAR).hash(address)
     claim = Claim(Token(app, platform.value, digest), Registration(_now_ms(), NOBODY))
     with IntakeProducer(settings) as producer:
         producer.put_keyed(topics.TOKEN_CLAIM, digest, encode_claim(claim))

@@ -115,11 +115,11 @@ def export(
 
 def _keys(settings: Settings) -> Any:
     from pushcast.stream.token_keys import read_keys
-    from pushcast.wire.keyring import Role
+    from pushcast.wire.keyring import KeyringRole
 
     if settings.sealing.keyring_file is None:
         return None
-    return read_keys(settings.sealing.keyring_file, Role.REGISTRAR)
+    return read_keys(settings.sealing.keyring_file, KeyringRole.REGISTRAR)
 
 
 def _lines(

@@ -14,7 +14,7 @@ from pushcast.config.settings import Settings
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane
 from pushcast.wire import topics
-from pushcast.wire.api_keys import ApiKey, Hash, Limits, Scope, app_key, decode_id, encode_record, new_key
+from pushcast.wire.api_keys import ApiKey, Hash, KeyLimits, Scope, app_key, decode_id, encode_record, new_key
 from pushcast.wire.times import rfc3339
 
 app = typer.Typer(name="key", help="Keys of the HTTP API: what each may do. The secret is shown once.")
@@ -23,10 +23,10 @@ IdArgument = Annotated[str, typer.Argument(help="Key id, the 8 characters after 
 
 
 def _known(settings: Settings) -> dict[str, ApiKey]:
-    from pushcast.gateway.keyring import Keyring
+    from pushcast.gateway.keyring import ApiKeyring
     from pushcast.kafka.switchboard import read_whole
 
-    keys = Keyring()
+    keys = ApiKeyring()
     read_whole(settings, topics.API_KEY, keys)
     return keys.records()
 
@@ -77,7 +77,7 @@ def create(
         classes=_tuple(klass),
         lanes=_tuple(lane),
         max_audience=max_audience,
-        limits=Limits(requests_per_minute, notifications_per_minute),
+        limits=KeyLimits(requests_per_minute, notifications_per_minute),
     )
     _write(settings, key_id, record)
     _show_secret(key_id, text, output)
@@ -94,7 +94,7 @@ def create_app(
     settings = connect()
     require_app(settings, app_name)
     key_id, _, _ = new_key()
-    limits = Limits(requests_per_minute, requests_per_minute)
+    limits = KeyLimits(requests_per_minute, requests_per_minute)
     record = ApiKey((Scope.DEVICES_WRITE,), (), kind="app", label=label, apps=(app_name,), limits=limits)
     _write(settings, key_id, record)
     if output is Output.json:

@@ -14,7 +14,7 @@ from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect, require_app
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
-from pushcast.wire.control import Breaker, Kind, Pause, Subject
+from pushcast.wire.control import BreakerRecord, Kind, Pause, Subject
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.times import rfc3339
 
@@ -88,7 +88,7 @@ def paused_row(subject: Subject, entry: Pause) -> dict[str, Any]:
     }
 
 
-def _breaker_row(app: str, platform: Platform, entry: Breaker) -> dict[str, Any]:
+def _breaker_row(app: str, platform: Platform, entry: BreakerRecord) -> dict[str, Any]:
     return {
         "app": app,
         "platform": platform,

@@ -11,7 +11,7 @@ from pushcast.config.settings import Settings, load
 from pushcast.model.words import Lane, Platform
 
 
-class Role(StrEnum):
+class ProcessRole(StrEnum):
     """What a process can be. `all` supervises a sensible set of processes on one machine."""
 
     all = "all"
@@ -26,11 +26,11 @@ class Role(StrEnum):
 
 
 #: Each has a process of its own.
-DOORS: Final = frozenset({Role.gateway, Role.reporter, Role.console})
+DOORS: Final = frozenset({ProcessRole.gateway, ProcessRole.reporter, ProcessRole.console})
 
 
 def run(
-    roles: Annotated[list[Role], typer.Argument(help="Roles of this process, or all.")],
+    roles: Annotated[list[ProcessRole], typer.Argument(help="Roles of this process, or all.")],
     platform: Annotated[list[Platform] | None, typer.Option(help="Senders: only these.", show_default="all")] = None,
     lane: Annotated[list[Lane] | None, typer.Option(help="Only these lanes.", show_default="all")] = None,
     slot: Annotated[
@@ -53,10 +53,10 @@ def run(
     settings = load()
     lanes = list(lane or Lane)
     platforms = list(platform or Platform)
-    if one_process and Role.all not in roles:
+    if one_process and ProcessRole.all not in roles:
         raise typer.BadParameter("--compact is for `run all`; several roles named together share a process anyway")
-    if Role.all in roles:
-        if roles != [Role.all]:
+    if ProcessRole.all in roles:
+        if roles != [ProcessRole.all]:
             raise typer.BadParameter("`all` stands alone")
         from pushcast.runtime.layout import compact, processes
         from pushcast.runtime.supervisor import supervise
@@ -74,12 +74,12 @@ def run(
     raise typer.Exit(run_roles(settings, [role.value for role in roles], lanes, platforms, slot, since, ready_fd))
 
 
-def _door(settings: Settings, role: Role, slot: str | None) -> int:
-    if role is Role.gateway:
+def _door(settings: Settings, role: ProcessRole, slot: str | None) -> int:
+    if role is ProcessRole.gateway:
         from pushcast.runtime.gateway import run_gateway
 
         return run_gateway(settings)
-    if role is Role.console:
+    if role is ProcessRole.console:
         from pushcast.runtime.console import run_console
 
         return run_console(settings)

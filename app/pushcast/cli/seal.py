@@ -19,9 +19,19 @@ from pushcast.cli.session import connect
 from pushcast.config.settings import Settings, load
 from pushcast.model.errors import ConfigurationError
 from pushcast.stream.token_keys import outer_key, read_ring, read_secret
-from pushcast.wire.keyring import HASH_KEY, VERSION, IntakeKey, Keyring, KeyState, Role, encode_keyring, part_of, wrap
+from pushcast.wire.keyring import (
+    HASH_KEY,
+    VERSION,
+    IntakeKey,
+    Keyring,
+    KeyringRole,
+    KeyState,
+    encode_keyring,
+    part_of,
+    wrap,
+)
 from pushcast.wire.keyring_holders import Holder
-from pushcast.wire.rotation import Usage, emptied, promote, retire, with_intake, with_key
+from pushcast.wire.rotation import KeyUsage, emptied, promote, retire, with_intake, with_key
 from pushcast.wire.seals import KEY_BYTES, NONCE_BYTES
 from pushcast.wire.times import rfc3339, to_ms
 
@@ -60,7 +70,7 @@ def intake_(key_id: KeyArgument, keyring: KeyringOption = None) -> None:
 
 @app.command("part")
 def part_(
-    role: Annotated[Role, typer.Argument(help="Whose.")],
+    role: Annotated[KeyringRole, typer.Argument(help="Whose.")],
     to: Annotated[Path, typer.Option("--to", help="The file to write.")],
     keyring: KeyringOption = None,
 ) -> None:
@@ -110,7 +120,7 @@ def retire_(key_id: KeyArgument, keyring: KeyringOption = None) -> None:
     key = ring.key(key_id)
     since_ms = now_ms if key is None or key.empty_since is None else to_ms(key.empty_since, "empty_since", now_ms)
     sealing = {holder.name: holder.sealing for holder in holders(settings, now_ms)}
-    _write(file, retire(ring, key_id, Usage(rows, since_ms), sealing, now_ms))
+    _write(file, retire(ring, key_id, KeyUsage(rows, since_ms), sealing, now_ms))
     typer.echo(f"{key_id} is gone from {file}: give every role its part")
 
 

@@ -13,7 +13,7 @@ from pushcast.cli.output import Output, OutputOption, print_json, say
 from pushcast.cli.session import connect
 from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.wire.audiences import check_segment_name, parse_where, where_of
-from pushcast.wire.control import Kind, Name, Segment
+from pushcast.wire.control import Kind, Name, SegmentRecord
 
 app = typer.Typer(help="Named audiences: trees of conditions that broadcasts use by their name.", no_args_is_help=True)
 
@@ -48,7 +48,7 @@ def put(
     known = switchboard.read_state(settings).segments
     if name not in known and len(known) >= MAX_NAMES:
         raise PushcastError(f"too_many: there are {MAX_NAMES:,} segments already")
-    switchboard.write(settings, Name(Kind.SEGMENT, name), Segment(where, comment))
+    switchboard.write(settings, Name(Kind.SEGMENT, name), SegmentRecord(where, comment))
     _answer(output, {"name": name, "where": where}, [f"{name} is known"])
 
 

@@ -26,7 +26,7 @@ class Checks(StrEnum):
     off = "off"
 
 
-class Environment(StrEnum):
+class AppleEnvironment(StrEnum):
     """Apple's two."""
 
     production = "production"
@@ -47,7 +47,9 @@ def sim(
     apps: Annotated[int, typer.Option(help="How many apps with credentials of their own.")] = 1,
     topic: Annotated[list[str] | None, typer.Option(help="apns: an app's bundle id, once per app.")] = None,
     project: Annotated[list[str] | None, typer.Option(help="fcm: an app's project id, once per app.")] = None,
-    environment: Annotated[Environment, typer.Option(help="apns: which of Apple's.")] = Environment.production,
+    environment: Annotated[
+        AppleEnvironment, typer.Option(help="apns: which of Apple's.")
+    ] = AppleEnvironment.production,
     mtls: Annotated[bool, typer.Option(help="apns: also take client certificates.")] = False,
     max_copies: Annotated[
         int, typer.Option(help="Accepted (token, body) pairs to count copies of; 0: none.")

@@ -11,7 +11,7 @@ import typer
 from pushcast.cli.output import DRIFT, Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect
 from pushcast.kafka.clients import client_config, open_admin
-from pushcast.kafka.topics import Action, Change, access, cluster, load_topology
+from pushcast.kafka.topics import TopicAction, TopicChange, access, cluster, load_topology
 from pushcast.kafka.topics.graph import GRAPH_FILE, render
 from pushcast.kafka.topics.policy import problems
 from pushcast.resources import data_dir
@@ -95,7 +95,7 @@ def _graph_is_fresh() -> bool:
     return file.is_file() and file.read_text(encoding="utf-8") == render(load_topology())
 
 
-def _show(changes: list[Change], output: Output, *, done: bool) -> None:
+def _show(changes: list[TopicChange], output: Output, *, done: bool) -> None:
     if output is Output.json:
         print_json({"in_sync": done or not changes, "changes": [change.to_dict() for change in changes]})
         return
@@ -107,14 +107,14 @@ def _show(changes: list[Change], output: Output, *, done: bool) -> None:
         typer.echo(f"{counted(len(changes), 'change')} applied")
 
 
-def _line(change: Change) -> str:
-    if change.action is Action.CREATE:
+def _line(change: TopicChange) -> str:
+    if change.action is TopicAction.CREATE:
         partitions, copies = (
             counted(change.partitions or 0, "partition"),
             counted(change.replication_factor or 0, "copy"),
         )
         return f"create {change.topic}: {partitions}, {copies}"
-    if change.action is Action.ALTER:
+    if change.action is TopicAction.ALTER:
         settings = (
             f"{name} {setting.before} -> {setting.after or 'the default'}"
             for name, setting in sorted(change.settings.items())

@@ -9,7 +9,7 @@ from pushcast.gateway.access import Caller
 from pushcast.gateway.problems import Problem
 from pushcast.gateway.writing import Writer
 from pushcast.wire import topics
-from pushcast.wire.actions import MAX_TEXT_CHARS, Action, encode
+from pushcast.wire.actions import MAX_TEXT_CHARS, OperatorAction, encode
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +31,11 @@ class Deeds:
         """Nothing was done."""
         await self._write(self._action(caller, did, what, address, problem.name))
 
-    def _action(self, caller: Caller, did: str, what: str, address: str, refused: str = "") -> Action:
+    def _action(self, caller: Caller, did: str, what: str, address: str, refused: str = "") -> OperatorAction:
         label = caller.key.label[:MAX_TEXT_CHARS]
-        return Action(self._now_ms(), caller.id, label, did, what[:MAX_TEXT_CHARS], refused, address)
+        return OperatorAction(self._now_ms(), caller.id, label, did, what[:MAX_TEXT_CHARS], refused, address)
 
-    async def _write(self, action: Action) -> None:
+    async def _write(self, action: OperatorAction) -> None:
         try:
             self._writer.check()
             future = self._writer.put_at(topics.ACTION, _PARTITION, action.by.encode(), encode(action))

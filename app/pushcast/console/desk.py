@@ -9,7 +9,7 @@ from typing import Any
 from pushcast.console.api import Api
 from pushcast.console.preview import Previews
 from pushcast.console.watch import Watch
-from pushcast.gateway.keyring import Keyring
+from pushcast.gateway.keyring import ApiKeyring
 from pushcast.model.words import Lane, Platform
 from pushcast.wire.actions import Actions
 from pushcast.wire.control_state import ControlState
@@ -28,7 +28,7 @@ class Desk:
     previews: Previews
     control: ControlState
     story: Story
-    keys: Keyring
+    keys: ApiKeyring
     actions: Actions
     apps: Mapping[str, tuple[Platform, ...]]
     classes: Mapping[str, Lane]

@@ -16,14 +16,14 @@ STEPS: Final = 120
 _READ: Final = (MetricName.OUTCOMES, MetricName.OLDEST_UNFINISHED)
 
 
-class Figures(NamedTuple):
+class ProcessFigures(NamedTuple):
     """Of one process. `outcomes`: deliveries ended since its start. `oldest_seconds`: by group."""
 
     outcomes: Mapping[str, float]
     oldest_seconds: Mapping[str, float]
 
 
-def read_figures(text: str) -> Figures:
+def read_figures(text: str) -> ProcessFigures:
     """From /metrics. Raises ValueError for what is none."""
     lines = [line for line in text.splitlines() if line.startswith(_READ)]
     outcomes: dict[str, float] = {}
@@ -36,10 +36,10 @@ def read_figures(text: str) -> Figures:
             elif sample.name == MetricName.OLDEST_UNFINISHED:
                 group = sample.labels["group"]
                 oldest[group] = max(sample.value, oldest.get(group, 0.0))
-    return Figures(outcomes, oldest)
+    return ProcessFigures(outcomes, oldest)
 
 
-class Rates:
+class DeliveryRates:
     """Deliveries per second by outcome, in steps of 5 s over 10 minutes.
 
     A process that starts again counts from 0 again; one that does not answer adds nothing until it does.
@@ -49,7 +49,7 @@ class Rates:
         self._last: dict[str, Mapping[str, float]] = {}
         self._steps: deque[tuple[int, Mapping[str, float]]] = deque(maxlen=STEPS)
 
-    def add(self, at_ms: int, processes: Mapping[str, Figures]) -> None:
+    def add(self, at_ms: int, processes: Mapping[str, ProcessFigures]) -> None:
         """Figures of one look at all processes, by a name that a process keeps while it lives."""
         step: dict[str, float] = {}
         first = not self._last
@@ -81,7 +81,7 @@ class Rates:
         return found
 
 
-def oldest_of(processes: Iterable[Figures], lane: str) -> float | None:
+def oldest_of(processes: Iterable[ProcessFigures], lane: str) -> float | None:
     """Seconds that the oldest unfinished record of a lane's groups waits. None: no process has such a group."""
     found = [
         seconds for each in processes for group, seconds in each.oldest_seconds.items() if group.endswith(f"-{lane}")

@@ -9,7 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
-from pushcast.console.watch import Recent
+from pushcast.console.watch import RecentAnswer
 from pushcast.gateway.problems import Problem
 
 MAX_STREAMS: Final = 200
@@ -23,12 +23,12 @@ RETRY_MS: Final = 3000
 Make = Callable[[], Awaitable[str]]
 
 
-class Streams:
+class LiveStreams:
     """Those that are open. Streams of one page and one key share what is made for them."""
 
     def __init__(self, most: int = MAX_STREAMS) -> None:
         self._most = most
-        self._open: dict[str, tuple[Recent[str], int]] = {}  # by what they show: and how many
+        self._open: dict[str, tuple[RecentAnswer[str], int]] = {}  # by what they show: and how many
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -46,7 +46,7 @@ class Streams:
         """
         if self.count() >= self._most:
             raise Problem("overloaded", f"{self._most} pages are being kept up to date", headers={"Retry-After": "5"})
-        recent, count = self._open.get(shows, (Recent(make, TICK_SECONDS * 0.9), 0))
+        recent, count = self._open.get(shows, (RecentAnswer(make, TICK_SECONDS * 0.9), 0))
         self._open[shows] = recent, count + 1
         try:
             first = await recent.get()
@@ -64,7 +64,7 @@ class Streams:
                 del self._open[shows]
         return response
 
-    async def _follow(self, response: web.StreamResponse, recent: Recent[str], first: str) -> None:
+    async def _follow(self, response: web.StreamResponse, recent: RecentAnswer[str], first: str) -> None:
         version, said, sent_at = 1, first, time.monotonic()
         if not await _sent(response, f"retry: {RETRY_MS}\n{_event(version, first)}"):
             return

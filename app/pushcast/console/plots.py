@@ -33,7 +33,7 @@ class Tick(NamedTuple):
     text: str
 
 
-class Shape(NamedTuple):
+class PlotShape(NamedTuple):
     """One series. `tone`: the class that colours it. `area`, `edge`: paths of SVG, of it and of its upper side."""
 
     name: str
@@ -48,7 +48,7 @@ class Plot(NamedTuple):
 
     title: str
     says: str
-    shapes: Sequence[Shape]
+    shapes: Sequence[PlotShape]
     x_ticks: Sequence[Tick]
     y_ticks: Sequence[Tick]
     columns: Sequence[str]
@@ -63,7 +63,7 @@ class Plot(NamedTuple):
     bottom: int = HEIGHT - BOTTOM
 
 
-class Part(NamedTuple):
+class BarPart(NamedTuple):
     """A part of a bar: where it begins, and its size, in percent of the bar."""
 
     name: str
@@ -74,7 +74,7 @@ class Part(NamedTuple):
     size: float
 
 
-def parts_of(counts: Mapping[str, int], whole: int | None = None) -> list[Part]:
+def parts_of(counts: Mapping[str, int], whole: int | None = None) -> list[BarPart]:
     """A bar of these counts in their order, none of them left out. `whole`: what the bar stands for."""
     total = sum(counts.values()) if whole is None else max(whole, sum(counts.values()))
     begin, parts = 0.0, []
@@ -82,7 +82,7 @@ def parts_of(counts: Mapping[str, int], whole: int | None = None) -> list[Part]:
         if count <= 0:
             continue
         share = count / total
-        parts.append(Part(name, name, count, share, round(begin * 100, 3), round(share * 100, 3)))
+        parts.append(BarPart(name, name, count, share, round(begin * 100, 3), round(share * 100, 3)))
         begin += share
     return parts
 
@@ -171,7 +171,7 @@ def _round_up(value: float) -> float:
     return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= value)
 
 
-def _shape(name: str, x: Sequence[float], above: Sequence[float], below: Sequence[float]) -> Shape:
+def _shape(name: str, x: Sequence[float], above: Sequence[float], below: Sequence[float]) -> PlotShape:
     there = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, above, strict=True))
     back = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(reversed(x), reversed(below), strict=True))
-    return Shape(name, name, f"M{there} {back}Z", f"M{there}")
+    return PlotShape(name, name, f"M{there} {back}Z", f"M{there}")

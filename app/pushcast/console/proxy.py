@@ -9,7 +9,7 @@ from typing import Final
 MAX_NAME_CHARS: Final = 200
 
 
-class Proxy:
+class TrustedProxy:
     """A proxy that is believed, by its address, when it says in `header` who somebody is.
 
     `key_id`: the key whose scopes, apps, classes and topics those people have.

@@ -15,13 +15,13 @@ from aiohttp import web
 from pushcast.console import guard
 from pushcast.console.deeds import Deeds
 from pushcast.console.forms import MAX_FORM_BYTES, read_form
-from pushcast.console.live import Streams
-from pushcast.console.proxy import Proxy
+from pushcast.console.live import LiveStreams
+from pushcast.console.proxy import TrustedProxy
 from pushcast.console.render import Asset, Renderer
 from pushcast.console.session import Session, Sessions, is_token
 from pushcast.console.visit import Away, Page, View, Visit
 from pushcast.gateway.access import Caller, Door
-from pushcast.gateway.connections import BoundedRunner, Bounds, address_of
+from pushcast.gateway.connections import BoundedRunner, ConnectionBounds, address_of
 from pushcast.gateway.problems import Problem
 from pushcast.gateway.reading import Bodies
 from pushcast.wire.api_keys import Scope
@@ -48,10 +48,10 @@ class ConsoleServer:
         deeds: Deeds,
         *,
         secure: bool,
-        proxy: Proxy | None = None,
+        proxy: TrustedProxy | None = None,
         request_seconds: float,
         observe: Observe,
-        bounds: Bounds | None = None,
+        bounds: ConnectionBounds | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         """`secure`: browsers reach it by TLS, so the cookie must never travel without."""
@@ -64,10 +64,10 @@ class ConsoleServer:
         self._observe = observe
         self._now_ms = now_ms
         self._request_seconds = request_seconds
-        self._bounds = bounds or Bounds()
+        self._bounds = bounds or ConnectionBounds()
         self._bodies = Bodies(request_seconds)
         self._renderer = Renderer()
-        self._streams = Streams()
+        self._streams = LiveStreams()
         self._runner: BoundedRunner | None = None
         self.port = 0
         self._app = web.Application(middlewares=[self._misses])

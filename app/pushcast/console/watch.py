@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import orjson
 
-from pushcast.console.figures import STEP_SECONDS, Figures, Rates, read_figures
+from pushcast.console.figures import STEP_SECONDS, DeliveryRates, ProcessFigures, read_figures
 from pushcast.model.errors import PushcastError
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Health(NamedTuple):
     problems: list[str]
 
 
-class Recent(Generic[T]):
+class RecentAnswer(Generic[T]):
     """What `make` returned a moment ago: many who ask at once cost one call. A failure is told to all of them."""
 
     def __init__(self, make: Callable[[], Awaitable[T]], seconds: float, clock: Callable[[], float] = time.monotonic):
@@ -81,9 +81,9 @@ class Watch:
         self._processes = processes
         self._fetch = fetch
         self._now_ms = now_ms
-        self._standing = Recent(standing, STANDING_SECONDS)
-        self.rates = Rates()
-        self.figures: dict[str, Figures] = {}
+        self._standing = RecentAnswer(standing, STANDING_SECONDS)
+        self.rates = DeliveryRates()
+        self.figures: dict[str, ProcessFigures] = {}
 
     async def run(self) -> None:
         """Looks at every process again and again."""
@@ -111,7 +111,7 @@ class Watch:
         known = await asyncio.to_thread(self._processes)
         return list(await asyncio.gather(*(self._ask(each) for each in known)))
 
-    async def _read(self, process: Process) -> Figures | None:
+    async def _read(self, process: Process) -> ProcessFigures | None:
         try:
             async with asyncio.timeout(FETCH_SECONDS):
                 status, body = await self._fetch(f"{process.url}/metrics")

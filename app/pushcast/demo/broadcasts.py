@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from pushcast.audit.broadcasts import Broadcasts, Found
+from pushcast.audit.broadcasts import BroadcastBooks, FoundBroadcast
 from pushcast.demo.load import TOPIC
 from pushcast.demo.produce import Progress
 from pushcast.demo.world import World
@@ -33,8 +33,8 @@ def _through(world: World, name: str, audience: dict[str, Any], progress: Progre
     event = {"id": name, "app": APP, "class": "breaking", "title": "To everybody", "body": name, "audience": audience}
     put_one(world.settings, topics.broadcast(LANE), name.encode(), orjson.dumps(event))
     step = f"a broadcast to {orjson.dumps(audience).decode()}"
-    with Broadcasts(world.settings) as broadcasts:
-        found: Found | None = None
+    with BroadcastBooks(world.settings) as broadcasts:
+        found: FoundBroadcast | None = None
         while (found := broadcasts.find(name, [LANE])) is None:
             world.check_roles()
             if time.monotonic() - began > SECONDS:

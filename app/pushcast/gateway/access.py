@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from pushcast.gateway.keyring import Keyring
-from pushcast.gateway.limits import Standing, Window, Windows
+from pushcast.gateway.keyring import ApiKeyring
+from pushcast.gateway.limits import QuotaStanding, QuotaWindow, Windows
 from pushcast.gateway.problems import Problem
 from pushcast.model.words import Lane
 from pushcast.wire.api_keys import ApiKey, Presented, Scope, parse_app_key, parse_key
@@ -52,7 +52,7 @@ class Caller(NamedTuple):
 class Door:
     """Lets callers in, and counts what they ask for."""
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: ApiKeyring) -> None:
         self._keyring = keyring
         self._requests = Windows()
         self._notifications = Windows()
@@ -129,7 +129,7 @@ class Door:
         return _headers(windows, now_seconds)
 
 
-def _headers(windows: Mapping[str, Window], now_seconds: float) -> dict[str, str]:
+def _headers(windows: Mapping[str, QuotaWindow], now_seconds: float) -> dict[str, str]:
     standings = {name: window.standing(now_seconds) for name, window in windows.items()}
     return {
         "RateLimit-Policy": ", ".join(f'"{name}";q={found.quota};w=60' for name, found in standings.items()),
@@ -139,7 +139,7 @@ def _headers(windows: Mapping[str, Window], now_seconds: float) -> dict[str, str
     }
 
 
-def _exceeded(policy: str, standing: Standing) -> Problem:
+def _exceeded(policy: str, standing: QuotaStanding) -> Problem:
     wait = max(1, standing.reset_seconds)
     return Problem(
         "quota_exceeded",

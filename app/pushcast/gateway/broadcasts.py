@@ -10,7 +10,7 @@ import orjson
 
 from pushcast.gateway.access import Caller
 from pushcast.gateway.bulk import require_type
-from pushcast.gateway.events import Event, as_broadcast, read_object
+from pushcast.gateway.events import EventRecord, as_broadcast, read_object
 from pushcast.gateway.http import JSON, Answer, Request, answer
 from pushcast.gateway.identity import derived_id, fresh_id
 from pushcast.gateway.notifications import idempotency_key
@@ -98,14 +98,14 @@ class Broadcasts:
             raise Problem("not_found", "no broadcast of this id was spread within the last 7 days")
         return answer(200, found)
 
-    async def _check_size(self, event: Event, lane: Lane, largest: int) -> None:
+    async def _check_size(self, event: EventRecord, lane: Lane, largest: int) -> None:
         """Raises Problem (audience_too_large) when a quick count and its error are above the key's largest audience."""
         found = await self._counted(event, lane, True)
         if found["devices"] * (1 + QUICK_ERROR) > largest:
             detail = f"about {found['devices']:,} devices; the key may reach {largest:,}"
             raise Problem("audience_too_large", detail)
 
-    async def _counted(self, event: Event, lane: Lane, quick: bool) -> dict[str, Any]:
+    async def _counted(self, event: EventRecord, lane: Lane, quick: bool) -> dict[str, Any]:
         fields = {**orjson.loads(event.value), "count_only": True, "quick": quick}
         fields.pop("pace", None)
         self._writer.check()

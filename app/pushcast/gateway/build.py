@@ -12,7 +12,7 @@ from pushcast.config.settings import Settings
 from pushcast.gateway import table
 from pushcast.gateway.anonymous import AnonymousDevices, read_device_key
 from pushcast.gateway.broadcasts import Broadcasts
-from pushcast.gateway.cancels import Cancels
+from pushcast.gateway.cancels import CancelRequests
 from pushcast.gateway.devices import Devices
 from pushcast.gateway.documents import Documents
 from pushcast.gateway.engagement import Engagements
@@ -58,7 +58,7 @@ def calls(
     changes = DeviceChangeDecoder(settings.apps, require_sealed=settings.sealing.require).decode
     devices = Devices(changes, writer, anonymous, questions, sources)
     pauses = Pauses(frozenset(settings.apps), control, writer)
-    cancels = Cancels(CancelDecoder().decode, writer, sources.reports)
+    cancels = CancelRequests(CancelDecoder().decode, writer, sources.reports)
     spread = BroadcastDecoder(settings.apps, rules)
     lanes = {name: rule.lane for name, rule in settings.classes.items()}
     casts = Broadcasts(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pushcast.gateway.events import Event, lines_of
+from pushcast.gateway.events import EventRecord, lines_of
 from pushcast.gateway.http import JSON, NDJSON, Answer, Request, answer
 from pushcast.gateway.problems import FieldError, Problem
 from pushcast.gateway.writing import Record, Writer
@@ -24,7 +24,7 @@ class Item:
     index: int
     id: str | None = None
     topic: str = ""
-    event: Event | None = None
+    event: EventRecord | None = None
     problem: Problem | None = None
 
 

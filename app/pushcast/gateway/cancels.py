@@ -18,7 +18,7 @@ STATE_SECONDS: Final = 0.5
 _HISTORY: Final = 200
 
 
-class Cancels:
+class CancelRequests:
     """The decoder is the keeper's own."""
 
     def __init__(self, decode: Decode, writer: Writer, reports: Reports) -> None:

@@ -21,7 +21,7 @@ MAX_HEAD_BYTES: Final = 8190
 STOP_SECONDS: Final = 15.0
 
 
-class Bounds:
+class ConnectionBounds:
     """How many connections are open, in all and by address, and how many were closed unheard."""
 
     def __init__(self, most: int = MAX_CONNECTIONS, most_per_address: int = MAX_CONNECTIONS_PER_ADDRESS) -> None:
@@ -49,12 +49,14 @@ class Bounds:
             del self._open[address]
 
 
-class Connection(RequestHandler):
+class GatewayConnection(RequestHandler):
     """The head of each request must have come within `head_seconds` of the connection or of its first byte."""
 
     __slots__ = ("_address", "_bounds", "_head_seconds", "_head_timer")
 
-    def __init__(self, manager: BoundedServer, *, bounds: Bounds, head_seconds: float, **settings: Any) -> None:
+    def __init__(
+        self, manager: BoundedServer, *, bounds: ConnectionBounds, head_seconds: float, **settings: Any
+    ) -> None:
         super().__init__(manager, **settings)
         self._bounds = bounds
         self._head_seconds = head_seconds
@@ -123,19 +125,21 @@ class Connection(RequestHandler):
 class BoundedServer(web.Server):
     """Makes connections of the bounded kind."""
 
-    def __init__(self, handler: Any, *, bounds: Bounds, head_seconds: float, **settings: Any) -> None:
+    def __init__(self, handler: Any, *, bounds: ConnectionBounds, head_seconds: float, **settings: Any) -> None:
         super().__init__(handler, **settings)
         self._bounds = bounds
         self._head_seconds = head_seconds
 
     def __call__(self) -> RequestHandler:
-        return Connection(self, bounds=self._bounds, head_seconds=self._head_seconds, loop=self._loop, **self._kwargs)
+        return GatewayConnection(
+            self, bounds=self._bounds, head_seconds=self._head_seconds, loop=self._loop, **self._kwargs
+        )
 
 
 class BoundedRunner(web.AppRunner):
     """An AppRunner whose connections are bounded."""
 
-    def __init__(self, app: web.Application, bounds: Bounds, head_seconds: float) -> None:
+    def __init__(self, app: web.Application, bounds: ConnectionBounds, head_seconds: float) -> None:
         super().__init__(app, access_log=None, shutdown_timeout=STOP_SECONDS)
         self._bounds = bounds
         self._head_seconds = head_seconds

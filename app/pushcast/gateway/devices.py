@@ -10,7 +10,7 @@ from pushcast.gateway.anonymous import ANONYMOUS, UNPROVEN, AnonymousDevices, no
 from pushcast.gateway.bulk import Item, bulk_answer, items_of, write_all
 from pushcast.gateway.events import (
     Decode,
-    Event,
+    EventRecord,
     checked_form,
     checked_user,
     decoded,
@@ -103,7 +103,7 @@ class Devices:
         try:
             body = read_object(raw)
             item.id = str(body.get("device", ""))
-            event = Event(user_in(body), item.id, raw)
+            event = EventRecord(user_in(body), item.id, raw)
             change: DeviceChange = decoded(self._decode, event, now_ms)
             caller.may_app(change.app or None)
             item.event = event

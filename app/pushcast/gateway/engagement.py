@@ -9,7 +9,7 @@ from pushcast.gateway.anonymous import ANONYMOUS, UNPROVEN, not_yours
 from pushcast.gateway.bulk import Item, require_type, write_all
 from pushcast.gateway.events import (
     Decode,
-    Event,
+    EventRecord,
     checked_form,
     checked_user,
     decoded,
@@ -85,7 +85,7 @@ class Engagements:
         return items
 
 
-def _event(user: str, shared: dict[str, Any], each: object) -> Event:
+def _event(user: str, shared: dict[str, Any], each: object) -> EventRecord:
     """As a record. `notification` stands for `ids` with one."""
     if not isinstance(each, dict):
         raise _refused("#", "an event is an object")

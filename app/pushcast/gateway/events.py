@@ -21,7 +21,7 @@ from pushcast.wire.keys import check_id, user_of
 RESERVED_USERS: Final = ("device:", "canary:", "broadcast:")
 
 
-class Event(NamedTuple):
+class EventRecord(NamedTuple):
     """A record to be written. `id`: of the notification or device."""
 
     user: str
@@ -86,27 +86,27 @@ def checked_form(user: str) -> str:
     return user
 
 
-def as_event(body: dict[str, Any], raw: bytes, note_id: str) -> Event:
+def as_event(body: dict[str, Any], raw: bytes, note_id: str) -> EventRecord:
     """`body` is `raw` read; `note_id` stands in where it has no id of its own. Raises Problem."""
     return _with_id(user_in(body), body, raw, note_id)
 
 
-def as_broadcast(body: dict[str, Any], raw: bytes, broadcast_id: str) -> Event:
+def as_broadcast(body: dict[str, Any], raw: bytes, broadcast_id: str) -> EventRecord:
     """As `as_event`, for an event without a user: that of the result is empty. Raises Problem."""
     return _with_id("", body, raw, broadcast_id)
 
 
-def _with_id(user: str, body: dict[str, Any], raw: bytes, own_id: str) -> Event:
+def _with_id(user: str, body: dict[str, Any], raw: bytes, own_id: str) -> EventRecord:
     if body.get("id") is not None:
         try:
-            return Event(user, check_id(body["id"], "id") if isinstance(body["id"], str) else _no_text(), raw)
+            return EventRecord(user, check_id(body["id"], "id") if isinstance(body["id"], str) else _no_text(), raw)
         except InvalidInput as error:
             raise refused(error) from None
     if "id" in body or len(body) == 0:
-        return Event(user, own_id, json.dumps(body | {"id": own_id}).encode())
+        return EventRecord(user, own_id, json.dumps(body | {"id": own_id}).encode())
     # Nothing else is written anew: numbers and texts stay as the client wrote them.
     opening = raw.index(b"{") + 1
-    return Event(user, own_id, raw[:opening] + b'"id":"' + own_id.encode() + b'",' + raw[opening:])
+    return EventRecord(user, own_id, raw[:opening] + b'"id":"' + own_id.encode() + b'",' + raw[opening:])
 
 
 def _no_text() -> NoReturn:
@@ -118,7 +118,7 @@ def lines_of(body: bytes) -> Iterator[bytes]:
     return (line for line in body.splitlines() if line.strip())
 
 
-def decoded(decode: Decode, event: Event, now_ms: int) -> Any:
+def decoded(decode: Decode, event: EventRecord, now_ms: int) -> Any:
     """What the stage will see. Raises Problem for what it would make a dead letter."""
     try:
         return decode(event.user, event.value, now_ms)
@@ -126,10 +126,10 @@ def decoded(decode: Decode, event: Event, now_ms: int) -> Any:
         raise refused(error) from None
 
 
-def plain_event(user: str, note_id: str, fields: dict[str, Any]) -> Event:
+def plain_event(user: str, note_id: str, fields: dict[str, Any]) -> EventRecord:
     """From fields that are not a body: of the one-line form and of device requests."""
     try:
-        return Event(user, note_id, orjson.dumps(fields))
+        return EventRecord(user, note_id, orjson.dumps(fields))
     except (TypeError, orjson.JSONEncodeError):
         raise Problem("invalid_json", "a text is no Unicode: half of a surrogate pair") from None
 

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 MAX_KEYS: Final = 10_000
 
 
-class Keyring:
+class ApiKeyring:
     """Apply records in their order. `ignored` counts records that change nothing, by reason; the first is logged.
 
     `live`, `current_at`: as `kafka.control.ControlTail` keeps them.

@@ -11,7 +11,7 @@ WINDOW_SECONDS: Final = 60
 MAX_CLIENTS: Final = 10_000
 
 
-class Standing(NamedTuple):
+class QuotaStanding(NamedTuple):
     """Where a client stands. `remaining`: what it may still ask for. `reset_seconds`: until some is free again."""
 
     quota: int
@@ -19,7 +19,7 @@ class Standing(NamedTuple):
     reset_seconds: int
 
 
-class Window:
+class QuotaWindow:
     """What one client asked for in the last 60 seconds, counted by the second: never more than the quota passes within
     any 60 seconds."""
 
@@ -30,14 +30,14 @@ class Window:
         self._asked: deque[tuple[int, int]] = deque()  # second, how much
         self._sum = 0
 
-    def standing(self, now_seconds: float) -> Standing:
+    def standing(self, now_seconds: float) -> QuotaStanding:
         """Without asking for anything."""
         now = int(now_seconds)
         asked = self._asked
         while asked and asked[0][0] <= now - WINDOW_SECONDS:
             self._sum -= asked.popleft()[1]
         reset = math.ceil(asked[0][0] + WINDOW_SECONDS - now_seconds) if asked else 0
-        return Standing(self.quota, max(0, self.quota - self._sum), reset)
+        return QuotaStanding(self.quota, max(0, self.quota - self._sum), reset)
 
     def take(self, amount: int, now_seconds: float) -> None:
         """Counts `amount`; ask `standing` first whether it is free."""
@@ -54,14 +54,14 @@ class Windows:
     """A window for each client of one kind, for the 10,000 that asked last."""
 
     def __init__(self, max_clients: int = MAX_CLIENTS) -> None:
-        self._windows: OrderedDict[str, Window] = OrderedDict()
+        self._windows: OrderedDict[str, QuotaWindow] = OrderedDict()
         self._max_clients = max_clients
 
-    def of(self, client: str, quota: int) -> Window:
+    def of(self, client: str, quota: int) -> QuotaWindow:
         """The client's. A quota that has changed counts from now on."""
         window = self._windows.get(client)
         if window is None:
-            window = self._windows[client] = Window(quota)
+            window = self._windows[client] = QuotaWindow(quota)
             if len(self._windows) > self._max_clients:
                 self._windows.popitem(last=False)
         else:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from pushcast.config.settings import Settings
 from pushcast.gateway.access import Caller
 from pushcast.gateway.bulk import Item, bulk_answer, items_of, require_type, write_all
-from pushcast.gateway.events import Decode, Event, as_event, checked_user, decoded, plain_event, read_object
+from pushcast.gateway.events import Decode, EventRecord, as_event, checked_user, decoded, plain_event, read_object
 from pushcast.gateway.http import JSON, Answer, Request, answer
 from pushcast.gateway.identity import MAX_IDEMPOTENCY_KEY_CHARS, Repeats, derived_id, fresh_id
 from pushcast.gateway.problems import FieldError, Problem
@@ -25,7 +25,7 @@ IDEMPOTENCY_KEY: Final = "idempotency-key"
 class Checked(NamedTuple):
     """A notification that may be written."""
 
-    event: Event
+    event: EventRecord
     note: Notification
     lane: Lane
     replayed: bool
@@ -102,7 +102,7 @@ class Notifications:
             item.problem = problem
         return item
 
-    def _check(self, event: Event, caller: Caller, now_ms: int) -> Checked:
+    def _check(self, event: EventRecord, caller: Caller, now_ms: int) -> Checked:
         note: Notification = decoded(self._decode, event, now_ms)
         lane = self._lanes[note.klass]
         caller.may_send(note.app, note.klass, lane)

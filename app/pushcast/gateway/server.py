@@ -14,7 +14,7 @@ from aiohttp import web
 
 from pushcast.gateway.access import APP_HEADER, Caller, Door
 from pushcast.gateway.anonymous import DEVICE_HEADER, SECRET_HEADER, AnonymousDevices
-from pushcast.gateway.connections import BoundedRunner, Bounds, address_of
+from pushcast.gateway.connections import BoundedRunner, ConnectionBounds, address_of
 from pushcast.gateway.http import NDJSON, Answer, Request
 from pushcast.gateway.problems import CONTENT_TYPE, Problem, encoded
 from pushcast.gateway.reading import Bodies
@@ -42,7 +42,7 @@ class GatewayServer:
         *,
         request_seconds: float,
         observe: Observe,
-        bounds: Bounds | None = None,
+        bounds: ConnectionBounds | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._door = door
@@ -51,7 +51,7 @@ class GatewayServer:
         self._observe = observe
         self._now_ms = now_ms
         self._request_seconds = request_seconds
-        self.bounds = bounds or Bounds()
+        self.bounds = bounds or ConnectionBounds()
         self.bodies = Bodies(request_seconds)
         self._app = web.Application(middlewares=[self._misses])
         for route in routes:

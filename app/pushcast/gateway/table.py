@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pushcast.gateway.broadcasts import Broadcasts
-from pushcast.gateway.cancels import Cancels
+from pushcast.gateway.cancels import CancelRequests
 from pushcast.gateway.devices import Devices
 from pushcast.gateway.engagement import Engagements
 from pushcast.gateway.letters import DeadLetterCalls
@@ -103,7 +103,7 @@ def preferences_routes(chosen: Preferences) -> list[Route]:
     return found
 
 
-def ends_routes(cancels: Cancels) -> list[Route]:
+def ends_routes(cancels: CancelRequests) -> list[Route]:
     """Cancels."""
     return [
         Route(

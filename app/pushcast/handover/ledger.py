@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pushcast.handover.notes import Notes, Positions
+from pushcast.handover.notes import NotedPositions, Positions
 from pushcast.handover.rules import ALL, Rules
 from pushcast.handover.standing import Standing
 
@@ -36,7 +36,7 @@ class Ledger:
         self._have: dict[int, set[bytes]] = {}
         self._highest = -1
         self._ends = dict(ends)
-        self._notes = Notes(self.starts, rules)
+        self._notes = NotedPositions(self.starts, rules)
         self._rules = rules
 
     def fold(self, send_offset: int, delivery_id: bytes) -> None:

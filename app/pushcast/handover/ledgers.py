@@ -12,7 +12,7 @@ from confluent_kafka import Message
 from pushcast.handover import standing
 from pushcast.handover.ledger import Ledger
 from pushcast.handover.reading import Span, SpanReader, Spot
-from pushcast.handover.runner import ClaimRefused, Claims, Ends
+from pushcast.handover.runner import ClaimRefused, Claims, OutputEnds
 from pushcast.handover.standing import NOT_REFUSED, Refused
 from pushcast.kafka.headers import headers_of
 from pushcast.model.errors import InvalidInput
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Ended(NamedTuple):
+class LedgerEnd(NamedTuple):
     """Deliveries of one send record that a record of an output ends."""
 
     send_offset: int
@@ -34,7 +34,7 @@ class Ended(NamedTuple):
 
 #: What a record ends, by its headers and value; None when it is another group's. Cheap for those. Raises InvalidInput
 #: for a record that none of ours wrote.
-Read = Callable[[Iterable[tuple[str, bytes | None]], bytes | None], Ended | None]
+Read = Callable[[Iterable[tuple[str, bytes | None]], bytes | None], LedgerEnd | None]
 
 
 class Ledgers:
@@ -131,7 +131,7 @@ class Ledgers:
             self._look_at_ends(tp, ledger)
         return standing.encode(ledger.standing(offset, origins or {})._replace(refused=refused))
 
-    async def refresh(self, work: Ends) -> None:
+    async def refresh(self, work: OutputEnds) -> None:
         """Looks up how far others have written the outputs by now, so that no new owner has to read that.
 
         Raises OSError, TimeoutError among them.

@@ -10,7 +10,7 @@ from pushcast.handover.rules import ALL, Rules
 Positions = Mapping[str, int]
 
 
-class Notes:
+class NotedPositions:
     """Positions noted before source records are first handled. One per source partition and assignment.
 
     Memory: one entry per call of `note` whose positions moved, down to the oldest unfinished record.

@@ -45,7 +45,7 @@ class Claims(Protocol):
     async def commit_now(self, partitions: Iterable[TP]) -> bool: ...
 
 
-class Ends(Protocol):
+class OutputEnds(Protocol):
     """`pushcast.stream.stage.Work`, as far as a refresh needs it."""
 
     def partitions(self) -> list[TP]: ...
@@ -221,7 +221,7 @@ class Handover:
             sum(len(takeover.tail) for takeover in taken.values()),
         )
 
-    async def refresh(self, work: Ends) -> None:
+    async def refresh(self, work: OutputEnds) -> None:
         """Looks up how far others have written the outputs by now, so that no new owner has to read that.
 
         Raises OSError, TimeoutError among them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pushcast.handover import standing
-from pushcast.handover.notes import Notes
+from pushcast.handover.notes import NotedPositions
 from pushcast.handover.rules import ALL, Rules
 from pushcast.handover.standing import Standing
 from pushcast.handover.tail import OwnTail
@@ -50,7 +50,7 @@ class Takeover:
         else:
             self.fence_rounds = ((planned,), others) if rules.planned_first else ((*others, planned),)
         self._inherited_fenced = committed.fenced
-        self._notes = Notes(self.starts, rules)
+        self._notes = NotedPositions(self.starts, rules)
         self._ends: dict[str, int] = {}
         self.started = False
 

@@ -20,7 +20,7 @@ from pushcast.http2.frames import (
 )
 from pushcast.http2.hpack import split_status
 from pushcast.http2.outbound import Outbound
-from pushcast.http2.request import Job, Kind, Response
+from pushcast.http2.request import Kind, RequestJob, Response
 from pushcast.http2.streams import Streams
 
 STREAM_WINDOW_BYTES: Final = 262_144
@@ -41,7 +41,7 @@ HELLO: Final = (
 )
 
 
-class Answer:
+class PartialResponse:
     """What came of a response so far."""
 
     __slots__ = ("body", "headers", "status", "window")
@@ -65,7 +65,7 @@ class Answers:
         self.answered = 0
         self.trusted = False
         self.control = bytearray()
-        self.partial: dict[int, Answer] = {}
+        self.partial: dict[int, PartialResponse] = {}
         self._streams = streams
         self._outbound = outbound
         self._max_body_bytes = max_body_bytes
@@ -95,7 +95,7 @@ class Answers:
         elif status >= 200:
             if status in _HEADERLESS and not burst.job.template.wants_headers:
                 headers = ()
-            answer = Answer(status, headers)
+            answer = PartialResponse(status, headers)
             if end_stream:
                 self._whole(stream_id, answer)
             else:
@@ -128,7 +128,7 @@ class Answers:
         if increment:
             self.control += pack_window_update(stream_id, increment)
 
-    def _whole(self, stream_id: int, answer: Answer) -> None:
+    def _whole(self, stream_id: int, answer: PartialResponse) -> None:
         """The response is complete; the request may not be (RFC 9113 §8.1: then its rest is pointless)."""
         if self._outbound.rests.pop(stream_id, None) is not None:
             self.control += pack_rst_stream(stream_id, CANCEL)
@@ -154,9 +154,9 @@ class Answers:
         self.control += pack_rst_stream(stream_id, error_code)
         self.abandon(stream_id, kind, fault)
 
-    def withdraw(self, stream_ids: Iterable[int]) -> dict[Job, list[int]]:
+    def withdraw(self, stream_ids: Iterable[int]) -> dict[RequestJob, list[int]]:
         """Takes back streams that the server did not process: their requests, by job."""
-        back: dict[Job, list[int]] = {}
+        back: dict[RequestJob, list[int]] = {}
         for stream_id in stream_ids:
             self._outbound.rests.pop(stream_id, None)
             self.partial.pop(stream_id, None)

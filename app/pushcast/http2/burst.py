@@ -17,7 +17,7 @@ from pushcast.http2.frames import (
     frame_prefix,
 )
 from pushcast.http2.hpack import encode_length, encode_string, literal_name
-from pushcast.http2.request import Job, Template, Varying, Wrapped
+from pushcast.http2.request import RequestJob, Template, Varying, Wrapped
 
 
 class Burst:
@@ -28,7 +28,7 @@ class Burst:
 
     __slots__ = ("first_id", "indices", "job", "left", "sent_at")
 
-    def __init__(self, job: Job, indices: Sequence[int], first_id: int, sent_at: float) -> None:
+    def __init__(self, job: RequestJob, indices: Sequence[int], first_id: int, sent_at: float) -> None:
         self.job = job
         self.indices = indices
         self.first_id = first_id
@@ -52,7 +52,7 @@ def _piece(header: Varying, value: bytes | None) -> bytes:
     return encode_length(len(header.prefix) + len(value)) + header.prefix + value
 
 
-def header_block(job: Job, segments: Sequence[bytes], index: int) -> bytes:
+def header_block(job: RequestJob, segments: Sequence[bytes], index: int) -> bytes:
     """The whole header block of one request."""
     parts = [segments[0]]
     for position, header in enumerate(job.template.varying):
@@ -61,7 +61,7 @@ def header_block(job: Job, segments: Sequence[bytes], index: int) -> bytes:
     return b"".join(parts)
 
 
-def body_of(job: Job, index: int) -> bytes:
+def body_of(job: RequestJob, index: int) -> bytes:
     """The body of one request: the template's own, or its frame around the request's last column."""
     body = job.template.body
     if isinstance(body, bytes):
@@ -71,7 +71,7 @@ def body_of(job: Job, index: int) -> bytes:
 
 
 def encode_burst(
-    job: Job, segments: Sequence[bytes], indices: Sequence[int], first_id: int, max_frame_bytes: int
+    job: RequestJob, segments: Sequence[bytes], indices: Sequence[int], first_id: int, max_frame_bytes: int
 ) -> Iterable[bytes] | None:
     """The frames of all `indices` as pieces to be joined: one HEADERS and, with a body, one DATA frame each.
 
@@ -120,7 +120,7 @@ def encode_burst(
 
 
 def _body_columns(
-    template: Template, job: Job, indices: Sequence[int]
+    template: Template, job: RequestJob, indices: Sequence[int]
 ) -> tuple[bool, list[Iterable[bytes]], bytes | list[bytes]]:
     """Whether there is a DATA frame, its payload's pieces, and the first 5 bytes of its header (one or per request)."""
     body = template.body

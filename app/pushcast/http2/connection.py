@@ -35,7 +35,7 @@ from pushcast.http2.options import ConnectionOptions
 from pushcast.http2.outbound import Outbound
 from pushcast.http2.pulse import Pulse, Situation
 from pushcast.http2.queue import WorkQueue
-from pushcast.http2.request import Job, Kind
+from pushcast.http2.request import Kind, RequestJob
 from pushcast.http2.returns import Returns
 from pushcast.http2.starter import Starter
 from pushcast.http2.streams import Streams
@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol):
         self._starter.refused = True
         self._returns.refused(stream_id)
 
-    def cancel(self, job: Job, indices: Iterable[int]) -> None:
+    def cancel(self, job: RequestJob, indices: Iterable[int]) -> None:
         """Ends those of `indices` that are out on this connection, as UNKNOWN "cancelled", and frees their streams."""
         self._returns.cancel(job, indices)
         if self.state is not State.CLOSED:

@@ -22,7 +22,7 @@ Resolver = Callable[[str, int], Awaitable[Sequence[tuple[int, Address]]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Proxy:
+class HttpProxy:
     """An HTTP proxy reached without TLS. `user_and_password` is "user:password" for Basic authentication."""
 
     host: str
@@ -45,7 +45,7 @@ class Endpoint:
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
     alpn_required: bool = True
-    proxy: Proxy | None = None
+    proxy: HttpProxy | None = None
     resolver: Resolver | None = None
 
 
@@ -119,7 +119,7 @@ async def _secure(connection_socket: socket.socket, endpoint: Endpoint, make: Ca
     return connection
 
 
-async def _open_tunnel(connection_socket: socket.socket, endpoint: Endpoint, proxy: Proxy) -> None:
+async def _open_tunnel(connection_socket: socket.socket, endpoint: Endpoint, proxy: HttpProxy) -> None:
     loop = asyncio.get_running_loop()
     target = f"{endpoint.host}:{endpoint.port}"
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]

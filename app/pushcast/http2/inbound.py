@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Final, Protocol
 
-from pushcast.http2.answers import UNAUTHENTICATED, Answer, Answers
+from pushcast.http2.answers import UNAUTHENTICATED, Answers, PartialResponse
 from pushcast.http2.errors import PeerViolation
 from pushcast.http2.frames import (
     CONTINUATION,
@@ -124,7 +124,7 @@ class Inbound:
                     if flags == FLAG_END_HEADERS:
                         found = _body_behind(buffer, end, stream_id, uncounted)
                         if found is None:
-                            answers[stream_id] = Answer(200, ())
+                            answers[stream_id] = PartialResponse(200, ())
                             start = end
                             continue
                         data, end = found

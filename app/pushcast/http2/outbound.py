@@ -28,7 +28,7 @@ from pushcast.http2.frames import (
     unpack_settings,
 )
 from pushcast.http2.hpack import Compiled, EncoderTable, compile_template
-from pushcast.http2.request import Job, Template
+from pushcast.http2.request import RequestJob, Template
 
 _MAX_COMPILED: Final = 16
 
@@ -61,7 +61,7 @@ class Outbound:
         self._table = EncoderTable()
         self._compiled: dict[Template, Compiled] = {}
 
-    def admit(self, job: Job, count: int) -> int:
+    def admit(self, job: RequestJob, count: int) -> int:
         """How many of `count` requests of the job may start under the windows. A body that fits no window starts
         alone and leaves a rest."""
         size = job.body_bytes
@@ -71,7 +71,7 @@ class Outbound:
             return min(count, self.window // size)
         return 1 if self.window > 0 else 0
 
-    def encode(self, job: Job, indices: Sequence[int], first_id: int, pieces: list[bytes]) -> None:
+    def encode(self, job: RequestJob, indices: Sequence[int], first_id: int, pieces: list[bytes]) -> None:
         """Appends the requests to `pieces`, on consecutive stream ids; every index gets its HEADERS."""
         compiled = self._compile(job.template)
         if compiled.intro is not None:
@@ -90,7 +90,7 @@ class Outbound:
         return compiled
 
     def _encode_run(
-        self, job: Job, segments: Sequence[bytes], indices: Sequence[int], first_id: int, pieces: list[bytes]
+        self, job: RequestJob, segments: Sequence[bytes], indices: Sequence[int], first_id: int, pieces: list[bytes]
     ) -> None:
         size = job.body_bytes
         if size <= self.stream_window and size <= self.max_frame_bytes and size * len(indices) <= self.window:
@@ -111,7 +111,7 @@ class Outbound:
                     self.rests[stream_id] = rest
 
     @staticmethod
-    def _body_total(job: Job, indices: Sequence[int]) -> int:
+    def _body_total(job: RequestJob, indices: Sequence[int]) -> int:
         if isinstance(job.template.body, bytes) or job.lengths[-1] is not None:
             return job.body_bytes * len(indices)
         body, column = job.template.body, job.columns[-1]

@@ -18,7 +18,7 @@ from pushcast.http2.listener import State
 from pushcast.http2.options import PoolOptions
 from pushcast.http2.pool_stats import PoolStats, limited_by
 from pushcast.http2.queue import WorkQueue
-from pushcast.http2.request import Job, Response, Template
+from pushcast.http2.request import RequestJob, Response, Template
 from pushcast.http2.roster import Roster
 
 _ROOM_SOON_SECONDS = 0.003
@@ -109,7 +109,7 @@ class Pool:
         """Returns when a job of `count` targets will be taken by `submit`."""
         await self._queue.room(count)
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: RequestJob) -> None:
         """Takes the job; its outcomes come by its callback. Raises QueueFull, or ClosedByUs after `close`."""
         if self._closed:
             raise ClosedByUs("the pool is closed")
@@ -120,7 +120,7 @@ class Pool:
     async def ask(self, template: Template, values: Sequence[bytes] = (), *, timeout_seconds: float) -> Response:
         """A single request, for whatever is not a multicast; one value per column. Raises as `submit`."""
         future: asyncio.Future[Response] = self._loop.create_future()
-        job = Job(
+        job = RequestJob(
             template,
             [(value,) for value in values],
             timeout_seconds,
@@ -134,7 +134,7 @@ class Pool:
             if not future.done() or future.cancelled():
                 self.cancel(job)
 
-    def cancel(self, job: Job, indices: Iterable[int] | None = None) -> None:
+    def cancel(self, job: RequestJob, indices: Iterable[int] | None = None) -> None:
         """Ends those targets that have no outcome yet: UNSENT when they never left, else UNKNOWN, both with the fault
         "cancelled". Other requests are not touched."""
         out = self._queue.cancel(job, range(job.size) if indices is None else indices)

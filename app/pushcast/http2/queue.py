@@ -6,14 +6,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from pushcast.http2.request import UNHEARD, WAITED, Job, Kind, Outcomes, Response
+from pushcast.http2.request import UNHEARD, WAITED, Kind, Outcomes, RequestJob, Response
 
 
 class QueueFull(Exception):
     """More targets would wait than `max_waiting`; await room first."""
 
 
-def deliver(jobs: Iterable[Job], on_error: Callable[[Exception], None]) -> None:
+def deliver(jobs: Iterable[RequestJob], on_error: Callable[[Exception], None]) -> None:
     """Hands over what was collected in `outbox`, one list per job."""
     for job in jobs:
         outcomes: Outcomes = job.outbox
@@ -40,7 +40,7 @@ class WorkQueue:
         self._most_in_flight = 0
         self.waiting = 0
         self.on_error = on_error
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[RequestJob] = deque()
         self._room_waiters: list[asyncio.Future[None]] = []
 
     def note_in_flight(self, change: int) -> None:
@@ -56,7 +56,7 @@ class WorkQueue:
     def _full_for(self, count: int) -> bool:
         return self.waiting > 0 and self.waiting + count > self.max_waiting
 
-    def submit(self, job: Job, now: float) -> None:
+    def submit(self, job: RequestJob, now: float) -> None:
         """Raises QueueFull. A job larger than `max_waiting` is taken when nothing else waits."""
         if self._full_for(job.size):
             raise QueueFull(f"{self.waiting} targets wait; {job.size} more exceed max_waiting {self.max_waiting}")
@@ -81,7 +81,7 @@ class WorkQueue:
                 if not future.done():
                     future.set_result(None)
 
-    def head(self) -> Job | None:
+    def head(self) -> RequestJob | None:
         """The job to take from next; never one that has nothing left to take."""
         while self._jobs:
             job = self._jobs[0]
@@ -91,7 +91,7 @@ class WorkQueue:
             self._jobs.popleft()
         return None
 
-    def take(self, job: Job, count: int) -> Sequence[int]:
+    def take(self, job: RequestJob, count: int) -> Sequence[int]:
         """At most `count` indices of the head job; fewer, even none, where some were cancelled."""
         taken: Sequence[int]
         if job.again:
@@ -107,7 +107,7 @@ class WorkQueue:
         self._left(len(taken))
         return taken
 
-    def give_back(self, job: Job, indices: Sequence[int]) -> None:
+    def give_back(self, job: RequestJob, indices: Sequence[int]) -> None:
         """Requests that were taken but not processed wait again, in front of everything else."""
         if not indices:
             return
@@ -117,7 +117,7 @@ class WorkQueue:
             job.queued = True
             self._jobs.appendleft(job)
 
-    def cancel(self, job: Job, indices: Iterable[int]) -> list[int]:
+    def cancel(self, job: RequestJob, indices: Iterable[int]) -> list[int]:
         """Ends those of `indices` that wait, as UNSENT "cancelled", and returns the others. Delivers."""
         again = set(job.again)
         others: list[int] = []
@@ -152,7 +152,7 @@ class WorkQueue:
         jobs, self._jobs = list(self._jobs), deque()
         self._end_all(jobs, fault)
 
-    def _end_all(self, jobs: list[Job], fault: str) -> None:
+    def _end_all(self, jobs: list[RequestJob], fault: str) -> None:
         for job in jobs:
             job.queued = False
             rest = [index for index in range(job.next_index, job.size) if index not in job.cancelled]
@@ -162,7 +162,7 @@ class WorkQueue:
             job.next_index = job.size
         deliver(jobs, self.on_error)
 
-    def _end(self, job: Job, indices: Sequence[int], fault: str) -> None:
+    def _end(self, job: RequestJob, indices: Sequence[int], fault: str) -> None:
         response = Response(Kind.UNSENT, fault=fault)
         job.outbox.extend((index, response) for index in indices)
         self._left(len(indices))

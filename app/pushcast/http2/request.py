@@ -150,7 +150,7 @@ def _check_header(name: bytes, value: bytes) -> None:
 Outcomes = list[tuple[int, Response]]
 
 
-class Job:
+class RequestJob:
     """One template for many targets. Every index ends in exactly one outcome, in any order, in lists of any length.
 
     `columns`: one sequence per varying part of the template, all of one length; they are not copied and must not

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pushcast.http2.answers import Answers
 from pushcast.http2.frames import CANCEL
 from pushcast.http2.queue import WorkQueue
-from pushcast.http2.request import Job, Kind
+from pushcast.http2.request import Kind, RequestJob
 from pushcast.http2.streams import Streams
 
 
@@ -40,7 +40,7 @@ class Returns:
         else:
             self._answers.abandon(stream_id, Kind.REFUSED, "reset:REFUSED_STREAM")
 
-    def cancel(self, job: Job, indices: Iterable[int]) -> None:
+    def cancel(self, job: RequestJob, indices: Iterable[int]) -> None:
         """Ends those of `indices` that are out, as UNKNOWN "cancelled", and frees their streams."""
         for stream_id in self._streams.of(job, set(indices)):
             self._answers.reset(stream_id, CANCEL, Kind.UNKNOWN, "cancelled")

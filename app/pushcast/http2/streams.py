@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pushcast.http2.burst import Burst
 from pushcast.http2.queue import WorkQueue, deliver
-from pushcast.http2.request import Job, Response
+from pushcast.http2.request import RequestJob, Response
 
 
 class Streams:
@@ -20,13 +20,13 @@ class Streams:
         self.next_id = 1
         self.in_flight: dict[int, Burst] = {}
         self.bursts: dict[Burst, None] = {}
-        self.touched: dict[Job, None] = {}
+        self.touched: dict[RequestJob, None] = {}
         self.answers = 0
         self.answers_sent_at = 0.0
         self._queue = queue
         self._counted = 0
 
-    def open(self, job: Job, indices: Sequence[int], now: float) -> Burst:
+    def open(self, job: RequestJob, indices: Sequence[int], now: float) -> Burst:
         """Gives the requests the next stream ids."""
         first = self.next_id
         self.next_id = behind = first + 2 * len(indices)
@@ -35,7 +35,7 @@ class Streams:
         self.bursts[burst] = None
         return burst
 
-    def remove(self, stream_id: int) -> tuple[Job, int]:
+    def remove(self, stream_id: int) -> tuple[RequestJob, int]:
         """The request of a stream that is over: its job and its index there."""
         burst = self.in_flight.pop(stream_id)
         burst.left -= 1
@@ -61,12 +61,12 @@ class Streams:
         self.answers, self.answers_sent_at = 0, 0.0
         return answers, seconds
 
-    def end(self, job: Job, indices: Iterable[int], response: Response) -> None:
+    def end(self, job: RequestJob, indices: Iterable[int], response: Response) -> None:
         """The outcome of requests that never had a stream."""
         job.outbox.extend((index, response) for index in indices)
         self.touched[job] = None
 
-    def of(self, job: Job, indices: set[int]) -> Iterator[int]:
+    def of(self, job: RequestJob, indices: set[int]) -> Iterator[int]:
         """Streams of some of a job's requests. Each may be removed while this goes on."""
         for burst in [burst for burst in self.bursts if burst.job is job]:
             for position, index in enumerate(burst.indices):

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 class Accounts(Protocol):
-    """What a barrier tells the outbox whose records it counts (`outbox.Outbox`)."""
+    """What a barrier tells the outbox whose records it counts (`outbox.KafkaOutbox`)."""
 
     @property
     def reporting(self) -> Lock:
         """Held while a report is counted: the outbox may have several poll threads."""
 
-    def holds(self, barrier: Barrier, error: KafkaError, message: Message) -> bool:
+    def holds(self, barrier: KafkaBarrier, error: KafkaError, message: Message) -> bool:
         """On a poll thread: whether the record is kept for another time, because its place is refused for now."""
 
     def acknowledged(self, error: KafkaError | None, message: Message) -> RecordRefused | None:
         """On a poll thread: counts a delivery report. Returns the refusal when the record is to blame."""
 
-    def finished(self, barrier: Barrier) -> None:
+    def finished(self, barrier: KafkaBarrier) -> None:
         """On a poll thread: has the barrier settled on the loop."""
 
     def failed_on_poll_thread(self, exc: BaseException) -> None:
@@ -36,7 +36,7 @@ class Accounts(Protocol):
         """On the loop: an error that ends the process."""
 
 
-class Barrier:
+class KafkaBarrier:
     """Counts the records that were put under it, and those that Kafka has acknowledged.
 
     Never reports success with an unacknowledged record. `puts` is written by the loop alone, `reports` by poll threads

@@ -40,7 +40,7 @@ _SLICE_RECORDS = 500
 Pair = tuple[bytes | None, bytes | None]
 
 
-class Followed(Protocol):
+class FollowedControl(Protocol):
     """What records amount to. `live`: everything that was there at the start is applied. `current_at`: when all that
     was written was known, in CLOCK_BOOTTIME seconds."""
 
@@ -66,7 +66,7 @@ class ControlTail:
         self,
         bootstrap_servers: str,
         security: KafkaSecurity | None,
-        state: Followed,
+        state: FollowedControl,
         *,
         fatal: Fatal,
         topic: str = topics.CONTROL,

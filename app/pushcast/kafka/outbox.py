@@ -12,12 +12,12 @@ from typing import Any, cast
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from pushcast.config.security import KafkaSecurity
-from pushcast.kafka.barrier import Barrier
+from pushcast.kafka.barrier import KafkaBarrier
 from pushcast.kafka.patience import Patience
 from pushcast.kafka.producer import MAX_RECORD_BYTES, open_producer, refusal_of
-from pushcast.kafka.refusals import Held, Place
+from pushcast.kafka.refusals import HeldRecord, OutputPlace
 from pushcast.kafka.room import RECORD_OVERHEAD_BYTES, Room
-from pushcast.kafka.writers import Writers
+from pushcast.kafka.writers import TopicWriters
 from pushcast.stream import ports
 from pushcast.stream.errors import Full, OutboxFailed, RecordRefused, RecordTooLarge
 
@@ -31,7 +31,7 @@ def _beside_the_value(key: bytes | None, headers: Headers | None) -> int:
     return len(key or b"") + sum(len(name.encode()) + len(value or b"") + 10 for name, value in headers or ())
 
 
-class Outbox:
+class KafkaOutbox:
     """What a process writes: acks=all, idempotent, explicit partitions, records are retried for ever.
 
     `topics`: the only ones that may be written (None: any), so that a running process cannot leave the topology, each
@@ -42,7 +42,7 @@ class Outbox:
     given to `on_fatal` once, on the loop: end the process unacknowledged then. `patient`: topics whose records wait in
     such a case when another time may mend it (`refusals`); they may land behind what was put after them. `optional`:
     topics that the process can do without; whatever Kafka says of their records is told to the barrier alone.
-    `producers`: how many share the partitions (`Writers`); the bounds are of all together.
+    `producers`: how many share the partitions (`TopicWriters`); the bounds are of all together.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Outbox:
         self.reporting = threading.Lock()
         # Written by the poll threads.
         self._acked_ends: dict[tuple[str, int], int] = {}
-        self._finished: deque[Barrier] = deque()
+        self._finished: deque[KafkaBarrier] = deque()
         self._failure: BaseException | None = None
         self._failure_told = False
         self._scheduled = False
@@ -86,14 +86,14 @@ class Outbox:
             )
             for _ in range(producers)
         ]
-        self._writers = Writers(opened, self._on_poll_failure)
+        self._writers = TopicWriters(opened, self._on_poll_failure)
         self._produce = self._writers.produce
         self._patience = Patience(patient, self._produce, loop)
         self._writers.start()
 
-    def barrier(self) -> Barrier:
+    def barrier(self) -> KafkaBarrier:
         """A new set of records to wait for."""
-        return Barrier(self)
+        return KafkaBarrier(self)
 
     def put(
         self,
@@ -110,7 +110,7 @@ class Outbox:
         Raises Full beyond twice the bounds (await `room()` before each batch), OutboxFailed after a fatal error,
         TypeError for a barrier of another kind of outbox.
         """
-        if type(barrier) is not Barrier:
+        if type(barrier) is not KafkaBarrier:
             raise TypeError(f"{type(barrier).__name__} counts the records of another kind of outbox")
         if self._failure is not None:
             raise OutboxFailed(str(self._failure)) from self._failure
@@ -129,8 +129,8 @@ class Outbox:
         self._room.put(size)
         barrier.puts += 1
         patience = self._patience
-        if patience.places and (place := Place(topic, partition)) in patience.places:
-            patience.refusals.hold(place, Held(barrier, value, key, headers, timestamp_ms))
+        if patience.places and (place := OutputPlace(topic, partition)) in patience.places:
+            patience.refusals.hold(place, HeldRecord(barrier, value, key, headers, timestamp_ms))
             return
         if topic in patience.topics:
             barrier.kept.append((topic, partition, value, headers, timestamp_ms))
@@ -145,8 +145,8 @@ class Outbox:
             error = exc.args[0]
             if patience.waits(error, topic):
                 barrier.kept.pop()
-                held = Held(barrier, value, key, headers, timestamp_ms)
-                patience.refusals.refuse(Place(topic, partition), error.str(), held)
+                held = HeldRecord(barrier, value, key, headers, timestamp_ms)
+                patience.refusals.refuse(OutputPlace(topic, partition), error.str(), held)
                 return
             self._take_back(barrier, size)
             refusal = self._refusal_of(error, topic, partition, size)
@@ -167,9 +167,9 @@ class Outbox:
 
     def doubt(self, topic: str, partition: int, reason: str) -> None:
         """Takes a place for refused until a marker is taken there. For `patient` topics."""
-        self._patience.refusals.refuse(Place(topic, partition), reason)
+        self._patience.refusals.refuse(OutputPlace(topic, partition), reason)
 
-    def _take_back(self, barrier: Barrier, size: int) -> None:
+    def _take_back(self, barrier: KafkaBarrier, size: int) -> None:
         self._room.take_back(size)
         barrier.puts -= 1
         # The last report may have come in between, when the count did not match.
@@ -207,7 +207,7 @@ class Outbox:
     def _on_poll_failure(self, exc: BaseException) -> None:
         self._fail(OutboxFailed(f"the poll thread failed: {exc!r}"))
 
-    def holds(self, barrier: Barrier, error: KafkaError, message: Message) -> bool:
+    def holds(self, barrier: KafkaBarrier, error: KafkaError, message: Message) -> bool:
         """Whether the record waits for another time; for Barrier, on a poll thread."""
         if not self._patience.waits(error, message.topic() or ""):
             return False
@@ -246,7 +246,7 @@ class Outbox:
             return RecordRefused("refused", topic, partition, size, error.str())
         return refusal_of(error, topic, partition, size)
 
-    def finished(self, barrier: Barrier) -> None:
+    def finished(self, barrier: KafkaBarrier) -> None:
         """Has the barrier settled on the loop; for Barrier, on a poll thread."""
         self._finished.append(barrier)
         if not self._scheduled:

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
-from pushcast.kafka.barrier import Barrier
-from pushcast.kafka.refusals import OF_A_PLACE, Held, Place, Refusals
+from pushcast.kafka.barrier import KafkaBarrier
+from pushcast.kafka.refusals import OF_A_PLACE, HeldRecord, OutputPlace, Refusals
 from pushcast.stream.errors import OutboxFailed
 from pushcast.wire.headers import PROBE
 
@@ -25,15 +25,17 @@ class Patience:
         self.places = self.refusals.places
         self._produce = produce
         self._loop = loop
-        self._kept: deque[tuple[Place, str, Barrier, Message]] = deque()  # from the poll threads, for the loop
+        self._kept: deque[tuple[OutputPlace, str, KafkaBarrier, Message]] = (
+            deque()
+        )  # from the poll threads, for the loop
 
     def waits(self, error: KafkaError, topic: str) -> bool:
         """Whether another time may mend it, and the topic's records wait for that."""
         return error.code() in OF_A_PLACE and topic in self.topics
 
-    def keep(self, error: KafkaError, barrier: Barrier, message: Message) -> None:
+    def keep(self, error: KafkaError, barrier: KafkaBarrier, message: Message) -> None:
         """On a poll thread: a record that was refused waits."""
-        self._kept.append((Place(message.topic() or "", message.partition() or 0), error.str(), barrier, message))
+        self._kept.append((OutputPlace(message.topic() or "", message.partition() or 0), error.str(), barrier, message))
 
     def take_kept(self) -> None:
         """On the loop: what the poll threads kept is held from here on."""
@@ -41,7 +43,7 @@ class Patience:
             place, reason, barrier, message = self._kept.popleft()
             self.refusals.refuse(place, reason, _as_it_was_put(place, barrier, message))
 
-    def mark(self, place: Place) -> None:
+    def mark(self, place: OutputPlace) -> None:
         """Asks whether a refused place takes records again."""
 
         def delivered(error: KafkaError | None, _: Message) -> None:
@@ -53,7 +55,7 @@ class Patience:
         except KafkaException as exc:
             self.refusals.marked(place, exc.args[0].str())
 
-    def _put_again(self, place: Place, held: Held) -> None:
+    def _put_again(self, place: OutputPlace, held: HeldRecord) -> None:
         barrier, value, key, headers, timestamp_ms = held
         barrier.kept.append((*place, value, headers, timestamp_ms))
         arguments: dict[str, Any] = {} if timestamp_ms is None else {"timestamp": timestamp_ms}
@@ -66,11 +68,11 @@ class Patience:
             self.refusals.refuse(place, exc.args[0].str(), held)
 
 
-def _as_it_was_put(place: Place, barrier: Barrier, message: Message) -> Held:
+def _as_it_was_put(place: OutputPlace, barrier: KafkaBarrier, message: Message) -> HeldRecord:
     """A refused record whole: a delivery report has neither its headers nor its timestamp."""
     value = message.value()
     for at, (topic, partition, put, headers, timestamp_ms) in enumerate(barrier.kept):
         if put == value and (topic, partition) == place:
             del barrier.kept[at]
-            return Held(barrier, value, message.key(), headers, timestamp_ms)
+            return HeldRecord(barrier, value, message.key(), headers, timestamp_ms)
     raise OutboxFailed(f"{place.topic}[{place.partition}]: a refused record is not known here")

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException, TopicCollection
 
 from pushcast.config.security import KafkaSecurity
 from pushcast.kafka import clients
-from pushcast.kafka.refusals import OF_A_PLACE, Place
+from pushcast.kafka.refusals import OF_A_PLACE, OutputPlace
 
 TIMEOUT_SECONDS: Final = 10.0
 _WRITES: Final = frozenset({"WRITE", "ALL"})
@@ -22,7 +22,7 @@ class Permits:
     def __init__(self, bootstrap_servers: str, security: KafkaSecurity | None = None) -> None:
         self._client = clients.client_config(bootstrap_servers, security)
 
-    async def refused(self, topics: Iterable[str], partitions: Sequence[int]) -> dict[Place, str]:
+    async def refused(self, topics: Iterable[str], partitions: Sequence[int]) -> dict[OutputPlace, str]:
         """Places that would be refused now, and why: no permission, no such topic or partition.
 
         A partition without a leader is among them: what is put there waits, and so does its marker. Where nobody says
@@ -32,7 +32,7 @@ class Permits:
         asked = admin.describe_topics(
             TopicCollection(list(topics)), include_authorized_operations=True, request_timeout=TIMEOUT_SECONDS
         )
-        found: dict[Place, str] = {}
+        found: dict[OutputPlace, str] = {}
         for topic, future in asked.items():
             try:
                 described = await asyncio.wrap_future(future)
@@ -40,9 +40,11 @@ class Permits:
                 error = exc.args[0]
                 if error.code() not in OF_A_PLACE:
                     raise ConnectionError(f"{topic}: {error.str()}") from exc
-                found.update({Place(topic, partition): error.str() for partition in partitions})
+                found.update({OutputPlace(topic, partition): error.str() for partition in partitions})
                 continue
-            found.update({Place(topic, each): why for each in partitions if (why := _why(described, each)) is not None})
+            found.update(
+                {OutputPlace(topic, each): why for each in partitions if (why := _why(described, each)) is not None}
+            )
         return found
 
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError
 
-from pushcast.kafka.barrier import Barrier
+from pushcast.kafka.barrier import KafkaBarrier
 from pushcast.stream.ports import CallLater, TimerHandle
 
 logger = logging.getLogger(__name__)
@@ -35,17 +35,17 @@ OF_A_PLACE: Final = frozenset(
 )
 
 
-class Place(NamedTuple):
+class OutputPlace(NamedTuple):
     """A topic and partition."""
 
     topic: str
     partition: int
 
 
-class Held(NamedTuple):
+class HeldRecord(NamedTuple):
     """A record as it was put, and its barrier."""
 
-    barrier: Barrier
+    barrier: KafkaBarrier
     value: bytes | None
     key: bytes | None
     headers: Sequence[tuple[str, bytes | None]] | None
@@ -53,25 +53,29 @@ class Held(NamedTuple):
 
 
 @dataclass
-class Refused:
+class RefusedPlace:
     """Why a place is refused, when it is asked again, and what waits for it."""
 
     reason: str
     wait_seconds: float = FIRST_WAIT_SECONDS
     timer: TimerHandle | None = None
-    held: list[Held] = field(default_factory=list)
+    held: list[HeldRecord] = field(default_factory=list)
 
 
 class Refusals:
     """Of one outbox, on its loop. `mark` writes a marker and answers with `marked`; `again` writes what was held."""
 
     def __init__(
-        self, *, mark: Callable[[Place], None], again: Callable[[Place, Held], None], call_later: CallLater
+        self,
+        *,
+        mark: Callable[[OutputPlace], None],
+        again: Callable[[OutputPlace, HeldRecord], None],
+        call_later: CallLater,
     ) -> None:
         self._mark = mark
         self._again = again
         self._call_later = call_later
-        self.places: dict[Place, Refused] = {}  # read it, and write it nowhere else
+        self.places: dict[OutputPlace, RefusedPlace] = {}  # read it, and write it nowhere else
 
     def told(self) -> list[str]:
         """One sentence for each refused place."""
@@ -81,22 +85,22 @@ class Refusals:
         """Refused topics of this partition."""
         return [place.topic for place in self.places if place.partition == partition]
 
-    def refuse(self, place: Place, reason: str, held: Held | None = None) -> None:
+    def refuse(self, place: OutputPlace, reason: str, held: HeldRecord | None = None) -> None:
         """Kafka refused this place, or did when somebody last asked. The first marker follows in half a second."""
         refused = self.places.get(place)
         if refused is None:
-            refused = self.places[place] = Refused(reason)
+            refused = self.places[place] = RefusedPlace(reason)
             logger.warning("%s[%d] is refused, what is put there waits: %s", *place, reason)
             self._try_later(place, refused)
         refused.reason = reason
         if held is not None:
             refused.held.append(held)
 
-    def hold(self, place: Place, held: Held) -> None:
+    def hold(self, place: OutputPlace, held: HeldRecord) -> None:
         """Keeps a record for a refused place."""
         self.places[place].held.append(held)
 
-    def marked(self, place: Place, reason: str | None) -> None:
+    def marked(self, place: OutputPlace, reason: str | None) -> None:
         """What became of the marker: None when Kafka took it."""
         refused = self.places.get(place)
         if refused is None:
@@ -117,5 +121,5 @@ class Refusals:
             if refused.timer is not None:
                 refused.timer.cancel()
 
-    def _try_later(self, place: Place, refused: Refused) -> None:
+    def _try_later(self, place: OutputPlace, refused: RefusedPlace) -> None:
         refused.timer = self._call_later(refused.wait_seconds, lambda: self._mark(place))

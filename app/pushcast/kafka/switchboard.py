@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, Message
 
 from pushcast.config.settings import Settings
 from pushcast.kafka.clients import client_config, open_producer
-from pushcast.kafka.control import ControlTail, Followed
+from pushcast.kafka.control import ControlTail, FollowedControl
 from pushcast.stream.errors import KafkaLayerError
 from pushcast.wire import topics
 from pushcast.wire.control import Entry, Name, Subject, encode
@@ -30,7 +30,7 @@ def read_state(settings: Settings, topic: str = topics.CONTROL) -> ControlState:
     return state
 
 
-def read_whole(settings: Settings, topic: str, state: Followed) -> None:
+def read_whole(settings: Settings, topic: str, state: FollowedControl) -> None:
     """Applies every record of a topic with one partition. Blocks. Raises ControlUnreadable."""
 
     def failed(_: str, error: BaseException) -> None:

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.1
 
 
-class Writers:
+class TopicWriters:
     """A topic's partition has one producer as long as the process lives, so its records keep their order.
 
     Why more than one: librdkafka puts one partition into a produce request and an idempotent producer has at most five

@@ -19,7 +19,7 @@ from pushcast.keep.broker_time import BrokerTime, Disagreement, too_far_ahead
 from pushcast.keep.census import Census
 from pushcast.keep.digests import flushed
 from pushcast.keep.exact import STAGE, KeepHandover
-from pushcast.keep.intake import Intake
+from pushcast.keep.intake import KeepIntake
 from pushcast.keep.joining import Joining
 from pushcast.keep.release import Release
 from pushcast.keep.removals import USUAL, RemovalRules
@@ -117,7 +117,7 @@ class KeepStage(Stage):
             call_later=call_later,
             held=lambda tenure: hold_on_disagreement and tenure.time in too_far_ahead(self._times()),
         )
-        self._intake = Intake(
+        self._intake = KeepIntake(
             self._rows,
             clock,
             self._cancels,

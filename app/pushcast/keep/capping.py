@@ -13,7 +13,7 @@ from pushcast.keep.joining import Joining
 from pushcast.keep.rows import Rows
 from pushcast.keep.rules import closed_as
 from pushcast.keep.tenure import KeepTenure
-from pushcast.model.caps import Asked, Capped, CapRule, Ended, Planned, Usage, slot_id, take, taken_by, told
+from pushcast.model.caps import Asked, Capped, CapRule, Ended, SlotPlanned, Usage, slot_id, take, taken_by, told
 from pushcast.model.words import Reason
 from pushcast.model.zones import zone_of
 from pushcast.stream.edge import Count
@@ -66,9 +66,9 @@ class Capping:
     def told(self, tenure: KeepTenure, barrier: Barrier, user: str, counted: Counted, now_ms: int) -> None:
         """What became of a notification: its slot is kept, or comes back."""
         name = slot_id(counted.notification_id)
-        word: Planned | Ended
+        word: SlotPlanned | Ended
         if counted.planned is not None:
-            word = Planned(name, counted.about, counted.planned)
+            word = SlotPlanned(name, counted.about, counted.planned)
         else:
             word = Ended(name, counted.about, counted.accepted, counted.at, counted.klass, counted.app)
         of_user = usage_key(user)

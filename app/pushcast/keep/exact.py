@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
-from pushcast.handover.runner import ClaimRefused, Claims, Ends, Handover
+from pushcast.handover.runner import ClaimRefused, Claims, Handover, OutputEnds
 from pushcast.handover.tail import Place
 from pushcast.keep.firings import INHERITED, Firings
 from pushcast.model.clock import Clock
@@ -95,7 +95,7 @@ class KeepHandover:
         """What the commit of the urgent keep topic carries."""
         return self._handover.metadata(tp, offset, origins)
 
-    async def refresh(self, work: Ends) -> None:
+    async def refresh(self, work: OutputEnds) -> None:
         """Looks up how far the outputs have been written by now."""
         await self._handover.refresh(work)
 

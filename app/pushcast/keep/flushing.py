@@ -14,7 +14,7 @@ from pushcast.model.digest import NO_RULE, DigestRule
 from pushcast.model.words import Reason
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
-from pushcast.wire.digest_text import Part, digest_event
+from pushcast.wire.digest_text import DigestPart, digest_event
 from pushcast.wire.digests import Head, closing_name
 from pushcast.wire.held import Released, released_headers
 from pushcast.wire.timers import user_key
@@ -48,7 +48,7 @@ class Flushes:
         self._count("digests", "", 1)
 
     def _push(self, tenure: KeepTenure, key: bytes, head: Head, flush: Flush) -> DueRecord:
-        parts = [Part(each.note_id, each.facts.title, each.facts.expires_at) for each in flush.members]
+        parts = [DigestPart(each.note_id, each.facts.title, each.facts.expires_at) for each in flush.members]
         event = digest_event(head, parts, flush.at, self._rules.get(head.klass, NO_RULE))
         name = closing_name(head, key, flush.upto, flush.at)
         released = Released(flush.at, None, due_at=flush.at, passed=Reason.DIGEST.value)

@@ -22,7 +22,7 @@ _NUMBER_BYTES: Final = 8
 _NO_OFFSET: Final = bytes(_NUMBER_BYTES)
 
 
-class Place(NamedTuple):
+class IndexPlace(NamedTuple):
     """An entry of the index. `at_ms`: when it is due, or to be forgotten."""
 
     at_ms: int
@@ -80,11 +80,11 @@ def behind(queue: bytes) -> bytes:
     return queue[:-1] + bytes((queue[-1] + 1,))
 
 
-def place_of(entry: bytes) -> Place:
+def place_of(entry: bytes) -> IndexPlace:
     """What an entry says."""
     start = entry.index(b"\0") + 1 if entry[:1] == _PACED else 1
     at_ms = int.from_bytes(entry[start : start + _NUMBER_BYTES], "big")
-    return Place(at_ms, entry[start + 2 * _NUMBER_BYTES :], entry)
+    return IndexPlace(at_ms, entry[start + 2 * _NUMBER_BYTES :], entry)
 
 
 def _queue(lane: str) -> bytes:

@@ -7,7 +7,7 @@ from pushcast.keep import rules
 from pushcast.keep.badging import Badging
 from pushcast.keep.capping import Capping
 from pushcast.keep.joining import Joining, is_leaving
-from pushcast.keep.reading import Reading
+from pushcast.keep.reading import KeepReading
 from pushcast.keep.removing import Removing
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
@@ -31,7 +31,7 @@ from pushcast.wire.threads import ThreadReader
 from pushcast.wire.timers import Timer, part_key, timer_key
 
 
-class Intake:
+class KeepIntake:
     """Of all partitions of one stage; it keeps nothing of them.
 
     Both `hold` and `cancel` raise what decoding raises, and `Misplaced`.
@@ -54,7 +54,7 @@ class Intake:
         self._capping = capping
         self._badging = badging
         self._engagements = EngagementDecoder(schemas).decode
-        self._reading = Reading(rows, ThreadReader(schemas))
+        self._reading = KeepReading(rows, ThreadReader(schemas))
         self._removing = removing
         self._rows = rows
         self._clock = clock

@@ -18,7 +18,7 @@ from pushcast.wire.timers import Timer, note_id_of
 REMEMBER_MS: Final = 86_400_000
 
 
-class Reading:
+class KeepReading:
     """Of all partitions of one stage. Never awaits: what is read and what is written are one step.
 
     Marks live in memory: a keeper that takes a partition over knows of what was read since then, and of what is held

@@ -14,7 +14,18 @@ from pushcast.keep.capping import Capping, asks_caps
 from pushcast.keep.due import DueRecord, DueRecords, Put
 from pushcast.keep.exact import KeepHandover
 from pushcast.keep.flushing import Flushes
-from pushcast.keep.index import ALL, QUEUES, Place, behind, entry_of, is_paced, paced_queues, place_of, rate_of, until
+from pushcast.keep.index import (
+    ALL,
+    QUEUES,
+    IndexPlace,
+    behind,
+    entry_of,
+    is_paced,
+    paced_queues,
+    place_of,
+    rate_of,
+    until,
+)
 from pushcast.keep.joining import Joining
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
@@ -132,7 +143,7 @@ class Release:
             bucket = tenure.buckets[queue] = Bucket(self._partitions, now_ms)
         return bucket
 
-    def _first(self, tenure: KeepTenure, queue: bytes) -> Place | None:
+    def _first(self, tenure: KeepTenure, queue: bytes) -> IndexPlace | None:
         """The first entry of a queue whose row is not under way: when it is, the table's hook or an acknowledgement
         wakes."""
         first = queue
@@ -174,7 +185,7 @@ class Release:
                     self._table.forget_entries(tenure.number, stale)
                 await asyncio.sleep(0)
 
-    def _may_take(self, tenure: KeepTenure, queue: bytes, place: Place, now_ms: int) -> bool:
+    def _may_take(self, tenure: KeepTenure, queue: bytes, place: IndexPlace, now_ms: int) -> bool:
         """`_take`, unless a rate has no room for it: then its entry stays as it is."""
         rate = self._rates.per_minute(rate_of(queue)) if is_paced(queue) else None
         if rate is None:
@@ -186,7 +197,7 @@ class Release:
         bucket.take(tenure.fired - before)
         return known
 
-    def _take(self, tenure: KeepTenure, place: Place, now_ms: int) -> bool:
+    def _take(self, tenure: KeepTenure, place: IndexPlace, now_ms: int) -> bool:
         """False for an entry that says nothing any more: only the table's own row decides that. What is in flight may
         yet be void, and the entry would be missed."""
         if self._under_way(tenure, place.key):

@@ -41,7 +41,7 @@ class RemovalRules(NamedTuple):
 USUAL: Final = RemovalRules(wait_ms=30_000, per_hour=2)
 
 
-class Asked(NamedTuple):
+class RemovalAsked(NamedTuple):
     """What one cancel asks to take back. `offset`: the cancel's; `at_ms`: its record's time."""
 
     app: str | None
@@ -52,7 +52,7 @@ class Asked(NamedTuple):
     recall: tuple[Push, ...] = ()  # what push services may still have of it
 
 
-def removal_id(asked: Asked) -> str:
+def removal_id(asked: RemovalAsked) -> str:
     """Its notification id: the same whenever that cancel is read again."""
     name = f"{asked.app or ''}\0{asked.offset}\0{asked.at_ms}".encode()
     return f"{OwnClass.REMOVE}:{blake2b(name, digest_size=_ID_HASH_BYTES).hexdigest()}"
@@ -69,7 +69,7 @@ def is_taken(removals: Iterable[Timer], offset: int) -> bool:
     return any(row.keep_offset >= offset for row in removals)
 
 
-def opened(asked: Asked, removals: Iterable[Timer], rules: RemovalRules) -> Timer:
+def opened(asked: RemovalAsked, removals: Iterable[Timer], rules: RemovalRules) -> Timer:
     """A new removal. `removals`: the user's others, released ones too."""
     app = asked.app or ""
     due_at = asked.at_ms + rules.wait_ms
@@ -80,7 +80,7 @@ def opened(asked: Asked, removals: Iterable[Timer], rules: RemovalRules) -> Time
     return merged(timer, asked, removal_id(asked))
 
 
-def merged(timer: Timer, asked: Asked, note_id: str) -> Timer:
+def merged(timer: Timer, asked: RemovalAsked, note_id: str) -> Timer:
     """A removal that waits, with one more cancel: what came last stands last, and the newest stay."""
     event = orjson.loads(timer.event)
     data = event.get("data", {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from pushcast.keep import removals
-from pushcast.keep.removals import Asked, RemovalRules
+from pushcast.keep.removals import RemovalAsked, RemovalRules
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.own import OwnClass
@@ -54,7 +54,7 @@ class Removing:
         if not left and cancel.thread is None:
             return
         recall = self._recall(tenure, cancel.user, cancel.app, frozenset(left))
-        asked = Asked(cancel.app, left, cancel.thread, offset, written_at, recall)
+        asked = RemovalAsked(cancel.app, left, cancel.thread, offset, written_at, recall)
         for key, row in mine.items():
             if row.waits and row.app == (cancel.app or "") and key not in tenure.firing:
                 self._rows.put(tenure, barrier, key, removals.merged(row, asked, note_id_of(key)))

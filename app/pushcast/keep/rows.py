@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pushcast.keep.exact import STAGE
 from pushcast.keep.tenure import KeepTenure, Row
 from pushcast.model.caps import Usage
-from pushcast.stream.overlay import Entry
+from pushcast.stream.overlay import OverlayEntry
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.stream.table import Table
 from pushcast.wire import row_fences, topics
@@ -100,7 +100,7 @@ class Rows:
             tenure.waiting.changed(user, self.timer(tenure, key), after)
         tenure.writes += 1
         tag = b"%d" % tenure.writes
-        tenure.overlay.put(user, key, Entry(row, tag))
+        tenure.overlay.put(user, key, OverlayEntry(row, tag))
         self._write(tenure, barrier, key, row, tag)
 
     def overwrite(self, tenure: KeepTenure, barrier: Barrier, key: bytes) -> None:

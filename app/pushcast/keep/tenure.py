@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pushcast.keep.broker_time import BrokerTime
-from pushcast.keep.waiting import Waiting
+from pushcast.keep.waiting import WaitingTimers
 from pushcast.model.caps import Usage
 from pushcast.model.forecast import Forecast
 from pushcast.model.marks import Marks
@@ -42,7 +42,7 @@ class KeepTenure:
         self.overlay = overlay
         self.completions = Completions()
         self.firing: set[bytes] = set()  # rows whose due record or whose closing is not acknowledged
-        self.waiting = Waiting()
+        self.waiting = WaitingTimers()
         self.healed: dict[bytes, int] = {}  # offsets of void rows that were overwritten, by key
         self.pending = Pending()  # releases
         self.writes = 0  # rows so far: each has a tag of its own

@@ -12,7 +12,7 @@ MANY: Final = 64
 MAX_USERS: Final = 1_000
 
 
-class Waiting:
+class WaitingTimers:
     """Of one partition during one assignment, in which nobody else writes timers."""
 
     def __init__(self) -> None:

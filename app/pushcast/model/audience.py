@@ -12,14 +12,14 @@ AgeComparison = Literal["<=", ">"]
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
+class FollowedTopic:
     """The device follows it."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class ReportedField:
     """A word that the device reports equals this one: platform, country, region or time_zone."""
 
     name: Literal["platform", "country", "region", "time_zone"]
@@ -66,7 +66,7 @@ class Users:
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
+class UserBucket:
     """The user's bucket (`ids.bucket`) is at least `first` and below `end`, of 10,000."""
 
     salt: str
@@ -75,7 +75,7 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class NamedSegment:
     """A named condition; it is replaced by what it stands for before anybody is tested."""
 
     name: str
@@ -102,7 +102,7 @@ class Not:
     node: Node
 
 
-Leaf = Topic | Field | Locale | AppVersion | Age | Tag | Users | Bucket | Segment
+Leaf = FollowedTopic | ReportedField | Locale | AppVersion | Age | Tag | Users | UserBucket | NamedSegment
 Node = Leaf | And | Or | Not
 EVERYBODY = And()
 
@@ -120,7 +120,7 @@ def leaves(node: Node) -> Iterator[Leaf]:
 
 def topics_of(node: Node) -> list[str]:
     """Names of the topics that the tree asks for, each as often as it does."""
-    return [leaf.name for leaf in leaves(node) if isinstance(leaf, Topic)]
+    return [leaf.name for leaf in leaves(node) if isinstance(leaf, FollowedTopic)]
 
 
 def depth(node: Node) -> int:

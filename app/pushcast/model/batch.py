@@ -86,7 +86,7 @@ class NoteKind(IntEnum):
     BADGE = 3
 
 
-class Label(NamedTuple):
+class ReceiptLabel(NamedTuple):
     """What the receipts of a notification say of it. `due_at`: milliseconds since the epoch."""
 
     due_at: int | None = None  # None: when it was created
@@ -112,9 +112,9 @@ class Notes:
         """Those of the notifications at these indices, in that order."""
         return self if self == NO_NOTES else Notes(*(_picked(column, indices) for column in self.columns()))
 
-    def label(self, notification: int) -> Label:
+    def label(self, notification: int) -> ReceiptLabel:
         """Of the notification at this index."""
-        return Label(
+        return ReceiptLabel(
             None if self.due_at is None else self.due_at[notification],
             None if self.campaign is None else self.campaign[notification],
             None if self.variant is None else self.variant[notification],
@@ -122,7 +122,7 @@ class Notes:
 
 
 NO_NOTES: Final = Notes()
-NO_LABEL: Final = Label()
+NO_LABEL: Final = ReceiptLabel()
 
 
 def _picked(column: list[T] | None, indices: list[int]) -> list[T] | None:

@@ -18,7 +18,7 @@ HELD_OUT: Final = ""
 UNFINISHED: Final = "unfinished"
 
 
-class Pace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BroadcastPace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How fast a broadcast may go, one of the two: the whole of it spread over a time, or a rate."""
 
     over_seconds: int | None = None
@@ -109,7 +109,7 @@ class Broadcast(msgspec.Struct, frozen=True):
     app: str
     audience: Node
     count_only: bool = False
-    pace: Pace | None = None
+    pace: BroadcastPace | None = None
     split: Split | None = None
     not_to: NotTo | None = None
     steps: tuple[Step, ...] = ()

@@ -157,7 +157,7 @@ def _needed(slots: Iterable[Slot], rules: Sequence[CapRule], now_ms: int) -> tup
 _LONGEST_MS: Final = 33 * 86_400_000
 
 
-class Planned(NamedTuple):
+class SlotPlanned(NamedTuple):
     """A planner has planned so many deliveries of an account."""
 
     id: bytes
@@ -176,12 +176,12 @@ class Ended(NamedTuple):
     app: str
 
 
-def told(usage: Usage, word: Planned | Ended, rules: Sequence[CapRule], now_ms: int) -> Usage:
+def told(usage: Usage, word: SlotPlanned | Ended, rules: Sequence[CapRule], now_ms: int) -> Usage:
     """The usage after word of a notification. Of a class that no cap holds up the first accepted delivery takes the
     slot, beyond the limit too."""
     slot = usage.slot(word.id)
     if slot is None:
-        if isinstance(word, Planned) or not word.accepted:
+        if isinstance(word, SlotPlanned) or not word.accepted:
             return usage
         if not any(rule.counts(word.klass, word.app) for rule in rules):
             return usage
@@ -197,10 +197,10 @@ def told(usage: Usage, word: Planned | Ended, rules: Sequence[CapRule], now_ms: 
     return Usage(tuple([changed if each is slot else each for each in usage.slots]), usage.periods)
 
 
-def _after(slot: Slot, word: Planned | Ended, now_ms: int) -> Slot:
+def _after(slot: Slot, word: SlotPlanned | Ended, now_ms: int) -> Slot:
     if now_ms > slot.expires_at + UNCONFIRMED_MS or (isinstance(word, Ended) and word.accepted):
         return msgspec.structs.replace(slot, kept=True, accounts=b"", ended=b"")
-    if isinstance(word, Planned):
+    if isinstance(word, SlotPlanned):
         if word.account in _parts(slot.accounts):
             return slot
         accounts = slot.accounts + word.account

@@ -23,7 +23,7 @@ class Ends(NamedTuple):
     reason: Reason
 
 
-class Waits(NamedTuple):
+class GateWaits(NamedTuple):
     """The keeper has it from here. `until_ms`: when it is let go; None: the keeper decides that."""
 
     reason: Reason
@@ -31,7 +31,7 @@ class Waits(NamedTuple):
 
 
 #: None: it passes.
-Verdict = Ends | Waits | None
+Verdict = Ends | GateWaits | None
 
 CANCELLED: Final = Ends(Outcome.CANCELLED, Reason.CANCELLED)
 FORGOTTEN: Final = Ends(Outcome.CANCELLED, Reason.USER_FORGOTTEN)
@@ -48,7 +48,7 @@ class Override(StrEnum):
     FREQUENCY_CAP = "frequency_cap"
 
 
-class Known(NamedTuple):
+class KnownNote(NamedTuple):
     """What one pass knows of a notification. Times are milliseconds since the epoch.
 
     A planner cannot know what the keeper does. It says `asks_reader`, `digest`, `capped` or `paced`, and the keeper
@@ -72,7 +72,7 @@ class Known(NamedTuple):
     paced: bool = False
 
 
-def judge(note: Notification, known: Known) -> Verdict:
+def judge(note: Notification, known: KnownNote) -> Verdict:
     """The verdict of the first gate that does not let it pass."""
     if known.cancelled:
         return CANCELLED
@@ -85,21 +85,21 @@ def judge(note: Notification, known: Known) -> Verdict:
     if known.is_read:
         return READ
     if known.asks_reader and known.due_ms <= known.now_ms:
-        return Waits(Reason.READ_GATE, known.now_ms)
+        return GateWaits(Reason.READ_GATE, known.now_ms)
     if known.due_ms > known.now_ms:
-        return Waits(known.waits_for, known.due_ms)
+        return GateWaits(known.waits_for, known.due_ms)
     if not known.has_devices:
         return NO_DEVICES
     if known.digest:
-        return Waits(Reason.DIGEST)
+        return GateWaits(Reason.DIGEST)
     if known.quiet_until_ms is not None:
         verdict = in_quiet_hours(known.quiet, known.quiet_until_ms, note.expires_at)
         if verdict is not None:
             return verdict
     if known.capped:
-        return Waits(Reason.FREQUENCY_CAP)
+        return GateWaits(Reason.FREQUENCY_CAP)
     if known.paced:
-        return Waits(Reason.PACE)
+        return GateWaits(Reason.PACE)
     return None
 
 
@@ -112,4 +112,4 @@ def in_quiet_hours(quiet: Quiet, until_ms: int, expires_at: int) -> Verdict:
         return None
     if until_ms >= expires_at:
         return Ends(Outcome.EXPIRED, Reason.QUIET_HOURS)
-    return Waits(Reason.QUIET_HOURS, until_ms)
+    return GateWaits(Reason.QUIET_HOURS, until_ms)

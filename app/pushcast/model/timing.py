@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from pushcast.model.zones import Reading, due_at, local_time, next_day
+from pushcast.model.zones import WallTime, due_at, local_time, next_day
 
 IfPast = Literal["send", "next_day", "drop"]
 #: As `deliver_local_at`: the time of the day at which a device was seen last.
@@ -23,7 +23,7 @@ class Timing(msgspec.Struct, frozen=True):
     """
 
     deliver_at: int | None = None
-    reading: Reading | None = None
+    reading: WallTime | None = None
     zone: tzinfo | None = None
     of_user: bool = False
     if_past: IfPast = "send"
@@ -38,7 +38,7 @@ class Timing(msgspec.Struct, frozen=True):
 
     def at_last_seen(self, seen_at: int, zone: tzinfo) -> Timing:
         """The same with the time of the day at which a device was seen last, where it is."""
-        return msgspec.structs.replace(self, reading=Reading(None, local_time(seen_at, zone)), last_active=False)
+        return msgspec.structs.replace(self, reading=WallTime(None, local_time(seen_at, zone)), last_active=False)
 
     def due_in(self, zone: tzinfo, created_at: int) -> int | None:
         """When the reading comes in a zone; None: it is over, and nothing is to be sent."""

@@ -26,20 +26,20 @@ def tzdata_version() -> str:
     return version("tzdata")
 
 
-class Reading(NamedTuple):
+class WallTime(NamedTuple):
     """What a clock on the wall shows. Without a date: at the next such time."""
 
     day: date | None
     at: time
 
 
-def reading_of(text: str) -> Reading | None:
+def reading_of(text: str) -> WallTime | None:
     """`2026-12-24T09:00` or `09:00`, seconds if wanted; None for anything else, above all with a zone or offset."""
     found = _READING.fullmatch(text)
     if found is None:
         return None
     try:
-        return Reading(None if found[1] is None else date.fromisoformat(found[1]), time.fromisoformat(found[2]))
+        return WallTime(None if found[1] is None else date.fromisoformat(found[1]), time.fromisoformat(found[2]))
     except ValueError:
         return None
 
@@ -75,7 +75,7 @@ def point(day: date, at: time, zone: tzinfo) -> int:
     return round(datetime.combine(day, at, zone).timestamp() * 1000)
 
 
-def due_at(reading: Reading, zone: tzinfo, created_at_ms: int) -> int:
+def due_at(reading: WallTime, zone: tzinfo, created_at_ms: int) -> int:
     """When a reading comes in a zone: its own day, or for one without a day the next time after the creation.
 
     Steps by the date, never by 24 hours: days are 23 to 25 hours long.
@@ -88,7 +88,7 @@ def due_at(reading: Reading, zone: tzinfo, created_at_ms: int) -> int:
     return due
 
 
-def next_day(reading: Reading, zone: tzinfo, created_at_ms: int) -> int:
+def next_day(reading: WallTime, zone: tzinfo, created_at_ms: int) -> int:
     """One local day after the day of `due_at`."""
     day = reading.day if reading.day is not None else local_day(due_at(reading, zone, created_at_ms), zone)
     return point(day + _DAY, reading.at, zone)

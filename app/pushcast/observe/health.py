@@ -35,7 +35,7 @@ _REASONS: Final = {
 }
 
 
-class Response(NamedTuple):
+class HealthResponse(NamedTuple):
     """An answer before it is written."""
 
     status: int
@@ -121,35 +121,35 @@ class HealthServer:
             return _encode(_problem(405, "only GET and HEAD"), head=False)
         return _encode(self.respond(target.decode("latin-1")), head=method == b"HEAD")
 
-    def respond(self, path: str) -> Response:
+    def respond(self, path: str) -> HealthResponse:
         """The answer for a path."""
         try:
             match path:
                 case "/metrics":
-                    return Response(200, METRICS_TYPE, self._metrics())
+                    return HealthResponse(200, METRICS_TYPE, self._metrics())
                 case "/health/live":
                     return _health(self._live())
                 case "/health/ready":
                     return _health(self._ready(), self._degraded())
                 case "/_info":
-                    return Response(200, JSON_TYPE, orjson.dumps(dict(self._info()), default=str))
+                    return HealthResponse(200, JSON_TYPE, orjson.dumps(dict(self._info()), default=str))
         except Exception:
             logger.exception("%s failed", path)
             return _problem(500, "the probe failed; the log says why")
         return _problem(404, "there are /metrics, /health/live, /health/ready and /_info")
 
 
-def _health(problems: Sequence[str], degraded: Sequence[str] = ()) -> Response:
+def _health(problems: Sequence[str], degraded: Sequence[str] = ()) -> HealthResponse:
     status = "failing" if problems else "degraded" if degraded else "ok"
     body = orjson.dumps({"status": status, "problems": [*problems, *degraded]})
-    return Response(503 if problems else 200, JSON_TYPE, body)
+    return HealthResponse(503 if problems else 200, JSON_TYPE, body)
 
 
-def _problem(status: int, text: str) -> Response:
-    return Response(status, JSON_TYPE, orjson.dumps({"status": "error", "problems": [text]}))
+def _problem(status: int, text: str) -> HealthResponse:
+    return HealthResponse(status, JSON_TYPE, orjson.dumps({"status": "error", "problems": [text]}))
 
 
-def _encode(response: Response, *, head: bool) -> bytes:
+def _encode(response: HealthResponse, *, head: bool) -> bytes:
     lines = [
         f"HTTP/1.1 {response.status} {_REASONS[response.status]}",
         f"content-type: {response.content_type}",

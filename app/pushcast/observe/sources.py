@@ -105,7 +105,7 @@ class CancelFigures(Protocol):
 
 
 class PollFigures(Protocol):
-    """`pushcast.poll.figures.Figures`."""
+    """`pushcast.poll.figures.PollCounters`."""
 
     @property
     def receipts(self) -> Mapping[Any, int]: ...

@@ -20,7 +20,7 @@ _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]([0-
 _MS_NS: Final = 1_000_000
 
 
-class Answer(Protocol):
+class TracedAttempt(Protocol):
     """What a span tells of an attempt: `providers.port.Result`. Times are milliseconds since the epoch, 0 for none."""
 
     @property
@@ -78,7 +78,7 @@ def spans_of(tracer: Tracer) -> Spans:
     flags = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 
     def write(
-        app: str, platform: str, traces: Sequence[str], notification: Sequence[int], answers: Sequence[Answer]
+        app: str, platform: str, traces: Sequence[str], notification: Sequence[int], answers: Sequence[TracedAttempt]
     ) -> None:
         parents = {number: parent for number, text in enumerate(traces) if text and (parent := sampled(text))}
         if not parents:

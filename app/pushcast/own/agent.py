@@ -18,7 +18,7 @@ from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.edge import Edge, Misplaced, check_place, counting
 from pushcast.stream.fatal import end_process
 from pushcast.stream.flood import FloodGuard
-from pushcast.stream.overlay import Entry, InFlight, Overlay
+from pushcast.stream.overlay import InFlight, Overlay, OverlayEntry
 from pushcast.stream.ports import Barrier, Fatal, Outbox
 from pushcast.stream.stage import Stage
 from pushcast.stream.table import AppliedRecord, Table, require_held
@@ -196,7 +196,7 @@ class OwnStage(Stage):
         await barrier.wait()
 
     def _put_mark(self, tenure: OwnTenure, barrier: Barrier, key: bytes, mark: Mark, tag: bytes) -> None:
-        tenure.overlay.put(key.partition(b"\0")[0], key, Entry(mark, tag))
+        tenure.overlay.put(key.partition(b"\0")[0], key, OverlayEntry(mark, tag))
         added = [(h.CE_ID, tag), *tenure.origin]
         self._outbox.put(barrier, self._names.owner, tenure.number, encode_mark(mark), key, added)
 

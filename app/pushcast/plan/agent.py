@@ -18,12 +18,12 @@ from pushcast.model.own import OwnClass
 from pushcast.model.pacing import Rated
 from pushcast.model.words import Lane, Source
 from pushcast.plan.carried import Carried
-from pushcast.plan.intake import Intake
-from pushcast.plan.outputs import Outputs
-from pushcast.plan.reading import Reading
+from pushcast.plan.intake import PlanIntake
+from pushcast.plan.outputs import PlanOutputs
+from pushcast.plan.reading import PlanReading
 from pushcast.plan.recent import Recent, Unseen
-from pushcast.plan.tenure import Later, PlanTenure
-from pushcast.plan.windows import Limits, PartitionWindows, WindowRule
+from pushcast.plan.tenure import LookAgain, PlanTenure
+from pushcast.plan.windows import PartitionWindows, WindowLimits, WindowRule
 from pushcast.stream.batch import TP, Bounds, Committed, Record
 from pushcast.stream.callbacks import guarded
 from pushcast.stream.cancelling import Cancels, NothingCancelled
@@ -89,11 +89,11 @@ class PlanStage(Stage):
         step = guarded(f"{self._stage}: a step failed", fatal)
         carried = Carried(settings, paces)
         generation = settings.schemas.write
-        self._outputs = Outputs(outbox, lane, clock, count, self._edge, step, generation, carried=carried)
+        self._outputs = PlanOutputs(outbox, lane, clock, count, self._edge, step, generation, carried=carried)
         self._cancels: Cancels = cancels or NothingCancelled()
         state = self._cancels.state
-        self._reading = Reading(settings, lane, table, clock, self._outputs, count, schemas)
-        self._intake = Intake(settings, lane, table, clock, self._outputs, count, exact, state, carried)
+        self._reading = PlanReading(settings, lane, table, clock, self._outputs, count, schemas)
+        self._intake = PlanIntake(settings, lane, table, clock, self._outputs, count, exact, state, carried)
         self._schemas = schemas
         seed = settings.plan.window_seed
         rng = random.Random(seed) if seed is not None else random.SystemRandom()
@@ -103,7 +103,7 @@ class PlanStage(Stage):
         plan = settings.plan
         removable = frozenset(name for name, each in settings.classes.items() if each.removable)
         bounds = plan.max_targets, plan.max_batch_bytes, plan.max_open_records, MAX_OPEN_BYTES
-        self._limits = Limits(*bounds, removable)
+        self._limits = WindowLimits(*bounds, removable)
         self._tenures = Tenures(self._new_tenure)
 
     def reload(self, settings: Settings) -> None:
@@ -193,11 +193,11 @@ class PlanStage(Stage):
         return counting
 
     async def _look_up_again(self, tenure: PlanTenure, now: float) -> None:
-        waiting: list[Later] = []
+        waiting: list[LookAgain] = []
         while tenure.later and tenure.later[0].at <= now:
             await self._outbox.room()
             # No await from here on: an entry is in `later`, in a window or in the outbox.
-            looked: list[Later] = []
+            looked: list[LookAgain] = []
             while tenure.later and tenure.later[0].at <= now and len(looked) < SLICE_RECORDS:
                 looked.append(tenure.later.popleft())
             waiting += self._intake.plan_again(tenure, looked)

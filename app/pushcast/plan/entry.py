@@ -16,7 +16,7 @@ NOTHING = (0,) * len(PLATFORMS)
 _INDEX = {name: index for index, name in enumerate(PLATFORMS)}
 
 
-class Slot(NamedTuple):
+class PlannedSlot(NamedTuple):
     """Whose slot of the frequency caps a planned row is told for."""
 
     user: str
@@ -48,7 +48,7 @@ class Entry:
         self.counts: tuple[int, ...] = NOTHING  # deliveries by platform
         self.other = 0  # receipts that the planner itself wrote
         self.reason = ""
-        self.slot: Slot | None = None  # that the keeper took for it
+        self.slot: PlannedSlot | None = None  # that the keeper took for it
         self.provider_id: str | None = None  # of its receipt: the digest that it left in
 
     def add(self, platform: str, targets: int) -> None:

@@ -10,7 +10,7 @@ from pushcast.config.classes import Class
 from pushcast.config.digests import Digest
 from pushcast.model.notification import Notification
 from pushcast.model.words import Reason
-from pushcast.model.zones import Reading, due_at, reading_of
+from pushcast.model.zones import WallTime, due_at, reading_of
 from pushcast.wire.facts import Facts
 from pushcast.wire.held import Released, has_passed
 
@@ -18,7 +18,7 @@ from pushcast.wire.held import Released, has_passed
 class _Rule(NamedTuple):
     key: str
     window_ms: int
-    readings: Sequence[Reading]  # if any, instead of the window
+    readings: Sequence[WallTime]  # if any, instead of the window
 
 
 class Gathered:

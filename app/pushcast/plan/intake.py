@@ -14,23 +14,23 @@ from pushcast.handover.exact import Exactness
 from pushcast.handover.tail import There
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
-from pushcast.model.gates import NO_DEVICES, Ends, Known, Verdict, Waits, judge
+from pushcast.model.gates import NO_DEVICES, Ends, GateWaits, KnownNote, Verdict, judge
 from pushcast.model.ids import device_row_prefix
 from pushcast.model.notification import Notification
 from pushcast.model.preferences import NO_WISHES, Wishes
 from pushcast.model.words import Lane, Outcome, Reason, Source
 from pushcast.plan.capped import Limited
 from pushcast.plan.carried import Carried
-from pushcast.plan.entry import Entry, Slot
+from pushcast.plan.entry import Entry, PlannedSlot
 from pushcast.plan.exact import resume
 from pushcast.plan.gathered import Gathered
 from pushcast.plan.match import NO_ROWS, Row, split_rows, with_locales
-from pushcast.plan.outputs import Outputs, Refused
+from pushcast.plan.outputs import PlanOutputs, Refused
 from pushcast.plan.part_intake import THERE, PartIntake
 from pushcast.plan.reading import Taken
 from pushcast.plan.removals import takers_of, takes
 from pushcast.plan.rules import is_young
-from pushcast.plan.tenure import Later, PlanTenure
+from pushcast.plan.tenure import LookAgain, PlanTenure
 from pushcast.plan.wanted import Wanted
 from pushcast.stream.batch import Record
 from pushcast.stream.edge import Count, Misplaced, check_place
@@ -56,8 +56,8 @@ class _Found(NamedTuple):
     resumed: list[Entry]
 
 
-class Intake:
-    """One lane's sorter of notifications that were read (`reading.Reading`); it keeps nothing of them."""
+class PlanIntake:
+    """One lane's sorter of notifications that were read (`reading.PlanReading`); it keeps nothing of them."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Intake:
         lane: Lane,
         table: Table,
         clock: Clock,
-        outputs: Outputs,
+        outputs: PlanOutputs,
         count: Count,
         exact: Exactness,
         cancels: CancelState,
@@ -212,7 +212,7 @@ class Intake:
         else:
             released = tenure.released.get(record.offset)
             is_new = (tenure.source is Source.NOTIFICATION and not again) or (released is not None and released.zoned)
-            known = Known(
+            known = KnownNote(
                 now_ms,
                 self._now_or_never_ms,
                 cancelled=cancelled,
@@ -238,14 +238,14 @@ class Intake:
         released = tenure.released.pop(record.offset, None)
         carried = self._carried.waits_for(note) if tenure.source is Source.NOTIFICATION else None
         if verdict is None and carried is not None:
-            verdict = Waits(carried, now_ms)
+            verdict = GateWaits(carried, now_ms)
         if verdict is None:
             tenure.windows.add(entry, devices, now)
-        elif isinstance(verdict, Waits):
+        elif isinstance(verdict, GateWaits):
             zone = self._parts.zone_of(note, devices, wishes)
             found.held.append((entry, record, self._held(note, record, released, zone, verdict), verdict.reason))
         elif verdict is NO_DEVICES and not again and self._is_young(record, now_ms):
-            tenure.later.append(Later(now + self._settings.plan.lookup_again_seconds, entry, record))
+            tenure.later.append(LookAgain(now + self._settings.plan.lookup_again_seconds, entry, record))
         else:
             found.nothing.append((entry, *verdict))
 
@@ -259,7 +259,7 @@ class Intake:
     def _note_slot(self, tenure: PlanTenure, entry: Entry, record: Record, note: Notification) -> None:
         released = tenure.released.get(record.offset)
         if released is not None and has_passed(released.passed, Reason.FREQUENCY_CAP):
-            entry.slot = Slot(note.user, note.id, note.app or "", note.klass)
+            entry.slot = PlannedSlot(note.user, note.id, note.app or "", note.klass)
 
     def _gate_of(self, note: Notification, released: Released | None, own: Sequence[Row]) -> Reason | None:
         """Which of the keeper's gates is before it. A cap is asked here of what all devices get at one time; else as
@@ -269,7 +269,9 @@ class Intake:
         in_parts = own or self._wanted.differs(note)
         return Reason.FREQUENCY_CAP if not in_parts and self._limited.takes(note, released) else None
 
-    def _held(self, note: Notification, record: Record, released: Released | None, zone: tzinfo, waits: Waits) -> Held:
+    def _held(
+        self, note: Notification, record: Record, released: Released | None, zone: tzinfo, waits: GateWaits
+    ) -> Held:
         """What the keeper has to know of one that waits: for its time, or for others. `zone`: the user's."""
         written_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
         from_ms, part, passed = written_at, 0, ""
@@ -316,7 +318,7 @@ class Intake:
         seconds = plan.lookup_again_younger_than_seconds
         return is_young(record.timestamp, now_ms, again_seconds=plan.lookup_again_seconds, younger_than_seconds=seconds)
 
-    def plan_again(self, tenure: PlanTenure, looked: Sequence[Later]) -> list[Later]:
+    def plan_again(self, tenure: PlanTenure, looked: Sequence[LookAgain]) -> list[LookAgain]:
         """Looks users up once more who had no devices; now they have some, or it is said that they have none.
 
         Returns those who have a row now that only a later release can read.
@@ -325,7 +327,7 @@ class Intake:
         prefixes = [device_row_prefix(note.user) for _, note in waiting]
         times = self._clock.monotonic_seconds(), self._clock.now_ms()
         found = _Found([], [], [])
-        waiting_on: list[Later] = []
+        waiting_on: list[LookAgain] = []
         for (each, note), rows in zip(waiting, self._table.multi_scan(tenure.number, prefixes), strict=True):
             if look([rows]).waits is not None:
                 waiting_on.append(each)

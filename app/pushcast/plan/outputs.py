@@ -16,7 +16,7 @@ from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Outcome, Platform, Reason
 from pushcast.plan.carried import Carried
-from pushcast.plan.entry import Entry, Slot
+from pushcast.plan.entry import Entry, PlannedSlot
 from pushcast.plan.tenure import PlanTenure
 from pushcast.plan.windows import Window
 from pushcast.stream.batch import Record
@@ -40,7 +40,7 @@ MAX_PLANNED_ROWS = 1000
 Refused = tuple[Record, InvalidInput]
 
 
-class Outputs:
+class PlanOutputs:
     """One lane's writer. `count` is told (counter, word, how many)."""
 
     def __init__(
@@ -183,7 +183,7 @@ class Outputs:
             self._outbox.put(barrier, topics.PLANNED, tenure.number, value, None, tenure.origin)
             barrier.on_acked(partial(self._planned, tenure, chunk))
 
-    def _tell(self, tenure: PlanTenure, barrier: Barrier, entry: Entry, slot: Slot, now_ms: int) -> None:
+    def _tell(self, tenure: PlanTenure, barrier: Barrier, entry: Entry, slot: PlannedSlot, now_ms: int) -> None:
         """How many deliveries there are of a notification with a slot: when all of them failed, it comes back."""
         account = account_of(self._lane, tenure.number, tenure.source, entry.offset)
         counted = Counted(slot.notification_id, slot.app, slot.klass, account, now_ms, planned=sum(entry.counts))

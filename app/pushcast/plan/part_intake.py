@@ -23,7 +23,7 @@ from pushcast.plan.capped import Limited
 from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
-from pushcast.plan.outputs import Outputs
+from pushcast.plan.outputs import PlanOutputs
 from pushcast.plan.parts import (
     Around,
     Share,
@@ -66,7 +66,7 @@ class PartIntake:
         self,
         settings: Settings,
         lane: Lane,
-        outputs: Outputs,
+        outputs: PlanOutputs,
         count: Count,
         now_or_never_ms: int,
         carried: Carried,

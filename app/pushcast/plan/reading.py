@@ -14,7 +14,7 @@ from pushcast.model.own import RESERVED_ID_PREFIXES, is_canary
 from pushcast.model.words import Lane, Reason, Source
 from pushcast.plan.carried import numbered
 from pushcast.plan.match import Row
-from pushcast.plan.outputs import Outputs, Refused
+from pushcast.plan.outputs import PlanOutputs, Refused
 from pushcast.plan.tenure import PlanTenure
 from pushcast.stream.batch import Record
 from pushcast.stream.edge import Count
@@ -42,7 +42,7 @@ class Taken(NamedTuple):
     waits: tuple[int, NewerSchema] | None = None
 
 
-class Reading:
+class PlanReading:
     """One lane's reader; it keeps nothing of the records."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Reading:
         lane: Lane,
         table: Table,
         clock: Clock,
-        outputs: Outputs,
+        outputs: PlanOutputs,
         count: Count,
         schemas: SchemaSource | None,
     ) -> None:

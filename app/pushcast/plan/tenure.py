@@ -19,7 +19,7 @@ from pushcast.wire.headers import Headers
 from pushcast.wire.held import Released
 
 
-class Later(NamedTuple):
+class LookAgain(NamedTuple):
     """A notification of a user without devices, to be looked up once more at `at` (monotonic seconds)."""
 
     at: float
@@ -49,7 +49,7 @@ class PlanTenure:
         self.released: dict[int, Released] = {}  # what the keeper says of parts of a local time, by offset
         self.closes: dict[int, Closing] = {}  # how released records end, by offset
         self.taken_to = 0  # records below this offset are under way: a batch that is handed over again skips them
-        self.later: deque[Later] = deque()  # users without devices, to be looked up once more
+        self.later: deque[LookAgain] = deque()  # users without devices, to be looked up once more
         self.complete: list[Entry] = []  # all outputs acknowledged, the planned record not yet written
         self.pending = Pending()  # source records that were taken and are not done
         self.runner = runner(self)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from pushcast.config.classes import Class
-from pushcast.model.batch import NO_LABEL, Label
+from pushcast.model.batch import NO_LABEL, ReceiptLabel
 from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.notification import Notification
 from pushcast.model.words import Source
@@ -98,8 +98,8 @@ class Window:
         return batch_of(lane, self.platform, self.messages.values(), source, generation)
 
 
-def _label(note: Notification) -> Label:
-    return Label(None if note.timing is None else note.due_at, note.campaign)
+def _label(note: Notification) -> ReceiptLabel:
+    return ReceiptLabel(None if note.timing is None else note.due_at, note.campaign)
 
 
 def _variant(note: Notification, device: Device) -> str | None:
@@ -126,7 +126,7 @@ class WindowRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class WindowLimits:
     """Bounds of one record, and of what the windows of one partition hold open before all of them close."""
 
     max_targets: int
@@ -139,7 +139,7 @@ class Limits:
 class PartitionWindows:
     """All open windows of one partition. Those that have closed are taken one by one, oldest first."""
 
-    def __init__(self, rules: dict[str, WindowRule], limits: Limits) -> None:
+    def __init__(self, rules: dict[str, WindowRule], limits: WindowLimits) -> None:
         self._rules = rules
         self._limits = limits
         self._open: dict[tuple[str, str], Window] = {}

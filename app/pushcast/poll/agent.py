@@ -19,10 +19,10 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform
 from pushcast.poll.asker import Asker, Sleep
 from pushcast.poll.decide import wait_seconds
-from pushcast.poll.figures import Figures
-from pushcast.poll.records import Due, Queue
+from pushcast.poll.figures import PollCounters
+from pushcast.poll.records import Due, TicketQueue
 from pushcast.providers.expo.receipts import ReceiptSource
-from pushcast.providers.suspicion import Limits
+from pushcast.providers.suspicion import SuspicionLimits
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.callbacks import guarded
 from pushcast.stream.edge import Edge, counting
@@ -46,11 +46,11 @@ class PollStage(Stage):
         outbox: Outbox,
         clock: Clock,
         first_seconds: float,
-        limits: Limits | None = None,
+        limits: SuspicionLimits | None = None,
         invalid_in_a_row: int = 20,
         flood: FloodGuard | None = None,
         random: Random,
-        figures: Figures,
+        figures: PollCounters,
         fatal: Fatal,
         call_later: CallLater | None = None,
         sleep: Sleep = asyncio.sleep,
@@ -78,7 +78,7 @@ class PollStage(Stage):
                 clock=clock,
                 random=random,
                 first_seconds=first_seconds,
-                limits=limits or Limits(),
+                limits=limits or SuspicionLimits(),
                 invalid_in_a_row=invalid_in_a_row,
                 edge=self._edge,
                 bury=self._bury,
@@ -107,10 +107,10 @@ class PollStage(Stage):
             held.queue.append((now + wait, Due(held, batch, record)))
         held.runner.wake()
 
-    def _new_queue(self, tp: TP, _: Committed) -> Queue:
-        return Queue(tp, self._runner_of)
+    def _new_queue(self, tp: TP, _: Committed) -> TicketQueue:
+        return TicketQueue(tp, self._runner_of)
 
-    def _runner_of(self, held: Queue) -> Runner:
+    def _runner_of(self, held: TicketQueue) -> Runner:
         what = f"{self._group}: tickets of partition {held.tp.partition}"
         return Runner(what, partial(self._wait, held), partial(self._hand_over, held), self._fatal, self._call_later)
 
@@ -133,10 +133,10 @@ class PollStage(Stage):
         for asker in (*self._askers.values(), self._nobody):
             asker.drop()
 
-    def _wait(self, held: Queue) -> float | None:
+    def _wait(self, held: TicketQueue) -> float | None:
         return held.queue[0][0] - self._clock.monotonic_seconds() if held.queue else None
 
-    async def _hand_over(self, held: Queue) -> None:
+    async def _hand_over(self, held: TicketQueue) -> None:
         """Gives what is due to its askers."""
         now = self._clock.monotonic_seconds()
         queue = held.queue

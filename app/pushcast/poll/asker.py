@@ -19,12 +19,12 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform, Reason
 from pushcast.poll.belief import Belief
 from pushcast.poll.decide import divisible, early
-from pushcast.poll.figures import Figures
-from pushcast.poll.outputs import Outputs
-from pushcast.poll.records import Asked, Due
+from pushcast.poll.figures import PollCounters
+from pushcast.poll.outputs import PollOutputs
+from pushcast.poll.records import AskedTickets, Due
 from pushcast.providers.expo.receipts import IDS_PER_REQUEST, Polled, ReceiptSource
 from pushcast.providers.port import Disposition
-from pushcast.providers.suspicion import Limits
+from pushcast.providers.suspicion import SuspicionLimits
 from pushcast.providers.verdict import Verdict
 from pushcast.stream.batch import TP
 from pushcast.stream.edge import Edge
@@ -70,11 +70,11 @@ class Asker:
         clock: Clock,
         random: Random,
         first_seconds: float,
-        limits: Limits,
+        limits: SuspicionLimits,
         invalid_in_a_row: int,
         edge: Edge,
         bury: Callable[[Due, InvalidInput], None],
-        figures: Figures,
+        figures: PollCounters,
         finish: Finish,
         fatal: Fatal,
         sleep: Sleep = asyncio.sleep,
@@ -93,11 +93,11 @@ class Asker:
         self._bury = bury
         self._figures = figures
         self._belief = Belief(app, platform, outbox, clock, limits, invalid_in_a_row)
-        self._outputs = Outputs(app, platform, outbox, clock, first_seconds, figures, schema_generation)
+        self._outputs = PollOutputs(app, platform, outbox, clock, first_seconds, figures, schema_generation)
         self._finish = finish
         self._sleep = sleep
         self._queue: deque[Due] = deque()
-        self._question: list[Asked] = []
+        self._question: list[AskedTickets] = []
         self._runner = Runner(f"{groups.poll(platform)}: receipts of {app!r}", self._wait, self._work, fatal)
         self._next_at = 0.0  # monotonic, as the next
         self._quiet_until = 0.0
@@ -135,9 +135,9 @@ class Asker:
         finally:
             self._question = []
 
-    def _gather(self, barrier: Barrier, moved: list[Due]) -> list[Asked]:
+    def _gather(self, barrier: Barrier, moved: list[Due]) -> list[AskedTickets]:
         """The records of the next question. Those that nothing is asked about now are `moved`."""
-        question: list[Asked] = []
+        question: list[AskedTickets] = []
         ids = 0
         quiet_seconds = self._quiet_until - self._clock.monotonic_seconds()
         now_ms = self._clock.now_ms()
@@ -164,7 +164,7 @@ class Asker:
             self._queue.popleft()
         return question
 
-    def _read(self, due: Due) -> Asked | None:
+    def _read(self, due: Due) -> AskedTickets | None:
         """None for a record that is no tickets of this app: it is a dead letter. Raises Flooded when too many are."""
         tp = TP(due.record.topic, due.record.partition)
         try:
@@ -177,7 +177,7 @@ class Asker:
             self._bury(due, refusal)
             return None
         self._edge.note(tp, 1)
-        return Asked(due, tickets)
+        return AskedTickets(due, tickets)
 
     async def _ask(self) -> None:
         """Ends with every record of the question answered, put off, or gone."""
@@ -197,7 +197,7 @@ class Asker:
                 return
             await self._sleep(self._delay_seconds(refused, tries))
 
-    async def _settle(self, question: Sequence[Asked], answer: Polled) -> None:
+    async def _settle(self, question: Sequence[AskedTickets], answer: Polled) -> None:
         await self._outbox.room()
         barrier = self._outbox.barrier()
         alive = [asked for asked in question if not asked.due.gone]
@@ -206,7 +206,7 @@ class Asker:
             self._outputs.answered(barrier, asked, answer.verdicts)
         self._finish([asked.due for asked in alive], barrier)
 
-    async def _leave_alone(self, question: Sequence[Asked], refused: Verdict) -> None:
+    async def _leave_alone(self, question: Sequence[AskedTickets], refused: Verdict) -> None:
         seconds = min(max(refused.retry_after_seconds or 0.0, PAUSE_SECONDS), MAX_PAUSE_SECONDS)
         log.warning("receipts_refused", app=self._app, platform=self._platform, reason=refused.reason, seconds=seconds)
         self._quiet_until = self._clock.monotonic_seconds() + seconds

@@ -11,20 +11,20 @@ import structlog
 
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform
-from pushcast.providers.breadth import Breadth, Wanted, Witness
+from pushcast.providers.breadth import Breadth, WantedBreadth, Witness
 from pushcast.providers.expo.receipts import Polled
 from pushcast.providers.port import Disposition
-from pushcast.providers.suspicion import MASS_INVALID_TOKENS, Limits, Suspicion
+from pushcast.providers.suspicion import MASS_INVALID_TOKENS, Suspicion, SuspicionLimits
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
-from pushcast.wire.control import Breaker, Kind, Subject, encode
+from pushcast.wire.control import BreakerRecord, Kind, Subject, encode
 from pushcast.wire.tickets import TicketBatch
 
 log = structlog.get_logger(__name__)
 
 _CONTROL_PARTITION: Final = 0
 #: A record of tickets holds those of many pushes: it is not counted.
-_WANTED: Final = Wanted(records=1)
+_WANTED: Final = WantedBreadth(records=1)
 
 
 class Belief:
@@ -32,7 +32,7 @@ class Belief:
     suspended; senders close it again when their own probes get through."""
 
     def __init__(
-        self, app: str, platform: Platform, outbox: Outbox, clock: Clock, limits: Limits, invalid_in_a_row: int
+        self, app: str, platform: Platform, outbox: Outbox, clock: Clock, limits: SuspicionLimits, invalid_in_a_row: int
     ) -> None:
         """`invalid_in_a_row`: dead tokens without a live one between are not believed either, however slowly they come:
         an app with little to send never has as many within a minute as `limits` want. A share above 1 is never met."""
@@ -92,7 +92,7 @@ class Belief:
         now_ms = self._clock.now_ms()
         window_ms = round(self._suspicion.limits.window_seconds * 1000)
         by = f"{socket.gethostname()}:{os.getpid()}"
-        entry = Breaker("open", MASS_INVALID_TOKENS, now_ms - window_ms, now_ms, by=by[:500])
+        entry = BreakerRecord("open", MASS_INVALID_TOKENS, now_ms - window_ms, now_ms, by=by[:500])
         key = Subject(Kind.BREAKER, self._app, self._platform).key()
         self._outbox.put(barrier, topics.CONTROL, _CONTROL_PARTITION, encode(entry), key)
 

@@ -9,9 +9,9 @@ from pushcast.config.settings import Settings
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.words import Platform
 from pushcast.poll.agent import PollStage
-from pushcast.poll.figures import Figures
+from pushcast.poll.figures import PollCounters
 from pushcast.providers.expo.receipts import ReceiptSource
-from pushcast.providers.suspicion import Limits
+from pushcast.providers.suspicion import SuspicionLimits
 from pushcast.stream.batch import Bounds
 from pushcast.stream.fatal import end_process
 from pushcast.stream.flood import FloodGuard
@@ -29,7 +29,7 @@ def build(
     outbox: Outbox,
     *,
     clock: Clock | None = None,
-    figures: Figures | None = None,
+    figures: PollCounters | None = None,
     random: Random | None = None,
     fatal: Fatal = end_process,
     call_later: CallLater | None = None,
@@ -42,11 +42,11 @@ def build(
         outbox=outbox,
         clock=clock,
         flood=FloodGuard(settings.flood, clock),
-        limits=Limits(settings.send.breaker.least_tokens, settings.send.breaker.invalid_share),
+        limits=SuspicionLimits(settings.send.breaker.least_tokens, settings.send.breaker.invalid_share),
         invalid_in_a_row=settings.send.breaker.invalid_in_a_row,
         first_seconds=settings.tickets.ask_after_seconds,
         random=random or Random(),
-        figures=figures or Figures(),
+        figures=figures or PollCounters(),
         fatal=fatal,
         call_later=call_later,
         schema_generation=settings.schemas.write,

@@ -11,7 +11,7 @@ NO_RECEIPT: Final = "no_receipt"
 
 
 @dataclass(slots=True)
-class Figures:
+class PollCounters:
     """Counters only grow."""
 
     #: What became of pushes after their ticket: (app, platform, disposition, reason or "").

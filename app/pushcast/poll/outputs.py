@@ -11,8 +11,8 @@ import structlog
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
 from pushcast.poll.decide import after_answer, postponed_until
-from pushcast.poll.figures import NO_RECEIPT, Figures
-from pushcast.poll.records import Asked
+from pushcast.poll.figures import NO_RECEIPT, PollCounters
+from pushcast.poll.records import AskedTickets
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
 from pushcast.stream.batch import Record
@@ -29,7 +29,7 @@ LOG_INTERVAL_SECONDS: Final = 60.0
 _OK_STATUS: Final = 200  # of an answer that holds receipts
 
 
-class Outputs:
+class PollOutputs:
     """Of one app on one platform."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Outputs:
         outbox: Outbox,
         clock: Clock,
         first_seconds: float,
-        figures: Figures,
+        figures: PollCounters,
         schema_generation: int = NEWEST_GENERATION,
     ) -> None:
         self._generation = schema_generation
@@ -63,7 +63,7 @@ class Outputs:
         """To the end of its partition, as it is."""
         self._outbox.put(barrier, self._topic, record.partition, record.value, record.key, list(record.headers))
 
-    def postponed(self, barrier: Barrier, asked: Asked, seconds: float) -> None:
+    def postponed(self, barrier: Barrier, asked: AskedTickets, seconds: float) -> None:
         """Asked about again after so long, unless the receipts are gone by then."""
         due_at = postponed_until(asked.tickets, seconds, self._clock.now_ms())
         if due_at is None:
@@ -71,7 +71,7 @@ class Outputs:
         else:
             self.again(barrier, asked.due.record, asked.due.record.value, due_at)
 
-    def answered(self, barrier: Barrier, asked: Asked, verdicts: Mapping[str, Verdict]) -> None:
+    def answered(self, barrier: Barrier, asked: AskedTickets, verdicts: Mapping[str, Verdict]) -> None:
         """`verdicts` by ticket id."""
         now_ms = self._clock.now_ms()
         record, tickets = asked.due.record, asked.tickets

@@ -12,10 +12,10 @@ from pushcast.stream.tenure import Pending
 from pushcast.wire.tickets import TicketBatch
 
 
-class Queue:
+class TicketQueue:
     """A tenure of POLL: the records of one partition, in the order in which they are due."""
 
-    def __init__(self, tp: TP, runner: Callable[[Queue], Runner]) -> None:
+    def __init__(self, tp: TP, runner: Callable[[TicketQueue], Runner]) -> None:
         self.tp = tp
         self.queue: deque[tuple[float, Due]] = deque()  # when due, on the monotonic clock
         self.pending = Pending()  # records whose outputs are on their way to Kafka
@@ -33,7 +33,7 @@ class Queue:
 class Due:
     """A record of tickets. `gone`: its partition is another's, who asks again."""
 
-    tenure: Queue
+    tenure: TicketQueue
     batch: Batch
     record: Record
 
@@ -43,7 +43,7 @@ class Due:
 
 
 @dataclass(slots=True, eq=False)
-class Asked:
+class AskedTickets:
     """A due record whose tickets are in question."""
 
     due: Due

@@ -10,7 +10,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.poll.agent import PollStage
 from pushcast.poll.build import FETCH_BYTES, bounds, build
-from pushcast.poll.figures import Figures
+from pushcast.poll.figures import PollCounters
 from pushcast.poll.reads import ROLE
 from pushcast.stream.spec import Host, StageSpec, Subscription
 from pushcast.stream.table import Table
@@ -39,7 +39,7 @@ def _spec(settings: Settings, platform: Platform, names: Sequence[str]) -> Stage
                 raise ConfigurationError(f"apps.{name}.{platform}: its engine cannot ask for receipts")
             asked[name] = provider
             host.resources.append(provider)
-        figures = Figures()
+        figures = PollCounters()
         host.metrics.add_source(lambda: sources.poller(figures))
         return build(settings, platform, asked, host.outbox, figures=figures)
 

@@ -22,7 +22,7 @@ class Witness(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedBreadth:
     """How many must have seen it, each counted once. `sites` counts where there are any."""
 
     tokens: int = 20
@@ -36,7 +36,7 @@ class Breadth:
 
     __slots__ = ("_records", "_sites", "_tokens", "_users", "_wanted")
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: WantedBreadth) -> None:
         self._wanted = wanted
         self._tokens: set[bytes] = set()
         self._users: set[str] = set()

@@ -19,7 +19,7 @@ from pushcast.providers.fcm import message as fcm_message
 from pushcast.providers.fcm import size as fcm_size
 from pushcast.providers.fcm import verdicts as fcm
 from pushcast.providers.pacing import LONGEST_HOLD_SECONDS
-from pushcast.providers.suspicion import MASS_INVALID_TOKENS, SUSPECT_REASONS, Limits
+from pushcast.providers.suspicion import MASS_INVALID_TOKENS, SUSPECT_REASONS, SuspicionLimits
 from pushcast.providers.verdict import Remedy, Row
 from pushcast.providers.webpush import encryption as webpush_encryption
 from pushcast.providers.webpush import verdicts as webpush
@@ -32,7 +32,7 @@ _REMEDIES: Final = {
 }
 
 
-_LIMITS: Final = Limits()
+_LIMITS: Final = SuspicionLimits()
 _FCM_CONNECTIONS: Final = Fcm.model_fields["max_connections"].default
 _SUSPICION: Final = f"""When {_LIMITS.share:.0%} of at least {_LIMITS.least_answers} answers within \
 {_LIMITS.window_seconds:.0f} s are {", ".join(f"`{reason}`" for reason in sorted(SUSPECT_REASONS))}, the configuration \

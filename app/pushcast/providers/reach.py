@@ -12,7 +12,7 @@ import httpx
 from pushcast.config.providers import ProviderSettings
 from pushcast.config.providers import Proxy as ProxySettings
 from pushcast.config.reading import without_user_info
-from pushcast.http2.dial import Endpoint, Proxy
+from pushcast.http2.dial import Endpoint, HttpProxy
 from pushcast.http2.tls import client_context
 from pushcast.model.errors import ConfigurationError
 
@@ -36,7 +36,7 @@ class Reach(NamedTuple):
     url: str
     address: Address
     tls: ssl.SSLContext
-    proxy: Proxy | None
+    proxy: HttpProxy | None
 
     def endpoint(self, *, alpn_required: bool) -> Endpoint:
         address = self.address
@@ -84,7 +84,7 @@ def tls_of(ca_file: Path | None, certificate_file: Path | None = None) -> ssl.SS
         raise ConfigurationError(f"{files or 'system certificates'}: no usable PEM ({error})") from error
 
 
-def proxy_of(settings: ProxySettings | None) -> Proxy | None:
+def proxy_of(settings: ProxySettings | None) -> HttpProxy | None:
     """Reads the password. Raises ConfigurationError, never with the password in it."""
     if settings is None:
         return None
@@ -92,11 +92,11 @@ def proxy_of(settings: ProxySettings | None) -> Proxy | None:
     host, port = parts.hostname, parts.port
     assert host is not None, "the settings have seen to it"
     if settings.username is None or settings.password_file is None:
-        return Proxy(host, port or 80)
+        return HttpProxy(host, port or 80)
     try:
         password = settings.password_file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"proxy.password_file: cannot read {settings.password_file}") from error
     if not password:
         raise ConfigurationError(f"proxy.password_file: {settings.password_file} is empty")
-    return Proxy(host, port or 80, f"{settings.username}:{password}")
+    return HttpProxy(host, port or 80, f"{settings.username}:{password}")

@@ -16,14 +16,14 @@ from pushcast.http2.pool import Pool
 from pushcast.model.clock import Clock, SystemClock
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Platform
-from pushcast.providers.apns.channels import Channels, Host
+from pushcast.providers.apns.channels import ChannelHost, Channels
 from pushcast.providers.apns.client import ApnsProvider
 from pushcast.providers.apns.credentials import ClientCertificate, ProviderToken
 from pushcast.providers.client import Setup
 from pushcast.providers.credential import Credential
 from pushcast.providers.engines.engine import Engine
 from pushcast.providers.engines.multicast import MulticastEngine
-from pushcast.providers.expo.api import Api
+from pushcast.providers.expo.api import ExpoApi
 from pushcast.providers.expo.client import ExpoProvider
 from pushcast.providers.expo.credentials import AccessToken as ExpoAccessToken
 from pushcast.providers.fcm.client import FcmProvider
@@ -31,7 +31,7 @@ from pushcast.providers.fcm.credentials import AccessToken
 from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Provider
 from pushcast.providers.reach import Reach, address_of, proxy_of, reach, tls_of
-from pushcast.providers.suspicion import Limits, Suspicion
+from pushcast.providers.suspicion import Suspicion, SuspicionLimits
 from pushcast.providers.webpush.client import OnFault, WebpushProvider
 from pushcast.providers.webpush.credentials import Vapid
 from pushcast.providers.webpush.encryptor import Encryptor
@@ -82,10 +82,10 @@ def build_channels(app_name: str, settings: Settings, clock: Clock | None = None
     return Channels(chosen.topic, _host(management), _host(publishing), credential, timeout_seconds, clock)
 
 
-def _host(place: Reach) -> Host:
+def _host(place: Reach) -> ChannelHost:
     options = PoolOptions(connection=ConnectionOptions(serial_until_answered=True), max_connections=1)
     endpoint = place.endpoint(alpn_required=False)
-    return Host(lambda: Pool(endpoint, options), place.address.authority)
+    return ChannelHost(lambda: Pool(endpoint, options), place.address.authority)
 
 
 def _apns_credential(chosen: Apns, tls: ssl.SSLContext, clock: Clock) -> Credential:
@@ -159,7 +159,7 @@ def _setup(
     clock: Clock,
     pace: Pace | None = None,
 ) -> Setup:
-    limits = Limits(chosen.suspicion_answers, chosen.suspicion_share, chosen.suspicion_window_seconds)
+    limits = SuspicionLimits(chosen.suspicion_answers, chosen.suspicion_share, chosen.suspicion_window_seconds)
     timeout_seconds = _timeout_seconds(chosen, settings)
     return Setup(
         app_name,
@@ -189,7 +189,7 @@ def _expo(app_name: str, chosen: Expo, settings: Settings, clock: Clock) -> Prov
     return ExpoProvider(
         app_name,
         chosen.engine,
-        Api(
+        ExpoApi(
             place.url,
             place.tls,
             ExpoAccessToken(chosen.access_token_file, clock),

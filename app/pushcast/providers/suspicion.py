@@ -22,7 +22,7 @@ ABOUT_THE_TARGET: Final = frozenset(("third_party_credential_refused",))
 PROJECT_IN_DOUBT: Final = frozenset(("project_unknown", "answer_without_details"))
 
 
-class Limits(NamedTuple):
+class SuspicionLimits(NamedTuple):
     """Suspicion begins at `share` of at least `least_answers` within the last `window_seconds`."""
 
     least_answers: int = 100
@@ -39,8 +39,8 @@ class Suspicion:
 
     _SLICES: Final = 12
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self.limits = limits or Limits()
+    def __init__(self, limits: SuspicionLimits | None = None) -> None:
+        self.limits = limits or SuspicionLimits()
         self.suspicious = False
         self._slices: deque[list[float]] = deque()  # [began at, answers, suspect]
         self._answers = 0

@@ -19,14 +19,14 @@ _ROWS: Final[dict[Platform, tuple[Row, ...]]] = {
 }
 
 
-class Wait(NamedTuple):
+class ProviderWait(NamedTuple):
     """After this answer."""
 
     answer: str
     seconds: float
 
 
-def longest_wait(platform: Platform) -> Wait:
+def longest_wait(platform: Platform) -> ProviderWait:
     """The longest that this platform's table asks for; of no seconds when it asks for none."""
-    asked = [Wait(row.answer, row.retry_after_seconds or 0.0) for row in _ROWS.get(platform, ())]
-    return max(asked, key=lambda wait: wait.seconds, default=Wait("", 0.0))
+    asked = [ProviderWait(row.answer, row.retry_after_seconds or 0.0) for row in _ROWS.get(platform, ())]
+    return max(asked, key=lambda wait: wait.seconds, default=ProviderWait("", 0.0))

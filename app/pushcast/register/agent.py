@@ -24,12 +24,12 @@ from pushcast.register.ports import Counters
 from pushcast.register.resealing import Resealing
 from pushcast.register.rows import Changes
 from pushcast.register.suspending import Suspending
-from pushcast.register.sweep import DEFAULT_RULES, Rules
-from pushcast.register.sweeping import DEFAULT_PACE, Pace, Sweeping
+from pushcast.register.sweep import DEFAULT_RULES, SweepRules
+from pushcast.register.sweeping import DEFAULT_PACE, Sweeping, SweepPace
 from pushcast.register.swept import SweptRows
 from pushcast.register.tenure import RegisterTenure, Row
 from pushcast.register.tokens import PLAIN, Tokens
-from pushcast.register.view import View
+from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import TP, Batch, Committed, Record
@@ -41,7 +41,7 @@ from pushcast.stream.ports import CallLater, Fatal, Outbox
 from pushcast.stream.stage import Stage
 from pushcast.stream.table import AppliedRecord, Table, require_held
 from pushcast.stream.tenure import Tenures
-from pushcast.wire.control_state import Change, ControlState, Event
+from pushcast.wire.control_state import ControlChange, ControlEvent, ControlState
 from pushcast.wire.newer import NewerSchema
 from pushcast.wire.receipts import TokenInvalid
 from pushcast.wire.schemas import SchemaSource
@@ -78,8 +78,8 @@ class RegisterStage(Stage):
         tokens: Tokens = PLAIN,
         max_per_user: int | None = None,
         withholds: Callable[[Record], bool] | None = None,
-        rules: Rules = DEFAULT_RULES,
-        pace: Pace = DEFAULT_PACE,
+        rules: SweepRules = DEFAULT_RULES,
+        pace: SweepPace = DEFAULT_PACE,
         flood: FloodGuard | None = None,
         fatal: Fatal = end_process,
         call_later: CallLater | None = None,
@@ -232,9 +232,9 @@ class RegisterStage(Stage):
         if (tenure := self._tenures.get(TP(self._device_topic, partition))) is not None:
             tenure.healing.wake()
 
-    def _changed(self, change: Change) -> None:
+    def _changed(self, change: ControlChange) -> None:
         """Ends holds at once when the breaker of their (app, platform) opens, as far as that casts doubt on them."""
-        if change.event is Event.OPENED:
+        if change.event is ControlEvent.OPENED:
             for tenure in self._tenures:
                 tenure.holds.urge(change.app, change.platform)
                 tenure.holding.wake()
@@ -267,7 +267,7 @@ class RegisterStage(Stage):
     def _end_holds(self, tenure: RegisterTenure, holds: Sequence[Hold]) -> list[Hold]:
         """Returns those whose row only a later release can read."""
         barrier = self._outbox.barrier()
-        changes = Suspending(self._context, tenure, barrier, View(self._context, tenure))
+        changes = Suspending(self._context, tenure, barrier, UserView(self._context, tenure))
         offsets: dict[Batch, list[int]] = {}
         waiting: list[Hold] = []
         for hold in holds:
@@ -316,7 +316,7 @@ class RegisterStage(Stage):
                 detours.append((record, misplaced.right))
             except Exception as error:
                 detours.append((record, self._edge.refusal(record, error)))
-        view = View(self._context, tenure)
+        view = UserView(self._context, tenure)
         view.expect(record.key or b"" for record, _, _ in admitted)
         changes = Changes(self._context, tenure, barrier, view)
         verdicts = Suspending(self._context, tenure, barrier, view)

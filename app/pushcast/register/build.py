@@ -15,8 +15,8 @@ from pushcast.register.agent import RegisterStage
 from pushcast.register.clear import in_clear
 from pushcast.register.names import Topics
 from pushcast.register.ports import Counters
-from pushcast.register.sweep import DAY_MS, Rules
-from pushcast.register.sweeping import Pace
+from pushcast.register.sweep import DAY_MS, SweepRules
+from pushcast.register.sweeping import SweepPace
 from pushcast.register.tokens import PLAIN, Tokens
 from pushcast.stream.batch import Bounds
 from pushcast.stream.flood import FloodGuard
@@ -75,14 +75,14 @@ def build(
         max_per_user=settings.devices.max_per_user,
         withholds=partial(in_clear, names.changed) if require else None,
         rules=rules_of(settings.sweep),
-        pace=Pace(settings.sweep.rows_per_second, settings.sweep.every_seconds),
+        pace=SweepPace(settings.sweep.rows_per_second, settings.sweep.every_seconds),
         flood=FloodGuard(settings.flood, clock),
     )
 
 
-def rules_of(sweep: SweepSettings) -> Rules:
+def rules_of(sweep: SweepSettings) -> SweepRules:
     """When a sweep ends a row."""
-    return Rules({platform: days * DAY_MS for platform, days in sweep.stale_days.items()}, sweep.max_share)
+    return SweepRules({platform: days * DAY_MS for platform, days in sweep.stale_days.items()}, sweep.max_share)
 
 
 def subscriptions(settings: Settings, names: Topics) -> tuple[Subscription, ...]:

@@ -9,7 +9,7 @@ from pushcast.register.context import Context
 from pushcast.register.decide import Kept
 from pushcast.register.removals import gone
 from pushcast.register.tenure import RegisterTenure
-from pushcast.register.view import View
+from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import Record
 from pushcast.stream.ports import Barrier
@@ -21,7 +21,7 @@ TOKEN_MOVED: Final = "token_moved"  # noqa: S105 - a reason, not a secret
 class Evicting:
     """All outputs under one barrier. It never awaits: reading a row and writing it are one step."""
 
-    def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier, view: View) -> None:
+    def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier, view: UserView) -> None:
         self._counters = context.counters
         self._view = view
         self._write = Writing(context, tenure, barrier)

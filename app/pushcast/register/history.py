@@ -29,7 +29,7 @@ _CHANGES = {
 }
 
 
-class Device(NamedTuple):
+class KnownDevice(NamedTuple):
     """Whose history it is."""
 
     user: str
@@ -37,13 +37,13 @@ class Device(NamedTuple):
     device: str
 
 
-class Step(NamedTuple):
+class HistoryStep(NamedTuple):
     """One record. `at` is its Kafka time, milliseconds since the epoch."""
 
     at: int
     step: str
     reason: str | None
-    device: Device
+    device: KnownDevice
     token_hash: str | None
     topic: str
     partition: int
@@ -63,7 +63,7 @@ class Step(NamedTuple):
         }
 
 
-class Subject:
+class HistorySubject:
     """A device id, or the hash of a token in hex: what a record must hold to be about it."""
 
     def __init__(self, text: str) -> None:
@@ -79,7 +79,7 @@ class Subject:
         value, key = record.value or b"", record.key or b""
         return any(needle in value or needle in key for needle in self._needles)
 
-    def is_about(self, step: Step) -> bool:
+    def is_about(self, step: HistoryStep) -> bool:
         return step.device.device == self.text or (self.digest is not None and step.token_hash == self.digest.hex())
 
 
@@ -90,7 +90,7 @@ class Historian:
         self._changes = DeviceChangeDecoder(apps, schemas)
         self._names = names or Topics()
 
-    def step_of(self, record: SourceRecord) -> Step | None:
+    def step_of(self, record: SourceRecord) -> HistoryStep | None:
         """None for records that are about no device. Raises InvalidInput for what cannot be read."""
         if record.topic == self._names.device:
             return _row(record)
@@ -100,30 +100,30 @@ class Historian:
             return self._change(record)
         return _verdict(record, held=record.topic == self._names.hold)
 
-    def _change(self, record: SourceRecord) -> Step | None:
+    def _change(self, record: SourceRecord) -> HistoryStep | None:
         change: DeviceChange = self._changes.decode(user_of(record.key), record.value, record.timestamp)
         if change.op is Operation.PREFER:
             return None
         digest = None if change.address is None else token_hash(change.address).hex()
-        device = Device(change.user, change.app, change.device)
+        device = KnownDevice(change.user, change.app, change.device)
         return _step(record, _CHANGES[change.op], None, device, digest, {"reported_at": change.at})
 
 
-def concerns(step: Step, devices: Collection[Device]) -> bool:
+def concerns(step: HistoryStep, devices: Collection[KnownDevice]) -> bool:
     """Whether it is part of these devices' histories: forgetting a user is part of all of the user's."""
     if step.step == _CHANGES[Operation.FORGET_USER]:
         return any(step.device.user == device.user for device in devices)
     return step.device in devices
 
 
-def ordered(steps: Collection[Step], names: Topics | None = None) -> list[Step]:
+def ordered(steps: Collection[HistoryStep], names: Topics | None = None) -> list[HistoryStep]:
     """By time; at one time changes come before verdicts, their holds and the rows, and a partition's as in the log."""
     names = names or Topics()
     ranks = {names.changed: 0, names.invalid: 1, names.hold: 2, names.device: 3}
     return sorted(steps, key=lambda step: (step.at, ranks[step.topic], step.partition, step.offset))
 
 
-def _verdict(record: SourceRecord, *, held: bool) -> Step:
+def _verdict(record: SourceRecord, *, held: bool) -> HistoryStep:
     if record.value is None:
         raise InvalidInput("tombstone", "a null value on an event topic means nothing")
     event = decode_token_invalid(record.value)
@@ -139,14 +139,14 @@ def _verdict(record: SourceRecord, *, held: bool) -> Step:
             "answered_at": event.at,
             "delivery_id": event.delivery_id,
         }
-    device = Device(event.user, event.app, event.device)
+    device = KnownDevice(event.user, event.app, event.device)
     return _step(record, step or "verdict", reason or event.reason, device, event.token_hash.hex(), details)
 
 
-def _row(record: SourceRecord) -> Step | None:
+def _row(record: SourceRecord) -> HistoryStep | None:
     key = record.key or b""
     try:
-        device = Device(*split_device_row_key(key))
+        device = KnownDevice(*split_device_row_key(key))
     except (ValueError, UnicodeDecodeError):
         return None  # a fence, or nothing of ours
     if is_user_row(key):
@@ -167,9 +167,16 @@ def _row(record: SourceRecord) -> Step | None:
 
 
 def _step(
-    record: SourceRecord, step: str, reason: str | None, device: Device, digest: str | None, details: Mapping[str, Any]
-) -> Step:
-    return Step(record.timestamp, step, reason, device, digest, record.topic, record.partition, record.offset, details)
+    record: SourceRecord,
+    step: str,
+    reason: str | None,
+    device: KnownDevice,
+    digest: str | None,
+    details: Mapping[str, Any],
+) -> HistoryStep:
+    return HistoryStep(
+        record.timestamp, step, reason, device, digest, record.topic, record.partition, record.offset, details
+    )
 
 
 def _readable(name: str, value: Any) -> Any:

@@ -17,7 +17,7 @@ from pushcast.model.ids import is_user_row, split_device_row_key
 from pushcast.register.claims import registered
 from pushcast.register.context import Context
 from pushcast.register.tenure import RegisterTenure
-from pushcast.register.view import View
+from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.wire import row_fences
 from pushcast.wire.dead_letters import PlainRecord
@@ -65,7 +65,7 @@ class Resealing:
         context = self._context
         rows = context.table.rows_after(tenure.number, after, _CHUNK_ROWS)
         barrier = context.outbox.barrier()
-        write, view = Writing(context, tenure, barrier), View(context, tenure)
+        write, view = Writing(context, tenure, barrier), UserView(context, tenure)
         for key, _ in rows:
             if key in row_fences.KEYS or is_user_row(key) or key.count(b"\0") != 2:
                 continue

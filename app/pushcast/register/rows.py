@@ -14,7 +14,7 @@ from pushcast.register.context import Context
 from pushcast.register.decide import Kept, following, preferred, removal, upsert
 from pushcast.register.removals import UNREGISTERED, USER_FORGOTTEN, forgotten, gone
 from pushcast.register.tenure import RegisterTenure
-from pushcast.register.view import View
+from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import Record
 from pushcast.stream.ports import Barrier
@@ -30,7 +30,7 @@ class Changes:
     It never awaits: reading a row and writing it are one step.
     """
 
-    def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier, view: View) -> None:
+    def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier, view: UserView) -> None:
         self._tokens = context.tokens
         self._max_per_user = context.max_per_user
         self._counters = context.counters

@@ -22,7 +22,7 @@ from pushcast.stream.spec import Host, StageSpec, TableSpec
 from pushcast.stream.table import Table
 from pushcast.stream.token_keys import KeyringFile
 from pushcast.wire import groups
-from pushcast.wire.keyring import Role
+from pushcast.wire.keyring import KeyringRole
 
 
 def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
@@ -35,10 +35,10 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
         tokens: Tokens = PLAIN
         intake: Callable[[], Mapping[str, X25519PrivateKey]] | None = None
         if (file := settings.sealing.keyring_file) is not None:
-            keyring = KeyringFile(file, Role.REGISTRAR)
+            keyring = KeyringFile(file, KeyringRole.REGISTRAR)
             tokens = SealedTokens(keyring.keys, os.urandom)
             intake = partial(_intake, keyring)
-            host.resources.append(KeyringHeartbeat(Role.REGISTRAR, keyring.keys, host.outbox, host.clock))
+            host.resources.append(KeyringHeartbeat(KeyringRole.REGISTRAR, keyring.keys, host.outbox, host.clock))
         stage = build(
             settings,
             tables[0],

@@ -12,7 +12,7 @@ from pushcast.register.context import Context
 from pushcast.register.decide import Ending, Kept, ending, lifted, suspension
 from pushcast.register.removals import gone
 from pushcast.register.tenure import RegisterTenure
-from pushcast.register.view import View
+from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import Record
 from pushcast.stream.ports import Barrier
@@ -30,7 +30,7 @@ ENDPOINT_ANSWERED: Final = "endpoint_answered"
 class Suspending:
     """Applies verdicts, all outputs under one barrier. It never awaits: reading a row and writing it are one step."""
 
-    def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier, view: View) -> None:
+    def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier, view: UserView) -> None:
         self._context = context
         self._counters = context.counters
         self._view = view

@@ -33,7 +33,7 @@ class Fate(StrEnum):
     FORGOTTEN = "forgotten"  # the same of a user
 
 
-class Rules(NamedTuple):
+class SweepRules(NamedTuple):
     """`stale_ms`: by platform, after how long without a sign of life a device is removed."""
 
     stale_ms: Mapping[str, int]
@@ -51,11 +51,11 @@ class Rules(NamedTuple):
         return Fate.STALE if now_ms - row.seen_at > limit else None
 
 
-DEFAULT_RULES: Final = Rules({"fcm": 270 * DAY_MS, OTHERS: 300 * DAY_MS}, max_share=0.05)
+DEFAULT_RULES: Final = SweepRules({"fcm": 270 * DAY_MS, OTHERS: 300 * DAY_MS}, max_share=0.05)
 
 
 @dataclass(slots=True)
-class Tally:
+class SweepTally:
     """What a pass has counted. `devices`: without those that are gone."""
 
     devices: int = 0
@@ -98,11 +98,11 @@ class Sweep:
         self.phase = Phase.RESTING
         self.due = due
         self.cursor = b""
-        self.tally = Tally()  # of the pass that is under way, or of the last one
+        self.tally = SweepTally()  # of the pass that is under way, or of the last one
 
     def begin(self) -> None:
         """Counts from the first row on."""
-        self.phase, self.cursor, self.tally = Phase.COUNTING, b"", Tally()
+        self.phase, self.cursor, self.tally = Phase.COUNTING, b"", SweepTally()
 
     def counted(self, max_share: float) -> bool:
         """Every row is counted. False: the brake holds."""

@@ -12,7 +12,7 @@ from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import is_user_row
 from pushcast.register.ports import Counters
-from pushcast.register.sweep import Phase, Rules, Sweep, pass_of
+from pushcast.register.sweep import Phase, Sweep, SweepRules, pass_of
 from pushcast.register.tenure import RegisterTenure
 from pushcast.stream.ports import CallLater, Fatal
 from pushcast.stream.runner import Runner
@@ -30,14 +30,14 @@ FIRST_SECONDS: Final = 600.0
 ASK_SECONDS: Final = 60.0
 
 
-class Pace(NamedTuple):
+class SweepPace(NamedTuple):
     """How fast, and how often."""
 
     rows_per_second: int
     every_seconds: float
 
 
-DEFAULT_PACE: Final = Pace(rows_per_second=2_000, every_seconds=86_400.0)
+DEFAULT_PACE: Final = SweepPace(rows_per_second=2_000, every_seconds=86_400.0)
 
 
 class Sweeping:
@@ -46,8 +46,8 @@ class Sweeping:
     def __init__(
         self,
         table: Table,
-        rules: Rules,
-        pace: Pace,
+        rules: SweepRules,
+        pace: SweepPace,
         *,
         clock: Clock,
         counters: Counters,

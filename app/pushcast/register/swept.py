@@ -11,9 +11,9 @@ from pushcast.model.user import UserRow
 from pushcast.register.claims import given_up
 from pushcast.register.context import Context
 from pushcast.register.removals import gone
-from pushcast.register.sweep import STALE, Fate, Rules
+from pushcast.register.sweep import STALE, Fate, SweepRules
 from pushcast.register.tenure import RegisterTenure
-from pushcast.register.view import View
+from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.ports import Barrier
 from pushcast.wire.dead_letters import PlainRecord
@@ -27,12 +27,14 @@ _numbers = itertools.count()
 class SweptRows:
     """All outputs under one barrier. It never awaits: reading a row and writing it are one step."""
 
-    def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier, rules: Rules, now_ms: int) -> None:
+    def __init__(
+        self, context: Context, tenure: RegisterTenure, barrier: Barrier, rules: SweepRules, now_ms: int
+    ) -> None:
         self._counters = context.counters
         self._partition = tenure.number
         self._rules = rules
         self._now_ms = now_ms
-        self._view = View(context, tenure)
+        self._view = UserView(context, tenure)
         self._write = Writing(context, tenure, barrier)
 
     def end(self, key: bytes) -> None:

@@ -15,7 +15,7 @@ from pushcast.wire.newer import waited_for
 from pushcast.wire.user_rows import decode_user_row
 
 
-class View:
+class UserView:
     """Reads the table once for each user. So it is good for one stretch without an await: nothing is applied then."""
 
     def __init__(self, context: Context, tenure: RegisterTenure) -> None:

@@ -15,7 +15,7 @@ from pushcast.register.context import REASON, STEP, Context, Headers
 from pushcast.register.decide import Ending
 from pushcast.register.names import STAGE
 from pushcast.register.tenure import RegisterTenure, Row
-from pushcast.stream.overlay import Entry
+from pushcast.stream.overlay import OverlayEntry
 from pushcast.stream.ports import Barrier
 from pushcast.wire import headers, row_fences
 from pushcast.wire.dead_letters import SourceRecord
@@ -109,7 +109,7 @@ class Writing:
             trace = headers.first(record.headers, headers.TRACEPARENT)
             if trace is not None:
                 added.append((headers.TRACEPARENT, trace))
-        self._overlay.put(record.key or b"", key, Entry(row, tag))
+        self._overlay.put(record.key or b"", key, OverlayEntry(row, tag))
         self._put(self._context.names.device, value, key, added)
 
     def _put(self, topic: str, value: bytes | None, key: bytes | None, added: Headers) -> None:

@@ -34,7 +34,7 @@ TIMED: Final = OF_USERS | {topics.PLANNED}
 Get = Callable[[bytes], bytes | None]
 
 
-class Entry(NamedTuple):
+class BookEntry(NamedTuple):
     """A record of one of the books. Only those of users need a key and a time."""
 
     offset: int
@@ -44,7 +44,7 @@ class Entry(NamedTuple):
     timestamp_ms: int = 0
 
 
-class Changes:
+class PendingRows:
     """Rows over those that are stored: reads see what was written before, and a note is encoded once for all."""
 
     def __init__(self, get: Get, modes: Modes = EVERYTHING) -> None:
@@ -97,14 +97,14 @@ class Changes:
 
 
 def apply(
-    get: Get, topic: str, entries: Sequence[Entry], modes: Modes = EVERYTHING, seen: Seen | None = None
+    get: Get, topic: str, entries: Sequence[BookEntry], modes: Modes = EVERYTHING, seen: Seen | None = None
 ) -> dict[bytes, bytes | None]:
     """What these records change; None deletes. Records below the stored offset are left out.
 
     `seen` gets what they say about the service level. `entries`: in offset order, of the partition whose rows `get`
     reads. Raises NewerSchema: nothing is changed then.
     """
-    changes = Changes(get, modes)
+    changes = PendingRows(get, modes)
     meta = rows.meta_of(get(rows.meta_key(topic)))
     take = _TAKES[topic]
     for entry in entries:
@@ -139,7 +139,7 @@ def _counts(meta: Meta, headers: Headers) -> bool:
     return not author.fence
 
 
-def _planned(changes: Changes, entry: Entry, value: bytes) -> None:
+def _planned(changes: PendingRows, entry: BookEntry, value: bytes) -> None:
     planned: Planned = decode_planned(value)
     changes.passed(f"{planned.lane}/{planned.source}", planned.source_offset)
     for number, (offset, note_id, _, reason) in enumerate(planned.rows()):
@@ -161,14 +161,14 @@ def _planned(changes: Changes, entry: Entry, value: bytes) -> None:
             continue
         if more and not facts.dry_run and not note_id.startswith(CANARY_ID):
             due_at = facts.due_at or facts.created_at
-            changes.seen.append(slo.Planned(facts.klass, due_at, entry.timestamp_ms, more))
+            changes.seen.append(slo.ClassPlanned(facts.klass, due_at, entry.timestamp_ms, more))
         if facts.created_at:
             _created(changes, note, facts.created_at, facts.app, facts.klass)
             note.campaign, note.dry_run = note.campaign or facts.campaign, facts.dry_run
             note.expires_at = max(note.expires_at, facts.expires_at)
 
 
-def _walked(changes: Changes, _entry: Entry, value: bytes) -> None:
+def _walked(changes: PendingRows, _entry: BookEntry, value: bytes) -> None:
     leg: Leg = decode_leg(value)
     if leg.count_only:
         return
@@ -183,7 +183,7 @@ def _walked(changes: Changes, _entry: Entry, value: bytes) -> None:
         _created(changes, note, leg.elapsed_from, "", "")
 
 
-def _replace(changes: Changes, note: Note, key: bytes, plan: Plan) -> int | None:
+def _replace(changes: PendingRows, note: Note, key: bytes, plan: Plan) -> int | None:
     """Counts a planned row in place of an earlier one of the same account: how many deliveries more that are. None: a
     later run stands there."""
     stored = changes.get(key)
@@ -219,7 +219,7 @@ def _count_plan(note: Note, plan: Plan, sign: int) -> None:
     note.held_out += sign * plan.held_out
 
 
-def _created(changes: Changes, note: Note, created_at: int, app: str, klass: str) -> None:
+def _created(changes: PendingRows, note: Note, created_at: int, app: str, klass: str) -> None:
     """The note's place in the list is that of its first creation."""
     name = note_hash(note.kind, note.id)
     if note.id.startswith(CANARY_ID):
@@ -231,7 +231,7 @@ def _created(changes: Changes, note: Note, created_at: int, app: str, klass: str
         note.created_at, note.app, note.klass = created_at, app, klass
 
 
-def _receipt(changes: Changes, _entry: Entry, value: bytes) -> None:
+def _receipt(changes: PendingRows, _entry: BookEntry, value: bytes) -> None:
     receipt = decode_receipt(value)
     kind: notes.Kind = "broadcast" if receipt["source"] == Source.WALK else "notification"
     klass = receipt["class"]
@@ -269,11 +269,11 @@ def _receipt(changes: Changes, _entry: Entry, value: bytes) -> None:
     changes.put(key, rows.encode(delivery))
 
 
-def _seen(changes: Changes, receipt: dict[str, Any], delivery: Delivery, sign: int) -> None:
+def _seen(changes: PendingRows, receipt: dict[str, Any], delivery: Delivery, sign: int) -> None:
     is_note = receipt["source"] != Source.WALK and not receipt["dry_run"]
     if is_note and not receipt["notification_id"].startswith(CANARY_ID):
         outcome = str(delivery.outcome)
-        changes.seen.append(slo.Ended(receipt["class"], delivery.due_at, delivery.ended_at, outcome, sign))
+        changes.seen.append(slo.ClassEnded(receipt["class"], delivery.due_at, delivery.ended_at, outcome, sign))
 
 
 def _count_delivery(note: Note, delivery: Delivery, told: Told, sign: int) -> None:
@@ -287,7 +287,7 @@ def _count_delivery(note: Note, delivery: Delivery, told: Told, sign: int) -> No
                 note.within[place] += sign
 
 
-def _engagement(changes: Changes, entry: Entry, value: bytes) -> None:
+def _engagement(changes: PendingRows, entry: BookEntry, value: bytes) -> None:
     event = _engagements.decode(user_of(entry.key), value, entry.timestamp_ms)
     for key, told, changed in engaged.applied(changes.get, event):
         changes.put(key, told)
@@ -298,7 +298,7 @@ def _engagement(changes: Changes, entry: Entry, value: bytes) -> None:
             engaged.count(note, delivery, now, 1)
 
 
-def _device_change(changes: Changes, entry: Entry, value: bytes) -> None:
+def _device_change(changes: PendingRows, entry: BookEntry, value: bytes) -> None:
     """Who is forgotten has no history before it; sums stay. Other changes mean nothing here."""
     if Operation.FORGET_USER.encode() not in value:
         return
@@ -312,7 +312,7 @@ def _device_change(changes: Changes, entry: Entry, value: bytes) -> None:
 
 _engagements: Final = EngagementDecoder()
 _device_changes: Final = DeviceChangeDecoder(())
-_TAKES: Final[Mapping[str, Callable[[Changes, Entry, bytes], None]]] = {
+_TAKES: Final[Mapping[str, Callable[[PendingRows, BookEntry, bytes], None]]] = {
     topics.PLANNED: _planned,
     topics.WALKED: _walked,
     topics.RECEIPT: _receipt,

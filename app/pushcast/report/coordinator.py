@@ -14,7 +14,7 @@ from pushcast.model.words import Outcome, Source
 from pushcast.report.answers import cursor_of, delivery_of, read_cursor, report_of
 from pushcast.report.engaged import NOTHING
 from pushcast.report.notes import KINDS, Note, merged, note_hash
-from pushcast.report.questions import HISTORY, PASSED, SAID, Said
+from pushcast.report.questions import HISTORY, PASSED, SAID, NoteAnswer
 from pushcast.report.rows import DAY_MS, MINUTE_MS
 
 logger = logging.getLogger(__name__)
@@ -187,7 +187,7 @@ class Coordinator:
             whole[name] = max(each.created_at for each in notes) // MINUTE_MS, total
         return whole
 
-    async def _ask_all(self, path: str, parameters: Mapping[str, str]) -> list[Said]:
+    async def _ask_all(self, path: str, parameters: Mapping[str, str]) -> list[NoteAnswer]:
         """Each reporter is asked for its own partitions, so that one which moves is not counted twice."""
         owned: dict[str, list[int]] = {}
         for partition, url in sorted(self._owners().items()):
@@ -207,7 +207,7 @@ class Coordinator:
             logger.warning("the reporter at %s does not answer: %r", url, error)
             return None
 
-    def _together(self, said: list[Said]) -> tuple[list[Note], list[int]]:
+    def _together(self, said: list[NoteAnswer]) -> tuple[list[Note], list[int]]:
         """(notes, partitions of which nobody answered)."""
         answered: set[int] = set()
         for each in said:

@@ -16,7 +16,7 @@ from pushcast.kafka.clients import open_consumer
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.offsets import watermarks
 from pushcast.model.errors import PushcastError
-from pushcast.report.apply import OF_USERS, TIMED, Entry
+from pushcast.report.apply import OF_USERS, TIMED, BookEntry
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import WITHIN_SECONDS, Note
 from pushcast.report.rows import DAY_MS
@@ -171,7 +171,7 @@ class Follower:
                 self.level.decide(round(self._clock() * 1000))
 
     def _apply(self, consumer: Consumer, messages: Iterable[Message]) -> None:
-        runs: dict[tuple[str, int], list[Entry]] = {}
+        runs: dict[tuple[str, int], list[BookEntry]] = {}
         ended: list[tuple[str, int]] = []
         for message in messages:
             error = message.error()
@@ -194,7 +194,7 @@ class Follower:
             self._catching_up.difference_update(ended)
 
     def _apply_run(
-        self, consumer: Consumer, store: PartitionStore, topic: str, partition: int, entries: list[Entry]
+        self, consumer: Consumer, store: PartitionStore, topic: str, partition: int, entries: list[BookEntry]
     ) -> None:
         try:
             seen = store.apply(topic, entries)
@@ -258,9 +258,9 @@ class Follower:
         self._behind = {place: count for place, count in self._behind.items() if place[1] in self.stores}
 
 
-def _entry(topic: str, message: Message) -> Entry:
+def _entry(topic: str, message: Message) -> BookEntry:
     offset, value, headers = cast(int, message.offset()), message.value(), headers_of(message)
     if topic not in TIMED:
-        return Entry(offset, value, headers)
+        return BookEntry(offset, value, headers)
     key = message.key() if topic in OF_USERS else None
-    return Entry(offset, value, headers, key, message.timestamp()[1])
+    return BookEntry(offset, value, headers, key, message.timestamp()[1])

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 from pushcast.report.notes import Note
 
 
-class Configured(Protocol):
+class ReportedClass(Protocol):
     """`config.settings.Class`."""
 
     @property
@@ -33,6 +33,6 @@ class Modes(NamedTuple):
 EVERYTHING: Final = Modes(frozenset(), frozenset())
 
 
-def modes_of(classes: Mapping[str, Configured]) -> Modes:
+def modes_of(classes: Mapping[str, ReportedClass]) -> Modes:
     """Of the configuration."""
     return Modes(*(frozenset(name for name, each in classes.items() if each.report == mode) for mode in Modes._fields))

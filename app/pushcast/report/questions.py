@@ -18,14 +18,14 @@ from pushcast.wire import topics
 MAX_LISTED: Final = 500
 
 
-class Said(msgspec.Struct, array_like=True):
+class NoteAnswer(msgspec.Struct, array_like=True):
     """`partitions`: those that were asked here and have caught up. `notes`: sums of each partition that has any."""
 
     partitions: list[int]
     notes: list[Note]
 
 
-class History(msgspec.Struct, array_like=True):
+class UserHistory(msgspec.Struct, array_like=True):
     """Deliveries of a user, newest first: (created_at, delivery id, row)."""
 
     partition: int
@@ -36,12 +36,12 @@ class History(msgspec.Struct, array_like=True):
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
-SAID: Final = msgspec.msgpack.Decoder(Said)
+SAID: Final = msgspec.msgpack.Decoder(NoteAnswer)
 PASSED: Final = msgspec.msgpack.Decoder(dict[str, int])
-HISTORY: Final = msgspec.msgpack.Decoder(History)
+HISTORY: Final = msgspec.msgpack.Decoder(UserHistory)
 
 
-class Questions:
+class ReportQuestions:
     """Reads the stores of a follower."""
 
     def __init__(self, follower: Follower) -> None:
@@ -53,7 +53,7 @@ class Questions:
         with self._follower.lock:
             stores = self._stores(partitions)
             found = [store.note(*name) for store in stores.values() for name in names]
-        return _ENCODER.encode(Said(self._whole(stores), [note for note in found if note is not None]))
+        return _ENCODER.encode(NoteAnswer(self._whole(stores), [note for note in found if note is not None]))
 
     def listed(
         self,
@@ -68,7 +68,7 @@ class Questions:
         with self._follower.lock:
             stores = self._stores(partitions)
             found = [note for store in stores.values() for note in store.listed(from_minute, to_minute, after, limit)]
-        return _ENCODER.encode(Said(self._whole(stores), found))
+        return _ENCODER.encode(NoteAnswer(self._whole(stores), found))
 
     def history(
         self, partition: int, user: str, from_ms: int, to_ms: int, after: tuple[int, bytes] | None, limit: int
@@ -77,7 +77,7 @@ class Questions:
         with self._follower.lock:
             store = self._follower.stores.get(partition)
             if store is None:
-                return _ENCODER.encode(History(partition, False, []))
+                return _ENCODER.encode(UserHistory(partition, False, []))
             if after is not None:
                 to_ms = min(to_ms, after[0])
             from_ms = max(from_ms, store.forgotten_until(user) + 1)
@@ -88,7 +88,7 @@ class Questions:
             )
             newest = heapq.nlargest(min(limit, MAX_LISTED), found, key=lambda each: each[:2])
             told = [store.told(user, delivery_id, created_at) for created_at, delivery_id, _ in newest]
-        return _ENCODER.encode(History(partition, True, newest, told, self._follower.whole(partition)))
+        return _ENCODER.encode(UserHistory(partition, True, newest, told, self._follower.whole(partition)))
 
     def passed(self, partition: int) -> bytes:
         """Up to which offset each intake of a partition is planned, as the books say; empty where it is not here."""

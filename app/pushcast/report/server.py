@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from pushcast.report.questions import Questions
+from pushcast.report.questions import ReportQuestions
 
 MSGPACK: Final = "application/msgpack"
 MAX_IDS: Final = 500
@@ -19,7 +19,7 @@ MAX_IDS: Final = 500
 class ReportServer:
     """GET /notes, /list, /history, /passed. `token`: a bearer token that is demanded; None: for loopback."""
 
-    def __init__(self, questions: Questions, token: str | None) -> None:
+    def __init__(self, questions: ReportQuestions, token: str | None) -> None:
         self._questions = questions
         self._expected = None if token is None else f"Bearer {token}".encode()
         self._app = web.Application()

@@ -29,7 +29,7 @@ class _Span:
     settled: int = 0  # accepted in time, or excused
 
 
-class Planned(NamedTuple):
+class ClassPlanned(NamedTuple):
     """Deliveries of a class were planned, or taken back where `deliveries` is negative. Times are milliseconds."""
 
     klass: str
@@ -38,7 +38,7 @@ class Planned(NamedTuple):
     deliveries: int
 
 
-class Ended(NamedTuple):
+class ClassEnded(NamedTuple):
     """A delivery of a class has ended; with sign -1 it has not, after all."""
 
     klass: str
@@ -48,7 +48,7 @@ class Ended(NamedTuple):
     sign: int
 
 
-Seen = list[Planned | Ended]
+Seen = list[ClassPlanned | ClassEnded]
 
 
 class ServiceLevel:
@@ -70,9 +70,9 @@ class ServiceLevel:
     def take(self, seen: Seen, now_ms: int) -> None:
         """What the books say, each record once."""
         for each in seen:
-            if type(each) is Planned:
+            if type(each) is ClassPlanned:
                 self.plan(each.klass, each.due_at, each.planned_at, now_ms, each.deliveries)
-            elif type(each) is Ended:
+            elif type(each) is ClassEnded:
                 self.end(*each)
 
     def plan(self, klass: str, due_at: int, planned_at: int, now_ms: int, count: int) -> None:

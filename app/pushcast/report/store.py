@@ -11,7 +11,7 @@ from typing import Final
 import rocksdict
 
 from pushcast.report import notes, rows
-from pushcast.report.apply import BOOKS, Entry, apply, dropped_before
+from pushcast.report.apply import BOOKS, BookEntry, apply, dropped_before
 from pushcast.report.engaged import Told, told_of
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import Kind, Note, note_hash
@@ -64,7 +64,7 @@ class PartitionStore:
         value = self._database.get(key)
         return None if value is None else bytes(value)
 
-    def apply(self, topic: str, entries: Sequence[Entry]) -> Seen:
+    def apply(self, topic: str, entries: Sequence[BookEntry]) -> Seen:
         """Rows and offset in one write; what they say about the service level. Raises NewerSchema; nothing is written
         then."""
         seen: Seen = []

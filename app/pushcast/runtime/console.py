@@ -19,11 +19,11 @@ from pushcast.console.build import pages
 from pushcast.console.deeds import Deeds
 from pushcast.console.desk import Desk
 from pushcast.console.preview import Previews
-from pushcast.console.proxy import Proxy
+from pushcast.console.proxy import TrustedProxy
 from pushcast.console.server import ConsoleServer
 from pushcast.console.session import Sessions
 from pushcast.console.watch import Process, Watch
-from pushcast.gateway.connections import Bounds
+from pushcast.gateway.connections import ConnectionBounds
 from pushcast.kafka.control import ControlTail
 from pushcast.kafka.reach import warn_without_broker
 from pushcast.model.errors import ConfigurationError
@@ -63,7 +63,7 @@ class ConsoleProcess(DoorProcess):
     """A door with pages, the actions that it follows, and a watch over the other processes."""
 
     def __init__(self, settings: Settings, options: Console) -> None:
-        super().__init__(settings, NAME, Bounds(MAX_CONNECTIONS, MAX_CONNECTIONS))
+        super().__init__(settings, NAME, ConnectionBounds(MAX_CONNECTIONS, MAX_CONNECTIONS))
         self._options = options
         self._one_story = asyncio.Semaphore(1)  # it may read every partition
         self.actions = Actions()
@@ -131,10 +131,10 @@ class ConsoleProcess(DoorProcess):
         return await asyncio.to_thread(standing, self.settings)
 
 
-def _proxy(options: Console) -> Proxy | None:
+def _proxy(options: Console) -> TrustedProxy | None:
     if options.trusted_header is None or options.trusted_key is None:
         return None
-    return Proxy(options.trusted_header, options.trusted_addresses, options.trusted_key)
+    return TrustedProxy(options.trusted_header, options.trusted_addresses, options.trusted_key)
 
 
 def read_secret(file: Path | None, data_dir: Path) -> bytes:

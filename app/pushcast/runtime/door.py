@@ -21,8 +21,8 @@ from pushcast.config.doors import Gateway, Reports
 from pushcast.config.settings import Settings
 from pushcast.gateway.access import Door
 from pushcast.gateway.build import Calls, calls
-from pushcast.gateway.connections import Bounds
-from pushcast.gateway.keyring import Keyring, read_first_keys
+from pushcast.gateway.connections import ConnectionBounds
+from pushcast.gateway.keyring import ApiKeyring, read_first_keys
 from pushcast.gateway.writing import Writer
 from pushcast.kafka.acks import AckProducer
 from pushcast.kafka.control import ControlTail
@@ -77,12 +77,12 @@ class DoorProcess:
 
     server: Server
 
-    def __init__(self, settings: Settings, name: str, bounds: Bounds) -> None:
+    def __init__(self, settings: Settings, name: str, bounds: ConnectionBounds) -> None:
         self.settings = settings
         self.name = name
         self.bounds = bounds
         options, kafka = settings.gateway or Gateway(), settings.kafka
-        self.keys = Keyring(read_first_keys(options.keys_file) if options.keys_file is not None else None)
+        self.keys = ApiKeyring(read_first_keys(options.keys_file) if options.keys_file is not None else None)
         self.control = ControlState()
         self.producer = AckProducer(
             kafka.bootstrap_servers,

@@ -8,7 +8,7 @@ import uvloop
 
 from pushcast.config.doors import Gateway
 from pushcast.config.settings import Settings
-from pushcast.gateway.connections import Bounds
+from pushcast.gateway.connections import ConnectionBounds
 from pushcast.gateway.server import GatewayServer
 from pushcast.gateway.user_tokens import UserTokens, read_keys
 from pushcast.kafka.reach import warn_without_broker
@@ -38,7 +38,7 @@ class GatewayProcess(DoorProcess):
     """A door with the HTTP API."""
 
     def __init__(self, settings: Settings, options: Gateway) -> None:
-        super().__init__(settings, NAME, Bounds(options.max_connections, options.max_connections_per_address))
+        super().__init__(settings, NAME, ConnectionBounds(options.max_connections, options.max_connections_per_address))
         self.server = GatewayServer(
             self.calls.keyed,
             self.calls.open,

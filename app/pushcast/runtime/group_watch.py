@@ -24,7 +24,7 @@ log = structlog.get_logger()
 INTERVAL_SECONDS: Final = 30.0
 
 
-class Asked(Protocol):
+class GroupPositions(Protocol):
     """What it needs of `Positions`."""
 
     def members(self, groups: Sequence[str]) -> dict[str, Members]: ...
@@ -40,7 +40,7 @@ class GroupWatch:
 
     def __init__(
         self,
-        positions: Asked,
+        positions: GroupPositions,
         readings: Sequence[Reading],
         partitions: int,
         bootstrap_servers: str,

@@ -6,7 +6,7 @@ import time
 from itertools import islice
 from typing import Any, Final
 
-from pushcast.audit.broadcasts import Broadcasts
+from pushcast.audit.broadcasts import BroadcastBooks
 from pushcast.audit.estimate import estimated
 from pushcast.audit.timers import timers_of
 from pushcast.audit.why import note_at, why
@@ -50,7 +50,7 @@ def sources_of(settings: Settings, reports: Coordinator) -> Sources:
 
     def count(broadcast: str, lane: Lane, offset: int, quick: bool) -> dict[str, Any] | None:
         deadline = time.monotonic() + COUNT_SECONDS
-        with Broadcasts(settings) as broadcasts:
+        with BroadcastBooks(settings) as broadcasts:
             found = None
             while found is None:
                 if time.monotonic() > deadline:
@@ -63,7 +63,7 @@ def sources_of(settings: Settings, reports: Coordinator) -> Sources:
         return {**estimated(progress.to_dict(), progress.partitions if quick else 1), "exact": not quick}
 
     def progress(broadcast: str) -> dict[str, Any] | None:
-        with Broadcasts(settings) as broadcasts:
+        with BroadcastBooks(settings) as broadcasts:
             found = broadcasts.find(broadcast)
             return None if found is None else broadcasts.follow(found, 0, once=True).to_dict()
 

@@ -15,7 +15,7 @@ from pushcast.kafka.security import faust_credentials, librdkafka_config
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Platform
 from pushcast.stream.token_keys import read_keys
-from pushcast.wire.keyring import Role
+from pushcast.wire.keyring import KeyringRole
 
 
 def require(settings: Settings) -> None:
@@ -35,7 +35,7 @@ def problems(settings: Settings) -> list[str]:
         steps += [lambda n=name, p=platform: registry.build(n, p, settings) for platform in app.platforms()]  # type: ignore[misc]
     steps += [lambda p=platform: quiesce_seconds(settings, p) for platform in Platform]  # type: ignore[misc]
     if (keyring := settings.sealing.keyring_file) is not None:
-        steps.append(lambda: read_keys(keyring, Role.SENDER))
+        steps.append(lambda: read_keys(keyring, KeyringRole.SENDER))
     if any(getattr(app, platform).canary for app in settings.apps.values() for platform in app.platforms()):
         from pushcast.runtime.canaries import canaries_of
 

@@ -20,7 +20,7 @@ from pushcast.handover.reading import SpanReader
 from pushcast.kafka.cancels import CancelTail
 from pushcast.kafka.clients import client_config, open_admin
 from pushcast.kafka.control import ControlTail
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.kafka.positions import Positions
 from pushcast.kafka.reach import warn_without_broker
 from pushcast.kafka.topics.facts import ClusterFacts, check_cluster
@@ -129,7 +129,7 @@ def _group_watch(settings: Settings, hosted: Hosted) -> GroupWatch:
     return found
 
 
-def _presence(settings: Settings, hosted: Hosted, slot: str, outbox: Outbox, since_ms: int | None) -> Presence:
+def _presence(settings: Settings, hosted: Hosted, slot: str, outbox: KafkaOutbox, since_ms: int | None) -> Presence:
     me = Where(uuid4().hex, socket.gethostname(), os.getpid(), since_ms or time.time_ns() // 1_000_000)
     groups = [app.conf.id for app in hosted.apps]
     presence = Presence(
@@ -172,7 +172,7 @@ async def _run(
     manager: ServiceManager,
 ) -> int:
     began = time.monotonic()
-    outbox = Outbox(
+    outbox = KafkaOutbox(
         settings.kafka.bootstrap_servers,
         security=settings.kafka.security,
         # PLAN writes a few large records and its latency counts; others write many small ones.

@@ -32,7 +32,7 @@ from pushcast.report.apply import BOOKS
 from pushcast.report.fetch import read_token
 from pushcast.report.follow import Follower, Sums
 from pushcast.report.modes import modes_of
-from pushcast.report.questions import Questions
+from pushcast.report.questions import ReportQuestions
 from pushcast.report.server import ReportServer
 from pushcast.report.slo import ServiceLevel
 from pushcast.runtime import whereabouts
@@ -63,7 +63,7 @@ def run_reporter(settings: Settings, slot: str | None) -> int:
     return uvloop.run(_run(settings, settings.reports or Reports(), slot))
 
 
-class Process:
+class ReporterProcess:
     """What one reporter holds. Create it on the loop."""
 
     def __init__(
@@ -93,7 +93,7 @@ class Process:
         self.webhooks = Webhooks(settings, self.producer, slot)
         self.canaries = Canaries(canaries_of(settings), kafka.partitions, self.producer, self.follower)
         self.metrics.add_source(self.canaries.samples)
-        self.server = ReportServer(Questions(self.follower), read_token(options.token_file))
+        self.server = ReportServer(ReportQuestions(self.follower), read_token(options.token_file))
         self._delay = sources.LoopDelay(loop)
         self.metrics.add_source(self._delay)
         self.metrics.add_source(self._samples)
@@ -196,7 +196,7 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
         raise ConfigurationError(f"{', '.join(missing)}: not there; run `pushcast topology apply`")
     folder = settings.data_dir / f"{groups.REPORT}-{slot or os.getpid()}"
     locks = FolderLocks([folder])
-    process = Process(settings, options, folder, logs, slot)
+    process = ReporterProcess(settings, options, folder, logs, slot)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 INTERVAL_SECONDS: Final = 60.0
 
 
-class Asked(Protocol):
+class SenderPositions(Protocol):
     """What it needs of `Positions`."""
 
     def members(self, groups: Sequence[str]) -> dict[str, Members]: ...
@@ -31,7 +31,7 @@ class Asked(Protocol):
 class SenderWatch:
     """Asks on a thread. Says so once for each (platform, lane), and again after it had senders in between."""
 
-    def __init__(self, positions: Asked, lanes: Sequence[Lane], partitions: int) -> None:
+    def __init__(self, positions: SenderPositions, lanes: Sequence[Lane], partitions: int) -> None:
         self._positions = positions
         self._partitions = partitions
         self._groups = {groups.send(platform, lane): (platform, lane) for platform in Platform for lane in lanes}

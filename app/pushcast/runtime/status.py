@@ -9,7 +9,7 @@ from typing import Any
 
 from pushcast import __version__
 from pushcast.config.settings import Settings
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.observe import sources
 from pushcast.observe.catalogue import MetricName
 from pushcast.observe.health import HealthServer
@@ -29,7 +29,7 @@ class Status:
     """The private page of a process. Create it on the loop, after the Apps are declared."""
 
     def __init__(
-        self, settings: Settings, name: str, hosted: Hosted, outbox: Outbox, logs: RateLimitFilter | None = None
+        self, settings: Settings, name: str, hosted: Hosted, outbox: KafkaOutbox, logs: RateLimitFilter | None = None
     ) -> None:
         self._name = name
         self._hosted = hosted
@@ -123,5 +123,5 @@ def longest_wait_seconds(hosted: Hosted) -> float:
     return max(spec.waits_seconds for spec in hosted.specs)
 
 
-def _refused(outbox: Outbox) -> list[str]:
+def _refused(outbox: KafkaOutbox) -> list[str]:
     return [f"Kafka refuses an output, nothing is handed over until it takes it: {told}" for told in outbox.refused()]

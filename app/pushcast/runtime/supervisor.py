@@ -56,7 +56,7 @@ class Child(Protocol):
 
 
 @dataclass(slots=True)
-class Kept:
+class KeptProcess:
     """A planned process, and when it is started next."""
 
     plan: ProcessPlan
@@ -116,7 +116,7 @@ class Supervisor:
         manager: ServiceManager | None = None,
     ) -> None:
         """`ready`: gives the ids of processes that have become ready, a line each; it does not block."""
-        self._kept = [Kept(plan) for plan in plans]
+        self._kept = [KeptProcess(plan) for plan in plans]
         self._start = start
         self._stop = stop
         self._ready = ready

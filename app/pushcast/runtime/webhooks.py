@@ -22,7 +22,7 @@ from pushcast.observe.catalogue import MetricName
 from pushcast.observe.metrics import Sample
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.stream.fatal import end_process
-from pushcast.webhook.endpoint import Endpoint, Membership, Ports
+from pushcast.webhook.endpoint import GroupMembership, Ports, WebhookEndpoint
 from pushcast.webhook.guard import GuardedTransport
 from pushcast.wire import topics
 from pushcast.wire.control import Kind, Name, WebhookOrder, encode
@@ -56,11 +56,11 @@ class Webhooks:
         self._control = ControlState()
         self._tail = ControlTail(kafka.bootstrap_servers, kafka.security, self._control, fatal=end_process)
         self.endpoints = [
-            Endpoint(
+            WebhookEndpoint(
                 name,
                 wanted,
                 client_config(kafka.bootstrap_servers, kafka.security),
-                Membership(slot, kafka.session_timeout_seconds),
+                GroupMembership(slot, kafka.session_timeout_seconds),
                 Ports(
                     partial(self._control.webhooks.get, name),
                     partial(self._give_up, name),

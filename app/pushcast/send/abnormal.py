@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from pushcast.providers.breadth import Breadth, Wanted
+from pushcast.providers.breadth import Breadth, WantedBreadth
 from pushcast.providers.suspicion import MASS_INVALID_TOKENS
 from pushcast.send.tally import Tally
 
@@ -37,7 +37,7 @@ class Limits:
     max_open_seconds: float = 60.0
     probes: int = 20  # targets of one round
     probe_seconds: float = 30.0  # a round whose answers do not come is given up
-    wanted: Wanted = Wanted()  # noqa: RUF009 - immutable; who must have seen it before it opens
+    wanted: WantedBreadth = WantedBreadth()  # noqa: RUF009 - immutable; who must have seen it before it opens
 
 
 class _Slice(NamedTuple):
@@ -47,7 +47,7 @@ class _Slice(NamedTuple):
     dead: Breadth
 
 
-class Answers:
+class RecentAnswers:
     """Of one (app, platform), while its breaker is closed. `now` is monotonic and never goes back."""
 
     def __init__(self, limits: Limits) -> None:

@@ -30,7 +30,7 @@ from pushcast.send.departures import Departures
 from pushcast.send.endings import Share
 from pushcast.send.figures import Figures
 from pushcast.send.gate import Gate
-from pushcast.send.intake import Intake
+from pushcast.send.intake import SendIntake
 from pushcast.send.isolation import Isolation
 from pushcast.send.lease import Lease
 from pushcast.send.opening import Opening
@@ -148,7 +148,7 @@ class SendStage(Stage):
             later=later,
             quiet_spread_ms=quiet_spread_ms,
         )
-        self._intake = Intake(
+        self._intake = SendIntake(
             platform=platform,
             lane=lane,
             group=self._group,

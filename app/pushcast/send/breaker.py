@@ -18,7 +18,7 @@ from typing import Final
 
 from pushcast.providers.breadth import Witness
 from pushcast.providers.suspicion import MASS_INVALID_TOKENS
-from pushcast.send.abnormal import TOKENS_INVALID, Answers, Limits
+from pushcast.send.abnormal import TOKENS_INVALID, Limits, RecentAnswers
 from pushcast.send.tally import Tally
 
 #: Openings for these say that verdicts on tokens are wrong, not only that the way is blocked.
@@ -31,7 +31,7 @@ _LEAST_USERS = 2
 _COUNTED_LATE_MS = 2000
 
 
-class State(StrEnum):
+class BreakerState(StrEnum):
     """`HALF_OPEN`: a round of probes is under way."""
 
     CLOSED = "closed"
@@ -50,13 +50,13 @@ class Breaker:
     """See the module. `now` is monotonic and never goes back; `*_ms` are milliseconds since the epoch."""
 
     def __init__(self, limits: Limits, random: Random) -> None:
-        self.state = State.CLOSED
+        self.state = BreakerState.CLOSED
         self.reason = ""
         self.abnormal_since_ms = 0
         self.opened_at_ms = 0
         self._limits = limits
         self._random = random
-        self._answers = Answers(limits)
+        self._answers = RecentAnswers(limits)
         self._own = False  # opened by what this process saw itself
         self._probe_at = 0.0
         self._failed_rounds = 0
@@ -70,16 +70,16 @@ class Breaker:
 
     @property
     def closed(self) -> bool:
-        return self.state is State.CLOSED
+        return self.state is BreakerState.CLOSED
 
     @property
     def doubts_tokens(self) -> bool:
         """Open, and because verdicts on tokens are wrong."""
-        return self.state is not State.CLOSED and self.reason in ABOUT_TOKENS
+        return self.state is not BreakerState.CLOSED and self.reason in ABOUT_TOKENS
 
     def note(self, tally: Tally, now: float, now_ms: int) -> Turn | None:
         """Counts answers to what went out while closed. While it is open they are of no account: they left before."""
-        if self.state is not State.CLOSED:
+        if self.state is not BreakerState.CLOSED:
             return None
         self._answers.count(tally, now)
         reason = self._answers.why(tally, now) if tally.bad else None
@@ -93,16 +93,16 @@ class Breaker:
 
     def probes(self, wanted: int, now: float) -> int:
         """How many of these targets may leave as probes now; their answers go to `note_probes`. 0 while closed."""
-        if self.state is State.CLOSED:
+        if self.state is BreakerState.CLOSED:
             return 0
-        if now >= (self._probe_at if self.state is State.OPEN else self._round_ends_at):
-            self.state = State.HALF_OPEN
+        if now >= (self._probe_at if self.state is BreakerState.OPEN else self._round_ends_at):
+            self.state = BreakerState.HALF_OPEN
             self._granted = 0
             self._answered = Tally()
             self._refused_again = set()
             self._refused_afresh = False
             self._round_ends_at = now + self._limits.probe_seconds
-        if self.state is State.OPEN:
+        if self.state is BreakerState.OPEN:
             return 0
         granted = min(wanted, self._limits.probes - self._granted)
         self._granted += granted
@@ -114,7 +114,7 @@ class Breaker:
         One in which nothing failed but what one user had refused before proves nothing: the next work that comes is
         asked at once, and without any the breaker closes when `max_open_seconds` have passed without a proof.
         """
-        if self.state is not State.HALF_OPEN:
+        if self.state is not BreakerState.HALF_OPEN:
             return None
         seen = self._answered
         for field in ("sound", "failed", "invalid", "refused", "slowed", "doubted"):
@@ -128,7 +128,7 @@ class Breaker:
         if 2 * bad < answers:
             self._close(now)
             return Turn.CLOSED
-        self.state = State.OPEN
+        self.state = BreakerState.OPEN
         if self._refused_afresh or len(self._refused_again) >= _LEAST_USERS:
             self._failed_rounds += 1
             self._proved_at = now
@@ -149,12 +149,12 @@ class Breaker:
 
     def forgo(self, probes: int) -> None:
         """Probes that were granted and did not leave, or will not be answered."""
-        if self.state is State.HALF_OPEN:
+        if self.state is BreakerState.HALF_OPEN:
             self._granted = max(0, self._granted - probes)
 
     def heard_open(self, reason: str, abnormal_since_ms: int, now: float, now_ms: int) -> None:
         """Another process found it broken."""
-        if self.state is not State.CLOSED:
+        if self.state is not BreakerState.CLOSED:
             self.abnormal_since_ms = min(self.abnormal_since_ms, abnormal_since_ms)
             if reason in ABOUT_TOKENS:
                 self.reason = reason  # or probes that call tokens invalid would pass for good answers
@@ -166,15 +166,15 @@ class Breaker:
 
     def heard_closed(self, now: float) -> None:
         """Another process' probes got through. One that saw it broken itself believes its own probes only."""
-        if self.state is State.CLOSED:
+        if self.state is BreakerState.CLOSED:
             return
         if not self._own:
             self._close(now)
-        elif self.state is State.OPEN:
+        elif self.state is BreakerState.OPEN:
             self._probe_at = min(self._probe_at, now)
 
     def _open(self, reason: str, abnormal_since_ms: int, now: float, now_ms: int) -> None:
-        self.state = State.OPEN
+        self.state = BreakerState.OPEN
         self.reason = reason
         self.abnormal_since_ms = max(0, abnormal_since_ms)
         self.opened_at_ms = now_ms
@@ -182,7 +182,7 @@ class Breaker:
         self._answers.clear()
 
     def _close(self, now: float) -> None:
-        self.state = State.CLOSED
+        self.state = BreakerState.CLOSED
         self._closed_at = now
 
     def _interval(self) -> float:

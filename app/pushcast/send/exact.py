@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Set
 from typing import TYPE_CHECKING
 
 from pushcast.config.settings import Settings
-from pushcast.handover.ledgers import Ended, Ledgers, Read
+from pushcast.handover.ledgers import LedgerEnd, Ledgers, Read
 from pushcast.handover.reading import SpanReader
 from pushcast.model.batch import Message
 from pushcast.model.errors import InvalidInput
@@ -29,23 +29,23 @@ def build_ledgers(settings: Settings, group: str, outbox: PositionedOutbox) -> L
     return Ledgers(outputs, outbox=outbox, reader=reader)
 
 
-def _receipts_of(group: str) -> Callable[[Iterable[tuple[str, bytes | None]], bytes | None], Ended | None]:
+def _receipts_of(group: str) -> Callable[[Iterable[tuple[str, bytes | None]], bytes | None], LedgerEnd | None]:
     mine = f"{group}{ledger.SEPARATOR}".encode()
 
-    def read(headers: Iterable[tuple[str, bytes | None]], _: bytes | None) -> Ended | None:
+    def read(headers: Iterable[tuple[str, bytes | None]], _: bytes | None) -> LedgerEnd | None:
         entry = first(headers, LEDGER)
         if entry is None or not entry.startswith(mine):
             return None
         found = ledger.parse(entry)
-        return Ended(found.send_offset, (found.delivery_id,))
+        return LedgerEnd(found.send_offset, (found.delivery_id,))
 
     return read
 
 
-def _carried_of(group: str) -> Callable[[Iterable[tuple[str, bytes | None]], bytes | None], Ended | None]:
+def _carried_of(group: str) -> Callable[[Iterable[tuple[str, bytes | None]], bytes | None], LedgerEnd | None]:
     mine = f"{group}{ledger.SEPARATOR}".encode()
 
-    def read(headers: Iterable[tuple[str, bytes | None]], value: bytes | None) -> Ended | None:
+    def read(headers: Iterable[tuple[str, bytes | None]], value: bytes | None) -> LedgerEnd | None:
         sent_from = first(headers, SENT_FROM)
         if sent_from is None or value is None or not sent_from.startswith(mine):
             return None
@@ -54,7 +54,7 @@ def _carried_of(group: str) -> Callable[[Iterable[tuple[str, bytes | None]], byt
             raise InvalidInput(Reason.INVALID_FIELD, f"{SENT_FROM} is not group|offset", SENT_FROM)
         batch = decode_batch(value)
         delivery_ids = [each for message in batch.messages for each in message.targets.delivery_id]
-        return Ended(int(offset), delivery_ids)
+        return LedgerEnd(int(offset), delivery_ids)
 
     return read
 

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 TARGETS_PER_TURN = 500
 
 
-class Intake:
+class SendIntake:
     """Of one stage. `queue` takes each job; `fed` is called when a turn of decoding is over.
 
     Not thread safe: it belongs to the event loop.

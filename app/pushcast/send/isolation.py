@@ -21,9 +21,9 @@ from pushcast.send.figures import Figures
 from pushcast.send.tally import Tally
 from pushcast.stream.ports import Outbox
 from pushcast.wire import topics
-from pushcast.wire.control import Breaker as Announcement
+from pushcast.wire.control import BreakerRecord as Announcement
 from pushcast.wire.control import Kind, Subject, encode
-from pushcast.wire.control_state import Change, ControlState, Event
+from pushcast.wire.control_state import ControlChange, ControlEvent, ControlState
 from pushcast.wire.parked import Why
 
 log = structlog.get_logger(__name__)
@@ -113,8 +113,8 @@ class Breakers:
         else:
             log.info("breaker_closed", app=app, platform=str(platform), reason=breaker.reason)
 
-    def _heard(self, change: Change) -> None:
-        if change.event in (Event.PAUSED, Event.RESUMED):
+    def _heard(self, change: ControlChange) -> None:
+        if change.event in (ControlEvent.PAUSED, ControlEvent.RESUMED):
             self._tell()
             return
         breaker = self._breakers.get((change.app, change.platform))

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from pushcast.handover import standing
 from pushcast.handover.standing import NOT_REFUSED, Refused
-from pushcast.kafka.refusals import Place
+from pushcast.kafka.refusals import OutputPlace
 from pushcast.model.words import Lane, Platform
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.ports import PatientOutbox
 from pushcast.wire import topics
 
 #: Places that would be refused now, and why.
-Ask = Callable[[Iterable[str], Sequence[int]], Awaitable[Mapping[Place, str]]]
+Ask = Callable[[Iterable[str], Sequence[int]], Awaitable[Mapping[OutputPlace, str]]]
 
 
 def outputs_of(platform: Platform, lane: Lane) -> tuple[str, ...]:

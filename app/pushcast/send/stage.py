@@ -30,7 +30,7 @@ from pushcast.stream.spec import Host, StageSpec, Subscription
 from pushcast.stream.table import Table
 from pushcast.stream.token_keys import KeyringFile
 from pushcast.wire import groups, topics
-from pushcast.wire.keyring import Role
+from pushcast.wire.keyring import KeyringRole
 
 #: A send record holds up to 1,000 targets: few of them a poll, and many bytes a fetch.
 FETCH = {"max_poll_records": 50, "max_partition_fetch_bytes": 1 << 20}
@@ -65,7 +65,7 @@ class Senders:
         self._quota = QuotaShares(settings.kafka.partitions)
         self._permits: Permits | None = None
         file = settings.sealing.keyring_file
-        self._keyring = None if file is None else KeyringFile(file, Role.SENDER)
+        self._keyring = None if file is None else KeyringFile(file, KeyringRole.SENDER)
         self._providers: dict[Platform, dict[str, Provider]] = {}
 
     def build(self, platform: Platform, lane: Lane, host: Host, tables: Sequence[Table]) -> SendStage:
@@ -75,7 +75,9 @@ class Senders:
             self._quota.fatal = host.fatal
             host.resources.append(self._quota)
             if self._keyring is not None:
-                host.resources.append(KeyringHeartbeat(Role.SENDER, self._keyring.keys, host.outbox, SystemClock()))
+                host.resources.append(
+                    KeyringHeartbeat(KeyringRole.SENDER, self._keyring.keys, host.outbox, SystemClock())
+                )
             host.metrics.add_source(lambda: sources.sender(self._figures))
             host.metrics.add_source(self._in_flight)
             host.metrics.add_source(self._pools)

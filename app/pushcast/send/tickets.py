@@ -7,7 +7,7 @@ from pushcast.send.records import Parcel
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
 from pushcast.wire.schemas import NEWEST_GENERATION
-from pushcast.wire.tickets import Account, TicketBatch, encode_tickets
+from pushcast.wire.tickets import TicketAccount, TicketBatch, encode_tickets
 
 #: In one record: as many receipts as Expo's own SDK asks for at a time.
 TICKETS_PER_RECORD = 300
@@ -44,7 +44,7 @@ class Tickets:
             targets.device[target],
             targets.token_hash[target],
             targets.delivery_id[target],
-            Account(message.notification_ids[notification], parcel.record.source, targets.source_offset[target]),
+            TicketAccount(message.notification_ids[notification], parcel.record.source, targets.source_offset[target]),
             message.notes.label(notification),
         )
         if len(batch) >= TICKETS_PER_RECORD:

@@ -19,8 +19,8 @@ from pushcast.handover.fences import Fences
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.settle.decide import read, wait_seconds
-from pushcast.settle.holding import Holding
-from pushcast.settle.outputs import Counters, Outputs
+from pushcast.settle.holding import ControlHolding
+from pushcast.settle.outputs import Counters, SettleOutputs
 from pushcast.settle.passes import Intervals, Passes
 from pushcast.settle.queue import Queue, Waiting
 from pushcast.settle.reads import GROUP
@@ -36,7 +36,7 @@ from pushcast.stream.runner import Runner
 from pushcast.stream.stage import Stage
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import topics
-from pushcast.wire.control_state import Change, ControlState, Event
+from pushcast.wire.control_state import ControlChange, ControlEvent, ControlState
 from pushcast.wire.parked import time_of
 from pushcast.wire.schemas import NEWEST_GENERATION
 
@@ -72,7 +72,7 @@ class SettleStage(Stage):
         """Without `control` nothing holds; without `cancels` nothing is cancelled while it waits."""
         self.counters = counters
         self._cancels: Cancels = cancels or NothingCancelled()
-        self._outputs = Outputs(
+        self._outputs = SettleOutputs(
             outbox, clock, counters, self._cancels.state, schema_generation, quiet_spread_ms, recheck
         )
         self._edge = Edge("settle", outbox, counting(counters), FloodGuard(flood, clock))
@@ -84,7 +84,7 @@ class SettleStage(Stage):
         self._call_later = call_later
         self._exact = exact
         control = control or ControlState()
-        self._holding = Holding(control)
+        self._holding = ControlHolding(control)
         self._intervals = intervals
         self._queues = Tenures(self._new_queue)
         control.subscribe(self._changed)
@@ -136,8 +136,8 @@ class SettleStage(Stage):
     def _void(self, queue: Queue) -> None:
         self.counters["void", queue.tp.topic] += 1
 
-    def _changed(self, change: Change) -> None:
-        if change.event in (Event.RESUMED, Event.CLOSED):
+    def _changed(self, change: ControlChange) -> None:
+        if change.event in (ControlEvent.RESUMED, ControlEvent.CLOSED):
             for queue in self._queues:
                 if queue.passes is not None:
                     queue.passes.resumed()

@@ -15,7 +15,7 @@ from pushcast.wire.control_state import ControlState
 from pushcast.wire.parked import Parked, Why, parked_of, was_refused
 
 
-class Holding:
+class ControlHolding:
     """Answers from the control state as it is when it is asked."""
 
     def __init__(self, control: ControlState) -> None:

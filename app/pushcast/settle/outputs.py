@@ -49,7 +49,7 @@ def nothing_holds(message: Message, platform: Platform, lane: Lane) -> bool:
     return False
 
 
-class Outputs:
+class SettleOutputs:
     """Puts what becomes of a record; blocks never. `origin`: headers of whoever owns the record's partition."""
 
     def __init__(

@@ -14,7 +14,7 @@ from pushcast.model.broadcast import Broadcast, Instant
 from pushcast.model.clock import Clock
 from pushcast.model.instants import instants_of
 from pushcast.model.words import Reason
-from pushcast.spread.books import Books
+from pushcast.spread.books import SpreadBooks
 from pushcast.spread.exact import SpreadHandover
 from pushcast.spread.stepping import Stepping
 from pushcast.stream.batch import TP, Batch, Committed, Record
@@ -45,7 +45,7 @@ class SpreadStage(Stage):
         handover: SpreadHandover,
         control: ControlState,
         counters: MutableMapping[tuple[str, str], int],
-        books: Books,
+        books: SpreadBooks,
         fatal: Fatal,
         schemas: SchemaSource | None = None,
         call_later: CallLater | None = None,

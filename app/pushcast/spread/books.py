@@ -10,14 +10,14 @@ from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.spread.register import Register
-from pushcast.spread.steps import Tally, judged
+from pushcast.spread.steps import StepTally, judged
 from pushcast.wire import topics
 from pushcast.wire.legs import decode_leg
 from pushcast.wire.orders import Order, steps_of
 from pushcast.wire.receipts import decode_receipt
 
 
-class Books:
+class SpreadBooks:
     """Every method raises TailUnreadable without an answer, and may be called again."""
 
     def __init__(self, reader: SpanReader, partitions: int, clock: Clock) -> None:
@@ -37,19 +37,19 @@ class Books:
         if order.reason in ("", Reason.SCHEDULED):
             if steps_of(order).more:
                 _refuse(f"{broadcast!r}, which has steps or times before it")
-            watched = _Watched(self._reader, Tally(lane, order, self._partitions), order, self._partitions)
+            watched = _Watched(self._reader, StepTally(lane, order, self._partitions), order, self._partitions)
             await watched.legs()
             if not watched.tally.walked:
                 _refuse(f"{broadcast!r}, which is still walked or held")
         return register.began(broadcast)
 
-    async def judged(self, lane: str, order: Order) -> tuple[bool | None, Tally]:
+    async def judged(self, lane: str, order: Order) -> tuple[bool | None, StepTally]:
         """Whether the step behind this order begins, as `steps.judged` says; and what it was judged by."""
         steps = steps_of(order)
         key = (lane, order.broadcast, steps.step)
         watched = self._steps.get(key)
         if watched is None:
-            tally = Tally(lane, order, self._partitions)
+            tally = StepTally(lane, order, self._partitions)
             watched = self._steps[key] = _Watched(self._reader, tally, order, self._partitions)
         step, tally = steps.steps[steps.step], watched.tally
         if not tally.walked:
@@ -66,7 +66,7 @@ class Books:
 class _Watched:
     """One step, read on and on."""
 
-    def __init__(self, reader: SpanReader, tally: Tally, order: Order, partitions: int) -> None:
+    def __init__(self, reader: SpanReader, tally: StepTally, order: Order, partitions: int) -> None:
         self.tally = tally
         since_ms = order.recorded_at
         self._legs = Following(reader, [(topics.WALKED, each) for each in range(partitions)], since_ms)

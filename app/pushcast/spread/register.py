@@ -7,7 +7,7 @@ partitions as it is, so a successor spreads the very audience that its predecess
 from __future__ import annotations
 
 from pushcast.model.words import Reason
-from pushcast.wire.broadcasts import Event
+from pushcast.wire.broadcasts import BroadcastEvent
 from pushcast.wire.orders import STEPS_SUFFIX, Order, encode_order, next_step, steps_of
 
 
@@ -43,7 +43,7 @@ class Register:
         return None if found is None else found[1]
 
     def order(
-        self, offset: int, recorded_at: int, event: Event, frozen: bytes, *, reason: str = ""
+        self, offset: int, recorded_at: int, event: BroadcastEvent, frozen: bytes, *, reason: str = ""
     ) -> tuple[Order, bytes]:
         """The order of an event that has none. `reason`: why nothing is planned of it now. An id that was spread before
         is planned to nothing; a count claims no id and is refused none."""

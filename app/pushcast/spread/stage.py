@@ -15,7 +15,7 @@ from pushcast.kafka.topics.facts import cluster_facts
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.spread.agent import SpreadStage
-from pushcast.spread.books import Books
+from pushcast.spread.books import SpreadBooks
 from pushcast.spread.exact import LogIds, SpreadHandover
 from pushcast.spread.reads import ROLE, SOURCES
 from pushcast.stream.batch import Bounds
@@ -53,7 +53,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             control=host.control,
             counters=counters,
             fatal=host.fatal,
-            books=Books(reader, settings.kafka.partitions, host.clock),
+            books=SpreadBooks(reader, settings.kafka.partitions, host.clock),
             schemas=host.schemas,
         )
 

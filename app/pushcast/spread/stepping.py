@@ -12,9 +12,9 @@ from typing import Final
 
 from pushcast.model.clock import Clock
 from pushcast.model.words import Outcome, Reason
-from pushcast.spread.books import Books
+from pushcast.spread.books import SpreadBooks
 from pushcast.spread.register import Register
-from pushcast.spread.steps import Tally
+from pushcast.spread.steps import StepTally
 from pushcast.stream.batch import TP
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Outbox
@@ -42,7 +42,7 @@ class Stepping:
         outbox: Outbox,
         clock: Clock,
         control: ControlState,
-        books: Books,
+        books: SpreadBooks,
         write: Write,
         count: Count,
     ) -> None:
@@ -126,7 +126,7 @@ class Stepping:
         await barrier.wait()
 
 
-def _decision(lane: str, order: Order, *, go: bool, tally: Tally, now_ms: int) -> StepDecision:
+def _decision(lane: str, order: Order, *, go: bool, tally: StepTally, now_ms: int) -> StepDecision:
     shares = f"{tally.share(Outcome.INVALID):.4f} invalid, {tally.share(Outcome.REJECTED):.4f} rejected"
     return StepDecision(
         lane=lane,

@@ -17,7 +17,7 @@ MAX_DELIVERIES: Final = 100_000
 LEAST_ENDED: Final = 0.5
 
 
-class Tally:
+class StepTally:
     """One step. Feed it legs and receipts of whatever broadcast, each record once."""
 
     def __init__(self, lane: str, order: Order, partitions: int) -> None:
@@ -80,7 +80,7 @@ class Tally:
         return counts[outcome] / max(1, len(self._outcomes))
 
 
-def judged(step: Step, tally: Tally, now_ms: int) -> bool | None:
+def judged(step: Step, tally: StepTally, now_ms: int) -> bool | None:
     """Whether the step behind this one begins; None: it cannot be told yet."""
     if not tally.walked or now_ms < tally.walked_at + step.wait_seconds * 1000:
         return None

@@ -14,7 +14,7 @@ from pushcast.model.clock import Clock
 from pushcast.stream.errors import RecordRefused
 from pushcast.stream.ports import Outbox
 from pushcast.wire import topics
-from pushcast.wire.keyring import Role
+from pushcast.wire.keyring import KeyringRole
 from pushcast.wire.keyring_holders import HEARTBEAT_SECONDS, Holder, encode, key_of
 from pushcast.wire.seals import TokenKeys
 
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 class KeyringHeartbeat:
     """Of one role in one process (`stream.spec.Resource`)."""
 
-    def __init__(self, role: Role, keys: Callable[[], TokenKeys], outbox: Outbox, clock: Clock) -> None:
+    def __init__(self, role: KeyringRole, keys: Callable[[], TokenKeys], outbox: Outbox, clock: Clock) -> None:
         self._role = role
         self._keys = keys
         self._outbox = outbox

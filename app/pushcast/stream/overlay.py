@@ -18,7 +18,7 @@ from pushcast.wire.headers import CE_ID, first
 T = TypeVar("T")
 
 
-class Entry(NamedTuple, Generic[T]):
+class OverlayEntry(NamedTuple, Generic[T]):
     """The newest write of a key. `row` None: removed."""
 
     row: T | None
@@ -56,13 +56,13 @@ class Overlay(Generic[T]):
     def __init__(self, in_flight: InFlight) -> None:
         self._in_flight = in_flight
         # By user within the partition: `of_user` must not walk everything that is in flight.
-        self._users: dict[bytes, dict[bytes, Entry[T]]] = {}
+        self._users: dict[bytes, dict[bytes, OverlayEntry[T]]] = {}
 
-    def of_user(self, user_key: bytes) -> dict[bytes, Entry[T]]:
+    def of_user(self, user_key: bytes) -> dict[bytes, OverlayEntry[T]]:
         """The user's newest writes that the table may not know, by row key. Read only."""
         return self._users.get(user_key, {})
 
-    def put(self, user_key: bytes, key: bytes, entry: Entry[T]) -> None:
+    def put(self, user_key: bytes, key: bytes, entry: OverlayEntry[T]) -> None:
         """Notes a write that is about to be produced. Never refuses: callers await room before a batch."""
         entries = self._users.setdefault(user_key, {})
         before = len(entries)

@@ -23,7 +23,7 @@ class Written(NamedTuple):
 
 
 class Barrier(Protocol):
-    """A group of outputs (`barrier.Barrier`)."""
+    """A group of outputs (`barrier.KafkaBarrier`)."""
 
     async def wait(self) -> None:
         """Returns when all outputs so far are acknowledged; raises RecordRefused when Kafka will never take one."""
@@ -38,7 +38,7 @@ class Barrier(Protocol):
 
 
 class Outbox(Protocol):
-    """Outputs (`outbox.Outbox`). `put` takes the barriers that `barrier` made; another one is a TypeError."""
+    """Outputs (`outbox.KafkaOutbox`). `put` takes the barriers that `barrier` made; another one is a TypeError."""
 
     async def room(self) -> None: ...
     def barrier(self) -> Barrier: ...

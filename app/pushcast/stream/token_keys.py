@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from pushcast.model.errors import ConfigurationError
-from pushcast.wire.keyring import Keyring, Role, decode_keyring, unlocked
+from pushcast.wire.keyring import Keyring, KeyringRole, decode_keyring, unlocked
 from pushcast.wire.seals import KEY_BYTES, TokenKeys
 
 log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ _FILE_SCHEME: Final = "file:"
 class KeyringFile:
     """One role's file. A change that cannot be read leaves the keys as they are and is logged once."""
 
-    def __init__(self, file: Path, role: Role, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, file: Path, role: KeyringRole, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Raises ConfigurationError: a file that is not there, that others may read, or that holds no usable keys."""
         self._file = file
         self._role = role
@@ -56,7 +56,7 @@ class KeyringFile:
             log.info("keyring_read", file=str(self._file), keys=sorted(self._keys.ids), sealing=self._keys.sealing)
 
 
-def read_keys(file: Path, role: Role) -> TokenKeys:
+def read_keys(file: Path, role: KeyringRole) -> TokenKeys:
     """Reads and unwraps. Raises ConfigurationError; nothing of a key is in its text."""
     ring = read_ring(file)
     return unlocked(ring, outer_key(ring), role)

@@ -18,7 +18,7 @@ from pushcast.stream.spec import Subscription
 from pushcast.stream.stage import BatchStage
 from pushcast.stream.tracker import Bounds
 from pushcast.transport.assignor import KnownPartitions
-from pushcast.transport.entries import Entry
+from pushcast.transport.entries import StageEntry
 from pushcast.transport.folders import private_folder
 from pushcast.transport.table import SourceTable
 from pushcast.transport.transport import BatchTransport, PromptTableManager
@@ -124,7 +124,7 @@ def add_stage(app: faust.App, subscriptions: Sequence[Subscription], stage: Batc
         for topic in topics:
             if topic in entries:
                 raise ConfigurationError(f"topic {topic} has two stages in one App")
-            entries[topic] = Entry(stage, bounds)
+            entries[topic] = StageEntry(stage, bounds)
             # acks=False: Faust's own acknowledgement and its livelock alarms have no part in this topic.
             app.topics.add(app.topic(topic, acks=False, **RAW))
     stage.work = AppWork(app, [topic for each in subscriptions for topic in each.topics])

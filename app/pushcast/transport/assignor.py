@@ -7,7 +7,7 @@ from typing import Any
 from faust.assignor.partition_assignor import PartitionAssignor
 
 
-class Capped:
+class CappedCluster:
     """Cluster metadata without the partitions from `limit` on."""
 
     def __init__(self, cluster: Any, limit: int) -> None:
@@ -28,5 +28,5 @@ class KnownPartitions(PartitionAssignor):
     """
 
     def _get_copartitioned_groups(self, topics: Any, cluster: Any, subscriptions: Any) -> Any:  # type: ignore[override]
-        capped = Capped(cluster, self.app.conf.topic_partitions)
+        capped = CappedCluster(cluster, self.app.conf.topic_partitions)
         return super()._get_copartitioned_groups(topics, capped, subscriptions)  # type: ignore[arg-type]

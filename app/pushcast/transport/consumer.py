@@ -21,7 +21,7 @@ from pushcast.stream.fatal import end_process
 from pushcast.stream.stage import BatchStage, PartitionState
 from pushcast.stream.tracker import Record
 from pushcast.transport.commits import Commits
-from pushcast.transport.entries import Entries, Entry
+from pushcast.transport.entries import Entries, StageEntry
 from pushcast.transport.jumps import Jump, LogCut, log_jump
 from pushcast.transport.owned import OwnedPartitions
 from pushcast.transport.partition import Partition
@@ -38,7 +38,7 @@ RECOVERY_FETCH_TIMEOUT_SECONDS = 0.1
 LEASE_POLL_SECONDS = 0.05
 
 
-class Wanted:
+class WantedPartitions:
     """Passed to aiokafka instead of a set, because `in` is then evaluated when a fetch hands out.
 
     It must be truthy: aiokafka reads an empty set as "all partitions".
@@ -120,7 +120,7 @@ class BatchConsumer(Consumer):
         return tp in self._seeked or self._tables.holds(tp)
 
     async def _drain_messages(self, fetcher: Service) -> None:  # type: ignore[override]
-        wanted = Wanted(self)
+        wanted = WantedPartitions(self)
         max_records = self.app.conf.broker_max_poll_records
         try:
             while not (self.should_stop or fetcher.should_stop):
@@ -231,7 +231,7 @@ class BatchConsumer(Consumer):
             self._owned.begin(stage, assigned)
         self._thread.wake()
 
-    def _partition(self, tp: batch.TP, entry: Entry, committed: Committed, start_offset: int) -> Partition:
+    def _partition(self, tp: batch.TP, entry: StageEntry, committed: Committed, start_offset: int) -> Partition:
         return Partition(
             tp,
             entry.stage,

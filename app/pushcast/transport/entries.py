@@ -14,7 +14,7 @@ IdLost = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StageEntry:
     """A stage and how much uncompleted work each of its partitions may hold."""
 
     stage: BatchStage
@@ -25,7 +25,7 @@ class Entries(Protocol):
     """The transport of an App, as far as its consumer needs it (`transport.BatchTransport`)."""
 
     @property
-    def stages(self) -> Mapping[str, Entry]:
+    def stages(self) -> Mapping[str, StageEntry]:
         """By topic."""
 
     @property

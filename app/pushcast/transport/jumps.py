@@ -23,7 +23,7 @@ SETTLE_SECONDS = 5.0
 logger = logging.getLogger(__name__)
 
 
-class Known(Protocol):
+class KnownPartition(Protocol):
     """A partition with a worker."""
 
     @property
@@ -67,7 +67,7 @@ class Jumps:
     def __init__(self) -> None:
         self._suspected: dict[TP, tuple[int, int | None]] = {}  # position, last timestamp
 
-    def suspect(self, assignment: Any, partitions: Mapping[TP, Known]) -> None:
+    def suspect(self, assignment: Any, partitions: Mapping[TP, KnownPartition]) -> None:
         """Before each round of fetches. A partition with a worker has a position, unless its log refused it."""
         for tp in tuple(partitions):
             known, at = partitions.get(tp), assignment.state_value(tp)

@@ -13,7 +13,7 @@ from pushcast.stream.tracker import Record
 from pushcast.transport.table import SourceTable
 
 
-class Positions(Protocol):
+class ConsumerPositions(Protocol):
     """The consumer, as far as the end of a log needs it."""
 
     def assignment(self) -> set[TP]:
@@ -31,7 +31,7 @@ class Recovery:
     the consumer's position, not the last record, says that the end is reached (Faust waits for ever there).
     """
 
-    def __init__(self, app: faust.App, consumer: Positions) -> None:
+    def __init__(self, app: faust.App, consumer: ConsumerPositions) -> None:
         self._app = app
         self._consumer = consumer
 

@@ -19,7 +19,7 @@ from pushcast.stream import batch
 from pushcast.stream.batch import Committed
 from pushcast.stream.tracker import Record
 from pushcast.transport import records
-from pushcast.transport.jumps import Jump, Jumps, Known
+from pushcast.transport.jumps import Jump, Jumps, KnownPartition
 from pushcast.transport.membership import Membership
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Taker(Protocol):
         """The topics of stages and tables."""
 
     @property
-    def partitions(self) -> Mapping[TP, Known]:
+    def partitions(self) -> Mapping[TP, KnownPartition]:
         """Those with a worker. Asked from the thread while the loop may change it."""
 
     @property

@@ -9,7 +9,7 @@ from faust.tables.manager import TableManager
 from faust.transport.drivers.aiokafka import Producer, Transport
 
 from pushcast.transport.consumer import BatchConsumer
-from pushcast.transport.entries import Entry, IdLost
+from pushcast.transport.entries import IdLost, StageEntry
 
 
 class IdempotentProducer(Producer):
@@ -27,7 +27,7 @@ class BatchTransport(Transport):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.stages: dict[str, Entry] = {}
+        self.stages: dict[str, StageEntry] = {}
         self.fetch_max_wait_ms = 500
         self.on_id_lost: IdLost | None = None
 

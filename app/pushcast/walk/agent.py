@@ -35,13 +35,13 @@ from pushcast.walk.ahead import Ahead
 from pushcast.walk.course import NO_OPTING, Course, Opting
 from pushcast.walk.errand import Errand
 from pushcast.walk.legs import START
-from pushcast.walk.outputs import Outputs
-from pushcast.walk.pace import Pacer
-from pushcast.walk.senders import Asking, Senders
+from pushcast.walk.outputs import WalkOutputs
+from pushcast.walk.pace import OrderPacer
+from pushcast.walk.senders import Asking, LaneSenders
 from pushcast.walk.served import Served
 from pushcast.walk.slices import Slices
 from pushcast.walk.tenure import Underway, WalkTenure
-from pushcast.walk.waits import Waits
+from pushcast.walk.waits import WalkWaits
 from pushcast.walk.walking import Walking
 from pushcast.wire import topics
 from pushcast.wire.broadcasts import BroadcastDecoder
@@ -68,7 +68,7 @@ class WalkStage(Stage):
         *,
         handover: Handover,
         control: ControlState,
-        senders: Senders,
+        senders: LaneSenders,
         served: Served,
         fatal: Fatal,
         counters: MutableMapping[tuple[str, str], int],
@@ -90,14 +90,14 @@ class WalkStage(Stage):
         self._count = counting(counters)
         self._edge = Edge(self._name, outbox, self._count, FloodGuard(settings.flood, clock))
         step = guarded(f"{self._name}: a step failed", fatal)
-        self._outputs = Outputs(outbox, lane, clock, handover, self._count, step)
+        self._outputs = WalkOutputs(outbox, lane, clock, handover, self._count, step)
         rules = class_rules(settings.classes)
         self._decoder = BroadcastDecoder(settings.apps, rules)
         self._opting = {name: Opting(each.mandatory, each.opt_in) for name, each in settings.classes.items()}
         self._quiet = QuietRule(app_times(settings.apps), 0)
         self._policies = {name: each.in_quiet_hours for name, each in settings.classes.items()}
         self._tenures = Tenures(self._new_tenure)
-        self._waits = Waits(self._limits, table, control, clock)
+        self._waits = WalkWaits(self._limits, table, control, clock)
         self._slices = Slices(self._limits, table, self._outputs, self._waits, clock)
         self._asking = Asking(self._name, senders, self._tenures, clock, fatal, call_later)
 
@@ -229,7 +229,7 @@ class WalkStage(Stage):
         pacer = None
         if broadcast.pace is not None and not order.count_only:
             partitions = self._settings.kafka.partitions
-            pacer = Pacer(broadcast.pace, partitions, began=began_at(order) / 1000, since=now)
+            pacer = OrderPacer(broadcast.pace, partitions, began=began_at(order) / 1000, since=now)
         return Underway(walk, order, course, batch, now, pacer)
 
     # slices

@@ -21,7 +21,7 @@ from pushcast.model.quiet_notes import judged_by
 from pushcast.model.words import Reason, Source
 from pushcast.model.zones import name_of, zone_of
 from pushcast.stream.table import Row
-from pushcast.walk.legs import Leg, OrderWalk
+from pushcast.walk.legs import OpenLeg, OrderWalk
 from pushcast.walk.predicate import Left, Predicate
 from pushcast.wire.avro_bytes import bytes_of, long_of
 from pushcast.wire.batch_writer import (
@@ -61,7 +61,7 @@ _Kind = tuple[str, str | None, QuietTerms | None]
 NowMs = Callable[[], int]
 
 
-class Full(NamedTuple):
+class FullBatch(NamedTuple):
     """A send batch that is ready to be written."""
 
     platform: str
@@ -126,7 +126,7 @@ class Course:
         """False: one call of `take` is all of it."""
         return self.broadcast.via is None
 
-    def take(self, leg: Leg, rows: Sequence[Row]) -> Iterator[Full]:
+    def take(self, leg: OpenLeg, rows: Sequence[Row]) -> Iterator[FullBatch]:
         """Tests rows, in key order, whole users; the batches that they fill."""
         leg.scanned += len(rows)
         may_pass, app = self._predicate.may_pass, self._app
@@ -158,7 +158,7 @@ class Course:
         if rows:
             leg.to_user = rows[-1][0].partition(b"\0")[0]
 
-    def _plan(self, leg: Leg, owner: bytes, rows: Sequence[Row], own_rows: Sequence[Row]) -> Iterator[Full]:
+    def _plan(self, leg: OpenLeg, owner: bytes, rows: Sequence[Row], own_rows: Sequence[Row]) -> Iterator[FullBatch]:
         user = owner.decode()
         if self.broadcast.stepped and not self.broadcast.in_step(user):
             return
@@ -214,7 +214,7 @@ class Course:
         zone = next((name for name in names if name is not None and zone_of(name) is not None), None)
         return QuietTerms(self._policy, zone or name_of(self._quiet.zone(app)), windows, first_try=True)
 
-    def _unwanted(self, leg: Leg, own_rows: Sequence[Row]) -> Reason | None:
+    def _unwanted(self, leg: OpenLeg, own_rows: Sequence[Row]) -> Reason | None:
         """Why the user does not want it. What nobody can read says nothing, and is counted."""
         if not own_rows and not self._opting.opt_in:
             return None
@@ -229,7 +229,7 @@ class Course:
             opt_in=opting.opt_in,
         )
 
-    def _each_token_once(self, leg: Leg, devices: list[Device]) -> list[Device]:
+    def _each_token_once(self, leg: OpenLeg, devices: list[Device]) -> list[Device]:
         """Two device ids with one token are one phone: the newest row keeps it, as for a notification."""
         newest: dict[bytes, Device] = {}
         for device in sorted(devices, key=lambda each: (registered_at_ms(each), each.key)):
@@ -238,7 +238,7 @@ class Course:
         keep = {device.key for device in newest.values()}
         return [device for device in devices if device.key in keep]
 
-    def _not_served(self, leg: Leg, devices: list[Device], served: frozenset[bytes]) -> list[Device]:
+    def _not_served(self, leg: OpenLeg, devices: list[Device], served: frozenset[bytes]) -> list[Device]:
         earlier = self.broadcast.not_to.broadcast if self.broadcast.not_to else ""
         left = [device for device in devices if broadcast_delivery_id(earlier, device.key) not in served]
         leg.left[NOT_TO] += len(devices) - len(left)
@@ -246,13 +246,13 @@ class Course:
 
     def _target(
         self,
-        leg: Leg,
+        leg: OpenLeg,
         owner: bytes,
         user: str,
         device: Device,
         delivery_id: bytes,
         terms: QuietTerms | None = None,
-    ) -> Iterator[Full]:
+    ) -> Iterator[FullBatch]:
         note, name = self.broadcast.note, ""
         if self.broadcast.split is not None:
             variant = self.broadcast.split.of(user, device.key)
@@ -289,11 +289,11 @@ class Course:
                 self._heads[name, locale, terms] = head
         return MessageWriter(*head, broadcast_columns(self.broadcast.id, name or None, note.campaign))
 
-    def _close(self, platform: str) -> Full:
+    def _close(self, platform: str) -> FullBatch:
         batch = self._open.pop(platform)
         value = batch_of(self._lane, platform, batch.messages.values(), Source.WALK)
-        return Full(platform, value, batch.targets)
+        return FullBatch(platform, value, batch.targets)
 
-    def close_all(self) -> list[Full]:
+    def close_all(self) -> list[FullBatch]:
         """What is open, at the end of a leg."""
         return [self._close(platform) for platform in list(self._open)]

@@ -9,8 +9,8 @@ from pushcast.model.device import DeviceRow, DeviceState
 from pushcast.model.ids import broadcast_delivery_id, device_row_key, token_hash
 from pushcast.model.words import Platform
 from pushcast.stream.table import Row
-from pushcast.walk.course import Course, Full
-from pushcast.walk.legs import Leg
+from pushcast.walk.course import Course, FullBatch
+from pushcast.walk.legs import OpenLeg
 from pushcast.wire.devices import encode_row
 from pushcast.wire.row_reader import Device, active_device
 
@@ -19,7 +19,7 @@ class Errand(Course):
     """Of the partition that `orders.sampled` names. The delivery is that of a user `broadcast:<id>` and a device
     `topic:<address>` or `channel:<address>`, whom nobody has."""
 
-    def take(self, leg: Leg, rows: Sequence[Row]) -> Iterator[Full]:
+    def take(self, leg: OpenLeg, rows: Sequence[Row]) -> Iterator[FullBatch]:
         """The one delivery, unless a predecessor has planned it. Asks for no rows."""
         broadcast = self.broadcast
         if broadcast.via is None:

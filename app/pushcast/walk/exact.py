@@ -13,8 +13,8 @@ from pushcast.handover.reading import SpanReader
 from pushcast.handover.runner import Handover, Items
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform, Source
-from pushcast.walk.legs import Mark, Planned
-from pushcast.walk.walking import Found, Walking
+from pushcast.walk.legs import LegMark, PlannedDelivery
+from pushcast.walk.walking import Walking, WrittenDelivery
 from pushcast.wire import topics
 from pushcast.wire.avro_bytes import bytes_of
 from pushcast.wire.batches import decode_batch
@@ -63,14 +63,14 @@ def legs(lane: Lane, _: Headers, value: bytes) -> Iterable[tuple[int, bytes]]:
     return ((leg.source_offset, value),) if leg.lane == lane and leg.source == Source.WALK else ()
 
 
-def read_item(topic: str, item: bytes) -> Found:
+def read_item(topic: str, item: bytes) -> WrittenDelivery:
     """What `deliveries` wrote."""
     user, delivery_id, token_hash = _ITEM(item)
-    return Found(user, delivery_id, Planned(_PLATFORMS[topic], token_hash))
+    return WrittenDelivery(user, delivery_id, PlannedDelivery(_PLATFORMS[topic], token_hash))
 
 
-def read_mark(item: bytes) -> Mark:
+def read_mark(item: bytes) -> LegMark:
     """What `legs` wrote."""
     leg: Leg = decode_leg(item)
     rows = leg.rows_before + leg.scanned
-    return Mark(leg.leg, leg.to_user.encode(), rows, leg.last, item)
+    return LegMark(leg.leg, leg.to_user.encode(), rows, leg.last, item)

@@ -16,17 +16,17 @@ from pushcast.handover.notes import Positions
 #: Below every user.
 START: Final = b""
 MAX_OPEN_LEGS: Final = 2
-_NOBODY: Final[Mapping[bytes, Planned]] = {}
+_NOBODY: Final[Mapping[bytes, PlannedDelivery]] = {}
 
 
-class Planned(NamedTuple):
+class PlannedDelivery(NamedTuple):
     """A delivery that a predecessor has written. `token_hash`: of the device that it goes to."""
 
     platform: str
     token_hash: bytes
 
 
-class Mark(NamedTuple):
+class LegMark(NamedTuple):
     """What a leg record says to a successor. `rows`: tested up to its end; `last`: nothing of the order is left.
     `record`: the whole of it, for what a restated cursor repeats."""
 
@@ -37,7 +37,7 @@ class Mark(NamedTuple):
     record: bytes = b""
 
 
-class Leg:
+class OpenLeg:
     """A stretch of users under way. `from_user` is out of it, `to_user` is in it."""
 
     __slots__ = (
@@ -79,25 +79,27 @@ class Leg:
         self.writing = False
 
     @property
-    def mark(self) -> Mark:
+    def mark(self) -> LegMark:
         """What its record says."""
-        return Mark(self.number, self.to_user, self.rows_before + self.scanned, self.last)
+        return LegMark(self.number, self.to_user, self.rows_before + self.scanned, self.last)
 
 
 class OrderWalk:
     """One order. `offset`: its record's in the walk topic."""
 
-    def __init__(self, offset: int, there: Mapping[bytes, Mapping[bytes, Planned]], marks: Iterable[Mark] = ()) -> None:
+    def __init__(
+        self, offset: int, there: Mapping[bytes, Mapping[bytes, PlannedDelivery]], marks: Iterable[LegMark] = ()
+    ) -> None:
         """`there`: by user, deliveries that predecessors wrote, by id; `marks`: of valid leg records."""
         self.offset = offset
-        newest = max(marks, default=Mark(-1, START, 0, False))
+        newest = max(marks, default=LegMark(-1, START, 0, False))
         self.cursor = self.front = newest.to_user
         self.finished = newest.last
         self.known = newest.leg >= 0  # a leg record of it is in the log
         self.inherited = newest.record  # the newest of a predecessor's
         self.rows = newest.rows
         self.record_at: int | None = None  # offset of its newest leg record that this process wrote
-        self.open: deque[Leg] = deque()
+        self.open: deque[OpenLeg] = deque()
         self._next_leg = newest.leg + 1
         self._there = {user: dict(planned) for user, planned in there.items() if user > self.cursor}
 
@@ -111,28 +113,28 @@ class OrderWalk:
         """Whether one more leg may be opened."""
         return not self.finished and len(self.open) < MAX_OPEN_LEGS and not (self.open and self.open[-1].last)
 
-    def restated(self) -> Leg:
+    def restated(self) -> OpenLeg:
         """An empty leg that says the cursor again, under the epoch of this process."""
         leg = self._new_leg({})
         leg.ended, leg.last, leg.writing = True, self.finished, True
         return leg
 
-    def begin(self, note: Positions) -> Leg:
+    def begin(self, note: Positions) -> OpenLeg:
         """Opens the next leg. `note`: ends of the outputs as they are known before anything of it is put."""
         leg = self._new_leg(note)
         self.open.append(leg)
         return leg
 
-    def _new_leg(self, note: Positions) -> Leg:
-        leg = Leg(self._next_leg, self.front, self.rows, note)
+    def _new_leg(self, note: Positions) -> OpenLeg:
+        leg = OpenLeg(self._next_leg, self.front, self.rows, note)
         self._next_leg += 1
         return leg
 
-    def there(self, user: bytes) -> Mapping[bytes, Planned]:
+    def there(self, user: bytes) -> Mapping[bytes, PlannedDelivery]:
         """Deliveries of this user that a predecessor has written, by id: they must not be written again."""
         return self._there.get(user, _NOBODY)
 
-    def end(self, leg: Leg, to_user: bytes, *, last: bool = False, reason: str = "") -> None:
+    def end(self, leg: OpenLeg, to_user: bytes, *, last: bool = False, reason: str = "") -> None:
         """The leg reaches to this user. What a predecessor wrote within it counts as planned, whether the device is
         still in the audience or not: it was sent."""
         leg.to_user, leg.last, leg.reason, leg.ended = to_user, last, reason, True
@@ -142,7 +144,7 @@ class OrderWalk:
             leg.planned.update(planned.platform for planned in found.values())
             leg.found += len(found)
 
-    def to_write(self) -> Leg | None:
+    def to_write(self) -> OpenLeg | None:
         """The leg whose record may be written now: the oldest, when all of it is acknowledged. Ask until None."""
         leg = self.open[0] if self.open else None
         if leg is None or not leg.ended or leg.unacked or leg.writing:
@@ -150,7 +152,7 @@ class OrderWalk:
         leg.writing = True
         return leg
 
-    def written(self, leg: Leg, at: int) -> None:
+    def written(self, leg: OpenLeg, at: int) -> None:
         """The leg's record is acknowledged; `at`: an end of the log of legs from before it was put."""
         self.record_at, self.known, self.cursor = at, True, leg.to_user
         self.finished = self.finished or leg.last

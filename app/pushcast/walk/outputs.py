@@ -17,16 +17,15 @@ from pushcast.model.words import Lane, Platform
 from pushcast.stream.callbacks import Guarded
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier, PositionedOutbox
-from pushcast.walk.course import Full
-from pushcast.walk.legs import Leg, OrderWalk
+from pushcast.walk.course import FullBatch
+from pushcast.walk.legs import OpenLeg, OrderWalk
 from pushcast.walk.tenure import Underway, WalkTenure
 from pushcast.wire import topics
-from pushcast.wire.legs import Leg as LegRecord
-from pushcast.wire.legs import decode_leg, encode_leg
+from pushcast.wire.legs import Leg, decode_leg, encode_leg
 from pushcast.wire.orders import began_at, steps_of
 
 
-class Outputs:
+class WalkOutputs:
     """One lane's writer."""
 
     def __init__(
@@ -39,7 +38,7 @@ class Outputs:
         self._count = count
         self._guarded = guarded
 
-    def batch(self, tenure: WalkTenure, order: Underway, leg: Leg, full: Full) -> None:
+    def batch(self, tenure: WalkTenure, order: Underway, leg: OpenLeg, full: FullBatch) -> None:
         """A batch of the open leg."""
         leg.unacked += 1
         tenure.ahead.put(full.platform, full.targets, self._clock.monotonic_seconds())
@@ -49,7 +48,7 @@ class Outputs:
         self._count("batches", full.platform, 1)
         self._count("targets", full.platform, full.targets)
 
-    def _batch_acked(self, tenure: WalkTenure, order: Underway, leg: Leg, topic: str, full: Full) -> None:
+    def _batch_acked(self, tenure: WalkTenure, order: Underway, leg: OpenLeg, topic: str, full: FullBatch) -> None:
         leg.unacked -= 1
         end = self._outbox.acked_end(topic, tenure.number)
         if end is not None:
@@ -70,11 +69,11 @@ class Outputs:
         leg = walk.restated()
         self._leg(tenure, walk, leg, encode_leg(self._record(order, leg)), lambda: None)
 
-    def inherited(self, tenure_pending: Barrier, tenure: WalkTenure, walk: OrderWalk, leg: Leg) -> None:
+    def inherited(self, tenure_pending: Barrier, tenure: WalkTenure, walk: OrderWalk, leg: OpenLeg) -> None:
         """A predecessor's cursor, under the epoch of this process."""
         record = decode_leg(walk.inherited)
         again = msgspec.structs.replace(
-            LegRecord(record.lane, record.source_offset, record.broadcast, leg.number, "", "", 0, 0),
+            Leg(record.lane, record.source_offset, record.broadcast, leg.number, "", "", 0, 0),
             from_user=record.to_user,
             to_user=record.to_user,
             rows_before=leg.rows_before,
@@ -89,7 +88,7 @@ class Outputs:
             tenure_pending, topics.WALKED, tenure.number, encode_leg(again), None, list(self._exact.origin(tenure.tp))
         )
 
-    def _leg(self, tenure: WalkTenure, walk: OrderWalk, leg: Leg, value: bytes, acked: Callable[[], None]) -> None:
+    def _leg(self, tenure: WalkTenure, walk: OrderWalk, leg: OpenLeg, value: bytes, acked: Callable[[], None]) -> None:
         at = self.positions(tenure)[topics.WALKED]  # before the record, so the record is not below it
         barrier = self._put(tenure, topics.WALKED, value)
 
@@ -99,7 +98,7 @@ class Outputs:
 
         self._when_acked(tenure, barrier, written)
 
-    def _leg_acked(self, tenure: WalkTenure, order: Underway, leg: Leg) -> None:
+    def _leg_acked(self, tenure: WalkTenure, order: Underway, leg: OpenLeg) -> None:
         order.said_at = self._clock.monotonic_seconds()
         self._count("legs", "", 1)
         if order.walk.finished:
@@ -115,9 +114,9 @@ class Outputs:
         self._exact.note(tenure.tp, 0, 0)
         return dict(tenure.walking.positions())
 
-    def _record(self, order: Underway, leg: Leg) -> LegRecord:
+    def _record(self, order: Underway, leg: OpenLeg) -> Leg:
         source = order.order
-        return LegRecord(
+        return Leg(
             lane=self._lane,
             source_offset=order.offset,
             broadcast=source.broadcast,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from pushcast.model.broadcast import Pace
+from pushcast.model.broadcast import BroadcastPace
 
 #: A walk that must wait waits for so long at least: what has become due by then goes in one slice.
 STEP_SECONDS: Final = 0.05
 
 
-class Pacer:
+class OrderPacer:
     """One order in one partition. `began`: when the broadcast began, for `over_seconds`; `since`: when this process
     took the walk up, for `per_second`: a rate needs no memory of what was sent before."""
 
-    def __init__(self, pace: Pace, partitions: int, *, began: float, since: float) -> None:
+    def __init__(self, pace: BroadcastPace, partitions: int, *, began: float, since: float) -> None:
         self._over = pace.over_seconds
         self._rate = None if pace.per_second is None else pace.per_second / partitions
         self._began = began

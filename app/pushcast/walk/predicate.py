@@ -17,16 +17,16 @@ from pushcast.model.audience import (
     Age,
     And,
     AppVersion,
-    Bucket,
-    Field,
+    FollowedTopic,
     Leaf,
     Locale,
+    NamedSegment,
     Node,
     Not,
     Or,
-    Segment,
+    ReportedField,
     Tag,
-    Topic,
+    UserBucket,
     Users,
 )
 from pushcast.model.device import DeviceState, takes
@@ -51,7 +51,7 @@ class Left(StrEnum):
     PURPOSE = "purpose"  # its token takes no push of this type
 
 
-class Verdict(NamedTuple):
+class AudienceVerdict(NamedTuple):
     """`left` None: in the audience. `condition`: the first condition that decided it, as JSON has it."""
 
     left: Left | None
@@ -94,12 +94,12 @@ class Predicate:
             return Left.AFTER_HORIZON
         return None
 
-    def why(self, user: str, columns: Columns) -> Verdict:
+    def why(self, user: str, columns: Columns) -> AudienceVerdict:
         """`left`, with the condition that decided when it was the tree."""
         left = self.left(user, columns)
         if left is not Left.AUDIENCE:
-            return Verdict(left)
-        return Verdict(left, where_of(_deciding(self._node, user, columns, self.horizon_ms)))
+            return AudienceVerdict(left)
+        return AudienceVerdict(left, where_of(_deciding(self._node, user, columns, self.horizon_ms)))
 
 
 def compiled(node: Node, horizon_ms: int) -> Test:
@@ -120,9 +120,9 @@ def compiled(node: Node, horizon_ms: int) -> Test:
 
 def _leaf(leaf: Leaf, horizon_ms: int) -> Test:
     match leaf:
-        case Topic(name):
+        case FollowedTopic(name):
             return lambda user, columns: name in columns["topics"]
-        case Field(name, value):
+        case ReportedField(name, value):
             return lambda user, columns: columns[name] == value
         case Locale(prefix):
             return lambda user, columns: _speaks(columns["locale"], prefix)
@@ -139,9 +139,9 @@ def _leaf(leaf: Leaf, horizon_ms: int) -> Test:
             return lambda user, columns: columns["tags"].get(key) in wanted
         case Users(ids):
             return lambda user, columns: user in ids
-        case Bucket(salt, first, end):
+        case UserBucket(salt, first, end):
             return lambda user, columns: first <= bucket(salt, user) < end
-        case Segment(name):
+        case NamedSegment(name):
             raise ValueError(f"segment {name!r} is not expanded")
 
 
@@ -173,7 +173,7 @@ def needles(node: Node) -> frozenset[bytes] | None:
     decoded and tested exactly.
     """
     match node:
-        case Topic(text) | Field(_, text) | Tag(text, _):
+        case FollowedTopic(text) | ReportedField(_, text) | Tag(text, _):
             return frozenset((bytes_of(text.encode()),))
         case And(nodes):
             known = [found for each in nodes if (found := needles(each)) is not None]

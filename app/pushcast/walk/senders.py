@@ -16,7 +16,7 @@ from pushcast.walk.waits import LOOK_SECONDS
 logger = logging.getLogger(__name__)
 
 
-class Senders(Protocol):
+class LaneSenders(Protocol):
     """Where the senders of a lane stand (`kafka.group_offsets`)."""
 
     async def committed(self, partitions: list[int]) -> Mapping[int, Mapping[str, int]]:
@@ -30,7 +30,7 @@ class Asking:
     def __init__(
         self,
         name: str,
-        senders: Senders,
+        senders: LaneSenders,
         tenures: Tenures[WalkTenure],
         clock: Clock,
         fatal: Fatal,

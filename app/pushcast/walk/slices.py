@@ -6,16 +6,16 @@ from pushcast.config.stages import Broadcast as Limits
 from pushcast.model.clock import Clock
 from pushcast.stream.table import Row, Table
 from pushcast.walk.course import Course
-from pushcast.walk.legs import START, Leg
-from pushcast.walk.outputs import Outputs
+from pushcast.walk.legs import START, OpenLeg
+from pushcast.walk.outputs import WalkOutputs
 from pushcast.walk.tenure import Underway, WalkTenure
-from pushcast.walk.waits import Waits
+from pushcast.walk.waits import WalkWaits
 
 
 class Slices:
     """One lane's. Nothing here blocks: callers await the outbox's room first."""
 
-    def __init__(self, limits: Limits, table: Table, outputs: Outputs, waits: Waits, clock: Clock) -> None:
+    def __init__(self, limits: Limits, table: Table, outputs: WalkOutputs, waits: WalkWaits, clock: Clock) -> None:
         self._limits = limits
         self._table = table
         self._outputs = outputs
@@ -39,7 +39,7 @@ class Slices:
         else:
             self._test_rows(tenure, order, order.course, order.leg, now)
 
-    def _test_rows(self, tenure: WalkTenure, order: Underway, course: Course, leg: Leg, now: float) -> None:
+    def _test_rows(self, tenure: WalkTenure, order: Underway, course: Course, leg: OpenLeg, now: float) -> None:
         limits = self._limits
         limit = tenure.slice_rows
         if order.pacer is not None:
@@ -72,7 +72,7 @@ class Slices:
                 return rows, False
             limit *= 4  # one user has more rows than a slice
 
-    def _end_leg(self, tenure: WalkTenure, order: Underway, leg: Leg, *, last: bool, reason: str = "") -> None:
+    def _end_leg(self, tenure: WalkTenure, order: Underway, leg: OpenLeg, *, last: bool, reason: str = "") -> None:
         if order.course is not None:
             for full in order.course.close_all():
                 self._outputs.batch(tenure, order, leg, full)

@@ -10,8 +10,8 @@ from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
 from pushcast.walk.ahead import Ahead
 from pushcast.walk.course import Course
-from pushcast.walk.legs import Leg, OrderWalk
-from pushcast.walk.pace import Pacer
+from pushcast.walk.legs import OpenLeg, OrderWalk
+from pushcast.walk.pace import OrderPacer
 from pushcast.walk.walking import Walking
 from pushcast.wire.orders import Order
 
@@ -20,14 +20,14 @@ class Underway:
     """An order that is walked, or waits for its turn."""
 
     def __init__(
-        self, walk: OrderWalk, order: Order, course: Course | None, batch: Batch, now: float, pacer: Pacer | None
+        self, walk: OrderWalk, order: Order, course: Course | None, batch: Batch, now: float, pacer: OrderPacer | None
     ) -> None:
         """`course` None: nothing can be planned of it, `ends_with` says why."""
         self.walk = walk
         self.order = order
         self.course = course
         self.batch = batch
-        self.leg: Leg | None = None  # the one that rows go to
+        self.leg: OpenLeg | None = None  # the one that rows go to
         self.pacer = pacer
         self.ends_with = order.reason  # why nothing more is planned of it
         self.table_end: int | None = None  # the devices topic's end, asked before the first slice; None: not yet

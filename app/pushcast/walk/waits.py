@@ -17,7 +17,7 @@ LOOK_SECONDS: Final = 0.25
 TABLE_SECONDS: Final = 0.02
 
 
-class Waits:
+class WalkWaits:
     """One lane's. A walk waits while it is held or ahead of its pace, and while the senders have too much of it."""
 
     def __init__(self, limits: Limits, table: Table, control: ControlState, clock: Clock) -> None:

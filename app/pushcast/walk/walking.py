@@ -14,21 +14,21 @@ from pushcast.handover.rules import ALL, Rules
 from pushcast.handover.standing import Standing
 from pushcast.handover.state import Takeover
 from pushcast.handover.tail import offset_of
-from pushcast.walk.legs import Leg, Mark, OrderWalk, Planned
+from pushcast.walk.legs import LegMark, OpenLeg, OrderWalk, PlannedDelivery
 from pushcast.wire.orders import base_log
 
 
-class Found(NamedTuple):
+class WrittenDelivery(NamedTuple):
     """A delivery in a send topic."""
 
     user: bytes
     delivery_id: bytes
-    planned: Planned
+    planned: PlannedDelivery
 
 
 #: Reads an item of a send topic, and one of the log of legs (`walk.exact` writes both).
-ReadItem = Callable[[str, bytes], Found]
-ReadMark = Callable[[bytes], Mark]
+ReadItem = Callable[[str, bytes], WrittenDelivery]
+ReadMark = Callable[[bytes], LegMark]
 
 
 class Walking(Takeover):
@@ -66,8 +66,8 @@ class Walking(Takeover):
         super().start()
         for place in list(self.tail.there):
             offset = offset_of(place)
-            there: dict[bytes, dict[bytes, Planned]] = {}
-            marks: list[Mark] = []
+            there: dict[bytes, dict[bytes, PlannedDelivery]] = {}
+            marks: list[LegMark] = []
             for topic, items in (self.tail.take(place) or {}).items():
                 if topic == self._legs:
                     marks += map(self._read_mark, items)
@@ -79,11 +79,11 @@ class Walking(Takeover):
         if self._rules.restate:
             self._unstated = {offset for offset, walk in self._walks.items() if walk.known}
 
-    def to_restate(self) -> list[tuple[OrderWalk, Leg]]:
+    def to_restate(self) -> list[tuple[OrderWalk, OpenLeg]]:
         """Cursors to be written again, before anything else of this partition."""
         return [(self._walks[offset], self._walks[offset].restated()) for offset in sorted(self._unstated)]
 
-    def restated(self, walk: OrderWalk, leg: Leg, at: int) -> None:
+    def restated(self, walk: OrderWalk, leg: OpenLeg, at: int) -> None:
         """One of them is acknowledged."""
         walk.written(leg, at)
         self._unstated.discard(walk.offset)

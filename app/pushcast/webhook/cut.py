@@ -20,7 +20,7 @@ Event = dict[str, Any]
 _METADATA: Final = re.compile(r"(\d*):(\d*):(\d*)")
 
 
-class Mark(NamedTuple):
+class CommitMark(NamedTuple):
     """What stands in the metadata of a commit.
 
     `last`: of the cut that begins at the committed offset, which may have been posted; None: there is none.
@@ -37,13 +37,13 @@ class Mark(NamedTuple):
         return f"{'' if self.last is None else self.last}:{self.resumed_at}:{self.failing_since}"
 
 
-def read_mark(text: str) -> Mark:
-    """Of `Mark.text`. What it does not know is an empty mark: nothing was tried yet."""
+def read_mark(text: str) -> CommitMark:
+    """Of `CommitMark.text`. What it does not know is an empty mark: nothing was tried yet."""
     found = _METADATA.fullmatch(text)
     if found is None:
-        return Mark()
+        return CommitMark()
     last, resumed_at, failing_since = found.groups()
-    return Mark(int(last) if last else None, int(resumed_at or 0), int(failing_since or 0))
+    return CommitMark(int(last) if last else None, int(resumed_at or 0), int(failing_since or 0))
 
 
 class Held(NamedTuple):
@@ -66,7 +66,7 @@ class Cut(NamedTuple):
 class Line:
     """The partition from its committed offset on. Give it every record once, in order."""
 
-    def __init__(self, first: int, mark: Mark = Mark()) -> None:  # noqa: B008 - immutable
+    def __init__(self, first: int, mark: CommitMark = CommitMark()) -> None:  # noqa: B008 - immutable
         self.first = first  # of what is not yet taken by the endpoint
         self.mark = mark
         self.read = first  # next offset to come
@@ -127,6 +127,6 @@ class Line:
             self.mark = self.mark._replace(failing_since=at_ms)
 
     @property
-    def position(self) -> tuple[int, Mark]:
+    def position(self) -> tuple[int, CommitMark]:
         """What a commit says now: nothing before it is wanted any more."""
         return self.read if self.mark.last is None and not self._events else self.first, self.mark

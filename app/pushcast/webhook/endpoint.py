@@ -19,9 +19,9 @@ from pushcast.kafka.offsets import since, watermarks
 from pushcast.kafka.static_id import static_id
 from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.stream.ports import Fatal
-from pushcast.webhook.cut import MAX_EVENTS, Cut, Event, Line, Mark, read_mark
+from pushcast.webhook.cut import MAX_EVENTS, CommitMark, Cut, Event, Line, read_mark
 from pushcast.webhook.events import STREAMS, Stream, body_of, request_id
-from pushcast.webhook.patience import TAKEN, Patience, Said, given_up
+from pushcast.webhook.patience import TAKEN, EndpointPatience, Said, given_up
 from pushcast.webhook.post import Poster
 from pushcast.webhook.signing import SecretsFile
 from pushcast.wire import groups
@@ -39,7 +39,7 @@ MAX_HELD: Final = 5_000
 Spot = tuple[str, int]  # topic, partition
 
 
-class Membership(NamedTuple):
+class GroupMembership(NamedTuple):
     """How it belongs to its group. `slot`: its stable name there; None: every start is a new member."""
 
     slot: str | None
@@ -60,10 +60,12 @@ class Ports(NamedTuple):
     fatal: Fatal
 
 
-class Endpoint:
+class WebhookEndpoint:
     """Runs until `close`. What one endpoint does or does not take delays no other."""
 
-    def __init__(self, name: str, wanted: Webhook, client: Mapping[str, Any], member: Membership, ports: Ports) -> None:
+    def __init__(
+        self, name: str, wanted: Webhook, client: Mapping[str, Any], member: GroupMembership, ports: Ports
+    ) -> None:
         """Raises ConfigurationError for a file of secrets that cannot be used."""
         self.name = name
         self._wanted = wanted
@@ -77,7 +79,7 @@ class Endpoint:
         }
         self._ports = ports
         self._secrets = SecretsFile(wanted.secret_file)
-        self._patience = Patience(ports.spread)
+        self._patience = EndpointPatience(ports.spread)
         self._lines: dict[Spot, Line] = {}
         self._paused: set[Spot] = set()
         self._given_up_at = 0  # when this process said so
@@ -239,7 +241,7 @@ class Endpoint:
         for spot in behind:
             topic, partition = spot
             offset = since(consumer, topic, {partition: order.from_ms}, ANSWER_SECONDS)[partition]
-            self._lines[spot] = Line(offset, Mark(resumed_at=order.at_ms))
+            self._lines[spot] = Line(offset, CommitMark(resumed_at=order.at_ms))
             consumer.seek(TopicPartition(*spot, offset))
         self._commit(consumer, behind)
 
@@ -280,12 +282,12 @@ class Endpoint:
     def _line(self, spot: Spot, committed: TopicPartition, first: int, end: int) -> Line:
         if committed.offset < 0:
             line = Line(end)  # a new endpoint begins now
-            line.committed = -1, Mark()  # committed before anything else
+            line.committed = -1, CommitMark()  # committed before anything else
             return line
         mark = read_mark(committed.metadata or "")
         if committed.offset > end:
             logger.warning("webhook %s: %s[%d] was made anew; it begins there", self.name, *spot)
-            return Line(first, Mark(resumed_at=mark.resumed_at))
+            return Line(first, CommitMark(resumed_at=mark.resumed_at))
         if committed.offset < first:
             self.lost += first - committed.offset
             logger.error("webhook %s: %d records of %s[%d] are gone", self.name, first - committed.offset, *spot)

@@ -10,7 +10,7 @@ import msgspec
 from pushcast.config.doors import Webhook
 from pushcast.webhook.cut import Cut, Event
 from pushcast.wire import topics
-from pushcast.wire.control import Breaker, CanaryWord, Kind, Subject, decode, parse_key
+from pushcast.wire.control import BreakerRecord, CanaryWord, Kind, Subject, decode, parse_key
 from pushcast.wire.json_errors import from_msgspec
 from pushcast.wire.receipts import decode_receipt, decode_token_invalid
 from pushcast.wire.times import rfc3339
@@ -97,7 +97,7 @@ def _breaker(wanted: Webhook, key: bytes | None, value: bytes) -> Event | None:
     if not isinstance(subject, Subject) or subject.kind is not Kind.BREAKER or not _in(wanted.apps, subject.app):
         return None
     breaker = decode(subject, value)
-    assert isinstance(breaker, Breaker)
+    assert isinstance(breaker, BreakerRecord)
     if not _in(wanted.reasons, breaker.reason):
         return None
     closed_at = breaker.closed_at_ms

@@ -23,7 +23,7 @@ class Said(NamedTuple):
     retry_after_seconds: float | None = None
 
 
-class Patience:
+class EndpointPatience:
     """Of one endpoint: it stands still as a whole, since it fails as a whole."""
 
     def __init__(self, spread: Callable[[float, float], float]) -> None:

@@ -20,7 +20,7 @@ KEPT: Final = 500
 _Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)]
 
 
-class Action(msgspec.Struct, frozen=True):
+class OperatorAction(msgspec.Struct, frozen=True):
     """`by`: the key. `did`: a word for the kind. `what`: on what, never content. `at`: milliseconds since the epoch.
 
     `refused`: the name of the problem; empty: it was done.
@@ -35,15 +35,15 @@ class Action(msgspec.Struct, frozen=True):
     address: _Text = ""
 
 
-_DECODER: Final = msgspec.json.Decoder(Action)
+_DECODER: Final = msgspec.json.Decoder(OperatorAction)
 
 
-def encode(action: Action) -> bytes:
+def encode(action: OperatorAction) -> bytes:
     """The record's value."""
     return msgspec.json.encode(action)
 
 
-def decode(value: bytes) -> Action:
+def decode(value: bytes) -> OperatorAction:
     """Fields that a later release adds are left out. Raises InvalidInput (not_json, invalid_field)."""
     try:
         return _DECODER.decode(value)
@@ -58,7 +58,7 @@ class Actions:
         self.live = False
         self.current_at = math.inf
         self.ignored = 0
-        self._newest: deque[Action] = deque(maxlen=KEPT)
+        self._newest: deque[OperatorAction] = deque(maxlen=KEPT)
 
     def apply(self, key: bytes | None, value: bytes | None) -> None:
         """Takes the next record; one that cannot be read changes nothing."""
@@ -71,6 +71,6 @@ class Actions:
                 logger.warning("action records that are ignored: %s: %s", error.reason, error)
             self.ignored += 1
 
-    def newest(self) -> list[Action]:
+    def newest(self) -> list[OperatorAction]:
         """Newest first."""
         return list(reversed(self._newest))

@@ -44,7 +44,7 @@ class Keys(msgspec.Struct):
     auth: str
 
 
-class Subscription(msgspec.Struct):
+class SubscriptionAddress(msgspec.Struct):
     """What `PushSubscription.toJSON()` gives, `expirationTime` and all, or the same with the keys beside `endpoint`."""
 
     endpoint: str
@@ -58,11 +58,11 @@ class Given(msgspec.Struct, forbid_unknown_fields=True):
 
     token: str | None = None
     fid: str | None = None
-    subscription: Subscription | None = None
+    subscription: SubscriptionAddress | None = None
 
 
 def canonical_address(
-    platform: Platform, token: str | None, fid: str | None, subscription: Subscription | None
+    platform: Platform, token: str | None, fid: str | None, subscription: SubscriptionAddress | None
 ) -> tuple[AddressKind, bytes]:
     """Kind and bytes to store: equal for every spelling of one APNs token or one subscription.
 
@@ -105,7 +105,7 @@ def _apns_hex(token: str) -> str:
     return decoded.hex()
 
 
-def _subscription(raw: Subscription) -> bytes:
+def _subscription(raw: SubscriptionAddress) -> bytes:
     if not raw.endpoint.startswith("https://") or len(raw.endpoint) > MAX_ENDPOINT_CHARS:
         raise _refused(
             f"subscription.endpoint must be an https URL of at most {MAX_ENDPOINT_CHARS} characters",

@@ -64,7 +64,7 @@ class Hash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires_at: _TimeMs | None = None
 
 
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class KeyLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much a key may ask for within any 60 seconds of one gateway process."""
 
     requests_per_minute: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 10_000
@@ -84,7 +84,7 @@ class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lanes: tuple[Lane, ...] | None = None
     topics: tuple[_Name, ...] | None = None
     max_audience: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    limits: Limits = Limits()
+    limits: KeyLimits = KeyLimits()
     disabled: bool = False
 
     def verifies(self, digest: str, now_ms: int) -> bool:

@@ -13,15 +13,15 @@ from pushcast.model.audience import (
     Age,
     And,
     AppVersion,
-    Bucket,
-    Field,
+    FollowedTopic,
     Locale,
+    NamedSegment,
     Node,
     Not,
     Or,
-    Segment,
+    ReportedField,
     Tag,
-    Topic,
+    UserBucket,
     Users,
     depth,
     leaves,
@@ -65,7 +65,7 @@ def parse_audience(given: Mapping[str, Any] | None) -> Node:
     if form == "condition":
         return _bounded(parse_condition(_text(value, "audience.condition", MAX_BYTES)), "audience.condition")
     if form == "segment":
-        return Segment(check_segment_name(value, "audience.segment"))
+        return NamedSegment(check_segment_name(value, "audience.segment"))
     if form == "topics":
         return _topics(value)
     return parse_where(value, "audience.where")
@@ -102,7 +102,7 @@ def _expanded(node: Node, segments: Segments, path: tuple[str, ...]) -> Node:
         return Or(tuple([_expanded(each, segments, path) for each in node.nodes]))
     if isinstance(node, Not):
         return Not(_expanded(node.node, segments, path))
-    if not isinstance(node, Segment):
+    if not isinstance(node, NamedSegment):
         return node
     if node.name in path:
         _refuse("audience.segment", f"{' needs '.join((*path, node.name))}: a segment must not need itself")
@@ -121,9 +121,9 @@ def where_of(node: Node) -> dict[str, Any]:
             return {"or": [where_of(each) for each in nodes]}
         case Not(inner):
             return {"not": where_of(inner)}
-        case Topic(name):
+        case FollowedTopic(name):
             return {"topic": name}
-        case Field(name, value):
+        case ReportedField(name, value):
             return {name: value}
         case Locale(prefix):
             return {"locale": prefix}
@@ -137,9 +137,9 @@ def where_of(node: Node) -> dict[str, Any]:
             return {"tag": {"key": key, "in": list(values or ())}}
         case Users(ids):
             return {"user": sorted(ids)}
-        case Bucket(salt, first, end):
+        case UserBucket(salt, first, end):
             return {"bucket": {"salt": salt, "from": first, "to": end}}
-        case Segment(name):
+        case NamedSegment(name):
             return {"segment": name}
 
 
@@ -148,7 +148,7 @@ def _topics(value: Any) -> Node:
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_TOPICS:
         count = len(value) if isinstance(value, list) else "no list of"
         _refuse(field, f"has {count} entries; 1 to {MAX_TOPICS}")
-    topics = [Topic(_text(name, f"{field}[{place}]", MAX_TOPIC_BYTES)) for place, name in enumerate(value)]
+    topics = [FollowedTopic(_text(name, f"{field}[{place}]", MAX_TOPIC_BYTES)) for place, name in enumerate(value)]
     return topics[0] if len(topics) == 1 else Or(tuple(topics))
 
 
@@ -185,7 +185,7 @@ def _node(value: Any, field: str, level: int) -> Node:
 def _platform(value: Any, field: str) -> Node:
     if value not in list(Platform):
         _refuse(field, f"is no platform; there are {', '.join(Platform)}")
-    return Field("platform", value)
+    return ReportedField("platform", value)
 
 
 def _locale(value: Any, field: str) -> Node:
@@ -256,23 +256,23 @@ def _bucket(value: Any, field: str) -> Node:
         0 <= first < end <= BUCKETS
     ):
         _refuse(field, f"needs 0 <= from < to <= {BUCKETS}")
-    return Bucket(check_id(_text(value["salt"], f"{field}.salt", MAX_BYTES), f"{field}.salt"), first, end)
+    return UserBucket(check_id(_text(value["salt"], f"{field}.salt", MAX_BYTES), f"{field}.salt"), first, end)
 
 
 _LEAVES: Final[dict[str, Callable[[Any, str], Node]]] = {
-    "topic": lambda value, field: Topic(_text(value, field, MAX_TOPIC_BYTES)),
+    "topic": lambda value, field: FollowedTopic(_text(value, field, MAX_TOPIC_BYTES)),
     "platform": _platform,
     "locale": _locale,
-    "region": lambda value, field: Field("region", _text(value, field, 64)),
-    "country": lambda value, field: Field("country", _text(value, field, 64)),
-    "time_zone": lambda value, field: Field("time_zone", _text(value, field, 64)),
+    "region": lambda value, field: ReportedField("region", _text(value, field, 64)),
+    "country": lambda value, field: ReportedField("country", _text(value, field, 64)),
+    "time_zone": lambda value, field: ReportedField("time_zone", _text(value, field, 64)),
     "app_version": _app_version,
     "seen_days": _age,
     "registered_days": _age,
     "tag": _tag,
     "user": _users,
     "bucket": _bucket,
-    "segment": lambda value, field: Segment(check_segment_name(value, field)),
+    "segment": lambda value, field: NamedSegment(check_segment_name(value, field)),
 }
 
 

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from itertools import product
 from typing import get_args
 
-from pushcast.model.batch import NO_LABEL, Label, NoteKind
+from pushcast.model.batch import NO_LABEL, NoteKind, ReceiptLabel
 from pushcast.model.notification import (
     Content,
     LiveActivity,
@@ -202,7 +202,7 @@ class MessageWriter:
         self._ids: list[bytes] = []
         self._created_at: list[int] = []
         self._traces: list[str] = []
-        self._labels: list[Label] = []
+        self._labels: list[ReceiptLabel] = []
         self._targets: list[Target] = []
         self._versions: list[bytes] = []  # of the app, one for each target
         self.versioned = False  # whether any of them is known
@@ -221,7 +221,7 @@ class MessageWriter:
         """Whether a notification has what only the newest schema has columns for."""
         return any(label != NO_LABEL for label in self._labels)
 
-    def index_of(self, notification_id: bytes, created_at: int, trace: str, label: Label = NO_LABEL) -> bytes:
+    def index_of(self, notification_id: bytes, created_at: int, trace: str, label: ReceiptLabel = NO_LABEL) -> bytes:
         """Encoded index of a notification for its targets. The same one as before keeps its index."""
         if not self.holds(notification_id, created_at, trace):
             self._ids.append(notification_id)

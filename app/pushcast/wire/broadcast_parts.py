@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from pushcast.model.broadcast import UNFINISHED, NotTo, Pace, Step
+from pushcast.model.broadcast import UNFINISHED, BroadcastPace, NotTo, Step
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import BUCKETS
 from pushcast.model.words import Outcome, Reason
@@ -62,7 +62,7 @@ def check_steps(steps: list[Step], life_seconds: float) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def check_pace(pace: Pace | None, life_seconds: float) -> None:
+def check_pace(pace: BroadcastPace | None, life_seconds: float) -> None:
     """Raises InvalidInput (invalid_field)."""
     if pace is None:
         return

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from pushcast.model.audience import EVERYBODY, Node
-from pushcast.model.broadcast import Broadcast, Instant, Pace, Split, Step, Variant
+from pushcast.model.broadcast import Broadcast, BroadcastPace, Instant, Split, Step, Variant
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import BUCKETS
 from pushcast.model.instants import first_due
@@ -56,7 +56,7 @@ class _Own(msgspec.Struct, forbid_unknown_fields=True):
 
     audience: dict[str, Any] | None = None
     count_only: bool = False
-    pace: Pace | None = None
+    pace: BroadcastPace | None = None
     split: _RawSplit | None = None
     via: ViaWord = "devices"
     not_to: RawNotTo | None = None
@@ -70,7 +70,7 @@ _OWN_FIELDS: Final = frozenset(_Own.__struct_fields__)
 _OBJECTS: Final = ("audience", "pace", "split", "not_to", "steps")  # JSON texts in the Avro form
 
 
-class Event(NamedTuple):
+class BroadcastEvent(NamedTuple):
     """A broadcast event, valid; `fields` is what it says, as JSON has it, with its times filled in."""
 
     broadcast: Broadcast
@@ -111,7 +111,7 @@ class BroadcastDecoder:
         """As of `NotificationDecoder`."""
         self._notes.change(classes)
 
-    def decode(self, key: bytes | None, value: bytes | None, timestamp_ms: int) -> Event:
+    def decode(self, key: bytes | None, value: bytes | None, timestamp_ms: int) -> BroadcastEvent:
         """`key` is the record's: the broadcast's id, or nothing. `timestamp_ms`: Kafka's time of the event.
 
         Raises InvalidInput with reason, field and limit.
@@ -125,7 +125,7 @@ class BroadcastDecoder:
         return event
 
     def decode_frozen(self, value: bytes, timestamp_ms: int) -> Broadcast:
-        """What `Event.frozen` wrote. Raises InvalidInput: this process knows another configuration."""
+        """What `BroadcastEvent.frozen` wrote. Raises InvalidInput: this process knows another configuration."""
         return self._event(self._fields(value), timestamp_ms, _frozen_audience, frozen=True).broadcast
 
     def _fields(self, value: bytes) -> dict[str, Any]:
@@ -145,7 +145,7 @@ class BroadcastDecoder:
         except (msgspec.MsgspecError, RecursionError):
             refuse(f"{field}_json", "is no JSON")
 
-    def _event(self, fields: dict[str, Any], timestamp_ms: int, audience_of: Any, *, frozen: bool) -> Event:
+    def _event(self, fields: dict[str, Any], timestamp_ms: int, audience_of: Any, *, frozen: bool) -> BroadcastEvent:
         given = {name: fields[name] for name in fields if name in _OWN_FIELDS}
         noted = {name: fields[name] for name in fields if name not in _OWN_FIELDS}
         try:
@@ -191,7 +191,7 @@ class BroadcastDecoder:
             tuple(own.instants or ()),
             via,
         )
-        return Event(broadcast, {**fields, "created_at": note.created_at, "expires_at": note.expires_at})
+        return BroadcastEvent(broadcast, {**fields, "created_at": note.created_at, "expires_at": note.expires_at})
 
     def _note(self, fields: Mapping[str, Any], timestamp_ms: int) -> Notification:
         return self._notes.decode("", msgspec.json.encode(fields), timestamp_ms)

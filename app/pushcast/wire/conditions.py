@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final, NoReturn
 
-from pushcast.model.audience import And, Node, Not, Or, Topic
+from pushcast.model.audience import And, FollowedTopic, Node, Not, Or
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 
@@ -99,7 +99,7 @@ class _Parser:
         self._topics += 1
         if self._topics > MAX_TOPICS:
             self._refuse(f"has more than {MAX_TOPICS} topics")
-        return Topic(name)
+        return FollowedTopic(name)
 
     def end(self) -> None:
         if self._next is not None:

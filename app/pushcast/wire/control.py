@@ -91,7 +91,7 @@ class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     comment: _Text = ""
 
 
-class Breaker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BreakerRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The state of an (app, platform). Times are milliseconds since the epoch.
 
     `abnormal_since_ms`: when the abnormal window began, before `opened_at_ms`; kept when it closes, so that a verdict
@@ -175,7 +175,7 @@ class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     comment: _Text = ""
 
 
-class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SegmentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A named audience: a tree of conditions as a broadcast's `where` has it."""
 
     where: dict[str, Any]
@@ -207,14 +207,25 @@ def reached(app: str, host: str) -> Name:
     return Name(Kind.REACHED, f"{app}/{host}")
 
 
-Entry = Pause | Breaker | CanaryWord | Halt | StepDecision | CampaignCancel | Rate | Segment | Reached | WebhookOrder
+Entry = (
+    Pause
+    | BreakerRecord
+    | CanaryWord
+    | Halt
+    | StepDecision
+    | CampaignCancel
+    | Rate
+    | SegmentRecord
+    | Reached
+    | WebhookOrder
+)
 _PAUSES = msgspec.json.Decoder(Pause)
-_BREAKERS = msgspec.json.Decoder(Breaker)
+_BREAKERS = msgspec.json.Decoder(BreakerRecord)
 _CANARIES = msgspec.json.Decoder(CanaryWord)
 _HALTS = msgspec.json.Decoder(Halt)
 _CANCELS = msgspec.json.Decoder(CampaignCancel)
 _RATES = msgspec.json.Decoder(Rate)
-_SEGMENTS = msgspec.json.Decoder(Segment)
+_SEGMENTS = msgspec.json.Decoder(SegmentRecord)
 _REACHED = msgspec.json.Decoder(Reached)
 _OF_NAMES: Final[dict[Kind, msgspec.json.Decoder[Any]]] = {
     Kind.STOP: _HALTS,

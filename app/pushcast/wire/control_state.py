@@ -16,7 +16,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.wire.audiences import parse_where
 from pushcast.wire.control import (
-    Breaker,
+    BreakerRecord,
     CampaignCancel,
     CanaryWord,
     Entry,
@@ -26,7 +26,7 @@ from pushcast.wire.control import (
     Pause,
     Rate,
     Reached,
-    Segment,
+    SegmentRecord,
     StepDecision,
     Subject,
     WebhookOrder,
@@ -44,7 +44,7 @@ MAX_NAMES: Final = 10_000
 MAX_WINDOWS: Final = 16
 
 
-class Event(StrEnum):
+class ControlEvent(StrEnum):
     """What a change means."""
 
     PAUSED = "paused"
@@ -53,10 +53,10 @@ class Event(StrEnum):
     CLOSED = "closed"  # by another sender than before, possibly: each that had opened says so
 
 
-class Change(NamedTuple):
+class ControlChange(NamedTuple):
     """`lane` None: every lane; always None for breakers."""
 
-    event: Event
+    event: ControlEvent
     app: str
     platform: Platform
     lane: Lane | None = None
@@ -75,7 +75,7 @@ class ControlState:
         self.current_at = math.inf
         self.ignored: Counter[str] = Counter()
         self.pauses: dict[Subject, Pause] = {}
-        self.breakers: dict[tuple[str, Platform], Breaker] = {}
+        self.breakers: dict[tuple[str, Platform], BreakerRecord] = {}
         self.canaries: dict[tuple[str, Platform], CanaryWord] = {}
         self.stops: dict[str, Halt] = {}  # by broadcast id
         self.holds: dict[str, Halt] = {}
@@ -88,10 +88,10 @@ class ControlState:
         self.sweeps: dict[str, Halt] = {}  # that may remove whatever they find, by day
         self._paused: set[tuple[str, str, str]] = set()  # app, platform, lane
         self._windows: dict[tuple[str, str], list[tuple[int, int | None]]] = {}  # began, ended
-        self._callbacks: list[Callable[[Change], None]] = []
+        self._callbacks: list[Callable[[ControlChange], None]] = []
         self._of_cancels: list[Callable[[], None]] = []
 
-    def subscribe(self, callback: Callable[[Change], None]) -> None:
+    def subscribe(self, callback: Callable[[ControlChange], None]) -> None:
         """Calls back after every change that makes a difference."""
         self._callbacks.append(callback)
 
@@ -103,7 +103,7 @@ class ControlState:
         """Whether an operator has paused it. Cheap."""
         return (app, platform, lane) in self._paused
 
-    def breaker(self, app: str, platform: Platform) -> Breaker | None:
+    def breaker(self, app: str, platform: Platform) -> BreakerRecord | None:
         """The last word on it; None when nobody ever said one."""
         return self.breakers.get((app, platform))
 
@@ -122,7 +122,7 @@ class ControlState:
         windows = self._windows.get((app, platform), ())
         return any(began <= at_ms and (ended is None or at_ms <= ended) for began, ended in windows)
 
-    def apply(self, key: bytes | None, value: bytes | None) -> Change | None:
+    def apply(self, key: bytes | None, value: bytes | None) -> ControlChange | None:
         """Takes the next record; returns what it changed, None for nothing. A malformed one changes nothing."""
         try:
             subject = parse_key(key)
@@ -143,7 +143,7 @@ class ControlState:
         if subject.kind is Kind.PAUSE:
             change = self._pause(subject, entry if isinstance(entry, Pause) else None)
         else:
-            change = self._announce(subject, entry if isinstance(entry, Breaker) else None)
+            change = self._announce(subject, entry if isinstance(entry, BreakerRecord) else None)
         if change is not None and self.live:
             for callback in self._callbacks:
                 callback(change)
@@ -175,7 +175,7 @@ class ControlState:
                 known[subject.name] = entry
                 return
             raise InvalidInput("too_many", f"more than {MAX_NAMES} records of {subject.kind}/ are not remembered")
-        known[subject.name] = parse_where(entry.where, "where") if isinstance(entry, Segment) else entry
+        known[subject.name] = parse_where(entry.where, "where") if isinstance(entry, SegmentRecord) else entry
         if subject.kind is Kind.CANCEL:
             for callback in self._of_cancels:
                 callback()
@@ -193,7 +193,7 @@ class ControlState:
         if subject not in self.pauses and (subject.app, subject.platform) not in self.breakers:
             raise InvalidInput("too_many", f"more than {MAX_ENTRIES} pauses and breakers are not remembered")
 
-    def _pause(self, subject: Subject, pause: Pause | None) -> Change | None:
+    def _pause(self, subject: Subject, pause: Pause | None) -> ControlChange | None:
         known = self.pauses.get(subject)
         if pause == known:
             return None
@@ -204,8 +204,8 @@ class ControlState:
         self._note_paused(subject.app, subject.platform)
         if pause is not None and known is not None:
             return None  # another comment
-        event = Event.RESUMED if pause is None else Event.PAUSED
-        return Change(event, subject.app, subject.platform, subject.lane)
+        event = ControlEvent.RESUMED if pause is None else ControlEvent.PAUSED
+        return ControlChange(event, subject.app, subject.platform, subject.lane)
 
     def _note_paused(self, app: str, platform: Platform) -> None:
         general = Subject(Kind.PAUSE, app, platform) in self.pauses
@@ -215,18 +215,18 @@ class ControlState:
             else:
                 self._paused.discard((app, platform, lane))
 
-    def _announce(self, subject: Subject, breaker: Breaker | None) -> Change | None:
+    def _announce(self, subject: Subject, breaker: BreakerRecord | None) -> ControlChange | None:
         where = subject.app, subject.platform
         known = self.breakers.get(where)
         if breaker is None:  # nobody of ours writes it: an operator who cleans up
             if self.breakers.pop(where, None) is None:
                 return None
             self._end_window(where, None)
-            return Change(Event.CLOSED, *where) if known is not None and known.is_open else None
+            return ControlChange(ControlEvent.CLOSED, *where) if known is not None and known.is_open else None
         if not breaker.is_open:
             self.breakers[where] = breaker
             self._end_window(where, breaker)
-            return None if breaker == known else Change(Event.CLOSED, *where)
+            return None if breaker == known else ControlChange(ControlEvent.CLOSED, *where)
         if known is not None and known.is_open:
             if breaker.abnormal_since_ms >= known.abnormal_since_ms:
                 return None  # said before
@@ -236,9 +236,9 @@ class ControlState:
         windows = self._windows.setdefault(where, [])
         windows.append((breaker.abnormal_since_ms, None))
         del windows[:-MAX_WINDOWS]
-        return Change(Event.OPENED, *where)
+        return ControlChange(ControlEvent.OPENED, *where)
 
-    def _end_window(self, where: tuple[str, Platform], closed: Breaker | None) -> None:
+    def _end_window(self, where: tuple[str, Platform], closed: BreakerRecord | None) -> None:
         windows = self._windows.setdefault(where, [])
         if windows and windows[-1][1] is None:
             began, _ = windows.pop()

@@ -10,7 +10,7 @@ import msgspec
 from pushcast.model.device import AddressKind, DeviceChange, DeviceRow, DeviceState, Operation, Purpose
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform, Reason
-from pushcast.wire.addresses import Given, Subscription, canonical_address
+from pushcast.wire.addresses import Given, SubscriptionAddress, canonical_address
 from pushcast.wire.configured import unknown_app
 from pushcast.wire.event_forms import read_event
 from pushcast.wire.keys import check_id
@@ -36,7 +36,7 @@ class _Raw(Choices, forbid_unknown_fields=True):
     platform: Platform | None = None
     token: str | None = None
     fid: str | None = None
-    subscription: Subscription | None = None
+    subscription: SubscriptionAddress | None = None
     sealed: Sealed | None = None
     locale: str | None = None
     time_zone: str | None = None

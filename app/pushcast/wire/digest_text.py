@@ -17,7 +17,7 @@ MAX_BODY_BYTES: Final = 1_024
 MAX_LISTED_BYTES: Final = 1_024  # of ids
 
 
-class Part(NamedTuple):
+class DigestPart(NamedTuple):
     """A member as its digest shows it."""
 
     note_id: str
@@ -25,7 +25,7 @@ class Part(NamedTuple):
     expires_at: int
 
 
-def digest_event(head: Head, members: Sequence[Part], at_ms: int, rule: DigestRule) -> bytes:
+def digest_event(head: Head, members: Sequence[DigestPart], at_ms: int, rule: DigestRule) -> bytes:
     """JSON of the notification; `members` as they joined, at least one. It expires with the class's time to live, and
     with the last of its members at the latest."""
     texts = {

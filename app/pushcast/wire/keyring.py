@@ -32,7 +32,7 @@ class KeyState(StrEnum):
     OPEN = "open"
 
 
-class Role(StrEnum):
+class KeyringRole(StrEnum):
     """Whose part of the keyring it is."""
 
     REGISTRAR = "registrar"  # seals, opens, hashes, and opens what producers sealed
@@ -95,23 +95,23 @@ def encode_keyring(ring: Keyring) -> bytes:
     return msgspec.json.format(msgspec.json.encode(ring), indent=1) + b"\n"
 
 
-def part_of(ring: Keyring, role: Role) -> Keyring:
+def part_of(ring: Keyring, role: KeyringRole) -> Keyring:
     """What a role's own file holds: nothing that it does not need."""
-    if role is Role.REGISTRAR:
+    if role is KeyringRole.REGISTRAR:
         return ring
-    if role is Role.SENDER:
+    if role is KeyringRole.SENDER:
         opening = tuple(msgspec.structs.replace(key, state=KeyState.OPEN) for key in ring.keys)
         return Keyring(ring.wrapped_by, ring.version, keys=opening)
     public = tuple(msgspec.structs.replace(key, wrapped_private=None) for key in ring.intake)
     return Keyring(ring.wrapped_by, ring.version, intake=public)
 
 
-def unlocked(ring: Keyring, outer: bytes, role: Role) -> TokenKeys:
+def unlocked(ring: Keyring, outer: bytes, role: KeyringRole) -> TokenKeys:
     """The keys of a process of this role. Raises ConfigurationError: a key that does not open, none that seals."""
     keys = {key.id: unwrap(key.wrapped, outer, key.id) for key in ring.keys}
     if not keys:
         raise ConfigurationError("keyring: there are no keys")
-    if role is not Role.REGISTRAR:
+    if role is not KeyringRole.REGISTRAR:
         return TokenKeys(keys, None)
     sealing = [key.id for key in ring.keys if key.state is KeyState.SEAL]
     if len(sealing) != 1:

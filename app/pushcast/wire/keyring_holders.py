@@ -12,7 +12,7 @@ import msgspec
 
 from pushcast.model.errors import InvalidInput
 from pushcast.wire.json_errors import from_msgspec
-from pushcast.wire.keyring import Role
+from pushcast.wire.keyring import KeyringRole
 
 HEARTBEAT_SECONDS: Final = 10.0
 #: Who has said nothing for so long is gone, or as good as gone: what it still has to open waits for it.
@@ -24,7 +24,7 @@ _TimeMs = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 class Holder(msgspec.Struct, frozen=True):
     """A process. `ids`: keys that it opens with; `sealing`: the one it seals with, of a registrar."""
 
-    role: Role
+    role: KeyringRole
     host: str
     pid: int
     ids: frozenset[str]

@@ -15,7 +15,7 @@ from pushcast.model.words import Reason
 SEPARATOR = "|"
 
 
-class Entry(NamedTuple):
+class LedgerEntry(NamedTuple):
     """An outcome in a sender's ledger."""
 
     group: str
@@ -35,12 +35,12 @@ def encode(group: str, send_offset: int, delivery_id: bytes) -> bytes:
     return prefix(group, send_offset) + delivery_id.hex().encode()
 
 
-def parse(value: bytes) -> Entry:
+def parse(value: bytes) -> LedgerEntry:
     """Raises InvalidInput (invalid_field) for anything that `encode` does not write."""
     parts = value.split(b"|")
     if len(parts) == 3 and len(parts[2]) == 2 * DELIVERY_ID_BYTES and parts[1].isdigit():
         try:
-            return Entry(parts[0].decode(), int(parts[1]), bytes.fromhex(parts[2].decode()))
+            return LedgerEntry(parts[0].decode(), int(parts[1]), bytes.fromhex(parts[2].decode()))
         except ValueError:
             pass  # neither hex nor UTF-8: refused below like any other wrong form
     raise InvalidInput(Reason.INVALID_FIELD, "push-ledger is not group|offset|32 hex digits", "push-ledger")

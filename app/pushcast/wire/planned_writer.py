@@ -20,7 +20,7 @@ _FIRST_RUN: Final = long_of(0)
 
 
 class EncodedFacts(NamedTuple):
-    """`receipts.Facts`, each as Avro has it."""
+    """`receipts.PlannedFacts`, each as Avro has it."""
 
     app: bytes
     klass: bytes

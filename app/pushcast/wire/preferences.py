@@ -20,7 +20,7 @@ _NONE: Final = (None,) * 4
 MAX_CHOICES: Final = 200  # classes, or threads, of one row
 
 
-class Window(msgspec.Struct, forbid_unknown_fields=True):
+class QuietForm(msgspec.Struct, forbid_unknown_fields=True):
     """Quiet hours as producers write them."""
 
     begins: str = msgspec.field(name="from")
@@ -31,7 +31,7 @@ class Window(msgspec.Struct, forbid_unknown_fields=True):
 class Choices(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The fields of an event that belong to op `prefer` alone."""
 
-    quiet_hours: list[Window] | None = None
+    quiet_hours: list[QuietForm] | None = None
     classes: dict[str, str] | None = None
     threads: dict[str, str] | None = None
     muted_until: int | str | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from pushcast.model.batch import NO_LABEL, Label
+from pushcast.model.batch import NO_LABEL, ReceiptLabel
 from pushcast.model.words import Source
 from pushcast.wire.avro_bytes import FALSE, NULL, SECOND, TRUE, bytes_of, long_of, optional_long_of, optional_of
 from pushcast.wire.receipts import Receipt, encode_receipt
@@ -19,7 +19,7 @@ _Key = TypeVar("_Key")
 _NEWEST = avro_type("receipt")
 _PLAIN = written_type("receipt", 1)
 _HEX_BYTES = b"\x40"  # length of a delivery id's 32 hex digits, zigzag
-_NO_LABEL_BYTES = NULL * len(Label._fields)
+_NO_LABEL_BYTES = NULL * len(ReceiptLabel._fields)
 _MAX_CACHED = 1024
 _SMALL = tuple(long_of(value) for value in range(8192))  # every value of one or two bytes
 _PRESENT = tuple(SECOND + size for size in _SMALL)  # a string that may be null, and its length
@@ -70,7 +70,7 @@ class ReceiptWriter:
         self._verdicts: dict[tuple[str, str | None], bytes] = {}
         self._middles: dict[tuple[int | None, int], bytes] = {}
         self._times: dict[int, bytes] = {}
-        self._labels: dict[tuple[Label, str | None], bytes] = {}
+        self._labels: dict[tuple[ReceiptLabel, str | None], bytes] = {}
 
     def encode(
         self,
@@ -86,7 +86,7 @@ class ReceiptWriter:
         source_offset: int,
         created_at: int,
         ended_at: int,
-        label: Label = NO_LABEL,
+        label: ReceiptLabel = NO_LABEL,
         app_version: str | None = None,
     ) -> bytes:
         """Framed Avro. Texts that differ from receipt to receipt are UTF-8 already: the user is the record key too."""
@@ -146,7 +146,7 @@ class ReceiptWriter:
         made = optional_long_of(status) + long_of(attempts) + self._end
         return _keep(self._middles, (status, attempts), made)
 
-    def _labelled(self, label: Label, app_version: str | None) -> bytes:
+    def _labelled(self, label: ReceiptLabel, app_version: str | None) -> bytes:
         texts = (label.campaign, label.variant, app_version)
         made = self._source + optional_long_of(label.due_at) + b"".join(map(optional_of, texts))
         return _keep(self._labels, (label, app_version), made)

@@ -63,7 +63,7 @@ def decode_receipt(value: bytes) -> dict[str, Any]:
     return _RECEIPT.decode(value)
 
 
-class Facts(NamedTuple):
+class PlannedFacts(NamedTuple):
     """What a planned record says of a notification beside its account. Times are milliseconds since the epoch."""
 
     app: str = ""  # empty: all of the user's apps
@@ -76,8 +76,8 @@ class Facts(NamedTuple):
     held: int = 0  # 1: the keeper holds it or a part of it
 
 
-_FACTS: Final = ("app", "class", *Facts._fields[2:])  # as the schema names them
-_NOT_SAID: Final = Facts()
+_FACTS: Final = ("app", "class", *PlannedFacts._fields[2:])  # as the schema names them
+_NOT_SAID: Final = PlannedFacts()
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ class Planned:
     platforms: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in PLATFORMS})
     other: list[int] = field(default_factory=list)
     reason: list[str] = field(default_factory=list)
-    facts: list[Facts] = field(default_factory=list)
+    facts: list[PlannedFacts] = field(default_factory=list)
     at: int = field(default=0, compare=False)  # when it was written, as read; what is written says it apart
 
     def add(
@@ -102,7 +102,7 @@ class Planned:
         counts: Mapping[str, int],
         other: int = 0,
         reason: str = "",
-        facts: Facts = _NOT_SAID,
+        facts: PlannedFacts = _NOT_SAID,
     ) -> None:
         """One notification. `counts`: deliveries per platform; `other`: receipts that the planner itself wrote."""
         self.source_offset.append(offset)
@@ -160,7 +160,7 @@ def decode_planned(value: bytes) -> Planned:
         {name: datum[name] for name in PLATFORMS},
         datum["other"],
         datum["reason"],
-        [Facts(*row) for row in zip(*facts, strict=True)] if said else [_NOT_SAID] * count,
+        [PlannedFacts(*row) for row in zip(*facts, strict=True)] if said else [_NOT_SAID] * count,
         datum["at"],
     )
 

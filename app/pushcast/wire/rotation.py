@@ -26,7 +26,7 @@ class RotationRefused(PushcastError):
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class KeyUsage:
     """What is known of one key. `rows_until_ms`: when the last row under it was sealed anew or went, at the latest;
     no copy of such a row was planned later."""
 
@@ -75,7 +75,7 @@ def emptied(ring: Keyring, key_id: str, at: str | None) -> Keyring:
     return msgspec.structs.replace(ring, keys=tuple(keys))
 
 
-def retire(ring: Keyring, key_id: str, usage: Usage, sealing: Mapping[str, str | None], now_ms: int) -> Keyring:
+def retire(ring: Keyring, key_id: str, usage: KeyUsage, sealing: Mapping[str, str | None], now_ms: int) -> Keyring:
     """Without this key. `sealing`: with which key each live registrar seals, by process.
 
     Raises RotationRefused while something may have to be opened with it.

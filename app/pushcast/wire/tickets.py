@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
-from pushcast.model.batch import NO_LABEL, Label
+from pushcast.model.batch import NO_LABEL, ReceiptLabel
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import DELIVERY_ID_BYTES
 from pushcast.model.words import Reason
@@ -23,7 +23,7 @@ _ACCOUNT_COLUMNS: Final = ("notification_id", "source", "source_offset")
 _LABEL_COLUMNS: Final = ("campaign", "variant")
 
 
-class Account(NamedTuple):
+class TicketAccount(NamedTuple):
     """Where a push is accounted, beside its lane and partition."""
 
     notification_id: str
@@ -65,8 +65,8 @@ class TicketBatch:
         device: str,
         token_hash: bytes,
         delivery_id: bytes,
-        account: Account | None = None,
-        label: Label = NO_LABEL,
+        account: TicketAccount | None = None,
+        label: ReceiptLabel = NO_LABEL,
     ) -> None:
         """One more push. Of one batch either all pushes say their account or none."""
         self.ticket_id.append(ticket_id)

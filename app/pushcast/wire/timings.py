@@ -10,7 +10,7 @@ import msgspec
 from pushcast.model.errors import InvalidInput
 from pushcast.model.timing import LAST_ACTIVE, IfPast, Timing, is_of_people, spread_of
 from pushcast.model.words import Reason
-from pushcast.model.zones import Reading, reading_of, zone_of
+from pushcast.model.zones import WallTime, reading_of, zone_of
 from pushcast.wire.keys import check_id
 from pushcast.wire.times import to_ms
 
@@ -46,7 +46,7 @@ def timing_of(
         for field, value in (("time_zone", time_zone), ("if_past", if_past)):
             if value is not None:
                 raise _refusal(field, f"does not go with {LAST_ACTIVE}: it is the device's, and always ahead")
-        return Timing(None, Reading(None, time()), spread_ms=spread_ms, last_active=True)
+        return Timing(None, WallTime(None, time()), spread_ms=spread_ms, last_active=True)
     reading = reading_of(deliver_local_at)
     if reading is None:
         raise _refusal("deliver_local_at", "is no wall time without offset: 2026-12-24T09:00, 09:00 or last_active")

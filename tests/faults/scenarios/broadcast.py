@@ -13,7 +13,7 @@ import orjson
 
 from faults.rig import Rig, roles
 from faults.scenarios.broker import BACK_SECONDS, answers
-from pushcast.audit.broadcasts import Broadcasts
+from pushcast.audit.broadcasts import BroadcastBooks
 from pushcast.kafka.intake import put_one
 from pushcast.wire import topics
 
@@ -61,7 +61,7 @@ def story(rig: Rig) -> None:
 
     def every_one_has_ended() -> None:
         planned = 0
-        with Broadcasts(rig.world.settings) as broadcasts:
+        with BroadcastBooks(rig.world.settings) as broadcasts:
             for name in sent:
                 found = broadcasts.find(name, [lane])
                 if found is None:

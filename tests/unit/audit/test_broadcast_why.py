@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pushcast.audit.broadcast_why import Verdict, verdict_of
+from pushcast.audit.broadcast_why import DeviceVerdict, verdict_of
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import broadcast_delivery_id, device_row_key
 from pushcast.wire.broadcasts import BroadcastDecoder
@@ -27,7 +27,7 @@ def asked(
     earlier: dict[str, str] | None = None,
     passed_at: int | None = T0,
     **columns: Any,
-) -> Verdict:
+) -> DeviceVerdict:
     where = {"and": [{"topic": "a"}, {"locale": "de"}]}
     event = {"id": "b-1", "app": "news", "title": "x", "audience": {"where": where}, "split": split, **(parts or {})}
     decoder = BroadcastDecoder({"news"}, {"default": ClassRule(60_000)})

@@ -6,21 +6,21 @@ from typing import Any
 
 from pushcast.audit.cancel_report import CancelReport
 from pushcast.model.words import Source
-from pushcast.wire.receipts import Facts, Planned
+from pushcast.wire.receipts import Planned, PlannedFacts
 
 
 def receipt(delivery: str, outcome: str, attempts: int = 0, run: int = 0) -> dict[str, Any]:
     return {"delivery_id": delivery, "outcome": outcome, "attempts": attempts, "run": run}
 
 
-def planned(*rows: tuple[int, str, int, Facts], source: Source = Source.NOTIFICATION, run: int = 0) -> Planned:
+def planned(*rows: tuple[int, str, int, PlannedFacts], source: Source = Source.NOTIFICATION, run: int = 0) -> Planned:
     found = Planned("normal", run, source)
     for offset, note_id, deliveries, facts in rows:
         found.add(offset, note_id, {"fcm": deliveries}, facts=facts)
     return found
 
 
-OURS, OTHER = Facts(campaign="xmas"), Facts(campaign="easter")
+OURS, OTHER = PlannedFacts(campaign="xmas"), PlannedFacts(campaign="easter")
 
 
 def test_c4_every_delivery_of_a_campaign_was_stopped_or_had_left_or_is_open() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pushcast.audit.answer import Progress, answer
+from pushcast.audit.answer import GroupProgress, answer
 from pushcast.audit.case import Case
 from pushcast.model.device import DeviceRow
 from pushcast.model.errors import InvalidInput
@@ -97,11 +97,11 @@ def refused(reason: str, message: str) -> PlainRecord:
     return at(letter.topic, 0, letter.value, letter.headers)
 
 
-def say(*records: PlainRecord, device: str | None = None, progress: Progress | None = None) -> str | None:
+def say(*records: PlainRecord, device: str | None = None, progress: GroupProgress | None = None) -> str | None:
     case = Case(USER, NOTE, device)
     for record in records:
         case.record(record)
-    return answer(case, progress or Progress({INTAKE: 100}))
+    return answer(case, progress or GroupProgress({INTAKE: 100}))
 
 
 PARKED_FOR = ("push-parked-for", b"paused")
@@ -150,7 +150,7 @@ def test_every_end_has_its_sentence(records: tuple[PlainRecord, ...], sentence: 
 
 
 def test_an_event_that_nobody_has_read_says_how_many_are_before_it_and_that_nobody_reads() -> None:
-    progress = Progress({INTAKE: 4}, {groups.plan(LANE): 0})
+    progress = GroupProgress({INTAKE: 4}, {groups.plan(LANE): 0})
     assert say(event(), progress=progress) == (
         f"not yet: its event waits in {INTAKE}, 3 records before it, and pushcast-plan-{LANE} has no member"
     )
@@ -158,7 +158,9 @@ def test_an_event_that_nobody_has_read_says_how_many_are_before_it_and_that_nobo
 
 def test_a_send_topic_without_senders_says_so() -> None:
     group = groups.send(Platform.APNS, LANE)
-    assert f"{group} has no member" in str(say(event(), planned(1), waiting(SEND), progress=Progress({}, {group: 0})))
+    assert f"{group} has no member" in str(
+        say(event(), planned(1), waiting(SEND), progress=GroupProgress({}, {group: 0}))
+    )
 
 
 def test_one_device_is_asked_about_alone() -> None:
@@ -181,7 +183,7 @@ def test_others_and_what_cannot_be_read_say_nothing() -> None:
         case.record(record)
     case.record(at(topics.RECEIPT, 2, b"n1 junk"))
     case.record(at(topics.RECEIPT, 3, b"n1", [(h.ORIGIN, b"x")]))
-    assert answer(case, Progress()) is None
+    assert answer(case, GroupProgress()) is None
     assert case.evidence == []
 
 
@@ -193,7 +195,7 @@ def test_records_below_a_fence_do_not_count() -> None:
     late = planned(1)
     late.headers = h.origin("plan-urgent", 3, 4)
     case.record(late)
-    assert "no planned record" in str(answer(case, Progress({INTAKE: 100})))
+    assert "no planned record" in str(answer(case, GroupProgress({INTAKE: 100})))
 
 
 def test_the_evidence_names_every_record_in_order_of_time() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pushcast.audit.follow import Followed
+from pushcast.audit.follow import FollowedNotes
 from pushcast.model.words import Source
-from pushcast.wire.receipts import Facts, Planned
+from pushcast.wire.receipts import Planned, PlannedFacts
 
 
 def planned(*rows: tuple[int, str, int], lane: str = "normal") -> Planned:
@@ -29,7 +29,7 @@ def receipt(user: str, note: str, offset: int, delivery: str, partition: int = 1
 
 
 def test_it_waits_for_the_plan_and_for_every_receipt() -> None:
-    followed = Followed({("ann", "n")})
+    followed = FollowedNotes({("ann", "n")})
     assert not followed.finished
     followed.receipt(receipt("ann", "n", 4, "x"))
     assert not followed.finished
@@ -43,7 +43,7 @@ def test_it_waits_for_the_plan_and_for_every_receipt() -> None:
 
 
 def test_one_id_for_two_users_is_two_notifications() -> None:
-    followed = Followed({("ann", "n"), ("bob", "n")})
+    followed = FollowedNotes({("ann", "n"), ("bob", "n")})
     followed.planned(1, planned((4, "n", 1)))
     followed.receipt(receipt("ann", "n", 4, "x"))
     assert not followed.finished
@@ -54,9 +54,9 @@ def test_one_id_for_two_users_is_two_notifications() -> None:
 
 
 def test_what_the_keeper_holds_has_not_ended_until_it_is_let_go_and_delivered() -> None:
-    followed = Followed({("ann", "n")})
+    followed = FollowedNotes({("ann", "n")})
     record = Planned("normal")
-    record.add(4, "n", {}, reason="scheduled", facts=Facts(due_at=1_800_000_000_000, held=1))
+    record.add(4, "n", {}, reason="scheduled", facts=PlannedFacts(due_at=1_800_000_000_000, held=1))
     followed.planned(1, record)
     assert not followed.finished
     assert followed.to_dict()["held"] == {"n": "2027-01-15T08:00:00.000Z"}
@@ -69,23 +69,23 @@ def test_what_the_keeper_holds_has_not_ended_until_it_is_let_go_and_delivered() 
 
 
 def test_what_is_held_again_by_its_quiet_hours_has_not_ended() -> None:
-    followed = Followed({("ann", "n")})
+    followed = FollowedNotes({("ann", "n")})
     for source, due_at in ((Source.NOTIFICATION, 1_800_000_000_000), (Source.DUE, 1_800_000_060_000)):
         record = Planned("normal", source=source)
-        record.add(4, "n", {}, facts=Facts(due_at=due_at, held=1))
+        record.add(4, "n", {}, facts=PlannedFacts(due_at=due_at, held=1))
         followed.planned(1, record)
     assert (followed.held, followed.finished) == ({"n": 1_800_000_060_000}, False)
 
 
 def test_what_is_planned_to_nothing_has_ended() -> None:
-    followed = Followed({("ann", "n")})
+    followed = FollowedNotes({("ann", "n")})
     followed.planned(1, planned((4, "n", 0)))
     assert followed.finished
     assert followed.receipts == []
 
 
 def test_receipts_of_others_are_not_shown() -> None:
-    followed = Followed({("ann", "n")})
+    followed = FollowedNotes({("ann", "n")})
     followed.planned(1, planned((4, "n", 1)))
     followed.receipt(receipt("zoe", "n", 9, "z"))
     followed.receipt(receipt("ann", "m", 8, "w"))
@@ -95,7 +95,7 @@ def test_receipts_of_others_are_not_shown() -> None:
 
 
 def test_equal_offsets_of_two_sources_are_two_accounts() -> None:
-    followed = Followed({("ann", "n")})
+    followed = FollowedNotes({("ann", "n")})
     record = Planned("normal", source=2)
     record.add(4, "n", {"fcm": 1})
     followed.planned(1, planned((4, "n", 1)))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pushcast.audit.places import PLACES, Search, refused_in
-from pushcast.audit.reckoning import Key
+from pushcast.audit.reckoning import AccountKey
 from pushcast.config.settings import Settings
 from pushcast.handover.standing import Standing, encode
 from pushcast.model.words import Lane, Platform
@@ -21,22 +21,22 @@ BATCH = encode_batch(send_batch(message(2, first_user=0), lane="urgent"))  # of 
 
 
 def test_a_delivery_is_where_its_record_is_unfinished() -> None:
-    search = Search({Key("urgent", 0, 7, "n"), Key("bulk", 0, 7, "n"), Key("urgent", 0, 9, "n")})
+    search = Search({AccountKey("urgent", 0, 7, "n"), AccountKey("bulk", 0, 7, "n"), AccountKey("urgent", 0, 9, "n")})
     search.record(topics.retry("5m"), 0, [], BATCH)
     search.record(topics.PARKED, 0, [], BATCH)
-    assert search.found == {Key("urgent", 0, 7, "n"): "retry"}, "the first place found"
+    assert search.found == {AccountKey("urgent", 0, 7, "n"): "retry"}, "the first place found"
     assert not search.over
 
 
 def test_a_search_is_over_when_everything_has_a_place() -> None:
-    search = Search({Key("urgent", 0, 7, "n"), Key("urgent", 0, 8, "n")})
+    search = Search({AccountKey("urgent", 0, 7, "n"), AccountKey("urgent", 0, 8, "n")})
     search.record(topics.send(Platform.APNS, Lane.URGENT), 0, [], BATCH)
-    assert search.found == {Key("urgent", 0, 7, "n"): "lag", Key("urgent", 0, 8, "n"): "lag"}
+    assert search.found == {AccountKey("urgent", 0, 7, "n"): "lag", AccountKey("urgent", 0, 8, "n"): "lag"}
     assert search.over
 
 
 def test_void_records_fences_and_junk_are_no_place() -> None:
-    search = Search({Key("urgent", 0, 7, "n")})
+    search = Search({AccountKey("urgent", 0, 7, "n")})
     origin = h.origin("settle-parked", 3, 5)
     search.record(topics.PARKED, 0, [*origin, (h.FENCE, b"1")], None)
     search.record(topics.PARKED, 1, h.origin("settle-parked", 3, 4), BATCH)
@@ -44,7 +44,7 @@ def test_void_records_fences_and_junk_are_no_place() -> None:
     search.record(topics.PARKED, 3, [], b"junk")
     assert search.found == {}
     search.record(topics.PARKED, 4, origin, BATCH)
-    assert search.found == {Key("urgent", 0, 7, "n"): "parked"}
+    assert search.found == {AccountKey("urgent", 0, 7, "n"): "parked"}
 
 
 def test_the_groups_are_those_of_the_stages() -> None:
@@ -59,21 +59,26 @@ def test_the_groups_are_those_of_the_stages() -> None:
 
 
 def test_a_record_of_another_source_or_of_another_notification_is_no_place() -> None:
-    search = Search({Key("urgent", 2, 7, "n"), Key("urgent", 0, 7, "other")})
+    search = Search({AccountKey("urgent", 2, 7, "n"), AccountKey("urgent", 0, 7, "other")})
     search.record(topics.PARKED, 0, [], BATCH)
     assert search.found == {}
     from_due = encode_batch(replace(send_batch(message(1, first_user=0), lane="urgent"), source=2))
     search.record(topics.PARKED, 1, [], from_due)
-    assert search.found == {Key("urgent", 2, 7, "n"): "parked"}
+    assert search.found == {AccountKey("urgent", 2, 7, "n"): "parked"}
 
 
 def test_what_left_a_sender_that_may_not_write_is_named_and_what_waits_behind_it_is_lag() -> None:
     """Rulings I.16."""
     send = topics.send(Platform.APNS, Lane.URGENT)
-    search = Search({Key("urgent", 0, 7, "n"), Key("urgent", 0, 8, "n"), Key("urgent", 0, 9, "n")}, {send: 5})
+    search = Search(
+        {AccountKey("urgent", 0, 7, "n"), AccountKey("urgent", 0, 8, "n"), AccountKey("urgent", 0, 9, "n")}, {send: 5}
+    )
     search.record(send, 4, [], encode_batch(send_batch(message(1, first_user=0), lane="urgent")))
     search.record(send, 5, [], BATCH)
-    assert search.found == {Key("urgent", 0, 7, "n"): "sent, receipt not written", Key("urgent", 0, 8, "n"): "lag"}
+    assert search.found == {
+        AccountKey("urgent", 0, 7, "n"): "sent, receipt not written",
+        AccountKey("urgent", 0, 8, "n"): "lag",
+    }
 
 
 @pytest.mark.parametrize("behind", ["", "garbage", "\ufffd{", "}"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pushcast.audit.reckoning import MAX_LISTED, Key, PartitionAccounts, Read, Totals
+from pushcast.audit.reckoning import MAX_LISTED, AccountKey, PartitionAccounts, Read, Totals
 from pushcast.model.words import Source
 from pushcast.wire.legs import Leg
 from pushcast.wire.receipts import Planned
@@ -41,7 +41,7 @@ def settled(
     accounts: PartitionAccounts,
     committed: dict[str, int] | None = None,
     intakes: dict[str, Read] | None = None,
-    places: dict[Key, str] | None = None,
+    places: dict[AccountKey, str] | None = None,
 ) -> Totals:
     totals = Totals()
     accounts.settle(totals, committed or {}, intakes or {}, places)
@@ -103,7 +103,7 @@ def test_a_delivery_without_a_receipt_is_unaccounted_and_listed_with_its_place()
     accounts = PartitionAccounts(5)
     accounts.planned(planned(7, 3, note="goal"))
     accounts.receipt(receipt(7, 1, note="goal"))
-    totals = settled(accounts, places={Key("urgent", 0, 7, "goal"): "parked"})
+    totals = settled(accounts, places={AccountKey("urgent", 0, 7, "goal"): "parked"})
     assert (totals.balanced, totals.unaccounted) == (False, 2)
     assert totals.unbalanced == [
         {
@@ -236,7 +236,7 @@ def test_only_open_accounts_that_are_judged_are_looked_for_and_not_more_than_are
     for offset in range(5):
         accounts.planned(planned(offset, 1))
     accounts.receipt(receipt(3, 1))
-    wanted = {Key("urgent", 0, 2, "n"), Key("urgent", 0, 4, "n")}
+    wanted = {AccountKey("urgent", 0, 2, "n"), AccountKey("urgent", 0, 4, "n")}
     assert accounts.open({"urgent": Read(2)}, 100) == wanted
     assert len(accounts.open({}, 2)) == 2
     assert accounts.open({}, 0) == set()
@@ -340,7 +340,9 @@ def test_an_event_whose_id_cannot_be_read_is_found_by_its_offset() -> None:
 APNS = ("apns", "urgent")
 
 
-def lost(planned_at_ms: int, begun: dict[tuple[str, str], float], places: dict[Key, str] | None = None) -> Totals:
+def lost(
+    planned_at_ms: int, begun: dict[tuple[str, str], float], places: dict[AccountKey, str] | None = None
+) -> Totals:
     """Of two deliveries planned then, one has ended."""
     accounts, totals = PartitionAccounts(0), Totals()
     accounts.intake("urgent", 0)
@@ -364,7 +366,7 @@ def test_a_log_that_began_before_explains_no_loss_nor_does_one_whose_beginning_i
 
 
 def test_what_is_found_elsewhere_is_not_lost() -> None:
-    totals = lost(1_000, {APNS: math.inf}, {Key("urgent", Source.NOTIFICATION, 0, "n"): "retry"})
+    totals = lost(1_000, {APNS: math.inf}, {AccountKey("urgent", Source.NOTIFICATION, 0, "n"): "retry"})
     assert (totals.lost_with_topic, totals.unaccounted) == (0, 1)
 
 

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 from pushcast.audit import device_history
 from pushcast.audit.device_history import History
 from pushcast.cli.device import app
-from pushcast.register.history import Device, Step
+from pushcast.register.history import HistoryStep, KnownDevice
 
 HASH = "5e" * 16
-OURS = Device("user-1", "news", "d-1")
-VERDICT = Step(
+OURS = KnownDevice("user-1", "news", "d-1")
+VERDICT = HistoryStep(
     1_800_000_000_000, "verdict", "device_unregistered", OURS, HASH, "push.token.invalid.v1", 3, 17,
     {"provider_status": 410, "invalid_since": None},
 )  # fmt: skip

@@ -13,7 +13,7 @@ from pushcast.cli import build
 from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
-from pushcast.wire.control import Breaker, Kind, Pause, Subject, encode
+from pushcast.wire.control import BreakerRecord, Kind, Pause, Subject, encode
 from pushcast.wire.control_state import ControlState
 
 NEWS = Subject(Kind.PAUSE, "news", Platform.APNS)
@@ -96,7 +96,10 @@ def test_nothing_paused_is_said_and_no_error(state: ControlState) -> None:
 
 def test_the_list_has_pauses_and_open_breakers(state: ControlState) -> None:
     state.apply(BULK.key(), encode(Pause(5, "ann", "why")))
-    for app, entry in (("chat", Breaker("open", "expired_key", 1, 2)), ("news", Breaker("closed", "x", 1, 2, 3))):
+    for app, entry in (
+        ("chat", BreakerRecord("open", "expired_key", 1, 2)),
+        ("news", BreakerRecord("closed", "x", 1, 2, 3)),
+    ):
         state.apply(Subject(Kind.BREAKER, app, Platform.APNS).key(), encode(entry))
     shown = call("pause", "--list")
     assert [(row["app"], row["lane"], row["by"], row["comment"]) for row in shown["pauses"]] == [

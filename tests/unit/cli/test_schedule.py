@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pushcast.audit import timers
-from pushcast.audit.timers import Waiting
+from pushcast.audit.timers import WaitingTimer
 from pushcast.cli import build, schedule
 from pushcast.wire.timers import Timer
 
@@ -21,8 +21,8 @@ GONE = Timer("normal", 0, NOW_MS - 500_000, NOW_MS, closed_at=NOW_MS - 400_000)
 
 
 @pytest.fixture
-def holds(monkeypatch: pytest.MonkeyPatch) -> list[Waiting]:
-    held: list[Waiting] = []
+def holds(monkeypatch: pytest.MonkeyPatch) -> list[WaitingTimer]:
+    held: list[WaitingTimer] = []
     monkeypatch.setattr(schedule, "connect_by_user", lambda: None)
     monkeypatch.setattr(timers, "timers_of", lambda _, user=None: [each for each in held if user in (None, each.user)])
     return held
@@ -33,26 +33,26 @@ def run(*arguments: str) -> tuple[int, Any]:
     return result.exit_code, json.loads(result.stdout) if result.stdout else result.exception
 
 
-def test_what_waits_is_listed_and_what_was_released_is_not(holds: list[Waiting]) -> None:
-    holds += [Waiting("ann", "n", SOON), Waiting("bob", "m", GONE)]
+def test_what_waits_is_listed_and_what_was_released_is_not(holds: list[WaitingTimer]) -> None:
+    holds += [WaitingTimer("ann", "n", SOON), WaitingTimer("bob", "m", GONE)]
     code, found = run("list")
     assert (code, found["waiting"], found["overdue"]) == (0, 1, 0)
     assert [(row["user"], row["notification"], row["lane"]) for row in found["timers"]] == [("ann", "n", "normal")]
 
 
-def test_a_row_that_is_overdue_fails(holds: list[Waiting]) -> None:
-    holds.append(Waiting("ann", "n", LATE))
+def test_a_row_that_is_overdue_fails(holds: list[WaitingTimer]) -> None:
+    holds.append(WaitingTimer("ann", "n", LATE))
     code, found = run("list", "--user", "ann")
     assert (code, found["overdue"]) == (1, 1)
 
 
-def test_one_is_shown_with_what_it_says_and_when_it_was_released(holds: list[Waiting]) -> None:
-    holds += [Waiting("ann", "n", SOON), Waiting("ann", "m", GONE)]
+def test_one_is_shown_with_what_it_says_and_when_it_was_released(holds: list[WaitingTimer]) -> None:
+    holds += [WaitingTimer("ann", "n", SOON), WaitingTimer("ann", "m", GONE)]
     assert run("show", "n", "--user", "ann")[1][0]["event"] == {"id": "n"}
     assert run("show", "m", "--user", "ann")[1][0]["released_at"] is not None
 
 
-def test_one_that_nobody_holds_is_an_error(holds: list[Waiting]) -> None:
+def test_one_that_nobody_holds_is_an_error(holds: list[WaitingTimer]) -> None:
     code, error = run("show", "n", "--user", "ann")
     assert code == 1
     assert isinstance(error, schedule.NothingScheduled)

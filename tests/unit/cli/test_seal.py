@@ -15,7 +15,7 @@ from pushcast.cli import build
 from pushcast.model.errors import PushcastError
 from pushcast.settle import keyring_use
 from pushcast.stream.token_keys import read_keys
-from pushcast.wire.keyring import Role
+from pushcast.wire.keyring import KeyringRole
 from pushcast.wire.keyring_holders import Holder
 
 DAY_MS = 86_400_000
@@ -60,13 +60,13 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return made
 
 
-def holder(role: Role, sealing: str | None, *ids: str) -> Holder:
+def holder(role: KeyringRole, sealing: str | None, *ids: str) -> Holder:
     return Holder(role, "host-1", 7, frozenset(ids), sealing, 0)
 
 
 def test_a_new_keyring_has_a_key_that_seals_and_is_for_its_owner_alone(bench: Bench) -> None:
     assert bench.states() == {"t1": "seal"}
-    assert read_keys(bench.file, Role.REGISTRAR).sealing == "t1"
+    assert read_keys(bench.file, KeyringRole.REGISTRAR).sealing == "t1"
     for file in (bench.file, bench.outer):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert "t1" in bench.refused("add", "t1")
@@ -75,21 +75,21 @@ def test_a_new_keyring_has_a_key_that_seals_and_is_for_its_owner_alone(bench: Be
 def test_a_part_holds_what_its_role_needs(bench: Bench, tmp_path: Path) -> None:
     part = tmp_path / "sender.json"
     bench.run("part", "sender", "--to", str(part))
-    assert read_keys(part, Role.SENDER).ids == {"t1"}
+    assert read_keys(part, KeyringRole.SENDER).ids == {"t1"}
     assert "hash_key" not in json.loads(part.read_text())
 
 
 def test_a_key_takes_anothers_place_step_by_step(bench: Bench) -> None:
     """Acceptance fact 45: add, promote, seal anew, retire; earlier it is refused with counts."""
     bench.run("add", "t2")
-    bench.holders = [holder(Role.REGISTRAR, "t1", "t1", "t2"), holder(Role.SENDER, None, "t1")]
+    bench.holders = [holder(KeyringRole.REGISTRAR, "t1", "t1", "t2"), holder(KeyringRole.SENDER, None, "t1")]
     bench.rows.update({"t1": 10_000})
     assert "sender host-1:7" in bench.refused("promote", "t2")
-    bench.holders[1] = holder(Role.SENDER, None, "t1", "t2")
+    bench.holders[1] = holder(KeyringRole.SENDER, None, "t1", "t2")
     bench.run("promote", "t2")
     assert bench.states() == {"t2": "seal", "t1": "open"}
     assert "still seal with t1" in bench.refused("retire", "t1")
-    bench.holders[0] = holder(Role.REGISTRAR, "t2", "t1", "t2")
+    bench.holders[0] = holder(KeyringRole.REGISTRAR, "t2", "t1", "t2")
     assert "10,000 rows" in bench.refused("retire", "t1")
     bench.rows = Counter({"t2": 10_000})
     assert "28.0 more days" in bench.refused("retire", "t1")
@@ -113,7 +113,7 @@ def test_a_row_that_comes_back_begins_the_28_days_anew(bench: Bench) -> None:
 
 def test_the_status_shows_rows_and_who_does_not_hold_a_key(bench: Bench) -> None:
     bench.run("add", "t2")
-    bench.holders = [holder(Role.REGISTRAR, "t1", "t1", "t2"), holder(Role.SENDER, None, "t1")]
+    bench.holders = [holder(KeyringRole.REGISTRAR, "t1", "t1", "t2"), holder(KeyringRole.SENDER, None, "t1")]
     bench.rows = Counter({"t1": 3, "": 2})
     found = json.loads(bench.run("status", "--output", "json"))
     assert [(key["id"], key["rows"], key["held"], key["missing"]) for key in found["keys"]] == [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from pushcast.audit.follow import Followed
+from pushcast.audit.follow import FollowedNotes
 from pushcast.cli import build
 from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError
@@ -109,8 +109,8 @@ def test_options_that_a_file_would_override_are_refused() -> None:
 
 
 def followed(monkeypatch: pytest.MonkeyPatch, fill: Any) -> Any:
-    def follow(_: Settings, wanted: set[tuple[str, str]], *__: object) -> Followed:
-        books = Followed(wanted)
+    def follow(_: Settings, wanted: set[tuple[str, str]], *__: object) -> FollowedNotes:
+        books = FollowedNotes(wanted)
         fill(books)
         return books
 
@@ -141,7 +141,7 @@ def _receipt(delivery: str, outcome: str) -> dict[str, Any]:
 def test_waiting_succeeds_only_when_every_delivery_was_accepted(
     monkeypatch: pytest.MonkeyPatch, planned: int, outcomes: list[str], finished: bool, code: int
 ) -> None:
-    def fill(books: Followed) -> None:
+    def fill(books: FollowedNotes) -> None:
         books.planned(1, _planned(planned))
         for number, outcome in enumerate(outcomes):
             books.receipt(_receipt(str(number), outcome))
@@ -156,7 +156,7 @@ def test_waiting_succeeds_only_when_every_delivery_was_accepted(
 def test_a_dead_letter_ends_the_wait_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     headers = [("push.errors.reason", b"unknown_class"), ("__streams.errors.message", b"class 'x' is not configured")]
 
-    def fill(books: Followed) -> None:
+    def fill(books: FollowedNotes) -> None:
         books.dead_letter(b"u2", b'{"id": "n"}', headers)
         books.dead_letter(b"u1", b"\xc3\x01 not ours", headers)
         assert not books.finished

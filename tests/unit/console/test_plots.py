@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pushcast.console.figures import Figures, Rates, oldest_of, read_figures
+from pushcast.console.figures import DeliveryRates, ProcessFigures, oldest_of, read_figures
 from pushcast.console.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, arrival, parts_of, rates
 from pushcast.console.words import duration, number, percent, when
 from twins.console import METRICS
@@ -12,31 +12,31 @@ from twins.console import METRICS
 
 def test_figures_are_read_from_the_metrics_of_a_process() -> None:
     figures = read_figures(METRICS % (7, 2, 1.5))
-    assert figures == Figures({"accepted": 7.0, "invalid": 2.0}, {"pushcast-plan-urgent": 1.5})
+    assert figures == ProcessFigures({"accepted": 7.0, "invalid": 2.0}, {"pushcast-plan-urgent": 1.5})
     assert oldest_of([figures], "urgent") == 1.5
     assert oldest_of([figures], "bulk") is None
 
 
 def test_rates_are_differences_over_all_processes() -> None:
-    found = Rates()
-    found.add(0, {"a": Figures({"accepted": 100}, {})})
-    found.add(5000, {"a": Figures({"accepted": 150}, {}), "b": Figures({"accepted": 1000}, {})})
-    found.add(10_000, {"a": Figures({"accepted": 150}, {}), "b": Figures({"accepted": 1005}, {})})
+    found = DeliveryRates()
+    found.add(0, {"a": ProcessFigures({"accepted": 100}, {})})
+    found.add(5000, {"a": ProcessFigures({"accepted": 150}, {}), "b": ProcessFigures({"accepted": 1000}, {})})
+    found.add(10_000, {"a": ProcessFigures({"accepted": 150}, {}), "b": ProcessFigures({"accepted": 1005}, {})})
     assert found.series()["accepted"] == [10.0, 1.0]
     assert found.ends() == [5000, 10_000]
 
 
 def test_a_process_that_starts_again_counts_from_nothing_again() -> None:
-    found = Rates()
+    found = DeliveryRates()
     for at, total in ((0, 100), (5000, 105), (10_000, 10)):
-        found.add(at, {"a": Figures({"accepted": total}, {})})
+        found.add(at, {"a": ProcessFigures({"accepted": total}, {})})
     assert found.series()["accepted"] == [1.0, 2.0]
 
 
 def test_rates_keep_ten_minutes() -> None:
-    found = Rates()
+    found = DeliveryRates()
     for step in range(300):
-        found.add(step * 5000, {"a": Figures({"accepted": step}, {})})
+        found.add(step * 5000, {"a": ProcessFigures({"accepted": step}, {})})
     assert len(found.ends()) == 120
 
 

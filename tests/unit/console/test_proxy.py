@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pushcast.config.doors import Console
-from pushcast.console.proxy import Proxy
+from pushcast.console.proxy import TrustedProxy
 from pushcast.wire.api_keys import ApiKey, Hash, Scope, encode_record
 from twins.console import ConsoleRig, console, token_in
 from twins.gateway import NOW_MS
@@ -24,7 +24,7 @@ def _allow(rig: ConsoleRig, *, disabled: bool = False) -> None:
 
 
 async def test_somebody_whom_the_proxy_names_is_signed_in_with_the_rights_of_its_key() -> None:
-    async with console(proxy=Proxy(HEADER, ["127.0.0.0/8"], KEY)) as rig, rig.browser() as client:
+    async with console(proxy=TrustedProxy(HEADER, ["127.0.0.0/8"], KEY)) as rig, rig.browser() as client:
         _allow(rig)
         page = await client.get("/control", headers=ANNA)
         assert "anna@example.com" in page.text
@@ -37,13 +37,13 @@ async def test_somebody_whom_the_proxy_names_is_signed_in_with_the_rights_of_its
 
 
 async def test_the_header_of_another_host_is_not_read() -> None:
-    async with console(proxy=Proxy(HEADER, ["10.0.0.1"], KEY)) as rig, rig.browser() as client:
+    async with console(proxy=TrustedProxy(HEADER, ["10.0.0.1"], KEY)) as rig, rig.browser() as client:
         _allow(rig)
         assert (await client.get("/control", headers=ANNA)).status_code == 303
 
 
 async def test_without_the_header_or_with_a_key_that_is_disabled_nobody_is_signed_in() -> None:
-    async with console(proxy=Proxy(HEADER, ["127.0.0.1"], KEY)) as rig, rig.browser() as client:
+    async with console(proxy=TrustedProxy(HEADER, ["127.0.0.1"], KEY)) as rig, rig.browser() as client:
         _allow(rig)
         assert (await client.get("/control")).status_code == 303
         _allow(rig, disabled=True)
@@ -52,7 +52,7 @@ async def test_without_the_header_or_with_a_key_that_is_disabled_nobody_is_signe
 
 @pytest.mark.parametrize("values", [[], [""], [" "], ["anna", "root"], ["a" * 201], ["a\x00b"]])
 def test_a_proxy_that_says_nothing_or_two_things_names_nobody(values: list[str]) -> None:
-    proxy = Proxy(HEADER, ["127.0.0.1"], KEY)
+    proxy = TrustedProxy(HEADER, ["127.0.0.1"], KEY)
     assert proxy.who("127.0.0.1", ["anna"]) == "anna"
     assert proxy.who("127.0.0.1", values) is None
     assert proxy.who("", ["anna"]) is None

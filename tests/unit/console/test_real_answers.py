@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pushcast.audit.device_history import History
-from pushcast.register.history import Device, Step
+from pushcast.register.history import HistoryStep, KnownDevice
 from pushcast.report import answers
 from pushcast.report.notes import Note, ended_key
 from pushcast.report.rows import Delivery
@@ -61,11 +61,11 @@ async def test_a_dead_letter() -> None:
 
 
 async def test_the_story_of_a_device() -> None:
-    step = Step(
+    step = HistoryStep(
         NOW_MS,
         "suspended",
         "device_unregistered",
-        Device("u-1", "news", "d-1"),
+        KnownDevice("u-1", "news", "d-1"),
         "ab" * 32,
         "push.token.hold.v1",
         3,

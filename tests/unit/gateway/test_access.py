@@ -13,7 +13,7 @@ import pytest
 from pushcast.gateway.access import WRONG_KEYS_PER_MINUTE
 from pushcast.model.words import Lane
 from pushcast.wire import api_keys
-from pushcast.wire.api_keys import ApiKey, Hash, Limits, Scope, encode_record, new_key, parse_key
+from pushcast.wire.api_keys import ApiKey, Hash, KeyLimits, Scope, encode_record, new_key, parse_key
 from twins.gateway import NOW_MS, Rig, gateway
 
 EVENT = {"user": "u", "app": "news", "class": "breaking", "title": "Goal!"}
@@ -95,7 +95,7 @@ async def test_g13_a_disabled_key_is_refused_from_its_record_on() -> None:
 
 async def test_g14_a_key_gets_its_quota_and_no_more() -> None:
     async with gateway() as rig:
-        limits = Limits(requests_per_minute=20)
+        limits = KeyLimits(requests_per_minute=20)
         key, other = rig.key(Scope.NOTIFICATIONS_SEND, limits=limits), rig.key()
         async with rig.client(key) as client:
             answers = [await client.post("/v1/notifications", json=EVENT) for _ in range(21)]
@@ -114,7 +114,7 @@ async def test_g14_a_key_gets_its_quota_and_no_more() -> None:
 
 async def test_g14_a_bulk_pays_for_each_of_its_notifications() -> None:
     async with gateway() as rig:
-        key = rig.key(Scope.NOTIFICATIONS_SEND, limits=Limits(notifications_per_minute=3))
+        key = rig.key(Scope.NOTIFICATIONS_SEND, limits=KeyLimits(notifications_per_minute=3))
         body = json.dumps({"notifications": [EVENT, EVENT]}).encode()
         async with rig.client(key) as client:
             answers = [

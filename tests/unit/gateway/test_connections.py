@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from pushcast.gateway.connections import Bounds
+from pushcast.gateway.connections import ConnectionBounds
 from twins.gateway import gateway
 
 
@@ -53,7 +53,7 @@ async def test_g23_a_body_that_comes_too_slowly_ends_with_408() -> None:
 
 
 async def test_one_connection_too_many_is_closed_unheard() -> None:
-    async with gateway(bounds=Bounds(3, 2)) as rig:
+    async with gateway(bounds=ConnectionBounds(3, 2)) as rig:
         opened = [await asyncio.open_connection("127.0.0.1", rig.server.port) for _ in range(3)]
         reader, _ = opened[2]
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from pushcast.http2.dial import Address, Endpoint, Proxy
+from pushcast.http2.dial import Address, Endpoint, HttpProxy
 from pushcast.http2.errors import ConnectionFault
 from pushcast.http2.options import PoolOptions
 from pushcast.http2.pool import Pool
@@ -144,7 +144,7 @@ async def test_a_name_that_does_not_resolve_is_a_connect_failure() -> None:
 
 async def test_a_proxy_is_asked_to_connect(ca_file: Path) -> None:
     async with tunnel() as (proxied, port), serving(tls=server_context(AUTHORITY, alpn=["h2"])) as server:
-        proxy = Proxy("127.0.0.1", port, "user:secret")
+        proxy = HttpProxy("127.0.0.1", port, "user:secret")
         endpoint = Endpoint(host="127.0.0.1", port=server.port, tls=client_context(ca_file=ca_file), proxy=proxy)
         assert await send(endpoint) == ({"answered": 3}, [])
     assert proxied.asked[0].startswith(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n" % server.port)
@@ -157,5 +157,5 @@ async def test_a_proxy_is_asked_to_connect(ca_file: Path) -> None:
 )
 async def test_a_proxy_that_refuses_is_a_typed_fault(answer: bytes) -> None:
     async with tunnel(answer) as (_, port):
-        proxy = Proxy("127.0.0.1", port)
+        proxy = HttpProxy("127.0.0.1", port)
         assert (await send(Endpoint(host="127.0.0.1", port=9, proxy=proxy)))[1] == ["proxy_refused"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pushcast.http2.request import Job, Kind, Response, Template, Varying, Wrapped
+from pushcast.http2.request import Kind, RequestJob, Response, Template, Varying, Wrapped
 from unit.http2.wire import apns_template, make_job
 
 
@@ -34,16 +34,16 @@ def test_an_error_names_the_header_and_not_its_value() -> None:
 
 def test_columns_must_match_the_template() -> None:
     with pytest.raises(ValueError, match="2 columns"):
-        Job(apns_template(), [[b"a"]], 1.0, print)
+        RequestJob(apns_template(), [[b"a"]], 1.0, print)
     with pytest.raises(ValueError, match="length"):
-        Job(apns_template(), [[b"a"], [b"b", b"c"]], 1.0, print)
+        RequestJob(apns_template(), [[b"a"], [b"b", b"c"]], 1.0, print)
     with pytest.raises(ValueError, match="absent"):
-        Job(Template(path=b"/", body=Wrapped()), [[None]], 1.0, print)
+        RequestJob(Template(path=b"/", body=Wrapped()), [[None]], 1.0, print)
 
 
 def test_the_largest_body_and_header_list_are_known() -> None:
     template = Template(path=b"/", varying=[Varying(b"x", b"ab", optional=True)], body=Wrapped(b"<", b">"))
-    job = Job(template, [[b"1", None, b"333"], [b"a", b"bbb", b""]], 1.0, print)
+    job = RequestJob(template, [[b"1", None, b"333"], [b"a", b"bbb", b""]], 1.0, print)
     assert job.body_bytes == 5
     fields = [(b":method", b"POST"), (b":scheme", b"https"), (b":path", b"/"), (b"x", b"ab333")]
     assert job.list_bytes == sum(len(name) + len(value) + 32 for name, value in fields)

@@ -36,7 +36,7 @@ from pushcast.http2.leave import MayLeave, always
 from pushcast.http2.listener import State
 from pushcast.http2.options import ConnectionOptions
 from pushcast.http2.queue import WorkQueue
-from pushcast.http2.request import Job, Outcomes, Response, Template, Varying
+from pushcast.http2.request import Outcomes, RequestJob, Response, Template, Varying
 from unit.http2.splitter import FrameSplitter
 
 TIMEOUT_SECONDS = 1_000.0
@@ -116,7 +116,7 @@ class Listening:
 class Sent:
     """A job and what came back of it."""
 
-    job: Job
+    job: RequestJob
     lists: list[Outcomes] = field(default_factory=list)
 
     @property
@@ -287,7 +287,7 @@ def make_job(
         if then is not None:
             then(outcomes)
 
-    sent.append(Sent(Job(template, columns, timeout_seconds, note, may_leave=may_leave)))
+    sent.append(Sent(RequestJob(template, columns, timeout_seconds, note, may_leave=may_leave)))
     return sent[0]
 
 

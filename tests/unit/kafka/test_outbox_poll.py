@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.stream.errors import OutboxFailed
 
 
@@ -17,7 +17,9 @@ class BrokenProducer:
 
 async def test_a_poll_that_fails_ends_the_process_instead_of_waiting_for_ever() -> None:
     told: asyncio.Queue[BaseException] = asyncio.Queue()
-    outbox = Outbox("127.0.0.1:1", loop=asyncio.get_running_loop(), on_fatal=told.put_nowait, extra={"log_level": 0})
+    outbox = KafkaOutbox(
+        "127.0.0.1:1", loop=asyncio.get_running_loop(), on_fatal=told.put_nowait, extra={"log_level": 0}
+    )
     try:
         outbox._writers._poll(BrokenProducer())  # type: ignore[arg-type]
         error = await asyncio.wait_for(told.get(), 5)
@@ -45,7 +47,9 @@ class AcknowledgedWithoutOffset:
 
 async def test_an_acknowledgement_without_an_offset_proves_nothing_and_ends_the_process() -> None:
     told: asyncio.Queue[BaseException] = asyncio.Queue()
-    outbox = Outbox("127.0.0.1:1", loop=asyncio.get_running_loop(), on_fatal=told.put_nowait, extra={"log_level": 0})
+    outbox = KafkaOutbox(
+        "127.0.0.1:1", loop=asyncio.get_running_loop(), on_fatal=told.put_nowait, extra={"log_level": 0}
+    )
     try:
         barrier = outbox.barrier()
         barrier.puts = 1

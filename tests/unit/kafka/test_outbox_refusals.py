@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from confluent_kafka import KafkaError
 
-from pushcast.kafka.outbox import Outbox
+from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.stream.errors import OutboxFailed, RecordRefused
 from pushcast.wire.headers import PROBE, is_probe
 from twins.kafka import TwinBarrier
@@ -74,7 +74,7 @@ class Client:
 class World:
     def __init__(self) -> None:
         self.failures: list[BaseException] = []
-        self.outbox = Outbox(
+        self.outbox = KafkaOutbox(
             "127.0.0.1:1",
             loop=asyncio.get_running_loop(),
             on_fatal=self.failures.append,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from pushcast.kafka.refusals import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, Held, Place, Refusals
+from pushcast.kafka.refusals import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, HeldRecord, OutputPlace, Refusals
 
-RECEIPTS, RETRIES = Place("receipts", 3), Place("retries", 3)
+RECEIPTS, RETRIES = OutputPlace("receipts", 3), OutputPlace("retries", 3)
 
 
 class Timer:
@@ -23,8 +23,8 @@ class World:
         self.waits: list[float] = []
         self.timers: list[Timer] = []
         self.steps: list[Callable[[], None]] = []
-        self.marks: list[Place] = []
-        self.again: list[tuple[Place, Held]] = []
+        self.marks: list[OutputPlace] = []
+        self.again: list[tuple[OutputPlace, HeldRecord]] = []
         self.refusals = Refusals(
             mark=self.marks.append, again=lambda *put: self.again.append(put), call_later=self.call_later
         )
@@ -39,8 +39,8 @@ class World:
         self.steps.pop(0)()
 
 
-def held(value: bytes) -> Held:
-    return Held(cast(Any, None), value, None, None, None)
+def held(value: bytes) -> HeldRecord:
+    return HeldRecord(cast(Any, None), value, None, None, None)
 
 
 def test_what_was_refused_is_written_in_order_once_a_marker_is_taken() -> None:

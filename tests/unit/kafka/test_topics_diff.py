@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pushcast.kafka.topics.diff import Action, ClusterTopic, diff
+from pushcast.kafka.topics.diff import ClusterTopic, TopicAction, diff
 from pushcast.kafka.topics.model import Topic, TopicFamily, Topology
 
 
@@ -48,7 +48,7 @@ def test_a_cluster_as_wanted_needs_no_change() -> None:
 
 def test_an_absent_topic_is_created_with_count_copies_and_settings() -> None:
     (change,) = diff(TOPOLOGY, {}, partitions=8, replication_factor=3)
-    assert (change.action, change.partitions, change.replication_factor) == (Action.CREATE, 8, 3)
+    assert (change.action, change.partitions, change.replication_factor) == (TopicAction.CREATE, 8, 3)
     assert {name: setting.after for name, setting in change.settings.items()} == {
         "cleanup.policy": "delete",
         "max.message.bytes": "4096",
@@ -72,7 +72,7 @@ def test_a_foreign_topic_is_ignored() -> None:
 def test_a_managed_setting_that_is_not_wanted_goes_back_to_the_default() -> None:
     cluster = _cluster(changes={"min.insync.replicas": "2", "compression.type": "lz4"})
     (change,) = diff(TOPOLOGY, cluster, partitions=8, replication_factor=1)
-    assert change.action is Action.ALTER
+    assert change.action is TopicAction.ALTER
     assert change.settings == {"min.insync.replicas": ("2", None)}
 
 
@@ -92,7 +92,7 @@ def test_a_number_written_in_another_way_is_the_same() -> None:
 
 def test_another_partition_count_is_refused_with_both_counts() -> None:
     (change,) = diff(TOPOLOGY, _cluster(partitions=4), partitions=8, replication_factor=1)
-    assert change.action is Action.REFUSE
+    assert change.action is TopicAction.REFUSE
     assert "it has 4 partitions and kafka.partitions is 8" in change.reason
 
 
@@ -100,13 +100,13 @@ def test_more_partitions_on_a_topic_of_one_are_refused() -> None:
     topology = Topology((_family(partitions=1, partitioning="single"),))
     (topic,) = topology.topics
     (change,) = diff(topology, {topic.name: _as_wanted(topic, partitions=8)}, partitions=8, replication_factor=1)
-    assert change.action is Action.REFUSE
+    assert change.action is TopicAction.REFUSE
     assert "it has 8 partitions and must have 1" in change.reason
 
 
 def test_too_few_copies_are_refused_and_more_are_welcome() -> None:
     (change,) = diff(TOPOLOGY, _cluster(replication_factor=2), partitions=8, replication_factor=3)[:1]
-    assert change.action is Action.REFUSE
+    assert change.action is TopicAction.REFUSE
     assert "it has 2 copies and kafka.replication_factor is 3" in change.reason
     assert diff(TOPOLOGY, _cluster(replication_factor=2), partitions=8, replication_factor=1) == []
 
@@ -116,4 +116,4 @@ def test_a_retired_topic_is_deleted_only_when_asked_and_never_created() -> None:
     assert diff(retired, {}, partitions=8, replication_factor=1, delete=True) == []
     assert diff(retired, _cluster(), partitions=8, replication_factor=1) == []
     (change,) = diff(retired, _cluster(), partitions=8, replication_factor=1, delete=True)
-    assert (change.action, change.topic) == (Action.DELETE, "push.thing.v1")
+    assert (change.action, change.topic) == (TopicAction.DELETE, "push.thing.v1")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pushcast.kafka.outbox import Outbox
-from pushcast.kafka.writers import Writers
+from pushcast.kafka.outbox import KafkaOutbox
+from pushcast.kafka.writers import TopicWriters
 
 PLACES = [(topic, partition) for topic in ("push.send.urgent.apns.v1", "push.planned.v1") for partition in range(8)]
 
@@ -37,7 +37,7 @@ def unexpected(exc: BaseException) -> None:
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_the_records_of_a_place_go_through_one_producer_in_the_order_they_were_put(count: int) -> None:
     clients = [Client() for _ in range(count)]
-    writers = Writers(clients, unexpected)  # type: ignore[arg-type]
+    writers = TopicWriters(clients, unexpected)  # type: ignore[arg-type]
     for number in range(3):
         for topic, partition in PLACES:
             writers.produce(topic, b"%d" % number, None, partition, None)
@@ -49,7 +49,7 @@ def test_the_records_of_a_place_go_through_one_producer_in_the_order_they_were_p
 @pytest.mark.parametrize("count", [2, 4])
 def test_the_partitions_of_a_topic_are_spread_evenly(count: int) -> None:
     clients = [Client() for _ in range(count)]
-    writers = Writers(clients, unexpected)  # type: ignore[arg-type]
+    writers = TopicWriters(clients, unexpected)  # type: ignore[arg-type]
     for topic, partition in PLACES:
         writers.produce(topic, b"", None, partition, None)
     assert {len(client.taken) for client in clients} == {len(PLACES) // count}
@@ -77,7 +77,7 @@ class Report:
 async def test_reports_of_several_threads_at_once_are_all_counted_and_the_barrier_is_told_once() -> None:
     each, threads = 2_000, 4
     client = Client()
-    outbox = Outbox("127.0.0.1:1", loop=asyncio.get_running_loop(), on_fatal=unexpected, extra={"log_level": 0})
+    outbox = KafkaOutbox("127.0.0.1:1", loop=asyncio.get_running_loop(), on_fatal=unexpected, extra={"log_level": 0})
     outbox._produce = client.produce
     told: list[int] = []
     try:
@@ -105,7 +105,7 @@ async def test_reports_of_several_threads_at_once_are_all_counted_and_the_barrie
 
 async def test_a_report_waits_while_another_thread_counts_one() -> None:
     client = Client()
-    outbox = Outbox("127.0.0.1:1", loop=asyncio.get_running_loop(), on_fatal=unexpected, extra={"log_level": 0})
+    outbox = KafkaOutbox("127.0.0.1:1", loop=asyncio.get_running_loop(), on_fatal=unexpected, extra={"log_level": 0})
     outbox._produce = client.produce
     try:
         barrier = outbox.barrier()

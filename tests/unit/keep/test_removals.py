@@ -7,7 +7,16 @@ from typing import Any
 import orjson
 import pytest
 
-from pushcast.keep.removals import HOUR_MS, MAX_ID_BYTES, Asked, RemovalRules, has_left, merged, opened, removal_id
+from pushcast.keep.removals import (
+    HOUR_MS,
+    MAX_ID_BYTES,
+    RemovalAsked,
+    RemovalRules,
+    has_left,
+    merged,
+    opened,
+    removal_id,
+)
 from pushcast.keep.rules import released
 from pushcast.model.words import Lane
 from pushcast.wire import topics
@@ -140,8 +149,8 @@ def test_what_can_be_taken_back_is_bounded_and_known_once_for_each_device() -> N
 
 
 def test_the_id_of_a_removal_is_that_of_its_first_cancel() -> None:
-    asked = Asked("news", ("a",), None, 7, T0)
-    later = Asked("news", ("b",), None, 8, T0 + 5)
+    asked = RemovalAsked("news", ("a",), None, 7, T0)
+    later = RemovalAsked("news", ("b",), None, 8, T0 + 5)
     assert removal_id(asked) == removal_id(asked) != removal_id(later)
     timer = merged(opened(asked, [], RULES), later, removal_id(asked))
     event = orjson.loads(timer.event)
@@ -150,10 +159,10 @@ def test_the_id_of_a_removal_is_that_of_its_first_cancel() -> None:
 
 
 def test_what_is_named_again_counts_as_new_and_long_ids_are_fewer() -> None:
-    asked = Asked(None, ("a", "b", "a"), None, 7, T0)
+    asked = RemovalAsked(None, ("a", "b", "a"), None, 7, T0)
     assert orjson.loads(opened(asked, [], RULES).event)["data"]["ids"] == ["b", "a"]
     long = tuple(f"{number:0256}" for number in range(100))
-    ids = orjson.loads(opened(Asked(None, long, None, 7, T0), [], RULES).event)["data"]["ids"]
+    ids = orjson.loads(opened(RemovalAsked(None, long, None, 7, T0), [], RULES).event)["data"]["ids"]
     assert ids == list(long[-len(ids) :])
     assert len(orjson.dumps(ids)) <= MAX_ID_BYTES + 2
 
@@ -161,7 +170,7 @@ def test_what_is_named_again_counts_as_new_and_long_ids_are_fewer() -> None:
 @pytest.mark.parametrize(("minutes_ago", "waits_minutes"), [((50, 10), 10), ((70, 10), 0.5), ((10,), 0.5), ((), 0.5)])
 def test_r2_no_hour_has_more_than_two(minutes_ago: tuple[int, ...], waits_minutes: float) -> None:
     others = [released(Timer("normal", 1, 0, 0), T0 - minutes * 60_000) for minutes in minutes_ago]
-    assert opened(Asked(None, ("a",), None, 7, T0), others, RULES).due_at == T0 + waits_minutes * 60_000
+    assert opened(RemovalAsked(None, ("a",), None, 7, T0), others, RULES).due_at == T0 + waits_minutes * 60_000
     assert HOUR_MS == 3_600_000
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pushcast.model.caps import Asked as AskedFor
-from pushcast.model.caps import Capped, CapRule, Ended, Planned, Usage, slot_id, take, told
+from pushcast.model.caps import Capped, CapRule, Ended, SlotPlanned, Usage, slot_id, take, told
 from pushcast.model.zones import zone_of
 
 HOUR = 3_600_000
@@ -39,7 +39,7 @@ class User:
         self.usage = answer
         return None
 
-    def hears(self, word: Planned | Ended, now_ms: int = T0) -> None:
+    def hears(self, word: SlotPlanned | Ended, now_ms: int = T0) -> None:
         self.usage = told(self.usage, word, self.rules, now_ms)
 
     @property
@@ -51,8 +51,8 @@ def ended(name: str, delivery: int = 0, *, accepted: bool = False, at_ms: int = 
     return Ended(slot_id(name), bytes([delivery] * 8), accepted, at_ms, "promo", "news")
 
 
-def planned(name: str, count: int, account: int = 0) -> Planned:
-    return Planned(slot_id(name), bytes([account] * 8), count)
+def planned(name: str, count: int, account: int = 0) -> SlotPlanned:
+    return SlotPlanned(slot_id(name), bytes([account] * 8), count)
 
 
 def test_k1_a_slot_is_free_again_to_the_millisecond() -> None:
@@ -83,7 +83,7 @@ def test_k3_a_slot_comes_back_when_nothing_of_it_was_accepted() -> None:
 
 
 @pytest.mark.parametrize("last", [planned("n1", 1), ended("n1", 1)])
-def test_words_come_in_any_order(last: Planned | Ended) -> None:
+def test_words_come_in_any_order(last: SlotPlanned | Ended) -> None:
     user = User(CapRule("one", 1, window_ms=DAY))
     assert user.asks("n1", T0) is None
     for word in (ended("n1", 1), planned("n1", 1)):

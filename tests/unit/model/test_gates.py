@@ -16,9 +16,9 @@ from pushcast.model.gates import (
     NO_DEVICES,
     READ,
     Ends,
-    Known,
+    GateWaits,
+    KnownNote,
     Verdict,
-    Waits,
     in_quiet_hours,
     judge,
 )
@@ -37,12 +37,12 @@ GATES: Final[Mapping[str, tuple[dict[str, Any], Verdict]]] = {
     "expired": ({}, EXPIRED),
     "preference": ({"unwanted": Reason.OPTED_OUT}, Ends(Outcome.SUPPRESSED, Reason.OPTED_OUT)),
     "read": ({"is_read": True}, READ),
-    "not due yet": ({"due_ms": LATER}, Waits(Reason.SCHEDULED, LATER)),
+    "not due yet": ({"due_ms": LATER}, GateWaits(Reason.SCHEDULED, LATER)),
     "no devices": ({"has_devices": False}, NO_DEVICES),
-    "digest": ({"digest": True}, Waits(Reason.DIGEST)),
-    "quiet": ({"quiet": Quiet.HOLD, "quiet_until_ms": LATER}, Waits(Reason.QUIET_HOURS, LATER)),
-    "cap": ({"capped": True}, Waits(Reason.FREQUENCY_CAP)),
-    "pace": ({"paced": True}, Waits(Reason.PACE)),
+    "digest": ({"digest": True}, GateWaits(Reason.DIGEST)),
+    "quiet": ({"quiet": Quiet.HOLD, "quiet_until_ms": LATER}, GateWaits(Reason.QUIET_HOURS, LATER)),
+    "cap": ({"capped": True}, GateWaits(Reason.FREQUENCY_CAP)),
+    "pace": ({"paced": True}, GateWaits(Reason.PACE)),
 }
 
 
@@ -54,7 +54,7 @@ def verdict_of(*gates: str) -> Verdict:
     told: dict[str, Any] = {}
     for gate in gates:
         told |= GATES[gate][0]
-    return judge(note(NOW if "expired" in gates else LAST), Known(NOW, 10, **told))
+    return judge(note(NOW if "expired" in gates else LAST), KnownNote(NOW, 10, **told))
 
 
 def test_what_no_gate_stops_passes() -> None:
@@ -72,15 +72,15 @@ def test_of_two_gates_the_first_in_the_order_decides(first: str, second: str) ->
 
 
 def test_only_the_keeper_knows_whether_it_was_read_and_it_is_asked_when_the_notification_is_due() -> None:
-    assert judge(note(), Known(NOW, 10, asks_reader=True)) == Waits(Reason.READ_GATE, NOW)
-    assert judge(note(), Known(NOW, 10, asks_reader=True, due_ms=LATER)) == Waits(Reason.SCHEDULED, LATER)
-    assert judge(note(), Known(NOW, 10, asks_reader=True, is_read=True)) == READ
+    assert judge(note(), KnownNote(NOW, 10, asks_reader=True)) == GateWaits(Reason.READ_GATE, NOW)
+    assert judge(note(), KnownNote(NOW, 10, asks_reader=True, due_ms=LATER)) == GateWaits(Reason.SCHEDULED, LATER)
+    assert judge(note(), KnownNote(NOW, 10, asks_reader=True, is_read=True)) == READ
 
 
 def test_q5_a_hold_lengthens_no_expiry() -> None:
     ended = Ends(Outcome.EXPIRED, Reason.QUIET_HOURS)
     assert in_quiet_hours(Quiet.HOLD, LAST, LAST) == ended
-    assert in_quiet_hours(Quiet.HOLD, LAST - 1, LAST) == Waits(Reason.QUIET_HOURS, LAST - 1)
+    assert in_quiet_hours(Quiet.HOLD, LAST - 1, LAST) == GateWaits(Reason.QUIET_HOURS, LAST - 1)
 
 
 def test_q7_a_class_may_drop_what_comes_in_quiet_hours_or_send_it_all_the_same() -> None:

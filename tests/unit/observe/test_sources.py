@@ -14,8 +14,8 @@ from pushcast.observe import sources
 from pushcast.observe.catalogue import BY_NAME
 from pushcast.observe.catalogue import MetricName as Name
 from pushcast.observe.metrics import Sample
-from pushcast.poll.figures import Figures as PollFigures
-from pushcast.send.figures import Figures as SendFigures
+from pushcast.poll.figures import PollCounters
+from pushcast.send.figures import Figures
 from pushcast.wire.control_state import ControlState
 from unit.observe.figures import Group, Partition
 
@@ -79,7 +79,7 @@ def test_every_counter_of_the_stages_has_a_metric(stage: str) -> None:
 
 
 def test_what_a_sender_counts_is_labelled() -> None:
-    figures = SendFigures()
+    figures = Figures()
     figures.outcomes["news", Platform.APNS, Lane.BULK, "invalid", "device_unregistered"] += 2
     figures.tries_again["news", Platform.APNS, Lane.BULK, "unknown"] += 3
     figures.edge[Lane.BULK, "dead_letters", "undecodable"] += 1
@@ -131,7 +131,7 @@ def test_takeovers_count_claims_of_either_kind() -> None:
 
 
 def test_what_a_poller_counts_is_labelled() -> None:
-    figures = PollFigures()
+    figures = PollCounters()
     figures.receipts["news", Platform.EXPO, "invalid", "device_unregistered"] += 2
     figures.asked["news", Platform.EXPO, "answered"] += 1
     figures.edge["dead_letters", "undecodable"] += 3

@@ -9,7 +9,7 @@ import pytest
 from pushcast.config.classes import Class
 from pushcast.config.providers import App
 from pushcast.config.settings import Settings
-from pushcast.keep.removals import Asked, RemovalRules, opened
+from pushcast.keep.removals import RemovalAsked, RemovalRules, opened
 from pushcast.model.words import Lane, Platform
 from pushcast.plan.removals import removals_of
 from pushcast.stream.batch import TP, Batch
@@ -28,7 +28,7 @@ VAPID: dict[str, Any] = {"vapid_key_file": "key.pem", "subject": "mailto:ops@exa
 
 async def release(harness: PlanHarness, recall: tuple[Push, ...] = ()) -> None:
     """The keeper lets a removal of two ids go."""
-    event = opened(Asked(None, ("n-1", "n-2"), None, 0, T0, recall), [], RemovalRules(0, 2)).event
+    event = opened(RemovalAsked(None, ("n-1", "n-2"), None, 0, T0, recall), [], RemovalRules(0, 2)).event
     headers = released_headers(origin("keep", 3, 1), "remove|0|k", Released(T0, None, due_at=T0), "", None)
     tracker = Tracker(0, OPEN)
     due = record(DUE.topic, 3, 0, ANN.encode(), event, headers, T0)

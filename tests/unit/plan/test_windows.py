@@ -12,7 +12,7 @@ from pushcast.model.device import DeviceRow
 from pushcast.model.ids import delivery_id, device_row_key, token_hash
 from pushcast.model.notification import Notification
 from pushcast.plan.entry import Entry
-from pushcast.plan.windows import Limits, PartitionWindows, WindowRule
+from pushcast.plan.windows import PartitionWindows, WindowLimits, WindowRule
 from pushcast.stream.batch import Batch
 from pushcast.wire.batches import PLAIN_TYPE, decode_batch
 from pushcast.wire.class_rules import ClassRule
@@ -29,7 +29,7 @@ APPS = ["news", "chat", "foo", "bar"]
 DECODER = NotificationDecoder(APPS, {name: ClassRule(86_400_000) for name in CLASSES})
 BATCH = cast(Batch, object())
 T2000 = 946_684_800_000
-LIMITS = Limits(max_targets=500, max_batch_bytes=524_288, max_open_records=50_000, max_open_bytes=16 << 20)
+LIMITS = WindowLimits(max_targets=500, max_batch_bytes=524_288, max_open_records=50_000, max_open_bytes=16 << 20)
 
 
 def rules(seed: int = 1, classes: dict[str, Class] = CLASSES) -> dict[str, WindowRule]:
@@ -37,7 +37,7 @@ def rules(seed: int = 1, classes: dict[str, Class] = CLASSES) -> dict[str, Windo
     return {name: WindowRule(rule, rng) for name, rule in classes.items()}
 
 
-def windows(limits: Limits = LIMITS) -> PartitionWindows:
+def windows(limits: WindowLimits = LIMITS) -> PartitionWindows:
     return PartitionWindows(rules(), limits)
 
 
@@ -245,8 +245,8 @@ def test_a_user_with_more_devices_than_a_record_takes_gets_them_all() -> None:
     assert sum(many.counts) == 8
 
 
-def small(targets: int = 500, size: int = 524_288, records: int = 50_000, held: int = 16 << 20) -> Limits:
-    return Limits(targets, size, records, held)
+def small(targets: int = 500, size: int = 524_288, records: int = 50_000, held: int = 16 << 20) -> WindowLimits:
+    return WindowLimits(targets, size, records, held)
 
 
 def test_a_record_that_is_full_by_bytes_closes_before_the_next_target() -> None:

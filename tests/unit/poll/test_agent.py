@@ -15,7 +15,7 @@ from pushcast.providers.verdict import Verdict
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.errors import Flooded
 from pushcast.wire import topics
-from pushcast.wire.control import Breaker, Kind, Subject, decode, parse_key
+from pushcast.wire.control import BreakerRecord, Kind, Subject, decode, parse_key
 from pushcast.wire.retries import DUE_AT
 from unit.poll.twin import DEAD, OK, T0, TOPIC, Harness, TwinSource, record, refused, tickets
 
@@ -377,7 +377,7 @@ async def test_tokens_that_are_dead_in_masses_are_not_believed_and_the_breaker_i
     subject = parse_key(control.key)
     entry = decode(subject, control.value or b"")
     assert (subject, control.partition) == (Subject(Kind.BREAKER, "news", Platform.EXPO), 0)
-    assert isinstance(entry, Breaker)
+    assert isinstance(entry, BreakerRecord)
     now_ms = harness.clock.now_ms()
     assert (entry.state, entry.reason) == ("open", "mass_invalid_tokens")
     assert (entry.abnormal_since_ms, entry.opened_at_ms) == (now_ms - 60_000, now_ms)
@@ -400,7 +400,7 @@ async def test_dead_tokens_without_a_live_one_between_are_not_believed_however_s
     assert len(harness.invalid()) == 19
     [control] = harness.outbox.of(topics.CONTROL)
     entry = decode(parse_key(control.key), control.value or b"")
-    assert isinstance(entry, Breaker)
+    assert isinstance(entry, BreakerRecord)
     assert entry.is_open
     assert entry.opened_at_ms > max(each.at for each in harness.invalid()), "REGISTER lifts what they suspended"
     source.says |= {"t30": OK}

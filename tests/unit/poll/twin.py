@@ -12,7 +12,7 @@ from aiokafka import ConsumerRecord
 from pushcast.model.ids import delivery_id, token_hash
 from pushcast.model.words import Platform
 from pushcast.poll.agent import PollStage
-from pushcast.poll.figures import Figures
+from pushcast.poll.figures import PollCounters
 from pushcast.providers.expo.receipts import Polled
 from pushcast.providers.port import Disposition
 from pushcast.providers.verdict import Verdict
@@ -92,7 +92,7 @@ class Harness(TimedStage):
     def __init__(self, acks: bool = True, first_seconds: float = FIRST_SECONDS, **sources: TwinSource) -> None:
         super().__init__(T0)
         self.outbox = TwinOutbox(acks)
-        self.figures = Figures()
+        self.figures = PollCounters()
         self.slept: list[float] = []
         self.stage = PollStage(
             platform=Platform.EXPO,

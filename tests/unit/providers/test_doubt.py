@@ -4,12 +4,12 @@ from pushcast.model.clock import ManualClock
 from pushcast.model.words import Platform
 from pushcast.providers.doubt import Doubt
 from pushcast.providers.port import Disposition, Result
-from pushcast.providers.suspicion import Limits, Suspicion
+from pushcast.providers.suspicion import Suspicion, SuspicionLimits
 
 
 def doubt(least_answers: int = 10) -> Doubt:
     reasons = frozenset(("vapid_key_mismatch",))
-    return Doubt("news", Platform.WEBPUSH, Suspicion(Limits(least_answers)), reasons, ManualClock())
+    return Doubt("news", Platform.WEBPUSH, Suspicion(SuspicionLimits(least_answers)), reasons, ManualClock())
 
 
 def accepted(count: int) -> list[Result]:

@@ -21,7 +21,7 @@ from pushcast.http2.frames import (
 )
 from pushcast.http2.leave import MayLeave, always
 from pushcast.http2.listener import State
-from pushcast.http2.request import Job, Template
+from pushcast.http2.request import RequestJob, Template
 from pushcast.model.clock import ManualClock
 from pushcast.providers.apns.client import ApnsProvider
 from pushcast.providers.client import Setup
@@ -57,7 +57,7 @@ class MemoryEngine(Steady):
         may_leave: MayLeave = always,
     ) -> None:
         wire = self._wire
-        job = Job(template, columns, timeout_seconds, on_outcomes, size=size, may_leave=may_leave)
+        job = RequestJob(template, columns, timeout_seconds, on_outcomes, size=size, may_leave=may_leave)
         wire.queue.submit(job, 0.0)
         while job.unfinished:
             wire.connection.pump()

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushcast.providers.suspicion import Limits, Suspicion
+from pushcast.providers.suspicion import Suspicion, SuspicionLimits
 
-LIMITS = Limits(least_answers=100, share=0.5, window_seconds=60.0)
+LIMITS = SuspicionLimits(least_answers=100, share=0.5, window_seconds=60.0)
 
 
 def test_a_mass_of_suspect_answers_is_not_believed() -> None:

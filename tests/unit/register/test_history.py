@@ -7,7 +7,7 @@ import pytest
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of, token_hash
-from pushcast.register.history import Device, Historian, Step, Subject, concerns, ordered
+from pushcast.register.history import Historian, HistoryStep, HistorySubject, KnownDevice, concerns, ordered
 from pushcast.stream.tracker import Record
 from pushcast.wire import row_fences
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
@@ -16,7 +16,7 @@ from unit.register.twin import PARTITIONS, T0, Harness, record
 
 USER = b"user-1"
 HOME = partition_of(USER, PARTITIONS)
-OURS = Device("user-1", "news", "d-1")
+OURS = KnownDevice("user-1", "news", "d-1")
 HASH = token_hash(b"ab12" * 16).hex()
 
 
@@ -48,7 +48,7 @@ async def removed() -> list[Record]:
     return [*inputs, told, *harness.kafka.log[TOKEN_HOLD, HOME], *harness.kafka.log[DEVICE, HOME]]
 
 
-def steps_of(records: list[Record]) -> list[Step]:
+def steps_of(records: list[Record]) -> list[HistoryStep]:
     historian = Historian({"news", "chat"})
     steps = [historian.step_of(each) for each in records]
     return ordered([step for step in steps if step is not None])
@@ -77,7 +77,7 @@ async def test_no_token_is_shown_and_times_can_be_read() -> None:
 @pytest.mark.parametrize("subject", ["d-1", HASH, HASH.upper()])
 async def test_a_device_is_found_by_its_id_and_by_its_tokens_hash(subject: str) -> None:
     records = await removed()
-    wanted = Subject(subject)
+    wanted = HistorySubject(subject)
     historian = Historian({"news"})
     found = {
         (each.topic, step.device)

@@ -14,8 +14,8 @@ from pushcast.model.words import Platform
 from pushcast.register.context import REASON, STEP
 from pushcast.register.holding import GRACE_SECONDS, PULSE_SECONDS, SILENT_SECONDS, WAITING_SECONDS
 from pushcast.stream.batch import TP
-from pushcast.wire.addresses import Subscription, canonical_address
-from pushcast.wire.control import Breaker, Kind, Reached, Subject, encode, reached
+from pushcast.wire.addresses import SubscriptionAddress, canonical_address
+from pushcast.wire.control import BreakerRecord, Kind, Reached, Subject, encode, reached
 from pushcast.wire.devices import decode_row
 from pushcast.wire.headers import CE_ID, first
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
@@ -135,7 +135,7 @@ async def test_a_push_service_that_answers_after_it_was_given_up_gets_its_device
     """Rulings I.9: put back by the first success."""
     key = base64url(b"\4" + bytes(64))
     subscription: dict[str, Any] = {"endpoint": "https://push.example/x", "p256dh": key, "auth": base64url(bytes(16))}
-    address = canonical_address(Platform.WEBPUSH, None, None, Subscription(**subscription))[1]
+    address = canonical_address(Platform.WEBPUSH, None, None, SubscriptionAddress(**subscription))[1]
     event = {"op": "register", "app": "news", "device": "d-1", "platform": "webpush", "subscription": subscription}
     harness = Harness()
     await harness.change((USER, orjson.dumps({**event, "at": T0 - 1000})))
@@ -168,8 +168,8 @@ async def test_an_opening_and_closing_from_before_the_verdict_heard_late_and_tog
     await suspended(harness)
     subject = Subject(Kind.BREAKER, "news", Platform.APNS)
     since, opened = T0 - 5000, T0 - 4000
-    harness.control.apply(subject.key(), encode(Breaker("open", "provider_failing", since, opened)))
-    harness.control.apply(subject.key(), encode(Breaker("closed", "provider_failing", since, opened, T0 - 1000)))
+    harness.control.apply(subject.key(), encode(BreakerRecord("open", "provider_failing", since, opened)))
+    harness.control.apply(subject.key(), encode(BreakerRecord("closed", "provider_failing", since, opened, T0 - 1000)))
     await harness.pass_time(HOLD_SECONDS - 1)
     assert states(harness) == {"d-1": "suspended"}
     assert harness.committable(TOKEN_HOLD, HOME) == 0

@@ -9,7 +9,7 @@ import pytest
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, partition_of, user_row_key
 from pushcast.model.user import UserRow
-from pushcast.register.sweep import DAY_MS, DEFAULT_RULES, Fate, Phase, Sweep, Tally, pass_of
+from pushcast.register.sweep import DAY_MS, DEFAULT_RULES, Fate, Phase, Sweep, SweepTally, pass_of
 from pushcast.register.sweeping import ASK_SECONDS, FIRST_SECONDS, SLICE_ROWS
 from pushcast.wire.control import Halt, Kind, Name, encode
 from pushcast.wire.devices import encode_row
@@ -52,7 +52,7 @@ def test_a_user_who_was_never_forgotten_keeps_the_row() -> None:
 
 
 def test_a_tally_counts_devices_that_missed_a_refresh_and_brakes_above_the_share() -> None:
-    tally = Tally()
+    tally = SweepTally()
     for days_ago in (1, 16, 29, 31, 301):
         each = row(days_ago)
         tally.add(each, DEFAULT_RULES.fate(each, T0), T0)

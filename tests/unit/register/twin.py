@@ -24,7 +24,7 @@ from pushcast.stream.errors import RecordTooLarge
 from pushcast.stream.ports import Barrier
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import row_fences
-from pushcast.wire.control import Breaker, Kind, Subject, encode
+from pushcast.wire.control import BreakerRecord, Kind, Subject, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder, decode_row
 from pushcast.wire.schemas import released
@@ -302,7 +302,7 @@ class Harness:
     async def announce(self, state: Literal["open", "closed"], since: int, opened: int, closed: int | None) -> None:
         """A breaker record about (news, apns)."""
         subject = Subject(Kind.BREAKER, "news", Platform.APNS)
-        self.control.apply(subject.key(), encode(Breaker(state, "invalid_share", since, opened, closed)))
+        self.control.apply(subject.key(), encode(BreakerRecord(state, "invalid_share", since, opened, closed)))
         await settled()
 
     def next_offset(self, topic: str, partition: int) -> int:

@@ -15,9 +15,9 @@ from pushcast.model.ids import delivery_id
 from pushcast.model.words import Source
 from pushcast.report import rows
 from pushcast.report.answers import report_of
-from pushcast.report.apply import Entry
+from pushcast.report.apply import BookEntry
 from pushcast.report.notes import outcomes
-from pushcast.report.questions import HISTORY, Questions
+from pushcast.report.questions import HISTORY, ReportQuestions
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
 from pushcast.wire.newer import NewerSchema
@@ -63,11 +63,14 @@ def test_r4_a_redrive_moves_the_deliveries_and_their_latency() -> None:
 def test_r12_a_forgotten_user_has_no_history_before_it_and_sums_stay(tmp_path: Path) -> None:
     store = PartitionStore(tmp_path / "0", {})
     store.apply(topics.RECEIPT, entries(receipt("n", "u", "a"), receipt("m", "u", "a", created_at=CREATED_MS + 2)))
-    forget = [Entry(0, b'{"op":"forget_user"}', (), b"u", CREATED_MS + 1)]
-    forget += [Entry(1, b'{"op":"forget_user"}', (), b"u", CREATED_MS), Entry(2, b'{"op":"forget_user"', (), b"u", 0)]
+    forget = [BookEntry(0, b'{"op":"forget_user"}', (), b"u", CREATED_MS + 1)]
+    forget += [
+        BookEntry(1, b'{"op":"forget_user"}', (), b"u", CREATED_MS),
+        BookEntry(2, b'{"op":"forget_user"', (), b"u", 0),
+    ]
     store.apply(topics.DEVICE_CHANGED, forget)
     follower: Any = SimpleNamespace(lock=nullcontext(), stores={0: store}, whole=lambda _: True)
-    shown = HISTORY.decode(Questions(follower).history(0, "u", 0, CREATED_MS * 2, None, 50))
+    shown = HISTORY.decode(ReportQuestions(follower).history(0, "u", 0, CREATED_MS * 2, None, 50))
     assert [row.notification for _, _, row in shown.deliveries] == ["m"]
     note = store.note("notification", "n")
     assert note is not None
@@ -175,11 +178,11 @@ def test_records_of_a_writer_that_lost_its_partition_do_not_count() -> None:
     store.apply(
         topics.RECEIPT,
         [
-            Entry(0, receipt("n", "u", "a"), by("send/0", 5)),
-            Entry(1, None, by("send/0", 7, fence=True)),
-            Entry(2, receipt("n", "u", "b"), by("send/0", 5)),
-            Entry(3, receipt("n", "u", "c"), by("send/0", 7)),
-            Entry(4, receipt("n", "u", "d"), by("settle/0", 1)),
+            BookEntry(0, receipt("n", "u", "a"), by("send/0", 5)),
+            BookEntry(1, None, by("send/0", 7, fence=True)),
+            BookEntry(2, receipt("n", "u", "b"), by("send/0", 5)),
+            BookEntry(3, receipt("n", "u", "c"), by("send/0", 7)),
+            BookEntry(4, receipt("n", "u", "d"), by("settle/0", 1)),
         ],
     )
     meta = rows.meta_of(store[rows.meta_key(topics.RECEIPT)])

@@ -15,7 +15,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.report.apply import BOOKS
 from pushcast.report.coordinator import Coordinator
-from pushcast.report.questions import Questions
+from pushcast.report.questions import ReportQuestions
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
 from twins.books import CREATED_MS, DAY_MS, entries, planned, receipt
@@ -52,7 +52,7 @@ class Reporters:
     async def fetch(self, url: str, path: str, parameters: Mapping[str, str]) -> bytes:
         if url in self.silent:
             await asyncio.sleep(60)
-        questions = Questions(self.followers[url])  # type: ignore[arg-type]
+        questions = ReportQuestions(self.followers[url])  # type: ignore[arg-type]
         after = None
         if "after" in parameters:
             number, name = parameters["after"].split(".")

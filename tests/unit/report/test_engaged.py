@@ -6,7 +6,7 @@ import pytest
 
 from pushcast.report import engaged
 from pushcast.report.answers import report_of
-from pushcast.report.apply import Entry, dropped_before
+from pushcast.report.apply import BookEntry, dropped_before
 from pushcast.report.rows import DAY_MS
 from pushcast.wire import topics
 from twins.books import CREATED_MS, Rows, engagement, entries, receipt, walked
@@ -14,7 +14,7 @@ from twins.books import CREATED_MS, Rows, engagement, entries, receipt, walked
 SECOND = 1000
 
 
-def log(*records: Entry) -> list[Entry]:
+def log(*records: BookEntry) -> list[BookEntry]:
     return [each._replace(offset=place) for place, each in enumerate(records)]
 
 
@@ -46,8 +46,8 @@ def test_what_nobody_sent_and_what_is_no_push_counts_nowhere() -> None:
             engagement("opened", "n", "v", "a", CREATED_MS),
             engagement("opened", "m", "u", "a", CREATED_MS),
             engagement("read", "n", "u", "a", CREATED_MS),
-            Entry(0, b'{"event":"clicked"}', key=b"u", timestamp_ms=CREATED_MS),
-            Entry(0, b'{"event":"opened"}', timestamp_ms=CREATED_MS),
+            BookEntry(0, b'{"event":"clicked"}', key=b"u", timestamp_ms=CREATED_MS),
+            BookEntry(0, b'{"event":"opened"}', timestamp_ms=CREATED_MS),
         ),
     )
     assert (store.note("n").received, store.note("n").opened) == (0, 0)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from pushcast.config.classes import Class
-from pushcast.report.apply import Entry, apply
+from pushcast.report.apply import BookEntry, apply
 from pushcast.report.follow import Follower
 from pushcast.report.modes import Modes, modes_of
 from pushcast.report.published import key_of, value_of
@@ -86,7 +86,7 @@ def test_records_that_cannot_be_read_are_counted_by_book_and_reason(tmp_path: Pa
     for partition in range(2):
         store = follower.stores[partition] = PartitionStore(tmp_path / str(partition), logs)
         store.apply(topics.RECEIPT, entries(b"weather"))
-        store.apply(topics.ENGAGEMENT, [Entry(0, b'{"event":"opened"}', (), b"u", CREATED_MS)])
+        store.apply(topics.ENGAGEMENT, [BookEntry(0, b'{"event":"opened"}', (), b"u", CREATED_MS)])
     found = follower.unreadable()
     for each in follower.stores.values():
         each.close()

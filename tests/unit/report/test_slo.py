@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pushcast.model.words import Source
-from pushcast.report.apply import Entry
+from pushcast.report.apply import BookEntry
 from pushcast.report.slo import FRESH_MS, GRACE_MS, SPAN_MS, ServiceLevel
 from pushcast.wire import topics
 from twins.books import CREATED_MS, Rows, entries, planned, receipt
@@ -115,7 +115,7 @@ def test_the_books_say_each_delivery_once_whatever_comes_twice() -> None:
     store, found = Rows(), ServiceLevel(120, CREATED_MS)
     plan = planned((7, "n", {"apns": 2, "fcm": 1}, ""))
     for offset, value in enumerate((plan, plan, planned((7, "n", {"apns": 2}, ""), run=1))):
-        found.take(store.apply(topics.PLANNED, [Entry(offset, value, timestamp_ms=CREATED_MS)]), CREATED_MS)
+        found.take(store.apply(topics.PLANNED, [BookEntry(offset, value, timestamp_ms=CREATED_MS)]), CREATED_MS)
     ends = [receipt("n", "u", "a"), receipt("n", "u", "a"), receipt("n", "u", "b", "dead")]
     found.take(store.apply(topics.RECEIPT, entries(*ends)), CREATED_MS)
     found.decide(CREATED_MS + 10 * MINUTE_MS)

@@ -27,7 +27,7 @@ from pushcast.runtime.supervisor import (
     HEALTHY_AFTER_SECONDS,
     LONGEST_DELAY_SECONDS,
     USAGE_EXIT,
-    Kept,
+    KeptProcess,
     Supervisor,
     supervise,
 )
@@ -40,7 +40,7 @@ PLAN = ProcessPlan("planner-urgent", ())
 
 
 def test_a_process_that_dies_again_and_again_waits_longer_each_time() -> None:
-    kept = Kept(PLAN)
+    kept = KeptProcess(PLAN)
     waits = [kept.ended(70, 1.0) for _ in range(8)]
     assert waits[:3] == [FIRST_DELAY_SECONDS, 2 * FIRST_DELAY_SECONDS, 4 * FIRST_DELAY_SECONDS]
     assert waits[-1] == LONGEST_DELAY_SECONDS
@@ -48,7 +48,7 @@ def test_a_process_that_dies_again_and_again_waits_longer_each_time() -> None:
 
 
 def test_one_that_had_lived_for_a_while_starts_again_soon() -> None:
-    kept = Kept(PLAN)
+    kept = KeptProcess(PLAN)
     for _ in range(8):
         kept.ended(70, 1.0)
     kept.started_at_seconds = 100.0
@@ -56,7 +56,7 @@ def test_one_that_had_lived_for_a_while_starts_again_soon() -> None:
 
 
 def test_one_that_the_flood_guard_stopped_waits_the_longest_at_once() -> None:
-    assert Kept(PLAN).ended(Flooded.exit_code, 1.0) == LONGEST_DELAY_SECONDS
+    assert KeptProcess(PLAN).ended(Flooded.exit_code, 1.0) == LONGEST_DELAY_SECONDS
 
 
 @pytest.fixture

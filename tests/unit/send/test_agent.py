@@ -7,7 +7,7 @@ from pushcast.providers.port import Disposition
 from pushcast.send.budget import Budget
 from pushcast.stream.batch import TP, Committed
 from pushcast.wire import topics
-from pushcast.wire.ledger import Entry, parse
+from pushcast.wire.ledger import LedgerEntry, parse
 from unit.send.twin import T0, TOPIC, Harness, TwinProvider, failed, message, ok, send_batch
 
 
@@ -31,7 +31,7 @@ async def test_a_receipt_says_all_that_is_known_of_its_delivery() -> None:
     delivery = sent.targets.delivery_id[1]
     assert (produced.partition, produced.key) == (3, b"u1")
     assert [(name, parse(value or b"")) for name, value in produced.headers] == [
-        ("push-ledger", Entry("pushcast-send-apns-urgent", 100, delivery))
+        ("push-ledger", LedgerEntry("pushcast-send-apns-urgent", 100, delivery))
     ]
     assert harness.outbox.receipts()[1] == {
         "delivery_id": delivery.hex(),

@@ -7,7 +7,7 @@ import pytest
 from pushcast.providers.breadth import Witness
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.abnormal import Limits
-from pushcast.send.breaker import Breaker, State, Turn
+from pushcast.send.breaker import Breaker, BreakerState, Turn
 from pushcast.send.tally import Tally
 
 LIMITS = Limits()
@@ -116,7 +116,7 @@ def test_a_refused_key_opens_at_once_when_nothing_else_works() -> None:
     assert world.note(sound=50) is None
     world.pass_(20)
     assert world.note(refused=1, refusal="expired_key") is Turn.OPENED
-    assert (world.breaker.state, world.breaker.reason) == (State.OPEN, "expired_key")
+    assert (world.breaker.state, world.breaker.reason) == (BreakerState.OPEN, "expired_key")
     assert not world.breaker.doubts_tokens
 
 
@@ -237,7 +237,7 @@ def test_open_it_lets_nothing_out_until_its_interval_is_over_and_then_a_few() ->
     assert world.probes(5) == 5
     assert world.probes(100) == 15
     assert world.probes() == 0
-    assert world.breaker.state is State.HALF_OPEN
+    assert world.breaker.state is BreakerState.HALF_OPEN
 
 
 def test_a_round_that_most_survive_closes_it() -> None:
@@ -260,7 +260,7 @@ def test_a_round_that_half_fails_leaves_it_open_for_twice_as_long() -> None:
         granted = world.wait_for_probes()
         intervals.append(world.now - since)
         assert world.answered(failed=granted // 2, sound=granted // 2) is None
-        assert world.breaker.state is State.OPEN
+        assert world.breaker.state is BreakerState.OPEN
     for round_, interval in enumerate(intervals):
         expected = min(LIMITS.max_open_seconds, LIMITS.open_seconds * 2**round_)
         assert 0.75 * expected <= interval <= 1.25 * expected + 0.5
@@ -273,7 +273,7 @@ def test_invalid_tokens_are_bad_probes_only_where_tokens_are_in_doubt() -> None:
     world.pass_(1000)
     world.note(refused=1, refusal="mass_invalid_tokens")
     assert world.answered(invalid=world.wait_for_probes()) is None
-    assert world.breaker.state is State.OPEN
+    assert world.breaker.state is BreakerState.OPEN
 
 
 def test_a_round_whose_answers_do_not_come_is_given_up() -> None:
@@ -299,7 +299,7 @@ def test_answers_to_what_left_before_it_opened_change_nothing() -> None:
     world.open()
     assert world.note(sound=1000) is None
     assert world.answered(sound=1000) is None
-    assert world.breaker.state is State.OPEN
+    assert world.breaker.state is BreakerState.OPEN
 
 
 def test_one_that_opens_again_soon_waits_longer() -> None:
@@ -317,7 +317,7 @@ def test_one_that_opens_again_soon_waits_longer() -> None:
 def test_the_word_of_another_opens_it_and_it_probes_almost_at_once() -> None:
     world = World()
     world.breaker.heard_open("expired_key", T0 - 7000, world.now, world.now_ms)
-    assert (world.breaker.state, world.breaker.abnormal_since_ms) == (State.OPEN, T0 - 7000)
+    assert (world.breaker.state, world.breaker.abnormal_since_ms) == (BreakerState.OPEN, T0 - 7000)
     world.pass_(1.1)
     assert world.probes() == 20
     assert world.answered(sound=20) is Turn.CLOSED
@@ -330,7 +330,7 @@ def test_the_word_of_another_closes_only_one_that_believed_the_word_of_another()
     assert careful.breaker.closed
     sure.open()
     sure.breaker.heard_closed(sure.now)
-    assert sure.breaker.state is State.OPEN
+    assert sure.breaker.state is BreakerState.OPEN
     assert sure.probes() == 20, "but it looks for itself at once"
 
 
@@ -344,7 +344,7 @@ def test_one_that_is_open_already_and_hears_that_tokens_are_refused_does_not_tak
     world.pass_(1)
     assert world.probes(20) == 20
     assert world.answered(invalid=20) is None
-    assert world.breaker.state is State.OPEN
+    assert world.breaker.state is BreakerState.OPEN
     world.breaker.heard_open("provider_failing", T0, world.now, world.now_ms)
     assert world.breaker.doubts_tokens
 

@@ -13,7 +13,7 @@ from pushcast.providers.port import Disposition
 from pushcast.send.abnormal import Limits
 from pushcast.stream.batch import TP, Committed
 from pushcast.wire import topics
-from pushcast.wire.control import Breaker, Kind, Pause, Subject, decode, encode, parse_key
+from pushcast.wire.control import BreakerRecord, Kind, Pause, Subject, decode, encode, parse_key
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.headers import RUN, first
 from pushcast.wire.parked import Why, parked_of
@@ -64,11 +64,11 @@ def resume(control: ControlState, subject: Subject = NEWS) -> None:
     control.apply(subject.key(), None)
 
 
-def announced(harness: Harness) -> list[Breaker]:
+def announced(harness: Harness) -> list[BreakerRecord]:
     entries = []
     for record in harness.outbox.of(topics.CONTROL):
         entry = decode(parse_key(record.key), record.value or b"")
-        assert isinstance(entry, Breaker)
+        assert isinstance(entry, BreakerRecord)
         assert (record.key, record.partition) == (BREAKER.key(), 0)
         entries.append(entry)
     return entries
@@ -156,7 +156,7 @@ async def test_a_refused_key_parks_its_work_and_says_so_to_everyone() -> None:
     await harness.feed(send_batch(message(2, first_user=1)))
     assert (harness.outbox.receipts(), provider.seen) == ([], ["u0"])
     assert harness.outbox.parked() == ["u0", "u1", "u2"]
-    assert announced(harness) == [Breaker("open", "expired_key", T0 - 2000, T0, None, "me")]
+    assert announced(harness) == [BreakerRecord("open", "expired_key", T0 - 2000, T0, None, "me")]
     assert harness.figures.breakers == {("news", "apns"): "open"}
     assert harness.figures.breakers_opened == {("news", "apns", "expired_key"): 1}
 
@@ -184,7 +184,7 @@ async def test_while_it_is_open_a_few_probe_and_most_of_them_answered_well_close
     assert set(harness.outbox.outcomes()) == set(provider.seen[1:])
     assert len(harness.outbox.parked()) == 1 + 50 + (50 - PROBES), "the rest did not wait for the probes"
     assert [entry.state for entry in announced(harness)] == ["open", "closed"]
-    assert announced(harness)[1] == Breaker("closed", "expired_key", T0 - 2000, T0, T0 + 10_000, "me")
+    assert announced(harness)[1] == BreakerRecord("closed", "expired_key", T0 - 2000, T0, T0 + 10_000, "me")
     await harness.feed(send_batch(message(1, first_user=200)))
     assert provider.seen[-1] == "u200"
     assert harness.budget.held == 0
@@ -276,7 +276,7 @@ async def test_another_sender_that_opened_makes_this_one_careful() -> None:
     provider, control = TwinProvider(accept=True), live()
     harness = isolated(provider, control=control)
     await harness.feed(send_batch(message(1)))
-    control.apply(BREAKER.key(), encode(Breaker("open", "expired_key", T0 - 5, T0, by="other")))
+    control.apply(BREAKER.key(), encode(BreakerRecord("open", "expired_key", T0 - 5, T0, by="other")))
     await harness.feed(send_batch(message(30, first_user=100)))
     assert (len(provider.seen), len(harness.outbox.parked())) == (1, 30)
     harness.clock.advance(2)
@@ -289,8 +289,8 @@ async def test_another_sender_that_closed_frees_one_that_only_believed_it() -> N
     provider, control = TwinProvider(accept=True), live()
     harness = isolated(provider, control=control)
     await harness.stage.assigned({TP(TOPIC, 3): Committed(None, "")})
-    control.apply(BREAKER.key(), encode(Breaker("open", "expired_key", T0 - 5, T0, by="other")))
-    control.apply(BREAKER.key(), encode(Breaker("closed", "expired_key", T0 - 5, T0, T0 + 1, by="other")))
+    control.apply(BREAKER.key(), encode(BreakerRecord("open", "expired_key", T0 - 5, T0, by="other")))
+    control.apply(BREAKER.key(), encode(BreakerRecord("closed", "expired_key", T0 - 5, T0, T0 + 1, by="other")))
     await harness.feed(send_batch(message(1)))
     assert provider.seen == ["u0"]
     assert announced(harness) == []
@@ -309,7 +309,7 @@ async def test_its_own_word_coming_back_changes_nothing() -> None:
 
 async def test_what_was_open_before_this_process_started_is_open() -> None:
     provider, control = TwinProvider(accept=True), ControlState()
-    control.apply(BREAKER.key(), encode(Breaker("open", "expired_key", T0 - 5, T0, by="other")))
+    control.apply(BREAKER.key(), encode(BreakerRecord("open", "expired_key", T0 - 5, T0, by="other")))
     control.live = True
     harness = isolated(provider, control=control)
     await harness.stage.assigned({TP(TOPIC, 3): Committed(None, "")})

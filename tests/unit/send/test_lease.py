@@ -8,7 +8,7 @@ import pytest
 from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Platform
-from pushcast.providers.breadth import Wanted
+from pushcast.providers.breadth import WantedBreadth
 from pushcast.providers.port import Disposition
 from pushcast.send.abnormal import Limits
 from pushcast.send.build import quiesce_seconds
@@ -167,7 +167,7 @@ async def test_what_the_lease_held_back_within_a_provider_goes_on_by_itself() ->
 async def test_waiting_of_our_own_says_nothing_about_the_provider(doubtful: bool, reason: str, opened: int) -> None:
     control = ControlState()
     control.live = True
-    limits = Limits(least_answers=3, sustained_seconds=0.0, wanted=Wanted(users=3))
+    limits = Limits(least_answers=3, sustained_seconds=0.0, wanted=WantedBreadth(users=3))
     provider = TwinProvider()
     harness, coordinator = leased(provider, ladder=Ladder(DEFAULT_RUNGS), control=control, limits=limits)
     await harness.feed(send_batch(message(3)))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pytest
 
 from pushcast.handover.standing import Standing, decode, encode
-from pushcast.kafka.refusals import Place
+from pushcast.kafka.refusals import OutputPlace
 from pushcast.model.words import Lane, Platform
 from pushcast.send.proof import Proof, outputs_of
 from pushcast.stream.batch import TP, Committed
@@ -22,7 +22,7 @@ class PatientTwin(TwinOutbox):
 
     def __init__(self) -> None:
         super().__init__()
-        self.places: dict[Place, str] = {}
+        self.places: dict[OutputPlace, str] = {}
 
     def acked_end(self, topic: str, partition: int) -> int | None:
         return None
@@ -34,7 +34,7 @@ class PatientTwin(TwinOutbox):
         return [place.topic for place in self.places if place.partition == partition]
 
     def doubt(self, topic: str, partition: int, reason: str) -> None:
-        self.places[Place(topic, partition)] = reason
+        self.places[OutputPlace(topic, partition)] = reason
 
 
 class World:
@@ -49,9 +49,9 @@ class World:
         self.harness.outbox = self.outbox
         self.harness.stage = self.harness.made(proof=Proof(self.outbox, OUTPUTS, self.ask))
 
-    async def ask(self, outputs: Iterable[str], partitions: Sequence[int]) -> Mapping[Place, str]:
+    async def ask(self, outputs: Iterable[str], partitions: Sequence[int]) -> Mapping[OutputPlace, str]:
         self.asked.append((list(outputs), list(partitions)))
-        return {Place(topic, partition): "forbidden" for topic in self.forbidden for partition in partitions}
+        return {OutputPlace(topic, partition): "forbidden" for topic in self.forbidden for partition in partitions}
 
     async def assigned(self, metadata: str = "") -> None:
         await self.harness.stage.assigned({TP(TOPIC, 3): Committed(100, metadata)})
@@ -94,7 +94,7 @@ async def test_what_the_process_before_was_refused_is_doubted_although_brokers_p
     await world.assigned(encode(Standing(refused={topics.RECEIPT: 0, "a.topic.of.another.release": 0})))
     await world.harness.feed(send_batch(message(1)))
     assert world.provider.seen == []
-    assert set(world.outbox.places) == {Place(topics.RECEIPT, 3)}
+    assert set(world.outbox.places) == {OutputPlace(topics.RECEIPT, 3)}
 
 
 async def test_a_refusal_in_the_middle_stops_what_has_not_left() -> None:

@@ -12,7 +12,7 @@ from pushcast.stream.tracker import Record
 from pushcast.wire import control, topics
 from pushcast.wire import headers as h
 from pushcast.wire.batches import decode_batch, encode_batch
-from pushcast.wire.control import Breaker, Kind, Pause, Subject
+from pushcast.wire.control import BreakerRecord, Kind, Pause, Subject
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.parked import Why, parked_of, parked_record
 from pushcast.wire.retries import REFUSED, Round, round_of
@@ -67,7 +67,7 @@ class Lab(Harness):
         self.control.apply(NEWS.key(), None)
 
     def breaker(self, *, is_open: bool) -> None:
-        breaker = Breaker("open", "x", 1, 2) if is_open else Breaker("closed", "x", 1, 2, 3)
+        breaker = BreakerRecord("open", "x", 1, 2) if is_open else BreakerRecord("closed", "x", 1, 2, 3)
         self.control.apply(BROKEN.key(), control.encode(breaker))
 
     async def park(self, *records: Record) -> None:
@@ -136,7 +136,7 @@ async def test_work_that_waits_for_a_key_goes_back_with_the_next_pass_and_not_fo
 )
 async def test_what_a_sender_parks_again_and_again_is_paid_for_with_time(closed_at: int, cycles: int) -> None:
     lab = Lab()
-    lab.control.apply(BROKEN.key(), control.encode(Breaker("closed", "x", 1, 2, closed_at)))
+    lab.control.apply(BROKEN.key(), control.encode(BreakerRecord("closed", "x", 1, 2, closed_at)))
     value = encode_batch(send_batch(*[message(1, name=f"{n}" * 60_000) for n in range(10, 16)]))
     assert 2 < len(value) / BYTES_PER_SECOND < 3
     offset = 100

@@ -9,22 +9,22 @@ from typing import Any, cast
 
 from pushcast.config.settings import Settings
 from pushcast.handover import standing
-from pushcast.model.audience import Topic
+from pushcast.model.audience import FollowedTopic
 from pushcast.model.broadcast import NotTo
 from pushcast.model.clock import ManualClock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane
 from pushcast.spread.agent import SpreadStage
-from pushcast.spread.books import Books
+from pushcast.spread.books import SpreadBooks
 from pushcast.spread.exact import SpreadHandover
 from pushcast.spread.register import Register
-from pushcast.spread.steps import Tally
+from pushcast.spread.steps import StepTally
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import dead_letters, topics
 from pushcast.wire.broadcasts import BroadcastDecoder
 from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.control import Halt, Kind, Name, Segment, StepDecision, encode
+from pushcast.wire.control import Halt, Kind, Name, SegmentRecord, StepDecision, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.headers import FENCE, first
 from pushcast.wire.orders import STEPS_SUFFIX, Order, decode_order, steps_of
@@ -44,16 +44,16 @@ class Eager(TwinOutbox):
         self.acknowledge()
 
 
-class Judge(Books):
+class Judge(SpreadBooks):
     """What legs and receipts say, as the test has it."""
 
     def __init__(self) -> None:
         self.go: bool | None = None
         self.asked = 0
 
-    async def judged(self, lane: str, order: Order) -> tuple[bool | None, Tally]:
+    async def judged(self, lane: str, order: Order) -> tuple[bool | None, StepTally]:
         self.asked += 1
-        return self.go, Tally(lane, order, 4)
+        return self.go, StepTally(lane, order, 4)
 
     async def ended_at(self, lane: str, register: Register, broadcast: str) -> int:
         if register.newest(broadcast) is None:
@@ -164,10 +164,10 @@ async def test_partition_0_is_fenced_last_and_has_every_order_first() -> None:
 
 async def test_fact_9_a_segment_is_frozen_when_the_broadcast_is_spread() -> None:
     harness = await Harness().start()
-    harness.control.apply(Name(Kind.SEGMENT, "de").key(), encode(Segment({"topic": "a"})))
+    harness.control.apply(Name(Kind.SEGMENT, "de").key(), encode(SegmentRecord({"topic": "a"})))
     await harness.feed(event(audience={"segment": "de"}))
-    harness.control.apply(Name(Kind.SEGMENT, "de").key(), encode(Segment({"topic": "b"})))
-    assert harness.decoder.decode_frozen(harness.orders(3)[0].event, T0).audience == Topic("a")
+    harness.control.apply(Name(Kind.SEGMENT, "de").key(), encode(SegmentRecord({"topic": "b"})))
+    assert harness.decoder.decode_frozen(harness.orders(3)[0].event, T0).audience == FollowedTopic("a")
 
 
 async def test_fact_17_an_id_is_planned_once() -> None:

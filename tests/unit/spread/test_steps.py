@@ -10,7 +10,7 @@ import pytest
 from pushcast.model.broadcast import Step, StopIf
 from pushcast.model.words import Outcome, Source
 from pushcast.spread import steps as module
-from pushcast.spread.steps import Tally, judged
+from pushcast.spread.steps import StepTally, judged
 from pushcast.wire.legs import Leg
 from pushcast.wire.orders import Order
 
@@ -19,9 +19,9 @@ STEP = Step(100, 300, StopIf(invalid_share=0.05, rejected_share=0.02))
 LATER = T0 + 300_000
 
 
-def tally(planned: int = 100, *, partitions: int = 2, walked: bool = True) -> Tally:
+def tally(planned: int = 100, *, partitions: int = 2, walked: bool = True) -> StepTally:
     event = {"expires_at": T0 + 10**7, "step": 0, "steps": [{"share": 100}, {"share": 10_000}]}
-    made = Tally("bulk", Order("b-1", "log", 0, T0, False, "", json.dumps(event).encode()), partitions)
+    made = StepTally("bulk", Order("b-1", "log", 0, T0, False, "", json.dumps(event).encode()), partitions)
     made.leg(0, leg(7, apns=planned, last=True))
     made.leg(1, leg(4, last=walked))
     return made

@@ -8,7 +8,7 @@ import os
 from pushcast.model.clock import ManualClock
 from pushcast.stream.keyring_heartbeat import KeyringHeartbeat
 from pushcast.wire import topics
-from pushcast.wire.keyring import Role
+from pushcast.wire.keyring import KeyringRole
 from pushcast.wire.keyring_holders import live
 from pushcast.wire.seals import TokenKeys
 from unit.send.twin import T0, TwinOutbox
@@ -17,7 +17,7 @@ from unit.send.twin import T0, TwinOutbox
 async def test_it_tells_its_keys_and_takes_them_back() -> None:
     outbox = TwinOutbox()
     keys = TokenKeys({"t1": bytes(32)}, "t1", bytes(32))
-    heart = KeyringHeartbeat(Role.REGISTRAR, lambda: keys, outbox, ManualClock(T0))
+    heart = KeyringHeartbeat(KeyringRole.REGISTRAR, lambda: keys, outbox, ManualClock(T0))
     await heart.start()
     for _ in range(5):
         await asyncio.sleep(0)

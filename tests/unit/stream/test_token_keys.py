@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from pushcast.model.errors import ConfigurationError
 from pushcast.stream.token_keys import LOOK_SECONDS, KeyringFile, read_keys
-from pushcast.wire.keyring import HASH_KEY, Key, Keyring, KeyState, Role, encode_keyring, wrap
+from pushcast.wire.keyring import HASH_KEY, Key, Keyring, KeyringRole, KeyState, encode_keyring, wrap
 
 OUTER, NONCE = bytes(range(32)), bytes(12)
 
@@ -37,7 +37,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_change_is_taken_up_within_five_seconds(file: Path) -> None:
     now = [0.0]
-    held = KeyringFile(file, Role.REGISTRAR, lambda: now[0])
+    held = KeyringFile(file, KeyringRole.REGISTRAR, lambda: now[0])
     write(file, ring(file.parent, "t2", "t1"))
     assert held.keys().sealing == "t1"
     now[0] = LOOK_SECONDS
@@ -47,7 +47,7 @@ def test_a_change_is_taken_up_within_five_seconds(file: Path) -> None:
 @pytest.mark.parametrize("broken", [b"{", b"", None])
 def test_a_file_that_breaks_leaves_the_keys_and_is_told_once(file: Path, broken: bytes | None) -> None:
     now = [0.0]
-    held = KeyringFile(file, Role.SENDER, lambda: now[0])
+    held = KeyringFile(file, KeyringRole.SENDER, lambda: now[0])
     if broken is None:
         file.unlink()
     else:
@@ -64,7 +64,7 @@ def test_a_file_that_breaks_leaves_the_keys_and_is_told_once(file: Path, broken:
 def test_a_file_that_others_may_use_is_refused(file: Path, name: str, mode: int) -> None:
     (file.parent / name).chmod(mode)
     with pytest.raises(ConfigurationError, match=f"{name}.*chmod 600"):
-        read_keys(file, Role.SENDER)
+        read_keys(file, KeyringRole.SENDER)
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_a_file_that_others_may_use_is_refused(file: Path, name: str, mode: int)
 def test_an_outer_key_that_cannot_be_is_refused(file: Path, outer: bytes, words: str) -> None:
     write(file.parent / "kek", outer)
     with pytest.raises(ConfigurationError, match=words):
-        read_keys(file, Role.SENDER)
+        read_keys(file, KeyringRole.SENDER)
 
 
 @pytest.mark.parametrize("name", ["keyring.json", "kek"])
 def test_a_file_that_is_not_there_is_named(file: Path, name: str) -> None:
     (file.parent / name).unlink()
     with pytest.raises(ConfigurationError, match=f"cannot read .*{name}"):
-        read_keys(file, Role.SENDER)
+        read_keys(file, KeyringRole.SENDER)

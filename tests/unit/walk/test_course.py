@@ -13,7 +13,7 @@ from pushcast.model.instants import instants_of
 from pushcast.model.quiet import DAYS, AppTimes, Quiet, QuietRule, QuietTerms
 from pushcast.model.user import QuietHours, UserRow
 from pushcast.walk.course import Course, Opting
-from pushcast.walk.legs import OrderWalk, Planned
+from pushcast.walk.legs import OrderWalk, PlannedDelivery
 from pushcast.wire.avro_bytes import bytes_of
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.user_rows import encode_user_row
@@ -78,7 +78,7 @@ def test_devices_that_match_and_cannot_be_planned_are_counted_by_reason() -> Non
 def test_what_a_predecessor_has_planned_is_not_planned_again_and_counts_at_the_end() -> None:
     key = device_row_key("u-1", "news", "a")
     delivery, token_hash = broadcast_delivery_id("b-1", key), b"u-1/a".ljust(16)
-    walk = OrderWalk(7, {b"u-1": {delivery: Planned("apns", bytes_of(token_hash))}})
+    walk = OrderWalk(7, {b"u-1": {delivery: PlannedDelivery("apns", bytes_of(token_hash))}})
     made = course(walk)
     leg, full = taken(made, row("u-1", "a"), row("u-1", "b", token="u-1/a", registered_at=T0 - 1), row("u-2"))
     assert users(full) == ["u-2"], "neither the device, nor a newer row with the token that was served"

@@ -11,7 +11,7 @@ from pushcast.model.batch import KINDS
 from pushcast.model.device import AddressKind
 from pushcast.model.ids import broadcast_delivery_id, device_row_key, token_hash
 from pushcast.walk.errand import Errand
-from pushcast.walk.legs import OrderWalk, Planned
+from pushcast.walk.legs import OrderWalk, PlannedDelivery
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.broadcasts import BroadcastDecoder
 from pushcast.wire.class_rules import ClassRule
@@ -63,7 +63,7 @@ def test_a_channel_is_one_target_of_its_own_user() -> None:
 
 def test_what_a_predecessor_planned_is_not_planned_again_and_counts() -> None:
     delivery = broadcast_delivery_id("b-1", device_row_key(USER, "news", "topic:a"))
-    there = {USER.encode(): {delivery: Planned("fcm", token_hash(b"a"))}}
+    there = {USER.encode(): {delivery: PlannedDelivery("fcm", token_hash(b"a"))}}
     made = errand({"topics": ["a"]}, OrderWalk(7, there))
     leg = made.walk.begin({})
     assert list(made.take(leg, [])) == []

@@ -7,8 +7,8 @@ from typing import Any
 
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key
-from pushcast.walk.course import Course, Full
-from pushcast.walk.legs import Leg, OrderWalk
+from pushcast.walk.course import Course, FullBatch
+from pushcast.walk.legs import OpenLeg, OrderWalk
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.broadcasts import BroadcastDecoder
 from pushcast.wire.class_rules import ClassRule
@@ -37,11 +37,11 @@ def course(walk: OrderWalk | None = None, *, max_targets: int = 500, count_only:
     return Course("bulk", walk or OrderWalk(7, {}), order, found.broadcast, max_targets, 524_288, now_ms=lambda: T0)
 
 
-def taken(made: Course, *rows: Row) -> tuple[Leg, list[Full]]:
+def taken(made: Course, *rows: Row) -> tuple[OpenLeg, list[FullBatch]]:
     leg = made.walk.begin({})
     full = list(made.take(leg, rows))
     return leg, [*full, *made.close_all()]
 
 
-def users(full: list[Full]) -> list[str]:
+def users(full: list[FullBatch]) -> list[str]:
     return [user for each in full for message in decode_batch(each.value).messages for user in message.targets.user]

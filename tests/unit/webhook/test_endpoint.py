@@ -16,7 +16,7 @@ from pushcast.report.published import value_of
 from pushcast.webhook import cut
 from pushcast.webhook.patience import Said
 from pushcast.wire import topics
-from pushcast.wire.control import Breaker, CanaryWord, Kind, Pause, Subject, WebhookOrder, encode
+from pushcast.wire.control import BreakerRecord, CanaryWord, Kind, Pause, Subject, WebhookOrder, encode
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from twins.books import receipt
 from twins.webhooks import Broker, Receiver, Rig
@@ -116,10 +116,10 @@ def test_breakers_canaries_and_settled_reports_are_told_each_type_in_requests_of
     apns = Subject(Kind.BREAKER, "news", Platform.APNS)
     canary = Subject(Kind.CANARY, "news", Platform.APNS)
     said: list[tuple[bytes, bytes | None]] = [
-        (apns.key(), encode(Breaker("open", "provider_unavailable", 4000, 5000, by="sender 1"))),
+        (apns.key(), encode(BreakerRecord("open", "provider_unavailable", 4000, 5000, by="sender 1"))),
         (canary.key(), encode(CanaryWord("ok", 5500, 5400))),
-        (Subject(Kind.BREAKER, "shop", Platform.FCM).key(), encode(Breaker("open", "timeout", 4000, 5000))),
-        (apns.key(), encode(Breaker("closed", "provider_unavailable", 4000, 5000, 6000))),
+        (Subject(Kind.BREAKER, "shop", Platform.FCM).key(), encode(BreakerRecord("open", "timeout", 4000, 5000))),
+        (apns.key(), encode(BreakerRecord("closed", "provider_unavailable", 4000, 5000, 6000))),
         (canary.key(), encode(CanaryWord("failed", 7000, 5400, "silent"))),
         (apns.key(), None),
         (b"pause/news/apns/*", encode(Pause(7))),

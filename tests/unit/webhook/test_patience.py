@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pushcast.webhook.patience import GIVEN_UP_MS, TAKEN, Patience, Said, given_up
+from pushcast.webhook.patience import GIVEN_UP_MS, TAKEN, EndpointPatience, Said, given_up
 
 HOUR_MS = 3_600_000
 
 
 def test_waits_double_up_to_a_quarter_of_an_hour_and_begin_anew_after_a_success() -> None:
-    patience = Patience(lambda low, high: (low + high) / 2)
+    patience = EndpointPatience(lambda low, high: (low + high) / 2)
     waits = [patience.failed(Said("http_500"), 100.0) for _ in range(10)]
     assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]
     assert patience.again_at == 1000.0
@@ -19,13 +19,13 @@ def test_waits_double_up_to_a_quarter_of_an_hour_and_begin_anew_after_a_success(
 
 
 def test_endpoints_of_one_receiver_do_not_come_back_together() -> None:
-    low, high = (Patience(pick).failed(Said("timeout"), 0.0) for pick in (min, max))
+    low, high = (EndpointPatience(pick).failed(Said("timeout"), 0.0) for pick in (min, max))
     assert (low, high) == (4.0, 6.0)
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(60.0, 60.0), (0.0, 0.0), (-5.0, 0.0), (10**8, 3600.0)])
 def test_w5_retry_after_is_obeyed_up_to_an_hour(asked: float, waits: float) -> None:
-    assert Patience(max).failed(Said("http_429", asked), 7.0) == waits
+    assert EndpointPatience(max).failed(Said("http_429", asked), 7.0) == waits
 
 
 def test_w5_an_endpoint_is_given_up_at_410_and_after_72_hours() -> None:

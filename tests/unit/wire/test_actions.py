@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pushcast.model.errors import InvalidInput
-from pushcast.wire.actions import KEPT, Action, Actions, decode, encode
+from pushcast.wire.actions import KEPT, Actions, OperatorAction, decode, encode
 
-ACTION = Action(1_790_000_000_000, "abcdefgh", "anna", "pause", "news/apns", address="127.0.0.1")
+ACTION = OperatorAction(1_790_000_000_000, "abcdefgh", "anna", "pause", "news/apns", address="127.0.0.1")
 
 
 def test_an_action_is_read_as_it_was_written() -> None:
@@ -30,5 +30,5 @@ def test_what_is_no_action_is_refused_and_counted(value: bytes) -> None:
 def test_the_newest_are_kept_newest_first() -> None:
     actions = Actions()
     for at in range(KEPT + 2):
-        actions.apply(b"abcdefgh", encode(Action(at, "abcdefgh", "", "pause", "")))
+        actions.apply(b"abcdefgh", encode(OperatorAction(at, "abcdefgh", "", "pause", "")))
     assert [each.at for each in actions.newest()] == list(range(KEPT + 1, 1, -1))

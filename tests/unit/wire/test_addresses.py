@@ -13,7 +13,7 @@ from pushcast.model.device import AddressKind
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import token_hash
 from pushcast.model.words import Platform
-from pushcast.wire.addresses import Subscription, canonical_address, host_of
+from pushcast.wire.addresses import SubscriptionAddress, canonical_address, host_of
 
 RAW = bytes(range(200, 232))
 POINT = b"\4" + b"\xfe" * 64
@@ -30,7 +30,7 @@ def token(platform: Platform, text: str) -> bytes:
 
 
 def subscription(given: dict[str, Any]) -> bytes:
-    decoded = msgspec.json.decode(json.dumps(given).encode(), type=Subscription)
+    decoded = msgspec.json.decode(json.dumps(given).encode(), type=SubscriptionAddress)
     kind, address = canonical_address(Platform.WEBPUSH, None, None, decoded)
     assert kind is AddressKind.SUBSCRIPTION
     return address

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pushcast.model.audience import EVERYBODY, And, Node, Not, Or, Segment, Topic
+from pushcast.model.audience import EVERYBODY, And, FollowedTopic, NamedSegment, Node, Not, Or
 from pushcast.model.errors import InvalidInput
 from pushcast.wire.audiences import expanded, parse_audience, parse_where, where_of
 
@@ -60,7 +60,7 @@ def test_fact_4_a_condition_without_parentheses_has_two_readings() -> None:
 
 
 def test_a_condition_reads_as_fcm_does() -> None:
-    a, b, c = Topic("a"), Topic("b"), Topic("c")
+    a, b, c = FollowedTopic("a"), FollowedTopic("b"), FollowedTopic("c")
     assert parse_audience({"condition": "'a' in topics"}) == a
     assert parse_audience({"condition": "!'a' in topics"}) == Not(a)
     assert parse_audience({"condition": "('a' in topics||\"b\" in topics) && !('c' in topics)"}) == And(
@@ -144,26 +144,30 @@ def test_what_is_written_is_read_as_the_same_tree(leaf: dict[str, Any]) -> None:
 
 
 def test_segments_are_replaced_by_what_they_stand_for() -> None:
-    known: dict[str, Node] = {"both": And((Segment("a"), Not(Segment("b")))), "a": Topic("a"), "b": Topic("b")}
-    assert expanded(Or((Segment("both"), Topic("c"))), known.get) == Or(
-        (And((Topic("a"), Not(Topic("b")))), Topic("c"))
+    known: dict[str, Node] = {
+        "both": And((NamedSegment("a"), Not(NamedSegment("b")))),
+        "a": FollowedTopic("a"),
+        "b": FollowedTopic("b"),
+    }
+    assert expanded(Or((NamedSegment("both"), FollowedTopic("c"))), known.get) == Or(
+        (And((FollowedTopic("a"), Not(FollowedTopic("b")))), FollowedTopic("c"))
     )
 
 
 def test_fact_9_an_unknown_segment_is_named() -> None:
     with pytest.raises(InvalidInput, match="no segment 'x'") as caught:
-        expanded(Not(Segment("x")), lambda _: None)
+        expanded(Not(NamedSegment("x")), lambda _: None)
     assert caught.value.reason == "unknown_segment"
 
 
 def test_a_segment_that_needs_itself_is_refused() -> None:
-    known: dict[str, Node] = {"a": Segment("b"), "b": Not(Segment("a"))}
+    known: dict[str, Node] = {"a": NamedSegment("b"), "b": Not(NamedSegment("a"))}
     with pytest.raises(InvalidInput, match=r"a needs b needs a") as caught:
-        expanded(Segment("a"), known.get)
+        expanded(NamedSegment("a"), known.get)
     assert caught.value.reason == "invalid_field"
 
 
 def test_segments_do_not_lift_the_limits() -> None:
-    ten = Or(tuple(Topic(f"t{n}") for n in range(10)))
+    ten = Or(tuple(FollowedTopic(f"t{n}") for n in range(10)))
     with pytest.raises(InvalidInput, match="70 conditions; at most 64"):
-        expanded(And((Segment("ten"),) * 7), {"ten": ten}.get)
+        expanded(And((NamedSegment("ten"),) * 7), {"ten": ten}.get)

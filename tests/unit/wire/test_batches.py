@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from pushcast.model.batch import NO_NOTES, Label, Message, NoteKind, Notes, SendBatch, Targets
+from pushcast.model.batch import NO_NOTES, Message, NoteKind, Notes, ReceiptLabel, SendBatch, Targets
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import Content, Options
 from pushcast.model.words import Lane, Platform, Source
@@ -70,7 +70,7 @@ def test_picked_targets_keep_what_is_said_of_them_and_of_their_notifications() -
     assert part.notes == Notes([None], ["b-1"], ["b"], [None], [NoteKind.BROADCAST])
     assert (part.targets.not_after, part.targets.app_version) == ([8], ["7.2"])
     assert (part.counted, part.removable) == (True, True)
-    assert part.notes.label(0) == Label(None, None, "b")
+    assert part.notes.label(0) == ReceiptLabel(None, None, "b")
 
 
 def test_retry_and_parked_records_carry_source_and_columns() -> None:

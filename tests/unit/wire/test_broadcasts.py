@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from pushcast.model.audience import EVERYBODY, And, Node, Not, Or, Segment, Topic
-from pushcast.model.broadcast import NotTo, Pace, Step, StopIf, Via
+from pushcast.model.audience import EVERYBODY, And, FollowedTopic, NamedSegment, Node, Not, Or
+from pushcast.model.broadcast import BroadcastPace, NotTo, Step, StopIf, Via
 from pushcast.model.device import AddressKind
 from pushcast.model.errors import InvalidInput
 from pushcast.model.instants import instants_of
 from pushcast.model.words import Platform
-from pushcast.wire.broadcasts import BroadcastDecoder, Event
+from pushcast.wire.broadcasts import BroadcastDecoder, BroadcastEvent
 from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.orders import Order, began_at, decode_order, encode_order, next_step, steps_of
 from pushcast.wire.schemas import avro_type
@@ -28,7 +28,7 @@ def event(**fields: Any) -> dict[str, Any]:
     return {"id": "b-1", "app": "news", "audience": {"all": True}, "title": "Goal!", **fields}
 
 
-def decoded(key: bytes | None = b"b-1", **fields: Any) -> Event:
+def decoded(key: bytes | None = b"b-1", **fields: Any) -> BroadcastEvent:
     return DECODER.decode(key, json.dumps(event(**fields)).encode(), T0)
 
 
@@ -75,7 +75,7 @@ def test_what_only_a_broadcast_can_get_wrong_is_refused() -> None:
 
 def test_fact_25_a_pace_longer_than_the_life_is_refused() -> None:
     refused("pace.over_seconds", "expires after 3600 s", pace={"over_seconds": 3601})
-    assert decoded(pace={"over_seconds": 3600}).broadcast.pace == Pace(over_seconds=3600)
+    assert decoded(pace={"over_seconds": 3600}).broadcast.pace == BroadcastPace(over_seconds=3600)
 
 
 STEPS: list[dict[str, Any]] = [
@@ -227,22 +227,22 @@ def test_avro_and_json_say_the_same() -> None:
     ],
 )
 def test_a_frozen_event_is_the_same_broadcast_without_names(audience: dict[str, Any]) -> None:
-    known = {"s": And((Topic("x"), Or((Topic("y"), Topic("z")))))}
+    known = {"s": And((FollowedTopic("x"), Or((FollowedTopic("y"), FollowedTopic("z")))))}
     found = decoded(audience=audience, split={"variants": [{"name": "a", "share": 10_000, "body": "b"}]})
     again = DECODER.decode_frozen(found.frozen(known.get), T0 + HOUR_MS)
     assert again.note == found.broadcast.note
     assert again.split == found.broadcast.split
-    known["s"] = And((Topic("edited"),))
+    known["s"] = And((FollowedTopic("edited"),))
     expected = {
-        "segment": And((Topic("x"), Or((Topic("y"), Topic("z"))))),
-        "where": Not(And((Topic("x"), Or((Topic("y"), Topic("z")))))),
+        "segment": And((FollowedTopic("x"), Or((FollowedTopic("y"), FollowedTopic("z"))))),
+        "where": Not(And((FollowedTopic("x"), Or((FollowedTopic("y"), FollowedTopic("z")))))),
     }
     form = next(iter(audience))
     assert again.audience == expected.get(form, found.broadcast.audience)
 
 
 def test_an_order_is_read_as_it_was_written() -> None:
-    segments: dict[str, Node] = {"s": Segment("t"), "t": Topic("a")}
+    segments: dict[str, Node] = {"s": NamedSegment("t"), "t": FollowedTopic("a")}
     order = Order(
         "b-1",
         "cluster/topic",
@@ -253,7 +253,7 @@ def test_an_order_is_read_as_it_was_written() -> None:
         decoded(audience={"segment": "s"}).frozen(lambda name: segments.get(name)),
     )
     assert decode_order(encode_order(order)) == order
-    assert DECODER.decode_frozen(order.event, T0).audience == Topic("a")
+    assert DECODER.decode_frozen(order.event, T0).audience == FollowedTopic("a")
     with pytest.raises(InvalidInput):
         decode_order(b"\xc3\x01nothing of ours")
 

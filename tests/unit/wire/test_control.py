@@ -4,24 +4,24 @@ import logging
 
 import pytest
 
-from pushcast.model.audience import Locale, Topic
+from pushcast.model.audience import FollowedTopic, Locale
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
 from pushcast.wire.control import (
-    Breaker,
+    BreakerRecord,
     Halt,
     Kind,
     Name,
     Pause,
     Reached,
-    Segment,
+    SegmentRecord,
     Subject,
     decode,
     encode,
     parse_key,
     reached,
 )
-from pushcast.wire.control_state import MAX_ENTRIES, MAX_WINDOWS, Change, ControlState, Event
+from pushcast.wire.control_state import MAX_ENTRIES, MAX_WINDOWS, ControlChange, ControlEvent, ControlState
 
 APNS = Platform.APNS
 PAUSE_ALL = Subject(Kind.PAUSE, "news", APNS)
@@ -29,23 +29,23 @@ PAUSE_BULK = Subject(Kind.PAUSE, "news", APNS, Lane.BULK)
 BREAKER = Subject(Kind.BREAKER, "news", APNS)
 
 
-def opened(since: int = 100, at: int = 150, by: str = "") -> Breaker:
-    return Breaker("open", "provider_unavailable", since, at, by=by)
+def opened(since: int = 100, at: int = 150, by: str = "") -> BreakerRecord:
+    return BreakerRecord("open", "provider_unavailable", since, at, by=by)
 
 
-def closed(since: int = 100, at: int = 150, closed_at: int = 200) -> Breaker:
-    return Breaker("closed", "provider_unavailable", since, at, closed_at)
+def closed(since: int = 100, at: int = 150, closed_at: int = 200) -> BreakerRecord:
+    return BreakerRecord("closed", "provider_unavailable", since, at, closed_at)
 
 
-def live() -> tuple[ControlState, list[Change]]:
+def live() -> tuple[ControlState, list[ControlChange]]:
     state = ControlState()
-    changes: list[Change] = []
+    changes: list[ControlChange] = []
     state.live = True
     state.subscribe(changes.append)
     return state, changes
 
 
-def put(state: ControlState, subject: Subject, entry: Pause | Breaker | None) -> Change | None:
+def put(state: ControlState, subject: Subject, entry: Pause | BreakerRecord | None) -> ControlChange | None:
     return state.apply(subject.key(), None if entry is None else encode(entry))
 
 
@@ -80,7 +80,7 @@ def test_other_keys_are_refused(key: bytes) -> None:
 
 
 @pytest.mark.parametrize("entry", [Pause(5), Pause(5, "ann", "why"), opened(), closed()])
-def test_a_value_reads_back_as_what_it_was_written_from(entry: Pause | Breaker) -> None:
+def test_a_value_reads_back_as_what_it_was_written_from(entry: Pause | BreakerRecord) -> None:
     assert decode(PAUSE_ALL if isinstance(entry, Pause) else BREAKER, encode(entry)) == entry
 
 
@@ -95,7 +95,7 @@ def test_a_value_reads_back_as_what_it_was_written_from(entry: Pause | Breaker) 
         (BREAKER, b'{"state":"ajar","reason":"x","abnormal_since_ms":1,"opened_at_ms":1}', "invalid_field"),
         (BREAKER, b'{"state":"open","reason":"A b","abnormal_since_ms":1,"opened_at_ms":1}', "invalid_field"),
         (BREAKER, b'{"state":"closed","reason":"x","abnormal_since_ms":1,"opened_at_ms":1}', "invalid_field"),
-        (BREAKER, encode(Breaker("open", "x", 1, 1, 2)), "invalid_field"),
+        (BREAKER, encode(BreakerRecord("open", "x", 1, 1, 2)), "invalid_field"),
     ],
 )
 def test_a_malformed_value_is_ignored_and_counted_and_logged_once(
@@ -122,10 +122,10 @@ def test_a_pause_holds_its_lane_and_a_general_one_every_lane() -> None:
     put(state, PAUSE_BULK, None)
     assert not any(state.paused("news", APNS, lane) for lane in Lane)
     assert changes == [
-        Change(Event.PAUSED, "news", APNS, Lane.BULK),
-        Change(Event.PAUSED, "news", APNS),
-        Change(Event.RESUMED, "news", APNS),
-        Change(Event.RESUMED, "news", APNS, Lane.BULK),
+        ControlChange(ControlEvent.PAUSED, "news", APNS, Lane.BULK),
+        ControlChange(ControlEvent.PAUSED, "news", APNS),
+        ControlChange(ControlEvent.RESUMED, "news", APNS),
+        ControlChange(ControlEvent.RESUMED, "news", APNS, Lane.BULK),
     ]
 
 
@@ -133,11 +133,11 @@ def test_what_changes_nothing_is_told_to_nobody() -> None:
     state, changes = live()
     for entry in (None, Pause(5), Pause(5), Pause(5, comment="other")):
         put(state, PAUSE_ALL, entry)
-    assert changes == [Change(Event.PAUSED, "news", APNS)]
+    assert changes == [ControlChange(ControlEvent.PAUSED, "news", APNS)]
     assert state.pauses[PAUSE_ALL].comment == "other"
     put(state, BREAKER, opened())
     put(state, BREAKER, opened(by="another sender"))
-    assert changes[1:] == [Change(Event.OPENED, "news", APNS)]
+    assert changes[1:] == [ControlChange(ControlEvent.OPENED, "news", APNS)]
 
 
 def test_what_is_there_at_the_start_is_told_to_nobody() -> None:
@@ -157,7 +157,7 @@ def test_an_open_breaker_holds_every_lane_until_it_closes() -> None:
     put(state, BREAKER, closed())
     assert not state.held("news", APNS, Lane.URGENT)
     put(state, BREAKER, closed(closed_at=250))
-    assert [change.event for change in changes] == [Event.OPENED, Event.CLOSED, Event.CLOSED]
+    assert [change.event for change in changes] == [ControlEvent.OPENED, ControlEvent.CLOSED, ControlEvent.CLOSED]
 
 
 def test_an_opening_by_another_sender_moves_the_window_only_back() -> None:
@@ -167,7 +167,7 @@ def test_an_opening_by_another_sender_moves_the_window_only_back() -> None:
     assert state.breaker("news", APNS) == opened(since=100, at=150)
     put(state, BREAKER, opened(since=80, at=160))
     assert state.breaker("news", APNS) == opened(since=80, at=150)
-    assert [change.event for change in changes] == [Event.OPENED, Event.OPENED]
+    assert [change.event for change in changes] == [ControlEvent.OPENED, ControlEvent.OPENED]
 
 
 def test_a_verdict_from_within_an_abnormal_window_is_not_believed_afterwards_either() -> None:
@@ -176,7 +176,7 @@ def test_a_verdict_from_within_an_abnormal_window_is_not_believed_afterwards_eit
     assert [state.abnormal("news", APNS, at) for at in (99, 100, 10**9)] == [False, True, True]
     put(state, BREAKER, closed(since=100, closed_at=200))
     put(state, BREAKER, opened(since=300, at=350))
-    put(state, BREAKER, Breaker("closed", "x", 300, 350, 400))
+    put(state, BREAKER, BreakerRecord("closed", "x", 300, 350, 400))
     at = (99, 100, 200, 201, 299, 300, 400, 401)
     assert [state.abnormal("news", APNS, each) for each in at] == [False, True, True, False, False, True, True, False]
     assert not state.abnormal("chat", APNS, 150)
@@ -212,7 +212,7 @@ def test_stops_holds_and_segments_have_one_name_with_or_without_slashes() -> Non
         assert known == {"sale/2026": Halt(since_ms=1)}
         state.apply(key, None)
         assert known == {}
-    state.apply(b"segment/de", encode(Segment({"locale": "de"})))
+    state.apply(b"segment/de", encode(SegmentRecord({"locale": "de"})))
     assert state.segment("de") == Locale("de")
     assert state.segment("fr") is None
     assert not state.ignored
@@ -237,8 +237,8 @@ def test_a_name_that_cannot_be_is_ignored(key: bytes) -> None:
 
 def test_a_broken_segment_leaves_the_one_before() -> None:
     state = ControlState()
-    state.apply(b"segment/de", encode(Segment({"locale": "de"})))
-    state.apply(b"segment/de", encode(Segment({"locale": 7})))
+    state.apply(b"segment/de", encode(SegmentRecord({"locale": "de"})))
+    state.apply(b"segment/de", encode(SegmentRecord({"locale": 7})))
     assert state.segment("de") == Locale("de")
     assert state.ignored == {"invalid_field": 1}
 
@@ -254,8 +254,8 @@ def test_no_more_than_10000_of_a_kind_are_remembered(monkeypatch: pytest.MonkeyP
 def test_bad_input_ten_thousand_segments_are_taken_and_one_more_is_told() -> None:
     state = ControlState()
     for number in range(10_001):
-        state.apply(Name(Kind.SEGMENT, f"s-{number}").key(), encode(Segment({"topic": "a"})))
+        state.apply(Name(Kind.SEGMENT, f"s-{number}").key(), encode(SegmentRecord({"topic": "a"})))
     assert (len(state.segments), state.ignored) == (10_000, {"too_many": 1})
     state.apply(Name(Kind.SEGMENT, "s-0").key(), None)
-    state.apply(Name(Kind.SEGMENT, "s-10001").key(), encode(Segment({"topic": "b"})))
-    assert state.segment("s-10001") == Topic("b")
+    state.apply(Name(Kind.SEGMENT, "s-10001").key(), encode(SegmentRecord({"topic": "b"})))
+    assert state.segment("s-10001") == FollowedTopic("b")

@@ -10,7 +10,7 @@ from pushcast.config.digests import Digest
 from pushcast.model.digest import DigestRule
 from pushcast.model.words import Reason
 from pushcast.wire.class_rules import ClassRule
-from pushcast.wire.digest_text import Part, digest_event
+from pushcast.wire.digest_text import DigestPart, digest_event
 from pushcast.wire.digests import Head
 from pushcast.wire.facts import MAX_TITLE_CHARS, Facts, decode_facts, encode_facts
 from pushcast.wire.notifications import NotificationDecoder
@@ -18,7 +18,7 @@ from pushcast.wire.notifications import NotificationDecoder
 T0 = 1_800_000_000_000
 HEAD = Head("normal|7", "normal", "news", "posts", "post-17", False, T0, T0 + 600_000)
 RULE = DigestRule(3_600_000, listed=2, title="{first_title} … {last_title}", body="{count} in {app} {x} {")
-PARTS = [Part(f"n{number}", f"title {number}", T0 + 86_400_000) for number in (1, 2, 3)]
+PARTS = [DigestPart(f"n{number}", f"title {number}", T0 + 86_400_000) for number in (1, 2, 3)]
 
 
 def test_texts_are_filled_and_the_newest_ids_listed() -> None:
@@ -29,13 +29,13 @@ def test_texts_are_filled_and_the_newest_ids_listed() -> None:
 
 
 def test_a_title_that_looks_like_a_text_with_places_is_not_filled_again() -> None:
-    [event] = [json.loads(digest_event(HEAD, [Part("n", "{count}", T0 + 1)], T0, RULE))]
+    [event] = [json.loads(digest_event(HEAD, [DigestPart("n", "{count}", T0 + 1)], T0, RULE))]
     assert event["title"] == "{count} … {count}"
 
 
 @pytest.mark.parametrize(("lives", "expires"), [(7_200_000, 3_600_000), (60_000, 60_000)])
 def test_it_lives_as_its_class_says_and_not_longer_than_its_members(lives: int, expires: int) -> None:
-    parts = [Part("n1", "t", T0 + 1), Part("n2", "t", T0 + lives)]
+    parts = [DigestPart("n1", "t", T0 + 1), DigestPart("n2", "t", T0 + lives)]
     decoder = NotificationDecoder({"news"}, {"posts": ClassRule(1_000), "default": ClassRule(1_000)})
     note = decoder.decode("ann", digest_event(HEAD, parts, T0, RULE), T0 + 5_000)
     assert (note.created_at, note.expires_at) == (T0, T0 + expires)
@@ -46,7 +46,7 @@ def test_members_that_are_all_over_4_kb_make_a_digest_that_fits() -> None:
     long = Facts(Reason.DIGEST, "posts", T0 + 1, title="ü" * 5_000)
     title = decode_facts(encode_facts(long)).title
     assert len(title) == MAX_TITLE_CHARS
-    parts = [Part(f"{number}" + "i" * 250, title, T0 + 1) for number in range(500)]
+    parts = [DigestPart(f"{number}" + "i" * 250, title, T0 + 1) for number in range(500)]
     event = digest_event(HEAD, parts, T0, RULE._replace(listed=20, body="{last_title}" * 20))
     assert len(event) < 3_000
     assert 3 <= len(json.loads(event)["data"]["digest_ids"]) <= 4

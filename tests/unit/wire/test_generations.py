@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from pushcast.model.batch import Label
+from pushcast.model.batch import ReceiptLabel
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Source
 from pushcast.wire.receipts import (
-    Facts,
     Planned,
+    PlannedFacts,
     Receipt,
     decode_planned,
     decode_receipt,
@@ -19,12 +19,12 @@ from pushcast.wire.receipts import (
     encode_receipt,
 )
 from pushcast.wire.schemas import FRAME_BYTES, NAMES, avro_type, released_type, written_type
-from pushcast.wire.tickets import Account, TicketBatch, decode_tickets, encode_tickets
+from pushcast.wire.tickets import TicketAccount, TicketBatch, decode_tickets, encode_tickets
 
 RECEIPT = Receipt(
     bytes(16), "n", "u", "news", "d", "apns", "bulk", "c", "accepted", None, None, 200, 1, False, 0, 3, 5, 7, 9
 )
-FACTS = Facts("news", "breaking", 1, 2, 3, True, "xmas-26")
+FACTS = PlannedFacts("news", "breaking", 1, 2, 3, True, "xmas-26")
 
 
 def planned(**said: Any) -> Planned:
@@ -35,8 +35,10 @@ def planned(**said: Any) -> Planned:
 
 def tickets() -> TicketBatch:
     batch = TicketBatch("expo", "news", 7, lane="bulk")
-    batch.add("t1", "u", "d", b"h", bytes(16), Account("n", Source.DUE, 5))
-    batch.add("t2", "v", "e", b"i", bytes(16), Account("m", Source.NOTIFICATION, 6), Label(campaign="xmas-26"))
+    batch.add("t1", "u", "d", b"h", bytes(16), TicketAccount("n", Source.DUE, 5))
+    batch.add(
+        "t2", "v", "e", b"i", bytes(16), TicketAccount("m", Source.NOTIFICATION, 6), ReceiptLabel(campaign="xmas-26")
+    )
     return batch
 
 
@@ -66,7 +68,7 @@ def test_the_first_generation_writes_what_the_release_before_reads() -> None:
 
 def test_records_of_the_first_generation_have_source_0_and_say_no_facts() -> None:
     read = decode_planned(encode_planned(planned(), 9, 1))
-    assert (read.source, read.facts, read.rows()) == (0, [Facts()], planned().rows())
+    assert (read.source, read.facts, read.rows()) == (0, [PlannedFacts()], planned().rows())
     receipt = decode_receipt(encode_receipt(RECEIPT, 1))
     assert (receipt["source"], receipt["due_at"], receipt["campaign"], receipt["app_version"]) == (0, None, None, None)
     batch = decode_tickets(encode_tickets(tickets(), 1))

@@ -14,15 +14,15 @@ from pushcast.wire.keyring import (
     IntakeKey,
     Key,
     Keyring,
+    KeyringRole,
     KeyState,
-    Role,
     decode_keyring,
     encode_keyring,
     part_of,
     unlocked,
     wrap,
 )
-from pushcast.wire.rotation import COPIES_MS, RotationRefused, Usage, promote, retire, with_key
+from pushcast.wire.rotation import COPIES_MS, KeyUsage, RotationRefused, promote, retire, with_key
 from pushcast.wire.seals import Place
 
 OUTER, NONCE = bytes(range(32)), bytes(12)
@@ -78,24 +78,24 @@ def test_a_file_that_is_no_keyring_is_refused_by_its_field(value: bytes, words: 
 def test_a_registrar_does_not_start_with_a_ring_that_cannot_seal(changes: dict[str, Any], words: str) -> None:
     ring = Keyring(**{name: changes.get(name, getattr(RING, name)) for name in Keyring.__struct_fields__})
     with pytest.raises(ConfigurationError, match=words):
-        unlocked(ring, OUTER, Role.REGISTRAR)
+        unlocked(ring, OUTER, KeyringRole.REGISTRAR)
 
 
 def test_another_outer_key_opens_nothing() -> None:
     with pytest.raises(ConfigurationError, match="wrapped_by"):
-        unlocked(RING, bytes(32), Role.SENDER)
+        unlocked(RING, bytes(32), KeyringRole.SENDER)
 
 
 def test_a_sender_opens_what_a_registrar_sealed_and_holds_nothing_else() -> None:
-    part = part_of(RING, Role.SENDER)
-    key_id, sealed = unlocked(RING, OUTER, Role.REGISTRAR).seal(b"token", PLACE, NONCE)
-    sender = unlocked(decode_keyring(encode_keyring(part)), OUTER, Role.SENDER)
+    part = part_of(RING, KeyringRole.SENDER)
+    key_id, sealed = unlocked(RING, OUTER, KeyringRole.REGISTRAR).seal(b"token", PLACE, NONCE)
+    sender = unlocked(decode_keyring(encode_keyring(part)), OUTER, KeyringRole.SENDER)
     assert sender.open(key_id, sealed, PLACE) == b"token"
     assert (part.hash_key, part.intake, sender.sealing) == (None, (), None)
 
 
 def test_a_producer_holds_public_keys_alone() -> None:
-    part = part_of(RING, Role.PRODUCER)
+    part = part_of(RING, KeyringRole.PRODUCER)
     assert (part.keys, part.hash_key, [key.wrapped_private for key in part.intake]) == ((), None, [None])
 
 
@@ -119,14 +119,14 @@ def test_a_key_is_promoted_when_every_process_holds_it() -> None:
 @pytest.mark.parametrize(
     ("key_id", "usage", "sealing", "words"),
     [
-        ("t2", Usage(0, -COPIES_MS), {}, "t2 seals"),
-        ("t1", Usage(0, -COPIES_MS), {"registrar": "t1"}, "1 registrars still seal"),
-        ("t1", Usage(10_000, -COPIES_MS), {}, "10,000 rows"),
-        ("t1", Usage(0, 1 - COPIES_MS), {}, "days"),
+        ("t2", KeyUsage(0, -COPIES_MS), {}, "t2 seals"),
+        ("t1", KeyUsage(0, -COPIES_MS), {"registrar": "t1"}, "1 registrars still seal"),
+        ("t1", KeyUsage(10_000, -COPIES_MS), {}, "10,000 rows"),
+        ("t1", KeyUsage(0, 1 - COPIES_MS), {}, "days"),
     ],
 )
 def test_a_key_that_may_still_have_to_open_something_is_not_retired_and_it_says_what(
-    key_id: str, usage: Usage, sealing: dict[str, str | None], words: str
+    key_id: str, usage: KeyUsage, sealing: dict[str, str | None], words: str
 ) -> None:
     """Acceptance fact 45: retired earlier, it is refused with counts."""
     with pytest.raises(RotationRefused, match=words):
@@ -134,4 +134,4 @@ def test_a_key_that_may_still_have_to_open_something_is_not_retired_and_it_says_
 
 
 def test_a_key_that_nothing_is_under_goes() -> None:
-    assert [key.id for key in retire(RING, "t1", Usage(0, -COPIES_MS), {"registrar": "t2"}, 0).keys] == ["t2"]
+    assert [key.id for key in retire(RING, "t1", KeyUsage(0, -COPIES_MS), {"registrar": "t2"}, 0).keys] == ["t2"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from pushcast.wire.keyring import Role
+from pushcast.wire.keyring import KeyringRole
 from pushcast.wire.keyring_holders import LIVE_SECONDS, Holder, encode, key_of, live
 
 T0 = 1_800_000_000_000
-SENDER = Holder(Role.SENDER, "host-1", 7, frozenset({"t1"}), None, T0)
-REGISTRAR = Holder(Role.REGISTRAR, "host-1", 8, frozenset({"t1", "t2"}), "t2", T0)
+SENDER = Holder(KeyringRole.SENDER, "host-1", 7, frozenset({"t1"}), None, T0)
+REGISTRAR = Holder(KeyringRole.REGISTRAR, "host-1", 8, frozenset({"t1", "t2"}), "t2", T0)
 
 
 def test_the_last_word_of_each_process_counts() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pushcast.model.errors import InvalidInput
-from pushcast.wire.ledger import Entry, encode, parse, prefix
+from pushcast.wire.ledger import LedgerEntry, encode, parse, prefix
 
 DELIVERY = bytes(range(16))
 
@@ -11,7 +11,7 @@ DELIVERY = bytes(range(16))
 def test_an_entry_reads_back_as_it_was_written() -> None:
     value = encode("pushcast-send-apns-bulk", 42, DELIVERY)
     assert value == b"pushcast-send-apns-bulk|42|000102030405060708090a0b0c0d0e0f"
-    assert parse(value) == Entry("pushcast-send-apns-bulk", 42, DELIVERY)
+    assert parse(value) == LedgerEntry("pushcast-send-apns-bulk", 42, DELIVERY)
 
 
 def test_the_prefix_and_the_hex_digits_make_the_same_value() -> None:

@@ -36,7 +36,7 @@ class Need(NamedTuple):
     grave: bool = False
 
 
-class Stage(NamedTuple):
+class StageBox(NamedTuple):
     """One box of the strip. `members`: processes in its groups."""
 
     name: str
@@ -79,14 +79,14 @@ async def _recent(desk: Desk, visit: Visit) -> Sequence[Mapping[str, Any]]:
     return [with_bar(each) for each in found["reports"]]
 
 
-def stages(standing: Mapping[str, Any] | None) -> list[Stage]:
+def stages(standing: Mapping[str, Any] | None) -> list[StageBox]:
     """Sums of the groups of each stage."""
     found = []
     for name, prefix, does in STAGES:
         rows = [] if standing is None else [row for row in standing["groups"] if row["group"].startswith(prefix)]
         oldest = min((row["oldest_at"] for row in rows if row["oldest_at"] is not None), default=None)
         members, lag = sum(row["members"] for row in rows), sum(row["lag"] for row in rows)
-        found.append(Stage(name, does, len(rows), members, lag, oldest))
+        found.append(StageBox(name, does, len(rows), members, lag, oldest))
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from pushcast.console.desk import Desk
-from pushcast.console.plots import Part, Plot, arrival, parts_of
+from pushcast.console.plots import BarPart, Plot, arrival, parts_of
 from pushcast.console.visit import Away, View, Visit
 from pushcast.console.words import OUTCOMES
 from pushcast.gateway.problems import Problem
@@ -91,7 +91,7 @@ async def campaign(desk: Desk, visit: Visit) -> View:
     )
 
 
-def funnel(report: Mapping[str, Any]) -> list[Part]:
+def funnel(report: Mapping[str, Any]) -> list[BarPart]:
     """From the audience to those who opened it, each a share of the first. What no app told is left out."""
     steps: dict[str, int] = {}
     if "matched" in report:
@@ -102,7 +102,7 @@ def funnel(report: Mapping[str, Any]) -> list[Part]:
     steps |= {name: count for name in ("received", "opened") if (count := report["engagement"][name])}
     whole = max(1, *steps.values())
     return [
-        Part(
+        BarPart(
             name, "accepted" if name == "accepted" else "step", count, count / whole, 0.0, round(count / whole * 100, 3)
         )
         for name, count in steps.items()
@@ -121,7 +121,7 @@ def with_bar(report: Mapping[str, Any]) -> dict[str, Any]:
     return {**report, "bar": _bar(report)}
 
 
-def _bar(report: Mapping[str, Any]) -> list[Part]:
+def _bar(report: Mapping[str, Any]) -> list[BarPart]:
     return parts_of(_ordered({**report["outcomes"], "open": report["open"]}))
 
 

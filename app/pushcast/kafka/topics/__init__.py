@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pushcast.kafka.topics.cluster import apply, plan
-from pushcast.kafka.topics.diff import Action, Change
+from pushcast.kafka.topics.diff import TopicAction, TopicChange
 from pushcast.kafka.topics.errors import (
     ClusterUnavailable,
     InvalidTopology,
@@ -15,12 +15,12 @@ from pushcast.kafka.topics.load import check_edges, load_topology, read_topology
 from pushcast.kafka.topics.model import Role, Topic, TopicFamily, Topology
 
 __all__ = [
-    "Action",
-    "Change",
     "ClusterUnavailable",
     "InvalidTopology",
     "Role",
     "Topic",
+    "TopicAction",
+    "TopicChange",
     "TopicFamily",
     "Topology",
     "TopologyConflict",

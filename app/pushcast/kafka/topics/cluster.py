@@ -22,7 +22,7 @@ from confluent_kafka.admin import (
 )
 
 from pushcast.kafka.clients import cluster_metadata, open_admin
-from pushcast.kafka.topics.diff import Action, Change, ClusterTopic, diff
+from pushcast.kafka.topics.diff import ClusterTopic, TopicAction, TopicChange, diff
 from pushcast.kafka.topics.errors import ClusterUnavailable, TopologyConflict
 from pushcast.kafka.topics.model import Topology
 
@@ -45,7 +45,7 @@ def plan(
     *,
     delete: bool = False,
     request_timeout_seconds: float = 15.0,
-) -> list[Change]:
+) -> list[TopicChange]:
     """What `apply` would do; changes nothing. Foreign topics are ignored. Raises ClusterUnavailable."""
     cluster = _describe(admin, {topic.name for topic in topology.all_topics}, request_timeout_seconds)
     return diff(topology, cluster, partitions=partitions, replication_factor=replication_factor, delete=delete)
@@ -60,7 +60,7 @@ def apply(
     delete: bool = False,
     request_timeout_seconds: float = 15.0,
     timeout_seconds: float = 60.0,
-) -> list[Change]:
+) -> list[TopicChange]:
     """Creates and alters topics until the cluster is as the topology says; returns what was done. Idempotent.
 
     `client` are librdkafka settings, `bootstrap.servers` at least. Returns when every live broker knows every topic and
@@ -72,7 +72,7 @@ def apply(
     deadline = time.monotonic() + timeout_seconds
     admin = open_admin(client)
 
-    def differences() -> list[Change]:
+    def differences() -> list[TopicChange]:
         return plan(
             admin,
             topology,
@@ -83,12 +83,12 @@ def apply(
         )
 
     changes = differences()
-    refused = [f"{change.topic}: {change.reason}" for change in changes if change.action is Action.REFUSE]
+    refused = [f"{change.topic}: {change.reason}" for change in changes if change.action is TopicAction.REFUSE]
     if refused:
         raise TopologyConflict("nothing was changed, because\n  " + "\n  ".join(refused))
-    _create(admin, [change for change in changes if change.action is Action.CREATE], request_timeout_seconds)
-    _alter(admin, [change for change in changes if change.action is Action.ALTER], request_timeout_seconds)
-    _delete(admin, [change.topic for change in changes if change.action is Action.DELETE], request_timeout_seconds)
+    _create(admin, [change for change in changes if change.action is TopicAction.CREATE], request_timeout_seconds)
+    _alter(admin, [change for change in changes if change.action is TopicAction.ALTER], request_timeout_seconds)
+    _delete(admin, [change.topic for change in changes if change.action is TopicAction.DELETE], request_timeout_seconds)
     if changes:
         _poll(
             lambda: [f"{change.topic}: {change.reason or change.action}" for change in differences()],
@@ -133,7 +133,7 @@ def _describe(admin: AdminClient, names: set[str], timeout_seconds: float) -> di
     }
 
 
-def _create(admin: AdminClient, changes: Sequence[Change], timeout_seconds: float) -> None:
+def _create(admin: AdminClient, changes: Sequence[TopicChange], timeout_seconds: float) -> None:
     request: list[NewTopic] = []
     size = 0
     for change in changes:
@@ -155,7 +155,7 @@ def _create(admin: AdminClient, changes: Sequence[Change], timeout_seconds: floa
         _wait(_ask(partial(admin.create_topics, request, request_timeout=timeout_seconds)).values())
 
 
-def _alter(admin: AdminClient, changes: Sequence[Change], timeout_seconds: float) -> None:
+def _alter(admin: AdminClient, changes: Sequence[TopicChange], timeout_seconds: float) -> None:
     if not changes:
         return
     resources = [

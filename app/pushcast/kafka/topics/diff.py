@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pushcast.kafka.topics.model import MANAGED_SETTINGS, Topic, Topology
 
 
-class Action(StrEnum):
+class TopicAction(StrEnum):
     """What has to be done about a topic."""
 
     CREATE = "create"
@@ -36,10 +36,10 @@ class SettingChange(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Change:
+class TopicChange:
     """One step from the cluster to the topology."""
 
-    action: Action
+    action: TopicAction
     topic: str
     partitions: int | None = None
     replication_factor: int | None = None
@@ -65,7 +65,7 @@ def diff(
     partitions: int,
     replication_factor: int,
     delete: bool = False,
-) -> list[Change]:
+) -> list[TopicChange]:
     """Changes in the order of the topology; none when the cluster is as it should be.
 
     Topics that the topology does not name are none of its business. Retired ones are deleted only with `delete`.
@@ -77,28 +77,30 @@ def diff(
     ]
     if delete:
         changes += [
-            Change(Action.DELETE, topic.name, reason="its file says retired")
+            TopicChange(TopicAction.DELETE, topic.name, reason="its file says retired")
             for topic in topology.all_topics
             if topic.retired and topic.name in cluster
         ]
     return changes
 
 
-def _topic(topic: Topic, actual: ClusterTopic | None, partitions: int, replication_factor: int) -> Iterable[Change]:
+def _topic(
+    topic: Topic, actual: ClusterTopic | None, partitions: int, replication_factor: int
+) -> Iterable[TopicChange]:
     wanted = topic.settings_at(replication_factor)
     count = topic.partitions(partitions)
     if actual is None:
         settings = {name: SettingChange(None, value) for name, value in wanted.items()}
-        yield Change(Action.CREATE, topic.name, count, replication_factor, settings)
+        yield TopicChange(TopicAction.CREATE, topic.name, count, replication_factor, settings)
         return
     if actual.partitions != count:
-        yield Change(Action.REFUSE, topic.name, count, reason=count_refusal(topic, actual.partitions, count))
+        yield TopicChange(TopicAction.REFUSE, topic.name, count, reason=count_refusal(topic, actual.partitions, count))
     if actual.replication_factor < replication_factor:
         reason = (
             f"it has {actual.replication_factor} copies and kafka.replication_factor is {replication_factor}:"
             " reassign its partitions with kafka-reassign-partitions.sh, or lower the setting"
         )
-        yield Change(Action.REFUSE, topic.name, replication_factor=replication_factor, reason=reason)
+        yield TopicChange(TopicAction.REFUSE, topic.name, replication_factor=replication_factor, reason=reason)
     settings = {
         name: SettingChange(actual.settings.get(name), value)
         for name, value in wanted.items()
@@ -109,7 +111,7 @@ def _topic(topic: Topic, actual: ClusterTopic | None, partitions: int, replicati
         for name in sorted((actual.overrides & MANAGED_SETTINGS) - wanted.keys())
     }
     if settings:
-        yield Change(Action.ALTER, topic.name, settings=settings)
+        yield TopicChange(TopicAction.ALTER, topic.name, settings=settings)
 
 
 def count_refusal(topic: Topic, actual: int, wanted: int) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from pushcast.observe.catalogue import BY_NAME, SECTIONS
 from pushcast.observe.catalogue import MetricName as Name
-from pushcast.observe.dashboards.grafana import WINDOW, Board, Panel, Row, plot_of
+from pushcast.observe.dashboards.grafana import WINDOW, Board, Panel, PanelRow, plot_of
 
 _CHOSEN: Final = 'app=~"$app", platform=~"$platform"'
 
@@ -24,7 +24,7 @@ OVERVIEW: Final = Board(
     "overview",
     "Pushcast: overview",
     [
-        Row(
+        PanelRow(
             "Is it going out?",
             [
                 _rate("Deliveries by outcome", Name.OUTCOMES, "outcome"),
@@ -36,7 +36,7 @@ OVERVIEW: Final = Board(
                 ),
             ],
         ),
-        Row(
+        PanelRow(
             "Where does it wait?",
             [
                 Panel("Lag by group", Name.GROUP_LAG, f"max by (group, topic) ({Name.GROUP_LAG})"),
@@ -44,10 +44,10 @@ OVERVIEW: Final = Board(
                 *_plots(Name.PARKED),
             ],
         ),
-        Row(
+        PanelRow(
             "What is wrong?", _plots(Name.DEAD_LETTERS, Name.BREAKER_OPEN, Name.PAUSED, Name.READY, Name.HEARTBEAT_AGE)
         ),
-        Row("The doors", _plots(Name.GATEWAY_REQUESTS, Name.GATEWAY_REQUEST_SECONDS, Name.REPORT_BEHIND)),
+        PanelRow("The doors", _plots(Name.GATEWAY_REQUESTS, Name.GATEWAY_REQUEST_SECONDS, Name.REPORT_BEHIND)),
     ],
 )
 
@@ -55,7 +55,7 @@ CAMPAIGNS: Final = Board(
     "campaigns",
     "Pushcast: apps and campaigns",
     [
-        Row(
+        PanelRow(
             "Deliveries",
             [
                 _rate("By outcome", Name.OUTCOMES, "app, platform, outcome", _CHOSEN),
@@ -77,7 +77,7 @@ CAMPAIGNS: Final = Board(
                 ),
             ],
         ),
-        Row("Before sending", _plots(Name.NOT_PLANNED, Name.HELD, Name.BROADCASTS, Name.WALK_LEGS)),
+        PanelRow("Before sending", _plots(Name.NOT_PLANNED, Name.HELD, Name.BROADCASTS, Name.WALK_LEGS)),
     ],
     choices=("app", "platform"),
 )
@@ -85,7 +85,7 @@ CAMPAIGNS: Final = Board(
 RUNTIME: Final = Board(
     "runtime",
     "Pushcast: every metric",
-    [Row(title, [plot_of(metric) for metric in metrics]) for title, metrics in SECTIONS.items()],
+    [PanelRow(title, [plot_of(metric) for metric in metrics]) for title, metrics in SECTIONS.items()],
 )
 
 BOARDS: Final = (OVERVIEW, CAMPAIGNS, RUNTIME)

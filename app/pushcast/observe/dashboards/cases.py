@@ -16,7 +16,7 @@ _AT: Final = 'group="pushcast-send-apns-urgent", instance="a"'
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class AlertCase:
     """`series` in promtool's notation, a value each `interval`. At `at` the alert fires once, with `labels` and this
     value in its text; at `quiet_at` it does not."""
 
@@ -33,8 +33,8 @@ def _urgent(name: Name, more: str = "") -> str:
     return f'{name}{{group="pushcast-plan-urgent", topic="push.notification.urgent.v1"{more}}}'
 
 
-CASES: Final[Sequence[Case]] = (
-    Case(
+CASES: Final[Sequence[AlertCase]] = (
+    AlertCase(
         "PushLate",
         {_urgent(Name.OLDEST_UNFINISHED): "0 5 31 91 151 211"},
         "4m",
@@ -42,7 +42,7 @@ CASES: Final[Sequence[Case]] = (
         "151",
         "2m",
     ),
-    Case(
+    AlertCase(
         "GroupDown",
         {
             f'{Name.GROUP_MEMBERS}{{group="pushcast-settle"}}': "1 1 0x10",
@@ -52,8 +52,10 @@ CASES: Final[Sequence[Case]] = (
         {"group": "pushcast-settle"},
         quiet_at="1m",
     ),
-    Case("LagUnknown", {f'{Name.GROUP_LAG}{{group="pushcast-settle", topic="push.parked.v1"}}': "0 0 stale"}, "8m"),
-    Case(
+    AlertCase(
+        "LagUnknown", {f'{Name.GROUP_LAG}{{group="pushcast-settle", topic="push.parked.v1"}}': "0 0 stale"}, "8m"
+    ),
+    AlertCase(
         "PartitionsMissing",
         {
             _urgent(Name.PARTITIONS, ', instance="a"'): "4x10",
@@ -65,64 +67,64 @@ CASES: Final[Sequence[Case]] = (
         "4",
         "1m",
     ),
-    Case(
+    AlertCase(
         "NotReady",
         {f"{Name.READY}{{{_AT}}}": "1 0x10"},
         "7m",
         {"group": "pushcast-send-apns-urgent", "instance": "a"},
         quiet_at="4m",
     ),
-    Case(
+    AlertCase(
         "HeartbeatOld",
         {f"{Name.HEARTBEAT_AGE}{{{_AT}}}": "1 9 69 129"},
         "2m",
         {"group": "pushcast-send-apns-urgent", "instance": "a"},
         "69",
     ),
-    Case("OutboxStuck", {f'{Name.OUTBOX_RECORDS}{{instance="a"}}': "0 6000x5"}, "3m", {"instance": "a"}, "6000"),
-    Case(
+    AlertCase("OutboxStuck", {f'{Name.OUTBOX_RECORDS}{{instance="a"}}': "0 6000x5"}, "3m", {"instance": "a"}, "6000"),
+    AlertCase(
         "BreakerOpen",
         {f'{Name.BREAKER_OPEN}{{app="news", platform="apns"}}': "0 1x10"},
         "4m",
         {"app": "news", "platform": "apns"},
         quiet_at="2m",
     ),
-    Case(
+    AlertCase(
         "PausedLong",
         {f'{Name.PAUSED}{{app="news", platform="fcm", lane="bulk"}}': "1x300"},
         "245m",
         {"app": "news", "platform": "fcm", "lane": "bulk"},
         quiet_at="230m",
     ),
-    Case(
+    AlertCase(
         "DeadLetters",
         {f'{Name.DEAD_LETTERS}{{role="planner", lane="bulk", reason="invalid_field"}}': "0 0 5 5 5"},
         "3m",
         {"role": "planner", "lane": "bulk", "reason": "invalid_field"},
         quiet_at="1m",
     ),
-    Case(
+    AlertCase(
         "DeadLettersLost",
         {f'{Name.DEAD_LETTERS_LOST}{{role="planner", lane="bulk", reason="too_large"}}': "0 0 1 1 1"},
         "3m",
         {"role": "planner", "lane": "bulk", "reason": "too_large"},
         quiet_at="1m",
     ),
-    Case(
+    AlertCase(
         "RestartLoop",
         {'process_start_time_seconds{instance="a"}': "10 10 70 130 190 250 310"},
         "6m",
         {"instance": "a"},
         quiet_at="3m",
     ),
-    Case(
+    AlertCase(
         "LogJumped",
         {f'{Name.LOG_JUMPED}{{group="pushcast-settle", topic="push.parked.v1"}}': "0 0 700 700"},
         "3m",
         {"group": "pushcast-settle", "topic": "push.parked.v1"},
         quiet_at="1m",
     ),
-    Case(
+    AlertCase(
         "InvalidShare",
         {
             f'{Name.OUTCOMES}{{app="news", platform="apns", lane="bulk", outcome="accepted", reason=""}}': "0+60x60",
@@ -133,7 +135,7 @@ CASES: Final[Sequence[Case]] = (
         "50%",
         "10m",
     ),
-    Case(
+    AlertCase(
         "GatewayErrors",
         {
             f'{Name.GATEWAY_REQUESTS}{{route="send", status="202"}}': "0+60x20",
@@ -142,9 +144,9 @@ CASES: Final[Sequence[Case]] = (
         "10m",
         value="50%",
     ),
-    Case("ConfigNotReloaded", {f'{Name.CONFIG_RELOADED}{{instance="a"}}': "1 1 0x5"}, "4m", {"instance": "a"}),
+    AlertCase("ConfigNotReloaded", {f'{Name.CONFIG_RELOADED}{{instance="a"}}': "1 1 0x5"}, "4m", {"instance": "a"}),
     # O4: senders stop at 20 min; what is due from then on is late 2 min 20 s later. 8 minutes after the stop it pages.
-    Case(
+    AlertCase(
         "SloBurnFast",
         {
             f'{Name.SLO_PLANNED}{{class="chat"}}': "0+300x120",
@@ -156,7 +158,7 @@ CASES: Final[Sequence[Case]] = (
         interval="30s",
     ),
     # O4: planners stop at 20 min; nothing more is planned, and so nothing of it late.
-    Case(
+    AlertCase(
         "SloBurnFast",
         {
             f'{Name.SLO_PLANNED}{{class="chat"}}': "0+600x20 12000x40",
@@ -167,7 +169,7 @@ CASES: Final[Sequence[Case]] = (
         {"lane": "normal"},
         quiet_at="22m",
     ),
-    Case(
+    AlertCase(
         "SloBurnSlow",
         {
             f'{Name.SLO_PLANNED}{{class="chat"}}': "0+100x420",
@@ -178,7 +180,7 @@ CASES: Final[Sequence[Case]] = (
         "25%",
     ),
     # O3: the provider is dead from minute 10 on, and no push is accepted any more.
-    Case(
+    AlertCase(
         "CanaryMissing",
         {f'{Name.CANARY_SUCCESS}{{app="news", platform="apns"}}': "0+60x10 600x200"},
         "140m",
@@ -186,14 +188,14 @@ CASES: Final[Sequence[Case]] = (
         quiet_at="120m",
     ),
     # O3: the reporter that sends it is gone from minute 10 on.
-    Case(
+    AlertCase(
         "CanaryMissing",
         {f'{Name.CANARY_SUCCESS}{{app="news", platform="fcm", instance="a"}}': "0+60x10 stale"},
         "20m",
         {"app": "news", "platform": "fcm"},
         quiet_at="10m",
     ),
-    Case(
+    AlertCase(
         "CertificateEnds",
         # promtool's clock begins at 0: ten days and 90 minutes from there, looked at after 90 minutes.
         {f'{Name.CREDENTIAL_EXPIRES}{{app="news", platform="apns"}}': "869400x100"},
@@ -204,7 +206,7 @@ CASES: Final[Sequence[Case]] = (
 )
 
 
-def case_file(cases: Iterable[Case]) -> dict[str, Any]:
+def case_file(cases: Iterable[AlertCase]) -> dict[str, Any]:
     """The file for promtool."""
     return {
         "rule_files": ["rules.yml", "alerts.yml"],
@@ -213,7 +215,7 @@ def case_file(cases: Iterable[Case]) -> dict[str, Any]:
     }
 
 
-def _case(case: Case, alert: Alert) -> dict[str, Any]:
+def _case(case: AlertCase, alert: Alert) -> dict[str, Any]:
     said = {name: _filled(text, case) for name, text in texts(alert).items()}
     fires = {"exp_labels": {"severity": alert.severity, **case.labels}, "exp_annotations": said}
     return {
@@ -226,7 +228,7 @@ def _case(case: Case, alert: Alert) -> dict[str, Any]:
     }
 
 
-def _filled(text: str, case: Case) -> str:
+def _filled(text: str, case: AlertCase) -> str:
     """As Prometheus fills its templates, of which we use these three forms."""
     text = re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda found: case.labels.get(found[1], ""), text)
     return re.sub(r"\{\{ \$value( \| humanize\w+)? \}\}", case.value, text)

@@ -27,7 +27,7 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PanelRow:
     """Panels under one heading."""
 
     title: str
@@ -40,7 +40,7 @@ class Board:
 
     name: str
     title: str
-    rows: Sequence[Row]
+    rows: Sequence[PanelRow]
     choices: Sequence[str] = ()  # labels of `pushcast_outcomes_total` by which a reader may choose
 
 
@@ -74,7 +74,7 @@ def render(board: Board) -> dict[str, Any]:
     }
 
 
-def _panels(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
+def _panels(rows: Sequence[PanelRow]) -> Iterable[dict[str, Any]]:
     number, y = 0, 0
     for row in rows:
         number += 1

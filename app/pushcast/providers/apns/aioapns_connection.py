@@ -50,7 +50,7 @@ class NotOurs(Exception):
 class _Streams:
     """In place of aioapns' ChannelPool, which loses count when the server lowers the number of streams."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: AioapnsConnection) -> None:
         self.bound = 0  # until the server's first SETTINGS
         self.open = 0
         self._connection = connection
@@ -103,7 +103,7 @@ class _Exchange:
         self.body = b""
 
 
-class Connection(APNsTLSClientProtocol):
+class AioapnsConnection(APNsTLSClientProtocol):
     """aioapns' connection; its futures resolve to our Response."""
 
     INACTIVITY_TIME = _REST_SECONDS

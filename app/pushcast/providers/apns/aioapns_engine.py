@@ -22,8 +22,16 @@ from aioapns.connection import AuthorizationHeaderProvider
 from pushcast.http2.leave import MayLeave, always
 from pushcast.http2.pool_stats import PoolStats
 from pushcast.http2.request import Kind, Response, Template
-from pushcast.providers.apns.aioapns_connection import MAX_IN_FLIGHT, Connection, NoStream, NotOurs
-from pushcast.providers.engines.engine import Columns, OnOutcomes, OutcomeBuffer, Request, Slots, materialize, run_each
+from pushcast.providers.apns.aioapns_connection import MAX_IN_FLIGHT, AioapnsConnection, NoStream, NotOurs
+from pushcast.providers.engines.engine import (
+    Columns,
+    EngineRequest,
+    OnOutcomes,
+    OutcomeBuffer,
+    Slots,
+    materialize,
+    run_each,
+)
 
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 _MAX_REFUSALS: Final = 5
@@ -61,8 +69,8 @@ class AioapnsEngine:
         self._port = port
         self._tls = tls
         self._max_connections = max_connections
-        self._connections: list[Connection] = []
-        self._opening: asyncio.Task[Connection] | None = None
+        self._connections: list[AioapnsConnection] = []
+        self._opening: asyncio.Task[AioapnsConnection] | None = None
         self._slots = Slots(MAX_IN_FLIGHT)
         self._authorization = _Authorization()
         self._with_token = with_token
@@ -104,7 +112,7 @@ class AioapnsEngine:
         finally:
             buffer.close()
 
-    def _notification(self, request: Request, payload: Any) -> NotificationRequest:
+    def _notification(self, request: EngineRequest, payload: Any) -> NotificationRequest:
         headers = {name: value.decode() for name, value in request.headers}
         self._authorization.value = headers.get(b"authorization", "")
         expiration = headers.get(b"apns-expiration")
@@ -153,7 +161,7 @@ class AioapnsEngine:
             refusals += response.fault != "goaway"
         return response
 
-    async def _connection(self) -> Connection:
+    async def _connection(self) -> AioapnsConnection:
         """The least busy one; another is opened while all are busy. Raises OSError, among them all of TLS."""
         while True:
             self._connections = [connection for connection in self._connections if not connection.ending]
@@ -167,17 +175,17 @@ class AioapnsEngine:
                 return best
             await asyncio.shield(self._opening)
 
-    def _opened(self, task: asyncio.Task[Connection]) -> None:
+    def _opened(self, task: asyncio.Task[AioapnsConnection]) -> None:
         self._opening = None
         if not task.cancelled():
             task.exception()  # whoever waited for it has it; a connection that was only an extra one is not missed
 
-    async def _open(self) -> Connection:
+    async def _open(self) -> AioapnsConnection:
         authority = self._host if self._port == 443 else f"{self._host}:{self._port}"
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
             _, connection = await loop.create_connection(
-                lambda: Connection(authority, "", self._authorization if self._with_token else None),
+                lambda: AioapnsConnection(authority, "", self._authorization if self._with_token else None),
                 self._host,
                 self._port,
                 ssl=self._tls,
@@ -203,7 +211,7 @@ class _Expiry:
     """Ends a request that waits too long for a stream, and one whose answer has not come in time although what lay in
     the socket was read."""
 
-    def __init__(self, connection: Connection, name: str, timeout_seconds: float) -> None:
+    def __init__(self, connection: AioapnsConnection, name: str, timeout_seconds: float) -> None:
         self.handle: asyncio.TimerHandle | None = None
         self._connection = connection
         self._name = name

@@ -50,7 +50,7 @@ class Channel(NamedTuple):
     stores_newest: bool
 
 
-class Host(NamedTuple):
+class ChannelHost(NamedTuple):
     """Where requests go; management and publishing have hosts of their own."""
 
     make_pool: Callable[[], Pool]  # called on the running loop
@@ -67,8 +67,8 @@ class Channels:
     def __init__(
         self,
         bundle: str,
-        management: Host,
-        publishing: Host,
+        management: ChannelHost,
+        publishing: ChannelHost,
         credential: Credential,
         timeout_seconds: float,
         clock: Clock,
@@ -163,7 +163,7 @@ class Channels:
     async def _ask(
         self,
         action: str,
-        host: Host,
+        host: ChannelHost,
         method: bytes,
         path: bytes,
         headers: list[tuple[bytes, bytes]],

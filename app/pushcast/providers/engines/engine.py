@@ -68,7 +68,7 @@ class Engine(Protocol):
         ...
 
 
-class Request(NamedTuple):
+class EngineRequest(NamedTuple):
     """One target's request, for engines that know no templates."""
 
     path: bytes
@@ -76,7 +76,7 @@ class Request(NamedTuple):
     body: bytes
 
 
-def materialize(template: Template, columns: Columns, index: int) -> Request:
+def materialize(template: Template, columns: Columns, index: int) -> EngineRequest:
     """The POST request that a template and its columns stand for."""
     headers = [field for field in template.shared_fields if not field[0].startswith(b":")]
     path = template.path if isinstance(template.path, bytes) else b""
@@ -89,7 +89,7 @@ def materialize(template: Template, columns: Columns, index: int) -> Request:
     body = template.body
     if isinstance(body, Wrapped):
         body = body.prefix + columns[-1][index] + body.suffix
-    return Request(path, headers, body)
+    return EngineRequest(path, headers, body)
 
 
 class Slots:

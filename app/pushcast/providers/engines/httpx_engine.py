@@ -21,9 +21,9 @@ from pushcast.http2.request import Kind, Response, Template
 from pushcast.providers.engines.engine import (
     MAX_BODY_BYTES,
     Columns,
+    EngineRequest,
     OnOutcomes,
     OutcomeBuffer,
-    Request,
     Slots,
     materialize,
     run_each,
@@ -104,7 +104,7 @@ class HttpxEngine:
         finally:
             buffer.close()
 
-    async def _send(self, request: Request, timeout_seconds: float, may_leave: MayLeave) -> Response:
+    async def _send(self, request: EngineRequest, timeout_seconds: float, may_leave: MayLeave) -> Response:
         lease = self._lease
         if lease is None:
             return Response(Kind.UNSENT, fault="closed_by_us")
@@ -120,7 +120,9 @@ class HttpxEngine:
             lease.users -= 1
             await self._close_if_idle(lease)
 
-    async def _post(self, lease: _Lease, request: Request, timeout_seconds: float, may_leave: MayLeave) -> Response:
+    async def _post(
+        self, lease: _Lease, request: EngineRequest, timeout_seconds: float, may_leave: MayLeave
+    ) -> Response:
         if not may_leave():
             return Response(Kind.UNSENT, fault="not_ours")
         # Shielded: a request that is cancelled takes its neighbours on the connection with it.

@@ -14,7 +14,7 @@ _LATE_SHARE: Final = 0.2
 _MOST_WAITS: Final = 20
 
 
-class Progress:
+class RequestProgress:
     """Give `trace` to httpx as the extension of that name (https://www.encode.io/httpcore/extensions/#trace)."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from pushcast.http2.leave import MayLeave, always
 from pushcast.http2.pool import Pool
 from pushcast.http2.pool_stats import PoolStats
 from pushcast.http2.queue import QueueFull
-from pushcast.http2.request import Job, Outcomes, Template
+from pushcast.http2.request import Outcomes, RequestJob, Template
 from pushcast.model.errors import ConfigurationError
 from pushcast.providers.engines.engine import GATHERED_TARGETS, MAX_GATHERED, Columns, OnOutcomes
 
@@ -163,7 +163,7 @@ class _Group:
         self._may_leave = may_leave
         self._columns: list[Any] = []
         self._members = 0
-        self._job: Job | None = None
+        self._job: RequestJob | None = None
         self._cancelled: list[range] = []
 
     def add(self, columns: Columns, size: int, member: _Member) -> None:
@@ -181,7 +181,7 @@ class _Group:
     def submit(self, pool: Pool) -> None:
         """Raises QueueFull and can then be called again."""
         collect = self._owner_of_all if self._members == 1 else self._distribute
-        job = Job(self._template, self._columns, self._timeout_seconds, collect, may_leave=self._may_leave)
+        job = RequestJob(self._template, self._columns, self._timeout_seconds, collect, may_leave=self._may_leave)
         pool.submit(job)
         self._job = job
         for cancelled in self._cancelled:

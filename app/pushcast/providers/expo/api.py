@@ -10,7 +10,7 @@ import httpx
 
 from pushcast.model.words import Reason
 from pushcast.providers.engines.engine import Slots
-from pushcast.providers.engines.httpx_progress import Progress
+from pushcast.providers.engines.httpx_progress import RequestProgress
 from pushcast.providers.expo.credentials import AccessToken
 from pushcast.providers.expo.message import encoded
 from pushcast.providers.port import Disposition
@@ -26,7 +26,7 @@ _KEEPALIVE_SECONDS: Final = 30.0
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
-class Answer(NamedTuple):
+class ExpoAnswer(NamedTuple):
     """An HTTP answer of Expo, as it came."""
 
     status: int
@@ -38,7 +38,7 @@ class Answer(NamedTuple):
         return retry_after_seconds(self.retry_after, now_ms)
 
 
-class Api:
+class ExpoApi:
     """Connections to one endpoint with one access token."""
 
     def __init__(
@@ -83,12 +83,12 @@ class Api:
         if self._client is not None:
             await self._client.aclose()
 
-    async def post(self, path: str, body: bytes) -> Answer | Verdict:
+    async def post(self, path: str, body: bytes) -> ExpoAnswer | Verdict:
         """The answer, or the verdict when there is none."""
         async with self._slots.one():
             return await self._post(path, body)
 
-    async def _post(self, path: str, body: bytes) -> Answer | Verdict:
+    async def _post(self, path: str, body: bytes) -> ExpoAnswer | Verdict:
         if self._client is None:
             return Verdict(Disposition.UNSENT, "closed_by_us")
         content, headers = encoded(body)
@@ -96,7 +96,7 @@ class Api:
         authorization = self._access_token.header()
         if authorization is not None:
             headers["authorization"] = authorization
-        progress = Progress()
+        progress = RequestProgress()
         request = asyncio.create_task(_ask(self._client, path, content, headers, progress))
         try:
             if await progress.in_time(request, self._timeout_seconds):
@@ -113,8 +113,8 @@ class Api:
 
 
 async def _ask(
-    client: httpx.AsyncClient, path: str, content: bytes, headers: dict[str, str], progress: Progress
-) -> Answer:
+    client: httpx.AsyncClient, path: str, content: bytes, headers: dict[str, str], progress: RequestProgress
+) -> ExpoAnswer:
     extensions = {"trace": progress.trace}
     async with client.stream("POST", path, content=content, headers=headers, extensions=extensions) as response:
         parts: list[bytes] = []
@@ -125,10 +125,10 @@ async def _ask(
             if size > MAX_ANSWER_BYTES:
                 break
     named = response.headers.get("retry-after")
-    return Answer(response.status_code, b"".join(parts), None if named is None else named.encode())
+    return ExpoAnswer(response.status_code, b"".join(parts), None if named is None else named.encode())
 
 
-async def _ended(request: asyncio.Task[Answer]) -> None:
+async def _ended(request: asyncio.Task[ExpoAnswer]) -> None:
     if not request.done():
         request.cancel()
         await asyncio.wait({request})

@@ -15,10 +15,19 @@ from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.doubt import Doubt
 from pushcast.providers.expiry import epoch_seconds, expiries
-from pushcast.providers.expo.api import MAX_CONNECTIONS, RECEIPTS_PATH, SEND_PATH, Api
+from pushcast.providers.expo.api import MAX_CONNECTIONS, RECEIPTS_PATH, SEND_PATH, ExpoApi
 from pushcast.providers.expo.message import MAX_RECIPIENTS, Recipient, is_token, render, request_body
 from pushcast.providers.expo.pacer import Pacer
-from pushcast.providers.expo.pushes import Push, Sending, by_project, deliver, leaving, result_of, ticket_result, unsent
+from pushcast.providers.expo.pushes import (
+    QueuedPush,
+    SendCall,
+    by_project,
+    deliver,
+    leaving,
+    result_of,
+    ticket_result,
+    unsent,
+)
 from pushcast.providers.expo.receipts import MAX_IDS_PER_REQUEST, Polled
 from pushcast.providers.expo.strangers import Strangers
 from pushcast.providers.expo.verdicts import (
@@ -56,7 +65,7 @@ class ExpoProvider:
         self,
         app: str,
         engine_name: str,
-        api: Api,
+        api: ExpoApi,
         clock: Clock,
         *,
         pacer: Pacer | None = None,
@@ -72,7 +81,7 @@ class ExpoProvider:
         self._strangers = Strangers()
         self._collapse_by = collapse_by
         self._pacer = pacer or Pacer(clock.monotonic_seconds())
-        self._line: deque[Push] = deque()
+        self._line: deque[QueuedPush] = deque()
         self._requests: set[asyncio.Task[None]] = set()
         self._pump_due: asyncio.Handle | None = None
 
@@ -124,11 +133,11 @@ class ExpoProvider:
             at = self._clock.now_ms()
             on_results([Result(index, Disposition.ACCEPTED, sent_at=at, answered_at=at) for index in sound])
             return
-        sending = Sending(on_results, len(sound), may_leave)
+        sending = SendCall(on_results, len(sound), may_leave)
         now = self._clock.monotonic_seconds()
         contents = filled(content, message, sound, self._collapse_by)
         self._line.extend(
-            Push(sending, index, Recipient(addresses[index], own, epoch_seconds(expires_at[index])), now)
+            QueuedPush(sending, index, Recipient(addresses[index], own, epoch_seconds(expires_at[index])), now)
             for index, own in zip(sound, contents, strict=True)
         )
         self._pump_soon()
@@ -169,9 +178,9 @@ class ExpoProvider:
             self._requests.add(task)
             task.add_done_callback(self._requested)
 
-    def _head(self) -> list[Push]:
+    def _head(self) -> list[QueuedPush]:
         """The next pushes of the line, without those whose call was cancelled."""
-        chunk: list[Push] = []
+        chunk: list[QueuedPush] = []
         while self._line and len(chunk) < min(MAX_RECIPIENTS, self._pacer.burst):
             push = self._line.popleft()
             if not push.sending.done.done():
@@ -180,7 +189,7 @@ class ExpoProvider:
 
     def _leave_waiting_too_long(self) -> None:
         oldest = self._clock.monotonic_seconds() - MAX_WAIT_SECONDS
-        late: list[Push] = []
+        late: list[QueuedPush] = []
         while self._line and self._line[0].queued_at < oldest:
             late.append(self._line.popleft())
         deliver([(push, unsent(push, Reason.RATE_LIMITED)) for push in late])
@@ -195,7 +204,7 @@ class ExpoProvider:
         if self._line:
             self._pump_soon()
 
-    async def _request(self, pushes: list[Push]) -> None:
+    async def _request(self, pushes: list[QueuedPush]) -> None:
         try:
             await self._send(pushes)
         except Exception as error:
@@ -204,14 +213,14 @@ class ExpoProvider:
                     sending.done.set_exception(error)
             raise
 
-    async def _send(self, pushes: list[Push]) -> None:
+    async def _send(self, pushes: list[QueuedPush]) -> None:
         """Sends, and delivers a result for each; in parts where Expo takes parts only."""
         pushes = leaving(pushes)
         refusal = await self._attempt(pushes) if pushes else None
         if refusal is not None:
             await self._divide(pushes, refusal)
 
-    async def _divide(self, pushes: list[Push], refusal: Refusal) -> None:
+    async def _divide(self, pushes: list[QueuedPush], refusal: Refusal) -> None:
         if refusal.row is OTHER_PROJECT:
             parts = by_project(pushes, refusal.projects)
             if len(parts) > 1:
@@ -225,10 +234,10 @@ class ExpoProvider:
             return
         self._refuse(pushes, refusal.row, None)
 
-    async def _send_projects(self, parts: list[list[Push]]) -> None:
+    async def _send_projects(self, parts: list[list[QueuedPush]]) -> None:
         """One request for each project. Those whose project refuses our credential while it serves another one's are
         tokens of a foreign project; when none is served it is the credential."""
-        refused: list[list[Push]] = []
+        refused: list[list[QueuedPush]] = []
         began_at = self._clock.monotonic_seconds()
         for whole in parts:
             await self._turn(len(whole))
@@ -246,7 +255,7 @@ class ExpoProvider:
             else:
                 self._unauthorized(part, None, None)
 
-    async def _attempt(self, pushes: list[Push], hold: Row | None = None) -> Refusal | None:
+    async def _attempt(self, pushes: list[QueuedPush], hold: Row | None = None) -> Refusal | None:
         """One request. None when each push had its result; a refusal when it may be sent in parts, or is `hold`."""
         sent_at = self._clock.now_ms()
         left_at = self._clock.monotonic_seconds()
@@ -278,10 +287,12 @@ class ExpoProvider:
         self._refuse(pushes, read.row, answer.status, after, sent_at)
         return None
 
-    def _unauthorized(self, pushes: list[Push], status: int | None, after: float | None, sent_at: int = 0) -> None:
+    def _unauthorized(
+        self, pushes: list[QueuedPush], status: int | None, after: float | None, sent_at: int = 0
+    ) -> None:
         """The credential, or tokens of a foreign project: what was served in the meantime tells."""
         now = self._clock.monotonic_seconds()
-        by_row: dict[Row, list[Push]] = {}
+        by_row: dict[Row, list[QueuedPush]] = {}
         for push in pushes:
             row = OTHER_PROJECT if self._strangers.refused(push.recipient.token, now) else UNAUTHORIZED
             by_row.setdefault(row, []).append(push)
@@ -289,7 +300,7 @@ class ExpoProvider:
             self._refuse(mine, row, status, after if row is UNAUTHORIZED else None, sent_at)
 
     def _refuse(
-        self, pushes: list[Push], row: Row, status: int | None, after: float | None = None, sent_at: int = 0
+        self, pushes: list[QueuedPush], row: Row, status: int | None, after: float | None = None, sent_at: int = 0
     ) -> None:
         now = self._clock.now_ms()
         verdict = verdict_of(row, retry_after_seconds=after)
@@ -297,7 +308,7 @@ class ExpoProvider:
         results = [result_of(push, verdict, status, None, sent_at or now, now) for push in pushes]
         self._deliver_judged(pushes, results)
 
-    def _deliver_judged(self, pushes: list[Push], results: list[Result]) -> None:
+    def _deliver_judged(self, pushes: list[QueuedPush], results: list[Result]) -> None:
         deliver(list(zip(pushes, self._doubt.applied(results), strict=True)))
 
     async def _turn(self, count: int) -> None:

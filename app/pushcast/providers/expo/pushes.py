@@ -12,7 +12,7 @@ from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.verdict import NOT_SENT_IN_TIME, Verdict, verdict_of
 
 
-class Sending:
+class SendCall:
     """One call of `send`, until each of its pushes has a result."""
 
     __slots__ = ("done", "left", "may_leave", "on_results")
@@ -37,16 +37,16 @@ class Sending:
             self.done.set_result(None)
 
 
-class Push(NamedTuple):
+class QueuedPush(NamedTuple):
     """One target in the line; `queued_at` is in monotonic seconds."""
 
-    sending: Sending
+    sending: SendCall
     target: int
     recipient: Recipient
     queued_at: float
 
 
-def leaving(pushes: list[Push]) -> list[Push]:
+def leaving(pushes: list[QueuedPush]) -> list[QueuedPush]:
     """Those that may still leave; the others have their results."""
     stays = {sending for sending in {push.sending for push in pushes} if not sending.may_leave()}
     if not stays:
@@ -55,16 +55,16 @@ def leaving(pushes: list[Push]) -> list[Push]:
     return [push for push in pushes if push.sending not in stays]
 
 
-def by_project(pushes: list[Push], projects: dict[str, list[str]]) -> list[list[Push]]:
+def by_project(pushes: list[QueuedPush], projects: dict[str, list[str]]) -> list[list[QueuedPush]]:
     """Parts of one project each, the largest first; tokens that the answer does not name are a part of their own."""
     project_of = {token.encode(): project for project, tokens in projects.items() for token in tokens}
-    parts: dict[str | None, list[Push]] = {}
+    parts: dict[str | None, list[QueuedPush]] = {}
     for push in pushes:
         parts.setdefault(project_of.get(push.recipient.token), []).append(push)
     return sorted(parts.values(), key=len, reverse=True)
 
 
-def ticket_result(push: Push, ticket: Ticket, status: int, sent_at: int, now: int) -> Result:
+def ticket_result(push: QueuedPush, ticket: Ticket, status: int, sent_at: int, now: int) -> Result:
     """What a ticket means; one without an id is no promise."""
     verdict = ticket.verdict
     if verdict.disposition is Disposition.ACCEPTED and ticket.ticket_id is None:
@@ -73,7 +73,7 @@ def ticket_result(push: Push, ticket: Ticket, status: int, sent_at: int, now: in
 
 
 def result_of(
-    push: Push, verdict: Verdict, status: int | None, ticket_id: str | None, sent_at: int, now: int
+    push: QueuedPush, verdict: Verdict, status: int | None, ticket_id: str | None, sent_at: int, now: int
 ) -> Result:
     """A verdict on one push. Times are in milliseconds since the epoch."""
     # Expo's verdict is about the token as it was when we sent. A registration after that is not judged by it.
@@ -91,14 +91,14 @@ def result_of(
     )
 
 
-def unsent(push: Push, reason: str) -> Result:
+def unsent(push: QueuedPush, reason: str) -> Result:
     """It never left us."""
     return Result(push.target, Disposition.UNSENT, str(reason))
 
 
-def deliver(results: list[tuple[Push, Result]]) -> None:
+def deliver(results: list[tuple[QueuedPush, Result]]) -> None:
     """One list for each call of `send`."""
-    by_sending: dict[Sending, list[Result]] = {}
+    by_sending: dict[SendCall, list[Result]] = {}
     for push, result in results:
         by_sending.setdefault(push.sending, []).append(result)
     for sending, own in by_sending.items():

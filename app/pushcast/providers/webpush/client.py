@@ -32,10 +32,10 @@ from pushcast.providers.webpush.message import Rendered, render
 from pushcast.providers.webpush.origins import Origins
 from pushcast.providers.webpush.recalls import deletes, template_of
 from pushcast.providers.webpush.recalls import judge as judge_recall
-from pushcast.providers.webpush.subscription import EndpointForbidden, Malformed, Subscription, parse
+from pushcast.providers.webpush.subscription import BrowserSubscription, EndpointForbidden, Malformed, parse
 from pushcast.providers.webpush.templates import Templates
 from pushcast.providers.webpush.unreachable import REASON as UNREACHABLE
-from pushcast.providers.webpush.unreachable import Unreachable, is_definite
+from pushcast.providers.webpush.unreachable import UnreachableHosts, is_definite
 from pushcast.providers.webpush.verdicts import ACCEPTED_STATUSES, KEY_MISMATCH, judge
 
 MAX_LISTED_ORIGINS: Final = 64
@@ -55,7 +55,7 @@ def _nobody(host: str) -> None:
 
 class _Push(NamedTuple):
     target: int  # index into message.targets
-    subscription: Subscription
+    subscription: BrowserSubscription
     expires_at: int  # milliseconds since the epoch, or NOW_OR_NEVER
     plaintext: bytes
 
@@ -103,7 +103,7 @@ class WebpushProvider:
         self._others = Origins(make, MAX_OTHER_ORIGINS)
         self._templates = Templates()
         self._collapse_by = collapse_by
-        self._unreachable = Unreachable()
+        self._unreachable = UnreachableHosts()
         self._on_reached: Callable[[str], None] = _nobody
 
     @property

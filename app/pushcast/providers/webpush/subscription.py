@@ -23,7 +23,7 @@ class _Raw(msgspec.Struct):
 _DECODER: Final = msgspec.json.Decoder(_Raw)
 
 
-class Subscription(NamedTuple):
+class BrowserSubscription(NamedTuple):
     """`authority`: lower-case host and perhaps port, unchecked. `path` begins with a slash. Keep it out of logs: path
     and secrets are a capability."""
 
@@ -41,7 +41,7 @@ class EndpointForbidden(ValueError):
     """The endpoint is not an https URL of the simple form that push services use. Holds nothing of it."""
 
 
-def parse(address: bytes) -> Subscription:
+def parse(address: bytes) -> BrowserSubscription:
     """Raises Malformed or EndpointForbidden."""
     try:
         raw = _DECODER.decode(address)
@@ -53,7 +53,7 @@ def parse(address: bytes) -> Subscription:
     found = _ENDPOINT.fullmatch(raw.endpoint)
     if found is None:
         raise EndpointForbidden
-    return Subscription(found[1].lower(), found[2].encode(), point, secret)
+    return BrowserSubscription(found[1].lower(), found[2].encode(), point, secret)
 
 
 def _base64url(text: str) -> bytes:

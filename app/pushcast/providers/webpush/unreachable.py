@@ -42,7 +42,7 @@ class _Host:
     given_up: bool = False
 
 
-class Unreachable:
+class UnreachableHosts:
     """What one process knows of the hosts of one app's subscriptions. Lost with the process: then it begins anew."""
 
     def __init__(self) -> None:

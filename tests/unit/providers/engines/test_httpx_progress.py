@@ -6,7 +6,7 @@ import time
 import pytest
 
 from pushcast.providers.engines import httpx_progress
-from pushcast.providers.engines.httpx_progress import Progress
+from pushcast.providers.engines.httpx_progress import RequestProgress
 
 LEFT = "http11.send_request_body.complete"
 
@@ -21,7 +21,7 @@ async def answer(after_seconds: float) -> str:
     return "here"
 
 
-async def in_time(progress: Progress, request: asyncio.Task[str], timeout_seconds: float) -> bool:
+async def in_time(progress: RequestProgress, request: asyncio.Task[str], timeout_seconds: float) -> bool:
     try:
         return await progress.in_time(request, timeout_seconds)
     finally:
@@ -29,20 +29,20 @@ async def in_time(progress: Progress, request: asyncio.Task[str], timeout_second
 
 
 async def test_the_time_to_answer_begins_when_the_request_has_left() -> None:
-    progress = Progress()
+    progress = RequestProgress()
     request = asyncio.create_task(answer(0.25))
     asyncio.get_running_loop().call_later(0.15, lambda: asyncio.ensure_future(progress.trace(LEFT, {})))
     assert await in_time(progress, request, 0.2)
 
 
 async def test_an_answer_that_lies_in_the_socket_when_the_time_is_over_counts() -> None:
-    progress = Progress()
+    progress = RequestProgress()
     await progress.trace(LEFT, {})
     assert await in_time(progress, asyncio.create_task(answer(0.1)), 0.0)
 
 
 async def test_without_an_answer_it_says_whether_a_byte_may_have_left() -> None:
-    progress = Progress()
+    progress = RequestProgress()
     assert not await in_time(progress, asyncio.create_task(silence()), 0.01)
     assert not progress.begun
     await progress.trace("http11.send_request_headers.started", {})
@@ -55,7 +55,7 @@ async def test_a_process_without_cpu_reads_on_before_it_calls_an_answer_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(httpx_progress, "_READ_SECONDS", 0.02)
-    progress = Progress()
+    progress = RequestProgress()
 
     async def answered() -> str:
         await progress.trace(LEFT, {})

@@ -11,7 +11,7 @@ import pytest
 from pushcast.http2.leave import MayLeave, always
 from pushcast.http2.pool import Pool
 from pushcast.http2.queue import QueueFull, deliver
-from pushcast.http2.request import Job, Kind, Outcomes, Response, Template, Wrapped
+from pushcast.http2.request import Kind, Outcomes, RequestJob, Response, Template, Wrapped
 from pushcast.providers.engines import multicast
 from pushcast.providers.engines.engine import GATHERED_TARGETS
 from pushcast.providers.engines.multicast import MulticastEngine
@@ -24,8 +24,8 @@ class FakePool:
     """Keeps jobs; tests answer them."""
 
     def __init__(self) -> None:
-        self.jobs: list[Job] = []
-        self.cancelled: list[tuple[Job, list[int]]] = []
+        self.jobs: list[RequestJob] = []
+        self.cancelled: list[tuple[RequestJob, list[int]]] = []
         self.has_room = asyncio.Event()
         self.has_room.set()
         self.rotations = 0
@@ -33,12 +33,12 @@ class FakePool:
     async def room(self, count: int) -> None:
         await self.has_room.wait()
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: RequestJob) -> None:
         if not self.has_room.is_set():
             raise QueueFull
         self.jobs.append(job)
 
-    def cancel(self, job: Job, indices: Iterable[int]) -> None:
+    def cancel(self, job: RequestJob, indices: Iterable[int]) -> None:
         self.cancelled.append((job, list(indices)))
 
     def rotate(self) -> None:
