@@ -21,7 +21,7 @@ def hosted(tmp_path: Path, apps: dict[str, Any], role: str, **sections: Any) -> 
 
 async def test_a_settler_asks_for_receipts_where_an_app_has_expo(tmp_path: Path) -> None:
     _, found = hosted(tmp_path, {"news": {"expo": {}}, "chat": {}}, "settler")
-    assert [app.conf.id for app in found.apps] == ["pushcast-settle", "pushcast-poll-expo", "pushcast-spread"]
+    assert [app.conf.id for app in found.apps] == ["pushcast-poll-expo", "pushcast-settle", "pushcast-spread"]
     asked = [each for each in found.resources if isinstance(each, ExpoProvider)]
     assert [(each.app, each.platform) for each in asked] == [("news", "expo")]
 
