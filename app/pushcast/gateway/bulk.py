@@ -11,7 +11,7 @@ import msgspec
 from pushcast.gateway.events import EventRecord, lines_of
 from pushcast.gateway.http import JSON, NDJSON, Answer, Request, answer
 from pushcast.gateway.problems import FieldError, Problem
-from pushcast.gateway.writing import Record, Writer
+from pushcast.gateway.writing import UserRecord, Writer
 
 MAX_ITEMS: Final = 1000
 MAX_LINES: Final = 10_000
@@ -66,7 +66,7 @@ async def write_all(writer: Writer, items: Sequence[Item]) -> None:
     """
     writer.check()
     valid = [(item, item.event) for item in items if item.event is not None and item.problem is None]
-    records = [Record(item.topic, event.user, event.value) for item, event in valid]
+    records = [UserRecord(item.topic, event.user, event.value) for item, event in valid]
     for place, problem in (await writer.write_all(records)).items():
         valid[place][0].problem = problem
 

@@ -21,7 +21,7 @@ RETRY_AFTER_SECONDS: Final = (1, 5)
 GROUP_RECORDS: Final = 500
 
 
-class Record(NamedTuple):
+class UserRecord(NamedTuple):
     """A record of a user, to be written with others."""
 
     topic: str
@@ -29,7 +29,7 @@ class Record(NamedTuple):
     value: bytes
 
 
-class Group(Protocol):
+class WrittenGroup(Protocol):
     """What it needs of `kafka.acks.Group`: whether each record was answered for, and which were refused."""
 
     future: asyncio.Future[None]
@@ -43,7 +43,7 @@ class Producer(Protocol):
     def put(
         self, topic: str, partition: int, key: bytes, value: bytes | None, headers: Headers | None = None
     ) -> asyncio.Future[Written]: ...
-    async def put_all(self, records: Sequence[tuple[str, int, bytes, bytes | None]]) -> Group: ...
+    async def put_all(self, records: Sequence[tuple[str, int, bytes, bytes | None]]) -> WrittenGroup: ...
     def oldest_seconds(self) -> float: ...
 
 
@@ -91,7 +91,7 @@ class Writer:
             await asyncio.wait((future,), timeout=self.ack_seconds)
         return self.outcome(future)
 
-    async def write_all(self, records: Sequence[Record]) -> dict[int, Problem]:
+    async def write_all(self, records: Sequence[UserRecord]) -> dict[int, Problem]:
         """Returns when Kafka has confirmed them or the time is over: why some are not confirmed, by their place.
 
         Records wait for room: whoever sends many is slowed down, and refused (overloaded) when the time is over.
@@ -99,7 +99,7 @@ class Writer:
         placed = [
             (topic, partition_of(key := user.encode(), self._partitions), key, value) for topic, user, value in records
         ]
-        groups: list[Group] = []
+        groups: list[WrittenGroup] = []
         unput = self._later("overloaded", f"there was no room within {self.ack_seconds:.0f} s; it was not written")
         try:
             with suppress(TimeoutError):

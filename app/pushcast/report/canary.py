@@ -70,7 +70,7 @@ class Success(NamedTuple):
     seconds: float  # from creation to the provider's answer
 
 
-class Verdict(NamedTuple):
+class CanaryVerdict(NamedTuple):
     """How a canary fares. `reason`: why it has failed; empty where it has not."""
 
     failed: bool
@@ -82,7 +82,7 @@ SILENT_PERIODS: Final = 2
 SILENT: Final = "silent"
 
 
-def verdict(deliveries: Iterable[Delivery], since_ms: int, every_ms: int, now_ms: int) -> Verdict | None:
+def verdict(deliveries: Iterable[Delivery], since_ms: int, every_ms: int, now_ms: int) -> CanaryVerdict | None:
     """Of a canary's deliveries, in any order. None: it is too early to tell.
 
     A push that ended without being accepted is a failure at once; a canary of which nothing is heard, after two
@@ -91,10 +91,14 @@ def verdict(deliveries: Iterable[Delivery], since_ms: int, every_ms: int, now_ms
     newest = max(deliveries, key=lambda each: each.ended_at, default=None)
     heard_at = since_ms if newest is None else max(since_ms, newest.ended_at)
     if now_ms - heard_at > SILENT_PERIODS * every_ms:
-        return Verdict(True, SILENT)
+        return CanaryVerdict(True, SILENT)
     if newest is None:
         return None
-    return Verdict(False) if newest.outcome == Outcome.ACCEPTED else Verdict(True, newest.reason or newest.outcome)
+    return (
+        CanaryVerdict(False)
+        if newest.outcome == Outcome.ACCEPTED
+        else CanaryVerdict(True, newest.reason or newest.outcome)
+    )
 
 
 def last_success(deliveries: Iterable[Delivery]) -> Success | None:

@@ -19,7 +19,7 @@ from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
 from pushcast.observe.catalogue import MetricName as Name
 from pushcast.observe.metrics import Sample
-from pushcast.report.canary import Canary, Success, Verdict, last_success, verdict
+from pushcast.report.canary import Canary, CanaryVerdict, Success, last_success, verdict
 from pushcast.report.follow import Follower
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.wire import topics
@@ -76,7 +76,7 @@ class Canaries:
         self._sent: dict[str, int] = {}  # by user: the last period
         self._fared: dict[str, Success] = {}
         self._since: dict[str, int] = {}  # by user: when we began to look
-        self._said: dict[str, Verdict] = {}
+        self._said: dict[str, CanaryVerdict] = {}
 
     async def run(self, every_seconds: float = EVERY_SECONDS) -> None:
         """Until it is cancelled; ends at once without canaries."""
@@ -85,7 +85,7 @@ class Canaries:
             self.send()
             await asyncio.sleep(every_seconds)
 
-    def look(self) -> list[tuple[Canary, Verdict]]:
+    def look(self) -> list[tuple[Canary, CanaryVerdict]]:
         """Reads how the canaries of our partitions have fared. Returns those of which that is known. Blocks."""
         now_ms = self._clock.now_ms()
         found = []
@@ -106,7 +106,7 @@ class Canaries:
                 found.append((canary, judged))
         return found
 
-    def say(self, found: Iterable[tuple[Canary, Verdict]]) -> None:
+    def say(self, found: Iterable[tuple[Canary, CanaryVerdict]]) -> None:
         """Writes to push.control.v1 what this process has not said yet: webhooks and the console read it."""
         now_ms = self._clock.now_ms()
         for canary, judged in found:

@@ -46,7 +46,7 @@ def read_mark(text: str) -> CommitMark:
     return CommitMark(int(last) if last else None, int(resumed_at or 0), int(failing_since or 0))
 
 
-class Held(NamedTuple):
+class WaitingEvent(NamedTuple):
     """An event that waits. `type`: of a `Stream`."""
 
     offset: int
@@ -71,7 +71,7 @@ class Line:
         self.mark = mark
         self.read = first  # next offset to come
         self.committed = first, mark
-        self._events: deque[Held] = deque()
+        self._events: deque[WaitingEvent] = deque()
         self._oldest_at = 0.0
 
     def take(self, offset: int, event: tuple[str, Event] | None, now: float) -> None:
@@ -80,7 +80,7 @@ class Line:
         if event is not None:
             if not self._events:
                 self._oldest_at = now
-            self._events.append(Held(offset, *event))
+            self._events.append(WaitingEvent(offset, *event))
 
     @property
     def held(self) -> int:
@@ -106,7 +106,7 @@ class Line:
         events = [held for held in self._events if held.offset <= last]
         return Cut(self.first, last, events[0].type if events else "", [held.event for held in events])
 
-    def _alike(self) -> Iterator[Held]:
+    def _alike(self) -> Iterator[WaitingEvent]:
         """What one request may hold: events in a row of the type of the first, as many as it takes."""
         first = self._events[0].type
         return takewhile(lambda held: held.type == first, islice(self._events, MAX_EVENTS))

@@ -15,8 +15,6 @@ BESIDE = {"simulators", "config", "bench", "demo"}
 #: Names that more than one class has, with the reason. The list may only shrink.
 EXCEPTIONS = {
     "Kind": "of a control record, of an outcome at HTTP/2 and of a problem at the gateway: enumerations, 80 files",
-    "Group": "records that are acknowledged together: of one request, and of one producer's call",
-    "Record": "one to be written by the gateway, and one read by a stage",
 }
 
 

@@ -17,7 +17,7 @@ from pushcast.model.own import is_canary
 from pushcast.model.words import Platform
 from pushcast.observe.catalogue import MetricName as Name
 from pushcast.observe.metrics import Sample
-from pushcast.report.canary import Canary, Verdict, last_success, verdict
+from pushcast.report.canary import Canary, CanaryVerdict, last_success, verdict
 from pushcast.report.follow import Follower
 from pushcast.report.rows import Delivery
 from pushcast.runtime.canaries import Canaries, canaries_of
@@ -140,16 +140,16 @@ def test_o3_only_an_accepted_push_is_a_success() -> None:
     ("rows", "hours", "expected"),
     [
         ([], 2.0, None),
-        ([], 2.1, Verdict(True, "silent")),
-        ([("accepted", 0)], 2.0, Verdict(False)),
-        ([("accepted", 0)], 2.1, Verdict(True, "silent")),
-        ([("dead", 1), ("accepted", 0)], 1.5, Verdict(True, "dead")),
-        ([("dead", 0), ("accepted", 1)], 1.5, Verdict(False)),
-        ([("accepted", -9)], 1.5, Verdict(False)),
+        ([], 2.1, CanaryVerdict(True, "silent")),
+        ([("accepted", 0)], 2.0, CanaryVerdict(False)),
+        ([("accepted", 0)], 2.1, CanaryVerdict(True, "silent")),
+        ([("dead", 1), ("accepted", 0)], 1.5, CanaryVerdict(True, "dead")),
+        ([("dead", 0), ("accepted", 1)], 1.5, CanaryVerdict(False)),
+        ([("accepted", -9)], 1.5, CanaryVerdict(False)),
     ],
 )
 def test_a_canary_has_failed_when_a_push_ends_otherwise_or_nothing_is_heard_for_two_periods(
-    rows: list[tuple[str, int]], hours: float, expected: Verdict | None
+    rows: list[tuple[str, int]], hours: float, expected: CanaryVerdict | None
 ) -> None:
     deliveries = [delivery(outcome, START_MS, START_MS + hour * HOUR_MS) for outcome, hour in rows]
     assert verdict(deliveries, START_MS, HOUR_MS, START_MS + round(hours * HOUR_MS)) == expected
