@@ -19,6 +19,7 @@ from typing import Final
 from pushcast.kafka.topics import load_topology
 from pushcast.runtime.child import end_with_parent
 from pushcast.runtime.layout import ProcessPlan
+from pushcast.runtime.priority import stand_apart
 from pushcast.wire.schemas import NAMES, avro_type
 
 #: What roles import sooner or later, each in its own memory unless it is here. None of it starts a thread.
@@ -76,14 +77,9 @@ def run_role(plan: ProcessPlan, parent: int) -> None:
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    # Ctrl-C goes to the whole foreground group: only the supervisor shall hear it.
-    if plan.apart:
-        os.setsid()
-    else:
-        os.setpgid(0, 0)
+    # Its own session also keeps Ctrl-C from it, which goes to the whole foreground group: the supervisor shall hear it.
+    stand_apart(plan.niceness)
     end_with_parent(parent)
-    if plan.niceness:
-        os.nice(plan.niceness)
     if sys.platform == "linux":  # else `ps` and `top` would show the supervisor's name for all of them
         ctypes.CDLL(None).prctl(PR_SET_NAME, plan.name.encode(), 0, 0, 0)
     sys.argv = ["pushcast", "run", *plan.arguments]

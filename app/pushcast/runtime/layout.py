@@ -9,9 +9,8 @@ from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
 
 SLOT = "local"
-#: Urgent work comes first, bulk work takes what the others leave. Kernels that group processes by session
-#: (sched_autogroup) weigh niceness within one only, and share the CPU among sessions: so normal and bulk processes stay
-#: in the supervisor's, and urgent ones leave it (`ProcessPlan.apart`) to wait for none of them.
+#: Urgent work comes first, bulk work takes what the others leave. A broker on the same machine gains most by it: every
+#: urgent record passes it twice.
 NICENESS = {Lane.URGENT: 0, Lane.NORMAL: 5, Lane.BULK: 10}
 #: Of what no push waits for: registrations, retries, parked work.
 BACKGROUND_NICENESS = 5
@@ -24,7 +23,6 @@ class ProcessPlan:
     name: str
     arguments: tuple[str, ...]  # after `pushcast run`
     niceness: int = 0
-    apart: bool = False  # in a session of its own
 
 
 def processes(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[ProcessPlan]:
@@ -37,11 +35,11 @@ def processes(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Pla
     background = ("registrar", *(("settler",) if senders else ()), "keeper")
     plans = [ProcessPlan("-".join(background), (*background, "--slot", SLOT), BACKGROUND_NICENESS)]
     for lane in lanes:
-        nice, apart = NICENESS[lane], lane is Lane.URGENT
+        nice = NICENESS[lane]
         common = ("--lane", lane.value, "--slot", SLOT)
-        plans.append(ProcessPlan(f"planner-{lane}", ("planner", *common), nice, apart))
+        plans.append(ProcessPlan(f"planner-{lane}", ("planner", *common), nice))
         if senders:
-            plans.append(ProcessPlan(f"sender-{lane}", ("sender", *common, *_options(senders)), nice, apart))
+            plans.append(ProcessPlan(f"sender-{lane}", ("sender", *common, *_options(senders)), nice))
     return [*plans, *_doors(settings)]
 
 

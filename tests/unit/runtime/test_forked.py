@@ -36,16 +36,13 @@ def test_a_role_does_not_keep_its_supervisors_lock(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="roles are forked on Linux only")
-@pytest.mark.parametrize("apart", [True, False])
-def test_a_role_that_stands_apart_has_a_session_of_its_own(
-    apart: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_role_has_a_session_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = tmp_path / "told"
 
     def role(*_: object, **__: object) -> None:
-        told.write_text(f"{os.getpgid(0) == os.getpid()} {os.getsid(0) == os.getpid()}")
+        told.write_text(f"{os.getsid(0) == os.getpid()}")
 
     monkeypatch.setattr("runpy.run_module", role)
-    process = Forker(in_child=lambda: None).start(ProcessPlan("sender-urgent", (), apart=apart))
+    process = Forker(in_child=lambda: None).start(ProcessPlan("sender-urgent", ()))
     process.join(30)
-    assert told.read_text() == f"True {apart}"
+    assert told.read_text() == "True"

@@ -16,7 +16,6 @@ def test_every_lane_has_processes_of_its_own_and_bulk_yields() -> None:
     assert plans["registrar-settler-keeper"].arguments[:3] == ("registrar", "settler", "keeper")
     urgent = {"planner-urgent", "sender-urgent"}
     assert {name for name, plan in plans.items() if not plan.niceness} == urgent
-    assert {name for name, plan in plans.items() if plan.apart} == urgent
     for role in ("planner", "sender"):
         assert plans[f"{role}-urgent"].niceness < plans[f"{role}-normal"].niceness < plans[f"{role}-bulk"].niceness
 
