@@ -158,6 +158,8 @@ def _bring_up(
         for index in started:
             members.kill(directory, index)
         raise
+    for pid in started.values():
+        process.defer_compiling(pid)
     return members.info(directory, layout, living | started)
 
 
