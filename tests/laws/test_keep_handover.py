@@ -18,10 +18,11 @@ import orjson
 import pytest
 
 from pushcast.handover.rules import Rules
-from pushcast.keep import agent, capping, digests, exact, intake, joining, removals
+from pushcast.keep import agent, capping, digests, exact, intake, joining, notices, removals
 from pushcast.keep.due import DueRecord, DueRecords, Put
 from pushcast.keep.firings import Firings
 from pushcast.keep.flushing import Flushes
+from pushcast.keep.joining import Joining
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.caps import CapRule
@@ -30,6 +31,7 @@ from pushcast.stream.ports import Barrier
 from pushcast.wire.digests import Head, closed_by
 from pushcast.wire.headers import first
 from pushcast.wire.held import CLOSES, LEFT_AS, PASSED, TIMER
+from pushcast.wire.notices import NoticeKind
 from twins.keep import SOURCES, T0, USERS, Keeper, KeepWorld
 
 WORLDS = 40
@@ -40,8 +42,9 @@ MOST_WORLDS_TO_A_VIOLATION = 600
 class World(KeepWorld):
     """Timers of two users, some with one id twice."""
 
-    def __init__(self, seed: int, *, lag: bool, gathered: float, limited: float = 0.15) -> None:
+    def __init__(self, seed: int, *, lag: bool, gathered: float, limited: float = 0.15, noticed: float = 0.0) -> None:
         super().__init__(seed)
+        self.noticed = noticed  # share that is of a user of whom registrars tell
         self.caps = [CapRule("two", LIMIT, window_ms=2**50)]
         self.limited = limited  # share that takes slots
         self.lag = lag
@@ -52,6 +55,9 @@ class World(KeepWorld):
 
     def write(self) -> None:
         rnd = self.rnd
+        if self.noticed and rnd.random() < self.noticed:
+            self.write_of_noticed()
+            return
         user, note_id = rnd.choice(USERS[:2]), f"n{rnd.randint(0, 5)}"
         if rnd.random() < 0.25:
             self.cancel(note_id, user=user)
@@ -74,6 +80,17 @@ class World(KeepWorld):
         due_at = T0 + rnd.choice((0, 2_000, 10_000, 30_000))
         self.names.add(self.hold(note_id, due_at, user=user, lane=rnd.choice(list(Lane))))
 
+    def write_of_noticed(self) -> None:
+        """Of a third user, who travels and is forgotten, again and again."""
+        rnd, user, now_ms = self.rnd, USERS[2], self.clock.now_ms()
+        if rnd.random() < 0.4:
+            self.notice(rnd.choice(list(NoticeKind)), now_ms - rnd.choice((0, 3_000)), user)
+        elif rnd.random() < 0.5:
+            self.names.add(self.gather(f"d{rnd.randint(0, 9)}", window_ms=rnd.choice((2_000, 10_000)), user=user))
+        else:
+            due_at, zoned = T0 + rnd.choice((0, 10_000, 30_000)), rnd.random() < 0.5
+            self.names.add(self.hold(f"n{rnd.randint(0, 5)}", due_at, user=user, zoned=zoned, written_at=now_ms))
+
     def maybe_compact(self, owner: Keeper) -> None:
         """With the lag of the topic, nothing is compacted that an owner has not yet had the time to heal."""
         healed = not owner.outbox.pending and not owner.stage.release._unhealed(owner.stage._tenures.of(_USER))
@@ -84,8 +101,16 @@ class World(KeepWorld):
 _USER = next(iter(SOURCES))._replace(topic="push.user.v1")
 
 
-async def run(seed: int, *, void: bool = True, lag: bool = True, gathered: float = 0.4, limited: float = 0.15) -> None:
-    world = World(seed, lag=lag, gathered=gathered, limited=limited)
+async def run(
+    seed: int,
+    *,
+    void: bool = True,
+    lag: bool = True,
+    gathered: float = 0.4,
+    limited: float = 0.15,
+    noticed: float = 0.0,
+) -> None:
+    world = World(seed, lag=lag, gathered=gathered, limited=limited, noticed=noticed)
     rnd: random.Random = world.rnd
     for _ in range(rnd.randint(1, 4)):
         world.write()
@@ -217,6 +242,19 @@ async def test_every_timer_closes_once_through_crashes_and_zombies() -> None:
 
 async def test_a_member_that_comes_while_its_digest_leaves_is_counted_in_one() -> None:
     assert await violation(range(WORLDS), late_member) is None
+
+
+async def test_a_user_who_travels_and_one_who_is_forgotten_lose_no_end_of_a_timer_and_get_none_twice() -> None:
+    """S12, P4."""
+    assert await violation(range(WORLDS), noticed=0.7) is None
+
+
+async def test_a_forgotten_users_member_that_left_in_a_digest_ends_twice_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Joining, "leaves", lambda *_: False)
+    monkeypatch.setattr(notices, "_has_left", lambda *_: False)
+    assert await violation(range(MOST_WORLDS_TO_A_VIOLATION), noticed=0.9) is not None
 
 
 @pytest.mark.parametrize("rule", ["planned_first", "tail", "note", "inherit", "fenced_at"])

@@ -30,6 +30,7 @@ from pushcast.wire.control import Rate
 from pushcast.wire.facts import Facts, encode_facts
 from pushcast.wire.headers import origin
 from pushcast.wire.held import Held, held_headers
+from pushcast.wire.notices import Notice, NoticeKind, notice_headers
 from pushcast.wire.recall_offers import RecallOffer, encode_offer
 from pushcast.wire.row_fences import is_row
 from twins.handover import Log, Message, Process
@@ -166,6 +167,11 @@ class KeepWorld(Log):
         headers = held_headers(origin(f"plan-{lane}", PARTITION, epoch), 7, held, "00-1")
         self.log.append(Produced(topic, PARTITION, event, user.encode(), headers, T0))
         return f"{lane}|{offset}"
+
+    def notice(self, kind: NoticeKind, at: int = T0, user: str = USERS[0]) -> None:
+        """A registrar tells something of a user."""
+        headers = notice_headers(Notice(kind, at))
+        self.log.append(Produced(topics.keep(Lane.URGENT), PARTITION, b"", user.encode(), headers, T0))
 
     def gather(
         self,

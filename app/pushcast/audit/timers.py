@@ -24,6 +24,7 @@ from pushcast.model.words import Lane
 from pushcast.wire import groups, topics
 from pushcast.wire.headers import Headers, first
 from pushcast.wire.held import CLOSES, timer_of
+from pushcast.wire.notices import is_notice
 from pushcast.wire.timers import Timer, is_timer, note_id_of, readable, timers_prefix, user_key
 from pushcast.wire.times import rfc3339
 
@@ -111,7 +112,9 @@ async def _totals(
     held: dict[Named, int] = {}
     due: dict[Named, Counter[str]] = {}
 
-    def keep(spot: Spot, offset: int, _: Headers) -> None:
+    def keep(spot: Spot, offset: int, headers: Headers) -> None:
+        if is_notice(headers):
+            return
         held[Named(spot[1], f"{keeps[spot]}|{offset}")] = offset
 
     def release(spot: Spot, _: int, headers: Headers) -> None:

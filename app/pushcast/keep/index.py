@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
-from pushcast.model.words import Lane
+from pushcast.model.words import Lane, Reason
 from pushcast.wire.digests import Head, is_head, readable_head
 from pushcast.wire.timers import Timer, is_timer, readable
 
 #: A released timer is remembered so long: the same id again is a duplicate.
 REMEMBER_MS: Final = 86_400_000
+#: One of a user who was forgotten: longer than anything it guards against is under way.
+FORGOTTEN_REMEMBER_MS: Final = 600_000
 _FORGET: Final = b"\xf0"
 _LANES: Final = {str(lane): bytes((number,)) for number, lane in enumerate(Lane)}
 #: In the order in which they are released.
@@ -61,7 +63,8 @@ def entry_of(key: bytes, row: Timer | Head) -> bytes | None:
     if isinstance(row, Head):
         return _queue(row.lane) + _number(row.due_at if row.flushed_at is None else 0) + _NO_OFFSET + key
     if row.closed_at is not None:
-        return _FORGET + _number(row.closed_at + REMEMBER_MS) + _NO_OFFSET + key
+        remember_ms = FORGOTTEN_REMEMBER_MS if row.closes == Reason.USER_FORGOTTEN else REMEMBER_MS
+        return _FORGET + _number(row.closed_at + remember_ms) + _NO_OFFSET + key
     if row.digest and not row.closes:
         return None
     number = _number(row.due_at) + _number(row.keep_offset)

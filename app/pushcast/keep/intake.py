@@ -7,6 +7,7 @@ from pushcast.keep import rules
 from pushcast.keep.badging import Badging
 from pushcast.keep.capping import Capping
 from pushcast.keep.joining import Joining, is_leaving
+from pushcast.keep.notices import Notices
 from pushcast.keep.reading import KeepReading
 from pushcast.keep.removing import Removing
 from pushcast.keep.rows import Rows
@@ -25,6 +26,7 @@ from pushcast.wire.facts import decode_facts
 from pushcast.wire.headers import TRACEPARENT, first
 from pushcast.wire.held import Held, held_of
 from pushcast.wire.keys import user_of
+from pushcast.wire.notices import notice_of
 from pushcast.wire.recall_offers import decode_offer
 from pushcast.wire.schemas import SchemaSource
 from pushcast.wire.threads import ThreadReader
@@ -63,13 +65,18 @@ class KeepIntake:
         self._partitions = partitions
         self._decode = CancelDecoder(schemas).decode
         self._joining = joining
+        self._notices = Notices(rows, joining, count)
 
     def hold(self, lane: Lane, fences: Fences, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
-        """A timer, unless the record was taken before, or was written by a planner that had been fenced off."""
+        """A timer, unless the record was taken before, or was written by a planner that had been fenced off. A record
+        without an event is a registrar's notice."""
         if not fences.admit(author_of(record.headers), record.offset):
             return
         user = user_of(record.key)
         check_place(record, self._partitions)
+        if not record.value:
+            self._notices.heard(tenure, barrier, user, notice_of(record.headers))
+            return
         held = held_of(record.headers)
         facts = decode_facts(held.facts) if held.facts else None
         timer = _timer(lane, record, held)
@@ -80,7 +87,8 @@ class KeepIntake:
         is_cancelled = self._is_cancelled(tenure, user, held)
         is_read = self._reading.is_read(tenure, user, held.note_id, timer, self._clock.now_ms())
         waiting = self._rows.waiting(tenure, user)
-        row = rules.opened(timer, known, waiting, cancelled=is_cancelled, read=is_read)
+        is_forgotten = bool(tenure.forgotten) and tenure.forgotten.covers(user.encode(), timer.written_at)
+        row = rules.opened(timer, known, waiting, cancelled=is_cancelled, read=is_read, is_forgotten=is_forgotten)
         if facts is not None and facts.gate == Reason.DIGEST and not row.closes:
             row = self._joining.join(tenure, barrier, user, row, facts)
         self._rows.put(tenure, barrier, key if known is None else other, row)

@@ -239,7 +239,11 @@ class Release:
             self._fire(tenure, key, timer, now_ms, put_slot)
 
     def _put_released(self, tenure: KeepTenure, key: bytes, timer: Timer, barrier: Barrier) -> None:
-        self._rows.put(tenure, barrier, key, rules.released(timer, tenure.time.now_ms() or timer.due_at))
+        now_ms = tenure.time.now_ms() or timer.due_at
+        row = rules.released(timer, now_ms)
+        if tenure.forgotten and tenure.forgotten.covers(user_key(key), timer.written_at):
+            row = rules.remembered_shortly(row, now_ms)
+        self._rows.put(tenure, barrier, key, row)
 
     def _put(self, tenure: KeepTenure, key: bytes, row: Timer | None, barrier: Barrier) -> None:
         self._rows.put(tenure, barrier, key, row)

@@ -21,13 +21,17 @@ def is_known(name: str, timers: Iterable[Timer | None]) -> bool:
     return any(timer is not None and timer.name == name for timer in timers)
 
 
-def opened(timer: Timer, known: Timer | None, waiting: int, *, cancelled: bool, read: bool = False) -> Timer:
+def opened(
+    timer: Timer, known: Timer | None, waiting: int, *, cancelled: bool, read: bool = False, is_forgotten: bool = False
+) -> Timer:
     """The row of a new timer. `known`: the one under the notification's id; `waiting`: how many the user has.
 
     What is not to be sent is opened all the same, due at once: every timer closes in one way.
     """
     if known is not None:
         return closed_as(timer, Reason.DUPLICATE)
+    if is_forgotten:
+        return forgotten(timer)
     if cancelled:
         return closed_as(timer, Reason.CANCELLED)
     if read:
@@ -45,6 +49,18 @@ def cancelled(timer: Timer | None) -> Timer | None:
 def read(timer: Timer | None) -> Timer | None:
     """The same of one that was read meanwhile."""
     return _ended(timer, Reason.READ)
+
+
+def forgotten(timer: Timer) -> Timer:
+    """The row of one whose user was forgotten: it ends by itself, whatever it waited for."""
+    return msgspec.structs.replace(closed_as(timer, Reason.USER_FORGOTTEN), digest="", facts=b"")
+
+
+def remembered_shortly(timer: Timer, now_ms: int) -> Timer:
+    """The row of a released one whose user was forgotten: it goes within minutes (`index.entry_of`)."""
+    if timer.closes == Reason.USER_FORGOTTEN:
+        return timer
+    return msgspec.structs.replace(timer, closes=Reason.USER_FORGOTTEN.value, closed_at=now_ms)
 
 
 def _ended(timer: Timer | None, reason: Reason) -> Timer | None:

@@ -19,6 +19,7 @@ from pushcast.register.writing import Writing
 from pushcast.stream.batch import Record
 from pushcast.stream.ports import Barrier
 from pushcast.wire.headers import appended_at
+from pushcast.wire.notices import Notice, NoticeKind
 
 #: Clocks of phones differ from ours by that much, and nobody need look.
 FUTURE_MS: Final = 300_000
@@ -67,6 +68,8 @@ class Changes:
         elif after is Kept.UNCHANGED:
             # The row's claim again: a kill may have come between the row and its claim.
             self._write.claims(record, [claim for claim in (held(key, before),) if claim is not None])
+            if before is not None and before.zone_at is not None:
+                self._tell_zones_changed(record, at)
         if isinstance(after, Kept):
             self._counters["registrations", after] += 1
         elif (before is None or before.is_gone) and not self._make_room(record, user, key, after):
@@ -75,7 +78,13 @@ class Changes:
         else:
             self._write.device(record, key, after, "topics")
             self._write.claims(record, registered(key, before, after))
+            if before is not None and before.time_zone != after.time_zone:
+                self._tell_zones_changed(record, at)
             self._counters["registrations", "written"] += 1
+
+    def _tell_zones_changed(self, record: Record, at: int) -> None:
+        """NoticeKind again for a record that is handled again: a kill may have come between the row and this."""
+        self._write.notice(record, Notice(NoticeKind.ZONES_CHANGED, at))
 
     def _make_room(self, record: Record, user: bytes, key: bytes, new: DeviceRow) -> bool:
         """Removes the oldest devices of the user in the app where there would be too many. False: `new` is the oldest,
@@ -121,9 +130,14 @@ class Changes:
     def _prefer(self, record: Record, event: DeviceChange, at: int) -> None:
         user = event.user.encode()
         forgotten_at = self._view.forgotten_at(user)
+        before = self._view.user_row(user, event.app)
         after: UserRow | Kept = Kept.OUTDATED
         if event.preferences is not None and (forgotten_at is None or at > forgotten_at):
-            after = preferred(event.preferences, at, self._view.user_row(user, event.app))
+            after = preferred(event.preferences, at, before)
+        zone_before = None if before is None else before.time_zone
+        zone_after = zone_before if isinstance(after, Kept) else after.time_zone
+        if zone_after != zone_before or after is Kept.UNCHANGED:
+            self._tell_zones_changed(record, at)
         if isinstance(after, Kept):
             self._counters["preferences", after] += 1
             return
@@ -162,6 +176,7 @@ class Changes:
     def _forget(self, record: Record, user: str, at: int) -> None:
         """Nothing of the user stays but when that was, so that a late event brings nothing back."""
         owner, mine = user.encode(), user_row_key(user)
+        self._write.notice(record, Notice(NoticeKind.FORGOTTEN, at))
         after = forgotten(self._view.user_row(owner), at)
         if after is not None:
             self._write.user(record, mine, after)

@@ -21,7 +21,7 @@ from pushcast.stream.keyring_heartbeat import KeyringHeartbeat
 from pushcast.stream.spec import Host, StageSpec, TableSpec
 from pushcast.stream.table import Table
 from pushcast.stream.token_keys import KeyringFile
-from pushcast.wire import groups
+from pushcast.wire import groups, topics
 from pushcast.wire.keyring import KeyringRole
 
 
@@ -61,7 +61,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             subscriptions=subscriptions(settings, names),
             build=made,
             tables=(TableSpec(names.device, writer=STAGE),),
-            produces=(names.device, names.hold, names.claim),
+            produces=(names.device, names.hold, names.claim, topics.keep(Lane.URGENT)),
             waits_seconds=settings.devices.hold_seconds,
         )
     ]

@@ -10,15 +10,16 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
 from pushcast.model.ownership import Claim
 from pushcast.model.user import UserRow
-from pushcast.model.words import Reason
+from pushcast.model.words import Lane, Reason
 from pushcast.register.context import REASON, STEP, Context, Headers
 from pushcast.register.decide import Ending
 from pushcast.register.names import STAGE
 from pushcast.register.tenure import RegisterTenure, Row
 from pushcast.stream.overlay import OverlayEntry
 from pushcast.stream.ports import Barrier
-from pushcast.wire import headers, row_fences
+from pushcast.wire import headers, row_fences, topics
 from pushcast.wire.dead_letters import SourceRecord
+from pushcast.wire.notices import Notice, notice_headers
 from pushcast.wire.ownership import encode_claim
 from pushcast.wire.user_rows import encode_user_row
 
@@ -74,6 +75,11 @@ class Writing:
             digest = claim.token.digest
             partition = partition_of(digest, context.partitions)
             context.outbox.put(self._barrier, context.names.claim, partition, encode_claim(claim), digest, added)
+
+    def notice(self, record: SourceRecord, notice: Notice) -> None:
+        """For KEEP, of the record's user."""
+        added = [(headers.CE_ID, _tag(record)), *notice_headers(notice)]
+        self._put(topics.keep(Lane.URGENT), b"", record.key, added)
 
     def tell(self, record: SourceRecord, value: bytes, step: str, reason: str) -> None:
         """A step of a suspension, for the hold topic; `suspended` is what the hold is later read from."""

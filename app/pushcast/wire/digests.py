@@ -44,6 +44,11 @@ def heads_prefix(user: str, facts: Facts) -> bytes:
     return f"{user}\0d\0{_hashed(facts.app, facts.klass, facts.key, facts.dry_run)}\0".encode()
 
 
+def all_heads_prefix(user: str) -> bytes:
+    """Key prefix of all digests of a user."""
+    return f"{user}\0d\0".encode()
+
+
 def head_key(user: str, facts: Facts, name: str) -> bytes:
     """Row key."""
     return heads_prefix(user, facts) + name.encode()

@@ -1,0 +1,74 @@
+"""What registrars tell of users: zones that changed, and users who are forgotten."""
+
+from __future__ import annotations
+
+from pushcast.keep import rules
+from pushcast.keep.joining import Joining, is_leaving
+from pushcast.keep.rows import Rows
+from pushcast.keep.tenure import KeepTenure
+from pushcast.stream.edge import Count
+from pushcast.stream.ports import Barrier
+from pushcast.wire.digests import Head, all_heads_prefix
+from pushcast.wire.notices import Notice, NoticeKind
+from pushcast.wire.timers import Timer
+from pushcast.wire.usage import usage_key
+
+
+class Notices:
+    """Of all partitions of one stage. Never awaits: what is read and what is written are one step. Hearing one again
+    changes nothing."""
+
+    def __init__(self, rows: Rows, joining: Joining, count: Count) -> None:
+        self._rows = rows
+        self._joining = joining
+        self._count = count
+
+    def heard(self, tenure: KeepTenure, barrier: Barrier, user: str, notice: Notice) -> None:
+        """What leaves at this moment goes on: its planner judges it by the same."""
+        if notice.kind is NoticeKind.FORGOTTEN:
+            self._forget(tenure, barrier, user, notice.at)
+        else:
+            self._look_again(tenure, barrier, user)
+
+    def _look_again(self, tenure: KeepTenure, barrier: Barrier, user: str) -> None:
+        """Due times that depend on a zone are found anew, by planners: they know the user's devices."""
+        for key, timer in self._rows.timers_of(tenure, user).items():
+            row = None if is_leaving(tenure, key) else rules.looked_at_again(timer)
+            if row is not None and row != timer:
+                self._rows.put(tenure, barrier, key, row)
+                self._count("timers_rezoned", "moved", 1)
+
+    def _forget(self, tenure: KeepTenure, barrier: Barrier, user: str, at: int) -> None:
+        """What waits ends, and nothing else of the user stays but who had which notification, for minutes."""
+        tenure.forgotten.add(user.encode(), at)
+        for key, timer in self._rows.timers_of(tenure, user).items():
+            if is_leaving(tenure, key) or self._joining.leaves(tenure, user, timer):
+                continue
+            row = self._forgotten(tenure, timer, at)
+            if row != timer:
+                self._rows.put(tenure, barrier, key, row)
+        for key, head in self._rows.heads_of(tenure, user, all_heads_prefix(user)).items():
+            if not is_leaving(tenure, key) and not _has_left(head) and head.opened_at <= at:
+                self._rows.put(tenure, barrier, key, None)
+        others = [*self._rows.badges_of(tenure, user), *self._rows.recallables_of(tenure, user)]
+        usage = usage_key(user)
+        if self._rows.usage(tenure, usage) is not None:
+            others.append(usage)
+        for key in others:
+            if not is_leaving(tenure, key):
+                self._rows.put(tenure, barrier, key, None)
+        self._count("users_forgotten", "", 1)
+
+    def _forgotten(self, tenure: KeepTenure, timer: Timer, at: int) -> Timer | None:
+        """The row of a timer of such a user; None: none."""
+        if timer.kind and timer.waits:
+            return None  # nobody knows yet of what the keeper makes itself
+        if timer.written_at > at:
+            return timer
+        if timer.waits:
+            return timer if timer.closes else rules.forgotten(timer)
+        return rules.remembered_shortly(timer, tenure.time.now_ms() or at)
+
+
+def _has_left(head: Head) -> bool:
+    return head.flushed_at is not None

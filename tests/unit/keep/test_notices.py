@@ -1,0 +1,119 @@
+"""What registrars tell the keeper: facts S12 and P4 of reference/time.md, ruling II.16."""
+
+from __future__ import annotations
+
+import pytest
+
+from pushcast.keep.index import FORGOTTEN_REMEMBER_MS
+from pushcast.model.caps import CapRule
+from pushcast.model.words import Lane
+from pushcast.stream.batch import TP
+from pushcast.wire import topics
+from pushcast.wire.headers import first
+from pushcast.wire.held import CLOSES, ZONED
+from pushcast.wire.notices import NoticeKind
+from pushcast.wire.row_fences import is_row
+from twins.handover import Message
+from twins.kafka import Produced
+from twins.keep import PARTITION, T0, USERS, Keeper, KeepWorld, keeper_of, told
+
+ANN, BOB = USERS[:2]
+HOUR = 3_600_000
+
+
+def ends(world: KeepWorld) -> list[tuple[str, str]]:
+    """Users of what was let go, with how it ends."""
+
+    def said(sent: Message) -> str:
+        return (first(sent.headers(), CLOSES) or b"").decode()
+
+    return sorted(((sent.produced.key or b"").decode(), said(sent)) for sent in world.due())
+
+
+def rows_of(keeper: Keeper, user: str) -> set[bytes]:
+    """Row keys that name a user."""
+    return {key for key in keeper.table.rows if is_row(key) and key.startswith(user.encode() + b"\0")}
+
+
+async def test_s12_another_zone_lets_planners_find_the_users_local_times_anew() -> None:
+    world = KeepWorld()
+    world.hold("local", T0 + 8 * HOUR, zoned=True)
+    world.hold("instant", T0 + 8 * HOUR)
+    world.hold("local", T0 + 8 * HOUR, user=BOB, zoned=True)
+    keeper = await keeper_of(world)
+    world.notice(NoticeKind.ZONES_CHANGED)
+    await told(keeper)
+    [sent] = world.due()
+    assert (sent.produced.key, first(sent.headers(), ZONED)) == (ANN.encode(), b"1"), "of ann, what has a local time"
+    world.notice(NoticeKind.ZONES_CHANGED)
+    await told(keeper)
+    assert len(world.due()) == 1, "told twice is told once"
+
+
+async def test_p4_what_waits_for_a_forgotten_user_ends_and_nothing_of_the_user_stays() -> None:
+    world = KeepWorld()
+    world.caps = [CapRule("day", 3, window_ms=24 * HOUR)]
+    for number in range(3):
+        world.hold(f"n{number}", T0 + HOUR)
+    world.gather("d1")
+    world.gather("d2")
+    world.limit("capped")
+    world.hold("badge", T0 - 5, badge="+1")
+    world.hold("later", T0 + HOUR, user=BOB)
+    keeper = await keeper_of(world)
+    before = len(world.due())
+    assert before == 2, "what was capped and what counts in the badge has left"
+    world.notice(NoticeKind.FORGOTTEN)
+    await told(keeper)
+    assert ends(world) == [(ANN, "")] * 2 + [(ANN, "user_forgotten")] * 5
+    assert {key for key in rows_of(keeper, ANN) if b"\0t\0" not in key} == set(), "no digest, slots or badge"
+    assert all(b"title" not in value for key, value in keeper.table.rows.items() if key.startswith(ANN.encode()))
+    await told(keeper, FORGOTTEN_REMEMBER_MS / 1000 + 1)
+    assert rows_of(keeper, ANN) == set()
+    assert len(rows_of(keeper, BOB)) == 1
+
+
+async def test_ii16_what_was_written_before_and_is_read_later_ends_at_once() -> None:
+    world = KeepWorld()
+    keeper = await keeper_of(world)
+    world.notice(NoticeKind.FORGOTTEN, at=T0)
+    await told(keeper)
+    world.hold("old", T0 + HOUR, lane=Lane.BULK, written_at=T0)
+    world.hold("new", T0 + HOUR, lane=Lane.BULK, written_at=T0 + 1)
+    await told(keeper)
+    assert ends(world) == [(ANN, "user_forgotten")]
+
+
+async def test_what_was_written_after_the_user_was_forgotten_stays() -> None:
+    world = KeepWorld()
+    world.hold("new", T0 + HOUR, written_at=T0 + 1)
+    world.notice(NoticeKind.FORGOTTEN, at=T0)
+    keeper = await keeper_of(world)
+    assert ends(world) == []
+    await told(keeper, 3_600)
+    assert ends(world) == [(ANN, "")]
+
+
+async def test_a_forgotten_users_timer_closes_once_over_a_takeover() -> None:
+    world = KeepWorld()
+    world.hold("n", T0 + HOUR)
+    first_keeper = await keeper_of(world)
+    world.notice(NoticeKind.FORGOTTEN)
+    await first_keeper.feed()
+    first_keeper.die()
+    await keeper_of(world)
+    assert ends(world) == [(ANN, "user_forgotten")]
+
+
+@pytest.mark.parametrize(
+    "headers", [[], [("push-notice", b"other"), ("push-notice-at", b"1")], [("push-notice", b"forgotten")]]
+)
+async def test_a_record_that_says_nothing_is_a_dead_letter(headers: list[tuple[str, bytes | None]]) -> None:
+    world = KeepWorld()
+    keeper = await world.take_over()
+    topic = topics.keep(Lane.URGENT)
+    world.log.append(Produced(topic, PARTITION, b"", ANN.encode(), headers, T0))
+    await told(keeper)
+    [letter] = world.messages(topics.dead_letter(topic))
+    assert letter.produced.key == ANN.encode()
+    assert keeper.trackers[TP(topic, PARTITION)].low == 1, "the stream goes on"

@@ -1,0 +1,72 @@
+"""What REGISTER tells KEEP of users (facts S12 and P4 of reference/time.md)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pushcast.model.ids import partition_of
+from pushcast.model.words import Lane
+from pushcast.wire import topics
+from pushcast.wire.notices import Notice, NoticeKind, notice_of
+from unit.register.twin import PARTITIONS, T0, Harness
+
+USER = b"user-1"
+HOME = partition_of(USER, PARTITIONS)
+
+
+def register(at: int, **fields: Any) -> bytes:
+    event = {"op": "register", "app": "news", "device": "d", "platform": "fcm", "token": "t" * 40, "at": at}
+    return json.dumps(event | fields).encode()
+
+
+def prefer(at: int, **fields: Any) -> bytes:
+    return json.dumps({"op": "prefer", "at": at} | fields).encode()
+
+
+def told(harness: Harness) -> list[Notice]:
+    records = harness.kafka.log[topics.keep(Lane.URGENT), HOME]
+    assert all((record.key, record.value) == (USER, b"") for record in records)
+    return [notice_of(record.headers) for record in records]
+
+
+async def test_s12_a_device_with_another_zone_than_before_is_told_and_no_other() -> None:
+    harness = Harness()
+    await harness.change(
+        (USER, register(T0 - 50, time_zone="America/New_York")),
+        (USER, register(T0 - 40, time_zone="America/New_York", locale="de")),
+        (USER, register(T0 - 30, time_zone="Europe/Berlin")),
+        (USER, register(T0 - 35, time_zone="Asia/Tokyo")),
+    )
+    assert told(harness) == [Notice(NoticeKind.ZONES_CHANGED, T0 - 30)]
+
+
+async def test_another_zone_of_the_user_is_told_and_no_other_preference() -> None:
+    harness = Harness()
+    await harness.change(
+        (USER, prefer(T0 - 50, time_zone="America/New_York")),
+        (USER, prefer(T0 - 40, time_zone="America/New_York", classes={"promo": "off"})),
+        (USER, prefer(T0 - 30, classes={"promo": "off"})),
+    )
+    assert told(harness) == [Notice(NoticeKind.ZONES_CHANGED, T0 - 50), Notice(NoticeKind.ZONES_CHANGED, T0 - 30)]
+
+
+@pytest.mark.parametrize(
+    "event", [register(T0 - 30, time_zone="Europe/Berlin"), prefer(T0 - 30, time_zone="Europe/Berlin")]
+)
+async def test_an_event_that_is_handled_again_is_told_again(event: bytes) -> None:
+    """A kill may have come between the row and the notice."""
+    harness = Harness()
+    await harness.change((USER, register(T0 - 50, time_zone="America/New_York")))
+    await harness.change((USER, event))
+    await harness.change((USER, event))
+    assert told(harness) == [Notice(NoticeKind.ZONES_CHANGED, T0 - 30)] * 2
+
+
+async def test_p4_a_forgotten_user_is_told_each_time() -> None:
+    harness = Harness()
+    forget = json.dumps({"op": "forget_user", "at": T0 - 20}).encode()
+    await harness.change((USER, register(T0 - 50)), (USER, forget), (USER, forget))
+    assert told(harness) == [Notice(NoticeKind.FORGOTTEN, T0 - 20)] * 2
