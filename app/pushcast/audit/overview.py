@@ -35,6 +35,8 @@ class GroupLag:
     members: Members
     lag: Mapping[str, int]  # by topic
     oldest_ms: int | None = None  # Kafka time of the oldest of them
+    #: By topic: partitions with records of which the group has no offset.
+    unclaimed: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -45,6 +47,7 @@ class GroupLag:
             "lag": sum(self.lag.values()),
             "oldest_at": None if self.oldest_ms is None else rfc3339(self.oldest_ms),
             "topics": {topic: records for topic, records in self.lag.items() if records},
+            "partitions_without_offset": dict(self.unclaimed),
         }
 
 
@@ -89,9 +92,12 @@ def overview(settings: Settings, groups: Mapping[str, Collection[str]], dead: Co
     spots = [(topic, partition) for topic in {*dead, *_all(groups)} for partition in range(kafka.partitions)]
     starts, ends = positions.starts(spots), positions.ends(spots)
     spans: dict[str, dict[Spot, Span]] = {}
+    unclaimed: dict[str, Counter[str]] = {}
     for group, read in groups.items():
         its_ends = {spot: end for spot, end in ends.items() if spot[0] in read}
-        spans[group] = unfinished(starts, its_ends, positions.committed(group, its_ends))
+        committed = positions.committed(group, its_ends)
+        spans[group] = unfinished(starts, its_ends, committed)
+        unclaimed[group] = Counter(topic for topic, partition in spans[group] if (topic, partition) not in committed)
     oldest: dict[Spot, int] = {}
     counted: Counter[Spot] = Counter()
     newer: dict[str, str] = {}
@@ -110,7 +116,9 @@ def overview(settings: Settings, groups: Mapping[str, Collection[str]], dead: Co
     asyncio.run(reader.read({**few, **many}, note))
     records = {spot: counted[spot] for spot in few}
     members = positions.members(groups)
-    found = Overview([_lag(group, members[group], spans[group], records, oldest) for group in groups], newer=newer)
+    found = Overview(
+        [_lag(group, members[group], spans[group], records, oldest, unclaimed[group]) for group in groups], newer=newer
+    )
 
     def count(message: Message) -> None:
         record = plain(message)
@@ -142,8 +150,10 @@ def _lag(
     spans: Mapping[Spot, Span],
     records: Mapping[Spot, int],
     oldest: Mapping[Spot, int],
+    unclaimed: Mapping[str, int],
 ) -> GroupLag:
     lag: Counter[str] = Counter()
     for spot, (start, end) in spans.items():
         lag[spot[0]] += records.get(spot, end - start)
-    return GroupLag(group, members, lag, min((oldest[spot] for spot in spans if spot in oldest), default=None))
+    oldest_ms = min((oldest[spot] for spot in spans if spot in oldest), default=None)
+    return GroupLag(group, members, lag, oldest_ms, unclaimed)

@@ -67,6 +67,9 @@ def page(found: dict[str, Any]) -> Iterator[str]:
             yield from (
                 f"  {topic}: {counted(records, 'record')}, no member" for topic, records in row["topics"].items()
             )
+        for topic, partitions in row["partitions_without_offset"].items():
+            without = f"{counted(partitions, 'partition')} without an offset"
+            yield f"  {topic}: {without}: the group is new, or its offsets were deleted"
     yield from (
         f"{row['topic']}[{row['partition']}] waits for the end of a transaction that is open since {row['since']}"
         for row in found["open_transactions"]

@@ -106,9 +106,10 @@ class Handover:
         held = {tp: standing.decode(at.metadata) for tp, at in committed.items()}
         new = {(topic, tp.partition) for tp, at in held.items() for topic in self._topics if topic not in at.positions}
         ends = await self._reader.ends(new)
-        # An offset without a claim was set by an operator; without an offset nobody was here before.
-        reset = [tp for tp, at in held.items() if not at.epoch and committed[tp].offset is not None]
-        floors = await self._floors(reset) if reset else {}
+        # An offset without a claim was set by an operator. Without an offset nobody was here before, or it was deleted.
+        unclaimed = {tp: committed[tp].offset for tp, at in held.items() if not at.epoch}
+        floors = await self._floors(unclaimed) if unclaimed else {}
+        self._tell_gone([tp for tp, offset in unclaimed.items() if offset is None and floors[tp]])
         now_seconds = self._clock.now_ms() // 1000
         taken: dict[TP, Takeover] = {}
         for tp, at in held.items():
@@ -136,15 +137,30 @@ class Handover:
     def _origin(self, tp: TP) -> str:
         return f"{self._sources.get(tp.topic, self.stage)}/{tp.partition}"
 
-    async def _floors(self, unclaimed: Sequence[TP]) -> dict[TP, int]:
-        """Greatest epochs in the outputs of partitions whose metadata is lost."""
+    def _tell_gone(self, partitions: Sequence[TP]) -> None:
+        """The group has no offset of these, although a predecessor wrote for them."""
+        self.counters["offsets_gone"] += len(partitions)
+        if partitions:
+            logger.warning(
+                "%s: the group has no offset of %s any more: they were deleted, or the broker forgot them "
+                "(offsets.retention.minutes). These are read from their beginning, and what was handled before is "
+                "handled again (docs/operations.md)",
+                self.stage,
+                ", ".join(f"{tp.topic}[{tp.partition}]" for tp in sorted(partitions)),
+            )
+
+    async def _floors(self, unclaimed: Mapping[TP, int | None]) -> dict[TP, int]:
+        """Greatest epochs in the outputs of partitions whose metadata is lost; 0 for one that nobody had before."""
         # Every claim is fenced in `planned` first, so it has all of them.
         topics = self._topics if self._planned is None else (self._planned,)
         origins: dict[int, list[str]] = {}
         for tp in unclaimed:
             origins.setdefault(tp.partition, []).append(self._origin(tp))
+        never = {self._origin(tp) for tp, offset in unclaimed.items() if offset is None}
         ends = await self._reader.written([(topic, partition) for partition in origins for topic in topics])
-        searches = {spot: FloorSearch(origins[spot[1]], end) for spot, end in ends.items()}
+        searches = {
+            spot: FloorSearch(origins[spot[1]], end, never.intersection(origins[spot[1]])) for spot, end in ends.items()
+        }
 
         def see(message: Message) -> None:
             search = searches[cast(str, message.topic()), cast(int, message.partition())]

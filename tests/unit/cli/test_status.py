@@ -24,7 +24,7 @@ def test_a_group_without_members_names_the_topics_that_wait_for_it() -> None:
         [
             GroupLag("pushcast-plan-urgent", Members("stable", 1), {"in": 0}),
             GroupLag("pushcast-send-fcm-bulk", Members("empty", 0), {"push.send.fcm.bulk.v1": 6000}, 1000),
-            GroupLag("pushcast-settle", Members("stable", 2), {topics.PARKED: 1}, 2000),
+            GroupLag("pushcast-settle", Members("stable", 2), {topics.PARKED: 1}, 2000, {topics.PARKED: 1}),
         ]
     )
     overview.dead_letters["x.dlq"] += 1
@@ -37,6 +37,9 @@ def test_a_group_without_members_names_the_topics_that_wait_for_it() -> None:
     assert "campaign xmas-26 is cancelled by ann@host: called off" in lines
     assert "  push.send.fcm.bulk.v1: 6,000 records, no member" in lines
     assert "1 record parked" in lines
+    assert [line for line in lines if "offset" in line] == [
+        "  push.parked.v1: 1 partition without an offset: the group is new, or its offsets were deleted"
+    ]
     assert any("push.receipt.v1[3] waits for the end of a transaction" in line for line in lines)
     assert "1 dead letter of the last hour" in lines
     assert "  x.dlq: 1" in lines

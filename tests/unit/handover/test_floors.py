@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pushcast.handover.fences import Author
-from pushcast.handover.floors import FIRST_BLOCK_RECORDS, FloorSearch
+from pushcast.handover.floors import FIRST_BLOCK_RECORDS, GIVE_UP_RECORDS, FloorSearch
 
 OURS = "plan-normal/3"
 
@@ -58,3 +58,24 @@ def test_every_origin_is_looked_for() -> None:
     log: list[Author | None] = [fence(3, "settle-10s/3"), *[None] * 5000, fence(9)]
     search, _ = searched(log, OURS, "settle-10s/3")
     assert (search.floor(OURS), search.floor("settle-10s/3")) == (9, 3)
+
+
+def test_a_log_of_others_is_not_read_to_its_beginning_for_an_origin_that_may_never_have_written() -> None:
+    log: list[Author | None] = [data(7, "settle/3")] * 30_000
+    search, read = FloorSearch([OURS], len(log), never=[OURS]), 0
+    while (span := search.span) is not None:
+        read += span[1] - span[0]
+        for author in log[slice(*span)]:
+            search.see(author)
+        search.next_block()
+    assert (search.floor(OURS), read) == (0, GIVE_UP_RECORDS)
+
+
+def test_an_origin_that_was_met_is_not_given_up_before_its_fence() -> None:
+    log: list[Author | None] = [fence(9), *[data(4)] * 10_000]
+    search = FloorSearch([OURS], len(log), never=[OURS])
+    while (span := search.span) is not None:
+        for author in log[slice(*span)]:
+            search.see(author)
+        search.next_block()
+    assert search.floor(OURS) == 9
