@@ -34,10 +34,10 @@ def send(world: World, name: str, **fields: Any) -> int:
 
 def made_channel(world: World) -> str:
     """A channel of Live Activities at the simulator, which serves Apple's hosts on one port."""
-    settings = world.settings.model_copy(deep=True)
-    apns = settings.apps["news"].apns
-    assert apns is not None
-    apns.channels_endpoint = apns.endpoint
+    news = world.settings.apps["news"]
+    assert news.apns is not None
+    there = news.apns.model_copy(update={"channels_endpoint": news.apns.endpoint})
+    settings = world.settings.model_copy(update={"apps": {"news": news.model_copy(update={"apns": there})}})
 
     async def create() -> str:
         channels = build_channels("news", settings)
