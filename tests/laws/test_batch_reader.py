@@ -78,6 +78,7 @@ def messages(draw: st.DrawFn) -> Message:
             column(st.sampled_from([0, 0, 1, 63, 64, -1, 2**31 - 1])),
             draw(st.sampled_from([*MISSING, [None] * count])),
             draw(st.sampled_from([*MISSING, ["2.0.1"] * count])),
+            draw(st.sampled_from([*MISSING, [b"\x31\0\0\0\1\0key", None, None][:count]])),
         ),
         draw(st.sampled_from([NO_NOTES, NO_NOTES, Notes(campaign=["spring"] * notes)])),
         draw(st.sampled_from([False, False, True])),

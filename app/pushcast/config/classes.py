@@ -10,6 +10,7 @@ from pushcast.config.digests import Digest
 from pushcast.config.strict import Strict
 from pushcast.model.pacing import MAX_PER_MINUTE
 from pushcast.model.quiet import Quiet
+from pushcast.model.sealing import Fallback, Sealing
 from pushcast.model.words import Lane
 
 
@@ -22,9 +23,12 @@ class Class(Strict):
     window_max_seconds: float | None = Field(default=None, gt=0, le=3600)
     # At most 28 days, the longest that FCM keeps; 0: now or never.
     ttl_seconds: int = Field(default=86_400, ge=0, le=2_419_200)
-    # ping: the provider learns that there is something, and not what; the app fetches it (docs/privacy.md).
-    privacy: Literal["none", "ping"] = "none"
-    generic_title: str | None = Field(default=None, min_length=1, max_length=64)  # what a ping shows
+    # ping: the provider learns that there is something, and not what; the app fetches it. sealed: the content goes
+    # along, encrypted under the device's content_key (docs/privacy.md).
+    privacy: Literal["none", "ping", "sealed"] = "none"
+    # What a device without a content_key gets of what is sealed: word of it, nothing, or the content in clear.
+    privacy_fallback: Fallback = "ping"
+    generic_title: str | None = Field(default=None, min_length=1, max_length=64)  # what a ping, or a sealed push, shows
     # Whether frequency caps hold it up. None: ignore where lane is urgent, otherwise apply.
     caps: Literal["apply", "ignore"] | None = None
     counted: bool = True  # takes slots of the caps, even where they do not hold it up
@@ -63,10 +67,19 @@ class Class(Strict):
     removable: bool = False
 
     @model_validator(mode="after")
-    def _ping_has_a_title(self) -> Self:
-        if (self.privacy == "ping") != (self.generic_title is not None):
-            raise ValueError("privacy: ping and generic_title belong together: set both")
+    def _privacy_has_a_title(self) -> Self:
+        if (self.privacy != "none") != (self.generic_title is not None):
+            raise ValueError("privacy (ping or sealed) and generic_title belong together: set both")
+        if self.privacy != "sealed" and self.privacy_fallback != "ping":
+            raise ValueError("privacy_fallback is for privacy: sealed")
         return self
+
+    @property
+    def sealing(self) -> Sealing | None:
+        """How its contents are sealed; None: they are not."""
+        if self.privacy != "sealed" or self.generic_title is None:
+            return None
+        return Sealing(self.generic_title, self.privacy_fallback)
 
     @model_validator(mode="after")
     def _one_kind_of_window(self) -> Self:

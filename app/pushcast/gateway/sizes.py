@@ -9,6 +9,7 @@ from pushcast.config.settings import Settings
 from pushcast.gateway.problems import Problem
 from pushcast.model.batch import Message, Targets
 from pushcast.model.notification import Content, Notification
+from pushcast.model.sealing import MAX_CONTENT_KEY_ID, Sealing
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.apns import message as apns
 from pushcast.providers.expo import message as expo
@@ -17,6 +18,8 @@ from pushcast.providers.fcm.size import MAX_PAYLOAD_BYTES as FCM_BYTES
 from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.webpush import message as webpush
 from pushcast.providers.webpush.encryption import MAX_PLAINTEXT_BYTES as WEBPUSH_BYTES
+from pushcast.wire.content_keys import PLATFORMS
+from pushcast.wire.sealed_contents import SECRETBOX_NONCE_BYTES, TAG_BYTES, plaintext_of, seen_of
 
 #: Below it no platform's smallest limit (3,993 bytes, Web Push) can be passed: rendering writes no text twice.
 ALWAYS_FITS_BYTES: Final = 1500
@@ -58,10 +61,10 @@ class Sizes:
             return
         platforms = self._platforms_of(note)
         for variant in (None, *note.content.locales):
-            message = _message(note, note.content.of_variant(variant))
+            content = note.content.of_variant(variant)
             for platform in platforms:
                 try:
-                    _RENDERERS[platform](message)
+                    _RENDERERS[platform](_message(note, content, platform))
                 except Unsendable as error:
                     if error.reason == Reason.PAYLOAD_TOO_LARGE:
                         where = "" if variant is None else f" (locales.{variant})"
@@ -69,8 +72,7 @@ class Sizes:
 
     def measure(self, note: Notification) -> list[Measured]:
         """For each platform of the notification's app, without its language variants."""
-        message = _message(note, note.content)
-        return [_measured(platform, message) for platform in self._platforms_of(note)]
+        return [_measured(platform, _message(note, note.content, platform)) for platform in self._platforms_of(note)]
 
     def _platforms_of(self, note: Notification) -> tuple[Platform, ...]:
         return self._all if note.app is None else self._platforms.get(note.app, ())
@@ -85,6 +87,15 @@ def _measured(platform: Platform, message: Message) -> Measured:
     return Measured(platform, sum(len(part) for part in parts if isinstance(part, bytes)), _LIMITS[platform], None)
 
 
-def _message(note: Notification, content: Content) -> Message:
+def _message(note: Notification, content: Content, platform: Platform) -> Message:
+    if note.sealing is not None and platform in PLATFORMS:
+        content = _sealed(note, content, platform, note.sealing)
     ids, created, traces = [note.id], [note.created_at], [""]
     return Message(note.app or "", note.klass, content, note.options, b"", ids, created, traces, Targets())
+
+
+def _sealed(note: Notification, content: Content, platform: Platform, sealing: Sealing) -> Content:
+    """As large as it gets: of a device whose key has the longest id and the cipher that adds most."""
+    size = len(plaintext_of(content, note.id, note.klass, note.created_at))
+    title = sealing.title if content.shown or note.options.heard else None
+    return seen_of(platform, title, MAX_CONTENT_KEY_ID, bytes(SECRETBOX_NONCE_BYTES + TAG_BYTES + size))

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from pushcast.model.device import AddressKind
 from pushcast.model.notification import Content, Options
 from pushcast.model.quiet import QuietTerms
+from pushcast.model.sealing import Sealing
 from pushcast.model.words import Source
 
 T = TypeVar("T")
@@ -44,6 +45,7 @@ class Targets:
     attempt: list[int] = field(default_factory=list)  # attempts so far
     not_after: list[int | None] | None = None  # never handed over later; None: the expiries alone count
     app_version: list[str | None] | None = None  # None: unknown for all
+    content_key: list[bytes | None] | None = None  # `wire.content_keys`; None: none has one, or nobody asks for it
 
     def __len__(self) -> int:
         return len(self.delivery_id)
@@ -53,6 +55,7 @@ class Targets:
         picked = Targets(*([column[i] for i in indices] for column in self.columns()))
         picked.not_after = _picked(self.not_after, indices)
         picked.app_version = _picked(self.app_version, indices)
+        picked.content_key = _picked(self.content_key, indices)
         return picked
 
     def columns(self) -> tuple[list[Any], ...]:
@@ -74,7 +77,7 @@ class Targets:
 
     def optional_columns(self) -> tuple[list[Any] | None, ...]:
         """The others, which nearly all messages are without."""
-        return self.not_after, self.app_version
+        return self.not_after, self.app_version, self.content_key
 
 
 class NoteKind(IntEnum):
@@ -146,6 +149,7 @@ class Message:
     counted: bool = False  # frequency caps want to hear how its deliveries ended
     removable: bool = False  # removals want to
     quiet: QuietTerms | None = None  # of its devices; None: they have none that count
+    sealing: Sealing | None = None  # its content is for the devices alone
 
     def has_now_or_never(self) -> bool:
         """Whether a target may be now or never; False is certain. Cheap: asked once for each message."""

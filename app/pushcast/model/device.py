@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from pushcast.model.sealing import ContentKey
 from pushcast.model.user import UserRow
 from pushcast.model.words import Platform
 
@@ -94,6 +95,7 @@ class DeviceChange(msgspec.Struct, frozen=True):
     add: tuple[str, ...] = ()  # topics to follow from now on; of op `topics`
     remove: tuple[str, ...] = ()  # topics to follow no longer
     preferences: UserRow | None = None  # of op `prefer`
+    content_key: ContentKey | None = None
 
 
 class DeviceRow(msgspec.Struct, frozen=True):
@@ -122,7 +124,7 @@ class DeviceRow(msgspec.Struct, frozen=True):
     country: str | None = None
     region: str | None = None
     tags: dict[str, str] = {}
-    content_key: bytes | None = None
+    content_key: bytes | None = None  # `wire.content_keys`
     content_key_id: str | None = None
     zone_before: str | None = None
     zone_at: int | None = None

@@ -8,6 +8,7 @@ import msgspec
 
 from pushcast.model.locales import lookup
 from pushcast.model.quiet import QuietTerms
+from pushcast.model.sealing import Sealing
 from pushcast.model.timing import Timing
 
 #: Apple and Google keep a badge in 32 bits, and so does the Avro schema.
@@ -175,6 +176,7 @@ class Notification(msgspec.Struct, frozen=True):
     ttl_ms: int = 0  # of a local time without an expiry of its own: how long it lives from when it is due
     override: tuple[str, ...] = ()  # gates that it passes (`gates.Override`); its class allows it
     quiet: QuietTerms | None = None  # of the devices that it is planned for; None: they have none that count
+    sealing: Sealing | None = None  # its content is for the devices alone
 
     def is_over(self, now_ms: int, now_or_never_ms: int) -> bool:
         """Whether it is too late to send it. One that expires as it was created is now or never: it may leave until

@@ -96,6 +96,8 @@ class Reason(StrEnum):
     DEVICE_UNREGISTERED = "device_unregistered"
     SEAL_BROKEN = "seal_broken"
     KEY_UNKNOWN = "key_unknown"
+    NO_CONTENT_KEY = "no_content_key"
+    CONTENT_KEY_INVALID = "content_key_invalid"
     ENDPOINT_UNREACHABLE = "endpoint_unreachable"
     TOKEN_MALFORMED = "token_malformed"  # noqa: S105 - a reason, not a secret
     PAYLOAD_TOO_LARGE = "payload_too_large"

@@ -22,6 +22,7 @@ from pushcast.plan.entry import Entry
 from pushcast.wire.avro_bytes import bytes_of
 from pushcast.wire.batch_writer import (
     BATCH_OVERHEAD_BYTES,
+    CONTENT_KEY_OVERHEAD_BYTES,
     MESSAGE_OVERHEAD_BYTES,
     TARGET_OVERHEAD_BYTES,
     MessageWriter,
@@ -54,6 +55,8 @@ class Window:
     def cost(self, entry: Entry, note: Notification, devices: Sequence[Device]) -> int:
         """Bytes that these targets add to the record, at most."""
         user_bytes = len(note.user) * 4 + TARGET_OVERHEAD_BYTES
+        if note.sealing is not None:
+            user_bytes += CONTENT_KEY_OVERHEAD_BYTES
         localized = bool(note.content.locales)
         size, last = 0, None
         for device in devices:  # rows come by app
@@ -82,6 +85,7 @@ class Window:
                     *head_of(note, device.app, key[2]),
                     removable=self.removable,
                     counted=self.counted and not note.options.dry_run,
+                    keyed=note.sealing is not None,
                 )
             # As `model.ids.delivery_id` has it: a row's key is user NUL app NUL device.
             delivery = blake2b(id_bytes + device.key, digest_size=DELIVERY_ID_BYTES).digest()

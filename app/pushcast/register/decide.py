@@ -77,9 +77,13 @@ def upsert(
     topics, tags = change.topics, change.tags
     topics_at: int | None = at
     purpose = None if change.purpose is None else change.purpose.value
+    content_key, content_key_id = None, None
     seen_at, suspended_at, suspended_reason, invalid_since = at, None, None, None
     place = Place(change.app, change.platform.value, change.kind.value, change.user, change.device)
     stored = tokens.stored(address, place, row)
+    if change.content_key is not None:
+        content_key = tokens.content_key(change.content_key, place, row)
+        content_key_id = str(change.content_key.id)
     if row is not None:
         if topics is None or (row.topics_at is not None and at < row.topics_at):
             topics, topics_at = row.topics, row.topics_at
@@ -94,6 +98,8 @@ def upsert(
             purpose = row.purpose if purpose is None else purpose
             country = row.country if country is None else country
             region = row.region if region is None else region
+            if content_key is None:
+                content_key, content_key_id = row.content_key, row.content_key_id
         seen_at = max(at, row.seen_at)
         # A registration from before the provider's time says nothing against its verdict; a new token or a later one
         # does.
@@ -124,6 +130,8 @@ def upsert(
         "invalid_since": invalid_since,
         "tags": tags or {},
         "purpose": purpose,
+        "content_key": content_key,
+        "content_key_id": content_key_id,
         **_zones(row, time_zone, recorded_at),
     }
     new = DeviceRow(**said, first_at=recorded_at) if row is None else msgspec.structs.replace(row, **said)

@@ -20,6 +20,7 @@ from pushcast.register.tenure import RegisterTenure
 from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.wire import row_fences
+from pushcast.wire.content_keys import ContentKeyInvalid, sealed_under
 from pushcast.wire.dead_letters import PlainRecord
 from pushcast.wire.newer import NewerSchema
 from pushcast.wire.seals import KeyUnknown, Place, SealBroken
@@ -72,7 +73,7 @@ class Resealing:
             try:
                 before, _ = view.device(key.partition(b"\0")[0], key)
                 after_row = None if before is None else self._sealed(key, before)
-            except (NewerSchema, KeyUnknown, SealBroken, InvalidInput) as error:
+            except (NewerSchema, KeyUnknown, SealBroken, ContentKeyInvalid, InvalidInput) as error:
                 context.counters["resealed", type(error).__name__] += 1
                 continue
             if before is not None and after_row is not None:
@@ -88,10 +89,15 @@ class Resealing:
     def _sealed(self, key: bytes, row: DeviceRow) -> DeviceRow | None:
         """The row under the key that seals; None: it is, or has nothing to seal. Its times stay as they are."""
         tokens = self._context.tokens
-        if row.is_gone or not row.address or row.key_id == tokens.sealing:
+        if row.is_gone or not row.address:
+            return None
+        of_content = row.content_key is not None and sealed_under(row.content_key) != tokens.sealing
+        if row.key_id == tokens.sealing and not of_content:
             return None
         user, app, device = split_device_row_key(key)
         place = Place(app, row.platform, row.kind, user, device)
+        if of_content and row.content_key is not None:
+            row = msgspec.structs.replace(row, content_key=tokens.content_key_anew(row.content_key, place))
         stored = tokens.stored(tokens.opened(row, place), place, row)
         return msgspec.structs.replace(
             row,

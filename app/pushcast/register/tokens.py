@@ -7,7 +7,9 @@ from typing import NamedTuple, Protocol
 
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import token_hash
-from pushcast.wire.seals import NONCE_BYTES, Place, TokenKeys
+from pushcast.model.sealing import ContentKey
+from pushcast.wire.content_keys import KIND, ContentKeyInvalid, KeptKey, opened, pack, sealed_under
+from pushcast.wire.seals import NONCE_BYTES, KeyUnknown, Place, SealBroken, TokenKeys
 
 
 class Stored(NamedTuple):
@@ -36,6 +38,15 @@ class Tokens(Protocol):
         """The address of a row. Raises KeyUnknown, SealBroken."""
         ...
 
+    def content_key(self, key: ContentKey, place: Place, row: DeviceRow | None) -> bytes:
+        """How to keep a device's key for its contents. `place`: of its address. A row's own bytes are kept when they
+        are the same key, as it would be kept now."""
+        ...
+
+    def content_key_anew(self, kept: bytes, place: Place) -> bytes:
+        """The same key as it would be kept now. Raises KeyUnknown, SealBroken, ContentKeyInvalid."""
+        ...
+
     def names(self, address: bytes) -> tuple[bytes, ...]:
         """The hashes that a row with this address may have."""
         ...
@@ -53,6 +64,12 @@ class PlainTokens:
 
     def opened(self, row: DeviceRow, place: Place) -> bytes:
         return row.address
+
+    def content_key(self, key: ContentKey, place: Place, row: DeviceRow | None) -> bytes:
+        return pack(KeptKey(key.id, key.cipher, "", key.key))
+
+    def content_key_anew(self, kept: bytes, place: Place) -> bytes:
+        return kept
 
     def names(self, address: bytes) -> tuple[bytes, ...]:
         return (token_hash(address),)
@@ -87,6 +104,23 @@ class SealedTokens:
 
     def opened(self, row: DeviceRow, place: Place) -> bytes:
         return self._keys().open(row.key_id, row.address, place)
+
+    def content_key(self, key: ContentKey, place: Place, row: DeviceRow | None) -> bytes:
+        keys = self._keys()
+        if row is not None and row.content_key is not None and sealed_under(row.content_key) == keys.sealing:
+            try:
+                if opened(row.content_key, place, keys.open) == key:
+                    return row.content_key
+            except (KeyUnknown, SealBroken, ContentKeyInvalid):
+                pass  # the device says it anew, and so it is kept anew
+        key_id, body = keys.seal(key.key, place._replace(kind=KIND), self._random(NONCE_BYTES))
+        return pack(KeptKey(key.id, key.cipher, key_id, body))
+
+    def content_key_anew(self, kept: bytes, place: Place) -> bytes:
+        keys = self._keys()
+        if sealed_under(kept) == keys.sealing:
+            return kept
+        return self.content_key(opened(kept, place, keys.open), place, None)
 
     def names(self, address: bytes) -> tuple[bytes, ...]:
         return self._keys().hash(address), token_hash(address)

@@ -38,6 +38,7 @@ from pushcast.send.outcomes import Outcomes
 from pushcast.send.parking import ParkedRecords, Parking
 from pushcast.send.proof import Proof
 from pushcast.send.records import OpenRecord, SendTenure
+from pushcast.send.sealing import ContentSealing
 from pushcast.send.slowness import Slowness
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.callbacks import guarded, timers
@@ -140,6 +141,7 @@ class SendStage(Stage):
             isolation=isolation,
             cancelling=Cancelling(self._cancels.state, clock, lane),
             opening=Opening(platform, keys),
+            sealing=ContentSealing(platform, keys),
             parking=self._parking,
             slowness=Slowness(slow_seconds, max_open_targets // KEEP_PART, self._is_crowded),
             gate=gate,

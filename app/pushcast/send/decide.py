@@ -80,6 +80,8 @@ DOUBTFUL = End(Outcome.DEAD, Reason.UNKNOWN_OUTCOME)
 CANCELLED = End(Outcome.CANCELLED, Reason.CANCELLED)
 BROADCAST_STOPPED = End(Outcome.CANCELLED, Reason.BROADCAST_STOPPED)
 SEAL_BROKEN = End(Outcome.REJECTED, Reason.SEAL_BROKEN)
+NO_CONTENT_KEY = End(Outcome.SUPPRESSED, Reason.NO_CONTENT_KEY)
+CONTENT_KEY_INVALID = End(Outcome.REJECTED, Reason.CONTENT_KEY_INVALID)
 NOT_CONFIGURED = End(Outcome.REJECTED, Reason.NOT_CONFIGURED)
 
 # What a result is called when the provider's verdict table has no word for it.

@@ -12,7 +12,17 @@ from pushcast.model.clock import Clock
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.budget import Budget
 from pushcast.send.cancelling import Cancelling
-from pushcast.send.decide import BROADCAST_STOPPED, CANCELLED, DOUBTFUL, EXPIRED, NOT_CONFIGURED, SEAL_BROKEN, End
+from pushcast.send.decide import (
+    BROADCAST_STOPPED,
+    CANCELLED,
+    CONTENT_KEY_INVALID,
+    DOUBTFUL,
+    EXPIRED,
+    NO_CONTENT_KEY,
+    NOT_CONFIGURED,
+    SEAL_BROKEN,
+    End,
+)
 from pushcast.send.flights import Flights
 from pushcast.send.gate import Gate
 from pushcast.send.isolation import Halted, Isolation
@@ -20,6 +30,7 @@ from pushcast.send.opening import Opening
 from pushcast.send.outcomes import Outcomes
 from pushcast.send.parking import Parking
 from pushcast.send.records import Job, OpenRecord
+from pushcast.send.sealing import ContentSealing
 from pushcast.send.slowness import Slowness
 from pushcast.stream.ports import CallLater, Fatal, TimerHandle
 from pushcast.wire.parked import Why
@@ -50,6 +61,7 @@ class Departures:
         isolation: Isolation,
         cancelling: Cancelling,
         opening: Opening,
+        sealing: ContentSealing,
         parking: Parking,
         slowness: Slowness,
         gate: Gate,
@@ -67,6 +79,7 @@ class Departures:
         self._isolation = isolation
         self._cancelling = cancelling
         self._opening = opening
+        self._sealing = sealing
         self._parking = parking
         self._slowness = slowness
         self._gate = gate
@@ -221,7 +234,7 @@ class Departures:
                 return
         if not self._without(job, self._cancelling.among(job, job.indices), CANCELLED):
             return
-        if self._not_halted(job) and self._may_ring(job, now_ms) and self._opened(job):
+        if self._not_halted(job) and self._may_ring(job, now_ms) and self._opened(job) and self._private(job):
             self._flights.add(job, now_ms)
 
     def _not_halted(self, job: Job) -> bool:
@@ -266,6 +279,21 @@ class Departures:
             self._outcomes.park(Job(job.parcel, opened.unknown, job.tries, job.doubtful), Why.KEY_UNKNOWN)
             self._leave_out(job, opened.unknown)
         return self._without(job, opened.broken, SEAL_BROKEN) and bool(job.indices)
+
+    def _private(self, job: Job) -> bool:
+        """Seals the content for each device, where its class says so; False when nothing is left of the job."""
+        private = self._sealing.pieces(job.message, job.indices)
+        if private is None:
+            return True
+        if private.unknown:
+            self._outcomes.park(Job(job.parcel, private.unknown, job.tries, job.doubtful), Why.KEY_UNKNOWN)
+            self._leave_out(job, private.unknown)
+        job.pieces = private.pieces
+        return (
+            self._without(job, private.without_key, NO_CONTENT_KEY)
+            and self._without(job, private.invalid, CONTENT_KEY_INVALID)
+            and bool(job.indices)
+        )
 
     def _without(self, job: Job, gone: list[int], end: End) -> bool:
         """Ends these targets instead of handing them over; what may have arrived before is not called so. False when

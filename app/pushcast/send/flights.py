@@ -94,7 +94,7 @@ class Flights:
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def _run(self, flight: _Flight, jobs: list[Job], provider: Provider) -> None:
-        parts = [Part(job.message, job.indices, partial(self._on_results, job)) for job in jobs]
+        parts = [Part(*piece, partial(self._on_results, job)) for job in jobs for piece in job.handed()]
         try:
             if isinstance(provider, ManyAtOnce):
                 await provider.send_many(parts, flight.may_leave)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
 from pushcast.handover.fences import Fences
 from pushcast.model.batch import Message
@@ -152,14 +153,22 @@ class Parcel:
         self.earliest_end = min(self.last_moments)
 
 
+class Piece(NamedTuple):
+    """Some targets of a message, with what the provider may see of its content."""
+
+    message: Message
+    indices: list[int]
+
+
 class Job:
     """Targets of one message that are tried together. `open`: handed to the provider, no result yet."""
 
-    __slots__ = ("doubtful", "handed_at", "indices", "open", "opened", "parcel", "probe", "recalled", "tries")
+    __slots__ = ("doubtful", "handed_at", "indices", "open", "opened", "parcel", "pieces", "probe", "recalled", "tries")
 
     def __init__(self, parcel: Parcel, indices: list[int], tries: int = 0, doubtful: bool = False) -> None:
         self.parcel = parcel
         self.opened: Message | None = None  # with addresses that were sealed: for the provider alone
+        self.pieces: Sequence[Piece] | None = None  # of a content that each device gets sealed; None: one for all
         self.indices = indices
         self.tries = tries  # made in this process before this one
         self.doubtful = doubtful  # an earlier try may have reached the device
@@ -170,5 +179,9 @@ class Job:
 
     @property
     def message(self) -> Message:
-        """As the provider gets it."""
+        """With the addresses that the provider gets."""
         return self.parcel.message if self.opened is None else self.opened
+
+    def handed(self) -> Sequence[Piece]:
+        """What the provider gets."""
+        return [Piece(self.message, self.indices)] if self.pieces is None else self.pieces

@@ -12,6 +12,7 @@ from pushcast.model.ids import is_user_row
 from pushcast.model.words import Reason
 from pushcast.settle.logs import Logs
 from pushcast.wire import topics
+from pushcast.wire.content_keys import sealed_under
 from pushcast.wire.devices import decode_row
 from pushcast.wire.keyring_holders import Holder, live
 
@@ -28,9 +29,11 @@ def holders(settings: Settings, now_ms: int) -> list[Holder]:
 
 
 def rows_by_key(settings: Settings) -> Counter[str]:
-    """How many device rows are under each key, "" being none. Reads the devices topic whole and remembers about 100
+    """How many device rows are under each key, "" being none: a row whose address and content key are under two is
+    counted with both. Reads the devices topic whole and remembers about 100
     bytes a row. Raises PushcastError."""
-    last: dict[bytes, str] = {}
+    last: dict[bytes, tuple[str, ...]] = {}
+    same: dict[tuple[str, ...], tuple[str, ...]] = {}
     logs = _logs(settings)
     try:
         for spot in logs.filled([topics.DEVICE]):
@@ -40,23 +43,26 @@ def rows_by_key(settings: Settings) -> Counter[str]:
                     continue
                 name = blake2b(key, digest_size=12).digest()
                 last.pop(name, None)
-                if value is not None and (key_id := _key_id(value)) is not None:
-                    last[name] = key_id
+                if value is not None and (key_ids := _key_ids(value)):
+                    last[name] = same.setdefault(key_ids, key_ids)
     finally:
         logs.close()
-    return Counter(last.values())
+    return Counter(key_id for key_ids in last.values() for key_id in key_ids)
 
 
-def _key_id(value: bytes) -> str | None:
-    """None of a row without an address, or that cannot be read: nobody opens it. Raises InvalidInput for a row that a
+def _key_ids(value: bytes) -> tuple[str, ...]:
+    """Empty of a row without an address, or that cannot be read: nobody opens it. Raises InvalidInput for a row that a
     later release wrote: its processes open it."""
     try:
         row = decode_row(value)
     except InvalidInput as error:
         if error.reason == Reason.UNKNOWN_SCHEMA:
             raise
-        return None
-    return row.key_id if row.address else None
+        return ()
+    if not row.address:
+        return ()
+    of_content = [] if row.content_key is None else [sealed_under(row.content_key)]
+    return tuple(dict.fromkeys([row.key_id, *of_content]))
 
 
 def _logs(settings: Settings) -> Logs:

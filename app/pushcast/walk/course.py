@@ -26,6 +26,7 @@ from pushcast.walk.predicate import Left, Predicate
 from pushcast.wire.avro_bytes import bytes_of, long_of
 from pushcast.wire.batch_writer import (
     BATCH_OVERHEAD_BYTES,
+    CONTENT_KEY_OVERHEAD_BYTES,
     MESSAGE_OVERHEAD_BYTES,
     TARGET_OVERHEAD_BYTES,
     MessageWriter,
@@ -266,6 +267,8 @@ class Course:
             return
         batch = self._open.get(device.platform)
         cost = len(owner) + TARGET_OVERHEAD_BYTES + device.size
+        if note.sealing is not None:
+            cost += CONTENT_KEY_OVERHEAD_BYTES
         if batch is not None and (batch.targets >= self._max_targets or batch.size + cost > self._max_bytes):
             yield self._close(device.platform)
             batch = None
@@ -287,7 +290,8 @@ class Course:
             head = head_of(judged_by(note, terms), self.broadcast.app, locale)
             if len(self._heads) < _MAX_HEADS:
                 self._heads[name, locale, terms] = head
-        return MessageWriter(*head, broadcast_columns(self.broadcast.id, name or None, note.campaign))
+        columns = broadcast_columns(self.broadcast.id, name or None, note.campaign)
+        return MessageWriter(*head, columns, keyed=note.sealing is not None)
 
     def _close(self, platform: str) -> FullBatch:
         batch = self._open.pop(platform)

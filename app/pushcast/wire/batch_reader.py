@@ -17,6 +17,7 @@ from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import MAX_BADGE, Content, Options
 from pushcast.model.quiet import QuietTerms
+from pushcast.model.sealing import Sealing
 from pushcast.model.words import Source
 from pushcast.wire.avro_bytes import FALSE, NULL, SECOND, long_at
 from pushcast.wire.batch_writer import DEFAULT_OPTIONS, MANNERS
@@ -115,19 +116,22 @@ class _Reader:
         content = Content(title, body, data)
         at += 1 + _HASH_BYTES
         quiet: QuietTerms | None = None
+        sealing: Sealing | None = None
         if self._extended:
             more, at = _optional(value, at)
             if value[at : at + 2] != _NOT_COUNTED:
                 return None
             at += 2
             if more is not None:
-                content, options, quiet = joined(content, options, more)
+                content, options, quiet, sealing = joined(content, options, more)
         columns = self._columns.read(value, at)
         if columns is None:
             return None
         notification_id, created_at, trace, targets, at = columns
         message = Message(
-            app, klass, content, options, content_hash, [notification_id], [created_at], [trace], targets, quiet=quiet
+            *(app, klass, content, options, content_hash, [notification_id], [created_at], [trace], targets),
+            quiet=quiet,
+            sealing=sealing,
         )
         return message, at
 

@@ -34,6 +34,7 @@ from pushcast.wire.avro_bytes import (
     array_of,
     bytes_of,
     long_of,
+    optional_bytes_of,
     optional_long_of,
     optional_of,
 )
@@ -41,7 +42,7 @@ from pushcast.wire.batches import PLAIN_TYPE
 from pushcast.wire.live_activities import text_of
 from pushcast.wire.more import more_of, texts_only
 from pushcast.wire.more import text_of as more_text_of
-from pushcast.wire.row_reader import Device
+from pushcast.wire.row_reader import Device, content_key_of
 from pushcast.wire.schemas import NEWEST_GENERATION, avro_type
 
 #: What a message adds to a batch beyond its content and its targets, at most: app, class, options' fixed part, hash,
@@ -49,6 +50,8 @@ from pushcast.wire.schemas import NEWEST_GENERATION, avro_type
 MESSAGE_OVERHEAD_BYTES = 320
 #: What a target adds beyond its user and what `Device.size` says: index, delivery id, offset, expiry, attempt.
 TARGET_OVERHEAD_BYTES = 48
+#: What the content key of a device adds to its target, at most.
+CONTENT_KEY_OVERHEAD_BYTES = 192
 #: Frame, lane, run, platform, count of messages.
 BATCH_OVERHEAD_BYTES = 64
 
@@ -100,7 +103,7 @@ def head_of(note: Notification, app: str, variant: str | None) -> tuple[bytes, s
     content = note.content.of_variant(variant) if note.content.locales else note.content
     hashed = note.content_key if variant is None else note.content_key + b"\0" + variant.encode()
     content_hash = blake2b(hashed, digest_size=CONTENT_HASH_BYTES).digest()
-    more = more_text_of(more_of(content, note.options, note.quiet))
+    more = more_text_of(more_of(content, note.options, note.quiet, note.sealing))
     return message_head(app, note.klass, content, note.options, content_hash), more
 
 
@@ -175,6 +178,7 @@ class MessageWriter:
         "_created_at",
         "_head",
         "_ids",
+        "_keys",
         "_labels",
         "_targets",
         "_traces",
@@ -193,8 +197,11 @@ class MessageWriter:
         *,
         removable: bool = False,
         counted: bool = False,
+        keyed: bool = False,
     ) -> None:
+        """`keyed`: targets take the content keys of their devices along."""
         self._head = head
+        self._keys: list[bytes] | None = [] if keyed else None
         self.removable = removable  # removals want to hear how its deliveries ended
         self.counted = counted  # frequency caps want to
         self.more = more
@@ -236,6 +243,8 @@ class MessageWriter:
         """One target. All but the delivery id are encoded."""
         _, _, _, _, name, kind, address, key_id, token_hash, registered_at, version, _, _, _ = device
         self._versions.append(version)
+        if self._keys is not None:
+            self._keys.append(optional_bytes_of(content_key_of(device)))
         if version != NULL:
             self.versioned = True
         self._targets.append(
@@ -263,7 +272,8 @@ class MessageWriter:
             told = _FLAGS[self.counted] + _FLAGS[self.removable]
             head = self._head + optional_of(self.more) + told
             notes = self._note_columns()
-            end = NULL + (SECOND + array_of(self._versions) if versions and self.versioned else NULL)  # no not_after
+            known = SECOND + array_of(self._versions) if versions and self.versioned else NULL
+            end = NULL + known + (NULL if self._keys is None else _column(self._keys, self._keys, NULL))  # no not_after
             return b"".join((head, *notes, self._label_columns(), *self._target_columns(), end))
         if len(rows) == 1:  # a chat: every column is a block of one
             trace = self._traces[0]
@@ -296,9 +306,9 @@ class MessageWriter:
         return parts
 
 
-def _column(encoded: Sequence[bytes], values: Sequence[object]) -> bytes:
+def _column(encoded: Sequence[bytes], values: Sequence[object], nothing: object = None) -> bytes:
     """A union of null and an array: null where nothing has a value."""
-    return NULL if all(value is None for value in values) else SECOND + array_of(encoded)
+    return NULL if all(value == nothing for value in values) else SECOND + array_of(encoded)
 
 
 def batch_of(

@@ -20,7 +20,7 @@ TYPE: Final = avro_type("send_batch")
 PLAIN_TYPE: Final = written_type("send_batch", 1)
 SOURCES: Final = frozenset(map(int, Source))
 MAX_COUNT: Final = 2**31 - 2  # an Avro int, and one more may be counted; readers do not hold it to 32 bits
-_OPTIONAL_COLUMNS: Final = ("not_after", "app_version")
+_OPTIONAL_COLUMNS: Final = ("not_after", "app_version", "content_key")
 _COLUMNS = tuple(name for name in Targets.__dataclass_fields__ if name not in _OPTIONAL_COLUMNS)
 _NOTE_COLUMNS = tuple(Notes.__dataclass_fields__)
 _NO_COLUMNS = [None] * len(_NOTE_COLUMNS)
@@ -124,7 +124,7 @@ def _message(message: Message) -> dict[str, Any]:
         },
         "options": _options(options),
         "content_hash": message.content_hash,
-        "more": text_of(more_of(content, options, message.quiet)),
+        "more": text_of(more_of(content, options, message.quiet, message.sealing)),
         "counted": message.counted,
         "removable": message.removable,
         "notifications": {
@@ -159,10 +159,10 @@ def message_of(datum: dict[str, Any]) -> Message:
         content["data"],
         {k: LocalText(**v) for k, v in locales.items()} if locales else {},
     )
-    how, quiet = Options(**options), None
+    how, quiet, sealing = Options(**options), None, None
     if more is not None:
         try:
-            read, how, quiet = joined(read, how, more)
+            read, how, quiet, sealing = joined(read, how, more)
         except msgspec.MsgspecError as error:
             raise InvalidInput(Reason.UNDECODABLE, "not a send_batch record: more is not what it should be") from error
     return Message(
@@ -179,6 +179,7 @@ def message_of(datum: dict[str, Any]) -> Message:
         datum.get("counted", False),
         datum.get("removable", False),
         quiet,
+        sealing,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.own import OWN_TTL_SECONDS, OwnClass
+from pushcast.model.sealing import Sealing
 from pushcast.model.words import Reason
 
 
@@ -19,6 +20,7 @@ class ClassRule(NamedTuple):
     unless_read_seconds: int = 0  # of events that say nothing of it
     may_override: frozenset[str] = frozenset()  # gates that its notifications pass when they ask for it
     gathers: bool = False  # its notifications leave together
+    sealing: Sealing | None = None  # its contents are for the devices alone
 
 
 class Configured(Protocol):
@@ -30,6 +32,8 @@ class Configured(Protocol):
     def privacy(self) -> str: ...
     @property
     def generic_title(self) -> str | None: ...
+    @property
+    def sealing(self) -> Sealing | None: ...
     @property
     def may_override(self) -> Sequence[str]: ...
     @property
@@ -47,6 +51,7 @@ def class_rules(classes: Mapping[str, Configured]) -> dict[str, ClassRule]:
             each.unless_read_seconds,
             frozenset(each.may_override),
             each.digest is not None,
+            each.sealing,
         )
         for name, each in classes.items()
     }

@@ -12,6 +12,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform, Reason
 from pushcast.wire.addresses import Given, SubscriptionAddress, canonical_address
 from pushcast.wire.configured import unknown_app
+from pushcast.wire.content_keys import RawContentKey, content_key_of
 from pushcast.wire.event_forms import read_event
 from pushcast.wire.keys import check_id
 from pushcast.wire.preferences import Choices, preferences_of, refuse_choices
@@ -46,6 +47,7 @@ class _Raw(Choices, forbid_unknown_fields=True):
     tags: dict[str, str] | None = None
     country: str | None = None
     region: str | None = None
+    content_key: RawContentKey | None = None
     add: list[str] | None = None
     remove: list[str] | None = None
     at: int | str | None = None
@@ -114,7 +116,7 @@ class DeviceChangeDecoder:
         if raw.platform is None:
             raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs platform", "platform")
         address = self._address(raw, raw.platform, user, raw.app, raw.device)
-        return _registration(raw, user, raw.app, raw.device, at, *address)
+        return _registration(raw, raw.platform, user, raw.app, raw.device, at, *address)
 
     def _address(self, raw: _Raw, platform: Platform, user: str, app: str, device: str) -> tuple[AddressKind, bytes]:
         clear = raw.token, raw.fid, raw.subscription
@@ -142,7 +144,7 @@ class DeviceChangeDecoder:
 
 
 def _registration(
-    raw: _Raw, user: str, app: str, device: str, at: int, kind: AddressKind, address: bytes
+    raw: _Raw, platform: Platform, user: str, app: str, device: str, at: int, kind: AddressKind, address: bytes
 ) -> DeviceChange:
     if raw.tags:
         _check_tags(raw.tags)
@@ -166,6 +168,7 @@ def _registration(
         raw.tags,
         raw.country,
         raw.region,
+        content_key=None if raw.content_key is None else content_key_of(raw.content_key, platform),
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from pushcast.model.notification import Action, Content, InterruptionLevel, Options, Sound
 from pushcast.model.quiet import QuietTerms
+from pushcast.model.sealing import Sealing
 
 
 class More(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -31,6 +32,7 @@ class More(msgspec.Struct, frozen=True, omit_defaults=True):
     channel_id: str | None = None
     analytics_label: str | None = None
     quiet: QuietTerms | None = None
+    sealing: Sealing | None = None
 
 
 NOTHING = More()
@@ -39,7 +41,9 @@ _decode = msgspec.json.Decoder(More).decode
 _OF_OPTIONS = ("interruption_level", "relevance_score", "mutable_content", "channel_id", "analytics_label")
 
 
-def more_of(content: Content, options: Options, quiet: QuietTerms | None = None) -> More:
+def more_of(
+    content: Content, options: Options, quiet: QuietTerms | None = None, sealing: Sealing | None = None
+) -> More:
     """What of these the columns have no place for."""
     return More(
         {key: value for key, value in content.data.items() if type(value) is not str},
@@ -56,6 +60,7 @@ def more_of(content: Content, options: Options, quiet: QuietTerms | None = None)
         options.channel_id,
         options.analytics_label,
         quiet,
+        sealing,
     )
 
 
@@ -69,9 +74,11 @@ def texts_only(data: dict[str, Any]) -> dict[str, str]:
     return {key: value for key, value in data.items() if type(value) is str}
 
 
-def joined(content: Content, options: Options, text: str) -> tuple[Content, Options, QuietTerms | None]:
-    """Content and options with what `text_of` gave, and quiet hours. Raises msgspec.MsgspecError for a text that it
-    never gave."""
+def joined(content: Content, options: Options, text: str) -> tuple[Content, Options, QuietTerms | None, Sealing | None]:
+    """Content and options with what `text_of` gave, quiet hours and privacy.
+
+    Raises msgspec.MsgspecError for a text that it never gave.
+    """
     more = _decode(text)
     whole = Content(
         content.title,
@@ -88,4 +95,4 @@ def joined(content: Content, options: Options, text: str) -> tuple[Content, Opti
     changes = {name: getattr(more, name) for name in _OF_OPTIONS}
     if more.sound is not None:
         changes["sound"] = more.sound
-    return whole, msgspec.structs.replace(options, **changes), more.quiet
+    return whole, msgspec.structs.replace(options, **changes), more.quiet, more.sealing

@@ -13,6 +13,7 @@ import msgspec
 from pushcast.model.errors import InvalidInput
 from pushcast.model.locales import collision
 from pushcast.model.notification import ONE_MORE, Action, Content, LocalText, Notification, Options
+from pushcast.model.sealing import Sealing
 from pushcast.model.timing import Timing
 from pushcast.model.words import Reason
 from pushcast.wire.class_rules import ClassRule, overrides_of
@@ -116,6 +117,7 @@ class _Shared(NamedTuple):
     ping: _Ping | None  # in place of content, options and key
     digest_key: str | None = None
     override: tuple[str, ...] = ()
+    sealing: Sealing | None = None
 
 
 class _Known(NamedTuple):
@@ -291,15 +293,30 @@ class NotificationDecoder:
         digest_key = None if raw.digest_key is None else check_id(raw.digest_key, "digest_key")
         times = raw.created_at, raw.expires_at
         ping = None if rule.ping_title is None else _ping(rule.ping_title, klass, content, options)
+        if rule.sealing is not None:
+            refuse_unpingable(klass, options)
         content_of = klass, ttl_ms, content, options, key, *times, raw.trace
-        return _Shared(*content_of, timing, campaign, ping, digest_key, override)
+        return _Shared(*content_of, timing, campaign, ping, digest_key, override, rule.sealing)
 
     def _note(
         self, note_id: str, user: str, app: str | None, shared: _Shared, timestamp_ms: int, trace: bytes | None
     ) -> Notification:
-        klass, ttl_ms, content, options, key, created, expires, text, timing, campaign, ping, together, override = (
-            shared
-        )
+        (
+            klass,
+            ttl_ms,
+            content,
+            options,
+            key,
+            created,
+            expires,
+            text,
+            timing,
+            campaign,
+            ping,
+            together,
+            override,
+            sealing,
+        ) = shared
         if ping is not None:
             content, options, key = ping.made(note_id, klass)
         if app is None and options.badge == ONE_MORE:
@@ -311,27 +328,12 @@ class NotificationDecoder:
             raise InvalidInput(Reason.INVALID_FIELD, "expires_at is before created_at", "expires_at")
         if text is None and trace is not None:
             text = trace.decode("ascii", "ignore")[:64]
-        if timing is None:
-            return Notification(
-                note_id,
-                user,
-                app,
-                klass,
-                content,
-                options,
-                key,
-                created_at,
-                expires_at,
-                text,
-                created_at,
-                None,
-                campaign,
-                together,
-                0,
-                override,
-            )
-        own = None if expires is None else expires_at
-        due, expires_at = due_and_expiry(timing, user, campaign or note_id, created_at, own, ttl_ms, self._max_ahead_ms)
+        due, lives_ms = created_at, 0
+        if timing is not None:
+            own = None if expires is None else expires_at
+            of_whom = campaign or note_id, created_at, own, ttl_ms, self._max_ahead_ms
+            due, expires_at = due_and_expiry(timing, user, *of_whom)
+            lives_ms = 0 if own is not None else ttl_ms
         return Notification(
             note_id,
             user,
@@ -347,8 +349,10 @@ class NotificationDecoder:
             timing,
             campaign,
             together,
-            0 if own is not None else ttl_ms,
+            lives_ms,
             override,
+            None,
+            sealing,
         )
 
 

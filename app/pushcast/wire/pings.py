@@ -1,4 +1,4 @@
-"""`privacy: ping`: a provider and its push learn that there is something, and not what. Pure.
+"""What a provider may see of a private notification: with `privacy: ping` that there is something, and not what. Pure.
 
 The app fetches the rest by the id. So nothing of the content, and nothing of the options that says what it is about, is
 in the message that planners hand to senders.
@@ -18,7 +18,7 @@ def refuse_unpingable(klass: str, options: Options) -> None:
     if options.live_activity is not None:
         raise InvalidInput(
             Reason.INVALID_FIELD,
-            f"a Live Activity is its content, and class {klass} has privacy ping",
+            f"a Live Activity is its content, and class {klass} keeps contents from providers",
             "options.live_activity",
         )
 

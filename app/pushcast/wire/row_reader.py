@@ -243,6 +243,16 @@ def seen_at_ms(device: Device) -> int:
     return seen_at
 
 
+def content_key_of(device: Device) -> bytes | None:
+    """What contents are sealed for the device with (`wire.content_keys`). Decodes the row: only for notifications of a
+    class with `privacy: sealed`. None as well for a row that is broken behind what `active_device` reads."""
+    try:
+        key: bytes | None = row_columns(device.row)["content_key"]
+    except InvalidInput:
+        return None
+    return key
+
+
 def registered_at_ms(device: Device) -> int:
     """When the device was last registered, milliseconds since the epoch."""
     return long_at(device.registered_at, 0)[0]

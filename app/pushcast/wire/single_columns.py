@@ -77,8 +77,9 @@ class SingleColumns:
             if value[end : end + 1] != NULL:  # not_after
                 return None
             versions, end = _versions(value, end + 1)
-            if end < 0:
+            if end < 0 or value[end : end + 1] != NULL:  # content_key
                 return None
+            end += 1
         targets = Targets(
             [0],
             [fields[7].decode()],

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from pushcast.config.classes import Class
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import delivery_id, device_row_key, token_hash
 from pushcast.model.notification import Notification
+from pushcast.model.sealing import Sealing
 from pushcast.plan.entry import Entry
 from pushcast.plan.windows import PartitionWindows, WindowLimits, WindowRule
 from pushcast.stream.batch import Batch
@@ -303,3 +305,17 @@ def test_an_entry_lets_its_content_go_when_it_is_in_its_windows() -> None:
     assert first.note is None
     with pytest.raises(ValueError, match="already"):
         open_windows.add(first, [device("u", "d")], 0.0)
+
+
+def test_a_sealed_content_takes_the_keys_of_its_devices_along_and_no_other_does() -> None:
+    opened = windows()
+    keyed = device("u", "d", content_key=b"its own key")
+    for title, sealing in (("Goal!", None), ("Secret", Sealing("New message"))):
+        made = msgspec.structs.replace(note(title=title), sealing=sealing)
+        opened.add(entry(made), [keyed, device("u", "e")], 0.0)
+    opened.close_all()
+    window = opened.take_closed()
+    plain, sealed = decode_batch(window.encode("normal")).messages
+    assert (plain.sealing, plain.targets.content_key) == (None, None)
+    assert (sealed.sealing, sealed.targets.content_key) == (Sealing("New message"), [b"its own key", None])
+    assert len(window.encode("normal")) <= window.bytes

@@ -91,7 +91,6 @@ def test_a_purpose_is_kept_by_a_refresh_and_replaced_by_a_register() -> None:
 def test_what_no_registration_says_is_kept() -> None:
     unsaid: dict[str, Any] = {
         "first_at": 1,
-        "content_key_id": "k1",
         "zone_before": "Asia/Tokyo",
         "token_hash_before": b"h",
     }

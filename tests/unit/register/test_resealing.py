@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from base64 import b64encode
 from functools import partial
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import partition_of, token_hash
+from pushcast.model.sealing import Cipher, ContentKey
 from pushcast.model.words import Reason
 from pushcast.register import resealing
 from pushcast.register.clear import in_clear
 from pushcast.register.tokens import SealedTokens
+from pushcast.wire.content_keys import opened, sealed_under
 from pushcast.wire.dead_letters import REASON
 from pushcast.wire.devices import DeviceChangeDecoder, decode_row
 from pushcast.wire.headers import first
@@ -112,6 +115,23 @@ async def test_fact_45_a_promoted_key_seals_all_rows_anew_and_claims_nothing() -
     assert {row.key_id for row in rows(harness)} == {"t2"}
     assert [row.token_hash for row in rows(harness)] == hashes
     assert sum(len(log) for (topic, _), log in harness.kafka.log.items() if topic == TOKEN_CLAIM) == claimed
+
+
+async def test_a_promoted_key_seals_content_keys_anew_too() -> None:
+    tokens, key = Ring("t1"), bytes(range(32))
+    harness = Harness(tokens=tokens)
+    await harness.take_over(PARTITION)
+    said = {"id": 7, "alg": "a256gcm", "key": b64encode(key).decode()}
+    await harness.change(registration("d-1", content_key=said), registration("d-2"))
+    await land(harness)
+    tokens.promote("t2")
+    for _ in range(2):  # the second pass finds nothing to do
+        await harness.stage.refresh()
+        await land(harness)
+    kept = next(row.content_key for row in rows(harness) if row.device == "d-1")
+    assert sealed_under(kept or b"") == "t2"
+    assert opened(kept or b"", PLACE, tokens.now.open) == ContentKey(7, Cipher.A256GCM, key)
+    assert harness.counters["resealed", "written"] == 2
 
 
 async def test_a_row_under_a_key_that_is_not_there_is_counted_and_stays() -> None:

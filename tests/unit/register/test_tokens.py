@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 
 from pushcast.model.device import AddressKind, DeviceChange, DeviceRow, Operation
 from pushcast.model.ids import token_hash
+from pushcast.model.sealing import Cipher, ContentKey
 from pushcast.model.words import Platform
 from pushcast.register.decide import Ending, Kept, ending, suspension, upsert
 from pushcast.register.tokens import PlainTokens, SealedTokens
+from pushcast.wire.content_keys import opened
 from pushcast.wire.receipts import TokenInvalid
 from pushcast.wire.seals import Place, TokenKeys
 
@@ -64,6 +67,42 @@ def test_a_refresh_seals_anew_what_is_under_another_key() -> None:
     again = row(upsert(change(), T + 1, first, sealing("t2")))
     assert (again.key_id, again.token_hash) == ("t2", first.token_hash)
     assert sealing("t1").opened(again, PLACE) == TOKEN
+
+
+CONTENT_KEY = ContentKey(2408, Cipher.SECRETBOX, bytes(range(32)))
+
+
+def keyed(key: ContentKey | None = CONTENT_KEY, op: Operation = Operation.REFRESH) -> DeviceChange:
+    return msgspec.structs.replace(change(op=op), content_key=key)
+
+
+def content_key(made: DeviceRow, key_id: str) -> ContentKey:
+    return opened(made.content_key or b"", PLACE, TokenKeys(KEYS, key_id, HASH).open)
+
+
+def test_a_content_key_is_sealed_like_the_token_and_known_by_its_id() -> None:
+    made = row(upsert(keyed(), T, None, sealing("t1")))
+    assert (content_key(made, "t1"), made.content_key_id) == (CONTENT_KEY, "2408")
+    assert CONTENT_KEY.key not in (made.content_key or b"")
+    plain = row(upsert(keyed(), T, None))
+    assert opened(plain.content_key or b"", PLACE, TokenKeys({}, None).open) == CONTENT_KEY
+
+
+def test_a_refresh_keeps_the_content_key_and_its_bytes_and_a_register_without_one_takes_it_away() -> None:
+    tokens = sealing("t1")
+    first = row(upsert(keyed(), T, None, tokens))
+    for again in (keyed(), keyed(None)):
+        assert row(upsert(again, T + 1, first, tokens)).content_key == first.content_key
+    other = CONTENT_KEY._replace(id=2409)
+    assert content_key(row(upsert(keyed(other), T + 1, first, tokens)), "t1") == other
+    taken = row(upsert(keyed(None, Operation.REGISTER), T + 1, first, tokens))
+    assert (taken.content_key, taken.content_key_id) == (None, None)
+
+
+def test_a_content_key_that_nobody_can_open_is_replaced_by_the_one_that_the_device_says() -> None:
+    first = row(upsert(keyed(), T, None, sealing("t1")))
+    broken = msgspec.structs.replace(first, content_key=(first.content_key or b"")[:-1])
+    assert content_key(row(upsert(keyed(), T + 1, broken, sealing("t1"))), "t1") == CONTENT_KEY
 
 
 def test_a_plain_row_keeps_the_name_that_pushes_under_way_know_it_by() -> None:

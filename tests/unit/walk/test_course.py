@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,11 +12,15 @@ from pushcast.model.batch import NoteKind
 from pushcast.model.ids import broadcast_delivery_id, device_row_key, user_row_key
 from pushcast.model.instants import instants_of
 from pushcast.model.quiet import DAYS, AppTimes, Quiet, QuietRule, QuietTerms
+from pushcast.model.sealing import Sealing
 from pushcast.model.user import QuietHours, UserRow
 from pushcast.walk.course import Course, Opting
 from pushcast.walk.legs import OrderWalk, PlannedDelivery
 from pushcast.wire.avro_bytes import bytes_of
 from pushcast.wire.batches import decode_batch
+from pushcast.wire.broadcasts import BroadcastDecoder
+from pushcast.wire.class_rules import ClassRule
+from pushcast.wire.orders import Order
 from pushcast.wire.user_rows import encode_user_row
 from unit.walk.twin import T0, Row, course, row, taken, users
 
@@ -226,3 +231,15 @@ def test_devices_with_quiet_hours_take_them_along_for_their_sender_to_judge() ->
     terms = {name: QuietTerms(Quiet.HOLD, zone, night, first_try=True) for name, zone in zones.items()}
     assert terms_by(Quiet.HOLD) == {**terms, "d": None}
     assert set(terms_by(Quiet.IGNORE).values()) == {None}
+
+
+def test_a_sealed_broadcast_takes_the_keys_of_its_devices_along() -> None:
+    order = Order("b-1", "cluster/topic", 0, T0, False, "", b"")
+    event = {"id": "b-1", "app": "news", "title": "Goal!", "audience": {"all": True}}
+    sealing = Sealing("News for you", "skip")
+    decoder = BroadcastDecoder({"news"}, {"default": ClassRule(60_000, sealing=sealing)})
+    found = decoder.decode(None, json.dumps(event).encode(), T0)
+    made = Course("bulk", OrderWalk(7, {}), order, found.broadcast, 500, 524_288, now_ms=lambda: T0)
+    _, full = taken(made, row("a", content_key=b"its own key"), row("b"))
+    [message] = decode_batch(full[0].value).messages
+    assert (message.sealing, message.targets.content_key) == (sealing, [b"its own key", None])

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pushcast.config.classes import Class
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import Notification
+from pushcast.model.sealing import Sealing
 from pushcast.providers.apns.message import render as render_apns
 from pushcast.providers.expo.message import render as render_expo
 from pushcast.providers.webpush.message import render as render_webpush
@@ -104,7 +105,21 @@ def test_rules_come_from_the_configuration() -> None:
     assert rules == {"a": ClassRule(1000), "b": ClassRule(2000, TITLE)}
 
 
-@pytest.mark.parametrize("given", [{"privacy": "ping"}, {"generic_title": "x"}, {"privacy": "sealed"}])
+def test_what_a_class_seals_goes_along_with_its_title_and_says_what_devices_without_a_key_get() -> None:
+    sealed = Class(privacy="sealed", generic_title=TITLE, privacy_fallback="skip")
+    decoder = NotificationDecoder(["news"], {"default": ClassRule(60_000), **class_rules({"secret": sealed})})
+    event: dict[str, Any] = {"id": "n-1", "app": "news", "class": "secret", "title": "x"}
+    note = decoder.decode("u-0", json.dumps(event).encode(), NOW_MS)
+    assert (note.sealing, note.content.title) == (Sealing(TITLE, "skip"), "x")
+    activity = {"push_type": "liveactivity", "live_activity": {"event": "end"}}
+    with pytest.raises(InvalidInput, match="keeps contents from providers"):
+        decoder.decode("u-0", json.dumps({**event, "options": activity}).encode(), NOW_MS)
+
+
+FALLBACK = {"privacy": "ping", "generic_title": "x", "privacy_fallback": "skip"}
+
+
+@pytest.mark.parametrize("given", [{"privacy": "ping"}, {"generic_title": "x"}, {"privacy": "sealed"}, FALLBACK])
 def test_a_ping_needs_a_title_and_a_title_a_ping(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="privacy"):
         Class(**given)
