@@ -12,7 +12,7 @@ from pushcast.gateway.access import Caller
 from pushcast.gateway.bulk import require_type
 from pushcast.gateway.events import EventRecord, as_broadcast, read_object
 from pushcast.gateway.http import JSON, Answer, Request, answer
-from pushcast.gateway.identity import derived_id, fresh_id
+from pushcast.gateway.identity import id_maker
 from pushcast.gateway.notifications import idempotency_key
 from pushcast.gateway.problems import Problem, refused
 from pushcast.gateway.questions import Questions, Sources
@@ -52,8 +52,7 @@ class Broadcasts:
         require_type(request, JSON)
         body = read_object(request.body)
         key = idempotency_key(request)
-        name = fresh_id(request.now_ms) if key is None else derived_id(caller.id, key)
-        event = as_broadcast(body, request.body, name)
+        event = as_broadcast(body, request.body, id_maker(caller.id, key, request.now_ms))
         try:
             broadcast = self._decode(event.id.encode(), event.value, request.now_ms)
         except InvalidInput as error:
@@ -80,7 +79,7 @@ class Broadcasts:
         if quick not in ("true", "false"):
             raise Problem("bad_request", "quick is true or false")
         body = read_object(request.body)
-        event = as_broadcast(body, request.body, fresh_id(request.now_ms))
+        event = as_broadcast(body, request.body, id_maker(caller.id, None, request.now_ms))
         try:
             broadcast = self._decode(event.id.encode(), event.value, request.now_ms)
         except InvalidInput as error:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 MAX_IDEMPOTENCY_KEY_CHARS: Final = 255
@@ -33,6 +35,25 @@ def _stamped(number: int, version: int) -> int:
     return number | version << 76 | 0x2 << 62
 
 
+def id_maker(key_id: str, idempotency_key: str | None, now_ms: int, index: int = 0) -> Callable[[], str]:
+    """Makes the id of something that has none: `derived_id`, or `fresh_id` without an Idempotency-Key."""
+    if idempotency_key is None:
+        return partial(fresh_id, now_ms)
+    return partial(derived_id, key_id, idempotency_key, index)
+
+
+class Sent(NamedTuple):
+    """What was sent under which id: (key, user, id), and a digest of the content."""
+
+    where: tuple[str, str, str]
+    digest: bytes
+
+
+def sent_of(key_id: str, user: str, note_id: str, value: bytes) -> Sent:
+    """`value`: the event's."""
+    return Sent((key_id, user, note_id), blake2b(value, digest_size=16).digest())
+
+
 class Repeats:
     """What was answered in the last 10 minutes, at most 100,000 times: tells a repeat from a mistake.
 
@@ -43,21 +64,16 @@ class Repeats:
         self._known: OrderedDict[tuple[str, str, str], tuple[bytes, int]] = OrderedDict()
         self._max = max_remembered
 
-    def seen(self, key_id: str, user: str, note_id: str, value: bytes, now_ms: int) -> bool | None:
+    def seen(self, sent: Sent, now_ms: int) -> bool | None:
         """None: not known. True: the same notification. False: another one under the same id."""
-        known = self._known.get((key_id, user, note_id))
+        known = self._known.get(sent.where)
         if known is None or known[1] <= now_ms - REMEMBERED_MS:
             return None
-        return known[0] == _digest(value)
+        return known[0] == sent.digest
 
-    def remember(self, key_id: str, user: str, note_id: str, value: bytes, now_ms: int) -> None:
+    def remember(self, sent: Sent, now_ms: int) -> None:
         """After Kafka has it."""
-        where = key_id, user, note_id
-        self._known[where] = _digest(value), now_ms
-        self._known.move_to_end(where)
+        self._known[sent.where] = sent.digest, now_ms
+        self._known.move_to_end(sent.where)
         if len(self._known) > self._max:
             self._known.popitem(last=False)
-
-
-def _digest(value: bytes) -> bytes:
-    return blake2b(value, digest_size=16).digest()

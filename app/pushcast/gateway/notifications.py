@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from pushcast.config.settings import Settings
@@ -9,7 +10,7 @@ from pushcast.gateway.access import Caller
 from pushcast.gateway.bulk import Item, bulk_answer, items_of, require_type, write_all
 from pushcast.gateway.events import Decode, EventRecord, as_event, checked_user, decoded, plain_event, read_object
 from pushcast.gateway.http import JSON, Answer, Request, answer
-from pushcast.gateway.identity import MAX_IDEMPOTENCY_KEY_CHARS, Repeats, derived_id, fresh_id
+from pushcast.gateway.identity import MAX_IDEMPOTENCY_KEY_CHARS, Repeats, Sent, id_maker, sent_of
 from pushcast.gateway.problems import FieldError, Problem
 from pushcast.gateway.sizes import Sizes
 from pushcast.gateway.writing import Writer
@@ -20,6 +21,7 @@ from pushcast.wire import topics
 from pushcast.wire.times import rfc3339
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
+_TOPICS: Final = {lane: topics.notification(lane) for lane in Lane}
 
 
 class Checked(NamedTuple):
@@ -29,6 +31,7 @@ class Checked(NamedTuple):
     note: Notification
     lane: Lane
     replayed: bool
+    sent: Sent
 
 
 class Notifications:
@@ -64,12 +67,12 @@ class Notifications:
 
     async def _one(self, request: Request, caller: Caller, body: dict[str, Any], raw: bytes) -> Answer:
         key = idempotency_key(request)
-        note_id = fresh_id(request.now_ms) if key is None else derived_id(caller.id, key)
-        checked = self._check(as_event(body, raw, note_id), caller, request.now_ms)
-        event, note, lane = checked.event, checked.note, checked.lane
+        event = as_event(body, raw, id_maker(caller.id, key, request.now_ms))
+        checked = self._check(event, caller, request.now_ms)
+        note, lane = checked.note, checked.lane
         self._writer.check()
-        written = await self._writer.confirmed(self._writer.put(topics.notification(lane), event.user, event.value))
-        self._repeats.remember(caller.id, *event, request.now_ms)
+        written = await self._writer.confirmed(self._writer.put(_TOPICS[lane], event.user, event.value))
+        self._repeats.remember(checked.sent, request.now_ms)
         said = _said(checked, written) | {"expires_at": rfc3339(note.expires_at), "replayed": checked.replayed}
         return answer(202, said)
 
@@ -78,39 +81,43 @@ class Notifications:
         key = idempotency_key(request)
         atomic = _flag(request, "atomic")
         items: list[Item] = []
+        sent: list[Sent | None] = []
         for index, raw in enumerate(request.items):
-            note_id = fresh_id(request.now_ms) if key is None else derived_id(caller.id, key, index)
-            items.append(self._item(index, raw, note_id, caller, request.now_ms))
+            item = Item(index)
+            sent.append(self._read(item, raw, id_maker(caller.id, key, request.now_ms, index), caller, request.now_ms))
+            items.append(item)
         invalid = [(each.index, each.problem) for each in items if each.problem is not None]
         if atomic and invalid:
             detail = f"{len(invalid)} of {len(items)} are not valid; nothing was written"
             errors = [FieldError(f"#/notifications/{index}", each.name, str(each)) for index, each in invalid]
             raise Problem("invalid_field", detail, errors=errors)
         await write_all(self._writer, items)
-        for item in items:
-            if item.event is not None and item.problem is None:
-                self._repeats.remember(caller.id, *item.event, request.now_ms)
+        for item, each in zip(items, sent, strict=True):
+            if each is not None and item.problem is None:
+                self._repeats.remember(each, request.now_ms)
         return bulk_answer(items)
 
-    def _item(self, index: int, raw: bytes, note_id: str, caller: Caller, now_ms: int) -> Item:
-        item = Item(index)
+    def _read(self, item: Item, raw: bytes, make_id: Callable[[], str], caller: Caller, now_ms: int) -> Sent | None:
         try:
-            item.event = as_event(read_object(raw), raw, note_id)
+            item.event = as_event(read_object(raw), raw, make_id)
             item.id = item.event.id
-            item.topic = topics.notification(self._check(item.event, caller, now_ms).lane)
+            checked = self._check(item.event, caller, now_ms)
         except Problem as problem:
             item.problem = problem
-        return item
+            return None
+        item.topic = _TOPICS[checked.lane]
+        return checked.sent
 
     def _check(self, event: EventRecord, caller: Caller, now_ms: int) -> Checked:
         note: Notification = decoded(self._decode, event, now_ms)
         lane = self._lanes[note.klass]
         caller.may_send(note.app, note.klass, lane)
         self._sizes.check(note)
-        same = self._repeats.seen(caller.id, *event, now_ms)
+        sent = sent_of(caller.id, *event)
+        same = self._repeats.seen(sent, now_ms)
         if same is False:
             raise Problem("idempotency_key_reused", "the same id was sent with other content in the last 10 minutes")
-        return Checked(event, note, lane, bool(same))
+        return Checked(event, note, lane, bool(same), sent)
 
 
 def notifications_of(request: Request) -> list[bytes]:

@@ -39,6 +39,7 @@ class Client:
     def __init__(self) -> None:
         self.puts: list[tuple[str, int, Callable[[Any, Any], None]]] = []
         self.confirmed = 0
+        self.answered = 0  # records of which the next poll tells
         self.failure: Exception | None = None
 
     def produce(
@@ -49,6 +50,8 @@ class Client:
     def poll(self, _seconds: float) -> int:
         if self.failure is not None:
             raise self.failure
+        self.confirm(self.answered)
+        self.answered = 0
         return 0
 
     def confirm(self, count: int, error: KafkaError | None = None, offset: int | None = 7) -> None:
@@ -170,3 +173,14 @@ async def test_a_poll_that_fails_ends_the_process_and_whoever_waits_for_room(rig
     assert len(rig.fatal) == 1
     with pytest.raises(OutboxFailed):
         rig.producer.put("t", 0, b"u", b"v")
+
+
+async def test_a_loop_that_was_busy_fetches_what_kafka_has_answered_before_it_says_that_kafka_is_away(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.producer.put("t", 0, b"u", b"v")
+    later = acks.monotonic() + 3
+    monkeypatch.setattr(acks, "monotonic", lambda: later)
+    assert rig.producer.oldest_seconds() > 2
+    rig.client.answered = 1
+    assert rig.producer.oldest_seconds() == 0
