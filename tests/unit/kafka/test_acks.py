@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -179,7 +180,7 @@ async def test_a_loop_that_was_busy_fetches_what_kafka_has_answered_before_it_sa
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig.producer.put("t", 0, b"u", b"v")
-    later = acks.monotonic() + 3
+    later = monotonic() + 3
     monkeypatch.setattr(acks, "monotonic", lambda: later)
     assert rig.producer.oldest_seconds() > 2
     rig.client.answered = 1
