@@ -190,5 +190,10 @@ def load(**overrides: Any) -> Settings:
         at = error.problem_mark
         where = "" if at is None else f", line {at.line + 1}, column {at.column + 1}"
         raise ConfigurationError(f"configuration refused: {file}{where}: not YAML: {error.problem}") from None
+    except yaml.reader.ReaderError as error:  # its own text quotes the character
+        place = f"{file}, character {error.position + 1}"
+        raise ConfigurationError(f"configuration refused: {place}: not YAML: {error.reason}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"configuration refused: {file}, byte {error.start + 1}: not UTF-8") from None
     except (ValueError, OSError) as error:
         raise ConfigurationError(f"configuration refused: {error}") from None

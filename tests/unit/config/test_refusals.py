@@ -92,3 +92,26 @@ def test_no_url_shows_its_password() -> None:
 def test_keys_are_known_through_mappings_and_optional_sections() -> None:
     assert "key_file" in keys_at(Settings, ("apps", "news", "apns"))
     assert keys_at(Settings, ("kafka", "partitions")) == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"\xef\xbb\xbfplan:\r\n  max_targets: 7\r\n", None),
+        (b"plan:\n\tmax_targets: 7\n", "line 2"),
+        (b"plan: {}\n---\nsend: {}\n", "pushcast.yaml"),
+        (b"apps: [news]\n", "apps: must hold keys of its own"),
+        (b"kafka: {bootstrap_servers: '[::1]:9092'}\nplan: {max_targets: 7}\n", None),
+        (b"plan: {}\n\xe9", "pushcast.yaml, byte 10: not UTF-8"),
+        (b"plan: \x00{}", "pushcast.yaml, character 7: not YAML"),
+    ],
+    ids=["BOM and CRLF", "a tab", "two documents", "a list", "an IPv6 address", "Latin-1", "a null character"],
+)
+def test_row_24_odd_files_are_read_or_refused_with_their_place(raw: bytes, said: str | None) -> None:
+    Path("pushcast.yaml").write_bytes(raw)
+    if said is None:
+        assert load().plan.max_targets == 7
+        return
+    with pytest.raises(ConfigurationError) as caught:
+        load()
+    assert said in str(caught.value)

@@ -150,3 +150,27 @@ def test_a_timer_of_a_stages_own_is_found() -> None:
         "call_later",
     }
     assert starts("runner.wake()\nstage(call_later=timers)") == set()
+
+
+def unguarded(source: str) -> list[int]:
+    """Lines on which a module puts something off to the loop that does not run guarded."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [
+        call.lineno
+        for call in calls
+        if isinstance(call.func, ast.Attribute)
+        and call.func.attr in {"call_soon", "call_soon_threadsafe"}
+        and "guarded" not in ast.unparse(call.args[0])
+    ]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_a_stage_puts_off_runs_guarded(stage: str) -> None:
+    """faults.md C17: the loop only logs what a bare callback raises, and its records stay open for ever."""
+    for path in sorted((ROOT / "pushcast" / stage).rglob("*.py")):
+        assert unguarded(path.read_text(encoding="utf-8")) == [], path.name
+
+
+def test_a_bare_callback_is_found() -> None:
+    source = "loop.call_soon(self._settle)\nloop.call_soon(self._guarded, self._settle)\n"
+    assert unguarded(source) == [1]
