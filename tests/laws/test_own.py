@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pushcast.handover.guard import RowGuard
 from pushcast.handover.runner import ClaimRefused
 from pushcast.model.ids import is_user_row, partition_of, token_hash
-from pushcast.own import agent as own_agent
+from pushcast.own import chunk
 from pushcast.own.agent import OwnStage
 from pushcast.own.decide import Decision, decide
 from pushcast.register import evicting, rows
@@ -244,7 +244,7 @@ def marks_end(patch: pytest.MonkeyPatch) -> None:
     def forgetful(mark: Any, claim: Any, recorded_at: int) -> Decision:
         return decide(mark if mark is not None and mark.live else None, claim, recorded_at)
 
-    patch.setattr(own_agent, "decide", forgetful)
+    patch.setattr(chunk, "decide", forgetful)
 
 
 def late_events_are_silent(patch: pytest.MonkeyPatch) -> None:
@@ -287,13 +287,13 @@ def claims_once(patch: pytest.MonkeyPatch) -> None:
 def claims_beside_the_barrier(patch: pytest.MonkeyPatch) -> None:
     """An event is done without its claim."""
 
-    def put(self: Writing, record: Any, claims: Any) -> None:
+    def put(self: Writing, partition: int) -> None:
         mine, self._barrier = self._barrier, self._context.outbox.barrier()
-        original(self, record, claims)
+        original(self, partition)
         self._barrier = mine
 
-    original = Writing.claims
-    patch.setattr(Writing, "claims", put)
+    original = Writing._put_claims
+    patch.setattr(Writing, "_put_claims", put)
 
 
 def zombies_count(patch: pytest.MonkeyPatch) -> None:

@@ -153,14 +153,14 @@ def _retire(settings: Any, app: str, platform: Platform, token: str) -> None:
     from pushcast.wire import topics
     from pushcast.wire.addresses import canonical_address
     from pushcast.wire.keyring import KeyringRole
-    from pushcast.wire.ownership import encode_claim
+    from pushcast.wire.ownership import encode_claims
 
     _, address = canonical_address(platform, token, None, None)
     file = settings.sealing.keyring_file
     digest = token_hash(address) if file is None else read_keys(file, KeyringRole.REGISTRAR).hash(address)
     claim = Claim(Token(app, platform.value, digest), Registration(_now_ms(), NOBODY))
     with IntakeProducer(settings) as producer:
-        producer.put_keyed(topics.TOKEN_CLAIM, digest, encode_claim(claim))
+        producer.put_keyed(topics.TOKEN_CLAIM, digest, encode_claims([claim]))
 
 
 def _now_ms() -> int:

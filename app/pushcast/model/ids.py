@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from hashlib import blake2b, sha256
+from struct import Struct, unpack_from
 
 MAX_ID_BYTES = 256
 DELIVERY_ID_BYTES = 16
 TOKEN_HASH_BYTES = 16
 BUCKETS = 10_000
-_MASK = 0xFFFFFFFF
+#: Little-endian words of keys up to the longest id.
+_WORDS = tuple(Struct(f"<{words}I").unpack_from for words in range(MAX_ID_BYTES // 4 + 1))
 
 
 def murmur2(data: bytes) -> int:
     """Kafka's 32-bit murmur2, as org.apache.kafka.common.utils.Utils.murmur2 computes it (there signed)."""
     length = len(data)
-    m = 0x5BD1E995
+    rest = length & 3
     h = 0x9747B28C ^ length
-    whole = length & ~3
-    for i in range(0, whole, 4):
-        k = int.from_bytes(data[i : i + 4], "little") * m & _MASK
-        k = (k ^ (k >> 24)) * m & _MASK
-        h = (h * m & _MASK) ^ k
-    rest = length - whole
+    whole = length >> 2
+    # Constants and one unpacking: keys are hashed several times for each record.
+    for k in _WORDS[whole](data) if whole < len(_WORDS) else unpack_from(f"<{whole}I", data):
+        k = k * 0x5BD1E995 & 0xFFFFFFFF  # noqa: PLW2901
+        h = (h * 0x5BD1E995 & 0xFFFFFFFF) ^ ((k ^ (k >> 24)) * 0x5BD1E995 & 0xFFFFFFFF)
     if rest:
-        h = (h ^ int.from_bytes(data[whole:], "little")) * m & _MASK
-    h = (h ^ (h >> 13)) * m & _MASK
+        h = (h ^ int.from_bytes(data[length - rest :], "little")) * 0x5BD1E995 & 0xFFFFFFFF
+    h = (h ^ (h >> 13)) * 0x5BD1E995 & 0xFFFFFFFF
     return h ^ (h >> 15)
 
 

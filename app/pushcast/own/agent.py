@@ -11,8 +11,9 @@ from pushcast.handover.table_claims import TableClaims
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
-from pushcast.model.ownership import Claim, Evict, Mark, user_and_device
-from pushcast.own.decide import decide
+from pushcast.model.ownership import Claim, Evict, Mark, Token, user_and_device
+from pushcast.model.words import Reason
+from pushcast.own.chunk import Chunk
 from pushcast.own.tenure import OwnTenure
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.edge import Edge, Misplaced, check_place, counting
@@ -25,13 +26,13 @@ from pushcast.stream.table import AppliedRecord, Table, require_held
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import headers as h
 from pushcast.wire import row_fences, topics
-from pushcast.wire.headers import Headers, appended_at
+from pushcast.wire.headers import Headers
 from pushcast.wire.newer import waited_for
-from pushcast.wire.ownership import decode_claim, decode_mark, encode_evict, encode_mark
+from pushcast.wire.ownership import decode_claims, decode_mark, encode_evict, encode_mark
 
 STAGE: Final = "own"
-#: Handled without giving way to the event loop: about 20 ms of work.
-CHUNK_RECORDS: Final = 500
+#: Handled without giving way to the event loop, and those of one record more: about 20 ms of work.
+CHUNK_CLAIMS: Final = 500
 MAX_ROWS_IN_FLIGHT: Final = 100_000
 _SOURCE: Final = "/pushcast/own"
 _HEALED: Final = [("push-step", b"healed")]
@@ -96,11 +97,12 @@ class OwnStage(Stage):
 
     async def handle(self, batch: Batch) -> None:
         """See `Stage`. Waits for the outbox, and for the table when it lags behind."""
-        for start in range(0, len(batch.records), CHUNK_RECORDS):
+        start = 0
+        while start < len(batch.records):
             await self._room()
             if batch.lost:
                 return
-            await self._decide(batch, batch.records[start : start + CHUNK_RECORDS])
+            start += await self._decide(batch, batch.records[start : start + CHUNK_CLAIMS])
 
     def commit_metadata(self, tp: TP, offset: int) -> str:
         """The epoch of the claim."""
@@ -115,20 +117,40 @@ class OwnStage(Stage):
         finally:
             self._let_go(partitions)
 
-    async def _decide(self, batch: Batch, records: Sequence[Record]) -> None:
+    async def _decide(self, batch: Batch, records: Sequence[Record]) -> int:
         """Evictions first, acknowledged, then the marks: a claim that is handled again after a kill finds its own mark
-        and evicts nobody. What a chunk makes of one token is one row."""
-        tp = TP(batch.topic, batch.partition)
-        tenure = self._tenures.of(tp)
-        offsets: list[int] = []
-        decided: dict[bytes, tuple[Mark, bytes]] = {}
-        evicts: list[tuple[Evict, Record]] = []
+        and evicts nobody. What a chunk makes of one token is one row. Returns how many records it was."""
+        tenure = self._tenures.of(TP(batch.topic, batch.partition))
+        read, offsets, claims = self._read(batch, records)
+        marks = self._marks(tenure, [claim for _, of_record in claims for claim in of_record])
+        chunk = Chunk(marks, self._clock.now_ms())
+        for record, of_record in claims:
+            chunk.take(record, of_record)
+        for (name, word), number in chunk.counted.items():
+            self._count(name, word, number)
+        if chunk.evicts:
+            await self._put_evicts(chunk.evicts)
+            if batch.lost:
+                return read
+        barrier = self._outbox.barrier()
+        for key, tag in chunk.tags.items():
+            self._put_mark(tenure, barrier, key, chunk.mark(key), tag)
+        tenure.completions.add(batch, offsets, barrier)
+        return read
+
+    def _read(self, batch: Batch, records: Sequence[Record]) -> tuple[int, list[int], list[tuple[Record, list[Claim]]]]:
+        """The first of these records, until there are claims enough: how many they are, the offsets of those that are
+        claims, and what they claim. The others are moved or buried."""
+        read = count = 0
+        claims: list[tuple[Record, list[Claim]]] = []
         errors: list[InvalidInput] = []
         for record in records:
+            if count >= CHUNK_CLAIMS:
+                break
+            read += 1
             done = partial(batch.done_many, (record.offset,))
             try:
-                check_place(record, self._partitions)
-                claim = decode_claim(record.key, record.value)
+                of_record = self._claims_of(record)
             except Misplaced as misplaced:
                 self._edge.forward(record, misplaced.right, done)
                 continue
@@ -137,59 +159,55 @@ class OwnStage(Stage):
                 errors.append(refusal)
                 self._edge.bury(record, refusal, done)
                 continue
-            self._take(tenure, record, claim, decided, evicts)
-            offsets.append(record.offset)
-        self._edge.note(tp, len(records) - len(errors), errors)
-        if evicts:
-            await self._put_evicts(evicts)
-            if batch.lost:
-                return
-        barrier = self._outbox.barrier()
-        for key, (mark, tag) in decided.items():
-            self._put_mark(tenure, barrier, key, mark, tag)
-        tenure.completions.add(batch, offsets, barrier)
+            claims.append((record, of_record))
+            count += len(of_record)
+        self._edge.note(TP(batch.topic, batch.partition), read - len(errors), errors)
+        return read, [record.offset for record, _ in claims], claims
 
-    def _take(
-        self,
-        tenure: OwnTenure,
-        record: Record,
-        claim: Claim,
-        decided: dict[bytes, tuple[Mark, bytes]],
-        evicts: list[tuple[Evict, Record]],
-    ) -> None:
-        key = claim.token.key()
-        mark = decided[key][0] if key in decided else self._mark(tenure, claim, key)
-        recorded_at = appended_at(record) or self._clock.now_ms()
-        decision = decide(mark, claim, recorded_at)
-        if decision.mark is not None:
-            decided[key] = decision.mark, f"{record.topic}/{record.partition}/{record.offset}".encode()
-        if decision.evict is not None:
-            evicts.append((decision.evict, record))
-        result = "vacated" if claim.over else "moved" if decision.evict else "claimed"
-        self._count("token_claims", result if decision.mark or decision.evict else "unchanged", 1)
-        if decision.contested:
-            self._count("token_contested", "", 1)
-
-    def _mark(self, tenure: OwnTenure, claim: Claim, key: bytes) -> Mark | None:
-        """Raises NewerSchema for a row that a later release wrote."""
-        entry = tenure.overlay.of_user(claim.token.app.encode()).get(key)
-        if entry is not None:
-            return entry.row
-        value = self._table.get(tenure.number, key)
-        if value is None:
-            return None
+    def _claims_of(self, record: Record) -> list[Claim]:
+        """Raises Misplaced for one claim that lies elsewhere, and InvalidInput for several: each might have another
+        place."""
+        claims = decode_claims(record.key, record.value)
         try:
-            return decode_mark(claim.token, value)
+            check_place(record, self._partitions)
+        except Misplaced as misplaced:
+            if len(claims) == 1:
+                raise
+            raise InvalidInput(
+                Reason.WRONG_PARTITION,
+                f"the key belongs to partition {misplaced.right} of {self._partitions}: a registrar with another"
+                " kafka.partitions wrote these claims",
+                "key",
+            ) from None
+        return claims
+
+    def _marks(self, tenure: OwnTenure, claims: Sequence[Claim]) -> dict[bytes, Mark | None]:
+        """What is known of their tokens, by row key. Raises NewerSchema for a row that a later release wrote."""
+        marks: dict[bytes, Mark | None] = {}
+        stored: dict[bytes, Token] = {}
+        for token in dict.fromkeys(claim.token for claim in claims):
+            key = token.key()
+            entry = tenure.overlay.of_user(token.app.encode()).get(key)
+            if entry is None:
+                stored[key] = token
+            else:
+                marks[key] = entry.row
+        for (key, token), value in zip(stored.items(), self._table.get_many(tenure.number, [*stored]), strict=True):
+            marks[key] = None if value is None else self._decoded(token, value)
+        return marks
+
+    def _decoded(self, token: Token, value: bytes) -> Mark | None:
+        try:
+            return decode_mark(token, value)
         except InvalidInput as error:
             waited_for(error, f"a row of {self._names.owner}")
             self._count("unreadable_rows", error.reason, 1)
             return None
 
-    async def _put_evicts(self, evicts: Iterable[tuple[Evict, Record]]) -> None:
+    async def _put_evicts(self, evicts: Iterable[tuple[Evict, bytes]]) -> None:
         barrier = self._outbox.barrier()
-        for evict, record in evicts:
+        for evict, tag in evicts:
             user = user_and_device(evict.key)[0].encode()
-            tag = f"{record.topic}/{record.partition}/{record.offset}".encode()
             put_headers = [(h.CE_ID, tag), *self._evict_headers]
             partition = partition_of(user, self._partitions)
             self._outbox.put(barrier, self._names.evict, partition, encode_evict(evict), user, put_headers)

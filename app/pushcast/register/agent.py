@@ -267,26 +267,28 @@ class RegisterStage(Stage):
     def _end_holds(self, tenure: RegisterTenure, holds: Sequence[Hold]) -> list[Hold]:
         """Returns those whose row only a later release can read."""
         barrier = self._outbox.barrier()
-        changes = Suspending(self._context, tenure, barrier, UserView(self._context, tenure))
         offsets: dict[Batch, list[int]] = {}
         waiting: list[Hold] = []
-        for hold in holds:
-            try:
-                changes.end(hold.record, self._admission.verdict_of(hold.record))
-            except NewerSchema:
-                self._counters["unreadable_rows", Reason.UNKNOWN_SCHEMA] += 1
-                waiting.append(hold)
-            else:
-                offsets.setdefault(hold.batch, []).append(hold.record.offset)
+        with Writing(self._context, tenure, barrier) as write:
+            changes = Suspending(self._context, write, UserView(self._context, tenure))
+            for hold in holds:
+                try:
+                    changes.end(hold.record, self._admission.verdict_of(hold.record))
+                except NewerSchema:
+                    self._counters["unreadable_rows", Reason.UNKNOWN_SCHEMA] += 1
+                    waiting.append(hold)
+                else:
+                    offsets.setdefault(hold.batch, []).append(hold.record.offset)
         for batch, mine in offsets.items():
             tenure.completions.add(batch, mine, barrier)
         return waiting
 
     def _end_swept(self, tenure: RegisterTenure, keys: Sequence[bytes]) -> None:
         barrier = self._outbox.barrier()
-        ending = SweptRows(self._context, tenure, barrier, self._sweeping.rules, self._clock.now_ms())
-        for key in keys:
-            ending.end(key)
+        with Writing(self._context, tenure, barrier) as write:
+            ending = SweptRows(self._context, tenure, write, self._sweeping.rules, self._clock.now_ms())
+            for key in keys:
+                ending.end(key)
         barrier.on_acked(lambda: None)  # a refusal ends the process: rows of this size are never refused
 
     def figures(self) -> Counter[str]:
@@ -318,25 +320,26 @@ class RegisterStage(Stage):
                 detours.append((record, self._edge.refusal(record, error)))
         view = UserView(self._context, tenure)
         view.expect(record.key or b"" for record, _, _ in admitted)
-        changes = Changes(self._context, tenure, barrier, view)
-        verdicts = Suspending(self._context, tenure, barrier, view)
-        evicting = Evicting(self._context, tenure, barrier, view)
         offsets: list[int] = []
-        for record, event, at in admitted:
-            try:
-                if isinstance(event, TokenInvalid):
-                    verdicts.suspend(record, event)
-                elif isinstance(event, Evict):
-                    evicting.apply(record, event)
+        with Writing(self._context, tenure, barrier) as write:
+            changes = Changes(self._context, write, view)
+            verdicts = Suspending(self._context, write, view)
+            evicting = Evicting(self._context, write, view)
+            for record, event, at in admitted:
+                try:
+                    if isinstance(event, TokenInvalid):
+                        verdicts.suspend(record, event)
+                    elif isinstance(event, Evict):
+                        evicting.apply(record, event)
+                    else:
+                        changes.apply(record, event, at)
+                except InvalidInput as error:
+                    detours.append((record, error))
+                except NewerSchema as newer:
+                    detours.append((record, newer))
+                    break  # this one waits, and so does what comes behind it
                 else:
-                    changes.apply(record, event, at)
-            except InvalidInput as error:
-                detours.append((record, error))
-            except NewerSchema as newer:
-                detours.append((record, newer))
-                break  # this one waits, and so does what comes behind it
-            else:
-                offsets.append(record.offset)
+                    offsets.append(record.offset)
         tenure.completions.add(batch, offsets, barrier)
         return detours
 

@@ -8,11 +8,9 @@ from pushcast.model.ownership import Evict, Registration
 from pushcast.register.context import Context
 from pushcast.register.decide import Kept
 from pushcast.register.removals import gone
-from pushcast.register.tenure import RegisterTenure
 from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import Record
-from pushcast.stream.ports import Barrier
 from pushcast.wire.headers import appended_at
 
 TOKEN_MOVED: Final = "token_moved"  # noqa: S105 - a reason, not a secret
@@ -21,10 +19,10 @@ TOKEN_MOVED: Final = "token_moved"  # noqa: S105 - a reason, not a secret
 class Evicting:
     """All outputs under one barrier. It never awaits: reading a row and writing it are one step."""
 
-    def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier, view: UserView) -> None:
+    def __init__(self, context: Context, write: Writing, view: UserView) -> None:
         self._counters = context.counters
         self._view = view
-        self._write = Writing(context, tenure, barrier)
+        self._write = write
 
     def apply(self, record: Record, evict: Evict) -> None:
         """Removes the registration that lost, or an older one of the same device; never a newer one, nor one with

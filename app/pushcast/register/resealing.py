@@ -6,7 +6,7 @@ registrar with an older file wrote meanwhile, whose partitions have their pass w
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -66,7 +66,13 @@ class Resealing:
         context = self._context
         rows = context.table.rows_after(tenure.number, after, _CHUNK_ROWS)
         barrier = context.outbox.barrier()
-        write, view = Writing(context, tenure, barrier), UserView(context, tenure)
+        with Writing(context, tenure, barrier) as write:
+            self._seal_anew(tenure, rows, write)
+        barrier.on_acked(lambda: None)  # a refusal ends the process: a row must not stay behind its claim
+        return rows[-1][0] if len(rows) == _CHUNK_ROWS else None
+
+    def _seal_anew(self, tenure: RegisterTenure, rows: Iterable[tuple[bytes, bytes]], write: Writing) -> None:
+        context, view = self._context, UserView(self._context, tenure)
         for key, _ in rows:
             if key in row_fences.KEYS or is_user_row(key) or key.count(b"\0") != 2:
                 continue
@@ -83,8 +89,6 @@ class Resealing:
                 if after_row.token_hash != before.token_hash:
                     write.claims(record, registered(key, before, after_row))
                 context.counters["resealed", "written"] += 1
-        barrier.on_acked(lambda: None)  # a refusal ends the process: a row must not stay behind its claim
-        return rows[-1][0] if len(rows) == _CHUNK_ROWS else None
 
     def _sealed(self, key: bytes, row: DeviceRow) -> DeviceRow | None:
         """The row under the key that seals; None: it is, or has nothing to seal. Its times stay as they are."""

@@ -13,11 +13,9 @@ from pushcast.register.claims import given_up, held, registered, too_late
 from pushcast.register.context import Context
 from pushcast.register.decide import Kept, following, preferred, removal, upsert
 from pushcast.register.removals import UNREGISTERED, USER_FORGOTTEN, forgotten, gone
-from pushcast.register.tenure import RegisterTenure
 from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import Record
-from pushcast.stream.ports import Barrier
 from pushcast.wire.headers import appended_at
 from pushcast.wire.notices import Notice, NoticeKind
 
@@ -31,12 +29,12 @@ class Changes:
     It never awaits: reading a row and writing it are one step.
     """
 
-    def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier, view: UserView) -> None:
+    def __init__(self, context: Context, write: Writing, view: UserView) -> None:
         self._tokens = context.tokens
         self._max_per_user = context.max_per_user
         self._counters = context.counters
         self._view = view
-        self._write = Writing(context, tenure, barrier)
+        self._write = write
 
     def apply(self, record: Record, event: DeviceChange, at: int) -> None:
         """Decides what the event changes and produces it. Raises InvalidInput, then without output; NewerSchema.

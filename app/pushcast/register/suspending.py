@@ -11,11 +11,9 @@ from pushcast.register.claims import given_up
 from pushcast.register.context import Context
 from pushcast.register.decide import Ending, Kept, ending, lifted, suspension
 from pushcast.register.removals import gone
-from pushcast.register.tenure import RegisterTenure
 from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import Record
-from pushcast.stream.ports import Barrier
 from pushcast.wire.headers import appended_at
 from pushcast.wire.receipts import TokenInvalid, encode_token_invalid
 from pushcast.wire.seals import KeyUnknown, Place, SealBroken
@@ -30,11 +28,11 @@ ENDPOINT_ANSWERED: Final = "endpoint_answered"
 class Suspending:
     """Applies verdicts, all outputs under one barrier. It never awaits: reading a row and writing it are one step."""
 
-    def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier, view: UserView) -> None:
+    def __init__(self, context: Context, write: Writing, view: UserView) -> None:
         self._context = context
         self._counters = context.counters
         self._view = view
-        self._write = Writing(context, tenure, barrier)
+        self._write = write
 
     def suspend(self, record: Record, event: TokenInvalid) -> None:
         """Suspends the row, and tells the hold topic. Raises InvalidInput, then without output; NewerSchema."""

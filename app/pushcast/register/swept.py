@@ -15,7 +15,6 @@ from pushcast.register.sweep import STALE, Fate, SweepRules
 from pushcast.register.tenure import RegisterTenure
 from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
-from pushcast.stream.ports import Barrier
 from pushcast.wire.dead_letters import PlainRecord
 from pushcast.wire.newer import NewerSchema
 
@@ -28,14 +27,14 @@ class SweptRows:
     """All outputs under one barrier. It never awaits: reading a row and writing it are one step."""
 
     def __init__(
-        self, context: Context, tenure: RegisterTenure, barrier: Barrier, rules: SweepRules, now_ms: int
+        self, context: Context, tenure: RegisterTenure, write: Writing, rules: SweepRules, now_ms: int
     ) -> None:
         self._counters = context.counters
         self._partition = tenure.number
         self._rules = rules
         self._now_ms = now_ms
         self._view = UserView(context, tenure)
-        self._write = Writing(context, tenure, barrier)
+        self._write = write
 
     def end(self, key: bytes) -> None:
         """Ends the row if its time has come, as it is with all that is in flight."""

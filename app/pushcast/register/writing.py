@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from pushcast.model.device import DeviceRow
 from pushcast.model.errors import InvalidInput
@@ -20,7 +21,7 @@ from pushcast.stream.ports import Barrier
 from pushcast.wire import headers, row_fences, topics
 from pushcast.wire.dead_letters import SourceRecord
 from pushcast.wire.notices import Notice, notice_headers
-from pushcast.wire.ownership import encode_claim
+from pushcast.wire.ownership import MAX_CLAIMS, encode_claims
 from pushcast.wire.user_rows import encode_user_row
 
 #: 200 topics of 256 bytes, the longest address and room to spare; far below what the devices topic takes.
@@ -30,7 +31,8 @@ HEALED: Final = b"healed"
 
 
 class Writing:
-    """For one stretch without an await: reading a row and writing it are one step."""
+    """For one stretch without an await: reading a row and writing it are one step. Enter it: what the rows claim is put
+    when it is left, as few records."""
 
     def __init__(self, context: Context, tenure: RegisterTenure, barrier: Barrier) -> None:
         self._context = context
@@ -38,6 +40,19 @@ class Writing:
         self._overlay = tenure.overlay
         self._constant = tenure.headers
         self._barrier = barrier
+        self._claims: dict[int, list[Claim]] = {}  # by the partition of their tokens
+        self._claims_tag = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """After an error nothing is claimed, and nothing is done: the events are handled again, and claim again."""
+        if error is None:
+            for partition in list(self._claims):
+                self._put_claims(partition)
 
     def device(
         self, record: SourceRecord, key: bytes, row: DeviceRow, field: str, step: str = "", reason: str = ""
@@ -69,12 +84,20 @@ class Writing:
 
     def claims(self, record: SourceRecord, claims: Iterable[Claim]) -> None:
         """For OWN, in the partitions of their tokens."""
-        context = self._context
-        added = [(headers.CE_ID, _tag(record)), *context.claim_headers]
         for claim in claims:
-            digest = claim.token.digest
-            partition = partition_of(digest, context.partitions)
-            context.outbox.put(self._barrier, context.names.claim, partition, encode_claim(claim), digest, added)
+            if not self._claims:
+                self._claims_tag = _tag(record)
+            partition = partition_of(claim.token.digest, self._context.partitions)
+            waiting = self._claims.setdefault(partition, [])
+            waiting.append(claim)
+            if len(waiting) == MAX_CLAIMS:
+                self._put_claims(partition)
+
+    def _put_claims(self, partition: int) -> None:
+        context, claims = self._context, self._claims.pop(partition)
+        added = [(headers.CE_ID, self._claims_tag), *context.claim_headers]
+        key = claims[0].token.digest
+        context.outbox.put(self._barrier, context.names.claim, partition, encode_claims(claims), key, added)
 
     def notice(self, record: SourceRecord, notice: Notice) -> None:
         """For KEEP, of the record's user."""

@@ -111,6 +111,11 @@ class SourceTable(Table[bytes, bytes]):
         value = self._database(partition).get(key)
         return None if value is None else bytes(value)
 
+    def get_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
+        """`get` for many keys, in their order: cheaper than one by one."""
+        values = cast(list[bytes | None], self._database(partition).get(list(keys)))
+        return [None if value is None else bytes(value) for value in values]
+
     def scan(self, partition: int, prefix: bytes) -> list[Row]:
         """Rows whose key starts with `prefix`, by key. What is no row, a fence above all, is left out."""
         return self.multi_scan(partition, (prefix,))[0]

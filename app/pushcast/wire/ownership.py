@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import TOKEN_HASH_BYTES
 from pushcast.model.ownership import Claim, Evict, Mark, Registration, Token, registration_of, user_and_device
 from pushcast.model.words import Platform, Reason
-from pushcast.wire.avro_bytes import bytes_of, long_of
+from pushcast.wire.avro_bytes import array_of, bytes_of, long_of
 from pushcast.wire.keys import check_id
 from pushcast.wire.schemas import avro_type
 
 CLAIM: Final = "claim"
 VACATE: Final = "vacate"
+#: Of one record: of the longest ids 90 kB, far below what the topic takes.
+MAX_CLAIMS: Final = 100
 _CLAIM = avro_type("token_claim")
 _OWNER = avro_type("token_owner")
 _EVICT = avro_type("token_evict")
@@ -23,11 +26,20 @@ _PLATFORMS: Final = frozenset(map(str, Platform))
 
 @lru_cache(maxsize=1024)
 def _head(op: str, app: str, platform: str) -> bytes:
-    return _CLAIM.frame + b"".join([bytes_of(text.encode()) for text in (op, app, platform)])
+    return b"".join([bytes_of(text.encode()) for text in (op, app, platform)])
 
 
-def encode_claim(claim: Claim) -> bytes:
-    """Framed Avro; its record key is the token's hash. One for each registration, so it is put together by hand."""
+def encode_claims(claims: Sequence[Claim]) -> bytes:
+    """Framed Avro of 1 to MAX_CLAIMS claims, whose tokens have one partition; the record key is the hash of the first.
+
+    There is a claim for each registration, so they are put together by hand.
+    """
+    first, *more = claims
+    items = [bytes_of(claim.token.digest) + _claim_columns(claim) for claim in more]
+    return _CLAIM.frame + _claim_columns(first) + array_of(items)
+
+
+def _claim_columns(claim: Claim) -> bytes:
     token, registration = claim.token, claim.registration
     user, _, rest = registration.key.partition(b"\0")
     device = rest.partition(b"\0")[2]
@@ -35,23 +47,44 @@ def encode_claim(claim: Claim) -> bytes:
     return head + bytes_of(user) + bytes_of(device) + long_of(registration.at)
 
 
-def decode_claim(key: bytes | None, value: bytes | None) -> Claim:
-    """Raises InvalidInput naming the field."""
+def decode_claims(key: bytes | None, value: bytes | None) -> list[Claim]:
+    """In the order in which they were made. Raises InvalidInput naming the field."""
     if key is None or len(key) != TOKEN_HASH_BYTES:
         raise InvalidInput(Reason.KEY_INVALID, f"the key is a token's hash of {TOKEN_HASH_BYTES} bytes", "key")
     if value is None:
         raise InvalidInput(Reason.TOMBSTONE, "a null value on an event topic means nothing")
     datum = _CLAIM.decode(value)
-    op, app, platform, user, device = (datum[name] for name in ("op", "app", "platform", "user", "device"))
+    more = datum["more"]
+    if len(more) >= MAX_CLAIMS:
+        raise InvalidInput(Reason.TOO_LARGE, f"{len(more) + 1} claims in one record; at most {MAX_CLAIMS}", "more")
+    return [_claim(key, datum), *[_further_claim(item) for item in more]]
+
+
+def _further_claim(item: dict[str, Any]) -> Claim:
+    digest = item["token_hash"]
+    if len(digest) != TOKEN_HASH_BYTES:
+        raise InvalidInput(Reason.INVALID_FIELD, f"a token's hash has {TOKEN_HASH_BYTES} bytes", "more.token_hash")
+    return _claim(digest, item)
+
+
+def _claim(digest: bytes, datum: dict[str, Any]) -> Claim:
+    app, platform, user, device = datum["app"], datum["platform"], datum["user"], datum["device"]
+    over = _is_over(datum["op"], app, platform)
+    if user or device or over:
+        check_id(user, "user")
+        check_id(device, "device")
+    return Claim(Token(app, platform, digest), registration_of(user, app, device, datum["at"]), over)
+
+
+@lru_cache(maxsize=1024)
+def _is_over(op: str, app: str, platform: str) -> bool:
+    """Columns that few values stand in: each combination is checked once."""
     if op not in (CLAIM, VACATE):
         raise InvalidInput(Reason.INVALID_FIELD, f"op is neither {CLAIM} nor {VACATE}", "op")
     if platform not in _PLATFORMS:
         raise InvalidInput(Reason.INVALID_FIELD, f"platform is none of {', '.join(Platform)}", "platform")
     check_id(app, "app")
-    if user or device or op == VACATE:
-        check_id(user, "user")
-        check_id(device, "device")
-    return Claim(Token(app, platform, key), registration_of(user, app, device, datum["at"]), op == VACATE)
+    return op == VACATE
 
 
 def encode_mark(mark: Mark) -> bytes:

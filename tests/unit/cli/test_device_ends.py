@@ -18,7 +18,7 @@ from pushcast.model.ids import token_hash
 from pushcast.model.ownership import NOBODY
 from pushcast.register.sweep import DAY_MS, pass_of
 from pushcast.wire.control import Halt, Kind, Name
-from pushcast.wire.ownership import decode_claim
+from pushcast.wire.ownership import decode_claims
 from pushcast.wire.topics import DEVICE_CHANGED, TOKEN_CLAIM
 
 NOW = 1_800_000_000_000
@@ -84,7 +84,7 @@ def test_a_token_alone_is_taken_from_whoever_has_it_and_is_read_from_stdin(
 ) -> None:
     said = run("unregister", "--app", "news", "--platform", "apns", "--token", "-", given=f"{TOKEN.upper()}\n")
     [(topic, key, value)] = written
-    claim = decode_claim(key, value)
+    [claim] = decode_claims(key, value)
     assert (topic, key) == (TOKEN_CLAIM, token_hash(TOKEN.encode()))
     assert (claim.registration.key, claim.registration.at, claim.over) == (NOBODY, NOW, False)
     assert TOKEN not in said.lower()

@@ -8,11 +8,11 @@ import pytest
 
 from pushcast.model.ids import partition_of
 from pushcast.model.ownership import Evict
-from pushcast.own.agent import CHUNK_RECORDS
+from pushcast.own.agent import CHUNK_CLAIMS
 from pushcast.stream.batch import TP, Committed
 from pushcast.stream.retrying import RETRIED
 from pushcast.wire.headers import CE_ID, FORWARDED, ORIGIN, first
-from pushcast.wire.ownership import decode_claim, encode_claim
+from pushcast.wire.ownership import MAX_CLAIMS, decode_claims, encode_claims
 from pushcast.wire.topics import TOKEN_CLAIM, TOKEN_EVICT, TOKEN_OWNER
 from twins.kafka import settled
 from unit.own.twin import DIGEST, HOME, TOKEN, OwnHarness, claim, own_kafka
@@ -83,13 +83,26 @@ async def test_handling_the_same_claims_again_writes_nothing() -> None:
 
 
 BAD = {
-    "the hash as text": (DIGEST.hex().encode(), encode_claim(claim("a", 1)), "key_invalid", "key"),
-    "no key": (None, encode_claim(claim("a", 1)), "key_invalid", "key"),
+    "the hash as text": (DIGEST.hex().encode(), encode_claims([claim("a", 1)]), "key_invalid", "key"),
+    "no key": (None, encode_claims([claim("a", 1)]), "key_invalid", "key"),
     "a tombstone": (DIGEST, None, "tombstone", None),
     "junk": (DIGEST, b"junk", "unknown_frame", None),
-    "another op": (DIGEST, encode_claim(claim("a", 1)).replace(b"claim", b"cloim"), "invalid_field", "op"),
-    "another platform": (DIGEST, encode_claim(claim("a", 1)).replace(b"apns", b"apps"), "invalid_field", "platform"),
-    "the end of nobody's": (DIGEST, encode_claim(claim("", 1, over=True)), "invalid_field", "user"),
+    "another op": (DIGEST, encode_claims([claim("a", 1)]).replace(b"claim", b"cloim"), "invalid_field", "op"),
+    "another platform": (DIGEST, encode_claims([claim("a", 1)]).replace(b"apns", b"apps"), "invalid_field", "platform"),
+    "more claims than a record holds": (DIGEST, encode_claims([claim("a", 1)] * 101), "too_large", "more"),
+    "another op of a further claim": (
+        DIGEST,
+        encode_claims([claim("a", 1, over=True), claim("a", 1)]).replace(b"claim", b"cloim"),
+        "invalid_field",
+        "op",
+    ),
+    "a further claim of half a hash": (
+        DIGEST,
+        encode_claims([claim("a", 1), claim("a", 1, TOKEN._replace(digest=DIGEST[:8]))]),
+        "invalid_field",
+        "more.token_hash",
+    ),
+    "the end of nobody's": (DIGEST, encode_claims([claim("", 1, over=True)]), "invalid_field", "user"),
 }
 
 
@@ -108,10 +121,45 @@ async def test_bad_claims_are_dead_letters_that_name_the_field_and_the_stream_go
 async def test_a_claim_in_another_partition_than_its_tokens_is_moved_there() -> None:
     harness = OwnHarness()
     wrong = (HOME + 1) % PARTITIONS
-    await harness.feed(record(TOKEN_CLAIM, wrong, 0, DIGEST, encode_claim(claim("a", 1))))
+    await harness.feed(record(TOKEN_CLAIM, wrong, 0, DIGEST, encode_claims([claim("a", 1)])))
     [moved] = harness.kafka.log[TOKEN_CLAIM, HOME]
     assert first(moved.headers, FORWARDED) == b"%d" % wrong
-    assert decode_claim(moved.key, moved.value) == claim("a", 1)
+    assert decode_claims(moved.key, moved.value) == [claim("a", 1)]
+
+
+async def test_claims_of_several_in_another_partition_are_a_dead_letter_because_each_may_belong_elsewhere() -> None:
+    harness = OwnHarness()
+    wrong = (HOME + 1) % PARTITIONS
+    await harness.feed(record(TOKEN_CLAIM, wrong, 0, DIGEST, encode_claims([claim("a", 1), claim("b", 2)])))
+    [letter] = harness.kafka.log[f"{TOKEN_CLAIM}.dlq", wrong]
+    assert first(letter.headers, "push.errors.reason") == b"wrong_partition"
+    assert not harness.kafka.log[TOKEN_CLAIM, HOME]
+
+
+async def test_claims_of_one_record_are_taken_in_their_order_and_done_together() -> None:
+    harness = OwnHarness()
+    other = TOKEN._replace(app="chat")
+    claims = [claim("a", 1), claim("a", 1, other), claim("b", 2), claim("a", 1, other, over=True)]
+    await harness.feed(record(TOKEN_CLAIM, HOME, 0, DIGEST, encode_claims(claims)))
+    owners = harness.owners()
+    assert owners[TOKEN].registration == claim("b", 2).registration
+    assert (owners[other].registration, owners[other].live) == (claim("a", 1, other).registration, False)
+    assert [evict.key for evict in harness.evicted()] == [claim("a", 1).registration.key]
+    assert harness.committable(HOME) == 1
+
+
+async def test_records_of_many_claims_are_handled_a_chunk_at_a_time() -> None:
+    harness = OwnHarness()
+    tokens = [TOKEN._replace(app=f"app-{number}") for number in range(MAX_CLAIMS)]
+    value = encode_claims([claim("a", 1, token) for token in tokens])
+    count = 2 * CHUNK_CLAIMS // MAX_CLAIMS + 1
+    await harness.feed(*[record(TOKEN_CLAIM, HOME, number, DIGEST, value) for number in range(count)])
+    assert len(harness.owners()) == MAX_CLAIMS
+    assert harness.counters == {
+        ("token_claims", "claimed"): MAX_CLAIMS,
+        ("token_claims", "unchanged"): MAX_CLAIMS * (count - 1),
+    }
+    assert harness.committable(HOME) == count
 
 
 async def test_a_partition_without_its_table_is_not_ready() -> None:
@@ -142,6 +190,6 @@ async def test_what_a_fenced_off_owner_still_writes_is_overwritten() -> None:
 
 async def test_more_claims_than_a_chunk_are_all_taken() -> None:
     harness = OwnHarness()
-    await harness.feed(*[claim("a", number) for number in range(CHUNK_RECORDS + 1)])
-    assert harness.committable(HOME) == CHUNK_RECORDS + 1
-    assert harness.owners()[TOKEN].registration == claim("a", CHUNK_RECORDS).registration
+    await harness.feed(*[claim("a", number) for number in range(CHUNK_CLAIMS + 1)])
+    assert harness.committable(HOME) == CHUNK_CLAIMS + 1
+    assert harness.owners()[TOKEN].registration == claim("a", CHUNK_CLAIMS).registration

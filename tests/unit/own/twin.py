@@ -13,7 +13,7 @@ from pushcast.model.ownership import Claim, Evict, Mark, Registration, Token, to
 from pushcast.own.agent import STAGE, OwnStage
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Record, Tracker
-from pushcast.wire.ownership import decode_evict, decode_mark, encode_claim
+from pushcast.wire.ownership import decode_evict, decode_mark, encode_claims
 from pushcast.wire.topics import TOKEN_CLAIM, TOKEN_EVICT, TOKEN_OWNER
 from twins.kafka import OPEN, settled
 from unit.register.twin import PARTITIONS, T0, TwinKafka, TwinWork, record
@@ -66,7 +66,7 @@ class OwnHarness:
             if isinstance(each, Claim):
                 partition = partition_of(each.token.digest, PARTITIONS)
                 offset = self.next_offset(partition) + len(records)
-                records.append(record(TOKEN_CLAIM, partition, offset, each.token.digest, encode_claim(each)))
+                records.append(record(TOKEN_CLAIM, partition, offset, each.token.digest, encode_claims([each])))
             else:
                 records.append(each)
         batch = self.batch(records)

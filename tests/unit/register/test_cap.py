@@ -11,10 +11,9 @@ import pytest
 from pushcast.model.device import DeviceRow
 from pushcast.register.cap import over_cap
 from pushcast.wire.headers import first
-from pushcast.wire.ownership import decode_claim
-from pushcast.wire.topics import DEVICE, TOKEN_CLAIM
+from pushcast.wire.topics import DEVICE
 from unit.register.test_stage import HOME, USER
-from unit.register.twin import PARTITIONS, T0, Harness
+from unit.register.twin import T0, Harness
 
 TOKENS = {"X": "aa", "Y": "bb", "A": "cc", "Z": "dd"}
 
@@ -54,12 +53,7 @@ async def test_fact_39_the_oldest_makes_room_a_late_one_is_refused_and_a_refresh
 async def test_a_removed_device_vacates_its_token_and_a_refused_one_says_whose_its_token_was() -> None:
     harness = Harness(max_per_user=1)
     await harness.change(register("X", 1), register("Y", 2), register("Z", 0))
-    claims = [
-        decode_claim(each.key, each.value)
-        for partition in range(PARTITIONS)
-        for each in harness.kafka.log[TOKEN_CLAIM, partition]
-    ]
-    told = sorted((claim.registration.key[-1:].decode(), claim.over) for claim in claims)
+    told = sorted((claim.registration.key[-1:].decode(), claim.over) for claim in harness.claims())
     assert told == [("X", False), ("X", True), ("Y", False), ("Z", False), ("Z", True)]
 
 

@@ -14,8 +14,7 @@ from pushcast.register.sweeping import ASK_SECONDS, FIRST_SECONDS, SLICE_ROWS
 from pushcast.wire.control import Halt, Kind, Name, encode
 from pushcast.wire.devices import encode_row
 from pushcast.wire.headers import CE_ID, first
-from pushcast.wire.ownership import decode_claim
-from pushcast.wire.topics import DEVICE, TOKEN_CLAIM
+from pushcast.wire.topics import DEVICE
 from pushcast.wire.user_rows import encode_user_row
 from unit.register.test_stage import HOME, USER, register
 from unit.register.twin import PARTITIONS, T0, Harness, record
@@ -100,9 +99,7 @@ async def test_fact_40_a_stale_device_leaves_a_marker_with_its_own_time_and_vaca
     assert stale not in harness.row_values("user-1")
     marker = harness.gone_rows("user-1")[stale]
     assert (marker.suspended_reason, marker.registered_at) == ("stale", T0 - 301 * DAY_MS)
-    [claim] = [
-        decode_claim(each.key, each.value) for n in range(PARTITIONS) for each in harness.kafka.log[TOKEN_CLAIM, n]
-    ]
+    [claim] = harness.claims()
     assert claim.over
     assert harness.counters["removals", "stale"] == 1
     assert harness.counters["sweeps", "done"] == 1

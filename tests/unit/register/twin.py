@@ -12,6 +12,7 @@ from pushcast.handover.guard import RowGuard
 from pushcast.model.clock import ManualClock
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import is_user_row, partition_of
+from pushcast.model.ownership import Claim
 from pushcast.model.words import Platform
 from pushcast.register.admit import Admission
 from pushcast.register.agent import RegisterStage
@@ -27,8 +28,9 @@ from pushcast.wire import row_fences
 from pushcast.wire.control import BreakerRecord, Kind, Subject, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder, decode_row
+from pushcast.wire.ownership import decode_claims
 from pushcast.wire.schemas import released
-from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_HOLD, TOKEN_INVALID
+from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_CLAIM, TOKEN_HOLD, TOKEN_INVALID
 from twins.kafka import OPEN, Headers, ManualTimers, TwinBarrier, settled
 from twins.kafka import record as twin_record
 
@@ -158,6 +160,9 @@ class TwinKafka:
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         return self.rows[partition].get(key)
+
+    def get_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [self.get(partition, key) for key in keys]
 
     def scan(self, partition: int, prefix: bytes) -> list[tuple[bytes, bytes]]:
         return sorted(item for item in self.rows[partition].items() if item[0].startswith(prefix))
@@ -318,6 +323,15 @@ class Harness:
         compacted = self.kafka.compacted(partition_of(user.encode(), PARTITIONS))
         mine = {key: value for key, value in compacted.items() if key.startswith(user.encode() + b"\0")}
         return {key: value for key, value in mine.items() if not is_user_row(key) and not is_gone(value)}
+
+    def claims(self) -> list[Claim]:
+        """What was told to OWN, by partition."""
+        return [
+            claim
+            for partition in range(PARTITIONS)
+            for each in self.kafka.log[TOKEN_CLAIM, partition]
+            for claim in decode_claims(each.key, each.value)
+        ]
 
     def gone_rows(self, user: str) -> dict[bytes, DeviceRow]:
         """The markers of the user's removed devices."""

@@ -1,0 +1,50 @@
+"""What a run of claims makes of the marks of their tokens. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from pushcast.model.ownership import Claim, Evict, Mark
+from pushcast.own.decide import decide
+from pushcast.stream.batch import Record
+from pushcast.wire.headers import appended_at
+
+
+class Chunk:
+    """Folds claims in their order: each sees what the one before it decided.
+
+    `evicts`: each with the tag of its claim's record. `tags`: by row key, what names the write of a mark that changed;
+    it is the newest record that changed it. `counted`: by (counter, word).
+    """
+
+    def __init__(self, marks: dict[bytes, Mark | None], now_ms: int) -> None:
+        """`marks`: of every token that is claimed, by row key. `now_ms`: for records without a time of their own."""
+        self.evicts: list[tuple[Evict, bytes]] = []
+        self.tags: dict[bytes, bytes] = {}
+        self.counted: Counter[tuple[str, str]] = Counter()
+        self._marks = marks
+        self._now_ms = now_ms
+
+    def mark(self, key: bytes) -> Mark:
+        """Of a token that was claimed."""
+        mark = self._marks[key]
+        assert mark is not None  # a claim leaves a mark
+        return mark
+
+    def take(self, record: Record, claims: Iterable[Claim]) -> None:
+        """All claims of a record."""
+        tag = f"{record.topic}/{record.partition}/{record.offset}".encode()
+        recorded_at = appended_at(record) or self._now_ms
+        for claim in claims:
+            key = claim.token.key()
+            decision = decide(self._marks[key], claim, recorded_at)
+            if decision.mark is not None:
+                self._marks[key] = decision.mark
+                self.tags[key] = tag
+            if decision.evict is not None:
+                self.evicts.append((decision.evict, tag))
+            result = "vacated" if claim.over else "moved" if decision.evict else "claimed"
+            self.counted["token_claims", result if decision.mark or decision.evict else "unchanged"] += 1
+            if decision.contested:
+                self.counted["token_contested", ""] += 1
