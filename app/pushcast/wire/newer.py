@@ -29,7 +29,7 @@ INTERNAL: Final = frozenset(
         *map(topics.keep, Lane),
         *map(topics.due, Lane),
         *(topics.PARKED, topics.TOKEN_INVALID, topics.TOKEN_HOLD, topics.DEVICE, topics.PLANNED, topics.RECEIPT),
-        *(topics.TOKEN_CLAIM, topics.TOKEN_OWNER, topics.TOKEN_EVICT),
+        *(topics.TOKEN_OWNER, topics.TOKEN_EVICT),
         topics.WALKED,
         topics.USER,
         topics.RECALLABLE,
