@@ -27,7 +27,7 @@ from pushcast.model.errors import PushcastError
 from pushcast.runtime import whereabouts
 from pushcast.runtime.child import child_command
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0  # on a busy machine the tails of a role are read slowly
 STOP_SECONDS = 40.0
 POLL_SECONDS = 0.1
 PARTITIONS = 8

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
+from pushcast.config.rates import rates_of
 from pushcast.config.settings import Settings
 from pushcast.keep.agent import KeepStage
 from pushcast.keep.badging import BadgeRules
@@ -12,7 +13,6 @@ from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.index import entries_of
 from pushcast.keep.reads import ROLE, SOURCES
 from pushcast.keep.removals import RemovalRules
-from pushcast.model.pacing import Rated, Rates
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.observe.catalogue import MetricName
@@ -34,12 +34,6 @@ def removal_rules(settings: Settings) -> RemovalRules:
 def badge_rules(settings: Settings) -> BadgeRules:
     """As the configuration has them."""
     return BadgeRules(round(settings.keep.badge_wait_seconds * 1000), settings.keep.badges_per_hour)
-
-
-def rates_of(settings: Settings, live: Mapping[str, Rated]) -> Rates:
-    """As the configuration has them, and the control topic."""
-    classes = {name: each.per_minute for name, each in settings.classes.items() if each.per_minute is not None}
-    return Rates(settings.campaigns, classes, live)
 
 
 def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:

@@ -25,6 +25,9 @@ class BroadcastPace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     per_second: int | None = None
 
 
+NO_PACE: Final = BroadcastPace()
+
+
 class Variant(msgspec.Struct, frozen=True):
     """A share of the audience, of 10,000, and what it gets."""
 
@@ -117,6 +120,11 @@ class Broadcast(msgspec.Struct, frozen=True):
     step: int = 0
     instants: tuple[Instant, ...] = ()
     via: Via | None = None
+
+    @property
+    def due_at(self) -> int | None:
+        """When this order's instant is, milliseconds since the epoch; None: nothing delays the broadcast."""
+        return self.instants[self.step - 1].at if self.instants and self.step else None
 
     @property
     def stepped(self) -> bool:

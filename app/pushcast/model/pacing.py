@@ -31,6 +31,11 @@ class Rates:
         self._classes = classes
         self._live: Mapping[str, Rated] = {} if live is None else live
 
+    @property
+    def classes(self) -> frozenset[str]:
+        """Those that have a rate."""
+        return frozenset(self._classes)
+
     def of(self, campaign: str | None, klass: str) -> str:
         """The name of the rate that a notification keeps to; empty: it keeps to none."""
         if campaign is not None and (campaign in self._live or campaign in self._campaigns):

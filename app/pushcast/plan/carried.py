@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from pushcast.config.rates import rates_of
 from pushcast.config.settings import Settings
 from pushcast.model.notification import ONE_MORE, Notification
-from pushcast.model.pacing import Rated, Rates
+from pushcast.model.pacing import Rated
 from pushcast.model.words import Reason
 from pushcast.wire.held import Held
 
@@ -18,9 +19,8 @@ class Carried:
 
     def __init__(self, settings: Settings, live: Mapping[str, Rated] | None = None) -> None:
         self._counted = frozenset(name for name, app in settings.apps.items() if app.badges == "counted")
-        classes = {name: each.per_minute for name, each in settings.classes.items() if each.per_minute is not None}
-        self.classes = frozenset(classes)  # with a rate
-        self._rates = Rates(settings.campaigns, classes, live)
+        self._rates = rates_of(settings, live)
+        self.classes = self._rates.classes
 
     def waits_for(self, note: Notification) -> Reason | None:
         """Why it goes to the keeper although nothing holds it up; None: it does not. Cheap: most have neither."""

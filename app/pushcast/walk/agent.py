@@ -13,10 +13,12 @@ from functools import partial
 from typing import Final
 
 from pushcast.config.quiet import app_times
+from pushcast.config.rates import rates_of
 from pushcast.config.settings import Settings
 from pushcast.handover import standing
 from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.runner import Handover
+from pushcast.model.broadcast import NO_PACE, Broadcast
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.quiet import Quiet, QuietRule
@@ -36,7 +38,7 @@ from pushcast.walk.course import NO_OPTING, Course, Opting
 from pushcast.walk.errand import Errand
 from pushcast.walk.legs import START
 from pushcast.walk.outputs import WalkOutputs
-from pushcast.walk.pace import OrderPacer
+from pushcast.walk.pace import OrderPacer, PartitionRates
 from pushcast.walk.senders import Asking, LaneSenders
 from pushcast.walk.served import Served
 from pushcast.walk.slices import Slices
@@ -95,6 +97,7 @@ class WalkStage(Stage):
         self._decoder = BroadcastDecoder(settings.apps, rules)
         self._opting = {name: Opting(each.mandatory, each.opt_in) for name, each in settings.classes.items()}
         self._quiet = QuietRule(app_times(settings.apps), 0)
+        self._rates = rates_of(settings, control.paces)
         self._policies = {name: each.in_quiet_hours for name, each in settings.classes.items()}
         self._tenures = Tenures(self._new_tenure)
         self._waits = WalkWaits(self._limits, table, control, clock)
@@ -111,7 +114,8 @@ class WalkStage(Stage):
             raise TypeError(f"{self._name}: the hand-over has no walks")
         fences = Fences(standing.decode(committed.metadata).origins)
         ahead = Ahead(self._limits.max_ahead_targets)
-        return WalkTenure(tp, walking, fences, ahead, self._limits.slice_rows, self._new_runner)
+        rates = PartitionRates(self._rates, self._settings.kafka.partitions)
+        return WalkTenure(tp, walking, fences, ahead, rates, self._limits.slice_rows, self._new_runner)
 
     def _new_runner(self, tenure: WalkTenure) -> Runner:
         what = f"{self._name}: a walk of partition {tenure.number}"
@@ -226,11 +230,15 @@ class WalkStage(Stage):
             quiet=self._quiet,
             policy=policy,
         )
-        pacer = None
-        if broadcast.pace is not None and not order.count_only:
-            partitions = self._settings.kafka.partitions
-            pacer = OrderPacer(broadcast.pace, partitions, began=began_at(order) / 1000, since=now)
-        return Underway(walk, order, course, batch, now, pacer)
+        return Underway(walk, order, course, batch, now, self._pacer(tenure, order, broadcast, now))
+
+    def _pacer(self, tenure: WalkTenure, order: Order, broadcast: Broadcast, now: float) -> OrderPacer | None:
+        """None: nothing holds it back."""
+        rate = tenure.rates.of(broadcast.note.campaign, broadcast.note.klass)
+        if order.count_only or (broadcast.pace is None and rate is None):
+            return None
+        pace, partitions = broadcast.pace or NO_PACE, self._settings.kafka.partitions
+        return OrderPacer(pace, partitions, began=began_at(order) / 1000, since=now, rate=rate)
 
     # slices
 

@@ -290,7 +290,7 @@ class Course:
             head = head_of(judged_by(note, terms), self.broadcast.app, locale)
             if len(self._heads) < _MAX_HEADS:
                 self._heads[name, locale, terms] = head
-        columns = broadcast_columns(self.broadcast.id, name or None, note.campaign)
+        columns = broadcast_columns(self.broadcast.id, name or None, note.campaign, self.broadcast.due_at)
         return MessageWriter(*head, columns, keyed=note.sealing is not None)
 
     def _close(self, platform: str) -> FullBatch:

@@ -11,7 +11,7 @@ from pushcast.stream.tenure import Pending
 from pushcast.walk.ahead import Ahead
 from pushcast.walk.course import Course
 from pushcast.walk.legs import OpenLeg, OrderWalk
-from pushcast.walk.pace import OrderPacer
+from pushcast.walk.pace import OrderPacer, PartitionRates
 from pushcast.walk.walking import Walking
 from pushcast.wire.orders import Order
 
@@ -49,6 +49,7 @@ class WalkTenure:
         walking: Walking,
         fences: Fences,
         ahead: Ahead,
+        rates: PartitionRates,
         slice_rows: int,
         runner: Callable[[WalkTenure], Runner],
     ) -> None:
@@ -57,6 +58,7 @@ class WalkTenure:
         self.walking = walking
         self.fences = fences
         self.ahead = ahead
+        self.rates = rates
         self.orders: list[Underway] = []
         self.slice_rows = slice_rows  # what a slice takes now; it follows how long slices last
         self.pending = Pending()  # outputs that Kafka has not acknowledged

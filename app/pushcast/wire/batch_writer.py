@@ -107,10 +107,12 @@ def head_of(note: Notification, app: str, variant: str | None) -> tuple[bytes, s
     return message_head(app, note.klass, content, note.options, content_hash), more
 
 
-def broadcast_columns(broadcast_id: str, variant: str | None, campaign: str | None) -> bytes:
-    """The columns by notification of a message that is a broadcast's: campaign, broadcast, variant, due_at, kind."""
+def broadcast_columns(broadcast_id: str, variant: str | None, campaign: str | None, due_at: int | None = None) -> bytes:
+    """The columns by notification of a message that is a broadcast's: campaign, broadcast, variant, due_at, kind.
+    `due_at`: milliseconds since the epoch; None: when it was created."""
     texts = b"".join([_column([optional_of(text)], (text,)) for text in (campaign, broadcast_id, variant)])
-    return texts + NULL + SECOND + array_of([long_of(NoteKind.BROADCAST)])
+    due = _column([optional_long_of(due_at)], (due_at,))
+    return texts + due + SECOND + array_of([long_of(NoteKind.BROADCAST)])
 
 
 def _texts(texts: Mapping[str, str]) -> bytes:

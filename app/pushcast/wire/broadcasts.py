@@ -103,6 +103,7 @@ class BroadcastDecoder:
     ) -> None:
         self._notes = NotificationDecoder(apps, classes, schemas)
         self._gathering = {name for name, rule in classes.items() if rule.gathers}
+        self._gated = {name for name, rule in classes.items() if rule.gated}
         self._schemas = schemas
         self._avro = avro_type("broadcast")
         self._json = msgspec.json.Decoder(dict[str, Any]).decode
@@ -162,6 +163,8 @@ class BroadcastDecoder:
             refuse("options.badge", "+1 is of one user: a broadcast sets a number, or none")
         if note.klass in self._gathering:
             refuse("class", f"{note.klass} has a digest, which is for notifications alone")
+        if note.klass in self._gated:
+            refuse("class", f"{note.klass} has a read_gate, which is for notifications alone")
         life_ms = note.ttl_ms or note.expires_at - first_due(note)
         if life_ms > MAX_LIFE_MS and not frozen:
             refuse("expires_at", "is more than 7 days after what is due, which is created_at without a time")

@@ -21,6 +21,7 @@ class ClassRule(NamedTuple):
     may_override: frozenset[str] = frozenset()  # gates that its notifications pass when they ask for it
     gathers: bool = False  # its notifications leave together
     sealing: Sealing | None = None  # its contents are for the devices alone
+    gated: bool = False  # the keeper is asked whether each of its notifications was read
 
 
 class Configured(Protocol):
@@ -39,6 +40,8 @@ class Configured(Protocol):
     @property
     def digest(self) -> object | None: ...
     @property
+    def read_gate(self) -> bool: ...
+    @property
     def unless_read_seconds(self) -> int: ...
 
 
@@ -52,6 +55,7 @@ def class_rules(classes: Mapping[str, Configured]) -> dict[str, ClassRule]:
             frozenset(each.may_override),
             each.digest is not None,
             each.sealing,
+            each.read_gate,
         )
         for name, each in classes.items()
     }

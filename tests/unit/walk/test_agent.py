@@ -23,7 +23,7 @@ from pushcast.walk.exact import build_handover
 from pushcast.walk.waits import LOOK_SECONDS
 from pushcast.wire import headers as h
 from pushcast.wire import topics
-from pushcast.wire.control import Halt, Kind, Name, encode
+from pushcast.wire.control import Halt, Kind, Name, Rate, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import encode_row
 from pushcast.wire.legs import Leg, decode_leg
@@ -245,6 +245,17 @@ async def test_a_paced_walk_is_as_far_as_its_time() -> None:
     assert (harness.planned(), harness.tracker.low) == (USERS, 1)
 
 
+async def test_a_class_with_a_rate_holds_its_broadcasts_to_it_and_an_operator_may_end_it() -> None:
+    harness = await Harness().start()
+    harness.control.apply(Name(Kind.PACE, "spring").key(), encode(Rate(600)))
+    await harness.order(campaign="spring")
+    await harness.pass_time(2, steps=40)
+    assert 15 <= harness.counters["targets", "apns"] <= 25, "600 a minute, and one partition"
+    harness.control.apply(Name(Kind.PACE, "spring").key(), None)
+    await harness.pass_time(2, steps=10)
+    assert (harness.planned(), harness.tracker.low) == (USERS, 1)
+
+
 async def test_fact_21_a_count_writes_legs_and_nothing_else_and_waits_for_nobody() -> None:
     harness = await Harness().start()
     harness.halt(Kind.STOP)
@@ -335,6 +346,32 @@ async def test_bad_input_a_table_that_is_rebuilt_is_waited_for() -> None:
     harness.table.at = 1_000
     await harness.pass_time(1)
     assert harness.planned() == USERS
+
+
+async def test_bad_input_an_audience_that_matches_nobody_ends_done_with_nothing_planned() -> None:
+    harness = await Harness().start()
+    await harness.order(audience={"topics": ["nobody/follows"]})
+    [leg] = harness.legs()
+    assert (leg.planned, leg.matched, leg.scanned, leg.last, leg.reason) == (0, 0, USERS, True, None)
+    assert not [each for each in harness.world.log if each.topic.startswith("push.send") and each.value is not None]
+
+
+async def test_bad_input_the_id_of_a_running_broadcast_plans_nothing_and_the_running_one_goes_on() -> None:
+    harness = await Harness().start()
+    harness.halt(Kind.HOLD)
+    await harness.order()
+    await harness.order(reason="duplicate", title="Another text")
+    assert [(leg.source_offset, leg.planned, leg.reason) for leg in harness.legs()] == [(1, 0, "duplicate")]
+    harness.halt(Kind.HOLD, over=True)
+    await harness.pass_time(LOOK_SECONDS)
+    assert (harness.planned(), harness.tracker.low) == (USERS, 2)
+
+
+async def test_bad_input_a_stop_of_what_never_was_stops_nothing() -> None:
+    harness = await Harness().start()
+    harness.control.apply(Name(Kind.STOP, "never-was").key(), encode(Halt(since_ms=1)))
+    await harness.order()
+    assert (harness.planned(), harness.tracker.low) == (USERS, 1)
 
 
 async def test_fact_52_one_partition_sends_to_a_topic_and_the_others_end_empty() -> None:

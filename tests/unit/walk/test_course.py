@@ -243,3 +243,20 @@ def test_a_sealed_broadcast_takes_the_keys_of_its_devices_along() -> None:
     _, full = taken(made, row("a", content_key=b"its own key"), row("b"))
     [message] = decode_batch(full[0].value).messages
     assert (message.sealing, message.targets.content_key) == (sealing, [b"its own key", None])
+
+
+def test_a_target_of_a_timed_broadcast_says_when_it_was_due() -> None:
+    instants = [[T0 + 60_000, T0 + 120_000, None, True]]
+    order = Order("b-1", "cluster/topic/steps", T0 + 60_000, T0 + 60_000, False, "", b"")
+    event = {"id": "b-1", "app": "news", "title": "Goal!", "audience": {"all": True}, "instants": instants, "step": 1}
+    frozen = json.dumps({**event, "created_at": T0, "expires_at": T0 + 120_000}).encode()
+    broadcast = BroadcastDecoder({"news"}, {"default": ClassRule(60_000)}).decode_frozen(frozen, T0)
+    made = Course("bulk", OrderWalk(7, {}), order, broadcast, 500, 524_288, now_ms=lambda: T0 + 60_000)
+    _, [full] = taken(made, row("a"))
+    assert decode_batch(full.value).messages[0].notes.label(0).due_at == T0 + 60_000
+
+
+def test_bad_input_a_device_that_is_in_the_audience_by_five_topics_gets_it_once() -> None:
+    names = [f"team/{number}" for number in range(5)]
+    leg, full = taken(course(audience={"topics": names}), row("a", topics=tuple(names)))
+    assert (users(full), leg.matched, leg.planned.total()) == (["a"], 1, 1)

@@ -315,8 +315,10 @@ def test_via_apns_channel_takes_a_live_activity_for_a_channel_and_nothing_that_n
     refused("audience", "takes exactly one of", audience={"channel": "dHQ="})
 
 
-def test_a_class_with_a_digest_is_not_for_broadcasts() -> None:
-    decoder = BroadcastDecoder({"news"}, {"default": ClassRule(HOUR_MS, gathers=True)})
-    with pytest.raises(InvalidInput, match="has a digest") as caught:
+@pytest.mark.parametrize(("rule", "problem"), [({"gathers": True}, "digest"), ({"gated": True}, "read_gate")])
+def test_a_class_that_waits_for_each_user_is_not_for_broadcasts(rule: dict[str, Any], problem: str) -> None:
+    """Rulings II.8."""
+    decoder = BroadcastDecoder({"news"}, {"default": ClassRule(HOUR_MS, **rule)})
+    with pytest.raises(InvalidInput, match=f"has a {problem}") as caught:
         decoder.decode(None, json.dumps(event()).encode(), T0)
     assert caught.value.field == "class"
