@@ -83,6 +83,9 @@ def array_of(items: Sequence[bytes]) -> bytes:
 
 def long_at(data: bytes, at: int) -> tuple[int, int]:
     """The long that starts at `at`, and where it ends. Raises IndexError beyond the end, ValueError for no long."""
+    byte = data[at]
+    if byte < 0x80:
+        return (byte >> 1) ^ -(byte & 1), at + 1
     value = shift = 0
     while True:
         byte = data[at]

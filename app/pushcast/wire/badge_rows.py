@@ -8,10 +8,9 @@ from typing import Final
 import msgspec
 
 from pushcast.model.errors import InvalidInput
+from pushcast.wire.flat import FlatType
 from pushcast.wire.row_fences import is_row
-from pushcast.wire.schemas import avro_type
 
-_BADGE: Final = avro_type("badge")
 _KIND: Final = b"\0b\0"
 NAME_BYTES: Final = 8
 
@@ -32,6 +31,9 @@ class Badge(msgspec.Struct, frozen=True):
     def number(self) -> int:
         """What the icon is to show."""
         return self.base + self.beyond + len(self.unread) // NAME_BYTES
+
+
+_BADGE: Final = FlatType("badge", Badge, usual=8)
 
 
 def name_of(note_id: str) -> bytes:
@@ -62,12 +64,12 @@ def app_of(key: bytes) -> str:
 
 def encode_badge(badge: Badge) -> bytes:
     """Value of a row."""
-    return _BADGE.encode(msgspec.structs.asdict(badge))
+    return _BADGE.encode(badge)
 
 
 def readable_badge(value: bytes) -> Badge | None:
     """None for what this release cannot read: only KEEP writes rows."""
     try:
-        return Badge(**_BADGE.decode(value))
+        return _BADGE.decode(value)
     except InvalidInput:
         return None

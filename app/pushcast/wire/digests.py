@@ -9,10 +9,9 @@ import msgspec
 
 from pushcast.model.errors import InvalidInput
 from pushcast.wire.facts import Facts
+from pushcast.wire.flat import FlatType
 from pushcast.wire.row_fences import is_row
-from pushcast.wire.schemas import avro_type
 
-_HEAD: Final = avro_type("digest_head")
 _KIND: Final = b"\0d\0"
 _PUSH: Final = "digest/"
 
@@ -37,6 +36,9 @@ class Head(msgspec.Struct, frozen=True):
     def id(self) -> str:
         """Notification id of the push: the same after any crash."""
         return "digest:" + _hashed(self.app, self.klass, self.key, self.dry_run, self.name)
+
+
+_HEAD: Final = FlatType("digest_head", Head, usual=12)
 
 
 def heads_prefix(user: str, facts: Facts) -> bytes:
@@ -80,13 +82,13 @@ def closed_by(name: str) -> tuple[bytes, int, int] | None:
 
 def encode_head(head: Head) -> bytes:
     """Value of a row."""
-    return _HEAD.encode(msgspec.structs.asdict(head))
+    return _HEAD.encode(head)
 
 
 def readable_head(value: bytes) -> Head | None:
     """None for what no keeper of this release wrote."""
     try:
-        return Head(**_HEAD.decode(value))
+        return _HEAD.decode(value)
     except InvalidInput:
         return None
 

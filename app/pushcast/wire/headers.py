@@ -57,6 +57,11 @@ def first(headers: Iterable[tuple[str, bytes | None]] | None, name: str) -> byte
     return None
 
 
+def by_name(headers: Headers) -> dict[str, bytes]:
+    """`first` of every name: for who asks for several of them."""
+    return {name: value or b"" for name, value in reversed(headers)}
+
+
 class Stamped(Protocol):
     """A record with Kafka's time of it, in milliseconds."""
 

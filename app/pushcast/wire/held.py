@@ -14,8 +14,8 @@ from pushcast.model.words import Reason
 from pushcast.wire import headers as h
 from pushcast.wire.closings import CLOSINGS, Closing
 from pushcast.wire.facts import FACTS
-from pushcast.wire.headers import Headers, first
-from pushcast.wire.retries import DUE_AT, number
+from pushcast.wire.headers import Headers, by_name, first
+from pushcast.wire.retries import DUE_AT, decimal, number
 
 #: Kafka time of the event itself, milliseconds since the epoch, decimal: what is absent in it counts from then.
 WRITTEN_AT: Final = "push-written-at"
@@ -103,7 +103,11 @@ def held_headers(origin: Headers, offset: int, held: Held, trace: str | None) ->
 
 def event_of(headers: Headers) -> tuple[int, str]:
     """(offset, notification id) of the event that a keep record holds. Raises InvalidInput."""
-    offset, separator, note_id = (first(headers, EVENT) or b"").partition(b"|")
+    return _event(first(headers, EVENT))
+
+
+def _event(value: bytes | None) -> tuple[int, str]:
+    offset, separator, note_id = (value or b"").partition(b"|")
     if not separator or not offset.isdigit():
         raise InvalidInput(Reason.INVALID_FIELD, f"no header {EVENT}: no planner wrote this record", EVENT)
     return int(offset), note_id.decode("utf-8", "replace")
@@ -111,13 +115,14 @@ def event_of(headers: Headers) -> tuple[int, str]:
 
 def held_of(headers: Headers) -> Held:
     """Raises InvalidInput."""
-    due_at, written_at = number(headers, DUE_AT, _LAST_MS), number(headers, WRITTEN_AT, _LAST_MS)
+    said = by_name(headers)
+    due_at, written_at = [decimal(said.get(name), name, _LAST_MS) for name in (DUE_AT, WRITTEN_AT)]
     if due_at is None or written_at is None:
         raise InvalidInput(Reason.INVALID_FIELD, f"no header {DUE_AT} or {WRITTEN_AT}", DUE_AT)
-    facts = first(headers, FACTS) or b""
-    app, badge, pace, passed = (_text(headers, name) for name in (APP, BADGE, PACE, PASSED))
-    note_id, is_zoned = event_of(headers)[1], first(headers, ZONED) is not None
-    return Held(note_id, due_at, written_at, *parted_of(headers), passed, facts, app, badge, pace, is_zoned)
+    part, done = decimal(said.get(PART), PART, MAX_PARTS) or 0, said.get(DONE, b"")
+    app, badge, pace, passed = [_decoded(said.get(name)) for name in (APP, BADGE, PACE, PASSED)]
+    note_id, facts = _event(said.get(EVENT))[1], said.get(FACTS, b"")
+    return Held(note_id, due_at, written_at, part, done, passed, facts, app, badge, pace, ZONED in said)
 
 
 def released_headers(
@@ -182,4 +187,8 @@ def has_passed(passed: str, gate: str) -> bool:
 
 
 def _text(headers: Headers, name: str) -> str:
-    return (first(headers, name) or b"").decode("utf-8", "replace")
+    return _decoded(first(headers, name))
+
+
+def _decoded(value: bytes | None) -> str:
+    return value.decode("utf-8", "replace") if value else ""

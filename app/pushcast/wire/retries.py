@@ -111,7 +111,11 @@ def round_of(headers: Headers | None) -> Round:
 
 def number(headers: Headers, name: str, limit: int) -> int | None:
     """Decimal value of a header, None when it is absent. Raises InvalidInput (invalid_field)."""
-    value = first(headers, name)
+    return decimal(first(headers, name), name, limit)
+
+
+def decimal(value: bytes | None, name: str, limit: int) -> int | None:
+    """The same of a header's value; None: it is absent."""
     if value is None:
         return None
     if not value.isdigit() or len(value) > 19 or int(value) > limit:

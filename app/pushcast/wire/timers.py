@@ -7,10 +7,9 @@ from typing import Final
 import msgspec
 
 from pushcast.model.errors import InvalidInput
+from pushcast.wire.flat import FlatType
 from pushcast.wire.row_fences import is_row
-from pushcast.wire.schemas import avro_type
 
-_TIMER: Final = avro_type("timer")
 _KIND: Final = b"\0t\0"
 
 
@@ -49,6 +48,10 @@ class Timer(msgspec.Struct, frozen=True):
         return f"{self.kind or self.lane}|{self.keep_offset}"
 
 
+#: Of most timers nothing behind the event differs from the defaults.
+_TIMER: Final = FlatType("timer", Timer, usual=8)
+
+
 def timer_key(user: str, note_id: str, part: str = "") -> bytes:
     """Row key. `part`: of a second one with the same id."""
     return f"{user}\0t\0{note_id}{f'{chr(0)}{part}' if part else ''}".encode()
@@ -81,12 +84,12 @@ def note_id_of(key: bytes) -> str:
 
 def encode_timer(timer: Timer) -> bytes:
     """Value of a row."""
-    return _TIMER.encode(msgspec.structs.asdict(timer))
+    return _TIMER.encode(timer)
 
 
 def decode_timer(value: bytes) -> Timer:
     """Raises InvalidInput: only KEEP writes rows, so that means a foreign writer or a newer release."""
-    return Timer(**_TIMER.decode(value))
+    return _TIMER.decode(value)
 
 
 def readable(value: bytes) -> Timer | None:
