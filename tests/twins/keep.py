@@ -98,6 +98,9 @@ class KeptTable:
     def scan(self, partition: int, prefix: bytes) -> list[tuple[bytes, bytes]]:
         return sorted((key, value) for key, value in self.rows.items() if key.startswith(prefix))
 
+    def multi_scan(self, partition: int, prefixes: Sequence[bytes]) -> list[list[tuple[bytes, bytes]]]:
+        return [self.scan(partition, prefix) for prefix in prefixes]
+
     def index(self, partition: int, first: bytes, before: bytes, limit: int) -> list[bytes]:
         return sorted(entry for entry in self.entries if first <= entry < before)[:limit]
 

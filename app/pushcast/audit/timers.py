@@ -68,7 +68,7 @@ def timers_of(settings: Settings, user: str | None = None) -> list[WaitingTimer]
     if user is not None:
         partitions = (partition_of(user.encode(), settings.kafka.partitions),)
     rows = asyncio.run(_rows(settings, partitions))
-    prefix = b"" if user is None else timers_prefix(user)
+    prefix = b"" if user is None else timers_prefix(user.encode())
     found = [
         WaitingTimer(user_key(key).decode("utf-8", "replace"), note_id_of(key), timer)
         for key, value in rows.items()

@@ -50,7 +50,7 @@ from pushcast.wire.schemas import SchemaSource
 from pushcast.wire.timers import user_key
 
 #: Source records handled without giving way to the event loop.
-CHUNK_RECORDS = 500
+CHUNK_RECORDS = 200
 _LANES = {topics.keep(lane): lane for lane in Lane}
 Take = Callable[[KeepTenure, Barrier, Record], None]
 
@@ -263,6 +263,8 @@ class KeepStage(Stage):
             tenure.overlay.applied(records)
             if records and (stamped_ms := records[-1].timestamp) > 0:
                 tenure.time.heard(stamped_ms)
+            self.release.applied(tenure, [record.key for record in records])
+            tenure.news.set()
             tenure.runner.wake()
 
     def _found_void(self, partition: int, count: int) -> None:
@@ -298,18 +300,18 @@ class KeepStage(Stage):
         """Nothing is awaited: another source's batch must not come between a decision and its write."""
         tenure = self._tenures.of(TP(topics.USER, tp.partition))
         barrier, sound, errors = self._outbox.barrier(), list[int](), list[InvalidInput]()
-        for record in records:
-            done = partial(batch.done_many, [record.offset])
-            try:
-                take(tenure, barrier, record)
-            except Misplaced as misplaced:
-                self._edge.forward(record, misplaced.right, done)
-            except Exception as error:  # whatever decoding raises: no record ends the process
-                refusal = self._edge.refusal(record, error)
-                errors.append(refusal)
-                self._edge.bury(record, refusal, done)
-            else:
-                sound.append(record.offset)
+        with self._rows.read_ahead(tenure, [record.key for record in records if record.key and tp.topic in _LANES]):
+            for record in records:
+                try:
+                    take(tenure, barrier, record)
+                except Misplaced as misplaced:
+                    self._edge.forward(record, misplaced.right, partial(batch.done, record.offset))
+                except Exception as error:  # whatever decoding raises: no record ends the process
+                    refusal = self._edge.refusal(record, error)
+                    errors.append(refusal)
+                    self._edge.bury(record, refusal, partial(batch.done, record.offset))
+                else:
+                    sound.append(record.offset)
         self._edge.note(tp, len(records) - len(errors), errors)
         tenure.completions.add(batch, sound, barrier)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pushcast.keep.exact import KeepHandover
 from pushcast.keep.tenure import KeepTenure
@@ -15,6 +15,7 @@ from pushcast.wire import topics
 from pushcast.wire.headers import Headers
 from pushcast.wire.timers import user_key
 
+_TOPICS: Final = {str(lane): topics.due(lane) for lane in Lane}
 #: Puts rows under a barrier.
 Put = Callable[[Barrier], None]
 
@@ -27,51 +28,73 @@ class DueRecord(NamedTuple):
     headers: Headers
 
 
+class _Slice:
+    """What one look at the index lets go. One barrier holds all of it, and then one more the rows that it closes."""
+
+    __slots__ = ("barrier", "closes", "firing", "keys")
+
+    def __init__(self, barrier: Barrier) -> None:
+        self.barrier = barrier
+        self.keys: list[bytes] = []  # of the rows under way
+        self.closes: list[Put] = []
+        self.firing: int | None = None  # its number, once it has a due record
+
+
 class DueRecords:
-    """Of all partitions of one stage. A row that is being closed is in `tenure.firing` until Kafka has all of it."""
+    """Of all partitions of one stage. A row that is being closed is in `tenure.firing` until Kafka has all of it.
+
+    `close` and `write` belong to a slice: whoever calls them calls `finish` before it awaits anything. Releases of a
+    slice are one firing to the next owner: it begins before the first of their due records, and ends when Kafka has
+    the last of their rows.
+    """
 
     def __init__(self, exact: KeepHandover, outbox: Outbox, guarded: Guarded) -> None:
         self._exact = exact
         self._outbox = outbox
         self._guarded = guarded
+        self._slices: dict[KeepTenure, _Slice] = {}
 
     def close(self, tenure: KeepTenure, key: bytes, record: DueRecord, put: Put, before: Put | None = None) -> None:
         """Puts the record; `put` writes the rows that it closes, once Kafka has it; `before` those that count it."""
-        number = self._exact.begin(tenure.number)
-        self._begun(tenure, key)
-        barrier = self._outbox.barrier()
+        part = self._begun(tenure, key)
+        if part.firing is None:
+            part.firing = self._exact.begin(tenure.number)
         if before is not None:
-            before(barrier)
-        topic = topics.due(Lane(record.lane))
-        self._outbox.put(barrier, topic, tenure.number, record.value, user_key(key), record.headers)
-        barrier.on_acked(partial(self._guarded, partial(self._close_rows, tenure, key, number, put)))
-
-    def _close_rows(self, tenure: KeepTenure, key: bytes, number: int, put: Put) -> None:
-        firings = self._exact.firings(tenure.number)
-
-        def closed() -> None:
-            firings.end(number)
-            self._ended(tenure, key)
-
-        barrier = self._outbox.barrier()
-        put(barrier)
-        barrier.on_acked(partial(self._guarded, closed))
+            before(part.barrier)
+        topic = _TOPICS[record.lane]
+        self._outbox.put(part.barrier, topic, tenure.number, record.value, user_key(key), record.headers)
+        part.closes.append(put)
 
     def write(self, tenure: KeepTenure, key: bytes, put: Put) -> None:
         """Writes rows that no due record closes."""
-        self._begun(tenure, key)
+        put(self._begun(tenure, key).barrier)
+
+    def finish(self, tenure: KeepTenure) -> None:
+        """Ends the slice, if there is one: what is let go from here on belongs to another."""
+        part = self._slices.pop(tenure, None)
+        if part is not None:
+            part.barrier.on_acked(partial(self._guarded, partial(self._close_rows, tenure, part)))
+
+    def _close_rows(self, tenure: KeepTenure, part: _Slice) -> None:
         barrier = self._outbox.barrier()
-        put(barrier)
-        barrier.on_acked(partial(self._guarded, partial(self._ended, tenure, key)))
+        for put in part.closes:
+            put(barrier)
+        barrier.on_acked(partial(self._guarded, partial(self._ended, tenure, part)))
 
-    @staticmethod
-    def _begun(tenure: KeepTenure, key: bytes) -> None:
+    def _begun(self, tenure: KeepTenure, key: bytes) -> _Slice:
+        part = self._slices.get(tenure)
+        if part is None:
+            part = self._slices[tenure] = _Slice(self._outbox.barrier())
+            tenure.pending.begun()
+        part.keys.append(key)
         tenure.firing.add(key)
-        tenure.pending.begun()
+        return part
 
-    @staticmethod
-    def _ended(tenure: KeepTenure, key: bytes) -> None:
-        tenure.firing.discard(key)
+    def _ended(self, tenure: KeepTenure, part: _Slice) -> None:
+        if part.firing is not None:
+            self._exact.firings(tenure.number).end(part.firing)
+        tenure.firing.difference_update(part.keys)
         tenure.blocked.clear()
         tenure.pending.ended()
+        tenure.news.set()
         tenure.runner.wake()

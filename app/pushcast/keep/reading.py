@@ -48,8 +48,8 @@ class KeepReading:
 
     def is_read(self, tenure: KeepTenure, user: str, note_id: str, timer: Timer, now_ms: int) -> bool:
         """Whether a notification that is held, or is about to be, was read."""
-        if timer.kind:
-            return False  # what the keeper makes itself
+        if timer.kind or not tenure.read:
+            return False  # what the keeper makes itself; nobody has read anything lately
         if tenure.read.covers(mark_of(user, note_id), now_ms):
             return True
         if not tenure.read.has_threads:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -48,12 +48,12 @@ from pushcast.wire.timers import Timer, user_key
 
 logger = logging.getLogger(__name__)
 
-#: Timers between two looks at the outbox, and turns of the loop for others.
-SLICE_TIMERS: Final = 500
+#: Timers between two looks at the outbox, and turns of the loop for others; a more urgent one waits so long.
+SLICE_TIMERS: Final = 200
 #: Until a partition that lets nothing go is looked at again.
 HELD_SECONDS: Final = 1.0
 #: Of one partition, under way at a time.
-MAX_FIRING: Final = 5_000
+MAX_FIRING: Final = 2_000
 
 
 class Release:
@@ -165,25 +165,38 @@ class Release:
         queues = self._queues(tenure)
         for gone in tenure.buckets.keys() - set(queues):  # a rate with nothing that waits for it begins anew
             del tenure.buckets[gone]
-        for queue in queues:
+        for at, queue in enumerate(queues):
             first = queue
             while True:
                 await self._room()
+                tenure.news.clear()
                 now_ms = tenure.time.now_ms()
                 if now_ms is None or self._held(tenure):
                     return
-                if self._held_back(tenure, queue, now_ms):
-                    break
-                entries = self._table.index(tenure.number, first, until(queue, now_ms), SLICE_TIMERS)
-                if not entries or len(tenure.firing) >= MAX_FIRING:
+                for sooner in queues[:at]:
+                    self._take_all(tenure, sooner, self._due_in(tenure, sooner, sooner, now_ms), now_ms)
+                if len(tenure.firing) >= MAX_FIRING:
+                    await tenure.news.wait()
+                    continue
+                entries = self._due_in(tenure, queue, first, now_ms)
+                if not entries:
                     break
                 first = entries[-1] + b"\0"
-                stale = [
-                    place.entry for place in map(place_of, entries) if not self._may_take(tenure, queue, place, now_ms)
-                ]
-                if stale:
-                    self._table.forget_entries(tenure.number, stale)
+                self._take_all(tenure, queue, entries, now_ms)
                 await asyncio.sleep(0)
+
+    def _due_in(self, tenure: KeepTenure, queue: bytes, first: bytes, now_ms: int) -> list[bytes]:
+        """Entries of a queue that may go now, from one on: some of them, or none."""
+        if self._held_back(tenure, queue, now_ms):
+            return []
+        return self._table.index(tenure.number, first, until(queue, now_ms), SLICE_TIMERS)
+
+    def _take_all(self, tenure: KeepTenure, queue: bytes, entries: Iterable[bytes], now_ms: int) -> None:
+        places = map(place_of, entries)
+        stale = [place.entry for place in places if not self._may_take(tenure, queue, place, now_ms)]
+        self._due.finish(tenure)
+        if stale:
+            self._table.forget_entries(tenure.number, stale)
 
     def _may_take(self, tenure: KeepTenure, queue: bytes, place: IndexPlace, now_ms: int) -> bool:
         """`_take`, unless a rate has no room for it: then its entry stays as it is."""
@@ -238,7 +251,18 @@ class Release:
         if self.badges.is_counted(tenure, key, timer, put_slot):
             self._fire(tenure, key, timer, now_ms, put_slot)
 
+    def applied(self, tenure: KeepTenure, keys: Iterable[bytes | None]) -> None:
+        """The table has these rows: it is told which of their entries say nothing any more."""
+        spent = tenure.spent
+        if not spent:
+            return
+        known = [key for key in keys if key in spent and not self._rows.in_flight(tenure, key)]
+        if known:
+            self._table.forget_entries(tenure.number, [spent.pop(key) for key in dict.fromkeys(known)])
+
     def _put_released(self, tenure: KeepTenure, key: bytes, timer: Timer, barrier: Barrier) -> None:
+        if (entry := entry_of(key, timer)) is not None:
+            tenure.spent[key] = entry
         now_ms = tenure.time.now_ms() or timer.due_at
         row = rules.released(timer, now_ms)
         if tenure.forgotten and tenure.forgotten.covers(user_key(key), timer.written_at):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from pushcast.keep.exact import STAGE
 from pushcast.keep.tenure import KeepTenure, Row
@@ -34,6 +35,18 @@ class Rows:
     def __init__(self, table: Table, outbox: Outbox) -> None:
         self._table = table
         self._outbox = outbox
+
+    @contextmanager
+    def read_ahead(self, tenure: KeepTenure, users: Iterable[bytes]) -> Iterator[None]:
+        """Within it timers of these users are read at one moment of the table, in one pass: await nothing. Users that
+        are known to have many are left out."""
+        wanted = [user for user in dict.fromkeys(users) if user not in tenure.waiting]
+        found = self._table.multi_scan(tenure.number, [timers_prefix(user) for user in wanted])
+        tenure.ahead = {user: dict(rows) for user, rows in zip(wanted, found, strict=True)}
+        try:
+            yield
+        finally:
+            tenure.ahead = {}
 
     def timer(self, tenure: KeepTenure, key: bytes) -> Timer | None:
         """`get` of what is a timer."""
@@ -75,7 +88,9 @@ class Rows:
 
     def timers_of(self, tenure: KeepTenure, user: str) -> dict[bytes, Timer]:
         """All timers of a user, released ones too, by row key."""
-        rows = self._scan(tenure, user, timers_prefix(user))
+        name = user.encode()
+        ahead = tenure.ahead.get(name)
+        rows = self._scan(tenure, user, timers_prefix(name), None if ahead is None else ahead.items())
         return {key: row for key, row in rows if isinstance(row, Timer)}
 
     def waiting(self, tenure: KeepTenure, user: str) -> int:
@@ -116,14 +131,21 @@ class Rows:
 
     def get(self, tenure: KeepTenure, key: bytes) -> Row | None:
         """The newest write of a row, acknowledged or not."""
-        entry = tenure.overlay.of_user(user_key(key)).get(key)
+        user = user_key(key)
+        entry = tenure.overlay.of_user(user).get(key)
         if entry is not None:
             return entry.row
-        value = self._table.get(tenure.number, key)
+        ahead = tenure.ahead.get(user)
+        value = self._table.get(tenure.number, key) if ahead is None or not is_timer(key) else ahead.get(key)
         return None if value is None else _decoded(key, value)
 
-    def _scan(self, tenure: KeepTenure, user: str, prefix: bytes) -> Iterable[tuple[bytes, Row | None]]:
-        found = {key: _decoded(key, value) for key, value in self._table.scan(tenure.number, prefix)}
+    def _scan(
+        self, tenure: KeepTenure, user: str, prefix: bytes, known: Iterable[tuple[bytes, bytes]] | None = None
+    ) -> Iterable[tuple[bytes, Row | None]]:
+        """`known`: the table's rows of this prefix, where they were read before."""
+        if known is None:
+            known = self._table.scan(tenure.number, prefix)
+        found = {key: _decoded(key, value) for key, value in known}
         for key, entry in tenure.overlay.of_user(user.encode()).items():
             if key.startswith(prefix):
                 found[key] = entry.row

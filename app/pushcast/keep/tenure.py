@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from pushcast.keep.broker_time import BrokerTime
@@ -41,6 +42,7 @@ class KeepTenure:
         self.number = number  # of the partition
         self.origin = origin  # headers of every output of this partition and claim
         self.overlay = overlay
+        self.ahead: dict[bytes, dict[bytes, bytes]] = {}  # timers in the table of users whose records are decided
         self.completions = Completions()
         self.firing: set[bytes] = set()  # rows whose due record or whose closing is not acknowledged
         self.waiting = WaitingTimers()
@@ -48,6 +50,8 @@ class KeepTenure:
         self.pending = Pending()  # releases
         self.writes = 0  # rows so far: each has a tag of its own
         self.blocked: set[bytes] = set()  # timers that wait for the end of another one
+        self.spent: dict[bytes, bytes] = {}  # entries of timers that left, by key, until the table knows that
+        self.news = asyncio.Event()  # rows were applied or acknowledged since somebody looked
         self.fired = 0  # timers that were let go
         self.buckets: dict[bytes, Bucket] = {}  # of rates, by queue
         self.forecast: Forecast | None = None  # once it was counted

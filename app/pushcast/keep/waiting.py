@@ -7,9 +7,9 @@ from typing import Final
 from pushcast.wire.timers import Timer
 
 #: From so many rows on a user is remembered; others are scanned each time.
-MANY: Final = 64
+MANY: Final = 16
 #: Of one partition, the newest.
-MAX_USERS: Final = 1_000
+MAX_USERS: Final = 2_000
 
 
 class WaitingTimers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, cast
 
@@ -16,12 +16,10 @@ from pushcast.handover.guard import INTERNAL, RowGuard
 from pushcast.stream.table import Derive
 from pushcast.stream.tracker import Record
 from pushcast.transport.store import OFFSET_KEY, BatchStore
+from pushcast.transport.table_index import INDEX, TableIndex
 from pushcast.wire import row_fences
 
 logger = logging.getLogger(__name__)
-
-#: In the copy alone, like all that is internal: entries of the index.
-INDEX = INTERNAL + b"pushcast-index\0"
 
 #: No row's key is below it.
 FIRST_ROW: Final = b"\x01"
@@ -63,7 +61,7 @@ class SourceTable(Table[bytes, bytes]):
         self._guards: dict[int, RowGuard] | None = None
         self._guarded_stage = ""
         self._void_hooks: list[VoidHook] = []
-        self._derive: Derive | None = None
+        self._index: TableIndex | None = None
 
     def guard(self, stage: str) -> None:
         """From now on rows of `stage` that it wrote after it was fenced off stay out of the table, and out of
@@ -75,24 +73,20 @@ class SourceTable(Table[bytes, bytes]):
     def index_by(self, derive: Derive) -> None:
         """From now on the copy has an index: entries are written in one write with their row. Of a guarded table,
         before the App starts."""
-        self._derive = derive
+        self._index = TableIndex(derive)
 
     def index(self, partition: int, first: bytes, before: bytes, limit: int) -> list[bytes]:
         """Entries of the index from `first` on, below `before`, ascending."""
-        found: list[bytes] = []
-        iterator = self._database(partition).iter()
-        iterator.seek(INDEX + first)
-        end = INDEX + before
-        while len(found) < limit and (key := iterator.key()) is not None and key < end:
-            found.append(key[len(INDEX) :])
-            iterator.next()
-        return found
+        return self._indexed().read(partition, self._database(partition), first, before, limit)
 
     def forget_entries(self, partition: int, entries: Iterable[bytes]) -> None:
         """Takes entries out of the index that say nothing any more."""
-        database = self._database(partition)
-        for entry in entries:
-            database.delete(INDEX + entry)
+        self._indexed().forget(self._database(partition), entries)
+
+    def _indexed(self) -> TableIndex:
+        if self._index is None:
+            raise ValueError(f"table {self.name} has no index")
+        return self._index
 
     def fenced(self, partition: int) -> int:
         """Epoch of the last fence that was applied; 0 before the first. Of a guarded table."""
@@ -186,7 +180,9 @@ class SourceTable(Table[bytes, bytes]):
 
     def _apply_guarded(self, partition: int, records: Sequence[Record]) -> None:
         judged = self._guard_of(partition).judge(records)
-        rows = judged.rows if self._derive is None else [*judged.rows, *_entries(self._derive, judged.rows)]
+        rows: list[tuple[bytes, bytes | None]] = judged.rows
+        if self._index is not None:
+            rows = [*rows, *self._index.entries(partition, rows)]
         self._store_of().apply_rows(partition, rows, records[-1].offset)
         self._applied[partition] = records[-1].offset
         admitted = [records[index] for index in judged.admitted] if judged.void else records
@@ -223,6 +219,8 @@ class SourceTable(Table[bytes, bytes]):
         self._applied.clear()
         if self._guards is not None:
             self._guards.clear()
+        if self._index is not None:
+            self._index.clear()
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 
     def _tp(self, partition: int) -> TP:
@@ -271,6 +269,8 @@ class SourceTable(Table[bytes, bytes]):
             self._applied.pop(partition, None)
             if self._guards is not None:
                 self._guards.pop(partition, None)
+            if self._index is not None:
+                self._index.clear(partition)
         return dropped
 
     def _changelog_topic_name(self) -> str:
@@ -278,10 +278,3 @@ class SourceTable(Table[bytes, bytes]):
         if self._changelog_topic is not None:
             return self._changelog_topic.get_topic_name()
         return super()._changelog_topic_name()
-
-
-def _entries(derive: Derive, rows: Iterable[tuple[bytes, bytes | None]]) -> Iterator[tuple[bytes, bytes]]:
-    for key, value in rows:
-        if value is not None and row_fences.is_row(key):
-            for entry in derive(key, value):
-                yield INDEX + entry, b""

@@ -96,12 +96,7 @@ def _kind(schema: Any) -> str:
 
 
 def _read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
-    size = data[at]
-    if size < 0x80:
-        at += 1
-        size >>= 1
-    else:
-        size, at = long_at(data, at)
+    size, at = long_at(data, at)
     if size < 0:
         raise ValueError("a size is below zero")
     return data[at : at + size], at + size

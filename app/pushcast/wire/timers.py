@@ -62,9 +62,9 @@ def part_key(user: str, note_id: str, part: int) -> bytes:
     return timer_key(user, note_id, f"+{part}" if part else "")
 
 
-def timers_prefix(user: str) -> bytes:
+def timers_prefix(user: bytes) -> bytes:
     """Key prefix of all timers of a user."""
-    return f"{user}\0t\0".encode()
+    return user + _KIND
 
 
 def is_timer(key: bytes) -> bool:

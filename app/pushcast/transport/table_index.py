@@ -1,0 +1,74 @@
+"""An index of a table's rows in its local copy: entries beside the rows, in one write with them, rebuilt with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import rocksdict
+
+from pushcast.handover.guard import INTERNAL
+from pushcast.stream.table import Derive
+from pushcast.wire import row_fences
+
+#: In the copy alone, like all that is internal: entries of the index.
+INDEX: Final = INTERNAL + b"pushcast-index\0"
+
+
+class TableIndex:
+    """Of all copies of one table.
+
+    Entries with the same first byte are a group. Where a group begins is remembered: RocksDB walks over every deleted
+    key on its way, and a queue is deleted from its beginning on.
+    """
+
+    def __init__(self, derive: Derive) -> None:
+        self._derive = derive
+        self._begins: dict[int, dict[bytes, bytes]] = {}  # by partition and group: none of its entries is below that
+
+    def entries(self, partition: int, rows: Iterable[tuple[bytes, bytes | None]]) -> Iterator[tuple[bytes, bytes]]:
+        """What is to be written with these rows. Entries of what a row was before stay."""
+        begins = self._begins.setdefault(partition, {})
+        for key, value in rows:
+            if value is None or not row_fences.is_row(key):
+                continue
+            for entry in self._derive(key, value):
+                begin = begins.get(entry[:1])
+                if begin is not None and entry < begin:
+                    begins[entry[:1]] = entry
+                yield INDEX + entry, b""
+
+    def read(self, partition: int, database: rocksdict.Rdict, first: bytes, before: bytes, limit: int) -> list[bytes]:
+        """Entries from `first` on, below `before`, ascending."""
+        begins, group = self._begins.setdefault(partition, {}), first[:1]
+        is_whole = first == group
+        start = max(first, begins.get(group, first)) if is_whole else first
+        found = _read(database, start, before, limit)
+        if is_whole:
+            begins[group] = min(found[0] if found else max(start, before), bytes((group[0] + 1,)))
+        return found
+
+    def forget(self, database: rocksdict.Rdict, entries: Iterable[bytes]) -> None:
+        """Takes entries out that say nothing any more."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for entry in entries:
+            batch.delete(INDEX + entry)
+        database.write(batch)
+
+    def clear(self, partition: int | None = None) -> None:
+        """The copy of a partition, or of all of them, may be another one from here on."""
+        if partition is None:
+            self._begins.clear()
+        else:
+            self._begins.pop(partition, None)
+
+
+def _read(database: rocksdict.Rdict, start: bytes, before: bytes, limit: int) -> list[bytes]:
+    found: list[bytes] = []
+    iterator = database.iter()
+    iterator.seek(INDEX + start)
+    key_of, following, end, skipped = iterator.key, iterator.next, INDEX + before, len(INDEX)
+    while len(found) < limit and (key := key_of()) is not None and key < end:
+        found.append(key[skipped:])
+        following()
+    return found
