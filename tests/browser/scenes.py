@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pushcast.model.words import Lane, Platform
 from pushcast.wire.actions import OperatorAction, encode
-from pushcast.wire.control import BreakerRecord, Halt, Kind, Name, Pause, Subject
+from pushcast.wire.control import BreakerRecord, CanaryWord, Halt, Kind, Name, Pause, Subject
 from pushcast.wire.control import encode as encode_control
 from twins.console import METRICS, ConsoleRig, device_of, report_of, standing_of
 from twins.gateway import NOW_MS
@@ -76,6 +76,16 @@ def goal(**more: Any) -> dict[str, Any]:
     )
 
 
+def speeds(accepted: int) -> bytes:
+    """How fast so many urgent deliveries were accepted, as a reporter counts it."""
+    shares = {"0.2": 0.3, "0.35": 0.81, "0.5": 0.93, "1.0": 0.985, "2.0": 0.999, "+Inf": 1}
+    lines = (
+        f'pushcast_accepted_seconds_bucket{{lane="urgent",le="{bound}"}} {round(accepted * share)}\n'
+        for bound, share in shares.items()
+    )
+    return "".join(lines).encode()
+
+
 async def fill(rig: ConsoleRig) -> None:
     """Ten minutes of an evening. Afterwards it is 14:13 on the rig's clock."""
     reports = rig.reports.all
@@ -101,7 +111,7 @@ async def fill(rig: ConsoleRig) -> None:
         burst = 2600 * math.exp(-((step - 78) ** 2) / 40) if step > 60 else 0.0
         accepted += round(5 * (340 + 120 * math.sin(step / 11) + 25 * (step % 5) + burst))
         invalid += round(5 * (9 + burst / 60))
-        rig.told["http://sender/metrics"] = 200, (METRICS % (accepted, invalid, 0.2)).encode()
+        rig.told["http://sender/metrics"] = 200, (METRICS % (accepted, invalid, 0.2)).encode() + speeds(accepted // 9)
         rig.now_ms += 5000
         await rig.watch.look()
     rig.told["http://sender/health/ready"] = 200, b'{"status":"ok","problems":[]}'
@@ -134,6 +144,11 @@ def _control(rig: ConsoleRig) -> None:
         (
             Subject(Kind.BREAKER, "shop", Platform.APNS),
             BreakerRecord("open", "credential_refused", NOW_MS - 130_000, NOW_MS - 120_000),
+        ),
+        (Subject(Kind.CANARY, "news", Platform.APNS), CanaryWord("ok", NOW_MS - 9_000_000, NOW_MS - 900_000)),
+        (
+            Subject(Kind.CANARY, "shop", Platform.APNS),
+            CanaryWord("failed", NOW_MS - 100_000, NOW_MS - 3_700_000, "credential_refused"),
         ),
         (Name(Kind.HOLD, "weekend-preview"), Halt(NOW_MS - 540_000, None, "key k7Qm2xA9", "")),
     ):

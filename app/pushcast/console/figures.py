@@ -1,26 +1,32 @@
-"""What the processes' figures amount to: deliveries per second of the last minutes, and what waits. Pure."""
+"""What the processes' figures amount to: how much and how fast in the last minutes, and what waits. Pure."""
 
 from __future__ import annotations
 
-from collections import deque
+import math
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from pushcast.model.words import Outcome
+from pushcast.model.words import Lane, Outcome
 from pushcast.observe.catalogue import MetricName
 
 STEP_SECONDS: Final = 5.0
 STEPS: Final = 120
-_READ: Final = (MetricName.OUTCOMES, MetricName.OLDEST_UNFINISHED)
+_BUCKET: Final = f"{MetricName.ACCEPTED_SECONDS}_bucket"
+_READ: Final = (MetricName.OUTCOMES, MetricName.OLDEST_UNFINISHED, _BUCKET)
 
 
 class ProcessFigures(NamedTuple):
-    """Of one process. `outcomes`: deliveries ended since its start. `oldest_seconds`: by group."""
+    """Of one process. `outcomes`: deliveries ended since its start. `oldest_seconds`: by group.
+
+    `urgent`: accepted urgent deliveries since its start, by seconds within which they were accepted.
+    """
 
     outcomes: Mapping[str, float]
     oldest_seconds: Mapping[str, float]
+    urgent: Mapping[float, float] = {}
 
 
 def read_figures(text: str) -> ProcessFigures:
@@ -28,6 +34,7 @@ def read_figures(text: str) -> ProcessFigures:
     lines = [line for line in text.splitlines() if line.startswith(_READ)]
     outcomes: dict[str, float] = {}
     oldest: dict[str, float] = {}
+    urgent: dict[float, float] = {}
     for family in text_string_to_metric_families("\n".join(lines) + "\n"):
         for sample in family.samples:
             if sample.name == MetricName.OUTCOMES:
@@ -36,49 +43,96 @@ def read_figures(text: str) -> ProcessFigures:
             elif sample.name == MetricName.OLDEST_UNFINISHED:
                 group = sample.labels["group"]
                 oldest[group] = max(sample.value, oldest.get(group, 0.0))
-    return ProcessFigures(outcomes, oldest)
+            elif sample.name == _BUCKET and sample.labels["lane"] == Lane.URGENT:
+                urgent[float(sample.labels["le"])] = sample.value
+    return ProcessFigures(outcomes, oldest, urgent)
 
 
-class DeliveryRates:
-    """Deliveries per second by outcome, in steps of 5 s over 10 minutes.
+K = TypeVar("K", str, float)
+
+
+class Growth(Generic[K]):
+    """How much the counters of all processes grew, in steps of 5 s over 10 minutes.
 
     A process that starts again counts from 0 again; one that does not answer adds nothing until it does.
     """
 
     def __init__(self) -> None:
-        self._last: dict[str, Mapping[str, float]] = {}
-        self._steps: deque[tuple[int, Mapping[str, float]]] = deque(maxlen=STEPS)
+        self._last: dict[str, Mapping[K, float]] = {}
+        self.steps: deque[tuple[int, Mapping[K, float]]] = deque(maxlen=STEPS)
 
-    def add(self, at_ms: int, processes: Mapping[str, ProcessFigures]) -> None:
-        """Figures of one look at all processes, by a name that a process keeps while it lives."""
-        step: dict[str, float] = {}
+    def add(self, at_ms: int, counters: Mapping[str, Mapping[K, float]]) -> None:
+        """Those of one look at all processes, by a name that a process keeps while it lives."""
+        step: dict[K, float] = {}
         first = not self._last
-        for name, figures in processes.items():
+        for name, totals in counters.items():
             last = self._last.get(name)
-            for outcome, total in figures.outcomes.items():
-                before = 0.0 if last is None else last.get(outcome, 0.0)
+            for key, total in totals.items():
+                before = 0.0 if last is None else last.get(key, 0.0)
                 if last is not None:  # what it did before it was first seen was not done in this step
-                    step[outcome] = step.get(outcome, 0.0) + (total - before if total >= before else total)
-            self._last[name] = figures.outcomes
-        for gone in self._last.keys() - processes.keys():
+                    step[key] = step.get(key, 0.0) + (total - before if total >= before else total)
+            self._last[name] = totals
+        for gone in self._last.keys() - counters.keys():
             del self._last[gone]
         if not first:  # there was nothing to compare with
-            self._steps.append((at_ms, step))
+            self.steps.append((at_ms, step))
+
+
+class Speed(NamedTuple):
+    """How fast urgent deliveries were accepted. `half`, `most`: seconds for 50 and for 99 of 100; infinite: longer than
+    is counted."""
+
+    accepted: int
+    half: float
+    most: float
+
+
+class DeliveryRates:
+    """Deliveries per second by outcome, and how fast the urgent ones were accepted."""
+
+    def __init__(self) -> None:
+        self._outcomes = Growth[str]()
+        self._urgent = Growth[float]()
+
+    def add(self, at_ms: int, processes: Mapping[str, ProcessFigures]) -> None:
+        """ProcessFigures of one look at all processes, by a name that a process keeps while it lives."""
+        self._outcomes.add(at_ms, {name: each.outcomes for name, each in processes.items()})
+        self._urgent.add(at_ms, {name: each.urgent for name, each in processes.items()})
 
     def ends(self) -> list[int]:
         """When each step ended, oldest first."""
-        return [at_ms for at_ms, _ in self._steps]
+        return [at_ms for at_ms, _ in self._outcomes.steps]
+
+    def urgent(self) -> Speed | None:
+        """Of the last 10 minutes. None: no urgent delivery was accepted, or no reporter counts them."""
+        within: Counter[float] = Counter()
+        for _, step in self._urgent.steps:
+            within.update(step)
+        accepted = round(within[math.inf])
+        return Speed(accepted, quantile(within, 0.5), quantile(within, 0.99)) if accepted else None
 
     def series(self) -> dict[str, list[float]]:
         """Per second, by outcome, in the order of the outcomes."""
         found: dict[str, list[float]] = {str(outcome): [] for outcome in Outcome}
         before: int | None = None
-        for at_ms, step in self._steps:
+        for at_ms, step in self._outcomes.steps:
             seconds = STEP_SECONDS if before is None else max(0.001, (at_ms - before) / 1000)
             for outcome, values in found.items():
                 values.append(step.get(outcome, 0.0) / seconds)
             before = at_ms
         return found
+
+
+def quantile(within: Mapping[float, float], share: float) -> float:
+    """Seconds in which this share was done, from how many were done within each bound, the infinite one among them."""
+    wanted = share * within[math.inf]
+    low = done = 0.0
+    for bound in sorted(within):
+        if within[bound] >= wanted:
+            part = within[bound] - done
+            return bound if math.isinf(bound) or not part else low + (bound - low) * (wanted - done) / part
+        low, done = bound, within[bound]
+    return math.inf
 
 
 def oldest_of(processes: Iterable[ProcessFigures], lane: str) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -52,7 +53,7 @@ def percent(share: float | None) -> str:
 
 def duration(seconds: float | None) -> str:
     """90 as 1.5 min; 0.25 as 250 ms."""
-    if seconds is None:
+    if seconds is None or math.isinf(seconds):
         return DASH
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"

@@ -273,7 +273,9 @@ def _seen(changes: PendingRows, receipt: dict[str, Any], delivery: Delivery, sig
     is_note = receipt["source"] != Source.WALK and not receipt["dry_run"]
     if is_note and not receipt["notification_id"].startswith(CANARY_ID):
         outcome = str(delivery.outcome)
-        changes.seen.append(slo.ClassEnded(receipt["class"], delivery.due_at, delivery.ended_at, outcome, sign))
+        changes.seen.append(
+            slo.ClassEnded(receipt["class"], delivery.due_at, delivery.ended_at, outcome, sign, receipt["lane"])
+        )
 
 
 def _count_delivery(note: Note, delivery: Delivery, told: Told, sign: int) -> None:

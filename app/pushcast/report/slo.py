@@ -6,8 +6,9 @@ is over. So what nobody sends is late although it has no receipt.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -46,9 +47,28 @@ class ClassEnded(NamedTuple):
     ended_at: int
     outcome: str
     sign: int
+    lane: str
 
 
 Seen = list[ClassPlanned | ClassEnded]
+
+
+class Timings:
+    """How long accepted deliveries took, by lane: counts per bucket, and one above the last bound."""
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        """`bounds`: upper ones, in seconds, rising."""
+        self._bounds = bounds
+        self.counts: dict[str, list[int]] = {}
+        self.seconds: dict[str, float] = {}  # sums
+
+    def add(self, lane: str, seconds: float) -> None:
+        """One more was accepted."""
+        counts = self.counts.get(lane)
+        if counts is None:
+            counts = self.counts[lane] = [0] * (len(self._bounds) + 1)
+        counts[bisect_left(self._bounds, seconds)] += 1
+        self.seconds[lane] = self.seconds.get(lane, 0.0) + seconds
 
 
 class ServiceLevel:
@@ -58,8 +78,11 @@ class ServiceLevel:
     restart may show fewer late deliveries than there were.
     """
 
-    def __init__(self, within_seconds: int, now_ms: int, without: Collection[str] = ()) -> None:
-        """`without`: classes that are not counted."""
+    def __init__(
+        self, within_seconds: int, now_ms: int, without: Collection[str] = (), bounds: Sequence[float] = ()
+    ) -> None:
+        """`without`: classes that are not counted. `bounds`: of `timings`."""
+        self.timings = Timings(bounds)
         self.planned: Counter[str] = Counter()  # of decided spans
         self.late: Counter[str] = Counter()
         self._within_ms = within_seconds * 1000
@@ -73,7 +96,8 @@ class ServiceLevel:
             if type(each) is ClassPlanned:
                 self.plan(each.klass, each.due_at, each.planned_at, now_ms, each.deliveries)
             elif type(each) is ClassEnded:
-                self.end(*each)
+                self.end(each.klass, each.due_at, each.ended_at, each.outcome, each.sign)
+                self._time(each, now_ms)
 
     def plan(self, klass: str, due_at: int, planned_at: int, now_ms: int, count: int) -> None:
         """`count` deliveries were planned, or taken back where it is negative. Times are milliseconds."""
@@ -91,6 +115,12 @@ class ServiceLevel:
             return
         if outcome in EXCUSED or (outcome == Outcome.ACCEPTED and ended_at - due_at <= self._within_ms):
             self._span(klass, due_at).settled += sign
+
+    def _time(self, ended: ClassEnded, now_ms: int) -> None:
+        """Slow ones, too, which `end` has decided long ago; but not the history of a store that is made anew."""
+        fresh = now_ms - ended.ended_at <= FRESH_MS and ended.klass not in self._without
+        if fresh and ended.sign > 0 and ended.outcome == Outcome.ACCEPTED:
+            self.timings.add(ended.lane, max(0, ended.ended_at - ended.due_at) / 1000)
 
     def decide(self, now_ms: int) -> None:
         """Decides every span whose time is over. Call it when everything that is written has been read."""

@@ -22,7 +22,7 @@ from pushcast.kafka.reach import warn_without_broker
 from pushcast.kafka.topics.facts import check_cluster
 from pushcast.model.errors import ConfigurationError
 from pushcast.observe import sources
-from pushcast.observe.catalogue import MetricName
+from pushcast.observe.catalogue import BY_NAME, MetricName
 from pushcast.observe.health import HealthServer
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.metrics import Metrics, Sample
@@ -82,7 +82,12 @@ class ReporterProcess:
             folder,
             logs,
             keep_days=options.keep_days,
-            level=ServiceLevel(settings.slo.within_seconds, _now_ms(), settings.waiting_classes()),
+            level=ServiceLevel(
+                settings.slo.within_seconds,
+                _now_ms(),
+                settings.waiting_classes(),
+                BY_NAME[MetricName.ACCEPTED_SECONDS].buckets,
+            ),
             modes=modes_of(settings.classes),
             fatal=end_process,
             moved=self._moved,
@@ -178,6 +183,8 @@ class ReporterProcess:
         for name, counted in ((MetricName.SLO_PLANNED, level.planned), (MetricName.SLO_LATE, level.late)):
             for klass, count in dict(counted).items():
                 yield Sample(name, count, (klass,))
+        for lane, counts in dict(level.timings.counts).items():
+            self.metrics.put_histogram(MetricName.ACCEPTED_SECONDS, counts, level.timings.seconds[lane], (lane,))
         behind = dict.fromkeys(BOOKS, 0)
         for (topic, _), count in self.follower.behind().items():
             behind[topic] += count

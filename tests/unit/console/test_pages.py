@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from pushcast.model.words import Platform
 from pushcast.wire.api_keys import Scope
-from pushcast.wire.control import Halt, Kind, Name, encode
+from pushcast.wire.control import CanaryWord, Halt, Kind, Name, Subject, encode
 from twins.console import METRICS, console, device_of, report_of, standing_of, token_in
 
 LETTER = {
@@ -65,6 +66,18 @@ async def test_now_plots_what_the_processes_count() -> None:
         page = (await client.get("/")).text
     assert "102 deliveries a second now" in page
     assert "An urgent record waits for 12 s." in page
+
+
+async def test_now_tells_how_the_canaries_fare() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        for app, word in (("news", CanaryWord("ok", 1, 1)), ("shop", CanaryWord("failed", 2, None, "silent"))):
+            rig.control.apply(Subject(Kind.CANARY, app, Platform.APNS).key(), encode(word))
+        page = (await client.get("/")).text
+    assert "One thing needs you." in page
+    assert "The canary of shop on apns is silent." in page
+    assert "none was ever accepted" in page
+    assert "arrives" in page
 
 
 async def test_a_report_tells_how_far_and_how_fast_it_came() -> None:

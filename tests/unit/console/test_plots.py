@@ -1,10 +1,12 @@
-"""Figures of processes, and plots as geometry."""
+"""ProcessFigures of processes, and plots as geometry."""
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from pushcast.console.figures import DeliveryRates, ProcessFigures, oldest_of, read_figures
+from pushcast.console.figures import DeliveryRates, ProcessFigures, Speed, oldest_of, quantile, read_figures
 from pushcast.console.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, arrival, parts_of, rates
 from pushcast.console.words import duration, number, percent, when
 from twins.console import METRICS
@@ -15,6 +17,27 @@ def test_figures_are_read_from_the_metrics_of_a_process() -> None:
     assert figures == ProcessFigures({"accepted": 7.0, "invalid": 2.0}, {"pushcast-plan-urgent": 1.5})
     assert oldest_of([figures], "urgent") == 1.5
     assert oldest_of([figures], "bulk") is None
+
+
+def test_how_fast_urgent_deliveries_are_accepted_is_read_from_what_reporters_count() -> None:
+    def told(accepted: int) -> ProcessFigures:
+        lines = (
+            f'pushcast_accepted_seconds_bucket{{lane="{lane}",le="{bound}"}} {accepted * share}'
+            for lane in ("urgent", "bulk")
+            for bound, share in (("0.5", 0.5), ("1.0", 1.0), ("+Inf", 1.0))
+        )
+        return read_figures("\n".join(lines))
+
+    found = DeliveryRates()
+    found.add(0, {"a": told(1000)})
+    assert found.urgent() is None
+    found.add(5000, {"a": told(1200)})
+    assert found.urgent() == Speed(200, 0.5, 0.99)
+
+
+def test_what_took_longer_than_is_counted_is_told_as_longer() -> None:
+    assert quantile({1.0: 5.0, math.inf: 10.0}, 0.99) == math.inf
+    assert quantile({1.0: 5.0, 2.0: 10.0, math.inf: 10.0}, 0.6) == 1.2
 
 
 def test_rates_are_differences_over_all_processes() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pushcast.observe.catalogue import BY_NAME
 from pushcast.observe.catalogue import MetricName as Name
 from pushcast.observe.metrics import Metrics, Sample
 from pushcast.observe.vocabulary import MAX_OPEN_VALUES, Vocabulary
@@ -20,6 +21,16 @@ def _scrape(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], f
         for family in families
         for sample in family.samples
     }
+
+
+def test_a_histogram_that_somebody_else_keeps_is_shown_as_it_is() -> None:
+    metrics = Metrics(Vocabulary())
+    bounds = BY_NAME[Name.ACCEPTED_SECONDS].buckets
+    for total in (1.5, 2.5):
+        metrics.put_histogram(Name.ACCEPTED_SECONDS, [2, *[0] * len(bounds)], total, ("urgent",))
+    page = metrics.exposition().decode()
+    assert 'pushcast_accepted_seconds_bucket{lane="urgent",le="+Inf"} 2.0' in page
+    assert 'pushcast_accepted_seconds_sum{lane="urgent"} 2.5' in page
 
 
 def test_a_counter_of_a_source_is_read_at_each_scrape(metrics: Metrics) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pushcast.model.words import Source
-from pushcast.report.apply import BookEntry
-from pushcast.report.slo import FRESH_MS, GRACE_MS, SPAN_MS, ServiceLevel
+from pushcast.report.slo import FRESH_MS, GRACE_MS, SPAN_MS, ClassEnded, ServiceLevel
 from pushcast.wire import topics
 from twins.books import CREATED_MS, Rows, entries, planned, receipt
 
@@ -101,6 +100,23 @@ def test_a_class_that_waits_on_purpose_is_not_counted() -> None:
     found.plan("digest", START, START, START, 10)
     found.decide(DECIDED)
     assert counts(found, "digest") == (0, 0)
+
+
+def test_how_long_accepted_deliveries_took_is_counted_by_lane_also_of_those_that_were_late() -> None:
+    found = ServiceLevel(120, START, without=("digest",), bounds=(1, 60))
+    now = START + FRESH_MS
+    for klass, lane, due_at, ended_at, outcome, sign in (
+        ("chat", "urgent", now - 500, now, "accepted", 1),
+        ("chat", "urgent", now, now - 1, "accepted", 1),
+        ("chat", "urgent", START - FRESH_MS, now, "accepted", 1),
+        ("chat", "urgent", now - 500, now, "accepted", -1),
+        ("chat", "urgent", now - 500, now, "dead", 1),
+        ("digest", "urgent", now - 500, now, "accepted", 1),
+        ("chat", "bulk", START - 2000, START - 1, "accepted", 1),
+    ):
+        found.take([ClassEnded(klass, due_at, ended_at, outcome, sign, lane)], now)
+    assert found.timings.counts == {"urgent": [2, 0, 1]}
+    assert found.timings.seconds == {"urgent": 0.5 + 2 * FRESH_MS / 1000}
 
 
 def test_a_plan_that_another_replaces_is_counted_once() -> None:

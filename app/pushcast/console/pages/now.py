@@ -14,7 +14,8 @@ from pushcast.console.visit import View, Visit
 from pushcast.console.words import clock, duration, number
 from pushcast.gateway.problems import Problem
 from pushcast.model.plural import counted
-from pushcast.model.words import Lane
+from pushcast.model.words import Lane, Platform
+from pushcast.wire.control import CanaryWord
 
 #: The way of a notification; groups of a stage begin with its prefix.
 STAGES: Final = (
@@ -55,14 +56,17 @@ async def show(desk: Desk, visit: Visit) -> View:
     watch = desk.watch
     ends = [clock(at) for at in watch.rates.ends()]
     found = stages(standing)
+    canaries = sorted(desk.control.canaries.items())
     return View(
         "now.html",
         {
-            "needs": list(needs(standing, pauses, watch.figures)),
+            "needs": [*lost(canaries), *needs(standing, pauses, watch.figures)],
             "known": standing is not None,
             "stages": found,
             "parked": 0 if standing is None else standing["parked"],
             "rates": rates(ends, watch.rates.series(), STEP_SECONDS) if len(ends) > 1 else None,
+            "speed": watch.rates.urgent(),
+            "canaries": canaries,
             "urgent_seconds": oldest_of(watch.figures.values(), Lane.URGENT),
             "processes": len(watch.figures),
             "recent": recent,
@@ -88,6 +92,17 @@ def stages(standing: Mapping[str, Any] | None) -> list[StageBox]:
         members, lag = sum(row["members"] for row in rows), sum(row["lag"] for row in rows)
         found.append(StageBox(name, does, len(rows), members, lag, oldest))
     return found
+
+
+def lost(canaries: Iterable[tuple[tuple[str, Platform], CanaryWord]]) -> Iterable[Need]:
+    """Canaries that have failed."""
+    for (app, platform), word in canaries:
+        if word.state == "failed":
+            what = "is silent" if word.reason == "silent" else f"failed: {word.reason.replace('_', ' ')}"
+            remedy = "Nothing may reach this provider: pushcast why says how far the canary's last push came."
+            yield Need(
+                f"The canary of {app} on {platform} {what}.", remedy, f"/people?user=canary:{app}:{platform}", True
+            )
 
 
 def needs(standing: Mapping[str, Any] | None, pauses: Mapping[str, Any], figures: Mapping[str, Any]) -> Iterable[Need]:

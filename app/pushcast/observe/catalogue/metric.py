@@ -158,6 +158,7 @@ class MetricName(StrEnum):
     CREDENTIAL_EXPIRES = "pushcast_credential_expires_timestamp_seconds"
     CANARY_SUCCESS = "pushcast_canary_last_success_timestamp_seconds"
     CANARY_SECONDS = "pushcast_canary_seconds"
+    ACCEPTED_SECONDS = "pushcast_accepted_seconds"
     SLO_PLANNED = "pushcast_slo_planned_total"
     SLO_LATE = "pushcast_slo_late_total"
     SLO_UNPLANNED = "pushcast_slo_unplanned_late_records"

@@ -102,6 +102,15 @@ METRICS: Final = (
         "Planners of the lane are down or slow: `pushcast status`. Over processes take the largest.",
     ),
     Metric(
+        N.ACCEPTED_SECONDS,
+        "histogram",
+        "seconds",
+        (L.LANE,),
+        "From when a delivery was due to its acceptance by the provider. Of what pushcast_slo_planned_total counts.",
+        "Rises with the lag of a stage (pushcast_group_lag_records) or with pushcast_provider_request_seconds.",
+        (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120, 300, 900),
+    ),
+    Metric(
         N.CANARY_SUCCESS,
         "gauge",
         "seconds",
