@@ -6,8 +6,9 @@ import math
 from typing import Any, Final
 
 from pushcast.model.words import Lane, Platform
+from pushcast.settle.hexdump import dump
 from pushcast.wire.actions import OperatorAction, encode
-from pushcast.wire.control import BreakerRecord, CanaryWord, Halt, Kind, Name, Pause, Subject
+from pushcast.wire.control import BreakerRecord, CanaryWord, Halt, Kind, Name, Pause, Subject, WebhookOrder
 from pushcast.wire.control import encode as encode_control
 from twins.console import METRICS, ConsoleRig, device_of, report_of, standing_of
 from twins.gateway import NOW_MS
@@ -28,6 +29,7 @@ PATHS: Final = {
     "control": "/control",
     "dead-letters": "/dead-letters",
     "health": "/health",
+    "webhooks": "/webhooks",
     "keys": "/keys",
     "actions": "/actions",
 }
@@ -112,6 +114,8 @@ async def fill(rig: ConsoleRig) -> None:
         accepted += round(5 * (340 + 120 * math.sin(step / 11) + 25 * (step % 5) + burst))
         invalid += round(5 * (9 + burst / 60))
         rig.told["http://sender/metrics"] = 200, (METRICS % (accepted, invalid, 0.2)).encode() + speeds(accepted // 9)
+        if step == 119:
+            _webhooks(rig)
         rig.now_ms += 5000
         await rig.watch.look()
     rig.told["http://sender/health/ready"] = 200, b'{"status":"ok","problems":[]}'
@@ -121,6 +125,13 @@ async def fill(rig: ConsoleRig) -> None:
         "lag": 1840,
         "oldest_at": "2026-09-21T14:13:18.000Z",
         "topics": {"push.notification.normal.v1": 1840},
+        "partitions": {"0": 41, "1": 38, "2": 52, "3": 1597, "4": 29, "6": 44, "7": 39},
+    }
+    rig.groups["groups"][4] |= {
+        "lag": 31,
+        "oldest_at": "2026-09-21T14:13:19.000Z",
+        "topics": {"push.send.apns.urgent.v1": 31},
+        "partitions": {"3": 27, "5": 4},
     }
     _control(rig)
     _person(rig)
@@ -133,6 +144,38 @@ async def fill(rig: ConsoleRig) -> None:
         rig.actions.apply(
             b"k", encode(OperatorAction(NOW_MS - at * 60_000, "k7Qm2xA9", "anna", did, what, refused, "127.0.0.1"))
         )
+
+
+#: For `console(options=…)`: what the pages of a busy evening need of the configuration.
+OPTIONS: Final = {
+    "webhooks": {
+        name: {
+            "url": f"https://{host}/push",
+            "secret_file": f"{name}.whsec",
+            "events": events,
+            "allowed_hosts": [host],
+        }
+        for name, host, events in (
+            ("billing", "billing.example", ["deliveries.ended"]),
+            ("crm", "crm.example", ["deliveries.ended", "tokens.invalid"]),
+            ("on-call", "alarm.example", ["breaker.changed", "canary.failed"]),
+        )
+    }
+}
+
+
+def _webhooks(rig: ConsoleRig) -> None:
+    lines = (
+        f'pushcast_webhook_lag_records{{endpoint="{name}"}} {lag}\n'
+        f'pushcast_webhook_oldest_event_seconds{{endpoint="{name}"}} {age}\n'
+        f'pushcast_webhook_requests_total{{endpoint="{name}",result="ok"}} {taken}\n'
+        f'pushcast_webhook_requests_total{{endpoint="{name}",result="http_503"}} {failed}\n'
+        for name, lag, age, taken, failed in (("billing", 0, 0, 8120, 0), ("crm", 18_204, 372, 7302, 9))
+    )
+    status, page = rig.told["http://sender/metrics"]
+    rig.told["http://sender/metrics"] = status, page + "".join(lines).encode()
+    order = WebhookOrder("disabled", NOW_MS - 7_200_000, None, "the endpoint answered 410 Gone", "reporter 71@eu-1")
+    rig.control.apply(Name(Kind.WEBHOOK, "on-call").key(), encode_control(order))
 
 
 def _control(rig: ConsoleRig) -> None:
@@ -289,5 +332,13 @@ def _letters(rig: ConsoleRig) -> None:
             "offset": 13,
             "reason": "payload_too_large",
             "message": "APNs payload of push type alert has 4,310 bytes, at most 4,096",
+        },
+        {name: value for name, value in letter.items() if name not in ("user", "event")}
+        | {
+            "offset": 14,
+            "reason": "not_json",
+            "message": "it ends within a text",
+            "value_bytes": 94,
+            "bytes": dump(b'{"id":"n-78","title":"Goal!\x00\xff","token":"' + b"ab" * 16 + b'","body":"1:0'),
         },
     ]

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from browser.scenes import PATHS, fill
+from browser.scenes import OPTIONS, PATHS, fill
 from browser.visitor import NARROW, WIDE, visiting
 from twins.console import console
 
@@ -20,7 +20,7 @@ async def take(folder: Path) -> list[Path]:
     """Writes the pictures and returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     taken = []
-    async with console() as rig:
+    async with console(options=OPTIONS) as rig:
         await fill(rig)
         for scheme in ("light", "dark"):
             for size in (WIDE, NARROW):
@@ -29,6 +29,8 @@ async def take(folder: Path) -> list[Path]:
                         if name == "now":
                             await visitor.sign_in()
                         await visitor.open(path)
+                        if name == "dead-letters":
+                            await visitor.page.locator("details").last.evaluate("it => (it.open = true)")
                         taken.append(folder / f"{name}-{size[0]}-{scheme}.png")
                         await visitor.page.screenshot(path=taken[-1], full_page=True)
     if (smaller := shutil.which("pngquant")) is not None:

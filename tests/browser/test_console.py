@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from browser.hostile import ATTACK, WRITTEN, write_everywhere
-from browser.scenes import GOAL, PATHS, fill, goal, histogram
+from browser.scenes import GOAL, OPTIONS, PATHS, fill, goal, histogram
 from browser.visitor import NARROW, WIDE, Visitor, visiting
 from pushcast.model.words import Platform
 from pushcast.wire import topics
@@ -22,7 +22,7 @@ async def test_axe_finds_no_barrier_on_any_page(scheme: str, size: tuple[int, in
     axe = pytest.importorskip(
         "axe_playwright_python.async_playwright", reason="axe is not installed: barriers are not looked for"
     )
-    async with console() as rig, visiting(rig, scheme=scheme, size=size) as visitor:
+    async with console(options=OPTIONS) as rig, visiting(rig, scheme=scheme, size=size) as visitor:
         await fill(rig)
         await visitor.sign_in()
         for name, path in PATHS.items():
@@ -92,7 +92,7 @@ async def test_an_operator_pauses_and_resumes_an_app() -> None:
 
 
 async def test_without_javascript_every_page_is_whole_and_every_form_works() -> None:
-    async with console() as rig, visiting(rig, javascript=False) as visitor:
+    async with console(options=OPTIONS) as rig, visiting(rig, javascript=False) as visitor:
         await fill(rig)
         await visitor.sign_in()
         for name, path in PATHS.items():
@@ -172,7 +172,7 @@ async def test_a_plot_is_read_with_the_arrow_keys() -> None:
 
 
 async def test_no_page_is_wider_than_a_phone() -> None:
-    async with console() as rig, visiting(rig, size=NARROW) as visitor:
+    async with console(options=OPTIONS) as rig, visiting(rig, size=NARROW) as visitor:
         await fill(rig)
         rig.reports.all["x" * 256] = report_of("x" * 256, latency_histogram=histogram(990, 100))
         await visitor.sign_in()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
@@ -36,7 +36,7 @@ pushcast_oldest_unfinished_seconds{group="pushcast-plan-urgent",topic="push.noti
 
 def standing_of(**more: Any) -> dict[str, Any]:
     """How groups stand when all is well."""
-    row = {"state": "STABLE", "members": 1, "lag": 0, "oldest_at": None, "topics": {}}
+    row = {"state": "STABLE", "members": 1, "lag": 0, "oldest_at": None, "topics": {}, "partitions": {}}
     names = ("register", "plan-urgent", "plan-normal", "keep", "send-apns-urgent", "settle")
     found = {
         "groups": [{"group": f"pushcast-{name}", **row} for name in names],
@@ -117,19 +117,20 @@ class ConsoleRig(Rig):
         proxy: TrustedProxy | None = None,
         bounds: ConnectionBounds | None = None,
         reports: Any = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.owned: dict[str, list[dict[str, Any]]] = {}
         self.answer: dict[str, Any] = {"answer": "It was accepted.", "evidence": []}
         self.letters: list[dict[str, Any]] = []
         self.stories: dict[str, dict[str, Any]] = {}
         self.waiting: dict[str, list[dict[str, Any]]] = {}
-        super().__init__(reports=reports)
+        super().__init__(reports=reports, options=options)
         self.processes = [Process("sender-urgent", "http://sender", "sender-urgent:1")]
         self.told: dict[str, tuple[int, bytes]] = {}
         self.groups: dict[str, Any] | None = standing_of()
         self.watch = Watch(lambda: self.processes, self.fetch, self.standing, lambda: self.now_ms)
         self.actions = Actions()
-        settings = settings_of()
+        settings = settings_of(**options or {})
         self.desk = Desk(
             Api(self.calls.keyed, lambda: self.now_ms),
             self.watch,
@@ -140,6 +141,7 @@ class ConsoleRig(Rig):
             self.actions,
             {name: tuple(app.platforms()) for name, app in settings.apps.items()},
             {name: rule.lane for name, rule in settings.classes.items()},
+            settings.kafka.partitions,
         )
         self.console = ConsoleServer(
             pages(self.desk),

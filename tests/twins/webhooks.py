@@ -46,6 +46,9 @@ class Record:
     def key(self) -> bytes | None:
         return self.name
 
+    def timestamp(self) -> tuple[int, int]:
+        return 1, self.number  # as `offsets_for_times` has it
+
     def value(self) -> bytes | None:
         return self.content
 

@@ -37,6 +37,7 @@ class GroupLag:
     oldest_ms: int | None = None  # Kafka time of the oldest of them
     #: By topic: partitions with records of which the group has no offset.
     unclaimed: Mapping[str, int] = field(default_factory=dict)
+    partitions: Mapping[int, int] = field(default_factory=dict)  # of all topics, by partition; without those at 0
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -48,6 +49,7 @@ class GroupLag:
             "oldest_at": None if self.oldest_ms is None else rfc3339(self.oldest_ms),
             "topics": {topic: records for topic, records in self.lag.items() if records},
             "partitions_without_offset": dict(self.unclaimed),
+            "partitions": {str(partition): records for partition, records in sorted(self.partitions.items())},
         }
 
 
@@ -153,7 +155,10 @@ def _lag(
     unclaimed: Mapping[str, int],
 ) -> GroupLag:
     lag: Counter[str] = Counter()
+    partitions: Counter[int] = Counter()
     for spot, (start, end) in spans.items():
-        lag[spot[0]] += records.get(spot, end - start)
+        count = records.get(spot, end - start)
+        lag[spot[0]] += count
+        partitions[spot[1]] += count
     oldest_ms = min((oldest[spot] for spot in spans if spot in oldest), default=None)
-    return GroupLag(group, members, lag, oldest_ms, unclaimed)
+    return GroupLag(group, members, lag, oldest_ms, unclaimed, +partitions)

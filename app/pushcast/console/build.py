@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from pushcast.console.desk import Desk
-from pushcast.console.pages import control, devices, health, keys, letters, now, people, reports, send
+from pushcast.console.pages import control, devices, health, keys, letters, now, people, reports, send, webhooks
 from pushcast.console.visit import Away, Page, View, Visit
 from pushcast.wire.api_keys import Scope
 
@@ -30,12 +30,14 @@ def pages(desk: Desk) -> list[Page]:
         _shown("/control", "control", control.show, desk),
         _shown("/dead-letters", "letters", letters.show, desk),
         _shown("/health", "health", health.show, desk, live=True),
+        _shown("/webhooks", "webhooks", webhooks.show, desk),
         _shown("/keys", "keys", keys.keys, desk),
         _shown("/actions", "actions", keys.actions, desk),
         _shown("/send", "send", send.show, desk),
         _form("/send", "send", send.send, desk, _SEND),
         _form("/people/cancel", "cancel", people.cancel, desk),
         _form("/dead-letters/redrive", "redrive", letters.redrive, desk),
+        _form("/webhooks/resume", "resume_webhook", webhooks.resume, desk),
         _form("/control/pause", "pause", control.pause, desk),
         _form("/control/resume", "resume", control.resume, desk),
         _form("/control/broadcast", "switch_broadcast", control.broadcast, desk),

@@ -21,7 +21,7 @@ Story = Callable[[str, str | None], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`apps`: the platforms of each. `classes`: the lane of each."""
+    """`apps`: the platforms of each. `classes`: the lane of each. `partitions`: of every topic that a stage reads."""
 
     api: Api
     watch: Watch
@@ -32,3 +32,4 @@ class Desk:
     actions: Actions
     apps: Mapping[str, tuple[Platform, ...]]
     classes: Mapping[str, Lane]
+    partitions: int

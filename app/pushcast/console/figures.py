@@ -15,18 +15,30 @@ from pushcast.observe.catalogue import MetricName
 STEP_SECONDS: Final = 5.0
 STEPS: Final = 120
 _BUCKET: Final = f"{MetricName.ACCEPTED_SECONDS}_bucket"
-_READ: Final = (MetricName.OUTCOMES, MetricName.OLDEST_UNFINISHED, _BUCKET)
+_WEBHOOKS: Final = (MetricName.WEBHOOK_LAG, MetricName.WEBHOOK_AGE, MetricName.WEBHOOK_REQUESTS)
+_READ: Final = (MetricName.OUTCOMES, MetricName.OLDEST_UNFINISHED, _BUCKET, *_WEBHOOKS)
+
+
+class Posting(NamedTuple):
+    """How a process posts to an endpoint. `lag`: records; `age`: seconds that the oldest event waits; `tries`: by
+    result."""
+
+    lag: float
+    age: float
+    tries: Mapping[str, float]
 
 
 class ProcessFigures(NamedTuple):
     """Of one process. `outcomes`: deliveries ended since its start. `oldest_seconds`: by group.
 
-    `urgent`: accepted urgent deliveries since its start, by seconds within which they were accepted.
+    `urgent`: accepted urgent deliveries since its start, by seconds within which they were accepted. `webhooks`: by
+    endpoint.
     """
 
     outcomes: Mapping[str, float]
     oldest_seconds: Mapping[str, float]
     urgent: Mapping[float, float] = {}
+    webhooks: Mapping[str, Posting] = {}
 
 
 def read_figures(text: str) -> ProcessFigures:
@@ -35,6 +47,8 @@ def read_figures(text: str) -> ProcessFigures:
     outcomes: dict[str, float] = {}
     oldest: dict[str, float] = {}
     urgent: dict[float, float] = {}
+    webhooks: dict[str, dict[str, float]] = {}
+    tries: dict[str, dict[str, float]] = {}
     for family in text_string_to_metric_families("\n".join(lines) + "\n"):
         for sample in family.samples:
             if sample.name == MetricName.OUTCOMES:
@@ -45,7 +59,17 @@ def read_figures(text: str) -> ProcessFigures:
                 oldest[group] = max(sample.value, oldest.get(group, 0.0))
             elif sample.name == _BUCKET and sample.labels["lane"] == Lane.URGENT:
                 urgent[float(sample.labels["le"])] = sample.value
-    return ProcessFigures(outcomes, oldest, urgent)
+            elif sample.name == MetricName.WEBHOOK_REQUESTS:
+                tries.setdefault(sample.labels["endpoint"], {})[sample.labels["result"]] = sample.value
+            elif sample.name in _WEBHOOKS:
+                webhooks.setdefault(sample.labels["endpoint"], {})[sample.name] = sample.value
+    postings = {
+        name: Posting(
+            found.get(MetricName.WEBHOOK_LAG, 0.0), found.get(MetricName.WEBHOOK_AGE, 0.0), tries.get(name, {})
+        )
+        for name, found in webhooks.items()
+    }
+    return ProcessFigures(outcomes, oldest, urgent, postings)
 
 
 K = TypeVar("K", str, float)

@@ -14,6 +14,7 @@ from pushcast.gateway.questions import Questions
 from pushcast.gateway.reports import STATES, ReportCalls
 from pushcast.gateway.routes import BULK_BYTES, LINES_BYTES, SINGLE_BYTES, Parameter, Route
 from pushcast.gateway.schedules import Schedules
+from pushcast.gateway.webhooks import Webhooks
 from pushcast.wire.api_keys import Scope
 
 
@@ -169,6 +170,21 @@ def control_routes(pauses: Pauses) -> list[Route]:
             ),
         ]  # fmt: skip
     return found
+
+
+def webhooks_routes(webhooks: Webhooks) -> list[Route]:
+    """Endpoints that are told."""
+    return [
+        Route(
+            "GET", "/v1/webhooks", "webhooks", Scope.CONTROL_READ, webhooks.list,
+            "Endpoints that are told what became of deliveries, and which are disabled", answers={200: "The endpoints"},
+        ),
+        Route(
+            "POST", "/v1/webhooks/{name}/resume", "resume_webhook", Scope.CONTROL_WRITE, webhooks.resume,
+            "Posts to an endpoint again", answers={200: "It is posted to"},
+            query=(Parameter("from", "Once more what was recorded since then, RFC 3339."),),
+        ),
+    ]  # fmt: skip
 
 
 def reads_routes(questions: Questions) -> list[Route]:

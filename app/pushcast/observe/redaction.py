@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Final
 
 REDACTED: Final = "[redacted]"
@@ -71,6 +71,13 @@ def redact_text(text: str) -> str:
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def secret_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where in a text something looks like a token, a key or a credential: first and last place, the last excluded."""
+    for pattern, replacement in _PATTERNS:
+        for found in pattern.finditer(text):
+            yield (found.end(1) if replacement != REDACTED else found.start()), found.end()
 
 
 def redact(value: Any, depth: int = 0) -> Any:

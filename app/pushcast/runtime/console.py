@@ -81,6 +81,7 @@ class ConsoleProcess(DoorProcess):
             self.actions,
             {name: tuple(app.platforms()) for name, app in settings.apps.items()},
             {name: rule.lane for name, rule in settings.classes.items()},
+            settings.kafka.partitions,
         )
         self.server = ConsoleServer(
             pages(desk),

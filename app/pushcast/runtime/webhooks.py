@@ -95,6 +95,7 @@ class Webhooks:
         """For a scrape."""
         for each in self.endpoints:
             yield Sample(MetricName.WEBHOOK_LAG, each.lag, (each.name,))
+            yield Sample(MetricName.WEBHOOK_AGE, each.age_seconds(time.time()), (each.name,))
             yield Sample(MetricName.WEBHOOK_DISABLED, each.disabled, (each.name,))
             yield Sample(MetricName.WEBHOOK_LOST, each.lost, (each.name,))
             for result, count in list(each.results.items()):

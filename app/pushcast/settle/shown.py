@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from pushcast.settle.hexdump import dump
 from pushcast.settle.letters import Letter
 
 _NOTIFICATIONS = "push.notification."
@@ -54,6 +55,7 @@ def described(letter: Letter) -> dict[str, Any]:
         row["user"] = next(iter(letter.users), None)
         # Only fields that are known to hold no secret by name; a broken event may hide a token anywhere else.
         row["event"] = None if event is None else {k: _plain(v) for k, v in event.items() if k not in _SECRET_FIELDS}
+    row["bytes"] = dump(raw.value) if raw.value and letter.batch is None and letter.event is None else []
     return row
 
 

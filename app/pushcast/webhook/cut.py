@@ -47,11 +47,12 @@ def read_mark(text: str) -> CommitMark:
 
 
 class WaitingEvent(NamedTuple):
-    """An event that waits. `type`: of a `Stream`."""
+    """An event that waits. `type`: of a `Stream`. `at_ms`: when its record was written."""
 
     offset: int
     type: str
     event: Event
+    at_ms: int
 
 
 class Cut(NamedTuple):
@@ -74,18 +75,24 @@ class Line:
         self._events: deque[WaitingEvent] = deque()
         self._oldest_at = 0.0
 
-    def take(self, offset: int, event: tuple[str, Event] | None, now: float) -> None:
-        """The next record, as its type and its event. None: the endpoint does not want it."""
+    def take(self, offset: int, event: tuple[str, Event] | None, now: float, at_ms: int = 0) -> None:
+        """The next record, as its type and its event. None: the endpoint does not want it. `at_ms`: when it was
+        written."""
         self.read = offset + 1
         if event is not None:
             if not self._events:
                 self._oldest_at = now
-            self._events.append(WaitingEvent(offset, *event))
+            self._events.append(WaitingEvent(offset, *event, at_ms))
 
     @property
     def held(self) -> int:
         """Events in memory."""
         return len(self._events)
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the first of them was written."""
+        return self._events[0].at_ms if self._events else None
 
     @property
     def full(self) -> bool:

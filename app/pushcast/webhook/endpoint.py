@@ -87,6 +87,7 @@ class WebhookEndpoint:
         self.unreadable: Counter[str] = Counter()  # records, by reason
         self.lost = 0  # records that had gone before they were read
         self.lag = 0  # records that are written and not yet posted or passed by, as far as was heard
+        self._oldest_ms: int | None = None  # when the first event that waits was written
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"webhook-{name}", daemon=True)
 
@@ -115,6 +116,11 @@ class WebhookEndpoint:
         order = self._ports.order()
         said_at = 0 if order is None else order.at_ms
         return self._given_up_at > said_at or (order is not None and order.state == "disabled")
+
+    def age_seconds(self, now_seconds: float) -> float:
+        """Since the oldest event that waits was written; 0 without any. For other threads."""
+        oldest_ms = self._oldest_ms
+        return 0.0 if oldest_ms is None else max(0.0, now_seconds - oldest_ms / 1000)
 
     def _run(self) -> None:
         try:
@@ -149,6 +155,8 @@ class WebhookEndpoint:
                 self._obey(consumer)
                 self._post(consumer, runner, poster)
                 self._throttle(consumer)
+                waiting = (line.oldest_ms for line in self._lines.values())
+                self._oldest_ms = min((at_ms for at_ms in waiting if at_ms is not None), default=None)
                 if time.monotonic() - committed_at >= COMMIT_SECONDS:
                     committed_at = time.monotonic()
                     self._commit(consumer, self._lines)
@@ -170,7 +178,8 @@ class WebhookEndpoint:
             topic = cast(str, message.topic())
             line = self._lines.get((topic, cast(int, message.partition())))
             if line is not None and cast(int, message.offset()) >= line.read:
-                line.take(cast(int, message.offset()), self._event(topic, message.key(), message.value()), now)
+                event = self._event(topic, message.key(), message.value())
+                line.take(cast(int, message.offset()), event, now, message.timestamp()[1])
 
     def _event(self, topic: str, key: bytes | None, value: bytes | None) -> tuple[str, Event] | None:
         if value is None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
+from pushcast.console.watch import RecentAnswer
 from pushcast.model.words import Platform
+from pushcast.wire import topics
 from pushcast.wire.api_keys import Scope
-from pushcast.wire.control import CanaryWord, Halt, Kind, Name, Subject, encode
+from pushcast.wire.control import CanaryWord, Halt, Kind, Name, Subject, WebhookOrder, decode, encode
 from twins.console import METRICS, console, device_of, report_of, standing_of, token_in
 
 LETTER = {
@@ -78,6 +81,67 @@ async def test_now_tells_how_the_canaries_fare() -> None:
     assert "The canary of shop on apns is silent." in page
     assert "none was ever accepted" in page
     assert "arrives" in page
+
+
+async def test_health_shows_in_which_partitions_records_wait() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        groups = standing_of()
+        assert "Where it waits" not in (await client.get("/health")).text
+        groups["groups"][1] |= {"lag": 10_507, "partitions": {"2": 507, "7": 10_000}}
+        rig.groups = groups
+        rig.watch._standing = RecentAnswer(rig.standing, 0.0)
+        page = (await client.get("/health")).text
+    row = page[page.index("Where it waits") :]
+    assert re.findall(r'<td class="(m\d)">([\d,·]+)</td>', row) == [
+        *[("m0", "·")] * 2,
+        ("m2", "507"),
+        *[("m0", "·")] * 4,
+        ("m3", "10,000"),
+    ]
+
+
+HOOK = {
+    "url": "https://crm.example/secret-path",
+    "secret_file": "crm.whsec",
+    "events": ["deliveries.ended"],
+    "allowed_hosts": ["crm.example"],
+}
+POSTING = """pushcast_webhook_lag_records{endpoint="crm"} 1204
+pushcast_webhook_oldest_event_seconds{endpoint="crm"} 93.5
+pushcast_webhook_requests_total{endpoint="crm",result="http_500"} 7
+pushcast_webhook_requests_total{endpoint="crm",result="ok"} 40
+"""
+
+
+async def test_webhooks_say_how_far_they_are_and_go_on_when_an_operator_says_so() -> None:
+    async with console(options={"webhooks": {"crm": HOOK}}) as rig, rig.browser() as client:
+        token = await rig.signed_in(client)
+        assert "no reporter that is known here posts to it" in (await client.get("/webhooks")).text
+        rig.told["http://sender/metrics"] = 200, POSTING.encode()
+        await rig.watch.look()
+        behind = (await client.get("/webhooks")).text
+        name = Name(Kind.WEBHOOK, "crm")
+        rig.control.apply(name.key(), encode(WebhookOrder("disabled", 1, None, "the endpoint answered 410 Gone")))
+        disabled = (await client.get("/webhooks")).text
+        form = {"_token": token, "name": "crm", "back": "1h"}
+        assert (await client.post("/webhooks/resume", data=form)).status_code == 303
+        assert (await client.post("/webhooks/resume", data=form | {"name": "none"})).status_code == 404
+    assert "the oldest event waits for 1.6 min" in behind
+    assert "1,204 records" in behind
+    assert "40 ok, 7 http 500" in behind
+    assert "secret-path" not in behind
+    assert "the endpoint answered 410 Gone" in disabled
+    assert "Go on from where it stopped" in disabled
+    [put] = [each for each in rig.producer.puts if each.topic == topics.CONTROL]
+    assert (put.key, decode(name, put.value or b"")) == (
+        name.key(),
+        WebhookOrder("on", rig.now_ms, rig.now_ms - 3_600_000, "", f"key {rig.acted()[0].by}"),
+    )
+    assert [(each.did, each.what, each.refused) for each in rig.acted()] == [
+        ("resume_webhook", "crm 1h", ""),
+        ("resume_webhook", "/webhooks/resume", "not_found"),
+    ]
 
 
 async def test_a_report_tells_how_far_and_how_fast_it_came() -> None:

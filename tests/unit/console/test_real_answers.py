@@ -60,6 +60,20 @@ async def test_a_dead_letter() -> None:
     assert "titel" in answer.text
 
 
+async def test_a_dead_letter_that_nobody_can_read_shows_its_bytes_and_no_token() -> None:
+    token = b"c4" * 32
+    value = b'{"id":"n-1","token":"' + token + b'","title":"Goal!'
+    raw = Raw("push.notification.normal.v1.dlq", 3, 7, NOW_MS, b"u1", value, [("push-reason", b"not_json")])
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        rig.letters = [described(read_letter(raw))]
+        page = (await client.get("/dead-letters")).text
+    assert "7b 22 69 64 22 3a" in page
+    assert "{&#34;id&#34;:&#34;n-1&#34;" in page
+    assert "c4c4c4" not in page
+    assert "63 34 63 34" not in page
+
+
 async def test_the_story_of_a_device() -> None:
     step = HistoryStep(
         NOW_MS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pushcast.model.words import Source
+from pushcast.report.apply import BookEntry
 from pushcast.report.slo import FRESH_MS, GRACE_MS, SPAN_MS, ClassEnded, ServiceLevel
 from pushcast.wire import topics
 from twins.books import CREATED_MS, Rows, entries, planned, receipt

@@ -139,6 +139,7 @@ class MetricName(StrEnum):
     REPORT_UNREADABLE = "pushcast_report_unreadable_records"
     WEBHOOK_REQUESTS = "pushcast_webhook_requests_total"
     WEBHOOK_LAG = "pushcast_webhook_lag_records"
+    WEBHOOK_AGE = "pushcast_webhook_oldest_event_seconds"
     WEBHOOK_DISABLED = "pushcast_webhook_disabled"
     WEBHOOK_LOST = "pushcast_webhook_lost_records_total"
     WEBHOOK_UNREADABLE = "pushcast_webhook_unreadable_records_total"

@@ -51,6 +51,14 @@ METRICS: Final = (
         "Grows: the endpoint is slow or fails. What waits for longer than the 7 days of the topics is lost.",
     ),
     Metric(
+        N.WEBHOOK_AGE,
+        "gauge",
+        "seconds",
+        (L.ENDPOINT,),
+        "Since the oldest event that was read and is not yet posted was recorded; 0 without any.",
+        "Above a minute: the endpoint is slow or fails; pushcast_webhook_requests_total says how.",
+    ),
+    Metric(
         N.WEBHOOK_DISABLED,
         "gauge",
         "",
