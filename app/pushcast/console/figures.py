@@ -102,7 +102,7 @@ class Growth(Generic[K]):
             self.steps.append((at_ms, step))
 
 
-class Speed(NamedTuple):
+class UrgentSpeed(NamedTuple):
     """How fast urgent deliveries were accepted. `half`, `most`: seconds for 50 and for 99 of 100; infinite: longer than
     is counted."""
 
@@ -127,13 +127,13 @@ class DeliveryRates:
         """When each step ended, oldest first."""
         return [at_ms for at_ms, _ in self._outcomes.steps]
 
-    def urgent(self) -> Speed | None:
+    def urgent(self) -> UrgentSpeed | None:
         """Of the last 10 minutes. None: no urgent delivery was accepted, or no reporter counts them."""
         within: Counter[float] = Counter()
         for _, step in self._urgent.steps:
             within.update(step)
         accepted = round(within[math.inf])
-        return Speed(accepted, quantile(within, 0.5), quantile(within, 0.99)) if accepted else None
+        return UrgentSpeed(accepted, quantile(within, 0.5), quantile(within, 0.99)) if accepted else None
 
     def series(self) -> dict[str, list[float]]:
         """Per second, by outcome, in the order of the outcomes."""

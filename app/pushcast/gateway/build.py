@@ -26,7 +26,7 @@ from pushcast.gateway.questions import Questions, Sources
 from pushcast.gateway.reports import ReportCalls
 from pushcast.gateway.routes import OpenRoute, Route
 from pushcast.gateway.schedules import Schedules
-from pushcast.gateway.webhooks import Webhooks
+from pushcast.gateway.webhooks import WebhookCalls
 from pushcast.gateway.writing import Writer
 from pushcast.wire.broadcasts import BroadcastDecoder
 from pushcast.wire.cancels import CancelDecoder
@@ -74,7 +74,7 @@ def calls(
         *table.ends_routes(cancels),
         *table.broadcasts_routes(casts),
         *table.control_routes(pauses),
-        *table.webhooks_routes(Webhooks(settings.webhooks, control, writer)),
+        *table.webhooks_routes(WebhookCalls(settings.webhooks, control, writer)),
     ]
     waits = Schedules(CancelDecoder().decode, writer, questions, sources)
     letters = DeadLetterCalls(questions, sources)

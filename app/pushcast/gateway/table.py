@@ -14,7 +14,7 @@ from pushcast.gateway.questions import Questions
 from pushcast.gateway.reports import STATES, ReportCalls
 from pushcast.gateway.routes import BULK_BYTES, LINES_BYTES, SINGLE_BYTES, Parameter, Route
 from pushcast.gateway.schedules import Schedules
-from pushcast.gateway.webhooks import Webhooks
+from pushcast.gateway.webhooks import WebhookCalls
 from pushcast.wire.api_keys import Scope
 
 
@@ -172,7 +172,7 @@ def control_routes(pauses: Pauses) -> list[Route]:
     return found
 
 
-def webhooks_routes(webhooks: Webhooks) -> list[Route]:
+def webhooks_routes(webhooks: WebhookCalls) -> list[Route]:
     """Endpoints that are told."""
     return [
         Route(

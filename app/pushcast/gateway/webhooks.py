@@ -20,7 +20,7 @@ from pushcast.wire.times import rfc3339, to_ms
 _PARTITION: Final = 0
 
 
-class Webhooks:
+class WebhookCalls:
     """Endpoints of the configuration. They get events of all apps, unless it says otherwise: a key that is for some
     apps may not see them. `state` follows push.control.v1."""
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from pushcast.console.figures import DeliveryRates, ProcessFigures, Speed, oldest_of, quantile, read_figures
+from pushcast.console.figures import DeliveryRates, ProcessFigures, UrgentSpeed, oldest_of, quantile, read_figures
 from pushcast.console.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, arrival, parts_of, rates
 from pushcast.console.words import duration, number, percent, when
 from twins.console import METRICS
@@ -32,7 +32,7 @@ def test_how_fast_urgent_deliveries_are_accepted_is_read_from_what_reporters_cou
     found.add(0, {"a": told(1000)})
     assert found.urgent() is None
     found.add(5000, {"a": told(1200)})
-    assert found.urgent() == Speed(200, 0.5, 0.99)
+    assert found.urgent() == UrgentSpeed(200, 0.5, 0.99)
 
 
 def test_what_took_longer_than_is_counted_is_told_as_longer() -> None:

@@ -18,14 +18,14 @@ async def show(desk: Desk, visit: Visit) -> View:
     )
 
 
-class Row(NamedTuple):
+class MatrixRow(NamedTuple):
     """A group in the matrix. `cells`: unfinished records of each partition, and a shade of 0 to 3 for how many."""
 
     group: str
     cells: Sequence[tuple[int, int]]
 
 
-def matrix(standing: Mapping[str, Any] | None, partitions: int) -> list[Row]:
+def matrix(standing: Mapping[str, Any] | None, partitions: int) -> list[MatrixRow]:
     """Where records wait: groups by partitions. Groups that have finished everything are left out."""
     if standing is None:
         return []
@@ -33,7 +33,7 @@ def matrix(standing: Mapping[str, Any] | None, partitions: int) -> list[Row]:
     for each in standing["groups"]:
         counts = [each["partitions"].get(str(number), 0) for number in range(partitions)]
         if any(counts):
-            rows.append(Row(each["group"], [(count, _shade(count)) for count in counts]))
+            rows.append(MatrixRow(each["group"], [(count, _shade(count)) for count in counts]))
     return rows
 
 
