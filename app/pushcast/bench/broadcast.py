@@ -6,7 +6,10 @@ Roles run as `pushcast run all` runs them, on the same cores as Kafka and the si
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -15,16 +18,20 @@ import orjson
 
 from pushcast.audit.broadcasts import BroadcastBooks, FoundBroadcast
 from pushcast.audit.progress import Progress
-from pushcast.bench.base import Options, Result
+from pushcast.bench.base import Options, Result, Row
 from pushcast.bench.cluster import BenchCluster, bench_cluster
 from pushcast.bench.planning import APP, load_devices
-from pushcast.bench.sink import simulator
-from pushcast.bench.whole import run_all, used
+from pushcast.bench.sink import Simulator, simulator
+from pushcast.bench.urgent import PER_SECOND, UrgentEvents
+from pushcast.bench.whole import Whole, run_all, used
 from pushcast.kafka.intake import put_one
+from pushcast.kafka.switchboard import write
 from pushcast.model.errors import PushcastError
+from pushcast.model.ids import BUCKETS
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime.layout import processes
 from pushcast.wire import topics
+from pushcast.wire.control import Halt, Kind, Name
 
 NAME: Final = "broadcast/1m"
 ITEMS: Final = 1_000_000
@@ -33,44 +40,125 @@ LANE: Final = Lane.BULK
 WARM_UP_SECONDS: Final = 120.0
 TIMEOUT_SECONDS: Final = 480.0
 POLL_SECONDS: Final = 0.05
+URGENT_ROW: Final = "broadcast/urgent"
+MEMORY_ROW: Final = "broadcast/memory"
+STOP_ROW: Final = "broadcast/stop"
+MEMORY_SHARES: Final = (100, 1_000)  # of 10,000 buckets; all of them come last
+PLANNER: Final = f"planner-{LANE}"
+CODES: Final = "codes"  # the app of the urgent events
+USERS: Final = range(1, 2_000, 2)  # those whose device is on APNs (`planning.device_rows`)
+WARM_UP_EVENTS: Final = 1_000
+STOPPED: Final = "stopped"
+STOP_AFTER_SECONDS: Final = 1.0
+STILL_SECONDS: Final = 5.0  # without a request: the last one has left
 
 
 def run(options: Options) -> Result:
-    """Row `broadcast/1m` and a row for each part. Raises PushcastError unless every device has one accepted receipt."""
+    """Row `broadcast/1m` and a row for each part, with urgent events beside it (`broadcast/urgent`); what the planner
+    of its lane held at most in walks of three sizes (`broadcast/memory/…`); and how long requests go on after a stop is
+    acknowledged (`broadcast/stop`). Raises PushcastError unless every device has one accepted receipt."""
     items = options.items or ITEMS
     setup: dict[str, Any] = {
         "devices": items,
         "platforms": [*PLATFORMS],
         "lane": LANE,
         "sink": "pushcast sim, checks off",
+        "urgent_per_second": PER_SECOND,
     }
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pushcast-bench-sim-")))
         sims = {platform: stack.enter_context(simulator(platform, folder / platform)) for platform in PLATFORMS}
+        codes = stack.enter_context(simulator(Platform.APNS, folder / CODES))
         apps = {APP: {str(platform): sim.provider_settings() for platform, sim in sims.items()}}
-        cluster = stack.enter_context(bench_cluster(options, {"apps": apps}))
+        apps[CODES] = {"apns": codes.provider_settings()}
+        configuration = {"apps": apps, "classes": {"default": {"lane": "urgent", "window_seconds": 0}}}
+        cluster = stack.enter_context(bench_cluster(options, configuration))
         setup["partitions"] = cluster.settings.kafka.partitions
         options.say(f"{items} devices into their topic")
-        load_devices(cluster, range(items), time.time_ns() // 1_000_000)
+        now_ms = time.time_ns() // 1_000_000
+        load_devices(cluster, range(items), now_ms)
+        load_devices(cluster, USERS, now_ms, app=CODES)
         plans = processes(cluster.settings, list(Lane), list(Platform))
         whole = stack.enter_context(run_all(cluster, sims, plans))
+        events = UrgentEvents(cluster, codes, CODES, USERS, whole.roles.check)
         options.say("warming up with one device in a hundred")
-        _through(cluster, "warm", {"where": {"bucket": {"salt": "warm", "from": 0, "to": 100}}}, WARM_UP_SECONDS)
+        events.run("warm", lambda count: count < WARM_UP_EVENTS)
+        memory = [_memory(cluster, whole, share, items) for share in MEMORY_SHARES]
         options.say(f"{NAME}: {items} devices")
-        start = whole.look()
-        progress = _through(cluster, "all", {"all": True}, TIMEOUT_SECONDS)
+        rows = _all(cluster, whole, events, items)
+        options.say(f"{STOP_ROW}: stopped after {STOP_AFTER_SECONDS:g} s")
+        return Result([*rows, *memory, _memory_of(whole, items, items), _stopped(cluster, list(sims.values()))], setup)
+
+
+def _all(cluster: BenchCluster, whole: Whole, events: UrgentEvents, items: int) -> list[Row]:
+    """The broadcast to every device, with urgent events as long as it takes."""
+    start, over = whole.look(), threading.Event()
+    with ThreadPoolExecutor(1) as beside:
+        urgency = beside.submit(events.run, URGENT_ROW, lambda _: not over.is_set())
+        try:
+            progress = _through(cluster, "all", {"all": True}, TIMEOUT_SECONDS)
+        finally:
+            over.set()
         spent = used(start, whole.look())
-        found = progress.to_dict()
-        if found["planned"] != items or found["receipts"] != {"accepted": items}:
-            raise PushcastError(f"{items} devices became {found}")
-        setup["cpu_seconds"] = spent.cpu_seconds
-        return Result(spent.rows(NAME, items), setup)
+        urgent = urgency.result()
+    found = progress.to_dict()
+    if found["planned"] != items or found["receipts"] != {"accepted": items}:
+        raise PushcastError(f"{items} devices became {found}")
+    return [*spent.rows(NAME, items), Row(URGENT_ROW, urgent.events, spent.seconds, 0.0, 0, urgent.latency_ms)]
+
+
+def _memory(cluster: BenchCluster, whole: Whole, share: int, items: int) -> Row:
+    """After a walk that plans for about `share` of 10,000 devices."""
+    audience = {"where": {"bucket": {"salt": "warm", "from": 0, "to": share}}}
+    planned = _through(cluster, f"share-{share}", audience, WARM_UP_SECONDS).to_dict()["planned"]
+    return _memory_of(whole, items * share // BUCKETS, planned)
+
+
+def _memory_of(whole: Whole, size: int, planned: int) -> Row:
+    """What the planner of the lane has held at most so far."""
+    return Row(f"{MEMORY_ROW}/{size}", planned, 0.0, 0.0, whole.look()[PLANNER].rss_bytes)
+
+
+def _stopped(cluster: BenchCluster, sims: Sequence[Simulator]) -> Row:
+    """Seconds from the acknowledgement of a stop to the last request; `items`: requests within them."""
+    before = _accepted(sims)
+    _send(cluster, STOPPED, {"all": True})
+    deadline = time.monotonic() + WARM_UP_SECONDS
+    while _accepted(sims) == before:
+        if time.monotonic() > deadline:
+            raise PushcastError(f"nothing of {STOPPED} has left within {WARM_UP_SECONDS:.0f} s")
+        time.sleep(POLL_SECONDS)
+    time.sleep(STOP_AFTER_SECONDS)
+    write(cluster.settings, Name(Kind.STOP, STOPPED), Halt(since_ms=time.time_ns() // 1_000_000))
+    at = last_at = time.monotonic()
+    at_stop = last = _accepted(sims)
+    while time.monotonic() - last_at < STILL_SECONDS:
+        time.sleep(POLL_SECONDS)
+        found = _accepted(sims)
+        if found != last:
+            last, last_at = found, time.monotonic()
+    progress = _ended(cluster, STOPPED, TIMEOUT_SECONDS).to_dict()
+    if progress["state"] != "stopped" or progress["planned"] != progress["ended"]:
+        raise PushcastError(f"a stop left {progress}")
+    return Row(STOP_ROW, last - at_stop, last_at - at, 0.0, 0)
+
+
+def _accepted(sims: Sequence[Simulator]) -> int:
+    return sum(sim.stats()["accepted"] for sim in sims)
 
 
 def _through(cluster: BenchCluster, name: str, audience: dict[str, Any], timeout_seconds: float) -> Progress:
     """Returns when every delivery has its receipt. Raises PushcastError when it takes longer."""
-    event = {"id": name, "app": APP, "title": "Goal!", "body": "1:0 in the 88th minute", "audience": audience}
+    _send(cluster, name, audience)
+    return _ended(cluster, name, timeout_seconds)
+
+
+def _send(cluster: BenchCluster, name: str, audience: dict[str, Any]) -> None:
+    event = {"id": name, "app": APP, "title": "Goal!", "body": f"1:0 in the 88th minute ({name})", "audience": audience}
     put_one(cluster.settings, topics.broadcast(LANE), name.encode(), orjson.dumps(event))
+
+
+def _ended(cluster: BenchCluster, name: str, timeout_seconds: float) -> Progress:
     deadline = time.monotonic() + timeout_seconds
     with BroadcastBooks(cluster.settings) as broadcasts:
         found: FoundBroadcast | None = None

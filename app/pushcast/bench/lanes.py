@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -10,19 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from confluent_kafka import Producer
-
 from pushcast.bench import campaigns, meter
 from pushcast.bench.base import Options, Result, Row
 from pushcast.bench.cluster import BenchCluster, ProcessUnderTest, bench_cluster, role
 from pushcast.bench.planning import APP, load_devices
 from pushcast.bench.sink import Simulator, simulator
+from pushcast.bench.urgent import PER_SECOND, UrgentEvents
 from pushcast.model.errors import PushcastError
-from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime.layout import NICENESS
-from pushcast.simulators.recorder import MARKER
-from pushcast.wire.topics import notification
 
 IDLE: Final = "urgent/idle"
 #: Rows under a backlog, and the OS priority of the bulk sender in them.
@@ -31,14 +26,10 @@ BULK_APP: Final = "campaign"
 ITEMS: Final = 1_000_000  # planned pushes of the backlog
 TARGETS_PER_RECORD: Final = 500
 USERS: Final = 1_000
-PER_SECOND: Final = 100
 IDLE_EVENTS: Final = 1_000
 WARM_UP_EVENTS: Final = 2_000  # until the broker's JIT has settled, as in `bench latency`
 DRAIN_SECONDS: Final = 300.0
-ARRIVE_SECONDS: Final = 30.0
 LOOK_SECONDS: Final = 0.25
-TTL_MS: Final = 3_600_000
-_MARKER: Final = MARKER.decode().strip('"')
 
 
 def run(options: Options) -> Result:
@@ -125,59 +116,22 @@ def _counted(count: int) -> Callable[[int], bool]:
 
 
 class _Events:
-    """Produces urgent events at their rate and has the simulator tell how long they took."""
+    """Urgent events, and what their planner and sender use for them."""
 
     def __init__(self, cluster: BenchCluster, sink: Simulator, processes: Sequence[ProcessUnderTest]) -> None:
-        self._sink = sink
         self._processes = processes
-        self._partitions = cluster.settings.kafka.partitions
-        self._producer = Producer({**cluster.client, "acks": "all", "linger.ms": 0, "log_level": 0})
-        self._users = [f"user-{number}".encode() for number in _users()]
-        self._made = 0
+        self._events = UrgentEvents(cluster, sink, APP, _users(), self._check)
+
+    def _check(self) -> None:
+        for process in self._processes:
+            process.check()
 
     def run(self, name: str, go_on: Callable[[int], bool]) -> Row:
-        """Events while `go_on(how many were produced)`; ends when all of them are answered. Raises PushcastError."""
-        self._sink.reset()
+        """As of `UrgentEvents`."""
         starts = [process.reading() for process in self._processes]
-        began, count = time.monotonic(), 0
-        while go_on(count):
-            self._produce()
-            count += 1
-            time.sleep(max(0.0, began + count / PER_SECOND - time.monotonic()))
-        if not count:
-            raise PushcastError(f"{name}: the backlog was gone before the first event; give it more items")
-        self._producer.flush(ARRIVE_SECONDS)
-        stats = self._answered(name, count)
-        latency = {quantile: stats["latency_ms"][quantile] for quantile in ("p50", "p95", "p99")}
-        return _together(name, count, starts, [process.reading() for process in self._processes], latency)
-
-    def _produce(self) -> None:
-        self._made += 1
-        key = self._users[self._made % len(self._users)]
-        now_ms = time.time_ns() // 1_000_000
-        event = {
-            "id": f"code-{now_ms:x}-{self._made}",
-            "app": APP,
-            "title": "Your code",
-            "body": f"{self._made:06d}",
-            "data": {_MARKER: str(now_ms)},
-            "expires_at": now_ms + TTL_MS,
-        }
-        partition = partition_of(key, self._partitions)
-        self._producer.produce(notification(Lane.URGENT), json.dumps(event), key, partition)
-        self._producer.poll(0)
-
-    def _answered(self, name: str, count: int) -> dict[str, Any]:
-        deadline = time.monotonic() + ARRIVE_SECONDS
-        while (stats := self._sink.stats())["accepted"] < count:
-            for process in self._processes:
-                process.check()
-            if time.monotonic() > deadline:
-                raise PushcastError(f"{name}: {stats['accepted']} of {count} events arrived")
-            time.sleep(0.05)
-        if stats["accepted"] != count:
-            raise PushcastError(f"{name}: {count} events became {stats['accepted']} pushes")
-        return stats
+        found = self._events.run(name, go_on)
+        ends = [process.reading() for process in self._processes]
+        return _together(name, found.events, starts, ends, found.latency_ms)
 
 
 def _together(

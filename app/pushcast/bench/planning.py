@@ -29,7 +29,7 @@ Produced = tuple[int, bytes, bytes]  # partition, key, value
 
 
 def device_rows(
-    users: Iterable[int], now_ms: int, schema: AvroType | None = None
+    users: Iterable[int], now_ms: int, schema: AvroType | None = None, app: str = APP
 ) -> Iterator[tuple[bytes, bytes, bytes]]:
     """(user, row key, row) of one device per user, APNs and FCM in turn, with every field filled in.
 
@@ -45,10 +45,10 @@ def device_rows(
         else:
             platform, address = "fcm", f"{rng.getrandbits(132):033x}:APA91b{rng.getrandbits(400):0100x}".encode()
         row = DeviceRow(
-            APP, device, platform, "token", address, "", token_hash(address), "active", now_ms, now_ms, "de-DE",
+            app, device, platform, "token", address, "", token_hash(address), "active", now_ms, now_ms, "de-DE",
             "Europe/Berlin", "7.1", ("team/7",),
         )  # fmt: skip
-        yield user.encode(), device_row_key(user, APP, device), encode(row)
+        yield user.encode(), device_row_key(user, app, device), encode(row)
 
 
 def _encode_as(schema: AvroType, row: DeviceRow) -> bytes:
@@ -56,10 +56,14 @@ def _encode_as(schema: AvroType, row: DeviceRow) -> bytes:
     return schema.encode({field["name"]: known[field["name"]] for field in schema.source["fields"]})
 
 
-def load_devices(cluster: BenchCluster, users: Iterable[int], now_ms: int, schema: AvroType | None = None) -> None:
+def load_devices(
+    cluster: BenchCluster, users: Iterable[int], now_ms: int, schema: AvroType | None = None, app: str = APP
+) -> None:
     """Writes rows to `push.device.v1` as REGISTER would; returns when they are acknowledged."""
     partitions = cluster.settings.kafka.partitions
-    rows = ((partition_of(user, partitions), key, value) for user, key, value in device_rows(users, now_ms, schema))
+    rows = (
+        (partition_of(user, partitions), key, value) for user, key, value in device_rows(users, now_ms, schema, app)
+    )
     produce(cluster, DEVICE, rows)
 
 

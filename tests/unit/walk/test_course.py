@@ -254,9 +254,3 @@ def test_a_target_of_a_timed_broadcast_says_when_it_was_due() -> None:
     made = Course("bulk", OrderWalk(7, {}), order, broadcast, 500, 524_288, now_ms=lambda: T0 + 60_000)
     _, [full] = taken(made, row("a"))
     assert decode_batch(full.value).messages[0].notes.label(0).due_at == T0 + 60_000
-
-
-def test_bad_input_a_device_that_is_in_the_audience_by_five_topics_gets_it_once() -> None:
-    names = [f"team/{number}" for number in range(5)]
-    leg, full = taken(course(audience={"topics": names}), row("a", topics=tuple(names)))
-    assert (users(full), leg.matched, leg.planned.total()) == (["a"], 1, 1)
