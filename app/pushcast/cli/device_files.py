@@ -85,8 +85,9 @@ def export(
 ) -> None:
     """Write every device of an app to stdout, as `device import` reads it. Imported again it changes nothing."""
     from pushcast.audit.device_rows import device_rows
+    from pushcast.wire.content_keys import opened, sealed_under
     from pushcast.wire.device_export import COLUMNS, as_csv, registration_of
-    from pushcast.wire.seals import Place
+    from pushcast.wire.seals import Place, TokenKeys
 
     settings = connect_by_user()
     require_app(settings, app)
@@ -101,10 +102,14 @@ def export(
         row = found.row
         if row is None or row.is_gone or row.app != app:
             continue
+        place = Place(row.app, row.platform, row.kind, found.user, row.device)
         address: bytes | None = row.address if not row.key_id else None
         if address is None and keys is not None:
-            address = keys.open(row.key_id, row.address, Place(row.app, row.platform, row.kind, found.user, row.device))
-        line = registration_of(found.user, row, address)
+            address = keys.open(row.key_id, row.address, place)
+        content_key = None
+        if row.content_key is not None and (keys is not None or not sealed_under(row.content_key)):
+            content_key = opened(row.content_key, place, (keys or TokenKeys({}, None)).open)
+        line = registration_of(found.user, row, address, content_key)
         if writer is not None:
             writer.writerow(as_csv(line))
         else:

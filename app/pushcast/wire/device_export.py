@@ -9,20 +9,24 @@ from typing import Any, Final
 import orjson
 
 from pushcast.model.device import AddressKind, DeviceRow
+from pushcast.model.sealing import ContentKey
 from pushcast.wire.times import rfc3339
 
 #: In the order of their columns in CSV, where what is no text is JSON.
 COLUMNS: Final = (
     *("user", "op", "app", "device", "platform", "token", "fid", "subscription", "address", "key_id"),
-    *("locale", "time_zone", "app_version", "country", "region", "purpose", "topics", "tags", "at"),
+    *("locale", "time_zone", "app_version", "country", "region", "purpose", "content_key", "topics", "tags", "at"),
 )
 
 
-_JSON: Final = frozenset(("subscription", "topics", "tags"))
+_JSON: Final = frozenset(("subscription", "content_key", "topics", "tags"))
 
 
-def registration_of(user: str, row: DeviceRow, address: bytes | None) -> dict[str, Any]:
+def registration_of(
+    user: str, row: DeviceRow, address: bytes | None, content_key: ContentKey | None = None
+) -> dict[str, Any]:
     """A line for `pushcast device import`. `address` None: it stays sealed, and only the same keyring can read it.
+    `content_key`: the row's, opened; None: it has none, or it stays behind with a sealed address.
 
     Imported where the row is, it changes nothing: `at` is the row's own time.
     """
@@ -43,6 +47,9 @@ def registration_of(user: str, row: DeviceRow, address: bytes | None) -> dict[st
         "purpose": row.purpose,
     }
     said |= {name: value for name, value in optional.items() if value is not None}
+    if content_key is not None:
+        key = b64encode(content_key.key).decode()
+        said["content_key"] = {"id": content_key.id, "alg": str(content_key.cipher), "key": key}
     return {**said, "topics": list(row.topics), "tags": row.tags, "at": rfc3339(row.registered_at)}
 
 

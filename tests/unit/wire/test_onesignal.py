@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from base64 import b64encode
 from typing import Any
 
 import orjson
@@ -11,9 +12,11 @@ import pytest
 
 from pushcast.model.device import DeviceRow
 from pushcast.register.decide import Kept, upsert
+from pushcast.wire.content_keys import opened
 from pushcast.wire.device_export import COLUMNS, as_csv, from_csv, registration_of
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.onesignal import Skipped, change_of
+from pushcast.wire.seals import Place, TokenKeys
 
 DECODER = DeviceChangeDecoder(["news"])
 T = 1_800_000_000_000
@@ -89,11 +92,14 @@ def registered(**fields: Any) -> DeviceRow:
         {"topics": ["a", "b"], "tags": {"plan": "pro"}, "country": "DE", "region": "BE", "purpose": "voip"},
         {"locale": "de-DE", "time_zone": "Europe/Berlin", "app_version": "7.1"},
         {"platform": "fcm", "token": None, "fid": "abc-DEF"},
+        {"content_key": {"id": 7, "alg": "a256gcm", "key": b64encode(bytes(32)).decode()}},
     ],
 )
 def test_fact_51_an_export_that_is_imported_again_leaves_every_row_as_it_is(fields: dict[str, Any]) -> None:
     row = registered(**fields)
-    line = registration_of("u-1", row, row.address)
+    place = Place("news", row.platform, row.kind, "u-1", "d-1")
+    key = None if row.content_key is None else opened(row.content_key, place, TokenKeys({}, None).open)
+    line = registration_of("u-1", row, row.address, key)
     user = line.pop("user")
     change = DECODER.decode(user, orjson.dumps(line), T + 99)
     assert upsert(change, change.at, row) is Kept.UNCHANGED
