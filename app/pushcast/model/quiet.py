@@ -41,7 +41,7 @@ class Quiet(StrEnum):
     IGNORE = "ignore"
 
 
-class QuietTerms(msgspec.Struct, frozen=True):
+class QuietTerms(msgspec.Struct, frozen=True, cache_hash=True):
     """Quiet hours of devices that are alike in this, as a message takes them along: what is tried again is judged by
     them, in a process that knows no user."""
 
@@ -129,6 +129,12 @@ class QuietRule:
     def until(self, windows: tuple[QuietHours, ...], zone: tzinfo, user: str, at_ms: int) -> int | None:
         """When a device of the user may get something again; None: now."""
         return quiet_until(windows, zone, at_ms, spread_after(user, self._spread_ms)) if windows else None
+
+    def calm_until(self, windows: tuple[QuietHours, ...], zone: tzinfo, at_ms: int) -> int | None:
+        """How long every user's devices may get something from this instant on; None: those of some users must wait."""
+        if quiet_until(windows, zone, at_ms, self._spread_ms) is not None:
+            return None
+        return next_quiet(windows, zone, at_ms) or at_ms + _HORIZON_DAYS * _DAY_MS // 2
 
 
 def _end(windows: Sequence[QuietHours], zone: tzinfo, at_ms: int, later_ms: int) -> int | None:

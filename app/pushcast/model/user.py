@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class QuietHours(msgspec.Struct, frozen=True):
+class QuietHours(msgspec.Struct, frozen=True, cache_hash=True):
     """A span of local time, [begins, ends), as HH:MM. It ends on the next day when `ends` is the earlier one."""
 
     days: tuple[str, ...]  # on which it begins, mon to sun

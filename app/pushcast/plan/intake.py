@@ -86,19 +86,22 @@ class PlanIntake:
         self._gathered = Gathered(settings.classes)
         self._limited = Limited(settings)
         self._asked = self._wanted.asked | self._gathered.classes | self._carried.classes | self._limited.classes
+        others = self._gathered.classes | self._carried.classes | self._limited.classes
+        self._quiet_alone = self._wanted.quiet_alone - others
         self._own = takers_of(settings.apps)
 
     def plan(self, tenure: PlanTenure, batch: Batch, taken: Taken) -> None:
         """Puts every record of a slice where it belongs; from then on it is under way."""
         now, now_ms = times = self._clock.monotonic_seconds(), self._clock.now_ms()
+        is_event = tenure.source is Source.NOTIFICATION
         remember, add = tenure.recent.remember, tenure.windows.add
         unreadable, asked = self._unreadable, self._asked
+        quiet_alone = self._quiet_alone if is_event else frozenset()
         refused = taken.refused
         duplicates: list[Entry] = []
         found = _Found([], [], [])
         tail = self._exact.tail(tenure.tp) or None
         known: list[int] = []
-        is_event = tenure.source is Source.NOTIFICATION
         cancels = self._cancels.any(tenure.number)
         self._count("consumed", "", len(taken.records) + len(refused))
         tenure.pending.begun(len(taken.records) + len(refused))
@@ -143,7 +146,13 @@ class PlanIntake:
             cancelled = cancels and self._is_cancelled(tenure, note, now_ms)
             special = note.campaign is not None or note.options.badge is not None
             carried = is_event and special and self._carried.waits_for(note) is not None
-            if (own or carried or note.klass in asked) and not cancelled:
+            if (
+                note.klass in quiet_alone
+                and not (own or special or cancelled)
+                and self._in_calm(entry, devices, now_ms)
+            ):
+                add(entry, devices, now)
+            elif (own or carried or note.klass in asked) and not cancelled:
                 self._ask(tenure, entry, record, note, devices, own, times, found)
             elif devices and not cancelled and note.timing is None and note.expires_at > now_ms:
                 tenure.released.pop(record.offset, None)
@@ -157,6 +166,18 @@ class PlanIntake:
         self._outputs.held(tenure, found.held)
         self._outputs.resumed(tenure, found.resumed)
         self._outputs.known(tenure, batch, known)
+
+    def _in_calm(self, entry: Entry, devices: Sequence[Device], now_ms: int) -> bool:
+        """Whether an event that only quiet hours may hold up is planned now as it is for all these devices: then its
+        entry says so."""
+        note = entry.note
+        if note is None or not devices or note.timing is not None or note.expires_at <= now_ms:
+            return False
+        judged = self._parts.in_calm(note, devices, now_ms)
+        if judged is None:
+            return False
+        entry.note = judged
+        return True
 
     def _go_on(
         self,

@@ -19,6 +19,7 @@ from pushcast.model.quiet import Quiet, QuietRule
 from pushcast.model.quiet_notes import judged_by, silenced
 from pushcast.model.words import Lane, Reason, Source
 from pushcast.model.zones import zone_of
+from pushcast.plan.calm import CalmTimes
 from pushcast.plan.capped import Limited
 from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry
@@ -32,6 +33,7 @@ from pushcast.plan.parts import (
     name_of,
     names_in,
     nobody,
+    place_of,
     share,
     zone_of_user,
 )
@@ -75,6 +77,7 @@ class PartIntake:
         times = app_times(settings.apps)
         self._zones = {name: each.zone for name, each in times.items()}
         self._rule = QuietRule(times, round(settings.keep.quiet_release_spread_seconds * 1000))
+        self._calm = CalmTimes(self._rule)
         self._quiet = {name: each.in_quiet_hours for name, each in settings.classes.items()}
         self._silent_channels = {name: app.silent_channel_id for name, app in settings.apps.items()}
         self._limited = Limited(settings)
@@ -83,6 +86,29 @@ class PartIntake:
         self._outputs = outputs
         self._count = count
         self._now_or_never_ms = now_or_never_ms
+
+    def in_calm(self, note: Notification, devices: Sequence[Device], now_ms: int) -> Notification | None:
+        """The notification as all of a user's devices get it now; None: `plan` has to look at each of them, because of
+        quiet hours or of zones that differ. For users without preferences, when it is due at one time everywhere."""
+        quiet, terms, assumed = self._quiet_of(note), None, 0
+        if quiet is Quiet.IGNORE:
+            return note
+        around = Around(NO_WISHES, self._zone, self._rule, quiet)
+        for at, device in enumerate(devices):
+            its_own = None
+            if self._rule.windows(NO_WISHES, device.app):
+                zone, known = place_of(device, devices, around)
+                assumed += not known
+                span = self._calm.span(device.app, zone, quiet, now_ms)
+                if span is None:
+                    return None
+                its_own = span.terms
+            if at and its_own is not terms:
+                return None
+            terms = its_own
+        if assumed:
+            self._count("zones_assumed", "", assumed)
+        return judged_by(note, terms)
 
     def plan(
         self,

@@ -83,7 +83,7 @@ def share(note: Notification, devices: Sequence[Device], done: bytes, now_ms: in
         due, part, zone = note.due_at, note, None
         if is_local or windows:
             of_user = is_local and timing is not None and timing.of_user
-            zone, known = _zone(device, devices, around, of_user=of_user)
+            zone, known = place_of(device, devices, around, of_user=of_user)
             assumed += not known
         if is_local and timing is not None and zone is not None:
             its_own = timing.at_last_seen(seen_at_ms(device), zone) if timing.last_active else timing
@@ -129,7 +129,9 @@ def dated(note: Notification, due_at: int) -> Notification:
     return msgspec.structs.replace(note, due_at=due_at, expires_at=expires_at)
 
 
-def _zone(device: Device, devices: Sequence[Device], around: Around, *, of_user: bool) -> tuple[tzinfo, bool]:
+def place_of(
+    device: Device, devices: Sequence[Device], around: Around, *, of_user: bool = False
+) -> tuple[tzinfo, bool]:
     """Where a device is: where it says, where its user says, where the user's last device is, or where the app is; and
     whether it or its user said so. `of_user`: where the user is, wherever the device."""
     own = None if of_user else _own_zone(device)

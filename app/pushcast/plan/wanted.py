@@ -29,6 +29,8 @@ class Wanted:
         self._quiet = {name for name, each in classes.items() if quiet and each.in_quiet_hours is not Quiet.IGNORE}
         self._read_gate = {name for name, each in classes.items() if each.read_gate}
         self.asked = frozenset(self._opt_in | self._quiet | self._read_gate)
+        #: Those of them that nothing but quiet hours holds up.
+        self.quiet_alone = frozenset(self._quiet - self._opt_in - self._read_gate)
 
     def differs(self, note: Notification) -> bool:
         """Whether devices of a user without preferences may get it at different times."""
