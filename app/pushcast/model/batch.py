@@ -175,4 +175,4 @@ class SendBatch:
     @property
     def target_count(self) -> int:
         """Targets of all messages."""
-        return sum(len(message.targets) for message in self.messages)
+        return sum([len(message.targets.delivery_id) for message in self.messages])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pushcast.model.batch import KINDS, Message, SendBatch
+from typing import Final
+
+from pushcast.model.batch import KINDS, SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform, Reason
 from pushcast.wire.batch_reader import read_batch
 from pushcast.wire.batches import check_size
 from pushcast.wire.headers import Headers
+
+_KINDS: Final = frozenset(range(len(KINDS)))
 
 
 def admit(value: bytes | None, platform: Platform, lane: Lane, headers: Headers = ()) -> SendBatch:
@@ -24,11 +28,6 @@ def admit(value: bytes | None, platform: Platform, lane: Lane, headers: Headers 
         if found != own:
             raise InvalidInput(Reason.INVALID_FIELD, f"{field} is not {own}, which this topic is for", field)
     for message in batch.messages:
-        _check(message)
+        if not _KINDS.issuperset(message.targets.kind):
+            raise InvalidInput(Reason.INVALID_FIELD, f"a kind of address is not 0 to {len(KINDS) - 1}", "kind")
     return batch
-
-
-def _check(message: Message) -> None:
-    kinds = message.targets.kind
-    if kinds and (min(kinds) < 0 or max(kinds) >= len(KINDS)):
-        raise InvalidInput(Reason.INVALID_FIELD, f"a kind of address is not 0 to {len(KINDS) - 1}", "kind")

@@ -98,6 +98,8 @@ class SendStage(Stage):
         self.budget = budget
         self._group = groups.send(platform, lane)
         self._providers = providers
+        # Of plain texts: an enum hashes by a call of Python, and each push asks for its key several times.
+        self._keys = {app: (app, str(platform), str(lane)) for app in ("", *providers)}
         self._outbox = outbox
         self._quiesce_seconds = quiesce_seconds
         self._fatal = fatal
@@ -250,7 +252,7 @@ class SendStage(Stage):
 
     def _key(self, app: str) -> Hashable:
         # Apps that are not configured share one place: their names come from outside.
-        return (app if app in self._providers else "", self.platform, self.lane)
+        return self._keys.get(app) or self._keys[""]
 
     def _heartbeat_at(self) -> float:
         return self.work.last_heartbeat_at()  # `work` is set when the stage is declared on its App

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Hashable, Set
+from collections.abc import Callable, Hashable, Sequence, Set
 from functools import partial
 
 from pushcast.model.clock import Clock
+from pushcast.model.quiet import QuietTerms
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.budget import Budget
 from pushcast.send.cancelling import Cancelling
@@ -37,7 +38,7 @@ from pushcast.wire.parked import Why
 
 logger = logging.getLogger(__name__)
 
-#: Smallest part that a message is split into by the budget, in targets.
+#: Smallest part that a message is split into by the budget, in targets. Of smaller messages so many leave together.
 LEAST_PART = 100
 #: How often what cannot leave is looked at again, in seconds.
 LOOK_AGAIN_SECONDS = 0.5
@@ -103,7 +104,8 @@ class Departures:
         queue.append(job)
 
     def pump(self) -> None:
-        """Hands over what the budget allows, one message of each app in turn; sets aside what has no way."""
+        """Hands over what the budget allows, each app in turn with one message or some small ones; sets aside what has
+        no way."""
         if self._pumping:  # a release from within: the loop below goes round once more
             self._pump_again = True
             return
@@ -181,6 +183,8 @@ class Departures:
         job = queue[0]
         parcel = job.parcel
         blocked = None if parcel.provider is None else self._isolation.blocked(parcel.app)
+        if blocked is None and len(job.indices) < LEAST_PART and self._hand_over_small(key, queue):
+            return True
         if blocked is not None and parcel.record.was_refused:
             job = _fresh_first(queue)
             parcel = job.parcel
@@ -208,8 +212,39 @@ class Departures:
         self._slowness.left(key, granted)
         job.probe = blocked is not None
         record.started = True
-        self._send(job)
+        self._send(job, self._clock.now_ms())
         return True
+
+    def _hand_over_small(self, key: Hashable, queue: deque[Job]) -> bool:
+        """Hands over the small messages at the head of an app's queue: the budget is asked once for all of them. False
+        when there is no room for a whole one."""
+        wanted = 0
+        for job in queue:
+            wanted += len(job.indices)
+            if wanted >= LEAST_PART:
+                wanted = LEAST_PART
+                break
+        left = granted = self._budget.take(key, wanted)
+        now_ms = self._clock.now_ms()
+        moved = False
+        while queue:
+            job = queue[0]
+            record = job.parcel.record
+            if record.dropped or record.batch.lost:
+                queue.popleft()
+                moved = True
+                continue
+            count = len(job.indices)
+            if count > left:
+                break
+            queue.popleft()
+            left -= count
+            record.started = moved = True
+            self._send(job, now_ms)
+        if left:
+            self._budget.release(key, left)
+        self._slowness.left(key, granted - left)
+        return moved
 
     def _probes(self, key: Hashable, app: str, count: int, blocked: Why) -> int:
         """How many targets may leave all the same, to see whether the provider works again. They take their budget."""
@@ -220,10 +255,9 @@ class Departures:
         self._isolation.forgo(app, wanted - granted)
         return granted
 
-    def _send(self, job: Job) -> None:
+    def _send(self, job: Job, now_ms: int) -> None:
         """Hands targets to their provider, or ends those that must not go. They hold their budget already."""
         parcel = job.parcel
-        now_ms = self._clock.now_ms()
         if parcel.provider is None:
             self._outcomes.end([(parcel, job.indices, NOT_CONFIGURED)])
             return
@@ -234,35 +268,34 @@ class Departures:
                 return
         if not self._without(job, self._cancelling.among(job, job.indices), CANCELLED):
             return
-        if self._not_halted(job) and self._may_ring(job, now_ms) and self._opened(job) and self._private(job):
+        message = parcel.message
+        if message.notes.broadcast is not None and not self._not_halted(job, message.notes.broadcast):
+            return
+        if message.quiet is not None and not self._may_ring(job, message.quiet, now_ms):
+            return
+        if self._opened(job) and self._private(job):
             self._flights.add(job, now_ms)
 
-    def _not_halted(self, job: Job) -> bool:
+    def _not_halted(self, job: Job, broadcasts: Sequence[str | None]) -> bool:
         """Ends what belongs to a stopped broadcast, and keeps what belongs to a held one aside; False when nothing is
         left of the job."""
-        message = job.parcel.message
-        broadcasts = message.notes.broadcast
-        if broadcasts is None:
-            return True
         halted = {each: self._isolation.halted(each) for each in set(broadcasts) if each is not None}
         if not any(halted.values()):
             return True
-        of, notification = broadcasts, message.targets.notification
-        by_target = {target: halted.get(of[notification[target]] or "") for target in job.indices}
+        notification = job.parcel.message.targets.notification
+        by_target = {target: halted.get(broadcasts[notification[target]] or "") for target in job.indices}
         if held := [target for target, how in by_target.items() if how is Halted.HELD]:
             self._outcomes.park(Job(job.parcel, held, job.tries, job.doubtful), Why.BROADCAST_HELD)
             self._leave_out(job, held)
         stopped = [target for target, how in by_target.items() if how is Halted.STOPPED]
         return self._without(job, stopped, BROADCAST_STOPPED) and bool(job.indices)
 
-    def _may_ring(self, job: Job, now_ms: int) -> bool:
+    def _may_ring(self, job: Job, terms: QuietTerms, now_ms: int) -> bool:
         """Keeps aside what nobody has judged by the quiet hours of its devices yet, and lies within them; False when
         nothing is left of the job."""
-        message = job.parcel.message
-        terms = message.quiet
-        if terms is None or not terms.first_try:
+        if not terms.first_try:
             return True
-        users, spread_ms = message.targets.user, self._quiet_spread_ms
+        users, spread_ms = job.parcel.message.targets.user, self._quiet_spread_ms
         if quiet := [target for target in job.indices if terms.until(users[target], spread_ms, now_ms) is not None]:
             self._outcomes.park(Job(job.parcel, quiet, job.tries, job.doubtful), Why.QUIET_HOURS)
             self._leave_out(job, quiet)
@@ -340,7 +373,7 @@ class Departures:
         if blocked is not None:
             self._outcomes.park(job, blocked)
         else:
-            self._send(job)
+            self._send(job, self._clock.now_ms())
             self._flights.start()
 
 

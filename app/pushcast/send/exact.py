@@ -62,5 +62,5 @@ def _carried_of(group: str) -> Callable[[Iterable[tuple[str, bytes | None]], byt
 def left_of(message: Message, have: Set[bytes]) -> list[int]:
     """Targets that have no outcome yet, by index."""
     if not have:
-        return list(range(len(message.targets)))
+        return list(range(len(message.targets.delivery_id)))
     return [index for index, delivery_id in enumerate(message.targets.delivery_id) if delivery_id not in have]

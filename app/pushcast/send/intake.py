@@ -159,7 +159,7 @@ class SendIntake:
         )
         tenure.add(record)
         batch.weigh(offset, count)
-        origin = SentFrom(self._platform, self._lane, record.run, record.source, batch.partition)
+        origin = SentFrom(str(self._platform), str(self._lane), record.run, record.source, batch.partition)
         last = last_expiry(self._platform, self._clock.now_ms())
         for message in send_batch.messages:
             left_over = left_of(message, have)
@@ -167,15 +167,14 @@ class SendIntake:
                 writer = self._writers.of(origin, message)
                 provider = self._providers.get(message.app)
                 parcel = Parcel(record, message, self._key_of(message.app), provider, writer, self._now_or_never_ms)
-                self._count_cut(message, last)
+                if max(message.targets.expires_at) > last:
+                    self._count_cut(message, last)
                 self._queue(Job(parcel, left_over, 0, earlier.doubtful))
         return count
 
     def _count_cut(self, message: Message, last: int) -> None:
         """An expiry beyond what the provider takes is cut to that, and said."""
         expires_at = message.targets.expires_at
-        if max(expires_at) <= last:
-            return
         if not self._figures.expiries_cut[self._platform, self._lane]:
             logger.warning(
                 "%s: expiries beyond what %s takes are cut (app %s)", self._group, self._platform, message.app

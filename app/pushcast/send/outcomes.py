@@ -98,7 +98,7 @@ class Outcomes:
             accepted, written, rest = self._accept(job, results, barrier, now_ms, seconds[parcel.app])
             ends[parcel.app] += accepted
             if written:
-                shares.append((parcel.record, parcel.key, written))
+                _add_share(shares, parcel, written)
             if rest:
                 others.append((job, rest))
             tally = tallies.get((parcel.app, job.probe))
@@ -120,7 +120,7 @@ class Outcomes:
         for job, rest in others:
             ended = self._judge(job, rest, barrier, now_ms, retries, ours)
             if ended:
-                shares.append((job.parcel.record, job.parcel.key, ended))
+                _add_share(shares, job.parcel, ended)
         if shares:
             if self._aside is not None:
                 self._aside.put(barrier, now_ms)
@@ -276,3 +276,13 @@ class Outcomes:
     def _count(self, app: str, outcome: Outcome, reason: str | None, count: int) -> None:
         # The words are enum members or provider reasons; both are strings, and a label is one either way.
         self._figures.outcomes[app, self._platform, self._lane, outcome, reason or ""] += count
+
+
+def _add_share(shares: list[Share], parcel: Parcel, count: int) -> None:
+    """Small messages of one record and app mostly end together: they have one share."""
+    if shares:
+        record, key, before = shares[-1]
+        if record is parcel.record and key is parcel.key:
+            shares[-1] = record, key, before + count
+            return
+    shares.append((parcel.record, parcel.key, count))

@@ -43,6 +43,36 @@ async def test_messages_of_a_partition_leave_together_in_their_order() -> None:
     assert (harness.committable(), harness.budget.held) == (102, 0)
 
 
+async def test_as_many_leave_together_as_the_budget_has_room_for_and_the_others_when_it_has_it_again() -> None:
+    provider = TwinOfMany(accept=True)
+    harness = Harness(provider, capacity=3, acks=False)
+    await harness.feed(send_batch(*chat(2), message(2, name="two", first_user=2), *chat(1, 4)))
+    assert provider.seen == ["u0", "u1"]  # the one of two waits for room for both
+    assert harness.budget.held == 2
+    harness.outbox.acknowledge()
+    await harness.settle()
+    assert provider.seen == ["u0", "u1", "u2", "u3", "u4"]
+    harness.outbox.acknowledge()
+    await harness.settle()
+    assert (harness.committable(), harness.budget.held) == (101, 0)
+
+
+async def test_a_small_message_that_the_budget_can_never_hold_whole_leaves_in_parts() -> None:
+    provider = TwinOfMany(accept=True)
+    harness = Harness(provider, capacity=3)
+    await harness.feed(send_batch(message(8)))
+    assert provider.seen == [f"u{number}" for number in range(8)]
+    assert (harness.committable(), harness.budget.held) == (101, 0)
+
+
+async def test_small_messages_of_an_app_do_not_use_up_what_is_left_for_another_one() -> None:
+    news, shop = TwinOfMany("news", accept=True), TwinOfMany("shop", accept=True)
+    harness = Harness(news, shop, capacity=4, acks=False)
+    await harness.feed(send_batch(*chat(6), message(app="shop", first_user=7)))
+    assert news.seen == ["u0", "u1"]
+    assert shop.seen == ["u7"]
+
+
 async def test_partitions_and_apps_leave_apart() -> None:
     news, shop = TwinOfMany("news", accept=True), TwinOfMany("shop", accept=True)
     harness = Harness(news, shop)
