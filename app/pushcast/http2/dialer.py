@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 
+from pushcast.http2.attended import within
 from pushcast.http2.connection import Connection
 from pushcast.http2.dial import Endpoint, dial
 from pushcast.http2.errors import ConnectFailed, ConnectionFault, NotConnected
@@ -78,8 +79,8 @@ class Dialer:
 
     async def _open(self) -> None:
         try:
-            async with asyncio.timeout(self._options.connect_timeout_seconds):
-                connection = await dial(self._endpoint, self._make, self._rng)
+            dialling = dial(self._endpoint, self._make, self._rng)
+            connection = await within(self._options.connect_timeout_seconds, dialling)
         except TimeoutError:
             self._failed(ConnectFailed(f"{self._endpoint.host}: no connection in time"))
         except NotConnected as fault:

@@ -22,8 +22,6 @@ from pushcast.http2.request import RequestJob, Response, Template
 from pushcast.http2.roster import Roster
 
 _ROOM_SOON_SECONDS = 0.003
-# A tick that comes so late found this process without CPU: what waits has not been given its time.
-_AWAY_SECONDS = 1.0
 _AGE_JITTER = 0.1
 
 
@@ -73,7 +71,8 @@ class Pool:
         self._soon: asyncio.TimerHandle | None = None
         self._ticker: asyncio.TimerHandle | None = None
         self._closed = False
-        self._answered_at = -math.inf
+        self._answered_at = -math.inf  # on `_attended`
+        self._away_seconds = 0.0  # by which ticks came late: this process had no CPU
         self._ticks = Ticks(self._clock(), cpu_clock)
         self._spare = Spare(self._options.shrink_after_seconds)
 
@@ -113,7 +112,7 @@ class Pool:
         """Takes the job; its outcomes come by its callback. Raises QueueFull, or ClosedByUs after `close`."""
         if self._closed:
             raise ClosedByUs("the pool is closed")
-        self._queue.submit(job, self._clock())
+        self._queue.submit(job, self._attended(self._clock()))
         self._start_ticking()
         self.has_work()
 
@@ -180,7 +179,7 @@ class Pool:
             self._soon = self._loop.call_later(_ROOM_SOON_SECONDS, self._dispatch_late)
 
     def answered(self, count: int, seconds: float) -> None:
-        self._answered_at = self._clock()
+        self._answered_at = self._attended(self._clock())
         self._limit.answered(count, seconds)
 
     def _dispatch_late(self) -> None:
@@ -241,9 +240,9 @@ class Pool:
     def tick(self, now: float) -> None:
         """One round of what time does. Runs by itself every `tick_seconds`."""
         late_seconds = self._ticks.late_seconds(now, self._options.tick_seconds)
-        if late_seconds < _AWAY_SECONDS:
-            # First: nothing late may take a stream that the same tick frees.
-            self._queue.expire(now, self._answered_at)
+        self._away_seconds += late_seconds
+        # First: nothing late may take a stream that the same tick frees.
+        self._queue.expire(self._attended(now), self._answered_at)
         for connection in self._roster:
             connection.sweep(now)
         queue = self._queue
@@ -282,6 +281,10 @@ class Pool:
         self._dialer.open(connections_to_add(load, self._options.max_connections, self._options.grow_idle_share))
         if self._spare.is_over(now, load):
             self._roster.retire(self._roster.to_spare())
+
+    def _attended(self, now: float) -> float:
+        """The clock of what waits here: it stands still while this process has no CPU."""
+        return now - self._away_seconds
 
     def _report(self, error: Exception) -> None:
         self._loop.call_exception_handler({"message": "a job's on_outcomes raised", "exception": error})

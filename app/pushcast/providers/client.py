@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from pushcast.http2.attended import within
 from pushcast.http2.leave import MayLeave, always
 from pushcast.http2.pool_stats import PoolStats
 from pushcast.http2.request import Response, Template
@@ -192,8 +193,7 @@ class TemplateProvider(ABC):
         authorization = self._credential.current()
         if authorization is None:
             try:
-                async with asyncio.timeout(self._timeout_seconds):
-                    authorization = await self._credential.header()
+                authorization = await within(self._timeout_seconds, self._credential.header())
             except TimeoutError:
                 problem = CredentialUnavailable(
                     "no credential in time", Disposition.UNSENT, str(Reason.CONNECTION_FAILED)

@@ -52,30 +52,39 @@ async def test_deadlines_free_their_streams_for_others() -> None:
 
 
 async def test_what_waits_past_its_deadline_takes_no_stream_that_the_same_deadline_frees() -> None:
-    options = replace(QUICK, max_connections=1, connection=ConnectionOptions(ping_after_seconds=1e9))
+    never = ConnectionOptions(ping_after_seconds=1e9)
+    options = replace(QUICK, max_connections=1, tick_seconds=10.0, connection=never)
     clock = Clock()
     async with (
         serving(lambda *_: None, streams=1) as server,
         pooling(server, options, clock=clock) as pool,
     ):
-        sent = submit(pool, 3, seconds=100.0)
+        sent = submit(pool, 3, seconds=95.0)
         await until(lambda: len(server.requests) == 1)
-        clock.ahead = 99.5
-        await asyncio.sleep(10 * options.tick_seconds)
-        clock.ahead = 100.4
+        for _ in range(9):
+            clock.ahead += 10.0
+            pool.tick(clock())
+        assert not sent.outcomes
+        clock.ahead += 10.0
+        pool.tick(clock())
         await finished(sent)
         assert sent.kinds() == {"deadline": 1, "unsent": 2}
         assert len(server.requests) == 1
 
 
 async def test_what_waits_gets_the_time_that_this_process_was_away() -> None:
-    """Without CPU for longer than a request may wait, nothing is given up: the next tick is the first to see it."""
+    """Without CPU for longer than a request may wait, nothing is given up: all of its time is still to come."""
     async with serving(streams=0) as server, pooling(server, replace(QUICK, tick_seconds=10.0)) as pool:
-        sent = submit(pool, 2, seconds=100.0)
+        sent = submit(pool, 2, seconds=95.0)
         now = asyncio.get_running_loop().time()
-        pool.tick(now + 120.0)
+        for late_by in (110.0, 170.0):
+            now += 10.0 + late_by
+            pool.tick(now)
+        for _ in range(7):
+            now += 10.0
+            pool.tick(now)
         assert not sent.outcomes
-        pool.tick(now + 121.0)
+        pool.tick(now + 10.0)
         assert {response.fault for response in sent.outcomes.values()} == {UNHEARD}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
+from pushcast.http2.attended import within
 from pushcast.http2.dial import Resolver, resolve
 from pushcast.http2.errors import ConnectionFault
 from pushcast.http2.leave import MayLeave, always
@@ -221,8 +222,8 @@ class WebpushProvider:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 engine = await self._listed.acquire(origin)
-        except OSError:
-            unsent = Verdict(Disposition.UNSENT, str(Reason.CONNECTION_FAILED))
+        except OSError as error:
+            unsent = Verdict(Disposition.UNSENT, _why_unsent(error))
             verdicts.update((index, (unsent, None)) for index, _ in pairs)
             return
         try:
@@ -268,16 +269,16 @@ class WebpushProvider:
     ) -> None:
         origins = self._listed if origin.listed else self._others
         try:
+            if not origin.listed:
+                await self._looked_up(origin)
             async with asyncio.timeout(self._timeout_seconds):
-                if not origin.listed:
-                    await self._policy.resolver(origin, self._resolve)(origin.host, origin.port)
                 engine = await origins.acquire(origin)
         except AddressRefused as refusal:
             on_results(_all(pushes, Disposition.REJECTED, refusal.reason))
             return
-        except OSError as error:  # TimeoutError among them: of the name, or of a place among the services in use
+        except OSError as error:
             self._noted(origin.host, error)
-            on_results(_all(pushes, Disposition.UNSENT, str(Reason.CONNECTION_FAILED)))
+            on_results(_all(pushes, Disposition.UNSENT, _why_unsent(error)))
             return
         try:
             again = await self._exchange(engine, origin, rendered, pushes, on_results, may_leave, last=False)
@@ -285,6 +286,14 @@ class WebpushProvider:
                 await self._exchange(engine, origin, rendered, again, on_results, may_leave, last=True)
         finally:
             origins.release(origin)
+
+    async def _looked_up(self, origin: Origin) -> None:
+        """Raises AddressRefused, or OSError for a name that does not resolve in time."""
+        resolving = self._policy.resolver(origin, self._resolve)(origin.host, origin.port)
+        try:
+            await within(self._timeout_seconds, resolving)
+        except TimeoutError as error:
+            raise OSError(f"{origin.host} does not resolve in time") from error
 
     def _watching(self, host: str, message: Message, on_results: OnResults) -> OnResults:
         """`on_results` behind a look at what the results say of the host: when no push will ever reach it, the
@@ -417,3 +426,8 @@ def _message_id(response: Response) -> str | None:
         return None
     name = location.partition(b"?")[0].rstrip(b"/").rpartition(b"/")[2].decode("latin-1")
     return name if 0 < len(name) <= _MAX_ID_CHARS and name.isascii() and name.isprintable() else None
+
+
+def _why_unsent(error: OSError) -> str:
+    """A name that does not resolve, or no place among the services in use: that one says nothing about this service."""
+    return NOT_SENT_IN_TIME if isinstance(error, TimeoutError) else str(Reason.CONNECTION_FAILED)
