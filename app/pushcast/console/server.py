@@ -236,7 +236,7 @@ class ConsoleServer:
         try:
             return read_form(request.content_type, body)
         finally:
-            self._bodies.release(body)
+            self._bodies.release(len(body))
 
     def _visit(self, request: web.Request, caller: Caller, form: Mapping[str, str] | None = None) -> Visit:
         query = request.query

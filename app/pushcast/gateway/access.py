@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import lru_cache
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 import msgspec
 
 from pushcast.gateway.keyring import ApiKeyring
-from pushcast.gateway.limits import QuotaStanding, QuotaWindow, Windows
+from pushcast.gateway.limits import WINDOW_SECONDS, QuotaStanding, Windows
 from pushcast.gateway.problems import Problem
 from pushcast.model.words import Lane
 from pushcast.wire.api_keys import ApiKey, Presented, Scope, parse_app_key, parse_key
@@ -18,6 +19,7 @@ CHALLENGE: Final = 'Bearer realm="pushcast"'
 APP_HEADER: Final = "Pushcast-App"
 #: Wrong keys of one address within a minute; more are refused without a look at them.
 WRONG_KEYS_PER_MINUTE: Final = 60
+MAX_RIGHT_KEYS: Final = 10_000
 #: https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ (revision 11)
 REQUESTS: Final = "requests"
 NOTIFICATIONS: Final = "notifications"
@@ -57,6 +59,7 @@ class Door:
         self._requests = Windows()
         self._notifications = Windows()
         self._wrong = Windows()
+        self._right: dict[bytes, Presented] = {}  # keys by their digests: read once, verified each time
         self.limited = {REQUESTS: 0, NOTIFICATIONS: 0, "address": 0}  # refusals by policy
 
     def identify(self, authorization: str | None, address: str, now_ms: int, now_seconds: float) -> Caller:
@@ -69,9 +72,13 @@ class Door:
 
     def enter(self, key: str, address: str, now_ms: int, now_seconds: float) -> tuple[Caller, Presented]:
         """Who has this key. Raises Problem (key_refused), or quota_exceeded for an address that tries wrong keys."""
-        presented = parse_key(key)
+        name = sha256(key.encode("utf-8", "surrogateescape")).digest()
+        presented = self._right.get(name) or parse_key(key)
         caller = None if presented is None else self.known(presented, now_ms)
         if presented is not None and caller is not None:
+            if len(self._right) >= MAX_RIGHT_KEYS:
+                self._right.clear()
+            self._right[name] = presented
             return caller, presented
         self._count_wrong(address, now_seconds)
         detail = "the key is unknown, disabled or expired"
@@ -114,29 +121,27 @@ class Door:
         Raises Problem (quota_exceeded); nothing is counted then.
         """
         limits = caller.key.limits
-        windows = {REQUESTS: self._requests.of(caller.id, limits.requests_per_minute)}
-        wanted = {REQUESTS: 1}
+        asked = [(REQUESTS, 1, self._requests.of(caller.id, limits.requests_per_minute))]
         if notifications:
-            windows[NOTIFICATIONS] = self._notifications.of(caller.id, limits.notifications_per_minute)
-            wanted[NOTIFICATIONS] = notifications
-        standings = {name: window.standing(now_seconds) for name, window in windows.items()}
-        for name, standing in standings.items():
-            if wanted[name] > standing.remaining:
+            window = self._notifications.of(caller.id, limits.notifications_per_minute)
+            asked.append((NOTIFICATIONS, notifications, window))
+        standings = [window.standing(now_seconds) for _, _, window in asked]
+        for (name, amount, _), standing in zip(asked, standings, strict=True):
+            if amount > standing.remaining:
                 self.limited[name] += 1
                 raise _exceeded(name, standing)
-        for name, window in windows.items():
-            window.take(wanted[name], now_seconds)
-        return _headers(windows, now_seconds)
+        left: list[str] = []
+        for (name, amount, window), standing in zip(asked, standings, strict=True):
+            window.take(amount, now_seconds)
+            reset = standing.reset_seconds or WINDOW_SECONDS
+            left.append(f'"{name}";r={standing.remaining - amount};t={reset}')
+        policies = (_policy(name, standing.quota) for (name, _, _), standing in zip(asked, standings, strict=True))
+        return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(left)}
 
 
-def _headers(windows: Mapping[str, QuotaWindow], now_seconds: float) -> dict[str, str]:
-    standings = {name: window.standing(now_seconds) for name, window in windows.items()}
-    return {
-        "RateLimit-Policy": ", ".join(f'"{name}";q={found.quota};w=60' for name, found in standings.items()),
-        "RateLimit": ", ".join(
-            f'"{name}";r={found.remaining};t={found.reset_seconds}' for name, found in standings.items()
-        ),
-    }
+@lru_cache(maxsize=1000)
+def _policy(name: str, quota: int) -> str:
+    return f'"{name}";q={quota};w={WINDOW_SECONDS}'
 
 
 def _exceeded(policy: str, standing: QuotaStanding) -> Problem:

@@ -6,12 +6,18 @@ Subclasses aiohttp's `RequestHandler` and `Server`; `tests/contract/test_aiohttp
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final, cast
 
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.http import HttpVersion11, RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
+from pushcast.gateway.http import Answer, head_of
 from pushcast.gateway.problems import CONTENT_TYPE, Problem, encoded
 
 MAX_CONNECTIONS: Final = 2048
@@ -49,19 +55,37 @@ class ConnectionBounds:
             del self._open[address]
 
 
-class GatewayConnection(RequestHandler):
-    """The head of each request must have come within `head_seconds` of the connection or of its first byte."""
+#: Writes an answer with more headers; the problem is None when all went well.
+Respond = Callable[[Answer, Problem | None, Mapping[str, str]], None]
+#: Answers a request that came whole, at once or later; False leaves it to the usual way. With the client's address.
+QuickWay = Callable[[RawRequestMessage, StreamReader, str, Respond], bool]
 
-    __slots__ = ("_address", "_bounds", "_head_seconds", "_head_timer")
+
+class GatewayConnection(RequestHandler):
+    """The head of each request must have come within `head_seconds` of the connection or of its first byte.
+
+    A request that is there as a whole may go the quick way, one at a time: the next one waits for its answer.
+    """
+
+    __slots__ = ("_address", "_answering", "_bounds", "_head_seconds", "_head_timer", "_last", "_quick")
 
     def __init__(
-        self, manager: BoundedServer, *, bounds: ConnectionBounds, head_seconds: float, **settings: Any
+        self,
+        manager: BoundedServer,
+        *,
+        bounds: ConnectionBounds,
+        head_seconds: float,
+        quick: QuickWay | None = None,
+        **settings: Any,
     ) -> None:
         super().__init__(manager, **settings)
         self._bounds = bounds
         self._head_seconds = head_seconds
         self._head_timer: asyncio.TimerHandle | None = None
         self._address: str | None = None  # once counted
+        self._quick = quick
+        self._answering = False  # a request is on the quick way
+        self._last: asyncio.Future[None] | None = None  # its answer, when the server stops
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Refuses one too many without a word: an answer would cost what the bound saves."""
@@ -83,11 +107,77 @@ class GatewayConnection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """The time for a head begins with its first byte, and ends with its last."""
-        if self._head_timer is None and not self._request_in_progress:
-            self._await_head()
+        # The task that takes requests is woken by `_go_on`, unless the quick way has the request.
+        waiter, self._waiter = self._waiter, None
         super().data_received(data)
-        if self._messages or self._request_in_progress or self._current_request is not None:
+        self._waiter = waiter
+        if self._messages or self._answering or self._request_in_progress or self._current_request is not None:
             self._forget_head()
+        elif self._head_timer is None:
+            self._await_head()
+        self._go_on()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Nothing where nothing is paused: aiohttp would parse and resume anew for each body that is read."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:
+        """As aiohttp's, and waits for the answer on the quick way, too."""
+        self._close = True
+        if self._answering:
+            self._last = self._loop.create_future()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._last
+        await super().shutdown(timeout)
+
+    def _process_keepalive(self) -> None:
+        if self._answering:
+            self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_SECONDS
+        super()._process_keepalive()
+
+    def _go_on(self) -> None:
+        waiter = self._waiter
+        if waiter is None or waiter.done() or self._answering or not self._messages:
+            return
+        if self._quick is None or not self._takes(self._quick):
+            waiter.set_result(None)
+
+    def _takes(self, quick: QuickWay) -> bool:
+        message, payload = self._messages[0]
+        if (
+            not isinstance(message, RawRequestMessage)
+            or not payload.is_eof()
+            or message.should_close
+            or message.version != HttpVersion11
+            or self._paused  # the client does not read its answers
+            or self._close
+        ):
+            return False
+        first = self._messages.popleft()
+        self._answering = True
+        if not quick(message, payload, self._address or "", self._respond):
+            self._answering = False
+            self._messages.appendleft(first)
+            return False
+        if self._parser is not None:  # the answer may have closed the connection already
+            self._parser.message_consumed()
+        return True
+
+    def _respond(self, answered: Answer, problem: Problem | None, limits: Mapping[str, str]) -> None:
+        self._answering = False
+        if self._last is not None and not self._last.done():
+            self._last.set_result(None)
+        if self.transport is None:
+            return  # the client has gone
+        closes = self._close or (problem is not None and problem.closes)
+        self.transport.write(head_of(answered, limits, time.time(), closes) + answered.body)
+        if closes:
+            self.force_close()
+        elif self._messages:
+            self._loop.call_soon(self._go_on)
+        self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_SECONDS
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -125,32 +215,29 @@ class GatewayConnection(RequestHandler):
 class BoundedServer(web.Server):
     """Makes connections of the bounded kind."""
 
-    def __init__(self, handler: Any, *, bounds: ConnectionBounds, head_seconds: float, **settings: Any) -> None:
+    def __init__(self, handler: Any, *, make: Callable[..., GatewayConnection], **settings: Any) -> None:
         super().__init__(handler, **settings)
-        self._bounds = bounds
-        self._head_seconds = head_seconds
+        self._make = make
 
     def __call__(self) -> RequestHandler:
-        return GatewayConnection(
-            self, bounds=self._bounds, head_seconds=self._head_seconds, loop=self._loop, **self._kwargs
-        )
+        return self._make(self, loop=self._loop, **self._kwargs)
 
 
 class BoundedRunner(web.AppRunner):
     """An AppRunner whose connections are bounded."""
 
-    def __init__(self, app: web.Application, bounds: ConnectionBounds, head_seconds: float) -> None:
+    def __init__(
+        self, app: web.Application, bounds: ConnectionBounds, head_seconds: float, quick: QuickWay | None = None
+    ) -> None:
         super().__init__(app, access_log=None, shutdown_timeout=STOP_SECONDS)
-        self._bounds = bounds
-        self._head_seconds = head_seconds
+        self._make = partial(GatewayConnection, bounds=bounds, head_seconds=head_seconds, quick=quick)
 
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()
         return BoundedServer(
             plain.request_handler,
             request_factory=plain.request_factory,
-            bounds=self._bounds,
-            head_seconds=self._head_seconds,
+            make=self._make,
             access_log=None,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
             max_line_size=MAX_HEAD_BYTES,

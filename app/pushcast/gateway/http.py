@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 import orjson
 
+from pushcast.stream.ports import Written
+
+_STATUS: Final = {int(each): f"{int(each)} {each.phrase}" for each in HTTPStatus}
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asked. `path`: the placeholders of the route. Header names are lower case."""
+    """What a client asked. `path`: the placeholders of the route. Names of headers are looked up in lower case."""
 
     method: str
     body: bytes = b""
@@ -37,6 +44,33 @@ class Answer(NamedTuple):
     body: bytes = b""
     headers: Mapping[str, str] = {}
     content_type: str = JSON
+
+
+class Pending(NamedTuple):
+    """An answer that Kafka's word on a record ends: `end` is called when the future is done or the seconds are over.
+    It raises Problem."""
+
+    future: asyncio.Future[Written]
+    seconds: float
+    end: Callable[[], Answer]
+
+
+def head_of(answered: Answer, more: Mapping[str, str], now_seconds: float, closes: bool = False) -> bytes:
+    """Status line and headers of HTTP/1.1, with the empty line behind them. Raises ValueError for a header that would
+    be two."""
+    lines = [f"HTTP/1.1 {_STATUS[answered.status]}", f"Content-Type: {answered.content_type}"]
+    lines += [f"{name}: {value}" for headers in (more, answered.headers) for name, value in headers.items()]
+    if closes and "Connection" not in answered.headers:
+        lines.append("Connection: close")
+    text = "\r\n".join([*lines, f"Content-Length: {len(answered.body)}", f"Date: {_date(int(now_seconds))}\r\n\r\n"])
+    if text.count("\n") != len(lines) + 3 or text.count("\r") != len(lines) + 3:
+        raise ValueError("a header of the answer holds a line break")
+    return text.encode("latin-1")
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def answer(status: int, value: Any, **headers: str) -> Answer:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 from pushcast.config.settings import Settings
 from pushcast.gateway.access import Caller
 from pushcast.gateway.bulk import Item, bulk_answer, items_of, require_type, write_all
 from pushcast.gateway.events import Decode, EventRecord, as_event, checked_user, decoded, plain_event, read_object
-from pushcast.gateway.http import JSON, Answer, Request, answer
+from pushcast.gateway.http import JSON, Answer, Pending, Request, answer
 from pushcast.gateway.identity import MAX_IDEMPOTENCY_KEY_CHARS, Repeats, Sent, id_maker, sent_of
 from pushcast.gateway.problems import FieldError, Problem
 from pushcast.gateway.sizes import Sizes
@@ -46,8 +49,12 @@ class Notifications:
 
     async def send(self, request: Request, caller: Caller) -> Answer:
         """POST /v1/notifications."""
+        return await self._writer.ended(self.begin(request, caller))
+
+    def begin(self, request: Request, caller: Caller) -> Pending:
+        """As `send`, without waiting for Kafka. Raises Problem; then nothing is written."""
         require_type(request, JSON)
-        return await self._one(request, caller, read_object(request.body), request.body)
+        return self._begin(request, caller, read_object(request.body), request.body)
 
     async def notify(self, request: Request, caller: Caller) -> Answer:
         """POST /v1/notify/{user}: the body is the text."""
@@ -63,18 +70,22 @@ class Notifications:
         if unknown:
             raise Problem("bad_request", f"there is no parameter {min(unknown)[:64]}; there are app, class, title")
         body: dict[str, Any] = {"user": user, "body": text, **fields}
-        return await self._one(request, caller, body, plain_event(user, "", body).value)
+        return await self._writer.ended(self._begin(request, caller, body, plain_event(user, "", body).value))
 
-    async def _one(self, request: Request, caller: Caller, body: dict[str, Any], raw: bytes) -> Answer:
+    def _begin(self, request: Request, caller: Caller, body: dict[str, Any], raw: bytes) -> Pending:
         key = idempotency_key(request)
         event = as_event(body, raw, id_maker(caller.id, key, request.now_ms))
         checked = self._check(event, caller, request.now_ms)
-        note, lane = checked.note, checked.lane
         self._writer.check()
-        written = await self._writer.confirmed(self._writer.put(_TOPICS[lane], event.user, event.value))
-        self._repeats.remember(checked.sent, request.now_ms)
-        said = _said(checked, written) | {"expires_at": rfc3339(note.expires_at), "replayed": checked.replayed}
-        return answer(202, said)
+        future = self._writer.put(_TOPICS[checked.lane], event.user, event.value)
+        return Pending(future, self._writer.ack_seconds, partial(self._end, future, checked, request.now_ms))
+
+    def _end(self, future: asyncio.Future[Written], checked: Checked, now_ms: int) -> Answer:
+        written = self._writer.outcome(future)
+        self._repeats.remember(checked.sent, now_ms)
+        said = _said(checked, written)
+        said |= {"expires_at": rfc3339(checked.note.expires_at), "replayed": checked.replayed}
+        return answer(202, said, Location=_report_of(checked.event))
 
     async def bulk(self, request: Request, caller: Caller) -> Answer:
         """POST /v1/notifications/bulk. With `atomic=true` nothing is written unless all are valid."""
@@ -128,6 +139,10 @@ def notifications_of(request: Request) -> list[bytes]:
 def _said(checked: Checked, written: Written) -> dict[str, Any]:
     event = checked.event
     return {"id": event.id, "user": event.user, "record": written.record, "lane": checked.lane}
+
+
+def _report_of(event: EventRecord) -> str:
+    return f"/v1/reports/{quote(event.id, safe='')}?user={quote(event.user, safe='')}"
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -104,6 +104,11 @@ class Problem(PushcastError):
     def status(self) -> int:
         return self.kind.status
 
+    @property
+    def closes(self) -> bool:
+        """Whether the connection ends with the answer."""
+        return self.headers.get("Connection") == "close" or self.name in ("request_timeout", "stopping")
+
     def members(self, instance: str | None = None) -> dict[str, Any]:
         """The object that is answered."""
         return {

@@ -46,10 +46,10 @@ class Bodies:
         try:
             while chunk := await request.content.readany():
                 size += len(chunk)
-                self.held_bytes += len(chunk)
+                self.hold(len(chunk))
                 if size > limit:
                     raise _too_large(limit)
-                if self.held_bytes > self._most_bytes:
+                if self.full:
                     raise Problem("overloaded", "too many bodies are being read at once", headers={"Retry-After": "1"})
                 chunks.append(chunk)
         except BaseException:
@@ -57,9 +57,18 @@ class Bodies:
             raise
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def release(self, body: bytes) -> None:
-        """The request that it belonged to is answered."""
-        self.held_bytes -= len(body)
+    @property
+    def full(self) -> bool:
+        """Whether they take more memory than they may."""
+        return self.held_bytes > self._most_bytes
+
+    def hold(self, size: int) -> None:
+        """So many bytes of a body are there."""
+        self.held_bytes += size
+
+    def release(self, size: int) -> None:
+        """The request that a body of so many bytes belonged to is answered."""
+        self.held_bytes -= size
 
 
 def _too_large(limit: int) -> Problem:

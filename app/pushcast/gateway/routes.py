@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pushcast.gateway.access import Caller
-from pushcast.gateway.http import Answer, Request
+from pushcast.gateway.http import Answer, Pending, Request
 from pushcast.wire.api_keys import Scope
 
 SINGLE_BYTES: Final = 65_536
@@ -15,6 +15,7 @@ LINES_BYTES: Final = 16 << 20
 NO_BODY: Final = 0
 
 Handler = Callable[[Request, Caller], Awaitable[Answer]]
+AtOnce = Callable[[Request, Caller], Pending]
 Open = Callable[[Request], Answer]
 
 
@@ -49,6 +50,7 @@ class Route(NamedTuple):
     anonymous: bool = False  # of those by app: a device without a user may call it, too
     notifications: int = 0  # how many the quota pays for; of a bulk as many as it has items
     items: Callable[[Request], Sequence[bytes]] | None = None
+    at_once: AtOnce | None = None  # the handler's work without waiting, for the quick way
 
 
 class OpenRoute(NamedTuple):

@@ -25,7 +25,7 @@ def writes_routes(notes: Notifications, devices: Devices) -> list[Route]:
     return [
         Route(
             "POST", "/v1/notifications", "send", send, notes.send, "Sends a notification to a user's devices",
-            max_bytes=SINGLE_BYTES, body="Notification", notifications=1,
+            max_bytes=SINGLE_BYTES, body="Notification", notifications=1, at_once=notes.begin,
         ),
         Route(
             "POST", "/v1/notifications/bulk", "send_bulk", send, notes.bulk, "Sends up to 1,000, or 10,000 as lines",

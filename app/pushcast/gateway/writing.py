@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
+from pushcast.gateway.http import Answer, Pending
 from pushcast.gateway.problems import Problem
 from pushcast.model.ids import partition_of
 from pushcast.stream.errors import Full, OutboxFailed, RecordRefused
@@ -90,6 +91,12 @@ class Writer:
         if not future.done():
             await asyncio.wait((future,), timeout=self.ack_seconds)
         return self.outcome(future)
+
+    async def ended(self, pending: Pending) -> Answer:
+        """The answer, when Kafka has spoken or the time is over. Raises Problem."""
+        if not pending.future.done():
+            await asyncio.wait((pending.future,), timeout=pending.seconds)
+        return pending.end()
 
     async def write_all(self, records: Sequence[UserRecord]) -> dict[int, Problem]:
         """Returns when Kafka has confirmed them or the time is over: why some are not confirmed, by their place.

@@ -61,16 +61,17 @@ class Metrics(Collector):
 
     def count(self, name: MetricName, amount: float = 1, labels: Labels = ()) -> None:
         """Adds to a counter that nobody keeps elsewhere."""
-        labels = self._admit(BY_NAME[name], labels)
+        if (name, labels) not in self._counts:  # what stands there was admitted
+            labels = self._admit(BY_NAME[name], labels)
         self._counts[name, labels] = self._counts.get((name, labels), 0) + amount
 
     def observe(self, name: MetricName, values: Iterable[float], labels: Labels = ()) -> None:
         """Adds values to a histogram, many at a time: about 0.2 µs each."""
         metric = BY_NAME[name]
-        key = (name, self._admit(metric, labels))
-        histogram = self._histograms.get(key)
+        histogram = self._histograms.get((name, labels))  # what stands there was admitted
         if histogram is None:
-            histogram = self._histograms[key] = _Histogram(len(metric.buckets))
+            key = (name, self._admit(metric, labels))
+            histogram = self._histograms.setdefault(key, _Histogram(len(metric.buckets)))
         counts, bounds = histogram.counts, metric.buckets
         for value in values:
             counts[bisect_left(bounds, value)] += 1
