@@ -46,7 +46,7 @@ class Answer(NamedTuple):
     content_type: str = JSON
 
 
-class Pending(NamedTuple):
+class PendingAnswer(NamedTuple):
     """An answer that Kafka's word on a record ends: `end` is called when the future is done or the seconds are over.
     It raises Problem."""
 

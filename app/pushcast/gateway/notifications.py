@@ -12,7 +12,7 @@ from pushcast.config.settings import Settings
 from pushcast.gateway.access import Caller
 from pushcast.gateway.bulk import Item, bulk_answer, items_of, require_type, write_all
 from pushcast.gateway.events import Decode, EventRecord, as_event, checked_user, decoded, plain_event, read_object
-from pushcast.gateway.http import JSON, Answer, Pending, Request, answer
+from pushcast.gateway.http import JSON, Answer, PendingAnswer, Request, answer
 from pushcast.gateway.identity import MAX_IDEMPOTENCY_KEY_CHARS, Repeats, Sent, id_maker, sent_of
 from pushcast.gateway.problems import FieldError, Problem
 from pushcast.gateway.sizes import Sizes
@@ -51,7 +51,7 @@ class Notifications:
         """POST /v1/notifications."""
         return await self._writer.ended(self.begin(request, caller))
 
-    def begin(self, request: Request, caller: Caller) -> Pending:
+    def begin(self, request: Request, caller: Caller) -> PendingAnswer:
         """As `send`, without waiting for Kafka. Raises Problem; then nothing is written."""
         require_type(request, JSON)
         return self._begin(request, caller, read_object(request.body), request.body)
@@ -72,13 +72,13 @@ class Notifications:
         body: dict[str, Any] = {"user": user, "body": text, **fields}
         return await self._writer.ended(self._begin(request, caller, body, plain_event(user, "", body).value))
 
-    def _begin(self, request: Request, caller: Caller, body: dict[str, Any], raw: bytes) -> Pending:
+    def _begin(self, request: Request, caller: Caller, body: dict[str, Any], raw: bytes) -> PendingAnswer:
         key = idempotency_key(request)
         event = as_event(body, raw, id_maker(caller.id, key, request.now_ms))
         checked = self._check(event, caller, request.now_ms)
         self._writer.check()
         future = self._writer.put(_TOPICS[checked.lane], event.user, event.value)
-        return Pending(future, self._writer.ack_seconds, partial(self._end, future, checked, request.now_ms))
+        return PendingAnswer(future, self._writer.ack_seconds, partial(self._end, future, checked, request.now_ms))
 
     def _end(self, future: asyncio.Future[Written], checked: Checked, now_ms: int) -> Answer:
         written = self._writer.outcome(future)

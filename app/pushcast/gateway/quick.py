@@ -15,7 +15,7 @@ from aiohttp.http import RawRequestMessage
 
 from pushcast.gateway.access import Caller
 from pushcast.gateway.connections import Respond
-from pushcast.gateway.http import Answer, Pending, Request
+from pushcast.gateway.http import Answer, PendingAnswer, Request
 from pushcast.gateway.problems import Problem
 from pushcast.gateway.reading import Bodies
 from pushcast.gateway.routes import Route
@@ -32,7 +32,7 @@ class Payload(Protocol):
     def read_nowait(self, n: int = -1) -> bytes: ...
 
 
-class Steps(Protocol):
+class RequestSteps(Protocol):
     """What the server does with every request, whichever way it comes. All raise Problem."""
 
     bodies: Bodies
@@ -58,7 +58,7 @@ class _Asked(NamedTuple):
 class Quick:
     """Takes requests to the routes that have a handler `at_once`."""
 
-    def __init__(self, routes: Iterable[Route], steps: Steps, now_ms: Callable[[], int]) -> None:
+    def __init__(self, routes: Iterable[Route], steps: RequestSteps, now_ms: Callable[[], int]) -> None:
         self._routes = {(route.method, route.path): route for route in routes if route.at_once is not None}
         self._steps = steps
         self._now_ms = now_ms
@@ -88,7 +88,7 @@ class Quick:
             self._await(asked, pending, limits)
         return True
 
-    def _await(self, asked: _Asked, pending: Pending, limits: Mapping[str, str]) -> None:
+    def _await(self, asked: _Asked, pending: PendingAnswer, limits: Mapping[str, str]) -> None:
         def confirmed(_: object = None) -> None:
             timer.cancel()
             future.remove_done_callback(confirmed)  # the time was over before

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pushcast.gateway.access import Caller
-from pushcast.gateway.http import Answer, Pending, Request
+from pushcast.gateway.http import Answer, PendingAnswer, Request
 from pushcast.wire.api_keys import Scope
 
 SINGLE_BYTES: Final = 65_536
@@ -15,7 +15,7 @@ LINES_BYTES: Final = 16 << 20
 NO_BODY: Final = 0
 
 Handler = Callable[[Request, Caller], Awaitable[Answer]]
-AtOnce = Callable[[Request, Caller], Pending]
+AtOnce = Callable[[Request, Caller], PendingAnswer]
 Open = Callable[[Request], Answer]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
-from pushcast.gateway.http import Answer, Pending
+from pushcast.gateway.http import Answer, PendingAnswer
 from pushcast.gateway.problems import Problem
 from pushcast.model.ids import partition_of
 from pushcast.stream.errors import Full, OutboxFailed, RecordRefused
@@ -92,7 +92,7 @@ class Writer:
             await asyncio.wait((future,), timeout=self.ack_seconds)
         return self.outcome(future)
 
-    async def ended(self, pending: Pending) -> Answer:
+    async def ended(self, pending: PendingAnswer) -> Answer:
         """The answer, when Kafka has spoken or the time is over. Raises Problem."""
         if not pending.future.done():
             await asyncio.wait((pending.future,), timeout=pending.seconds)
