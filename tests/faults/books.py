@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from pushcast.audit.accounts import Totals
 from pushcast.audit.reader import Books
-from pushcast.audit.reckoning import Totals
 from pushcast.demo.strikes import Exposure
 from pushcast.demo.world import World
 from pushcast.handover.fences import Fences, author_of

@@ -21,8 +21,9 @@ from faults.load import Load
 from pushcast.audit.reader import planner_group
 from pushcast.demo.load import make_devices
 from pushcast.demo.produce import register, subscribe
+from pushcast.demo.sections import PARTITIONS
 from pushcast.demo.strikes import Exposure, expose
-from pushcast.demo.world import PARTITIONS, Options, World
+from pushcast.demo.world import Options, World
 from pushcast.kafka.embedded import Cluster
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane

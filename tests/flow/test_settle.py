@@ -27,7 +27,8 @@ from pushcast.settle.letters import Filter, read_letter
 from pushcast.settle.logs import raw_of
 from pushcast.settle.manifest import Manifest
 from pushcast.settle.reads import RUNGS
-from pushcast.settle.redrive import DeadLetters, Report
+from pushcast.settle.redrive import DeadLetters
+from pushcast.settle.redrive_report import Report
 from pushcast.transport.app import add_batch_stage, make_app
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch, encode_batch

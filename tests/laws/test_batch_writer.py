@@ -12,9 +12,10 @@ from pushcast.model.device import DeviceRow
 from pushcast.model.ids import delivery_id, device_row_key, token_hash
 from pushcast.model.notification import Action, Content, LiveActivity, LocalText, Notification, Options, Sound
 from pushcast.wire.avro_bytes import bytes_of, long_at, long_of
-from pushcast.wire.batch_writer import MessageWriter, batch_of, message_head
+from pushcast.wire.batch_writer import MessageWriter, batch_of
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.devices import encode_row
+from pushcast.wire.message_head import message_head
 from pushcast.wire.more import more_of, text_of
 from pushcast.wire.planned_writer import PlannedRow, planned_facts, planned_of
 from pushcast.wire.receipts import PLATFORMS, Planned, PlannedFacts, decode_planned, encode_planned

@@ -16,7 +16,8 @@ from pushcast.model.ids import device_row_key
 from pushcast.wire import row_reader
 from pushcast.wire.avro_bytes import bytes_of, long_of, optional_of
 from pushcast.wire.devices import encode_row
-from pushcast.wire.row_reader import active_device, first_at_ms, locale_of, registered_at_ms, time_zone_of
+from pushcast.wire.row_reader import active_device
+from pushcast.wire.row_tail import first_at_ms, locale_of, registered_at_ms, time_zone_of
 from pushcast.wire.schemas import AvroType, lock
 
 PURPOSES = {None, *map(str, Purpose)}

@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from pushcast.model.notification import LiveActivity, LocalText, Options
-from pushcast.wire import devices, notifications
+from pushcast.wire import devices, notification_rules
 
 
 class Poison(NamedTuple):
@@ -63,7 +63,7 @@ def _activity(path: str, raw: bytes) -> bytes:
 
 def notes() -> Iterator[Poison]:
     """For `push.notification.<lane>.v1`."""
-    for field in fields_of(notifications._Raw):
+    for field in fields_of(notification_rules.RawNotification):
         yield Poison(f"{HUGE} as {field}", text(NOTE, field, b"%d" % HUGE), field)
     for field in fields_of(Options):
         yield Poison(f"{HUGE} as options.{field}", text(NOTE, f"options.{field}", b"%d" % HUGE), f"options.{field}")

@@ -11,8 +11,9 @@ import pytest
 from pushcast.kafka.producer import BATCH_BYTES
 from pushcast.kafka.topics import Topology, load_topology
 from pushcast.kafka.topics.graph import GRAPH_FILE, render
-from pushcast.kafka.topics.model import AGENT_ROLES, TopicFamily
+from pushcast.kafka.topics.model import TopicFamily
 from pushcast.kafka.topics.policy import problems
+from pushcast.kafka.topics.words import AGENT_ROLES
 from pushcast.model.words import Lane, Platform
 from pushcast.resources import data_dir
 from pushcast.runtime.hosted import producible

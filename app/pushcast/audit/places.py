@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from pushcast.audit.reckoning import LAG, NOT_WRITTEN, PARKED, RETRY, AccountKey
+from pushcast.audit.accounts import AccountKey
+from pushcast.audit.reckoning import LAG, NOT_WRITTEN, PARKED, RETRY
 from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.standing import NOT_REFUSED, Refused, UnreadableMetadata, decode
 from pushcast.model.errors import InvalidInput

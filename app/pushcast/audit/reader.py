@@ -10,9 +10,22 @@ from typing import Any, cast
 
 from confluent_kafka import Message
 
-from pushcast.audit.case import event_id
+from pushcast.audit.accounts import MAX_LISTED, AccountKey, Totals
+from pushcast.audit.intakes import (
+    BOOKS,
+    CLOCKS_DIFFER_MS,
+    DEAD,
+    INTAKE_OF,
+    INTAKES,
+    ORDER,
+    SENDERS,
+    Named,
+    id_of,
+    is_device,
+    named,
+)
 from pushcast.audit.places import PLACES, Search, refused_in
-from pushcast.audit.reckoning import LAG, MAX_LISTED, MOVING, AccountKey, PartitionAccounts, Read, Totals, source_word
+from pushcast.audit.reckoning import LAG, MOVING, PartitionAccounts, Read
 from pushcast.audit.spans import fences_from, of_partition, offset_of, read_span, starts_from
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import author_of
@@ -21,27 +34,14 @@ from pushcast.kafka.clients import client_config, open_admin, open_consumer
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.positions import Positions, Spot, unfinished
 from pushcast.kafka.topics import load_topology
-from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import is_user_row, partition_of
-from pushcast.model.words import Lane, Platform, Source
+from pushcast.model.ids import partition_of
+from pushcast.model.words import Lane, Platform
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
 from pushcast.wire.dead_letters import REASON, STREAMS
 from pushcast.wire.devices import is_gone
 from pushcast.wire.legs import decode_leg
 from pushcast.wire.receipts import decode_planned, decode_receipt
-from pushcast.wire.row_fences import is_row
-
-#: A producer's clock may be ahead of a planner's, which would then seem to have planned before.
-CLOCKS_DIFFER_MS = 15 * 60 * 1000
-#: The two sides of every account: what was planned, and how it ended.
-BOOKS = (topics.PLANNED, topics.WALKED, topics.RECEIPT)
-INTAKES = {topics.notification(lane): lane for lane in Lane}
-SENDERS = {topics.send(platform, lane): groups.send(platform, lane) for platform in Platform for lane in Lane}
-DEAD = {topics.dead_letter(topic): lane for topic, lane in INTAKES.items()}
-INTAKE_OF = {(str(lane), source_word(Source.NOTIFICATION)): topic for topic, lane in INTAKES.items()}
-#: In the order in which their ends are asked: what an earlier one says is answered in a later one.
-ORDER: Sequence[Sequence[str]] = (tuple(INTAKES), tuple(DEAD), (topics.PLANNED, topics.WALKED), (topics.RECEIPT,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,6 @@ class Lag:
 
 
 planner_group = groups.plan
-#: An account in words: lane, source, offset, notification.
-Named = tuple[str, str, int, str]
 
 
 class Books:
@@ -121,7 +119,7 @@ class Books:
                 elif topic in DEAD:
                     self._dead_letter(accounts, message)
                 else:
-                    accounts.intake(INTAKES[topic], offset_of(message), _id_of(value))
+                    accounts.intake(INTAKES[topic], offset_of(message), id_of(value))
                     if h.first(headers_of(message), h.FORWARDED) is None and self._is_foreign(message):
                         accounts.excuse(INTAKES[topic], offset_of(message))
             read = {
@@ -205,11 +203,11 @@ class Books:
         for message in read_span(self._consumer, partition, starts, of_partition(partition, ends)):
             search.record(str(message.topic()), offset_of(message), headers_of(message), message.value())
             if search.over:
-                return search.found, _named(search.topics)
+                return search.found, named(search.topics)
         ends[topics.RECEIPT, partition] = read_to
         moving = any(end > ends[spot] for spot, end in self._positions.ends(ends).items())
         places = {**dict.fromkeys(wanted, MOVING), **search.found} if moving else search.found
-        return places, _named(search.topics)
+        return places, named(search.topics)
 
     def _judged_from(
         self, partition: int, since_ms: int | None, lows: Mapping[Spot, int], ends: Mapping[Spot, int]
@@ -245,7 +243,7 @@ class Books:
         """Removals of devices that the devices topic still holds: markers of gone devices and tombstones."""
         lows, ends = self._positions.starts(self._spots(topic)), self._positions.ends(self._spots(topic))
         return sum(
-            (value := message.value()) is None or (_is_device(message.key()) and is_gone(value))
+            (value := message.value()) is None or (is_device(message.key()) and is_gone(value))
             for partition in range(self._partitions)
             for message in read_span(
                 self._consumer, partition, of_partition(partition, lows), of_partition(partition, ends)
@@ -266,23 +264,3 @@ class Books:
 
     def _spots(self, *names: str) -> list[Spot]:
         return [(topic, partition) for topic in names for partition in range(self._partitions)]
-
-
-def _named(found: Mapping[AccountKey, str]) -> dict[Named, str]:
-    """By the words of a listed account."""
-    return {(key.lane, source_word(key.source), key.offset, key.notification): topic for key, topic in found.items()}
-
-
-def _id_of(value: bytes | None) -> str | None:
-    """Of a notification; None where it cannot be read: the record is a dead letter, or about to be one."""
-    if value is None:
-        return None
-    try:
-        found = event_id(value)
-    except InvalidInput:
-        return None
-    return found if isinstance(found, str) else None
-
-
-def _is_device(key: bytes | None) -> bool:
-    return key is not None and is_row(key) and not is_user_row(key)

@@ -19,7 +19,7 @@ from pushcast.model.errors import InvalidInput, PushcastError
 from pushcast.model.words import Lane
 from pushcast.wire.broadcasts import BroadcastDecoder
 from pushcast.wire.class_rules import class_rules
-from pushcast.wire.notifications import DEFAULT_CLASS
+from pushcast.wire.notification_rules import DEFAULT_CLASS
 
 if TYPE_CHECKING:
     from pushcast.audit.progress import Progress

@@ -12,7 +12,8 @@ import typer
 from pushcast.cli.output import Output, OutputOption, print_json, say
 from pushcast.cli.session import connect
 from pushcast.model.errors import InvalidInput, PushcastError
-from pushcast.wire.audiences import check_segment_name, parse_where, where_of
+from pushcast.wire.audience_leaves import check_segment_name
+from pushcast.wire.audiences import parse_where, where_of
 from pushcast.wire.control import Kind, Name, SegmentRecord
 
 app = typer.Typer(help="Named audiences: trees of conditions that broadcasts use by their name.", no_args_is_help=True)

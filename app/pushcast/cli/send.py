@@ -16,7 +16,7 @@ from pushcast.cli.output import Output, OutputOption, print_json, say
 from pushcast.cli.session import connect_by_user, require_app
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane
-from pushcast.wire.notifications import DEFAULT_CLASS
+from pushcast.wire.notification_rules import DEFAULT_CLASS
 
 
 def send(

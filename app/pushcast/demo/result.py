@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from pushcast.audit.reckoning import Totals
+from pushcast.audit.accounts import Totals
 from pushcast.audit.timer_ledger import TimerTotals
 from pushcast.model.words import Outcome, Source
 from pushcast.simulators.latency import LatencyHistogram

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from pushcast.audit.accounts import Totals
 from pushcast.audit.reader import Books, planner_group
-from pushcast.audit.reckoning import Totals
 from pushcast.audit.timer_ledger import TimerTotals
 from pushcast.audit.timers import timer_totals
 from pushcast.demo.broadcasts import broadcast

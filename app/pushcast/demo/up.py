@@ -21,7 +21,8 @@ from pushcast.audit.reader import Books
 from pushcast.config.settings import CONFIG_VARIABLE, DEFAULT_FILE
 from pushcast.demo.load import DeviceOf, token_of
 from pushcast.demo.produce import register, subscribe
-from pushcast.demo.world import WRITTEN, Options, Say, World, data_folder, kafka_folder
+from pushcast.demo.sections import WRITTEN
+from pushcast.demo.world import Options, Say, World, data_folder, kafka_folder
 from pushcast.kafka import embedded
 from pushcast.model.errors import ConfigurationError, PushcastError
 from pushcast.model.words import Lane

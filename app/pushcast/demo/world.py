@@ -22,8 +22,8 @@ import yaml
 
 from pushcast.config.settings import CONFIG_VARIABLE, Settings, load
 from pushcast.demo.load import APPS, PLATFORM_SHARES
+from pushcast.demo.sections import DEMO_SECTIONS, PARTITIONS, TRANSIENT_ERRORS, WRITTEN
 from pushcast.demo.simulated import START_SECONDS, Simulated, ask, stop_process
-from pushcast.demo.timed import CAPS, CLASSES
 from pushcast.kafka import embedded
 from pushcast.kafka.clients import client_config
 from pushcast.kafka.topics import apply, load_topology
@@ -35,26 +35,6 @@ from pushcast.runtime.child import child_command
 from pushcast.runtime.layout import processes
 from pushcast.transport.folders import private_folder
 
-PARTITIONS = 8
-#: First line of a configuration that is written at each start, and may be replaced or removed.
-WRITTEN = "# Written by Pushcast at each start: what you change here is lost.\n"
-#: Share of the requests that the providers answer with a passing error, and how long their retries wait.
-TRANSIENT_ERRORS = 0.01
-RETRY_RUNGS_SECONDS = [1, 1, 2, 2]
-#: How long a device that a provider called dead waits for its removal.
-DEVICE_HOLD_SECONDS = 3
-#: What the demo's `pushcast.yaml` has besides Kafka and the apps.
-DEMO_SECTIONS: Mapping[str, Any] = {
-    "classes": {
-        "default": {"lane": "normal", "window_seconds": 0.05},
-        "breaking": {"lane": "bulk", "window_seconds": 0.1, "ttl_seconds": 3600},
-        "code": {"lane": "urgent", "window_seconds": 0, "ttl_seconds": 600},
-        **CLASSES,
-    },
-    "caps": CAPS,
-    "retry": {"rungs_seconds": RETRY_RUNGS_SECONDS},
-    "devices": {"hold_seconds": DEVICE_HOLD_SECONDS},
-}
 Say = Callable[[str], None]
 
 

@@ -16,7 +16,7 @@ from pushcast.gateway.http import JSON, NDJSON
 from pushcast.gateway.letters import Redrive
 from pushcast.gateway.problems import CONTENT_TYPE, KINDS
 from pushcast.gateway.routes import NO_BODY, PLACEHOLDERS, OpenRoute, Parameter, Route
-from pushcast.wire import devices, engagement, notifications
+from pushcast.wire import devices, engagement, notification_rules
 from pushcast.wire.preferences import Choices
 
 _REFERENCE: Final = "#/components/schemas/{name}"
@@ -146,7 +146,7 @@ def _problem(status: int) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, form, required in (
-        ("Notification", notifications.JSON_FORM, ["user"]),
+        ("Notification", notification_rules.RawNotification, ["user"]),
         ("DeviceChange", devices.JSON_FORM, ["op", "user"]),
         ("EngagementEvent", engagement.JSON_FORM, ["event"]),
     ):

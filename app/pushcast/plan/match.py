@@ -7,7 +7,8 @@ from typing import Final
 
 from pushcast.model.device import takes
 from pushcast.model.errors import InvalidInput
-from pushcast.wire.row_reader import Device, active_device, locale_of, registered_at_ms
+from pushcast.wire.row_reader import Device, active_device
+from pushcast.wire.row_tail import locale_of, registered_at_ms
 
 Row = tuple[bytes, bytes]
 

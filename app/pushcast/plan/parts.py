@@ -22,7 +22,8 @@ from pushcast.model.timing import Timing, spread_of
 from pushcast.model.words import Reason
 from pushcast.model.zones import name_of as name_of_zone
 from pushcast.model.zones import zone_of
-from pushcast.wire.row_reader import Device, registered_at_ms, seen_at_ms, time_zone_of
+from pushcast.wire.row_reader import Device
+from pushcast.wire.row_tail import registered_at_ms, seen_at_ms, time_zone_of
 
 NAME_BYTES: Final = 8
 

@@ -27,9 +27,10 @@ from pushcast.wire.batch_writer import (
     TARGET_OVERHEAD_BYTES,
     MessageWriter,
     batch_of,
-    head_of,
 )
-from pushcast.wire.row_reader import Device, locale_of
+from pushcast.wire.message_head import head_of
+from pushcast.wire.row_reader import Device
+from pushcast.wire.row_tail import locale_of
 from pushcast.wire.schemas import NEWEST_GENERATION
 
 _MessageKey = tuple[str, bytes, str | None]  # app, content key, variant

@@ -11,11 +11,9 @@ device changes have no delivery yet, PLAN and REGISTER know their ids.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, cast
+from typing import cast
 
 from pushcast.config.settings import Settings
 from pushcast.handover.fences import Fences, author_of
@@ -27,6 +25,7 @@ from pushcast.model.words import Outcome
 from pushcast.settle.letters import INVALID, Filter, Letter, offset_of, read_letter, redriven_headers
 from pushcast.settle.logs import BLOCK_BYTES, BLOCK_RECORDS, Logs, raw_of
 from pushcast.settle.manifest import Manifest
+from pushcast.settle.redrive_report import Report
 from pushcast.settle.remains import NO_RECEIPT, Last, what_is_left
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
@@ -45,29 +44,6 @@ IN_ANOTHER_LETTER = "in_another_letter"
 
 Progress = Callable[[int, int], None]  # letters redriven, letters read
 _NEVER_MS = 2**63
-
-
-@dataclass(slots=True)
-class Report:
-    """What a redrive did, or would do."""
-
-    letters: int = 0  # that the filter takes
-    redriven: int = 0
-    deliveries: int = 0  # in redriven send batches
-    left_out: Counter[str] = field(default_factory=Counter)  # deliveries by why
-    before: int = 0  # letters that an earlier run has redriven
-    invalid: int = 0  # letters left out because their record itself is at fault
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "letters": self.letters,
-            "redriven": self.redriven,
-            "deliveries": self.deliveries,
-            "redriven_before": self.before,
-            "invalid": self.invalid,
-            "left_out": dict(sorted(self.left_out.items())),
-        }
 
 
 def dead_letter_topics(wanted: Filter) -> list[str]:

@@ -32,11 +32,12 @@ from pushcast.wire.batch_writer import (
     MessageWriter,
     batch_of,
     broadcast_columns,
-    head_of,
 )
 from pushcast.wire.devices import row_columns
+from pushcast.wire.message_head import head_of
 from pushcast.wire.orders import Order
-from pushcast.wire.row_reader import Device, active_device, locale_of, registered_at_ms, time_zone_of
+from pushcast.wire.row_reader import Device, active_device
+from pushcast.wire.row_tail import locale_of, registered_at_ms, time_zone_of
 from pushcast.wire.user_rows import wishes_of
 
 #: Reasons of devices that match and are not planned, beside those of the predicate.

@@ -32,9 +32,11 @@ from pushcast.model.audience import (
 from pushcast.model.device import DeviceState, takes
 from pushcast.model.ids import bucket
 from pushcast.model.locales import canonical
-from pushcast.wire.audiences import version_of, where_of
+from pushcast.wire.audience_leaves import version_of
+from pushcast.wire.audiences import where_of
 from pushcast.wire.avro_bytes import bytes_of
-from pushcast.wire.row_reader import Device, first_at_ms
+from pushcast.wire.row_reader import Device
+from pushcast.wire.row_tail import first_at_ms
 
 DAY_MS: Final = 86_400_000
 Columns = Mapping[str, Any]

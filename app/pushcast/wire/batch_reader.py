@@ -20,8 +20,8 @@ from pushcast.model.quiet import QuietTerms
 from pushcast.model.sealing import Sealing
 from pushcast.model.words import Source
 from pushcast.wire.avro_bytes import FALSE, NULL, SECOND, long_at
-from pushcast.wire.batch_writer import DEFAULT_OPTIONS, MANNERS
 from pushcast.wire.batches import MAX_COUNT, PLAIN_TYPE, SOURCES, TYPE, check_message, decode_batch, message_of
+from pushcast.wire.message_head import DEFAULT_OPTIONS, MANNERS
 from pushcast.wire.more import joined
 from pushcast.wire.schemas import FRAME_BYTES, AvroType, without_logical_types
 from pushcast.wire.single_columns import SingleColumns

@@ -30,9 +30,8 @@ from pushcast.wire.control import (
     StepDecision,
     Subject,
     WebhookOrder,
-    decode,
-    parse_key,
 )
+from pushcast.wire.control_reader import decode, parse_key
 
 logger = logging.getLogger(__name__)
 

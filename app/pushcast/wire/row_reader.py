@@ -10,24 +10,23 @@ from typing import NamedTuple
 
 from pushcast.model.batch import KIND_NUMBERS
 from pushcast.model.device import DeviceState, Purpose
-from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import is_user_row
-from pushcast.model.words import Platform, Reason
-from pushcast.wire.avro_bytes import NULL, SECOND, bytes_of, long_at, long_of, optional_of
+from pushcast.model.words import Platform
+from pushcast.wire.avro_bytes import NULL, SECOND, bytes_of, long_of, optional_of
 from pushcast.wire.devices import row_columns
 from pushcast.wire.schemas import FRAME_BYTES, SINGLE_OBJECT_MARKER, avro_type, lock
 
 _NEWEST = avro_type("device_row")
-_FRAME = _NEWEST.frame
-_FIELDS = range(8)  # app, device, platform, kind, address, key_id, token_hash, state; registered_at and seen_at follow
-_HEAD = len(_FIELDS) + 2
+FRAME = _NEWEST.frame
+FIELDS = range(8)  # app, device, platform, kind, address, key_id, token_hash, state; registered_at and seen_at follow
+_HEAD = len(FIELDS) + 2
 #: Rows of earlier releases that begin as the newest ones do. They have no purpose.
-_EARLIER = frozenset(
+EARLIER = frozenset(
     SINGLE_OBJECT_MARKER + bytes.fromhex(version["fingerprint"])
     for version in lock()["device_row"]
     if [(field["name"], field["type"]) for field in version["schema"]["fields"][:_HEAD]]
     == [(field["name"], field["type"]) for field in _NEWEST.source["fields"][:_HEAD]]
-) - {_FRAME}
+) - {FRAME}
 #: `purpose` is the last field, null or a word: its bytes are the row's end, and no other row ends so.
 _PURPOSES = {optional_of(purpose): str(purpose) for purpose in Purpose}
 _ACTIVE = bytes_of(DeviceState.ACTIVE.encode())
@@ -62,17 +61,17 @@ def active_device(key: bytes, value: bytes) -> Device | None:
     Raises InvalidInput when the value is not a row that this release can read.
     """
     frame = value[:FRAME_BYTES]
-    if frame != _FRAME and frame not in _EARLIER:
+    if frame != FRAME and frame not in EARLIER:
         return _decoded(key, value)
     purpose = None
-    if value[-1] and frame == _FRAME:
+    if value[-1] and frame == FRAME:
         purpose = _PURPOSES.get(value[value.rfind(SECOND) :])
         if purpose is None:
             return _decoded(key, value)
     try:
         ends = [FRAME_BYTES]
         at = FRAME_BYTES
-        for _ in _FIELDS:
+        for _ in FIELDS:
             size = value[at]
             at += 1
             if size > 0x7F:
@@ -168,133 +167,3 @@ def _version(row: bytes, at: int) -> bytes:
     if size > 0x7F or end >= len(row):
         raise ValueError("a text of more than 63 bytes, or one that is cut off")
     return row[at:end]
-
-
-def locale_of(device: Device) -> str | None:
-    """The device's locale. Reads on in the row: only for notifications that have variants.
-
-    Raises InvalidInput (undecodable) when the row is broken behind what `active_device` reads.
-    """
-    try:
-        return _locale(device.row)
-    except (IndexError, ValueError) as error:
-        problem = f"a row is broken behind registered_at: {type(error).__name__}"
-        raise InvalidInput(Reason.UNDECODABLE, problem) from error
-
-
-def _locale(row: bytes) -> str | None:
-    if row[:FRAME_BYTES] != _FRAME and row[:FRAME_BYTES] not in _EARLIER:
-        locale: str | None = row_columns(row)["locale"]
-        return locale
-    at = FRAME_BYTES
-    for _ in _FIELDS:
-        size, at = long_at(row, at)
-        at += size
-    _, at = long_at(row, long_at(row, at)[1])
-    index, at = long_at(row, at)
-    if not index:
-        return None
-    size, at = long_at(row, at)
-    return row[at : at + size].decode()
-
-
-def time_zone_of(device: Device) -> str | None:
-    """The device's zone as it was registered; None as well for a row that is broken behind what `active_device` reads.
-    Reads on in the row: only for notifications with a local time, or where there are quiet hours."""
-    row = device.row
-    if device.seen_at is not None:
-        try:
-            return _time_zone(row, device.seen_at)
-        except (IndexError, ValueError):
-            pass  # unusual, or broken: Avro says which
-    try:
-        zone: str | None = row_columns(row)["time_zone"]
-    except InvalidInput:
-        return None
-    return zone
-
-
-def _time_zone(row: bytes, at: int) -> str | None:
-    """`at`: where seen_at begins. Raises IndexError, ValueError."""
-    _, at = long_at(row, at)
-    if row[at] == SECOND[0]:  # the locale
-        size, at = long_at(row, at + 1)
-        at += size
-    elif row[at]:
-        raise ValueError("a union of two has no such branch")
-    else:
-        at += 1
-    if not row[at]:
-        return None
-    if row[at] != SECOND[0]:
-        raise ValueError("a union of two has no such branch")
-    size, at = long_at(row, at + 1)
-    if size < 0 or at + size > len(row):
-        raise ValueError("a text that is cut off")
-    return row[at : at + size].decode()
-
-
-def seen_at_ms(device: Device) -> int:
-    """When the device was last heard of, milliseconds since the epoch. Decodes the row, as `time_zone_of` does."""
-    try:
-        seen_at: int = row_columns(device.row)["seen_at"]
-    except InvalidInput:
-        return registered_at_ms(device)
-    return seen_at
-
-
-def content_key_of(device: Device) -> bytes | None:
-    """What contents are sealed for the device with (`wire.content_keys`). Decodes the row: only for notifications of a
-    class with `privacy: sealed`. None as well for a row that is broken behind what `active_device` reads."""
-    try:
-        key: bytes | None = row_columns(device.row)["content_key"]
-    except InvalidInput:
-        return None
-    return key
-
-
-def registered_at_ms(device: Device) -> int:
-    """When the device was last registered, milliseconds since the epoch."""
-    return long_at(device.registered_at, 0)[0]
-
-
-def first_at_ms(device: Device) -> int | None:
-    """When the device's row was made, by Kafka's time; None: by an earlier release. Cheaper than decoding the row.
-
-    Raises InvalidInput (undecodable) when the row is broken.
-    """
-    row = device.row
-    if row[:FRAME_BYTES] == _FRAME and device.seen_at is not None:
-        try:
-            return _first_at(row, device.seen_at)
-        except (IndexError, ValueError):
-            pass  # unusual, or broken: Avro says which
-    first_at: int | None = row_columns(row)["first_at"]
-    return first_at
-
-
-def _first_at(row: bytes, at: int) -> int | None:
-    """`at`: where seen_at begins. Raises IndexError, ValueError."""
-    _, at = long_at(row, at)
-    for _ in range(3):  # locale, time_zone, app_version
-        if row[at]:
-            size, at = long_at(row, at + 1)
-            at += size
-        else:
-            at += 1
-    while row[at]:  # topics, in blocks
-        count, at = long_at(row, at)
-        if count < 0:
-            raise ValueError("a block with its size")
-        for _ in range(count):
-            size = row[at]
-            if size > 0x7F:
-                size, at = long_at(row, at)
-                at += size
-            else:
-                at += 1 + (size >> 1)
-    at += 1
-    if row[at : at + 3] != b"\0\0\0":
-        raise ValueError("it was suspended once")
-    at += 3
-    return long_at(row, at + 1)[0] if row[at] else None

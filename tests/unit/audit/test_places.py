@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from pushcast.audit.accounts import AccountKey
 from pushcast.audit.places import PLACES, Search, refused_in
-from pushcast.audit.reckoning import AccountKey
 from pushcast.config.settings import Settings
 from pushcast.handover.standing import Standing, encode
 from pushcast.model.words import Lane, Platform

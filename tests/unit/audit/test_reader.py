@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from pushcast.audit.accounts import Totals
 from pushcast.audit.reader import Books
-from pushcast.audit.reckoning import Totals
 from pushcast.audit.spans import read_span
 from pushcast.config.settings import Settings
 from pushcast.kafka.positions import Positions, Spot

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pushcast.audit.reckoning import MAX_LISTED, AccountKey, PartitionAccounts, Read, Totals
+from pushcast.audit.accounts import MAX_LISTED, AccountKey, Totals
+from pushcast.audit.reckoning import PartitionAccounts, Read
 from pushcast.model.words import Source
 from pushcast.wire.legs import Leg
 from pushcast.wire.receipts import Planned

@@ -11,7 +11,8 @@ from pushcast.console.watch import RecentAnswer
 from pushcast.model.words import Platform
 from pushcast.wire import topics
 from pushcast.wire.api_keys import Scope
-from pushcast.wire.control import CanaryWord, Halt, Kind, Name, Subject, WebhookOrder, decode, encode
+from pushcast.wire.control import CanaryWord, Halt, Kind, Name, Subject, WebhookOrder, encode
+from pushcast.wire.control_reader import decode
 from twins.console import METRICS, console, device_of, report_of, standing_of, token_in
 
 LETTER = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pushcast.audit.reckoning import Totals
+from pushcast.audit.accounts import Totals
 from pushcast.audit.timer_ledger import TimerTotals
 from pushcast.demo.result import Tally, per_lane, result_of, worst_latency
 from pushcast.simulators.latency import LatencyHistogram

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from pushcast.config.settings import Settings
+from pushcast.demo.sections import DEMO_SECTIONS
 from pushcast.demo.timed import (
     CAPPED_CLASS,
     CAPPED_EVENTS,
@@ -17,7 +18,6 @@ from pushcast.demo.timed import (
     make_timed,
     timed_count,
 )
-from pushcast.demo.world import DEMO_SECTIONS
 
 USERS = [f"user-{number}" for number in range(50)]
 

@@ -9,8 +9,8 @@ from threading import Event
 
 import pytest
 
+from pushcast.demo.sections import WRITTEN
 from pushcast.demo.up import Door, Place, down, guide, open_door, up
-from pushcast.demo.world import WRITTEN
 from pushcast.model.errors import ConfigurationError
 from pushcast.transport.folders import FolderLocks
 

@@ -13,7 +13,8 @@ from pushcast.providers.port import Disposition
 from pushcast.send.abnormal import Limits
 from pushcast.stream.batch import TP, Committed
 from pushcast.wire import topics
-from pushcast.wire.control import BreakerRecord, Kind, Pause, Subject, decode, encode, parse_key
+from pushcast.wire.control import BreakerRecord, Kind, Pause, Subject, encode
+from pushcast.wire.control_reader import decode, parse_key
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.headers import RUN, first
 from pushcast.wire.parked import Why, parked_of

@@ -12,7 +12,8 @@ from pushcast.model.errors import ConfigurationError, PushcastError
 from pushcast.settle import redrive
 from pushcast.settle.letters import Filter, offset_of
 from pushcast.settle.manifest import Manifest
-from pushcast.settle.redrive import DeadLetters, Report, dead_letter_topics
+from pushcast.settle.redrive import DeadLetters, dead_letter_topics
+from pushcast.settle.redrive_report import Report
 from pushcast.wire.batches import decode_batch, encode_batch
 from pushcast.wire.schemas import avro_type, lock, released_type
 from unit.send.twin import T0, message, send_batch

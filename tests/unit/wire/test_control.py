@@ -16,11 +16,10 @@ from pushcast.wire.control import (
     Reached,
     SegmentRecord,
     Subject,
-    decode,
     encode,
-    parse_key,
     reached,
 )
+from pushcast.wire.control_reader import decode, parse_key
 from pushcast.wire.control_state import MAX_ENTRIES, MAX_WINDOWS, ControlChange, ControlEvent, ControlState
 
 APNS = Platform.APNS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pushcast.kafka.topics import load_topology
-from pushcast.kafka.topics.model import AGENT_ROLES
+from pushcast.kafka.topics.words import AGENT_ROLES
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.wire.newer import EARLIER, INTERNAL, Looked, NewerSchema, look, newer_schema, waited_for

@@ -12,7 +12,8 @@ from pushcast.kafka.topics.errors import (
     UndeclaredEdge,
 )
 from pushcast.kafka.topics.load import check_edges, load_topology, read_topology
-from pushcast.kafka.topics.model import Role, Topic, TopicFamily, Topology
+from pushcast.kafka.topics.model import Topic, TopicFamily, Topology
+from pushcast.kafka.topics.words import Role
 
 __all__ = [
     "ClusterUnavailable",

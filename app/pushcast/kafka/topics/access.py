@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from pushcast.kafka.topics.model import Role, Topology
+from pushcast.kafka.topics.model import Topology
+from pushcast.kafka.topics.words import Role
 from pushcast.stream.stages import group_patterns
 
 #: The first line of the generated part of docs/operations.md, and its last.

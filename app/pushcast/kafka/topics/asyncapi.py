@@ -15,7 +15,8 @@ import yaml
 
 from pushcast import __version__
 from pushcast.kafka.topics.load import load_topology
-from pushcast.kafka.topics.model import AGENT_ROLES, Topic, TopicFamily, Topology
+from pushcast.kafka.topics.model import Topic, TopicFamily, Topology
+from pushcast.kafka.topics.words import AGENT_ROLES
 from pushcast.resources import data_dir
 
 BINDING: Final = "0.5.0"

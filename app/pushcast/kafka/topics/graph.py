@@ -6,7 +6,8 @@ import re
 
 from pushcast.kafka.topics.access import GROUPS
 from pushcast.kafka.topics.load import file_name
-from pushcast.kafka.topics.model import AGENT_ROLES, DAY_SECONDS, Role, TopicFamily, Topology
+from pushcast.kafka.topics.model import DAY_SECONDS, TopicFamily, Topology
+from pushcast.kafka.topics.words import AGENT_ROLES, Role
 
 GRAPH_FILE = "GRAPH.md"
 

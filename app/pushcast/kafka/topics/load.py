@@ -11,7 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from pushcast.kafka.topics.errors import InvalidTopology, UndeclaredEdge
-from pushcast.kafka.topics.model import Role, TopicFamily, Topology
+from pushcast.kafka.topics.model import TopicFamily, Topology
+from pushcast.kafka.topics.words import Role
 from pushcast.resources import data_dir
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pushcast.kafka.topics.load import file_name
-from pushcast.kafka.topics.model import AGENT_ROLES, DAY_SECONDS, PersonalData, TopicFamily, Topology
+from pushcast.kafka.topics.model import DAY_SECONDS, TopicFamily, Topology
+from pushcast.kafka.topics.words import AGENT_ROLES, PersonalData
 
 #: Longest that a topic keeps records about people; a compacted one must drop replaced rows sooner than that.
 MAX_PERSONAL_RETENTION_SECONDS: Final = 7 * DAY_SECONDS
