@@ -71,6 +71,11 @@ def split_device_row_key(key: bytes) -> tuple[str, str, str]:
     return user, app, device
 
 
+def broadcast_name(broadcast_id: str) -> bytes:
+    """16 bytes that stand for a broadcast, of any lane, on the screens of its devices."""
+    return blake2b(b"\0" + broadcast_id.encode(), digest_size=DELIVERY_ID_BYTES).digest()
+
+
 def broadcast_delivery_id(broadcast_id: str, row_key: bytes) -> bytes:
     """16 bytes that name one broadcast on one device. `row_key`: of the device's row in `push.device.v1`.
 

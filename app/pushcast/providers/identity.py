@@ -2,7 +2,8 @@
 
 A notification that comes again (a retry, a redrive, a copy) replaces itself on the screen; two notifications never
 replace each other, whether their texts are equal or not. So the name is made of the notification, user, app and device:
-it is the delivery id, which SEND has at hand.
+it is the delivery id, which SEND has at hand. A broadcast has one name for all its devices: a phone whose token moved
+to another user while it was walked shows it once.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final, Literal
 import orjson
 
 from pushcast.model.batch import Message
-from pushcast.model.ids import DELIVERY_ID_BYTES
+from pushcast.model.ids import DELIVERY_ID_BYTES, broadcast_name
 
 #: `content`: equal texts replace each other, as in releases before this one.
 CollapseBy = Literal["notification", "content"]
@@ -32,6 +33,9 @@ def automatic_names(message: Message, indices: Sequence[int], by: CollapseBy) ->
     """One for each of the targets: 32 hexadecimal digits, which fit every provider's field for it."""
     if by == "content":
         return [hexlify(message.content_hash)] * len(indices)
+    broadcasts = message.notes.broadcast
+    if broadcasts is not None and broadcasts[0] is not None:  # a message of a broadcast has no other notification
+        return [hexlify(broadcast_name(broadcasts[0]))] * len(indices)
     delivery_ids = message.targets.delivery_id
     return list(map(hexlify, map(delivery_ids.__getitem__, indices)))
 

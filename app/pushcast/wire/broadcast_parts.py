@@ -3,6 +3,7 @@ field and limit."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 import msgspec
@@ -10,12 +11,15 @@ import msgspec
 from pushcast.model.broadcast import UNFINISHED, BroadcastPace, NotTo, Step
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import BUCKETS
+from pushcast.model.notification import Notification
 from pushcast.model.words import Outcome, Reason
 from pushcast.wire.keys import check_id
 
 MAX_PACE_SECONDS: Final = 86_400
 MAX_PER_SECOND: Final = 1_000_000
 MAX_STEPS: Final = 10
+MAX_TEXTS: Final = 1_000  # variants times locales
+MAX_TEXT_BYTES: Final = 4_096  # of one of them; no provider takes more
 OUTCOMES: Final = (*map(str, Outcome), UNFINISHED)
 #: Who is left out by default: who has it, and who may still get it.
 _LEFT_OUT: Final = [str(Outcome.ACCEPTED), UNFINISHED]
@@ -38,6 +42,19 @@ def not_to_of(raw: RawNotTo, broadcast_id: str, *, frozen: bool) -> NotTo:
     if not raw.outcomes or not set(raw.outcomes) <= set(OUTCOMES):
         refuse("not_to.outcomes", f"takes one or more of {', '.join(OUTCOMES)}")
     return NotTo(raw.broadcast, frozenset(raw.outcomes), raw.since_ms or 0)
+
+
+def check_contents(notes: Sequence[Notification]) -> None:
+    """Of each variant of the split, with its languages. Raises InvalidInput: invalid_field, too_large."""
+    count = sum(1 + len(note.content.locales) for note in notes)
+    if count > MAX_TEXTS:
+        refuse("split.variants", f"has {count} texts with their locales; at most {MAX_TEXTS}")
+    for note in notes:
+        for locale in (None, *note.content.locales):
+            size = len(msgspec.json.encode(note.content.of_variant(locale)))
+            if size > MAX_TEXT_BYTES:
+                where = "the content" if locale is None else f"locales.{locale}"
+                raise InvalidInput(Reason.TOO_LARGE, f"{where} has {size} bytes; at most {MAX_TEXT_BYTES}", "body")
 
 
 def check_steps(steps: list[Step], life_seconds: float) -> tuple[Step, ...]:

@@ -19,7 +19,7 @@ from pushcast.model.notification import ONE_MORE, Notification
 from pushcast.model.timing import Timing
 from pushcast.model.words import Platform, Reason
 from pushcast.wire.audiences import Segments, expanded, parse_audience, parse_where, where_of
-from pushcast.wire.broadcast_parts import RawNotTo, check_pace, check_steps, not_to_of, refuse
+from pushcast.wire.broadcast_parts import RawNotTo, check_contents, check_pace, check_steps, not_to_of, refuse
 from pushcast.wire.broadcast_via import ViaWord, via_of
 from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.event_forms import is_json
@@ -194,6 +194,8 @@ class BroadcastDecoder:
             tuple(own.instants or ()),
             via,
         )
+        if not frozen:
+            check_contents([note] if broadcast.split is None else [each.note for each in broadcast.split.variants])
         return BroadcastEvent(broadcast, {**fields, "created_at": note.created_at, "expires_at": note.expires_at})
 
     def _note(self, fields: Mapping[str, Any], timestamp_ms: int) -> Notification:

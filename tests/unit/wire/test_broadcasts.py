@@ -258,6 +258,18 @@ def test_an_order_is_read_as_it_was_written() -> None:
         decode_order(b"\xc3\x01nothing of ours")
 
 
+def test_a_content_has_4_kib_in_each_language_and_a_thousand_texts_in_all() -> None:
+    assert decoded(title=None, body="x" * 3_900)
+    with pytest.raises(InvalidInput, match=r"the content has 4.* at most 4096") as caught:
+        decoded(title=None, body="x" * 4_096)
+    assert (caught.value.reason, caught.value.field) == ("too_large", "body")
+    with pytest.raises(InvalidInput, match=r"locales.de has .* at most 4096"):
+        decoded(locales={"de": {"body": "x" * 4_096}})
+    locales = {f"de-{place:03}": {"title": "Tor!"} for place in range(10)}
+    variants = [{"name": f"v{place}", "share": 100} for place in range(100)]
+    refused("split.variants", "has 1100 texts", locales=locales, split={"variants": variants})
+
+
 def via_fcm(audience: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {"via": "fcm_topic", "audience": audience, **fields}
 
