@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from pushcast.kafka.topics import apply, load_topology
 from pushcast.model.errors import PushcastError
 from pushcast.runtime import whereabouts
 from pushcast.runtime.child import child_command
+from pushcast.runtime.priority import stand_apart
 
 READY_SECONDS = 120.0  # on a busy machine the tails of a role are read slowly
 STOP_SECONDS = 40.0
@@ -122,9 +124,13 @@ class ProcessUnderTest:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> ProcessUnderTest:
-        command = ["nice", "-n", str(self._niceness), *self._command] if self._niceness else self._command
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(
+                self._command,
+                stdout=log,
+                stderr=log,
+                preexec_fn=partial(stand_apart, self._niceness),  # noqa: PLW1509 - it locks nothing
+            )
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -112,10 +112,11 @@ def _show(console: Console, result: dict[str, Any]) -> None:
     )
     for column in ("lane", "arrived", "p50 ms", "p95 ms", "p99 ms"):
         lanes.add_column(column, justify="left" if column == "lane" else "right")
-    for lane, row in result["per_lane"].items():
-        lanes.add_row(
-            lane, f"{row['arrived']:,}", *(f"{row['latency_ms'][name]:,.0f}" for name in ("p50", "p95", "p99"))
-        )
+    for lane, whole in result["per_lane"].items():
+        of_lane = {f"  {part}": row for part, row in whole.get("parts", {}).items()}
+        for name, each in {lane: whole, **of_lane}.items():
+            latencies = [f"{each['latency_ms'][quantile]:,.0f}" for quantile in ("p50", "p95", "p99")]
+            lanes.add_row(name, f"{each['arrived']:,}", *latencies)
     console.print(lanes)
     broadcasts = Table(title="broadcasts")
     for column in ("audience", "planned", "accepted", "other", "seconds"):

@@ -12,12 +12,17 @@ from confluent_kafka import Producer
 
 from pushcast.config.settings import Settings
 from pushcast.demo.notes import Note
+from pushcast.demo.parts import group_of
 from pushcast.demo.produce import Progress, produce, producer_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics
 
 URGENT_PER_SECOND: Final = 50
 JOIN_SECONDS: Final = 60.0
+#: Of the trickle: everything is cold at first, connections, caches and the broker's code, and the flood is written.
+START_SECONDS: Final = 3
+AT_FIRST: Final = f"first {START_SECONDS} s"
+LATER: Final = "later"
 
 
 class Writer:
@@ -28,12 +33,16 @@ class Writer:
         self.producer: Producer = producer_of(settings, **changes)
         self._times: dict[int, int] = {}
 
-    def write(self, note: Note) -> None:
-        """Blocks while the producer's queue is full."""
+    def write(self, note: Note, part: str = "") -> None:
+        """Blocks while the producer's queue is full. `part`: of its lane, whose arrivals are also shown apart."""
         at_ms = self._times.setdefault(note.content, time.time_ns() // 1_000_000)
         due_ms = at_ms + round(note.due_in_seconds * 1000)
         # The simulators reckon arrivals from this time, by this group.
-        data = {"content": str(note.content), "pushcast_at_ms": str(due_ms), "pushcast_group": note.lane}
+        data = {
+            "content": str(note.content),
+            "pushcast_at_ms": str(due_ms),
+            "pushcast_group": group_of(note.lane, part),
+        }
         event = {**note.event, "data": data}
         if note.due_in_seconds:
             event["deliver_at"] = due_ms
@@ -73,7 +82,8 @@ class Trickle(threading.Thread):
         try:
             for number, note in enumerate(self._notes):
                 time.sleep(max(0.0, began + number / URGENT_PER_SECOND - time.monotonic()))
-                self._writer.write(note)
+                started = number >= START_SECONDS * URGENT_PER_SECOND
+                self._writer.write(note, LATER if started else AT_FIRST)
                 self._writer.producer.poll(0)
             self._writer.producer.flush()
         except Exception as error:

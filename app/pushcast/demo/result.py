@@ -8,6 +8,7 @@ from typing import Any
 
 from pushcast.audit.accounts import Totals
 from pushcast.audit.timer_ledger import TimerTotals
+from pushcast.demo.parts import lane_and_part
 from pushcast.model.words import Outcome, Source
 from pushcast.simulators.latency import LatencyHistogram
 
@@ -85,16 +86,27 @@ def result_of(
 
 
 def per_lane(simulators: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Of each lane: pushes that arrived, and `latency_ms` from the event's Kafka time to a push's first arrival."""
+    """Of each lane: pushes that arrived, and `latency_ms` from the event's Kafka time to a push's first arrival; the
+    same of its `parts`, where it has some."""
     lanes: dict[str, LatencyHistogram] = {}
+    parts: dict[str, dict[str, LatencyHistogram]] = {}
     for stats in simulators.values():
-        for lane, arrived in stats["arrivals"].items():
-            lanes.setdefault(lane, LatencyHistogram()).merge(arrived["counts"], arrived["max_ms"])
-    shown = {lane: histogram.summary() for lane, histogram in sorted(lanes.items())}
-    return {
-        lane: {"arrived": row.pop("count"), "latency_ms": {name: row[name] for name in ("p50", "p95", "p99")}}
-        for lane, row in shown.items()
-    }
+        for group, arrived in stats["arrivals"].items():
+            lane, part = lane_and_part(group)
+            found = [lanes.setdefault(lane, LatencyHistogram())]
+            if part:
+                found.append(parts.setdefault(lane, {}).setdefault(part, LatencyHistogram()))
+            for histogram in found:
+                histogram.merge(arrived["counts"], arrived["max_ms"])
+    shown = {lane: _arrivals(histogram) for lane, histogram in sorted(lanes.items())}
+    for lane, of_lane in parts.items():
+        shown[lane]["parts"] = {part: _arrivals(histogram) for part, histogram in sorted(of_lane.items())}
+    return shown
+
+
+def _arrivals(histogram: LatencyHistogram) -> dict[str, Any]:
+    row = histogram.summary()
+    return {"arrived": row["count"], "latency_ms": {name: row[name] for name in ("p50", "p95", "p99")}}
 
 
 def worst_latency(simulators: dict[str, dict[str, Any]]) -> dict[str, float | None]:

@@ -121,6 +121,17 @@ def test_lanes_show_the_time_from_event_to_arrival_over_the_arrivals_of_all_simu
     assert shown["bulk"]["latency_ms"]["p50"] == pytest.approx(7_000, rel=0.02)
 
 
+def test_the_start_is_shown_apart_from_what_comes_later_and_counts_in_its_lane() -> None:
+    apns = {"arrivals": {"urgent/first 3 s": arrived(900), "urgent/later": arrived(10, 20)}}
+    fcm = {"arrivals": {"urgent/later": arrived(30)}}
+    urgent = per_lane({"apns": apns, "fcm": fcm})["urgent"]
+    assert urgent["arrived"] == 4
+    assert urgent["latency_ms"]["p99"] == pytest.approx(900, rel=0.02)
+    parts = urgent["parts"]
+    assert {part: row["arrived"] for part, row in parts.items()} == {"first 3 s": 1, "later": 3}
+    assert parts["later"]["latency_ms"]["p99"] == pytest.approx(30, rel=0.02)
+
+
 def test_the_verdict_has_the_lanes_of_its_simulators() -> None:
     assert result()["per_lane"]["urgent"]["arrived"] == 3
 
