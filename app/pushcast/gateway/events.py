@@ -13,7 +13,6 @@ import orjson
 
 from pushcast.gateway.problems import FieldError, Problem, refused
 from pushcast.model.errors import InvalidInput
-from pushcast.model.notification import Notification
 from pushcast.model.words import Reason
 from pushcast.wire.keys import check_id, user_of
 
@@ -34,7 +33,6 @@ class EventRecord(NamedTuple):
 
 #: (user, value, milliseconds) to what it means; raises InvalidInput.
 Decode = Callable[[str, bytes, int], Any]
-Sized = Callable[[Notification], None]
 
 
 def read_object(body: bytes) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class UserTokens:
                 audience=app,
                 # Times are judged below, by the clock that is passed in.
                 options={
-                    "require": ["exp", "sub", "aud"],
+                    "require": REQUIRED,
                     "verify_exp": False,
                     "verify_iat": False,
                     "verify_nbf": False,

@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 from pushcast.http2.errors import PeerViolation
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-FRAME_HEADER_BYTES: Final = 9
 DEFAULT_MAX_FRAME_BYTES: Final = 16_384
 LARGEST_MAX_FRAME_BYTES: Final = (1 << 24) - 1
 DEFAULT_WINDOW_BYTES: Final = 65_535

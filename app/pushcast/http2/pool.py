@@ -66,7 +66,6 @@ class Pool:
         )
         self._opened = 0
         self._ended: dict[str, int] = {}
-        self._last_fault: ConnectionFault | None = None
         self._dispatching = False
         self._soon: asyncio.TimerHandle | None = None
         self._ticker: asyncio.TimerHandle | None = None
@@ -98,11 +97,6 @@ class Pool:
     def slow(self) -> bool:
         """What the server's answers take holds the limit down."""
         return self._limit.slow
-
-    @property
-    def last_fault(self) -> ConnectionFault | None:
-        """Why the latest connection ended or did not come to be."""
-        return self._last_fault
 
     async def room(self, count: int) -> None:
         """Returns when a job of `count` targets will be taken by `submit`."""
@@ -210,7 +204,6 @@ class Pool:
 
     def _note_fault(self, fault: ConnectionFault) -> None:
         self._ended[fault.reason] = self._ended.get(fault.reason, 0) + 1
-        self._last_fault = fault
         if self._on_end is not None:
             self._on_end(fault)
 

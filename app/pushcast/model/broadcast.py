@@ -12,8 +12,6 @@ from pushcast.model.ids import bucket
 from pushcast.model.notification import Notification
 from pushcast.model.words import Platform
 
-#: A held-out device in the counts of variants.
-HELD_OUT: Final = ""
 #: How a delivery stands that has no receipt.
 UNFINISHED: Final = "unfinished"
 

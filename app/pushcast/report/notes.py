@@ -65,7 +65,6 @@ class Note(msgspec.Struct, array_like=True):
 
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
 _DECODER: Final = msgspec.msgpack.Decoder(Note)
-_MANY: Final = msgspec.msgpack.Decoder(list[Note])
 
 
 def encode(note: Note) -> bytes:
@@ -76,16 +75,6 @@ def encode(note: Note) -> bytes:
 def decode(value: bytes) -> Note:
     """Of `encode`."""
     return _DECODER.decode(value)
-
-
-def encode_many(notes: Iterable[Note]) -> bytes:
-    """For the answer of one reporter to another process."""
-    return _ENCODER.encode(list(notes))
-
-
-def decode_many(value: bytes) -> list[Note]:
-    """Raises msgspec.DecodeError."""
-    return _MANY.decode(value)
 
 
 def note_hash(kind: str, note_id: str) -> bytes:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import uvloop
 
 from pushcast.audit.device_history import history_of
 from pushcast.config.doors import Console
@@ -25,11 +24,9 @@ from pushcast.console.session import Sessions
 from pushcast.console.watch import Process, Watch
 from pushcast.gateway.connections import ConnectionBounds
 from pushcast.kafka.control import ControlTail
-from pushcast.kafka.reach import warn_without_broker
 from pushcast.model.errors import ConfigurationError
-from pushcast.observe.logs import configure_logging
 from pushcast.runtime import whereabouts
-from pushcast.runtime.door import DoorProcess, Listen, now_ms, serve
+from pushcast.runtime.door import DoorProcess, now_ms, run_door
 from pushcast.runtime.standing import standing
 from pushcast.stream.fatal import end_process
 from pushcast.wire import topics
@@ -48,15 +45,8 @@ def run_console(settings: Settings) -> int:
 
     Raises ConfigurationError and ControlUnreadable before it listens.
     """
-    configure_logging(NAME, settings.observe.log_level, settings.observe.log_json)
-    warn_without_broker(settings.kafka.bootstrap_servers)
     options = settings.console or Console()
-    listen = Listen(NAME, options.host, options.port, options.certificate_file, options.key_file)
-
-    async def make() -> DoorProcess:
-        return ConsoleProcess(settings, options)
-
-    return uvloop.run(serve(settings, make, listen))
+    return run_door(NAME, settings, options, lambda: ConsoleProcess(settings, options))
 
 
 class ConsoleProcess(DoorProcess):

@@ -10,11 +10,12 @@ import os
 import signal
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
+import uvloop
 
 from pushcast import __version__
 from pushcast.config.doors import Gateway, Reports
@@ -26,17 +27,19 @@ from pushcast.gateway.keyring import ApiKeyring, read_first_keys
 from pushcast.gateway.writing import Writer
 from pushcast.kafka.acks import AckProducer
 from pushcast.kafka.control import ControlTail
+from pushcast.kafka.reach import warn_without_broker
 from pushcast.kafka.topics.facts import check_cluster
 from pushcast.model.errors import ConfigurationError
 from pushcast.observe import sources
 from pushcast.observe.catalogue import MetricName
-from pushcast.observe.health import HealthServer
+from pushcast.observe.logs import configure_logging
 from pushcast.observe.metrics import Metrics, Sample
 from pushcast.observe.vocabulary import Vocabulary
 from pushcast.report.coordinator import Coordinator
 from pushcast.report.fetch import Fetcher, read_token
 from pushcast.runtime import whereabouts
 from pushcast.runtime.lookups import sources_of
+from pushcast.runtime.private_page import private_page
 from pushcast.runtime.reload import Reloader
 from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
 from pushcast.stream.assignment import boottime_seconds
@@ -53,14 +56,17 @@ STALE_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 8.0
 
 
-class Listen(NamedTuple):
-    """Where it is reached. `section`: of the configuration, as errors name it."""
+class Listen(Protocol):
+    """Where a door is reached: a section of the configuration."""
 
-    section: str
-    host: str
-    port: int
-    certificate_file: Path | None = None
-    key_file: Path | None = None
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def certificate_file(self) -> Path | None: ...
+    @property
+    def key_file(self) -> Path | None: ...
 
 
 class Server(Protocol):
@@ -100,14 +106,7 @@ class DoorProcess:
         self._delay = sources.LoopDelay(asyncio.get_running_loop())
         self.metrics.add_source(self._delay)
         self.metrics.add_source(self._samples)
-        self.page = HealthServer(
-            metrics=self.metrics.exposition,
-            info=self._info,
-            live=list,
-            ready=self.unready,
-            host=settings.observe.host,
-            port=settings.observe.port,
-        )
+        self.page = private_page(settings, self.metrics, self._info, self.unready)
 
     def reload(self, settings: Settings) -> None:
         """Requests and connections that come from now on go by these."""
@@ -170,10 +169,19 @@ class DoorProcess:
             yield Sample(MetricName.GATEWAY_LIMITED, count, (policy,))
 
 
-async def serve(settings: Settings, make: Callable[[], Awaitable[DoorProcess]], listen: Listen) -> int:
-    """Until SIGTERM or SIGINT. Returns 0. Raises ConfigurationError and ControlUnreadable before it listens."""
+def run_door(name: str, settings: Settings, listen: Listen, make: Callable[[], DoorProcess]) -> int:
+    """Blocks until SIGTERM or SIGINT. Returns 0 after an orderly stop. `make` is called on the loop.
+
+    Raises ConfigurationError and ControlUnreadable before it listens.
+    """
+    configure_logging(name, settings.observe.log_level, settings.observe.log_json)
+    warn_without_broker(settings.kafka.bootstrap_servers)
+    return uvloop.run(_serve(settings, make, listen))
+
+
+async def _serve(settings: Settings, make: Callable[[], DoorProcess], listen: Listen) -> int:
     await asyncio.to_thread(check_cluster, settings)
-    process = await make()
+    process = make()
     tails = process.tails()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -188,12 +196,12 @@ async def serve(settings: Settings, make: Callable[[], Awaitable[DoorProcess]], 
     where = whereabouts.Whereabouts(process.name, os.getpid(), settings.observe.host, process.page.port)
     path = whereabouts.write(settings.data_dir, where)
     try:
-        await process.server.start(listen.host, listen.port, _tls(listen))
+        await process.server.start(listen.host, listen.port, _tls(process.name, listen))
         log.info("listening", host=listen.host, port=process.server.port, keys=len(process.keys))
         manager.tell(READY)
         await stop.wait()
     except OSError as error:
-        raise ConfigurationError(f"{listen.section}: {listen.host}:{listen.port}: {error.strerror}") from None
+        raise ConfigurationError(f"{process.name}: {listen.host}:{listen.port}: {error.strerror}") from None
     finally:
         manager.tell(STOPPING)
         for task in beside:
@@ -206,14 +214,14 @@ async def serve(settings: Settings, make: Callable[[], Awaitable[DoorProcess]], 
     return 0
 
 
-def _tls(listen: Listen) -> ssl.SSLContext | None:
+def _tls(section: str, listen: Listen) -> ssl.SSLContext | None:
     if listen.certificate_file is None or listen.key_file is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(listen.certificate_file, listen.key_file)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"{listen.section}.certificate_file: {listen.certificate_file}: {error}") from None
+        raise ConfigurationError(f"{section}.certificate_file: {listen.certificate_file}: {error}") from None
     return context
 
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-import uvloop
-
 from pushcast.config.doors import Gateway
 from pushcast.config.settings import Settings
 from pushcast.gateway.connections import ConnectionBounds
 from pushcast.gateway.server import GatewayServer
 from pushcast.gateway.user_tokens import UserTokens, read_keys
-from pushcast.kafka.reach import warn_without_broker
-from pushcast.observe.logs import configure_logging
-from pushcast.runtime.door import DoorProcess, Listen, serve
+from pushcast.runtime.door import DoorProcess, run_door
 
 NAME: Final = "gateway"
 
@@ -23,15 +19,8 @@ def run_gateway(settings: Settings) -> int:
 
     Raises ConfigurationError and ControlUnreadable before it listens.
     """
-    configure_logging(NAME, settings.observe.log_level, settings.observe.log_json)
-    warn_without_broker(settings.kafka.bootstrap_servers)
     options = settings.gateway or Gateway()
-    listen = Listen(NAME, options.host, options.port, options.certificate_file, options.key_file)
-
-    async def make() -> DoorProcess:
-        return GatewayProcess(settings, options)
-
-    return uvloop.run(serve(settings, make, listen))
+    return run_door(NAME, settings, options, lambda: GatewayProcess(settings, options))
 
 
 class GatewayProcess(DoorProcess):

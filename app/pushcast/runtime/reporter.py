@@ -23,7 +23,6 @@ from pushcast.kafka.topics.facts import check_cluster
 from pushcast.model.errors import ConfigurationError
 from pushcast.observe import sources
 from pushcast.observe.catalogue import BY_NAME, MetricName
-from pushcast.observe.health import HealthServer
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.metrics import Metrics, Sample
 from pushcast.observe.vocabulary import Vocabulary
@@ -37,6 +36,7 @@ from pushcast.report.server import ReportServer
 from pushcast.report.slo import ServiceLevel
 from pushcast.runtime import whereabouts
 from pushcast.runtime.canaries import Canaries, canaries_of
+from pushcast.runtime.private_page import private_page
 from pushcast.runtime.reload import Reloader
 from pushcast.runtime.systemd import READY, STOPPING, ServiceManager
 from pushcast.runtime.webhooks import Webhooks
@@ -102,14 +102,7 @@ class ReporterProcess:
         self._delay = sources.LoopDelay(loop)
         self.metrics.add_source(self._delay)
         self.metrics.add_source(self._samples)
-        self.page = HealthServer(
-            metrics=self.metrics.exposition,
-            info=self._info,
-            live=list,
-            ready=self.unready,
-            host=settings.observe.host,
-            port=settings.observe.port,
-        )
+        self.page = private_page(settings, self.metrics, self._info, self.unready)
 
     def unready(self) -> list[str]:
         """Why its answers would not be whole, one sentence each."""

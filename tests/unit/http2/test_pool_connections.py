@@ -160,7 +160,6 @@ async def test_a_lost_connection_makes_its_requests_unknown_and_the_rest_go_on()
         assert sent.kinds() == {"unknown": 10, "answered": 20}
         assert len(server.requests) == 30
         assert [fault.reason for fault in faults] == ["connection_dropped"]
-        assert pool.last_fault is faults[0]
 
 
 async def test_nobody_there_is_tried_again_with_growing_pauses_until_the_deadline() -> None:

@@ -122,7 +122,6 @@ class AccessToken:
         self._problem: CredentialUnavailable | None = None
         self._pause_seconds = 0.0
         self._not_before = 0.0
-        self.fetches = 0
 
     def _load(self) -> ServiceAccount:
         try:
@@ -172,7 +171,6 @@ class AccessToken:
         self._fetching = None
 
     async def _fetch_once(self) -> None:
-        self.fetches += 1
         try:
             self._token = await self._request()
         except CredentialUnavailable as problem:

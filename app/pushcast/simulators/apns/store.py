@@ -37,7 +37,6 @@ class DeviceStore:
         self._alerts: dict[bytes, int] = {}
         self._badges: dict[bytes, int] = {}
         self.dropped = 0
-        self.replaced_in_store = 0
 
     def set_online(self, token: bytes, online: bool, now: float) -> None:
         """Coming online delivers what is stored and not expired."""
@@ -60,7 +59,6 @@ class DeviceStore:
         elif expires_at <= now:
             self.dropped += 1
         else:
-            self.replaced_in_store += bundle in stored
             stored[bundle] = shown
 
     def _show(self, token: bytes, shown: Shown) -> None:

@@ -10,7 +10,6 @@ import msgspec
 from pushcast.http2.server_hpack import Field
 
 DEVICE_PATH: Final = b"/3/device/"
-BROADCAST_PATH: Final = b"/4/broadcasts/apps/"
 _PRIORITIES: Final = {b"1", b"5", b"10"}
 _DEFAULT_LIMIT_BYTES: Final = 4_096
 # Apple, "Generating a remote notification": VoIP 5 KB; broadcast Live Activities 5 KB.

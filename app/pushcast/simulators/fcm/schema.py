@@ -14,7 +14,6 @@ import msgspec
 
 CAMEL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _DOCUMENT: Final = json.loads((files(__package__) / "v1.json").read_text())
-REVISION: Final[str] = _DOCUMENT["revision"]
 #: Fields by type, spelt as in Google's document; each field's type as `_type` reads it.
 FIELDS: Final[dict[str, dict[str, Any]]] = _DOCUMENT["schemas"]
 _INT32: Final = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
