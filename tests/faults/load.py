@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
 
+from faults.timed import Beside
 from pushcast.config.settings import Settings
 from pushcast.demo.load import APPS, DeviceOf
 from pushcast.demo.produce import produce, producer_of
@@ -18,6 +19,7 @@ from pushcast.model.words import Lane
 from pushcast.wire import topics
 
 SLICE_SECONDS = 0.02
+Vary = Callable[[str, dict[str, Any]], Iterable[Beside]]
 CAMPAIGN = 25  # bulk events that share a content; their users differ
 FLUSH_SECONDS = 120.0
 
@@ -40,6 +42,7 @@ class Load(threading.Thread):
         self._going.set()
         self._campaign: list[str] = []
         self._number = 0
+        self.vary: Vary = lambda *_: ()  # makes events of another kind; returns what is written behind them
         self.acknowledged = 0
         self.failures: list[str] = []
 
@@ -106,8 +109,11 @@ class Load(threading.Thread):
             "body": f"{self._seed}: number {content}",
             "data": {"content": str(content)},
         }
+        beside, partitions = list(self.vary(user, event)), self._settings.kafka.partitions
         topic = topics.notification(lane)
-        produce(producer, topic, user, orjson.dumps(event), self._settings.kafka.partitions, now_ms, self._delivered)
+        produce(producer, topic, user, orjson.dumps(event), partitions, now_ms, self._delivered)
+        for each in beside:
+            produce(producer, each.topic, each.user, each.value, partitions, now_ms)
 
     def _delivered(self, error: Any, _: Any) -> None:
         if error is None:

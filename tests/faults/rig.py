@@ -237,10 +237,12 @@ class Rig:
             return False
 
     def lag(self) -> int:
-        """Records that planners, senders and settler have not finished. Raises KafkaException, PushcastError."""
+        """Records that these roles have not finished. Raises KafkaException, PushcastError."""
         pairs = [("pushcast-settle", topics.retry(delay)) for delay in topics.RETRY_DELAY_SECONDS]
         for lane in self.size.lanes:
-            pairs += [(planner_group(lane), topic) for topic in (topics.notification(lane), topics.walk(lane))]
+            sources = topics.notification(lane), topics.walk(lane), topics.due(lane)
+            pairs += [(planner_group(lane), topic) for topic in sources]
+            pairs.append((groups.KEEP, topics.keep(lane)))
             pairs.append((groups.SPREAD, topics.broadcast(lane)))
             pairs += [(f"pushcast-send-{each}-{lane}", topics.send(each, lane)) for each in self.world.platforms()]
         return sum(self.auditor.lag(group, topic) for group, topic in pairs)

@@ -15,6 +15,7 @@ from faults.scenarios import (
     broker,
     clock,
     disk,
+    keep,
     kill,
     overload,
     poison,
@@ -42,6 +43,10 @@ def played(rig: Rig, scenario: ModuleType) -> None:
 
 def test_killed_roles_lose_nothing_and_double_no_more_than_was_under_way(rig: Rig) -> None:
     played(rig, kill)
+
+
+def test_x1_what_waits_while_every_role_is_killed_is_let_go_once(rig: Rig) -> None:
+    played(rig, keep)
 
 
 def test_broadcasts_whose_roles_are_killed_reach_every_device_once(rig: Rig) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import orjson
 import pytest
 
 from faults import clocked
@@ -21,13 +22,15 @@ from faults.devices import Rows
 from faults.rig import SHORT, Rig, roles
 from faults.scenarios.poison import KINDS, malformed
 from faults.scenarios.table import cut_short, deleted, older
+from faults.timed import Timed
 from pushcast.config.settings import Settings
 from pushcast.demo.strikes import Exposure
+from pushcast.demo.timed import CLASSES
 from pushcast.demo.world import World
 from pushcast.model.device import AddressKind, DeviceRow, DeviceState
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform
-from pushcast.wire import row_fences
+from pushcast.wire import row_fences, topics
 from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.devices import encode_row
 from pushcast.wire.keys import user_of
@@ -47,6 +50,21 @@ def test_poison_comes_in_all_kinds_in_turn() -> None:
     made = {malformed(number, random.Random(0)) for number in range(len(KINDS))}
     assert len(made) == len(KINDS)
     assert len(KINDS) <= SHORT.bad
+
+
+def test_timed_events_of_all_kinds_are_taken_by_the_decoder_and_people_do_something_meanwhile() -> None:
+    classes = {name: ClassRule(60_000) for name in ("default", *CLASSES)}
+    decoder, now_ms = NotificationDecoder(("news", "chat"), classes), round(time.time() * 1000)
+    timed, beside = Timed(random.Random(1)), Counter[str]()
+    seen = set()
+    for number in range(2_000):
+        event = {"id": f"n{number}", "app": "news", "title": "t"}
+        beside.update(each.topic for each in timed.vary("ann", event))
+        decoder.decode("ann", orjson.dumps(event), now_ms)
+        seen.add(frozenset(event))
+    assert len(seen) > 5
+    assert beside.keys() == {topics.CANCEL, topics.ENGAGEMENT, topics.DEVICE_CHANGED}
+    assert timed.written
 
 
 def verdict(exposures: list[Exposure] | None = None, **changes: int) -> Verdict:

@@ -41,7 +41,7 @@ from pushcast.wire import headers as h
 from pushcast.wire.dead_letters import REASON, STREAMS
 from pushcast.wire.devices import is_gone
 from pushcast.wire.legs import decode_leg
-from pushcast.wire.receipts import decode_planned, decode_receipt
+from pushcast.wire.receipts import Planned, decode_planned, decode_receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,11 @@ class Books:
         since_ms: int | None,
         progress: Callable[[int], None] = lambda partition: None,
         on_receipt: Callable[[dict[str, Any]], None] = lambda receipt: None,
+        on_planned: Callable[[Planned], None] = lambda planned: None,
     ) -> Totals:
         """Judges every notification produced since `since_ms` (None: as far back as all topics reach).
 
-        `on_receipt` sees every distinct receipt once.
+        `on_receipt` sees every distinct receipt once, `on_planned` every planned record that counts.
         """
         totals = Totals()
         committed = {lane: self._committed(planner_group(lane), topics.notification(lane)) for lane in Lane}
@@ -112,7 +113,8 @@ class Books:
                         on_receipt(receipt)
                 elif topic == topics.PLANNED:
                     if value:
-                        accounts.planned(decode_planned(value), message.timestamp()[1])
+                        accounts.planned(planned := decode_planned(value), message.timestamp()[1])
+                        on_planned(planned)
                 elif topic == topics.WALKED:
                     if value:
                         accounts.leg(decode_leg(value), message.timestamp()[1])

@@ -83,9 +83,11 @@ class _Bars:
 
 def _waited(result: dict[str, Any]) -> list[tuple[str, str]]:
     """What waited with the keeper, and that each of it was let go once or ended."""
-    timers, reasons = result["timers"], result["suppressed_by_reason"]
+    timers, reasons, held = result["timers"], result["suppressed_by_reason"], result["held_by_reason"]
     rows = [
         ("waited", timers["held"]),
+        ("of these for their time", held.get(Reason.SCHEDULED, 0)),
+        ("of these in quiet hours", held.get(Reason.QUIET_HOURS, 0)),
         ("of these let go", timers["released"]),
         ("of these ended", timers["closed_early"]),
         ("of these gathered in digests", reasons.get(Reason.DIGESTED, 0)),

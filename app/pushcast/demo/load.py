@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pushcast.demo.notes import Note
-from pushcast.demo.timed import groups_of, make_timed, timed_count
+from pushcast.demo.timed import groups_of, make_timed, timed_count, travellers
 
 APPS = ("news", "chat")
 USERS_PER_DEVICE = 0.4  # 8,000 users own 20,000 devices
@@ -107,7 +107,7 @@ def make_flood(count: int, devices: list[DeviceOf], seed: int) -> Iterator[Note]
     """
     rng = random.Random(f"notes/{seed}")
     everybody = sorted({device.user for device in devices})
-    owners = {app: sorted({d.user for d in devices if d.event["app"] == app}) or everybody for app in APPS}
+    owners = {app: _owners(devices, app) for app in APPS}
 
     def someone(app: str) -> str:
         return rng.choice(everybody if rng.random() < STRANGER_SHARE else owners[app])
@@ -149,6 +149,17 @@ def make_flood(count: int, devices: list[DeviceOf], seed: int) -> Iterator[Note]
             }
             yield Note(user, "bulk", content, event)
         sent += size
+
+
+def make_travellers(count: int, devices: list[DeviceOf], seed: int) -> list[str]:
+    """Users of a load of `count` events who have quiet hours, and travel."""
+    owners = _owners(devices, "chat")
+    return travellers(groups_of(round(count * CHAT_SHARE), len(owners)), owners, seed)
+
+
+def _owners(devices: list[DeviceOf], app: str) -> list[str]:
+    """Users with a device in the app; all, where nobody has one."""
+    return sorted({device.user for device in devices if device.event["app"] == app} or {d.user for d in devices})
 
 
 def make_trickle(count: int, devices: list[DeviceOf], seed: int) -> Iterator[Note]:

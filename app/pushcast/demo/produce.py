@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -73,6 +73,15 @@ def subscribe(world: World, devices: list[DeviceOf]) -> None:
             part = group[start : start + SUBSCRIPTIONS_AT_ONCE]
             for device, subscription in zip(part, world.subscribe(app, dead, len(part)), strict=True):
                 device.event["subscription"] = subscription
+
+
+def prefer(settings: Settings, users: Sequence[str], preference: dict[str, Any]) -> None:
+    """Each of the users wants the same; returns when Kafka has it."""
+    producer, value = producer_of(settings), orjson.dumps(preference)
+    now_ms = round(time.time() * 1000)
+    for user in users:
+        produce(producer, topics.DEVICE_CHANGED, user, value, settings.kafka.partitions, now_ms)
+    producer.flush()
 
 
 def register(world: World, books: Books, devices: list[DeviceOf], progress: Progress, planners: int) -> None:

@@ -11,6 +11,7 @@ from pushcast.audit.timer_ledger import TimerTotals
 from pushcast.demo.parts import lane_and_part
 from pushcast.model.words import Outcome, Source
 from pushcast.simulators.latency import LatencyHistogram
+from pushcast.wire.receipts import Planned
 
 
 @dataclass(slots=True)
@@ -21,6 +22,12 @@ class Tally:
     last_ended_ms: int = 0  # of the notifications: broadcasts come after them
     broadcast: int = 0  # deliveries of broadcasts
     reasons: Counter[str] = field(default_factory=Counter)  # of notifications that ended as suppressed
+
+    held: Counter[str] = field(default_factory=Counter)  # what waited, by why
+
+    def planned(self, planned: Planned) -> None:
+        """One planned record."""
+        self.held.update(why for why, facts in zip(planned.reason, planned.facts, strict=True) if facts.held)
 
     def add(self, receipt: dict[str, Any]) -> None:
         """One distinct receipt."""
@@ -71,6 +78,7 @@ def result_of(
         "latency_ms": worst_latency(simulators),
         "timers": timers.to_dict(),
         "suppressed_by_reason": dict(sorted(tally.reasons.items())),
+        "held_by_reason": dict(sorted(tally.held.items())),
         "per_lane": per_lane(simulators),
         "per_platform": {
             platform: {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pushcast.audit.accounts import Totals
@@ -11,11 +13,21 @@ from pushcast.audit.reader import Books, planner_group
 from pushcast.audit.timer_ledger import TimerTotals
 from pushcast.audit.timers import timer_totals
 from pushcast.demo.broadcasts import broadcast
-from pushcast.demo.load import DeviceOf, Expected, make_devices, make_flood, make_notes, make_trickle, urgent_count
+from pushcast.demo.load import (
+    DeviceOf,
+    Expected,
+    make_devices,
+    make_flood,
+    make_notes,
+    make_travellers,
+    make_trickle,
+    urgent_count,
+)
 from pushcast.demo.notify import Trickle, flood
-from pushcast.demo.produce import Progress, register, subscribe
+from pushcast.demo.produce import Progress, prefer, register, subscribe
 from pushcast.demo.result import Tally, per_lane, result_of
 from pushcast.demo.strikes import Strikes
+from pushcast.demo.timed import DAY_HOUR, NIGHT_HOUR, preference
 from pushcast.demo.world import World
 from pushcast.model.errors import PushcastError
 from pushcast.model.plural import counted
@@ -42,6 +54,8 @@ def run(world: World, plan: Plan, progress: Progress) -> dict[str, Any]:
     with Books(world.settings) as books:
         devices = make_devices(plan.devices, plan.seed)
         subscribe(world, devices)
+        away, hour = make_travellers(plan.notifications, devices, plan.seed), time.gmtime().tm_hour
+        prefer(world.settings, away, preference(NIGHT_HOUR, hour))
         register(world, books, devices, progress, planners=len(Lane))
         produced_from_ms = round(time.time() * 1000)
         strikes = Strikes(world, plan.notifications, plan.seed) if plan.faults else None
@@ -52,7 +66,8 @@ def run(world: World, plan: Plan, progress: Progress) -> dict[str, Any]:
         notes = make_flood(plan.notifications, devices, plan.seed)
         flood(world.settings, notes, plan.notifications - urgent_count(plan.notifications), progress)
         struck = {} if strikes is None else strikes.result()
-        _drain(world, books, progress, trickle, _expected(plan, devices))
+        travel = partial(prefer, world.settings, away, preference(DAY_HOUR, hour))
+        _drain(world, books, progress, trickle, _expected(plan, devices), travel)
         broadcasts = broadcast(world, plan.seed, progress)
         totals, tally = _reckon(books, produced_from_ms, progress)
         progress("waiting for the removal of dead devices", 0, 0)
@@ -78,8 +93,12 @@ def _expected(plan: Plan, devices: list[DeviceOf]) -> int:
     return sum(expected.of(note) for note in make_notes(plan.notifications, devices, plan.seed))
 
 
-def _drain(world: World, books: Books, progress: Progress, trickle: Trickle, pushes: int) -> None:
-    """Waits until every lane's planner and every sender has finished what there is."""
+def _drain(
+    world: World, books: Books, progress: Progress, trickle: Trickle, pushes: int, travel: Callable[[], None]
+) -> None:
+    """Waits until every lane's planner and every sender has finished what there is; then users `travel`, and what
+    waited for that is waited for, too."""
+    have_travelled = False
     deadline = time.monotonic() + DRAIN_SECONDS
     retries = [(groups.SETTLE, topics.retry(delay)) for delay in topics.RETRY_DELAY_SECONDS]
     others = [(planner_group(lane), topic(lane)) for lane in Lane for topic in (topics.notification, topics.due)]
@@ -98,7 +117,10 @@ def _drain(world: World, books: Books, progress: Progress, trickle: Trickle, pus
         waiting = sum(books.lag(group, topic).records for group, topic in retries)
         left = sum(books.lag(group, topic).records for group, topic in others)
         progress(f"pushes at the providers ({awaited(writing, left, waiting)})", min(arrived, pushes), pushes)
-        if not writing and not left and not waiting and not _timers(world).waiting:
+        if not left and not have_travelled:
+            travel()
+            have_travelled = True
+        elif not writing and not left and not waiting and not _timers(world).waiting:
             trickle.finish()
             return
         if time.monotonic() > deadline:
@@ -124,7 +146,7 @@ def _reckon(books: Books, since_ms: int, progress: Progress) -> tuple[Totals, Ta
     progress("auditing: every event against its receipts", 0, 0)
     while True:
         tally = Tally()
-        totals = books.reckon(since_ms - 1000, on_receipt=tally.add)
+        totals = books.reckon(since_ms - 1000, on_receipt=tally.add, on_planned=tally.planned)
         if totals.balanced or time.monotonic() > deadline:
             return totals, tally
         time.sleep(POLL_SECONDS)

@@ -18,8 +18,8 @@ DEVICE_HOLD_SECONDS = 3
 #: What the demo's `pushcast.yaml` has besides Kafka and the apps.
 DEMO_SECTIONS: Mapping[str, Any] = {
     "classes": {
-        "default": {"lane": "normal", "window_seconds": 0.05},
-        "breaking": {"lane": "bulk", "window_seconds": 0.1, "ttl_seconds": 3600},
+        "default": {"lane": "normal", "window_seconds": 0.05, "quiet": "ignore"},
+        "breaking": {"lane": "bulk", "window_seconds": 0.1, "ttl_seconds": 3600, "quiet": "ignore"},
         "code": {"lane": "urgent", "window_seconds": 0, "ttl_seconds": 600},
         **CLASSES,
     },

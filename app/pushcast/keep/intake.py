@@ -75,7 +75,8 @@ class KeepIntake:
         user = user_of(record.key)
         check_place(record, self._partitions)
         if not record.value:
-            self._notices.heard(tenure, barrier, user, notice_of(record.headers))
+            written_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
+            self._notices.heard(tenure, barrier, user, notice_of(record.headers), written_at)
             return
         held = held_of(record.headers)
         facts = decode_facts(held.facts) if held.facts else None
@@ -87,8 +88,9 @@ class KeepIntake:
         is_cancelled = self._is_cancelled(tenure, user, held)
         is_read = self._reading.is_read(tenure, user, held.note_id, timer, self._clock.now_ms())
         waiting = self._rows.waiting(tenure, user)
-        is_forgotten = bool(tenure.forgotten) and tenure.forgotten.covers(user.encode(), timer.written_at)
-        row = rules.opened(timer, known, waiting, cancelled=is_cancelled, read=is_read, is_forgotten=is_forgotten)
+        row = rules.opened(timer, known, waiting, cancelled=is_cancelled, read=is_read)
+        if (tenure.forgotten or tenure.moved) and not row.closes:
+            row = self._notices.opened(tenure, user, row)
         if facts is not None and facts.gate == Reason.DIGEST and not row.closes:
             row = self._joining.join(tenure, barrier, user, row, facts)
         self._rows.put(tenure, barrier, key if known is None else other, row)

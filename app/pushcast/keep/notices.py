@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pushcast.keep import rules
 from pushcast.keep.joining import Joining, is_leaving
 from pushcast.keep.rows import Rows
@@ -13,6 +15,9 @@ from pushcast.wire.notices import Notice, NoticeKind
 from pushcast.wire.timers import Timer
 from pushcast.wire.usage import usage_key
 
+#: A planner may know that much later than the keeper that a zone has changed.
+LATE_MS: Final = 5_000
+
 
 class Notices:
     """Of all partitions of one stage. Never awaits: what is read and what is written are one step. Hearing one again
@@ -23,12 +28,23 @@ class Notices:
         self._joining = joining
         self._count = count
 
-    def heard(self, tenure: KeepTenure, barrier: Barrier, user: str, notice: Notice) -> None:
-        """What leaves at this moment goes on: its planner judges it by the same."""
+    def heard(self, tenure: KeepTenure, barrier: Barrier, user: str, notice: Notice, written_at: int) -> None:
+        """What leaves at this moment goes on: its planner judges it by the same. `written_at`: of the notice."""
         if notice.kind is NoticeKind.FORGOTTEN:
             self._forget(tenure, barrier, user, notice.at)
         else:
+            tenure.moved.add(user.encode(), written_at + LATE_MS)
             self._look_again(tenure, barrier, user)
+
+    def opened(self, tenure: KeepTenure, user: str, timer: Timer) -> Timer:
+        """The row of a new timer, as what was told before makes it. Its planner may not have known that yet."""
+        name = user.encode()
+        if tenure.forgotten.covers(name, timer.written_at):
+            return rules.forgotten(timer)
+        # A part of it was judged again since.
+        if timer.part == 0 and tenure.moved.covers(name, timer.written_at):
+            return rules.looked_at_again(timer) or timer
+        return timer
 
     def _look_again(self, tenure: KeepTenure, barrier: Barrier, user: str) -> None:
         """Due times that depend on a zone are found anew, by planners: they know the user's devices."""

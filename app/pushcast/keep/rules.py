@@ -21,17 +21,13 @@ def is_known(name: str, timers: Iterable[Timer | None]) -> bool:
     return any(timer is not None and timer.name == name for timer in timers)
 
 
-def opened(
-    timer: Timer, known: Timer | None, waiting: int, *, cancelled: bool, read: bool = False, is_forgotten: bool = False
-) -> Timer:
+def opened(timer: Timer, known: Timer | None, waiting: int, *, cancelled: bool, read: bool = False) -> Timer:
     """The row of a new timer. `known`: the one under the notification's id; `waiting`: how many the user has.
 
     What is not to be sent is opened all the same, due at once: every timer closes in one way.
     """
     if known is not None:
         return closed_as(timer, Reason.DUPLICATE)
-    if is_forgotten:
-        return forgotten(timer)
     if cancelled:
         return closed_as(timer, Reason.CANCELLED)
     if read:

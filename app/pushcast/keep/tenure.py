@@ -9,9 +9,9 @@ from pushcast.keep.broker_time import BrokerTime
 from pushcast.keep.waiting import WaitingTimers
 from pushcast.model.caps import Usage
 from pushcast.model.forecast import Forecast
-from pushcast.model.forgotten import Forgotten
 from pushcast.model.marks import Marks
 from pushcast.model.pacing import Bucket
+from pushcast.model.users_until import UsersUntil
 from pushcast.stream.completions import Completions
 from pushcast.stream.overlay import Overlay
 from pushcast.stream.runner import Runner
@@ -58,7 +58,8 @@ class KeepTenure:
         self.count_again_at = 0.0  # monotonic seconds
         self.time = time
         self.tzdata = ""  # the version by which due times of its timers were found
-        self.forgotten = Forgotten()
+        self.forgotten = UsersUntil()
+        self.moved = UsersUntil()  # what planners judged until then may be by the zones of before
         self.read = Marks()  # what users have read
         self.runner = runner(self)
         self.ticker = ticker(self)  # hears the time again

@@ -10,6 +10,7 @@ from pushcast.audit.accounts import Totals
 from pushcast.audit.timer_ledger import TimerTotals
 from pushcast.demo.result import Tally, per_lane, result_of, worst_latency
 from pushcast.simulators.latency import LatencyHistogram
+from pushcast.wire.receipts import Planned, PlannedFacts
 
 
 def totals(accepted: int = 3, invalid: int = 1, **fields: Any) -> Totals:
@@ -110,6 +111,16 @@ def test_anything_that_does_not_agree_is_not_balanced(changes: dict[str, Any]) -
 
 def test_what_was_suppressed_is_told_by_its_reason() -> None:
     assert result()["suppressed_by_reason"] == {"digested": 1}
+
+
+def test_what_waited_is_told_by_its_reason() -> None:
+    waited = tally()
+    planned = Planned("normal")
+    planned.add(7, "a", {}, reason="quiet_hours", facts=PlannedFacts(held=1))
+    planned.add(8, "b", {}, reason="no_devices")
+    planned.add(9, "c", {}, reason="digest", facts=PlannedFacts(held=1))
+    waited.planned(planned)
+    assert result(tally=waited)["held_by_reason"] == {"digest": 1, "quiet_hours": 1}
 
 
 def test_lanes_show_the_time_from_event_to_arrival_over_the_arrivals_of_all_simulators() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
@@ -11,13 +12,19 @@ from pushcast.demo.sections import DEMO_SECTIONS
 from pushcast.demo.timed import (
     CAPPED_CLASS,
     CAPPED_EVENTS,
+    DAY_HOUR,
     DIGEST_CLASS,
     DIGEST_EVENTS,
     MAX_GROUPS,
+    NIGHT_HOUR,
+    QUIET_CLASS,
     groups_of,
     make_timed,
+    preference,
     timed_count,
+    travellers,
 )
+from pushcast.model.zones import zone_of
 
 USERS = [f"user-{number}" for number in range(50)]
 
@@ -44,6 +51,16 @@ def test_a_digest_is_of_one_user_and_key_and_of_a_capped_users_events_the_first_
     assert set(Counter(note.user for note in capped).values()) == {CAPPED_EVENTS}
     assert [note.arrives for note in capped[:CAPPED_EVENTS]] == [True, False]
     assert not any(note.arrives for note in notes if note.event["class"] == DIGEST_CLASS)
+
+
+def test_each_traveller_gets_one_and_it_is_night_where_they_are_and_day_where_they_go() -> None:
+    notes = [note for note in make_timed(10, USERS, 1, seed=1) if note.event["class"] == QUIET_CLASS]
+    assert [note.user for note in notes] == travellers(10, USERS, 1)
+    assert all(note.arrives for note in notes)
+    for utc_hour in range(24):
+        for wanted in (NIGHT_HOUR, DAY_HOUR):
+            zone = zone_of(preference(wanted, utc_hour)["time_zone"])
+            assert datetime(2026, 12, 1, utc_hour, tzinfo=UTC).astimezone(zone).hour == wanted
 
 
 def test_the_demos_configuration_has_the_classes_and_the_cap() -> None:

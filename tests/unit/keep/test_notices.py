@@ -50,6 +50,18 @@ async def test_s12_another_zone_lets_planners_find_the_users_local_times_anew() 
     assert len(world.due()) == 1, "told twice is told once"
 
 
+async def test_s12_what_a_planner_held_by_the_zone_of_before_goes_back_to_it_once() -> None:
+    world = KeepWorld()
+    world.notice(NoticeKind.ZONES_CHANGED)
+    keeper = await keeper_of(world)
+    world.hold("before", T0 + 8 * HOUR, zoned=True, written_at=T0)
+    world.hold("before", T0 + 8 * HOUR, zoned=True, written_at=T0, part=1)
+    world.hold("after", T0 + 8 * HOUR, zoned=True, written_at=T0 + 60_000)
+    await told(keeper)
+    assert len(world.due()) == 1
+    assert len(rows_of(keeper, ANN)) == 3
+
+
 async def test_p4_what_waits_for_a_forgotten_user_ends_and_nothing_of_the_user_stays() -> None:
     world = KeepWorld()
     world.caps = [CapRule("day", 3, window_ms=24 * HOUR)]

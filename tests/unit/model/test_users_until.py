@@ -1,12 +1,12 @@
-"""Users who were forgotten lately."""
+"""Users of whom something was told lately."""
 
 from __future__ import annotations
 
-from pushcast.model.forgotten import Forgotten
+from pushcast.model.users_until import UsersUntil
 
 
 def test_it_covers_what_was_written_until_then_of_that_user() -> None:
-    users = Forgotten()
+    users = UsersUntil()
     assert not users
     users.add(b"ann", 10)
     assert users
@@ -14,7 +14,7 @@ def test_it_covers_what_was_written_until_then_of_that_user() -> None:
 
 
 def test_an_older_word_takes_nothing_back_and_beyond_the_limit_the_oldest_goes() -> None:
-    users = Forgotten(limit=2)
+    users = UsersUntil(limit=2)
     for user, at in ((b"ann", 10), (b"bob", 10), (b"ann", 5), (b"cyd", 10)):
         users.add(user, at)
     assert users.covers(b"ann", 10), "said again it is young again"
