@@ -89,7 +89,9 @@ class World(KeepWorld):
             self.names.add(self.gather(f"d{rnd.randint(0, 9)}", window_ms=rnd.choice((2_000, 10_000)), user=user))
         else:
             due_at, zoned = T0 + rnd.choice((0, 10_000, 30_000)), rnd.random() < 0.5
-            self.names.add(self.hold(f"n{rnd.randint(0, 5)}", due_at, user=user, zoned=zoned, written_at=now_ms))
+            note_id, revision = f"n{rnd.randint(0, 3)}", rnd.choice((None, 0, 1, 2, 3))
+            name = self.hold(note_id, due_at, user=user, zoned=zoned, written_at=now_ms, revision=revision)
+            self.names.add(name)
 
     def maybe_compact(self, owner: Keeper) -> None:
         """With the lag of the topic, nothing is compacted that an owner has not yet had the time to heal."""
@@ -244,8 +246,8 @@ async def test_a_member_that_comes_while_its_digest_leaves_is_counted_in_one() -
     assert await violation(range(WORLDS), late_member) is None
 
 
-async def test_a_user_who_travels_and_one_who_is_forgotten_lose_no_end_of_a_timer_and_get_none_twice() -> None:
-    """S12, P4."""
+async def test_who_travels_is_forgotten_or_gets_revisions_loses_no_end_of_a_timer_and_gets_none_twice() -> None:
+    """S12, S15, P4."""
     assert await violation(range(WORLDS), noticed=0.7) is None
 
 

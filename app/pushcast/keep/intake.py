@@ -10,6 +10,7 @@ from pushcast.keep.joining import Joining, is_leaving
 from pushcast.keep.notices import Notices
 from pushcast.keep.reading import KeepReading
 from pushcast.keep.removing import Removing
+from pushcast.keep.revising import Revising
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.clock import Clock
@@ -65,6 +66,7 @@ class KeepIntake:
         self._partitions = partitions
         self._decode = CancelDecoder(schemas).decode
         self._joining = joining
+        self._revising = Revising(rows, joining)
         self._notices = Notices(rows, joining, count)
 
     def hold(self, lane: Lane, fences: Fences, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
@@ -82,18 +84,28 @@ class KeepIntake:
         facts = decode_facts(held.facts) if held.facts else None
         timer = _timer(lane, record, held)
         key, other = part_key(user, held.note_id, held.part), timer_key(user, held.note_id, timer.name)
+        revises = timer.revision >= 0 and not held.part
+        if revises and self._revising.is_known(tenure, barrier, user, held, timer):
+            return
         known = self._rows.timer(tenure, key)
         if rules.is_known(timer.name, (known, self._rows.timer(tenure, other))):
             return
         is_cancelled = self._is_cancelled(tenure, user, held)
         is_read = self._reading.is_read(tenure, user, held.note_id, timer, self._clock.now_ms())
         waiting = self._rows.waiting(tenure, user)
+        place = None
+        if revises and not (is_cancelled or is_read):
+            timer, place = self._revising.opened(tenure, user, held, timer)
+            if place is not None:
+                key, known, waiting = place.key, None, 0
         row = rules.opened(timer, known, waiting, cancelled=is_cancelled, read=is_read)
         if (tenure.forgotten or tenure.moved) and not row.closes:
             row = self._notices.opened(tenure, user, row)
         if facts is not None and facts.gate == Reason.DIGEST and not row.closes:
             row = self._joining.join(tenure, barrier, user, row, facts)
         self._rows.put(tenure, barrier, key if known is None else other, row)
+        if place is not None:
+            self._revising.supersede(tenure, barrier, user, held.note_id, place.former)
         self._count("opened", str(lane), 1)
 
     def _is_cancelled(self, tenure: KeepTenure, user: str, held: Held) -> bool:
@@ -121,13 +133,11 @@ class KeepIntake:
         if cancel.remove:
             self._removing.ask(tenure, barrier, cancel, record.offset, written_at)
         for note_id in cancel.ids:
-            part = 0
-            while (known := self._rows.timer(tenure, key := part_key(user, note_id, part))) is not None:
+            for key, known in self._rows.named(tenure, user, note_id).items():
                 leaves = is_leaving(tenure, key) or self._joining.leaves(tenure, user, known)
                 timer = None if leaves else rules.cancelled(known)
                 if timer is not None:
                     self._rows.put(tenure, barrier, key, timer)
-                part += 1
 
     def count(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
         """What became of a notification that caps count."""
@@ -167,4 +177,5 @@ def _timer(lane: Lane, record: Record, held: Held) -> Timer:
         badge=held.badge,
         pace=held.pace,
         zoned=held.zoned,
+        revision=-1 if held.revision is None else held.revision,
     )

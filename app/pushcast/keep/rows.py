@@ -22,7 +22,16 @@ from pushcast.wire.recallable import (
     readable_recallable,
     recallables_prefix,
 )
-from pushcast.wire.timers import Timer, encode_timer, is_timer, readable, timers_prefix, user_key
+from pushcast.wire.timers import (
+    Timer,
+    encode_timer,
+    is_timer,
+    note_id_of,
+    readable,
+    timer_key,
+    timers_prefix,
+    user_key,
+)
 from pushcast.wire.usage import encode_usage, is_usage, readable_usage
 
 #: Tag of a row that was written over a void one: no write of ours has it.
@@ -92,6 +101,11 @@ class Rows:
         ahead = tenure.ahead.get(name)
         rows = self._scan(tenure, user, timers_prefix(name), None if ahead is None else ahead.items())
         return {key: row for key, row in rows if isinstance(row, Timer)}
+
+    def named(self, tenure: KeepTenure, user: str, note_id: str) -> dict[bytes, Timer]:
+        """All timers of one notification of a user, released ones too, by row key."""
+        rows = self._scan(tenure, user, timer_key(user, note_id))
+        return {key: row for key, row in rows if isinstance(row, Timer) and note_id_of(key) == note_id}
 
     def waiting(self, tenure: KeepTenure, user: str) -> int:
         """How many timers of a user wait."""

@@ -27,7 +27,7 @@ def opened(timer: Timer, known: Timer | None, waiting: int, *, cancelled: bool, 
     What is not to be sent is opened all the same, due at once: every timer closes in one way.
     """
     if known is not None:
-        return closed_as(timer, Reason.DUPLICATE)
+        return duplicate(timer)
     if cancelled:
         return closed_as(timer, Reason.CANCELLED)
     if read:
@@ -45,6 +45,21 @@ def cancelled(timer: Timer | None) -> Timer | None:
 def read(timer: Timer | None) -> Timer | None:
     """The same of one that was read meanwhile."""
     return _ended(timer, Reason.READ)
+
+
+def is_open(timer: Timer) -> bool:
+    """Whether it waits, and nothing of it was sent."""
+    return timer.waits and not timer.closes and not timer.done and not timer.kind
+
+
+def superseded(timer: Timer) -> Timer:
+    """The row of one in whose place a later revision stands."""
+    return msgspec.structs.replace(closed_as(timer, Reason.SUPERSEDED), digest="", facts=b"")
+
+
+def duplicate(timer: Timer) -> Timer:
+    """The row of one that comes too late, or again."""
+    return closed_as(timer, Reason.DUPLICATE)
 
 
 def forgotten(timer: Timer) -> Timer:

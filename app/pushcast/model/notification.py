@@ -177,6 +177,8 @@ class Notification(msgspec.Struct, frozen=True):
     override: tuple[str, ...] = ()  # gates that it passes (`gates.Override`); its class allows it
     quiet: QuietTerms | None = None  # of the devices that it is planned for; None: they have none that count
     sealing: Sealing | None = None  # its content is for the devices alone
+    revision: int | None = None  # a later one replaces an earlier one that waits; None: it replaces none
+    was_seen: bool = False  # an event with its id was read before
 
     def is_over(self, now_ms: int, now_or_never_ms: int) -> bool:
         """Whether it is too late to send it. One that expires as it was created is now or never: it may leave until

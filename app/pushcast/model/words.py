@@ -72,6 +72,8 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
     SCHEDULED = "scheduled"
     SPREAD = "spread"
+    REVISION = "revision"  # only the keeper knows what it replaces
+    SUPERSEDED = "superseded"  # by a later revision
     DIGESTED = "digested"  # it left as part of a digest
     DUPLICATE = "duplicate"
     BROADCAST_STOPPED = "broadcast_stopped"

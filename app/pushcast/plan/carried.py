@@ -26,13 +26,17 @@ class Carried:
         """Why it goes to the keeper although nothing holds it up; None: it does not. Cheap: most have neither."""
         if (note.campaign is not None or note.klass in self.classes) and self._rates.of(note.campaign, note.klass):
             return Reason.PACE
-        return None if note.options.badge is None or not self._badge(note) else Reason.BADGE
+        if note.options.badge is not None and self._badge(note):
+            return Reason.BADGE
+        return None if note.revision is None else Reason.REVISION
 
     def marked(self, held: Held, note: Notification) -> Held:
         """With what the keeper has to do when it lets it go."""
         badge, pace = self._badge(note), self._rates.of(note.campaign, note.klass)
         if badge:
             held = held._replace(app=note.app or "", badge=badge)
+        if note.revision is not None:
+            held = held._replace(revision=note.revision, was_seen=note.was_seen)
         return held._replace(pace=pace) if pace else held
 
     def _badge(self, note: Notification) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from pushcast.config.settings import Settings
 from pushcast.handover.exact import Exactness
 from pushcast.handover.tail import There
@@ -133,8 +135,10 @@ class PlanIntake:
             if not is_event:
                 self._note_slot(tenure, entry, record, note)
             if remember(note.user, note.id):
-                duplicates.append(entry)
-                continue
+                if not note.revision:
+                    duplicates.append(entry)
+                    continue
+                entry.note = msgspec.structs.replace(note, was_seen=True)  # the keeper knows what waits
             if tenure.closes and record.offset in tenure.closes:
                 closing = tenure.closes.pop(record.offset)
                 entry.provider_id = tenure.released.pop(record.offset).left_as or None
@@ -144,7 +148,7 @@ class PlanIntake:
                     found.nothing.append((entry, closing.outcome, closing.reason))
                 continue
             cancelled = cancels and self._is_cancelled(tenure, note, now_ms)
-            special = note.campaign is not None or note.options.badge is not None
+            special = note.campaign is not None or note.options.badge is not None or note.revision is not None
             carried = is_event and special and self._carried.waits_for(note) is not None
             if (
                 note.klass in quiet_alone
@@ -299,7 +303,7 @@ class PlanIntake:
         if released is not None:  # let go once, and held for another reason
             written_at, part, passed = released.written_at, released.part + 1, released.passed
             from_ms = max(written_at, released.due_at)
-        if waits.reason in (Reason.BADGE, Reason.PACE):
+        if waits.reason in (Reason.BADGE, Reason.PACE, Reason.REVISION):
             return Held(note.id, waits.until_ms or from_ms, written_at, part, passed=passed)
         if waits.reason is Reason.FREQUENCY_CAP:
             facts = encode_facts(self._limited.facts(note, zone))

@@ -20,6 +20,7 @@ EXPIRED_CAP: Final = "expired/frequency_cap"
 CLOSINGS: Final = {
     Reason.DUPLICATE.value: Closing(None, Reason.DUPLICATE),
     Reason.CANCELLED.value: Closing(Outcome.CANCELLED, Reason.CANCELLED),
+    Reason.SUPERSEDED.value: Closing(Outcome.SUPPRESSED, Reason.SUPERSEDED),
     Reason.USER_FORGOTTEN.value: Closing(Outcome.CANCELLED, Reason.USER_FORGOTTEN),
     Reason.READ.value: Closing(Outcome.SUPPRESSED, Reason.READ),
     Reason.TOO_MANY.value: Closing(Outcome.REJECTED, Reason.TOO_MANY),

@@ -16,6 +16,7 @@ from pushcast.wire.closings import CLOSINGS, Closing
 from pushcast.wire.facts import FACTS
 from pushcast.wire.headers import Headers, by_name, first
 from pushcast.wire.retries import DUE_AT, decimal, number
+from pushcast.wire.timings import MAX_REVISION
 
 #: Kafka time of the event itself, milliseconds since the epoch, decimal: what is absent in it counts from then.
 WRITTEN_AT: Final = "push-written-at"
@@ -42,6 +43,10 @@ PACE: Final = "push-pace"
 #: On a keep record, present: its due time depends on a zone. On a due record, present: zones were changed, and whether
 #: it is due is to be found anew.
 ZONED: Final = "push-zoned"
+#: On a keep record: which revision of its id it is, decimal; absent: it replaces none.
+REVISION: Final = "push-revision"
+#: On a keep record, present: an event with its id was read before.
+SEEN: Final = "push-seen"
 _LAST_MS: Final = 2**53
 #: Of one notification: at most one for each zone on earth.
 MAX_PARTS: Final = 1_000
@@ -61,6 +66,8 @@ class Held(NamedTuple):
     badge: str = ""
     pace: str = ""
     zoned: bool = False  # the due time depends on a zone
+    revision: int | None = None
+    was_seen: bool = False
 
 
 class Released(NamedTuple):
@@ -96,6 +103,10 @@ def held_headers(origin: Headers, offset: int, held: Held, trace: str | None) ->
         found.append((PACE, held.pace.encode()))
     if held.zoned:
         found.append((ZONED, b"1"))
+    if held.revision is not None:
+        found.append((REVISION, b"%d" % held.revision))
+        if held.was_seen:
+            found.append((SEEN, b"1"))
     if trace:
         found.append((h.TRACEPARENT, trace.encode()))
     return found
@@ -122,7 +133,10 @@ def held_of(headers: Headers) -> Held:
     part, done = decimal(said.get(PART), PART, MAX_PARTS) or 0, said.get(DONE, b"")
     app, badge, pace, passed = [_decoded(said.get(name)) for name in (APP, BADGE, PACE, PASSED)]
     note_id, facts = _event(said.get(EVENT))[1], said.get(FACTS, b"")
-    return Held(note_id, due_at, written_at, part, done, passed, facts, app, badge, pace, ZONED in said)
+    found = Held(note_id, due_at, written_at, part, done, passed, facts, app, badge, pace, ZONED in said)
+    if REVISION not in said:
+        return found
+    return found._replace(revision=decimal(said[REVISION], REVISION, MAX_REVISION), was_seen=SEEN in said)
 
 
 def released_headers(

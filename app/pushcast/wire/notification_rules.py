@@ -22,7 +22,7 @@ from pushcast.wire.more import more_of, text_of
 from pushcast.wire.pings import ping_content, ping_key, ping_options, refuse_unpingable
 from pushcast.wire.timings import (
     campaign_of,
-    refuse_later_fields,
+    revision_of,
     timing_of,
     waiting_to_be_read,
 )
@@ -102,6 +102,7 @@ class SharedNotification(NamedTuple):
     digest_key: str | None = None
     override: tuple[str, ...] = ()
     sealing: Sealing | None = None
+    revision: int | None = None
 
 
 def shared_of(raw: RawNotification, classes: Mapping[str, ClassRule]) -> SharedNotification:
@@ -170,7 +171,7 @@ def shared_of(raw: RawNotification, classes: Mapping[str, ClassRule]) -> SharedN
         key += more.encode()
     if len(key) > MAX_CONTENT_BYTES:
         raise InvalidInput(Reason.TOO_LARGE, f"the content has {len(key)} bytes; at most {MAX_CONTENT_BYTES}", "body")
-    refuse_later_fields(raw.revision)
+    revision = revision_of(raw.revision)
     when = raw.deliver_at, raw.deliver_local_at, raw.time_zone, raw.if_past, raw.spread_seconds
     timing = None if when == _AT_ONCE else timing_of(*when)
     unless_read = rule.unless_read_seconds if raw.unless_read_seconds is None else raw.unless_read_seconds
@@ -183,7 +184,7 @@ def shared_of(raw: RawNotification, classes: Mapping[str, ClassRule]) -> SharedN
     if rule.sealing is not None:
         refuse_unpingable(klass, options)
     content_of = klass, ttl_ms, content, options, key, *times, raw.trace
-    return SharedNotification(*content_of, timing, campaign, ping, digest_key, override, rule.sealing)
+    return SharedNotification(*content_of, timing, campaign, ping, digest_key, override, rule.sealing, revision)
 
 
 def _ping(title: str, klass: str, content: Content, options: Options) -> _Ping:

@@ -152,6 +152,7 @@ class NotificationDecoder:
             together,
             override,
             sealing,
+            revision,
         ) = shared
         if ping is not None:
             content, options, key = ping.made(note_id, klass)
@@ -189,6 +190,7 @@ class NotificationDecoder:
             override,
             None,
             sealing,
+            revision,
         )
 
 

@@ -36,6 +36,8 @@ class Timer(msgspec.Struct, frozen=True):
     number: int = 0
     left_as: str = ""
     zoned: bool = False  # its due time depends on a zone
+    revision: int = -1  # -1: any replaces it while it waits
+    replaced: str = ""  # name of the timer in whose place it stands
 
     @property
     def waits(self) -> bool:

@@ -18,6 +18,7 @@ from pushcast.wire.times import to_ms
 MAX_AHEAD_MS: Final = 90 * 86_400_000
 MAX_SPREAD_SECONDS: Final = 86_400
 MAX_UNLESS_READ_SECONDS: Final = 3_600
+MAX_REVISION: Final = 2**31 - 1
 _IF_PAST: Final = get_args(IfPast)
 
 
@@ -66,10 +67,11 @@ def campaign_of(campaign: str | None) -> str | None:
     return None if campaign is None else check_id(campaign, "campaign")
 
 
-def refuse_later_fields(revision: int | None) -> None:
-    """A field that the schema has and this release does not act on: sending at once instead would be wrong."""
-    if revision:
-        raise _refusal("revision", "is not in this release")
+def revision_of(revision: int | None) -> int | None:
+    """Raises InvalidInput."""
+    if revision is not None and not 0 <= revision <= MAX_REVISION:
+        raise _refusal("revision", f"is not 0 to {MAX_REVISION}")
+    return revision
 
 
 def waiting_to_be_read(timing: Timing | None, seconds: int) -> Timing | None:

@@ -131,3 +131,21 @@ async def test_a_campaign_keeps_to_its_rate_and_others_pay_nothing() -> None:
     live["easter"] = Rate(5)
     assert carried.waits_for(easter) == "pace"
     assert carried.marked(Held("n-1", T0, T0), xmas).pace == "campaign/xmas"
+
+
+async def test_s15_an_event_with_a_revision_goes_to_the_keeper_although_its_id_was_seen() -> None:
+    harness = PlanHarness(classes=CLASSES)
+    harness.device(ANN)
+    first = note(1, app="news")
+    await harness.feed((ANN, first), (ANN, {**first, "revision": 1}), (ANN, {**first, "revision": 0}))
+    await harness.acknowledge()
+    [sent] = kept(harness)
+    assert held_of(sent.headers) == Held("n-1", T0, T0, revision=1, was_seen=True)
+    assert sorted(row[3] for row in harness.planned()) == ["", "duplicate", "revision"]
+
+
+async def test_a_revision_is_held_for_its_time_as_any_other() -> None:
+    harness = await fed({**note(1, app="news"), "revision": 2, "deliver_at": T0 + 60_000})
+    [sent] = kept(harness)
+    assert held_of(sent.headers) == Held("n-1", T0 + 60_000, T0, revision=2)
+    assert [row[3] for row in harness.planned()] == ["scheduled"]

@@ -66,7 +66,7 @@ def test_s5_the_expiry_counts_from_what_is_due() -> None:
         ({"unless_read_seconds": 3_601}, "unless_read_seconds"),
         ({"unless_read_seconds": -1}, "unless_read_seconds"),
         ({"unless_read_seconds": 60, "options": {"ttl_seconds": 60}}, "unless_read_seconds"),
-        ({"revision": 1}, "revision"),
+        ({"revision": -1}, "revision"),
     ],
 )
 def test_s3_what_cannot_be_is_refused_by_its_field(fields: dict[str, Any], field: str) -> None:
