@@ -34,7 +34,7 @@ class Class(Strict):
     counted: bool = True  # takes slots of the caps, even where they do not hold it up
     digest: Digest | None = None  # its notifications leave together (docs/time.md)
     # In quiet hours. None: ignore where lane is urgent, otherwise hold.
-    quiet: Literal["hold", "drop", "passive", "ignore"] | None = None
+    quiet: Literal["hold", "digest", "drop", "passive", "ignore"] | None = None
     may_override: tuple[Literal["quiet_hours"], ...] = ()  # what an event may pass with options.override
     unless_read_seconds: int = Field(default=0, ge=0, le=3600)  # so long it waits, and is sent if it was not read
     read_gate: bool = False  # the keeper is asked whether it was read, which costs a few milliseconds

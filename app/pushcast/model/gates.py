@@ -108,7 +108,7 @@ def in_quiet_hours(quiet: Quiet, until_ms: int, expires_at: int) -> Verdict:
     they are over ends at once."""
     if quiet is Quiet.DROP:
         return IN_QUIET_HOURS
-    if quiet is not Quiet.HOLD:
+    if quiet not in (Quiet.HOLD, Quiet.DIGEST):
         return None
     if until_ms >= expires_at:
         return Ends(Outcome.EXPIRED, Reason.QUIET_HOURS)

@@ -36,6 +36,7 @@ class Quiet(StrEnum):
     """What a class does in quiet hours."""
 
     HOLD = "hold"  # until they are over
+    DIGEST = "digest"  # what is held leaves as one push; tries after the first are held
     DROP = "drop"
     PASSIVE = "passive"  # it is sent at once, without sound
     IGNORE = "ignore"

@@ -45,9 +45,13 @@ class Gathered:
         """What the keeper has to know of it."""
         key = self._rules[note.klass].key
         shared = note.digest_key if key == "digest_key" else note.options.thread_id if key == "thread_id" else None
-        title = note.content.title or note.content.body or ""
-        dry_run = note.options.dry_run
-        return Facts(Reason.DIGEST, note.klass, note.expires_at, note.app, shared or "", title, dry_run)
+        return facts_of(note, shared or "")
+
+
+def facts_of(note: Notification, shared: str = "") -> Facts:
+    """What the keeper has to know of a member of a digest. `shared`: by all members, beside user, app and class."""
+    title = note.content.title or note.content.body or ""
+    return Facts(Reason.DIGEST, note.klass, note.expires_at, note.app, shared, title, note.options.dry_run)
 
 
 def _rule(digest: Digest) -> _Rule:

@@ -24,6 +24,7 @@ from pushcast.plan.capped import Limited
 from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
+from pushcast.plan.gathered import facts_of
 from pushcast.plan.outputs import PlanOutputs
 from pushcast.plan.parts import (
     Around,
@@ -42,7 +43,7 @@ from pushcast.stream.batch import Record
 from pushcast.stream.edge import Count
 from pushcast.wire import topics
 from pushcast.wire.facts import encode_facts
-from pushcast.wire.held import MAX_PARTS, Held, Released
+from pushcast.wire.held import MAX_PARTS, Held, Released, has_passed
 from pushcast.wire.row_reader import Device
 
 Key = TypeVar("Key")
@@ -143,6 +144,10 @@ class PartIntake:
         at_ms = now_ms if is_event else max(now_ms, released.due_at)
         found = self._share(note, devices, released.done, at_ms, wishes)
         leaving = found.leaving
+        if not leaving and not sent and self._gathers(note, found, released):
+            facts = encode_facts(facts_of(note))
+            self._hold(tenure, entry, record, note, found.later_at or 0, released, Reason.DIGEST, facts=facts)
+            return None
         if leaving and not sent and self._limited.takes(note, released):
             facts = encode_facts(self._limited.facts(note, self.zone_of(note, devices, wishes)))
             self._hold(tenure, entry, record, note, at_ms, released, Reason.FREQUENCY_CAP, facts=facts)
@@ -228,6 +233,13 @@ class PartIntake:
         if found.assumed:
             self._count("zones_assumed", "", found.assumed)
         return found
+
+    def _gathers(self, note: Notification, found: Share, released: Released) -> bool:
+        """Whether it waits in a digest until quiet hours are over: where no device gets it before."""
+        if found.waits_for is not Reason.QUIET_HOURS or self._quiet_of(note) is not Quiet.DIGEST:
+            return False
+        is_local = note.timing is not None and note.timing.is_local
+        return not is_local and not released.done and not has_passed(released.passed, Reason.DIGEST)
 
     def _quiet_of(self, note: Notification) -> Quiet:
         return Quiet.IGNORE if Override.QUIET_HOURS in note.override else self._quiet.get(note.klass, Quiet.IGNORE)

@@ -118,6 +118,8 @@ class Course:
         self._expires_at = long_of(note.expires_at)
         self._opting = opting
         self._quiet = quiet
+        if policy is Quiet.DIGEST:
+            policy = Quiet.HOLD  # nothing of a broadcast is gathered
         self._policy = policy if policy in (Quiet.HOLD, Quiet.DROP) else Quiet.IGNORE
         self._now_ms = now_ms
         self._open: dict[str, _Batch] = {}

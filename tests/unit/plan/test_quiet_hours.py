@@ -3,15 +3,18 @@ at its time."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from pushcast.config.classes import Class
 from pushcast.model.quiet import DAYS, Quiet, QuietTerms, spread_after
 from pushcast.model.user import QuietHours
-from pushcast.model.words import Lane, Source
+from pushcast.model.words import Lane, Reason, Source
 from pushcast.wire.class_rules import ClassRule
+from pushcast.wire.facts import Facts, decode_facts
+from pushcast.wire.headers import origin
+from pushcast.wire.held import held_headers, held_of
 from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.schemas import avro_type
 from twins.holding import ANN, World, ms
@@ -98,6 +101,46 @@ async def test_q7_or_send_it_without_sound_on_the_devices_that_are_in_them() -> 
     quiet = by_device["berlin"]
     assert (quiet.sound, quiet.interruption_level, quiet.channel_id) == (None, "passive", "hush")
     assert sum(row[2] for row in it.harness.planned()) == 2
+
+
+async def test_q7_or_gather_it_until_they_are_over() -> None:
+    it = world(promo=Class(window_seconds=0, quiet="digest"), spread_seconds=300)
+    for number in (1, 2, 3):
+        await it.send(number, klass="promo", title=f"t{number}")
+    held = [held_of(sent.headers) for sent in it.kept]
+    close = ms("2026-12-02T06:00Z") + spread_after(ANN, 300_000)
+    assert [(each.due_at, decode_facts(each.facts)) for each in held] == [
+        (close, Facts(Reason.DIGEST, "promo", ms("2026-12-02T21:30Z"), None, title=f"t{number}"))
+        for number in (1, 2, 3)
+    ]
+    assert it.reasons == ["digest"] * 3
+
+
+async def test_the_push_of_such_a_digest_is_held_where_it_is_still_night() -> None:
+    it = world(promo=Class(window_seconds=0, quiet="digest"))
+    await it.send(klass="promo", id="digest-push")
+    [sent] = it.kept
+    late = held_of(sent.headers)._replace(passed=Reason.DIGEST.value, facts=b"")
+    late = late._replace(due_at=it.harness.now_ms)
+    cast(Any, sent.headers)[:] = held_headers(origin("plan-normal", 3, 1), 0, late, None)
+    await it.release()
+    assert it.reasons == ["digest", "quiet_hours"]
+    await it.release_all()
+    assert it.arrived == {"berlin": "02T06:00Z"}
+
+
+async def test_where_a_device_is_awake_it_gets_it_and_the_others_wait_without_a_digest() -> None:
+    it = world(promo=Class(window_seconds=0, quiet="digest"))
+    it.device("york", "America/New_York")
+    await it.send(klass="promo")
+    await it.release_all()
+    assert it.arrived == {"york": "01T21:30Z", "berlin": "02T06:00Z"}
+
+
+async def test_q5_what_would_expire_in_a_digest_of_the_night_ends_at_once() -> None:
+    it = world(promo=Class(window_seconds=0, quiet="digest"))
+    await it.send(klass="promo", expires_at="2026-12-02T05:00:00Z")
+    assert (it.kept, it.ends) == ([], [("expired", "quiet_hours")])
 
 
 async def test_q8_each_device_in_its_own_zone_and_none_twice() -> None:
