@@ -19,7 +19,9 @@ MAX_GATHERED: Final = 1000
 # A reference engine keeps no more of a response's body.
 MAX_BODY_BYTES: Final = 16_384
 # A request that is out for so long where no other may leave beside it: its server is slow.
-SLOW_SECONDS: Final = 1.0
+SLOW_SECONDS: Final = 2.0
+# What counts of the time between two looks: SEND looks so often at what waits (`departures.LOOK_AGAIN_SECONDS`).
+_LOOK_SECONDS: Final = 0.5
 
 
 class Engine(Protocol):
@@ -95,24 +97,36 @@ def materialize(template: Template, columns: Columns, index: int) -> EngineReque
 class Slots:
     """So many requests at a time, for engines whose limit is fixed. Use it as a context manager around each."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, clock: Callable[[], float] | None = None) -> None:
+        """`clock` in seconds, monotonic; the running loop's unless a test has its own."""
         self._most = most
+        self._clock = clock
         self._semaphore = asyncio.Semaphore(most)
-        self._began_at: dict[object, float] = {}  # oldest first
+        self._began_at: dict[object, float] = {}  # oldest first; on `_attended`
+        self._looked_at = 0.0
+        self._away_seconds = 0.0
 
     @property
     def slow(self) -> bool:
-        """All are taken, and the oldest request has been out for long."""
+        """All are taken, and the oldest request has been out for long. A look counts half a second at most: a later one
+        had no CPU, or nothing that waited."""
+        now = self._attended()
         if len(self._began_at) < self._most:
             return False
-        return asyncio.get_running_loop().time() - next(iter(self._began_at.values())) >= SLOW_SECONDS
+        return now - next(iter(self._began_at.values())) >= SLOW_SECONDS
+
+    def _attended(self) -> float:
+        now = asyncio.get_running_loop().time() if self._clock is None else self._clock()
+        self._away_seconds += max(0.0, now - self._looked_at - _LOOK_SECONDS)
+        self._looked_at = now
+        return now - self._away_seconds
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
         """Waits for a place and holds it."""
         async with self._semaphore:
             place = object()
-            self._began_at[place] = asyncio.get_running_loop().time()
+            self._began_at[place] = self._attended()
             try:
                 yield
             finally:

@@ -21,7 +21,6 @@ MAX_CONNECTIONS: Final = 6
 MAX_ANSWER_BYTES: Final = 1_048_576
 SEND_PATH: Final = "/--/api/v2/push/send"
 RECEIPTS_PATH: Final = "/--/api/v2/push/getReceipts"
-_CONNECT_TIMEOUT_SECONDS: Final = 5.0
 _KEEPALIVE_SECONDS: Final = 30.0
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
@@ -70,7 +69,7 @@ class ExpoApi:
             trust_env=False,
             follow_redirects=False,
             proxy=self._proxy,
-            timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT_SECONDS, pool=self._timeout_seconds),
+            timeout=None,  # noqa: S113 - its own go on while this process has no CPU; `RequestProgress` has limits
             limits=httpx.Limits(
                 max_connections=MAX_CONNECTIONS,
                 max_keepalive_connections=MAX_CONNECTIONS,

@@ -27,6 +27,20 @@ async def test_slots_are_slow_when_all_are_taken_for_long(monkeypatch: pytest.Mo
     assert not slots.slow
 
 
+async def test_a_process_that_comes_late_to_look_calls_nobody_slow_for_it() -> None:
+    now = 0.0
+    slots, end = Slots(1, lambda: now), asyncio.Event()
+    task = asyncio.create_task(hold(slots, end))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        now += 60.0
+        assert not slots.slow
+    now += 60.0
+    assert slots.slow
+    end.set()
+    await task
+
+
 async def test_slots_that_are_taken_and_given_back_quickly_are_not_slow() -> None:
     slots, end = Slots(1), asyncio.Event()
     task = asyncio.create_task(hold(slots, end))
