@@ -9,12 +9,13 @@ from pushcast.config.rates import rates_of
 from pushcast.config.settings import Settings
 from pushcast.keep.agent import KeepStage
 from pushcast.keep.badging import BadgeRules
+from pushcast.keep.counters import COUNTERS
 from pushcast.keep.exact import STAGE, KeepHandover
 from pushcast.keep.index import entries_of
 from pushcast.keep.reads import ROLE, SOURCES
 from pushcast.keep.removals import RemovalRules
 from pushcast.model.words import Lane, Platform
-from pushcast.observe import sources
+from pushcast.observe import stage_counters
 from pushcast.observe.catalogue import MetricName
 from pushcast.observe.metrics import Sample
 from pushcast.stream.batch import Bounds
@@ -72,8 +73,8 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             yield Sample(MetricName.TIMERS_DUE_DAY, found.within_a_day)
             yield Sample(MetricName.TIMERS_PEAK, 0 if found.peak is None else found.peak.due)
 
-        host.metrics.add_source(lambda: sources.stage(ROLE, "", counters))
-        host.metrics.add_source(lambda: sources.takeovers(ROLE, "", exact.counters))
+        host.metrics.add_source(lambda: stage_counters.stage(ROLE, "", counters, COUNTERS))
+        host.metrics.add_source(lambda: stage_counters.takeovers(ROLE, "", exact.counters))
         host.metrics.add_source(times)
         return stage
 

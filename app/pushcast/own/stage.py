@@ -8,8 +8,9 @@ from typing import Final
 
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
-from pushcast.observe import sources
+from pushcast.observe import stage_counters
 from pushcast.own.agent import STAGE, Names, OwnStage
+from pushcast.own.counters import COUNTERS
 from pushcast.own.reads import ROLE
 from pushcast.stream.batch import Bounds
 from pushcast.stream.flood import FloodGuard
@@ -26,7 +27,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
 
     def made(host: Host, tables: Sequence[Table]) -> OwnStage:
         counters: Counter[tuple[str, str]] = Counter()
-        host.metrics.add_source(lambda: sources.stage(ROLE, "", counters))
+        host.metrics.add_source(lambda: stage_counters.stage(ROLE, "", counters, COUNTERS))
         return OwnStage(
             tables[0],
             host.outbox,

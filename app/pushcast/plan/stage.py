@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
-from pushcast.observe import sources
+from pushcast.observe import stage_counters
 from pushcast.plan.agent import PlanStage, bounds
+from pushcast.plan.counters import COUNTERS
 from pushcast.plan.exact import build_handover
 from pushcast.plan.reads import ROLE
 from pushcast.plan.reads import sources as topics_of
@@ -26,8 +27,8 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
     def made(host: Host, tables: Sequence[Table]) -> PlanStage:
         counters: Counter[tuple[str, str]] = Counter()
         handover = build_handover(settings, lane, host.outbox, host.clock)
-        host.metrics.add_source(lambda: sources.stage(ROLE, lane, counters))
-        host.metrics.add_source(lambda: sources.takeovers(ROLE, lane, handover.counters))
+        host.metrics.add_source(lambda: stage_counters.stage(ROLE, lane, counters, COUNTERS))
+        host.metrics.add_source(lambda: stage_counters.takeovers(ROLE, lane, handover.counters))
         return PlanStage(
             settings,
             lane,

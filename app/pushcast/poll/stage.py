@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.words import Lane, Platform
-from pushcast.observe import sources
 from pushcast.poll.agent import PollStage
 from pushcast.poll.build import FETCH_BYTES, bounds, build
 from pushcast.poll.figures import PollCounters
 from pushcast.poll.reads import ROLE
+from pushcast.poll.samples import samples_of
 from pushcast.stream.spec import Host, StageSpec, Subscription
 from pushcast.stream.table import Table
 from pushcast.wire import groups, topics
@@ -40,7 +40,7 @@ def _spec(settings: Settings, platform: Platform, names: Sequence[str]) -> Stage
             asked[name] = provider
             host.resources.append(provider)
         figures = PollCounters()
-        host.metrics.add_source(lambda: sources.poller(figures))
+        host.metrics.add_source(lambda: samples_of(figures))
         return build(settings, platform, asked, host.outbox, figures=figures)
 
     return StageSpec(

@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
-from pushcast.observe import sources
+from pushcast.observe import stage_counters
 from pushcast.register.agent import RegisterStage
 from pushcast.register.build import build, subscriptions
+from pushcast.register.counters import COUNTERS, sweeps
 from pushcast.register.names import STAGE, Topics
 from pushcast.register.ports import Counters
 from pushcast.register.reads import ROLE
@@ -31,7 +32,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
 
     def made(host: Host, tables: Sequence[Table]) -> RegisterStage:
         counters = Counters()
-        host.metrics.add_source(lambda: sources.stage(ROLE, "", counters))
+        host.metrics.add_source(lambda: stage_counters.stage(ROLE, "", counters, COUNTERS))
         tokens: Tokens = PLAIN
         intake: Callable[[], Mapping[str, X25519PrivateKey]] | None = None
         if (file := settings.sealing.keyring_file) is not None:
@@ -51,7 +52,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             tokens=tokens,
             intake=intake,
         )
-        host.metrics.add_source(lambda: sources.sweeps(stage.figures()))
+        host.metrics.add_source(lambda: sweeps(stage.figures()))
         return stage
 
     return [

@@ -30,9 +30,9 @@ from pushcast.kafka.control import ControlTail
 from pushcast.kafka.reach import warn_without_broker
 from pushcast.kafka.topics.facts import check_cluster
 from pushcast.model.errors import ConfigurationError
-from pushcast.observe import sources
 from pushcast.observe.catalogue import MetricName
 from pushcast.observe.logs import configure_logging
+from pushcast.observe.loop_delay import LoopDelay
 from pushcast.observe.metrics import Metrics, Sample
 from pushcast.observe.vocabulary import Vocabulary
 from pushcast.report.coordinator import Coordinator
@@ -103,7 +103,7 @@ class DoorProcess:
         self.fetcher = Fetcher(read_token((settings.reports or Reports()).token_file))
         self.reports = Coordinator(self.reporters.urls, kafka.partitions, self.fetcher, now_ms)
         self.calls: Calls = calls(settings, self.writer, self.control, sources_of(settings, self.reports), self.unready)
-        self._delay = sources.LoopDelay(asyncio.get_running_loop())
+        self._delay = LoopDelay(asyncio.get_running_loop())
         self.metrics.add_source(self._delay)
         self.metrics.add_source(self._samples)
         self.page = private_page(settings, self.metrics, self._info, self.unready)

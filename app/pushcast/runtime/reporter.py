@@ -21,9 +21,9 @@ from pushcast.kafka.clients import client_config
 from pushcast.kafka.reach import warn_without_broker
 from pushcast.kafka.topics.facts import check_cluster
 from pushcast.model.errors import ConfigurationError
-from pushcast.observe import sources
 from pushcast.observe.catalogue import BY_NAME, MetricName
 from pushcast.observe.logs import configure_logging
+from pushcast.observe.loop_delay import LoopDelay
 from pushcast.observe.metrics import Metrics, Sample
 from pushcast.observe.vocabulary import Vocabulary
 from pushcast.report import published
@@ -99,7 +99,7 @@ class ReporterProcess:
         self.canaries = Canaries(canaries_of(settings), kafka.partitions, self.producer, self.follower)
         self.metrics.add_source(self.canaries.samples)
         self.server = ReportServer(ReportQuestions(self.follower), read_token(options.token_file))
-        self._delay = sources.LoopDelay(loop)
+        self._delay = LoopDelay(loop)
         self.metrics.add_source(self._delay)
         self.metrics.add_source(self._samples)
         self.page = private_page(settings, self.metrics, self._info, self.unready)

@@ -13,6 +13,7 @@ from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.observe import sources
 from pushcast.observe.catalogue import MetricName
 from pushcast.observe.health import HealthServer
+from pushcast.observe.loop_delay import LoopDelay
 from pushcast.observe.metrics import Sample
 from pushcast.observe.probes import Liveness, readiness
 from pushcast.observe.rate_limit import RateLimitFilter
@@ -38,7 +39,7 @@ class Status:
         self._settings = settings
         self.metrics = hosted.metrics
         self.watch: TopicWatch | None = None  # once the cluster was asked
-        self._delay = sources.LoopDelay(asyncio.get_running_loop())
+        self._delay = LoopDelay(asyncio.get_running_loop())
         self._liveness = Liveness(
             stall_seconds=longest_wait_seconds(hosted) + STALL_MARGIN_SECONDS,
             session_timeout_seconds=settings.kafka.session_timeout_seconds,

@@ -12,6 +12,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.observe import sources
 from pushcast.observe.catalogue import MetricName
 from pushcast.observe.metrics import Sample
+from pushcast.observe.stage_counters import takeovers
 from pushcast.observe.tracing import spans_of, tracer
 from pushcast.providers.port import GivesUpHosts, Pooled, Provider, WithCredential
 from pushcast.send.agent import SendStage
@@ -24,6 +25,7 @@ from pushcast.send.proof import Proof, outputs_of
 from pushcast.send.quota_shares import QuotaShares, Sending
 from pushcast.send.reached import ReachedHosts
 from pushcast.send.reads import ROLE
+from pushcast.send.samples import samples_of
 from pushcast.stream.keyring_heartbeat import KeyringHeartbeat
 from pushcast.stream.ports import PatientOutbox
 from pushcast.stream.spec import Host, StageSpec, Subscription
@@ -78,7 +80,7 @@ class Senders:
                 host.resources.append(
                     KeyringHeartbeat(KeyringRole.SENDER, self._keyring.keys, host.outbox, SystemClock())
                 )
-            host.metrics.add_source(lambda: sources.sender(self._figures))
+            host.metrics.add_source(lambda: samples_of(self._figures))
             host.metrics.add_source(self._in_flight)
             host.metrics.add_source(self._pools)
             if self._settings.observe.tracing:
@@ -88,7 +90,7 @@ class Senders:
             )
         providers = self._providers_of(platform, host)
         ledgers = build_ledgers(self._settings, groups.send(platform, lane), host.outbox)
-        host.metrics.add_source(lambda: sources.takeovers(ROLE, lane, ledgers.counters))
+        host.metrics.add_source(lambda: takeovers(ROLE, lane, ledgers.counters))
         stage = build(
             self._settings,
             platform=platform,

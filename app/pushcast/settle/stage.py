@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
-from pushcast.observe import sources
+from pushcast.observe import stage_counters
 from pushcast.settle.agent import SettleStage
 from pushcast.settle.build import FETCH_BYTES, bounds, build
+from pushcast.settle.counters import COUNTERS
 from pushcast.settle.exact import build_handover
 from pushcast.settle.reads import GROUP, ROLE, SOURCES
 from pushcast.settle.recheck import Recheck
@@ -24,8 +25,8 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
     def made(host: Host, tables: Sequence[Table]) -> SettleStage:
         counters: Counter[tuple[str, str]] = Counter()
         handover = build_handover(settings, host.outbox, host.clock)
-        host.metrics.add_source(lambda: sources.stage(ROLE, "", counters))
-        host.metrics.add_source(lambda: sources.takeovers(ROLE, "", handover.counters))
+        host.metrics.add_source(lambda: stage_counters.stage(ROLE, "", counters, COUNTERS))
+        host.metrics.add_source(lambda: stage_counters.takeovers(ROLE, "", handover.counters))
         return build(
             settings,
             host.outbox,

@@ -13,9 +13,10 @@ from pushcast.kafka.clients import client_config
 from pushcast.kafka.topics.errors import ClusterUnavailable
 from pushcast.kafka.topics.facts import cluster_facts
 from pushcast.model.words import Lane, Platform
-from pushcast.observe import sources
+from pushcast.observe import stage_counters
 from pushcast.spread.agent import SpreadStage
 from pushcast.spread.books import SpreadBooks
+from pushcast.spread.counters import COUNTERS
 from pushcast.spread.exact import LogIds, SpreadHandover
 from pushcast.spread.reads import ROLE, SOURCES
 from pushcast.stream.batch import Bounds
@@ -34,7 +35,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
 
     def made(host: Host, tables: Sequence[Table]) -> SpreadStage:
         counters: Counter[tuple[str, str]] = Counter()
-        host.metrics.add_source(lambda: sources.stage(ROLE, "", counters))
+        host.metrics.add_source(lambda: stage_counters.stage(ROLE, "", counters, COUNTERS))
         reader = SpanReader(settings.kafka.bootstrap_servers, settings.kafka.security)
         handover = SpreadHandover(
             WALK_TOPICS,

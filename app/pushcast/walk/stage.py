@@ -10,11 +10,12 @@ from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka.group_offsets import GroupOffsets
 from pushcast.model.words import Lane, Platform
-from pushcast.observe import sources
+from pushcast.observe import stage_counters
 from pushcast.stream.batch import Bounds
 from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
 from pushcast.stream.table import Table
 from pushcast.walk.agent import WalkStage
+from pushcast.walk.counters import COUNTERS
 from pushcast.walk.exact import build_handover
 from pushcast.walk.reads import ROLE
 from pushcast.walk.served import served_by
@@ -33,8 +34,8 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
     def made(host: Host, tables: Sequence[Table]) -> WalkStage:
         counters: Counter[tuple[str, str]] = Counter()
         handover = build_handover(settings, lane, host.outbox, host.clock)
-        host.metrics.add_source(lambda: sources.stage(ROLE, lane, counters))
-        host.metrics.add_source(lambda: sources.takeovers(ROLE, lane, handover.counters))
+        host.metrics.add_source(lambda: stage_counters.stage(ROLE, lane, counters, COUNTERS))
+        host.metrics.add_source(lambda: stage_counters.takeovers(ROLE, lane, handover.counters))
         kafka = settings.kafka
         senders = {str(each): (groups.send(each, lane), topics.send(each, lane)) for each in Platform}
         return WalkStage(

@@ -10,7 +10,7 @@ from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
 from pushcast.handover.runner import Handover
 from pushcast.model.words import Lane, Platform
-from pushcast.observe import sources
+from pushcast.observe import stage_counters
 from pushcast.stream.batch import Bounds
 from pushcast.stream.spec import Host, StageSpec, Subscription
 from pushcast.stream.table import Table
@@ -28,7 +28,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             clock=host.clock,
         )
         stage = EchoStage(host.outbox, handover, host.fatal)
-        host.metrics.add_source(lambda: sources.stage(ROLE, "", stage.counters))
+        host.metrics.add_source(lambda: stage_counters.stage(ROLE, "", stage.counters))
         return stage
 
     return [
