@@ -41,6 +41,7 @@ class Account:
     planned: int | None = None  # None: no planned record was read
     legs: dict[int, int] = field(default_factory=dict)  # of a walk: planned by leg
     over: bool = True  # False: a walk whose last leg was not read
+    expires_at_ms: int = 0  # of a walk; 0: not known
     run: int = 0  # of the planned record
     planned_at_ms: int = 0  # Kafka time of the planned record
     platforms: tuple[str, ...] = ()  # that deliveries were planned for

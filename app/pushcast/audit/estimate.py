@@ -15,6 +15,7 @@ def estimated(found: dict[str, Any], partitions: int) -> dict[str, Any]:
     counted = found["planned"] + found["held_out"]
     return {
         "devices": counted * partitions,
+        "users": found["users"] * partitions,
         "per_platform": _times(found["per_platform"], partitions),
         "per_variant": _times(found["per_variant"], partitions),
         "holdout": found["held_out"] * partitions,

@@ -17,6 +17,7 @@ _ENDED: Mapping[str, str] = {
     Reason.STOP_IF: "stopped",
     Reason.EXPIRED: "expired",
 }
+_SUMMED = ("scanned", "matched", "users", "held_out", "other", *Platform)
 #: Last legs behind which more of the broadcast comes.
 _GOES_ON = (None, Reason.SCHEDULED)
 _SIZES = ((1_000, "S"), (50_000, "M"), (1_000_000, "L"))
@@ -160,7 +161,7 @@ class Progress:
         variants: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
         for leg in legs:
-            sums.update({name: getattr(leg, name) for name in ("scanned", "matched", "held_out", "other", *Platform)})
+            sums.update({name: getattr(leg, name) for name in _SUMMED})
             variants.update(leg.variants)
             reasons.update(leg.reasons)
         at = max((leg.at for leg in legs), default=None)
@@ -178,6 +179,7 @@ class Progress:
             "per_variant": dict(sorted(variants.items())),
             "held_out": sums["held_out"],
             "matched": sums["matched"],
+            "users": sums["users"],
             "left_out": dict(sorted(reasons.items())),
             "scanned": sums["scanned"],
             "size_class": next((name for limit, name in _SIZES if self.planned < limit), "XL"),

@@ -34,6 +34,7 @@ from pushcast.kafka.clients import client_config, open_admin, open_consumer
 from pushcast.kafka.headers import headers_of
 from pushcast.kafka.positions import Positions, Spot, unfinished
 from pushcast.kafka.topics import load_topology
+from pushcast.model.clock import SystemClock
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Lane, Platform
 from pushcast.wire import groups, topics
@@ -133,7 +134,8 @@ class Books:
             places, found_in = self._places(partition, wanted_places, ends.get((topics.RECEIPT, partition), 0))
             begun = self._begun(partition) if wanted_places - places.keys() else {}
             listed = len(totals.unbalanced)
-            accounts.settle(totals, {str(lane): committed[lane][partition] for lane in Lane}, read, places, begun)
+            planned_to = {str(lane): committed[lane][partition] for lane in Lane}
+            accounts.settle(totals, planned_to, read, places, begun, SystemClock().now_ms())
             for row in totals.unbalanced[listed:]:
                 intake = INTAKE_OF.get((row["lane"], row["source"])) if row["where"] == LAG else None
                 row["topic"] = found_in.get((row["lane"], row["source"], row["offset"], row["notification"]), intake)

@@ -19,6 +19,9 @@ from pushcast.wire.receipts import Planned
 #: while it was looked for; sent, or about to be, by a sender whose outcome Kafka refuses; or nowhere.
 LAG, RETRY, PARKED, MOVING, LOST = "lag", "retry", "parked", "moving", "lost"
 NOT_WRITTEN = "sent, receipt not written"
+#: A walk whose broadcast expired so long ago, and that nobody has ended.
+UNFINISHED = "walk_unfinished"
+WALK_GRACE_MS = 600_000
 
 
 class Read(NamedTuple):
@@ -78,6 +81,7 @@ class PartitionAccounts:
         account.legs[leg.leg] = leg.planned
         account.planned = sum(account.legs.values())
         account.over = account.over or leg.last
+        account.expires_at_ms = max(account.expires_at_ms, leg.expires_at)
         account.planned_at_ms = max(account.planned_at_ms, at_ms)
         sent_to = {str(platform) for platform in Platform if getattr(leg, platform)} | set(account.platforms)
         platforms = tuple(sorted(sent_to))
@@ -133,12 +137,14 @@ class PartitionAccounts:
         intakes: Mapping[str, Read],
         places: Mapping[AccountKey, str] | None = None,
         begun: Begun | None = None,
+        now_ms: int = 0,
     ) -> None:
         """Adds this partition's balance to `totals`.
 
         `committed`: per lane the planner group's committed offset; `intakes`: per lane what was read. Accounts whose
         source record is gone are not judgeable. `places`: where the deliveries of open accounts are, as far as that was
-        asked. `begun`: when the send topics' logs began; those left out are taken for whole.
+        asked. `begun`: when the send topics' logs began; those left out are taken for whole. `now_ms`: a walk without
+        its last leg is open until its planner has had time to end it as expired.
         """
         places, begun = places or {}, begun or {}
         totals.copies_of_receipts += self._copies
@@ -150,7 +156,11 @@ class PartitionAccounts:
                 totals.not_judgeable += 1
                 continue
             if not account.over:
-                self._entry(totals.walking, key, account, "walking")
+                if account.expires_at_ms and now_ms > account.expires_at_ms + WALK_GRACE_MS:
+                    totals.unaccounted += 1
+                    self._list(totals, key, account, UNFINISHED)
+                else:
+                    self._entry(totals.walking, key, account, "walking")
                 continue
             # What was held was counted as it came, and a broadcast has an account in every partition.
             totals.notifications += key.source not in (Source.DUE, Source.WALK)

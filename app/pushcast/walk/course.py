@@ -200,12 +200,15 @@ class Course:
             devices = self._not_served(leg, devices, self.served)
         there = self.walk.there(owner)
         served = {planned.token_hash for planned in there.values()} if there else ()
+        before = leg.planned.total()
         for device in devices:
             delivery_id = broadcast_delivery_id(self.broadcast.id, device.key)
             if there and (delivery_id in there or device.token_hash in served):
                 continue  # a predecessor has planned it, and the end of the leg counts it
             terms = None if self._policy is Quiet.IGNORE else self._terms(device, own_rows)
             yield from self._target(leg, owner, user, device, delivery_id, terms)
+        if there or leg.planned.total() > before:
+            leg.users += 1
 
     def _terms(self, device: Device, own_rows: Sequence[Row]) -> QuietTerms | None:
         """By which a sender holds it back in quiet hours: when it comes to it, and not when this row is walked past."""

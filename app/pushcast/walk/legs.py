@@ -56,6 +56,7 @@ class OpenLeg:
         "scanned",
         "to_user",
         "unacked",
+        "users",
         "variants",
         "writing",
     )
@@ -72,6 +73,7 @@ class OpenLeg:
         self.held_out = 0
         self.left: Counter[str] = Counter()  # devices of the app that are not in the audience, by reason
         self.variants: Counter[str] = Counter()
+        self.users = 0  # with a delivery
         self.unacked = 0
         self.ended = False
         self.last = False

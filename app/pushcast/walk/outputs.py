@@ -82,6 +82,7 @@ class WalkOutputs:
             last=record.last,
             count_only=record.count_only,
             reason=record.reason,
+            expires_at=record.expires_at,
             at=self._clock.now_ms(),
         )
         self._outbox.put(
@@ -137,6 +138,8 @@ class WalkOutputs:
             last=leg.last,
             count_only=source.count_only,
             reason=leg.reason or None,
+            users=leg.users,
+            expires_at=0 if order.course is None else order.course.broadcast.note.expires_at,
         )
 
     def _put(self, tenure: WalkTenure, topic: str, value: bytes) -> Barrier:

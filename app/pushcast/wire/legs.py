@@ -38,6 +38,8 @@ class Leg(msgspec.Struct, frozen=True):
     last: bool = False
     count_only: bool = False
     reason: str | None = None
+    users: int = 0  # with a delivery
+    expires_at: int = 0  # of the broadcast; 0: not known
 
     @property
     def planned(self) -> int:

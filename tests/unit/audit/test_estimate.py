@@ -12,6 +12,7 @@ def figures(planned: int, held_out: int = 0) -> dict[str, object]:
     return {
         "planned": planned,
         "held_out": held_out,
+        "users": planned - 25,
         "per_platform": {"apns": planned},
         "per_variant": {},
         "left_out": {"inactive": 3},
@@ -20,7 +21,7 @@ def figures(planned: int, held_out: int = 0) -> dict[str, object]:
 
 def test_figures_are_those_of_one_partition_times_the_partitions() -> None:
     found = estimated(figures(15_525, 100), 64)
-    assert (found["devices"], found["holdout"]) == (1_000_000, 6_400)
+    assert (found["devices"], found["users"], found["holdout"]) == (1_000_000, 992_000, 6_400)
     assert (found["per_platform"], found["left_out"]) == ({"apns": 993_600}, {"inactive": 192})
     assert found["error"] == 0.0079  # +-0.8 % of a million devices at 64 partitions
 

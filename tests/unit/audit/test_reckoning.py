@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgspec
+
 from pushcast.audit.accounts import MAX_LISTED, AccountKey, Totals
 from pushcast.audit.reckoning import PartitionAccounts, Read
 from pushcast.model.words import Source
@@ -395,6 +397,15 @@ def test_a_walk_without_its_last_leg_is_open_and_not_unbalanced() -> None:
     assert [(entry["notification"], entry["planned"], entry["where"]) for entry in totals.walking] == [
         ("b-1", 2, "walking")
     ]
+
+
+def test_a_walk_that_nobody_has_ended_ten_minutes_behind_its_expiry_is_unbalanced() -> None:
+    for now_ms, balanced in ((1_600_000, True), (1_600_001, False)):
+        accounts, totals = PartitionAccounts(2), Totals()
+        accounts.leg(msgspec.structs.replace(leg(0, 2), expires_at=1_000_000))
+        accounts.settle(totals, {}, {}, now_ms=now_ms)
+        assert (totals.balanced, len(totals.walking)) == (balanced, int(balanced))
+        assert [entry["where"] for entry in totals.unbalanced] == ([] if balanced else ["walk_unfinished"])
 
 
 def test_a_delivery_of_a_finished_walk_without_a_receipt_is_lost() -> None:

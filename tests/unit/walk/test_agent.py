@@ -161,6 +161,7 @@ async def test_a_walk_is_done_when_its_last_leg_is_acknowledged() -> None:
     [leg] = harness.legs()
     assert (leg.planned, leg.scanned, leg.matched, leg.last, leg.reason) == (USERS, USERS, USERS, True, None)
     assert (leg.from_user, leg.to_user, leg.elapsed_from) == ("", "u-039", T0)
+    assert (leg.users, leg.expires_at) == (USERS, T0 + 3_600_000)
     assert harness.counters["targets", "apns"] == USERS
 
 

@@ -254,3 +254,8 @@ def test_a_target_of_a_timed_broadcast_says_when_it_was_due() -> None:
     made = Course("bulk", OrderWalk(7, {}), order, broadcast, 500, 524_288, now_ms=lambda: T0 + 60_000)
     _, [full] = taken(made, row("a"))
     assert decode_batch(full.value).messages[0].notes.label(0).due_at == T0 + 60_000
+
+
+def test_users_with_a_delivery_are_counted_apart_from_devices() -> None:
+    leg, _ = taken(course(), row("a", "phone"), row("a", "tablet"), row("b"), row("c", state="suspended"))
+    assert (leg.planned.total(), leg.users, leg.matched) == (3, 2, 4)
