@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 from pushcast.handover.fences import author_of
 from pushcast.model.device import Operation
@@ -15,7 +15,7 @@ from pushcast.report.engaged import Told
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import WITHIN_SECONDS, Note, add, ended_key, note_hash
 from pushcast.report.rows import Delivery, Meta, Plan
-from pushcast.report.sketch import bucket_of
+from pushcast.report.sketch import bucket_name
 from pushcast.report.slo import Seen
 from pushcast.wire import topics
 from pushcast.wire.devices import DeviceChangeDecoder
@@ -24,13 +24,17 @@ from pushcast.wire.headers import Headers
 from pushcast.wire.keys import user_of
 from pushcast.wire.legs import Leg, decode_leg
 from pushcast.wire.newer import waited_for
-from pushcast.wire.receipts import Planned, decode_planned, decode_receipt
+from pushcast.wire.receipt_reader import ReadReceipt, read_receipt
+from pushcast.wire.receipts import Planned, decode_planned
 
 BOOKS: Final = (topics.PLANNED, topics.WALKED, topics.RECEIPT, topics.ENGAGEMENT, topics.DEVICE_CHANGED)
 #: Those that users' apps write: their records have a user as key, and a time that counts.
 OF_USERS: Final = frozenset({topics.ENGAGEMENT, topics.DEVICE_CHANGED})
 #: Those whose records' times count.
 TIMED: Final = OF_USERS | {topics.PLANNED}
+_WALK: Final = int(Source.WALK)
+_ACCEPTED: Final = str(Outcome.ACCEPTED)
+_WITHIN_MS: Final = tuple((place, seconds * 1000) for place, seconds in enumerate(WITHIN_SECONDS))
 Get = Callable[[bytes], bytes | None]
 
 
@@ -52,7 +56,7 @@ class PendingRows:
         self._get = get
         self.seen: Seen = []  # for the service level
         self._rows: dict[bytes, bytes | None] = {}
-        self._notes: dict[bytes, Note] = {}
+        self._notes: dict[tuple[str, str], tuple[bytes, Note]] = {}  # by kind and id, with its name
         self.planned: dict[str, int] = {}
         # Whoever has no apps that tell anything pays no look-ups for it.
         self._engaged = get(rows.meta_key(topics.ENGAGEMENT)) is not None
@@ -68,17 +72,22 @@ class PendingRows:
         """The note, to be changed in place. One that is not kept is there for one record only."""
         if not self._modes.keeps(kind, klass):
             return Note(note_id, kind)
-        name = note_hash(kind, note_id)
-        found = self._notes.get(name)
+        found = self._notes.get((kind, note_id))
         if found is None:
-            stored = self.get(rows.note_key(name))
-            found = self._notes[name] = Note(note_id, kind) if stored is None else notes.decode(stored)
-        return found
+            name = note_hash(kind, note_id)
+            stored = self._get(rows.note_key(name))
+            found = name, Note(note_id, kind) if stored is None else notes.decode(stored)
+            self._notes[kind, note_id] = found
+        return found[1]
+
+    def name(self, note: Note) -> bytes:
+        """What stands for it in keys."""
+        known = self._notes.get((note.kind, note.id))
+        return note_hash(note.kind, note.id) if known is None else known[0]
 
     def known(self, kind: notes.Kind, note_id: str) -> Note:
         """The note of a delivery that has ended; one that is not kept is there for one record only."""
-        name = note_hash(kind, note_id)
-        kept = name in self._notes or self.get(rows.note_key(name)) is not None
+        kept = (kind, note_id) in self._notes or self._get(rows.note_key(note_hash(kind, note_id))) is not None
         return self.note(kind, note_id) if kept else Note(note_id, kind)
 
     def told(self, user: str, delivery: bytes, created_at: int) -> Told:
@@ -92,8 +101,12 @@ class PendingRows:
 
     def all(self) -> dict[bytes, bytes | None]:
         """Everything to be written."""
-        changed = {rows.CHANGED + name: b"" for name, note in self._notes.items() if self._modes.publishes(note)}
-        return self._rows | {rows.note_key(name): notes.encode(note) for name, note in self._notes.items()} | changed
+        found = self._rows
+        for name, note in self._notes.values():
+            found[rows.note_key(name)] = notes.encode(note)
+            if self._modes.publishes(note):
+                found[rows.CHANGED + name] = b""
+        return found
 
 
 def apply(
@@ -142,21 +155,24 @@ def _counts(meta: Meta, headers: Headers) -> bool:
 def _planned(changes: PendingRows, entry: BookEntry, value: bytes) -> None:
     planned: Planned = decode_planned(value)
     changes.passed(f"{planned.lane}/{planned.source}", planned.source_offset)
-    for number, (offset, note_id, _, reason) in enumerate(planned.rows()):
-        facts = planned.facts[number]
+    columns = [(name, column) for name, column in planned.platforms.items() if any(column)]
+    # What the keeper releases or closes has a row of its own, with another source.
+    kept = int(planned.source in (Source.DUE, Source.KEEP))
+    accounts = f"{planned.lane}\0{planned.source}\0"
+    every = zip(planned.source_offset, planned.notification_id, planned.reason, planned.facts, strict=True)
+    for number, (offset, note_id, reason, facts) in enumerate(every):
         note = changes.note("notification", note_id, facts.klass)
         _first_planned(note, planned.at)
         plan = Plan(
             planned.run,
-            {name: column[number] for name, column in planned.platforms.items() if column[number]},
+            {name: column[number] for name, column in columns if column[number]},
             planned.other[number],
-            # What the keeper releases or closes has a row of its own, with another source.
-            facts.held - (planned.source in (Source.DUE, Source.KEEP)),
+            facts.held - kept,
             reason,
             reasons={reason: 1} if reason and not facts.held else {},
         )
-        account = f"{planned.lane}\0{planned.source}\0{offset}"
-        more = _replace(changes, note, rows.plan_key(facts.created_at, account, note_hash(note.kind, note.id)), plan)
+        key = rows.plan_key(facts.created_at, f"{accounts}{offset}", changes.name(note))
+        more = _replace(changes, note, key, plan)
         if more is None:
             continue
         if more and not facts.dry_run and not note_id.startswith(CANARY_ID):
@@ -178,7 +194,7 @@ def _walked(changes: PendingRows, _entry: BookEntry, value: bytes) -> None:
     reasons = {reason: count for reason, count in leg.reasons.items() if count}
     plan = Plan(0, platforms, 0, leg.held, leg.reason or "", leg.matched, leg.held_out, reasons)
     account = f"{leg.lane}\0{leg.source}\0{leg.source_offset}\0{leg.leg}"
-    key = rows.plan_key(leg.elapsed_from, account, note_hash(note.kind, note.id))
+    key = rows.plan_key(leg.elapsed_from, account, changes.name(note))
     if _replace(changes, note, key, plan) is not None:
         _created(changes, note, leg.elapsed_from, "", "")
 
@@ -221,10 +237,10 @@ def _count_plan(note: Note, plan: Plan, sign: int) -> None:
 
 def _created(changes: PendingRows, note: Note, created_at: int, app: str, klass: str) -> None:
     """The note's place in the list is that of its first creation."""
-    name = note_hash(note.kind, note.id)
     if note.id.startswith(CANARY_ID):
         return  # nobody looks for it in a list of campaigns
     if not note.created_at or created_at < note.created_at:
+        name = changes.name(note)
         if note.created_at:
             changes.put(rows.list_key(note.created_at, name), None)
         changes.put(rows.list_key(created_at, name), b"")
@@ -232,36 +248,35 @@ def _created(changes: PendingRows, note: Note, created_at: int, app: str, klass:
 
 
 def _receipt(changes: PendingRows, _entry: BookEntry, value: bytes) -> None:
-    receipt = decode_receipt(value)
-    kind: notes.Kind = "broadcast" if receipt["source"] == Source.WALK else "notification"
-    klass = receipt["class"]
-    note = changes.note(kind, receipt["notification_id"], klass)
+    receipt = read_receipt(value)
+    kind: notes.Kind = "broadcast" if receipt.source == _WALK else "notification"
+    note = changes.note(kind, receipt.notification_id, receipt.klass)
     delivery = Delivery(
-        receipt["run"],
+        receipt.run,
         note.id,
         kind,
-        receipt["app"],
-        receipt["device"],
-        receipt["platform"],
-        receipt["outcome"],
-        receipt["reason"],
-        receipt["provider_status"],
-        receipt["attempts"],
-        receipt["created_at"],
-        receipt["due_at"] or receipt["created_at"],
-        receipt["ended_at"],
+        receipt.app,
+        receipt.device,
+        receipt.platform,
+        receipt.outcome,
+        receipt.reason,
+        receipt.provider_status,
+        receipt.attempts,
+        receipt.created_at,
+        receipt.due_at or receipt.created_at,
+        receipt.ended_at,
     )
-    name = bytes.fromhex(receipt["delivery_id"])
-    key = rows.delivery_key(delivery.created_at, receipt["user"], name)
-    told = changes.told(receipt["user"], name, delivery.created_at)
+    name = bytes.fromhex(receipt.delivery_id)
+    key = rows.delivery_key(delivery.created_at, receipt.user, name)
+    told = changes.told(receipt.user, name, delivery.created_at)
     stored = changes.get(key)
     if stored is not None:
         before = rows.delivery_of(stored)
         if before.run >= delivery.run:
             note.copies += 1
-        if before.run > delivery.run or (before.run == delivery.run and before.outcome == Outcome.ACCEPTED):
+        if before.run > delivery.run or (before.run == delivery.run and before.outcome == _ACCEPTED):
             return  # a later run counts, and within a run an acceptance is never taken back: the push is on its way
-        _count_delivery(changes.note(cast(notes.Kind, before.kind), note.id, klass), before, told, -1)
+        _count_delivery(changes.note(cast(notes.Kind, before.kind), note.id, receipt.klass), before, told, -1)
         _seen(changes, receipt, before, -1)
     _count_delivery(note, delivery, told, 1)
     _seen(changes, receipt, delivery, 1)
@@ -269,23 +284,22 @@ def _receipt(changes: PendingRows, _entry: BookEntry, value: bytes) -> None:
     changes.put(key, rows.encode(delivery))
 
 
-def _seen(changes: PendingRows, receipt: dict[str, Any], delivery: Delivery, sign: int) -> None:
-    is_note = receipt["source"] != Source.WALK and not receipt["dry_run"]
-    if is_note and not receipt["notification_id"].startswith(CANARY_ID):
-        outcome = str(delivery.outcome)
-        changes.seen.append(
-            slo.ClassEnded(receipt["class"], delivery.due_at, delivery.ended_at, outcome, sign, receipt["lane"])
-        )
+def _seen(changes: PendingRows, receipt: ReadReceipt, delivery: Delivery, sign: int) -> None:
+    is_note = receipt.source != _WALK and not receipt.dry_run
+    if is_note and not receipt.notification_id.startswith(CANARY_ID):
+        ended = receipt.klass, delivery.due_at, delivery.ended_at, delivery.outcome, sign, receipt.lane
+        changes.seen.append(slo.ClassEnded(*ended))
 
 
 def _count_delivery(note: Note, delivery: Delivery, told: Told, sign: int) -> None:
-    engaged.count(note, delivery, told, sign)
+    if told is not engaged.NOTHING:
+        engaged.count(note, delivery, told, sign)
     add(note.ended, ended_key(delivery.platform, delivery.outcome, delivery.reason), sign)
-    if delivery.outcome == Outcome.ACCEPTED:
+    if delivery.outcome == _ACCEPTED:
         latency_ms = delivery.ended_at - delivery.due_at
-        add(note.latency, str(bucket_of(latency_ms)), sign)
-        for place, seconds in enumerate(WITHIN_SECONDS):
-            if latency_ms <= seconds * 1000:
+        add(note.latency, bucket_name(latency_ms), sign)
+        for place, within_ms in _WITHIN_MS:
+            if latency_ms <= within_ms:
                 note.within[place] += sign
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, Literal
 
@@ -82,6 +83,7 @@ def note_hash(kind: str, note_id: str) -> bytes:
     return blake2b(f"{kind}\0{note_id}".encode(), digest_size=HASH_BYTES).digest()
 
 
+@lru_cache(maxsize=4096)
 def ended_key(platform: str | None, outcome: str, reason: str | None) -> str:
     """One counter of `ended`."""
     return _SEPARATOR.join((platform or "", outcome, reason or ""))

@@ -16,6 +16,7 @@ A day is the UTC day of creation, so that old ones are dropped by one range.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -102,7 +103,12 @@ def meta_of(value: bytes | None) -> Meta:
 
 def day_of(at_ms: int) -> bytes:
     """Two bytes that rise with the days."""
-    return min(max(0, at_ms) // DAY_MS, 0xFFFF).to_bytes(2)
+    return _day(at_ms // DAY_MS)
+
+
+@lru_cache(maxsize=256)
+def _day(number: int) -> bytes:
+    return min(max(0, number), 0xFFFF).to_bytes(2)
 
 
 def deliveries_of(day: bytes, user: str) -> bytes:

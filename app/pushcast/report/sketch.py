@@ -14,11 +14,17 @@ BUCKETS_PER_OCTAVE: Final = 8
 RELATIVE_ERROR: Final = 2 ** (1 / (2 * BUCKETS_PER_OCTAVE)) - 1
 MAX_MS: Final = 28 * 86_400_000  # the longest that a notification may live
 _LAST: Final = math.ceil(math.log2(MAX_MS) * BUCKETS_PER_OCTAVE)
+_NAMES: Final = tuple(map(str, range(_LAST + 1)))
 
 
 def bucket_of(latency_ms: int) -> int:
     """Number of the bucket; a latency of 0 or less (clocks differ) is 1 ms."""
     return min(_LAST, math.floor(math.log2(latency_ms) * BUCKETS_PER_OCTAVE)) if latency_ms > 1 else 0
+
+
+def bucket_name(latency_ms: int) -> str:
+    """The number of the bucket as histograms name it."""
+    return _NAMES[bucket_of(latency_ms)]
 
 
 def value_of(bucket: int) -> float:
