@@ -16,9 +16,10 @@ import pytest_asyncio
 from flow.kafka_tools import committed, create_topic, produce, read_all, running, until
 from flow.test_read_committed import transactional, write
 from pushcast.handover import reading
+from pushcast.handover.claims import ClaimRefused
 from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.reading import SpanReader, TailUnreadable
-from pushcast.handover.runner import ClaimRefused, Handover
+from pushcast.handover.runner import Handover
 from pushcast.handover.standing import decode
 from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.model.clock import ManualClock

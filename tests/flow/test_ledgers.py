@@ -11,9 +11,9 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from flow.kafka_tools import create_topic, produce
+from pushcast.handover.claims import ClaimRefused
 from pushcast.handover.ledgers import LedgerEnd, Ledgers
 from pushcast.handover.reading import SpanReader, TailUnreadable
-from pushcast.handover.runner import ClaimRefused
 from pushcast.handover.standing import decode
 from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.stream.batch import TP, Committed

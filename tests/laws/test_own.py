@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pushcast.handover.claims import ClaimRefused
 from pushcast.handover.guard import RowGuard
-from pushcast.handover.runner import ClaimRefused
 from pushcast.model.ids import is_user_row, partition_of, token_hash
 from pushcast.own import chunk
 from pushcast.own.agent import OwnStage

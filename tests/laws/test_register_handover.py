@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from laws.test_register import HOME, Event, Row, as_record, changes, oracle, rows_of
 from pushcast.handover import standing
+from pushcast.handover.claims import ClaimRefused
 from pushcast.handover.guard import RowGuard
 from pushcast.handover.healing import Healing
-from pushcast.handover.runner import ClaimRefused
 from pushcast.register.names import STAGE
 from pushcast.stream.batch import TP
 from pushcast.stream.tracker import Tracker

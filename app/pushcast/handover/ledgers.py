@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from confluent_kafka import Message
 
 from pushcast.handover import standing
+from pushcast.handover.claims import ClaimRefused, Claims, OutputEnds
 from pushcast.handover.ledger import Ledger
 from pushcast.handover.reading import Span, SpanReader, Spot
-from pushcast.handover.runner import ClaimRefused, Claims, OutputEnds
 from pushcast.handover.standing import NOT_REFUSED, Refused
 from pushcast.kafka.headers import headers_of
 from pushcast.model.errors import InvalidInput

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol, cast
+from collections.abc import Callable, Iterable, Mapping, Set
+from typing import TYPE_CHECKING, cast
 
 from confluent_kafka import Message
 
 from pushcast.handover import standing
+from pushcast.handover.claims import ClaimRefused, Claims, OutputEnds
 from pushcast.handover.fences import author_of
-from pushcast.handover.floors import FloorSearch
+from pushcast.handover.lost_metadata import floors_of, tell_gone
 from pushcast.handover.reading import Span, SpanReader, Spot
 from pushcast.handover.standing import NOT_REFUSED, Refused
 from pushcast.handover.state import Takeover
@@ -37,23 +37,6 @@ _UNKEYED: Mapping[bytes | None, bytes | None] = {None: None}
 Make = Callable[..., Takeover]
 #: Source records that one planned record closes.
 Closed = Callable[[bytes], Iterable[Place]]
-
-
-class Claims(Protocol):
-    """`pushcast.stream.stage.Work`, as far as a claim needs it."""
-
-    async def commit_now(self, partitions: Iterable[TP]) -> bool: ...
-
-
-class OutputEnds(Protocol):
-    """`pushcast.stream.stage.Work`, as far as a refresh needs it."""
-
-    def partitions(self) -> list[TP]: ...
-    async def ends(self, partitions: Iterable[TP]) -> dict[TP, int]: ...
-
-
-class ClaimRefused(TimeoutError):
-    """Kafka did not take the claim: no longer the owner, or not reachable. The transport tries again until revoked."""
 
 
 class Handover:
@@ -108,8 +91,13 @@ class Handover:
         ends = await self._reader.ends(new)
         # An offset without a claim was set by an operator. Without an offset nobody was here before, or it was deleted.
         unclaimed = {tp: committed[tp].offset for tp, at in held.items() if not at.epoch}
-        floors = await self._floors(unclaimed) if unclaimed else {}
-        self._tell_gone([tp for tp, offset in unclaimed.items() if offset is None and floors[tp]])
+        # Every claim is fenced in `planned` first, so it has all of them.
+        claimed_in = self._topics if self._planned is None else (self._planned,)
+        floors = await floors_of(unclaimed, self._origin, claimed_in, self._reader) if unclaimed else {}
+        gone = [tp for tp, offset in unclaimed.items() if offset is None and floors[tp]]
+        self.counters["offsets_gone"] += len(gone)
+        if gone:
+            tell_gone(self.stage, gone)
         now_seconds = self._clock.now_ms() // 1000
         taken: dict[TP, Takeover] = {}
         for tp, at in held.items():
@@ -136,42 +124,6 @@ class Handover:
 
     def _origin(self, tp: TP) -> str:
         return f"{self._sources.get(tp.topic, self.stage)}/{tp.partition}"
-
-    def _tell_gone(self, partitions: Sequence[TP]) -> None:
-        """The group has no offset of these, although a predecessor wrote for them."""
-        self.counters["offsets_gone"] += len(partitions)
-        if partitions:
-            logger.warning(
-                "%s: the group has no offset of %s any more: they were deleted, or the broker forgot them "
-                "(offsets.retention.minutes). These are read from their beginning, and what was handled before is "
-                "handled again (docs/operations.md)",
-                self.stage,
-                ", ".join(f"{tp.topic}[{tp.partition}]" for tp in sorted(partitions)),
-            )
-
-    async def _floors(self, unclaimed: Mapping[TP, int | None]) -> dict[TP, int]:
-        """Greatest epochs in the outputs of partitions whose metadata is lost; 0 for one that nobody had before."""
-        # Every claim is fenced in `planned` first, so it has all of them.
-        topics = self._topics if self._planned is None else (self._planned,)
-        origins: dict[int, list[str]] = {}
-        for tp in unclaimed:
-            origins.setdefault(tp.partition, []).append(self._origin(tp))
-        never = {self._origin(tp) for tp, offset in unclaimed.items() if offset is None}
-        ends = await self._reader.written([(topic, partition) for partition in origins for topic in topics])
-        searches = {
-            spot: FloorSearch(origins[spot[1]], end, never.intersection(origins[spot[1]])) for spot, end in ends.items()
-        }
-
-        def see(message: Message) -> None:
-            search = searches[cast(str, message.topic()), cast(int, message.partition())]
-            with suppress(InvalidInput):  # nobody's: a stage of ours writes both headers
-                search.see(author_of(headers_of(message)))
-
-        while spans := {spot: search.span for spot, search in searches.items() if search.span is not None}:
-            await self._reader.read(spans, see)
-            for spot in spans:
-                searches[spot].next_block()
-        return {tp: max(searches[topic, tp.partition].floor(self._origin(tp)) for topic in topics) for tp in unclaimed}
 
     async def _fence(self, taken: Mapping[TP, Takeover]) -> None:
         rounds = [takeover.fence_rounds for takeover in taken.values()]

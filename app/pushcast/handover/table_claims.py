@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from pushcast.handover import standing
-from pushcast.handover.runner import ClaimRefused, Claims
+from pushcast.handover.claims import ClaimRefused, Claims
 from pushcast.handover.standing import NOT_REFUSED, Refused, Standing
 from pushcast.model.clock import Clock
 from pushcast.stream.batch import TP, Committed

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from pushcast.config.settings import Settings
+from pushcast.handover.claims import ClaimRefused, Claims, OutputEnds
 from pushcast.handover.reading import SpanReader
-from pushcast.handover.runner import ClaimRefused, Claims, Handover, OutputEnds
+from pushcast.handover.runner import Handover
 from pushcast.handover.tail import Place
 from pushcast.keep.firings import INHERITED, Firings
 from pushcast.model.clock import Clock

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from pushcast.handover import standing
+from pushcast.handover.claims import ClaimRefused, Claims
 from pushcast.handover.fences import Fences, author_of
 from pushcast.handover.reading import SpanReader
-from pushcast.handover.runner import ClaimRefused, Claims
 from pushcast.handover.standing import Standing
 from pushcast.kafka.headers import headers_of
 from pushcast.model.clock import Clock

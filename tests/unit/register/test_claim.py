@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from pushcast.handover import standing
-from pushcast.handover.runner import ClaimRefused
+from pushcast.handover.claims import ClaimRefused
 from pushcast.handover.standing import Standing, UnreadableMetadata
 from pushcast.model.ids import partition_of
 from pushcast.register.context import STEP

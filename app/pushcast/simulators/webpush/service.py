@@ -6,7 +6,6 @@ the hash of the VAPID key the subscription is bound to (or `any`). They need no 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from random import Random
 from typing import Any, ClassVar, Final
@@ -22,17 +21,13 @@ from pushcast.simulators.screens import Screens
 from pushcast.simulators.webpush.appearance import look_of
 from pushcast.simulators.webpush.mailbox import Mailbox, Message
 from pushcast.simulators.webpush.personalities import PERSONALITIES, Refusal, by_status, refusal
+from pushcast.simulators.webpush.request_faults import RequestFaults, key_hash
 from pushcast.simulators.webpush.subscriptions import BrowserKeys, Subscription, Undecryptable, base64url
-from pushcast.simulators.webpush.vapid import MAX_AGE_SECONDS, VapidVerifier
 from pushcast.simulators.wheel import Answer
 
 SETTINGS: Final = ServerSettings(max_concurrent_streams=100)
-# RFC 8030 §5.2 leaves the maximum to the service; Mozilla: 30 days and an hour are cut to 30 days.
-MAX_BODY_BYTES: Final = 4_096
 _PATH: Final = re.compile(rb"/wp/(ok|\d{3})/(([a-z]+)\.([0-9a-f]{16}|any)\.[\w-]{1,64})")
 _MESSAGE: Final = re.compile(rb"/m/(\d{1,20})")
-_TOPIC: Final = re.compile(rb"[A-Za-z0-9_-]{1,32}")
-_URGENCIES: Final = {b"", b"very-low", b"low", b"normal", b"high"}
 _HUGE: Final = b"x" * (1 << 20)
 
 
@@ -46,7 +41,7 @@ class WebPushProvider(Provider):
         self.mailbox = Mailbox()
         self.screens = Screens(look_of)
         self.origin = ""
-        self._vapid = VapidVerifier()
+        self._faults = RequestFaults(clock.now)
         self._made = 0
         super().__init__(clock=clock, random=random, recorder=recorder, checks=checks, settings=SETTINGS)
 
@@ -75,7 +70,7 @@ class WebPushProvider(Provider):
         """A new subscription, bound to a VAPID key (65 bytes) when one is given. Raises ValueError."""
         if personality not in PERSONALITIES:
             raise ValueError(f"personality: {personality!r} is not one of {', '.join(PERSONALITIES)}")
-        bound = "any" if vapid_public_key is None else _key_hash(vapid_public_key)
+        bound = "any" if vapid_public_key is None else key_hash(vapid_public_key)
         self._made += 1
         subscription_id = f"{personality}.{bound}.{self._made}"
         _, public, secret = self.keys.of(subscription_id.encode())
@@ -155,7 +150,7 @@ class WebPushProvider(Provider):
     ) -> str:
         """Mozilla's `DELETE /m/<id>`: 204, or 404 for what is not there any more."""
         status = 404
-        if self.checks and self._vapid_faults(headers.get(b"authorization"), b"any"):
+        if self.checks and self._faults.of_vapid(self.origin, headers.get(b"authorization"), b"any"):
             status = 401
         elif found is not None and self.mailbox.delete(found[1].decode()):
             status = 204
@@ -188,45 +183,11 @@ class WebPushProvider(Provider):
         return plain
 
     def _refuse(self, headers: dict[bytes, bytes], personality: str, bound: bytes, body: bytes) -> Refusal | None:
-        for fault in self._faults(headers, bound, body):
+        for fault in self._faults.of(self.origin, headers, bound, body):
             refused = refusal(personality, fault)
             if refused is not None:
                 return refused
         return None
-
-    def _faults(self, headers: dict[bytes, bytes], bound: bytes, body: bytes) -> list[str]:
-        """Everything that is wrong with a request; which of it matters is the service's affair."""
-        found = self._vapid_faults(headers.get(b"authorization"), bound)
-        ttl = headers.get(b"ttl")
-        if ttl is None:
-            found.append("no_ttl")
-        elif not ttl.isdigit():
-            found.append("bad_ttl")
-        topic = headers.get(b"topic")
-        if topic is not None and not _TOPIC.fullmatch(topic):
-            found.append("bad_topic")
-        if headers.get(b"urgency", b"") not in _URGENCIES:
-            found.append("bad_urgency")
-        if body and headers.get(b"content-encoding") != b"aes128gcm":
-            found.append("bad_encoding")
-        if len(body) > MAX_BODY_BYTES:
-            found.append("too_large")
-        return found
-
-    def _vapid_faults(self, authorization: bytes | None, bound: bytes) -> list[str]:
-        if authorization is None:
-            return ["no_vapid"]
-        vapid = self._vapid.verify(authorization)
-        if vapid is None or vapid.audience.rstrip("/") != self.origin:
-            return ["bad_vapid"]
-        now = self.clock.now()
-        if vapid.expires_at <= now:
-            return ["expired_vapid"]
-        if vapid.expires_at > now + MAX_AGE_SECONDS:
-            return ["bad_vapid"]
-        if bound != b"any" and bound.decode() != _key_hash(vapid.key):
-            return ["wrong_key"]
-        return [] if vapid.subject_is_good else ["bad_subject"]
 
     def _probe(self, connection: Connection, stream_id: int, path: bytes) -> str:
         """For tests of a sender's caution: a redirect, a body without end, an answer that does not come."""
@@ -255,7 +216,3 @@ def _answer(refused: Refusal) -> Answer:
     if refused.retry_after is not None:
         block += literal(b"retry-after", refused.retry_after.encode())
     return Answer(block, refused.body)
-
-
-def _key_hash(public_key: bytes) -> str:
-    return hashlib.sha256(public_key).hexdigest()[:16]
