@@ -16,10 +16,12 @@ from pushcast.transport.host import run_apps
 
 
 async def main() -> int:
-    settings = Settings.model_validate(json.loads(sys.argv[1]))
+    options = json.loads(sys.argv[1])
+    slot = options.pop("slot", "0")
+    settings = Settings.model_validate(options)
     servers = settings.kafka.bootstrap_servers
     outbox = KafkaOutbox(servers, loop=asyncio.get_running_loop(), on_fatal=lambda exc: end_process("outbox", exc))
-    hosted = host(settings, ["keeper"], list(Lane), list(Platform), "0", outbox)
+    hosted = host(settings, ["keeper"], list(Lane), list(Platform), slot, outbox)
     code = await run_apps(hosted.apps, on_ready=lambda: print("ready", flush=True), stop=asyncio.Event())
     await outbox.close()
     return code

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +32,17 @@ from pushcast.wire.receipts import decode_planned, decode_receipt
 
 PARTITIONS = 2
 NORMAL = Lane.NORMAL
+SESSION_SECONDS = 6
+
+
+USUAL: Mapping[str, str] = {}
+#: Segments that roll after a second and are compacted when their records are ten seconds old.
+COMPACTED = {
+    "segment_ms": "1000",
+    "min_cleanable_dirty_ratio": "0.01",
+    "min_compaction_lag_ms": "10000",
+    "max_compaction_lag_ms": "10000",
+}
 
 
 class World(NamedTuple):
@@ -65,6 +77,16 @@ class World(NamedTuple):
                 found.append(message)
         return found
 
+    def is_compacted(self) -> bool:
+        """Whether records of the keeper's table are gone from the log."""
+        offsets = [
+            (message.partition(), message.offset() or 0) for message in read_all(self.kafka, topics.USER, PARTITIONS)
+        ]
+        return any(
+            max(at for p, at in offsets if p == number) >= sum(p == number for p, _ in offsets)
+            for number in range(PARTITIONS)
+        )
+
     def targets(self) -> Counter[str]:
         """Deliveries in the send topic by user; all must come from a due record."""
         found: Counter[str] = Counter()
@@ -90,9 +112,9 @@ class World(NamedTuple):
 
 
 @asynccontextmanager
-async def world(tmp_path: Path, **sections: Any) -> AsyncIterator[World]:
-    """A planner of the normal lane on a cluster of its own; the keeper is the test's. `sections`: of the configuration,
-    beside those of every test."""
+async def world(tmp_path: Path, table: Mapping[str, str] = USUAL, **sections: Any) -> AsyncIterator[World]:
+    """A planner of the normal lane on a cluster of its own; the keeper is the test's. `table`: settings of the keeper's
+    topic. `sections`: of the configuration, beside those of every test."""
     async with AsyncExitStack() as stack:
         cluster = stack.enter_context(temporary_cluster())
         kafka = cluster.bootstrap_servers
@@ -102,10 +124,15 @@ async def world(tmp_path: Path, **sections: Any) -> AsyncIterator[World]:
             *(topics.notification(NORMAL), topics.CANCEL, topics.RECEIPT, topics.PLANNED),
         ]
         await asyncio.to_thread(ensure_topics, kafka, names, PARTITIONS)
-        for name in (topics.DEVICE, topics.USER):
-            create_topic(kafka, name, PARTITIONS, cleanup_policy="compact")
+        create_topic(kafka, topics.DEVICE, PARTITIONS, cleanup_policy="compact")
+        create_topic(kafka, topics.USER, PARTITIONS, cleanup_policy="compact", **table)
         options = {
-            "kafka": {"bootstrap_servers": kafka, "partitions": PARTITIONS, "commit_interval_seconds": 0.2},
+            "kafka": {
+                "bootstrap_servers": kafka,
+                "partitions": PARTITIONS,
+                "commit_interval_seconds": 0.2,
+                "session_timeout_seconds": SESSION_SECONDS,
+            },
             "data_dir": str(tmp_path / "data"),
             "classes": {"default": {"window_seconds": 0}},
             "plan": {"lookup_again_seconds": 0},
@@ -170,7 +197,7 @@ async def test_c1_what_is_called_off_while_it_waits_ends_as_cancelled(tmp_path: 
 
 
 async def test_d3_k2_a_digest_and_a_cap_are_exact_over_a_killed_keeper(tmp_path: Path) -> None:
-    sections = {
+    sections: dict[str, Any] = {
         "classes": {
             "default": {"window_seconds": 0},
             "likes": {"window_seconds": 0, "digest": {"window_seconds": 8, "body": "{count} likes"}},
@@ -203,3 +230,34 @@ async def test_d3_k2_a_digest_and_a_cap_are_exact_over_a_killed_keeper(tmp_path:
         assert ends == {("ann", "digested"): 4, ("bob", "frequency_cap"): 3}
         [digest] = {note_id for note_id, _, _ in here.planned(Source.DUE) if note_id.startswith("digest:")}
         assert {receipt["provider_id"] for receipt in here.receipts() if receipt["user"] == "ann"} == {digest}
+
+
+async def test_s18_a_keeper_that_wakes_up_after_its_successor_lets_nothing_go_twice_and_compaction_takes_no_timer(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, COMPACTED) as here:
+        users = [f"user-{number}" for number in range(300)]
+        later = [f"later-{number}" for number in range(30)]
+        here.register(*users, *later)
+        due_at = round(time.time() * 1000) + 15_000
+        event = {"id": "n", "title": "t", "deliver_at": due_at}
+        tomorrow = event | {"deliver_at": due_at + 86_400_000}
+        here.write(topics.notification(NORMAL), *((user, event) for user in users))
+        here.write(topics.notification(NORMAL), *((user, tomorrow) for user in later))
+        async with worker("keep_worker", **here.options) as sleeper:
+            await sleeper.ready()
+            await seen(lambda: len(here.valid(topics.USER)) >= len(users) + len(later), "all wait")
+            await seen(lambda: len(here.valid(topics.due(NORMAL))) >= 1, "it lets them go")
+            sleeper.process.send_signal(signal.SIGSTOP)
+            own = here.options | {"data_dir": str(tmp_path / "heir"), "slot": "1"}
+            async with worker("keep_worker", **own) as heir:
+                await heir.ready()
+                await seen(lambda: sum(here.targets().values()) >= len(users), "the heir lets the others go")
+                sleeper.process.send_signal(signal.SIGCONT)
+                await seen(here.is_compacted, "the broker compacts the table")
+                here.write(topics.CANCEL, *((user, {"ids": ["n"]}) for user in later))
+                await seen(lambda: len(here.receipts()) >= len(later), "what waits for tomorrow is there")
+                assert await heir.stop() == 0
+        assert here.targets() == Counter(users), "each once"
+        assert Counter(receipt["user"] for receipt in here.receipts()) == Counter(later)
+        assert {receipt["outcome"] for receipt in here.receipts()} == {"cancelled"}

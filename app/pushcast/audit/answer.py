@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pushcast.audit.case import WAITING, Case, Wait, outcome
 from pushcast.model.plural import counted
@@ -20,10 +21,17 @@ class GroupProgress:
     members: Mapping[str, int] = field(default_factory=dict)  # by group
 
 
-def answer(case: Case, progress: GroupProgress) -> str | None:
+class HeldPart(NamedTuple):
+    """What the keeper has of it. `due_ms` 0: it is about to be let go."""
+
+    due_ms: int
+    why: str
+
+
+def answer(case: Case, progress: GroupProgress, held: Sequence[HeldPart] = ()) -> str | None:
     """Why the user, or the device, did or did not get it; None: the topics know nothing of it."""
     if case.receipts or case.planned_here:
-        return _deliveries(case, progress)
+        return _deliveries(case, progress, held)
     if case.dead:
         reason, message = case.dead[-1]
         return f"no: its event became a dead letter, {reason}: {message}"
@@ -42,7 +50,7 @@ def _unplanned(case: Case, progress: GroupProgress) -> str:
     return f"not yet: its event waits in {topic}, {before} before it{_alone(group, progress)}"
 
 
-def _deliveries(case: Case, progress: GroupProgress) -> str:
+def _deliveries(case: Case, progress: GroupProgress, held: Sequence[HeldPart]) -> str:
     total = sum(count for _, count, _ in case.planned_here.values())
     open_waits = {delivery: wait for delivery, wait in case.waits.items() if delivery not in case.receipts}
     ended = Counter(outcome(receipt) for receipt in case.receipts.values())
@@ -50,24 +58,30 @@ def _deliveries(case: Case, progress: GroupProgress) -> str:
     parts += [
         f"{count} {word}" for word, count in Counter(_wait(each, progress) for each in open_waits.values()).items()
     ]
-    if not case.receipts and not total:
+    parts += [_held(part, progress) for part in sorted(held)]
+    if not case.receipts and not total and not held:
         reasons = sorted({reason for _, _, reason in case.planned_here.values() if reason})
         return f"no: it was planned for no device{': ' if reasons else ''}{', '.join(reasons)}"
-    if case.device is not None and not case.receipts and not open_waits:
+    if case.device is not None and not case.receipts and not open_waits and not held:
         there = next(iter(case.rows.values()), f"there is no device {case.device} of this user now")
         return f"no: none of the {total} deliveries planned is for device {case.device} as far as records show; {there}"
     if case.device is None and (lost := total - len(case.receipts) - len(open_waits)) > 0:
         parts.append(f"{lost} on the way or lost: `pushcast audit` judges that")
-    return f"{_verdict(case, open_waits)}: " + "; ".join(parts)
+    return f"{_verdict(case, bool(open_waits or held))}: " + "; ".join(parts)
 
 
-def _verdict(case: Case, open_waits: Mapping[str, Wait]) -> str:
+def _held(part: HeldPart, progress: GroupProgress) -> str:
+    until = f"until {rfc3339(part.due_ms)}" if part.due_ms else "and about to be let go"
+    return f"held {until} ({part.why}){_alone(groups.KEEP, progress)}"
+
+
+def _verdict(case: Case, is_open: bool) -> str:
     accepted = [receipt["outcome"] == "accepted" for receipt in case.receipts.values()]
-    if accepted and all(accepted) and not open_waits:
+    if accepted and all(accepted) and not is_open:
         return "yes"
     if any(accepted):
         return "in part"
-    return "not yet" if open_waits or not accepted else "no"
+    return "not yet" if is_open or not accepted else "no"
 
 
 def _wait(wait: Wait, progress: GroupProgress) -> str:

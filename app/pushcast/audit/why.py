@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from confluent_kafka import Message
 
-from pushcast.audit.answer import GroupProgress, answer
+from pushcast.audit.answer import GroupProgress, HeldPart, answer
 from pushcast.audit.case import BOOKS, DEAD, INTAKES, WAITING, Case
+from pushcast.audit.timers import timers_of
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka.clients import client_config, open_admin
@@ -16,18 +17,21 @@ from pushcast.kafka.headers import headers_of
 from pushcast.kafka.positions import Positions
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
+from pushcast.model.words import Reason
 from pushcast.wire import groups
 from pushcast.wire.class_rules import class_rules
 from pushcast.wire.dead_letters import PlainRecord
+from pushcast.wire.facts import decode_facts
 from pushcast.wire.keys import user_of
 from pushcast.wire.notifications import NotificationDecoder
+from pushcast.wire.timers import Timer
 from pushcast.wire.times import rfc3339
 
 
 def why(settings: Settings, user: str, note: str, device: str | None = None) -> tuple[bool, dict[str, Any]]:
     """(whether anything is known, `{answer, evidence}`). Blocks. Raises KafkaException, TailUnreadable."""
     case, progress = case_of(settings, user, note, device)
-    said = answer(case, progress)
+    said = answer(case, progress, held_of(settings, case) if _was_held(case) else ())
     oldest = "none" if case.oldest_event_ms is None else rfc3339(case.oldest_event_ms)
     nothing = (
         f"nothing is known of notification {note} for user {user}: partition "
@@ -35,6 +39,41 @@ def why(settings: Settings, user: str, note: str, device: str | None = None) -> 
         f"such event, and no partition such a dead letter (the oldest there: {oldest})"
     )
     return said is not None, {"answer": said or nothing, "evidence": [each.to_dict() for each in case.evidence]}
+
+
+#: Reasons of planned records whose notification goes to the keeper.
+HELD: Final = frozenset(
+    {
+        Reason.SCHEDULED,
+        Reason.SPREAD,
+        Reason.REVISION,
+        Reason.UNLESS_READ,
+        Reason.READ_GATE,
+        Reason.BADGE,
+        Reason.DIGEST,
+        Reason.QUIET_HOURS,
+        Reason.FREQUENCY_CAP,
+        Reason.PACE,
+    }
+)
+
+
+def _was_held(case: Case) -> bool:
+    return any(reason in HELD for _, _, reason in case.planned_here.values())
+
+
+def held_of(settings: Settings, case: Case) -> list[HeldPart]:
+    """What the keeper has of it now. Reads the keeper's whole partition of the user; blocks. Raises TailUnreadable."""
+    words = [reason for _, _, reason in case.planned_here.values() if reason in HELD]
+    timers = [each.timer for each in timers_of(settings, case.user) if each.notification == case.note]
+    return [HeldPart(timer.due_at, why_held(timer, words[0])) for timer in timers if timer.waits]
+
+
+def why_held(timer: Timer, planned: str) -> str:
+    """Why the keeper has it. `planned`: why its planner gave it away first."""
+    if timer.closes:
+        return timer.closes
+    return decode_facts(timer.facts).gate if timer.facts else planned
 
 
 def note_at(settings: Settings, topic: str, partition: int, offset: int) -> tuple[str, str] | None:
@@ -77,7 +116,7 @@ def case_of(settings: Settings, user: str, note: str, device: str | None = None)
     ends = positions.ends(asked)
     spans = {spot: (committed.get(spot[0], 0) if spot[0] in WAITING else 0, end) for spot, end in ends.items()}
     asyncio.run(SpanReader(kafka.bootstrap_servers, kafka.security).read(spans, lambda it: case.record(plain(it))))
-    members = {group: found.alive for group, found in positions.members(set(readers.values())).items()}
+    members = {group: found.alive for group, found in positions.members({*readers.values(), groups.KEEP}).items()}
     return case, GroupProgress(committed, members)
 
 

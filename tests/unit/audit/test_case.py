@@ -6,20 +6,25 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
-from pushcast.audit.answer import GroupProgress, answer
+from pushcast.audit.answer import GroupProgress, HeldPart, answer
 from pushcast.audit.case import Case
+from pushcast.audit.why import why_held
 from pushcast.model.device import DeviceRow
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key
-from pushcast.model.words import Lane, Platform
+from pushcast.model.words import Lane, Platform, Reason
 from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.dead_letters import PlainRecord, dead_letter
 from pushcast.wire.devices import encode_row
+from pushcast.wire.facts import Facts, encode_facts
 from pushcast.wire.receipts import Planned, Receipt, encode_planned, encode_receipt
+from pushcast.wire.timers import Timer
+from pushcast.wire.times import rfc3339
 from unit.send.twin import message, send_batch
 
 LANE = Lane.URGENT
@@ -227,3 +232,48 @@ def test_a_removed_device_is_no_evidence() -> None:
     case.record(gone)
     assert case.rows == {}
     assert case.evidence == []
+
+
+@pytest.mark.parametrize(
+    ("records", "held", "sentence"),
+    [
+        (
+            (event(), planned(0, "quiet_hours")),
+            [HeldPart(DUE_MS, "quiet_hours")],
+            f"not yet: held until {rfc3339(DUE_MS)} (quiet_hours)",
+        ),
+        (
+            (event(), planned(0, "scheduled")),
+            [HeldPart(0, "cancelled")],
+            "not yet: held and about to be let go (cancelled)",
+        ),
+        (
+            (event(), planned(1, "quiet_hours"), receipt("d1", "accepted")),
+            [HeldPart(DUE_MS, "quiet_hours")],
+            f"in part: 1 accepted; held until {rfc3339(DUE_MS)} (quiet_hours)",
+        ),
+    ],
+)
+def test_what_the_keeper_holds_is_told_with_its_time_and_why(
+    records: tuple[PlainRecord, ...], held: list[HeldPart], sentence: str
+) -> None:
+    case = Case(USER, NOTE)
+    for each in records:
+        case.record(each)
+    assert answer(case, GroupProgress({INTAKE: 100}), held) == sentence
+
+
+def test_what_is_held_without_a_keeper_says_so() -> None:
+    case = Case(USER, NOTE)
+    for each in (event(), planned(0, "scheduled")):
+        case.record(each)
+    said = answer(case, GroupProgress({INTAKE: 100}, {groups.KEEP: 0}), [HeldPart(DUE_MS, "scheduled")])
+    assert str(said).endswith(", and pushcast-keep has no member")
+
+
+def test_why_is_what_the_keeper_waits_for_and_else_what_the_planner_said() -> None:
+    timer = Timer("normal", 7, DUE_MS, 1)
+    digest = encode_facts(Facts(Reason.DIGEST, "posts", DUE_MS, "news"))
+    assert why_held(timer, "quiet_hours") == "quiet_hours"
+    assert why_held(msgspec.structs.replace(timer, facts=digest), "quiet_hours") == "digest"
+    assert why_held(msgspec.structs.replace(timer, closes="cancelled"), "scheduled") == "cancelled"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pushcast.stream.cancelling import NothingCancelled
 from pushcast.wire.cancel_state import CancelRecord
+from pushcast.wire.control import CampaignCancel
 from twins.plan import T0, PlanHarness, note, users_of
 
 (ANN,) = users_of(3, 1)
@@ -41,3 +42,18 @@ async def test_a_cancel_stands_before_expiry_and_before_the_second_look_for_devi
     await harness.feed((ANN, note(1)), (ANN, note(2, created_at=T0 - 9_000, expires_at=T0 - 1)))
     await harness.acknowledge()
     assert {each["reason"] for each in harness.receipts()} == {"cancelled"}
+
+
+async def test_a_campaign_that_is_cancelled_while_it_is_still_written_sends_nothing_from_there_on() -> None:
+    """Bad input of the issue: what was planned before is its senders' to end (C7); the rest ends here."""
+    cancels = NothingCancelled()
+    cancels.state.begin(3)
+    harness = PlanHarness(cancels=cancels)
+    harness.device(ANN)
+    of_campaign = [(ANN, note(number, campaign="xmas-26")) for number in range(6)]
+    await harness.feed(*of_campaign[:2])
+    cancels.state.campaigns = {"xmas-26": CampaignCancel(by="ops")}
+    await harness.feed(*of_campaign[2:], (ANN, note(9, campaign="other")))
+    await harness.acknowledge()
+    assert [name for _, name, _, _ in harness.targets()] == ["n-0", "n-1", "n-9"]
+    assert [each["reason"] for each in harness.receipts()] == ["cancelled"] * 4

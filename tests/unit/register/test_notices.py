@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from pushcast.model.ids import partition_of
+from pushcast.model.ids import is_user_row, partition_of
 from pushcast.model.words import Lane
 from pushcast.wire import topics
 from pushcast.wire.notices import Notice, NoticeKind, notice_of
+from pushcast.wire.user_rows import decode_user_row
 from unit.register.twin import PARTITIONS, T0, Harness
 
 USER = b"user-1"
@@ -70,3 +71,17 @@ async def test_p4_a_forgotten_user_is_told_each_time() -> None:
     forget = json.dumps({"op": "forget_user", "at": T0 - 20}).encode()
     await harness.change((USER, register(T0 - 50)), (USER, forget), (USER, forget))
     assert told(harness) == [Notice(NoticeKind.FORGOTTEN, T0 - 20)] * 2
+
+
+async def test_preferences_of_200_classes_changed_a_hundred_times_are_one_row_that_says_the_last() -> None:
+    """Bad input of the issue: a row in flight is overwritten where it lies, and the keeper is told nothing."""
+    harness = Harness()
+    changes = [
+        (USER, prefer(T0 - 1_000 + turn * 10, classes={f"c{n}": "off" if (n + turn) % 2 else "on" for n in range(200)}))
+        for turn in range(100)
+    ]
+    await harness.change(*changes)
+    [row] = [value for key, value in harness.kafka.compacted(HOME).items() if is_user_row(key)]
+    chosen = decode_user_row(row)
+    assert (chosen.at, len(chosen.classes), chosen.classes["c0"]) == (T0 - 10, 200, "off")
+    assert told(harness) == []
