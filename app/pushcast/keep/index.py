@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
@@ -21,6 +22,7 @@ ALL: Final = (*QUEUES, _FORGET)
 #: Behind it the name of a rate, and a NUL: a queue of its own.
 _PACED: Final = b"\xe0"
 _NUMBER_BYTES: Final = 8
+_NUMBERS: Final = struct.Struct(">QQ").pack
 _NO_OFFSET: Final = bytes(_NUMBER_BYTES)
 
 
@@ -67,7 +69,7 @@ def entry_of(key: bytes, row: Timer | Head) -> bytes | None:
         return _FORGET + _number(row.closed_at + remember_ms) + _NO_OFFSET + key
     if row.digest and not row.closes:
         return None
-    number = _number(row.due_at) + _number(row.keep_offset)
+    number = _NUMBERS(max(0, row.due_at), max(0, row.keep_offset))
     if row.pace and not row.closes:
         return _PACED + row.pace.encode() + b"\0" + number + key
     return _queue(row.lane) + number + key

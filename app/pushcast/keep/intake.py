@@ -87,12 +87,13 @@ class KeepIntake:
         revises = timer.revision >= 0 and not held.part
         if revises and self._revising.is_known(tenure, barrier, user, held, timer):
             return
-        known = self._rows.timer(tenure, key)
-        if rules.is_known(timer.name, (known, self._rows.timer(tenure, other))):
-            return
+        known, waiting = None, 0
+        if not self._rows.has_none(tenure, user.encode()):
+            known, waiting = self._rows.timer(tenure, key), self._rows.waiting(tenure, user)
+            if rules.is_known(timer.name, (known, self._rows.timer(tenure, other))):
+                return
         is_cancelled = self._is_cancelled(tenure, user, held)
         is_read = self._reading.is_read(tenure, user, held.note_id, timer, self._clock.now_ms())
-        waiting = self._rows.waiting(tenure, user)
         place = None
         if revises and not (is_cancelled or is_read):
             timer, place = self._revising.opened(tenure, user, held, timer)
@@ -109,7 +110,8 @@ class KeepIntake:
         self._count("opened", str(lane), 1)
 
     def _is_cancelled(self, tenure: KeepTenure, user: str, held: Held) -> bool:
-        return self._cancels.state.cancelled(
+        cancels = self._cancels.state
+        return cancels.any(tenure.number) and cancels.cancelled(
             tenure.number,
             user,
             held.note_id,

@@ -95,6 +95,10 @@ class Rows:
         entries = tenure.overlay.of_user(user).values()
         return any(isinstance(entry.row, Timer) and entry.row.digest == digest for entry in entries)
 
+    def has_none(self, tenure: KeepTenure, user: bytes) -> bool:
+        """Whether a user whose timers were read ahead has none, and nothing else that is in flight."""
+        return not tenure.ahead.get(user, True) and not tenure.overlay.of_user(user)
+
     def timers_of(self, tenure: KeepTenure, user: str) -> dict[bytes, Timer]:
         """All timers of a user, released ones too, by row key."""
         name = user.encode()

@@ -43,9 +43,11 @@ class TableIndex:
         begins, group = self._begins.setdefault(partition, {}), first[:1]
         is_whole = first == group
         start = max(first, begins.get(group, first)) if is_whole else first
+        if start >= before:
+            return []
         found = _read(database, start, before, limit)
         if is_whole:
-            begins[group] = min(found[0] if found else max(start, before), bytes((group[0] + 1,)))
+            begins[group] = min(found[0] if found else before, bytes((group[0] + 1,)))
         return found
 
     def forget(self, database: rocksdict.Rdict, entries: Iterable[bytes]) -> None:

@@ -16,6 +16,9 @@ from pushcast.wire.schemas import FRAME_BYTES, avro_type
 
 T = TypeVar("T", bound=msgspec.Struct)
 Write = Callable[[Any], bytes]
+_MAX_HIGHS: Final = 4096
+#: What the last four of a long's six bytes are worth.
+_highs: dict[bytes, int] = {}
 #: Told the bytes and where the field begins; the value, and where it ends. Beyond the end of the bytes: IndexError, or
 #: an end that lies beyond it.
 Read = Callable[[bytes, int], tuple[Any, int]]
@@ -95,7 +98,29 @@ def _kind(schema: Any) -> str:
     return str(schema["type"] if isinstance(schema, dict) else schema)
 
 
+def _read_long(data: bytes, at: int) -> tuple[int, int]:
+    """`long_at`; times share all but their low 14 bits, which are six bytes."""
+    low = data[at]
+    if low < 0x80:
+        return (low >> 1) ^ -(low & 1), at + 1
+    high = _highs.get(data[at + 2 : at + 6])
+    if high is not None and (middle := data[at + 1]) > 0x7F:
+        zigzag = low & 0x7F | (middle & 0x7F) << 7 | high
+        return (zigzag >> 1) ^ -(zigzag & 1), at + 6
+    found, end = long_at(data, at)
+    if end == at + 6:
+        if len(_highs) >= _MAX_HIGHS:
+            _highs.clear()
+        _highs[data[at + 2 : end]] = (found << 1 ^ found >> 63) & ~0x3FFF
+    return found, end
+
+
 def _read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
+    size = data[at]
+    if size < 0x80 and not size & 1:
+        at += 1
+        end = at + (size >> 1)
+        return data[at:end], end
     size, at = long_at(data, at)
     if size < 0:
         raise ValueError("a size is below zero")
@@ -103,11 +128,10 @@ def _read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _read_text(data: bytes, at: int) -> tuple[str, int]:
-    size = data[at]
-    if not size:
+    if not data[at]:
         return "", at + 1
-    found, at = _read_bytes(data, at)
-    return found.decode(), at
+    found, end = _read_bytes(data, at)
+    return found.decode(), end
 
 
 def _read_bool(data: bytes, at: int) -> tuple[bool, int]:
@@ -140,8 +164,8 @@ _WRITES: Final[dict[str, Write]] = {
     "boolean": lambda value: TRUE if value else FALSE,
 }
 _READS: Final[dict[str, Read]] = {
-    "long": long_at,
-    "int": long_at,
+    "long": _read_long,
+    "int": _read_long,
     "bytes": _read_bytes,
     "string": _read_text,
     "boolean": _read_bool,
