@@ -20,7 +20,7 @@ BENCHES = {
     "plan": Entry("pushcast.bench.plan", "Notifications through a planner, outputs acknowledged and committed."),
     "walk": Entry("pushcast.bench.walk", "Rows that a broadcast tests, and deliveries that it plans, without Kafka."),
     "broadcast": Entry("pushcast.bench.broadcast", "One broadcast through the whole chain, event to last receipt."),
-    "keep": Entry("pushcast.bench.keep", "Timers taken and let go by a keeper, its take-over, and a capped event."),
+    "keep": Entry("pushcast.bench.keep", "Timers taken and let go by a keeper, its take-over, and capped events."),
     "recovery": Entry("pushcast.bench.recovery", "The devices table rebuilt from its topic."),
     "latency": Entry("pushcast.bench.latency", "One urgent event on an idle system, produced to send batch readable."),
     "sim": Entry("pushcast.bench.sim", "What a simulator answers, with its checks and without."),
