@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pushcast.keep.index import entries_of, entry_of
 from pushcast.model.errors import InvalidInput
+from pushcast.model.words import Lane
 from pushcast.wire.badge_rows import Badge
 from pushcast.wire.digests import Head
 from pushcast.wire.flat import FlatType
 from pushcast.wire.schemas import FRAME_BYTES, avro_type
-from pushcast.wire.timers import Timer
+from pushcast.wire.timers import Timer, part_key, readable
 
 TIMERS, BADGES, HEADS = FlatType("timer", Timer, 8), FlatType("badge", Badge, 8), FlatType("digest_head", Head, 12)
 
@@ -87,6 +89,23 @@ def test_damaged_bytes_are_what_avro_says_of_them(flat: FlatType[Any], rows: Any
         assert by_avro(flat.decode, damaged) == by_avro(lambda each: type(row)(**avro.decode(each)), damaged)
 
     holds()
+
+
+@settings(max_examples=500, deadline=None)
+@given(some(Timer, "timer"), st.sampled_from([str(lane) for lane in Lane]) | text, st.booleans(), st.data())
+def test_the_index_has_the_entry_of_a_timer_whatever_its_bytes(
+    timer: Timer, lane: str, is_plain: bool, more: st.DataObject
+) -> None:
+    if is_plain:
+        fields = {name: getattr(timer, name) for name in ("keep_offset", "due_at", "written_at", "event")}
+        timer = Timer(lane, **fields, closed_at=timer.closed_at)
+    value = bytearray(TIMERS.encode(timer))
+    if more.draw(st.booleans()):
+        value[more.draw(st.integers(0, len(value) - 1))] = more.draw(st.integers(0, 255))
+    key = part_key("u", "n", 0)
+    read = readable(bytes(value))
+    entry = None if read is None else entry_of(key, read)
+    assert list(entries_of(key, bytes(value))) == ([] if entry is None else [entry])
 
 
 def test_rows_of_another_shape_than_the_schema_are_refused_at_the_start() -> None:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from pushcast.model.words import Lane, Reason
 from pushcast.wire.digests import Head, is_head, readable_head
-from pushcast.wire.timers import Timer, is_timer, readable
+from pushcast.wire.timers import Timer, is_timer, plain_times, readable
 
 #: A released timer is remembered so long: the same id again is a duplicate.
 REMEMBER_MS: Final = 86_400_000
@@ -16,6 +16,7 @@ REMEMBER_MS: Final = 86_400_000
 FORGOTTEN_REMEMBER_MS: Final = 600_000
 _FORGET: Final = b"\xf0"
 _LANES: Final = {str(lane): bytes((number,)) for number, lane in enumerate(Lane)}
+_LANES_OF_ROWS: Final = {lane.encode(): queue for lane, queue in _LANES.items()}
 #: In the order in which they are released.
 QUEUES: Final = tuple(_LANES.values())
 ALL: Final = (*QUEUES, _FORGET)
@@ -36,7 +37,16 @@ class IndexPlace(NamedTuple):
 
 def entries_of(key: bytes, value: bytes) -> Iterable[bytes]:
     """The entries of a row: one for what has a time of its own, none for anything else."""
-    row = readable(value) if is_timer(key) else readable_head(value) if is_head(key) else None
+    if is_timer(key):
+        plain = plain_times(value)
+        if plain is not None and (queue := _LANES_OF_ROWS.get(plain[0])) is not None:
+            _, due_at, keep_offset, closed_at = plain
+            if closed_at is None:
+                return (queue + _NUMBERS(max(0, due_at), max(0, keep_offset)) + key,)
+            return (_FORGET + _number(closed_at + REMEMBER_MS) + _NO_OFFSET + key,)
+        row: Timer | Head | None = readable(value)
+    else:
+        row = readable_head(value) if is_head(key) else None
     entry = None if row is None else entry_of(key, row)
     return () if entry is None else (entry,)
 

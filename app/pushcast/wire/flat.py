@@ -33,7 +33,7 @@ class FlatType(Generic[T]):
     def __init__(self, name: str, rows: type[T], usual: int) -> None:
         """Raises ValueError for a schema with other fields, or with fields of another kind."""
         self._avro = avro_type(name)
-        self._frame = self._avro.frame
+        self.frame = self._avro.frame
         self._rows = rows
         fields = self._avro.source["fields"]
         if [field["name"] for field in fields] != list(rows.__struct_fields__):
@@ -48,23 +48,24 @@ class FlatType(Generic[T]):
         self._first_reads, self._more_reads = reads[:usual], reads[usual:]
         defaults = rows.__struct_defaults__
         self._defaults = defaults[len(defaults) - len(fields) + usual :]
-        self._rest = b"".join([write(each) for write, each in zip(self._more_writes, self._defaults, strict=True)])
+        #: The bytes behind the usual fields, where all have their defaults.
+        self.rest = b"".join([write(each) for write, each in zip(self._more_writes, self._defaults, strict=True)])
 
     def encode(self, row: T) -> bytes:
         """Raises ValueError for a number beyond 64 bits."""
         values = msgspec.structs.astuple(row)
         usual = self._usual
-        parts = [self._frame, *[write(each) for write, each in zip(self._first_writes, values, strict=False)]]
+        parts = [self.frame, *[write(each) for write, each in zip(self._first_writes, values, strict=False)]]
         more = values[usual:]
         if more == self._defaults:
-            parts.append(self._rest)
+            parts.append(self.rest)
         else:
             parts += [write(each) for write, each in zip(self._more_writes, more, strict=True)]
         return b"".join(parts)
 
     def decode(self, value: bytes) -> T:
         """Raises InvalidInput as `AvroType.decode` does."""
-        if value[:FRAME_BYTES] == self._frame:
+        if value[:FRAME_BYTES] == self.frame:
             try:
                 values = self._read(value)
             except (ValueError, IndexError):  # Avro says what is wrong
@@ -80,7 +81,7 @@ class FlatType(Generic[T]):
         for read in self._first_reads:
             found, at = read(value, at)
             values.append(found)
-        if at + len(self._rest) == len(value) and value.endswith(self._rest):
+        if at + len(self.rest) == len(value) and value.endswith(self.rest):
             return values
         for read in self._more_reads:
             found, at = read(value, at)
@@ -98,8 +99,8 @@ def _kind(schema: Any) -> str:
     return str(schema["type"] if isinstance(schema, dict) else schema)
 
 
-def _read_long(data: bytes, at: int) -> tuple[int, int]:
-    """`long_at`; times share all but their low 14 bits, which are six bytes."""
+def read_long(data: bytes, at: int) -> tuple[int, int]:
+    """`avro_bytes.long_at`; times share all but their low 14 bits, which are six bytes."""
     low = data[at]
     if low < 0x80:
         return (low >> 1) ^ -(low & 1), at + 1
@@ -164,8 +165,8 @@ _WRITES: Final[dict[str, Write]] = {
     "boolean": lambda value: TRUE if value else FALSE,
 }
 _READS: Final[dict[str, Read]] = {
-    "long": _read_long,
-    "int": _read_long,
+    "long": read_long,
+    "int": read_long,
     "bytes": _read_bytes,
     "string": _read_text,
     "boolean": _read_bool,
