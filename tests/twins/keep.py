@@ -223,8 +223,8 @@ class KeepWorld(Log):
         value = orjson.dumps({"event": event, "app": "news", **fields})
         self.log.append(Produced(topics.ENGAGEMENT, PARTITION, value, user.encode(), [], self.clock.now_ms()))
 
-    def offer(self, note_id: str, device: str, message: str, user: str = USERS[0]) -> None:
-        """A sender tells of a push that its service has named."""
+    def offer(self, note_id: str, device: str, message: str | None = None, user: str = USERS[0]) -> None:
+        """A sender tells of a removable push that was taken; `message`: how its service named it, if it takes back."""
         now_ms = self.clock.now_ms()
         value = encode_offer(RecallOffer("00", note_id, "news", device, "webpush", "accepted", message, now_ms))
         self.log.append(Produced(topics.RECALLABLE, PARTITION, value, user.encode(), [], now_ms))

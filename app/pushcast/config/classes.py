@@ -63,7 +63,7 @@ class Class(Strict):
         return self
 
     per_minute: int | None = Field(default=None, ge=1, le=MAX_PER_MINUTE)  # at most, of all users together
-    # Undelivered Web Push of it can be taken back from its service where that is known to delete (Mozilla).
+    # What was read on one device is taken off the others, and undelivered Web Push is deleted at Mozilla.
     removable: bool = False
 
     @model_validator(mode="after")

@@ -155,6 +155,7 @@ class KeepIntake:
         engagement = self._engagements(user, record.value, written_at)
         self._badging.engaged(tenure, barrier, engagement, record.offset, written_at)
         self._reading.heard(tenure, barrier, engagement)
+        self._removing.read(tenure, barrier, engagement, record.offset, written_at)
 
     def offered(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
         """What a sender tells of a push that can be taken back."""

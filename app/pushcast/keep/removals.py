@@ -42,7 +42,8 @@ USUAL: Final = RemovalRules(wait_ms=30_000, per_hour=2)
 
 
 class RemovalAsked(NamedTuple):
-    """What one cancel asks to take back. `offset`: the cancel's; `at_ms`: its record's time."""
+    """What one cancel, or a user who read something, asks to take back. `offset`: the cancel's, or below 0; `at_ms`: of
+    the record."""
 
     app: str | None
     ids: tuple[str, ...]
@@ -92,7 +93,7 @@ def merged(timer: Timer, asked: RemovalAsked, note_id: str) -> Timer:
     )
     return msgspec.structs.replace(
         timer,
-        keep_offset=asked.offset,
+        keep_offset=max(timer.keep_offset, asked.offset),
         written_at=asked.at_ms,
         event=orjson.dumps(_event(timer, note_id, asked.at_ms, ids, threads) | recalling(recall)),
     )

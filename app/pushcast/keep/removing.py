@@ -1,8 +1,8 @@
-"""Glue of removals: a cancel with `remove` joins the user's removal that waits, or opens one."""
+"""Glue of removals: a cancel with `remove`, or what was read, joins the user's removal that waits, or opens one."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from pushcast.keep import removals
 from pushcast.keep.removals import RemovalAsked, RemovalRules
@@ -13,6 +13,7 @@ from pushcast.model.words import Lane
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
 from pushcast.wire.cancels import Cancel
+from pushcast.wire.engagement import Engagement, Event
 from pushcast.wire.recall_offers import RecallOffer
 from pushcast.wire.recallable import Push, Recallable, app_of, recallable_key
 from pushcast.wire.timers import Timer, note_id_of, part_key
@@ -27,14 +28,34 @@ class Removing:
         self._count = count
 
     def offered(self, tenure: KeepTenure, barrier: Barrier, user: str, offer: RecallOffer) -> None:
-        """Remembers a push that its service deletes on request. Told twice, it is known once."""
-        if offer.provider_id is None:
-            return
+        """Remembers what a device has got, and how its service named it. Told twice, it is known once."""
         key = recallable_key(user, offer.app)
-        known = self._rows.recallables_of(tenure, user).get(key, Recallable())
-        push = Push(offer.notification_id, offer.device, offer.provider_id)
-        if push not in known.pushes:
-            self._rows.put(tenure, barrier, key, known.having(push))
+        before = self._rows.recallables_of(tenure, user).get(key, Recallable())
+        after = before.showing(offer.notification_id)
+        if offer.provider_id is not None:
+            push = Push(offer.notification_id, offer.device, offer.provider_id)
+            after = after if push in after.pushes else after.having(push)
+        if after != before:
+            self._rows.put(tenure, barrier, key, after)
+
+    def read(self, tenure: KeepTenure, barrier: Barrier, engagement: Engagement, offset: int, written_at: int) -> None:
+        """Takes off the other devices what was read on one, where its class is removable. What is asked for once is
+        known no more; read again after a kill it joins the removal that waits."""
+        if engagement.event is not Event.READ or not engagement.ids:
+            return
+        user = engagement.user
+        for key, row in self._rows.recallables_of(tenure, user).items():
+            app = app_of(key)
+            ids = tuple(name for name in row.shown if name in engagement.ids)
+            if not ids or engagement.app not in (None, app):
+                continue
+            recall = tuple(push for push in row.pushes if push.notification in ids)
+            # Below 0: cancels are told apart by their offsets.
+            asked = RemovalAsked(app, ids, None, -1 - offset, written_at, recall)
+            timers = self._rows.timers_of(tenure, user)
+            mine = {name: timer for name, timer in timers.items() if timer.kind == OwnClass.REMOVE}
+            self._join_or_open(tenure, barrier, user, asked, mine)
+            self._rows.put(tenure, barrier, key, row.without(ids))
 
     def _recall(self, tenure: KeepTenure, user: str, app: str | None, ids: Collection[str]) -> tuple[Push, ...]:
         rows = self._rows.recallables_of(tenure, user)
@@ -55,12 +76,18 @@ class Removing:
             return
         recall = self._recall(tenure, cancel.user, cancel.app, frozenset(left))
         asked = RemovalAsked(cancel.app, left, cancel.thread, offset, written_at, recall)
+        self._join_or_open(tenure, barrier, cancel.user, asked, mine)
+
+    def _join_or_open(
+        self, tenure: KeepTenure, barrier: Barrier, user: str, asked: RemovalAsked, mine: Mapping[bytes, Timer]
+    ) -> None:
+        """`mine`: the user's removals."""
         for key, row in mine.items():
-            if row.waits and row.app == (cancel.app or "") and key not in tenure.firing:
+            if row.waits and row.app == (asked.app or "") and key not in tenure.firing:
                 self._rows.put(tenure, barrier, key, removals.merged(row, asked, note_id_of(key)))
                 self._count("removal_pushes", "merged", 1)
                 return
-        key = part_key(cancel.user, removals.removal_id(asked), 0)
+        key = part_key(user, removals.removal_id(asked), 0)
         self._rows.put(tenure, barrier, key, removals.opened(asked, mine.values(), self._rules))
         self._count("opened", str(Lane.NORMAL), 1)
         self._count("removal_pushes", "opened", 1)

@@ -67,17 +67,16 @@ class Endings:
         self._tickets.add(self._companions(), parcel, target, ticket_id, sent_at)
         self._waiting.setdefault(parcel, []).append((target, words))
 
-    def offers(self, parcel: Parcel, target: int) -> bool:
-        """Whether the keeper wants to hear of a push: its class is removable, and its service can take it back."""
-        message = parcel.message
-        if not message.removable or self._platform is not Platform.WEBPUSH:
-            return False
-        return is_recallable(message.targets.address[target])
+    @staticmethod
+    def offers(parcel: Parcel) -> bool:
+        """Whether the keeper wants to hear of a push: its class is removable."""
+        return parcel.message.removable
 
     def offered(self, parcel: Parcel, target: int, words: Words) -> None:
-        """A removable push that was taken, and whose service has named it."""
+        """A removable push that was taken; with its name where its service can take it back."""
         message, (outcome, _, provider_id, _, ended_at) = parcel.message, words
         targets = message.targets
+        can_recall = self._platform is Platform.WEBPUSH and is_recallable(targets.address[target])
         offer = RecallOffer(
             targets.delivery_id[target].hex(),
             message.notification_ids[targets.notification[target]],
@@ -85,7 +84,7 @@ class Endings:
             targets.device[target],
             str(self._platform),
             outcome,
-            provider_id,
+            provider_id if can_recall else None,
             ended_at,
         )
         partition, key = parcel.record.batch.partition, targets.user[target].encode()

@@ -179,7 +179,7 @@ class Outcomes:
                 self._endings.ticketed(parcel, target, words, provider_id, sent_at or job.handed_at)
                 ticketed += 1
                 continue
-            if provider_id is not None and self._endings.offers(parcel, target):
+            if self._endings.offers(parcel):
                 self._endings.offered(parcel, target, (_ACCEPTED, None, provider_id, status, answered_at or now_ms))
                 ticketed += 1
                 continue

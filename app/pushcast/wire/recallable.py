@@ -1,7 +1,8 @@
-"""Rows of `push.user.v1` that name pushes which their service deletes on request."""
+"""Rows of `push.user.v1` that name what a user's devices may show, and pushes that their service deletes on request."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -14,6 +15,7 @@ _RECALLABLE: Final = avro_type("recallable")
 _KIND: Final = b"r\0"
 #: Of one user in one app; the newest stay.
 MAX_PUSHES: Final = 32
+MAX_SHOWN: Final = 200
 
 
 class Push(msgspec.Struct, frozen=True):
@@ -28,11 +30,24 @@ class Recallable(msgspec.Struct, frozen=True):
     """Those of one user in one app, the oldest first."""
 
     pushes: tuple[Push, ...] = ()
+    shown: tuple[str, ...] = ()  # notifications of removable classes that a device has got
 
     def having(self, push: Push) -> Recallable:
         """With one more. What a device got again of a notification replaces what it had."""
         others = [each for each in self.pushes if (each.notification, each.device) != (push.notification, push.device)]
-        return Recallable(tuple([*others, push][-MAX_PUSHES:]))
+        return Recallable(tuple([*others, push][-MAX_PUSHES:]), self.shown)
+
+    def showing(self, notification: str) -> Recallable:
+        """With one more notification on a device, once, whatever the devices."""
+        if notification in self.shown:
+            return self
+        return Recallable(self.pushes, (*self.shown, notification)[-MAX_SHOWN:])
+
+    def without(self, notifications: Collection[str]) -> Recallable | None:
+        """Without those that are taken back; None: nothing is left."""
+        pushes = tuple(push for push in self.pushes if push.notification not in notifications)
+        shown = tuple(name for name in self.shown if name not in notifications)
+        return Recallable(pushes, shown) if pushes or shown else None
 
 
 def recallable_key(user: str, app: str) -> bytes:

@@ -22,6 +22,7 @@ from pushcast.model.words import Lane
 from pushcast.wire import topics
 from pushcast.wire.recallable import (
     MAX_PUSHES,
+    MAX_SHOWN,
     Push,
     Recallable,
     encode_recallable,
@@ -119,6 +120,64 @@ async def test_a_cancel_that_is_read_again_takes_nothing_back_twice() -> None:
     assert [push["data"]["ids"] for push in pushes(world)] == [["a"], ["b"]]
 
 
+async def test_p2_what_was_accepted_and_is_read_on_one_device_is_taken_off_the_others() -> None:
+    world = KeepWorld()
+    for note_id, device in (("a", "d-1"), ("a", "d-2"), ("b", "d-1"), ("c", "d-1")):
+        world.offer(note_id, device)
+    keeper = await keeper_of(world)
+    world.engage("read", ids=["a", "b", "unknown"])
+    world.engage("read", ids=["a"])
+    world.engage("opened", ids=["c"])
+    await told(keeper, 30)
+    [push] = pushes(world)
+    assert (push["app"], push["class"], push["data"]["ids"]) == ("news", "remove", ["a", "b"])
+    await told(keeper, 3_600)
+    world.engage("read", ids=["a", "b"])
+    await told(keeper, 3_600)
+    assert len(pushes(world)) == 1, "what was taken off is known no more"
+
+
+async def test_r3_what_is_read_while_it_waits_on_a_rung_needs_no_removal() -> None:
+    """No sender has told that a device got it."""
+    world = KeepWorld()
+    keeper = await keeper_of(world)
+    world.engage("read", ids=["on-a-rung"])
+    await told(keeper, 60)
+    assert pushes(world) == []
+
+
+async def test_what_was_read_in_another_app_stays_and_a_kill_asks_for_nothing_twice() -> None:
+    for seed in range(20):
+        world = KeepWorld(seed)
+        world.offer("a", "d-1")
+        first = await keeper_of(world)
+        await first.commit_now(first.partitions())
+        world.engage("read", ids=["a"], app="chat")
+        await told(first)
+        world.engage("read", ids=["a"])
+        await first.feed()
+        first.outbox.land(world.rnd)
+        first.die()
+        second = await keeper_of(world)
+        await told(second, 3_600)
+        await told(second, 3_600)
+        assert [push["data"]["ids"] for push in pushes(world)] == [["a"]]
+
+
+async def test_a_removal_of_what_was_read_takes_cancels_along_and_hides_none() -> None:
+    world = KeepWorld()
+    world.cancel("x", remove=True)
+    world.offer("a", "d-1", "m1")
+    keeper = await keeper_of(world)
+    world.engage("read", ids=["a"])
+    world.cancel("y", remove=True, app="news")
+    await told(keeper, 60)
+    assert sorted(push["data"]["ids"] for push in pushes(world)) == [["x"], ["y", "a"]]
+    assert [push["platforms"]["webpush"]["recall"] for push in pushes(world) if "platforms" in push] == [
+        [{"device": "d-1", "message": "m1"}]
+    ]
+
+
 async def test_d8_a_removal_names_what_push_services_may_still_have() -> None:
     world = KeepWorld()
     world.offer("a", "d-1", "m1")
@@ -142,7 +201,11 @@ def test_what_can_be_taken_back_is_bounded_and_known_once_for_each_device() -> N
     assert [row.pushes[0].notification, len(row.pushes)] == ["n3", MAX_PUSHES]
     assert row.having(Push("n9", "d", "again")).pushes[-1].message == "again"
     assert len(row.having(Push("n9", "d", "again")).pushes) == MAX_PUSHES
+    for number in range(MAX_SHOWN + 3):
+        row = row.showing(f"n{number}").showing(f"n{number}")
+    assert (row.shown[0], len(row.shown)) == ("n3", MAX_SHOWN)
     assert readable_recallable(encode_recallable(row)) == row
+    assert row.without({*row.shown, *(push.notification for push in row.pushes)}) is None
     assert readable_recallable(b"x") is None
     assert is_recallable(recallable_key("ann", "news"))
     assert not is_recallable(b"ann\0t\0r")

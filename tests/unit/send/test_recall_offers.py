@@ -44,10 +44,14 @@ async def test_the_keeper_hears_of_it_before_its_receipt_is_written() -> None:
     assert (receipt["delivery_id"], receipt["provider_id"]) == (offer.delivery_id, offer.provider_id)
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "removable", "named"),
-    [(MOZILLA, False, True), (MOZILLA, True, False), ("https://fcm.googleapis.com/fcm/send/x", True, True)],
-)
-async def test_of_what_cannot_be_taken_back_it_hears_nothing(endpoint: str, removable: bool, named: bool) -> None:
-    harness = await written(endpoint, removable=removable, named=named)
+@pytest.mark.parametrize(("endpoint", "named"), [(MOZILLA, False), ("https://fcm.googleapis.com/fcm/send/x", True)])
+async def test_of_what_its_service_cannot_take_back_it_hears_without_a_name(endpoint: str, named: bool) -> None:
+    harness = await written(endpoint, named=named)
+    harness.outbox.acknowledge()
+    [record] = harness.outbox.log
+    assert decode_offer(record.value or b"").provider_id is None
+
+
+async def test_of_classes_that_are_not_removable_it_hears_nothing() -> None:
+    harness = await written(MOZILLA, removable=False)
     assert [record.topic for _, record in harness.outbox.pending] == [topics.RECEIPT]
