@@ -18,6 +18,7 @@ class Entry(NamedTuple):
 BENCHES = {
     "devices": Entry("pushcast.bench.devices", "Registrations through the registrar, rows acknowledged."),
     "plan": Entry("pushcast.bench.plan", "Notifications through a planner, outputs acknowledged and committed."),
+    "configured": Entry("pushcast.bench.configured", "Planning with more configured than it uses, and without."),
     "walk": Entry("pushcast.bench.walk", "Rows that a broadcast tests, and deliveries that it plans, without Kafka."),
     "broadcast": Entry("pushcast.bench.broadcast", "One broadcast through the whole chain, event to last receipt."),
     "keep": Entry("pushcast.bench.keep", "Timers taken and let go by a keeper, its take-over, and capped events."),

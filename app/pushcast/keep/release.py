@@ -146,12 +146,12 @@ class Release:
     def _first(self, tenure: KeepTenure, queue: bytes) -> IndexPlace | None:
         """The first entry of a queue whose row is not under way: when it is, the table's hook or an acknowledgement
         wakes."""
-        first = queue
-        while entries := self._table.index(tenure.number, first, behind(queue), SLICE_TIMERS):
+        first, limit = queue, 1  # it is asked again and again, and is the first one nearly always
+        while entries := self._table.index(tenure.number, first, behind(queue), limit):
             for place in map(place_of, entries):
                 if not self._under_way(tenure, place.key):
                     return place
-            first = entries[-1] + b"\0"
+            first, limit = entries[-1] + b"\0", min(SLICE_TIMERS, 16 * limit)
         return None
 
     def _under_way(self, tenure: KeepTenure, key: bytes) -> bool:

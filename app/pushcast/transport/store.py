@@ -32,22 +32,34 @@ STALE_AFTER_SECONDS = 5 * 86_400
 BLOCK_CACHE_BYTES = 256 << 20
 WRITE_BUFFER_BYTES = 16 << 20
 
+#: Of all tables with an index together: what they have not written to files yet. Each alone may have 32 MB, and a
+#: keeper has one for every partition.
+SHARED_WRITE_BUFFERS_BYTES = 32 << 20
+
 #: What RocksDB says of a directory that cannot be mended, in the words of `rocksdb::Status::ToString`.
 BROKEN = ("Corruption", "No such file", "Invalid argument", "not found", "NotFound")
 
 #: One block cache for all tables of the process, so memory does not grow with partitions.
 _block_cache = rocksdict.Cache(BLOCK_CACHE_BYTES)
 
+#: RocksDB's writers never wait for it: what is above the bound is being written to files.
+_write_buffers = rocksdict.WriteBufferManager(SHARED_WRITE_BUFFERS_BYTES, False)
 
-def table_options() -> rocksdict.Options:
+
+def table_options(*, shares_write_buffers: bool = False) -> rocksdict.Options:
     """Options of a table's database."""
-    return rocks_options(_block_cache, WRITE_BUFFER_BYTES)
+    options = rocks_options(_block_cache, WRITE_BUFFER_BYTES)
+    if shares_write_buffers:
+        options.set_write_buffer_manager(_write_buffers)
+    return options
 
 
 class BatchStore(rocksdb.Store):
     """One database per partition. Not durable against power loss, but never ahead of its offset: it is replayed."""
 
     stale_after_seconds: float = STALE_AFTER_SECONDS
+    #: Whether `SHARED_WRITE_BUFFERS_BYTES` bounds its memory.
+    shares_write_buffers: bool = False
     #: Of the log that the copies are to be of; None: not known, and not asked about.
     log_id: str | None = None
 
@@ -66,22 +78,25 @@ class BatchStore(rocksdb.Store):
         if (path / "CONDEMNED").exists():
             _drop(path, "it was found broken")
         try:
-            database = _open(path)
+            database = self._opened(path)
             stored, log_id = _stored(database), _log_id(database)
         except Exception as exc:  # rocksdict raises bare Exception
             if not any(word in str(exc) for word in BROKEN) or "lock" in str(exc).lower():
                 raise
             _drop(path, str(exc))
-            return self._named(_open(path))
+            return self._named(self._opened(path))
         if stored is not None and time.time() - stored[1] > self.stale_after_seconds:
             database.close()
             _drop(path, f"it was last written {(time.time() - stored[1]) / 86_400:.1f} days ago")
-            return self._named(_open(path))
+            return self._named(self._opened(path))
         if stored is not None and self.log_id is not None and log_id != self.log_id:
             database.close()
             _drop(path, f"it is a copy of another log ({log_id or 'not noted'}); the topic's is {self.log_id}")
-            return self._named(_open(path))
+            return self._named(self._opened(path))
         return self._named(database)
+
+    def _opened(self, path: Path) -> rocksdict.Rdict:
+        return open_database(path, table_options(shares_write_buffers=self.shares_write_buffers))
 
     def _named(self, database: rocksdict.Rdict) -> rocksdict.Rdict:
         if self.log_id is not None and _log_id(database) != self.log_id:
@@ -158,10 +173,6 @@ class BatchStore(rocksdb.Store):
         while self._dbs:
             self._dbs.popitem()[1].close()
             await asyncio.sleep(0)
-
-
-def _open(path: Path) -> rocksdict.Rdict:
-    return open_database(path, table_options())
 
 
 def _stored(database: rocksdict.Rdict) -> tuple[int, int] | None:

@@ -74,6 +74,7 @@ class SourceTable(Table[bytes, bytes]):
         """From now on the copy has an index: entries are written in one write with their row. Of a guarded table,
         before the App starts."""
         self._index = TableIndex(derive)
+        self._store_of().shares_write_buffers = True
 
     def index(self, partition: int, first: bytes, before: bytes, limit: int) -> list[bytes]:
         """Entries of the index from `first` on, below `before`, ascending."""

@@ -1,0 +1,84 @@
+"""`bench configured`: planning with more configured than its events use, in turn with planning without."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from pushcast.bench.base import Options, Result, Row
+from pushcast.bench.cluster import BenchCluster, bench_cluster, role
+from pushcast.bench.plan import CONFIGURATION, LANE, WARM_UP_ITEMS, now_ms, planned_row
+from pushcast.bench.planning import load_devices
+
+BARE: Final = "bare"
+ROUNDS: Final = 3
+ITEMS: Final = 100_000
+SHAPES: Final = ("alert", "chat")
+
+
+def configurations(now: datetime) -> dict[str, dict[str, Any]]:
+    """By name. `keep`: all that KEEP does, for other classes and another app. `quiet`: the app has quiet hours of its
+    own, none of them within hours of now."""
+    bare: dict[str, Any] = CONFIGURATION
+    later = [(now + timedelta(hours=hours)).strftime("%H:%M") for hours in (6, 12)]
+    hours = [{"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "from": later[0], "to": later[1]}]
+    keep = {
+        "apps": {**bare["apps"], "shop": {"quiet_hours": hours}},
+        "classes": {
+            **bare["classes"],
+            "promo": {"opt_in": True, "read_gate": True},
+            "posts": {"digest": {"window_seconds": 600}},
+            "slow": {"per_minute": 600},
+        },
+        "caps": [{"name": "promos", "classes": ["promo"], "limit": 3, "window_seconds": 86_400}],
+        "campaigns": {"xmas": {"per_minute": 600}},
+    }
+    return {BARE: bare, "keep": keep, "quiet": {**bare, "apps": {"news": {"quiet_hours": hours}}}}
+
+
+def run(options: Options) -> Result:
+    """Rows `configured/SHAPE/NAME`: events of `bench plan` in JSON, over all rounds. In each round every configuration
+    has its turn; `setup.ratios` says what an event cost beside the bare configuration, round by round."""
+    items = options.items or ITEMS
+    setup: dict[str, Any] = {"rounds": ROUNDS, "users": items, "items_each": items}
+    found: defaultdict[str, list[Row]] = defaultdict(list)
+    with bench_cluster(options, CONFIGURATION) as cluster:
+        options.say(f"{items} devices into their topic")
+        load_devices(cluster, range(items), now_ms())
+        for number in range(ROUNDS):
+            for name, configuration in configurations(datetime.now(UTC)).items():
+                options.say(f"round {number + 1}: {name}")
+                for row in _rows(options, cluster, configuration, name, number, items):
+                    found[row.name].append(row)
+    setup["ratios"] = {
+        name: [round(row.cpu_seconds / bare.cpu_seconds, 3) for row, bare in zip(rows, found[_bare(name)], strict=True)]
+        for name, rows in found.items()
+        if name != _bare(name)
+    }
+    return Result([_sum(name, rows) for name, rows in found.items()], setup)
+
+
+def _rows(
+    options: Options, cluster: BenchCluster, configuration: dict[str, Any], name: str, number: int, items: int
+) -> list[Row]:
+    beside = replace(options, bootstrap_servers=cluster.settings.kafka.bootstrap_servers)
+    rows = []
+    with bench_cluster(beside, configuration) as its_own, role(its_own, "planner", "--lane", LANE, "--slot", "c") as it:
+        for shape in SHAPES:
+            if options.wants(f"configured/{shape}"):
+                warm_up = min(items, WARM_UP_ITEMS)
+                planned_row(its_own, it, f"w-{shape}-{name}{number}", shape, "json", warm_up, items)
+                row = f"configured/{shape}/{name}"
+                rows.append(planned_row(its_own, it, f"m-{shape}-{name}{number}", shape, "json", items, items, row))
+    return rows
+
+
+def _bare(name: str) -> str:
+    return f"{name.rpartition('/')[0]}/{BARE}"
+
+
+def _sum(name: str, rows: list[Row]) -> Row:
+    seconds, cpu_seconds = sum(row.seconds for row in rows), sum(row.cpu_seconds for row in rows)
+    return Row(name, sum(row.items for row in rows), seconds, cpu_seconds, max(row.rss_bytes for row in rows))

@@ -1,0 +1,35 @@
+"""What a keeper's tables have in memory does not grow with its partitions, nor with what is written to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rocksdict
+
+from pushcast.stream.rocks import open_database
+from pushcast.transport.store import SHARED_WRITE_BUFFERS_BYTES, table_options
+
+PARTITIONS = 8
+ROWS = 2_000
+ROW_BYTES = 500
+
+
+def unwritten(databases: list[rocksdict.Rdict]) -> int:
+    return sum(int(each.property_int_value("rocksdb.cur-size-all-mem-tables") or 0) for each in databases)
+
+
+def test_tables_with_an_index_share_their_write_buffers(tmp_path: Path) -> None:
+    options = table_options(shares_write_buffers=True)
+    databases = [open_database(tmp_path / str(number), options) for number in range(PARTITIONS)]
+    most = 0
+    for number in range(12):
+        for database in databases:
+            batch = rocksdict.WriteBatch(raw_mode=True)
+            for row in range(ROWS):
+                batch.put(b"%d-%d" % (number, row), bytes(ROW_BYTES))
+            database.write(batch)
+        most = max(most, unwritten(databases))
+    for database in databases:
+        database.close()
+    written = 12 * PARTITIONS * ROWS * ROW_BYTES
+    assert most < 1.5 * SHARED_WRITE_BUFFERS_BYTES < written
