@@ -18,7 +18,7 @@ from pushcast.handover.fences import Author, Fences
 from pushcast.handover.floors import FIRST_BLOCK_RECORDS, FloorSearch
 from pushcast.handover.rules import ALL, Rules
 from pushcast.handover.standing import Standing, decode, encode
-from pushcast.handover.state import Takeover
+from pushcast.handover.state import Outset, Takeover
 
 ORIGIN = "plan/0"
 SENDS = ("send-a", "send-b")
@@ -109,7 +109,8 @@ class Planner:
             return
         offset, metadata = world.committed
         ends = {topic: len(log.records) for topic, log in world.logs.items()}
-        takeover = Takeover(ORIGIN, OUTPUTS, PLANNED, decode(metadata), offset, ends, world.now_seconds, self.rules)
+        outset = Outset(ORIGIN, OUTPUTS, PLANNED, decode(metadata), offset, ends, world.now_seconds)
+        takeover = Takeover(outset, self.rules)
         world.committed = (offset, takeover.metadata(offset))
         self.takeover, self.next, self.rounds = takeover, offset, deque(takeover.fence_rounds)
         self.fence(takeover)
@@ -300,7 +301,8 @@ def outranked(seed: int, rules: Rules = ALL) -> str | None:
             search.next_block()
         now_seconds = 10_000 + rnd.choice((0, 0, 3600, -3600)) + rnd.randint(0, 9)
         ends = {PLANNED: len(log)}
-        own = Takeover(ORIGIN, [PLANNED], None, known, 0, ends, now_seconds, rules, floor=search.floor(ORIGIN))
+        outset = Outset(ORIGIN, [PLANNED], None, known, 0, ends, now_seconds, search.floor(ORIGIN))
+        own = Takeover(outset, rules)
         metadata = own.metadata(0)
         log.append(Author(ORIGIN, own.epoch, fence=True))
         for _ in range(rnd.choice((1, 3, 2 * FIRST_BLOCK_RECORDS))):

@@ -18,6 +18,7 @@ import pytest
 from pushcast.handover.fences import Author, Fences
 from pushcast.handover.rules import ALL, Rules
 from pushcast.handover.standing import decode
+from pushcast.handover.state import Outset
 from pushcast.walk.legs import LegMark, OpenLeg, OrderWalk, PlannedDelivery
 from pushcast.walk.walking import Walking, WrittenDelivery
 
@@ -157,7 +158,8 @@ class Planner:
         offset, metadata = world.committed
         ends = {topic: len(log.records) for topic, log in world.logs.items()}
         state = Walking(
-            *(ORIGIN, OUTPUTS, LEGS, decode(metadata), offset, ends, world.now_seconds, self.rules),
+            Outset(ORIGIN, OUTPUTS, LEGS, decode(metadata), offset, ends, world.now_seconds),
+            self.rules,
             read_item=read_item,
             read_mark=read_mark,
         )

@@ -15,7 +15,7 @@ from pushcast.handover.fences import author_of
 from pushcast.handover.lost_metadata import floors_of, tell_gone
 from pushcast.handover.reading import Span, SpanReader, Spot
 from pushcast.handover.standing import NOT_REFUSED, Refused
-from pushcast.handover.state import Takeover
+from pushcast.handover.state import Outset, Takeover
 from pushcast.handover.tail import OwnTail, Place
 from pushcast.kafka.headers import headers_of
 from pushcast.model.clock import Clock
@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 #: (source record, item) pairs of one output record, by its headers and value.
 Items = Callable[[h.Headers, bytes], Iterable[tuple[Place, bytes]]]
 _UNKEYED: Mapping[bytes | None, bytes | None] = {None: None}
-#: Makes the state of a partition; called as `Takeover` is.
-Make = Callable[..., Takeover]
+#: Makes the state of a partition.
+Make = Callable[[Outset], Takeover]
 #: Source records that one planned record closes.
 Closed = Callable[[bytes], Iterable[Place]]
 
@@ -102,16 +102,8 @@ class Handover:
         taken: dict[TP, Takeover] = {}
         for tp, at in held.items():
             mine = {topic: end for (topic, partition), end in ends.items() if partition == tp.partition}
-            taken[tp] = self._make(
-                self._origin(tp),
-                self._topics,
-                self._planned,
-                at,
-                committed[tp].offset or 0,
-                mine,
-                now_seconds,
-                floor=floors.get(tp, 0),
-            )
+            source = self._origin(tp), self._topics, self._planned, at, committed[tp].offset or 0
+            taken[tp] = self._make(Outset(*source, mine, now_seconds, floors.get(tp, 0)))
         self._takeovers.update(taken)
         if not await work.commit_now(taken):
             raise ClaimRefused(f"{self.stage}: Kafka refused the claim of {len(taken)} partitions")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from pushcast.handover import standing
 from pushcast.handover.notes import NotedPositions
@@ -11,31 +12,32 @@ from pushcast.handover.standing import Standing
 from pushcast.handover.tail import OwnTail
 
 
+class Outset(NamedTuple):
+    """What a new owner of a partition starts from.
+
+    `planned`: the output whose records close source offsets; None when the items of an offset tell by themselves.
+    `ends`: ends of those outputs that `committed` has no position of, as they are before the claim. `floor`: what
+    `FloorSearch` found, when `committed` knows of no claim.
+    """
+
+    origin: str
+    outputs: Sequence[str]
+    planned: str | None
+    committed: Standing
+    committed_offset: int
+    ends: Mapping[str, int]
+    now_seconds: int
+    floor: int = 0
+
+
 class Takeover:
     """Steps, in this order: construct; commit `metadata` (the claim); write a fence to each topic of `fence_rounds`,
     a round awaited before the next, and report its end; fold `tail` from `starts` to `fence_ends`; `start`. Then, for
     each source record, `note` before it is first handled.
     """
 
-    def __init__(
-        self,
-        origin: str,
-        outputs: Sequence[str],
-        planned: str | None,
-        committed: Standing,
-        committed_offset: int,
-        ends: Mapping[str, int],
-        now_seconds: int,
-        rules: Rules = ALL,
-        *,
-        floor: int = 0,
-    ) -> None:
-        """`ends`: ends of those outputs that `committed` has no position of, as they are before the claim.
-
-        `floor`: what `FloorSearch` found, when `committed` knows of no claim.
-
-        `planned`: the output whose records close source offsets; None when the items of an offset tell by themselves.
-        """
+    def __init__(self, outset: Outset, rules: Rules = ALL) -> None:
+        origin, outputs, planned, committed, committed_offset, ends, now_seconds, floor = outset
         self.origin = origin
         self.epoch = standing.next_epoch(max(committed.epoch, floor if rules.floor else 0), now_seconds)
         self.outputs = tuple(outputs)

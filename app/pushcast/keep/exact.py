@@ -9,6 +9,7 @@ from pushcast.config.settings import Settings
 from pushcast.handover.claims import ClaimRefused, Claims, OutputEnds
 from pushcast.handover.reading import SpanReader
 from pushcast.handover.runner import Handover
+from pushcast.handover.state import Outset
 from pushcast.handover.tail import Place
 from pushcast.keep.firings import INHERITED, Firings
 from pushcast.model.clock import Clock
@@ -53,8 +54,8 @@ class KeepHandover:
         self.counters = self._handover.counters
         table.on_applied(lambda *_: self._moved.set())
 
-    def _made(self, origin: str, *arguments: object, **options: object) -> Firings:
-        firings = self._firings[origin] = Firings(origin, *arguments, **options)  # type: ignore[arg-type]  # as Takeover
+    def _made(self, outset: Outset) -> Firings:
+        firings = self._firings[outset.origin] = Firings(outset)
         return firings
 
     async def take_over(self, work: Claims, committed: Mapping[TP, Committed]) -> None:

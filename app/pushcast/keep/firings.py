@@ -6,11 +6,11 @@ which a new owner reads move past it. A firing is what a source record is to PLA
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from pushcast.handover.rules import ALL, Rules
 from pushcast.handover.standing import Standing
-from pushcast.handover.state import Takeover
+from pushcast.handover.state import Outset, Takeover
 
 #: Below every firing of this assignment: what predecessors released.
 INHERITED = 0
@@ -23,21 +23,9 @@ class Firings(Takeover):
     for each release `begin` before its due record is put, and `end` when its row is acknowledged.
     """
 
-    def __init__(
-        self,
-        origin: str,
-        outputs: Sequence[str],
-        planned: str | None,
-        committed: Standing,
-        committed_offset: int,
-        ends: Mapping[str, int],
-        now_seconds: int,
-        rules: Rules = ALL,
-        *,
-        floor: int = 0,
-    ) -> None:
+    def __init__(self, outset: Outset, rules: Rules = ALL) -> None:
         # Firings are counted anew in each assignment: no offset of the source bounds what is read of the tail.
-        super().__init__(origin, outputs, planned, committed, INHERITED, ends, now_seconds, rules, floor=floor)
+        super().__init__(outset._replace(committed_offset=INHERITED), rules)
         self._next = INHERITED + 1
         self._open: dict[int, None] = {}  # ascending
         self._recovered = False

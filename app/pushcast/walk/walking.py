@@ -7,12 +7,12 @@ next. And the positions stay at the newest leg record of each order, because tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from pushcast.handover.rules import ALL, Rules
 from pushcast.handover.standing import Standing
-from pushcast.handover.state import Takeover
+from pushcast.handover.state import Outset, Takeover
 from pushcast.handover.tail import offset_of
 from pushcast.walk.legs import LegMark, OpenLeg, OrderWalk, PlannedDelivery
 from pushcast.wire.orders import base_log
@@ -35,31 +35,17 @@ class Walking(Takeover):
     """One partition of the walk topic during one assignment. After `start`, `to_restate` must be written, and
     `restated` told, before an order is walked or a position moves."""
 
-    def __init__(
-        self,
-        origin: str,
-        outputs: Sequence[str],
-        planned: str | None,
-        committed: Standing,
-        committed_offset: int,
-        ends: Mapping[str, int],
-        now_seconds: int,
-        rules: Rules = ALL,
-        *,
-        floor: int = 0,
-        read_item: ReadItem,
-        read_mark: ReadMark,
-    ) -> None:
-        super().__init__(origin, outputs, planned, committed, committed_offset, ends, now_seconds, rules, floor=floor)
-        if planned is None:
+    def __init__(self, outset: Outset, rules: Rules = ALL, *, read_item: ReadItem, read_mark: ReadMark) -> None:
+        super().__init__(outset, rules)
+        if outset.planned is None:
             raise ValueError("a walk has a log of legs")
-        self._legs = planned
+        self._legs = outset.planned
         self._rules = rules
         self._read_item = read_item
         self._read_mark = read_mark
         self._walks: dict[int, OrderWalk] = {}
         self._unstated: set[int] = set()
-        self._high: list[tuple[int, Mapping[str, int]]] = [(-1, committed.marks)]  # from this offset on
+        self._high: list[tuple[int, Mapping[str, int]]] = [(-1, outset.committed.marks)]  # from this offset on
 
     def start(self) -> None:
         """The tail is folded: what predecessors did of each order is known."""

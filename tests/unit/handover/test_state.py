@@ -4,13 +4,13 @@ import pytest
 
 from pushcast.handover.ledger import Ledger
 from pushcast.handover.standing import Standing
-from pushcast.handover.state import Takeover
+from pushcast.handover.state import Outset, Takeover
 
 ENDS = {"send": 40, "planned": 20}
 
 
 def takeover(committed: Standing = Standing(), offset: int = 0, now_seconds: int = 1000) -> Takeover:  # noqa: B008
-    return Takeover("plan/0", ("send", "planned"), "planned", committed, offset, ENDS, now_seconds)
+    return Takeover(Outset("plan/0", ("send", "planned"), "planned", committed, offset, ENDS, now_seconds))
 
 
 def started(committed: Standing = Standing(), offset: int = 0, found: int = -1) -> Takeover:  # noqa: B008
