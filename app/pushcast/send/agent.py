@@ -22,7 +22,7 @@ from pushcast.handover.fences import Fences
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.port import Provider
-from pushcast.send.aside import Aside
+from pushcast.send.aside import Aside, NoLadder
 from pushcast.send.budget import Budget
 from pushcast.send.cancelling import Cancelling
 from pushcast.send.decide import Policy
@@ -113,7 +113,7 @@ class SendStage(Stage):
         later = timers(call_later)
         self._gate = gate = Gate(lease, proof, self._heartbeat_at, later)
         ladder = policy.ladder
-        aside = None if ladder is None else Aside(outbox, ladder, random, platform, lane, self._group)
+        aside = NoLadder() if ladder is None else Aside(outbox, ladder, random, platform, lane, self._group)
         outcomes = Outcomes(
             outbox,
             clock,

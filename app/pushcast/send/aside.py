@@ -98,5 +98,25 @@ class Aside:
         self._outbox.put(barrier, *letter)
 
 
+class NoLadder(Aside):
+    """The null object, for a policy without a ladder: nothing waits on a rung, and nobody writes letters."""
+
+    def __init__(self) -> None:
+        """Collects nothing."""
+
+    def retry(self, parcel: Parcel, target: int, rung: Rung, doubtful: bool) -> None:
+        """Raises AssertionError: such a policy passes nothing on."""
+        raise AssertionError("a policy without a ladder passed a target on")
+
+    def dead(self, parcel: Parcel, target: int, reason: str) -> None:
+        """Its receipt says it all."""
+
+    def put(self, barrier: Barrier, now_ms: int) -> None:
+        """There is nothing."""
+
+    def put_letters(self, barrier: Barrier) -> None:
+        """There are none."""
+
+
 def _messages(parcels: dict[Parcel, list[int]]) -> list[Message]:
     return [pick(parcel.message, targets) for parcel, targets in parcels.items()]

@@ -41,14 +41,14 @@ class Endings:
         platform: Platform,
         lane: Lane,
         receipts: ParcelReceipts,
-        aside: Aside | None,
+        aside: Aside,
         on_acked: Callable[[list[Share]], None],
         schema_generation: int = NEWEST_GENERATION,
     ) -> None:
         self._outbox = outbox
         self._platform = platform
         self._receipts = receipts
-        self._aside = aside  # who writes dead letters; None: deliveries die without one
+        self._aside = aside
         self._tickets = (
             Tickets(outbox, platform, lane, schema_generation) if platform in topics.TICKET_PLATFORMS else None
         )
@@ -92,8 +92,7 @@ class Endings:
         self._waiting.setdefault(parcel, []).append((target, words))
 
     def dead(self, parcel: Parcel, target: int, words: Words, reason: str) -> None:
-        """A delivery without an attempt left, under a policy with dead letters."""
-        assert self._aside is not None, "a policy with a ladder has someone to write letters"
+        """A delivery without an attempt left."""
         self._companions()
         self._aside.dead(parcel, target, reason)
         self._waiting.setdefault(parcel, []).append((target, words))
@@ -109,8 +108,7 @@ class Endings:
         if companions is None:
             return
         waiting, self._waiting = self._waiting, {}
-        if self._aside is not None:
-            self._aside.put_letters(companions)
+        self._aside.put_letters(companions)
         if self._tickets is not None:
             self._tickets.put(companions)
         companions.on_acked(partial(self._put_receipts, waiting))

@@ -54,7 +54,7 @@ class Outcomes:
         figures: Figures,
         on_acked: Callable[[list[Share]], None],
         isolation: Isolation,
-        aside: Aside | None = None,
+        aside: Aside,
         schema_generation: int = NEWEST_GENERATION,
     ) -> None:
         self._outbox = outbox
@@ -66,7 +66,7 @@ class Outcomes:
         self._figures = figures
         self._on_acked = on_acked
         self._receipts = ParcelReceipts(outbox, platform)
-        self._aside = aside  # when the policy has a ladder
+        self._aside = aside
         self._isolation = isolation
         self._parked = ParkedRecords(outbox, clock, platform, lane, group, figures)
         self._endings = Endings(outbox, platform, lane, self._receipts, aside, on_acked, schema_generation)
@@ -122,8 +122,7 @@ class Outcomes:
             if ended:
                 _add_share(shares, job.parcel, ended)
         if shares:
-            if self._aside is not None:
-                self._aside.put(barrier, now_ms)
+            self._aside.put(barrier, now_ms)
             self._parked.put(barrier)
             barrier.on_acked(partial(self._on_acked, shares))
         self._endings.put()
@@ -211,7 +210,7 @@ class Outcomes:
                 if token_invalid:
                     self._endings.token_invalid(job, result, words, reason or outcome, now_ms)
                     ended -= 1
-                elif outcome is Outcome.DEAD and self._aside is not None:
+                elif outcome is Outcome.DEAD:
                     self._endings.dead(parcel, target, words, reason or outcome)
                     ended -= 1
                 else:
@@ -225,7 +224,6 @@ class Outcomes:
                 self._add_retry(again, job, target, verdict, job.tries + (not recalled))
                 ended -= 1
             else:
-                assert self._aside is not None, "a policy with a ladder has someone to pass on to"
                 self._aside.retry(parcel, target, *verdict)
         retries += again.values()
         return ended
