@@ -122,10 +122,10 @@ class SettleOutputs:
         return Put(puts, sent_bytes, carried_bytes)
 
     def _gone(self, record: Record, now_ms: int, message: Message) -> Mapping[int, End]:
-        """Targets whose device has gone, or has another token, while the record waited."""
+        """Targets whose device has gone, has another token, or whose user wants it no more, while the record waited."""
         if self._recheck is None or now_ms - record.timestamp < LEAST_WAIT_MS:
             return {}
-        return self._recheck.ended(record.partition, message)
+        return self._recheck.ended(record.partition, message, now_ms)
 
     def _park_quiet(self, barrier: Barrier, record: Record, batch: SendBatch, until_ms: int, own: Headers) -> int:
         """Keeps what quiet hours stop aside until they are over, by app; returns how many records."""

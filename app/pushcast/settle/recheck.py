@@ -1,4 +1,5 @@
-"""Whether the device of a delivery that has waited is still there, with the token that the push was planned for.
+"""Whether the device of a delivery that has waited is still there, with the token that the push was planned for, and
+whether its user still wants it.
 
 A token that moved meanwhile is another person's phone. Parked and retried work would reach it for as long as it waits.
 """
@@ -8,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from pushcast.config.classes import Class
 from pushcast.model.batch import Message
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import device_row_key
+from pushcast.model.ids import device_row_key, user_row_key
+from pushcast.model.own import OwnClass
 from pushcast.model.words import Outcome, Reason
 from pushcast.settle.decide import End
 from pushcast.stream.table import Table
 from pushcast.wire.devices import decode_row
+from pushcast.wire.user_rows import wishes_of
 
 #: What was written later than so long ago is passed on unasked: a row that changes is not much younger than that.
 LEAST_WAIT_MS: Final = 60_000
@@ -25,12 +29,14 @@ _NO_DEVICE: Final = ("topic:", "channel:")
 
 
 class Recheck:
-    """Asks the devices table of the delivery's partition. Costs about 10 microseconds a target."""
+    """Asks the devices table of the delivery's partition: three look-ups a target."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, classes: Mapping[str, Class]) -> None:
         self._table = table
+        self._mandatory = {name for name, each in classes.items() if each.mandatory} | set(OwnClass)
+        self._opt_in = {name for name, each in classes.items() if each.opt_in}
 
-    def ended(self, partition: int, message: Message) -> Mapping[int, End]:
+    def ended(self, partition: int, message: Message, now_ms: int) -> Mapping[int, End]:
         """Targets of a message that must not be sent any more, each with its end. A partition whose table is not here,
         and a row that this release cannot read, end nothing."""
         if not self._table.held(partition):
@@ -42,9 +48,26 @@ class Recheck:
         ):
             if not device.startswith(_NO_DEVICE):
                 end = self._end(partition, device_row_key(user, message.app, device), digest)
+                end = end or self._unwanted(partition, user, message, now_ms)
                 if end is not None:
                     found[index] = end
         return found
+
+    def _unwanted(self, partition: int, user: str, message: Message, now_ms: int) -> End | None:
+        keys = [user_row_key(user), user_row_key(user, message.app)]
+        rows = [(key, value) for key in keys if (value := self._table.get(partition, key)) is not None]
+        opt_in = message.klass in self._opt_in
+        if not rows and not opt_in:
+            return None
+        reason = wishes_of(rows, lambda _: None).unwanted(
+            message.app,
+            message.klass,
+            message.options.thread_id,
+            now_ms,
+            mandatory=message.klass in self._mandatory,
+            opt_in=opt_in,
+        )
+        return None if reason is None else (Outcome.SUPPRESSED, reason)
 
     def _end(self, partition: int, key: bytes, digest: bytes) -> End | None:
         value = self._table.get(partition, key)

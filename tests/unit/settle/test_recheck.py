@@ -7,17 +7,23 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from pushcast.config.classes import Class
 from pushcast.model.device import DeviceRow
-from pushcast.model.ids import device_row_key
+from pushcast.model.ids import device_row_key, user_row_key
+from pushcast.model.user import UserRow
 from pushcast.settle.recheck import LEAST_WAIT_MS, Recheck
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.devices import encode_row
+from pushcast.wire.user_rows import encode_user_row
 from unit.send.twin import T0, message, send_batch
 from unit.settle.twin import Harness, waiting
 
 RUNG = topics.retry("5m")
 MINUTES_MS = 300_000
+
+
+CLASSES = {"default": Class(), "law": Class(mandatory=True), "news": Class(opt_in=True)}
 
 
 class Devices:
@@ -40,7 +46,7 @@ class World:
 
     def __init__(self) -> None:
         self.devices = Devices()
-        self.harness = Harness(recheck=Recheck(cast(Any, self.devices)))
+        self.harness = Harness(recheck=Recheck(cast(Any, self.devices), CLASSES))
         self.batch = send_batch(message(3))
         targets = self.batch.messages[0].targets
         self.keys = [
@@ -127,3 +133,26 @@ async def test_a_delivery_to_a_topic_of_the_provider_has_no_row() -> None:
     world.batch.messages[0].targets.device[:] = ["topic:news"] * 3
     await world.wait()
     assert world.ended() == {}
+
+
+@pytest.mark.parametrize(
+    ("klass", "wants", "ends"),
+    [
+        ("default", UserRow(at=1, classes={"default": "off"}), {"u0": ("suppressed", "opted_out")}),
+        ("default", UserRow(at=1, muted_until=T0 + 2 * MINUTES_MS), {"u0": ("suppressed", "muted")}),
+        ("default", UserRow(at=1, muted_until=T0), {}),
+        ("law", UserRow(at=1, classes={"law": "off"}), {}),
+        ("news", UserRow(at=1, classes={"news": "on"}), dict.fromkeys(("u1", "u2"), ("suppressed", "opted_out"))),
+    ],
+)
+@pytest.mark.parametrize("of_app", [False, True])
+async def test_who_wants_it_no_more_while_it_waits_for_its_retry_does_not_get_it(
+    klass: str, wants: UserRow, ends: dict[str, tuple[str, str]], of_app: bool
+) -> None:
+    world = World()
+    part = world.batch.messages[0]
+    part.klass = klass
+    world.devices.rows[user_row_key("u0", part.app if of_app else "")] = encode_user_row(wants)
+    await world.wait()
+    assert world.ended() == ends
+    assert set(world.sent()) == {"u0", "u1", "u2"} - ends.keys()
