@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,6 +161,34 @@ def test_the_console_that_up_names_opens_with_its_key_and_shows_what_became_of_a
         now = client.get("/").text
         assert "console-1" in now
         assert "planner" in client.get("/health").text
+
+
+def test_a_console_that_is_killed_is_back_for_those_who_are_signed_in(up: Folder) -> None:
+    """doors.md C, tests: its process is killed while a page is kept up to date."""
+    url, key = re.search(r"Console    (\S+)", up.said), re.search(r"First key  (pc_\S+)", up.said)
+    assert url is not None
+    assert key is not None
+    [file] = up.path.glob("**/run/*console*.json")
+    before = json.loads(file.read_text())["pid"]
+    headers = {"Sec-Fetch-Site": "same-origin"}
+    with httpx.Client(base_url=url[1], headers=headers, trust_env=False, timeout=COMMAND_SECONDS) as client:
+        assert client.post("/sign-in", data={"key": key[1]}).status_code == 303
+        with client.stream("GET", "/live/") as live:
+            lines = live.iter_lines()
+            assert next(lines).startswith("retry: ")
+            os.kill(before, signal.SIGKILL)
+            with pytest.raises(httpx.RemoteProtocolError):
+                deque(lines, maxlen=0)
+        deadline = time.monotonic() + COMMAND_SECONDS
+        status = None
+        while status != 200:
+            assert time.monotonic() < deadline, status
+            with contextlib.suppress(httpx.TransportError):  # not yet listening
+                status = client.get("/keys").status_code
+            time.sleep(0.2)
+        with client.stream("GET", "/live/") as live:
+            assert next(live.iter_lines()).startswith("retry: ")
+    [file] = [each for each in up.path.glob("**/run/*console*.json") if json.loads(each.read_text())["pid"] != before]
 
 
 @pytest.mark.parametrize("language", [*COMMANDS, "curl"])

@@ -1,14 +1,17 @@
-"""Spans of pushes, for OpenTelemetry: a CLIENT span for each answered target of an event with a sampled `traceparent`.
+"""Spans of pushes, for OpenTelemetry, where an event has a sampled `traceparent`.
 
-A batch mixes events of many traces, so each span is a child of its own event's. Names and attributes are those of the
+PLAN writes a CONSUMER span for each batch, with links to the events in it: a batch mixes events of many traces, and the
+conventions ask for links then. SEND writes a CLIENT span for each answered target, a child of its own event's. Names and attributes are those of the
 semantic conventions. Off unless `observe.tracing`; an event that is not sampled costs one look at its message.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from pushcast import __version__
 from pushcast.model.errors import ConfigurationError
@@ -47,6 +50,7 @@ def sampled(traceparent: str) -> Sampled | None:
     return (trace, span) if trace and span else None
 
 
+@cache
 def tracer() -> Tracer:
     """A tracer that exports by OTLP, as the variables OTEL_EXPORTER_OTLP_… say; one for the process.
 
@@ -65,6 +69,56 @@ def tracer() -> Tracer:
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     return trace.get_tracer("pushcast", __version__)
+
+
+#: Of one span: what the SDK keeps.
+MAX_LINKS: Final = 128
+
+
+class PlannedBatch(NamedTuple):
+    """A batch that PLAN wrote. `began_at`, `ended_at`: when its window closed and when Kafka had it, in milliseconds
+    since the epoch."""
+
+    topic: str  # of the events
+    platform: str
+    targets: int
+    began_at: int
+    ended_at: int
+
+
+#: Told (a batch, traceparents of the events in it).
+BatchSpans = Callable[[PlannedBatch, Iterable[str]], None]
+
+
+def batch_spans_of(tracer: Tracer) -> BatchSpans:
+    """Writes the span of a batch in which an event is sampled."""
+    from opentelemetry import trace
+
+    flags = trace.TraceFlags(trace.TraceFlags.SAMPLED)
+
+    def write(batch: PlannedBatch, traces: Iterable[str]) -> None:
+        parents = dict.fromkeys(parent for text in traces if text and (parent := sampled(text)))
+        if not parents:
+            return
+        span = tracer.start_span(
+            f"process {batch.topic}",
+            kind=trace.SpanKind.CONSUMER,
+            start_time=batch.began_at * _MS_NS,
+            links=[
+                trace.Link(trace.SpanContext(*parent, is_remote=True, trace_flags=flags))
+                for parent in islice(parents, MAX_LINKS)
+            ],
+            attributes={
+                "messaging.system": "kafka",
+                "messaging.operation.type": "process",
+                "messaging.destination.name": batch.topic,
+                "pushcast.platform": batch.platform,
+                "pushcast.targets": batch.targets,
+            },
+        )
+        span.end(max(batch.ended_at, batch.began_at) * _MS_NS)
+
+    return write
 
 
 #: Told (app, platform, traceparents of the notifications, notification of each target, answers).

@@ -17,6 +17,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.own import OwnClass
 from pushcast.model.pacing import Rated
 from pushcast.model.words import Lane, Source
+from pushcast.observe.tracing import BatchSpans
 from pushcast.plan.carried import Carried
 from pushcast.plan.intake import PlanIntake
 from pushcast.plan.outputs import PlanOutputs
@@ -73,8 +74,9 @@ class PlanStage(Stage):
         call_later: CallLater | None = None,
         cancels: Cancels | None = None,
         paces: Mapping[str, Rated] | None = None,
+        batch_spans: BatchSpans | None = None,
     ) -> None:
-        """`paces`: of campaigns, by the control topic."""
+        """`paces`: of campaigns, by the control topic. `batch_spans`: of sampled events; None: nobody traces."""
         self._settings = settings
         self._table = table
         self._outbox = outbox
@@ -89,7 +91,9 @@ class PlanStage(Stage):
         step = guarded(f"{self._stage}: a step failed", fatal)
         carried = Carried(settings, paces)
         generation = settings.schemas.write
-        self._outputs = PlanOutputs(outbox, lane, clock, count, self._edge, step, generation, carried=carried)
+        self._outputs = PlanOutputs(
+            outbox, lane, clock, count, self._edge, step, generation, carried=carried, batch_spans=batch_spans
+        )
         self._cancels: Cancels = cancels or NothingCancelled()
         state = self._cancels.state
         self._reading = PlanReading(settings, lane, table, clock, self._outputs, count, schemas)

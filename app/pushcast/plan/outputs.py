@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
-from pushcast.model.words import Lane, Outcome, Platform, Reason
+from pushcast.model.words import Lane, Outcome, Platform, Reason, Source
+from pushcast.observe.tracing import BatchSpans, PlannedBatch
 from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry, PlannedSlot
 from pushcast.plan.tenure import PlanTenure
@@ -54,7 +55,10 @@ class PlanOutputs:
         schema_generation: int = NEWEST_GENERATION,
         *,
         carried: Carried,
+        batch_spans: BatchSpans | None = None,
     ) -> None:
+        """`batch_spans`: of sampled events; None: nobody traces."""
+        self._batch_spans = batch_spans
         self._carried = carried
         self._generation = schema_generation
         self.edge = edge
@@ -153,8 +157,15 @@ class PlanOutputs:
         value = window.encode(self._lane, tenure.source, self._generation)
         self._outbox.put(barrier, topic, tenure.number, value, None, tenure.origin)
         barrier.on_acked(partial(self._acknowledged, tenure, window.entries))
+        if self._batch_spans is not None:
+            barrier.on_acked(partial(self._trace, self._batch_spans, tenure.source, window, self._clock.now_ms()))
         self._count("batches", window.platform, 1)
         self._count("targets", window.platform, window.targets)
+
+    def _trace(self, write: BatchSpans, source: Source, window: Window, began_at: int) -> None:
+        topic = topics.notification(self._lane) if source is Source.NOTIFICATION else topics.due(self._lane)
+        batch = PlannedBatch(topic, window.platform, window.targets, began_at, self._clock.now_ms())
+        write(batch, window.traces())
 
     def _acknowledged(self, tenure: PlanTenure, entries: Sequence[Entry]) -> None:
         for entry in entries:

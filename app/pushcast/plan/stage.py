@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import stage_counters
+from pushcast.observe.tracing import batch_spans_of, tracer
 from pushcast.plan.agent import PlanStage, bounds
 from pushcast.plan.counters import COUNTERS
 from pushcast.plan.exact import build_handover
@@ -41,6 +42,7 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
             counters=counters,
             cancels=host.cancels,
             paces=host.control.paces,
+            batch_spans=batch_spans_of(tracer()) if settings.observe.tracing else None,
         )
 
     return StageSpec(

@@ -98,6 +98,11 @@ class Window:
         entry.add(self.platform, len(devices))
         self.entries.append(entry)
 
+    def traces(self) -> Iterator[str]:
+        """Traceparents of the notifications in it; empty where one has none."""
+        for message in self.messages.values():
+            yield from message.traces
+
     def encode(self, lane: str, source: Source = Source.NOTIFICATION, generation: int = NEWEST_GENERATION) -> bytes:
         """The SendBatch record that this window closes into, messages in first-seen order."""
         return batch_of(lane, self.platform, self.messages.values(), source, generation)

@@ -120,6 +120,11 @@ class MessageWriter:
         """Whether a notification has what only the newest schema has columns for."""
         return any(label != NO_LABEL for label in self._labels)
 
+    @property
+    def traces(self) -> Sequence[str]:
+        """Traceparents of its notifications; empty where one has none."""
+        return self._traces
+
     def index_of(self, notification_id: bytes, created_at: int, trace: str, label: ReceiptLabel = NO_LABEL) -> bytes:
         """Encoded index of a notification for its targets. The same one as before keeps its index."""
         if not self.holds(notification_id, created_at, trace):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from pushcast.model.errors import ConfigurationError
 from pushcast.observe import tracing
-from pushcast.observe.tracing import sampled, spans_of
+from pushcast.observe.tracing import MAX_LINKS, PlannedBatch, batch_spans_of, sampled, spans_of
 from pushcast.providers.port import Disposition, Result
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -37,7 +38,7 @@ def test_a_sampled_traceparent_names_trace_and_span_also_with_other_flags() -> N
     assert sampled(SAMPLED) == sampled(SAMPLED[:-2] + "03") == (int(TRACE, 16), int(SPAN, 16))
 
 
-def written(traces: list[str], notification: list[int], answers: list[Result]) -> Any:
+def exported(write: Callable[[Any], None]) -> Any:
     pytest.importorskip("opentelemetry.sdk", reason="opentelemetry-sdk is not installed: spans are not judged")
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -45,8 +46,12 @@ def written(traces: list[str], notification: list[int], answers: list[Result]) -
 
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    spans_of(provider.get_tracer("test"))("news", "apns", traces, notification, answers)
+    write(provider.get_tracer("test"))
     return exporter.get_finished_spans()
+
+
+def written(traces: list[str], notification: list[int], answers: list[Result]) -> Any:
+    return exported(lambda tracer: spans_of(tracer)("news", "apns", traces, notification, answers))
 
 
 def test_each_answer_of_a_sampled_event_is_a_child_of_the_producers_span() -> None:
@@ -72,6 +77,23 @@ def test_each_answer_of_a_sampled_event_is_a_child_of_the_producers_span() -> No
 
 def test_a_batch_without_a_sampled_event_writes_nothing() -> None:
     assert written(["", f"00-{TRACE}-{SPAN}-00"], [0, 1], [Result(0, Disposition.ACCEPTED, sent_at=T)]) == ()
+
+
+def test_a_batch_has_links_to_its_sampled_events_each_once_and_no_parent() -> None:
+    batch = PlannedBatch("push.notification.urgent.v1", "apns", 900, T, T + 12)
+    others = [f"00-{TRACE}-{number:016x}-01" for number in range(1, 200)]
+    traces = ["", SAMPLED, f"00-{TRACE}-{SPAN}-00", SAMPLED, *others]
+    [span] = exported(lambda tracer: batch_spans_of(tracer)(batch, traces))
+    assert (span.name, span.kind.name, span.parent) == ("process push.notification.urgent.v1", "CONSUMER", None)
+    assert (span.start_time, span.end_time) == (T * 1_000_000, (T + 12) * 1_000_000)
+    assert len(span.links) == MAX_LINKS
+    assert [link.context.span_id for link in span.links[:2]] == [int(SPAN, 16), 1]
+    assert span.attributes["pushcast.targets"] == 900
+
+
+def test_a_batch_of_events_that_are_not_sampled_has_no_span() -> None:
+    batch = PlannedBatch("push.notification.urgent.v1", "apns", 900, T, T + 12)
+    assert exported(lambda tracer: batch_spans_of(tracer)(batch, ["", f"00-{TRACE}-{SPAN}-00"])) == ()
 
 
 def test_without_the_extra_the_setting_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
