@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -19,6 +19,7 @@ from pushcast.model.clock import ManualClock
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, partition_of, token_hash
 from pushcast.model.words import Lane
+from pushcast.observe.tracing import PlannedBatch
 from pushcast.plan.agent import PlanStage
 from pushcast.stream.batch import TP, Batch
 from pushcast.stream.cancelling import Cancels
@@ -89,6 +90,7 @@ class PlanHarness:
             caps=tuple(caps),
         )
         self.fatal: list[BaseException] = []
+        self.traced: list[tuple[PlannedBatch, list[str]]] | None = None  # None: nobody traces
         self.stage = self.new_stage()
         self.tp = TP(TOPIC, partition)
         self.tracker = Tracker(0, OPEN)
@@ -105,7 +107,12 @@ class PlanHarness:
             counters=self.counters,
             call_later=self.timers,
             cancels=self.cancels,
+            batch_spans=None if self.traced is None else self._trace,
         )
+
+    def _trace(self, batch: PlannedBatch, traces: Iterable[str]) -> None:
+        assert self.traced is not None
+        self.traced.append((batch, list(traces)))
 
     def device(
         self,

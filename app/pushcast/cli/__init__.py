@@ -52,6 +52,7 @@ COMMANDS = (
     "why",
     "whatif",
     "status",
+    "slo",
     "receipts",
     "demo",
 )

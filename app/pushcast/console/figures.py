@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pushcast.model.words import Lane, Outcome
 from pushcast.observe.catalogue import MetricName
+from pushcast.observe.service_level import quantile
 
 STEP_SECONDS: Final = 5.0
 STEPS: Final = 120
@@ -145,18 +146,6 @@ class DeliveryRates:
                 values.append(step.get(outcome, 0.0) / seconds)
             before = at_ms
         return found
-
-
-def quantile(within: Mapping[float, float], share: float) -> float:
-    """Seconds in which this share was done, from how many were done within each bound, the infinite one among them."""
-    wanted = share * within[math.inf]
-    low = done = 0.0
-    for bound in sorted(within):
-        if within[bound] >= wanted:
-            part = within[bound] - done
-            return bound if math.isinf(bound) or not part else low + (bound - low) * (wanted - done) / part
-        low, done = bound, within[bound]
-    return math.inf
 
 
 def oldest_of(processes: Iterable[ProcessFigures], lane: str) -> float | None:

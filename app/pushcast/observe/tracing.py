@@ -1,8 +1,9 @@
 """Spans of pushes, for OpenTelemetry, where an event has a sampled `traceparent`.
 
 PLAN writes a CONSUMER span for each batch, with links to the events in it: a batch mixes events of many traces, and the
-conventions ask for links then. SEND writes a CLIENT span for each answered target, a child of its own event's. Names and attributes are those of the
-semantic conventions. Off unless `observe.tracing`; an event that is not sampled costs one look at its message.
+conventions ask for links then. SEND writes a CLIENT span for each answered target, a child of its own event's. Names
+and attributes are those of the semantic conventions. Off unless `observe.tracing`; an event that is not sampled costs
+one look at its message.
 """
 
 from __future__ import annotations

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
-from pushcast.console.figures import DeliveryRates, ProcessFigures, UrgentSpeed, oldest_of, quantile, read_figures
+from pushcast.console.figures import DeliveryRates, ProcessFigures, UrgentSpeed, oldest_of, read_figures
 from pushcast.console.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, arrival, parts_of, rates
 from pushcast.console.words import duration, number, percent, when
 from twins.console import METRICS
@@ -33,11 +31,6 @@ def test_how_fast_urgent_deliveries_are_accepted_is_read_from_what_reporters_cou
     assert found.urgent() is None
     found.add(5000, {"a": told(1200)})
     assert found.urgent() == UrgentSpeed(200, 0.5, 0.99)
-
-
-def test_what_took_longer_than_is_counted_is_told_as_longer() -> None:
-    assert quantile({1.0: 5.0, math.inf: 10.0}, 0.99) == math.inf
-    assert quantile({1.0: 5.0, 2.0: 10.0, math.inf: 10.0}, 0.6) == 1.2
 
 
 def test_rates_are_differences_over_all_processes() -> None:

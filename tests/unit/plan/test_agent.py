@@ -11,6 +11,7 @@ from pushcast.config.classes import Class
 from pushcast.config.stages import Plan
 from pushcast.handover.exact import Inexact
 from pushcast.model.ids import device_row_key, partition_of
+from pushcast.observe.tracing import PlannedBatch
 from pushcast.stream.batch import TP
 from pushcast.stream.errors import OutboxFailed
 from pushcast.wire import topics
@@ -560,3 +561,19 @@ async def test_a_canary_of_a_reporter_is_planned_and_one_of_anybody_else_is_refu
     await harness.feed((canary, note(1, id="canary-news-apns-1")), (ANN, note(2, id="canary-news-apns-2")))
     await harness.acknowledge()
     assert [note_id for _, note_id, _, _ in harness.targets()] == ["canary-news-apns-1"]
+
+
+async def test_a_batch_is_traced_when_kafka_has_it_with_the_traceparents_of_its_events() -> None:
+    harness = PlanHarness()
+    harness.traced = []
+    harness.stage = harness.new_stage()
+    for user in ("ann", "bob"):
+        harness.device(user)
+    await harness.feed(("ann", {"id": "n-1", "title": "a", "trace": "00-1"}), ("bob", {"id": "n-2", "title": "a"}))
+    await harness.pass_time(0.0)
+    assert harness.traced == [], "Kafka has not acknowledged it"
+    closed_at = harness.now_ms
+    harness.clock.advance(0.5)
+    await harness.acknowledge()
+    batch = PlannedBatch("push.notification.normal.v1", "apns", 2, closed_at, closed_at + 500)
+    assert harness.traced == [(batch, ["00-1", ""])]
