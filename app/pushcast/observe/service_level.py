@@ -6,12 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from pushcast.observe.catalogue import MetricName as Name
-from pushcast.wire.times import rfc3339
 
 _BUCKET: Final = f"{Name.ACCEPTED_SECONDS}_bucket"
 _READ: Final = (Name.SLO_PLANNED, Name.SLO_LATE, Name.SLO_UNPLANNED, Name.CANARY_SUCCESS, _BUCKET)
@@ -79,7 +79,7 @@ class LevelFigures:
             "lanes": lanes,
             "unplanned_late": unplanned,
             "canaries": [
-                {"app": app, "platform": platform, "last_accepted_at": rfc3339(round(at * 1000))}
+                {"app": app, "platform": platform, "last_accepted_at": _moment(at)}
                 for (app, platform), at in sorted(self.canaries.items())
             ],
         }
@@ -104,6 +104,10 @@ def lines(found: Mapping[str, Any]) -> Iterable[str]:
 def _row(name: str, planned: int, late: int, target: float) -> dict[str, Any]:
     in_time = 1 - late / planned if planned else 1.0
     return {"class": name, "planned": planned, "late": late, "in_time": in_time, "met": in_time >= target}
+
+
+def _moment(at_seconds: float) -> str:
+    return datetime.fromtimestamp(at_seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _finite(seconds: float) -> float | None:
