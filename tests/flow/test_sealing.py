@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode
+import secrets
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,7 @@ import msgspec
 import orjson
 import pytest
 from confluent_kafka import TopicPartition
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from typer.testing import CliRunner
 
 from flow.broadcast_tools import accepted_at_providers, balanced, followed, send
@@ -26,6 +28,7 @@ from pushcast.kafka.intake import put_one
 from pushcast.model.words import Lane
 from pushcast.wire import topics
 from pushcast.wire.addresses import Given
+from pushcast.wire.content_keys import RawContentKey
 from pushcast.wire.sealed_intake import intake_place, seal_for_intake
 
 DEVICES = 1_000
@@ -52,29 +55,51 @@ def public_key(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
 
 @pytest.fixture(scope="module")
 def world(public_key: tuple[Path, bytes]) -> Iterator[World]:
-    sealing = {"sealing": {"keyring_file": str(public_key[0]), "require": True}}
-    options = Options(platforms=("apns", "fcm"), transient_errors=0.0, overrides=sealing)
+    letters = {"privacy": "sealed", "generic_title": "New letter", "privacy_fallback": "skip"}
+    overrides: dict[str, Any] = {"sealing": {"keyring_file": str(public_key[0]), "require": True}}
+    options = Options(
+        platforms=("apns", "fcm"), transient_errors=0.0, overrides=overrides | {"classes": {"letters": letters}}
+    )
     with World(lambda text: None, options) as made:
         yield made
 
 
-def sealed(device: DeviceOf, public: bytes) -> DeviceOf:
+def sealed(device: DeviceOf, public: bytes, content_key: RawContentKey) -> DeviceOf:
     """The registration as a producer writes it that seals before Kafka."""
     event = device.event
     place = intake_place(event["app"], event["platform"], device.user, event["device"])
-    box = seal_for_intake(Given(token=event["token"]), place, INTAKE, public)
+    box = seal_for_intake(Given(token=event["token"], content_key=content_key), place, INTAKE, public)
     rest = {name: value for name, value in event.items() if name != "token"}
     return DeviceOf(device.user, {**rest, "sealed": msgspec.structs.asdict(box)}, device.dead)
 
 
-def test_fact_43_known_tokens_are_in_no_file_no_topic_and_no_log(
+CONTENT_KEY = secrets.token_bytes(32)
+
+
+def read_by_an_app(world: World, text: str) -> list[dict[str, Any]]:
+    """What apps make of the sealed contents that reached them; the text itself is in no push."""
+    found = []
+    for simulated in world.simulators.values():
+        for delivery in simulated.control("/deliveries?since=0&limit=10000")["deliveries"]:
+            assert text not in delivery["body"]
+            payload = orjson.loads(delivery["body"])
+            data = payload.get("message", {}).get("data") or payload
+            if "c" in data:
+                box = b64decode(data["c"])
+                assert int(data["k"]) == 7
+                found.append(orjson.loads(AESGCM(CONTENT_KEY).decrypt(box[:12], box[12:], None)))
+    return found
+
+
+def test_facts_43_and_48_known_tokens_and_content_keys_are_in_no_file_no_topic_and_no_log(
     world: World, public_key: tuple[Path, bytes], unique: Any
 ) -> None:
     plain = [
         each for each in make_devices(DEVICES * 2, 1) if each.event["platform"] in ("apns", "fcm") and not each.dead
     ]
     with Books(world.settings) as books:
-        made = [sealed(each, public_key[1]) for each in plain]
+        content_key = RawContentKey(7, "a256gcm", b64encode(CONTENT_KEY).decode())
+        made = [sealed(each, public_key[1], content_key) for each in plain]
         register(world, books, made, lambda step, done, of: None, planners=len(Lane))
     # One in clear is refused, and its dead letter holds no token; so is one that is sealed for another device.
     clear = {**plain[0].event, "device": "in-clear"}
@@ -85,12 +110,22 @@ def test_fact_43_known_tokens_are_in_no_file_no_topic_and_no_log(
     mine = [each for each in plain if each.event["app"] == "news"]
     assert (found["planned"], found["receipts"]) == (len(mine), {"accepted": len(mine)})
     assert accepted_at_providers(world) == (len(mine), 0)
+    private = unique("p")
+    audience = {"where": {"user": [each.user for each in mine[:20]]}}
+    letter = {"class": "letters", "body": "Dinner at eight?", "audience": audience}
+    reached = followed(world, private, send(world, private, **letter)).to_dict()
+    read = read_by_an_app(world, "Dinner at eight?")
+    assert (len(read), reached["receipts"]) == (reached["planned"], {"accepted": reached["planned"]})
+    assert {(each["body"], each["id"], each["class"]) for each in read} == {("Dinner at eight?", private, "letters")}
     balanced(world)
     tokens = {each.event["token"].encode() for each in plain} - {plain[0].event["token"].encode()}
     assert len(tokens) >= DEVICES
     written = records(world)
     assert hits(tokens, written.items()) == []
     assert hits(tokens, files(data_folder(world.folder))) == []
+    for name, text in [*written.items(), *files(data_folder(world.folder))]:
+        assert CONTENT_KEY not in text, name
+        assert b64encode(CONTENT_KEY) not in text, name
     assert hits(tokens, [(world.log_file.name, Path(world.log_file.name).read_bytes())]) == []
     assert clear["token"].encode() not in written[f"{topics.DEVICE_CHANGED}.dlq"]
 

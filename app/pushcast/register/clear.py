@@ -1,4 +1,4 @@
-"""Which events hold an address in clear: their dead letters must not, where `sealing.require` is on. Pure."""
+"""Which events hold an address or a content key in clear: their dead letters must not, with `sealing.require`. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from pushcast.stream.batch import Record
 from pushcast.wire.event_forms import is_json
 
-_FIELDS: Final = frozenset(("token", "fid", "subscription"))
+_FIELDS: Final = frozenset(("token", "fid", "subscription", "content_key"))
 _DECODE: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 

@@ -17,6 +17,7 @@ import orjson
 from pushcast.model.device import MAX_TOKEN_CHARS, AddressKind
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Platform, Reason
+from pushcast.wire.content_keys import RawContentKey
 
 MAX_ENDPOINT_CHARS: Final = 2048
 #: Apple does not fix the length of a token; none has been shorter.
@@ -54,11 +55,12 @@ class SubscriptionAddress(msgspec.Struct):
 
 
 class Given(msgspec.Struct, forbid_unknown_fields=True):
-    """One of the forms in which a client hands out an address."""
+    """One of the forms in which a client hands out an address, and the key for its contents."""
 
     token: str | None = None
     fid: str | None = None
     subscription: SubscriptionAddress | None = None
+    content_key: RawContentKey | None = None
 
 
 def canonical_address(

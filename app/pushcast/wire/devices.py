@@ -9,6 +9,7 @@ import msgspec
 
 from pushcast.model.device import AddressKind, DeviceChange, DeviceRow, DeviceState, Operation, Purpose
 from pushcast.model.errors import InvalidInput
+from pushcast.model.sealing import ContentKey
 from pushcast.model.words import Platform, Reason
 from pushcast.wire.addresses import Given, SubscriptionAddress, canonical_address
 from pushcast.wire.configured import unknown_app
@@ -115,22 +116,30 @@ class DeviceChangeDecoder:
             return _following(raw, user, raw.app, raw.device, at)
         if raw.platform is None:
             raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs platform", "platform")
-        address = self._address(raw, raw.platform, user, raw.app, raw.device)
-        return _registration(raw, raw.platform, user, raw.app, raw.device, at, *address)
+        kind, address, key = self._address(raw, raw.platform, user, raw.app, raw.device)
+        content_key = None if key is None else content_key_of(key, raw.platform)
+        return _registration(raw, user, raw.app, raw.device, at, kind, address, content_key)
 
-    def _address(self, raw: _Raw, platform: Platform, user: str, app: str, device: str) -> tuple[AddressKind, bytes]:
+    def _address(
+        self, raw: _Raw, platform: Platform, user: str, app: str, device: str
+    ) -> tuple[AddressKind, bytes, RawContentKey | None]:
+        """Kind and bytes, and the key for contents that stands beside them."""
         clear = raw.token, raw.fid, raw.subscription
         if raw.sealed is None:
             if self._require_sealed:
                 problem = "is needed: addresses in clear are refused (sealing.require)"
                 raise InvalidInput(Reason.INVALID_FIELD, f"sealed {problem}", "sealed")
-            return canonical_address(platform, *clear)
+            return *canonical_address(platform, *clear), raw.content_key
         if clear != (None, None, None):
             raise InvalidInput(Reason.INVALID_FIELD, "sealed stands in place of an address, not beside one", "sealed")
+        if raw.content_key is not None and self._require_sealed:
+            problem = "stands in the box: secrets in clear are refused (sealing.require)"
+            raise InvalidInput(Reason.INVALID_FIELD, f"content_key {problem}", "content_key")
         if self._opening is None:
-            return AddressKind.TOKEN, b""
+            return AddressKind.TOKEN, b"", raw.content_key
         given = self._opening(raw.sealed, intake_place(app, platform, user, device))
-        return canonical_address(platform, given.token, given.fid, given.subscription)
+        address = canonical_address(platform, given.token, given.fid, given.subscription)
+        return *address, raw.content_key if given.content_key is None else given.content_key
 
     def _unregistration(self, raw: _Raw, user: str, app: str, at: int) -> DeviceChange:
         """By device id, or by what the provider knows the device by."""
@@ -139,12 +148,19 @@ class DeviceChangeDecoder:
             return DeviceChange(raw.op, user, app, raw.device, raw.platform, AddressKind.TOKEN, None, at)
         if raw.platform is None or (raw.token, raw.fid, raw.subscription, raw.sealed) == (None, None, None, None):
             raise InvalidInput(Reason.INVALID_FIELD, "unregister needs device, or platform and its token", "device")
-        kind, address = self._address(raw, raw.platform, user, app, "")
+        kind, address, _ = self._address(raw, raw.platform, user, app, "")
         return DeviceChange(raw.op, user, app, "", raw.platform, kind, address, at)
 
 
 def _registration(
-    raw: _Raw, platform: Platform, user: str, app: str, device: str, at: int, kind: AddressKind, address: bytes
+    raw: _Raw,
+    user: str,
+    app: str,
+    device: str,
+    at: int,
+    kind: AddressKind,
+    address: bytes,
+    content_key: ContentKey | None,
 ) -> DeviceChange:
     if raw.tags:
         _check_tags(raw.tags)
@@ -168,7 +184,7 @@ def _registration(
         raw.tags,
         raw.country,
         raw.region,
-        content_key=None if raw.content_key is None else content_key_of(raw.content_key, platform),
+        content_key=content_key,
     )
 
 

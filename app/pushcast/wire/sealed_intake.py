@@ -1,7 +1,8 @@
 """Addresses that a producer sealed before Kafka: HPKE (RFC 9180), base mode, for REGISTER's key pair. Pure.
 
 `"sealed": {"key": "i1", "box": base64}` in place of `token`, `fid` or `subscription`: the box holds a JSON object with
-one of them. It is bound to the device it was made for, as stored seals are, and adds 48 bytes.
+one of them, and with the device's `content_key` where it has one. It is bound to the device it was made for, as stored
+seals are, and adds 48 bytes.
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from pushcast.model.device import DeviceChange
 from pushcast.model.errors import InvalidInput
+from pushcast.model.sealing import Cipher, ContentKey
 from pushcast.wire.addresses import Given
+from pushcast.wire.content_keys import RawContentKey
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.sealed_intake import (
     MAX_BOX_CHARS,
@@ -103,3 +105,20 @@ def test_where_sealing_is_required_an_address_in_clear_is_refused_without_being_
     by_token = {"op": "unregister", "device": None, "token": TOKEN}
     with pytest.raises(InvalidInput, match=r"sealing\.require"):
         decoded(strict, **by_token)
+
+
+CONTENT_KEY: dict[str, Any] = {"id": 7, "alg": "secretbox", "key": b64encode(bytes(32)).decode()}
+
+
+def test_a_content_key_goes_into_the_box_and_in_clear_it_is_refused_where_sealing_is_required() -> None:
+    given = Given(token=TOKEN, content_key=RawContentKey(**CONTENT_KEY))
+    sealed = msgspec.structs.asdict(seal_for_intake(given, PLACE, "i1", PRIVATE.public_key().public_bytes_raw()))
+    opening = DeviceChangeDecoder(["news"], opening=lambda box, place: open_from_intake(box, place, KEYS))
+    assert decoded(opening, sealed=sealed) == decoded(opening, token=TOKEN, content_key=CONTENT_KEY)
+    strict = DeviceChangeDecoder(
+        ["news"], opening=lambda box, place: open_from_intake(box, place, KEYS), require_sealed=True
+    )
+    assert decoded(strict, sealed=sealed).content_key == ContentKey(7, Cipher.SECRETBOX, bytes(32))
+    with pytest.raises(InvalidInput) as refused:
+        decoded(strict, sealed=msgspec.structs.asdict(box()), content_key=CONTENT_KEY)
+    assert (refused.value.field, CONTENT_KEY["key"] in str(refused.value)) == ("content_key", False)
