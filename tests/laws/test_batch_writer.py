@@ -11,6 +11,7 @@ from pushcast.model.batch import KINDS, Message, SendBatch, Targets
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import delivery_id, device_row_key, token_hash
 from pushcast.model.notification import Action, Content, LiveActivity, LocalText, Notification, Options, Sound
+from pushcast.model.sealing import Sealing
 from pushcast.wire.avro_bytes import bytes_of, long_at, long_of
 from pushcast.wire.batch_writer import MessageWriter, batch_of
 from pushcast.wire.batches import encode_batch
@@ -74,6 +75,7 @@ rows = st.builds(
     registered_at=longs,
     seen_at=longs,
     app_version=st.none() | st.just("7.1.0") | names,
+    content_key=st.none() | st.binary(max_size=80),
 )
 notes = st.tuples(names, longs, st.sampled_from(["", "00-ab-cd-01"]))
 targets = st.tuples(names, rows, notes, st.integers(0, 2**62), longs)
@@ -84,22 +86,26 @@ targets = st.tuples(names, rows, notes, st.integers(0, 2**62), longs)
     st.sampled_from(["urgent", "bulk"]),
     st.sampled_from(PLATFORMS),
     st.lists(
-        st.tuples(names, names, contents, options, st.lists(targets, min_size=1, max_size=4)), min_size=0, max_size=3
+        st.tuples(names, names, contents, options, st.booleans(), st.lists(targets, min_size=1, max_size=4)),
+        min_size=0,
+        max_size=3,
     ),
     st.sampled_from([1, 2]),
 )
 def test_a_batch_from_encoded_parts_has_the_bytes_of_the_schema(
     lane: str,
     platform: str,
-    drawn: list[tuple[str, str, Content, Options, list[tuple[str, DeviceRow, tuple[str, int, str], int, int]]]],
+    drawn: list[tuple[str, str, Content, Options, bool, list[tuple[str, DeviceRow, tuple[str, int, str], int, int]]]],
     generation: int,
 ) -> None:
     messages, writers = [], []
-    for app, klass, content, option, asked in drawn:
+    for app, klass, content, option, keyed, asked in drawn:
+        sealing = Sealing("New message") if keyed else None
         content_hash = blake2b(repr(content).encode(), digest_size=16).digest()
         head = message_head(app, klass, content, option, content_hash)
-        writer = MessageWriter(head, text_of(more_of(content, option)))
-        plain = Message(app, klass, content, option, content_hash, [], [], [], Targets())
+        writer = MessageWriter(head, text_of(more_of(content, option, None, sealing)), keyed=keyed)
+        plain = Message(app, klass, content, option, content_hash, [], [], [], Targets(), sealing=sealing)
+        keys: list[bytes | None] = []
         versions: list[str | None] = []
         for user, row, (note_id, created_at, trace), offset, expires_at in asked:
             if (plain.notification_ids[-1:], plain.created_at[-1:], plain.traces[-1:]) != (
@@ -128,11 +134,13 @@ def test_a_batch_from_encoded_parts_has_the_bytes_of_the_schema(
             for column, value in zip(plain.targets.columns(), values, strict=True):
                 column.append(value)
             versions.append(row.app_version)
+            keys.append(row.content_key)
             device = active_device(device_row_key(user, row.app, row.device), encode_row(row))
             assert device is not None
             index = writer.index_of(bytes_of(note_id.encode()), created_at, trace)
             writer.add(index, bytes_of(user.encode()), device, delivery, long_of(offset), long_of(expires_at))
         plain.targets.app_version = versions if generation == 2 and any(map(_is_known, versions)) else None
+        plain.targets.content_key = keys if keyed and any(key is not None for key in keys) else None
         messages.append(plain)
         writers.append(writer)
     written = batch_of(lane, platform, writers, generation=generation)

@@ -22,7 +22,7 @@ from pushcast.bench.base import Options, Result, Row
 from pushcast.bench.cluster import BenchCluster, bench_cluster
 from pushcast.bench.planning import APP, load_devices
 from pushcast.bench.sink import Simulator, simulator
-from pushcast.bench.urgent import PER_SECOND, UrgentEvents
+from pushcast.bench.steady import PER_SECOND, SteadyEvents, quantiles
 from pushcast.bench.whole import Whole, run_all, used
 from pushcast.kafka.intake import put_one
 from pushcast.kafka.switchboard import write
@@ -42,6 +42,8 @@ TIMEOUT_SECONDS: Final = 480.0
 POLL_SECONDS: Final = 0.05
 URGENT_ROW: Final = "broadcast/urgent"
 MEMORY_ROW: Final = "broadcast/memory"
+BEHIND_ROW: Final = "broadcast/behind"
+BEHIND_PER_SECOND: Final = 2.0
 STOP_ROW: Final = "broadcast/stop"
 MEMORY_SHARES: Final = (100, 1_000)  # of 10,000 buckets; all of them come last
 PLANNER: Final = f"planner-{LANE}"
@@ -55,8 +57,11 @@ STILL_SECONDS: Final = 5.0  # without a request: the last one has left
 
 def run(options: Options) -> Result:
     """Row `broadcast/1m` and a row for each part, with urgent events beside it (`broadcast/urgent`); what the planner
-    of its lane held at most in walks of three sizes (`broadcast/memory/…`); and how long requests go on after a stop is
-    acknowledged (`broadcast/stop`). Raises PushcastError unless every device has one accepted receipt."""
+    of its lane held at most in walks of three sizes (`broadcast/memory/…`); what a notification of its lane waits for
+    (`broadcast/behind`); and how long requests go on after a stop is acknowledged (`broadcast/stop`).
+
+    Raises PushcastError unless every device has one accepted receipt.
+    """
     items = options.items or ITEMS
     setup: dict[str, Any] = {
         "devices": items,
@@ -80,27 +85,34 @@ def run(options: Options) -> Result:
         load_devices(cluster, USERS, now_ms, app=CODES)
         plans = processes(cluster.settings, list(Lane), list(Platform))
         whole = stack.enter_context(run_all(cluster, sims, plans))
-        events = UrgentEvents(cluster, codes, CODES, USERS, whole.roles.check)
+        events = SteadyEvents(cluster, codes, CODES, USERS, whole.roles.check)
         options.say("warming up with one device in a hundred")
         events.run("warm", lambda count: count < WARM_UP_EVENTS)
         memory = [_memory(cluster, whole, share, items) for share in MEMORY_SHARES]
         options.say(f"{NAME}: {items} devices")
-        rows = _all(cluster, whole, events, items)
+        behind = SteadyEvents(
+            cluster, sims[Platform.APNS], APP, USERS, whole.roles.check, lane=LANE, per_second=BEHIND_PER_SECOND
+        )
+        sims[Platform.APNS].reset()
+        rows = _all(cluster, whole, events, behind, items)
+        rows.append(Row(BEHIND_ROW, behind.made, 0.0, 0.0, 0, quantiles(sims[Platform.APNS].stats()["latency_ms"])))
         options.say(f"{STOP_ROW}: stopped after {STOP_AFTER_SECONDS:g} s")
         return Result([*rows, *memory, _memory_of(whole, items, items), _stopped(cluster, list(sims.values()))], setup)
 
 
-def _all(cluster: BenchCluster, whole: Whole, events: UrgentEvents, items: int) -> list[Row]:
-    """The broadcast to every device, with urgent events as long as it takes."""
+def _all(cluster: BenchCluster, whole: Whole, events: SteadyEvents, behind: SteadyEvents, items: int) -> list[Row]:
+    """The broadcast to every device, with urgent events, and notifications of its own lane, as long as it takes."""
     start, over = whole.look(), threading.Event()
-    with ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(2) as beside:
         urgency = beside.submit(events.run, URGENT_ROW, lambda _: not over.is_set())
+        waiting = beside.submit(behind.produce, BEHIND_ROW, lambda _: not over.is_set())
         try:
             progress = _through(cluster, "all", {"all": True}, TIMEOUT_SECONDS)
         finally:
             over.set()
         spent = used(start, whole.look())
         urgent = urgency.result()
+        waiting.result()
     found = progress.to_dict()
     if found["planned"] != items or found["receipts"] != {"accepted": items}:
         raise PushcastError(f"{items} devices became {found}")

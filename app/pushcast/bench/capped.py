@@ -16,7 +16,7 @@ from pushcast.bench.base import Options, Row
 from pushcast.bench.cluster import BenchCluster, ProcessUnderTest, bench_cluster, role
 from pushcast.bench.planning import APP, load_devices
 from pushcast.bench.sink import simulator
-from pushcast.bench.urgent import UrgentEvents
+from pushcast.bench.steady import SteadyEvents
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane, Platform
 
@@ -34,7 +34,7 @@ LOOK_SECONDS: Final = 0.5
 class _Chain(NamedTuple):
     cluster: BenchCluster
     keeper: ProcessUnderTest
-    events: UrgentEvents
+    events: SteadyEvents
 
 
 def rows(options: Options, items: int, setup: dict[str, Any]) -> Iterator[Row]:
@@ -106,4 +106,4 @@ def _chain(options: Options) -> Iterator[_Chain]:
             for process in (keeper, *others):
                 process.check()
 
-        yield _Chain(cluster, keeper, UrgentEvents(cluster, sim, APP, USERS, check))
+        yield _Chain(cluster, keeper, SteadyEvents(cluster, sim, APP, USERS, check))

@@ -14,7 +14,7 @@ from pushcast.bench.base import Options, Result, Row
 from pushcast.bench.cluster import BenchCluster, ProcessUnderTest, bench_cluster, role
 from pushcast.bench.planning import APP, load_devices
 from pushcast.bench.sink import Simulator, simulator
-from pushcast.bench.urgent import PER_SECOND, UrgentEvents
+from pushcast.bench.steady import PER_SECOND, SteadyEvents
 from pushcast.model.errors import PushcastError
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime.layout import NICENESS
@@ -120,14 +120,14 @@ class _Events:
 
     def __init__(self, cluster: BenchCluster, sink: Simulator, processes: Sequence[ProcessUnderTest]) -> None:
         self._processes = processes
-        self._events = UrgentEvents(cluster, sink, APP, _users(), self._check)
+        self._events = SteadyEvents(cluster, sink, APP, _users(), self._check)
 
     def _check(self) -> None:
         for process in self._processes:
             process.check()
 
     def run(self, name: str, go_on: Callable[[int], bool]) -> Row:
-        """As of `UrgentEvents`."""
+        """As of `SteadyEvents`."""
         starts = [process.reading() for process in self._processes]
         found = self._events.run(name, go_on)
         ends = [process.reading() for process in self._processes]

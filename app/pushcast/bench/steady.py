@@ -1,10 +1,10 @@
-"""Urgent events at a steady rate, beside whatever else a benchmark does: how long each takes to its provider."""
+"""Events at a steady rate, beside whatever else a benchmark does: how long each takes to its provider."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from confluent_kafka import Producer
@@ -24,56 +24,70 @@ _MARKER: Final = MARKER.decode().strip('"')
 _QUANTILES: Final = ("p50", "p95", "p99")
 
 
-class Urgency(NamedTuple):
+class Answered(NamedTuple):
     """`latency_ms`: from an event produced to the simulator's answer to its push."""
 
     events: int
     latency_ms: dict[str, float]
 
 
-class UrgentEvents:
+class SteadyEvents:
     """Of one app, for users in turn. `sink`: the app's simulator, which gets nothing else. `check` raises PushcastError
     when something has ended that should run."""
 
     def __init__(
-        self, cluster: BenchCluster, sink: Simulator, app: str, users: Sequence[int], check: Callable[[], None]
+        self,
+        cluster: BenchCluster,
+        sink: Simulator,
+        app: str,
+        users: Sequence[int],
+        check: Callable[[], None],
+        *,
+        lane: Lane = Lane.URGENT,
+        per_second: float = PER_SECOND,
     ) -> None:
+        self._lane = lane
+        self._per_second = per_second
         self._sink = sink
         self._app = app
         self._check = check
         self._partitions = cluster.settings.kafka.partitions
         self._producer = Producer({**cluster.client, "acks": "all", "linger.ms": 0, "log_level": 0})
         self._users = [f"user-{number}".encode() for number in users]
-        self._made = 0
+        self.made = 0  # events
 
-    def run(self, name: str, go_on: Callable[[int], bool]) -> Urgency:
+    def run(self, name: str, go_on: Callable[[int], bool]) -> Answered:
         """Events while `go_on(how many were produced)`; returns when all of them are answered. Raises PushcastError."""
         self._sink.reset()
+        count = self.produce(name, go_on)
+        return Answered(count, quantiles(self._answered(name, count)))
+
+    def produce(self, name: str, go_on: Callable[[int], bool]) -> int:
+        """As `run`, and does not ask what became of them: for a sink that gets more than these. Returns how many."""
         began, count = time.monotonic(), 0
         while go_on(count):
             self._produce()
             count += 1
-            time.sleep(max(0.0, began + count / PER_SECOND - time.monotonic()))
+            time.sleep(max(0.0, began + count / self._per_second - time.monotonic()))
         if not count:
             raise PushcastError(f"{name}: it was over before the first event; give it more items")
         self._producer.flush(ARRIVE_SECONDS)
-        latency = self._answered(name, count)
-        return Urgency(count, {quantile: latency[quantile] for quantile in _QUANTILES})
+        return count
 
     def _produce(self) -> None:
-        self._made += 1
-        key = self._users[self._made % len(self._users)]
+        self.made += 1
+        key = self._users[self.made % len(self._users)]
         now_ms = time.time_ns() // 1_000_000
         event = {
-            "id": f"code-{now_ms:x}-{self._made}",
+            "id": f"code-{now_ms:x}-{self.made}",
             "app": self._app,
             "title": "Your code",
-            "body": f"{self._made:06d}",
+            "body": f"{self.made:06d}",
             "data": {_MARKER: str(now_ms)},
             "expires_at": now_ms + TTL_MS,
         }
         partition = partition_of(key, self._partitions)
-        self._producer.produce(notification(Lane.URGENT), json.dumps(event), key, partition)
+        self._producer.produce(notification(self._lane), json.dumps(event), key, partition)
         self._producer.poll(0)
 
     def _answered(self, name: str, count: int) -> dict[str, float]:
@@ -87,3 +101,8 @@ class UrgentEvents:
             raise PushcastError(f"{name}: {count} events became {stats['accepted']} pushes")
         latency: dict[str, float] = stats["latency_ms"]
         return latency
+
+
+def quantiles(latency_ms: Mapping[str, float]) -> dict[str, float]:
+    """Those that a row shows."""
+    return {quantile: latency_ms[quantile] for quantile in _QUANTILES}
