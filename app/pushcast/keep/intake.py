@@ -57,7 +57,7 @@ class KeepIntake:
         self._capping = capping
         self._badging = badging
         self._engagements = EngagementDecoder(schemas).decode
-        self._reading = KeepReading(rows, ThreadReader(schemas))
+        self._reading = KeepReading(rows, ThreadReader(schemas), joining)
         self._removing = removing
         self._rows = rows
         self._clock = clock

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pushcast.keep import rules
+from pushcast.keep.joining import Joining, is_leaving
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.errors import InvalidInput
@@ -25,8 +26,9 @@ class KeepReading:
     when it is read. Rows of timers are what is exact.
     """
 
-    def __init__(self, rows: Rows, threads: ThreadReader) -> None:
+    def __init__(self, rows: Rows, threads: ThreadReader, joining: Joining) -> None:
         self._rows = rows
+        self._joining = joining
         self._threads = threads
 
     def heard(self, tenure: KeepTenure, barrier: Barrier, engagement: Engagement) -> None:
@@ -41,8 +43,8 @@ class KeepReading:
             tenure.read.add_thread(mark, engagement.up_to or engagement.at, until_ms)
         for key, timer in self._rows.timers_of(tenure, user).items():
             ended = rules.read(timer)
-            if ended is None or key in tenure.firing or timer.digest:
-                continue  # what gathers leaves its digest when that is flushed
+            if ended is None or is_leaving(tenure, key) or self._joining.leaves(tenure, user, timer):
+                continue
             if self.is_read(tenure, user, note_id_of(key), timer, engagement.at):
                 self._rows.put(tenure, barrier, key, ended)
 

@@ -163,6 +163,22 @@ async def test_d4_what_expires_or_is_cancelled_is_not_counted() -> None:
     assert ("short", "expired/digest", "") in world.endings()
 
 
+async def test_d4_what_is_read_elsewhere_leaves_the_digest_and_what_has_left_in_one_stays() -> None:
+    world = Gathering()
+    await world.start()
+    await world.come("n1", "n2", "n3", "n4")
+    await world.pass_minutes(5)
+    world.engage("read", ids=["n2"])
+    await world.settle()
+    assert world.endings() == [("n2", "read", "")]
+    await world.pass_minutes(5)
+    [push] = world.pushes()
+    assert push["data"] == {"digest_ids": ["n1", "n3", "n4"], "digest_count": 3}
+    world.engage("read", ids=["n1"])
+    await world.settle()
+    assert [(name, end) for name, end, _ in world.endings()[1:]] == [(name, "digested") for name in ("n1", "n3", "n4")]
+
+
 async def test_d4_with_all_of_them_cancelled_there_is_no_push() -> None:
     world = Gathering()
     await world.start()

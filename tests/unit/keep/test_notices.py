@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pushcast.keep.index import FORGOTTEN_REMEMBER_MS
+from pushcast.keep.joining import Joining
 from pushcast.model.caps import CapRule
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP
@@ -83,6 +84,28 @@ async def test_p4_what_waits_for_a_forgotten_user_ends_and_nothing_of_the_user_s
     await told(keeper, FORGOTTEN_REMEMBER_MS / 1000 + 1)
     assert rows_of(keeper, ANN) == set()
     assert len(rows_of(keeper, BOB)) == 1
+
+
+async def forgotten_while_a_digest_leaves() -> list[tuple[str, str]]:
+    """The push is there, and its members are not closed yet."""
+    world = KeepWorld()
+    world.gather("a")
+    world.gather("b")
+    keeper = await keeper_of(world)
+    world.clock.advance(600)
+    await keeper.pass_time(600)
+    keeper.outbox.acknowledge()
+    world.notice(NoticeKind.FORGOTTEN)
+    await told(keeper)
+    return ends(world)
+
+
+async def test_members_of_a_digest_that_leaves_at_that_moment_end_as_part_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert await forgotten_while_a_digest_leaves() == [(ANN, ""), (ANN, "digested"), (ANN, "digested")]
+    monkeypatch.setattr(Joining, "leaves", lambda *_: False)
+    assert await forgotten_while_a_digest_leaves() != [(ANN, ""), (ANN, "digested"), (ANN, "digested")]
 
 
 async def test_ii16_what_was_written_before_and_is_read_later_ends_at_once() -> None:
