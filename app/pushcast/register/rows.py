@@ -89,8 +89,11 @@ class Changes:
         and leaves but a marker."""
         if self._max_per_user is None:
             return True
+        keys = self._view.keys(user)
+        if len(keys) < self._max_per_user:
+            return True
         prefix = key[: key.rindex(b"\0") + 1]
-        there = [other for other in self._view.keys(user) if other.startswith(prefix) and not is_user_row(other)]
+        there = [other for other in keys if other.startswith(prefix) and not is_user_row(other)]
         if len(there) < self._max_per_user:
             return True
         rows = {other: row for other in there if (row := self._view.device(user, other)[0]) is not None}

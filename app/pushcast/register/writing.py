@@ -146,6 +146,8 @@ class Writing:
 
 
 def _why(step: str, reason: str) -> Headers:
+    if not (step or reason):
+        return []
     return [(name, word.encode()) for name, word in ((STEP, step), (REASON, reason)) if word]
 
 

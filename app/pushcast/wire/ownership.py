@@ -41,10 +41,14 @@ def encode_claims(claims: Sequence[Claim]) -> bytes:
 
 def _claim_columns(claim: Claim) -> bytes:
     token, registration = claim.token, claim.registration
-    user, _, rest = registration.key.partition(b"\0")
-    device = rest.partition(b"\0")[2]
     head = _head(VACATE if claim.over else CLAIM, token.app, token.platform)
-    return head + bytes_of(user) + bytes_of(device) + long_of(registration.at)
+    return head + _user_and_device(registration.key) + long_of(registration.at)
+
+
+def _user_and_device(key: bytes) -> bytes:
+    """Two columns, of a row's key; twice empty for nobody."""
+    user, _, rest = key.partition(b"\0")
+    return bytes_of(user) + bytes_of(rest.partition(b"\0")[2])
 
 
 def decode_claims(key: bytes | None, value: bytes | None) -> list[Claim]:
@@ -89,13 +93,12 @@ def _is_over(op: str, app: str, platform: str) -> bool:
 
 def encode_mark(mark: Mark) -> bytes:
     """Framed Avro; its record key is `Token.key()`."""
-    user, device = user_and_device(mark.registration.key)
+    registration = mark.registration
     return b"".join(
         (
             _OWNER.frame,
-            bytes_of(user.encode()),
-            bytes_of(device.encode()),
-            long_of(mark.registration.at),
+            _user_and_device(registration.key),
+            long_of(registration.at),
             b"\1" if mark.live else b"\0",
             long_of(mark.changed_at),
             long_of(mark.moves),

@@ -28,6 +28,9 @@ _MAX_CACHED_BYTES = 256
 
 _NOTHING_LATER = (None,) * 11
 _NOTHING_LATER_BYTES = NULL * 5 + END + NULL * 5
+#: Of a device that was registered and says no more: behind the times of its first event and of its topics.
+_NOTHING_MORE = (None,) * 9
+_NOTHING_MORE_BYTES = NULL * 3 + END + NULL * 6
 
 Key = TypeVar("Key")
 
@@ -113,6 +116,8 @@ def _later_columns(row: DeviceRow) -> bytes | None:
     )  # fmt: skip
     if columns == _NOTHING_LATER:
         return None if row.purpose is None else _NOTHING_LATER_BYTES + optional_of(row.purpose)
+    if row.purpose is None and columns[2:] == _NOTHING_MORE:
+        return optional_long_of(row.first_at) + optional_long_of(row.topics_at) + _NOTHING_MORE_BYTES
     parts = (
         *map(optional_long_of, columns[:3]),
         *map(optional_of, (row.country, row.region)),
