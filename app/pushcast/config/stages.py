@@ -29,6 +29,9 @@ class Sweep(Strict):
     stale_days: dict[Platform | Literal["default"], Annotated[int, Field(ge=30, le=3_650)]] = Field(
         default={Platform.FCM: 270, "default": 300}, validate_default=True
     )
+    # How long it is known whose a token was that nobody has any more, against registrations that come late. An event
+    # may lie 7 days in its topic, 14 as a dead letter, and its claim 7 more.
+    vacant_days: int = Field(default=30, ge=28, le=3_650)
     # More than this share of a partition's devices: nothing is removed until `pushcast device sweep --confirm`.
     max_share: float = Field(default=0.05, gt=0, le=1)
 

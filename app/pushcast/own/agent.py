@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
@@ -11,22 +12,25 @@ from pushcast.handover.table_claims import TableClaims
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
-from pushcast.model.ownership import Claim, Evict, Mark, Token, user_and_device
+from pushcast.model.ownership import Claim, Evict, Mark, Token, token_of, user_and_device
 from pushcast.model.words import Reason
 from pushcast.own.chunk import Chunk
+from pushcast.own.decide import is_over
 from pushcast.own.tenure import OwnTenure
+from pushcast.own.vacancies import Vacancies
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.edge import Edge, Misplaced, check_place, counting
 from pushcast.stream.fatal import end_process
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.overlay import InFlight, Overlay, OverlayEntry
-from pushcast.stream.ports import Barrier, Fatal, Outbox
+from pushcast.stream.ports import Barrier, CallLater, Fatal, Outbox
 from pushcast.stream.stage import Stage
+from pushcast.stream.sweeps import DEFAULT_PACE, SweepPace
 from pushcast.stream.table import AppliedRecord, Table, require_held
 from pushcast.stream.tenure import Tenures
 from pushcast.wire import headers as h
 from pushcast.wire import row_fences, topics
-from pushcast.wire.headers import Headers
+from pushcast.wire.headers import Headers, appended_at
 from pushcast.wire.newer import waited_for
 from pushcast.wire.ownership import decode_claims, decode_mark, encode_evict, encode_mark
 
@@ -63,9 +67,13 @@ class OwnStage(Stage):
         partitions: int,
         names: Names | None = None,
         max_rows_in_flight: int = MAX_ROWS_IN_FLIGHT,
+        vacant_seconds: float,
+        pace: SweepPace = DEFAULT_PACE,
         flood: FloodGuard | None = None,
         fatal: Fatal = end_process,
+        call_later: CallLater | None = None,
     ) -> None:
+        """`vacant_seconds`: how long the mark of a token that nobody has stands on."""
         self._names = names or Names()
         self._partitions = partitions
         self._table = table
@@ -78,6 +86,18 @@ class OwnStage(Stage):
         self._healing: Healing[OwnTenure] = Healing(
             table, self._claims, counters, room=self._room, overwrite=self._overwrite, fatal=fatal
         )
+        self._vacancies = Vacancies(
+            table,
+            round(vacant_seconds * 1000),
+            pace,
+            clock=clock,
+            may_write=self._claims.is_last,
+            room=self._room,
+            end_all=self._end_marks,
+            fatal=fatal,
+            call_later=call_later,
+        )
+        self._swept = itertools.count()
         self._tenures = Tenures(self._new_tenure)
         self._evict_headers = _event("token_evict")
         table.on_applied(self._applied)
@@ -93,7 +113,9 @@ class OwnStage(Stage):
         await self._claims.take_over(self.work, committed)
         self._tenures.begin(committed)
         for tp in committed:
-            self._tenures.of(tp).healing.wake()
+            tenure = self._tenures.of(tp)
+            tenure.healing.wake()
+            tenure.sweeping.wake()
 
     async def handle(self, batch: Batch) -> None:
         """See `Stage`. Waits for the outbox, and for the table when it lags behind."""
@@ -122,10 +144,11 @@ class OwnStage(Stage):
         and evicts nobody. What a chunk makes of one token is one row. Returns how many records it was."""
         tenure = self._tenures.of(TP(batch.topic, batch.partition))
         read, offsets, claims = self._read(batch, records)
-        marks = self._marks(tenure, [claim for _, of_record in claims for claim in of_record])
+        marks = self._marks(tenure, [claim.token for _, of_record in claims for claim in of_record])
         chunk = Chunk(marks, self._clock.now_ms())
         for record, of_record in claims:
             chunk.take(record, of_record)
+            tenure.newest_at = max(tenure.newest_at, appended_at(record) or 0)
         for (name, word), number in chunk.counted.items():
             self._count(name, word, number)
         if chunk.evicts:
@@ -181,11 +204,11 @@ class OwnStage(Stage):
             ) from None
         return claims
 
-    def _marks(self, tenure: OwnTenure, claims: Sequence[Claim]) -> dict[bytes, Mark | None]:
-        """What is known of their tokens, by row key. Raises NewerSchema for a row that a later release wrote."""
+    def _marks(self, tenure: OwnTenure, tokens: Iterable[Token]) -> dict[bytes, Mark | None]:
+        """What is known of these tokens, by row key. Raises NewerSchema for a row that a later release wrote."""
         marks: dict[bytes, Mark | None] = {}
         stored: dict[bytes, Token] = {}
-        for token in dict.fromkeys(claim.token for claim in claims):
+        for token in dict.fromkeys(tokens):
             key = token.key()
             entry = tenure.overlay.of_user(token.app.encode()).get(key)
             if entry is None:
@@ -213,10 +236,23 @@ class OwnStage(Stage):
             self._outbox.put(barrier, self._names.evict, partition, encode_evict(evict), user, put_headers)
         await barrier.wait()
 
-    def _put_mark(self, tenure: OwnTenure, barrier: Barrier, key: bytes, mark: Mark, tag: bytes) -> None:
+    def _end_marks(self, tenure: OwnTenure, keys: Sequence[bytes]) -> None:
+        """Ends those whose time has come, as they are with all that is in flight."""
+        before = self._vacancies.before(tenure)
+        barrier = self._outbox.barrier()
+        for key, mark in self._marks(tenure, [token_of(key) for key in keys]).items():
+            if mark is not None and is_over(mark, before):
+                tag = f"sweep/{tenure.number}/{next(self._swept)}".encode()
+                self._put_mark(tenure, barrier, key, None, tag)
+                self._count("token_marks_ended", "", 1)
+        barrier.on_acked(lambda: None)  # a refusal ends the process: a tombstone is never refused
+
+    def _put_mark(self, tenure: OwnTenure, barrier: Barrier, key: bytes, mark: Mark | None, tag: bytes) -> None:
+        """None: a tombstone."""
         tenure.overlay.put(key.partition(b"\0")[0], key, OverlayEntry(mark, tag))
         added = [(h.CE_ID, tag), *tenure.origin]
-        self._outbox.put(barrier, self._names.owner, tenure.number, encode_mark(mark), key, added)
+        value = None if mark is None else encode_mark(mark)
+        self._outbox.put(barrier, self._names.owner, tenure.number, value, key, added)
 
     def _overwrite(self, tenure: OwnTenure, void: Mapping[bytes, int]) -> None:
         """Writes what is known of these keys over void rows, under tags of their own: what is in flight has the same
@@ -230,8 +266,10 @@ class OwnStage(Stage):
                 added = [*added, (h.FENCE, b"1")]
             else:
                 entry = tenure.overlay.of_user(key.partition(b"\0")[0]).get(key)
-                known = None if entry is None else entry.row
-                value = self._table.get(tenure.number, key) if known is None else encode_mark(known)
+                if entry is None:
+                    value = self._table.get(tenure.number, key)
+                else:
+                    value = None if entry.row is None else encode_mark(entry.row)
             tag = f"{self._names.owner}/{tenure.number}/{offset}".encode()
             self._outbox.put(barrier, self._names.owner, tenure.number, value, key, [(h.CE_ID, tag), *added])
         barrier.on_acked(lambda: None)  # a refusal ends the process: the log would stay wrong
@@ -239,7 +277,9 @@ class OwnStage(Stage):
     def _new_tenure(self, tp: TP, _: Committed) -> OwnTenure:
         overlay: Overlay[Mark] = Overlay(self._in_flight)
         headers = [*_event("token_owner"), *self._claims.origin(tp)]
-        return OwnTenure(tp.partition, headers, overlay, healing=self._healing.runner_of)
+        return OwnTenure(
+            tp.partition, headers, overlay, healing=self._healing.runner_of, sweeping=self._vacancies.runner_of
+        )
 
     def _let_go(self, partitions: Iterable[TP]) -> None:
         mine = list(partitions)

@@ -9,5 +9,6 @@ from pushcast.observe.stage_counters import WORD, StageCounter, StageCounters
 
 COUNTERS: Final[StageCounters] = {
     "token_claims": StageCounter(Name.TOKEN_CLAIMS, (WORD,)),
+    "token_marks_ended": StageCounter(Name.TOKEN_MARKS_ENDED),
     "token_contested": StageCounter(Name.TOKENS_CONTESTED),
 }

@@ -43,6 +43,12 @@ def decide(mark: Mark | None, claim: Claim, recorded_at: int) -> Decision:
     return Decision(evict=Evict(claim.token, registration.key, known))
 
 
+def is_over(mark: Mark, before: int) -> bool:
+    """Whether a mark may end: nobody has held its token since before this time, in milliseconds, so whatever was
+    registered before that has claimed long ago. A live mark never ends: its owner may come back after any time."""
+    return not mark.live and mark.changed_at < before
+
+
 def _moved(mark: Mark, claim: Claim, recorded_at: int) -> Decision:
     moves, since = mark.moves + 1, mark.moves_since
     if recorded_at - since >= DAY_MS:

@@ -15,6 +15,7 @@ from pushcast.own.reads import ROLE
 from pushcast.stream.batch import Bounds
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
+from pushcast.stream.sweeps import SweepPace
 from pushcast.stream.table import Table
 from pushcast.wire import groups
 
@@ -35,6 +36,8 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             counters,
             partitions=settings.kafka.partitions,
             names=names,
+            vacant_seconds=settings.sweep.vacant_days * 86_400,
+            pace=SweepPace(settings.sweep.rows_per_second, settings.sweep.every_seconds),
             flood=FloodGuard(settings.flood, host.clock),
             fatal=host.fatal,
         )

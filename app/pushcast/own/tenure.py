@@ -13,10 +13,16 @@ from pushcast.wire.headers import Headers
 
 
 class OwnTenure:
-    """Marks in flight, claims that wait for them, and void rows that were healed."""
+    """Marks in flight, claims that wait for them, void rows that were healed, and where the sweep is."""
 
     def __init__(
-        self, number: int, origin: Headers, overlay: Overlay[Mark], *, healing: Callable[[OwnTenure], Runner]
+        self,
+        number: int,
+        origin: Headers,
+        overlay: Overlay[Mark],
+        *,
+        healing: Callable[[OwnTenure], Runner],
+        sweeping: Callable[[OwnTenure], Runner],
     ) -> None:
         self.number = number  # of the partition
         self.origin = origin  # headers of every row of this partition and claim
@@ -24,6 +30,10 @@ class OwnTenure:
         self.completions = Completions()
         self.healed: dict[bytes, int] = {}
         self.healing = healing(self)  # overwrites void rows
+        self.newest_at = 0  # Kafka's time of the newest claim, milliseconds; 0: none has come
+        self.sweep_due = 0.0  # seconds of the monotonic clock
+        self.sweep_cursor = b""
+        self.sweeping = sweeping(self)  # ends marks of vacant tokens
 
     @property
     def pending(self) -> Pending:
@@ -31,5 +41,6 @@ class OwnTenure:
         return self.completions.pending
 
     def close(self) -> None:
-        """Heals nothing any more: the next owner does."""
+        """Heals and sweeps nothing any more: the next owner does."""
         self.healing.stop()
+        self.sweeping.stop()

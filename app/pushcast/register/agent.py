@@ -25,7 +25,7 @@ from pushcast.register.resealing import Resealing
 from pushcast.register.rows import Changes
 from pushcast.register.suspending import Suspending
 from pushcast.register.sweep import DEFAULT_RULES, SweepRules
-from pushcast.register.sweeping import DEFAULT_PACE, Sweeping, SweepPace
+from pushcast.register.sweeping import Sweeping
 from pushcast.register.swept import SweptRows
 from pushcast.register.tenure import RegisterTenure, Row
 from pushcast.register.tokens import PLAIN, Tokens
@@ -39,6 +39,7 @@ from pushcast.stream.flood import FloodGuard
 from pushcast.stream.overlay import InFlight, Overlay
 from pushcast.stream.ports import CallLater, Fatal, Outbox
 from pushcast.stream.stage import Stage
+from pushcast.stream.sweeps import DEFAULT_PACE, SweepPace
 from pushcast.stream.table import AppliedRecord, Table, require_held
 from pushcast.stream.tenure import Tenures
 from pushcast.wire.control_state import ControlChange, ControlEvent, ControlState

@@ -16,12 +16,12 @@ from pushcast.register.clear import in_clear
 from pushcast.register.names import Topics
 from pushcast.register.ports import Counters
 from pushcast.register.sweep import DAY_MS, SweepRules
-from pushcast.register.sweeping import SweepPace
 from pushcast.register.tokens import PLAIN, Tokens
 from pushcast.stream.batch import Bounds
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import Outbox
 from pushcast.stream.spec import Subscription
+from pushcast.stream.sweeps import SweepPace
 from pushcast.stream.table import Table
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import DeviceChangeDecoder

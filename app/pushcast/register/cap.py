@@ -18,11 +18,9 @@ OVER_CAP: Final = "over_cap"
 def over_cap(known: Mapping[bytes, DeviceRow], key: bytes, new: DeviceRow, limit: int) -> list[bytes]:
     """Keys of the devices that go when `new` comes, oldest first; `key` among them: it is refused.
 
-    `known`: the user's rows in the app, by key. A device that has the new one's token is on its way out, and counts no
-    more.
+    `known`: the user's rows in the app, by key, without those that the new one has overtaken.
     """
-    counted = [(other, row) for other, row in known.items() if other != key and not row.is_gone]
-    others = {other: row for other, row in counted if not _is_overtaken(other, row, key, new)}
+    others = {other: row for other, row in known.items() if other != key and not row.is_gone}
     too_many = len(others) + 1 - limit
     if too_many <= 0:
         return []
@@ -32,7 +30,13 @@ def over_cap(known: Mapping[bytes, DeviceRow], key: bytes, new: DeviceRow, limit
     return [key] if key in going else going
 
 
-def _is_overtaken(other: bytes, row: DeviceRow, key: bytes, new: DeviceRow) -> bool:
-    if row.token_hash != new.token_hash:
-        return False
-    return Registration(row.registered_at, other) < Registration(new.registered_at, key)
+def overtaken(known: Mapping[bytes, DeviceRow], key: bytes, new: DeviceRow) -> list[bytes]:
+    """Keys of the devices that had the new one's token before it: an app that was installed anew makes up a new id."""
+    return [
+        other
+        for other, row in known.items()
+        if other != key
+        and not row.is_gone
+        and row.token_hash == new.token_hash
+        and Registration(row.registered_at, other) < Registration(new.registered_at, key)
+    ]

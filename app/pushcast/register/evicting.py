@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from pushcast.model.ownership import Evict, Registration
 from pushcast.register.context import Context
 from pushcast.register.decide import Kept
-from pushcast.register.removals import gone
+from pushcast.register.removals import TOKEN_MOVED, gone
 from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import Record
 from pushcast.wire.headers import appended_at
-
-TOKEN_MOVED: Final = "token_moved"  # noqa: S105 - a reason, not a secret
 
 
 class Evicting:

@@ -14,6 +14,7 @@ from pushcast.model.user import UserRow
 #: Why a row was removed without a provider's verdict.
 UNREGISTERED = "unregistered"
 USER_FORGOTTEN = "user_forgotten"
+TOKEN_MOVED = "token_moved"  # noqa: S105 - a reason, not a secret
 
 
 def gone(key: bytes, row: DeviceRow | None, at: int, removed_at: int, reason: str, platform: str = "") -> DeviceRow:

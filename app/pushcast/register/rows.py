@@ -8,11 +8,11 @@ from pushcast.model.device import DeviceChange, DeviceRow, Operation
 from pushcast.model.ids import device_row_key, is_user_row, user_row_key
 from pushcast.model.ownership import Token
 from pushcast.model.user import UserRow
-from pushcast.register.cap import OVER_CAP, over_cap
+from pushcast.register.cap import OVER_CAP, over_cap, overtaken
 from pushcast.register.claims import given_up, held, registered, too_late
 from pushcast.register.context import Context
 from pushcast.register.decide import Kept, following, preferred, removal, upsert
-from pushcast.register.removals import UNREGISTERED, USER_FORGOTTEN, forgotten, gone
+from pushcast.register.removals import TOKEN_MOVED, UNREGISTERED, USER_FORGOTTEN, forgotten, gone
 from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import Record
@@ -97,15 +97,23 @@ class Changes:
         if len(there) < self._max_per_user:
             return True
         rows = {other: row for other in there if (row := self._view.device(user, other)[0]) is not None}
+        for other in overtaken(rows, key, new):
+            # OWN would evict it, too, but not before it may have come back with another token, beyond the cap.
+            self._leave_marker(record, other, rows.pop(other), TOKEN_MOVED)
+            self._counters["removals", TOKEN_MOVED] += 1
         going = over_cap(rows, key, new, self._max_per_user)
         for other in going:
             row = new if other == key else rows[other]
-            marker = gone(other, row, row.registered_at, appended_at(record) or new.registered_at, OVER_CAP)
-            self._write.gone(record, other, marker, OVER_CAP)
+            self._leave_marker(record, other, row, OVER_CAP)
             if other != key:
                 self._write.claims(record, given_up(other, row))
                 self._counters["removals", OVER_CAP] += 1
         return key not in going
+
+    def _leave_marker(self, record: Record, key: bytes, row: DeviceRow, reason: str) -> None:
+        """With the row's own time: no event of the device itself says that it is gone."""
+        marker = gone(key, row, row.registered_at, appended_at(record) or row.registered_at, reason)
+        self._write.gone(record, key, marker, reason)
 
     def _token(self, event: DeviceChange) -> Token:
         assert event.address is not None  # a registration has a token

@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Final, NamedTuple
 
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
@@ -16,28 +15,12 @@ from pushcast.register.sweep import Phase, Sweep, SweepRules, pass_of
 from pushcast.register.tenure import RegisterTenure
 from pushcast.stream.ports import CallLater, Fatal
 from pushcast.stream.runner import Runner
+from pushcast.stream.sweeps import ASK_SECONDS, FIRST_SECONDS, SLICE_ROWS, SweepPace
 from pushcast.stream.table import Row, Table
 from pushcast.wire.devices import decode_row
 from pushcast.wire.user_rows import decode_user_row
 
 logger = logging.getLogger(__name__)
-
-#: Looked at without giving way to the event loop.
-SLICE_ROWS: Final = 2_000
-#: After an assignment, so that a process which starts has its time for the backlog.
-FIRST_SECONDS: Final = 600.0
-#: How often a braked sweep looks whether it may go on.
-ASK_SECONDS: Final = 60.0
-
-
-class SweepPace(NamedTuple):
-    """How fast, and how often."""
-
-    rows_per_second: int
-    every_seconds: float
-
-
-DEFAULT_PACE: Final = SweepPace(rows_per_second=2_000, every_seconds=86_400.0)
 
 
 class Sweeping:

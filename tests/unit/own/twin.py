@@ -15,11 +15,12 @@ from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire.ownership import decode_evict, decode_mark, encode_claims
 from pushcast.wire.topics import TOKEN_CLAIM, TOKEN_EVICT, TOKEN_OWNER
-from twins.kafka import OPEN, settled
+from twins.kafka import OPEN, ManualTimers, settled
 from unit.register.twin import PARTITIONS, T0, TwinKafka, TwinWork, record
 
 DIGEST = token_hash(b"ab12" * 16)
 TOKEN = Token("news", "apns", DIGEST)
+VACANT_DAYS = 30
 HOME = partition_of(DIGEST, PARTITIONS)
 
 
@@ -36,10 +37,11 @@ def claim(user: str, at: int, token: Token = TOKEN, *, over: bool = False) -> Cl
 class OwnHarness:
     """A stage on the twin; offsets count up per partition."""
 
-    def __init__(self, kafka: TwinKafka | None = None) -> None:
+    def __init__(self, kafka: TwinKafka | None = None, clock: ManualClock | None = None) -> None:
         self.kafka = kafka or own_kafka()
         self.counters: Counter[tuple[str, str]] = Counter()
-        self.clock = ManualClock(T0)
+        self.clock = clock or ManualClock(T0)
+        self.timers = ManualTimers(self.clock.monotonic_seconds)
         self.failures: list[BaseException] = []
         self.stage = OwnStage(
             cast(Any, self.kafka),
@@ -47,7 +49,9 @@ class OwnHarness:
             self.clock,
             self.counters,
             partitions=PARTITIONS,
+            vacant_seconds=VACANT_DAYS * 86_400,
             fatal=lambda _, error: self.failures.append(error),
+            call_later=self.timers,
         )
         self.work = TwinWork()
         self.stage.work = self.work  # type: ignore[assignment]

@@ -66,7 +66,16 @@ async def test_each_app_has_a_cap_of_its_own() -> None:
 async def test_a_device_that_is_installed_anew_with_its_token_costs_no_other_device() -> None:
     harness = Harness(max_per_user=2)
     await harness.change(register("X", 1), register("Y", 2), register("Z", 3, token=TOKENS["Y"]))
-    assert devices(harness) == {"X", "Y", "Z"}  # OWN evicts Y
+    assert devices(harness) == {"X", "Z"}
+    [marker] = harness.gone_rows("user-1").values()
+    assert (marker.device, marker.suspended_reason) == ("Y", "token_moved")
+
+
+async def test_a_device_that_lost_its_token_to_a_new_one_and_comes_back_with_another_is_a_new_device() -> None:
+    """The law of ownership found that it went beyond the cap when it came back before its eviction."""
+    harness = Harness(max_per_user=1)
+    await harness.change(register("X", 1), register("Y", 2, token=TOKENS["X"]), register("X", 3, token=TOKENS["Z"]))
+    assert devices(harness) == {"X"}
 
 
 async def test_removed_devices_do_not_count() -> None:

@@ -10,7 +10,7 @@ from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key, partition_of, user_row_key
 from pushcast.model.user import UserRow
 from pushcast.register.sweep import DAY_MS, DEFAULT_RULES, Fate, Phase, Sweep, SweepTally, pass_of
-from pushcast.register.sweeping import ASK_SECONDS, FIRST_SECONDS, SLICE_ROWS
+from pushcast.stream.sweeps import ASK_SECONDS, FIRST_SECONDS, SLICE_ROWS
 from pushcast.wire.control import Halt, Kind, Name, encode
 from pushcast.wire.devices import encode_row
 from pushcast.wire.headers import CE_ID, first

@@ -18,6 +18,7 @@ from pushcast.register.admit import Admission
 from pushcast.register.agent import RegisterStage
 from pushcast.register.names import STAGE, Topics
 from pushcast.register.ports import Counters
+from pushcast.register.sweep import DEFAULT_RULES, SweepRules
 from pushcast.register.tokens import PLAIN, Tokens
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import TP, Batch, Committed
@@ -64,6 +65,7 @@ class TwinKafka:
     limits: dict[str, int] = field(default_factory=dict)
     log: dict[tuple[str, int], list[Record]] = field(default_factory=lambda: defaultdict(list))
     table: str = DEVICE
+    now_ms: Callable[[], int] = lambda: T0
     stage: str = STAGE
     missing: set[int] = field(default_factory=set)  # partitions that this process has no table for
     rows: dict[int, dict[bytes, bytes]] = field(default_factory=lambda: defaultdict(dict))
@@ -91,7 +93,7 @@ class TwinKafka:
     ) -> None:
         assert isinstance(barrier, TwinBarrier), "of another outbox"
         barrier.puts += 1
-        written_at = T0 if timestamp_ms is None else timestamp_ms
+        written_at = self.now_ms() if timestamp_ms is None else timestamp_ms
         produced = record(topic, partition, -1, key, value, headers or (), written_at)
         self._pending.append((barrier, produced))
         if self.acks:
@@ -213,10 +215,12 @@ class Harness:
         tokens: Tokens = PLAIN,
         decoder: DeviceChangeDecoder | None = None,
         withholds: Callable[[Record], bool] | None = None,
+        clock: ManualClock | None = None,
+        rules: SweepRules = DEFAULT_RULES,
     ) -> None:
         self.kafka = kafka or TwinKafka()
         self.counters = Counters()
-        self.clock = ManualClock(T0)
+        self.clock = clock or ManualClock(T0)
         self.control = ControlState()
         self.control.live = True
         self.timers = ManualTimers(self.clock.monotonic_seconds)
@@ -235,6 +239,7 @@ class Harness:
             withholds=withholds,
             max_rows_in_flight=max_rows_in_flight,
             max_per_user=max_per_user,
+            rules=rules,
             fatal=lambda _, error: self.failures.append(error),
             call_later=self.timers,
         )

@@ -59,6 +59,14 @@ METRICS: Final = (
         "`moved`, over one in a hundred: phones do not change hands so often; look for apps that make device ids up.",
     ),
     Metric(
+        N.TOKEN_MARKS_ENDED,
+        "counter",
+        "marks",
+        (),
+        "Tokens of which it is not known any more whose they were: nobody had them for `sweep.vacant_days`.",
+        "None for weeks although devices go: registrars restart more often than a sweep takes, or no claims come.",
+    ),
+    Metric(
         N.TOKENS_CONTESTED,
         "counter",
         "moves",
