@@ -3,51 +3,37 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from pushcast.handover.healing import Healing
 from pushcast.handover.table_claims import TableClaims
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import partition_of
-from pushcast.model.ownership import Claim, Evict, Mark, Token, token_of, user_and_device
+from pushcast.model.ownership import Claim, Mark, token_of
 from pushcast.model.words import Reason
 from pushcast.own.chunk import Chunk
 from pushcast.own.decide import is_over
+from pushcast.own.marks import STAGE, Marks, Names, event_headers
 from pushcast.own.tenure import OwnTenure
 from pushcast.own.vacancies import Vacancies
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.edge import Edge, Misplaced, check_place, counting
 from pushcast.stream.fatal import end_process
 from pushcast.stream.flood import FloodGuard
-from pushcast.stream.overlay import InFlight, Overlay, OverlayEntry
-from pushcast.stream.ports import Barrier, CallLater, Fatal, Outbox
+from pushcast.stream.overlay import InFlight, Overlay
+from pushcast.stream.ports import CallLater, Fatal, Outbox
 from pushcast.stream.stage import Stage
 from pushcast.stream.sweeps import DEFAULT_PACE, SweepPace
 from pushcast.stream.table import AppliedRecord, Table, require_held
 from pushcast.stream.tenure import Tenures
-from pushcast.wire import headers as h
-from pushcast.wire import row_fences, topics
-from pushcast.wire.headers import Headers, appended_at
-from pushcast.wire.newer import waited_for
-from pushcast.wire.ownership import decode_claims, decode_mark, encode_evict, encode_mark
+from pushcast.wire.headers import appended_at
+from pushcast.wire.ownership import decode_claims
 
-STAGE: Final = "own"
 #: Handled without giving way to the event loop, and those of one record more: about 20 ms of work.
 CHUNK_CLAIMS: Final = 500
 MAX_ROWS_IN_FLIGHT: Final = 100_000
-_SOURCE: Final = "/pushcast/own"
-_HEALED: Final = [("push-step", b"healed")]
-
-
-class Names(NamedTuple):
-    """Topics; others than the product's own only in tests on a shared broker."""
-
-    claim: str = topics.TOKEN_CLAIM
-    owner: str = topics.TOKEN_OWNER
-    evict: str = topics.TOKEN_EVICT
 
 
 class OwnStage(Stage):
@@ -80,11 +66,12 @@ class OwnStage(Stage):
         self._outbox = outbox
         self._count = counting(counters)
         self._edge = Edge(STAGE, outbox, self._count, flood)
+        self._marks = Marks(table, outbox, self._names, partitions, self._count)
         self._in_flight = InFlight(max_rows_in_flight)
         self._claims = TableClaims(STAGE, self._names.owner, table, outbox, clock)
         self._clock = clock
         self._healing: Healing[OwnTenure] = Healing(
-            table, self._claims, counters, room=self._room, overwrite=self._overwrite, fatal=fatal
+            table, self._claims, counters, room=self._room, overwrite=self._marks.overwrite, fatal=fatal
         )
         self._vacancies = Vacancies(
             table,
@@ -99,7 +86,6 @@ class OwnStage(Stage):
         )
         self._swept = itertools.count()
         self._tenures = Tenures(self._new_tenure)
-        self._evict_headers = _event("token_evict")
         table.on_applied(self._applied)
         table.on_void(self._found_void)
 
@@ -144,7 +130,7 @@ class OwnStage(Stage):
         and evicts nobody. What a chunk makes of one token is one row. Returns how many records it was."""
         tenure = self._tenures.of(TP(batch.topic, batch.partition))
         read, offsets, claims = self._read(batch, records)
-        marks = self._marks(tenure, [claim.token for _, of_record in claims for claim in of_record])
+        marks = self._marks.known(tenure, [claim.token for _, of_record in claims for claim in of_record])
         chunk = Chunk(marks, self._clock.now_ms())
         for record, of_record in claims:
             chunk.take(record, of_record)
@@ -152,12 +138,12 @@ class OwnStage(Stage):
         for (name, word), number in chunk.counted.items():
             self._count(name, word, number)
         if chunk.evicts:
-            await self._put_evicts(chunk.evicts)
+            await self._marks.evict(chunk.evicts)
             if batch.lost:
                 return read
         barrier = self._outbox.barrier()
         for key, tag in chunk.tags.items():
-            self._put_mark(tenure, barrier, key, chunk.mark(key), tag)
+            self._marks.put(tenure, barrier, key, chunk.mark(key), tag)
         tenure.completions.add(batch, offsets, barrier)
         return read
 
@@ -204,79 +190,20 @@ class OwnStage(Stage):
             ) from None
         return claims
 
-    def _marks(self, tenure: OwnTenure, tokens: Iterable[Token]) -> dict[bytes, Mark | None]:
-        """What is known of these tokens, by row key. Raises NewerSchema for a row that a later release wrote."""
-        marks: dict[bytes, Mark | None] = {}
-        stored: dict[bytes, Token] = {}
-        for token in dict.fromkeys(tokens):
-            key = token.key()
-            entry = tenure.overlay.of_user(token.app.encode()).get(key)
-            if entry is None:
-                stored[key] = token
-            else:
-                marks[key] = entry.row
-        for (key, token), value in zip(stored.items(), self._table.get_many(tenure.number, [*stored]), strict=True):
-            marks[key] = None if value is None else self._decoded(token, value)
-        return marks
-
-    def _decoded(self, token: Token, value: bytes) -> Mark | None:
-        try:
-            return decode_mark(token, value)
-        except InvalidInput as error:
-            waited_for(error, f"a row of {self._names.owner}")
-            self._count("unreadable_rows", error.reason, 1)
-            return None
-
-    async def _put_evicts(self, evicts: Iterable[tuple[Evict, bytes]]) -> None:
-        barrier = self._outbox.barrier()
-        for evict, tag in evicts:
-            user = user_and_device(evict.key)[0].encode()
-            put_headers = [(h.CE_ID, tag), *self._evict_headers]
-            partition = partition_of(user, self._partitions)
-            self._outbox.put(barrier, self._names.evict, partition, encode_evict(evict), user, put_headers)
-        await barrier.wait()
-
     def _end_marks(self, tenure: OwnTenure, keys: Sequence[bytes]) -> None:
         """Ends those whose time has come, as they are with all that is in flight."""
         before = self._vacancies.before(tenure)
         barrier = self._outbox.barrier()
-        for key, mark in self._marks(tenure, [token_of(key) for key in keys]).items():
+        for key, mark in self._marks.known(tenure, [token_of(key) for key in keys]).items():
             if mark is not None and is_over(mark, before):
                 tag = f"sweep/{tenure.number}/{next(self._swept)}".encode()
-                self._put_mark(tenure, barrier, key, None, tag)
+                self._marks.put(tenure, barrier, key, None, tag)
                 self._count("token_marks_ended", "", 1)
         barrier.on_acked(lambda: None)  # a refusal ends the process: a tombstone is never refused
 
-    def _put_mark(self, tenure: OwnTenure, barrier: Barrier, key: bytes, mark: Mark | None, tag: bytes) -> None:
-        """None: a tombstone."""
-        tenure.overlay.put(key.partition(b"\0")[0], key, OverlayEntry(mark, tag))
-        added = [(h.CE_ID, tag), *tenure.origin]
-        value = None if mark is None else encode_mark(mark)
-        self._outbox.put(barrier, self._names.owner, tenure.number, value, key, added)
-
-    def _overwrite(self, tenure: OwnTenure, void: Mapping[bytes, int]) -> None:
-        """Writes what is known of these keys over void rows, under tags of their own: what is in flight has the same
-        value already."""
-        barrier = self._outbox.barrier()
-        fences = row_fences.records(f"{STAGE}/{tenure.number}", self._table.fenced(tenure.number))
-        for key, offset in void.items():
-            added: Headers = [*tenure.origin, *_HEALED]
-            if key in fences:
-                value: bytes | None = fences[key]
-                added = [*added, (h.FENCE, b"1")]
-            else:
-                entry = tenure.overlay.of_user(key.partition(b"\0")[0]).get(key)
-                if entry is None:
-                    value = self._table.get(tenure.number, key)
-                else:
-                    value = None if entry.row is None else encode_mark(entry.row)
-            tag = f"{self._names.owner}/{tenure.number}/{offset}".encode()
-            self._outbox.put(barrier, self._names.owner, tenure.number, value, key, [(h.CE_ID, tag), *added])
-        barrier.on_acked(lambda: None)  # a refusal ends the process: the log would stay wrong
-
     def _new_tenure(self, tp: TP, _: Committed) -> OwnTenure:
         overlay: Overlay[Mark] = Overlay(self._in_flight)
-        headers = [*_event("token_owner"), *self._claims.origin(tp)]
+        headers = [*event_headers("token_owner"), *self._claims.origin(tp)]
         return OwnTenure(
             tp.partition, headers, overlay, healing=self._healing.runner_of, sweeping=self._vacancies.runner_of
         )
@@ -304,7 +231,3 @@ class OwnStage(Stage):
     async def _room(self) -> None:
         await self._in_flight.room()
         await self._outbox.room()
-
-
-def _event(kind: str) -> Headers:
-    return [header for header in h.event(kind, "", _SOURCE) if header[0] != h.CE_ID]

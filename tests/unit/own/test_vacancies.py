@@ -133,6 +133,6 @@ async def test_a_tombstone_that_was_on_its_way_is_not_undone_by_healing() -> Non
     await settled()
     tenure = harness.stage._tenure_of(HOME)
     assert tenure is not None
-    harness.stage._overwrite(tenure, {TOKEN.key(): 0})
+    harness.stage._marks.overwrite(tenure, {TOKEN.key(): 0})
     harness.kafka.acknowledge()
     assert TOKEN not in harness.owners()

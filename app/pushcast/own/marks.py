@@ -1,0 +1,109 @@
+"""The marks of tokens, as the owners table and what is in flight have them: read, written, healed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import partition_of
+from pushcast.model.ownership import Evict, Mark, Token, user_and_device
+from pushcast.own.tenure import OwnTenure
+from pushcast.stream.edge import Count
+from pushcast.stream.overlay import OverlayEntry
+from pushcast.stream.ports import Barrier, Outbox
+from pushcast.stream.table import Table
+from pushcast.wire import headers as h
+from pushcast.wire import row_fences, topics
+from pushcast.wire.headers import Headers
+from pushcast.wire.newer import waited_for
+from pushcast.wire.ownership import decode_mark, encode_evict, encode_mark
+
+STAGE: Final = "own"
+_SOURCE: Final = "/pushcast/own"
+_HEALED: Final = [("push-step", b"healed")]
+
+
+class Names(NamedTuple):
+    """Topics; others than the product's own only in tests on a shared broker."""
+
+    claim: str = topics.TOKEN_CLAIM
+    owner: str = topics.TOKEN_OWNER
+    evict: str = topics.TOKEN_EVICT
+
+
+class Marks:
+    """Of all partitions of one stage."""
+
+    def __init__(self, table: Table, outbox: Outbox, names: Names, partitions: int, count: Count) -> None:
+        self._table = table
+        self._outbox = outbox
+        self._names = names
+        self._partitions = partitions
+        self._count = count
+        self._evict_headers = event_headers("token_evict")
+
+    def known(self, tenure: OwnTenure, tokens: Iterable[Token]) -> dict[bytes, Mark | None]:
+        """What is known of these tokens, by row key. Raises NewerSchema for a row that a later release wrote."""
+        marks: dict[bytes, Mark | None] = {}
+        stored: dict[bytes, Token] = {}
+        for token in dict.fromkeys(tokens):
+            key = token.key()
+            entry = tenure.overlay.of_user(token.app.encode()).get(key)
+            if entry is None:
+                stored[key] = token
+            else:
+                marks[key] = entry.row
+        for (key, token), value in zip(stored.items(), self._table.get_many(tenure.number, [*stored]), strict=True):
+            marks[key] = None if value is None else self._decoded(token, value)
+        return marks
+
+    def _decoded(self, token: Token, value: bytes) -> Mark | None:
+        try:
+            return decode_mark(token, value)
+        except InvalidInput as error:
+            waited_for(error, f"a row of {self._names.owner}")
+            self._count("unreadable_rows", error.reason, 1)
+            return None
+
+    async def evict(self, evicts: Iterable[tuple[Evict, bytes]]) -> None:
+        """Returns when they are acknowledged. Each has the tag of the record that caused it."""
+        barrier = self._outbox.barrier()
+        for evict, tag in evicts:
+            user = user_and_device(evict.key)[0].encode()
+            put_headers = [(h.CE_ID, tag), *self._evict_headers]
+            partition = partition_of(user, self._partitions)
+            self._outbox.put(barrier, self._names.evict, partition, encode_evict(evict), user, put_headers)
+        await barrier.wait()
+
+    def put(self, tenure: OwnTenure, barrier: Barrier, key: bytes, mark: Mark | None, tag: bytes) -> None:
+        """None: a tombstone."""
+        tenure.overlay.put(key.partition(b"\0")[0], key, OverlayEntry(mark, tag))
+        added = [(h.CE_ID, tag), *tenure.origin]
+        value = None if mark is None else encode_mark(mark)
+        self._outbox.put(barrier, self._names.owner, tenure.number, value, key, added)
+
+    def overwrite(self, tenure: OwnTenure, void: Mapping[bytes, int]) -> None:
+        """Writes what is known of these keys over void rows, under tags of their own: what is in flight has the same
+        value already."""
+        barrier = self._outbox.barrier()
+        fences = row_fences.records(f"{STAGE}/{tenure.number}", self._table.fenced(tenure.number))
+        for key, offset in void.items():
+            added: Headers = [*tenure.origin, *_HEALED]
+            if key in fences:
+                value: bytes | None = fences[key]
+                added = [*added, (h.FENCE, b"1")]
+            else:
+                entry = tenure.overlay.of_user(key.partition(b"\0")[0]).get(key)
+                if entry is None:
+                    value = self._table.get(tenure.number, key)
+                else:
+                    value = None if entry.row is None else encode_mark(entry.row)
+            tag = f"{self._names.owner}/{tenure.number}/{offset}".encode()
+            self._outbox.put(barrier, self._names.owner, tenure.number, value, key, [(h.CE_ID, tag), *added])
+        barrier.on_acked(lambda: None)  # a refusal ends the process: the log would stay wrong
+
+
+def event_headers(kind: str) -> Headers:
+    """Of every record of a kind, but for its id."""
+    return [header for header in h.event(kind, "", _SOURCE) if header[0] != h.CE_ID]
