@@ -19,12 +19,14 @@ from hypothesis import strategies as st
 
 from pushcast.handover.claims import ClaimRefused
 from pushcast.handover.guard import RowGuard
+from pushcast.model.clock import ManualClock
 from pushcast.model.ids import is_user_row, partition_of, token_hash
 from pushcast.own import chunk
-from pushcast.own.agent import OwnStage
 from pushcast.own.decide import Decision, decide
+from pushcast.own.marks import Marks
 from pushcast.register import evicting, rows
 from pushcast.register.removals import gone
+from pushcast.register.sweep import DEFAULT_RULES
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import TP
 from pushcast.stream.tracker import Tracker
@@ -40,14 +42,18 @@ TOKENS = {"t1": "aa" * 32, "t2": "bb" * 32}
 HOMES = sorted({partition_of(token_hash(address.encode()), PARTITIONS) for address in TOKENS.values()})
 #: Enough worlds for every rule that is off to show a violation, from where its search begins.
 MOST_WORLDS_TO_A_VIOLATION = 200
+#: Any share of stale devices may go: the brake has tests of its own.
+SWEEP_RULES = DEFAULT_RULES._replace(max_share=1.0)
 Event = tuple[str, int, str | None]  # user, at, token; None: unregistered
 
 
 class World:
     """One log, one registrar, one owner of claims; former ones whose writes are still on their way."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, max_per_user: int | None = None) -> None:
         self.rnd = random.Random(seed)
+        self.clock = ManualClock(T0)
+        self.max_per_user = max_per_user
         self.log = TwinKafka().log
         self.committed: dict[TP, int] = {}
         self.metadata: dict[TP, str] = {}
@@ -74,11 +80,12 @@ class World:
         return arriving
 
     async def start_registrar(self) -> None:
-        self.registrar = Harness(TwinKafka(acks=False, log=self.log))
+        kafka = TwinKafka(acks=False, log=self.log, now_ms=self.clock.now_ms)
+        self.registrar = Harness(kafka, max_per_user=self.max_per_user, clock=self.clock, rules=SWEEP_RULES)
         await self._take_over(self.registrar, USERS, (DEVICE_CHANGED, TOKEN_EVICT))
 
     async def start_owner(self) -> None:
-        self.owner = OwnHarness(own_kafka(acks=False, log=self.log))
+        self.owner = OwnHarness(own_kafka(acks=False, log=self.log, now_ms=self.clock.now_ms), self.clock)
         await self._take_over(self.owner, HOMES, (TOKEN_CLAIM,))
 
     async def _take_over(self, heir: Any, partitions: Iterable[int], sources: tuple[str, ...]) -> None:
@@ -146,6 +153,13 @@ class World:
                     self.committed[tp] = tracker.low
                     self.metadata[tp] = process.stage.commit_metadata(tp, tracker.low)
 
+    def tail_all(self) -> None:
+        """As far as the logs go."""
+        for partition in USERS:
+            self.registrar.kafka.tail(partition)
+        for partition in HOMES:
+            self.owner.kafka.tail(partition)
+
     def places(self) -> list[tuple[Any, TP]]:
         return [(process, tp) for process in (self.registrar, self.owner) for tp in process.trackers]
 
@@ -174,9 +188,10 @@ class World:
             await self.look()
         while self.to_come:
             self.produce()
-        await self._come_to_rest()
+        await self.come_to_rest()
 
-    async def _come_to_rest(self) -> None:
+    async def come_to_rest(self) -> None:
+        """Everything that is on its way arrives."""
         for kafka in self.former:
             kafka.acknowledge()
         while True:
@@ -184,10 +199,7 @@ class World:
             for kafka in (self.registrar.kafka, self.owner.kafka):
                 moved.append(bool(kafka._pending))
                 kafka.acknowledge()
-            for partition in USERS:
-                self.registrar.kafka.tail(partition)
-            for partition in HOMES:
-                self.owner.kafka.tail(partition)
+            self.tail_all()
             await self.look()
             if not any(moved) and not self.handling:
                 return
@@ -269,14 +281,14 @@ class _Impatient(TwinBarrier):
 def marks_first(patch: pytest.MonkeyPatch) -> None:
     """A mark does not wait for its eviction."""
 
-    async def put(self: OwnStage, evicts: Any) -> None:
+    async def put(self: Marks, evicts: Any) -> None:
         kafka: Any = self._outbox
         patch.setattr(kafka, "barrier", _Impatient)
         await original(self, evicts)
         patch.setattr(kafka, "barrier", TwinBarrier)
 
-    original = OwnStage._put_evicts
-    patch.setattr(OwnStage, "_put_evicts", put)
+    original = Marks.evict
+    patch.setattr(Marks, "evict", put)
 
 
 def claims_once(patch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,8 @@ from typing import Final
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import stage_counters
-from pushcast.own.counters import COUNTERS
-from pushcast.observe import sources
 from pushcast.own.agent import OwnStage
+from pushcast.own.counters import COUNTERS
 from pushcast.own.marks import STAGE, Names
 from pushcast.own.reads import ROLE
 from pushcast.stream.batch import Bounds
