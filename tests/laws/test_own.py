@@ -23,7 +23,7 @@ from pushcast.model.clock import ManualClock
 from pushcast.model.ids import is_user_row, partition_of, token_hash
 from pushcast.own import chunk
 from pushcast.own.decide import Decision, decide
-from pushcast.own.marks import Marks
+from pushcast.own.token_marks import TokenMarks
 from pushcast.register import evicting, rows
 from pushcast.register.removals import gone
 from pushcast.register.sweep import DEFAULT_RULES
@@ -281,14 +281,14 @@ class _Impatient(TwinBarrier):
 def marks_first(patch: pytest.MonkeyPatch) -> None:
     """A mark does not wait for its eviction."""
 
-    async def put(self: Marks, evicts: Any) -> None:
+    async def put(self: TokenMarks, evicts: Any) -> None:
         kafka: Any = self._outbox
         patch.setattr(kafka, "barrier", _Impatient)
         await original(self, evicts)
         patch.setattr(kafka, "barrier", TwinBarrier)
 
-    original = Marks.evict
-    patch.setattr(Marks, "evict", put)
+    original = TokenMarks.evict
+    patch.setattr(TokenMarks, "evict", put)
 
 
 def claims_once(patch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from pushcast.model.ownership import Token
 from pushcast.own import agent as own_agent
 from pushcast.own import vacancies
 from pushcast.own.agent import OwnStage
-from pushcast.own.marks import Marks
+from pushcast.own.token_marks import TokenMarks
 from pushcast.register import rows, sweep
 from pushcast.stream.overlay import InFlight, Overlay
 from pushcast.wire.devices import decode_row
@@ -231,7 +231,7 @@ def marks_end_by_age_alone(patch: pytest.MonkeyPatch) -> None:
 def sweeps_do_not_look_again(patch: pytest.MonkeyPatch) -> None:
     """A sweep ends a mark by what the table says, whatever of it is in flight."""
 
-    def known(self: Marks, tenure: Any, tokens: Iterable[Token]) -> dict[bytes, Any]:
+    def known(self: TokenMarks, tenure: Any, tokens: Iterable[Token]) -> dict[bytes, Any]:
         overlay, tenure.overlay = tenure.overlay, Overlay(InFlight())
         try:
             return look(self, tenure, tokens)
@@ -239,11 +239,11 @@ def sweeps_do_not_look_again(patch: pytest.MonkeyPatch) -> None:
             tenure.overlay = overlay
 
     def end(self: OwnStage, tenure: Any, keys: Sequence[bytes]) -> None:
-        patch.setattr(Marks, "known", known)
+        patch.setattr(TokenMarks, "known", known)
         original(self, tenure, keys)
-        patch.setattr(Marks, "known", look)
+        patch.setattr(TokenMarks, "known", look)
 
-    look, original = Marks.known, OwnStage._end_marks
+    look, original = TokenMarks.known, OwnStage._end_marks
     patch.setattr(OwnStage, "_end_marks", end)
 
 

@@ -15,8 +15,8 @@ from pushcast.model.ownership import Claim, Mark, token_of
 from pushcast.model.words import Reason
 from pushcast.own.chunk import Chunk
 from pushcast.own.decide import is_over
-from pushcast.own.marks import STAGE, Marks, Names, event_headers
 from pushcast.own.tenure import OwnTenure
+from pushcast.own.token_marks import STAGE, Names, TokenMarks, event_headers
 from pushcast.own.vacancies import Vacancies
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.edge import Edge, Misplaced, check_place, counting
@@ -66,7 +66,7 @@ class OwnStage(Stage):
         self._outbox = outbox
         self._count = counting(counters)
         self._edge = Edge(STAGE, outbox, self._count, flood)
-        self._marks = Marks(table, outbox, self._names, partitions, self._count)
+        self._marks = TokenMarks(table, outbox, self._names, partitions, self._count)
         self._in_flight = InFlight(max_rows_in_flight)
         self._claims = TableClaims(STAGE, self._names.owner, table, outbox, clock)
         self._clock = clock

@@ -11,8 +11,8 @@ from pushcast.model.words import Lane, Platform
 from pushcast.observe import stage_counters
 from pushcast.own.agent import OwnStage
 from pushcast.own.counters import COUNTERS
-from pushcast.own.marks import STAGE, Names
 from pushcast.own.reads import ROLE
+from pushcast.own.token_marks import STAGE, Names
 from pushcast.stream.batch import Bounds
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec

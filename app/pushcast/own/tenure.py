@@ -13,7 +13,7 @@ from pushcast.wire.headers import Headers
 
 
 class OwnTenure:
-    """Marks in flight, claims that wait for them, void rows that were healed, and where the sweep is."""
+    """TokenMarks in flight, claims that wait for them, void rows that were healed, and where the sweep is."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Marks of tokens that nobody has: when they end, and when they do not."""
+"""TokenMarks of tokens that nobody has: when they end, and when they do not."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pushcast.model.clock import ManualClock
 from pushcast.model.ids import partition_of, token_hash
 from pushcast.model.ownership import Claim, Evict, Mark, Registration, Token, token_of
 from pushcast.own.agent import OwnStage
-from pushcast.own.marks import STAGE
+from pushcast.own.token_marks import STAGE
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire.ownership import decode_evict, decode_mark, encode_claims

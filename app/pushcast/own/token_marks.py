@@ -32,7 +32,7 @@ class Names(NamedTuple):
     evict: str = topics.TOKEN_EVICT
 
 
-class Marks:
+class TokenMarks:
     """Of all partitions of one stage."""
 
     def __init__(self, table: Table, outbox: Outbox, names: Names, partitions: int, count: Count) -> None:
