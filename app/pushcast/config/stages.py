@@ -61,7 +61,7 @@ class Broadcast(Strict):
     slice_rows: int = Field(default=2000, ge=16, le=20_000)  # at most, in one slice
     leg_targets: int = Field(default=5000, ge=100, le=100_000)  # a leg ends after so many deliveries,
     leg_seconds: float = Field(default=2.0, gt=0, le=60)  # or after this time
-    max_ahead_targets: int = Field(default=10_000, ge=100)  # of a partition and platform, not yet taken by senders
+    max_ahead_targets: int = Field(default=10_000, ge=100)  # of a partition and platform, and 3 s of senders' work
     min_share: float = Field(default=0.1, gt=0, le=1)  # of the time that a walk has while notifications wait
     restate_seconds: float = Field(default=60, gt=0, le=3600)  # an idle walk says its cursor again
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from pushcast.config.settings import Settings
 from pushcast.gateway.problems import Problem
 from pushcast.model.batch import Message, Targets
-from pushcast.model.notification import Content, Notification
+from pushcast.model.notification import Content, Notification, Options
 from pushcast.model.sealing import MAX_CONTENT_KEY_ID, Sealing
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.apns import message as apns
@@ -19,6 +19,7 @@ from pushcast.providers.unsendable import Unsendable
 from pushcast.providers.webpush import message as webpush
 from pushcast.providers.webpush.encryption import MAX_PLAINTEXT_BYTES as WEBPUSH_BYTES
 from pushcast.wire.content_keys import PLATFORMS
+from pushcast.wire.pings import sealed_options
 from pushcast.wire.sealed_contents import SECRETBOX_NONCE_BYTES, TAG_BYTES, plaintext_of, seen_of
 
 #: Below it no platform's smallest limit (3,993 bytes, Web Push) can be passed: rendering writes no text twice.
@@ -88,14 +89,17 @@ def _measured(platform: Platform, message: Message) -> Measured:
 
 
 def _message(note: Notification, content: Content, platform: Platform) -> Message:
+    options = note.options
     if note.sealing is not None and platform in PLATFORMS:
-        content = _sealed(note, content, platform, note.sealing)
+        content, options = _sealed(note, content, platform, note.sealing)
     ids, created, traces = [note.id], [note.created_at], [""]
-    return Message(note.app or "", note.klass, content, note.options, b"", ids, created, traces, Targets())
+    return Message(note.app or "", note.klass, content, options, b"", ids, created, traces, Targets())
 
 
-def _sealed(note: Notification, content: Content, platform: Platform, sealing: Sealing) -> Content:
+def _sealed(note: Notification, content: Content, platform: Platform, sealing: Sealing) -> tuple[Content, Options]:
     """As large as it gets: of a device whose key has the longest id and the cipher that adds most."""
     size = len(plaintext_of(content, note.id, note.klass, note.created_at))
-    title = sealing.title if content.shown or note.options.heard else None
-    return seen_of(platform, title, MAX_CONTENT_KEY_ID, bytes(SECRETBOX_NONCE_BYTES + TAG_BYTES + size))
+    shown = content.shown or note.options.heard
+    box = bytes(SECRETBOX_NONCE_BYTES + TAG_BYTES + size)
+    seen = seen_of(platform, sealing.title if shown else None, MAX_CONTENT_KEY_ID, box)
+    return seen, sealed_options(note.klass, note.options, shown)

@@ -12,15 +12,12 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Final, NamedTuple
 
-import msgspec
-
 from pushcast.model.batch import KINDS, Message
-from pushcast.model.notification import Options
 from pushcast.model.sealing import Sealing
 from pushcast.model.words import Platform
 from pushcast.send.records import Piece
 from pushcast.wire.content_keys import PLATFORMS, ContentKeyInvalid, opened
-from pushcast.wire.pings import ping_content, ping_options
+from pushcast.wire.pings import ping_content, ping_options, sealed_options
 from pushcast.wire.sealed_contents import plaintext_of, sealed, seen_of
 from pushcast.wire.seals import KeyUnknown, Place, SealBroken, TokenKeys
 
@@ -59,7 +56,7 @@ class ContentSealing:
             return None
         shown = message.content.shown or message.options.heard
         plain_of = _Plaintexts(message)
-        title, options = sealing.title if shown else None, _options(message, shown)
+        title, options = sealing.title if shown else None, sealed_options(message.klass, message.options, shown)
         keys = self._keys()
         content_keys = message.targets.content_key
         private = Private([], [], [], [])
@@ -115,11 +112,6 @@ class _Plaintexts(dict[int, bytes]):
             message.content, message.notification_ids[index], message.klass, message.created_at[index]
         )
         return text
-
-
-def _options(message: Message, shown: bool) -> Options:
-    """As of a ping, but that each replaces nothing but itself."""
-    return msgspec.structs.replace(ping_options(message.klass, message.options, shown), collapse_id=None)
 
 
 def _pings(message: Message, sealing: Sealing, indices: list[int], shown: bool) -> Iterable[Piece]:

@@ -41,6 +41,11 @@ def ping_options(klass: str, options: Options, shown: bool) -> Options:
     )
 
 
+def sealed_options(klass: str, options: Options, shown: bool) -> Options:
+    """Of a push whose content is sealed: those of a ping, but that each replaces nothing but itself."""
+    return msgspec.structs.replace(ping_options(klass, options, shown), collapse_id=None)
+
+
 def ping_content(note_id: str, klass: str, title: str, shown: bool) -> Content:
     """The class's generic title, and what the app asks for the rest by."""
     return Content(title if shown else None, None, {"id": note_id, "class": klass})

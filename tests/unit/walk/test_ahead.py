@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pushcast.walk.ahead import GONE_SECONDS, Ahead
+from pushcast.walk.ahead import GONE_SECONDS, LEAST_TARGETS, RATE_SECONDS, Ahead
 
 
 def planned(ahead: Ahead, platform: str, end: int, targets: int) -> None:
@@ -54,3 +54,21 @@ def test_senders_that_move_slowly_are_not_gone() -> None:
         planned(ahead, "apns", number, 100)
     ahead.committed({"apns": 2}, 50.0)
     assert ahead.holds(100.0) == ["apns"]
+
+
+def test_fact_26_no_more_is_ahead_than_the_senders_take_in_seconds() -> None:
+    ahead = Ahead(max_targets=10_000)
+    planned(ahead, "apns", 1, LEAST_TARGETS + 1)
+    assert ahead.holds(0.0) == ["apns"], "nobody knows yet how fast they are"
+    ahead.committed({"apns": 1}, 0.5)
+    planned(ahead, "apns", 2, 3_000)
+    assert not ahead.holds(0.5), "1,001 a second"
+    planned(ahead, "apns", 3, 100)
+    assert ahead.holds(0.5) == ["apns"]
+    ahead.committed({"apns": 3}, 1.5)
+    planned(ahead, "apns", 4, 10_000)
+    assert not ahead.holds(1.5), "4,101 a second, and the bound of the configuration"
+    ahead.committed({"apns": 4}, 2.0)
+    planned(ahead, "apns", 5, LEAST_TARGETS + 1)
+    assert not ahead.holds(2.0)
+    assert ahead.holds(2.1 + RATE_SECONDS) == ["apns"], "they have taken nothing for seconds"
