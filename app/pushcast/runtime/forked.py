@@ -20,12 +20,13 @@ from pushcast.kafka.topics import load_topology
 from pushcast.runtime.child import end_with_parent
 from pushcast.runtime.layout import ProcessPlan
 from pushcast.runtime.priority import stand_apart
+from pushcast.stream.stages import stages
 from pushcast.wire.schemas import NAMES, avro_type
 
-#: What roles import sooner or later, each in its own memory unless it is here. None of it starts a thread.
+#: What roles import sooner or later, beside the stages, each in its own memory unless it is here. None of it starts a
+#: thread.
 SHARED_MODULES: Final = (
-    *("pushcast.cli.run", "pushcast.runtime.process", "pushcast.providers.registry"),
-    *(f"pushcast.{stage}.stage" for stage in ("register", "plan", "send", "settle", "poll", "keep", "spread")),
+    *("pushcast.cli.run", "pushcast.runtime.process", "pushcast.providers.registry", "pushcast.kafka.group_offsets"),
     *("faust.app.base", "faust.fixups.django", "faust.web.cache.cache", "faust.web.views", "faust.worker"),
     *(
         "faust.app.router",
@@ -36,8 +37,12 @@ SHARED_MODULES: Final = (
         "faust.utils.venusian",
         "httpcore",
         "h2.connection",
+        "tzdata.zoneinfo",
     ),
 )
+#: Of Python's small objects: how many find a free place between others after these imports, by their size in bytes.
+_GAPS: Final = {48: 6000, 64: 1000, **dict.fromkeys(range(80, 513, 16), 300)}
+_BYTES_OVERHEAD: Final = sys.getsizeof(b"")
 PR_SET_NAME: Final = 15  # prctl(2)
 
 
@@ -50,12 +55,14 @@ class Forker:
         self._process: type[ForkProcess | SpawnProcess] = ForkProcess if forks else SpawnProcess
         self._target = partial(_in_fork, in_child) if forks else run_role
         if forks:
-            for name in SHARED_MODULES:
+            for name in (*SHARED_MODULES, *(f"{stage.package}.stage" for stage in stages())):
                 import_module(name)
             load_topology()
             for schema in NAMES:
                 avro_type(schema)
             gc.collect()
+            # What a child makes would go into the gaps between shared objects, and copy the page around each.
+            self._in_gaps = [bytes(size - _BYTES_OVERHEAD) for size, count in _GAPS.items() for _ in range(count)]
             gc.freeze()  # no collection of a child writes to what it shares
 
     def start(self, plan: ProcessPlan) -> BaseProcess:

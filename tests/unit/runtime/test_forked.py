@@ -11,6 +11,7 @@ import pytest
 from pushcast.runtime import forked
 from pushcast.runtime.forked import Forker
 from pushcast.runtime.layout import ProcessPlan
+from pushcast.stream.stages import stages
 from pushcast.transport.folders import FolderLocks
 
 
@@ -46,3 +47,9 @@ def test_a_role_has_a_session_of_its_own(tmp_path: Path, monkeypatch: pytest.Mon
     process = Forker(in_child=lambda: None).start(ProcessPlan("sender-urgent", ()))
     process.join(30)
     assert told.read_text() == "True"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="roles are forked on Linux only")
+def test_every_stage_is_imported_before_a_role_is_forked() -> None:
+    Forker(in_child=lambda: None)
+    assert {f"{stage.package}.stage" for stage in stages()} <= sys.modules.keys()
