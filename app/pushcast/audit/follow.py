@@ -51,6 +51,7 @@ class FollowedNotes:
         self._ids = {note for _, note in wanted}
         self._planned: dict[_Account, int] = {}  # to deliveries
         self._held: dict[str, int] = {}  # by id: when the keeper lets it go, in milliseconds since the epoch
+        self._why: dict[str, str] = {}  # by id: what it waits for
         self._let_go: set[str] = set()
         self._ended: dict[_Account, set[str]] = {}
         self._receipts: dict[str, dict[str, Any]] = {}
@@ -58,12 +59,12 @@ class FollowedNotes:
 
     def planned(self, partition: int, planned: Planned) -> None:
         """A planned record; for the same account the last one counts."""
-        for (offset, note, total, _), facts in zip(planned.rows(), planned.facts, strict=True):
+        for (offset, note, total, reason), facts in zip(planned.rows(), planned.facts, strict=True):
             if note not in self._ids:
                 continue
             self._planned[_Account(planned.lane, planned.source, partition, offset, note)] = total
             if facts.held:
-                self._held[note] = facts.due_at
+                self._held[note], self._why[note] = facts.due_at, reason
             elif planned.source == Source.DUE:
                 self._let_go.add(note)
 
@@ -103,6 +104,11 @@ class FollowedNotes:
         return {note: due_at for note, due_at in self._held.items() if note not in self._let_go}
 
     @property
+    def held_because(self) -> dict[str, str]:
+        """What they wait for, by id: the reason of the planned record."""
+        return {note: self._why[note] for note in self.held}
+
+    @property
     def planned_count(self) -> int:
         """Deliveries that were planned."""
         return sum(self._planned.values())
@@ -130,6 +136,7 @@ class FollowedNotes:
             "planned": self.planned_count,
             "ended": self.ended_count,
             "held": {note: rfc3339(due_at) for note, due_at in self.held.items()},
+            "held_because": self.held_because,
             "receipts": self.receipts,
             "dead_letters": list(self._dead.values()),
         }

@@ -65,8 +65,9 @@ def send(
         result |= followed.to_dict()
         failed = failed or not followed.all_accepted
         if held := followed.held:
+            why = ", ".join(sorted(set(followed.held_because.values())))
             say(
-                f"{len(held)} held, the first until {rfc3339(min(held.values()))}; "
+                f"{len(held)} held ({why}), the first until {rfc3339(min(held.values()))}; "
                 "`pushcast schedule list` shows them, and --timeout-seconds may be longer"
             )
         elif not followed.finished:

@@ -60,6 +60,7 @@ def test_what_the_keeper_holds_has_not_ended_until_it_is_let_go_and_delivered() 
     followed.planned(1, record)
     assert not followed.finished
     assert followed.to_dict()["held"] == {"n": "2027-01-15T08:00:00.000Z"}
+    assert followed.to_dict()["held_because"] == {"n": "scheduled"}
     due = Planned("normal", source=Source.DUE)
     due.add(9, "n", {"fcm": 1})
     followed.planned(1, due)
