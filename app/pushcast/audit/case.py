@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from pushcast.handover.fences import Fences, author_of
+from pushcast.model.device import DeviceState
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import is_user_row
 from pushcast.model.words import Lane, Platform, Source
@@ -80,10 +81,16 @@ class Case:
         self.receipts: dict[str, dict[str, Any]] = {}  # by delivery id, of the last run
         self.waits: dict[str, Wait] = {}  # by delivery id
         self.rows: dict[bytes, str] = {}  # by key: the device and its state
+        self._suspended: set[bytes] = set()  # keys of those that get nothing
         self.oldest_event_ms: int | None = None  # of what the intake topics still have
         self._needle = note.encode()
         self._fences: dict[str, Fences] = {}
         self._evidence: dict[object, Evidence] = {}
+
+    @property
+    def suspended(self) -> bool:
+        """Whether every device that is asked about, and there is one, is suspended."""
+        return bool(self.rows) and self._suspended >= self.rows.keys()
 
     @property
     def planned_here(self) -> dict[CaseRecord, tuple[int, int, str]]:
@@ -186,6 +193,9 @@ class Case:
             self._evidence.pop(key, None)
             return
         row = decode_row(record.value)
+        self._suspended.discard(key)
+        if row.state == DeviceState.SUSPENDED:
+            self._suspended.add(key)
         if row.is_gone:
             self.rows.pop(key, None)
             if self._asked(row.device):

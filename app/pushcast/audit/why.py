@@ -9,7 +9,11 @@ from confluent_kafka import Message
 
 from pushcast.audit.answer import GroupProgress, HeldPart, answer
 from pushcast.audit.case import BOOKS, DEAD, INTAKES, WAITING, Case
+<<<<<<< HEAD
 from pushcast.audit.timers import timers_of
+=======
+from pushcast.audit.verdict import verdict
+>>>>>>> 975d5a6a (why answers programs by a word, and reporters are killed twenty times)
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka.clients import client_config, open_admin
@@ -38,7 +42,9 @@ def why(settings: Settings, user: str, note: str, device: str | None = None) -> 
         f"{partition_of(user.encode(), settings.kafka.partitions)} of the intake topics has no "
         f"such event, and no partition such a dead letter (the oldest there: {oldest})"
     )
-    return said is not None, {"answer": said or nothing, "evidence": [each.to_dict() for each in case.evidence]}
+    evidence = [each.to_dict() for each in case.evidence]
+    found = {"answer": said or nothing, "verdict": verdict(case, progress).to_dict(), "evidence": evidence}
+    return said is not None, found
 
 
 #: Reasons of planned records whose notification goes to the keeper.

@@ -11,7 +11,11 @@ import pytest
 
 from pushcast.audit.answer import GroupProgress, HeldPart, answer
 from pushcast.audit.case import Case
+<<<<<<< HEAD
 from pushcast.audit.why import why_held
+=======
+from pushcast.audit.verdict import Verdict, verdict
+>>>>>>> 975d5a6a (why answers programs by a word, and reporters are killed twenty times)
 from pushcast.model.device import DeviceRow
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key
@@ -152,6 +156,56 @@ DUE = ("push-due-at", str(DUE_MS).encode())
 )
 def test_every_end_has_its_sentence(records: tuple[PlainRecord, ...], sentence: str | None) -> None:
     assert say(*records) == sentence
+
+
+R8 = [
+    ((event(), planned(0, "no_devices")), Verdict("not_planned", "no_devices")),
+    ((event(), planned(1), receipt(None, "suppressed", "no_devices")), Verdict("not_planned", "no_devices")),
+    ((event(), planned(0, "duplicate")), Verdict("not_planned", "duplicate")),
+    ((event(), planned(1), waiting(topics.PARKED, PARKED_FOR)), Verdict("waiting", "parked:paused")),
+    ((event(), planned(0, "no_devices"), row("d1", "suspended")), Verdict("not_sent", "device_suspended")),
+    ((event(), planned(1), receipt("d1", "expired", "expired")), Verdict("expired", "expired")),
+    ((event(), planned(1), waiting(topics.retry("1m"), DUE)), Verdict("waiting", "retry", DUE_MS)),
+    (
+        (event(), refused("unknown_class", "class 'x'")),
+        Verdict("dead_letter", "unknown_class", record=f"{topics.dead_letter(INTAKE)}/3/0"),
+    ),
+    ((event(), planned(1), receipt("d1", "accepted"), waiting(SEND)), Verdict("accepted_by_provider")),
+    ((event(), planned(2), receipt("d2", "invalid", "unregistered"), waiting(SEND)), Verdict("waiting", "lag")),
+    ((event(), planned(1), receipt("d1", "invalid", "unregistered")), Verdict("invalid", "unregistered")),
+    ((event(), planned(1)), Verdict("waiting", "lag")),
+    ((event(),), Verdict("unknown")),
+    ((), Verdict("unknown")),
+]
+
+
+@pytest.mark.parametrize(("records", "found"), R8)
+def test_r8_every_end_has_a_word_and_because_of_what(records: tuple[PlainRecord, ...], found: Verdict) -> None:
+    case = Case(USER, NOTE)
+    for record in records:
+        case.record(record)
+    assert verdict(case, GroupProgress({INTAKE: 100})) == found
+
+
+def test_r8_an_event_that_nobody_has_read_waits_for_its_turn() -> None:
+    case = Case(USER, NOTE)
+    case.record(event())
+    assert verdict(case, GroupProgress()) == Verdict("waiting", "lag")
+
+
+def test_r8_a_device_that_is_registered_anew_is_suspended_no_more() -> None:
+    case = Case(USER, NOTE, "d1")
+    for record in (event(), planned(1), row("d1", "suspended")):
+        case.record(record)
+    assert verdict(case, GroupProgress()) == Verdict("not_sent", "device_suspended")
+    case.record(row("d1"))
+    assert verdict(case, GroupProgress()) == Verdict("waiting", "lag")
+
+
+def test_r8_json_names_a_time_and_a_record_only_where_there_is_one() -> None:
+    assert Verdict("expired", "expired").to_dict() == {"answer": "expired", "because": "expired"}
+    assert Verdict("waiting", "retry", DUE_MS).to_dict()["until"] == "2027-01-15T08:00:00.000Z"
+    assert Verdict("dead_letter", "x", record="t/1/2").to_dict()["record"] == "t/1/2"
 
 
 def test_an_event_that_nobody_has_read_says_how_many_are_before_it_and_that_nobody_reads() -> None:
