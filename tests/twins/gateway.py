@@ -151,10 +151,11 @@ class Rig:
         user_keys: Any = None,
         reports: Any = None,
         options: Mapping[str, Any] | None = None,
+        keyring: ApiKeyring | None = None,
     ) -> None:
         self.producer = ProducerTwin()
         self.writer = Writer(self.producer, PARTITIONS, ack_seconds, lambda low, _: low)
-        self.keyring = ApiKeyring()
+        self.keyring = ApiKeyring() if keyring is None else keyring
         self.control = ControlState()
         self.door = Door(self.keyring)
         self.unready: list[str] = []

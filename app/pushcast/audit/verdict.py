@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from pushcast.audit.answer import GroupProgress
+from pushcast.audit.answer import GroupProgress, HeldPart
 from pushcast.audit.case import DEAD, Case, Wait
 from pushcast.model.words import Outcome, Reason
 from pushcast.wire import topics
@@ -16,10 +17,12 @@ NOT_PLANNED: Final = "not_planned"
 NOT_SENT: Final = "not_sent"
 DEAD_LETTER: Final = "dead_letter"
 UNKNOWN: Final = "unknown"
-#: What a wait is because of: its group has not come so far; until a time; kept aside for a reason.
+#: What a wait is because of: its group has not come so far; until a time; kept aside for a reason; held by the keeper
+#: for a reason.
 LAG: Final = "lag"
 RETRY: Final = "retry"
 PARKED: Final = "parked:"
+HELD: Final = "held:"
 
 
 class Verdict(NamedTuple):
@@ -27,7 +30,7 @@ class Verdict(NamedTuple):
 
     answer: str
     because: str | None = None
-    until_ms: int = 0  # when a retry is due
+    until_ms: int = 0  # when a retry, or what is held, is due
     record: str | None = None  # TOPIC/PARTITION/OFFSET of a dead letter
 
     def to_dict(self) -> dict[str, Any]:
@@ -38,10 +41,10 @@ class Verdict(NamedTuple):
         return found if self.record is None else found | {"record": self.record}
 
 
-def verdict(case: Case, progress: GroupProgress) -> Verdict:
+def verdict(case: Case, progress: GroupProgress, held: Sequence[HeldPart] = ()) -> Verdict:
     """Of several deliveries: one that was accepted, else one that waits, else the last that ended."""
     if case.receipts or case.planned_here:
-        return _of_deliveries(case)
+        return _of_deliveries(case, held)
     if case.dead:
         places = [each for each in case.evidence if each.topic in DEAD]
         record = f"{places[-1].topic}/{places[-1].partition}/{places[-1].offset}" if places else None
@@ -53,13 +56,15 @@ def verdict(case: Case, progress: GroupProgress) -> Verdict:
     return Verdict(UNKNOWN)
 
 
-def _of_deliveries(case: Case) -> Verdict:
+def _of_deliveries(case: Case, held: Sequence[HeldPart]) -> Verdict:
     ended = sorted(case.receipts.values(), key=lambda receipt: int(receipt["ended_at"]))
     if any(receipt["outcome"] == Outcome.ACCEPTED for receipt in ended):
         return Verdict(ACCEPTED)
     for delivery, wait in case.waits.items():
         if delivery not in case.receipts:
             return _of_wait(wait)
+    if held:
+        return Verdict(WAITING, HELD + held[0].why, held[0].due_ms)
     total = sum(count for _, count, _ in case.planned_here.values())
     reasons = sorted(reason for _, _, reason in case.planned_here.values() if reason)
     if ended and ended[-1]["device"] is not None:

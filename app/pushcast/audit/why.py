@@ -9,11 +9,8 @@ from confluent_kafka import Message
 
 from pushcast.audit.answer import GroupProgress, HeldPart, answer
 from pushcast.audit.case import BOOKS, DEAD, INTAKES, WAITING, Case
-<<<<<<< HEAD
 from pushcast.audit.timers import timers_of
-=======
 from pushcast.audit.verdict import verdict
->>>>>>> 975d5a6a (why answers programs by a word, and reporters are killed twenty times)
 from pushcast.config.settings import Settings
 from pushcast.handover.reading import SpanReader
 from pushcast.kafka.clients import client_config, open_admin
@@ -35,7 +32,8 @@ from pushcast.wire.times import rfc3339
 def why(settings: Settings, user: str, note: str, device: str | None = None) -> tuple[bool, dict[str, Any]]:
     """(whether anything is known, `{answer, evidence}`). Blocks. Raises KafkaException, TailUnreadable."""
     case, progress = case_of(settings, user, note, device)
-    said = answer(case, progress, held_of(settings, case) if _was_held(case) else ())
+    held = held_of(settings, case) if _was_held(case) else []
+    said = answer(case, progress, held)
     oldest = "none" if case.oldest_event_ms is None else rfc3339(case.oldest_event_ms)
     nothing = (
         f"nothing is known of notification {note} for user {user}: partition "
@@ -43,7 +41,7 @@ def why(settings: Settings, user: str, note: str, device: str | None = None) -> 
         f"such event, and no partition such a dead letter (the oldest there: {oldest})"
     )
     evidence = [each.to_dict() for each in case.evidence]
-    found = {"answer": said or nothing, "verdict": verdict(case, progress).to_dict(), "evidence": evidence}
+    found = {"answer": said or nothing, "verdict": verdict(case, progress, held).to_dict(), "evidence": evidence}
     return said is not None, found
 
 

@@ -11,11 +11,8 @@ import pytest
 
 from pushcast.audit.answer import GroupProgress, HeldPart, answer
 from pushcast.audit.case import Case
-<<<<<<< HEAD
-from pushcast.audit.why import why_held
-=======
 from pushcast.audit.verdict import Verdict, verdict
->>>>>>> 975d5a6a (why answers programs by a word, and reporters are killed twenty times)
+from pushcast.audit.why import why_held
 from pushcast.model.device import DeviceRow
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import device_row_key
@@ -200,6 +197,14 @@ def test_r8_a_device_that_is_registered_anew_is_suspended_no_more() -> None:
     assert verdict(case, GroupProgress()) == Verdict("not_sent", "device_suspended")
     case.record(row("d1"))
     assert verdict(case, GroupProgress()) == Verdict("waiting", "lag")
+
+
+def test_r8_what_the_keeper_has_waits_until_its_time() -> None:
+    case = Case(USER, NOTE)
+    for record in (event(), planned(0, "scheduled")):
+        case.record(record)
+    found = verdict(case, GroupProgress(), [HeldPart(DUE_MS, "quiet_hours")])
+    assert found == Verdict("waiting", "held:quiet_hours", DUE_MS)
 
 
 def test_r8_json_names_a_time_and_a_record_only_where_there_is_one() -> None:
