@@ -25,7 +25,7 @@ PARKED: Final = "parked:"
 HELD: Final = "held:"
 
 
-class Verdict(NamedTuple):
+class WhyVerdict(NamedTuple):
     """`answer`: accepted_by_provider, an outcome of receipts, waiting, not_planned, not_sent, dead_letter, unknown."""
 
     answer: str
@@ -41,43 +41,43 @@ class Verdict(NamedTuple):
         return found if self.record is None else found | {"record": self.record}
 
 
-def verdict(case: Case, progress: GroupProgress, held: Sequence[HeldPart] = ()) -> Verdict:
+def verdict(case: Case, progress: GroupProgress, held: Sequence[HeldPart] = ()) -> WhyVerdict:
     """Of several deliveries: one that was accepted, else one that waits, else the last that ended."""
     if case.receipts or case.planned_here:
         return _of_deliveries(case, held)
     if case.dead:
         places = [each for each in case.evidence if each.topic in DEAD]
         record = f"{places[-1].topic}/{places[-1].partition}/{places[-1].offset}" if places else None
-        return Verdict(DEAD_LETTER, case.dead[-1][0], record=record)
+        return WhyVerdict(DEAD_LETTER, case.dead[-1][0], record=record)
     if case.events:
         lane, offset = max(case.events, key=lambda event: event[1])
         read = offset < progress.committed.get(topics.notification(lane), 0)
-        return Verdict(UNKNOWN) if read else Verdict(WAITING, LAG)
-    return Verdict(UNKNOWN)
+        return WhyVerdict(UNKNOWN) if read else WhyVerdict(WAITING, LAG)
+    return WhyVerdict(UNKNOWN)
 
 
-def _of_deliveries(case: Case, held: Sequence[HeldPart]) -> Verdict:
+def _of_deliveries(case: Case, held: Sequence[HeldPart]) -> WhyVerdict:
     ended = sorted(case.receipts.values(), key=lambda receipt: int(receipt["ended_at"]))
     if any(receipt["outcome"] == Outcome.ACCEPTED for receipt in ended):
-        return Verdict(ACCEPTED)
+        return WhyVerdict(ACCEPTED)
     for delivery, wait in case.waits.items():
         if delivery not in case.receipts:
             return _of_wait(wait)
     if held:
-        return Verdict(WAITING, HELD + held[0].why, held[0].due_ms)
+        return WhyVerdict(WAITING, HELD + held[0].why, held[0].due_ms)
     total = sum(count for _, count, _ in case.planned_here.values())
     reasons = sorted(reason for _, _, reason in case.planned_here.values() if reason)
     if ended and ended[-1]["device"] is not None:
-        return Verdict(ended[-1]["outcome"], ended[-1]["reason"])
+        return WhyVerdict(ended[-1]["outcome"], ended[-1]["reason"])
     if case.suspended and (case.device is not None or not total):
-        return Verdict(NOT_SENT, "device_suspended")
+        return WhyVerdict(NOT_SENT, "device_suspended")
     if ended:  # by the planner, for the user as a whole
         last = ended[-1]
-        return Verdict(NOT_PLANNED if last["reason"] == Reason.NO_DEVICES else last["outcome"], last["reason"])
-    return Verdict(WAITING, LAG) if total else Verdict(NOT_PLANNED, reasons[0] if reasons else None)
+        return WhyVerdict(NOT_PLANNED if last["reason"] == Reason.NO_DEVICES else last["outcome"], last["reason"])
+    return WhyVerdict(WAITING, LAG) if total else WhyVerdict(NOT_PLANNED, reasons[0] if reasons else None)
 
 
-def _of_wait(wait: Wait) -> Verdict:
+def _of_wait(wait: Wait) -> WhyVerdict:
     if wait.topic == topics.PARKED:
-        return Verdict(WAITING, PARKED + wait.why)
-    return Verdict(WAITING, RETRY, wait.due_ms) if wait.due_ms else Verdict(WAITING, LAG)
+        return WhyVerdict(WAITING, PARKED + wait.why)
+    return WhyVerdict(WAITING, RETRY, wait.due_ms) if wait.due_ms else WhyVerdict(WAITING, LAG)

@@ -11,7 +11,7 @@ import pytest
 
 from pushcast.audit.answer import GroupProgress, HeldPart, answer
 from pushcast.audit.case import Case
-from pushcast.audit.verdict import Verdict, verdict
+from pushcast.audit.verdict import WhyVerdict, verdict
 from pushcast.audit.why import why_held
 from pushcast.model.device import DeviceRow
 from pushcast.model.errors import InvalidInput
@@ -156,28 +156,28 @@ def test_every_end_has_its_sentence(records: tuple[PlainRecord, ...], sentence: 
 
 
 R8 = [
-    ((event(), planned(0, "no_devices")), Verdict("not_planned", "no_devices")),
-    ((event(), planned(1), receipt(None, "suppressed", "no_devices")), Verdict("not_planned", "no_devices")),
-    ((event(), planned(0, "duplicate")), Verdict("not_planned", "duplicate")),
-    ((event(), planned(1), waiting(topics.PARKED, PARKED_FOR)), Verdict("waiting", "parked:paused")),
-    ((event(), planned(0, "no_devices"), row("d1", "suspended")), Verdict("not_sent", "device_suspended")),
-    ((event(), planned(1), receipt("d1", "expired", "expired")), Verdict("expired", "expired")),
-    ((event(), planned(1), waiting(topics.retry("1m"), DUE)), Verdict("waiting", "retry", DUE_MS)),
+    ((event(), planned(0, "no_devices")), WhyVerdict("not_planned", "no_devices")),
+    ((event(), planned(1), receipt(None, "suppressed", "no_devices")), WhyVerdict("not_planned", "no_devices")),
+    ((event(), planned(0, "duplicate")), WhyVerdict("not_planned", "duplicate")),
+    ((event(), planned(1), waiting(topics.PARKED, PARKED_FOR)), WhyVerdict("waiting", "parked:paused")),
+    ((event(), planned(0, "no_devices"), row("d1", "suspended")), WhyVerdict("not_sent", "device_suspended")),
+    ((event(), planned(1), receipt("d1", "expired", "expired")), WhyVerdict("expired", "expired")),
+    ((event(), planned(1), waiting(topics.retry("1m"), DUE)), WhyVerdict("waiting", "retry", DUE_MS)),
     (
         (event(), refused("unknown_class", "class 'x'")),
-        Verdict("dead_letter", "unknown_class", record=f"{topics.dead_letter(INTAKE)}/3/0"),
+        WhyVerdict("dead_letter", "unknown_class", record=f"{topics.dead_letter(INTAKE)}/3/0"),
     ),
-    ((event(), planned(1), receipt("d1", "accepted"), waiting(SEND)), Verdict("accepted_by_provider")),
-    ((event(), planned(2), receipt("d2", "invalid", "unregistered"), waiting(SEND)), Verdict("waiting", "lag")),
-    ((event(), planned(1), receipt("d1", "invalid", "unregistered")), Verdict("invalid", "unregistered")),
-    ((event(), planned(1)), Verdict("waiting", "lag")),
-    ((event(),), Verdict("unknown")),
-    ((), Verdict("unknown")),
+    ((event(), planned(1), receipt("d1", "accepted"), waiting(SEND)), WhyVerdict("accepted_by_provider")),
+    ((event(), planned(2), receipt("d2", "invalid", "unregistered"), waiting(SEND)), WhyVerdict("waiting", "lag")),
+    ((event(), planned(1), receipt("d1", "invalid", "unregistered")), WhyVerdict("invalid", "unregistered")),
+    ((event(), planned(1)), WhyVerdict("waiting", "lag")),
+    ((event(),), WhyVerdict("unknown")),
+    ((), WhyVerdict("unknown")),
 ]
 
 
 @pytest.mark.parametrize(("records", "found"), R8)
-def test_r8_every_end_has_a_word_and_because_of_what(records: tuple[PlainRecord, ...], found: Verdict) -> None:
+def test_r8_every_end_has_a_word_and_because_of_what(records: tuple[PlainRecord, ...], found: WhyVerdict) -> None:
     case = Case(USER, NOTE)
     for record in records:
         case.record(record)
@@ -187,16 +187,16 @@ def test_r8_every_end_has_a_word_and_because_of_what(records: tuple[PlainRecord,
 def test_r8_an_event_that_nobody_has_read_waits_for_its_turn() -> None:
     case = Case(USER, NOTE)
     case.record(event())
-    assert verdict(case, GroupProgress()) == Verdict("waiting", "lag")
+    assert verdict(case, GroupProgress()) == WhyVerdict("waiting", "lag")
 
 
 def test_r8_a_device_that_is_registered_anew_is_suspended_no_more() -> None:
     case = Case(USER, NOTE, "d1")
     for record in (event(), planned(1), row("d1", "suspended")):
         case.record(record)
-    assert verdict(case, GroupProgress()) == Verdict("not_sent", "device_suspended")
+    assert verdict(case, GroupProgress()) == WhyVerdict("not_sent", "device_suspended")
     case.record(row("d1"))
-    assert verdict(case, GroupProgress()) == Verdict("waiting", "lag")
+    assert verdict(case, GroupProgress()) == WhyVerdict("waiting", "lag")
 
 
 def test_r8_what_the_keeper_has_waits_until_its_time() -> None:
@@ -204,13 +204,13 @@ def test_r8_what_the_keeper_has_waits_until_its_time() -> None:
     for record in (event(), planned(0, "scheduled")):
         case.record(record)
     found = verdict(case, GroupProgress(), [HeldPart(DUE_MS, "quiet_hours")])
-    assert found == Verdict("waiting", "held:quiet_hours", DUE_MS)
+    assert found == WhyVerdict("waiting", "held:quiet_hours", DUE_MS)
 
 
 def test_r8_json_names_a_time_and_a_record_only_where_there_is_one() -> None:
-    assert Verdict("expired", "expired").to_dict() == {"answer": "expired", "because": "expired"}
-    assert Verdict("waiting", "retry", DUE_MS).to_dict()["until"] == "2027-01-15T08:00:00.000Z"
-    assert Verdict("dead_letter", "x", record="t/1/2").to_dict()["record"] == "t/1/2"
+    assert WhyVerdict("expired", "expired").to_dict() == {"answer": "expired", "because": "expired"}
+    assert WhyVerdict("waiting", "retry", DUE_MS).to_dict()["until"] == "2027-01-15T08:00:00.000Z"
+    assert WhyVerdict("dead_letter", "x", record="t/1/2").to_dict()["record"] == "t/1/2"
 
 
 def test_an_event_that_nobody_has_read_says_how_many_are_before_it_and_that_nobody_reads() -> None:
