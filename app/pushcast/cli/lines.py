@@ -21,7 +21,7 @@ Check = Callable[[str, bytes, int], object]
 def notification_check(settings: Settings) -> Check:
     """What PLAN says of a notification."""
     rules = class_rules(settings.classes)
-    return NotificationDecoder(settings.apps, rules).decode
+    return NotificationDecoder(settings.apps, rules, max_ahead_ms=settings.keep.max_ahead_ms).decode
 
 
 def device_check(settings: Settings) -> Check:

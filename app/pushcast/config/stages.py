@@ -129,6 +129,8 @@ class Flood(Strict):
 class Keep(Strict):
     """What waits for its time, and what the keeper makes itself: pushes that take back what is shown, or set badges."""
 
+    # How long after its creation an event may be due; what is later is refused (`too_far_ahead`). At most 366 days.
+    max_ahead_seconds: int = Field(default=7_776_000, ge=1, le=31_622_400)
     # What was held for quiet hours leaves within this time after them, each user always at the same instant of it.
     quiet_release_spread_seconds: float = Field(default=300, ge=0, le=7200)
     # Partitions whose broker's clock is more than 2 s ahead of another one's let nothing go until they agree.
@@ -137,6 +139,11 @@ class Keep(Strict):
     removals_per_hour: int = Field(default=2, ge=1, le=60)  # of a user in an app: Apple lets no more through
     badge_wait_seconds: float = Field(default=30.0, ge=0, le=3600)  # for a push that takes the new number along
     badges_per_hour: int = Field(default=2, ge=1, le=60)  # pushes for the number alone, of a user in an app
+
+    @property
+    def max_ahead_ms(self) -> int:
+        """`max_ahead_seconds` in milliseconds."""
+        return self.max_ahead_seconds * 1000
 
 
 class Tickets(Strict):

@@ -52,7 +52,7 @@ def calls(
     """Connects to nothing. `ready`: what is wrong with the process, one sentence each. Raises ConfigurationError."""
     rules = class_rules(settings.classes)
     questions = Questions(sources)
-    noted = NotificationDecoder(settings.apps, rules)
+    noted = NotificationDecoder(settings.apps, rules, max_ahead_ms=settings.keep.max_ahead_ms)
     notes = Notifications(settings, noted.decode, writer, Repeats())
     key_file = None if settings.gateway is None else settings.gateway.device_key_file
     anonymous = AnonymousDevices(read_device_key(key_file))

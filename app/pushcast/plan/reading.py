@@ -26,6 +26,7 @@ from pushcast.wire.keys import user_of
 from pushcast.wire.newer import NewerSchema, look
 from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.schemas import SchemaSource
+from pushcast.wire.timings import FURTHEST_AHEAD_MS
 
 if TYPE_CHECKING:
     from pushcast.stream.table import Table
@@ -61,8 +62,10 @@ class PlanReading:
         self._outputs = outputs
         self._count = count
         rules = class_rules(settings.classes)
-        self._decoder = NotificationDecoder(settings.apps, rules, schemas)
-        self._of_keeper = NotificationDecoder(settings.apps, {**rules, **OWN_RULES}, schemas)
+        self._decoder = NotificationDecoder(settings.apps, rules, schemas, max_ahead_ms=settings.keep.max_ahead_ms)
+        self._of_keeper = NotificationDecoder(
+            settings.apps, {**rules, **OWN_RULES}, schemas, max_ahead_ms=FURTHEST_AHEAD_MS
+        )
 
     def read(self, tenure: PlanTenure, records: Sequence[Record]) -> Taken:
         """Decodes, and looks the users up."""

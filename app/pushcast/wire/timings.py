@@ -16,6 +16,8 @@ from pushcast.wire.times import to_ms
 
 #: How far ahead of its creation an event may be due, unless `keep.max_ahead_seconds` says otherwise.
 MAX_AHEAD_MS: Final = 90 * 86_400_000
+#: However it is configured: what was taken once is read again by this.
+FURTHEST_AHEAD_MS: Final = 366 * 86_400_000
 MAX_SPREAD_SECONDS: Final = 86_400
 MAX_UNLESS_READ_SECONDS: Final = 3_600
 MAX_REVISION: Final = 2**31 - 1

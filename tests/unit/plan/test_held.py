@@ -206,3 +206,13 @@ async def test_a_due_record_that_no_keeper_wrote_is_a_dead_letter() -> None:
     await due.feed(record(DUE, 3, 0, ANN.encode(), b'{"id": "n", "title": "t"}', [], T0))
     [letter] = [each for each in harness.outbox.log if each.topic == topics.dead_letter(DUE)]
     assert dict(letter.headers)["push.errors.reason"] == b"invalid_field"
+
+
+async def test_how_far_ahead_an_event_may_be_due_is_configured() -> None:
+    day_ms = 86_400_000
+    harness = PlanHarness(keep={"max_ahead_seconds": 86_400})
+    harness.device(ANN)
+    await harness.feed((ANN, note(1, deliver_at=T0 + day_ms)), (ANN, note(2, deliver_at=T0 + day_ms + 1)))
+    await harness.acknowledge()
+    assert harness.dead_letters() == [("too_far_ahead", 3)]
+    assert [row[3] for row in harness.planned()] == ["scheduled"]
