@@ -12,6 +12,7 @@ from confluent_kafka import admin as kafka_admin
 from confluent_kafka.admin import AdminClient
 
 from pushcast.kafka.offsets import STALE, TIMEOUT_SECONDS
+from pushcast.kafka.steady import Steady
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +47,10 @@ class Members(NamedTuple):
 class Positions:
     """Questions to one cluster. Every method blocks, and raises KafkaException without an answer."""
 
-    def __init__(self, admin: AdminClient) -> None:
+    def __init__(self, admin: AdminClient, *, wary: bool = False) -> None:
+        """`wary`: asks nothing while the cluster is not whole (`steady`): for roles, which must not die of a look."""
         self._admin = admin
+        self._steady = Steady(admin) if wary else None
 
     def starts(self, spots: Iterable[Spot]) -> dict[Spot, int]:
         """First offset that is there. Partitions that do not exist are left out."""
@@ -78,6 +81,7 @@ class Positions:
         wanted = [TopicPartition(*spot) for spot in spots]
         if not wanted:
             return {}
+        self._look_out()
         asked = [ConsumerGroupTopicPartitions(group, wanted)]
         [future] = self._admin.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_SECONDS).values()
         try:
@@ -92,6 +96,7 @@ class Positions:
         """State and members of each group; one that the cluster does not know is dead."""
         if not groups:
             return {}
+        self._look_out()
         futures = self._admin.describe_consumer_groups(list(groups), request_timeout=TIMEOUT_SECONDS)
         found: dict[str, Members] = {}
         for group, future in futures.items():
@@ -104,6 +109,10 @@ class Positions:
             else:
                 found[group] = Members(described.state.name.lower(), len(described.members))
         return found
+
+    def _look_out(self) -> None:
+        if self._steady is not None:
+            self._steady.require()
 
     def _offsets(
         self,
@@ -125,6 +134,7 @@ class Positions:
         return self._ask(wanted, isolation)
 
     def _ask(self, wanted: dict[TopicPartition, Any], isolation: IsolationLevel) -> dict[Spot, int]:
+        self._look_out()
         found: dict[Spot, int] = {}
         asked = self._admin.list_offsets(wanted, isolation_level=isolation, request_timeout=TIMEOUT_SECONDS)
         for at, future in asked.items():

@@ -115,7 +115,7 @@ def _group_watch(settings: Settings, hosted: Hosted) -> GroupWatch:
     kafka = settings.kafka
     platforms = {platform for app in settings.apps.values() for platform in app.platforms()}
     # A platform that no app has needs no senders; its topics hold the planners' fences all the same.
-    positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security)))
+    positions = Positions(open_admin(client_config(kafka.bootstrap_servers, kafka.security)), wary=True)
     waiting = {settings.classes[name].lane for name in settings.waiting_classes()}
     found = GroupWatch(
         positions,
@@ -211,7 +211,8 @@ async def _run(
         hosted.metrics.add_source(reloader.samples)
         watching.append(asyncio.create_task(reloader.run()))
         if "planner" in roles:
-            positions = Positions(open_admin(client_config(settings.kafka.bootstrap_servers, settings.kafka.security)))
+            client = client_config(settings.kafka.bootstrap_servers, settings.kafka.security)
+            positions = Positions(open_admin(client), wary=True)
             watching.append(asyncio.create_task(SenderWatch(positions, lanes, settings.kafka.partitions).run()))
         if "settler" in roles:
             watching.append(asyncio.create_task(_group_watch(settings, hosted).run()))

@@ -1,0 +1,49 @@
+"""Whether a cluster is whole enough for an admin client to ask it: looked at before each question.
+
+librdkafka 2.16 was seen to abort the process in an admin client (list_offsets) while a broker was away or a partition
+had no leader. A role must not die of a look at somebody else's lag, so it does without figures meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from pushcast.kafka.offsets import TIMEOUT_SECONDS
+from pushcast.kafka.reach import Unreachable, require_broker
+
+#: Coordinators of groups are leaders of its partitions.
+_OURS: Final = ("push.", "__consumer_offsets")
+#: So long an answer holds: a look asks many questions in a row.
+HOLDS_SECONDS: Final = 1.0
+_TRY_SECONDS: Final = 1.0
+
+
+class Steady:
+    """Asks by metadata and TCP, which abort nothing. `now`: monotonic seconds. Blocks; one thread at a time."""
+
+    def __init__(self, admin: AdminClient, now: Callable[[], float] = time.monotonic) -> None:
+        self._admin = admin
+        self._now = now
+        self._held_until = 0.0
+
+    def require(self) -> None:
+        """Raises KafkaException when a broker that is listed does not answer, or a partition has no leader."""
+        if self._now() < self._held_until:
+            return
+        found = self._admin.list_topics(timeout=TIMEOUT_SECONDS)
+        for name, topic in found.topics.items():
+            if name.startswith(_OURS) and any(at.leader not in found.brokers for at in topic.partitions.values()):
+                raise KafkaException(
+                    KafkaError(KafkaError.LEADER_NOT_AVAILABLE, f"a partition of {name} has no leader")
+                )
+        for broker in found.brokers.values():
+            try:
+                require_broker(f"{broker.host}:{broker.port}", _TRY_SECONDS)
+            except Unreachable as error:
+                raise KafkaException(KafkaError(KafkaError._TRANSPORT, str(error))) from error
+        self._held_until = self._now() + HOLDS_SECONDS
