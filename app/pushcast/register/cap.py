@@ -13,6 +13,9 @@ from pushcast.model.device import DeviceRow, DeviceState
 from pushcast.model.ownership import Registration
 
 OVER_CAP: Final = "over_cap"
+#: Markers of removed devices that a user has in an app. Every event of a user reads all rows of the user, so an app
+#: that makes up device ids without end must not make each event slower than the one before.
+MAX_MARKERS: Final = 1_000
 
 
 def over_cap(known: Mapping[bytes, DeviceRow], key: bytes, new: DeviceRow, limit: int) -> list[bytes]:
@@ -28,6 +31,12 @@ def over_cap(known: Mapping[bytes, DeviceRow], key: bytes, new: DeviceRow, limit
     order = sorted(rows, key=lambda each: (rows[each].state != DeviceState.SUSPENDED, rows[each].registered_at, each))
     going = order[:too_many]
     return [key] if key in going else going
+
+
+def spare_markers(known: Mapping[bytes, DeviceRow], limit: int) -> list[bytes]:
+    """Keys of the markers beyond the limit, those that were written first."""
+    markers = {key: row.removed_at or row.registered_at for key, row in known.items() if row.is_gone}
+    return sorted(markers, key=lambda key: (markers[key], key))[: max(0, len(markers) - limit)]
 
 
 def overtaken(known: Mapping[bytes, DeviceRow], key: bytes, new: DeviceRow) -> list[bytes]:

@@ -17,6 +17,7 @@ COUNTERS: Final[StageCounters] = {
     "preferences": StageCounter(Name.DEVICE_CHANGES, ("prefer", WORD)),
     "at_in_future": StageCounter(Name.CLOCKS_AHEAD),
     "removals": StageCounter(Name.DEVICES_REMOVED, (WORD,)),
+    "markers_dropped": StageCounter(Name.MARKERS_DROPPED),
     "sweeps": StageCounter(Name.SWEEPS, (WORD,)),
     "evictions": StageCounter(Name.EVICTIONS, (WORD,)),
     "resealed": StageCounter(Name.RESEALED, (WORD,)),

@@ -8,7 +8,7 @@ from pushcast.model.device import DeviceChange, DeviceRow, Operation
 from pushcast.model.ids import device_row_key, is_user_row, user_row_key
 from pushcast.model.ownership import Token
 from pushcast.model.user import UserRow
-from pushcast.register.cap import OVER_CAP, over_cap, overtaken
+from pushcast.register.cap import MAX_MARKERS, OVER_CAP, over_cap, overtaken, spare_markers
 from pushcast.register.claims import given_up, held, registered, too_late
 from pushcast.register.context import Context
 from pushcast.register.decide import Kept, following, preferred, removal, upsert
@@ -19,6 +19,8 @@ from pushcast.stream.batch import Record
 from pushcast.wire.headers import appended_at
 from pushcast.wire.notices import Notice, NoticeKind
 
+#: Why a marker is no more although its 14 days are not over.
+TOO_MANY_MARKERS: Final = "too_many_markers"
 #: Clocks of phones differ from ours by that much, and nobody need look.
 FUTURE_MS: Final = 300_000
 
@@ -110,8 +112,21 @@ class Changes:
                 self._counters["removals", OVER_CAP] += 1
         return key not in going
 
+    def _bound_markers(self, record: Record, user: bytes, new: bytes) -> None:
+        """Before one more is written."""
+        prefix = new[: new.rindex(b"\0") + 1]
+        keys = self._view.keys(user)
+        if len(keys) < MAX_MARKERS:
+            return
+        there = [key for key in keys if key.startswith(prefix) and key != new and not is_user_row(key)]
+        rows = {key: row for key in there if (row := self._view.device(user, key)[0]) is not None}
+        for key in spare_markers(rows, MAX_MARKERS - 1):
+            self._write.nothing(record, key, TOO_MANY_MARKERS)
+            self._counters["markers_dropped", ""] += 1
+
     def _leave_marker(self, record: Record, key: bytes, row: DeviceRow, reason: str) -> None:
         """With the row's own time: no event of the device itself says that it is gone."""
+        self._bound_markers(record, key.partition(b"\0")[0], key)
         marker = gone(key, row, row.registered_at, appended_at(record) or row.registered_at, reason)
         self._write.gone(record, key, marker, reason)
 
@@ -177,6 +192,7 @@ class Changes:
         row, readable = self._view.device(user, key)
         kept = removal(at, row) if readable else None
         if kept in (None, Kept.UNKNOWN) and not self._is_forgotten(user, row, at):
+            self._bound_markers(record, user, key)
             marker = gone(key, row, at, appended_at(record) or at, UNREGISTERED, platform)
             self._write.gone(record, key, marker, UNREGISTERED)
             self._write.claims(record, given_up(key, row))

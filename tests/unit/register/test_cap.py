@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from pushcast.model.device import DeviceRow
-from pushcast.register.cap import over_cap
+from pushcast.register import rows
+from pushcast.register.cap import over_cap, spare_markers
 from pushcast.wire.headers import first
 from pushcast.wire.topics import DEVICE
 from unit.register.test_stage import HOME, USER
@@ -100,3 +101,23 @@ def test_a_lowered_limit_is_reached_with_the_next_new_device() -> None:
     known = {b"%d" % at: row(at) for at in range(1, 6)}
     assert over_cap(known, b"new", row(9), 2) == [b"1", b"2", b"3", b"4"]
     assert over_cap(known, b"new", row(0), 2) == [b"new"]
+
+
+def test_markers_beyond_the_limit_are_those_that_were_written_first() -> None:
+    known = {f"{at}".encode(): row(at, state="gone", removed_at=at) for at in range(4)} | {b"live": row(0)}
+    assert spare_markers(known, 2) == [b"0", b"1"]
+    assert spare_markers(known, 4) == []
+
+
+async def test_removed_devices_without_end_leave_so_many_markers_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bad input of issue 13: a million `gone` rows. Each event of a user reads all of the user's rows."""
+    monkeypatch.setattr(rows, "MAX_MARKERS", 5)
+    harness = Harness(max_per_user=1)
+    unknown = [{"op": "unregister", "app": "news", "device": f"u-{n}", "at": T0 - 50} for n in range(10)]
+    await harness.change(register("X", 1), *[(USER, orjson.dumps(event)) for event in unknown])
+    assert len(harness.gone_rows("user-1")) == 5
+    for number in range(10):
+        await harness.change(register(f"d-{number}", 10 + number, token=f"{number:02}"))
+    assert devices(harness) == {"d-9"}
+    assert len(harness.gone_rows("user-1")) == 5
+    assert harness.counters["markers_dropped", ""] == 15

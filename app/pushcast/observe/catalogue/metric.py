@@ -68,6 +68,7 @@ class MetricName(StrEnum):
     SWEEPS_BRAKED = "pushcast_sweeps_braked"
     EVICTIONS = "pushcast_token_evictions_total"
     TOKEN_CLAIMS = "pushcast_token_claims_total"  # noqa: S105 - a metric
+    MARKERS_DROPPED = "pushcast_device_markers_dropped_total"
     TOKEN_MARKS_ENDED = "pushcast_token_marks_ended_total"  # noqa: S105 - a metric
     TOKENS_CONTESTED = "pushcast_tokens_contested_total"
     RESEALED = "pushcast_rows_sealed_anew_total"

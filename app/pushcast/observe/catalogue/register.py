@@ -59,6 +59,14 @@ METRICS: Final = (
         "`moved`, over one in a hundred: phones do not change hands so often; look for apps that make device ids up.",
     ),
     Metric(
+        N.MARKERS_DROPPED,
+        "counter",
+        "markers",
+        (),
+        "Markers of removed devices that ended before their 14 days, because their user had 1,000 in that app.",
+        "Any: an app makes up a device id at each start; `pushcast device show USER` says which.",
+    ),
+    Metric(
         N.TOKEN_MARKS_ENDED,
         "counter",
         "marks",
