@@ -79,7 +79,7 @@ class LevelFigures:
             "lanes": lanes,
             "unplanned_late": unplanned,
             "canaries": [
-                {"app": app, "platform": platform, "last_accepted_at": _moment(at)}
+                {"app": app, "platform": platform, "last_accepted_at": _moment(at) if at else None}
                 for (app, platform), at in sorted(self.canaries.items())
             ],
         }
@@ -98,12 +98,16 @@ def lines(found: Mapping[str, Any]) -> Iterable[str]:
     for lane, count in found["unplanned_late"].items():
         yield f"{lane}: {count:,} notifications wait for a planner longer than {found['within_seconds']} s"
     for row in found["canaries"]:
-        yield f"canary of {row['app']} on {row['platform']}: last accepted {row['last_accepted_at']}"
+        yield f"canary of {row['app']} on {row['platform']}: {_accepted(row['last_accepted_at'])}"
 
 
 def _row(name: str, planned: int, late: int, target: float) -> dict[str, Any]:
     in_time = 1 - late / planned if planned else 1.0
     return {"class": name, "planned": planned, "late": late, "in_time": in_time, "met": in_time >= target}
+
+
+def _accepted(at: str | None) -> str:
+    return "not accepted within a day" if at is None else f"last accepted {at}"
 
 
 def _moment(at_seconds: float) -> str:

@@ -76,6 +76,7 @@ class Canaries:
         self._sent: dict[str, int] = {}  # by user: the last period
         self._fared: dict[str, Success] = {}
         self._since: dict[str, int] = {}  # by user: when we began to look
+        self._never: set[tuple[str, str]] = set()  # of which all that is recorded was read, and no success is among it
         self._said: dict[str, CanaryVerdict] = {}
 
     async def run(self, every_seconds: float = EVERY_SECONDS) -> None:
@@ -88,7 +89,7 @@ class Canaries:
     def look(self) -> list[tuple[Canary, CanaryVerdict]]:
         """Reads how the canaries of our partitions have fared. Returns those of which that is known. Blocks."""
         now_ms = self._clock.now_ms()
-        found = []
+        found, never = [], set[tuple[str, str]]()
         for canary in self._canaries:
             with self._follower.lock:
                 store = self._follower.stores.get(canary.partition(self._partitions))
@@ -100,10 +101,13 @@ class Canaries:
             success = last_success(rows)
             if success is not None:
                 self._fared[canary.user] = success
+            elif canary.user not in self._fared and self._follower.whole(canary.partition(self._partitions)):
+                never.add((canary.app, str(canary.platform)))
             since_ms = self._since.setdefault(canary.user, now_ms)
             judged = verdict(rows, since_ms, canary.every_ms, now_ms)
             if judged is not None:
                 found.append((canary, judged))
+        self._never = never
         return found
 
     def say(self, found: Iterable[tuple[Canary, CanaryVerdict]]) -> None:
@@ -154,3 +158,5 @@ class Canaries:
                 labels = (canary.app, str(canary.platform))
                 yield Sample(Name.CANARY_SUCCESS, success.at_ms / 1000, labels)
                 yield Sample(Name.CANARY_SECONDS, success.seconds, labels)
+        for labels in self._never:
+            yield Sample(Name.CANARY_SUCCESS, 0, labels)

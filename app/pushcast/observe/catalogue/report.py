@@ -123,7 +123,7 @@ METRICS: Final = (
         "gauge",
         "seconds",
         (L.APP, L.PLATFORM),
-        "When a canary's push was last accepted by its provider, in seconds since the epoch.",
+        "When a canary's push was last accepted by its provider, in seconds since the epoch; 0: not within a day.",
         "Older than two periods: `pushcast why canary-<app>-<platform>-<number> --user canary:<app>:<platform>`.",
     ),
     Metric(

@@ -187,6 +187,14 @@ CASES: Final[Sequence[AlertCase]] = (
         {"app": "news", "platform": "apns"},
         quiet_at="120m",
     ),
+    # O3: the provider was dead before the reporter started.
+    AlertCase(
+        "CanaryMissing",
+        {f'{Name.CANARY_SUCCESS}{{app="news", platform="expo"}}': "0x200"},
+        "126m",
+        {"app": "news", "platform": "expo"},
+        quiet_at="120m",
+    ),
     # O3: the reporter that sends it is gone from minute 10 on.
     AlertCase(
         "CanaryMissing",
