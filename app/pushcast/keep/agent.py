@@ -264,8 +264,6 @@ class KeepStage(Stage):
             if records and (stamped_ms := records[-1].timestamp) > 0:
                 tenure.time.heard(stamped_ms)
             self.release.applied(tenure, [record.key for record in records])
-            tenure.news.set()
-            tenure.runner.wake()
 
     def _found_void(self, partition: int, count: int) -> None:
         self._count("void_timers", "found", count)

@@ -94,7 +94,10 @@ class DueRecords:
         if part.firing is not None:
             self._exact.firings(tenure.number).end(part.firing)
         tenure.firing.difference_update(part.keys)
-        tenure.blocked.clear()
         tenure.pending.ended()
         tenure.news.set()
-        tenure.runner.wake()
+        # A release alone makes nothing else due, unless a rate waits for it; and looking costs more than releasing.
+        if tenure.is_full or tenure.blocked or tenure.buckets or len(part.closes) < len(part.keys):
+            tenure.is_full = False
+            tenure.blocked.clear()
+            tenure.runner.wake()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from pushcast.model.words import Lane, Reason
@@ -23,6 +23,7 @@ ALL: Final = (*QUEUES, _FORGET)
 #: Behind it the name of a rate, and a NUL: a queue of its own.
 _PACED: Final = b"\xe0"
 _NUMBER_BYTES: Final = 8
+_KEY_AT: Final = 1 + 2 * _NUMBER_BYTES
 _NUMBERS: Final = struct.Struct(">QQ").pack
 _NO_OFFSET: Final = bytes(_NUMBER_BYTES)
 
@@ -93,6 +94,13 @@ def until(queue: bytes, at_ms: int) -> bytes:
 def behind(queue: bytes) -> bytes:
     """Entries of a queue are below this one."""
     return queue[:-1] + bytes((queue[-1] + 1,))
+
+
+def left_over(queue: bytes, entries: Iterable[bytes], firing: Container[bytes], spent: Container[bytes]) -> list[bytes]:
+    """Entries whose row is in none of these; of a queue that keeps to a rate, all of them."""
+    if is_paced(queue):
+        return list(entries)
+    return [entry for entry in entries if (key := entry[_KEY_AT:]) not in firing and key not in spent]
 
 
 def place_of(entry: bytes) -> IndexPlace:

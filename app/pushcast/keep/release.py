@@ -21,6 +21,7 @@ from pushcast.keep.index import (
     behind,
     entry_of,
     is_paced,
+    left_over,
     paced_queues,
     place_of,
     rate_of,
@@ -111,7 +112,8 @@ class Release:
     def _wait(self, tenure: KeepTenure) -> float | None:
         if self._unhealed(tenure):
             return 0.0
-        if len(tenure.firing) >= MAX_FIRING:
+        tenure.is_full = len(tenure.firing) >= MAX_FIRING
+        if tenure.is_full:
             return None  # an acknowledgement wakes
         now_ms, found = tenure.time.now_ms(), list[int]()
         if now_ms is None:
@@ -148,7 +150,7 @@ class Release:
         wakes."""
         first, limit = queue, 1  # it is asked again and again, and is the first one nearly always
         while entries := self._table.index(tenure.number, first, behind(queue), limit):
-            for place in map(place_of, entries):
+            for place in map(place_of, left_over(queue, entries, tenure.firing, tenure.spent)):
                 if not self._under_way(tenure, place.key):
                     return place
             first, limit = entries[-1] + b"\0", min(SLICE_TIMERS, 16 * limit)
@@ -192,7 +194,7 @@ class Release:
         return self._table.index(tenure.number, first, until(queue, now_ms), SLICE_TIMERS)
 
     def _take_all(self, tenure: KeepTenure, queue: bytes, entries: Iterable[bytes], now_ms: int) -> None:
-        places = map(place_of, entries)
+        places = map(place_of, left_over(queue, entries, tenure.firing, tenure.spent))
         stale = [place.entry for place in places if not self._may_take(tenure, queue, place, now_ms)]
         self._due.finish(tenure)
         if stale:
@@ -251,14 +253,16 @@ class Release:
         if self.badges.is_counted(tenure, key, timer, put_slot):
             self._fire(tenure, key, timer, now_ms, put_slot)
 
-    def applied(self, tenure: KeepTenure, keys: Iterable[bytes | None]) -> None:
-        """The table has these rows: it is told which of their entries say nothing any more."""
+    def applied(self, tenure: KeepTenure, keys: Sequence[bytes | None]) -> None:
+        """The table has these rows: it is told which of their entries say nothing any more, and what may be due is
+        looked at, unless all are timers that left and no rate waits for them."""
         spent = tenure.spent
-        if not spent:
-            return
-        known = [key for key in keys if key in spent and not self._rows.in_flight(tenure, key)]
+        known = [key for key in keys if key in spent and not self._rows.in_flight(tenure, key)] if spent else []
         if known:
             self._table.forget_entries(tenure.number, [spent.pop(key) for key in dict.fromkeys(known)])
+        tenure.news.set()
+        if len(known) < len(keys) or tenure.buckets:
+            tenure.runner.wake()
 
     def _put_released(self, tenure: KeepTenure, key: bytes, timer: Timer, barrier: Barrier) -> None:
         if (entry := entry_of(key, timer)) is not None:

@@ -51,6 +51,7 @@ class KeepTenure:
         self.writes = 0  # rows so far: each has a tag of its own
         self.blocked: set[bytes] = set()  # timers that wait for the end of another one
         self.spent: dict[bytes, bytes] = {}  # entries of timers that left, by key, until the table knows that
+        self.is_full = False  # as many are being released as may be: the end of one wakes
         self.news = asyncio.Event()  # rows were applied or acknowledged since somebody looked
         self.fired = 0  # timers that were let go
         self.buckets: dict[bytes, Bucket] = {}  # of rates, by queue
