@@ -66,8 +66,10 @@ class PartitionStore:
 
     def apply(self, topic: str, entries: Sequence[BookEntry]) -> Seen:
         """Rows and offset in one write; what they say about the service level. Raises NewerSchema; nothing is written
-        then."""
+        then, nor for no entries: a store would differ by how often it was asked for nothing."""
         seen: Seen = []
+        if not entries:
+            return seen
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key, value in apply(self.get, topic, entries, self._modes, seen).items():
             if value is None:
