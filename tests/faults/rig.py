@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +32,8 @@ from pushcast.wire import groups, topics
 TICK_SECONDS = 0.05
 #: Between two audits of what has drained and does not balance yet: parked work is not lag.
 PARKED_SECONDS = 1.0
+#: Before each kill of `kill_each_once`.
+BREATH_SECONDS = (0.2, 1.5)
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,20 @@ class Rig:
             self.exposures.append(expose(self.crew.page(name), simulators, lambda: blow(name)))
         else:
             blow(name)
+
+    def kill_each_once(self, names: Iterable[str]) -> int:
+        """SIGKILL of these roles, in a seeded order and at seeded moments. Returns how many, when all are ready again.
+
+        Each is started at once: a static member that is back within the session timeout finds its partitions waiting.
+        """
+        victims = list(names)
+        self.rng.shuffle(victims)
+        for victim in victims:
+            self.wait(*BREATH_SECONDS)
+            self.strike(victim, self.crew.kill)
+            self.crew.start(victim)
+        self.crew.await_ready()
+        return len(victims)
 
     def slow_providers(self, latency_ms: float) -> None:
         """Answers take so long, until the story ends: something is always in flight."""

@@ -158,13 +158,8 @@ def follow(settings: Settings, wanted: set[tuple[str, str]], since_ms: int, time
     followed = FollowedNotes(wanted)
     try:
         dead = {topics.dead_letter(topics.notification(lane)) for lane in Lane}
-        consumer.assign(
-            [
-                TopicPartition(topic, partition, offset)
-                for topic in (topics.PLANNED, topics.RECEIPT, *dead)
-                for partition, offset in since(consumer, topic, dict.fromkeys(partitions, since_ms)).items()
-            ]
-        )
+        begin = {(topic, each): since_ms for topic in (topics.PLANNED, topics.RECEIPT, *dead) for each in partitions}
+        consumer.assign([TopicPartition(*spot, offset) for spot, offset in since(consumer, begin).items()])
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
             for message in consumer.consume(1000, 0.1):

@@ -83,10 +83,7 @@ class SpanReader:
     def _since(self, spots: list[Spot], at_ms: int) -> dict[Spot, int]:
         consumer = self._consumer()
         try:
-            return {
-                (topic, partition): since(consumer, topic, {partition: at_ms}, SILENCE_SECONDS)[partition]
-                for topic, partition in spots
-            }
+            return since(consumer, dict.fromkeys(spots, at_ms), SILENCE_SECONDS)
         except PushcastError as error:
             raise TailUnreadable(str(error)) from error
         finally:

@@ -10,6 +10,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, To
 from pushcast.model.errors import PushcastError
 
 T = TypeVar("T")
+Spot = tuple[str, int]  # topic, partition
 TIMEOUT_SECONDS: Final = 15.0
 #: What a client answers that has kept leaders, or the want of one, from while brokers were away.
 STALE: Final = frozenset(
@@ -50,17 +51,24 @@ def ends(consumer: Consumer, topic: str, partitions: Iterable[int], timeout_seco
 
 
 def since(
-    consumer: Consumer, topic: str, times_ms: Mapping[int, int], timeout_seconds: float = TIMEOUT_SECONDS
-) -> dict[int, int]:
-    """By partition, the first offset written at its time of `times_ms` (milliseconds since the epoch) or later.
+    consumer: Consumer, times_ms: Mapping[Spot, int], timeout_seconds: float = TIMEOUT_SECONDS
+) -> dict[Spot, int]:
+    """In each partition, the first offset written at its time of `times_ms` (milliseconds since the epoch) or later.
 
     Where there is none, it is the end: nothing is written before it from now on.
-    Blocks and raises as `watermarks` does. The ends are asked for first: Kafka answers with no number where every
-    record is older, and what is written between that answer and a question for the end would be passed by.
+
+    Blocks and raises as `watermarks` does, for each topic. The ends are asked for first: Kafka answers with no number
+    where every record is older, and what is written between that answer and a question for the end would be passed by.
     """
-    before = ends(consumer, topic, times_ms, timeout_seconds)
-    found = _list_offsets(consumer, topic, times_ms, timeout_seconds)
-    return {partition: offset if offset >= 0 else before[partition] for partition, offset in found.items()}
+    by_topic: dict[str, dict[int, int]] = {}
+    for (topic, partition), at_ms in times_ms.items():
+        by_topic.setdefault(topic, {})[partition] = at_ms
+    first: dict[Spot, int] = {}
+    for topic, wanted in by_topic.items():
+        before = ends(consumer, topic, wanted, timeout_seconds)
+        for partition, offset in _list_offsets(consumer, topic, wanted, timeout_seconds).items():
+            first[topic, partition] = offset if offset >= 0 else before[partition]
+    return first
 
 
 def _list_offsets(consumer: Consumer, topic: str, wanted: Mapping[int, int], timeout_seconds: float) -> dict[int, int]:

@@ -36,7 +36,7 @@ class Logs:
 
     def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
         """Offset of the first record from this time on; the end when there is none."""
-        return since(self._consumer, topic, {partition: timestamp_ms})[partition]
+        return since(self._consumer, {(topic, partition): timestamp_ms})[topic, partition]
 
     def filled(self, names: Collection[str]) -> list[Spot]:
         """Partitions of these topics that hold anything; topics that are not there hold nothing."""

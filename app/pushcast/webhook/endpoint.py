@@ -247,9 +247,7 @@ class WebhookEndpoint:
                 line = self._lines[spot]
                 line.mark = line.mark._replace(resumed_at=order.at_ms, failing_since=0)
             return
-        for spot in behind:
-            topic, partition = spot
-            offset = since(consumer, topic, {partition: order.from_ms}, ANSWER_SECONDS)[partition]
+        for spot, offset in since(consumer, dict.fromkeys(behind, order.from_ms), ANSWER_SECONDS).items():
             self._lines[spot] = Line(offset, CommitMark(resumed_at=order.at_ms))
             consumer.seek(TopicPartition(*spot, offset))
         self._commit(consumer, behind)

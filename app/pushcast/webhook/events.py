@@ -93,9 +93,17 @@ def _settled(wanted: Webhook, _: bytes | None, value: bytes) -> Event | None:
     return sums
 
 
-def _breaker(wanted: Webhook, key: bytes | None, value: bytes) -> Event | None:
+def _subject(wanted: Webhook, key: bytes | None, kind: Kind) -> Subject | None:
+    """Whom a control record of this kind is about; None when the endpoint does not want to hear of it."""
     subject = parse_key(key)
-    if not isinstance(subject, Subject) or subject.kind is not Kind.BREAKER or not _in(wanted.apps, subject.app):
+    if isinstance(subject, Subject) and subject.kind is kind and _in(wanted.apps, subject.app):
+        return subject
+    return None
+
+
+def _breaker(wanted: Webhook, key: bytes | None, value: bytes) -> Event | None:
+    subject = _subject(wanted, key, Kind.BREAKER)
+    if subject is None:
         return None
     breaker = decode(subject, value)
     assert isinstance(breaker, BreakerRecord)
@@ -115,8 +123,8 @@ def _breaker(wanted: Webhook, key: bytes | None, value: bytes) -> Event | None:
 
 
 def _canary(wanted: Webhook, key: bytes | None, value: bytes) -> Event | None:
-    subject = parse_key(key)
-    if not isinstance(subject, Subject) or subject.kind is not Kind.CANARY or not _in(wanted.apps, subject.app):
+    subject = _subject(wanted, key, Kind.CANARY)
+    if subject is None:
         return None
     canary = decode(subject, value)
     assert isinstance(canary, CanaryWord)

@@ -16,7 +16,6 @@ from pushcast.demo.produce import produce, producer_of
 
 NAME = "keep"
 TITLE = "SIGKILL every role while events wait, and are cancelled, read and moved to other zones"
-BREATH_SECONDS = (0.2, 1.5)
 LATENCY_MS = 20
 #: X1 asks for 100,000 events and 50 kills of every role.
 CYCLES = 50
@@ -28,17 +27,8 @@ def story(rig: Rig) -> None:
     timed = Timed(rig.rng)
     assert rig.load is not None
     rig.load.vary = timed.vary
-    kills = 0
     cycles = rig.size.cycles if rig.size.short else max(CYCLES, rig.size.cycles)
-    for _ in range(cycles):
-        victims = list(rig.crew.names())
-        rig.rng.shuffle(victims)
-        for victim in victims:
-            rig.wait(*BREATH_SECONDS)
-            rig.strike(victim, rig.crew.kill)
-            kills += 1
-            rig.crew.start(victim)
-        rig.crew.await_ready()
+    kills = sum(rig.kill_each_once(rig.crew.names()) for _ in range(cycles))
     rig.numbers |= {"cycles": cycles, "kills": kills}
 
     def the_ledger_closes() -> None:

@@ -88,8 +88,8 @@ class GrowingLog:
 @pytest.mark.parametrize(("at_ms", "first"), [(15, 1), (20, 1), (0, 0), (50, 2), (51, 2)])
 def test_what_is_written_while_it_is_asked_where_to_begin_is_read(at_ms: int, first: int) -> None:
     """`send --wait` passed the planned record by that came between the question and its first fetch."""
-    assert since(cast(Consumer, GrowingLog()), "events", {4: at_ms}) == {4: first}
+    assert since(cast(Consumer, GrowingLog()), {("events", 4): at_ms}) == {("events", 4): first}
 
 
 def test_nothing_is_asked_about_no_partition() -> None:
-    assert since(cast(Consumer, StaleConsumer(KafkaError._UNKNOWN_PARTITION, mends=False)), "events", {}) == {}
+    assert since(cast(Consumer, StaleConsumer(KafkaError._UNKNOWN_PARTITION, mends=False)), {}) == {}
