@@ -5,7 +5,10 @@ https://avro.apache.org/docs/1.12.0/specification/#binary-encoding
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 NULL = b"\x00"  # index 0 of a union
 SECOND = b"\x02"  # index 1 of a union, zigzag
@@ -30,6 +33,7 @@ def _varint(rest: int) -> bytes:
 _SHORT = tuple(_varint(zigzag) for zigzag in range(1 << 14))  # all of one or two bytes
 _LOW = tuple(bytes((low & 0x7F | 0x80, low >> 7 | 0x80)) for low in range(1 << 14))  # two bytes, more follow
 _highs: dict[int, bytes] = {}  # what follows; neighbouring offsets and times share it
+_times: dict[bytes, int] = {}  # what the last four bytes of a time are worth
 
 
 def long_of(value: int) -> bytes:
@@ -96,3 +100,49 @@ def long_at(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
         if shift > 63:
             raise ValueError("an Avro long has at most ten bytes")
+
+
+def time_at(data: bytes, at: int) -> tuple[int, int]:
+    """As `long_at`, quicker for times: they share all but their low 14 bits, which leaves four of their six bytes."""
+    low = data[at]
+    if low < 0x80:
+        return (low >> 1) ^ -(low & 1), at + 1
+    high = _times.get(data[at + 2 : at + 6])
+    if high is not None and (middle := data[at + 1]) > 0x7F:
+        zigzag = low & 0x7F | (middle & 0x7F) << 7 | high
+        return (zigzag >> 1) ^ -(zigzag & 1), at + 6
+    found, end = long_at(data, at)
+    if end == at + 6:
+        if len(_times) >= _MAX_HIGHS:
+            _times.clear()
+        _times[data[at + 2 : end]] = (found << 1 ^ found >> 63) & ~0x3FFF
+    return found, end
+
+
+def text_at(data: bytes, at: int) -> tuple[str, int]:
+    """A string, and where it ends. Beyond the end of the bytes: IndexError, or an end that lies beyond it. Raises
+    ValueError for what is no string."""
+    size = data[at]
+    if not size & 0x81:
+        at += 1
+        end = at + (size >> 1)
+        return data[at:end].decode(), end
+    size, at = long_at(data, at)
+    if size < 0:
+        raise ValueError("a size is below zero")
+    end = at + size
+    return data[at:end].decode(), end
+
+
+def optional_at(read: Callable[[bytes, int], tuple[T, int]]) -> Callable[[bytes, int], tuple[T | None, int]]:
+    """Reads a union of null and what `read` reads. Raises ValueError for another branch, and what `read` raises."""
+
+    def found(data: bytes, at: int) -> tuple[T | None, int]:
+        branch = data[at]
+        if not branch:
+            return None, at + 1
+        if branch != SECOND[0]:
+            raise ValueError("neither null nor a value")
+        return read(data, at + 1)
+
+    return found

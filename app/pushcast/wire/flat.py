@@ -11,14 +11,22 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from pushcast.wire.avro_bytes import FALSE, NULL, SECOND, TRUE, bytes_of, long_at, long_of
+from pushcast.wire.avro_bytes import (
+    FALSE,
+    NULL,
+    SECOND,
+    TRUE,
+    bytes_of,
+    long_at,
+    long_of,
+    optional_at,
+    text_at,
+    time_at,
+)
 from pushcast.wire.schemas import FRAME_BYTES, avro_type
 
 T = TypeVar("T", bound=msgspec.Struct)
 Write = Callable[[Any], bytes]
-_MAX_HIGHS: Final = 4096
-#: What the last four of a long's six bytes are worth.
-_highs: dict[bytes, int] = {}
 #: Told the bytes and where the field begins; the value, and where it ends. Beyond the end of the bytes: IndexError, or
 #: an end that lies beyond it.
 Read = Callable[[bytes, int], tuple[Any, int]]
@@ -99,23 +107,6 @@ def _kind(schema: Any) -> str:
     return str(schema["type"] if isinstance(schema, dict) else schema)
 
 
-def read_long(data: bytes, at: int) -> tuple[int, int]:
-    """`avro_bytes.long_at`; times share all but their low 14 bits, which are six bytes."""
-    low = data[at]
-    if low < 0x80:
-        return (low >> 1) ^ -(low & 1), at + 1
-    high = _highs.get(data[at + 2 : at + 6])
-    if high is not None and (middle := data[at + 1]) > 0x7F:
-        zigzag = low & 0x7F | (middle & 0x7F) << 7 | high
-        return (zigzag >> 1) ^ -(zigzag & 1), at + 6
-    found, end = long_at(data, at)
-    if end == at + 6:
-        if len(_highs) >= _MAX_HIGHS:
-            _highs.clear()
-        _highs[data[at + 2 : end]] = (found << 1 ^ found >> 63) & ~0x3FFF
-    return found, end
-
-
 def _read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
     size = data[at]
     if size < 0x80 and not size & 1:
@@ -128,13 +119,6 @@ def _read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
     return data[at : at + size], at + size
 
 
-def _read_text(data: bytes, at: int) -> tuple[str, int]:
-    if not data[at]:
-        return "", at + 1
-    found, end = _read_bytes(data, at)
-    return found.decode(), end
-
-
 def _read_bool(data: bytes, at: int) -> tuple[bool, int]:
     if data[at] > 1:
         raise ValueError("neither true nor false")
@@ -145,18 +129,6 @@ def _optional(write: Write) -> Write:
     return lambda value: NULL if value is None else SECOND + write(value)
 
 
-def _optional_read(read: Read) -> Read:
-    def found(data: bytes, at: int) -> tuple[Any, int]:
-        index = data[at]
-        if not index:
-            return None, at + 1
-        if index != SECOND[0]:
-            raise ValueError("neither null nor a value")
-        return read(data, at + 1)
-
-    return found
-
-
 _WRITES: Final[dict[str, Write]] = {
     "long": long_of,
     "int": long_of,
@@ -165,11 +137,11 @@ _WRITES: Final[dict[str, Write]] = {
     "boolean": lambda value: TRUE if value else FALSE,
 }
 _READS: Final[dict[str, Read]] = {
-    "long": read_long,
-    "int": read_long,
+    "long": time_at,
+    "int": time_at,
     "bytes": _read_bytes,
-    "string": _read_text,
+    "string": text_at,
     "boolean": _read_bool,
 }
 _WRITES.update({"?" + kind: _optional(write) for kind, write in _WRITES.items()})
-_READS.update({"?" + kind: _optional_read(read) for kind, read in _READS.items()})
+_READS.update({"?" + kind: optional_at(read) for kind, read in _READS.items()})

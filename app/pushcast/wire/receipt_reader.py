@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from pushcast.model.words import Source
-from pushcast.wire.avro_bytes import long_at
+from pushcast.wire.avro_bytes import long_at, optional_at, text_at, time_at
 from pushcast.wire.receipts import decode_receipt
 from pushcast.wire.schemas import FRAME_BYTES, avro_type
 
@@ -16,6 +16,8 @@ _FRAME: Final = avro_type("receipt").frame
 #: From replay_of on, without any of the columns that may be null.
 _PLAIN_ENDS: Final = frozenset(bytes((0, source << 1, 0, 0, 0, 0)) for source in Source)
 _MAX_SECTIONS: Final = 64
+_optional: Final = optional_at(text_at)
+_optional_long: Final = optional_at(time_at)
 
 
 class ReadReceipt(NamedTuple):
@@ -60,9 +62,9 @@ def read_receipt(value: bytes) -> ReadReceipt:
 
 def _read(value: bytes) -> ReadReceipt:
     """Raises IndexError or ValueError for what it does not understand."""
-    delivery, at = _text(value, FRAME_BYTES)
-    note_id, at = _text(value, at)
-    user, at = _text(value, at)
+    delivery, at = text_at(value, FRAME_BYTES)
+    note_id, at = text_at(value, at)
+    user, at = text_at(value, at)
     app, at = _optional(value, at)
     device, at = _optional(value, at)
     (platform, lane, klass, outcome, reason), at = _section(value, at)
@@ -75,8 +77,8 @@ def _read(value: bytes) -> ReadReceipt:
         while value[at] > 0x7F:
             at += 1
         at += 1
-    created_at, at = _time(value, at)
-    ended_at, at = _time(value, at)
+    created_at, at = time_at(value, at)
+    ended_at, at = time_at(value, at)
     if value[at:] in _PLAIN_ENDS:
         source, due_at = value[at + 1] >> 1, None
     else:
@@ -100,9 +102,9 @@ def _section(value: bytes, at: int) -> tuple[_Section, int]:
         if value.startswith(known, at):
             return section, at + len(known)
     platform, end = _optional(value, at)
-    lane, end = _text(value, end)
-    klass, end = _text(value, end)
-    outcome, end = _text(value, end)
+    lane, end = text_at(value, end)
+    klass, end = text_at(value, end)
+    outcome, end = text_at(value, end)
     reason, end = _optional(value, end)
     section = platform, lane, klass, outcome, reason
     if end > len(value):
@@ -113,53 +115,6 @@ def _section(value: bytes, at: int) -> tuple[_Section, int]:
     return section, end
 
 
-def _text(value: bytes, at: int) -> tuple[str, int]:
-    size = value[at]
-    if not size & 0x81:
-        at += 1
-        end = at + (size >> 1)
-        return value[at:end].decode(), end
-    size, at = long_at(value, at)
-    if size < 0:
-        raise ValueError("a text has no negative size")
-    end = at + size
-    return value[at:end].decode(), end
-
-
-def _optional(value: bytes, at: int) -> tuple[str | None, int]:
-    branch = value[at]
-    if branch == 2:
-        return _text(value, at + 1)
-    if branch:
-        raise ValueError("no branch of the union")
-    return None, at + 1
-
-
-def _optional_long(value: bytes, at: int) -> tuple[int | None, int]:
-    branch = value[at]
-    if branch == 2:
-        return _time(value, at + 1)
-    if branch:
-        raise ValueError("no branch of the union")
-    return None, at + 1
-
-
 def _skipped(value: bytes, at: int) -> int:
     """Behind an optional text, which is checked as the others are."""
     return at + 1 if not value[at] else _optional(value, at)[1]
-
-
-def _time(value: bytes, at: int) -> tuple[int, int]:
-    """A long; those of six bytes, as times have them now, without a loop."""
-    whole = int.from_bytes(value[at : at + 6], "little")
-    if whole & 0x8080_8080_8080 != 0x0080_8080_8080:
-        return long_at(value, at)
-    number = (
-        (whole & 0x7F)
-        | (whole >> 1 & 0x3F80)
-        | (whole >> 2 & 0x1F_C000)
-        | (whole >> 3 & 0xFE0_0000)
-        | (whole >> 4 & 0x7_F000_0000)
-        | (whole >> 5 & 0x3F8_0000_0000)
-    )
-    return (number >> 1) ^ -(number & 1), at + 6

@@ -7,7 +7,8 @@ from typing import Final
 import msgspec
 
 from pushcast.model.errors import InvalidInput
-from pushcast.wire.flat import FlatType, read_long
+from pushcast.wire.avro_bytes import time_at
+from pushcast.wire.flat import FlatType
 from pushcast.wire.row_fences import is_row
 from pushcast.wire.schemas import FRAME_BYTES
 
@@ -113,19 +114,19 @@ def plain_times(value: bytes) -> tuple[bytes, int, int, int | None] | None:
         return None
     try:
         at = FRAME_BYTES + 1 + (value[FRAME_BYTES] >> 1)  # of a lane's name, which is short
-        keep_offset, end = read_long(value, at)
-        due_at, end = read_long(value, end)
-        _, end = read_long(value, end)
+        keep_offset, end = time_at(value, at)
+        due_at, end = time_at(value, end)
+        _, end = time_at(value, end)
         closed_at = None
         if value[end : end + 2] == _CLOSED:
-            closed_at, end = read_long(value, end + 2)
+            closed_at, end = time_at(value, end + 2)
         elif value[end : end + 2] == _WAITS:
             end += 2
         else:
             return None
         if value[end]:
             return None  # it has a trace
-        size, end = read_long(value, end + 1)
+        size, end = time_at(value, end + 1)
     except (IndexError, ValueError):
         return None
     if size < 0 or end + size + len(_TIMER.rest) != len(value):
