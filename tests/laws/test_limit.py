@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pushcast.http2.limit import LEAST, START, AdaptiveLimit, FixedLimit, Limit
@@ -113,6 +113,7 @@ def test_jitter_round_a_stable_mean_does_not_shrink_the_limit(seed: int, jitter_
 
 @settings(max_examples=10, deadline=None)
 @given(slow=st.integers(200, 1_000), seconds=st.integers(2, 15))
+@example(slow=200, seconds=10)
 def test_the_rate_is_back_within_seconds_after_an_overload(slow: int, seconds: int) -> None:
     end = 5.0 + seconds
     server = Server(lambda now: slow if 5.0 < now < end else 4_000)
