@@ -17,7 +17,7 @@ from pushcast import __version__
 from pushcast.config.doors import Reports
 from pushcast.config.settings import Settings
 from pushcast.kafka.acks import AckProducer
-from pushcast.kafka.clients import client_config
+from pushcast.kafka.clients import client_config, member_config
 from pushcast.kafka.reach import warn_without_broker
 from pushcast.kafka.topics.facts import check_cluster
 from pushcast.model.errors import ConfigurationError
@@ -77,7 +77,7 @@ class ReporterProcess:
             Vocabulary(apps=settings.apps, classes=settings.classes, topics=BOOKS, groups=(groups.REPORT,))
         )
         self.follower = Follower(
-            client_config(kafka.bootstrap_servers, kafka.security),
+            client_config(kafka.bootstrap_servers, kafka.security) | member_config(kafka.session_timeout_seconds),
             groups.REPORT,
             folder,
             logs,

@@ -14,7 +14,7 @@ import httpx
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pushcast.config.doors import Webhook
-from pushcast.kafka.clients import open_consumer
+from pushcast.kafka.clients import member_config, open_consumer
 from pushcast.kafka.offsets import since, watermarks
 from pushcast.kafka.static_id import static_id
 from pushcast.model.errors import InvalidInput, PushcastError
@@ -72,11 +72,8 @@ class WebhookEndpoint:
         self._streams: dict[str, list[Stream]] = {}  # by topic
         for each in wanted.events:
             self._streams.setdefault(STREAMS[each].topic, []).append(STREAMS[each])
-        self._client = {
-            **client,
-            "session.timeout.ms": round(member.session_timeout_seconds * 1000),
-            **({} if member.slot is None else {"group.instance.id": static_id(member.slot, self._streams)}),
-        }
+        static = None if member.slot is None else static_id(member.slot, self._streams)
+        self._client = {**client, **member_config(member.session_timeout_seconds, static)}
         self._ports = ports
         self._secrets = SecretsFile(wanted.secret_file)
         self._patience = EndpointPatience(ports.spread)

@@ -8,7 +8,7 @@ import pytest
 
 import pushcast
 from pushcast.kafka import clients
-from pushcast.kafka.clients import ClientLog, client_config, open_consumer
+from pushcast.kafka.clients import ClientLog, client_config, member_config, open_consumer
 
 MADE = {"Consumer", "Producer", "AdminClient"}
 #: The bench measures against clients of its own, and the embedded broker is asked before there is a configuration.
@@ -68,3 +68,17 @@ def test_a_log_that_fails_raises_nothing_into_the_client(monkeypatch: pytest.Mon
         ClientLog().log(logging.ERROR, "%s is away", "a broker")
     finally:
         clients.logger.removeHandler(handler)
+
+
+def test_a_member_of_a_group_is_missed_after_the_time_of_the_configuration() -> None:
+    assert member_config(10.0) == {"session.timeout.ms": 10_000}
+    assert member_config(6.5, "crm-1") == {"session.timeout.ms": 6_500, "group.instance.id": "crm-1"}
+
+
+def test_whoever_subscribes_says_so() -> None:
+    """librdkafka's own session timeout, 45 s, left the partitions of a killed reporter alone for that long."""
+    root = Path(pushcast.__file__).parent
+    subscribers = {path for path in root.rglob("*.py") if "consumer.subscribe(" in path.read_text()}
+    assert {path.relative_to(root).as_posix() for path in subscribers} == {"report/follow.py", "webhook/endpoint.py"}
+    for made_in in ("runtime/reporter.py", "webhook/endpoint.py"):
+        assert "member_config(" in (root / made_in).read_text(), made_in
