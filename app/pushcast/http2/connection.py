@@ -58,8 +58,10 @@ class Connection(asyncio.Protocol):
         clock: Callable[[], float],
         *,
         worn_at: float | None = None,
+        welcome: bool = True,
     ) -> None:
-        """`clock` in seconds, monotonic: `sweep` gets its time from the same."""
+        """`clock` in seconds, monotonic: `sweep` gets its time from the same. Unless `welcome`, it sends nothing before
+        `let_in`, whatever the server has said by then."""
         now = clock()
         self.state = State.SETTLING
         self.fault: ConnectionFault | None = None
@@ -79,6 +81,7 @@ class Connection(asyncio.Protocol):
         self._inbound = Inbound(self._streams, self._answers, self._outbound, self, options.max_body_bytes)
         self._pulse = Pulse(options, now)
         self._worn_at = worn_at
+        self._welcome, self._settled = welcome, False
         self._drain_until: float | None = None
 
     @property
@@ -194,7 +197,16 @@ class Connection(asyncio.Protocol):
         if most is not None:
             self._starter.peer_streams = min(most, self._options.max_streams)
         self._answers.control += pack_settings_ack()
-        if self.state is State.SETTLING:
+        self._settled = True
+        self._open_when_ready()
+
+    def let_in(self) -> None:
+        """Whoever dialled has this connection now, and can cancel and end what it sends."""
+        self._welcome = True
+        self._open_when_ready()
+
+    def _open_when_ready(self) -> None:
+        if self.state is State.SETTLING and self._settled and self._welcome:
             self.state = State.OPEN
             self._listener.opened(self)
 

@@ -210,16 +210,14 @@ class Pool:
     def _dialled(self, connection: Connection) -> None:
         self._opened += 1
         self._roster.serving.append(connection)
-        if connection.state is State.CLOSED:
-            self._roster.sort_out()
-        elif connection.state is State.OPEN:
-            self.has_work()
+        connection.let_in()
+        self._roster.sort_out()
 
     def _make(self) -> Connection:
         now = self._clock()
         max_age = self._options.connection.max_age_seconds
         worn_at = None if max_age is None else now + max_age * (1.0 - _AGE_JITTER * self._rng.random())
-        return Connection(self._queue, self._options.connection, self, self._clock, worn_at=worn_at)
+        return Connection(self._queue, self._options.connection, self, self._clock, worn_at=worn_at, welcome=False)
 
     def _start_ticking(self) -> None:
         if self._ticker is None:

@@ -51,6 +51,7 @@ class Peer(asyncio.Protocol):
         self.seen: list[tuple[int, dict[bytes, bytes], bytes]] = []
         self.most_streams = 0
         self.alive = True
+        self.settled = False  # the client has read our SETTINGS
         self.pings = 0
         self.goaway_codes: list[int] = []
         self._open: dict[int, tuple[dict[bytes, bytes], bytearray]] = {}
@@ -91,7 +92,9 @@ class Peer(asyncio.Protocol):
                 self._open[frame.stream_id][1].extend(frame.payload)
             elif frame.type == RST_STREAM:
                 self._open.pop(frame.stream_id, None)
-            elif frame.type == SETTINGS and not frame.flags & FLAG_ACK:
+            elif frame.type == SETTINGS and frame.flags & FLAG_ACK:
+                self.settled = True
+            elif frame.type == SETTINGS:
                 self.say(pack_settings_ack())
             elif frame.type == PING and not frame.flags & FLAG_ACK:
                 self.pings += 1

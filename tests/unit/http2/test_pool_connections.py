@@ -7,6 +7,7 @@ import itertools
 import random
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import uvloop
@@ -237,6 +238,28 @@ async def test_a_dead_peer_is_noticed_and_the_work_moves_on() -> None:
         await finished(sent)
         assert sent.kinds()["answered"] == 15
         assert server.peers[0].pings >= 1
+
+
+async def test_a_connection_sends_nothing_before_its_dial_has_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loaded machine reads the server's SETTINGS before the task that dialled gets its turn: until then the pool does
+    not have the connection, and could cancel nothing on it."""
+    loop, returned = asyncio.get_running_loop(), asyncio.Event()
+    connect = loop.create_connection
+
+    async def connect_and_wait(*args: Any, **options: Any) -> Any:
+        pair = await connect(*args, **options)
+        await returned.wait()
+        return pair
+
+    monkeypatch.setattr(loop, "create_connection", connect_and_wait)
+    async with serving(lambda *_: None, streams=20) as server, pooling(server) as pool:
+        sent = submit(pool, 50)
+        await until(lambda: any(peer.settled for peer in server.peers))
+        assert (pool.stats.in_flight, server.requests) == (0, [])
+        returned.set()
+        await until(lambda: len(server.requests) == 20)
+        pool.cancel(sent.job)
+        assert sent.kinds() == {"unknown": 20, "unsent": 30}
 
 
 async def test_surplus_connections_leave_after_a_quiet_time() -> None:
