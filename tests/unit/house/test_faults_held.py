@@ -12,6 +12,7 @@ from unit.house.imports import ROOT
 TESTS = ROOT.parent / "tests"
 _CFG = "unit/config/test_refusals.py::"
 _POISON = "unit/wire/test_poison.py::"
+_PROSE = "unit/docs/test_plain_words.py::"
 _AGAIN = "flow/test_reproductions.py::"
 
 #: Entry -> tests. Sections 1 and 2 by their codes, 3 as `3.n`, the people's reports as `Pn-m`, section 5 as `5.n`.
@@ -130,6 +131,12 @@ HELD: dict[str, tuple[str, ...]] = {
     "P2-17": (
         "unit/demo/test_load.py::test_the_urgent_ones_are_a_trickle_of_a_tenth_that_does_not_grow_with_a_large_flood",
     ),
+    "P2-18": ("unit/kafka/test_offsets.py::test_ends_of_all_partitions_of_a_topic_are_one_request",),
+    "P2-19": (
+        "unit/deploy/test_helm.py::test_o6_what_it_renders_is_valid_for_kubernetes",
+        "unit/deploy/test_systemd.py::test_systemd_takes_the_unit",
+        "unit/observe/dashboards/test_alerts.py::test_an_alerts_runbook_is_a_heading_of_the_operations_page",
+    ),
     "P2-20": (
         "unit/runtime/test_senders.py::test_a_group_without_members_is_named_once_with_its_topic_and_what_waits",
     ),
@@ -137,11 +144,15 @@ HELD: dict[str, tuple[str, ...]] = {
     "P3-22": (
         "unit/runtime/test_supervisor.py::test_it_says_once_that_all_are_ready_and_again_after_one_was_started_again",
     ),
+    "P3-23": ("unit/demo/test_run.py::test_what_is_waited_for_is_said_with_its_number",),
     "P3-24": ("unit/cli/test_dlq.py::test_letters_that_were_redriven_and_those_that_came_back_are_marked",),
+    "P3-25": ("flow/test_embedded_kafka.py::test_a_port_in_use_is_an_error_when_asked_for_and_passed_by_when_not",),
     "P3-26": ("flow/test_up.py::test_down_stops_everything_and_with_data_nothing_is_left",),
     "P3-27": ("unit/cli/test_command_line.py::test_a_configuration_is_named_before_the_command",),
     "P3-28": ("unit/test_topology_data.py::test_the_generated_graph_is_fresh",),
+    "P3-29 P3-30 P3-32 P3-33": (_PROSE + "test_a_page_says_what_people_looked_for",),
     "P3-31": ("unit/observe/test_zeros.py::test_each_is_a_counter_at_zero_with_the_labels_of_the_catalogue",),
+    "P4": (_PROSE + "test_a_sentence_that_nobody_understood_stands_on_no_page",),
     "5.2": (_AGAIN + "test_5_2_one_users_old_tokens_are_cleaned_up_and_hold_nobody_else_up",),
     "5.3": (_AGAIN + "test_5_3_a_404_without_a_word_for_one_token_holds_no_other_up_and_ends",),
 }

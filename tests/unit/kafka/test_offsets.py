@@ -73,10 +73,12 @@ class GrowingLog:
 
     def __init__(self) -> None:
         self.times = [10, 20]
+        self.requests = 0
 
     def offsets_for_times(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         found = [TopicPartition(at.topic, at.partition, self._offset(at.offset)) for at in partitions]
         self.times.append(50)
+        self.requests += 1
         return found
 
     def _offset(self, at: int) -> int:
@@ -93,3 +95,10 @@ def test_what_is_written_while_it_is_asked_where_to_begin_is_read(at_ms: int, fi
 
 def test_nothing_is_asked_about_no_partition() -> None:
     assert since(cast(Consumer, StaleConsumer(KafkaError._UNKNOWN_PARTITION, mends=False)), {}) == {}
+
+
+def test_ends_of_all_partitions_of_a_topic_are_one_request() -> None:
+    """One after another they made `audit` and `dlq list` take 11 to 13 s for 41,000 deliveries."""
+    log = GrowingLog()
+    assert ends(cast(Consumer, log), "events", range(64), 1.0) == dict.fromkeys(range(64), 2)
+    assert log.requests == 1
