@@ -78,15 +78,24 @@ class Dialer:
         await asyncio.gather(*self._dials, return_exceptions=True)
 
     async def _open(self) -> None:
+        made: list[Connection] = []
+
+        def make() -> Connection:
+            made.append(self._make())
+            return made[-1]
+
         try:
-            dialling = dial(self._endpoint, self._make, self._rng)
-            connection = await within(self._options.connect_timeout_seconds, dialling)
+            connection = await within(self._options.connect_timeout_seconds, dial(self._endpoint, make, self._rng))
+            made.remove(connection)
+            self._on_open(connection)
         except TimeoutError:
             self._failed(ConnectFailed(f"{self._endpoint.host}: no connection in time"))
         except NotConnected as fault:
             self._failed(fault)
-        else:
-            self._on_open(connection)
+        finally:
+            # A dial that is given up may have its transport by then; nobody else would close it.
+            for connection in made:
+                connection.discard()
 
     def _failed(self, fault: ConnectionFault) -> None:
         self.back_off()

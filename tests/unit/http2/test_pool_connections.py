@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import uvloop
 
-from pushcast.http2.dial import Endpoint
+from pushcast.http2 import dialer
+from pushcast.http2.connection import Connection
+from pushcast.http2.dial import Endpoint, dial
 from pushcast.http2.errors import ConnectionFault
 from pushcast.http2.frames import ENHANCE_YOUR_CALM
 from pushcast.http2.options import ConnectionOptions
@@ -240,18 +242,22 @@ async def test_a_dead_peer_is_noticed_and_the_work_moves_on() -> None:
         assert server.peers[0].pings >= 1
 
 
-async def test_a_connection_sends_nothing_before_its_dial_has_returned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A loaded machine reads the server's SETTINGS before the task that dialled gets its turn: until then the pool does
-    not have the connection, and could cancel nothing on it."""
-    loop, returned = asyncio.get_running_loop(), asyncio.Event()
-    connect = loop.create_connection
+@pytest.fixture
+def returned(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Connections are made, but tasks that dial get them only when this is set, as on a loaded machine."""
+    event = asyncio.Event()
 
-    async def connect_and_wait(*args: Any, **options: Any) -> Any:
-        pair = await connect(*args, **options)
-        await returned.wait()
-        return pair
+    async def dial_and_wait(*args: Any) -> Connection:
+        connection = await dial(*args)
+        await event.wait()
+        return connection
 
-    monkeypatch.setattr(loop, "create_connection", connect_and_wait)
+    monkeypatch.setattr(dialer, "dial", dial_and_wait)
+    return event
+
+
+async def test_a_connection_sends_nothing_before_its_dial_has_returned(returned: asyncio.Event) -> None:
+    """Until then the pool does not have the connection, and could cancel nothing on it."""
     async with serving(lambda *_: None, streams=20) as server, pooling(server) as pool:
         sent = submit(pool, 50)
         await until(lambda: any(peer.settled for peer in server.peers))
@@ -260,6 +266,18 @@ async def test_a_connection_sends_nothing_before_its_dial_has_returned(monkeypat
         await until(lambda: len(server.requests) == 20)
         pool.cancel(sent.job)
         assert sent.kinds() == {"unknown": 20, "unsent": 30}
+
+
+@pytest.mark.parametrize("given_up_by", ["close", "time"])
+async def test_a_connection_whose_dial_is_given_up_is_closed(returned: asyncio.Event, given_up_by: str) -> None:
+    seconds = 0.2 if given_up_by == "time" else 60.0
+    async with serving() as server, pooling(server, replace(QUICK, connect_timeout_seconds=seconds)) as pool:
+        submit(pool, 1)
+        await until(lambda: any(peer.settled for peer in server.peers))
+        if given_up_by == "close":
+            await within(pool.close())
+        await until(lambda: not server.peers[0].alive)
+    assert not returned.is_set()
 
 
 async def test_surplus_connections_leave_after_a_quiet_time() -> None:
