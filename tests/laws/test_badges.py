@@ -1,4 +1,4 @@
-"""Badges through crashes and zombies: what a device shows in the end is what its user has not read (fact B2)."""
+"""Badges through crashes and zombies: what a device shows in the end is what it got and its user has not read (B2)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from pushcast.keep import badges
 from pushcast.model.words import Lane
 from pushcast.wire.badge_rows import badge_key, readable_badge
+from pushcast.wire.counted import Counted
 from pushcast.wire.headers import first
 from pushcast.wire.held import CLOSES, released_of
 from twins.keep import SOURCES, T0, USERS, Keeper, KeepWorld
@@ -18,6 +19,8 @@ from twins.keep import SOURCES, T0, USERS, Keeper, KeepWorld
 WORLDS = 25
 MOST_WORLDS_TO_A_VIOLATION = 400
 ANN = USERS[0]
+THREADS = ("t1", "t2", "t3")
+BEGAN = T0 - 1_000
 
 
 class World(KeepWorld):
@@ -27,20 +30,43 @@ class World(KeepWorld):
         super().__init__(seed)
         self.dangerous = True
         self.sent: list[str] = []
+        self.threads: dict[str, str] = {}
         self.was_read: set[str] = set()
+        self.failed: set[str] = set()
 
     def write(self) -> None:
-        rnd = self.rnd
-        if self.sent and rnd.random() < 0.4:
+        rnd, dice = self.rnd, self.rnd.random()
+        if self.sent and dice < 0.25:
             name = rnd.choice(self.sent)
             self.was_read.add(name)
             self.engage("read", ids=[name])
+        elif dice < 0.35:
+            thread = rnd.choice(THREADS)
+            self.was_read.update(name for name in self.sent if self.threads[name] == thread)
+            self.engage("read", thread=thread, up_to=BEGAN + len(self.sent))
+        elif dice < 0.5 and (left := [name for name in self.left() if not name.startswith("badge:")]):
+            name = rnd.choice(left)
+            self.failed.add(name)
+            told = [self.word(name, planned=2), self.word(name, b"device-1"), self.word(name, b"device-2")]
+            for word in rnd.sample([*told, *told[:2]], 5):
+                self.count(word)
         else:
             name = f"n{rnd.getrandbits(40):x}"  # timers of one time leave in the order of their names
             self.sent.append(name)
-            event = orjson.dumps({"id": name, "options": {"badge": "+1"}})
+            self.threads[name] = rnd.choice(THREADS)
+            options = {"badge": "+1", "thread_id": self.threads[name]}
+            event = orjson.dumps({"id": name, "app": "news", "options": options, "created_at": BEGAN + len(self.sent)})
             due_at = T0 + rnd.choice((0, 0, 2_000))
             self.hold(name, due_at, user=ANN, lane=Lane.NORMAL, badge="+1", event=event)
+
+    def left(self) -> list[str]:
+        """Ids of what was let go to be sent."""
+        return [orjson.loads(each.value() or b"")["id"] for each in self.due() if not first(each.headers(), CLOSES)]
+
+    @staticmethod
+    def word(name: str, about: bytes = b"account1", planned: int | None = None) -> Counted:
+        """What a planner tells, or a sender of a device that did not get it."""
+        return Counted(name, "news", "chat", about, T0, planned=planned)
 
 
 async def run(seed: int) -> None:
@@ -97,7 +123,7 @@ def judge(world: World, last: Keeper) -> None:
     alone = [note_id for note_id in ids if note_id.startswith("badge:")]
     assert len(alone) == len(set(alone)), "a push for the number left twice"
     assert len(due) - len(alone) + len(closed) == len(world.sent), "one that counts was lost, or left twice"
-    unread = len(set(world.sent) - world.was_read)
+    unread = len(set(world.sent) - world.was_read - world.failed)
     value = last.table.rows.get(badge_key(ANN, "news"))
     badge = None if value is None else readable_badge(value)
     if badge is None:
@@ -131,4 +157,12 @@ async def test_b2_what_a_device_shows_in_the_end_is_what_was_not_read() -> None:
 
 async def test_without_a_look_at_what_counts_already_one_counts_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(badges, "_has", lambda *_: False)
+    assert await violation(range(MOST_WORLDS_TO_A_VIOLATION)) is not None
+
+
+@pytest.mark.parametrize("rule", ["told", "read_thread"])
+async def test_without_word_of_what_failed_or_of_threads_the_number_is_too_high(
+    rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(badges, rule, lambda badge, *_: badge)
     assert await violation(range(MOST_WORLDS_TO_A_VIOLATION)) is not None

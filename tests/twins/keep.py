@@ -27,6 +27,7 @@ from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
 from pushcast.wire.cancel_state import CancelRecord
 from pushcast.wire.control import Rate
+from pushcast.wire.counted import Counted, encode_counted
 from pushcast.wire.facts import Facts, encode_facts
 from pushcast.wire.headers import origin
 from pushcast.wire.held import Held, held_headers
@@ -223,11 +224,25 @@ class KeepWorld(Log):
         value = orjson.dumps({"event": event, "app": "news", **fields})
         self.log.append(Produced(topics.ENGAGEMENT, PARTITION, value, user.encode(), [], self.clock.now_ms()))
 
-    def offer(self, note_id: str, device: str, message: str | None = None, user: str = USERS[0]) -> None:
+    def offer(
+        self,
+        note_id: str,
+        device: str,
+        message: str | None = None,
+        user: str = USERS[0],
+        thread: str | None = None,
+        created_at: int = T0 - 5,
+    ) -> None:
         """A sender tells of a removable push that was taken; `message`: how its service named it, if it takes back."""
         now_ms = self.clock.now_ms()
-        value = encode_offer(RecallOffer("00", note_id, "news", device, "webpush", "accepted", message, now_ms))
+        offer = RecallOffer("00", note_id, "news", device, "webpush", "accepted", message, now_ms, thread, created_at)
+        value = encode_offer(offer)
         self.log.append(Produced(topics.RECALLABLE, PARTITION, value, user.encode(), [], now_ms))
+
+    def count(self, counted: Counted, user: str = USERS[0]) -> None:
+        """A planner or a sender tells what became of a notification."""
+        value = encode_counted(counted)
+        self.log.append(Produced(topics.COUNTED, PARTITION, value, user.encode(), [], self.clock.now_ms()))
 
     def records(self, tp: TP, start: int) -> list[Record]:
         return [

@@ -20,6 +20,7 @@ from pushcast.config.refusals import sentences
 from pushcast.config.security import KafkaSecurity
 from pushcast.config.stages import Broadcast, Devices, Flood, Keep, Park, Plan, Retry, Send, Sweep, Tickets
 from pushcast.config.strict import EndpointName, Label, Name, Strict
+from pushcast.model.caps import CapRule
 from pushcast.model.errors import ConfigurationError
 from pushcast.model.own import OwnClass
 
@@ -125,6 +126,12 @@ class Settings(BaseSettings):
         """Classes whose notifications take slots of a frequency cap."""
         named = [name for name, each in self.classes.items() if each.counted or each.is_capped]
         return frozenset(name for name in named if any(cap.classes == "*" or name in cap.classes for cap in self.caps))
+
+    @property
+    def cap_rules(self) -> list[CapRule]:
+        """The caps as the keeper has them. It hears of notifications of other classes, too, which take no slots."""
+        counted, rules = self.counted_classes, [cap.rule for cap in self.caps]
+        return [rule._replace(classes=counted if rule.classes is None else rule.classes & counted) for rule in rules]
 
     @model_validator(mode="after")
     def _caps_name_what_there_is(self) -> Self:

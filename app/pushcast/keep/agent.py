@@ -14,7 +14,7 @@ from pushcast.handover import standing
 from pushcast.handover.fences import Fences
 from pushcast.keep import rules
 from pushcast.keep.badging import USUAL as USUAL_BADGES
-from pushcast.keep.badging import BadgeRules
+from pushcast.keep.badging import BadgeRules, Badging
 from pushcast.keep.broker_time import BrokerTime, Disagreement, too_far_ahead
 from pushcast.keep.census import Census
 from pushcast.keep.digests import flushed
@@ -47,6 +47,7 @@ from pushcast.stream.tenure import Tenures
 from pushcast.wire import topics
 from pushcast.wire.digests import closed_by
 from pushcast.wire.schemas import SchemaSource
+from pushcast.wire.threads import ThreadReader
 from pushcast.wire.timers import user_key
 
 #: Source records handled without giving way to the event loop.
@@ -111,7 +112,7 @@ class KeepStage(Stage):
             digests=digests or {},
             rates=rates or Rates({}, {}),
             partitions=partitions,
-            badges=badges,
+            badges=partial(Badging, rules=badges, threads=ThreadReader(schemas)),
             caps=caps,
             joining=joining,
             call_later=call_later,

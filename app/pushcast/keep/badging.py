@@ -6,7 +6,7 @@ so that whoever takes the partition over sends the same number, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
@@ -20,7 +20,9 @@ from pushcast.keep.removals import HOUR_MS
 from pushcast.keep.rows import Rows
 from pushcast.keep.rules import released
 from pushcast.keep.tenure import KeepTenure
+from pushcast.model.caps import Ended, SlotPlanned
 from pushcast.model.clock import Clock
+from pushcast.model.errors import InvalidInput
 from pushcast.model.own import OWN_TTL_SECONDS, OwnClass
 from pushcast.model.words import Lane
 from pushcast.stream.edge import Count
@@ -29,6 +31,8 @@ from pushcast.wire.badge_rows import Badge, app_of, badge_key
 from pushcast.wire.cancels import Cancel
 from pushcast.wire.engagement import Engagement, Event
 from pushcast.wire.held import Released, released_headers
+from pushcast.wire.thread_places import NO_THREAD, thread_place
+from pushcast.wire.threads import ThreadReader
 from pushcast.wire.timers import Timer, note_id_of, part_key, user_key
 
 _DECIDED: Final = "="
@@ -54,7 +58,10 @@ def number_of(timer: Timer) -> int | None:
 class Badging:
     """Of all partitions of one stage. Never awaits: what is read and what is written are one step."""
 
-    def __init__(self, rows: Rows, due: DueRecords, clock: Clock, rules: BadgeRules, count: Count) -> None:
+    def __init__(
+        self, rows: Rows, due: DueRecords, clock: Clock, count: Count, *, rules: BadgeRules, threads: ThreadReader
+    ) -> None:
+        self._threads = threads
         self._rows = rows
         self._due = due
         self._clock = clock
@@ -69,7 +76,8 @@ class Badging:
         user, note_id = user_key(key).decode(), note_id_of(key)
         if self._waits_for_another(tenure, key, user, timer.app):
             return False
-        badge = badges.sent(badges.changed(self._of(tenure, user, timer.app), note_id, timer.badge))
+        before_it = self._of(tenure, user, timer.app)
+        badge = badges.sent(badges.changed(before_it, note_id, timer.badge, self._place(timer)))
         decided = _with_number(timer, badge)
 
         def put(barrier: Barrier) -> None:
@@ -138,15 +146,41 @@ class Badging:
         elif engagement.event in (Event.READ, Event.OPENED):
             for key, badge in self._badges(tenure, engagement.user, engagement.app, begun=True):
                 if badge.engaged <= offset:
-                    less = msgspec.structs.replace(badges.read(badge, engagement.ids), engaged=offset + 1)
+                    less = _read(badge, engagement.ids, engagement.thread, engagement.up_to)
+                    less = msgspec.structs.replace(less, engaged=offset + 1)
                     self._change(tenure, barrier, key, badge, less, f"e{offset}", now_ms)
 
     def cancelled(self, tenure: KeepTenure, barrier: Barrier, cancel: Cancel, offset: int, now_ms: int) -> None:
         """What is called off or taken back counts no more."""
         for key, badge in self._badges(tenure, cancel.user, cancel.app):
             if badge.cancelled <= offset:
-                less = msgspec.structs.replace(badges.read(badge, cancel.ids), cancelled=offset + 1)
+                less = _read(badge, cancel.ids, cancel.thread, cancel.at)
+                less = msgspec.structs.replace(less, cancelled=offset + 1)
                 self._change(tenure, barrier, key, badge, less, f"c{offset}", now_ms)
+
+    def told(
+        self, tenure: KeepTenure, barrier: Barrier, user: str, app: str, word: SlotPlanned | Ended, offset: int
+    ) -> None:
+        """What became of a notification that may count. `offset`: of the record that says so."""
+        key = badge_key(user, app)
+        badge = self._rows.badge(tenure, key)
+        if badge is None:
+            return
+        after = badges.told(badge, word)
+        if after is not badge:
+            self._change(tenure, barrier, key, badge, after, f"o{offset}", self._clock.now_ms())
+            if after.number < badge.number:
+                self._count("badges", "failed", 1)
+
+    def _place(self, timer: Timer) -> bytes:
+        """Of its thread. What cannot be read is in none: its planner could read it."""
+        try:
+            found = self._threads.read(timer.event)
+        except InvalidInput:
+            found = None
+        if found is None:
+            return NO_THREAD
+        return thread_place(found.thread, timer.written_at if found.created_at is None else found.created_at)
 
     def _change(
         self,
@@ -191,6 +225,15 @@ class Badging:
                 if timer.badge and timer.waits:
                     found.setdefault(badge_key(user, timer.app), Badge())
         return [(key, badge) for key, badge in found.items() if app in (None, app_of(key))]
+
+
+#: Given the rows, due records, the clock and counters of one stage.
+MakeBadging = Callable[[Rows, DueRecords, Clock, Count], Badging]
+
+
+def _read(badge: Badge, ids: Iterable[str], thread: str | None, up_to: int | None) -> Badge:
+    less = badges.read(badge, ids)
+    return less if thread is None or up_to is None else badges.read_thread(less, thread, up_to)
 
 
 def _with_number(timer: Timer, badge: Badge) -> Timer:

@@ -19,7 +19,6 @@ from pushcast.model.zones import zone_of
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
 from pushcast.wire.closings import EXPIRED_CAP
-from pushcast.wire.counted import Counted
 from pushcast.wire.facts import Facts, decode_facts
 from pushcast.wire.held import has_passed, passing
 from pushcast.wire.timers import Timer, note_id_of, user_key
@@ -63,19 +62,13 @@ class Capping:
         passed = msgspec.structs.replace(timer, passed=passing(timer.passed, Reason.FREQUENCY_CAP))
         self._fire(tenure, key, passed, now_ms, partial(self._put, tenure, of_user, before, after))
 
-    def told(self, tenure: KeepTenure, barrier: Barrier, user: str, counted: Counted, now_ms: int) -> None:
+    def told(self, tenure: KeepTenure, barrier: Barrier, user: str, word: SlotPlanned | Ended, now_ms: int) -> None:
         """What became of a notification: its slot is kept, or comes back."""
-        name = slot_id(counted.notification_id)
-        word: SlotPlanned | Ended
-        if counted.planned is not None:
-            word = SlotPlanned(name, counted.about, counted.planned)
-        else:
-            word = Ended(name, counted.about, counted.accepted, counted.at, counted.klass, counted.app)
         of_user = usage_key(user)
         before = self._rows.usage(tenure, of_user) or Usage()
         after = told(before, word, self._rules, now_ms)
         self._put(tenure, of_user, before, after, barrier)
-        if len(after.slots) < len(before.slots) and before.slot(name) is not None:
+        if len(after.slots) < len(before.slots) and before.slot(word.id) is not None:
             self._count("given_back", "", 1)
 
     def _put(self, tenure: KeepTenure, of_user: bytes, before: Usage, after: Usage, barrier: Barrier) -> None:

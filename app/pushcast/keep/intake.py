@@ -142,10 +142,12 @@ class KeepIntake:
                     self._rows.put(tenure, barrier, key, timer)
 
     def count(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
-        """What became of a notification that caps count."""
+        """What became of a notification that caps or a badge count."""
         user = user_of(record.key)
         check_place(record, self._partitions)
-        self._capping.told(tenure, barrier, user, decode_counted(record.value), self._clock.now_ms())
+        counted = decode_counted(record.value)
+        self._capping.told(tenure, barrier, user, counted.word, self._clock.now_ms())
+        self._badging.told(tenure, barrier, user, counted.app, counted.word, record.offset)
 
     def engage(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
         """What an app tells of its user: what was read ends, and counts no more in the badge."""

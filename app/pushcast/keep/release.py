@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from pushcast.keep import rules
-from pushcast.keep.badging import BadgeRules, Badging, number_of
+from pushcast.keep.badging import MakeBadging, number_of
 from pushcast.keep.capping import Capping, asks_caps
 from pushcast.keep.due import DueRecord, DueRecords, Put
 from pushcast.keep.exact import KeepHandover
@@ -76,7 +76,7 @@ class Release:
         digests: Mapping[str, DigestRule],
         rates: Rates,
         partitions: int,
-        badges: BadgeRules,
+        badges: MakeBadging,
         caps: Sequence[CapRule],
         joining: Joining,
         call_later: CallLater | None = None,
@@ -88,7 +88,7 @@ class Release:
         self._table = table
         self._due = DueRecords(exact, outbox, guarded)
         self._flushes = Flushes(rows, self._due, digests, count)
-        self.badges = Badging(rows, self._due, clock, badges, count)
+        self.badges = badges(rows, self._due, clock, count)
         self._rates = rates
         self._partitions = partitions
         self.capping = Capping(rows, self._due, joining, caps, count, self._leave)

@@ -16,6 +16,7 @@ from pushcast.wire.cancels import Cancel
 from pushcast.wire.engagement import Engagement, Event
 from pushcast.wire.recall_offers import RecallOffer
 from pushcast.wire.recallable import Push, Recallable, app_of, recallable_key
+from pushcast.wire.thread_places import thread_place
 from pushcast.wire.timers import Timer, note_id_of, part_key
 
 
@@ -31,7 +32,7 @@ class Removing:
         """Remembers what a device has got, and how its service named it. Told twice, it is known once."""
         key = recallable_key(user, offer.app)
         before = self._rows.recallables_of(tenure, user).get(key, Recallable())
-        after = before.showing(offer.notification_id)
+        after = before.showing(offer.notification_id, thread_place(offer.thread, offer.created_at or 0))
         if offer.provider_id is not None:
             push = Push(offer.notification_id, offer.device, offer.provider_id)
             after = after if push in after.pushes else after.having(push)
@@ -41,13 +42,16 @@ class Removing:
     def read(self, tenure: KeepTenure, barrier: Barrier, engagement: Engagement, offset: int, written_at: int) -> None:
         """Takes off the other devices what was read on one, where its class is removable. What is asked for once is
         known no more; read again after a kill it joins the removal that waits."""
-        if engagement.event is not Event.READ or not engagement.ids:
+        if engagement.event is not Event.READ:
             return
         user = engagement.user
         for key, row in self._rows.recallables_of(tenure, user).items():
             app = app_of(key)
-            ids = tuple(name for name in row.shown if name in engagement.ids)
-            if not ids or engagement.app not in (None, app):
+            if engagement.app not in (None, app):
+                continue
+            read = {*engagement.ids, *self._in_thread(row, engagement.thread, engagement.up_to)}
+            ids = tuple(name for name in row.shown if name in read)
+            if not ids:
                 continue
             recall = tuple(push for push in row.pushes if push.notification in ids)
             # Below 0: cancels are told apart by their offsets.
@@ -57,10 +61,18 @@ class Removing:
             self._join_or_open(tenure, barrier, user, asked, mine)
             self._rows.put(tenure, barrier, key, row.without(ids))
 
-    def _recall(self, tenure: KeepTenure, user: str, app: str | None, ids: Collection[str]) -> tuple[Push, ...]:
-        rows = self._rows.recallables_of(tenure, user)
-        found = [row.pushes for key, row in rows.items() if app in (None, app_of(key))]
-        return tuple(push for pushes in found for push in pushes if push.notification in ids)
+    @staticmethod
+    def _in_thread(row: Recallable, thread: str | None, up_to: int | None) -> list[str]:
+        return [] if thread is None or up_to is None else row.in_thread(thread, up_to)
+
+    def _recall(self, tenure: KeepTenure, cancel: Cancel, ids: Collection[str]) -> tuple[Push, ...]:
+        """What push services may still have of these, and of the thread that is called off."""
+        found: list[Push] = []
+        for key, row in self._rows.recallables_of(tenure, cancel.user).items():
+            if cancel.app in (None, app_of(key)):
+                named = {*ids, *self._in_thread(row, cancel.thread, cancel.at)}
+                found += [push for push in row.pushes if push.notification in named]
+        return tuple(found)
 
     def ask(self, tenure: KeepTenure, barrier: Barrier, cancel: Cancel, offset: int, written_at: int) -> None:
         """Takes what a cancel names off the devices, but for what never left. `offset`, `written_at`: of its record."""
@@ -74,7 +86,7 @@ class Removing:
         left = tuple(note_id for note_id in cancel.ids if removals.has_left(held.get(note_id, ())))
         if not left and cancel.thread is None:
             return
-        recall = self._recall(tenure, cancel.user, cancel.app, frozenset(left))
+        recall = self._recall(tenure, cancel, left)
         asked = RemovalAsked(cancel.app, left, cancel.thread, offset, written_at, recall)
         self._join_or_open(tenure, barrier, cancel.user, asked, mine)
 

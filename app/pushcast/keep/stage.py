@@ -57,7 +57,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             removals=removal_rules(settings),
             badges=badge_rules(settings),
             rates=rates_of(settings, host.control.paces),
-            caps=[cap.rule for cap in settings.caps],
+            caps=settings.cap_rules,
             digests={
                 name: each.digest.rule(each.ttl_seconds) for name, each in settings.classes.items() if each.digest
             },

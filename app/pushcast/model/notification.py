@@ -179,6 +179,7 @@ class Notification(msgspec.Struct, frozen=True):
     sealing: Sealing | None = None  # its content is for the devices alone
     revision: int | None = None  # a later one replaces an earlier one that waits; None: it replaces none
     was_seen: bool = False  # an event with its id was read before
+    has_number: bool = False  # its badge is the keeper's, who wants to know what becomes of it
 
     def is_over(self, now_ms: int, now_or_never_ms: int) -> bool:
         """Whether it is too late to send it. One that expires as it was created is now or never: it may leave until

@@ -53,4 +53,4 @@ def numbered(note: Notification, number: int | None) -> Notification:
         return note
     options = msgspec.structs.replace(note.options, badge=number)
     key = note.content_key + b"\0badge" + (b"" if number is None else b"%d" % number)
-    return msgspec.structs.replace(note, options=options, content_key=key)
+    return msgspec.structs.replace(note, options=options, content_key=key, has_number=number is not None)

@@ -17,7 +17,7 @@ _INDEX = {name: index for index, name in enumerate(PLATFORMS)}
 
 
 class PlannedSlot(NamedTuple):
-    """Whose slot of the frequency caps a planned row is told for."""
+    """Whose slot of the frequency caps, or whose badge, a planned row is told for."""
 
     user: str
     notification_id: str
@@ -48,7 +48,7 @@ class Entry:
         self.counts: tuple[int, ...] = NOTHING  # deliveries by platform
         self.other = 0  # receipts that the planner itself wrote
         self.reason = ""
-        self.slot: PlannedSlot | None = None  # that the keeper took for it
+        self.slot: PlannedSlot | None = None  # for the keeper, who counts it
         self.provider_id: str | None = None  # of its receipt: the digest that it left in
 
     def add(self, platform: str, targets: int) -> None:

@@ -283,7 +283,7 @@ class PlanIntake:
 
     def _note_slot(self, tenure: PlanTenure, entry: Entry, record: Record, note: Notification) -> None:
         released = tenure.released.get(record.offset)
-        if released is not None and has_passed(released.passed, Reason.FREQUENCY_CAP):
+        if note.has_number or (released is not None and has_passed(released.passed, Reason.FREQUENCY_CAP)):
             entry.slot = PlannedSlot(note.user, note.id, note.app or "", note.klass)
 
     def _gate_of(self, note: Notification, released: Released | None, own: Sequence[Row]) -> Reason | None:

@@ -46,7 +46,7 @@ class Window:
         self.platform = platform
         self.removable = removable
         self.closes_at = closes_at
-        self.counted = counted  # by frequency caps
+        self.counted = counted  # by frequency caps; what has a number of the keeper's is in any case
         self.messages: dict[_MessageKey, MessageWriter] = {}  # in first-seen order
         self.entries: list[Entry] = []
         self.targets = 0
@@ -85,7 +85,7 @@ class Window:
                 message = self.messages[key] = MessageWriter(
                     *head_of(note, device.app, key[2]),
                     removable=self.removable,
-                    counted=self.counted and not note.options.dry_run,
+                    counted=(self.counted or note.has_number) and not note.options.dry_run,
                     keyed=note.sealing is not None,
                 )
             # As `model.ids.delivery_id` has it: a row's key is user NUL app NUL device.

@@ -52,6 +52,7 @@ class Endings:
         self._tickets = (
             Tickets(outbox, platform, lane, schema_generation) if platform in topics.TICKET_PLATFORMS else None
         )
+        self._generation = schema_generation
         self._on_acked = on_acked
         self._barrier: Barrier | None = None  # of the companions
         self._waiting: dict[Parcel, list[tuple[int, Words]]] = {}
@@ -77,18 +78,21 @@ class Endings:
         message, (outcome, _, provider_id, _, ended_at) = parcel.message, words
         targets = message.targets
         can_recall = self._platform is Platform.WEBPUSH and is_recallable(targets.address[target])
+        notification = targets.notification[target]
         offer = RecallOffer(
             targets.delivery_id[target].hex(),
-            message.notification_ids[targets.notification[target]],
+            message.notification_ids[notification],
             message.app,
             targets.device[target],
             str(self._platform),
             outcome,
             provider_id if can_recall else None,
             ended_at,
+            message.options.thread_id,
+            message.created_at[notification],
         )
         partition, key = parcel.record.batch.partition, targets.user[target].encode()
-        self._outbox.put(self._companions(), topics.RECALLABLE, partition, encode_offer(offer), key)
+        self._outbox.put(self._companions(), topics.RECALLABLE, partition, encode_offer(offer, self._generation), key)
         self._waiting.setdefault(parcel, []).append((target, words))
 
     def dead(self, parcel: Parcel, target: int, words: Words, reason: str) -> None:

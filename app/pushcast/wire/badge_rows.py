@@ -26,6 +26,9 @@ class Badge(msgspec.Struct, frozen=True):
     sent: int | None = None
     engaged: int = 0
     cancelled: int = 0
+    threads: bytes = b""  # of the last ones in `unread` (`thread_places.joined`)
+    read_threads: bytes = b""  # places of the last moments of threads that were read
+    pending: bytes = b""  # those of `unread` of which nobody knows yet whether they arrived (`keep.fates`)
 
     @property
     def number(self) -> int:

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from pushcast.model.caps import Ended, SlotPlanned, slot_id
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Outcome, Reason
 from pushcast.wire.schemas import avro_type
@@ -25,6 +26,14 @@ class Counted(msgspec.Struct, frozen=True):
     at: int
     planned: int | None = None
     accepted: bool = False
+
+    @property
+    def word(self) -> SlotPlanned | Ended:
+        """The same for those who count."""
+        name = slot_id(self.notification_id)
+        if self.planned is not None:
+            return SlotPlanned(name, self.about, self.planned)
+        return Ended(name, self.about, self.accepted, self.at, self.klass, self.app)
 
 
 def account_of(lane: str, partition: int, source: int, offset: int) -> bytes:

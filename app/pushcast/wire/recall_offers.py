@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from pushcast.wire.schemas import avro_type
+from pushcast.wire.schemas import NEWEST_GENERATION, avro_type, written_type
 
 _OFFER: Final = avro_type("recall_offer")
 
 
 class RecallOffer(NamedTuple):
-    """How one delivery ended. `at`: milliseconds since the epoch."""
+    """How one delivery ended. Times are milliseconds since the epoch. `thread`, `created_at`: of its notification."""
 
     delivery_id: str
     notification_id: str
@@ -20,11 +20,13 @@ class RecallOffer(NamedTuple):
     outcome: str
     provider_id: str | None
     at: int
+    thread: str | None = None
+    created_at: int | None = None
 
 
-def encode_offer(offer: RecallOffer) -> bytes:
+def encode_offer(offer: RecallOffer, generation: int = NEWEST_GENERATION) -> bytes:
     """Value of a record."""
-    return _OFFER.encode(offer._asdict())
+    return written_type("recall_offer", generation).encode(offer._asdict())
 
 
 def decode_offer(value: bytes) -> RecallOffer:

@@ -10,6 +10,7 @@ import msgspec
 from pushcast.model.errors import InvalidInput
 from pushcast.wire.row_fences import is_row
 from pushcast.wire.schemas import avro_type
+from pushcast.wire.thread_places import NO_THREAD, joined, places_of, within
 
 _RECALLABLE: Final = avro_type("recallable")
 _KIND: Final = b"r\0"
@@ -31,23 +32,35 @@ class Recallable(msgspec.Struct, frozen=True):
 
     pushes: tuple[Push, ...] = ()
     shown: tuple[str, ...] = ()  # notifications of removable classes that a device has got
+    threads: bytes = b""  # of the last ones of these (`thread_places.joined`)
 
     def having(self, push: Push) -> Recallable:
         """With one more. What a device got again of a notification replaces what it had."""
         others = [each for each in self.pushes if (each.notification, each.device) != (push.notification, push.device)]
-        return Recallable(tuple([*others, push][-MAX_PUSHES:]), self.shown)
+        return msgspec.structs.replace(self, pushes=tuple([*others, push][-MAX_PUSHES:]))
 
-    def showing(self, notification: str) -> Recallable:
-        """With one more notification on a device, once, whatever the devices."""
+    def showing(self, notification: str, place: bytes = NO_THREAD) -> Recallable:
+        """With one more notification on a device, once, whatever the devices. `place`: of `thread_places`."""
         if notification in self.shown:
             return self
-        return Recallable(self.pushes, (*self.shown, notification)[-MAX_SHOWN:])
+        shown = [*zip(self.shown, places_of(self.threads, len(self.shown)), strict=True), (notification, place)]
+        return self._showing(shown[-MAX_SHOWN:])
+
+    def in_thread(self, thread: str, up_to: int) -> list[str]:
+        """Those that are in a thread, and were created until then."""
+        are_in = within(places_of(self.threads, len(self.shown)), thread, up_to)
+        return [name for name, is_in in zip(self.shown, are_in, strict=True) if is_in]
 
     def without(self, notifications: Collection[str]) -> Recallable | None:
         """Without those that are taken back; None: nothing is left."""
         pushes = tuple(push for push in self.pushes if push.notification not in notifications)
-        shown = tuple(name for name in self.shown if name not in notifications)
-        return Recallable(pushes, shown) if pushes or shown else None
+        places = places_of(self.threads, len(self.shown))
+        shown = [each for each in zip(self.shown, places, strict=True) if each[0] not in notifications]
+        return msgspec.structs.replace(self, pushes=pushes)._showing(shown) if pushes or shown else None
+
+    def _showing(self, shown: list[tuple[str, bytes]]) -> Recallable:
+        names = tuple([name for name, _ in shown])
+        return msgspec.structs.replace(self, shown=names, threads=joined([place for _, place in shown]))
 
 
 def recallable_key(user: str, app: str) -> bytes:
@@ -72,7 +85,7 @@ def app_of(key: bytes) -> str:
 
 def encode_recallable(row: Recallable) -> bytes:
     """Value of a row."""
-    return _RECALLABLE.encode(msgspec.to_builtins(row))
+    return _RECALLABLE.encode(msgspec.to_builtins(row, builtin_types=(bytes,)))
 
 
 def readable_recallable(value: bytes) -> Recallable | None:

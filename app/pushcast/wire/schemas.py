@@ -32,7 +32,14 @@ NAMES = (
 NEWEST_GENERATION: Final = 2
 #: Versions that generation 1 writes. What they have no column for is written in the newest all the same: a reader of
 #: the release before waits at such a record, and nothing of it is lost.
-_FIRST_GENERATION: Final = {"device_row": 2, "planned": 1, "receipt": 1, "send_batch": 2, "ticket_batch": 1}
+_FIRST_GENERATION: Final = {
+    "device_row": 2,
+    "planned": 1,
+    "recall_offer": 1,
+    "receipt": 1,
+    "send_batch": 2,
+    "ticket_batch": 1,
+}
 
 
 class AvroType:

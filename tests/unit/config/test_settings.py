@@ -35,6 +35,16 @@ def refusal() -> str:
     return str(caught.value)
 
 
+def test_k3_the_keepers_caps_count_no_class_that_is_not_counted() -> None:
+    classes = {"promo": {}, "order": {"counted": False, "caps": "ignore"}, "news": {"caps": "ignore"}}
+    every = {"name": "all", "limit": 3, "window_seconds": 60}
+    caps = [every, {**every, "name": "some", "classes": ["order", "news"]}]
+    settings = Settings.model_validate({"classes": classes, "caps": caps})
+    every_rule, some = settings.cap_rules
+    assert [name for name in classes if every_rule.counts(name, "news")] == ["promo", "news"]
+    assert [name for name in classes if some.counts(name, "news")] == ["news"]
+
+
 def test_variables_that_other_parts_read_are_the_embedded_kafkas_and_the_files() -> None:
     # config lies below kafka in the layer law, so it cannot import the names
     assert ENVIRONMENT_NAMES | {"PUSHCAST_CONFIG"} == OTHER_VARIABLES

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushcast.keep.badges import MAX_READ, MAX_UNREAD, changed, counts, differs, read, reset, sent
+from pushcast.keep.badges import (
+    MAX_READ,
+    MAX_READ_THREADS,
+    MAX_UNREAD,
+    changed,
+    counts,
+    differs,
+    read,
+    read_thread,
+    reset,
+    sent,
+    told,
+)
+from pushcast.model.caps import SlotPlanned
 from pushcast.model.notification import MAX_BADGE, ONE_MORE
-from pushcast.wire.badge_rows import NAME_BYTES, Badge, app_of, badge_key, encode_badge, is_badge, readable_badge
+from pushcast.wire.badge_rows import (
+    NAME_BYTES,
+    Badge,
+    app_of,
+    badge_key,
+    encode_badge,
+    is_badge,
+    name_of,
+    readable_badge,
+)
+from pushcast.wire.thread_places import PLACE_BYTES, thread_place
 from pushcast.wire.timers import is_timer, timer_key
 
 
@@ -58,6 +82,40 @@ def test_an_app_that_shows_a_number_itself_is_believed() -> None:
 def test_nothing_is_put_right_where_nothing_was_sent() -> None:
     assert not differs(Badge())
     assert not differs(read(Badge(), ["a"]))
+
+
+def test_a8_reading_a_thread_takes_what_was_created_by_then_and_nothing_else() -> None:
+    badge = after("a")
+    for note_id, thread, created_at in (("b", "t1", 10), ("c", "t1", 20), ("d", "t2", 10)):
+        badge = sent(changed(badge, note_id, ONE_MORE, thread_place(thread, created_at)))
+    less = read_thread(badge, "t1", 10)
+    assert (less.number, differs(less)) == (3, True)
+    assert changed(less, "b", ONE_MORE, thread_place("t1", 10)) == less, "a release that is done again"
+    assert read_thread(less, "t1", 10) == read_thread(less, "t1", 5) == less, "read twice"
+    assert changed(less, "e", ONE_MORE, thread_place("t1", 10)).number == 3, "it is released after it was read"
+    assert changed(less, "e", ONE_MORE, thread_place("t1", 11)).number == 4
+    for number in range(MAX_READ_THREADS):
+        less = read_thread(less, f"other {number}", 10)
+    assert len(less.read_threads) == MAX_READ_THREADS * PLACE_BYTES
+    assert read_thread(read_thread(less, "t1", 20), "t2", 99).number == 1, "one has no thread"
+    assert readable_badge(encode_badge(less)) == less
+
+
+def test_a_row_of_an_earlier_release_has_no_threads_and_the_next_ones_have() -> None:
+    earlier = msgspec.structs.replace(after("a", "b"), threads=b"", pending=b"")
+    badge = changed(earlier, "c", ONE_MORE, thread_place("t1", 10))
+    assert read_thread(badge, "t1", 10).number == 2
+    assert read_thread(badge, "t1", 10).unread == earlier.unread
+
+
+def test_a8_what_reached_no_device_counts_no_more_and_the_number_goes_back() -> None:
+    badge = after("a", "b")
+    less = told(badge, SlotPlanned(name_of("b"), b"account1", 0))
+    assert (less.number, less.sent, differs(less)) == (1, 2, True)
+    assert changed(less, "b", ONE_MORE).number == 1, "a release that is done again"
+    assert told(less, SlotPlanned(name_of("unknown"), b"account1", 0)) is less
+    planned = told(badge, SlotPlanned(name_of("b"), b"account1", 3))
+    assert readable_badge(encode_badge(planned)) == planned
 
 
 def test_the_row_keeps_256_names_and_counts_on_without_them() -> None:

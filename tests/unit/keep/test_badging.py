@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from pushcast.wire.counted import Counted
 from pushcast.wire.held import released_of
 from twins.keep import T0, USERS, KeepWorld, keeper_of, told
 
@@ -90,6 +91,81 @@ async def test_what_is_called_off_or_opened_counts_no_more() -> None:
     world.engage("opened", ids=["b"], device="d-1")
     await told(keeper, 30)
     assert [push["options"]["badge"] for push in alone(world)] == [1]
+
+
+def chat(name: str, thread: str | None, created_at: int = T0 - 5) -> bytes:
+    return orjson.dumps({"id": name, "app": "news", "options": {"thread_id": thread}, "created_at": created_at})
+
+
+async def test_a8_a_thread_that_is_read_elsewhere_counts_no_more_up_to_where_it_was_read() -> None:
+    world = KeepWorld()
+    notes = {"a": ("t1", T0 - 9), "b": ("t1", T0 - 3), "c": ("t2", T0 - 9), "d": (None, T0 - 9)}
+    for name, (thread, created_at) in notes.items():
+        world.hold(name, badge="+1", event=chat(name, thread, created_at))
+    keeper = await keeper_of(world)
+    world.engage("read", thread="t1", up_to=T0 - 5)
+    await told(keeper, 30)
+    assert [push["options"]["badge"] for push in alone(world)] == [3]
+    world.cancel(app="news", thread="t2")
+    await told(keeper, 30)
+    assert [push["options"]["badge"] for push in alone(world)] == [3, 2]
+    keeper.die()
+    successor = await keeper_of(world)
+    await told(successor, 60)
+    assert len(alone(world)) == 2, "read again after a kill, it changes nothing"
+
+
+async def test_a8_what_cannot_be_read_by_this_release_counts_as_of_no_thread() -> None:
+    world = KeepWorld()
+    world.hold("a", badge="+1", event=b"\xc3\x01 later")
+    keeper = await keeper_of(world)
+    world.engage("read", thread="t1", up_to=T0)
+    await told(keeper, 60)
+    assert numbers(world) == [1]
+
+
+def planned(name: str, deliveries: int) -> Counted:
+    return Counted(name, "news", "chat", b"account1", T0, planned=deliveries)
+
+
+def ended(name: str, device: int, *, accepted: bool) -> Counted:
+    return Counted(name, "news", "chat", device.to_bytes(8, "big"), T0, accepted=accepted)
+
+
+async def test_a8_what_expired_on_all_devices_counts_no_more_and_is_put_right_once() -> None:
+    world = KeepWorld()
+    for name in "ab":
+        world.hold(name, badge="+1")
+    keeper = await keeper_of(world)
+    world.count(planned("a", 2))
+    world.count(planned("b", 2))
+    world.count(ended("a", 1, accepted=False))
+    world.count(ended("b", 1, accepted=False))
+    world.count(ended("b", 2, accepted=True))
+    await told(keeper, 60)
+    assert alone(world) == [], "one of a's deliveries is still under way, and b has reached a device"
+    keeper.die()  # nothing was committed: what senders told comes again
+    successor = await keeper_of(world)
+    world.count(ended("a", 2, accepted=False))
+    await told(successor, 60)
+    assert [push["options"]["badge"] for push in alone(world)] == [1]
+    assert successor.counters["badges", "failed"] == 1
+    world.hold("c", badge="+1")
+    await told(successor, 60)
+    assert numbers(world)[-1] == 2
+
+
+async def test_a8_what_nobody_counts_changes_no_badge() -> None:
+    world = KeepWorld()
+    world.hold("a", badge="+1")
+    keeper = await keeper_of(world)
+    world.count(planned("other", 0))
+    world.count(planned("a", 0), user=BOB)
+    await told(keeper, 60)
+    assert alone(world) == []
+    world.count(planned("a", 0))
+    await told(keeper, 60)
+    assert [push["options"]["badge"] for push in alone(world)] == [0]
 
 
 async def test_no_hour_has_more_than_two_pushes_for_the_number_alone() -> None:

@@ -30,6 +30,7 @@ from pushcast.wire.recallable import (
     readable_recallable,
     recallable_key,
 )
+from pushcast.wire.thread_places import thread_place
 from pushcast.wire.timers import Timer
 from twins.keep import T0, USERS, KeepWorld, keeper_of, told
 
@@ -137,6 +138,37 @@ async def test_p2_what_was_accepted_and_is_read_on_one_device_is_taken_off_the_o
     assert len(pushes(world)) == 1, "what was taken off is known no more"
 
 
+async def test_a6_a_thread_that_is_read_on_one_device_is_taken_off_the_others_up_to_where_it_was_read() -> None:
+    world = KeepWorld()
+    world.offer("a", "d-1", thread="t1", created_at=T0 - 9)
+    world.offer("b", "d-1", thread="t1", created_at=T0 - 3)
+    world.offer("c", "d-1", thread="t2", created_at=T0 - 9)
+    world.offer("d", "d-1")
+    keeper = await keeper_of(world)
+    world.engage("read", app="chat", thread="t1", up_to=T0)
+    world.engage("read", thread="t1", up_to=T0 - 5)
+    await told(keeper, 30)
+    assert [(push["app"], push["data"]["ids"]) for push in pushes(world)] == [("news", ["a"])]
+    await keeper.commit_now(keeper.partitions())
+    keeper.die()
+    successor = await keeper_of(world)
+    world.engage("read", thread="t1", up_to=T0, ids=["d"])
+    await told(successor, 30)
+    assert [push["data"]["ids"] for push in pushes(world)] == [["a"], ["b", "d"]]
+
+
+async def test_d8_a_thread_that_is_taken_back_is_deleted_where_a_service_still_has_it() -> None:
+    world = KeepWorld()
+    world.offer("a", "d-1", "m1", thread="t1")
+    world.offer("b", "d-1", "m2", thread="t2")
+    keeper = await keeper_of(world)
+    world.cancel(app="news", thread="t1", remove=True)
+    await told(keeper, 30)
+    [push] = pushes(world)
+    assert (push["data"]["ids"], push["data"]["threads"]) == ([], ["t1"])
+    assert push["platforms"]["webpush"]["recall"] == [{"device": "d-1", "message": "m1"}]
+
+
 async def test_r3_what_is_read_while_it_waits_on_a_rung_needs_no_removal() -> None:
     """No sender has told that a device got it."""
     world = KeepWorld()
@@ -202,9 +234,14 @@ def test_what_can_be_taken_back_is_bounded_and_known_once_for_each_device() -> N
     assert row.having(Push("n9", "d", "again")).pushes[-1].message == "again"
     assert len(row.having(Push("n9", "d", "again")).pushes) == MAX_PUSHES
     for number in range(MAX_SHOWN + 3):
-        row = row.showing(f"n{number}").showing(f"n{number}")
+        place = thread_place(f"t{number % 2}", number)
+        row = row.showing(f"n{number}", place).showing(f"n{number}")
     assert (row.shown[0], len(row.shown)) == ("n3", MAX_SHOWN)
     assert readable_recallable(encode_recallable(row)) == row
+    assert row.in_thread("t1", 8) == ["n3", "n5", "n7"]
+    less = row.without(["n5", "n6"])
+    assert less is not None
+    assert less.in_thread("t1", 8) == ["n3", "n7"]
     assert row.without({*row.shown, *(push.notification for push in row.pushes)}) is None
     assert readable_recallable(b"x") is None
     assert is_recallable(recallable_key("ann", "news"))

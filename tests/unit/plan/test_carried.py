@@ -13,6 +13,7 @@ from pushcast.stream.batch import TP, Batch
 from pushcast.stream.tracker import Tracker
 from pushcast.wire import topics
 from pushcast.wire.control import Rate
+from pushcast.wire.counted import decode_counted
 from pushcast.wire.headers import origin
 from pushcast.wire.held import Held, Released, held_of, released_headers
 from twins.kafka import OPEN, Produced, record, settled
@@ -58,6 +59,17 @@ async def test_b1_a_badge_that_counts_up_goes_to_the_keeper_and_comes_back_as_a_
     [batch] = harness.batches()
     assert (batch.messages[0].options.badge, batch.source) == (4, Source.DUE)
     assert len(kept(harness)) == 1, "it does not go there again"
+
+
+async def test_a8_the_keeper_hears_what_becomes_of_what_it_counted_and_of_nothing_else() -> None:
+    harness = await fed(badge("+1"))
+    await let_go(harness, badge("+1"), 4)
+    [told] = [decode_counted(each.value) for each in harness.outbox.log if each.topic == topics.COUNTED]
+    assert (told.notification_id, told.app, told.planned) == ("n-1", "news", 1)
+    assert harness.batches()[0].messages[0].counted
+    harness = await fed(badge(7))
+    assert not harness.batches()[0].messages[0].counted
+    assert [each for each in harness.outbox.log if each.topic == topics.COUNTED] == []
 
 
 async def test_equal_texts_with_other_numbers_are_messages_of_their_own() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
 import orjson
 import pytest
 
 from pushcast.model.words import Platform
 from pushcast.send.decide import Policy
 from pushcast.wire import topics
-from pushcast.wire.recall_offers import decode_offer
+from pushcast.wire.recall_offers import decode_offer, encode_offer
 from pushcast.wire.retries import DEFAULT_RUNGS, Ladder
 from unit.send.twin import Harness, TwinProvider, message, ok, send_batch
 
+CREATED_AT = 1_700_000_000_000
 MOZILLA = "https://updates.push.services.mozilla.com/wpush/v2/abc"
 KEYS = {
     "p256dh": "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM",
@@ -25,6 +27,8 @@ async def written(endpoint: str, *, removable: bool = True, named: bool = True) 
     harness.stage = harness.made(platform=Platform.WEBPUSH, policy=Policy(1, Ladder(DEFAULT_RUNGS, attempts=1)))
     part = message(1)
     part.removable = removable
+    part.options = msgspec.structs.replace(part.options, thread_id="t1")
+    part.created_at[0] = CREATED_AT
     part.targets.address[0] = orjson.dumps({"endpoint": endpoint, **KEYS})
     await harness.feed(send_batch(part, platform="webpush"))
     return harness
@@ -50,6 +54,14 @@ async def test_of_what_its_service_cannot_take_back_it_hears_without_a_name(endp
     harness.outbox.acknowledge()
     [record] = harness.outbox.log
     assert decode_offer(record.value or b"").provider_id is None
+
+
+async def test_a6_it_hears_of_the_thread_and_since_when_unless_the_release_before_must_read_it() -> None:
+    harness = await written(MOZILLA)
+    harness.outbox.acknowledge()
+    offer = decode_offer(harness.outbox.log[0].value or b"")
+    assert (offer.thread, offer.created_at) == ("t1", CREATED_AT)
+    assert decode_offer(encode_offer(offer, generation=1)) == offer._replace(thread=None, created_at=None)
 
 
 async def test_of_classes_that_are_not_removable_it_hears_nothing() -> None:

@@ -98,7 +98,8 @@ METRICS: Final = (
         "counter",
         "badges",
         (L.RESULT,),
-        "Numbers on icons: counted for a notification, put_right by a push of their own, settled without one.",
+        "Numbers on icons: counted for a notification, put_right by a push of their own, settled without one; failed: "
+        "the notification reached no device and counts no more.",
         "Many put_right: users read elsewhere. They cost a push each, at most keep.badges_per_hour for a user and app.",
     ),
     Metric(
