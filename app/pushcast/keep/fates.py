@@ -28,7 +28,7 @@ class _Pending(NamedTuple):
     ended: bytes = b""
 
 
-class Fate(NamedTuple):
+class BadgeFate(NamedTuple):
     """What is pending after word of a notification, and whether that one failed."""
 
     pending: bytes
@@ -47,17 +47,17 @@ def without(pending: bytes, names: Iterable[bytes]) -> bytes:
     return _packed([each for each in _parsed(pending) if each.name not in gone]) if pending else pending
 
 
-def heard(pending: bytes, word: SlotPlanned | Ended) -> Fate:
+def heard(pending: bytes, word: SlotPlanned | Ended) -> BadgeFate:
     """After word of one; nothing changes when it is not pending."""
     found = next((each for each in _parsed(pending) if each.name == word.id), None)
     if found is None:
-        return Fate(pending, False)
+        return BadgeFate(pending, False)
     if isinstance(word, Ended) and word.accepted:
-        return Fate(without(pending, [word.id]), False)
+        return BadgeFate(without(pending, [word.id]), False)
     after = _after(found, word)
     if after.accounts and len(after.ended) >= after.planned * ID_BYTES:
-        return Fate(without(pending, [word.id]), True)
-    return Fate(_packed([after if each.name == word.id else each for each in _parsed(pending)]), False)
+        return BadgeFate(without(pending, [word.id]), True)
+    return BadgeFate(_packed([after if each.name == word.id else each for each in _parsed(pending)]), False)
 
 
 def _after(known: _Pending, word: SlotPlanned | Ended) -> _Pending:
