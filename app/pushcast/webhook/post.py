@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email.utils
 from collections.abc import Sequence
 from typing import Final
@@ -52,12 +53,17 @@ class Poster:
 
 
 async def _drain(answer: httpx.Response) -> None:
-    """A short answer is read to its end, so that the connection can be used again; of a long one 1 KiB."""
+    """A short answer is read to its end, so that the connection can be used again; of a long one 1 KiB.
+
+    The status is the answer. One that closes without having read our body makes its system reset the connection, which
+    may come in the middle of what it said after the status.
+    """
     size = 0
-    async for chunk in answer.aiter_raw(MAX_ANSWER_BYTES):
-        size += len(chunk)
-        if size >= MAX_ANSWER_BYTES:
-            return
+    with contextlib.suppress(httpx.NetworkError, httpx.RemoteProtocolError, OSError):
+        async for chunk in answer.aiter_raw(MAX_ANSWER_BYTES):
+            size += len(chunk)
+            if size >= MAX_ANSWER_BYTES:
+                return
 
 
 def _retry_after(answer: httpx.Response, now_seconds: float) -> float | None:

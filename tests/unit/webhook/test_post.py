@@ -124,3 +124,22 @@ async def test_the_certificate_must_be_that_of_the_name_and_not_of_the_address(
     trusts = ssl.create_default_context(cafile=str(file))
     async with receiver(says("HTTP/1.1 204 No Content\n\n"), server) as port:
         assert (await post(f"https://crm.example:{port}/", verify=trusts)).result == result
+
+
+class TornBody(httpx.AsyncByteStream):
+    """What follows the status of one that did not read our body."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"wo"
+        raise httpx.ReadError("connection reset by peer")
+
+
+@pytest.mark.parametrize(("status", "said"), [(410, "http_410"), (503, "http_503"), (204, "ok")])
+async def test_w5_a_status_counts_though_the_connection_is_reset_behind_it(status: int, said: str) -> None:
+    """Told as `connection`, an endpoint that is gone was asked again for ever."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, stream=TornBody()))
+    poster = Poster("https://receiver.example/", transport, 5.0)
+    try:
+        assert (await poster.post("crm_1_1_1", b"{}", SECRETS, 1_790_000_000.0)).result == said
+    finally:
+        await poster.close()
