@@ -72,7 +72,9 @@ class PlanHarness:
         apps: Mapping[str, Any] | None = None,
         keep: Mapping[str, Any] | None = None,
         caps: Sequence[Cap] = (),
+        lane: Lane = Lane.NORMAL,
     ) -> None:
+        self.lane, self.topic = lane, topics.notification(lane)
         self.partition = partition
         self.exact = exact
         self.cancels = cancels
@@ -92,13 +94,13 @@ class PlanHarness:
         self.fatal: list[BaseException] = []
         self.traced: list[tuple[PlannedBatch, list[str]]] | None = None  # None: nobody traces
         self.stage = self.new_stage()
-        self.tp = TP(TOPIC, partition)
+        self.tp = TP(self.topic, partition)
         self.tracker = Tracker(0, OPEN)
 
     def new_stage(self) -> PlanStage:
         return PlanStage(
             self.settings,
-            Lane.NORMAL,
+            self.lane,
             cast(Any, self.table),
             cast(Any, self.outbox),
             self.clock,
@@ -139,7 +141,13 @@ class PlanHarness:
             event
             if not isinstance(event, tuple) or hasattr(event, "offset")
             else record(
-                TOPIC, self.partition, start + index, event[0].encode(), json.dumps(event[1]).encode(), (), self.now_ms
+                self.topic,
+                self.partition,
+                start + index,
+                event[0].encode(),
+                json.dumps(event[1]).encode(),
+                (),
+                self.now_ms,
             )
             for index, event in enumerate(events)
         ]
@@ -154,7 +162,7 @@ class PlanHarness:
     def raw(self, key: bytes | None, value: bytes | None, headers: Headers = (), index: int = 0) -> Record:
         """A record at the next offset, or `index` further."""
         offset = self.tracker.next_offset + index
-        return record(TOPIC, self.partition, offset, key, value, headers, self.now_ms)
+        return record(self.topic, self.partition, offset, key, value, headers, self.now_ms)
 
     async def let_go(
         self, user: str, event: Mapping[str, Any], *, closes: str = "", left_as: str = "", passed: str = ""
@@ -216,7 +224,7 @@ class PlanHarness:
         """(reason, partition) of each."""
         found = []
         for each in self.outbox.log:
-            if each.topic == f"{TOPIC}.dlq":
+            if each.topic == f"{self.topic}.dlq":
                 found.append(((first(each.headers, "push.errors.reason") or b"").decode(), each.partition))
         return found
 

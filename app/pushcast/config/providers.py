@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pushcast.config.quiet import QuietWindows
+from pushcast.model.pacing import MAX_PER_MINUTE
 from pushcast.model.words import Lane, Platform
 from pushcast.model.zones import zone_of
 
@@ -197,6 +198,8 @@ class App(BaseModel):
     silent_channel_id: str | None = Field(default=None, min_length=1)
     # counted: a number in options.badge is also what "+1" adds to; its notifications pass the keeper then.
     badges: Literal["passed", "counted"] = "passed"
+    # At most, of all users together; of what keeps to no rate of its campaign or class.
+    per_minute: int | None = Field(default=None, ge=1, le=MAX_PER_MINUTE)
     apns: Apns | None = None
     fcm: Fcm | None = None
     expo: Expo | None = None

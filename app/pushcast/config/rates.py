@@ -1,4 +1,4 @@
-"""How fast the campaigns and classes of a configuration leave."""
+"""How fast the campaigns, classes and apps of a configuration leave."""
 
 from __future__ import annotations
 
@@ -11,4 +11,5 @@ from pushcast.model.pacing import Rated, Rates
 def rates_of(settings: Settings, live: Mapping[str, Rated] | None = None) -> Rates:
     """`live`: of campaigns, by the control topic."""
     classes = {name: each.per_minute for name, each in settings.classes.items() if each.per_minute is not None}
-    return Rates(settings.campaigns, classes, live)
+    apps = {name: each.per_minute for name, each in settings.apps.items() if each.per_minute is not None}
+    return Rates(settings.campaigns, classes, live, apps)

@@ -133,6 +133,9 @@ class Keep(Strict):
     max_ahead_seconds: int = Field(default=7_776_000, ge=1, le=31_622_400)
     # What was held for quiet hours leaves within this time after them, each user always at the same instant of it.
     quiet_release_spread_seconds: float = Field(default=300, ge=0, le=7200)
+    # What comes at a local time on the lane bulk comes within so many seconds of it, unless its event says
+    # `spread_seconds`, or could expire meanwhile.
+    bulk_local_spread_seconds: int = Field(default=60, ge=0, le=3600)
     # Partitions whose broker's clock is more than 2 s ahead of another one's let nothing go until they agree.
     hold_on_disagreement: bool = False
     removal_wait_seconds: float = Field(default=30.0, ge=0, le=3600)  # for more that is to be taken back with it

@@ -11,17 +11,29 @@ from urllib.parse import quote
 from pushcast.config.settings import Settings
 from pushcast.gateway.access import Caller
 from pushcast.gateway.bulk import Item, bulk_answer, items_of, require_type, write_all
-from pushcast.gateway.events import Decode, EventRecord, as_event, checked_user, decoded, plain_event, read_object
+from pushcast.gateway.events import (
+    Decode,
+    EventRecord,
+    as_event,
+    checked_user,
+    decoded,
+    plain_event,
+    read_object,
+    refused,
+)
 from pushcast.gateway.http import JSON, Answer, PendingAnswer, Request, answer
 from pushcast.gateway.identity import MAX_IDEMPOTENCY_KEY_CHARS, Repeats, Sent, id_maker, sent_of
-from pushcast.gateway.problems import FieldError, Problem
+from pushcast.gateway.problems import FieldError, Problem, refused
 from pushcast.gateway.sizes import Sizes
 from pushcast.gateway.writing import Writer
+from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import Notification
+from pushcast.model.timing import Timing
 from pushcast.model.words import Lane
 from pushcast.stream.ports import Written
 from pushcast.wire import topics
 from pushcast.wire.times import rfc3339
+from pushcast.wire.timings import check_spread
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 _TOPICS: Final = {lane: topics.notification(lane) for lane in Lane}
@@ -122,6 +134,8 @@ class Notifications:
     def _check(self, event: EventRecord, caller: Caller, now_ms: int) -> Checked:
         note: Notification = decoded(self._decode, event, now_ms)
         lane = self._lanes[note.klass]
+        if note.timing is not None:
+            _check_spread(note.timing, lane)
         caller.may_send(note.app, note.klass, lane)
         self._sizes.check(note)
         sent = sent_of(caller.id, *event)
@@ -134,6 +148,13 @@ class Notifications:
 def notifications_of(request: Request) -> list[bytes]:
     """The notifications of a bulk: its quota pays for each. Raises Problem."""
     return items_of(request, "notifications")
+
+
+def _check_spread(timing: Timing, lane: Lane) -> None:
+    try:
+        check_spread(timing, lane)
+    except InvalidInput as error:
+        raise refused(error) from None
 
 
 def _said(checked: Checked, written: Written) -> dict[str, Any]:

@@ -21,14 +21,20 @@ class Rated(Protocol):
 
 
 class Rates:
-    """The rates that there are, and whose a notification keeps to: its campaign's before its class's."""
+    """The rates that there are, and whose a notification keeps to: its campaign's before its class's, and that before
+    its app's."""
 
     def __init__(
-        self, campaigns: Mapping[str, Rated], classes: Mapping[str, int], live: Mapping[str, Rated] | None = None
+        self,
+        campaigns: Mapping[str, Rated],
+        classes: Mapping[str, int],
+        live: Mapping[str, Rated] | None = None,
+        apps: Mapping[str, int] | None = None,
     ) -> None:
         """`live`: of campaigns, by the control topic; they count before `campaigns`, which the configuration has."""
         self._campaigns = campaigns
         self._classes = classes
+        self._apps: Mapping[str, int] = {} if apps is None else apps
         self._live: Mapping[str, Rated] = {} if live is None else live
 
     @property
@@ -36,17 +42,26 @@ class Rates:
         """Those that have a rate."""
         return frozenset(self._classes)
 
-    def of(self, campaign: str | None, klass: str) -> str:
-        """The name of the rate that a notification keeps to; empty: it keeps to none."""
+    @property
+    def apps(self) -> frozenset[str]:
+        """Those that have a rate."""
+        return frozenset(self._apps)
+
+    def of(self, campaign: str | None, klass: str, app: str | None = None) -> str:
+        """The name of the rate that a notification keeps to; empty: it keeps to none. `app` None: all of the user's."""
         if campaign is not None and (campaign in self._live or campaign in self._campaigns):
             return f"campaign/{campaign}"
-        return f"class/{klass}" if klass in self._classes else ""
+        if klass in self._classes:
+            return f"class/{klass}"
+        return f"app/{app}" if app in self._apps else ""
 
     def per_minute(self, name: str) -> int | None:
         """What a name of `of` stands for now; None: nothing holds it back any more."""
         kind, _, label = name.partition("/")
         if kind == "class":
             return self._classes.get(label)
+        if kind == "app":
+            return self._apps.get(label)
         rated = self._live.get(label) or self._campaigns.get(label)
         return None if rated is None else rated.per_minute
 

@@ -28,6 +28,7 @@ class Timing(msgspec.Struct, frozen=True):
     of_user: bool = False
     if_past: IfPast = "send"
     spread_ms: int = 0
+    says_spread: bool = False  # whether the event did, 0 included
     wait_ms: int = 0  # later than that by so much, and only if it was not read meanwhile
     last_active: bool = False  # the reading is that at which each device was seen last (`at_last_seen`)
 

@@ -20,11 +20,12 @@ class Carried:
     def __init__(self, settings: Settings, live: Mapping[str, Rated] | None = None) -> None:
         self._counted = frozenset(name for name, app in settings.apps.items() if app.badges == "counted")
         self._rates = rates_of(settings, live)
-        self.classes = self._rates.classes
+        self.classes, self.apps = self._rates.classes, self._rates.apps
 
     def waits_for(self, note: Notification) -> Reason | None:
         """Why it goes to the keeper although nothing holds it up; None: it does not. Cheap: most have neither."""
-        if (note.campaign is not None or note.klass in self.classes) and self._rates.of(note.campaign, note.klass):
+        has_rate = note.campaign is not None or note.klass in self.classes or note.app in self.apps
+        if has_rate and self._rates.of(note.campaign, note.klass, note.app):
             return Reason.PACE
         if note.options.badge is not None and self._badge(note):
             return Reason.BADGE
@@ -32,7 +33,7 @@ class Carried:
 
     def marked(self, held: Held, note: Notification) -> Held:
         """With what the keeper has to do when it lets it go."""
-        badge, pace = self._badge(note), self._rates.of(note.campaign, note.klass)
+        badge, pace = self._badge(note), self._rates.of(note.campaign, note.klass, note.app)
         if badge:
             held = held._replace(app=note.app or "", badge=badge)
         if note.revision is not None:

@@ -97,7 +97,7 @@ class PlanIntake:
         now, now_ms = times = self._clock.monotonic_seconds(), self._clock.now_ms()
         is_event = tenure.source is Source.NOTIFICATION
         remember, add = tenure.recent.remember, tenure.windows.add
-        unreadable, asked = self._unreadable, self._asked
+        unreadable, asked, paced_apps = self._unreadable, self._asked, self._carried.apps
         quiet_alone = self._quiet_alone if is_event else frozenset()
         refused = taken.refused
         duplicates: list[Entry] = []
@@ -149,6 +149,7 @@ class PlanIntake:
                 continue
             cancelled = cancels and self._is_cancelled(tenure, note, now_ms)
             special = note.campaign is not None or note.options.badge is not None or note.revision is not None
+            special = special or (bool(paced_apps) and note.app in paced_apps)
             carried = is_event and special and self._carried.waits_for(note) is not None
             if (
                 note.klass in quiet_alone

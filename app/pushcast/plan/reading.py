@@ -26,7 +26,7 @@ from pushcast.wire.keys import user_of
 from pushcast.wire.newer import NewerSchema, look
 from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.schemas import SchemaSource
-from pushcast.wire.timings import FURTHEST_AHEAD_MS
+from pushcast.wire.timings import FURTHEST_AHEAD_MS, check_spread
 
 if TYPE_CHECKING:
     from pushcast.stream.table import Table
@@ -57,14 +57,22 @@ class PlanReading:
         schemas: SchemaSource | None,
     ) -> None:
         self._rows_read = f"{groups.plan(lane)}|{topics.DEVICE}"  # as the metric has it
+        self._lane = lane
         self._table = table
         self._clock = clock
         self._outputs = outputs
         self._count = count
         rules = class_rules(settings.classes)
-        self._decoder = NotificationDecoder(settings.apps, rules, schemas, max_ahead_ms=settings.keep.max_ahead_ms)
+        spread_ms = settings.keep.bulk_local_spread_seconds * 1000 if lane is Lane.BULK else 0
+        self._decoder = NotificationDecoder(
+            settings.apps, rules, schemas, max_ahead_ms=settings.keep.max_ahead_ms, local_spread_ms=spread_ms
+        )
         self._of_keeper = NotificationDecoder(
-            settings.apps, {**rules, **OWN_RULES}, schemas, max_ahead_ms=FURTHEST_AHEAD_MS
+            settings.apps,
+            {**rules, **OWN_RULES},
+            schemas,
+            max_ahead_ms=FURTHEST_AHEAD_MS,
+            local_spread_ms=spread_ms,
         )
 
     def read(self, tenure: PlanTenure, records: Sequence[Record]) -> Taken:
@@ -83,6 +91,8 @@ class PlanReading:
                 note = decode(user_of(record.key), record.value, written_at, trace)
                 if is_event and note.id.startswith(RESERVED_ID_PREFIXES) and not is_canary(note.id, note.user):
                     raise InvalidInput(Reason.INVALID_FIELD, f"id: {', '.join(RESERVED_ID_PREFIXES)} are ours", "id")
+                if is_event and note.timing is not None:
+                    check_spread(note.timing, self._lane)
                 if note.options.badge is not None:
                     note = self._numbered(tenure, record, note)
                 notes.append(note)

@@ -234,7 +234,8 @@ class WalkStage(Stage):
 
     def _pacer(self, tenure: WalkTenure, order: Order, broadcast: Broadcast, now: float) -> OrderPacer | None:
         """None: nothing holds it back."""
-        rate = tenure.rates.of(broadcast.note.campaign, broadcast.note.klass)
+        note = broadcast.note
+        rate = tenure.rates.of(note.campaign, note.klass, note.app)
         if order.count_only or (broadcast.pace is None and rate is None):
             return None
         pace, partitions = broadcast.pace or NO_PACE, self._settings.kafka.partitions

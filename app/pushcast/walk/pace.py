@@ -28,22 +28,22 @@ class LeavingRate(Protocol):
 
 
 class PartitionRates:
-    """Rates of campaigns and classes in one partition: broadcasts that keep to the same one share it."""
+    """Rates of campaigns, classes and apps in one partition: broadcasts that keep to the same one share it."""
 
     def __init__(self, rates: Rates, partitions: int) -> None:
         self._rates = rates
         self._partitions = partitions
         self._buckets: dict[str, Bucket] = {}
 
-    def of(self, campaign: str | None, klass: str) -> LeavingRate | None:
+    def of(self, campaign: str | None, klass: str, app: str | None = None) -> LeavingRate | None:
         """None: there is none, and none can come."""
-        if campaign is None and not self._rates.of(None, klass):
+        if campaign is None and not self._rates.of(None, klass, app):
             return None
-        return _NamedRate(self, campaign, klass)
+        return _NamedRate(self, campaign, klass, app)
 
-    def now(self, campaign: str | None, klass: str, monotonic: float) -> tuple[Bucket, int] | None:
+    def now(self, campaign: str | None, klass: str, app: str | None, monotonic: float) -> tuple[Bucket, int] | None:
         """The share of this partition, and the whole rate a minute, as they are now: an operator may change it."""
-        name = self._rates.of(campaign, klass)
+        name = self._rates.of(campaign, klass, app)
         per_minute = self._rates.per_minute(name) if name else None
         if per_minute is None:
             return None
@@ -56,9 +56,9 @@ class PartitionRates:
 class _NamedRate:
     """The rate of one broadcast."""
 
-    def __init__(self, rates: PartitionRates, campaign: str | None, klass: str) -> None:
+    def __init__(self, rates: PartitionRates, campaign: str | None, klass: str, app: str | None) -> None:
         self._rates = rates
-        self._names = campaign, klass
+        self._names = campaign, klass, app
         self._bucket: Bucket | None = None
 
     def allowed(self, monotonic: float) -> int | None:

@@ -22,10 +22,7 @@ from pushcast.wire.notification_reader import VERSIONS, read_rest, split
 from pushcast.wire.notification_rules import RawNotification, SharedNotification, shared_of
 from pushcast.wire.schemas import SchemaSource, avro_type
 from pushcast.wire.times import check_event_time, to_ms
-from pushcast.wire.timings import (
-    MAX_AHEAD_MS,
-    due_and_expiry,
-)
+from pushcast.wire.timings import MAX_AHEAD_MS, due_and_expiry, spread_by_lane
 
 # What a campaign writes for each of its users is decoded once: 4 MiB of bytes at most.
 _MAX_KNOWN = 256
@@ -53,8 +50,11 @@ class NotificationDecoder:
         classes: Mapping[str, ClassRule],
         schemas: SchemaSource | None = None,
         max_ahead_ms: int = MAX_AHEAD_MS,
+        local_spread_ms: int = 0,
     ) -> None:
+        """`local_spread_ms`: of local times whose events say nothing of a spread."""
         self._max_ahead_ms = max_ahead_ms
+        self._local_spread_ms = local_spread_ms
         self._apps = frozenset(apps)
         self._classes = dict(classes)
         self._schemas = schemas
@@ -168,6 +168,8 @@ class NotificationDecoder:
         due, lives_ms = created_at, 0
         if timing is not None:
             own = None if expires is None else expires_at
+            if self._local_spread_ms:
+                timing = spread_by_lane(timing, self._local_spread_ms, created_at, own, ttl_ms)
             of_whom = campaign or note_id, created_at, own, ttl_ms, self._max_ahead_ms
             due, expires_at = due_and_expiry(timing, user, *of_whom)
             lives_ms = 0 if own is not None else ttl_ms

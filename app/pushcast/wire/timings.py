@@ -9,7 +9,7 @@ import msgspec
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.timing import LAST_ACTIVE, IfPast, Timing, is_of_people, spread_of
-from pushcast.model.words import Reason
+from pushcast.model.words import Lane, Reason
 from pushcast.model.zones import WallTime, reading_of, zone_of
 from pushcast.wire.keys import check_id
 from pushcast.wire.times import to_ms
@@ -19,6 +19,8 @@ MAX_AHEAD_MS: Final = 90 * 86_400_000
 #: However it is configured: what was taken once is read again by this.
 FURTHEST_AHEAD_MS: Final = 366 * 86_400_000
 MAX_SPREAD_SECONDS: Final = 86_400
+#: A wall time comes so much later than in UTC where it comes last.
+_WESTMOST_MS: Final = 12 * 3_600_000
 MAX_UNLESS_READ_SECONDS: Final = 3_600
 MAX_REVISION: Final = 2**31 - 1
 _IF_PAST: Final = get_args(IfPast)
@@ -38,7 +40,7 @@ def timing_of(
                 raise _refusal(field, "belongs to deliver_local_at")
     if spread_seconds is not None and not 0 <= spread_seconds <= MAX_SPREAD_SECONDS:
         raise _refusal("spread_seconds", f"is not 0 to {MAX_SPREAD_SECONDS}")
-    spread_ms = (spread_seconds or 0) * 1000
+    spread_ms, says = (spread_seconds or 0) * 1000, spread_seconds is not None
     if deliver_local_at is None:
         if deliver_at is None:
             return Timing(spread_ms=spread_ms) if spread_ms else None
@@ -49,7 +51,7 @@ def timing_of(
         for field, value in (("time_zone", time_zone), ("if_past", if_past)):
             if value is not None:
                 raise _refusal(field, f"does not go with {LAST_ACTIVE}: it is the device's, and always ahead")
-        return Timing(None, WallTime(None, time()), spread_ms=spread_ms, last_active=True)
+        return Timing(None, WallTime(None, time()), spread_ms=spread_ms, says_spread=says, last_active=True)
     reading = reading_of(deliver_local_at)
     if reading is None:
         raise _refusal("deliver_local_at", "is no wall time without offset: 2026-12-24T09:00, 09:00 or last_active")
@@ -57,11 +59,11 @@ def timing_of(
         raise _refusal("if_past", f"is none of {', '.join(_IF_PAST)}")
     past: IfPast = "next_day" if if_past == "next_day" else "drop" if if_past == "drop" else "send"
     if time_zone is None or is_of_people(time_zone):
-        return Timing(None, reading, None, time_zone == "user", past, spread_ms)
+        return Timing(None, reading, None, time_zone == "user", past, spread_ms, says)
     zone = zone_of(time_zone)
     if zone is None:
         raise _refusal("time_zone", "is neither device, user nor a zone of the pinned tzdata")
-    return Timing(None, reading, zone, False, past, spread_ms)
+    return Timing(None, reading, zone, False, past, spread_ms, says)
 
 
 def campaign_of(campaign: str | None) -> str | None:
@@ -81,6 +83,24 @@ def waiting_to_be_read(timing: Timing | None, seconds: int) -> Timing | None:
     if not 0 <= seconds <= MAX_UNLESS_READ_SECONDS:
         raise _refusal("unless_read_seconds", f"is not 0 to {MAX_UNLESS_READ_SECONDS}")
     return msgspec.structs.replace(timing or Timing(), wait_ms=seconds * 1000) if seconds else timing
+
+
+def check_spread(timing: Timing | None, lane: Lane) -> None:
+    """Raises InvalidInput for an event that asks for a spread where nothing waits."""
+    if timing is not None and timing.spread_ms and lane is Lane.URGENT:
+        raise _refusal("spread_seconds", "does not go with the lane urgent")
+
+
+def spread_by_lane(timing: Timing, spread_ms: int, created_at: int, expires_at: int | None, ttl_ms: int) -> Timing:
+    """With the spread of a lane where an event with a local time says none of its own. One that could reach beyond the
+    expiry, wherever the device is, has none: a spread ends nothing. `expires_at` None: it lives `ttl_ms` from then."""
+    if timing.reading is None or timing.says_spread or not spread_ms:
+        return timing
+    latest = timing.due(created_at) if not timing.is_local else timing.due_in(UTC, created_at)
+    if latest is None:
+        return timing
+    lives_ms = ttl_ms if expires_at is None else expires_at - latest - (_WESTMOST_MS if timing.is_local else 0)
+    return msgspec.structs.replace(timing, spread_ms=spread_ms) if spread_ms + timing.wait_ms < lives_ms else timing
 
 
 def due_and_expiry(

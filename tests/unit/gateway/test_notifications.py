@@ -91,6 +91,7 @@ async def test_g5_without_an_id_each_is_another_notification() -> None:
         ({"class": "unknown"}, "invalid_field", "#/class"),
         ({"title": ""}, "invalid_field", "#/title"),
         ({"expires_at": "tomorrow"}, "invalid_field", "#/expires_at"),
+        ({"spread_seconds": 60}, "invalid_field", "#/spread_seconds"),  # T3 of time.md: the class is urgent
         ({"id": 7}, "invalid_field", "#/id"),
         ({"id": ""}, "invalid_field", "#/id"),
         ({"user": None}, "invalid_field", "#/user"),

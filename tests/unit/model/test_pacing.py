@@ -70,6 +70,16 @@ def test_no_stretch_of_time_has_more_than_its_share_and_a_second(
         assert left * MINUTE * partitions <= now * per_minute
 
 
+def test_a7_an_apps_rate_is_for_what_keeps_to_no_other_and_not_for_events_of_all_apps() -> None:
+    rates = Rates({"xmas": Rate(100)}, {"promo": 50}, {}, {"news": 20})
+    assert rates.apps == {"news"}
+    assert rates.of(None, "chat", "news") == rates.of("easter", "chat", "news") == "app/news"
+    assert rates.of("xmas", "chat", "news") == "campaign/xmas"
+    assert rates.of(None, "promo", "news") == "class/promo"
+    assert rates.of(None, "chat", "games") == rates.of(None, "chat", None) == ""
+    assert (rates.per_minute("app/news"), rates.per_minute("app/games")) == (20, None)
+
+
 def test_the_campaigns_rate_counts_before_that_of_its_class_and_the_live_one_before_both() -> None:
     live: dict[str, Rate] = {}
     rates = Rates({"xmas": Rate(100)}, {"promo": 50}, live)

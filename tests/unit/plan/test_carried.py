@@ -119,6 +119,37 @@ async def test_a_local_time_that_is_over_goes_there_all_the_same() -> None:
     assert held_of(sent.headers).badge == "+1"
 
 
+async def test_a7_what_is_for_an_app_with_a_rate_leaves_through_the_keeper() -> None:
+    harness = PlanHarness(apps={"news": {"per_minute": 600}})
+    for app in ("news", "chat"):
+        harness.device(ANN, app=app)
+    await harness.feed(*((ANN, {**note(number), "app": app}) for number, app in enumerate(("news", "chat", None))))
+    await harness.acknowledge()
+    assert [(held_of(sent.headers).note_id, held_of(sent.headers).pace) for sent in kept(harness)] == [
+        ("n-0", "app/news")
+    ]
+
+
+async def test_t3_a_spread_on_the_urgent_lane_is_a_dead_letter() -> None:
+    harness = PlanHarness(lane=Lane.URGENT)
+    harness.device(ANN)
+    await harness.feed((ANN, note(1, spread_seconds=60)))
+    await harness.acknowledge()
+    assert harness.dead_letters() == [("invalid_field", 3)]
+
+
+async def test_a7_a_local_time_on_the_lane_bulk_is_spread_over_its_users() -> None:
+    due = {}
+    for lane, spread in ((Lane.NORMAL, 60), (Lane.BULK, 60), (Lane.BULK, 0)):
+        harness = PlanHarness(lane=lane, keep={"bulk_local_spread_seconds": spread})
+        harness.device(ANN)
+        await harness.feed((ANN, note(1, deliver_local_at="09:00", time_zone="UTC")))
+        await harness.acknowledge()
+        [sent] = [each for each in harness.outbox.log if each.topic == topics.keep(lane)]
+        due[lane, spread] = held_of(sent.headers).due_at
+    assert due[Lane.NORMAL, 60] == due[Lane.BULK, 0] < due[Lane.BULK, 60] < due[Lane.BULK, 0] + 60_000
+
+
 async def test_a_class_with_a_rate_leaves_through_the_keeper_once() -> None:
     event = note(1, **{"class": "promo"})
     harness = await fed(event, PROMO)

@@ -82,6 +82,14 @@ def test_a_campaigns_rate_counts_before_its_classs_and_may_change_and_end_in_mid
     assert rated(live, klass="free").wait_seconds(0, 0.0, 0.0) == 0
 
 
+def test_a7_a_broadcast_to_an_app_with_a_rate_keeps_to_it() -> None:
+    rates = PartitionRates(Rates({}, {}, {}, {"games": 4_800}), 8)
+    pacer = OrderPacer(NO_PACE, 8, began=0.0, since=0.0, rate=rates.of(None, "news", "games"))
+    pacer.wait_seconds(0, 0.0, 0.0)
+    assert pacer.rows_at_most(2_000, 0, 0.0, 1.0) == 10
+    assert rates.of(None, "news", "chat") is None
+
+
 def test_broadcasts_of_one_campaign_share_its_rate() -> None:
     rates = PartitionRates(Rates({}, {}, {"spring": PerMinute(4_800)}), 8)
     first, second = (OrderPacer(NO_PACE, 8, began=0.0, since=0.0, rate=rates.of("spring", "news")) for _ in range(2))

@@ -10,9 +10,11 @@ import pytest
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import Notification
+from pushcast.model.words import Lane
 from pushcast.wire.class_rules import ClassRule
 from pushcast.wire.notifications import NotificationDecoder
 from pushcast.wire.schemas import avro_type
+from pushcast.wire.timings import check_spread
 
 DAY_MS = 86_400_000
 
@@ -113,6 +115,44 @@ def test_t3_a_spread_within_the_life_of_the_event_or_not_at_all() -> None:
     note = decode(spread_seconds=3599, ttl_seconds=3600)
     assert note.created_at <= note.due_at < note.created_at + 3_599_000
     assert note.expires_at == note.created_at + 3_600_000, "a spread lengthens no life"
+
+
+def test_t3_nothing_is_spread_on_the_urgent_lane() -> None:
+    timing = decode(spread_seconds=60, ttl_seconds=3600).timing
+    for lane in (Lane.NORMAL, Lane.BULK):
+        check_spread(timing, lane)
+    with pytest.raises(InvalidInput) as caught:
+        check_spread(timing, Lane.URGENT)
+    assert (caught.value.reason, caught.value.field) == ("invalid_field", "spread_seconds")
+    check_spread(None, Lane.URGENT)
+
+
+@pytest.mark.parametrize(
+    ("fields", "spread_ms"),
+    [
+        ({"deliver_local_at": "09:00"}, 60_000),
+        ({"deliver_local_at": "2026-12-24T09:00", "time_zone": "Europe/Berlin"}, 60_000),
+        ({"deliver_local_at": "last_active"}, 60_000),
+        ({"deliver_local_at": "09:00", "spread_seconds": 0}, 0),
+        ({"deliver_local_at": "09:00", "spread_seconds": 30}, 30_000),
+        ({"deliver_local_at": "09:00", "ttl_seconds": 60}, 0),
+        ({"deliver_local_at": "09:00", "ttl_seconds": 61}, 60_000),
+        ({"deliver_local_at": "09:00", "ttl_seconds": 70, "unless_read_seconds": 10}, 0),
+        ({"deliver_local_at": "2026-12-24T09:00", "expires_at": "2026-12-24T21:01:00Z"}, 0),
+        ({"deliver_local_at": "2026-12-24T09:00", "expires_at": "2026-12-24T21:01:00.001Z"}, 60_000),
+        ({"deliver_local_at": "2020-12-24T09:00", "if_past": "drop", "time_zone": "Europe/Berlin"}, 0),
+        ({"deliver_at": "2026-12-24T09:00:00Z"}, 0),
+    ],
+)
+def test_a7_a_local_time_on_the_lane_bulk_has_a_spread_unless_it_says_one_or_could_expire(
+    fields: dict[str, Any], spread_ms: int
+) -> None:
+    decoder = NotificationDecoder((), {"default": ClassRule(DAY_MS)}, local_spread_ms=60_000)
+    event = {"id": "n", "title": "t", "created_at": "2026-12-01T00:00:00Z"}
+    options = {"options": {"ttl_seconds": fields.pop("ttl_seconds")}} if "ttl_seconds" in fields else {}
+    note = decoder.decode("u", json.dumps({**event, **fields, **options}).encode(), 0)
+    assert note.timing is not None
+    assert note.timing.spread_ms == spread_ms
 
 
 def test_t1_a_spread_is_the_same_after_any_restart_and_even_over_users() -> None:
