@@ -19,7 +19,6 @@ from pushcast.gateway.events import (
     decoded,
     plain_event,
     read_object,
-    refused,
 )
 from pushcast.gateway.http import JSON, Answer, PendingAnswer, Request, answer
 from pushcast.gateway.identity import MAX_IDEMPOTENCY_KEY_CHARS, Repeats, Sent, id_maker, sent_of
