@@ -136,7 +136,7 @@ def run(folder: Path, seed: int, make: Make) -> tuple[list[Told], list[Told]]:
                 rig.read(100 if receiver.calm else source.randint(0, 6), spot)
                 rig.post(runner)
                 if source.random() < 0.2:
-                    rig.endpoint._commit(rig.member, rig.endpoint._lines)
+                    rig.endpoint.spots.commit(rig.member, rig.endpoint.spots.lines)
                 if not receiver.calm and source.random() < 0.1:
                     raise Killed
             except Killed:
@@ -176,7 +176,7 @@ def test_a_cut_that_is_not_committed_before_the_first_try_breaks_the_law(
 
 
 def test_a_successor_that_decides_anew_breaks_the_law(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pushcast.webhook.endpoint.read_mark", lambda _: CommitMark())
+    monkeypatch.setattr("pushcast.webhook.spots.read_mark", lambda _: CommitMark())
     assert broken(tmp_path)
 
 

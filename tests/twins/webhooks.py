@@ -164,11 +164,11 @@ class Rig:
         self.receiver = receiver
         self.member = Member(broker)
         places = [TopicPartition(*spot) for spot in broker.logs]
-        self.endpoint._assigned(self.member, places)
+        self.endpoint.spots.assigned(self.member, places)
 
     def read(self, count: int = 1000, spot: Spot = (topics.RECEIPT, 0)) -> None:
         """The endpoint gets the next records."""
-        self.endpoint._take(self.member.read(spot, count))
+        self.endpoint.spots.take(self.member.read(spot, count))
 
     def post(self, runner: asyncio.Runner, *, later: bool = True) -> None:
         """One turn, as the thread does it. `later`: so long after the last that a failing endpoint is tried again."""
@@ -177,7 +177,7 @@ class Rig:
             self.endpoint._patience.again_at = 0.0
         poster: Any = self.receiver
         self.endpoint._post(self.member, runner, poster)
-        self.endpoint._throttle(self.member)
+        self.endpoint.spots.pause(self.member, all_of_them=self.endpoint.stands_still)
 
 
 NO_WAY: Any = None

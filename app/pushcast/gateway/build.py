@@ -9,7 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from pushcast.config.settings import Settings
-from pushcast.gateway import table
+from pushcast.gateway import control_calls, read_calls, write_calls
 from pushcast.gateway.anonymous import AnonymousDevices, read_device_key
 from pushcast.gateway.broadcasts import Broadcasts
 from pushcast.gateway.cancels import CancelRequests
@@ -68,21 +68,21 @@ def calls(
     chosen = Preferences(changes, writer, questions, sources)
     told = Engagements(EngagementDecoder().decode, writer)
     writes = [
-        *table.writes_routes(notes, devices),
-        *table.engagement_routes(told),
-        *table.preferences_routes(chosen),
-        *table.ends_routes(cancels),
-        *table.broadcasts_routes(casts),
-        *table.control_routes(pauses),
-        *table.webhooks_routes(WebhookCalls(settings.webhooks, control, writer)),
+        *write_calls.writes_routes(notes, devices),
+        *write_calls.engagement_routes(told),
+        *write_calls.preferences_routes(chosen),
+        *write_calls.ends_routes(cancels),
+        *write_calls.broadcasts_routes(casts),
+        *control_calls.control_routes(pauses),
+        *control_calls.webhooks_routes(WebhookCalls(settings.webhooks, control, writer)),
     ]
     waits = Schedules(CancelDecoder().decode, writer, questions, sources)
     letters = DeadLetterCalls(questions, sources)
     reads = [
-        *table.reads_routes(questions),
-        *table.schedules_routes(waits),
-        *table.letters_routes(letters),
-        *table.reports_routes(ReportCalls(sources.reports)),
+        *read_calls.reads_routes(questions),
+        *read_calls.schedules_routes(waits),
+        *control_calls.letters_routes(letters),
+        *read_calls.reports_routes(ReportCalls(sources.reports)),
     ]
     keyed = [*writes, *reads]
     documents = Documents(ready, cache(lambda: openapi(found)))

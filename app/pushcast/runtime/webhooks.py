@@ -87,20 +87,20 @@ class Webhooks:
     def info(self) -> dict[str, Any]:
         """How each stands, for people."""
         return {
-            each.name: {"disabled": each.disabled, "lag": each.lag, "failures": each.failures}
+            each.name: {"disabled": each.disabled, "lag": each.spots.lag, "failures": each.failures}
             for each in self.endpoints
         }
 
     def samples(self) -> Iterable[Sample]:
         """For a scrape."""
         for each in self.endpoints:
-            yield Sample(MetricName.WEBHOOK_LAG, each.lag, (each.name,))
+            yield Sample(MetricName.WEBHOOK_LAG, each.spots.lag, (each.name,))
             yield Sample(MetricName.WEBHOOK_AGE, each.age_seconds(time.time()), (each.name,))
             yield Sample(MetricName.WEBHOOK_DISABLED, each.disabled, (each.name,))
-            yield Sample(MetricName.WEBHOOK_LOST, each.lost, (each.name,))
+            yield Sample(MetricName.WEBHOOK_LOST, each.spots.lost, (each.name,))
             for result, count in list(each.results.items()):
                 yield Sample(MetricName.WEBHOOK_REQUESTS, count, (each.name, result))
-            for reason, count in list(each.unreadable.items()):
+            for reason, count in list(each.reader.unreadable.items()):
                 yield Sample(MetricName.WEBHOOK_UNREADABLE, count, (each.name, reason))
 
     def _give_up(self, name: str, reason: str) -> None:

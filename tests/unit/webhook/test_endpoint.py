@@ -63,9 +63,9 @@ def test_w1_a_failing_endpoint_stands_still_and_then_gets_everything_in_order(
         rig.read()
     assert (names(failing), names(other)) == (list("abcde"), list("abc"))
     assert len({body for _, body in failing.requests[:4]}) == 1, "the same bytes in every try"
-    rig.endpoint._commit(rig.member, rig.endpoint._lines)
-    rig.endpoint._ask_lag(rig.member)
-    assert (rig.endpoint.lag, broker.committed[ENDED][0], rig.endpoint.failures) == (0, 5, 0)
+    rig.endpoint.spots.commit(rig.member, rig.endpoint.spots.lines)
+    rig.endpoint.spots.ask_lag(rig.member)
+    assert (rig.endpoint.spots.lag, broker.committed[ENDED][0], rig.endpoint.failures) == (0, 5, 0)
 
 
 def test_a_request_says_what_it_is_and_holds_at_most_500_events(tmp_path: Path, runner: asyncio.Runner) -> None:
@@ -102,12 +102,12 @@ def test_an_endpoint_gets_what_it_wants_and_passes_by_the_rest(tmp_path: Path, r
     for spot in broker.logs:
         rig.read(spot=spot)
     rig.post(runner)
-    rig.endpoint._commit(rig.member, rig.endpoint._lines)
+    rig.endpoint.spots.commit(rig.member, rig.endpoint.spots.lines)
     bodies = {request_id: json.loads(body) for request_id, body in receiver.requests}
     assert [each["notification"] for each in bodies["crm_0_0_3"]["data"]["deliveries"]] == ["b"]
     assert bodies["crm_tokens_0_0_0"]["data"]["tokens"][0]["token_hash"] == (b"h" * 16).hex()
     assert {spot: at[0] for spot, at in broker.committed.items()} == {ENDED: 4, DEAD_TOKENS: 1}
-    assert rig.endpoint.unreadable == {"unknown_frame": 1}
+    assert rig.endpoint.reader.unreadable == {"unknown_frame": 1}
 
 
 def test_breakers_canaries_and_settled_reports_are_told_each_type_in_requests_of_its_own(
@@ -151,7 +151,7 @@ def test_breakers_canaries_and_settled_reports_are_told_each_type_in_requests_of
     assert told[1][1]["data"]["reports"] == [json.loads(sums[0])]
     [failed] = told[2][1]["data"]["canaries"]
     assert (failed["reason"], failed["last_accepted_at"]) == ("silent", "1970-01-01T00:00:05.400Z")
-    assert rig.endpoint.unreadable == {"key_invalid": 1, "invalid_field": 1}
+    assert rig.endpoint.reader.unreadable == {"key_invalid": 1, "invalid_field": 1}
 
 
 def test_w5_an_endpoint_that_is_gone_is_given_up_until_an_operator_says_so(
@@ -183,7 +183,7 @@ def test_an_order_to_begin_at_an_earlier_time_holds_once(tmp_path: Path, runner:
     rig.post(runner)
     rig.read()
     rig.post(runner)
-    rig.endpoint._commit(rig.member, rig.endpoint._lines)
+    rig.endpoint.spots.commit(rig.member, rig.endpoint.spots.lines)
     assert (names(receiver), broker.committed[ENDED]) == (["c", "d"], (4, ":99:0"))
     successor = Rig(tmp_path, broker, receiver)
     successor.order = rig.order
@@ -193,7 +193,7 @@ def test_an_order_to_begin_at_an_earlier_time_holds_once(tmp_path: Path, runner:
     assert names(receiver) == ["c", "d"]
     successor.order = WebhookOrder("on", 100, from_ms=50)
     successor.post(runner)
-    assert successor.endpoint._lines[ENDED].read == 4, "nothing was recorded since then"
+    assert successor.endpoint.spots.lines[ENDED].read == 4, "nothing was recorded since then"
 
 
 def test_a_new_endpoint_begins_now_and_one_that_was_away_too_long_tells_what_is_lost(
@@ -201,14 +201,14 @@ def test_a_new_endpoint_begins_now_and_one_that_was_away_too_long_tells_what_is_
 ) -> None:
     broker, receiver = Broker({ENDED: log(*"abcdef")}), Receiver()
     rig = Rig(tmp_path, broker, receiver)
-    assert rig.endpoint._lines[ENDED].read == 6
+    assert rig.endpoint.spots.lines[ENDED].read == 6
     broker.committed[ENDED] = 1, "2:0:0"
     monkeypatch.setattr("twins.webhooks.Member.get_watermark_offsets", lambda *_, **__: (4, 6))
     late = Rig(tmp_path, broker, receiver)
     late.read()
     for _ in range(2):
         late.post(runner)
-    assert (late.endpoint.lost, names(receiver)) == (3, ["e", "f"])
+    assert (late.endpoint.spots.lost, names(receiver)) == (3, ["e", "f"])
     broker.committed[ENDED] = 9, "12:7:0"
     anew = Rig(tmp_path, broker, receiver)
-    assert (anew.endpoint._lines[ENDED].read, anew.endpoint._lines[ENDED].mark.resumed_at) == (4, 7)
+    assert (anew.endpoint.spots.lines[ENDED].read, anew.endpoint.spots.lines[ENDED].mark.resumed_at) == (4, 7)

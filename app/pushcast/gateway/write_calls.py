@@ -1,4 +1,4 @@
-"""The calls of the gateway by what they are about: path, scope, body and handler of each."""
+"""Calls that write what stages read: path, scope, body and handler of each."""
 
 from __future__ import annotations
 
@@ -6,15 +6,9 @@ from pushcast.gateway.broadcasts import Broadcasts
 from pushcast.gateway.cancels import CancelRequests
 from pushcast.gateway.devices import Devices
 from pushcast.gateway.engagement import Engagements
-from pushcast.gateway.letters import DeadLetterCalls
 from pushcast.gateway.notifications import Notifications, notifications_of
-from pushcast.gateway.pauses import Pauses
 from pushcast.gateway.preferences import Preferences
-from pushcast.gateway.questions import Questions
-from pushcast.gateway.reports import STATES, ReportCalls
 from pushcast.gateway.routes import BULK_BYTES, LINES_BYTES, SINGLE_BYTES, Parameter, Route
-from pushcast.gateway.schedules import Schedules
-from pushcast.gateway.webhooks import WebhookCalls
 from pushcast.wire.api_keys import Scope
 
 
@@ -143,134 +137,4 @@ def broadcasts_routes(casts: Broadcasts) -> list[Route]:
             max_bytes=SINGLE_BYTES,
         ),
         Route("DELETE", "/v1/broadcasts/{id}/hold", "resume_broadcast", scope, casts.resume, "Lets it go on"),
-    ]  # fmt: skip
-
-
-def control_routes(pauses: Pauses) -> list[Route]:
-    """The kill switch."""
-    found = [
-        Route(
-            "GET",
-            "/v1/pauses",
-            "pauses",
-            Scope.CONTROL_READ,
-            pauses.list,
-            "Pauses and open breakers",
-            answers={200: "What holds now"},
-        )
-    ]
-    for path, name in (("/v1/pauses/{app}/{platform}", "pause"), ("/v1/pauses/{app}/{platform}/{lane}", "pause_lane")):
-        found += [
-            Route(
-                "PUT", path, name, Scope.CONTROL_WRITE, pauses.put, "Stops an app's pushes within 2 seconds",
-                max_bytes=SINGLE_BYTES, body="Comment", answers={200: "Paused"},
-            ),
-            Route(
-                "DELETE", path, f"{name}_end", Scope.CONTROL_WRITE, pauses.delete, "Resumes", answers={200: "Resumed"},
-            ),
-        ]  # fmt: skip
-    return found
-
-
-def webhooks_routes(webhooks: WebhookCalls) -> list[Route]:
-    """Endpoints that are told."""
-    return [
-        Route(
-            "GET", "/v1/webhooks", "webhooks", Scope.CONTROL_READ, webhooks.list,
-            "Endpoints that are told what became of deliveries, and which are disabled", answers={200: "The endpoints"},
-        ),
-        Route(
-            "POST", "/v1/webhooks/{name}/resume", "resume_webhook", Scope.CONTROL_WRITE, webhooks.resume,
-            "Posts to an endpoint again", answers={200: "It is posted to"},
-            query=(Parameter("from", "Once more what was recorded since then, RFC 3339."),),
-        ),
-    ]  # fmt: skip
-
-
-def reads_routes(questions: Questions) -> list[Route]:
-    """Questions about a user."""
-    return [
-        Route(
-            "GET", "/v1/users/{user}/why", "why", Scope.HISTORY_READ, questions.why,
-            "Why a push did or did not arrive, with its evidence", answers={200: "The answer"},
-            query=(
-                Parameter("notification", "Notification id; this or `record`."),
-                Parameter("record", "The event's record, as the answer to its request named it."),
-                Parameter("device", "Only this device."),
-            ),
-        ),
-        Route(
-            "GET", "/v1/users/{user}/devices", "devices", Scope.HISTORY_READ, questions.devices,
-            "A user's devices, without tokens", answers={200: "The devices"},
-        ),
-    ]  # fmt: skip
-
-
-def letters_routes(letters: DeadLetterCalls) -> list[Route]:
-    """Dead letters."""
-    return [
-        Route(
-            "GET", "/v1/dead-letters", "dead_letters", Scope.DLQ_READ, letters.list,
-            "Dead letters, oldest first, without tokens", answers={200: "The letters"},
-            query=(Parameter("limit", "At most so many, 1 to 500.", type="integer"),),
-        ),
-        Route(
-            "POST", "/v1/dead-letters/redrive", "redrive", Scope.DLQ_WRITE, letters.redrive,
-            "Writes dead letters back to their topics, or counts them", max_bytes=SINGLE_BYTES, body="Redrive",
-            answers={200: "What was done, or would be"},
-        ),
-    ]  # fmt: skip
-
-
-def schedules_routes(waits: Schedules) -> list[Route]:
-    """What waits for its time."""
-    path, one = "/v1/users/{user}/scheduled", "/v1/users/{user}/scheduled/{id}"
-    return [
-        Route(
-            "GET", path, "scheduled", Scope.HISTORY_READ, waits.all, "What waits for its time, by when it is due",
-            answers={200: "The timers"},
-        ),
-        Route(
-            "GET", one, "scheduled_one", Scope.HISTORY_READ, waits.show, "One notification that waits",
-            answers={200: "Its timers"},
-        ),
-        Route("DELETE", path, "cancel_scheduled", Scope.NOTIFICATIONS_CANCEL, waits.cancel, "Cancels all that waits"),
-        Route(
-            "DELETE", one, "cancel_scheduled_one", Scope.NOTIFICATIONS_CANCEL, waits.cancel,
-            "Cancels a notification that waits",
-        ),
-    ]  # fmt: skip
-
-
-def reports_routes(reports: ReportCalls) -> list[Route]:
-    """What became of notifications."""
-    page = (
-        Parameter("limit", "At most so many, 1 to 500; 50 without it.", type="integer"),
-        Parameter("cursor", "`next_cursor` of the page before."),
-    )
-    after = Parameter("after", "Record of a notification: waits up to 2 seconds until its planning is known.")
-    return [
-        Route(
-            "GET", "/v1/reports", "reports", Scope.REPORTS_READ, reports.list,
-            "Reports of notifications and broadcasts, newest first", answers={200: "A page"},
-            query=(
-                *page,
-                Parameter("from", "Created since: RFC 3339 or milliseconds; 7 days ago without it."),
-                Parameter("to", "Created until: RFC 3339 or milliseconds."),
-                Parameter("app", "Only this app."),
-                Parameter("class", "Only this class."),
-                Parameter("campaign", "Only this campaign."),
-                Parameter("state", f"Only {', '.join(STATES)}."),
-                Parameter("dry_run", "true: dry runs, too.", type="boolean"),
-            ),
-        ),
-        Route(
-            "GET", "/v1/reports/{id}", "report", Scope.REPORTS_READ, reports.show,
-            "What became of a notification or broadcast", answers={200: "The report"},
-            query=(after, Parameter("user", "Only what this user got; for classes with `report: history`.")),
-        ),
-        Route(
-            "GET", "/v1/users/{user}/deliveries", "deliveries", Scope.HISTORY_READ, reports.deliveries,
-            "How a user's deliveries ended, newest first", answers={200: "A page"}, query=(*page, after),
-        ),
     ]  # fmt: skip
