@@ -19,7 +19,7 @@ from pushcast.gateway.questions import Sources
 from pushcast.gateway.server import GatewayServer
 from pushcast.gateway.user_tokens import UserTokens
 from pushcast.gateway.writing import Writer
-from pushcast.kafka.acks import Group
+from pushcast.kafka.ack_groups import Group
 from pushcast.report.answers import cursor_of, read_cursor
 from pushcast.stream.errors import Full
 from pushcast.stream.ports import Written

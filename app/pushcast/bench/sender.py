@@ -9,7 +9,6 @@ collector are set as a sender's are.
 from __future__ import annotations
 
 import asyncio
-import gc
 import resource
 import sys
 import time
@@ -27,7 +26,7 @@ from pushcast.model.words import Platform
 from pushcast.providers.port import Disposition, ManyAtOnce, Part, Provider, Result
 from pushcast.providers.registry import build
 from pushcast.runtime.child import end_with_parent
-from pushcast.runtime.process import GC_THRESHOLDS
+from pushcast.runtime.collector import collect_seldom
 
 # Room for this many targets wakes what waits for it: SEND, too, hands over in parts.
 LEAST_PART = 500
@@ -176,9 +175,7 @@ async def measure(load_: Load, provider: Provider, go_on: Callable[[], Awaitable
     await provider.start()
     warm_up = Run(provider, load_.in_flight)
     await warm_up.send(portions(parts, load_.warm_up_items))
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+    collect_seldom()
     await go_on()
     run = Run(provider, load_.in_flight)
     before, started_at = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()

@@ -10,6 +10,7 @@ import msgspec
 
 from pushcast.gateway.events import EventRecord, lines_of
 from pushcast.gateway.http import JSON, NDJSON, Answer, Request, answer
+from pushcast.gateway.identity import Sent
 from pushcast.gateway.problems import FieldError, Problem
 from pushcast.gateway.writing import UserRecord, Writer
 
@@ -26,6 +27,7 @@ class Item:
     topic: str = ""
     event: EventRecord | None = None
     problem: Problem | None = None
+    sent: Sent | None = None
 
 
 def require_type(request: Request, *types: str) -> None:
@@ -80,8 +82,13 @@ def bulk_answer(items: Sequence[Item]) -> Answer:
         "rejected": len(problems) - unknown,
         "unknown": unknown,
         "results": [
-            {"index": item.index, "id": item.id, "status": problem.status, "problem": problem.members()}
+            {"index": item.index, "id": _shown(item.id), "status": problem.status, "problem": problem.members()}
             for item, problem in problems
         ],
     }
     return answer(503, body, Retry_After="1") if unknown else answer(207 if problems else 202, body)
+
+
+def _shown(found: str | None) -> str | None:
+    """An id that was refused may be no Unicode text, and no answer could be written with it."""
+    return None if found is None else found.encode(errors="replace").decode()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from pushcast.config.settings import Settings
 from pushcast.gateway.access import Caller
+from pushcast.gateway.alike import MAX_KNOWN, may_share, split
 from pushcast.gateway.bulk import Item, bulk_answer, items_of, require_type, write_all
 from pushcast.gateway.events import (
     Decode,
@@ -102,33 +102,42 @@ class Notifications:
         """POST /v1/notifications/bulk. With `atomic=true` nothing is written unless all are valid."""
         key = idempotency_key(request)
         atomic = _flag(request, "atomic")
-        items: list[Item] = []
-        sent: list[Sent | None] = []
-        for index, raw in enumerate(request.items):
-            item = Item(index)
-            sent.append(self._read(item, raw, id_maker(caller.id, key, request.now_ms, index), caller, request.now_ms))
-            items.append(item)
+        known: dict[bytes, str] = {}
+        items = [self._item(index, raw, known, caller, key, request.now_ms) for index, raw in enumerate(request.items)]
         invalid = [(each.index, each.problem) for each in items if each.problem is not None]
         if atomic and invalid:
             detail = f"{len(invalid)} of {len(items)} are not valid; nothing was written"
             errors = [FieldError(f"#/notifications/{index}", each.name, str(each)) for index, each in invalid]
             raise Problem("invalid_field", detail, errors=errors)
         await write_all(self._writer, items)
-        for item, each in zip(items, sent, strict=True):
-            if each is not None and item.problem is None:
-                self._repeats.remember(each, request.now_ms)
+        for item in items:
+            if item.sent is not None and item.problem is None:
+                self._repeats.remember(item.sent, request.now_ms)
         return bulk_answer(items)
 
-    def _read(self, item: Item, raw: bytes, make_id: Callable[[], str], caller: Caller, now_ms: int) -> Sent | None:
+    def _item(
+        self, index: int, raw: bytes, known: dict[bytes, str], caller: Caller, key: str | None, now_ms: int
+    ) -> Item:
+        """`known`: topics of what was checked before, by what notifications have in common."""
+        item = Item(index)
+        parts = split(raw)
+        topic = None if parts is None else known.get(parts.rest)
         try:
-            item.event = as_event(read_object(raw), raw, make_id)
+            if parts is not None and topic is not None:
+                item.id, item.topic = parts.id, topic
+                item.event = EventRecord(parts.user, parts.id, raw)
+                item.sent = self._first(item.event, caller, now_ms)[0]
+                return item
+            item.event = as_event(read_object(raw), raw, id_maker(caller.id, key, now_ms, index))
             item.id = item.event.id
             checked = self._check(item.event, caller, now_ms)
         except Problem as problem:
             item.problem = problem
-            return None
-        item.topic = _TOPICS[checked.lane]
-        return checked.sent
+            return item
+        item.topic, item.sent = _TOPICS[checked.lane], checked.sent
+        if parts is not None and len(known) < MAX_KNOWN and may_share(checked.note):
+            known[parts.rest] = item.topic
+        return item
 
     def _check(self, event: EventRecord, caller: Caller, now_ms: int) -> Checked:
         note: Notification = decoded(self._decode, event, now_ms)
@@ -137,11 +146,16 @@ class Notifications:
             _check_spread(note.timing, lane)
         caller.may_send(note.app, note.klass, lane)
         self._sizes.check(note)
+        sent, replayed = self._first(event, caller, now_ms)
+        return Checked(event, note, lane, replayed, sent)
+
+    def _first(self, event: EventRecord, caller: Caller, now_ms: int) -> tuple[Sent, bool]:
+        """What is remembered of it, and whether it was sent before. Raises Problem (idempotency_key_reused)."""
         sent = sent_of(caller.id, *event)
         same = self._repeats.seen(sent, now_ms)
         if same is False:
             raise Problem("idempotency_key_reused", "the same id was sent with other content in the last 10 minutes")
-        return Checked(event, note, lane, bool(same), sent)
+        return sent, bool(same)
 
 
 def notifications_of(request: Request) -> list[bytes]:

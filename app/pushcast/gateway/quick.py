@@ -17,7 +17,7 @@ from pushcast.gateway.access import Caller
 from pushcast.gateway.connections import Respond
 from pushcast.gateway.http import Answer, PendingAnswer, Request
 from pushcast.gateway.problems import Problem
-from pushcast.gateway.reading import Bodies
+from pushcast.gateway.reading import Bodies, too_many
 from pushcast.gateway.routes import Route
 
 #: Headers that say that a request is not plain.
@@ -77,6 +77,8 @@ class Quick:
             now_ms = self._now_ms()
             caller, _ = self._steps.identify(route, headers, {}, address, now_ms, began)
             request = Request(message.method, payload.read_nowait(), {}, {}, headers, now_ms)
+            if self._steps.bodies.full:
+                raise too_many()
             limits = self._steps.admit(caller, route.notifications, began)
             assert route.at_once is not None
             pending = route.at_once(request, caller)

@@ -50,7 +50,7 @@ class Bodies:
                 if size > limit:
                     raise _too_large(limit)
                 if self.full:
-                    raise Problem("overloaded", "too many bodies are being read at once", headers={"Retry-After": "1"})
+                    raise too_many()
                 chunks.append(chunk)
         except BaseException:
             self.held_bytes -= size
@@ -73,3 +73,8 @@ class Bodies:
 
 def _too_large(limit: int) -> Problem:
     return Problem("body_too_large", f"the body has more than {limit:,} bytes", headers={"Connection": "close"})
+
+
+def too_many() -> Problem:
+    """What a client is told when `Bodies` are full."""
+    return Problem("overloaded", "too many bodies are being read at once", headers={"Retry-After": "1"})

@@ -12,7 +12,8 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from pushcast.config.security import KafkaSecurity
-from pushcast.kafka.producer import open_producer, refusal_of
+from pushcast.kafka.ack_groups import RECORD_OVERHEAD_BYTES, Group, Record, blame, produce_all, size_of
+from pushcast.kafka.producer import open_producer
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.stream.ports import Written
 from pushcast.wire.headers import Headers
@@ -21,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 MAX_RECORDS: Final = 10_000
 MAX_BYTES: Final = 64 << 20
-RECORD_OVERHEAD_BYTES: Final = 512
 LINGER_SECONDS: Final = 0.001
 #: What groups leave free of both bounds, so that a single record finds room beside them.
 GROUPS_SHARE: Final = 0.8
@@ -30,32 +30,6 @@ GROUPS_SHARE: Final = 0.8
 BUSY_POLL_SECONDS: Final = 0.001
 IDLE_POLL_SECONDS: Final = 0.2
 FETCH_SECONDS: Final = 1.0
-
-
-#: Topic, partition, key, value.
-Record = tuple[str, int, bytes, bytes | None]
-
-
-class Group:
-    """Records that were put together. Its future resolves when Kafka has answered for each of them."""
-
-    __slots__ = ("_left", "answered", "errors", "future")
-
-    def __init__(self, count: int, future: asyncio.Future[None]) -> None:
-        self.future = future
-        self.answered = [False] * count
-        self.errors: dict[int, BaseException] = {}  # by place in the group
-        self._left = count
-
-    def end(self, place: int, error: BaseException | None) -> bool:
-        """Kafka has answered for one. True: it was the last."""
-        self.answered[place] = True
-        if error is not None:
-            self.errors[place] = error
-        self._left -= 1
-        if not self._left and not self.future.done():
-            self.future.set_result(None)
-        return not self._left
 
 
 class AckProducer:
@@ -120,9 +94,14 @@ class AckProducer:
             if error is None and offset is not None:
                 future.set_result(Written(topic, partition, offset))
             else:
-                future.set_exception(_blame(error, topic, partition, size))
+                future.set_exception(blame(error, topic, partition, size))
 
-        self._produce((topic, partition, key, value), delivered, headers)
+        try:
+            self._producer.produce(topic, value, key, partition, delivered, headers=headers)  # type: ignore[arg-type]
+        except BufferError as error:
+            raise Full("librdkafka's queue is full") from error
+        except KafkaException as error:
+            raise OutboxFailed(f"{topic}[{partition}]: {error.args[0].str()}") from error
         self._enter(1, size)
         return future
 
@@ -131,20 +110,17 @@ class AckProducer:
 
         Records that cannot be put end with their error. Raises OutboxFailed after a fatal error.
         """
-        size = sum(len(value or b"") for _, _, _, value in records) + len(records) * RECORD_OVERHEAD_BYTES
+        size = size_of(records)
         async with self._turn:
             self._check()
             while not self._fits(len(records), size, GROUPS_SHARE) and self._since:
                 self._room = self._loop.create_future()
                 await self._room
                 self._check()
-            group = Group(len(records), self._loop.create_future())
             number = self._enter(len(records), size)
-            for place, record in enumerate(records):
-                try:
-                    self._produce(record, partial(self._answered, group, number, size, place))
-                except (Full, OutboxFailed) as error:
-                    self._end(group, number, size, place, error)
+            ended = partial(self._leave, number, len(records), size)
+            group = Group(len(records), self._loop.create_future(), ended)
+            produce_all(self._producer, records, group)
             return group
 
     @property
@@ -179,20 +155,6 @@ class AckProducer:
     def _fits(self, records: int, size: int, share: float) -> bool:
         return self._records + records <= self._max_records * share and self._bytes + size <= self._max_bytes * share
 
-    def _produce(
-        self,
-        record: Record,
-        delivered: Callable[[KafkaError | None, Message], None],
-        headers: Headers | None = None,
-    ) -> None:
-        topic, partition, key, value = record
-        try:
-            self._producer.produce(topic, value, key, partition, delivered, headers=headers)  # type: ignore[arg-type]
-        except BufferError as error:
-            raise Full("librdkafka's queue is full") from error
-        except KafkaException as error:
-            raise OutboxFailed(f"{topic}[{partition}]: {error.args[0].str()}") from error
-
     def _enter(self, records: int, size: int) -> int:
         number, self._next = self._next, self._next + 1
         self._since[number] = monotonic()
@@ -214,19 +176,6 @@ class AckProducer:
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
 
-    def _answered(
-        self, group: Group, number: int, size: int, place: int, error: KafkaError | None, message: Message
-    ) -> None:
-        if error is None and message.offset() is not None:
-            self._end(group, number, size, place, None)
-            return
-        topic, partition = message.topic() or "", message.partition() or 0
-        self._end(group, number, size, place, _blame(error, topic, partition, len(message)))
-
-    def _end(self, group: Group, number: int, size: int, place: int, error: BaseException | None) -> None:
-        if group.end(place, error):
-            self._leave(number, len(group.answered), size)
-
     def _poll(self) -> None:
         try:
             self._producer.poll(0)
@@ -247,12 +196,3 @@ class AckProducer:
             self._failure = error
             self._wake()
             self._on_fatal(error)
-
-
-def _blame(error: KafkaError | None, topic: str, partition: int, size: int) -> BaseException:
-    """Why a record is not confirmed."""
-    # A duplicate sequence counts as success in librdkafka, but names no offset: not proven is not done.
-    if error is None:
-        return OutboxFailed(f"{topic}[{partition}]: acknowledged without an offset")
-    refusal = refusal_of(error, topic, partition, size)
-    return refusal or OutboxFailed(f"{topic}[{partition}]: {error.name()}: {error.str()}")

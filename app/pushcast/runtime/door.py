@@ -38,6 +38,7 @@ from pushcast.observe.vocabulary import Vocabulary
 from pushcast.report.coordinator import Coordinator
 from pushcast.report.fetch import Fetcher, read_token
 from pushcast.runtime import whereabouts
+from pushcast.runtime.collector import collect_seldom
 from pushcast.runtime.lookups import sources_of
 from pushcast.runtime.private_page import private_page
 from pushcast.runtime.reload import Reloader
@@ -197,6 +198,7 @@ async def _serve(settings: Settings, make: Callable[[], DoorProcess], listen: Li
     path = whereabouts.write(settings.data_dir, where)
     try:
         await process.server.start(listen.host, listen.port, _tls(process.name, listen))
+        collect_seldom()
         log.info("listening", host=listen.host, port=process.server.port, keys=len(process.keys))
         manager.tell(READY)
         await stop.wait()

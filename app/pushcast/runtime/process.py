@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import socket
 import time
@@ -29,6 +28,7 @@ from pushcast.model.words import Lane, Platform
 from pushcast.observe.logs import configure_logging
 from pushcast.observe.rate_limit import RateLimitFilter
 from pushcast.runtime import whereabouts
+from pushcast.runtime.collector import collect_seldom
 from pushcast.runtime.group_watch import GroupWatch
 from pushcast.runtime.hosted import Hosted, host, patient, producible, schemas_of
 from pushcast.runtime.limits import allow_open_files
@@ -58,7 +58,6 @@ OUTBOX_RECORDS = 100_000
 SMALL_RECORDS_LINGER_SECONDS = 0.005
 #: A planner sends urgent events to some forty partitions, one in a request (`kafka.writers`). Nobody waits for others.
 URGENT_PRODUCERS = 4
-GC_THRESHOLDS = (50_000, 20, 50)
 
 
 def run_roles(
@@ -94,10 +93,7 @@ def process_name(roles: Sequence[str], lanes: Sequence[Lane]) -> str:
 
 
 def _ready(began: float, url: str, ready_fd: int | None, manager: ServiceManager) -> None:
-    # What is alive now lives as long as the process; collecting it again and again cost a third of REGISTER's CPU.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+    collect_seldom()
     log.info("ready", after_seconds=round(time.monotonic() - began, 1), url=url)
     if ready_fd is not None:
         os.write(ready_fd, b"%d\n" % os.getpid())

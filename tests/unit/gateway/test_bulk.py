@@ -90,6 +90,16 @@ async def test_lines_are_taken_too_and_ids_come_from_their_place() -> None:
     assert len({json.loads(put.value or b"")["id"] for put in rig.producer.puts}) == 3
 
 
+async def test_an_id_that_is_no_text_is_refused_alone_and_the_answer_is_whole() -> None:
+    lines = b'{"id":"\\ud800","user":"u","title":"t"}\n{"id":"n","user":"u","title":"t"}'
+    async with gateway() as rig:
+        answer = await post(rig, lines, LINES)
+        devices = await post(rig, b'{"device":"\\ud800","user":"u","op":"register"}', LINES, "/v1/devices/bulk")
+    (refused,) = answer.json()["results"]
+    assert (answer.status_code, answer.json()["accepted"], refused["id"], refused["status"]) == (207, 1, "?", 400)
+    assert (devices.status_code, devices.json()["results"][0]["id"]) == (207, "?")
+
+
 async def test_what_kafka_does_not_confirm_makes_the_whole_answer_a_503() -> None:
     async with gateway(ack_seconds=0.05) as rig:
         rig.producer.confirms = False

@@ -11,6 +11,7 @@ import pytest
 
 from pushcast.gateway.http import Answer, head_of
 from pushcast.gateway.quick import Quick
+from pushcast.gateway.reading import MAX_BYTES_IN_MEMORY
 from pushcast.stream.ports import Written
 from twins.gateway import Rig, gateway
 
@@ -151,6 +152,16 @@ async def test_what_kafka_does_not_confirm_in_time_ends_once() -> None:
         await asyncio.sleep(0.01)
         assert rig.observed == [("send", 503)]
     assert (status, said["type"]) == (503, "/problems/ack_timeout")
+
+
+async def test_a_body_too_many_is_refused_on_the_quick_way_too(taken: list[bool]) -> None:
+    """Issue 15, attacks: bodies are bounded in all, whichever way they come."""
+    async with gateway() as rig:
+        rig.server.bodies.hold(MAX_BYTES_IN_MEMORY)
+        status, headers, said = await ask(rig, post(rig.key(), note(1)))
+        rig.server.bodies.release(MAX_BYTES_IN_MEMORY)
+        assert (rig.server.bodies.held_bytes, rig.producer.puts) == (0, [])
+    assert (taken, status, said["type"], headers["retry-after"]) == ([True], 503, "/problems/overloaded", "1")
 
 
 async def test_an_idle_connection_is_not_timed_after_a_quick_answer() -> None:

@@ -8,10 +8,11 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from pushcast.kafka import acks
-from pushcast.kafka.acks import AckProducer, Group, Record
+from pushcast.kafka.ack_groups import Group, Record
+from pushcast.kafka.acks import AckProducer
 from pushcast.stream.errors import Full, OutboxFailed, RecordTooLarge
 
 
@@ -42,11 +43,23 @@ class Client:
         self.confirmed = 0
         self.answered = 0  # records of which the next poll tells
         self.failure: Exception | None = None
+        self.refused: dict[int, KafkaError] = {}  # of a batch, by place
+        self.batch_failure: Exception | None = None
 
     def produce(
         self, topic: str, value: bytes, key: bytes, partition: int, delivered: Callable[[Any, Any], None], **_: Any
     ) -> None:
         self.puts.append((topic, partition, delivered))
+
+    def produce_batch(self, topic: str, messages: list[dict[str, Any]]) -> int:
+        if self.batch_failure is not None:
+            raise self.batch_failure
+        for place, message in enumerate(messages):
+            if (error := self.refused.get(place)) is not None:
+                message["_error"] = error
+            else:
+                self.puts.append((topic, message["partition"], message["callback"]))
+        return len(messages) - len(self.refused)
 
     def poll(self, _seconds: float) -> int:
         if self.failure is not None:
@@ -144,6 +157,37 @@ async def test_a_refused_record_of_a_group_ends_alone(rig: Rig) -> None:
     assert group.future.done()
     assert isinstance(group.errors.pop(1), RecordTooLarge)
     assert not group.errors
+
+
+async def test_what_librdkafka_does_not_take_of_a_group_ends_at_once_and_the_rest_with_kafka(rig: Rig) -> None:
+    rig.client.refused = {
+        0: KafkaError(KafkaError._QUEUE_FULL),
+        2: KafkaError(KafkaError.MSG_SIZE_TOO_LARGE),
+        3: KafkaError(KafkaError._UNKNOWN_TOPIC),
+    }
+    group: Group = await rig.producer.put_all(records(5))
+    assert group.answered == [True, False, True, True, False]
+    assert [type(group.errors[place]) for place in (0, 2, 3)] == [Full, RecordTooLarge, OutboxFailed]
+    rig.client.confirm(2)
+    assert group.future.done()
+    assert rig.producer.unacknowledged == 0
+
+
+async def test_a_group_of_which_nothing_could_be_put_has_ended(rig: Rig) -> None:
+    rig.client.batch_failure = KafkaException(KafkaError(KafkaError._FATAL))
+    group: Group = await rig.producer.put_all(records(2))
+    assert group.future.done()
+    assert [type(error) for error in group.errors.values()] == [OutboxFailed] * 2
+    assert rig.producer.unacknowledged == 0
+
+
+async def test_records_of_a_group_keep_their_order_in_their_topics(rig: Rig) -> None:
+    rows: list[Record] = [(f"t{number % 2}", number, b"u", b"v") for number in range(6)]
+    await rig.producer.put_all(rows)
+    assert [(topic, partition) for topic, partition, _ in rig.client.puts] == [
+        *(("t0", each) for each in (0, 2, 4)),
+        *(("t1", each) for each in (1, 3, 5)),
+    ]
 
 
 async def test_an_acknowledgement_without_an_offset_proves_nothing(rig: Rig) -> None:

@@ -1,0 +1,100 @@
+"""Records that are put together, and what Kafka says of each of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from pushcast.kafka.producer import refusal_of
+from pushcast.stream.errors import Full, OutboxFailed
+
+RECORD_OVERHEAD_BYTES: Final = 512
+
+#: Topic, partition, key, value.
+Record = tuple[str, int, bytes, bytes | None]
+
+
+class Group:
+    """Its future resolves when Kafka has answered for each record."""
+
+    __slots__ = ("_ended", "_left", "answered", "errors", "future")
+
+    def __init__(self, count: int, future: asyncio.Future[None], ended: Callable[[], None] = lambda: None) -> None:
+        """`ended` is called once, with the last answer."""
+        self.future = future
+        self.answered = [False] * count
+        self.errors: dict[int, BaseException] = {}  # by place in the group
+        self._left = count
+        self._ended = ended
+
+    def delivered(self, place: int, error: KafkaError | None, message: Message) -> None:
+        """Kafka's word on one, as librdkafka brings it."""
+        if error is None and message.offset() is not None:
+            self.end(place, None)
+        else:
+            self.end(place, blame(error, message.topic() or "", message.partition() or 0, len(message)))
+
+    def end(self, place: int, error: BaseException | None) -> None:
+        """One is answered for."""
+        self.answered[place] = True
+        if error is not None:
+            self.errors[place] = error
+        self._left -= 1
+        if not self._left:
+            self._ended()
+            if not self.future.done():
+                self.future.set_result(None)
+
+
+def size_of(records: Sequence[Record]) -> int:
+    """Bytes that they take in memory, about."""
+    return sum(len(value or b"") for _, _, _, value in records) + len(records) * RECORD_OVERHEAD_BYTES
+
+
+def produce_all(producer: Producer, records: Sequence[Record], group: Group) -> None:
+    """Puts them, those of each topic in one call; those that cannot be put end with their error.
+
+    A call for each record took a third of the processor time of a bulk.
+    """
+    by_topic: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    for place, (topic, partition, key, value) in enumerate(records):
+        message: dict[str, Any] = {
+            "value": value,
+            "key": key,
+            "partition": partition,
+            "callback": partial(group.delivered, place),
+        }
+        by_topic.setdefault(topic, []).append((place, message))
+    for topic, placed in by_topic.items():
+        try:
+            put = producer.produce_batch(topic, [message for _, message in placed])
+        except KafkaException as error:
+            for place, message in placed:
+                failed: KafkaError = error.args[0]
+                group.end(place, OutboxFailed(f"{topic}[{message['partition']}]: {failed.str()}"))
+            continue
+        if put == len(placed):
+            continue
+        for place, message in placed:
+            refused: KafkaError | None = message.get("_error")
+            if refused is not None:
+                group.end(place, _unput(refused, topic, message))
+
+
+def _unput(error: KafkaError, topic: str, message: dict[str, Any]) -> BaseException:
+    if error.code() == KafkaError._QUEUE_FULL:
+        return Full("librdkafka's queue is full")
+    return blame(error, topic, message["partition"], len(message["value"] or b""))
+
+
+def blame(error: KafkaError | None, topic: str, partition: int, size: int) -> BaseException:
+    """Why a record is not confirmed."""
+    # A duplicate sequence counts as success in librdkafka, but names no offset: not proven is not done.
+    if error is None:
+        return OutboxFailed(f"{topic}[{partition}]: acknowledged without an offset")
+    refusal = refusal_of(error, topic, partition, size)
+    return refusal or OutboxFailed(f"{topic}[{partition}]: {error.name()}: {error.str()}")
