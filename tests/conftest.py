@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pushcast.kafka.embedded import Cluster, temporary_cluster
+
+#: How long an example takes says nothing of it where others share the cores.
+settings.register_profile("loaded", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("loaded")
 
 
 @pytest.fixture(scope="session")
