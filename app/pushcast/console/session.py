@@ -10,6 +10,7 @@ import hmac
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from pushcast.gateway.access import Caller
 from pushcast.wire.api_keys import Presented
 
 #: What the two MACs are for: one must not stand for the other.
@@ -28,6 +29,13 @@ class Session(NamedTuple):
     presented: Presented
     token: str
     person: str = ""
+
+
+class SignedIn(NamedTuple):
+    """Somebody who is signed in, and the key as it is at this request."""
+
+    session: Session
+    caller: Caller
 
 
 class Sessions:
