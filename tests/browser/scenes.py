@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any, Final
 
+from pushcast.console.watch import Process
 from pushcast.model.words import Lane, Platform
 from pushcast.settle.hexdump import dump
 from pushcast.wire.actions import OperatorAction, encode
+from pushcast.wire.api_keys import ApiKey, Hash, Scope, encode_record
 from pushcast.wire.control import BreakerRecord, CanaryWord, Halt, Kind, Name, Pause, Subject, WebhookOrder
 from pushcast.wire.control import encode as encode_control
 from twins.console import METRICS, ConsoleRig, device_of, report_of, standing_of
@@ -103,6 +106,7 @@ async def fill(rig: ConsoleRig) -> None:
         platforms={
             "apns": {"planned": 19_100, "outcomes": {"accepted": 18_400, "invalid": 600, "dead": 100}, "reasons": {}}
         },
+        latency_ms={"p50": 5200.0, "p90": 9400.0, "p99": 14_700.0, "relative_error": 0.0443},
         latency_histogram=histogram(18_400, 5200),
     )
     for number, words in enumerate(("chat-9f21", "order-456-shipped", "two-factor-77", "digest-tuesday")):
@@ -116,10 +120,9 @@ async def fill(rig: ConsoleRig) -> None:
         rig.told["http://sender/metrics"] = 200, (METRICS % (accepted, invalid, 0.2)).encode() + speeds(accepted // 9)
         if step == 119:
             _webhooks(rig)
+            _processes(rig)
         rig.now_ms += 5000
         await rig.watch.look()
-    rig.told["http://sender/health/ready"] = 200, b'{"status":"ok","problems":[]}'
-    rig.told["http://sender/_info"] = 200, b'{"version":"0.1"}'
     rig.groups = standing_of(parked=412, dead_letters_last_hour={"push.notification.normal.v1.dlq": 3})
     rig.groups["groups"][2] |= {
         "lag": 1840,
@@ -136,14 +139,24 @@ async def fill(rig: ConsoleRig) -> None:
     _control(rig)
     _person(rig)
     _letters(rig)
-    for at, did, what, refused in (
-        (4, "pause", "news/fcm", ""),
-        (9, "switch_broadcast", "hold weekend-preview", ""),
-        (12, "pause", "/control/pause", "foreign_form"),
+    for at, who, did, what, refused, before, after in (
+        (
+            47,
+            "ben",
+            "redrive",
+            "push.notification.normal.v1, unknown_field",
+            "",
+            "12 dead letters",
+            "11 of them sent again",
+        ),
+        (12, "anna", "pause", "/control/pause", "foreign_form", "", ""),
+        (9, "anna", "switch_broadcast", "weekend-preview", "", "goes on", "held"),
+        (4, "anna", "pause", "news/fcm/bulk", "", "not paused", "paused: wrong title in the digest"),
+        (2, "ben", "send", "notification test-7f3a", "", "", "sent as a dry run"),
     ):
-        rig.actions.apply(
-            b"k", encode(OperatorAction(NOW_MS - at * 60_000, "k7Qm2xA9", "anna", did, what, refused, "127.0.0.1"))
-        )
+        done = OperatorAction(NOW_MS - at * 60_000, f"key-{who}", who, did, what, refused, "127.0.0.1", before, after)
+        rig.actions.apply(b"k", encode(done))
+    _keys(rig)
 
 
 #: For `console(options=…)`: what the pages of a busy evening need of the configuration.
@@ -178,6 +191,31 @@ def _webhooks(rig: ConsoleRig) -> None:
     rig.control.apply(Name(Kind.WEBHOOK, "on-call").key(), encode_control(order))
 
 
+def _processes(rig: ConsoleRig) -> None:
+    """One of each role; a planner is behind, and another machine's sender is silent."""
+    late = "the oldest unfinished record of pushcast-plan-normal is 41 s old"
+    for name, state, problems in (
+        ("sender-urgent", "ok", []),
+        ("planner-normal", "degraded", [late]),
+        ("registrar", "ok", []),
+        ("10.0.3.12:9464", "silent", []),
+    ):
+        url = "http://sender" if name == "sender-urgent" else f"http://{name}"
+        if name != "sender-urgent":
+            rig.processes.append(Process(name, url, f"{name}:1"))
+        if state == "silent":
+            continue
+        ready = {"status": state, "problems": problems}
+        rig.told[f"{url}/health/ready"] = 200, json.dumps(ready).encode()
+        rig.told[f"{url}/_info"] = 200, json.dumps({"version": "0.1", "slot": "eu-1"}).encode()
+        group = f"pushcast-{name}"
+        lines = f'pushcast_assigned_partitions{{group="{group}",topic="t"}} 8\n'
+        lines += f'pushcast_heartbeat_age_seconds{{group="{group}"}} 1.2\n'
+        lines += f'pushcast_oldest_unfinished_seconds{{group="{group}",topic="t"}} {41 if problems else 0.2}\n'
+        _, before = rig.told.get(f"{url}/metrics", (200, b""))
+        rig.told[f"{url}/metrics"] = 200, before + lines.encode()
+
+
 def _control(rig: ConsoleRig) -> None:
     for subject, entry in (
         (
@@ -196,6 +234,26 @@ def _control(rig: ConsoleRig) -> None:
         (Name(Kind.HOLD, "weekend-preview"), Halt(NOW_MS - 540_000, None, "key k7Qm2xA9", "")),
     ):
         rig.control.apply(subject.key(), encode_control(entry))
+
+
+def _keys(rig: ConsoleRig) -> None:
+    """A back end's key, an app's, one for a while, one that was disabled."""
+    day_ms = 86_400_000
+    for key_id, record in (
+        (
+            "Nr4tQz81",
+            ApiKey((Scope.NOTIFICATIONS_SEND, Scope.REPORTS_READ), (_hash(-90),), label="newsroom", apps=("news",)),
+        ),
+        ("Wq0sLm3d", ApiKey((Scope.DEVICES_WRITE,), (), kind="app", label="shop for iOS", apps=("shop",))),
+        ("b7Yc2KfA", ApiKey((Scope.CONSOLE_VIEW,), (_hash(-2, NOW_MS + 5 * day_ms),), label="auditor")),
+        ("x1Gh9TeV", ApiKey((Scope.BROADCASTS_SEND,), (_hash(-400),), label="old campaign tool", disabled=True)),
+    ):
+        rig.keyring.apply(key_id.encode(), encode_record(record))
+
+
+def _hash(days: int, expires_at: int | None = None) -> Hash:
+    """Of a secret that was made so many days after the present."""
+    return Hash("0" * 64, NOW_MS + days * 86_400_000, expires_at)
 
 
 def _person(rig: ConsoleRig) -> None:
@@ -227,48 +285,32 @@ def _person(rig: ConsoleRig) -> None:
             "user": USER,
             "notification": "weekly-digest",
             "lane": "bulk",
-            "due_at": "2026-09-22T07:00:00.000Z",
+            "due_at": "2026-09-21T14:30:00.000Z",
             "written_at": "2026-09-21T09:12:00.000Z",
             "closes": None,
             "released_at": None,
             "keep_offset": 12,
         }
     ]
-    delivery = {
-        "kind": "notification",
-        "app": "news",
-        "provider_status": 200,
-        "attempts": 1,
-        "reason": None,
-        "created_at": "2026-09-21T14:13:00.000Z",
-    }
+    gone = {"outcome": "invalid", "reason": "device_unregistered", "provider_status": 404}
     rig.reports.history = [
-        delivery
-        | {
-            "notification": GOAL,
-            "device": "iPhone-1",
-            "platform": "apns",
-            "outcome": "accepted",
-            "ended_at": "2026-09-21T14:13:00.742Z",
-        },
-        delivery
-        | {
-            "notification": "digest-tuesday",
-            "device": "Pixel-8",
-            "platform": "fcm",
-            "outcome": "invalid",
-            "reason": "device_unregistered",
-            "provider_status": 404,
-            "ended_at": "2026-09-21T14:13:04.100Z",
-        },
-        delivery
-        | {
-            "notification": "two-factor-77",
-            "device": "iPhone-1",
-            "platform": "apns",
-            "outcome": "accepted",
-            "ended_at": "2026-09-21T14:13:00.212Z",
-        },
+        _delivery(
+            GOAL, "iPhone-1", "14:13:00.000", "14:13:00.742", received_at="14:13:01.900", opened_at="14:13:08.210"
+        ),
+        _delivery("digest-tuesday", "Pixel-8", "14:08:58.000", "14:09:02.000", **gone),
+        _delivery("two-factor-77", "iPhone-1", "13:52:10.000", "13:52:10.212", opened_at="13:52:19.400"),
+        _delivery("match-4711-kick-off", "iPhone-1", "13:30:00.000", "13:30:00.611", received_at="13:30:02.000"),
+        _delivery("match-4711-kick-off", "Pixel-8", "13:30:00.000", "13:30:01.004"),
+        _delivery(
+            "line-up",
+            "Pixel-8",
+            "13:19:40.000",
+            "13:27:44.000",
+            outcome="expired",
+            reason="expired",
+            provider_status=None,
+            attempts=4,
+        ),
     ]
     rig.answer = {
         "answer": "iPhone-1 was reached: Apple accepted it 742 ms after the event. Pixel-8 was not tried: it had been "
@@ -306,6 +348,27 @@ def _person(rig: ConsoleRig) -> None:
     }
 
 
+def _delivery(note_id: str, device: str, created: str, ended: str, **more: Any) -> dict[str, Any]:
+    """Of the evening; times are times of that day."""
+    at = {name: f"2026-09-21T{more.pop(name)}Z" for name in ("received_at", "opened_at") if name in more}
+    found = {
+        "notification": note_id,
+        "kind": "notification",
+        "app": "news",
+        "device": device,
+        "platform": "fcm" if device == "Pixel-8" else "apns",
+        "outcome": "accepted",
+        "reason": None,
+        "provider_status": 200,
+        "attempts": 1,
+        "created_at": f"2026-09-21T{created}Z",
+        "ended_at": f"2026-09-21T{ended}Z",
+        "received_at": None,
+        "opened_at": None,
+    }
+    return found | at | more
+
+
 def _letters(rig: ConsoleRig) -> None:
     letter = {
         "topic": "push.notification.normal.v1.dlq",
@@ -321,6 +384,12 @@ def _letters(rig: ConsoleRig) -> None:
         "apps": ["news"],
         "redriven_from": None,
         "value_bytes": 212,
+        "headers": [
+            ["push-reason", "unknown_field"],
+            ["push-stage", "planner"],
+            ["push-source-topic", "push.notification.normal.v1"],
+            ["x-trace-of-the-newsroom", "31 bytes"],
+        ],
         "user": USER,
         "event": {"id": "n-77", "usr": "u-9", "title": "Goal!"},
     }

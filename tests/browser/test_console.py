@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from browser.hostile import ATTACK, WRITTEN, write_everywhere
-from browser.scenes import GOAL, OPTIONS, PATHS, fill, goal, histogram
+from browser.scenes import GOAL, OPTIONS, PATHS, USER, fill, goal, histogram
 from browser.visitor import NARROW, WIDE, Visitor, visiting
 from pushcast.model.words import Platform
 from pushcast.wire import topics
@@ -38,7 +39,7 @@ async def test_axe_finds_no_barrier_on_any_page(scheme: str, size: tuple[int, in
 
 
 async def test_c1_what_producers_and_apps_write_shows_as_text_and_the_policy_is_never_broken() -> None:
-    async with console() as rig, visiting(rig) as visitor:
+    async with console(options=OPTIONS) as rig, visiting(rig) as visitor:
         await fill(rig)
         await visitor.sign_in()
         write_everywhere(rig, ATTACK)
@@ -52,6 +53,24 @@ async def test_c1_what_producers_and_apps_write_shows_as_text_and_the_policy_is_
         assert visitor.complaints == []
 
 
+async def test_c1_what_a_visitor_types_shows_as_text_too() -> None:
+    async with console() as rig, visiting(rig) as visitor:
+        await visitor.sign_in()
+        await visitor.open("/send")
+        for field in ("user", "title", "subtitle", "body", "link", "image", "campaign"):
+            await visitor.page.locator(f"[name={field}]").fill(ATTACK.replace("\r\n", " "))
+        await visitor.page.get_by_role("button", name="Check").click()
+        await visitor.page.locator(".phone:not(.ghost), .problem").first.wait_for()
+        assert await visitor.page.title() != "owned"
+        assert await visitor.page.locator("main img, script:not([src]), svg[onload]").count() == 0
+        for path in ("/people?user=", "/devices?device=", "/reports?campaign=", "/reports/", "/sign-in?next="):
+            await visitor.open(f"{path}{quote(ATTACK, safe='')}")
+            assert await visitor.page.title() != "owned", path
+            assert await visitor.page.locator("img, script:not([src]), svg[onload]").count() == 0, path
+        refused = [each for each in visitor.complaints if "the server responded with a status of" not in each]
+        assert refused == []
+
+
 async def test_a_live_campaign_reaches_its_end_without_a_reload() -> None:
     async with console() as rig, visiting(rig) as visitor:
         await fill(rig)
@@ -59,7 +78,7 @@ async def test_a_live_campaign_reaches_its_end_without_a_reload() -> None:
         await visitor.open(f"/reports/{GOAL}")
         await visitor.page.evaluate("window.sameDocument = true")
         await visitor.page.get_by_text("on its way").wait_for()
-        await visitor.page.get_by_text("The numbers").click()
+        await visitor.page.get_by_text("The numbers").first.click()
         rig.reports.all[GOAL] = goal() | {"state": "settled", "open": 0, "outcomes": {"accepted": 812_345}}
         await visitor.page.get_by_text("812,345 of 812,345 ended").wait_for()
         assert await visitor.page.evaluate("window.sameDocument")
@@ -99,8 +118,8 @@ async def test_without_javascript_every_page_is_whole_and_every_form_works() -> 
             await visitor.open(path)
             assert len(await visitor.page.locator("main").inner_text()) > 80, name
         await visitor.open(f"/reports/{GOAL}")
-        assert await visitor.page.locator(".plot svg path").count() == 2
-        await visitor.page.get_by_text("The numbers").click()
+        assert await visitor.page.locator(".plot svg path").count() == 2 * 2
+        await visitor.page.get_by_text("The numbers").first.click()
         assert await visitor.page.locator(".plot tbody tr").first.is_visible()
         rig.control.apply(Subject(Kind.PAUSE, "news", Platform.APNS).key(), None)
         await _pauses_and_resumes(rig, visitor)
@@ -162,13 +181,41 @@ async def test_a_plot_is_read_with_the_arrow_keys() -> None:
         await fill(rig)
         await visitor.sign_in()
         await visitor.open(f"/reports/{GOAL}")
-        await visitor.page.locator(".plot svg").focus()
+        plot = visitor.page.locator("[data-plot=arrival]")
+        await plot.locator("> svg").focus()
         await visitor.page.keyboard.press("ArrowRight")
-        first = await visitor.page.locator(".readout").inner_text()
+        first = await plot.locator(".readout").inner_text()
         await visitor.page.keyboard.press("ArrowRight")
-        second = await visitor.page.locator(".readout").inner_text()
+        second = await plot.locator(".readout").inner_text()
     assert first.startswith("within ")
     assert first != second
+
+
+async def test_the_time_axis_of_a_person_is_read_with_the_arrow_keys_and_its_span_chosen_by_a_link() -> None:
+    async with console() as rig, visiting(rig) as visitor:
+        await fill(rig)
+        await visitor.sign_in()
+        await visitor.open(f"/people?user={USER}")
+        axis = visitor.page.locator("[data-plot=axis]")
+        await axis.locator("> svg").focus()
+        await visitor.page.keyboard.press("ArrowRight")
+        assert "line-up: expired" in await axis.locator(".readout").inner_text()
+        assert await axis.locator(".life").count() == 3  # of two devices, one of which was suspended
+        await visitor.page.get_by_role("link", name="week").click()
+        await visitor.page.get_by_text("the last week", exact=True).wait_for()
+        assert visitor.complaints == []
+
+
+async def test_lines_of_a_plot_are_told_apart_without_their_colour() -> None:
+    async with console() as rig, visiting(rig) as visitor:
+        await fill(rig)
+        await visitor.sign_in()
+        edges = visitor.page.locator("[data-plot=rates] .lines .edge")
+        dashes = await edges.evaluate_all("found => found.map(each => getComputedStyle(each).strokeDasharray)")
+        legend = visitor.page.locator("[data-plot=rates] .legend .edge")
+        shown = await legend.evaluate_all("found => found.map(each => getComputedStyle(each).strokeDasharray)")
+    assert len(set(dashes)) == len(dashes) == 2
+    assert sorted(shown) == sorted(dashes)
 
 
 async def test_no_page_is_wider_than_a_phone() -> None:

@@ -49,9 +49,9 @@ class Visitor:
         await self.page.goto(f"http://127.0.0.1:{self.rig.console.port}{path}")
 
     async def sign_in(self, *scopes: Any) -> None:
-        """By the form, with a new key."""
+        """By the form, with a new secret of anna's key."""
         await self.open("/sign-in")
-        await self.page.fill("#key", self.rig.key(*(scopes or OPERATOR), label="anna"))
+        await self.page.fill("#key", self.rig.key(*(scopes or OPERATOR), key_id="k7Qm2xA9", label="anna"))
         await self.page.get_by_role("button", name="Sign in").click()
         await self.page.wait_for_url("**/")
 

@@ -142,6 +142,7 @@ class ConsoleRig(Rig):
             {name: tuple(app.platforms()) for name, app in settings.apps.items()},
             {name: rule.lane for name, rule in settings.classes.items()},
             settings.kafka.partitions,
+            settings.slo,
         )
         self.console = ConsoleServer(
             pages(self.desk),

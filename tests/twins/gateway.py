@@ -214,9 +214,9 @@ class Rig:
         self.redrives.append((wanted, since, until))
         return {"letters": 1}
 
-    def key(self, *scopes: Scope, **more: Any) -> str:
+    def key(self, *scopes: Scope, key_id: str | None = None, **more: Any) -> str:
         """A new key that is valid here; every scope without `scopes`."""
-        key_id, text, digest = new_key()
+        key_id, text, digest = new_key(key_id)
         record = ApiKey(scopes=scopes or ALL, hashes=(Hash(digest, NOW_MS),), **more)
         self.keyring.apply(key_id.encode(), encode_record(record))
         return text

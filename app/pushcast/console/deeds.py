@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from pushcast.console.visit import Deed
 from pushcast.gateway.access import Caller
 from pushcast.gateway.problems import Problem
 from pushcast.gateway.writing import Writer
@@ -23,17 +24,18 @@ class Deeds:
         self._writer = writer
         self._now_ms = now_ms
 
-    async def done(self, caller: Caller, did: str, what: str, address: str) -> None:
+    async def done(self, caller: Caller, did: str, deed: Deed, address: str) -> None:
         """After it was done."""
-        await self._write(self._action(caller, did, what, address))
+        await self._write(self._action(caller, did, deed, address))
 
     async def refused(self, caller: Caller, did: str, what: str, problem: Problem, address: str) -> None:
         """Nothing was done."""
-        await self._write(self._action(caller, did, what, address, problem.name))
+        await self._write(self._action(caller, did, Deed(what), address, problem.name))
 
-    def _action(self, caller: Caller, did: str, what: str, address: str, refused: str = "") -> OperatorAction:
+    def _action(self, caller: Caller, did: str, deed: Deed, address: str, refused: str = "") -> OperatorAction:
         label = caller.key.label[:MAX_TEXT_CHARS]
-        return OperatorAction(self._now_ms(), caller.id, label, did, what[:MAX_TEXT_CHARS], refused, address)
+        what, before, after = (text[:MAX_TEXT_CHARS] for text in deed)
+        return OperatorAction(self._now_ms(), caller.id, label, did, what, refused, address, before, after)
 
     async def _write(self, action: OperatorAction) -> None:
         try:

@@ -17,7 +17,10 @@ STEP_SECONDS: Final = 5.0
 STEPS: Final = 120
 _BUCKET: Final = f"{MetricName.ACCEPTED_SECONDS}_bucket"
 _WEBHOOKS: Final = (MetricName.WEBHOOK_LAG, MetricName.WEBHOOK_AGE, MetricName.WEBHOOK_REQUESTS)
-_READ: Final = (MetricName.OUTCOMES, MetricName.OLDEST_UNFINISHED, _BUCKET, *_WEBHOOKS)
+_READ: Final = (
+    *(MetricName.OUTCOMES, MetricName.OLDEST_UNFINISHED, MetricName.PARTITIONS, MetricName.HEARTBEAT_AGE, _BUCKET),
+    *_WEBHOOKS,
+)
 
 
 class Posting(NamedTuple):
@@ -33,13 +36,16 @@ class ProcessFigures(NamedTuple):
     """Of one process. `outcomes`: deliveries ended since its start. `oldest_seconds`: by group.
 
     `urgent`: accepted urgent deliveries since its start, by seconds within which they were accepted. `webhooks`: by
-    endpoint.
+    endpoint. `partitions`: it has so many; of a group that reads several topics those of one. `heartbeat_seconds`:
+    since the coordinator of one of its groups last called it alive. None: it is no member of a group.
     """
 
     outcomes: Mapping[str, float]
     oldest_seconds: Mapping[str, float]
     urgent: Mapping[float, float] = {}
     webhooks: Mapping[str, Posting] = {}
+    partitions: int | None = None
+    heartbeat_seconds: float | None = None
 
 
 def read_figures(text: str) -> ProcessFigures:
@@ -50,6 +56,8 @@ def read_figures(text: str) -> ProcessFigures:
     urgent: dict[float, float] = {}
     webhooks: dict[str, dict[str, float]] = {}
     tries: dict[str, dict[str, float]] = {}
+    assigned: dict[str, float] = {}
+    heartbeats: list[float] = []
     for family in text_string_to_metric_families("\n".join(lines) + "\n"):
         for sample in family.samples:
             if sample.name == MetricName.OUTCOMES:
@@ -58,6 +66,11 @@ def read_figures(text: str) -> ProcessFigures:
             elif sample.name == MetricName.OLDEST_UNFINISHED:
                 group = sample.labels["group"]
                 oldest[group] = max(sample.value, oldest.get(group, 0.0))
+            elif sample.name == MetricName.PARTITIONS:
+                group = sample.labels["group"]
+                assigned[group] = max(sample.value, assigned.get(group, 0.0))
+            elif sample.name == MetricName.HEARTBEAT_AGE:
+                heartbeats.append(sample.value)
             elif sample.name == _BUCKET and sample.labels["lane"] == Lane.URGENT:
                 urgent[float(sample.labels["le"])] = sample.value
             elif sample.name == MetricName.WEBHOOK_REQUESTS:
@@ -70,7 +83,8 @@ def read_figures(text: str) -> ProcessFigures:
         )
         for name, found in webhooks.items()
     }
-    return ProcessFigures(outcomes, oldest, urgent, postings)
+    partitions = round(sum(assigned.values())) if assigned else None
+    return ProcessFigures(outcomes, oldest, urgent, postings, partitions, max(heartbeats, default=None))
 
 
 K = TypeVar("K", str, float)

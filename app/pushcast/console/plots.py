@@ -1,6 +1,7 @@
 """Plots as geometry: points, ticks and a sentence. Templates draw them as SVG. Pure.
 
-Each has the numbers as a table, too, for those who cannot see it or would rather read.
+Lines are drawn in units of `WIDTH` times `HEIGHT` and stretched to the space there is; words keep their size. Each plot
+has the numbers as a table, too, for those who cannot see it or would rather read.
 """
 
 from __future__ import annotations
@@ -14,14 +15,25 @@ from pushcast.console.words import duration, number, percent
 
 WIDTH: Final = 720
 HEIGHT: Final = 226
-LEFT: Final = 66
-RIGHT: Final = 12
-TOP: Final = 14
-BOTTOM: Final = 34
+TOP: Final = 18
+BOTTOM: Final = 26
 #: Where a logarithmic time axis has its ticks: milliseconds.
 TIMES_MS: Final = (1, 10, 100, 1000, 10_000, 60_000, 600_000, 3_600_000, 6 * 3_600_000, 86_400_000, 7 * 86_400_000)
+#: From a bound of a bucket of latencies to the next one (`report.sketch`).
+BUCKET_RATIO: Final = 2 ** (1 / 8)
 #: Ticks of a shorter plot tell seconds.
 SHORT_SECONDS: Final = 300
+#: Steps that fill so much of the ten minutes are called ten minutes.
+LONG_SECONDS: Final = 570
+#: Steps of the plot of accepted deliveries.
+BINS: Final = 60
+#: It ends where so many of the accepted had been accepted: the last few would press the others together.
+MOST: Final = 0.995
+#: How long that plot may be.
+SPANS_SECONDS: Final = (
+    *(1, 2, 4, 6, 8, 10, 20, 30, 60, 120, 240, 600, 1200, 1800),
+    *(hours * 3600 for hours in (1, 2, 4, 6, 8, 12, 24, 48, 96, 168, 336, 672)),
+)
 #: Rows of the table behind a plot.
 MAX_ROWS: Final = 24
 
@@ -57,8 +69,6 @@ class Plot(NamedTuple):
     marks: Sequence[Tick] = ()
     width: int = WIDTH
     height: int = HEIGHT
-    left: int = LEFT
-    right: int = WIDTH - RIGHT
     top: int = TOP
     bottom: int = HEIGHT - BOTTOM
 
@@ -92,7 +102,7 @@ def rates(ends: Sequence[str], series: Mapping[str, Sequence[float]], step_secon
     count = len(ends)
     total = [sum(values) for values in zip(*series.values(), strict=True)] if series else [0.0] * count
     top = _round_up(max(total, default=0.0))
-    x = [LEFT + (WIDTH - RIGHT - LEFT) * index / max(1, count - 1) for index in range(count)]
+    x = [WIDTH * index / max(1, count - 1) for index in range(count)]
     below = [0.0] * count
     shapes = []
     for name, values in series.items():
@@ -101,7 +111,7 @@ def rates(ends: Sequence[str], series: Mapping[str, Sequence[float]], step_secon
             shapes.append(_shape(name, x, *([_y(each, top) for each in line] for line in (above, below))))
         below = above
     newest = total[-1] if total else 0.0
-    span = duration(step_seconds * max(0, count - 1))
+    span = "ten minutes" if count * step_seconds > LONG_SECONDS else duration(step_seconds * max(0, count - 1))
     says = f"{number(newest)} deliveries a second now, at most {number(max(total, default=0.0))} in the last {span}."
     names = list(series)
     chars = 5 if count * step_seconds > SHORT_SECONDS else 8  # with seconds or without
@@ -126,13 +136,13 @@ def arrival(histogram: Sequence[Mapping[str, float]], accepted: int, planned: in
     high = next((tick for tick in TIMES_MS if tick >= max(bounds[-1], 150_000)), TIMES_MS[-1])
 
     def place(value: float) -> float:
-        return LEFT + (WIDTH - RIGHT - LEFT) * math.log(value / low) / math.log(high / low)
+        return WIDTH * math.log(value / low) / math.log(high / low)
 
     xs, ys = [place(low)], [_y(0, 1)]
     for bound, count in zip(bounds, sums, strict=True):
         xs.append(place(bound))
         ys.append(_y(count / planned, 1))
-    xs.append(float(WIDTH - RIGHT))
+    xs.append(float(WIDTH))
     ys.append(ys[-1])
     half = next((bound for bound, count in zip(bounds, sums, strict=True) if count * 2 >= accepted), None)
     taken = f"{percent(accepted / planned)} of {number(planned)} were taken"
@@ -153,6 +163,51 @@ def arrival(histogram: Sequence[Mapping[str, float]], accepted: int, planned: in
         places,
         [Tick(place(120_000), "2 min")],
     )
+
+
+def accepted_a_second(histogram: Sequence[Mapping[str, float]]) -> Plot | None:
+    """How many a second were accepted, by the time since they were due; both axes are linear. None without any.
+
+    `histogram`: {"up_to_ms", "count"}, in order. A bucket is spread evenly over its time, which is 9 % of its bound.
+    """
+    total = sum(int(each["count"]) for each in histogram)
+    if not total:
+        return None
+    wanted = _bound_of(histogram, total * MOST)
+    end_ms = next((seconds * 1000.0 for seconds in SPANS_SECONDS if seconds * 1000 >= wanted), wanted)
+    width_ms = end_ms / BINS
+    counts = [0.0] * BINS
+    for each in histogram:
+        upper = float(each["up_to_ms"])
+        lower = upper / BUCKET_RATIO if upper > BUCKET_RATIO else 0.0
+        for index in range(int(lower / width_ms), min(BINS, int(upper / width_ms) + 1)):
+            shared = min(upper, (index + 1) * width_ms) - max(lower, index * width_ms)
+            counts[index] += each["count"] * max(0.0, shared) / (upper - lower)
+    speeds = [count * 1000 / width_ms for count in counts]
+    most = max(speeds)
+    top, at = _round_up(most), speeds.index(most)
+    x = [WIDTH * index / BINS for index in range(BINS + 1)]
+    heights = [_y(speed, top) for speed in [*speeds, speeds[-1]]]
+    says = f"At most {number(round(most))} a second, {duration((at + 1) * width_ms / 1000)} after they were due."
+    step = math.ceil(BINS / MAX_ROWS)
+    kept = range(step - 1, BINS, step)
+    rows = [[duration((index + 1) * width_ms / 1000), number(round(speeds[index]))] for index in kept]
+    return Plot(
+        "Accepted a second",
+        says,
+        [_shape("accepted", x, heights, [_y(0, 1)] * len(x))],
+        [Tick(WIDTH * share, duration(end_ms * share / 1000)) for share in (0, 0.5, 1)],
+        _y_ticks(top),
+        ["after", "accepted a second"],
+        rows,
+        [x[index] for index in kept],
+    )
+
+
+def _bound_of(histogram: Sequence[Mapping[str, float]], wanted: float) -> float:
+    """The upper bound of the bucket in which so many are reached."""
+    sums = accumulate(each["count"] for each in histogram)
+    return next(float(each["up_to_ms"]) for each, so_many in zip(histogram, sums, strict=True) if so_many >= wanted)
 
 
 def _y(value: float, top: float) -> float:

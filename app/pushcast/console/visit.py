@@ -23,20 +23,28 @@ class Visit(NamedTuple):
         return scope in self.caller.key.scopes
 
 
+class Deed(NamedTuple):
+    """What a form did: on what, and how that stood before and after. Never a user, never content."""
+
+    what: str
+    before: str = ""
+    after: str = ""
+
+
 class View(NamedTuple):
-    """A page: its template and what that needs. `what`: what a form did, if it did something."""
+    """A page: its template and what that needs. `deed`: what a form did, if it did something."""
 
     template: str
     context: Mapping[str, Any] = {}
     status: int = 200
-    what: str = ""
+    deed: Deed | None = None
 
 
 class Away(NamedTuple):
-    """To another page, after a form was taken: reloading it sends nothing again. `what`: on what it was done."""
+    """To another page, after a form was taken: reloading it sends nothing again."""
 
     location: str
-    what: str
+    deed: Deed | None = None
 
 
 Handler = Callable[[Visit], Awaitable[View | Away]]

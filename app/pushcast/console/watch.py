@@ -35,13 +35,16 @@ class Process(NamedTuple):
 
 
 class Health(NamedTuple):
-    """`state`: ok, degraded, failing, or silent. `problems`: one sentence each."""
+    """`state`: ok, degraded, failing, or silent. `problems`: one sentence each. `slot`: its name in its groups, if it
+    has one. `figures`: of a moment ago; None: it told none."""
 
     name: str
     url: str
     state: str
     version: str
     problems: list[str]
+    slot: str | None = None
+    figures: ProcessFigures | None = None
 
 
 class RecentAnswer(Generic[T]):
@@ -127,6 +130,15 @@ class Watch:
                     self._fetch(f"{process.url}/health/ready"), self._fetch(f"{process.url}/_info")
                 )
             told, about = orjson.loads(ready), orjson.loads(info)
-            return Health(process.name, process.url, told["status"], about.get("version", ""), told["problems"])
+            figures = self.figures.get(process.key)
+            return Health(
+                process.name,
+                process.url,
+                told["status"],
+                about.get("version", ""),
+                told["problems"],
+                about.get("slot"),
+                figures,
+            )
         except (OSError, TimeoutError, ValueError, KeyError) as error:
             return Health(process.name, process.url, "silent", "", [f"it does not answer: {type(error).__name__}"])

@@ -55,7 +55,7 @@ def duration(seconds: float | None) -> str:
     """90 as 1.5 min; 0.25 as 250 ms."""
     if seconds is None or math.isinf(seconds):
         return DASH
-    if seconds < 1:
+    if 0 < seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     for size, unit in _UNITS:
         if seconds >= size:

@@ -188,7 +188,7 @@ async def _run(
     allow_open_files(settings.kafka.partitions, sum(len(tables) for tables in hosted.tables.values()))
     for resource in hosted.resources:
         await resource.start()
-    status = Status(settings, name, hosted, outbox, logs=logs)
+    status = Status(settings, name, hosted, outbox, logs=logs, slot=slot)
     await status.start()
     where = whereabouts.Whereabouts(name, os.getpid(), settings.observe.host, status.port)
     path = whereabouts.write(settings.data_dir, where)

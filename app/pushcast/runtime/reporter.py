@@ -72,6 +72,7 @@ class ReporterProcess:
         loop = asyncio.get_running_loop()
         kafka = settings.kafka
         self._options = options
+        self._slot = slot
         self._loop = loop
         self.metrics = Metrics(
             Vocabulary(apps=settings.apps, classes=settings.classes, topics=BOOKS, groups=(groups.REPORT,))
@@ -162,6 +163,7 @@ class ReporterProcess:
         return {
             "version": __version__,
             "name": NAME,
+            "slot": self._slot,
             "groups": [groups.REPORT],
             "partitions": sorted(self.follower.stores),
             "behind": sum(behind.values()),

@@ -30,12 +30,19 @@ class Status:
     """The private page of a process. Create it on the loop, after the Apps are declared."""
 
     def __init__(
-        self, settings: Settings, name: str, hosted: Hosted, outbox: KafkaOutbox, logs: RateLimitFilter | None = None
+        self,
+        settings: Settings,
+        name: str,
+        hosted: Hosted,
+        outbox: KafkaOutbox,
+        logs: RateLimitFilter | None = None,
+        slot: str | None = None,
     ) -> None:
         self._name = name
         self._hosted = hosted
         self._outbox = outbox
         self._logs = logs
+        self._slot = slot
         self._settings = settings
         self.metrics = hosted.metrics
         self.watch: TopicWatch | None = None  # once the cluster was asked
@@ -92,6 +99,7 @@ class Status:
         return {
             "version": __version__,
             "name": self._name,
+            "slot": self._slot,
             "groups": [app.conf.id for app in self._hosted.apps],
             "tables": tables,
             "outbox": self._outbox.unacknowledged,

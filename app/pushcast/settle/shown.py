@@ -6,10 +6,15 @@ from typing import Any
 
 import orjson
 
+from pushcast.model.plural import counted
 from pushcast.settle.hexdump import dump
 from pushcast.settle.letters import Letter
 
 _NOTIFICATIONS = "push.notification."
+#: Headers whose text is shown; of others only how long they are: a producer may have put a secret there.
+_KNOWN_HEADERS = ("push-", "__streams.errors.", "__connect.errors.", "kafka_dlt-", "traceparent")
+MAX_HEADERS = 64
+MAX_HEADER_CHARS = 200
 _SECRET_FIELDS = frozenset({"token", "subscription", "address", "token_hash"})
 
 
@@ -34,6 +39,7 @@ def described(letter: Letter) -> dict[str, Any]:
         "apps": sorted(letter.apps),
         "redriven_from": letter.redriven_from,
         "value_bytes": None if raw.value is None else len(raw.value),
+        "headers": [[name[:MAX_HEADER_CHARS], _header(name, value)] for name, value in raw.headers[:MAX_HEADERS]],
     }
     if letter.batch is not None:
         row["deliveries"] = [
@@ -63,6 +69,18 @@ def _plain(value: Any) -> Any:
     return (
         value if isinstance(value, str | int | float | bool | None) else orjson.loads(orjson.dumps(value, default=str))
     )
+
+
+def _header(name: str, value: bytes | None) -> str:
+    """What stands in a header, where it is one of those that tell why a record is a dead letter."""
+    if value is None:
+        return "null"
+    if not name.startswith(_KNOWN_HEADERS) or "stacktrace" in name:
+        return counted(len(value), "byte")
+    text = value.decode("utf-8", "replace")
+    if not text.isprintable():
+        return value[: MAX_HEADER_CHARS // 2].hex()
+    return text if len(text) <= MAX_HEADER_CHARS else f"{text[:MAX_HEADER_CHARS]}…"
 
 
 def line_of(letter: Letter) -> bytes | None:

@@ -23,7 +23,8 @@ _Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)]
 class OperatorAction(msgspec.Struct, frozen=True):
     """`by`: the key. `did`: a word for the kind. `what`: on what, never content. `at`: milliseconds since the epoch.
 
-    `refused`: the name of the problem; empty: it was done.
+    `refused`: the name of the problem; empty: it was done. `before`, `after`: how it stood, in a few words; empty where
+    a release before this one wrote the record, or where nothing stood.
     """
 
     at: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -33,6 +34,8 @@ class OperatorAction(msgspec.Struct, frozen=True):
     what: _Text
     refused: _Text = ""
     address: _Text = ""
+    before: _Text = ""
+    after: _Text = ""
 
 
 _DECODER: Final = msgspec.json.Decoder(OperatorAction)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 from browser.hostile import ATTACK, WRITTEN, write_everywhere
-from browser.scenes import fill
+from browser.scenes import OPTIONS, fill
 from twins.console import console
 
 #: What the templates are made of.
 _TAGS = """
     html head meta title link script body a header nav form input span button main div h1 h2 h3 p section footer
     ul ol li dl dt dd b code pre br small table thead tbody tr th td time svg rect path line text desc
-    figure figcaption details summary select option label
+    figure figcaption details summary select option label circle tspan strong
 """
 TAGS = frozenset(_TAGS.split())
 
@@ -41,7 +41,7 @@ class Page(HTMLParser):
 
 
 async def test_c1_what_producers_and_apps_write_is_text_on_every_page() -> None:
-    async with console() as rig, rig.browser() as client:
+    async with console(options=OPTIONS) as rig, rig.browser() as client:
         await fill(rig)
         write_everywhere(rig, ATTACK)
         await rig.signed_in(client, label=ATTACK[:200])

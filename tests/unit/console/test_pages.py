@@ -140,9 +140,11 @@ async def test_webhooks_say_how_far_they_are_and_go_on_when_an_operator_says_so(
         WebhookOrder("on", rig.now_ms, rig.now_ms - 3_600_000, "", f"key {rig.acted()[0].by}"),
     )
     assert [(each.did, each.what, each.refused) for each in rig.acted()] == [
-        ("resume_webhook", "crm 1h", ""),
+        ("resume_webhook", "crm", ""),
         ("resume_webhook", "/webhooks/resume", "not_found"),
     ]
+    assert rig.acted()[0].before == "disabled since 1 Jan 1970, 00:00: the endpoint answered 410 Gone"
+    assert rig.acted()[0].after == "on, once more from 2026-09-21T13:13:20.000Z"
 
 
 async def test_a_report_tells_how_far_and_how_fast_it_came() -> None:
@@ -308,7 +310,9 @@ async def test_dead_letters_are_counted_before_they_are_sent_again() -> None:
         asked = [(each.execute, each.reasons, each.in_doubt) for each, *_ in rig.redrives]
         reasons = frozenset({"unknown_field"})
         assert asked == [(False, reasons, False), (True, reasons, True)]
-        assert [(each.did, each.what) for each in rig.acted()] == [("redrive", "1 of 1 letters: unknown_field")]
+        [done] = rig.acted()
+        assert (done.did, done.what) == ("redrive", "unknown_field")
+        assert (done.before, done.after) == ("1 dead letter", "1 of them sent again")
 
 
 async def test_what_waits_for_its_time_is_shown_and_cancelled() -> None:
@@ -323,3 +327,84 @@ async def test_what_waits_for_its_time_is_shown_and_cancelled() -> None:
         answer = await client.post("/people/cancel", data=form)
         assert answer.headers["location"] == "/people?user=u-1&notification=n-1"
         assert [put.topic for put in rig.producer.puts] == ["push.cancel.v1", "push.action.v1"]
+
+
+LANGUAGES = {"locale_1": "de", "title_1": "Tor!", "body_1": "1:0 in der 88. Minute"}
+
+
+async def test_a_notification_in_two_languages_is_shown_in_both_and_sent_with_both() -> None:
+    async with console() as rig, rig.browser() as client:
+        token = await rig.signed_in(client)
+        checked = await client.post("/send", data={**NOTE, **LANGUAGES, "_token": token, "do": "check"})
+        await client.post("/send", data={**NOTE, **LANGUAGES, "_token": token, "do": "send"})
+        [sent] = [
+            json.loads(put.value or b"") for put in rig.producer.puts if put.topic.startswith("push.notification")
+        ]
+    assert "In every other language" in checked.text
+    assert "In de" in checked.text
+    assert "1:0 in der 88. Minute" in checked.text
+    assert sent["locales"] == {"de": {"title": "Tor!", "body": "1:0 in der 88. Minute"}}
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({"title_2": "Tor!"}, "which language is the text"),
+        ({**LANGUAGES, "locale_2": "de", "body_2": "x"}, "stands there twice"),
+    ],
+)
+async def test_a_text_without_a_language_of_its_own_is_refused(form: dict[str, str], words: str) -> None:
+    async with console() as rig, rig.browser() as client:
+        token = await rig.signed_in(client)
+        answer = await client.post("/send", data={**NOTE, **form, "_token": token, "do": "send"})
+        assert [put for put in rig.producer.puts if put.topic.startswith("push.notification")] == []
+    assert answer.status_code in (400, 422)
+    assert words in answer.text
+
+
+async def test_a_report_says_whether_the_goal_of_the_service_level_is_met() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        rig.reports.all["n-1"] = report_of("n-1")
+        rig.reports.all["n-2"] = report_of("n-2", within_seconds={"10": 0.1, "60": 0.4, "120": 0.5})
+        rig.reports.all["n-3"] = report_of("n-3", open=3)
+        met, missed, going = [(await client.get(f"/reports/n-{number}")).text for number in (1, 2, 3)]
+    assert "The goal of 90 % of all that is planned within 2 min is met." in met
+    assert "is missed: 50 %" in missed
+    assert "The goal" not in going
+
+
+async def test_a_person_has_one_time_axis_and_chooses_its_span() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        assert "What happened" not in (await client.get("/people?user=u-1")).text
+        rig.owned["u-1"] = [device_of("d-1")]
+        day = (await client.get("/people?user=u-1")).text
+        week = (await client.get("/people?user=u-1&span=week")).text
+    assert '<b aria-current="true">the last day</b>' in day
+    assert '<b aria-current="true">the last week</b>' in week
+    assert 'class="life l-reached"' in day
+
+
+async def test_health_says_what_each_process_has_and_when_it_was_last_called_alive() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        rig.told["http://sender/health/ready"] = 200, b'{"status":"ok","problems":[]}'
+        rig.told["http://sender/_info"] = 200, b'{"version":"0.1","slot":"eu-1"}'
+        lines = 'pushcast_assigned_partitions{group="g",topic="t"} 7\npushcast_heartbeat_age_seconds{group="g"} 1.5\n'
+        rig.told["http://sender/metrics"] = 200, (METRICS % (1, 0, 2.5) + lines).encode()
+        await rig.watch.look()
+        page = (await client.get("/health")).text
+    row = page[page.index("sender-urgent") :]
+    assert "eu-1" in row
+    assert 'data-label="partitions">7<' in row
+    assert 'data-label="oldest unfinished">2.5 s<' in row
+    assert 'data-label="heartbeat">1.5 s ago<' in row
+
+
+async def test_pages_that_belong_to_another_are_found_in_the_list_of_pages() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        rig.reports.all["n-1"] = report_of("n-1")
+        for path, within in (("/reports/n-1", "/reports"), ("/campaigns/x", "/reports"), ("/devices", "/people")):
+            assert f'<a href="{within}" aria-current="true"' in (await client.get(path)).text, path

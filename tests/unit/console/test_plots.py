@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pushcast.console.figures import DeliveryRates, ProcessFigures, UrgentSpeed, oldest_of, read_figures
-from pushcast.console.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, arrival, parts_of, rates
+from pushcast.console.plots import BOTTOM, HEIGHT, TOP, WIDTH, accepted_a_second, arrival, parts_of, rates
 from pushcast.console.words import duration, number, percent, when
 from twins.console import METRICS
 
@@ -73,7 +73,7 @@ def test_a_plot_stays_in_its_frame(top: float) -> None:
     plot = rates(["12:00:00", "12:00:05"], {"accepted": [0.0, top], "dead": [0.0, top]}, 5.0)
     for shape in plot.shapes:
         for x, y in _points(shape.area):
-            assert LEFT <= x <= WIDTH - RIGHT
+            assert 0 <= x <= WIDTH
             assert TOP <= y <= HEIGHT - BOTTOM
 
 
@@ -117,3 +117,24 @@ def test_numbers_and_times_are_written_for_people() -> None:
     assert when("2026-09-21T14:13:20.000Z", now) == "14:13:20"
     assert when("2026-09-20T14:13:20.000Z", now) == "20 Sep, 14:13"
     assert when("2025-09-20T14:13:20.000Z", now) == "20 Sep 2025, 14:13"
+
+
+def test_the_plot_of_accepted_deliveries_has_as_many_under_it_as_were_accepted() -> None:
+    histogram = [{"up_to_ms": bound, "count": count} for bound, count in ((500.0, 300), (1000.0, 600), (2000.0, 100))]
+    plot = accepted_a_second(histogram)
+    assert plot is not None
+    edge = _points(plot.shapes[0].edge)
+    assert len(edge) == 61
+    assert (edge[0][0], edge[-1][0]) == (0, WIDTH)
+    assert plot.x_ticks[-1].text == "2 s"
+    top = float(plot.y_ticks[-1].text.replace(",", ""))
+    speeds = [(HEIGHT - BOTTOM - y) / (HEIGHT - BOTTOM - TOP) * top for _, y in edge[:-1]]
+    assert sum(speed * 2 / 60 for speed in speeds) == pytest.approx(1000, rel=0.01)
+    assert plot.says.startswith("At most ")
+    assert accepted_a_second([]) is None
+
+
+def test_a_few_stragglers_do_not_press_the_plot_of_accepted_deliveries_together() -> None:
+    plot = accepted_a_second([{"up_to_ms": 1000.0, "count": 9990}, {"up_to_ms": 600_000.0, "count": 10}])
+    assert plot is not None
+    assert plot.x_ticks[-1].text == "1 s"

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pushcast.console.desk import Desk
-from pushcast.console.visit import View, Visit
+from pushcast.console.visit import Deed, View, Visit
 from pushcast.console.words import DASH
+from pushcast.model.plural import counted
 
 SHOWN: Final = 200
 
@@ -28,12 +29,15 @@ async def redrive(desk: Desk, visit: Visit) -> View:
             body[name] = [value]
     done = await desk.api.ask("redrive", visit.caller, body=body)
     about = ", ".join(filter(None, (form.get("topic"), form.get("reason")))) or "all"
-    what = f"{done['redriven']} of {done['letters']} letters: {about}" if execute else ""
-    return await _page(desk, visit, form, {**done, "in_doubt": in_doubt}, what)
+    deed = None
+    if execute:
+        before = counted(done["letters"], "dead letter")
+        deed = Deed(about, before, f"{done['redriven']:,} of them sent again")
+    return await _page(desk, visit, form, {**done, "in_doubt": in_doubt}, deed)
 
 
 async def _page(
-    desk: Desk, visit: Visit, asked: Mapping[str, str], done: Mapping[str, Any] | None = None, what: str = ""
+    desk: Desk, visit: Visit, asked: Mapping[str, str], done: Mapping[str, Any] | None = None, deed: Deed | None = None
 ) -> View:
     found = await desk.api.ask("dead_letters", visit.caller, query={"limit": str(SHOWN)})
     topic, reason = asked.get("topic", ""), asked.get("reason", "")
@@ -49,9 +53,10 @@ async def _page(
             "letters": letters,
             "asked": {"topic": topic, "reason": reason},
             "more": len(found["letters"]) == SHOWN,
+            "shown": SHOWN,
             "done": done,
         },
-        what=what,
+        deed=deed,
     )
 
 

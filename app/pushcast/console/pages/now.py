@@ -99,7 +99,7 @@ def lost(canaries: Iterable[tuple[tuple[str, Platform], CanaryWord]]) -> Iterabl
     for (app, platform), word in canaries:
         if word.state == "failed":
             what = "is silent" if word.reason == "silent" else f"failed: {word.reason.replace('_', ' ')}"
-            remedy = "Nothing may reach this provider: pushcast why says how far the canary's last push came."
+            remedy = "Perhaps nothing reaches this provider. See how far the canary's last push came."
             yield Need(
                 f"The canary of {app} on {platform} {what}.", remedy, f"/people?user=canary:{app}:{platform}", True
             )
@@ -126,7 +126,7 @@ def needs(standing: Mapping[str, Any] | None, pauses: Mapping[str, Any], figures
             )
     for each in pauses["open_breakers"]:
         yield Need(
-            f"{each['platform']} of {each['app']} is broken: {each['reason'].replace('_', ' ')}.",
+            f"The provider {each['platform']} fails for {each['app']}: {each['reason'].replace('_', ' ')}.",
             "Its work is kept aside until the provider answers again. A credential that was refused has to be mended.",
             "/control",
             True,
@@ -134,7 +134,7 @@ def needs(standing: Mapping[str, Any] | None, pauses: Mapping[str, Any], figures
     for each in pauses["pauses"]:
         lane = "" if each["lane"] is None else f", lane {each['lane']}"
         yield Need(
-            f"{each['platform']} of {each['app']}{lane} is paused.",
+            f"Pushes of {each['app']} to {each['platform']}{lane} are paused.",
             each["comment"] or "No reason was given.",
             "/control",
         )

@@ -7,12 +7,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pushcast.console.desk import Desk
-from pushcast.console.visit import Away, View, Visit
+from pushcast.console.timeline import SPANS, timeline
+from pushcast.console.visit import Away, Deed, View, Visit
 from pushcast.gateway.problems import Problem
 
 
 async def show(desk: Desk, visit: Visit) -> View:
-    """GET /people?user=U[&notification=ID][&device=D][&cursor=]."""
+    """GET /people?user=U[&notification=ID][&device=D][&cursor=][&span=hour|day|week|month]."""
     asked = {name: visit.query.get(name, "").strip() for name in ("user", "notification", "device")}
     user, note = asked["user"], asked["notification"]
     context: dict[str, Any] = {
@@ -21,6 +22,8 @@ async def show(desk: Desk, visit: Visit) -> View:
         "history": None,
         "why": None,
         "timers": None,
+        "timeline": None,
+        "spans": list(SPANS),
         "problems": [],
     }
     if not user:
@@ -38,14 +41,17 @@ async def show(desk: Desk, visit: Visit) -> View:
         "timers": None if timers is None else [each for each in timers["timers"] if each["released_at"] is None],
         "why": why,
     }
-    return View("person.html", {**context, **found})
+    told = (found["devices"] or [], history["deliveries"] if history else [], found["timers"] or [])
+    axis = timeline(*told, visit.now_ms, visit.query.get("span", ""))
+    return View("person.html", {**context, **found, "timeline": axis})
 
 
 async def cancel(desk: Desk, visit: Visit) -> Away:
     """POST /people/cancel: a notification that waits for its time leaves no more."""
     user, note = (visit.form.get(name, "") for name in ("user", "notification"))
     await desk.api.ask("cancel_scheduled_one", visit.caller, path={"user": user, "id": note})
-    return Away(f"/people?{urlencode({'user': user, 'notification': note})}", f"notification {note}")
+    deed = Deed(f"notification {note}", "waits for its time", "cancelled")
+    return Away(f"/people?{urlencode({'user': user, 'notification': note})}", deed)
 
 
 async def _tried(context: dict[str, Any], question: Any) -> Any:

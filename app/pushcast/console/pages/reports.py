@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
+from pushcast.config.settings import Slo
 from pushcast.console.desk import Desk
-from pushcast.console.plots import BarPart, Plot, arrival, parts_of
+from pushcast.console.plots import BarPart, Plot, accepted_a_second, arrival, parts_of
 from pushcast.console.visit import Away, View, Visit
 from pushcast.console.words import OUTCOMES
 from pushcast.gateway.problems import Problem
@@ -24,7 +25,7 @@ MIN_PLOTTED: Final = 10
 async def listed(desk: Desk, visit: Visit) -> View | Away:
     """GET /reports, or one of them with `?id=`."""
     if note_id := visit.query.get("id", "").strip():
-        return Away(f"/reports/{quote(note_id, safe='')}", note_id)
+        return Away(f"/reports/{quote(note_id, safe='')}")
     kept = {name: text for name, text in visit.query.items() if text and name in (*FILTERS, "cursor")}
     found = await desk.api.ask("reports", visit.caller, query=kept)
     return View(
@@ -61,7 +62,9 @@ async def show(desk: Desk, visit: Visit) -> View:
             "reasons": _reasons(report),
             "funnel": funnel(report),
             "arrival": _arrival(report),
+            "accepted": _accepted(report),
             "slo": report["within_seconds"].get(SLO_SECONDS),
+            "goal": goal(report, desk.slo),
             "stopped": name in desk.control.stops,
             "held": name in desk.control.holds,
             "cancelled": report["campaign"] in desk.control.campaigns if report["campaign"] else False,
@@ -91,6 +94,24 @@ async def campaign(desk: Desk, visit: Visit) -> View:
     )
 
 
+class Goal(NamedTuple):
+    """What the service level asks of a report, and whether it came to that. `share`: of what was planned."""
+
+    target: float
+    within_seconds: int
+    share: float
+    met: bool
+
+
+def goal(report: Mapping[str, Any], slo: Slo) -> Goal | None:
+    """None: it is on its way, nothing was planned, or that time is none that reporters count."""
+    within = report["within_seconds"].get(str(slo.within_seconds))
+    if within is None or report["open"] or not report["planned"] or report["dry_run"]:
+        return None
+    share = within * report["outcomes"].get("accepted", 0) / report["planned"]
+    return Goal(slo.target, slo.within_seconds, share, share >= slo.target)
+
+
 def funnel(report: Mapping[str, Any]) -> list[BarPart]:
     """From the audience to those who opened it, each a share of the first. What no app told is left out."""
     steps: dict[str, int] = {}
@@ -114,6 +135,12 @@ def _arrival(report: Mapping[str, Any]) -> Plot | None:
     if accepted < MIN_PLOTTED:
         return None
     return arrival(report["latency_histogram"], accepted, report["planned"])
+
+
+def _accepted(report: Mapping[str, Any]) -> Plot | None:
+    if report["outcomes"].get("accepted", 0) < MIN_PLOTTED:
+        return None
+    return accepted_a_second(report["latency_histogram"])
 
 
 def with_bar(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -12,13 +12,18 @@ import orjson
 from pushcast.console.desk import Desk
 from pushcast.console.plots import parts_of
 from pushcast.console.preview import SOMEBODY
-from pushcast.console.visit import Away, View, Visit
+from pushcast.console.visit import Away, Deed, View, Visit
 from pushcast.gateway.identity import fresh_id
 from pushcast.gateway.problems import Problem
+from pushcast.gateway.sizes import Measured
 
 #: Fields of the form that are fields of the notification.
 TEXTS: Final = ("app", "class", "campaign", "title", "subtitle", "body", "image", "link")
-FIELDS: Final = ("id", "to", "user", "topics", "dry_run", "confirm", "counted", *TEXTS)
+#: Further languages that the form has fields for, and what each may change.
+LANGUAGES: Final = (1, 2, 3)
+LOCAL_TEXTS: Final = ("title", "subtitle", "body")
+_LOCAL: Final = tuple(f"{name}_{number}" for number in LANGUAGES for name in ("locale", *LOCAL_TEXTS))
+FIELDS: Final = ("id", "to", "user", "topics", "dry_run", "confirm", "counted", *TEXTS, *_LOCAL)
 USER: Final = "user"
 TOPICS: Final = "topics"
 #: A broadcast to so many devices, or fewer, is sent without a number being typed.
@@ -37,7 +42,7 @@ async def send(desk: Desk, visit: Visit) -> View | Away:
     sizes = None
     try:
         event = event_of(form)
-        sizes = desk.previews.of({"user": SOMEBODY, **event}, visit.now_ms)
+        sizes = previews_of(desk, event, visit.now_ms)
         if visit.form.get("do") == "send":
             return await _send(desk, visit, form, event)
         form["counted"] = "" if form["to"] == USER else await _counted(desk, visit, form, event)
@@ -52,12 +57,17 @@ async def _send(desk: Desk, visit: Visit, form: Mapping[str, str], event: dict[s
     if form["to"] == USER:
         sent = await desk.api.ask("send", visit.caller, body={"user": form["user"], **event})
         question = urlencode({"user": form["user"], "notification": sent["id"]})
-        return Away(f"/people?{question}", f"notification {sent['id']}")
+        return Away(f"/people?{question}", Deed(f"notification {sent['id']}", "", _sent(form)))
     if not is_confirmed(form):
         raise Problem("bad_request", f"type {to_confirm(form)} to send it; nothing was sent")
     sent = await desk.api.ask("broadcast", visit.caller, body={"audience": audience_of(form), **event})
     reached = f", about {form['counted']} devices" if form["counted"] else ""
-    return Away(f"/reports/{quote(sent['id'], safe='')}", f"broadcast {sent['id']} to {form['topics']}{reached}")
+    deed = Deed(f"broadcast {sent['id']} to {form['topics']}{reached}", "", _sent(form))
+    return Away(f"/reports/{quote(sent['id'], safe='')}", deed)
+
+
+def _sent(form: Mapping[str, str]) -> str:
+    return "sent as a dry run" if form["dry_run"] == "true" else "sent"
 
 
 async def _counted(desk: Desk, visit: Visit, form: Mapping[str, str], event: Mapping[str, Any]) -> str:
@@ -102,9 +112,46 @@ def event_of(form: Mapping[str, str]) -> dict[str, Any]:
     if not form[form["to"]]:
         raise Problem("bad_request", "a user, or topics, are needed: who shall get it?")
     event: dict[str, Any] = {"id": form["id"], **{name: form[name] for name in TEXTS if form[name]}}
+    if locales := locales_of(form):
+        event["locales"] = locales
     if form["dry_run"] == "true":
         event["options"] = {"dry_run": True}
     return event
+
+
+def locales_of(form: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Texts by language. Raises Problem for texts without a language, and for one that stands there twice."""
+    found: dict[str, dict[str, str]] = {}
+    for number in LANGUAGES:
+        texts = {name: text for name in LOCAL_TEXTS if (text := form[f"{name}_{number}"])}
+        locale = form[f"locale_{number}"]
+        if texts and not locale:
+            raise Problem("bad_request", f"which language is the text {next(iter(texts.values()))[:40]!r} for?")
+        if locale in found:
+            raise Problem("bad_request", f"the language {locale[:40]} stands there twice")
+        if texts:
+            found[locale] = texts
+    return found
+
+
+def previews_of(desk: Desk, event: Mapping[str, Any], now_ms: int) -> list[dict[str, Any]]:
+    """What devices of each language show, the event's own texts first. Raises Problem for an event that is none.
+
+    The first has all languages beside it, so the whole event is checked.
+    """
+    own: dict[str, str] = {name: event.get(name, "") for name in LOCAL_TEXTS}
+    found: list[dict[str, Any]] = [
+        {"locale": "", "texts": own, "sizes": _bars(desk.previews.of({"user": SOMEBODY, **event}, now_ms))}
+    ]
+    alone = {name: value for name, value in event.items() if name != "locales"}
+    for locale, texts in event.get("locales", {}).items():
+        sizes = desk.previews.of({"user": SOMEBODY, **alone, **texts}, now_ms)
+        found.append({"locale": locale, "texts": {**own, **texts}, "sizes": _bars(sizes)})
+    return found
+
+
+def _bars(sizes: Iterable[Measured]) -> list[dict[str, Any]]:
+    return [{**each._asdict(), "bar": parts_of({"accepted": each.size}, each.limit)} for each in sizes]
 
 
 def topics_of(text: str) -> list[str]:
@@ -121,9 +168,8 @@ def _page(
         "send.html",
         {
             "form": filled,
-            "sizes": None
-            if sizes is None
-            else [{**each._asdict(), "bar": parts_of({"accepted": each.size}, each.limit)} for each in sizes],
+            "previews": sizes,
+            "languages": LANGUAGES,
             "problem": problem,
             "to_confirm": to_confirm(filled) if broadcast else None,
             "apps": sorted(desk.apps),

@@ -8,7 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from pushcast.console.desk import Desk
 from pushcast.console.figures import ProcessFigures
-from pushcast.console.visit import Away, View, Visit
+from pushcast.console.visit import Away, Deed, View, Visit
+from pushcast.console.words import when
+from pushcast.wire.control import WebhookOrder
 from pushcast.wire.times import rfc3339
 
 HERE: Final = "/webhooks"
@@ -36,8 +38,17 @@ async def resume(desk: Desk, visit: Visit) -> Away:
     """POST /webhooks/resume: from where it stopped, or a while before now."""
     name, back = visit.form.get("name", ""), visit.form.get("back", "")
     query = {"from": rfc3339(visit.now_ms - BACK_MS[back])} if back in BACK_MS else {}
+    before = stands(desk.control.webhooks.get(name), visit.now_ms)
     await desk.api.ask("resume_webhook", visit.caller, path={"name": name}, query=query)
-    return Away(HERE, f"{name} {back}".strip())
+    return Away(HERE, Deed(name, before, f"on, once more from {query['from']}" if query else "on"))
+
+
+def stands(order: WebhookOrder | None, now_ms: int) -> str:
+    """Whether an endpoint is posted to, as its last order says."""
+    if order is None or order.state == "on":
+        return "on"
+    since = f"disabled since {when(order.at_ms, now_ms)}"
+    return f"{since}: {order.reason}" if order.reason else since
 
 
 def cursor_of(name: str, processes: Iterable[ProcessFigures]) -> Cursor | None:

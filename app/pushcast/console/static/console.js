@@ -6,7 +6,7 @@ const region = document.getElementById("live");
 const link = document.getElementById("link");
 
 if (region?.dataset.live) follow(region.dataset.live);
-document.addEventListener("pointermove", (event) => point(event.target.closest?.(".plot svg"), event.clientX));
+document.addEventListener("pointermove", (event) => point(event.target.closest?.(".plot > svg"), event.clientX));
 document.addEventListener("keydown", (event) => step(event));
 prepare(document);
 
@@ -78,16 +78,16 @@ function follow(url) {
 function show(html) {
   if (region.contains(document.activeElement) && /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) return;
   const opened = new Set([...region.querySelectorAll("details[open]")].map((each) => each.dataset.key));
-  const index = [...region.querySelectorAll("a, button, summary, svg")].indexOf(document.activeElement);
+  const index = [...region.querySelectorAll("a, button, summary, .plot > svg")].indexOf(document.activeElement);
   region.innerHTML = html;
   for (const each of region.querySelectorAll("details")) if (opened.has(each.dataset.key)) each.open = true;
   prepare(region);
-  if (index >= 0) region.querySelectorAll("a, button, summary, svg")[index]?.focus({ preventScroll: true });
+  if (index >= 0) region.querySelectorAll("a, button, summary, .plot > svg")[index]?.focus({ preventScroll: true });
 }
 
 /** A plot is walked with the arrow keys. */
 function prepare(root) {
-  for (const svg of root.querySelectorAll(".plot svg")) svg.setAttribute("tabindex", "0");
+  for (const svg of root.querySelectorAll(".plot > svg")) svg.setAttribute("tabindex", "0");
 }
 
 function rows(svg) {
@@ -97,14 +97,14 @@ function rows(svg) {
 function point(svg, clientX) {
   if (!svg) return;
   const box = svg.getBoundingClientRect();
-  const x = ((clientX - box.left) / box.width) * svg.viewBox.baseVal.width;
+  const x = ((clientX - box.left) / box.width) * svg.querySelector(".lines").viewBox.baseVal.width;
   const all = rows(svg);
   const distance = (row) => Math.abs(row.dataset.x - x);
   read(svg, all, all.reduce((best, row, index) => (distance(row) < distance(all[best]) ? index : best), 0));
 }
 
 function step(event) {
-  const svg = event.target.closest?.(".plot svg");
+  const svg = event.target.closest?.(".plot > svg");
   const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (!svg || !by) return;
   event.preventDefault();
