@@ -38,7 +38,7 @@ class Stretch(NamedTuple):
     end: float
 
 
-class Mark(NamedTuple):
+class AxisMark(NamedTuple):
     """Something that happened, or will. `kind`: an outcome, opened, received, registered, suspended, removed, due.
     `at`: on the x axis, in units of `WIDTH`."""
 
@@ -48,14 +48,14 @@ class Mark(NamedTuple):
     says: str
 
 
-class Line(NamedTuple):
+class AxisLine(NamedTuple):
     """A device, or what waits. `y`: pixels."""
 
     name: str
     about: str
     y: int
     stretches: Sequence[Stretch]
-    marks: Sequence[Mark]
+    marks: Sequence[AxisMark]
 
 
 class Timeline(NamedTuple):
@@ -64,7 +64,7 @@ class Timeline(NamedTuple):
 
     says: str
     span: str
-    lines: Sequence[Line]
+    lines: Sequence[AxisLine]
     kinds: Sequence[str]
     x_ticks: Sequence[Tick]
     now: float
@@ -110,7 +110,7 @@ def timeline(
     ahead = [at for each in timers if (at := _ms(each["due_at"])) is not None and now_ms < at <= now_ms + length_ms]
     axis = _Axis(now_ms - length_ms, max([now_ms, *ahead]))
     shown = devices[:MAX_LINES]
-    named: list[tuple[str, str, Sequence[Stretch], Sequence[Mark]]] = []
+    named: list[tuple[str, str, Sequence[Stretch], Sequence[AxisMark]]] = []
     for each in shown:
         its = [row for row in deliveries if _is_of(row, each)]
         about = f"{each['app']} · {each['platform']}"
@@ -121,7 +121,7 @@ def timeline(
     if marks := [_due(each, at, axis) for each in timers if (at := _ms(each["due_at"])) is not None and axis.shows(at)]:
         named.append((WAITING, "", [], marks))
     lines = [
-        Line(name, about, HEAD + ROW * index, stretches, marks)
+        AxisLine(name, about, HEAD + ROW * index, stretches, marks)
         for index, (name, about, stretches, marks) in enumerate(named)
     ]
     told = sorted(((mark, line.name) for line in lines for mark in line.marks), key=lambda each: -each[0].at_ms)
@@ -165,7 +165,7 @@ def _stretches(device: Mapping[str, Any], axis: _Axis, now_ms: int) -> list[Stre
     return found
 
 
-def _of(device: Mapping[str, Any], deliveries: Iterable[Mapping[str, Any]], axis: _Axis) -> list[Mark]:
+def _of(device: Mapping[str, Any], deliveries: Iterable[Mapping[str, Any]], axis: _Axis) -> list[AxisMark]:
     """What happened to a device, in order."""
     found = []
     for field in ("registered_at", "suspended_at", "removed_at"):
@@ -173,29 +173,29 @@ def _of(device: Mapping[str, Any], deliveries: Iterable[Mapping[str, Any]], axis
         if at is not None and axis.shows(at):
             kind = field.removesuffix("_at")
             reason = device["suspended_reason"] if kind == "suspended" else None
-            found.append(Mark(kind, axis.place(at), at, kind if reason is None else f"{kind}: {_spoken(reason)}"))
+            found.append(AxisMark(kind, axis.place(at), at, kind if reason is None else f"{kind}: {_spoken(reason)}"))
     found += [mark for row in deliveries for mark in _of_delivery(row, axis)]
     return sorted(found, key=lambda mark: mark.at_ms)
 
 
-def _of_delivery(row: Mapping[str, Any], axis: _Axis) -> Iterable[Mark]:
+def _of_delivery(row: Mapping[str, Any], axis: _Axis) -> Iterable[AxisMark]:
     """Its end, and what the app has told of it."""
     name, outcome = row["notification"], row["outcome"]
     ended = _ms(row["ended_at"])
     if ended is not None and axis.shows(ended):
         reason = f" ({_spoken(row['reason'])})" if row["reason"] not in (None, "", outcome) else ""
-        yield Mark(outcome, axis.place(ended), ended, f"{name}: {outcome}{reason}")
+        yield AxisMark(outcome, axis.place(ended), ended, f"{name}: {outcome}{reason}")
     for kind in ("received", "opened"):
         at = _ms(row.get(f"{kind}_at"))
         if at is not None and axis.shows(at):
-            yield Mark(kind, axis.place(at), at, f"{name}: {kind}")
+            yield AxisMark(kind, axis.place(at), at, f"{name}: {kind}")
 
 
-def _due(timer: Mapping[str, Any], at_ms: int, axis: _Axis) -> Mark:
-    return Mark("due", axis.place(at_ms), at_ms, f"{timer['notification']}: due")
+def _due(timer: Mapping[str, Any], at_ms: int, axis: _Axis) -> AxisMark:
+    return AxisMark("due", axis.place(at_ms), at_ms, f"{timer['notification']}: due")
 
 
-def _says(devices: int, marks: Sequence[Mark], span: str) -> str:
+def _says(devices: int, marks: Sequence[AxisMark], span: str) -> str:
     """The picture in a sentence."""
     ends = [mark for mark in marks if mark.kind in set(Outcome)]
     accepted = sum(mark.kind == Outcome.ACCEPTED for mark in ends)
