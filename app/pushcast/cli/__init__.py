@@ -27,6 +27,7 @@ GROUPS = (
     "dlq",
     "schedule",
     "prefer",
+    "digest",
     "seal",
     "key",
     "report",

@@ -37,6 +37,8 @@ class Class(Strict):
     quiet: Literal["hold", "digest", "drop", "passive", "ignore"] | None = None
     may_override: tuple[Literal["quiet_hours"], ...] = ()  # what an event may pass with options.override
     unless_read_seconds: int = Field(default=0, ge=0, le=3600)  # so long it waits, and is sent if it was not read
+    # active: only while the app tells that it is in front of its user; who is not there gets it at once.
+    unless_read_when: Literal["always", "active"] = "always"
     read_gate: bool = False  # the keeper is asked whether it was read, which costs a few milliseconds
     mandatory: bool = False  # nobody can opt out of it
     opt_in: bool = False  # only for users who have said on

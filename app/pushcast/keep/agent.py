@@ -257,7 +257,7 @@ class KeepStage(Stage):
         origin = self._exact.origin(tp.partition)
         overlay = Overlay[Row](self._in_flight)
         running = self.release.runner_of, self._census.runner_of, self._ticking.runner_of
-        return KeepTenure(tp.partition, origin, overlay, *running, BrokerTime(self._clock))
+        return KeepTenure(tp.partition, origin, overlay, *running, BrokerTime(self._clock), self._clock.now_ms())
 
     def _applied(self, partition: int, records: Sequence[AppliedRecord]) -> None:
         if (tenure := self._tenures.get(TP(topics.USER, partition))) is not None:

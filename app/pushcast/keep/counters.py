@@ -15,6 +15,7 @@ COUNTERS: Final[StageCounters] = {
     "timers_rezoned": StageCounter(Name.TIMERS_REZONED),
     "badges": StageCounter(Name.BADGES, (WORD,)),
     "digests": StageCounter(Name.DIGESTS),
+    "digests_asked": StageCounter(Name.DIGESTS_ASKED),
     "capped": StageCounter(Name.CAPS_REACHED, (WORD,)),
     "given_back": StageCounter(Name.SLOTS_GIVEN_BACK),
     "removal_pushes": StageCounter(Name.REMOVAL_PUSHES, (WORD,)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pushcast.handover.fences import Fences, author_of
 from pushcast.keep import rules
+from pushcast.keep.asked import Asked
 from pushcast.keep.badging import Badging
 from pushcast.keep.capping import Capping
 from pushcast.keep.joining import Joining, is_leaving
@@ -68,6 +69,7 @@ class KeepIntake:
         self._joining = joining
         self._revising = Revising(rows, joining)
         self._notices = Notices(rows, joining, count)
+        self._asked = Asked(rows, count)
 
     def hold(self, lane: Lane, fences: Fences, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
         """A timer, unless the record was taken before, or was written by a planner that had been fenced off. A record
@@ -100,6 +102,7 @@ class KeepIntake:
             if place is not None:
                 key, known, waiting = place.key, None, 0
         row = rules.opened(timer, known, waiting, cancelled=is_cancelled, read=is_read)
+        row = self._asked.opened(tenure, user, held, row, self._clock.now_ms()) if held.if_active else row
         if (tenure.forgotten or tenure.moved) and not row.closes:
             row = self._notices.opened(tenure, user, row)
         if facts is not None and facts.gate == Reason.DIGEST and not row.closes:
@@ -157,6 +160,7 @@ class KeepIntake:
         engagement = self._engagements(user, record.value, written_at)
         self._badging.engaged(tenure, barrier, engagement, record.offset, written_at)
         self._reading.heard(tenure, barrier, engagement)
+        self._asked.heard(tenure, barrier, engagement)
         self._removing.read(tenure, barrier, engagement, record.offset, written_at)
 
     def offered(self, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from pushcast.keep.broker_time import BrokerTime
 from pushcast.keep.waiting import WaitingTimers
+from pushcast.model.activity import USUAL_MS, Active
 from pushcast.model.caps import Usage
 from pushcast.model.forecast import Forecast
 from pushcast.model.marks import Marks
@@ -38,6 +39,7 @@ class KeepTenure:
         counter: Callable[[KeepTenure], Runner],
         ticker: Callable[[KeepTenure], Runner],
         time: BrokerTime,
+        now_ms: int,
     ) -> None:
         self.number = number  # of the partition
         self.origin = origin  # headers of every output of this partition and claim
@@ -61,6 +63,7 @@ class KeepTenure:
         self.tzdata = ""  # the version by which due times of its timers were found
         self.forgotten = UsersUntil()
         self.moved = UsersUntil()  # what planners judged until then may be by the zones of before
+        self.active = Active(known_from=now_ms + USUAL_MS)
         self.read = Marks()  # what users have read
         self.runner = runner(self)
         self.ticker = ticker(self)  # hears the time again

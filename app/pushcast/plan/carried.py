@@ -19,6 +19,7 @@ class Carried:
 
     def __init__(self, settings: Settings, live: Mapping[str, Rated] | None = None) -> None:
         self._counted = frozenset(name for name, app in settings.apps.items() if app.badges == "counted")
+        self._if_active = {name for name, each in settings.classes.items() if each.unless_read_when == "active"}
         self._rates = rates_of(settings, live)
         self.classes, self.apps = self._rates.classes, self._rates.apps
 
@@ -36,6 +37,8 @@ class Carried:
         badge, pace = self._badge(note), self._rates.of(note.campaign, note.klass, note.app)
         if badge:
             held = held._replace(app=note.app or "", badge=badge)
+        if note.klass in self._if_active and _only_waits(note, held):
+            held = held._replace(if_active=note.app or "")
         if note.revision is not None:
             held = held._replace(revision=note.revision, was_seen=note.was_seen)
         return held._replace(pace=pace) if pace else held
@@ -46,6 +49,14 @@ class Carried:
         if badge is None or note.options.dry_run or note.app is None:
             return ""
         return ONE_MORE if badge == ONE_MORE else str(badge) if note.app in self._counted else ""
+
+
+def _only_waits(note: Notification, held: Held) -> bool:
+    """Whether nothing but the user who may read it elsewhere keeps it from leaving now."""
+    timing = note.timing
+    if held.part or timing is None or not timing.wait_ms or timing.spread_ms:
+        return False
+    return timing.deliver_at is None and timing.reading is None and held.due_at == note.due_at
 
 
 def numbered(note: Notification, number: int | None) -> Notification:

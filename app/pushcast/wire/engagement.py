@@ -7,6 +7,7 @@ from typing import Final, NoReturn
 
 import msgspec
 
+from pushcast.model.activity import LONGEST_MS, USUAL_MS
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Reason
 from pushcast.wire.event_forms import read_event
@@ -19,7 +20,8 @@ MAX_BADGE: Final = 99_999
 
 
 class Event(StrEnum):
-    """What happened. `seen`: the app was started; `active`: it is in front; `badge`: the app shows this number now."""
+    """What happened. `seen`: the app was started; `active`: it is in front; `badge`: the app shows this number now;
+    `flush`: what was gathered for the user is to leave now."""
 
     RECEIVED = "received"
     OPENED = "opened"
@@ -27,10 +29,12 @@ class Event(StrEnum):
     SEEN = "seen"
     ACTIVE = "active"
     BADGE = "badge"
+    FLUSH = "flush"
 
 
 #: Events that happen on one device.
 OF_A_DEVICE: Final = frozenset({Event.RECEIVED, Event.OPENED, Event.SEEN, Event.ACTIVE})
+_OF_AN_APP: Final = frozenset({Event.BADGE, Event.FLUSH})
 
 
 class Engagement(msgspec.Struct, frozen=True):
@@ -45,6 +49,8 @@ class Engagement(msgspec.Struct, frozen=True):
     up_to: int | None  # of a thread
     count: int | None  # of badge
     at: int
+    until: int | None = None  # of active; not after `at`: no more
+    klass: str | None = None  # of flush
 
 
 class _Raw(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,6 +63,8 @@ class _Raw(msgspec.Struct, forbid_unknown_fields=True):
     up_to: int | str | None = None
     count: int | None = None
     at: int | str | None = None
+    until: int | str | None = None
+    klass: str | None = msgspec.field(default=None, name="class")
 
 
 #: For the document of the HTTP API.
@@ -80,7 +88,8 @@ class EngagementDecoder:
 
 def encode_engagement(engagement: Engagement) -> bytes:
     """Value of a record in `push.engagement.v1`."""
-    return avro_type("engagement").encode({**msgspec.structs.asdict(engagement), "ids": list(engagement.ids)})
+    fields = msgspec.structs.asdict(engagement)
+    return avro_type("engagement").encode({**fields, "ids": list(engagement.ids), "class": engagement.klass})
 
 
 def _validated(raw: _Raw, user: str, timestamp_ms: int) -> Engagement:
@@ -91,8 +100,7 @@ def _validated(raw: _Raw, user: str, timestamp_ms: int) -> Engagement:
         raise InvalidInput(Reason.TOO_MANY, f"ids has {len(ids)} entries; at most {MAX_IDS}", "ids")
     for note_id in ids:
         check_id(note_id, "ids")
-    for name in ("app", "device", "thread"):
-        value = getattr(raw, name)
+    for name, value in (("app", raw.app), ("device", raw.device), ("thread", raw.thread), ("class", raw.klass)):
         if value is not None:
             check_id(value, name)
     _check_fit(raw, ids)
@@ -101,7 +109,13 @@ def _validated(raw: _Raw, user: str, timestamp_ms: int) -> Engagement:
     # A clock that runs ahead tells nothing of the future.
     at = min(at, timestamp_ms)
     up_to = None if raw.thread is None else min(to_ms(raw.up_to, "up_to", at), timestamp_ms)
-    return Engagement(raw.event, user, tuple(ids), raw.app, raw.device, raw.thread, up_to, raw.count, at)
+    until = None
+    if raw.event is Event.ACTIVE:
+        until = to_ms(raw.until, "until", at + USUAL_MS)
+        if until > at + LONGEST_MS:
+            _refuse("until", f"until is more than {LONGEST_MS // 60_000} minutes after at")
+    about = raw.app, raw.device, raw.thread, up_to, raw.count
+    return Engagement(raw.event, user, tuple(ids), *about, at, until, raw.klass)
 
 
 def _check_fit(raw: _Raw, ids: list[str]) -> None:
@@ -109,8 +123,8 @@ def _check_fit(raw: _Raw, ids: list[str]) -> None:
     event = raw.event
     if event in OF_A_DEVICE and raw.device is None:
         _refuse("device", f"{event} needs device: it happens on one")
-    if raw.app is None and (raw.device is not None or raw.thread is not None or event is Event.BADGE):
-        _refuse("app", f"{event} of a device or thread, or a badge, needs app")
+    if raw.app is None and (raw.device is not None or raw.thread is not None or event in _OF_AN_APP):
+        _refuse("app", f"{event} of a device or thread, a badge or a flush, needs app")
     if raw.thread is not None and event is not Event.READ:
         _refuse("thread", f"thread belongs to read, and this is {event}")
     if raw.up_to is not None and raw.thread is None:
@@ -119,7 +133,11 @@ def _check_fit(raw: _Raw, ids: list[str]) -> None:
         _refuse("ids", f"{event} needs ids: which notifications")
     if event is Event.READ and not ids and raw.thread is None:
         _refuse("ids", "read needs ids or thread")
-    if event in (Event.SEEN, Event.ACTIVE, Event.BADGE) and ids:
+    if raw.until is not None and event is not Event.ACTIVE:
+        _refuse("until", f"until belongs to active, and this is {event}")
+    if raw.klass is not None and event is not Event.FLUSH:
+        _refuse("class", f"class belongs to flush, and this is {event}")
+    if event in (Event.SEEN, Event.ACTIVE, Event.BADGE, Event.FLUSH) and ids:
         _refuse("ids", f"{event} has no ids")
     if (raw.count is not None) != (event is Event.BADGE):
         _refuse("count", "badge needs count, and no other event has it")

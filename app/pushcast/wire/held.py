@@ -47,6 +47,8 @@ ZONED: Final = "push-zoned"
 REVISION: Final = "push-revision"
 #: On a keep record, present: an event with its id was read before.
 SEEN: Final = "push-seen"
+#: On a keep record: it waits only where this app is in front of the user (`model.activity`); absent: in any case.
+IF_ACTIVE: Final = "push-if-active"
 _LAST_MS: Final = 2**53
 #: Of one notification: at most one for each zone on earth.
 MAX_PARTS: Final = 1_000
@@ -68,6 +70,7 @@ class Held(NamedTuple):
     zoned: bool = False  # the due time depends on a zone
     revision: int | None = None
     was_seen: bool = False
+    if_active: str = ""  # it waits only where this app is in front
 
 
 class Released(NamedTuple):
@@ -99,6 +102,8 @@ def held_headers(origin: Headers, offset: int, held: Held, trace: str | None) ->
         found.append((FACTS, held.facts))
     if held.badge:
         found += (APP, held.app.encode()), (BADGE, held.badge.encode())
+    if held.if_active:
+        found.append((IF_ACTIVE, held.if_active.encode()))
     if held.pace:
         found.append((PACE, held.pace.encode()))
     if held.zoned:
@@ -134,6 +139,8 @@ def held_of(headers: Headers) -> Held:
     app, badge, pace, passed = [_decoded(said.get(name)) for name in (APP, BADGE, PACE, PASSED)]
     note_id, facts = _event(said.get(EVENT))[1], said.get(FACTS, b"")
     found = Held(note_id, due_at, written_at, part, done, passed, facts, app, badge, pace, ZONED in said)
+    if IF_ACTIVE in said:
+        found = found._replace(if_active=_decoded(said[IF_ACTIVE]))
     if REVISION not in said:
         return found
     return found._replace(revision=decimal(said[REVISION], REVISION, MAX_REVISION), was_seen=SEEN in said)

@@ -119,6 +119,31 @@ async def test_a_local_time_that_is_over_goes_there_all_the_same() -> None:
     assert held_of(sent.headers).badge == "+1"
 
 
+async def test_a6_what_waits_for_those_who_are_there_says_so_and_what_has_a_time_of_its_own_does_not() -> None:
+    classes = {
+        **CLASSES,
+        "chat": Class(window_seconds=0, unless_read_seconds=60, unless_read_when="active"),
+        "mail": Class(window_seconds=0, unless_read_seconds=60),
+    }
+    harness = PlanHarness(classes=classes)
+    harness.device(ANN)
+    kinds: list[dict[str, Any]] = [
+        {"class": "chat"},
+        {"class": "mail"},
+        {"class": "chat", "deliver_at": T0 + 60_000},
+        {"class": "chat", "deliver_local_at": "09:00"},
+        {"class": "chat", "spread_seconds": 60},
+        {"class": "chat", "app": None},
+    ]
+    await harness.feed(*((ANN, {"app": "news", **note(number), **kind}) for number, kind in enumerate(kinds)))
+    await harness.acknowledge()
+    helds = [held_of(sent.headers) for sent in kept(harness)]
+    assert sorted((held.note_id, held.if_active) for held in helds) == [
+        ("n-0", "news"),
+        *((f"n-{number}", "") for number in range(1, len(kinds))),
+    ]
+
+
 async def test_a7_what_is_for_an_app_with_a_rate_leaves_through_the_keeper() -> None:
     harness = PlanHarness(apps={"news": {"per_minute": 600}})
     for app in ("news", "chat"):

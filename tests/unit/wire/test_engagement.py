@@ -25,8 +25,20 @@ def test_json_and_avro_say_the_same() -> None:
     assert decode("u", encode_engagement(opened), T0) == opened
     read = decode("u", event("read", app="news", thread="t", up_to=T0 - 9), T0)
     assert (read.thread, read.up_to, read.at, decode("u", encode_engagement(read), T0)) == ("t", T0 - 9, T0, read)
-    badge = decode("u", event("badge", app="news", count=0), T0)
-    assert decode("u", encode_engagement(badge), T0) == badge
+    for told in (
+        event("badge", app="news", count=0),
+        event("active", until=T0 + 9, **ON),
+        event("flush", app="news", **{"class": "likes"}),
+    ):
+        found = decode("u", told, T0)
+        assert decode("u", encode_engagement(found), T0) == found
+
+
+def test_a6_an_app_is_in_front_for_two_minutes_unless_it_says_until_when() -> None:
+    assert decode("u", event("active", at=T0 - 9, **ON), T0).until == T0 - 9 + 120_000
+    assert decode("u", event("active", until=T0 - 9, **ON), T0).until == T0 - 9
+    assert decode("u", event("active", until=T0 + 3_600_000, **ON), T0).until == T0 + 3_600_000
+    assert decode("u", event("seen", **ON), T0).until is None
 
 
 def test_a_clock_that_runs_ahead_tells_nothing_of_the_future() -> None:
@@ -52,6 +64,11 @@ def test_a_clock_that_runs_ahead_tells_nothing_of_the_future() -> None:
         ({"event": "badge", "app": "news"}, "invalid_field", "count"),
         ({"event": "badge", "app": "news", "count": -1}, "invalid_field", "count"),
         ({"event": "badge", "count": 1}, "invalid_field", "app"),
+        ({"event": "active", "until": T0 + 3_600_001, **ON}, "invalid_field", "until"),
+        ({"event": "seen", "until": T0, **ON}, "invalid_field", "until"),
+        ({"event": "read", "ids": ["a"], "class": "c"}, "invalid_field", "class"),
+        ({"event": "flush"}, "invalid_field", "app"),
+        ({"event": "flush", "app": "news", "ids": ["a"]}, "invalid_field", "ids"),
         ({"event": "active", "count": 1, **ON}, "invalid_field", "count"),
         ({"event": "active", "user": "v", **ON}, "invalid_field", "user"),
         ({"event": "active", "at": 1_800_000_000, **ON}, "invalid_field", "at"),

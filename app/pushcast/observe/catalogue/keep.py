@@ -111,6 +111,14 @@ METRICS: Final = (
         "Compare with pushcast_timers_closed_total of reason digested: so many notifications are in one push.",
     ),
     Metric(
+        N.DIGESTS_ASKED,
+        "counter",
+        "digests",
+        (),
+        "Digests that left before their time because an app asked for them.",
+        "Many: an app asks whenever it is opened. What it shows itself need not be gathered.",
+    ),
+    Metric(
         N.CAPS_REACHED,
         "counter",
         "notifications",

@@ -121,6 +121,7 @@ class MetricName(StrEnum):
     BADGES = "pushcast_badges_total"
     REMOVAL_PUSHES = "pushcast_removal_pushes_total"
     DIGESTS = "pushcast_digests_total"
+    DIGESTS_ASKED = "pushcast_digests_asked_for_total"
     CAPS_REACHED = "pushcast_caps_reached_total"
     SLOTS_GIVEN_BACK = "pushcast_slots_given_back_total"
     CANCELS_FORGOTTEN = "pushcast_cancels_forgotten_total"
