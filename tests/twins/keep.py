@@ -23,6 +23,7 @@ from pushcast.model.pacing import Rates
 from pushcast.model.words import Lane, Reason
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.cancelling import NothingCancelled
+from pushcast.stream.sharing import Sharing
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
 from pushcast.wire.cancel_state import CancelRecord
@@ -277,7 +278,15 @@ class KeepWorld(Log):
 class Keeper:
     """One process."""
 
-    def __init__(self, world: KeepWorld, *, tzdata: str | None = None, hold_on_disagreement: bool = False) -> None:
+    def __init__(
+        self,
+        world: KeepWorld,
+        *,
+        tzdata: str | None = None,
+        hold_on_disagreement: bool = False,
+        sharing: Sharing | None = None,
+    ) -> None:
+        self.busy: set[TP] = set()  # with records that wait to be handled
         self.world = world
         self.clock = ManualClock(world.clock.now_ms())
         self._began = self.clock.now_ms(), self.clock.monotonic_seconds()
@@ -308,6 +317,7 @@ class Keeper:
             call_later=self.timers,
             tzdata=tzdata,
             hold_on_disagreement=hold_on_disagreement,
+            sharing=sharing,
         )
         self.stage.work = cast(Any, self)
         self.trackers = {tp: Tracker(at.offset or 0, OPEN) for tp, at in world.committed.items()}
@@ -321,6 +331,9 @@ class Keeper:
 
     def hear(self, cancel: CancelRecord) -> None:
         self.cancels.state.apply(PARTITION, [cancel], self.clock.now_ms())
+
+    def waits(self, tp: TP) -> bool:
+        return tp in self.busy
 
     def partitions(self) -> list[TP]:
         return list(self.trackers)

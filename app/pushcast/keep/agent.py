@@ -41,6 +41,7 @@ from pushcast.stream.edge import Edge, Misplaced, counting
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.overlay import InFlight, Overlay
 from pushcast.stream.ports import Barrier, CallLater, Fatal, Outbox
+from pushcast.stream.sharing import Sharing
 from pushcast.stream.stage import Stage
 from pushcast.stream.table import AppliedRecord, Table, require_held
 from pushcast.stream.tenure import Tenures
@@ -53,6 +54,8 @@ from pushcast.wire.timers import user_key
 #: Source records handled without giving way to the event loop.
 CHUNK_RECORDS = 200
 _LANES = {topics.keep(lane): lane for lane in Lane}
+#: Of each keep topic those of more urgent lanes.
+_AHEAD = {topic: tuple(_LANES)[:at] for at, topic in enumerate(_LANES)}
 Take = Callable[[KeepTenure, Barrier, Record], None]
 
 
@@ -84,9 +87,12 @@ class KeepStage(Stage):
         rates: Rates | None = None,
         hold_on_disagreement: bool = False,
         tzdata: str | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         """`hold_on_disagreement`: partitions whose broker is ahead of another one's let nothing go. `tzdata`: the
-        version of the zones, this process's own unless a test has another."""
+        version of the zones, this process's own unless a test has another. `sharing`: more urgent lanes are ahead of
+        others; None: one comes after the other."""
+        self._sharing = sharing
         self._table = table
         self._outbox = outbox
         self._clock = clock
@@ -284,7 +290,10 @@ class KeepStage(Stage):
             await self._room()
             if batch.lost:
                 return
+            began = 0.0 if self._sharing is None else self._sharing.began()
             self._take(tp, batch, records[start : start + CHUNK_RECORDS], take)
+            if self._sharing is not None and (ahead := _AHEAD.get(batch.topic)):
+                await self._sharing.give_way(self.work, [TP(topic, batch.partition) for topic in ahead], began)
 
     def _holding(self, tp: TP) -> Take:
         return partial(self._intake.hold, _LANES[tp.topic], self._fences.setdefault(tp, Fences()))

@@ -16,7 +16,7 @@ from pushcast.wire.held import Held
 from pushcast.wire.timers import Timer
 
 
-class Asked:
+class AppsAsking:
     """Of all partitions of one stage. Never awaits: what is read and what is written are one step."""
 
     def __init__(self, rows: Rows, count: Count) -> None:

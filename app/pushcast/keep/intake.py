@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pushcast.handover.fences import Fences, author_of
 from pushcast.keep import rules
-from pushcast.keep.asked import Asked
+from pushcast.keep.asked import AppsAsking
 from pushcast.keep.badging import Badging
 from pushcast.keep.capping import Capping
 from pushcast.keep.joining import Joining, is_leaving
@@ -69,7 +69,7 @@ class KeepIntake:
         self._joining = joining
         self._revising = Revising(rows, joining)
         self._notices = Notices(rows, joining, count)
-        self._asked = Asked(rows, count)
+        self._asked = AppsAsking(rows, count)
 
     def hold(self, lane: Lane, fences: Fences, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
         """A timer, unless the record was taken before, or was written by a planner that had been fenced off. A record

@@ -20,6 +20,7 @@ from pushcast.observe.catalogue import MetricName
 from pushcast.observe.metrics import Sample
 from pushcast.stream.batch import Bounds
 from pushcast.stream.flood import FloodGuard
+from pushcast.stream.sharing import Sharing
 from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
 from pushcast.stream.table import Table
 from pushcast.wire import groups, topics
@@ -62,6 +63,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
                 name: each.digest.rule(each.ttl_seconds) for name, each in settings.classes.items() if each.digest
             },
             hold_on_disagreement=settings.keep.hold_on_disagreement,
+            sharing=Sharing(host.clock),
         )
 
         def times() -> Iterator[Sample]:

@@ -32,6 +32,7 @@ from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import CallLater, Fatal
 from pushcast.stream.runner import Runner
+from pushcast.stream.sharing import Sharing
 from pushcast.stream.stage import Stage
 from pushcast.stream.table import Table, require_held
 from pushcast.stream.tenure import Tenures
@@ -75,8 +76,12 @@ class PlanStage(Stage):
         cancels: Cancels | None = None,
         paces: Mapping[str, Rated] | None = None,
         batch_spans: BatchSpans | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
-        """`paces`: of campaigns, by the control topic. `batch_spans`: of sampled events; None: nobody traces."""
+        """`paces`: of campaigns, by the control topic. `batch_spans`: of sampled events; None: nobody traces.
+        `sharing`: events are ahead of what the keeper let go; None: they come alone."""
+        self._sharing = sharing
+        self._event_topic = topics.notification(lane)
         self._settings = settings
         self._table = table
         self._outbox = outbox
@@ -163,8 +168,11 @@ class PlanStage(Stage):
             if tenure.source is Source.DUE:
                 fresh = self._counting(tenure, batch, fresh)
             await self._outbox.room()
+            began = 0.0 if self._sharing is None else self._sharing.began()
             if fresh:
                 await self._take(tenure, batch, fresh)
+            if self._sharing is not None and tenure.source is Source.DUE:
+                await self._sharing.give_way(self.work, [TP(self._event_topic, tenure.number)], began)
             start = end
 
     async def _take(self, tenure: PlanTenure, batch: Batch, fresh: Sequence[Record]) -> None:

@@ -14,6 +14,7 @@ from pushcast.plan.counters import COUNTERS
 from pushcast.plan.exact import build_handover
 from pushcast.plan.reads import ROLE
 from pushcast.plan.reads import sources as topics_of
+from pushcast.stream.sharing import Sharing
 from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
 from pushcast.stream.table import Table
 from pushcast.wire import groups, topics
@@ -43,6 +44,7 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
             cancels=host.cancels,
             paces=host.control.paces,
             batch_spans=batch_spans_of(tracer()) if settings.observe.tracing else None,
+            sharing=Sharing(host.clock),
         )
 
     return StageSpec(

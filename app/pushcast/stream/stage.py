@@ -46,6 +46,10 @@ class Work(Protocol):
         """Next offset to be written of each partition, of whatever topic. Raises OSError, TimeoutError among them."""
         ...
 
+    def waits(self, tp: TP) -> bool:
+        """Whether records of one of the App's partitions are fetched and wait to be handled."""
+        ...
+
     def waits_beside(self, partition: int) -> bool:
         """Whether records of this partition of the App's other topics are fetched and wait to be handled."""
         ...

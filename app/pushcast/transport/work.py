@@ -59,6 +59,11 @@ class AppWork(Work):
             raise ConnectionError(f"Kafka does not say where its partitions end: {error!r}") from error
         return {TP(*tp): end for tp, end in found.items()}
 
+    def waits(self, tp: TP) -> bool:
+        """Whether records of one of the App's partitions are fetched and wait to be handled."""
+        owned = self._consumer.partitions.get(tp)
+        return owned is not None and owned.waits
+
     def waits_beside(self, partition: int) -> bool:
         """Whether records of this partition of the App's other topics are fetched and wait to be handled."""
         owned = self._consumer.partitions.items()

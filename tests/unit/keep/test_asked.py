@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 
-from pushcast.keep.asked import Asked
+from pushcast.keep.asked import AppsAsking
 from pushcast.wire.headers import first
 from pushcast.wire.held import CLOSES
 from twins.keep import T0, USERS, KeepWorld, keeper_of, told
@@ -111,12 +111,12 @@ async def test_a6_an_app_that_leaves_the_front_says_so() -> None:
 async def test_without_a_look_at_when_a_digest_was_opened_the_next_one_would_leave_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def flush(self: Asked, tenure: object, barrier: object, engagement: object) -> None:
+    def flush(self: AppsAsking, tenure: object, barrier: object, engagement: object) -> None:
         later = msgspec.structs.replace(engagement, at=2**60)  # type: ignore[type-var]
         plain(self, tenure, barrier, later)  # type: ignore[arg-type]
 
-    plain = Asked._flush
-    monkeypatch.setattr(Asked, "_flush", flush)
+    plain = AppsAsking._flush
+    monkeypatch.setattr(AppsAsking, "_flush", flush)
     with pytest.raises(AssertionError):
         await test_a5_asked_again_after_a_kill_it_lets_nothing_go_that_was_gathered_since()
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pushcast.keep import release
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP
+from pushcast.stream.sharing import Sharing
 from pushcast.wire import topics
 from twins.keep import PARTITION, T0, USERS, Keeper, KeepWorld, keeper_of
 
@@ -58,6 +61,37 @@ async def test_s21_of_timers_of_one_instant_a_bounded_number_is_under_way_until_
     await keeper.quiet()
     assert looks > MANY // (MAX_FIRING + SLICE)
     assert in_memory(keeper) == 0
+
+
+async def test_ii16_what_less_urgent_lanes_hold_waits_while_urgent_records_do_and_never_stands_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = KeepWorld()
+    paused: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        paused.append(seconds)
+        if seconds:
+            keeper.busy.clear()
+
+    keeper = await world.take_over()
+    clock = keeper.clock
+    keeper.stage._sharing = Sharing(clock, sleep)
+    take = keeper.stage._take
+
+    def slowly(*arguments: Any) -> None:
+        clock.advance(0.01)
+        take(*arguments)
+
+    monkeypatch.setattr(keeper.stage, "_take", slowly)
+    for number in range(450):
+        world.hold(f"n{number}", T0 + 3_600_000)
+        world.hold(f"u{number}", T0 + 3_600_000, lane=Lane.URGENT)
+    keeper.busy = {TP(topics.keep(Lane.URGENT), PARTITION)}
+    await keeper.feed()
+    assert [round(seconds, 6) for seconds in paused] == [0.09, 0, 0], "each slice of normal, none of urgent"
+    await keeper.quiet()
+    assert len(keeper.table.entries) == 900
 
 
 async def test_s21_an_urgent_timer_leaves_while_as_many_others_as_may_be_are_under_way() -> None:

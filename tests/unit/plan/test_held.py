@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
+import pytest
+
 from pushcast.handover.exact import Inexact
 from pushcast.handover.tail import OwnTail
 from pushcast.model.words import Lane, Platform, Source
 from pushcast.stream.batch import TP, Batch, Committed
+from pushcast.stream.sharing import Sharing
 from pushcast.stream.tracker import Record, Tracker
 from pushcast.wire import topics
 from pushcast.wire.headers import FENCE, origin
@@ -216,3 +219,34 @@ async def test_how_far_ahead_an_event_may_be_due_is_configured() -> None:
     await harness.acknowledge()
     assert harness.dead_letters() == [("too_far_ahead", 3)]
     assert [row[3] for row in harness.planned()] == ["scheduled"]
+
+
+async def test_ii15_what_the_keeper_let_go_gives_way_to_events_of_its_partition_and_events_to_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    harness = PlanHarness()
+    harness.device(ANN)
+    paused: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        paused.append(seconds)
+
+    class OneWaits:
+        def waits(self, tp: TP) -> bool:
+            return tp == TP(topics.notification(Lane.NORMAL), 3)
+
+    harness.stage._sharing = Sharing(harness.clock, sleep)
+    harness.stage.work = cast(Any, OneWaits())
+    read = harness.stage._reading.read
+
+    def slowly(*arguments: Any) -> Any:
+        harness.clock.advance(0.01)
+        return read(*arguments)
+
+    monkeypatch.setattr(harness.stage._reading, "read", slowly)
+    await harness.feed((ANN, note(1)))
+    assert paused == []
+    await harness.let_go(ANN, note(2))
+    assert [round(seconds, 6) for seconds in paused] == [0.09]
+    await harness.acknowledge()
+    assert len(harness.batches()) == 2
