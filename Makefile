@@ -24,7 +24,7 @@ help:
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make bench  ARGS=\"plan --shape alert\"; see docs/benchmarks.md"
 	@echo "make faults kills, zombies, outages, poison and more under load; ONLY=zombie; see docs/faults.md"
-	@echo "make graph  writes topology/GRAPH.md and docs/asyncapi.yaml again"
+	@echo "make graph  writes topology/GRAPH.md, docs/asyncapi.yaml and docs/openapi.json again"
 	@echo "make dashboards  writes deploy/grafana and deploy/prometheus again"
 	@echo "make lock   resolves requirements/*.txt again"
 
@@ -69,6 +69,7 @@ faults: $(STAMP)
 graph: $(STAMP)
 	@$(VENV)/bin/pushcast topology graph --write
 	@$(VENV)/bin/python -m pushcast.kafka.topics.asyncapi > docs/asyncapi.yaml
+	@$(VENV)/bin/python -m pushcast.gateway.document_file > docs/openapi.json
 
 dashboards: $(STAMP)
 	@$(VENV)/bin/python -m pushcast.observe.dashboards

@@ -6,10 +6,12 @@ import json
 
 from openapi_spec_validator import validate
 
+from pushcast.gateway.document_file import render
 from pushcast.gateway.problems import KINDS
 from pushcast.model.words import Platform
 from pushcast.wire.api_keys import Scope
 from pushcast.wire.control import Kind, Subject
+from snippets import ROOT
 from twins.gateway import gateway
 
 
@@ -31,6 +33,12 @@ async def test_the_document_is_valid_and_has_every_call() -> None:
         ("GET", route.path) for route in rig.calls.open
     }
     assert set(document["components"]["schemas"]["Notification"]["properties"]) >= {"user", "title", "options"}
+
+
+async def test_the_document_in_docs_is_the_one_that_a_gateway_answers() -> None:
+    async with gateway() as rig, rig.client() as client:
+        answered = (await client.get("/openapi.json")).content
+    assert (ROOT / "docs/openapi.json").read_bytes() == answered == render(), "run `make graph`"
 
 
 async def test_every_problem_type_resolves_to_what_to_do() -> None:
