@@ -46,6 +46,7 @@ class ProducerTwin:
     """Confirms every record at once, unless told otherwise."""
 
     puts: list[Put] = field(default_factory=list)
+    headers: list[Headers | None] = field(default_factory=list)  # of each
     confirms: bool = True
     oldest: float = 0.0
     refusal: Exception | None = None  # what `put` raises
@@ -58,6 +59,7 @@ class ProducerTwin:
         if self.refusal is not None:
             raise self.refusal
         self.puts.append(Put(topic, partition, key, value))
+        self.headers.append(headers)
         future: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
         if self.failure is not None:
             future.set_exception(self.failure)
@@ -67,7 +69,9 @@ class ProducerTwin:
             self.waiting.append(future)
         return future
 
-    async def put_all(self, records: Sequence[tuple[str, int, bytes, bytes | None]]) -> Group:
+    async def put_all(
+        self, records: Sequence[tuple[str, int, bytes, bytes | None]], headers: Mapping[str, Headers] | None = None
+    ) -> Group:
         """Confirms at once, too. With a refusal of `put` it ends as `AckProducer` does."""
         if isinstance(self.refusal, Full):
             await asyncio.Event().wait()  # there is never room
@@ -76,6 +80,7 @@ class ProducerTwin:
         group = Group(len(records), asyncio.get_running_loop().create_future())
         for place, record in enumerate(records):
             self.puts.append(Put(*record))
+            self.headers.append(None if headers is None else headers[record[0]])
             if self.confirms or self.failure is not None:
                 group.end(place, self.failure)
         return group

@@ -64,7 +64,8 @@ class Broadcasts:
         if (largest := caller.key.max_audience) is not None:
             await self._check_size(event, lane, largest)
         self._writer.check()
-        future = self._writer.put_at(topics.broadcast(lane), _PARTITION, event.id.encode(), event.value)
+        topic = topics.broadcast(lane)
+        future = self._writer.put_at(topic, _PARTITION, event.id.encode(), event.value, request.headers_to(topic))
         written = await self._writer.confirmed(future)
         return answer(
             202,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -61,7 +62,7 @@ def _array(body: bytes, field: str) -> list[msgspec.Raw]:
         raise Problem("invalid_json", "the body is not JSON") from None
 
 
-async def write_all(writer: Writer, items: Sequence[Item]) -> None:
+async def write_all(writer: Writer, items: Sequence[Item], request: Request) -> None:
     """Writes those that are checked; returns when Kafka has confirmed them or the time is over.
 
     Raises Problem when nothing should be written now; then nothing was.
@@ -69,7 +70,11 @@ async def write_all(writer: Writer, items: Sequence[Item]) -> None:
     writer.check()
     valid = [(item, item.event) for item in items if item.event is not None and item.problem is None]
     records = [UserRecord(item.topic, event.user, event.value) for item, event in valid]
-    for place, problem in (await writer.write_all(records)).items():
+    headers = None
+    if request.span is not None:
+        counts = Counter(record.topic for record in records)
+        headers = {topic: request.headers_to(topic, count) or () for topic, count in counts.items()}
+    for place, problem in (await writer.write_all(records, headers)).items():
         valid[place][0].problem = problem
 
 

@@ -95,7 +95,7 @@ class Devices:
         items = [
             self._item(index, raw, caller, request.now_ms) for index, raw in enumerate(items_of(request, "devices"))
         ]
-        await write_all(self._writer, items)
+        await write_all(self._writer, items, request)
         return bulk_answer(items)
 
     def _item(self, index: int, raw: bytes, caller: Caller, now_ms: int) -> Item:

@@ -54,7 +54,7 @@ class Engagements:
         else:
             user = checked_user(of_the_path["user"]) if of_the_path else user_in(body)
         items = self._items(user, body, caller, request.now_ms)
-        await write_all(self._writer, items)
+        await write_all(self._writer, items, request)
         for item in items:
             if item.problem is not None:
                 raise item.problem

@@ -12,7 +12,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from pushcast.observe.request_spans import RequestSpan
 from pushcast.stream.ports import Written
+from pushcast.wire.headers import TRACEPARENT, Headers
 
 _STATUS: Final = {int(each): f"{int(each)} {each.phrase}" for each in HTTPStatus}
 JSON: Final = "application/json"
@@ -30,6 +32,11 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     now_ms: int = 0
     items: Sequence[bytes] = ()  # of a bulk: the JSON of each
+    span: RequestSpan | None = None  # of a request that is sampled
+
+    def headers_to(self, topic: str, records: int = 1) -> Headers | None:
+        """Of records that it writes there: its trace, where it is sampled."""
+        return None if self.span is None else [(TRACEPARENT, self.span.sends(topic, records))]
 
     @property
     def content_type(self) -> str:

@@ -88,7 +88,8 @@ class Notifications:
         event = as_event(body, raw, id_maker(caller.id, key, request.now_ms))
         checked = self._check(event, caller, request.now_ms)
         self._writer.check()
-        future = self._writer.put(_TOPICS[checked.lane], event.user, event.value)
+        topic = _TOPICS[checked.lane]
+        future = self._writer.put(topic, event.user, event.value, request.headers_to(topic))
         return PendingAnswer(future, self._writer.ack_seconds, partial(self._end, future, checked, request.now_ms))
 
     def _end(self, future: asyncio.Future[Written], checked: Checked, now_ms: int) -> Answer:
@@ -109,7 +110,7 @@ class Notifications:
             detail = f"{len(invalid)} of {len(items)} are not valid; nothing was written"
             errors = [FieldError(f"#/notifications/{index}", each.name, str(each)) for index, each in invalid]
             raise Problem("invalid_field", detail, errors=errors)
-        await write_all(self._writer, items)
+        await write_all(self._writer, items, request)
         for item in items:
             if item.sent is not None and item.problem is None:
                 self._repeats.remember(item.sent, request.now_ms)

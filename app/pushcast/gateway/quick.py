@@ -19,6 +19,8 @@ from pushcast.gateway.http import Answer, PendingAnswer, Request
 from pushcast.gateway.problems import Problem
 from pushcast.gateway.reading import Bodies, too_many
 from pushcast.gateway.routes import Route
+from pushcast.observe.request_spans import BeginSpan, RequestSpan
+from pushcast.wire.headers import TRACEPARENT
 
 #: Headers that say that a request is not plain.
 _SPECIAL: Final = ("Content-Encoding", "Expect", "Upgrade")
@@ -36,6 +38,7 @@ class RequestSteps(Protocol):
     """What the server does with every request, whichever way it comes. All raise Problem."""
 
     bodies: Bodies
+    begin_span: BeginSpan
 
     def identify(
         self, route: Route, headers: Mapping[str, str], path: Mapping[str, str], address: str, now_ms: int, now: float
@@ -53,6 +56,7 @@ class _Asked(NamedTuple):
     began: float
     held_bytes: int
     respond: Respond
+    span: RequestSpan | None = None
 
 
 class Quick:
@@ -76,7 +80,9 @@ class Quick:
         try:
             now_ms = self._now_ms()
             caller, _ = self._steps.identify(route, headers, {}, address, now_ms, began)
-            request = Request(message.method, payload.read_nowait(), {}, {}, headers, now_ms)
+            span = self._steps.begin_span(route.method, route.path, headers.get(TRACEPARENT))
+            asked = asked._replace(span=span) if span is not None else asked
+            request = Request(message.method, payload.read_nowait(), {}, {}, headers, now_ms, span=span)
             if self._steps.bodies.full:
                 raise too_many()
             limits = self._steps.admit(caller, route.notifications, began)
@@ -110,4 +116,6 @@ class Quick:
     def _end(self, asked: _Asked, answered: Answer, problem: Problem | None, limits: Mapping[str, str]) -> None:
         self._steps.bodies.release(asked.held_bytes)
         asked.respond(answered, problem, limits)
+        if asked.span is not None:
+            asked.span.ends(answered.status)
         self._steps.observe(asked.route.name, answered.status, time.monotonic() - asked.began)

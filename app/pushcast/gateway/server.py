@@ -21,6 +21,8 @@ from pushcast.gateway.quick import Quick
 from pushcast.gateway.reading import Bodies
 from pushcast.gateway.routes import NO_BODY, OpenRoute, Route
 from pushcast.gateway.user_tokens import UserTokens
+from pushcast.observe.request_spans import BeginSpan, RequestSpan, passed_on
+from pushcast.wire.headers import TRACEPARENT
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +47,14 @@ class GatewayServer:
         observe: Observe,
         bounds: ConnectionBounds | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        begin_span: BeginSpan = passed_on,
     ) -> None:
         self._door = door
         self._tokens = tokens
         self._anonymous = anonymous
         self.observe = observe
         self._now_ms = now_ms
+        self.begin_span = begin_span
         self._request_seconds = request_seconds
         self.bounds = bounds or ConnectionBounds()
         self.bodies = Bodies(request_seconds)
@@ -81,15 +85,16 @@ class GatewayServer:
     def _keyed(self, route: Route) -> Callable[[web.Request], Any]:
         async def handle(request: web.Request) -> web.Response:
             began = time.monotonic()
-            body, limits = b"", {}
+            body, limits, span = b"", {}, None
             try:
                 now_ms = self._now_ms()
                 address = address_of(request.transport)
                 caller, told = self.identify(route, request.headers, request.match_info, address, now_ms, began)
+                span = self.begin_span(route.method, route.path, request.headers.get(TRACEPARENT))
                 if route.max_bytes != NO_BODY:
                     limit = route.max_lines_bytes if request.content_type == NDJSON else route.max_bytes
                     body = await self.bodies.read(request, limit)
-                asked = _asked(request, body, now_ms, told)
+                asked = _asked(request, body, now_ms, told, span)
                 if route.items is not None:
                     asked = replace(asked, items=route.items(asked))
                 limits = self.admit(caller, len(asked.items) or route.notifications, began)
@@ -100,6 +105,8 @@ class GatewayServer:
                 response = _response(self.failed(route.name), limits)
             finally:
                 self.bodies.release(len(body))
+            if span is not None:
+                span.ends(response.status)
             self.observe(route.name, response.status, time.monotonic() - began)
             return response
 
@@ -168,9 +175,15 @@ class GatewayServer:
         return found
 
 
-def _asked(request: web.Request, body: bytes, now_ms: int, told: Mapping[str, str] = NOTHING_TOLD) -> Request:
+def _asked(
+    request: web.Request,
+    body: bytes,
+    now_ms: int,
+    told: Mapping[str, str] = NOTHING_TOLD,
+    span: RequestSpan | None = None,
+) -> Request:
     path = {**request.match_info, **told}
-    return Request(request.method, body, path, _query(request), request.headers, now_ms)
+    return Request(request.method, body, path, _query(request), request.headers, now_ms, span=span)
 
 
 def _query(request: web.Request) -> Mapping[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
@@ -44,7 +44,9 @@ class Producer(Protocol):
     def put(
         self, topic: str, partition: int, key: bytes, value: bytes | None, headers: Headers | None = None
     ) -> asyncio.Future[Written]: ...
-    async def put_all(self, records: Sequence[tuple[str, int, bytes, bytes | None]]) -> WrittenGroup: ...
+    async def put_all(
+        self, records: Sequence[tuple[str, int, bytes, bytes | None]], headers: Mapping[str, Headers] | None = None
+    ) -> WrittenGroup: ...
     def oldest_seconds(self) -> float: ...
 
 
@@ -72,15 +74,17 @@ class Writer:
         if (age := self._producer.oldest_seconds()) > AWAY_SECONDS:
             raise self._later("kafka_unavailable", f"Kafka has not answered for {age:.0f} s; nothing was written")
 
-    def put(self, topic: str, user: str, value: bytes) -> asyncio.Future[Written]:
+    def put(self, topic: str, user: str, value: bytes, headers: Headers | None = None) -> asyncio.Future[Written]:
         """A record of the user, not yet confirmed. Raises Problem (overloaded, kafka_unavailable)."""
         key = user.encode()
-        return self.put_at(topic, partition_of(key, self._partitions), key, value)
+        return self.put_at(topic, partition_of(key, self._partitions), key, value, headers)
 
-    def put_at(self, topic: str, partition: int, key: bytes, value: bytes | None) -> asyncio.Future[Written]:
+    def put_at(
+        self, topic: str, partition: int, key: bytes, value: bytes | None, headers: Headers | None = None
+    ) -> asyncio.Future[Written]:
         """As `put`, for a topic whose records are not a user's."""
         try:
-            return self._producer.put(topic, partition, key, value)
+            return self._producer.put(topic, partition, key, value, headers)
         except Full as error:
             raise self._later("overloaded", f"{error}; nothing was written") from None
         except OutboxFailed as error:
@@ -98,10 +102,13 @@ class Writer:
             await asyncio.wait((pending.future,), timeout=pending.seconds)
         return pending.end()
 
-    async def write_all(self, records: Sequence[UserRecord]) -> dict[int, Problem]:
+    async def write_all(
+        self, records: Sequence[UserRecord], headers: Mapping[str, Headers] | None = None
+    ) -> dict[int, Problem]:
         """Returns when Kafka has confirmed them or the time is over: why some are not confirmed, by their place.
 
-        Records wait for room: whoever sends many is slowed down, and refused (overloaded) when the time is over.
+        `headers`: of the records, by topic. Records wait for room: whoever sends many is slowed down, and refused
+        (overloaded) when the time is over.
         """
         placed = [
             (topic, partition_of(key := user.encode(), self._partitions), key, value) for topic, user, value in records
@@ -112,7 +119,7 @@ class Writer:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.ack_seconds):
                     for start in range(0, len(placed), GROUP_RECORDS):
-                        groups.append(await self._producer.put_all(placed[start : start + GROUP_RECORDS]))
+                        groups.append(await self._producer.put_all(placed[start : start + GROUP_RECORDS], headers))
                     for group in groups:
                         await asyncio.shield(group.future)
         except OutboxFailed as error:

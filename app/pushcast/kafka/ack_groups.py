@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pushcast.kafka.producer import refusal_of
 from pushcast.stream.errors import Full, OutboxFailed
+from pushcast.wire.headers import Headers
 
 RECORD_OVERHEAD_BYTES: Final = 512
 
@@ -83,6 +84,18 @@ def produce_all(producer: Producer, records: Sequence[Record], group: Group) -> 
             refused: KafkaError | None = message.get("_error")
             if refused is not None:
                 group.end(place, _unput(refused, topic, message))
+
+
+def produce_each(producer: Producer, records: Sequence[Record], group: Group, headers: Mapping[str, Headers]) -> None:
+    """As `produce_all`, with headers by topic: librdkafka takes none in a batch."""
+    for place, (topic, partition, key, value) in enumerate(records):
+        more: Any = headers.get(topic)
+        try:
+            producer.produce(topic, value, key, partition, partial(group.delivered, place), headers=more)
+        except BufferError:
+            group.end(place, Full("librdkafka's queue is full"))
+        except KafkaException as error:
+            group.end(place, OutboxFailed(f"{topic}[{partition}]: {error.args[0].str()}"))
 
 
 def _unput(error: KafkaError, topic: str, message: dict[str, Any]) -> BaseException:

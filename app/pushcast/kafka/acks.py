@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from pushcast.config.security import KafkaSecurity
-from pushcast.kafka.ack_groups import RECORD_OVERHEAD_BYTES, Group, Record, blame, produce_all, size_of
+from pushcast.kafka.ack_groups import RECORD_OVERHEAD_BYTES, Group, Record, blame, produce_all, produce_each, size_of
 from pushcast.kafka.producer import open_producer
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.stream.ports import Written
@@ -105,9 +105,10 @@ class AckProducer:
         self._enter(1, size)
         return future
 
-    async def put_all(self, records: Sequence[Record]) -> Group:
+    async def put_all(self, records: Sequence[Record], headers: Mapping[str, Headers] | None = None) -> Group:
         """Puts them when it is their turn and there is room: whoever writes many waits, and is not refused.
 
+        `headers`: of the records, by topic.
         Records that cannot be put end with their error. Raises OutboxFailed after a fatal error.
         """
         size = size_of(records)
@@ -120,7 +121,10 @@ class AckProducer:
             number = self._enter(len(records), size)
             ended = partial(self._leave, number, len(records), size)
             group = Group(len(records), self._loop.create_future(), ended)
-            produce_all(self._producer, records, group)
+            if headers is None:
+                produce_all(self._producer, records, group)
+            else:
+                produce_each(self._producer, records, group, headers)
             return group
 
     @property

@@ -9,6 +9,8 @@ from pushcast.config.settings import Settings
 from pushcast.gateway.connections import ConnectionBounds
 from pushcast.gateway.server import GatewayServer
 from pushcast.gateway.user_tokens import UserTokens, read_keys
+from pushcast.observe.request_spans import passed_on, request_spans_of
+from pushcast.observe.tracing import tracer
 from pushcast.runtime.door import DoorProcess, run_door
 
 NAME: Final = "gateway"
@@ -37,4 +39,5 @@ class GatewayProcess(DoorProcess):
             request_seconds=options.request_seconds,
             observe=self.observe,
             bounds=self.bounds,
+            begin_span=request_spans_of(tracer()) if settings.observe.tracing else passed_on,
         )

@@ -45,11 +45,22 @@ class Client:
         self.failure: Exception | None = None
         self.refused: dict[int, KafkaError] = {}  # of a batch, by place
         self.batch_failure: Exception | None = None
+        self.put_failure: Exception | None = None
+        self.headers: list[Any] = []
 
     def produce(
-        self, topic: str, value: bytes, key: bytes, partition: int, delivered: Callable[[Any, Any], None], **_: Any
+        self,
+        topic: str,
+        value: bytes,
+        key: bytes,
+        partition: int,
+        delivered: Callable[[Any, Any], None],
+        headers: Any = None,
     ) -> None:
+        if self.put_failure is not None:
+            raise self.put_failure
         self.puts.append((topic, partition, delivered))
+        self.headers.append(headers)
 
     def produce_batch(self, topic: str, messages: list[dict[str, Any]]) -> int:
         if self.batch_failure is not None:
@@ -229,3 +240,17 @@ async def test_a_loop_that_was_busy_fetches_what_kafka_has_answered_before_it_sa
     assert rig.producer.oldest_seconds() > 2
     rig.client.answered = 1
     assert rig.producer.oldest_seconds() == 0
+
+
+async def test_records_with_headers_are_put_one_by_one_and_end_alike(rig: Rig) -> None:
+    rows = [("t", 0, b"u", b"v"), ("s", 1, b"u", b"v")]
+    group: Group = await rig.producer.put_all(rows, {"t": [("traceparent", b"00")], "s": ()})
+    assert rig.client.headers == [[("traceparent", b"00")], ()]
+    rig.client.confirm(2)
+    assert group.future.done()
+    rig.client.put_failure = BufferError()
+    full: Group = await rig.producer.put_all(rows[:1], {})
+    rig.client.put_failure = KafkaException(KafkaError(KafkaError._FATAL))
+    fatal: Group = await rig.producer.put_all(rows[:1], {})
+    assert [type(each.errors[0]) for each in (full, fatal)] == [Full, OutboxFailed]
+    assert rig.producer.unacknowledged == 0
