@@ -70,7 +70,8 @@ def takes(purpose: str | None, push_type: str) -> bool:
     return purpose is None or purpose == push_type or (purpose == Purpose.ALERT and push_type == "background")
 
 
-class DeviceChange(msgspec.Struct, frozen=True):
+# Neither can refer to itself. A hundred thousand may be in flight, and the garbage collector looks at none of them.
+class DeviceChange(msgspec.Struct, frozen=True, gc=False):
     """A valid change. `address` is canonical (`wire.addresses`); None for operations that need none.
 
     `app` is empty where it is for all apps: of `forget_user`, and of a `prefer` that names none.
@@ -98,7 +99,7 @@ class DeviceChange(msgspec.Struct, frozen=True):
     content_key: ContentKey | None = None
 
 
-class DeviceRow(msgspec.Struct, frozen=True):
+class DeviceRow(msgspec.Struct, frozen=True, gc=False):
     """One device of one user in one app, as `push.device.v1` holds it. Times are milliseconds since the epoch."""
 
     app: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from pushcast.model.ids import TOKEN_HASH_BYTES, device_row_key, split_device_row_key
@@ -26,7 +27,12 @@ class Token(NamedTuple):
 
     def key(self) -> bytes:
         """Key of its row in `push.token.owner.v1`."""
-        return f"{self.app}\0{self.platform}\0".encode() + self.digest
+        return _prefix(self.app, self.platform) + self.digest
+
+
+@lru_cache(maxsize=1024)
+def _prefix(app: str, platform: str) -> bytes:
+    return f"{app}\0{platform}\0".encode()
 
 
 class Claim(NamedTuple):

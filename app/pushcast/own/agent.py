@@ -28,8 +28,8 @@ from pushcast.stream.stage import Stage
 from pushcast.stream.sweeps import DEFAULT_PACE, SweepPace
 from pushcast.stream.table import AppliedRecord, Table, require_held
 from pushcast.stream.tenure import Tenures
+from pushcast.wire.claim_reader import read_claims
 from pushcast.wire.headers import appended_at
-from pushcast.wire.ownership import decode_claims
 
 #: Handled without giving way to the event loop, and those of one record more: about 20 ms of work.
 CHUNK_CLAIMS: Final = 500
@@ -176,7 +176,7 @@ class OwnStage(Stage):
     def _claims_of(self, record: Record) -> list[Claim]:
         """Raises Misplaced for one claim that lies elsewhere, and InvalidInput for several: each might have another
         place."""
-        claims = decode_claims(record.key, record.value)
+        claims = read_claims(record.key, record.value)
         try:
             check_place(record, self._partitions)
         except Misplaced as misplaced:
@@ -203,7 +203,7 @@ class OwnStage(Stage):
 
     def _new_tenure(self, tp: TP, _: Committed) -> OwnTenure:
         overlay: Overlay[Mark] = Overlay(self._in_flight)
-        headers = [*event_headers("token_owner"), *self._claims.origin(tp)]
+        headers = [*self._claims.origin(tp), *event_headers("token_owner")]
         return OwnTenure(
             tp.partition, headers, overlay, healing=self._healing.runner_of, sweeping=self._vacancies.runner_of
         )

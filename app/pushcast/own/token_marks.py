@@ -47,7 +47,7 @@ class TokenMarks:
         """What is known of these tokens, by row key. Raises NewerSchema for a row that a later release wrote."""
         marks: dict[bytes, Mark | None] = {}
         stored: dict[bytes, Token] = {}
-        for token in dict.fromkeys(tokens):
+        for token in tokens:
             key = token.key()
             entry = tenure.overlay.of_user(token.app.encode()).get(key)
             if entry is None:

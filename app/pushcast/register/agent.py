@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from pushcast.handover.healing import Healing
 from pushcast.handover.table_claims import TableClaims
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ownership import Evict
-from pushcast.model.words import Reason
-from pushcast.register.admit import Admission, Admitted
+from pushcast.register.admit import Admission
+from pushcast.register.applying import Applying
 from pushcast.register.context import Context
 from pushcast.register.doubt import BreakerDoubts
-from pushcast.register.evicting import Evicting
 from pushcast.register.holding import Holding
-from pushcast.register.holds import Hold
 from pushcast.register.names import STAGE, Topics
 from pushcast.register.ports import Counters
 from pushcast.register.resealing import Resealing
-from pushcast.register.rows import Changes
-from pushcast.register.suspending import Suspending
 from pushcast.register.sweep import DEFAULT_RULES, SweepRules
 from pushcast.register.sweeping import Sweeping
-from pushcast.register.swept import SweptRows
 from pushcast.register.tenure import RegisterTenure, Row
 from pushcast.register.tokens import PLAIN, Tokens
-from pushcast.register.view import UserView
-from pushcast.register.writing import Writing
 from pushcast.stream.assignment import boottime_seconds
 from pushcast.stream.batch import TP, Batch, Committed, Record
-from pushcast.stream.edge import Edge, Misplaced, counting
+from pushcast.stream.edge import Edge, counting
 from pushcast.stream.fatal import end_process
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.overlay import InFlight, Overlay
@@ -44,14 +36,11 @@ from pushcast.stream.table import AppliedRecord, Table, require_held
 from pushcast.stream.tenure import Tenures
 from pushcast.wire.control_state import ControlChange, ControlEvent, ControlState
 from pushcast.wire.newer import NewerSchema
-from pushcast.wire.receipts import TokenInvalid
 from pushcast.wire.schemas import SchemaSource
 
 #: Handled without giving way to the event loop: about 20 ms of work.
 CHUNK_RECORDS = 500
 _LOOK_SECONDS = 0.01
-#: A record with where it goes instead: another partition of its topic, or the dead letters.
-Detour = tuple[Record, int | InvalidInput | NewerSchema]
 MAX_ROWS_IN_FLIGHT = 100_000
 
 
@@ -89,7 +78,6 @@ class RegisterStage(Stage):
         names = names or Topics()
         self._schemas = schemas
         self._edge = Edge(STAGE, outbox, counting(counters), flood, withholds)
-        self._admission = admission
         self._outbox = outbox
         self._counters = counters
         self._table = table
@@ -100,6 +88,7 @@ class RegisterStage(Stage):
         self._context = Context(
             table, outbox, counters, doubts, names, admission.partitions, schema_generation, tokens, max_per_user
         )
+        self._applying = Applying(self._context, admission, self._edge, rules, clock)
         self._resealing = Resealing(self._context)
         self._claims = TableClaims(STAGE, names.device, table, outbox, clock)
         self._holding = Holding(
@@ -108,12 +97,12 @@ class RegisterStage(Stage):
             doubts=doubts,
             silence_seconds=lambda: boottime_seconds() - min(self.work.last_heartbeat_at(), control.current_at),
             room=self._room,
-            end_all=self._end_holds,
+            end_all=self._applying.end_holds,
             fatal=fatal,
             call_later=call_later,
         )
         self._healing: Healing[RegisterTenure] = Healing(
-            table, self._claims, counters, room=self._room, overwrite=self._overwrite, fatal=fatal
+            table, self._claims, counters, room=self._room, overwrite=self._applying.overwrite, fatal=fatal
         )
         self._sweeping = Sweeping(
             table,
@@ -124,11 +113,10 @@ class RegisterStage(Stage):
             confirmed=control.sweeps.__contains__,
             may_write=self._claims.is_last,
             room=self._room,
-            end_all=self._end_swept,
+            end_all=self._applying.end_swept,
             fatal=fatal,
             call_later=call_later,
         )
-        self._clock = clock
         self._tenures = Tenures(self._new_tenure)
         table.on_applied(self._applied)
         table.on_void(self._found_void)
@@ -155,13 +143,17 @@ class RegisterStage(Stage):
         records = batch.records
         if self._schemas is not None:
             await self._schemas.prepare([record.value for record in records])
-        handle = self._hold if batch.topic == self._hold_topic else self._apply
         for start in range(0, len(records), CHUNK_RECORDS):
             await self._room()
             if batch.lost:
                 return
             chunk = records[start : start + CHUNK_RECORDS]
-            detours = handle(batch, chunk)
+            tenure = self._tenures.of(TP(self._device_topic, batch.partition))
+            if batch.topic == self._hold_topic:
+                detours, holds = self._applying.holds_of(batch, chunk)
+                self._holding.add(tenure, batch, holds)
+            else:
+                detours = self._applying.apply(tenure, batch, chunk)
             errors = [to for _, to in detours if isinstance(to, InvalidInput)]
             self._edge.note(TP(batch.topic, batch.partition), len(chunk) - len(errors), errors)
             for record, to in detours:
@@ -200,9 +192,6 @@ class RegisterStage(Stage):
     def _of_table(self, sources: Iterable[TP]) -> list[TP]:
         """The table's partitions: sources of the same number share one, and its tenure."""
         return [TP(self._device_topic, number) for number in sorted({tp.partition for tp in sources})]
-
-    def _tenure(self, partition: int) -> RegisterTenure:
-        return self._tenures.of(TP(self._device_topic, partition))
 
     def _new_tenure(self, tp: TP, _: Committed) -> RegisterTenure:
         headers = self._context.row_headers(self._claims.origin(tp))
@@ -244,105 +233,9 @@ class RegisterStage(Stage):
         await self._in_flight.room()
         await self._outbox.room()
 
-    def _hold(self, batch: Batch, records: Sequence[Record]) -> list[Detour]:
-        """Lets suspensions wait for their end. Their other steps in this topic are for people to read."""
-        detours: list[Detour] = []
-        holds: list[tuple[Record, TokenInvalid]] = []
-        told: list[int] = []
-        for record in records:
-            try:
-                event = self._admission.admit_hold(record)
-            except Misplaced as misplaced:
-                detours.append((record, misplaced.right))
-            except Exception as error:
-                detours.append((record, self._edge.refusal(record, error)))
-            else:
-                if event is None:
-                    told.append(record.offset)
-                else:
-                    holds.append((record, event))
-        batch.done_many(told)
-        self._holding.add(self._tenure(batch.partition), batch, holds)
-        return detours
-
-    def _end_holds(self, tenure: RegisterTenure, holds: Sequence[Hold]) -> list[Hold]:
-        """Returns those whose row only a later release can read."""
-        barrier = self._outbox.barrier()
-        offsets: dict[Batch, list[int]] = {}
-        waiting: list[Hold] = []
-        with Writing(self._context, tenure, barrier) as write:
-            changes = Suspending(self._context, write, UserView(self._context, tenure))
-            for hold in holds:
-                try:
-                    changes.end(hold.record, self._admission.verdict_of(hold.record))
-                except NewerSchema:
-                    self._counters["unreadable_rows", Reason.UNKNOWN_SCHEMA] += 1
-                    waiting.append(hold)
-                else:
-                    offsets.setdefault(hold.batch, []).append(hold.record.offset)
-        for batch, mine in offsets.items():
-            tenure.completions.add(batch, mine, barrier)
-        return waiting
-
-    def _end_swept(self, tenure: RegisterTenure, keys: Sequence[bytes]) -> None:
-        barrier = self._outbox.barrier()
-        with Writing(self._context, tenure, barrier) as write:
-            ending = SweptRows(self._context, tenure, write, self._sweeping.rules, self._clock.now_ms())
-            for key in keys:
-                ending.end(key)
-        barrier.on_acked(lambda: None)  # a refusal ends the process: rows of this size are never refused
-
     def figures(self) -> Counter[str]:
         """What sweeps have found: see `Sweeping.figures`."""
         return self._sweeping.figures(self._tenures)
-
-    def _overwrite(self, tenure: RegisterTenure, void: Mapping[bytes, int]) -> None:
-        barrier = self._outbox.barrier()
-        write = Writing(self._context, tenure, barrier)
-        for key, offset in void.items():
-            write.over(key, offset)
-        barrier.on_acked(lambda: None)  # a refusal ends the process: the log would stay wrong
-
-    def _apply(self, batch: Batch, records: Sequence[Record]) -> list[Detour]:
-        """Puts the rows of these records; returns the records that belong elsewhere.
-
-        Nothing is awaited: the other topic's batch of this partition must not come between a decision and its write.
-        """
-        tenure = self._tenure(batch.partition)
-        barrier = self._outbox.barrier()
-        detours: list[Detour] = []
-        admitted: list[tuple[Record, Admitted, int]] = []
-        for record in records:
-            try:
-                admitted.append((record, *self._admission.admit(record)))
-            except Misplaced as misplaced:
-                detours.append((record, misplaced.right))
-            except Exception as error:
-                detours.append((record, self._edge.refusal(record, error)))
-        view = UserView(self._context, tenure)
-        view.expect(record.key or b"" for record, _, _ in admitted)
-        offsets: list[int] = []
-        with Writing(self._context, tenure, barrier) as write:
-            changes = Changes(self._context, write, view)
-            verdicts = Suspending(self._context, write, view)
-            evicting = Evicting(self._context, write, view)
-            for record, event, at in admitted:
-                try:
-                    if isinstance(event, TokenInvalid):
-                        verdicts.suspend(record, event)
-                    elif isinstance(event, Evict):
-                        evicting.apply(record, event)
-                    else:
-                        changes.apply(record, event, at)
-                except InvalidInput as error:
-                    detours.append((record, error))
-                except NewerSchema as newer:
-                    detours.append((record, newer))
-                    break  # this one waits, and so does what comes behind it
-                else:
-                    offsets.append(record.offset)
-        tenure.completions.add(batch, offsets, barrier)
-        return detours
 
 
 async def _done_below(batch: Batch, offset: int) -> None:

@@ -50,8 +50,8 @@ class Context:
         self._hold_headers = _without_id(headers.event("token_invalid", "", SOURCE))
 
     def row_headers(self, origin: headers.Headers) -> Headers:
-        """What every row of one partition and claim carries."""
-        return [*self._event_headers, *origin]
+        """What every row of one partition and claim carries. The origin first: the guard looks for it in each row."""
+        return [*origin, *self._event_headers]
 
     def hold_headers(self, tag: bytes, step: str, reason: str) -> Headers:
         """What a record of the hold topic carries: `tag` names the record that caused it."""

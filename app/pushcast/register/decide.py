@@ -6,7 +6,6 @@ Of two events with one `at` a removal wins, whichever comes first; of two regist
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -15,33 +14,20 @@ from pushcast.model.device import DeviceChange, DeviceRow, DeviceState, Operatio
 from pushcast.model.errors import InvalidInput
 from pushcast.model.user import UserRow
 from pushcast.model.words import Reason
+from pushcast.register.kept import Kept
 from pushcast.register.tokens import PLAIN, Tokens
+from pushcast.register.verdicts import invalid_from
 from pushcast.wire.devices import MAX_TOPICS
-from pushcast.wire.receipts import TokenInvalid
 from pushcast.wire.seals import Place
 
 #: A change of zone so soon after another keeps what was before both.
 ZONE_KEPT_MS: Final = 30 * 3_600_000
-
-
-class Kept(StrEnum):
-    """Why an event changes nothing. The words are metric labels."""
-
-    UNCHANGED = "unchanged"  # the row says already what the event says
-    OUTDATED = "outdated"  # the row is newer than the event
-    UNKNOWN = "unknown"  # there is no row
-    OTHER_TOKEN = "other_token"  # noqa: S105 - a reason; the verdict was about a token that the row no longer has
-    REGISTERED_LATER = "registered_later"  # after the provider's time: the verdict was about the token's former life
-    SUSPENDED = "suspended"  # by an earlier verdict, whose hold decides
-    DOUBTED = "doubted"  # the provider was not to be believed at that time
-    ACTIVE = "active"  # the suspension has ended already: lifted, or registered again
-
-
-class Ending(StrEnum):
-    """How a suspension ends when REGISTER ends it."""
-
-    LIFTED = "lifted"
-    REMOVED = "removed"
+_ACTIVE: Final = DeviceState.ACTIVE.value
+#: Columns that no registration says.
+_NEVER_SAID: Final = ("first_at", "removed_at", "zone_before", "zone_at")
+#: What a refresh keeps when it does not say it.
+_REFRESHED: Final = ("locale", "time_zone", "app_version", "purpose", "country", "region")
+_SUSPENSION: Final = ("state", "suspended_at", "suspended_reason", "invalid_since")
 
 
 def upsert(
@@ -69,80 +55,74 @@ def upsert(
         row = None  # a new life
     if row is not None and at < row.registered_at:
         return Kept.OUTDATED
-    address = change.address
-    if address is None or change.platform is None:
+    address, platform = change.address, change.platform
+    if address is None or platform is None:
         raise ValueError(f"{change.op} without platform or address passed validation")
-    locale, time_zone, app_version = change.locale, change.time_zone, change.app_version
-    country, region = change.country, change.region
-    topics, tags = change.topics, change.tags
-    topics_at: int | None = at
-    purpose = None if change.purpose is None else change.purpose.value
-    content_key, content_key_id = None, None
-    seen_at, suspended_at, suspended_reason, invalid_since = at, None, None, None
-    place = Place(change.app, change.platform.value, change.kind.value, change.user, change.device)
+    place = Place(change.app, platform.value, change.kind.value, change.user, change.device)
     stored = tokens.stored(address, place, row)
+    content_key, content_key_id = None, None
     if change.content_key is not None:
         content_key = tokens.content_key(change.content_key, place, row)
         content_key_id = str(change.content_key.id)
-    if row is not None:
-        if topics is None or (row.topics_at is not None and at < row.topics_at):
-            topics, topics_at = row.topics, row.topics_at
-        elif at == row.registered_at and tuple(topics) == row.topics:
-            topics_at = row.topics_at  # an export of the row, imported again
-        if tags is None:
-            tags = row.tags
-        if change.op is Operation.REFRESH:
-            locale = row.locale if locale is None else locale
-            time_zone = row.time_zone if time_zone is None else time_zone
-            app_version = row.app_version if app_version is None else app_version
-            purpose = row.purpose if purpose is None else purpose
-            country = row.country if country is None else country
-            region = row.region if region is None else region
-            if content_key is None:
-                content_key, content_key_id = row.content_key, row.content_key_id
-        seen_at = max(at, row.seen_at)
-        # A registration from before the provider's time says nothing against its verdict; a new token or a later one
-        # does.
-        same = row.token_hash in (stored.token_hash, stored.hash_before)
-        if row.state == DeviceState.SUSPENDED and same and at <= _since(row):
-            suspended_at, suspended_reason, invalid_since = row.suspended_at, row.suspended_reason, row.invalid_since
-    said: dict[str, Any] = {
-        "app": change.app,
-        "device": change.device,
-        "platform": change.platform.value,
-        "kind": change.kind.value,
-        "address": stored.address,
-        "key_id": stored.key_id,
-        "token_hash": stored.token_hash,
-        "token_hash_before": stored.hash_before,
-        "state": (DeviceState.ACTIVE if suspended_at is None else DeviceState.SUSPENDED).value,
-        "registered_at": at,
-        "seen_at": seen_at,
-        "locale": locale,
-        "time_zone": time_zone,
-        "app_version": app_version,
-        "topics": topics or (),
-        "topics_at": topics_at,
-        "country": country,
-        "region": region,
-        "suspended_at": suspended_at,
-        "suspended_reason": suspended_reason,
-        "invalid_since": invalid_since,
-        "tags": tags or {},
-        "purpose": purpose,
-        "content_key": content_key,
-        "content_key_id": content_key_id,
-        **_zones(row, time_zone, recorded_at),
-    }
-    new = DeviceRow(**said, first_at=recorded_at) if row is None else msgspec.structs.replace(row, **said)
-    return Kept.UNCHANGED if new == row else new
+    new = DeviceRow(
+        change.app,
+        change.device,
+        place.platform,
+        place.kind,
+        stored.address,
+        stored.key_id,
+        stored.token_hash,
+        _ACTIVE,
+        at,
+        at,
+        change.locale,
+        change.time_zone,
+        change.app_version,
+        change.topics or (),
+        first_at=recorded_at,
+        topics_at=at,
+        country=change.country,
+        region=change.region,
+        tags=change.tags or {},
+        content_key=content_key,
+        content_key_id=content_key_id,
+        token_hash_before=stored.hash_before,
+        purpose=None if change.purpose is None else change.purpose.value,
+    )
+    if row is None:
+        return new
+    kept = _kept(change, at, row, new)
+    kept |= _zones(row, kept.get("time_zone", new.time_zone), recorded_at)
+    merged = msgspec.structs.replace(new, **kept)
+    return Kept.UNCHANGED if merged == row else merged
 
 
-def _zones(row: DeviceRow | None, time_zone: str | None, recorded_at: int | None) -> dict[str, Any]:
+def _kept(change: DeviceChange, at: int, row: DeviceRow, new: DeviceRow) -> dict[str, Any]:
+    """What of the row there was stands in the row that comes after it."""
+    kept: dict[str, Any] = {name: getattr(row, name) for name in _NEVER_SAID}
+    kept["seen_at"] = max(at, row.seen_at)
+    if change.topics is None or (row.topics_at is not None and at < row.topics_at):
+        kept |= {"topics": row.topics, "topics_at": row.topics_at}
+    elif at == row.registered_at and new.topics == row.topics:
+        kept["topics_at"] = row.topics_at  # an export of the row, imported again
+    if change.tags is None:
+        kept["tags"] = row.tags
+    if change.op is Operation.REFRESH:
+        kept |= {name: getattr(row, name) for name in _REFRESHED if getattr(new, name) is None}
+        if change.content_key is None:
+            kept |= {"content_key": row.content_key, "content_key_id": row.content_key_id}
+    # A registration from before the provider's time says nothing against its verdict; a new token or a later one does.
+    same = row.token_hash in (new.token_hash, new.token_hash_before)
+    if row.state == DeviceState.SUSPENDED and same and at <= invalid_from(row):
+        kept |= {name: getattr(row, name) for name in _SUSPENSION}
+    return kept
+
+
+def _zones(row: DeviceRow, time_zone: str | None, recorded_at: int | None) -> dict[str, Any]:
     """A device keeps one zone for one broadcast by local time: the one that it had before a change. `recorded_at`:
     Kafka's time of the change. A broadcast takes little more than a day around the world, so a change within 30 hours
     of another keeps what was before both."""
-    if row is None or recorded_at is None or time_zone == row.time_zone:
+    if recorded_at is None or time_zone == row.time_zone:
         return {}
     if row.zone_at is not None and recorded_at - row.zone_at < ZONE_KEPT_MS:
         return {}
@@ -186,84 +166,3 @@ def removal(at: int, row: DeviceRow | None) -> Kept | None:
     if row.is_gone:
         return Kept.UNCHANGED if at <= row.registered_at else Kept.UNKNOWN
     return Kept.OUTDATED if at < row.registered_at else None
-
-
-def valid_until(event: TokenInvalid) -> int:
-    """Registrations after this time (milliseconds) are not what the verdict is about: the provider's own time, or, for
-    a provider that gives none, when the request left."""
-    return event.sent_at if event.invalid_since is None else event.invalid_since
-
-
-def suspension(event: TokenInvalid, row: DeviceRow | None, doubted: bool) -> DeviceRow | Kept:
-    """The suspended row, or why the verdict changes nothing. Idempotent: its own row again is the same row.
-
-    It suspends only a row that still has that token, registered at or before the provider's time of invalidation.
-    `doubted`: the provider is not to be believed about that time.
-    """
-    if row is None or row.is_gone:
-        return Kept.UNKNOWN
-    if not _has_token(row, event):
-        return Kept.OTHER_TOKEN
-    since = valid_until(event)
-    if row.registered_at > since:
-        return Kept.REGISTERED_LATER
-    if _is_suspended_by(event, row):
-        return row
-    if row.state == DeviceState.SUSPENDED:
-        return Kept.SUSPENDED
-    if doubted:
-        return Kept.DOUBTED
-    return msgspec.structs.replace(
-        row,
-        state=DeviceState.SUSPENDED.value,
-        suspended_at=event.at,
-        suspended_reason=event.reason,
-        invalid_since=since,
-    )
-
-
-def ending(event: TokenInvalid, row: DeviceRow | None, doubted: bool, reached: bool = False) -> Ending | Kept:
-    """How the hold of this verdict ends, now: by ending its suspension, or by nothing when that is over.
-
-    `doubted`: the breaker of its (app, platform) opened meanwhile. `reached`: the push service that was given up
-    answered meanwhile. What is not suspended by this very verdict is never touched, so a hold that comes twice, or
-    late, changes nothing.
-    """
-    if row is None or row.is_gone:
-        return Kept.UNKNOWN
-    if not _has_token(row, event):
-        return Kept.OTHER_TOKEN
-    if row.state != DeviceState.SUSPENDED:
-        return Kept.ACTIVE
-    if not _is_suspended_by(event, row):
-        return Kept.SUSPENDED
-    if doubted or reached or row.registered_at > _since(row):
-        return Ending.LIFTED
-    return Ending.REMOVED
-
-
-def lifted(row: DeviceRow) -> DeviceRow:
-    """The row without its suspension."""
-    return msgspec.structs.replace(
-        row, state=DeviceState.ACTIVE.value, suspended_at=None, suspended_reason=None, invalid_since=None
-    )
-
-
-def _has_token(row: DeviceRow, event: TokenInvalid) -> bool:
-    """By either name: a push that was planned before the token was sealed knows its first."""
-    return event.token_hash in (row.token_hash, row.token_hash_before)
-
-
-def _since(row: DeviceRow) -> int:
-    if row.invalid_since is not None:
-        return row.invalid_since
-    return row.suspended_at or 0  # of a release that did not write it
-
-
-def _is_suspended_by(event: TokenInvalid, row: DeviceRow) -> bool:
-    return (
-        row.state == DeviceState.SUSPENDED
-        and row.suspended_at == event.at
-        and row.suspended_reason == event.reason
-        and row.invalid_since == valid_until(event)
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pushcast.model.ownership import Evict, Registration
 from pushcast.register.context import Context
-from pushcast.register.decide import Kept
+from pushcast.register.kept import Kept
 from pushcast.register.removals import TOKEN_MOVED, gone
 from pushcast.register.view import UserView
 from pushcast.register.writing import Writing

@@ -11,7 +11,8 @@ from pushcast.model.user import UserRow
 from pushcast.register.cap import MAX_MARKERS, OVER_CAP, over_cap, overtaken, spare_markers
 from pushcast.register.claims import given_up, held, registered, too_late
 from pushcast.register.context import Context
-from pushcast.register.decide import Kept, following, preferred, removal, upsert
+from pushcast.register.decide import following, preferred, removal, upsert
+from pushcast.register.kept import Kept
 from pushcast.register.removals import TOKEN_MOVED, UNREGISTERED, USER_FORGOTTEN, forgotten, gone
 from pushcast.register.view import UserView
 from pushcast.register.writing import Writing

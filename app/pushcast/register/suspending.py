@@ -9,8 +9,9 @@ from pushcast.model.ids import device_row_key
 from pushcast.model.words import Reason
 from pushcast.register.claims import given_up
 from pushcast.register.context import Context
-from pushcast.register.decide import Ending, Kept, ending, lifted, suspension
+from pushcast.register.kept import Kept
 from pushcast.register.removals import gone
+from pushcast.register.verdicts import Ending, ending, lifted, suspension
 from pushcast.register.view import UserView
 from pushcast.register.writing import Writing
 from pushcast.stream.batch import Record

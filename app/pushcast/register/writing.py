@@ -13,9 +13,9 @@ from pushcast.model.ownership import Claim
 from pushcast.model.user import UserRow
 from pushcast.model.words import Lane, Reason
 from pushcast.register.context import REASON, STEP, Context, Headers
-from pushcast.register.decide import Ending
 from pushcast.register.names import STAGE
 from pushcast.register.tenure import RegisterTenure, Row
+from pushcast.register.verdicts import Ending
 from pushcast.stream.overlay import OverlayEntry
 from pushcast.stream.ports import Barrier
 from pushcast.wire import headers, row_fences, topics

@@ -1,4 +1,5 @@
-"""aiokafka's reader of fetched records, so that a header name that is not UTF-8 does not end the consumer.
+"""aiokafka's reader of fetched records: a header name that is not UTF-8 does not end the consumer, and a record is made
+in C.
 
 Kafka takes any bytes as a header's name, and C, Go and .NET clients write them. aiokafka decodes names as UTF-8 and
 raises in its fetch loop, which ends the process at every start. Such a name is read with U+FFFD in its place here.
@@ -9,12 +10,30 @@ from __future__ import annotations
 import logging
 from typing import Any, SupportsIndex
 
+import msgspec
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords, _MemoryRecordsPy
 
 logger = logging.getLogger(__name__)
+
+
+class FetchedRecord(msgspec.Struct, gc=False):
+    """A consumed record with the fields of aiokafka's `ConsumerRecord`, made in C. Nothing in it can refer to it, so
+    the garbage collector need not look at it: a hundred thousand of them are often in flight."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    checksum: int | None
+    serialized_key_size: int
+    serialized_value_size: int
+    headers: tuple[tuple[str, bytes | None], ...]
 
 
 class _Lenient(bytearray):
@@ -62,6 +81,8 @@ class TolerantRecords(_OfPartition):  # type: ignore[misc]
     """Records of one partition and fetch. They are read by aiokafka's C code until a header's name fails."""
 
     _tp: Any
+    _topic: str
+    _partition: int
     _records: Any
     _records_iterator: Any
     _aborted_producers: set[int]
@@ -71,6 +92,24 @@ class TolerantRecords(_OfPartition):  # type: ignore[misc]
         super().__init__(tp, records, aborted_transactions, *rest)
         self._kept = records
         self._aborted = aborted_transactions
+        self._topic, self._partition = tp.topic, tp.partition
+
+    def _consumer_record(self, tp: Any, record: Any) -> FetchedRecord:
+        """No consumer of ours has a deserializer: keys and values are bytes."""
+        key, value = record.key, record.value
+        return FetchedRecord(
+            self._topic,
+            self._partition,
+            record.offset,
+            record.timestamp,
+            record.timestamp_type,
+            key,
+            value,
+            None,
+            -1 if key is None else len(key),
+            -1 if value is None else len(value),
+            tuple(record.headers),
+        )
 
     def __next__(self) -> Any:
         try:

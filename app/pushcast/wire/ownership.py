@@ -73,7 +73,7 @@ def _further_claim(item: dict[str, Any]) -> Claim:
 
 def _claim(digest: bytes, datum: dict[str, Any]) -> Claim:
     app, platform, user, device = datum["app"], datum["platform"], datum["user"], datum["device"]
-    over = _is_over(datum["op"], app, platform)
+    over = is_over(datum["op"], app, platform)
     if user or device or over:
         check_id(user, "user")
         check_id(device, "device")
@@ -81,8 +81,9 @@ def _claim(digest: bytes, datum: dict[str, Any]) -> Claim:
 
 
 @lru_cache(maxsize=1024)
-def _is_over(op: str, app: str, platform: str) -> bool:
-    """Columns that few values stand in: each combination is checked once."""
+def is_over(op: str, app: str, platform: str) -> bool:
+    """What a claim says of its registration. Few values stand in these columns, so each combination is checked once.
+    Raises InvalidInput."""
     if op not in (CLAIM, VACATE):
         raise InvalidInput(Reason.INVALID_FIELD, f"op is neither {CLAIM} nor {VACATE}", "op")
     if platform not in _PLATFORMS:

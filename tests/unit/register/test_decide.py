@@ -10,7 +10,9 @@ import pytest
 from pushcast.model.device import AddressKind, DeviceChange, DeviceRow, Operation, Purpose
 from pushcast.model.ids import token_hash
 from pushcast.model.words import Platform
-from pushcast.register.decide import Ending, Kept, ending, lifted, removal, suspension, upsert
+from pushcast.register.decide import removal, upsert
+from pushcast.register.kept import Kept
+from pushcast.register.verdicts import Ending, ending, lifted, suspension
 from pushcast.wire.receipts import TokenInvalid
 
 T = 1_800_000_000_000

@@ -11,8 +11,10 @@ from pushcast.model.device import AddressKind, DeviceChange, DeviceRow, Operatio
 from pushcast.model.ids import token_hash
 from pushcast.model.sealing import Cipher, ContentKey
 from pushcast.model.words import Platform
-from pushcast.register.decide import Ending, Kept, ending, suspension, upsert
+from pushcast.register.decide import upsert
+from pushcast.register.kept import Kept
 from pushcast.register.tokens import PlainTokens, SealedTokens
+from pushcast.register.verdicts import Ending, ending, suspension
 from pushcast.wire.content_keys import opened
 from pushcast.wire.receipts import TokenInvalid
 from pushcast.wire.seals import Place, TokenKeys

@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from pushcast.model.device import DeviceRow
-from pushcast.register.decide import Kept, upsert
+from pushcast.register.decide import upsert
+from pushcast.register.kept import Kept
 from pushcast.wire.content_keys import opened
 from pushcast.wire.device_export import COLUMNS, as_csv, from_csv, registration_of
 from pushcast.wire.devices import DeviceChangeDecoder
