@@ -299,9 +299,9 @@ def claims_once(patch: pytest.MonkeyPatch) -> None:
 def claims_beside_the_barrier(patch: pytest.MonkeyPatch) -> None:
     """An event is done without its claim."""
 
-    def put(self: Writing, partition: int) -> None:
+    def put(self: Writing) -> None:
         mine, self._barrier = self._barrier, self._context.outbox.barrier()
-        original(self, partition)
+        original(self)
         self._barrier = mine
 
     original = Writing._put_claims

@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 
 from laws.test_own import HOMES, SWEEP_RULES, USERS, World
 from pushcast.model.ids import is_user_row, partition_of, token_hash
-from pushcast.model.ownership import Token
 from pushcast.own import agent as own_agent
 from pushcast.own import vacancies
 from pushcast.own.agent import OwnStage
@@ -231,10 +230,10 @@ def marks_end_by_age_alone(patch: pytest.MonkeyPatch) -> None:
 def sweeps_do_not_look_again(patch: pytest.MonkeyPatch) -> None:
     """A sweep ends a mark by what the table says, whatever of it is in flight."""
 
-    def known(self: TokenMarks, tenure: Any, tokens: Iterable[Token]) -> dict[bytes, Any]:
+    def known(self: TokenMarks, tenure: Any, keys: Iterable[bytes]) -> dict[bytes, Any]:
         overlay, tenure.overlay = tenure.overlay, Overlay(InFlight())
         try:
-            return look(self, tenure, tokens)
+            return look(self, tenure, keys)
         finally:
             tenure.overlay = overlay
 

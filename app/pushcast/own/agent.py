@@ -11,10 +11,10 @@ from pushcast.handover.healing import Healing
 from pushcast.handover.table_claims import TableClaims
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ownership import Claim, Mark, token_of
 from pushcast.model.words import Reason
 from pushcast.own.chunk import Chunk
 from pushcast.own.decide import is_over
+from pushcast.own.fresh import KnownMark, whole
 from pushcast.own.tenure import OwnTenure
 from pushcast.own.token_marks import STAGE, Names, TokenMarks, event_headers
 from pushcast.own.vacancies import Vacancies
@@ -28,12 +28,13 @@ from pushcast.stream.stage import Stage
 from pushcast.stream.sweeps import DEFAULT_PACE, SweepPace
 from pushcast.stream.table import AppliedRecord, Table, require_held
 from pushcast.stream.tenure import Tenures
-from pushcast.wire.claim_reader import read_claims
+from pushcast.wire.claim_reader import ReadClaim, read_claims
 from pushcast.wire.headers import appended_at
 
 #: Handled without giving way to the event loop, and those of one record more: about 20 ms of work.
 CHUNK_CLAIMS: Final = 500
 MAX_ROWS_IN_FLIGHT: Final = 100_000
+ClaimsOfRecord = tuple[Record, list[ReadClaim]]
 
 
 class OwnStage(Stage):
@@ -130,7 +131,7 @@ class OwnStage(Stage):
         and evicts nobody. What a chunk makes of one token is one row. Returns how many records it was."""
         tenure = self._tenures.of(TP(batch.topic, batch.partition))
         read, offsets, claims = self._read(batch, records)
-        marks = self._marks.known(tenure, [claim.token for _, of_record in claims for claim in of_record])
+        marks = self._marks.known(tenure, [claim.key for _, of_record in claims for claim in of_record])
         chunk = Chunk(marks, self._clock.now_ms())
         for record, of_record in claims:
             chunk.take(record, of_record)
@@ -147,11 +148,13 @@ class OwnStage(Stage):
         tenure.completions.add(batch, offsets, barrier)
         return read
 
-    def _read(self, batch: Batch, records: Sequence[Record]) -> tuple[int, list[int], list[tuple[Record, list[Claim]]]]:
+    def _read(
+        self, batch: Batch, records: Sequence[Record]
+    ) -> tuple[int, list[int], list[tuple[Record, list[ReadClaim]]]]:
         """The first of these records, until there are claims enough: how many they are, the offsets of those that are
         claims, and what they claim. The others are moved or buried."""
         read = count = 0
-        claims: list[tuple[Record, list[Claim]]] = []
+        claims: list[ClaimsOfRecord] = []
         errors: list[InvalidInput] = []
         for record in records:
             if count >= CHUNK_CLAIMS:
@@ -173,7 +176,7 @@ class OwnStage(Stage):
         self._edge.note(TP(batch.topic, batch.partition), read - len(errors), errors)
         return read, [record.offset for record, _ in claims], claims
 
-    def _claims_of(self, record: Record) -> list[Claim]:
+    def _claims_of(self, record: Record) -> list[ReadClaim]:
         """Raises Misplaced for one claim that lies elsewhere, and InvalidInput for several: each might have another
         place."""
         claims = read_claims(record.key, record.value)
@@ -194,15 +197,15 @@ class OwnStage(Stage):
         """Ends those whose time has come, as they are with all that is in flight."""
         before = self._vacancies.before(tenure)
         barrier = self._outbox.barrier()
-        for key, mark in self._marks.known(tenure, [token_of(key) for key in keys]).items():
-            if mark is not None and is_over(mark, before):
+        for key, mark in self._marks.known(tenure, keys).items():
+            if mark is not None and is_over(whole(mark), before):
                 tag = f"sweep/{tenure.number}/{next(self._swept)}".encode()
                 self._marks.put(tenure, barrier, key, None, tag)
                 self._count("token_marks_ended", "", 1)
         barrier.on_acked(lambda: None)  # a refusal ends the process: a tombstone is never refused
 
     def _new_tenure(self, tp: TP, _: Committed) -> OwnTenure:
-        overlay: Overlay[Mark] = Overlay(self._in_flight)
+        overlay: Overlay[KnownMark] = Overlay(self._in_flight)
         headers = [*self._claims.origin(tp), *event_headers("token_owner")]
         return OwnTenure(
             tp.partition, headers, overlay, healing=self._healing.runner_of, sweeping=self._vacancies.runner_of

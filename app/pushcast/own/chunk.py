@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from pushcast.model.ownership import Claim, Evict, Mark
+from pushcast.model.ownership import Evict, Mark
 from pushcast.own.decide import decide
+from pushcast.own.fresh import FreshMark, KnownMark, is_first, whole
 from pushcast.stream.batch import Record
+from pushcast.wire.claim_reader import ReadClaim
 from pushcast.wire.headers import appended_at
 
 
@@ -18,7 +20,7 @@ class Chunk:
     it is the newest record that changed it. `counted`: by (counter, word).
     """
 
-    def __init__(self, marks: dict[bytes, Mark | None], now_ms: int) -> None:
+    def __init__(self, marks: dict[bytes, KnownMark | None], now_ms: int) -> None:
         """`marks`: of every token that is claimed, by row key. `now_ms`: for records without a time of their own."""
         self.evicts: list[tuple[Evict, bytes]] = []
         self.tags: dict[bytes, bytes] = {}
@@ -26,25 +28,36 @@ class Chunk:
         self._marks = marks
         self._now_ms = now_ms
 
-    def mark(self, key: bytes) -> Mark:
+    def mark(self, key: bytes) -> KnownMark:
         """Of a token that was claimed."""
         mark = self._marks[key]
         assert mark is not None  # a claim leaves a mark
         return mark
 
-    def take(self, record: Record, claims: Iterable[Claim]) -> None:
+    def take(self, record: Record, claims: Iterable[ReadClaim]) -> None:
         """All claims of a record."""
         tag = f"{record.topic}/{record.partition}/{record.offset}".encode()
         recorded_at = appended_at(record) or self._now_ms
+        marks, tags, fresh = self._marks, self.tags, 0
         for claim in claims:
-            key = claim.token.key()
-            decision = decide(self._marks[key], claim, recorded_at)
-            if decision.mark is not None:
-                self._marks[key] = decision.mark
-                self.tags[key] = tag
-            if decision.evict is not None:
-                self.evicts.append((decision.evict, tag))
-            result = "vacated" if claim.over else "moved" if decision.evict else "claimed"
-            self.counted["token_claims", result if decision.mark or decision.evict else "unchanged"] += 1
-            if decision.contested:
-                self.counted["token_contested", ""] += 1
+            key = claim.key
+            mark = marks[key]
+            if is_first(mark, claim):
+                marks[key], tags[key] = FreshMark(claim, recorded_at), tag
+                fresh += 1
+            else:
+                self._decide(claim, None if mark is None else whole(mark), recorded_at, tag)
+        if fresh:
+            self.counted["token_claims", "claimed"] += fresh
+
+    def _decide(self, read: ReadClaim, mark: Mark | None, recorded_at: int, tag: bytes) -> None:
+        decision = decide(mark, read.claim(), recorded_at)
+        if decision.mark is not None:
+            self._marks[read.key] = decision.mark
+            self.tags[read.key] = tag
+        if decision.evict is not None:
+            self.evicts.append((decision.evict, tag))
+        result = "vacated" if read.over else "moved" if decision.evict else "claimed"
+        self.counted["token_claims", result if decision.mark or decision.evict else "unchanged"] += 1
+        if decision.contested:
+            self.counted["token_contested", ""] += 1

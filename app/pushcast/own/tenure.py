@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pushcast.model.ownership import Mark
+from pushcast.own.fresh import KnownMark
 from pushcast.stream.completions import Completions
 from pushcast.stream.overlay import Overlay
 from pushcast.stream.runner import Runner
@@ -19,7 +19,7 @@ class OwnTenure:
         self,
         number: int,
         origin: Headers,
-        overlay: Overlay[Mark],
+        overlay: Overlay[KnownMark],
         *,
         healing: Callable[[OwnTenure], Runner],
         sweeping: Callable[[OwnTenure], Runner],

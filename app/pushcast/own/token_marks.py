@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import partition_of
-from pushcast.model.ownership import Evict, Mark, Token, user_and_device
+from pushcast.model.ownership import Evict, Mark, Token, token_of, user_and_device
+from pushcast.own.fresh import KnownMark, encoded
 from pushcast.own.tenure import OwnTenure
 from pushcast.stream.edge import Count
 from pushcast.stream.overlay import OverlayEntry
@@ -17,7 +18,7 @@ from pushcast.wire import headers as h
 from pushcast.wire import row_fences, topics
 from pushcast.wire.headers import Headers
 from pushcast.wire.newer import waited_for
-from pushcast.wire.ownership import decode_mark, encode_evict, encode_mark
+from pushcast.wire.ownership import decode_mark, encode_evict
 
 STAGE: Final = "own"
 _SOURCE: Final = "/pushcast/own"
@@ -43,19 +44,18 @@ class TokenMarks:
         self._count = count
         self._evict_headers = event_headers("token_evict")
 
-    def known(self, tenure: OwnTenure, tokens: Iterable[Token]) -> dict[bytes, Mark | None]:
-        """What is known of these tokens, by row key. Raises NewerSchema for a row that a later release wrote."""
-        marks: dict[bytes, Mark | None] = {}
-        stored: dict[bytes, Token] = {}
-        for token in tokens:
-            key = token.key()
-            entry = tenure.overlay.of_user(token.app.encode()).get(key)
+    def known(self, tenure: OwnTenure, keys: Iterable[bytes]) -> dict[bytes, KnownMark | None]:
+        """What is known of tokens, by row key. Raises NewerSchema for a row that a later release wrote."""
+        marks: dict[bytes, KnownMark | None] = {}
+        stored: list[bytes] = []
+        for key in dict.fromkeys(keys):
+            entry = tenure.overlay.of_user(key.partition(b"\0")[0]).get(key)
             if entry is None:
-                stored[key] = token
+                stored.append(key)
             else:
                 marks[key] = entry.row
-        for (key, token), value in zip(stored.items(), self._table.get_many(tenure.number, [*stored]), strict=True):
-            marks[key] = None if value is None else self._decoded(token, value)
+        for key, value in zip(stored, self._table.get_many(tenure.number, stored), strict=True):
+            marks[key] = None if value is None else self._decoded(token_of(key), value)
         return marks
 
     def _decoded(self, token: Token, value: bytes) -> Mark | None:
@@ -76,11 +76,11 @@ class TokenMarks:
             self._outbox.put(barrier, self._names.evict, partition, encode_evict(evict), user, put_headers)
         await barrier.wait()
 
-    def put(self, tenure: OwnTenure, barrier: Barrier, key: bytes, mark: Mark | None, tag: bytes) -> None:
+    def put(self, tenure: OwnTenure, barrier: Barrier, key: bytes, mark: KnownMark | None, tag: bytes) -> None:
         """None: a tombstone."""
         tenure.overlay.put(key.partition(b"\0")[0], key, OverlayEntry(mark, tag))
         added = [(h.CE_ID, tag), *tenure.origin]
-        value = None if mark is None else encode_mark(mark)
+        value = None if mark is None else encoded(mark)
         self._outbox.put(barrier, self._names.owner, tenure.number, value, key, added)
 
     def overwrite(self, tenure: OwnTenure, void: Mapping[bytes, int]) -> None:
@@ -98,7 +98,7 @@ class TokenMarks:
                 if entry is None:
                     value = self._table.get(tenure.number, key)
                 else:
-                    value = None if entry.row is None else encode_mark(entry.row)
+                    value = None if entry.row is None else encoded(entry.row)
             tag = f"{self._names.owner}/{tenure.number}/{offset}".encode()
             self._outbox.put(barrier, self._names.owner, tenure.number, value, key, [(h.CE_ID, tag), *added])
         barrier.on_acked(lambda: None)  # a refusal ends the process: the log would stay wrong

@@ -34,13 +34,14 @@ class Admission:
         self.partitions = partitions
         self._clock = clock
 
-    def admit(self, record: Record) -> tuple[Admitted, int]:
-        """(event, when it happened in milliseconds). Raises InvalidInput or Misplaced.
+    def admit(self, record: Record, right: int | None = None) -> tuple[Admitted, int]:
+        """(event, when it happened in milliseconds). `right`: the partition of its key, when that is known. Raises
+        InvalidInput or Misplaced.
 
         A change cannot have happened after its record was written: a device whose clock runs ahead would otherwise
         outrank its own unregistration, and every verdict of its provider, for as long as its clock is wrong.
         """
-        user = self._at_home(record)
+        user = self._at_home(record, right)
         if record.topic == self._names.invalid:
             event = self._verdict(user, record.value)
             return event, event.at
@@ -66,10 +67,10 @@ class Admission:
         """The verdict of a record that was admitted."""
         return self._verdict(user_of(record.key), record.value)
 
-    def _at_home(self, record: Record) -> str:
+    def _at_home(self, record: Record, right: int | None = None) -> str:
         """The user, of a record that lies in its key's partition. Raises InvalidInput or Misplaced."""
         user = user_of(record.key)
-        check_place(record, self.partitions)
+        check_place(record, self.partitions, right)
         return user
 
     @staticmethod

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pushcast.model.clock import Clock
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ownership import Evict
+from pushcast.model.partitions import partitions_of
 from pushcast.model.words import Reason
 from pushcast.register.admit import Admission, Admitted
 from pushcast.register.context import Context
@@ -48,9 +49,10 @@ class Applying:
         barrier = self._outbox.barrier()
         detours: list[Detour] = []
         admitted: list[tuple[Record, Admitted, int]] = []
-        for record in records:
+        keys = [record.key or b"" for record in records]
+        for record, right in zip(records, partitions_of(keys, self._admission.partitions), strict=True):
             try:
-                admitted.append((record, *self._admission.admit(record)))
+                admitted.append((record, *self._admission.admit(record, right)))
             except Misplaced as misplaced:
                 detours.append((record, misplaced.right))
             except Exception as error:

@@ -61,6 +61,7 @@ class Changes:
     def _register(self, record: Record, event: DeviceChange, at: int) -> None:
         user, key = event.user.encode(), device_row_key(event.user, event.app, event.device)
         before = self._view.device(user, key)[0]
+        is_new = before is None or before.is_gone
         after: DeviceRow | Kept = Kept.OUTDATED
         if not self._is_forgotten(user, before, at):
             after = upsert(event, at, before, self._tokens, recorded_at=appended_at(record))
@@ -73,12 +74,15 @@ class Changes:
                 self._tell_zones_changed(record, at)
         if isinstance(after, Kept):
             self._counters["registrations", after] += 1
-        elif (before is None or before.is_gone) and not self._make_room(record, user, key, after):
+        elif is_new and not self._make_room(record, user, key, after):
             self._write.claims(record, too_late(key, before, self._token(event), at))
             self._counters["registrations", OVER_CAP] += 1
         else:
             self._write.device(record, key, after, "topics")
-            self._write.claims(record, registered(key, before, after))
+            if is_new:
+                self._write.held(record, after)
+            else:
+                self._write.claims(record, registered(key, before, after))
             if before is not None and before.time_zone != after.time_zone:
                 self._tell_zones_changed(record, at)
             self._counters["registrations", "written"] += 1

@@ -8,8 +8,8 @@ from typing import Final, Self
 
 from pushcast.model.device import DeviceRow
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import partition_of
 from pushcast.model.ownership import Claim
+from pushcast.model.partitions import partitions_of
 from pushcast.model.user import UserRow
 from pushcast.model.words import Lane, Reason
 from pushcast.register.context import REASON, STEP, Context, Headers
@@ -21,7 +21,7 @@ from pushcast.stream.ports import Barrier
 from pushcast.wire import headers, row_fences, topics
 from pushcast.wire.dead_letters import SourceRecord
 from pushcast.wire.notices import Notice, notice_headers
-from pushcast.wire.ownership import MAX_CLAIMS, encode_claims
+from pushcast.wire.ownership import MAX_CLAIMS, EncodedClaim, encode_claim, encode_held, join_claims
 from pushcast.wire.user_rows import encode_user_row
 
 #: 200 topics of 256 bytes, the longest address and room to spare; far below what the devices topic takes.
@@ -40,7 +40,7 @@ class Writing:
         self._overlay = tenure.overlay
         self._constant = tenure.headers
         self._barrier = barrier
-        self._claims: dict[int, list[Claim]] = {}  # by the partition of their tokens
+        self._claims: list[EncodedClaim] = []
         self._claims_tag = b""
 
     def __enter__(self) -> Self:
@@ -50,9 +50,8 @@ class Writing:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """After an error nothing is claimed, and nothing is done: the events are handled again, and claim again."""
-        if error is None:
-            for partition in list(self._claims):
-                self._put_claims(partition)
+        if error is None and self._claims:
+            self._put_claims()
 
     def device(
         self, record: SourceRecord, key: bytes, row: DeviceRow, field: str, step: str = "", reason: str = ""
@@ -85,19 +84,28 @@ class Writing:
     def claims(self, record: SourceRecord, claims: Iterable[Claim]) -> None:
         """For OWN, in the partitions of their tokens."""
         for claim in claims:
-            if not self._claims:
-                self._claims_tag = _tag(record)
-            partition = partition_of(claim.token.digest, self._context.partitions)
-            waiting = self._claims.setdefault(partition, [])
-            waiting.append(claim)
-            if len(waiting) == MAX_CLAIMS:
-                self._put_claims(partition)
+            self._claim(record, encode_claim(claim))
 
-    def _put_claims(self, partition: int) -> None:
-        context, claims = self._context, self._claims.pop(partition)
+    def held(self, record: SourceRecord, row: DeviceRow) -> None:
+        """The claim of a row that takes no other's place: `claims.registered`, in one step."""
+        self._claim(record, encode_held(row, record.key or b""))
+
+    def _claim(self, record: SourceRecord, claim: EncodedClaim) -> None:
+        if not self._claims:
+            self._claims_tag = _tag(record)
+        self._claims.append(claim)
+
+    def _put_claims(self) -> None:
+        context = self._context
         added = [(headers.CE_ID, self._claims_tag), *context.claim_headers]
-        key = claims[0].token.digest
-        context.outbox.put(self._barrier, context.names.claim, partition, encode_claims(claims), key, added)
+        by_partition: dict[int, list[EncodedClaim]] = {}
+        partitions = partitions_of([digest for digest, _ in self._claims], context.partitions)
+        for partition, claim in zip(partitions, self._claims, strict=True):
+            by_partition.setdefault(partition, []).append(claim)
+        for partition, claims in by_partition.items():
+            for start in range(0, len(claims), MAX_CLAIMS):
+                part = claims[start : start + MAX_CLAIMS]
+                context.outbox.put(self._barrier, context.names.claim, partition, join_claims(part), part[0][0], added)
 
     def notice(self, record: SourceRecord, notice: Notice) -> None:
         """For KEEP, of the record's user."""

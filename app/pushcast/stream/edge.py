@@ -49,10 +49,11 @@ class Misplaced(Exception):
         self.right = right
 
 
-def check_place(record: Record, partitions: int) -> None:
-    """Returns when the record is in the partition of its key. Raises Misplaced, or InvalidInput (wrong_partition) when
-    it was forwarded once already."""
-    right = partition_of(record.key or b"", partitions)
+def check_place(record: Record, partitions: int, right: int | None = None) -> None:
+    """Returns when the record is in the partition of its key, which is `right` when the caller knows it. Raises
+    Misplaced, or InvalidInput (wrong_partition) when it was forwarded once already."""
+    if right is None:
+        right = partition_of(record.key or b"", partitions)
     if right == record.partition:
         return
     if first(record.headers, FORWARDED) is None:

@@ -25,7 +25,6 @@ MIN_APNS_TOKEN_BYTES: Final = 32
 POINT_BYTES: Final = 65
 AUTH_BYTES: Final = 16
 _UNCOMPRESSED: Final = 4  # first byte of a point, SEC 1
-_HEX: Final = frozenset("0123456789abcdef")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _FROM_URL_ALPHABET: Final = str.maketrans("-_", "+/")
 # As expo-server-sdk's isExpoPushToken; what stands in the brackets is Expo's own.
@@ -70,14 +69,13 @@ def canonical_address(
 
     Raises InvalidInput (invalid_field) that names the field.
     """
-    given = {"token": token, "fid": fid, "subscription": subscription}
-    names = [name for name, value in given.items() if value is not None]
     wanted = _WANTED[platform]
-    if len(names) != 1 or names[0] not in wanted:
+    given = (token is not None) + (fid is not None) + (subscription is not None)
+    field = "token" if token is not None else "fid" if fid is not None else "subscription"
+    if given != 1 or field not in wanted:
         raise _refused(f"{platform} needs exactly one of: {' or '.join(wanted)}", "token")
     if subscription is not None:
         return AddressKind.SUBSCRIPTION, _subscription(subscription)
-    field = names[0]
     text = token or fid
     if not text:
         raise _refused(f"{field} is empty", field)
@@ -95,9 +93,8 @@ def canonical_address(
 
 def _apns_hex(token: str) -> str:
     """Lower-case hex of a token in hex or base64, so that both spellings are one token with one hash."""
-    lower = token.lower()
-    if len(token) >= 2 * MIN_APNS_TOKEN_BYTES and len(token) % 2 == 0 and _HEX.issuperset(lower):
-        return lower
+    if len(token) >= 2 * MIN_APNS_TOKEN_BYTES and _is_hex(token):
+        return token.lower()
     decoded = _base64_bytes(token)
     if decoded is None or len(decoded) < MIN_APNS_TOKEN_BYTES:
         raise _refused(
@@ -105,6 +102,13 @@ def _apns_hex(token: str) -> str:
             "token",
         )
     return decoded.hex()
+
+
+def _is_hex(text: str) -> bool:
+    try:
+        return 2 * len(bytes.fromhex(text)) == len(text)  # white space is skipped, and missed here
+    except ValueError:
+        return False
 
 
 def _subscription(raw: SubscriptionAddress) -> bytes:

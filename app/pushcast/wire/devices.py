@@ -28,6 +28,7 @@ COUNTRY_CHARS = 2
 MAX_REGION_CHARS = 64
 MAX_SHOWN_CHARS = 64  # of what an error repeats
 MAX_TAGS_BYTES = 4096  # of names and values
+_REGISTRATIONS = frozenset((Operation.REGISTER, Operation.REFRESH))
 
 
 class _Raw(Choices, forbid_unknown_fields=True):
@@ -94,6 +95,8 @@ class DeviceChangeDecoder:
             raise InvalidInput(Reason.INVALID_FIELD, "user differs from the record key", "user")
         at = to_ms(raw.at, "at", timestamp_ms)
         check_event_time(at, "at")
+        if raw.op in _REGISTRATIONS:
+            return self._registration(raw, user, at)
         if raw.op is not Operation.PREFER:
             refuse_choices(raw, raw.op)
         if raw.op is Operation.FORGET_USER:
@@ -102,23 +105,25 @@ class DeviceChangeDecoder:
             raise unknown_app(raw.app, self._apps)
         if raw.op is Operation.PREFER:
             return _preference(raw, user, at)
-        if raw.app is None:
-            raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs app", "app")
-        if raw.op is not Operation.TOPICS and (raw.add is not None or raw.remove is not None):
-            field = "remove" if raw.add is None else "add"
-            raise InvalidInput(Reason.INVALID_FIELD, f"{field} belongs to op topics", field)
-        if raw.op is Operation.UNREGISTER:
-            return self._unregistration(raw, user, raw.app, at)
-        if raw.device is None:
-            raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs device", "device")
-        check_id(raw.device, "device")
-        if raw.op is Operation.TOPICS:
-            return _following(raw, user, raw.app, raw.device, at)
+        app = _named(raw.op, raw.app, "app")
+        if raw.op is not Operation.TOPICS:
+            _refuse_following(raw)
+            return self._unregistration(raw, user, app, at)
+        return _following(raw, user, app, check_id(_named(raw.op, raw.device, "device"), "device"), at)
+
+    def _registration(self, raw: _Raw, user: str, at: int) -> DeviceChange:
+        """What comes most: nothing is asked twice."""
+        refuse_choices(raw, raw.op)
+        if raw.app not in self._apps:
+            raise unknown_app(_named(raw.op, raw.app, "app"), self._apps)
+        if raw.add is not None or raw.remove is not None:
+            _refuse_following(raw)
+        app, device = raw.app, check_id(_named(raw.op, raw.device, "device"), "device")
         if raw.platform is None:
             raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs platform", "platform")
-        kind, address, key = self._address(raw, raw.platform, user, raw.app, raw.device)
+        kind, address, key = self._address(raw, raw.platform, user, app, device)
         content_key = None if key is None else content_key_of(key, raw.platform)
-        return _registration(raw, user, raw.app, raw.device, at, kind, address, content_key)
+        return _registration(raw, user, app, device, at, kind, address, content_key)
 
     def _address(
         self, raw: _Raw, platform: Platform, user: str, app: str, device: str
@@ -150,6 +155,19 @@ class DeviceChangeDecoder:
             raise InvalidInput(Reason.INVALID_FIELD, "unregister needs device, or platform and its token", "device")
         kind, address, _ = self._address(raw, raw.platform, user, app, "")
         return DeviceChange(raw.op, user, app, "", raw.platform, kind, address, at)
+
+
+def _named(op: Operation, said: str | None, field: str) -> str:
+    if said is None:
+        raise InvalidInput(Reason.INVALID_FIELD, f"{op} needs {field}", field)
+    return said
+
+
+def _refuse_following(raw: _Raw) -> None:
+    """Raises InvalidInput when another op has fields of `topics`."""
+    if raw.add is not None or raw.remove is not None:
+        field = "remove" if raw.add is None else "add"
+        raise InvalidInput(Reason.INVALID_FIELD, f"{field} belongs to op topics", field)
 
 
 def _registration(

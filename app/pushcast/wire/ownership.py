@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from pushcast.model.device import DeviceRow
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import TOKEN_HASH_BYTES
 from pushcast.model.ownership import Claim, Evict, Mark, Registration, Token, registration_of, user_and_device
@@ -22,6 +23,8 @@ _CLAIM = avro_type("token_claim")
 _OWNER = avro_type("token_owner")
 _EVICT = avro_type("token_evict")
 _PLATFORMS: Final = frozenset(map(str, Platform))
+#: The hash of a token, and what stands of its claim behind that.
+EncodedClaim = tuple[bytes, bytes]
 
 
 @lru_cache(maxsize=1024)
@@ -34,21 +37,35 @@ def encode_claims(claims: Sequence[Claim]) -> bytes:
 
     There is a claim for each registration, so they are put together by hand.
     """
-    first, *more = claims
-    items = [bytes_of(claim.token.digest) + _claim_columns(claim) for claim in more]
-    return _CLAIM.frame + _claim_columns(first) + array_of(items)
+    return join_claims([encode_claim(claim) for claim in claims])
+
+
+def join_claims(claims: Sequence[EncodedClaim]) -> bytes:
+    """As `encode_claims`, of claims whose columns are encoded."""
+    (_, first), *more = claims
+    return _CLAIM.frame + first + array_of([bytes_of(digest) + columns for digest, columns in more])
+
+
+def encode_claim(claim: Claim) -> EncodedClaim:
+    """For `join_claims`."""
+    return claim.token.digest, _claim_columns(claim)
+
+
+def encode_held(row: DeviceRow, user: bytes) -> EncodedClaim:
+    """The claim that the row of a registration stands for, in one step: most claims are such."""
+    columns = _head(CLAIM, row.app, row.platform), bytes_of(user), bytes_of(row.device.encode())
+    return row.token_hash, b"".join((*columns, long_of(row.registered_at)))
 
 
 def _claim_columns(claim: Claim) -> bytes:
-    token, registration = claim.token, claim.registration
-    head = _head(VACATE if claim.over else CLAIM, token.app, token.platform)
-    return head + _user_and_device(registration.key) + long_of(registration.at)
+    token = claim.token
+    return _head(VACATE if claim.over else CLAIM, token.app, token.platform) + registration_columns(claim.registration)
 
 
-def _user_and_device(key: bytes) -> bytes:
-    """Two columns, of a row's key; twice empty for nobody."""
-    user, _, rest = key.partition(b"\0")
-    return bytes_of(user) + bytes_of(rest.partition(b"\0")[2])
+def registration_columns(registration: Registration) -> bytes:
+    """User, device and time, as a claim and a mark have them; the first two are empty for nobody."""
+    user, _, rest = registration.key.partition(b"\0")
+    return bytes_of(user) + bytes_of(rest.partition(b"\0")[2]) + long_of(registration.at)
 
 
 def decode_claims(key: bytes | None, value: bytes | None) -> list[Claim]:
@@ -94,18 +111,22 @@ def is_over(op: str, app: str, platform: str) -> bool:
 
 def encode_mark(mark: Mark) -> bytes:
     """Framed Avro; its record key is `Token.key()`."""
-    registration = mark.registration
     return b"".join(
         (
             _OWNER.frame,
-            _user_and_device(registration.key),
-            long_of(registration.at),
+            registration_columns(mark.registration),
             b"\1" if mark.live else b"\0",
             long_of(mark.changed_at),
             long_of(mark.moves),
             long_of(mark.moves_since),
         )
     )
+
+
+def encode_first_mark(columns: bytes, recorded_at: int) -> bytes:
+    """Of a device that is the first to claim its token. `columns`: of its registration."""
+    since = long_of(recorded_at)
+    return _OWNER.frame + columns + b"\1" + since + b"\0" + since
 
 
 def decode_mark(token: Token, value: bytes) -> Mark:

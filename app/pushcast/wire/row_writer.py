@@ -26,7 +26,6 @@ _BEFORE_FRAME = written_type("device_row", 1).frame
 _MAX_CACHED = 4096
 _MAX_CACHED_BYTES = 256
 
-_NOTHING_LATER = (None,) * 11
 _NOTHING_LATER_BYTES = NULL * 5 + END + NULL * 5
 #: Of a device that was registered and says no more: behind the times of its first event and of its topics.
 _NOTHING_MORE = (None,) * 9
@@ -43,7 +42,7 @@ class RowWriter:
     row, its topics or its zone were new) is left out then: every new row has it, and old planners would see none.
     """
 
-    __slots__ = ("_before", "_frame", "_optional", "_shared", "_tail", "_times", "_topics")
+    __slots__ = ("_before", "_frame", "_optional", "_said", "_shared", "_tail", "_times", "_topics")
 
     def __init__(self, generation: int = NEWEST_GENERATION) -> None:
         self._before = generation < NEWEST_GENERATION
@@ -52,6 +51,7 @@ class RowWriter:
         self._optional: dict[tuple[str | None, ...], bytes] = {}
         self._topics: dict[tuple[str, ...], bytes] = {}
         self._times: dict[int, bytes] = {}
+        self._said: dict[int, bytes] = {}  # of columns that may be null
 
     def encode(self, row: DeviceRow) -> bytes:
         """Framed Avro, the value of a row in `push.device.v1`."""
@@ -61,7 +61,7 @@ class RowWriter:
         at, reason, since = row.suspended_at, row.suspended_reason, row.invalid_since
         if at is not None or reason is not None or since is not None:
             end = optional_long_of(at) + self._optional_of((reason,)) + optional_long_of(since)
-        later = None if self._before and not _is_said(row) else _later_columns(row)
+        later = None if self._before and not _is_said(row) else self._later(row)
         return b"".join(
             (
                 self._frame if later is None else _FRAME,
@@ -96,6 +96,26 @@ class RowWriter:
         _keep(self._topics, topics, made)
         return made
 
+    def _later(self, row: DeviceRow) -> bytes | None:
+        """What the release before did not know; None when the row says nothing of it. Most rows say when they and their
+        topics were new, and no more."""
+        more = (
+            row.removed_at, row.country, row.region, row.content_key, row.content_key_id, row.zone_before, row.zone_at,
+            row.token_hash_before, row.purpose,
+        )  # fmt: skip
+        if more != _NOTHING_MORE or row.tags:
+            return _later_columns(row)
+        first_at, topics_at = row.first_at, row.topics_at
+        if first_at is None or topics_at is None:
+            return None if first_at is topics_at else _later_columns(row)
+        first = self._said.get(first_at) or self._said_time(first_at)
+        return first + (self._said.get(topics_at) or self._said_time(topics_at)) + _NOTHING_MORE_BYTES
+
+    def _said_time(self, at: int) -> bytes:
+        made = optional_long_of(at)
+        _keep(self._said, at, made)
+        return made
+
     def _time(self, at: int) -> bytes:
         made = long_of(at)
         _keep(self._times, at, made)
@@ -108,18 +128,10 @@ def _is_said(row: DeviceRow) -> bool:
     return bool(row.tags) or row.removed_at is not None or row.token_hash_before is not None or said != (None,) * 5
 
 
-def _later_columns(row: DeviceRow) -> bytes | None:
-    """What the release before did not know; None when the row says nothing of it."""
-    columns = (
-        row.first_at, row.topics_at, row.removed_at, row.country, row.region, row.tags or None, row.content_key,
-        row.content_key_id, row.zone_before, row.zone_at, row.token_hash_before,
-    )  # fmt: skip
-    if columns == _NOTHING_LATER:
-        return None if row.purpose is None else _NOTHING_LATER_BYTES + optional_of(row.purpose)
-    if row.purpose is None and columns[2:] == _NOTHING_MORE:
-        return optional_long_of(row.first_at) + optional_long_of(row.topics_at) + _NOTHING_MORE_BYTES
+def _later_columns(row: DeviceRow) -> bytes:
+    """What the release before did not know."""
     parts = (
-        *map(optional_long_of, columns[:3]),
+        *map(optional_long_of, (row.first_at, row.topics_at, row.removed_at)),
         *map(optional_of, (row.country, row.region)),
         map_of(row.tags),
         optional_bytes_of(row.content_key),
