@@ -7,7 +7,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Any, cast
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
@@ -136,11 +136,9 @@ class KafkaOutbox:
             barrier.kept.append((topic, partition, value, headers, timestamp_ms))
         try:
             if timestamp_ms is None:
-                self._produce(topic, value, key, partition, barrier.delivered, headers=cast(Any, headers))
+                self._produce(topic, value, key, partition, barrier.delivered, headers=headers)
             else:
-                self._produce(
-                    topic, value, key, partition, barrier.delivered, timestamp=timestamp_ms, headers=cast(Any, headers)
-                )
+                self._produce(topic, value, key, partition, barrier.delivered, timestamp=timestamp_ms, headers=headers)
         except KafkaException as exc:
             error = exc.args[0]
             if patience.waits(error, topic):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -22,6 +23,10 @@ class Operation(StrEnum):
     FORGET_USER = "forget_user"
     TOPICS = "topics"
     PREFER = "prefer"
+
+
+#: What writes a row with a token.
+REGISTRATIONS: Final = frozenset((Operation.REGISTER, Operation.REFRESH))
 
 
 class DeviceState(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pushcast.model.device import DeviceChange, DeviceRow, Operation
+from pushcast.model.device import REGISTRATIONS, DeviceChange, DeviceRow, Operation
 from pushcast.model.ids import device_row_key, is_user_row, user_row_key
 from pushcast.model.ownership import Token
 from pushcast.model.user import UserRow
@@ -46,6 +46,9 @@ class Changes:
         """
         if event.at > at + FUTURE_MS:
             self._counters["at_in_future", ""] += 1
+        if event.op in REGISTRATIONS:  # nearly all are
+            self._register(record, event, at)
+            return
         match event.op:
             case Operation.FORGET_USER:
                 self._forget(record, event.user, at)
@@ -55,11 +58,9 @@ class Changes:
                 self._follow(record, event, at)
             case Operation.PREFER:
                 self._prefer(record, event, at)
-            case _:
-                self._register(record, event, at)
 
     def _register(self, record: Record, event: DeviceChange, at: int) -> None:
-        user, key = event.user.encode(), device_row_key(event.user, event.app, event.device)
+        user, key = record.key or b"", device_row_key(event.user, event.app, event.device)
         before = self._view.device(user, key)[0]
         is_new = before is None or before.is_gone
         after: DeviceRow | Kept = Kept.OUTDATED
@@ -94,11 +95,9 @@ class Changes:
     def _make_room(self, record: Record, user: bytes, key: bytes, new: DeviceRow) -> bool:
         """Removes the oldest devices of the user in the app where there would be too many. False: `new` is the oldest,
         and leaves but a marker."""
-        if self._max_per_user is None:
+        if self._max_per_user is None or self._view.rows_at_most(user) < self._max_per_user:
             return True
         keys = self._view.keys(user)
-        if len(keys) < self._max_per_user:
-            return True
         prefix = key[: key.rindex(b"\0") + 1]
         there = [other for other in keys if other.startswith(prefix) and not is_user_row(other)]
         if len(there) < self._max_per_user:

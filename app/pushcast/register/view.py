@@ -41,6 +41,10 @@ class UserView:
                 keys.add(key)
         return keys
 
+    def rows_at_most(self, user: bytes) -> int:
+        """Not fewer than `keys` has, and cheaper: a row that is stored and in flight counts twice."""
+        return len(self._of(user)) + len(self._overlay.of_user(user))
+
     def device(self, user: bytes, key: bytes) -> tuple[DeviceRow | None, bool]:
         """The row, and False when there is one that nobody can read: it counts as absent, may be replaced or removed,
         and is never a reason to refuse an event. Raises NewerSchema for one that a later release wrote."""
@@ -54,8 +58,8 @@ class UserView:
 
     def forgotten_at(self, user: bytes) -> int | None:
         """When the user was forgotten, milliseconds since the epoch: no event up to then counts any more."""
-        row = self.user_row(user)
-        return None if row is None else row.forgotten_at
+        row, _ = self._row(user, user + b"\0\0")
+        return row.forgotten_at if isinstance(row, UserRow) else None
 
     def row(self, user: bytes, key: bytes) -> Row | None:
         """Whatever row is there; None for one that nobody can read. Raises NewerSchema."""

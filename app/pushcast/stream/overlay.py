@@ -66,10 +66,15 @@ class Overlay(Generic[T]):
 
     def put(self, user_key: bytes, key: bytes, entry: OverlayEntry[T]) -> None:
         """Notes a write that is about to be produced. Never refuses: callers await room before a batch."""
-        entries = self._users.setdefault(user_key, {})
+        entries = self._users.get(user_key)
+        if entries is None:
+            self._users[user_key] = {key: entry}
+            self._in_flight.add(1)
+            return
         before = len(entries)
         entries[key] = entry
-        self._in_flight.add(len(entries) - before)
+        if len(entries) > before:
+            self._in_flight.add(1)
 
     def applied(self, records: Iterable[AppliedRecord]) -> None:
         """Called when the table has applied these records of its topic."""

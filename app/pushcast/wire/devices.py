@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pushcast.model.device import AddressKind, DeviceChange, DeviceRow, DeviceState, Operation, Purpose
+from pushcast.model.device import REGISTRATIONS, AddressKind, DeviceChange, DeviceRow, DeviceState, Operation, Purpose
 from pushcast.model.errors import InvalidInput
 from pushcast.model.sealing import ContentKey
 from pushcast.model.words import Platform, Reason
@@ -28,7 +28,6 @@ COUNTRY_CHARS = 2
 MAX_REGION_CHARS = 64
 MAX_SHOWN_CHARS = 64  # of what an error repeats
 MAX_TAGS_BYTES = 4096  # of names and values
-_REGISTRATIONS = frozenset((Operation.REGISTER, Operation.REFRESH))
 
 
 class _Raw(Choices, forbid_unknown_fields=True):
@@ -95,7 +94,7 @@ class DeviceChangeDecoder:
             raise InvalidInput(Reason.INVALID_FIELD, "user differs from the record key", "user")
         at = to_ms(raw.at, "at", timestamp_ms)
         check_event_time(at, "at")
-        if raw.op in _REGISTRATIONS:
+        if raw.op in REGISTRATIONS:
             return self._registration(raw, user, at)
         if raw.op is not Operation.PREFER:
             refuse_choices(raw, raw.op)
