@@ -21,7 +21,6 @@ LONG = {
     "providers/client.py",
     "providers/expo/client.py",
     "providers/webpush/client.py",
-    "register/agent.py",
     "report/apply.py",
     "send/agent.py",
     "send/departures.py",
