@@ -103,6 +103,9 @@ class KeptTable:
     def multi_scan(self, partition: int, prefixes: Sequence[bytes]) -> list[list[tuple[bytes, bytes]]]:
         return [self.scan(partition, prefix) for prefix in prefixes]
 
+    def rows_after(self, partition: int, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        return [(name, row) for name, row in sorted(self.rows.items()) if name > key and is_row(name)][:limit]
+
     def index(self, partition: int, first: bytes, before: bytes, limit: int) -> list[bytes]:
         return sorted(entry for entry in self.entries if first <= entry < before)[:limit]
 
@@ -234,10 +237,12 @@ class KeepWorld(Log):
         user: str = USERS[0],
         thread: str | None = None,
         created_at: int = T0 - 5,
+        campaign: str | None = None,
     ) -> None:
         """A sender tells of a removable push that was taken; `message`: how its service named it, if it takes back."""
         now_ms = self.clock.now_ms()
-        offer = RecallOffer("00", note_id, "news", device, "webpush", "accepted", message, now_ms, thread, created_at)
+        about = message, now_ms, thread, created_at, campaign
+        offer = RecallOffer("00", note_id, "news", device, "webpush", "accepted", *about)
         value = encode_offer(offer)
         self.log.append(Produced(topics.RECALLABLE, PARTITION, value, user.encode(), [], now_ms))
 

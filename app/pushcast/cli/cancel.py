@@ -26,7 +26,8 @@ def cancel(
     campaign: Annotated[str | None, typer.Option(help="Everything of this campaign, of all users.")] = None,
     end: Annotated[bool, typer.Option("--end", help="What comes of the campaign from now on leaves again.")] = False,
     remove: Annotated[
-        bool, typer.Option("--remove", help="Also take back what devices show; of a campaign not acted on yet.")
+        bool,
+        typer.Option("--remove", help="Also take back what devices show; of a campaign what is of removable classes."),
     ] = False,
     report: Annotated[
         bool, typer.Option("--report", help="Cancel nothing: tell what was stopped, and what had left already.")

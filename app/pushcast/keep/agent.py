@@ -16,6 +16,7 @@ from pushcast.keep import rules
 from pushcast.keep.badging import USUAL as USUAL_BADGES
 from pushcast.keep.badging import BadgeRules, Badging
 from pushcast.keep.broker_time import BrokerTime, Disagreement, too_far_ahead
+from pushcast.keep.campaign_recalls import CampaignRecalls
 from pushcast.keep.census import Census
 from pushcast.keep.digests import flushed
 from pushcast.keep.exact import STAGE, KeepHandover
@@ -124,6 +125,7 @@ class KeepStage(Stage):
             call_later=call_later,
             held=lambda tenure: hold_on_disagreement and tenure.time in too_far_ahead(self._times()),
         )
+        removing = Removing(self._rows, removals, self._count, lambda: self._cancels.state.campaigns)
         self._intake = KeepIntake(
             self._rows,
             clock,
@@ -132,7 +134,7 @@ class KeepStage(Stage):
             partitions=partitions,
             schemas=schemas,
             joining=joining,
-            removing=Removing(self._rows, removals, self._count),
+            removing=removing,
             badging=self.release.badges,
             capping=self.release.capping,
         )
@@ -153,11 +155,28 @@ class KeepStage(Stage):
             call_later=call_later,
             tzdata=tzdata,
         )
+        self._recalls = CampaignRecalls(
+            self._rows,
+            table,
+            outbox,
+            removing,
+            self._cancels,
+            now_ms=clock.now_ms,
+            room=self._room,
+            fatal=fatal,
+            call_later=call_later,
+        )
+        self._cancels.state.subscribe(self._cancelled)
         self._disagreement = Disagreement()
         self._census = Census(table, clock, fatal, call_later)
         self._tenures = Tenures(self._new_tenure)
         table.on_applied(self._applied)
         table.on_void(self._found_void)
+
+    def _cancelled(self, partition: int | None, _: frozenset[str]) -> None:
+        if partition is None:  # a campaign was
+            for tenure in self._tenures:
+                tenure.recaller.wake()
 
     def forecast(self) -> Forecast:
         """What is due within a day in the partitions of this process, as it was counted last."""
@@ -198,6 +217,7 @@ class KeepStage(Stage):
             self._tenures.of(tp).runner.wake()
             self._tenures.of(tp).counter.wake()
             self._tenures.of(tp).ticker.wake()
+            self._tenures.of(tp).recaller.wake()
 
     async def _recover(self, mine: Iterable[TP]) -> None:
         """Closes the rows of timers that predecessors released without living to close them."""
@@ -262,7 +282,7 @@ class KeepStage(Stage):
     def _new_tenure(self, tp: TP, _: Committed) -> KeepTenure:
         origin = self._exact.origin(tp.partition)
         overlay = Overlay[Row](self._in_flight)
-        running = self.release.runner_of, self._census.runner_of, self._ticking.runner_of
+        running = self.release.runner_of, self._census.runner_of, self._ticking.runner_of, self._recalls.runner_of
         return KeepTenure(tp.partition, origin, overlay, *running, BrokerTime(self._clock), self._clock.now_ms())
 
     def _applied(self, partition: int, records: Sequence[AppliedRecord]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
 
 from pushcast.keep import removals
 from pushcast.keep.removals import RemovalAsked, RemovalRules
@@ -13,31 +14,71 @@ from pushcast.model.words import Lane
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
 from pushcast.wire.cancels import Cancel
+from pushcast.wire.control import CampaignCancel
 from pushcast.wire.engagement import Engagement, Event
 from pushcast.wire.recall_offers import RecallOffer
 from pushcast.wire.recallable import Push, Recallable, app_of, recallable_key
 from pushcast.wire.thread_places import thread_place
-from pushcast.wire.timers import Timer, note_id_of, part_key
+from pushcast.wire.timers import Timer, note_id_of, part_key, user_key
+
+#: In place of the offset of a cancel: the record of a campaign's has none in this partition.
+_OF_A_CAMPAIGN: Final = -1
 
 
 class Removing:
     """Never awaits: what is read and what is written are one step."""
 
-    def __init__(self, rows: Rows, rules: RemovalRules, count: Count) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        rules: RemovalRules,
+        count: Count,
+        campaigns: Callable[[], Mapping[str, CampaignCancel]] = dict,
+    ) -> None:
+        """`campaigns`: those that are cancelled."""
+        self._campaigns = campaigns
         self._rows = rows
         self._rules = rules
         self._count = count
 
     def offered(self, tenure: KeepTenure, barrier: Barrier, user: str, offer: RecallOffer) -> None:
         """Remembers what a device has got, and how its service named it. Told twice, it is known once."""
-        key = recallable_key(user, offer.app)
+        key, created_at = recallable_key(user, offer.app), offer.created_at or 0
         before = self._rows.recallables_of(tenure, user).get(key, Recallable())
-        after = before.showing(offer.notification_id, thread_place(offer.thread, offer.created_at or 0))
+        places = thread_place(offer.thread, created_at), thread_place(offer.campaign, created_at)
+        after = before.showing(offer.notification_id, *places)
         if offer.provider_id is not None:
             push = Push(offer.notification_id, offer.device, offer.provider_id)
             after = after if push in after.pushes else after.having(push)
-        if after != before:
+        campaigns = {}
+        if offer.campaign is not None and (cancel := self._campaigns().get(offer.campaign)) is not None:
+            campaigns = {offer.campaign: cancel} if cancel.remove else {}
+        asked = self.of_campaigns(tenure, barrier, key, after, campaigns, offer.at)
+        if not asked and after != before:
             self._rows.put(tenure, barrier, key, after)
+
+    def of_campaigns(
+        self,
+        tenure: KeepTenure,
+        barrier: Barrier,
+        key: bytes,
+        row: Recallable,
+        campaigns: Mapping[str, CampaignCancel],
+        now_ms: int,
+    ) -> bool:
+        """Takes off what a user's devices show of cancelled campaigns, and says whether there is any. `row`: as it is,
+        or is to be, under `key`."""
+        found = [name for campaign, each in campaigns.items() for name in row.of_campaign(campaign, each.covers)]
+        if not found:
+            return False
+        user = user_key(key).decode()
+        recall = tuple(push for push in row.pushes if push.notification in found)
+        asked = RemovalAsked(app_of(key), tuple(found), None, _OF_A_CAMPAIGN, now_ms, recall)
+        timers = self._rows.timers_of(tenure, user)
+        mine = {name: timer for name, timer in timers.items() if timer.kind == OwnClass.REMOVE}
+        self._join_or_open(tenure, barrier, user, asked, mine)
+        self._rows.put(tenure, barrier, key, row.without(found))
+        return True
 
     def read(self, tenure: KeepTenure, barrier: Barrier, engagement: Engagement, offset: int, written_at: int) -> None:
         """Takes off the other devices what was read on one, where its class is removable. What is asked for once is

@@ -18,6 +18,7 @@ from pushcast.stream.overlay import Overlay
 from pushcast.stream.runner import Runner
 from pushcast.stream.tenure import Pending
 from pushcast.wire.badge_rows import Badge
+from pushcast.wire.control import CampaignCancel
 from pushcast.wire.digests import Head
 from pushcast.wire.headers import Headers
 from pushcast.wire.recallable import Recallable
@@ -38,6 +39,7 @@ class KeepTenure:
         runner: Callable[[KeepTenure], Runner],
         counter: Callable[[KeepTenure], Runner],
         ticker: Callable[[KeepTenure], Runner],
+        recaller: Callable[[KeepTenure], Runner],
         time: BrokerTime,
         now_ms: int,
     ) -> None:
@@ -65,8 +67,10 @@ class KeepTenure:
         self.moved = UsersUntil()  # what planners judged until then may be by the zones of before
         self.active = Active(known_from=now_ms + USUAL_MS)
         self.read = Marks()  # what users have read
+        self.recalled: dict[str, CampaignCancel] = {}  # campaigns of which all that was shown is taken back
         self.runner = runner(self)
         self.ticker = ticker(self)  # hears the time again
+        self.recaller = recaller(self)  # takes cancelled campaigns back
         self.counter = counter(self)  # makes the forecast
 
     def close(self) -> None:
@@ -74,3 +78,4 @@ class KeepTenure:
         self.runner.stop()
         self.counter.stop()
         self.ticker.stop()
+        self.recaller.stop()

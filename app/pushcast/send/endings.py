@@ -90,6 +90,7 @@ class Endings:
             ended_at,
             message.options.thread_id,
             message.created_at[notification],
+            message.notes.label(notification).campaign,
         )
         partition, key = parcel.record.batch.partition, targets.user[target].encode()
         self._outbox.put(self._companions(), topics.RECALLABLE, partition, encode_offer(offer, self._generation), key)

@@ -76,6 +76,10 @@ class Overlay(Generic[T]):
         if len(entries) > before:
             self._in_flight.add(1)
 
+    def keys(self) -> list[bytes]:
+        """Row keys of all writes that the table may not know."""
+        return [key for entries in self._users.values() for key in entries]
+
     def applied(self, records: Iterable[AppliedRecord]) -> None:
         """Called when the table has applied these records of its topic."""
         users = self._users

@@ -10,7 +10,7 @@ _OFFER: Final = avro_type("recall_offer")
 
 
 class RecallOffer(NamedTuple):
-    """How one delivery ended. Times are milliseconds since the epoch. `thread`, `created_at`: of its notification."""
+    """How one delivery ended; `thread` and what follows: of its notification. Times in milliseconds since the epoch."""
 
     delivery_id: str
     notification_id: str
@@ -22,6 +22,7 @@ class RecallOffer(NamedTuple):
     at: int
     thread: str | None = None
     created_at: int | None = None
+    campaign: str | None = None
 
 
 def encode_offer(offer: RecallOffer, generation: int = NEWEST_GENERATION) -> bytes:

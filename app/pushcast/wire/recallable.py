@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Callable, Collection
+from typing import Final, NamedTuple
 
 import msgspec
 
 from pushcast.model.errors import InvalidInput
 from pushcast.wire.row_fences import is_row
 from pushcast.wire.schemas import avro_type
-from pushcast.wire.thread_places import NO_THREAD, joined, places_of, within
+from pushcast.wire.thread_places import NO_THREAD, joined, moments, places_of, within
 
 _RECALLABLE: Final = avro_type("recallable")
 _KIND: Final = b"r\0"
@@ -27,40 +27,60 @@ class Push(msgspec.Struct, frozen=True):
     message: str
 
 
+class _Shown(NamedTuple):
+    """One notification of `shown`, with the places of its thread and of its campaign."""
+
+    name: str
+    thread: bytes
+    campaign: bytes
+
+
 class Recallable(msgspec.Struct, frozen=True):
     """Those of one user in one app, the oldest first."""
 
     pushes: tuple[Push, ...] = ()
     shown: tuple[str, ...] = ()  # notifications of removable classes that a device has got
     threads: bytes = b""  # of the last ones of these (`thread_places.joined`)
+    campaigns: bytes = b""  # the same
 
     def having(self, push: Push) -> Recallable:
         """With one more. What a device got again of a notification replaces what it had."""
         others = [each for each in self.pushes if (each.notification, each.device) != (push.notification, push.device)]
         return msgspec.structs.replace(self, pushes=tuple([*others, push][-MAX_PUSHES:]))
 
-    def showing(self, notification: str, place: bytes = NO_THREAD) -> Recallable:
-        """With one more notification on a device, once, whatever the devices. `place`: of `thread_places`."""
+    def showing(self, notification: str, thread: bytes = NO_THREAD, campaign: bytes = NO_THREAD) -> Recallable:
+        """With one more notification on a device, once, whatever the devices. The others: of `thread_places`."""
         if notification in self.shown:
             return self
-        shown = [*zip(self.shown, places_of(self.threads, len(self.shown)), strict=True), (notification, place)]
-        return self._showing(shown[-MAX_SHOWN:])
+        return self._showing([*self._shown(), _Shown(notification, thread, campaign)][-MAX_SHOWN:])
 
     def in_thread(self, thread: str, up_to: int) -> list[str]:
         """Those that are in a thread, and were created until then."""
         are_in = within(places_of(self.threads, len(self.shown)), thread, up_to)
         return [name for name, is_in in zip(self.shown, are_in, strict=True) if is_in]
 
+    def of_campaign(self, campaign: str, covers: Callable[[int], bool]) -> list[str]:
+        """Those of a campaign that were created when it was cancelled (`CampaignCancel.covers`)."""
+        if not self.campaigns:
+            return []
+        found = moments(places_of(self.campaigns, len(self.shown)), campaign)
+        return [name for name, at in zip(self.shown, found, strict=True) if at is not None and covers(at)]
+
     def without(self, notifications: Collection[str]) -> Recallable | None:
         """Without those that are taken back; None: nothing is left."""
         pushes = tuple(push for push in self.pushes if push.notification not in notifications)
-        places = places_of(self.threads, len(self.shown))
-        shown = [each for each in zip(self.shown, places, strict=True) if each[0] not in notifications]
+        shown = [each for each in self._shown() if each.name not in notifications]
         return msgspec.structs.replace(self, pushes=pushes)._showing(shown) if pushes or shown else None
 
-    def _showing(self, shown: list[tuple[str, bytes]]) -> Recallable:
-        names = tuple([name for name, _ in shown])
-        return msgspec.structs.replace(self, shown=names, threads=joined([place for _, place in shown]))
+    def _shown(self) -> list[_Shown]:
+        count = len(self.shown)
+        rows = zip(self.shown, places_of(self.threads, count), places_of(self.campaigns, count), strict=True)
+        return [_Shown(*row) for row in rows]
+
+    def _showing(self, shown: list[_Shown]) -> Recallable:
+        names, threads, campaigns = zip(*shown, strict=True) if shown else ((), (), ())
+        places = joined(list(threads)), joined(list(campaigns))
+        return msgspec.structs.replace(self, shown=names, threads=places[0], campaigns=places[1])
 
 
 def recallable_key(user: str, app: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The thread of a notification in a row of `push.user.v1`: a hash of its name, and when the notification was made."""
+"""Thread or campaign of a notification in a row of `push.user.v1`: a hash of its name, and when that was made."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ def later(lasts: list[bytes], last: bytes) -> list[bytes]:
     name = last[:_NAME_BYTES]
     others = [each for each in lasts if each[:_NAME_BYTES] != name]
     return [*others, max([last, *(each for each in lasts if each[:_NAME_BYTES] == name)])]
+
+
+def moments(places: list[bytes], thread: str) -> list[int | None]:
+    """Of each place, when what is in that thread was created; None: it is in another one, or in none."""
+    name = _name_of(thread)
+    return [int.from_bytes(place[_NAME_BYTES:], "big") if place[:_NAME_BYTES] == name else None for place in places]
 
 
 def places_of(joined: bytes, count: int) -> list[bytes]:

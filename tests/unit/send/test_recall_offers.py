@@ -6,6 +6,7 @@ import msgspec
 import orjson
 import pytest
 
+from pushcast.model.batch import Notes
 from pushcast.model.words import Platform
 from pushcast.send.decide import Policy
 from pushcast.wire import topics
@@ -29,6 +30,7 @@ async def written(endpoint: str, *, removable: bool = True, named: bool = True) 
     part.removable = removable
     part.options = msgspec.structs.replace(part.options, thread_id="t1")
     part.created_at[0] = CREATED_AT
+    part.notes = Notes(campaign=["xmas"])
     part.targets.address[0] = orjson.dumps({"endpoint": endpoint, **KEYS})
     await harness.feed(send_batch(part, platform="webpush"))
     return harness
@@ -56,12 +58,14 @@ async def test_of_what_its_service_cannot_take_back_it_hears_without_a_name(endp
     assert decode_offer(record.value or b"").provider_id is None
 
 
-async def test_a6_it_hears_of_the_thread_and_since_when_unless_the_release_before_must_read_it() -> None:
+async def test_a6_it_hears_of_thread_campaign_and_since_when_unless_the_release_before_must_read_it() -> None:
     harness = await written(MOZILLA)
     harness.outbox.acknowledge()
     offer = decode_offer(harness.outbox.log[0].value or b"")
-    assert (offer.thread, offer.created_at) == ("t1", CREATED_AT)
-    assert decode_offer(encode_offer(offer, generation=1)) == offer._replace(thread=None, created_at=None)
+    assert (offer.thread, offer.campaign, offer.created_at) == ("t1", "xmas", CREATED_AT)
+    assert decode_offer(encode_offer(offer, generation=1)) == offer._replace(
+        thread=None, campaign=None, created_at=None
+    )
 
 
 async def test_of_classes_that_are_not_removable_it_hears_nothing() -> None:
