@@ -12,6 +12,7 @@ from pushcast.config.settings import Settings
 from pushcast.gateway import control_calls, read_calls, write_calls
 from pushcast.gateway.anonymous import AnonymousDevices, read_device_key
 from pushcast.gateway.broadcasts import Broadcasts
+from pushcast.gateway.campaigns import CampaignCalls
 from pushcast.gateway.cancels import CancelRequests
 from pushcast.gateway.devices import Devices
 from pushcast.gateway.documents import Documents
@@ -74,6 +75,7 @@ def calls(
         *write_calls.ends_routes(cancels),
         *write_calls.broadcasts_routes(casts),
         *control_calls.control_routes(pauses),
+        *control_calls.campaigns_routes(CampaignCalls(writer)),
         *control_calls.webhooks_routes(WebhookCalls(settings.webhooks, control, writer)),
     ]
     waits = Schedules(CancelDecoder().decode, writer, questions, sources)

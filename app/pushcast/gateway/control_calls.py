@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pushcast.gateway.campaigns import CampaignCalls
 from pushcast.gateway.letters import DeadLetterCalls
 from pushcast.gateway.pauses import Pauses
 from pushcast.gateway.routes import SINGLE_BYTES, Parameter, Route
@@ -33,6 +34,22 @@ def control_routes(pauses: Pauses) -> list[Route]:
             ),
         ]  # fmt: skip
     return found
+
+
+def campaigns_routes(campaigns: CampaignCalls) -> list[Route]:
+    """Everything of a campaign, of all users."""
+    path, scope = "/v1/campaigns/{name}/cancel", Scope.NOTIFICATIONS_CANCEL
+    return [
+        Route(
+            "POST", path, "cancel_campaign", scope, campaigns.cancel,
+            "Cancels what has not left of a campaign, and what comes of it later", max_bytes=SINGLE_BYTES,
+            body="CampaignCancel",
+        ),
+        Route(
+            "DELETE", path, "cancel_campaign_end", scope, campaigns.resume,
+            "What comes of a campaign from now on leaves again",
+        ),
+    ]  # fmt: skip
 
 
 def webhooks_routes(webhooks: WebhookCalls) -> list[Route]:

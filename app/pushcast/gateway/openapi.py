@@ -166,6 +166,11 @@ def _schemas() -> dict[str, Any]:
     found["DeviceList"] = _list_of("devices", "DeviceChange")
     found["Redrive"] = msgspec.json.schema_components((Redrive,), ref_template=_REFERENCE)[1]["Redrive"]
     found["Comment"] = {"type": "object", "properties": {"comment": {"type": "string", "maxLength": 500}}}
+    found["CampaignCancel"] = {
+        "type": "object",
+        "properties": {"comment": {"type": "string", "maxLength": 500}, "remove": {"type": "boolean"}},
+        "additionalProperties": False,
+    }
     found["Problem"] = _PROBLEM_SCHEMA
     return dict(sorted(found.items()))
 

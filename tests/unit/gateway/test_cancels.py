@@ -10,6 +10,8 @@ import pytest
 from pushcast.report.answers import report_of
 from pushcast.report.notes import Note
 from pushcast.wire.api_keys import Scope
+from pushcast.wire.control import CampaignCancel, Kind, Name
+from pushcast.wire.control_reader import decode
 from twins.gateway import NOW_MS, gateway
 
 BROADCAST = {"id": "b-1", "app": "news", "class": "digest", "title": "Goal!", "audience": {"topics": ["team/arsenal"]}}
@@ -47,6 +49,44 @@ async def test_what_has_ended_may_still_be_removed_from_screens() -> None:
         nobody = await client.delete("/v1/notifications/n-1")
     assert (answer.status_code, wrong.status_code, nobody.status_code) == (202, 400, 422)
     assert json.loads(rig.producer.puts[0].value or b"")["remove"] is True
+
+
+async def test_a_campaign_is_cancelled_and_let_go_again() -> None:
+    subject = Name(Kind.CANCEL, "cup/final")
+    async with gateway() as rig, rig.client(rig.key(Scope.NOTIFICATIONS_CANCEL)) as client:
+        path = "/v1/campaigns/cup%2Ffinal/cancel"
+        cancelled = await client.post(path, json={"comment": "wrong picture", "remove": True})
+        bare = await client.post(path)
+        resumed = await client.delete(path)
+    assert [each.status_code for each in (cancelled, bare, resumed)] == [202] * 3
+    assert (cancelled.json(), resumed.json()["cancelled"]) == ({"campaign": "cup/final", "cancelled": True}, False)
+    assert [(put.topic, put.key) for put in rig.producer.puts] == [("push.control.v1", subject.key())] * 3
+    written = decode(subject, rig.producer.puts[0].value or b"")
+    assert isinstance(written, CampaignCancel)
+    assert (written.comment, written.remove, written.since_ms) == ("wrong picture", True, None)
+    assert rig.producer.puts[2].value is None
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"coment": "x"}, "#/coment"),
+        ({"comment": "x" * 501}, "#/comment"),
+        ({"comment": 1}, "#/comment"),
+        ({"remove": "yes"}, "#/remove"),
+    ],
+)
+async def test_a_cancel_of_a_campaign_that_says_something_else_is_refused(body: dict[str, Any], pointer: str) -> None:
+    async with gateway() as rig, rig.client(rig.key()) as client:
+        answer = await client.post("/v1/campaigns/cup/cancel", json=body)
+    assert (answer.status_code, [each["pointer"] for each in answer.json()["errors"]]) == (422, [pointer])
+    assert rig.producer.puts == []
+
+
+async def test_a_key_for_one_app_cancels_no_campaign() -> None:
+    async with gateway() as rig, rig.client(rig.key(apps=("news",))) as client:
+        answers = [await client.post("/v1/campaigns/cup/cancel"), await client.delete("/v1/campaigns/cup/cancel")]
+    assert [each.status_code for each in answers] == [403] * 2
 
 
 async def test_a_broadcast_is_written_under_its_id_in_the_lane_of_its_class() -> None:
