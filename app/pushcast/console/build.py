@@ -36,6 +36,7 @@ def pages(desk: Desk) -> list[Page]:
         _shown("/send", "send", send.show, desk),
         _form("/send", "send", send.send, desk, _SEND),
         _form("/people/cancel", "cancel", people.cancel, desk),
+        _form("/campaigns/{label}/cancel", "cancel_campaign", reports.cancel, desk),
         _form("/dead-letters/redrive", "redrive", letters.redrive, desk),
         _form("/webhooks/resume", "resume_webhook", webhooks.resume, desk),
         _form("/control/pause", "pause", control.pause, desk),

@@ -140,5 +140,13 @@ class Watch:
                 about.get("slot"),
                 figures,
             )
-        except (OSError, TimeoutError, ValueError, KeyError) as error:
-            return Health(process.name, process.url, "silent", "", [f"it does not answer: {type(error).__name__}"])
+        except TimeoutError:
+            return _silent(process, f"it does not answer within {FETCH_SECONDS:g} s")
+        except OSError as error:
+            return _silent(process, f"it does not answer: {error}")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return _silent(process, "what it answers is no page of a process")
+
+
+def _silent(process: Process, problem: str) -> Health:
+    return Health(process.name, process.url, "silent", "", [problem])

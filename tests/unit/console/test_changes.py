@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pushcast.model.words import Platform
-from pushcast.wire.control import Halt, Kind, Name, Pause, Subject, encode
+from pushcast.wire.control import CampaignCancel, Halt, Kind, Name, Pause, Subject, encode
 from twins.console import ConsoleRig, console
 
 PAUSE = {"app": "news", "platform": "apns", "lane": "", "comment": "wrong picture"}
@@ -44,6 +44,26 @@ async def test_a_switch_of_a_broadcast_says_how_it_stood(kind: Kind | None, do: 
             rig.control.apply(Name(kind, "b-1").key(), encode(Halt(rig.now_ms - 60_000)))
         await client.post("/control/broadcast", data={"id": "b-1", "do": do, "_token": token})
     assert _changes(rig) == [(before, after)]
+
+
+async def test_a_campaign_is_cancelled_once_its_name_is_typed() -> None:
+    path, reason = "/campaigns/cup%2Ffinal/cancel", {"do": "cancel", "comment": "wrong score"}
+    async with console() as rig, rig.browser() as client:
+        token = await rig.signed_in(client)
+        wrong = await client.post(path, data={**reason, "typed": "cup", "_token": token})
+        right = await client.post(path, data={**reason, "typed": "cup/final", "_token": token})
+        name = Name(Kind.CANCEL, "cup/final")
+        rig.control.apply(name.key(), encode(CampaignCancel(by="anna", comment="wrong score")))
+        page = (await client.get("/campaigns/cup%2Ffinal")).text
+        await client.post(path, data={"do": "end", "_token": token})
+    assert (wrong.status_code, right.headers["location"]) == (400, "/campaigns/cup%2Ffinal")
+    assert "Cancelled by anna: wrong score." in page
+    assert "Let what comes of it leave again" in page
+    assert [(put.key, put.value is None) for put in rig.producer.puts if put.topic == "push.control.v1"] == [
+        (name.key(), False),
+        (name.key(), True),
+    ]
+    assert _changes(rig) == [("", ""), ("leaves", "cancelled: wrong score"), ("cancelled", "leaves")]
 
 
 async def test_an_action_that_was_refused_changed_nothing() -> None:

@@ -408,3 +408,27 @@ async def test_pages_that_belong_to_another_are_found_in_the_list_of_pages() -> 
         rig.reports.all["n-1"] = report_of("n-1")
         for path, within in (("/reports/n-1", "/reports"), ("/campaigns/x", "/reports"), ("/devices", "/people")):
             assert f'<a href="{within}" aria-current="true"' in (await client.get(path)).text, path
+
+
+@pytest.mark.parametrize("page", [b"<html>", b"[]", b"{}", b'{"status":"ok","problems":[]}', b"7"])
+async def test_a_process_whose_page_is_another_program_s_is_silent_and_health_still_shows(page: bytes) -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        refused = (await client.get("/health")).text
+        rig.told["http://sender/health/ready"] = 200, page
+        rig.told["http://sender/_info"] = 200, b"[]"
+        answer = await client.get("/health")
+    assert "it does not answer: refused" in refused
+    assert answer.status_code == 200
+    assert "what it answers is no page of a process" in answer.text
+
+
+async def test_the_first_look_at_an_empty_console_says_what_to_do() -> None:
+    async with console() as rig, rig.browser() as client:
+        await rig.signed_in(client)
+        now, campaign = (await client.get("/")).text, (await client.get("/campaigns/x")).text
+    assert "No process here tells its figures yet." in now
+    assert "0 processes" not in now
+    assert "pushcast send --user u1 --title Hello" in now
+    assert "No report of the last 7 days has this label." in campaign
+    assert '<svg class="bar' not in campaign

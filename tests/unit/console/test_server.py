@@ -10,12 +10,16 @@ from typing import Any
 import httpx
 import pytest
 
+from pushcast.console.build import pages
 from pushcast.console.guard import CONTENT_SECURITY_POLICY
 from pushcast.wire.api_keys import Scope
 from twins.console import ConsoleRig, console, report_of, standing_of
 
 PAUSE = {"app": "news", "platform": "apns", "lane": "", "comment": "bad campaign"}
-PAGES = ("/", "/reports", "/people", "/send", "/control", "/dead-letters", "/health", "/keys", "/actions")
+PAGES = (
+    *("/", "/reports", "/people", "/devices", "/send", "/control", "/dead-letters", "/health", "/webhooks"),
+    *("/keys", "/actions"),
+)
 
 
 async def test_a_visitor_signs_in_and_comes_to_the_page_that_was_asked_for() -> None:
@@ -101,6 +105,31 @@ async def test_c2_a_pause_from_another_origin_without_the_token_or_as_viewer_is_
             ("pause", "foreign_form"),
             ("pause", "scope_missing"),
         ]
+
+
+async def test_c2_every_form_of_every_page_is_refused_without_the_token_from_elsewhere_and_to_a_viewer() -> None:
+    """Asked of the server's own list of pages, so that a new form is held to it."""
+    async with console() as rig, rig.browser() as client:
+        forms = [page for page in pages(rig.desk) if page.method == "POST"]
+        assert len(forms) >= 8
+        operator = await rig.signed_in(client)
+        elsewhere = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+        for page in forms:
+            path = page.path.replace("{label}", "x")
+            foreign = await client.post(path, data={"_token": operator}, headers=elsewhere)
+            bare = await client.post(path, data={"do": "execute"})
+            assert (foreign.status_code, bare.status_code) == (403, 403), page.path
+        viewer = await rig.signed_in(client, Scope.CONSOLE_VIEW)
+        for page in forms:
+            seen = await client.post(page.path.replace("{label}", "x"), data={"_token": viewer})
+            assert seen.status_code == 403, page.path
+        client.cookies.clear()
+        for page in forms:
+            nobody = await client.post(page.path.replace("{label}", "x"), data={"_token": operator})
+            assert nobody.status_code == 401, page.path
+    assert {put.topic for put in rig.producer.puts} == {"push.action.v1"}
+    assert {each.refused for each in rig.acted()} == {"foreign_form", "scope_missing"}
+    assert len(rig.acted()) == 3 * len(forms)
 
 
 async def test_a_pause_is_written_and_who_did_it_too() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from pushcast.config.settings import Slo
 from pushcast.console.desk import Desk
 from pushcast.console.plots import BarPart, Plot, accepted_a_second, arrival, parts_of
-from pushcast.console.visit import Away, View, Visit
+from pushcast.console.visit import Away, Deed, View, Visit
 from pushcast.console.words import OUTCOMES
 from pushcast.gateway.problems import Problem
 from pushcast.gateway.reports import FILTERS, STATES
@@ -110,6 +110,23 @@ def goal(report: Mapping[str, Any], slo: Slo) -> Goal | None:
         return None
     share = within * report["outcomes"].get("accepted", 0) / report["planned"]
     return Goal(slo.target, slo.within_seconds, share, share >= slo.target)
+
+
+async def cancel(desk: Desk, visit: Visit) -> Away:
+    """POST /campaigns/{label}/cancel: `do=cancel` stops it, once its name is typed; `do=end` lets it leave again."""
+    label, form = visit.path["label"], visit.form
+    before = "cancelled" if label in desk.control.campaigns else "leaves"
+    if form.get("do") == "end":
+        await desk.api.ask("cancel_campaign_end", visit.caller, path={"name": label})
+        after = "leaves"
+    elif form.get("typed", "").strip() != label:
+        raise Problem("bad_request", f"type {label[:64]} to cancel it; nothing was cancelled")
+    else:
+        comment, remove = form.get("comment", "").strip(), form.get("remove") == "true"
+        body = {"comment": comment, "remove": remove}
+        await desk.api.ask("cancel_campaign", visit.caller, path={"name": label}, body=body)
+        after = f"cancelled{', and taken back' if remove else ''}{f': {comment}' if comment else ''}"
+    return Away(f"/campaigns/{quote(label, safe='')}", Deed(label, before, after))
 
 
 def funnel(report: Mapping[str, Any]) -> list[BarPart]:
