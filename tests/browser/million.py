@@ -51,6 +51,10 @@ class Stores:
     stores: dict[int, PartitionStore] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
+    def whole(self, partition: int) -> bool:
+        """Nothing is being read in."""
+        return partition in self.stores
+
 
 def fill(folder: Path, deliveries: int) -> Stores:
     """One notification with so many deliveries, all of them accepted or gone."""

@@ -70,7 +70,7 @@ async def test_a_campaign_is_cancelled_and_let_go_again() -> None:
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
-        ({"coment": "x"}, "#/coment"),
+        ({"remark": "x"}, "#/remark"),
         ({"comment": "x" * 501}, "#/comment"),
         ({"comment": 1}, "#/comment"),
         ({"remove": "yes"}, "#/remove"),
