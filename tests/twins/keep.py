@@ -97,6 +97,9 @@ class KeptTable:
     def get(self, partition: int, key: bytes) -> bytes | None:
         return self.rows.get(key)
 
+    def get_many(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [self.rows.get(key) for key in keys]
+
     def scan(self, partition: int, prefix: bytes) -> list[tuple[bytes, bytes]]:
         return sorted((key, value) for key, value in self.rows.items() if key.startswith(prefix))
 

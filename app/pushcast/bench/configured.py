@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from statistics import median
+from typing import Any, Final, TypeVar
 
 from pushcast.bench.base import Options, Result, Row
 from pushcast.bench.cluster import BenchCluster, bench_cluster, role
+from pushcast.bench.pairs import interval
 from pushcast.bench.plan import CONFIGURATION, LANE, WARM_UP_ITEMS, now_ms, planned_row
 from pushcast.bench.planning import load_devices
 
 BARE: Final = "bare"
-ROUNDS: Final = 3
-ITEMS: Final = 100_000
+#: The interval of eight ratios leaves out the most extreme one of each side.
+ROUNDS: Final = 8
+ITEMS: Final = 40_000
 SHAPES: Final = ("alert", "chat")
+T = TypeVar("T")
 
 
 def configurations(now: datetime) -> dict[str, dict[str, Any]]:
@@ -38,9 +43,29 @@ def configurations(now: datetime) -> dict[str, dict[str, Any]]:
     return {BARE: bare, "keep": keep, "quiet": {**bare, "apps": {"news": {"quiet_hours": hours}}}}
 
 
+def order(names: Sequence[T], number: int) -> list[T]:
+    """Who has its turn when in a round. Over two rounds every name stands behind each other one as often as before it:
+    a machine that gets slower, or a log that grows, favours none of them."""
+    at = number // 2 % len(names)
+    turned = [*names[at:], *names[:at]]
+    return turned[::-1] if number % 2 else turned
+
+
+def compared(rows: Sequence[Row], bare: Sequence[Row]) -> dict[str, Any]:
+    """What an event cost beside the bare configuration: the median of the rounds' ratios, and how sure it is."""
+    ratios = [row.cpu_seconds / other.cpu_seconds for row, other in zip(rows, bare, strict=True)]
+    low, high, coverage = interval(ratios)
+    return {
+        "median": round(median(ratios), 3),
+        "interval": [round(low, 3), round(high, 3)],
+        "interval_coverage": round(coverage, 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+    }
+
+
 def run(options: Options) -> Result:
     """Rows `configured/SHAPE/NAME`: events of `bench plan` in JSON, over all rounds. In each round every configuration
-    has its turn; `setup.ratios` says what an event cost beside the bare configuration, round by round."""
+    has its turn, in another order; `setup.beside_bare` says what an event cost beside the bare configuration."""
     items = options.items or ITEMS
     setup: dict[str, Any] = {"rounds": ROUNDS, "users": items, "items_each": items}
     found: defaultdict[str, list[Row]] = defaultdict(list)
@@ -48,16 +73,21 @@ def run(options: Options) -> Result:
         options.say(f"{items} devices into their topic")
         load_devices(cluster, range(items), now_ms())
         for number in range(ROUNDS):
-            for name, configuration in configurations(datetime.now(UTC)).items():
+            each = configurations(datetime.now(UTC))
+            for name in order([name for name in each if shapes_of(options, name)], number):
                 options.say(f"round {number + 1}: {name}")
-                for row in _rows(options, cluster, configuration, name, number, items):
+                for row in _rows(options, cluster, each[name], name, number, items):
                     found[row.name].append(row)
-    setup["ratios"] = {
-        name: [round(row.cpu_seconds / bare.cpu_seconds, 3) for row, bare in zip(rows, found[_bare(name)], strict=True)]
-        for name, rows in found.items()
-        if name != _bare(name)
+    setup["beside_bare"] = {
+        name: compared(rows, found[_bare(name)]) for name, rows in found.items() if name != _bare(name)
     }
     return Result([_sum(name, rows) for name, rows in found.items()], setup)
+
+
+def shapes_of(options: Options, name: str) -> list[str]:
+    """What is planned with the configuration of this name: with the bare one whatever is planned with another."""
+    names = configurations(datetime.now(UTC)) if name == BARE else (name,)
+    return [shape for shape in SHAPES if any(options.wants(f"configured/{shape}/{each}") for each in names)]
 
 
 def _rows(
@@ -66,12 +96,11 @@ def _rows(
     beside = replace(options, bootstrap_servers=cluster.settings.kafka.bootstrap_servers)
     rows = []
     with bench_cluster(beside, configuration) as its_own, role(its_own, "planner", "--lane", LANE, "--slot", "c") as it:
-        for shape in SHAPES:
-            if options.wants(f"configured/{shape}"):
-                warm_up = min(items, WARM_UP_ITEMS)
-                planned_row(its_own, it, f"w-{shape}-{name}{number}", shape, "json", warm_up, items)
-                row = f"configured/{shape}/{name}"
-                rows.append(planned_row(its_own, it, f"m-{shape}-{name}{number}", shape, "json", items, items, row))
+        for shape in shapes_of(options, name):
+            warm_up = min(items, WARM_UP_ITEMS)
+            planned_row(its_own, it, f"w-{shape}-{name}{number}", shape, "json", warm_up, items)
+            row = f"configured/{shape}/{name}"
+            rows.append(planned_row(its_own, it, f"m-{shape}-{name}{number}", shape, "json", items, items, row))
     return rows
 
 

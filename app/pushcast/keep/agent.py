@@ -281,7 +281,7 @@ class KeepStage(Stage):
 
     def _new_tenure(self, tp: TP, _: Committed) -> KeepTenure:
         origin = self._exact.origin(tp.partition)
-        overlay = Overlay[Row](self._in_flight)
+        overlay = Overlay[Row | bytes](self._in_flight)
         running = self.release.runner_of, self._census.runner_of, self._ticking.runner_of, self._recalls.runner_of
         return KeepTenure(tp.partition, origin, overlay, *running, BrokerTime(self._clock), self._clock.now_ms())
 

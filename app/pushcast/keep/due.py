@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
 from pushcast.keep.exact import KeepHandover
+from pushcast.keep.plain_release import PlainDue
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.words import Lane
 from pushcast.stream.callbacks import Guarded
@@ -18,6 +19,8 @@ from pushcast.wire.timers import user_key
 _TOPICS: Final = {str(lane): topics.due(lane) for lane in Lane}
 #: Puts rows under a barrier.
 Put = Callable[[Barrier], None]
+#: Writes the rows of usual timers whose due records Kafka has.
+ClosePlain = Callable[[KeepTenure, Sequence[PlainDue], Barrier], None]
 
 
 class DueRecord(NamedTuple):
@@ -31,12 +34,14 @@ class DueRecord(NamedTuple):
 class _Slice:
     """What one look at the index lets go. One barrier holds all of it, and then one more the rows that it closes."""
 
-    __slots__ = ("barrier", "closes", "firing", "keys")
+    __slots__ = ("barrier", "closes", "firing", "keys", "plain", "writes")
 
     def __init__(self, barrier: Barrier) -> None:
         self.barrier = barrier
         self.keys: list[bytes] = []  # of the rows under way
         self.closes: list[Put] = []
+        self.plain: list[PlainDue] = []
+        self.writes = False  # also rows that no due record closes
         self.firing: int | None = None  # its number, once it has a due record
 
 
@@ -48,7 +53,8 @@ class DueRecords:
     the last of their rows.
     """
 
-    def __init__(self, exact: KeepHandover, outbox: Outbox, guarded: Guarded) -> None:
+    def __init__(self, exact: KeepHandover, outbox: Outbox, guarded: Guarded, close_plain: ClosePlain) -> None:
+        self._close_plain = close_plain
         self._exact = exact
         self._outbox = outbox
         self._guarded = guarded
@@ -56,18 +62,24 @@ class DueRecords:
 
     def close(self, tenure: KeepTenure, key: bytes, record: DueRecord, put: Put, before: Put | None = None) -> None:
         """Puts the record; `put` writes the rows that it closes, once Kafka has it; `before` those that count it."""
-        part = self._begun(tenure, key)
-        if part.firing is None:
-            part.firing = self._exact.begin(tenure.number)
+        part = self._fired(tenure, key)
         if before is not None:
             before(part.barrier)
         topic = _TOPICS[record.lane]
         self._outbox.put(part.barrier, topic, tenure.number, record.value, user_key(key), record.headers)
         part.closes.append(put)
 
+    def close_plain(self, tenure: KeepTenure, due: PlainDue) -> None:
+        """`close` of a usual timer."""
+        part = self._fired(tenure, due.key)
+        self._outbox.put(part.barrier, due.topic, tenure.number, due.event, due.user, due.headers)
+        part.plain.append(due)
+
     def write(self, tenure: KeepTenure, key: bytes, put: Put) -> None:
         """Writes rows that no due record closes."""
-        put(self._begun(tenure, key).barrier)
+        part = self._begun(tenure, key)
+        part.writes = True
+        put(part.barrier)
 
     def finish(self, tenure: KeepTenure) -> None:
         """Ends the slice, if there is one: what is let go from here on belongs to another."""
@@ -79,7 +91,15 @@ class DueRecords:
         barrier = self._outbox.barrier()
         for put in part.closes:
             put(barrier)
+        if part.plain:
+            self._close_plain(tenure, part.plain, barrier)
         barrier.on_acked(partial(self._guarded, partial(self._ended, tenure, part)))
+
+    def _fired(self, tenure: KeepTenure, key: bytes) -> _Slice:
+        part = self._begun(tenure, key)
+        if part.firing is None:
+            part.firing = self._exact.begin(tenure.number)
+        return part
 
     def _begun(self, tenure: KeepTenure, key: bytes) -> _Slice:
         part = self._slices.get(tenure)
@@ -97,7 +117,7 @@ class DueRecords:
         tenure.pending.ended()
         tenure.news.set()
         # A release alone makes nothing else due, unless a rate waits for it; and looking costs more than releasing.
-        if tenure.is_full or tenure.blocked or tenure.buckets or len(part.closes) < len(part.keys):
+        if tenure.is_full or tenure.blocked or tenure.buckets or part.writes:
             tenure.is_full = False
             tenure.blocked.clear()
             tenure.runner.wake()

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 from pushcast.model.words import Lane, Reason
 from pushcast.wire.digests import Head, is_head, readable_head
-from pushcast.wire.timers import Timer, is_timer, plain_times, readable
+from pushcast.wire.plain_timers import plain_times
+from pushcast.wire.timers import Timer, is_timer, readable
 
 #: A released timer is remembered so long: the same id again is a duplicate.
 REMEMBER_MS: Final = 86_400_000
@@ -40,16 +41,21 @@ def entries_of(key: bytes, value: bytes) -> Iterable[bytes]:
     """The entries of a row: one for what has a time of its own, none for anything else."""
     if is_timer(key):
         plain = plain_times(value)
-        if plain is not None and (queue := _LANES_OF_ROWS.get(plain[0])) is not None:
-            _, due_at, keep_offset, closed_at = plain
-            if closed_at is None:
-                return (queue + _NUMBERS(max(0, due_at), max(0, keep_offset)) + key,)
-            return (_FORGET + _number(closed_at + REMEMBER_MS) + _NO_OFFSET + key,)
+        if plain is not None:
+            lane, due_at, keep_offset, closed_at = plain
+            if closed_at is not None:
+                return (_FORGET + _number(closed_at + REMEMBER_MS) + _NO_OFFSET + key,)
+            return (waiting_entry(key, lane, keep_offset, due_at),)
         row: Timer | Head | None = readable(value)
     else:
         row = readable_head(value) if is_head(key) else None
     entry = None if row is None else entry_of(key, row)
     return () if entry is None else (entry,)
+
+
+def waiting_entry(key: bytes, lane: bytes, keep_offset: int, due_at: int) -> bytes:
+    """The entry of a usual timer that waits."""
+    return _LANES_OF_ROWS.get(lane, QUEUES[-1]) + _NUMBERS(max(0, due_at), max(0, keep_offset)) + key
 
 
 def is_paced(queue: bytes) -> bool:

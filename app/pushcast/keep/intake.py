@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pushcast.handover.fences import Fences, author_of
+from functools import lru_cache
+
+from pushcast.handover.fences import Author, Fences, author_of
 from pushcast.keep import rules
 from pushcast.keep.asked import AppsAsking
 from pushcast.keep.badging import Badging
@@ -15,6 +17,7 @@ from pushcast.keep.revising import Revising
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.clock import Clock
+from pushcast.model.marks import mark_of
 from pushcast.model.words import Lane, Reason
 from pushcast.stream.batch import Record
 from pushcast.stream.cancelling import Cancels
@@ -29,10 +32,12 @@ from pushcast.wire.headers import TRACEPARENT, first
 from pushcast.wire.held import Held, held_of
 from pushcast.wire.keys import user_of
 from pushcast.wire.notices import notice_of
+from pushcast.wire.plain_holds import PlainHold, plain_hold
+from pushcast.wire.plain_timers import waiting_row
 from pushcast.wire.recall_offers import decode_offer
 from pushcast.wire.schemas import SchemaSource
 from pushcast.wire.threads import ThreadReader
-from pushcast.wire.timers import Timer, part_key, timer_key
+from pushcast.wire.timers import Timer, part_key, timer_key, timers_prefix
 
 
 class KeepIntake:
@@ -74,10 +79,15 @@ class KeepIntake:
     def hold(self, lane: Lane, fences: Fences, tenure: KeepTenure, barrier: Barrier, record: Record) -> None:
         """A timer, unless the record was taken before, or was written by a planner that had been fenced off. A record
         without an event is a registrar's notice."""
-        if not fences.admit(author_of(record.headers), record.offset):
+        plain = plain_hold(record.headers)
+        author = author_of(record.headers) if plain is None else _author(plain.origin, plain.epoch)
+        if not fences.admit(author, record.offset):
             return
         user = user_of(record.key)
         check_place(record, self._partitions)
+        if plain is not None and self._is_plain(tenure, user, record, plain):
+            self._open(lane, tenure, barrier, record, plain)
+            return
         if not record.value:
             written_at = record.timestamp if record.timestamp >= 0 else self._clock.now_ms()
             self._notices.heard(tenure, barrier, user, notice_of(record.headers), written_at)
@@ -94,7 +104,7 @@ class KeepIntake:
             known, waiting = self._rows.timer(tenure, key), self._rows.waiting(tenure, user)
             if rules.is_known(timer.name, (known, self._rows.timer(tenure, other))):
                 return
-        is_cancelled = self._is_cancelled(tenure, user, held)
+        is_cancelled = self._is_cancelled(tenure, user, held.note_id, held.written_at)
         is_read = self._reading.is_read(tenure, user, held.note_id, timer, self._clock.now_ms())
         place = None
         if revises and not (is_cancelled or is_read):
@@ -112,15 +122,35 @@ class KeepIntake:
             self._revising.supersede(tenure, barrier, user, held.note_id, place.former)
         self._count("opened", str(lane), 1)
 
-    def _is_cancelled(self, tenure: KeepTenure, user: str, held: Held) -> bool:
+    def _is_plain(self, tenure: KeepTenure, user: str, record: Record, plain: PlainHold) -> bool:
+        """Whether nothing but the record itself says what becomes of it: nobody has told anything of it, and its user
+        has no timer."""
+        key = record.key or b""
+        if not record.value or not self._rows.has_none(tenure, key):
+            return False
+        note_id, read = plain.note_id.decode(), tenure.read
+        if read and (read.has_threads or read.covers(mark_of(user, note_id), self._clock.now_ms())):
+            return False
+        if tenure.forgotten and tenure.forgotten.covers(key, plain.written_at):
+            return False
+        return not self._is_cancelled(tenure, user, note_id, plain.written_at)
+
+    def _open(self, lane: Lane, tenure: KeepTenure, barrier: Barrier, record: Record, plain: PlainHold) -> None:
+        """The timer of a usual record, as `hold` would open it."""
+        user = record.key or b""
+        row = waiting_row(lane.encode(), record.offset, plain.due_at, plain.written_at, record.value or b"")
+        self._rows.put_written(tenure, barrier, user, timers_prefix(user) + plain.note_id, row)
+        self._count("opened", str(lane), 1)
+
+    def _is_cancelled(self, tenure: KeepTenure, user: str, note_id: str, written_at: int) -> bool:
         cancels = self._cancels.state
         return cancels.any(tenure.number) and cancels.cancelled(
             tenure.number,
             user,
-            held.note_id,
+            note_id,
             app=None,
             thread=None,
-            created_at_ms=held.written_at,
+            created_at_ms=written_at,
             now_ms=self._clock.now_ms(),
         )
 
@@ -167,6 +197,11 @@ class KeepIntake:
         """What a sender tells of a push that can be taken back."""
         check_place(record, self._partitions)
         self._removing.offered(tenure, barrier, user_of(record.key), decode_offer(record.value or b""))
+
+
+@lru_cache(maxsize=256)
+def _author(origin: bytes, epoch: bytes) -> Author:
+    return Author(origin.decode(), int(epoch), fence=False)
 
 
 def _timer(lane: Lane, record: Record, held: Held) -> Timer:

@@ -15,26 +15,23 @@ from pushcast.keep.due import DueRecord, DueRecords, Put
 from pushcast.keep.exact import KeepHandover
 from pushcast.keep.flushing import Flushes
 from pushcast.keep.index import (
-    ALL,
     QUEUES,
     IndexPlace,
-    behind,
     entry_of,
     is_paced,
     left_over,
-    paced_queues,
     place_of,
-    rate_of,
-    until,
 )
 from pushcast.keep.joining import Joining
+from pushcast.keep.plain_release import PlainClosing, plain_due
+from pushcast.keep.queues import SLICE_TIMERS, Queues
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.caps import CapRule, Usage
 from pushcast.model.clock import Clock
 from pushcast.model.digest import DigestRule
 from pushcast.model.own import OwnClass
-from pushcast.model.pacing import Bucket, Rates
+from pushcast.model.pacing import Rates
 from pushcast.model.words import Lane
 from pushcast.stream.callbacks import Guarded
 from pushcast.stream.edge import Count
@@ -49,8 +46,6 @@ from pushcast.wire.timers import Timer, user_key
 
 logger = logging.getLogger(__name__)
 
-#: Timers between two looks at the outbox, and turns of the loop for others; a more urgent one waits so long.
-SLICE_TIMERS: Final = 200
 #: Until a partition that lets nothing go is looked at again.
 HELD_SECONDS: Final = 1.0
 #: Of one partition, under way at a time.
@@ -86,11 +81,10 @@ class Release:
         self._held = held
         self._rows = rows
         self._table = table
-        self._due = DueRecords(exact, outbox, guarded)
+        self._due = DueRecords(exact, outbox, guarded, PlainClosing(rows, self._put_released).close)
         self._flushes = Flushes(rows, self._due, digests, count)
         self.badges = badges(rows, self._due, clock, count)
-        self._rates = rates
-        self._partitions = partitions
+        self._queues = Queues(table, rates, partitions)
         self.capping = Capping(rows, self._due, joining, caps, count, self._leave)
         self._outbox = outbox
         self._count = count
@@ -118,38 +112,18 @@ class Release:
         now_ms, found = tenure.time.now_ms(), list[int]()
         if now_ms is None:
             return None  # what the table applies wakes
-        for queue in self._queues(tenure):
+        for queue in self._queues.of(tenure):
             if (place := self._first(tenure, queue)) is not None:
-                found.append(max(place.at_ms, now_ms + self._held_back(tenure, queue, now_ms)))
+                found.append(max(place.at_ms, now_ms + self._queues.held_back(tenure, queue, now_ms)))
         if not found:
             return None
         return HELD_SECONDS if self._held(tenure) else (min(found) - now_ms) / 1000
-
-    def _queues(self, tenure: KeepTenure) -> list[bytes]:
-        def first_in(first: bytes, before: bytes) -> bytes | None:
-            return next(iter(self._table.index(tenure.number, first, before, 1)), None)
-
-        return [*ALL, *paced_queues(first_in)]
-
-    def _held_back(self, tenure: KeepTenure, queue: bytes, now_ms: int) -> int:
-        """For so many milliseconds nothing of a queue may go, because of its rate."""
-        rate = self._rates.per_minute(rate_of(queue)) if is_paced(queue) else None
-        if rate is None:
-            return 0
-        bucket = self._bucket(tenure, queue, now_ms)
-        return 0 if bucket.allowed(rate, now_ms) else bucket.wait_ms(rate)
-
-    def _bucket(self, tenure: KeepTenure, queue: bytes, now_ms: int) -> Bucket:
-        bucket = tenure.buckets.get(queue)
-        if bucket is None:
-            bucket = tenure.buckets[queue] = Bucket(self._partitions, now_ms)
-        return bucket
 
     def _first(self, tenure: KeepTenure, queue: bytes) -> IndexPlace | None:
         """The first entry of a queue whose row is not under way: when it is, the table's hook or an acknowledgement
         wakes."""
         first, limit = queue, 1  # it is asked again and again, and is the first one nearly always
-        while entries := self._table.index(tenure.number, first, behind(queue), limit):
+        while entries := self._queues.entries(tenure, queue, first, limit):
             for place in map(place_of, left_over(queue, entries, tenure.firing, tenure.spent)):
                 if not self._under_way(tenure, place.key):
                     return place
@@ -164,7 +138,7 @@ class Release:
 
     async def _work(self, tenure: KeepTenure) -> None:
         self._heal(tenure)
-        queues = self._queues(tenure)
+        queues = self._queues.of(tenure)
         for gone in tenure.buckets.keys() - set(queues):  # a rate with nothing that waits for it begins anew
             del tenure.buckets[gone]
         for at, queue in enumerate(queues):
@@ -176,36 +150,51 @@ class Release:
                 if now_ms is None or self._held(tenure):
                     return
                 for sooner in queues[:at]:
-                    self._take_all(tenure, sooner, self._due_in(tenure, sooner, sooner, now_ms), now_ms)
+                    self._take_all(tenure, sooner, self._queues.due(tenure, sooner, sooner, now_ms), now_ms)
                 if len(tenure.firing) >= MAX_FIRING:
                     await tenure.news.wait()
                     continue
-                entries = self._due_in(tenure, queue, first, now_ms)
+                entries = self._queues.due(tenure, queue, first, now_ms)
                 if not entries:
                     break
                 first = entries[-1] + b"\0"
                 self._take_all(tenure, queue, entries, now_ms)
                 await asyncio.sleep(0)
 
-    def _due_in(self, tenure: KeepTenure, queue: bytes, first: bytes, now_ms: int) -> list[bytes]:
-        """Entries of a queue that may go now, from one on: some of them, or none."""
-        if self._held_back(tenure, queue, now_ms):
-            return []
-        return self._table.index(tenure.number, first, until(queue, now_ms), SLICE_TIMERS)
-
     def _take_all(self, tenure: KeepTenure, queue: bytes, entries: Iterable[bytes], now_ms: int) -> None:
-        places = map(place_of, left_over(queue, entries, tenure.firing, tenure.spent))
-        stale = [place.entry for place in places if not self._may_take(tenure, queue, place, now_ms)]
+        places = [place_of(entry) for entry in left_over(queue, entries, tenure.firing, tenure.spent)]
+        if is_paced(queue):
+            stale = [place.entry for place in places if not self._may_take(tenure, queue, place, now_ms)]
+        else:
+            values = self._table.get_many(tenure.number, [place.key for place in places]) if places else []
+            stale = [
+                place.entry
+                for place, value in zip(places, values, strict=True)
+                if not (value and self._leaves_plainly(tenure, place, value, now_ms))
+                and not self._take(tenure, place, now_ms)
+            ]
         self._due.finish(tenure)
         if stale:
             self._table.forget_entries(tenure.number, stale)
 
+    def _leaves_plainly(self, tenure: KeepTenure, place: IndexPlace, value: bytes, now_ms: int) -> bool:
+        """Lets a usual timer go. False: `_take` has to look at it. `value`: its row in the table."""
+        due = None if self._under_way(tenure, place.key) else plain_due(tenure, place, value)
+        if due is None:
+            return False
+        if place.at_ms:
+            self._late_ms = max(self._late_ms, now_ms - place.at_ms)
+        tenure.fired += 1
+        self._due.close_plain(tenure, due)
+        self._count("closed", "released", 1)
+        return True
+
     def _may_take(self, tenure: KeepTenure, queue: bytes, place: IndexPlace, now_ms: int) -> bool:
         """`_take`, unless a rate has no room for it: then its entry stays as it is."""
-        rate = self._rates.per_minute(rate_of(queue)) if is_paced(queue) else None
+        rate = self._queues.rate(queue)
         if rate is None:
             return self._take(tenure, place, now_ms)
-        bucket, before = self._bucket(tenure, queue, now_ms), tenure.fired
+        bucket, before = self._queues.bucket(tenure, queue, now_ms), tenure.fired
         if not bucket.allowed(rate, now_ms):
             return True
         known = self._take(tenure, place, now_ms)

@@ -131,10 +131,21 @@ class Rows:
         if user in tenure.waiting and is_timer(key):
             after = row if isinstance(row, Timer) else None
             tenure.waiting.changed(user, self.timer(tenure, key), after)
+        tag = self._noted(tenure, user, key, row)
+        self._write(tenure, barrier, key, row, tag)
+
+    def put_written(self, tenure: KeepTenure, barrier: Barrier, user: bytes, key: bytes, value: bytes) -> None:
+        """`put` of a timer that is written already. Not of a user in `tenure.waiting`."""
+        tag = self._noted(tenure, user, key, value)
+        self._outbox.put(barrier, topics.USER, tenure.number, value, key, [(CE_ID, tag), *tenure.origin])
+
+    @staticmethod
+    def _noted(tenure: KeepTenure, user: bytes, key: bytes, row: Row | bytes | None) -> bytes:
+        """The tag of this write, which the overlay knows from here on."""
         tenure.writes += 1
         tag = b"%d" % tenure.writes
         tenure.overlay.put(user, key, OverlayEntry(row, tag))
-        self._write(tenure, barrier, key, row, tag)
+        return tag
 
     def overwrite(self, tenure: KeepTenure, barrier: Barrier, key: bytes) -> None:
         """Writes what is known of a key over a void row, which compaction would keep instead. Skips the overlay: a
@@ -152,7 +163,7 @@ class Rows:
         user = user_key(key)
         entry = tenure.overlay.of_user(user).get(key)
         if entry is not None:
-            return entry.row
+            return _row_of(key, entry.row)
         ahead = tenure.ahead.get(user)
         value = self._table.get(tenure.number, key) if ahead is None or not is_timer(key) else ahead.get(key)
         return None if value is None else _decoded(key, value)
@@ -166,12 +177,17 @@ class Rows:
         found = {key: _decoded(key, value) for key, value in known}
         for key, entry in tenure.overlay.of_user(user.encode()).items():
             if key.startswith(prefix):
-                found[key] = entry.row
+                found[key] = _row_of(key, entry.row)
         return found.items()
 
     def _write(self, tenure: KeepTenure, barrier: Barrier, key: bytes, row: Row | None, tag: bytes) -> None:
         value = None if row is None else _encoded(row)
         self._outbox.put(barrier, topics.USER, tenure.number, value, key, [(CE_ID, tag), *tenure.origin])
+
+
+def _row_of(key: bytes, row: Row | bytes | None) -> Row | None:
+    """What the overlay has of a key: a row, or what is written of it."""
+    return _decoded(key, row) if isinstance(row, bytes) else row
 
 
 def _decoded(key: bytes, value: bytes) -> Row | None:

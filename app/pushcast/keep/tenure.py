@@ -35,7 +35,7 @@ class KeepTenure:
         self,
         number: int,
         origin: Headers,
-        overlay: Overlay[Row],
+        overlay: Overlay[Row | bytes],
         runner: Callable[[KeepTenure], Runner],
         counter: Callable[[KeepTenure], Runner],
         ticker: Callable[[KeepTenure], Runner],
@@ -45,7 +45,7 @@ class KeepTenure:
     ) -> None:
         self.number = number  # of the partition
         self.origin = origin  # headers of every output of this partition and claim
-        self.overlay = overlay
+        self.overlay = overlay  # of what is usual as it is written
         self.ahead: dict[bytes, dict[bytes, bytes]] = {}  # timers in the table of users whose records are decided
         self.completions = Completions()
         self.firing: set[bytes] = set()  # rows whose due record or whose closing is not acknowledged

@@ -49,7 +49,7 @@ REVISION: Final = "push-revision"
 SEEN: Final = "push-seen"
 #: On a keep record: it waits only where this app is in front of the user (`model.activity`); absent: in any case.
 IF_ACTIVE: Final = "push-if-active"
-_LAST_MS: Final = 2**53
+LAST_MS: Final = 2**53
 #: Of one notification: at most one for each zone on earth.
 MAX_PARTS: Final = 1_000
 
@@ -132,7 +132,7 @@ def _event(value: bytes | None) -> tuple[int, str]:
 def held_of(headers: Headers) -> Held:
     """Raises InvalidInput."""
     said = by_name(headers)
-    due_at, written_at = [decimal(said.get(name), name, _LAST_MS) for name in (DUE_AT, WRITTEN_AT)]
+    due_at, written_at = [decimal(said.get(name), name, LAST_MS) for name in (DUE_AT, WRITTEN_AT)]
     if due_at is None or written_at is None:
         raise InvalidInput(Reason.INVALID_FIELD, f"no header {DUE_AT} or {WRITTEN_AT}", DUE_AT)
     part, done = decimal(said.get(PART), PART, MAX_PARTS) or 0, said.get(DONE, b"")
@@ -150,13 +150,8 @@ def released_headers(
     origin: Headers, timer: str, released: Released, word: str, trace: str | None
 ) -> list[tuple[str, bytes | None]]:
     """Of a due record. `word`: how it ends instead of being sent (`wire.closings`); empty: it is sent."""
-    found: list[tuple[str, bytes | None]] = [
-        *origin,
-        (TIMER, timer.encode()),
-        (WRITTEN_AT, b"%d" % released.written_at),
-        (DUE_AT, b"%d" % released.due_at),
-        *_parted(released.part, released.done),
-    ]
+    found = plain_released_headers(origin, timer.encode(), released.written_at, released.due_at)
+    found += _parted(released.part, released.done)
     if released.badge is not None:
         found.append((BADGE, b"%d" % released.badge))
     if released.zoned:
@@ -165,6 +160,13 @@ def released_headers(
         if text:
             found.append((name, text.encode()))
     return found
+
+
+def plain_released_headers(
+    origin: Headers, timer: bytes, written_at: int, due_at: int
+) -> list[tuple[str, bytes | None]]:
+    """Of a due record of a timer that has nothing else to say, and is sent."""
+    return [*origin, (TIMER, timer), (WRITTEN_AT, b"%d" % written_at), (DUE_AT, b"%d" % due_at)]
 
 
 def _parted(part: int, done: bytes) -> list[tuple[str, bytes | None]]:
@@ -183,10 +185,10 @@ def timer_of(headers: Headers) -> str:
 
 def released_of(headers: Headers) -> Released:
     """Raises InvalidInput."""
-    written_at, closes = number(headers, WRITTEN_AT, _LAST_MS), first(headers, CLOSES)
+    written_at, closes = number(headers, WRITTEN_AT, LAST_MS), first(headers, CLOSES)
     if written_at is None:
         raise InvalidInput(Reason.INVALID_FIELD, f"no header {WRITTEN_AT}: no keeper wrote this record", WRITTEN_AT)
-    parted, due_at = parted_of(headers), number(headers, DUE_AT, _LAST_MS) or 0
+    parted, due_at = parted_of(headers), number(headers, DUE_AT, LAST_MS) or 0
     passed, left_as = _text(headers, PASSED), _text(headers, LEFT_AS)
     if closes is None:
         own = number(headers, BADGE, MAX_BADGE), first(headers, ZONED) is not None

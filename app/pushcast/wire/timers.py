@@ -7,10 +7,8 @@ from typing import Final
 import msgspec
 
 from pushcast.model.errors import InvalidInput
-from pushcast.wire.avro_bytes import time_at
 from pushcast.wire.flat import FlatType
 from pushcast.wire.row_fences import is_row
-from pushcast.wire.schemas import FRAME_BYTES
 
 _KIND: Final = b"\0t\0"
 
@@ -53,10 +51,7 @@ class Timer(msgspec.Struct, frozen=True):
 
 
 #: Of most timers nothing behind the event differs from the defaults.
-_TIMER: Final = FlatType("timer", Timer, usual=8)
-#: No word of how it ends; then null, or when it was released.
-_WAITS: Final = b"\0\0"
-_CLOSED: Final = b"\0\2"
+TIMER_ROWS: Final = FlatType("timer", Timer, usual=8)
 
 
 def timer_key(user: str, note_id: str, part: str = "") -> bytes:
@@ -91,12 +86,12 @@ def note_id_of(key: bytes) -> str:
 
 def encode_timer(timer: Timer) -> bytes:
     """Value of a row."""
-    return _TIMER.encode(timer)
+    return TIMER_ROWS.encode(timer)
 
 
 def decode_timer(value: bytes) -> Timer:
     """Raises InvalidInput: only KEEP writes rows, so that means a foreign writer or a newer release."""
-    return _TIMER.decode(value)
+    return TIMER_ROWS.decode(value)
 
 
 def readable(value: bytes) -> Timer | None:
@@ -105,30 +100,3 @@ def readable(value: bytes) -> Timer | None:
         return decode_timer(value)
     except InvalidInput:
         return None
-
-
-def plain_times(value: bytes) -> tuple[bytes, int, int, int | None] | None:
-    """(lane, due_at, keep_offset, closed_at) of the usual timer, which waits for its own time or was released, at half
-    the price of decoding it. None: of anything else, which `readable` can tell."""
-    if value[:FRAME_BYTES] != _TIMER.frame or not value.endswith(_TIMER.rest):
-        return None
-    try:
-        at = FRAME_BYTES + 1 + (value[FRAME_BYTES] >> 1)  # of a lane's name, which is short
-        keep_offset, end = time_at(value, at)
-        due_at, end = time_at(value, end)
-        _, end = time_at(value, end)
-        closed_at = None
-        if value[end : end + 2] == _CLOSED:
-            closed_at, end = time_at(value, end + 2)
-        elif value[end : end + 2] == _WAITS:
-            end += 2
-        else:
-            return None
-        if value[end]:
-            return None  # it has a trace
-        size, end = time_at(value, end + 1)
-    except (IndexError, ValueError):
-        return None
-    if size < 0 or end + size + len(_TIMER.rest) != len(value):
-        return None
-    return value[FRAME_BYTES + 1 : at], due_at, keep_offset, closed_at

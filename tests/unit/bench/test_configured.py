@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 
-from pushcast.bench.configured import BARE, configurations
+from pushcast.bench.base import Options, Row
+from pushcast.bench.configured import BARE, ROUNDS, compared, configurations, order, shapes_of
 from pushcast.config.quiet import app_times
 from pushcast.config.settings import Settings
 from pushcast.model.preferences import NO_WISHES
@@ -31,3 +33,28 @@ def test_no_event_of_the_bench_comes_in_quiet_hours() -> None:
         for hours in range(3):
             at = NOW + timedelta(hours=hours)
             assert QuietRule(times, 0).until(windows, zone, "u", round(at.timestamp() * 1000)) is None
+
+
+def test_over_the_rounds_no_configuration_comes_behind_another_more_often_than_before_it() -> None:
+    names = list(configurations(NOW))
+    rounds = [order(names, number) for number in range(ROUNDS)]
+    assert {tuple(each) for each in rounds} == set(permutations(names))
+    for one, other in permutations(names, 2):
+        assert sum(each.index(one) < each.index(other) for each in rounds) == ROUNDS / 2
+
+
+def test_the_bare_configuration_plans_what_is_compared_with_it_and_nothing_else() -> None:
+    wanted = Options(shapes=("alert/keep",))
+    assert shapes_of(wanted, BARE) == shapes_of(wanted, "keep") == ["alert"]
+    assert shapes_of(wanted, "quiet") == []
+    assert shapes_of(Options(), BARE) == shapes_of(Options(), "quiet") == ["alert", "chat"]
+
+
+def test_a_configuration_is_compared_round_by_round_and_one_disturbed_round_says_nothing() -> None:
+    def row(cpu_seconds: float) -> Row:
+        return Row("row", 10, 1.0, cpu_seconds, 0)
+
+    found = compared([row(2.0)] * (ROUNDS - 1) + [row(18.0)], [row(2.0)] * ROUNDS)
+    assert found["median"] == 1.0
+    assert found["interval"] == [1.0, 1.0]
+    assert found["ratios"][-1] == 9.0

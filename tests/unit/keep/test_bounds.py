@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pushcast.keep import release
+from pushcast.keep import queues, release
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP
@@ -21,7 +21,7 @@ DUE_AT = T0 + 60_000
 @pytest.fixture(autouse=True)
 def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(release, "MAX_FIRING", MAX_FIRING)
-    monkeypatch.setattr(release, "SLICE_TIMERS", SLICE)
+    monkeypatch.setattr(queues, "SLICE_TIMERS", SLICE)
 
 
 def tenure_of(keeper: Keeper) -> KeepTenure:

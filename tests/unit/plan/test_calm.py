@@ -70,14 +70,14 @@ async def planned(hour: int, *, look_at_each: bool, monkeypatch: pytest.MonkeyPa
         if look_at_each:
             patched.setattr(PartIntake, "in_calm", lambda *_: None)
         windows = [{"days": list(NIGHT.days), "from": "22:00", "to": "07:00"}]
-        harness = PlanHarness(apps={"news": {"time_zone": "Europe/Berlin", "quiet_hours": windows}})
+        harness = PlanHarness(apps={"news": {"time_zone": "Europe/Berlin", "quiet_hours": windows}, "chat": {}})
         harness.clock.advance(hour * 3600)
         events = []
         for number, user in enumerate(users_of(3, 12)):
             for device in range(1 + number % 3):
                 zone = [None, "Asia/Tokyo", "America/New_York", "Mars/X"][(number + device * (number % 2)) % 4]
                 harness.device(user, f"d{device}", ["news", "chat"][device % 2], time_zone=zone)
-            app = [None, "news"][number % 2]
+            app = [None, "news", "chat"][number % 3]
             options = {"thread_id": "t"} if number % 5 == 0 else {}
             created_at = harness.now_ms
             events.append((user, note(number, app=app, options=options, created_at=created_at)))

@@ -1,0 +1,59 @@
+"""The queues in which the timers of a partition wait: one for each lane, and one for each rate."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pushcast.keep.index import ALL, behind, is_paced, paced_queues, rate_of, until
+from pushcast.keep.tenure import KeepTenure
+from pushcast.model.pacing import Bucket, Rates
+from pushcast.stream.table import Table
+
+#: Timers between two looks at the outbox, and turns of the loop for others; a more urgent one waits so long.
+SLICE_TIMERS: Final = 200
+
+
+class Queues:
+    """Of all partitions of one stage."""
+
+    def __init__(self, table: Table, rates: Rates, partitions: int) -> None:
+        self._table = table
+        self._rates = rates
+        self._partitions = partitions
+
+    def of(self, tenure: KeepTenure) -> list[bytes]:
+        """In the order in which they are released."""
+
+        def first_in(first: bytes, before: bytes) -> bytes | None:
+            return next(iter(self._table.index(tenure.number, first, before, 1)), None)
+
+        return [*ALL, *paced_queues(first_in)]
+
+    def rate(self, queue: bytes) -> int | None:
+        """How many of a queue may go in a minute; None: all that are due."""
+        return self._rates.per_minute(rate_of(queue)) if is_paced(queue) else None
+
+    def held_back(self, tenure: KeepTenure, queue: bytes, now_ms: int) -> int:
+        """For so many milliseconds nothing of a queue may go, because of its rate."""
+        rate = self.rate(queue)
+        if rate is None:
+            return 0
+        bucket = self.bucket(tenure, queue, now_ms)
+        return 0 if bucket.allowed(rate, now_ms) else bucket.wait_ms(rate)
+
+    def bucket(self, tenure: KeepTenure, queue: bytes, now_ms: int) -> Bucket:
+        """What a queue's rate has left."""
+        bucket = tenure.buckets.get(queue)
+        if bucket is None:
+            bucket = tenure.buckets[queue] = Bucket(self._partitions, now_ms)
+        return bucket
+
+    def due(self, tenure: KeepTenure, queue: bytes, first: bytes, now_ms: int) -> list[bytes]:
+        """Entries of a queue that may go now, from one on: some of them, or none."""
+        if self.held_back(tenure, queue, now_ms):
+            return []
+        return self._table.index(tenure.number, first, until(queue, now_ms), SLICE_TIMERS)
+
+    def entries(self, tenure: KeepTenure, queue: bytes, first: bytes, limit: int) -> list[bytes]:
+        """Entries of a queue from one on, due or not."""
+        return self._table.index(tenure.number, first, behind(queue), limit)

@@ -1,0 +1,42 @@
+"""The usual keep record, which says when it is due and nothing else: its headers read in one look.
+
+They are those that `held.held_headers` writes of such a timer (tests/laws/test_plain_timers.py). Whatever is not usual
+is left to `held.held_of`, which says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from pushcast.wire.headers import EPOCH, ORIGIN, Headers
+from pushcast.wire.held import EVENT, LAST_MS, WRITTEN_AT
+from pushcast.wire.retries import DUE_AT
+
+_NAMES: Final = (ORIGIN, EPOCH, DUE_AT, WRITTEN_AT, EVENT)
+_DIGITS: Final = len(str(LAST_MS))
+
+
+class PlainHold(NamedTuple):
+    """Times are milliseconds since the epoch. `origin` and `epoch`: as the headers have them."""
+
+    origin: bytes
+    epoch: bytes
+    due_at: int
+    written_at: int
+    note_id: bytes
+
+
+def plain_hold(headers: Headers) -> PlainHold | None:
+    """None: of any other record, or of one with something wrong."""
+    if len(headers) != len(_NAMES):
+        return None
+    (first, origin), (second, epoch), (third, due), (fourth, written), (fifth, event) = headers
+    if (first, second, third, fourth, fifth) != _NAMES or not (origin and epoch and due and written and event):
+        return None
+    offset, separator, note_id = event.partition(b"|")
+    if not (separator and offset.isdigit() and epoch.isdigit() and due.isdigit() and written.isdigit()):
+        return None
+    if not (origin.isascii() and note_id.isascii()) or max(len(epoch), len(due), len(written)) > _DIGITS:
+        return None
+    due_at, written_at = int(due), int(written)
+    return PlainHold(origin, epoch, due_at, written_at, note_id) if max(due_at, written_at) <= LAST_MS else None

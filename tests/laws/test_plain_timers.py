@@ -1,0 +1,134 @@
+"""Usual timers and keep records say as bytes what they say column by column, and what is not usual is left alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pushcast.keep import rules
+from pushcast.keep.index import entry_of, waiting_entry
+from pushcast.model.words import Lane
+from pushcast.wire.headers import TRACEPARENT, origin
+from pushcast.wire.held import Held, Released, held_headers, held_of, plain_released_headers, released_headers
+from pushcast.wire.plain_holds import PlainHold, plain_hold
+from pushcast.wire.plain_timers import plain_timer, released_row, waiting_row
+from pushcast.wire.timers import Timer, decode_timer, encode_timer, timer_key
+
+times = st.integers(0, 2**53) | st.integers(1_800_000_000_000, 1_800_000_000_003) | st.just(0)
+offsets = st.integers(0, 2**40)
+events = st.binary(max_size=200) | st.just(b"e" * 9_000)
+lanes = st.sampled_from([str(lane) for lane in Lane])
+usual = st.builds(Timer, lanes, offsets, times, times, event=events)
+ids = st.text(min_size=1, max_size=12).filter(lambda text: "\0" not in text)
+
+#: What else a timer may say, each of which makes it unusual.
+MORE: dict[str, Any] = {
+    "closes": "cancelled",
+    "closed_at": 5,
+    "trace": "00-1",
+    "part": 1,
+    "done": b"12345678",
+    "kind": "badge",
+    "app": "news",
+    "badge": "+1",
+    "pace": "campaign",
+    "facts": b"{}",
+    "passed": "quiet_hours",
+    "digest": "d",
+    "number": 1,
+    "left_as": "digest:1",
+    "zoned": True,
+    "revision": 0,
+    "replaced": "normal|3",
+}
+
+
+@given(usual)
+def test_a_usual_row_is_written_and_read_as_its_columns_are(timer: Timer) -> None:
+    value = encode_timer(timer)
+    lane = timer.lane.encode()
+    assert waiting_row(lane, timer.keep_offset, timer.due_at, timer.written_at, timer.event) == value
+    found = plain_timer(value)
+    assert found is not None
+    assert (found.lane, found.keep_offset, found.due_at) == (lane, timer.keep_offset, timer.due_at)
+    assert (found.written_at, found.event) == (timer.written_at, timer.event)
+
+
+@given(usual, times)
+def test_a_usual_row_is_closed_as_its_columns_are(timer: Timer, now_ms: int) -> None:
+    found = plain_timer(encode_timer(timer))
+    assert found is not None
+    row = released_row(found.head, now_ms)
+    assert row == encode_timer(rules.released(timer, now_ms))
+    assert plain_timer(row) is None
+
+
+@given(usual, st.sampled_from(sorted(MORE)))
+def test_a_row_that_says_more_is_not_usual(timer: Timer, field: str) -> None:
+    assert plain_timer(encode_timer(msgspec.structs.replace(timer, **{field: MORE[field]}))) is None
+
+
+def test_every_column_that_makes_a_row_unusual_is_tried() -> None:
+    required = {"lane", "keep_offset", "due_at", "written_at", "event"}
+    assert set(Timer.__struct_fields__) - required == MORE.keys()
+
+
+@given(usual, st.integers(0, 60), st.binary(max_size=3))
+def test_a_row_that_is_cut_or_goes_on_is_not_usual_or_is_read_as_its_columns_are(
+    timer: Timer, cut: int, more: bytes
+) -> None:
+    value = encode_timer(timer)
+    value = value[: len(value) - cut] + more
+    found = plain_timer(value)
+    if found is not None:
+        read = decode_timer(value)
+        assert (read.due_at, read.written_at, read.event) == (found.due_at, found.written_at, found.event)
+
+
+@given(usual, ids)
+def test_a_usual_row_has_the_entry_of_its_columns(timer: Timer, note_id: str) -> None:
+    key = timer_key("u", note_id)
+    assert waiting_entry(key, timer.lane.encode(), timer.keep_offset, timer.due_at) == entry_of(key, timer)
+
+
+@given(usual, ids)
+def test_a_due_record_of_a_usual_timer_has_the_headers_of_its_columns(timer: Timer, note_id: str) -> None:
+    name = f"{timer.name}|{timer_key('u', note_id).decode()}"
+    released = Released(timer.written_at, None, due_at=timer.due_at)
+    headers = plain_released_headers(origin("keep", 3, 7), name.encode(), timer.written_at, timer.due_at)
+    assert headers == released_headers(origin("keep", 3, 7), name, released, "", None)
+
+
+@given(st.text("nz-", min_size=1), times, times, offsets, st.integers(0, 2**40))
+def test_the_headers_of_a_usual_keep_record_are_read_in_one_look(
+    note_id: str, due_at: int, written_at: int, offset: int, epoch: int
+) -> None:
+    headers = held_headers(origin("plan-normal", 3, epoch), offset, Held(note_id, due_at, written_at), None)
+    found = plain_hold(headers)
+    assert found == PlainHold(b"plan-normal/3", b"%d" % epoch, due_at, written_at, note_id.encode())
+    assert held_of(headers) == Held(note_id, due_at, written_at)
+
+
+@given(st.integers(0, 4), st.sampled_from([None, b"", "é".encode(), b"\xff|\xff"]))
+def test_a_header_with_something_wrong_is_left_to_who_says_what(place: int, value: bytes | None) -> None:
+    headers: list[tuple[str, bytes | None]] = held_headers(origin("plan-normal", 3, 1), 5, Held("n", 1, 2), None)
+    headers[place] = headers[place][0], value
+    assert plain_hold(headers) is None
+
+
+@given(st.integers(1, 3), st.sampled_from([b"x", b"-1", b"1.5", b"9" * 19, b" 1"]))
+def test_a_number_that_is_none_or_too_large_is_left_to_who_says_what(place: int, value: bytes) -> None:
+    headers: list[tuple[str, bytes | None]] = held_headers(origin("plan-normal", 3, 1), 5, Held("n", 1, 2), None)
+    headers[place] = headers[place][0], value
+    assert plain_hold(headers) is None
+
+
+@given(st.sampled_from([("push-part", b"1"), (TRACEPARENT, b"00-1"), ("push-fence", b"1"), ("x", b"")]))
+def test_one_header_more_makes_a_keep_record_unusual(more: tuple[str, bytes]) -> None:
+    headers = held_headers(origin("plan-normal", 3, 1), 5, Held("n", 1, 2), None)
+    assert plain_hold([*headers, more]) is None
+    assert plain_hold([more, *headers[1:]]) is None
+    assert plain_hold(headers[1:]) is None
