@@ -171,6 +171,7 @@ class KeepWorld(Log):
         revision: int | None = None,
         was_seen: bool = False,
         if_active: str = "",
+        trace: str | None = None,
     ) -> str:
         """A planner holds a notification of the app news back. Returns the timer's name."""
         topic = topics.keep(lane)
@@ -178,7 +179,7 @@ class KeepWorld(Log):
         said = b"" if facts is None else encode_facts(facts)
         held = Held(note_id, due_at, written_at, part, facts=said, app="news", badge=badge, pace=pace)
         held = held._replace(zoned=zoned, revision=revision, was_seen=was_seen, if_active=if_active)
-        headers = held_headers(origin(f"plan-{lane}", PARTITION, epoch), 7, held, "00-1")
+        headers = held_headers(origin(f"plan-{lane}", PARTITION, epoch), 7, held, trace)
         self.log.append(Produced(topic, PARTITION, event, user.encode(), headers, T0))
         return f"{lane}|{offset}"
 
