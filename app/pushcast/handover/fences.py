@@ -66,10 +66,10 @@ class Fences:
         if fence:
             self._remember(origin, offset, epoch)
             return False
-        if epoch >= self._base.get(origin, 0) and all(
-            epoch >= fenced or offset < at for at, fenced in self._seen.get(origin, ())
-        ):
-            return True
+        if epoch >= self._base.get(origin, 0):
+            seen = self._seen.get(origin)  # mostly none since the last commit
+            if seen is None or all(epoch >= fenced or offset < at for at, fenced in seen):
+                return True
         self.void += 1
         return False
 

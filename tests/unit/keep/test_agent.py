@@ -35,7 +35,7 @@ def closes(sent: list[Message]) -> list[str]:
 
 async def test_s1_a_timer_is_let_go_at_its_time_and_not_a_millisecond_before() -> None:
     world = KeepWorld()
-    name = world.hold("n", T0 + 60_000, event=b"the event")
+    name = world.hold("n", T0 + 60_000, event=b"the event", trace="00-1")
     keeper = await keeper_of(world)
     await keeper.pass_time(59.999)
     await keeper.quiet()
