@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from pushcast.keep import rules
+from pushcast.keep import queues, rules
 from pushcast.keep.badging import MakeBadging, number_of
 from pushcast.keep.capping import Capping, asks_caps
 from pushcast.keep.due import DueRecord, DueRecords, Put
@@ -24,7 +24,7 @@ from pushcast.keep.index import (
 )
 from pushcast.keep.joining import Joining
 from pushcast.keep.plain_release import PlainClosing, plain_due
-from pushcast.keep.queues import SLICE_TIMERS, Queues
+from pushcast.keep.queues import Queues
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.caps import CapRule, Usage
@@ -48,8 +48,8 @@ logger = logging.getLogger(__name__)
 
 #: Until a partition that lets nothing go is looked at again.
 HELD_SECONDS: Final = 1.0
-#: Of one partition, under way at a time.
-MAX_FIRING: Final = 2_000
+#: Of all partitions together, under way at a time: what is urgent comes behind the acknowledgements of no more.
+MAX_FIRING: Final = 4_000
 
 
 class Release:
@@ -85,6 +85,7 @@ class Release:
         self._flushes = Flushes(rows, self._due, digests, count)
         self.badges = badges(rows, self._due, clock, count)
         self._queues = Queues(table, rates, partitions)
+        self._max_firing = max(queues.SLICE_TIMERS, MAX_FIRING // partitions)
         self.capping = Capping(rows, self._due, joining, caps, count, self._leave)
         self._outbox = outbox
         self._count = count
@@ -106,7 +107,7 @@ class Release:
     def _wait(self, tenure: KeepTenure) -> float | None:
         if self._unhealed(tenure):
             return 0.0
-        tenure.is_full = len(tenure.firing) >= MAX_FIRING
+        tenure.is_full = len(tenure.firing) >= self._max_firing
         if tenure.is_full:
             return None  # an acknowledgement wakes
         now_ms, found = tenure.time.now_ms(), list[int]()
@@ -127,7 +128,7 @@ class Release:
             for place in map(place_of, left_over(queue, entries, tenure.firing, tenure.spent)):
                 if not self._under_way(tenure, place.key):
                     return place
-            first, limit = entries[-1] + b"\0", min(SLICE_TIMERS, 16 * limit)
+            first, limit = entries[-1] + b"\0", min(queues.SLICE_TIMERS, 16 * limit)
         return None
 
     def _under_way(self, tenure: KeepTenure, key: bytes) -> bool:
@@ -138,10 +139,10 @@ class Release:
 
     async def _work(self, tenure: KeepTenure) -> None:
         self._heal(tenure)
-        queues = self._queues.of(tenure)
-        for gone in tenure.buckets.keys() - set(queues):  # a rate with nothing that waits for it begins anew
+        every = self._queues.of(tenure)
+        for gone in tenure.buckets.keys() - set(every):  # a rate with nothing that waits for it begins anew
             del tenure.buckets[gone]
-        for at, queue in enumerate(queues):
+        for at, queue in enumerate(every):
             first = queue
             while True:
                 await self._room()
@@ -149,9 +150,9 @@ class Release:
                 now_ms = tenure.time.now_ms()
                 if now_ms is None or self._held(tenure):
                     return
-                for sooner in queues[:at]:
+                for sooner in every[:at]:
                     self._take_all(tenure, sooner, self._queues.due(tenure, sooner, sooner, now_ms), now_ms)
-                if len(tenure.firing) >= MAX_FIRING:
+                if len(tenure.firing) >= self._max_firing:
                     await tenure.news.wait()
                     continue
                 entries = self._queues.due(tenure, queue, first, now_ms)

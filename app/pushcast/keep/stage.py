@@ -26,6 +26,8 @@ from pushcast.stream.table import Table
 from pushcast.wire import groups, topics
 
 BOUNDS = Bounds(records=10_000, bytes=4 << 20)
+#: Rows of the table are applied as they are fetched, in one step: what is urgent waits for no more of them.
+FETCH = {"max_poll_records": 500}
 
 
 def removal_rules(settings: Settings) -> RemovalRules:
@@ -86,6 +88,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             group=groups.KEEP,
             subscriptions=(Subscription(SOURCES, BOUNDS),),
             build=made,
+            fetch=FETCH,
             tables=(TableSpec(topics.USER, "users", writer=STAGE, index=entries_of),),
         )
     ]

@@ -56,6 +56,7 @@ STOP_SECONDS = 25.0
 CLOSE_SECONDS = 10.0
 OUTBOX_RECORDS = 100_000
 SMALL_RECORDS_LINGER_SECONDS = 0.005
+KEEP_LINGER_SECONDS = 0.001
 #: A planner sends urgent events to some forty partitions, one in a request (`kafka.writers`). Nobody waits for others.
 URGENT_PRODUCERS = 4
 
@@ -82,6 +83,14 @@ def run_roles(
     warn_without_broker(settings.kafka.bootstrap_servers)
     manager = ServiceManager.of(os.environ)
     return uvloop.run(_run(settings, name, roles, lanes, platforms, slot, since_ms, logs, ready_fd, manager))
+
+
+def linger_seconds(roles: Sequence[str]) -> float:
+    """How long a record waits for others to leave with. PLAN writes a few large ones, and an urgent push waits for
+    each; one that a cap counts waits for two of KEEP's. The other roles write many small ones."""
+    if "planner" in roles:
+        return 0.0
+    return KEEP_LINGER_SECONDS if "keeper" in roles else SMALL_RECORDS_LINGER_SECONDS
 
 
 def process_name(roles: Sequence[str], lanes: Sequence[Lane]) -> str:
@@ -171,8 +180,7 @@ async def _run(
     outbox = KafkaOutbox(
         settings.kafka.bootstrap_servers,
         security=settings.kafka.security,
-        # PLAN writes a few large records and its latency counts; others write many small ones.
-        linger_seconds=0.0 if "planner" in roles else SMALL_RECORDS_LINGER_SECONDS,
+        linger_seconds=linger_seconds(roles),
         loop=asyncio.get_running_loop(),
         on_fatal=lambda error: end_process("outbox", error),
         topics=producible(roles),

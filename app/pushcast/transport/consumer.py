@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 FETCH_TIMEOUT_SECONDS = 1.0
 #: While tables recover, an empty fetch is what finds the end of the log.
 RECOVERY_FETCH_TIMEOUT_SECONDS = 0.1
+#: Rows at a time, however few a stage takes otherwise: nobody waits beside a table that recovers.
+RECOVERY_POLL_RECORDS = 2000
 LEASE_POLL_SECONDS = 0.05
 
 
@@ -129,8 +131,9 @@ class BatchConsumer(Consumer):
                     continue
                 recovering = self._tables.recovering
                 timeout = RECOVERY_FETCH_TIMEOUT_SECONDS if recovering else FETCH_TIMEOUT_SECONDS
+                most = max(max_records, RECOVERY_POLL_RECORDS) if recovering else max_records
                 try:
-                    fetched = await self._thread.fetch(wanted, timeout, max_records)
+                    fetched = await self._thread.fetch(wanted, timeout, most)
                 except (KafkaError, OSError) as exc:
                     logger.warning("fetch failed, again in %.1f s: %r", FETCH_TIMEOUT_SECONDS, exc)
                     await self.sleep(FETCH_TIMEOUT_SECONDS)

@@ -12,7 +12,7 @@ from pushcast.model.words import Lane
 from pushcast.stream.batch import TP
 from pushcast.stream.sharing import Sharing
 from pushcast.wire import topics
-from twins.keep import PARTITION, T0, USERS, Keeper, KeepWorld, keeper_of
+from twins.keep import PARTITION, PARTITIONS, T0, USERS, Keeper, KeepWorld, keeper_of
 
 MANY, MAX_FIRING, SLICE = 300, 40, 10
 DUE_AT = T0 + 60_000
@@ -20,7 +20,7 @@ DUE_AT = T0 + 60_000
 
 @pytest.fixture(autouse=True)
 def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(release, "MAX_FIRING", MAX_FIRING)
+    monkeypatch.setattr(release, "MAX_FIRING", MAX_FIRING * PARTITIONS)
     monkeypatch.setattr(queues, "SLICE_TIMERS", SLICE)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pushcast.config.settings import Settings
 from pushcast.model.words import Lane, Platform
 from pushcast.runtime.layout import compact, processes
-from pushcast.runtime.process import process_name
+from pushcast.runtime.process import linger_seconds, process_name
 
 SETTINGS = Settings.model_validate({"apps": {"news": {"expo": {}}}})
 
@@ -34,6 +34,12 @@ def test_compact_is_one_process_with_every_role_under_the_name_that_it_gives_its
     assert list(plan.arguments[:5]) == roles
     assert plan.name == process_name(roles, list(Lane))
     assert plan.niceness == 0
+
+
+def test_what_waits_for_a_push_lingers_less_than_what_writes_many_small_records() -> None:
+    every = {"registrar", "planner", "sender", "settler", "keeper"}
+    assert linger_seconds(["planner"]) == linger_seconds(sorted(every)) == 0
+    assert 0 < linger_seconds(["keeper"]) < min(linger_seconds([role]) for role in every - {"planner", "keeper"})
 
 
 def test_compact_has_the_slot_of_the_other_layout_so_that_each_takes_over_the_others_data() -> None:
