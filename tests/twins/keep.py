@@ -14,7 +14,7 @@ from pushcast.config.settings import Settings
 from pushcast.handover.guard import RowGuard
 from pushcast.keep.agent import KeepStage
 from pushcast.keep.exact import STAGE, KeepHandover
-from pushcast.keep.index import entries_of
+from pushcast.keep.written import WrittenEntries
 from pushcast.model.caps import CapRule
 from pushcast.model.clock import ManualClock
 from pushcast.model.digest import DigestRule
@@ -61,8 +61,9 @@ class Row(NamedTuple):
 class KeptTable:
     """The keeper's table: applies the log when the test says so, from what the broker has left of it."""
 
-    def __init__(self, world: KeepWorld) -> None:
+    def __init__(self, world: KeepWorld, written: WrittenEntries) -> None:
         self._world = world
+        self._written = written
         self._guard = RowGuard(f"{STAGE}/{PARTITION}")
         self.rows: dict[bytes, bytes] = {}
         self.entries: set[bytes] = set()
@@ -87,7 +88,7 @@ class KeptTable:
             else:
                 self.rows[key] = value
                 if is_row(key):
-                    self.entries.update(entries_of(key, value))
+                    self.entries.update(self._written.of(key, value))
         for hook in self._hooks:
             hook(PARTITION, [records[index] for index in judged.admitted])
         if judged.void:
@@ -301,7 +302,8 @@ class Keeper:
         self._began = self.clock.now_ms(), self.clock.monotonic_seconds()
         self.timers = ManualTimers(self.clock.monotonic_seconds)
         self.outbox = Process(world)
-        self.table = KeptTable(world)
+        written = WrittenEntries()
+        self.table = KeptTable(world, written)
         self.fatal: list[tuple[str, BaseException]] = []
         self.counters: Counter[tuple[str, str]] = Counter()
         self.cancels = NothingCancelled()
@@ -327,6 +329,7 @@ class Keeper:
             tzdata=tzdata,
             hold_on_disagreement=hold_on_disagreement,
             sharing=sharing,
+            written=written,
         )
         self.stage.work = cast(Any, self)
         self.trackers = {tp: Tracker(at.offset or 0, OPEN) for tp, at in world.committed.items()}

@@ -28,6 +28,7 @@ from pushcast.keep.removing import Removing
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure, Row
 from pushcast.keep.ticking import Ticking
+from pushcast.keep.written import WrittenEntries
 from pushcast.model.caps import CapRule
 from pushcast.model.clock import Clock
 from pushcast.model.digest import DigestRule
@@ -88,6 +89,7 @@ class KeepStage(Stage):
         rates: Rates | None = None,
         hold_on_disagreement: bool = False,
         tzdata: str | None = None,
+        written: WrittenEntries | None = None,
         sharing: Sharing | None = None,
     ) -> None:
         """`hold_on_disagreement`: partitions whose broker is ahead of another one's let nothing go. `tzdata`: the
@@ -103,7 +105,7 @@ class KeepStage(Stage):
         self._cancels: Cancels = cancels or NothingCancelled()
         self._edge = Edge(STAGE, outbox, self._count, flood)
         self._in_flight = InFlight()
-        self._rows = Rows(table, outbox)
+        self._rows = Rows(table, outbox, written or WrittenEntries())
         joining = Joining(self._rows, digests or {})
         self._fences: dict[TP, Fences] = {}  # of the keep topics: planners fence each other off there
         self.release = Release(

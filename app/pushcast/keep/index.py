@@ -44,7 +44,7 @@ def entries_of(key: bytes, value: bytes) -> Iterable[bytes]:
         if plain is not None:
             lane, due_at, keep_offset, closed_at = plain
             if closed_at is not None:
-                return (_FORGET + _number(closed_at + REMEMBER_MS) + _NO_OFFSET + key,)
+                return (released_entry(key, closed_at),)
             return (waiting_entry(key, lane, keep_offset, due_at),)
         row: Timer | Head | None = readable(value)
     else:
@@ -56,6 +56,11 @@ def entries_of(key: bytes, value: bytes) -> Iterable[bytes]:
 def waiting_entry(key: bytes, lane: bytes, keep_offset: int, due_at: int) -> bytes:
     """The entry of a usual timer that waits."""
     return _LANES_OF_ROWS.get(lane, QUEUES[-1]) + _NUMBERS(max(0, due_at), max(0, keep_offset)) + key
+
+
+def released_entry(key: bytes, closed_at: int) -> bytes:
+    """The entry of one that was let go then."""
+    return _FORGET + _number(closed_at + REMEMBER_MS) + _NO_OFFSET + key
 
 
 def is_paced(queue: bytes) -> bool:

@@ -9,6 +9,7 @@ from pushcast.keep import rules
 from pushcast.keep.asked import AppsAsking
 from pushcast.keep.badging import Badging
 from pushcast.keep.capping import Capping
+from pushcast.keep.index import waiting_entry
 from pushcast.keep.joining import Joining, is_leaving
 from pushcast.keep.notices import Notices
 from pushcast.keep.reading import KeepReading
@@ -138,8 +139,10 @@ class KeepIntake:
     def _open(self, lane: Lane, tenure: KeepTenure, barrier: Barrier, record: Record, plain: PlainHold) -> None:
         """The timer of a usual record, as `hold` would open it."""
         user = record.key or b""
-        row = waiting_row(lane.encode(), record.offset, plain.due_at, plain.written_at, record.value or b"")
-        self._rows.put_written(tenure, barrier, user, timers_prefix(user) + plain.note_id, row)
+        name, key = lane.encode(), timers_prefix(user) + plain.note_id
+        row = waiting_row(name, record.offset, plain.due_at, plain.written_at, record.value or b"")
+        entry = waiting_entry(key, name, record.offset, plain.due_at)
+        self._rows.put_written(tenure, barrier, user, key, row, entry)
         self._count("opened", str(lane), 1)
 
     def _is_cancelled(self, tenure: KeepTenure, user: str, note_id: str, written_at: int) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from pushcast.keep.index import IndexPlace, waiting_entry
+from pushcast.keep.index import IndexPlace, released_entry, waiting_entry
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.words import Lane
@@ -67,4 +67,5 @@ class PlainClosing:
                     self._put(tenure, due.key, timer, barrier)
                 continue
             tenure.spent[due.key] = due.entry
-            self._rows.put_written(tenure, barrier, due.user, due.key, released_row(due.head, closed_at))
+            row, entry = released_row(due.head, closed_at), released_entry(due.key, closed_at)
+            self._rows.put_written(tenure, barrier, due.user, due.key, row, entry)

@@ -168,12 +168,14 @@ class Release:
             stale = [place.entry for place in places if not self._may_take(tenure, queue, place, now_ms)]
         else:
             values = self._table.get_many(tenure.number, [place.key for place in places]) if places else []
-            stale = [
-                place.entry
-                for place, value in zip(places, values, strict=True)
-                if not (value and self._leaves_plainly(tenure, place, value, now_ms))
-                and not self._take(tenure, place, now_ms)
-            ]
+            stale, plain = [], 0
+            for place, value in zip(places, values, strict=True):
+                if value and self._leaves_plainly(tenure, place, value, now_ms):
+                    plain += 1
+                elif not self._take(tenure, place, now_ms):
+                    stale.append(place.entry)
+            if plain:
+                self._count("closed", "released", plain)
         self._due.finish(tenure)
         if stale:
             self._table.forget_entries(tenure.number, stale)
@@ -187,7 +189,6 @@ class Release:
             self._late_ms = max(self._late_ms, now_ms - place.at_ms)
         tenure.fired += 1
         self._due.close_plain(tenure, due)
-        self._count("closed", "released", 1)
         return True
 
     def _may_take(self, tenure: KeepTenure, queue: bytes, place: IndexPlace, now_ms: int) -> bool:

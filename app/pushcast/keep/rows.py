@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from pushcast.keep.exact import STAGE
 from pushcast.keep.tenure import KeepTenure, Row
+from pushcast.keep.written import WrittenEntries
 from pushcast.model.caps import Usage
 from pushcast.stream.overlay import OverlayEntry
 from pushcast.stream.ports import Barrier, Outbox
@@ -41,7 +42,9 @@ _HEALED = b"healed"
 class Rows:
     """Never awaits: reading a row and writing it are one step."""
 
-    def __init__(self, table: Table, outbox: Outbox) -> None:
+    def __init__(self, table: Table, outbox: Outbox, written: WrittenEntries) -> None:
+        """`written`: told of what `put_written` writes, and asked by the table."""
+        self._written = written
         self._table = table
         self._outbox = outbox
 
@@ -134,9 +137,12 @@ class Rows:
         tag = self._noted(tenure, user, key, row)
         self._write(tenure, barrier, key, row, tag)
 
-    def put_written(self, tenure: KeepTenure, barrier: Barrier, user: bytes, key: bytes, value: bytes) -> None:
-        """`put` of a timer that is written already. Not of a user in `tenure.waiting`."""
+    def put_written(
+        self, tenure: KeepTenure, barrier: Barrier, user: bytes, key: bytes, value: bytes, entry: bytes
+    ) -> None:
+        """`put` of a timer that is written already, with its entry. Not of a user in `tenure.waiting`."""
         tag = self._noted(tenure, user, key, value)
+        self._written.note(key, value, entry)
         self._outbox.put(barrier, topics.USER, tenure.number, value, key, [(CE_ID, tag), *tenure.origin])
 
     @staticmethod

@@ -11,9 +11,9 @@ from pushcast.keep.agent import KeepStage
 from pushcast.keep.badging import BadgeRules
 from pushcast.keep.counters import COUNTERS
 from pushcast.keep.exact import STAGE, KeepHandover
-from pushcast.keep.index import entries_of
 from pushcast.keep.reads import ROLE, SOURCES
 from pushcast.keep.removals import RemovalRules
+from pushcast.keep.written import WrittenEntries
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import stage_counters
 from pushcast.observe.catalogue import MetricName
@@ -43,6 +43,8 @@ def badge_rules(settings: Settings) -> BadgeRules:
 def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[StageSpec]:
     """The keeper's one App."""
 
+    written = WrittenEntries()
+
     def made(host: Host, tables: Sequence[Table]) -> KeepStage:
         counters: Counter[tuple[str, str]] = Counter()
         exact = KeepHandover(settings, tables[0], host.outbox, host.clock)
@@ -65,6 +67,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
                 name: each.digest.rule(each.ttl_seconds) for name, each in settings.classes.items() if each.digest
             },
             hold_on_disagreement=settings.keep.hold_on_disagreement,
+            written=written,
             sharing=Sharing(host.clock),
         )
 
@@ -89,6 +92,6 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
             subscriptions=(Subscription(SOURCES, BOUNDS),),
             build=made,
             fetch=FETCH,
-            tables=(TableSpec(topics.USER, "users", writer=STAGE, index=entries_of),),
+            tables=(TableSpec(topics.USER, "users", writer=STAGE, index=written.of),),
         )
     ]

@@ -1,0 +1,31 @@
+"""Entries of rows that this process has written itself: they need not be read from a row again when it comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from pushcast.keep.index import entries_of
+
+#: Rows that are on their way. Beyond them all are forgotten, and read from their rows as those of others are: rows of
+#: a partition that was lost never come back.
+MAX_KNOWN: Final = 20_000
+
+
+class WrittenEntries:
+    """Of one process."""
+
+    def __init__(self, limit: int = MAX_KNOWN) -> None:
+        self._limit = limit
+        self._known: dict[bytes, tuple[bytes, Iterable[bytes]]] = {}
+
+    def note(self, key: bytes, value: bytes, entry: bytes) -> None:
+        """A row is written, and has this entry."""
+        if len(self._known) >= self._limit:
+            self._known.clear()
+        self._known[key] = value, (entry,)
+
+    def of(self, key: bytes, value: bytes) -> Iterable[bytes]:
+        """`entries_of`: known of the last row that was written under this key, and only of that one."""
+        known = self._known.pop(key, None)
+        return known[1] if known is not None and known[0] == value else entries_of(key, value)
