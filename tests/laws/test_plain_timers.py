@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushcast.keep import rules
-from pushcast.keep.index import entry_of, waiting_entry
+from pushcast.keep.index import entry_of, released_entry, waiting_entry, waiting_of
 from pushcast.model.words import Lane
 from pushcast.wire.headers import TRACEPARENT, origin
 from pushcast.wire.held import Held, Released, held_headers, held_of, plain_released_headers, released_headers
 from pushcast.wire.plain_holds import PlainHold, plain_hold
-from pushcast.wire.plain_timers import plain_timer, released_row, waiting_row
+from pushcast.wire.plain_timers import PlainTimer, plain_timer, released_row, waiting_row
 from pushcast.wire.timers import Timer, decode_timer, encode_timer, timer_key
 
 times = st.integers(0, 2**53) | st.integers(1_800_000_000_000, 1_800_000_000_003) | st.just(0)
@@ -46,29 +46,40 @@ MORE: dict[str, Any] = {
 }
 
 
+def read(value: bytes, timer: Timer) -> PlainTimer | None:
+    """The row, of a timer with this one's entry."""
+    return plain_timer(value, timer.lane.encode(), timer.keep_offset, timer.due_at)
+
+
 @given(usual)
 def test_a_usual_row_is_written_and_read_as_its_columns_are(timer: Timer) -> None:
     value = encode_timer(timer)
     lane = timer.lane.encode()
     assert waiting_row(lane, timer.keep_offset, timer.due_at, timer.written_at, timer.event) == value
-    found = plain_timer(value)
+    found = read(value, timer)
     assert found is not None
-    assert (found.lane, found.keep_offset, found.due_at) == (lane, timer.keep_offset, timer.due_at)
     assert (found.written_at, found.event) == (timer.written_at, timer.event)
 
 
 @given(usual, times)
 def test_a_usual_row_is_closed_as_its_columns_are(timer: Timer, now_ms: int) -> None:
-    found = plain_timer(encode_timer(timer))
+    found = read(encode_timer(timer), timer)
     assert found is not None
     row = released_row(found.head, now_ms)
     assert row == encode_timer(rules.released(timer, now_ms))
-    assert plain_timer(row) is None
+    assert read(row, timer) is None
 
 
 @given(usual, st.sampled_from(sorted(MORE)))
 def test_a_row_that_says_more_is_not_usual(timer: Timer, field: str) -> None:
-    assert plain_timer(encode_timer(msgspec.structs.replace(timer, **{field: MORE[field]}))) is None
+    assert read(encode_timer(msgspec.structs.replace(timer, **{field: MORE[field]})), timer) is None
+
+
+@given(usual, usual)
+def test_the_row_of_another_timer_than_the_entry_says_is_not_read(timer: Timer, other: Timer) -> None:
+    found = read(encode_timer(timer), other)
+    same = (timer.lane, timer.keep_offset, timer.due_at) == (other.lane, other.keep_offset, other.due_at)
+    assert (found is not None) is same
 
 
 def test_every_column_that_makes_a_row_unusual_is_tried() -> None:
@@ -82,16 +93,19 @@ def test_a_row_that_is_cut_or_goes_on_is_not_usual_or_is_read_as_its_columns_are
 ) -> None:
     value = encode_timer(timer)
     value = value[: len(value) - cut] + more
-    found = plain_timer(value)
+    found = read(value, timer)
     if found is not None:
-        read = decode_timer(value)
-        assert (read.due_at, read.written_at, read.event) == (found.due_at, found.written_at, found.event)
+        columns = decode_timer(value)
+        assert (columns.written_at, columns.event) == (found.written_at, found.event)
 
 
 @given(usual, ids)
 def test_a_usual_row_has_the_entry_of_its_columns(timer: Timer, note_id: str) -> None:
     key = timer_key("u", note_id)
-    assert waiting_entry(key, timer.lane.encode(), timer.keep_offset, timer.due_at) == entry_of(key, timer)
+    entry = waiting_entry(key, timer.lane.encode(), timer.keep_offset, timer.due_at)
+    assert entry == entry_of(key, timer)
+    assert waiting_of(entry) == (timer.lane.encode(), timer.keep_offset, timer.due_at)
+    assert waiting_of(released_entry(key, timer.due_at)) is None
 
 
 @given(usual, ids)

@@ -18,6 +18,7 @@ FORGOTTEN_REMEMBER_MS: Final = 600_000
 _FORGET: Final = b"\xf0"
 _LANES: Final = {str(lane): bytes((number,)) for number, lane in enumerate(Lane)}
 _LANES_OF_ROWS: Final = {lane.encode(): queue for lane, queue in _LANES.items()}
+_LANES_OF_QUEUES: Final = {queue: lane for lane, queue in _LANES_OF_ROWS.items()}
 #: In the order in which they are released.
 QUEUES: Final = tuple(_LANES.values())
 ALL: Final = (*QUEUES, _FORGET)
@@ -26,6 +27,7 @@ _PACED: Final = b"\xe0"
 _NUMBER_BYTES: Final = 8
 _KEY_AT: Final = 1 + 2 * _NUMBER_BYTES
 _NUMBERS: Final = struct.Struct(">QQ").pack
+_NUMBERS_AT: Final = struct.Struct(">QQ").unpack_from
 _NO_OFFSET: Final = bytes(_NUMBER_BYTES)
 
 
@@ -56,6 +58,15 @@ def entries_of(key: bytes, value: bytes) -> Iterable[bytes]:
 def waiting_entry(key: bytes, lane: bytes, keep_offset: int, due_at: int) -> bytes:
     """The entry of a usual timer that waits."""
     return _LANES_OF_ROWS.get(lane, QUEUES[-1]) + _NUMBERS(max(0, due_at), max(0, keep_offset)) + key
+
+
+def waiting_of(entry: bytes) -> tuple[bytes, int, int] | None:
+    """(lane, keep_offset, due_at) of the usual timer that has this entry, if it is one; None: none has."""
+    lane = _LANES_OF_QUEUES.get(entry[:1])
+    if lane is None:
+        return None
+    due_at, keep_offset = _NUMBERS_AT(entry, 1)
+    return lane, keep_offset, due_at
 
 
 def released_entry(key: bytes, closed_at: int) -> bytes:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from pushcast.keep.index import IndexPlace, released_entry, waiting_entry
+from pushcast.keep.index import IndexPlace, released_entry, waiting_of
 from pushcast.keep.rows import Rows
 from pushcast.keep.tenure import KeepTenure
 from pushcast.model.words import Lane
@@ -38,15 +38,16 @@ class PlainDue(NamedTuple):
 def plain_due(tenure: KeepTenure, place: IndexPlace, value: bytes) -> PlainDue | None:
     """None: it is no usual timer, or its entry says nothing any more. `value`: the table's row, of which no write is in
     flight."""
-    timer, key = plain_timer(value), place.key
-    if timer is None or waiting_entry(key, timer.lane, timer.keep_offset, timer.due_at) != place.entry:
+    waiting = waiting_of(place.entry)
+    if waiting is None:
         return None
-    topic = _TOPICS.get(timer.lane)
-    if topic is None:
+    lane, keep_offset, due_at = waiting
+    timer, key = plain_timer(value, lane, keep_offset, due_at), place.key
+    if timer is None:
         return None
-    name = b"%b|%d|%b" % (timer.lane, timer.keep_offset, key)
-    headers = plain_released_headers(tenure.origin, name, timer.written_at, timer.due_at)
-    return PlainDue(topic, user_key(key), key, timer.event, headers, timer.written_at, timer.head, place.entry)
+    name = b"%b|%d|%b" % (lane, keep_offset, key)
+    headers = plain_released_headers(tenure.origin, name, timer.written_at, due_at)
+    return PlainDue(_TOPICS[lane], user_key(key), key, timer.event, headers, timer.written_at, timer.head, place.entry)
 
 
 class PlainClosing:

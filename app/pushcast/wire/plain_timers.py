@@ -25,12 +25,9 @@ _WITHOUT_EVENT: Final = NULL + b"\0" + _REST
 
 
 class PlainTimer(NamedTuple):
-    """Of one that waits. `head`: what of the row stays as it is when the timer is let go. Times are milliseconds since
-    the epoch."""
+    """Of one that waits. `head`: what of the row stays as it is when the timer is let go. `written_at`: milliseconds
+    since the epoch."""
 
-    lane: bytes
-    keep_offset: int
-    due_at: int
     written_at: int
     head: bytes
     event: bytes
@@ -47,20 +44,23 @@ def released_row(head: bytes, closed_at: int) -> bytes:
     return head + _CLOSED + long_of(closed_at) + _WITHOUT_EVENT
 
 
-def plain_timer(value: bytes) -> PlainTimer | None:
-    """None: of anything but the usual timer that waits."""
+def plain_timer(value: bytes, lane: bytes, keep_offset: int, due_at: int) -> PlainTimer | None:
+    """None: of anything but the usual timer that waits with this lane and these numbers, which its entry in the index
+    says. So they are compared as bytes."""
+    begins = _FRAME + bytes_of(lane) + long_of(keep_offset) + long_of(due_at)
+    if not value.startswith(begins) or not value.endswith(_REST):
+        return None
     try:
-        numbers = _numbers(value)
-        if numbers is None or value[numbers[4] : numbers[4] + 3] != _WAITS + NULL:
+        written_at, head = time_at(value, len(begins))
+        if value[head : head + 3] != _WAITS + NULL:
             return None
-        at, keep_offset, due_at, written_at, head = numbers
         size, begin = time_at(value, head + 3)
     except (IndexError, ValueError):
         return None
     end = begin + size
     if size < 0 or end + _REST_BYTES != len(value):
         return None
-    return PlainTimer(value[_LANE_AT:at], keep_offset, due_at, written_at, value[:head], value[begin:end])
+    return PlainTimer(written_at, value[:head], value[begin:end])
 
 
 def plain_times(value: bytes) -> tuple[bytes, int, int, int | None] | None:
