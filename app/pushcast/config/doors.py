@@ -33,6 +33,21 @@ class Identity(Strict):
     jwks_file: Path  # public keys of your back end, as a JSON Web Key Set
 
 
+class Sharing(Strict):
+    """Where gateways ask each other, so that the quotas of keys hold for all of them together."""
+
+    host: str = "127.0.0.1"  # where other gateways reach this one; others than loopback need token_file
+    port: int = Field(default=0, ge=0, le=65535)  # 0: a free one
+    advertised_host: str | None = None  # the name by which others reach this host; absent: host
+    token_file: Path | None = None  # shared by all gateways
+
+    @model_validator(mode="after")
+    def _a_token_beyond_loopback(self) -> Self:
+        if self.token_file is None and self.host not in LOOPBACK:
+            raise ValueError("token_file is needed where host is not this machine alone")
+        return self
+
+
 class Gateway(Strict):
     """The HTTP door. `run all` opens it where this section stands in the configuration."""
 
@@ -45,6 +60,7 @@ class Gateway(Strict):
     device_key_file: Path | None = None  # at least 32 random bytes: devices without a user may register, too
     ack_seconds: float = Field(default=10.0, gt=0, le=60)  # how long an answer waits for Kafka
     request_seconds: float = Field(default=10.0, gt=0, le=300)  # in which the head, and the body, must have come
+    sharing: Sharing | None = None  # absent: each process counts the quotas of keys by itself
     max_connections: int = Field(default=2048, ge=1, le=100_000)
     max_connections_per_address: int = Field(default=256, ge=1, le=100_000)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from pushcast.gateway.keyring import ApiKeyring
-from pushcast.gateway.limits import WINDOW_SECONDS, QuotaStanding, Windows
+from pushcast.gateway.limits import WINDOW_SECONDS, QuotaStanding, QuotaWindow, Windows
 from pushcast.gateway.problems import Problem
 from pushcast.model.words import Lane
 from pushcast.wire.api_keys import ApiKey, Presented, Scope, parse_app_key, parse_key
+from pushcast.wire.quota_leases import NOTIFICATIONS, REQUESTS, LeaseAsk, QuotaGrant
 
 #: RFC 6750 section 3
 CHALLENGE: Final = 'Bearer realm="pushcast"'
@@ -20,9 +23,7 @@ APP_HEADER: Final = "Pushcast-App"
 #: Wrong keys of one address within a minute; more are refused without a look at them.
 WRONG_KEYS_PER_MINUTE: Final = 60
 MAX_RIGHT_KEYS: Final = 10_000
-#: https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/ (revision 11)
-REQUESTS: Final = "requests"
-NOTIFICATIONS: Final = "notifications"
+PolicyName = Literal["requests", "notifications"]
 
 
 class Caller(NamedTuple):
@@ -54,8 +55,9 @@ class Caller(NamedTuple):
 class Door:
     """Lets callers in, and counts what they ask for."""
 
-    def __init__(self, keyring: ApiKeyring) -> None:
+    def __init__(self, keyring: ApiKeyring, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._keyring = keyring
+        self._monotonic = monotonic
         self._requests = Windows()
         self._notifications = Windows()
         self._wrong = Windows()
@@ -112,7 +114,7 @@ class Door:
         standing = wrong.standing(now_seconds)
         if not standing.remaining:
             self.limited["address"] += 1
-            raise _exceeded("address", standing)
+            raise exceeded("address", standing)
         wrong.take(1, now_seconds)
 
     def admit(self, caller: Caller, notifications: int, now_seconds: float) -> dict[str, str]:
@@ -120,23 +122,53 @@ class Door:
 
         Raises Problem (quota_exceeded); nothing is counted then.
         """
-        limits = caller.key.limits
-        asked = [(REQUESTS, 1, self._requests.of(caller.id, limits.requests_per_minute))]
-        if notifications:
-            window = self._notifications.of(caller.id, limits.notifications_per_minute)
-            asked.append((NOTIFICATIONS, notifications, window))
-        standings = [window.standing(now_seconds) for _, _, window in asked]
-        for (name, amount, _), standing in zip(asked, standings, strict=True):
+        asked = [(each, self._window(caller.id, each[0], each[2])) for each in quotas_of(caller, notifications)]
+        standings = [window.standing(now_seconds) for _, window in asked]
+        for ((name, amount, _), _), standing in zip(asked, standings, strict=True):
             if amount > standing.remaining:
                 self.limited[name] += 1
-                raise _exceeded(name, standing)
-        left: list[str] = []
-        for (name, amount, window), standing in zip(asked, standings, strict=True):
+                raise exceeded(name, standing)
+        for (_, amount, _), window in asked:
             window.take(amount, now_seconds)
-            reset = standing.reset_seconds or WINDOW_SECONDS
-            left.append(f'"{name}";r={standing.remaining - amount};t={reset}')
-        policies = (_policy(name, standing.quota) for (name, _, _), standing in zip(asked, standings, strict=True))
-        return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(left)}
+        return told([(each[0], each[1], standing) for (each, _), standing in zip(asked, standings, strict=True)])
+
+    def at_once(self, caller: Caller, notifications: int, now_seconds: float) -> bool:
+        """Whether `admit` can say at once whether there is room: here, always."""
+        return True
+
+    async def admitted(self, caller: Caller, notifications: int, now_seconds: float) -> dict[str, str]:
+        """As `admit`."""
+        return self.admit(caller, notifications, now_seconds)
+
+    def lease(self, ask: LeaseAsk) -> list[QuotaGrant]:
+        """What another gateway gets of a key's quotas, which are counted here."""
+        now, grants = self._monotonic(), []
+        for each in ask.quotas:
+            window = self._window(ask.key, each.policy, each.quota)
+            granted, standing = window.lease(ask.gateway, each.used, each.wanted, now)
+            grants.append(QuotaGrant(granted, standing.remaining, standing.reset_seconds))
+        return grants
+
+    def _window(self, key_id: str, policy: str, quota: int) -> QuotaWindow:
+        return (self._requests if policy == REQUESTS else self._notifications).of(key_id, quota)
+
+
+def quotas_of(caller: Caller, notifications: int) -> list[tuple[PolicyName, int, int]]:
+    """What a request with so many notifications takes of which quota: (policy, amount, quota)."""
+    limits = caller.key.limits
+    if not notifications:
+        return [(REQUESTS, 1, limits.requests_per_minute)]
+    return [(REQUESTS, 1, limits.requests_per_minute), (NOTIFICATIONS, notifications, limits.notifications_per_minute)]
+
+
+def told(asked: Sequence[tuple[str, int, QuotaStanding]]) -> dict[str, str]:
+    """The headers that tell what is left: of (policy, amount, standing before it)."""
+    left = (
+        f'"{name}";r={standing.remaining - amount};t={standing.reset_seconds or WINDOW_SECONDS}'
+        for name, amount, standing in asked
+    )
+    policies = (_policy(name, standing.quota) for name, _, standing in asked)
+    return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(left)}
 
 
 @lru_cache(maxsize=1000)
@@ -144,7 +176,8 @@ def _policy(name: str, quota: int) -> str:
     return f'"{name}";q={quota};w={WINDOW_SECONDS}'
 
 
-def _exceeded(policy: str, standing: QuotaStanding) -> Problem:
+def exceeded(policy: str, standing: QuotaStanding) -> Problem:
+    """There is no room in this quota."""
     wait = max(1, standing.reset_seconds)
     return Problem(
         "quota_exceeded",

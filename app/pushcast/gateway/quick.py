@@ -34,16 +34,24 @@ class Payload(Protocol):
     def read_nowait(self, n: int = -1) -> bytes: ...
 
 
+class Quotas(Protocol):
+    """Who has room for how much: `access.Door`, or `shared_quotas.SharedQuotas`. All but `at_once` raise Problem."""
+
+    def at_once(self, caller: Caller, notifications: int, now: float, /) -> bool: ...
+    def admit(self, caller: Caller, notifications: int, now: float, /) -> dict[str, str]: ...
+    async def admitted(self, caller: Caller, notifications: int, now: float, /) -> dict[str, str]: ...
+
+
 class RequestSteps(Protocol):
     """What the server does with every request, whichever way it comes. All raise Problem."""
 
     bodies: Bodies
     begin_span: BeginSpan
+    quotas: Quotas
 
     def identify(
         self, route: Route, headers: Mapping[str, str], path: Mapping[str, str], address: str, now_ms: int, now: float
     ) -> tuple[Caller, Mapping[str, str]]: ...
-    def admit(self, caller: Caller, notifications: int, now: float) -> dict[str, str]: ...
     def refused(self, problem: Problem) -> Answer: ...
     def failed(self, route: str) -> Answer: ...
     def observe(self, route: str, status: int, seconds: float) -> None: ...
@@ -80,12 +88,15 @@ class Quick:
         try:
             now_ms = self._now_ms()
             caller, _ = self._steps.identify(route, headers, {}, address, now_ms, began)
+            if not self._steps.quotas.at_once(caller, route.notifications, began):
+                self._steps.bodies.release(asked.held_bytes)
+                return False  # another gateway is asked first
             span = self._steps.begin_span(route.method, route.path, headers.get(TRACEPARENT))
             asked = asked._replace(span=span) if span is not None else asked
             request = Request(message.method, payload.read_nowait(), {}, {}, headers, now_ms, span=span)
             if self._steps.bodies.full:
                 raise too_many()
-            limits = self._steps.admit(caller, route.notifications, began)
+            limits = self._steps.quotas.admit(caller, route.notifications, began)
             assert route.at_once is not None
             pending = route.at_once(request, caller)
         except Problem as problem:

@@ -17,7 +17,7 @@ from pushcast.gateway.anonymous import DEVICE_HEADER, SECRET_HEADER, AnonymousDe
 from pushcast.gateway.connections import BoundedRunner, ConnectionBounds, address_of
 from pushcast.gateway.http import NDJSON, Answer, Request
 from pushcast.gateway.problems import CONTENT_TYPE, Problem, encoded
-from pushcast.gateway.quick import Quick
+from pushcast.gateway.quick import Quick, Quotas
 from pushcast.gateway.reading import Bodies
 from pushcast.gateway.routes import NO_BODY, OpenRoute, Route
 from pushcast.gateway.user_tokens import UserTokens
@@ -48,13 +48,16 @@ class GatewayServer:
         bounds: ConnectionBounds | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         begin_span: BeginSpan = passed_on,
+        quotas: Quotas | None = None,
     ) -> None:
+        """`quotas`: None: those of `door`, which count here alone."""
         self._door = door
         self._tokens = tokens
         self._anonymous = anonymous
         self.observe = observe
         self._now_ms = now_ms
         self.begin_span = begin_span
+        self.quotas: Quotas = door if quotas is None else quotas
         self._request_seconds = request_seconds
         self.bounds = bounds or ConnectionBounds()
         self.bodies = Bodies(request_seconds)
@@ -97,7 +100,7 @@ class GatewayServer:
                 asked = _asked(request, body, now_ms, told, span)
                 if route.items is not None:
                     asked = replace(asked, items=route.items(asked))
-                limits = self.admit(caller, len(asked.items) or route.notifications, began)
+                limits = await self.quotas.admitted(caller, len(asked.items) or route.notifications, began)
                 response = _response(await route.handler(asked, caller), limits)
             except Problem as problem:
                 response = _response(self.refused(problem), limits, closes=problem.closes)
@@ -127,10 +130,6 @@ class GatewayServer:
             return caller, self._anonymous.identify(app, device, headers.get(SECRET_HEADER))
         token = (authorization or "").removeprefix("Bearer ")
         return caller, {"app": app, "user": self._tokens.user_of(token, app, now_ms / 1000)}
-
-    def admit(self, caller: Caller, notifications: int, now: float) -> dict[str, str]:
-        """The headers that tell what is left. Raises Problem."""
-        return self._door.admit(caller, notifications, now)
 
     def refused(self, problem: Problem) -> Answer:
         """Equal bodies for every refused key: what is wrong with it is nobody's business."""

@@ -145,6 +145,9 @@ class DoorProcess:
         self.metrics.count(MetricName.GATEWAY_REQUESTS, 1, (route, str(status)))
         self.metrics.observe(MetricName.GATEWAY_REQUEST_SECONDS, (seconds,), (route,))
 
+    async def open(self) -> None:
+        """What is there before it listens. Raises ConfigurationError."""
+
     async def close(self) -> None:
         """Answers what is in progress, then waits for Kafka."""
         self.writer.stopping = True
@@ -197,6 +200,7 @@ async def _serve(settings: Settings, make: Callable[[], DoorProcess], listen: Li
     where = whereabouts.Whereabouts(process.name, os.getpid(), settings.observe.host, process.page.port)
     path = whereabouts.write(settings.data_dir, where)
     try:
+        await process.open()
         await process.server.start(listen.host, listen.port, _tls(process.name, listen))
         collect_seldom()
         log.info("listening", host=listen.host, port=process.server.port, keys=len(process.keys))

@@ -65,7 +65,7 @@ class Hash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How much a key may ask for within any 60 seconds of one gateway process."""
+    """How much a key may ask for within any 60 seconds, of one gateway process or of all (`gateway.sharing`)."""
 
     requests_per_minute: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 10_000
     notifications_per_minute: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] = 1_000_000

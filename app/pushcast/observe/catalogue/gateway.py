@@ -36,6 +36,14 @@ METRICS: Final = (
         "A key that needs more: make one with a larger `--requests-per-minute`. `address`: look who tries keys.",
     ),
     Metric(
+        N.GATEWAY_UNSHARED,
+        "counter",
+        "requests",
+        (),
+        "Requests let in by this process's own count because the gateway that counts for their key did not answer.",
+        "Grows: a gateway is gone or slow, or `gateway.sharing` is wrong; meanwhile keys get more than their quotas.",
+    ),
+    Metric(
         N.GATEWAY_CONNECTIONS_REFUSED,
         "counter",
         "connections",
