@@ -84,9 +84,9 @@ def test_what_a_writer_remembers_is_bounded() -> None:
     for number in range(3 * row_writer._MAX_CACHED):
         row = DeviceRow(
             f"app-{number}", "d", "apns", "token", b"a", "", b"h" * 16, "active", number, number, f"l-{number}", None,
-            None, (f"t-{number}",),
+            None, (f"t-{number}",), first_at=number,
         )  # fmt: skip
         assert writer.encode(row) == encode_row(row)
     assert writer.encode(base) == encode_row(base)
-    caches = (writer._shared, writer._optional, writer._topics, writer._times)
+    caches = (writer._words, writer._kinds, writer._texts, writer._times, writer._said)
     assert all(0 < len(cache) <= row_writer._MAX_CACHED for cache in caches)

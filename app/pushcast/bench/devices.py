@@ -1,10 +1,12 @@
-"""`bench devices`: registrations in JSON through a registrar process, until its offsets are committed."""
+"""`bench devices`: registrations in JSON through a registrar process, until offsets of them and their claims are
+committed."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from confluent_kafka import Producer
@@ -13,14 +15,14 @@ from pushcast.bench.base import Options, Result
 from pushcast.bench.cluster import BenchCluster, ProcessUnderTest, bench_cluster, role
 from pushcast.model.errors import PushcastError
 from pushcast.model.ids import partition_of
-from pushcast.wire.topics import DEVICE, DEVICE_CHANGED
+from pushcast.wire import groups
+from pushcast.wire.topics import DEVICE, DEVICE_CHANGED, TOKEN_CLAIM
 
 NAME = "devices/import"
 ITEMS = 300_000
 WARM_UP_ITEMS = 5_000
 DEVICES_PER_USER = 3
 TIMEOUT_SECONDS = 300.0
-GROUP = "pushcast-register"
 SEED = 7
 
 
@@ -47,7 +49,8 @@ def run(options: Options) -> Result:
 
 
 def _load(cluster: BenchCluster, process: ProcessUnderTest, prefix: str, items: int) -> None:
-    """Produces registrations and returns when the registrar has committed all of them: their rows are acknowledged."""
+    """Produces registrations and returns when REGISTER has committed all of them, and OWN all of their claims: rows and
+    marks are acknowledged."""
     partitions = cluster.settings.kafka.partitions
     producer = Producer({**cluster.client, "acks": "all", "linger.ms": 20, "queue.buffering.max.messages": 1_000_000})
     for user, value in registrations(prefix, items, int(time.time() * 1000)):
@@ -55,10 +58,14 @@ def _load(cluster: BenchCluster, process: ProcessUnderTest, prefix: str, items: 
     left = producer.flush(TIMEOUT_SECONDS)
     if left:
         raise PushcastError(f"{left} registrations could not be produced")
-    ends = cluster.ends(DEVICE_CHANGED)
-    process.until(
-        lambda: cluster.committed(GROUP, DEVICE_CHANGED) == ends, "all registrations are committed", TIMEOUT_SECONDS
-    )
+    for group, topic in ((groups.REGISTER, DEVICE_CHANGED), (groups.OWN, TOKEN_CLAIM)):
+        ends = cluster.ends(topic)
+        all_of_it = partial(_has_committed, cluster, group, topic, ends)
+        process.until(all_of_it, f"all of {topic} is committed", TIMEOUT_SECONDS)
+
+
+def _has_committed(cluster: BenchCluster, group: str, topic: str, ends: Sequence[int]) -> bool:
+    return cluster.committed(group, topic) == ends
 
 
 def registrations(prefix: str, items: int, now_ms: int) -> Iterator[tuple[bytes, bytes]]:

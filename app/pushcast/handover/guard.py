@@ -54,6 +54,7 @@ class RowGuard:
         self._origin_text = origin
         self._origin = origin.encode()
         self._epoch_bytes = b""
+        self._epoch_header: tuple[str, bytes] | None = None
         for key, value in stored:
             if key in row_fences.KEYS:
                 self._fence(max(self.epoch, row_fences.epoch_of(key, value, origin) or 0))
@@ -70,7 +71,10 @@ class RowGuard:
             key = record.key
             if key is None:
                 continue  # a compacted topic refuses records without key; an older log may hold some
-            if self._is_void(key, record):
+            headers = record.headers
+            # Rows of the present owner, nearly all: they carry the epoch third, behind their tag and their origin.
+            current = len(headers) > 2 and headers[2] == self._epoch_header and key not in row_fences.KEYS
+            if not current and self._is_void(key, record):
                 self.void_records += 1
                 void[key] = record.offset
                 rows.append((VOID_PREFIX + key, b"%d" % record.offset))
@@ -104,6 +108,7 @@ class RowGuard:
     def _fence(self, epoch: int) -> None:
         self.epoch = epoch
         self._epoch_bytes = b"%d" % epoch
+        self._epoch_header = h.EPOCH, self._epoch_bytes
 
 
 def _number(value: bytes | None) -> int | None:

@@ -143,8 +143,7 @@ class OwnStage(Stage):
             if batch.lost:
                 return read
         barrier = self._outbox.barrier()
-        for key, tag in chunk.tags.items():
-            self._marks.put(tenure, barrier, key, chunk.mark(key), tag)
+        self._marks.put_all(tenure, barrier, chunk.written())
         tenure.completions.add(batch, offsets, barrier)
         return read
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pushcast.model.ownership import Evict, Mark
 from pushcast.own.decide import decide
@@ -28,11 +28,11 @@ class Chunk:
         self._marks = marks
         self._now_ms = now_ms
 
-    def mark(self, key: bytes) -> KnownMark:
-        """Of a token that was claimed."""
-        mark = self._marks[key]
-        assert mark is not None  # a claim leaves a mark
-        return mark
+    def written(self) -> Iterator[tuple[bytes, KnownMark | None, bytes]]:
+        """Marks that changed: row key, mark, tag."""
+        marks = self._marks
+        for key, tag in self.tags.items():
+            yield key, marks[key], tag
 
     def take(self, record: Record, claims: Iterable[ReadClaim]) -> None:
         """All claims of a record."""

@@ -78,10 +78,20 @@ class TokenMarks:
 
     def put(self, tenure: OwnTenure, barrier: Barrier, key: bytes, mark: KnownMark | None, tag: bytes) -> None:
         """None: a tombstone."""
-        tenure.overlay.put(key.partition(b"\0")[0], key, OverlayEntry(mark, tag))
-        added = [(h.CE_ID, tag), *tenure.origin]
-        value = None if mark is None else encoded(mark)
-        self._outbox.put(barrier, self._names.owner, tenure.number, value, key, added)
+        self.put_all(tenure, barrier, ((key, mark, tag),))
+
+    def put_all(
+        self, tenure: OwnTenure, barrier: Barrier, marks: Iterable[tuple[bytes, KnownMark | None, bytes]]
+    ) -> None:
+        """Keys with their marks and tags: neighbours often have one tag."""
+        added: Headers = ()
+        last = b""
+        put, note, topic, number = self._outbox.put, tenure.overlay.put, self._names.owner, tenure.number
+        for key, mark, tag in marks:
+            if tag != last:
+                added, last = [(h.CE_ID, tag), *tenure.origin], tag
+            note(key.partition(b"\0")[0], key, OverlayEntry(mark, tag))
+            put(barrier, topic, number, None if mark is None else encoded(mark), key, added)
 
     def overwrite(self, tenure: OwnTenure, void: Mapping[bytes, int]) -> None:
         """Writes what is known of these keys over void rows, under tags of their own: what is in flight has the same

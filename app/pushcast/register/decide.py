@@ -22,6 +22,7 @@ from pushcast.wire.seals import Place
 
 #: A change of zone so soon after another keeps what was before both.
 ZONE_KEPT_MS: Final = 30 * 3_600_000
+NOWHERE: Final = Place("", "", "", "", "")
 #: What an enumeration's member is in a row: asking the member takes ten times as long.
 _WORDS: Final = {member: member.value for kind in (Platform, AddressKind) for member in kind}
 _ACTIVE: Final = DeviceState.ACTIVE.value
@@ -61,7 +62,8 @@ def upsert(
     if address is None or change.platform is None:
         raise ValueError(f"{change.op} without platform or address passed validation")
     platform, kind = _WORDS[change.platform], _WORDS[change.kind]
-    place = Place(change.app, platform, kind, change.user, change.device)
+    # Without a keyring nobody asks what a token is sealed for.
+    place = NOWHERE if tokens is PLAIN else Place(change.app, platform, kind, change.user, change.device)
     stored = tokens.stored(address, place, row)
     content_key, content_key_id = None, None
     if change.content_key is not None:

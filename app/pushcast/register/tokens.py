@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import token_hash
@@ -12,7 +14,7 @@ from pushcast.wire.content_keys import KIND, ContentKeyInvalid, KeptKey, opened,
 from pushcast.wire.seals import NONCE_BYTES, KeyUnknown, Place, SealBroken, TokenKeys
 
 
-class Stored(NamedTuple):
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """What stands in the row. `hash_before`: what the same token was called before it was sealed; None: it has no
     other name."""
 

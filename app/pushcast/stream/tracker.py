@@ -70,7 +70,10 @@ class Segment:
     def unfinished(self) -> dict[int, int]:
         """Bytes by offset of the unfinished records."""
         if self._unfinished is None:
-            self._unfinished = {record.offset: record_bytes(record) for record in self._records}
+            self._unfinished = {
+                record.offset: record.serialized_key_size + record.serialized_value_size + RECORD_OVERHEAD_BYTES
+                for record in self._records
+            }
             self._offsets = list(self._unfinished)
             self._timestamps = [record.timestamp for record in self._records]
             self._records = ()
@@ -126,7 +129,9 @@ class Tracker:
 
     def arrive(self, records: Sequence[Record]) -> int:
         """Counts records that were fetched and wait to be handed over. Returns their size in bytes."""
-        size = sum([record_bytes(record) for record in records])
+        # `record_bytes`, in line: every record that is consumed comes by.
+        sizes = [record.serialized_key_size + record.serialized_value_size for record in records]
+        size = sum(sizes) + RECORD_OVERHEAD_BYTES * len(records)
         self.records += len(records)
         self.bytes += size
         return size

@@ -32,6 +32,7 @@ _NOTHING_MORE = (None,) * 9
 _NOTHING_MORE_BYTES = NULL * 3 + END + NULL * 6
 
 Key = TypeVar("Key")
+_Texts = tuple[str | None, str | None, str | None, tuple[str, ...]]
 
 
 class RowWriter:
@@ -42,58 +43,61 @@ class RowWriter:
     row, its topics or its zone were new) is left out then: every new row has it, and old planners would see none.
     """
 
-    __slots__ = ("_before", "_frame", "_optional", "_said", "_shared", "_tail", "_times", "_topics")
+    __slots__ = ("_before", "_frame", "_kinds", "_said", "_tail", "_texts", "_times", "_words")
 
     def __init__(self, generation: int = NEWEST_GENERATION) -> None:
         self._before = generation < NEWEST_GENERATION
         self._frame, self._tail = (_BEFORE_FRAME, b"") if self._before else (_FRAME, _NOTHING_LATER_BYTES + NULL)
-        self._shared: dict[tuple[str, ...], bytes] = {}
-        self._optional: dict[tuple[str | None, ...], bytes] = {}
-        self._topics: dict[tuple[str, ...], bytes] = {}
+        self._words: dict[str, bytes] = {}
+        self._kinds: dict[tuple[str, str], bytes] = {}
+        self._texts: dict[_Texts, bytes] = {}
         self._times: dict[int, bytes] = {}
         self._said: dict[int, bytes] = {}  # of columns that may be null
 
     def encode(self, row: DeviceRow) -> bytes:
         """Framed Avro, the value of a row in `push.device.v1`."""
         kinds = (row.platform, row.kind)
-        optional = (row.locale, row.time_zone, row.app_version)
+        said = (row.locale, row.time_zone, row.app_version, row.topics)
+        words = self._words
         end = NULL + NULL + NULL
         at, reason, since = row.suspended_at, row.suspended_reason, row.invalid_since
         if at is not None or reason is not None or since is not None:
-            end = optional_long_of(at) + self._optional_of((reason,)) + optional_long_of(since)
+            end = optional_long_of(at) + optional_of(reason) + optional_long_of(since)
         later = None if self._before and not _is_said(row) else self._later(row)
         return b"".join(
             (
                 self._frame if later is None else _FRAME,
-                self._shared.get((row.app,)) or self._shared_of((row.app,)),
+                words.get(row.app) or self._word(row.app),
                 bytes_of(row.device.encode()),
-                self._shared.get(kinds) or self._shared_of(kinds),
+                self._kinds.get(kinds) or self._kinds_of(kinds),
                 bytes_of(row.address),
-                self._shared.get((row.key_id,)) or self._shared_of((row.key_id,)),
+                words.get(row.key_id) or self._word(row.key_id),
                 bytes_of(row.token_hash),
-                self._shared.get((row.state,)) or self._shared_of((row.state,)),
+                words.get(row.state) or self._word(row.state),
                 self._times.get(row.registered_at) or self._time(row.registered_at),
                 self._times.get(row.seen_at) or self._time(row.seen_at),
-                self._optional.get(optional) or self._optional_of(optional),
-                self._topics.get(row.topics) or self._topics_of(row.topics),
+                self._texts.get(said) or self._texts_of(*said),
                 end,
                 self._tail if later is None else later,
             )
         )
 
-    def _shared_of(self, texts: tuple[str, ...]) -> bytes:
-        made = b"".join([bytes_of(text.encode()) for text in texts])
-        _keep(self._shared, texts, made)
+    def _word(self, text: str) -> bytes:
+        made = bytes_of(text.encode())
+        _keep(self._words, text, made)
         return made
 
-    def _optional_of(self, texts: tuple[str | None, ...]) -> bytes:
-        made = b"".join([optional_of(text) for text in texts])
-        _keep(self._optional, texts, made)
+    def _kinds_of(self, kinds: tuple[str, str]) -> bytes:
+        made = b"".join([bytes_of(text.encode()) for text in kinds])
+        _keep(self._kinds, kinds, made)
         return made
 
-    def _topics_of(self, topics: tuple[str, ...]) -> bytes:
-        made = array_of([bytes_of(topic.encode()) for topic in topics])
-        _keep(self._topics, topics, made)
+    def _texts_of(
+        self, locale: str | None, time_zone: str | None, app_version: str | None, topics: tuple[str, ...]
+    ) -> bytes:
+        made = b"".join([optional_of(text) for text in (locale, time_zone, app_version)])
+        made += array_of([bytes_of(topic.encode()) for topic in topics])
+        _keep(self._texts, (locale, time_zone, app_version, topics), made)
         return made
 
     def _later(self, row: DeviceRow) -> bytes | None:
@@ -106,10 +110,11 @@ class RowWriter:
         if more != _NOTHING_MORE or row.tags:
             return _later_columns(row)
         first_at, topics_at = row.first_at, row.topics_at
-        if first_at is None or topics_at is None:
-            return None if first_at is topics_at else _later_columns(row)
-        first = self._said.get(first_at) or self._said_time(first_at)
-        return first + (self._said.get(topics_at) or self._said_time(topics_at)) + _NOTHING_MORE_BYTES
+        if first_at is topics_at is None:
+            return None
+        first = NULL if first_at is None else self._said.get(first_at) or self._said_time(first_at)
+        topics = NULL if topics_at is None else self._said.get(topics_at) or self._said_time(topics_at)
+        return first + topics + _NOTHING_MORE_BYTES
 
     def _said_time(self, at: int) -> bytes:
         made = optional_long_of(at)
