@@ -21,7 +21,7 @@ from pushcast.model.device import DeviceRow
 from pushcast.model.errors import PushcastError
 from pushcast.model.ids import device_row_key, token_hash
 from pushcast.transport.store import table_options
-from pushcast.transport.table import rows_after
+from pushcast.transport.table_reads import rows_after
 from pushcast.walk.course import Course
 from pushcast.walk.legs import START, OrderWalk
 from pushcast.wire.broadcasts import BroadcastDecoder

@@ -4,40 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import faust
 import rocksdict
 from faust.tables.table import Table
 from faust.types import TP
 
-from pushcast.handover.guard import INTERNAL, RowGuard
+from pushcast.handover.guard import RowGuard
 from pushcast.stream.table import Derive
 from pushcast.stream.tracker import Record
-from pushcast.transport.store import OFFSET_KEY, BatchStore
-from pushcast.transport.table_index import INDEX, TableIndex
-from pushcast.wire import row_fences
+from pushcast.transport.store import BatchStore
+from pushcast.transport.table_index import TableIndex
+from pushcast.transport.table_reads import Row, internal_rows, multi_scan, rows_after
 
 logger = logging.getLogger(__name__)
 
-#: No row's key is below it.
-FIRST_ROW: Final = b"\x01"
-
-Row = tuple[bytes, bytes]
 VoidHook = Callable[[int, int], None]
 AppliedHook = Callable[[int, Sequence[Record]], None]
-
-
-def rows_after(database: rocksdict.Rdict, key: bytes, limit: int) -> list[Row]:
-    """`SourceTable.rows_after` of one copy. An iterator of its own each time: none may be held while the loop goes on,
-    because a revoke closes the database."""
-    # Fences sort below every user, behind a NUL.
-    from_key = max(key + b"\0", FIRST_ROW)
-    rows = cast(list[Row], list(islice(database.items(from_key=from_key), limit)))
-    while rows and rows[-1][0].startswith(INTERNAL):
-        rows.pop()
-    return rows
 
 
 class SourceTable(Table[bytes, bytes]):
@@ -117,26 +101,7 @@ class SourceTable(Table[bytes, bytes]):
 
     def multi_scan(self, partition: int, prefixes: Sequence[bytes]) -> list[list[Row]]:
         """`scan` for many prefixes at one moment of the table; the answers are in the order of the prefixes."""
-        found: list[list[Row]] = [[]] * len(prefixes)
-        iterator = self._database(partition).iter()
-        seek, key_of, value_of, following = iterator.seek, iterator.key, iterator.value, iterator.next
-        last: bytes | None = None
-        rows: list[Row] = []
-        # Sorted, so that neighbours share blocks; a prefix that is asked for twice is sought once.
-        for index in sorted(range(len(prefixes)), key=prefixes.__getitem__):
-            prefix = prefixes[index]
-            if prefix != last:
-                last, rows = prefix, []
-                seek(max(prefix, row_fences.FIRST_ROW))
-                key = key_of()  # None at the end of the table
-                while key is not None and key.startswith(prefix):
-                    rows.append((key, value_of()))
-                    following()
-                    key = key_of()
-                while rows and rows[-1][0].startswith(INTERNAL):
-                    rows.pop()
-            found[index] = rows
-        return found
+        return multi_scan(self._database(partition), prefixes)
 
     def rows_after(self, partition: int, key: bytes, limit: int) -> list[Row]:
         """The first `limit` rows whose key is above this one, by key; fewer at the end of the partition. Fences and
@@ -198,20 +163,9 @@ class SourceTable(Table[bytes, bytes]):
             raise ValueError(f"table {self.name} is not guarded")
         guard = self._guards.get(partition)
         if guard is None:
-            stored = self._internal_rows(partition)
+            stored = internal_rows(self._database(partition))
             guard = self._guards[partition] = RowGuard(f"{self._guarded_stage}/{partition}", stored)
         return guard
-
-    def _internal_rows(self, partition: int) -> list[Row]:
-        fence = self.get(partition, row_fences.KEY)
-        rows: list[Row] = [] if fence is None else [(row_fences.KEY, fence)]
-        iterator = self._database(partition).iter()
-        iterator.seek(INTERNAL)
-        while (key := iterator.key()) is not None:
-            if key != OFFSET_KEY and not key.startswith(INDEX):
-                rows.append((key, iterator.value()))
-            iterator.next()
-        return rows
 
     async def on_rebalance(
         self, assigned: set[Any], revoked: set[Any], newly_assigned: set[Any], generation_id: int = 0

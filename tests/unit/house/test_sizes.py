@@ -26,7 +26,6 @@ LONG = {
     "send/departures.py",
     "send/outcomes.py",
     "transport/consumer.py",
-    "transport/table.py",
     "walk/agent.py",
     "walk/course.py",
 }

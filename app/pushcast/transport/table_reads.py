@@ -1,0 +1,69 @@
+"""What is read of one copy of a table: rows by their users, rows one after the other, and what a copy keeps for itself.
+
+Each read has an iterator of its own: none may be held while the loop goes on, because a revoke closes the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final, cast
+
+import rocksdict
+
+from pushcast.handover.guard import INTERNAL
+from pushcast.transport.store import OFFSET_KEY
+from pushcast.transport.table_index import INDEX
+from pushcast.wire import row_fences
+
+#: No row's key is below it.
+FIRST_ROW: Final = b"\x01"
+
+Row = tuple[bytes, bytes]
+
+
+def rows_after(database: rocksdict.Rdict, key: bytes, limit: int) -> list[Row]:
+    """The first `limit` rows whose key is above this one, by key, without fences and what a copy keeps for itself."""
+    # Fences sort below every user, behind a NUL.
+    from_key = max(key + b"\0", FIRST_ROW)
+    rows = cast(list[Row], list(islice(database.items(from_key=from_key), limit)))
+    while rows and rows[-1][0].startswith(INTERNAL):
+        rows.pop()
+    return rows
+
+
+def multi_scan(database: rocksdict.Rdict, prefixes: Sequence[bytes]) -> list[list[Row]]:
+    """Rows whose key starts with each prefix, by key; the answers are in the order of the prefixes."""
+    found: list[list[Row]] = [[]] * len(prefixes)
+    iterator = database.iter()
+    seek, key_of, value_of, following = iterator.seek, iterator.key, iterator.value, iterator.next
+    last: bytes | None = None
+    rows: list[Row] = []
+    # Sorted, so that neighbours share blocks; a prefix that is asked for twice is sought once.
+    for index in sorted(range(len(prefixes)), key=prefixes.__getitem__):
+        prefix = prefixes[index]
+        if prefix != last:
+            last, rows = prefix, []
+            seek(max(prefix, row_fences.FIRST_ROW))
+            key = key_of()  # None at the end of the table
+            while key is not None and key.startswith(prefix):
+                rows.append((key, value_of()))
+                following()
+                key = key_of()
+            while rows and rows[-1][0].startswith(INTERNAL):
+                rows.pop()
+        found[index] = rows
+    return found
+
+
+def internal_rows(database: rocksdict.Rdict) -> list[Row]:
+    """The fence, and what the guard of the copy has noted."""
+    fence = cast("bytes | None", database.get(row_fences.KEY))
+    rows: list[Row] = [] if fence is None else [(row_fences.KEY, bytes(fence))]
+    iterator = database.iter()
+    iterator.seek(INTERNAL)
+    while (key := iterator.key()) is not None:
+        if key != OFFSET_KEY and not key.startswith(INDEX):
+            rows.append((key, iterator.value()))
+        iterator.next()
+    return rows
