@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from pushcast.model.ownership import Evict, Mark
 from pushcast.own.decide import decide
-from pushcast.own.fresh import FreshMark, KnownMark, is_first, whole
+from pushcast.own.fresh import FreshMark, KnownMark, whole
 from pushcast.stream.batch import Record
 from pushcast.wire.claim_reader import ReadClaim
 from pushcast.wire.headers import appended_at
@@ -42,7 +42,7 @@ class Chunk:
         for claim in claims:
             key = claim.key
             mark = marks[key]
-            if is_first(mark, claim):
+            if mark is None and claim.is_held:
                 marks[key], tags[key] = FreshMark(claim, recorded_at), tag
                 fresh += 1
             else:

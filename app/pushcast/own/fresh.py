@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pushcast.model.ownership import NOBODY, Mark
+from pushcast.model.ownership import Mark
 from pushcast.own.decide import decide
 from pushcast.wire.claim_reader import ReadClaim
 from pushcast.wire.ownership import encode_first_mark, encode_mark
@@ -24,11 +24,6 @@ class FreshMark(msgspec.Struct, frozen=True, gc=False):
 
 
 KnownMark = Mark | FreshMark
-
-
-def is_first(mark: KnownMark | None, claim: ReadClaim) -> bool:
-    """Whether a claim makes a fresh mark: of a device, where there was none."""
-    return mark is None and not claim.over and claim.row_key != NOBODY
 
 
 def whole(mark: KnownMark) -> Mark:

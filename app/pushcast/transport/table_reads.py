@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Final, cast
+from typing import cast
 
 import rocksdict
 
@@ -16,16 +16,13 @@ from pushcast.transport.store import OFFSET_KEY
 from pushcast.transport.table_index import INDEX
 from pushcast.wire import row_fences
 
-#: No row's key is below it.
-FIRST_ROW: Final = b"\x01"
-
 Row = tuple[bytes, bytes]
 
 
 def rows_after(database: rocksdict.Rdict, key: bytes, limit: int) -> list[Row]:
     """The first `limit` rows whose key is above this one, by key, without fences and what a copy keeps for itself."""
     # Fences sort below every user, behind a NUL.
-    from_key = max(key + b"\0", FIRST_ROW)
+    from_key = max(key + b"\0", row_fences.FIRST_ROW)
     rows = cast(list[Row], list(islice(database.items(from_key=from_key), limit)))
     while rows and rows[-1][0].startswith(INTERNAL):
         rows.pop()

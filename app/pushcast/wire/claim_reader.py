@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import MAX_ID_BYTES, TOKEN_HASH_BYTES
-from pushcast.model.ownership import NOBODY, Claim, Registration, token_of
+from pushcast.model.ids import TOKEN_HASH_BYTES
+from pushcast.model.ownership import NOBODY, Claim, registration_of, token_of
 from pushcast.wire.avro_bytes import END, long_at, text_at, time_at
 from pushcast.wire.ownership import MAX_CLAIMS, decode_claims, is_over, registration_columns
 from pushcast.wire.schemas import FRAME_BYTES, avro_type
@@ -20,33 +20,31 @@ from pushcast.wire.schemas import FRAME_BYTES, avro_type
 _FRAME: Final = avro_type("token_claim").frame
 _DIGEST: Final = bytes((TOKEN_HASH_BYTES << 1,))
 _MAX_HEADS: Final = 64
-_LONGEST_TIME: Final = 9  # bytes; a tenth would pass 63 bits
+_MAX_HIGHS: Final = 4096
 
-#: Whether a registration is over, the app as a row's key has it, and how a mark's key begins. Few differ, and what they
-#: are read from ends where they end.
-_Head = tuple[bool, bytes, bytes]
+#: Whether a registration is over, and how a mark's key begins. Few differ, and what they are read from ends where they
+#: end.
+_Head = tuple[bool, bytes]
 _heads: dict[bytes, _Head] = {}
+#: Ends of times that were read whole.
+_highs: set[bytes] = set()
 
 
 class ReadClaim(msgspec.Struct, frozen=True, gc=False):
     """A claim whose columns are valid and stand as they were written: most are only written on, into a new mark."""
 
     key: bytes  # `Token.key()`
-    row_key: bytes  # of the device; NOBODY
     over: bool
+    is_held: bool  # a device has the token by it
     columns: bytes  # user, device and time: a mark begins with the same
 
     def claim(self) -> Claim:
         """The claim itself."""
-        at, _ = time_at(self.columns, time_begins(self.columns))
-        return Claim(token_of(self.key), Registration(at, self.row_key), self.over)
-
-
-def time_begins(columns: bytes) -> int:
-    """Where it stands behind user and device."""
-    size, at = long_at(columns, 0)
-    size, at = long_at(columns, at + size)
-    return at + size
+        columns, token = self.columns, token_of(self.key)
+        user, at = text_at(columns, 0)
+        device, at = text_at(columns, at)
+        registered_at, _ = time_at(columns, at)
+        return Claim(token, registration_of(user, token.app, device, registered_at), self.over)
 
 
 def read_claims(key: bytes | None, value: bytes | None) -> list[ReadClaim]:
@@ -60,7 +58,8 @@ def read_claims(key: bytes | None, value: bytes | None) -> list[ReadClaim]:
 
 
 def _encoded(claim: Claim) -> ReadClaim:
-    return ReadClaim(claim.token.key(), claim.registration.key, claim.over, registration_columns(claim.registration))
+    is_held = not claim.over and claim.registration.key != NOBODY
+    return ReadClaim(claim.token.key(), claim.over, is_held, registration_columns(claim.registration))
 
 
 def _read(digest: bytes, value: bytes) -> list[ReadClaim]:
@@ -82,38 +81,31 @@ def _read(digest: bytes, value: bytes) -> list[ReadClaim]:
 
 
 def _claim(digest: bytes, value: bytes, at: int) -> tuple[ReadClaim, int]:
-    (over, infix, prefix), begin = _head(value, at)
-    size = value[begin]
-    if size & 0x81:
-        size, at = long_at(value, begin)
-    else:
-        size, at = size >> 1, begin + 1
-    end = at + size
-    user = value[at:end]
-    size = value[end]
-    if size & 0x81:
-        size, at = long_at(value, end)
-    else:
-        size, at = size >> 1, end + 1
-    end = at + size
-    device = value[at:end]
-    at = end
-    while value[end] > 0x7F:
-        end += 1
-    end += 1
-    if user and device:
-        row_key = user + infix + device
-        # One look at the key instead of one at each of its parts.
-        if row_key.count(b"\0") != 2 or len(user) > MAX_ID_BYTES or len(device) > MAX_ID_BYTES:
-            raise ValueError("no key of a row")
-        row_key.decode()
-    elif user or device or over:
-        raise ValueError("half a device")
-    else:
-        row_key = NOBODY
-    if end - at > _LONGEST_TIME or size < 0:
-        raise ValueError("no time")
-    return ReadClaim(prefix + digest, row_key, over, value[begin:end]), end
+    """Of a device whose ids have at most 63 bytes each."""
+    (over, prefix), begin = _head(value, at)
+    user = value[begin]
+    device_at = begin + 1 + (user >> 1)
+    device = value[device_at]
+    time_begins = device_at + 1 + (device >> 1)
+    ids = value[begin:time_begins]
+    # A size of nothing is a NUL, too, and sizes up to 63 are ASCII: one look at both ids with their sizes.
+    if (user | device) & 0x81 or b"\0" in ids:
+        raise ValueError("a long id, none, or one with a NUL")
+    ids.decode()
+    end = time_begins + 6
+    if value[time_begins + 2 : end] not in _highs or not value[time_begins] & value[time_begins + 1] & 0x80:
+        end = _time_ends(value, time_begins)
+    return ReadClaim(prefix + digest, over, not over, value[begin:end]), end
+
+
+def _time_ends(value: bytes, at: int) -> int:
+    """Nearly all times have six bytes, of which the last four are the same for minutes."""
+    _, end = time_at(value, at)
+    if end == at + 6:
+        if len(_highs) >= _MAX_HIGHS:
+            _highs.clear()
+        _highs.add(value[at + 2 : end])
+    return end
 
 
 def _head(value: bytes, at: int) -> tuple[_Head, int]:
@@ -123,7 +115,7 @@ def _head(value: bytes, at: int) -> tuple[_Head, int]:
     op, end = text_at(value, at)
     app, end = text_at(value, end)
     platform, end = text_at(value, end)
-    head = is_over(op, app, platform), f"\0{app}\0".encode(), f"{app}\0{platform}\0".encode()
+    head = is_over(op, app, platform), f"{app}\0{platform}\0".encode()
     if len(_heads) >= _MAX_HEADS:
         _heads.clear()
     _heads[value[at:end]] = head
