@@ -23,8 +23,11 @@ class Accounts(Protocol):
     def holds(self, barrier: KafkaBarrier, error: KafkaError, message: Message) -> bool:
         """On a poll thread: whether the record is kept for another time, because its place is refused for now."""
 
-    def acknowledged(self, error: KafkaError | None, message: Message) -> RecordRefused | None:
-        """On a poll thread: counts a delivery report. Returns the refusal when the record is to blame."""
+    def acknowledged(self, message: Message) -> None:
+        """On a poll thread: counts the report of a record that Kafka has."""
+
+    def not_acknowledged(self, error: KafkaError, message: Message) -> RecordRefused | None:
+        """On a poll thread: counts the report of another. Returns the refusal when the record is to blame."""
 
     def finished(self, barrier: KafkaBarrier) -> None:
         """On a poll thread: has the barrier settled on the loop."""
@@ -87,20 +90,27 @@ class KafkaBarrier:
 
     def delivered(self, error: KafkaError | None, message: Message) -> None:
         """Delivery report of one record, on a poll thread. Raises nothing into the C client, which mishandles it."""
+        outbox = self._outbox
         try:
-            with self._outbox.reporting:
-                self._delivered(error, message)
+            with outbox.reporting:
+                if error is not None:
+                    self._failed(error, message)
+                    return
+                outbox.acknowledged(message)
+                self.reports += 1
+                if self._waiting and self.reports == self.puts:
+                    outbox.finished(self)
         except Exception as exc:
             self._outbox.failed_on_poll_thread(exc)
 
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None and self._outbox.holds(self, error, message):
+    def _failed(self, error: KafkaError, message: Message) -> None:
+        if self._outbox.holds(self, error, message):
             return
-        refusal = self._outbox.acknowledged(error, message)
-        if refusal is not None and self._refusal is None:
-            self._refusal = refusal
-        elif error is not None and refusal is None:
+        refusal = self._outbox.not_acknowledged(error, message)
+        if refusal is None:
             return  # fatal: never counted, so this barrier never resolves
+        if self._refusal is None:
+            self._refusal = refusal
         self.reports += 1
         if self._waiting and self.reports == self.puts:
             self._outbox.finished(self)

@@ -214,25 +214,25 @@ class KafkaOutbox:
             self._schedule()
         return True
 
-    def acknowledged(self, error: KafkaError | None, message: Message) -> RecordRefused | None:
-        """Counts a delivery report; for Barrier, on a poll thread.
+    def acknowledged(self, message: Message) -> None:
+        """Counts the report of a record that Kafka has; for Barrier, on a poll thread."""
+        self._room.acked(len(message) + RECORD_OVERHEAD_BYTES)
+        offset = message.offset()
+        if offset is None:
+            # librdkafka takes the broker's "duplicate sequence" for success. Seen to be wrong: the neighbour of a
+            # record that the topic refused was called acknowledged and was not in the log. Not proven is not done.
+            topic, partition = message.topic(), message.partition()
+            raise OutboxFailed(f"{topic}[{partition}]: acknowledged without an offset")
+        # Reports of a partition come in offset order.
+        self._acked_ends[message.topic() or "", message.partition() or 0] = offset + 1
+        if self._room.waiters and not self._scheduled and self._room.has_room():
+            self._schedule()
 
-        Returns the refusal when the record is to blame.
-        """
+    def not_acknowledged(self, error: KafkaError, message: Message) -> RecordRefused | None:
+        """Counts the report of another; for Barrier, on a poll thread. Returns the refusal when the record is to
+        blame."""
         size = len(message)
         self._room.acked(size + RECORD_OVERHEAD_BYTES)
-        if error is None:
-            offset = message.offset()
-            if offset is None:
-                # librdkafka takes the broker's "duplicate sequence" for success. Seen to be wrong: the neighbour of a
-                # record that the topic refused was called acknowledged and was not in the log. Not proven is not done.
-                topic, partition = message.topic(), message.partition()
-                raise OutboxFailed(f"{topic}[{partition}]: acknowledged without an offset")
-            # Reports of a partition come in offset order.
-            self._acked_ends[message.topic() or "", message.partition() or 0] = offset + 1
-            if self._room.waiters and not self._scheduled and self._room.has_room():
-                self._schedule()
-            return None
         topic, partition = message.topic() or "", message.partition() or 0
         refusal = self._refusal_of(error, topic, partition, size)
         if refusal is None:
