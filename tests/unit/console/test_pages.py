@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from pushcast.console.pages.reports import summed
 from pushcast.console.watch import RecentAnswer
 from pushcast.model.words import Platform
 from pushcast.wire import topics
@@ -178,6 +179,14 @@ async def test_a_campaign_is_the_sum_of_its_reports() -> None:
         page = (await client.get("/campaigns/cup")).text
     assert "1,012 deliveries in 2 reports." in page
     assert "n-3" not in page
+    # 997 of 1,012 by the outcomes; both reports' latencies are on the same axis.
+    assert "99 % of 1,012 were taken" in page
+    assert "Accepted a second" in page
+
+
+def test_latencies_of_several_reports_are_summed_by_their_bounds() -> None:
+    one, other = ([{"up_to_ms": 100.0, "count": 2}, {"up_to_ms": 9.0, "count": 1}], [{"up_to_ms": 100.0, "count": 5}])
+    assert summed([one, other, []]) == [{"up_to_ms": 9.0, "count": 1}, {"up_to_ms": 100.0, "count": 7}]
 
 
 async def test_a_person_has_devices_deliveries_and_an_answer_to_why() -> None:

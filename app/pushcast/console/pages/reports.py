@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -81,13 +81,17 @@ async def campaign(desk: Desk, visit: Visit) -> View:
     for each in found["reports"]:
         total.update(each["outcomes"])
         total["open"] += each["open"]
+    latencies = summed(each["latency_histogram"] for each in found["reports"])
+    drawn = total["accepted"] >= MIN_PLOTTED
     return View(
         "campaign.html",
         {
             "label": label,
+            "arrival": arrival(latencies, total["accepted"], total.total()) if drawn else None,
+            "accepted": accepted_a_second(latencies) if drawn else None,
             "reports": [with_bar(each) for each in found["reports"]],
             "more": found["next_cursor"] is not None,
-            "planned": sum(total.values()),
+            "planned": total.total(),
             "whole": parts_of(_ordered(total)),
             "cancelled": desk.control.campaigns.get(label),
         },
@@ -110,6 +114,15 @@ def goal(report: Mapping[str, Any], slo: Slo) -> Goal | None:
         return None
     share = within * report["outcomes"].get("accepted", 0) / report["planned"]
     return Goal(slo.target, slo.within_seconds, share, share >= slo.target)
+
+
+def summed(histograms: Iterable[Sequence[Mapping[str, float]]]) -> list[dict[str, float]]:
+    """Latencies of several reports as those of one: their buckets have the same bounds."""
+    counts: Counter[float] = Counter()
+    for each in histograms:
+        for bucket in each:
+            counts[bucket["up_to_ms"]] += int(bucket["count"])
+    return [{"up_to_ms": bound, "count": count} for bound, count in sorted(counts.items())]
 
 
 async def cancel(desk: Desk, visit: Visit) -> Away:
