@@ -56,7 +56,7 @@ class PlotShape(NamedTuple):
 
 class Plot(NamedTuple):
     """`says`: the plot in a sentence. `columns`, `rows`: its numbers; `places`: where on the x axis each row stands.
-    `marks`: upright lines with a word."""
+    `marks`: upright lines with a word. `labels`: the side on which the y axis has its words: where the curve is low."""
 
     title: str
     says: str
@@ -67,6 +67,7 @@ class Plot(NamedTuple):
     rows: Sequence[Sequence[str]]
     places: Sequence[float]
     marks: Sequence[Tick] = ()
+    labels: str = "left"
     width: int = WIDTH
     height: int = HEIGHT
     top: int = TOP
@@ -201,6 +202,7 @@ def accepted_a_second(histogram: Sequence[Mapping[str, float]]) -> Plot | None:
         ["after", "accepted a second"],
         rows,
         [x[index] for index in kept],
+        labels="right",
     )
 
 
