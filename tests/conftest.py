@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
+import uvloop
 from hypothesis import HealthCheck, settings
 
 from pushcast.kafka.embedded import Cluster, temporary_cluster
@@ -12,6 +14,13 @@ from pushcast.kafka.embedded import Cluster, temporary_cluster
 #: How long an example takes says nothing of it where others share the cores.
 settings.register_profile("loaded", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("loaded")
+
+
+@pytest.fixture(scope="session")
+def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
+    """Tests run on the loop that roles run on. It reads more at once than asyncio's own, counts time in milliseconds,
+    and refuses what is written to a closed transport."""
+    return uvloop.EventLoopPolicy()
 
 
 @pytest.fixture(scope="session")

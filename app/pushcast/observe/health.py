@@ -98,8 +98,10 @@ class HealthServer:
         self._open[task] = writer
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                writer.write(await self._exchange(reader))
-                await writer.drain()
+                answer = await self._exchange(reader)
+                if not writer.transport.is_closing():  # uvloop raises RuntimeError for one that was aborted
+                    writer.write(answer)
+                    await writer.drain()
         except (TimeoutError, ConnectionError) as error:
             logger.debug("health request ended: %r", error)
         finally:

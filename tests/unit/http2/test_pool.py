@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 
 import pytest
-import uvloop
 
 from pushcast.http2.dial import Endpoint
 from pushcast.http2.errors import ClosedByUs
@@ -196,7 +195,7 @@ async def test_a_cancelled_single_request_frees_its_stream() -> None:
         assert pool.stats.in_flight == 0
 
 
-UVLOOP_TOO = [
+ASYNCIO_TOO = [
     test_a_job_is_sent_and_answered_over_a_connection_opened_for_it,
     test_deadlines_free_their_streams_for_others,
     test_cancelling_a_job_ends_all_of_it_and_nothing_else,
@@ -204,6 +203,7 @@ UVLOOP_TOO = [
 ]
 
 
-@pytest.mark.parametrize("scenario", UVLOOP_TOO, ids=lambda scenario: scenario.__name__.removeprefix("test_"))
-def test_the_same_holds_on_uvloop(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
-    uvloop.run(scenario())
+@pytest.mark.parametrize("scenario", ASYNCIO_TOO, ids=lambda scenario: scenario.__name__.removeprefix("test_"))
+def test_the_same_holds_on_the_loop_of_asyncio(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(scenario())

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h2.connection
 import h2.events
@@ -76,8 +76,7 @@ class H2Client(asyncio.Protocol):
         return client
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self.machine.initiate_connection()
         if self._initial_window is not None:
             self.machine.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: self._initial_window})

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 from aioapns.common import NotificationRequest
 from aioapns.connection import APNsTLSClientProtocol, AuthorizationHeaderProvider, ChannelPool
-from h2.connection import ConnectionState
+from h2.connection import ConnectionInputs, ConnectionState, H2ConnectionStateMachine
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -103,6 +103,16 @@ class _Exchange:
         self.body = b""
 
 
+class _OpenAfterGoaway(H2ConnectionStateMachine):
+    """To h2 a connection is over at GOAWAY, and answers behind it in the same bytes are a fault of the server. RFC 9113
+    §6.8: streams up to the last id may still be answered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        stays = {(ConnectionState.CLIENT_OPEN, ConnectionInputs.RECV_GOAWAY): (None, ConnectionState.CLIENT_OPEN)}
+        self._transitions = self._transitions | stays
+
+
 class AioapnsConnection(APNsTLSClientProtocol):
     """aioapns' connection; its futures resolve to our Response."""
 
@@ -110,6 +120,7 @@ class AioapnsConnection(APNsTLSClientProtocol):
 
     def __init__(self, authority: str, topic: str, authorization: AuthorizationHeaderProvider | None) -> None:
         super().__init__(topic, asyncio.get_running_loop(), None, authorization)
+        self.conn.state_machine = _OpenAfterGoaway()
         self.APNS_SERVER = authority
         self.ending = False
         self.opened_at = self.loop.time()
@@ -179,8 +190,6 @@ class AioapnsConnection(APNsTLSClientProtocol):
         elif isinstance(event, WindowUpdated):
             self.streams.wake()
         elif isinstance(event, ConnectionTerminated):
-            # To h2 the connection is over now; to RFC 9113 §6.8 streams up to the last id may still be answered.
-            self.conn.state_machine.state = ConnectionState.CLIENT_OPEN
             self._drain(event.last_stream_id or 0)
 
     def _exchange(self, stream_id: int) -> _Exchange:

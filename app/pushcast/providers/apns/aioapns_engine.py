@@ -196,7 +196,7 @@ class AioapnsEngine:
 
     def replace_connections(self, opened_before: float) -> None:
         for connection in self._connections:
-            if connection.opened_at < opened_before:
+            if connection.opened_at <= opened_before:  # uvloop counts milliseconds
                 connection.retire()
 
     async def close(self) -> None:

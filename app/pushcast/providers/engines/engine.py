@@ -62,7 +62,7 @@ class Engine(Protocol):
         ...
 
     def replace_connections(self, opened_before: float) -> None:
-        """New requests go on connections opened at or after this loop time; older ones finish what they have."""
+        """New requests go on connections opened after this loop time; older ones finish what they have."""
         ...
 
     async def close(self) -> None:

@@ -155,7 +155,7 @@ class HttpxEngine:
         return Response(Kind.ANSWERED, answer.status_code, headers, answer.content[:MAX_BODY_BYTES])
 
     def replace_connections(self, opened_before: float) -> None:
-        if self._lease is not None and self._lease.opened_at < opened_before:
+        if self._lease is not None and self._lease.opened_at <= opened_before:  # uvloop counts milliseconds
             self._replace(self._lease)
 
     def _replace(self, lease: _Lease) -> None:

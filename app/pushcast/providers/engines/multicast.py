@@ -112,7 +112,7 @@ class MulticastEngine:
         group.submit(self.pool)
 
     def replace_connections(self, opened_before: float) -> None:
-        if self._pool is not None and self._rotated_at < opened_before:
+        if self._pool is not None and self._rotated_at <= opened_before:  # uvloop counts milliseconds
             self._rotated_at = asyncio.get_running_loop().time()
             self._pool.rotate()
 
