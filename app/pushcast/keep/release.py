@@ -48,7 +48,8 @@ logger = logging.getLogger(__name__)
 
 #: Until a partition that lets nothing go is looked at again.
 HELD_SECONDS: Final = 1.0
-#: Of all partitions together, under way at a time: what is urgent comes behind the acknowledgements of no more.
+#: Of all partitions together, under way at a time: what is urgent comes behind the acknowledgements of no more. Of each
+#: one it is a slice at least.
 MAX_FIRING: Final = 4_000
 
 
