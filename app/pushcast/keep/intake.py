@@ -103,6 +103,7 @@ class KeepIntake:
         known, waiting = None, 0
         if not self._rows.has_none(tenure, user.encode()):
             known, waiting = self._rows.timer(tenure, key), self._rows.waiting(tenure, user)
+            self._notices.recall(tenure, user)
             if rules.is_known(timer.name, (known, self._rows.timer(tenure, other))):
                 return
         is_cancelled = self._is_cancelled(tenure, user, held.note_id, held.written_at)

@@ -12,11 +12,13 @@ from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier
 from pushcast.wire.digests import Head, all_heads_prefix
 from pushcast.wire.notices import Notice, NoticeKind
-from pushcast.wire.timers import Timer
+from pushcast.wire.timers import Timer, timer_key
 from pushcast.wire.usage import usage_key
 
 #: A planner may know that much later than the keeper that a zone has changed.
 LATE_MS: Final = 5_000
+#: In place of a notification's: no event has it.
+_NO_ID: Final = ""
 
 
 class Notices:
@@ -35,6 +37,12 @@ class Notices:
         else:
             tenure.moved.add(user.encode(), written_at + LATE_MS)
             self._look_again(tenure, barrier, user)
+
+    def recall(self, tenure: KeepTenure, user: str) -> None:
+        """What a predecessor was told of a user who has rows: a record that was written before may come after it."""
+        mark = self._rows.timer(tenure, timer_key(user, _NO_ID))
+        if mark is not None:
+            tenure.forgotten.add(user.encode(), mark.written_at)
 
     def opened(self, tenure: KeepTenure, user: str, timer: Timer) -> Timer:
         """The row of a new timer, as what was told before makes it. Its planner may not have known that yet."""
@@ -55,8 +63,13 @@ class Notices:
                 self._count("timers_rezoned", "moved", 1)
 
     def _forget(self, tenure: KeepTenure, barrier: Barrier, user: str, at: int) -> None:
-        """What waits ends, and nothing else of the user stays but who had which notification, for minutes."""
+        """What waits ends, and nothing else of the user stays but who had which notification, and that the user was
+        forgotten, for minutes."""
         tenure.forgotten.add(user.encode(), at)
+        mark, now_ms = timer_key(user, _NO_ID), tenure.time.now_ms() or at
+        known = self._rows.timer(tenure, mark)
+        if known is None or known.written_at < at:
+            self._rows.put(tenure, barrier, mark, rules.mark_of_forgotten(at, now_ms))
         for key, timer in self._rows.timers_of(tenure, user).items():
             if is_leaving(tenure, key) or self._joining.leaves(tenure, user, timer):
                 continue

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from pushcast.model.words import Reason
+from pushcast.model.words import Lane, Reason
 from pushcast.wire.timers import Timer
 
 #: Timers of one user that wait at a time. What comes on top ends at once.
@@ -65,6 +65,11 @@ def duplicate(timer: Timer) -> Timer:
 def forgotten(timer: Timer) -> Timer:
     """The row of one whose user was forgotten: it ends by itself, whatever it waited for."""
     return msgspec.structs.replace(closed_as(timer, Reason.USER_FORGOTTEN), digest="", facts=b"")
+
+
+def mark_of_forgotten(at: int, now_ms: int) -> Timer:
+    """A row that says until when nothing that was written is for a user. It goes within minutes."""
+    return Timer(str(Lane.URGENT), 0, AT_ONCE, at, closes=Reason.USER_FORGOTTEN.value, closed_at=now_ms)
 
 
 def remembered_shortly(timer: Timer, now_ms: int) -> Timer:

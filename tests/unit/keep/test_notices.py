@@ -6,6 +6,7 @@ import pytest
 
 from pushcast.keep.index import FORGOTTEN_REMEMBER_MS
 from pushcast.keep.joining import Joining
+from pushcast.keep.notices import Notices
 from pushcast.model.caps import CapRule
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP
@@ -152,3 +153,36 @@ async def test_a_record_that_says_nothing_is_a_dead_letter(headers: list[tuple[s
     [letter] = world.messages(topics.dead_letter(topic))
     assert letter.produced.key == ANN.encode()
     assert keeper.trackers[TP(topic, PARTITION)].low == 1, "the stream goes on"
+
+
+async def test_ii16_what_was_written_before_a_user_was_forgotten_ends_also_when_a_successor_reads_it() -> None:
+    async def ends_after_a_kill() -> list[tuple[str, str]]:
+        world = KeepWorld()
+        world.hold("known", T0 + HOUR, user=BOB)
+        keeper = await keeper_of(world)
+        world.notice(NoticeKind.FORGOTTEN)
+        await told(keeper)
+        await keeper.commit_now(keeper.partitions())
+        keeper.die()
+        successor = await keeper_of(world)
+        world.hold("late", T0 + HOUR, lane=Lane.BULK, written_at=T0)
+        world.hold("new", T0 + HOUR, lane=Lane.BULK, written_at=T0 + 1)
+        await told(successor)
+        return ends(world)
+
+    assert await ends_after_a_kill() == [(ANN, "user_forgotten")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Notices, "recall", lambda *_: None)
+        assert await ends_after_a_kill() == [], "without the row it would wait for its time"
+
+
+async def test_p4_that_a_user_was_forgotten_is_forgotten_within_minutes() -> None:
+    world = KeepWorld()
+    keeper = await keeper_of(world)
+    world.notice(NoticeKind.FORGOTTEN)
+    world.notice(NoticeKind.FORGOTTEN)
+    await told(keeper)
+    assert len(rows_of(keeper, ANN)) == 1
+    await told(keeper, FORGOTTEN_REMEMBER_MS / 1000 + 1)
+    assert rows_of(keeper, ANN) == set()
+    assert ends(world) == []
