@@ -16,7 +16,7 @@ from pushcast.keep import rules
 from pushcast.keep.badging import USUAL as USUAL_BADGES
 from pushcast.keep.badging import BadgeRules, Badging
 from pushcast.keep.broker_time import BrokerTime, Disagreement, too_far_ahead
-from pushcast.keep.campaign_recalls import CampaignRecalls
+from pushcast.keep.campaign_ends import CampaignEnds
 from pushcast.keep.census import Census
 from pushcast.keep.digests import flushed
 from pushcast.keep.exact import STAGE, KeepHandover
@@ -157,12 +157,14 @@ class KeepStage(Stage):
             call_later=call_later,
             tzdata=tzdata,
         )
-        self._recalls = CampaignRecalls(
+        self._campaigns = CampaignEnds(
             self._rows,
             table,
             outbox,
             removing,
+            joining,
             self._cancels,
+            threads=ThreadReader(schemas),
             now_ms=clock.now_ms,
             room=self._room,
             fatal=fatal,
@@ -284,7 +286,7 @@ class KeepStage(Stage):
     def _new_tenure(self, tp: TP, _: Committed) -> KeepTenure:
         origin = self._exact.origin(tp.partition)
         overlay = Overlay[Row | bytes](self._in_flight)
-        running = self.release.runner_of, self._census.runner_of, self._ticking.runner_of, self._recalls.runner_of
+        running = self.release.runner_of, self._census.runner_of, self._ticking.runner_of, self._campaigns.runner_of
         return KeepTenure(tp.partition, origin, overlay, *running, BrokerTime(self._clock), self._clock.now_ms())
 
     def _applied(self, partition: int, records: Sequence[AppliedRecord]) -> None:

@@ -67,10 +67,10 @@ class KeepTenure:
         self.moved = UsersUntil()  # what planners judged until then may be by the zones of before
         self.active = Active(known_from=now_ms + USUAL_MS)
         self.read = Marks()  # what users have read
-        self.recalled: dict[str, CampaignCancel] = {}  # campaigns of which all that was shown is taken back
+        self.recalled: dict[str, CampaignCancel] = {}  # campaigns whose rows were looked through
         self.runner = runner(self)
         self.ticker = ticker(self)  # hears the time again
-        self.recaller = recaller(self)  # takes cancelled campaigns back
+        self.recaller = recaller(self)  # ends cancelled campaigns
         self.counter = counter(self)  # makes the forecast
 
     def close(self) -> None:

@@ -1,4 +1,5 @@
-"""The thread of a notification, without decoding more of it: only for what is held of a user who has read a thread."""
+"""Thread and campaign of a notification, without decoding more of it: for what is held when a thread is read, or a
+campaign cancelled."""
 
 from __future__ import annotations
 
@@ -19,6 +20,13 @@ class Thread(NamedTuple):
     created_at: int | None
 
 
+class CampaignLabel(NamedTuple):
+    """`created_at`: as in `Thread`."""
+
+    campaign: str
+    created_at: int | None
+
+
 class _Options(msgspec.Struct):
     thread_id: str | None = None
 
@@ -27,6 +35,7 @@ class _Event(msgspec.Struct):
     app: str | None = None
     options: _Options | None = None
     created_at: int | str | None = None
+    campaign: str | None = None
 
 
 class ThreadReader:
@@ -39,8 +48,19 @@ class ThreadReader:
 
     def read(self, value: bytes) -> Thread | None:
         """None: it is of no thread, or for all apps. Raises InvalidInput."""
-        event = read_event(value, _Event, self._json, self._avro, self._schemas)
+        event = self._event(value)
         if event.app is None or event.options is None or not event.options.thread_id:
             return None
-        created_at = None if event.created_at is None else to_ms(event.created_at, "created_at", 0)
-        return Thread(event.app, event.options.thread_id, created_at)
+        return Thread(event.app, event.options.thread_id, _created_at(event))
+
+    def campaign(self, value: bytes) -> CampaignLabel | None:
+        """None: it is of no campaign. Raises InvalidInput."""
+        event = self._event(value)
+        return None if event.campaign is None else CampaignLabel(event.campaign, _created_at(event))
+
+    def _event(self, value: bytes) -> _Event:
+        return read_event(value, _Event, self._json, self._avro, self._schemas)
+
+
+def _created_at(event: _Event) -> int | None:
+    return None if event.created_at is None else to_ms(event.created_at, "created_at", 0)

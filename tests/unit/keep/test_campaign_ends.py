@@ -1,4 +1,4 @@
-"""A cancelled campaign is taken off the devices (A2 of reference/time.md: `cancel --campaign … --remove`)."""
+"""What waits of a cancelled campaign ends, and what is shown is taken back (A2 of reference/time.md)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from typing import Any
 import orjson
 import pytest
 
-from pushcast.keep import campaign_recalls
+from pushcast.keep import campaign_ends
+from pushcast.model.words import Reason
 from pushcast.wire.control import CampaignCancel
+from pushcast.wire.facts import Facts
+from pushcast.wire.headers import first
+from pushcast.wire.held import CLOSES
 from twins.keep import T0, USERS, Keeper, KeepWorld, keeper_of, told
 
 ANN = USERS[0]
@@ -17,7 +21,7 @@ TAKES_BACK = CampaignCancel(remove=True)
 
 @pytest.fixture(autouse=True)
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaign_recalls, "SLICE_ROWS", 2)
+    monkeypatch.setattr(campaign_ends, "SLICE_ROWS", 2)
 
 
 def pushes(world: KeepWorld) -> list[tuple[str, list[str]]]:
@@ -124,3 +128,61 @@ async def test_without_forgetting_what_was_asked_for_it_would_be_asked_for_by_ev
     await cancel(successor)
     await told(successor, 3_600)
     assert len(pushes(world)) > len(USERS)
+
+
+def of_campaign(name: str, campaign: str | None = "xmas", created_at: int = T0 - 9) -> bytes:
+    return orjson.dumps({"id": name, "title": "t", "campaign": campaign, "created_at": created_at})
+
+
+def ended(world: KeepWorld) -> list[tuple[str, str]]:
+    """(id, how it ends) of everything that was let go."""
+    found = [(orjson.loads(each.value() or b"")["id"], first(each.headers(), CLOSES) or b"") for each in world.due()]
+    return sorted((note_id, word.decode()) for note_id, word in found)
+
+
+async def test_a2_what_waits_of_a_cancelled_campaign_ends_at_once_and_leaves_no_more_when_the_cancel_ends() -> None:
+    world = KeepWorld()
+    for user in USERS:
+        world.hold("mine", T0 + 86_400_000, user=user, event=of_campaign("mine"))
+        world.hold("other", T0 + 86_400_000, user=user, event=of_campaign("other", "spring"))
+        world.hold("none", T0 + 86_400_000, user=user, event=of_campaign("none", None))
+    world.hold("early", T0 + 86_400_000, event=of_campaign("early", created_at=T0 - 99))
+    world.hold("strange", T0 + 86_400_000, event=b"\xc3\x01 later")
+    keeper = await keeper_of(world)
+    await cancel(keeper, how=CampaignCancel(since_ms=T0 - 10))
+    assert ended(world) == [("mine", "cancelled")] * len(USERS)
+    keeper.cancels.state.campaigns = {}
+    await told(keeper, 60)
+    assert len(world.due()) == len(USERS)
+
+
+async def test_a2_a_member_of_a_digest_leaves_it_with_its_campaign() -> None:
+    world = KeepWorld()
+    facts = Facts(Reason.DIGEST, "posts", T0 + 86_400_000, "news", "", "title")
+    for name, campaign in (("a", "xmas"), ("b", None), ("c", None)):
+        world.hold(name, T0 + 600_000, event=of_campaign(name, campaign), facts=facts)
+    keeper = await keeper_of(world)
+    await cancel(keeper)
+    await told(keeper, 600)
+    [push] = [event for each in world.due() if (event := orjson.loads(each.value() or b""))["id"].startswith("digest:")]
+    assert push["data"]["digest_count"] in (2, "2")
+    assert ("a", "cancelled") in ended(world)
+
+
+@pytest.mark.parametrize("turns", range(0, 12, 3))
+async def test_a2_a_kill_on_the_way_ends_none_twice_and_none_never(turns: int) -> None:
+    world = KeepWorld(seed=turns)
+    for user in USERS:
+        world.hold("mine", T0 + 86_400_000, user=user, event=of_campaign("mine"))
+    keeper = await keeper_of(world)
+    keeper.cancels.state.campaigns = {"xmas": CampaignCancel()}
+    keeper.cancels.state._tell(None, frozenset())
+    for _ in range(turns):
+        keeper.outbox.land(world.rnd)
+        keeper.table.tail(1)
+        await keeper.let_run()
+    keeper.die()
+    successor = await keeper_of(world)
+    await cancel(successor, how=CampaignCancel())
+    await told(successor, 60)
+    assert ended(world) == [("mine", "cancelled")] * len(USERS)
