@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from pushcast.model.clock import Clock
@@ -12,11 +12,15 @@ from pushcast.stream.stage import Work
 
 #: Of the time, for a source that others are ahead of: it never stands still.
 MIN_SHARE: Final = 0.1
+#: The longest pause: a slice takes long by the clock where the process has no CPU, and nobody gains by a pause then.
+MAX_PAUSE_SECONDS: Final = 0.5
+#: Of a pause, until it is seen that nobody waits any more.
+STEP_SECONDS: Final = 0.02
 
 
-def pause_seconds(took_seconds: float, *, others_wait: bool) -> float:
-    """How long a source pauses after a slice of its records."""
-    return max(0.0, took_seconds) * (1 / MIN_SHARE - 1) if others_wait else 0.0
+def pause_seconds(took_seconds: float) -> float:
+    """How long a source pauses at most after a slice of its records."""
+    return min(MAX_PAUSE_SECONDS, max(0.0, took_seconds) * (1 / MIN_SHARE - 1))
 
 
 class Sharing:
@@ -30,8 +34,12 @@ class Sharing:
         """When a slice begins, for `give_way`."""
         return self._clock.monotonic_seconds()
 
-    async def give_way(self, work: Work, ahead: Iterable[TP], began: float) -> None:
+    async def give_way(self, work: Work, ahead: Sequence[TP], began: float) -> None:
         """After a slice of a source that these are ahead of: other tasks run in any case, so that what has been fetched
-        meanwhile is known."""
-        waits = any(work.waits(tp) for tp in ahead)
-        await self._sleep(pause_seconds(self._clock.monotonic_seconds() - began, others_wait=waits))
+        meanwhile is known, and go on while it waits."""
+        left = pause_seconds(self._clock.monotonic_seconds() - began)
+        await self._sleep(0)
+        while left > 0 and any(work.waits(tp) for tp in ahead):
+            step = min(left, STEP_SECONDS)
+            await self._sleep(step)
+            left -= step

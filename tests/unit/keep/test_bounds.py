@@ -89,7 +89,7 @@ async def test_ii16_what_less_urgent_lanes_hold_waits_while_urgent_records_do_an
         world.hold(f"u{number}", T0 + 3_600_000, lane=Lane.URGENT)
     keeper.busy = {TP(topics.keep(Lane.URGENT), PARTITION)}
     await keeper.feed()
-    assert [round(seconds, 6) for seconds in paused] == [0.09, 0, 0], "each slice of normal, none of urgent"
+    assert (paused.count(0), len(paused)) == (3, 4), "each slice of normal, none of urgent, until none of that waits"
     await keeper.quiet()
     assert len(keeper.table.entries) == 900
 

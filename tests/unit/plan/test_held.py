@@ -247,6 +247,6 @@ async def test_ii15_what_the_keeper_let_go_gives_way_to_events_of_its_partition_
     await harness.feed((ANN, note(1)))
     assert paused == []
     await harness.let_go(ANN, note(2))
-    assert [round(seconds, 6) for seconds in paused] == [0.09]
+    assert round(sum(paused), 6) == 0.09
     await harness.acknowledge()
     assert len(harness.batches()) == 2

@@ -6,22 +6,24 @@ from typing import Any, cast
 
 from pushcast.model.clock import ManualClock
 from pushcast.stream.batch import TP
-from pushcast.stream.sharing import MIN_SHARE, Sharing, pause_seconds
+from pushcast.stream.sharing import MAX_PAUSE_SECONDS, MIN_SHARE, STEP_SECONDS, Sharing, pause_seconds
 
 AHEAD, ALSO = TP("events", 3), TP("others", 3)
 
 
 class Waiting:
-    """Partitions with records that wait."""
+    """Partitions with records that wait, for so many questions."""
 
-    def __init__(self, *waits: TP) -> None:
+    def __init__(self, *waits: TP, asked: int = 1_000) -> None:
         self._waits = waits
+        self._asked = asked
 
     def waits(self, tp: TP) -> bool:
-        return tp in self._waits
+        self._asked -= 1
+        return tp in self._waits and self._asked >= 0
 
 
-async def slept(work: Waiting, took: float, *ahead: TP) -> float:
+async def slept(work: Waiting, took: float, *ahead: TP) -> list[float]:
     found: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -32,20 +34,25 @@ async def slept(work: Waiting, took: float, *ahead: TP) -> float:
     began = sharing.began()
     clock.advance(took)
     await sharing.give_way(cast(Any, work), ahead, began)
-    [seconds] = found
-    return seconds
+    return found
 
 
 async def test_ii15_while_others_wait_a_source_has_a_tenth_of_the_time() -> None:
-    pause = await slept(Waiting(ALSO), 0.02, AHEAD, ALSO)
-    assert round(0.02 / (0.02 + pause), 6) == MIN_SHARE
+    pauses = await slept(Waiting(ALSO), 0.02, AHEAD, ALSO)
+    assert round(0.02 / (0.02 + sum(pauses)), 6) == MIN_SHARE
+    assert max(pauses) <= STEP_SECONDS
+
+
+async def test_ii15_a_pause_ends_when_nobody_waits_any_more() -> None:
+    assert await slept(Waiting(AHEAD, asked=2), 0.02, AHEAD) == [0, STEP_SECONDS, STEP_SECONDS]
 
 
 async def test_ii15_it_pauses_for_nobody_but_gives_way_once() -> None:
-    assert await slept(Waiting(), 0.02, AHEAD) == 0
-    assert await slept(Waiting(ALSO), 0.02, AHEAD) == 0
-    assert await slept(Waiting(AHEAD), 0.02) == 0
+    assert await slept(Waiting(), 0.02, AHEAD) == [0]
+    assert await slept(Waiting(ALSO), 0.02, AHEAD) == [0]
+    assert await slept(Waiting(AHEAD), 0.02) == [0]
 
 
-def test_a_clock_that_goes_back_makes_no_pause() -> None:
-    assert pause_seconds(-1, others_wait=True) == 0
+def test_a_process_without_cpu_pauses_for_half_a_second_at_most_and_a_clock_that_goes_back_for_nothing() -> None:
+    assert pause_seconds(60) == MAX_PAUSE_SECONDS
+    assert pause_seconds(-1) == 0
