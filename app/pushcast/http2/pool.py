@@ -13,13 +13,13 @@ from pushcast.http2.dial import Endpoint
 from pushcast.http2.dialer import Dialer
 from pushcast.http2.errors import ClosedByUs, ConnectionFault, PeerWentAway
 from pushcast.http2.frames import NO_ERROR
-from pushcast.http2.growth import Load, Spare, Ticks, connections_to_add
-from pushcast.http2.listener import State
+from pushcast.http2.growth import Ticks
 from pushcast.http2.options import PoolOptions
 from pushcast.http2.pool_stats import PoolStats, limited_by
 from pushcast.http2.queue import WorkQueue
 from pushcast.http2.request import RequestJob, Response, Template
 from pushcast.http2.roster import Roster
+from pushcast.http2.upkeep import Upkeep
 
 _ROOM_SOON_SECONDS = 0.003
 _AGE_JITTER = 0.1
@@ -73,7 +73,7 @@ class Pool:
         self._answered_at = -math.inf  # on `_attended`
         self._away_seconds = 0.0  # by which ticks came late: this process had no CPU
         self._ticks = Ticks(self._clock(), cpu_clock)
-        self._spare = Spare(self._options.shrink_after_seconds)
+        self._upkeep = Upkeep(self._roster, self._dialer, self._queue, self._options)
 
     @property
     def stats(self) -> PoolStats:
@@ -242,36 +242,10 @@ class Pool:
         self._roster.sort_out()
         self._roster.forget_gone()
         self._dialer.worked(self._roster.worked_at())
-        self._renew(now)
-        self._resize(now)
+        self._upkeep.renew(now)
+        self._upkeep.resize(now, self._ticks.idle_share(now))
         if self._queue.waiting:
             self.has_work()
-
-    def _renew(self, now: float) -> None:
-        """Opens a successor in time, and retires a worn connection once a successor is there to take over."""
-        serving = self._roster.serving
-        worn = [connection for connection in serving if connection.worn(now)]
-        fresh = sum(1 for connection in serving if connection.state is State.OPEN and connection not in worn)
-        coming = self._dialer.opening + sum(1 for connection in serving if connection.state is State.SETTLING)
-        for connection in worn:
-            if fresh or (not self._queue.waiting and not connection.in_flight) or not connection.ids_left:
-                self._roster.retire(connection)
-        if worn and not fresh and not coming and (self._queue.waiting or self._queue.in_flight):
-            self._dialer.open(1)
-
-    def _resize(self, now: float) -> None:
-        serving = self._roster.serving
-        load = Load(
-            waiting=self._queue.waiting,
-            in_flight=self._queue.in_flight,
-            stream_limits=[connection.stream_limit for connection in serving if not connection.serial],
-            short_of_streams=all(connection.short_of_streams for connection in serving),
-            settling=self._dialer.opening + self._roster.coming,
-            idle_share=self._ticks.idle_share(now),
-        )
-        self._dialer.open(connections_to_add(load, self._options.max_connections, self._options.grow_idle_share))
-        if self._spare.is_over(now, load):
-            self._roster.retire(self._roster.to_spare())
 
     def _attended(self, now: float) -> float:
         """The clock of what waits here: it stands still while this process has no CPU."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Hashable, Iterator, Sequence
+from collections.abc import Coroutine, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,12 +21,13 @@ from pushcast.providers.credential import Credential, CredentialUnavailable, Exp
 from pushcast.providers.engines.engine import MAX_GATHERED, Engine
 from pushcast.providers.exchange import Exchange
 from pushcast.providers.identity import CollapseBy
+from pushcast.providers.paced import send_paced
 from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Disposition, OnResults, Part, Result
 from pushcast.providers.requests import Requests, Shelf
 from pushcast.providers.suspicion import Suspicion
 from pushcast.providers.unsendable import Unsendable
-from pushcast.providers.verdict import NOT_SENT_IN_TIME, Remedy, Verdict
+from pushcast.providers.verdict import Remedy, Verdict
 
 log = structlog.get_logger(__name__)
 
@@ -126,39 +127,7 @@ class TemplateProvider(ABC):
             await self._send_now(parts, may_leave)
             return
         async with asyncio.TaskGroup() as group:
-            await self._send_paced(group, self.pace, parts, may_leave)
-
-    async def _send_paced(
-        self, group: asyncio.TaskGroup, pace: Pace, parts: Sequence[Part], may_leave: MayLeave
-    ) -> None:
-        """Starts a piece of the targets at a time; no more than one of these parts waits for its turn."""
-        clock = self.clock
-        left = sum(len(part.indices) for part in parts)
-        rest = iter(parts)
-        cut: Part | None = None
-        while left:
-            count, wait = pace.take(left, clock.monotonic_seconds())
-            left -= count
-            try:
-                while wait > 0:
-                    await asyncio.sleep(wait)
-                    wait = pace.hold_seconds(clock.monotonic_seconds())
-            except asyncio.CancelledError:
-                pace.give_back(count)
-                raise
-            if not may_leave():  # nor is it the turn of the rest any more
-                pace.give_back(count)
-                _all_unsent(_first(count + left, cut, rest)[0])
-                return
-            pieces, cut = _first(count, cut, rest)
-            now = clock.now_ms()
-            in_time = [piece for part in pieces if (piece := _without_late(part, now, pace)).indices]
-            if not in_time:
-                continue
-            if left:
-                group.create_task(self._send_now(in_time, may_leave))
-            else:  # the last piece, and often the only one: without a task
-                await self._send_now(in_time, may_leave)
+            await send_paced(group, self.pace, parts, may_leave, self.clock, self._send_now)
 
     async def _send_now(self, parts: Sequence[Part], may_leave: MayLeave) -> None:
         if len(parts) == 1:  # without a task
@@ -224,37 +193,6 @@ class TemplateProvider(ABC):
             event = "tokens_refused_in_masses" if doubted else "tokens_believed_again"
             log.warning(event, app=self.app, platform=str(self.platform))
         return not doubted
-
-
-def _first(count: int, cut: Part | None, rest: Iterator[Part]) -> tuple[list[Part], Part | None]:
-    """Parts with `count` targets in all, and what is left of the one that had to be cut for that."""
-    pieces: list[Part] = []
-    while count:
-        part = next(rest) if cut is None else cut
-        size = len(part.indices)
-        if size > count:
-            pieces.append(part._replace(indices=part.indices[:count]))
-            return pieces, part._replace(indices=part.indices[count:])
-        pieces.append(part)
-        cut = None
-        count -= size
-    return pieces, cut
-
-
-def _all_unsent(parts: Sequence[Part]) -> None:
-    for part in parts:
-        part.on_results([Result(index, Disposition.UNSENT, NOT_SENT_IN_TIME) for index in part.indices])
-
-
-def _without_late(part: Part, now_ms: int, pace: Pace) -> Part:
-    message, expires_at = part.message, part.message.targets.expires_at
-    late = [index for index in part.indices if expires_at[index] <= now_ms and not message.is_now_or_never(index)]
-    if not late:
-        return part
-    pace.give_back(len(late))
-    part.on_results([Result(index, Disposition.UNSENT, NOT_SENT_IN_TIME) for index in late])
-    gone = frozenset(late)
-    return part._replace(indices=[index for index in part.indices if index not in gone])
 
 
 def _without_credential(requests: Requests, positions: list[int] | None, problem: CredentialUnavailable) -> None:

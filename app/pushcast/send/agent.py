@@ -25,9 +25,10 @@ from pushcast.providers.port import Provider
 from pushcast.send.aside import Aside, NoLadder
 from pushcast.send.budget import Budget
 from pushcast.send.cancelling import Cancelling
+from pushcast.send.clearance import Clearance
 from pushcast.send.decide import Policy
 from pushcast.send.departures import Departures
-from pushcast.send.endings import Share
+from pushcast.send.ends import RecordEnds
 from pushcast.send.figures import Figures
 from pushcast.send.gate import Gate
 from pushcast.send.intake import SendIntake
@@ -114,6 +115,7 @@ class SendStage(Stage):
         self._gate = gate = Gate(lease, proof, self._heartbeat_at, later)
         ladder = policy.ladder
         aside = NoLadder() if ladder is None else Aside(outbox, ladder, random, platform, lane, self._group)
+        self._ends = RecordEnds(budget, self._fed, self._guarded)
         outcomes = Outcomes(
             outbox,
             clock,
@@ -123,7 +125,7 @@ class SendStage(Stage):
             lane,
             self._group,
             figures,
-            self._on_acked,
+            self._ends.acked,
             isolation,
             aside,
             schema_generation,
@@ -132,25 +134,31 @@ class SendStage(Stage):
             outbox,
             ParkedRecords(outbox, clock, platform, lane, self._group, figures),
             may_leave=gate.may_leave,
-            on_parked=self._parked,
+            on_parked=self._ends.parked,
             fatal=fatal,
         )
+        cancelling = Cancelling(self._cancels.state, clock, lane)
         self._departures = Departures(
             group=self._group,
             budget=budget,
             clock=clock,
             outcomes=outcomes,
             isolation=isolation,
-            cancelling=Cancelling(self._cancels.state, clock, lane),
-            opening=Opening(platform, keys),
-            sealing=ContentSealing(platform, keys),
+            cancelling=cancelling,
+            clearance=Clearance(
+                outcomes=outcomes,
+                isolation=isolation,
+                cancelling=cancelling,
+                opening=Opening(platform, keys),
+                sealing=ContentSealing(platform, keys),
+                quiet_spread_ms=quiet_spread_ms,
+            ),
             parking=self._parking,
             slowness=Slowness(slow_seconds, max_open_targets // KEEP_PART, self._is_crowded),
             gate=gate,
             fatal=fatal,
             guarded=self._guarded,
             later=later,
-            quiet_spread_ms=quiet_spread_ms,
         )
         self._intake = SendIntake(
             platform=platform,
@@ -262,36 +270,8 @@ class SendStage(Stage):
         several = len(self._providers) > 1
         return several and self._isolation.parks and tenure.targets >= self._crowd
 
-    def _on_acked(self, shares: list[Share]) -> None:
-        self._guarded(partial(self._acked, shares))
-
-    def _acked(self, shares: list[Share]) -> None:
-        """Kafka has acknowledged outcomes: gives back their budget, completes records that have all theirs."""
-        for record, key, count in shares:
-            self.budget.release(key, count)
-            self._ended(record, count)
-        self._weigh({record for record, _, _ in shares})
+    def _fed(self) -> None:
         self._intake.feed_soon()
-        self.budget.wake()
-
-    def _parked(self, lot: list[tuple[OpenRecord, int]]) -> None:
-        """As `_acked`, for what held no budget."""
-        for record, count in lot:
-            self._ended(record, count)
-        self._weigh({record for record, _ in lot})
-        self._intake.feed_soon()
-
-    def _ended(self, record: OpenRecord, count: int) -> None:
-        if record.tenure.ended(record, count):
-            record.batch.done_many((record.offset,))
-
-    @staticmethod
-    def _weigh(records: Iterable[OpenRecord]) -> None:
-        """Records that are not over weigh what is left of them: one app that waits must not pause the partition with
-        the weight of those in the same records that are done."""
-        for record in records:
-            if record.left and not record.dropped:
-                record.weigh()
 
     def _drop(self, records: Sequence[OpenRecord]) -> None:
         """Forgets records: no further target leaves, nothing of theirs is done. Receipts under way still count."""

@@ -5,33 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence, Set
+from collections.abc import Callable, Hashable, Set
 from functools import partial
 
 from pushcast.model.clock import Clock
-from pushcast.model.quiet import QuietTerms
 from pushcast.providers.port import Disposition, Result
 from pushcast.send.budget import Budget
 from pushcast.send.cancelling import Cancelling
-from pushcast.send.decide import (
-    BROADCAST_STOPPED,
-    CANCELLED,
-    CONTENT_KEY_INVALID,
-    DOUBTFUL,
-    EXPIRED,
-    NO_CONTENT_KEY,
-    NOT_CONFIGURED,
-    SEAL_BROKEN,
-    End,
-)
+from pushcast.send.clearance import Clearance
 from pushcast.send.flights import Flights
 from pushcast.send.gate import Gate
-from pushcast.send.isolation import Halted, Isolation
-from pushcast.send.opening import Opening
+from pushcast.send.isolation import Isolation
 from pushcast.send.outcomes import Outcomes
 from pushcast.send.parking import Parking
 from pushcast.send.records import Job, OpenRecord
-from pushcast.send.sealing import ContentSealing
 from pushcast.send.slowness import Slowness
 from pushcast.stream.ports import CallLater, Fatal, TimerHandle
 from pushcast.wire.parked import Why
@@ -61,26 +48,22 @@ class Departures:
         outcomes: Outcomes,
         isolation: Isolation,
         cancelling: Cancelling,
-        opening: Opening,
-        sealing: ContentSealing,
+        clearance: Clearance,
         parking: Parking,
         slowness: Slowness,
         gate: Gate,
         fatal: Fatal,
         guarded: Callable[[Callable[[], None]], None],
         later: CallLater,
-        quiet_spread_ms: int = 0,
     ) -> None:
         self.waiting: dict[Hashable, deque[Job]] = {}  # budget key -> not handed over, oldest first
         self._group = group
-        self._quiet_spread_ms = quiet_spread_ms
         self._budget = budget
         self._clock = clock
         self._outcomes = outcomes
         self._isolation = isolation
         self._cancelling = cancelling
-        self._opening = opening
-        self._sealing = sealing
+        self._clearance = clearance
         self._parking = parking
         self._slowness = slowness
         self._gate = gate
@@ -256,92 +239,9 @@ class Departures:
         return granted
 
     def _send(self, job: Job, now_ms: int) -> None:
-        """Hands targets to their provider, or ends those that must not go. They hold their budget already."""
-        parcel = job.parcel
-        if parcel.provider is None:
-            self._outcomes.end([(parcel, job.indices, NOT_CONFIGURED)])
-            return
-        if parcel.earliest_end <= now_ms:
-            ends_at = parcel.last_moments
-            late = [target for target in job.indices if ends_at[target] <= now_ms]
-            if not self._without(job, late, EXPIRED):
-                return
-        if not self._without(job, self._cancelling.among(job, job.indices), CANCELLED):
-            return
-        message = parcel.message
-        if message.notes.broadcast is not None and not self._not_halted(job, message.notes.broadcast):
-            return
-        if message.quiet is not None and not self._may_ring(job, message.quiet, now_ms):
-            return
-        if self._opened(job) and self._private(job):
+        """Hands over what may go. The targets hold their budget already."""
+        if self._clearance.cleared(job, now_ms):
             self._flights.add(job, now_ms)
-
-    def _not_halted(self, job: Job, broadcasts: Sequence[str | None]) -> bool:
-        """Ends what belongs to a stopped broadcast, and keeps what belongs to a held one aside; False when nothing is
-        left of the job."""
-        halted = {each: self._isolation.halted(each) for each in set(broadcasts) if each is not None}
-        if not any(halted.values()):
-            return True
-        notification = job.parcel.message.targets.notification
-        by_target = {target: halted.get(broadcasts[notification[target]] or "") for target in job.indices}
-        if held := [target for target, how in by_target.items() if how is Halted.HELD]:
-            self._outcomes.park(Job(job.parcel, held, job.tries, job.doubtful), Why.BROADCAST_HELD)
-            self._leave_out(job, held)
-        stopped = [target for target, how in by_target.items() if how is Halted.STOPPED]
-        return self._without(job, stopped, BROADCAST_STOPPED) and bool(job.indices)
-
-    def _may_ring(self, job: Job, terms: QuietTerms, now_ms: int) -> bool:
-        """Keeps aside what nobody has judged by the quiet hours of its devices yet, and lies within them; False when
-        nothing is left of the job."""
-        if not terms.first_try:
-            return True
-        users, spread_ms = job.parcel.message.targets.user, self._quiet_spread_ms
-        if quiet := [target for target in job.indices if terms.until(users[target], spread_ms, now_ms) is not None]:
-            self._outcomes.park(Job(job.parcel, quiet, job.tries, job.doubtful), Why.QUIET_HOURS)
-            self._leave_out(job, quiet)
-        return bool(job.indices)
-
-    def _opened(self, job: Job) -> bool:
-        """Opens sealed addresses. What this process has no key for is kept aside, what does not open ends; False when
-        nothing is left of the job."""
-        opened = self._opening.open(job.parcel.message, job.indices)
-        if opened is None:
-            return True
-        job.opened = opened.message
-        if opened.unknown:
-            self._outcomes.park(Job(job.parcel, opened.unknown, job.tries, job.doubtful), Why.KEY_UNKNOWN)
-            self._leave_out(job, opened.unknown)
-        return self._without(job, opened.broken, SEAL_BROKEN) and bool(job.indices)
-
-    def _private(self, job: Job) -> bool:
-        """Seals the content for each device, where its class says so; False when nothing is left of the job."""
-        private = self._sealing.pieces(job.message, job.indices)
-        if private is None:
-            return True
-        if private.unknown:
-            self._outcomes.park(Job(job.parcel, private.unknown, job.tries, job.doubtful), Why.KEY_UNKNOWN)
-            self._leave_out(job, private.unknown)
-        job.pieces = private.pieces
-        return (
-            self._without(job, private.without_key, NO_CONTENT_KEY)
-            and self._without(job, private.invalid, CONTENT_KEY_INVALID)
-            and bool(job.indices)
-        )
-
-    def _without(self, job: Job, gone: list[int], end: End) -> bool:
-        """Ends these targets instead of handing them over; what may have arrived before is not called so. False when
-        nothing is left of the job."""
-        if not gone:
-            return True
-        self._outcomes.end([(job.parcel, gone, DOUBTFUL if job.doubtful else end)])
-        self._leave_out(job, gone)
-        return bool(job.indices)
-
-    def _leave_out(self, job: Job, gone: list[int]) -> None:
-        if job.probe:
-            self._isolation.forgo(job.parcel.app, len(gone))
-        ended = frozenset(gone)
-        job.indices = [target for target in job.indices if target not in ended]
 
     def recall(self, partition: int | None, users: frozenset[str]) -> None:
         """More was cancelled of these users, or of a campaign: what a provider has of it and has not written comes

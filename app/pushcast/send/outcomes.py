@@ -13,16 +13,14 @@ from random import Random
 
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Outcome, Platform
-from pushcast.providers.breadth import Witness
 from pushcast.providers.port import Disposition, Result
 from pushcast.providers.verdict import NOT_SENT_IN_TIME
-from pushcast.providers.webpush.sites import site_of
 from pushcast.send.aside import Aside
-from pushcast.send.decide import Again, End, Guard, Later, Park, Policy, decide
+from pushcast.send.decide import End, Policy
 from pushcast.send.endings import Endings, Share
 from pushcast.send.figures import Figures
 from pushcast.send.isolation import Isolation
-from pushcast.send.once import ended_now
+from pushcast.send.judging import Judging, Retry
 from pushcast.send.parking import ParkedRecords
 from pushcast.send.receipts import ParcelReceipts
 from pushcast.send.records import Job, Parcel
@@ -31,8 +29,6 @@ from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire.parked import Why
 from pushcast.wire.schemas import NEWEST_GENERATION
 
-#: Targets to be tried again, and after how many seconds.
-Retry = tuple[Job, float]
 _ACCEPTED = str(Outcome.ACCEPTED)
 
 
@@ -59,8 +55,6 @@ class Outcomes:
     ) -> None:
         self._outbox = outbox
         self._clock = clock
-        self._policy = policy
-        self._random = random
         self._platform = platform
         self._lane = lane
         self._figures = figures
@@ -70,6 +64,18 @@ class Outcomes:
         self._isolation = isolation
         self._parked = ParkedRecords(outbox, clock, platform, lane, group, figures)
         self._endings = Endings(outbox, platform, lane, self._receipts, aside, on_acked, schema_generation)
+        self._judging = Judging(
+            policy=policy,
+            random=random,
+            lane=lane,
+            figures=figures,
+            receipts=self._receipts,
+            aside=aside,
+            isolation=isolation,
+            parked=self._parked,
+            endings=self._endings,
+            platform=platform,
+        )
 
     def settle(self, arrived: Iterable[tuple[Job, Sequence[Result]]], ours: bool = True) -> list[Retry]:
         """Ends what ended, passes on what waits for another round, and returns what is to be tried again here.
@@ -110,7 +116,7 @@ class Outcomes:
                 if result.disposition is Disposition.UNSENT and (not ours or result.reason == NOT_SENT_IN_TIME):
                     held_back += 1  # by our own lease or waiting: it says nothing about the provider
                 else:
-                    tally.add(result, self._witness(job, result.target))
+                    tally.add(result, self._judging.witness(job, result.target))
             if job.probe:
                 self._isolation.forgo(parcel.app, held_back)
         self._told(ends, seconds)
@@ -118,7 +124,7 @@ class Outcomes:
             if tally.bad or tally.sound or tally.slowed:
                 self._isolation.note(app, tally, probes=probes)
         for job, rest in others:
-            ended = self._judge(job, rest, barrier, now_ms, retries, ours)
+            ended = self._judging.judge(job, rest, barrier, now_ms, retries, ours)
             if ended:
                 _add_share(shares, job.parcel, ended)
         if shares:
@@ -184,83 +190,6 @@ class Outcomes:
                 continue
             write(target, _ACCEPTED, None, provider_id, status, answered_at or now_ms)
         return accepted, accepted - ticketed, others
-
-    def _judge(
-        self, job: Job, results: list[Result], barrier: Barrier, now_ms: int, retries: list[Retry], ours: bool
-    ) -> int:
-        """Ends, passes on or keeps aside what was not accepted, or collects it in `retries`. Returns how many are over
-        with what is under the barrier."""
-        parcel = job.parcel
-        guard = self._isolation.guard(parcel.app)
-        write = self._receipts.writing(parcel, barrier)
-        ended = len(results)
-        again: dict[bool, Retry] = {}
-        for result in results:
-            target = result.target
-            verdict = self._decide(job, result, guard)
-            if not ours and not (isinstance(verdict, End) and verdict.outcome is not Outcome.DEAD):
-                verdict = Again(0.0, job.doubtful or result.disposition is Disposition.UNKNOWN)
-            recalled = job.recalled and result.disposition is Disposition.UNSENT
-            if recalled:  # to be looked at again: what was cancelled ends, the others leave
-                verdict = Again(0.0, job.doubtful)
-            if isinstance(verdict, End):
-                outcome, reason, token_invalid = verdict
-                words = (outcome, reason, result.provider_id, result.status, result.answered_at or now_ms)
-                self._count(parcel.app, outcome, reason, 1)
-                if token_invalid:
-                    self._endings.token_invalid(job, result, words, reason or outcome, now_ms)
-                    ended -= 1
-                elif outcome is Outcome.DEAD:
-                    self._endings.dead(parcel, target, words, reason or outcome)
-                    ended -= 1
-                else:
-                    write(target, *words)
-                continue
-            self._figures.tries_again[parcel.app, self._platform, self._lane, result.disposition] += 1
-            if isinstance(verdict, Park):
-                self._parked.add(parcel, (target,), Why.BREAKER, verdict.doubtful, refused=True)
-                continue
-            if isinstance(verdict, Again):
-                self._add_retry(again, job, target, verdict, job.tries + (not recalled))
-                ended -= 1
-            else:
-                self._aside.retry(parcel, target, *verdict)
-        retries += again.values()
-        return ended
-
-    def _decide(self, job: Job, result: Result, guard: Guard) -> End | Again | Later | Park:
-        message = job.parcel.message
-        options = message.options
-        verdict = decide(
-            result,
-            tries=job.tries + 1,
-            doubtful=job.doubtful,
-            at_most_once=options.at_most_once,
-            dry_run=options.dry_run,
-            policy=self._policy,
-            random=self._random,
-            rounds_made=job.parcel.record.round.rounds,
-            guard=guard,
-            counts=job.probe and job.parcel.record.was_refused,
-        )
-        return ended_now(verdict, result.disposition) if message.is_now_or_never(result.target) else verdict
-
-    def _witness(self, job: Job, target: int) -> Witness:
-        record, targets = job.parcel.record, job.parcel.message.targets
-        site = site_of(targets.address[target]) if self._platform is Platform.WEBPUSH else ""
-        place = (record.batch.topic, record.batch.partition, record.offset)
-        again = job.probe and record.was_refused
-        return Witness(targets.token_hash[target], targets.user[target], place, site, again)
-
-    @staticmethod
-    def _add_retry(again: dict[bool, Retry], job: Job, target: int, verdict: Again, tries: int) -> None:
-        """Targets of one message that failed together are tried together, after the longest of their delays."""
-        retry, delay_seconds = again.get(verdict.doubtful) or (
-            Job(job.parcel, [], tries, verdict.doubtful),
-            0.0,
-        )
-        retry.indices.append(target)
-        again[verdict.doubtful] = (retry, max(delay_seconds, verdict.delay_seconds))
 
     def _told(self, accepted: Mapping[str, int], seconds: Mapping[str, list[float]]) -> None:
         """Counts what one turn brought, once for each app and not for each of its messages."""

@@ -15,30 +15,13 @@ from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
 from pushcast.providers.doubt import Doubt
 from pushcast.providers.expiry import epoch_seconds, expiries
-from pushcast.providers.expo.api import MAX_CONNECTIONS, RECEIPTS_PATH, SEND_PATH, ExpoApi
-from pushcast.providers.expo.message import MAX_RECIPIENTS, Recipient, is_token, render, request_body
+from pushcast.providers.expo.api import MAX_CONNECTIONS, RECEIPTS_PATH, ExpoApi
+from pushcast.providers.expo.message import MAX_RECIPIENTS, Recipient, is_token, render
 from pushcast.providers.expo.pacer import Pacer
-from pushcast.providers.expo.pushes import (
-    QueuedPush,
-    SendCall,
-    by_project,
-    deliver,
-    leaving,
-    result_of,
-    ticket_result,
-    unsent,
-)
+from pushcast.providers.expo.parts import SendInParts
+from pushcast.providers.expo.pushes import QueuedPush, SendCall, deliver, unsent
 from pushcast.providers.expo.receipts import MAX_IDS_PER_REQUEST, Polled
-from pushcast.providers.expo.strangers import Strangers
-from pushcast.providers.expo.verdicts import (
-    DIVISIBLE,
-    OTHER_PROJECT,
-    TOO_MANY_REQUESTS,
-    UNAUTHORIZED,
-    Refusal,
-    read_receipts,
-    read_send,
-)
+from pushcast.providers.expo.verdicts import OTHER_PROJECT, read_receipts
 from pushcast.providers.identity import CollapseBy, filled
 from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.suspicion import Suspicion
@@ -78,9 +61,9 @@ class ExpoProvider:
         self._clock = clock
         reasons = frozenset((OTHER_PROJECT.reason,))
         self._doubt = Doubt(app, self.platform, suspicion or Suspicion(), reasons, clock)
-        self._strangers = Strangers()
         self._collapse_by = collapse_by
         self._pacer = pacer or Pacer(clock.monotonic_seconds())
+        self._parts = SendInParts(api, clock, self._pacer, self._doubt, MAX_WAIT_SECONDS)
         self._line: deque[QueuedPush] = deque()
         self._requests: set[asyncio.Task[None]] = set()
         self._pump_due: asyncio.Handle | None = None
@@ -206,112 +189,9 @@ class ExpoProvider:
 
     async def _request(self, pushes: list[QueuedPush]) -> None:
         try:
-            await self._send(pushes)
+            await self._parts.send(pushes)
         except Exception as error:
             for sending in {push.sending for push in pushes}:
                 if not sending.done.done():
                     sending.done.set_exception(error)
             raise
-
-    async def _send(self, pushes: list[QueuedPush]) -> None:
-        """Sends, and delivers a result for each; in parts where Expo takes parts only."""
-        pushes = leaving(pushes)
-        refusal = await self._attempt(pushes) if pushes else None
-        if refusal is not None:
-            await self._divide(pushes, refusal)
-
-    async def _divide(self, pushes: list[QueuedPush], refusal: Refusal) -> None:
-        if refusal.row is OTHER_PROJECT:
-            parts = by_project(pushes, refusal.projects)
-            if len(parts) > 1:
-                await self._send_projects(parts)
-                return
-        if len(pushes) > 1:
-            middle = len(pushes) // 2
-            for half in (pushes[:middle], pushes[middle:]):
-                await self._turn(len(half))
-                await self._send(half)
-            return
-        self._refuse(pushes, refusal.row, None)
-
-    async def _send_projects(self, parts: list[list[QueuedPush]]) -> None:
-        """One request for each project. Those whose project refuses our credential while it serves another one's are
-        tokens of a foreign project; when none is served it is the credential."""
-        refused: list[list[QueuedPush]] = []
-        began_at = self._clock.monotonic_seconds()
-        for whole in parts:
-            await self._turn(len(whole))
-            part = leaving(whole)
-            if not part:
-                continue
-            refusal = await self._attempt(part, hold=UNAUTHORIZED)
-            if refusal is not None and refusal.row is UNAUTHORIZED:
-                refused.append(part)
-            elif refusal is not None:
-                await self._divide(part, refusal)
-        for part in refused:
-            if self._strangers.served_since(began_at):
-                self._refuse(part, OTHER_PROJECT, None)
-            else:
-                self._unauthorized(part, None, None)
-
-    async def _attempt(self, pushes: list[QueuedPush], hold: Row | None = None) -> Refusal | None:
-        """One request. None when each push had its result; a refusal when it may be sent in parts, or is `hold`."""
-        sent_at = self._clock.now_ms()
-        left_at = self._clock.monotonic_seconds()
-        answer = await self._api.post(SEND_PATH, request_body([push.recipient for push in pushes]))
-        if isinstance(answer, Verdict):
-            deliver([(push, result_of(push, answer, None, None, sent_at, sent_at)) for push in pushes])
-            return None
-        now = self._clock.now_ms()
-        read = read_send(answer.status, answer.body, len(pushes))
-        if not isinstance(read, Refusal):
-            self._strangers.served([push.recipient.token for push in pushes], left_at)
-            self._deliver_judged(
-                pushes,
-                [
-                    ticket_result(push, ticket, answer.status, sent_at, now)
-                    for push, ticket in zip(pushes, read, strict=True)
-                ],
-            )
-            return None
-        if read.row in DIVISIBLE or read.row is hold:
-            return read
-        after = answer.named_delay(self._clock.now_ms())
-        if read.row is UNAUTHORIZED:
-            self._unauthorized(pushes, answer.status, after, sent_at)
-            return None
-        if read.row is TOO_MANY_REQUESTS:
-            pause = TOO_MANY_REQUESTS.retry_after_seconds if after is None else after
-            self._pacer.slow_down(min(pause or 0.0, MAX_WAIT_SECONDS), self._clock.monotonic_seconds())
-        self._refuse(pushes, read.row, answer.status, after, sent_at)
-        return None
-
-    def _unauthorized(
-        self, pushes: list[QueuedPush], status: int | None, after: float | None, sent_at: int = 0
-    ) -> None:
-        """The credential, or tokens of a foreign project: what was served in the meantime tells."""
-        now = self._clock.monotonic_seconds()
-        by_row: dict[Row, list[QueuedPush]] = {}
-        for push in pushes:
-            row = OTHER_PROJECT if self._strangers.refused(push.recipient.token, now) else UNAUTHORIZED
-            by_row.setdefault(row, []).append(push)
-        for row, mine in by_row.items():
-            self._refuse(mine, row, status, after if row is UNAUTHORIZED else None, sent_at)
-
-    def _refuse(
-        self, pushes: list[QueuedPush], row: Row, status: int | None, after: float | None = None, sent_at: int = 0
-    ) -> None:
-        now = self._clock.now_ms()
-        verdict = verdict_of(row, retry_after_seconds=after)
-        status = row.statuses[0] if status is None and row.statuses else status
-        results = [result_of(push, verdict, status, None, sent_at or now, now) for push in pushes]
-        self._deliver_judged(pushes, results)
-
-    def _deliver_judged(self, pushes: list[QueuedPush], results: list[Result]) -> None:
-        deliver(list(zip(pushes, self._doubt.applied(results), strict=True)))
-
-    async def _turn(self, count: int) -> None:
-        """Waits until so many more may leave."""
-        while (wait_seconds := self._pacer.take(count, self._clock.monotonic_seconds())) > 0:
-            await asyncio.sleep(wait_seconds)

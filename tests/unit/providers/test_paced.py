@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from pushcast.model.clock import ManualClock
 from pushcast.providers.apns.client import ApnsProvider
-from pushcast.providers.client import Setup, _first
+from pushcast.providers.client import Setup
+from pushcast.providers.paced import first_of
 from pushcast.providers.pacing import Pace
 from pushcast.providers.port import Disposition, Part, Result
 from twins.steady import Steady
@@ -27,7 +28,7 @@ def test_every_target_leaves_once_in_its_order_and_pieces_are_as_large_as_grante
     gone: list[tuple[int, int]] = []
     while left:
         granted = data.draw(st.integers(1, left))
-        pieces, cut = _first(granted, cut, rest)
+        pieces, cut = first_of(granted, cut, rest)
         assert sum(len(piece.indices) for piece in pieces) == granted
         gone += [(id(piece.message), index) for piece in pieces for index in piece.indices]
         left -= granted
