@@ -15,6 +15,7 @@ from pushcast.model.notification import MAX_BADGE, Content, LiveActivity, LocalT
 from pushcast.wire import batch_reader
 from pushcast.wire.batch_reader import read_batch
 from pushcast.wire.batches import check_message, decode_batch, encode_batch
+from pushcast.wire.retries import picked
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(["n" * 63, "n" * 64, "ü" * 70])
 texts = names | st.just("x" * 9000)
@@ -111,8 +112,19 @@ def checked(value: bytes) -> SendBatch:
     return batch
 
 
+def parted(value: bytes) -> SendBatch:
+    """What is read together, one by one."""
+    batch = read_batch(value, lambda app: True)
+    batch.messages = [
+        each
+        for message in batch.messages
+        for each in ([message] if message.wordings is None else picked(message, range(len(message.targets))))
+    ]
+    return batch
+
+
 def assert_same(value: bytes) -> None:
-    assert answer(read_batch, value) == answer(checked, value)
+    assert answer(read_batch, value) == answer(checked, value) == answer(parted, value)
 
 
 @settings(max_examples=600, deadline=None)
@@ -167,3 +179,42 @@ def test_one_odd_message_among_chats_is_read_by_avro_alone(odd: str, monkeypatch
     value = encode_batch(batch)
     monkeypatch.delattr(batch_reader, "decode_batch")
     assert read_batch(value) == batch
+
+
+def of_app(number: int, app: str = "shop", klass: str = "chat", **how: Any) -> Message:
+    message = chat(number, Options(thread_id=f"t-{number}", **how), "7.1" if number % 2 else None)
+    message.app, message.klass = app, klass
+    return message
+
+
+def test_chats_of_an_app_that_follow_each_other_are_read_as_one_message_with_their_own_wordings() -> None:
+    singles = [of_app(1), of_app(2), of_app(3)]
+    (message,) = read_batch(encode_batch(SendBatch("normal", "apns", singles)), lambda app: app == "shop").messages
+    assert [(each.content, each.options) for each in message.wordings or []] == [
+        (m.content, m.options) for m in singles
+    ]
+    assert message.targets.user == ["user-1", "user-2", "user-3"]
+    assert message.targets.notification == [0, 1, 2]
+    assert message.targets.app_version == ["7.1", None, "7.1"]
+    assert [message.options_of(number).thread_id for number in range(3)] == ["t-1", "t-2", "t-3"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        of_app(2, app="news"),
+        of_app(2, klass="code"),
+        of_app(2, dry_run=True),
+        of_app(2, at_most_once=True),
+    ],
+    ids=["app", "class", "dry run", "at most once"],
+)
+def test_what_differs_in_more_than_its_wording_keeps_its_place_between_them(other: Message) -> None:
+    singles = [of_app(1), other, of_app(3)]
+    messages = read_batch(encode_batch(SendBatch("normal", "apns", singles)), lambda app: True).messages
+    assert messages == singles
+
+
+def test_messages_of_an_app_whose_provider_takes_one_content_stay_apart() -> None:
+    singles = [of_app(1), of_app(2)]
+    assert read_batch(encode_batch(SendBatch("normal", "apns", singles)), lambda app: app == "news").messages == singles

@@ -132,9 +132,21 @@ def _picked(column: list[T] | None, indices: list[int]) -> list[T] | None:
     return None if column is None else [column[index] for index in indices]
 
 
+class Wording(NamedTuple):
+    """What one notification of a message says, and how."""
+
+    content: Content
+    options: Options
+    content_hash: bytes
+
+
 @dataclass(slots=True)
 class Message:
-    """One content for one app, with the notifications that asked for it and the devices that get it."""
+    """One content for one app, with the notifications that asked for it and the devices that get it.
+
+    In a sender small messages of an app that follow each other may be one message with `wordings`: each notification
+    has a content of its own then, and `content`, `options` and `content_hash` are those of the first.
+    """
 
     app: str
     klass: str
@@ -150,6 +162,11 @@ class Message:
     removable: bool = False  # removals want to
     quiet: QuietTerms | None = None  # of its devices; None: they have none that count
     sealing: Sealing | None = None  # its content is for the devices alone
+    wordings: list[Wording] | None = None  # by notification; equal in `dry_run` and `at_most_once`
+
+    def options_of(self, notification: int) -> Options:
+        """Of one notification."""
+        return self.options if self.wordings is None else self.wordings[notification].options
 
     def has_now_or_never(self) -> bool:
         """Whether a target may be now or never; False is certain. Cheap: asked once for each message."""

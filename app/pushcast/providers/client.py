@@ -6,7 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -17,8 +17,9 @@ from pushcast.http2.request import Response, Template
 from pushcast.model.batch import Message
 from pushcast.model.clock import Clock
 from pushcast.model.words import Platform, Reason
+from pushcast.providers.contents import each_content, portions
 from pushcast.providers.credential import Credential, CredentialUnavailable, Expiring
-from pushcast.providers.engines.engine import MAX_GATHERED, Engine
+from pushcast.providers.engines.engine import Engine
 from pushcast.providers.exchange import Exchange
 from pushcast.providers.identity import CollapseBy
 from pushcast.providers.paced import send_paced
@@ -55,6 +56,7 @@ class TemplateProvider(ABC):
     """
 
     platform: Platform
+    takes_wordings: Final = True
 
     def __init__(self, setup: Setup) -> None:
         self.app = setup.app
@@ -71,7 +73,8 @@ class TemplateProvider(ABC):
     def prepare(self, part: Part, shelf: Shelf) -> list[Result]:
         """Adds requests to the shelf and returns the results of targets that need or can have none.
 
-        Raises Unsendable, and has then added nothing, when no target can have this message.
+        The message has one content for all these targets. Raises Unsendable, and has then added nothing, when no target
+        can have this message.
         """
 
     @abstractmethod
@@ -130,27 +133,33 @@ class TemplateProvider(ABC):
             await send_paced(group, self.pace, parts, may_leave, self.clock, self._send_now)
 
     async def _send_now(self, parts: Sequence[Part], may_leave: MayLeave) -> None:
-        if len(parts) == 1:  # without a task
+        if len(parts) == 1 and parts[0].message.wordings is None:  # without a task
             for requests in self._prepared(parts):
                 await self._answered(requests, may_leave)
             return
         async with asyncio.TaskGroup() as group:
-            for first in range(0, len(parts), MAX_GATHERED):
-                if first:  # preparing so many takes some milliseconds: others get a turn
+            for number, some in enumerate(portions(parts)):
+                if number:  # preparing so many takes some milliseconds: others get a turn
                     await asyncio.sleep(0)
-                for requests in self._prepared(parts[first : first + MAX_GATHERED]):
+                for requests in self._prepared(some):
                     group.create_task(self._answered(requests, may_leave))
 
     def _prepared(self, parts: Sequence[Part]) -> list[Requests]:
         shelf = Shelf()
         for part in parts:
-            try:
-                results = self.prepare(part, shelf)
-            except Unsendable as refusal:
-                results = [Result(index, Disposition.REJECTED, refusal.reason) for index in part.indices]
+            if part.message.wordings is None:
+                results = self._prepared_or_refused(part, shelf)
+            else:
+                results = [result for one in each_content(part) for result in self._prepared_or_refused(one, shelf)]
             if results:
                 part.on_results(results)
         return shelf.all
+
+    def _prepared_or_refused(self, part: Part, shelf: Shelf) -> list[Result]:
+        try:
+            return self.prepare(part, shelf)
+        except Unsendable as refusal:
+            return [Result(index, Disposition.REJECTED, refusal.reason) for index in part.indices]
 
     async def _answered(self, requests: Requests, may_leave: MayLeave) -> None:
         again = await self._exchange(requests, None, may_leave)

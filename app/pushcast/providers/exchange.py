@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from pushcast.http2.request import Outcomes, Response
 from pushcast.model.clock import Clock
 from pushcast.providers.pacing import Pace
-from pushcast.providers.port import Disposition, Part, Result
+from pushcast.providers.port import Disposition, OnResults, Result
 from pushcast.providers.requests import Requests
 from pushcast.providers.suspicion import MASS_INVALID_TOKENS, SUSPECT_REASONS
 from pushcast.providers.verdict import Remedy, Verdict
@@ -53,22 +53,22 @@ class Exchange:
         self._sent_at = judge.clock.now_ms()
 
     def on_outcomes(self, outcomes: Outcomes) -> None:
-        """Reports results, those of consecutive outcomes of one part in one list."""
+        """Reports results, those of consecutive outcomes with one hearer in one list."""
         judge, requests, positions, sent_at = self._judge, self._requests, self._positions, self._sent_at
         owners, targets, provider_id = requests.owners, requests.targets, judge.provider_id
         now = judge.clock.now_ms()
-        runs: list[tuple[Part, list[Result]]] = []
-        owner: Part | None = None
+        runs: list[tuple[OnResults, list[Result]]] = []
+        last: OnResults | None = None
         results: list[Result] = []
-        suspects: list[tuple[Part, Result]] = []
+        suspects: list[tuple[OnResults, Result]] = []
         throttled: list[Verdict] = []
         silent = 0  # answers that say nothing about tokens
         for at, response in outcomes:
             position = at if positions is None else positions[at]
-            part = owners[position]
-            if part is not owner:
-                owner, results = part, []
-                runs.append((part, results))
+            hearer = owners[position].on_results
+            if hearer is not last:
+                last, results = hearer, []
+                runs.append((hearer, results))
             if response.status == 200:
                 name = provider_id(requests, position, response)
                 results.append(Result(targets[position], _ACCEPTED, None, 200, name, None, None, sent_at, now))
@@ -77,7 +77,7 @@ class Exchange:
             result = _result(targets[position], verdict, response, sent_at, now)
             if verdict.disposition is Disposition.INVALID:
                 if verdict.reason in SUSPECT_REASONS:
-                    suspects.append((part, result))
+                    suspects.append((hearer, result))
                 else:
                     results.append(result)
                 continue
@@ -87,15 +87,15 @@ class Exchange:
             if verdict.remedy is Remedy.NONE or not self._remedied(verdict.remedy, position):
                 results.append(result)
         believed = judge.judge_tokens(len(outcomes) - silent, len(suspects))
-        for part, suspect in suspects:
-            runs.append((part, [suspect if believed else suspect._replace(**_DISBELIEVED)]))
+        for hearer, suspect in suspects:
+            runs.append((hearer, [suspect if believed else suspect._replace(**_DISBELIEVED)]))
         if judge.pace is not None:
             named = [verdict.retry_after_seconds for verdict in throttled if verdict.retry_after_seconds is not None]
             now_seconds = judge.clock.monotonic_seconds()
             judge.pace.note(now_seconds, len(outcomes), len(throttled), max(named, default=None))
-        for part, results in runs:
+        for hearer, results in runs:
             if results:
-                part.on_results(results)
+                hearer(results)
 
     def _remedied(self, remedy: Remedy, position: int) -> bool:
         """Whether the request makes a second trip instead of ending here."""

@@ -24,6 +24,11 @@ def expiries(message: Message) -> Sequence[int]:
     return [NOW_OR_NEVER if message.is_now_or_never(index) else at for index, at in enumerate(expires_at)]
 
 
+def expiry_of(message: Message, target: int) -> int:
+    """One target's expiry, or NOW_OR_NEVER."""
+    return NOW_OR_NEVER if message.is_now_or_never(target) else message.targets.expires_at[target]
+
+
 def ttl_seconds(expires_at: int, now_ms: int) -> int:
     """What is left, in whole seconds rounded up: 0 when nothing is, at most MAX_TTL_SECONDS."""
     return min(max(-((now_ms - expires_at) // 1000), 0), MAX_TTL_SECONDS)

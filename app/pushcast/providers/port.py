@@ -124,3 +124,13 @@ class ManyAtOnce(Provider, Protocol):
         Returns when the last of them had its last result; a slow one holds up no result of the others.
         """
         ...
+
+
+@runtime_checkable
+class TakesWordings(Provider, Protocol):
+    """A provider that takes messages whose notifications have contents of their own (`Message.wordings`)."""
+
+    @property
+    def takes_wordings(self) -> bool:
+        """Whether it does."""
+        ...

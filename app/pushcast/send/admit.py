@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Final
 
 from pushcast.model.batch import KINDS, SendBatch
@@ -14,16 +15,22 @@ from pushcast.wire.headers import Headers
 _KINDS: Final = frozenset(range(len(KINDS)))
 
 
-def admit(value: bytes | None, platform: Platform, lane: Lane, headers: Headers = ()) -> SendBatch:
+def admit(
+    value: bytes | None,
+    platform: Platform,
+    lane: Lane,
+    headers: Headers = (),
+    mixed: Set[str] = frozenset(),
+) -> SendBatch:
     """Decodes and checks whatever would fail later, deep in an engine or on the way to another topic. About 5 µs a
-    message.
+    message. `mixed`: apps whose small messages may be one (`Message.wordings`).
 
     Raises InvalidInput: tombstone, too_large, unknown_frame, unknown_schema, undecodable or invalid_field.
     """
     if value is None:
         raise InvalidInput(Reason.TOMBSTONE, "the record has no value; send topics take no tombstones")
     check_size(value, headers)
-    batch = read_batch(value)
+    batch = read_batch(value, mixed.__contains__)
     for field, found, own in (("platform", batch.platform, platform), ("lane", batch.lane, lane)):
         if found != own:
             raise InvalidInput(Reason.INVALID_FIELD, f"{field} is not {own}, which this topic is for", field)

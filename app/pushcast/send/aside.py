@@ -16,7 +16,7 @@ from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
 from pushcast.wire.batches import encode_batch
 from pushcast.wire.dead_letters import PlainRecord, dead_letter
-from pushcast.wire.retries import DOUBTFUL, Ladder, Rung, foreign, pick, retry_record
+from pushcast.wire.retries import DOUBTFUL, Ladder, Rung, foreign, picked, retry_record
 
 
 class AttemptsExhausted(InvalidInput):
@@ -119,4 +119,4 @@ class NoLadder(Aside):
 
 
 def _messages(parcels: dict[Parcel, list[int]]) -> list[Message]:
-    return [pick(parcel.message, targets) for parcel, targets in parcels.items()]
+    return [each for parcel, targets in parcels.items() for each in picked(parcel.message, targets)]

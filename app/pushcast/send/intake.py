@@ -12,7 +12,7 @@ from pushcast.model.batch import Message, SendBatch
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform
 from pushcast.providers.expiry import last_expiry
-from pushcast.providers.port import Provider
+from pushcast.providers.port import Provider, TakesWordings
 from pushcast.send.admit import admit
 from pushcast.send.exact import left_of
 from pushcast.send.figures import Figures
@@ -63,6 +63,11 @@ class SendIntake:
         self._lane = lane
         self._group = group
         self._providers = providers
+        self._mixed = frozenset(
+            app
+            for app, provider in providers.items()
+            if isinstance(provider, TakesWordings) and provider.takes_wordings
+        )
         self._key_of = key_of
         self._clock = clock
         self._figures = figures
@@ -118,7 +123,7 @@ class SendIntake:
             if not tenure.fences.counts(record.headers, record.offset, self._void):
                 batch.done_many((record.offset,))
                 return 0
-            send_batch = admit(record.value, self._platform, self._lane, record.headers)
+            send_batch = admit(record.value, self._platform, self._lane, record.headers, self._mixed)
             earlier = round_of(record.headers)
         except Exception as error:
             refusal = self._edge.refusal(record, error)

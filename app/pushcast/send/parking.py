@@ -16,7 +16,7 @@ from pushcast.stream.ports import Barrier, Fatal, Outbox
 from pushcast.stream.runner import Runner
 from pushcast.wire import topics
 from pushcast.wire.parked import Why, parked_record
-from pushcast.wire.retries import foreign, pick
+from pushcast.wire.retries import foreign, picked
 
 #: At most this many parked targets are unacknowledged at once. A process that lost its partition can double no more
 #: pushes than these.
@@ -65,7 +65,7 @@ class ParkedRecords:
                 app=app,
                 lane=self._lane,
                 platform=self._platform,
-                messages=[pick(parcel.message, targets) for parcel, targets in parcels.items()],
+                messages=[each for parcel, targets in parcels.items() for each in picked(parcel.message, targets)],
                 why=why,
                 run=record.run,
                 first_seen_at=record.first_seen_at,

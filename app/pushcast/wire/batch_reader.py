@@ -6,6 +6,7 @@ Whatever is in any way unusual goes through Avro: same answer (tests/laws/test_b
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final
@@ -13,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from fastavro import parse_schema, schemaless_reader
 
-from pushcast.model.batch import Message, SendBatch
+from pushcast.model.batch import Message, SendBatch, Targets, Wording
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import MAX_BADGE, Content, Options
 from pushcast.model.quiet import QuietTerms
@@ -24,7 +25,7 @@ from pushcast.wire.batches import MAX_COUNT, PLAIN_TYPE, SOURCES, TYPE, check_me
 from pushcast.wire.message_head import DEFAULT_OPTIONS, MANNERS
 from pushcast.wire.more import joined
 from pushcast.wire.schemas import FRAME_BYTES, AvroType, without_logical_types
-from pushcast.wire.single_columns import SingleColumns
+from pushcast.wire.single_columns import Row, SingleColumns
 
 _HASH_BYTES: Final = 16
 _SECOND: Final = SECOND[0]
@@ -35,15 +36,21 @@ _NOT_COUNTED: Final = FALSE + FALSE
 _BROKEN: Final = (IndexError, ValueError, struct.error, msgspec.MsgspecError, InvalidInput)
 
 
-def read_batch(value: bytes) -> SendBatch:
-    """The batch, each message checked (`batches.check_message`).
+def _never(app: str) -> bool:
+    """Each message stays by itself."""
+    return False
+
+
+def read_batch(value: bytes, mixes: Callable[[str], bool] = _never) -> SendBatch:
+    """The batch, each message checked (`batches.check_message`). `mixes`: whether messages of an app that have one
+    target each, and follow each other, may be one message with `wordings`.
 
     Raises InvalidInput when the bytes are not a SendBatch of this or an earlier release, or for a message that would
     fail later.
     """
     reader = _READERS.get(value[:FRAME_BYTES])
     try:
-        batch = None if reader is None else reader.read(value)
+        batch = None if reader is None else reader.read(value, mixes)
     except _BROKEN:
         batch = None
     if batch is None:
@@ -62,7 +69,7 @@ class _Reader:
         self._extended = extended
         self._columns = SingleColumns(extended=extended)
 
-    def read(self, value: bytes) -> SendBatch | None:
+    def read(self, value: bytes, mixes: Callable[[str], bool]) -> SendBatch | None:
         """None, or an error of `_BROKEN`: the record is to be decoded as a whole."""
         lane, at = _text(value, FRAME_BYTES)
         run, at = long_at(value, at)
@@ -74,11 +81,15 @@ class _Reader:
         count, at = long_at(value, at)
         if count < 0 or not 0 <= run <= MAX_COUNT or source not in SOURCES:
             return None
-        messages: list[Message] = []
+        gathered = _Gathered(mixes)
         for _ in range(count):
-            found = self._single(value, at) or self._any(value, at)
-            messages.append(found[0])
-            at = found[1]
+            single = self._single(value, at, gathered)
+            if single is None:
+                message, at = self._any(value, at)
+                gathered.add(message)
+            else:
+                at = single
+        messages = gathered.whole()
         if at + 1 != len(value) or value[at]:
             return None
         return SendBatch(lane, platform, messages, run, first_seen_at, source)
@@ -94,8 +105,8 @@ class _Reader:
         check_message(message)
         return message, stream.tell()
 
-    def _single(self, value: bytes, at: int) -> tuple[Message, int] | None:
-        """The message at `at` and where it ends; None when it is not one that is read here."""
+    def _single(self, value: bytes, at: int, gathered: _Gathered) -> int | None:
+        """Adds the message at `at`. Returns where it ends; None when it is not one that is read here."""
         names_end = at + 1 + (value[at] >> 1)
         names_end += 1 + (value[names_end] >> 1)
         app, klass = _names(value[at:names_end])
@@ -127,13 +138,95 @@ class _Reader:
         columns = self._columns.read(value, at)
         if columns is None:
             return None
-        notification_id, created_at, trace, targets, at = columns
-        message = Message(
-            *(app, klass, content, options, content_hash, [notification_id], [created_at], [trace], targets),
-            quiet=quiet,
-            sealing=sealing,
-        )
-        return message, at
+        row, at = columns
+        gathered.single(app, klass, content, options, content_hash, row, quiet, sealing)
+        return at
+
+
+class _Gathered:
+    """Messages of one record in their order; those with one target that follow each other may become one."""
+
+    __slots__ = ("_key", "_messages", "_mixes", "_rows", "_wordings")
+
+    def __init__(self, mixes: Callable[[str], bool]) -> None:
+        self._mixes = mixes
+        self._messages: list[Message] = []
+        self._key: tuple[str, str, bool, bool] | None = None  # what the open ones have in common
+        self._wordings: list[Wording] = []
+        self._rows: list[Row] = []
+
+    def add(self, message: Message) -> None:
+        """One that Avro has read."""
+        self._close()
+        self._messages.append(message)
+
+    def single(
+        self,
+        app: str,
+        klass: str,
+        content: Content,
+        options: Options,
+        content_hash: bytes,
+        row: Row,
+        quiet: QuietTerms | None,
+        sealing: Sealing | None,
+    ) -> None:
+        """One with one target."""
+        if quiet is not None or sealing is not None or not self._mixes(app):
+            self._close()
+            message = _message(app, klass, content, options, content_hash, row)
+            message.quiet, message.sealing = quiet, sealing
+            self._messages.append(message)
+            return
+        key = (app, klass, options.dry_run, options.at_most_once)
+        if key != self._key:
+            self._close()
+            self._key = key
+        self._wordings.append(Wording(content, options, content_hash))
+        self._rows.append(row)
+
+    def whole(self) -> list[Message]:
+        """All of them."""
+        self._close()
+        return self._messages
+
+    def _close(self) -> None:
+        if self._key is None:
+            return
+        (app, klass, *_), rows, wordings = self._key, self._rows, self._wordings
+        message = _message(app, klass, *wordings[0], rows[0])
+        count = len(rows)
+        if count > 1:
+            message.notification_ids, message.created_at, message.traces, *columns, versions = map(
+                list, zip(*rows, strict=True)
+            )
+            known = None if versions.count(None) == count else versions
+            message.targets = Targets(list(range(count)), *columns)
+            message.targets.app_version = known
+            message.wordings = wordings
+        self._messages.append(message)
+        self._key, self._wordings, self._rows = None, [], []
+
+
+def _message(app: str, klass: str, content: Content, options: Options, content_hash: bytes, row: Row) -> Message:
+    note_id, created_at, trace, user, device, delivery_id, kind, address, key_id = row[:9]
+    token_hash, registered_at, source_offset, expires_at, attempt, version = row[9:]
+    targets = Targets(
+        [0],
+        [user],
+        [device],
+        [delivery_id],
+        [kind],
+        [address],
+        [key_id],
+        [token_hash],
+        [registered_at],
+        [source_offset],
+        [expires_at],
+        [attempt],
+        app_version=None if version is None else [version],
+    )
+    return Message(app, klass, content, options, content_hash, [note_id], [created_at], [trace], targets)
 
 
 @lru_cache(1024)

@@ -128,7 +128,7 @@ class CancelState:
         """Those of a message's targets that must not leave. One look where the partition has no cancels."""
         if not self.any(partition):
             return []
-        columns, thread, campaigns = message.targets, message.options.thread_id, message.notes.campaign
+        columns, campaigns = message.targets, message.notes.campaign
         found: list[int] = []
         for target in targets:
             notification = columns.notification[target]
@@ -137,7 +137,7 @@ class CancelState:
                 columns.user[target],
                 message.notification_ids[notification],
                 app=message.app,
-                thread=thread,
+                thread=message.options_of(notification).thread_id,
                 created_at_ms=message.created_at[notification],
                 now_ms=now_ms,
                 campaign=None if campaigns is None else campaigns[notification],

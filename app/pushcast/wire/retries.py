@@ -143,6 +143,24 @@ def pick(message: Message, indices: Sequence[int]) -> Message:
     )
 
 
+def picked(message: Message, indices: Sequence[int]) -> list[Message]:
+    """`pick` as records have it: a message for each content."""
+    if message.wordings is None:
+        return [pick(message, indices)]
+    return [_single(message, index) for index in indices]
+
+
+def _single(message: Message, index: int) -> Message:
+    """One target of a message with `wordings`, as it was read."""
+    wording = (message.wordings or [])[message.targets.notification[index]]
+    found = pick(message, (index,))
+    found.content, found.options, found.content_hash = wording
+    found.wordings = None
+    if found.targets.app_version == [None]:
+        found.targets.app_version = None
+    return found
+
+
 def renumbered(targets: Targets, place: dict[int, int]) -> Targets:
     """The same targets with other indices of notifications."""
     return replace(targets, notification=[place[old] for old in targets.notification])

@@ -14,7 +14,9 @@ from unit.send.twin import TOPIC, Harness, TwinProvider, failed, message, ok, se
 
 
 class TwinOfMany(TwinProvider):
-    """Remembers how many messages came together."""
+    """Remembers how many messages came together. It takes no message with several contents."""
+
+    takes_wordings = False
 
     def __init__(self, app: str = "news", **options: object) -> None:
         super().__init__(app, **options)  # type: ignore[arg-type]

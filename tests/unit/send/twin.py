@@ -171,6 +171,7 @@ class TwinProvider:
 
     engine = "twin"
     slow = True  # where nothing comes back
+    takes_wordings = True
 
     def __init__(
         self, app: str = "news", script: dict[str, list[Result]] | None = None, *, accept: bool = False

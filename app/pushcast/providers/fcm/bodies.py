@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from pushcast.model.batch import Message
-from pushcast.providers.expiry import epoch_seconds, expiries, ttl_seconds
+from pushcast.providers.expiry import epoch_seconds, expiries, expiry_of, ttl_seconds
 from pushcast.providers.identity import HOLE, ID_HOLE, CollapseBy, automatic_names, quoted
 
 TTL_HOLE: Final = b"\1"
@@ -25,7 +25,9 @@ def bodies(
     Every target's kind of address is one of TARGET_PREFIX, and its address needs no escape in JSON.
     """
     targets = message.targets
-    addresses, kinds, expires_at = targets.address, targets.kind, expiries(message)
+    addresses, kinds = targets.address, targets.kind
+    one = len(indices) == 1  # of many contents in a message: what all targets say is not asked for each
+    expires_at = {indices[0]: expiry_of(message, indices[0])} if one else expiries(message)
     has_ids = len(message.notification_ids) > 1 and ID_HOLE in rest
     made, join = [], b"".join
     last: tuple[int, int] | None = None
