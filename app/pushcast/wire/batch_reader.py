@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from fastavro import parse_schema, schemaless_reader
 
-from pushcast.model.batch import Message, SendBatch, Targets, Wording
+from pushcast.model.batch import Message, SendBatch
 from pushcast.model.errors import InvalidInput
 from pushcast.model.notification import MAX_BADGE, Content, Options
 from pushcast.model.quiet import QuietTerms
@@ -22,10 +22,11 @@ from pushcast.model.sealing import Sealing
 from pushcast.model.words import Source
 from pushcast.wire.avro_bytes import FALSE, NULL, SECOND, long_at
 from pushcast.wire.batches import MAX_COUNT, PLAIN_TYPE, SOURCES, TYPE, check_message, decode_batch, message_of
+from pushcast.wire.gathered import Gathered
 from pushcast.wire.message_head import DEFAULT_OPTIONS, MANNERS
 from pushcast.wire.more import joined
 from pushcast.wire.schemas import FRAME_BYTES, AvroType, without_logical_types
-from pushcast.wire.single_columns import Row, SingleColumns
+from pushcast.wire.single_columns import SingleColumns
 
 _HASH_BYTES: Final = 16
 _SECOND: Final = SECOND[0]
@@ -81,7 +82,7 @@ class _Reader:
         count, at = long_at(value, at)
         if count < 0 or not 0 <= run <= MAX_COUNT or source not in SOURCES:
             return None
-        gathered = _Gathered(mixes)
+        gathered = Gathered(mixes)
         for _ in range(count):
             single = self._single(value, at, gathered)
             if single is None:
@@ -105,7 +106,7 @@ class _Reader:
         check_message(message)
         return message, stream.tell()
 
-    def _single(self, value: bytes, at: int, gathered: _Gathered) -> int | None:
+    def _single(self, value: bytes, at: int, gathered: Gathered) -> int | None:
         """Adds the message at `at`. Returns where it ends; None when it is not one that is read here."""
         names_end = at + 1 + (value[at] >> 1)
         names_end += 1 + (value[names_end] >> 1)
@@ -141,92 +142,6 @@ class _Reader:
         row, at = columns
         gathered.single(app, klass, content, options, content_hash, row, quiet, sealing)
         return at
-
-
-class _Gathered:
-    """Messages of one record in their order; those with one target that follow each other may become one."""
-
-    __slots__ = ("_key", "_messages", "_mixes", "_rows", "_wordings")
-
-    def __init__(self, mixes: Callable[[str], bool]) -> None:
-        self._mixes = mixes
-        self._messages: list[Message] = []
-        self._key: tuple[str, str, bool, bool] | None = None  # what the open ones have in common
-        self._wordings: list[Wording] = []
-        self._rows: list[Row] = []
-
-    def add(self, message: Message) -> None:
-        """One that Avro has read."""
-        self._close()
-        self._messages.append(message)
-
-    def single(
-        self,
-        app: str,
-        klass: str,
-        content: Content,
-        options: Options,
-        content_hash: bytes,
-        row: Row,
-        quiet: QuietTerms | None,
-        sealing: Sealing | None,
-    ) -> None:
-        """One with one target."""
-        if quiet is not None or sealing is not None or not self._mixes(app):
-            self._close()
-            message = _message(app, klass, content, options, content_hash, row)
-            message.quiet, message.sealing = quiet, sealing
-            self._messages.append(message)
-            return
-        key = (app, klass, options.dry_run, options.at_most_once)
-        if key != self._key:
-            self._close()
-            self._key = key
-        self._wordings.append(Wording(content, options, content_hash))
-        self._rows.append(row)
-
-    def whole(self) -> list[Message]:
-        """All of them."""
-        self._close()
-        return self._messages
-
-    def _close(self) -> None:
-        if self._key is None:
-            return
-        (app, klass, *_), rows, wordings = self._key, self._rows, self._wordings
-        message = _message(app, klass, *wordings[0], rows[0])
-        count = len(rows)
-        if count > 1:
-            message.notification_ids, message.created_at, message.traces, *columns, versions = map(
-                list, zip(*rows, strict=True)
-            )
-            known = None if versions.count(None) == count else versions
-            message.targets = Targets(list(range(count)), *columns)
-            message.targets.app_version = known
-            message.wordings = wordings
-        self._messages.append(message)
-        self._key, self._wordings, self._rows = None, [], []
-
-
-def _message(app: str, klass: str, content: Content, options: Options, content_hash: bytes, row: Row) -> Message:
-    note_id, created_at, trace, user, device, delivery_id, kind, address, key_id = row[:9]
-    token_hash, registered_at, source_offset, expires_at, attempt, version = row[9:]
-    targets = Targets(
-        [0],
-        [user],
-        [device],
-        [delivery_id],
-        [kind],
-        [address],
-        [key_id],
-        [token_hash],
-        [registered_at],
-        [source_offset],
-        [expires_at],
-        [attempt],
-        app_version=None if version is None else [version],
-    )
-    return Message(app, klass, content, options, content_hash, [note_id], [created_at], [trace], targets)
 
 
 @lru_cache(1024)

@@ -55,7 +55,7 @@ def prepared(provider: TemplateProvider, parts: list[Part]) -> list[Any]:
     rows = []
     for requests in provider._prepared(parts):
         columns = zip(*requests.columns, strict=True)
-        names = requests.names or [None] * len(requests)
+        names = requests.names or [""] * len(requests)
         rows += [(requests.key, name, column) for name, column in zip(names, columns, strict=True)]
     return rows
 
