@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from pushcast.model.errors import InvalidInput
 from pushcast.wire import receipt_reader
-from pushcast.wire.receipt_reader import ReadReceipt, read_receipt
+from pushcast.wire.receipt_reader import ReadReceipt, Section, read_receipt
 from pushcast.wire.receipts import Receipt, decode_receipt, encode_receipt
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=90)
@@ -30,8 +31,13 @@ def decoded(value: bytes) -> ReadReceipt | str:
         datum: dict[str, Any] = decode_receipt(value)
     except InvalidInput as error:
         return error.reason
-    datum["klass"] = datum["class"]
-    return ReadReceipt(*(datum[name] for name in ReadReceipt._fields))
+    if not re.fullmatch("[0-9a-fA-F]{32}", datum["delivery_id"]):
+        return "invalid_field"
+    named = {name: datum[name] for name in ReadReceipt.__struct_fields__ if name in datum}
+    section = Section(datum["platform"], datum["lane"], datum["class"], datum["outcome"], datum["reason"])
+    delivery, user = bytes.fromhex(datum["delivery_id"]), datum["user"].encode()
+    due_at = datum["due_at"] or datum["created_at"]
+    return ReadReceipt(**named | {"delivery": delivery, "user": user, "section": section, "due_at": due_at})
 
 
 @given(st.lists(RECEIPTS, min_size=1, max_size=3), st.sampled_from([1, 2]))
@@ -64,9 +70,9 @@ def test_what_our_writers_write_needs_no_decoder(monkeypatch: pytest.MonkeyPatch
     assert read_receipt(value).ended_at == 1_790_000_000_500
 
 
-def test_no_more_than_64_sections_are_remembered() -> None:
+def test_no_more_than_256_sections_are_remembered() -> None:
     head = b"d" * 16, "n", "u", None, None
-    for number in range(200):
+    for number in range(600):
         receipt = Receipt(*head, None, "bulk", f"c{number}", "dead", None, None, None, 1, False, 0, 0, 0, 0, 0)
         read_receipt(encode_receipt(receipt))
     assert len(receipt_reader._sections) <= receipt_reader._MAX_SECTIONS

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushcast.model.words import Outcome
-from pushcast.report import engaged, rows
-from pushcast.report.apply import BOOKS, BookEntry, PendingRows
+from pushcast.report import ending, engaged, rows
+from pushcast.report.apply import BOOKS, BookEntry
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
 from twins.books import DAY_MS, by, engagement, leg, planned, receipt, walked
@@ -118,7 +118,7 @@ def test_r2_equal_logs_make_equal_stores_byte_by_byte(
 def test_deliveries_that_do_not_look_for_what_was_told_before_break_the_law(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(PendingRows, "told", lambda *_: engaged.NOTHING)
+    monkeypatch.setattr(ending, "told_before", lambda *_: engaged.NOTHING)
     broken = 0
     for seed in range(10):
         logs = logs_of(seed)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pushcast.model.ids import delivery_id
 from pushcast.model.words import Source
 from pushcast.report import rows
 from pushcast.report.apply import BookEntry, apply
-from pushcast.report.notes import Kind, Note, decode, note_hash
+from pushcast.report.notes import Kind, Note, joined, note_hash
 from pushcast.report.slo import Seen
 from pushcast.wire import headers as h
 from pushcast.wire.engagement import Engagement, Event, encode_engagement
@@ -25,15 +25,24 @@ class Rows(dict[bytes, bytes]):
 
     def apply(self, topic: str, records: Sequence[BookEntry]) -> Seen:
         seen: Seen = []
-        for key, value in apply(self.get, topic, records, seen=seen).items():
+        for key, value in apply(self, topic, records, seen=seen).items():
             if value is None:
                 self.pop(key, None)
             else:
                 self[key] = value
         return seen
 
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [self.get(key) for key in keys]
+
+    def scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return ((key, self[key]) for key in sorted(self) if key >= start and key.startswith(prefix))
+
     def note(self, note_id: str, kind: Kind = "notification") -> Note:
-        return decode(self[rows.note_key(note_hash(kind, note_id))])
+        name = note_hash(kind, note_id)
+        found = joined(self.get(rows.note_key(name)), self.get(rows.ended_key(name)))
+        assert found is not None
+        return found
 
     def meta(self, topic: str) -> rows.Meta:
         return rows.meta_of(self[rows.meta_key(topic)])

@@ -43,8 +43,8 @@ class Class(Strict):
     mandatory: bool = False  # nobody can opt out of it
     opt_in: bool = False  # only for users who have said on
     # What reporters keep. full: sums, published to push.report.v1 too; history: deliveries of users alone, for traffic
-    # with an id for each recipient; absent: sums. Broadcasts have full.
-    report: Literal["full", "history"] | None = None
+    # with an id for each recipient; totals: sums of the class by minute alone; absent: sums. Broadcasts have full.
+    report: Literal["full", "history", "totals"] | None = None
 
     @property
     def is_capped(self) -> bool:

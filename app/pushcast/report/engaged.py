@@ -7,14 +7,14 @@ order: each looks for the other, and both ways give the same sums.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
 from pushcast.model.ids import delivery_id
 from pushcast.report import rows
-from pushcast.report.notes import WITHIN_SECONDS, Note
+from pushcast.report.notes import WITHIN_SECONDS, EndedSums
 from pushcast.report.rows import DAY_MS, Delivery
 from pushcast.wire.engagement import Engagement, Event
 
@@ -32,14 +32,31 @@ class Told(NamedTuple):
     opened_at: int = 0
 
 
+class News(NamedTuple):
+    """What an event says that is new of a delivery: rows to be written (None deletes), and what they change."""
+
+    writes: list[tuple[bytes, bytes | None]]
+    changed: list[tuple[Delivery, Told, Told]]  # row of the delivery, told before, told now
+
+
 NOTHING: Final = Told()
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Told)
 
 
-def told_key(at_ms: int, user: str, delivery: bytes) -> bytes:
-    """Where a bucket's word on a delivery lies."""
-    return rows.ENGAGED + bucket_of(at_ms) + user.encode() + b"\0" + delivery
+def told_key(at_ms: int, owner: bytes, delivery: bytes) -> bytes:
+    """Where a bucket's word on a delivery lies. `owner`: the user, or nobody where the user is forgotten."""
+    return rows.ENGAGED + bucket_of(at_ms) + owner + b"\0" + delivery
+
+
+def told_in(value: bytes) -> Told:
+    """Of a row."""
+    return _DECODER.decode(value)
+
+
+def first_of(told: Told) -> int:
+    """The earlier of the two times: it says whether the row belongs to the time before the user was forgotten."""
+    return min(filter(None, told), default=0)
 
 
 def bucket_of(at_ms: int) -> bytes:
@@ -52,61 +69,68 @@ def first_bucket_of(created_at: int) -> bytes:
     return bucket_of(max(0, created_at + FIRST_DAY * DAY_MS))
 
 
-def told_of(get: Get, user: str, delivery: bytes, created_at: int) -> Told:
-    """What was told of a delivery within its days."""
-    keys = {told_key(created_at + day * DAY_MS, user, delivery) for day in (FIRST_DAY, LAST_DAY)}
+def told_of(get: Get, user: bytes, until: int, delivery: bytes, created_at: int) -> Told:
+    """What was told of a delivery within its days. `until`: when the user was forgotten, 0 for never."""
+    days = (created_at + day * DAY_MS for day in (FIRST_DAY, LAST_DAY))
     found = NOTHING
-    for key in keys:
+    for key in {told_key(at, owner, delivery) for at in days for owner in _owners(user, until)}:
         value = get(key)
         if value is not None:
             found = _earliest(found, _within(_DECODER.decode(value), created_at))
     return found
 
 
-def applied(get: Get, event: Engagement) -> Iterator[tuple[bytes, bytes, list[tuple[bytes, Told, Told]]]]:
-    """For each delivery of which the event says something new: (key, value) to put, and what that changes.
-
-    A change is (key of the delivery's row, told before, told now), of each row that is there. What is put must be seen
-    by `get` before the next is asked for.
-    """
+def applied(get: Get, event: Engagement, until: int) -> Iterator[News]:
+    """For each delivery of which the event says something new. What is to be written must be seen by `get` before the
+    next is asked for."""
     if event.event not in (Event.RECEIVED, Event.OPENED) or event.app is None or event.device is None:
         return
-    news = Told(event.at, 0) if event.event is Event.RECEIVED else Told(0, event.at)
+    told = Told(event.at, 0) if event.event is Event.RECEIVED else Told(0, event.at)
+    user = event.user.encode()
     for note_id in dict.fromkeys(event.ids):
         delivery = delivery_id(note_id, event.user, event.app, event.device)
-        key = told_key(event.at, event.user, delivery)
-        stored = get(key)
-        before = NOTHING if stored is None else _DECODER.decode(stored)
-        now = _earliest(before, news)
+        places = {told_key(event.at, owner, delivery): get(told_key(event.at, owner, delivery)) for owner in _owners(user, until)}
+        before = NOTHING
+        for stored in places.values():
+            before = before if stored is None else _earliest(before, _DECODER.decode(stored))
+        now = _earliest(before, told)
         if now == before:
             continue
-        value = _ENCODER.encode(now)
-        changes = []
-        later = _with(get, key, value)
-        for row_key in _candidates({*before, *now} - {0}, event.user, delivery):
+        place = told_key(event.at, b"" if first_of(now) <= until else user, delivery)
+        writes: dict[bytes, bytes | None] = {key: None for key, stored in places.items() if stored is not None}
+        writes[place] = _ENCODER.encode(now)
+        later = _with(get, writes)
+        changed = []
+        for row_key in _candidates({*before, *now} - {0}, _owners(user, until), delivery):
             if (row := get(row_key)) is not None:
-                whose = event.user, delivery, rows.delivery_of(row).created_at
-                changes.append((row_key, told_of(get, *whose), told_of(later, *whose)))
-        yield key, value, changes
+                found = rows.delivery_of(row)
+                whose = user, until, delivery, found.created_at
+                changed.append((found, told_of(get, *whose), told_of(later, *whose)))
+        yield News(list(writes.items()), changed)
 
 
-def count(note: Note, delivery: Delivery, told: Told, sign: int) -> None:
+def count(sums: EndedSums, due_at: int, told: Told, sign: int) -> None:
     """Adds what was told of a delivery to the sums of its note, or takes it out."""
     if told.received_at:
-        note.received += sign
+        sums.received += sign
         for place, seconds in enumerate(WITHIN_SECONDS):
-            note.received_within[place] += sign * (told.received_at - delivery.due_at <= seconds * 1000)
-    note.opened += sign * bool(told.opened_at)
+            sums.received_within[place] += sign * (told.received_at - due_at <= seconds * 1000)
+    sums.opened += sign * bool(told.opened_at)
 
 
-def _with(get: Get, key: bytes, value: bytes) -> Get:
-    return lambda asked: value if asked == key else get(asked)
+def _owners(user: bytes, until: int) -> tuple[bytes, ...]:
+    return (user, b"") if until else (user,)
 
 
-def _candidates(times: set[int], user: str, delivery: bytes) -> Iterator[bytes]:
+def _with(get: Get, writes: Mapping[bytes, bytes | None]) -> Get:
+    return lambda asked: writes[asked] if asked in writes else get(asked)
+
+
+def _candidates(times: set[int], owners: Sequence[bytes], delivery: bytes) -> Iterator[bytes]:
     days = {at // DAY_MS - day for at in times for day in range(FIRST_DAY, LAST_DAY + 1)}
     for day in sorted(days):
-        yield rows.delivery_key(day * DAY_MS, user, delivery)
+        for owner in owners:
+            yield rows.delivery_key(day * DAY_MS, owner, delivery)
 
 
 def _within(told: Told, created_at: int) -> Told:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple, Protocol
 
-from pushcast.report.notes import Note
+from pushcast.report.notes import Kind
 
 
 class ReportedClass(Protocol):
@@ -16,21 +16,27 @@ class ReportedClass(Protocol):
 
 
 class Modes(NamedTuple):
-    """Classes by mode. `history`: deliveries of users and no sums. `full`: sums, which are published as well."""
+    """Classes by mode. `totals`: minutes alone. `history`: deliveries of users, too. `full`: sums of notes as well, and
+    they are published. Without a mode a class has sums that are not published."""
 
-    history: frozenset[str]
-    full: frozenset[str]
+    totals: frozenset[str] = frozenset()
+    history: frozenset[str] = frozenset()
+    full: frozenset[str] = frozenset()
 
-    def keeps(self, kind: str, klass: str) -> bool:
-        """Whether sums are kept. Of a broadcast always."""
-        return kind == "broadcast" or klass not in self.history
+    def lists(self, kind: Kind, klass: str) -> bool:
+        """Whether single deliveries are kept. Of a broadcast always."""
+        return klass not in self.totals or kind == "broadcast"
 
-    def publishes(self, note: Note) -> bool:
+    def sums_up(self, kind: Kind, klass: str) -> bool:
+        """Whether sums of a note are kept. Of a broadcast always."""
+        return (klass not in self.history and klass not in self.totals) or kind == "broadcast"
+
+    def publishes(self, kind: Kind, klass: str) -> bool:
         """Whether other programs get the sums. Of a broadcast always."""
-        return note.kind == "broadcast" or note.klass in self.full
+        return klass in self.full or kind == "broadcast"
 
 
-EVERYTHING: Final = Modes(frozenset(), frozenset())
+EVERYTHING: Final = Modes()
 
 
 def modes_of(classes: Mapping[str, ReportedClass]) -> Modes:

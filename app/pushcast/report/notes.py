@@ -16,18 +16,15 @@ KINDS: Final[tuple[Kind, ...]] = ("notification", "broadcast")
 #: Within how many seconds of its creation a delivery counts as accepted in time; counted exactly for each.
 WITHIN_SECONDS: Final = (10, 60, 120)
 HASH_BYTES: Final = 16
+NO_SHARES: Final = [0] * len(WITHIN_SECONDS)
 _SEPARATOR: Final = "\0"
 
 
-class Note(msgspec.Struct, array_like=True):
-    """Times are milliseconds since the epoch, 0 where none is known. A dictionary holds no zeros.
-
-    What comes from one topic is never touched by another, so that the order between topics makes no difference.
-    """
+class PlannedSums(msgspec.Struct, array_like=True):
+    """What planned records and legs say. A dictionary holds no zeros. Times are milliseconds, 0 where none is known."""
 
     id: str
     kind: Kind
-    # from planned records and legs
     app: str = ""
     klass: str = ""
     campaign: str = ""
@@ -42,15 +39,49 @@ class Note(msgspec.Struct, array_like=True):
     # from legs
     matched: int = 0
     held_out: int = 0
-    # from receipts
+
+
+class EndedSums(msgspec.Struct, array_like=True):
+    """What receipts say, and what apps told of their deliveries."""
+
+    id: str
+    kind: Kind
     ended: dict[str, int] = {}  # by `ended_key`
     latency: dict[str, int] = {}  # of accepted ones, by number of the bucket
-    within: list[int] = msgspec.field(default_factory=lambda: [0] * len(WITHIN_SECONDS))
+    within: list[int] = msgspec.field(default_factory=NO_SHARES.copy)
     last_ended_at: int = 0
     copies: int = 0
-    # from deliveries of which an app told something
+    # of deliveries of which an app told something
     received: int = 0
-    received_within: list[int] = msgspec.field(default_factory=lambda: [0] * len(WITHIN_SECONDS))
+    received_within: list[int] = msgspec.field(default_factory=NO_SHARES.copy)
+    opened: int = 0
+
+
+class Note(msgspec.Struct, array_like=True):
+    """Both together, as reporters answer. They lie apart, so that the order between topics makes no difference."""
+
+    id: str
+    kind: Kind
+    app: str = ""
+    klass: str = ""
+    campaign: str = ""
+    dry_run: bool = False
+    created_at: int = 0
+    expires_at: int = 0
+    first_planned_at: int = 0
+    planned: dict[str, int] = {}
+    other: int = 0
+    held: int = 0
+    not_planned: dict[str, int] = {}
+    matched: int = 0
+    held_out: int = 0
+    ended: dict[str, int] = {}
+    latency: dict[str, int] = {}
+    within: list[int] = msgspec.field(default_factory=NO_SHARES.copy)
+    last_ended_at: int = 0
+    copies: int = 0
+    received: int = 0
+    received_within: list[int] = msgspec.field(default_factory=NO_SHARES.copy)
     opened: int = 0
 
     @property
@@ -66,16 +97,50 @@ class Note(msgspec.Struct, array_like=True):
 
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
 _DECODER: Final = msgspec.msgpack.Decoder(Note)
+_PLANNED: Final = msgspec.msgpack.Decoder(PlannedSums)
+_ENDED: Final = msgspec.msgpack.Decoder(EndedSums)
 
 
-def encode(note: Note) -> bytes:
-    """Equal notes give equal bytes."""
-    return _ENCODER.encode(note)
+def encode(sums: Note | PlannedSums | EndedSums) -> bytes:
+    """Equal sums give equal bytes."""
+    return _ENCODER.encode(sums)
 
 
 def decode(value: bytes) -> Note:
     """Of `encode`."""
     return _DECODER.decode(value)
+
+
+def planned_of(value: bytes) -> PlannedSums:
+    """Of `encode`."""
+    return _PLANNED.decode(value)
+
+
+def ended_of(value: bytes) -> EndedSums:
+    """Of `encode`."""
+    return _ENDED.decode(value)
+
+
+def joined(planned: bytes | None, ended: bytes | None) -> Note | None:
+    """A note of its two rows; None where there is neither."""
+    if planned is None and ended is None:
+        return None
+    one = None if planned is None else msgspec.structs.astuple(planned_of(planned))
+    other = None if ended is None else ended_of(ended)
+    if one is None:
+        assert other is not None
+        note = Note(other.id, other.kind)
+    else:
+        note = Note(*one)
+    if other is not None:
+        for name in EndedSums.__struct_fields__[2:]:
+            setattr(note, name, getattr(other, name))
+    return note
+
+
+def kind_of(name: str) -> Kind:
+    """Of a row."""
+    return "broadcast" if name == "broadcast" else "notification"
 
 
 def note_hash(kind: str, note_id: str) -> bytes:

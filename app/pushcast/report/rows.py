@@ -3,15 +3,19 @@
 | key | value |
 |---|---|
 | `d` day user NUL delivery id | one delivery |
-| `p` day lane source offset note | one planned row, or one leg |
-| `n` note | sums of a notification or broadcast (`notes`) |
+| `b` day lane source, number of 64 offsets | planned rows of these offsets |
+| `p` day lane source offset leg note | one leg |
+| `n` note | what was planned of a notification or broadcast (`notes`) |
+| `r` note | how its deliveries ended (`notes`) |
+| `t` minute app class platform lane | what became due in it, and how that ended (`minutes`) |
 | `l` minute, newest first, note | nothing: the list of notes |
 | `e` bucket user NUL delivery id | what apps told of a delivery (`engaged`) |
 | `f` user | until when the user is forgotten |
 | `s` note | its sums changed since they were published; no part of what the logs make |
 | `m` topic | next offset and highest epochs |
 
-A day is the UTC day of creation, so that old ones are dropped by one range.
+A day is the UTC day of creation, so that old ones are dropped by one range. Rows of a user who was forgotten lie under
+the empty user (`forgotten`).
 """
 
 from __future__ import annotations
@@ -24,13 +28,18 @@ import msgspec
 DAY_MS: Final = 86_400_000
 MINUTE_MS: Final = 60_000
 DELIVERY: Final = b"d"
-PLANNED: Final = b"p"
+BLOCK: Final = b"b"
+LEG: Final = b"p"
 NOTE: Final = b"n"
+ENDED: Final = b"r"
+MINUTE: Final = b"t"
 LIST: Final = b"l"
 ENGAGED: Final = b"e"
 FORGOTTEN: Final = b"f"
 CHANGED: Final = b"s"
 META: Final = b"m"
+#: Planned rows of neighbouring offsets lie in one row: a get and a put for all of them.
+BLOCK_OFFSETS: Final = 64
 _LAST_MINUTE: Final = 2**32 - 1
 
 
@@ -52,17 +61,20 @@ class Delivery(msgspec.Struct, array_like=True, frozen=True):
     ended_at: int
 
 
-class Plan(msgspec.Struct, array_like=True, frozen=True):
+class Plan(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What one planned row, or one leg, counted: taken out again when a later run takes its place."""
 
     run: int
     platforms: dict[str, int]
     other: int
     held: int
-    reason: str
     matched: int = 0
     held_out: int = 0
     reasons: dict[str, int] = {}
+
+
+#: Of planned rows: by offset within the block and name of the note.
+Block = dict[bytes, Plan]
 
 
 class Meta(msgspec.Struct, array_like=True):
@@ -75,15 +87,22 @@ class Meta(msgspec.Struct, array_like=True):
     passed: dict[str, int] = {}  # of planned records: next offset of each intake, by lane and source
 
 
+_ENTRIES: Final = tuple(bytes((low,)) for low in range(BLOCK_OFFSETS))
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
 _DELIVERIES: Final = msgspec.msgpack.Decoder(Delivery)
 _PLANS: Final = msgspec.msgpack.Decoder(Plan)
+_BLOCKS: Final = msgspec.msgpack.Decoder(list[tuple[bytes, Plan]])
 _METAS: Final = msgspec.msgpack.Decoder(Meta)
 
 
 def encode(row: Delivery | Plan | Meta) -> bytes:
     """Equal rows give equal bytes."""
     return _ENCODER.encode(row)
+
+
+def encode_delivery(fields: tuple[str | int | None, ...]) -> bytes:
+    """Of the fields of a `Delivery`, in their order: without the object that is made thousands of times a second."""
+    return _ENCODER.encode(fields)
 
 
 def delivery_of(value: bytes) -> Delivery:
@@ -94,6 +113,16 @@ def delivery_of(value: bytes) -> Delivery:
 def plan_of(value: bytes) -> Plan:
     """Of `encode`."""
     return _PLANS.decode(value)
+
+
+def encode_block(block: Block) -> bytes:
+    """Equal blocks give equal bytes."""
+    return _ENCODER.encode(sorted(block.items()))
+
+
+def block_of(value: bytes | None) -> Block:
+    """Of `encode_block`; of one that is not there, too."""
+    return {} if value is None else dict(_BLOCKS.decode(value))
 
 
 def meta_of(value: bytes | None) -> Meta:
@@ -111,24 +140,48 @@ def _day(number: int) -> bytes:
     return min(max(0, number), 0xFFFF).to_bytes(2)
 
 
-def deliveries_of(day: bytes, user: str) -> bytes:
+def deliveries_of(day: bytes, user: bytes) -> bytes:
     """Prefix of a user's deliveries of a day."""
-    return DELIVERY + day + user.encode() + b"\0"
+    return DELIVERY + day + user + b"\0"
 
 
-def delivery_key(created_at: int, user: str, delivery_id: bytes) -> bytes:
+def delivery_key(created_at: int, user: bytes, delivery_id: bytes) -> bytes:
     """Where a delivery lies."""
-    return deliveries_of(day_of(created_at), user) + delivery_id
+    return b"%c%b%b\0%b" % (DELIVERY, _day(created_at // DAY_MS), user, delivery_id)
 
 
-def plan_key(created_at: int, account: str, note: bytes) -> bytes:
-    """`account`: lane, source, offset, and the number of a leg."""
-    return PLANNED + day_of(created_at) + account.encode() + b"\0" + note
+def block_key(created_at: int, account: bytes, offset: int) -> bytes:
+    """Where planned rows lie. `account`: lane and source."""
+    return b"%c%b%b%b" % (BLOCK, _day(created_at // DAY_MS), account, (offset // BLOCK_OFFSETS).to_bytes(8))
+
+
+def block_entry(offset: int, note: bytes) -> bytes:
+    """One row of a block."""
+    return _ENTRIES[offset % BLOCK_OFFSETS] + note
+
+
+def leg_key(created_at: int, account: str, note: bytes) -> bytes:
+    """`account`: lane, source, offset of the order, and the number of the leg."""
+    return LEG + day_of(created_at) + account.encode() + b"\0" + note
 
 
 def note_key(note: bytes) -> bytes:
-    """`note`: its hash (`notes.note_hash`)."""
+    """Where it lies what was planned. `note`: its hash (`notes.note_hash`)."""
     return NOTE + note
+
+
+def ended_key(note: bytes) -> bytes:
+    """Where it lies how deliveries ended."""
+    return ENDED + note
+
+
+def minute_key(minute: int, app: str, klass: str, platform: str, lane: str) -> bytes:
+    """`minute`: since the epoch, of the due time."""
+    return MINUTE + _minute(minute) + "\0".join((app, klass, platform, lane)).encode()
+
+
+def _minute(number: int) -> bytes:
+    return min(max(0, number), _LAST_MINUTE).to_bytes(4)
 
 
 def list_key(created_at: int, note: bytes) -> bytes:
@@ -141,9 +194,9 @@ def minute_of(key: bytes) -> int:
     return _LAST_MINUTE - int.from_bytes(key[1:5])
 
 
-def forgotten_key(user: str) -> bytes:
+def forgotten_key(user: bytes) -> bytes:
     """Where it lies until when a user is forgotten: 8 bytes, milliseconds since the epoch."""
-    return FORGOTTEN + user.encode()
+    return FORGOTTEN + user
 
 
 def meta_key(topic: str) -> bytes:

@@ -23,7 +23,10 @@ logger = logging.getLogger(__name__)
 
 BLOCK_CACHE_BYTES: Final = 64 << 20
 WRITE_BUFFER_BYTES: Final = 8 << 20
-_LOGS: Final = b"\xfflogs"  # which logs the rows were made from
+_LOGS: Final = b"\xfflogs"  # which logs the rows were made from, and in which form they are written
+#: Of the rows (`rows`, `notes`, `minutes`). A store in another form is made anew from what Kafka keeps.
+_FORM: Final = "2"
+_FORM_NAME: Final = "form"
 #: One for all partitions of the process, so that memory does not grow with them.
 _block_cache = rocksdict.Cache(BLOCK_CACHE_BYTES)
 
@@ -40,10 +43,13 @@ class PartitionStore:
         self._modes = modes
         self._database = self._open()
         stored = _read_logs(self._database.get(_LOGS))
+        form = stored.pop(_FORM_NAME, None)
         others = sorted(topic for topic, log in stored.items() if logs.get(topic, log) != log)
         # A topic that came later has nothing in the rows yet.
-        self._made_from = _write_logs({**stored, **logs})
-        if others:
+        self._made_from = _write_logs({**stored, **logs, _FORM_NAME: _FORM})
+        if stored and form != _FORM:
+            self.make_anew("another release wrote its rows in another form")
+        elif others:
             self.make_anew(f"it was made from other topics of the names {', '.join(others)}")
         self._database.put(_LOGS, self._made_from)
 
@@ -61,8 +67,13 @@ class PartitionStore:
 
     def get(self, key: bytes) -> bytes | None:
         """One row."""
-        value = self._database.get(key)
-        return None if value is None else bytes(value)
+        value: bytes | None = self._database.get(key)
+        return value
+
+    def get_many(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """Rows of these keys, in their order."""
+        found: Sequence[bytes | None] = self._database.get(list(keys)) or ()
+        return found
 
     def apply(self, topic: str, entries: Sequence[BookEntry]) -> Seen:
         """Rows and offset in one write; what they say about the service level. Raises NewerSchema; nothing is written
@@ -71,7 +82,7 @@ class PartitionStore:
         if not entries:
             return seen
         batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in apply(self.get, topic, entries, self._modes, seen).items():
+        for key, value in apply(self, topic, entries, self._modes, seen).items():
             if value is None:
                 batch.delete(key)
             else:
@@ -89,8 +100,10 @@ class PartitionStore:
 
     def note(self, kind: Kind, note_id: str) -> Note | None:
         """None: nothing is known of it in this partition."""
-        value = self.get(rows.note_key(note_hash(kind, note_id)))
-        return None if value is None else notes.decode(value)
+        return self._note(note_hash(kind, note_id))
+
+    def _note(self, name: bytes) -> Note | None:
+        return notes.joined(self.get(rows.note_key(name)), self.get(rows.ended_key(name)))
 
     def listed(self, from_minute: int, to_minute: int, after: tuple[int, bytes] | None, limit: int) -> list[Note]:
         """Notes created in [from, to) minutes, newest first, behind the place `after`."""
@@ -98,40 +111,42 @@ class PartitionStore:
         if after is not None:
             start = max(start, rows.list_key(after[0] * rows.MINUTE_MS, after[1] + b"\0"))
         found: list[Note] = []
-        for key, _ in self._scan(start, rows.LIST):
+        for key, _ in self.scan(start, rows.LIST):
             if rows.minute_of(key) < from_minute or len(found) == limit:
                 break
-            value = self.get(rows.note_key(key[5:]))
-            if value is not None:
-                found.append(notes.decode(value))
+            note = self._note(key[5:])
+            if note is not None:
+                found.append(note)
         return found
 
     def deliveries(self, user: str, from_ms: int, to_ms: int) -> Iterator[tuple[bytes, Delivery]]:
         """(delivery id, row) of a user, day by day, newest day first, in no order within a day."""
+        if not user:
+            return  # rows of users who are forgotten
         for at_ms in range(to_ms, from_ms - DAY_MS, -DAY_MS):
-            prefix = rows.deliveries_of(rows.day_of(at_ms), user)
-            for key, value in self._scan(prefix, prefix):
+            prefix = rows.deliveries_of(rows.day_of(at_ms), user.encode())
+            for key, value in self.scan(prefix, prefix):
                 yield key[len(prefix) :], rows.delivery_of(value)
 
     def told(self, user: str, delivery_id: bytes, created_at: int) -> Told:
         """What apps told of a delivery."""
-        return told_of(self.get, user, delivery_id, created_at)
+        return told_of(self.get, user.encode(), self.forgotten_until(user), delivery_id, created_at)
 
     def forgotten_until(self, user: str) -> int:
         """What was created until then is not to be told; milliseconds since the epoch, 0 for never."""
-        return int.from_bytes(self.get(rows.forgotten_key(user)) or b"")
+        return int.from_bytes(self.get(rows.forgotten_key(user.encode())) or b"")
 
     def rows(self) -> Iterator[tuple[bytes, bytes]]:
         """Everything, in the order of the keys: two stores of the same logs are equal."""
-        yield from (row for row in self._scan(b"", b"") if row[0] != _LOGS and row[0][:1] != rows.CHANGED)
+        yield from (row for row in self.scan(b"", b"") if row[0] != _LOGS and row[0][:1] != rows.CHANGED)
 
     def unpublished(self, limit: int) -> list[tuple[bytes, Note]]:
         """(name, sums) of notes that have changed since they were published."""
         found: list[tuple[bytes, Note]] = []
-        for key, _ in self._scan(rows.CHANGED, rows.CHANGED):
-            value = self.get(rows.note_key(key[1:]))
-            if value is not None:
-                found.append((key[1:], notes.decode(value)))
+        for key, _ in self.scan(rows.CHANGED, rows.CHANGED):
+            note = self._note(key[1:])
+            if note is not None:
+                found.append((key[1:], note))
             if len(found) == limit:
                 break
         return found
@@ -144,7 +159,7 @@ class PartitionStore:
         """Drops deliveries and planned rows of the days before this one. Sums stay."""
         for start, end in dropped_before(at_ms):
             self._database.delete_range(start, end)
-        for key, value in list(self._scan(rows.FORGOTTEN, rows.FORGOTTEN)):
+        for key, value in list(self.scan(rows.FORGOTTEN, rows.FORGOTTEN)):
             if int.from_bytes(value) < at_ms:
                 self._database.delete(key)
 
@@ -152,14 +167,15 @@ class PartitionStore:
         """The next owner on this machine needs its lock."""
         self._database.close()
 
-    def _scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Rows from `start` on, in the order of their keys, while those begin with `prefix`."""
         iterator = self._database.iter()
         iterator.seek(start)
         while iterator.valid():
-            key = bytes(iterator.key())
+            key: bytes = iterator.key()
             if not key.startswith(prefix):
                 return
-            yield key, bytes(iterator.value())
+            yield key, iterator.value()
             iterator.next()
 
 

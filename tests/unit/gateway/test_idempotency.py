@@ -12,11 +12,8 @@ import pytest
 
 from pushcast.model.words import Lane
 from pushcast.report.answers import report_of
-from pushcast.report.apply import apply
-from pushcast.report.notes import decode, note_hash
-from pushcast.report.rows import note_key
 from pushcast.wire import topics
-from twins.books import entries
+from twins.books import Rows, entries
 from twins.gateway import Rig, gateway
 from twins.plan import T0, PlanHarness, users_of
 
@@ -53,6 +50,7 @@ async def test_g2_g3_the_same_a_hundred_times_over_two_gateways_is_one_push(
     await plan.acknowledge()
     assert len(plan.targets()) == 1
 
-    rows = apply(lambda _: None, topics.PLANNED, entries(*plan.outbox.values(topics.PLANNED)))
-    report = report_of(decode(rows[note_key(note_hash("notification", note_id))] or b""), T0)
+    store = Rows()
+    store.apply(topics.PLANNED, entries(*plan.outbox.values(topics.PLANNED)))
+    report = report_of(store.note(note_id), T0)
     assert (report["planned"], report["not_planned"]) == (1, {"duplicate": 99})

@@ -221,6 +221,6 @@ def test_what_has_ended_was_planned_also_before_its_planned_record_is_read() -> 
 def test_a_delivery_is_found_by_its_user_and_day() -> None:
     store = Rows()
     store.apply(topics.RECEIPT, entries(receipt("n", "ü", "a")))
-    key = rows.delivery_key(CREATED_MS, "ü", delivery_id("n", "ü", "news", "a"))
+    key = rows.delivery_key(CREATED_MS, "ü".encode(), delivery_id("n", "ü", "news", "a"))
     row = rows.delivery_of(store[key])
     assert (row.notification, row.device, row.outcome, row.platform) == ("n", "a", "accepted", "apns")

@@ -80,7 +80,7 @@ def test_an_event_belongs_to_deliveries_of_the_8_days_before_it(days: int, count
 
 def test_what_was_told_goes_with_the_last_delivery_that_it_may_belong_to() -> None:
     at = 40 * engaged.BUCKET_MS
-    key = engaged.told_key(at, "u", b"d" * 16)
+    key = engaged.told_key(at, b"u", b"d" * 16)
 
     def goes(created_at: int) -> bool:
         return any(start <= key < end for start, end in dropped_before(created_at))

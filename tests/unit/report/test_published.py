@@ -14,13 +14,13 @@ from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
 from twins.books import CREATED_MS, Rows, engagement, entries, leg, planned, receipt
 
-FULL = Modes(frozenset(), frozenset({"breaking"}))
-HISTORY = Modes(frozenset({"breaking"}), frozenset())
+FULL = Modes(full=frozenset({"breaking"}))
+HISTORY = Modes(history=frozenset({"breaking"}))
 
 
 def test_modes_are_those_of_the_classes() -> None:
-    classes = {"a": Class(report="full"), "b": Class(report="history"), "c": Class()}
-    assert modes_of(classes) == Modes(frozenset({"b"}), frozenset({"a"}))
+    classes = {"a": Class(report="full"), "b": Class(report="history"), "c": Class(), "d": Class(report="totals")}
+    assert modes_of(classes) == Modes(frozenset({"d"}), frozenset({"b"}), frozenset({"a"}))
 
 
 def test_a_class_with_history_keeps_deliveries_and_no_sums() -> None:
@@ -31,13 +31,13 @@ def test_a_class_with_history_keeps_deliveries_and_no_sums() -> None:
         topics.ENGAGEMENT: [engagement("opened", "n", "u", "a", CREATED_MS + 5)],
         topics.WALKED: entries(leg("b", 0, 4)),
     }.items():
-        for key, value in apply(store.get, topic, log, HISTORY).items():
+        for key, value in apply(store, topic, log, HISTORY).items():
             if value is not None:
                 store[key] = value
     kinds = {key[:1] for key in store}
     assert [key for key in store if key[:1] == b"n"] == [b"n" + key[1:] for key in store if key[:1] == b"s"]
     assert store.note("b", "broadcast").planned == {"apns": 4}
-    assert {b"d", b"p", b"e", b"m"} <= kinds
+    assert {b"d", b"b", b"p", b"e", b"t", b"m"} <= kinds
 
 
 def test_sums_are_published_until_kafka_has_them_as_they_are(tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""Users who are forgotten: what lies under their names moves to nobody's, so that sums stay right without them. Pure.
+
+A row is not removed: a copy of its receipt, or a redrive, must still find that the delivery was counted. What is left
+names neither user nor device. Which owner a row has depends on its own times and on until when the user is forgotten,
+and on nothing else: receipt, engagement and forgetting may come in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from pushcast.model.device import DeviceChange, Operation
+from pushcast.report import engaged, rows
+from pushcast.report.pending import PendingRows, Stored
+from pushcast.wire.devices import DeviceChangeDecoder
+from pushcast.wire.keys import user_of
+
+#: Owner of rows whose user is forgotten. No user has this name.
+NOBODY: Final = b""
+_device_changes: Final = DeviceChangeDecoder(())
+
+
+def read_forgetting(value: bytes, key: bytes | None, timestamp_ms: int) -> DeviceChange | None:
+    """None: another change, which means nothing here. Raises InvalidInput."""
+    if Operation.FORGET_USER.encode() not in value:
+        return None
+    change = _device_changes.decode(user_of(key), value, timestamp_ms)
+    return change if change.op is Operation.FORGET_USER else None
+
+
+def until_of(changes: PendingRows, user: bytes) -> int:
+    """Until when the user is forgotten; 0 for never."""
+    return int.from_bytes(changes.get(rows.forgotten_key(user)) or b"") if changes.forgets else 0
+
+
+def owner(user: bytes, at_ms: int, until: int) -> bytes:
+    """Under whose name a row of this time lies."""
+    return NOBODY if at_ms <= until else user
+
+
+def take_forgettings(changes: PendingRows, forgettings: list[DeviceChange]) -> None:
+    """Who is forgotten has no history before it; sums stay."""
+    for change in forgettings:
+        user = change.user.encode()
+        changes.forgets = True
+        until = max(change.at, until_of(changes, user))
+        changes.put(rows.forgotten_key(user), until.to_bytes(8))
+        for key, value in _of_user(changes, rows.DELIVERY, user):
+            row = rows.delivery_of(value)
+            if row.created_at <= until:
+                changes.put(key, None)
+                changes.put(_nobodys(key, user), rows.encode(msgspec.structs.replace(row, device=None)))
+        for key, value in _of_user(changes, rows.ENGAGED, user):
+            if engaged.first_of(engaged.told_in(value)) <= until:
+                changes.put(key, None)
+                changes.put(_nobodys(key, user), value)
+
+
+def _of_user(changes: PendingRows, prefix: bytes, user: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Rows of all days, or buckets, that there are of a user."""
+    for part in _parts(changes.stored, prefix):
+        yield from changes.under(prefix + part + user + b"\0")
+
+
+def _parts(stored: Stored, prefix: bytes) -> Iterator[bytes]:
+    """The days, or buckets, under this prefix: one look for each."""
+    start = prefix
+    while (found := next(stored.scan(start, prefix), None)) is not None:
+        part = found[0][1:3]
+        yield part
+        if part == b"\xff\xff":
+            return
+        start = prefix + (int.from_bytes(part) + 1).to_bytes(2)
+
+
+def _nobodys(key: bytes, user: bytes) -> bytes:
+    return key[:3] + NOBODY + key[3 + len(user) :]

@@ -1,0 +1,137 @@
+"""Rows over those that are stored, while a batch of records is applied. Pure: what is stored is asked through a port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from pushcast.report import notes, rows
+from pushcast.report.minutes import MinuteChanges
+from pushcast.report.modes import EVERYTHING, Modes
+from pushcast.report.notes import EndedSums, Kind, PlannedSums, note_hash
+from pushcast.report.rows import Block
+from pushcast.report.slo import Seen
+from pushcast.wire import topics
+
+
+class Stored(Protocol):
+    """The rows of a partition."""
+
+    def get(self, key: bytes, /) -> bytes | None:
+        """One row."""
+        ...
+
+    def get_many(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """Rows of these keys, in their order: one question for all of them."""
+        ...
+
+    def scan(self, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Rows from `start` on, in the order of their keys, while those begin with `prefix`."""
+        ...
+
+
+class PendingRows:
+    """Reads see what was written before. A note, a minute and a block of planned rows are encoded once for all."""
+
+    def __init__(self, stored: Stored, modes: Modes = EVERYTHING) -> None:
+        self.modes = modes
+        self.stored = stored
+        self.seen: Seen = []  # for the service level
+        self.minutes = MinuteChanges()
+        self.passed: dict[str, int] = {}  # next offset of each intake, by lane and source
+        # Whoever has no apps that tell anything, and forgets nobody, pays no look-ups for it.
+        self.engaged = stored.get(rows.meta_key(topics.ENGAGEMENT)) is not None
+        self.forgets = next(stored.scan(rows.FORGOTTEN, rows.FORGOTTEN), None) is not None
+        self._rows: dict[bytes, bytes | None] = {}
+        self._fetched: dict[bytes, bytes | None] = {}
+        self._blocks: dict[bytes, Block] = {}
+        self._names: dict[tuple[Kind, str], bytes] = {}
+        self._planned: dict[bytes, PlannedSums] = {}  # by name
+        self._ended: dict[bytes, EndedSums] = {}
+        self._published: set[bytes] = set()
+
+    def fetch(self, keys: Iterable[bytes]) -> None:
+        """Asks for all of these rows at once; what was written here stays."""
+        fetched = self._fetched
+        wanted = [key for key in dict.fromkeys(keys) if key not in fetched]
+        if wanted:
+            fetched.update(zip(wanted, self.stored.get_many(wanted), strict=True))
+
+    def get(self, key: bytes) -> bytes | None:
+        """A row as it is now."""
+        if key in self._rows:
+            return self._rows[key]
+        return self._fetched[key] if key in self._fetched else self.stored.get(key)
+
+    def put(self, key: bytes, value: bytes | None) -> None:
+        """`value` None deletes."""
+        self._rows[key] = value
+
+    def under(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """Rows with this prefix, as they are now."""
+        found = {key for key, _ in self.stored.scan(prefix, prefix)}
+        found.update(key for key in self._rows if key.startswith(prefix))
+        values = ((key, self.get(key)) for key in sorted(found))
+        return [(key, value) for key, value in values if value is not None]
+
+    def block(self, key: bytes) -> Block:
+        """Planned rows of neighbouring offsets, to be changed in place."""
+        found = self._blocks.get(key)
+        if found is None:
+            found = self._blocks[key] = rows.block_of(self.get(key))
+        return found
+
+    def name(self, kind: Kind, note_id: str) -> bytes:
+        """What stands for a note in keys."""
+        found = self._names.get((kind, note_id))
+        if found is None:
+            found = self._names[kind, note_id] = note_hash(kind, note_id)
+        return found
+
+    def planned(self, kind: Kind, note_id: str) -> PlannedSums:
+        """What was planned of a note, to be changed in place."""
+        name = self.name(kind, note_id)
+        found = self._planned.get(name)
+        if found is None:
+            stored = self.get(rows.note_key(name))
+            found = PlannedSums(note_id, kind) if stored is None else notes.planned_of(stored)
+            self._planned[name] = found
+        return found
+
+    def ended(self, kind: Kind, note_id: str) -> EndedSums:
+        """How deliveries of a note ended, to be changed in place."""
+        name = self.name(kind, note_id)
+        found = self._ended.get(name)
+        if found is None:
+            stored = self.get(rows.ended_key(name))
+            found = EndedSums(note_id, kind) if stored is None else notes.ended_of(stored)
+            self._ended[name] = found
+        return found
+
+    def known(self, kind: Kind, note_id: str) -> EndedSums | None:
+        """How the deliveries of a note ended, where that is kept."""
+        name = self.name(kind, note_id)
+        kept = name in self._ended or self.get(rows.ended_key(name)) is not None
+        return self.ended(kind, note_id) if kept else None
+
+    def publish(self, kind: Kind, note_id: str, klass: str | None = None) -> None:
+        """Its sums have changed: they are for other programs, too, where the class says so. None: as it was planned."""
+        if klass is None:
+            stored = self.get(rows.note_key(self.name(kind, note_id)))
+            klass = "" if stored is None else notes.planned_of(stored).klass
+        if self.modes.publishes(kind, klass):
+            self._published.add(self.name(kind, note_id))
+
+    def all(self) -> dict[bytes, bytes | None]:
+        """Everything to be written."""
+        found = self._rows
+        for key, block in self._blocks.items():
+            found[key] = rows.encode_block(block)
+        for name, planned in self._planned.items():
+            found[rows.note_key(name)] = notes.encode(planned)
+        for name, ended in self._ended.items():
+            found[rows.ended_key(name)] = notes.encode(ended)
+        for name in self._published:
+            found[rows.CHANGED + name] = b""
+        found.update(self.minutes.over(self.get))
+        return found
