@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -72,7 +73,7 @@ def logs_of(seed: int) -> dict[str, list[BookEntry]]:
     told += source.choices(told, k=len(told) // 2)
     source.shuffle(told)
     first = len(logs[topics.ENGAGEMENT])
-    logs[topics.ENGAGEMENT] += [each._replace(offset=first + place) for place, each in enumerate(told)]
+    logs[topics.ENGAGEMENT] += [msgspec.structs.replace(each, offset=first + place) for place, each in enumerate(told)]
     return logs
 
 

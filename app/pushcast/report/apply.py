@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from pushcast.handover.fences import author_of
 from pushcast.model.errors import InvalidInput
 from pushcast.report import engaged, forgotten, rows
@@ -12,13 +14,14 @@ from pushcast.report.ending import take_receipts
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import add, kind_of
 from pushcast.report.pending import PendingRows, Stored
-from pushcast.report.planning import read_leg, read_planned, take_legs, take_planned
+from pushcast.report.planning import read_planned, take_legs, take_planned
 from pushcast.report.rows import Meta
 from pushcast.report.slo import Seen
 from pushcast.wire import topics
 from pushcast.wire.engagement import Engagement, EngagementDecoder
 from pushcast.wire.headers import Headers
 from pushcast.wire.keys import user_of
+from pushcast.wire.legs import decode_leg
 from pushcast.wire.newer import waited_for
 from pushcast.wire.receipt_reader import read_receipt
 
@@ -29,7 +32,7 @@ OF_USERS: Final = frozenset({topics.ENGAGEMENT, topics.DEVICE_CHANGED})
 TIMED: Final = OF_USERS | {topics.PLANNED}
 
 
-class BookEntry(NamedTuple):
+class BookEntry(msgspec.Struct, frozen=True, gc=False):
     """A record of one of the books. Only those of users need a key and a time."""
 
     offset: int
@@ -62,9 +65,7 @@ def apply(
     for intake, offset in changes.passed.items():
         meta.passed[intake] = max(offset, meta.passed.get(intake, 0))
     changes.put(rows.meta_key(topic), rows.encode(meta))
-    if seen is not None:
-        seen += changes.seen
-    return changes.all()
+    return changes.all([] if seen is None else seen)
 
 
 def _counting(
@@ -121,7 +122,7 @@ def _take_engagements(changes: PendingRows, events: list[Engagement]) -> None:
 _engagements: Final = EngagementDecoder()
 _BOOKS: Final[Mapping[str, _Book]] = {
     topics.PLANNED: _Book(lambda value, entry: read_planned(value, entry.timestamp_ms), take_planned),
-    topics.WALKED: _Book(lambda value, _: read_leg(value), take_legs),
+    topics.WALKED: _Book(lambda value, _: decode_leg(value), take_legs),
     topics.RECEIPT: _Book(lambda value, _: read_receipt(value), take_receipts),
     topics.ENGAGEMENT: _Book(
         lambda value, entry: _engagements.decode(user_of(entry.key), value, entry.timestamp_ms), _take_engagements

@@ -1,13 +1,14 @@
-"""What receipts add to rows of deliveries, to notes and to minutes. Pure."""
+"""What receipts add to rows of deliveries, to notes, to minutes and to the service level. Pure.
+
+A reporter reads several ten thousand receipts a second: what is the same for a batch is done once for all of them.
+"""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
-from pushcast.model.own import CANARY_ID
 from pushcast.model.words import Outcome, Source
-from pushcast.report import engaged, forgotten, rows, slo
+from pushcast.report import engaged, forgotten, rows
 from pushcast.report.engaged import Told
 from pushcast.report.notes import WITHIN_SECONDS, EndedSums, Kind, add, ended_key, kind_of
 from pushcast.report.pending import PendingRows
@@ -18,47 +19,58 @@ from pushcast.wire.receipt_reader import ReadReceipt
 _WALK: Final = int(Source.WALK)
 _ACCEPTED: Final = str(Outcome.ACCEPTED)
 _WITHIN_MS: Final = tuple((place, seconds * 1000) for place, seconds in enumerate(WITHIN_SECONDS))
-_bucket: Final = lru_cache(maxsize=1 << 16)(bucket_name)
+
+
+class _Place(NamedTuple):
+    """Where a row is put, which device it names, and what the app told of the delivery before."""
+
+    key: bytes
+    device: str | None
+    told: Told
 
 
 def take_receipts(changes: PendingRows, receipts: list[ReadReceipt]) -> None:
     """A delivery counts once: its receipt of the highest run, and within a run an acceptance before anything else."""
-    modes = changes.modes
+    of_notes, of_walks = _sums(changes, receipts)
+    unsummed, unlisted = changes.modes.unsummed, changes.modes.totals
+    remembers = changes.engaged or changes.forgets
+    encode, written, tell = rows.encode_delivery, changes.rows, changes.ended_tally.add
     keys = [rows.delivery_key(each.created_at, each.user, each.delivery) for each in receipts]
-    wanted = {
-        rows.ended_key(changes.name(_kind(each), each.notification_id))
-        for each in receipts
-        if modes.sums_up(_kind(each), each.section.klass)
-    }
-    changes.fetch((*wanted, *keys))
-    for key, receipt in zip(keys, receipts, strict=True):
-        kind, section = _kind(receipt), receipt.section
+    for key, receipt, stored in zip(keys, receipts, changes.stored.get_many(keys), strict=True):
+        section, note_id = receipt.section, receipt.notification_id
+        kind: Kind = "notification"
         sums: EndedSums | None = None
-        if modes.sums_up(kind, section.klass):
-            sums = changes.ended(kind, receipt.notification_id)
-            changes.publish(kind, receipt.notification_id, section.klass)
-        if modes.lists(kind, section.klass):
-            until = forgotten.until_of(changes, receipt.user) if changes.forgets else 0
-            told = told_before(changes, receipt, until) if changes.engaged else engaged.NOTHING
-            stored = changes.get(key)
-            place, device = key, receipt.device
-            if until:
-                nobodys = rows.delivery_key(receipt.created_at, forgotten.NOBODY, receipt.delivery)
-                found, stored = (key, stored) if stored is not None else (nobodys, changes.get(nobodys))
-                if receipt.created_at <= until:
-                    place, device = nobodys, None
-            else:
-                found = key
-            if stored is not None:
-                if not _takes_place(changes, receipt, rows.delivery_of(stored), sums, told):
-                    continue
-                if found != place:
-                    changes.put(found, None)
-            changes.put(place, _row(receipt, kind, device))
-            if sums is not None:
-                _count(sums, section.platform, section.outcome, section.reason, receipt.due_at, receipt.ended_at, told, 1)
-                sums.last_ended_at = max(sums.last_ended_at, receipt.ended_at)
-        _tell(changes, receipt, section.platform, section.outcome, receipt.due_at, receipt.ended_at, 1)
+        if receipt.source == _WALK:
+            kind, sums = "broadcast", of_walks[note_id]
+        elif section.klass not in unsummed:
+            sums = of_notes[note_id]
+        elif section.klass in unlisted:
+            tell(receipt)
+            continue
+        if key in written:
+            stored = written[key]  # noqa: PLW2901 - what was written before in this batch
+        device, told = receipt.device, engaged.NOTHING
+        if stored is not None or remembers:
+            place = _place(changes, receipt, kind, key, stored, sums)
+            if place is None:
+                continue
+            key, device, told = place  # noqa: PLW2901 - its place is another one
+        written[key] = encode(
+            (
+                receipt.run, note_id, kind, receipt.app, device, section.platform, section.outcome, section.reason,
+                receipt.provider_status, receipt.attempts, receipt.created_at, receipt.due_at, receipt.ended_at,
+            )
+        )  # fmt: skip
+        tell(receipt)
+        if sums is not None:
+            ended = ended_key(section.platform, section.outcome, section.reason)
+            sums.ended[ended] = sums.ended.get(ended, 0) + 1
+            if section.outcome == _ACCEPTED:
+                _count_latency(sums, receipt.ended_at - receipt.due_at, 1)
+            if receipt.ended_at > sums.last_ended_at:
+                sums.last_ended_at = receipt.ended_at
+            if told is not engaged.NOTHING:
+                engaged.count(sums, receipt.due_at, told, 1)
 
 
 def told_before(changes: PendingRows, receipt: ReadReceipt, until: int) -> Told:
@@ -66,63 +78,60 @@ def told_before(changes: PendingRows, receipt: ReadReceipt, until: int) -> Told:
     return engaged.told_of(changes.get, receipt.user, until, receipt.delivery, receipt.created_at)
 
 
-def _row(receipt: ReadReceipt, kind: Kind, device: str | None) -> bytes:
-    section = receipt.section
-    return rows.encode_delivery(
-        (
-            receipt.run, receipt.notification_id, kind, receipt.app, device, section.platform, section.outcome,
-            section.reason, receipt.provider_status, receipt.attempts, receipt.created_at, receipt.due_at,
-            receipt.ended_at,
-        )
-    )  # fmt: skip
+def _sums(changes: PendingRows, receipts: list[ReadReceipt]) -> tuple[dict[str, EndedSums], dict[str, EndedSums]]:
+    """Of the notifications and of the broadcasts that these receipts are of, as far as sums are kept."""
+    unsummed, full = changes.modes.unsummed, changes.modes.full
+    walks = {each.notification_id for each in receipts if each.source == _WALK}
+    notes = {each.notification_id for each in receipts if each.source != _WALK and each.section.klass not in unsummed}
+    for each in receipts if full else ():
+        if each.section.klass in full:
+            changes.publish("notification", each.notification_id, each.section.klass)
+    for note_id in walks:
+        changes.publish("broadcast", note_id, "")
+    return changes.all_ended("notification", notes), changes.all_ended("broadcast", walks)
+
+
+def _place(
+    changes: PendingRows, receipt: ReadReceipt, kind: Kind, key: bytes, stored: bytes | None, sums: EndedSums | None
+) -> _Place | None:
+    """None: it does not count, because another receipt of the delivery does."""
+    until = forgotten.until_of(changes, receipt.user)
+    told = told_before(changes, receipt, until) if changes.engaged else engaged.NOTHING
+    found, place, device = key, key, receipt.device
+    if until:
+        nobodys = rows.delivery_key(receipt.created_at, forgotten.NOBODY, receipt.delivery)
+        if stored is None:
+            found, stored = nobodys, changes.get(nobodys)
+        if receipt.created_at <= until:
+            place, device = nobodys, None
+    if stored is not None:
+        if not _takes_place(changes, receipt, kind, rows.delivery_of(stored), sums, told):
+            return None
+        if found != place:
+            changes.put(found, None)
+    return _Place(place, device, told)
 
 
 def _takes_place(
-    changes: PendingRows, receipt: ReadReceipt, before: Delivery, sums: EndedSums | None, told: Told
+    changes: PendingRows, receipt: ReadReceipt, kind: Kind, before: Delivery, sums: EndedSums | None, told: Told
 ) -> bool:
     """Whether a receipt counts in place of the row that is there. Then the row no longer does."""
     if before.run >= receipt.run and sums is not None:
         sums.copies += 1
     if before.run > receipt.run or (before.run == receipt.run and before.outcome == _ACCEPTED):
         return False  # a later run counts, and within a run an acceptance is never taken back: the push is on its way
-    ended = before.platform, before.outcome, before.reason, before.due_at, before.ended_at
-    of_before = sums if before.kind == _kind(receipt) else changes.known(kind_of(before.kind), before.notification)
+    of_before = sums if before.kind == kind else changes.known(kind_of(before.kind), before.notification)
     if of_before is not None:
-        _count(of_before, *ended, told, -1)
-    _tell(changes, receipt, before.platform, before.outcome, before.due_at, before.ended_at, -1)
+        add(of_before.ended, ended_key(before.platform, before.outcome, before.reason), -1)
+        if before.outcome == _ACCEPTED:
+            _count_latency(of_before, before.ended_at - before.due_at, -1)
+        engaged.count(of_before, before.due_at, told, -1)
+    changes.ended_tally.take_back(receipt, before)
     return True
 
 
-def _kind(receipt: ReadReceipt) -> Kind:
-    return "broadcast" if receipt.source == _WALK else "notification"
-
-
-def _count(
-    sums: EndedSums, platform: str | None, outcome: str, reason: str | None, due_at: int, ended_at: int, told: Told,
-    sign: int,
-) -> None:  # fmt: skip
-    if told is not engaged.NOTHING:
-        engaged.count(sums, due_at, told, sign)
-    add(sums.ended, ended_key(platform, outcome, reason), sign)
-    if outcome == _ACCEPTED:
-        latency_ms = ended_at - due_at
-        add(sums.latency, _bucket(latency_ms), sign)
-        for place, within_ms in _WITHIN_MS:
-            if latency_ms <= within_ms:
-                sums.within[place] += sign
-
-
-def _tell(
-    changes: PendingRows, receipt: ReadReceipt, platform: str | None, outcome: str, due_at: int, ended_at: int,
-    sign: int,
-) -> None:  # fmt: skip
-    """Minutes and the service level, in which neither dry runs nor canaries count."""
-    if receipt.dry_run or receipt.notification_id.startswith(CANARY_ID):
-        return
-    section = receipt.section
-    minute = changes.minutes.of(due_at, receipt.app or "", section.klass, platform or "", section.lane)
-    add(minute.ended, outcome, sign)
-    if outcome == _ACCEPTED:
-        add(minute.latency, _bucket(ended_at - due_at), sign)
-    if receipt.source != _WALK:
-        changes.seen.append(slo.ClassEnded(section.klass, due_at, ended_at, outcome, sign, section.lane))
+def _count_latency(sums: EndedSums, latency_ms: int, sign: int) -> None:
+    add(sums.latency, bucket_name(latency_ms), sign)
+    for place, within_ms in _WITHIN_MS:
+        if latency_ms <= within_ms:
+            sums.within[place] += sign

@@ -89,7 +89,10 @@ def applied(get: Get, event: Engagement, until: int) -> Iterator[News]:
     user = event.user.encode()
     for note_id in dict.fromkeys(event.ids):
         delivery = delivery_id(note_id, event.user, event.app, event.device)
-        places = {told_key(event.at, owner, delivery): get(told_key(event.at, owner, delivery)) for owner in _owners(user, until)}
+        places = {
+            told_key(event.at, owner, delivery): get(told_key(event.at, owner, delivery))
+            for owner in _owners(user, until)
+        }
         before = NOTHING
         for stored in places.values():
             before = before if stored is None else _earliest(before, _DECODER.decode(stored))

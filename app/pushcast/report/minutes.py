@@ -15,8 +15,8 @@ Get = Callable[[bytes], bytes | None]
 
 
 class Place(NamedTuple):
-    """Which deliveries are summed up. `minute`: of their due time, since the epoch. Empty: not known of what was planned
-    for all apps of a user, or by a broadcast."""
+    """Which deliveries are summed up. `minute`: of their due time, since the epoch. Empty: not known, as of what was
+    planned for all apps of a user, or by a broadcast."""
 
     minute: int
     app: str

@@ -23,13 +23,10 @@ class Modes(NamedTuple):
     history: frozenset[str] = frozenset()
     full: frozenset[str] = frozenset()
 
-    def lists(self, kind: Kind, klass: str) -> bool:
-        """Whether single deliveries are kept. Of a broadcast always."""
-        return klass not in self.totals or kind == "broadcast"
-
-    def sums_up(self, kind: Kind, klass: str) -> bool:
-        """Whether sums of a note are kept. Of a broadcast always."""
-        return (klass not in self.history and klass not in self.totals) or kind == "broadcast"
+    @property
+    def unsummed(self) -> frozenset[str]:
+        """Classes whose notifications have no sums. Broadcasts always have."""
+        return self.history | self.totals
 
     def publishes(self, kind: Kind, klass: str) -> bool:
         """Whether other programs get the sums. Of a broadcast always."""

@@ -1,4 +1,4 @@
-"""Rows over those that are stored, while a batch of records is applied. Pure: what is stored is asked through a port."""
+"""Rows over those that are stored, while a batch of records is applied. Pure: a port answers what is stored."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import EndedSums, Kind, PlannedSums, note_hash
 from pushcast.report.rows import Block
 from pushcast.report.slo import Seen
+from pushcast.report.tallies import EndedTally, PlannedTally
 from pushcast.wire import topics
 
 
@@ -36,13 +37,13 @@ class PendingRows:
     def __init__(self, stored: Stored, modes: Modes = EVERYTHING) -> None:
         self.modes = modes
         self.stored = stored
-        self.seen: Seen = []  # for the service level
-        self.minutes = MinuteChanges()
         self.passed: dict[str, int] = {}  # next offset of each intake, by lane and source
         # Whoever has no apps that tell anything, and forgets nobody, pays no look-ups for it.
         self.engaged = stored.get(rows.meta_key(topics.ENGAGEMENT)) is not None
         self.forgets = next(stored.scan(rows.FORGOTTEN, rows.FORGOTTEN), None) is not None
-        self._rows: dict[bytes, bytes | None] = {}
+        self.rows: dict[bytes, bytes | None] = {}  # written; None is deleted
+        self.ended_tally = EndedTally()
+        self.planned_tally = PlannedTally()
         self._fetched: dict[bytes, bytes | None] = {}
         self._blocks: dict[bytes, Block] = {}
         self._names: dict[tuple[Kind, str], bytes] = {}
@@ -59,18 +60,18 @@ class PendingRows:
 
     def get(self, key: bytes) -> bytes | None:
         """A row as it is now."""
-        if key in self._rows:
-            return self._rows[key]
+        if key in self.rows:
+            return self.rows[key]
         return self._fetched[key] if key in self._fetched else self.stored.get(key)
 
     def put(self, key: bytes, value: bytes | None) -> None:
         """`value` None deletes."""
-        self._rows[key] = value
+        self.rows[key] = value
 
     def under(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
         """Rows with this prefix, as they are now."""
         found = {key for key, _ in self.stored.scan(prefix, prefix)}
-        found.update(key for key in self._rows if key.startswith(prefix))
+        found.update(key for key in self.rows if key.startswith(prefix))
         values = ((key, self.get(key)) for key in sorted(found))
         return [(key, value) for key, value in values if value is not None]
 
@@ -88,9 +89,23 @@ class PendingRows:
             found = self._names[kind, note_id] = note_hash(kind, note_id)
         return found
 
-    def planned(self, kind: Kind, note_id: str) -> PlannedSums:
-        """What was planned of a note, to be changed in place."""
-        name = self.name(kind, note_id)
+    def all_planned(self, note_ids: Iterable[str]) -> dict[str, PlannedSums]:
+        """What was planned of notifications, to be changed in place."""
+        names = {note_id: self.name("notification", note_id) for note_id in note_ids}
+        self.fetch(rows.note_key(name) for name in names.values() if name not in self._planned)
+        return {note_id: self._planned_of("notification", note_id, name) for note_id, name in names.items()}
+
+    def all_ended(self, kind: Kind, note_ids: Iterable[str]) -> dict[str, EndedSums]:
+        """How deliveries of notes ended, to be changed in place."""
+        names = {note_id: self.name(kind, note_id) for note_id in note_ids}
+        self.fetch(rows.ended_key(name) for name in names.values() if name not in self._ended)
+        return {note_id: self._ended_of(kind, note_id, name) for note_id, name in names.items()}
+
+    def planned_of_walk(self, broadcast: str) -> PlannedSums:
+        """What was planned of a broadcast, to be changed in place."""
+        return self._planned_of("broadcast", broadcast, self.name("broadcast", broadcast))
+
+    def _planned_of(self, kind: Kind, note_id: str, name: bytes) -> PlannedSums:
         found = self._planned.get(name)
         if found is None:
             stored = self.get(rows.note_key(name))
@@ -98,9 +113,7 @@ class PendingRows:
             self._planned[name] = found
         return found
 
-    def ended(self, kind: Kind, note_id: str) -> EndedSums:
-        """How deliveries of a note ended, to be changed in place."""
-        name = self.name(kind, note_id)
+    def _ended_of(self, kind: Kind, note_id: str, name: bytes) -> EndedSums:
         found = self._ended.get(name)
         if found is None:
             stored = self.get(rows.ended_key(name))
@@ -112,7 +125,7 @@ class PendingRows:
         """How the deliveries of a note ended, where that is kept."""
         name = self.name(kind, note_id)
         kept = name in self._ended or self.get(rows.ended_key(name)) is not None
-        return self.ended(kind, note_id) if kept else None
+        return self._ended_of(kind, note_id, name) if kept else None
 
     def publish(self, kind: Kind, note_id: str, klass: str | None = None) -> None:
         """Its sums have changed: they are for other programs, too, where the class says so. None: as it was planned."""
@@ -122,9 +135,9 @@ class PendingRows:
         if self.modes.publishes(kind, klass):
             self._published.add(self.name(kind, note_id))
 
-    def all(self) -> dict[bytes, bytes | None]:
-        """Everything to be written."""
-        found = self._rows
+    def all(self, seen: Seen) -> dict[bytes, bytes | None]:
+        """Everything to be written. `seen` gets what is said about the service level."""
+        found = self.rows
         for key, block in self._blocks.items():
             found[key] = rows.encode_block(block)
         for name, planned in self._planned.items():
@@ -133,5 +146,8 @@ class PendingRows:
             found[rows.ended_key(name)] = notes.encode(ended)
         for name in self._published:
             found[rows.CHANGED + name] = b""
-        found.update(self.minutes.over(self.get))
+        minutes = MinuteChanges()
+        self.planned_tally.tell(minutes, seen)
+        self.ended_tally.tell(minutes, seen)
+        found.update(minutes.over(self.get))
         return found

@@ -147,7 +147,12 @@ def deliveries_of(day: bytes, user: bytes) -> bytes:
 
 def delivery_key(created_at: int, user: bytes, delivery_id: bytes) -> bytes:
     """Where a delivery lies."""
-    return b"%c%b%b\0%b" % (DELIVERY, _day(created_at // DAY_MS), user, delivery_id)
+    return _deliveries_of_day(created_at // DAY_MS) + user + b"\0" + delivery_id
+
+
+@lru_cache(maxsize=256)
+def _deliveries_of_day(number: int) -> bytes:
+    return DELIVERY + _day(number)
 
 
 def block_key(created_at: int, account: bytes, offset: int) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 BUCKETS_PER_OCTAVE: Final = 8
@@ -22,6 +23,7 @@ def bucket_of(latency_ms: int) -> int:
     return min(_LAST, math.floor(math.log2(latency_ms) * BUCKETS_PER_OCTAVE)) if latency_ms > 1 else 0
 
 
+@lru_cache(maxsize=1 << 16)
 def bucket_name(latency_ms: int) -> str:
     """The number of the bucket as histograms name it."""
     return _NAMES[bucket_of(latency_ms)]

@@ -39,15 +39,18 @@ class ClassPlanned(NamedTuple):
     deliveries: int
 
 
+#: (due, ended) of deliveries; milliseconds since the epoch.
+Times = list[tuple[int, int]]
+
+
 class ClassEnded(NamedTuple):
-    """A delivery of a class has ended; with sign -1 it has not, after all."""
+    """Deliveries of a class have ended in one way; with sign -1 they have not, after all."""
 
     klass: str
-    due_at: int
-    ended_at: int
+    lane: str
     outcome: str
     sign: int
-    lane: str
+    times: Times
 
 
 Seen = list[ClassPlanned | ClassEnded]
@@ -95,9 +98,8 @@ class ServiceLevel:
         for each in seen:
             if type(each) is ClassPlanned:
                 self.plan(each.klass, each.due_at, each.planned_at, now_ms, each.deliveries)
-            elif type(each) is ClassEnded:
-                self.end(each.klass, each.due_at, each.ended_at, each.outcome, each.sign)
-                self._time(each, now_ms)
+            elif type(each) is ClassEnded and each.klass not in self._without:
+                self._end(each, now_ms)
 
     def plan(self, klass: str, due_at: int, planned_at: int, now_ms: int, count: int) -> None:
         """`count` deliveries were planned, or taken back where it is negative. Times are milliseconds."""
@@ -109,18 +111,22 @@ class ServiceLevel:
         else:
             self._span(klass, due_at).planned += count
 
-    def end(self, klass: str, due_at: int, ended_at: int, outcome: str, sign: int) -> None:
-        """A delivery has ended; with sign -1 it has not, after all. Its planned record may come later."""
-        if due_at // SPAN_MS < self._decided or klass in self._without:
-            return
-        if outcome in EXCUSED or (outcome == Outcome.ACCEPTED and ended_at - due_at <= self._within_ms):
-            self._span(klass, due_at).settled += sign
-
-    def _time(self, ended: ClassEnded, now_ms: int) -> None:
-        """Slow ones, too, which `end` has decided long ago; but not the history of a store that is made anew."""
-        fresh = now_ms - ended.ended_at <= FRESH_MS and ended.klass not in self._without
-        if fresh and ended.sign > 0 and ended.outcome == Outcome.ACCEPTED:
-            self.timings.add(ended.lane, max(0, ended.ended_at - ended.due_at) / 1000)
+    def _end(self, ended: ClassEnded, now_ms: int) -> None:
+        """Their planned records may come later. Slow ones are timed, too, although their spans were decided long ago;
+        the history of a store that is made anew is not."""
+        accepted = ended.outcome == Outcome.ACCEPTED
+        settles = accepted or ended.outcome in EXCUSED
+        timed = accepted and ended.sign > 0
+        fresh_from = now_ms - FRESH_MS
+        for due_at, ended_at in ended.times:
+            if (
+                settles
+                and due_at // SPAN_MS >= self._decided
+                and (not accepted or ended_at - due_at <= self._within_ms)
+            ):
+                self._span(ended.klass, due_at).settled += ended.sign
+            if timed and ended_at >= fresh_from:
+                self.timings.add(ended.lane, max(0, ended_at - due_at) / 1000)
 
     def decide(self, now_ms: int) -> None:
         """Decides every span whose time is over. Call it when everything that is written has been read."""

@@ -23,7 +23,9 @@ _NOTE_AT: Final = _DIGITS_AT + _DIGITS
 #: From replay_of on, without any of the columns that may be null.
 _PLAIN_ENDS: Final = {bytes((0, source << 1, 0, 0, 0, 0)): int(source) for source in Source}
 _MAX_SECTIONS: Final = 256
-_LONG: Final = 0x81  # of a size's first byte: below zero, or more bytes follow
+_LONG: Final = 0x81  # of a number's first byte: below zero, or more bytes follow
+_ONE_BYTE: Final = 0x7F
+_SET: Final = 2  # of a union with null: not null
 _optional: Final = optional_at(text_at)
 _optional_long: Final = optional_at(time_at)
 
@@ -85,10 +87,11 @@ def read_receipt(value: bytes) -> ReadReceipt:
 
 def _read(value: bytes) -> ReadReceipt:
     """Raises IndexError or ValueError for what it does not understand."""
+    # A text of less than 64 bytes has its size in one byte, and a small number is one byte: both are read here, because
+    # calls for each column would take as long as all the rest.
     if value[FRAME_BYTES] != _DIGITS << 1:
         raise ValueError("no delivery id of ours")
     delivery = unhexlify(value[_DIGITS_AT:_NOTE_AT])
-    # A text of less than 64 bytes has its size in one byte. Calls for each would take as long as all the rest.
     size = value[_NOTE_AT]
     at, end = (_NOTE_AT + 1, _NOTE_AT + 1 + (size >> 1)) if not size & _LONG else _span(value, _NOTE_AT)
     note_id = value[at:end].decode()
@@ -100,18 +103,24 @@ def _read(value: bytes) -> ReadReceipt:
     app, at = _optional(value, end)
     device, at = _optional(value, at)
     section, at = _section(value, at)
-    at = _skipped(value, at)  # provider_id
+    if value[at]:  # provider_id
+        end = at + 2 + (value[at + 1] >> 1)
+        is_short = value[at] == _SET and not value[at + 1] & _LONG and value[at:end].isascii()
+        at = end if is_short else _skipped(value, at)
+    else:
+        at += 1
     status, at = _optional_long(value, at)
-    attempts, at = long_at(value, at)
+    attempts, at = (value[at] >> 1, at + 1) if not value[at] & _LONG else long_at(value, at)
     dry_run = value[at]
     if dry_run > 1:
         raise ValueError("no boolean")
-    run, at = long_at(value, at + 1)
-    for _ in ("source_partition", "source_offset"):
-        while value[at] > 0x7F:
-            at += 1
+    run, at = (value[at + 1] >> 1, at + 2) if not value[at + 1] & _LONG else long_at(value, at + 1)
+    while value[at] > _ONE_BYTE:  # source_partition
         at += 1
-    created_at, at = time_at(value, at)
+    at += 1
+    while value[at] > _ONE_BYTE:  # source_offset
+        at += 1
+    created_at, at = time_at(value, at + 1)
     ended_at, at = time_at(value, at)
     source = _PLAIN_ENDS.get(value[at:])
     due_at: int | None = created_at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from pushcast.report import engaged
@@ -15,7 +16,7 @@ SECOND = 1000
 
 
 def log(*records: BookEntry) -> list[BookEntry]:
-    return [each._replace(offset=place) for place, each in enumerate(records)]
+    return [msgspec.structs.replace(each, offset=place) for place, each in enumerate(records)]
 
 
 @pytest.mark.parametrize("first", [topics.RECEIPT, topics.ENGAGEMENT])

@@ -23,11 +23,16 @@ def counts(found: ServiceLevel, klass: str = "chat") -> tuple[int, int]:
     return found.planned[klass], found.late[klass]
 
 
+def end(found: ServiceLevel, klass: str, due_at: int, ended_at: int, outcome: str, sign: int) -> None:
+    """A delivery has ended, or has not after all."""
+    found.take([ClassEnded(klass, "normal", outcome, sign, [(due_at, ended_at)])], ended_at)
+
+
 def test_what_is_accepted_in_time_is_planned_and_not_late() -> None:
     found = level()
     found.plan("chat", START + 5, START + 6, START + 6, 2)
-    found.end("chat", START + 5, START + 120_005, "accepted", 1)
-    found.end("chat", START + 5, START + 120_006, "accepted", 1)
+    end(found, "chat", START + 5, START + 120_005, "accepted", 1)
+    end(found, "chat", START + 5, START + 120_006, "accepted", 1)
     found.decide(DECIDED - 1)
     assert counts(found) == (0, 0), "its time is not over"
     found.decide(DECIDED)
@@ -41,16 +46,16 @@ def test_what_is_accepted_in_time_is_planned_and_not_late() -> None:
 def test_ends_that_are_not_the_senders_fault_are_excused(outcome: str, late: int) -> None:
     found = level()
     found.plan("chat", START, START, START, 1)
-    found.end("chat", START, START + 1, outcome, 1)
+    end(found, "chat", START, START + 1, outcome, 1)
     found.decide(DECIDED)
     assert counts(found) == (1, late)
 
 
 def test_a_receipt_may_be_read_before_the_planned_record_and_be_taken_back() -> None:
     found = level()
-    found.end("chat", START, START + 1, "accepted", 1)
-    found.end("chat", START, START + 1, "accepted", 1)
-    found.end("chat", START, START + 1, "accepted", -1)
+    end(found, "chat", START, START + 1, "accepted", 1)
+    end(found, "chat", START, START + 1, "accepted", 1)
+    end(found, "chat", START, START + 1, "accepted", -1)
     found.plan("chat", START, START, START, 2)
     found.decide(DECIDED)
     assert counts(found) == (2, 1)
@@ -75,7 +80,7 @@ def test_o4_what_a_stopped_planner_plans_later_is_late_at_once() -> None:
     now = DECIDED + 10 * MINUTE_MS
     found.plan("chat", START, now, now, 7)
     assert counts(found) == (7, 7)
-    found.end("chat", START, now, "accepted", 1)
+    end(found, "chat", START, now, "accepted", 1)
     assert counts(found) == (7, 7)
 
 
@@ -83,7 +88,7 @@ def test_a_store_that_is_made_anew_counts_nothing_of_the_past() -> None:
     found = level()
     now = START + FRESH_MS + 1
     found.plan("chat", START, START, now, 1000)
-    found.end("chat", START - 86_400_000, START, "expired", 1)
+    end(found, "chat", START - 86_400_000, START, "expired", 1)
     found.decide(now + 10 * MINUTE_MS)
     assert counts(found) == (0, 0)
 
@@ -91,7 +96,7 @@ def test_a_store_that_is_made_anew_counts_nothing_of_the_past() -> None:
 def test_receipts_of_what_was_planned_before_a_restart_make_nothing_negative() -> None:
     found = level()
     for _ in range(5):
-        found.end("chat", START, START + 1, "accepted", 1)
+        end(found, "chat", START, START + 1, "accepted", 1)
     found.decide(DECIDED)
     assert counts(found) == (0, 0)
 
@@ -115,7 +120,7 @@ def test_how_long_accepted_deliveries_took_is_counted_by_lane_also_of_those_that
         ("digest", "urgent", now - 500, now, "accepted", 1),
         ("chat", "bulk", START - 2000, START - 1, "accepted", 1),
     ):
-        found.take([ClassEnded(klass, due_at, ended_at, outcome, sign, lane)], now)
+        found.take([ClassEnded(klass, lane, outcome, sign, [(due_at, ended_at)])], now)
     assert found.timings.counts == {"urgent": [2, 0, 1]}
     assert found.timings.seconds == {"urgent": 0.5 + 2 * FRESH_MS / 1000}
 
