@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushcast.model.words import Outcome
-from pushcast.report import ending, engaged, rows
+from pushcast.report import ending, engaged, forgotten, rows
 from pushcast.report.apply import BOOKS, BookEntry
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
@@ -134,5 +134,17 @@ def test_rows_without_their_offsets_break_the_law(tmp_path: Path) -> None:
     for seed in range(10):
         logs = logs_of(seed)
         ways = [made(tmp_path / f"{seed}-{way}", logs, random.Random(way), forgets=True) for way in (1, 2)]
+        broken += ways[0] != ways[1]
+    assert broken
+
+
+def test_receipts_that_do_not_ask_who_is_forgotten_break_the_law(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgotten, "until_of", lambda *_: 0)
+    broken = 0
+    for seed in range(10):
+        logs = logs_of(seed)
+        ways = [made(tmp_path / f"{seed}-{way}", logs, random.Random(way)) for way in (1, 2)]
         broken += ways[0] != ways[1]
     assert broken

@@ -1,4 +1,4 @@
-"""`pushcast report show|list|export`: what became of notifications and broadcasts, as the reporters know it."""
+"""`pushcast report show|list|totals|export`: what became of notifications and broadcasts, as the reporters know it."""
 
 from __future__ import annotations
 
@@ -63,6 +63,31 @@ def list_(
             f"{row['app'] or '-'}  {row['class'] or '-'}  {row['id']}"
         )
     say(counted(len(found["reports"]), "report"))
+    if found["missing_partitions"]:
+        say(f"no reporter answers for partitions {', '.join(map(str, found['missing_partitions']))}")
+
+
+@app.command()
+def totals(
+    since: Annotated[str, typer.Option(help="Due since: 10m, 2h, 1d ago or RFC 3339.")] = "1h",
+    app_name: Annotated[str | None, typer.Option("--app", help="Only this app.")] = None,
+    klass: Annotated[str | None, typer.Option("--class", help="Only this class.")] = None,
+    step: Annotated[int, typer.Option("--step", min=1, max=1440, help="Minutes in a row.")] = 60,
+    output: OutputOption = Output.text,
+) -> None:
+    """Show what became due by app, class, platform and time, and how it ended; also of classes without reports."""
+    from_ms = since_ms(since, time.time())
+    found = _ask(lambda reports: reports.totals(from_ms=from_ms, step=step, app=app_name, klass=klass))
+    if output is Output.json:
+        print_json(found)
+        return
+    for row in found["totals"]:
+        ended = ", ".join(f"{count} {outcome}" for outcome, count in row["outcomes"].items() if count)
+        typer.echo(
+            f"{row['due_at']:24}  {row['planned']:>9} planned: {ended or 'none has ended'}  "
+            f"{row['app'] or '-'}  {row['class'] or '-'}  {row['platform'] or '-'}  {row['lane']}"
+        )
+    say(counted(len(found["totals"]), "row"))
     if found["missing_partitions"]:
         say(f"no reporter answers for partitions {', '.join(map(str, found['missing_partitions']))}")
 

@@ -138,3 +138,9 @@ def dropped_before(at_ms: int) -> Iterable[tuple[bytes, bytes]]:
     for prefix in (rows.DELIVERY, rows.BLOCK, rows.LEG):
         yield prefix + b"\0\0", prefix + rows.day_of(at_ms)
     yield rows.ENGAGED + b"\0\0", rows.ENGAGED + engaged.first_bucket_of(at_ms)
+
+
+def sums_dropped_before(at_ms: int) -> Iterable[tuple[bytes, bytes]]:
+    """Ranges of keys of minutes, and of the list of notes, before that of `at_ms`: [from, to) of each."""
+    yield rows.MINUTE, rows.first_key_of_minute(at_ms)
+    yield rows.list_key(at_ms - rows.MINUTE_MS, b""), rows.LIST + b"\xff" * 5

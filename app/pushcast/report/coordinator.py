@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -13,9 +13,11 @@ from pushcast.model.ids import partition_of
 from pushcast.model.words import Outcome, Source
 from pushcast.report.answers import cursor_of, delivery_of, read_cursor, report_of
 from pushcast.report.engaged import NOTHING
+from pushcast.report.minutes import summed
 from pushcast.report.notes import KINDS, Note, merged, note_hash
-from pushcast.report.questions import HISTORY, PASSED, SAID, NoteAnswer
+from pushcast.report.questions import HISTORY, MINUTES, PASSED, SAID, MinuteAnswer, NoteAnswer
 from pushcast.report.rows import DAY_MS, MINUTE_MS
+from pushcast.report.totals import check_span, totals_of
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +89,24 @@ class Coordinator:
         return {
             "reports": reports,
             "next_cursor": None if after is None else cursor_of(*after),
+            "missing_partitions": missing,
+        }
+
+    async def totals(
+        self, *, from_ms: int, to_ms: int | None = None, step: int = 1, app: str | None = None, klass: str | None = None
+    ) -> dict[str, Any]:
+        """What became due by class and time, and how it ended; `step`: minutes. Raises InvalidInput for too many."""
+        from_minute = from_ms // MINUTE_MS // step * step
+        to_minute = (self._now_ms() if to_ms is None else to_ms) // MINUTE_MS + 1
+        check_span(from_minute, to_minute, step)
+        parameters = {"from": str(from_minute), "to": str(to_minute), "step": str(step)}
+        said = [MINUTES.decode(each) for each in await self._ask_all("/minutes", parameters)]
+        missing = self._missing(said)
+        sums = summed((row for each in said for row in each.sums), step)
+        return {
+            "step_minutes": step,
+            "totals": totals_of(sums, app, klass),
+            "complete": not missing,
             "missing_partitions": missing,
         }
 
@@ -187,7 +207,7 @@ class Coordinator:
             whole[name] = max(each.created_at for each in notes) // MINUTE_MS, total
         return whole
 
-    async def _ask_all(self, path: str, parameters: Mapping[str, str]) -> list[NoteAnswer]:
+    async def _ask_all(self, path: str, parameters: Mapping[str, str]) -> list[bytes]:
         """Each reporter is asked for its own partitions, so that one which moves is not counted twice."""
         owned: dict[str, list[int]] = {}
         for partition, url in sorted(self._owners().items()):
@@ -196,7 +216,7 @@ class Coordinator:
             self._ask(url, path, {**parameters, "partitions": ",".join(map(str, partitions))})
             for url, partitions in owned.items()
         ]
-        return [SAID.decode(each) for each in await asyncio.gather(*asked) if each is not None]
+        return [each for each in await asyncio.gather(*asked) if each is not None]
 
     async def _ask(self, url: str, path: str, parameters: Mapping[str, str]) -> bytes | None:
         """None: it does not answer in time, or not in our words."""
@@ -207,10 +227,13 @@ class Coordinator:
             logger.warning("the reporter at %s does not answer: %r", url, error)
             return None
 
-    def _together(self, said: list[NoteAnswer]) -> tuple[list[Note], list[int]]:
+    def _together(self, answers: list[bytes]) -> tuple[list[Note], list[int]]:
         """(notes, partitions of which nobody answered)."""
+        said = [SAID.decode(each) for each in answers]
+        return [note for each in said for note in each.notes], self._missing(said)
+
+    def _missing(self, said: Iterable[NoteAnswer | MinuteAnswer]) -> list[int]:
         answered: set[int] = set()
         for each in said:
             answered.update(each.partitions)
-        missing = sorted(set(range(self._partitions)) - answered)
-        return [note for each in said for note in each.notes], missing
+        return sorted(set(range(self._partitions)) - answered)

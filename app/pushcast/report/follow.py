@@ -5,23 +5,24 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 from pushcast.kafka.clients import open_consumer
-from pushcast.kafka.headers import headers_of
 from pushcast.kafka.offsets import watermarks
 from pushcast.model.errors import PushcastError
-from pushcast.report.apply import OF_USERS, TIMED, BookEntry
+from pushcast.report.apply import BookEntry
+from pushcast.report.consumed import sorted_out
 from pushcast.report.modes import EVERYTHING, Modes
-from pushcast.report.notes import WITHIN_SECONDS, Note
+from pushcast.report.notes import WITHIN_SECONDS
 from pushcast.report.rows import DAY_MS
 from pushcast.report.slo import ServiceLevel
 from pushcast.report.store import PartitionStore
+from pushcast.report.unpublished import Unpublished
 from pushcast.stream.ports import Fatal
 from pushcast.wire.newer import NewerSchema
 
@@ -32,17 +33,10 @@ POLL_SECONDS: Final = 0.2
 NEWER_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 10.0
 DROP_EVERY_SECONDS: Final = 3600.0
+#: Sums are kept at least so long: those of chats are as many as their deliveries.
+KEEP_SUMS_MS: Final = 90 * DAY_MS
 #: With fewer records to read, what has no receipt is late; with more, its receipt may not have been read yet.
 CAUGHT_UP_RECORDS: Final = 10_000
-
-
-class Sums(NamedTuple):
-    """What is published of a note. `version` grows with what was read of the books."""
-
-    partition: int
-    name: bytes
-    note: Note
-    version: int
 
 
 class Follower:
@@ -75,11 +69,11 @@ class Follower:
         self.level = level or ServiceLevel(WITHIN_SECONDS[-1], round(clock() * 1000))
         self.stores: dict[int, PartitionStore] = {}
         self.lock = threading.RLock()  # held by readers of stores, and while one is closed
+        self.unpublished = Unpublished(self.stores, self.lock)
         self.applied = 0  # records, since the start
         self.waits: str | None = None  # why nothing is applied
         self._behind: dict[tuple[str, int], int] = {}
         self._catching_up: set[tuple[str, int]] = set()  # books whose end was not reached since the assignment
-        self._done: deque[Sums] = deque()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="report", daemon=True)
 
@@ -109,27 +103,6 @@ class Follower:
                     for reason, count in store.meta(topic).unreadable.items():
                         found[topic, reason] += count
         return found
-
-    def unpublished(self, limit: int) -> list[Sums]:
-        """Sums that have changed since they were published, at most so many of a partition."""
-        with self.lock:
-            found = []
-            for partition, store in self.stores.items():
-                version = sum(store.offsets().values())
-                found += [Sums(partition, name, note, version) for name, note in store.unpublished(limit)]
-            return found
-
-    def published(self, sums: Iterable[Sums]) -> None:
-        """Kafka has them. Those that have changed meanwhile are published again."""
-        self._done.extend(sums)
-
-    def _note_published(self) -> None:
-        """On the thread that applies: nothing changes between the comparison and the deletion."""
-        while self._done:
-            each = self._done.popleft()
-            store = self.stores.get(each.partition)
-            if store is not None and store.note(each.note.kind, each.note.id) == each.note:
-                store.published(each.name)
 
     def _run(self) -> None:
         try:
@@ -162,30 +135,17 @@ class Follower:
             if now - dropped_at > DROP_EVERY_SECONDS:
                 dropped_at = now
                 for store in self.stores.values():
-                    store.drop_before(round(self._clock() * 1000) - self._keep_ms)
+                    now_ms = round(self._clock() * 1000)
+                    store.drop_before(now_ms - self._keep_ms, now_ms - max(self._keep_ms, KEEP_SUMS_MS))
             if messages:
                 self._apply(consumer, messages)
-            self._note_published()
+            self.unpublished.note_published()
             self._ask_behind(consumer)
             if sum(self._behind.values()) < CAUGHT_UP_RECORDS:
                 self.level.decide(round(self._clock() * 1000))
 
     def _apply(self, consumer: Consumer, messages: Iterable[Message]) -> None:
-        runs: dict[tuple[str, int], list[BookEntry]] = {}
-        ended: list[tuple[str, int]] = []
-        for message in messages:
-            error = message.error()
-            if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF:
-                    ended.append((cast(str, message.topic()), cast(int, message.partition())))
-                    continue
-                if not error.fatal():
-                    logger.warning("books cannot be read: %s", error.str())
-                    continue
-                raise KafkaException(error)
-            place = cast(str, message.topic()), cast(int, message.partition())
-            entry = _entry(place[0], message)
-            runs.setdefault(place, []).append(entry)
+        runs, ended = sorted_out(messages)
         for (topic, partition), entries in runs.items():
             store = self.stores.get(partition)
             if store is not None:
@@ -256,11 +216,3 @@ class Follower:
                     store.close()
         self._catching_up = {place for place in self._catching_up if place[1] in self.stores}
         self._behind = {place: count for place, count in self._behind.items() if place[1] in self.stores}
-
-
-def _entry(topic: str, message: Message) -> BookEntry:
-    offset, value, headers = cast(int, message.offset()), message.value(), headers_of(message)
-    if topic not in TIMED:
-        return BookEntry(offset, value, headers)
-    key = message.key() if topic in OF_USERS else None
-    return BookEntry(offset, value, headers, key, message.timestamp()[1])

@@ -36,13 +36,6 @@ class MinuteSums(msgspec.Struct, array_like=True):
         return bool(self.planned or self.ended or self.latency)
 
 
-class Minute(NamedTuple):
-    """One row as it is asked for."""
-
-    place: Place
-    sums: MinuteSums
-
-
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
 _DECODER: Final = msgspec.msgpack.Decoder(MinuteSums)
 
@@ -80,10 +73,19 @@ def add_to(sums: MinuteSums, more: MinuteSums) -> None:
     _add_all(sums.latency, more.latency)
 
 
-def minute_of(key: bytes, value: bytes) -> Minute:
-    """Of a row."""
+def row_of(key: bytes, value: bytes) -> tuple[Place, MinuteSums]:
+    """Of a stored row."""
     app, klass, platform, lane = key[5:].decode().split("\0")
-    return Minute(Place(int.from_bytes(key[1:5]), app, klass, platform, lane), _DECODER.decode(value))
+    return Place(int.from_bytes(key[1:5]), app, klass, platform, lane), _DECODER.decode(value)
+
+
+def summed(found: Iterable[tuple[Place, MinuteSums]], step: int) -> dict[Place, MinuteSums]:
+    """Added up over `step` minutes each: a place has the first of its minutes."""
+    sums: dict[Place, MinuteSums] = {}
+    for place, more in found:
+        place = place._replace(minute=place.minute // step * step)  # noqa: PLW2901 - the same place, coarser
+        add_to(sums.setdefault(place, MinuteSums()), more)
+    return sums
 
 
 def _add_all(counts: dict[str, int], more: Mapping[str, int]) -> None:

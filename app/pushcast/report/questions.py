@@ -10,6 +10,7 @@ import msgspec
 
 from pushcast.report.engaged import Told
 from pushcast.report.follow import Follower
+from pushcast.report.minutes import MinuteSums, Place, summed
 from pushcast.report.notes import KINDS, Note
 from pushcast.report.rows import DAY_MS, Delivery
 from pushcast.report.store import PartitionStore
@@ -25,6 +26,13 @@ class NoteAnswer(msgspec.Struct, array_like=True):
     notes: list[Note]
 
 
+class MinuteAnswer(msgspec.Struct, array_like=True):
+    """`partitions`: as of notes. `sums`: of all of them together."""
+
+    partitions: list[int]
+    sums: list[tuple[Place, MinuteSums]]
+
+
 class UserHistory(msgspec.Struct, array_like=True):
     """Deliveries of a user, newest first: (created_at, delivery id, row)."""
 
@@ -37,6 +45,7 @@ class UserHistory(msgspec.Struct, array_like=True):
 
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
 SAID: Final = msgspec.msgpack.Decoder(NoteAnswer)
+MINUTES: Final = msgspec.msgpack.Decoder(MinuteAnswer)
 PASSED: Final = msgspec.msgpack.Decoder(dict[str, int])
 HISTORY: Final = msgspec.msgpack.Decoder(UserHistory)
 
@@ -89,6 +98,13 @@ class ReportQuestions:
             newest = heapq.nlargest(min(limit, MAX_LISTED), found, key=lambda each: each[:2])
             told = [store.told(user, delivery_id, created_at) for created_at, delivery_id, _ in newest]
         return _ENCODER.encode(UserHistory(partition, True, newest, told, self._follower.whole(partition)))
+
+    def minutes(self, partitions: Collection[int], from_minute: int, to_minute: int, step: int) -> bytes:
+        """What became due in these minutes and how it ended, added up over `step` minutes each."""
+        with self._follower.lock:
+            stores = self._stores(partitions)
+            found = [row for store in stores.values() for row in store.minutes(from_minute, to_minute)]
+        return _ENCODER.encode(MinuteAnswer(self._whole(stores), list(summed(found, step).items())))
 
     def passed(self, partition: int) -> bytes:
         """Up to which offset each intake of a partition is planned, as the books say; empty where it is not here."""

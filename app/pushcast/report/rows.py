@@ -185,6 +185,11 @@ def minute_key(minute: int, app: str, klass: str, platform: str, lane: str) -> b
     return MINUTE + _minute(minute) + "\0".join((app, klass, platform, lane)).encode()
 
 
+def first_key_of_minute(at_ms: int) -> bytes:
+    """No key of an earlier minute is greater."""
+    return MINUTE + _minute(at_ms // MINUTE_MS)
+
+
 def _minute(number: int) -> bytes:
     return min(max(0, number), _LAST_MINUTE).to_bytes(4)
 

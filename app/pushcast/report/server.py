@@ -17,13 +17,19 @@ MAX_IDS: Final = 500
 
 
 class ReportServer:
-    """GET /notes, /list, /history, /passed. `token`: a bearer token that is demanded; None: for loopback."""
+    """GET /notes, /list, /history, /minutes, /passed. `token`: a bearer token that is demanded; None: for loopback."""
 
     def __init__(self, questions: ReportQuestions, token: str | None) -> None:
         self._questions = questions
         self._expected = None if token is None else f"Bearer {token}".encode()
         self._app = web.Application()
-        answers = {"/notes": self._notes, "/list": self._list, "/history": self._history, "/passed": self._passed}
+        answers = {
+            "/notes": self._notes,
+            "/list": self._list,
+            "/history": self._history,
+            "/minutes": self._minutes,
+            "/passed": self._passed,
+        }
         for path, answer in answers.items():
             self._app.router.add_get(path, self._guarded(answer))
         self._runner = web.AppRunner(self._app, access_log=None)
@@ -60,6 +66,11 @@ class ReportServer:
         query = request.query
         minutes = int(query["from"]), int(query["to"])
         return self._questions.listed(_partitions(request), *minutes, _after(request), int(query["limit"]))
+
+    def _minutes(self, request: web.Request) -> bytes:
+        query = request.query
+        minutes = int(query["from"]), int(query["to"])
+        return self._questions.minutes(_partitions(request), *minutes, max(1, int(query["step"])))
 
     def _passed(self, request: web.Request) -> bytes:
         return self._questions.passed(int(request.query["partition"]))

@@ -11,8 +11,9 @@ from typing import Final
 import rocksdict
 
 from pushcast.report import notes, rows
-from pushcast.report.apply import BOOKS, BookEntry, apply, dropped_before
+from pushcast.report.apply import BOOKS, BookEntry, apply, dropped_before, sums_dropped_before
 from pushcast.report.engaged import Told, told_of
+from pushcast.report.minutes import MinuteSums, Place, row_of
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import Kind, Note, note_hash
 from pushcast.report.rows import DAY_MS, Delivery, Meta
@@ -140,6 +141,14 @@ class PartitionStore:
         """Everything, in the order of the keys: two stores of the same logs are equal."""
         yield from (row for row in self.scan(b"", b"") if row[0] != _LOGS and row[0][:1] != rows.CHANGED)
 
+    def minutes(self, from_minute: int, to_minute: int) -> Iterator[tuple[Place, MinuteSums]]:
+        """Sums of minutes in [from, to), as they are due."""
+        for key, value in self.scan(rows.first_key_of_minute(from_minute * rows.MINUTE_MS), rows.MINUTE):
+            place, sums = row_of(key, value)
+            if place.minute >= to_minute:
+                return
+            yield place, sums
+
     def unpublished(self, limit: int) -> list[tuple[bytes, Note]]:
         """(name, sums) of notes that have changed since they were published."""
         found: list[tuple[bytes, Note]] = []
@@ -155,9 +164,15 @@ class PartitionStore:
         """Its sums, as they are now, are in Kafka."""
         self._database.delete(rows.CHANGED + name)
 
-    def drop_before(self, at_ms: int) -> None:
-        """Drops deliveries and planned rows of the days before this one. Sums stay."""
+    def drop_before(self, at_ms: int, sums_ms: int = 0) -> None:
+        """Drops deliveries and planned rows of the days before `at_ms`, and sums of the time before `sums_ms`."""
         for start, end in dropped_before(at_ms):
+            self._database.delete_range(start, end)
+        for start, end in sums_dropped_before(sums_ms) if sums_ms else ():
+            if start[:1] == rows.LIST:
+                for name in [key[5:] for key, _ in self.scan(start, rows.LIST)]:
+                    self._database.delete(rows.note_key(name))
+                    self._database.delete(rows.ended_key(name))
             self._database.delete_range(start, end)
         for key, value in list(self.scan(rows.FORGOTTEN, rows.FORGOTTEN)):
             if int.from_bytes(value) < at_ms:

@@ -29,11 +29,12 @@ from pushcast.observe.vocabulary import Vocabulary
 from pushcast.report import published
 from pushcast.report.apply import BOOKS
 from pushcast.report.fetch import read_token
-from pushcast.report.follow import Follower, Sums
+from pushcast.report.follow import Follower
 from pushcast.report.modes import modes_of
 from pushcast.report.questions import ReportQuestions
 from pushcast.report.server import ReportServer
 from pushcast.report.slo import ServiceLevel
+from pushcast.report.unpublished import Sums
 from pushcast.runtime import whereabouts
 from pushcast.runtime.canaries import Canaries, canaries_of
 from pushcast.runtime.private_page import private_page
@@ -135,7 +136,7 @@ class ReporterProcess:
         """Writes sums that have changed to push.report.v1, every 5 seconds; what fails is written the next time."""
         while True:
             await asyncio.sleep(PUBLISH_SECONDS)
-            sums = await asyncio.to_thread(self.follower.unpublished, PUBLISHED_AT_ONCE)
+            sums = await asyncio.to_thread(self.follower.unpublished.newest, PUBLISHED_AT_ONCE)
             written: list[tuple[Sums, asyncio.Future[Written]]] = []
             try:
                 for each in sums:
@@ -147,7 +148,7 @@ class ReporterProcess:
             if written:
                 await asyncio.wait([future for _, future in written], timeout=PUBLISH_SECONDS)
             done = [each for each, future in written if future.done() and future.exception() is None]
-            self.follower.published(done)
+            self.follower.unpublished.published(done)
 
     async def close(self) -> None:
         """Closes the stores last."""

@@ -17,7 +17,6 @@ LONG = {
     "keep/release.py",
     "plan/intake.py",
     "plan/part_intake.py",
-    "report/apply.py",
     "transport/consumer.py",
     "walk/agent.py",
     "walk/course.py",

@@ -67,6 +67,8 @@ class Reporters:
         if path == "/notes":
             return questions.notes(partitions, msgspec.json.decode(parameters["ids"]))
         minutes = int(parameters["from"]), int(parameters["to"])
+        if path == "/minutes":
+            return questions.minutes(partitions, *minutes, int(parameters["step"]))
         return questions.listed(partitions, *minutes, after, int(parameters["limit"]))
 
 
@@ -90,6 +92,24 @@ async def test_a_report_is_the_sum_over_all_partitions(reporters: Reporters) -> 
     assert report["planned"] == report["open"] + sum(report["outcomes"].values())
     assert (report["state"], report["complete"], report["missing_partitions"]) == ("sending", True, [])
     assert report["platforms"]["apns"] == {"planned": 8, "outcomes": {"accepted": 4}, "reasons": {}}
+
+
+async def test_totals_are_the_sum_over_all_partitions_and_name_those_that_are_silent(
+    reporters: Reporters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for partition in range(PARTITIONS):
+        store = reporters.store(partition)
+        store.apply(topics.PLANNED, entries(planned((7, "n", {"apns": 2}, ""))))
+        store.apply(topics.RECEIPT, entries(receipt("n", f"u{partition}", "a")))
+    found = await reporters.coordinator.totals(from_ms=CREATED_MS, step=5)
+    assert [(row["planned"], row["outcomes"]["accepted"]) for row in found["totals"]] == [(8, 4)]
+    assert (found["complete"], found["missing_partitions"]) == (True, [])
+    monkeypatch.setattr("pushcast.report.coordinator.ANSWER_SECONDS", 0.05)
+    reporters.silent.add("b")
+    found = await reporters.coordinator.totals(from_ms=CREATED_MS)
+    assert [row["planned"] for row in found["totals"]] == [4]
+    assert found["missing_partitions"] == [2, 3]
+    assert (await reporters.coordinator.totals(from_ms=CREATED_MS, klass="chat"))["totals"] == []
 
 
 async def test_r6_a_silent_reporter_is_named_by_its_partitions(
