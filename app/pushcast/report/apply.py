@@ -14,7 +14,7 @@ from pushcast.report.ending import take_receipts
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import add, kind_of
 from pushcast.report.pending import PendingRows, Stored
-from pushcast.report.planning import read_planned, take_legs, take_planned
+from pushcast.report.planning import PlannedRecord, take_legs, take_planned
 from pushcast.report.rows import Meta
 from pushcast.report.slo import Seen
 from pushcast.wire import topics
@@ -23,6 +23,7 @@ from pushcast.wire.headers import Headers
 from pushcast.wire.keys import user_of
 from pushcast.wire.legs import decode_leg
 from pushcast.wire.newer import waited_for
+from pushcast.wire.planned_reader import read_planned
 from pushcast.wire.receipt_reader import read_receipt
 
 BOOKS: Final = (topics.PLANNED, topics.WALKED, topics.RECEIPT, topics.ENGAGEMENT, topics.DEVICE_CHANGED)
@@ -121,7 +122,7 @@ def _take_engagements(changes: PendingRows, events: list[Engagement]) -> None:
 
 _engagements: Final = EngagementDecoder()
 _BOOKS: Final[Mapping[str, _Book]] = {
-    topics.PLANNED: _Book(lambda value, entry: read_planned(value, entry.timestamp_ms), take_planned),
+    topics.PLANNED: _Book(lambda value, entry: PlannedRecord(read_planned(value), entry.timestamp_ms), take_planned),
     topics.WALKED: _Book(lambda value, _: decode_leg(value), take_legs),
     topics.RECEIPT: _Book(lambda value, _: read_receipt(value), take_receipts),
     topics.ENGAGEMENT: _Book(

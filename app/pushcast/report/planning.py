@@ -10,9 +10,8 @@ from pushcast.report import rows
 from pushcast.report.notes import PlannedSums, add
 from pushcast.report.pending import PendingRows
 from pushcast.report.rows import Plan
-from pushcast.report.tallies import is_told
 from pushcast.wire.legs import Leg
-from pushcast.wire.receipts import PLATFORMS, Planned, decode_planned
+from pushcast.wire.receipts import PLATFORMS, Planned, PlannedFacts
 
 _KEPT: Final = (Source.DUE, Source.KEEP)
 
@@ -24,14 +23,10 @@ class PlannedRecord(NamedTuple):
     timestamp_ms: int
 
 
-def read_planned(value: bytes, timestamp_ms: int) -> PlannedRecord:
-    """Raises InvalidInput."""
-    return PlannedRecord(decode_planned(value), timestamp_ms)
-
-
 def take_planned(changes: PendingRows, records: list[PlannedRecord]) -> None:
     """Rows of an account take each other's place: the last of the highest run counts."""
     unsummed, full = changes.modes.unsummed, changes.modes.full
+    names = {each: changes.name("notification", each) for planned, _ in records for each in planned.notification_id}
     of_notes = changes.all_planned(
         {
             note_id
@@ -56,31 +51,26 @@ def take_planned(changes: PendingRows, records: list[PlannedRecord]) -> None:
             platforms = {name: column[number] for name, column in columns if column[number]}
             reasons = {reason: 1} if reason and not facts.held else {}
             plan = Plan(planned.run, platforms, other, facts.held - kept, 0, 0, reasons)
-            name = changes.name("notification", note_id)
+            name = names[note_id]
             block = blocks.of(facts.created_at, account, offset)
             entry = rows.block_entry(offset, name)
             before = block.get(entry)
             counts = before is None or before.run <= plan.run
             if counts:
                 block[entry] = plan
-                if is_told(facts.dry_run, note_id):
+                if not facts.dry_run and not note_id.startswith(CANARY_ID):
                     due_at = facts.due_at or facts.created_at
-                    _tell(changes, planned.lane, facts.app, facts.klass, due_at, timestamp_ms, plan, before)
-            if facts.klass in unsummed:
-                continue
-            sums = of_notes[note_id]
-            # Also by a row that a later run has replaced already: the order of the two makes no difference.
-            if not sums.first_planned_at or planned.at < sums.first_planned_at:
-                sums.first_planned_at = planned.at
-            if facts.klass in full:
-                changes.publish("notification", note_id, facts.klass)
-            if counts:
-                _count(sums, plan, before)
-                if facts.created_at:
-                    _created(changes, sums, name, facts.created_at, facts.app, facts.klass)
-                    sums.campaign, sums.dry_run = sums.campaign or facts.campaign, facts.dry_run
-                    if facts.expires_at > sums.expires_at:
-                        sums.expires_at = facts.expires_at
+                    _tell(changes, (planned.lane, facts.app, facts.klass), due_at, timestamp_ms, plan, before)
+            if facts.klass not in unsummed:
+                sums = of_notes[note_id]
+                # Also by a row that a later run has replaced already: the order of the two makes no difference.
+                if not sums.first_planned_at or planned.at < sums.first_planned_at:
+                    sums.first_planned_at = planned.at
+                if counts:
+                    _count(sums, plan, before)
+                    _created(changes, sums, name, facts)
+                if facts.klass in full:
+                    changes.publish("notification", note_id, facts.klass)
 
 
 class _Blocks:
@@ -118,25 +108,22 @@ def take_legs(changes: PendingRows, legs: list[Leg]) -> None:
         before = None if stored is None else rows.plan_of(stored)
         changes.put(key, rows.encode(plan))
         _count(sums, plan, before)
-        _tell(changes, leg.lane, "", "", leg.elapsed_from, None, plan, before)
-        _created(changes, sums, name, leg.elapsed_from, "", "")
+        _tell(changes, (leg.lane, "", ""), leg.elapsed_from, None, plan, before)
+        if not sums.created_at or leg.elapsed_from < sums.created_at:
+            _list(changes, sums, name, leg.elapsed_from, "", "")
 
 
 def _tell(
-    changes: PendingRows, lane: str, app: str, klass: str, due_at: int, timestamp_ms: int | None, plan: Plan,
+    changes: PendingRows, what: tuple[str, str, str], due_at: int, timestamp_ms: int | None, plan: Plan,
     before: Plan | None,
 ) -> None:  # fmt: skip
-    """Minutes, and the service level where there is a time of the record."""
-    tally, more = changes.planned_tally, 0
-    for each, sign in ((plan, 1),) if before is None else ((before, -1), (plan, 1)):
-        for platform, count in each.platforms.items():
-            tally.add(lane, app, klass, due_at, platform, sign * count)
-            more += sign * count
-        if each.other:
-            tally.add(lane, app, klass, due_at, "", sign * each.other)
-            more += sign * each.other
+    """Minutes, and the service level where there is a time of the record. `what`: lane, app and class."""
+    tally = changes.planned_tally
+    more = tally.add(what, due_at, plan.platforms, plan.other, 1)
+    if before is not None:
+        more += tally.add(what, due_at, before.platforms, before.other, -1)
     if more and timestamp_ms is not None:
-        tally.see(klass, due_at, timestamp_ms, more)
+        tally.see(what[2], due_at, timestamp_ms, more)
 
 
 def _count(sums: PlannedSums, plan: Plan, before: Plan | None) -> None:
@@ -148,18 +135,28 @@ def _count(sums: PlannedSums, plan: Plan, before: Plan | None) -> None:
 def _count_one(sums: PlannedSums, plan: Plan, sign: int) -> None:
     for platform, count in plan.platforms.items():
         add(sums.planned, platform, sign * count)
-    for reason, count in plan.reasons.items():
-        add(sums.not_planned, reason, sign * count)
-    sums.other += sign * plan.other
-    sums.held += sign * plan.held
-    sums.matched += sign * plan.matched
-    sums.held_out += sign * plan.held_out
+    if plan.reasons or plan.other or plan.held or plan.matched or plan.held_out:
+        for reason, count in plan.reasons.items():
+            add(sums.not_planned, reason, sign * count)
+        sums.other += sign * plan.other
+        sums.held += sign * plan.held
+        sums.matched += sign * plan.matched
+        sums.held_out += sign * plan.held_out
 
 
-def _created(changes: PendingRows, sums: PlannedSums, name: bytes, created_at: int, app: str, klass: str) -> None:
+def _created(changes: PendingRows, sums: PlannedSums, name: bytes, facts: PlannedFacts) -> None:
     """The note's place in the list is that of its first creation."""
-    if sums.created_at and created_at >= sums.created_at:
+    created_at = facts.created_at
+    if not created_at:
         return
+    if not sums.created_at or created_at < sums.created_at:
+        _list(changes, sums, name, created_at, facts.app, facts.klass)
+    sums.campaign, sums.dry_run = sums.campaign or facts.campaign, facts.dry_run
+    if facts.expires_at > sums.expires_at:
+        sums.expires_at = facts.expires_at
+
+
+def _list(changes: PendingRows, sums: PlannedSums, name: bytes, created_at: int, app: str, klass: str) -> None:
     if sums.id.startswith(CANARY_ID):
         return  # nobody looks for it in a list of campaigns
     if sums.created_at:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Final
 
 from pushcast.model.own import CANARY_ID
@@ -74,13 +75,20 @@ class PlannedTally:
     """Deliveries that were planned, by minute and class."""
 
     def __init__(self) -> None:
-        self._minutes: dict[tuple[int, str, str, str, str], int] = {}
+        self._minutes: dict[tuple[int, tuple[str, str, str], str], int] = {}
         self._spans: dict[tuple[str, int, int], int] = {}
 
-    def add(self, lane: str, app: str, klass: str, due_at: int, platform: str, count: int) -> None:
-        """So many more of a platform, or fewer where the count is below zero."""
-        key = due_at // MINUTE_MS, app, klass, platform, lane
-        self._minutes[key] = self._minutes.get(key, 0) + count
+    def add(self, what: tuple[str, str, str], due_at: int, platforms: Mapping[str, int], other: int, sign: int) -> int:
+        """So many more, or fewer with sign -1. `what`: lane, app and class. Returns how many more."""
+        minute, counts, more = due_at // MINUTE_MS, self._minutes, sign * other
+        for platform, count in platforms.items():
+            key = minute, what, platform
+            counts[key] = counts.get(key, 0) + sign * count
+            more += sign * count
+        if other:
+            key = minute, what, ""
+            counts[key] = counts.get(key, 0) + sign * other
+        return more
 
     def see(self, klass: str, due_at: int, timestamp_ms: int, count: int) -> None:
         """For the service level: Kafka's time of the record says whether it is history."""
@@ -89,7 +97,7 @@ class PlannedTally:
 
     def tell(self, minutes: MinuteChanges, seen: Seen) -> None:
         """To minutes and service level."""
-        for (minute, app, klass, platform, lane), count in self._minutes.items():
+        for (minute, (lane, app, klass), platform), count in self._minutes.items():
             minutes.of(minute * MINUTE_MS, app, klass, platform, lane).planned += count
         for (klass, span, timestamp_ms), count in self._spans.items():
             if count:
