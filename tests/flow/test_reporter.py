@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -102,10 +103,12 @@ def lasting(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @contextlib.asynccontextmanager
-async def reporter(place: Place, slot: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def reporter(place: Place, slot: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
     command = ("-m", "pushcast", "run", "reporter", "--slot", slot)
     with (place.folder / f"{slot}.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(sys.executable, *command, env=place.environment, stderr=log)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *command, env=place.environment | environment, stderr=log
+        )
     try:
         yield process
     finally:
@@ -164,3 +167,19 @@ async def test_r6_two_reporters_answer_together_and_one_takes_over_from_the_othe
     assert lasting(shared) == lasting(alone)
     shown = [place.folder / f"{slot}.log" for slot in ("one", "two")]
     assert all("Traceback" not in each.read_text() for each in shown)
+
+
+@pytest.mark.timeout(300)
+async def test_a_standby_answers_while_the_owner_stands_still_and_after_kills_of_both(place: Place) -> None:
+    standby = {"PUSHCAST_REPORTS__STANDBY": "true"}
+    async with reporter(place, "one") as owner:
+        before = await asyncio.to_thread(place.until, lambda found: whole(found, NOTES))
+        for kill in range(5):
+            async with reporter(place, "other", **standby):
+                await asyncio.sleep(0.5 + 0.3 * kill)  # killed while it starts, or while it reads
+        async with reporter(place, "other", **standby):
+            owner.send_signal(signal.SIGSTOP)
+            still = await asyncio.to_thread(place.until, lambda found: whole(found, NOTES))
+            owner.kill()
+            gone = await asyncio.to_thread(place.until, lambda found: whole(found, NOTES))
+    assert lasting(still) == lasting(gone) == lasting(before)

@@ -155,7 +155,7 @@ def _ask(question: Callable[[Any], Awaitable[Any]]) -> Any:
     async def ask() -> Any:
         fetcher = Fetcher(token)
         try:
-            return await question(Coordinator(known.urls, settings.kafka.partitions, fetcher, _now_ms))
+            return await question(Coordinator(known.urls, settings.kafka.partitions, fetcher, _now_ms, known.standbys))
         finally:
             await fetcher.close()
 

@@ -107,6 +107,7 @@ class Reports(Strict):
     port: int = Field(default=0, ge=0, le=65535)  # 0: a free one
     advertised_host: str | None = None  # the name by which others reach this host; absent: host
     token_file: Path | None = None  # shared by reporters and those who ask them
+    standby: bool = False  # reads the same in a group of its own, and is asked when the owner of a partition is silent
     keep_days: int = Field(default=30, ge=1, le=400)  # of single deliveries; sums: at least 90
 
     @model_validator(mode="after")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Outcome, Source
 from pushcast.report.answers import cursor_of, delivery_of, read_cursor, report_of
+from pushcast.report.asking import ANSWER_SECONDS, Addresses, Asker, Fetch, nobody
 from pushcast.report.engaged import NOTHING
 from pushcast.report.minutes import summed
 from pushcast.report.notes import KINDS, Note, merged, note_hash
@@ -19,10 +19,6 @@ from pushcast.report.questions import HISTORY, MINUTES, PASSED, SAID, MinuteAnsw
 from pushcast.report.rows import DAY_MS, MINUTE_MS
 from pushcast.report.totals import check_span, totals_of
 
-logger = logging.getLogger(__name__)
-
-#: Of all questions of an answer together.
-ANSWER_SECONDS: Final = 2.0
 DEFAULT_DAYS: Final = 7
 #: Between two questions whether something has arrived.
 AGAIN_SECONDS: Final = 0.1
@@ -30,19 +26,20 @@ AGAIN_SECONDS: Final = 0.1
 USER_DELIVERIES: Final = 500
 MAX_ROUNDS: Final = 20
 
-#: (url of a reporter, path, parameters) to its answer; raises OSError when there is none.
-Fetch = Callable[[str, str, Mapping[str, str]], Awaitable[bytes]]
-
 
 class Coordinator:
-    """`owners`: address of the reporter of each partition, as far as that is known."""
+    """`owners`, `standbys`: address of the reporter of each partition, as far as that is known."""
 
     def __init__(
-        self, owners: Callable[[], Mapping[int, str]], partitions: int, fetch: Fetch, now_ms: Callable[[], int]
+        self,
+        owners: Addresses,
+        partitions: int,
+        fetch: Fetch,
+        now_ms: Callable[[], int],
+        standbys: Addresses = nobody,
     ) -> None:
-        self._owners = owners
+        self._ask = Asker(owners, standbys, fetch)
         self._partitions = partitions
-        self._fetch = fetch
         self._now_ms = now_ms
 
     async def report(self, note_id: str) -> dict[str, Any] | None:
@@ -100,7 +97,7 @@ class Coordinator:
         to_minute = (self._now_ms() if to_ms is None else to_ms) // MINUTE_MS + 1
         check_span(from_minute, to_minute, step)
         parameters = {"from": str(from_minute), "to": str(to_minute), "step": str(step)}
-        said = [MINUTES.decode(each) for each in await self._ask_all("/minutes", parameters)]
+        said = await self._ask.all("/minutes", parameters, MINUTES.decode)
         missing = self._missing(said)
         sums = summed((row for each in said for row in each.sums), step)
         return {
@@ -117,17 +114,15 @@ class Coordinator:
         now_ms = self._now_ms()
         partition = partition_of(user.encode(), self._partitions)
         after = None if cursor is None else read_cursor(cursor)
-        url = self._owners().get(partition)
         since_ms = now_ms - keep_days * DAY_MS
         parameters = {"user": user, "partition": str(partition), "from": str(since_ms), "to": str(now_ms + DAY_MS)}
         parameters["limit"] = str(limit)
         if after is not None:
             parameters |= {"after": f"{after[0]}.{after[1].hex()}"}
-        said = None if url is None else await self._ask(url, "/history", parameters)
-        if said is None:
-            return None
-        history = HISTORY.decode(said)
-        if not history.found:
+        history = await self._ask.one(
+            partition, "/history", parameters, HISTORY.decode, lambda said: said.found and said.whole
+        )
+        if history is None or not history.found:
             return None
         told = history.told or [NOTHING] * len(history.deliveries)
         rows = [
@@ -149,9 +144,11 @@ class Coordinator:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 while True:
-                    url = self._owners().get(partition)
-                    said = None if url is None else await self._ask(url, "/passed", {"partition": str(partition)})
-                    if said is not None and PASSED.decode(said).get(intake, 0) > offset:
+                    parameters = {"partition": str(partition)}
+                    passed = await self._ask.one(
+                        partition, "/passed", parameters, PASSED.decode, lambda said: said.get(intake, 0) > offset
+                    )
+                    if passed is not None and passed.get(intake, 0) > offset:
                         return True
                     await asyncio.sleep(AGAIN_SECONDS)
         except TimeoutError:
@@ -180,7 +177,7 @@ class Coordinator:
         }
 
     async def _notes(self, ids: list[str]) -> tuple[list[Note], list[int]]:
-        return self._together(await self._ask_all("/notes", {"ids": msgspec.json.encode(ids).decode()}))
+        return self._together(await self._ask.all("/notes", {"ids": msgspec.json.encode(ids).decode()}, SAID.decode))
 
     async def _page(
         self, from_minute: int, to_minute: int, after: tuple[int, bytes] | None, limit: int
@@ -189,7 +186,7 @@ class Coordinator:
         parameters = {"from": str(from_minute), "to": str(to_minute), "limit": str(limit)}
         if after is not None:
             parameters |= {"after": f"{after[0]}.{after[1].hex()}"}
-        found, missing = self._together(await self._ask_all("/list", parameters))
+        found, missing = self._together(await self._ask.all("/list", parameters, SAID.decode))
         ids = {(note.created_at // MINUTE_MS, note_hash(note.kind, note.id)): note.id for note in found}
         places = sorted(ids, key=lambda place: (-place[0], place[1]))[:limit]
         return {place: ids[place] for place in places}, missing
@@ -207,29 +204,8 @@ class Coordinator:
             whole[name] = max(each.created_at for each in notes) // MINUTE_MS, total
         return whole
 
-    async def _ask_all(self, path: str, parameters: Mapping[str, str]) -> list[bytes]:
-        """Each reporter is asked for its own partitions, so that one which moves is not counted twice."""
-        owned: dict[str, list[int]] = {}
-        for partition, url in sorted(self._owners().items()):
-            owned.setdefault(url, []).append(partition)
-        asked = [
-            self._ask(url, path, {**parameters, "partitions": ",".join(map(str, partitions))})
-            for url, partitions in owned.items()
-        ]
-        return [each for each in await asyncio.gather(*asked) if each is not None]
-
-    async def _ask(self, url: str, path: str, parameters: Mapping[str, str]) -> bytes | None:
-        """None: it does not answer in time, or not in our words."""
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._fetch(url, path, parameters)
-        except (TimeoutError, OSError, msgspec.DecodeError) as error:
-            logger.warning("the reporter at %s does not answer: %r", url, error)
-            return None
-
-    def _together(self, answers: list[bytes]) -> tuple[list[Note], list[int]]:
+    def _together(self, said: list[NoteAnswer]) -> tuple[list[Note], list[int]]:
         """(notes, partitions of which nobody answered)."""
-        said = [SAID.decode(each) for each in answers]
         return [note for each in said for note in each.notes], self._missing(said)
 
     def _missing(self, said: Iterable[NoteAnswer | MinuteAnswer]) -> list[int]:

@@ -102,7 +102,7 @@ class DoorProcess:
         self.door = Door(self.keys)
         self.reporters = Reporters()
         self.fetcher = Fetcher(read_token((settings.reports or Reports()).token_file))
-        self.reports = Coordinator(self.reporters.urls, kafka.partitions, self.fetcher, now_ms)
+        self.reports = Coordinator(self.reporters.urls, kafka.partitions, self.fetcher, now_ms, self.reporters.standbys)
         self.calls: Calls = calls(settings, self.writer, self.control, sources_of(settings, self.reports), self.unready)
         self._delay = LoopDelay(asyncio.get_running_loop())
         self.metrics.add_source(self._delay)

@@ -64,6 +64,11 @@ def run_reporter(settings: Settings, slot: str | None) -> int:
     return uvloop.run(_run(settings, settings.reports or Reports(), slot))
 
 
+def group_of(options: Reports) -> str:
+    """Standbys read everything once more, in a group of their own."""
+    return groups.REPORT_STANDBY if options.standby else groups.REPORT
+
+
 class ReporterProcess:
     """What one reporter holds. Create it on the loop."""
 
@@ -75,12 +80,13 @@ class ReporterProcess:
         self._options = options
         self._slot = slot
         self._loop = loop
+        self.group = group_of(options)
         self.metrics = Metrics(
-            Vocabulary(apps=settings.apps, classes=settings.classes, topics=BOOKS, groups=(groups.REPORT,))
+            Vocabulary(apps=settings.apps, classes=settings.classes, topics=BOOKS, groups=(self.group,))
         )
         self.follower = Follower(
             client_config(kafka.bootstrap_servers, kafka.security) | member_config(kafka.session_timeout_seconds),
-            groups.REPORT,
+            self.group,
             folder,
             logs,
             keep_days=options.keep_days,
@@ -97,8 +103,11 @@ class ReporterProcess:
         self.producer = AckProducer(
             kafka.bootstrap_servers, kafka.security, loop=loop, on_fatal=lambda error: end_process("producer", error)
         )
-        self.webhooks = Webhooks(settings, self.producer, slot)
-        self.canaries = Canaries(canaries_of(settings), kafka.partitions, self.producer, self.follower)
+        # A standby only answers: what goes out, and what is counted, is the owner's.
+        outward = settings.model_copy(update={"webhooks": {}}) if options.standby else settings
+        self.webhooks = Webhooks(outward, self.producer, slot)
+        canaries = [] if options.standby else canaries_of(settings)
+        self.canaries = Canaries(canaries, kafka.partitions, self.producer, self.follower)
         self.metrics.add_source(self.canaries.samples)
         self.server = ReportServer(ReportQuestions(self.follower), read_token(options.token_file))
         self._delay = LoopDelay(loop)
@@ -121,7 +130,7 @@ class ReporterProcess:
         entry = reporters.encode(reporters.Reporter(f"http://{host}:{self.server.port}", _now_ms()))
         for partition in list(self.follower.stores):
             try:
-                self.producer.put(topics.WHERE, 0, reporters.key_of(partition), entry)
+                self.producer.put(topics.WHERE, 0, reporters.key_of(partition, self._options.standby), entry)
             except (Full, OutboxFailed) as error:
                 log.warning("not_announced", error=str(error))
                 return
@@ -165,7 +174,7 @@ class ReporterProcess:
             "version": __version__,
             "name": NAME,
             "slot": self._slot,
-            "groups": [groups.REPORT],
+            "groups": [self.group],
             "partitions": sorted(self.follower.stores),
             "behind": sum(behind.values()),
             "applied": self.follower.applied,
@@ -175,12 +184,7 @@ class ReporterProcess:
     def _samples(self) -> Iterable[Sample]:
         yield Sample(MetricName.INFO, 1, (NAME, __version__))
         yield Sample(MetricName.REPORT_PARTITIONS, len(self.follower.stores))
-        level = self.follower.level
-        for name, counted in ((MetricName.SLO_PLANNED, level.planned), (MetricName.SLO_LATE, level.late)):
-            for klass, count in dict(counted).items():
-                yield Sample(name, count, (klass,))
-        for lane, counts in dict(level.timings.counts).items():
-            self.metrics.put_histogram(MetricName.ACCEPTED_SECONDS, counts, level.timings.seconds[lane], (lane,))
+        yield from () if self._options.standby else self._level()
         behind = dict.fromkeys(BOOKS, 0)
         for (topic, _), count in self.follower.behind().items():
             behind[topic] += count
@@ -190,6 +194,15 @@ class ReporterProcess:
             yield Sample(MetricName.REPORT_UNREADABLE, count, place)
         yield from self.webhooks.samples()
 
+    def _level(self) -> Iterable[Sample]:
+        """The service level, which each delivery counts in once."""
+        level = self.follower.level
+        for name, counted in ((MetricName.SLO_PLANNED, level.planned), (MetricName.SLO_LATE, level.late)):
+            for klass, count in dict(counted).items():
+                yield Sample(name, count, (klass,))
+        for lane, counts in dict(level.timings.counts).items():
+            self.metrics.put_histogram(MetricName.ACCEPTED_SECONDS, counts, level.timings.seconds[lane], (lane,))
+
 
 async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
     facts = await asyncio.to_thread(check_cluster, settings)
@@ -197,7 +210,7 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
     # Broadcasts are younger than reports: without their topic there are none.
     if missing := sorted({topics.PLANNED, topics.RECEIPT} - logs.keys()):
         raise ConfigurationError(f"{', '.join(missing)}: not there; run `pushcast topology apply`")
-    folder = settings.data_dir / f"{groups.REPORT}-{slot or os.getpid()}"
+    folder = settings.data_dir / f"{group_of(options)}-{slot or os.getpid()}"
     locks = FolderLocks([folder])
     process = ReporterProcess(settings, options, folder, logs, slot)
     stop = asyncio.Event()
@@ -212,13 +225,13 @@ async def _run(settings: Settings, options: Reports, slot: str | None) -> int:
     where = whereabouts.Whereabouts(NAME, os.getpid(), settings.observe.host, process.page.port)
     path = whereabouts.write(settings.data_dir, where)
     tasks = [asyncio.create_task(process.announce_again())]
-    if facts.log_id(topics.REPORT) is not None:  # younger than reports
+    if facts.log_id(topics.REPORT) is not None and not options.standby:  # the topic is younger than reports
         tasks.append(asyncio.create_task(process.publish_again()))
     try:
         await process.server.start(options.host, options.port)
         process.follower.start()
         await process.webhooks.start()
-        log.info("listening", host=options.host, port=process.server.port, groups=[groups.REPORT])
+        log.info("listening", host=options.host, port=process.server.port, groups=[process.group])
         manager.tell(READY)
         await stop.wait()
     except OSError as error:

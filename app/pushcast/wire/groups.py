@@ -12,6 +12,7 @@ SETTLE: Final = "pushcast-settle"
 SPREAD: Final = "pushcast-spread"
 KEEP: Final = "pushcast-keep"
 REPORT: Final = "pushcast-report"
+REPORT_STANDBY: Final = "pushcast-report-standby"
 
 
 class Reading(NamedTuple):

@@ -1,4 +1,4 @@
-"""Who has the reports of which partition: records `report/<partition>` of `push.where.v1`. Pure."""
+"""Who has the reports of which partition: records of `push.where.v1`. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Annotated, Final
 import msgspec
 
 PREFIX: Final = b"report/"
+#: Of a standby: its reports are those of the owner, and it is asked when the owner is silent.
+STANDBY_PREFIX: Final = b"report-standby/"
 
 
 class Reporter(msgspec.Struct, frozen=True):
-    """Where the reports of a partition are asked for. `at`: when it said so, milliseconds since the epoch."""
+    """Where the reports of a partition are asked for, `report/<partition>` or `report-standby/<partition>`. `at`: when
+    it said so, milliseconds since the epoch."""
 
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]{1,500}$")]
     at: int
@@ -20,9 +23,9 @@ class Reporter(msgspec.Struct, frozen=True):
 _DECODER: Final = msgspec.json.Decoder(Reporter)
 
 
-def key_of(partition: int) -> bytes:
+def key_of(partition: int, standby: bool = False) -> bytes:
     """The record key."""
-    return PREFIX + str(partition).encode()
+    return (STANDBY_PREFIX if standby else PREFIX) + str(partition).encode()
 
 
 def encode(reporter: Reporter) -> bytes:
@@ -38,20 +41,25 @@ class Reporters:
         self.current_at = math.inf
         self.ignored = 0
         self.by_partition: dict[int, Reporter] = {}
+        self.standby_by_partition: dict[int, Reporter] = {}
 
     def apply(self, key: bytes | None, value: bytes | None) -> None:
         """Takes the next record."""
-        if key is None or not key.startswith(PREFIX):
-            return
-        try:
-            partition = int(key[len(PREFIX) :])
-            if value is None:
-                self.by_partition.pop(partition, None)
-            else:
-                self.by_partition[partition] = _DECODER.decode(value)
-        except (ValueError, msgspec.MsgspecError):
-            self.ignored += 1
+        for prefix, known in ((PREFIX, self.by_partition), (STANDBY_PREFIX, self.standby_by_partition)):
+            if key is not None and key.startswith(prefix):
+                try:
+                    partition = int(key[len(prefix) :])
+                    if value is None:
+                        known.pop(partition, None)
+                    else:
+                        known[partition] = _DECODER.decode(value)
+                except (ValueError, msgspec.MsgspecError):
+                    self.ignored += 1
 
     def urls(self) -> dict[int, str]:
         """Address by partition."""
         return {partition: found.url for partition, found in self.by_partition.items()}
+
+    def standbys(self) -> dict[int, str]:
+        """Address of the standby by partition."""
+        return {partition: found.url for partition, found in self.standby_by_partition.items()}

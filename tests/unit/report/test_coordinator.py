@@ -23,6 +23,7 @@ from twins.books import CREATED_MS, DAY_MS, entries, planned, receipt
 PARTITIONS = 4
 LOGS = dict.fromkeys(BOOKS, "log")
 NOW_MS = CREATED_MS + 60_000
+USERS = {partition_of(f"u{number}".encode(), PARTITIONS): f"u{number}" for number in range(40)}
 
 
 class FollowerTwin:
@@ -43,13 +44,27 @@ class Reporters:
     def __init__(self, folder: Path) -> None:
         self.followers = {"a": FollowerTwin(folder, range(2)), "b": FollowerTwin(folder, range(2, 4))}
         self.silent: set[str] = set()
-        owners = {0: "a", 1: "a", 2: "b", 3: "b"}
-        self.coordinator = Coordinator(lambda: owners, PARTITIONS, self.fetch, lambda: NOW_MS)
+        self.owners = {0: "a", 1: "a", 2: "b", 3: "b"}
+        self.standbys: dict[int, str] = {}
+        self.asked: list[str] = []
+        self.coordinator = Coordinator(
+            lambda: self.owners, PARTITIONS, self.fetch, lambda: NOW_MS, lambda: self.standbys
+        )
+
+    def stand_by(self, folder: Path) -> None:
+        """A third one stands by for all partitions, with the same rows as their owners."""
+        follower = self.followers["s"] = FollowerTwin(folder / "standby", range(PARTITIONS))
+        self.standbys = dict.fromkeys(range(PARTITIONS), "s")
+        for partition, store in follower.stores.items():
+            for each in (store, self.store(partition)):
+                each.apply(topics.PLANNED, entries(planned((7, "n", {"apns": 2}, ""))))
+                each.apply(topics.RECEIPT, entries(receipt("n", USERS[partition], "a")))
 
     def store(self, partition: int) -> PartitionStore:
         return self.followers["a" if partition < 2 else "b"].stores[partition]
 
     async def fetch(self, url: str, path: str, parameters: Mapping[str, str]) -> bytes:
+        self.asked.append(url)
         if url in self.silent:
             await asyncio.sleep(60)
         questions = ReportQuestions(self.followers[url])  # type: ignore[arg-type]
@@ -104,7 +119,7 @@ async def test_totals_are_the_sum_over_all_partitions_and_name_those_that_are_si
     found = await reporters.coordinator.totals(from_ms=CREATED_MS, step=5)
     assert [(row["planned"], row["outcomes"]["accepted"]) for row in found["totals"]] == [(8, 4)]
     assert (found["complete"], found["missing_partitions"]) == (True, [])
-    monkeypatch.setattr("pushcast.report.coordinator.ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("pushcast.report.asking.ANSWER_SECONDS", 0.05)
     reporters.silent.add("b")
     found = await reporters.coordinator.totals(from_ms=CREATED_MS)
     assert [row["planned"] for row in found["totals"]] == [4]
@@ -115,7 +130,7 @@ async def test_totals_are_the_sum_over_all_partitions_and_name_those_that_are_si
 async def test_r6_a_silent_reporter_is_named_by_its_partitions(
     reporters: Reporters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pushcast.report.coordinator.ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("pushcast.report.asking.ANSWER_SECONDS", 0.05)
     for partition in range(PARTITIONS):
         reporters.store(partition).apply(topics.PLANNED, entries(planned((7, "n", {"apns": 1}, ""))))
     reporters.silent.add("b")
@@ -240,7 +255,7 @@ async def test_r5_a_partition_that_is_read_anew_is_named_until_it_has_caught_up(
 async def test_a_client_waits_until_what_it_wrote_is_planned(
     reporters: Reporters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pushcast.report.coordinator.ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr("pushcast.report.asking.ANSWER_SECONDS", 0.3)
     store = reporters.store(1)
     store.apply(topics.PLANNED, entries(planned((7, "n", {"apns": 1}, ""))))
     assert await reporters.coordinator.caught_up("normal", 1, 7)
@@ -258,3 +273,53 @@ async def test_what_one_user_got_is_told_where_no_sums_are_kept(reporters: Repor
     assert {name: count for name, count in found["outcomes"].items() if count} == {"accepted": 1, "dead": 1}
     assert (found["app"], len(found["deliveries"]), found["complete"]) == ("news", 2, True)
     assert await reporters.coordinator.report_of_user("other", user) is None
+
+
+async def test_a_standby_is_asked_for_the_partitions_whose_owner_is_silent(
+    reporters: Reporters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reporters.stand_by(tmp_path)
+    whole = await reporters.coordinator.report("n")
+    assert whole is not None
+    assert (whole["planned"], whole["complete"]) == (8, True)
+    assert "s" not in reporters.asked, "nobody is asked in place of an owner that answers"
+    monkeypatch.setattr("pushcast.report.asking.STANDBY_SECONDS", 0.05)
+    reporters.silent.add("b")
+    assert await reporters.coordinator.report("n") == whole
+    listed = await reporters.coordinator.listed(from_ms=CREATED_MS - DAY_MS)
+    assert [row["planned"] for row in listed["reports"]] == [8]
+    history = await reporters.coordinator.deliveries(USERS[3])
+    assert history is not None
+    assert len(history["deliveries"]) == 1
+    assert await reporters.coordinator.caught_up("normal", 3, 7)
+    reporters.silent.add("s")
+    monkeypatch.setattr("pushcast.report.asking.ANSWER_SECONDS", 0.2)
+    alone = await reporters.coordinator.report("n")
+    assert alone is not None
+    assert (alone["planned"], alone["missing_partitions"]) == (4, [2, 3])
+
+
+async def test_a_standby_answers_for_an_owner_that_has_not_caught_up_and_nothing_is_added_twice(
+    reporters: Reporters, tmp_path: Path
+) -> None:
+    reporters.stand_by(tmp_path)
+    reporters.followers["b"].catching_up = {2}
+    report = await reporters.coordinator.report("n")
+    assert report is not None
+    assert (report["planned"], report["outcomes"]["accepted"], report["complete"]) == (8, 4, True)
+    history = await reporters.coordinator.deliveries(USERS[2])
+    assert history is not None
+    assert history["complete"]
+    reporters.followers["s"].catching_up = {2}
+    report = await reporters.coordinator.report("n")
+    assert report is not None
+    assert (report["planned"], report["missing_partitions"]) == (8, [2]), "what the owner has counts all the same"
+
+
+async def test_a_standby_answers_for_partitions_that_nobody_owns(reporters: Reporters, tmp_path: Path) -> None:
+    reporters.stand_by(tmp_path)
+    reporters.owners = {0: "a", 1: "a"}
+    report = await reporters.coordinator.report("n")
+    assert report is not None
+    assert (report["planned"], report["complete"]) == (8, True)
+    assert await reporters.coordinator.deliveries(USERS[3]) is not None
