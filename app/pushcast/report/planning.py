@@ -44,6 +44,7 @@ def take_planned(changes: PendingRows, records: list[PlannedRecord]) -> None:
         account = f"{planned.lane}\0{planned.source}\0".encode()
         # What the keeper releases or closes has a row of its own, with another source.
         kept = int(planned.source in _KEPT)
+        told: PlannedFacts | None = None
         every = zip(
             planned.source_offset, planned.notification_id, planned.other, planned.reason, planned.facts, strict=True
         )
@@ -59,8 +60,9 @@ def take_planned(changes: PendingRows, records: list[PlannedRecord]) -> None:
             if counts:
                 block[entry] = plan
                 if not facts.dry_run and not note_id.startswith(CANARY_ID):
-                    due_at = facts.due_at or facts.created_at
-                    _tell(changes, (planned.lane, facts.app, facts.klass), due_at, timestamp_ms, plan, before)
+                    if facts is not told:  # neighbours mostly have the same
+                        told, tally = facts, changes.planned_tally.of(planned.lane, facts, timestamp_ms)
+                    tally.add(plan, before)
             if facts.klass not in unsummed:
                 sums = of_notes[note_id]
                 # Also by a row that a later run has replaced already: the order of the two makes no difference.
@@ -108,22 +110,10 @@ def take_legs(changes: PendingRows, legs: list[Leg]) -> None:
         before = None if stored is None else rows.plan_of(stored)
         changes.put(key, rows.encode(plan))
         _count(sums, plan, before)
-        _tell(changes, (leg.lane, "", ""), leg.elapsed_from, None, plan, before)
+        facts = PlannedFacts(created_at=leg.elapsed_from)
+        changes.planned_tally.of(leg.lane, facts, None).add(plan, before)
         if not sums.created_at or leg.elapsed_from < sums.created_at:
             _list(changes, sums, name, leg.elapsed_from, "", "")
-
-
-def _tell(
-    changes: PendingRows, what: tuple[str, str, str], due_at: int, timestamp_ms: int | None, plan: Plan,
-    before: Plan | None,
-) -> None:  # fmt: skip
-    """Minutes, and the service level where there is a time of the record. `what`: lane, app and class."""
-    tally = changes.planned_tally
-    more = tally.add(what, due_at, plan.platforms, plan.other, 1)
-    if before is not None:
-        more += tally.add(what, due_at, before.platforms, before.other, -1)
-    if more and timestamp_ms is not None:
-        tally.see(what[2], due_at, timestamp_ms, more)
 
 
 def _count(sums: PlannedSums, plan: Plan, before: Plan | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Final
 
 from pushcast.model.own import CANARY_ID
@@ -11,10 +10,11 @@ from pushcast.model.words import Outcome, Source
 from pushcast.report import slo
 from pushcast.report.minutes import MinuteChanges
 from pushcast.report.notes import add
-from pushcast.report.rows import MINUTE_MS, Delivery
+from pushcast.report.rows import MINUTE_MS, Delivery, Plan
 from pushcast.report.sketch import bucket_name
 from pushcast.report.slo import Seen
 from pushcast.wire.receipt_reader import ReadReceipt, Section
+from pushcast.wire.receipts import PlannedFacts
 
 _WALK: Final = int(Source.WALK)
 _ACCEPTED: Final = str(Outcome.ACCEPTED)
@@ -71,34 +71,51 @@ class EndedTally:
                 seen.append(slo.ClassEnded(section.klass, section.lane, before.outcome, -1, times))
 
 
-class PlannedTally:
-    """Deliveries that were planned, by minute and class."""
+class DueTally:
+    """Deliveries of one class that are due in one minute, by platform."""
+
+    __slots__ = ("counts", "deliveries")
 
     def __init__(self) -> None:
-        self._minutes: dict[tuple[int, tuple[str, str, str], str], int] = {}
-        self._spans: dict[tuple[str, int, int], int] = {}
+        self.counts: dict[str, int] = {}
+        self.deliveries = 0
 
-    def add(self, what: tuple[str, str, str], due_at: int, platforms: Mapping[str, int], other: int, sign: int) -> int:
-        """So many more, or fewer with sign -1. `what`: lane, app and class. Returns how many more."""
-        minute, counts, more = due_at // MINUTE_MS, self._minutes, sign * other
-        for platform, count in platforms.items():
-            key = minute, what, platform
-            counts[key] = counts.get(key, 0) + sign * count
-            more += sign * count
-        if other:
-            key = minute, what, ""
-            counts[key] = counts.get(key, 0) + sign * other
-        return more
+    def add(self, plan: Plan, before: Plan | None) -> None:
+        """A planned row counts, in place of another one."""
+        self._add(plan, 1)
+        if before is not None:
+            self._add(before, -1)
 
-    def see(self, klass: str, due_at: int, timestamp_ms: int, count: int) -> None:
-        """For the service level: Kafka's time of the record says whether it is history."""
-        key = klass, due_at // slo.SPAN_MS, timestamp_ms
-        self._spans[key] = self._spans.get(key, 0) + count
+    def _add(self, plan: Plan, sign: int) -> None:
+        counts = self.counts
+        for platform, count in plan.platforms.items():
+            counts[platform] = counts.get(platform, 0) + sign * count
+            self.deliveries += sign * count
+        if plan.other:
+            counts[""] = counts.get("", 0) + sign * plan.other
+            self.deliveries += sign * plan.other
+
+
+class PlannedTally:
+    """Deliveries that were planned, by lane, app, class and due time."""
+
+    def __init__(self) -> None:
+        self._due: dict[tuple[str, str, str, int, int | None], DueTally] = {}
+
+    def of(self, lane: str, facts: PlannedFacts, timestamp_ms: int | None) -> DueTally:
+        """To be added to. `timestamp_ms`: Kafka's time of the record, by which the service level knows history; None:
+        nothing for it."""
+        due_at = facts.due_at or facts.created_at
+        key = lane, facts.app, facts.klass, due_at // slo.SPAN_MS, timestamp_ms  # a minute is six spans
+        found = self._due.get(key)
+        if found is None:
+            found = self._due[key] = DueTally()
+        return found
 
     def tell(self, minutes: MinuteChanges, seen: Seen) -> None:
         """To minutes and service level."""
-        for (minute, (lane, app, klass), platform), count in self._minutes.items():
-            minutes.of(minute * MINUTE_MS, app, klass, platform, lane).planned += count
-        for (klass, span, timestamp_ms), count in self._spans.items():
-            if count:
-                seen.append(slo.ClassPlanned(klass, span * slo.SPAN_MS, timestamp_ms, count))
+        for (lane, app, klass, span, timestamp_ms), due in self._due.items():
+            for platform, count in due.counts.items():
+                minutes.of(span * slo.SPAN_MS, app, klass, platform, lane).planned += count
+            if due.deliveries and timestamp_ms is not None:
+                seen.append(slo.ClassPlanned(klass, span * slo.SPAN_MS, timestamp_ms, due.deliveries))
