@@ -13,7 +13,7 @@ from pushcast.report import engaged, forgotten, rows
 from pushcast.report.ending import take_receipts
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import add, kind_of
-from pushcast.report.pending import PendingRows, Stored
+from pushcast.report.pending import PendingRows, StoredRows
 from pushcast.report.planning import PlannedRecord, take_legs, take_planned
 from pushcast.report.rows import Meta
 from pushcast.report.slo import Seen
@@ -52,7 +52,7 @@ class _Book(NamedTuple):
 
 
 def apply(
-    stored: Stored, topic: str, entries: Sequence[BookEntry], modes: Modes = EVERYTHING, seen: Seen | None = None
+    stored: StoredRows, topic: str, entries: Sequence[BookEntry], modes: Modes = EVERYTHING, seen: Seen | None = None
 ) -> dict[bytes, bytes | None]:
     """What these records change; None deletes. Records below the stored offset are left out.
 

@@ -37,7 +37,7 @@ def nobody() -> Mapping[int, str]:
     return {}
 
 
-class Asker:
+class ReporterAsker:
     """`owners`, `standbys`: address of the reporter of each partition, as far as that is known."""
 
     def __init__(self, owners: Addresses, standbys: Addresses, fetch: Fetch) -> None:

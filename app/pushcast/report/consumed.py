@@ -13,14 +13,14 @@ from pushcast.report.apply import OF_USERS, TIMED, BookEntry
 
 logger = logging.getLogger(__name__)
 
-Place = tuple[str, int]  # book and partition
+BookPlace = tuple[str, int]  # book and partition
 
 
 class Consumed(NamedTuple):
     """Records of each place in the order of their offsets, and the places whose end was reached."""
 
-    runs: dict[Place, list[BookEntry]]
-    ended: list[Place]
+    runs: dict[BookPlace, list[BookEntry]]
+    ended: list[BookPlace]
 
 
 def sorted_out(messages: Iterable[Message]) -> Consumed:

@@ -11,7 +11,7 @@ import msgspec
 from pushcast.model.ids import partition_of
 from pushcast.model.words import Outcome, Source
 from pushcast.report.answers import cursor_of, delivery_of, read_cursor, report_of
-from pushcast.report.asking import ANSWER_SECONDS, Addresses, Asker, Fetch, nobody
+from pushcast.report.asking import ANSWER_SECONDS, Addresses, Fetch, ReporterAsker, nobody
 from pushcast.report.engaged import NOTHING
 from pushcast.report.minutes import summed
 from pushcast.report.notes import KINDS, Note, merged, note_hash
@@ -38,7 +38,7 @@ class Coordinator:
         now_ms: Callable[[], int],
         standbys: Addresses = nobody,
     ) -> None:
-        self._ask = Asker(owners, standbys, fetch)
+        self._ask = ReporterAsker(owners, standbys, fetch)
         self._partitions = partitions
         self._now_ms = now_ms
 

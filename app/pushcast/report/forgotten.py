@@ -14,7 +14,7 @@ import msgspec
 
 from pushcast.model.device import DeviceChange, Operation
 from pushcast.report import engaged, rows
-from pushcast.report.pending import PendingRows, Stored
+from pushcast.report.pending import PendingRows, StoredRows
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.keys import user_of
 
@@ -65,7 +65,7 @@ def _of_user(changes: PendingRows, prefix: bytes, user: bytes) -> Iterator[tuple
         yield from changes.under(prefix + part + user + b"\0")
 
 
-def _parts(stored: Stored, prefix: bytes) -> Iterator[bytes]:
+def _parts(stored: StoredRows, prefix: bytes) -> Iterator[bytes]:
     """The days, or buckets, under this prefix: one look for each."""
     start = prefix
     while (found := next(stored.scan(start, prefix), None)) is not None:

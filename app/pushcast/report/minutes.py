@@ -14,7 +14,7 @@ from pushcast.report.rows import MINUTE_MS
 Get = Callable[[bytes], bytes | None]
 
 
-class Place(NamedTuple):
+class MinutePlace(NamedTuple):
     """Which deliveries are summed up. `minute`: of their due time, since the epoch. Empty: not known, as of what was
     planned for all apps of a user, or by a broadcast."""
 
@@ -44,11 +44,11 @@ class MinuteChanges:
     """What a batch adds to minutes, and takes out of them."""
 
     def __init__(self) -> None:
-        self._sums: dict[Place, MinuteSums] = {}
+        self._sums: dict[MinutePlace, MinuteSums] = {}
 
     def of(self, due_at: int, app: str, klass: str, platform: str, lane: str) -> MinuteSums:
         """To be changed in place."""
-        place = Place(due_at // MINUTE_MS, app, klass, platform, lane)
+        place = MinutePlace(due_at // MINUTE_MS, app, klass, platform, lane)
         found = self._sums.get(place)
         if found is None:
             found = self._sums[place] = MinuteSums()
@@ -73,15 +73,15 @@ def add_to(sums: MinuteSums, more: MinuteSums) -> None:
     _add_all(sums.latency, more.latency)
 
 
-def row_of(key: bytes, value: bytes) -> tuple[Place, MinuteSums]:
+def row_of(key: bytes, value: bytes) -> tuple[MinutePlace, MinuteSums]:
     """Of a stored row."""
     app, klass, platform, lane = key[5:].decode().split("\0")
-    return Place(int.from_bytes(key[1:5]), app, klass, platform, lane), _DECODER.decode(value)
+    return MinutePlace(int.from_bytes(key[1:5]), app, klass, platform, lane), _DECODER.decode(value)
 
 
-def summed(found: Iterable[tuple[Place, MinuteSums]], step: int) -> dict[Place, MinuteSums]:
+def summed(found: Iterable[tuple[MinutePlace, MinuteSums]], step: int) -> dict[MinutePlace, MinuteSums]:
     """Added up over `step` minutes each: a place has the first of its minutes."""
-    sums: dict[Place, MinuteSums] = {}
+    sums: dict[MinutePlace, MinuteSums] = {}
     for place, more in found:
         place = place._replace(minute=place.minute // step * step)  # noqa: PLW2901 - the same place, coarser
         add_to(sums.setdefault(place, MinuteSums()), more)

@@ -15,7 +15,7 @@ from pushcast.report.tallies import EndedTally, PlannedTally
 from pushcast.wire import topics
 
 
-class Stored(Protocol):
+class StoredRows(Protocol):
     """The rows of a partition."""
 
     def get(self, key: bytes, /) -> bytes | None:
@@ -34,7 +34,7 @@ class Stored(Protocol):
 class PendingRows:
     """Reads see what was written before. A note, a minute and a block of planned rows are encoded once for all."""
 
-    def __init__(self, stored: Stored, modes: Modes = EVERYTHING) -> None:
+    def __init__(self, stored: StoredRows, modes: Modes = EVERYTHING) -> None:
         self.modes = modes
         self.stored = stored
         self.passed: dict[str, int] = {}  # next offset of each intake, by lane and source

@@ -10,7 +10,7 @@ import msgspec
 
 from pushcast.report.engaged import Told
 from pushcast.report.follow import Follower
-from pushcast.report.minutes import MinuteSums, Place, summed
+from pushcast.report.minutes import MinutePlace, MinuteSums, summed
 from pushcast.report.notes import KINDS, Note
 from pushcast.report.rows import DAY_MS, Delivery
 from pushcast.report.store import PartitionStore
@@ -30,7 +30,7 @@ class MinuteAnswer(msgspec.Struct, array_like=True):
     """`partitions`: as of notes. `sums`: of all of them together."""
 
     partitions: list[int]
-    sums: list[tuple[Place, MinuteSums]]
+    sums: list[tuple[MinutePlace, MinuteSums]]
 
 
 class UserHistory(msgspec.Struct, array_like=True):

@@ -13,7 +13,7 @@ import rocksdict
 from pushcast.report import notes, rows
 from pushcast.report.apply import BOOKS, BookEntry, apply, dropped_before, sums_dropped_before
 from pushcast.report.engaged import Told, told_of
-from pushcast.report.minutes import MinuteSums, Place, row_of
+from pushcast.report.minutes import MinutePlace, MinuteSums, row_of
 from pushcast.report.modes import EVERYTHING, Modes
 from pushcast.report.notes import Kind, Note, note_hash
 from pushcast.report.rows import DAY_MS, Delivery, Meta
@@ -141,7 +141,7 @@ class PartitionStore:
         """Everything, in the order of the keys: two stores of the same logs are equal."""
         yield from (row for row in self.scan(b"", b"") if row[0] != _LOGS and row[0][:1] != rows.CHANGED)
 
-    def minutes(self, from_minute: int, to_minute: int) -> Iterator[tuple[Place, MinuteSums]]:
+    def minutes(self, from_minute: int, to_minute: int) -> Iterator[tuple[MinutePlace, MinuteSums]]:
         """Sums of minutes in [from, to), as they are due."""
         for key, value in self.scan(rows.first_key_of_minute(from_minute * rows.MINUTE_MS), rows.MINUTE):
             place, sums = row_of(key, value)

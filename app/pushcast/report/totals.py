@@ -8,7 +8,7 @@ from typing import Any, Final
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Outcome, Reason
 from pushcast.report.answers import SHARES
-from pushcast.report.minutes import MinuteSums, Place
+from pushcast.report.minutes import MinutePlace, MinuteSums
 from pushcast.report.rows import MINUTE_MS
 from pushcast.report.sketch import percentiles
 from pushcast.wire.times import rfc3339
@@ -28,7 +28,7 @@ def check_span(from_minute: int, to_minute: int, step: int) -> None:
 
 
 def totals_of(
-    sums: Mapping[Place, MinuteSums], app: str | None = None, klass: str | None = None
+    sums: Mapping[MinutePlace, MinuteSums], app: str | None = None, klass: str | None = None
 ) -> list[dict[str, Any]]:
     """One row for each point of time, app, class, platform and lane, in this order. `app`, `klass`: only of these."""
     return [
@@ -38,7 +38,7 @@ def totals_of(
     ]
 
 
-def _row(place: Place, sums: MinuteSums) -> dict[str, Any]:
+def _row(place: MinutePlace, sums: MinuteSums) -> dict[str, Any]:
     p50, p90, p99 = percentiles(sums.latency, SHARES)
     return {
         "due_at": rfc3339(place.minute * MINUTE_MS),

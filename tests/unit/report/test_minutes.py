@@ -10,7 +10,7 @@ from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Source
 from pushcast.report import rows
 from pushcast.report.apply import apply, sums_dropped_before
-from pushcast.report.minutes import MinuteSums, Place, row_of, summed
+from pushcast.report.minutes import MinutePlace, MinuteSums, row_of, summed
 from pushcast.report.modes import Modes
 from pushcast.report.store import PartitionStore
 from pushcast.report.totals import MAX_STEPS, check_span, totals_of
@@ -18,10 +18,10 @@ from pushcast.wire import topics
 from twins.books import CREATED_MS, DAY_MS, Rows, entries, leg, planned, receipt, walked
 
 MINUTE = CREATED_MS // rows.MINUTE_MS
-APNS = Place(MINUTE, "news", "breaking", "apns", "normal")
+APNS = MinutePlace(MINUTE, "news", "breaking", "apns", "normal")
 
 
-def minutes(store: Rows) -> dict[Place, MinuteSums]:
+def minutes(store: Rows) -> dict[MinutePlace, MinuteSums]:
     return dict(row_of(key, value) for key, value in store.items() if key[:1] == rows.MINUTE)
 
 
