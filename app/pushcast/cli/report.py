@@ -1,4 +1,4 @@
-"""`pushcast report show|list|totals|export`: what became of notifications and broadcasts, as the reporters know it."""
+"""`pushcast report show|list|totals|export|sql`: what became of notifications and broadcasts."""
 
 from __future__ import annotations
 
@@ -118,6 +118,28 @@ def export(
         unread = f", {row['unreadable']} unreadable" if row["unreadable"] else ""
         typer.echo(f"{row['rows']:>9}  {row['path']}{lost}{unread}")
     say(f"{counted(sum(each.rows for each in found), 'receipt')} in {counted(len(rows), 'file')}")
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help='Like "SELECT outcome, count(*) FROM receipts GROUP BY outcome".')],
+    folder: Annotated[Path, typer.Option(help="Where `report export` wrote files in jsonl or csv.")] = Path("export"),
+    first: Annotated[str | None, typer.Option("--from", help="First day (UTC), like 2026-11-28.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day (UTC).")] = None,
+    output: OutputOption = Output.text,
+) -> None:
+    """Ask exported receipts in SQL (SQLite): the table `receipts` has the columns of the export. Needs no Kafka."""
+    from pushcast.audit.export_sql import ask, files_of, loaded
+    from pushcast.cli.receipt_files import columns
+
+    with loaded(files_of(folder, first, last), columns()) as database:
+        names, rows = ask(database, query)
+        if output is Output.json:
+            print_json([dict(zip(names, row, strict=True)) for row in rows])
+            return
+        typer.echo("\t".join(names))
+        for row in rows:
+            typer.echo("\t".join("" if value is None else str(value) for value in row))
 
 
 def lines_of(report: dict[str, Any]) -> list[str]:

@@ -1,0 +1,65 @@
+"""Questions in SQL to exported receipts, by the same answers from JSON lines and from CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pushcast.audit.export_sql import ask, files_of, loaded
+from pushcast.cli.receipt_files import WRITERS, columns
+from pushcast.model.errors import ConfigurationError
+from pushcast.wire.receipts import decode_receipt
+from twins.books import receipt
+
+QUERY = "SELECT outcome, count(*) AS n, max(attempts), min(reason), sum(dry_run) FROM receipts GROUP BY 1 ORDER BY 1"
+
+
+def export(folder: Path, form: str, day: str, *values: bytes) -> Path:
+    path = folder / "receipts" / f"date={day}" / "p=00" / f"part-{len(values)}.{form}"
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as file:
+        WRITERS[form]([decode_receipt(value) for value in values], file)
+    return path
+
+
+def answer(folder: Path, query: str, *days: str | None) -> tuple[list[str], list[tuple[Any, ...]]]:
+    with loaded(files_of(folder, *days), columns()) as database:
+        names, rows = ask(database, query)
+        return names, list(rows)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_a_query_is_answered_over_the_days_that_are_asked_for(form: str, tmp_path: Path) -> None:
+    export(tmp_path, form, "2026-11-27", receipt("n", "u", "a", "dead"))
+    export(tmp_path, form, "2026-11-28", receipt("n", 'ü, "x"', "a"), receipt("m", "u", "a", "dead", dry_run=True))
+    names, rows = answer(tmp_path, QUERY)
+    assert names == ["outcome", "n", "max(attempts)", "min(reason)", "sum(dry_run)"]
+    assert rows == [("accepted", 1, 1, None, 0), ("dead", 2, 1, "provider_error", 1)]
+    assert answer(tmp_path, "SELECT count(*) FROM receipts", "2026-11-28", None)[1] == [(2,)]
+    assert answer(tmp_path, "SELECT count(*) FROM receipts", None, "2026-11-27")[1] == [(1,)]
+    assert answer(tmp_path, "SELECT user FROM receipts WHERE outcome = 'accepted'")[1] == [('ü, "x"',)]
+    assert answer(tmp_path, "SELECT created_at FROM receipts LIMIT 1")[1][0][0].endswith("Z")
+
+
+def test_no_days_another_form_and_a_query_that_sqlite_refuses_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="report export"):
+        files_of(tmp_path)
+    export(tmp_path, "jsonl", "2026-11-28", receipt("n", "u", "a"))
+    with pytest.raises(ConfigurationError, match="no receipts of these days"):
+        files_of(tmp_path, "2026-11-29")
+    for query in ("SELECT weather FROM receipts", "SELECT 1; SELECT 2", "x"):
+        with pytest.raises(ConfigurationError, match="cannot be answered"):
+            answer(tmp_path, query)
+    (tmp_path / "receipts" / "date=2026-11-29" / "p=00").mkdir(parents=True)
+    (tmp_path / "receipts" / "date=2026-11-29" / "p=00" / "part-1.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ConfigurationError, match="jsonl or csv"):
+        files_of(tmp_path)
+
+
+@pytest.mark.parametrize(("form", "damaged"), [("jsonl", b'{"a":1'), ("jsonl", b"[]\n"), ("csv", b"a,b\n1,2\n")])
+def test_a_file_that_no_export_wrote_is_named(form: str, damaged: bytes, tmp_path: Path) -> None:
+    export(tmp_path, form, "2026-11-28", receipt("n", "u", "a")).write_bytes(damaged)
+    with pytest.raises(ConfigurationError, match=r"part-1\.\w+: not as an export writes it"):
+        answer(tmp_path, "SELECT 1")
