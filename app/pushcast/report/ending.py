@@ -37,6 +37,8 @@ def take_receipts(changes: PendingRows, receipts: list[ReadReceipt]) -> None:
     of_notes, of_walks = _sums(changes, receipts)
     unsummed, unlisted = changes.modes.unsummed, changes.modes.totals
     remembers = changes.engaged or changes.forgets
+    if changes.forgets:
+        changes.fetch(rows.forgotten_key(each.user) for each in receipts)
     encode, written, tell = rows.encode_delivery, changes.rows, changes.ended_tally.add
     keys = [rows.delivery_key(each.created_at, each.user, each.delivery) for each in receipts]
     for key, receipt, stored in zip(keys, receipts, changes.stored.get_many(keys), strict=True):
