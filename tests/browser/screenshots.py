@@ -50,7 +50,9 @@ async def take(folder: Path, names: Collection[str] = ()) -> list[Path]:
                         if name == "composed":
                             await compose(visitor)
                         if name == "dead-letters":
-                            await visitor.page.locator("details").last.evaluate("it => (it.open = true)")
+                            await visitor.page.locator(".letters > li > details").last.evaluate(
+                                "it => (it.open = true)"
+                            )
                         taken.append(folder / f"{name}-{size[0]}-{scheme}.png")
                         await visitor.page.screenshot(path=taken[-1], full_page=True)
     if (smaller := shutil.which("pngquant")) is not None:
