@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import faust
 from yarl import URL
@@ -27,6 +27,8 @@ from pushcast.transport.work import AppWork
 #: Topics are read as they are; the stages decode.
 RAW: dict[str, Any] = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
 
+REQUEST_TIMEOUT_SECONDS: Final = 40.0
+
 
 def make_app(
     name: str,
@@ -43,7 +45,6 @@ def make_app(
     session_timeout_seconds: float = 10.0,
     heartbeat_interval_seconds: float = 1.0,
     rebalance_timeout_seconds: float = REBALANCE_TIMEOUT_SECONDS,
-    request_timeout_seconds: float = 40.0,
 ) -> faust.App:
     """An App whose id and consumer group are `name`; nothing connects before it is started.
 
@@ -53,8 +54,6 @@ def make_app(
     """
     if heartbeat_interval_seconds * 3 > session_timeout_seconds:
         raise ConfigurationError("the session timeout must be at least three heartbeat intervals")
-    if request_timeout_seconds < session_timeout_seconds:
-        raise ConfigurationError("the request timeout must not be below the session timeout")
     directory = data_dir / (name if slot is None else f"{name}-{slot}")
     private_folder(directory)
     app = faust.App(
@@ -82,7 +81,8 @@ def make_app(
         broker_session_timeout=session_timeout_seconds,
         broker_heartbeat_interval=heartbeat_interval_seconds,
         broker_rebalance_timeout=rebalance_timeout_seconds,
-        broker_request_timeout=request_timeout_seconds,
+        # aiokafka takes no less than the session timeout.
+        broker_request_timeout=max(REQUEST_TIMEOUT_SECONDS, session_timeout_seconds),
         consumer_max_fetch_size=max_partition_fetch_bytes,
         consumer_auto_offset_reset="earliest",
         producer_linger=0.0,
