@@ -54,7 +54,9 @@ class LeaseServer:
 class LeaseClient:
     """Callable as `shared_quotas.AskHome`. Close it."""
 
-    def __init__(self, token: str | None, seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(self, token: str | None, seconds: float | None = None) -> None:
+        """`seconds` in which an answer must have come; None: as many as a request waits for at most."""
+        seconds = ANSWER_SECONDS if seconds is None else seconds
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         # No proxy of the environment: gateways are reached directly.
         self._client = httpx.AsyncClient(headers=headers, trust_env=False, verify=False, timeout=seconds)  # noqa: S501

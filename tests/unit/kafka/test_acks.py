@@ -62,14 +62,14 @@ class Client:
         self.puts.append((topic, partition, delivered))
         self.headers.append(headers)
 
-    def produce_batch(self, topic: str, messages: list[dict[str, Any]]) -> int:
+    def produce_batch(self, topic: str, messages: list[dict[str, Any]], partition: int) -> int:
         if self.batch_failure is not None:
             raise self.batch_failure
         for place, message in enumerate(messages):
             if (error := self.refused.get(place)) is not None:
                 message["_error"] = error
             else:
-                self.puts.append((topic, message["partition"], message["callback"]))
+                self.puts.append((topic, partition, message["callback"]))
         return len(messages) - len(self.refused)
 
     def poll(self, _seconds: float) -> int:
@@ -185,20 +185,23 @@ async def test_what_librdkafka_does_not_take_of_a_group_ends_at_once_and_the_res
 
 
 async def test_a_group_of_which_nothing_could_be_put_has_ended(rig: Rig) -> None:
-    rig.client.batch_failure = KafkaException(KafkaError(KafkaError._FATAL))
-    group: Group = await rig.producer.put_all(records(2))
-    assert group.future.done()
-    assert [type(error) for error in group.errors.values()] == [OutboxFailed] * 2
+    for failure, expected in ((KafkaException(KafkaError(KafkaError._FATAL)), OutboxFailed), (BufferError(), Full)):
+        rig.client.batch_failure = failure
+        group: Group = await rig.producer.put_all(records(2))
+        assert group.future.done()
+        assert [type(error) for error in group.errors.values()] == [expected] * 2
     assert rig.producer.unacknowledged == 0
 
 
-async def test_records_of_a_group_keep_their_order_in_their_topics(rig: Rig) -> None:
-    rows: list[Record] = [(f"t{number % 2}", number, b"u", b"v") for number in range(6)]
-    await rig.producer.put_all(rows)
-    assert [(topic, partition) for topic, partition, _ in rig.client.puts] == [
-        *(("t0", each) for each in (0, 2, 4)),
-        *(("t1", each) for each in (1, 3, 5)),
-    ]
+async def test_records_of_a_group_go_to_their_topics_and_partitions_in_their_order(rig: Rig) -> None:
+    rows: list[Record] = [(f"t{number % 2}", number // 3, b"u", b"v") for number in range(6)]
+    group: Group = await rig.producer.put_all(rows)
+    places = [(topic, partition) for topic, partition, _ in rig.client.puts]
+    assert places == [*[("t0", 0)] * 2, ("t1", 0), *[("t1", 1)] * 2, ("t0", 1)]
+    rig.client.confirm(1)
+    rig.client.confirm(1, KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+    assert group.answered == [True, False, True, False, False, False]
+    assert list(group.errors) == [2]
 
 
 async def test_an_acknowledgement_without_an_offset_proves_nothing(rig: Rig) -> None:
