@@ -99,6 +99,7 @@ class PlanIntake:
         remember, add = tenure.recent.remember, tenure.windows.add
         unreadable, asked, paced_apps = self._unreadable, self._asked, self._carried.apps
         quiet_alone = self._quiet_alone if is_event else frozenset()
+        without_hours = self._wanted.apps_without_hours
         refused = taken.refused
         duplicates: list[Entry] = []
         found = _Found([], [], [])
@@ -151,13 +152,13 @@ class PlanIntake:
             special = note.campaign is not None or note.options.badge is not None or note.revision is not None
             special = special or (bool(paced_apps) and note.app in paced_apps)
             carried = is_event and special and self._carried.waits_for(note) is not None
-            if (
-                note.klass in quiet_alone
-                and not (own or special or cancelled)
-                and self._in_calm(entry, devices, now_ms)
-            ):
+            asks = note.klass in asked
+            is_quiet = asks and note.klass in quiet_alone
+            if is_quiet and note.app in without_hours:
+                asks = is_quiet = False
+            if is_quiet and not (own or special or cancelled) and self._in_calm(entry, devices, now_ms):
                 add(entry, devices, now)
-            elif (own or carried or note.klass in asked) and not cancelled:
+            elif (own or carried or asks) and not cancelled:
                 self._ask(tenure, entry, record, note, devices, own, times, found)
             elif devices and not cancelled and note.timing is None and note.expires_at > now_ms:
                 tenure.released.pop(record.offset, None)

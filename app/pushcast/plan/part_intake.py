@@ -77,7 +77,6 @@ class PartIntake:
         self._carried = carried
         times = app_times(settings.apps)
         self._zones = {name: each.zone for name, each in times.items()}
-        self._without_hours = frozenset(name for name, each in times.items() if not each.quiet_hours)
         self._rule = QuietRule(times, round(settings.keep.quiet_release_spread_seconds * 1000))
         self._calm = CalmTimes(self._rule)
         self._quiet = {name: each.in_quiet_hours for name, each in settings.classes.items()}
@@ -93,7 +92,7 @@ class PartIntake:
         """The notification as all of a user's devices get it now; None: `plan` has to look at each of them, because of
         quiet hours or of zones that differ. For users without preferences, when it is due at one time everywhere."""
         quiet, terms, assumed = self._quiet_of(note), None, 0
-        if quiet is Quiet.IGNORE or note.app in self._without_hours:
+        if quiet is Quiet.IGNORE:
             return note
         around = Around(NO_WISHES, self._zone, self._rule, quiet)
         for at, device in enumerate(devices):

@@ -23,7 +23,10 @@ class Wanted:
 
     def __init__(self, settings: Settings) -> None:
         classes = settings.classes
-        quiet = any(times.quiet_hours for times in app_times(settings.apps).values())
+        times = app_times(settings.apps)
+        quiet = any(each.quiet_hours for each in times.values())
+        #: Apps of which no user has quiet hours without having said so.
+        self.apps_without_hours = frozenset(name for name, each in times.items() if not each.quiet_hours)
         self._mandatory = {name for name, each in classes.items() if each.mandatory} | set(OwnClass)
         self._opt_in = {name for name, each in classes.items() if each.opt_in}
         self._quiet = {name for name, each in classes.items() if quiet and each.in_quiet_hours is not Quiet.IGNORE}
