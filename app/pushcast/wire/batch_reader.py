@@ -22,11 +22,11 @@ from pushcast.model.sealing import Sealing
 from pushcast.model.words import Source
 from pushcast.wire.avro_bytes import FALSE, NULL, SECOND, long_at
 from pushcast.wire.batches import MAX_COUNT, PLAIN_TYPE, SOURCES, TYPE, check_message, decode_batch, message_of
-from pushcast.wire.gathered import Gathered
 from pushcast.wire.message_head import DEFAULT_OPTIONS, MANNERS
 from pushcast.wire.more import joined
 from pushcast.wire.schemas import FRAME_BYTES, AvroType, without_logical_types
 from pushcast.wire.single_columns import SingleColumns
+from pushcast.wire.small_messages import SmallMessages
 
 _HASH_BYTES: Final = 16
 _SECOND: Final = SECOND[0]
@@ -82,7 +82,7 @@ class _Reader:
         count, at = long_at(value, at)
         if count < 0 or not 0 <= run <= MAX_COUNT or source not in SOURCES:
             return None
-        gathered = Gathered(mixes)
+        gathered = SmallMessages(mixes)
         for _ in range(count):
             single = self._single(value, at, gathered)
             if single is None:
@@ -106,7 +106,7 @@ class _Reader:
         check_message(message)
         return message, stream.tell()
 
-    def _single(self, value: bytes, at: int, gathered: Gathered) -> int | None:
+    def _single(self, value: bytes, at: int, gathered: SmallMessages) -> int | None:
         """Adds the message at `at`. Returns where it ends; None when it is not one that is read here."""
         names_end = at + 1 + (value[at] >> 1)
         names_end += 1 + (value[names_end] >> 1)

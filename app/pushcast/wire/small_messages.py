@@ -11,7 +11,7 @@ from pushcast.model.sealing import Sealing
 from pushcast.wire.single_columns import Row
 
 
-class Gathered:
+class SmallMessages:
     """Messages of one record in their order; those with one target that follow each other may become one."""
 
     __slots__ = ("_key", "_messages", "_mixes", "_rows", "_wordings")
