@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pushcast.handover.claims import ClaimRefused
@@ -201,6 +201,8 @@ class World:
                 kafka.acknowledge()
             self.tail_all()
             await self.look()
+            # What was tailed may have been void: the row that is written over it is on its way then.
+            moved += [bool(kafka._pending) for kafka in (self.registrar.kafka, self.owner.kafka)]
             if not any(moved) and not self.handling:
                 return
 
@@ -241,6 +243,7 @@ def violation(seed: int) -> str | None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 2**32))
+@example(1_589_722)  # the last record to land is void
 def test_a_token_has_one_owner_the_one_that_was_registered_with_it_last(seed: int) -> None:
     assert violation(seed) is None
 
