@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ import orjson
 from pushcast.audit.broadcasts import BroadcastBooks
 from pushcast.audit.progress import Progress
 from pushcast.audit.reader import Books
+from pushcast.demo.produce import prefer, register
 from pushcast.demo.world import World, ready
 from pushcast.kafka.intake import put_one
 from pushcast.model.words import Lane
@@ -62,6 +63,27 @@ def followed(world: World, name: str, offset: int) -> Progress:
             assert time.monotonic() < deadline, world.log_tail()
 
 
+def walked(world: World, name: str, offset: int) -> dict[str, Any]:
+    """How it stands once every partition is walked, whatever the keeper still holds."""
+    deadline = time.monotonic() + SECONDS
+    with BroadcastBooks(world.settings) as broadcasts:
+        while True:
+            for each in broadcasts.spread([LANE]):
+                if (each.order.broadcast, each.order.intake_offset) == (name, offset):
+                    progress = broadcasts.follow(each, SECONDS, once=True)
+                    if progress.walked:
+                        return progress.to_dict()
+            assert time.monotonic() < deadline, world.log_tail()
+            time.sleep(0.2)
+
+
+def prefers(world: World, users: Sequence[str], preference: dict[str, Any]) -> None:
+    """Users want something; returns when every planner knows it."""
+    prefer(world.settings, users, preference)
+    with Books(world.settings) as books:
+        register(world, books, [], lambda step, done, of: None, planners=len(Lane))
+
+
 def balanced(world: World) -> Any:
     with Books(world.settings) as books:
         totals = books.reckon(None)
@@ -76,12 +98,15 @@ def accepted_at_providers(world: World) -> tuple[int, int]:
 
 
 def planner_of(world: World) -> int:
-    """Process id of the lane's planner, which the supervisor starts again when it is killed."""
+    """Process id of the lane's planner."""
+    return process_of(world, f"planner-{LANE}")
+
+
+def process_of(world: World, name: str) -> int:
+    """Process id of a role, which the supervisor starts again when it is killed."""
     deadline = time.monotonic() + SECONDS
     while True:
-        found = [
-            entry.pid for entry in whereabouts.read_all(world.settings.data_dir) if entry.name == f"planner-{LANE}"
-        ]
+        found = [entry.pid for entry in whereabouts.read_all(world.settings.data_dir) if entry.name == name]
         if found:
             return found[0]
         assert time.monotonic() < deadline, world.log_tail()

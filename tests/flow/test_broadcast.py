@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -15,12 +16,16 @@ from flow.broadcast_tools import (
     followed,
     made_channel,
     planner_of,
+    prefers,
+    process_of,
     second_planner,
     send,
+    walked,
 )
 from pushcast.audit.reader import Books
 from pushcast.demo.load import DeviceOf, make_devices
 from pushcast.demo.produce import register
+from pushcast.demo.timed import CAPPED_CLASS, DAY_HOUR, NIGHT_HOUR, QUIET_CLASS, preference
 from pushcast.demo.world import Options, World
 from pushcast.kafka.switchboard import write
 from pushcast.model.words import Lane
@@ -196,4 +201,46 @@ def test_a_time_is_waited_for_and_a_topic_of_fcm_and_a_channel_of_apns_are_one_d
     to_channel = {"audience": {"channel": channel}, "options": {"push_type": "liveactivity", "live_activity": live}}
     via = followed(world, score, send(world, score, via="apns_channel", **to_channel)).to_dict()
     assert (via["state"], via["per_platform"], via["receipts"]) == ("done", {"apns": 1}, {"accepted": 1})
+    balanced(world)
+
+
+def of_users(devices: list[DeviceOf]) -> dict[str, int]:
+    """How many devices of the app each of its users has."""
+    return Counter(each.user for each in devices if each.event["app"] == "news")
+
+
+def test_users_in_quiet_hours_wait_in_the_keeper_through_kills_and_get_it_once_when_they_travel(
+    world: World, devices: list[DeviceOf], name: str
+) -> None:
+    """Rulings II.8: one record for each user, an account of its own at its release, the broadcast's delivery ids."""
+    hour, owners = time.gmtime().tm_hour, of_users(devices)
+    asleep = sorted(owners)[:60]
+    prefers(world, asleep, preference(NIGHT_HOUR, hour))
+    before, duplicates_before = accepted_at_providers(world)
+    offset = send(world, name, **{"class": QUIET_CLASS})
+    os.kill(planner_of(world), signal.SIGKILL)
+    stood, expected = walked(world, name, offset), of_app(devices)
+    assert (stood["state"], stood["held"], stood["waiting"]) == ("done", len(asleep), len(asleep))
+    assert stood["planned"] == expected - sum(owners[user] for user in asleep)
+    os.kill(process_of(world, "registrar-settler-keeper"), signal.SIGKILL)
+    prefers(world, asleep, preference(DAY_HOUR, hour))
+    os.kill(planner_of(world), signal.SIGKILL)
+    found = followed(world, name, offset).to_dict()
+    assert (found["waiting"], found["planned"], found["receipts"]) == (0, expected, {"accepted": expected})
+    after, duplicates = accepted_at_providers(world)
+    assert (after - before, duplicates) == (expected, duplicates_before)
+    balanced(world)
+
+
+def test_a_cap_counts_a_broadcast_and_lets_no_second_one_through(
+    world: World, devices: list[DeviceOf], name: str
+) -> None:
+    owners, expected = of_users(devices), of_app(devices)
+    first = followed(world, name, send(world, name, **{"class": CAPPED_CLASS})).to_dict()
+    assert (first["held"], first["planned"], first["receipts"]) == (len(owners), expected, {"accepted": expected})
+    before, _ = accepted_at_providers(world)
+    again = f"{name}-again"
+    second = followed(world, again, send(world, again, **{"class": CAPPED_CLASS})).to_dict()
+    assert (second["planned"], second["receipts"]) == (len(owners), {"suppressed": len(owners)})
+    assert accepted_at_providers(world)[0] == before
     balanced(world)

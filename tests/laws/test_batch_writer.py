@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from pushcast.model.batch import KINDS, Message, SendBatch, Targets
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import delivery_id, device_row_key, token_hash
-from pushcast.model.notification import Action, Content, LiveActivity, LocalText, Notification, Options, Sound
+from pushcast.model.notification import (
+    Action,
+    Content,
+    LiveActivity,
+    LocalText,
+    Notification,
+    OfBroadcast,
+    Options,
+    Sound,
+)
 from pushcast.model.sealing import Sealing
 from pushcast.wire.avro_bytes import bytes_of, long_at, long_of
 from pushcast.wire.batch_writer import MessageWriter, batch_of
@@ -164,6 +173,7 @@ planned_rows = st.tuples(
         st.just(b""),
         longs,
         longs,
+        broadcast=st.sampled_from([None, None, OfBroadcast("a", frozenset(), "7:a")]),
     ),
     st.tuples(*[st.sampled_from([0, 0, 1, 3, 200, 100_000])] * len(PLATFORMS)),
     st.integers(0, 1),
@@ -173,7 +183,8 @@ planned_rows = st.tuples(
 
 def facts_of(note: Notification) -> PlannedFacts:
     times = note.created_at, note.created_at, note.expires_at
-    return PlannedFacts(note.app or "", note.klass, *times, note.options.dry_run)
+    broadcast = note.broadcast is not None
+    return PlannedFacts(note.app or "", note.klass, *times, note.options.dry_run, broadcast=broadcast)
 
 
 @settings(max_examples=150, deadline=None)

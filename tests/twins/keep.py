@@ -173,13 +173,16 @@ class KeepWorld(Log):
         was_seen: bool = False,
         if_active: str = "",
         trace: str | None = None,
+        broadcast: str = "",
     ) -> str:
         """A planner holds a notification of the app news back. Returns the timer's name."""
         topic = topics.keep(lane)
         offset = self.end(topic)
         said = b"" if facts is None else encode_facts(facts)
         held = Held(note_id, due_at, written_at, part, facts=said, app="news", badge=badge, pace=pace)
-        held = held._replace(zoned=zoned, revision=revision, was_seen=was_seen, if_active=if_active)
+        held = held._replace(
+            zoned=zoned, revision=revision, was_seen=was_seen, if_active=if_active, broadcast=broadcast
+        )
         headers = held_headers(origin(f"plan-{lane}", PARTITION, epoch), 7, held, trace)
         self.log.append(Produced(topic, PARTITION, event, user.encode(), headers, T0))
         return f"{lane}|{offset}"
@@ -214,12 +217,24 @@ class KeepWorld(Log):
         lane: Lane = Lane.NORMAL,
         klass: str = "promo",
         part: int = 0,
+        broadcast: str = "",
+        event: bytes = b"",
     ) -> str:
         """A planner asks whether a user may get a notification now. Returns the timer's name."""
         now_ms = self.clock.now_ms()
         facts = Facts(Reason.FREQUENCY_CAP, klass, expires_at, "news", title=f"title of {note_id}")
-        event = b'{"id": "%s"}' % note_id.encode()
-        return self.hold(note_id, now_ms, user=user, lane=lane, event=event, facts=facts, written_at=now_ms, part=part)
+        event = event or b'{"id": "%s"}' % note_id.encode()
+        return self.hold(
+            note_id,
+            now_ms,
+            user=user,
+            lane=lane,
+            event=event,
+            facts=facts,
+            written_at=now_ms,
+            part=part,
+            broadcast=broadcast,
+        )
 
     def cancel(self, *note_ids: str, user: str = USERS[0], **fields: Any) -> None:
         """Somebody calls them off; every keeper's tail hears of it."""

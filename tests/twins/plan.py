@@ -21,6 +21,7 @@ from pushcast.model.ids import device_row_key, partition_of, token_hash
 from pushcast.model.words import Lane
 from pushcast.observe.tracing import PlannedBatch
 from pushcast.plan.agent import PlanStage
+from pushcast.plan.contents import HeldContents
 from pushcast.stream.batch import TP, Batch
 from pushcast.stream.cancelling import Cancels
 from pushcast.stream.tracker import Record, Tracker
@@ -92,6 +93,7 @@ class PlanHarness:
             caps=tuple(caps),
         )
         self.fatal: list[BaseException] = []
+        self.orders: dict[tuple[int, int], bytes] = {}  # of walks, by partition and offset
         self.traced: list[tuple[PlannedBatch, list[str]]] | None = None  # None: nobody traces
         self.stage = self.new_stage()
         self.tp = TP(self.topic, partition)
@@ -110,7 +112,11 @@ class PlanHarness:
             call_later=self.timers,
             cancels=self.cancels,
             batch_spans=None if self.traced is None else self._trace,
+            contents=HeldContents(self.settings, Lane.NORMAL, self._order),
         )
+
+    async def _order(self, partition: int, offset: int) -> bytes | None:
+        return self.orders.get((partition, offset))
 
     def _trace(self, batch: PlannedBatch, traces: Iterable[str]) -> None:
         assert self.traced is not None
@@ -165,13 +171,14 @@ class PlanHarness:
         return record(self.topic, self.partition, offset, key, value, headers, self.now_ms)
 
     async def let_go(
-        self, user: str, event: Mapping[str, Any], *, closes: str = "", left_as: str = "", passed: str = ""
+        self, user: str, event: Mapping[str, Any] | bytes, *, closes: str = "", left_as: str = "", passed: str = ""
     ) -> None:
         """The keeper lets one go, the first of its due records."""
         tp, tracker = TP(topics.due(Lane.NORMAL), self.partition), Tracker(0, OPEN)
         released = Released(T0, None, 0, b"", T0 + 1_000, passed, left_as)
         headers = released_headers(origin("keep", self.partition, 1), "normal|0|k", released, closes, None)
-        due = record(tp.topic, tp.partition, 0, user.encode(), json.dumps(event).encode(), headers, T0)
+        value = event if isinstance(event, bytes) else json.dumps(event).encode()
+        due = record(tp.topic, tp.partition, 0, user.encode(), value, headers, T0)
         segment = tracker.hand_over([due], tracker.arrive([due]))
         await self.stage.handle(Batch(tp, tracker, segment, lambda: None))
         await settled()

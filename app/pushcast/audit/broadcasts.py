@@ -20,7 +20,7 @@ from pushcast.model.words import Lane, Reason
 from pushcast.wire import topics
 from pushcast.wire.legs import decode_leg
 from pushcast.wire.orders import Order, base_log, decode_order, steps_of
-from pushcast.wire.receipts import decode_receipt
+from pushcast.wire.receipts import decode_planned, decode_receipt
 
 TIMEOUT_SECONDS: Final = 15.0
 _POLL_RECORDS: Final = 5_000
@@ -116,7 +116,7 @@ class BroadcastBooks:
         the broadcast has finished, or at the timeout. `on_change` is called about once a second."""
         steps = steps_of(found.order).count
         progress = Progress(found.order.broadcast, str(found.lane), self._partitions, steps=steps)
-        followed = (topics.WALKED, topics.RECEIPT, *([topics.walk(found.lane)] if steps > 1 else []))
+        followed = (topics.WALKED, topics.PLANNED, topics.RECEIPT, *([topics.walk(found.lane)] if steps > 1 else []))
         spots = [(topic, p) for topic in followed for p in range(self._partitions)]
         ends = self._positions.ends(spots)
         # A minute before: the clocks of planners and of the broker differ.
@@ -162,6 +162,9 @@ def _fold(found: FoundBroadcast, progress: Progress, message: Message) -> None:
         progress.leg(partition, decode_leg(value))
     elif message.topic() == topics.RECEIPT:
         progress.receipt(decode_receipt(value))
+    elif message.topic() == topics.PLANNED:
+        if progress.id.encode() in value:
+            progress.released(partition, decode_planned(value))
     else:
         _fold_order(found, progress, partition, cast(int, message.offset()), decode_order(value))
 

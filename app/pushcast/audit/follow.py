@@ -60,7 +60,7 @@ class FollowedNotes:
     def planned(self, partition: int, planned: Planned) -> None:
         """A planned record; for the same account the last one counts."""
         for (offset, note, total, reason), facts in zip(planned.rows(), planned.facts, strict=True):
-            if note not in self._ids:
+            if note not in self._ids or facts.broadcast:
                 continue
             self._planned[_Account(planned.lane, planned.source, partition, offset, note)] = total
             if facts.held:

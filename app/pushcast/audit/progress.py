@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pushcast.model.words import Outcome, Platform, Reason, Source
 from pushcast.wire.legs import Leg
+from pushcast.wire.receipts import Planned, is_part_of_broadcast
 from pushcast.wire.times import rfc3339
 
 #: What `pushcast broadcast` calls the state when a partition's walk ended for this reason.
@@ -17,10 +18,19 @@ _ENDED: Mapping[str, str] = {
     Reason.STOP_IF: "stopped",
     Reason.EXPIRED: "expired",
 }
-_SUMMED = ("scanned", "matched", "users", "held_out", "other", *Platform)
+_SUMMED = ("scanned", "matched", "users", "held", "held_out", "other", *Platform)
 #: Last legs behind which more of the broadcast comes.
 _GOES_ON = (None, Reason.SCHEDULED)
 _SIZES = ((1_000, "S"), (50_000, "M"), (1_000_000, "L"))
+
+
+class _Released(NamedTuple):
+    """What became of one record that the keeper let go. `held`: 1 when a part of it went back."""
+
+    run: int
+    platforms: Counter[str]
+    other: int
+    held: int
 
 
 @dataclass(slots=True)
@@ -40,6 +50,7 @@ class Progress:
     _legs: dict[tuple[int, int, int], Leg] = field(default_factory=dict)  # by partition, order and number
     _outcomes: dict[str, tuple[int, str]] = field(default_factory=dict)  # by delivery: run, outcome
     _counts: Counter[str] = field(default_factory=Counter)  # of the outcomes
+    _released: dict[tuple[int, int], _Released] = field(default_factory=dict)  # by partition and offset of what was due
     _early: dict[tuple[int, int], list[Leg | dict[str, Any]]] = field(default_factory=dict)
 
     def order(self, partition: int, offset: int, step: int) -> None:
@@ -63,10 +74,10 @@ class Progress:
 
     def receipt(self, receipt: dict[str, Any]) -> None:
         """A receipt of whatever delivery; of a delivery the last run counts."""
-        if receipt["notification_id"] != self.id or receipt["lane"] != self.lane or receipt["source"] != Source.WALK:
+        if receipt["notification_id"] != self.id or receipt["lane"] != self.lane or not is_part_of_broadcast(receipt):
             return
         place = receipt["source_partition"], receipt["source_offset"]
-        if place not in self.orders:
+        if receipt["source"] == Source.WALK and place not in self.orders:
             self._early.setdefault(place, []).append(receipt)
             return
         run, outcome = self._outcomes.get(receipt["delivery_id"], (-1, ""))
@@ -75,6 +86,23 @@ class Progress:
                 self._counts[outcome] -= 1
             self._counts[receipt["outcome"]] += 1
             self._outcomes[receipt["delivery_id"]] = receipt["run"], receipt["outcome"]
+
+    def released(self, partition: int, planned: Planned) -> None:
+        """A planned record, of whatever the keeper let go; for the same account the last run counts."""
+        if planned.lane != self.lane or planned.source != Source.DUE:
+            return
+        rows = zip(planned.source_offset, planned.notification_id, planned.other, planned.facts, strict=True)
+        for at, (offset, broadcast, other, facts) in enumerate(rows):
+            known = self._released.get((partition, offset))
+            if broadcast == self.id and facts.broadcast and (known is None or planned.run >= known.run):
+                counts = Counter({name: column[at] for name, column in planned.platforms.items() if column[at]})
+                self._released[partition, offset] = _Released(planned.run, counts, other, facts.held)
+
+    @property
+    def waiting(self) -> int:
+        """Records that the keeper still holds: one for a user, and in a split by device one for each variant."""
+        again = sum(each.held for each in self._released.values())
+        return sum(leg.held for leg in self._legs.values()) + again - len(self._released)
 
     @property
     def step(self) -> int:
@@ -118,8 +146,9 @@ class Progress:
 
     @property
     def planned(self) -> int:
-        """Deliveries; of a count, those that a broadcast would make."""
-        return sum(leg.planned for leg in self._legs.values())
+        """Deliveries, those of what the keeper let go among them; of a count, those that a broadcast would make."""
+        walked = sum(leg.planned for leg in self._legs.values())
+        return walked + sum(each.platforms.total() + each.other for each in self._released.values())
 
     @property
     def accepted(self) -> int:
@@ -138,9 +167,9 @@ class Progress:
 
     @property
     def finished(self) -> bool:
-        """Every partition's walk is over and every delivery has ended."""
+        """Every partition's walk is over, nothing waits, and every delivery has ended."""
         count_only = any(leg.count_only for leg in self._legs.values())
-        return self.walked and (count_only or self.ended >= self.planned)
+        return self.walked and (count_only or (self.waiting <= 0 and self.ended >= self.planned))
 
     @property
     def state(self) -> str:
@@ -164,6 +193,8 @@ class Progress:
             sums.update({name: getattr(leg, name) for name in _SUMMED})
             variants.update(leg.variants)
             reasons.update(leg.reasons)
+        for each in self._released.values():
+            sums.update(each.platforms)
         at = max((leg.at for leg in legs), default=None)
         return {
             "id": self.id,
@@ -177,6 +208,8 @@ class Progress:
             "planned": self.planned,
             "per_platform": {str(platform): sums[platform] for platform in Platform if sums[platform]},
             "per_variant": dict(sorted(variants.items())),
+            "held": sums["held"],
+            "waiting": max(0, self.waiting),
             "held_out": sums["held_out"],
             "matched": sums["matched"],
             "users": sums["users"],

@@ -31,6 +31,7 @@ from pushcast.wire.engagement import EngagementDecoder
 from pushcast.wire.facts import decode_facts
 from pushcast.wire.headers import TRACEPARENT, first
 from pushcast.wire.held import Held, held_of
+from pushcast.wire.held_broadcasts import held_broadcast_key
 from pushcast.wire.keys import user_of
 from pushcast.wire.notices import notice_of
 from pushcast.wire.plain_holds import PlainHold, plain_hold
@@ -96,7 +97,7 @@ class KeepIntake:
         held = held_of(record.headers)
         facts = decode_facts(held.facts) if held.facts else None
         timer = _timer(lane, record, held)
-        key, other = part_key(user, held.note_id, held.part), timer_key(user, held.note_id, timer.name)
+        key, other = _key(lane, user, held), timer_key(user, held.note_id, timer.name)
         revises = timer.revision >= 0 and not held.part
         if revises and self._revising.is_known(tenure, barrier, user, held, timer):
             return
@@ -206,6 +207,12 @@ class KeepIntake:
 @lru_cache(maxsize=256)
 def _author(origin: bytes, epoch: bytes) -> Author:
     return Author(origin.decode(), int(epoch), fence=False)
+
+
+def _key(lane: Lane, user: str, held: Held) -> bytes:
+    if held.broadcast:
+        return held_broadcast_key(user, held.note_id, lane, held.broadcast, held.part)
+    return part_key(user, held.note_id, held.part)
 
 
 def _timer(lane: Lane, record: Record, held: Held) -> Timer:

@@ -156,6 +156,15 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         )
 
 
+class OfBroadcast(msgspec.Struct, frozen=True):
+    """What of a broadcast a notification stands for, when the keeper held it. `variant` None: of no split.
+    `deliveries`: ids of those that waited; `place`: which of the records it was that are held of the broadcast."""
+
+    variant: str | None
+    deliveries: frozenset[bytes]
+    place: str
+
+
 class Notification(msgspec.Struct, frozen=True):
     """A valid notification for one user, with every default filled in. Times are milliseconds since the epoch."""
 
@@ -180,6 +189,13 @@ class Notification(msgspec.Struct, frozen=True):
     revision: int | None = None  # a later one replaces an earlier one that waits; None: it replaces none
     was_seen: bool = False  # an event with its id was read before
     has_number: bool = False  # its badge is the keeper's, who wants to know what becomes of it
+    broadcast: OfBroadcast | None = None  # it is a part of the broadcast of its id; None: it is no broadcast's
+
+    @property
+    def delivery_prefix(self) -> bytes:
+        """What stands before a row's key in the text of which a delivery id is the hash: `ids.delivery_id`, or
+        `ids.broadcast_delivery_id`."""
+        return self.id.encode() + b"\0" if self.broadcast is None else b"\0" + self.id.encode() + b"\0"
 
     def is_over(self, now_ms: int, now_or_never_ms: int) -> bool:
         """Whether it is too late to send it. One that expires as it was created is now or never: it may leave until

@@ -19,6 +19,7 @@ from pushcast.model.pacing import Rated
 from pushcast.model.words import Lane, Source
 from pushcast.observe.tracing import BatchSpans
 from pushcast.plan.carried import Carried
+from pushcast.plan.contents import NOTHING, HeldContents
 from pushcast.plan.intake import PlanIntake
 from pushcast.plan.outputs import PlanOutputs
 from pushcast.plan.reading import PlanReading
@@ -77,9 +78,11 @@ class PlanStage(Stage):
         paces: Mapping[str, Rated] | None = None,
         batch_spans: BatchSpans | None = None,
         sharing: Sharing | None = None,
+        contents: HeldContents | None = None,
     ) -> None:
         """`paces`: of campaigns, by the control topic. `batch_spans`: of sampled events; None: nobody traces.
-        `sharing`: events are ahead of what the keeper let go; None: they come alone."""
+        `sharing`: events are ahead of what the keeper let go; None: they come alone. `contents`: of broadcasts that the
+        keeper held; None: there are none."""
         self._sharing = sharing
         self._event_topic = topics.notification(lane)
         self._settings = settings
@@ -102,6 +105,7 @@ class PlanStage(Stage):
         self._cancels: Cancels = cancels or NothingCancelled()
         state = self._cancels.state
         self._reading = PlanReading(settings, lane, table, clock, self._outputs, count, schemas)
+        self._contents = contents
         self._intake = PlanIntake(settings, lane, table, clock, self._outputs, count, exact, state, carried)
         self._schemas = schemas
         seed = settings.plan.window_seed
@@ -119,6 +123,8 @@ class PlanStage(Stage):
         """Windows that open and notifications that come from now on go by these classes."""
         self._rules.update(_window_rules(settings, self._rng))
         self._reading.reload(settings)
+        if self._contents is not None:
+            self._contents.reload(settings)
 
     async def assigned(self, committed: dict[TP, Committed]) -> None:
         """Fences the predecessors off and reads what they wrote; nothing is planned before.
@@ -177,7 +183,10 @@ class PlanStage(Stage):
 
     async def _take(self, tenure: PlanTenure, batch: Batch, fresh: Sequence[Record]) -> None:
         """Raises NewerSchema when the partition has to wait; what came before that is taken."""
-        taken = self._reading.read(tenure, fresh)
+        contents = NOTHING
+        if self._contents is not None and tenure.source is Source.DUE:
+            contents = await self._contents.of(tenure.number, [record.value for record in fresh])
+        taken = self._reading.read(tenure, fresh, contents)
         if taken.waits is not None:
             offset, newer = taken.waits
             if before := [record for record in fresh if record.offset < offset]:

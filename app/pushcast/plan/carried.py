@@ -44,9 +44,10 @@ class Carried:
         return held._replace(pace=pace) if pace else held
 
     def _badge(self, note: Notification) -> str:
-        """What it does to the user's number in its app; empty: nothing. A dry run does nothing."""
+        """What it does to the user's number in its app; empty: nothing. A dry run does nothing, nor a broadcast, of
+        which no more than a part comes by here."""
         badge = note.options.badge
-        if badge is None or note.options.dry_run or note.app is None:
+        if badge is None or note.options.dry_run or note.app is None or note.broadcast is not None:
             return ""
         return ONE_MORE if badge == ONE_MORE else str(badge) if note.app in self._counted else ""
 

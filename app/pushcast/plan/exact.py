@@ -93,9 +93,9 @@ def resume(entry: Entry, lane: Lane, there: There, devices: Sequence[Device]) ->
             entry.count(str(platform), len(deliveries))
             known |= deliveries
     entry.other = len(there.get(topics.RECEIPT, ()))
-    id_bytes = note.id.encode() + b"\0"
+    prefix = note.delivery_prefix
     return [
         device
         for device in devices
-        if blake2b(id_bytes + device.key, digest_size=DELIVERY_ID_BYTES).digest() not in known
+        if blake2b(prefix + device.key, digest_size=DELIVERY_ID_BYTES).digest() not in known
     ]

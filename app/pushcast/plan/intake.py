@@ -21,12 +21,11 @@ from pushcast.model.ids import device_row_prefix
 from pushcast.model.notification import Notification
 from pushcast.model.preferences import NO_WISHES, Wishes
 from pushcast.model.words import Lane, Outcome, Reason, Source
-from pushcast.plan.capped import Limited
 from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry, PlannedSlot
 from pushcast.plan.exact import resume
 from pushcast.plan.gathered import Gathered
-from pushcast.plan.match import NO_ROWS, Row, split_rows, with_locales
+from pushcast.plan.match import NO_ROWS, Row, split_rows, that_waited, with_locales
 from pushcast.plan.outputs import PlanOutputs, Refused
 from pushcast.plan.part_intake import THERE, PartIntake
 from pushcast.plan.reading import Taken
@@ -35,6 +34,7 @@ from pushcast.plan.rules import is_young
 from pushcast.plan.tenure import LookAgain, PlanTenure
 from pushcast.plan.wanted import Wanted
 from pushcast.stream.batch import Record
+from pushcast.stream.capped import Limited
 from pushcast.stream.edge import Count, Misplaced, check_place
 from pushcast.stream.tracker import record_bytes
 from pushcast.wire import topics
@@ -121,6 +121,8 @@ class PlanIntake:
                 devices = with_locales(devices, unreadable)
             if not is_event and (takers := self._own.get(note.klass)) is not None:
                 devices = [device for device in devices if takes(note, device, takers)]
+            if note.broadcast is not None:
+                devices = that_waited(note, note.broadcast, devices)
             if tail and (there := tail.take((record.offset, note.id))):
                 remember(note.user, note.id)
                 tenure.closes.pop(record.offset, None)
@@ -364,6 +366,8 @@ class PlanIntake:
                 devices = with_locales(devices, self._unreadable)
             if (takers := self._own.get(note.klass)) is not None:
                 devices = [device for device in devices if takes(note, device, takers)]
+            if note.broadcast is not None:
+                devices = that_waited(note, note.broadcast, devices)
             cancelled = self._is_cancelled(tenure, note, times[1])
             self._ask(
                 tenure, each.entry, each.record, note, devices, own, times, found, cancelled=cancelled, again=True

@@ -7,6 +7,8 @@ from typing import Final
 
 from pushcast.model.device import takes
 from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import broadcast_delivery_id
+from pushcast.model.notification import Notification, OfBroadcast
 from pushcast.wire.row_reader import Device, active_device
 from pushcast.wire.row_tail import locale_of, registered_at_ms
 
@@ -45,6 +47,11 @@ def split_rows(
         found = _each_token_once(found)
     devices = [device for device in found if device.purpose is None or takes(device.purpose, push_type)]
     return devices, own or ()
+
+
+def that_waited(note: Notification, of: OfBroadcast, devices: Sequence[Device]) -> list[Device]:
+    """Of a broadcast's part the devices that the walk had passed and the keeper has waited for."""
+    return [device for device in devices if broadcast_delivery_id(note.id, device.key) in of.deliveries]
 
 
 def with_locales(devices: Sequence[Device], unreadable: Callable[[InvalidInput], None]) -> list[Device]:

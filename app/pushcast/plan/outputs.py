@@ -129,6 +129,8 @@ class PlanOutputs:
         """Gives a notification, or what of it is not due, to the keeper. `lets_go`: none of it is planned now."""
         if entry.note is not None:
             held = self._carried.marked(held, entry.note)
+            if entry.note.broadcast is not None:
+                held = held._replace(broadcast=entry.note.broadcast.place)
         headers = held_headers(tenure.origin, record.offset, held, trace)
         entry.hold(reason)
         entry.open += 1

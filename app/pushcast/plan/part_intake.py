@@ -20,7 +20,6 @@ from pushcast.model.quiet_notes import judged_by, silenced
 from pushcast.model.words import Lane, Reason, Source
 from pushcast.model.zones import zone_of
 from pushcast.plan.calm import CalmTimes
-from pushcast.plan.capped import Limited
 from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry
 from pushcast.plan.exact import resume
@@ -34,14 +33,14 @@ from pushcast.plan.parts import (
     name_of,
     names_in,
     nobody,
-    place_of,
     share,
-    zone_of_user,
 )
 from pushcast.plan.tenure import PlanTenure
 from pushcast.stream.batch import Record
+from pushcast.stream.capped import Limited
 from pushcast.stream.edge import Count
 from pushcast.wire import topics
+from pushcast.wire.device_zones import place_of, zone_of_user
 from pushcast.wire.facts import encode_facts
 from pushcast.wire.held import MAX_PARTS, Held, Released, has_passed
 from pushcast.wire.row_reader import Device
@@ -94,11 +93,10 @@ class PartIntake:
         quiet, terms, assumed = self._quiet_of(note), None, 0
         if quiet is Quiet.IGNORE:
             return note
-        around = Around(NO_WISHES, self._zone, self._rule, quiet)
         for at, device in enumerate(devices):
             its_own = None
             if self._rule.windows(NO_WISHES, device.app):
-                zone, known = place_of(device, devices, around)
+                zone, known = place_of(device, devices, NO_WISHES, self._zone(device.app))
                 assumed += not known
                 span = self._calm.span(device.app, zone, quiet, now_ms)
                 if span is None:
@@ -242,7 +240,9 @@ class PartIntake:
         return not is_local and not released.done and not has_passed(released.passed, Reason.DIGEST)
 
     def _quiet_of(self, note: Notification) -> Quiet:
-        return Quiet.IGNORE if Override.QUIET_HOURS in note.override else self._quiet.get(note.klass, Quiet.IGNORE)
+        quiet = Quiet.IGNORE if Override.QUIET_HOURS in note.override else self._quiet.get(note.klass, Quiet.IGNORE)
+        # Nothing of a broadcast is gathered.
+        return Quiet.HOLD if quiet is Quiet.DIGEST and note.broadcast is not None else quiet
 
     def zone_of(self, note: Notification, devices: Sequence[Device], wishes: Wishes) -> tzinfo:
         """Where the user is: as the user says, or else the device that was seen last, or else the app."""

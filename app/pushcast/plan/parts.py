@@ -21,9 +21,9 @@ from pushcast.model.quiet import Quiet, QuietRule, QuietTerms
 from pushcast.model.timing import Timing, spread_of
 from pushcast.model.words import Reason
 from pushcast.model.zones import name_of as name_of_zone
-from pushcast.model.zones import zone_of
+from pushcast.wire.device_zones import place_of
 from pushcast.wire.row_reader import Device
-from pushcast.wire.row_tail import registered_at_ms, seen_at_ms, time_zone_of
+from pushcast.wire.row_tail import seen_at_ms
 
 NAME_BYTES: Final = 8
 
@@ -84,7 +84,8 @@ def share(note: Notification, devices: Sequence[Device], done: bytes, now_ms: in
         due, part, zone = note.due_at, note, None
         if is_local or windows:
             of_user = is_local and timing is not None and timing.of_user
-            zone, known = place_of(device, devices, around, of_user=of_user)
+            default = around.default(device.app)
+            zone, known = place_of(device, devices, wishes, default, of_user=of_user)
             assumed += not known
         if is_local and timing is not None and zone is not None:
             its_own = timing.at_last_seen(seen_at_ms(device), zone) if timing.last_active else timing
@@ -128,33 +129,3 @@ def dated(note: Notification, due_at: int) -> Notification:
     """The notification as it is for devices that are due then: a time to live counts from there."""
     expires_at = due_at + note.ttl_ms if note.ttl_ms else note.expires_at
     return msgspec.structs.replace(note, due_at=due_at, expires_at=expires_at)
-
-
-def place_of(
-    device: Device, devices: Sequence[Device], around: Around, *, of_user: bool = False
-) -> tuple[tzinfo, bool]:
-    """Where a device is: where it says, where its user says, where the user's last device is, or where the app is; and
-    whether it or its user said so. `of_user`: where the user is, wherever the device."""
-    own = None if of_user else _own_zone(device)
-    if own is not None:
-        return own, True
-    chosen = around.wishes.time_zone(device.app)
-    if chosen is not None and (zone := zone_of(chosen)) is not None:
-        return zone, True
-    seen_last = zone_of_user(devices)
-    if seen_last is not None:
-        return seen_last, of_user
-    return around.default(device.app), False
-
-
-def _own_zone(device: Device) -> tzinfo | None:
-    name = time_zone_of(device)
-    return None if name is None else zone_of(name)
-
-
-def zone_of_user(devices: Sequence[Device]) -> tzinfo | None:
-    """That of the device that was registered last and has one."""
-    for device in sorted(devices, key=registered_at_ms, reverse=True):
-        if (zone := _own_zone(device)) is not None:
-            return zone
-    return None

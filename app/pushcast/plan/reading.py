@@ -13,6 +13,7 @@ from pushcast.model.notification import Notification
 from pushcast.model.own import RESERVED_ID_PREFIXES, is_canary
 from pushcast.model.words import Lane, Reason, Source
 from pushcast.plan.carried import numbered
+from pushcast.plan.contents import NOTHING, Contents, note_of
 from pushcast.plan.match import Row
 from pushcast.plan.outputs import PlanOutputs, Refused
 from pushcast.plan.tenure import PlanTenure
@@ -22,6 +23,7 @@ from pushcast.wire import groups, topics
 from pushcast.wire import headers as h
 from pushcast.wire.class_rules import OWN_RULES, class_rules
 from pushcast.wire.held import released_of
+from pushcast.wire.held_broadcasts import is_held_broadcast
 from pushcast.wire.keys import user_of
 from pushcast.wire.newer import NewerSchema, look
 from pushcast.wire.notifications import NotificationDecoder
@@ -75,8 +77,8 @@ class PlanReading:
             local_spread_ms=spread_ms,
         )
 
-    def read(self, tenure: PlanTenure, records: Sequence[Record]) -> Taken:
-        """Decodes, and looks the users up."""
+    def read(self, tenure: PlanTenure, records: Sequence[Record], contents: Contents = NOTHING) -> Taken:
+        """Decodes, and looks the users up. `contents`: of the broadcasts among the records."""
         is_event, now_ms = tenure.source is Source.NOTIFICATION, self._clock.now_ms()
         decode = (self._decoder if is_event else self._of_keeper).decode
         taken = Taken([], [], [], [])
@@ -88,7 +90,10 @@ class PlanReading:
                     written_at = record.timestamp if record.timestamp >= 0 else now_ms
                 else:
                     written_at = self._released(tenure, record)
-                note = decode(user_of(record.key), record.value, written_at, trace)
+                if not is_event and record.value and is_held_broadcast(record.value):
+                    note = note_of(user_of(record.key), record.value, contents)
+                else:
+                    note = decode(user_of(record.key), record.value, written_at, trace)
                 if is_event and note.id.startswith(RESERVED_ID_PREFIXES) and not is_canary(note.id, note.user):
                     raise InvalidInput(Reason.INVALID_FIELD, f"id: {', '.join(RESERVED_ID_PREFIXES)} are ours", "id")
                 if is_event and note.timing is not None:

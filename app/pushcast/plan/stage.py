@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pushcast.config.settings import Settings
+from pushcast.handover.reading import SpanReader
 from pushcast.model.words import Lane, Platform
 from pushcast.observe import stage_counters
 from pushcast.observe.tracing import batch_spans_of, tracer
 from pushcast.plan.agent import PlanStage, bounds
+from pushcast.plan.contents import HeldContents, orders_of
 from pushcast.plan.counters import COUNTERS
 from pushcast.plan.exact import build_handover
 from pushcast.plan.reads import ROLE
@@ -28,7 +30,7 @@ def specs(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platfor
 def _spec(settings: Settings, lane: Lane) -> StageSpec:
     def made(host: Host, tables: Sequence[Table]) -> PlanStage:
         counters: Counter[tuple[str, str]] = Counter()
-        handover = build_handover(settings, lane, host.outbox, host.clock)
+        handover, kafka = build_handover(settings, lane, host.outbox, host.clock), settings.kafka
         host.metrics.add_source(lambda: stage_counters.stage(ROLE, lane, counters, COUNTERS))
         host.metrics.add_source(lambda: stage_counters.takeovers(ROLE, lane, handover.counters))
         return PlanStage(
@@ -45,6 +47,7 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
             paces=host.control.paces,
             batch_spans=batch_spans_of(tracer()) if settings.observe.tracing else None,
             sharing=Sharing(host.clock),
+            contents=HeldContents(settings, lane, orders_of(SpanReader(kafka.bootstrap_servers, kafka.security), lane)),
         )
 
     return StageSpec(

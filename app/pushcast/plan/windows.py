@@ -68,16 +68,19 @@ class Window:
                 message = self.messages.get(key)
                 if message is None:
                     size += len(note.content_key) + MESSAGE_OVERHEAD_BYTES
-                if message is None or not message.holds(entry.note_id, note.created_at, note.trace or ""):
+                same = message is not None and message.holds(entry.note_id, note.created_at, note.trace or "")
+                if note.broadcast is not None:  # its users may have labels of their own
+                    size += 2 * (len(entry.note_id) + len(note.broadcast.variant or "") * 4)
+                if not same or note.broadcast is not None:
                     size += len(entry.note_id) + len(note.trace or "") * 4 + len(note.campaign or "") * 4 + _NOTE_BYTES
         return size
 
     def add(self, entry: Entry, note: Notification, devices: Sequence[Device], cost: int) -> None:
         """Targets of one notification on this platform."""
         user, expires_at = bytes_of(note.user.encode()), entry.facts.expires_at
-        id_bytes = note.id.encode() + b"\0"
+        prefix = note.delivery_prefix
         localized = bool(note.content.locales)
-        label = NO_LABEL if note.timing is None and note.campaign is None else _label(note)
+        label = _label(note)
         for device in devices:
             key = (device.app, note.content_key, _variant(note, device) if localized else None)
             message = self.messages.get(key)
@@ -87,9 +90,10 @@ class Window:
                     removable=self.removable,
                     counted=(self.counted or note.has_number) and not note.options.dry_run,
                     keyed=note.sealing is not None,
+                    part_of=None if note.broadcast is None else note.id,
                 )
             # As `model.ids.delivery_id` has it: a row's key is user NUL app NUL device.
-            delivery = blake2b(id_bytes + device.key, digest_size=DELIVERY_ID_BYTES).digest()
+            delivery = blake2b(prefix + device.key, digest_size=DELIVERY_ID_BYTES).digest()
             index = message.index_of(entry.note_id, note.created_at, note.trace or "", label)
             message.add(index, user, device, delivery, entry.offset_field, expires_at)
         self.targets += len(devices)
@@ -109,7 +113,10 @@ class Window:
 
 
 def _label(note: Notification) -> ReceiptLabel:
-    return ReceiptLabel(None if note.timing is None else note.due_at, note.campaign)
+    if note.timing is None and note.campaign is None and note.broadcast is None:
+        return NO_LABEL
+    variant = None if note.broadcast is None else note.broadcast.variant
+    return ReceiptLabel(None if note.timing is None else note.due_at, note.campaign, variant)
 
 
 def _variant(note: Notification, device: Device) -> str | None:

@@ -16,8 +16,10 @@ from pushcast.report.pending import PendingRows
 from pushcast.report.rows import Delivery
 from pushcast.report.sketch import bucket_name
 from pushcast.wire.receipt_reader import ReadReceipt
+from pushcast.wire.receipts import is_of_broadcast
 
 _WALK: Final = int(Source.WALK)
+_DUE: Final = int(Source.DUE)
 _ACCEPTED: Final = str(Outcome.ACCEPTED)
 _WITHIN_MS: Final = tuple(seconds * 1000 for seconds in WITHIN_SECONDS)
 #: By number of the limits that were missed: the places of those that were kept.
@@ -45,7 +47,7 @@ def take_receipts(changes: PendingRows, receipts: list[ReadReceipt]) -> None:
         section, note_id = receipt.section, receipt.notification_id
         kind: Kind = "notification"
         sums: EndedSums | None = None
-        if receipt.source == _WALK:
+        if receipt.source == _WALK or _is_part_of_broadcast(receipt):
             kind, sums = "broadcast", of_walks[note_id]
         elif section.klass not in unsummed:
             sums = of_notes[note_id]
@@ -86,7 +88,7 @@ def told_before(changes: PendingRows, receipt: ReadReceipt, until: int) -> Told:
 def _sums(changes: PendingRows, receipts: list[ReadReceipt]) -> tuple[dict[str, EndedSums], dict[str, EndedSums]]:
     """Of the notifications and of the broadcasts that these receipts are of, as far as sums are kept."""
     unsummed, full = changes.modes.unsummed, changes.modes.full
-    walks = {each.notification_id for each in receipts if each.source == _WALK}
+    walks = {each.notification_id for each in receipts if each.source == _WALK or _is_part_of_broadcast(each)}
     notes = {each.notification_id for each in receipts if each.source != _WALK and each.section.klass not in unsummed}
     for each in receipts if full else ():
         if each.section.klass in full:
@@ -94,6 +96,14 @@ def _sums(changes: PendingRows, receipts: list[ReadReceipt]) -> tuple[dict[str, 
     for note_id in walks:
         changes.publish("broadcast", note_id, "")
     return changes.all_ended("notification", notes), changes.all_ended("broadcast", walks)
+
+
+def _is_part_of_broadcast(receipt: ReadReceipt) -> bool:
+    """Whether it is of what the keeper held of a broadcast: a notification may have the same id."""
+    if receipt.source != _DUE:
+        return False
+    place = receipt.user, receipt.app, receipt.device
+    return is_of_broadcast(_DUE, receipt.delivery_id, receipt.notification_id, *place)
 
 
 def _place(

@@ -32,7 +32,7 @@ def take_planned(changes: PendingRows, records: list[PlannedRecord]) -> None:
             note_id
             for planned, _ in records
             for note_id, facts in zip(planned.notification_id, planned.facts, strict=True)
-            if facts.klass not in unsummed
+            if facts.klass not in unsummed and not facts.broadcast
         }
     )
     blocks = _Blocks(changes)
@@ -52,7 +52,7 @@ def take_planned(changes: PendingRows, records: list[PlannedRecord]) -> None:
             platforms = {name: column[number] for name, column in columns if column[number]}
             reasons = {reason: 1} if reason and not facts.held else {}
             plan = Plan(planned.run, platforms, other, facts.held - kept, 0, 0, reasons)
-            name = names[note_id]
+            name = changes.name("broadcast", note_id) if facts.broadcast else names[note_id]
             block = blocks.of(facts.created_at, account, offset)
             entry = rows.block_entry(offset, name)
             before = block.get(entry)
@@ -63,7 +63,11 @@ def take_planned(changes: PendingRows, records: list[PlannedRecord]) -> None:
                     if facts is not told:  # neighbours mostly have the same
                         told, tally = facts, changes.planned_tally.of(planned.lane, facts, timestamp_ms)
                     tally.add(plan, before)
-            if facts.klass not in unsummed:
+            if facts.broadcast:  # what the keeper held of one: its legs have its times
+                if counts:
+                    _count(changes.planned_of_walk(note_id), plan, before)
+                changes.publish("broadcast", note_id, "")
+            elif facts.klass not in unsummed:
                 sums = of_notes[note_id]
                 # Also by a row that a later run has replaced already: the order of the two makes no difference.
                 if not sums.first_planned_at or planned.at < sums.first_planned_at:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from pushcast.model.batch import NO_LABEL, NO_NOTES, Message
-from pushcast.model.ids import delivery_id
+from pushcast.model.ids import broadcast_delivery_id, delivery_id, device_row_key
 from pushcast.model.notification import Notification
 from pushcast.stream.ports import Barrier, Outbox
 from pushcast.wire import topics
@@ -144,8 +144,11 @@ class EndOfNote(NamedTuple):
 
 def receipt_of(note: Notification, account: SourcePlace, end: EndOfNote) -> Receipt:
     """Of a notification that ends before it has a device."""
+    ended = delivery_id(note.id, note.user, note.app or "", "")
+    if note.broadcast is not None:
+        ended = broadcast_delivery_id(note.id, device_row_key(note.user, note.app or "", ""))
     return Receipt(
-        delivery_id=delivery_id(note.id, note.user, note.app or "", ""),
+        delivery_id=ended,
         notification_id=note.id,
         user=note.user,
         app=note.app,
@@ -167,6 +170,7 @@ def receipt_of(note: Notification, account: SourcePlace, end: EndOfNote) -> Rece
         source=account.source,
         due_at=None if note.timing is None else note.due_at,
         campaign=note.campaign,
+        variant=None if note.broadcast is None else note.broadcast.variant,
     )
 
 

@@ -25,6 +25,7 @@ from pushcast.model.quiet import Quiet, QuietRule
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP, Batch, Committed, Record
 from pushcast.stream.callbacks import guarded
+from pushcast.stream.capped import Limited
 from pushcast.stream.edge import Edge, counting
 from pushcast.stream.flood import FloodGuard
 from pushcast.stream.ports import CallLater, Fatal, PositionedOutbox
@@ -36,6 +37,7 @@ from pushcast.stream.tenure import Tenures
 from pushcast.walk.ahead import Ahead
 from pushcast.walk.course import NO_OPTING, Course, Opting
 from pushcast.walk.errand import Errand
+from pushcast.walk.holding import OrderGates
 from pushcast.walk.legs import START
 from pushcast.walk.outputs import WalkOutputs
 from pushcast.walk.pace import OrderPacer, PartitionRates
@@ -96,7 +98,9 @@ class WalkStage(Stage):
         rules = class_rules(settings.classes)
         self._decoder = BroadcastDecoder(settings.apps, rules)
         self._opting = {name: Opting(each.mandatory, each.opt_in) for name, each in settings.classes.items()}
-        self._quiet = QuietRule(app_times(settings.apps), 0)
+        self._quiet = QuietRule(app_times(settings.apps), round(settings.keep.quiet_release_spread_seconds * 1000))
+        self._limited = Limited(settings)
+        self._counted = settings.counted_classes
         self._rates = rates_of(settings, control.paces)
         self._policies = {name: each.in_quiet_hours for name, each in settings.classes.items()}
         self._tenures = Tenures(self._new_tenure)
@@ -216,9 +220,8 @@ class WalkStage(Stage):
         if in_one and tenure.number != sampled(order.broadcast, self._settings.kafka.partitions):
             return Underway(walk, order, None, batch, now, None)
         make = Course if broadcast.via is None else Errand
-        opting = self._opting.get(broadcast.note.klass, NO_OPTING)
+        klass, app = broadcast.note.klass, self._settings.apps.get(broadcast.app)
         limits = plan.max_targets, plan.max_batch_bytes
-        policy = self._policies.get(broadcast.note.klass, Quiet.IGNORE)
         course = make(
             self._lane,
             walk,
@@ -226,11 +229,28 @@ class WalkStage(Stage):
             broadcast,
             *limits,
             now_ms=self._clock.now_ms,
-            opting=opting,
-            quiet=self._quiet,
-            policy=policy,
+            opting=self._opting.get(klass, NO_OPTING),
+            holding=self._holding(walk.offset, order, broadcast),
+            silent_channel=None if app is None else app.silent_channel_id,
+            counted=klass in self._counted,
         )
         return Underway(walk, order, course, batch, now, self._pacer(tenure, order, broadcast, now))
+
+    def _holding(self, offset: int, order: Order, broadcast: Broadcast) -> OrderGates | None:
+        """None: it goes to nobody's devices, or nowhere."""
+        if order.count_only or broadcast.via is not None:
+            return None
+        note = broadcast.note
+        return OrderGates(
+            broadcast,
+            order,
+            offset,
+            self._clock.now_ms,
+            quiet=self._quiet,
+            policy=self._policies.get(note.klass, Quiet.IGNORE),
+            limited=self._limited,
+            pace=self._rates.of(note.campaign, note.klass),
+        )
 
     def _pacer(self, tenure: WalkTenure, order: Order, broadcast: Broadcast, now: float) -> OrderPacer | None:
         """None: nothing holds it back."""

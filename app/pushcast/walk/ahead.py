@@ -16,6 +16,10 @@ RATE_SECONDS: Final = 5.0
 GONE_SECONDS: Final = 60.0
 
 
+#: Stands for the keeper beside the platforms: what it holds for users it has to read first, as senders do.
+KEEPER: Final = "keep"
+
+
 class Ahead:
     """One partition of one lane."""
 

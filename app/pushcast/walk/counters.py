@@ -10,6 +10,7 @@ from pushcast.observe.stage_counters import LANE, WORD, StageCounter, StageCount
 COUNTERS: Final[StageCounters] = {
     "batches": StageCounter(Name.BATCHES, (WORD, LANE)),
     "targets": StageCounter(Name.TARGETS, (WORD, LANE)),
+    "held": StageCounter(Name.HELD, (LANE, WORD)),
     "legs": StageCounter(Name.WALK_LEGS, (LANE,)),
     "void_orders": StageCounter(Name.WALK_VOID, (LANE,)),
 }

@@ -14,37 +14,23 @@ from pushcast.model.device import DeviceState
 from pushcast.model.errors import InvalidInput
 from pushcast.model.ids import broadcast_delivery_id
 from pushcast.model.instants import Zones
-from pushcast.model.notification import Notification
 from pushcast.model.preferences import NO_WISHES
-from pushcast.model.quiet import Quiet, QuietRule, QuietTerms
-from pushcast.model.quiet_notes import judged_by
-from pushcast.model.words import Reason, Source
-from pushcast.model.zones import name_of, zone_of
+from pushcast.model.words import Reason
 from pushcast.stream.table import Row
+from pushcast.walk.batches import BatchLimits, FullBatch, MessageKind, OpenBatches
+from pushcast.walk.holding import GatedUser, KeptPart, LeavingDevice, OrderGates
 from pushcast.walk.legs import OpenLeg, OrderWalk
 from pushcast.walk.predicate import Left, Predicate
-from pushcast.wire.avro_bytes import bytes_of, long_of
-from pushcast.wire.batch_writer import (
-    BATCH_OVERHEAD_BYTES,
-    CONTENT_KEY_OVERHEAD_BYTES,
-    MESSAGE_OVERHEAD_BYTES,
-    TARGET_OVERHEAD_BYTES,
-    MessageWriter,
-    batch_of,
-    broadcast_columns,
-)
 from pushcast.wire.devices import row_columns
-from pushcast.wire.message_head import head_of
 from pushcast.wire.orders import Order
 from pushcast.wire.row_reader import Device, active_device
-from pushcast.wire.row_tail import locale_of, registered_at_ms, time_zone_of
+from pushcast.wire.row_tail import registered_at_ms
 from pushcast.wire.user_rows import wishes_of
 
 #: Reasons of devices that match and are not planned, beside those of the predicate.
 SAME_TOKEN: Final = "same_token"  # noqa: S105 - a reason: another row of the user has the token, and is newer
 UNREADABLE: Final = "unreadable"  # a row of another release, or a broken one
 NOT_TO: Final = "not_to"  # it had the broadcast that this one leaves out
-_MAX_HEADS: Final = 1_000  # of variants and locales that are kept encoded
 
 
 class Opting(NamedTuple):
@@ -55,31 +41,9 @@ class Opting(NamedTuple):
 
 
 NO_OPTING: Final = Opting()
-#: Of a configuration without quiet hours.
-NO_QUIET_HOURS: Final = QuietRule({}, 0)
-#: Variant of the split, locale, and quiet hours: targets that are alike in these share a message.
-_Kind = tuple[str, str | None, QuietTerms | None]
+_PLAIN: Final = MessageKind()
 #: Milliseconds since the epoch.
 NowMs = Callable[[], int]
-
-
-class FullBatch(NamedTuple):
-    """A send batch that is ready to be written."""
-
-    platform: str
-    value: bytes
-    targets: int
-
-
-class _Batch:
-    """Targets of one platform that become one record."""
-
-    __slots__ = ("messages", "size", "targets")
-
-    def __init__(self) -> None:
-        self.messages: dict[_Kind, MessageWriter] = {}
-        self.targets = 0
-        self.size = BATCH_OVERHEAD_BYTES
 
 
 class Course:
@@ -96,10 +60,12 @@ class Course:
         *,
         now_ms: NowMs,
         opting: Opting = NO_OPTING,
-        quiet: QuietRule = NO_QUIET_HOURS,
-        policy: Quiet = Quiet.IGNORE,
+        holding: OrderGates | None = None,
+        silent_channel: str | None = None,
+        counted: bool = False,
     ) -> None:
-        """`policy`: what its class does in quiet hours."""
+        """`holding`: its quiet hours and caps; a count has none. `silent_channel`: Android's, for those who get it
+        without sound. `counted`: by frequency caps, whoever asks them."""
         self.walk = walk
         self.order = order
         self.broadcast = broadcast
@@ -109,21 +75,15 @@ class Course:
         self._predicate = Predicate(
             broadcast.audience, app=broadcast.app, push_type=note.options.push_type, horizon_ms=order.recorded_at
         )
-        self._lane = lane
-        self._max_targets = max_targets
-        self._max_bytes = max_bytes
         self._app = broadcast.app.encode()
-        self._id = bytes_of(note.id.encode())
-        self._offset = long_of(walk.offset)
-        self._expires_at = long_of(note.expires_at)
+        limits = BatchLimits(max_targets, max_bytes)
+        self._batches = OpenBatches(
+            lane, walk.offset, broadcast, limits, silent_channel=silent_channel, counted=counted
+        )
         self._opting = opting
-        self._quiet = quiet
-        if policy is Quiet.DIGEST:
-            policy = Quiet.HOLD  # nothing of a broadcast is gathered
-        self._policy = policy if policy in (Quiet.HOLD, Quiet.DROP) else Quiet.IGNORE
+        self._holding = holding
         self._now_ms = now_ms
-        self._open: dict[str, _Batch] = {}
-        self._heads: dict[_Kind, tuple[bytes, str | None]] = {}
+        self._kept: list[KeptPart] = []
 
     @property
     def looks_at_rows(self) -> bool:
@@ -199,27 +159,53 @@ class Course:
         if self.served:
             devices = self._not_served(leg, devices, self.served)
         there = self.walk.there(owner)
-        served = {planned.token_hash for planned in there.values()} if there else ()
-        before = leg.planned.total()
-        for device in devices:
-            delivery_id = broadcast_delivery_id(self.broadcast.id, device.key)
-            if there and (delivery_id in there or device.token_hash in served):
-                continue  # a predecessor has planned it, and the end of the leg counts it
-            terms = None if self._policy is Quiet.IGNORE else self._terms(device, own_rows)
-            yield from self._target(leg, owner, user, device, delivery_id, terms)
-        if there or leg.planned.total() > before:
+        if there:
+            # What a predecessor has planned, or given to the keeper, the end of the leg counts.
+            served = {planned.token_hash for planned in there.values()}
+            devices = [
+                device
+                for device in devices
+                if device.token_hash not in served and broadcast_delivery_id(self.broadcast.id, device.key) not in there
+            ]
+        before = leg.planned.total() + leg.kept
+        if self._holding is None:
+            for device in devices:
+                if (full := self._target(leg, owner, user, LeavingDevice(device))) is not None:
+                    yield full
+        elif devices:
+            wishes = wishes_of(own_rows, lambda _: None) if own_rows else NO_WISHES  # what cannot be read was counted
+            is_decided = bool(self.walk.kept(owner))
+            judged = (self._holding.as_decided if is_decided else self._holding.judge)(user, devices, wishes)
+            leg.left.update(judged.left)
+            for leaving in judged.leaving:
+                if (full := self._target(leg, owner, user, leaving)) is not None:
+                    yield full
+            if judged.waiting:
+                self._keep(leg, self._holding, user, judged)
+        if there or leg.planned.total() + leg.kept > before:
             leg.users += 1
 
-    def _terms(self, device: Device, own_rows: Sequence[Row]) -> QuietTerms | None:
-        """By which a sender holds it back in quiet hours: when it comes to it, and not when this row is walked past."""
-        wishes = wishes_of(own_rows, lambda _: None) if own_rows else NO_WISHES  # what cannot be read was counted
-        app = self.broadcast.app
-        windows = self._quiet.windows(wishes, app)
-        if not windows:
-            return None
-        names = time_zone_of(device), wishes.time_zone(app)
-        zone = next((name for name in names if name is not None and zone_of(name) is not None), None)
-        return QuietTerms(self._policy, zone or name_of(self._quiet.zone(app)), windows, first_try=True)
+    def _keep(self, leg: OpenLeg, holding: OrderGates, user: str, judged: GatedUser) -> None:
+        """Gives what waits of a user to the keeper."""
+        by_variant: dict[str, dict[bytes, Device]] = {}
+        for device in judged.waiting:
+            name = ""
+            if self.broadcast.split is not None:
+                variant = self.broadcast.split.of(user, device.key)
+                if variant is None:
+                    leg.held_out += 1
+                    continue
+                name = variant.name
+                leg.variants[name] += 1
+            delivery_id = broadcast_delivery_id(self.broadcast.id, device.key)
+            by_variant.setdefault(name, {})[delivery_id] = device
+        self._kept += [holding.record(user, judged, name, waits) for name, waits in by_variant.items()]
+        leg.kept += len(by_variant)
+
+    def take_kept(self) -> list[KeptPart]:
+        """Records for the keeper since it was asked last."""
+        found, self._kept = self._kept, []
+        return found
 
     def _unwanted(self, leg: OpenLeg, own_rows: Sequence[Row]) -> Reason | None:
         """Why the user does not want it. What nobody can read says nothing, and is counted."""
@@ -251,59 +237,23 @@ class Course:
         leg.left[NOT_TO] += len(devices) - len(left)
         return left
 
-    def _target(
-        self,
-        leg: OpenLeg,
-        owner: bytes,
-        user: str,
-        device: Device,
-        delivery_id: bytes,
-        terms: QuietTerms | None = None,
-    ) -> Iterator[FullBatch]:
+    def _target(self, leg: OpenLeg, owner: bytes, user: str, leaving: LeavingDevice) -> FullBatch | None:
+        """Plans a device, unless it is held out; the batch that is full."""
+        device, terms, silent = leaving
         note, name = self.broadcast.note, ""
         if self.broadcast.split is not None:
             variant = self.broadcast.split.of(user, device.key)
             if variant is None:
                 leg.held_out += 1
-                return
+                return None
             note, name = variant.note, variant.name
             leg.variants[name] += 1
         leg.planned[device.platform] += 1
         if self.order.count_only:
-            return
-        batch = self._open.get(device.platform)
-        cost = len(owner) + TARGET_OVERHEAD_BYTES + device.size
-        if note.sealing is not None:
-            cost += CONTENT_KEY_OVERHEAD_BYTES
-        if batch is not None and (batch.targets >= self._max_targets or batch.size + cost > self._max_bytes):
-            yield self._close(device.platform)
-            batch = None
-        if batch is None:
-            batch = self._open[device.platform] = _Batch()
-        locale = note.content.variant(locale_of(device)) if note.content.locales else None
-        message = batch.messages.get((name, locale, terms))
-        if message is None:
-            message = batch.messages[name, locale, terms] = self._message(note, name, locale, terms)
-            batch.size += MESSAGE_OVERHEAD_BYTES + len(note.content_key) + len(self._id)
-        index = message.index_of(self._id, note.created_at, note.trace or "")
-        message.add(index, bytes_of(owner), device, delivery_id, self._offset, self._expires_at)
-        batch.targets += 1
-        batch.size += cost
-
-    def _message(self, note: Notification, name: str, locale: str | None, terms: QuietTerms | None) -> MessageWriter:
-        head = self._heads.get((name, locale, terms))
-        if head is None:
-            head = head_of(judged_by(note, terms), self.broadcast.app, locale)
-            if len(self._heads) < _MAX_HEADS:
-                self._heads[name, locale, terms] = head
-        columns = broadcast_columns(self.broadcast.id, name or None, note.campaign, self.broadcast.due_at)
-        return MessageWriter(*head, columns, keyed=note.sealing is not None)
-
-    def _close(self, platform: str) -> FullBatch:
-        batch = self._open.pop(platform)
-        value = batch_of(self._lane, platform, batch.messages.values(), Source.WALK)
-        return FullBatch(platform, value, batch.targets)
+            return None
+        kind = _PLAIN if not name and terms is None and not silent else MessageKind(name, terms, silent)
+        return self._batches.add(note, kind, owner, device)
 
     def close_all(self) -> list[FullBatch]:
         """What is open, at the end of a leg."""
-        return [self._close(platform) for platform in list(self._open)]
+        return self._batches.close_all()

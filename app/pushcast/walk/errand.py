@@ -9,7 +9,9 @@ from pushcast.model.device import DeviceRow, DeviceState
 from pushcast.model.ids import broadcast_delivery_id, device_row_key, token_hash
 from pushcast.model.words import Platform
 from pushcast.stream.table import Row
-from pushcast.walk.course import Course, FullBatch
+from pushcast.walk.batches import FullBatch
+from pushcast.walk.course import Course
+from pushcast.walk.holding import LeavingDevice
 from pushcast.walk.legs import OpenLeg
 from pushcast.wire.devices import encode_row
 from pushcast.wire.row_reader import Device, active_device
@@ -27,9 +29,10 @@ class Errand(Course):
         user = f"broadcast:{broadcast.id}"
         owner, device = user.encode(), _device(broadcast, broadcast.via, user, self.order.recorded_at)
         leg.matched += 1
-        delivery_id = broadcast_delivery_id(broadcast.id, device.key)
-        if delivery_id not in self.walk.there(owner):
-            yield from self._target(leg, owner, user, device, delivery_id)
+        if broadcast_delivery_id(broadcast.id, device.key) not in self.walk.there(owner):
+            full = self._target(leg, owner, user, LeavingDevice(device))
+            if full is not None:
+                yield full
         leg.to_user = owner
 
 

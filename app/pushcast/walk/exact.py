@@ -14,11 +14,12 @@ from pushcast.handover.runner import Handover, Items
 from pushcast.model.clock import Clock
 from pushcast.model.words import Lane, Platform, Source
 from pushcast.walk.legs import LegMark, PlannedDelivery
-from pushcast.walk.walking import Walking, WrittenDelivery
+from pushcast.walk.walking import Walking, WrittenDelivery, WrittenKept
 from pushcast.wire import topics
 from pushcast.wire.avro_bytes import bytes_of
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.headers import Headers
+from pushcast.wire.held_broadcasts import decode_held, is_held_broadcast
 from pushcast.wire.legs import Leg, decode_leg
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def origin_of(lane: Lane) -> str:
 def build_handover(settings: Settings, lane: Lane, outbox: PositionedOutbox, clock: Clock) -> Handover:
     """For the walks of one lane; connects to nothing before partitions are assigned. Its states are `Walking`."""
     outputs: dict[str, Items] = {topics.send(platform, lane): deliveries for platform in Platform}
+    outputs[topics.keep(lane)] = kept
     outputs[topics.WALKED] = partial(legs, lane)
     return Handover(
         origin_of(lane),
@@ -63,8 +65,18 @@ def legs(lane: Lane, _: Headers, value: bytes) -> Iterable[tuple[int, bytes]]:
     return ((leg.source_offset, value),) if leg.lane == lane and leg.source == Source.WALK else ()
 
 
-def read_item(topic: str, item: bytes) -> WrittenDelivery:
-    """What `deliveries` wrote."""
+def kept(_: Headers, value: bytes) -> Iterable[tuple[int, bytes]]:
+    """Items of a keep topic: the records themselves."""
+    return ((decode_held(value).walk_offset, value),) if is_held_broadcast(value) else ()
+
+
+def read_item(topic: str, item: bytes) -> WrittenDelivery | WrittenKept:
+    """What `deliveries` wrote, or `kept`."""
+    if topic not in _PLATFORMS:
+        waits = decode_held(item)
+        tokens = waits.tokens.items()
+        planned = {delivery: PlannedDelivery("", bytes_of(token)) for delivery, token in tokens}
+        return WrittenKept(waits.user.encode(), planned)
     user, delivery_id, token_hash = _ITEM(item)
     return WrittenDelivery(user, delivery_id, PlannedDelivery(_PLATFORMS[topic], token_hash))
 

@@ -20,7 +20,8 @@ _NOBODY: Final[Mapping[bytes, PlannedDelivery]] = {}
 
 
 class PlannedDelivery(NamedTuple):
-    """A delivery that a predecessor has written. `token_hash`: of the device that it goes to."""
+    """A delivery that a predecessor has written. `token_hash`: of the device that it goes to. `platform` empty: the
+    keeper has it."""
 
     platform: str
     token_hash: bytes
@@ -45,6 +46,7 @@ class OpenLeg:
         "found",
         "from_user",
         "held_out",
+        "kept",
         "last",
         "left",
         "matched",
@@ -71,6 +73,7 @@ class OpenLeg:
         self.planned: Counter[str] = Counter()  # deliveries by platform, a predecessor's among them
         self.found = 0  # those of a predecessor
         self.held_out = 0
+        self.kept = 0  # records that the keeper has, a predecessor's among them
         self.left: Counter[str] = Counter()  # devices of the app that are not in the audience, by reason
         self.variants: Counter[str] = Counter()
         self.users = 0  # with a delivery
@@ -90,9 +93,14 @@ class OrderWalk:
     """One order. `offset`: its record's in the walk topic."""
 
     def __init__(
-        self, offset: int, there: Mapping[bytes, Mapping[bytes, PlannedDelivery]], marks: Iterable[LegMark] = ()
+        self,
+        offset: int,
+        there: Mapping[bytes, Mapping[bytes, PlannedDelivery]],
+        marks: Iterable[LegMark] = (),
+        kept: Mapping[bytes, int] | None = None,
     ) -> None:
-        """`there`: by user, deliveries that predecessors wrote, by id; `marks`: of valid leg records."""
+        """`there`: by user, deliveries that predecessors wrote, by id; `marks`: of valid leg records; `kept`: by user,
+        how many records of these went to the keeper."""
         self.offset = offset
         newest = max(marks, default=LegMark(-1, START, 0, False))
         self.cursor = self.front = newest.to_user
@@ -104,6 +112,7 @@ class OrderWalk:
         self.open: deque[OpenLeg] = deque()
         self._next_leg = newest.leg + 1
         self._there = {user: dict(planned) for user, planned in there.items() if user > self.cursor}
+        self._kept = {user: count for user, count in (kept or {}).items() if user > self.cursor}
 
     @property
     def owes(self) -> bool:
@@ -136,6 +145,10 @@ class OrderWalk:
         """Deliveries of this user that a predecessor has written, by id: they must not be written again."""
         return self._there.get(user, _NOBODY)
 
+    def kept(self, user: bytes) -> int:
+        """How many records of this user a predecessor has given to the keeper: what waits was decided then."""
+        return self._kept.get(user, 0)
+
     def end(self, leg: OpenLeg, to_user: bytes, *, last: bool = False, reason: str = "") -> None:
         """The leg reaches to this user. What a predecessor wrote within it counts as planned, whether the device is
         still in the audience or not: it was sent."""
@@ -143,7 +156,8 @@ class OrderWalk:
         self.front, self.rows = to_user, self.rows + leg.scanned
         for user in [user for user in self._there if last or user <= to_user]:
             found = self._there.pop(user)
-            leg.planned.update(planned.platform for planned in found.values())
+            leg.planned.update(planned.platform for planned in found.values() if planned.platform)
+            leg.kept += self._kept.pop(user, 0)
             leg.found += len(found)
 
     def to_write(self) -> OpenLeg | None:

@@ -6,7 +6,8 @@ Callers await the outbox's room first; nothing here blocks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -17,10 +18,13 @@ from pushcast.model.words import Lane, Platform
 from pushcast.stream.callbacks import Guarded
 from pushcast.stream.edge import Count
 from pushcast.stream.ports import Barrier, PositionedOutbox
-from pushcast.walk.course import FullBatch
+from pushcast.walk.ahead import KEEPER
+from pushcast.walk.batches import FullBatch
+from pushcast.walk.holding import KeptPart
 from pushcast.walk.legs import OpenLeg, OrderWalk
 from pushcast.walk.tenure import Underway, WalkTenure
 from pushcast.wire import topics
+from pushcast.wire.held import held_headers
 from pushcast.wire.legs import Leg, decode_leg, encode_leg
 from pushcast.wire.orders import began_at, steps_of
 
@@ -44,15 +48,31 @@ class WalkOutputs:
         tenure.ahead.put(full.platform, full.targets, self._clock.monotonic_seconds())
         topic = topics.send(Platform(full.platform), self._lane)
         barrier = self._put(tenure, topic, full.value)
-        self._when_acked(tenure, barrier, partial(self._batch_acked, tenure, order, leg, topic, full))
+        self._when_acked(tenure, barrier, partial(self._acked, tenure, order, leg, topic, full.platform, full.targets))
         self._count("batches", full.platform, 1)
         self._count("targets", full.platform, full.targets)
 
-    def _batch_acked(self, tenure: WalkTenure, order: Underway, leg: OpenLeg, topic: str, full: FullBatch) -> None:
+    def keep(self, tenure: WalkTenure, order: Underway, leg: OpenLeg, records: Sequence[KeptPart]) -> None:
+        """What the keeper holds of the open leg's users."""
+        if not records:
+            return
+        leg.unacked += 1
+        tenure.ahead.put(KEEPER, len(records), self._clock.monotonic_seconds())
+        topic, barrier = topics.keep(self._lane), self._outbox.barrier()
+        origin = self._exact.origin(tenure.tp)
+        trace = None if order.course is None else order.course.broadcast.note.trace
+        for each in records:
+            headers = held_headers(origin, order.offset, each.held, trace)
+            self._outbox.put(barrier, topic, tenure.number, each.value, each.user, headers)
+        self._when_acked(tenure, barrier, partial(self._acked, tenure, order, leg, topic, KEEPER, len(records)))
+        for reason, count in Counter(each.reason for each in records).items():
+            self._count("held", reason, count)
+
+    def _acked(self, tenure: WalkTenure, order: Underway, leg: OpenLeg, topic: str, reader: str, targets: int) -> None:
         leg.unacked -= 1
         end = self._outbox.acked_end(topic, tenure.number)
         if end is not None:
-            tenure.ahead.acked(full.platform, end, full.targets)
+            tenure.ahead.acked(reader, end, targets)
         self.legs(tenure, order)
 
     def legs(self, tenure: WalkTenure, order: Underway) -> None:
@@ -131,6 +151,7 @@ class WalkOutputs:
             scanned=leg.scanned,
             matched=leg.matched,
             **{str(platform): leg.planned[platform] for platform in Platform},
+            held=leg.kept,
             held_out=leg.held_out,
             other=leg.left.total(),
             reasons={str(reason): count for reason, count in leg.left.items() if count},

@@ -8,10 +8,11 @@ from typing import Any
 from pushcast.handover.following import Following
 from pushcast.handover.reading import SpanReader
 from pushcast.model.broadcast import UNFINISHED, NotTo
-from pushcast.model.words import Lane, Platform, Source
+from pushcast.model.words import Lane, Platform
 from pushcast.wire import topics
 from pushcast.wire.batches import decode_batch
-from pushcast.wire.receipts import decode_receipt
+from pushcast.wire.held_broadcasts import decode_held, is_held_broadcast
+from pushcast.wire.receipts import decode_receipt, is_part_of_broadcast
 
 #: Reads the delivery ids, of the earlier broadcast and this partition, whose devices are left out.
 Served = Callable[[int, NotTo], Awaitable[frozenset[bytes]]]
@@ -38,11 +39,16 @@ class Deliveries:
                 if place in mine:
                     self._planned.add(delivery)
 
+    def held(self, value: bytes) -> None:
+        """A record of the keep topic: its deliveries are still to come."""
+        if is_held_broadcast(value) and (waits := decode_held(value)).broadcast == self._broadcast:
+            self._planned.update(waits.delivery_ids)
+
     def receipt(self, value: bytes) -> None:
         """A record of the receipts; of a delivery the last run counts."""
         found = decode_receipt(value)
         mine = found["notification_id"] == self._broadcast and found["lane"] == self._lane
-        if not mine or found["source"] != Source.WALK:
+        if not mine or not is_part_of_broadcast(found):
             return
         delivery = bytes.fromhex(found["delivery_id"])
         if found["run"] >= self._ended.get(delivery, (-1, ""))[0]:
@@ -59,14 +65,15 @@ def served_by(reader: SpanReader, lane: Lane) -> Served:
 
     async def ask(partition: int, not_to: NotTo) -> frozenset[bytes]:
         deliveries, needle = Deliveries(lane, not_to.broadcast), not_to.broadcast.encode()
-        spots = [topics.RECEIPT, *(topics.send(platform, lane) for platform in Platform)]
+        takes = {topics.RECEIPT: deliveries.receipt, topics.keep(lane): deliveries.held}
+        takes |= {topics.send(platform, lane): deliveries.batch for platform in Platform}
 
         def fold(message: Any) -> None:
             value = message.value()
             if needle in value:
-                (deliveries.receipt if message.topic() == topics.RECEIPT else deliveries.batch)(value)
+                takes[message.topic()](value)
 
-        await Following(reader, [(topic, partition) for topic in spots], not_to.since_ms).read(fold)
+        await Following(reader, [(topic, partition) for topic in takes], not_to.since_ms).read(fold)
         return deliveries.that_stand(not_to.outcomes)
 
     return ask

@@ -49,13 +49,15 @@ class Slices:
         before = leg.planned.total()
         for full in course.take(leg, rows):
             self._outputs.batch(tenure, order, leg, full)
+        self._outputs.keep(tenure, order, leg, course.take_kept())
         if order.pacer is not None:
             order.pacer.planned(leg.planned.total() - before)
         took = self._clock.monotonic_seconds() - now
         if took > 0 and limit == tenure.slice_rows:
             fitting = max(16, max(1, len(rows)) * limits.slice_seconds / took)
             tenure.slice_rows = round(min(limits.slice_rows, 2 * tenure.slice_rows, fitting))
-        if at_end or leg.planned.total() >= limits.leg_targets or now + took - order.leg_began >= limits.leg_seconds:
+        is_full = leg.planned.total() + leg.kept >= limits.leg_targets
+        if at_end or is_full or now + took - order.leg_began >= limits.leg_seconds:
             self._end_leg(tenure, order, leg, last=at_end)
 
     def _rows(self, tenure: WalkTenure, after: bytes, limit: int) -> tuple[list[Row], bool]:

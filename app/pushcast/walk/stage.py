@@ -15,6 +15,7 @@ from pushcast.stream.batch import Bounds
 from pushcast.stream.spec import Host, StageSpec, Subscription, TableSpec
 from pushcast.stream.table import Table
 from pushcast.walk.agent import WalkStage
+from pushcast.walk.ahead import KEEPER
 from pushcast.walk.counters import COUNTERS
 from pushcast.walk.exact import build_handover
 from pushcast.walk.reads import ROLE
@@ -38,6 +39,7 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
         host.metrics.add_source(lambda: stage_counters.takeovers(ROLE, lane, handover.counters))
         kafka = settings.kafka
         senders = {str(each): (groups.send(each, lane), topics.send(each, lane)) for each in Platform}
+        senders[KEEPER] = groups.KEEP, topics.keep(lane)
         return WalkStage(
             settings,
             lane,
@@ -58,5 +60,5 @@ def _spec(settings: Settings, lane: Lane) -> StageSpec:
         subscriptions=(Subscription((topics.walk(lane),), BOUNDS),),
         build=made,
         tables=(TableSpec(topics.DEVICE),),
-        produces=(*[topics.send(platform, lane) for platform in Platform], topics.WALKED),
+        produces=(*[topics.send(platform, lane) for platform in Platform], topics.keep(lane), topics.WALKED),
     )

@@ -7,6 +7,7 @@ next. And the positions stay at the newest leg record of each order, because tha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -26,8 +27,15 @@ class WrittenDelivery(NamedTuple):
     planned: PlannedDelivery
 
 
+class WrittenKept(NamedTuple):
+    """A record for the keeper, and the deliveries that wait there."""
+
+    user: bytes
+    planned: Mapping[bytes, PlannedDelivery]
+
+
 #: Reads an item of a send topic, and one of the log of legs (`walk.exact` writes both).
-ReadItem = Callable[[str, bytes], WrittenDelivery]
+ReadItem = Callable[[str, bytes], WrittenDelivery | WrittenKept]
 ReadMark = Callable[[bytes], LegMark]
 
 
@@ -54,14 +62,20 @@ class Walking(Takeover):
             offset = offset_of(place)
             there: dict[bytes, dict[bytes, PlannedDelivery]] = {}
             marks: list[LegMark] = []
+            kept: Counter[bytes] = Counter()
             for topic, items in (self.tail.take(place) or {}).items():
                 if topic == self._legs:
                     marks += map(self._read_mark, items)
                     continue
                 for item in items:
                     found = self._read_item(topic, item)
-                    there.setdefault(found.user, {})[found.delivery_id] = found.planned
-            self._walks[offset] = OrderWalk(offset, there, marks)
+                    mine = there.setdefault(found.user, {})
+                    if isinstance(found, WrittenKept):
+                        mine.update(found.planned)
+                        kept[found.user] += 1
+                    else:
+                        mine[found.delivery_id] = found.planned
+            self._walks[offset] = OrderWalk(offset, there, marks, kept)
         if self._rules.restate:
             self._unstated = {offset for offset, walk in self._walks.items() if walk.known}
 

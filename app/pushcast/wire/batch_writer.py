@@ -62,7 +62,8 @@ class MessageWriter:
     """One message of a batch, growing by notifications and their targets.
 
     `head`: see `message_head`; `more`: what the head has no place for (`wire.more`). `broadcast`: the columns of the
-    broadcast that its one notification is (`broadcast_columns`).
+    broadcast that its one notification is (`broadcast_columns`). `part_of`: id of the broadcast that all of them are
+    parts of, which have labels.
     """
 
     __slots__ = (
@@ -72,6 +73,7 @@ class MessageWriter:
         "_ids",
         "_keys",
         "_labels",
+        "_part_of",
         "_targets",
         "_traces",
         "_versions",
@@ -90,6 +92,7 @@ class MessageWriter:
         removable: bool = False,
         counted: bool = False,
         keyed: bool = False,
+        part_of: str | None = None,
     ) -> None:
         """`keyed`: targets take the content keys of their devices along."""
         self._head = head
@@ -98,6 +101,7 @@ class MessageWriter:
         self.counted = counted  # frequency caps want to
         self.more = more
         self._broadcast = broadcast
+        self._part_of = part_of
         self._ids: list[bytes] = []
         self._created_at: list[int] = []
         self._traces: list[str] = []
@@ -127,7 +131,8 @@ class MessageWriter:
 
     def index_of(self, notification_id: bytes, created_at: int, trace: str, label: ReceiptLabel = NO_LABEL) -> bytes:
         """Encoded index of a notification for its targets. The same one as before keeps its index."""
-        if not self.holds(notification_id, created_at, trace):
+        same = self.holds(notification_id, created_at, trace)
+        if not same or (self._labels[-1] is not label and self._labels[-1] != label):
             self._ids.append(notification_id)
             self._created_at.append(created_at)
             self._traces.append(trace)
@@ -189,11 +194,15 @@ class MessageWriter:
         """campaign, broadcast, variant, due_at, kind, each absent where no notification has a value."""
         if self._broadcast is not None:
             return self._broadcast
-        if not self.labelled:
+        if not self.labelled and self._part_of is None:
             return _NO_NOTE_COLUMNS
         due, campaigns, variants = zip(*self._labels, strict=True)
         texts = [_column([optional_of(text) for text in column], column) for column in (campaigns, variants)]
-        return texts[0] + NULL + texts[1] + _column([optional_long_of(at) for at in due], due) + NULL
+        broadcast, kind, count = NULL, NULL, len(self._labels)
+        if self._part_of is not None:
+            broadcast = SECOND + array_of([optional_of(self._part_of)] * count)
+            kind = SECOND + array_of([long_of(NoteKind.BROADCAST)] * count)
+        return texts[0] + broadcast + texts[1] + _column([optional_long_of(at) for at in due], due) + kind
 
     def _target_columns(self) -> list[bytes]:
         count = long_of(len(self._targets))

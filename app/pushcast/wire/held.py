@@ -49,6 +49,8 @@ REVISION: Final = "push-revision"
 SEEN: Final = "push-seen"
 #: On a keep record: it waits only where this app is in front of the user (`model.activity`); absent: in any case.
 IF_ACTIVE: Final = "push-if-active"
+#: On a keep record, present: it holds what of a broadcast waits for the user; which (`HeldBroadcast.place`).
+BROADCAST: Final = "push-broadcast"
 LAST_MS: Final = 2**53
 #: Of one notification: at most one for each zone on earth.
 MAX_PARTS: Final = 1_000
@@ -71,6 +73,7 @@ class Held(NamedTuple):
     revision: int | None = None
     was_seen: bool = False
     if_active: str = ""  # it waits only where this app is in front
+    broadcast: str = ""  # which part of a broadcast it is; empty: it is a notification
 
 
 class Released(NamedTuple):
@@ -108,6 +111,8 @@ def held_headers(origin: Headers, offset: int, held: Held, trace: str | None) ->
         found.append((PACE, held.pace.encode()))
     if held.zoned:
         found.append((ZONED, b"1"))
+    if held.broadcast:
+        found.append((BROADCAST, held.broadcast.encode()))
     if held.revision is not None:
         found.append((REVISION, b"%d" % held.revision))
         if held.was_seen:
@@ -141,6 +146,8 @@ def held_of(headers: Headers) -> Held:
     found = Held(note_id, due_at, written_at, part, done, passed, facts, app, badge, pace, ZONED in said)
     if IF_ACTIVE in said:
         found = found._replace(if_active=_decoded(said[IF_ACTIVE]))
+    if BROADCAST in said:
+        found = found._replace(broadcast=_decoded(said[BROADCAST]))
     if REVISION not in said:
         return found
     return found._replace(revision=decimal(said[REVISION], REVISION, MAX_REVISION), was_seen=SEEN in said)

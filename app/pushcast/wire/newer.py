@@ -12,11 +12,23 @@ from typing import Final, NamedTuple
 from pushcast.model.errors import InvalidInput
 from pushcast.model.words import Lane, Platform, Reason
 from pushcast.wire import topics
-from pushcast.wire.schemas import FRAME_BYTES, NAMES, SINGLE_OBJECT_MARKER, avro_type, released, written_type
+from pushcast.wire.schemas import (
+    FRAME_BYTES,
+    NAMES,
+    SINGLE_OBJECT_MARKER,
+    avro_type,
+    released,
+    released_type,
+    written_type,
+)
 
 _KNOWN: Final = frozenset(SINGLE_OBJECT_MARKER + fingerprint for fingerprint in released())
-#: What this release writes. A batch that says nothing beyond its plain schema is written in that one for good.
-_CURRENT: Final = frozenset(avro_type(name).frame for name in NAMES) | {written_type("send_batch", 1).frame}
+#: What this release writes. A batch that says nothing beyond its plain schema is written in that one for good, and a
+#: planned record without a broadcast.
+_CURRENT: Final = frozenset(avro_type(name).frame for name in NAMES) | {
+    written_type("send_batch", 1).frame,
+    released_type("planned", 2).frame,
+}
 #: Frames that an earlier release wrote, or this one with `schemas.write: 1`.
 EARLIER: Final = _KNOWN - _CURRENT
 #: Topics that only Pushcast writes, in Avro.

@@ -10,11 +10,11 @@ from typing import Any, Final, TypeVar
 
 from pushcast.wire.avro_bytes import long_at, text_at, time_at
 from pushcast.wire.receipts import PLATFORMS, Planned, PlannedFacts, decode_planned
-from pushcast.wire.schemas import FRAME_BYTES, avro_type
+from pushcast.wire.schemas import FRAME_BYTES, released_type
 
 T = TypeVar("T")
 
-_FRAME: Final = avro_type("planned").frame
+_FRAME: Final = released_type("planned", 2).frame  # of what has no part of a broadcast, which is nearly all
 _SMALL: Final = tuple((byte >> 1) ^ -(byte & 1) for byte in range(0x80))  # numbers of one byte
 
 

@@ -11,9 +11,10 @@ from pushcast.model.notification import Notification
 from pushcast.model.words import Source
 from pushcast.wire.avro_bytes import END, FALSE, TRUE, array_of, bytes_of, long_of
 from pushcast.wire.receipts import PLATFORMS
-from pushcast.wire.schemas import NEWEST_GENERATION, avro_type, written_type
+from pushcast.wire.schemas import NEWEST_GENERATION, avro_type, released_type, written_type
 
-_FRAME = avro_type("planned").frame
+_NEWEST_FRAME = avro_type("planned").frame
+_FRAME = released_type("planned", 2).frame
 _PLAIN_FRAME = written_type("planned", 1).frame
 _FLAGS = (FALSE, TRUE)
 _FIRST_RUN: Final = long_of(0)
@@ -30,6 +31,7 @@ class EncodedFacts(NamedTuple):
     dry_run: bytes
     campaign: bytes
     held: bytes
+    broadcast: bytes
 
 
 _tuple = tuple.__new__
@@ -45,7 +47,8 @@ def planned_facts(note: Notification) -> EncodedFacts:
     flag = _FLAGS[note.options.dry_run]
     due_at = created_at if note.timing is None else long_of(note.due_at)
     campaign = _NO_TEXT if note.campaign is None else bytes_of(note.campaign.encode())
-    facts = (app, klass, created_at, due_at, long_of(note.expires_at), flag, campaign, _NOT_HELD)
+    of_broadcast = _FLAGS[note.broadcast is not None]
+    facts = (app, klass, created_at, due_at, long_of(note.expires_at), flag, campaign, _NOT_HELD, of_broadcast)
     return _tuple(EncodedFacts, facts)  # at a third of the price of calling the class: one per notification
 
 
@@ -93,9 +96,11 @@ def planned_of(
         return _PLAIN_FRAME + b"".join(parts)
     parts.append(long_of(source))
     count = long_of(len(facts))
-    for column in zip(*facts, strict=True):
+    *columns, broadcasts = zip(*facts, strict=True)
+    newest = TRUE in broadcasts
+    for column in (*columns, broadcasts) if newest else columns:
         parts += (count, b"".join(column), END)
-    return _FRAME + b"".join(parts)
+    return (_NEWEST_FRAME if newest else _FRAME) + b"".join(parts)
 
 
 def _numbers(numbers: Sequence[int]) -> bytes:

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from pushcast.model.errors import InvalidInput
+from pushcast.model.ids import broadcast_delivery_id, device_row_key
 from pushcast.model.words import Platform, Reason, Source
-from pushcast.wire.schemas import NEWEST_GENERATION, avro_type, written_type
+from pushcast.wire.schemas import NEWEST_GENERATION, avro_type, released_type, written_type
 
 _RECEIPT = avro_type("receipt")
 _PLANNED = avro_type("planned")
+_WITHOUT_BROADCASTS = released_type("planned", 2)  # so that a reader of the release before need not wait
 _INVALID = avro_type("token_invalid")
 PLATFORMS = tuple(str(platform) for platform in Platform)
 
@@ -63,6 +65,25 @@ def decode_receipt(value: bytes) -> dict[str, Any]:
     return _RECEIPT.decode(value)
 
 
+def is_of_broadcast(
+    source: int, delivery_id: str, notification_id: str, user: str, app: str | None, device: str | None
+) -> bool:
+    """Whether a receipt is of a broadcast: of a walk, or of what the keeper held of one. A notification may have the
+    same id, but no such delivery id."""
+    if source != Source.DUE:
+        return source == Source.WALK
+    row_key = device_row_key(user, app or "", device or "")
+    return delivery_id == broadcast_delivery_id(notification_id, row_key).hex()
+
+
+def is_part_of_broadcast(receipt: Mapping[str, Any]) -> bool:
+    """The same of a receipt's fields, as `decode_receipt` says them."""
+    if receipt["source"] != Source.DUE:
+        return bool(receipt["source"] == Source.WALK)
+    names = ("source", "delivery_id", "notification_id", "user", "app", "device")
+    return is_of_broadcast(*(receipt[name] for name in names))
+
+
 class PlannedFacts(NamedTuple):
     """What a planned record says of a notification beside its account. Times are milliseconds since the epoch."""
 
@@ -74,6 +95,7 @@ class PlannedFacts(NamedTuple):
     dry_run: bool = False
     campaign: str = ""  # empty: none
     held: int = 0  # 1: the keeper holds it or a part of it
+    broadcast: bool = False  # it is what of the broadcast of its id the keeper held
 
 
 _FACTS: Final = ("app", "class", *PlannedFacts._fields[2:])  # as the schema names them
@@ -126,7 +148,8 @@ def encode_planned(planned: Planned, at_ms: int, generation: int = NEWEST_GENERA
     """Framed Avro for `push.planned.v1`. Generation 1 leaves the facts out, unless one of them is `held`."""
     columns = zip(*planned.facts, strict=True) if planned.facts else [[] for _ in _FACTS]
     plain = not planned.source and not any(each.held for each in planned.facts)
-    return (written_type("planned", generation) if plain else _PLANNED).encode(
+    whole = _PLANNED if any(each.broadcast for each in planned.facts) else _WITHOUT_BROADCASTS
+    return (written_type("planned", generation) if plain and generation < NEWEST_GENERATION else whole).encode(
         {
             "lane": planned.lane,
             "run": planned.run,
@@ -148,6 +171,8 @@ def decode_planned(value: bytes) -> Planned:
     facts = [datum[name] for name in _FACTS]
     count = len(datum["source_offset"])
     said = any(facts)
+    if said and not facts[-1]:
+        facts[-1] = [False] * count
     columns = [datum[name] for name in ("notification_id", *PLATFORMS, "other", "reason")] + (facts if said else [])
     if any(len(column) != count for column in columns):
         raise InvalidInput(Reason.INVALID_FIELD, "the columns of a planned record differ in length", "source_offset")

@@ -26,7 +26,7 @@ NAMES = (
     *("notification", "device_change", "device_row", "send_batch", "planned", "receipt", "token_invalid"),
     *("ticket_batch", "fence", "leg", "user_row", "broadcast", "walk_order", "cancel", "timer", "engagement"),
     *("token_claim", "token_owner", "token_evict"),
-    *("digest_head", "badge", "usage", "recall_offer", "recallable", "counted"),
+    *("digest_head", "badge", "usage", "recall_offer", "recallable", "counted", "held_broadcast"),
 )
 #: `schemas.write`: 1 writes what the release before reads, 2 writes the newest schemas.
 NEWEST_GENERATION: Final = 2

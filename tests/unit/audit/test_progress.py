@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pushcast.audit.progress import Progress
+from pushcast.model.ids import broadcast_delivery_id, device_row_key
 from pushcast.model.words import Source
 from pushcast.wire.legs import Leg
+from pushcast.wire.receipts import Planned, PlannedFacts
 
 PARTITIONS = 2
 
@@ -118,3 +120,39 @@ def test_a_broadcast_that_waits_for_its_time_is_scheduled() -> None:
         assert not stood.walked
         stood.leg(*leg(0, partition, order=order, last=True, step=1))
     assert (stood.state, stood.finished) == ("done", True)
+
+
+def let_go(offset: int, *, held: int = 0, run: int = 0, broadcast: bool = True, **counts: int) -> Planned:
+    """What a planner says of one record that the keeper let go."""
+    planned = Planned("bulk", run, Source.DUE)
+    planned.add(offset, "b-1", counts, facts=PlannedFacts("news", "default", held=held, broadcast=broadcast))
+    return planned
+
+
+def test_what_the_keeper_held_is_waited_for_and_added_when_it_leaves() -> None:
+    """Rulings II.8: `broadcast status` adds both."""
+    stood = progress()
+    stood.leg(*leg(0, apns=1, held=2, last=True))
+    stood.leg(*leg(0, 1, last=True))
+    stood.receipt(receipt(1))
+    assert (stood.waiting, stood.planned, stood.finished, stood.state) == (2, 1, False, "done")
+    stood.released(0, let_go(3, apns=2))
+    stood.released(0, let_go(3, apns=2))
+    stood.released(0, let_go(4, held=1, fcm=1))  # a part of it goes back
+    assert (stood.waiting, stood.planned) == (1, 4)
+    stood.released(0, let_go(5, fcm=1))
+    ids = [broadcast_delivery_id("b-1", device_row_key("u-1", "news", device)).hex() for device in "abcd"]
+    for device, delivery in zip("abcd", ids, strict=True):
+        due = {"source": Source.DUE, "delivery_id": delivery, "user": "u-1", "app": "news", "device": device}
+        stood.receipt({**receipt(0), **due, "source_offset": 3})
+    assert (stood.waiting, stood.planned, stood.ended, stood.finished) == (0, 5, 5, True)
+    told = stood.to_dict()
+    assert (told["held"], told["waiting"], told["per_platform"]) == (2, 0, {"apns": 3, "fcm": 2})
+
+
+def test_a_notification_of_the_same_id_that_was_held_is_another() -> None:
+    stood = progress()
+    stood.released(0, let_go(3, apns=2, broadcast=False))
+    due = {"source": Source.DUE, "user": "u-1", "app": "news", "device": "d"}
+    stood.receipt({**receipt(1), **due})
+    assert (stood.planned, stood.ended) == (0, 0)

@@ -11,10 +11,9 @@ from pushcast.handover.exact import Inexact
 from pushcast.handover.tail import OwnTail
 from pushcast.model.words import Lane, Platform, Source
 from pushcast.model.zones import zone_of
-from pushcast.plan import parts
 from pushcast.plan.parts import name_of, names_in
 from pushcast.stream.batch import TP
-from pushcast.wire import timings, topics
+from pushcast.wire import device_zones, timings, topics
 from pushcast.wire.held import held_of
 from pushcast.wire.row_reader import active_device
 from twins.holding import DUE, KEEP, World, at, ms
@@ -253,7 +252,7 @@ async def test_s23_by_other_zones_it_is_due_at_another_instant_and_by_the_same_o
     assert world.arrived == {}
     assert held_of(world.kept[1].headers).due_at == ms("2026-12-24T08:00Z")
     law = {"Europe/Berlin": "UTC+02:00"}
-    for module in (timings, parts):
+    for module in (timings, device_zones):
         monkeypatch.setattr(module, "zone_of", lambda name: zone_of(law.get(name, name)))
     world.harness.stage = world.harness.new_stage()
     await world.release(zoned=True)

@@ -15,6 +15,7 @@ from pushcast.model.quiet import DAYS, AppTimes, Quiet, QuietRule, QuietTerms
 from pushcast.model.sealing import Sealing
 from pushcast.model.user import QuietHours, UserRow
 from pushcast.walk.course import Course, Opting
+from pushcast.walk.holding import OrderGates
 from pushcast.walk.legs import OrderWalk, PlannedDelivery
 from pushcast.wire.avro_bytes import bytes_of
 from pushcast.wire.batches import decode_batch
@@ -145,7 +146,7 @@ def test_a_count_goes_through_all_steps_at_once() -> None:
 
 
 def test_an_order_of_an_instant_takes_the_devices_of_its_zones() -> None:
-    rows = [row("u-1", time_zone="Asia/Tokyo"), row("u-2", time_zone="Europe/Berlin"), row("u-3")]
+    rows = [row("u-1", time_zone="Asia/Dubai"), row("u-2", time_zone="Europe/Berlin"), row("u-3")]
     made = course(deliver_local_at="2026-12-10T09:00", created_at=T0)
     instants = tuple(instants_of(made.broadcast.note, "UTC"))
     found = []
@@ -206,7 +207,7 @@ def test_fact_32_a_dry_run_is_planned_like_any_and_its_targets_say_so() -> None:
 
 def test_devices_with_quiet_hours_take_them_along_for_their_sender_to_judge() -> None:
     night = (QuietHours(DAYS, "22:00", "07:00"),)
-    rule = QuietRule({"news": AppTimes(ZoneInfo("Asia/Tokyo"))}, 0)
+    rule = QuietRule({"news": AppTimes(ZoneInfo("Asia/Dubai"))}, 0)
     berlin, nowhere = UserRow(at=1, quiet_hours=night, time_zone="Europe/Berlin"), UserRow(at=1, quiet_hours=night)
     rows = [
         (user_row_key("u-1"), encode_user_row(berlin)),
@@ -219,15 +220,16 @@ def test_devices_with_quiet_hours_take_them_along_for_their_sender_to_judge() ->
 
     def terms_by(policy: Quiet) -> dict[str, QuietTerms | None]:
         made = course()
+        holding = OrderGates(made.broadcast, made.order, 7, lambda: T0, quiet=rule, policy=policy)
         limits = 500, 524_288
         judged = Course(
-            "bulk", OrderWalk(7, {}), made.order, made.broadcast, *limits, now_ms=lambda: T0, quiet=rule, policy=policy
+            "bulk", OrderWalk(7, {}), made.order, made.broadcast, *limits, now_ms=lambda: T0, holding=holding
         )
         _, full = taken(judged, *rows)
         messages = [message for each in full for message in decode_batch(each.value).messages]
         return {device: message.quiet for message in messages for device in message.targets.device}
 
-    zones = {"a": "America/New_York", "b": "Europe/Berlin", "c": "Asia/Tokyo"}
+    zones = {"a": "America/New_York", "b": "Europe/Berlin", "c": "Asia/Dubai"}
     terms = {name: QuietTerms(Quiet.HOLD, zone, night, first_try=True) for name, zone in zones.items()}
     assert terms_by(Quiet.HOLD) == {**terms, "d": None}
     assert set(terms_by(Quiet.IGNORE).values()) == {None}

@@ -7,7 +7,8 @@ from typing import Any
 
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import device_row_key
-from pushcast.walk.course import Course, FullBatch
+from pushcast.walk.batches import FullBatch
+from pushcast.walk.course import Course
 from pushcast.walk.legs import OpenLeg, OrderWalk
 from pushcast.wire.batches import decode_batch
 from pushcast.wire.broadcasts import BroadcastDecoder

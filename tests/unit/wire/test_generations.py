@@ -89,7 +89,15 @@ def test_records_of_the_first_generation_have_source_0_and_say_no_facts() -> Non
     ],
 )
 def test_what_the_first_generation_has_no_column_for_is_written_in_the_newest_all_the_same(value: bytes) -> None:
-    assert value[:FRAME_BYTES] in {avro_type("planned").frame, avro_type("receipt").frame}
+    assert value[:FRAME_BYTES] in {released_type("planned", 2).frame, avro_type("receipt").frame}
+
+
+def test_only_a_planned_record_with_a_part_of_a_broadcast_is_in_the_schema_that_has_a_column_for_it() -> None:
+    said, without = planned(source=Source.DUE, broadcast=True), planned(source=Source.DUE)
+    assert encode_planned(said, 9)[:FRAME_BYTES] == avro_type("planned").frame
+    assert encode_planned(without, 9)[:FRAME_BYTES] == released_type("planned", 2).frame
+    for each in (said, without):
+        assert decode_planned(encode_planned(each, 9)) == each
 
 
 def test_every_column_comes_back_in_the_second_generation() -> None:

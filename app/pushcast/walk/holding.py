@@ -1,0 +1,164 @@
+"""What of a broadcast a user gets now, and what the keeper holds: by quiet hours, and by frequency caps. Pure.
+
+The order of these gates is that of a notification: quiet hours first, because a slot of a cap is taken when it is used.
+So a user of whom any device may get it now goes to the keeper whole, who takes the slot. The keeper's record names the
+devices that wait by their delivery ids, and the order that has the content.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from pushcast.model.broadcast import Broadcast
+from pushcast.model.gates import Ends, Override, in_quiet_hours
+from pushcast.model.preferences import NO_WISHES, Wishes
+from pushcast.model.quiet import Quiet, QuietRule, QuietTerms
+from pushcast.model.user import QuietHours
+from pushcast.model.words import Reason
+from pushcast.model.zones import name_of, zone_of
+from pushcast.stream.capped import Limited
+from pushcast.wire.device_zones import place_of, zone_of_user
+from pushcast.wire.facts import encode_facts
+from pushcast.wire.held import Held
+from pushcast.wire.held_broadcasts import HeldBroadcast, content_of, encode_held
+from pushcast.wire.orders import Order
+from pushcast.wire.row_reader import Device
+
+#: Of a configuration without quiet hours.
+NO_QUIET_HOURS: Final = QuietRule({}, 0)
+_MAX_KNOWN: Final = 1_000  # windows and zones of which is kept until when they are calm
+
+
+class KeptPart(NamedTuple):
+    """What goes to the keeper: a record for one user, and of a split by device one for each variant."""
+
+    user: bytes
+    value: bytes
+    held: Held
+    reason: Reason
+
+
+class LeavingDevice(NamedTuple):
+    """A device that gets it now. `terms`: by which its sender holds it back; `silent`: it gets it without sound."""
+
+    device: Device
+    terms: QuietTerms | None = None
+    silent: bool = False
+
+
+@dataclass(slots=True)
+class GatedUser:
+    """The devices of one user. `waiting`: for `reason`, until `due_at`, milliseconds since the epoch. `left`: how many
+    get nothing, by reason."""
+
+    leaving: list[LeavingDevice] = field(default_factory=list)
+    waiting: list[Device] = field(default_factory=list)
+    due_at: int = 0
+    reason: Reason = Reason.QUIET_HOURS
+    facts: bytes = b""
+    left: Counter[str] = field(default_factory=Counter)
+
+
+class OrderGates:
+    """Of one order."""
+
+    def __init__(
+        self,
+        broadcast: Broadcast,
+        order: Order,
+        walk_offset: int,
+        now_ms: Callable[[], int],
+        *,
+        quiet: QuietRule = NO_QUIET_HOURS,
+        policy: Quiet = Quiet.IGNORE,
+        limited: Limited | None = None,
+        pace: str = "",
+    ) -> None:
+        """`policy`: what its class does in quiet hours. `limited`: the caps of the configuration. `pace`: the rate that
+        the keeper's release keeps to."""
+        if policy is Quiet.DIGEST:
+            policy = Quiet.HOLD  # nothing of a broadcast is gathered
+        self._policy = Quiet.IGNORE if Override.QUIET_HOURS in broadcast.note.override else policy
+        self._broadcast = broadcast
+        self._order = order
+        self._offset = walk_offset
+        self._content = content_of(order.event)
+        self._quiet = quiet
+        self._now_ms = now_ms
+        self._pace = pace
+        self._calm: dict[object, int] = {}  # until when, by windows and zone
+        #: Whether the keeper, who counts for the caps, is asked before any of it leaves.
+        self.asks_caps = limited is not None and limited.takes(broadcast.note, None)
+
+    def judge(self, user: str, devices: Sequence[Device], wishes: Wishes = NO_WISHES) -> GatedUser:
+        """What becomes of these devices of a user, who wants it."""
+        found = GatedUser()
+        windows = () if self._policy is Quiet.IGNORE else self._quiet.windows(wishes, self._broadcast.app)
+        if windows:
+            self._by_quiet_hours(found, user, devices, wishes, windows)
+        else:
+            found.leaving = [LeavingDevice(device) for device in devices]
+        if self.asks_caps and found.leaving:
+            found.waiting = [*found.waiting, *(each.device for each in found.leaving)]
+            found.leaving, found.due_at, found.reason = [], self._now_ms(), Reason.FREQUENCY_CAP
+            wished = wishes.time_zone(self._broadcast.app)
+            zone = (wished and zone_of(wished)) or zone_of_user(devices) or self._quiet.zone(self._broadcast.app)
+            found.facts = encode_facts(Limited.facts(self._broadcast.note, zone))
+        return found
+
+    def as_decided(self, user: str, devices: Sequence[Device], wishes: Wishes = NO_WISHES) -> GatedUser:
+        """The same of devices that a predecessor's record leaves out: they leave now, unless a cap holds the user."""
+        if self.asks_caps:
+            return GatedUser()
+        judged = self.judge(user, devices, wishes)
+        judged.leaving += [LeavingDevice(device) for device in judged.waiting]
+        judged.waiting = []
+        return judged
+
+    def _by_quiet_hours(
+        self, found: GatedUser, user: str, devices: Sequence[Device], wishes: Wishes, windows: tuple[QuietHours, ...]
+    ) -> None:
+        rule, app, now_ms = self._quiet, self._broadcast.app, self._now_ms()
+        later: list[int] = []
+        for device in devices:
+            zone, _ = place_of(device, devices, wishes, rule.zone(app))
+            until = None
+            if now_ms >= self._calm.get((windows, zone), 0):
+                until = rule.until(windows, zone, user, now_ms)
+                if until is None and (ends := rule.calm_until(windows, zone, now_ms)) is not None:
+                    if len(self._calm) >= _MAX_KNOWN:
+                        self._calm.clear()
+                    self._calm[windows, zone] = ends
+            if until is None:
+                judged = self._policy in (Quiet.HOLD, Quiet.DROP)
+                terms = QuietTerms(self._policy, name_of(zone), windows, first_try=True) if judged else None
+                found.leaving.append(LeavingDevice(device, terms))
+                continue
+            verdict = in_quiet_hours(self._policy, until, self._broadcast.note.expires_at)
+            if verdict is None:
+                found.leaving.append(LeavingDevice(device, silent=True))
+            elif isinstance(verdict, Ends):
+                found.left[verdict.reason] += 1
+            else:
+                found.waiting.append(device)
+                later.append(until)
+        found.due_at = min(later, default=0)
+
+    def record(self, user: str, judged: GatedUser, variant: str, deliveries: Mapping[bytes, Device]) -> KeptPart:
+        """What the keeper gets. `deliveries`: of the devices that wait, by delivery id."""
+        hashes = b"".join(device.token_hash[1:] for device in deliveries.values())
+        ids = b"".join(deliveries)
+        waits = HeldBroadcast(self._broadcast.id, user, self._offset, self._content, variant, ids, hashes)
+        held = Held(
+            self._broadcast.id,
+            judged.due_at,
+            self._order.recorded_at,
+            facts=judged.facts,
+            pace=self._pace,
+            zoned=not judged.facts,
+            broadcast=waits.place,
+        )
+        return KeptPart(user.encode(), encode_held(waits), held, judged.reason)
