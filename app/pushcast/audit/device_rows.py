@@ -32,16 +32,28 @@ class Found(NamedTuple):
 def device_rows(settings: Settings) -> Iterator[Found]:
     """Rows of devices, gone ones among them, in no order within a partition. What a fenced-off registrar wrote is left
     out. Reads each partition twice and remembers about 150 bytes a row of it. Raises PushcastError."""
+    for _, rows in by_partition(settings):
+        yield from rows
+
+
+def by_partition(settings: Settings, without: frozenset[int] = frozenset()) -> Iterator[tuple[int, Iterator[Found]]]:
+    """The same, a partition after the other; each is to be read before the next is asked for. `without`: partitions
+    that are left out."""
     logs = Logs(client_config(settings.kafka.bootstrap_servers, settings.kafka.security, tool=True))
     try:
-        for topic, partition in logs.filled([topics.DEVICE]):
-            last = _last(logs, topic, partition)
-            for message in logs.read(topic, partition):
-                key, value = message.key(), message.value()
-                if key is not None and value is not None and last.get(_name(key)) == message.offset():
-                    yield Found(partition, split_device_row_key(key)[0], _row(value))
+        for _, partition in logs.filled([topics.DEVICE]):
+            if partition not in without:
+                yield partition, _rows(logs, partition)
     finally:
         logs.close()
+
+
+def _rows(logs: Logs, partition: int) -> Iterator[Found]:
+    last = _last(logs, topics.DEVICE, partition)
+    for message in logs.read(topics.DEVICE, partition):
+        key, value = message.key(), message.value()
+        if key is not None and value is not None and last.get(_name(key)) == message.offset():
+            yield Found(partition, split_device_row_key(key)[0], _row(value))
 
 
 def _last(logs: Logs, topic: str, partition: int) -> dict[bytes, int]:

@@ -1,4 +1,4 @@
-"""`pushcast device import|export|show|why|unregister|forget|sweep`."""
+"""`pushcast device import|export|activate|show|why|unregister|forget|sweep`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import Annotated
 import orjson
 import typer
 
-from pushcast.cli import device_ends, device_files
+from pushcast.cli import device_ends, device_files, device_out
 from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect_by_user
 
 app = typer.Typer(name="device", help="Devices of users.", no_args_is_help=True)
 app.command("import")(device_files.import_)
-for command in (device_files.export, device_ends.unregister, device_ends.forget, device_ends.sweep):
+for command in (
+    *(device_out.export, device_out.activate),
+    *(device_ends.unregister, device_ends.forget, device_ends.sweep),
+):
     app.command()(command)
 
 

@@ -1,4 +1,4 @@
-"""`pushcast device import|export`: devices from files and into files."""
+"""`pushcast device import`: devices from files, ours and other systems'."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import orjson
 import typer
 
@@ -18,7 +19,10 @@ from pushcast.cli.lines import Lines, device_check
 from pushcast.cli.output import Output, OutputOption, print_json, say
 from pushcast.cli.session import connect_by_user, require_app
 from pushcast.config.settings import Settings
-from pushcast.model.errors import ConfigurationError
+from pushcast.model.errors import ConfigurationError, InvalidInput
+from pushcast.wire.migrate.files import System, found_in
+from pushcast.wire.migrate.rows import Import, ImportMap, Skipped
+from pushcast.wire.times import to_ms
 
 
 class From(StrEnum):
@@ -26,22 +30,31 @@ class From(StrEnum):
 
     pushcast = "pushcast"
     onesignal = "onesignal"
-    csv = "csv"
-
-
-class Form(StrEnum):
-    """How an export is written."""
-
-    jsonl = "jsonl"
+    airship = "airship"
+    countly = "countly"
+    parse = "parse"
+    sns = "sns"
+    azure = "azure"
     csv = "csv"
 
 
 def import_(
     file: Annotated[Path, typer.Argument(help="Lines of JSON, each a DeviceChange plus `user`; - reads stdin.")],
     source: Annotated[
-        From, typer.Option("--from", help="Whose file it is; csv: as `device export --format csv`.")
+        From,
+        typer.Option("--from", help="Whose file it is; csv: as `device export --format csv`, or your own with --map."),
     ] = From.pushcast,
     app: Annotated[str | None, typer.Option(help="Of which app the devices are; of files that do not say it.")] = None,
+    names: Annotated[
+        Path | None, typer.Option("--map", help="JSON file: which column, tag or topic of theirs is which of ours.")
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(help="When devices were last active that say no time: RFC 3339, best when the file was made."),
+    ] = None,
+    held: Annotated[
+        bool, typer.Option("--held", help="Devices that are new are not pushed to before `device activate`.")
+    ] = False,
     check: Annotated[bool, typer.Option("--check/--no-check", help="Refuse what would become a dead letter.")] = True,
     new_only: Annotated[
         bool,
@@ -56,7 +69,9 @@ def import_(
 
     settings = connect_by_user()
     told: Counter[str] = Counter()
-    lines = _lines(file, source, app, settings, told)
+    lines = _lines(file, source, _how(settings, source, app, names, at), told)
+    if held:
+        lines = map(_staged, lines)
     if new_only or source is not From.pushcast:
         lines = _left_out(lines, _times(settings), told)
     with NoProducer() if dry_run else IntakeProducer(settings) as producer:
@@ -76,73 +91,45 @@ def import_(
         raise typer.Exit(1)
 
 
-def export(
-    app: Annotated[str, typer.Option(help="The app.")],
-    form: Annotated[Form, typer.Option("--format", help="Lines of JSON, or CSV.")] = Form.jsonl,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Open sealed tokens; needs the keyring. Without it they stay sealed.")
-    ] = False,
-) -> None:
-    """Write every device of an app to stdout, as `device import` reads it. Imported again it changes nothing."""
-    from pushcast.audit.device_rows import device_rows
-    from pushcast.wire.content_keys import opened, sealed_under
-    from pushcast.wire.device_export import COLUMNS, as_csv, registration_of
-    from pushcast.wire.seals import Place, TokenKeys
-
-    settings = connect_by_user()
-    require_app(settings, app)
-    keys = _keys(settings) if plain else None
-    if plain:
-        say("this export holds tokens as they are: whoever has it can send to these devices")
-    writer = csv.DictWriter(sys.stdout, COLUMNS) if form is Form.csv else None
-    if writer is not None:
-        writer.writeheader()
-    count = sealed = 0
-    for found in device_rows(settings):
-        row = found.row
-        if row is None or row.is_gone or row.app != app:
-            continue
-        place = Place(row.app, row.platform, row.kind, found.user, row.device)
-        address: bytes | None = row.address if not row.key_id else None
-        if address is None and keys is not None:
-            address = keys.open(row.key_id, row.address, place)
-        content_key = None
-        if row.content_key is not None and (keys is not None or not sealed_under(row.content_key)):
-            content_key = opened(row.content_key, place, (keys or TokenKeys({}, None)).open)
-        line = registration_of(found.user, row, address, content_key)
-        if writer is not None:
-            writer.writerow(as_csv(line))
-        else:
-            sys.stdout.write(orjson.dumps(line).decode() + "\n")
-        count, sealed = count + 1, sealed + (address is None)
-    say(f"{count} devices, {sealed} of them with a sealed token")
-
-
-def _keys(settings: Settings) -> Any:
-    from pushcast.stream.token_keys import read_keys
-    from pushcast.wire.keyring import KeyringRole
-
-    if settings.sealing.keyring_file is None:
+def _how(settings: Settings, source: From, app: str | None, names: Path | None, at: str | None) -> Import | None:
+    """How a foreign file is read; None: it is ours. Raises ConfigurationError."""
+    if source is From.pushcast or (source is From.csv and names is None):
+        if names is not None or at is not None:
+            raise ConfigurationError("--map and --at are for files of other systems; lines of ours say both")
         return None
-    return read_keys(settings.sealing.keyring_file, KeyringRole.REGISTRAR)
+    if app is None:
+        raise ConfigurationError(f"--from {source} needs --app")
+    require_app(settings, app)
+    if at is not None:
+        try:
+            to_ms(at, "at", 0)
+        except InvalidInput as error:
+            raise ConfigurationError(f"--at: {error}") from error
+    if names is None:
+        return Import(app, at)
+    try:
+        return Import(app, at, msgspec.json.decode(names.read_bytes(), type=ImportMap))
+    except (OSError, msgspec.DecodeError) as error:
+        raise ConfigurationError(f"--map {names}: {error}") from error
 
 
-def _lines(
-    file: Path, source: From, app: str | None, settings: Settings, told: Counter[str]
-) -> Iterator[tuple[int, bytes]]:
+def _lines(file: Path, source: From, how: Import | None, told: Counter[str]) -> Iterator[tuple[int, bytes]]:
     """Numbered lines of JSON, whatever the file is."""
     from pushcast.kafka.intake import lines_of
 
     if source is From.pushcast:
         yield from lines_of(sys.stdin.buffer if str(file) == "-" else file)
         return
-    if source is From.onesignal:
-        if app is None:
-            raise ConfigurationError(f"--from {source} needs --app")
-        require_app(settings, app)
     with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8-sig", newline="") as text:
-        rows = enumerate(csv.DictReader(text), 2)
-        yield from _own_csv(rows) if app is None or source is From.csv else _from_onesignal(rows, app, told)
+        if how is None:
+            yield from _own_csv(enumerate(csv.DictReader(text), 2))
+            return
+        for number, found in found_in(text, System.table if source is From.csv else System(source), how):
+            if isinstance(found, Skipped):
+                told[f"skipped {found}"] += 1
+            else:
+                user, event = found
+                yield number, orjson.dumps({"user": user, **event})
 
 
 def _own_csv(rows: Iterable[tuple[int, dict[str, str]]]) -> Iterator[tuple[int, bytes]]:
@@ -152,18 +139,15 @@ def _own_csv(rows: Iterable[tuple[int, dict[str, str]]]) -> Iterator[tuple[int, 
         yield number, orjson.dumps(from_csv(row))
 
 
-def _from_onesignal(
-    rows: Iterable[tuple[int, dict[str, str]]], app: str, told: Counter[str]
-) -> Iterator[tuple[int, bytes]]:
-    from pushcast.wire.onesignal import Skipped, change_of
-
-    for number, row in rows:
-        found = change_of(row, app)
-        if isinstance(found, Skipped):
-            told[f"skipped {found}"] += 1
-        else:
-            user, event = found
-            yield number, orjson.dumps({"user": user, **event})
+def _staged(line: tuple[int, bytes]) -> tuple[int, bytes]:
+    """A registration that waits for `device activate`. What cannot be read is left to the decoder."""
+    number, value = line
+    try:
+        event = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return line
+    is_registration = isinstance(event, dict) and event.get("op") == "register"
+    return (number, orjson.dumps({**event, "staged": True})) if is_registration else line
 
 
 def _times(settings: Settings) -> dict[bytes, int]:
@@ -182,9 +166,7 @@ def _left_out(
     lines: Iterable[tuple[int, bytes]], known: dict[bytes, int], told: Counter[str]
 ) -> Iterator[tuple[int, bytes]]:
     """Lines that are newer than what is there. What cannot be judged is left to the decoder."""
-    from pushcast.model.errors import InvalidInput
     from pushcast.model.ids import device_row_key
-    from pushcast.wire.times import to_ms
 
     for number, line in lines:
         try:

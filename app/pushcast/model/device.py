@@ -23,6 +23,7 @@ class Operation(StrEnum):
     FORGET_USER = "forget_user"
     TOPICS = "topics"
     PREFER = "prefer"
+    ACTIVATE = "activate"
 
 
 #: What writes a row with a token.
@@ -30,11 +31,12 @@ REGISTRATIONS: Final = frozenset((Operation.REGISTER, Operation.REFRESH))
 
 
 class DeviceState(StrEnum):
-    """Only active devices are planned; a suspended one waits for its removal or its rehabilitation, a gone one has no
-    address and is there against late events alone."""
+    """Only active devices are planned; a suspended one waits for its removal or its rehabilitation, a staged one for
+    its activation, a gone one has no address and is there against late events alone."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    STAGED = "staged"
     GONE = "gone"
 
 
@@ -102,6 +104,7 @@ class DeviceChange(msgspec.Struct, frozen=True, gc=False):
     remove: tuple[str, ...] = ()  # topics to follow no longer
     preferences: UserRow | None = None  # of op `prefer`
     content_key: ContentKey | None = None
+    staged: bool = False  # a device that is new is not planned before it is activated, or registered by its app
 
 
 class DeviceRow(msgspec.Struct, frozen=True, gc=False):

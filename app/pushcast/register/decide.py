@@ -25,7 +25,7 @@ ZONE_KEPT_MS: Final = 30 * 3_600_000
 NOWHERE: Final = Place("", "", "", "", "")
 #: What an enumeration's member is in a row: asking the member takes ten times as long.
 _WORDS: Final = {member: member.value for kind in (Platform, AddressKind) for member in kind}
-_ACTIVE: Final = DeviceState.ACTIVE.value
+_ACTIVE, _STAGED = DeviceState.ACTIVE.value, DeviceState.STAGED.value
 #: Columns that no registration says.
 _NEVER_SAID: Final = ("first_at", "removed_at", "zone_before", "zone_at")
 #: What a refresh keeps when it does not say it.
@@ -50,7 +50,8 @@ def upsert(
     verdict is about this registration, and a time that is an hour old would cost good tokens.
     `topics` or `tags` None keeps them. A refresh keeps whatever it does not say, a register replaces the rest. Topics
     that were said later than `at` stay. A removed device that is registered after its removal begins a new life.
-    Columns that no registration says are kept.
+    Columns that no registration says are kept. One that is `staged` makes a new row that waits for its activation, and
+    takes nothing back of a row that is active; every other one activates.
     """
     if row is not None and row.is_gone:
         if at <= row.registered_at:
@@ -70,9 +71,10 @@ def upsert(
         content_key = tokens.content_key(change.content_key, place, row)
         content_key_id = str(change.content_key.id)
     purpose = None if change.purpose is None else change.purpose.value
+    state = _STAGED if change.staged else _ACTIVE
     # In the order of the columns: naming them doubles what the row costs.
     new = DeviceRow(
-        change.app, change.device, platform, kind, stored.address, stored.key_id, stored.token_hash, _ACTIVE, at, at,
+        change.app, change.device, platform, kind, stored.address, stored.key_id, stored.token_hash, state, at, at,
         change.locale, change.time_zone, change.app_version, change.topics or (), None, None, None, recorded_at, at,
         None, change.country, change.region, change.tags or {}, content_key, content_key_id, None, None,
         stored.hash_before, purpose,
@@ -89,6 +91,8 @@ def _kept(change: DeviceChange, at: int, row: DeviceRow, new: DeviceRow) -> dict
     """What of the row there was stands in the row that comes after it."""
     kept: dict[str, Any] = {name: getattr(row, name) for name in _NEVER_SAID}
     kept["seen_at"] = max(at, row.seen_at)
+    if change.staged and row.state != _STAGED:
+        kept["state"] = _ACTIVE
     if change.topics is None or (row.topics_at is not None and at < row.topics_at):
         kept |= {"topics": row.topics, "topics_at": row.topics_at}
     elif at == row.registered_at and new.topics == row.topics:
@@ -104,6 +108,15 @@ def _kept(change: DeviceChange, at: int, row: DeviceRow, new: DeviceRow) -> dict
     if row.state == DeviceState.SUSPENDED and same and at <= invalid_from(row):
         kept |= {name: getattr(row, name) for name in _SUSPENSION}
     return kept
+
+
+def activated(row: DeviceRow | None) -> DeviceRow | Kept:
+    """The row after an op `activate`, whenever it was. Idempotent."""
+    if row is None or row.is_gone:
+        return Kept.UNKNOWN
+    if row.state != _STAGED:
+        return Kept.UNCHANGED
+    return msgspec.structs.replace(row, state=_ACTIVE)
 
 
 def _zones(row: DeviceRow, time_zone: str | None, recorded_at: int | None) -> dict[str, Any]:

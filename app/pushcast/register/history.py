@@ -26,6 +26,7 @@ _CHANGES = {
     Operation.UNREGISTER: "unregistered",
     Operation.FORGET_USER: "user_forgotten",
     Operation.TOPICS: "topics_changed",
+    Operation.ACTIVATE: "activated",
 }
 
 

@@ -11,7 +11,7 @@ from pushcast.model.user import UserRow
 from pushcast.register.cap import MAX_MARKERS, OVER_CAP, over_cap, overtaken, spare_markers
 from pushcast.register.claims import given_up, held, registered, too_late
 from pushcast.register.context import Context
-from pushcast.register.decide import following, preferred, removal, upsert
+from pushcast.register.decide import activated, following, preferred, removal, upsert
 from pushcast.register.kept import Kept
 from pushcast.register.removals import TOKEN_MOVED, UNREGISTERED, USER_FORGOTTEN, forgotten, gone
 from pushcast.register.view import UserView
@@ -58,6 +58,8 @@ class Changes:
                 self._follow(record, event, at)
             case Operation.PREFER:
                 self._prefer(record, event, at)
+            case Operation.ACTIVATE:
+                self._activate(record, event)
 
     def _register(self, record: Record, event: DeviceChange, at: int) -> None:
         user, key = record.key or b"", device_row_key(event.user, event.app, event.device)
@@ -154,6 +156,15 @@ class Changes:
             return
         self._write.device(record, key, after, "add")
         self._counters["topic_changes", "written"] += 1
+
+    def _activate(self, record: Record, event: DeviceChange) -> None:
+        user, key = event.user.encode(), device_row_key(event.user, event.app, event.device)
+        after = activated(self._view.device(user, key)[0])
+        if isinstance(after, Kept):
+            self._counters["activations", after] += 1
+            return
+        self._write.device(record, key, after, "device")
+        self._counters["activations", "written"] += 1
 
     def _prefer(self, record: Record, event: DeviceChange, at: int) -> None:
         user = event.user.encode()

@@ -8,18 +8,19 @@ from typing import Any, Final
 
 import orjson
 
-from pushcast.model.device import AddressKind, DeviceRow
+from pushcast.model.device import AddressKind, DeviceRow, DeviceState
 from pushcast.model.sealing import ContentKey
 from pushcast.wire.times import rfc3339
 
 #: In the order of their columns in CSV, where what is no text is JSON.
 COLUMNS: Final = (
     *("user", "op", "app", "device", "platform", "token", "fid", "subscription", "address", "key_id"),
-    *("locale", "time_zone", "app_version", "country", "region", "purpose", "content_key", "topics", "tags", "at"),
+    *("locale", "time_zone", "app_version", "country", "region", "purpose", "content_key", "topics", "tags"),
+    *("staged", "at"),
 )
 
 
-_JSON: Final = frozenset(("subscription", "content_key", "topics", "tags"))
+_JSON: Final = frozenset(("subscription", "content_key", "topics", "tags", "staged"))
 
 
 def registration_of(
@@ -47,6 +48,8 @@ def registration_of(
         "purpose": row.purpose,
     }
     said |= {name: value for name, value in optional.items() if value is not None}
+    if row.state == DeviceState.STAGED:
+        said["staged"] = True
     if content_key is not None:
         key = b64encode(content_key.key).decode()
         said["content_key"] = {"id": content_key.id, "alg": str(content_key.cipher), "key": key}

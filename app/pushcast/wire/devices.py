@@ -23,6 +23,7 @@ from pushcast.wire.seals import Place
 from pushcast.wire.times import check_event_time, rfc3339, to_ms
 
 MAX_TOPICS = 200
+_NOT_STAGED = "staged belongs to op register"
 MAX_TAGS = 50
 COUNTRY_CHARS = 2
 MAX_REGION_CHARS = 64
@@ -51,6 +52,7 @@ class _Raw(Choices, forbid_unknown_fields=True):
     content_key: RawContentKey | None = None
     add: list[str] | None = None
     remove: list[str] | None = None
+    staged: bool | None = None
     at: int | str | None = None
 
 
@@ -105,10 +107,16 @@ class DeviceChangeDecoder:
         if raw.op is Operation.PREFER:
             return _preference(raw, user, at)
         app = _named(raw.op, raw.app, "app")
+        if raw.staged:
+            raise InvalidInput(Reason.INVALID_FIELD, _NOT_STAGED, "staged")
         if raw.op is not Operation.TOPICS:
             _refuse_following(raw)
+        if raw.op is Operation.UNREGISTER:
             return self._unregistration(raw, user, app, at)
-        return _following(raw, user, app, check_id(_named(raw.op, raw.device, "device"), "device"), at)
+        device = check_id(_named(raw.op, raw.device, "device"), "device")
+        if raw.op is Operation.ACTIVATE:
+            return DeviceChange(raw.op, user, app, device, raw.platform, AddressKind.TOKEN, None, at)
+        return _following(raw, user, app, device, at)
 
     def _registration(self, raw: _Raw, user: str, at: int) -> DeviceChange:
         """What comes most: nothing is asked twice."""
@@ -117,6 +125,8 @@ class DeviceChangeDecoder:
             raise unknown_app(_named(raw.op, raw.app, "app"), self._apps)
         if raw.add is not None or raw.remove is not None:
             _refuse_following(raw)
+        if raw.staged and raw.op is not Operation.REGISTER:
+            raise InvalidInput(Reason.INVALID_FIELD, _NOT_STAGED, "staged")
         app, device = raw.app, check_id(_named(raw.op, raw.device, "device"), "device")
         if raw.platform is None:
             raise InvalidInput(Reason.INVALID_FIELD, f"{raw.op} needs platform", "platform")
@@ -202,6 +212,7 @@ def _registration(
         raw.country,
         raw.region,
         content_key=content_key,
+        staged=bool(raw.staged),
     )
 
 

@@ -16,7 +16,8 @@ from pushcast.register.kept import Kept
 from pushcast.wire.content_keys import opened
 from pushcast.wire.device_export import COLUMNS, as_csv, from_csv, registration_of
 from pushcast.wire.devices import DeviceChangeDecoder
-from pushcast.wire.onesignal import Skipped, change_of
+from pushcast.wire.migrate.onesignal import changes_of
+from pushcast.wire.migrate.rows import FoundDevice, Import, Skipped
 from pushcast.wire.seals import Place, TokenKeys
 
 DECODER = DeviceChangeDecoder(["news"])
@@ -35,6 +36,11 @@ ROW = {
     "notification_types": "1",
     "country": "DE",
 }
+
+
+def change_of(row: dict[str, str], app: str) -> FoundDevice:
+    [found] = changes_of(row, Import(app))
+    return found
 
 
 def test_a_row_becomes_a_registration_at_the_time_of_its_last_activity() -> None:
@@ -63,6 +69,7 @@ def test_a_device_without_a_user_is_its_own() -> None:
         ({"notification_types": "-2"}, Skipped.UNSUBSCRIBED),
         ({"notification_types": "0"}, Skipped.UNSUBSCRIBED),
         ({"identifier": ""}, Skipped.NO_TOKEN),
+        ({"last_active": ""}, Skipped.NO_TIME),
     ],
 )
 def test_fact_50_mail_text_messages_dead_and_unsubscribed_rows_are_skipped_with_a_reason(
@@ -93,6 +100,7 @@ def registered(**fields: Any) -> DeviceRow:
         {"topics": ["a", "b"], "tags": {"plan": "pro"}, "country": "DE", "region": "BE", "purpose": "voip"},
         {"locale": "de-DE", "time_zone": "Europe/Berlin", "app_version": "7.1"},
         {"platform": "fcm", "token": None, "fid": "abc-DEF"},
+        {"staged": True},
         {"content_key": {"id": 7, "alg": "a256gcm", "key": b64encode(bytes(32)).decode()}},
     ],
 )

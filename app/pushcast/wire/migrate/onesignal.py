@@ -6,31 +6,24 @@ can never beat a live registration, and importing a file twice changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import StrEnum
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import orjson
 
 from pushcast.model.words import Platform
+from pushcast.wire.migrate.rows import NOBODYS, FoundDevice, Import, Skipped
 
 #: `device_type` of what Pushcast reaches.
 _PLATFORMS: Final = {"0": Platform.APNS, "1": Platform.FCM, "5": Platform.WEBPUSH, "8": Platform.WEBPUSH}
-#: Prefix of the user of a device that has none.
-NOBODYS: Final = "device:"
 
 
-class Skipped(StrEnum):
-    """Why a row is no device of ours."""
-
-    DEVICE_TYPE = "device_type"  # mail, SMS, or a platform that Pushcast does not reach
-    INVALID = "invalid_identifier"  # OneSignal knows that the token is dead
-    UNSUBSCRIBED = "unsubscribed"
-    NO_TOKEN = "no_token"  # noqa: S105 - a reason
+def changes_of(row: Mapping[str, str | None], how: Import) -> Iterator[FoundDevice]:
+    """Of one row."""
+    yield _change_of(row, how)
 
 
-def change_of(row: Mapping[str, str | None], app: str) -> tuple[str, dict[str, Any]] | Skipped:
-    """(user, device change) of a row. What is wrong with it beyond that is the decoder's to say."""
+def _change_of(row: Mapping[str, str | None], how: Import) -> FoundDevice:
     platform = _PLATFORMS.get(_text(row, "device_type"))
     if platform is None:
         return Skipped.DEVICE_TYPE
@@ -41,7 +34,7 @@ def change_of(row: Mapping[str, str | None], app: str) -> tuple[str, dict[str, A
     token = _text(row, "identifier")
     if not token:
         return Skipped.NO_TOKEN
-    event: dict[str, Any] = {"op": "register", "app": app, "device": _text(row, "id"), "platform": platform.value}
+    event: dict[str, Any] = {"op": "register", "app": how.app, "device": _text(row, "id"), "platform": platform.value}
     if platform is Platform.WEBPUSH:
         event["subscription"] = {"endpoint": token, "p256dh": _text(row, "web_p256"), "auth": _text(row, "web_auth")}
     else:
@@ -51,9 +44,11 @@ def change_of(row: Mapping[str, str | None], app: str) -> tuple[str, dict[str, A
         "time_zone": _text(row, "timezone_id"),
         "app_version": _text(row, "game_version"),
         "country": _text(row, "country"),
-        "tags": _tags(_text(row, "tags")),
-        "at": _text(row, "last_active").replace(" UTC", "+00:00"),
+        "tags": how.names.tags_of(_tags(_text(row, "tags"))),
+        "at": _text(row, "last_active").replace(" UTC", "+00:00") or how.at,
     }
+    if not said["at"]:
+        return Skipped.NO_TIME
     event |= {name: value for name, value in said.items() if value}
     user = _text(row, "external_user_id") or NOBODYS + _text(row, "id")
     return user, event
@@ -70,9 +65,9 @@ def _is_unsubscribed(notification_types: str) -> bool:
         return False
 
 
-def _tags(text: str) -> dict[str, str]:
+def _tags(text: str) -> dict[str, object]:
     try:
         tags = orjson.loads(text or b"{}")
     except orjson.JSONDecodeError:
         return {}
-    return {str(name): str(value) for name, value in tags.items()} if isinstance(tags, dict) else {}
+    return tags if isinstance(tags, dict) else {}
