@@ -168,7 +168,7 @@ class Course:
                 if device.token_hash not in served and broadcast_delivery_id(self.broadcast.id, device.key) not in there
             ]
         before = leg.planned.total() + leg.kept
-        if self._holding is None:
+        if self._holding is None or not (own_rows or self._holding.concerns_all):
             for device in devices:
                 if (full := self._target(leg, owner, user, LeavingDevice(device))) is not None:
                     yield full

@@ -92,6 +92,9 @@ class OrderGates:
         self._calm: dict[object, int] = {}  # until when, by windows and zone
         #: Whether the keeper, who counts for the caps, is asked before any of it leaves.
         self.asks_caps = limited is not None and limited.takes(broadcast.note, None)
+        by_app = self._policy is not Quiet.IGNORE and bool(quiet.windows(NO_WISHES, broadcast.app))
+        #: Whether it may hold users up who have chosen nothing; else they need not be judged.
+        self.concerns_all = self.asks_caps or by_app
 
     def judge(self, user: str, devices: Sequence[Device], wishes: Wishes = NO_WISHES) -> GatedUser:
         """What becomes of these devices of a user, who wants it."""
