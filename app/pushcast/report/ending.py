@@ -102,8 +102,8 @@ def _is_part_of_broadcast(receipt: ReadReceipt) -> bool:
     """Whether it is of what the keeper held of a broadcast: a notification may have the same id."""
     if receipt.source != _DUE:
         return False
-    place = receipt.user, receipt.app, receipt.device
-    return is_of_broadcast(_DUE, receipt.delivery_id, receipt.notification_id, *place)
+    place = receipt.user.decode(), receipt.app, receipt.device
+    return is_of_broadcast(_DUE, receipt.delivery.hex(), receipt.notification_id, *place)
 
 
 def _place(
