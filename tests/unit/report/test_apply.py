@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pushcast.model.ids import delivery_id
+from pushcast.model.ids import broadcast_delivery_id, delivery_id, device_row_key
 from pushcast.model.words import Source
 from pushcast.report import rows
 from pushcast.report.answers import report_of
@@ -21,6 +21,7 @@ from pushcast.report.questions import HISTORY, ReportQuestions
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
 from pushcast.wire.newer import NewerSchema
+from pushcast.wire.receipts import Planned, PlannedFacts, encode_planned
 from twins.books import CREATED_MS, DAY_MS, Rows, by, entries, leg, planned, receipt, walked
 
 
@@ -171,6 +172,25 @@ def test_a_notification_and_a_broadcast_with_one_id_are_two() -> None:
     store = Rows()
     store.apply(topics.RECEIPT, entries(receipt("x", "u", "a"), walked("x", "u", "b")))
     assert (store.note("x").ended_count, store.note("x", "broadcast").ended_count) == (1, 1)
+
+
+def test_what_the_keeper_held_of_a_broadcast_is_reported_with_it_and_not_with_a_notification_of_its_id() -> None:
+    """Rulings II.8: its release is an account of its own, and the report has both."""
+    store = Rows()
+    store.apply(topics.WALKED, entries(leg("x", 0, 1, held=2, last=True)))
+    assert store.note("x", "broadcast").held == 2
+    part = Planned("bulk", 0, Source.DUE)
+    part.add(0, "x", {"fcm": 2}, facts=PlannedFacts("news", "breaking", CREATED_MS, broadcast=True))
+    held_again = PlannedFacts("news", "breaking", CREATED_MS, held=1, broadcast=True)
+    part.add(1, "x", {"fcm": 1}, facts=held_again)
+    of_notification = planned((2, "x", {"apns": 5}, ""), source=Source.DUE)
+    store.apply(topics.PLANNED, entries(encode_planned(part, CREATED_MS), of_notification))
+    own = broadcast_delivery_id("x", device_row_key("u", "news", "a"))
+    due = receipt("x", "u", "a", delivery_id=own, source=Source.DUE)
+    store.apply(topics.RECEIPT, entries(due, receipt("x", "u", "b", source=Source.DUE)))
+    broadcast, notification = store.note("x", "broadcast"), store.note("x")
+    assert (broadcast.planned, broadcast.held, broadcast.ended_count) == ({"apns": 1, "fcm": 3}, 1, 1)
+    assert (notification.planned, notification.ended_count) == ({"apns": 5}, 1)
 
 
 def test_records_of_a_writer_that_lost_its_partition_do_not_count() -> None:
