@@ -88,11 +88,14 @@ def told_before(changes: PendingRows, receipt: ReadReceipt, until: int) -> Told:
 def _sums(changes: PendingRows, receipts: list[ReadReceipt]) -> tuple[dict[str, EndedSums], dict[str, EndedSums]]:
     """Of the notifications and of the broadcasts that these receipts are of, as far as sums are kept."""
     unsummed, full = changes.modes.unsummed, changes.modes.full
-    walks = {each.notification_id for each in receipts if each.source == _WALK or _is_part_of_broadcast(each)}
-    notes = {each.notification_id for each in receipts if each.source != _WALK and each.section.klass not in unsummed}
-    for each in receipts if full else ():
-        if each.section.klass in full:
-            changes.publish("notification", each.notification_id, each.section.klass)
+    walks, notes = set(), set()
+    for each in receipts:
+        if each.source == _WALK or _is_part_of_broadcast(each):
+            walks.add(each.notification_id)
+        elif each.section.klass not in unsummed:
+            notes.add(each.notification_id)
+            if each.section.klass in full:
+                changes.publish("notification", each.notification_id, each.section.klass)
     for note_id in walks:
         changes.publish("broadcast", note_id, "")
     return changes.all_ended("notification", notes), changes.all_ended("broadcast", walks)

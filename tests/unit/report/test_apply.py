@@ -16,7 +16,7 @@ from pushcast.model.words import Source
 from pushcast.report import rows
 from pushcast.report.answers import report_of
 from pushcast.report.apply import BookEntry
-from pushcast.report.notes import outcomes
+from pushcast.report.notes import note_hash, outcomes
 from pushcast.report.questions import HISTORY, ReportQuestions
 from pushcast.report.store import PartitionStore
 from pushcast.wire import topics
@@ -244,3 +244,11 @@ def test_a_delivery_is_found_by_its_user_and_day() -> None:
     key = rows.delivery_key(CREATED_MS, "ü".encode(), delivery_id("n", "ü", "news", "a"))
     row = rows.delivery_of(store[key])
     assert (row.notification, row.device, row.outcome, row.platform) == ("n", "a", "accepted", "apns")
+
+
+def test_a_receipt_of_what_the_keeper_held_of_a_broadcast_makes_no_notification_of_its_id() -> None:
+    store = Rows()
+    own = broadcast_delivery_id("x", device_row_key("u", "news", "a"))
+    store.apply(topics.RECEIPT, entries(receipt("x", "u", "a", delivery_id=own, source=Source.DUE)))
+    assert store.note("x", "broadcast").ended_count == 1
+    assert rows.ended_key(note_hash("notification", "x")) not in store
