@@ -127,7 +127,7 @@ def assert_same(value: bytes) -> None:
     assert answer(read_batch, value) == answer(checked, value) == answer(parted, value)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(batches)
 def test_a_record_is_read_as_avro_reads_it(batch: SendBatch) -> None:
     assert_same(encode_batch(batch))
