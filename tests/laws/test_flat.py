@@ -108,6 +108,13 @@ def test_the_index_has_the_entry_of_a_timer_whatever_its_bytes(
     assert list(entries_of(key, bytes(value))) == ([] if entry is None else [entry])
 
 
+def test_a_row_whose_lane_is_no_text_has_no_entry() -> None:
+    value = bytearray(TIMERS.encode(Timer("\x80", 0, 0, 0)))
+    value[value.index("\x80".encode())] = 0
+    assert readable(bytes(value)) is None
+    assert list(entries_of(part_key("u", "n", 0), bytes(value))) == []
+
+
 def test_rows_of_another_shape_than_the_schema_are_refused_at_the_start() -> None:
     class Other(msgspec.Struct):
         lane: str

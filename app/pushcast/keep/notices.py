@@ -15,8 +15,8 @@ from pushcast.wire.notices import Notice, NoticeKind
 from pushcast.wire.timers import Timer, timer_key
 from pushcast.wire.usage import usage_key
 
-#: A planner may know that much later than the keeper that a zone has changed.
-LATE_MS: Final = 5_000
+#: A planner may know that much later than the keeper that a zone has changed: one that was killed starts meanwhile.
+LATE_MS: Final = 30_000
 #: In place of a notification's: no event has it.
 _NO_ID: Final = ""
 
@@ -49,9 +49,12 @@ class Notices:
         name = user.encode()
         if tenure.forgotten.covers(name, timer.written_at):
             return rules.forgotten(timer)
-        # A part of it was judged again since.
         if timer.part == 0 and tenure.moved.covers(name, timer.written_at):
             return rules.looked_at_again(timer) or timer
+        until = tenure.moved.until(name)
+        if timer.part and (tenure.time.now_ms() or timer.written_at) < until:
+            # It was judged again since, by a planner that may not have known: once more when that one must know.
+            return rules.looked_at_by(timer, until) or timer
         return timer
 
     def _look_again(self, tenure: KeepTenure, barrier: Barrier, user: str) -> None:

@@ -93,9 +93,14 @@ def closed_as(timer: Timer, word: str) -> Timer:
 def looked_at_again(timer: Timer | None) -> Timer | None:
     """The row of a timer whose due time depends on a zone, when zones were changed: its planner finds it anew. None:
     there is nothing to find."""
-    if timer is None or not timer.waits or not timer.zoned or timer.closes:
+    return looked_at_by(timer, AT_ONCE)
+
+
+def looked_at_by(timer: Timer | None, at_ms: int) -> Timer | None:
+    """As `looked_at_again`, at this time."""
+    if timer is None or not timer.waits or not timer.zoned or timer.closes or timer.due_at < at_ms:
         return None
-    return msgspec.structs.replace(timer, due_at=AT_ONCE)
+    return msgspec.structs.replace(timer, due_at=at_ms)
 
 
 def released(timer: Timer, now_ms: int) -> Timer:

@@ -25,6 +25,10 @@ class UsersUntil:
         if len(self._until) > self._limit:
             self._until.popitem(last=False)
 
+    def until(self, user: bytes) -> int:
+        """-1: nothing is remembered of this user."""
+        return self._until.get(user, -1)
+
     def covers(self, user: bytes, written_at: int) -> bool:
         """Whether what was written then comes before."""
         return written_at <= self._until.get(user, -1)

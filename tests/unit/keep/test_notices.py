@@ -6,7 +6,7 @@ import pytest
 
 from pushcast.keep.index import FORGOTTEN_REMEMBER_MS
 from pushcast.keep.joining import Joining
-from pushcast.keep.notices import Notices
+from pushcast.keep.notices import LATE_MS, Notices
 from pushcast.model.caps import CapRule
 from pushcast.model.words import Lane
 from pushcast.stream.batch import TP
@@ -62,6 +62,21 @@ async def test_s12_what_a_planner_held_by_the_zone_of_before_goes_back_to_it_onc
     await told(keeper)
     assert len(world.due()) == 1
     assert len(rows_of(keeper, ANN)) == 3
+
+
+async def test_s12_what_a_planner_judged_again_by_the_zone_of_before_goes_back_to_it_once_more() -> None:
+    """A planner that was killed after the notice had an old table still: users who woke up had waited until morning."""
+    world = KeepWorld()
+    world.notice(NoticeKind.ZONES_CHANGED)
+    keeper = await keeper_of(world)
+    world.hold("judged", T0 + 8 * HOUR, zoned=True, written_at=T0, part=1)
+    await told(keeper)
+    assert world.due() == []
+    await told(keeper, LATE_MS / 1000 + 1)
+    assert len(world.due()) == 1
+    world.hold("judged", T0 + 8 * HOUR, zoned=True, written_at=T0, part=2)
+    await told(keeper, LATE_MS / 1000 + 1)
+    assert len(world.due()) == 1, "by then it knew"
 
 
 async def test_p4_what_waits_for_a_forgotten_user_ends_and_nothing_of_the_user_stays() -> None:
