@@ -77,6 +77,11 @@ class World(NamedTuple):
                 found.append(message)
         return found
 
+    def timers(self, user: str) -> int:
+        """How many notifications of a user the keeper has, or had."""
+        prefix = f"{user}\0t\0".encode()
+        return len({key for message in self.valid(topics.USER) if (key := message.key() or b"").startswith(prefix)})
+
     def is_compacted(self) -> bool:
         """Whether records of the keeper's table are gone from the log."""
         offsets = [
@@ -121,7 +126,7 @@ async def world(tmp_path: Path, table: Mapping[str, str] = USUAL, **sections: An
         names = [
             *(topic(lane) for lane in Lane for topic in (topics.keep, topics.due)),
             *(topics.send(platform, NORMAL) for platform in Platform),
-            *(topics.notification(NORMAL), topics.CANCEL, topics.RECEIPT, topics.PLANNED),
+            *(topics.notification(NORMAL), topics.CANCEL, topics.ENGAGEMENT, topics.RECEIPT, topics.PLANNED),
         ]
         await asyncio.to_thread(ensure_topics, kafka, names, PARTITIONS)
         create_topic(kafka, topics.DEVICE, PARTITIONS, cleanup_policy="compact")
@@ -200,7 +205,7 @@ async def test_d3_k2_a_digest_and_a_cap_are_exact_over_a_killed_keeper(tmp_path:
     sections: dict[str, Any] = {
         "classes": {
             "default": {"window_seconds": 0},
-            "likes": {"window_seconds": 0, "digest": {"window_seconds": 8, "body": "{count} likes"}},
+            "likes": {"window_seconds": 0, "digest": {"window_seconds": 3_600, "body": "{count} likes"}},
             "promo": {"window_seconds": 0},
         },
         "caps": [{"name": "promo-day", "classes": ["promo"], "limit": 2, "window_seconds": 86_400}],
@@ -222,6 +227,8 @@ async def test_d3_k2_a_digest_and_a_cap_are_exact_over_a_killed_keeper(tmp_path:
         here.write(topics.notification(NORMAL), *likes[2:], *offers[3:])
         async with worker("keep_worker", **here.options) as second:
             await second.ready()
+            await seen(lambda: here.timers("ann") == len(likes), "all are gathered")
+            here.write(topics.ENGAGEMENT, ("ann", {"event": "flush", "app": "news"}))
             await seen(lambda: len(here.receipts()) >= 7, "members end, and so does what is too much")
             await seen(lambda: sum(here.targets().values()) >= 3, "the digest leaves")
             assert await second.stop() == 0
