@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
 from pushcast.kafka import embedded
-from pushcast.kafka.embedded import ports, process, readiness
+from pushcast.kafka.embedded import members, ports, process, readiness
 from pushcast.kafka.embedded.errors import BrokerFailedError, PortTakenError, SettingError, StorageError
 from pushcast.kafka.embedded.runtime import Runtime
 
@@ -119,6 +119,19 @@ def test_a_broker_killed_by_somebody_else_is_found_and_started_again(stopped: Pa
     admin = AdminClient({"bootstrap.servers": second.bootstrap_servers})
     ends = admin.list_offsets({TopicPartition("kept", 0): OffsetSpec.latest()}, request_timeout=10)
     assert [end.result(timeout=30).offset for end in ends.values()] == [2]
+
+
+def test_a_broker_that_dies_while_it_is_waited_for_is_started_again(
+    stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = embedded.start(data_dir=stopped).pids[0]
+    os.kill(pid, signal.SIGKILL)
+    assert process.wait_gone(pid, stopped / "broker-1", 30)
+    monkeypatch.setattr(members, "settled", lambda *_: {0: pid})  # as if it had lived a moment longer
+    said: list[str] = []
+    info = embedded.start(data_dir=stopped, progress=said.append)
+    assert any("ended with signal 9" in line and "started once more" in line for line in said)
+    assert_coordinators_are_loaded(info.bootstrap_servers)
 
 
 def test_a_half_formatted_directory_is_explained_and_formatted_again(stopped: Path) -> None:

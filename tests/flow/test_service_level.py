@@ -126,10 +126,10 @@ async def test_o3_o4_a_dead_provider_and_stages_that_stand_still_show_in_the_ser
         sender = running.pid("sender")
         os.kill(sender, signal.SIGSTOP)
         try:
-            found = await running.level(lambda level: late(level) > before)
+            # Planners work: on a slow machine what they had not planned yet is late, too, until they have.
+            await running.level(lambda level: late(level) > before and level["unplanned_late"] == {})
         finally:
             os.kill(sender, signal.SIGCONT)
-        assert found["unplanned_late"] == {}, "planners work"
         planner = running.pid("planner")
         os.kill(planner, signal.SIGSTOP)
         try:

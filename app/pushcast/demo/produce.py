@@ -111,7 +111,7 @@ def _unseen(world: World, books: Books, count: int, devices: int) -> int:
     ends = books.end_offsets(topics.DEVICE)
     planners = {name: info for name, info in world.infos().items() if name.startswith("planner-")}
     if len(planners) < count:
-        return devices
+        return max(1, devices)  # without devices, too: the caller wrote something else that they shall have read
     unseen = []
     for info in planners.values():
         positions = info.get("tables", {}).get("devices", {})

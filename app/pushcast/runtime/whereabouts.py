@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,24 +21,39 @@ class Whereabouts:
 
 
 def write(data_dir: Path, entry: Whereabouts) -> Path:
-    """Replaces the file in one step, so that no reader sees half of it."""
+    """Writes the file of this process in one step, so that no reader sees half of it; returns its path.
+
+    Two processes may have one name: a second member of a role has the name of the first. Files that killed processes of
+    this name left are removed.
+    """
     folder = data_dir / "run"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{entry.name}.json"
-    scratch = path.with_suffix(f".{entry.pid}.tmp")
+    for path, other in _files(data_dir):
+        if other.name == entry.name and not _lives(other.pid):
+            path.unlink(missing_ok=True)
+    path = folder / f"{entry.name}.{entry.pid}.json"
+    scratch = path.with_suffix(".tmp")
     scratch.write_bytes(msgspec.json.encode(asdict(entry)))
     scratch.replace(path)
     return path
 
 
 def read_all(data_dir: Path) -> list[Whereabouts]:
-    """Every process that wrote its file and is alive."""
+    """Every process that wrote its file and is alive, by name."""
+    return [entry for _, entry in _files(data_dir) if _lives(entry.pid)]
+
+
+def _files(data_dir: Path) -> list[tuple[Path, Whereabouts]]:
     found = []
     for path in sorted((data_dir / "run").glob("*.json")):
-        entry = msgspec.json.decode(path.read_bytes(), type=Whereabouts)
-        try:
-            os.kill(entry.pid, 0)
-        except ProcessLookupError:
-            continue
-        found.append(entry)
+        with suppress(FileNotFoundError):  # this process has just ended
+            found.append((path, msgspec.json.decode(path.read_bytes(), type=Whereabouts)))
     return found
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
 import sys
 import threading
 
 import pytest
 
-from pushcast.kafka.embedded.process import defer_compiling
+from pushcast.kafka.embedded.process import defer_compiling, ending
 
 PR_SET_NAME = 15
 
@@ -38,3 +39,12 @@ def test_the_second_compiler_yields_to_every_other_thread_of_its_broker() -> Non
         thread.join(10)
     assert found == {"C2 CompilerThread0": 19, "C1 CompilerThread0": own}
     assert os.getpriority(os.PRIO_PROCESS, 0) == own
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="told by /proc")
+def test_a_process_that_has_lost_its_command_line_is_ending() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it stays a zombie
+        assert ending(process.pid)
+    assert not ending(process.pid), "it is gone"
+    assert not ending(os.getpid())

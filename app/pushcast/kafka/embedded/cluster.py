@@ -51,7 +51,7 @@ def start(
             raise SettingError(
                 f"{directory} was made for {counted(layout.brokers, 'broker')}, not {brokers}: take another --data-dir"
             )
-        living = {} if layout is None else members.living(directory, layout)
+        living = {} if layout is None else members.settled(directory, layout)
         if layout is not None and living and port not in {None, layout.ports[0]}:
             raise SettingError(f"already running at {layout.bootstrap_servers}; stop it before choosing another port")
         runtime = Runtime.find(environment, jars_cache, offline, progress)
@@ -148,10 +148,11 @@ def _bring_up(
         try:
             members.wait_ready(directory, layout, living | started)
         except BrokerFailedError as error:
-            # Seen once in some hundred starts after a SIGKILL: the JVM ended while it recovered its logs.
+            # Seen once in some hundred starts after a SIGKILL: the JVM ended while it recovered its logs. And one that
+            # was found alive may end while it is waited for.
             progress(f"{error}; it is started once more")
-            for index in down:
-                if not process.alive(started[index], state.broker_dir(directory, index)):
+            for index, pid in (living | started).items():
+                if not process.alive(pid, state.broker_dir(directory, index)):
                     started[index] = runtime.spawn(state.broker_dir(directory, index), layout.brokers)
             members.wait_ready(directory, layout, living | started)
     except BaseException:

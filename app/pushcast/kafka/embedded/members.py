@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 
 from pushcast.kafka.embedded import ports, process, readiness, state
@@ -19,6 +20,16 @@ def living(directory: Path, layout: Layout) -> dict[int, int]:
     """Process ids by 0-based index of the brokers that run."""
     pids = {index: process.pid_of(state.broker_dir(directory, index)) for index in range(layout.brokers)}
     return {index: pid for index, pid in pids.items() if pid is not None}
+
+
+def settled(directory: Path, layout: Layout) -> dict[int, int]:
+    """Like `living`, but waits for brokers that are ending: a killed one lives until its last thread has ended."""
+    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+    while True:
+        found = living(directory, layout)
+        if not any(process.ending(pid) for pid in found.values()) or time.monotonic() >= deadline:
+            return found
+        time.sleep(process.POLL_SECONDS)
 
 
 def info(directory: Path, layout: Layout, living: dict[int, int]) -> ClusterInfo:

@@ -96,6 +96,15 @@ def _alive_by_proc(pid: int, mark: str) -> bool:
     return mark in arguments or (arguments == [""] and not flags & _PF_KTHREAD)
 
 
+def ending(pid: int) -> bool:
+    """Whether a process that `alive` calls alive has lost its command line: it ends, or another program takes its place
+    at this instant. Linux only; elsewhere False."""
+    try:
+        return sys.platform == "linux" and not Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return False
+
+
 def _reap(pid: int) -> None:
     with contextlib.suppress(ChildProcessError):  # then another process started it, and reaps it
         reaped, wait_status = os.waitpid(pid, os.WNOHANG)

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from pushcast.runtime import whereabouts
+from pushcast.runtime.whereabouts import Whereabouts
+
+
+def entry(pid: int, name: str = "planner-bulk", port: int = 1) -> Whereabouts:
+    return Whereabouts(name, pid, "127.0.0.1", port)
+
+
+def ended() -> int:
+    """The id of a process that has ended and was waited for."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_second_process_of_a_name_neither_hides_the_first_nor_takes_its_file_along(tmp_path: Path) -> None:
+    first, second = entry(os.getpid(), port=1), entry(os.getppid(), port=2)
+    whereabouts.write(tmp_path, first)
+    path = whereabouts.write(tmp_path, second)
+    assert {each.port for each in whereabouts.read_all(tmp_path)} == {1, 2}
+    path.unlink()  # it has ended
+    assert whereabouts.read_all(tmp_path) == [first]
+
+
+def test_a_process_that_was_killed_is_left_out_and_its_file_goes_when_the_next_of_its_name_starts(
+    tmp_path: Path,
+) -> None:
+    killed = whereabouts.write(tmp_path, entry(ended()))
+    other = whereabouts.write(tmp_path, entry(ended(), name="planner-bulk-2"))
+    assert whereabouts.read_all(tmp_path) == []
+    whereabouts.write(tmp_path, entry(os.getpid()))
+    assert whereabouts.read_all(tmp_path) == [entry(os.getpid())]
+    assert not killed.exists()
+    assert other.exists(), "its name is another one"
+
+
+def test_nobody_has_written_yet(tmp_path: Path) -> None:
+    assert whereabouts.read_all(tmp_path) == []
