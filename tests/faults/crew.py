@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,10 +94,7 @@ class Crew:
         A dynamic member (not `static`) gives its partitions up the moment it goes.
         """
         plan = self._members[name].plan
-        at = plan.arguments.index("--slot")
-        membership = ("--slot", slot) if static else ()
-        own = (*plan.arguments[:at], *membership, *plan.arguments[at + 2 :])
-        return self._add(ProcessPlan(plan.name, own, plan.niceness), slot)
+        return self._add(replace(plan, slot=slot if static else None), slot)
 
     def member(self, name: str) -> Member:
         return self._members[name]

@@ -13,7 +13,7 @@ import typer
 
 from pushcast import __version__
 from pushcast.config.settings import CONFIG_VARIABLE
-from pushcast.model.errors import ConfigurationError, PushcastError
+from pushcast.model.said import said
 
 GROUPS = (
     "kafka",
@@ -33,11 +33,6 @@ GROUPS = (
     "report",
     "webhook",
     "bench",
-)
-_KAFKA_ERRORS = (
-    ("confluent_kafka", "KafkaException"),
-    ("aiokafka.errors", "KafkaError"),
-    ("pushcast.handover.reading", "TailUnreadable"),
 )
 COMMANDS = (
     "up",
@@ -112,26 +107,8 @@ def main() -> None:
     app = build([*GROUPS, *COMMANDS] if asked is None else [asked])
     try:
         app()
-    except ConfigurationError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except PushcastError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(1)
     except Exception as error:
-        if (said := of_kafka(error)) is None:
+        if (told := said(error)) is None:
             raise
-        typer.echo(f"error: {said}", err=True)
-        sys.exit(1)
-
-
-def of_kafka(error: Exception) -> str | None:
-    """What a Kafka client raised, as a sentence; None: it is none of theirs, and its traceback is wanted.
-
-    The clients are not imported for it: whoever raised has done so.
-    """
-    kinds = tuple(getattr(sys.modules[name], kind) for name, kind in _KAFKA_ERRORS if name in sys.modules)
-    if not isinstance(error, kinds):
-        return None
-    told = error.args[0] if error.args else ""
-    return f"Kafka: {told.str() if hasattr(told, 'str') else told or type(error).__name__}"
+        typer.echo(f"error: {told[0]}", err=True)
+        sys.exit(told[1])

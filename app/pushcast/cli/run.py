@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from pushcast.config.settings import Settings, load
+from pushcast.config.settings import load
 from pushcast.model.words import Lane, Platform
 
 
@@ -25,10 +25,6 @@ class ProcessRole(StrEnum):
     console = "console"
 
 
-#: Each has a process of its own.
-DOORS: Final = frozenset({ProcessRole.gateway, ProcessRole.reporter, ProcessRole.console})
-
-
 def run(
     roles: Annotated[list[ProcessRole], typer.Argument(help="Roles of this process, or all.")],
     platform: Annotated[list[Platform] | None, typer.Option(help="Senders: only these.", show_default="all")] = None,
@@ -39,8 +35,6 @@ def run(
             help="Stable name of this process: a restart moves no partition, and its copy of the devices is kept."
         ),
     ] = None,
-    since: Annotated[int | None, typer.Option(hidden=True, help="Start of the supervisor, ms since the epoch.")] = None,
-    ready_fd: Annotated[int | None, typer.Option(hidden=True, help="Where to tell the supervisor.")] = None,
     one_process: Annotated[
         bool, typer.Option("--compact", help="all: in one process, for a laptop or a small container.")
     ] = False,
@@ -63,26 +57,11 @@ def run(
 
         plans = (compact if one_process else processes)(settings, lanes, platforms)
         raise typer.Exit(supervise(settings, plans))
-    if not DOORS.isdisjoint(roles):
-        if len(roles) > 1:
-            raise typer.BadParameter(
-                f"{', '.join(sorted(DOORS))} have a process of their own: name no role beside them"
-            )
-        raise typer.Exit(_door(settings, roles[0], slot))
-    from pushcast.runtime.process import run_roles
+    from pushcast.runtime import start
+    from pushcast.runtime.layout import ProcessPlan
 
-    raise typer.Exit(run_roles(settings, [role.value for role in roles], lanes, platforms, slot, since, ready_fd))
-
-
-def _door(settings: Settings, role: ProcessRole, slot: str | None) -> int:
-    if role is ProcessRole.gateway:
-        from pushcast.runtime.gateway import run_gateway
-
-        return run_gateway(settings)
-    if role is ProcessRole.console:
-        from pushcast.runtime.console import run_console
-
-        return run_console(settings)
-    from pushcast.runtime.reporter import run_reporter
-
-    return run_reporter(settings, slot)
+    names = tuple(role.value for role in roles)
+    if not start.DOORS.isdisjoint(names) and len(names) > 1:
+        doors = ", ".join(sorted(start.DOORS))
+        raise typer.BadParameter(f"{doors} have a process of their own: name no role beside them")
+    raise typer.Exit(start.run(settings, ProcessPlan("-".join(names), names, tuple(lanes), tuple(platforms), slot)))

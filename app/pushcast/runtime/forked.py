@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
-import runpy
 import signal
 import sys
 import threading
@@ -16,7 +15,10 @@ from multiprocessing.context import ForkProcess, SpawnProcess
 from multiprocessing.process import BaseProcess
 from typing import Final
 
+from pushcast.config.settings import load
 from pushcast.kafka.topics import load_topology
+from pushcast.model.said import said
+from pushcast.runtime import start
 from pushcast.runtime.child import end_with_parent
 from pushcast.runtime.layout import ProcessPlan
 from pushcast.runtime.priority import stand_apart
@@ -26,7 +28,7 @@ from pushcast.wire.schemas import NAMES, avro_type
 #: What roles import sooner or later, beside the stages, each in its own memory unless it is here. None of it starts a
 #: thread.
 SHARED_MODULES: Final = (
-    *("pushcast.cli.run", "pushcast.runtime.process", "pushcast.providers.registry", "pushcast.kafka.group_offsets"),
+    *("pushcast.runtime.process", "pushcast.providers.registry", "pushcast.kafka.group_offsets"),
     *("faust.app.base", "faust.fixups.django", "faust.web.cache.cache", "faust.web.views", "faust.worker"),
     *(
         "faust.app.router",
@@ -80,7 +82,7 @@ def _in_fork(let_go: Callable[[], None], plan: ProcessPlan, parent: int) -> None
 
 
 def run_role(plan: ProcessPlan, parent: int) -> None:
-    """Runs `pushcast run …` in this process, and ends it with the code of that."""
+    """Runs what is planned in this process, and ends it with the code of that."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
@@ -89,10 +91,12 @@ def run_role(plan: ProcessPlan, parent: int) -> None:
     end_with_parent(parent)
     if sys.platform == "linux":  # else `ps` and `top` would show the supervisor's name for all of them
         ctypes.CDLL(None).prctl(PR_SET_NAME, plan.name.encode(), 0, 0, 0)
-    sys.argv = ["pushcast", "run", *plan.arguments]
     try:
-        # by name: runtime lies below the command line
-        runpy.run_module("pushcast", run_name="__main__", alter_sys=True)
-    except Exception:
-        sys.excepthook(*sys.exc_info())  # as at the end of any process: multiprocessing would print it past the log
-        sys.exit(1)
+        code = start.run(load(), plan)
+    except Exception as error:
+        if (told := said(error)) is None:
+            sys.excepthook(*sys.exc_info())  # as at the end of any process: multiprocessing would print it past the log
+            sys.exit(1)
+        print(f"error: {told[0]}", file=sys.stderr, flush=True)
+        code = told[1]
+    sys.exit(code)

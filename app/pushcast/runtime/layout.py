@@ -22,8 +22,20 @@ class ProcessPlan:
     """One process of the supervisor."""
 
     name: str
-    arguments: tuple[str, ...]  # after `pushcast run`
+    roles: tuple[str, ...]
+    lanes: tuple[Lane, ...] = tuple(Lane)
+    platforms: tuple[Platform, ...] = tuple(Platform)
+    slot: str | None = None
     niceness: int = 0
+    since_ms: int | None = None  # when its supervisor started, milliseconds since the epoch
+    ready_fd: int | None = None  # a descriptor that gets the process's id, a line, when everything is ready
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """After `pushcast run`, on a command line."""
+        slot = () if self.slot is None else ("--slot", self.slot)
+        lanes = tuple(part for lane in self.lanes for part in ("--lane", lane.value))
+        return (*self.roles, *slot, *lanes, *(part for each in self.platforms for part in ("--platform", each.value)))
 
 
 def processes(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platform]) -> list[ProcessPlan]:
@@ -34,13 +46,12 @@ def processes(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Pla
     senders = _sent_to(settings, platforms)
     # Nothing waits for them within a second, so they share a process: each one more takes 40 MB.
     background = ("registrar", *(("settler",) if senders else ()), "keeper")
-    plans = [ProcessPlan("-".join(background), (*background, "--slot", SLOT), BACKGROUND_NICENESS)]
+    plans = [ProcessPlan("-".join(background), background, slot=SLOT, niceness=BACKGROUND_NICENESS)]
     for lane in lanes:
         nice = NICENESS[lane]
-        common = ("--lane", lane.value, "--slot", SLOT)
-        plans.append(ProcessPlan(f"planner-{lane}", ("planner", *common), nice))
+        plans.append(ProcessPlan(f"planner-{lane}", ("planner",), (lane,), slot=SLOT, niceness=nice))
         if senders:
-            plans.append(ProcessPlan(f"sender-{lane}", ("sender", *common, *_options(senders)), nice))
+            plans.append(ProcessPlan(f"sender-{lane}", ("sender",), (lane,), senders, SLOT, nice))
     return [*plans, *_doors(settings)]
 
 
@@ -51,8 +62,7 @@ def compact(settings: Settings, lanes: Sequence[Lane], platforms: Sequence[Platf
     """
     senders = _sent_to(settings, platforms)
     roles = ("registrar", "planner", *(("sender", "settler") if senders else ()), "keeper")
-    chosen = tuple(part for lane in lanes for part in ("--lane", lane.value))
-    plan = ProcessPlan("-".join(roles), (*roles, "--slot", SLOT, *chosen, *_options(senders)))
+    plan = ProcessPlan("-".join(roles), roles, tuple(lanes), senders or tuple(Platform), SLOT)
     return [plan, *_doors(settings)]
 
 
@@ -60,16 +70,12 @@ def _doors(settings: Settings) -> list[ProcessPlan]:
     """Where the configuration has them: they take memory, and whoever has Kafka needs none."""
     plans = [] if settings.gateway is None else [ProcessPlan("gateway", ("gateway",))]
     if settings.console is not None:
-        plans.append(ProcessPlan("console", ("console",), BACKGROUND_NICENESS))
+        plans.append(ProcessPlan("console", ("console",), niceness=BACKGROUND_NICENESS))
     if settings.reports is not None or settings.webhooks:
-        plans.append(ProcessPlan("reporter", ("reporter", "--slot", SLOT), BACKGROUND_NICENESS))
+        plans.append(ProcessPlan("reporter", ("reporter",), slot=SLOT, niceness=BACKGROUND_NICENESS))
     return plans
 
 
-def _sent_to(settings: Settings, platforms: Sequence[Platform]) -> list[Platform]:
+def _sent_to(settings: Settings, platforms: Sequence[Platform]) -> tuple[Platform, ...]:
     configured = {platform for app in settings.apps.values() for platform in app.platforms()}
-    return [platform for platform in platforms if platform in configured]
-
-
-def _options(platforms: Sequence[Platform]) -> tuple[str, ...]:
-    return tuple(part for platform in platforms for part in ("--platform", platform.value))
+    return tuple(platform for platform in platforms if platform in configured)

@@ -91,13 +91,13 @@ def supervise(settings: Settings, plans: Sequence[ProcessPlan]) -> int:
     preflight.require(settings)
     warn_without_broker(settings.kafka.bootstrap_servers)
     # A role that is started again is as old as the others: of two supervisors all roles of one are older.
-    since = ("--since", str(time.time_ns() // 1_000_000))
+    since_ms = time.time_ns() // 1_000_000
     locks = FolderLocks([settings.data_dir / "run"])
     try:
         with _stop_signals() as stop, _pipe() as (ready, told):
             # Only a fork has the descriptor.
-            tell = ("--ready-fd", str(told)) if sys.platform == "linux" else ()
-            plans = [replace(plan, arguments=(*plan.arguments, *since, *tell)) for plan in plans]
+            tell = told if sys.platform == "linux" else None
+            plans = [replace(plan, since_ms=since_ms, ready_fd=tell) for plan in plans]
             # A role that outlives a killed supervisor must not keep its lock.
             return Supervisor(plans, Forker(in_child=locks.close).start, stop, ready, manager).run()
     finally:

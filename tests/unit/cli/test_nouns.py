@@ -11,9 +11,10 @@ import typer
 from confluent_kafka import KafkaError, KafkaException
 from typer.testing import CliRunner
 
-from pushcast.cli import COMMANDS, GROUPS, build, main, of_kafka
+from pushcast.cli import COMMANDS, GROUPS, build, main
 from pushcast.cli.audit import since_ms
 from pushcast.handover.reading import TailUnreadable
+from pushcast.model.said import said
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -95,4 +96,4 @@ def test_what_a_kafka_client_raises_is_a_sentence_and_exit_code_1(
 
 
 def test_what_nobody_expects_keeps_its_traceback() -> None:
-    assert of_kafka(ValueError("a mistake of ours")) is None
+    assert said(ValueError("a mistake of ours")) is None

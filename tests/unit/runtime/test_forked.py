@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pushcast.runtime import forked
+from pushcast.model.errors import ConfigurationError, PushcastError
+from pushcast.runtime import forked, start
 from pushcast.runtime.forked import Forker
 from pushcast.runtime.layout import ProcessPlan
 from pushcast.stream.stages import stages
@@ -28,7 +29,7 @@ def test_a_role_does_not_keep_its_supervisors_lock(tmp_path: Path, monkeypatch: 
         told.write_text(plan.name)
 
     monkeypatch.setattr(forked, "run_role", role)
-    process = Forker(in_child=locks.close).start(ProcessPlan("settler", ()))
+    process = Forker(in_child=locks.close).start(ProcessPlan("settler", ("settler",)))
     locks.close()
     (tmp_path / "supervisor-gone").touch()
     process.join(30)
@@ -40,11 +41,12 @@ def test_a_role_does_not_keep_its_supervisors_lock(tmp_path: Path, monkeypatch: 
 def test_a_role_has_a_session_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = tmp_path / "told"
 
-    def role(*_: object, **__: object) -> None:
+    def role(*_: object) -> int:
         told.write_text(f"{os.getsid(0) == os.getpid()}")
+        return 0
 
-    monkeypatch.setattr("runpy.run_module", role)
-    process = Forker(in_child=lambda: None).start(ProcessPlan("sender-urgent", ()))
+    monkeypatch.setattr(start, "run", role)
+    process = Forker(in_child=lambda: None).start(ProcessPlan("sender-urgent", ("sender",)))
     process.join(30)
     assert told.read_text() == "True"
 
@@ -53,3 +55,19 @@ def test_a_role_has_a_session_of_its_own(tmp_path: Path, monkeypatch: pytest.Mon
 def test_every_stage_is_imported_before_a_role_is_forked() -> None:
     Forker(in_child=lambda: None)
     assert {f"{stage.package}.stage" for stage in stages()} <= sys.modules.keys()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="roles are forked on Linux only")
+@pytest.mark.parametrize(
+    ("error", "code"), [(ConfigurationError("refused"), 2), (PushcastError("failed"), 1), (ValueError("ours"), 1)]
+)
+def test_what_ends_a_role_is_the_exit_code_that_the_command_line_would_have(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+) -> None:
+    def role(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(start, "run", role)
+    process = Forker(in_child=lambda: None).start(ProcessPlan("settler", ("settler",)))
+    process.join(30)
+    assert process.exitcode == code

@@ -36,7 +36,7 @@ from pushcast.simulators import start as start_simulator
 from pushcast.simulators.configuration import write_into
 from pushcast.stream.errors import Flooded
 
-PLAN = ProcessPlan("planner-urgent", ())
+PLAN = ProcessPlan("planner-urgent", ("planner",))
 
 
 def test_a_process_that_dies_again_and_again_waits_longer_each_time() -> None:
@@ -105,7 +105,7 @@ def test_one_that_refuses_its_configuration_ends_all(stop: tuple[int, Callable[[
         children.append(started(refuse if plan.name == "sender" else until_terminated))
         return children[-1]
 
-    assert Supervisor([PLAN, ProcessPlan("sender", ())], start, stop[0]).run() == USAGE_EXIT
+    assert Supervisor([PLAN, ProcessPlan("sender", ("sender",))], start, stop[0]).run() == USAGE_EXIT
     assert [child.exitcode for child in children] == [-signal.SIGTERM, USAGE_EXIT]
 
 
@@ -141,7 +141,7 @@ def test_it_says_once_that_all_are_ready_and_again_after_one_was_started_again(
             stop[1]()
         return child
 
-    Supervisor([PLAN, ProcessPlan("sender", ())], start, stop[0], readable).run()
+    Supervisor([PLAN, ProcessPlan("sender", ("sender",))], start, stop[0], readable).run()
     said = [entry for entry in capture.entries if entry["event"] == "all_ready"]
     assert [entry["processes"] for entry in said] in ([2], [2, 2]), "a stop may come before the second"
     os.close(readable)
