@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pushcast.config.settings import load
+from pushcast.config.again import loaded
 from pushcast.model.words import Lane, Platform
 
 
@@ -44,7 +44,8 @@ def run(
     Each process serves /metrics, /health/live, /health/ready and /_info on observe.host and observe.port (a free one
     unless configured: see the line `ready`). Exit 0: stopped; 2: refused; 65: flood guard; 70: unexpected.
     """
-    settings = load()
+    found = loaded()
+    settings = found.settings
     lanes = list(lane or Lane)
     platforms = list(platform or Platform)
     if one_process and ProcessRole.all not in roles:
@@ -56,7 +57,7 @@ def run(
         from pushcast.runtime.supervisor import supervise
 
         plans = (compact if one_process else processes)(settings, lanes, platforms)
-        raise typer.Exit(supervise(settings, plans))
+        raise typer.Exit(supervise(settings, plans, found.again))
     from pushcast.runtime import start
     from pushcast.runtime.layout import ProcessPlan
 

@@ -20,7 +20,9 @@ QUIET: Final = ("aiokafka", "asyncio", "hpack", "httpcore", "httpx", "faust", "m
 #: A line for each group at each rebalance: on a terminal they bury the one that says that all is ready.
 DETAILS: Final = ("pushcast.handover", "pushcast.spread", "pushcast.transport.consumer")
 
-_handler: logging.Handler | None = None
+_handler: logging.StreamHandler[TextIO] | None = None
+_role = ""
+_json: bool | None = None
 _details = True
 
 
@@ -33,10 +35,14 @@ def configure_logging(
     included, and Kafka clients' outage lines are limited. Writing blocks while `stream` (stderr) does. `json`: None
     for text on a terminal and JSON lines elsewhere. Text has local time, and at level info no details of take-overs.
     """
-    global _handler
+    global _handler, _role, _json
     stream = stream or sys.stderr
     if json is None:
         json = not stream.isatty()
+    _role = role
+    if _is_set_up(level, json, stream):
+        return _limited()
+    _json = json
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -48,7 +54,7 @@ def configure_logging(
     ]
 
     def add_process(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        return {**event, "role": role, "pid": os.getpid()}
+        return {**event, "role": _role, "pid": os.getpid()}
 
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(allow=["suppressed"])],
@@ -61,9 +67,6 @@ def configure_logging(
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)
-    limit = RateLimitFilter()
-    handler.addFilter(limit)
-
     root = logging.getLogger()
     if _handler is not None:
         root.removeHandler(_handler)
@@ -80,6 +83,25 @@ def configure_logging(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    return _limited()
+
+
+def _is_set_up(level: str, json: bool, stream: TextIO) -> bool:
+    """In a fork whose parent had the same: to set it up again writes to every logger that there is, and copies the
+    pages of all of them."""
+    root = logging.getLogger()
+    if _handler is None or _handler not in root.handlers or _handler.stream is not stream:
+        return False
+    return (_json, root.level) == (json, logging.getLevelNamesMapping()[level.upper()])
+
+
+def _limited() -> RateLimitFilter:
+    """Gives the handler a filter of its own for this process and role, and returns it."""
+    assert _handler is not None
+    for each in list(_handler.filters):
+        _handler.removeFilter(each)
+    limit = RateLimitFilter()
+    _handler.addFilter(limit)
     return limit
 
 

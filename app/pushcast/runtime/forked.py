@@ -15,12 +15,13 @@ from multiprocessing.context import ForkProcess, SpawnProcess
 from multiprocessing.process import BaseProcess
 from typing import Final
 
-from pushcast.config.settings import load
+from pushcast.config.settings import Settings, load
 from pushcast.kafka.topics import load_topology
 from pushcast.model.said import said
 from pushcast.runtime import start
 from pushcast.runtime.child import end_with_parent
 from pushcast.runtime.layout import ProcessPlan
+from pushcast.runtime.memory import give_back, share_pools
 from pushcast.runtime.priority import stand_apart
 from pushcast.stream.stages import stages
 from pushcast.wire.schemas import NAMES, avro_type
@@ -51,18 +52,20 @@ PR_SET_NAME: Final = 15  # prctl(2)
 class Forker:
     """Starts planned processes. Where forking is not safe (macOS) each is a fresh interpreter."""
 
-    def __init__(self, in_child: Callable[[], None]) -> None:
-        """`in_child` lets go, in a fork, of what only the supervisor shall hold."""
+    def __init__(self, in_child: Callable[[], None], settings: Callable[[], Settings] = load) -> None:
+        """`in_child` lets go, in a fork, of what only the supervisor shall hold. `settings`: `Loaded.again`."""
         forks = sys.platform == "linux"
         self._process: type[ForkProcess | SpawnProcess] = ForkProcess if forks else SpawnProcess
-        self._target = partial(_in_fork, in_child) if forks else run_role
+        self._target = partial(_in_fork, in_child, settings) if forks else run_role
         if forks:
             for name in (*SHARED_MODULES, *(f"{stage.package}.stage" for stage in stages())):
                 import_module(name)
             load_topology()
             for schema in NAMES:
                 avro_type(schema)
+            share_pools()
             gc.collect()
+            give_back()
             # What a child makes would go into the gaps between shared objects, and copy the page around each.
             self._in_gaps = [bytes(size - _BYTES_OVERHEAD) for size, count in _GAPS.items() for _ in range(count)]
             gc.freeze()  # no collection of a child writes to what it shares
@@ -76,12 +79,12 @@ class Forker:
         return process
 
 
-def _in_fork(let_go: Callable[[], None], plan: ProcessPlan, parent: int) -> None:
+def _in_fork(let_go: Callable[[], None], settings: Callable[[], Settings], plan: ProcessPlan, parent: int) -> None:
     let_go()
-    run_role(plan, parent)
+    run_role(plan, parent, settings)
 
 
-def run_role(plan: ProcessPlan, parent: int) -> None:
+def run_role(plan: ProcessPlan, parent: int, settings: Callable[[], Settings] = load) -> None:
     """Runs what is planned in this process, and ends it with the code of that."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -92,7 +95,7 @@ def run_role(plan: ProcessPlan, parent: int) -> None:
     if sys.platform == "linux":  # else `ps` and `top` would show the supervisor's name for all of them
         ctypes.CDLL(None).prctl(PR_SET_NAME, plan.name.encode(), 0, 0, 0)
     try:
-        code = start.run(load(), plan)
+        code = start.run(settings(), plan)
     except Exception as error:
         if (told := said(error)) is None:
             sys.excepthook(*sys.exc_info())  # as at the end of any process: multiprocessing would print it past the log

@@ -32,6 +32,7 @@ from pushcast.runtime.collector import collect_seldom
 from pushcast.runtime.group_watch import GroupWatch
 from pushcast.runtime.hosted import Hosted, host, patient, producible, schemas_of
 from pushcast.runtime.limits import allow_open_files
+from pushcast.runtime.memory import give_back, share_pools
 from pushcast.runtime.presence import Presence
 from pushcast.runtime.reload import Reloader
 from pushcast.runtime.senders import SenderWatch
@@ -78,6 +79,7 @@ def run_roles(
     Raises ConfigurationError (SlotTaken and PartitionsDiffer among them) and ControlUnreadable before anything is
     handled.
     """
+    share_pools()
     name = process_name(roles, lanes)
     logs = configure_logging(name, settings.observe.log_level, settings.observe.log_json)
     warn_without_broker(settings.kafka.bootstrap_servers)
@@ -103,6 +105,7 @@ def process_name(roles: Sequence[str], lanes: Sequence[Lane]) -> str:
 
 def _ready(began: float, url: str, ready_fd: int | None, manager: ServiceManager) -> None:
     collect_seldom()
+    give_back()
     log.info("ready", after_seconds=round(time.monotonic() - began, 1), url=url)
     if ready_fd is not None:
         os.write(ready_fd, b"%d\n" % os.getpid())

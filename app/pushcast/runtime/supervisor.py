@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from pushcast.config.settings import Settings
+from pushcast.config.settings import Settings, load
 from pushcast.kafka.reach import warn_without_broker
 from pushcast.observe.logs import configure_logging
 from pushcast.runtime import preflight
@@ -80,8 +80,9 @@ class KeptProcess:
         return delay
 
 
-def supervise(settings: Settings, plans: Sequence[ProcessPlan]) -> int:
+def supervise(settings: Settings, plans: Sequence[ProcessPlan], again: Callable[[], Settings] = load) -> int:
     """Blocks until SIGTERM or SIGINT. Returns 0, or 2 when a role refuses its configuration or has another's slot.
+    Each start of a role takes the settings that `again` gives.
 
     Raises ConfigurationError with everything that the roles would refuse, before any of them starts, and SlotTaken when
     another supervisor works in this data directory: its roles have the same slots.
@@ -99,7 +100,7 @@ def supervise(settings: Settings, plans: Sequence[ProcessPlan]) -> int:
             tell = told if sys.platform == "linux" else None
             plans = [replace(plan, since_ms=since_ms, ready_fd=tell) for plan in plans]
             # A role that outlives a killed supervisor must not keep its lock.
-            return Supervisor(plans, Forker(in_child=locks.close).start, stop, ready, manager).run()
+            return Supervisor(plans, Forker(locks.close, again).start, stop, ready, manager).run()
     finally:
         locks.close()
 

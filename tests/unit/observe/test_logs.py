@@ -145,3 +145,16 @@ def test_on_a_terminal_the_process_stands_before_what_it_says_and_details_stay_o
     assert "logger" not in ready
     assert "pid" not in ready
     assert "a tail is not readable" in tail
+
+
+def test_a_fork_that_logs_as_its_parent_did_says_its_own_role_and_has_a_filter_of_its_own(stream: io.StringIO) -> None:
+    first = configure_logging("supervisor", "info", stream=stream)
+    second = configure_logging("sender", "info", stream=stream)
+    logging.getLogger("pushcast.x").info("once")
+    assert [json.loads(line)["role"] for line in stream.getvalue().splitlines()] == ["sender"]
+    assert second is not first
+    [handler] = [each for each in logging.getLogger().handlers if second in each.filters]
+    assert first not in handler.filters
+    configure_logging("sender", "error", stream=stream)
+    logging.getLogger("pushcast.x").info("another level is set up anew")
+    assert len(stream.getvalue().splitlines()) == 1

@@ -21,7 +21,7 @@ def test_a_role_does_not_keep_its_supervisors_lock(tmp_path: Path, monkeypatch: 
     locks = FolderLocks([tmp_path / "run"])
     told = tmp_path / "told"
 
-    def role(plan: ProcessPlan, _: int) -> None:
+    def role(plan: ProcessPlan, *_: object) -> None:
         # The supervisor goes first; the kernel's lock lasts as long as anybody has its descriptor.
         while not (tmp_path / "supervisor-gone").exists():
             pass
