@@ -13,6 +13,9 @@ from faults.scenarios.providers import tried_unknown
 
 NAME = "overload"
 TITLE = "Providers that queue, answer in waves or have no CPU; senders without CPU; answers beyond the deadline"
+#: What is allowed at a provider remembers the backlog of the scenario before for some seconds. From that rate to the one
+#: below is more than the fall to a twentieth that the limit answers for (docs/decisions/0010).
+CALM_SECONDS = 12.0
 #: Of the events' rate, per provider: each event is more than one push, so the queue grows all the time.
 SERVED_SHARE = 0.15
 WAVES_MS = (100.0, 1_000.0, 4_000.0, 8_000.0)
@@ -27,6 +30,7 @@ LEAST_CYCLES = 4
 
 
 def story(rig: Rig) -> None:
+    rig.wait(CALM_SECONDS)
     unknown = tried_unknown(rig)
     for strike in (queues, waves, starved_providers, starved_senders):
         strike(rig)
