@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import tempfile
 import time
 from base64 import b64encode
 from collections import Counter
@@ -19,6 +17,7 @@ from pushcast.cli.session import connect
 from pushcast.config.settings import Settings, load
 from pushcast.model.errors import ConfigurationError
 from pushcast.stream.token_keys import outer_key, read_ring, read_secret
+from pushcast.whole_files import write_whole
 from pushcast.wire.keyring import (
     HASH_KEY,
     VERSION,
@@ -146,7 +145,7 @@ def _new_ring(file: Path, outer: Path | None) -> Keyring:
         raise ConfigurationError(f"{file} is not there; for a new keyring name the outer key's file: --outer")
     outer = outer.absolute()
     if not outer.exists():
-        _write_secret(outer, b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
+        write_whole(outer, b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n", private=True)
     read_secret(outer, "--outer")
     ring = Keyring(f"file:{outer}", VERSION)
     hash_key = wrap(secrets.token_bytes(KEY_BYTES), outer_key(ring), HASH_KEY, secrets.token_bytes(NONCE_BYTES))
@@ -154,16 +153,7 @@ def _new_ring(file: Path, outer: Path | None) -> Keyring:
 
 
 def _write(file: Path, ring: Keyring) -> None:
-    _write_secret(file, encode_keyring(ring))
-
-
-def _write_secret(file: Path, value: bytes) -> None:
-    """In one step, so that no process ever reads half of it; readable by its owner alone."""
-    with tempfile.NamedTemporaryFile(dir=file.absolute().parent, prefix=f".{file.name}-", delete=False) as written:
-        written.write(value)
-        written.flush()
-        os.fsync(written.fileno())
-    Path(written.name).replace(file)
+    write_whole(file, encode_keyring(ring), private=True)
 
 
 def _now_ms() -> int:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from pushcast.whole_files import write_whole
+
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
@@ -32,9 +34,7 @@ def write(data_dir: Path, entry: Whereabouts) -> Path:
         if other.name == entry.name and not _lives(other.pid):
             path.unlink(missing_ok=True)
     path = folder / f"{entry.name}.{entry.pid}.json"
-    scratch = path.with_suffix(".tmp")
-    scratch.write_bytes(msgspec.json.encode(asdict(entry)))
-    scratch.replace(path)
+    write_whole(path, msgspec.json.encode(asdict(entry)))
     return path
 
 

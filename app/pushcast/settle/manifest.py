@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from pushcast.model.errors import ConfigurationError
+from pushcast.whole_files import write_whole
 
 VERSION = 1
 #: Below `data_dir`.
@@ -67,9 +67,4 @@ class Manifest:
         for (topic, partition), end in sorted(self.ends.items()):
             ends.setdefault(topic, {})[str(partition)] = end
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_name(self.path.name + ".draft")
-        with draft.open("wb") as file:
-            file.write(msgspec.json.encode(_Stored(VERSION, done, ends)))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.path)
+        write_whole(self.path, msgspec.json.encode(_Stored(VERSION, done, ends)))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pushcast.kafka.embedded import state
+from pushcast.whole_files import write_whole
 
 POLL_SECONDS = 0.02
 #: How children of ours ended, by pid: a wait status as os.waitpid gives it.
@@ -55,7 +55,7 @@ def spawn(broker_dir: Path, java: Path, jars: Sequence[Path], *options: str, env
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    state.write_atomically(broker_dir / "pid", f"{process.pid}\n")
+    write_whole(broker_dir / "pid", b"%d\n" % process.pid)
     # It outlives us or is reaped by pid in `alive`; Popen would warn about a child that still runs.
     process.returncode = 0
     return process.pid

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 from pushcast.kafka.embedded.errors import StorageError
 from pushcast.kafka.embedded.jars import KAFKA_VERSION
 from pushcast.kafka.embedded.ports import HOST
+from pushcast.whole_files import write_whole
 
 _STATE_FILE = "cluster.json"
 #: The user's own broker settings, in the data directory.
@@ -90,14 +90,7 @@ def read(data_dir: Path) -> Layout | None:
 
 def write(data_dir: Path, layout: Layout) -> None:
     """Stores the layout of a cluster."""
-    write_atomically(data_dir / _STATE_FILE, json.dumps(asdict(layout), indent=2) + "\n")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Readers see the old text or the new one, never a part."""
-    scratch = path.with_name(f".{path.name}.new")
-    scratch.write_text(text)
-    os.replace(scratch, path)
+    write_whole(data_dir / _STATE_FILE, (json.dumps(asdict(layout), indent=2) + "\n").encode())
 
 
 @contextlib.contextmanager
