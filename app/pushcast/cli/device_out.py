@@ -19,6 +19,7 @@ from pushcast.cli.output import Output, OutputOption, counted, print_json, say
 from pushcast.cli.session import connect_by_user, require_app
 from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError
+from pushcast.whole_files import write_whole
 
 #: Behind the name of an export: how far it has come, until it is whole.
 PROGRESS_SUFFIX: Final = ".progress"
@@ -59,9 +60,7 @@ class ExportFile:
         self.text.flush()
         os.fsync(self.text.fileno())
         self.progress.size_bytes = self._path.stat().st_size
-        temporary = _progress_of(self._path).with_suffix(".new")
-        temporary.write_bytes(msgspec.json.encode(self.progress))
-        temporary.replace(_progress_of(self._path))
+        _keep(self._path, self.progress)
 
 
 def export(
@@ -165,6 +164,7 @@ def _opened(file: Path | None, wanted: ExportProgress, *, resume: bool) -> Itera
     progress = _begun(file, wanted) if resume else wanted
     if not resume and file.exists():
         raise ConfigurationError(f"{file} is there: --resume goes on with it, if it was interrupted")
+    _keep(file, progress)  # before the file: what is there without it would be whole
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
     os.ftruncate(descriptor, progress.size_bytes)
     with os.fdopen(descriptor, "a", encoding="utf-8", newline="") as text:
@@ -173,7 +173,7 @@ def _opened(file: Path | None, wanted: ExportProgress, *, resume: bool) -> Itera
 
 
 def _begun(file: Path, wanted: ExportProgress) -> ExportProgress:
-    """What an interrupted export has written; nothing, if it was interrupted before its first partition."""
+    """What an interrupted export has written; nothing, if it was interrupted in its first partition."""
     progress_file = _progress_of(file)
     if not progress_file.exists():
         if file.exists():
@@ -186,9 +186,13 @@ def _begun(file: Path, wanted: ExportProgress) -> ExportProgress:
     asked = wanted.app, wanted.form, wanted.plain
     if (progress.app, progress.form, progress.plain) != asked:
         raise ConfigurationError(f"{file} was begun with another --app, --format or --plain")
-    if not file.exists() or file.stat().st_size < progress.size_bytes:
+    if progress.size_bytes and (not file.exists() or file.stat().st_size < progress.size_bytes):
         raise ConfigurationError(f"{file} is shorter than {progress_file.name} says: begin anew")
     return progress
+
+
+def _keep(file: Path, progress: ExportProgress) -> None:
+    write_whole(_progress_of(file), msgspec.json.encode(progress))
 
 
 def _progress_of(file: Path) -> Path:

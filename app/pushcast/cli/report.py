@@ -63,8 +63,7 @@ def list_(
             f"{row['app'] or '-'}  {row['class'] or '-'}  {row['id']}"
         )
     say(counted(len(found["reports"]), "report"))
-    if found["missing_partitions"]:
-        say(f"no reporter answers for partitions {', '.join(map(str, found['missing_partitions']))}")
+    _say_missing(found["missing_partitions"])
 
 
 @app.command()
@@ -88,8 +87,7 @@ def totals(
             f"{row['app'] or '-'}  {row['class'] or '-'}  {row['platform'] or '-'}  {row['lane']}"
         )
     say(counted(len(found["totals"]), "row"))
-    if found["missing_partitions"]:
-        say(f"no reporter answers for partitions {', '.join(map(str, found['missing_partitions']))}")
+    _say_missing(found["missing_partitions"])
 
 
 @app.command()
@@ -145,7 +143,7 @@ def sql(
 def lines_of(report: dict[str, Any]) -> list[str]:
     """A report for people."""
     if "planned" not in report:
-        return [f"{report['id']}: no reporter answers for partitions {report['missing_partitions']}"]
+        return [f"{report['id']}: {_missing(report['missing_partitions'])}"]
     found = [
         f"{report['id']}  {report['kind']} of {report['app'] or 'all apps'}, class {report['class'] or '-'}",
         f"  {report['state']}: {report['planned']} planned, {report['open']} open, {report['held']} held",
@@ -159,8 +157,17 @@ def lines_of(report: dict[str, Any]) -> list[str]:
     if latency["p50"] is not None:
         found.append(f"  accepted after {latency['p50']} ms (p50), {latency['p90']} (p90), {latency['p99']} (p99)")
     if not report["complete"]:
-        found.append(f"  without partitions {', '.join(map(str, report['missing_partitions']))}: nobody answered")
+        found.append(f"  in part: {_missing(report['missing_partitions'])}")
     return found
+
+
+def _missing(partitions: list[int]) -> str:
+    return f"no reporter answers for partitions {', '.join(map(str, partitions))}"
+
+
+def _say_missing(partitions: list[int]) -> None:
+    if partitions:
+        say(_missing(partitions))
 
 
 def _ask(question: Callable[[Any], Awaitable[Any]]) -> Any:

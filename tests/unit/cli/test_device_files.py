@@ -218,19 +218,20 @@ def exported(file: Path, *more: str) -> str:
     return file.read_text()
 
 
+@pytest.mark.parametrize("user", ["u-0", "u-1", "u-3"])  # first device, first partition, second partition
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
 def test_an_export_that_was_interrupted_goes_on_behind_its_last_whole_partition(
-    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: list[tuple[str, bytes, bytes]]
+    form: str, user: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: list[tuple[str, bytes, bytes]]
 ) -> None:
     rows = [row_of(f"u-{number}", "d", ACTIVE_MS)._replace(partition=number // 2) for number in range(6)]
     there(monkeypatch, *rows)
     whole = exported(tmp_path / "whole", "--format", form)
     file, sound = tmp_path / "part", device_out._line
 
-    def failing(user: str, *more: Any) -> Any:
-        if user == "u-3":  # in the middle of the second partition
+    def failing(found: str, *more: Any) -> Any:
+        if found == user:
             raise ConnectionError("Kafka is away")
-        return sound(user, *more)
+        return sound(found, *more)
 
     monkeypatch.setattr(device_out, "_line", failing)
     with pytest.raises(ConnectionError):
@@ -239,6 +240,14 @@ def test_an_export_that_was_interrupted_goes_on_behind_its_last_whole_partition(
     assert exported(file, "--format", form, "--resume") == whole
     assert not list(tmp_path.glob("*.progress"))
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_export_that_ended_before_its_file_was_there_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: list[tuple[str, bytes, bytes]]
+) -> None:
+    there(monkeypatch, row_of("u-1", "d", ACTIVE_MS))
+    (tmp_path / "devices.progress").write_text('{"app": "news", "form": "jsonl", "plain": false}')
+    assert exported(tmp_path / "devices", "--resume") == exported(tmp_path / "whole")
 
 
 def test_a_resume_that_would_mix_or_lose_something_is_refused(
