@@ -8,7 +8,6 @@ there.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +21,7 @@ from pushcast.config.settings import Settings
 from pushcast.kafka.clients import client_config
 from pushcast.model.errors import ConfigurationError, InvalidInput, PushcastError
 from pushcast.settle.logs import Logs
+from pushcast.whole_files import whole_file, write_whole
 from pushcast.wire.receipts import decode_receipt
 from pushcast.wire.topics import RECEIPT
 
@@ -62,8 +62,9 @@ def export(log: Log, partitions: Iterable[int], day: date, folder: Path, write: 
     """As `export_day`, of a log. A partition without records of the day has no file."""
     manifest = _Manifest(folder)
     found: list[Exported] = []
-    for partition in partitions:
-        first, end = manifest.span(log, day, partition)
+    spans = {partition: manifest.span(log, day, partition) for partition in partitions}
+    manifest.save()  # before any file: an export that is interrupted finds the same days again
+    for partition, (first, end) in spans.items():
         if end == first:
             continue
         path = folder / "receipts" / f"date={day}" / f"p={partition:02}" / f"part-{first}-{end - 1}.{suffix}"
@@ -73,13 +74,9 @@ def export(log: Log, partitions: Iterable[int], day: date, folder: Path, write: 
             continue  # it was written whole
         rows = _Rows(log, partition, first, end)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
+        with whole_file(path) as file:
             count = write(rows, file)
-            os.fsync(file.fileno())
-        part.replace(path)
         found.append(Exported(path, count, gone, rows.unreadable))
-    manifest.save()
     return found
 
 
@@ -132,9 +129,7 @@ class _Manifest:
     def save(self) -> None:
         """Whole and at once."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        part = self._path.with_suffix(".part")
-        part.write_text(json.dumps(self._days, indent=1, sort_keys=True) + "\n")
-        part.replace(self._path)
+        write_whole(self._path, json.dumps(self._days, indent=1, sort_keys=True).encode() + b"\n")
 
 
 def _offset(log: Log, partition: int, day: date) -> int:

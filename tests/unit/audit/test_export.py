@@ -97,6 +97,25 @@ def test_r11_a_day_that_is_exported_again_has_the_same_files_with_the_same_bytes
     ]
 
 
+def test_a_day_whose_export_was_interrupted_goes_on_with_the_same_files_though_records_went_meanwhile(
+    tmp_path: Path,
+) -> None:
+    log, whole = topic(), tmp_path / "whole"
+    run(log, DAY, whole)
+
+    def failing(rows: Any, file: Any) -> int:
+        write_jsonl(rows, file)
+        raise ConnectionError("Kafka is away")
+
+    folder = tmp_path / "part"
+    with pytest.raises(ConnectionError):
+        run(log, DAY, folder, failing)
+    log.low = 2  # retention
+    found = run(log, DAY, folder)
+    assert [(each.path.name, each.gone) for each in found] == [("part-0-3.jsonl", 2), ("part-0-3.jsonl", 2)]
+    assert [path.name for path in folder.rglob("*") if path.is_file()].count("part-0-3.jsonl") == 2
+
+
 def test_r11_every_record_is_in_one_file_of_one_day_whichever_day_is_exported_first(tmp_path: Path) -> None:
     for name, days in (("a", (DAY, NEXT)), ("b", (NEXT, DAY))):
         log = topic()
