@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import csv
+import io
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import msgspec
 import orjson
 import typer
 
-from pushcast.cli.lines import Lines, device_check
+from pushcast.cli.lines import Lines, NumberedLine, device_check
 from pushcast.cli.output import Output, OutputOption, print_json, say
 from pushcast.cli.session import connect_by_user, require_app
 from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError, InvalidInput
 from pushcast.wire.migrate.files import System, found_in
 from pushcast.wire.migrate.rows import Import, ImportMap, Skipped
+from pushcast.wire.migrate.tables import Table
 from pushcast.wire.times import to_ms
 
 
@@ -69,7 +70,8 @@ def import_(
 
     settings = connect_by_user()
     told: Counter[str] = Counter()
-    lines = _lines(file, source, _how(settings, source, app, names, at), told)
+    first_line: dict[str, int] = {}
+    lines = _lines(file, source, _how(settings, source, app, names, at), told, first_line)
     if held:
         lines = map(_staged, lines)
     if new_only or source is not From.pushcast:
@@ -86,7 +88,7 @@ def import_(
     else:
         typer.echo(", ".join(f"{count} {name}" for name, count in answer.items() if name != "skipped"))
         for reason, count in sorted(skipped.items()):
-            say(f"skipped: {count} {reason}")
+            say(f"skipped: {count} {reason}, the first in line {first_line[reason]}")
     if intake.refused:
         raise typer.Exit(1)
 
@@ -109,39 +111,59 @@ def _how(settings: Settings, source: From, app: str | None, names: Path | None, 
         return Import(app, at)
     try:
         return Import(app, at, msgspec.json.decode(names.read_bytes(), type=ImportMap))
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"--map {names}: {error}") from error
 
 
-def _lines(file: Path, source: From, how: Import | None, told: Counter[str]) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines of JSON, whatever the file is."""
+def _lines(
+    file: Path, source: From, how: Import | None, told: Counter[str], first_line: dict[str, int]
+) -> Iterator[NumberedLine]:
+    """Lines of JSON, whatever the file is. Why rows are left out is counted in `told`."""
     from pushcast.kafka.intake import lines_of
 
     if source is From.pushcast:
         yield from lines_of(sys.stdin.buffer if str(file) == "-" else file)
         return
-    with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8-sig", newline="") as text:
+    with _text_of(file) as text:
         if how is None:
-            yield from _own_csv(enumerate(csv.DictReader(text), 2))
+            yield from _own_csv(Table(text))
             return
         for number, found in found_in(text, System.table if source is From.csv else System(source), how):
             if isinstance(found, Skipped):
                 told[f"skipped {found}"] += 1
+                first_line.setdefault(found, number)
+            elif isinstance(found, InvalidInput):
+                yield number, found
             else:
                 user, event = found
                 yield number, orjson.dumps({"user": user, **event})
 
 
-def _own_csv(rows: Iterable[tuple[int, dict[str, str]]]) -> Iterator[tuple[int, bytes]]:
+@contextmanager
+def _text_of(file: Path) -> Iterator[TextIO]:
+    """Bytes that are no UTF-8 stay in the text as half surrogates: whoever reads a row of them refuses that row. Raises
+    ConfigurationError for a file that cannot be opened."""
+    try:
+        binary = sys.stdin.buffer if str(file) == "-" else file.open("rb")
+    except OSError as error:
+        raise ConfigurationError(f"{file}: {error.strerror}") from error
+    with io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        yield text
+
+
+def _own_csv(table: Table) -> Iterator[NumberedLine]:
     from pushcast.wire.device_export import from_csv
 
-    for number, row in rows:
-        yield number, orjson.dumps(from_csv(row))
+    table.need(("user",), "export of `device export` (a table of your own needs --map)")
+    for number, row in table:
+        yield number, row if isinstance(row, InvalidInput) else orjson.dumps(from_csv(row))
 
 
-def _staged(line: tuple[int, bytes]) -> tuple[int, bytes]:
+def _staged(line: NumberedLine) -> NumberedLine:
     """A registration that waits for `device activate`. What cannot be read is left to the decoder."""
     number, value = line
+    if isinstance(value, InvalidInput):
+        return line
     try:
         event = orjson.loads(value)
     except orjson.JSONDecodeError:
@@ -162,13 +184,14 @@ def _times(settings: Settings) -> dict[bytes, int]:
     }
 
 
-def _left_out(
-    lines: Iterable[tuple[int, bytes]], known: dict[bytes, int], told: Counter[str]
-) -> Iterator[tuple[int, bytes]]:
+def _left_out(lines: Iterable[NumberedLine], known: dict[bytes, int], told: Counter[str]) -> Iterator[NumberedLine]:
     """Lines that are newer than what is there. What cannot be judged is left to the decoder."""
     from pushcast.model.ids import device_row_key
 
     for number, line in lines:
+        if isinstance(line, InvalidInput):
+            yield number, line
+            continue
         try:
             event = orjson.loads(line)
             key = device_row_key(event["user"], event["app"], event["device"])

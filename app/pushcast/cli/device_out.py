@@ -181,7 +181,7 @@ def _begun(file: Path, wanted: ExportProgress) -> ExportProgress:
         return wanted
     try:
         progress = msgspec.json.decode(progress_file.read_bytes(), type=ExportProgress)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{progress_file}: {error}") from error
     asked = wanted.app, wanted.form, wanted.plain
     if (progress.app, progress.form, progress.plain) != asked:

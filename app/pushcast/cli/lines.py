@@ -16,6 +16,8 @@ from pushcast.wire.notifications import NotificationDecoder
 
 #: (user, value, milliseconds); raises InvalidInput, as the stage will, for what would become a dead letter.
 Check = Callable[[str, bytes, int], object]
+#: A line of a file, from 1, or what was found wrong with it before it became JSON.
+NumberedLine = tuple[int, bytes | InvalidInput]
 
 
 def notification_check(settings: Settings) -> Check:
@@ -39,11 +41,13 @@ class Lines:
         self.refused = 0
 
     def write(
-        self, lines: Iterable[tuple[int, bytes]], topic_of: Callable[[dict[str, Any]], str]
+        self, lines: Iterable[NumberedLine], topic_of: Callable[[dict[str, Any]], str]
     ) -> Iterator[tuple[str, str]]:
-        """(user, id or device) of every line that was written. `lines`: numbered, from 1."""
+        """(user, id or device) of every line that was written."""
         for number, line in lines:
             try:
+                if isinstance(line, InvalidInput):
+                    raise line
                 user, event, value = event_of(line)
                 if self._check is not None:
                     self._check(user, value, round(time.time() * 1000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from pushcast.config.settings import Settings
 from pushcast.kafka.clients import client_config, open_consumer, open_producer
 from pushcast.model.device import DeviceState
-from pushcast.model.errors import InvalidInput, PushcastError
+from pushcast.model.errors import ConfigurationError, InvalidInput, PushcastError
 from pushcast.model.ids import device_row_prefix, is_user_row, partition_of
 from pushcast.model.plural import counted
 from pushcast.model.words import Reason
@@ -117,12 +118,17 @@ def event_of(line: bytes) -> tuple[str, dict[str, Any], bytes]:
 
 
 def lines_of(source: Path | BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """(line number, line) of every line that is not blank."""
+    """(line number, line) of every line that is not blank. Raises ConfigurationError for a file that cannot be read."""
     if isinstance(source, Path):
-        with source.open("rb") as file:
+        try:
+            file = source.open("rb")
+        except OSError as error:
+            raise ConfigurationError(f"{source}: {error.strerror}") from error
+        with file:
             yield from lines_of(file)
         return
-    for number, line in enumerate(source, 1):
+    for number, read in enumerate(source, 1):
+        line = read.removeprefix(BOM_UTF8) if number == 1 else read
         if line.strip():
             yield number, line
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final, TextIO
 
 import orjson
 
-from pushcast.model.errors import ConfigurationError
+from pushcast.model.errors import ConfigurationError, InvalidInput
 from pushcast.wire.migrate import airship, azure, columns, countly, onesignal, parse, sns
 from pushcast.wire.migrate.rows import FoundDevice, Import, Row, Skipped
+from pushcast.wire.migrate.tables import Table, not_utf8
 
 #: A file that is one document is read whole; lines are not.
 MAX_DOCUMENT_CHARS: Final = 256 << 20
-Numbered = tuple[int, FoundDevice]
+#: A device with the line of its row, why the row is none, or what is wrong with it.
+Numbered = tuple[int, FoundDevice | InvalidInput]
 
 
 class System(StrEnum):
@@ -41,23 +42,31 @@ _JSON: Final[Mapping[System, tuple[_Changes, str]]] = {
 
 
 def found_in(text: TextIO, system: System, how: Import) -> Iterator[Numbered]:
-    """Each device of the export with the line of its row, or why the row is none. Raises ConfigurationError for a map
-    that does not go with the file, or a document that is too long."""
+    """Each device of the export with the line of its row, or why the row is none. `text` is to be read with
+    `surrogateescape`. Raises ConfigurationError for a map that does not go with the file, a header that cannot be read,
+    or a document that is too long."""
     if system is System.azure:
         for number, line in enumerate(text, 1):
-            if line.strip():
+            if (problem := not_utf8(line)) is not None:
+                yield number, problem
+            elif line.strip():
                 yield from _numbered(number, azure.changes_of_line(line.lstrip("\ufeff").strip(), how))
     elif system in _JSON:
         changes_of, page = _JSON[system]
         for number, row in _json_rows(text, page):
-            yield from _numbered(number, (Skipped.UNREADABLE,) if row is None else changes_of(row, how))
+            if isinstance(row, InvalidInput):
+                yield number, row
+            else:
+                yield from _numbered(number, (Skipped.UNREADABLE,) if row is None else changes_of(row, how))
     else:
-        reader = csv.DictReader(text)
+        table = Table(text)
         if system is System.table:
-            columns.check_map(how, list(reader.fieldnames or ()))
+            columns.check_map(how, table.header)
+        else:
+            table.need(onesignal.COLUMNS, "export of OneSignal")
         read = columns.changes_of if system is System.table else onesignal.changes_of
-        for number, row in enumerate(reader, 2):
-            yield from _numbered(number, read(row, how))
+        for number, cells in table:
+            yield from _numbered(number, (cells,) if isinstance(cells, InvalidInput) else read(cells, how))
 
 
 def _numbered(number: int, found: Any) -> Iterator[Numbered]:
@@ -65,7 +74,7 @@ def _numbered(number: int, found: Any) -> Iterator[Numbered]:
         yield number, each
 
 
-def _json_rows(text: TextIO, page: str) -> Iterator[tuple[int, Row | None]]:
+def _json_rows(text: TextIO, page: str) -> Iterator[tuple[int, Row | InvalidInput | None]]:
     """Rows of lines, each a row or a page; or of a file that is one document. None: what is no row."""
     for number, line in enumerate(text, 1):
         if not line.strip():
@@ -74,7 +83,7 @@ def _json_rows(text: TextIO, page: str) -> Iterator[tuple[int, Row | None]]:
             value = orjson.loads(line)
         except orjson.JSONDecodeError:
             if number > 1:
-                yield number, None
+                yield number, not_utf8(line)
                 continue
             rest = text.read(MAX_DOCUMENT_CHARS)
             if text.read(1):
@@ -85,9 +94,12 @@ def _json_rows(text: TextIO, page: str) -> Iterator[tuple[int, Row | None]]:
             try:
                 value = orjson.loads(line + rest)
             except orjson.JSONDecodeError:
-                yield number, None
+                yield number, not_utf8(line)
                 for later, each in enumerate(rest.splitlines(), number + 1):
-                    yield from ((later, row) for row in _rows(_loaded(each), page)) if each.strip() else ()
+                    if (problem := not_utf8(each)) is not None:
+                        yield later, problem
+                    elif each.strip():
+                        yield from ((later, row) for row in _rows(_loaded(each), page))
                 return
         yield from ((number, row) for row in _rows(value, page))
 

@@ -7,13 +7,15 @@ can never beat a live registration, and importing a file twice changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from pushcast.model.words import Platform
-from pushcast.wire.migrate.rows import NOBODYS, FoundDevice, Import, Skipped
+from pushcast.wire.migrate.rows import FoundDevice, Import, Skipped, registration, text_of
 
+#: What every export has.
+COLUMNS: Final = ("id", "identifier", "device_type")
 #: `device_type` of what Pushcast reaches.
 _PLATFORMS: Final = {"0": Platform.APNS, "1": Platform.FCM, "5": Platform.WEBPUSH, "8": Platform.WEBPUSH}
 
@@ -24,38 +26,28 @@ def changes_of(row: Mapping[str, str | None], how: Import) -> Iterator[FoundDevi
 
 
 def _change_of(row: Mapping[str, str | None], how: Import) -> FoundDevice:
-    platform = _PLATFORMS.get(_text(row, "device_type"))
+    platform = _PLATFORMS.get(text_of(row, "device_type"))
     if platform is None:
         return Skipped.DEVICE_TYPE
-    if _text(row, "invalid_identifier").lower() in ("t", "true", "1"):
+    if text_of(row, "invalid_identifier").lower() in ("t", "true", "1"):
         return Skipped.INVALID
-    if _is_unsubscribed(_text(row, "notification_types")):
+    if _is_unsubscribed(text_of(row, "notification_types")):
         return Skipped.UNSUBSCRIBED
-    token = _text(row, "identifier")
+    token = text_of(row, "identifier")
     if not token:
         return Skipped.NO_TOKEN
-    event: dict[str, Any] = {"op": "register", "app": how.app, "device": _text(row, "id"), "platform": platform.value}
+    address: str | dict[str, str] = token
     if platform is Platform.WEBPUSH:
-        event["subscription"] = {"endpoint": token, "p256dh": _text(row, "web_p256"), "auth": _text(row, "web_auth")}
-    else:
-        event["token"] = token
+        address = {"endpoint": token, "p256dh": text_of(row, "web_p256"), "auth": text_of(row, "web_auth")}
     said = {
-        "locale": _text(row, "language"),
-        "time_zone": _text(row, "timezone_id"),
-        "app_version": _text(row, "game_version"),
-        "country": _text(row, "country"),
-        "tags": how.names.tags_of(_tags(_text(row, "tags"))),
-        "at": _text(row, "last_active").replace(" UTC", "+00:00") or how.at,
+        "locale": text_of(row, "language"),
+        "time_zone": text_of(row, "timezone_id"),
+        "app_version": text_of(row, "game_version"),
+        "country": text_of(row, "country"),
+        "tags": how.names.tags_of(_tags(text_of(row, "tags"))),
+        "at": text_of(row, "last_active").replace(" UTC", "+00:00"),
     }
-    if not said["at"]:
-        return Skipped.NO_TIME
-    event |= {name: value for name, value in said.items() if value}
-    user = _text(row, "external_user_id") or NOBODYS + _text(row, "id")
-    return user, event
-
-
-def _text(row: Mapping[str, str | None], column: str) -> str:
-    return (row.get(column) or "").strip()
+    return registration(how, text_of(row, "external_user_id"), text_of(row, "id"), platform.value, address, said)
 
 
 def _is_unsubscribed(notification_types: str) -> bool:

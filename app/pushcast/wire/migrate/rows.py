@@ -67,11 +67,17 @@ Row = Mapping[str, Any]
 
 
 def registration(
-    how: Import, user: str | None, device: str, platform: str, token: str, said: Mapping[str, Any]
+    how: Import,
+    user: str | None,
+    device: str,
+    platform: str,
+    address: str | Mapping[str, str],
+    said: Mapping[str, Any],
 ) -> FoundDevice:
-    """Of one device. `said`: what the export tells beside that, `at` among it; what is empty is left out. What is wrong
-    with it beyond that is the decoder's to say."""
-    event = {"op": "register", "app": how.app, "device": device, "platform": platform, "token": token}
+    """Of one device. `address`: its token, or the subscription of a browser. `said`: what the export tells beside that,
+    `at` among it; what is empty is left out. What is wrong with it beyond that is the decoder's to say."""
+    event: dict[str, Any] = {"op": "register", "app": how.app, "device": device, "platform": platform}
+    event["token" if isinstance(address, str) else "subscription"] = address
     event |= {name: value for name, value in said.items() if value}
     if not event.get("at"):
         if how.at is None:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from pushcast.model.errors import ConfigurationError
+from pushcast.model.errors import ConfigurationError, InvalidInput
 from pushcast.wire.devices import DeviceChangeDecoder
 from pushcast.wire.migrate import files
 from pushcast.wire.migrate.files import System, found_in
@@ -47,6 +47,7 @@ def read(name: str, how: Import | None = None) -> tuple[list[tuple[str, dict[str
             if isinstance(found, Skipped):
                 skipped[str(found)] += 1
             else:
+                assert not isinstance(found, InvalidInput)
                 user, event = found
                 DECODER.decode(user, orjson.dumps(event), 0)
                 devices.append((user, {name: said for name, said in event.items() if name not in ("op", "app")}))
