@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, Message, Producer
 
-from pushcast.kafka.producer import refusal_of
+from pushcast.kafka.producer import PRODUCE_ERRORS, beside_the_value, refusal_of, said_at_once
 from pushcast.stream.errors import Full, OutboxFailed
 from pushcast.wire.headers import Headers
 
@@ -40,7 +40,9 @@ class Group:
             self.end(place, blame(error, message.topic() or "", message.partition() or 0, len(message)))
 
     def end(self, place: int, error: BaseException | None) -> None:
-        """One is answered for."""
+        """One is answered for; the first answer counts."""
+        if self.answered[place]:
+            return
         self.answered[place] = True
         if error is not None:
             self.errors[place] = error
@@ -69,9 +71,9 @@ def produce_all(producer: Producer, records: Sequence[Record], group: Group) -> 
     for (topic, partition), placed in by_partition.items():
         try:
             put = producer.produce_batch(topic, [message for _, message in placed], partition)
-        except (BufferError, KafkaException) as error:
-            for place, _ in placed:
-                group.end(place, _unput(_cause(error), topic, partition, 0))
+        except PRODUCE_ERRORS as error:
+            for place, message in placed:
+                group.end(place, unput(error, topic, partition, len(message["value"] or b"")))
             continue
         if put == len(placed):
             continue
@@ -85,17 +87,17 @@ def produce_each(producer: Producer, records: Sequence[Record], group: Group, he
     """As `produce_all`, with headers by topic: librdkafka takes none in a batch."""
     for place, (topic, partition, key, value) in enumerate(records):
         more: Any = headers.get(topic)
+        size = len(value or b"")
         try:
+            size += beside_the_value(key, more)
             producer.produce(topic, value, key, partition, partial(group.delivered, place), headers=more)
-        except BufferError:
-            group.end(place, Full("librdkafka's queue is full"))
-        except KafkaException as error:
-            group.end(place, OutboxFailed(f"{topic}[{partition}]: {error.args[0].str()}"))
+        except PRODUCE_ERRORS as error:
+            group.end(place, unput(error, topic, partition, size))
 
 
-def _cause(error: BufferError | KafkaException) -> KafkaError:
-    found: KafkaError = KafkaError(KafkaError._QUEUE_FULL) if isinstance(error, BufferError) else error.args[0]
-    return found
+def unput(error: BaseException, topic: str, partition: int, size: int) -> BaseException:
+    """Why a record was not put, of what `produce` raised (PRODUCE_ERRORS)."""
+    return _unput(said_at_once(error), topic, partition, size)
 
 
 def _unput(error: KafkaError, topic: str, partition: int, size: int) -> BaseException:

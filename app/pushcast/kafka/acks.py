@@ -9,12 +9,21 @@ from functools import partial
 from time import monotonic
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaError, Message
 
 from pushcast.config.security import KafkaSecurity
-from pushcast.kafka.ack_groups import RECORD_OVERHEAD_BYTES, Group, Record, blame, produce_all, produce_each, size_of
-from pushcast.kafka.producer import open_producer
-from pushcast.stream.errors import Full, OutboxFailed
+from pushcast.kafka.ack_groups import (
+    RECORD_OVERHEAD_BYTES,
+    Group,
+    Record,
+    blame,
+    produce_all,
+    produce_each,
+    size_of,
+    unput,
+)
+from pushcast.kafka.producer import PRODUCE_ERRORS, beside_the_value, open_producer
+from pushcast.stream.errors import Full, OutboxFailed, RecordRefused
 from pushcast.stream.ports import Written
 from pushcast.wire.headers import Headers
 
@@ -81,9 +90,14 @@ class AckProducer:
         """
         self._check()
         size = len(value or b"") + RECORD_OVERHEAD_BYTES
+        future: asyncio.Future[Written] = self._loop.create_future()
+        try:
+            size += 0 if headers is None else beside_the_value(None, headers)
+        except ValueError as error:
+            future.set_exception(unput(error, topic, partition, size))
+            return future
         if not self._fits(1, size, 1.0):
             raise Full(f"{self._records} records are not yet acknowledged by Kafka")
-        future: asyncio.Future[Written] = self._loop.create_future()
         number = self._next
 
         def delivered(error: KafkaError | None, message: Message) -> None:
@@ -98,10 +112,12 @@ class AckProducer:
 
         try:
             self._producer.produce(topic, value, key, partition, delivered, headers=headers)  # type: ignore[arg-type]
-        except BufferError as error:
-            raise Full("librdkafka's queue is full") from error
-        except KafkaException as error:
-            raise OutboxFailed(f"{topic}[{partition}]: {error.args[0].str()}") from error
+        except PRODUCE_ERRORS as error:
+            found = unput(error, topic, partition, size)
+            if not isinstance(found, RecordRefused):
+                raise found from error
+            future.set_exception(found)
+            return future
         self._enter(1, size)
         return future
 

@@ -39,7 +39,7 @@ class IntakeProducer:
 
     def put(self, topic: str, user: str, value: bytes) -> None:
         """Blocks while the producer's queue is full. Raises InvalidInput for a bad user id or a value over 1 MiB."""
-        key = user.encode()
+        key = user.encode(errors="surrogateescape")  # an argument that is no UTF-8 comes so, and is refused by name
         user_of(key)
         self.put_keyed(topic, key, value)
 

@@ -9,26 +9,28 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaError, Message
 
 from pushcast.config.security import KafkaSecurity
 from pushcast.kafka.barrier import KafkaBarrier
 from pushcast.kafka.patience import Patience
-from pushcast.kafka.producer import MAX_RECORD_BYTES, open_producer, refusal_of
+from pushcast.kafka.producer import (
+    MAX_RECORD_BYTES,
+    PRODUCE_ERRORS,
+    open_producer,
+    refusal_of,
+    said_at_once,
+    unfit,
+)
 from pushcast.kafka.refusals import HeldRecord, OutputPlace
 from pushcast.kafka.room import RECORD_OVERHEAD_BYTES, Room
 from pushcast.kafka.writers import TopicWriters
 from pushcast.stream import ports
-from pushcast.stream.errors import Full, OutboxFailed, RecordRefused, RecordTooLarge
+from pushcast.stream.errors import Full, OutboxFailed, RecordRefused
 
 logger = logging.getLogger(__name__)
 
 Headers = Sequence[tuple[str, bytes | None]]
-
-
-def _beside_the_value(key: bytes | None, headers: Headers | None) -> int:
-    """Upper bound of what key and headers add to a record, in bytes."""
-    return len(key or b"") + sum(len(name.encode()) + len(value or b"") + 10 for name, value in headers or ())
 
 
 class KafkaOutbox:
@@ -88,7 +90,7 @@ class KafkaOutbox:
         ]
         self._writers = TopicWriters(opened, self._on_poll_failure)
         self._produce = self._writers.produce
-        self._patience = Patience(patient, self._produce, loop)
+        self._patience = Patience(patient, self._produce, loop, self._refuse_held)
         self._writers.start()
 
     def barrier(self) -> KafkaBarrier:
@@ -120,12 +122,12 @@ class KafkaOutbox:
         size = RECORD_OVERHEAD_BYTES if value is None else len(value) + RECORD_OVERHEAD_BYTES
         # Exact only where it matters: keys and headers of small records are not counted one by one, but for records of
         # others, which alone keep a timestamp: their headers may be of any size.
-        if (size > limit // 2 or timestamp_ms is not None) and (
-            whole := size + _beside_the_value(key, headers)
-        ) > limit:
-            barrier.refuse(RecordTooLarge(topic, partition, whole, f"more than {limit} bytes"))
-            self._loop.call_soon(barrier.settle)
-            return
+        if size > limit // 2 or timestamp_ms is not None:
+            problem = unfit(topic, partition, size, limit, key, headers)
+            if problem is not None:
+                barrier.refuse(problem)
+                self._loop.call_soon(barrier.settle)
+                return
         self._room.put(size)
         barrier.puts += 1
         patience = self._patience
@@ -139,21 +141,21 @@ class KafkaOutbox:
                 self._produce(topic, value, key, partition, barrier.delivered, headers=headers)
             else:
                 self._produce(topic, value, key, partition, barrier.delivered, timestamp=timestamp_ms, headers=headers)
-        except KafkaException as exc:
-            error = exc.args[0]
-            if patience.waits(error, topic):
+        except PRODUCE_ERRORS as exc:
+            error = said_at_once(exc)
+            if topic in patience.topics:
                 barrier.kept.pop()
+            if patience.waits(error, topic):
                 held = HeldRecord(barrier, value, key, headers, timestamp_ms)
                 patience.refusals.refuse(OutputPlace(topic, partition), error.str(), held)
                 return
             self._take_back(barrier, size)
+            if isinstance(exc, BufferError):
+                raise Full("librdkafka's queue is full") from exc
             refusal = self._refusal_of(error, topic, partition, size)
             if refusal is None:
                 raise OutboxFailed(f"{topic}[{partition}]: {error.str()}") from exc
             barrier.refuse(refusal)
-        except BufferError as exc:
-            self._take_back(barrier, size)
-            raise Full("librdkafka's queue is full") from exc
 
     def refused(self) -> list[str]:
         """Places that Kafka refuses for now, one sentence each."""
@@ -166,6 +168,11 @@ class KafkaOutbox:
     def doubt(self, topic: str, partition: int, reason: str) -> None:
         """Takes a place for refused until a marker is taken there. For `patient` topics."""
         self._patience.refusals.refuse(OutputPlace(topic, partition), reason)
+
+    def _refuse_held(self, held: HeldRecord, refusal: RecordRefused) -> None:
+        """Its place takes records again, and not this one."""
+        self._take_back(held.barrier, len(held.value or b"") + RECORD_OVERHEAD_BYTES)
+        held.barrier.refuse(refusal)
 
     def _take_back(self, barrier: KafkaBarrier, size: int) -> None:
         self._room.take_back(size)

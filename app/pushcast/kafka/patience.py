@@ -8,23 +8,34 @@ from collections.abc import Callable, Set
 from contextlib import suppress
 from typing import Any, cast
 
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaError, Message
 
 from pushcast.kafka.barrier import KafkaBarrier
+from pushcast.kafka.producer import PRODUCE_ERRORS, refusal_of, said_at_once
 from pushcast.kafka.refusals import OF_A_PLACE, HeldRecord, OutputPlace, Refusals
-from pushcast.stream.errors import OutboxFailed
+from pushcast.stream.errors import OutboxFailed, RecordRefused
 from pushcast.wire.headers import PROBE
 
 
 class Patience:
-    """`topics`: whose records wait. `produce`: as the producer has it. `places` are refused: for reading alone."""
+    """`topics`: whose records wait. `produce`: as the producer has it. `places` are refused: for reading alone.
 
-    def __init__(self, topics: Set[str], produce: Callable[..., None], loop: AbstractEventLoop) -> None:
+    `refuse` is told of a record that waited and is itself to blame.
+    """
+
+    def __init__(
+        self,
+        topics: Set[str],
+        produce: Callable[..., None],
+        loop: AbstractEventLoop,
+        refuse: Callable[[HeldRecord, RecordRefused], None],
+    ) -> None:
         self.topics = topics
         self.refusals = Refusals(mark=self.mark, again=self._put_again, call_later=loop.call_later)
         self.places = self.refusals.places
         self._produce = produce
         self._loop = loop
+        self._refuse = refuse
         self._kept: deque[tuple[OutputPlace, str, KafkaBarrier, Message]] = (
             deque()
         )  # from the poll threads, for the loop
@@ -52,8 +63,8 @@ class Patience:
 
         try:
             self._produce(place.topic, None, None, place.partition, delivered, headers=[(PROBE, b"1")])
-        except KafkaException as exc:
-            self.refusals.marked(place, exc.args[0].str())
+        except PRODUCE_ERRORS as exc:
+            self.refusals.marked(place, said_at_once(exc).str())
 
     def _put_again(self, place: OutputPlace, held: HeldRecord) -> None:
         barrier, value, key, headers, timestamp_ms = held
@@ -63,9 +74,14 @@ class Patience:
             self._produce(
                 place.topic, value, key, place.partition, barrier.delivered, headers=cast(Any, headers), **arguments
             )
-        except KafkaException as exc:
+        except PRODUCE_ERRORS as exc:
             barrier.kept.pop()
-            self.refusals.refuse(place, exc.args[0].str(), held)
+            error = said_at_once(exc)
+            refusal = refusal_of(error, *place, len(value or b""))
+            if refusal is None:
+                self.refusals.refuse(place, error.str(), held)
+            else:
+                self._refuse(held, refusal)
 
 
 def _as_it_was_put(place: OutputPlace, barrier: KafkaBarrier, message: Message) -> HeldRecord:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from pushcast.config.security import KafkaSecurity
 from pushcast.kafka import clients
 from pushcast.stream.errors import RecordRefused, RecordTooLarge
+from pushcast.wire.headers import Headers
 
 #: Larger records are refused here. Smaller ones leave the process, so that the topic's own limit is what refuses them.
 MAX_RECORD_BYTES = 8 << 20
@@ -19,6 +20,9 @@ BATCH_BYTES = 512 << 10
 
 #: Errors that blame the record; all others blame the cluster or the configuration.
 REFUSALS = {KafkaError.MSG_SIZE_TOO_LARGE: "record_too_large", KafkaError.INVALID_RECORD: "invalid_record"}
+
+#: What `produce` raises at once: the queue is full, librdkafka says no, or the client cannot read what it was given.
+PRODUCE_ERRORS = (BufferError, KafkaException, TypeError, ValueError, OverflowError)
 
 
 def open_producer(
@@ -55,9 +59,43 @@ def open_producer(
 
 
 def refusal_of(error: KafkaError, topic: str, partition: int, size_bytes: int) -> RecordRefused | None:
-    """What a delivery report's error says of its record; None when the record is not to blame."""
+    """What an error of a delivery report, or of `produce`, says of the record; None when it is not to blame."""
     if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
         return RecordTooLarge(topic, partition, size_bytes, error.str())
     if error.code() in REFUSALS:
         return RecordRefused(REFUSALS[error.code()], topic, partition, size_bytes, error.str())
     return None
+
+
+def said_at_once(error: BaseException) -> KafkaError:
+    """One of PRODUCE_ERRORS in Kafka's words. What the client cannot read is an invalid record."""
+    if isinstance(error, KafkaException):
+        found: KafkaError = error.args[0]
+        return found
+    if isinstance(error, BufferError):
+        return KafkaError(KafkaError._QUEUE_FULL)
+    return KafkaError(KafkaError.INVALID_RECORD, f"the client cannot read it ({type(error).__name__})")
+
+
+def beside_the_value(key: bytes | None, headers: Headers | None) -> int:
+    """Upper bound of what key and headers add to a record, in bytes.
+
+    Raises UnicodeEncodeError for a header's name that is no text: the client would crash of it.
+    """
+    return len(key or b"") + sum(len(name.encode()) + len(value or b"") + 10 for name, value in headers or ())
+
+
+def unfit(
+    topic: str,
+    partition: int,
+    size: int,
+    limit: int,
+    key: bytes | None,
+    headers: Headers | None,
+) -> RecordRefused | None:
+    """Why a record cannot even be given to the client. `size`: without key and headers."""
+    try:
+        whole = size + beside_the_value(key, headers)
+    except ValueError as error:
+        return refusal_of(said_at_once(error), topic, partition, size)
+    return RecordTooLarge(topic, partition, whole, f"more than {limit} bytes") if whole > limit else None

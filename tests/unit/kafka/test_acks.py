@@ -8,12 +8,12 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from pushcast.kafka import acks
-from pushcast.kafka.ack_groups import Group, Record
+from pushcast.kafka.ack_groups import Group, Record, produce_each
 from pushcast.kafka.acks import AckProducer
-from pushcast.stream.errors import Full, OutboxFailed, RecordTooLarge
+from pushcast.stream.errors import Full, OutboxFailed, RecordRefused, RecordTooLarge
 
 
 class Report:
@@ -243,6 +243,65 @@ async def test_a_loop_that_was_busy_fetches_what_kafka_has_answered_before_it_sa
     assert rig.producer.oldest_seconds() > 2
     rig.client.answered = 1
     assert rig.producer.oldest_seconds() == 0
+
+
+TOO_LARGE = KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+HEADERS = [("traceparent", b"00")]
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (TOO_LARGE, RecordTooLarge),
+        (KafkaException(KafkaError(KafkaError.INVALID_RECORD)), RecordRefused),
+        (KafkaException(KafkaError(KafkaError._FATAL)), OutboxFailed),
+        (KafkaException(KafkaError(KafkaError._INVALID_ARG)), OutboxFailed),
+        (KafkaException(KafkaError(KafkaError._UNKNOWN_TOPIC)), OutboxFailed),
+        (BufferError(), Full),
+        (TypeError("no bytes"), RecordRefused),
+        (OverflowError("too large"), RecordRefused),
+        (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates"), RecordRefused),
+        (ValueError("embedded null character"), RecordRefused),
+    ],
+)
+async def test_what_the_client_does_not_take_ends_alike_alone_and_in_a_group_with_headers_and_without(
+    failure: Exception, expected: type[BaseException], rig: Rig
+) -> None:
+    rig.client.put_failure = rig.client.batch_failure = failure
+    ends: list[BaseException | None] = []
+    try:
+        ends.append(rig.producer.put("t", 0, b"u", b"v", HEADERS).exception())
+    except (Full, OutboxFailed) as error:
+        ends.append(error)
+    for headers in (None, {"t": HEADERS}):
+        group: Group = await rig.producer.put_all(records(1), headers)
+        assert group.future.done()
+        ends.append(group.errors[0])
+    assert [type(each) for each in ends] == [expected] * 3
+    assert rig.producer.unacknowledged == 0
+    assert rig.fatal == []
+
+
+async def test_a_header_whose_name_is_no_text_never_reaches_the_client_which_would_crash_of_it(rig: Rig) -> None:
+    headers = [("\ud800", b"1")]
+    assert isinstance(rig.producer.put("t", 0, b"u", b"v", headers).exception(), RecordRefused)
+    group: Group = await rig.producer.put_all(records(1), {"t": headers})
+    assert isinstance(group.errors[0], RecordRefused)
+    assert (rig.client.puts, rig.producer.unacknowledged) == ([], 0)
+
+
+async def test_headers_count_for_the_bound_of_memory(monkeypatch: pytest.MonkeyPatch, rig: Rig) -> None:
+    monkeypatch.setattr(rig.producer, "_max_bytes", 10_000)
+    with pytest.raises(Full):
+        rig.producer.put("t", 0, b"u", b"v", [("a", bytes(10_000))])
+
+
+async def test_the_client_says_at_once_that_headers_make_a_record_too_large() -> None:
+    client = Producer({"bootstrap.servers": "127.0.0.1:1", "message.max.bytes": 1_000_000, "log_level": 0})
+    group = Group(1, asyncio.get_running_loop().create_future())
+    produce_each(client, [("t", 0, b"u", b"v")], group, {"t": [("a", bytes(2_000_000))]})
+    assert isinstance(group.errors[0], RecordTooLarge)
+    assert group.errors[0].size_bytes > 2_000_000
 
 
 async def test_records_with_headers_are_put_one_by_one_and_end_alike(rig: Rig) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from pushcast.kafka.outbox import KafkaOutbox
 from pushcast.stream.errors import OutboxFailed, RecordRefused
@@ -54,6 +54,7 @@ class Client:
 
     def __init__(self) -> None:
         self.waiting: list[tuple[Message, Callable[[Any, Any], None]]] = []
+        self.put_failure: Exception | None = None
 
     def poll(self, timeout: float) -> int:
         return 0
@@ -61,6 +62,8 @@ class Client:
     def produce(
         self, topic: str, value: Any, key: Any, partition: int, report: Any, *, headers: Any = None, timestamp: int = 0
     ) -> None:
+        if self.put_failure is not None and value is not None:
+            raise self.put_failure
         self.waiting.append((Message(topic, value, partition, headers), report))
 
     def report(self, error: KafkaError | None) -> list[Message]:
@@ -86,11 +89,12 @@ class World:
         self.outbox._produce = self.client.produce
         self.outbox._patience._produce = self.client.produce
         self.acked = 0
+        self.refused: list[RecordRefused] = []
 
-    def put(self, topic: str, value: bytes) -> None:
+    def put(self, topic: str, value: bytes, name: str = "name") -> None:
         barrier = self.outbox.barrier()
-        self.outbox.put(barrier, topic, 3, value, None, [("name", b"x")], 5)
-        barrier.on_acked(self.ack)
+        self.outbox.put(barrier, topic, 3, value, None, [(name, b"x")], 5)
+        barrier.on_acked(self.ack, self.refused.append)
 
     def ack(self) -> None:
         self.acked += 1
@@ -132,6 +136,50 @@ async def test_a_marker_that_is_refused_leaves_everything_waiting(world: World) 
     [marker] = await world.report(FORBIDDEN)
     assert dict(marker.sent()) == {PROBE: b"1"}
     assert (world.acked, world.outbox.unacknowledged, world.client.waiting) == (0, 1, [])
+
+
+UNREADABLE = UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+
+
+@pytest.mark.parametrize("topic", ["devices", "receipts"])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)),
+        TypeError("no bytes"),
+        OverflowError("int too big to convert"),
+        ValueError("embedded null character"),
+        UNREADABLE,
+    ],
+)
+async def test_a_record_that_the_client_does_not_take_is_refused_and_ends_nothing_else(
+    failure: Exception, topic: str, world: World
+) -> None:
+    world.client.put_failure = failure
+    world.put(topic, b"1")
+    world.client.put_failure = None
+    world.put(topic, b"2")
+    await world.report(None)
+    assert (len(world.refused), world.acked, world.failures) == (1, 1, [])
+    assert (world.outbox.unacknowledged, world.outbox.refused()) == (0, [])
+
+
+async def test_a_header_whose_name_is_no_text_never_reaches_the_client_which_would_crash_of_it(world: World) -> None:
+    world.put("devices", b"1", "\ud800")
+    await world.report(None)
+    assert ([each.reason for each in world.refused], world.client.waiting) == (["invalid_record"], [])
+    assert world.outbox.unacknowledged == 0
+
+
+async def test_what_waited_for_a_place_and_is_too_large_for_it_is_refused_then(world: World) -> None:
+    world.put("receipts", b"1")
+    await world.report(FORBIDDEN)
+    world.put("receipts", b"2")
+    world.outbox._patience.mark(next(iter(world.outbox._patience.refusals.places)))
+    world.client.put_failure = KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+    await world.report(None)
+    assert ([each.reason for each in world.refused], world.outbox.refused()) == (["record_too_large"] * 2, [])
+    assert (world.outbox.unacknowledged, world.failures) == (0, [])
 
 
 async def test_a_topic_whose_records_cannot_wait_ends_the_process_as_ever(world: World) -> None:

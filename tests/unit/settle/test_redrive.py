@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from pushcast.config.settings import Settings
 from pushcast.model.errors import ConfigurationError, PushcastError
@@ -59,6 +60,7 @@ class TwinLogs:
     def __init__(self) -> None:
         self.logs: dict[str, list[TwinMessage]] = {}
         self.dies_after: int | None = None
+        self.failures: list[Exception] = []
 
     def append(self, topic: str, value: bytes, *headers: tuple[str, bytes | None]) -> None:
         log = self.logs.setdefault(topic, [])
@@ -67,6 +69,8 @@ class TwinLogs:
     def produce(
         self, topic: str, value: bytes, key: bytes | None, partition: int, *, headers: Any, **_: object
     ) -> None:
+        if self.failures:
+            raise self.failures.pop()
         if self.dies_after == 0:
             raise KeyboardInterrupt
         self.dies_after = None if self.dies_after is None else self.dies_after - 1
@@ -126,6 +130,19 @@ def run(logs: TwinLogs, tmp_path: Path) -> Callable[..., Report]:
 
 def letter(logs: TwinLogs, first_user: int, count: int = 1) -> None:
     logs.append(SEND + ".dlq", encode_batch(send_batch(message(count, first_user=first_user))), REASON)
+
+
+def test_a_letter_that_the_client_does_not_take_is_told_and_the_others_go_on(
+    logs: TwinLogs, run: Callable[..., Report]
+) -> None:
+    for user in range(3):
+        letter(logs, user)
+    logs.failures = [KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)), BufferError()]
+    with pytest.raises(PushcastError, match=r"refused: .*too large"):
+        run()
+    assert logs.users(SEND) == ["u1", "u2"]
+    assert run().redriven == 1
+    assert sorted(logs.users(SEND)) == ["u0", "u1", "u2"]
 
 
 def test_what_a_killed_run_had_written_is_remembered_by_every_later_run(
