@@ -249,7 +249,7 @@ class WalkStage(Stage):
             quiet=self._quiet,
             policy=self._policies.get(note.klass, Quiet.IGNORE),
             limited=self._limited,
-            pace=self._rates.of(note.campaign, note.klass),
+            pace=self._rates.of(note.campaign, note.klass, note.app),
         )
 
     def _pacer(self, tenure: WalkTenure, order: Order, broadcast: Broadcast, now: float) -> OrderPacer | None:

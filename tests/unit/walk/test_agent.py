@@ -15,6 +15,7 @@ from pushcast.model.broadcast import NotTo
 from pushcast.model.clock import ManualClock
 from pushcast.model.device import DeviceRow
 from pushcast.model.ids import broadcast_delivery_id, device_row_key
+from pushcast.model.quiet import DAYS
 from pushcast.model.words import Lane, Platform
 from pushcast.stream.batch import TP, Batch, Committed
 from pushcast.stream.tracker import Tracker
@@ -27,6 +28,7 @@ from pushcast.wire.batches import decode_batch
 from pushcast.wire.control import Halt, Kind, Name, Rate, encode
 from pushcast.wire.control_state import ControlState
 from pushcast.wire.devices import encode_row
+from pushcast.wire.held import held_of
 from pushcast.wire.legs import Leg, decode_leg
 from pushcast.wire.orders import Order, encode_order, next_step, sampled
 from twins.handover import Log, Process
@@ -42,11 +44,11 @@ ORIGIN = h.origin("spread-bulk", 0, 7)
 class Harness(Process):
     """A planner's walks over 40 devices; what it writes is acknowledged at once, and senders take all or nothing."""
 
-    def __init__(self, *, partitions: int = 1, **limits: Any) -> None:
+    def __init__(self, *, partitions: int = 1, app: Mapping[str, Any] | None = None, **limits: Any) -> None:
         super().__init__(Log(PARTITION))
         broadcast = {"slice_rows": 16, "leg_targets": 100, **limits}
         sections = {
-            "apps": {"news": {}},
+            "apps": {"news": app or {}},
             "plan": {"max_targets": 5},
             "kafka": {"partitions": partitions},
             "broadcast": broadcast,
@@ -256,6 +258,24 @@ async def test_a_class_with_a_rate_holds_its_broadcasts_to_it_and_an_operator_ma
     harness.control.apply(Name(Kind.PACE, "spring").key(), None)
     await harness.pass_time(2, steps=10)
     assert (harness.planned(), harness.tracker.low) == (USERS, 1)
+
+
+@pytest.mark.parametrize(
+    ("rate", "campaign", "pace"),
+    [({"per_minute": 600}, None, "app/news"), ({}, "spring", "campaign/spring"), ({}, None, "")],
+)
+async def test_what_of_a_broadcast_waits_with_the_keeper_keeps_to_its_rate_there_an_apps_too(
+    rate: dict[str, Any], campaign: str | None, pace: str
+) -> None:
+    """At T0 it is 14:13."""
+    quiet = [{"days": list(DAYS), "from": "12:00", "to": "14:30"}]
+    harness = await Harness(app={"quiet_hours": quiet, **rate}).start()
+    harness.control.apply(Name(Kind.PACE, "spring").key(), encode(Rate(600_000)))
+    await harness.order(**({} if campaign is None else {"campaign": campaign}))
+    await harness.pass_time(20, steps=100)
+    kept = [held_of(each.headers() or ()) for each in harness.world.valid(topics.keep(LANE))]
+    assert kept
+    assert {held.pace for held in kept} == {pace}
 
 
 async def test_fact_21_a_count_writes_legs_and_nothing_else_and_waits_for_nobody() -> None:
