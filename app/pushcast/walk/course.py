@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from pushcast.model.broadcast import Broadcast
+from pushcast.model.broadcast import Broadcast, Variant
 from pushcast.model.device import DeviceState
 from pushcast.model.errors import InvalidInput
-from pushcast.model.ids import broadcast_delivery_id
+from pushcast.model.ids import BUCKETS, broadcast_delivery_id
 from pushcast.model.instants import Zones
-from pushcast.model.preferences import NO_WISHES
+from pushcast.model.preferences import NO_WISHES, Wishes
 from pushcast.model.words import Reason
 from pushcast.stream.table import Row
 from pushcast.walk.batches import BatchLimits, FullBatch, MessageKind, OpenBatches
@@ -72,6 +72,7 @@ class Course:
         self.served: frozenset[bytes] | None = None if broadcast.not_to else frozenset()  # None: to be read first
         self._zones = Zones(broadcast) if broadcast.instants and broadcast.step else None
         note = broadcast.note
+        self._whole = Variant("", BUCKETS, note)
         self._predicate = Predicate(
             broadcast.audience, app=broadcast.app, push_type=note.options.push_type, horizon_ms=order.recorded_at
         )
@@ -174,8 +175,7 @@ class Course:
                     yield full
         elif devices:
             wishes = wishes_of(own_rows, lambda _: None) if own_rows else NO_WISHES  # what cannot be read was counted
-            is_decided = bool(self.walk.kept(owner))
-            judged = (self._holding.as_decided if is_decided else self._holding.judge)(user, devices, wishes)
+            judged = self._judged(self._holding, owner, user, devices, wishes)
             leg.left.update(judged.left)
             for leaving in judged.leaving:
                 if (full := self._target(leg, owner, user, leaving)) is not None:
@@ -185,20 +185,31 @@ class Course:
         if there or leg.planned.total() + leg.kept > before:
             leg.users += 1
 
+    def _judged(
+        self, holding: OrderGates, owner: bytes, user: str, devices: Sequence[Device], wishes: Wishes
+    ) -> GatedUser:
+        """A predecessor's record is the decision for the variant that it names, and for no other: of a split by device
+        a user has one record for each, and a killed process may have written the first alone."""
+        decided = self.walk.kept(owner)
+        if not decided:
+            return holding.judge(user, devices, wishes)
+        known: list[Device] = []
+        others: list[Device] = []
+        for device in devices:
+            (known if self._name(user, device) in decided else others).append(device)
+        found, as_before = holding.judge(user, others, wishes), holding.as_decided(user, known, wishes)
+        found.leaving += as_before.leaving
+        found.left.update(as_before.left)
+        return found
+
     def _keep(self, leg: OpenLeg, holding: OrderGates, user: str, judged: GatedUser) -> None:
         """Gives what waits of a user to the keeper."""
         by_variant: dict[str, dict[bytes, Device]] = {}
         for device in judged.waiting:
-            name = ""
-            if self.broadcast.split is not None:
-                variant = self.broadcast.split.of(user, device.key)
-                if variant is None:
-                    leg.held_out += 1
-                    continue
-                name = variant.name
-                leg.variants[name] += 1
-            delivery_id = broadcast_delivery_id(self.broadcast.id, device.key)
-            by_variant.setdefault(name, {})[delivery_id] = device
+            variant = self._variant(leg, user, device)
+            if variant is not None:
+                delivery_id = broadcast_delivery_id(self.broadcast.id, device.key)
+                by_variant.setdefault(variant.name, {})[delivery_id] = device
         self._kept += [holding.record(user, judged, name, waits) for name, waits in by_variant.items()]
         leg.kept += len(by_variant)
 
@@ -237,22 +248,35 @@ class Course:
         leg.left[NOT_TO] += len(devices) - len(left)
         return left
 
+    def _name(self, user: str, device: Device) -> str:
+        split = self.broadcast.split
+        variant = self._whole if split is None else split.of(user, device.key)
+        return "" if variant is None else variant.name
+
+    def _variant(self, leg: OpenLeg, user: str, device: Device) -> Variant | None:
+        """What of a split a device gets, counted; None: it is held out. Without a split a variant without a name."""
+        split = self.broadcast.split
+        if split is None:
+            return self._whole
+        variant = split.of(user, device.key)
+        if variant is None:
+            leg.held_out += 1
+        else:
+            leg.variants[variant.name] += 1
+        return variant
+
     def _target(self, leg: OpenLeg, owner: bytes, user: str, leaving: LeavingDevice) -> FullBatch | None:
         """Plans a device, unless it is held out; the batch that is full."""
         device, terms, silent = leaving
-        note, name = self.broadcast.note, ""
-        if self.broadcast.split is not None:
-            variant = self.broadcast.split.of(user, device.key)
-            if variant is None:
-                leg.held_out += 1
-                return None
-            note, name = variant.note, variant.name
-            leg.variants[name] += 1
+        variant = self._variant(leg, user, device)
+        if variant is None:
+            return None
+        name = variant.name
         leg.planned[device.platform] += 1
         if self.order.count_only:
             return None
         kind = _PLAIN if not name and terms is None and not silent else MessageKind(name, terms, silent)
-        return self._batches.add(note, kind, owner, device)
+        return self._batches.add(variant.note, kind, owner, device)
 
     def close_all(self) -> list[FullBatch]:
         """What is open, at the end of a leg."""

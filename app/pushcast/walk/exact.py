@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pushcast.stream.ports import PositionedOutbox
 
 _PLATFORMS: Final = {topics.send(platform, lane): str(platform) for platform in Platform for lane in Lane}
-_ITEM = msgspec.msgpack.Decoder(tuple[bytes, bytes, bytes]).decode
+_ITEM = msgspec.msgpack.Decoder(tuple[bytes, bytes, bytes, str]).decode
 
 
 def origin_of(lane: Lane) -> str:
@@ -51,12 +51,12 @@ def build_handover(settings: Settings, lane: Lane, outbox: PositionedOutbox, clo
 
 
 def deliveries(_: Headers, value: bytes) -> Iterable[tuple[int, bytes]]:
-    """Items of a send topic: user, delivery and the hash of the token that it goes to."""
+    """Items of a send topic: user, delivery, the hash of the token that it goes to, and the variant."""
     for message in decode_batch(value).messages:
-        targets = message.targets
+        targets, variant = message.targets, message.notes.label(0).variant or ""  # a walk's message is one notification
         rows = zip(targets.source_offset, targets.user, targets.delivery_id, targets.token_hash, strict=True)
         for offset, user, delivery_id, token_hash in rows:
-            yield offset, msgspec.msgpack.encode((user.encode(), delivery_id, bytes_of(token_hash)))
+            yield offset, msgspec.msgpack.encode((user.encode(), delivery_id, bytes_of(token_hash), variant))
 
 
 def legs(lane: Lane, _: Headers, value: bytes) -> Iterable[tuple[int, bytes]]:
@@ -75,10 +75,10 @@ def read_item(topic: str, item: bytes) -> WrittenDelivery | WrittenKept:
     if topic not in _PLATFORMS:
         waits = decode_held(item)
         tokens = waits.tokens.items()
-        planned = {delivery: PlannedDelivery("", bytes_of(token)) for delivery, token in tokens}
+        planned = {delivery: PlannedDelivery("", bytes_of(token), waits.variant) for delivery, token in tokens}
         return WrittenKept(waits.user.encode(), planned)
-    user, delivery_id, token_hash = _ITEM(item)
-    return WrittenDelivery(user, delivery_id, PlannedDelivery(_PLATFORMS[topic], token_hash))
+    user, delivery_id, token_hash, variant = _ITEM(item)
+    return WrittenDelivery(user, delivery_id, PlannedDelivery(_PLATFORMS[topic], token_hash, variant))
 
 
 def read_mark(item: bytes) -> LegMark:

@@ -16,15 +16,17 @@ from pushcast.handover.notes import Positions
 #: Below every user.
 START: Final = b""
 MAX_OPEN_LEGS: Final = 2
+_NONE_KEPT: Final[frozenset[str]] = frozenset()
 _NOBODY: Final[Mapping[bytes, PlannedDelivery]] = {}
 
 
 class PlannedDelivery(NamedTuple):
     """A delivery that a predecessor has written. `token_hash`: of the device that it goes to. `platform` empty: the
-    keeper has it."""
+    keeper has it. `variant`: of a split; empty: there is none."""
 
     platform: str
     token_hash: bytes
+    variant: str = ""
 
 
 class LegMark(NamedTuple):
@@ -97,10 +99,8 @@ class OrderWalk:
         offset: int,
         there: Mapping[bytes, Mapping[bytes, PlannedDelivery]],
         marks: Iterable[LegMark] = (),
-        kept: Mapping[bytes, int] | None = None,
     ) -> None:
-        """`there`: by user, deliveries that predecessors wrote, by id; `marks`: of valid leg records; `kept`: by user,
-        how many records of these went to the keeper."""
+        """`there`: by user, deliveries that predecessors wrote, by id; `marks`: of valid leg records."""
         self.offset = offset
         newest = max(marks, default=LegMark(-1, START, 0, False))
         self.cursor = self.front = newest.to_user
@@ -112,7 +112,6 @@ class OrderWalk:
         self.open: deque[OpenLeg] = deque()
         self._next_leg = newest.leg + 1
         self._there = {user: dict(planned) for user, planned in there.items() if user > self.cursor}
-        self._kept = {user: count for user, count in (kept or {}).items() if user > self.cursor}
 
     @property
     def owes(self) -> bool:
@@ -145,9 +144,11 @@ class OrderWalk:
         """Deliveries of this user that a predecessor has written, by id: they must not be written again."""
         return self._there.get(user, _NOBODY)
 
-    def kept(self, user: bytes) -> int:
-        """How many records of this user a predecessor has given to the keeper: what waits was decided then."""
-        return self._kept.get(user, 0)
+    def kept(self, user: bytes) -> frozenset[str]:
+        """Variants of which a predecessor has given a record of this user to the keeper, one of each: what of them
+        waits was decided then. Of a broadcast without a split the one that has no name."""
+        there = self._there.get(user)
+        return _NONE_KEPT if there is None else kept_of(there)
 
     def end(self, leg: OpenLeg, to_user: bytes, *, last: bool = False, reason: str = "") -> None:
         """The leg reaches to this user. What a predecessor wrote within it counts as planned, whether the device is
@@ -157,7 +158,8 @@ class OrderWalk:
         for user in [user for user in self._there if last or user <= to_user]:
             found = self._there.pop(user)
             leg.planned.update(planned.platform for planned in found.values() if planned.platform)
-            leg.kept += self._kept.pop(user, 0)
+            leg.variants.update(planned.variant for planned in found.values() if planned.variant)
+            leg.kept += len(kept_of(found))
             leg.found += len(found)
 
     def to_write(self) -> OpenLeg | None:
@@ -174,3 +176,8 @@ class OrderWalk:
         self.finished = self.finished or leg.last
         if self.open and self.open[0] is leg:
             self.open.popleft()
+
+
+def kept_of(there: Mapping[bytes, PlannedDelivery]) -> frozenset[str]:
+    """Variants of which the keeper has a user's record."""
+    return frozenset(planned.variant for planned in there.values() if not planned.platform)

@@ -7,7 +7,6 @@ next. And the positions stay at the newest leg record of each order, because tha
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -62,7 +61,6 @@ class Walking(Takeover):
             offset = offset_of(place)
             there: dict[bytes, dict[bytes, PlannedDelivery]] = {}
             marks: list[LegMark] = []
-            kept: Counter[bytes] = Counter()
             for topic, items in (self.tail.take(place) or {}).items():
                 if topic == self._legs:
                     marks += map(self._read_mark, items)
@@ -72,10 +70,9 @@ class Walking(Takeover):
                     mine = there.setdefault(found.user, {})
                     if isinstance(found, WrittenKept):
                         mine.update(found.planned)
-                        kept[found.user] += 1
                     else:
                         mine[found.delivery_id] = found.planned
-            self._walks[offset] = OrderWalk(offset, there, marks, kept)
+            self._walks[offset] = OrderWalk(offset, there, marks)
         if self._rules.restate:
             self._unstated = {offset for offset, walk in self._walks.items() if walk.known}
 

@@ -271,7 +271,7 @@ async def test_what_of_a_broadcast_waits_with_the_keeper_keeps_to_its_rate_there
     quiet = [{"days": list(DAYS), "from": "12:00", "to": "14:30"}]
     harness = await Harness(app={"quiet_hours": quiet, **rate}).start()
     harness.control.apply(Name(Kind.PACE, "spring").key(), encode(Rate(600_000)))
-    await harness.order(**({} if campaign is None else {"campaign": campaign}))
+    await harness.order(campaign=campaign)
     await harness.pass_time(20, steps=100)
     kept = [held_of(each.headers() or ()) for each in harness.world.valid(topics.keep(LANE))]
     assert kept

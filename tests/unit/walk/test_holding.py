@@ -167,10 +167,35 @@ def test_the_held_out_wait_for_nothing_and_variants_are_told_apart() -> None:
     assert sum(len(waits(each).delivery_ids) for each in kept) == sum(leg.variants.values())
 
 
+BY_DEVICE = {"unit": "device", "variants": [{"name": "a", "share": 5000}, {"name": "b", "share": 5000}], "holdout": 0}
+
+
+@pytest.mark.parametrize("limited", [None, Limited(CAPPED)])
+def test_a_predecessors_record_of_one_variant_is_no_decision_about_the_other(limited: Limited | None) -> None:
+    """It was killed between the two: what waits of the other variant waits on, and is not lost."""
+    rows = [row("u-1", f"d-{n}", time_zone=TOKYO) for n in range(10)]
+    whole, _, [first, second] = walked(course(limited=limited, split=BY_DEVICE), *rows)
+    waited = waits(first)
+    there = {delivery: PlannedDelivery("", b"\0", waited.variant) for delivery in waited.delivery_ids}
+    made = course(OrderWalk(7, {b"u-1": there}), limited=limited, split=BY_DEVICE)
+    leg, now, kept = walked(made, *rows)
+    assert (now, kept) == ([], [second])
+    made.walk.end(leg, b"u-1", last=True)
+    assert (leg.variants, leg.kept, leg.users) == (whole.variants, 2, 1)
+
+
+def test_what_a_predecessor_planned_counts_for_its_variant() -> None:
+    """Whether the device is still in the audience or not."""
+    made = course(OrderWalk(7, {b"u-1": {b"gone": PlannedDelivery("apns", b"", "b")}}), split=BY_DEVICE)
+    leg = made.walk.begin({})
+    made.walk.end(leg, b"u-1", last=True)
+    assert (leg.planned.total(), leg.variants) == (1, {"b": 1})
+
+
 def test_a_predecessors_record_is_the_decision_and_counts_as_there() -> None:
     """Its devices are not held again, those that it leaves out get it now, and the end of the leg counts it."""
     there = {b"u-1": {delivery("u-1", "a"): PlannedDelivery("", bytes_of(b"u-1/a".ljust(16)))}}
-    walk = OrderWalk(7, there, kept={b"u-1": 1})
+    walk = OrderWalk(7, there)
     made = course(walk)
     leg, now, kept = walked(made, row("u-1", "a"), row("u-1", "b", time_zone=TOKYO))
     assert (now, kept, leg.users) == (["u-1"], [], 1)
@@ -181,6 +206,6 @@ def test_a_predecessors_record_is_the_decision_and_counts_as_there() -> None:
 
 def test_who_a_predecessor_gave_to_the_keeper_for_a_cap_gets_nothing_beside_it() -> None:
     there = {b"u-1": {delivery("u-1", "a"): PlannedDelivery("", b"")}}
-    made = course(OrderWalk(7, there, kept={b"u-1": 1}), limited=Limited(CAPPED))
+    made = course(OrderWalk(7, there), limited=Limited(CAPPED))
     leg, now, kept = walked(made, row("u-1", "a"), row("u-1", "b"))
     assert (now, kept, leg.users) == ([], [], 1)
