@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -39,6 +40,7 @@ from pushcast.stream.edge import Count, Misplaced, check_place
 from pushcast.stream.tracker import record_bytes
 from pushcast.wire import topics
 from pushcast.wire.cancel_state import CancelState
+from pushcast.wire.device_zones import home_of
 from pushcast.wire.facts import encode_facts
 from pushcast.wire.held import Held, Released, has_passed
 from pushcast.wire.newer import look
@@ -129,7 +131,7 @@ class PlanIntake:
                 entry = Entry(batch, record.offset, record_bytes(record), note)
                 if not is_event:
                     self._note_slot(tenure, entry, record, note)
-                if self._go_on(tenure, entry, record, note, devices, own, there, times):
+                if self._go_on(tenure, entry, record, note, devices, rows, own, there, times):
                     found.resumed.append(entry)
                 continue
             if not devices and not self._belongs(tenure, batch, record, refused):
@@ -158,15 +160,15 @@ class PlanIntake:
             is_quiet = asks and note.klass in quiet_alone
             if is_quiet and note.app in without_hours:
                 asks = is_quiet = False
-            if is_quiet and not (own or special or cancelled) and self._in_calm(entry, devices, now_ms):
+            if is_quiet and not (own or special or cancelled) and self._in_calm(entry, devices, rows, now_ms):
                 add(entry, devices, now)
             elif (own or carried or asks) and not cancelled:
-                self._ask(tenure, entry, record, note, devices, own, times, found)
+                self._ask(tenure, entry, record, note, devices, rows, own, times, found)
             elif devices and not cancelled and note.timing is None and note.expires_at > now_ms:
                 tenure.released.pop(record.offset, None)
                 add(entry, devices, now)  # as `judge` says of it, which most notifications need not ask
             else:
-                self._ask(tenure, entry, record, note, devices, own, times, found, cancelled=cancelled)
+                self._ask(tenure, entry, record, note, devices, rows, own, times, found, cancelled=cancelled)
         if refused:
             self._outputs.dead_letters(tenure, batch, refused)
         self._outputs.nothing(tenure, found.nothing)
@@ -175,13 +177,13 @@ class PlanIntake:
         self._outputs.resumed(tenure, found.resumed)
         self._outputs.known(tenure, batch, known)
 
-    def _in_calm(self, entry: Entry, devices: Sequence[Device], now_ms: int) -> bool:
+    def _in_calm(self, entry: Entry, devices: Sequence[Device], rows: Sequence[Row], now_ms: int) -> bool:
         """Whether an event that only quiet hours may hold up is planned now as it is for all these devices: then its
         entry says so."""
         note = entry.note
         if note is None or not devices or note.timing is not None or note.expires_at <= now_ms:
             return False
-        judged = self._parts.in_calm(note, devices, now_ms)
+        judged = self._parts.in_calm(note, devices, rows, now_ms)
         if judged is None:
             return False
         entry.note = judged
@@ -194,6 +196,7 @@ class PlanIntake:
         record: Record,
         note: Notification,
         devices: Sequence[Device],
+        rows: Sequence[Row],
         own: Sequence[Row],
         there: There,
         times: tuple[float, int],
@@ -206,7 +209,8 @@ class PlanIntake:
         if topics.keep(self._lane) in there or own or self._wanted.differs(note):
             wishes = wishes_of(own, self._unreadable)
             devices, _ = self._wanted.of(note, devices, wishes, times[1])
-            return self._parts.plan(tenure, entry, record, note, devices, times, wishes, there) is not None
+            home = partial(home_of, rows)
+            return self._parts.plan(tenure, entry, record, note, devices, home, times, wishes, there) is not None
         tenure.released.pop(record.offset, None)
         devices = resume(entry, self._lane, there, devices)
         if topics.RECEIPT in there or not devices or note.is_over(times[1], self._now_or_never_ms):
@@ -221,6 +225,7 @@ class PlanIntake:
         record: Record,
         note: Notification,
         devices: Sequence[Device],
+        rows: Sequence[Row],
         own: Sequence[Row],
         times: tuple[float, int],
         found: _Found,
@@ -228,7 +233,7 @@ class PlanIntake:
         cancelled: bool = False,
         again: bool = False,
     ) -> None:
-        """Asks every gate. `again`: it was looked up before, without devices."""
+        """Asks every gate. `rows`: all of the user's. `again`: it was looked up before, without devices."""
         now, now_ms = times
         wishes = wishes_of(own, self._unreadable) if own else NO_WISHES
         devices, unwanted = self._wanted.of(note, devices, wishes, now_ms)
@@ -258,7 +263,7 @@ class PlanIntake:
             )
             verdict = judge(note, known)
         if verdict is None and (own or self._wanted.differs(note)):
-            settled = self._parts.plan(tenure, entry, record, note, devices, times, wishes)
+            settled = self._parts.plan(tenure, entry, record, note, devices, partial(home_of, rows), times, wishes)
             if settled is THERE:
                 found.resumed.append(entry)
             elif settled is not None:
@@ -271,7 +276,7 @@ class PlanIntake:
         if verdict is None:
             tenure.windows.add(entry, devices, now)
         elif isinstance(verdict, GateWaits):
-            zone = self._parts.zone_of(note, devices, wishes)
+            zone = self._parts.zone_of(note, partial(home_of, rows), wishes)
             found.held.append((entry, record, self._held(note, record, released, zone, verdict), verdict.reason))
         elif verdict is NO_DEVICES and not again and self._is_young(record, now_ms):
             tenure.later.append(LookAgain(now + self._settings.plan.lookup_again_seconds, entry, record))
@@ -370,7 +375,7 @@ class PlanIntake:
                 devices = that_waited(note, note.broadcast, devices)
             cancelled = self._is_cancelled(tenure, note, times[1])
             self._ask(
-                tenure, each.entry, each.record, note, devices, own, times, found, cancelled=cancelled, again=True
+                tenure, each.entry, each.record, note, devices, rows, own, times, found, cancelled=cancelled, again=True
             )
         self._outputs.nothing(tenure, found.nothing)
         self._outputs.held(tenure, found.held)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, tzinfo
 from enum import Enum
+from functools import partial
 from operator import attrgetter
 from typing import Final, TypeVar
 
@@ -18,7 +19,6 @@ from pushcast.model.preferences import NO_WISHES, Wishes
 from pushcast.model.quiet import Quiet, QuietRule
 from pushcast.model.quiet_notes import judged_by, silenced
 from pushcast.model.words import Lane, Reason, Source
-from pushcast.model.zones import zone_of
 from pushcast.plan.calm import CalmTimes
 from pushcast.plan.carried import Carried
 from pushcast.plan.entry import Entry
@@ -39,8 +39,9 @@ from pushcast.plan.tenure import PlanTenure
 from pushcast.stream.batch import Record
 from pushcast.stream.capped import Limited
 from pushcast.stream.edge import Count
+from pushcast.stream.table import Row
 from pushcast.wire import topics
-from pushcast.wire.device_zones import place_of, zone_of_user
+from pushcast.wire.device_zones import Home, home_of, place_of, zone_of_user
 from pushcast.wire.facts import encode_facts
 from pushcast.wire.held import MAX_PARTS, Held, Released, has_passed
 from pushcast.wire.row_reader import Device
@@ -87,7 +88,9 @@ class PartIntake:
         self._count = count
         self._now_or_never_ms = now_or_never_ms
 
-    def in_calm(self, note: Notification, devices: Sequence[Device], now_ms: int) -> Notification | None:
+    def in_calm(
+        self, note: Notification, devices: Sequence[Device], rows: Sequence[Row], now_ms: int
+    ) -> Notification | None:
         """The notification as all of a user's devices get it now; None: `plan` has to look at each of them, because of
         quiet hours or of zones that differ. For users without preferences, when it is due at one time everywhere."""
         quiet, terms, assumed = self._quiet_of(note), None, 0
@@ -96,7 +99,7 @@ class PartIntake:
         for at, device in enumerate(devices):
             its_own = None
             if self._rule.windows(NO_WISHES, device.app):
-                zone, known = place_of(device, devices, NO_WISHES, self._zone(device.app))
+                zone, known = place_of(device, partial(home_of, rows), NO_WISHES, self._zone(device.app))
                 assumed += not known
                 span = self._calm.span(device.app, zone, quiet, now_ms)
                 if span is None:
@@ -116,14 +119,15 @@ class PartIntake:
         record: Record,
         note: Notification,
         devices: Sequence[Device],
+        home: Home,
         times: tuple[float, int],
         wishes: Wishes = NO_WISHES,
         there: tail.There | None = None,
     ) -> Settled:
         """What of it is due is planned, and the rest held.
 
-        `devices`: those that the user wants it on. `times`: monotonic seconds, and milliseconds since the epoch.
-        `there`: what a predecessor wrote of it.
+        `devices`: those that the user wants it on. `home`: where the user is, by all devices. `times`: monotonic
+        seconds, and milliseconds since the epoch. `there`: what a predecessor wrote of it.
         """
         now_ms = times[1]
         released = tenure.released.pop(record.offset, _FIRST)
@@ -133,21 +137,21 @@ class PartIntake:
             left = resume(entry, self._lane, there, devices)
             sent = b"".join(name_of(device) for device in devices if device not in left)
             if self._keep_topic in there:
-                return self._as_decided(tenure, entry, note, left, there, released, times, wishes)
+                return self._as_decided(tenure, entry, note, left, home, there, released, times, wishes)
             if topics.RECEIPT in there:
                 return THERE
             devices = left
         if not devices and not sent and not released.done:
             return self._for_nobody(tenure, entry, record, note, now_ms)
         at_ms = now_ms if is_event else max(now_ms, released.due_at)
-        found = self._share(note, devices, released.done, at_ms, wishes)
+        found = self._share(note, devices, home, released.done, at_ms, wishes)
         leaving = found.leaving
         if not leaving and not sent and self._gathers(note, found, released):
             facts = encode_facts(facts_of(note))
             self._hold(tenure, entry, record, note, found.later_at or 0, released, Reason.DIGEST, facts=facts)
             return None
         if leaving and not sent and self._limited.takes(note, released):
-            facts = encode_facts(self._limited.facts(note, self.zone_of(note, devices, wishes)))
+            facts = encode_facts(self._limited.facts(note, self.zone_of(note, home, wishes)))
             self._hold(tenure, entry, record, note, at_ms, released, Reason.FREQUENCY_CAP, facts=facts)
             return None
         if is_event and not sent:
@@ -205,6 +209,7 @@ class PartIntake:
         entry: Entry,
         note: Notification,
         left: Sequence[Device],
+        home: Home,
         there: tail.There,
         released: Released,
         times: tuple[float, int],
@@ -217,7 +222,7 @@ class PartIntake:
         devices = [device for device in left if name_of(device) in decided]
         if not devices:
             return THERE
-        found = self._share(note, devices, b"", times[1], wishes)
+        found = self._share(note, devices, home, b"", times[1], wishes)
         part = self._part(note, found.due_at or times[1], released)
         if part.is_over(times[1], self._now_or_never_ms):
             return THERE
@@ -226,8 +231,11 @@ class PartIntake:
         tenure.windows.add(entry, devices, times[0])
         return None
 
-    def _share(self, note: Notification, devices: Sequence[Device], done: bytes, now_ms: int, wishes: Wishes) -> Share:
-        found = share(note, devices, done, now_ms, Around(wishes, self._zone, self._rule, self._quiet_of(note)))
+    def _share(
+        self, note: Notification, devices: Sequence[Device], home: Home, done: bytes, now_ms: int, wishes: Wishes
+    ) -> Share:
+        around = Around(wishes, home, self._zone, self._rule, self._quiet_of(note))
+        found = share(note, devices, done, now_ms, around)
         if found.assumed:
             self._count("zones_assumed", "", found.assumed)
         return found
@@ -244,11 +252,10 @@ class PartIntake:
         # Nothing of a broadcast is gathered.
         return Quiet.HOLD if quiet is Quiet.DIGEST and note.broadcast is not None else quiet
 
-    def zone_of(self, note: Notification, devices: Sequence[Device], wishes: Wishes) -> tzinfo:
-        """Where the user is: as the user says, or else the device that was seen last, or else the app."""
+    def zone_of(self, note: Notification, home: Home, wishes: Wishes) -> tzinfo:
+        """Where the user is."""
         app = note.app or ""
-        wished = wishes.time_zone(app)
-        return (wished and zone_of(wished)) or zone_of_user(devices) or self._zone(app)
+        return zone_of_user(app, home, wishes, self._zone(app))
 
     def _zone(self, app: str) -> tzinfo:
         return self._zones.get(app, UTC)

@@ -21,7 +21,7 @@ from pushcast.model.quiet import Quiet, QuietRule, QuietTerms
 from pushcast.model.timing import Timing, spread_of
 from pushcast.model.words import Reason
 from pushcast.model.zones import name_of as name_of_zone
-from pushcast.wire.device_zones import place_of
+from pushcast.wire.device_zones import Home, place_of
 from pushcast.wire.row_reader import Device
 from pushcast.wire.row_tail import seen_at_ms
 
@@ -29,9 +29,11 @@ NAME_BYTES: Final = 8
 
 
 class Around(NamedTuple):
-    """What decides beside the notification itself. `default`: zone of an app's devices that have none."""
+    """What decides beside the notification itself. `home`: the user's zone, by all of the user's devices. `default`: of
+    an app's devices when nobody has one."""
 
     wishes: Wishes
+    home: Home
     default: Callable[[str], tzinfo]
     rule: QuietRule
     quiet: Quiet  # what its class does in quiet hours
@@ -85,7 +87,7 @@ def share(note: Notification, devices: Sequence[Device], done: bytes, now_ms: in
         if is_local or windows:
             of_user = is_local and timing is not None and timing.of_user
             default = around.default(device.app)
-            zone, known = place_of(device, devices, wishes, default, of_user=of_user)
+            zone, known = place_of(device, around.home, wishes, default, of_user=of_user)
             assumed += not known
         if is_local and timing is not None and zone is not None:
             its_own = timing.at_last_seen(seen_at_ms(device), zone) if timing.last_active else timing

@@ -6,7 +6,10 @@ together, so that a leg never divides a user.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from datetime import tzinfo
+from functools import partial
 from typing import Final, NamedTuple
 
 from pushcast.model.broadcast import Broadcast, Variant
@@ -21,6 +24,7 @@ from pushcast.walk.batches import BatchLimits, FullBatch, MessageKind, OpenBatch
 from pushcast.walk.holding import GatedUser, KeptPart, LeavingDevice, OrderGates
 from pushcast.walk.legs import OpenLeg, OrderWalk
 from pushcast.walk.predicate import Left, Predicate
+from pushcast.wire.device_zones import home_of
 from pushcast.wire.devices import row_columns
 from pushcast.wire.orders import Order
 from pushcast.wire.row_reader import Device, active_device
@@ -115,15 +119,18 @@ class Course:
                 continue
             if owner != user:
                 if mine and user is not None:
-                    yield from self._plan(leg, user, mine, wishes)
+                    yield from self._plan(leg, user, mine, wishes, rows)
                 user, mine, wishes = owner, [], own_rows if owner == noted else ()
             mine.append(row)
         if mine and user is not None:
-            yield from self._plan(leg, user, mine, wishes)
+            yield from self._plan(leg, user, mine, wishes, rows)
         if rows:
             leg.to_user = rows[-1][0].partition(b"\0")[0]
 
-    def _plan(self, leg: OpenLeg, owner: bytes, rows: Sequence[Row], own_rows: Sequence[Row]) -> Iterator[FullBatch]:
+    def _plan(
+        self, leg: OpenLeg, owner: bytes, rows: Sequence[Row], own_rows: Sequence[Row], around: Sequence[Row]
+    ) -> Iterator[FullBatch]:
+        """`rows`: of the user, those that may be of the audience. `around`: all rows, the user's among them."""
         user = owner.decode()
         if self.broadcast.stepped and not self.broadcast.in_step(user):
             return
@@ -175,7 +182,7 @@ class Course:
                     yield full
         elif devices:
             wishes = wishes_of(own_rows, lambda _: None) if own_rows else NO_WISHES  # what cannot be read was counted
-            judged = self._judged(self._holding, owner, user, devices, wishes)
+            judged = self._judged(self._holding, owner, user, devices, around, wishes)
             leg.left.update(judged.left)
             for leaving in judged.leaving:
                 if (full := self._target(leg, owner, user, leaving)) is not None:
@@ -186,18 +193,24 @@ class Course:
             leg.users += 1
 
     def _judged(
-        self, holding: OrderGates, owner: bytes, user: str, devices: Sequence[Device], wishes: Wishes
+        self,
+        holding: OrderGates,
+        owner: bytes,
+        user: str,
+        devices: Sequence[Device],
+        around: Sequence[Row],
+        wishes: Wishes,
     ) -> GatedUser:
         """A predecessor's record is the decision for the variant that it names, and for no other: of a split by device
         a user has one record for each, and a killed process may have written the first alone."""
-        decided = self.walk.kept(owner)
+        decided, home = self.walk.kept(owner), partial(_home, owner, around)
         if not decided:
-            return holding.judge(user, devices, wishes)
+            return holding.judge(user, devices, home, wishes)
         known: list[Device] = []
         others: list[Device] = []
         for device in devices:
             (known if self._name(user, device) in decided else others).append(device)
-        found, as_before = holding.judge(user, others, wishes), holding.as_decided(user, known, wishes)
+        found, as_before = holding.judge(user, others, home, wishes), holding.as_decided(user, known, home, wishes)
         found.leaving += as_before.leaving
         found.left.update(as_before.left)
         return found
@@ -281,3 +294,9 @@ class Course:
     def close_all(self) -> list[FullBatch]:
         """What is open, at the end of a leg."""
         return self._batches.close_all()
+
+
+def _home(owner: bytes, around: Sequence[Row]) -> tzinfo | None:
+    """Where a user is. `around`: rows in key order, all of the user's among them."""
+    first = bisect_left(around, (owner + b"\0",))
+    return home_of(around[first : bisect_left(around, (owner + b"\1",), first)])

@@ -18,9 +18,9 @@ from pushcast.model.preferences import NO_WISHES, Wishes
 from pushcast.model.quiet import Quiet, QuietRule, QuietTerms
 from pushcast.model.user import QuietHours
 from pushcast.model.words import Reason
-from pushcast.model.zones import name_of, zone_of
+from pushcast.model.zones import name_of
 from pushcast.stream.capped import Limited
-from pushcast.wire.device_zones import place_of, zone_of_user
+from pushcast.wire.device_zones import Home, place_of, zone_of_user
 from pushcast.wire.facts import encode_facts
 from pushcast.wire.held import Held
 from pushcast.wire.held_broadcasts import HeldBroadcast, content_of, encode_held
@@ -96,38 +96,44 @@ class OrderGates:
         #: Whether it may hold users up who have chosen nothing; else they need not be judged.
         self.concerns_all = self.asks_caps or by_app
 
-    def judge(self, user: str, devices: Sequence[Device], wishes: Wishes = NO_WISHES) -> GatedUser:
-        """What becomes of these devices of a user, who wants it."""
+    def judge(self, user: str, devices: Sequence[Device], home: Home, wishes: Wishes = NO_WISHES) -> GatedUser:
+        """What becomes of these devices of a user, who wants it. `home`: where the user is, by all of the devices."""
         found = GatedUser()
         windows = () if self._policy is Quiet.IGNORE else self._quiet.windows(wishes, self._broadcast.app)
         if windows:
-            self._by_quiet_hours(found, user, devices, wishes, windows)
+            self._by_quiet_hours(found, user, devices, home, wishes, windows)
         else:
             found.leaving = [LeavingDevice(device) for device in devices]
         if self.asks_caps and found.leaving:
             found.waiting = [*found.waiting, *(each.device for each in found.leaving)]
             found.leaving, found.due_at, found.reason = [], self._now_ms(), Reason.FREQUENCY_CAP
-            wished = wishes.time_zone(self._broadcast.app)
-            zone = (wished and zone_of(wished)) or zone_of_user(devices) or self._quiet.zone(self._broadcast.app)
+            app = self._broadcast.app
+            zone = zone_of_user(app, home, wishes, self._quiet.zone(app))
             found.facts = encode_facts(Limited.facts(self._broadcast.note, zone))
         return found
 
-    def as_decided(self, user: str, devices: Sequence[Device], wishes: Wishes = NO_WISHES) -> GatedUser:
+    def as_decided(self, user: str, devices: Sequence[Device], home: Home, wishes: Wishes = NO_WISHES) -> GatedUser:
         """The same of devices that a predecessor's record leaves out: they leave now, unless a cap holds the user."""
         if self.asks_caps:
             return GatedUser()
-        judged = self.judge(user, devices, wishes)
+        judged = self.judge(user, devices, home, wishes)
         judged.leaving += [LeavingDevice(device) for device in judged.waiting]
         judged.waiting = []
         return judged
 
     def _by_quiet_hours(
-        self, found: GatedUser, user: str, devices: Sequence[Device], wishes: Wishes, windows: tuple[QuietHours, ...]
+        self,
+        found: GatedUser,
+        user: str,
+        devices: Sequence[Device],
+        home: Home,
+        wishes: Wishes,
+        windows: tuple[QuietHours, ...],
     ) -> None:
         rule, app, now_ms = self._quiet, self._broadcast.app, self._now_ms()
         later: list[int] = []
         for device in devices:
-            zone, _ = place_of(device, devices, wishes, rule.zone(app))
+            zone, _ = place_of(device, home, wishes, rule.zone(app))
             until = None
             if now_ms >= self._calm.get((windows, zone), 0):
                 until = rule.until(windows, zone, user, now_ms)

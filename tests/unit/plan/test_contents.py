@@ -127,6 +127,15 @@ async def test_what_the_keeper_ends_is_one_receipt_of_the_broadcast() -> None:
     assert (receipt["outcome"], is_part_of_broadcast(receipt)) == ("cancelled", True)
 
 
+async def test_a_device_without_a_zone_is_where_its_user_is_whichever_devices_the_part_names() -> None:
+    harness = Held()
+    harness.device(ANN, "a")
+    harness.device(ANN, "b", time_zone="America/Los_Angeles")  # midnight; it had the broadcast at once
+    await harness.let_go(ANN, harness.part("a"))
+    assert len(harness.kept()) == 1
+    assert harness.batches() == []
+
+
 @pytest.mark.parametrize("klass", ["default", "gathered"])
 async def test_a_device_in_quiet_hours_goes_back_with_what_tells_it_apart(klass: str) -> None:
     harness = Held(klass=klass)

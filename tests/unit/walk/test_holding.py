@@ -96,6 +96,24 @@ def test_a_users_own_quiet_hours_count() -> None:
 
 
 @pytest.mark.parametrize(
+    "other",
+    [
+        row("u-1", "b", time_zone=TOKYO, app="chat"),
+        row("u-1", "b", time_zone=TOKYO, topics=("b",)),
+        row("u-1", "b", time_zone=TOKYO, topics=("a",), registered_at=T0 - 4),
+    ],
+)
+def test_a_device_without_a_zone_is_where_its_user_is_whichever_devices_the_broadcast_is_for(other: Row) -> None:
+    rows = [row("u-0", topics=("a",)), row("u-1", "a", topics=("a",)), other, row("u-10", topics=("a",))]
+    audience = {"topics": ["a"]}
+    _, now, [record] = walked(course(audience=audience), *rows)
+    assert (sorted(now), delivery("u-1", "a") in waits(record).delivery_ids) == (["u-0", "u-10"], True)
+    there = {b"u-1": {delivery("u-1", "b"): PlannedDelivery("apns", b"other")}}
+    _, now, [record] = walked(course(OrderWalk(7, there), audience=audience), *rows)
+    assert (sorted(now), waits(record).delivery_ids) == (["u-0", "u-10"], {delivery("u-1", "a")})
+
+
+@pytest.mark.parametrize(
     ("policy", "now", "kept", "left"),
     [
         (Quiet.HOLD, [], 1, {}),
