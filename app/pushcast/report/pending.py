@@ -70,10 +70,9 @@ class PendingRows:
 
     def under(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
         """Rows with this prefix, as they are now."""
-        found = {key for key, _ in self.stored.scan(prefix, prefix)}
-        found.update(key for key in self.rows if key.startswith(prefix))
-        values = ((key, self.get(key)) for key in sorted(found))
-        return [(key, value) for key, value in values if value is not None]
+        found: dict[bytes, bytes | None] = dict(self.stored.scan(prefix, prefix))
+        found.update((key, value) for key, value in self.rows.items() if key.startswith(prefix))
+        return [(key, value) for key, value in sorted(found.items()) if value is not None]
 
     def block(self, key: bytes) -> Block:
         """Planned rows of neighbouring offsets, to be changed in place."""
