@@ -61,8 +61,9 @@ class Partition:
 
     @property
     def waits(self) -> bool:
-        """Whether records were fetched that no batch holds yet."""
-        return bool(self._queue)
+        """Whether records were fetched that no batch holds yet, and that this release may get on with. Behind a record
+        that only a later one can read nobody gives way to them: after a downgrade that would be for ever."""
+        return bool(self._queue) and self.waits_for is None and self._queue[0][0][0].offset != self._newer_at
 
     def feed(self, records: Sequence[Record]) -> None:
         """Takes fetched records; those already seen (a fetch answered from an older position) are dropped."""

@@ -284,6 +284,33 @@ async def test_on_an_intake_topic_it_is_for_the_stage_to_refuse() -> None:
         assert partition.waits_for is None
 
 
+async def test_nobody_gives_way_to_records_that_only_a_later_release_can_read() -> None:
+    stage = Recorder()
+    stage.gate.clear()
+    async with on(SEND, stage) as partition:
+        partition.feed([*offsets(0), record(1, NEWER), *offsets(2)])
+        assert partition.waits, "what stands before it gets on"
+        await turns()
+        assert not partition.waits, "the first is under way, and the next only a later release can read"
+        stage.gate.set()
+        await turns()
+        partition.feed(offsets(3))
+        assert not partition.waits
+
+
+async def test_nobody_gives_way_to_what_stands_behind_a_batch_that_waits_for_a_later_release() -> None:
+    stage = Recorder()
+    async with on(SEND, stage) as partition:
+        stage.gate.clear()
+        partition.feed(offsets(0, 1))
+        await turns()
+        partition.feed(offsets(2))
+        assert partition.waits
+        partition.failed(NewerSchema("a row"))
+        assert not partition.waits
+        stage.gate.set()
+
+
 async def test_what_a_stage_waits_for_is_told_until_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
     stage = Recorder()
     stage.errors = [NewerSchema("a row"), NewerSchema("a row"), NewerSchema("a row")]
