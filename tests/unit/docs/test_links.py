@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from snippets import PAGES, ROOT
+from snippets import EVERY_PAGE, PAGES, ROOT
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-PAGES_AND_OTHERS = (*PAGES, ROOT / "CHANGELOG.md", ROOT / "topology" / "GRAPH.md")
 
 
 def links(page: Path) -> list[str]:
@@ -24,7 +23,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES_AND_OTHERS, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     dead = []
     for link in links(page):
