@@ -88,7 +88,7 @@ class Endings:
             outcome,
             provider_id if can_recall else None,
             ended_at,
-            message.options.thread_id,
+            message.options_of(notification).thread_id,
             message.created_at[notification],
             message.notes.label(notification).campaign,
         )

@@ -48,12 +48,12 @@ class Recheck:
         ):
             if not device.startswith(_NO_DEVICE):
                 end = self._end(partition, device_row_key(user, message.app, device), digest)
-                end = end or self._unwanted(partition, user, message, now_ms)
+                end = end or self._unwanted(partition, user, message, targets.notification[index], now_ms)
                 if end is not None:
                     found[index] = end
         return found
 
-    def _unwanted(self, partition: int, user: str, message: Message, now_ms: int) -> End | None:
+    def _unwanted(self, partition: int, user: str, message: Message, notification: int, now_ms: int) -> End | None:
         keys = [user_row_key(user), user_row_key(user, message.app)]
         rows = [(key, value) for key in keys if (value := self._table.get(partition, key)) is not None]
         opt_in = message.klass in self._opt_in
@@ -62,7 +62,7 @@ class Recheck:
         reason = wishes_of(rows, lambda _: None).unwanted(
             message.app,
             message.klass,
-            message.options.thread_id,
+            message.options_of(notification).thread_id,
             now_ms,
             mandatory=message.klass in self._mandatory,
             opt_in=opt_in,

@@ -68,6 +68,18 @@ async def test_a6_it_hears_of_thread_campaign_and_since_when_unless_the_release_
     )
 
 
+async def test_each_of_several_small_messages_is_told_with_its_own_thread() -> None:
+    harness = Harness(TwinProvider(script={"u0": [ok(0)], "u1": [ok(0)]}), acks=False)
+    parts = [message(1, name=f"n-{number}", first_user=number) for number in range(2)]
+    for number, part in enumerate(parts):
+        part.removable = True
+        part.options = msgspec.structs.replace(part.options, thread_id=f"t{number}")
+    await harness.feed(send_batch(*parts))
+    harness.outbox.acknowledge()
+    offers = [decode_offer(each.value or b"") for each in harness.outbox.log]
+    assert [(offer.notification_id, offer.thread) for offer in offers] == [("n-0", "t0"), ("n-1", "t1")]
+
+
 async def test_of_classes_that_are_not_removable_it_hears_nothing() -> None:
     harness = await written(MOZILLA, removable=False)
     assert [record.topic for _, record in harness.outbox.pending] == [topics.RECEIPT]
