@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -22,8 +22,17 @@ from pushcast.wire.orders import decode_order
 
 #: Reads the value of an order, by partition and offset; None: it is gone. Raises ConnectionError, and is asked again.
 ReadOrder = Callable[[int, int], Awaitable[bytes | None]]
-#: By offset of the order and hash of its event; an error: it cannot be planned.
-Contents = Mapping[tuple[int, bytes], Broadcast | InvalidInput]
+
+
+class HeldPart(NamedTuple):
+    """What the keeper held, and of which broadcast."""
+
+    held: HeldBroadcast
+    broadcast: Broadcast
+
+
+#: By the record's value; an error: it cannot be planned.
+Contents = Mapping[bytes, HeldPart | InvalidInput]
 NOTHING: Final[Contents] = {}
 #: Contents that are remembered; one is up to 2 MiB.
 MAX_KNOWN: Final = 16
@@ -45,18 +54,19 @@ class HeldContents:
 
     async def of(self, partition: int, values: Iterable[bytes | None]) -> Contents:
         """Contents of all that broadcasts are among these records. Raises ConnectionError."""
-        found: dict[tuple[int, bytes], Broadcast | InvalidInput] = {}
+        found: dict[bytes, HeldPart | InvalidInput] = {}
         for value in values:
-            if value is None or not is_held_broadcast(value):
-                continue
-            try:
-                held = decode_held(value)
-            except InvalidInput:
-                continue  # said when it is read
-            place = held.walk_offset, held.content
-            if place not in found:
-                found[place] = await self._content(partition, held)
+            if value is not None and is_held_broadcast(value):
+                found[value] = await self._part(partition, value)
         return found
+
+    async def _part(self, partition: int, value: bytes) -> HeldPart | InvalidInput:
+        try:
+            held = decode_held(value)
+        except InvalidInput as error:
+            return error
+        broadcast = await self._content(partition, held)
+        return broadcast if isinstance(broadcast, InvalidInput) else HeldPart(held, broadcast)
 
     async def _content(self, partition: int, held: HeldBroadcast) -> Broadcast | InvalidInput:
         place = partition, held.walk_offset, held.content
@@ -81,10 +91,10 @@ class HeldContents:
 
 def note_of(user: str, value: bytes, contents: Contents) -> Notification:
     """What of a broadcast is for a user, as a notification. Raises InvalidInput."""
-    held = decode_held(value)
-    broadcast = contents[held.walk_offset, held.content]
-    if isinstance(broadcast, InvalidInput):
-        raise broadcast
+    part = contents[value]
+    if isinstance(part, InvalidInput):
+        raise part
+    held, broadcast = part
     note, variants = broadcast.note, () if broadcast.split is None else broadcast.split.variants
     if held.variant:
         found = next((each.note for each in variants if each.name == held.variant), None)
